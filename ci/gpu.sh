@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Builds the GPU backends and tests burn-wgpu on a software Vulkan device: correctness, not speed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
+  echo "SKIPPED: no software Vulkan device; install mesa-vulkan-drivers" >&2
+  exit 0
+fi
+export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
+cargo clippy -p emberline -p emberline-train --features gpu --all-targets --locked -- -D warnings
+cargo test -p emberline-train --features gpu --locked

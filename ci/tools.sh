@@ -1,0 +1,21 @@
+# Installs, by package name, what optional tests use; sourced. What can't be had makes its tests say SKIPPED.
+# - TensorBoard (PyPI), to read the logs back
+# - a software Vulkan device and a browser (Debian)
+
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/tensorboard"
+if ! "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
+  rm -rf "$tools"
+  python3 -m venv "$tools" && "$tools/bin/pip" install --quiet 'tensorboard==2.21.*' 'setuptools<81' || true
+fi
+if "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
+  export EMBERLINE_TENSORBOARD_PYTHON="$tools/bin/python"
+fi
+
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  missing=()
+  ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1 || missing+=(mesa-vulkan-drivers libvulkan1)
+  command -v chromium >/dev/null || missing+=(chromium)
+  if [ "${#missing[@]}" -gt 0 ]; then
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
+  fi
+fi

@@ -1,0 +1,24 @@
+//! What the stages hand to each other: matrices, labels, features, records.
+//!
+//! A type enters this crate only if two other crates name it. It reads no formats, trains
+//! nothing and prints nothing.
+
+mod digest;
+mod fault;
+mod features;
+pub mod file;
+mod labels;
+mod matrix;
+mod metric;
+pub mod record;
+mod split;
+mod substream;
+
+pub use digest::Digest;
+pub use fault::Fault;
+pub use features::{Bags, Combiner, Features};
+pub use labels::{Labels, Targets, Task};
+pub use matrix::Matrix;
+pub use metric::{Metric, Monitor, Scores};
+pub use split::{SplitName, Splits};
+pub use substream::Substream;

@@ -1,0 +1,135 @@
+//! `embed`: texts in, vectors out.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use emberline_base::{Matrix, file};
+use emberline_embedding::{Source, Texts, combine::combine};
+use emberline_pipeline::source_from_options;
+
+use crate::args::{Embed, VectorFormat};
+use crate::exit::{Code, Error};
+use crate::terminal::{say, table};
+
+pub(super) fn run(args: &Embed) -> Result<Code, Error> {
+    let source = source_from_options(&args.kind, args.path.as_deref(), &args.set)?;
+    let texts = read_texts(args.input.as_deref())?;
+    if texts.is_empty() {
+        return Err(Error::Usage("there is no text; give one a line".into()));
+    }
+    let vectors = embed(&source, &texts)?;
+    if args.similarity {
+        return similarity(&texts, &vectors);
+    }
+    let bytes = match args.format {
+        VectorFormat::Jsonl => jsonl(&texts, &vectors),
+        VectorFormat::Npy => npy(&vectors),
+        VectorFormat::Safetensors => safetensors(&vectors),
+    };
+    match &args.output {
+        Some(path) => file::write_atomic(path, &bytes)?,
+        None => io::stdout().write_all(&bytes)?,
+    }
+    say(&format!("{} texts, {} numbers each", vectors.rows(), vectors.cols()));
+    Ok(Code::Fine)
+}
+
+fn embed(source: &Source, texts: &[Vec<u8>]) -> Result<Matrix, Error> {
+    let shown: Vec<String> = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+    let all: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let lookup = source.open(Path::new(""), Texts { all: &all, train: &all })?;
+    let mut vectors = Matrix::zeros(texts.len(), lookup.dim());
+    let mut ids = Vec::new();
+    for (row, text) in texts.iter().enumerate() {
+        ids.clear();
+        lookup.token_ids(text, &mut ids);
+        combine(lookup.as_ref(), &ids, vectors.row_mut(row));
+    }
+    Ok(vectors)
+}
+
+/// One text a line; from a .jsonl file, the `text` of every object.
+fn read_texts(path: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
+    let input: Box<dyn BufRead> = match path {
+        None => Box::new(BufReader::new(io::stdin())),
+        Some(path) => {
+            let missing = |e| emberline_base::file::FileError::new("read", path)(e);
+            Box::new(BufReader::new(File::open(path).map_err(missing)?))
+        }
+    };
+    let jsonl = path.is_some_and(|p| p.extension().is_some_and(|e| e == "jsonl"));
+    let mut texts = Vec::new();
+    for (number, line) in input.split(b'\n').enumerate() {
+        let mut line = line.map_err(|e| Error::Usage(format!("can't read the texts: {e}")))?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if jsonl && !line.is_empty() {
+            line = text_of(&line).ok_or_else(|| {
+                Error::Usage(format!("line {}: no object with a `text`; write {{\"text\": \"...\"}}", number + 1))
+            })?;
+        }
+        if !(jsonl && line.is_empty()) {
+            texts.push(line);
+        }
+    }
+    Ok(texts)
+}
+
+fn text_of(line: &[u8]) -> Option<Vec<u8>> {
+    let object: serde_json::Value = serde_json::from_slice(line).ok()?;
+    Some(object.get("text")?.as_str()?.as_bytes().to_vec())
+}
+
+fn jsonl(texts: &[Vec<u8>], vectors: &Matrix) -> Vec<u8> {
+    let mut out = BufWriter::new(Vec::new());
+    for (row, text) in texts.iter().enumerate() {
+        let line = serde_json::json!({"text": String::from_utf8_lossy(text), "vector": vectors.row(row)});
+        let _ = writeln!(out, "{line}"); // writing to memory can't fail
+    }
+    out.into_inner().unwrap_or_default()
+}
+
+/// NumPy's format 1.0: magic, version, u16 header length, a padded Python dict, little-endian f32.
+fn npy(vectors: &Matrix) -> Vec<u8> {
+    let dict =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", vectors.rows(), vectors.cols());
+    let padding = (64 - (10 + dict.len() + 1) % 64) % 64;
+    let header = format!("{dict}{}\n", " ".repeat(padding));
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(floats(vectors));
+    bytes
+}
+
+fn safetensors(vectors: &Matrix) -> Vec<u8> {
+    use safetensors::tensor::{Dtype, TensorView};
+    let bytes: Vec<u8> = floats(vectors).collect();
+    let view = TensorView::new(Dtype::F32, vec![vectors.rows(), vectors.cols()], &bytes).expect("the shape fits");
+    safetensors::serialize([("embeddings", view)], None).expect("one array has one name")
+}
+
+fn floats(vectors: &Matrix) -> impl Iterator<Item = u8> + '_ {
+    vectors.values().iter().flat_map(|v| v.to_le_bytes())
+}
+
+/// The cosine of every two vectors; 0 where one of them is zero.
+fn similarity(texts: &[Vec<u8>], vectors: &Matrix) -> Result<Code, Error> {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let norms: Vec<f64> = (0..vectors.rows()).map(|r| dot(vectors.row(r), vectors.row(r)).sqrt()).collect();
+    let mut rows = vec![std::iter::once(String::new()).chain((1..=texts.len()).map(|n| n.to_string())).collect()];
+    for (a, text) in texts.iter().enumerate() {
+        let shown: String = String::from_utf8_lossy(text).chars().take(40).collect();
+        let mut row = vec![format!("{} {shown}", a + 1)];
+        for b in 0..texts.len() {
+            let product = norms[a] * norms[b];
+            let cosine = if product > 0.0 { dot(vectors.row(a), vectors.row(b)) / product } else { 0.0 };
+            row.push(format!("{cosine:.3}"));
+        }
+        rows.push(row);
+    }
+    write!(io::stdout(), "{}", table(&rows))?;
+    Ok(Code::Fine)
+}

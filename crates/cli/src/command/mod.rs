@@ -1,0 +1,36 @@
+//! The commands, one file each: arguments in, text and exit code out.
+
+mod check;
+mod devices;
+mod embed;
+mod init;
+mod plan;
+mod report;
+mod run;
+mod schema;
+
+use std::path::PathBuf;
+
+use emberline_pipeline::{Pipeline, RunFolder};
+
+use crate::args::Command;
+use crate::exit::{Code, Error};
+
+/// Runs a command.
+pub(crate) fn run(command: Command) -> Result<Code, Error> {
+    match command {
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    }
+}
+
+/// The folder that is named, or `runs/<pipeline>` below the current one.
+fn run_folder(pipeline: &Pipeline, out: Option<&PathBuf>) -> RunFolder {
+    RunFolder::new(out.cloned().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.settings.name)))
+}

@@ -1,0 +1,77 @@
+//! `run`: trains what is missing, and prints how the cells compare.
+
+use std::io::{self, Write};
+
+use emberline_base::record::{Status, Summary};
+use emberline_pipeline::{Options, Pipeline};
+
+use super::run_folder;
+use crate::args::{ListFormat, Run};
+use crate::exit::{Code, Error};
+use crate::terminal::{Progress, say, table};
+
+pub(super) fn run(args: &Run) -> Result<Code, Error> {
+    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let device = args.device.resolve().map_err(emberline_pipeline::Error::from)?;
+    let folder = run_folder(&pipeline, args.out.as_ref());
+    let options = Options {
+        device,
+        only: args.only.clone(),
+        force: args.force,
+        retry_failed: args.retry_failed,
+        fail_fast: args.fail_fast,
+    };
+    let outline = emberline_pipeline::run(&pipeline, &folder, &options, &mut Progress::default())?;
+    let mut out = io::stdout();
+    match args.format {
+        ListFormat::Text => {
+            write!(out, "{}", table(&rows(&outline.summary)))?;
+            let kept = if outline.kept > 0 { format!(", {} done before", outline.kept) } else { String::new() };
+            say(&format!("{} cells trained on {device}{kept}", outline.trained));
+        }
+        ListFormat::Json => {
+            let text = serde_json::to_string_pretty(&outline.summary).expect("a summary is plain JSON");
+            writeln!(out, "{text}")?;
+        }
+    }
+    if outline.pending > 0 {
+        say(&format!("{} cells are left to run", outline.pending));
+    }
+    if outline.failed > 0 {
+        say(&format!("{} cells failed; the report says why, `--retry-failed` tries them again", outline.failed));
+    }
+    say(&format!("report: {}", folder.path().join("report.html").display()));
+    if pipeline.settings.callbacks.tensorboard.is_some() {
+        say(&format!("curves: tensorboard --logdir {}", folder.tensorboard().display()));
+    }
+    Ok(if outline.failed > 0 { Code::CellsFailed } else { Code::Fine })
+}
+
+/// The columns of the table, where the cells have them.
+const METRICS: [&str; 9] =
+    ["loss", "accuracy", "val_loss", "val_accuracy", "val_pr_auc", "val_f1", "test_accuracy", "test_pr_auc", "test_f1"];
+
+fn rows(summary: &Summary) -> Vec<Vec<String>> {
+    let has = |metric: &&str| {
+        summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(*metric))
+    };
+    let metrics: Vec<&str> = METRICS.into_iter().filter(has).collect();
+    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().copied()).chain(["seconds"]);
+    let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
+    for cell in &summary.cells {
+        let status = match cell.status {
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::Pending => "pending",
+        };
+        let mut row = vec![cell.id.clone(), status.to_owned()];
+        if let Some(outcome) = &cell.outcome {
+            row.push(outcome.epochs.to_string());
+            let metric = |name: &&str| outcome.metrics.get(*name).map_or("-".to_owned(), |v| format!("{v:.4}"));
+            row.extend(metrics.iter().map(metric));
+            row.push(format!("{:.2}", outcome.seconds));
+        }
+        rows.push(row);
+    }
+    rows
+}

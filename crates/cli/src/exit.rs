@@ -1,0 +1,106 @@
+//! Exit codes, and which error ends with which.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// All is well.
+    Fine = 0,
+    /// Something unexpected.
+    Unexpected = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The pipeline file is faulty.
+    Invalid = 3,
+    /// The data are not as they should be.
+    Data = 4,
+    /// Some cells failed.
+    CellsFailed = 7,
+    /// A file that the pipeline names is missing, or has another hash.
+    Asset = 8,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// An error on its way to the terminal.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line asks for what can't be.
+    Usage(String),
+    /// A pipeline can't be loaded or run.
+    Pipeline(emberline_pipeline::Error),
+    /// An embedding can't be opened.
+    Embedding(emberline_embedding::Error),
+    /// A file can't be written.
+    File(emberline_base::file::FileError),
+    /// Standard output can't be written; a closed pipe is no error.
+    Output(std::io::Error),
+}
+
+impl Error {
+    /// The exit code.
+    pub(crate) fn code(&self) -> Code {
+        use emberline_pipeline::Error as Pipeline;
+        match self {
+            Self::Usage(_) => Code::Usage,
+            Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_)) => Code::Invalid,
+            Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::Data(error)) if error.is_missing_file() => Code::Asset,
+            Self::Pipeline(Pipeline::Data(_)) => Code::Data,
+            Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
+            Self::Pipeline(_) | Self::File(_) => Code::Unexpected,
+            Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Code::Fine,
+            Self::Output(_) => Code::Unexpected,
+        }
+    }
+}
+
+fn of_embedding(error: &emberline_embedding::Error) -> Code {
+    match error {
+        emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
+        emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
+        emberline_embedding::Error::Unsupported(_) => Code::Usage,
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message),
+            Self::Pipeline(error) => error.fmt(f),
+            Self::Embedding(error) => error.fmt(f),
+            Self::File(error) => error.fmt(f),
+            Self::Output(error) => write!(f, "can't write to standard output: {error}"),
+        }
+    }
+}
+
+impl From<emberline_pipeline::Error> for Error {
+    fn from(error: emberline_pipeline::Error) -> Self {
+        Self::Pipeline(error)
+    }
+}
+
+impl From<emberline_embedding::Error> for Error {
+    fn from(error: emberline_embedding::Error) -> Self {
+        Self::Embedding(error)
+    }
+}
+
+impl From<emberline_base::file::FileError> for Error {
+    fn from(error: emberline_base::file::FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}

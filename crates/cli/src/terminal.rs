@@ -1,0 +1,111 @@
+//! What people see: results on standard output, progress and messages on standard error.
+
+use std::io::{self, Write};
+
+use emberline_base::record;
+use emberline_pipeline::{LeftOut, Observer};
+
+use crate::exit::Error;
+
+/// Prints an error, unless it is only a closed pipe.
+pub(crate) fn error(error: &Error) {
+    if let Error::Output(source) = error
+        && source.kind() == io::ErrorKind::BrokenPipe
+    {
+        return;
+    }
+    say(&format!("error: {error}"));
+}
+
+/// Prints a message. A terminal that is gone can't be told so.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(message));
+}
+
+/// The text without control characters that could drive the terminal; line ends and tabs stay.
+pub(crate) fn printable(text: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() && c != '\n' && c != '\t' { c.escape_default().collect() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
+/// Columns as wide as their widest entry, numbers to the right.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            let numeric = column > 0 && rows.iter().skip(1).all(|r| r.get(column).is_none_or(|c| is_number(c)));
+            line += &if numeric { pad + cell } else { cell.clone() + &pad };
+            line += "  ";
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    printable(&text)
+}
+
+fn is_number(text: &str) -> bool {
+    text.is_empty() || text == "-" || text.replace([',', '_'], "").parse::<f64>().is_ok()
+}
+
+/// A run's progress on standard error: a line a cell.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    position: String,
+}
+
+impl Observer for Progress {
+    fn left_out(&mut self, left_out: &[LeftOut]) {
+        if let Some(message) = left_out_message(left_out) {
+            say(&message);
+        }
+    }
+
+    fn begins(&mut self, number: usize, total: usize, id: &str) {
+        self.position = format!("[{number:>width$}/{total}]", width = total.to_string().len());
+        let mut terminal = io::stderr();
+        let _ = write!(terminal, "{} {}  ", self.position, printable(id)).and_then(|()| terminal.flush());
+    }
+
+    fn ended(&mut self, cell: &record::Cell, data: &record::Data) {
+        match (&cell.outcome, &cell.error) {
+            (Some(outcome), _) => say(&outcome_line(outcome, data)),
+            (None, error) => say(&format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason"))),
+        }
+    }
+
+    fn terminal(&mut self) -> Box<dyn Write + '_> {
+        Box::new(io::stderr())
+    }
+}
+
+fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
+    let prefix = if data.splits.valid.is_some() { "val_" } else { "" };
+    let metric = |name: &str| outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {v:.4}"));
+    let majority = if prefix.is_empty() { Some(data.majority_accuracy.train) } else { data.majority_accuracy.valid };
+    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {:.4})", majority.unwrap_or(f64::NAN)));
+    let metrics: Vec<String> =
+        [metric("loss"), accuracy, metric("pr_auc"), metric("f1")].into_iter().flatten().collect();
+    let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
+    format!("{}  {best}  {:.1} s", metrics.join("  "), outcome.seconds)
+}
+
+/// What is left out of a grid and why, one line a reason.
+pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for combination in left_out {
+        match reasons.iter_mut().find(|(reason, _)| *reason == combination.reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((&combination.reason, 1)),
+        }
+    }
+    let count = |n: usize| if n == 1 { "1 combination is".to_owned() } else { format!("{n} combinations are") };
+    let lines: Vec<String> =
+        reasons.into_iter().map(|(reason, n)| format!("{} left out: {reason}", count(n))).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}

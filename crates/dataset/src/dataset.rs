@@ -1,0 +1,272 @@
+//! Dividing the rows, and what a divided dataset tells.
+//!
+//! | split | its own file | no file |
+//! |---|---|---|
+//! | test, then validation | all rows of it, or the amount | the amount, out of the training file; none without one |
+//! | training | what those two left, or the amount | |
+//!
+//! Without any amount, and without a file of validation rows, 0.2 of the rows validate.
+//! Fractions are of the usable rows of the file that the rows are taken from, rounded to the
+//! nearest. Training rows are shuffled; the others keep the order of their file.
+
+use std::sync::Arc;
+
+use emberline_base::record::{Data, SplitRows};
+use emberline_base::{Digest, Labels, SplitName, Splits, Substream, Task};
+use indexmap::IndexMap;
+
+use crate::error::Error;
+use crate::rows::{Part, Rows};
+use crate::settings::{Amount, Split};
+use crate::split::Deck;
+
+/// Texts and labels, and which rows belong to which split.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The usable texts of all files, as they came.
+    pub texts: Arc<Vec<String>>,
+    /// A label, or a set of labels, for each of `texts`.
+    pub labels: Arc<Labels>,
+    /// Positions in `texts`.
+    pub splits: Splits<Vec<usize>>,
+    /// What was read, and how it was divided.
+    pub data: Data,
+    /// Rows kept out of each split that has a file, since their text stands in the file of a
+    /// more protected split too (test before validation before training).
+    pub leaks: Splits<usize>,
+    /// Usable rows in no split: not asked for, leaks, or the rest of a group of equal texts that
+    /// was cut to meet a count.
+    pub unused: usize,
+}
+
+impl Dataset {
+    /// The texts of one split, in order; none where there is no such split.
+    pub fn texts_of(&self, split: SplitName) -> impl ExactSizeIterator<Item = &str> {
+        self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| self.texts[row].as_str())
+    }
+
+    /// The content of every split: classes, texts and labels, in order. Files' names, other
+    /// rows and other columns don't matter.
+    pub fn digest(&self) -> Digest {
+        let counts: Vec<[u8; 4]> = (0..=self.labels.classes.len() as u32).map(u32::to_le_bytes).collect();
+        let task = match self.labels.task {
+            Task::Binary => "binary",
+            Task::MultiClass => "multi_class",
+            Task::MultiLabel => "multi_label",
+        };
+        let sizes = self.splits.map(|name, rows| (name.to_string(), (rows.len() as u64).to_le_bytes()));
+        let class = |&id: &u32| self.labels.classes[id as usize].as_bytes();
+        let head = [task.as_bytes(), &counts[self.labels.classes.len()]].into_iter();
+        let head = head.chain(self.labels.classes.iter().map(String::as_bytes));
+        let splits = self.splits.iter().flat_map(|(name, rows)| {
+            let title = sizes.get(name).into_iter().flat_map(|(name, size)| [name.as_bytes(), size]);
+            title.chain(rows.iter().flat_map(|&row| {
+                let labels = self.labels.of_row(row);
+                [self.texts[row].as_bytes(), &counts[labels.len()]].into_iter().chain(labels.iter().map(class))
+            }))
+        });
+        Digest::of_parts(head.chain(splits))
+    }
+}
+
+impl Rows {
+    /// Divides the rows; `seed` is used where the settings give none.
+    ///
+    /// # Errors
+    /// When more rows are asked for than there are, or a split would be empty.
+    pub fn split(&self, split: &Split, seed: u64) -> Result<Dataset, Error> {
+        let has_valid_file = self.pools.valid.is_some();
+        let split = split.resolved(has_valid_file);
+        let divider = Divider { rows: self, seed: split.seed.unwrap_or(seed), split: &split };
+        let splits = divider.divide()?;
+        let used: usize = splits.iter().map(|(_, rows)| rows.len()).sum();
+        let leaks = self.pools.map(|name, pool| self.part(name).map_or(0, |part| part.rows.len() - pool.len()));
+        Ok(Dataset {
+            texts: Arc::clone(&self.texts),
+            labels: Arc::clone(&self.labels),
+            data: self.data(&splits),
+            unused: self.texts.len() - used,
+            splits,
+            leaks,
+        })
+    }
+
+    /// The file of a split.
+    pub(crate) fn part(&self, split: SplitName) -> Option<&Part> {
+        self.parts.iter().find(|part| part.split == split)
+    }
+
+    fn data(&self, splits: &Splits<Vec<usize>>) -> Data {
+        let labels = &self.labels;
+        let count = |part: fn(&Part) -> usize| self.parts.iter().map(part).sum();
+        Data {
+            task: labels.task,
+            classes: labels.classes.clone(),
+            splits: splits.map(|_, rows| split_rows(labels, rows)),
+            majority_accuracy: majority_accuracy(labels, splits),
+            rows_read: count(|part| part.read),
+            empty_texts: count(|part| part.empty.count),
+            missing_labels: count(|part| part.unlabelled.count),
+            duplicate_texts: self.texts.len() - self.first_rows.len(),
+            conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
+        }
+    }
+}
+
+/// Rows per class.
+pub(crate) fn split_rows(labels: &Labels, rows: &[usize]) -> SplitRows {
+    let classes: IndexMap<String, usize> = labels.classes.iter().cloned().zip(labels.counts(rows)).collect();
+    SplitRows { rows: rows.len(), classes }
+}
+
+/// Of always answering what most training rows have: the first among equal classes; multi-label:
+/// for each class by itself (a tie is no), averaged over classes.
+fn majority_accuracy(labels: &Labels, splits: &Splits<Vec<usize>>) -> Splits<f64> {
+    let train = labels.counts(&splits.train);
+    if labels.task != Task::MultiLabel {
+        let most = (0..train.len()).rev().max_by_key(|&class| train[class]).unwrap_or(0);
+        return splits.map(|_, rows| labels.counts(rows)[most] as f64 / rows.len().max(1) as f64);
+    }
+    splits.map(|_, rows| {
+        let counts = labels.counts(rows);
+        let right = |(&count, &in_train): (&usize, &usize)| {
+            if 2 * in_train > splits.train.len() { count } else { rows.len() - count }
+        };
+        let right: usize = counts.iter().zip(&train).map(right).sum();
+        right as f64 / (rows.len() * train.len()).max(1) as f64
+    })
+}
+
+/// One division of the rows.
+struct Divider<'a> {
+    rows: &'a Rows,
+    split: &'a Split,
+    seed: u64,
+}
+
+impl Divider<'_> {
+    fn divide(&self) -> Result<Splits<Vec<usize>>, Error> {
+        let mut test = self.from_own_file(SplitName::Test, self.rows.pools.test.as_deref(), self.split.test)?;
+        let mut valid = self.from_own_file(SplitName::Valid, self.rows.pools.valid.as_deref(), self.split.valid)?;
+        let pool = &self.rows.pools.train;
+        let carved = |own: &Option<Vec<usize>>, amount: Option<Amount>| amount.filter(|_| own.is_none());
+        let (from_test, from_valid) = (carved(&test, self.split.test), carved(&valid, self.split.valid));
+        let sizes = self.sizes(pool.len(), from_test, from_valid)?;
+        let mut deck = self.deck("split", pool);
+        if from_test.is_some() {
+            test = Some(self.taken(&mut deck, SplitName::Test, sizes.test)?);
+        }
+        if from_valid.is_some() {
+            valid = Some(self.taken(&mut deck, SplitName::Valid, sizes.valid)?);
+        }
+        let mut train = deck.layout();
+        if let Some(count) = sizes.train {
+            // A group that was cut for test or valid may leave a row less than a fraction asks for.
+            if count > train.len() && !matches!(self.split.train, Some(Amount::Fraction(_))) {
+                let asked = format!("{count} rows for train beside test and valid");
+                return Err(self.too_few(SplitName::Train, asked, sizes.test + sizes.valid + train.len()));
+            }
+            train.truncate(count);
+        }
+        if train.is_empty() {
+            let reason = "test and valid take all; lower `split`".to_owned();
+            return Err(self.empty(SplitName::Train, SplitName::Train, reason));
+        }
+        Substream::new(self.seed, "split/train order").shuffle(&mut train);
+        Ok(Splits { train, valid, test })
+    }
+
+    /// A split that has a file: all of it, or the amount.
+    fn from_own_file(
+        &self,
+        name: SplitName,
+        pool: Option<&[usize]>,
+        amount: Option<Amount>,
+    ) -> Result<Option<Vec<usize>>, Error> {
+        let (Some(pool), Some(amount)) = (pool, amount) else {
+            return Ok(pool.map(<[usize]>::to_vec));
+        };
+        let count = self.rows_of(name, name, amount, pool.len())?;
+        if count > pool.len() {
+            return Err(self.too_few(name, format!("{count} rows for {name}"), pool.len()));
+        }
+        Ok(Some(self.deck(&format!("split/{name}"), pool).take(count)))
+    }
+
+    /// Takes rows for a split; so many repeated texts that it can't be filled are an error.
+    fn taken(&self, deck: &mut Deck, name: SplitName, count: usize) -> Result<Vec<usize>, Error> {
+        let rows = deck.take(count);
+        if rows.len() < count {
+            let asked = format!("{count} rows for {name} (equal texts stay in one split)");
+            return Err(self.too_few(SplitName::Train, asked, rows.len()));
+        }
+        Ok(rows)
+    }
+
+    fn deck(&self, stream: &str, pool: &[usize]) -> Deck {
+        let mut stream = Substream::new(self.seed, stream);
+        let one = if self.split.stratify { Vec::new() } else { vec![0; self.rows.strata.len()] };
+        let strata = if self.split.stratify { &self.rows.strata } else { &one };
+        Deck::new(pool, &self.rows.groups, strata, &mut stream)
+    }
+
+    /// The rows that each split takes from the training file.
+    fn sizes(&self, available: usize, test: Option<Amount>, valid: Option<Amount>) -> Result<Sizes, Error> {
+        let rows_of = |name, amount: Option<Amount>| {
+            amount.map(|amount| self.rows_of(name, SplitName::Train, amount, available)).transpose()
+        };
+        let sizes = Sizes {
+            test: rows_of(SplitName::Test, test)?.unwrap_or(0),
+            valid: rows_of(SplitName::Valid, valid)?.unwrap_or(0),
+            train: rows_of(SplitName::Train, self.split.train)?,
+        };
+        let held_out = sizes.test.saturating_add(sizes.valid);
+        let asked = held_out.saturating_add(sizes.train.unwrap_or(0));
+        // Two fractions that were rounded up may reach one row too far.
+        let by_rounding = matches!(self.split.train, Some(Amount::Fraction(_))) && asked - available.min(asked) <= 1;
+        if asked > available && !(by_rounding && held_out < available) {
+            let each = [("train", sizes.train), ("valid", Some(sizes.valid)), ("test", Some(sizes.test))];
+            let each =
+                each.iter().filter_map(|(name, rows)| Some(format!("{} for {name}", (*rows).filter(|&r| r > 0)?)));
+            let asked = format!("{asked} rows ({})", each.collect::<Vec<_>>().join(", "));
+            return Err(self.too_few(SplitName::Train, asked, available));
+        }
+        Ok(Sizes { train: sizes.train.map(|rows| rows.min(available - held_out)), ..sizes })
+    }
+
+    /// An amount of the rows of `file`.
+    fn rows_of(&self, name: SplitName, file: SplitName, amount: Amount, available: usize) -> Result<usize, Error> {
+        let rows = match amount {
+            Amount::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+            Amount::Fraction(part) => (part * available as f64).round() as usize,
+        };
+        if rows == 0 {
+            let reason = match amount {
+                Amount::Count(_) => "0 rows are asked for; leave it out for none".to_owned(),
+                Amount::Fraction(part) => format!("{part:?} of {available} rows is less than one; raise split.{name}"),
+            };
+            return Err(self.empty(name, file, reason));
+        }
+        Ok(rows)
+    }
+
+    fn too_few(&self, file: SplitName, asked: String, available: usize) -> Error {
+        let (path, leaks) = self.rows.part(file).map_or_else(Default::default, |part| {
+            let pool = self.rows.pools.get(file).map_or(0, Vec::len);
+            (part.path.clone(), part.rows.len() - pool)
+        });
+        Error::TooFewRows { path, asked, available, leaks }
+    }
+
+    fn empty(&self, split: SplitName, file: SplitName, reason: String) -> Error {
+        let path = self.rows.part(file).map(|part| part.path.clone()).unwrap_or_default();
+        Error::EmptySplit { path, split, reason }
+    }
+}
+
+/// Rows to be taken.
+struct Sizes {
+    test: usize,
+    valid: usize,
+    train: Option<usize>,
+}

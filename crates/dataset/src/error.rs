@@ -1,0 +1,353 @@
+//! What can go wrong between a file and a divided dataset; every variant names the file, and
+//! the line where there is one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use emberline_base::SplitName;
+use emberline_base::file::FileError;
+
+/// A row's place in its file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// What `number` counts.
+    pub unit: Unit,
+    /// 1 is the first.
+    pub number: u64,
+}
+
+/// What a file's rows are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// Lines of a text file; a row stands where it begins.
+    Line,
+    /// Rows of a table without lines (Parquet).
+    Row,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Row => "row",
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} {}", self.path.display(), self.unit, self.number)
+    }
+}
+
+/// Why there is no dataset.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No file stands there.
+    #[error("{}: there is no such file (a relative path counts from the pipeline file's folder)", path.display())]
+    Missing {
+        /// The path, joined to the base folder.
+        path: PathBuf,
+    },
+    /// A folder stands where a file is needed.
+    #[error("{}: this is a folder; name a file in it", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The system would not read the file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The name's ending says no known format.
+    #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A compressed or binary file that ends early or contradicts itself.
+    #[error("{}: damaged or cut off: {reason}; copy or download it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What its reader found.
+        reason: String,
+    },
+    /// A compressed file that grows beyond all sense.
+    #[error("{}: refused after {unpacked} unpacked bytes, {} times its own size; unpack it first if it is meant", path.display(), unpacked / packed.max(&1))]
+    Oversized {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the compressed file.
+        packed: u64,
+        /// Bytes that came out of it so far.
+        unpacked: u64,
+    },
+    /// A zip archive that isn't one plain data file.
+    #[error("{}: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it, and the cure.
+        reason: String,
+    },
+    /// Nothing in the file.
+    #[error("{}: the file is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A header, or blank lines, and nothing else.
+    #[error("{}: there are no rows{}", path.display(), if *header { " below the header" } else { "" })]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+        /// Whether a header was read.
+        header: bool,
+    },
+    /// Rows there are, but none with both a text and a label.
+    #[error("{}: none of the {read} rows can be used: {empty} have no text, {unlabelled} have no label", path.display())]
+    NoUsableRows {
+        /// The file.
+        path: PathBuf,
+        /// Rows in the file.
+        read: usize,
+        /// Those without a text.
+        empty: usize,
+        /// Those without a label.
+        unlabelled: usize,
+    },
+    /// Bytes that aren't UTF-8.
+    #[error(
+        "{place}: byte {byte:#04X} (number {offset} of the file) is not UTF-8; convert the file, for example: iconv -f {charset} -t UTF-8 OLD > NEW"
+    )]
+    NotUtf8 {
+        /// Where.
+        place: Place,
+        /// The first byte that doesn't fit.
+        byte: u8,
+        /// Its number in the unpacked file; 1 is the first.
+        offset: u64,
+        /// A guess at what it may be instead.
+        charset: &'static str,
+    },
+    /// A column that isn't in the file.
+    #[error("{}: no column {column}{}; there {} {}{}", path.display(), suggested(nearest), if columns.len() == 1 { "is only" } else { "are" }, listed(columns, 30), hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column, as the settings name it.
+        column: String,
+        /// The name that looks most like it.
+        nearest: Option<String>,
+        /// The names there are.
+        columns: Vec<String>,
+        /// What else may be the matter.
+        hint: Option<String>,
+    },
+    /// A name that two columns bear.
+    #[error("{}: two columns are named `{column}`; give the column by its number", path.display())]
+    AmbiguousColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// Two files of one dataset that don't share the label columns' names.
+    #[error("{}: the label columns are {}, but {} has {}", path.display(), listed(columns, 30), first.display(), listed(expected, 30))]
+    OtherColumns {
+        /// The file that differs.
+        path: PathBuf,
+        /// Its label columns.
+        columns: Vec<String>,
+        /// The file it differs from.
+        first: PathBuf,
+        /// The label columns of that one.
+        expected: Vec<String>,
+    },
+    /// A row with more or fewer fields than the first.
+    #[error("{place}: {found} fields where the first row has {expected}; {cure}")]
+    FieldCount {
+        /// Where the row begins.
+        place: Place,
+        /// Fields in this row.
+        found: usize,
+        /// Fields in the first row.
+        expected: usize,
+        /// What is likely to help.
+        cure: String,
+    },
+    /// A quoted field that the file's end cuts off.
+    #[error(
+        "{place}: the quote that opens here is never closed; close it, or double it (\"\") if it belongs to the text"
+    )]
+    OpenQuote {
+        /// Where the quote opens.
+        place: Place,
+    },
+    /// Text between a closing quote and the next delimiter.
+    #[error(
+        "{place}: text follows the closing quote of a field that opens in line {opened}; a quote inside a quoted field must be doubled (\"\")"
+    )]
+    TextAfterQuote {
+        /// Where the text is.
+        place: Place,
+        /// The line of the field's opening quote.
+        opened: u64,
+    },
+    /// A line that isn't a JSON object.
+    #[error("{place}: not a JSON object: {reason}")]
+    Json {
+        /// Where.
+        place: Place,
+        /// What the parser found, and the cure.
+        reason: String,
+    },
+    /// A value that can't be a text or a label.
+    #[error("{place}: column {column} holds {found}; expected {expected}")]
+    Value {
+        /// Where.
+        place: Place,
+        /// The column, as the settings name it.
+        column: String,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: &'static str,
+    },
+    /// A column of a type that can't be a text or a label.
+    #[error("{}: column `{column}` is of type {found}; expected {expected}", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Nothing to tell apart.
+    #[error("{}: every label is `{class}`; at least two classes are needed", path.display())]
+    OneClass {
+        /// The file that gives the classes.
+        path: PathBuf,
+        /// The only class.
+        class: String,
+    },
+    /// No row carries any class.
+    #[error("{}: no row carries a label", path.display())]
+    NoClass {
+        /// The file that gives the classes.
+        path: PathBuf,
+    },
+    /// More classes than any classifier here is meant for.
+    #[error("{place}: more than {limit} different labels by this row; is column {column} the label column?")]
+    TooManyClasses {
+        /// The row with the first label too many.
+        place: Place,
+        /// The most that are taken.
+        limit: usize,
+        /// The label column.
+        column: String,
+    },
+    /// `positive` names no class.
+    #[error("`positive` is `{positive}`, but the classes are {}", listed(classes, 30))]
+    UnknownPositive {
+        /// The setting.
+        positive: String,
+        /// The classes there are.
+        classes: Vec<String>,
+    },
+    /// `positive` where there is no positive class.
+    #[error("`positive` is for two classes in one column; here {}", if *multi_label { "the task is multi-label".to_owned() } else { format!("there are {classes} classes") })]
+    NoPositive {
+        /// The number of classes.
+        classes: usize,
+        /// Whether the task is multi-label.
+        multi_label: bool,
+    },
+    /// A label of validation or test that the training rows lack.
+    #[error("{place}: label `{label}` does not occur in the training rows, whose classes are {}", listed(classes, 30))]
+    UnseenLabel {
+        /// Its first row.
+        place: Place,
+        /// The label.
+        label: String,
+        /// The classes of the training rows.
+        classes: Vec<String>,
+    },
+    /// More rows asked for than there are.
+    #[error("{}: {asked} asked for, but there are {available} usable rows{}; lower `split`", path.display(), if *leaks > 0 { format!(" ({leaks} more stand in another split too)") } else { String::new() })]
+    TooFewRows {
+        /// The file that the rows are taken from.
+        path: PathBuf,
+        /// The splits and their sizes.
+        asked: String,
+        /// Usable rows in the file.
+        available: usize,
+        /// Rows that were left out since their text stands in another split.
+        leaks: usize,
+    },
+    /// A split without rows.
+    #[error("{}: {split} gets no row: {reason}", path.display())]
+    EmptySplit {
+        /// The file that the rows are taken from.
+        path: PathBuf,
+        /// The split.
+        split: SplitName,
+        /// Why, and the cure.
+        reason: String,
+    },
+    /// Settings that contradict themselves; `Settings::faults` lists all of them.
+    #[error("data{}{key}: {message}; {hint}", if key.is_empty() { "" } else { "." })]
+    Settings {
+        /// The key below `[data]`.
+        key: String,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: tells a missing file and a folder from other failures of the system.
+    pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            std::io::ErrorKind::NotFound => Self::Missing { path },
+            std::io::ErrorKind::IsADirectory => Self::Folder { path },
+            _ => Self::File(FileError { action: "read", path, source }),
+        }
+    }
+
+    /// Whether a file that the pipeline names isn't there.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Folder { .. })
+    }
+}
+
+fn suggested(nearest: &Option<String>) -> String {
+    nearest.as_deref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+/// Up to `limit` names between backticks, and how many more there are.
+fn listed(names: &[String], limit: usize) -> String {
+    let mut shown: Vec<String> = names.iter().take(limit).map(|name| format!("`{}`", excerpt(name))).collect();
+    if names.len() > limit {
+        shown.push(format!("{} more", names.len() - limit));
+    }
+    shown.join(", ")
+}
+
+/// The first 80 characters of a text on one line, for messages.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}

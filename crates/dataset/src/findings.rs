@@ -1,0 +1,216 @@
+//! What a person should know of the data before training on it: empty texts, missing labels,
+//! repeated texts, texts with different labels, texts that two files share, class balance.
+
+use std::fmt;
+
+use emberline_base::SplitName;
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::dataset::split_rows;
+use crate::error::{Place, excerpt};
+use crate::rows::{Part, Rows};
+
+/// Examples of each kind.
+const EXAMPLES: usize = 10;
+/// Rows shown of each example.
+const SHOWN: usize = 5;
+
+/// The result of looking at the data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Findings {
+    /// The files, that of training (or of all rows) first.
+    pub files: Vec<FileFindings>,
+    /// Rows whose normalised text had occurred before.
+    pub duplicate_texts: usize,
+    /// Normalised texts that carry different labels in different rows.
+    pub conflicting_labels: usize,
+    /// Normalised texts that stand in the files of two splits.
+    pub shared_texts: usize,
+    /// Repeated texts whose rows agree, the first ones.
+    pub duplicates: Vec<Repeated>,
+    /// Texts with different labels, the first ones.
+    pub conflicts: Vec<Repeated>,
+    /// Texts in the files of two splits, the first ones.
+    pub shared: Vec<Repeated>,
+}
+
+/// What one file holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FileFindings {
+    /// The file.
+    pub path: String,
+    /// The split it is the file of; none for a file to be divided.
+    pub split: Option<SplitName>,
+    /// All rows.
+    pub rows_read: usize,
+    /// Rows with a text and a label.
+    pub rows: usize,
+    /// Usable rows per class, in the order of the classes.
+    pub classes: IndexMap<String, usize>,
+    /// Rows without a text.
+    pub empty_texts: usize,
+    /// Where the first of them stand.
+    pub empty_at: Vec<u64>,
+    /// Rows without a label.
+    pub missing_labels: usize,
+    /// Where the first of them stand.
+    pub missing_at: Vec<u64>,
+}
+
+/// A text that several rows have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Repeated {
+    /// As in its first row; long ones are cut.
+    pub text: String,
+    /// How many rows have it.
+    pub rows: usize,
+    /// The first of these rows.
+    pub occurrences: Vec<Occurrence>,
+}
+
+/// One row of a repeated text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Occurrence {
+    /// The file.
+    pub path: String,
+    /// The line, or the row of a file without lines; 1 is the first.
+    pub line: u64,
+    /// Its labels.
+    pub labels: Vec<String>,
+}
+
+impl Findings {
+    /// Whether something was found that spoils a result rather than costing rows: texts with
+    /// different labels, or in the files of two splits.
+    pub fn are_serious(&self) -> bool {
+        self.conflicting_labels > 0 || self.shared_texts > 0
+    }
+}
+
+impl Rows {
+    /// Looks at the usable rows as they stand in the files, before any split.
+    pub fn findings(&self) -> Findings {
+        let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); self.first_rows.len()];
+        for (row, &group) in self.groups.iter().enumerate() {
+            rows_of[group as usize].push(row);
+        }
+        let part_of = |row: usize| self.parts.partition_point(|part| part.rows.end <= row);
+        let is_shared = |rows: &[usize]| rows.iter().any(|&row| part_of(row) != part_of(rows[0]));
+        let (mut duplicates, mut conflicts, mut shared) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shared_texts = 0;
+        for (rows, &conflict) in rows_of.iter().zip(&self.conflicts).filter(|(rows, _)| rows.len() > 1) {
+            if is_shared(rows) {
+                shared_texts += 1;
+                self.add(&mut shared, rows);
+            }
+            self.add(if conflict { &mut conflicts } else { &mut duplicates }, rows);
+        }
+        Findings {
+            files: self.parts.iter().map(|part| self.file_findings(part)).collect(),
+            duplicate_texts: self.texts.len() - self.first_rows.len(),
+            conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
+            shared_texts,
+            duplicates,
+            conflicts,
+            shared,
+        }
+    }
+
+    fn file_findings(&self, part: &Part) -> FileFindings {
+        let rows: Vec<usize> = part.rows.clone().collect();
+        FileFindings {
+            path: part.path.display().to_string(),
+            split: (self.parts.len() > 1).then_some(part.split),
+            rows_read: part.read,
+            rows: rows.len(),
+            classes: split_rows(&self.labels, &rows).classes,
+            empty_texts: part.empty.count,
+            empty_at: part.empty.first.clone(),
+            missing_labels: part.unlabelled.count,
+            missing_at: part.unlabelled.first.clone(),
+        }
+    }
+
+    /// Adds an example while there is room.
+    fn add(&self, examples: &mut Vec<Repeated>, rows: &[usize]) {
+        if examples.len() == EXAMPLES {
+            return;
+        }
+        // A row of each label first, so that a conflict shows.
+        let mut order: Vec<usize> = Vec::new();
+        for &row in rows {
+            if order.len() < SHOWN && order.iter().all(|&seen| self.labels.of_row(seen) != self.labels.of_row(row)) {
+                order.push(row);
+            }
+        }
+        let more: Vec<usize> = rows.iter().copied().filter(|row| !order.contains(row)).collect();
+        order.extend(more.iter().take(SHOWN - order.len()));
+        order.sort_unstable();
+        let occurrences = order.into_iter().map(|row| self.occurrence(row)).collect();
+        examples.push(Repeated { text: excerpt(&self.texts[rows[0]]), rows: rows.len(), occurrences });
+    }
+
+    fn occurrence(&self, row: usize) -> Occurrence {
+        let Place { path, number, .. } = self.place(row);
+        let labels = self.labels.of_row(row).iter().map(|&class| self.labels.classes[class as usize].clone()).collect();
+        Occurrence { path: path.display().to_string(), line: number, labels }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for file in &self.files {
+            write!(f, "{file}")?;
+        }
+        let kinds = [
+            ("repeated texts (rows beyond the first)", self.duplicate_texts, &self.duplicates),
+            ("texts with different labels", self.conflicting_labels, &self.conflicts),
+            ("texts in the files of two splits", self.shared_texts, &self.shared),
+        ];
+        for (title, count, examples) in kinds {
+            writeln!(f, "{title}: {count}")?;
+            for example in examples {
+                write!(f, "{example}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FileFindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let split = self.split.map(|split| format!(" ({split})")).unwrap_or_default();
+        writeln!(f, "{}{split}: {} rows, {} usable", self.path, self.rows_read, self.rows)?;
+        for (title, count, at) in [
+            ("empty texts", self.empty_texts, &self.empty_at),
+            ("missing labels", self.missing_labels, &self.missing_at),
+        ] {
+            if count > 0 {
+                let at: Vec<String> = at.iter().map(u64::to_string).collect();
+                writeln!(
+                    f,
+                    "  {title}: {count} (lines {}{})",
+                    at.join(", "),
+                    if count > at.len() { ", ..." } else { "" }
+                )?;
+            }
+        }
+        for (class, rows) in &self.classes {
+            let share = 100.0 * *rows as f64 / self.rows.max(1) as f64;
+            writeln!(f, "  {}: {rows} ({share:.2} %)", excerpt(class))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {:?}, {} rows", self.text, self.rows)?;
+        for Occurrence { path, line, labels } in &self.occurrences {
+            let labels: Vec<String> = labels.iter().map(|label| excerpt(label)).collect();
+            writeln!(f, "    {path}, {line}: {}", labels.join(", "))?;
+        }
+        Ok(())
+    }
+}

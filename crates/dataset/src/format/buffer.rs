@@ -1,0 +1,94 @@
+//! A window on a stream of bytes that grows as far as one row needs.
+
+use std::io::{self, Read};
+
+/// Bytes asked from the stream at once.
+const CHUNK: usize = 1 << 18;
+
+/// The bytes that were read but not yet taken.
+pub(super) struct Buffer<'r> {
+    reader: &'r mut dyn Read,
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Bytes of the stream before `start`.
+    taken: u64,
+    ended: bool,
+}
+
+impl<'r> Buffer<'r> {
+    /// Before the first byte of `reader`.
+    pub(super) fn new(reader: &'r mut dyn Read) -> Self {
+        Self { reader, bytes: vec![0; CHUNK], start: 0, end: 0, taken: 0, ended: false }
+    }
+
+    /// What has been read and not taken.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Whether the stream has no more than [`Self::bytes`].
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The position of the first byte of [`Self::bytes`] in the stream.
+    pub(super) fn position(&self) -> u64 {
+        self.taken
+    }
+
+    /// Moves past `count` bytes, at most as many as [`Self::bytes`] has.
+    pub(super) fn take(&mut self, count: usize) {
+        let count = count.min(self.end - self.start);
+        self.start += count;
+        self.taken += count as u64;
+    }
+
+    /// Reads on. A row that fills the window doubles it, so that a row of n bytes is looked at
+    /// in O(n) altogether.
+    pub(super) fn fill(&mut self) -> io::Result<()> {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.end * 2 > self.bytes.len() {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+        while self.end < self.bytes.len() && !self.ended {
+            match self.reader.read(&mut self.bytes[self.end..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the first bytes and moves past a UTF-8 byte order mark.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        self.fill()?;
+        if self.bytes().starts_with(b"\xEF\xBB\xBF") {
+            self.take(3);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_row_grows_the_window() {
+        let content: Vec<u8> = (0..CHUNK * 3 + 7).map(|i| i as u8).collect();
+        let mut reader = content.as_slice();
+        let mut buffer = Buffer::new(&mut reader);
+        buffer.begin().expect("readable");
+        buffer.take(5);
+        while !buffer.ended() {
+            buffer.fill().expect("readable");
+        }
+        assert_eq!(buffer.bytes(), &content[5..]);
+        assert_eq!(buffer.position(), 5);
+    }
+}

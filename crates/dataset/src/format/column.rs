@@ -1,0 +1,110 @@
+//! Which column is meant: by name, by number, and the nearest name when there is none.
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::settings::Column;
+
+/// The least likeness (Jaro-Winkler, 1 is equal) of a name that is worth suggesting.
+const LIKENESS: f64 = 0.8;
+
+/// The positions, from 0, of the wanted columns among `names`.
+///
+/// # Errors
+/// When one isn't there, or a name stands there twice.
+pub(super) fn positions(path: &Path, wanted: &[Column], names: &[String]) -> Result<Vec<usize>, Error> {
+    wanted.iter().map(|column| position(path, column, names)).collect()
+}
+
+fn position(path: &Path, column: &Column, names: &[String]) -> Result<usize, Error> {
+    let found = match column {
+        Column::Number(number) => (*number as usize).checked_sub(1).filter(|&at| at < names.len()),
+        Column::Name(name) => {
+            let mut at = (0..names.len()).filter(|&at| names[at] == *name);
+            let first = at.next();
+            if at.next().is_some() {
+                return Err(Error::AmbiguousColumn { path: path.to_owned(), column: name.clone() });
+            }
+            first
+        }
+    };
+    found.ok_or_else(|| missing(path, column, names))
+}
+
+/// The error that names the column, the nearest name and the names there are.
+pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
+    let nearest = match column {
+        Column::Number(_) => None,
+        Column::Name(name) => nearest(name, names),
+    };
+    let columns = names.to_vec();
+    Error::NoColumn {
+        path: path.to_owned(),
+        column: column.to_string(),
+        nearest,
+        columns,
+        hint: other_delimiter(names),
+    }
+}
+
+/// The name that looks most like `name`, the first among equals.
+fn nearest(name: &str, names: &[String]) -> Option<String> {
+    let name = name.to_lowercase();
+    let mut best: Option<(f64, &String)> = None;
+    for candidate in names {
+        let likeness = strsim::jaro_winkler(&name, &candidate.to_lowercase());
+        if likeness >= LIKENESS && best.is_none_or(|(most, _)| likeness > most) {
+            best = Some((likeness, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate.clone())
+}
+
+/// A header of one name that holds another common delimiter was cut at the wrong one.
+fn other_delimiter(names: &[String]) -> Option<String> {
+    let [only] = names else { return None };
+    let found = [';', '\t', ',', '|'].into_iter().find(|&d| only.contains(d))?;
+    Some(format!("if the fields stand between {found:?}, set delimiter = {:?}", found.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_nearest() {
+        let names = names(&["qid", "question_text", "target"]);
+        let wanted = [Column::Name("question text".to_owned())];
+        let error = positions(Path::new("a.csv"), &wanted, &names).expect_err("no such column").to_string();
+        assert_eq!(
+            error,
+            "a.csv: no column `question text` (did you mean `question_text`?); there are `qid`, `question_text`, `target`"
+        );
+    }
+
+    #[test]
+    fn numbers_count_from_one() {
+        let names = names(&["a", "b"]);
+        let at = |number| positions(Path::new("a.csv"), &[Column::Number(number)], &names);
+        assert_eq!(at(2).expect("there"), [1]);
+        assert!(at(0).is_err() && at(3).is_err());
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused() {
+        let wanted = [Column::Name("a".to_owned())];
+        let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "a"])).expect_err("ambiguous");
+        assert!(matches!(error, Error::AmbiguousColumn { .. }));
+    }
+
+    #[test]
+    fn a_header_in_one_piece_hints_at_the_delimiter() {
+        let wanted = [Column::Name("text".to_owned())];
+        let error = positions(Path::new("a.csv"), &wanted, &names(&["text;label"])).expect_err("one column");
+        assert!(error.to_string().ends_with("set delimiter = \";\""), "{error}");
+    }
+}

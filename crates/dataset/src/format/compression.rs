@@ -1,0 +1,232 @@
+//! From a file's name to an open stream of unpacked bytes: plain, gzip (RFC 1952, several
+//! members one after another), Zstandard (RFC 8878) and zip (APPNOTE 6.3: stored or deflated).
+//!
+//! What comes out of a compressed file is capped at [`GROWTH`] times its size once it passes
+//! [`FREE`] bytes, and at [`MOST`] bytes. Nothing is ever unpacked to the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::Format;
+use crate::error::Error;
+
+/// Unpacked bytes below which no ratio is suspicious.
+const FREE: u64 = 64 << 20;
+/// The most unpacked bytes a packed byte may give; texts give 3 to 20.
+const GROWTH: u64 = 250;
+/// The most unpacked bytes at all.
+const MOST: u64 = 64 << 30;
+
+/// How a file is packed, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Not at all.
+    Plain,
+    /// `.gz`
+    Gzip,
+    /// `.zst`
+    Zstd,
+    /// `.zip`
+    Zip,
+}
+
+impl Packing {
+    /// The packing of a file, and the format of what is in it where the name says it.
+    pub(crate) fn of(path: &Path) -> (Self, Option<Format>) {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let packing = match ending.as_str() {
+            "gz" => Self::Gzip,
+            "zst" => Self::Zstd,
+            "zip" => Self::Zip,
+            _ => return (Self::Plain, Format::of(path)),
+        };
+        (packing, path.file_stem().map(PathBuf::from).and_then(|stem| Format::of(&stem)))
+    }
+}
+
+/// Unpacked bytes.
+pub(super) enum Input<'a> {
+    /// A plain file, which a reader may seek in.
+    File(File),
+    /// What is being unpacked.
+    Packed(&'a mut dyn Read),
+}
+
+impl Input<'_> {
+    /// The bytes from the first to the last.
+    pub(super) fn stream(&mut self) -> &mut dyn Read {
+        match self {
+            Self::File(file) => file,
+            Self::Packed(reader) => *reader,
+        }
+    }
+}
+
+/// Opens a file and hands its format and unpacked bytes to `read`.
+///
+/// # Errors
+/// When it isn't there, is a folder, is of no known format, or isn't packed as its name says.
+pub(super) fn open<T>(path: &Path, read: impl FnOnce(Format, &mut Input<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let facts = fs::metadata(path).map_err(Error::reading(path))?;
+    if facts.is_dir() {
+        return Err(Error::Folder { path: path.to_owned() });
+    }
+    let (packing, format) = Packing::of(path);
+    let unknown = || Error::UnknownFormat { path: path.to_owned() };
+    let file = File::open(path).map_err(Error::reading(path))?;
+    if packing != Packing::Plain && facts.len() == 0 {
+        return Err(Error::Empty { path: path.to_owned() });
+    }
+    match packing {
+        Packing::Plain => read(format.ok_or_else(unknown)?, &mut Input::File(file)),
+        Packing::Gzip => {
+            let unpacked = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, file));
+            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+        }
+        Packing::Zstd => {
+            let unpacked = zstd::Decoder::new(file).map_err(explained(path))?;
+            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+        }
+        Packing::Zip => {
+            let mut archive = ZipArchive::new(io::BufReader::new(file)).map_err(|error| unzipped(path, error))?;
+            let (index, format) = data_file(path, &mut archive, format)?;
+            let unpacked = archive.by_index(index).map_err(|error| unzipped(path, error))?;
+            read(format, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+        }
+    }
+}
+
+/// The one data file of an archive. Folders, hidden files and `__MACOSX` are passed over.
+fn data_file(
+    path: &Path,
+    archive: &mut ZipArchive<io::BufReader<File>>,
+    outer: Option<Format>,
+) -> Result<(usize, Format), Error> {
+    let refused = |reason: String| Error::Archive { path: path.to_owned(), reason };
+    let mut named = Vec::new();
+    let mut others = Vec::new();
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|error| unzipped(path, error))?;
+        let Some(name) = entry.enclosed_name().filter(|_| !entry.name().starts_with(['/', '\\'])) else {
+            return Err(refused(format!(
+                "`{}` would lie outside the archive; pack it again without such names",
+                entry.name()
+            )));
+        };
+        if !entry.is_file() || is_litter(&name) {
+            continue;
+        }
+        match Format::of(&name) {
+            Some(format) => named.push((index, format, entry.encrypted(), name)),
+            None => others.push((index, entry.encrypted(), name)),
+        }
+    }
+    let (index, format, encrypted) = match (named.as_slice(), others.as_slice(), outer) {
+        ([(index, format, encrypted, _)], _, _) => (*index, *format, *encrypted),
+        ([], [(index, encrypted, _)], Some(format)) => (*index, format, *encrypted),
+        ([], _, _) => return Err(refused("no .csv, .tsv, .jsonl or .parquet file is in this archive".to_owned())),
+        (several, _, _) => {
+            let names: Vec<String> = several.iter().take(5).map(|(_, _, _, name)| name.display().to_string()).collect();
+            let count = several.len();
+            return Err(refused(format!(
+                "{count} data files are in this archive ({}, ...); unpack the one that is meant",
+                names.join(", ")
+            )));
+        }
+    };
+    if encrypted {
+        return Err(refused("the archive is encrypted; unpack it first".to_owned()));
+    }
+    Ok((index, format))
+}
+
+/// Files that systems put into archives on their own.
+fn is_litter(name: &Path) -> bool {
+    name.components().any(|part| {
+        let part = part.as_os_str().to_string_lossy();
+        part == "__MACOSX" || part.starts_with('.') || part == "Thumbs.db" || part == "desktop.ini"
+    })
+}
+
+fn unzipped(path: &Path, error: ZipError) -> Error {
+    match error {
+        ZipError::Io(error) => explained(path)(error),
+        ZipError::UnsupportedArchive(reason) => Error::Archive {
+            path: path.to_owned(),
+            reason: format!("this kind of zip can't be read ({reason}); pack it with deflate, without a password"),
+        },
+        error => Error::Damaged { path: path.to_owned(), reason: error.to_string() },
+    }
+}
+
+/// For `map_err`: tells damage and bombs from failures of the system.
+pub(super) fn explained(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>()) {
+        Some(&Bomb { packed, unpacked }) => Error::Oversized { path, packed, unpacked },
+        None if error.raw_os_error().is_none() => Error::Damaged { path, reason: error.to_string() },
+        None => Error::reading(&path)(error),
+    }
+}
+
+/// The mark of a stream that grew beyond its cap.
+#[derive(Debug, thiserror::Error)]
+#[error("{unpacked} bytes from {packed}")]
+struct Bomb {
+    packed: u64,
+    unpacked: u64,
+}
+
+/// A reader that gives up on what can't be meant.
+struct Capped<R> {
+    inner: R,
+    packed: u64,
+    unpacked: u64,
+}
+
+impl<R> Capped<R> {
+    fn new(inner: R, packed: u64) -> Self {
+        Self { inner, packed, unpacked: 0 }
+    }
+}
+
+impl<R: Read> Read for Capped<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.unpacked += count as u64;
+        let cap = self.packed.saturating_mul(GROWTH).clamp(FREE, MOST);
+        if self.unpacked > cap {
+            return Err(io::Error::other(Bomb { packed: self.packed, unpacked: self.unpacked }));
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_packing_and_format() {
+        let of = |name: &str| Packing::of(Path::new(name));
+        assert_eq!(of("a/train.csv"), (Packing::Plain, Some(Format::Csv)));
+        assert_eq!(of("a/Train.TSV.GZ"), (Packing::Gzip, Some(Format::Tsv)));
+        assert_eq!(of("a.b/x.jsonl.zst"), (Packing::Zstd, Some(Format::Jsonl)));
+        assert_eq!(of("x.parquet"), (Packing::Plain, Some(Format::Parquet)));
+        assert_eq!(of("x.zip"), (Packing::Zip, None));
+        assert_eq!(of("x.xlsx"), (Packing::Plain, None));
+        assert_eq!(of("csv"), (Packing::Plain, None));
+    }
+
+    #[test]
+    fn a_stream_beyond_its_cap_ends_in_an_error() {
+        let mut capped = Capped::new(io::repeat(b'a'), 1000);
+        let error = io::copy(&mut capped, &mut io::sink()).expect_err("it never ends");
+        let error = explained(Path::new("x.csv.gz"))(error);
+        assert!(matches!(error, Error::Oversized { packed: 1000, unpacked, .. } if unpacked > FREE), "{error}");
+    }
+}

@@ -1,0 +1,136 @@
+//! CSV and TSV against the `csv` crate and against awkward files.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use emberline_base::Substream;
+
+use super::*;
+use crate::settings::Column;
+
+type Table = Vec<(u64, Vec<String>)>;
+
+/// Gives a byte at a time, as the slowest stream does.
+struct Trickle<'a>(&'a [u8]);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = into.len().min(self.0.len()).min(1 + self.0.len() % 3);
+        (&mut &mut into[..]).write_all(&self.0[..count])?;
+        self.0 = &self.0[count..];
+        Ok(count)
+    }
+}
+
+/// All of columns 1 to `width`, with their lines.
+fn table(content: &[u8], format: Format, header: bool, width: u32) -> Result<Table, Error> {
+    let columns: Vec<Column> = (1..=width).map(Column::Number).collect();
+    let path = PathBuf::from("a.csv");
+    let request = Request { path: &path, columns: &columns, header: Some(header), delimiter: None };
+    let mut rows = Table::new();
+    let mut sink = |row: Row<'_>| {
+        let fields = row.fields.into_iter().map(|field| match field {
+            Field::Text(text) => text.into_owned(),
+            other => panic!("{other:?}"),
+        });
+        rows.push((row.number, fields.collect()));
+        Ok(())
+    };
+    read(&request, format, &mut Trickle(content), &mut sink)?;
+    Ok(rows)
+}
+
+fn rows(expected: &[(u64, &[&str])]) -> Table {
+    expected.iter().map(|(line, fields)| (*line, fields.iter().map(|&f| f.to_owned()).collect())).collect()
+}
+
+#[test]
+fn quotes_line_ends_and_delimiters_in_fields() {
+    let content = b"\xEF\xBB\xBFtext,label\r\n\"a, \"\"b\"\"\",1\r\n\r\n\"two\nlines\",0\r\r\n5\" disk,\"\"\r\n\"\",2";
+    let read = table(content, Format::Csv, true, 2).expect("well-formed");
+    assert_eq!(
+        read,
+        rows(&[(2, &["a, \"b\"", "1"]), (4, &["two\nlines", "0"]), (6, &["5\" disk", ""]), (7, &["", "2"])])
+    );
+}
+
+#[test]
+fn old_macintosh_line_ends() {
+    let read = table(b"a,1\rb,2\r\rc,3\r", Format::Csv, false, 2).expect("well-formed");
+    assert_eq!(read, rows(&[(1, &["a", "1"]), (2, &["b", "2"]), (4, &["c", "3"])]));
+}
+
+#[test]
+fn quotes_are_ordinary_in_tsv() {
+    let read = table(b"\"so\t1\nsaid \"\"he\"\"\t0\n", Format::Tsv, false, 2).expect("well-formed");
+    assert_eq!(read, rows(&[(1, &["\"so", "1"]), (2, &["said \"\"he\"\"", "0"])]));
+}
+
+#[test]
+fn faults_name_their_line() {
+    let fault = |content: &[u8]| table(content, Format::Csv, true, 2).expect_err("a fault").to_string();
+    let wide = fault(b"text,label\na,1\nb, c,0\n");
+    assert!(wide.starts_with("a.csv, line 3: 3 fields where the first row has 2; put double quotes"), "{wide}");
+    let short = fault(b"text,label\na,1\nb");
+    assert!(short.starts_with("a.csv, line 3: 1 fields where the first row has 2; the row is cut off"), "{short}");
+    let open = fault(b"text,label\na,1\n\n\"b\nc,0\nd,1\n");
+    assert!(open.starts_with("a.csv, line 4: the quote that opens here is never closed"), "{open}");
+    let after = fault(b"text,label\na,1\n\"b\nc,0\n\"d\",1\n");
+    assert!(
+        after.starts_with("a.csv, line 5: text follows the closing quote of a field that opens in line 3"),
+        "{after}"
+    );
+    let latin = fault(b"text,label\na,1\n\"b\nna\xEFve\",0\n");
+    assert!(latin.starts_with("a.csv, line 4: byte 0xEF (number 21 of the file) is not UTF-8"), "{latin}");
+    let wide = fault(b"\xFF\xFEt\0e\0");
+    assert!(wide.contains("iconv -f UTF-16"), "{wide}");
+}
+
+#[test]
+fn nothing_and_a_header_alone_are_faults() {
+    let of = |content: &[u8], header| table(content, Format::Csv, header, 2).expect_err("a fault");
+    assert!(matches!(of(b"", false), Error::Empty { .. }));
+    assert!(matches!(of(b"\xEF\xBB\xBF", true), Error::Empty { .. }));
+    assert!(matches!(of(b"\n\r\n\n", true), Error::Empty { .. }));
+    assert!(matches!(of(b"text,label", true), Error::NoRows { header: true, .. }));
+    assert!(matches!(of(b"text,label\r\n\r\n", true), Error::NoRows { header: true, .. }));
+}
+
+/// Random tables of awkward fields, written by the `csv` crate, come back as they were.
+#[test]
+fn whatever_the_csv_crate_writes_is_read_back() {
+    let mut random = Substream::new(1, "tables");
+    let pieces = ["\"", ",", "\n", "\r", "\r\n", "a", " ", "é", "\"\"", "text", "\t", ""];
+    for _ in 0..500 {
+        let width = 1 + random.below(4);
+        let mut fields = || (0..random.below(6)).map(|_| pieces[random.below(pieces.len())]).collect::<String>();
+        let wanted: Vec<Vec<String>> = (0..6).map(|_| (0..width).map(|_| fields()).collect()).collect();
+        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        for row in &wanted {
+            writer.write_record(row).expect("written");
+        }
+        let content = writer.into_inner().expect("flushed");
+        let read = table(&content, Format::Csv, false, width as u32).expect("well-formed");
+        assert_eq!(read.into_iter().map(|(_, fields)| fields).collect::<Vec<_>>(), wanted, "{content:?}");
+    }
+}
+
+/// Random bytes: never a panic, and where this reader accepts, the `csv` crate reads the same.
+#[test]
+fn what_is_accepted_is_what_the_csv_crate_reads() {
+    let mut random = Substream::new(2, "bytes");
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let content: Vec<u8> = (0..random.below(16)).map(|_| b"\",\n\rab"[random.below(6)]).collect();
+        let mut oracle = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(content.as_slice());
+        let records: Vec<csv::StringRecord> = oracle.records().collect::<Result<_, _>>().expect("ASCII");
+        let Some(width) = records.first().map(csv::StringRecord::len) else { continue };
+        if let Ok(read) = table(&content, Format::Csv, false, width as u32) {
+            accepted += 1;
+            let read: Vec<Vec<String>> = read.into_iter().map(|(_, fields)| fields).collect();
+            let wanted: Vec<Vec<String>> = records.iter().map(|r| r.iter().map(str::to_owned).collect()).collect();
+            assert_eq!(read, wanted, "{:?}", String::from_utf8_lossy(&content));
+        }
+    }
+    assert!(accepted > 1000, "{accepted}");
+}

@@ -1,0 +1,360 @@
+//! JSON Lines: a JSON object (RFC 8259) a line, in UTF-8; lines of white space are no rows.
+//!
+//! Only the wanted keys are kept. A key that a row lacks, or that is null, is a missing value;
+//! a key that no row has is a fault. A column given by number is that key of the first object.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use memchr::memchr;
+use serde::Deserializer as _;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::buffer::Buffer;
+use super::compression::explained;
+use super::{Field, Request, Row, Sink, column, written};
+use crate::error::{Error, Place, Unit};
+use crate::settings::Column;
+
+/// Rows whose keys are remembered for messages.
+const SURVEYED: u64 = 100;
+
+/// Reads a whole file; see [`super::read`].
+pub(super) fn read(request: &Request<'_>, input: &mut dyn Read, sink: Sink<'_>) -> Result<Vec<String>, Error> {
+    let mut lines = Lines { path: request.path, buffer: Buffer::new(input), number: 0 };
+    lines.buffer.begin().map_err(explained(request.path))?;
+    let mut wanted: Option<Vec<String>> = None;
+    let mut found = vec![false; request.columns.len()];
+    let mut keys: Vec<String> = Vec::new();
+    let mut rows = 0;
+    while let Some(length) = lines.next()? {
+        let line = lines.text(length)?;
+        if !line.trim().is_empty() {
+            rows += 1;
+            if rows <= SURVEYED {
+                survey(line, &mut keys).map_err(|error| lines.fault(line, &error))?;
+            }
+            let names = match &mut wanted {
+                Some(names) => names,
+                None => wanted.insert(names_of(request, &keys)?),
+            };
+            let fields = object(line, names).map_err(|error| lines.fault(line, &error))?;
+            for (found, field) in found.iter_mut().zip(&fields) {
+                *found |= field.is_some();
+            }
+            let fields = fields.into_iter().map(Option::unwrap_or_default).collect();
+            sink(Row { unit: Unit::Line, number: lines.number, fields })?;
+        }
+        lines.buffer.take(length + 1);
+    }
+    let Some(names) = wanted else {
+        let path = request.path.to_owned();
+        return Err(if lines.number == 0 { Error::Empty { path } } else { Error::NoRows { path, header: false } });
+    };
+    match found.iter().position(|found| !found) {
+        Some(absent) => Err(column::missing(request.path, &request.columns[absent], &keys)),
+        None => Ok(names),
+    }
+}
+
+/// The keys that the columns mean, by the keys of the first object.
+fn names_of(request: &Request<'_>, keys: &[String]) -> Result<Vec<String>, Error> {
+    let name = |column: &Column| match column {
+        Column::Name(name) => Ok(name.clone()),
+        Column::Number(number) => {
+            let key = (*number as usize).checked_sub(1).and_then(|at| keys.get(at));
+            key.cloned().ok_or_else(|| column::missing(request.path, column, keys))
+        }
+    };
+    request.columns.iter().map(name).collect()
+}
+
+/// The lines of a stream.
+struct Lines<'r> {
+    path: &'r Path,
+    buffer: Buffer<'r>,
+    /// The number of the line at hand.
+    number: u64,
+}
+
+impl Lines<'_> {
+    /// The length, without its line end, of the next line.
+    fn next(&mut self) -> Result<Option<usize>, Error> {
+        let mut searched = 0;
+        loop {
+            let bytes = self.buffer.bytes();
+            let end = memchr(b'\n', &bytes[searched..]).map(|at| searched + at);
+            searched = bytes.len();
+            match end {
+                None if !self.buffer.ended() => self.buffer.fill().map_err(explained(self.path))?,
+                None if searched == 0 => return Ok(None),
+                end => {
+                    self.number += 1;
+                    return Ok(Some(end.unwrap_or(searched)));
+                }
+            }
+        }
+    }
+
+    /// The line at hand.
+    fn text(&self, length: usize) -> Result<&str, Error> {
+        let bytes = &self.buffer.bytes()[..length];
+        std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            let wide = self.number == 1 && (bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF"));
+            Error::NotUtf8 {
+                place: self.place(),
+                byte: bytes[at],
+                offset: self.buffer.position() + at as u64 + 1,
+                charset: if wide { "UTF-16" } else { "WINDOWS-1252" },
+            }
+        })
+    }
+
+    fn place(&self) -> Place {
+        Place { path: self.path.to_owned(), unit: Unit::Line, number: self.number }
+    }
+
+    fn fault(&self, line: &str, error: &serde_json::Error) -> Error {
+        let text = error.to_string();
+        let reason = text.split(" at line ").next().unwrap_or(&text);
+        let column = error.column();
+        let cure = match line.trim_start().as_bytes().first() {
+            Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
+            Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
+            _ => "",
+        };
+        Error::Json { place: self.place(), reason: format!("{reason} (column {column}){cure}") }
+    }
+}
+
+/// The wanted values of one object; `None` where it lacks the key.
+fn object<'a>(line: &'a str, wanted: &[String]) -> Result<Vec<Option<Field<'a>>>, serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(line);
+    let fields = parser.deserialize_map(Object { wanted })?;
+    parser.end()?;
+    Ok(fields)
+}
+
+/// Adds the keys of one object to those that are known.
+fn survey(line: &str, keys: &mut Vec<String>) -> Result<(), serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(line);
+    parser.deserialize_map(Keys(keys))?;
+    parser.end()
+}
+
+struct Keys<'k>(&'k mut Vec<String>);
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<IgnoredAny>()?;
+            if !self.0.contains(&key) {
+                self.0.push(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Object<'w> {
+    wanted: &'w [String],
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Vec<Option<Field<'de>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = vec![None; self.wanted.len()];
+        while let Some(at) = map.next_key_seed(Key(self.wanted))? {
+            match at {
+                Some(at) => fields[at] = Some(map.next_value_seed(Value)?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// The position of a key among the wanted ones.
+struct Key<'w>(&'w [String]);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, parser: D) -> Result<Self::Value, D::Error> {
+        parser.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|wanted| wanted == key))
+    }
+}
+
+/// A wanted value.
+struct Value;
+
+impl<'de> DeserializeSeed<'de> for Value {
+    type Value = Field<'de>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, parser: D) -> Result<Field<'de>, D::Error> {
+        parser.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value {
+    type Value = Field<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number, a boolean, null, or a list of them")
+    }
+
+    fn visit_unit<E>(self) -> Result<Field<'de>, E> {
+        Ok(Field::Missing)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Field<'de>, E> {
+        Ok(Field::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Field<'de>, E> {
+        Ok(Field::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Field<'de>, E> {
+        Ok(Field::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Field<'de>, E> {
+        Ok(Field::Scalar(written(value)))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field<'de>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(Value)? {
+            match value {
+                Field::Missing => {}
+                Field::Text(text) => values.push(text.into_owned()),
+                Field::Scalar(scalar) => values.push(scalar),
+                Field::List(_) => return Err(de::Error::custom("a list within a list")),
+            }
+        }
+        Ok(Field::List(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Kept = Vec<(u64, Vec<Field<'static>>)>;
+
+    fn owned(field: Field<'_>) -> Field<'static> {
+        match field {
+            Field::Text(text) => Field::Text(Cow::Owned(text.into_owned())),
+            Field::Missing => Field::Missing,
+            Field::Scalar(scalar) => Field::Scalar(scalar),
+            Field::List(list) => Field::List(list),
+        }
+    }
+
+    fn table(content: &[u8], columns: &[Column]) -> Result<Kept, Error> {
+        let path = Path::new("a.jsonl");
+        let request = Request { path, columns, header: None, delimiter: None };
+        let mut rows = Kept::new();
+        let mut sink = |row: Row<'_>| {
+            rows.push((row.number, row.fields.into_iter().map(owned).collect()));
+            Ok(())
+        };
+        read(&request, &mut &content[..], &mut sink)?;
+        Ok(rows)
+    }
+
+    fn named() -> [Column; 2] {
+        [Column::Name("text".to_owned()), Column::Name("label".to_owned())]
+    }
+
+    fn text(text: &str) -> Field<'static> {
+        Field::Text(Cow::Owned(text.to_owned()))
+    }
+
+    fn scalar(text: &str) -> Field<'static> {
+        Field::Scalar(text.to_owned())
+    }
+
+    #[test]
+    fn every_kind_of_label() {
+        let content = "\u{FEFF}{\"text\":\"a\\nb\",\"id\":{\"x\":[1]},\"label\":1}\r\n\n{\"label\":[\"x\",2,true,null],\"text\":\"c\"}\n\
+            {\"text\":null,\"label\":1.0}\n{\"text\":\"\\u00e9\",\"label\":0.5}\n{\"text\":\"d\"}\n{\"text\":\"e\",\"label\":false}";
+        let list = Field::List(["x", "2", "true"].map(str::to_owned).to_vec());
+        let rows = vec![
+            (1, vec![text("a\nb"), scalar("1")]),
+            (3, vec![text("c"), list]),
+            (4, vec![Field::Missing, scalar("1")]),
+            (5, vec![text("é"), scalar("0.5")]),
+            (6, vec![text("d"), Field::Missing]),
+            (7, vec![text("e"), scalar("false")]),
+        ];
+        assert_eq!(table(content.as_bytes(), &named()).expect("well-formed"), rows);
+    }
+
+    #[test]
+    fn a_number_is_a_key_of_the_first_object() {
+        let content = b"{\"text\":\"a\",\"label\":\"x\"}\n{\"label\":\"y\",\"text\":\"b\"}\n";
+        let rows = table(content, &[Column::Number(1), Column::Number(2)]).expect("well-formed");
+        assert_eq!(rows[1].1, [text("b"), text("y")]);
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        let fault = |content: &[u8]| table(content, &named()).expect_err("a fault").to_string();
+        let good = "{\"text\":\"a\",\"label\":1}\n";
+        let cut = fault(format!("{good}{{\"text\":\"b\",").as_bytes());
+        assert!(cut.starts_with("a.jsonl, line 2: not a JSON object: EOF"), "{cut}");
+        assert!(fault(b"[{\"text\":\"a\"}]").contains("jq -c '.[]'"));
+        assert!(fault(b"{\n\"text\":\"a\"}").contains("on one line"));
+        let nested = fault(format!("{good}{{\"text\":\"b\",\"label\":{{}}}}").as_bytes());
+        assert!(nested.contains("line 2") && nested.contains("expected a string, a number"), "{nested}");
+        let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+        let deep = fault(format!("{good}{{\"text\":\"b\",\"label\":{open}{close}}}\n").as_bytes());
+        let unused = fault(format!("{good}{}", "{\"id\":".repeat(100_000)).as_bytes());
+        assert!(unused.contains("line 2: not a JSON object: EOF"), "{unused}");
+        assert!(deep.contains("recursion limit"), "{deep}");
+        assert!(fault(format!("{good}{good}").replace('\n', "").as_bytes()).contains("trailing characters"));
+        assert!(fault(b"{\"text\":\"\xE9\"}").contains("is not UTF-8"));
+        let absent = fault(b"{\"text\":\"a\",\"labels\":1}\n");
+        assert!(absent.contains("no column `label` (did you mean `labels`?)"), "{absent}");
+        assert!(matches!(table(b"", &named()), Err(Error::Empty { .. })));
+        assert!(matches!(table(b"\n \n", &named()), Err(Error::NoRows { .. })));
+    }
+}

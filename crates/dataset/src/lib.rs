@@ -1,0 +1,39 @@
+//! From files to labelled, divided texts.
+//!
+//! ```text
+//! Settings ── read ──> Rows ── split ──> Dataset
+//! ```
+//!
+//! [`read`] opens the files that `[data]` names (`format/`: CSV, TSV, JSON Lines, Parquet,
+//! plain or packed), keeps the wanted columns, numbers the classes and finds the texts that
+//! count as the same. [`Rows::split`] divides them, as often as a grid asks, without copying a
+//! text. [`Rows::findings`] tells what a person should know of the data first. This crate
+//! embeds nothing and trains nothing.
+
+mod dataset;
+mod error;
+mod faults;
+mod findings;
+mod format;
+mod labels;
+mod normal;
+mod rows;
+pub mod settings;
+mod split;
+
+use std::path::Path;
+
+pub use dataset::Dataset;
+pub use error::{Error, Place, Unit};
+pub use findings::{FileFindings, Findings, Occurrence, Repeated};
+pub use rows::{Rows, read, read_texts};
+pub use settings::Settings;
+
+/// Reads and divides the data in one go. Relative paths count from `base`; `seed` is the
+/// split's where the settings give it none.
+///
+/// # Errors
+/// As [`read`] and [`Rows::split`].
+pub fn load(settings: &Settings, base: &Path, seed: u64) -> Result<Dataset, Error> {
+    read(settings, base)?.split(&settings.split, seed)
+}

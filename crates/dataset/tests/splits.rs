@@ -1,0 +1,188 @@
+//! Dividing small files: amounts, files per split, leaks, findings, errors that name the cure.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use emberline_base::{SplitName, Splits};
+use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split, SplitFile};
+use emberline_dataset::{Dataset, Error, load, read};
+
+/// `rows` rows, every `period`-th of class b, and every tenth text once more in other clothes.
+fn table(rows: usize, period: usize) -> String {
+    let line = |row: usize| {
+        let label = if row.is_multiple_of(period) { "b" } else { "a" };
+        if row % 10 == 9 { format!("  TEXT {} ,{label}\n", row - 1) } else { format!("text {row},{label}\n") }
+    };
+    "text,label\n".to_owned() + &(0..rows).map(line).collect::<String>()
+}
+
+fn one_file() -> Settings {
+    Settings::new("a.csv", Column::Name("text".into()), LabelColumns::One(Column::Name("label".into())))
+}
+
+fn divided(base: &Path, train: Option<Amount>, valid: Option<Amount>, test: Option<Amount>) -> Result<Dataset, Error> {
+    load(&Settings { split: Split { train, valid, test, ..Split::default() }, ..one_file() }, base, 7)
+}
+
+fn sizes(data: &Dataset) -> (usize, Option<usize>, Option<usize>) {
+    let Splits { train, valid, test } = data.splits.map(|_, rows| rows.len());
+    (train, valid, test)
+}
+
+fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn counts_and_fractions_are_met_exactly() {
+    let folder = folder_with(&[("a.csv", &table(1000, 16))]);
+    let (count, part) = (|n| Some(Amount::Count(n)), |p| Some(Amount::Fraction(p)));
+    let cases = [
+        ((None, None, None), (800, Some(200), None)),
+        ((None, count(101), count(99)), (800, Some(101), Some(99))),
+        ((part(0.8), part(0.1), part(0.1)), (800, Some(100), Some(100))),
+        ((count(17), None, part(0.333)), (17, None, Some(333))),
+        ((None, None, count(5)), (995, None, Some(5))),
+        ((count(1000), None, None), (1000, None, None)),
+    ];
+    for ((train, valid, test), wanted) in cases {
+        let data = divided(folder.path(), train, valid, test).expect("enough rows");
+        assert_eq!(sizes(&data), wanted, "{train:?} {valid:?} {test:?}");
+        assert_eq!(data.unused, 1000 - data.splits.iter().map(|(_, rows)| rows.len()).sum::<usize>());
+        for (_, rows) in data.splits.iter().filter(|(_, rows)| rows.len() >= 99) {
+            let share = data.labels.counts(rows)[1] as f64 / rows.len() as f64;
+            assert!((share - 0.063).abs() < 0.021, "{share}");
+        }
+        let normal = |name| data.texts_of(name).map(|text| text.trim().to_lowercase()).collect::<BTreeSet<_>>();
+        let [train, valid, test] = SplitName::ALL.map(normal);
+        assert!(train.is_disjoint(&valid) && train.is_disjoint(&test) && valid.is_disjoint(&test));
+    }
+}
+
+#[test]
+fn fractions_that_are_rounded_up_do_not_reach_too_far() {
+    let folder = folder_with(&[("a.csv", &table(15, 3))]);
+    let part = |p| Some(Amount::Fraction(p));
+    let data = divided(folder.path(), part(0.8), part(0.1), part(0.1)).expect("one row less for training");
+    assert_eq!(sizes(&data), (11, Some(2), Some(2)));
+}
+
+#[test]
+fn one_size_does_not_move_the_others() {
+    let folder = folder_with(&[("a.csv", &table(500, 4))]);
+    let count = |n| Some(Amount::Count(n));
+    let base = divided(folder.path(), count(200), count(50), count(60)).expect("enough rows");
+    let smaller = divided(folder.path(), count(70), count(50), count(60)).expect("enough rows");
+    let all = divided(folder.path(), None, count(50), count(60)).expect("enough rows");
+    let other_valid = divided(folder.path(), count(200), count(80), count(60)).expect("enough rows");
+    let set = |data: &Dataset| data.splits.train.iter().copied().collect::<BTreeSet<usize>>();
+    assert!(set(&smaller).is_subset(&set(&base)) && set(&base).is_subset(&set(&all)));
+    assert_eq!((&smaller.splits.valid, &smaller.splits.test), (&base.splits.valid, &base.splits.test));
+    assert_eq!((&all.splits.valid, &all.splits.test), (&base.splits.valid, &base.splits.test));
+    assert_eq!(other_valid.splits.test, base.splits.test);
+    assert!(!base.splits.train.is_sorted(), "training rows are shuffled");
+}
+
+#[test]
+fn the_split_s_own_seed_stands_above_the_pipeline_s() {
+    let folder = folder_with(&[("a.csv", &table(100, 4))]);
+    let rows = read(&one_file(), folder.path()).expect("readable");
+    let own = Split { seed: Some(5), ..Split::default() };
+    let digest = |split: &Split, seed| rows.split(split, seed).expect("divided").digest();
+    assert_eq!(digest(&own, 1), digest(&own, 2));
+    assert_eq!(digest(&own, 1), digest(&Split::default(), 5));
+    assert_ne!(digest(&Split::default(), 1), digest(&Split::default(), 2));
+    assert_ne!(digest(&Split { stratify: false, ..Split::default() }, 1), digest(&Split::default(), 1));
+}
+
+#[test]
+fn impossible_amounts_are_told_with_numbers() {
+    let folder = folder_with(&[("a.csv", &table(100, 4))]);
+    let fault = |train, valid, test| divided(folder.path(), train, valid, test).expect_err("too much").to_string();
+    let count = |n| Some(Amount::Count(n));
+    let error = fault(count(90), count(20), None);
+    assert!(
+        error
+            .ends_with("110 rows (90 for train, 20 for valid) asked for, but there are 100 usable rows; lower `split`"),
+        "{error}"
+    );
+    assert!(fault(None, count(100), None).contains("train gets no row: test and valid take all"));
+    assert!(
+        fault(None, Some(Amount::Fraction(0.001)), None)
+            .contains("0.001 of 100 rows is less than one; raise split.valid")
+    );
+    assert!(fault(count(u64::MAX), count(u64::MAX), None).contains("asked for, but there are 100"));
+    fs::write(folder.path().join("a.csv"), "text,label\n".to_owned() + &"same,a\n".repeat(50) + "other,b\n")
+        .expect("written");
+    let error = fault(None, count(20), count(10));
+    assert!(error.contains("equal texts stay in one split"), "{error}");
+}
+
+fn three_files() -> Settings {
+    let file = |path: &str| Some(SplitFile { path: path.into() });
+    Settings { path: None, train: file("train.csv"), valid: file("valid.csv"), test: file("test.csv"), ..one_file() }
+}
+
+#[test]
+fn texts_in_several_files_stay_in_the_most_protected() {
+    let folder = folder_with(&[
+        ("train.csv", "text,label\none,a\ntwo,b\nThree ,a\nfour,b\nfive,a\n"),
+        ("valid.csv", "text,label\nthree,a\nSIX,b\n"),
+        ("test.csv", "label,text\nb,six\na,two\n"),
+    ]);
+    let data = load(&three_files(), folder.path(), 1).expect("readable");
+    let texts = |name| data.texts_of(name).map(str::to_owned).collect::<BTreeSet<String>>();
+    assert_eq!(texts(SplitName::Train), ["five", "four", "one"].map(str::to_owned).into());
+    assert_eq!(texts(SplitName::Valid), ["three".to_owned()].into());
+    assert_eq!(texts(SplitName::Test), ["six", "two"].map(str::to_owned).into());
+    assert_eq!(data.leaks, Splits { train: 2, valid: Some(1), test: Some(0) });
+    assert_eq!((data.unused, data.data.rows_read, data.data.conflicting_labels), (3, 9, 1));
+    let findings = read(&three_files(), folder.path()).expect("readable").findings();
+    assert_eq!((findings.shared_texts, findings.conflicting_labels, findings.duplicate_texts), (3, 1, 3));
+    assert!(findings.are_serious());
+    let conflict = &findings.conflicts[0];
+    let lines: Vec<(u64, &str)> = conflict.occurrences.iter().map(|o| (o.line, o.labels[0].as_str())).collect();
+    assert_eq!((conflict.text.as_str(), lines), ("two", vec![(3, "b"), (3, "a")]));
+    let shown = findings.to_string();
+    assert!(shown.contains("texts with different labels: 1\n  \"two\", 2 rows\n"), "{shown}");
+}
+
+#[test]
+fn a_split_with_a_file_may_be_cut_and_one_without_is_carved() {
+    let folder = folder_with(&[
+        ("train.csv", &table(100, 4)),
+        ("test.csv", &table(40, 3).replace("ext", "est").replace("EXT", "est").replace("test,label", "text,label")),
+    ]);
+    let split = Split { valid: Some(Amount::Count(30)), test: Some(Amount::Count(15)), ..Split::default() };
+    let data = load(&Settings { valid: None, split, ..three_files() }, folder.path(), 1).expect("readable");
+    assert_eq!(sizes(&data), (70, Some(30), Some(15)));
+    let from = |name: SplitName, word: &str| data.texts_of(name).all(|text| text.to_lowercase().contains(word));
+    assert!(from(SplitName::Train, "text") && from(SplitName::Valid, "text") && from(SplitName::Test, "test"));
+    let whole = load(&Settings { valid: None, ..three_files() }, folder.path(), 1).expect("readable");
+    assert_eq!(sizes(&whole), (80, Some(20), Some(40)), "validation is taken out of training when nothing is said");
+}
+
+#[test]
+fn a_label_that_training_lacks_is_an_error() {
+    let folder = folder_with(&[
+        ("train.csv", "text,label\none,a\ntwo,b\n"),
+        ("valid.csv", "text,label\nthree,a\n"),
+        ("test.csv", "text,label\nfour,b\n\nfive,c\n"),
+    ]);
+    let error = load(&three_files(), folder.path(), 1).expect_err("an unseen label").to_string();
+    assert!(
+        error.ends_with("test.csv, line 4: label `c` does not occur in the training rows, whose classes are `a`, `b`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn faulty_settings_are_refused_before_reading() {
+    let error = load(&Settings { path: None, ..one_file() }, Path::new("/"), 1).expect_err("no file");
+    assert!(matches!(error, Error::Settings { .. }), "{error}");
+}

@@ -1,0 +1,160 @@
+//! One vector of a text's rows, summed in TensorFlow's order.
+//!
+//! In: the row ids of a text's tokens. Out: their sum, mean, or sum divided by the square root of their number, equal
+//! bit for bit to `SparseSegmentSum`, `-Mean` and `-SqrtN` of TensorFlow on the CPU in 32-bit floats
+//! (`SparseSegmentReductionOpBase::Reduce`):
+//!
+//! | tokens n | sum | scaled by |
+//! |---|---|---|
+//! | 0 | zeros | |
+//! | 1 | the row itself | |
+//! | 2 to 9 | left to right | times 1/n or 1/sqrt(n) |
+//! | from 10 | groups, each left to right, added up in order: the first of n mod 8 rows (8 for 0, 9 for 1), then 8 each | divided by n or sqrt(n) |
+
+use emberline_base::Combiner;
+
+use crate::Lookup;
+
+/// Columns that are summed at once: what stays in registers and the nearest cache.
+const COLUMNS: usize = 64;
+
+/// Writes the vector of a text with these row ids into `out`, `[dim]`.
+///
+/// # Panics
+/// When `out` isn't as long as a row, or an id isn't below [`Lookup::rows`].
+pub fn combine(lookup: &dyn Lookup, ids: &[u32], out: &mut [f32]) {
+    assert_eq!(out.len(), lookup.dim(), "room for one vector");
+    for (block, part) in out.chunks_mut(COLUMNS).enumerate() {
+        let start = block * COLUMNS;
+        let columns = start..start + part.len();
+        match ids {
+            [] => part.fill(0.0),
+            [first, ..] => {
+                part.copy_from_slice(&lookup.row(*first)[columns.clone()]);
+                add_rest(part, ids, |id| &lookup.row(id)[columns.clone()]);
+                scale(part, lookup.combiner(), ids.len());
+            }
+        }
+    }
+}
+
+/// Adds all rows but the first, which `sum` holds.
+fn add_rest<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
+    let (head, groups) = ids.split_at(first_group(ids.len()));
+    for &id in &head[1..] {
+        add(sum, row(id));
+    }
+    let mut group = [0.0; COLUMNS];
+    let group = &mut group[..sum.len()];
+    for ids in groups.chunks_exact(8) {
+        group.copy_from_slice(row(ids[0]));
+        for &id in &ids[1..] {
+            add(group, row(id));
+        }
+        add(sum, group);
+    }
+}
+
+/// How many rows the first group has; the others have 8.
+fn first_group(tokens: usize) -> usize {
+    match (tokens, tokens % 8) {
+        (0..=9, _) => tokens,
+        (_, 0) => 8,
+        (_, 1) => 9,
+        (_, rest) => rest,
+    }
+}
+
+fn add(sum: &mut [f32], row: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(row) {
+        *sum += value;
+    }
+}
+
+fn scale(sum: &mut [f32], combiner: Combiner, tokens: usize) {
+    let divisor = match combiner {
+        Combiner::Sum => return,
+        Combiner::Mean => tokens as f32,
+        Combiner::Sqrtn => (tokens as f32).sqrt(),
+    };
+    match tokens {
+        1 => {}
+        2..=9 => sum.iter_mut().for_each(|value| *value *= 1.0 / divisor),
+        _ => sum.iter_mut().for_each(|value| *value /= divisor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emberline_base::{Digest, Matrix};
+
+    use super::*;
+
+    struct Table(Matrix, Combiner);
+
+    impl Lookup for Table {
+        fn dim(&self) -> usize {
+            self.0.cols()
+        }
+
+        fn table_rows(&self) -> u64 {
+            self.0.rows() as u64
+        }
+
+        fn rows(&self) -> usize {
+            self.0.rows()
+        }
+
+        fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) {}
+
+        fn row(&self, id: u32) -> &[f32] {
+            self.0.row(id as usize)
+        }
+
+        fn combiner(&self) -> Combiner {
+            self.1
+        }
+
+        fn digest(&self) -> Digest {
+            Digest::of(&[])
+        }
+    }
+
+    /// Expectations from `SparseSegmentSum`, `-Mean` and `-SqrtN` of TensorFlow 2.21 over the rows 0 to n of a table
+    /// whose row r is `1 / (3 r + 1)` in every column.
+    #[test]
+    fn sums_are_tensorflows_bit_for_bit() {
+        for (tokens, expected) in [
+            (1, [0x3f80_0000, 0x3f80_0000, 0x3f80_0000]),
+            (2, [0x3fa0_0000, 0x3f20_0000, 0x3f62_4630]),
+            (3, [0x3fb2_4925, 0x3eed_b6dc, 0x3f4d_ddda]),
+            (9, [0x3fe2_9b5e, 0x3e49_6da9, 0x3f17_123f]),
+            (10, [0x3fe7_2da6, 0x3e38_f152, 0x3f12_35c3]),
+            (16, [0x3ffb_7dab, 0x3dfb_7dab, 0x3efb_7dab]),
+            (17, [0x3ffe_1a66, 0x3def_27e8, 0x3ef6_8428]),
+            (25, [0x4007_5846, 0x3dad_3dca, 0x3ed8_8d3d]),
+            (31, [0x400b_f608, 0x3d90_79d7, 0x3ec9_1a1c]),
+            (70, [0x401d_668f, 0x3d0f_e8bd, 0x3e96_80f8]),
+        ] {
+            let ids: Vec<u32> = (0..tokens).collect();
+            for (combiner, expected) in [Combiner::Sum, Combiner::Mean, Combiner::Sqrtn].into_iter().zip(expected) {
+                // Below, at and above the columns that are summed at once.
+                for cols in [1, 20, COLUMNS, 2 * COLUMNS + 3] {
+                    let values = (0..70).flat_map(|row| vec![1.0 / (3 * row + 1) as f32; cols]).collect();
+                    let mut out = vec![f32::NAN; cols];
+                    combine(&Table(Matrix::new(70, cols, values), combiner), &ids, &mut out);
+                    assert!(out.iter().all(|v| v.to_bits() == expected), "{tokens} tokens, {combiner:?}: {out:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_tokens_give_zeros() {
+        for combiner in [Combiner::Sum, Combiner::Mean, Combiner::Sqrtn] {
+            let mut out = [f32::NAN; 3];
+            combine(&Table(Matrix::zeros(1, 3), combiner), &[], &mut out);
+            assert_eq!(out, [0.0; 3]);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What can go wrong with an embedding source.
+
+use std::path::PathBuf;
+
+use emberline_base::file::FileError;
+
+/// Why a source can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file or folder that the pipeline names isn't there.
+    #[error("{} isn't there{hint}", path.display())]
+    Missing {
+        /// The file or folder.
+        path: PathBuf,
+        /// What to do, starting with `; `, or nothing.
+        hint: String,
+    },
+    /// A file's content has another hash than the pipeline says.
+    #[error("{}: its sha256 is {found}, the pipeline says {expected}; download it again, or correct `sha256`", path.display())]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// What the pipeline says.
+        expected: String,
+        /// What the file has.
+        found: String,
+    },
+    /// A file isn't what it should be: damaged, truncated, of another kind, or hostile.
+    #[error("{}: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line or byte offset where there is one, and what to do.
+        reason: String,
+    },
+    /// The settings ask for what this source can't do.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl Error {
+    /// A fault in a file's content.
+    pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Format { path: path.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,205 @@
+//! Source `corpus`: word vectors learned from the pipeline's own training texts, labels unseen.
+//!
+//! The training texts enter, a [`Lookup`] leaves. The method is that of Levy, Goldberg and Dagan,
+//! "Improving Distributional Similarity with Lessons Learned from Word Embeddings" (TACL 2015):
+//!
+//! 1. count words (in lower case, by `words.rs`) and their weighted co-occurrences (`counts.rs`);
+//! 2. weigh each pair by positive pointwise mutual information, contexts smoothed (`ppmi.rs`);
+//! 3. factorise by truncated SVD, `M ~ U S V'` (`svd.rs`, `orthonormal.rs`, `eigen.rs`), and take `U sqrt(S)`;
+//! 4. scale all numbers by one factor, so that a word drawn from the training texts has a vector with
+//!    the root mean square 0.5: what trained text modules have, and heads learn from.
+//!
+//! Words that are not in the vocabulary have no row and don't count in a mean. Every sum has a fixed
+//! order that depends on neither threads nor platform, counts are whole numbers, and `ln` and `pow`
+//! come from `libm`: the same texts and settings give the same bytes everywhere.
+
+mod counts;
+mod eigen;
+mod orthonormal;
+mod ppmi;
+mod svd;
+
+use std::collections::HashMap;
+
+use emberline_base::{Combiner, Digest, Fault, Substream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::counts::Vocabulary;
+use super::{Lookup, Texts, words};
+use crate::Error;
+
+/// The longest vector: the work grows with its square, the eigenvalues' with its cube.
+const MAX_DIM: usize = 2048;
+/// The widest window.
+const MAX_WINDOW: usize = 100;
+/// The largest table, in numbers.
+const MAX_VALUES: usize = 1 << 30;
+/// The root mean square of the numbers of a word drawn from the texts.
+const SCALE: f64 = 0.5;
+
+/// `[embedding.NAME.corpus]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The length of a vector.
+    #[serde(default = "dim")]
+    pub dim: usize,
+    /// How many words on either side count as a word's context.
+    #[serde(default = "window")]
+    pub window: usize,
+    /// Words that occur less often in the training texts have no vector.
+    #[serde(default = "min_count")]
+    pub min_count: usize,
+    /// At most so many words, the most frequent ones.
+    #[serde(default = "max_words")]
+    pub max_words: usize,
+    /// How the vectors of a text's words become one.
+    #[serde(default = "sqrtn")]
+    pub combiner: Combiner,
+    /// The seed of the factorisation; the pipeline's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Whether training moves the vectors.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+fn dim() -> usize {
+    64
+}
+
+fn window() -> usize {
+    5
+}
+
+fn min_count() -> usize {
+    2
+}
+
+fn max_words() -> usize {
+    50_000
+}
+
+fn sqrtn() -> Combiner {
+    Combiner::Sqrtn
+}
+
+impl Settings {
+    /// Every setting that can't be meant.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut range = |key, value: usize, most: usize, what: &str| {
+            if value == 0 || value > most {
+                faults.push(Fault::new(key, format!("{what} of {value}"), format!("1 to {most}")));
+            }
+        };
+        range("dim", self.dim, MAX_DIM, "a vector length");
+        range("window", self.window, MAX_WINDOW, "a window");
+        range("min_count", self.min_count, u32::MAX as usize, "a count");
+        range("max_words", self.max_words, MAX_VALUES / self.dim.clamp(1, MAX_DIM), "a vocabulary");
+        if self.max_words > 0 && self.dim > self.max_words && self.dim <= MAX_DIM {
+            let message = format!("vectors of {} numbers for at most {} words", self.dim, self.max_words);
+            faults.push(Fault::new("dim", message, "set `dim` to at most `max_words`"));
+        }
+        faults
+    }
+}
+
+/// Learned vectors, a row a word of the vocabulary.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    settings: Settings,
+    ids: HashMap<String, u32>,
+    /// Row after row, the most frequent word first.
+    values: Vec<f32>,
+    digest: Digest,
+}
+
+/// Learns from `texts.train`. A seed that was left out is 0: the pipeline puts its own in before.
+///
+/// # Errors
+/// When the settings have faults, or the texts hold too few words for `dim`.
+pub(super) fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
+    if let Some(fault) = settings.faults().into_iter().next() {
+        return Err(Error::Unsupported(format!("corpus: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
+    }
+    let vocabulary = Vocabulary::of(texts.train, settings.min_count, settings.max_words);
+    if vocabulary.len() < settings.dim {
+        return Err(too_few(settings, vocabulary.len(), "words"));
+    }
+    let pairs = counts::co_occurrences(texts.train, &vocabulary, settings.window);
+    let matrix = ppmi::weigh(&pairs, vocabulary.len());
+    let mut stream = Substream::new(settings.seed.unwrap_or_default(), "embedding/corpus");
+    let vectors = svd::left_vectors(&matrix, settings.dim, &mut stream)
+        .map_err(|rank| too_few(settings, rank, "directions of co-occurrence among the words"))?;
+    let values = scaled(&vectors, settings.dim, vocabulary.counts());
+    let digest = digest(settings, texts.train);
+    Ok(Corpus { settings: settings.clone(), ids: vocabulary.into_ids(), values, digest })
+}
+
+fn too_few(settings: &Settings, found: usize, what: &str) -> Error {
+    let Settings { dim, min_count, .. } = settings;
+    let cure = match found {
+        0 => format!("lower `min_count`, or give it more texts (`dim` is {dim})"),
+        _ => format!("set `dim` ({dim}) to at most {found}, or lower `min_count`"),
+    };
+    Error::Unsupported(format!(
+        "corpus: there are only {found} {what} that occur at least {min_count} times in the training texts; {cure}"
+    ))
+}
+
+/// The vectors with the root mean square [`SCALE`], each word weighed by its count.
+fn scaled(vectors: &[f64], dim: usize, counts: &[u64]) -> Vec<f32> {
+    let (mut squares, mut numbers) = (0.0, 0.0);
+    for (row, &count) in vectors.chunks_exact(dim).zip(counts) {
+        squares += count as f64 * row.iter().map(|v| v * v).sum::<f64>();
+        numbers += count as f64 * dim as f64;
+    }
+    let factor = if squares > 0.0 { SCALE / (squares / numbers).sqrt() } else { 0.0 };
+    vectors.iter().map(|v| (v * factor) as f32).collect()
+}
+
+fn digest(settings: &Settings, train: &[&str]) -> Digest {
+    let Settings { dim, window, min_count, max_words, combiner, seed, trainable: _ } = settings;
+    let seed = seed.unwrap_or_default();
+    let settings = format!(
+        "corpus/1 dim={dim} window={window} min_count={min_count} max_words={max_words} combiner={combiner:?} seed={seed}"
+    );
+    let head = [settings.as_bytes(), words::RULES.as_bytes()];
+    Digest::of_parts(head.into_iter().chain(train.iter().map(|text| text.as_bytes())))
+}
+
+impl Lookup for Corpus {
+    fn dim(&self) -> usize {
+        self.settings.dim
+    }
+
+    fn table_rows(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+        words::for_each_lower(text, &mut |word| ids.extend(self.ids.get(word)));
+    }
+
+    fn row(&self, id: u32) -> &[f32] {
+        let start = id as usize * self.settings.dim;
+        &self.values[start..start + self.settings.dim]
+    }
+
+    fn combiner(&self) -> Combiner {
+        self.settings.combiner
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Source `hashing`: a table of a chosen size with random rows, and words hashed to them.
+//!
+//! Settings enter, a [`Lookup`] leaves; no file is read and nothing is learned. This is the
+//! hashing trick (Weinberger et al., 2009): words and word n-grams in lower case (rules: `words.rs`)
+//! fall on row `hash % buckets`, and what falls on one row shares it. Ids come in the order of the
+//! last word; of n-grams that end together, the shorter first.
+//!
+//! The hash is FNV-1a of 64 bits over the UTF-8 bytes, words of an n-gram joined by a space, then
+//! the finaliser of MurmurHash3, because the low bits of FNV-1a alone are poorly mixed.
+//!
+//! The rows are uniform with standard deviation 0.5, drawn from the substream `embedding/hashing`, row
+//! after row. `sqrtn` keeps that deviation for a text of any length: the scale of trained text
+//! modules (0.3 to 0.5), which a head with Keras's default initialisation and step size learns
+//! from. (Keras's own start for a table, 0.03, would leave a frozen one next to no signal.)
+
+use emberline_base::{Combiner, Digest, Fault, Substream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Lookup, words};
+use crate::Error;
+
+/// The largest table, in numbers: 8 GiB.
+const MAX_VALUES: usize = 1 << 31;
+/// The longest vector.
+const MAX_DIM: usize = 1 << 15;
+/// The longest n-gram; a longer one never occurs twice.
+const MAX_NGRAMS: usize = 16;
+/// Uniform in `[-LIMIT, LIMIT)` has the standard deviation `LIMIT / sqrt(3)`, that is 0.5.
+const LIMIT: f32 = 0.866_025_4;
+
+/// `[embedding.NAME.hashing]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The length of a vector.
+    #[serde(default = "dim")]
+    pub dim: usize,
+    /// The rows of the table; words that hash to one row share it.
+    #[serde(default = "buckets")]
+    pub buckets: usize,
+    /// How the vectors of a text's words become one.
+    #[serde(default = "sqrtn")]
+    pub combiner: Combiner,
+    /// The longest word n-gram that is hashed, 1 for single words.
+    #[serde(default = "ngrams")]
+    pub ngrams: usize,
+    /// The seed of the table's numbers; the pipeline's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Whether training moves the table.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+fn dim() -> usize {
+    64
+}
+
+fn buckets() -> usize {
+    1 << 14
+}
+
+fn sqrtn() -> Combiner {
+    Combiner::Sqrtn
+}
+
+fn ngrams() -> usize {
+    1
+}
+
+impl Settings {
+    /// Every setting that can't be meant.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.dim == 0 || self.dim > MAX_DIM {
+            faults.push(Fault::new("dim", format!("a vector of {} numbers", self.dim), format!("1 to {MAX_DIM}")));
+        }
+        if self.buckets == 0 {
+            faults.push(Fault::new("buckets", "a table without rows", "set at least 1, for example 16384"));
+        }
+        if self.dim.checked_mul(self.buckets).is_none_or(|values| values > MAX_VALUES) {
+            let hint = format!("`dim` times `buckets` is at most {MAX_VALUES} numbers (8 GiB)");
+            faults.push(Fault::new("buckets", "the table doesn't fit in memory", hint));
+        }
+        if self.ngrams == 0 || self.ngrams > MAX_NGRAMS {
+            let hint = format!("1 for single words, 2 for pairs too, at most {MAX_NGRAMS}");
+            faults.push(Fault::new("ngrams", format!("n-grams of up to {} words", self.ngrams), hint));
+        }
+        faults
+    }
+}
+
+/// A table of random rows.
+pub(crate) struct Hashing {
+    settings: Settings,
+    table: Vec<f32>,
+}
+
+/// Draws the table. A seed that was left out is 0: the pipeline puts its own in before.
+///
+/// # Errors
+/// When the settings have faults.
+pub(super) fn open(settings: &Settings) -> Result<Hashing, Error> {
+    if let Some(fault) = settings.faults().into_iter().next() {
+        return Err(Error::Unsupported(format!("hashing: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
+    }
+    let mut stream = Substream::new(settings.seed.unwrap_or_default(), "embedding/hashing");
+    let table = (0..settings.buckets * settings.dim).map(|_| stream.symmetric(LIMIT)).collect();
+    Ok(Hashing { settings: settings.clone(), table })
+}
+
+impl Lookup for Hashing {
+    fn dim(&self) -> usize {
+        self.settings.dim
+    }
+
+    fn table_rows(&self) -> u64 {
+        self.settings.buckets as u64
+    }
+
+    fn rows(&self) -> usize {
+        self.settings.buckets
+    }
+
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+        let longest = self.settings.ngrams;
+        // The n-grams that end with the word before, shortest first.
+        let mut ending: Vec<Fnv> = Vec::with_capacity(longest);
+        words::for_each_lower(text, &mut |word| {
+            ending.truncate(longest - 1);
+            for ngram in &mut ending {
+                *ngram = ngram.add(b" ").add(word.as_bytes());
+            }
+            ending.insert(0, Fnv::EMPTY.add(word.as_bytes()));
+            ids.extend(ending.iter().map(|ngram| self.bucket(ngram)));
+        });
+    }
+
+    fn row(&self, id: u32) -> &[f32] {
+        let start = id as usize * self.settings.dim;
+        &self.table[start..start + self.settings.dim]
+    }
+
+    fn combiner(&self) -> Combiner {
+        self.settings.combiner
+    }
+
+    fn digest(&self) -> Digest {
+        let Settings { dim, buckets, combiner, ngrams, seed, trainable: _ } = &self.settings;
+        let seed = seed.unwrap_or_default();
+        let settings =
+            format!("hashing/1 dim={dim} buckets={buckets} combiner={combiner:?} ngrams={ngrams} seed={seed}");
+        Digest::of_parts([settings.as_bytes(), words::RULES.as_bytes()])
+    }
+}
+
+impl Hashing {
+    fn bucket(&self, ngram: &Fnv) -> u32 {
+        // Below `buckets`, which is at most MAX_VALUES and so fits.
+        (ngram.mixed() % self.settings.buckets as u64) as u32
+    }
+}
+
+/// FNV-1a, 64 bits.
+#[derive(Clone, Copy)]
+struct Fnv(u64);
+
+impl Fnv {
+    const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
+
+    fn add(self, bytes: &[u8]) -> Self {
+        Self(bytes.iter().fold(self.0, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+
+    /// MurmurHash3's `fmix64`.
+    fn mixed(self) -> u64 {
+        let hash = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ (hash >> 33)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(dim: usize, buckets: usize, ngrams: usize) -> Settings {
+        Settings { dim, buckets, ngrams, combiner: Combiner::Sqrtn, seed: Some(1), trainable: false }
+    }
+
+    fn ids(settings: &Settings, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        open(settings).expect("good settings").token_ids(text.as_bytes(), &mut ids);
+        ids
+    }
+
+    /// The published test vectors of FNV-1a, and fmix64(1) of MurmurHash3's source.
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(Fnv::EMPTY.add(b"a").0, 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(Fnv::EMPTY.add(b"foo").add(b"bar").0, 0x8594_4171_f739_67e8);
+        assert_eq!(Fnv(1).mixed(), 0xb456_bcfc_34c2_cb2c);
+    }
+
+    #[test]
+    fn words_keep_their_row_in_any_case_and_place() {
+        let all = ids(&settings(4, 1 << 14, 1), "Why is WHY so why?");
+        assert_eq!((all.len(), all[0], all[0]), (6, all[2], all[4]));
+    }
+
+    #[test]
+    fn ngrams_come_after_the_words_that_end_them() {
+        let three = settings(2, 1 << 20, 3);
+        let text = ids(&three, "a b c");
+        let (single, pair) = (ids(&settings(2, 1 << 20, 1), "a b c"), ids(&settings(2, 1 << 20, 2), "b c"));
+        assert_eq!(text.len(), 6);
+        assert_eq!([text[0], text[1], text[3]], single[..]);
+        assert_eq!(text[4], pair[2]);
+    }
+
+    #[test]
+    fn every_id_is_a_row_even_of_one() {
+        assert!(ids(&settings(3, 1, 2), "x y z").iter().all(|&id| id == 0));
+        let small = open(&settings(3, 7, 2)).expect("good settings");
+        let mut found = Vec::new();
+        small.token_ids("the quick brown fox jumps over the lazy dog".as_bytes(), &mut found);
+        assert!(found.iter().all(|&id| (id as usize) < small.rows() && small.row(id).len() == 3));
+    }
+
+    #[test]
+    fn rows_have_the_promised_deviation_and_depend_on_the_seed() {
+        let table = open(&settings(64, 1000, 1)).expect("good settings");
+        let variance = table.table.iter().map(|v| f64::from(v * v)).sum::<f64>() / table.table.len() as f64;
+        assert!((variance.sqrt() - 0.5).abs() < 0.005, "{}", variance.sqrt());
+        let other = open(&Settings { seed: Some(2), ..settings(64, 1000, 1) }).expect("good settings");
+        assert_ne!(table.row(5), other.row(5));
+        assert_ne!(table.digest(), other.digest());
+    }
+
+    #[test]
+    fn absurd_settings_are_faults() {
+        let faults = settings(0, 0, 0).faults();
+        assert_eq!(faults.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(), ["dim", "buckets", "ngrams"]);
+        assert_eq!(settings(1024, usize::MAX / 2, 1).faults()[0].key, "buckets");
+        assert!(settings(64, 1 << 14, 1).faults().is_empty());
+        assert!(matches!(open(&settings(1024, 1 << 40, 1)), Err(Error::Unsupported(_))));
+    }
+}

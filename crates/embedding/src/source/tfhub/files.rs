@@ -1,0 +1,273 @@
+//! The files of a module: a folder, or a `.tar.gz` of one unpacked into memory.
+//!
+//! A folder's files are read as they are asked for, tables in pieces. An archive holds files and folders only; links,
+//! absolute paths, `..`, repeated names and archives that unpack to far more than their size are refused.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use emberline_base::file::{self, FileError};
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, EntryType};
+
+use super::Settings;
+use crate::Error;
+
+/// The file that makes a folder a SavedModel.
+pub(super) const SAVED_MODEL: &str = "saved_model.pb";
+
+/// More entries than any module has.
+const MAX_ENTRIES: usize = 10_000;
+/// Every archive may unpack to this many bytes ...
+const FREE_BYTES: u64 = 64 << 20;
+/// ... and beyond it to so many times its own size. Trained vectors hardly compress.
+const MAX_RATIO: u64 = 32;
+/// The largest archive that is unpacked in memory.
+const MAX_BYTES: u64 = 8 << 30;
+
+/// Where a module's files are.
+#[derive(Debug)]
+pub(super) enum Files {
+    /// A folder.
+    Folder(PathBuf),
+    /// An unpacked archive: its path, and its files by their name below the module's root.
+    Archive(PathBuf, BTreeMap<String, Vec<u8>>),
+}
+
+impl Files {
+    /// Opens the module that the settings name; checks its hash where they have one and it is a file.
+    pub(super) fn open(settings: &Settings, path: &Path) -> Result<Self, Error> {
+        let Ok(metadata) = fs::metadata(path) else {
+            return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings) });
+        };
+        if metadata.is_dir() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let bytes = file::read(path)?;
+        if let Some(expected) = &settings.sha256 {
+            let found = file::sha256(&bytes);
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(Error::Hash { path: path.to_owned(), expected: expected.clone(), found });
+            }
+        }
+        let files = unpack(&bytes).map_err(|reason| Error::format(path, reason))?;
+        Ok(Self::Archive(path.to_owned(), files))
+    }
+
+    /// The path to name in a message about one file.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Folder(folder) => folder.join(name),
+            Self::Archive(path, _) => path.join(name),
+        }
+    }
+
+    /// A fault of one file.
+    pub(super) fn fault(&self, name: &str, reason: impl Into<String>) -> Error {
+        Error::format(self.place(name), reason)
+    }
+
+    /// Whether the file is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => folder.join(name).is_file(),
+            Self::Archive(_, files) => files.contains_key(name),
+        }
+    }
+
+    /// The file's length in bytes.
+    pub(super) fn len(&self, name: &str) -> Result<u64, Error> {
+        match self {
+            _ if !self.has(name) => Err(self.fault(name, "isn't there; the module is incomplete, get it again")),
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                Ok(fs::metadata(&path).map_err(FileError::new("read", &path))?.len())
+            }
+            Self::Archive(_, files) => Ok(files.get(name).map_or(0, |bytes| bytes.len() as u64)),
+        }
+    }
+
+    /// The whole file, which may hold at most `cap` bytes.
+    pub(super) fn read(&self, name: &str, cap: u64) -> Result<Cow<'_, [u8]>, Error> {
+        let len = self.len(name)?;
+        if len > cap {
+            return Err(self.fault(name, format!("{len} bytes; at most {cap} are read")));
+        }
+        match self {
+            Self::Folder(folder) => Ok(Cow::Owned(file::read(&folder.join(name))?)),
+            Self::Archive(_, files) => Ok(Cow::Borrowed(files.get(name).map_or(&[], Vec::as_slice))),
+        }
+    }
+
+    /// The file, to read from `offset` on.
+    pub(super) fn reader(&self, name: &str, offset: u64) -> Result<Box<dyn Read + '_>, Error> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let mut file = File::open(&path).map_err(FileError::new("read", &path))?;
+                file.seek(SeekFrom::Start(offset)).map_err(FileError::new("read", &path))?;
+                Ok(Box::new(file))
+            }
+            Self::Archive(_, files) => {
+                let bytes = files.get(name).map_or(&[][..], Vec::as_slice);
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(Box::new(&bytes[start..]))
+            }
+        }
+    }
+}
+
+fn missing_hint(settings: &Settings) -> String {
+    match &settings.url {
+        Some(url) => format!("; download it from {url}"),
+        None => "; correct `path`, or download the module (a `url` key keeps the address)".to_owned(),
+    }
+}
+
+/// The files of a `.tar.gz`, by their names below the folder that holds `saved_model.pb`.
+fn unpack(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    if !packed.starts_with(&[0x1f, 0x8b]) {
+        return Err("neither a folder nor a .tar.gz".to_owned());
+    }
+    let cap = (packed.len() as u64).saturating_mul(MAX_RATIO).clamp(FREE_BYTES, MAX_BYTES);
+    // One byte more than allowed, so that a longer stream is noticed.
+    let mut archive = Archive::new(MultiGzDecoder::new(packed).take(cap + 1));
+    let mut files = BTreeMap::new();
+    let mut total = 0_u64;
+    for (index, entry) in archive.entries().map_err(|e| damaged(&e))?.enumerate() {
+        let mut entry = entry.map_err(|e| damaged(&e))?;
+        if index >= MAX_ENTRIES {
+            return Err(format!("more than {MAX_ENTRIES} entries"));
+        }
+        let path = entry.path().map_err(|e| damaged(&e))?.into_owned();
+        let name = plain_name(&path).ok_or_else(|| format!("the entry {path:?} leads out of the archive"))?;
+        match entry.header().entry_type() {
+            EntryType::Directory => continue,
+            EntryType::Regular | EntryType::Continuous => {}
+            kind => return Err(format!("the entry {path:?} is a {kind:?}; only files and folders are read")),
+        }
+        total = total.saturating_add(entry.size());
+        if total > cap {
+            return Err(format!("unpacks to more than {cap} bytes; unpack it and name the folder"));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
+        if bytes.len() as u64 != entry.size() {
+            return Err(format!("ends within the entry {path:?}"));
+        }
+        if files.insert(name, bytes).is_some() {
+            return Err(format!("the entry {path:?} is there twice"));
+        }
+    }
+    below_root(files)
+}
+
+fn damaged(error: &std::io::Error) -> String {
+    format!("a damaged .tar.gz ({error}); get it again")
+}
+
+/// `a/b` of an entry's path; none when it is absolute or climbs.
+fn plain_name(path: &Path) -> Option<String> {
+    let mut parts = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Takes away the one folder that may stand around the module.
+fn below_root(files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    if files.contains_key(SAVED_MODEL) {
+        return Ok(files);
+    }
+    let mut roots =
+        files.keys().filter_map(|name| name.strip_suffix(SAVED_MODEL)).filter(|r| r.matches('/').count() == 1);
+    let root =
+        roots.next().ok_or_else(|| format!("holds no {SAVED_MODEL}: not a module of TensorFlow Hub"))?.to_owned();
+    if roots.next().is_some() {
+        return Err(format!("holds {SAVED_MODEL} more than once; unpack it and name the folder"));
+    }
+    let below = |(name, bytes): (String, Vec<u8>)| Some((name.strip_prefix(&root)?.to_owned(), bytes));
+    Ok(files.into_iter().filter_map(below).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use tar::{Builder, Header};
+
+    use super::*;
+
+    fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+        let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (name, kind, bytes) in entries {
+            let mut header = Header::new_gnu();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_size(bytes.len() as u64);
+            header.set_cksum();
+            builder.append(&header, *bytes).expect("appended");
+        }
+        builder.into_inner().and_then(GzEncoder::finish).expect("packed")
+    }
+
+    #[test]
+    fn a_module_may_lie_in_one_folder() {
+        let file = EntryType::Regular;
+        for root in ["", "./", "nnlm/"] {
+            let name = format!("{root}saved_model.pb");
+            let other = format!("{root}assets/tokens.txt");
+            let files = unpack(&packed(&[(&name, file, b"x"), (&other, file, b"y")])).expect("unpacked");
+            assert_eq!(files.keys().collect::<Vec<_>>(), ["assets/tokens.txt", "saved_model.pb"]);
+        }
+    }
+
+    #[test]
+    fn hostile_entries_are_refused() {
+        let file = EntryType::Regular;
+        for (entries, message) in [
+            (vec![("../saved_model.pb", file, &b"x"[..])], "leads out"),
+            (vec![("/saved_model.pb", file, b"x")], "leads out"),
+            (vec![("saved_model.pb", EntryType::Symlink, b"")], "Symlink"),
+            (vec![("saved_model.pb", EntryType::Link, b"")], "Link"),
+            (vec![("saved_model.pb", EntryType::Fifo, b"")], "Fifo"),
+            (vec![("saved_model.pb", file, b"x"), ("./saved_model.pb", file, b"y")], "twice"),
+            (vec![("a/saved_model.pb", file, b"x"), ("b/saved_model.pb", file, b"y")], "more than once"),
+            (vec![("other", file, b"x")], "holds no saved_model.pb"),
+        ] {
+            let error = unpack(&packed(&entries)).expect_err(message);
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let mut header = Header::new_gnu();
+        header.set_path("saved_model.pb").expect("a name");
+        header.set_size(1 << 40);
+        header.set_cksum();
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        gz.write_all(header.as_bytes()).and_then(|()| gz.write_all(&[0; 4096])).expect("written");
+        let error = unpack(&gz.finish().expect("packed")).expect_err("too large");
+        assert!(error.contains("unpacks to more than"), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_is_refused_or_read_whole() {
+        let whole = packed(&[("saved_model.pb", EntryType::Regular, &[7; 3000])]);
+        for len in 0..whole.len() {
+            if let Ok(files) = unpack(&whole[..len]) {
+                assert_eq!(files["saved_model.pb"], [7; 3000]);
+            }
+        }
+    }
+}

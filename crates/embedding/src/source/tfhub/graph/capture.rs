@@ -1,0 +1,206 @@
+//! What a graph uses besides its input: variables, vocabularies, files and constants.
+//!
+//! TF2 functions capture objects of the SavedObjectGraph; TF1 graphs hold nodes for them. A vocabulary is a
+//! hash table from the whole lines of a text file to their numbers; the op that fills it says so.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::constant;
+use super::frame::{self, Frame, Reference};
+use super::reader::Reader;
+use super::value::Value;
+use crate::source::tfhub::proto::{AssetFileDef, Attr, NodeDef, ObjectKind, SavedObject, SavedObjectGraph};
+
+/// A vocabulary's key is the whole line, its value the line's number (`key_index`, `value_index` of the op).
+const WHOLE_LINE: i64 = -2;
+const LINE_NUMBER: i64 = -1;
+
+/// A variable of the checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    /// TF2: the object with this number in the SavedObjectGraph.
+    Object(usize),
+    /// TF1: the node of this name.
+    Node(String),
+}
+
+/// A text file whose lines are tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Vocabulary {
+    /// Its name in the folder `assets`.
+    pub(crate) file: String,
+    /// How many of its lines are read; all when none.
+    pub(crate) lines: Option<u64>,
+    /// The object or node it comes from: two uses of one table are one vocabulary.
+    origin: Variable,
+}
+
+impl<'g> Reader<'g> {
+    pub(super) fn objects(&self) -> Result<&'g SavedObjectGraph, String> {
+        self.meta.object_graph_def.as_ref().ok_or_else(|| "holds no object graph".to_owned())
+    }
+
+    pub(super) fn object(&self, id: i32) -> Result<&'g SavedObject, String> {
+        let found = usize::try_from(id).ok().and_then(|id| self.objects().ok()?.nodes.get(id));
+        found.ok_or_else(|| format!("the object graph has no node {id}"))
+    }
+
+    /// The captured arguments of a concrete function.
+    pub(super) fn captures(&mut self, function: &str) -> Result<Vec<Value>, String> {
+        let ids = &self.objects()?.concrete_functions.get(function);
+        let ids = ids.ok_or_else(|| format!("the object graph has no function {function:?}"))?.bound_inputs.clone();
+        ids.into_iter().map(|id| self.capture(id)).collect()
+    }
+
+    /// What an object is to a graph.
+    fn capture(&mut self, id: i32) -> Result<Value, String> {
+        match &self.object(id)?.kind {
+            Some(ObjectKind::Variable(_)) => Ok(self.variable(Variable::Object(id as usize))),
+            Some(ObjectKind::Resource(_)) => self.vocabulary_object(id),
+            Some(ObjectKind::Asset(asset)) => self.asset(asset.asset_file_def_index),
+            Some(ObjectKind::Constant(constant)) => {
+                let graph = self.graph;
+                let node = graph.node.iter().find(|n| n.name == constant.operation && n.op == "Const");
+                let node = node.ok_or_else(|| format!("the graph has no constant {:?}", constant.operation))?;
+                Ok(constant_of(node))
+            }
+            _ => Err(format!("captures the object {id}, which isn't a variable, a table, a file or a constant")),
+        }
+    }
+
+    fn variable(&mut self, variable: Variable) -> Value {
+        let known = self.variables.iter().position(|v| *v == variable);
+        Value::Variable(known.unwrap_or_else(|| {
+            self.variables.push(variable);
+            self.variables.len() - 1
+        }))
+    }
+
+    fn asset(&self, index: i32) -> Result<Value, String> {
+        let asset = usize::try_from(index).ok().and_then(|index| self.meta.asset_file_def.get(index));
+        asset.map(|a| Value::Asset(a.filename.clone())).ok_or_else(|| format!("there is no asset {index}"))
+    }
+
+    fn vocabulary(&mut self, origin: Variable, found: Result<(String, Option<u64>), String>) -> Result<Value, String> {
+        let (file, lines) = found?;
+        self.vocabularies.push(Vocabulary { file, lines, origin });
+        Ok(Value::Vocabulary(self.vocabularies.len() - 1))
+    }
+
+    fn vocabulary_object(&mut self, id: i32) -> Result<Value, String> {
+        let origin = Variable::Object(id as usize);
+        if let Some(known) = self.vocabularies.iter().position(|v| v.origin == origin) {
+            return Ok(Value::Vocabulary(known));
+        }
+        let found = match child(self.object(id)?, "_initialize") {
+            Some(initialize) => self.initialized_by(initialize),
+            None => self.initializer_file(id).map(|file| (file, None)),
+        };
+        self.vocabulary(origin, found)
+    }
+
+    /// The file and the number of lines that a table's `_initialize` function fills it with.
+    fn initialized_by(&mut self, initialize: i32) -> Result<(String, Option<u64>), String> {
+        let Some(ObjectKind::Function(saved)) = &self.object(initialize)?.kind else {
+            return Err("a table's _initialize isn't a function".to_owned());
+        };
+        let name = saved.concrete_functions.first().ok_or("a table's _initialize has no function")?;
+        let captured =
+            self.objects()?.concrete_functions.get(name).map(|f| f.bound_inputs.as_slice()).unwrap_or_default();
+        // The table itself is captured too: files and constants are all that matters here.
+        let values = captured.iter().map(|&id| match self.object(id)?.kind {
+            Some(ObjectKind::Asset(ref asset)) => self.asset(asset.asset_file_def_index),
+            _ => Ok(Value::Unread("a table")),
+        });
+        let values = values.collect::<Result<Vec<_>, String>>()?;
+        let function = self.function(name)?;
+        let frame = Frame::function(function, values)?;
+        let fill = function.node_def.iter().find(|n| fills_table(n));
+        self.filled_by(&frame, fill.ok_or("a table is filled by no op that is known here")?)
+    }
+
+    /// Where there is no function: table -> `_initializer` -> `_filename` -> asset.
+    fn initializer_file(&self, table: i32) -> Result<String, String> {
+        let file = child(self.object(table)?, "_initializer").and_then(|id| child(self.object(id).ok()?, "_filename"));
+        let file = file.ok_or("a table has no text file")?;
+        match &self.object(file)?.kind {
+            Some(ObjectKind::Asset(asset)) => match self.asset(asset.asset_file_def_index)? {
+                Value::Asset(name) => Ok(name),
+                other => Err(format!("a table is filled from {}", other.what())),
+            },
+            _ => Err("a table is filled from something that isn't a file".to_owned()),
+        }
+    }
+
+    /// The file and number of lines of the op that fills a table.
+    fn filled_by(&mut self, frame: &Frame<'g>, fill: &'g NodeDef) -> Result<(String, Option<u64>), String> {
+        let fault = |reason: &str| Err(format!("the node {:?} (op {}) {reason}", fill.name, fill.op));
+        if !matches!(fill.op.as_str(), "InitializeTableFromTextFileV2" | "InitializeTableFromTextFile") {
+            return fault("fills a table from something that isn't a text file");
+        }
+        let columns = (frame::int(fill, "key_index", 0), frame::int(fill, "value_index", 0));
+        if columns != (WHOLE_LINE, LINE_NUMBER) || frame::int(fill, "offset", 0) != 0 {
+            return fault("doesn't number whole lines from 0");
+        }
+        let Some(source) = fill.input.get(1) else { return fault("names no file") };
+        match self.evaluate(frame, source)? {
+            Value::Asset(file) => Ok((file, u64::try_from(frame::int(fill, "vocab_size", -1)).ok())),
+            other => fault(&format!("fills a table from {}", other.what())),
+        }
+    }
+
+    /// A TF1 variable's node.
+    pub(super) fn variable_node(&mut self, node: &NodeDef) -> Value {
+        let shared = String::from_utf8_lossy(frame::bytes(node, "shared_name")).into_owned();
+        let name = if node.op == "VarHandleOp" && !shared.is_empty() { shared } else { node.name.clone() };
+        self.variable(Variable::Node(name))
+    }
+
+    /// A TF1 table's node; the op that fills it stands in the same graph.
+    pub(super) fn vocabulary_node(&mut self, node: &NodeDef) -> Result<Value, String> {
+        let origin = Variable::Node(node.name.clone());
+        if let Some(known) = self.vocabularies.iter().position(|v| v.origin == origin) {
+            return Ok(Value::Vocabulary(known));
+        }
+        let graph = self.graph;
+        let fills = |n: &&NodeDef| {
+            let table = n.input.first().and_then(|input| Reference::parse(input).ok().flatten());
+            fills_table(n) && table.is_some_and(|t| t.node == node.name)
+        };
+        let fill = graph.node.iter().find(fills).ok_or("is a table that nothing fills")?;
+        let frame = Frame::graph(graph, self.asset_nodes());
+        let found = self.filled_by(&frame, fill);
+        self.vocabulary(origin, found)
+    }
+
+    /// The nodes that stand for files, and the files: TF1 keeps them in a collection, later versions in a field.
+    fn asset_nodes(&self) -> BTreeMap<String, Value> {
+        let collected = self.meta.collection_def.get("saved_model_assets").and_then(|c| c.any_list.as_ref());
+        let collected = collected.iter().flat_map(|list| &list.value);
+        let collected = collected.filter_map(|any| AssetFileDef::decode(any.value.as_slice()).ok());
+        let assets = collected.chain(self.meta.asset_file_def.iter().cloned());
+        let node =
+            |a: AssetFileDef| Some((a.tensor_info?.name.split(':').next()?.to_owned(), Value::Asset(a.filename)));
+        assets.filter_map(node).collect()
+    }
+}
+
+/// Whether a node puts keys and values into a table.
+fn fills_table(node: &NodeDef) -> bool {
+    node.op.starts_with("InitializeTable") || node.op.starts_with("LookupTableImport")
+}
+
+/// An object's child of this name.
+pub(super) fn child(object: &SavedObject, name: &str) -> Option<i32> {
+    object.children.iter().find(|c| c.local_name == name).map(|c| c.node_id)
+}
+
+/// What a constant node says.
+pub(super) fn constant_of(node: &NodeDef) -> Value {
+    match node.attr.get("value").and_then(|a| a.value.as_ref()) {
+        Some(Attr::Tensor(tensor)) => constant::value(tensor),
+        _ => Value::Unread("a constant without a value"),
+    }
+}

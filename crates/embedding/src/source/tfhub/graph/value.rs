@@ -1,0 +1,217 @@
+//! What a tensor of a text module's graph means: the values that the [rules](super::rules) compute with.
+//!
+//! Two tensors with equal values hold equal numbers for every batch of texts, as every op that is read is pure.
+
+use std::rc::Rc;
+
+use super::expr::Expr;
+
+/// A size that is known, or known to be that of the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Known(i64),
+    /// The number of texts.
+    Batch,
+    /// The number of tokens of the longest text.
+    Longest,
+    /// Some size that decides no vector.
+    Some,
+}
+
+/// A change to a text before it is split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// What an RE2 pattern matches is replaced, everywhere or once.
+    Replace { pattern: Vec<u8>, rewrite: Vec<u8>, global: bool },
+    /// A-Z become a-z.
+    Lowercase,
+}
+
+/// How a text becomes tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// At a separator; empty tokens stay.
+    At(Vec<u8>),
+    /// At runs of ASCII white space; no token is empty.
+    WhiteSpace,
+    /// At every byte of a set; empty tokens are dropped, or stay.
+    AtAny { delimiters: Vec<u8>, skip_empty: bool },
+    /// Into single bytes.
+    Bytes,
+}
+
+/// A change to the tokens of each text, in the order of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// A text without tokens gets this one.
+    FillToken(Vec<u8>),
+    /// Tokens become ids; a text without any gets this one.
+    FillId { ids: Expr, fill: Fill },
+    /// Tokens or ids for which this isn't true are dropped.
+    Keep(Expr),
+}
+
+/// The id of a text without ids.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fill {
+    Id(i64),
+    /// That of a token.
+    OfToken(Vec<u8>, Expr),
+}
+
+/// The tokens (or ids, after [`Step::FillId`]) of each text of the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bags {
+    pub(super) edits: Vec<Edit>,
+    pub(super) split: Split,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Bags {
+    pub(super) fn with(&self, step: Step) -> Rc<Self> {
+        let mut steps = self.steps.clone();
+        steps.push(step);
+        Rc::new(Self { edits: self.edits.clone(), split: self.split.clone(), steps })
+    }
+
+    /// Whether every text has a token.
+    pub(super) fn filled(&self) -> bool {
+        !matches!(self.steps.last(), None | Some(Step::Keep(_)))
+    }
+
+    /// Whether these are the tokens of `other` at an earlier step.
+    pub(super) fn precedes(&self, other: &Self) -> bool {
+        self.edits == other.edits && self.split == other.split && other.steps.starts_with(&self.steps)
+    }
+}
+
+/// Elements that stand in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Sequence {
+    /// Those of the bags, text after text.
+    Bags(Rc<Bags>),
+    /// One token.
+    Token(Vec<u8>),
+    /// The different ids of another sequence.
+    Unique(Rc<Self>, Expr),
+}
+
+/// Rows of vectors: for each element of a sequence, one row of one of several variables.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rows {
+    pub(super) of: Sequence,
+    pub(super) variables: Vec<usize>,
+    /// Which variable.
+    pub(super) variable: Expr,
+    /// Which row of it.
+    pub(super) row: Expr,
+}
+
+/// Ids and where they lie, split up by the variable their rows are in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) of: Sequence,
+    pub(super) variable: Expr,
+    pub(super) parts: usize,
+    pub(super) index: usize,
+}
+
+/// The vectors of the texts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Combined {
+    pub(super) bags: Rc<Bags>,
+    /// The id of each element.
+    pub(super) ids: Expr,
+    pub(super) variables: Vec<usize>,
+    /// Which variable holds the row of an id, and where.
+    pub(super) variable: Expr,
+    pub(super) row: Expr,
+    pub(super) combiner: emberline_base::Combiner,
+    /// Texts that were empty before the last step of these bags have the vector 0.
+    pub(super) zeroed: Option<Rc<Bags>>,
+}
+
+/// What a tensor means.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    /// The texts after some edits, `[batch]`.
+    Texts(Vec<Edit>),
+    /// Constant strings.
+    Strings(Vec<Vec<u8>>),
+    /// A constant or a shape, of rank 0 or 1.
+    Sizes(Vec<Size>),
+    /// Zeros.
+    Zeros,
+    /// The tokens themselves, text after text.
+    Tokens(Rc<Bags>),
+    /// (text, position) of each token, `[tokens, 2]`.
+    Indices(Rc<Bags>),
+    /// The largest text and position, `[2]`.
+    LastIndex(Rc<Bags>),
+    /// The text of each token.
+    TextOfToken(Rc<Bags>),
+    /// The number of tokens of each text, and their running sum without and with a leading 0.
+    Counts(Rc<Bags>),
+    Ends(Rc<Bags>),
+    Splits(Rc<Bags>),
+    /// Whether a text was empty before the bags' last step.
+    WasEmpty(Rc<Bags>),
+    /// A number for each element of a sequence.
+    Each(Sequence, Expr),
+    /// The positions of the elements for which this is true.
+    Where(Sequence, Expr),
+    /// For each element of a sequence, the position of its id among the different ones.
+    UniqueIndex(Sequence, Expr),
+    /// The positions of a sequence: 0, 1, ...
+    Positions(Sequence),
+    /// Their number.
+    Length(Sequence),
+    PartOfIds(Part, Expr),
+    PartOfPositions(Part),
+    PartOfRows(Part, Expr, usize),
+    Variable(usize),
+    Vocabulary(usize),
+    /// The number of a vocabulary's lines.
+    Lines(usize),
+    /// A file of the module.
+    Asset(String),
+    Rows(Rows),
+    Combined(Box<Combined>),
+    /// A constant that no rule can use, and why.
+    Unread(&'static str),
+}
+
+impl Value {
+    pub(super) fn known(value: i64) -> Self {
+        Self::Sizes(vec![Size::Known(value)])
+    }
+
+    /// What to call it in a message.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Texts(_) => "the texts",
+            Self::Strings(_) => "constant strings",
+            Self::Sizes(_) => "sizes",
+            Self::Zeros => "zeros",
+            Self::Tokens(_) => "tokens",
+            Self::Indices(_) => "the indices of tokens",
+            Self::LastIndex(_) => "the last index of tokens",
+            Self::TextOfToken(_) => "the texts' numbers",
+            Self::Counts(_) | Self::Ends(_) | Self::Splits(_) => "counts of tokens",
+            Self::WasEmpty(_) => "whether a text is empty",
+            Self::Each(..) => "numbers of tokens",
+            Self::Where(..) => "positions of some tokens",
+            Self::UniqueIndex(..) => "indices of different ids",
+            Self::Positions(_) => "positions of tokens",
+            Self::Length(_) => "a number of tokens",
+            Self::PartOfIds(..) | Self::PartOfPositions(_) | Self::PartOfRows(..) => "a part of the ids",
+            Self::Variable(_) => "a variable",
+            Self::Vocabulary(_) => "a vocabulary",
+            Self::Lines(_) => "the size of a vocabulary",
+            Self::Asset(_) => "a file",
+            Self::Rows(_) => "rows of a table",
+            Self::Combined(_) => "vectors of texts",
+            Self::Unread(what) => what,
+        }
+    }
+}

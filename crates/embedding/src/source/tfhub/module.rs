@@ -1,0 +1,119 @@
+//! An opened text module: token ids of texts, rows of its table.
+
+use emberline_base::{Combiner, Digest, Matrix};
+
+use super::fingerprint::fingerprint64;
+use super::graph::{Element, Lines, Plan};
+use super::tokenizer::Tokenizer;
+use super::vocabulary::Tokens;
+use crate::Lookup;
+
+/// The row of a token that the graph drops.
+const DROPPED: u32 = u32::MAX;
+
+/// A text module, ready for texts.
+#[derive(Debug)]
+pub struct TextModule {
+    tokenizer: Tokenizer,
+    tokens: Tokens,
+    /// The row of each known token; none where it is the token's line.
+    known: Option<Vec<u32>>,
+    /// The row of an unknown token by its hash bucket. One: no hash is needed.
+    unknown: Vec<u32>,
+    /// The row of a text without tokens, and of one whose tokens are all dropped; none: the vector 0.
+    no_token: Option<u32>,
+    all_dropped: Option<u32>,
+    combiner: Combiner,
+    table: Matrix,
+    digest: Digest,
+}
+
+impl TextModule {
+    /// Fills a plan with its vocabulary and table; evaluates it for every token and bucket.
+    pub(super) fn new(plan: &Plan, tokens: Tokens, table: Matrix, digest: Digest) -> Result<Self, String> {
+        let lines = Lines(tokens.len());
+        let rows = table.rows();
+        if u32::try_from(rows).is_err() {
+            return Err(format!("has {rows} rows; fewer than 2^32 are read"));
+        }
+        let row = |id: i64, what: &dyn Fn() -> String| match u32::try_from(id).ok().filter(|&row| (row as usize) < rows)
+        {
+            Some(row) => Ok(row),
+            None => Err(format!("gives {} the id {id}, but its table has {rows} rows", what())),
+        };
+        let row_of = |token: Element, what: &dyn Fn() -> String| match plan.id(token, lines)? {
+            Some(id) => row(id, what),
+            None => Ok(DROPPED),
+        };
+        let known: Vec<u32> = (0..lines.0)
+            .map(|line| row_of(Element::Known(line), &|| format!("the token on line {}", line + 1)))
+            .collect::<Result<_, String>>()?;
+        let buckets = plan.buckets().unwrap_or(1);
+        if buckets > rows as u64 {
+            return Err(format!("hashes unknown tokens into {buckets} buckets, but its table has {rows} rows"));
+        }
+        let unknown = (0..buckets)
+            .map(|bucket| row_of(Element::Unknown(bucket), &|| "an unknown token".to_owned()))
+            .collect::<Result<Vec<_>, String>>()?;
+        let element = |token: &[u8]| match tokens.line(token) {
+            Some(line) => Element::Known(line),
+            None => Element::Unknown(fingerprint64(token) % buckets),
+        };
+        let fills = plan.fills(lines, &element)?;
+        let fill = |ids: &[i64]| ids.first().map(|&id| row(id, &|| "an empty text".to_owned())).transpose();
+        let (no_token, all_dropped) = (fill(&fills.no_token)?, fill(&fills.all_dropped)?);
+        let known = if known.iter().zip(0..).all(|(&row, line)| row == line) { None } else { Some(known) };
+        let tokenizer = Tokenizer::new(plan.edits(), plan.split())?;
+        Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner: plan.combiner(), table, digest })
+    }
+
+    fn row_of(&self, token: &[u8]) -> u32 {
+        match (self.tokens.line(token), &self.known, self.unknown.as_slice()) {
+            (Some(line), None, _) => line,
+            (Some(line), Some(known), _) => known[line as usize],
+            (None, _, &[row]) => row,
+            (None, _, rows) => rows[(fingerprint64(token) % rows.len() as u64) as usize],
+        }
+    }
+}
+
+impl Lookup for TextModule {
+    fn dim(&self) -> usize {
+        self.table.cols()
+    }
+
+    fn table_rows(&self) -> u64 {
+        self.table.rows() as u64
+    }
+
+    fn rows(&self) -> usize {
+        self.table.rows()
+    }
+
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+        let start = ids.len();
+        let mut any = false;
+        self.tokenizer.each(text, |token| {
+            any = true;
+            let row = self.row_of(token);
+            if row != DROPPED {
+                ids.push(row);
+            }
+        });
+        if ids.len() == start {
+            ids.extend(if any { self.all_dropped } else { self.no_token });
+        }
+    }
+
+    fn row(&self, id: u32) -> &[f32] {
+        self.table.row(id as usize)
+    }
+
+    fn combiner(&self) -> Combiner {
+        self.combiner
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest.clone()
+    }
+}

@@ -1,0 +1,125 @@
+//! The vocabulary of a module: a text file with a token a line, and the line of every token.
+//!
+//! Lines end with `\n` or `\r\n`; they need not be UTF-8. As in TensorFlow's `InitializeTableFromTextFileV2`, an empty
+//! line and a repeated token are faults.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// The tokens of a file, found by their bytes.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    bytes: Vec<u8>,
+    /// Where each token starts and ends in `bytes`.
+    spans: Vec<(u32, u32)>,
+    /// Lines by the hash of their token. Never iterated over.
+    lines: HashTable<u32>,
+    state: FixedState,
+}
+
+impl Tokens {
+    /// Reads the first `limit` lines of a file, or all.
+    pub(super) fn new(bytes: Vec<u8>, limit: Option<u64>) -> Result<Self, String> {
+        if u32::try_from(bytes.len()).is_err() {
+            return Err("is larger than 4 GiB".to_owned());
+        }
+        let mut tokens = Self { bytes, ..Self::default() };
+        tokens.spans = spans(&tokens.bytes, limit)?;
+        if let Some(limit) = limit
+            && (tokens.spans.len() as u64) < limit
+        {
+            return Err(format!("has {} lines, but the graph reads {limit}", tokens.spans.len()));
+        }
+        tokens.index()?;
+        Ok(tokens)
+    }
+
+    /// The number of tokens.
+    pub(super) fn len(&self) -> u32 {
+        self.spans.len() as u32
+    }
+
+    /// The line of a token, from 0.
+    pub(super) fn line(&self, token: &[u8]) -> Option<u32> {
+        self.lines.find(self.state.hash_one(token), |&line| self.token(line) == token).copied()
+    }
+
+    /// All that decides what is found.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn token(&self, line: u32) -> &[u8] {
+        let (start, end) = self.spans[line as usize];
+        &self.bytes[start as usize..end as usize]
+    }
+
+    fn index(&mut self) -> Result<(), String> {
+        let mut lines = HashTable::with_capacity(self.spans.len());
+        for line in 0..self.len() {
+            let token = self.token(line);
+            if token.is_empty() {
+                return Err(format!("line {}: is empty", line + 1));
+            }
+            let hash = self.state.hash_one(token);
+            if let Some(first) = lines.find(hash, |&other| self.token(other) == token) {
+                return Err(format!("line {}: is the token of line {} again", line + 1, first + 1));
+            }
+            lines.insert_unique(hash, line, |&other| self.state.hash_one(self.token(other)));
+        }
+        self.lines = lines;
+        Ok(())
+    }
+}
+
+fn spans(bytes: &[u8], limit: Option<u64>) -> Result<Vec<(u32, u32)>, String> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() && limit.is_none_or(|limit| (spans.len() as u64) < limit) {
+        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |len| start + len);
+        let carriage = usize::from(bytes[start..end].last() == Some(&b'\r'));
+        spans.push((start as u32, (end - carriage) as u32));
+        start = end + 1;
+    }
+    if spans.is_empty() { Err("has no tokens".to_owned()) } else { Ok(spans) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_numbered_as_in_tensorflow() {
+        let tokens = Tokens::new(b"a\r\nb c\n\xff\0\n\rd".to_vec(), None).expect("read");
+        assert_eq!(tokens.len(), 4);
+        for (token, line) in [
+            (&b"a"[..], Some(0)),
+            (b"b c", Some(1)),
+            (b"\xff\0", Some(2)),
+            (b"\rd", Some(3)),
+            (b"b", None),
+            (b"", None),
+        ] {
+            assert_eq!(tokens.line(token), line, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn empty_and_repeated_lines_are_faults() {
+        for (file, message) in [
+            (&b"a\n\nb\n"[..], "line 2: is empty"),
+            (b"a\n\r\n", "line 2: is empty"),
+            (b"a\nb\na\n", "line 3: is the token of line 1 again"),
+            (b"", "has no tokens"),
+        ] {
+            assert_eq!(Tokens::new(file.to_vec(), None).expect_err(message), message);
+        }
+    }
+
+    #[test]
+    fn a_limit_cuts_or_is_a_fault() {
+        assert_eq!(Tokens::new(b"a\nb\na\n".to_vec(), Some(2)).expect("cut").len(), 2);
+        Tokens::new(b"a\nb\n".to_vec(), Some(3)).expect_err("too short");
+    }
+}

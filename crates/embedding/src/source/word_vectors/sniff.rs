@@ -1,0 +1,139 @@
+//! What kind of file it is, from its first bytes. Pickles, models and archives are refused by name.
+//!
+//! | first bytes | what |
+//! |---|---|
+//! | `80` | Python pickle: never loaded, it may hold code |
+//! | `PK` | zip archive, or a PyTorch model |
+//! | `ba 16 4f 2f` | fastText model (`.bin`, `.ftz`) |
+//! | `28 b5 2f fd`, `BZh`, `fd 7zXZ`, `89 HDF` | zstd, bzip2, xz, HDF5 |
+//! | two integers and a line feed | word2vec; binary unless text follows |
+//! | a word and numbers | GloVe |
+
+use super::stream::Stream;
+use super::{MAX_DIM, Shape, text};
+use crate::Error;
+
+/// A format, and what its header says where it has one. The header is consumed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// word2vec binary.
+    Binary(Shape),
+    /// word2vec text.
+    Text(Shape),
+    /// GloVe text, no header.
+    Glove,
+}
+
+/// How many bytes after a header tell binary from text.
+const SAMPLE: usize = 4096;
+/// The longest header: two numbers of 20 digits, and room.
+const MAX_HEADER: usize = 128;
+
+/// Recognises the file.
+///
+/// # Errors
+/// When it is of another kind, or its header can't be true.
+pub(super) fn format(stream: &mut Stream) -> Result<Format, Error> {
+    stream.fill(SAMPLE)?;
+    refuse_other_kinds(stream)?;
+    if stream.window().starts_with(b"\xef\xbb\xbf") {
+        stream.consume(3);
+    }
+    let Some((header, length)) = header(stream.window()) else {
+        let is_text = text::dim_of(first_line(stream)?).is_some() || looks_like_text(stream.window());
+        return if is_text { Ok(Format::Glove) } else { Err(unknown(stream)) };
+    };
+    stream.consume(length);
+    stream.fill(SAMPLE)?;
+    let is_text = text::is_row(first_line(stream)?, header.dim) || looks_like_text(stream.window());
+    let shape = checked(stream, header, is_text)?;
+    Ok(if is_text { Format::Text(shape) } else { Format::Binary(shape) })
+}
+
+fn refuse_other_kinds(stream: &Stream) -> Result<(), Error> {
+    let head = stream.window();
+    let reason = if head.is_empty() {
+        "the file is empty; download it again"
+    } else if head[0] == 0x80 {
+        "a Python pickle, which may hold code and is never loaded; save the vectors as word2vec text or binary"
+    } else if head.starts_with(b"PK") {
+        "a zip archive or a PyTorch model; unpack an archive of word vectors and name the file inside, save a model as safetensors"
+    } else if head.starts_with(b"\xba\x16\x4f\x2f") {
+        "fastText binary models can't be read by this source; take the .vec file of the same model"
+    } else if head.starts_with(b"\x28\xb5\x2f\xfd") || head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
+        "compressed in a way that can't be read here; unpack it, or compress it with gzip"
+    } else if head.starts_with(b"\x89HDF") {
+        "an HDF5 file, not word vectors; name a word2vec or GloVe file"
+    } else {
+        return Ok(());
+    };
+    Err(stream.format(reason))
+}
+
+fn unknown(stream: &Stream) -> Error {
+    stream.format(
+        "neither word2vec nor GloVe: line 1 is neither two counts nor a word and its numbers; of a model of fastText or gensim take the vectors as text (.vec)",
+    )
+}
+
+/// What line 1 says, as far as it fits into 64 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Header {
+    rows: u64,
+    pub(super) dim: u64,
+}
+
+/// Exactly two integers on line 1, and the bytes that they take with the line feed (none where the file
+/// is cut off there).
+fn header(window: &[u8]) -> Option<(Header, usize)> {
+    let line_feed = window.iter().take(MAX_HEADER).position(|&byte| byte == b'\n');
+    let end = line_feed.or_else(|| (window.len() < MAX_HEADER).then_some(window.len()))?;
+    let line = std::str::from_utf8(&window[..end]).ok()?;
+    let mut fields = line.split([' ', '\t', '\r']).filter(|field| !field.is_empty());
+    let (rows, dim) = (integer(fields.next()?)?, integer(fields.next()?)?);
+    fields.next().is_none().then_some((Header { rows, dim }, window.len().min(end + 1)))
+}
+
+/// Digits as a number; too many of them are as many as can be.
+fn integer(field: &str) -> Option<u64> {
+    field.bytes().all(|byte| byte.is_ascii_digit()).then(|| field.parse().unwrap_or(u64::MAX))
+}
+
+/// The bytes before the next line feed, or as many as a line may have.
+fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
+    let end = stream.find(b'\n', text::MAX_LINE)?;
+    let window = stream.window();
+    Ok(&window[..end.unwrap_or(window.len().min(text::MAX_LINE))])
+}
+
+/// Whether a sample is UTF-8 (its end may be cut) without control characters.
+fn looks_like_text(window: &[u8]) -> bool {
+    let sample = &window[..window.len().min(SAMPLE)];
+    let valid = match std::str::from_utf8(sample) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    valid && !sample.iter().any(|&byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
+}
+
+/// A header whose rows can all be in the file.
+fn checked(stream: &Stream, header: Header, is_text: bool) -> Result<Shape, Error> {
+    let Header { rows, dim } = header;
+    if rows == 0 || dim == 0 {
+        return Err(stream.format(format!("line 1 says {rows} rows of {dim} numbers; there must be some of both")));
+    }
+    if dim > MAX_DIM {
+        return Err(stream.format(format!("line 1 says {dim} numbers a row, the longest that is read is {MAX_DIM}")));
+    }
+    // Text: a separator and a digit a number, and a line feed that the last row may lack. Binary: a space.
+    let row = if is_text { 2 * dim + 1 } else { 4 * dim + 1 };
+    let least = (u128::from(rows) * u128::from(row)).saturating_sub(u128::from(is_text));
+    let limit = stream.limit().saturating_sub(stream.offset());
+    if least > u128::from(limit) {
+        let size = if stream.size_is_known() { format!("{limit} follow") } else { "it holds fewer".to_owned() };
+        return Err(stream.format(format!(
+            "line 1 says {rows} rows of {dim} numbers, which take at least {least} bytes, but {size}: the file is cut off or damaged; download it again"
+        )));
+    }
+    Ok(Shape { rows, dim: dim as usize })
+}

@@ -1,0 +1,131 @@
+//! Words of a text, for the sources that bring no tokenisation of their own.
+//!
+//! A text (bytes) is read as UTF-8, damaged bytes as U+FFFD; invisible format characters are taken
+//! out and the rest is brought to normalisation form C. What is left falls into *pieces*:
+//!
+//! - a run of letters, digits and their marks (`is_alphanumeric`, general category M), in which an
+//!   apostrophe (`'` or `’`) between two of them stays: `don't` is one piece;
+//! - a Chinese or Japanese character, since those scripts set no spaces between words;
+//! - every other visible character, with its marks.
+//!
+//! White space and control characters only separate.
+
+use std::borrow::Cow;
+
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// The name of these rules, for digests; it changes when they do.
+pub(super) const RULES: &str = "words/1";
+
+/// The text that pieces are cut from.
+pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(text);
+    if text.is_ascii() {
+        return text;
+    }
+    let visible = if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text };
+    match is_nfc_quick(visible.chars()) {
+        IsNormalized::Yes => visible,
+        _ => Cow::Owned(visible.nfc().collect()),
+    }
+}
+
+/// Soft hyphen, direction marks, word joiners, byte order mark.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
+pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
+    let text = normalised(text).to_lowercase();
+    for piece in pieces(&text) {
+        if piece.contains('’') { take(&piece.replace('’', "'")) } else { take(piece) }
+    }
+}
+
+/// The pieces of a normalised text, in order.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(is_separator);
+        let (piece, after) = rest.split_at(piece_length(rest));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// White space, control characters, the zero-width space.
+pub(super) fn is_separator(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{200b}'
+}
+
+/// Whether a character can stand in a run. Joiners are letters' business in Persian and Hindi.
+pub(super) fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || (!c.is_ascii() && (is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}')))
+}
+
+/// The two apostrophes that may stand inside a word.
+pub(super) fn is_apostrophe(c: char) -> bool {
+    c == '\'' || c == '’'
+}
+
+/// Scripts without spaces: Han ideographs, Hiragana, Katakana.
+fn stands_alone(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+fn in_run(c: char) -> bool {
+    is_word(c) && !stands_alone(c)
+}
+
+/// The bytes of the piece that `text` begins with; 0 for an empty text.
+fn piece_length(text: &str) -> usize {
+    let mut chars = text.char_indices().peekable();
+    let Some((_, first)) = chars.next() else { return 0 };
+    let run = in_run(first);
+    while let Some((at, c)) = chars.next() {
+        let joins = run && is_apostrophe(c) && chars.peek().is_some_and(|&(_, next)| in_run(next));
+        let continues = if run { in_run(c) || joins } else { !c.is_ascii() && is_combining_mark(c) };
+        if !continues {
+            return at;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lower(text: &[u8]) -> Vec<String> {
+        let mut words = Vec::new();
+        for_each_lower(text, &mut |word| words.push(word.to_owned()));
+        words
+    }
+
+    #[test]
+    fn words_punctuation_and_apostrophes() {
+        assert_eq!(
+            lower(b"Why don't  you\tsay 'no' (C++)?"),
+            ["why", "don't", "you", "say", "'", "no", "'", "(", "c", "+", "+", ")", "?"]
+        );
+        assert_eq!(lower("India’s №1".as_bytes()), ["india's", "№", "1"]);
+    }
+
+    #[test]
+    fn scripts_marks_and_emoji() {
+        assert_eq!(lower("हिन्दी میخواهم".as_bytes()), ["हिन्दी", "میخواهم"]);
+        assert_eq!(lower("我爱Rust".as_bytes()), ["我", "爱", "rust"]);
+        assert_eq!(lower("cafe\u{301} co\u{ad}op ❤\u{fe0f}!".as_bytes()), ["café", "coop", "❤\u{fe0f}", "!"]);
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd() {
+        assert_eq!(lower(b""), Vec::<String>::new());
+        assert_eq!(lower(b" \0\n\xe2\x80\x8b"), Vec::<String>::new());
+        assert_eq!(lower(b"a\xffb"), ["a", "\u{fffd}", "b"]);
+        assert_eq!(lower(b"'"), ["'"]);
+    }
+}

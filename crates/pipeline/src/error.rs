@@ -1,0 +1,50 @@
+//! What can keep a pipeline from running.
+
+use emberline_base::file::FileError;
+
+use crate::diagnostic::Diagnostic;
+
+/// Why a command on a pipeline can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pipeline file is faulty: everything that is wrong with it.
+    #[error("{}", all(.0))]
+    Invalid(Vec<Diagnostic>),
+    /// The pipeline file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The data can't be read, or don't fit the settings.
+    #[error(transparent)]
+    Data(#[from] emberline_dataset::Error),
+    /// An embedding can't be opened.
+    #[error("embedding `{name}`: {source}")]
+    Embedding {
+        /// Its name in the pipeline file.
+        name: String,
+        /// What is wrong with it.
+        source: emberline_embedding::Error,
+    },
+    /// The device can't be used.
+    #[error(transparent)]
+    Train(#[from] emberline_train::Error),
+    /// The run folder can't be read.
+    #[error(transparent)]
+    Report(#[from] emberline_report::Error),
+    /// No combination of the grid can be done.
+    #[error("no cell can be run: {0}")]
+    NoCells(String),
+    /// A cell that was asked for isn't in the plan.
+    #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
+    NoSuchCell {
+        /// What was asked for.
+        asked: String,
+        /// The nearest cell.
+        hint: Option<String>,
+    },
+}
+
+fn all(diagnostics: &[Diagnostic]) -> String {
+    let shown: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    let count = if diagnostics.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", diagnostics.len()) };
+    format!("{}\n\n{count}", shown.join("\n\n"))
+}

@@ -1,0 +1,27 @@
+//! The story: pipeline file -> plan -> run -> records.
+//!
+//! [`Pipeline::load`] reads and checks the file, [`Plan::of`] makes its cells, [`run`] trains what is
+//! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
+//! to do from here alone; none of them knows another.
+
+mod diagnostic;
+mod document;
+mod error;
+mod grid;
+mod inputs;
+mod pipeline;
+mod plan;
+mod run;
+mod run_folder;
+pub mod schema;
+mod settings;
+mod source_options;
+
+pub use diagnostic::{Diagnostic, SourceText, Span};
+pub use error::Error;
+pub use pipeline::{MAX_CELLS, Pipeline};
+pub use plan::{Cell, LeftOut, Plan};
+pub use run::{Observer, Options, Outline, State, Survey, run, survey};
+pub use run_folder::RunFolder;
+pub use settings::Settings;
+pub use source_options::source_from_options;

@@ -1,0 +1,39 @@
+//! JSON Schemas, generated from the types: of the pipeline file and of the records.
+
+use emberline_base::record::Summary;
+use schemars::generate::SchemaSettings;
+
+use crate::settings::Settings;
+
+/// A file format that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// The pipeline file.
+    Pipeline,
+    /// `summary.json`.
+    Summary,
+}
+
+impl Schema {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Pipeline, Self::Summary];
+
+    /// The file in `schemas/`.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline.schema.json",
+            Self::Summary => "summary.schema.json",
+        }
+    }
+
+    /// The schema (draft 2020-12), as the file holds it.
+    pub fn text(self) -> String {
+        let generator = SchemaSettings::draft2020_12().into_generator();
+        let schema = match self {
+            Self::Pipeline => generator.into_root_schema_for::<Settings>(),
+            Self::Summary => generator.into_root_schema_for::<Summary>(),
+        };
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
+        text + "\n"
+    }
+}

@@ -1,0 +1,109 @@
+//! The pipeline file's types: the definition of what a user may write.
+//!
+//! `schemas/pipeline.schema.json` is generated from them. Every section's own types live with the
+//! crate that obeys them.
+
+use emberline_base::Fault;
+use emberline_embedding::Source;
+use emberline_train::callback::Callbacks;
+use emberline_train::settings::{Head, Train};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A pipeline file: data, embeddings, head, training, and the grid of cells to compare.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The pipeline's name, which its run folder takes: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// The seed that all randomness comes from.
+    #[serde(default)]
+    pub seed: u64,
+    /// The texts, their labels and how they are divided.
+    pub data: emberline_dataset::Settings,
+    /// The embedding sources, `[embedding.NAME.KIND]`.
+    pub embedding: IndexMap<String, Source>,
+    /// The layers between embedding and output.
+    #[serde(default)]
+    pub head: Head,
+    /// How the head is fitted.
+    #[serde(default)]
+    pub train: Train,
+    /// What watches the epochs.
+    #[serde(default)]
+    pub callbacks: Callbacks,
+    /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
+    /// source), or `"embedding.KEY"` (a key of the cell's source); each value a list. The cells are their product.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<String, Vec<serde_json::Value>>")]
+    pub grid: IndexMap<String, toml::Value>,
+}
+
+impl Settings {
+    /// What parses but can't be meant, by dotted key; the grid aside.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if !is_name(&self.name) {
+            let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or digit";
+            faults.push(Fault::new("name", format!("`{}` can't name a run folder", self.name), hint));
+        }
+        if self.embedding.is_empty() {
+            let hint = "add one, such as [embedding.small.hashing]";
+            faults.push(Fault::new("embedding", "there is no embedding", hint));
+        }
+        for name in self.embedding.keys().filter(|name| !is_name(name) || name.contains('.')) {
+            let hint = "use letters, digits, `-` and `_`, and begin with a letter or digit";
+            faults.push(Fault::new("embedding", format!("`{name}` can't name an embedding"), hint));
+        }
+        let below = |faults: Vec<Fault>, table: &'static str| faults.into_iter().map(move |f| f.below(table));
+        faults.extend(below(self.data.faults(), "data"));
+        faults.extend(below(self.head.faults(), "head"));
+        faults.extend(below(self.train.faults(), "train"));
+        faults.extend(below(self.callbacks.faults(), "callbacks"));
+        for (name, source) in &self.embedding {
+            let table = format!("embedding.{name}.{}", source.kind());
+            faults.extend(source.faults().into_iter().map(|f| f.below(&table)));
+        }
+        faults.extend(self.monitor_faults());
+        faults
+    }
+
+    /// Callbacks that watch validation metrics where there is no validation split.
+    fn monitor_faults(&self) -> Vec<Fault> {
+        if self.has_valid() {
+            return Vec::new();
+        }
+        let watching = self.callbacks.monitors().into_iter().filter(|(_, monitor)| monitor.valid);
+        watching
+            .map(|(key, monitor)| {
+                let message = format!("`{monitor}` needs validation rows, and there are none");
+                Fault::new(format!("callbacks.{key}"), message, "set `valid` in [data.split], or monitor `loss`")
+            })
+            .collect()
+    }
+
+    /// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default.
+    fn has_valid(&self) -> bool {
+        let split = &self.data.split;
+        let no_amount = split.train.is_none() && split.valid.is_none() && split.test.is_none();
+        self.data.valid.is_some() || split.valid.is_some() || no_amount
+    }
+
+    /// Why this cell's combination can't be done, where it can't: said by `plan`, and left out.
+    pub(crate) fn impossible(&self) -> Option<String> {
+        let (name, source) = self.embedding.first()?;
+        (source.trainable() && !self.train.optimizer.leaves_untouched_rows()).then(|| {
+            format!(
+                "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \
+                 use adam, or set weight_decay = 0"
+            )
+        })
+    }
+}
+
+/// Whether a text can be the name of a folder everywhere.
+pub(crate) fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.len() <= 100 && text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}

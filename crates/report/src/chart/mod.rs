@@ -1,0 +1,289 @@
+//! Charts as inline SVG: lines and dots over two axes.
+//!
+//! Series enter in the units of the data, one `<svg>` leaves: a title and a description for those who don't see
+//! it, colours through the classes `s0` ... (Okabe and Ito's palette, in the style sheet), and a shape for each
+//! setting besides, so that no colour has to be told from another. No ids but those that `key` gives.
+
+pub(crate) mod axis;
+
+use std::fmt::Write as _;
+
+use crate::escape::html;
+use axis::Axis;
+
+/// The picture's size, in its own units.
+const SIZE: (f64, f64) = (560.0, 350.0);
+
+/// Left, top, right and bottom of the plot.
+const PLOT: (f64, f64, f64, f64) = (60.0, 34.0, 546.0, 302.0);
+
+/// How many colours there are.
+const COLOURS: usize = 7;
+
+/// A picture of several settings.
+pub(crate) struct Chart {
+    /// Tells the pictures of a page apart: `accuracy`.
+    pub(crate) key: &'static str,
+    /// In a few words.
+    pub(crate) title: String,
+    /// What there is to see.
+    pub(crate) description: String,
+    /// What runs to the right, and what upwards.
+    pub(crate) labels: (String, String),
+    /// To the right.
+    pub(crate) x: Axis,
+    /// Upwards.
+    pub(crate) y: Axis,
+    /// A level to compare with, and its name.
+    pub(crate) reference: Option<(f64, String)>,
+    /// Those in front come last.
+    pub(crate) series: Vec<Series>,
+}
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pen {
+    /// The mean: a line with its setting's shape on it.
+    Mean,
+    /// A line without shapes, dashed.
+    Dashed,
+    /// One seed: a thin line.
+    Thin,
+    /// One seed, dashed.
+    ThinDashed,
+    /// One seed a point: small dots without a line.
+    Dots,
+}
+
+impl Pen {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Dashed => "mean dash",
+            Self::Thin => "thin",
+            Self::ThinDashed => "thin dash",
+            Self::Dots => "dots",
+        }
+    }
+}
+
+/// The points of one setting.
+pub(crate) struct Series {
+    /// The setting's place, which gives its colour and shape.
+    pub(crate) mark: usize,
+    /// How it is drawn.
+    pub(crate) pen: Pen,
+    /// How far to the right of their places the points are drawn, so that equal ones of other settings show.
+    pub(crate) shift: f64,
+    /// From left to right; a point that is not a number leaves a gap.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+impl Chart {
+    /// The picture.
+    pub(crate) fn svg(&self) -> String {
+        let (width, height) = SIZE;
+        let key = self.key;
+        let mut svg = format!(
+            "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{key}-title {key}-desc\">\n\
+             <title id=\"{key}-title\">{}</title>\n<desc id=\"{key}-desc\">{}</desc>\n",
+            html(&self.title),
+            html(&self.description)
+        );
+        self.draw_axes(&mut svg);
+        let (left, top, right, bottom) = PLOT;
+        // A picture within the picture cuts off what lies beyond its edges, without an id to refer to.
+        let _ = writeln!(
+            svg,
+            "<svg x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" viewBox=\"{left} {top} {} {}\">",
+            right - left,
+            bottom - top,
+            right - left,
+            bottom - top
+        );
+        self.draw_reference(&mut svg);
+        for series in &self.series {
+            self.draw_series(&mut svg, series);
+        }
+        svg.push_str("</svg>\n</svg>\n");
+        svg
+    }
+
+    fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let (left, top, right, bottom) = PLOT;
+        let place = (left + self.x.place(x) * (right - left), bottom - self.y.place(y) * (bottom - top));
+        // Far outside, renderers lose precision; the edge is cut off anyway.
+        (x.is_finite() && y.is_finite()).then(|| (place.0, place.1.clamp(-1e4, 1e4)))
+    }
+
+    fn draw_axes(&self, svg: &mut String) {
+        let (left, top, right, bottom) = PLOT;
+        for &tick in &self.y.ticks {
+            let y = bottom - self.y.place(tick) * (bottom - top);
+            let label = self.y.label(tick);
+            let _ = writeln!(
+                svg,
+                "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/><text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+                left - 7.0,
+                y + 4.5
+            );
+        }
+        for &tick in &self.x.ticks {
+            let x = left + self.x.place(tick) * (right - left);
+            let label = self.x.label(tick);
+            let _ = writeln!(
+                svg,
+                "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                bottom + 21.0
+            );
+        }
+        let _ = writeln!(svg, "<path class=\"axis\" d=\"M{left} {bottom}H{right}\"/>");
+        let (x_label, y_label) = &self.labels;
+        let _ = writeln!(
+            svg,
+            "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            right,
+            SIZE.1 - 6.0,
+            html(x_label)
+        );
+        let _ = writeln!(svg, "<text class=\"label\" x=\"4\" y=\"18\">{}</text>", html(y_label));
+    }
+
+    fn draw_reference(&self, svg: &mut String) {
+        let Some((value, name)) = &self.reference else { return };
+        let (left, top, right, bottom) = PLOT;
+        let y = bottom - self.y.place(*value) * (bottom - top);
+        // The name goes below the line where there is room.
+        let text = if y + 20.0 < bottom { y + 16.0 } else { y - 6.0 };
+        let _ = writeln!(
+            svg,
+            "<path class=\"reference\" d=\"M{left} {y:.1}H{right}\"/><text class=\"tick\" x=\"{:.1}\" y=\"{text:.1}\" text-anchor=\"end\">{}</text>",
+            right - 4.0,
+            html(name)
+        );
+    }
+
+    fn draw_series(&self, svg: &mut String, series: &Series) {
+        let places: Vec<Option<(f64, f64)>> =
+            series.points.iter().map(|point| self.at(*point).map(|(x, y)| (x + series.shift, y))).collect();
+        let known: Vec<(f64, f64)> = places.iter().flatten().copied().collect();
+        if known.is_empty() {
+            return;
+        }
+        let _ = write!(
+            svg,
+            "<g class=\"{} {}\" data-setting=\"{}\">",
+            colour(series.mark),
+            series.pen.class(),
+            series.mark
+        );
+        if series.pen == Pen::Dots {
+            for (x, y) in &known {
+                let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
+            }
+        } else {
+            let _ = write!(svg, "<path d=\"{}\"/>", path(&places));
+        }
+        if series.pen == Pen::Mean {
+            for (x, y) in marked(&known, series.mark) {
+                svg.push_str(&shape(series.mark, x, y));
+            }
+        }
+        svg.push_str("</g>\n");
+    }
+}
+
+/// A path through the places, broken at gaps; a lone place gets a stroke of no length, which round caps show.
+fn path(places: &[Option<(f64, f64)>]) -> String {
+    let mut path = String::new();
+    let mut drawing = false;
+    for (index, place) in places.iter().enumerate() {
+        let Some((x, y)) = place else {
+            drawing = false;
+            continue;
+        };
+        let _ = write!(path, "{}{x:.1} {y:.1}", if drawing { 'L' } else { 'M' });
+        let is_alone = !drawing && places.get(index + 1).is_none_or(Option::is_none);
+        if is_alone {
+            path.push_str("h0");
+        }
+        drawing = true;
+    }
+    path
+}
+
+/// The places that carry a shape: the last one, and every so many before it, at other places for other settings.
+fn marked(places: &[(f64, f64)], mark: usize) -> Vec<(f64, f64)> {
+    let Some(end) = places.len().checked_sub(1) else { return Vec::new() };
+    let stride = places.len().div_ceil(5).max(1);
+    let is_marked = |index: &usize| *index == end || (places.len() <= 6 || (index + mark).is_multiple_of(stride));
+    (0..=end).filter(is_marked).filter_map(|index| places.get(index).copied()).collect()
+}
+
+/// The class that gives a setting's colour.
+pub(crate) fn colour(mark: usize) -> String {
+    format!("s{}", mark % COLOURS)
+}
+
+/// A setting's shape around a place: five shapes over seven colours tell 35 settings apart.
+fn shape(mark: usize, x: f64, y: f64) -> String {
+    match mark % 5 {
+        0 => format!("<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"),
+        1 => format!("<path class=\"mark\" d=\"M{:.1} {:.1}h7.2v7.2h-7.2z\"/>", x - 3.6, y - 3.6),
+        2 => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l4.8 8h-9.6z\"/>", y - 4.9),
+        3 => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l5 5l-5 5l-5-5z\"/>", y - 5.0),
+        _ => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l4.8-8h-9.6z\"/>", y + 4.9),
+    }
+}
+
+/// A small picture of a setting's line and shape, for legends and tables.
+pub(crate) fn swatch(mark: usize) -> String {
+    let class = colour(mark);
+    let shape = shape(mark, 15.0, 7.0);
+    format!(
+        "<svg class=\"swatch {class} mean\" viewBox=\"0 0 30 14\" aria-hidden=\"true\"><path d=\"M2 7H28\"/>{shape}</svg>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Vec<(f64, f64)>, pen: Pen) -> String {
+        Chart {
+            key: "accuracy",
+            title: "<accuracy>".to_owned(),
+            description: "a & b".to_owned(),
+            labels: ("epoch".to_owned(), "accuracy".to_owned()),
+            x: Axis::linear(1.0, 3.0, 5, true),
+            y: Axis::linear(0.0, 1.0, 5, false),
+            reference: Some((0.5, "majority".to_owned())),
+            series: vec![Series { mark: 8, pen, shift: 0.0, points }],
+        }
+        .svg()
+    }
+
+    #[test]
+    fn text_is_escaped_and_the_picture_is_named() {
+        let svg = chart(vec![(1.0, 0.0), (3.0, 1.0)], Pen::Mean);
+        assert!(svg.contains("<title id=\"accuracy-title\">&lt;accuracy&gt;</title>"), "{svg}");
+        assert!(svg.contains("<desc id=\"accuracy-desc\">a &amp; b</desc>"));
+        assert!(svg.contains("class=\"s1 mean\" data-setting=\"8\""), "{svg}");
+        assert!(svg.contains("d=\"M60.0 302.0L546.0 34.0\""), "{svg}");
+    }
+
+    #[test]
+    fn gaps_break_lines_and_lone_points_show() {
+        let svg = chart(vec![(1.0, 0.0), (2.0, f64::NAN), (3.0, f64::INFINITY)], Pen::Dashed);
+        assert!(svg.contains("d=\"M60.0 302.0h0\"") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert!(!chart(vec![(1.0, f64::NAN)], Pen::Dots).contains("<g"));
+        assert!(!chart(vec![(1.0, 1e300)], Pen::Mean).contains("1e"));
+    }
+
+    #[test]
+    fn long_curves_carry_a_few_shapes() {
+        let places: Vec<(f64, f64)> = (0..100).map(|index| (f64::from(index), 0.0)).collect();
+        assert!((5..=7).contains(&marked(&places, 3).len()));
+        assert_eq!(marked(&places[..4], 3).len(), 4);
+    }
+}

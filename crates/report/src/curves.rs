@@ -1,0 +1,238 @@
+//! The pictures of training: accuracy by epoch and loss by epoch, all settings in one picture each.
+//!
+//! Training is dashed, validation solid. Several seeds of a setting give a bold mean and, while there are few
+//! settings, a thin line a seed. A mean ends with the first seed that ends, because a mean over ever other seeds
+//! would jump. Of many settings the best are drawn, and the note says so.
+
+use std::collections::BTreeMap;
+
+use emberline_base::Metric;
+use emberline_base::record::Epoch;
+
+use crate::Run;
+use crate::chart::axis::{self, Axis};
+use crate::chart::{Chart, Pen, Series};
+use crate::document::Prose;
+use crate::number::{counted, single};
+use crate::ranking::{DRAWN, Ranking};
+use crate::statistics;
+
+/// Up to how many settings each seed has its own line.
+const WITH_SEEDS: usize = 6;
+
+/// Up to how many settings training is drawn beside validation.
+const WITH_TRAINING: usize = 8;
+
+/// The pictures and what goes with them.
+pub(crate) struct Curves {
+    /// Accuracy, then loss; those with nothing to show are absent.
+    pub(crate) charts: Vec<Chart>,
+    /// Whether lines of training, and of validation, are among them.
+    pub(crate) pens: (bool, bool),
+    /// The drawn settings: place and label.
+    pub(crate) legend: Vec<(usize, String)>,
+    /// How to read them, and what is not drawn.
+    pub(crate) notes: Vec<Prose>,
+}
+
+/// The histories of one setting's cells.
+struct Drawn<'a> {
+    mark: usize,
+    label: &'a str,
+    histories: Vec<&'a [Epoch]>,
+}
+
+/// The pictures of a run.
+pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
+    let drawn = drawn(run, ranking);
+    let mut cut = false;
+    let charts = [("accuracy", Metric::Accuracy), ("loss", Metric::Loss)].into_iter().filter_map(|(key, metric)| {
+        let (chart, cut_off) = chart(run, &drawn, key, metric)?;
+        cut |= cut_off;
+        Some(chart)
+    });
+    let charts: Vec<Chart> = charts.collect();
+    let legend = drawn.iter().map(|drawn| (drawn.mark, drawn.label.to_owned())).collect();
+    let has = |pen: Pen| charts.iter().flat_map(|chart| &chart.series).any(|series| series.pen == pen);
+    let pens = (has(Pen::Dashed), has(Pen::Mean));
+    Curves { charts, pens, legend, notes: notes(run, ranking, &drawn, cut) }
+}
+
+fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<Drawn<'a>> {
+    let marks = ranking.marks();
+    let marked = ranking.settings.iter().zip(marks).filter_map(|(setting, mark)| mark.map(|mark| (setting, mark)));
+    let with_histories = marked.map(|(setting, mark)| {
+        let histories = setting.cells.iter().filter_map(|cell| run.histories.get(&cell.id)).map(Vec::as_slice);
+        Drawn { mark, label: &setting.label, histories: histories.filter(|epochs| !epochs.is_empty()).collect() }
+    });
+    with_histories.filter(|drawn| !drawn.histories.is_empty()).collect()
+}
+
+/// One picture, and whether values beyond its edges are cut off.
+fn chart(run: &Run, drawn: &[Drawn<'_>], key: &'static str, metric: Metric) -> Option<(Chart, bool)> {
+    let has_valid = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
+    let mut series = Vec::new();
+    if drawn.len() <= WITH_TRAINING || !has_valid {
+        series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), false, metric)));
+    }
+    series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), true, metric)));
+    // Means in front of single seeds, validation in front of training.
+    series.sort_by_key(|series| match series.pen {
+        Pen::ThinDashed => 0,
+        Pen::Thin | Pen::Dots => 1,
+        Pen::Dashed => 2,
+        Pen::Mean => 3,
+    });
+    let values: Vec<f64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).collect();
+    let (low, high, cut_off) = axis::range(&values)?;
+    let last = series.iter().filter_map(|series| series.points.last()).map(|point| point.0).fold(1.0, f64::max);
+    let majority = run.summary.data.majority_accuracy.valid.unwrap_or(run.summary.data.majority_accuracy.train);
+    let reach = 0.6 * (high - low);
+    let is_near = metric == Metric::Accuracy && (low - reach..=high + reach).contains(&majority);
+    let reference = is_near.then(|| (majority, format!("most frequent class {}", single(majority))));
+    let (low, high) = reference.as_ref().map_or((low, high), |(level, _)| (low.min(*level), high.max(*level)));
+    let margin = 0.05 * (high - low);
+    let chart = Chart {
+        key,
+        title: format!("{metric} by epoch"),
+        description: description(drawn, metric),
+        labels: ("epoch".to_owned(), metric.to_string()),
+        x: Axis::epochs(last),
+        y: Axis::linear(low - margin, high + margin, 5, false),
+        reference,
+        series,
+    };
+    Some((chart, cut_off))
+}
+
+/// The lines of one setting: training or validation, the mean and perhaps each seed.
+fn lines(setting: &Drawn<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
+    let value = |epoch: &Epoch| {
+        let scores = if valid { epoch.valid.as_ref() } else { Some(&epoch.train) };
+        scores.and_then(|scores| scores.get(&metric)).copied()
+    };
+    let of_seed = |history: &&[Epoch]| -> Vec<(f64, f64)> {
+        history.iter().map(|epoch| (f64::from(epoch.epoch), value(epoch).unwrap_or(f64::NAN))).collect()
+    };
+    let seeds: Vec<Vec<(f64, f64)>> = setting.histories.iter().map(of_seed).collect();
+    if seeds.iter().flatten().all(|point| point.1.is_nan()) {
+        return Vec::new();
+    }
+    let (thin, bold) = if valid { (Pen::Thin, Pen::Mean) } else { (Pen::ThinDashed, Pen::Dashed) };
+    let mut series = vec![Series { mark: setting.mark, pen: bold, shift: 0.0, points: mean_line(&seeds) }];
+    if seeds.len() > 1 && settings <= WITH_SEEDS {
+        series.extend(seeds.into_iter().map(|points| Series { mark: setting.mark, pen: thin, shift: 0.0, points }));
+    }
+    series
+}
+
+/// The mean over the seeds, as far as all of them go.
+fn mean_line(seeds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+    let shared = seeds.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |index: usize| {
+        let values: Vec<f64> = seeds.iter().filter_map(|seed| seed.get(index)).map(|point| point.1).collect();
+        (index as f64 + 1.0, statistics::mean(&values))
+    };
+    (0..shared).map(mean).collect()
+}
+
+/// The last values in words, for those who do not see the picture.
+fn description(drawn: &[Drawn<'_>], metric: Metric) -> String {
+    let last = |drawn: &Drawn<'_>| {
+        let ends = drawn.histories.iter().filter_map(|history| history.last());
+        let values = |valid: bool| -> Vec<f64> {
+            let scores = ends.clone().filter_map(|epoch| if valid { epoch.valid.as_ref() } else { Some(&epoch.train) });
+            scores.filter_map(|scores| scores.get(&metric)).copied().collect()
+        };
+        let (train, valid) = (values(false), values(true));
+        let valid =
+            if valid.is_empty() { String::new() } else { format!(", validation {}", single(statistics::mean(&valid))) };
+        format!("{}: training {}{valid}", drawn.label, single(statistics::mean(&train)))
+    };
+    format!("At the last epoch, mean over the seeds. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
+}
+
+fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[Drawn<'_>], cut: bool) -> Vec<Prose> {
+    let mut notes = Vec::new();
+    let several = drawn.iter().any(|setting| setting.histories.len() > 1);
+    if several {
+        let seeds = if drawn.len() <= WITH_SEEDS { " Thin lines are single seeds." } else { "" };
+        notes.push(format!("Bold lines are means over the seeds, as far as every seed was trained.{seeds}"));
+    }
+    let finished = ranking.settings.iter().filter(|setting| setting.done().next().is_some()).count();
+    if finished > DRAWN {
+        let by = ranking
+            .main
+            .as_ref()
+            .map_or("the first in the plan".to_owned(), |main| format!("the best by {}", main.name));
+        notes.push(format!("Of {} the {DRAWN} drawn are {by}.", counted(finished, "setting")));
+    }
+    if drawn.len() > WITH_TRAINING {
+        notes.push("Training is left out where so many settings are drawn.".to_owned());
+    }
+    if cut {
+        notes.push("Values far beyond the others, and those that are no numbers, are not drawn.".to_owned());
+    }
+    let missing: BTreeMap<&str, ()> = run
+        .summary
+        .cells
+        .iter()
+        .filter(|cell| cell.outcome.is_some() && !run.histories.contains_key(&cell.id))
+        .map(|cell| (cell.id.as_str(), ()))
+        .collect();
+    if !missing.is_empty() {
+        notes.push(format!("{} without a history.csv are not drawn.", counted(missing.len(), "finished cell")));
+    }
+    notes.into_iter().map(|note| Prose::default().plain(note)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn curves_of(run: &Run) -> Curves {
+        curves(run, &Ranking::of(&run.summary))
+    }
+
+    #[test]
+    fn a_picture_of_accuracy_and_one_of_loss() {
+        let curves = curves_of(&sample::course());
+        let keys: Vec<&str> = curves.charts.iter().map(|chart| chart.key).collect();
+        assert_eq!((keys, curves.legend.len()), (vec!["accuracy", "loss"], 6));
+        // Six settings of three seeds, less two cells: a mean and a line a seed, for training and validation.
+        assert_eq!(curves.charts[0].series.len(), 2 * (6 + 16) - 2 * usize::from(has_single_seed()));
+        assert!(curves.charts[0].reference.is_some());
+    }
+
+    /// Whether a setting of the sample has one seed only, which then has no thin line.
+    fn has_single_seed() -> bool {
+        Ranking::of(&sample::course().summary).settings.iter().any(|setting| setting.done().count() == 1)
+    }
+
+    #[test]
+    fn many_settings_are_capped_and_the_note_says_so() {
+        let curves = curves_of(&sample::sweep());
+        assert_eq!(curves.legend.len(), DRAWN);
+        assert!(curves.charts.iter().all(|chart| chart.series.len() == DRAWN));
+        let notes = format!("{:?}", curves.notes);
+        assert!(notes.contains("Of 40 settings the 12 drawn are the best by val_pr_auc."), "{notes}");
+    }
+
+    #[test]
+    fn the_mean_ends_with_the_first_seed() {
+        let seeds = [vec![(1.0, 0.2), (2.0, 0.4)], vec![(1.0, 0.4)]];
+        let line = mean_line(&seeds);
+        assert!(line.len() == 1 && (line[0].1 - 0.3).abs() < 1e-12);
+        assert!(mean_line(&[]).is_empty());
+    }
+
+    #[test]
+    fn training_alone_is_drawn_and_missing_histories_are_told() {
+        let mut run = sample::without_validation();
+        assert!(curves_of(&run).charts.iter().all(|chart| chart.series[0].pen == Pen::Dashed));
+        run.histories.clear();
+        let curves = curves_of(&run);
+        assert!(curves.charts.is_empty() && format!("{:?}", curves.notes).contains("1 finished cell without"));
+    }
+}

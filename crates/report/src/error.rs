@@ -1,0 +1,58 @@
+//! What can be wrong with a run folder.
+
+use std::path::PathBuf;
+
+use emberline_base::file::FileError;
+
+/// Why a run folder can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no `summary.json`.
+    #[error("{} is no run folder: it holds no summary.json; give the folder that a run wrote, for example runs/quickstart", .0.display())]
+    NotARun(PathBuf),
+    /// The system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `summary.json` is not what it should be.
+    #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to write it anew", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// 1 for the first.
+        line: usize,
+        /// 1 for the first; 0 where the line as a whole is meant.
+        column: usize,
+        /// What the reader of JSON said.
+        message: String,
+    },
+    /// The file was written by a later program.
+    #[error("{}: version {found} of the records is newer than this program reads ({known}); update the program", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version the file states.
+        found: u64,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// A cell's entry can't be true.
+    #[error("{}: cell {cell:?} {fault}; the file is damaged, run the pipeline again to write it anew", path.display())]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The cell's id.
+        cell: String,
+        /// What is wrong, as the rest of a sentence.
+        fault: String,
+    },
+    /// A history is damaged.
+    #[error("{}:{line}: {fault}; the file is damaged, run the cell again with --force", path.display())]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// 1 for the header.
+        line: u64,
+        /// What is wrong.
+        fault: String,
+    },
+}

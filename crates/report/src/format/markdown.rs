@@ -1,0 +1,146 @@
+//! `report.md`: the answer and the tables in GitHub-flavoured Markdown, for pull requests and terminals.
+//!
+//! No pictures; long tables fold.
+
+use std::fmt::Write as _;
+
+use crate::Run;
+use crate::answer::answer;
+use crate::document::{Field, Prose, Span, Table};
+use crate::escape::{markdown, shorten};
+use crate::number::count;
+use crate::ranking::Ranking;
+use crate::table;
+
+/// From how many rows on a table folds.
+const LONG: usize = 24;
+
+/// Most rows of a table; `summary.csv` has all.
+const ROWS: usize = 200;
+
+/// Most failed cells with their messages.
+const FAILURES: usize = 20;
+
+/// Longest name or setting.
+const LENGTH: usize = 160;
+
+/// Longest message of a failed cell.
+const MESSAGE_LENGTH: usize = 1000;
+
+/// Renders the report.
+pub(super) fn render(run: &Run) -> String {
+    let ranking = Ranking::of(&run.summary);
+    let name = if run.summary.name.is_empty() { "unnamed pipeline" } else { run.summary.name.as_str() };
+    let mut out = format!("# {}\n\n", markdown(&shorten(name, LENGTH)));
+    for paragraph in answer(&run.summary, &ranking) {
+        let _ = write!(out, "{}\n\n", prose(&paragraph));
+    }
+    section(&mut out, "Settings", &table::settings::table(&run.summary, &ranking));
+    section(&mut out, "Cells", &table::cells::table(&run.summary));
+    failures(&mut out, run);
+    section(&mut out, "Data", &table::data::table(&run.summary.data));
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn prose(prose: &Prose) -> String {
+    let span = |span: &Span| match span {
+        Span::Plain(text) => markdown(text),
+        Span::Strong(text) => format!("**{}**", markdown(&shorten(text, LENGTH))),
+    };
+    prose.0.iter().map(span).collect()
+}
+
+fn section(out: &mut String, title: &str, table: &Table) {
+    let table = &table.clone().capped(ROWS);
+    let _ = write!(out, "## {title}\n\n");
+    let folds = table.rows.len() >= LONG;
+    if folds {
+        let _ = write!(out, "<details><summary>{} ({} rows)</summary>\n\n", markdown(&table.caption), table.rows.len());
+    }
+    rows(out, table);
+    out.push_str(if folds { "\n</details>\n\n" } else { "\n" });
+    for note in &table.notes {
+        let _ = write!(out, "{}\n\n", prose(note));
+    }
+}
+
+fn rows(out: &mut String, table: &Table) {
+    let heading = |column: &crate::document::Column| match column.note.as_str() {
+        "" => markdown(&column.name),
+        note => format!("{} ({})", markdown(&column.name), markdown(note)),
+    };
+    let headings: Vec<String> = table.columns.iter().map(heading).collect();
+    let rules: Vec<&str> = table.columns.iter().map(|column| if column.numeric { "---:" } else { "---" }).collect();
+    let _ = writeln!(out, "| {} |\n| {} |", headings.join(" | "), rules.join(" | "));
+    for row in &table.rows {
+        let fields: Vec<String> = row.fields.iter().map(field).collect();
+        let _ = writeln!(out, "| {} |", fields.join(" | "));
+    }
+}
+
+fn field(field: &Field) -> String {
+    let text = markdown(&shorten(&field.text, LENGTH));
+    let text = if field.best { format!("**{text}**") } else { text };
+    if field.aside.is_empty() { text } else { format!("{text} {}", markdown(&field.aside)) }
+}
+
+fn failures(out: &mut String, run: &Run) {
+    let failures = table::cells::failures(&run.summary);
+    if failures.is_empty() {
+        return;
+    }
+    out.push_str("### Failed cells\n\n");
+    let more = failures.len().saturating_sub(FAILURES);
+    for (id, message) in failures.into_iter().take(FAILURES) {
+        let message = shorten(message, MESSAGE_LENGTH);
+        let lines: Vec<String> = message.lines().map(markdown).collect();
+        let _ = writeln!(out, "- **{}**: {}", markdown(id), lines.join("<br>"));
+    }
+    if more > 0 {
+        let _ = writeln!(out, "- {} more: see summary.csv", count(more as u64));
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn the_answer_leads_and_tables_follow() {
+        let text = render(&sample::course());
+        assert!(text.starts_with("# quora-insincere\n\n**nnlm-128 · "), "{text}");
+        let titles: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(titles, ["# quora-insincere", "## Settings", "## Cells", "### Failed cells", "## Data"]);
+        assert!(text.contains("| setting | seeds | val_pr_auc |"), "{text}");
+        assert!(text.contains("val_accuracy (majority 0.9381)"));
+        assert!(text.contains("1.4 GiB free<br>in the embedding table"));
+    }
+
+    /// Bars that are no part of a table's frame would add a column.
+    #[test]
+    fn hostile_names_stay_in_their_fields() {
+        let text = render(&sample::hostile());
+        for table in text.split("\n\n").filter(|block| block.starts_with('|')) {
+            let bars = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+            let expected = table.lines().next().map(bars);
+            assert!(table.lines().all(|line| Some(bars(line)) == expected), "{table}");
+        }
+        assert!(
+            !text.contains("<script") && !text.contains("<img") && !text.contains("<svg") && !text.contains('\u{1b}')
+        );
+        assert!(!text.contains("[a](") && !text.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn long_tables_fold() {
+        let text = render(&sample::many_classes());
+        assert!(
+            text.contains("<details><summary>Rows of each split and class (78 rows)</summary>\n\n| class"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,261 @@
+//! Runs for tests: plausible numbers, made without randomness.
+
+use std::collections::BTreeMap;
+
+use emberline_base::record::{
+    Cell, Data, Digests, Epoch, Outcome, Parameters, SplitRows, Status, Stop, Summary, VERSION,
+};
+use emberline_base::{Digest, Metric, Scores, Splits, Task};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use crate::Run;
+
+/// Three embeddings, frozen and tuned, three seeds; one cell failed, one is pending.
+pub(crate) fn course() -> Run {
+    let mut cells = Vec::new();
+    for (embedding, dim) in [("swivel-20", 20), ("nnlm-50", 50), ("nnlm-128", 128)] {
+        for trainable in [false, true] {
+            for seed in 1..=3 {
+                let settings =
+                    [("embedding", json!(embedding)), ("embedding.trainable", json!(trainable)), ("seed", json!(seed))];
+                cells.push(cell(embedding, "tfhub", trainable, seed, dim, &settings));
+            }
+        }
+    }
+    let mut run = run("quora-insincere", binary_data(), cells, &Shape { skill: 0.47, slope: 0.022 });
+    fail(
+        &mut run,
+        14,
+        "the device ran out of memory: 2.1 GiB asked, 1.4 GiB free\nin the embedding table of 973,771 rows",
+    );
+    fail(&mut run, 17, "");
+    run.summary.cells[17].status = Status::Pending;
+    run.summary.cells[17].error = None;
+    run
+}
+
+/// One cell, no grid.
+pub(crate) fn single() -> Run {
+    let cells = vec![cell("swivel-20", "tfhub", false, 42, 20, &[])];
+    run("one <cell>", binary_data(), cells, &Shape { skill: 0.5, slope: 0.01 })
+}
+
+/// One cell, no validation rows.
+pub(crate) fn without_validation() -> Run {
+    let mut run = single();
+    run.summary.data.splits.valid = None;
+    run.summary.data.majority_accuracy.valid = None;
+    for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+        outcome.metrics.retain(|name, _| !name.starts_with("val_"));
+    }
+    for epoch in run.histories.values_mut().flatten() {
+        epoch.valid = None;
+    }
+    run
+}
+
+/// The course's run with every cell failed.
+pub(crate) fn all_failed() -> Run {
+    let mut run = course();
+    for index in 0..run.summary.cells.len() {
+        fail(&mut run, index, "loss is not a number in epoch 1");
+    }
+    run
+}
+
+/// A grid without cells.
+pub(crate) fn empty() -> Run {
+    run("", binary_data(), Vec::new(), &Shape { skill: 0.0, slope: 0.0 })
+}
+
+/// 77 classes and a test split.
+pub(crate) fn many_classes() -> Run {
+    let classes: Vec<String> = (0..77).map(|index| format!("intent_{index:02}")).collect();
+    let split =
+        |rows: usize| SplitRows { rows, classes: classes.iter().map(|class| (class.clone(), rows / 77)).collect() };
+    let splits = Splits { train: split(9_240), valid: Some(split(770)), test: Some(split(3_080)) };
+    let majority_accuracy = Splits { train: 1.0 / 77.0, valid: Some(1.0 / 77.0), test: Some(1.0 / 77.0) };
+    let data = Data { task: Task::MultiClass, classes, splits, majority_accuracy, ..binary_data() };
+    let mut cells = Vec::new();
+    for embedding in ["minilm", "glove-200"] {
+        for seed in 1..=2 {
+            cells.push(cell(
+                embedding,
+                "word_vectors",
+                false,
+                seed,
+                200,
+                &[("embedding", json!(embedding)), ("seed", json!(seed))],
+            ));
+        }
+    }
+    run("banking-77", data, cells, &Shape { skill: 0.6, slope: 0.03 })
+}
+
+/// 200 cells: two sources, five sizes, four rates, five seeds.
+pub(crate) fn sweep() -> Run {
+    let mut cells = Vec::new();
+    for embedding in ["corpus", "hashing"] {
+        for dim in [8, 16, 32, 64, 128] {
+            for rate in [1e-4, 3e-4, 1e-3, 3e-3] {
+                for seed in 1..=5 {
+                    let settings = [
+                        ("embedding", json!(embedding)),
+                        ("embedding.dim", json!(dim)),
+                        ("train.optimizer.adam.learning_rate", json!(rate)),
+                        ("seed", json!(seed)),
+                    ];
+                    cells.push(cell(embedding, embedding, embedding == "hashing", seed, dim, &settings));
+                }
+            }
+        }
+    }
+    run("size-sweep", binary_data(), cells, &Shape { skill: 0.3, slope: 0.05 })
+}
+
+/// The course's run with names that try to get out of every format.
+pub(crate) fn hostile() -> Run {
+    let mut run = course();
+    let name = "</title><script>alert(1)</script>|`\n# x\u{1b}[31m\u{202e}\"'";
+    name.clone_into(&mut run.summary.name);
+    run.summary.data.classes = vec!["<img src=x onerror=alert(1)>".to_owned(), "=HYPERLINK(\"http://e\")|b".to_owned()];
+    for cell in &mut run.summary.cells {
+        cell.settings.insert("head.<b>".to_owned(), json!(format!("=cmd|' /C calc'!{}", cell.embedding)));
+        cell.embedding = format!("{}</td><svg onload=alert(1)>", cell.embedding);
+        cell.error = cell.error.as_ref().map(|_| "<script>x</script>\n\u{1b}[2J``` | [a](javascript:b)".to_owned());
+        "@SUM(A1)".clone_into(&mut cell.source);
+    }
+    run
+}
+
+/// How well the cells do: at dimension 1, and for each doubling.
+struct Shape {
+    skill: f64,
+    slope: f64,
+}
+
+fn fail(run: &mut Run, index: usize, error: &str) {
+    let cell = &mut run.summary.cells[index];
+    cell.status = Status::Failed;
+    cell.outcome = None;
+    cell.error = Some(error.to_owned());
+    run.histories.remove(&cell.id);
+}
+
+fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, settings: &[(&str, Value)]) -> Cell {
+    let settings: IndexMap<String, Value> =
+        settings.iter().map(|(axis, value)| ((*axis).to_owned(), value.clone())).collect();
+    let tuning = crate::grouping::tuning(trainable);
+    let mark = Digest::of(format!("{embedding} {trainable} {settings:?}").as_bytes());
+    let id = format!("{embedding}-{tuning}-s{seed}-{}", mark.short());
+    let total = 200_000 * dim as u64 + 256 * (dim as u64 + 1) + 16_513;
+    let head = 256 * (dim as u64 + 1) + 16_513;
+    let outcome = Outcome {
+        dim,
+        epochs: 0,
+        best_epoch: 0,
+        stopped: Stop::EarlyStopping,
+        seconds: 0.0,
+        parameters: Parameters { total, trainable: if trainable { total } else { head } },
+        metrics: BTreeMap::new(),
+        digests: Digests { data: Digest::of(b"data"), embedding: Digest::of(b"e"), weights: Digest::of(id.as_bytes()) },
+        device: "cpu".to_owned(),
+    };
+    Cell {
+        id,
+        status: Status::Done,
+        settings,
+        embedding: embedding.to_owned(),
+        source: source.to_owned(),
+        trainable,
+        seed,
+        outcome: Some(outcome),
+        error: None,
+    }
+}
+
+fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
+    let mut axes: IndexMap<String, Vec<Value>> = IndexMap::new();
+    let mut histories = BTreeMap::new();
+    let has_test = data.splits.test.is_some();
+    for cell in &mut cells {
+        for (axis, value) in &cell.settings {
+            let values = axes.entry(axis.clone()).or_default();
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+        }
+        let noise = wobble(&cell.id);
+        if let Some(outcome) = &mut cell.outcome {
+            histories.insert(cell.id.clone(), train(outcome, cell.trainable, noise, shape, has_test));
+        }
+    }
+    Run { summary: Summary { version: VERSION, name: name.to_owned(), axes, data, cells }, histories }
+}
+
+/// A number in -1..1 that depends on the text alone.
+fn wobble(text: &str) -> f64 {
+    let digest = Digest::of(text.as_bytes());
+    let value = u32::from_str_radix(&digest.as_str()[digest.as_str().len() - 6..], 16).expect("hexadecimal");
+    f64::from(value) / f64::from(0xff_ffff) * 2.0 - 1.0
+}
+
+/// Curves as of early stopping with patience 2, and the scores of the best epoch.
+fn train(outcome: &mut Outcome, trainable: bool, noise: f64, shape: &Shape, has_test: bool) -> Vec<Epoch> {
+    let size = (outcome.dim as f64).log2();
+    let speed = if trainable { 1.6 } else { 0.8 };
+    let best = if trainable { 5 } else { 9 } + (noise * 2.0).round() as i32;
+    let skill = shape.skill + shape.slope * size + 0.012 * noise;
+    let point = |epoch: i32| {
+        let progress = 1.0 - (-speed * f64::from(epoch) / 3.0).exp();
+        let over = 0.004 * f64::from((epoch - best).max(0)) * speed;
+        let ripple = 0.001 * (f64::from(epoch) * (2.0 + noise)).sin();
+        let train = Scores::from([
+            (Metric::Loss, 0.26 - 0.14 * progress * (0.8 + skill / 3.0) - 0.004 * speed * f64::from(epoch)),
+            (Metric::Accuracy, 0.938 + 0.026 * progress * skill + 0.001 * speed * f64::from(epoch)),
+        ]);
+        let valid = Scores::from([
+            (Metric::Loss, 0.24 - 0.12 * progress * (0.6 + skill) + over + ripple + 0.002 * noise),
+            (Metric::Accuracy, 0.938 + 0.03 * progress * skill - over / 4.0 + ripple),
+            (Metric::PrAuc, skill * (0.4 + 0.6 * progress) - over),
+            (Metric::RocAuc, 0.90 + 0.05 * progress),
+            (Metric::F1, skill * (0.5 + 0.5 * progress) - over / 2.0),
+            (Metric::Precision, skill),
+            (Metric::Recall, skill + 0.05),
+            (Metric::Threshold, 0.21 + 0.05 * noise),
+        ]);
+        Epoch { epoch: epoch.unsigned_abs(), learning_rate: 1e-4, seconds: 0.21 * speed, train, valid: Some(valid) }
+    };
+    let epochs: Vec<Epoch> = (1..=best + 2).map(point).collect();
+    outcome.epochs = epochs.len() as u32;
+    outcome.best_epoch = best.unsigned_abs();
+    outcome.seconds = 0.21 * speed * epochs.len() as f64;
+    let kept = &epochs[best as usize - 1];
+    outcome.metrics.extend(kept.train.iter().map(|(metric, value)| (metric.to_string(), *value)));
+    for (metric, value) in kept.valid.iter().flatten() {
+        outcome.metrics.insert(format!("val_{metric}"), *value);
+        if has_test {
+            outcome.metrics.insert(format!("test_{metric}"), *value * 0.99);
+        }
+    }
+    epochs
+}
+
+fn binary_data() -> Data {
+    let split = |rows: usize, positive: usize| SplitRows {
+        rows,
+        classes: IndexMap::from([("sincere".to_owned(), rows - positive), ("insincere".to_owned(), positive)]),
+    };
+    Data {
+        task: Task::Binary,
+        classes: vec!["sincere".to_owned(), "insincere".to_owned()],
+        splits: Splits { train: split(13_061, 808), valid: Some(split(1_293, 80)), test: None },
+        majority_accuracy: Splits { train: 12_253.0 / 13_061.0, valid: Some(1_213.0 / 1_293.0), test: None },
+        rows_read: 20_000,
+        empty_texts: 4,
+        missing_labels: 2,
+        duplicate_texts: 31,
+        conflicting_labels: 3,
+    }
+}

@@ -1,0 +1,167 @@
+//! The picture of the main metric against the embedding's dimension, where the run has several dimensions.
+//!
+//! A series is what stays equal while the dimension changes: frozen and tuned apart, sources apart where each of
+//! them has several dimensions. Dots are cells, the line joins the means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use emberline_base::record::{Cell, Outcome, Summary};
+
+use crate::chart::axis::{self, Axis};
+use crate::chart::{Chart, Pen, Series};
+use crate::grouping::{self, tuning, value_text};
+use crate::ranking::{DRAWN, MainMetric, Ranking};
+use crate::statistics;
+
+/// The picture with its legend.
+pub(crate) struct Sizes {
+    /// The picture.
+    pub(crate) chart: Chart,
+    /// The series: place and label.
+    pub(crate) legend: Vec<(usize, String)>,
+    /// Whether there were more series than are drawn.
+    pub(crate) cut: bool,
+}
+
+/// The values of a series by dimension.
+type Points = BTreeMap<usize, Vec<f64>>;
+
+/// The picture, or nothing where there is no metric or only one dimension.
+pub(crate) fn sizes(summary: &Summary, ranking: &Ranking<'_>) -> Option<Sizes> {
+    let main = ranking.main.as_ref()?;
+    let mut series = gather(summary, main);
+    let dims: BTreeSet<usize> = series.iter().flat_map(|(_, points)| points.keys().copied()).collect();
+    if dims.len() < 2 {
+        return None;
+    }
+    let cut = series.len() > DRAWN;
+    if cut {
+        series.sort_by(|a, b| best(main, &b.1).total_cmp(&best(main, &a.1)));
+        series.truncate(DRAWN);
+    }
+    let values: Vec<f64> = series.iter().flat_map(|(_, points)| points.values().flatten().copied()).collect();
+    let (low, high, _) = axis::range(&values)?;
+    let margin = 0.06 * (high - low);
+    let places: Vec<f64> = dims.iter().map(|dim| *dim as f64).collect();
+    let chart = Chart {
+        key: "dimension",
+        title: format!("{} by dimension of the embedding", main.name),
+        description: describe(&series),
+        labels: ("dimension (log scale)".to_owned(), main.name.clone()),
+        x: Axis::logarithmic(&places),
+        y: Axis::linear(low - margin, high + margin, 5, false),
+        reference: None,
+        series: draw(&series),
+    };
+    let legend = series.into_iter().enumerate().map(|(mark, (label, _))| (mark, label)).collect();
+    Some(Sizes { chart, legend, cut })
+}
+
+fn best(main: &MainMetric, points: &Points) -> f64 {
+    let sign = if main.metric.smaller_is_better() { -1.0 } else { 1.0 };
+    points.values().map(|values| sign * statistics::mean(values)).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn draw(series: &[(String, Points)]) -> Vec<Series> {
+    let at = |dim: &usize, value: f64| (*dim as f64, value);
+    let middle = (series.len().max(1) - 1) as f64 / 2.0;
+    let dots = series.iter().enumerate().map(|(mark, (_, points))| {
+        let points = points.iter().flat_map(|(dim, values)| values.iter().map(move |value| at(dim, *value)));
+        Series { mark, pen: Pen::Dots, shift: 5.0 * (mark as f64 - middle), points: points.collect() }
+    });
+    let means = series.iter().enumerate().map(|(mark, (_, points))| {
+        let points = points.iter().map(|(dim, values)| at(dim, statistics::mean(values)));
+        Series { mark, pen: Pen::Mean, shift: 0.0, points: points.collect() }
+    });
+    dots.chain(means).collect()
+}
+
+fn describe(series: &[(String, Points)]) -> String {
+    let one = |(label, points): &(String, Points)| {
+        let means =
+            points.iter().map(|(dim, values)| format!("{} at {dim}", crate::number::single(statistics::mean(values))));
+        format!("{label}: {}", means.collect::<Vec<_>>().join(", "))
+    };
+    format!("Means. {}.", series.iter().map(one).collect::<Vec<_>>().join("; "))
+}
+
+/// The finished cells' values by series, in the order of the plan.
+fn gather(summary: &Summary, main: &MainMetric) -> Vec<(String, Points)> {
+    let apart = axes_apart(summary);
+    let mut series: Vec<(String, Points)> = Vec::new();
+    let mut index = BTreeMap::new();
+    for (cell, outcome) in done(summary) {
+        let Some(value) = outcome.metrics.get(&main.name).copied().filter(|value| value.is_finite()) else { continue };
+        let label = label(cell, &apart);
+        let place = *index.entry(label.clone()).or_insert(series.len());
+        if place == series.len() {
+            series.push((label, Points::new()));
+        }
+        if let Some((_, points)) = series.get_mut(place) {
+            points.entry(outcome.dim).or_default().push(value);
+        }
+    }
+    series
+}
+
+fn done(summary: &Summary) -> impl Iterator<Item = (&Cell, &Outcome)> {
+    summary.cells.iter().filter_map(|cell| cell.outcome.as_ref().map(|outcome| (cell, outcome)))
+}
+
+fn label(cell: &Cell, apart: &[String]) -> String {
+    let parts = apart.iter().map(|axis| match axis.as_str() {
+        "embedding" => cell.embedding.clone(),
+        "embedding.trainable" => tuning(cell.trainable).to_owned(),
+        _ => {
+            let name = axis.rsplit('.').next().unwrap_or(axis);
+            format!("{name} {}", cell.settings.get(axis).map(value_text).unwrap_or_default())
+        }
+    });
+    let label = parts.collect::<Vec<_>>().join(" · ");
+    if label.is_empty() { "all cells".to_owned() } else { label }
+}
+
+/// The varying axes that do not decide the dimension: those that tell series apart.
+fn axes_apart(summary: &Summary) -> Vec<String> {
+    let axes = grouping::varying_axes(summary);
+    axes.iter().filter(|axis| !decides_dimension(summary, &axes, axis)).cloned().collect()
+}
+
+/// Whether cells that differ in this axis alone differ in dimension.
+fn decides_dimension(summary: &Summary, axes: &[String], axis: &str) -> bool {
+    let mut first = BTreeMap::new();
+    done(summary).any(|(cell, outcome)| {
+        let others: Vec<_> = axes.iter().filter(|other| *other != axis).map(|other| cell.settings.get(other)).collect();
+        let key = serde_json::to_string(&others).unwrap_or_default();
+        *first.entry(key).or_insert(outcome.dim) != outcome.dim
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn labels(run: &crate::Run) -> Vec<String> {
+        let sizes = sizes(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
+        sizes.legend.into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn embeddings_of_one_size_each_make_one_series_a_tuning() {
+        assert_eq!(labels(&sample::course()), ["frozen", "tuned"]);
+    }
+
+    #[test]
+    fn sources_of_several_sizes_are_told_apart() {
+        let labels = labels(&sample::sweep());
+        assert_eq!((labels.len(), labels[0].as_str()), (8, "corpus · learning_rate 0.0001"));
+    }
+
+    #[test]
+    fn one_dimension_or_no_metric_has_no_picture() {
+        for run in [sample::single(), sample::many_classes(), sample::all_failed(), sample::empty()] {
+            assert!(sizes(&run.summary, &Ranking::of(&run.summary)).is_none());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a few seeds can tell: mean, standard deviation, Student's t interval, the paired comparison.
+//!
+//! Numbers enter and leave. The distribution of t is the finite series of Abramowitz and Stegun, Handbook of
+//! Mathematical Functions, 26.7.3 and 26.7.4, inverted by bisection; it is exact for whole degrees of freedom.
+
+use std::collections::BTreeMap;
+use std::f64::consts::FRAC_2_PI;
+
+/// The share of intervals that hold the true value, in every report.
+pub const LEVEL: f64 = 0.95;
+
+/// A mean and the bounds that hold the true one with the asked confidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// The mean of the sample.
+    pub mean: f64,
+    /// The lower bound.
+    pub low: f64,
+    /// The upper bound.
+    pub high: f64,
+    /// How many values the mean is of.
+    pub count: usize,
+}
+
+impl Interval {
+    /// Whether zero lies outside: a difference that chance does not explain at this level.
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// The mean; not a number where there are no values.
+pub fn mean(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let first = values.iter().sum::<f64>() / count;
+    if !first.is_finite() {
+        return first;
+    }
+    // The second pass takes away the rounding of the first.
+    first + values.iter().map(|value| value - first).sum::<f64>() / count
+}
+
+/// The standard deviation of the sample (n - 1), or nothing where there are fewer than two values.
+pub fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let centre = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
+    (values.len() >= 2).then(|| (squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// The probability that |t| stays below `t` with `freedom` degrees of freedom.
+fn central_probability(t: f64, freedom: usize) -> f64 {
+    let angle = (t / (freedom as f64).sqrt()).atan();
+    let (sine, cosine) = angle.sin_cos();
+    let odd = freedom % 2 == 1;
+    // Odd: 1 + 2/3 cos^2 + (2 4)/(3 5) cos^4 ..., even: 1 + 1/2 cos^2 + (1 3)/(2 4) cos^4 ...
+    let (mut term, mut sum) = (1.0, 0.0);
+    for index in 0..freedom / 2 {
+        sum += term;
+        let step = 2.0 * index as f64;
+        let ratio = if odd { (step + 2.0) / (step + 3.0) } else { (step + 1.0) / (step + 2.0) };
+        term *= ratio * cosine * cosine;
+    }
+    if odd { FRAC_2_PI * (angle + sine * cosine * sum) } else { sine * sum }
+}
+
+/// The value that |t| stays below with probability `level`, with `freedom` degrees of freedom (at least 1):
+/// 4.30 for 0.95 and 2.
+pub fn t_critical(level: f64, freedom: usize) -> f64 {
+    // Beyond some thousands t is the normal distribution to all printed digits.
+    let freedom = freedom.clamp(1, 10_000);
+    let (mut low, mut high) = (0.0, 1.0);
+    while central_probability(high, freedom) < level && high < 1e12 {
+        high *= 2.0;
+    }
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if central_probability(middle, freedom) < level { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
+/// The t interval of the mean, or nothing where there are fewer than two values or one is not finite.
+pub fn t_interval(values: &[f64], level: f64) -> Option<Interval> {
+    let deviation = standard_deviation(values).filter(|deviation| deviation.is_finite())?;
+    let mean = mean(values);
+    let half = t_critical(level, values.len() - 1) * deviation / (values.len() as f64).sqrt();
+    Some(Interval { mean, low: mean - half, high: mean + half, count: values.len() })
+}
+
+/// The t interval of `a - b` over the seeds that both have, or nothing where they share fewer than two.
+pub fn paired(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>, level: f64) -> Option<Interval> {
+    let differences: Vec<f64> = a.iter().filter_map(|(seed, a)| b.get(seed).map(|b| a - b)).collect();
+    t_interval(&differences, level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-9 * b.abs().max(1.0)
+    }
+
+    /// `scipy.stats.t.ppf((1 + level) / 2, freedom)`.
+    #[test]
+    fn critical_values_are_those_of_the_tables() {
+        let known = [
+            (0.95, 1, 12.706_204_736_174_694),
+            (0.95, 2, 4.302_652_729_749_462),
+            (0.95, 3, 3.182_446_305_283_708),
+            (0.95, 4, 2.776_445_105_197_793),
+            (0.95, 9, 2.262_157_162_798_205),
+            (0.95, 30, 2.042_272_456_301_237),
+            (0.99, 2, 9.924_843_200_918_31),
+            (0.99, 7, 3.499_483_297_350_493),
+            (0.90, 5, 2.015_048_372_669_157),
+        ];
+        for (level, freedom, value) in known {
+            assert!(close(t_critical(level, freedom), value), "{level} {freedom}: {}", t_critical(level, freedom));
+        }
+        assert!((t_critical(0.95, 1_000_000) - 1.959_964).abs() < 1e-3);
+    }
+
+    #[test]
+    fn mean_and_deviation() {
+        assert!(close(mean(&[1.0, 2.0, 4.0]), 7.0 / 3.0));
+        assert!(close(standard_deviation(&[1.0, 2.0, 4.0]).expect("three values"), 1.527_525_231_651_947));
+        assert!(mean(&[]).is_nan());
+        assert_eq!(standard_deviation(&[]), None);
+        assert_eq!(standard_deviation(&[1.0]), None);
+        assert_eq!(standard_deviation(&[0.1, 0.1, 0.1]), Some(0.0));
+        assert!(mean(&[1.0, f64::NAN]).is_nan() && mean(&[1.0, f64::INFINITY]).is_infinite());
+    }
+
+    /// `scipy.stats.ttest_rel([.51, .53, .52], [.50, .505, .515]).confidence_interval(.95)`.
+    #[test]
+    fn the_paired_interval_uses_the_shared_seeds_only() {
+        let a = BTreeMap::from([(1, 0.51), (2, 0.53), (3, 0.52), (9, 0.0)]);
+        let b = BTreeMap::from([(1, 0.50), (2, 0.505), (3, 0.515), (7, 1.0)]);
+        let interval = paired(&a, &b, LEVEL).expect("three shared seeds");
+        assert_eq!(interval.count, 3);
+        assert!(close(interval.mean, 0.013_333_333_333_333_3), "{interval:?}");
+        assert!((interval.low + 0.012_522_391_7).abs() < 1e-9, "{interval:?}");
+        assert!((interval.high - 0.039_189_058_4).abs() < 1e-9, "{interval:?}");
+        assert!(!interval.excludes_zero());
+    }
+
+    #[test]
+    fn nothing_is_concluded_from_one_seed_or_from_no_number() {
+        let one = BTreeMap::from([(1, 0.5), (2, f64::NAN)]);
+        assert_eq!(paired(&one, &BTreeMap::from([(1, 0.4)]), LEVEL), None);
+        assert_eq!(paired(&one, &BTreeMap::from([(1, 0.4), (2, 0.4)]), LEVEL), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The table of all cells, in the order of the plan: settings, every metric, and how training went.
+
+use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
+
+use super::{best_of, majority_note, metric_names, metric_of};
+use crate::document::{Column, Field, Row, Table};
+use crate::grouping::{self, tuning, value_text};
+use crate::number::{count, decimals, fixed};
+
+/// Axes that the table shows in columns of their own, for runs with and without them.
+const SHOWN: [&str; 3] = ["embedding", "embedding.trainable", grouping::SEED];
+
+/// A row a cell.
+pub(crate) fn table(summary: &Summary) -> Table {
+    let axes: Vec<String> =
+        grouping::varying_axes(summary).into_iter().filter(|axis| !SHOWN.contains(&axis.as_str())).collect();
+    let mut columns = ["cell", "status", "embedding", "source"].map(Column::text).to_vec();
+    columns.push(Column::number("dim"));
+    columns.push(Column::text("tuning"));
+    columns.extend(axes.iter().map(|axis| axis_column(summary, axis)));
+    columns.push(Column::number("seed"));
+    let mut rows: Vec<Row> = summary.cells.iter().map(|cell| settings(cell, &axes)).collect();
+    for (column, fields) in metrics(summary).into_iter().chain(training(summary)) {
+        columns.push(column);
+        for (row, field) in rows.iter_mut().zip(fields) {
+            row.fields.push(field);
+        }
+    }
+    Table { caption: "Every cell of the grid, in the order of the plan".to_owned(), columns, rows, notes: Vec::new() }
+}
+
+/// A cell that went wrong, and what it said.
+pub(crate) fn failures(summary: &Summary) -> Vec<(&str, &str)> {
+    let failed = summary.cells.iter().filter(|cell| cell.status == Status::Failed);
+    failed.map(|cell| (cell.id.as_str(), cell.error.as_deref().unwrap_or("no cause was recorded"))).collect()
+}
+
+/// How a status is called.
+pub(crate) fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Done => "done",
+        Status::Failed => "failed",
+        Status::Pending => "pending",
+    }
+}
+
+/// How the end of a fit is called in the records.
+pub(crate) fn stop_name(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Epochs => "epochs",
+        Stop::EarlyStopping => "early_stopping",
+    }
+}
+
+fn axis_column(summary: &Summary, axis: &str) -> Column {
+    let values = summary.cells.iter().filter_map(|cell| cell.settings.get(axis));
+    Column {
+        name: axis.to_owned(),
+        note: String::new(),
+        numeric: values.clone().count() > 0 && values.clone().all(|v| v.is_number()),
+    }
+}
+
+fn settings(cell: &Cell, axes: &[String]) -> Row {
+    let dim = cell.outcome.as_ref().map_or_else(Field::none, |o| Field::number(o.dim as f64, o.dim.to_string()));
+    let mut fields = vec![
+        Field::text(&cell.id),
+        Field::text(status_name(cell.status)),
+        Field::text(&cell.embedding),
+        Field::text(&cell.source),
+        dim,
+        Field::text(tuning(cell.trainable)),
+    ];
+    fields.extend(axes.iter().map(|axis| match cell.settings.get(axis) {
+        Some(value) => Field { value: value.as_f64(), ..Field::text(value_text(value)) },
+        None => Field::none(),
+    }));
+    fields.push(Field::number(cell.seed as f64, cell.seed.to_string()));
+    Row { fields, muted: cell.outcome.is_none() }
+}
+
+type Measured = (Column, Vec<Field>);
+
+fn metrics(summary: &Summary) -> Vec<Measured> {
+    let column = |name: String| {
+        let values = numbers(summary, |outcome| outcome.metrics.get(&name).copied());
+        let known: Vec<f64> = values.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+        let best = metric_of(&name).map_or_else(|| vec![false; known.len()], |metric| best_of(&known, metric));
+        let digits = decimals(known);
+        let fields = values.iter().zip(best).map(|(value, best)| match value {
+            Some(value) => Field { best, ..Field::number(*value, fixed(*value, digits)) },
+            None => Field::none(),
+        });
+        let fields = fields.collect();
+        (Column::number(&name).with_note(majority_note(&name, &summary.data.majority_accuracy)), fields)
+    };
+    metric_names(summary).into_iter().map(column).collect()
+}
+
+fn numbers(summary: &Summary, of: impl Fn(&Outcome) -> Option<f64>) -> Vec<Option<f64>> {
+    summary.cells.iter().map(|cell| cell.outcome.as_ref().and_then(&of)).collect()
+}
+
+/// The columns that tell how training went.
+fn training(summary: &Summary) -> Vec<Measured> {
+    let column = |column: Column, field: &dyn Fn(&Outcome) -> Field| {
+        let fields = summary.cells.iter().map(|cell| cell.outcome.as_ref().map_or_else(Field::none, field));
+        (column, fields.collect::<Vec<_>>())
+    };
+    vec![
+        column(Column::number("best epoch"), &|o| Field {
+            aside: format!("of {}", o.epochs),
+            ..Field::number(o.best_epoch.into(), o.best_epoch.to_string())
+        }),
+        column(Column::text("stopped by"), &|o| Field::text(stop_name(o.stopped).replace('_', " "))),
+        column(Column::number("seconds"), &|o| Field::number(o.seconds, fixed(o.seconds, 1))),
+        column(Column::number("parameters").with_note("total"), &|o| total(o.parameters.total)),
+        column(Column::number("trainable"), &|o| total(o.parameters.trainable)),
+        column(Column::text("device"), &|o| Field::text(&o.device)),
+    ]
+}
+
+fn total(parameters: u64) -> Field {
+    Field::number(parameters as f64, count(parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn every_cell_has_a_whole_row_and_failures_their_cause() {
+        let run = sample::course();
+        let table = table(&run.summary);
+        assert_eq!(table.rows.len(), 18);
+        assert!(table.rows.iter().all(|row| row.fields.len() == table.columns.len()));
+        let statuses: Vec<&str> = table.rows.iter().map(|row| row.fields[1].text.as_str()).collect();
+        assert_eq!(statuses.iter().filter(|status| **status == "done").count(), 16);
+        assert_eq!(failures(&run.summary).len(), 1);
+        assert!(failures(&run.summary)[0].1.contains("out of memory"));
+    }
+
+    #[test]
+    fn varying_axes_have_columns_and_fixed_ones_do_not() {
+        let names: Vec<String> = table(&sample::sweep().summary).columns.into_iter().map(|c| c.name).collect();
+        assert!(
+            names.contains(&"embedding.dim".to_owned())
+                && names.contains(&"train.optimizer.adam.learning_rate".to_owned())
+        );
+        assert!(!names.contains(&"embedding.trainable".to_owned()));
+    }
+}

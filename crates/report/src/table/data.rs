@@ -1,0 +1,109 @@
+//! The data: rows per split and class, what was left out, and what always giving one answer reaches.
+
+use emberline_base::record::Data;
+use emberline_base::{SplitName, Task};
+
+use crate::document::{Column, Field, Prose, Row, Table};
+use crate::number::{count, counted, percent, single};
+
+/// A row a class, a column a split, whose heading names the majority accuracy; a first row for all classes.
+pub(crate) fn table(data: &Data) -> Table {
+    let mut columns = vec![Column::text("class")];
+    columns.extend(data.splits.iter().map(|(name, _)| {
+        let majority = data.majority_accuracy.get(name).map(|share| format!("majority {}", single(*share)));
+        Column::number(split_title(name)).with_note(majority.unwrap_or_default())
+    }));
+    let all = data.splits.iter().map(|(_, split)| rows(split.rows, split.rows)).collect();
+    let mut table_rows = vec![row("all rows", all)];
+    for class in &data.classes {
+        let fields = data.splits.iter().map(|(_, s)| rows(s.classes.get(class).copied().unwrap_or(0), s.rows));
+        table_rows.push(row(class, fields.collect()));
+    }
+    Table { caption: "Rows of each split and class".to_owned(), columns, rows: table_rows, notes: notes(data) }
+}
+
+fn row(name: &str, fields: Vec<Field>) -> Row {
+    let fields = std::iter::once(Field::text(name)).chain(fields).collect();
+    Row { fields, muted: false }
+}
+
+fn rows(part: usize, whole: usize) -> Field {
+    // Figure spaces keep the counts in line whatever the share's length.
+    let aside = format!("{:\u{2007}>7}", percent(part, whole));
+    Field { aside, ..Field::number(part as f64, count(part as u64)) }
+}
+
+/// How a split is called.
+pub(crate) fn split_title(name: SplitName) -> &'static str {
+    match name {
+        SplitName::Train => "training",
+        SplitName::Valid => "validation",
+        SplitName::Test => "test",
+    }
+}
+
+/// How a task is called.
+pub(crate) fn task_title(task: Task) -> &'static str {
+    match task {
+        Task::Binary => "binary",
+        Task::MultiClass => "multi-class",
+        Task::MultiLabel => "multi-label",
+    }
+}
+
+fn notes(data: &Data) -> Vec<Prose> {
+    let used: usize = data.splits.iter().map(|(_, split)| split.rows).sum();
+    let left_out = data.empty_texts.saturating_add(data.missing_labels);
+    let read = Prose::default().plain(format!(
+        "{} read; {} left out ({}, {}); {} used.",
+        counted(data.rows_read, "row"),
+        count(left_out as u64),
+        counted(data.empty_texts, "empty text"),
+        counted(data.missing_labels, "missing label"),
+        count(used as u64),
+    ));
+    let repeated = Prose::default().plain(format!(
+        "{} whose text had occurred before (kept, on the side of the first); {} different labels in different rows.",
+        counted(data.duplicate_texts, "row"),
+        match data.conflicting_labels {
+            0 => "no text has".to_owned(),
+            1 => "1 text has".to_owned(),
+            n => format!("{} texts have", count(n as u64)),
+        },
+    ));
+    let majority = Prose::default().plain(match data.task {
+        Task::MultiLabel => {
+            "Majority: the accuracy of giving each class its more frequent answer in the training rows."
+        }
+        Task::Binary | Task::MultiClass => {
+            "Majority: the accuracy of always giving the most frequent class of the training rows."
+        }
+    });
+    vec![read, repeated, majority]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn classes_splits_and_the_majority() {
+        let table = table(&sample::course().summary.data);
+        let texts: Vec<Vec<&str>> =
+            table.rows.iter().map(|row| row.fields.iter().map(|field| field.text.as_str()).collect()).collect();
+        assert_eq!(texts[0], ["all rows", "13,061", "1,293"]);
+        assert_eq!(texts[2], ["insincere", "808", "80"]);
+        assert_eq!(table.rows[2].fields[1].aside.trim_start_matches('\u{2007}'), "6.2 %");
+        assert_eq!((texts.len(), table.columns[2].note.as_str()), (3, "majority 0.9381"));
+        assert_eq!(
+            table.notes[0],
+            Prose::default().plain("20,000 rows read; 6 left out (4 empty texts, 2 missing labels); 14,354 used.")
+        );
+    }
+
+    #[test]
+    fn many_classes_are_all_there() {
+        assert_eq!(table(&sample::many_classes().summary.data).rows.len(), 78);
+    }
+}

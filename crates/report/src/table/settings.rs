@@ -1,0 +1,204 @@
+//! The summary by setting: a row for each combination of the axes but the seed, best first.
+
+use emberline_base::Metric;
+use emberline_base::record::Summary;
+
+use super::{best_of, data_differ, majority_note, metric_names, metric_of};
+use crate::document::{Column, Field, Prose, Row, Table};
+use crate::grouping::Setting;
+use crate::number::{count, decimals, fixed, signed};
+use crate::ranking::{MainMetric, Ranking};
+use crate::statistics::{self, LEVEL};
+
+/// Metrics that stand in the table of cells alone.
+const DETAILS: [Metric; 4] = [Metric::RocAuc, Metric::Precision, Metric::Recall, Metric::Threshold];
+
+/// A row a setting, in the order of the ranking.
+pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
+    let marks = ranking.marks();
+    let ordered = ranking.order.iter().filter_map(|&index| ranking.settings.get(index).map(|s| (index, s)));
+    let mut rows = Vec::new();
+    for (index, setting) in ordered.clone() {
+        let name = Field { mark: marks.get(index).copied().flatten(), ..Field::text(&setting.label) };
+        let muted = setting.done().next().is_none();
+        rows.push(Row { fields: vec![name, seeds(setting)], muted });
+    }
+    let settings: Vec<&Setting<'_>> = ordered.map(|(_, setting)| setting).collect();
+    let mut columns = vec![Column::text("setting"), Column::number("seeds")];
+    for column in measured(summary, ranking, &settings) {
+        columns.push(column.0);
+        for (row, field) in rows.iter_mut().zip(column.1) {
+            row.fields.push(field);
+        }
+    }
+    let repeated = ranking.settings.iter().any(|setting| setting.done().count() > 1);
+    let caption =
+        if repeated { "Mean and standard deviation over the seeds of each setting" } else { "Scores of each setting" };
+    let caption = caption.to_owned();
+    Table { caption, columns, rows, notes: notes(summary, ranking) }
+}
+
+/// How many of a setting's cells are done.
+fn seeds(setting: &Setting<'_>) -> Field {
+    let (done, all) = (setting.done().count(), setting.cells.len());
+    let text = if done == all { done.to_string() } else { format!("{done} of {all}") };
+    Field::number(done as f64, text)
+}
+
+type Measured = (Column, Vec<Field>);
+
+fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>]) -> Vec<Measured> {
+    let mut columns = Vec::new();
+    let main = ranking.main.as_ref();
+    if let Some(main) = main {
+        columns.push(metric_column(summary, settings, &main.name));
+        columns.extend(behind_column(ranking, settings, main));
+    }
+    let is_shown =
+        |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(|m| !DETAILS.contains(&m));
+    let names = metric_names(summary).into_iter().filter(is_shown);
+    columns.extend(names.map(|name| metric_column(summary, settings, &name)));
+    columns.push(spread_column("epochs", settings, |s| s.done().map(|(_, o)| f64::from(o.epochs)).collect()));
+    columns.push(spread_column("seconds", settings, |s| s.done().map(|(_, o)| o.seconds).collect()));
+    columns.push(parameters("parameters", "total", settings, |s| s.done().next().map(|(_, o)| o.parameters.total)));
+    columns.push(parameters("trainable", "", settings, |s| s.done().next().map(|(_, o)| o.parameters.trainable)));
+    columns
+}
+
+fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Measured {
+    let (column, mut fields) = spread_column(name, settings, |setting| setting.values(name));
+    let means: Vec<f64> = fields.iter().map(|field| field.value.unwrap_or(f64::NAN)).collect();
+    if let Some(metric) = metric_of(name) {
+        for (field, best) in fields.iter_mut().zip(best_of(&means, metric)) {
+            field.best = best;
+        }
+    }
+    (column.with_note(majority_note(name, &summary.data.majority_accuracy)), fields)
+}
+
+/// Mean and standard deviation of what `values` gives, with equal decimals.
+fn spread_column(name: &str, settings: &[&Setting<'_>], values: impl Fn(&Setting<'_>) -> Vec<f64>) -> Measured {
+    let values: Vec<Vec<f64>> = settings.iter().map(|setting| values(setting)).collect();
+    let counts = matches!(name, "epochs" | "seconds");
+    let digits = if counts {
+        usize::from(values.iter().any(|v| v.len() > 1) || name == "seconds")
+    } else {
+        decimals(values.iter().map(|v| statistics::mean(v)))
+    };
+    let field = |values: &Vec<f64>| {
+        if values.is_empty() {
+            return Field::none();
+        }
+        let mean = statistics::mean(values);
+        let deviation = statistics::standard_deviation(values);
+        let aside = deviation.map(|deviation| format!("± {}", fixed(deviation, digits))).unwrap_or_default();
+        Field { aside, ..Field::number(mean, fixed(mean, digits)) }
+    };
+    (Column::number(name), values.iter().map(field).collect())
+}
+
+/// How far each setting lies behind the best, with the interval; nothing where no two seeds are shared.
+fn behind_column(ranking: &Ranking<'_>, settings: &[&Setting<'_>], main: &MainMetric) -> Option<Measured> {
+    let best = &ranking.best()?.label;
+    let gaps: Vec<_> = settings.iter().map(|s| ranking.behind(s).filter(|_| s.label != *best)).collect();
+    if gaps.iter().all(Option::is_none) {
+        return None;
+    }
+    let digits = decimals(gaps.iter().flatten().flat_map(|gap| [gap.low, gap.high]));
+    let fields = settings.iter().zip(&gaps).map(|(setting, gap)| match gap {
+        None if setting.label == *best => Field::text("best"),
+        None => Field::none(),
+        Some(gap) => {
+            let interval = format!("[{}, {}]", signed(gap.low, digits), signed(gap.high, digits));
+            Field { aside: interval, ..Field::number(gap.mean, signed(gap.mean, digits)) }
+        }
+    });
+    let column =
+        Column::number("to the best").with_note(format!("{}, {:.0}\u{a0}% interval", main.name, LEVEL * 100.0));
+    Some((column, fields.collect()))
+}
+
+fn parameters(name: &str, note: &str, settings: &[&Setting<'_>], of: impl Fn(&Setting<'_>) -> Option<u64>) -> Measured {
+    let fields = settings.iter().map(|setting| match of(setting) {
+        Some(parameters) => Field::number(parameters as f64, count(parameters)),
+        None => Field::none(),
+    });
+    (Column::number(name).with_note(note), fields.collect())
+}
+
+fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
+    let mut notes = Vec::new();
+    if let Some(main) = ranking.main.as_ref().filter(|_| ranking.settings.len() > 1) {
+        notes.push(Prose::default().plain(format!(
+            "Ordered by {}. Bold: the best of a column. Every score is of the epoch whose weights were kept.",
+            main.name
+        )));
+    }
+    if ranking.settings.iter().any(|setting| setting.done().count() > 1) {
+        notes.push(Prose::default().plain(
+            "To the best: the difference over the seeds that both have done, with its t interval. One that holds 0 means \
+             that the seeds do not tell the two apart. It covers the chance in initialisation and order, not the choice \
+             of rows.",
+        ));
+    }
+    if data_differ(summary) {
+        notes.push(Prose::default().plain(
+            "The cells do not all share their rows: scores of different rows compare with care, and the majority is \
+             that of the pipeline's own split.",
+        ));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn column(table: &Table, name: &str) -> Vec<Field> {
+        let index = table.columns.iter().position(|column| column.name == name).expect("the column");
+        table.rows.iter().map(|row| row.fields[index].clone()).collect()
+    }
+
+    #[test]
+    fn rows_are_complete_and_the_best_leads() {
+        let run = sample::course();
+        let table = table(&run.summary, &Ranking::of(&run.summary));
+        assert!(table.rows.iter().all(|row| row.fields.len() == table.columns.len()));
+        let main = column(&table, "val_pr_auc");
+        assert!(main[0].best && !main[1].best && main[0].aside.starts_with("± 0.0"), "{main:?}");
+        assert_eq!(column(&table, "to the best")[0].text, "best");
+        assert!(column(&table, "to the best")[1].aside.starts_with("[−"));
+        assert!(column(&table, "seeds").iter().any(|field| field.text == "2 of 3"));
+    }
+
+    #[test]
+    fn the_majority_stands_at_every_accuracy() {
+        let run = sample::course();
+        let table = table(&run.summary, &Ranking::of(&run.summary));
+        let accuracies = table.columns.iter().filter(|column| column.name.ends_with("accuracy"));
+        assert!(accuracies.clone().count() == 2 && accuracies.clone().all(|c| c.note == "majority 0.9381"));
+    }
+
+    #[test]
+    fn cells_of_different_rows_are_told() {
+        let mut run = sample::course();
+        let has_note = |run: &crate::Run| {
+            let notes = table(&run.summary, &Ranking::of(&run.summary)).notes;
+            format!("{notes:?}").contains("do not all share their rows")
+        };
+        assert!(!has_note(&run));
+        if let Some(outcome) = &mut run.summary.cells[0].outcome {
+            outcome.digests.data = emberline_base::Digest::of(b"other rows");
+        }
+        assert!(has_note(&run));
+    }
+
+    #[test]
+    fn one_seed_has_no_spread_and_no_interval() {
+        let run = sample::single();
+        let table = table(&run.summary, &Ranking::of(&run.summary));
+        assert!(table.columns.iter().all(|column| column.name != "to the best"));
+        assert!(table.rows[0].fields.iter().all(|field| field.aside.is_empty() && !field.best));
+    }
+}

@@ -1,0 +1,350 @@
+//! What TensorBoard's HParams page compares: the sessions' settings and metrics.
+//!
+//! Enters: settings and metrics by name. Leaves: values of the plugin `hparams`.
+//! Specification: `tensorboard/plugins/hparams/{plugin_data,api}.proto`.
+//!
+//! | tag | where | content field | message |
+//! |---|---|---|---|
+//! | `_hparams_/experiment` | root of the log | 2 | 4 hparam info, 5 metric info |
+//! | `_hparams_/session_start_info` | the session's folder | 3 | 1 map: name -> value, 4 group, 5 double: start |
+//! | `_hparams_/session_end_info` | the session's folder | 4 | 1 status, 2 double: end |
+//!
+//! | message | fields |
+//! |---|---|
+//! | hparam info | 1 name, 4 type (1 string, 2 bool, 3 number), 5 domain: list { 1 value }, 6 domain: interval { 1 min, 2 max }, 7 bool: differs |
+//! | metric info | 1 name { 1 group: the folder below the session's, 2 tag }, 3 display name |
+//! | value | 2 number, 3 string, 4 bool |
+
+use std::collections::BTreeMap;
+
+use emberline_base::Metric;
+
+use crate::summary;
+use crate::wire::Message;
+
+/// Up to this many different numbers are offered one by one, more as an interval.
+const LISTED_NUMBERS: usize = 24;
+
+/// The value of one setting.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HParam {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// Yes or no.
+    Bool(bool),
+}
+
+impl HParam {
+    fn value_type(&self) -> Type {
+        match self {
+            Self::Number(number) if number.is_finite() => Type::Number,
+            // TensorBoard's JSON has no place for NaN and infinity.
+            Self::Number(_) | Self::Text(_) => Type::Text,
+            Self::Bool(_) => Type::Bool,
+        }
+    }
+
+    fn into_text(self) -> Self {
+        match self {
+            Self::Number(number) => Self::Text(number.to_string()),
+            Self::Bool(bool) => Self::Text(bool.to_string()),
+            Self::Text(text) => Self::Text(text),
+        }
+    }
+
+    /// `google.protobuf.Value`.
+    fn value(&self) -> Message {
+        match self {
+            Self::Number(number) if number.is_finite() => Message::new().double(2, *number),
+            Self::Number(number) => Message::new().bytes(3, number.to_string()),
+            Self::Text(text) => Message::new().bytes(3, text),
+            Self::Bool(bool) => Message::new().varint(4, u64::from(*bool)),
+        }
+    }
+}
+
+impl From<f64> for HParam {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for HParam {
+    fn from(bool: bool) -> Self {
+        Self::Bool(bool)
+    }
+}
+
+impl From<&str> for HParam {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// All was trained.
+    Success,
+    /// An error ended it.
+    Failure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Text = 1,
+    Bool = 2,
+    Number = 3,
+}
+
+/// Where a metric of the sessions is found and how it is headed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricInfo {
+    /// The folder below the session's, empty for the session's own.
+    pub group: String,
+    /// The scalar's tag.
+    pub tag: String,
+    /// The heading.
+    pub display_name: String,
+}
+
+impl MetricInfo {
+    /// A metric of Keras's curves, of which the page shows the last epoch: `epoch_loss` in
+    /// `validation`, headed `val_loss`; or in `train`, headed `loss`.
+    pub fn last(metric: Metric, valid: bool) -> Self {
+        let (group, prefix) = if valid { ("validation", "val_") } else { ("train", "") };
+        Self {
+            group: group.into(),
+            tag: format!("epoch_{metric}"),
+            display_name: format!("{prefix}{metric} (last epoch)"),
+        }
+    }
+
+    /// A metric that [`RunLog::finish`](crate::RunLog::finish) was given under this name, for
+    /// example `val_loss`.
+    pub fn result(name: &str) -> Self {
+        Self { group: String::new(), tag: result_tag(name), display_name: name.to_owned() }
+    }
+
+    fn message(&self) -> Message {
+        let name = Message::new().text(1, &self.group).bytes(2, &self.tag);
+        Message::new().message(1, name).text(3, &self.display_name)
+    }
+}
+
+/// The tag under which a finished session's metrics stand.
+pub(crate) fn result_tag(name: &str) -> String {
+    format!("result/{name}")
+}
+
+/// What the sessions vary, and what they are compared by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    hparams: Vec<HParamInfo>,
+    metrics: Vec<MetricInfo>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct HParamInfo {
+    name: String,
+    value_type: Type,
+    domain: Domain,
+    differs: bool,
+}
+
+/// The values a setting takes.
+#[derive(Clone, Debug, PartialEq)]
+enum Domain {
+    /// Each once, ascending.
+    Listed(Vec<HParam>),
+    Interval(f64, f64),
+}
+
+impl Experiment {
+    /// Gathers the settings of all sessions; a setting that not all have, or with one value
+    /// throughout, is fine. The page's columns stand in the order of first mention.
+    pub fn of<'a>(sessions: impl IntoIterator<Item = &'a [(String, HParam)]>, metrics: Vec<MetricInfo>) -> Self {
+        let mut order = Vec::new();
+        let mut values: BTreeMap<&str, Vec<&HParam>> = BTreeMap::new();
+        for (name, value) in sessions.into_iter().flatten() {
+            let of_name = values.entry(name).or_insert_with(|| {
+                order.push(name);
+                Vec::new()
+            });
+            of_name.push(value);
+        }
+        let info = |name: &String| HParamInfo::of(name, values.get(name.as_str()).map_or(&[][..], Vec::as_slice));
+        Self { hparams: order.into_iter().map(info).collect(), metrics }
+    }
+
+    /// A session's settings with values of the types that the experiment states: where a setting
+    /// is a number in one session and a text in another, it is a text in all, because TensorBoard
+    /// can't sort a column of both.
+    pub fn typed(&self, session: &[(String, HParam)]) -> Vec<(String, HParam)> {
+        let is_text = |name: &str| self.hparams.iter().any(|info| info.name == name && info.value_type == Type::Text);
+        let typed = |(name, value): &(String, HParam)| {
+            let value = value.clone();
+            (name.clone(), if is_text(name) { value.into_text() } else { value })
+        };
+        session.iter().map(typed).collect()
+    }
+}
+
+impl HParamInfo {
+    fn of(name: &str, values: &[&HParam]) -> Self {
+        let mut types = values.iter().map(|value| value.value_type());
+        let first = types.next().unwrap_or(Type::Text);
+        let value_type = if types.all(|one| one == first) { first } else { Type::Text };
+        let domain = Domain::of(value_type, values);
+        let differs = match &domain {
+            Domain::Listed(listed) => listed.len() > 1,
+            Domain::Interval(..) => true,
+        };
+        Self { name: name.to_owned(), value_type, domain, differs }
+    }
+
+    fn message(&self) -> Message {
+        let info = Message::new().bytes(1, &self.name).varint(4, self.value_type as u64);
+        let info = match &self.domain {
+            Domain::Listed(listed) => {
+                let list = listed.iter().fold(Message::new(), |list, value| list.message(1, value.value()));
+                info.message(5, list)
+            }
+            Domain::Interval(min, max) => info.message(6, Message::new().double(1, *min).double(2, *max)),
+        };
+        if self.differs { info.varint(7, 1) } else { info }
+    }
+}
+
+impl Domain {
+    fn of(value_type: Type, values: &[&HParam]) -> Self {
+        if value_type == Type::Number {
+            return Self::of_numbers(values);
+        }
+        let mut listed: Vec<HParam> = values.iter().map(|&value| value.clone()).collect();
+        if value_type == Type::Text {
+            listed = listed.into_iter().map(HParam::into_text).collect();
+        }
+        listed.sort_by_cached_key(|value| match value {
+            HParam::Bool(bool) => bool.to_string(),
+            HParam::Number(number) => number.to_string(),
+            HParam::Text(text) => text.clone(),
+        });
+        listed.dedup();
+        Self::Listed(listed)
+    }
+
+    fn of_numbers(values: &[&HParam]) -> Self {
+        let number = |value: &&HParam| if let HParam::Number(number) = value { Some(*number) } else { None };
+        let mut numbers: Vec<f64> = values.iter().filter_map(number).collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers.dedup();
+        match numbers[..] {
+            [min, .., max] if numbers.len() > LISTED_NUMBERS => Self::Interval(min, max),
+            _ => Self::Listed(numbers.into_iter().map(HParam::Number).collect()),
+        }
+    }
+}
+
+/// `_hparams_/experiment`.
+pub(crate) fn experiment(experiment: &Experiment) -> Message {
+    let with_hparams = experiment.hparams.iter().fold(Message::new(), |all, info| all.message(4, info.message()));
+    let whole = experiment.metrics.iter().fold(with_hparams, |all, info| all.message(5, info.message()));
+    summary::hparams("_hparams_/experiment", Message::new().message(2, whole))
+}
+
+/// `_hparams_/session_start_info`.
+pub(crate) fn session_start(group: &str, hparams: &[(String, HParam)], start_secs: f64) -> Message {
+    let entry = |(name, value): &(String, HParam)| Message::new().bytes(1, name).message(2, value.value());
+    let start = hparams.iter().map(entry).fold(Message::new(), |start, entry| start.message(1, entry));
+    let start = start.text(4, group).double(5, start_secs);
+    summary::hparams("_hparams_/session_start_info", Message::new().message(3, start))
+}
+
+/// `_hparams_/session_end_info`.
+pub(crate) fn session_end(status: SessionStatus, end_secs: f64) -> Message {
+    let status = match status {
+        SessionStatus::Success => 1,
+        SessionStatus::Failure => 2,
+    };
+    let end = Message::new().varint(1, status).double(2, end_secs);
+    summary::hparams("_hparams_/session_end_info", Message::new().message(4, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(message: Message) -> String {
+        message.into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn listed<const N: usize>(values: [HParam; N]) -> Domain {
+        Domain::Listed(values.to_vec())
+    }
+
+    #[test]
+    fn an_experiment_is_tensorboards_bytes() {
+        // hp.hparams_config(hparams=[hp.HParam("dim", hp.Discrete([20, 50, 128])), hp.HParam("lr", hp.RealInterval(1e-5, 1e-2))],
+        //                   metrics=[hp.Metric("epoch_accuracy", group="validation", display_name="val acc")]), TensorBoard 2.21
+        let dim = [20.0, 50.0, 128.0].map(HParam::Number);
+        let experiment_of = Experiment {
+            hparams: vec![
+                HParamInfo { name: "dim".into(), value_type: Type::Number, domain: listed(dim), differs: false },
+                HParamInfo {
+                    name: "lr".into(),
+                    value_type: Type::Number,
+                    domain: Domain::Interval(1e-5, 1e-2),
+                    differs: false,
+                },
+            ],
+            metrics: vec![MetricInfo {
+                group: "validation".into(),
+                tag: "epoch_accuracy".into(),
+                display_name: "val acc".into(),
+            }],
+        };
+        let expected = "0a145f68706172616d735f2f6578706572696d656e7442060801120212004a80010a7e0a0768706172616d7312731271222a0a\
+                        0364696d20032a210a091100000000000034400a091100000000000049400a09110000000000006040221a0a026c722003\
+                        321209f168e388b5f8e43e117b14ae47e17a843f2a270a1c0a0a76616c69646174696f6e120e65706f63685f616363757261\
+                        63791a0776616c20616363";
+        assert_eq!(hex(experiment(&experiment_of)), expected);
+    }
+
+    #[test]
+    fn a_session_end_is_tensorboards_bytes() {
+        // hp.KerasCallback at the end of a fit; the time is 0x41dac0ff1fe0cdc3
+        let end = session_end(SessionStatus::Success, f64::from_bits(0x41da_c0ff_1fe0_cdc3));
+        let expected = "0a1a5f68706172616d735f2f73657373696f6e5f656e645f696e666f42060801120212004a1a0a180a0768706172616d73120d220b\
+                        080111c3cde01fffc0da41";
+        assert_eq!(hex(end), expected);
+    }
+
+    #[test]
+    fn domains_follow_the_values() {
+        let of = |values: &[HParam]| {
+            let info = HParamInfo::of("x", &values.iter().collect::<Vec<_>>());
+            (info.value_type, info.domain, info.differs)
+        };
+        assert_eq!(of(&[3.0.into(), 1.0.into(), 3.0.into()]), (Type::Number, listed([1.0.into(), 3.0.into()]), true));
+        assert_eq!(of(&[true.into(), false.into()]), (Type::Bool, listed([false.into(), true.into()]), true));
+        assert_eq!(of(&["b".into(), "b".into()]), (Type::Text, listed(["b".into()]), false));
+        assert_eq!(of(&["auto".into(), 0.5.into()]), (Type::Text, listed(["0.5".into(), "auto".into()]), true));
+        assert_eq!(of(&[f64::NAN.into(), 0.5.into()]), (Type::Text, listed(["0.5".into(), "NaN".into()]), true));
+        let many: Vec<HParam> = (0..30).map(|i| f64::from(i).into()).collect();
+        assert_eq!(of(&many), (Type::Number, Domain::Interval(0.0, 29.0), true));
+    }
+
+    #[test]
+    fn a_column_has_one_type() {
+        let sessions = [
+            vec![("lr".to_owned(), HParam::from(0.1))],
+            vec![("lr".to_owned(), "auto".into()), ("b".to_owned(), true.into())],
+        ];
+        let experiment = Experiment::of(sessions.iter().map(Vec::as_slice), Vec::new());
+        assert_eq!(experiment.typed(&sessions[0]), [("lr".to_owned(), "0.1".into())]);
+        assert_eq!(experiment.typed(&sessions[1]), sessions[1]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Whole logs, read by TensorBoard's own reader and HParams backend (`read_back.py`).
+//!
+//! Needs a Python with `tensorboard`: the one that `EMBERLINE_TENSORBOARD_PYTHON` names, else
+//! `python3`; without one the tests say so and pass.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use emberline_base::record::Epoch;
+use emberline_base::{Metric, Scores};
+use emberline_tensorboard::{
+    Clock, EventFile, Experiment, HParam, Histogram, MetricInfo, PrCurve, RunLog, SessionStatus, write_experiment,
+};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_back.py");
+
+/// What TensorBoard reads in `folder`, sorted; `None` where there is no TensorBoard.
+fn read_back(folder: &Path) -> Option<Vec<String>> {
+    let named = std::env::var("EMBERLINE_TENSORBOARD_PYTHON").ok();
+    let python = named.as_deref().unwrap_or("python3");
+    let run =
+        |argument: &Path| Command::new(python).arg(SCRIPT).arg(argument).env("TF_CPP_MIN_LOG_LEVEL", "3").output();
+    let works = |output: &Output| output.status.success();
+    if named.is_none() && !run(Path::new("--check")).as_ref().is_ok_and(works) {
+        // Not `eprintln!`, which the test harness keeps to itself where a test passes.
+        let why = "`python3` can't import tensorboard; name one that can in EMBERLINE_TENSORBOARD_PYTHON";
+        writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error");
+        return None;
+    }
+    let output = run(folder).expect("EMBERLINE_TENSORBOARD_PYTHON names a Python");
+    assert!(works(&output), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    Some(lines.lines().map(str::to_owned).collect())
+}
+
+fn scalar(run: &str, tag: &str, step: u64, value: f64) -> String {
+    format!("scalar\t{run}\t{tag}\t{step}\t{:08x}", (value as f32).to_bits())
+}
+
+/// Scores of one epoch that no other epoch shares.
+fn scores(seed: f64) -> Scores {
+    Scores::from([(Metric::Loss, seed), (Metric::Accuracy, seed + 0.1), (Metric::PrAuc, seed / 3.0)])
+}
+
+fn epoch(number: u32, seed: f64, valid: bool) -> Epoch {
+    let valid = valid.then(|| scores(seed + 0.01));
+    Epoch { epoch: number, learning_rate: 1e-4, seconds: 1.0, train: scores(seed), valid }
+}
+
+fn settings(embedding: &str, rate: HParam, trainable: bool, dim: f64) -> Vec<(String, HParam)> {
+    let named = [("embedding", embedding.into()), ("rate", rate), ("trainable", trainable.into()), ("dim", dim.into())];
+    named.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+/// The points that Keras would log for an epoch.
+fn points(cell: &str, epoch: &Epoch, iterations: u64) -> Vec<String> {
+    let step = u64::from(epoch.epoch) - 1;
+    let mut points = vec![scalar(&format!("{cell}/train"), "epoch_learning_rate", step, epoch.learning_rate)];
+    for (metric, &value) in &epoch.train {
+        points.push(scalar(&format!("{cell}/train"), &format!("epoch_{metric}"), step, value));
+    }
+    for (metric, &value) in epoch.valid.iter().flatten() {
+        let run = format!("{cell}/validation");
+        points.push(scalar(&run, &format!("epoch_{metric}"), step, value));
+        points.push(scalar(&run, &format!("evaluation_{metric}_vs_iterations"), iterations, value));
+    }
+    points
+}
+
+#[test]
+fn tensorboard_reads_every_point_and_compares_the_cells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cells = [
+        ("swivel-s1", "swivel", settings("swivel", 0.5.into(), false, 20.0)),
+        ("swivel-s2", "swivel", settings("swivel", 0.5.into(), false, 20.0)),
+        ("nnlm-s1", "nnlm", settings("nnlm", "auto".into(), true, 50.0)),
+    ];
+    let metrics = vec![MetricInfo::result("val_loss"), MetricInfo::last(Metric::Loss, true)];
+    let experiment = Experiment::of(cells.iter().map(|(.., hparams)| hparams.as_slice()), metrics);
+    for _ in 0..2 {
+        write_experiment(folder.path(), &experiment).expect("written"); // the second replaces the first
+    }
+    let mut expected = vec![
+        "experiment\thparam\tdim\tDATA_TYPE_FLOAT64\t[20.0, 50.0]\tTrue".to_owned(),
+        "experiment\thparam\tembedding\tDATA_TYPE_STRING\t[\"nnlm\", \"swivel\"]\tTrue".into(),
+        "experiment\thparam\trate\tDATA_TYPE_STRING\t[\"0.5\", \"auto\"]\tTrue".into(),
+        "experiment\thparam\ttrainable\tDATA_TYPE_BOOL\t[false, true]\tTrue".into(),
+        "experiment\tmetric\t\tresult/val_loss\tval_loss".into(),
+        "experiment\tmetric\tvalidation\tepoch_loss\tval_loss (last epoch)".into(),
+    ];
+    for (index, (cell, group, hparams)) in cells.iter().enumerate() {
+        let seed = 0.25 * (index + 1) as f64;
+        let clock = Clock::Fixed(1.7e9 + index as f64);
+        let path = folder.path().join(cell);
+        let mut log = RunLog::create_at(&path, group, &experiment.typed(hparams), clock).expect("a log");
+        for number in 1..=3 {
+            let epoch = epoch(number, seed / f64::from(number), number != 2);
+            log.epoch(&epoch, u64::from(number) * 409).expect("logged");
+            expected.extend(points(cell, &epoch, u64::from(number) * 409));
+        }
+        let status = if index < 2 { SessionStatus::Success } else { SessionStatus::Failure };
+        let (end, metrics) = match status {
+            SessionStatus::Success => ("SUCCESS", BTreeMap::from([("val_loss".to_owned(), seed)])),
+            SessionStatus::Failure => ("FAILURE", BTreeMap::new()),
+        };
+        expected.extend(metrics.iter().map(|(name, &value)| scalar(cell, &format!("result/{name}"), 1, value)));
+        log.finish(status, 2, &metrics).expect("finished");
+        let time = clock.seconds();
+        expected.push(format!("session\t{group}\t{cell}\tSTATUS_{end}\t{time:?}\t{time:?}"));
+    }
+    let mean_last = f64::midpoint(f64::from((0.25_f64 / 3.0 + 0.01) as f32), f64::from((0.5_f64 / 3.0 + 0.01) as f32));
+    expected.extend([
+        "group\tnnlm\t{\"dim\": 50.0, \"embedding\": \"nnlm\", \"rate\": \"auto\", \"trainable\": true}".to_owned(),
+        "group\tswivel\t{\"dim\": 20.0, \"embedding\": \"swivel\", \"rate\": \"0.5\", \"trainable\": false}".into(),
+        "metric\tswivel\t\tresult/val_loss\t1\t0.375".into(),
+        format!("metric\tswivel\tvalidation\tepoch_loss\t2\t{mean_last}"),
+        format!("metric\tnnlm\tvalidation\tepoch_loss\t2\t{}", f64::from((0.25_f64 + 0.01) as f32)),
+    ]);
+    expected.sort_unstable();
+    let Some(read) = read_back(folder.path()) else { return };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn tensorboard_reads_every_kind_of_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut events = EventFile::create(&folder.path().join("all")).expect("a file");
+    let histogram = Histogram::of(&[1.0, 2.0, 2.0, 3.0], 2);
+    let curve = PrCurve::of([(0.25, false), (0.75, true)]);
+    for step in [0, 3, u64::from(u32::MAX) + 1] {
+        events.histogram(step, "weights", &histogram).expect("written");
+        events.pr_curve(step, "validation", &curve).expect("written");
+    }
+    events.text(0, "notes", "# Überschrift\n\n* a").expect("written");
+    for (step, value) in [f64::NAN, f64::INFINITY, -0.0, 1e300].into_iter().enumerate() {
+        events.scalar(step as u64, "odd", value).expect("written");
+    }
+    events.flush().expect("written");
+
+    let Some(read) = read_back(folder.path()) else { return };
+    let histogram = |step| format!("tensor\tall\tweights\t{step}\thistograms\t[2, 3]\t[1.0, 2.0, 1.0, 2.0, 3.0, 3.0]");
+    let odd = |step, value| scalar("all", "odd", step, value);
+    let expected = [
+        odd(0, f64::NAN),
+        odd(1, f64::INFINITY),
+        odd(2, -0.0),
+        odd(3, f64::INFINITY),
+        histogram("0"),
+        histogram("3"),
+        histogram("4294967296"),
+        "text\tall\tnotes\t0\t\"# \\u00dcberschrift\\n\\n* a\"".to_owned(),
+    ];
+    for line in &expected {
+        assert!(read.contains(line), "{line}\nis not in\n{}", read.join("\n"));
+    }
+    let curves: Vec<_> = read.iter().filter(|line| line.starts_with("tensor\tall\tvalidation\t")).collect();
+    assert_eq!((curves.len(), read.len()), (3, expected.len() + 3));
+    assert!(curves[0].contains("pr_curves\t[6, 201]\t[1.0, 1.0, "), "{}", curves[0]);
+}
+
+#[test]
+fn tensorboard_drops_what_a_restart_voids_and_reads_two_files_of_one_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let clock = Clock::Fixed(1.7e9);
+    let mut stopped = EventFile::create_at(&run, clock).expect("a file");
+    (0..5).try_for_each(|step| stopped.scalar(step, "loss", 1.0)).expect("written");
+    stopped.flush().expect("written");
+    let mut resumed = EventFile::create_at(&run, clock).expect("another file");
+    resumed.restart(2).expect("written");
+    (2..4).try_for_each(|step| resumed.scalar(step, "loss", 0.5)).expect("written");
+    resumed.flush().expect("written");
+
+    let Some(read) = read_back(folder.path()) else { return };
+    let expected = [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5)].map(|(step, value)| scalar("run", "loss", step, value));
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn tensorboard_reads_up_to_a_tail_that_breaks_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut events = EventFile::create(&folder.path().join("run")).expect("a file");
+    (0..3).try_for_each(|step| events.scalar(step, "loss", 1.0)).and_then(|()| events.flush()).expect("written");
+    let bytes = std::fs::read(events.path()).expect("readable");
+    std::fs::write(events.path(), &bytes[..bytes.len() - 5]).expect("cut");
+
+    let Some(read) = read_back(folder.path()) else { return };
+    assert_eq!(read, [0, 1].map(|step| scalar("run", "loss", step, 1.0)));
+}

@@ -1,0 +1,102 @@
+//! `[callbacks.csv_logger]`: a CSV line an epoch while training, as Keras's `CSVLogger`.
+//!
+//! Columns: `epoch` (0 for the first, as Keras counts), then the metrics in alphabetical order,
+//! `accuracy,loss,...,val_accuracy,val_loss,...`.
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::record::Epoch;
+use emberline_base::{Fault, file};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Callback, Control};
+use crate::Error;
+
+/// `[callbacks.csv_logger]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvLogger {
+    /// The file's name, in the cell's folder.
+    pub filename: String,
+    /// What stands between fields.
+    pub separator: String,
+}
+
+impl Default for CsvLogger {
+    fn default() -> Self {
+        Self { filename: "training.csv".into(), separator: ",".into() }
+    }
+}
+
+/// The record's own files, which a log must not replace.
+const TAKEN: [&str; 5] = ["cell.toml", "history.csv", "record.jsonl", "result.json", "head.safetensors"];
+
+impl CsvLogger {
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let plain = Path::new(&self.filename).file_name().is_some_and(|name| name == self.filename.as_str());
+        if plain && !TAKEN.contains(&self.filename.as_str()) {
+            return Vec::new();
+        }
+        let message = format!("`{}` can't be the log's name", self.filename);
+        vec![Fault::new("filename", message, "give a plain name that no record has, such as training.csv")]
+    }
+}
+
+/// A log at work; the file is replaced whole at every epoch, so that no reader sees half a line.
+pub(super) struct Log {
+    path: PathBuf,
+    separator: String,
+    text: String,
+}
+
+impl Log {
+    pub(super) fn create(settings: &CsvLogger, folder: &Path) -> Self {
+        Self { path: folder.join(&settings.filename), separator: settings.separator.clone(), text: String::new() }
+    }
+}
+
+impl Callback for Log {
+    fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
+        let valid = epoch.valid.iter().flatten().map(|(metric, value)| (format!("val_{metric}"), *value));
+        let mut fields: Vec<(String, f64)> =
+            epoch.train.iter().map(|(metric, value)| (metric.to_string(), *value)).chain(valid).collect();
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        let (mut names, mut values) = (vec!["epoch".to_owned()], vec![(epoch.epoch - 1).to_string()]);
+        for (name, value) in fields {
+            names.push(name);
+            values.push(value.to_string());
+        }
+        if self.text.is_empty() {
+            self.text = names.join(&self.separator) + "\n";
+        }
+        self.text += &(values.join(&self.separator) + "\n");
+        Ok(file::write_atomic(&self.path, self.text.as_bytes())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::epoch;
+    use super::*;
+
+    #[test]
+    fn the_log_reads_as_keras_writes_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut log = Log::create(&CsvLogger::default(), folder.path());
+        for number in 1..=2 {
+            log.on_epoch_end(&epoch(number, 0.25), &mut Control::new(1.0)).expect("written");
+        }
+        let text = std::fs::read_to_string(folder.path().join("training.csv")).expect("readable");
+        assert_eq!(text, "epoch,accuracy,loss,val_loss\n0,0.75,0.5,0.25\n1,0.75,0.5,0.25\n");
+    }
+
+    #[test]
+    fn a_log_can_not_leave_its_folder_or_replace_a_record() {
+        for filename in ["../x.csv", "/x.csv", "a/b.csv", "", "result.json"] {
+            let settings = CsvLogger { filename: filename.into(), ..CsvLogger::default() };
+            assert_eq!(settings.faults().len(), 1, "{filename}");
+        }
+        assert!(CsvLogger::default().faults().is_empty());
+    }
+}

@@ -1,0 +1,48 @@
+//! `[callbacks.tensorboard]`: event files in the folders and under the tags of Keras's callback.
+
+use std::collections::BTreeMap;
+
+use emberline_base::record::Epoch;
+use emberline_tensorboard::{RunLog, SessionStatus};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Callback, Control, Places};
+use crate::Error;
+
+/// `[callbacks.tensorboard]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TensorBoard {}
+
+/// Logs at work.
+pub(super) struct Log {
+    /// None once the training has ended.
+    log: Option<RunLog>,
+    steps_per_epoch: u64,
+}
+
+impl Log {
+    /// Every cell is a row of its own on the HParams page.
+    pub(super) fn create(places: &Places<'_>) -> Result<Self, Error> {
+        let log = RunLog::create(places.tensorboard, "", places.hparams)?;
+        Ok(Self { log: Some(log), steps_per_epoch: places.steps_per_epoch })
+    }
+}
+
+impl Callback for Log {
+    fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
+        let steps = u64::from(epoch.epoch) * self.steps_per_epoch;
+        Ok(self.log.as_mut().map_or(Ok(()), |log| log.epoch(epoch, steps))?)
+    }
+
+    fn on_train_end(&mut self, best_epoch: u32, metrics: &BTreeMap<String, f64>) -> Result<(), Error> {
+        let finish = |log: RunLog| log.finish(SessionStatus::Success, best_epoch, metrics);
+        Ok(self.log.take().map_or(Ok(()), finish)?)
+    }
+
+    fn on_failure(&mut self) {
+        // The failure itself is what the user must hear of, not that the log couldn't note it.
+        let _ = self.log.take().map(|log| log.finish(SessionStatus::Failure, 1, &BTreeMap::new()));
+    }
+}

@@ -1,0 +1,57 @@
+//! A split's inputs on the device: fixed vectors, or bags of rows of the trained table.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use emberline_base::{Bags, Features, Matrix};
+
+/// What one split feeds to the first layer.
+pub(super) enum Inputs<B: Backend> {
+    /// `[rows, dim]`, whole on the device.
+    Frozen(Tensor<B, 2>),
+    /// Token ids on the host; the table is one of the weights.
+    Tuned(Bags),
+}
+
+/// A batch of bags, ready for the table: vectors = weights x table[ids].
+pub(super) struct BagBatch<B: Backend> {
+    /// `[tokens]`, rows of the table, text after text.
+    pub(super) ids: Tensor<B, 1, Int>,
+    /// `[texts, tokens]`, the combiner's weight where the token is the text's, else 0.
+    pub(super) weights: Tensor<B, 2>,
+}
+
+impl<B: Backend> Inputs<B> {
+    pub(super) fn new(features: &Features, device: &B::Device) -> Self {
+        match features {
+            Features::Frozen(matrix) => Self::Frozen(upload(matrix, device)),
+            Features::Tuned(bags) => Self::Tuned(bags.clone()),
+        }
+    }
+}
+
+impl<B: Backend> BagBatch<B> {
+    pub(super) fn new(bags: &Bags, rows: &[usize], device: &B::Device) -> Self {
+        let mut ids: Vec<i32> = rows.iter().flat_map(|&row| bags.of_text(row)).map(|&id| id as i32).collect();
+        if ids.is_empty() {
+            ids.push(0); // A tensor needs an element; no text's weight reaches it.
+        }
+        let tokens = ids.len();
+        let mut weights = vec![0.0; rows.len() * tokens];
+        let mut first = 0;
+        for (text, &row) in rows.iter().enumerate() {
+            let length = bags.of_text(row).len();
+            let span = text * tokens + first..text * tokens + first + length;
+            weights[span].fill(bags.combiner.weight(length));
+            first += length;
+        }
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [tokens]), device),
+            weights: Tensor::from_data(TensorData::new(weights, [rows.len(), tokens]), device),
+        }
+    }
+}
+
+/// Copies a matrix to the device, `[rows, cols]`.
+pub(super) fn upload<B: Backend>(matrix: &Matrix, device: &B::Device) -> Tensor<B, 2> {
+    Tensor::from_data(TensorData::new(matrix.values().to_vec(), [matrix.rows(), matrix.cols()]), device)
+}

@@ -1,0 +1,51 @@
+//! The engines: what runs an epoch of steps on a device. Fitting sees this trait alone.
+
+mod autodiff;
+mod inputs;
+
+use emberline_base::{Features, Matrix, SplitName, Splits};
+
+use crate::head::Architecture;
+use crate::settings::{Loss, Optimizer};
+use crate::weights::Weights;
+use crate::{Device, Error};
+
+/// A model on a device, with its data.
+pub(crate) trait Engine {
+    /// Trains on the training rows in this order, `batch_size` a step; gives the logits as they were
+    /// before each row's step, `[order.len(), outputs]`.
+    fn train_epoch(&mut self, epoch: u32, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix;
+
+    /// The logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
+    fn logits(&mut self, split: SplitName) -> Matrix;
+
+    /// The weights as they are now.
+    fn weights(&self) -> Weights;
+
+    /// Puts weights of the same shapes in place of the present ones.
+    fn load(&mut self, weights: &Weights);
+}
+
+/// What an engine is made from.
+pub(crate) struct Blueprint<'a> {
+    pub(crate) architecture: &'a Architecture,
+    pub(crate) optimizer: &'a Optimizer,
+    pub(crate) loss: Loss,
+    pub(crate) seed: u64,
+    pub(crate) features: &'a Splits<Features>,
+    pub(crate) targets: &'a Matrix,
+    pub(crate) weights: &'a Weights,
+}
+
+/// Builds the engine of a device: the one place where a device's name becomes a type.
+pub(crate) fn build(device: Device, blueprint: Blueprint<'_>) -> Result<Box<dyn Engine>, Error> {
+    Ok(match device {
+        Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(blueprint, Default::default())),
+        #[cfg(feature = "gpu")]
+        Device::Wgpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Wgpu>::new(blueprint, Default::default())),
+        #[cfg(feature = "gpu")]
+        Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(blueprint, Default::default())),
+        #[cfg(not(feature = "gpu"))]
+        Device::Wgpu | Device::Cuda => return Err(device.not_built()),
+    })
+}

@@ -1,0 +1,103 @@
+//! The head's architecture: which arrays it holds, and the numbers they start from.
+//!
+//! Kernels start as Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with
+//! l = sqrt(6 / (inputs + units)); biases start at zero. Every array draws from a substream of
+//! its own on the host, so that all devices start from equal numbers.
+
+use emberline_base::Substream;
+
+use crate::settings::{Activation, Head, Layer};
+use crate::weights::{Tensor, Weights};
+
+/// One step of the forward pass.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// x `[batch, inputs]` -> activation(x kernel + bias) `[batch, units]`
+    Dense { name: String, inputs: usize, units: usize, activation: Activation },
+    /// x `[batch, units]` -> the same shape, a share of it zeroed while training
+    Dropout { name: String, rate: f32, units: usize },
+}
+
+/// A head for vectors of one length and a number of outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) dim: usize,
+}
+
+impl Architecture {
+    /// The head's hidden layers followed by the output layer, which gives logits `[batch, outputs]`.
+    pub fn new(head: &Head, dim: usize, outputs: usize) -> Self {
+        let mut steps = Vec::with_capacity(head.layers.len() + 1);
+        let mut inputs = dim;
+        for (index, layer) in head.layers.iter().enumerate() {
+            let name = format!("head.{index}");
+            match layer {
+                Layer::Dense { units, activation } => {
+                    let units = *units as usize;
+                    steps.push(Step::Dense { name, inputs, units, activation: *activation });
+                    inputs = units;
+                }
+                Layer::Dropout { rate } => steps.push(Step::Dropout { name, rate: *rate, units: inputs }),
+            }
+        }
+        let name = "head.output".to_owned();
+        steps.push(Step::Dense { name, inputs, units: outputs, activation: Activation::Linear });
+        Self { steps, dim }
+    }
+
+    /// The numbers of all kernels and biases together.
+    pub fn parameters(&self) -> u64 {
+        self.steps
+            .iter()
+            .map(|step| match step {
+                Step::Dense { inputs, units, .. } => ((inputs + 1) * units) as u64,
+                Step::Dropout { .. } => 0,
+            })
+            .sum()
+    }
+
+    /// What training starts from.
+    pub fn initial_weights(&self, seed: u64) -> Weights {
+        let mut tensors = Vec::new();
+        for step in &self.steps {
+            let Step::Dense { name, inputs, units, .. } = step else { continue };
+            let limit = (6.0 / (inputs + units) as f32).sqrt();
+            let kernel = format!("{name}.kernel");
+            let mut stream = Substream::new(seed, &format!("initialisation/{kernel}"));
+            let values = (0..inputs * units).map(|_| stream.symmetric(limit)).collect();
+            tensors.push(Tensor { name: kernel, shape: vec![*inputs, *units], values });
+            tensors.push(Tensor { name: format!("{name}.bias"), shape: vec![*units], values: vec![0.0; *units] });
+        }
+        Weights(tensors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course() -> Head {
+        let dense = |units| Layer::Dense { units, activation: Activation::Relu };
+        Head { layers: vec![dense(256), Layer::Dropout { rate: 0.5 }, dense(64)] }
+    }
+
+    #[test]
+    fn parameters_are_those_of_keras() {
+        // The published counts of the course: swivel-20 and nnlm-128 heads.
+        assert_eq!(Architecture::new(&course(), 20, 1).parameters(), 21_889);
+        assert_eq!(Architecture::new(&course(), 128, 1).parameters(), 49_537);
+    }
+
+    #[test]
+    fn kernels_start_within_glorots_limit_and_biases_at_zero() {
+        let weights = Architecture::new(&course(), 20, 1).initial_weights(1);
+        let kernel = weights.get("head.0.kernel").expect("a kernel");
+        let limit = (6.0f32 / 276.0).sqrt();
+        assert!(kernel.values.iter().all(|v| v.abs() <= limit));
+        let mean_square = kernel.values.iter().map(|v| v * v).sum::<f32>() / kernel.values.len() as f32;
+        assert!((mean_square - limit * limit / 3.0).abs() < 0.05 * limit * limit, "{mean_square}");
+        assert!(weights.get("head.0.bias").expect("a bias").values.iter().all(|&v| v == 0.0));
+        assert_ne!(weights, Architecture::new(&course(), 20, 1).initial_weights(2));
+    }
+}

@@ -1,0 +1,22 @@
+//! From features and targets to a trained head and its history.
+//!
+//! [`fit`] runs the epochs; an [`engine`] does the arithmetic on a [`Device`]; [`callback`]s watch
+//! the epochs. Burn stays inside this crate. Nothing here reads the user's files or knows of grids.
+
+pub mod callback;
+pub mod device;
+mod engine;
+mod error;
+mod fit;
+mod head;
+mod loss;
+pub mod metric;
+mod optimizer;
+pub mod settings;
+mod weights;
+
+pub use device::Device;
+pub use error::Error;
+pub use fit::{Fit, Job, fit};
+pub use head::Architecture;
+pub use weights::{Tensor, Weights};

@@ -1,0 +1,20 @@
+//! Binary cross-entropy from logits: log(1 + exp(z)) - z y, the mean over outputs.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::backend::Backend;
+
+pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
+    let of_output = |(&z, &y): (&f32, &f32)| softplus(f64::from(z)) - f64::from(z) * f64::from(y);
+    logits.iter().zip(targets).map(of_output).sum::<f64>() / logits.len() as f64
+}
+
+/// log(1 + exp(z)) without overflow; NaN stays NaN.
+fn softplus(z: f64) -> f64 {
+    if z > 0.0 { z + (-z).exp().ln_1p() } else { z.exp().ln_1p() }
+}
+
+/// By the sum over outputs: sigmoid(z) - y, `[batch, outputs]`.
+pub(super) fn gradient<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
+    sigmoid(logits) - targets
+}

@@ -1,0 +1,17 @@
+//! Categorical cross-entropy from logits: log(sum exp z) - z of the right class.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+use burn::tensor::backend::Backend;
+
+pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));
+    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - largest).exp()).sum();
+    let right: f64 = logits.iter().zip(targets).map(|(&z, &y)| f64::from(z) * f64::from(y)).sum();
+    largest + sum.ln() - right
+}
+
+/// softmax(z) - y, `[batch, classes]`.
+pub(super) fn gradient<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
+    softmax(logits, 1) - targets
+}

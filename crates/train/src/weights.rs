@@ -1,0 +1,82 @@
+//! Weights on the host: what engines start from and give back, and their safetensors file.
+//!
+//! Names: `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
+//! `head.output.kernel`, `head.output.bias`; kernels as Keras lays them out.
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::Error;
+
+/// One named array of floats, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// For example `head.0.kernel`.
+    pub name: String,
+    /// The length along every axis.
+    pub shape: Vec<usize>,
+    /// As many as the product of `shape`.
+    pub values: Vec<f32>,
+}
+
+/// All arrays that training moves, in the order of the forward pass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights(pub Vec<Tensor>);
+
+impl Weights {
+    /// The bytes of a safetensors file. Equal weights give equal bytes.
+    ///
+    /// # Errors
+    /// When two arrays share a name.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
+        let damaged = |e: safetensors::SafeTensorError| Error::Weights(e.to_string());
+        let bytes: Vec<Vec<u8>> =
+            self.0.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let mut views = Vec::with_capacity(self.0.len());
+        for (tensor, bytes) in self.0.iter().zip(&bytes) {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(damaged)?;
+            views.push((tensor.name.as_str(), view));
+        }
+        safetensors::serialize(views, None).map_err(damaged)
+    }
+
+    /// Reads the bytes of a safetensors file of 32-bit floats, in the order of their names.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or hold another type of number.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, Error> {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Weights(e.to_string()))?;
+        let mut tensors = Vec::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(Error::Weights(format!("`{name}` holds {:?}, not 32-bit floats", view.dtype())));
+            }
+            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            tensors.push(Tensor { name, shape: view.shape().to_vec(), values });
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self(tensors))
+    }
+
+    /// The array of that name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.iter().find(|t| t.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_survive_their_file() {
+        let weights = Weights(vec![
+            Tensor { name: "a".into(), shape: vec![2, 2], values: vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5] },
+            Tensor { name: "b".into(), shape: vec![1], values: vec![2.0] },
+        ]);
+        let bytes = weights.to_safetensors().expect("written");
+        assert_eq!(Weights::from_safetensors(&bytes).expect("read"), weights);
+        for length in 0..bytes.len() {
+            assert!(Weights::from_safetensors(&bytes[..length]).is_err(), "cut at {length}");
+        }
+    }
+}

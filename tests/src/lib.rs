@@ -1,0 +1,112 @@
+//! What the end-to-end tests share: where real data lies, and how NumPy's files are read.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// A file or folder of the real data and models that the project can't ship: below
+/// `EMBERLINE_SHARED`, or `../shared` beside the checkout. None, loudly, where it isn't there.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let found = std::env::var_os("EMBERLINE_SHARED").map_or_else(beside, PathBuf::from).join(path);
+    if !found.exists() {
+        say(&format!("SKIPPED: {} isn't there; set EMBERLINE_SHARED to the folder that holds {path}", found.display()));
+        return None;
+    }
+    Some(found)
+}
+
+/// Prints past the test runner's capture, so that a skipped test is seen.
+#[expect(clippy::print_stderr, reason = "a skip must be loud")]
+pub fn say(message: &str) {
+    eprintln!("{message}");
+}
+
+/// An array of NumPy's, as 32-bit floats.
+#[derive(Clone, Debug)]
+pub struct Array {
+    /// The length along every axis.
+    pub shape: Vec<usize>,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
+/// The arrays of an `.npz` file.
+pub fn read_npz(path: &Path) -> BTreeMap<String, Array> {
+    let file = std::fs::File::open(path).expect("the file opens");
+    let mut archive = zip::ZipArchive::new(file).expect("an archive");
+    let mut arrays = BTreeMap::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).expect("an entry");
+        let name = entry.name().trim_end_matches(".npy").to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("the entry's bytes");
+        arrays.insert(name, read_npy(&bytes));
+    }
+    arrays
+}
+
+/// The array of an `.npy` file of 32-bit floats, in C order.
+pub fn read_npy(bytes: &[u8]) -> Array {
+    let header_length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..10 + header_length]).expect("an ASCII header");
+    assert!(header.contains("'<f4'") && header.contains("'fortran_order': False"), "{header}");
+    let shape = header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).expect("a shape").0;
+    let shape = shape.split(',').filter_map(|n| n.trim().parse().ok()).collect();
+    let values =
+        bytes[10 + header_length..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Array { shape, values }
+}
+
+/// The built program, ready for arguments; it is built first where it isn't fresh.
+pub fn emberline() -> Command {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(BINARY.get_or_init(build));
+    command.env_remove("RUST_BACKTRACE");
+    command
+}
+
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--package", "emberline", "--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(output.status.success(), "the program doesn't build");
+    let messages = String::from_utf8(output.stdout).expect("JSON lines");
+    let of_line = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    };
+    messages.lines().filter_map(of_line).next_back().expect("cargo names the program")
+}
+
+/// What a command left: exit code, standard output, standard error.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// What it printed as its result.
+    pub stdout: String,
+    /// What it said on the way.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+pub fn end(command: &mut Command) -> Ended {
+    let output = command.output().expect("the program starts");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs `emberline ARGS` in `folder`.
+pub fn run_in(folder: &Path, args: &[&str]) -> Ended {
+    end(emberline().current_dir(folder).args(args))
+}

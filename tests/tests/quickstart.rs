@@ -1,0 +1,147 @@
+//! A new user's first minutes: `init`, `check`, `plan`, `run`, `run` again, `report`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use emberline_tests::run_in;
+use serde_json::Value;
+
+/// Fewer cells and epochs than the quickstart's own: `-S` on the command line.
+const SHORT: [&str; 8] = [
+    "-S",
+    "train.epochs=3",
+    "-S",
+    "grid.seed=[1, 2]",
+    "-S",
+    "grid.embedding=[\"hashing\", \"corpus\"]",
+    "-S",
+    "head.layers=[{dense=16, activation=\"relu\"}, {dropout=0.1}]",
+];
+
+fn started() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(run_in(folder.path(), &["init", "mine"]).code, Some(0));
+    folder
+}
+
+fn run(folder: &Path, extra: &[&str]) -> emberline_tests::Ended {
+    run_in(folder, &[&["run", "mine/pipeline.toml"], SHORT.as_slice(), extra].concat())
+}
+
+fn summary(folder: &Path, run: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder.join(run).join("summary.json")).expect("a summary")).expect("JSON")
+}
+
+/// Every file of a run by its path, without what is stated to vary: wall times, and event files.
+fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    collect(folder, folder, &mut files);
+    files
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("an entry").path();
+        let name = path.strip_prefix(root).expect("inside").to_owned();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else if path.extension().is_some_and(|e| e == "safetensors") {
+            files.insert(name, fs::read(&path).expect("readable"));
+        }
+    }
+}
+
+#[test]
+fn init_refuses_to_replace_files() {
+    let folder = started();
+    let again = run_in(folder.path(), &["init", "mine"]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+}
+
+#[test]
+fn a_run_is_complete_and_a_second_one_has_nothing_to_do() {
+    let folder = started();
+    let here = folder.path();
+    let first = run(here, &[]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let run_folder = here.join("runs/quickstart");
+    let before = summary(here, "runs/quickstart");
+    let cells = before["cells"].as_array().expect("cells");
+    assert_eq!(cells.len(), 2 * 3 * 2 * 2);
+    for cell in cells {
+        assert_eq!(cell["status"], "done", "{cell}");
+        for metric in ["loss", "accuracy", "val_loss", "val_accuracy", "val_pr_auc", "val_f1", "test_pr_auc"] {
+            assert!(cell["metrics"][metric].is_f64(), "{metric} of {cell}");
+        }
+        let id = cell["id"].as_str().expect("an id");
+        for file in ["cell.toml", "history.csv", "record.jsonl", "head.safetensors", "result.json"] {
+            assert!(run_folder.join("cells").join(id).join(file).is_file(), "{id}/{file}");
+        }
+        for part in ["train", "validation"] {
+            assert!(run_folder.join("tensorboard").join(id).join(part).is_dir(), "{id}/{part}");
+        }
+    }
+    for file in ["summary.csv", "report.html", "report.md"] {
+        assert!(run_folder.join(file).metadata().is_ok_and(|m| m.len() > 1000), "{file}");
+    }
+    let second = run(here, &[]);
+    assert!(second.stderr.contains("0 cells trained"), "{}", second.stderr);
+    assert_eq!(summary(here, "runs/quickstart"), before);
+}
+
+#[test]
+fn two_runs_give_equal_weights_and_metrics_whatever_ran_first() {
+    let folder = started();
+    let here = folder.path();
+    assert_eq!(run(here, &["--out", "one"]).code, Some(0));
+    let ids: Vec<String> = summary(here, "one")["cells"]
+        .as_array()
+        .expect("cells")
+        .iter()
+        .map(|cell| cell["id"].as_str().expect("an id").to_owned())
+        .collect();
+    let last = ids.last().expect("a cell");
+    let only = run(here, &["--out", "two", "--only", last]);
+    assert_eq!(only.code, Some(0), "{}", only.stderr);
+    assert!(only.stderr.contains("1 cells trained") && only.stderr.contains("left to run"), "{}", only.stderr);
+    assert_eq!(run(here, &["--out", "two"]).code, Some(0));
+    assert_eq!(bytes(&here.join("one")), bytes(&here.join("two")));
+    let metrics = |run: &str| {
+        let cells = summary(here, run)["cells"].as_array().expect("cells").clone();
+        cells.into_iter().map(|cell| (cell["id"].clone(), cell["metrics"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(metrics("one"), metrics("two"));
+}
+
+#[test]
+fn a_change_of_data_runs_the_cells_again_and_a_damaged_record_too() {
+    let folder = started();
+    let here = folder.path();
+    let small = ["-S", "grid.embedding=[\"hashing\"]", "-S", "grid.seed=[1]"];
+    assert_eq!(run(here, &small).code, Some(0));
+    let ids = summary(here, "runs/quickstart")["cells"][0]["id"].as_str().expect("an id").to_owned();
+    fs::write(here.join("runs/quickstart/cells").join(ids).join("result.json"), "{\"id\": ").expect("written");
+    let again = run(here, &small);
+    assert!(again.stderr.contains("1 cells trained on cpu, 5 done before"), "{}", again.stderr);
+    let csv = here.join("mine/data/questions.csv");
+    let text = fs::read_to_string(&csv).expect("readable");
+    fs::write(&csv, text + "What is a new question?,0\n").expect("written");
+    let plan = run_in(here, &[&["plan", "mine/pipeline.toml"], SHORT.as_slice(), &small].concat());
+    assert!(plan.stdout.contains("to run: the data changed"), "{}", plan.stdout);
+    assert!(run(here, &small).stderr.contains("6 cells trained"));
+}
+
+#[test]
+fn a_report_is_rendered_again_from_the_records_alone() {
+    let folder = started();
+    let here = folder.path();
+    assert_eq!(run(here, &["-S", "grid.embedding=[\"hashing\"]"]).code, Some(0));
+    let report = here.join("runs/quickstart/report.html");
+    let before = fs::read(&report).expect("a report");
+    fs::remove_file(&report).expect("removed");
+    fs::remove_dir_all(here.join("mine")).expect("removed");
+    assert_eq!(run_in(here, &["report", "runs/quickstart"]).code, Some(0));
+    assert_eq!(fs::read(&report).expect("a report"), before);
+}
