@@ -146,8 +146,8 @@ struct Divider<'a> {
 
 impl Divider<'_> {
     fn divide(&self) -> Result<Splits<Vec<usize>>, Error> {
-        let mut test = self.from_own_file(SplitName::Test, self.rows.pools.test.as_deref(), self.split.test)?;
-        let mut valid = self.from_own_file(SplitName::Valid, self.rows.pools.valid.as_deref(), self.split.valid)?;
+        let mut test = self.of_own_file(SplitName::Test, self.rows.pools.test.as_deref(), self.split.test)?;
+        let mut valid = self.of_own_file(SplitName::Valid, self.rows.pools.valid.as_deref(), self.split.valid)?;
         let pool = &self.rows.pools.train;
         let carved = |own: &Option<Vec<usize>>, amount: Option<Amount>| amount.filter(|_| own.is_none());
         let (from_test, from_valid) = (carved(&test, self.split.test), carved(&valid, self.split.valid));
@@ -177,7 +177,7 @@ impl Divider<'_> {
     }
 
     /// A split that has a file: all of it, or the amount.
-    fn from_own_file(
+    fn of_own_file(
         &self,
         name: SplitName,
         pool: Option<&[usize]>,

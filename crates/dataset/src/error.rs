@@ -155,6 +155,16 @@ pub enum Error {
         /// The name.
         column: String,
     },
+    /// Two settings that mean one column.
+    #[error("{}: columns {first} and {second} are one and the same; name another", path.display())]
+    SameColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column, as the settings name it first.
+        first: String,
+        /// And again.
+        second: String,
+    },
     /// Two files of one dataset that don't share the label columns' names.
     #[error("{}: the label columns are {}, but {} has {}", path.display(), listed(columns, 30), first.display(), listed(expected, 30))]
     OtherColumns {

@@ -193,6 +193,23 @@ fn an_archive_holds_one_data_file() {
     );
 }
 
+/// The archive with the flag of encryption set in both headers of its only entry (APPNOTE 4.4.4).
+fn marked_encrypted(mut archive: Vec<u8>) -> Vec<u8> {
+    let central = archive.windows(4).position(|bytes| bytes == b"PK\x01\x02").expect("a central header");
+    archive[6] |= 1;
+    archive[central + 8] |= 1;
+    archive
+}
+
+#[test]
+fn an_encrypted_archive_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = write::zip(&[("a.csv", &write::csv(&NAMES, &table(), b','))]);
+    fs::write(folder.path().join("a.zip"), marked_encrypted(archive)).expect("written");
+    let error = load(&settings("a.zip"), folder.path(), 1).expect_err("encrypted").to_string();
+    assert!(error.ends_with("the archive is encrypted; unpack it first"), "{error}");
+}
+
 #[test]
 fn several_gzip_members_are_one_file() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -13,7 +13,20 @@ const LIKENESS: f64 = 0.8;
 /// # Errors
 /// When one isn't there, or a name stands there twice.
 pub(super) fn positions(path: &Path, wanted: &[Column], names: &[String]) -> Result<Vec<usize>, Error> {
-    wanted.iter().map(|column| position(path, column, names)).collect()
+    let positions: Vec<usize> = wanted.iter().map(|column| position(path, column, names)).collect::<Result<_, _>>()?;
+    refuse_same(path, wanted, &positions)?;
+    Ok(positions)
+}
+
+/// A name and a number may mean one column.
+pub(super) fn refuse_same<T: PartialEq>(path: &Path, wanted: &[Column], found: &[T]) -> Result<(), Error> {
+    for later in 1..found.len() {
+        if let Some(earlier) = found[..later].iter().position(|earlier| *earlier == found[later]) {
+            let (first, second) = (wanted[earlier].to_string(), wanted[later].to_string());
+            return Err(Error::SameColumn { path: path.to_owned(), first, second });
+        }
+    }
+    Ok(())
 }
 
 fn position(path: &Path, column: &Column, names: &[String]) -> Result<usize, Error> {
@@ -99,6 +112,13 @@ mod tests {
         let wanted = [Column::Name("a".to_owned())];
         let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "a"])).expect_err("ambiguous");
         assert!(matches!(error, Error::AmbiguousColumn { .. }));
+    }
+
+    #[test]
+    fn a_name_and_a_number_of_one_column_are_refused() {
+        let wanted = [Column::Name("b".to_owned()), Column::Number(1), Column::Number(2)];
+        let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "b"])).expect_err("the same");
+        assert_eq!(error.to_string(), "a.csv: columns `b` and 2 are one and the same; name another");
     }
 
     #[test]

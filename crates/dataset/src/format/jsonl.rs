@@ -68,7 +68,9 @@ fn names_of(request: &Request<'_>, keys: &[String]) -> Result<Vec<String>, Error
             key.cloned().ok_or_else(|| column::missing(request.path, column, keys))
         }
     };
-    request.columns.iter().map(name).collect()
+    let names: Vec<String> = request.columns.iter().map(name).collect::<Result<_, _>>()?;
+    column::refuse_same(request.path, request.columns, &names)?;
+    Ok(names)
 }
 
 /// The lines of a stream.

@@ -71,8 +71,7 @@ fn cholesky(mut gram: Vec<f64>, width: usize) -> Vec<f64> {
         let (above, below) = gram.split_at_mut((pivot + 1) * width);
         let row = &mut above[pivot * width..];
         let left = row[pivot];
-        // Also where it is not a number.
-        if !(left > DEPENDENT * lengths[pivot]) {
+        if left <= DEPENDENT * lengths[pivot] {
             row[pivot..].fill(0.0);
             continue;
         }

@@ -227,6 +227,27 @@ mod tests {
         }
     }
 
+    /// What a checksum doesn't guard: blocks that were written wrong.
+    #[test]
+    fn no_block_makes_it_panic_or_spend_too_much() {
+        let whole = writer::table(&sample()[..3], false);
+        let body = &whole[..whole.windows(8).position(|w| w == [0, 0, 0, 0, 1, 0, 0, 0]).expect("restarts") + 8];
+        let read = |body: &[u8]| {
+            let mut budget = 1000_usize;
+            block_entries(body, &mut |bytes| {
+                budget = budget.checked_sub(bytes).ok_or("too many")?;
+                Ok(())
+            })
+        };
+        assert_eq!(read(body).expect("read"), sample()[..3]);
+        for bit in 0..body.len() * 8 {
+            let mut flipped = body.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let unpacked = read(&flipped).unwrap_or_default();
+            assert!(unpacked.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= 1000, "bit {bit}");
+        }
+    }
+
     #[test]
     fn keys_out_of_order_are_refused() {
         let mut unsorted = sample();

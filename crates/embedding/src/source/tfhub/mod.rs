@@ -26,7 +26,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::Digest;
+use emberline_base::{Digest, Fault};
 use prost::Message;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,21 @@ pub struct Settings {
     pub trainable: bool,
 }
 
-/// Opens a module; `settings.path` is relative to `base`.
+impl Settings {
+    /// Every setting that can't be meant.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.path.as_os_str().is_empty() {
+            faults.push(Fault::new("path", "an empty path", "name a module's folder or its .tar.gz"));
+        }
+        if self.sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
+            faults.push(Fault::new("sha256", "not a SHA-256", "64 hex digits, as `sha256sum` prints them"));
+        }
+        faults
+    }
+}
+
+/// Opens a module; `settings.path` is relative to `base`. `settings.sha256` is checked where the path is a file.
 ///
 /// # Errors
 /// [`Error::Missing`] when nothing is at the path, [`Error::Hash`] when an archive isn't the one the settings name,

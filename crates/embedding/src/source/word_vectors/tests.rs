@@ -90,6 +90,7 @@ fn every_format_gives_the_same_rows() {
         text("", "\n"),
         text("", "\n\n"),
         String::from_utf8(text(header, "\n")).expect("text").replace(' ', "\t").into_bytes(),
+        String::from_utf8(text("", "\n")).expect("text").replace(' ', "  ").into_bytes(),
         text(header, "\n").strip_suffix(b"\n").expect("a line feed").to_vec(),
     ];
     let folder = Folder::new();

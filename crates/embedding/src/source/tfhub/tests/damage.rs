@@ -5,6 +5,7 @@ use std::fs;
 use prost::Message;
 
 use super::super::files::Files;
+use super::super::leveldb;
 use super::super::proto::*;
 use super::super::read;
 use super::synthetic::{PLAIN, Recipe, node, saved_model, with, write};
@@ -70,17 +71,17 @@ fn attack(folder: &Path, most: usize) {
 
 #[test]
 fn a_damaged_synthetic_module_is_refused() {
-    for recipe in [PLAIN, Recipe { snappy: true, double: true, ..PLAIN }] {
+    for (recipe, most) in [(PLAIN, 6000), (Recipe { snappy: true, double: true, ..PLAIN }, 600)] {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), &recipe);
-        attack(folder.path(), usize::MAX);
+        attack(folder.path(), most);
     }
 }
 
 #[test]
 fn a_damaged_module_of_tensorflow_is_refused() {
     let Some(path) = shared("assets/tfhub/tiny-punct") else { return };
-    attack(&path, 500);
+    attack(&path, 250);
 }
 
 #[test]
@@ -212,4 +213,107 @@ fn vocabulary_faults_name_their_line() {
     fs::write(folder.path().join("assets/tokens.txt"), "a\nb\nc\nd\ne\nf\ng\n").expect("written");
     let error = open_at(folder.path()).expect_err("too few rows").to_string();
     assert!(error.contains("the token on line 7 the id 6, but its table has 6 rows"), "{error}");
+}
+
+/// Opens the synthetic module with some entries of its index changed; gives the error.
+fn reindexed(recipe: &Recipe, change: impl Fn(&str, &mut BundleEntry)) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), recipe);
+    let path = folder.path().join(INDEX);
+    let mut entries = leveldb::entries(&fs::read(&path).expect("readable")).expect("an index");
+    for (key, value) in entries.iter_mut().filter(|(key, _)| !key.is_empty()) {
+        let mut entry = BundleEntry::decode(value.as_slice()).expect("an entry");
+        change(&String::from_utf8_lossy(key), &mut entry);
+        *value = entry.encode_to_vec();
+    }
+    fs::write(&path, leveldb::writer::table(&entries, false)).expect("written");
+    let error = open_at(folder.path()).expect_err("a fault");
+    assert!(
+        matches!(&error, Error::Format { path, .. } if path.starts_with(folder.path().join("variables"))),
+        "{error}"
+    );
+    error.to_string()
+}
+
+#[test]
+fn hostile_entries_are_refused_before_anything_is_allocated() {
+    let dims = |entry: &mut BundleEntry, sizes: &[i64]| {
+        entry.shape =
+            Some(TensorShapeProto { dim: sizes.iter().map(|&size| Dim { size }).collect(), unknown_rank: false });
+    };
+    let table = |key: &str| key.starts_with("vectors/");
+    let on_table = |change: &dyn Fn(&mut BundleEntry)| {
+        reindexed(&PLAIN, |key, entry| {
+            if table(key) {
+                change(entry);
+            }
+        })
+    };
+    let sliced = Recipe { slices: Some(3), ..PLAIN };
+    let on_slices = |change: &dyn Fn(&mut BundleEntry)| {
+        reindexed(&sliced, |key, entry| {
+            if key.starts_with('\0') {
+                change(entry);
+            }
+        })
+    };
+    let on_full = |change: &dyn Fn(&mut BundleEntry)| {
+        reindexed(&sliced, |key, entry| {
+            if table(key) {
+                change(entry);
+            }
+        })
+    };
+    for (message, error) in [
+        ("a table of vectors is a matrix", on_table(&|e| dims(e, &[1 << 62, 1 << 62]))),
+        ("a table of vectors is a matrix", on_table(&|e| dims(e, &[18]))),
+        ("has a dimension of -1", on_table(&|e| dims(e, &[-1, 3]))),
+        ("but 72 bytes of data", on_table(&|e| dims(e, &[6, 4]))),
+        ("but 72 bytes of data", on_table(&|e| dims(e, &[1 << 40, 3]))),
+        ("too short for the variable", on_table(&|e| (dims(e, &[1 << 40, 3]), e.size = 12 << 40).1)),
+        ("too short for the variable", on_table(&|e| e.offset = i64::MAX)),
+        ("too short for the variable", on_table(&|e| e.offset = -1)),
+        ("too short for the variable", on_table(&|e| e.size = -1)),
+        ("lies in shard 1 of 1", on_table(&|e| e.shard_id = 1)),
+        ("lies in shard -1 of 1", on_table(&|e| e.shard_id = -1)),
+        ("elements of type 9", on_table(&|e| e.dtype = dtype::INT64)),
+        ("another checksum", on_table(&|e| e.crc32c ^= 1)),
+        ("another checksum", on_table(&|e| e.offset -= 1)),
+        ("isn't in the checkpoint", on_full(&|e| e.slices[0].extent[1].length = Some(3))),
+        ("overlap or leave gaps", on_full(&|e| e.slices.truncate(1))),
+        ("overlap or leave gaps", on_full(&|e| e.slices[1] = e.slices[0].clone())),
+        ("a slice beyond its own shape", on_full(&|e| e.slices[1].extent[0].start = i64::MAX)),
+        ("a slice beyond its own shape", on_full(&|e| dims(e, &[5, 3]))),
+        ("overlap or leave gaps", on_full(&|e| dims(e, &[1 << 40, 3]))),
+        ("a slice that doesn't fit", on_full(&|e| e.dtype = dtype::DOUBLE)),
+        ("a slice that doesn't fit", on_slices(&|e| dims(e, &[2, 3]))),
+        ("has slices that share bytes", on_slices(&|e| e.shard_id = 1)),
+        ("a slice of another size", on_slices(&|e| e.size -= 12)),
+    ] {
+        assert!(error.contains(message), "expected {message:?}: {error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_without_the_table_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &PLAIN);
+    let path = folder.path().join(INDEX);
+    let entries = leveldb::entries(&fs::read(&path).expect("readable")).expect("an index");
+    for (gone, message) in
+        [("", "has no header"), ("_CHECK", "isn't in the checkpoint"), ("vectors", "isn't in the checkpoint")]
+    {
+        let start = gone.as_bytes();
+        let kept =
+            entries.iter().filter(|(key, _)| if gone.is_empty() { !key.is_empty() } else { !key.starts_with(start) });
+        fs::write(&path, leveldb::writer::table(&kept.cloned().collect::<Vec<_>>(), false)).expect("written");
+        let error = open_at(folder.path()).expect_err(gone).to_string();
+        assert!(error.contains(message) && error.contains(INDEX), "{error}");
+    }
+    for header in [BundleHeader { num_shards: 0, endianness: 0 }, BundleHeader { num_shards: 1, endianness: 1 }] {
+        let mut entries = entries.clone();
+        entries[0].1 = header.encode_to_vec();
+        fs::write(&path, leveldb::writer::table(&entries, false)).expect("written");
+        open_at(folder.path()).expect_err("no such header");
+    }
 }

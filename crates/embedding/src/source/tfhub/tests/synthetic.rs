@@ -302,3 +302,12 @@ fn a_module_that_is_not_there_says_where_to_get_it() {
     let error = open(&settings, Path::new("/nowhere")).expect_err("nothing there");
     assert!(matches!(&error, Error::Missing { hint, .. } if hint.contains("https://example.org/module")), "{error}");
 }
+
+#[test]
+fn absurd_settings_are_faults() {
+    let sha256 = Some("abc".to_owned());
+    let faults = Settings { path: "".into(), url: None, sha256, trainable: false }.faults();
+    assert_eq!(faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["path", "sha256"]);
+    let sha256 = Some("0aF1".repeat(16));
+    assert!(Settings { path: "module".into(), url: None, sha256, trainable: false }.faults().is_empty());
+}
