@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Task};
+use emberline_embedding::features::features;
+use emberline_embedding::source::tfhub;
+use emberline_embedding::{Lookup, Source, Texts};
 use emberline_tests::{Array, read_npz, shared};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use emberline_train::{Device, Fit, Job, Tensor, Weights, fit};
@@ -82,15 +85,46 @@ impl Golden {
         }
     }
 
-    /// The weights within 1e-4, where the best epoch is the last one, whose weights Keras kept.
-    fn compare_weights(&self, case: &str, fit: &Fit, first: usize) {
+    /// The head's weights within 1e-4, behind a tuned table.
+    fn compare_head(&self, case: &str, fit: &Fit) {
         assert_eq!(fit.best_epoch as usize, fit.history.len(), "{case}: the goldens hold the last epoch's weights");
-        let keras = (0..first + 6).map(|i| &self.arrays[&format!("final_{i}")]);
-        for (keras, ours) in keras.zip(&fit.weights.0) {
-            let worst = keras.values.iter().zip(&ours.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(worst < 1e-4, "{case}, {}: off by {worst}", ours.name);
+        for (keras, ours) in self.weights("final", 1).0.iter().zip(&fit.weights.0[1..]) {
+            close(case, &ours.name, &keras.values, &ours.values);
         }
     }
+
+    /// The rows that occur, against the whole table of Keras; the rows that don't, against the start.
+    fn compare_table(&self, case: &str, fit: &Fit, lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) {
+        let mut ids = Vec::new();
+        texts.iter().flat_map(|(_, texts)| texts).for_each(|text| lookup.token_ids(text.as_bytes(), &mut ids));
+        ids.sort_unstable();
+        ids.dedup();
+        let (keras, start) = (self.matrix("final_0"), self.matrix("init_0"));
+        let table = fit.weights.get("embedding.table").expect("a table");
+        assert_eq!(table.shape, [ids.len(), keras.cols()]);
+        for row in 0..keras.rows() {
+            match ids.binary_search(&(row as u32)) {
+                Ok(at) => {
+                    close(case, "table", keras.row(row), &table.values[at * keras.cols()..(at + 1) * keras.cols()])
+                }
+                Err(_) => assert_eq!(keras.row(row), start.row(row), "{case}: row {row} doesn't occur"),
+            }
+        }
+    }
+
+    /// The weights within 1e-4, where the best epoch is the last one, whose weights Keras kept.
+    fn compare_weights(&self, case: &str, fit: &Fit) {
+        assert_eq!(fit.best_epoch as usize, fit.history.len(), "{case}: the goldens hold the last epoch's weights");
+        let keras = (0..6).map(|i| &self.arrays[&format!("final_{i}")]);
+        for (keras, ours) in keras.zip(&fit.weights.0) {
+            close(case, &ours.name, &keras.values, &ours.values);
+        }
+    }
+}
+
+fn close(case: &str, name: &str, keras: &[f32], ours: &[f32]) {
+    let worst = keras.iter().zip(ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(keras.len() == ours.len() && worst < 1e-4, "{case}, {name}: off by {worst}");
 }
 
 fn frozen(case: &str) {
@@ -103,7 +137,7 @@ fn frozen(case: &str) {
     };
     let fit = golden.run(&features, 0);
     golden.compare_history(case, &fit);
-    golden.compare_weights(case, &fit, 0);
+    golden.compare_weights(case, &fit);
 }
 
 #[test]
@@ -114,4 +148,42 @@ fn a_frozen_head_at_1e_4() {
 #[test]
 fn a_frozen_head_at_1e_2() {
     frozen("frozen_lr1e-2");
+}
+
+/// Bags, or vectors, of the golden's texts, looked up in the very module that Keras used.
+fn text(case: &str, trainable: bool) {
+    let Some(folder) = shared("assets/keras-golden/train-keras2") else { return };
+    let Some(module) = shared("assets/tfhub/tiny-punct") else { return };
+    let golden = Golden::load(&folder, case);
+    let texts = |split: &str| -> Vec<String> {
+        serde_json::from_value(golden.settings["texts"][split].clone()).expect("texts")
+    };
+    let (train, valid) = (texts("train"), texts("valid"));
+    let borrowed = Splits {
+        train: train.iter().map(String::as_str).collect::<Vec<_>>(),
+        valid: Some(valid.iter().map(String::as_str).collect()),
+        test: None,
+    };
+    let source = Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, trainable });
+    let all = Texts { all: &borrowed.train, train: &borrowed.train };
+    let lookup = source.open(Path::new(""), all).expect("the module opens");
+    let features = features(lookup.as_ref(), &borrowed, trainable);
+    let first = usize::from(trainable);
+    let fit = golden.run(&features, first);
+    golden.compare_history(case, &fit);
+    if !trainable {
+        return golden.compare_weights(case, &fit);
+    }
+    golden.compare_head(case, &fit);
+    golden.compare_table(case, &fit, lookup.as_ref(), &borrowed);
+}
+
+#[test]
+fn a_frozen_module() {
+    text("text_frozen", false);
+}
+
+#[test]
+fn a_tuned_module() {
+    text("text_trainable", true);
 }

@@ -45,7 +45,7 @@ impl Pipeline {
     /// # Errors
     /// All the faults of the text.
     pub fn parse(name: &str, text: &str, folder: &Path, assignments: &[String]) -> Result<Self, Error> {
-        let mut document = Document::parse(name, text).map_err(Error::Invalid)?;
+        let mut document = Document::parse(name, text).map_err(|faults| Error::Invalid(tidy(faults)))?;
         let here = std::env::current_dir().unwrap_or_default();
         let mut faults = Vec::new();
         for assignment in assignments {

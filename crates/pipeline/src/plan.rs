@@ -95,9 +95,10 @@ fn settings_of(pipeline: &Pipeline, chosen: &[(&str, &Tree)]) -> Result<Settings
 }
 
 fn reason(source: &str, faults: &[Diagnostic]) -> String {
-    let mut messages: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
+    let has_no = |message: &str| message.replace("unknown key", "has no key");
+    let mut messages: Vec<String> = faults.iter().map(|fault| has_no(&fault.message)).collect();
     messages.dedup();
-    format!("`{source}`: {}", messages.join("; "))
+    format!("`{source}` {}", messages.join("; "))
 }
 
 fn json(tree: &Tree) -> serde_json::Value {

@@ -99,7 +99,7 @@ impl Source {
     /// What is wrong with the settings, whatever the files and texts.
     pub fn faults(&self) -> Vec<Fault> {
         match self {
-            Self::Tfhub(_) => Vec::new(),
+            Self::Tfhub(s) => s.faults(),
             Self::WordVectors(s) => s.faults(),
             Self::Hashing(s) => s.faults(),
             Self::Corpus(s) => s.faults(),
