@@ -33,6 +33,9 @@ pub enum Error {
     /// No combination of the grid can be done.
     #[error("no cell can be run: {0}")]
     NoCells(String),
+    /// The program itself is at fault.
+    #[error("the program stopped, which is a fault of its own: {0}")]
+    Panic(String),
     /// A cell that was asked for isn't in the plan.
     #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
     NoSuchCell {

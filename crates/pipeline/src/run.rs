@@ -1,6 +1,7 @@
 //! Running a plan: what is missing is trained, cell after cell, and every cell leaves its record.
 
 use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status, Summary};
@@ -232,7 +233,7 @@ impl Runner<'_> {
     fn train(&mut self, cell: &Cell, observer: &mut dyn Observer) -> Result<record::Cell, Error> {
         self.folder.begin(cell)?;
         let mut record = cell.pending();
-        match self.attempt(cell, observer) {
+        match self.attempt_unharmed(cell, observer) {
             Ok((outcome, fit)) => {
                 let weights = fit.weights.to_safetensors()?;
                 record.status = Status::Done;
@@ -247,6 +248,15 @@ impl Runner<'_> {
             }
         }
         Ok(record)
+    }
+
+    /// One cell's panic must not cost the others: it becomes that cell's failure.
+    fn attempt_unharmed(&mut self, cell: &Cell, observer: &mut dyn Observer) -> Result<(Outcome, Fit), Error> {
+        let attempt = AssertUnwindSafe(|| self.attempt(cell, observer));
+        panic::catch_unwind(attempt).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(Error::Panic(text.unwrap_or("for an unknown reason").to_owned()))
+        })
     }
 
     fn attempt(&mut self, cell: &Cell, observer: &mut dyn Observer) -> Result<(Outcome, Fit), Error> {

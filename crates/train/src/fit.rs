@@ -136,6 +136,11 @@ fn starting_weights(job: &Job<'_>) -> Result<Weights, Error> {
     };
     let mut weights = Weights::default();
     if let Features::Tuned(bags) = &job.features.train {
+        if bags.table.rows() == 0 {
+            return Err(Error::Unsupported(
+                "no word of the texts is in the embedding's table; nothing can be tuned".into(),
+            ));
+        }
         weights.0.push(Tensor {
             name: "embedding.table".into(),
             shape: vec![bags.table.rows(), bags.table.cols()],
