@@ -79,7 +79,7 @@ pub(crate) struct Plan {
     /// Print the whole file with every default filled in, instead.
     #[arg(long)]
     pub(crate) resolved: bool,
-    /// The run folder [default: runs/<pipeline>].
+    /// The run folder; `runs/<pipeline>` when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// For people, or for programs.
@@ -97,7 +97,7 @@ pub(crate) struct Run {
     /// What trains: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: Choice,
-    /// The run folder [default: runs/<pipeline>].
+    /// The run folder; `runs/<pipeline>` when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Run cells again that are done.

@@ -1,6 +1,6 @@
 //! The story: pipeline file -> plan -> run -> records.
 //!
-//! [`Pipeline::load`] reads and checks the file, [`Plan::of`] makes its cells, [`run`] trains what is
+//! [`Pipeline::load`] reads and checks the file, [`Plan::of`] makes its cells, [`run()`] trains what is
 //! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
 //! to do from here alone; none of them knows another.
 

@@ -1,6 +1,6 @@
 //! From features and targets to a trained head and its history.
 //!
-//! [`fit`] runs the epochs; an [`engine`] does the arithmetic on a [`Device`]; [`callback`]s watch
+//! [`fit()`] runs the epochs; an engine does the arithmetic on a [`Device`]; [`callback`]s watch
 //! the epochs. Burn stays inside this crate. Nothing here reads the user's files or knows of grids.
 
 pub mod callback;

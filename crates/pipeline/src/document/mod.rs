@@ -1,7 +1,7 @@
 //! The pipeline file as written: a tree of values that know their place.
 //!
 //! Three stages: text -> [`Document`] (this module, spans kept) -> typed settings
-//! ([`typed`]) -> the plan. Overrides and the grid's axes change the tree before it is typed, so that
+//! ([`typed()`]) -> the plan. Overrides and the grid's axes change the tree before it is typed, so that
 //! a bad value points at itself, wherever it stands.
 
 mod tree;

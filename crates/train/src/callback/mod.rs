@@ -1,5 +1,5 @@
 //! The callbacks: what watches the epochs. To add one: a file here, a key of [`Callbacks`], and its
-//! line in [`start`].
+//! line in [`Callbacks::start`].
 //!
 //! A callback sees the epoch that has ended and may change the next step size or end the training,
 //! through [`Control`]; it never sees the model. Which epoch is kept is not a callback's affair: the

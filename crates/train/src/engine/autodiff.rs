@@ -189,7 +189,7 @@ fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2>
     }
 }
 
-/// weights `[texts, tokens]` x table[ids] `[tokens, dim]` -> `[texts, dim]`
+/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`
 fn pool<B: Backend>(table: Tensor<B, 2>, ids: Tensor<B, 1, Int>, weights: Tensor<B, 2>) -> Tensor<B, 2> {
     weights.matmul(table.select(0, ids))
 }

@@ -12,7 +12,7 @@ pub(super) enum Inputs<B: Backend> {
     Tuned(Bags),
 }
 
-/// A batch of bags, ready for the table: vectors = weights x table[ids].
+/// A batch of bags, ready for the table: vectors = weights x `table[ids]`.
 pub(super) struct BagBatch<B: Backend> {
     /// `[tokens]`, rows of the table, text after text.
     pub(super) ids: Tensor<B, 1, Int>,
