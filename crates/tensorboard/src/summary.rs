@@ -16,7 +16,7 @@
 //! | `histograms` | double [buckets, 3]: left edge, right edge, count | |
 //! | `pr_curves` | float [6, thresholds]: true positives, false positives, true negatives, false negatives, precision, recall | 2 int: number of thresholds |
 //! | `text` | string [] | |
-//! | `hparams` | float [0] | see `hparams.rs` |
+//! | `hparams` | float `[0]` | see `hparams.rs` |
 
 use crate::wire::Message;
 

@@ -4,7 +4,7 @@
 //! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine).
 //!
 //! [`files`] opens the folder, [`proto`] its messages; [`graph`] finds out what is done to a text; [`bundle`] (with
-//! [`leveldb`] and [`slices`]) reads variables, [`table`] orders their rows; [`vocabulary`], [`tokenizer`], [`pattern`],
+//! [`leveldb`] and [`slices`]) reads variables, [`table`] orders their rows; [`mod@vocabulary`], [`tokenizer`], [`pattern`],
 //! [`punctuation`] and [`fingerprint`] make tokens of texts, and rows of tokens.
 
 mod bundle;
