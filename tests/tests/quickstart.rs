@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use emberline_tests::run_in;
 use serde_json::Value;
@@ -144,4 +145,46 @@ fn a_report_is_rendered_again_from_the_records_alone() {
     fs::remove_dir_all(here.join("mine")).expect("removed");
     assert_eq!(run_in(here, &["report", "runs/quickstart"]).code, Some(0));
     assert_eq!(fs::read(&report).expect("a report"), before);
+}
+
+/// A small disk of its own, where the system lets one be made.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn of(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_no_half_record_counts() {
+    let Some(disk) = SmallDisk::of("400k") else {
+        return emberline_tests::say("SKIPPED: a small disk can't be mounted; run as root");
+    };
+    let folder = started();
+    let out = disk.0.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    let ended = run(folder.path(), &["--out", out]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no space left on device"), "{}", ended.stderr);
+    let cells: Vec<_> = fs::read_dir(disk.0.path().join("run/cells")).expect("cells").collect();
+    assert!(!cells.is_empty());
+    for cell in cells {
+        let result = cell.expect("an entry").path().join("result.json");
+        if let Ok(bytes) = fs::read(&result) {
+            serde_json::from_slice::<Value>(&bytes).unwrap_or_else(|e| panic!("{}: {e}", result.display()));
+        }
+    }
+    let plan = run_in(folder.path(), &[&["plan", "mine/pipeline.toml", "--out", out], SHORT.as_slice()].concat());
+    assert!(plan.stdout.contains("to run, at most"), "{}", plan.stdout);
 }
