@@ -68,21 +68,23 @@ pub fn emberline() -> Command {
     command
 }
 
+/// Asks cargo for the program in the words that the tests are run by, so that nothing is built a second time with other
+/// features of the same dependencies.
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "emberline", "--message-format", "json-render-diagnostics"]);
+    build.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
-    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(output.status.success(), "the program doesn't build");
+    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null()).output().expect("cargo runs");
     let messages = String::from_utf8(output.stdout).expect("JSON lines");
     let of_line = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
+        let is_program = message["target"]["kind"][0] == "bin" && message["profile"]["test"] == false;
+        Some(PathBuf::from(message["executable"].as_str().filter(|_| is_program)?))
     };
-    messages.lines().filter_map(of_line).next_back().expect("cargo names the program")
+    messages.lines().find_map(of_line).expect("`cargo test --workspace --no-run` builds the program")
 }
 
 /// What a command left: exit code, standard output, standard error.
@@ -106,7 +108,7 @@ pub fn end(command: &mut Command) -> Ended {
     }
 }
 
-/// Runs `emberline ARGS` in `folder`.
+/// Runs `emberline ARGS` in `folder`, with the cache there too.
 pub fn run_in(folder: &Path, args: &[&str]) -> Ended {
-    end(emberline().current_dir(folder).args(args))
+    end(emberline().current_dir(folder).env("EMBERLINE_CACHE_DIR", folder.join("cache")).args(args))
 }

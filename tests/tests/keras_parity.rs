@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Task};
-use emberline_embedding::features::features;
+use emberline_device::Device;
+use emberline_embedding::encode::Encoding;
+use emberline_embedding::features::{Wanted, features};
 use emberline_embedding::source::tfhub;
-use emberline_embedding::{Lookup, Source, Texts};
+use emberline_embedding::{Lookup, Opened, Source, Texts};
 use emberline_tests::{Array, read_npz, shared};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{Device, Fit, Job, Tensor, Weights, fit};
+use emberline_train::{Fit, Job, Tensor, Weights, fit};
 
 /// One golden training.
 struct Golden {
@@ -164,10 +166,15 @@ fn text(case: &str, trainable: bool) {
         valid: Some(valid.iter().map(String::as_str).collect()),
         test: None,
     };
-    let source = Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, trainable });
+    let source =
+        Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, dim: None, reduce: None, trainable });
     let all = Texts { all: &borrowed.train, train: &borrowed.train };
-    let lookup = source.open(Path::new(""), all).expect("the module opens");
-    let features = features(lookup.as_ref(), &borrowed, trainable);
+    let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
+    let bytes = borrowed.map(|_, texts| texts.iter().map(|text| text.as_bytes()).collect());
+    let told = &mut |_| {};
+    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+    let features =
+        features(&opened, &bytes, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
     let first = usize::from(trainable);
     let fit = golden.run(&features, first);
     golden.compare_history(case, &fit);
@@ -175,6 +182,7 @@ fn text(case: &str, trainable: bool) {
         return golden.compare_weights(case, &fit);
     }
     golden.compare_head(case, &fit);
+    let Opened::Table(lookup) = &opened else { panic!("a text module is a table") };
     golden.compare_table(case, &fit, lookup.as_ref(), &borrowed);
 }
 

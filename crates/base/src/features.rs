@@ -18,14 +18,21 @@ pub enum Combiner {
     Mean,
     /// The sum divided by the square root of the number of tokens.
     Sqrtn,
+    /// The largest value of each column.
+    Max,
 }
 
 impl Combiner {
-    /// What the sum over `tokens` rows is multiplied by. 0 tokens: 0.
+    /// Whether a text's vector is a weighted sum of its rows.
+    pub fn is_linear(self) -> bool {
+        self != Self::Max
+    }
+
+    /// What the sum over `tokens` rows is multiplied by. 0 tokens: 0. A maximum is of one row a column: 1.
     pub fn weight(self, tokens: usize) -> f32 {
         match (self, tokens) {
             (_, 0) => 0.0,
-            (Self::Sum, _) => 1.0,
+            (Self::Sum | Self::Max, _) => 1.0,
             (Self::Mean, n) => 1.0 / n as f32,
             (Self::Sqrtn, n) => 1.0 / (n as f32).sqrt(),
         }
@@ -39,6 +46,8 @@ pub struct Bags {
     pub table: Arc<Matrix>,
     /// How a text's rows become one vector.
     pub combiner: Combiner,
+    /// Whether that vector is then scaled to length 1 (the vector 0 stays).
+    pub normalize: bool,
     /// `texts + 1` positions in `ids`: text `i` holds `ids[offsets[i]..offsets[i + 1]]`.
     pub offsets: Vec<usize>,
     /// Rows of `table`, text after text; repeated tokens are repeated.
@@ -52,6 +61,16 @@ impl Bags {
     }
 }
 
+/// Several layers of an encoder, whose weighted sum is a text's vector. Training moves the weights: the sum is
+/// `gamma * softmax(weights) . layers` (Peters et al., "Deep contextualized word representations", 2018).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layered {
+    /// The layers of a text one behind another, `[texts, layers * dim]`.
+    pub vectors: Matrix,
+    /// How many.
+    pub layers: usize,
+}
+
 /// What stands for the texts of one split.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Features {
@@ -59,6 +78,8 @@ pub enum Features {
     Frozen(Matrix),
     /// Bags over a table that is trained along.
     Tuned(Bags),
+    /// Layers whose mix is trained along.
+    Mixed(Layered),
 }
 
 impl Features {
@@ -67,6 +88,7 @@ impl Features {
         match self {
             Self::Frozen(matrix) => matrix.rows(),
             Self::Tuned(bags) => bags.offsets.len() - 1,
+            Self::Mixed(layered) => layered.vectors.rows(),
         }
     }
 
@@ -75,6 +97,7 @@ impl Features {
         match self {
             Self::Frozen(matrix) => matrix.cols(),
             Self::Tuned(bags) => bags.table.cols(),
+            Self::Mixed(layered) => layered.vectors.cols() / layered.layers,
         }
     }
 }

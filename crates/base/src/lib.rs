@@ -16,7 +16,7 @@ mod substream;
 
 pub use digest::Digest;
 pub use fault::Fault;
-pub use features::{Bags, Combiner, Features};
+pub use features::{Bags, Combiner, Features, Layered};
 pub use labels::{Labels, Targets, Task};
 pub use matrix::Matrix;
 pub use metric::{Metric, Monitor, Scores};

@@ -72,6 +72,11 @@ impl<T> Splits<T> {
         })
     }
 
+    /// The same splits with every value taken and replaced.
+    pub fn into_map<U>(self, mut f: impl FnMut(T) -> U) -> Splits<U> {
+        Splits { train: f(self.train), valid: self.valid.map(&mut f), test: self.test.map(f) }
+    }
+
     /// The same splits with every value replaced.
     pub fn map<U>(&self, mut f: impl FnMut(SplitName, &T) -> U) -> Splits<U> {
         Splits {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use emberline_train::device::Choice;
+use emberline_device::Choice;
 
 /// Compare pretrained text embeddings under trained heads, from one pipeline file.
 #[derive(Debug, Parser)]
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Report(Report),
     /// Turn texts into vectors.
     Embed(Embed),
+    /// List, verify or clear the vectors that neural encoders have made.
+    Cache(Cache),
+    /// Download the files that a pipeline names; nothing else touches the network.
+    Fetch(Fetch),
     /// List the devices that can train.
     Devices(Devices),
     /// Print the JSON Schema of a file format.
@@ -109,7 +113,28 @@ pub(crate) struct Run {
     /// Run cells again that failed.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+    /// Stay off the network, as a run always does: there is nothing to change.
+    #[arg(long)]
+    pub(crate) offline: bool,
     /// Print the summary as JSON, instead of a table.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Fetch what all embeddings of the file name, not only those of the grid.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Fetch again what is there.
+    #[arg(long, conflicts_with = "offline")]
+    pub(crate) force: bool,
+    /// Only say what is missing.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// For people, or for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ListFormat,
 }
@@ -133,10 +158,13 @@ pub(crate) enum VectorFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
-    /// The kind of source: tfhub, word_vectors, hashing or corpus.
+    /// The kind of source, such as tfhub, word_vectors, model2vec or sentence_transformer.
     pub(crate) kind: String,
     /// The source's file or folder, where it has one.
     pub(crate) path: Option<PathBuf>,
+    /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: Choice,
     /// Set an option of the source, such as combiner=sum; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -152,6 +180,69 @@ pub(crate) struct Embed {
     /// Print the cosine similarity of every two texts, instead.
     #[arg(long)]
     pub(crate) similarity: bool,
+    /// Compare the model with its published vectors, instead: use-4, use-large-5 or all-MiniLM-L6-v2.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "output", "similarity"])]
+    pub(crate) verify_published: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cache {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List what is kept: model, device, texts, size.
+    Ls(CacheLs),
+    /// Compare every file with the hash that it is named by; exit code 8 where one is damaged.
+    Verify(CacheLs),
+    /// Remove what is not wanted any more. Without a limit: leftovers of interrupted writes.
+    Gc(CacheGc),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheLs {
+    /// For people, or for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheGc {
+    /// Keep at most so much, such as 500MB or 20GB; what was used last is kept.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_size: Option<u64>,
+    /// Remove what was not used for so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) unused_for: Option<u32>,
+    /// Remove everything.
+    #[arg(long, conflicts_with_all = ["max_size", "unused_for"])]
+    pub(crate) all: bool,
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Bytes from a text such as `20GB`, `1.5 GiB` or `1000`.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024f64.powi(2),
+        "gib" => 1024f64.powi(3),
+        "tib" => 1024f64.powi(4),
+        _ => return Err(format!("`{unit}` is no unit of size; use kB, MB, GB or TB")),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| "write a number and a unit, such as 20GB".to_owned())?;
+    if number.is_finite() && number >= 0.0 { Ok((number * factor) as u64) } else { Err("a size is at least 0".into()) }
 }
 
 #[derive(Debug, Args)]

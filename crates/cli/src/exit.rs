@@ -15,6 +15,8 @@ pub(crate) enum Code {
     Invalid = 3,
     /// The data are not as they should be.
     Data = 4,
+    /// A number is outside its tolerance.
+    OutsideTolerance = 6,
     /// Some cells failed.
     CellsFailed = 7,
     /// A file that the pipeline names is missing, or has another hash.
@@ -36,6 +38,10 @@ pub(crate) enum Error {
     Pipeline(emberline_pipeline::Error),
     /// An embedding can't be opened.
     Embedding(emberline_embedding::Error),
+    /// The device that is asked for can't be used.
+    Device(emberline_device::Unavailable),
+    /// Nothing can be fetched, for a reason in the environment.
+    Fetch(emberline_fetch::Error),
     /// A file can't be written.
     File(emberline_base::file::FileError),
     /// Standard output can't be written; a closed pipe is no error.
@@ -47,7 +53,7 @@ impl Error {
     pub(crate) fn code(&self) -> Code {
         use emberline_pipeline::Error as Pipeline;
         match self {
-            Self::Usage(_) => Code::Usage,
+            Self::Usage(_) | Self::Device(_) | Self::Fetch(_) => Code::Usage,
             Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_)) => Code::Invalid,
             Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Data(error)) if error.is_missing_file() => Code::Asset,
@@ -65,7 +71,7 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
     match error {
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
-        emberline_embedding::Error::Unsupported(_) => Code::Usage,
+        emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
     }
 }
 
@@ -75,6 +81,8 @@ impl std::fmt::Display for Error {
             Self::Usage(message) => f.write_str(message),
             Self::Pipeline(error) => error.fmt(f),
             Self::Embedding(error) => error.fmt(f),
+            Self::Device(error) => error.fmt(f),
+            Self::Fetch(error) => error.fmt(f),
             Self::File(error) => error.fmt(f),
             Self::Output(error) => write!(f, "can't write to standard output: {error}"),
         }
@@ -90,6 +98,18 @@ impl From<emberline_pipeline::Error> for Error {
 impl From<emberline_embedding::Error> for Error {
     fn from(error: emberline_embedding::Error) -> Self {
         Self::Embedding(error)
+    }
+}
+
+impl From<emberline_device::Unavailable> for Error {
+    fn from(error: emberline_device::Unavailable) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<emberline_fetch::Error> for Error {
+    fn from(error: emberline_fetch::Error) -> Self {
+        Self::Fetch(error)
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod args;
 mod command;
+mod download;
 mod exit;
+mod progress;
 mod terminal;
 
 use std::process::ExitCode;

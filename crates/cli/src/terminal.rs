@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use emberline_base::record;
-use emberline_pipeline::{LeftOut, Observer};
+use emberline_pipeline::LeftOut;
 
 use crate::exit::Error;
 
@@ -53,46 +52,12 @@ fn is_number(text: &str) -> bool {
     text.is_empty() || text == "-" || text.replace([',', '_'], "").parse::<f64>().is_ok()
 }
 
-/// A run's progress on standard error: a line a cell.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    position: String,
-}
-
-impl Observer for Progress {
-    fn left_out(&mut self, left_out: &[LeftOut]) {
-        if let Some(message) = left_out_message(left_out) {
-            say(&message);
-        }
-    }
-
-    fn begins(&mut self, number: usize, total: usize, id: &str) {
-        self.position = format!("[{number:>width$}/{total}]", width = total.to_string().len());
-        let mut terminal = io::stderr();
-        let _ = write!(terminal, "{} {}  ", self.position, printable(id)).and_then(|()| terminal.flush());
-    }
-
-    fn ended(&mut self, cell: &record::Cell, data: &record::Data) {
-        match (&cell.outcome, &cell.error) {
-            (Some(outcome), _) => say(&outcome_line(outcome, data)),
-            (None, error) => say(&format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason"))),
-        }
-    }
-
-    fn terminal(&mut self) -> Box<dyn Write + '_> {
-        Box::new(io::stderr())
-    }
-}
-
-fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
-    let prefix = if data.splits.valid.is_some() { "val_" } else { "" };
-    let metric = |name: &str| outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {v:.4}"));
-    let majority = if prefix.is_empty() { Some(data.majority_accuracy.train) } else { data.majority_accuracy.valid };
-    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {:.4})", majority.unwrap_or(f64::NAN)));
-    let metrics: Vec<String> =
-        [metric("loss"), accuracy, metric("pr_auc"), metric("f1")].into_iter().flatten().collect();
-    let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
-    format!("{}  {best}  {:.1} s", metrics.join("  "), outcome.seconds)
+/// A number with its thousands apart, such as 65,949.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
+    groups.join(",")
 }
 
 /// What is left out of a grid and why, one line a reason.

@@ -10,13 +10,30 @@
 //! | 1 | the row itself | |
 //! | 2 to 9 | left to right | times 1/n or 1/sqrt(n) |
 //! | from 10 | groups, each left to right, added up in order: the first of n mod 8 rows (8 for 0, 9 for 1), then 8 each | divided by n or sqrt(n) |
+//!
+//! Or the largest value of each column. Where the source says so, the vector is scaled to length 1 afterwards.
 
 use emberline_base::Combiner;
 
 use crate::Lookup;
 
-/// Columns that are summed at once: what stays in registers and the nearest cache.
-const COLUMNS: usize = 64;
+/// How rows become a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// How the rows are combined.
+    pub combiner: Combiner,
+    /// Whether the outcome is scaled to length 1.
+    pub normalize: bool,
+    /// Whether rows are added one after the other, however many they are.
+    pub one_by_one: bool,
+}
+
+impl Pooling {
+    /// That of a table.
+    pub fn of(lookup: &dyn Lookup) -> Self {
+        Self { combiner: lookup.combiner(), normalize: lookup.normalize(), one_by_one: lookup.one_by_one() }
+    }
+}
 
 /// Writes the vector of a text with these row ids into `out`, `[dim]`.
 ///
@@ -24,34 +41,54 @@ const COLUMNS: usize = 64;
 /// When `out` isn't as long as a row, or an id isn't below [`Lookup::rows`].
 pub fn combine(lookup: &dyn Lookup, ids: &[u32], out: &mut [f32]) {
     assert_eq!(out.len(), lookup.dim(), "room for one vector");
-    for (block, part) in out.chunks_mut(COLUMNS).enumerate() {
-        let start = block * COLUMNS;
-        let columns = start..start + part.len();
-        match ids {
-            [] => part.fill(0.0),
-            [first, ..] => {
-                part.copy_from_slice(&lookup.row(*first)[columns.clone()]);
-                add_rest(part, ids, |id| &lookup.row(id)[columns.clone()]);
-                scale(part, lookup.combiner(), ids.len());
-            }
-        }
+    pool(Pooling::of(lookup), ids, |id| lookup.row(id), out);
+}
+
+/// Writes the vector of these rows into `out`, `[dim]`.
+pub(crate) fn pool<'r>(pooling: Pooling, ids: &[u32], row: impl Fn(u32) -> &'r [f32], out: &mut [f32]) {
+    let [first, rest @ ..] = ids else { return out.fill(0.0) };
+    out.copy_from_slice(row(*first));
+    if pooling.combiner == Combiner::Max {
+        rest.iter().for_each(|&id| raise(out, row(id)));
+    } else {
+        let alone = if pooling.one_by_one { ids.len() } else { first_group(ids.len()) };
+        let (alone, groups) = rest.split_at(alone - 1);
+        add_each(out, alone, &row);
+        groups.chunks_exact(8).for_each(|ids| add_group(out, ids, &row));
+        scale(out, pooling.combiner, ids.len());
+    }
+    if pooling.normalize {
+        normalize(out);
     }
 }
 
-/// Adds all rows but the first, which `sum` holds.
-fn add_rest<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
-    let (head, groups) = ids.split_at(first_group(ids.len()));
-    for &id in &head[1..] {
-        add(sum, row(id));
+/// Scales a vector to length 1; the vector 0 stays. The sum of squares is taken in 64 bits.
+pub fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
     }
-    let mut group = [0.0; COLUMNS];
-    let group = &mut group[..sum.len()];
-    for ids in groups.chunks_exact(8) {
-        group.copy_from_slice(row(ids[0]));
-        for &id in &ids[1..] {
-            add(group, row(id));
+}
+
+/// Adds rows one after the other. Four are read side by side: a table is larger than any cache, and waiting for one row
+/// at a time would take most of the time.
+fn add_each<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
+    let fours = ids.chunks_exact(4);
+    let single = fours.remainder();
+    for ids in fours {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| &row(ids[at])[..sum.len()]);
+        for (at, sum) in sum.iter_mut().enumerate() {
+            *sum = *sum + a[at] + b[at] + c[at] + d[at];
         }
-        add(sum, group);
+    }
+    single.iter().for_each(|&id| add(sum, row(id)));
+}
+
+/// Adds the sum of eight rows.
+fn add_group<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
+    let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(|at| &row(ids[at])[..sum.len()]);
+    for (at, sum) in sum.iter_mut().enumerate() {
+        *sum += a[at] + b[at] + c[at] + d[at] + e[at] + f[at] + g[at] + h[at];
     }
 }
 
@@ -71,9 +108,15 @@ fn add(sum: &mut [f32], row: &[f32]) {
     }
 }
 
+fn raise(largest: &mut [f32], row: &[f32]) {
+    for (largest, value) in largest.iter_mut().zip(row) {
+        *largest = largest.max(*value);
+    }
+}
+
 fn scale(sum: &mut [f32], combiner: Combiner, tokens: usize) {
     let divisor = match combiner {
-        Combiner::Sum => return,
+        Combiner::Sum | Combiner::Max => return,
         Combiner::Mean => tokens as f32,
         Combiner::Sqrtn => (tokens as f32).sqrt(),
     };
@@ -138,8 +181,7 @@ mod tests {
         ] {
             let ids: Vec<u32> = (0..tokens).collect();
             for (combiner, expected) in [Combiner::Sum, Combiner::Mean, Combiner::Sqrtn].into_iter().zip(expected) {
-                // Below, at and above the columns that are summed at once.
-                for cols in [1, 20, COLUMNS, 2 * COLUMNS + 3] {
+                for cols in [1, 20, 64, 131] {
                     let values = (0..70).flat_map(|row| vec![1.0 / (3 * row + 1) as f32; cols]).collect();
                     let mut out = vec![f32::NAN; cols];
                     combine(&Table(Matrix::new(70, cols, values), combiner), &ids, &mut out);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use emberline_base::file::FileError;
+use emberline_device::Unavailable;
 
 /// Why a source can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,20 @@ pub enum Error {
     /// The settings ask for what this source can't do.
     #[error("{0}")]
     Unsupported(String),
+    /// The device can't be used.
+    #[error(transparent)]
+    Device(#[from] Unavailable),
+}
+
+impl From<emberline_encoder::Error> for Error {
+    fn from(error: emberline_encoder::Error) -> Self {
+        match error {
+            emberline_encoder::Error::File(error) => Self::File(error),
+            emberline_encoder::Error::Missing { path, hint } => Self::Missing { path, hint },
+            emberline_encoder::Error::Format { path, reason } => Self::Format { path, reason },
+            emberline_encoder::Error::Device(error) => Self::Device(error),
+        }
+    }
 }
 
 impl Error {

@@ -3,34 +3,159 @@
 //! An opened source and the texts of every split enter, [`Features`] leave. Texts are worked on
 //! side by side; the result doesn't depend on how many threads do it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Features, Matrix, Splits};
+use emberline_base::{Bags, Digest, Features, Layered, Matrix, Splits};
 use rayon::prelude::*;
 
-use crate::Lookup;
-use crate::combine::combine;
+use crate::combine::{Pooling, combine, pool};
+use crate::encode::Encoding;
+use crate::layers::{Layers, mix};
+use crate::reduce::{Projection, Reduction};
+use crate::{Encoder, Error, Lookup, Opened};
 
-/// The features of every split. `trainable`: one table, shared by the splits, of the rows that occur
-/// in any of them, in the order of the source; a text with no known word has an empty bag.
-/// Otherwise a fixed vector a text, zeros for a text with no known word.
-pub fn features(lookup: &dyn Lookup, texts: &Splits<Vec<&str>>, trainable: bool) -> Splits<Features> {
-    if trainable { tuned(lookup, texts) } else { texts.map(|_, texts| Features::Frozen(frozen(lookup, texts))) }
+/// What is made of a source's vectors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// What becomes of the layers of an encoder's vectors.
+    pub layers: Layers,
+    /// Shorter ones.
+    pub reduction: Option<Reduction>,
+    /// Bags of rows that training moves; of an encoder's layers, their mix.
+    pub trainable: bool,
+}
+
+/// The features of every split. Tuned: one table, shared by the splits, of the rows that occur
+/// in any of them, in the order of the source; a text with no known word has an empty bag. Of an encoder: its layers.
+/// Otherwise a fixed vector a text, zeros for a text with no known word. A text is bytes: it need not be UTF-8.
+///
+/// # Errors
+/// When an encoder can't compute, or is to be tuned; when vectors can't be made as short as wanted.
+pub fn features(
+    source: &Opened,
+    texts: &Splits<Vec<&[u8]>>,
+    wanted: &Wanted,
+    encoding: &mut Encoding<'_>,
+) -> Result<Splits<Features>, Error> {
+    match (source, wanted) {
+        (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => {
+            Ok(texts.map(|_, texts| Features::Frozen(frozen(table.as_ref(), texts))))
+        }
+        (Opened::Table(table), _) => {
+            let mut bags = bags(table.as_ref(), texts);
+            // Directions are those of the vectors before they are scaled to length 1.
+            let pooling = Pooling { normalize: false, ..Pooling::of(table.as_ref()) };
+            if let Some(projection) =
+                projection(wanted.reduction, table.dim(), || Cow::Owned(pooled(&bags.train, pooling)))?
+            {
+                let table = Arc::new(projection.apply(&bags.train.table));
+                bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
+            }
+            let frozen = |bags: Bags| Features::Frozen(scaled(pooled(&bags, pooling), bags.normalize));
+            Ok(if wanted.trainable { bags.into_map(Features::Tuned) } else { bags.into_map(frozen) })
+        }
+        (Opened::Encoder(encoder), Wanted { trainable: true, layers: Layers::Mix { .. }, .. }) => {
+            let layers = encoder.layers();
+            let vectors = encoded(encoder.as_ref(), texts, encoding)?;
+            Ok(vectors.into_map(|vectors| Features::Mixed(Layered { vectors, layers })))
+        }
+        (Opened::Encoder(_), Wanted { trainable: true, .. }) => {
+            Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
+        }
+        (Opened::Encoder(encoder), _) => {
+            let shares = wanted.layers.shares(encoder.layers())?;
+            let mut vectors = encoded(encoder.as_ref(), texts, encoding)?;
+            if let Some(shares) = &shares {
+                vectors = vectors.into_map(|vectors| mix(&vectors, shares));
+            }
+            let projection = projection(wanted.reduction, vectors.train.cols(), || Cow::Borrowed(&vectors.train))?;
+            Ok(vectors.into_map(|vectors| match &projection {
+                Some(projection) => Features::Frozen(projection.apply(&vectors)),
+                None => Features::Frozen(vectors),
+            }))
+        }
+    }
+}
+
+/// The content address of everything that decides a text's vector; `train` are the training texts, which a
+/// reduction may learn from.
+pub fn digest(source: &Opened, wanted: &Wanted, train: &[&[u8]]) -> Digest {
+    let (mut digest, mut dim) = (source.digest(), 0);
+    match source {
+        Opened::Table(table) => dim = table.dim(),
+        Opened::Encoder(encoder) if encoder.layers() == 1 => dim = encoder.dim(),
+        Opened::Encoder(_) => {
+            let layers = format!("layers/1 {:?}", wanted.layers);
+            digest = Digest::of_parts([digest.as_str().as_bytes(), layers.as_bytes()]);
+        }
+    }
+    match wanted.reduction {
+        Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
+        _ => digest,
+    }
+}
+
+fn projection<'m>(
+    reduction: Option<Reduction>,
+    from: usize,
+    training: impl FnOnce() -> Cow<'m, Matrix>,
+) -> Result<Option<Projection>, Error> {
+    reduction.map_or(Ok(None), |reduction| reduction.fit(from, training))
 }
 
 /// A vector a text, `[texts, dim]`.
-fn frozen(lookup: &dyn Lookup, texts: &[&str]) -> Matrix {
+fn frozen(lookup: &dyn Lookup, texts: &[&[u8]]) -> Matrix {
     let mut matrix = Matrix::zeros(texts.len(), lookup.dim());
     let vectors = matrix.values_mut().par_chunks_exact_mut(lookup.dim());
     vectors.zip(texts).for_each_init(Vec::new, |ids, (vector, text)| {
         ids.clear();
-        lookup.token_ids(text.as_bytes(), ids);
+        lookup.token_ids(text, ids);
         combine(lookup, ids, vector);
     });
     matrix
 }
 
-fn tuned(lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) -> Splits<Features> {
+/// A vector a text, `[texts, dim]`.
+fn pooled(bags: &Bags, pooling: Pooling) -> Matrix {
+    let (texts, dim) = (bags.offsets.len() - 1, bags.table.cols());
+    let mut matrix = Matrix::zeros(texts, dim);
+    matrix.values_mut().par_chunks_exact_mut(dim).enumerate().for_each(|(text, vector)| {
+        pool(pooling, bags.of_text(text), |id| bags.table.row(id as usize), vector);
+    });
+    matrix
+}
+
+fn scaled(mut vectors: Matrix, normalize: bool) -> Matrix {
+    let dim = vectors.cols();
+    if normalize {
+        vectors.values_mut().par_chunks_exact_mut(dim).for_each(crate::combine::normalize);
+    }
+    vectors
+}
+
+/// The vectors of all splits, made in one go.
+fn encoded(
+    encoder: &dyn Encoder,
+    texts: &Splits<Vec<&[u8]>>,
+    encoding: &mut Encoding<'_>,
+) -> Result<Splits<Matrix>, Error> {
+    let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+    let dim = encoder.dim();
+    let mut vectors = encoding.vectors(encoder, &all)?.into_values();
+    // From the end, so that each split takes its part along.
+    let sizes = texts.map(|_, texts| texts.len());
+    let mut take = |size: usize| {
+        let rest = vectors.split_off(vectors.len() - size * dim);
+        Matrix::new(size, dim, rest)
+    };
+    let test = sizes.test.map(&mut take);
+    let valid = sizes.valid.map(&mut take);
+    Ok(Splits { train: take(sizes.train), valid, test })
+}
+
+/// The token ids of every text, and the table of the rows that occur.
+fn bags(lookup: &dyn Lookup, texts: &Splits<Vec<&[u8]>>) -> Splits<Bags> {
     let ids = texts.map(|_, texts| token_ids(lookup, texts));
     let mut occurs = vec![false; lookup.rows()];
     for (_, texts) in ids.iter() {
@@ -55,14 +180,14 @@ fn tuned(lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) -> Splits<Features> {
             Some(*end)
         }));
         let ids = texts.iter().flatten().map(|&id| new[id as usize]).collect();
-        Features::Tuned(Bags { table: Arc::clone(&table), combiner: lookup.combiner(), offsets, ids })
+        Bags { table: Arc::clone(&table), combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids }
     })
 }
 
-fn token_ids(lookup: &dyn Lookup, texts: &[&str]) -> Vec<Vec<u32>> {
-    let ids_of = |text: &&str| {
+fn token_ids(lookup: &dyn Lookup, texts: &[&[u8]]) -> Vec<Vec<u32>> {
+    let ids_of = |text: &&[u8]| {
         let mut ids = Vec::new();
-        lookup.token_ids(text.as_bytes(), &mut ids);
+        lookup.token_ids(text, &mut ids);
         ids
     };
     texts.par_iter().map(ids_of).collect()
@@ -107,17 +232,26 @@ mod tests {
         }
     }
 
-    fn digits() -> Digits {
-        Digits((0..10u8).map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())
+    fn table() -> Opened {
+        Opened::Table(Box::new(Digits((0..10u8).map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())))
     }
 
-    fn texts() -> Splits<Vec<&'static str>> {
-        Splits { train: vec!["7 3 7", "none", "2"], valid: Some(vec!["9", ""]), test: None }
+    const FROZEN: Wanted = Wanted { layers: Layers::All, reduction: None, trainable: false };
+    const TUNED: Wanted = Wanted { trainable: true, ..FROZEN };
+
+    fn texts() -> Splits<Vec<&'static [u8]>> {
+        Splits { train: vec![b"7 3 7", b"none", b"2"], valid: Some(vec![b"9", b""]), test: None }
+    }
+
+    fn made(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Splits<Features> {
+        let told = &mut |_| {};
+        let mut encoding = Encoding { cache: None, device: emberline_device::Device::Cpu, about: "", told };
+        features(source, texts, wanted, &mut encoding).expect("possible")
     }
 
     #[test]
     fn frozen_texts_are_vectors() {
-        let features = features(&digits(), &texts(), false);
+        let features = made(&table(), &texts(), &FROZEN);
         assert_eq!(features.train, Features::Frozen(Matrix::new(3, 2, vec![17., 170., 0., 0., 2., 20.])));
         assert_eq!(features.valid, Some(Features::Frozen(Matrix::new(2, 2, vec![9., 90., 0., 0.]))));
         assert!(features.test.is_none());
@@ -125,7 +259,7 @@ mod tests {
 
     #[test]
     fn tuned_texts_share_a_table_of_what_occurs() {
-        let features = features(&digits(), &texts(), true);
+        let features = made(&table(), &texts(), &TUNED);
         let (Features::Tuned(train), Some(Features::Tuned(valid))) = (&features.train, &features.valid) else {
             panic!("bags")
         };
@@ -137,8 +271,99 @@ mod tests {
 
     #[test]
     fn texts_without_a_known_word_give_an_empty_table() {
-        let texts = Splits { train: vec!["none"], valid: None, test: None };
-        let Features::Tuned(bags) = features(&digits(), &texts, true).train else { panic!("bags") };
+        let texts = Splits { train: vec![b"none".as_slice()], valid: None, test: None };
+        let Features::Tuned(bags) = made(&table(), &texts, &TUNED).train else { panic!("bags") };
         assert_eq!((bags.table.rows(), bags.table.cols(), bags.of_text(0).len()), (0, 2, 0));
+    }
+
+    /// Truncated rows are combined; so frozen vectors are the combined rows of tuned ones.
+    #[test]
+    fn rows_are_reduced_before_they_are_combined() {
+        let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
+        let frozen = made(&table(), &texts(), &Wanted { reduction, ..FROZEN });
+        assert_eq!(frozen.train, Features::Frozen(Matrix::new(3, 1, vec![17., 0., 2.])));
+        let Features::Tuned(bags) = made(&table(), &texts(), &Wanted { reduction, ..TUNED }).train else {
+            panic!("bags")
+        };
+        assert_eq!((bags.table.cols(), bags.table.values()), (1, &[2., 3., 7., 9.][..]));
+    }
+
+    /// A vector is the text's length, its first byte, and 1.
+    struct Bytes;
+
+    impl Encoder for Bytes {
+        fn dim(&self) -> usize {
+            3
+        }
+
+        fn parameters(&self) -> u64 {
+            5
+        }
+
+        fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
+            let vector = |text: &&[u8]| [text.len() as f32, f32::from(*text.first().unwrap_or(&0)), 1.0];
+            Ok(Matrix::new(texts.len(), 3, texts.iter().flat_map(vector).collect()))
+        }
+
+        fn digest(&self) -> Digest {
+            Digest::of(b"bytes")
+        }
+    }
+
+    #[test]
+    fn splits_get_their_own_encoded_texts_back() {
+        let source = Opened::Encoder(Box::new(Bytes));
+        let texts = Splits { train: vec![b"aa".as_slice(), b"b"], valid: None, test: Some(vec![b"b".as_slice()]) };
+        let full = made(&source, &texts, &FROZEN);
+        assert_eq!(full.train, Features::Frozen(Matrix::new(2, 3, vec![2., 97., 1., 1., 98., 1.])));
+        assert_eq!(full.test, Some(Features::Frozen(Matrix::new(1, 3, vec![1., 98., 1.]))));
+        let reduce = |dim| Some(Reduction { dim, reduce: crate::reduce::Reduce::Truncate });
+        let short = made(&source, &texts, &Wanted { reduction: reduce(2), ..FROZEN });
+        assert_eq!(short.train, Features::Frozen(Matrix::new(2, 2, vec![2., 97., 1., 98.])));
+        let digest = |dim| super::digest(&source, &Wanted { reduction: reduce(dim), ..FROZEN }, &[]);
+        assert_ne!(digest(2), source.digest());
+        assert_eq!(digest(3), source.digest());
+    }
+
+    /// Two layers of one number: the text's length, and 10 times that.
+    struct TwoLayers;
+
+    impl Encoder for TwoLayers {
+        fn dim(&self) -> usize {
+            2
+        }
+
+        fn layers(&self) -> usize {
+            2
+        }
+
+        fn parameters(&self) -> u64 {
+            5
+        }
+
+        fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
+            let vector = |text: &&[u8]| [text.len() as f32, 10.0 * text.len() as f32];
+            Ok(Matrix::new(texts.len(), 2, texts.iter().flat_map(vector).collect()))
+        }
+
+        fn digest(&self) -> Digest {
+            Digest::of(b"two layers")
+        }
+    }
+
+    #[test]
+    fn layers_are_mixed_or_left_to_training() {
+        let source = Opened::Encoder(Box::new(TwoLayers));
+        let texts = Splits { train: vec![b"aa".as_slice()], valid: None, test: None };
+        let of = |layers| made(&source, &texts, &Wanted { layers, ..FROZEN }).train;
+        let mix = Layers::Mix { weights: None, gamma: 2.0 };
+        assert_eq!(of(mix.clone()), Features::Frozen(Matrix::new(1, 1, vec![22.0])));
+        assert_eq!(of(Layers::One(1)), Features::Frozen(Matrix::new(1, 1, vec![20.0])));
+        assert_eq!(of(Layers::All), Features::Frozen(Matrix::new(1, 2, vec![2.0, 20.0])));
+        let trained = made(&source, &texts, &Wanted { layers: mix, ..TUNED }).train;
+        let vectors = Matrix::new(1, 2, vec![2.0, 20.0]);
+        assert_eq!((trained.dim(), trained), (1, Features::Mixed(Layered { vectors, layers: 2 })));
+        let digest = |layers| digest(&source, &Wanted { layers, ..FROZEN }, &[]);
+        assert_ne!(digest(Layers::One(0)), digest(Layers::One(1)));
     }
 }

@@ -1,13 +1,20 @@
 //! From texts to vectors: every embedding source behind one interface.
 //!
-//! A source's settings ([`Source`]) are opened against the texts of a pipeline and give a
-//! [`Lookup`]: token ids of a text, and the table's rows. [`combine`] makes one vector of a
-//! text's rows, [`features`] what training takes. Nothing here knows of labels, heads or training.
+//! A source's settings ([`Source`]) are opened against the texts of a pipeline and give an [`Opened`]: a
+//! [`Lookup`], with token ids of a text and the table's rows, or an [`Encoder`] of whole texts. [`combine`] makes
+//! one vector of a text's rows, [`encode`] keeps vectors of whole texts, [`reduce`] makes them shorter, and [`features`]
+//! is what training takes. Nothing here knows of labels, heads or training.
 
 pub mod combine;
+pub mod encode;
 mod error;
 pub mod features;
+pub mod layers;
+pub mod opened;
+mod pca;
+pub mod reduce;
 pub mod source;
 
 pub use error::Error;
-pub use source::{Lookup, Source, Texts};
+pub use opened::{Encoder, Lookup, Opened};
+pub use source::{Source, Texts};

@@ -21,7 +21,7 @@ pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use error::Error;
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, LeftOut, Plan};
-pub use run::{Observer, Options, Outline, State, Survey, run, survey};
+pub use run::{Observer, Options, Outline, State, Survey, ToEncode, run, survey};
 pub use run_folder::RunFolder;
 pub use settings::Settings;
 pub use source_options::source_from_options;

@@ -1,6 +1,9 @@
 //! From a pipeline to its cells: the product of the axes, each combination typed and named.
 
+use std::collections::HashMap;
+
 use emberline_base::{Digest, record};
+use emberline_embedding::Source;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Tree};
@@ -41,10 +44,16 @@ impl Plan {
     /// The plan of a pipeline.
     pub fn of(pipeline: &Pipeline) -> Self {
         let mut plan = Self { cells: Vec::new(), left_out: Vec::new() };
+        // Files are looked into once a source, not once a combination.
+        let mut reasons: HashMap<String, Option<String>> = HashMap::new();
+        let mut impossible = |source: &Source| {
+            let reason = reasons.entry(format!("{source:?}"));
+            reason.or_insert_with(|| source.impossible(&pipeline.folder)).clone()
+        };
         for number in 0..pipeline.combinations() {
             let chosen = choose(pipeline, number);
             let axes = chosen.iter().map(|(key, value)| ((*key).to_owned(), json(value))).collect();
-            match settings_of(pipeline, &chosen) {
+            match settings_of(pipeline, &chosen, &mut impossible) {
                 Ok(settings) => plan.cells.push(Cell { id: id(&settings, &axes), axes, settings }),
                 Err(reason) => plan.left_out.push(LeftOut { axes, reason }),
             }
@@ -71,7 +80,11 @@ fn choose(pipeline: &Pipeline, number: usize) -> Vec<(&str, &Tree)> {
 }
 
 /// The settings of a combination, or why it can't be done.
-fn settings_of(pipeline: &Pipeline, chosen: &[(&str, &Tree)]) -> Result<Settings, String> {
+fn settings_of(
+    pipeline: &Pipeline,
+    chosen: &[(&str, &Tree)],
+    impossible: &mut dyn FnMut(&Source) -> Option<String>,
+) -> Result<Settings, String> {
     let named = chosen.iter().find(|(key, _)| *key == EMBEDDING).and_then(|(_, value)| value.as_str());
     let source = named.unwrap_or(pipeline.source_names()[0]).to_owned();
     let mut tree = pipeline.tree.clone();
@@ -88,7 +101,8 @@ fn settings_of(pipeline: &Pipeline, chosen: &[(&str, &Tree)]) -> Result<Settings
         }
     }
     let settings = check::<Settings>(&tree, Settings::faults).map_err(|faults| reason(&source, &faults))?;
-    match settings.impossible() {
+    let of_files = impossible(settings.embedding.first().expect("a cell has one embedding").1);
+    match settings.impossible().or(of_files.map(|reason| format!("`{source}` {reason}"))) {
         None => Ok(settings),
         Some(reason) => Err(reason),
     }

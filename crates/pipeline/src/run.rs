@@ -5,15 +5,18 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status, Summary};
-use emberline_base::{Digest, Features, Metric, Splits};
-use emberline_embedding::Lookup;
+use emberline_base::{Digest, Features, Metric};
+use emberline_cache::Cache;
+use emberline_device::Device;
+use emberline_embedding::Opened;
+use emberline_embedding::encode::{Event, Progress};
 use emberline_tensorboard::{Experiment, HParam, MetricInfo, write_experiment};
 use emberline_train::callback::Places;
-use emberline_train::{Device, Fit, Job, fit};
+use emberline_train::{Fit, Job, fit};
 use indexmap::IndexMap;
 
 use crate::Error;
-use crate::inputs::{Data, Inputs, data_key};
+use crate::inputs::{Inputs, data_key};
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, LeftOut, Plan};
 use crate::run_folder::RunFolder;
@@ -21,8 +24,10 @@ use crate::run_folder::RunFolder;
 /// How a plan is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What trains.
+    /// What trains, and encodes.
     pub device: Device,
+    /// Where vectors of neural encoders are kept; none: they are made anew.
+    pub cache: Option<Cache>,
     /// Only the cells with these ids; all of them when empty.
     pub only: Vec<String>,
     /// Cells that are done are run again.
@@ -54,6 +59,8 @@ pub trait Observer {
     fn left_out(&mut self, left_out: &[LeftOut]);
     /// The cell number `number` of `total` that this run trains begins.
     fn begins(&mut self, number: usize, total: usize, id: &str);
+    /// A neural encoder, by its name in the pipeline, works on the texts of the cell that began.
+    fn encoding(&mut self, embedding: &str, event: &Event);
     /// A cell has ended, well or not.
     fn ended(&mut self, cell: &record::Cell, data: &record::Data);
     /// Where callbacks print their progress.
@@ -77,7 +84,7 @@ pub fn run(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
-    let mut inputs = Inputs::new(pipeline.folder.clone());
+    let mut inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     // Faulty data end the run at once, not as a failure of every cell.
     let data = inputs.data(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?;
     let experiment = experiment(&plan, &data.dataset.data);
@@ -131,21 +138,47 @@ pub enum State {
     OtherEmbedding,
 }
 
-/// Where every cell of a plan stands, in the order of the plan.
+/// Where every cell of a plan stands, in the order of the plan, and what there is to encode on `device`.
 ///
 /// # Errors
 /// When data can't be read.
-pub fn survey(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder) -> Result<Survey, Error> {
-    let mut inputs = Inputs::new(pipeline.folder.clone());
+pub fn survey(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    folder: &RunFolder,
+    device: Device,
+    cache: Option<Cache>,
+) -> Result<Survey, Error> {
+    let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let mut states = IndexMap::new();
+    let mut encodings = IndexMap::new();
     for cell in execution_order(plan) {
-        states.insert(cell.id.as_str(), state(&mut inputs, folder, cell).0);
+        let state = state(&mut inputs, folder, cell).0;
+        states.insert(cell.id.as_str(), state);
+        let (name, source) = cell.source();
+        if matches!(state, State::Done | State::Failed) || !source.encodes(&pipeline.folder) {
+            continue;
+        }
+        encodings.entry(format!("{} {:?}", data_key(cell), source.bare())).or_insert_with(|| {
+            let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
+            ToEncode { embedding: name.to_owned(), texts }
+        });
     }
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
     Ok(Survey {
         states: plan.cells.iter().map(|cell| states[cell.id.as_str()]).collect(),
+        encodings: encodings.into_values().collect(),
         data: inputs.data(first)?.dataset.data.clone(),
     })
+}
+
+/// What a neural encoder has to do before cells can be trained.
+#[derive(Clone, Debug)]
+pub struct ToEncode {
+    /// The embedding's name in the pipeline file.
+    pub embedding: String,
+    /// Its texts, and how many of them are cached; or why it can't be opened.
+    pub texts: Result<Progress, String>,
 }
 
 /// Where a plan stands.
@@ -153,6 +186,8 @@ pub fn survey(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder) -> Result<Su
 pub struct Survey {
     /// A state a cell, in the order of the plan.
     pub states: Vec<State>,
+    /// What there is to encode, an entry a neural encoder and dataset.
+    pub encodings: Vec<ToEncode>,
     /// The data of the first cell.
     pub data: record::Data,
 }
@@ -164,7 +199,7 @@ fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option
     // Inputs that can't be read show when the cell runs.
     let data = inputs.data(cell).map(|data| data.digest.clone());
     let state = if data.is_ok_and(|now| now == outcome.digests.data) {
-        let embedding = inputs.lookup(cell).map(|lookup| lookup.digest());
+        let embedding = inputs.embedding_digest(cell);
         let same = embedding.is_ok_and(|now| now == outcome.digests.embedding);
         if same { State::Done } else { State::OtherEmbedding }
     } else {
@@ -178,7 +213,7 @@ fn execution_order(plan: &Plan) -> Vec<&Cell> {
     let mut groups: IndexMap<String, IndexMap<String, Vec<&Cell>>> = IndexMap::new();
     for cell in &plan.cells {
         let (name, source) = cell.source();
-        let embedding = format!("{name} {:?}", source.frozen());
+        let embedding = format!("{name} {:?}", source.bare());
         groups.entry(data_key(cell)).or_default().entry(embedding).or_default().push(cell);
     }
     groups.into_values().flat_map(IndexMap::into_values).flatten().collect()
@@ -261,8 +296,9 @@ impl Runner<'_> {
 
     fn attempt(&mut self, cell: &Cell, observer: &mut dyn Observer) -> Result<(Outcome, Fit), Error> {
         let data = self.inputs.data(cell)?;
-        let lookup = self.inputs.lookup(cell)?;
-        let features = self.inputs.features(cell)?;
+        let opened = self.inputs.opened(cell)?;
+        let features = self.inputs.features(cell, &mut |event| observer.encoding(cell.embedding(), &event))?;
+        let digest = self.inputs.embedding_digest(cell)?;
         let callbacks = &cell.settings.callbacks;
         let job = Job {
             head: &cell.settings.head,
@@ -285,7 +321,12 @@ impl Runner<'_> {
         let mut started = callbacks.start(places)?;
         let fit = fit(&job, self.options.device, &mut started)?;
         drop(started);
-        let outcome = outcome(self.options.device, cell, &data, lookup.as_ref(), &features, &job, &fit)?;
+        let digests = Digests {
+            data: data.digest.clone(),
+            embedding: digest,
+            weights: Digest::of(&fit.weights.to_safetensors()?),
+        };
+        let outcome = outcome(self.options.device, &opened, &job, &fit, digests);
         Ok((outcome, fit))
     }
 
@@ -311,33 +352,26 @@ fn no_cells(plan: &Plan) -> Error {
 }
 
 /// What a finished fit is recorded as.
-fn outcome(
-    device: Device,
-    cell: &Cell,
-    data: &Data,
-    lookup: &dyn Lookup,
-    features: &Splits<Features>,
-    job: &Job<'_>,
-    fit: &Fit,
-) -> Result<Outcome, Error> {
-    let table = lookup.table_rows() * lookup.dim() as u64;
+fn outcome(device: Device, opened: &Opened, job: &Job<'_>, fit: &Fit, digests: Digests) -> Outcome {
+    let dim = job.features.train.dim();
+    let table = opened.parameters(dim);
     let head = job.architecture().parameters();
-    let trainable = if cell.source().1.trainable() { table + head } else { head };
-    Ok(Outcome {
-        dim: features.train.dim(),
+    let trainable = match &job.features.train {
+        Features::Frozen(_) => head,
+        Features::Tuned(_) => table + head,
+        Features::Mixed(layered) => layered.layers as u64 + 1 + head,
+    };
+    Outcome {
+        dim,
         epochs: fit.history.len() as u32,
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,
         seconds: fit.seconds,
         parameters: Parameters { total: table + head, trainable },
         metrics: fit.metrics.clone(),
-        digests: Digests {
-            data: data.digest.clone(),
-            embedding: lookup.digest(),
-            weights: Digest::of(&fit.weights.to_safetensors()?),
-        },
+        digests,
         device: device.to_string(),
-    })
+    }
 }
 
 /// The cell's axes, and what it is by, for TensorBoard's HParams page.

@@ -90,7 +90,7 @@ impl Settings {
         self.data.valid.is_some() || split.valid.is_some() || no_amount
     }
 
-    /// Why this cell's combination can't be done, where it can't: said by `plan`, and left out.
+    /// Why this cell's combination can't be done, where its settings alone tell: said by `plan`, and left out.
     pub(crate) fn impossible(&self) -> Option<String> {
         let (name, source) = self.embedding.first()?;
         (source.trainable() && !self.train.optimizer.leaves_untouched_rows()).then(|| {

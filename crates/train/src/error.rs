@@ -2,6 +2,7 @@
 
 use emberline_base::Monitor;
 use emberline_base::file::FileError;
+use emberline_device::Unavailable;
 
 /// Why a fit can't be finished.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +27,8 @@ pub enum Error {
         why: &'static str,
     },
     /// The device can't be used.
-    #[error("{0}")]
-    Device(String),
+    #[error(transparent)]
+    Device(#[from] Unavailable),
     /// Settings and data don't fit together.
     #[error("{0}")]
     Unsupported(String),

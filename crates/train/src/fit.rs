@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Features, Matrix, Metric, Monitor, Scores, SplitName, Splits, Substream, Task};
+use emberline_device::Device;
 
+use crate::Error;
 use crate::callback::{Callback, Control};
 use crate::engine::{self, Blueprint, Engine};
 use crate::head::Architecture;
 use crate::metric::{self, Threshold};
 use crate::settings::{Head, Loss, Train};
 use crate::weights::{Tensor, Weights};
-use crate::{Device, Error};
 
 /// Everything that decides a fit's numbers.
 #[derive(Clone, Debug)]
@@ -121,7 +122,7 @@ impl Job<'_> {
     }
 }
 
-/// The table first, where one is tuned, then the head's arrays.
+/// What is tuned of the embedding first, then the head's arrays.
 fn starting_weights(job: &Job<'_>) -> Result<Weights, Error> {
     let fresh = job.architecture().initial_weights(job.seed);
     let head = match job.initial {
@@ -134,21 +135,28 @@ fn starting_weights(job: &Job<'_>) -> Result<Weights, Error> {
             given.clone()
         }
     };
-    let mut weights = Weights::default();
-    if let Features::Tuned(bags) = &job.features.train {
-        if bags.table.rows() == 0 {
-            return Err(Error::Unsupported(
-                "no word of the texts is in the embedding's table; nothing can be tuned".into(),
-            ));
-        }
-        weights.0.push(Tensor {
-            name: "embedding.table".into(),
-            shape: vec![bags.table.rows(), bags.table.cols()],
-            values: bags.table.values().to_vec(),
-        });
-    }
+    let mut weights = Weights(embedding_weights(&job.features.train)?);
     weights.0.extend(head.0);
     Ok(weights)
+}
+
+/// What of the embedding is trained along.
+fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
+    let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
+    match features {
+        Features::Frozen(_) => Ok(Vec::new()),
+        Features::Tuned(bags) if bags.table.rows() == 0 => {
+            Err(Error::Unsupported("no word of the texts is in the embedding's table; nothing can be tuned".into()))
+        }
+        Features::Tuned(bags) => {
+            let shape = vec![bags.table.rows(), bags.table.cols()];
+            Ok(vec![tensor("embedding.table", shape, bags.table.values().to_vec())])
+        }
+        Features::Mixed(layered) => Ok(vec![
+            tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),
+            tensor("embedding.gamma", vec![1], vec![1.0]),
+        ]),
+    }
 }
 
 /// The best epoch so far.

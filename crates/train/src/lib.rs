@@ -1,10 +1,9 @@
 //! From features and targets to a trained head and its history.
 //!
-//! [`fit()`] runs the epochs; an engine does the arithmetic on a [`Device`]; [`callback`]s watch
+//! [`fit()`] runs the epochs; an engine does the arithmetic on a [`Device`](emberline_device::Device); [`callback`]s watch
 //! the epochs. Burn stays inside this crate. Nothing here reads the user's files or knows of grids.
 
 pub mod callback;
-pub mod device;
 mod engine;
 mod error;
 mod fit;
@@ -15,7 +14,6 @@ mod optimizer;
 pub mod settings;
 mod weights;
 
-pub use device::Device;
 pub use error::Error;
 pub use fit::{Fit, Job, fit};
 pub use head::Architecture;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_device::Device;
 use emberline_train::settings::{Activation, Head, Layer, Train};
-use emberline_train::{Device, Fit, Job, fit};
+use emberline_train::{Fit, Job, fit};
 
 const ROWS: usize = 96;
 const DIM: usize = 6;
@@ -52,7 +53,7 @@ fn compare(features: &Features, targets: &Matrix) {
 }
 
 #[test]
-fn devices_agree_on_frozen_and_tuned_fits() {
+fn devices_agree_on_frozen_tuned_and_mixed_fits() {
     let mut stream = Substream::new(3, "test");
     let mut random = |rows: usize| Matrix::new(rows, DIM, (0..rows * DIM).map(|_| stream.symmetric(1.0)).collect());
     let frozen = random(ROWS);
@@ -66,6 +67,10 @@ fn devices_agree_on_frozen_and_tuned_fits() {
         *end += bag.len();
         Some(*end)
     }));
-    let tuned = Bags { table: Arc::new(random(40)), combiner: Combiner::Sqrtn, offsets, ids: bags.concat() };
+    let tuned =
+        Bags { table: Arc::new(random(40)), combiner: Combiner::Sqrtn, normalize: true, offsets, ids: bags.concat() };
     compare(&Features::Tuned(tuned), &targets);
+    let layers = random(3 * ROWS);
+    let vectors = Matrix::new(ROWS, 3 * DIM, layers.into_values());
+    compare(&Features::Mixed(Layered { vectors, layers: 3 }), &targets);
 }

@@ -4,21 +4,30 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::{Matrix, file};
-use emberline_embedding::{Source, Texts, combine::combine};
+use emberline_base::{Features, Matrix, Splits, file};
+use emberline_cache::Cache;
+use emberline_device::Device;
+use emberline_embedding::encode::Encoding;
+use emberline_embedding::features::{Wanted, features};
+use emberline_embedding::{Source, Texts};
 use emberline_pipeline::source_from_options;
 
+use super::published;
 use crate::args::{Embed, VectorFormat};
 use crate::exit::{Code, Error};
+use crate::progress::EncodingBar;
 use crate::terminal::{say, table};
 
 pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     let source = source_from_options(&args.kind, args.path.as_deref(), &args.set)?;
+    if let Some(name) = &args.verify_published {
+        return published::verify(&source, name, args.device.resolve()?);
+    }
     let texts = read_texts(args.input.as_deref())?;
     if texts.is_empty() {
         return Err(Error::Usage("there is no text; give one a line".into()));
     }
-    let vectors = embed(&source, &texts)?;
+    let vectors = embed(&source, &texts, args.device.resolve()?)?;
     if args.similarity {
         return similarity(&texts, &vectors);
     }
@@ -35,18 +44,23 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-fn embed(source: &Source, texts: &[Vec<u8>]) -> Result<Matrix, Error> {
+/// A vector a text, as a frozen cell would see it.
+pub(super) fn embed(source: &Source, texts: &[Vec<u8>], device: Device) -> Result<Matrix, Error> {
     let shown: Vec<String> = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
     let all: Vec<&str> = shown.iter().map(String::as_str).collect();
-    let lookup = source.open(Path::new(""), Texts { all: &all, train: &all })?;
-    let mut vectors = Matrix::zeros(texts.len(), lookup.dim());
-    let mut ids = Vec::new();
-    for (row, text) in texts.iter().enumerate() {
-        ids.clear();
-        lookup.token_ids(text, &mut ids);
-        combine(lookup.as_ref(), &ids, vectors.row_mut(row));
+    let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
+    let texts = Splits { train: texts.iter().map(Vec::as_slice).collect(), valid: None, test: None };
+    let wanted = Wanted { trainable: false, ..source.wanted() };
+    let mut bar = EncodingBar::default();
+    let told = &mut |event| {
+        bar.show(source.kind(), &event, || {});
+    };
+    let cache = Cache::of_user();
+    let mut encoding = Encoding { cache: cache.as_ref(), device, about: source.kind(), told };
+    match features(&opened, &texts, &wanted, &mut encoding)?.train {
+        Features::Frozen(vectors) => Ok(vectors),
+        Features::Tuned(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),
     }
-    Ok(vectors)
 }
 
 /// One text a line; from a .jsonl file, the `text` of every object.

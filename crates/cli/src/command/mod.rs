@@ -1,10 +1,13 @@
 //! The commands, one file each: arguments in, text and exit code out.
 
+mod cache;
 mod check;
 mod devices;
 mod embed;
+mod fetch;
 mod init;
 mod plan;
+mod published;
 mod report;
 mod run;
 mod schema;
@@ -25,6 +28,8 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

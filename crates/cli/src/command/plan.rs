@@ -3,12 +3,14 @@
 use std::io::{self, Write};
 
 use emberline_base::record::Data;
-use emberline_pipeline::{Cell, Pipeline, Plan, State, survey};
+use emberline_cache::Cache;
+use emberline_device::Choice;
+use emberline_pipeline::{Cell, Pipeline, Plan, State, Survey, ToEncode, survey};
 
 use super::run_folder;
 use crate::args::{ListFormat, Plan as Args};
 use crate::exit::{Code, Error};
-use crate::terminal::{left_out_message, say, table};
+use crate::terminal::{left_out_message, printable, say, table};
 
 pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
@@ -19,7 +21,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     }
     let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
-    let survey = survey(&pipeline, &plan, &folder)?;
+    let survey = survey(&pipeline, &plan, &folder, Choice::Auto.resolve()?, Cache::of_user())?;
     match args.format {
         ListFormat::Text => {
             if let Some(message) = left_out_message(&plan.left_out) {
@@ -27,8 +29,9 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
             }
             write!(out, "{}", table(&rows(&plan, &survey.states)))?;
             writeln!(out, "\n{}", totals(&plan, &survey.states, &survey.data))?;
+            survey.encodings.iter().try_for_each(|encoding| writeln!(out, "{}", printable(&to_encode(encoding))))?;
         }
-        ListFormat::Json => writeln!(out, "{}", json(&plan, &survey.states))?,
+        ListFormat::Json => writeln!(out, "{}", json(&plan, &survey))?,
     }
     Ok(Code::Fine)
 }
@@ -69,12 +72,31 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     format!("{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {}", states.len(), splits.join(", "))
 }
 
-fn json(plan: &Plan, states: &[State]) -> serde_json::Value {
+/// What a neural encoder has to do.
+fn to_encode(encoding: &ToEncode) -> String {
+    let name = &encoding.embedding;
+    match &encoding.texts {
+        Ok(texts) => {
+            let new = texts.texts - texts.cached;
+            format!("{name}: {} different texts, {} cached, {new} to encode", texts.texts, texts.cached)
+        }
+        Err(problem) => format!("{name} can't encode its texts: {problem}"),
+    }
+}
+
+fn json(plan: &Plan, survey: &Survey) -> serde_json::Value {
     let cell = |(cell, state): (&Cell, &State)| serde_json::json!({"id": cell.id, "state": state_name(*state), "settings": cell.axes});
     let left_out = plan.left_out.iter().map(|l| serde_json::json!({"settings": l.axes, "reason": l.reason}));
+    let encoding = |encoding: &ToEncode| match &encoding.texts {
+        Ok(texts) => {
+            serde_json::json!({"embedding": encoding.embedding, "texts": texts.texts, "cached": texts.cached})
+        }
+        Err(problem) => serde_json::json!({"embedding": encoding.embedding, "error": problem}),
+    };
     serde_json::json!({
-        "cells": plan.cells.iter().zip(states).map(cell).collect::<Vec<_>>(),
+        "cells": plan.cells.iter().zip(&survey.states).map(cell).collect::<Vec<_>>(),
         "left_out": left_out.collect::<Vec<_>>(),
+        "encodings": survey.encodings.iter().map(encoding).collect::<Vec<_>>(),
     })
 }
 

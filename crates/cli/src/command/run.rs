@@ -3,19 +3,22 @@
 use std::io::{self, Write};
 
 use emberline_base::record::{Status, Summary};
+use emberline_cache::Cache;
 use emberline_pipeline::{Options, Pipeline};
 
 use super::run_folder;
 use crate::args::{ListFormat, Run};
 use crate::exit::{Code, Error};
-use crate::terminal::{Progress, say, table};
+use crate::progress::Progress;
+use crate::terminal::{say, table};
 
 pub(super) fn run(args: &Run) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
-    let device = args.device.resolve().map_err(emberline_pipeline::Error::from)?;
+    let device = args.device.resolve()?;
     let folder = run_folder(&pipeline, args.out.as_ref());
     let options = Options {
         device,
+        cache: Cache::of_user(),
         only: args.only.clone(),
         force: args.force,
         retry_failed: args.retry_failed,

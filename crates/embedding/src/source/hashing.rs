@@ -13,12 +13,15 @@
 //! modules (0.3 to 0.5), which a head with Keras's default initialisation and step size learns
 //! from. (Keras's own start for a table, 0.03, would leave a frozen one next to no signal.)
 
+use std::path::Path;
+
 use emberline_base::{Combiner, Digest, Fault, Substream};
+use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lookup, words};
-use crate::Error;
+use super::{Kind, Texts, tuning, words};
+use crate::{Error, Lookup, Opened};
 
 /// The largest table, in numbers: 8 GiB.
 const MAX_VALUES: usize = 1 << 31;
@@ -69,9 +72,12 @@ fn ngrams() -> usize {
     1
 }
 
-impl Settings {
-    /// Every setting that can't be meant.
-    pub fn faults(&self) -> Vec<Fault> {
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "hashing"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim == 0 || self.dim > MAX_DIM {
             faults.push(Fault::new("dim", format!("a vector of {} numbers", self.dim), format!("1 to {MAX_DIM}")));
@@ -87,7 +93,24 @@ impl Settings {
             let hint = format!("1 for single words, 2 for pairs too, at most {MAX_NGRAMS}");
             faults.push(Fault::new("ngrams", format!("n-grams of up to {} words", self.ngrams), hint));
         }
+        faults.extend(tuning::fault(self.trainable, self.combiner));
         faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        self.trainable = false;
+    }
+
+    fn lacks_seed(&self) -> bool {
+        self.seed.is_none()
+    }
+
+    fn open(&self, _: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        Ok(Opened::Table(Box::new(open(self)?)))
     }
 }
 
@@ -101,7 +124,7 @@ pub(crate) struct Hashing {
 ///
 /// # Errors
 /// When the settings have faults.
-pub(super) fn open(settings: &Settings) -> Result<Hashing, Error> {
+fn open(settings: &Settings) -> Result<Hashing, Error> {
     if let Some(fault) = settings.faults().into_iter().next() {
         return Err(Error::Unsupported(format!("hashing: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
     }
@@ -244,6 +267,9 @@ mod tests {
         assert_eq!(faults.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(), ["dim", "buckets", "ngrams"]);
         assert_eq!(settings(1024, usize::MAX / 2, 1).faults()[0].key, "buckets");
         assert!(settings(64, 1 << 14, 1).faults().is_empty());
+        let largest = Settings { combiner: Combiner::Max, ..settings(64, 1 << 14, 1) };
+        assert!(largest.faults().is_empty());
+        assert_eq!(Settings { trainable: true, ..largest }.faults()[0].key, "trainable");
         assert!(matches!(open(&settings(1024, 1 << 40, 1)), Err(Error::Unsupported(_))));
     }
 }

@@ -1,18 +1,30 @@
-//! The embedding sources. To add one: a file here, and a variant and its arms below.
+//! The embedding sources. To add one: a file here with an `impl Kind`, and a variant and its arms in [`Source`].
 
 pub mod corpus;
+pub mod elmo;
 pub mod hashing;
+pub mod model2vec;
+mod place;
+pub mod published;
+pub mod sentence_transformer;
 pub mod tfhub;
+mod tuning;
 pub mod word_vectors;
 mod words;
 
 use std::path::Path;
 
-use emberline_base::{Combiner, Digest, Fault};
+use emberline_base::Fault;
+use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::place::Place;
 use crate::Error;
+use crate::features::Wanted;
+use crate::layers::Layers;
+use crate::opened::Opened;
+use crate::reduce::Reduction;
 
 /// `[embedding.NAME.KIND]`: where vectors come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,12 +32,18 @@ use crate::Error;
 pub enum Source {
     /// A text module of TensorFlow Hub, read from its SavedModel.
     Tfhub(tfhub::Settings),
-    /// Word vectors: word2vec binary or text, GloVe.
+    /// Word vectors: word2vec, GloVe, fastText, finalfusion.
     WordVectors(word_vectors::Settings),
     /// A table of a chosen size, words hashed to its rows.
     Hashing(hashing::Settings),
     /// Vectors of a chosen size, learned from the pipeline's own training texts.
     Corpus(corpus::Settings),
+    /// A folder of sentence-transformers: BERT and its kin, as encoders of whole texts.
+    SentenceTransformer(sentence_transformer::Settings),
+    /// A static model of model2vec: a vector a token, weighted and averaged.
+    Model2vec(model2vec::Settings),
+    /// ELMo: layers of two language models over characters, the mean over a text's words.
+    Elmo(elmo::Settings),
 }
 
 /// The texts that a source is opened for.
@@ -37,98 +55,143 @@ pub struct Texts<'a> {
     pub train: &'a [&'a str],
 }
 
-/// An opened source: token ids of a text, and rows of a table.
-///
-/// Ids are stable for the opened source and always below [`rows`](Lookup::rows).
-pub trait Lookup: Send + Sync {
-    /// The length of a row.
-    fn dim(&self) -> usize;
+/// What the settings of every kind of source say.
+pub(crate) trait Kind {
+    /// The kind's name in a pipeline file.
+    fn name(&self) -> &'static str;
 
-    /// The rows of the whole table as its file holds it, out-of-vocabulary rows included: what
-    /// Keras counts as parameters, divided by `dim`. May exceed [`rows`](Lookup::rows) where only the
-    /// rows that occur were loaded.
-    fn table_rows(&self) -> u64;
+    /// What is wrong with the settings, whatever the files and texts.
+    fn faults(&self) -> Vec<Fault>;
 
-    /// The rows that can be asked for.
-    fn rows(&self) -> usize;
+    /// Whether training moves the table.
+    fn trainable(&self) -> bool;
 
-    /// The row of every token of a text, in order, appended to `ids`. Texts are bytes: they need not be UTF-8.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>);
+    /// Leaves the table at rest and vectors at their own length.
+    fn bare(&mut self);
 
-    /// One row, `[dim]`.
-    fn row(&self, id: u32) -> &[f32];
+    /// Whether its vectors are random and no seed is given: the pipeline then gives its own.
+    fn lacks_seed(&self) -> bool {
+        false
+    }
 
-    /// How a text's rows become one vector.
-    fn combiner(&self) -> Combiner;
+    /// Where its files are; none where it has no files.
+    fn place(&self) -> Option<Place<'_>> {
+        None
+    }
 
-    /// The content address of everything that decides a text's vector: file contents and settings,
-    /// never paths or times.
-    fn digest(&self) -> Digest;
+    /// How its vectors are made shorter, where they are.
+    fn reduction(&self) -> Option<Reduction> {
+        None
+    }
+
+    /// What becomes of the layers of its vectors, where it has several.
+    fn layers(&self) -> Layers {
+        Layers::All
+    }
+
+    /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
+    fn encodes(&self, _base: &Path) -> bool {
+        false
+    }
+
+    /// The length of its vectors before they are made shorter, as far as the files (relative to `base`) tell at little
+    /// cost.
+    fn length(&self, _base: &Path) -> Option<usize> {
+        None
+    }
+
+    /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder computes on
+    /// `device`.
+    fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error>;
 }
 
 impl Source {
+    fn settings(&self) -> &dyn Kind {
+        match self {
+            Self::Tfhub(s) => s,
+            Self::WordVectors(s) => s,
+            Self::Hashing(s) => s,
+            Self::Corpus(s) => s,
+            Self::SentenceTransformer(s) => s,
+            Self::Model2vec(s) => s,
+            Self::Elmo(s) => s,
+        }
+    }
+
+    fn settings_mut(&mut self) -> &mut dyn Kind {
+        match self {
+            Self::Tfhub(s) => s,
+            Self::WordVectors(s) => s,
+            Self::Hashing(s) => s,
+            Self::Corpus(s) => s,
+            Self::SentenceTransformer(s) => s,
+            Self::Model2vec(s) => s,
+            Self::Elmo(s) => s,
+        }
+    }
+
     /// The kind's name in a pipeline file.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Tfhub(_) => "tfhub",
-            Self::WordVectors(_) => "word_vectors",
-            Self::Hashing(_) => "hashing",
-            Self::Corpus(_) => "corpus",
-        }
+        self.settings().name()
     }
 
     /// Whether training moves the table.
     pub fn trainable(&self) -> bool {
-        match self {
-            Self::Tfhub(s) => s.trainable,
-            Self::WordVectors(s) => s.trainable,
-            Self::Hashing(s) => s.trainable,
-            Self::Corpus(s) => s.trainable,
-        }
+        self.settings().trainable()
     }
 
     /// Whether its vectors are random and no seed is given: the pipeline then gives its own.
     pub fn lacks_seed(&self) -> bool {
-        match self {
-            Self::Tfhub(_) | Self::WordVectors(_) => false,
-            Self::Hashing(s) => s.seed.is_none(),
-            Self::Corpus(s) => s.seed.is_none(),
-        }
+        self.settings().lacks_seed()
+    }
+
+    /// Where its files are; none where it has no files.
+    pub fn place(&self) -> Option<Place<'_>> {
+        self.settings().place()
+    }
+
+    /// What is made of its vectors.
+    pub fn wanted(&self) -> Wanted {
+        let settings = self.settings();
+        Wanted { layers: settings.layers(), reduction: settings.reduction(), trainable: settings.trainable() }
     }
 
     /// What is wrong with the settings, whatever the files and texts.
     pub fn faults(&self) -> Vec<Fault> {
-        match self {
-            Self::Tfhub(s) => s.faults(),
-            Self::WordVectors(s) => s.faults(),
-            Self::Hashing(s) => s.faults(),
-            Self::Corpus(s) => s.faults(),
-        }
+        self.settings().faults()
     }
 
-    /// The same source with its table at rest: what frozen and tuned cells share.
+    /// Why the combination of settings can't be done, where only the files (relative to `base`) can tell. What is missing
+    /// or damaged is said when it is opened.
+    pub fn impossible(&self, base: &Path) -> Option<String> {
+        let Wanted { layers, reduction, trainable } = self.wanted();
+        if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
+            return Some("is a neural encoder, whose weights can't be trained here".to_owned());
+        }
+        let (dim, length) = (reduction?.dim, self.settings().length(base)?);
+        (dim > length).then(|| format!("has vectors of {length} numbers, which can't be made {dim}"))
+    }
+
+    /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
+    pub fn encodes(&self, base: &Path) -> bool {
+        self.settings().encodes(base)
+    }
+
+    /// The same source with its table at rest and vectors at their own length: what is opened once for frozen and
+    /// tuned cells, and for all lengths.
     #[must_use]
-    pub fn frozen(&self) -> Self {
-        let mut frozen = self.clone();
-        match &mut frozen {
-            Self::Tfhub(s) => s.trainable = false,
-            Self::WordVectors(s) => s.trainable = false,
-            Self::Hashing(s) => s.trainable = false,
-            Self::Corpus(s) => s.trainable = false,
-        }
-        frozen
+    pub fn bare(&self) -> Self {
+        let mut bare = self.clone();
+        bare.settings_mut().bare();
+        bare
     }
 
-    /// Reads the source's files (paths relative to `base`), or learns its vectors, for these texts.
+    /// Reads the source's files (paths relative to `base`), or learns its vectors, for these texts. A neural
+    /// encoder computes on `device`.
     ///
     /// # Errors
     /// When a file is missing, damaged or not of the kind.
-    pub fn open(&self, base: &Path, texts: Texts<'_>) -> Result<Box<dyn Lookup>, Error> {
-        Ok(match self {
-            Self::Tfhub(s) => Box::new(tfhub::open(s, base)?),
-            Self::WordVectors(s) => Box::new(word_vectors::open(s, base, texts)?),
-            Self::Hashing(s) => Box::new(hashing::open(s)?),
-            Self::Corpus(s) => Box::new(corpus::open(s, texts)?),
-        })
+    pub fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error> {
+        self.settings().open(base, texts, device)
     }
 }

@@ -1,7 +1,7 @@
 //! The engine on Burn's tensors and autodiff: every kind of layer, every device.
 
 use burn::backend::Autodiff;
-use burn::tensor::activation::{gelu, relu, sigmoid, tanh};
+use burn::tensor::activation::{gelu, relu, sigmoid, softmax, tanh};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::{Matrix, SplitName, Splits, Substream};
@@ -16,6 +16,9 @@ use crate::weights::{self, Weights};
 /// Rows whose logits are computed at once, where nothing is trained.
 const EVALUATION_ROWS: usize = 256;
 
+/// The least sum of squares that a row is scaled by.
+const SMALLEST_SQUARE: f32 = 1e-24;
+
 /// A model whose arrays are Burn tensors.
 pub(super) struct AutodiffEngine<B: Backend> {
     steps: Vec<Step>,
@@ -24,7 +27,7 @@ pub(super) struct AutodiffEngine<B: Backend> {
     seed: u64,
     inputs: Splits<Inputs<B>>,
     targets: Tensor<B, 2>,
-    /// A tuned table first, then kernel and bias of every dense layer.
+    /// A tuned table, or mix and gamma, first; then kernel and bias of every dense layer.
     parameters: Vec<Parameter<B>>,
     steps_done: u32,
     device: B::Device,
@@ -68,10 +71,15 @@ impl<B: Backend> AutodiffEngine<B> {
             Inputs::Frozen(matrix) => Tensor::from_inner(matrix.clone().select(0, indices.clone())),
             Inputs::Tuned(bags) => {
                 let batch = BagBatch::<B>::new(bags, rows, &self.device);
-                pool(traced[0].clone(), Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights))
+                let vectors = pool(traced[0].clone(), Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
+                if batch.normalize { normalize(vectors) } else { vectors }
+            }
+            Inputs::Mixed(matrix, layers) => {
+                let vectors = Tensor::from_inner(matrix.clone().select(0, indices.clone()));
+                mix(vectors, *layers, traced[0].clone(), traced[1].clone())
             }
         };
-        let head = &traced[self.head_starts()..];
+        let head = &traced[self.inputs.train.arrays()..];
         let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape, &self.device)));
         let targets = self.targets.clone().select(0, indices); // [batch, outputs]
         let gradient = self.loss.gradient(logits.clone().inner(), targets);
@@ -85,14 +93,6 @@ impl<B: Backend> AutodiffEngine<B> {
             }
         }
         logits.inner()
-    }
-
-    /// Where the head's arrays begin: after the table, where one is tuned.
-    fn head_starts(&self) -> usize {
-        match self.inputs.train {
-            Inputs::Frozen(_) => 0,
-            Inputs::Tuned(_) => 1,
-        }
     }
 
     fn indices(&self, rows: &[usize]) -> Tensor<B, 1, Int> {
@@ -109,10 +109,15 @@ impl<B: Backend> AutodiffEngine<B> {
             Inputs::Tuned(bags) => {
                 let rows: Vec<usize> = (first..last).collect();
                 let batch = BagBatch::<B>::new(bags, &rows, &self.device);
-                pool(values[0].clone(), batch.ids, batch.weights)
+                let vectors = pool(values[0].clone(), batch.ids, batch.weights);
+                if batch.normalize { normalize(vectors) } else { vectors }
+            }
+            Inputs::Mixed(matrix, layers) => {
+                let vectors = matrix.clone().narrow(0, first, last - first);
+                mix(vectors, *layers, values[0].clone(), values[1].clone())
             }
         };
-        forward(&self.steps, &values[self.head_starts()..], vectors, |_, _| None)
+        forward(&self.steps, &values[inputs.arrays()..], vectors, |_, _| None)
     }
 }
 
@@ -125,10 +130,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
 
     fn logits(&mut self, split: SplitName) -> Matrix {
         let Some(inputs) = self.inputs.get(split) else { return Matrix::zeros(0, self.targets.dims()[1]) };
-        let rows = match inputs {
-            Inputs::Frozen(matrix) => matrix.dims()[0],
-            Inputs::Tuned(bags) => bags.offsets.len() - 1,
-        };
+        let rows = inputs.rows();
         let chunk = |first: usize| self.evaluate(inputs, first, rows.min(first + EVALUATION_ROWS));
         download((0..rows).step_by(EVALUATION_ROWS).map(chunk).collect())
     }
@@ -192,6 +194,19 @@ fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2>
 /// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`
 fn pool<B: Backend>(table: Tensor<B, 2>, ids: Tensor<B, 1, Int>, weights: Tensor<B, 2>) -> Tensor<B, 2> {
     weights.matmul(table.select(0, ids))
+}
+
+/// `gamma * softmax(weights) . layers`: layers `[texts, layers * dim]`, weights `[1, layers]`, gamma `[1, 1]` -> `[texts, dim]`
+fn mix<B: Backend>(vectors: Tensor<B, 2>, layers: usize, weights: Tensor<B, 2>, gamma: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [texts, width] = vectors.dims();
+    let shares = (softmax(weights, 1) * gamma).reshape([1, layers, 1]);
+    (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([texts, width / layers])
+}
+
+/// Every row scaled to length 1, `[texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
+fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
+    let length = vectors.clone().powi_scalar(2).sum_dim(1).clamp_min(SMALLEST_SQUARE).sqrt(); // [texts, 1]
+    vectors / length
 }
 
 /// Dropout masks, drawn on the host so that every device drops the same.

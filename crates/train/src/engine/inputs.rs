@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
-use emberline_base::{Bags, Features, Matrix};
+use emberline_base::{Bags, Features, Layered, Matrix};
 
 /// What one split feeds to the first layer.
 pub(super) enum Inputs<B: Backend> {
@@ -10,6 +10,8 @@ pub(super) enum Inputs<B: Backend> {
     Frozen(Tensor<B, 2>),
     /// Token ids on the host; the table is one of the weights.
     Tuned(Bags),
+    /// `[rows, layers * dim]`, and the number of layers; the mix is one of the weights.
+    Mixed(Tensor<B, 2>, usize),
 }
 
 /// A batch of bags, ready for the table: vectors = weights x `table[ids]`.
@@ -18,6 +20,8 @@ pub(super) struct BagBatch<B: Backend> {
     pub(super) ids: Tensor<B, 1, Int>,
     /// `[texts, tokens]`, the combiner's weight where the token is the text's, else 0.
     pub(super) weights: Tensor<B, 2>,
+    /// Whether a text's vector is scaled to length 1.
+    pub(super) normalize: bool,
 }
 
 impl<B: Backend> Inputs<B> {
@@ -25,6 +29,24 @@ impl<B: Backend> Inputs<B> {
         match features {
             Features::Frozen(matrix) => Self::Frozen(upload(matrix, device)),
             Features::Tuned(bags) => Self::Tuned(bags.clone()),
+            Features::Mixed(Layered { vectors, layers }) => Self::Mixed(upload(vectors, device), *layers),
+        }
+    }
+
+    /// The rows of the split.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Frozen(matrix) | Self::Mixed(matrix, _) => matrix.dims()[0],
+            Self::Tuned(bags) => bags.offsets.len() - 1,
+        }
+    }
+
+    /// How many of the weights are the embedding's; the head's follow.
+    pub(super) fn arrays(&self) -> usize {
+        match self {
+            Self::Frozen(_) => 0,
+            Self::Tuned(_) => 1,
+            Self::Mixed(..) => 2,
         }
     }
 }
@@ -47,6 +69,7 @@ impl<B: Backend> BagBatch<B> {
         Self {
             ids: Tensor::from_data(TensorData::new(ids, [tokens]), device),
             weights: Tensor::from_data(TensorData::new(weights, [rows.len(), tokens]), device),
+            normalize: bags.normalize,
         }
     }
 }

@@ -4,11 +4,12 @@ mod autodiff;
 mod inputs;
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
+use emberline_device::Device;
 
+use crate::Error;
 use crate::head::Architecture;
 use crate::settings::{Loss, Optimizer};
 use crate::weights::Weights;
-use crate::{Device, Error};
 
 /// A model on a device, with its data.
 pub(crate) trait Engine {
@@ -46,6 +47,6 @@ pub(crate) fn build(device: Device, blueprint: Blueprint<'_>) -> Result<Box<dyn 
         #[cfg(feature = "gpu")]
         Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(blueprint, Default::default())),
         #[cfg(not(feature = "gpu"))]
-        Device::Wgpu | Device::Cuda => return Err(device.not_built()),
+        Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
     })
 }

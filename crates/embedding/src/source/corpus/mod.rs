@@ -20,14 +20,16 @@ mod ppmi;
 mod svd;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use emberline_base::{Combiner, Digest, Fault, Substream};
+use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::counts::Vocabulary;
-use super::{Lookup, Texts, words};
-use crate::Error;
+use super::{Kind, Texts, tuning, words};
+use crate::{Error, Lookup, Opened};
 
 /// The longest vector: the work grows with its square, the eigenvalues' with its cube.
 const MAX_DIM: usize = 2048;
@@ -86,9 +88,12 @@ fn sqrtn() -> Combiner {
     Combiner::Sqrtn
 }
 
-impl Settings {
-    /// Every setting that can't be meant.
-    pub fn faults(&self) -> Vec<Fault> {
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "corpus"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut range = |key, value: usize, most: usize, what: &str| {
             if value == 0 || value > most {
@@ -103,7 +108,24 @@ impl Settings {
             let message = format!("vectors of {} numbers for at most {} words", self.dim, self.max_words);
             faults.push(Fault::new("dim", message, "set `dim` to at most `max_words`"));
         }
+        faults.extend(tuning::fault(self.trainable, self.combiner));
         faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        self.trainable = false;
+    }
+
+    fn lacks_seed(&self) -> bool {
+        self.seed.is_none()
+    }
+
+    fn open(&self, _: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        Ok(Opened::Table(Box::new(open(self, texts)?)))
     }
 }
 
@@ -121,7 +143,7 @@ pub(crate) struct Corpus {
 ///
 /// # Errors
 /// When the settings have faults, or the texts hold too few words for `dim`.
-pub(super) fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
+fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
     if let Some(fault) = settings.faults().into_iter().next() {
         return Err(Error::Unsupported(format!("corpus: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
     }

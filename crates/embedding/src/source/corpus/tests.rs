@@ -124,4 +124,5 @@ fn absurd_settings_are_faults() {
     assert_eq!(keys(&Settings { dim: 1 << 40, window: usize::MAX, ..settings(1) }), ["dim", "window"]);
     assert_eq!(keys(&Settings { max_words: 10, ..settings(11) }), ["dim"]);
     assert!(settings(64).faults().is_empty());
+    assert_eq!(keys(&Settings { trainable: true, combiner: Combiner::Max, ..settings(64) }), ["trainable"]);
 }

@@ -40,13 +40,54 @@ pub(super) struct Bundle<'a> {
 
 /// A matrix of a checkpoint, `[rows, cols]`.
 #[derive(Debug)]
-pub(super) struct Floats {
+pub(super) struct Numbers<T> {
     pub(super) rows: usize,
     pub(super) cols: usize,
-    /// Row after row; 64-bit numbers are rounded.
-    pub(super) values: Vec<f32>,
+    /// Row after row.
+    pub(super) values: Vec<T>,
     /// The content address of the bytes in the file.
     pub(super) digest: Digest,
+}
+
+/// A matrix of floats; 64-bit ones are rounded.
+pub(super) type Floats = Numbers<f32>;
+
+/// A type of numbers that a checkpoint holds.
+pub(super) trait Number: Copy + Default {
+    /// Appends the numbers of whole little-endian elements; false: not of an element type that this can hold.
+    fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool;
+}
+
+impl Number for f32 {
+    fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool {
+        match dtype {
+            dtype::FLOAT => values.extend(bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b))),
+            dtype::DOUBLE => values.extend(bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Number for f64 {
+    fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool {
+        values.extend(bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b)));
+        dtype == dtype::DOUBLE
+    }
+}
+
+impl Number for i32 {
+    fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool {
+        values.extend(bytes.as_chunks::<4>().0.iter().map(|&b| i32::from_le_bytes(b)));
+        dtype == dtype::INT32
+    }
+}
+
+impl Number for i64 {
+    fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool {
+        values.extend(bytes.as_chunks::<8>().0.iter().map(|&b| i64::from_le_bytes(b)));
+        dtype == dtype::INT64
+    }
 }
 
 /// Where a tensor's bytes are, checked against its shard's length.
@@ -97,29 +138,64 @@ impl<'a> Bundle<'a> {
     /// A matrix of 32- or 64-bit floats, or the part of it that `region` names.
     pub(super) fn floats(&self, name: &str, region: Option<&Region>) -> Result<Floats, Error> {
         let entry = self.entry(name.as_bytes())?;
+        let shape = matrix_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
+        self.numbers(name, &entry, shape, region)
+    }
+
+    /// The element type of a tensor of any rank, and its shape or that of the part that `region` names.
+    pub(super) fn what(&self, name: &str, region: Option<&Region>) -> Result<(i32, Vec<usize>), Error> {
+        let entry = self.entry(name.as_bytes())?;
+        let shape = shape(&entry).map_err(|reason| self.fault(name, &reason))?;
+        Ok(match (region, shape.len()) {
+            (Some(part), 1) => (entry.dtype, vec![part.rows]),
+            (Some(part), 2) => (entry.dtype, vec![part.rows, part.cols]),
+            _ => (entry.dtype, shape),
+        })
+    }
+
+    /// The numbers of a tensor of any rank, or those of the part that `region` names. All dimensions but the first
+    /// are taken for one.
+    pub(super) fn tensor<T: Number>(&self, name: &str, region: Option<&Region>) -> Result<Numbers<T>, Error> {
+        let entry = self.entry(name.as_bytes())?;
+        let shape = flat_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
+        self.numbers(name, &entry, shape, region)
+    }
+
+    fn numbers<T: Number>(
+        &self,
+        name: &str,
+        entry: &BundleEntry,
+        [rows, cols]: [usize; 2],
+        region: Option<&Region>,
+    ) -> Result<Numbers<T>, Error> {
         let fault = |reason: String| self.fault(name, &reason);
-        let [rows, cols] = matrix_shape(&entry).map_err(fault)?;
         if entry.slices.is_empty() {
             if region.is_some_and(|r| *r != Region::whole(rows, cols)) {
                 return Err(fault("is stored whole, but a part of it is asked for".to_owned()));
             }
-            return self.whole(name, &entry, [rows, cols]);
+            return self.whole(name, entry, [rows, cols]);
         }
         let regions = slices::regions(&entry.slices, rows, cols).map_err(fault)?;
         match region {
             Some(part) => {
                 let stored = regions.iter().position(|r| r == part);
                 let index = stored.ok_or_else(|| fault("has no such slice as the variable needs".to_owned()))?;
-                self.slice(name, &entry, index, part)
+                self.slice(name, entry, index, part)
             }
-            None => self.assembled(name, &entry, &regions, [rows, cols]),
+            None => self.assembled(name, entry, &regions, [rows, cols]),
         }
     }
 
-    fn slice(&self, name: &str, full: &BundleEntry, index: usize, region: &Region) -> Result<Floats, Error> {
+    fn slice<T: Number>(
+        &self,
+        name: &str,
+        full: &BundleEntry,
+        index: usize,
+        region: &Region,
+    ) -> Result<Numbers<T>, Error> {
         let key = slices::key(name, &full.slices[index]);
         let entry = self.entry(&key)?;
-        let found = matrix_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
+        let found = flat_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
         if found != [region.rows, region.cols] || entry.dtype != full.dtype || !entry.slices.is_empty() {
             return Err(self.fault(name, "has a slice that doesn't fit it"));
         }
@@ -127,19 +203,19 @@ impl<'a> Bundle<'a> {
     }
 
     /// The whole of a sliced matrix.
-    fn assembled(
+    fn assembled<T: Number>(
         &self,
         name: &str,
         full: &BundleEntry,
         regions: &[Region],
         shape: [usize; 2],
-    ) -> Result<Floats, Error> {
+    ) -> Result<Numbers<T>, Error> {
         let [rows, cols] = shape;
         self.check_slices(name, full, regions)?;
-        let mut values = vec![0.0; rows * cols];
+        let mut values = vec![T::default(); rows * cols];
         let mut digests = Vec::with_capacity(regions.len());
         for (index, region) in regions.iter().enumerate() {
-            let part = self.slice(name, full, index, region)?;
+            let part = self.slice::<T>(name, full, index, region)?;
             for (row, from) in part.values.chunks_exact(region.cols.max(1)).enumerate() {
                 let start = (region.row + row) * cols + region.col;
                 values[start..start + region.cols].copy_from_slice(from);
@@ -147,7 +223,7 @@ impl<'a> Bundle<'a> {
             digests.push(part.digest);
         }
         let digest = Digest::of_parts(digests.iter().map(|d| d.as_str().as_bytes()));
-        Ok(Floats { rows, cols, values, digest })
+        Ok(Numbers { rows, cols, values, digest })
     }
 
     /// Every slice is as large as its region and has bytes of its own, so the whole is no larger than the files.
@@ -170,9 +246,9 @@ impl<'a> Bundle<'a> {
     }
 
     /// A matrix that is stored in one piece.
-    fn whole(&self, name: &str, entry: &BundleEntry, [rows, cols]: [usize; 2]) -> Result<Floats, Error> {
+    fn whole<T: Number>(&self, name: &str, entry: &BundleEntry, [rows, cols]: [usize; 2]) -> Result<Numbers<T>, Error> {
         let width = width(entry.dtype);
-        if width == 0 {
+        if !T::read(entry.dtype, &[], &mut Vec::new()) {
             return Err(self.fault(name, &format!("holds elements of type {}; float and double are read", entry.dtype)));
         }
         let place = self.place(name, entry)?;
@@ -181,11 +257,10 @@ impl<'a> Bundle<'a> {
             self.fault(name, &format!("has the shape [{rows}, {cols}], but {} bytes of data", place.size))
         })?;
         let mut values = Vec::with_capacity(count);
-        let digest = self.read_chunks(name, &place, |bytes| match width {
-            4 => values.extend(bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b))),
-            _ => values.extend(bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+        let digest = self.read_chunks(name, &place, |bytes| {
+            T::read(entry.dtype, bytes, &mut values);
         })?;
-        Ok(Floats { rows, cols, values, digest })
+        Ok(Numbers { rows, cols, values, digest })
     }
 
     /// Hands the bytes of a tensor on, chunk by chunk, and checks their checksum.
@@ -255,8 +330,8 @@ const CHECKSUM: &str = "has another checksum than the index says; the file is da
 /// The bytes of a number; 0: not a type that is read.
 fn width(dtype: i32) -> u64 {
     match dtype {
-        dtype::FLOAT => 4,
-        dtype::DOUBLE => 8,
+        dtype::FLOAT | dtype::INT32 => 4,
+        dtype::DOUBLE | dtype::INT64 => 8,
         _ => 0,
     }
 }
@@ -277,6 +352,17 @@ fn matrix_shape(entry: &BundleEntry) -> Result<[usize; 2], String> {
     match (<[usize; 2]>::try_from(shape.as_slice()), fits) {
         (Ok(matrix), true) => Ok(matrix),
         _ => Err(format!("has the shape {shape:?}; a table of vectors is a matrix")),
+    }
+}
+
+/// The first dimension, and all others as one; a single number has one row of one.
+fn flat_shape(entry: &BundleEntry) -> Result<[usize; 2], String> {
+    let shape = shape(entry)?;
+    let fits = shape.iter().try_fold(8_usize, |n, &d| n.checked_mul(d)).is_some();
+    match shape.split_first() {
+        None => Ok([1, 1]),
+        Some((&rows, rest)) if fits => Ok([rows, rest.iter().product()]),
+        Some(_) => Err(format!("has the shape {shape:?}, which is too large")),
     }
 }
 

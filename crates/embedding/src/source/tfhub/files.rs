@@ -15,6 +15,7 @@ use tar::{Archive, EntryType};
 
 use super::Settings;
 use crate::Error;
+use crate::source::place::missing_hint;
 
 /// The file that makes a folder a SavedModel.
 pub(super) const SAVED_MODEL: &str = "saved_model.pb";
@@ -41,7 +42,7 @@ impl Files {
     /// Opens the module that the settings name; checks its hash where they have one and it is a file.
     pub(super) fn open(settings: &Settings, path: &Path) -> Result<Self, Error> {
         let Ok(metadata) = fs::metadata(path) else {
-            return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings) });
+            return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
         };
         if metadata.is_dir() {
             return Ok(Self::Folder(path.to_owned()));
@@ -120,11 +121,28 @@ impl Files {
     }
 }
 
-fn missing_hint(settings: &Settings) -> String {
-    match &settings.url {
-        Some(url) => format!("; download it from {url}"),
-        None => "; correct `path`, or download the module (a `url` key keeps the address)".to_owned(),
+/// The graph alone of the module at a path, of at most `cap` bytes; of an archive no more than what stands before it
+/// is unpacked. None where there is no such file.
+pub(super) fn graph(path: &Path, cap: u64) -> Option<Vec<u8>> {
+    let small = |reader: &mut dyn Read, len: u64| {
+        let mut bytes = Vec::new();
+        (len <= cap && reader.take(cap).read_to_end(&mut bytes).is_ok()).then_some(bytes)
+    };
+    if path.is_dir() {
+        let mut file = File::open(path.join(SAVED_MODEL)).ok()?;
+        let len = file.metadata().ok()?.len();
+        return small(&mut file, len);
     }
+    let mut archive = Archive::new(MultiGzDecoder::new(File::open(path).ok()?).take(MAX_BYTES));
+    for entry in archive.entries().ok()?.take(MAX_ENTRIES) {
+        let mut entry = entry.ok()?;
+        let name = plain_name(&entry.path().ok()?)?;
+        if name == SAVED_MODEL || name.ends_with("/saved_model.pb") && name.matches('/').count() == 1 {
+            let len = entry.size();
+            return small(&mut entry, len);
+        }
+    }
+    None
 }
 
 /// The files of a `.tar.gz`, by their names below the folder that holds `saved_model.pb`.

@@ -1,16 +1,20 @@
 //! Source `tfhub`: text modules of TensorFlow Hub, read from their SavedModels without TensorFlow.
 //!
 //! In: a folder (or `.tar.gz`) with `saved_model.pb`, `variables/` and `assets/`. Out: a [`TextModule`], whose token
-//! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine).
+//! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine); or, where the graph is more
+//! than a table of words, a [`GraphModule`], which runs it.
 //!
 //! [`files`] opens the folder, [`proto`] its messages; [`graph`] finds out what is done to a text; [`bundle`] (with
-//! [`leveldb`] and [`slices`]) reads variables, [`table`] orders their rows; [`mod@vocabulary`], [`tokenizer`], [`pattern`],
-//! [`punctuation`] and [`fingerprint`] make tokens of texts, and rows of tokens.
+//! [`leveldb`], [`slices`] and [`keys`]) reads variables, [`table`] orders their rows; [`mod@vocabulary`],
+//! [`tokenizer`], [`pattern`], [`punctuation`] and [`fingerprint`] make tokens of texts, and rows of tokens;
+//! [`interpreter`] runs what isn't a table.
 
 mod bundle;
 mod files;
 mod fingerprint;
 mod graph;
+mod interpreter;
+mod keys;
 mod leveldb;
 mod module;
 mod pattern;
@@ -27,17 +31,22 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use emberline_base::{Digest, Fault};
+use emberline_device::Device;
 use prost::Message;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::bundle::Bundle;
 use self::files::{Files, SAVED_MODEL};
-use self::graph::{Lines, Plan};
+use self::graph::{Lines, Plan, Vocabulary};
+use self::keys::Keys;
 use self::proto::{MetaGraphDef, ModuleDef, SavedModel};
 use self::vocabulary::Tokens;
-use crate::Error;
+use super::{Kind, Place, Texts};
+use crate::reduce::{Reduce, Reduction};
+use crate::{Error, Opened};
 
+pub use self::interpreter::GraphModule;
 pub use self::module::TextModule;
 
 /// TF1 modules say here what they need.
@@ -48,6 +57,10 @@ const FORMAT_V3: i32 = 3;
 const MAX_GRAPH: u64 = 16 << 20;
 const MAX_VOCABULARY: u64 = 1 << 30;
 
+/// Why a module that isn't a table can't be tuned.
+const NO_TABLE: &str =
+    "the module computes its vectors by a network, not by a table of words; only tables can be trained";
+
 /// `[embedding.NAME.tfhub]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,26 +70,88 @@ pub struct Settings {
     /// Where the module can be downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The SHA-256 of the downloaded file.
+    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The length to reduce vectors to; their own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// How they are reduced; needed with `dim`, as the numbers of a vector have no order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
     /// Whether training moves the table.
     #[serde(default)]
     pub trainable: bool,
 }
 
-impl Settings {
-    /// Every setting that can't be meant.
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if self.path.as_os_str().is_empty() {
-            faults.push(Fault::new("path", "an empty path", "name a module's folder or its .tar.gz"));
-        }
-        if self.sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
-            faults.push(Fault::new("sha256", "not a SHA-256", "64 hex digits, as `sha256sum` prints them"));
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "tfhub"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a module's folder or its .tar.gz"));
+        faults.extend(Reduction::faults(self.dim));
+        if self.dim.is_some() && self.reduce.is_none() {
+            let message = "`dim` needs `reduce` here: a module's numbers have no order to cut them by";
+            faults.push(Fault::new("dim", message, r#"add reduce = "pca", "random" or "truncate""#));
         }
         faults
     }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        (self.trainable, self.dim, self.reduce) = (false, None, None);
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+    }
+
+    fn reduction(&self) -> Option<Reduction> {
+        Reduction::of(self.dim, self.reduce)
+    }
+
+    fn encodes(&self, base: &Path) -> bool {
+        let Some(model) = peek(&base.join(&self.path)) else { return false };
+        meta_graph(&model).is_ok_and(|meta| graph::read(meta).is_err() && interpreter::check(meta).is_ok())
+    }
+
+    fn length(&self, base: &Path) -> Option<usize> {
+        let path = base.join(&self.path);
+        let model = peek(&path).filter(|_| path.is_dir())?;
+        let meta = meta_graph(&model).ok()?;
+        let plan = graph::read(meta).ok()?;
+        let files = Files::open(self, &path).ok()?;
+        let bundle = Bundle::open(&files).ok()?;
+        let keys = Keys::read(meta, &bundle, plan.variables()).ok()?;
+        let (key, region) = keys.of(plan.variables().next()?).ok()?;
+        bundle.what(&key, region.as_ref()).ok()?.1.last().copied()
+    }
+
+    fn open(&self, base: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        match open(self, base)? {
+            Module::Table(module) => Ok(Opened::Table(Box::new(module))),
+            Module::Graph(_) if self.trainable => Err(Error::Unsupported(NO_TABLE.to_owned())),
+            Module::Graph(module) => Ok(Opened::Encoder(Box::new(module))),
+        }
+    }
+}
+
+/// The graphs of the module at a path, where it has some.
+fn peek(path: &Path) -> Option<SavedModel> {
+    SavedModel::decode(files::graph(path, MAX_GRAPH)?.as_slice()).ok()
+}
+
+/// An opened module.
+pub enum Module {
+    /// A table of words.
+    Table(TextModule),
+    /// A graph that is run.
+    Graph(GraphModule),
 }
 
 /// Opens a module; `settings.path` is relative to `base`. `settings.sha256` is checked where the path is a file.
@@ -84,23 +159,30 @@ impl Settings {
 /// # Errors
 /// [`Error::Missing`] when nothing is at the path, [`Error::Hash`] when an archive isn't the one the settings name,
 /// [`Error::Format`] when a file of the module is missing, damaged, or not that of a text module that is read here.
-pub fn open(settings: &Settings, base: &Path) -> Result<TextModule, Error> {
+pub fn open(settings: &Settings, base: &Path) -> Result<Module, Error> {
     read(&Files::open(settings, &base.join(&settings.path))?)
 }
 
-fn read(files: &Files) -> Result<TextModule, Error> {
+fn read(files: &Files) -> Result<Module, Error> {
     check_module_def(files)?;
     let model = files.read(SAVED_MODEL, MAX_GRAPH)?;
     let fault = |reason: String| files.fault(SAVED_MODEL, reason);
     let graphs = SavedModel::decode(&*model).map_err(|e| fault(format!("a damaged SavedModel: {e}")))?;
     let meta = meta_graph(&graphs).map_err(fault)?;
-    let plan = graph::read(meta).map_err(fault)?;
-    let tokens = vocabulary(&plan, files)?;
+    match graph::read(meta) {
+        Ok(plan) => Ok(Module::Table(read_table(files, meta, &model, &plan)?)),
+        Err(_) => Ok(Module::Graph(interpreter::open(files, meta, &model)?)),
+    }
+}
+
+fn read_table(files: &Files, meta: &MetaGraphDef, model: &[u8], plan: &Plan) -> Result<TextModule, Error> {
+    let fault = |reason: String| files.fault(SAVED_MODEL, reason);
+    let tokens = plan.vocabulary().map_or_else(|| Ok(Tokens::default()), |named| vocabulary(named, files))?;
     let bundle = Bundle::open(files)?;
-    let table = table::load(&plan, meta, &bundle, Lines(tokens.len()), fault)?;
-    let parts = [b"tfhub".as_slice(), &model, tokens.content(), table.digest.as_str().as_bytes()];
+    let table = table::load(plan, meta, &bundle, Lines(tokens.len()), fault)?;
+    let parts = [b"tfhub".as_slice(), model, tokens.content(), table.digest.as_str().as_bytes()];
     let digest = Digest::of_parts(parts);
-    TextModule::new(&plan, tokens, table.rows, digest).map_err(fault)
+    TextModule::new(plan, tokens, table.rows, digest).map_err(fault)
 }
 
 /// A TF1 module must be a SavedModel and ask for nothing else.
@@ -127,8 +209,7 @@ fn meta_graph(model: &SavedModel) -> Result<&MetaGraphDef, String> {
     inference.or(graphs.first()).ok_or_else(|| "holds no graph; not a SavedModel".to_owned())
 }
 
-fn vocabulary(plan: &Plan, files: &Files) -> Result<Tokens, Error> {
-    let Some(vocabulary) = plan.vocabulary() else { return Ok(Tokens::default()) };
+fn vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<Tokens, Error> {
     let name = &vocabulary.file;
     if name.is_empty() || name.contains(['/', '\\', ':', '\0']) || name.starts_with('.') {
         return Err(files.fault(SAVED_MODEL, format!("its vocabulary {name:?} isn't a file in the folder assets")));

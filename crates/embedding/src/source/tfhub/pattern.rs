@@ -50,6 +50,17 @@ impl Replace {
         Ok(Self::Matches { regex, rewrite, global })
     }
 
+    /// The most bytes that can come of a text of so many: every match is one byte long at least.
+    pub(super) fn longest(&self, len: usize) -> Option<usize> {
+        match self {
+            Self::Punctuation => Some(len),
+            Self::Matches { rewrite, .. } => {
+                let literal: usize = rewrite.iter().map(|p| if let Piece::Literal(l) = p { l.len() } else { 1 }).sum();
+                len.checked_mul(literal.checked_add(1)?)
+            }
+        }
+    }
+
     /// The text with its matches replaced; itself where there are none.
     pub(super) fn apply<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         match self {

@@ -156,12 +156,14 @@ pub(super) struct NodeDef {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AttrValue {
-    #[prost(oneof = "Attr", tags = "2, 3, 5, 6, 8, 10")]
+    #[prost(oneof = "Attr", tags = "1, 2, 3, 5, 6, 8, 10")]
     pub(super) value: Option<Attr>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(super) enum Attr {
+    #[prost(message, tag = "1")]
+    List(ListValue),
     #[prost(bytes = "vec", tag = "2")]
     S(Vec<u8>),
     #[prost(int64, tag = "3")]
@@ -174,6 +176,13 @@ pub(super) enum Attr {
     Tensor(TensorProto),
     #[prost(message, tag = "10")]
     Func(NameAttrList),
+}
+
+/// `AttrValue.ListValue`: whole numbers are all that is asked for.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListValue {
+    #[prost(int64, repeated, tag = "3")]
+    pub(super) i: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -52,8 +52,12 @@ pub(super) fn regions(slices: &[TensorSlice], rows: usize, cols: usize) -> Resul
 }
 
 fn region(slice: &TensorSlice, rows: usize, cols: usize) -> Result<Region, String> {
-    let [down, across] = slice.extent.as_slice() else {
-        return Err("has a slice of another rank than its own".to_owned());
+    let all = super::proto::Extent::default();
+    let (down, across) = match slice.extent.as_slice() {
+        [down, across] => (down, across),
+        // A vector is a matrix of one column.
+        [down] if cols == 1 => (down, &all),
+        _ => return Err("has a slice of another rank than its own".to_owned()),
     };
     let extent = |extent: &super::proto::Extent, size: usize| {
         let start = usize::try_from(extent.start).ok()?;

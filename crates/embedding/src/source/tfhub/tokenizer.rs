@@ -44,7 +44,8 @@ impl Tokenizer {
     }
 }
 
-fn split(text: &[u8], at: &Split, take: &mut impl FnMut(&[u8])) {
+/// Hands on each token of a text that is edited already.
+pub(super) fn split(text: &[u8], at: &Split, take: &mut impl FnMut(&[u8])) {
     match at {
         Split::At(separator) => match separator.as_slice() {
             [byte] => {

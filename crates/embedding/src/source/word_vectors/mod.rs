@@ -8,88 +8,59 @@
 //! | word2vec binary | two integers on line 1, then no text | `binary.rs` |
 //! | word2vec and fastText `.vec` text | two integers on line 1, then text | `text.rs` |
 //! | GloVe text | a word and its numbers on line 1 | `text.rs` |
+//! | fastText model, `.bin` or quantised `.ftz` | `ba 16 4f 2f` | `fasttext/` |
+//! | finalfusion `.fifu` | `FiFu` | `finalfusion/` |
 //!
 //! Each may be gzipped (`1f 8b`); names of files are never looked at. How words of a text are
 //! found in a vocabulary: `tokens.rs`. Where a word stands twice in a file, the first row wins. Only rows
 //! that occur are looked into, and their numbers must be finite; the row structure is checked throughout.
+//!
+//! A model with subwords gives unknown words vectors too; a row of the table is then a word's composed vector, and
+//! where the table is trained, words move one by one, not the n-grams that they share.
+//!
+//! With `tokens = "fasttext"`, `pre_normalize = true` and the combiner `mean` a text's vector is that of fastText's
+//! `get_sentence_vector` for unsupervised models. (For a supervised model that function does something else: it takes
+//! the mean over the rows of all words, their n-grams, the n-grams of words and the line's end `</s>`.)
 
 mod binary;
+mod compose;
+mod fasttext;
+mod fields;
+mod finalfusion;
+mod settings;
 mod sniff;
 mod stream;
+mod table;
 mod text;
 mod tokens;
 mod wanted;
+mod weights;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use emberline_base::{Combiner, Digest, Fault};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use emberline_base::{Combiner, Digest};
 
+use self::compose::Asked;
+pub use self::settings::Settings;
 use self::sniff::Format;
 use self::stream::Stream;
+use self::table::Table;
+pub use self::tokens::Tokens;
 use self::wanted::Wanted;
-use super::{Lookup, Texts, words};
-use crate::Error;
+pub use self::weights::Weights;
+use super::{Texts, words};
+use crate::{Error, Lookup};
 
 /// The longest vector; the longest published word vectors have 1,024 numbers.
 const MAX_DIM: u64 = 1 << 15;
 /// The longest word, in bytes.
 const MAX_WORD: usize = 1 << 12;
 
-/// `[embedding.NAME.word_vectors]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A word2vec file (binary or text) or a GloVe file, plain or .gz.
-    pub path: PathBuf,
-    /// Where the file can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// The SHA-256 of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// How the vectors of a text's words become one.
-    #[serde(default = "mean")]
-    pub combiner: Combiner,
-    /// Whether words are looked up in lower case only (true) or as written only (false); when left out:
-    /// as written, and in lower case where the file doesn't hold that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lowercase: Option<bool>,
-    /// Whether training moves the vectors.
-    #[serde(default)]
-    pub trainable: bool,
-}
-
-fn mean() -> Combiner {
-    Combiner::Mean
-}
-
-impl Settings {
-    /// Every setting that can't be meant.
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if self.path.as_os_str().is_empty() {
-            faults.push(Fault::new("path", "an empty path", "name a word2vec or GloVe file"));
-        }
-        if self.sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
-            faults.push(Fault::new("sha256", "not a SHA-256", "64 hex digits, as `sha256sum` prints them"));
-        }
-        faults
-    }
-}
-
 /// The rows of a word vector file that occur in the texts.
 #[derive(Debug)]
 pub(crate) struct WordVectors {
-    dim: usize,
-    file_rows: u64,
-    /// Row after row, in the order of the file.
-    values: Vec<f32>,
-    ids: HashMap<Box<[u8]>, u32>,
-    lowercase: Option<bool>,
-    combiner: Combiner,
+    table: Table,
+    settings: Settings,
     digest: Digest,
 }
 
@@ -97,70 +68,91 @@ pub(crate) struct WordVectors {
 ///
 /// # Errors
 /// When the file is missing, damaged, of another kind, or has another hash than the settings say.
-pub(super) fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVectors, Error> {
+fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVectors, Error> {
     let path = base.join(&settings.path);
-    let mut stream = Stream::open(&path, settings.url.is_some())?;
-    let mut wanted = Wanted::new(tokens::candidates(texts.all, settings.lowercase));
-    let outcome = read(&mut stream, &mut wanted);
+    let mut stream = Stream::open(&path, settings.url.as_deref())?;
+    let rules = settings.rules();
+    let outcome = read(&mut stream, Asked { texts: texts.all, rules });
     // A file with another hash is the wrong file, which says more than what is odd about its content.
     let found = stream.finish()?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path, expected: expected.to_ascii_lowercase(), found });
     }
-    let shape = outcome?;
-    let rules = format!("word_vectors/1 lowercase={:?} combiner={:?}", settings.lowercase, settings.combiner);
-    let (values, ids) = wanted.into_found();
-    Ok(WordVectors {
-        dim: shape.dim,
-        file_rows: shape.rows,
-        values,
-        ids,
-        lowercase: settings.lowercase,
-        combiner: settings.combiner,
-        digest: Digest::of_parts([rules.as_bytes(), words::RULES.as_bytes(), found.as_bytes()]),
-    })
+    let mut table = outcome?;
+    if settings.pre_normalize {
+        table.normalize();
+    }
+    if let Some(weights) = settings.weights {
+        table.weigh(&weights.fit(&table, rules, texts.train));
+    }
+    Ok(WordVectors { table, settings: settings.clone(), digest: digest(settings, &found, texts.train) })
 }
 
-/// What a file turned out to hold.
+/// The length of a file's vectors, as far as its first bytes tell.
+fn length(path: &Path) -> Option<usize> {
+    let mut stream = Stream::open(path, None).ok()?;
+    match sniff::format(&mut stream).ok()? {
+        Format::Binary(shape) | Format::Text(shape) => Some(shape.dim),
+        Format::Glove => text::dim_of(sniff::first_line(&mut stream).ok()?),
+        Format::FastText => fasttext::dim_of(stream.window()),
+        Format::Finalfusion => None,
+    }
+}
+
+/// The content address. Weights depend on the training texts.
+fn digest(settings: &Settings, sha256: &str, train: &[&str]) -> Digest {
+    let description = settings.description();
+    let head = [description.as_bytes(), words::RULES.as_bytes(), sha256.as_bytes()];
+    let train = if settings.weights.is_some() { train } else { &[] };
+    Digest::of_parts(head.into_iter().chain(train.iter().map(|text| text.as_bytes())))
+}
+
+/// What a file's header says that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     rows: u64,
     dim: usize,
 }
 
-fn read(stream: &mut Stream, wanted: &mut Wanted) -> Result<Shape, Error> {
-    match sniff::format(stream)? {
-        Format::Binary(shape) => binary::read(stream, shape, wanted),
-        Format::Text(shape) => text::read(stream, Some(shape), wanted),
-        Format::Glove => text::read(stream, None, wanted),
+fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+    let format = sniff::format(stream)?;
+    let wanted = || Wanted::new(tokens::candidates(asked.texts, asked.rules));
+    match format {
+        Format::Binary(shape) => binary::read(stream, shape, wanted()),
+        Format::Text(shape) => text::read(stream, Some(shape), wanted()),
+        Format::Glove => text::read(stream, None, wanted()),
+        Format::FastText => fasttext::read(stream, asked),
+        Format::Finalfusion => finalfusion::read(stream, asked),
     }
 }
 
 impl Lookup for WordVectors {
     fn dim(&self) -> usize {
-        self.dim
+        self.table.dim
     }
 
     fn table_rows(&self) -> u64 {
-        self.file_rows
+        self.table.file_rows
     }
 
     fn rows(&self) -> usize {
-        self.values.len() / self.dim
+        self.table.rows()
     }
 
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
-        let known = |form: &str| self.ids.get(form.as_bytes()).copied();
-        tokens::resolve(&words::normalised(text), self.lowercase, known, ids);
+        self.table.token_ids(text, self.settings.rules(), ids);
     }
 
     fn row(&self, id: u32) -> &[f32] {
-        let start = id as usize * self.dim;
-        &self.values[start..start + self.dim]
+        self.table.row(id)
     }
 
     fn combiner(&self) -> Combiner {
-        self.combiner
+        self.settings.combiner
+    }
+
+    fn normalize(&self) -> bool {
+        self.settings.normalize
     }
 
     fn digest(&self) -> Digest {

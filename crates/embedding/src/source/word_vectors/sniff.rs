@@ -5,12 +5,13 @@
 //! | `80` | Python pickle: never loaded, it may hold code |
 //! | `PK` | zip archive, or a PyTorch model |
 //! | `ba 16 4f 2f` | fastText model (`.bin`, `.ftz`) |
+//! | `FiFu` | finalfusion |
 //! | `28 b5 2f fd`, `BZh`, `fd 7zXZ`, `89 HDF` | zstd, bzip2, xz, HDF5 |
 //! | two integers and a line feed | word2vec; binary unless text follows |
 //! | a word and numbers | GloVe |
 
 use super::stream::Stream;
-use super::{MAX_DIM, Shape, text};
+use super::{MAX_DIM, Shape, fasttext, finalfusion, text};
 use crate::Error;
 
 /// A format, and what its header says where it has one. The header is consumed.
@@ -22,6 +23,10 @@ pub(super) enum Format {
     Text(Shape),
     /// GloVe text, no header.
     Glove,
+    /// A model of fastText, its magic number not consumed.
+    FastText,
+    /// finalfusion, its magic not consumed.
+    Finalfusion,
 }
 
 /// How many bytes after a header tell binary from text.
@@ -36,6 +41,12 @@ const MAX_HEADER: usize = 128;
 pub(super) fn format(stream: &mut Stream) -> Result<Format, Error> {
     stream.fill(SAMPLE)?;
     refuse_other_kinds(stream)?;
+    if stream.window().starts_with(&fasttext::MAGIC) {
+        return Ok(Format::FastText);
+    }
+    if stream.window().starts_with(finalfusion::MAGIC) {
+        return Ok(Format::Finalfusion);
+    }
     if stream.window().starts_with(b"\xef\xbb\xbf") {
         stream.consume(3);
     }
@@ -58,12 +69,10 @@ fn refuse_other_kinds(stream: &Stream) -> Result<(), Error> {
         "a Python pickle, which may hold code and is never loaded; save the vectors as word2vec text or binary"
     } else if head.starts_with(b"PK") {
         "a zip archive or a PyTorch model; unpack an archive of word vectors and name the file inside, save a model as safetensors"
-    } else if head.starts_with(b"\xba\x16\x4f\x2f") {
-        "fastText binary models can't be read by this source; take the .vec file of the same model"
     } else if head.starts_with(b"\x28\xb5\x2f\xfd") || head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
         "compressed in a way that can't be read here; unpack it, or compress it with gzip"
     } else if head.starts_with(b"\x89HDF") {
-        "an HDF5 file, not word vectors; name a word2vec or GloVe file"
+        "an HDF5 file, not word vectors; name a file of word2vec, GloVe, fastText or finalfusion"
     } else {
         return Ok(());
     };
@@ -72,7 +81,7 @@ fn refuse_other_kinds(stream: &Stream) -> Result<(), Error> {
 
 fn unknown(stream: &Stream) -> Error {
     stream.format(
-        "neither word2vec nor GloVe: line 1 is neither two counts nor a word and its numbers; of a model of fastText or gensim take the vectors as text (.vec)",
+        "neither word2vec, GloVe, fastText nor finalfusion: line 1 is neither two counts nor a word and its numbers; of a model of gensim or an old fastText take the vectors as text (.vec)",
     )
 }
 
@@ -100,7 +109,7 @@ fn integer(field: &str) -> Option<u64> {
 }
 
 /// The bytes before the next line feed, or as many as a line may have.
-fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
+pub(super) fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
     let end = stream.find(b'\n', text::MAX_LINE)?;
     let window = stream.window();
     Ok(&window[..end.unwrap_or(window.len().min(text::MAX_LINE))])

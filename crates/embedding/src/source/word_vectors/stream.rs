@@ -10,8 +10,9 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
+use crate::source::place::missing_hint;
 
-/// The window's size: more than the longest row.
+/// The window's largest size: more than the longest row.
 const WINDOW: usize = 1 << 22;
 /// No gzip file holds more than so many times its own size (a deflate match of 258 bytes takes 2 bits).
 const MAX_GZIP_RATIO: u64 = 1032;
@@ -31,11 +32,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Opens a file. `fetchable`: the pipeline says where it can be downloaded.
-    pub(super) fn open(path: &Path, fetchable: bool) -> Result<Self, Error> {
-        let hint = if fetchable { "; `emberline fetch` downloads it" } else { "" };
+    /// Opens a file. `url`: where it can be downloaded.
+    pub(super) fn open(path: &Path, url: Option<&str>) -> Result<Self, Error> {
         let about = fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing { path: path.to_owned(), hint: hint.to_owned() },
+            io::ErrorKind::NotFound => Error::Missing { path: path.to_owned(), hint: missing_hint(url) },
             _ => FileError::new("read", path)(source).into(),
         })?;
         if !about.is_file() {
@@ -43,7 +43,8 @@ impl Stream {
         }
         let file = File::open(path).map_err(FileError::new("read", path))?;
         let (decoder, limit) = Decoder::new(file, about.len()).map_err(FileError::new("read", path))?;
-        let window = vec![0; WINDOW].into_boxed_slice();
+        // One byte more than the content shows that it ends.
+        let window = vec![0; limit.saturating_add(1).min(WINDOW as u64) as usize].into_boxed_slice();
         Ok(Self { path: path.to_owned(), decoder, limit, window, start: 0, end: 0, offset: 0, at_end: false })
     }
 
@@ -78,6 +79,24 @@ impl Stream {
     pub(super) fn fill(&mut self, length: usize) -> Result<bool, Error> {
         while self.end - self.start < length && self.read_more()? {}
         Ok(self.end - self.start >= length)
+    }
+
+    /// Steps over `length` bytes of content; false where it ends before.
+    pub(super) fn skip(&mut self, mut length: u64) -> Result<bool, Error> {
+        while length > 0 {
+            if self.start == self.end && !self.read_more()? {
+                return Ok(false);
+            }
+            let step = length.min((self.end - self.start) as u64);
+            self.consume(step as usize);
+            length -= step;
+        }
+        Ok(true)
+    }
+
+    /// At most how many bytes are left.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.offset)
     }
 
     /// How far the next `byte` is from the window's start, which must be less than `cap`; none where

@@ -6,6 +6,7 @@
 //! Without a header, line 1 gives D. Blank lines are skipped.
 
 use super::stream::Stream;
+use super::table::Table;
 use super::wanted::{Wanted, shown};
 use super::{MAX_DIM, MAX_WORD, Shape};
 use crate::Error;
@@ -14,7 +15,7 @@ use crate::Error;
 pub(super) const MAX_LINE: usize = 32 * MAX_DIM as usize + MAX_WORD;
 
 /// Reads every line; `header` is what line 1 said, where it was a header.
-pub(super) fn read(stream: &mut Stream, header: Option<Shape>, wanted: &mut Wanted) -> Result<Shape, Error> {
+pub(super) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wanted) -> Result<Table, Error> {
     let mut shape = Shape { rows: 0, dim: header.map_or(0, |shape| shape.dim) };
     let mut number = u64::from(header.is_some());
     while let Some(Line { length, whole }) = next_line(stream, number + 1)? {
@@ -24,7 +25,7 @@ pub(super) fn read(stream: &mut Stream, header: Option<Shape>, wanted: &mut Want
             if shape.dim == 0 {
                 shape.dim = dim_of(line).ok_or_else(|| not_a_row(stream))?;
             }
-            row(line, shape.dim, whole, wanted).map_err(|fault| explain(stream, number, whole, fault))?;
+            row(line, shape.dim, whole, &mut wanted).map_err(|fault| explain(stream, number, whole, fault))?;
             shape.rows += 1;
         }
         stream.consume(length + usize::from(whole));
@@ -41,7 +42,7 @@ pub(super) fn read(stream: &mut Stream, header: Option<Shape>, wanted: &mut Want
             shape.rows
         ))),
         None if shape.rows == 0 => Err(not_a_row(stream)),
-        _ => Ok(shape),
+        _ => Ok(wanted.into_table(shape.dim, shape.rows)),
     }
 }
 

@@ -1,7 +1,7 @@
-//! How the words of a text are found in a vocabulary that was tokenised in a way we don't know.
+//! How the words of a text are found in a vocabulary.
 //!
-//! A text is cut at white space, and each chunk is looked up in pieces that get smaller until
-//! the vocabulary knows one:
+//! `auto`, for a vocabulary that was tokenised in a way we don't know. A text is cut at white space, and each chunk
+//! is looked up in pieces that get smaller until the vocabulary knows one:
 //!
 //! 1. the chunk as a whole: `U.S.`, `:)`, `c++`, and any vocabulary that was itself cut at white space;
 //! 2. without the other characters at either end, each of which becomes a token: `"well-known",` ->
@@ -11,53 +11,145 @@
 //!    second: `do` + `n't`, `it` + `'s`;
 //! 5. its runs of letters, and the apostrophes between them.
 //!
-//! Each is asked for in these forms: as written; in lower case; both with a straight apostrophe in place of
-//! a typographic one. The setting `lowercase` leaves only the lower-case forms (true) or only those as
-//! written (false). What no form is known of has no row and doesn't count in a mean.
+//! `whitespace`: step 1 alone. Both ask for a piece in these forms: as written; in lower case; both with a straight
+//! apostrophe in place of a typographic one; where asked for, with `#` for every digit of a piece with two or more.
+//! The setting `lowercase` leaves only the lower-case forms (true) or only those as written (false).
+//!
+//! `fasttext`: a text is cut at the seven separators of fastText's `readWord` and words are asked for as written (in
+//! lower case where `lowercase` says so), unchanged by any Unicode normalisation: what fastText itself does.
+//!
+//! What no form is known of is made of its parts where the vocabulary can do that (letters and digits only under
+//! `auto`): as written, or in lower case where `lowercase` says so or the vocabulary has no capitals. Otherwise it has
+//! no row and doesn't count in a mean.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::source::words;
 
+/// How a text falls into words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// The largest pieces that the vocabulary knows.
+    #[default]
+    Auto,
+    /// What stands between white space.
+    Whitespace,
+    /// What stands between fastText's separators, exactly as written.
+    Fasttext,
+}
+
+/// How words are found in a text, and forms of words in a vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rules {
+    pub(super) tokens: Tokens,
+    pub(super) lowercase: Option<bool>,
+    pub(super) digits_as_hash: bool,
+}
+
+/// What words are looked up in.
+pub(super) trait Vocabulary {
+    /// The row of a word that it holds.
+    fn known(&mut self, form: &str) -> Option<u32>;
+
+    /// The row of a word that it doesn't hold, made of the word's parts.
+    fn composed(&mut self, word: &str) -> Option<u32>;
+
+    /// Whether it holds words with capitals.
+    fn is_cased(&self) -> bool;
+}
+
 /// Every form that [`resolve`] may ask for in these texts.
-pub(super) fn candidates(texts: &[&str], lowercase: Option<bool>) -> HashSet<Box<[u8]>> {
-    let mut chunks = HashSet::new();
-    let mut candidates: HashSet<Box<[u8]>> = HashSet::new();
-    for text in texts {
-        for chunk in words::normalised(text.as_bytes()).split(words::is_separator) {
-            if chunks.contains(chunk) {
-                continue;
+pub(super) fn candidates(texts: &[&str], rules: Rules) -> HashSet<Box<[u8]>> {
+    /// Where nothing is known, every smaller piece is asked for.
+    struct Unknown(HashSet<Box<[u8]>>);
+
+    impl Vocabulary for Unknown {
+        fn known(&mut self, form: &str) -> Option<u32> {
+            if !self.0.contains(form.as_bytes()) {
+                self.0.insert(form.as_bytes().into());
             }
-            chunks.insert(chunk.to_owned());
-            // Where nothing is known, every smaller piece is asked for.
-            let unknown = |form: &str| {
-                candidates.insert(form.as_bytes().into());
-                None
-            };
-            resolve(chunk, lowercase, unknown, &mut Vec::new());
+            None
+        }
+
+        fn composed(&mut self, _: &str) -> Option<u32> {
+            None
+        }
+
+        fn is_cased(&self) -> bool {
+            true
         }
     }
-    candidates
+
+    let mut unknown = Unknown(HashSet::new());
+    resolve_all(texts, rules, &mut unknown);
+    unknown.0
 }
 
-/// Appends the rows of a normalised text's tokens; `known` gives the row of one form.
-pub(super) fn resolve(text: &str, lowercase: Option<bool>, known: impl FnMut(&str) -> Option<u32>, ids: &mut Vec<u32>) {
-    let mut tokens = Tokens { lowercase, known, ids };
-    for chunk in text.split(words::is_separator).filter(|chunk| !chunk.is_empty()) {
-        tokens.chunk(chunk);
+/// Asks for everything that [`resolve`] will ask for in these texts.
+pub(super) fn resolve_all(texts: &[&str], rules: Rules, vocabulary: &mut impl Vocabulary) {
+    let (mut chunks, mut ids) = (HashSet::new(), Vec::new());
+    for text in texts {
+        rules.for_each_chunk(text.as_bytes(), |chunk| {
+            if !chunks.contains(chunk) {
+                chunks.insert(chunk.to_owned());
+                Resolver { rules, vocabulary: &mut *vocabulary, ids: &mut ids }.chunk(chunk);
+                ids.clear();
+            }
+        });
     }
 }
 
-struct Tokens<'a, K> {
-    lowercase: Option<bool>,
-    known: K,
+/// Appends the rows of a text's words.
+pub(super) fn resolve(text: &[u8], rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) {
+    let mut resolver = Resolver { rules, vocabulary, ids };
+    rules.for_each_chunk(text, |chunk| resolver.chunk(chunk));
+}
+
+impl Rules {
+    /// Calls `take` with what stands between separators.
+    fn for_each_chunk(self, text: &[u8], mut take: impl FnMut(&str)) {
+        match self.tokens {
+            Tokens::Auto | Tokens::Whitespace => {
+                words::normalised(text).split(words::is_separator).filter(|chunk| !chunk.is_empty()).for_each(take);
+            }
+            Tokens::Fasttext => {
+                let text = String::from_utf8_lossy(text);
+                let separators = [' ', '\n', '\r', '\t', '\u{b}', '\u{c}', '\0'];
+                text.split(separators).filter(|chunk| !chunk.is_empty()).for_each(&mut take);
+            }
+        }
+    }
+}
+
+struct Resolver<'a, V> {
+    rules: Rules,
+    vocabulary: &'a mut V,
     ids: &'a mut Vec<u32>,
 }
 
-impl<K: FnMut(&str) -> Option<u32>> Tokens<'_, K> {
-    /// Steps 1 and 2.
+impl<V: Vocabulary> Resolver<'_, V> {
     fn chunk(&mut self, chunk: &str) {
+        match self.rules.tokens {
+            Tokens::Auto => self.largest(chunk),
+            Tokens::Whitespace => {
+                let row = self.row(chunk).or_else(|| self.composed(chunk));
+                self.ids.extend(row);
+            }
+            Tokens::Fasttext => {
+                let word = if self.rules.lowercase == Some(true) { lower(chunk) } else { Cow::Borrowed(chunk) };
+                let row = self.vocabulary.known(&word).or_else(|| self.vocabulary.composed(&word));
+                self.ids.extend(row);
+            }
+        }
+    }
+
+    /// Steps 1 and 2.
+    fn largest(&mut self, chunk: &str) {
         if self.take(chunk) {
             return;
         }
@@ -73,15 +165,14 @@ impl<K: FnMut(&str) -> Option<u32>> Tokens<'_, K> {
     /// Steps 3 to 5.
     fn pieces(&mut self, text: &str) {
         for piece in words::pieces(text) {
-            let inner = piece.starts_with(words::is_word) && piece.contains(words::is_apostrophe);
-            if !self.take(piece) && inner && !self.contraction(piece) {
-                for part in piece.split_inclusive(words::is_apostrophe) {
-                    let run = part.trim_end_matches(words::is_apostrophe);
-                    self.take(run);
-                    if run.len() < part.len() {
-                        self.take(&part[run.len()..]);
-                    }
-                }
+            if self.take(piece) || !piece.starts_with(words::is_word) {
+                continue;
+            }
+            if !piece.contains(words::is_apostrophe) {
+                let row = self.composed(piece);
+                self.ids.extend(row);
+            } else if !self.contraction(piece) {
+                self.runs(piece);
             }
         }
     }
@@ -91,11 +182,24 @@ impl<K: FnMut(&str) -> Option<u32>> Tokens<'_, K> {
         let Some(apostrophe) = piece.rfind(words::is_apostrophe) else { return false };
         let not = ["n't", "N'T", "n’t", "N’T"].iter().any(|not| piece.ends_with(not));
         let (stem, clitic) = piece.split_at(apostrophe - usize::from(not));
-        let (stem, clitic) = (self.row(stem), self.row(clitic));
+        let (known, clitic) = (self.row(stem), self.row(clitic));
         if clitic.is_some() {
+            let stem = known.or_else(|| self.composed(stem));
             self.ids.extend(stem.into_iter().chain(clitic));
         }
         clitic.is_some()
+    }
+
+    /// Step 5.
+    fn runs(&mut self, piece: &str) {
+        for part in piece.split_inclusive(words::is_apostrophe) {
+            let run = part.trim_end_matches(words::is_apostrophe);
+            let row = self.row(run).or_else(|| self.composed(run));
+            self.ids.extend(row);
+            if run.len() < part.len() {
+                self.take(&part[run.len()..]);
+            }
+        }
     }
 
     fn take(&mut self, piece: &str) -> bool {
@@ -109,21 +213,51 @@ impl<K: FnMut(&str) -> Option<u32>> Tokens<'_, K> {
         if piece.is_empty() {
             return None;
         }
-        let straight = if piece.contains('’') { Some(piece.replace('’', "'")) } else { None };
-        let written = std::iter::once(piece).chain(straight.as_deref());
-        for form in written {
-            let lower = lower(form);
-            let forms = match self.lowercase {
-                Some(true) => [None, Some(lower.as_ref())],
-                Some(false) => [Some(form), None],
-                None => [Some(form), Some(lower.as_ref()).filter(|lower| *lower != form)],
-            };
-            if let Some(row) = forms.into_iter().flatten().find_map(|form| (self.known)(form)) {
-                return Some(row);
-            }
+        let straight = straight(piece);
+        let both = [Some(piece), straight.as_deref()];
+        let known = both.into_iter().flatten().find_map(|form| self.in_either_case(form));
+        if known.is_some() || !self.rules.digits_as_hash {
+            return known;
         }
-        None
+        hashes(straight.as_deref().unwrap_or(piece)).and_then(|form| self.in_either_case(&form))
     }
+
+    fn in_either_case(&mut self, form: &str) -> Option<u32> {
+        if self.rules.lowercase != Some(true)
+            && let Some(row) = self.vocabulary.known(form)
+        {
+            return Some(row);
+        }
+        match (self.rules.lowercase, lower(form)) {
+            (Some(false), _) => None,
+            (None, lower) if lower == form => None,
+            (_, lower) => self.vocabulary.known(&lower),
+        }
+    }
+
+    /// The row of an unknown word, made of its parts.
+    fn composed(&mut self, word: &str) -> Option<u32> {
+        if word.is_empty() {
+            return None;
+        }
+        let word = straight(word).map_or(Cow::Borrowed(word), Cow::Owned);
+        if self.rules.lowercase.unwrap_or(!self.vocabulary.is_cased()) {
+            self.vocabulary.composed(&lower(&word))
+        } else {
+            self.vocabulary.composed(&word)
+        }
+    }
+}
+
+/// With straight apostrophes in place of typographic ones; none where there are none.
+fn straight(word: &str) -> Option<String> {
+    word.contains('’').then(|| word.replace('’', "'"))
+}
+
+/// With `#` for every digit; none where there are fewer than two.
+fn hashes(word: &str) -> Option<String> {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    (digits >= 2).then(|| word.replace(|c: char| c.is_ascii_digit(), "#"))
 }
 
 /// In lower case, copied only where that changes something.
@@ -136,16 +270,45 @@ fn lower(form: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// The tokens of `text` that a vocabulary knows, by name.
-    fn found<'a>(vocabulary: &[&'a str], text: &str, lowercase: Option<bool>) -> Vec<&'a str> {
-        let asked = candidates(&[text], lowercase);
+    /// Some words, and the unknown ones that were composed.
+    struct List {
+        asked: HashSet<Box<[u8]>>,
+        words: Vec<String>,
+        known: usize,
+        composes: bool,
+    }
+
+    impl Vocabulary for List {
+        fn known(&mut self, form: &str) -> Option<u32> {
+            assert!(self.asked.contains(form.as_bytes()), "{form:?} was not among the candidates");
+            self.words[..self.known].iter().position(|word| word == form).map(|at| at as u32)
+        }
+
+        fn composed(&mut self, word: &str) -> Option<u32> {
+            self.words.push(format!("<{word}>"));
+            self.composes.then(|| self.words.len() as u32 - 1)
+        }
+
+        fn is_cased(&self) -> bool {
+            self.words[..self.known].iter().any(|word| word.contains(char::is_uppercase))
+        }
+    }
+
+    fn found_by(words: &[&str], text: &str, rules: Rules, composes: bool) -> Vec<String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let mut list = List { asked: candidates(&[text], rules), known: words.len(), words, composes };
         let mut ids = Vec::new();
-        let known = |form: &str| {
-            assert!(asked.contains(form.as_bytes()), "{form:?} was not among the candidates");
-            vocabulary.iter().position(|word| *word == form).map(|at| at as u32)
-        };
-        resolve(text, lowercase, known, &mut ids);
-        ids.iter().map(|&id| vocabulary[id as usize]).collect()
+        resolve(text.as_bytes(), rules, &mut list, &mut ids);
+        ids.iter().map(|&id| list.words[id as usize].clone()).collect()
+    }
+
+    fn rules(tokens: Tokens, lowercase: Option<bool>) -> Rules {
+        Rules { tokens, lowercase, digits_as_hash: false }
+    }
+
+    /// The tokens of `text` that a vocabulary knows, by name.
+    fn found(vocabulary: &[&str], text: &str, lowercase: Option<bool>) -> Vec<String> {
+        found_by(vocabulary, text, rules(Tokens::Auto, lowercase), false)
     }
 
     #[test]
@@ -178,8 +341,37 @@ mod tests {
     fn odd_chunks() {
         for text in ["", " ", "''", "’", "a''b", "'a'", "-", "…", "我爱", "n't", "'t", "N’T", "İstanbul's", "\u{301}'"]
         {
-            assert_eq!(found(&[], text, None), Vec::<&str>::new(), "{text:?}");
+            assert_eq!(found(&[], text, None), Vec::<String>::new(), "{text:?}");
         }
         assert_eq!(found(&["a", "'", "b", "我"], "a''b 'a' 我爱", None), ["a", "'", "'", "b", "'", "a", "'", "我"]);
+    }
+
+    #[test]
+    fn white_space_alone_and_fasttexts_separators() {
+        let words = ["U.S.", "said", "it,", "it"];
+        let text = "The U.S. Said it,\u{a0}it";
+        assert_eq!(found_by(&words, text, rules(Tokens::Whitespace, None), false), ["U.S.", "said", "it,", "it"]);
+        assert_eq!(found_by(&words, text, rules(Tokens::Whitespace, None), true)[0], "<The>");
+        let exact = found_by(&words, text, rules(Tokens::Fasttext, None), true);
+        assert_eq!(exact, ["<The>", "U.S.", "<Said>", "<it,\u{a0}it>"]);
+        let lower = found_by(&words, "IT Said\u{c}\0x", rules(Tokens::Fasttext, Some(true)), true);
+        assert_eq!(lower, ["it", "said", "<x>"]);
+    }
+
+    #[test]
+    fn unknown_words_are_composed_but_punctuation_is_not() {
+        let auto = |words: &[&str], text| found_by(words, text, rules(Tokens::Auto, None), true);
+        assert_eq!(auto(&["is", "'s"], "Brexit’s “Is” (X-ray)?"), ["<brexit>", "'s", "is", "<x>", "<ray>"]);
+        assert_eq!(auto(&["Is", "'s"], "Brexit’s “Is” (X-ray)?"), ["<Brexit>", "'s", "Is", "<X>", "<ray>"]);
+        assert_eq!(auto(&["I"], "O'Hara I"), ["<O>", "<Hara>", "I"]);
+    }
+
+    #[test]
+    fn digits_become_hashes_where_asked_for() {
+        let words = ["####s", "#,###", "7", "1984"];
+        let text = "1960s 1,000 7 8 1984";
+        assert_eq!(found(&words, text, None), ["7", "1984"]);
+        let hashes = Rules { digits_as_hash: true, ..rules(Tokens::Auto, None) };
+        assert_eq!(found_by(&words, text, hashes, false), ["####s", "#,###", "7", "1984"]);
     }
 }

@@ -1,20 +1,26 @@
 //! The rows to keep: words that occur in the texts enter, their numbers as the file holds them leave.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::FixedState;
+
+use super::table::{Ids, Table};
 
 /// In place of a row number: not met in the file yet.
 const UNSEEN: u32 = u32::MAX;
 
 /// What is looked for in a file, and what was found of it.
 pub(super) struct Wanted {
-    ids: HashMap<Box<[u8]>, u32>,
+    ids: Ids,
     found: u32,
     values: Vec<f32>,
 }
 
 impl Wanted {
-    pub(super) fn new(words: impl IntoIterator<Item = Box<[u8]>>) -> Self {
-        Self { ids: words.into_iter().map(|word| (word, UNSEEN)).collect(), found: 0, values: Vec::new() }
+    pub(super) fn new(words: HashSet<Box<[u8]>>) -> Self {
+        let mut ids = HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
+        ids.extend(words.into_iter().map(|word| (word, UNSEEN)));
+        Self { ids, found: 0, values: Vec::new() }
     }
 
     /// Whether the row of `word` is to be kept: it is asked for and is the first of its name.
@@ -36,10 +42,11 @@ impl Wanted {
         Ok(())
     }
 
-    /// All rows kept, in the order of the file, and the row of each word.
-    pub(super) fn into_found(self) -> (Vec<f32>, HashMap<Box<[u8]>, u32>) {
-        let ids = self.ids.into_iter().filter(|&(_, id)| id != UNSEEN).collect();
-        (self.values, ids)
+    /// All rows kept, in the order of the file; it has `file_rows` of `dim` numbers.
+    pub(super) fn into_table(self, dim: usize, file_rows: u64) -> Table {
+        let Self { mut ids, found, values } = self;
+        ids.retain(|_, id| *id != UNSEEN);
+        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out: HashSet::new() }
     }
 }
 

@@ -11,6 +11,7 @@ use super::constant;
 use super::frame::{self, Frame, Reference};
 use super::reader::Reader;
 use super::value::Value;
+use super::walk::Walk;
 use crate::source::tfhub::proto::{AssetFileDef, Attr, NodeDef, ObjectKind, SavedObject, SavedObjectGraph};
 
 /// A vocabulary's key is the whole line, its value the line's number (`key_index`, `value_index` of the op).
@@ -26,6 +27,14 @@ pub(crate) enum Variable {
     Node(String),
 }
 
+impl Variable {
+    /// The variable that a TF1 node stands for.
+    pub(crate) fn of_node(node: &NodeDef) -> Self {
+        let shared = String::from_utf8_lossy(frame::bytes(node, "shared_name")).into_owned();
+        Self::Node(if node.op == "VarHandleOp" && !shared.is_empty() { shared } else { node.name.clone() })
+    }
+}
+
 /// A text file whose lines are tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Vocabulary {
@@ -35,6 +44,15 @@ pub(crate) struct Vocabulary {
     pub(crate) lines: Option<u64>,
     /// The object or node it comes from: two uses of one table are one vocabulary.
     origin: Variable,
+}
+
+/// An object that a function captures.
+pub(crate) enum Captured<'g> {
+    Variable(Variable),
+    /// By its number in [`Reader::vocabularies`].
+    Vocabulary(usize),
+    File(String),
+    Constant(&'g NodeDef),
 }
 
 impl<'g> Reader<'g> {
@@ -47,24 +65,27 @@ impl<'g> Reader<'g> {
         found.ok_or_else(|| format!("the object graph has no node {id}"))
     }
 
-    /// The captured arguments of a concrete function.
-    pub(super) fn captures(&mut self, function: &str) -> Result<Vec<Value>, String> {
-        let ids = &self.objects()?.concrete_functions.get(function);
-        let ids = ids.ok_or_else(|| format!("the object graph has no function {function:?}"))?.bound_inputs.clone();
-        ids.into_iter().map(|id| self.capture(id)).collect()
+    /// What an object is to the symbolic reading of a graph.
+    pub(super) fn capture(&mut self, id: i32) -> Result<Value, String> {
+        Ok(match self.captured(id)? {
+            Captured::Variable(variable) => self.variable(variable),
+            Captured::Vocabulary(number) => Value::Vocabulary(number),
+            Captured::File(name) => Value::Asset(name),
+            Captured::Constant(node) => constant_of(node),
+        })
     }
 
     /// What an object is to a graph.
-    fn capture(&mut self, id: i32) -> Result<Value, String> {
+    pub(crate) fn captured(&mut self, id: i32) -> Result<Captured<'g>, String> {
         match &self.object(id)?.kind {
-            Some(ObjectKind::Variable(_)) => Ok(self.variable(Variable::Object(id as usize))),
-            Some(ObjectKind::Resource(_)) => self.vocabulary_object(id),
-            Some(ObjectKind::Asset(asset)) => self.asset(asset.asset_file_def_index),
+            Some(ObjectKind::Variable(_)) => Ok(Captured::Variable(Variable::Object(id as usize))),
+            Some(ObjectKind::Resource(_)) => Ok(Captured::Vocabulary(self.vocabulary_object(id)?)),
+            Some(ObjectKind::Asset(asset)) => Ok(Captured::File(self.asset(asset.asset_file_def_index)?)),
             Some(ObjectKind::Constant(constant)) => {
                 let graph = self.graph;
                 let node = graph.node.iter().find(|n| n.name == constant.operation && n.op == "Const");
                 let node = node.ok_or_else(|| format!("the graph has no constant {:?}", constant.operation))?;
-                Ok(constant_of(node))
+                Ok(Captured::Constant(node))
             }
             _ => Err(format!("captures the object {id}, which isn't a variable, a table, a file or a constant")),
         }
@@ -78,21 +99,21 @@ impl<'g> Reader<'g> {
         }))
     }
 
-    fn asset(&self, index: i32) -> Result<Value, String> {
+    fn asset(&self, index: i32) -> Result<String, String> {
         let asset = usize::try_from(index).ok().and_then(|index| self.meta.asset_file_def.get(index));
-        asset.map(|a| Value::Asset(a.filename.clone())).ok_or_else(|| format!("there is no asset {index}"))
+        asset.map(|a| a.filename.clone()).ok_or_else(|| format!("there is no asset {index}"))
     }
 
-    fn vocabulary(&mut self, origin: Variable, found: Result<(String, Option<u64>), String>) -> Result<Value, String> {
+    fn vocabulary(&mut self, origin: Variable, found: Result<(String, Option<u64>), String>) -> Result<usize, String> {
         let (file, lines) = found?;
         self.vocabularies.push(Vocabulary { file, lines, origin });
-        Ok(Value::Vocabulary(self.vocabularies.len() - 1))
+        Ok(self.vocabularies.len() - 1)
     }
 
-    fn vocabulary_object(&mut self, id: i32) -> Result<Value, String> {
+    fn vocabulary_object(&mut self, id: i32) -> Result<usize, String> {
         let origin = Variable::Object(id as usize);
         if let Some(known) = self.vocabularies.iter().position(|v| v.origin == origin) {
-            return Ok(Value::Vocabulary(known));
+            return Ok(known);
         }
         let found = match child(self.object(id)?, "_initialize") {
             Some(initialize) => self.initialized_by(initialize),
@@ -111,11 +132,11 @@ impl<'g> Reader<'g> {
             self.objects()?.concrete_functions.get(name).map(|f| f.bound_inputs.as_slice()).unwrap_or_default();
         // The table itself is captured too: files and constants are all that matters here.
         let values = captured.iter().map(|&id| match self.object(id)?.kind {
-            Some(ObjectKind::Asset(ref asset)) => self.asset(asset.asset_file_def_index),
+            Some(ObjectKind::Asset(ref asset)) => Ok(Value::Asset(self.asset(asset.asset_file_def_index)?)),
             _ => Ok(Value::Unread("a table")),
         });
         let values = values.collect::<Result<Vec<_>, String>>()?;
-        let function = self.function(name)?;
+        let function = self.library.function(name)?;
         let frame = Frame::function(function, values)?;
         let fill = function.node_def.iter().find(|n| fills_table(n));
         self.filled_by(&frame, fill.ok_or("a table is filled by no op that is known here")?)
@@ -126,16 +147,13 @@ impl<'g> Reader<'g> {
         let file = child(self.object(table)?, "_initializer").and_then(|id| child(self.object(id).ok()?, "_filename"));
         let file = file.ok_or("a table has no text file")?;
         match &self.object(file)?.kind {
-            Some(ObjectKind::Asset(asset)) => match self.asset(asset.asset_file_def_index)? {
-                Value::Asset(name) => Ok(name),
-                other => Err(format!("a table is filled from {}", other.what())),
-            },
+            Some(ObjectKind::Asset(asset)) => self.asset(asset.asset_file_def_index),
             _ => Err("a table is filled from something that isn't a file".to_owned()),
         }
     }
 
     /// The file and number of lines of the op that fills a table.
-    fn filled_by(&mut self, frame: &Frame<'g>, fill: &'g NodeDef) -> Result<(String, Option<u64>), String> {
+    fn filled_by(&mut self, frame: &Frame<'g, Value>, fill: &'g NodeDef) -> Result<(String, Option<u64>), String> {
         let fault = |reason: &str| Err(format!("the node {:?} (op {}) {reason}", fill.name, fill.op));
         if !matches!(fill.op.as_str(), "InitializeTableFromTextFileV2" | "InitializeTableFromTextFile") {
             return fault("fills a table from something that isn't a text file");
@@ -145,7 +163,7 @@ impl<'g> Reader<'g> {
             return fault("doesn't number whole lines from 0");
         }
         let Some(source) = fill.input.get(1) else { return fault("names no file") };
-        match self.evaluate(frame, source)? {
+        match self.evaluate(frame, &[source])?.remove(0) {
             Value::Asset(file) => Ok((file, u64::try_from(frame::int(fill, "vocab_size", -1)).ok())),
             other => fault(&format!("fills a table from {}", other.what())),
         }
@@ -153,16 +171,14 @@ impl<'g> Reader<'g> {
 
     /// A TF1 variable's node.
     pub(super) fn variable_node(&mut self, node: &NodeDef) -> Value {
-        let shared = String::from_utf8_lossy(frame::bytes(node, "shared_name")).into_owned();
-        let name = if node.op == "VarHandleOp" && !shared.is_empty() { shared } else { node.name.clone() };
-        self.variable(Variable::Node(name))
+        self.variable(Variable::of_node(node))
     }
 
     /// A TF1 table's node; the op that fills it stands in the same graph.
-    pub(super) fn vocabulary_node(&mut self, node: &NodeDef) -> Result<Value, String> {
+    pub(crate) fn vocabulary_node(&mut self, node: &NodeDef) -> Result<usize, String> {
         let origin = Variable::Node(node.name.clone());
         if let Some(known) = self.vocabularies.iter().position(|v| v.origin == origin) {
-            return Ok(Value::Vocabulary(known));
+            return Ok(known);
         }
         let graph = self.graph;
         let fills = |n: &&NodeDef| {

@@ -7,10 +7,19 @@ use super::frame::Frame;
 use super::plan::Plan;
 use super::reader::Reader;
 use super::value::Value;
+use super::walk::Walk;
 use crate::source::tfhub::proto::{MetaGraphDef, ObjectKind, SignatureDef, dtype};
 
 /// The signatures that may hold the function: TensorFlow's, TensorFlow Hub's.
 const SIGNATURES: [&str; 2] = ["serving_default", "default"];
+
+/// Where a graph takes texts, and where it gives their vectors.
+pub(crate) enum Entry<'g> {
+    /// A function of the texts and of captured objects.
+    Function { name: String, captured: &'g [i32] },
+    /// A TF1 graph's nodes.
+    Nodes { input: &'g str, output: &'g str },
+}
 
 /// What a graph does with texts.
 ///
@@ -18,18 +27,35 @@ const SIGNATURES: [&str; 2] = ["serving_default", "default"];
 /// What isn't understood, by the names of node and op.
 pub(crate) fn read(meta: &MetaGraphDef) -> Result<Plan, String> {
     let mut reader = Reader::new(meta)?;
-    let mut outputs = match concrete_function(&reader)? {
-        Some(function) => {
-            let mut arguments = vec![Value::Texts(Vec::new())];
-            arguments.extend(reader.captures(&function)?);
-            reader.call(&function, arguments)?
+    let mut outputs = match find(&reader)? {
+        Entry::Function { name, captured } => {
+            let captured = captured.iter().map(|&id| reader.capture(id));
+            let texts = std::iter::once(Ok(Value::Texts(Vec::new())));
+            let arguments = texts.chain(captured).collect::<Result<Vec<_>, _>>()?;
+            reader.call(&name, arguments)?
         }
-        None => vec![signature_output(&mut reader)?],
+        Entry::Nodes { input, output } => {
+            let texts = BTreeMap::from([(input.to_owned(), Value::Texts(Vec::new()))]);
+            let frame = Frame::graph(reader.graph, texts);
+            reader.evaluate(&frame, &[output])?
+        }
     };
     match (outputs.pop(), outputs.is_empty()) {
         (Some(Value::Combined(combined)), true) => Plan::new(*combined, reader.variables, reader.vocabularies),
         (Some(other), true) => Err(format!("its function returns {}, not the vectors of texts", other.what())),
         _ => Err("its function doesn't return one tensor".to_owned()),
+    }
+}
+
+/// Finds the function or the nodes that embed texts.
+pub(crate) fn find<'g>(reader: &Reader<'g>) -> Result<Entry<'g>, String> {
+    match concrete_function(reader)? {
+        Some(name) => {
+            let function = reader.objects()?.concrete_functions.get(&name);
+            let captured = function.map_or(&[][..], |f| f.bound_inputs.as_slice());
+            Ok(Entry::Function { name, captured })
+        }
+        None => nodes(reader),
     }
 }
 
@@ -57,13 +83,13 @@ fn concrete_function(reader: &Reader<'_>) -> Result<Option<String>, String> {
 
 fn takes_texts_only(reader: &Reader<'_>, function: &str) -> Result<bool, String> {
     let captured = reader.objects()?.concrete_functions.get(function).map_or(0, |f| f.bound_inputs.len());
-    let arguments = reader.function(function)?.signature.as_ref().map_or(&[][..], |s| &s.input_arg);
+    let arguments = reader.library.function(function)?.signature.as_ref().map_or(&[][..], |s| &s.input_arg);
     Ok(arguments.len().checked_sub(captured) == Some(1) && arguments[0].r#type == dtype::STRING)
 }
 
-/// The output of a TF1 graph's signature.
-fn signature_output(reader: &mut Reader<'_>) -> Result<Value, String> {
-    let (meta, graph) = (reader.meta, reader.graph);
+/// The nodes of a TF1 graph's signature.
+fn nodes<'g>(reader: &Reader<'g>) -> Result<Entry<'g>, String> {
+    let meta = reader.meta;
     let named = ["default", "serving_default"].iter().find_map(|name| meta.signature_def.get(*name));
     let signature = named.ok_or("has neither a function nor a signature that embeds texts")?;
     let input = the_input(signature)?;
@@ -72,8 +98,7 @@ fn signature_output(reader: &mut Reader<'_>) -> Result<Value, String> {
         (None, 1) => signature.outputs.values().next().ok_or("its signature has no output")?,
         (None, outputs) => return Err(format!("its signature has {outputs} outputs")),
     };
-    let frame = Frame::graph(graph, BTreeMap::from([(input.to_owned(), Value::Texts(Vec::new()))]));
-    reader.evaluate(&frame, &output.name)
+    Ok(Entry::Nodes { input, output: &output.name })
 }
 
 fn the_input(signature: &SignatureDef) -> Result<&str, String> {

@@ -10,7 +10,7 @@ const MAX_SIZE: usize = 128;
 
 /// Two numbers to one; truth is 1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Add,
     Sub,
     Mul,
@@ -30,7 +30,7 @@ pub(super) enum Op {
 
 /// A number for each element of a sequence.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expr {
+pub(crate) enum Expr {
     /// The same for every element.
     Const(i64),
     /// The element itself, where elements are ids.

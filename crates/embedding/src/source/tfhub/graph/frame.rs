@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::value::Value;
 use crate::source::tfhub::proto::{Attr, FunctionDef, GraphDef, NodeDef};
 
 /// The nodes of a graph or a function's body, and the values of its arguments.
-pub(super) struct Frame<'g> {
+pub(crate) struct Frame<'g, V> {
     nodes: BTreeMap<&'g str, &'g NodeDef>,
-    arguments: BTreeMap<String, Value>,
+    arguments: BTreeMap<String, V>,
 }
 
 /// One output of a node: by number in a graph, by name and number in a function.
@@ -19,14 +18,14 @@ pub(super) struct Reference<'g> {
     index: usize,
 }
 
-impl<'g> Frame<'g> {
+impl<'g, V> Frame<'g, V> {
     /// The graph itself; some of its nodes, as placeholders, have values.
-    pub(super) fn graph(graph: &'g GraphDef, arguments: BTreeMap<String, Value>) -> Self {
+    pub(crate) fn graph(graph: &'g GraphDef, arguments: BTreeMap<String, V>) -> Self {
         Self { nodes: graph.node.iter().map(|n| (n.name.as_str(), n)).collect(), arguments }
     }
 
     /// A function's body.
-    pub(super) fn function(function: &'g FunctionDef, values: Vec<Value>) -> Result<Self, String> {
+    pub(crate) fn function(function: &'g FunctionDef, values: Vec<V>) -> Result<Self, String> {
         let arguments = function.signature.iter().flat_map(|s| &s.input_arg).map(|a| a.name.clone());
         if arguments.clone().count() != values.len() {
             return Err(format!("a function of {} arguments is given {}", arguments.count(), values.len()));
@@ -35,7 +34,7 @@ impl<'g> Frame<'g> {
         Ok(Self { nodes, arguments: arguments.zip(values).collect() })
     }
 
-    pub(super) fn argument(&self, name: &str) -> Option<&Value> {
+    pub(super) fn argument(&self, name: &str) -> Option<&V> {
         self.arguments.get(name)
     }
 
@@ -87,15 +86,23 @@ impl<'g> Reference<'g> {
 }
 
 /// A whole number that a node is built with.
-pub(super) fn int(node: &NodeDef, name: &str, default: i64) -> i64 {
+pub(crate) fn int(node: &NodeDef, name: &str, default: i64) -> i64 {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::I(value)) => *value,
         _ => default,
     }
 }
 
+/// Whole numbers that a node is built with; none: an empty list.
+pub(crate) fn ints(node: &NodeDef, name: &str) -> Vec<i64> {
+    match node.attr.get(name).and_then(|a| a.value.as_ref()) {
+        Some(Attr::List(list)) => list.i.clone(),
+        _ => Vec::new(),
+    }
+}
+
 /// A truth value that a node is built with.
-pub(super) fn flag(node: &NodeDef, name: &str, default: bool) -> bool {
+pub(crate) fn flag(node: &NodeDef, name: &str, default: bool) -> bool {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::B(value)) => *value,
         _ => default,
@@ -103,7 +110,7 @@ pub(super) fn flag(node: &NodeDef, name: &str, default: bool) -> bool {
 }
 
 /// An element type that a node is built with; 0: none.
-pub(super) fn dtype(node: &NodeDef, name: &str) -> i32 {
+pub(crate) fn dtype(node: &NodeDef, name: &str) -> i32 {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::Type(value)) => *value,
         _ => 0,
@@ -111,7 +118,7 @@ pub(super) fn dtype(node: &NodeDef, name: &str) -> i32 {
 }
 
 /// A byte string that a node is built with.
-pub(super) fn bytes<'g>(node: &'g NodeDef, name: &str) -> &'g [u8] {
+pub(crate) fn bytes<'g>(node: &'g NodeDef, name: &str) -> &'g [u8] {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::S(value)) => value,
         _ => &[],

@@ -29,7 +29,7 @@ pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -
             _ => unread(inputs),
         },
         "VarHandleOp" | "VariableV2" | "Variable" => Ok(vec![reader.variable_node(node)]),
-        "HashTableV2" | "HashTable" => Ok(vec![reader.vocabulary_node(node)?]),
+        "HashTableV2" | "HashTable" => Ok(vec![Value::Vocabulary(reader.vocabulary_node(node)?)]),
 
         "StaticRegexReplace" | "RegexReplace" | "StringLower" => text::edit(node, inputs),
         "StringSplit" => text::split(node, inputs),

@@ -8,7 +8,7 @@ use super::expr::Expr;
 
 /// A size that is known, or known to be that of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Known(i64),
     /// The number of texts.
     Batch,
@@ -42,7 +42,7 @@ pub(crate) enum Split {
 
 /// A change to the tokens of each text, in the order of the graph.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// A text without tokens gets this one.
     FillToken(Vec<u8>),
     /// Tokens become ids; a text without any gets this one.
@@ -53,7 +53,7 @@ pub(super) enum Step {
 
 /// The id of a text without ids.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Fill {
+pub(crate) enum Fill {
     Id(i64),
     /// That of a token.
     OfToken(Vec<u8>, Expr),
@@ -61,7 +61,7 @@ pub(super) enum Fill {
 
 /// The tokens (or ids, after [`Step::FillId`]) of each text of the batch.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Bags {
+pub(crate) struct Bags {
     pub(super) edits: Vec<Edit>,
     pub(super) split: Split,
     pub(super) steps: Vec<Step>,
@@ -87,7 +87,7 @@ impl Bags {
 
 /// Elements that stand in a row.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Sequence {
+pub(crate) enum Sequence {
     /// Those of the bags, text after text.
     Bags(Rc<Bags>),
     /// One token.
@@ -98,7 +98,7 @@ pub(super) enum Sequence {
 
 /// Rows of vectors: for each element of a sequence, one row of one of several variables.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pub(super) of: Sequence,
     pub(super) variables: Vec<usize>,
     /// Which variable.
@@ -109,7 +109,7 @@ pub(super) struct Rows {
 
 /// Ids and where they lie, split up by the variable their rows are in.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pub(super) of: Sequence,
     pub(super) variable: Expr,
     pub(super) parts: usize,
@@ -118,7 +118,7 @@ pub(super) struct Part {
 
 /// The vectors of the texts.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Combined {
+pub(crate) struct Combined {
     pub(super) bags: Rc<Bags>,
     /// The id of each element.
     pub(super) ids: Expr,
@@ -133,7 +133,7 @@ pub(super) struct Combined {
 
 /// What a tensor means.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// The texts after some edits, `[batch]`.
     Texts(Vec<Edit>),
     /// Constant strings.

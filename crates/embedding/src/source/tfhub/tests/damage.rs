@@ -34,7 +34,8 @@ impl Copy {
     /// Opens the module. A fault must be of one of its files.
     fn open(&self) -> Option<TextModule> {
         match read(&self.0) {
-            Ok(module) => Some(module),
+            Ok(Module::Table(module)) => Some(module),
+            Ok(Module::Graph(_)) => None,
             Err(Error::Format { path, reason }) => {
                 assert!(path != self.0.place(""), "{}: {reason}", path.display());
                 None
@@ -153,7 +154,7 @@ fn hostile_graphs_are_refused() {
             }),
         ),
         ("can't be followed", changed(|m| replace(m, node("ids", "AddV2", &["found:values:0", "hash:output:0"])))),
-        ("not the vectors of texts", changed(|m| replace(m, node("sum", "Identity", &["rows:output:0"])))),
+        ("not a vector", changed(|m| replace(m, node("sum", "Identity", &["rows:output:0"])))),
         (
             "has no node 99",
             changed(|m| {

@@ -2,16 +2,18 @@
 
 mod damage;
 mod golden;
-mod synthetic;
+pub(super) mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-use super::{Settings, TextModule, open};
+pub(super) use self::synthetic::{PLAIN, Recipe, write};
+
+use super::{Module, Settings, TextModule, open};
 use crate::{Error, Lookup, combine::combine};
 
 /// The folder with goldens; says so where it isn't there.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn shared(below: &str) -> Option<PathBuf> {
+pub(super) fn shared(below: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
     let path = root.join(below);
@@ -22,9 +24,20 @@ fn shared(below: &str) -> Option<PathBuf> {
     None
 }
 
+pub(super) fn settings(path: impl Into<PathBuf>) -> Settings {
+    Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, trainable: false }
+}
+
+/// Opens a module that is a table.
 fn open_at(path: &Path) -> Result<TextModule, Error> {
-    let settings = Settings { path: path.to_owned(), url: None, sha256: None, trainable: false };
-    open(&settings, Path::new(""))
+    open(&settings(path), Path::new("")).map(table)
+}
+
+fn table(module: Module) -> TextModule {
+    match module {
+        Module::Table(module) => module,
+        Module::Graph(_) => panic!("not recognised as a table"),
+    }
 }
 
 fn ids(module: &TextModule, text: &[u8]) -> Vec<u32> {

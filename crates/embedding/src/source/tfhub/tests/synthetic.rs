@@ -9,19 +9,20 @@ use super::super::leveldb::{masked, writer};
 use super::super::proto::*;
 use super::super::slices;
 use super::*;
+use crate::source::Kind;
 
 /// How a module differs from the plainest one.
-pub(super) struct Recipe {
-    pub(super) segment_op: &'static str,
+pub(in crate::source::tfhub) struct Recipe {
+    pub(in crate::source::tfhub) segment_op: &'static str,
     /// The op that edits texts, if any.
-    pub(super) edit: Option<NodeDef>,
-    pub(super) double: bool,
-    pub(super) snappy: bool,
+    pub(in crate::source::tfhub) edit: Option<NodeDef>,
+    pub(in crate::source::tfhub) double: bool,
+    pub(in crate::source::tfhub) snappy: bool,
     /// Rows per slice, each in a shard of its own; none: not sliced.
-    pub(super) slices: Option<usize>,
+    pub(in crate::source::tfhub) slices: Option<usize>,
 }
 
-pub(super) const PLAIN: Recipe =
+pub(in crate::source::tfhub) const PLAIN: Recipe =
     Recipe { segment_op: "SparseSegmentSqrtN", edit: None, double: false, snappy: false, slices: None };
 
 /// Four words and two hash buckets, three columns: element `(r, c)` is `4 r + c`.
@@ -29,12 +30,12 @@ const WORDS: &str = "a\nb\ncat\n\u{fc}ber\n";
 const ROWS: usize = 6;
 const COLS: usize = 3;
 
-pub(super) fn node(name: &str, op: &str, inputs: &[&str]) -> NodeDef {
+pub(in crate::source::tfhub) fn node(name: &str, op: &str, inputs: &[&str]) -> NodeDef {
     let input = inputs.iter().map(|i| (*i).to_owned()).collect();
     NodeDef { name: name.to_owned(), op: op.to_owned(), input, ..NodeDef::default() }
 }
 
-pub(super) fn with(mut node: NodeDef, name: &str, value: Attr) -> NodeDef {
+pub(in crate::source::tfhub) fn with(mut node: NodeDef, name: &str, value: Attr) -> NodeDef {
     node.attr.insert(name.to_owned(), AttrValue { value: Some(value) });
     node
 }
@@ -43,7 +44,7 @@ fn shape(dims: &[i64]) -> Option<TensorShapeProto> {
     Some(TensorShapeProto { dim: dims.iter().map(|&size| Dim { size }).collect(), unknown_rank: false })
 }
 
-fn ints(name: &str, dims: &[i64], values: &[i64]) -> NodeDef {
+pub(in crate::source::tfhub) fn ints(name: &str, dims: &[i64], values: &[i64]) -> NodeDef {
     let tensor = TensorProto {
         dtype: dtype::INT64,
         tensor_shape: shape(dims),
@@ -53,7 +54,7 @@ fn ints(name: &str, dims: &[i64], values: &[i64]) -> NodeDef {
     with(node(name, "Const", &[]), "value", Attr::Tensor(tensor))
 }
 
-fn string(name: &str, value: &str) -> NodeDef {
+pub(in crate::source::tfhub) fn string(name: &str, value: &str) -> NodeDef {
     let string_val = vec![value.as_bytes().to_vec()];
     let tensor = TensorProto { dtype: dtype::STRING, tensor_shape: shape(&[]), string_val, ..TensorProto::default() };
     with(node(name, "Const", &[]), "value", Attr::Tensor(tensor))
@@ -89,11 +90,17 @@ fn body(recipe: &Recipe) -> Vec<NodeDef> {
     nodes
 }
 
+/// The functions of the only graph.
+pub(in crate::source::tfhub) fn functions(model: &mut SavedModel) -> &mut Vec<FunctionDef> {
+    let graph = model.meta_graphs[0].graph_def.as_mut();
+    &mut graph.and_then(|graph| graph.library.as_mut()).expect("functions").function
+}
+
 fn children(named: &[(&str, i32)]) -> Vec<ObjectReference> {
     named.iter().map(|&(name, node_id)| ObjectReference { node_id, local_name: name.to_owned() }).collect()
 }
 
-pub(super) fn saved_model(recipe: &Recipe) -> SavedModel {
+pub(in crate::source::tfhub) fn saved_model(recipe: &Recipe) -> SavedModel {
     let argument = |name: &str, r#type| ArgDef { name: name.to_owned(), r#type };
     let signature = OpDef {
         name: "embed".to_owned(),
@@ -204,7 +211,7 @@ fn checkpoint(recipe: &Recipe) -> (Vec<u8>, Vec<Vec<u8>>) {
     (writer::table(&entries, recipe.snappy), shards)
 }
 
-pub(super) fn write(folder: &Path, recipe: &Recipe) {
+pub(in crate::source::tfhub) fn write(folder: &Path, recipe: &Recipe) {
     fs::create_dir_all(folder.join("variables")).expect("a folder");
     fs::create_dir_all(folder.join("assets")).expect("a folder");
     fs::write(folder.join("saved_model.pb"), saved_model(recipe).encode_to_vec()).expect("written");
@@ -287,9 +294,10 @@ fn an_archive_is_read_like_its_folder_and_its_hash_is_checked() {
     tar.append_dir_all(".", folder.path().join("module")).expect("packed");
     let bytes = tar.into_inner().and_then(flate2::write::GzEncoder::finish).expect("packed");
     fs::write(folder.path().join("module.tar.gz"), &bytes).expect("written");
-    let mut settings = Settings { path: "module.tar.gz".into(), url: None, sha256: None, trainable: false };
+    let mut settings =
+        Settings { path: "module.tar.gz".into(), url: None, sha256: None, dim: None, reduce: None, trainable: false };
     settings.sha256 = Some(emberline_base::file::sha256(&bytes));
-    let module = open(&settings, folder.path()).expect("a module");
+    let module = table(open(&settings, folder.path()).expect("a module"));
     assert_eq!(module.digest(), open_at(&folder.path().join("module")).expect("a module").digest());
     settings.sha256 = Some("0".repeat(64));
     assert!(matches!(open(&settings, folder.path()), Err(Error::Hash { .. })));
@@ -298,16 +306,28 @@ fn an_archive_is_read_like_its_folder_and_its_hash_is_checked() {
 #[test]
 fn a_module_that_is_not_there_says_where_to_get_it() {
     let url = Some("https://example.org/module".to_owned());
-    let settings = Settings { path: "none".into(), url, sha256: None, trainable: false };
-    let error = open(&settings, Path::new("/nowhere")).expect_err("nothing there");
-    assert!(matches!(&error, Error::Missing { hint, .. } if hint.contains("https://example.org/module")), "{error}");
+    let settings = Settings { path: "none".into(), url, sha256: None, dim: None, reduce: None, trainable: false };
+    let error = open(&settings, Path::new("/nowhere")).map(table).expect_err("nothing there");
+    assert!(matches!(&error, Error::Missing { hint, .. } if hint.contains("`emberline fetch`")), "{error}");
+}
+
+#[test]
+fn a_length_needs_a_way_to_reduce_to_it() {
+    let mut settings = Settings { dim: Some(2), ..super::settings("module") };
+    assert_eq!(settings.faults().iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["dim"]);
+    settings.reduce = Some(crate::reduce::Reduce::Pca);
+    assert!(settings.faults().is_empty());
 }
 
 #[test]
 fn absurd_settings_are_faults() {
     let sha256 = Some("abc".to_owned());
-    let faults = Settings { path: "".into(), url: None, sha256, trainable: false }.faults();
+    let faults = Settings { path: "".into(), url: None, sha256, dim: None, reduce: None, trainable: false }.faults();
     assert_eq!(faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["path", "sha256"]);
     let sha256 = Some("0aF1".repeat(16));
-    assert!(Settings { path: "module".into(), url: None, sha256, trainable: false }.faults().is_empty());
+    assert!(
+        Settings { path: "module".into(), url: None, sha256, dim: None, reduce: None, trainable: false }
+            .faults()
+            .is_empty()
+    );
 }

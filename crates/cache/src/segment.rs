@@ -1,0 +1,194 @@
+//! One file of vectors: a safetensors file that any program can read, named by the SHA-256 of its content.
+//!
+//! | array | type | what |
+//! |---|---|---|
+//! | `keys` | U8 `[texts, 32]` | the SHA-256 of each text |
+//! | `vectors` | F32 `[texts, dim]` | the vector of each text |
+//!
+//! Metadata: `format` = `emberline-embeddings/1`, `about`: what made them, for people.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use emberline_base::file::FileError;
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Key, make_shelf};
+
+const FORMAT: &str = "emberline-embeddings/1";
+/// What a segment's name ends with.
+pub(crate) const SUFFIX: &str = "safetensors";
+const KEY: usize = size_of::<Key>();
+
+/// An open segment, verified.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    pub(crate) about: String,
+    pub(crate) dim: usize,
+    map: Mmap,
+    keys: Range<usize>,
+    vectors: Range<usize>,
+}
+
+/// Why a segment can't be opened.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It isn't what its name promises.
+    Damaged(String),
+    /// The system says no; it may be gone.
+    Io(io::Error),
+}
+
+impl Segment {
+    /// Opens a segment and compares its content with its name.
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        let map = map(&File::open(path).map_err(Fault::Io)?).map_err(Fault::Io)?;
+        let found = hex(Sha256::digest(&map[..]).as_slice());
+        if path.file_stem().is_none_or(|name| name != found.as_str()) {
+            return Err(Fault::Damaged(format!("its content has the sha256 {found}")));
+        }
+        let damaged = |reason: &str| Fault::Damaged(reason.to_owned());
+        let (_, metadata) = SafeTensors::read_metadata(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
+        let notes = metadata.metadata().clone().unwrap_or_default();
+        if notes.get("format").is_none_or(|format| format != FORMAT) {
+            return Err(damaged("of another format"));
+        }
+        let tensors = SafeTensors::deserialize(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
+        let array = |name: &str| tensors.tensor(name).map_err(|e| Fault::Damaged(e.to_string()));
+        let (keys, vectors) = (array("keys")?, array("vectors")?);
+        let dim = shape(&keys, &vectors).ok_or_else(|| damaged("arrays of another shape"))?;
+        let range = |view: &TensorView<'_>| {
+            let start = view.data().as_ptr().addr() - map.as_ptr().addr();
+            start..start + view.data().len()
+        };
+        let (keys, vectors) = (range(&keys), range(&vectors));
+        let about = notes.get("about").cloned().unwrap_or_default();
+        Ok(Self { path: path.to_owned(), about, dim, keys, vectors, map })
+    }
+
+    /// The number of texts.
+    pub(crate) fn texts(&self) -> usize {
+        self.keys.len() / KEY
+    }
+
+    /// The keys of the texts, in order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        let keys = self.map[self.keys.clone()].as_chunks::<KEY>().0;
+        keys.iter().map(|key| Key(*key))
+    }
+
+    /// The vector of the text at `index`, written to `out`, `[dim]`.
+    pub(crate) fn read(&self, index: usize, out: &mut [f32]) {
+        let start = self.vectors.start + index * self.dim * 4;
+        let bytes = self.map[start..start + self.dim * 4].as_chunks::<4>().0;
+        for (number, bytes) in out.iter_mut().zip(bytes) {
+            *number = f32::from_le_bytes(*bytes);
+        }
+    }
+
+    /// Notes that the segment was used now. Where it can't be noted, it is only cleared earlier.
+    pub(crate) fn touch(&self) {
+        let _ = File::options().append(true).open(&self.path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        &self.map[range.clone()]
+    }
+}
+
+#[expect(unsafe_code, reason = "a memory map is only sound while nobody changes the file")]
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: segments are never written to: they are renamed into place whole, and at most removed.
+    unsafe { Mmap::map(file) }
+}
+
+/// The length of a vector, where both arrays fit.
+fn shape(keys: &TensorView<'_>, vectors: &TensorView<'_>) -> Option<usize> {
+    let &[texts, KEY] = keys.shape() else { return None };
+    let &[rows, dim] = vectors.shape() else { return None };
+    let fits = texts == rows && dim > 0 && keys.dtype() == Dtype::U8 && vectors.dtype() == Dtype::F32;
+    fits.then_some(dim)
+}
+
+/// Writes a segment of new vectors (`[keys.len(), dim]`) into `folder`, and gives its path.
+pub(crate) fn write(folder: &Path, about: &str, keys: &[Key], vectors: &[f32]) -> Result<PathBuf, FileError> {
+    let dim = vectors.len() / keys.len().max(1);
+    save(folder, about, keys.len(), dim, |out| {
+        keys.iter().try_for_each(|key| out.write_all(&key.0))?;
+        vectors.iter().try_for_each(|number| out.write_all(&number.to_le_bytes()))
+    })
+}
+
+/// Writes one segment with the content of several of one length of vectors, and gives its path.
+pub(crate) fn merge(folder: &Path, about: &str, parts: &[Segment]) -> Result<PathBuf, FileError> {
+    let dim = parts.first().map_or(0, |part| part.dim);
+    save(folder, about, parts.iter().map(Segment::texts).sum(), dim, |out| {
+        parts.iter().try_for_each(|part| out.write_all(part.bytes(&part.keys)))?;
+        parts.iter().try_for_each(|part| out.write_all(part.bytes(&part.vectors)))
+    })
+}
+
+/// Writes header and content to a temporary file while their hash is taken, and renames it to that.
+fn save(
+    folder: &Path,
+    about: &str,
+    texts: usize,
+    dim: usize,
+    content: impl Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, FileError> {
+    make_shelf(folder)?;
+    let write = || -> io::Result<PathBuf> {
+        let file = tempfile::Builder::new().prefix(".emberline-").suffix(".tmp").tempfile_in(folder)?;
+        let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
+        out.write_all(&header(about, texts, dim))?;
+        content(&mut out)?;
+        let file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        let path = folder.join(format!("{}.{SUFFIX}", hex(out.hash.finalize().as_slice())));
+        file.persist(&path)?;
+        Ok(path)
+    };
+    write().map_err(FileError::new("write a segment in", folder))
+}
+
+/// The header of a safetensors file: its length (u64, little endian) and JSON, padded so that arrays are aligned.
+fn header(about: &str, texts: usize, dim: usize) -> Vec<u8> {
+    let (keys, vectors) = (texts * KEY, texts * dim * 4);
+    let json = serde_json::json!({
+        "__metadata__": {"format": FORMAT, "about": about},
+        "keys": {"dtype": "U8", "shape": [texts, KEY], "data_offsets": [0, keys]},
+        "vectors": {"dtype": "F32", "shape": [texts, dim], "data_offsets": [keys, keys + vectors]},
+    });
+    let mut json = json.to_string().into_bytes();
+    json.resize(json.len().next_multiple_of(8), b' ');
+    [&(json.len() as u64).to_le_bytes()[..], &json].concat()
+}
+
+/// A writer that takes the hash of what passes.
+struct Hashing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,139 @@
+//! What one source made on one kind of device: all of its segments, and a writer of new ones.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use emberline_base::file::FileError;
+
+use crate::segment::{self, Fault, Segment};
+use crate::{Key, entries};
+
+/// The vectors of one source.
+#[derive(Debug)]
+pub struct Shelf {
+    folder: PathBuf,
+    dim: usize,
+    about: String,
+    segments: Vec<Segment>,
+    /// Segment and row of every text.
+    places: HashMap<Key, (u32, u32)>,
+    removed: Vec<String>,
+}
+
+impl Shelf {
+    /// Opens and verifies every segment; a damaged one is removed.
+    pub(crate) fn open(folder: PathBuf, dim: usize, about: &str) -> Result<Self, FileError> {
+        let mut shelf = Self {
+            folder,
+            dim,
+            about: about.to_owned(),
+            segments: Vec::new(),
+            places: HashMap::new(),
+            removed: Vec::new(),
+        };
+        for path in entries(&shelf.folder)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == segment::SUFFIX))
+        {
+            match Segment::open(&path) {
+                Ok(segment) if segment.dim == dim => shelf.take(segment),
+                Ok(segment) => shelf.remove(path, &format!("vectors of {} numbers, not {dim}", segment.dim)),
+                Err(Fault::Damaged(reason)) => shelf.remove(path, &reason),
+                // Another process has merged or cleared it.
+                Err(Fault::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(Fault::Io(error)) => return Err(FileError::new("read", &path)(error)),
+            }
+        }
+        Ok(shelf)
+    }
+
+    fn take(&mut self, segment: Segment) {
+        segment.touch();
+        let number = self.segments.len() as u32;
+        for (row, key) in segment.keys().enumerate() {
+            self.places.entry(key).or_insert((number, row as u32));
+        }
+        self.segments.push(segment);
+    }
+
+    fn remove(&mut self, path: PathBuf, reason: &str) {
+        // What can't be removed is only met again.
+        let _ = fs::remove_file(&path);
+        self.removed.push(format!("{}: damaged ({reason}) and removed; its texts are encoded again", path.display()));
+    }
+
+    /// What was wrong with segments that had to be removed, a message each.
+    pub fn removed(&self) -> &[String] {
+        &self.removed
+    }
+
+    /// Whether the text's vector is there.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.places.contains_key(key)
+    }
+
+    /// Writes the text's vector to `out`, `[dim]`; whether it was there.
+    pub fn read(&self, key: &Key, out: &mut [f32]) -> bool {
+        let place = self.places.get(key);
+        if let Some(&(segment, row)) = place {
+            self.segments[segment as usize].read(row as usize, out);
+        }
+        place.is_some()
+    }
+
+    /// Takes new vectors.
+    pub fn writer(&self) -> Writer<'_> {
+        Writer { shelf: self, keys: Vec::new(), vectors: Vec::new(), parts: Vec::new() }
+    }
+}
+
+/// Takes new vectors, and keeps them on the disk at every [`flush`](Writer::flush).
+#[derive(Debug)]
+pub struct Writer<'a> {
+    shelf: &'a Shelf,
+    keys: Vec<Key>,
+    vectors: Vec<f32>,
+    parts: Vec<PathBuf>,
+}
+
+impl Writer<'_> {
+    /// Takes a vector, `[dim]`.
+    ///
+    /// # Panics
+    /// When the vector has another length.
+    pub fn add(&mut self, key: Key, vector: &[f32]) {
+        assert_eq!(vector.len(), self.shelf.dim, "a vector of the shelf's length");
+        self.keys.push(key);
+        self.vectors.extend_from_slice(vector);
+    }
+
+    /// Writes what was taken since the last time: it survives whatever happens next.
+    ///
+    /// # Errors
+    /// When the disk is full, or the folder can't be written.
+    pub fn flush(&mut self) -> Result<(), FileError> {
+        if !self.keys.is_empty() {
+            self.parts.push(segment::write(&self.shelf.folder, &self.shelf.about, &self.keys, &self.vectors)?);
+            self.keys.clear();
+            self.vectors.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the rest, and makes one segment of those that this writer wrote.
+    ///
+    /// # Errors
+    /// When the disk is full, or the folder can't be written; what was flushed stays.
+    pub fn finish(mut self) -> Result<(), FileError> {
+        self.flush()?;
+        if self.parts.len() < 2 {
+            return Ok(());
+        }
+        // A part that is gone or damaged by now stays out; its texts are encoded another time.
+        let parts: Vec<Segment> = self.parts.iter().filter_map(|path| Segment::open(path).ok()).collect();
+        let merged = segment::merge(&self.shelf.folder, &self.shelf.about, &parts)?;
+        for part in self.parts.iter().filter(|part| **part != merged) {
+            let _ = fs::remove_file(part);
+        }
+        Ok(())
+    }
+}

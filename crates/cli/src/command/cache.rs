@@ -1,0 +1,95 @@
+//! `cache`: what neural encoders have made and is kept, and clearing it.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use emberline_cache::Cache;
+use emberline_cache::housekeeping::{Held, Limits};
+
+use crate::args::{Cache as Args, CacheCommand, CacheGc, ListFormat};
+use crate::download::megabytes;
+use crate::exit::{Code, Error};
+use crate::terminal::{grouped, say, table};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn run(args: &Args) -> Result<Code, Error> {
+    let cache = Cache::of_user().ok_or_else(|| {
+        Error::Usage(format!("there is no folder for caches; name one in {}", emberline_cache::VARIABLE))
+    })?;
+    match &args.command {
+        CacheCommand::Ls(args) => list(&cache, args.format),
+        CacheCommand::Verify(args) => verify(&cache, args.format),
+        CacheCommand::Gc(args) => clear(&cache, args),
+    }
+}
+
+fn list(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
+    let held = cache.held()?;
+    match format {
+        ListFormat::Text => {
+            if !held.is_empty() {
+                write!(io::stdout(), "{}", table(&rows(&held)))?;
+            }
+            let bytes = held.iter().map(|held| held.bytes).sum();
+            say(&format!("{} in {}", megabytes(bytes), cache.folder().display()));
+        }
+        ListFormat::Json => print_json(cache, &held)?,
+    }
+    Ok(Code::Fine)
+}
+
+fn verify(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
+    let held = cache.held()?;
+    let damaged: Vec<&String> = held.iter().flat_map(|held| &held.damaged).collect();
+    match format {
+        ListFormat::Text => {
+            damaged.iter().for_each(|message| say(&format!("damaged: {message}")));
+            let texts = held.iter().map(|held| held.texts as u64).sum();
+            let hint = if damaged.is_empty() { "" } else { "; a run removes them and encodes their texts again" };
+            writeln!(io::stdout(), "{} vectors are whole, {} files are damaged{hint}", grouped(texts), damaged.len())?;
+        }
+        ListFormat::Json => print_json(cache, &held)?,
+    }
+    Ok(if damaged.is_empty() { Code::Fine } else { Code::Asset })
+}
+
+fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
+    let limits =
+        Limits { size: if args.all { Some(0) } else { args.max_size }, unused: args.unused_for.map(|days| DAY * days) };
+    let removed = cache.clear(limits, args.dry_run)?;
+    let what = if args.dry_run { "would be removed" } else { "removed" };
+    let (bytes, kept) = (megabytes(removed.bytes), megabytes(removed.kept));
+    writeln!(io::stdout(), "{} files {what} ({bytes}), {kept} kept", removed.files)?;
+    Ok(Code::Fine)
+}
+
+fn rows(held: &[Held]) -> Vec<Vec<String>> {
+    let head = ["made by", "device", "dim", "texts", "size", "last used", "source"];
+    let row = |held: &Held| {
+        let days = SystemTime::now().duration_since(held.used).unwrap_or_default().as_secs() / DAY.as_secs();
+        vec![
+            held.about.clone(),
+            held.device.clone(),
+            held.dim.to_string(),
+            grouped(held.texts as u64),
+            megabytes(held.bytes),
+            if days == 0 { "today".to_owned() } else { format!("{days} days ago") },
+            held.source.chars().take(8).collect(),
+        ]
+    };
+    std::iter::once(head.map(str::to_owned).to_vec()).chain(held.iter().map(row)).collect()
+}
+
+fn print_json(cache: &Cache, held: &[Held]) -> Result<(), Error> {
+    let entry = |held: &Held| {
+        let used = held.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        serde_json::json!({
+            "source": held.source, "device": held.device, "about": held.about, "dim": held.dim, "texts": held.texts,
+            "bytes": held.bytes, "used": used, "damaged": held.damaged,
+        })
+    };
+    let entries: Vec<_> = held.iter().map(entry).collect();
+    writeln!(io::stdout(), "{}", serde_json::json!({"folder": cache.folder(), "held": entries}))?;
+    Ok(())
+}

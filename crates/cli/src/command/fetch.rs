@@ -1,0 +1,196 @@
+//! `fetch`: downloads what the pipeline's embeddings name. No other command touches the network.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use emberline_embedding::Source;
+use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
+use emberline_pipeline::{Pipeline, Plan};
+use serde_json::json;
+
+use crate::args::{Fetch, ListFormat};
+use crate::download::{Download, megabytes};
+use crate::exit::{Code, Error};
+use crate::terminal::{left_out_message, say, table};
+
+pub(super) fn run(args: &Fetch) -> Result<Code, Error> {
+    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let assets = assets(&pipeline, args.all);
+    let online = || Fetcher::new(Options { force: args.force, ..Options::from_env() });
+    let fetcher = (!args.offline).then(online).transpose()?;
+    let mut ended = Vec::with_capacity(assets.len());
+    for asset in assets {
+        let outcome = fetcher.as_ref().map_or_else(|| asset.look(), |fetcher| asset.fetch(fetcher));
+        if let Some(problem) = outcome.problem() {
+            say(&format!("error: embedding `{}`: {problem}", asset.name));
+        }
+        ended.push((asset, outcome));
+    }
+    let mut out = io::stdout();
+    match args.format {
+        ListFormat::Text => write!(out, "{}", text(&ended))?,
+        ListFormat::Json => {
+            let list: Vec<_> = ended.iter().map(|(asset, outcome)| json_of(asset, outcome)).collect();
+            writeln!(out, "{:#}", json!({ "assets": list }))?;
+        }
+    }
+    Ok(code(&ended))
+}
+
+/// A file or folder that an embedding needs.
+struct Asset {
+    name: String,
+    kind: &'static str,
+    url: Option<String>,
+    path: PathBuf,
+    sha256: Option<String>,
+}
+
+/// What became of it.
+enum Outcome {
+    There(Fetched),
+    /// It isn't there: what to do.
+    Missing(String),
+    Failed(emberline_fetch::Error),
+}
+
+/// What the cells of the grid need, or all that the file names.
+fn assets(pipeline: &Pipeline, all: bool) -> Vec<Asset> {
+    let mut assets: Vec<Asset> = Vec::new();
+    let mut add = |name: &str, source: &Source| {
+        let Some(place) = source.place() else { return };
+        let asset = Asset {
+            name: name.to_owned(),
+            kind: source.kind(),
+            url: place.url.map(str::to_owned),
+            path: pipeline.folder.join(place.path),
+            sha256: place.sha256.map(str::to_owned),
+        };
+        let same = |known: &Asset| (&known.path, &known.url, &known.sha256) == (&asset.path, &asset.url, &asset.sha256);
+        if !assets.iter().any(same) {
+            assets.push(asset);
+        }
+    };
+    if all {
+        pipeline.settings.embedding.iter().for_each(|(name, source)| add(name, source));
+        return assets;
+    }
+    let plan = Plan::of(pipeline);
+    plan.cells.iter().flat_map(|cell| &cell.settings.embedding).for_each(|(name, source)| add(name, source));
+    if plan.cells.is_empty()
+        && let Some(message) = left_out_message(&plan.left_out)
+    {
+        say(&message);
+    }
+    assets
+}
+
+impl Asset {
+    /// Only looks.
+    fn look(&self) -> Outcome {
+        match look(&self.path, self.sha256.as_deref()) {
+            Ok(Some(found)) => {
+                Outcome::There(Fetched { new: false, bytes: found.bytes, sha256: found.sha256, pinned: None })
+            }
+            Ok(None) => self.missing(),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn fetch(&self, fetcher: &Fetcher) -> Outcome {
+        let Some(url) = self.url.clone() else { return self.look() };
+        let request = Request { url, path: self.path.clone(), sha256: self.sha256.clone() };
+        let mut download = Download::new(&self.name);
+        match fetcher.fetch(&request, &mut download) {
+            Ok(fetched) => Outcome::There(fetched),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn missing(&self) -> Outcome {
+        let cure = match self.url {
+            Some(_) => "`emberline fetch` without `--offline` downloads it",
+            None => "no `url` says where to get it: add one, or correct `path`",
+        };
+        Outcome::Missing(format!("{} isn't there; {cure}", self.path.display()))
+    }
+
+    /// What to add to the pipeline file, so that everyone gets the same.
+    fn advice(&self, outcome: &Outcome) -> Option<String> {
+        let Outcome::There(fetched) = outcome else { return None };
+        let mut lines = Vec::new();
+        if let Some(pinned) = fetched.pinned.as_ref().filter(|pinned| self.url.as_ref() != Some(pinned)) {
+            lines.push(format!("url = \"{pinned}\"\n"));
+        }
+        if let Some(hash) = fetched.sha256.as_ref().filter(|_| self.sha256.is_none()) {
+            lines.push(format!("sha256 = \"{hash}\"\n"));
+        }
+        (!lines.is_empty()).then(|| format!("[embedding.{}.{}]\n{}", self.name, self.kind, lines.concat()))
+    }
+}
+
+impl Outcome {
+    fn problem(&self) -> Option<String> {
+        match self {
+            Self::There(_) => None,
+            Self::Missing(cure) => Some(cure.clone()),
+            Self::Failed(error) => Some(error.to_string()),
+        }
+    }
+
+    /// For people, and for programs.
+    fn status(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::There(fetched) if fetched.new => ("fetched", "fetched"),
+            Self::There(_) => ("is there", "there"),
+            Self::Missing(_) => ("missing", "missing"),
+            Self::Failed(_) => ("failed", "failed"),
+        }
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        if let Self::There(fetched) = self { Some(fetched.bytes) } else { None }
+    }
+}
+
+fn text(ended: &[(Asset, Outcome)]) -> String {
+    if ended.is_empty() {
+        return "no embedding of this pipeline needs a file\n".to_owned();
+    }
+    let row = |(asset, outcome): &(Asset, Outcome)| {
+        let bytes = outcome.bytes().map(megabytes).unwrap_or_default();
+        vec![asset.name.clone(), outcome.status().0.to_owned(), bytes, asset.path.display().to_string()]
+    };
+    let head = ["embedding", "status", "size", "path"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> = [head].into_iter().chain(ended.iter().map(row)).collect();
+    let advice: Vec<String> = ended.iter().filter_map(|(asset, outcome)| asset.advice(outcome)).collect();
+    let lead = "\nwith these lines in the pipeline file, everyone gets the same:\n";
+    table(&rows) + if advice.is_empty() { "" } else { lead } + &advice.join("\n")
+}
+
+fn json_of(asset: &Asset, outcome: &Outcome) -> serde_json::Value {
+    let fetched = if let Outcome::There(fetched) = outcome { Some(fetched) } else { None };
+    json!({
+        "embedding": asset.name,
+        "url": asset.url,
+        "path": asset.path,
+        "status": outcome.status().1,
+        "bytes": outcome.bytes(),
+        "sha256": fetched.and_then(|f| f.sha256.as_ref()),
+        "pinned_url": fetched.and_then(|f| f.pinned.as_ref()),
+        "error": outcome.problem(),
+    })
+}
+
+/// A full disk isn't the pipeline's fault; all else that keeps a file from being there is.
+fn code(ended: &[(Asset, Outcome)]) -> Code {
+    let mut code = Code::Fine;
+    for (_, outcome) in ended {
+        match outcome {
+            Outcome::There(_) => {}
+            Outcome::Failed(error) if error.is_local() => return Code::Unexpected,
+            Outcome::Missing(_) | Outcome::Failed(_) => code = Code::Asset,
+        }
+    }
+    code
+}

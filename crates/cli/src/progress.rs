@@ -1,0 +1,182 @@
+//! Progress on standard error: a line a cell, a bar while texts are encoded.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use emberline_base::record;
+use emberline_embedding::encode::{Event, Progress as Encoded};
+use emberline_pipeline::{LeftOut, Observer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal::{grouped, left_out_message, printable, say};
+
+/// Where there is no terminal to draw a bar on, a line is printed this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A run's progress on standard error: a line a cell.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// What the line of the present cell begins with.
+    line: String,
+    bar: EncodingBar,
+}
+
+impl Observer for Progress {
+    fn left_out(&mut self, left_out: &[LeftOut]) {
+        if let Some(message) = left_out_message(left_out) {
+            say(&message);
+        }
+    }
+
+    fn begins(&mut self, number: usize, total: usize, id: &str) {
+        self.line = format!("[{number:>width$}/{total}] {}  ", printable(id), width = total.to_string().len());
+        begin_line(&self.line);
+    }
+
+    fn encoding(&mut self, embedding: &str, event: &Event) {
+        if self.bar.show(embedding, event, || begin_line("\n")) {
+            begin_line(&self.line);
+        }
+    }
+
+    fn ended(&mut self, cell: &record::Cell, data: &record::Data) {
+        match (&cell.outcome, &cell.error) {
+            (Some(outcome), _) => say(&outcome_line(outcome, data)),
+            (None, error) => say(&format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason"))),
+        }
+    }
+
+    fn terminal(&mut self) -> Box<dyn Write + '_> {
+        Box::new(io::stderr())
+    }
+}
+
+fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
+    let prefix = if data.splits.valid.is_some() { "val_" } else { "" };
+    let metric = |name: &str| outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {v:.4}"));
+    let majority = if prefix.is_empty() { Some(data.majority_accuracy.train) } else { data.majority_accuracy.valid };
+    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {:.4})", majority.unwrap_or(f64::NAN)));
+    let metrics: Vec<String> =
+        [metric("loss"), accuracy, metric("pr_auc"), metric("f1")].into_iter().flatten().collect();
+    let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
+    format!("{}  {best}  {:.1} s", metrics.join("  "), outcome.seconds)
+}
+
+/// Begins a line that something else will end.
+fn begin_line(text: &str) {
+    let mut terminal = io::stderr();
+    let _ = write!(terminal, "{text}").and_then(|()| terminal.flush());
+}
+
+/// How far an encoding is: a bar on a terminal, else a line now and then; at the end one line.
+#[derive(Default)]
+pub(crate) struct EncodingBar(Option<Begun>);
+
+/// An encoding that goes on.
+struct Begun {
+    since: Instant,
+    printed: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl EncodingBar {
+    /// Shows an event, and says whether it was the last. `interrupt` ends a line that has begun, before anything is shown.
+    pub(crate) fn show(&mut self, embedding: &str, event: &Event, interrupt: impl FnOnce()) -> bool {
+        let progress = match event {
+            Event::Progress(progress) => progress,
+            Event::Warning(message) => {
+                interrupt();
+                say(&format!("{embedding}: {message}"));
+                return false;
+            }
+        };
+        let begun = self.0.get_or_insert_with(|| {
+            interrupt();
+            Begun { since: Instant::now(), printed: Instant::now(), bar: bar(progress) }
+        });
+        let is_last = progress.cached + progress.encoded == progress.texts;
+        if is_last {
+            if let Some(bar) = &begun.bar {
+                bar.finish_and_clear();
+            }
+            say(&format!("{embedding}: {}", outcome(progress, begun.since.elapsed())));
+            self.0 = None;
+        } else {
+            begun.show(embedding, progress);
+        }
+        is_last
+    }
+}
+
+impl Begun {
+    fn show(&mut self, embedding: &str, progress: &Encoded) {
+        let message = format!("{embedding}: {}", so_far(progress, self.since.elapsed()));
+        if let Some(bar) = &self.bar {
+            bar.set_message(printable(&message));
+            bar.set_position(progress.encoded_bytes);
+        } else if self.printed.elapsed() > LINE_EVERY {
+            say(&message);
+            self.printed = Instant::now();
+        }
+    }
+}
+
+/// A bar, where there is a terminal to draw it on.
+fn bar(progress: &Encoded) -> Option<ProgressBar> {
+    let bar = ProgressBar::with_draw_target(Some(progress.bytes), ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template("[{bar:30}] {msg}").expect("a valid template"));
+    io::stderr().is_terminal().then_some(bar)
+}
+
+/// Such as `1,024 of 65,949 texts encoded, 512 texts/s, 2 min 7 s left`.
+fn so_far(progress: &Encoded, since: Duration) -> String {
+    let to_encode = progress.texts - progress.cached;
+    let counts = format!("{} of {} texts encoded", grouped(progress.encoded as u64), grouped(to_encode as u64));
+    if progress.encoded == 0 {
+        return counts;
+    }
+    let left = progress.bytes.saturating_sub(progress.encoded_bytes) as f64 / progress.encoded_bytes.max(1) as f64;
+    let left = since.mul_f64(left).as_secs();
+    let left = if left < 60 { format!("{left} s") } else { format!("{} min {} s", left / 60, left % 60) };
+    format!("{counts}, {} texts/s, {left} left", rate(progress, since))
+}
+
+/// Such as `65,949 texts encoded in 128.8 s (512 texts/s), 12 from the cache`.
+fn outcome(progress: &Encoded, since: Duration) -> String {
+    let cached = grouped(progress.cached as u64);
+    if progress.encoded == 0 {
+        return format!("{cached} texts from the cache");
+    }
+    let encoded = grouped(progress.encoded as u64);
+    let cached = if progress.cached > 0 { format!(", {cached} from the cache") } else { String::new() };
+    format!("{encoded} texts encoded in {:.1} s ({} texts/s){cached}", since.as_secs_f64(), rate(progress, since))
+}
+
+fn rate(progress: &Encoded, since: Duration) -> String {
+    grouped((progress.encoded as f64 / since.as_secs_f64().max(1e-3)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_reads_well() {
+        let begun = Encoded { texts: 70_000, cached: 4_051, encoded: 0, bytes: 10_000, encoded_bytes: 0 };
+        assert_eq!(so_far(&begun, Duration::ZERO), "0 of 65,949 texts encoded");
+        let half = Encoded { encoded: 20_000, encoded_bytes: 2_500, ..begun };
+        assert_eq!(
+            so_far(&half, Duration::from_secs(25)),
+            "20,000 of 65,949 texts encoded, 800 texts/s, 1 min 15 s left"
+        );
+        let done = Encoded { encoded: 65_949, encoded_bytes: 10_000, ..begun };
+        assert_eq!(
+            outcome(&done, Duration::from_secs(100)),
+            "65,949 texts encoded in 100.0 s (659 texts/s), 4,051 from the cache"
+        );
+        assert_eq!(
+            outcome(&Encoded { texts: 7, cached: 7, ..Encoded::default() }, Duration::ZERO),
+            "7 texts from the cache"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `fetch` against a server on this machine, and a run from what it brought.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use emberline_base::file::sha256;
+
+const WORDS: &str = "good 1.0 0.5\nbad -1.0 0.25\nfine 0.75 0.5\npoor -0.5 0.0\n";
+
+/// Serves the same bytes to all who ask, at the address that it gives.
+fn serve(body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok);
+            let _ = head.take_while(|line| !line.is_empty()).count();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+    format!("http://{address}/words.txt")
+}
+
+fn pipeline(folder: &Path, url: &str) {
+    let rows: String = (0..12).map(|n| if n % 2 == 0 { "good fine,1\n" } else { "bad poor,0\n" }).collect();
+    let settings = format!(
+        "name = \"tiny\"\n[data]\npath = \"tiny.csv\"\ntext = \"text\"\nlabel = \"label\"\n[data.split]\nvalid = 4\n\
+         [embedding.words.word_vectors]\npath = \"models/words.txt\"\nurl = \"{url}\"\n[train]\nepochs = 1\n"
+    );
+    fs::write(folder.join("tiny.csv"), format!("text,label\n{rows}")).expect("written");
+    fs::write(folder.join("pipeline.toml"), settings).expect("written");
+}
+
+/// What a command left.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(folder: &Path, args: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emberline"));
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE"] {
+        command.env_remove(variable);
+    }
+    let output = command.current_dir(folder).args(args).output().expect("the program starts");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn what_is_fetched_can_be_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    pipeline(folder.path(), &serve(WORDS.as_bytes()));
+    assert_eq!(run(folder.path(), &["fetch", "pipeline.toml", "--offline"]).code, Some(8));
+    let fetched = run(folder.path(), &["fetch", "pipeline.toml"]);
+    assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
+    let hash = sha256(WORDS.as_bytes());
+    assert!(fetched.stdout.contains(&format!("[embedding.words.word_vectors]\nsha256 = \"{hash}\"\n")), "{fetched:?}");
+    assert!(fetched.stderr.contains("words: downloading 55 B"), "{fetched:?}");
+    assert_eq!(fs::read_to_string(folder.path().join("models/words.txt")).expect("there"), WORDS);
+    let assign = format!("embedding.words.word_vectors.sha256={hash}");
+    let again = run(folder.path(), &["fetch", "pipeline.toml", "-S", &assign, "--format", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&again.stdout).expect("JSON");
+    assert_eq!(list["assets"][0]["status"], "there");
+    assert_eq!(list["assets"][0]["sha256"], hash.as_str());
+    assert_eq!(run(folder.path(), &["run", "pipeline.toml", "--offline", "-S", &assign]).code, Some(0));
+}
+
+#[test]
+fn another_content_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    pipeline(folder.path(), &serve(b"something else\n"));
+    let wanted = sha256(WORDS.as_bytes());
+    let assign = format!("embedding.words.word_vectors.sha256={wanted}");
+    let ended = run(folder.path(), &["fetch", "pipeline.toml", "-S", &assign]);
+    assert_eq!(ended.code, Some(8));
+    assert!(ended.stderr.contains(&wanted) && ended.stderr.contains(&sha256(b"something else\n")), "{}", ended.stderr);
+    assert!(!folder.path().join("models/words.txt").exists());
+}

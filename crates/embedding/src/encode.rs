@@ -1,0 +1,273 @@
+//! Vectors of whole texts, each text encoded once: from the cache where it holds them, else by the encoder.
+//!
+//! New texts are encoded in chunks of texts of like length, so that memory is bounded and progress can be told; what is
+//! done is kept on the disk every half a minute, so that a long encoding that is cut off goes on where it was.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use emberline_base::Matrix;
+use emberline_cache::{Cache, Key, Shelf, Writer};
+use emberline_device::Device;
+
+use crate::{Encoder, Error};
+
+/// How long a chunk should take: progress is told after each.
+const CHUNK_TIME: Duration = Duration::from_secs(1);
+/// Texts of the first chunk, and of the largest.
+const FIRST_CHUNK: usize = 64;
+const MAX_CHUNK: usize = 8192;
+/// What is done is kept on the disk this often.
+const FLUSH_EVERY: Duration = Duration::from_secs(30);
+
+/// What is told while texts are encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// So far.
+    Progress(Progress),
+    /// Something went wrong that costs time, not results.
+    Warning(String),
+}
+
+/// How far an encoding is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Different texts.
+    pub texts: usize,
+    /// Those that the cache held.
+    pub cached: usize,
+    /// Those that were encoded now.
+    pub encoded: usize,
+    /// Bytes of the texts that are to be encoded now, and of those that are: time goes with them.
+    pub bytes: u64,
+    /// Bytes of the texts that were encoded now.
+    pub encoded_bytes: u64,
+}
+
+/// Where vectors of whole texts come from.
+pub struct Encoding<'a> {
+    /// Where they are kept; none: they are made anew each time.
+    pub cache: Option<&'a Cache>,
+    /// What the encoder computes on: other devices round otherwise.
+    pub device: Device,
+    /// What the cache says of them to people, such as `sentence_transformer minilm`.
+    pub about: &'a str,
+    /// Told of progress.
+    pub told: &'a mut dyn FnMut(Event),
+}
+
+/// A text to encode, and its key.
+struct New<'t> {
+    text: &'t [u8],
+    key: Key,
+}
+
+impl Encoding<'_> {
+    /// A vector a text, `[texts, dim]`.
+    ///
+    /// # Errors
+    /// When the encoder can't compute. A cache that can't be used is only a warning.
+    pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
+        let mut rows: HashMap<Key, Vec<usize>> = HashMap::new();
+        let mut new = Vec::new();
+        for (row, text) in texts.iter().enumerate() {
+            let key = Key::of(text);
+            let known = rows.entry(key).or_default();
+            if known.is_empty() {
+                new.push(New { text, key });
+            }
+            known.push(row);
+        }
+        let mut vectors = Matrix::zeros(texts.len(), encoder.dim());
+        let mut progress = Progress { texts: new.len(), ..Progress::default() };
+        let shelf = self.shelf(encoder);
+        let mut vector = vec![0.0; encoder.dim()];
+        new.retain(|new| {
+            let there = shelf.as_ref().is_some_and(|shelf| shelf.read(&new.key, &mut vector));
+            if there {
+                rows[&new.key].iter().for_each(|&row| vectors.row_mut(row).copy_from_slice(&vector));
+            }
+            !there
+        });
+        progress.cached = progress.texts - new.len();
+        progress.bytes = new.iter().map(|new| new.text.len() as u64).sum();
+        // The longest first: what doesn't fit into memory shows at once.
+        new.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(b.text)));
+        let mut writer = shelf.as_ref().map(Shelf::writer);
+        self.encode(encoder, &new, &mut writer, progress, |key, vector| {
+            rows[key].iter().for_each(|&row| vectors.row_mut(row).copy_from_slice(vector));
+        })?;
+        if let Some(Err(error)) = writer.map(Writer::finish) {
+            self.warn(&error);
+        }
+        Ok(vectors)
+    }
+
+    /// How many different texts there are, and how many of them the cache holds.
+    pub fn survey(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Progress {
+        let shelf = self.shelf(encoder);
+        let mut lengths: HashMap<Key, u64> = texts.iter().map(|text| (Key::of(text), text.len() as u64)).collect();
+        let texts = lengths.len();
+        lengths.retain(|key, _| !shelf.as_ref().is_some_and(|shelf| shelf.holds(key)));
+        Progress { texts, cached: texts - lengths.len(), bytes: lengths.values().sum(), ..Progress::default() }
+    }
+
+    /// What the cache holds of the encoder's vectors.
+    fn shelf(&mut self, encoder: &dyn Encoder) -> Option<Shelf> {
+        let shelf = self.cache?.shelf(&encoder.digest(), &self.device.to_string(), encoder.dim(), self.about);
+        match shelf {
+            Ok(shelf) => {
+                shelf.removed().iter().for_each(|message| (self.told)(Event::Warning(message.clone())));
+                Some(shelf)
+            }
+            Err(error) => {
+                self.warn(&error);
+                None
+            }
+        }
+    }
+
+    fn encode(
+        &mut self,
+        encoder: &dyn Encoder,
+        mut new: &[New<'_>],
+        writer: &mut Option<Writer<'_>>,
+        mut progress: Progress,
+        mut take: impl FnMut(&Key, &[f32]),
+    ) -> Result<(), Error> {
+        let mut size = FIRST_CHUNK;
+        let mut flushed = Instant::now();
+        (self.told)(Event::Progress(progress));
+        while !new.is_empty() {
+            let (chunk, rest) = new.split_at(size.min(new.len()));
+            let started = Instant::now();
+            let texts: Vec<&[u8]> = chunk.iter().map(|new| new.text).collect();
+            let vectors = encoder.encode(&texts)?;
+            for (row, New { key, text }) in chunk.iter().enumerate() {
+                take(key, vectors.row(row));
+                if let Some(writer) = writer {
+                    writer.add(*key, vectors.row(row));
+                }
+                progress.encoded_bytes += text.len() as u64;
+            }
+            progress.encoded += chunk.len();
+            (self.told)(Event::Progress(progress));
+            if flushed.elapsed() > FLUSH_EVERY {
+                if let Some(Err(error)) = writer.as_mut().map(Writer::flush) {
+                    self.warn(&error);
+                    *writer = None;
+                }
+                flushed = Instant::now();
+            }
+            size = next_size(size, started.elapsed());
+            new = rest;
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, error: &dyn std::error::Error) {
+        (self.told)(Event::Warning(format!("the cache can't be used: {error}; texts are encoded without it")));
+    }
+}
+
+/// Chunks grow until they take about as long as they should; a text's vector doesn't depend on them.
+fn next_size(size: usize, took: Duration) -> usize {
+    let next = if took < CHUNK_TIME { size * 2 } else { size / 2 };
+    next.clamp(FIRST_CHUNK / 8, MAX_CHUNK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use emberline_base::Digest;
+
+    use super::*;
+
+    /// A vector is the text's length; remembers what it was asked for.
+    #[derive(Default)]
+    struct Lengths(Mutex<Vec<Vec<u8>>>);
+
+    impl Encoder for Lengths {
+        fn dim(&self) -> usize {
+            2
+        }
+
+        fn parameters(&self) -> u64 {
+            0
+        }
+
+        fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
+            self.0.lock().expect("no panic").extend(texts.iter().map(|text| text.to_vec()));
+            if texts.contains(&b"bad".as_slice()) {
+                return Err(Error::Unsupported("bad".into()));
+            }
+            Ok(Matrix::new(texts.len(), 2, texts.iter().flat_map(|text| [text.len() as f32, 1.0]).collect()))
+        }
+
+        fn digest(&self) -> Digest {
+            Digest::of(b"lengths")
+        }
+    }
+
+    fn vectors(encoder: &Lengths, cache: Option<&Cache>, texts: &[&str]) -> (Result<Matrix, Error>, Vec<Event>) {
+        let mut events = Vec::new();
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let told = &mut |event| events.push(event);
+        let made = Encoding { cache, device: Device::Cpu, about: "lengths", told }.vectors(encoder, &texts);
+        (made, events)
+    }
+
+    fn asked(encoder: &Lengths) -> Vec<String> {
+        let texts = std::mem::take(&mut *encoder.0.lock().expect("no panic"));
+        texts.into_iter().map(|text| String::from_utf8(text).expect("text")).collect()
+    }
+
+    #[test]
+    fn a_text_is_encoded_once_and_the_longest_first() {
+        let encoder = Lengths::default();
+        let (made, events) = vectors(&encoder, None, &["a", "ccc", "a", "", "bb", "ccc"]);
+        assert_eq!(made.expect("fine").values(), [1., 1., 3., 1., 1., 1., 0., 1., 2., 1., 3., 1.]);
+        assert_eq!(asked(&encoder), ["ccc", "bb", "a", ""]);
+        let last = Progress { texts: 4, cached: 0, encoded: 4, bytes: 6, encoded_bytes: 6 };
+        assert_eq!(events.last(), Some(&Event::Progress(last)));
+    }
+
+    #[test]
+    fn the_cache_answers_the_second_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(folder.path());
+        let encoder = Lengths::default();
+        let (first, _) = vectors(&encoder, Some(&cache), &["a", "bb"]);
+        asked(&encoder);
+        let (second, events) = vectors(&encoder, Some(&cache), &["bb", "ccc", "a"]);
+        assert_eq!(first.expect("fine").row(1), second.expect("fine").row(0));
+        assert_eq!(asked(&encoder), ["ccc"]);
+        assert_eq!(events[0], Event::Progress(Progress { texts: 3, cached: 2, bytes: 3, ..Progress::default() }));
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_a_warning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("embeddings"), b"in the way").expect("written");
+        let (made, events) = vectors(&Lengths::default(), Some(&Cache::at(folder.path())), &["a"]);
+        assert_eq!(made.expect("fine").values(), [1., 1.]);
+        assert!(events.iter().any(|event| matches!(event, Event::Warning(_))), "{events:?}");
+    }
+
+    #[test]
+    fn an_encoder_that_fails_is_an_error() {
+        assert!(vectors(&Lengths::default(), None, &["a", "bad"]).0.is_err());
+    }
+
+    #[test]
+    fn many_texts_come_back_in_their_order() {
+        let encoder = Lengths::default();
+        let texts: Vec<String> = (0..1000).map(|n| "x".repeat(n * 7 % 307)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (made, _) = vectors(&encoder, None, &texts);
+        let made = made.expect("fine");
+        assert!(texts.iter().enumerate().all(|(row, text)| made.row(row)[0] == text.len() as f32));
+        assert_eq!(asked(&encoder).len(), 307);
+    }
+}

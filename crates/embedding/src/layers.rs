@@ -1,0 +1,101 @@
+//! One vector of an encoder's layers.
+//!
+//! An encoder such as ELMo makes several layers a text; they are encoded and cached once, whatever is made of them:
+//!
+//! | layers | a text's vector |
+//! |---|---|
+//! | `All` | the layers one behind another |
+//! | `One(j)` | layer j |
+//! | `Mix` | `gamma * sum_j softmax(weights)_j * layer_j` (Peters et al., 2018, equation 1); trained along where wanted |
+
+use emberline_base::Matrix;
+use rayon::prelude::*;
+
+use crate::Error;
+
+/// What becomes of the layers of a vector.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Layers {
+    /// All, one behind another; the one of a source that has a single one.
+    #[default]
+    All,
+    /// One of them, 0 for the first.
+    One(usize),
+    /// Their weighted sum.
+    Mix {
+        /// What each weighs, before the softmax; all alike when left out.
+        weights: Option<Vec<f32>>,
+        /// What the sum is multiplied by.
+        gamma: f32,
+    },
+}
+
+impl Layers {
+    /// What each of `layers` layers weighs in the sum; none: they stay one behind another.
+    ///
+    /// # Errors
+    /// When there are fewer layers than are named, or another number than there are weights.
+    pub(crate) fn shares(&self, layers: usize) -> Result<Option<Vec<f32>>, Error> {
+        match self {
+            Self::All => Ok(None),
+            Self::One(one) if *one >= layers => {
+                Err(Error::Unsupported(format!("layer {one} is asked for; the model has {layers}, the first is 0")))
+            }
+            Self::One(one) => Ok(Some((0..layers).map(|layer| f32::from(u8::from(layer == *one))).collect())),
+            Self::Mix { weights: Some(weights), .. } if weights.len() != layers => {
+                Err(Error::Unsupported(format!("`mix` has {} numbers; the model has {layers} layers", weights.len())))
+            }
+            Self::Mix { weights, gamma } => Ok(Some(softmax(weights.as_deref().unwrap_or(&vec![0.0; layers]), *gamma))),
+        }
+    }
+}
+
+/// `gamma * softmax(weights)`, in 64 bits.
+fn softmax(weights: &[f32], gamma: f32) -> Vec<f32> {
+    let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = weights.iter().map(|weight| libm::exp(f64::from(weight - largest))).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (f64::from(gamma) * power / sum) as f32).collect()
+}
+
+/// The weighted sum of the layers of every vector: `[texts, layers * dim]` -> `[texts, dim]`.
+pub(crate) fn mix(vectors: &Matrix, shares: &[f32]) -> Matrix {
+    let dim = vectors.cols() / shares.len();
+    let mut mixed = Matrix::zeros(vectors.rows(), dim);
+    mixed.values_mut().par_chunks_exact_mut(dim).enumerate().for_each(|(row, out)| {
+        for (layer, share) in vectors.row(row).chunks_exact(dim).zip(shares).filter(|(_, share)| **share != 0.0) {
+            out.iter_mut().zip(layer).for_each(|(out, number)| *out += share * number);
+        }
+    });
+    mixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_the_softmax() {
+        let mix = |weights: Option<Vec<f32>>, gamma| Layers::Mix { weights, gamma }.shares(3).expect("3 layers");
+        assert_eq!(mix(None, 3.0), Some(vec![1.0; 3]));
+        let shares = mix(Some(vec![0.0, 2f32.ln(), 1000.0]), 1.0).expect("a sum");
+        assert_eq!(shares, [0.0, 0.0, 1.0]);
+        let shares = mix(Some(vec![0.0, 2f32.ln(), 0.0]), 2.0).expect("a sum");
+        assert!(shares.iter().zip([0.5, 1.0, 0.5]).all(|(found, expected)| (found - expected).abs() < 1e-6));
+    }
+
+    #[test]
+    fn one_layer_is_itself_and_all_stay() {
+        assert_eq!(Layers::One(1).shares(3).expect("there"), Some(vec![0.0, 1.0, 0.0]));
+        assert_eq!(Layers::All.shares(3).expect("there"), None);
+        assert!(Layers::One(3).shares(3).is_err());
+        assert!(Layers::Mix { weights: Some(vec![1.0]), gamma: 1.0 }.shares(3).is_err());
+    }
+
+    #[test]
+    fn a_mix_weighs_and_adds() {
+        let vectors = Matrix::new(2, 4, vec![1., 2., 10., 20., 3., 4., 30., 40.]);
+        assert_eq!(mix(&vectors, &[0.5, 2.0]), Matrix::new(2, 2, vec![20.5, 41., 61.5, 82.]));
+        assert_eq!(mix(&vectors, &[0.0, 1.0]).values(), [10., 20., 30., 40.]);
+    }
+}

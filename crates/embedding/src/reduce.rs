@@ -1,0 +1,194 @@
+//! Shorter vectors from longer ones, so that one source sweeps over sizes.
+//!
+//! | `reduce` | a vector x of D numbers becomes |
+//! |---|---|
+//! | `truncate` | its first `dim` numbers: for models trained for it (Matryoshka), and those whose columns are principal components |
+//! | `pca` | x W, W the leading principal directions `[D, dim]` of the training texts' vectors about their mean (`pca.rs`); the mean is not taken off: a head's bias takes it up |
+//! | `random` | x W, W of +1/sqrt(dim) and -1/sqrt(dim), each equally likely (Achlioptas, "Database-friendly random projections", 2003); the same in every pipeline |
+//!
+//! All three are linear, so that a table is reduced row by row, and then combined: frozen and tuned cells start from the
+//! same vectors. Sums are taken in 64 bits and in a fixed order.
+
+use std::borrow::Cow;
+
+use emberline_base::{Digest, Fault, Matrix, Substream};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, pca};
+
+/// How vectors are made shorter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduce {
+    /// The first numbers: for models trained for it (Matryoshka) or ordered by principal components.
+    #[default]
+    Truncate,
+    /// The leading principal components of the training texts' vectors.
+    Pca,
+    /// A random projection.
+    Random,
+}
+
+/// To how many numbers, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduction {
+    /// The length of a vector afterwards.
+    pub dim: usize,
+    /// How.
+    pub reduce: Reduce,
+}
+
+impl Reduction {
+    /// What `dim` and `reduce` of a source say; none where vectors keep their length.
+    pub(crate) fn of(dim: Option<usize>, reduce: Option<Reduce>) -> Option<Self> {
+        dim.map(|dim| Self { dim, reduce: reduce.unwrap_or_default() })
+    }
+
+    /// What can't be meant in them.
+    pub(crate) fn faults(dim: Option<usize>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if dim == Some(0) {
+            faults.push(Fault::new("dim", "a vector of 0 numbers", "1 to the source's own length"));
+        }
+        faults
+    }
+
+    /// The content address of vectors of a source with the digest `source`, reduced so; `train` are the training texts.
+    pub(crate) fn digest(self, source: &Digest, train: &[&[u8]]) -> Digest {
+        let settings = format!("reduce/1 {self:?}");
+        let learned = if self.reduce == Reduce::Pca { train } else { &[] };
+        let head = [source.as_str().as_bytes(), settings.as_bytes()];
+        Digest::of_parts(head.into_iter().chain(learned.iter().copied()))
+    }
+
+    /// The map from vectors of `from` numbers to shorter ones; none where they have that length already.
+    /// `training`: makes the training texts' vectors, `[texts, from]`; only asked where they are needed.
+    ///
+    /// # Errors
+    /// When `dim` is more than `from`, or than the training texts can tell.
+    pub(crate) fn fit<'m>(
+        self,
+        from: usize,
+        training: impl FnOnce() -> Cow<'m, Matrix>,
+    ) -> Result<Option<Projection>, Error> {
+        let dim = self.dim;
+        if dim > from {
+            return Err(Error::Unsupported(format!(
+                "`dim = {dim}`: the source's vectors have {from} numbers; set `dim` to at most {from}"
+            )));
+        }
+        if dim == from {
+            return Ok(None);
+        }
+        Ok(Some(match self.reduce {
+            Reduce::Truncate => Projection::Truncate { dim },
+            Reduce::Pca => Projection::Matrix { dim, weights: pca::directions(&training(), dim)? },
+            Reduce::Random => Projection::Matrix { dim, weights: random(from, dim) },
+        }))
+    }
+}
+
+/// A linear map to shorter vectors.
+#[derive(Debug)]
+pub(crate) enum Projection {
+    /// The first numbers.
+    Truncate {
+        /// How many.
+        dim: usize,
+    },
+    /// A matrix `[from, dim]`, row after row.
+    Matrix {
+        /// The length of a vector afterwards.
+        dim: usize,
+        /// `from * dim` numbers.
+        weights: Vec<f64>,
+    },
+}
+
+impl Projection {
+    /// Every row made shorter: `[rows, from]` -> `[rows, dim]`.
+    pub(crate) fn apply(&self, vectors: &Matrix) -> Matrix {
+        let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
+        let mut shorter = Matrix::zeros(vectors.rows(), dim);
+        shorter.values_mut().par_chunks_exact_mut(dim).enumerate().for_each_init(
+            || vec![0.0; dim],
+            |sums, (row, out)| match self {
+                Self::Truncate { dim } => out.copy_from_slice(&vectors.row(row)[..*dim]),
+                Self::Matrix { weights, .. } => project(vectors.row(row), weights, sums, out),
+            },
+        );
+        shorter
+    }
+}
+
+/// `out = x W`, x `[from]`, W `[from, dim]`.
+fn project(x: &[f32], weights: &[f64], sums: &mut [f64], out: &mut [f32]) {
+    sums.fill(0.0);
+    for (&number, weights) in x.iter().zip(weights.chunks_exact(out.len())) {
+        let number = f64::from(number);
+        sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += number * weight);
+    }
+    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum as f32);
+}
+
+/// A random projection, `[from, dim]`.
+fn random(from: usize, dim: usize) -> Vec<f64> {
+    let mut stream = Substream::new(0, &format!("embedding/reduce/{from}/{dim}"));
+    let weight = 1.0 / (dim as f64).sqrt();
+    (0..from * dim).map(|_| if stream.bits() >> 63 == 0 { weight } else { -weight }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reduced(reduce: Reduce, dim: usize, vectors: &Matrix) -> Matrix {
+        let projection = Reduction { dim, reduce }.fit(vectors.cols(), || Cow::Borrowed(vectors)).expect("possible");
+        projection.map_or_else(|| vectors.clone(), |projection| projection.apply(vectors))
+    }
+
+    fn vectors(rows: usize, cols: usize) -> Matrix {
+        let mut stream = Substream::new(3, "test");
+        Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(1.0)).collect())
+    }
+
+    #[test]
+    fn truncation_keeps_the_first_numbers() {
+        let short = reduced(Reduce::Truncate, 2, &Matrix::new(2, 3, vec![1., 2., 3., 4., 5., 6.]));
+        assert_eq!((short.cols(), short.values()), (2, &[1., 2., 4., 5.][..]));
+    }
+
+    #[test]
+    fn a_random_projection_keeps_lengths_about() {
+        let long = vectors(40, 1024);
+        let short = reduced(Reduce::Random, 512, &long);
+        let length = |v: &[f32]| v.iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+        for row in 0..long.rows() {
+            let ratio = length(short.row(row)) / length(long.row(row));
+            assert!((ratio - 1.0).abs() < 0.15, "row {row}: {ratio}");
+        }
+        assert_eq!(short, reduced(Reduce::Random, 512, &long));
+    }
+
+    #[test]
+    fn the_sources_own_length_changes_nothing_and_more_is_refused() {
+        let long = vectors(5, 8);
+        for reduce in [Reduce::Truncate, Reduce::Pca, Reduce::Random] {
+            assert_eq!(reduced(reduce, 8, &long), long);
+            let error = Reduction { dim: 9, reduce }.fit(8, || Cow::Borrowed(&long)).expect_err("longer");
+            assert!(error.to_string().contains("at most 8"), "{error}");
+        }
+    }
+
+    #[test]
+    fn digests_tell_reductions_apart_and_pca_from_its_texts() {
+        let source = Digest::of(b"source");
+        let digest = |reduce, dim, train: &[&[u8]]| Reduction { dim, reduce }.digest(&source, train);
+        assert_ne!(digest(Reduce::Pca, 2, &[b"a"]), digest(Reduce::Pca, 2, &[b"b"]));
+        assert_ne!(digest(Reduce::Pca, 2, &[]), digest(Reduce::Random, 2, &[]));
+        assert_ne!(digest(Reduce::Random, 2, &[]), digest(Reduce::Random, 3, &[]));
+        assert_eq!(digest(Reduce::Random, 2, &[b"a"]), digest(Reduce::Random, 2, &[b"b"]));
+    }
+}

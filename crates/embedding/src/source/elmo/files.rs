@@ -1,0 +1,141 @@
+//! The two files of an ELMo model: which they are, and the hash of the weights.
+//!
+//! Published models come as `NAME_weights.hdf5` and `NAME_options.json`; AllenNLP's training writes `lm_weights.hdf5` and
+//! `options.json`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use emberline_base::file::FileError;
+use sha2::{Digest, Sha256};
+
+use super::Settings;
+use crate::Error;
+use crate::source::place::missing_hint;
+
+/// The weights at a path: itself, or the one `.hdf5` file of a folder, by preference one named `*weights.hdf5`.
+pub(super) fn weights_file(settings: &Settings, path: &Path) -> Result<PathBuf, Error> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
+    };
+    if metadata.is_file() {
+        return Ok(path.to_owned());
+    }
+    let files = names(path)?;
+    one(path, &files, "weights.hdf5").or_else(|_| one(path, &files, ".hdf5"))
+}
+
+/// The options of a model whose weights are known.
+pub(super) fn options_file(settings: &Settings, base: &Path, weights: &Path) -> Result<PathBuf, Error> {
+    if let Some(options) = &settings.options {
+        return Ok(base.join(options));
+    }
+    let name = weights.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let own = name.strip_suffix("weights.hdf5").map(|stem| format!("{stem}options.json"));
+    let beside = own.iter().map(String::as_str).chain(["options.json"]).map(|name| weights.with_file_name(name));
+    match beside.into_iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => {
+            let folder = weights.parent().unwrap_or(Path::new("."));
+            one(folder, &names(folder)?, "options.json")
+        }
+    }
+}
+
+/// The one file of a folder whose name ends so.
+fn one(folder: &Path, files: &[String], end: &str) -> Result<PathBuf, Error> {
+    let mut found = files.iter().filter(|name| name.ends_with(end));
+    match (found.next(), found.next()) {
+        (Some(name), None) => Ok(folder.join(name)),
+        (None, _) => {
+            let hint = "; a model has two files, *weights.hdf5 and *options.json: download both, or name them in `path` and \
+                        `options`";
+            Err(Error::Missing { path: folder.join(format!("*{end}")), hint: hint.to_owned() })
+        }
+        (Some(a), Some(b)) => {
+            let reason = format!("holds {a} and {b}; name the weights in `path` and the options in `options`");
+            Err(Error::format(folder, reason))
+        }
+    }
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = fs::read_dir(folder).map_err(FileError::new("read", folder))?;
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The SHA-256 of a file, read in pieces.
+pub(super) fn sha256(path: &Path) -> Result<String, Error> {
+    let hash = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(format!("{:x}", hasher.finalize())),
+                read => hasher.update(&piece[..read]),
+            }
+        }
+    };
+    Ok(hash().map_err(FileError::new("read", path))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        names.iter().for_each(|name| fs::write(folder.path().join(name), name).expect("written"));
+        folder
+    }
+
+    /// The names of the two files that are found below a path.
+    fn found(folder: &Path, path: &str) -> Result<(String, String), String> {
+        let settings: Settings = serde_json::from_str(r#"{"path": ""}"#).expect("settings");
+        let weights = weights_file(&settings, &folder.join(path)).map_err(|e| e.to_string())?;
+        let options = options_file(&settings, folder, &weights).map_err(|e| e.to_string())?;
+        let name = |path: PathBuf| path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        Ok((name(weights), name(options)))
+    }
+
+    #[test]
+    fn the_two_files_are_found() {
+        let expected = |weights: &str, options: &str| Ok((weights.to_owned(), options.to_owned()));
+        let published = folder(&["elmo_a_weights.hdf5", "elmo_a_options.json"]);
+        assert_eq!(found(published.path(), ""), expected("elmo_a_weights.hdf5", "elmo_a_options.json"));
+        let trained = folder(&["lm_weights.hdf5", "embeddings.hdf5", "options.json", "other_options.json"]);
+        assert_eq!(found(trained.path(), ""), expected("lm_weights.hdf5", "options.json"));
+        let renamed = folder(&["model.hdf5", "model_options.json", "README"]);
+        assert_eq!(found(renamed.path(), "model.hdf5"), expected("model.hdf5", "model_options.json"));
+        let two = folder(&["a_weights.hdf5", "b_weights.hdf5", "a_options.json", "b_options.json"]);
+        assert_eq!(found(two.path(), "b_weights.hdf5"), expected("b_weights.hdf5", "b_options.json"));
+    }
+
+    #[test]
+    fn what_is_missing_or_unclear_is_named() {
+        let two = folder(&["a_weights.hdf5", "b_weights.hdf5", "options.json"]);
+        let without = folder(&["a_weights.hdf5"]);
+        let empty = folder(&["README"]);
+        for (folder, path, message) in [
+            (&two, "", "holds a.hdf5 and b.hdf5"),
+            (&without, "", "*options.json isn't there; a model has two files"),
+            (&empty, "", "*.hdf5 isn't there"),
+            (&empty, "gone", "gone isn't there; correct `path`"),
+        ] {
+            let error = found(folder.path(), path).expect_err(message).replace("_weights", "");
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha256sums() {
+        let folder = folder(&["abc"]);
+        let hash = sha256(&folder.path().join("abc")).expect("a hash");
+        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

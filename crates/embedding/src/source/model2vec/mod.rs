@@ -1,0 +1,215 @@
+//! Source `model2vec`: static models distilled from sentence encoders, in the folders of the Python package `model2vec`.
+//!
+//! In: a folder with a configuration, `model.safetensors` and `tokenizer.json`. Out: a [`StaticModel`], a table with a
+//! row a token. A text is cut after `max_length` times the median token's length characters, then after `max_length`
+//! tokens; unknown tokens are dropped, the rows of the others averaged, and the mean scaled to length 1 where the model
+//! says so (`normalize`). Reference: model2vec 0.10.0, `StaticModel.encode`. It rounds results to the file's type where
+//! that is F16; here they keep 32 bits.
+//!
+//! [`files`] finds the files, [`table`] reads the rows, [`tokenizer`] makes token ids of a text, and [`cuts`] says
+//! where a text may be cut so that [`pieces`] tokenises each distinct piece once.
+
+mod cuts;
+mod files;
+mod pieces;
+mod table;
+mod tokenizer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::{Combiner, Digest, Fault, file};
+use emberline_device::Device;
+use safetensors::SafeTensors;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::files::Files;
+use self::pieces::Pieces;
+use self::table::Table;
+use self::tokenizer::Tokenizer;
+use super::{Kind, Place, Texts};
+use crate::reduce::{Reduce, Reduction};
+use crate::{Error, Lookup, Opened};
+
+/// The name of these rules, for digests; it changes when they do.
+const RULES: &str = "model2vec/1";
+
+/// `[embedding.NAME.model2vec]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The model: a folder with `model.safetensors`, `tokenizer.json` and `config.json`.
+    pub path: PathBuf,
+    /// Where the model can be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether a text's vector is scaled to length 1; as the model says when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
+    /// The most tokens of a text that count; as the model says, or 512, when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The length to reduce vectors to; their own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// How they are reduced; by truncation when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+    /// Whether training moves the table.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "model2vec"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder"));
+        faults.extend(Reduction::faults(self.dim));
+        if self.max_length == Some(0) {
+            faults.push(Fault::new("max_length", "texts of 0 tokens", "at least 1; leave it out for the model's own"));
+        }
+        faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        (self.trainable, self.dim, self.reduce) = (false, None, None);
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+    }
+
+    fn reduction(&self) -> Option<Reduction> {
+        Reduction::of(self.dim, self.reduce)
+    }
+
+    fn length(&self, base: &Path) -> Option<usize> {
+        let files = Files::find(&base.join(&self.path), None).ok()?;
+        let tensors = file::read(&files.model).ok()?;
+        let tensors = SafeTensors::deserialize(&tensors).ok()?;
+        tensors.tensor(files.tensor).ok()?.shape().get(1).copied()
+    }
+
+    fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        Ok(Opened::Table(Box::new(open(self, base, texts)?)))
+    }
+}
+
+/// A table with a row a token id, and the tokens of the texts it was opened for.
+#[derive(Debug)]
+pub(crate) struct StaticModel {
+    table: Table,
+    tokenizer: Tokenizer,
+    pieces: Pieces,
+    limits: Limits,
+    normalize: bool,
+    digest: Digest,
+}
+
+/// Opens a model for `texts.all`; `settings.path` is relative to `base`.
+///
+/// # Errors
+/// [`Error::Missing`] when nothing is at the path, [`Error::Format`] when a file of the model is missing, damaged, or
+/// doesn't fit the others.
+fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<StaticModel, Error> {
+    let files = Files::find(&base.join(&settings.path), settings.url.as_deref())?;
+    let config = files.config()?;
+    let json = file::read(&files.tokenizer)?;
+    let tokenizer_fault = |reason: String| Error::format(&files.tokenizer, reason);
+    let tokenizer = Tokenizer::new(&json).map_err(tokenizer_fault)?;
+    let tensors = file::read(&files.model)?;
+    let fault = |reason: String| Error::format(&files.model, reason);
+    let table = Table::read(&tensors, files.tensor, tokenizer.tokens()).map_err(fault)?;
+    let limits = Limits::new(settings.max_length.or(config.max_length), tokenizer.tokens().median_length);
+    let pieces = Pieces::of(texts.all.iter().map(|text| limits.cut(text)), &tokenizer).map_err(tokenizer_fault)?;
+    let normalize = settings.normalize.unwrap_or(config.normalize);
+    let rules = format!("{RULES} normalize={normalize} max_length={:?}", limits.tokens);
+    let digest = Digest::of_parts([rules.as_bytes(), &tensors, &json]);
+    Ok(StaticModel { table, tokenizer, pieces, limits, normalize, digest })
+}
+
+/// How much of a text counts.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    characters: usize,
+    /// Unknown tokens count too.
+    tokens: usize,
+}
+
+impl Limits {
+    fn new(max_length: Option<usize>, median_length: usize) -> Self {
+        let tokens = max_length.unwrap_or(usize::MAX);
+        Self { characters: max_length.map_or(usize::MAX, |tokens| tokens.saturating_mul(median_length)), tokens }
+    }
+
+    /// The first characters (code points) of a text.
+    fn cut<'t>(&self, text: &'t str) -> &'t str {
+        if text.len() <= self.characters {
+            return text;
+        }
+        text.char_indices().nth(self.characters).map_or(text, |(end, _)| &text[..end])
+    }
+}
+
+impl Lookup for StaticModel {
+    fn dim(&self) -> usize {
+        self.table.dim
+    }
+
+    fn table_rows(&self) -> u64 {
+        self.table.file_rows
+    }
+
+    fn rows(&self) -> usize {
+        self.table.values.len() / self.table.dim
+    }
+
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+        let text = String::from_utf8_lossy(text);
+        let start = ids.len();
+        self.pieces.token_ids(self.limits.cut(&text), &self.tokenizer, ids);
+        ids.truncate(start.saturating_add(self.limits.tokens));
+        if let Some(unknown) = self.tokenizer.unknown() {
+            let mut kept = start;
+            for at in start..ids.len() {
+                ids[kept] = ids[at];
+                kept += usize::from(ids[at] != unknown);
+            }
+            ids.truncate(kept);
+        }
+    }
+
+    fn row(&self, id: u32) -> &[f32] {
+        let start = id as usize * self.table.dim;
+        &self.table.values[start..start + self.table.dim]
+    }
+
+    fn combiner(&self) -> Combiner {
+        Combiner::Mean
+    }
+
+    fn normalize(&self) -> bool {
+        self.normalize
+    }
+
+    fn one_by_one(&self) -> bool {
+        self.table.narrow
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest.clone()
+    }
+}

@@ -1,0 +1,101 @@
+//! A model's tokenizer: `tokenizer.json`, read and run by the crate `tokenizers`.
+//!
+//! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are left out
+//! (the model has its own truncation). So is what else has no part in token ids.
+
+use serde_json::Value;
+use tokenizers::ModelWrapper;
+
+use super::cuts::Cuts;
+
+/// What has no part in the token ids of a text.
+const LEFT_OUT: [&str; 4] = ["truncation", "padding", "post_processor", "decoder"];
+
+/// A tokenizer, and where it may be given a text in pieces.
+#[derive(Debug)]
+pub(super) struct Tokenizer {
+    tokenizer: tokenizers::Tokenizer,
+    unknown: Option<u32>,
+    tokens: Tokens,
+    cuts: Cuts,
+}
+
+/// The size of a vocabulary, added tokens included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tokens {
+    /// How many there are.
+    pub(super) number: usize,
+    /// The largest id.
+    pub(super) largest_id: u32,
+    /// The median of their lengths in characters, rounded down.
+    pub(super) median_length: usize,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub(super) fn new(json: &[u8]) -> Result<Self, String> {
+        let mut file: Value = serde_json::from_slice(json).map_err(|e| format!("not JSON: {e}"))?;
+        let parts = file.as_object_mut().ok_or("not a JSON object")?;
+        for part in LEFT_OUT {
+            parts.insert(part.to_owned(), Value::Null);
+        }
+        let tokenizer = tokenizers::Tokenizer::from_bytes(file.to_string())
+            .map_err(|e| format!("not a tokenizer that is read here: {e}"))?;
+        if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
+            && bpe.dropout.is_some_and(|dropout| dropout > 0.0)
+        {
+            return Err("its tokens are random (`dropout`)".to_owned());
+        }
+        let tokens = Tokens::of(&tokenizer).ok_or("has no tokens")?;
+        let unknown = unknown(&tokenizer, &file);
+        let cuts = Cuts::of(&tokenizer);
+        Ok(Self { tokenizer, unknown, tokens, cuts })
+    }
+
+    /// The id of the token for what the vocabulary doesn't hold.
+    pub(super) fn unknown(&self) -> Option<u32> {
+        self.unknown
+    }
+
+    /// The size of the vocabulary.
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Where texts may be cut.
+    pub(super) fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    /// Appends the token ids of a text, unknown ones included.
+    pub(super) fn token_ids(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), String> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
+        ids.extend_from_slice(encoding.get_ids());
+        Ok(())
+    }
+}
+
+impl Tokens {
+    fn of(tokenizer: &tokenizers::Tokenizer) -> Option<Self> {
+        let vocabulary = tokenizer.get_vocab(true);
+        let mut lengths: Vec<usize> = vocabulary.keys().map(|token| token.chars().count()).collect();
+        lengths.sort_unstable();
+        let middle = lengths.len() / 2;
+        let median_length = match lengths.len() % 2 {
+            _ if lengths.is_empty() => return None,
+            0 => usize::midpoint(lengths[middle - 1], lengths[middle]),
+            _ => lengths[middle],
+        };
+        Some(Self { number: vocabulary.len(), largest_id: vocabulary.values().copied().max()?, median_length })
+    }
+}
+
+/// The id of the unknown token, which most models name and Unigram numbers.
+fn unknown(tokenizer: &tokenizers::Tokenizer, file: &Value) -> Option<u32> {
+    match tokenizer.get_model() {
+        ModelWrapper::BPE(bpe) => bpe.unk_token.as_ref().and_then(|token| tokenizer.token_to_id(token)),
+        ModelWrapper::WordPiece(pieces) => tokenizer.token_to_id(&pieces.unk_token),
+        ModelWrapper::WordLevel(words) => tokenizer.token_to_id(&words.unk_token),
+        ModelWrapper::Unigram(_) => file["model"]["unk_id"].as_u64().and_then(|id| u32::try_from(id).ok()),
+    }
+}

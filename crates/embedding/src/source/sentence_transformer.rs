@@ -1,0 +1,148 @@
+//! Source `sentence_transformer`: a folder of the library sentence-transformers, or a plain one of `transformers`.
+//!
+//! Settings enter, an [`Encoder`] leaves. The model itself is `emberline_encoder::sentence_transformer`: BERT, RoBERTa,
+//! XLM-RoBERTa, CamemBERT, DistilBERT, MPNet and ModernBERT from safetensors.
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::{Digest, Fault, Matrix};
+use emberline_device::Device;
+use emberline_encoder::sentence_transformer::{Options, SentenceTransformer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::place::missing_hint;
+use super::{Kind, Place, Texts};
+use crate::reduce::{Reduce, Reduction};
+use crate::{Encoder, Error, Opened};
+
+/// `[embedding.NAME.sentence_transformer]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The model's folder: modules.json, config.json, tokenizer.json, model.safetensors.
+    pub path: PathBuf,
+    /// Where the model can be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
+    /// model's default prompt, where it has one, when left out; `""` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
+    #[serde(default)]
+    pub normalize: bool,
+    /// The longest text in tokens, what is behind is cut off; the model's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The length to reduce vectors to; their own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+    /// Only `false`: a sentence encoder's weights aren't trained.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "sentence_transformer"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder"));
+        faults.extend(Reduction::faults(self.dim));
+        if self.max_length == Some(0) {
+            faults.push(Fault::new("max_length", "texts of no token", "at least 3: one and the special ones"));
+        }
+        if self.trainable {
+            let message = "a sentence encoder's weights can't be trained here";
+            faults.push(Fault::new("trainable", message, "leave it out; only tables can be trained"));
+        }
+        faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        (self.trainable, self.dim, self.reduce) = (false, None, None);
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+    }
+
+    fn reduction(&self) -> Option<Reduction> {
+        Reduction::of(self.dim, self.reduce)
+    }
+
+    fn encodes(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn length(&self, base: &Path) -> Option<usize> {
+        SentenceTransformer::length(&base.join(&self.path))
+    }
+
+    fn open(&self, base: &Path, _: Texts<'_>, device: Device) -> Result<Opened, Error> {
+        let folder = base.join(&self.path);
+        if !folder.exists() {
+            return Err(Error::Missing { path: folder, hint: missing_hint(self.url.as_deref()) });
+        }
+        let options = Options { prompt: self.prompt.clone(), normalize: self.normalize, max_length: self.max_length };
+        let model = SentenceTransformer::open(&folder, &options, device)?;
+        Ok(Opened::Encoder(Box::new(model)))
+    }
+}
+
+impl Encoder for SentenceTransformer {
+    fn dim(&self) -> usize {
+        self.dim()
+    }
+
+    fn parameters(&self) -> u64 {
+        self.parameters()
+    }
+
+    fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
+        Ok(self.encode(texts)?)
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(toml: serde_json::Value) -> Settings {
+        serde_json::from_value(toml).expect("settings")
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_fault() {
+        let settings = settings(serde_json::json!({"path": "m", "trainable": true, "max_length": 0, "dim": 0}));
+        let keys: Vec<String> = settings.faults().into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["dim", "max_length", "trainable"]);
+    }
+
+    #[test]
+    fn a_missing_folder_says_what_to_do() {
+        let open = settings(serde_json::json!({"path": "no/such"})).open(
+            Path::new(""),
+            Texts { all: &[], train: &[] },
+            Device::Cpu,
+        );
+        let error = open.err().expect("nothing there").to_string();
+        assert_eq!(error, "no/such isn't there; correct `path`, or add a `url` and run `emberline fetch`");
+    }
+}

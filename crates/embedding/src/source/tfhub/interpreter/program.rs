@@ -1,0 +1,167 @@
+//! A graph made ready to run: what doesn't depend on the text is computed once, the other nodes run in order.
+
+use std::collections::BTreeMap;
+
+use super::ops::Kernel;
+use super::sketch::{Origin, Sketch};
+use super::tensor::Tensor;
+
+/// What all tensors of one text may take, in bytes.
+const MAX_LIVE: usize = 4 << 30;
+/// What is computed beforehand may take this much beside twice the variables.
+const MAX_FOLDED: usize = 256 << 20;
+
+/// An input of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arg {
+    Constant(usize),
+    Slot(usize),
+}
+
+/// One node.
+struct Step {
+    /// `the node "name" (op Op)`.
+    node: String,
+    kernel: Kernel,
+    inputs: Vec<Arg>,
+    /// The slot of the first output; the others follow.
+    first: usize,
+    /// Slots that nothing later reads.
+    last: Vec<usize>,
+}
+
+/// The steps from a text to its vector.
+pub(super) struct Program {
+    constants: Vec<Tensor>,
+    steps: Vec<Step>,
+    slots: usize,
+    output: Arg,
+}
+
+/// Constants as a program numbers them: those that some step reads.
+struct Constants<'t> {
+    sketch: &'t [Tensor],
+    variables: &'t [Tensor],
+    vocabularies: &'t [Tensor],
+    folded: Vec<Option<Tensor>>,
+    numbers: BTreeMap<Origin, usize>,
+    kept: Vec<Tensor>,
+}
+
+impl Constants<'_> {
+    fn known(&self, origin: Origin) -> Option<&Tensor> {
+        match origin {
+            Origin::Constant(number) => self.sketch.get(number),
+            Origin::Variable(number) => self.variables.get(number),
+            Origin::Vocabulary(number) => self.vocabularies.get(number),
+            Origin::Slot(slot) => self.folded[slot].as_ref(),
+        }
+    }
+
+    fn argument(&mut self, origin: Origin) -> Arg {
+        let known = self.known(origin).cloned();
+        match (origin, known) {
+            (_, Some(tensor)) => {
+                let kept = &mut self.kept;
+                Arg::Constant(*self.numbers.entry(origin).or_insert_with(|| {
+                    kept.push(tensor);
+                    kept.len() - 1
+                }))
+            }
+            (Origin::Slot(slot), None) => Arg::Slot(slot),
+            // Every number of a sketch is that of one of its constants, variables or vocabularies.
+            (_, None) => Arg::Slot(0),
+        }
+    }
+}
+
+impl Program {
+    /// Computes what doesn't depend on the text.
+    ///
+    /// # Errors
+    /// A node that doesn't fit its inputs, by name.
+    pub(super) fn new(
+        sketch: Sketch,
+        output: Origin,
+        variables: &[Tensor],
+        vocabularies: &[Tensor],
+    ) -> Result<Self, String> {
+        let budget = MAX_FOLDED + 2 * variables.iter().map(Tensor::bytes).sum::<usize>();
+        let folded = vec![None; sketch.slots];
+        let (numbers, kept) = (BTreeMap::new(), Vec::new());
+        let mut constants = Constants { sketch: &sketch.constants, variables, vocabularies, folded, numbers, kept };
+        let mut steps = Vec::new();
+        let mut made = 0_usize;
+        for super::sketch::Step { node, kernel, inputs, first } in sketch.steps {
+            let known: Option<Vec<&Tensor>> = inputs.iter().map(|&input| constants.known(input)).collect();
+            let Some(known) = known else {
+                let inputs = inputs.iter().map(|&input| constants.argument(input)).collect();
+                steps.push(Step { node, kernel, inputs, first, last: Vec::new() });
+                continue;
+            };
+            let outputs = kernel.run(&known).map_err(|reason| format!("{node} {reason}"))?;
+            made = outputs.iter().fold(made, |sum, tensor| sum.saturating_add(tensor.bytes()));
+            if made > budget {
+                return Err(format!("{node} and those before make constants of more than {budget} bytes"));
+            }
+            for (slot, tensor) in (first..).zip(outputs.into_iter().take(kernel.outputs)) {
+                constants.folded[slot] = Some(tensor);
+            }
+        }
+        let output = constants.argument(output);
+        let mut program = Self { constants: constants.kept, steps, slots: sketch.slots, output };
+        program.note_last_uses();
+        Ok(program)
+    }
+
+    fn note_last_uses(&mut self) {
+        let mut read = vec![false; self.slots];
+        if let Arg::Slot(slot) = self.output {
+            read[slot] = true;
+        }
+        for step in self.steps.iter_mut().rev() {
+            let outputs = step.first..step.first + step.kernel.outputs;
+            step.last.extend(outputs.filter(|&slot| !read[slot]));
+            for input in &step.inputs {
+                if let Arg::Slot(slot) = *input
+                    && !std::mem::replace(&mut read[slot], true)
+                {
+                    step.last.push(slot);
+                }
+            }
+        }
+    }
+
+    /// The vector of one text: `[dim]`, or `[1, dim]`.
+    ///
+    /// # Errors
+    /// A node that doesn't fit its inputs, by name.
+    pub(super) fn run(&self, text: &[u8]) -> Result<Tensor, String> {
+        let mut slots: Vec<Option<Tensor>> = vec![None; self.slots];
+        slots[0] = Some(Tensor::vector(vec![text.to_vec()]));
+        let mut live = 0_usize;
+        for step in &self.steps {
+            let inputs = step.inputs.iter().map(|&input| self.value(&slots, input));
+            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+            let outputs = step.kernel.run(&inputs).map_err(|reason| format!("{} {reason}", step.node))?;
+            live = outputs.iter().fold(live, |sum, tensor| sum.saturating_add(tensor.bytes()));
+            if live > MAX_LIVE {
+                return Err(format!("{} needs more than {} GiB", step.node, MAX_LIVE >> 30));
+            }
+            for (slot, output) in (step.first..).zip(outputs.into_iter().take(step.kernel.outputs)) {
+                slots[slot] = Some(output);
+            }
+            for &slot in &step.last {
+                live = live.saturating_sub(slots[slot].take().map_or(0, |gone| gone.bytes()));
+            }
+        }
+        self.value(&slots, self.output).cloned()
+    }
+
+    fn value<'t>(&'t self, slots: &'t [Option<Tensor>], of: Arg) -> Result<&'t Tensor, String> {
+        match of {
+            Arg::Constant(number) => Ok(&self.constants[number]),
+            Arg::Slot(slot) => slots[slot].as_ref().ok_or_else(|| "a node has fewer outputs than are used".to_owned()),
+        }
+    }
+}

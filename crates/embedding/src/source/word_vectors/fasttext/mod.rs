@@ -1,0 +1,139 @@
+//! A model of fastText, `.bin` or quantised `.ftz`, as `FastText::saveModel` of fastText 0.9 writes it.
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | magic, version | i32, i32 | `ba 16 4f 2f`; 11 or 12 |
+//! | settings | 12 i32, f64 | dim, ws, epoch, minCount, neg, wordNgrams, loss, model (1 cbow, 2 skip-gram, 3 supervised), bucket, minn, maxn, lrUpdateRate; t |
+//! | dictionary | | `dictionary.rs` |
+//! | quantised | u8 | 0 or 1 |
+//! | input matrix | | the words' rows, then the n-grams': `matrix.rs`, or quantised: `quantised.rs` |
+//! | quantised output | u8 | 0 or 1 |
+//! | output matrix | | of no use here; its size is checked |
+//!
+//! All numbers are little-endian. A word's vector is the mean of its own row, where the dictionary holds it, and those
+//! of its n-grams (`subwords.rs`), added in this order in 32-bit floats: fastText's `getWordVector`, bit for bit.
+//! Labels are no words. Supervised models of version 11 have no character n-grams, whatever their settings say.
+
+mod dictionary;
+mod matrix;
+mod quantised;
+mod subwords;
+
+use self::subwords::Ngrams;
+pub(super) use self::subwords::hash;
+use super::compose::{Asked, Dictionary, Parts};
+use super::fields::Fields;
+use super::stream::Stream;
+use super::table::Table;
+use super::{MAX_DIM, MAX_WORD};
+use crate::Error;
+
+/// The first bytes of a model.
+pub(super) const MAGIC: [u8; 4] = [0xba, 0x16, 0x4f, 0x2f];
+/// The `model` of a supervised model.
+const SUPERVISED: i32 = 3;
+/// The longest n-gram; fastText's own models have up to 6.
+const MAX_NGRAM: i32 = 64;
+
+/// What a model's settings say of its vectors.
+struct Arguments {
+    dim: usize,
+    buckets: u32,
+    ngrams: Ngrams,
+}
+
+/// The length of the vectors, of a model's first bytes.
+pub(super) fn dim_of(head: &[u8]) -> Option<usize> {
+    let dim = i32::from_le_bytes(*head.get(8..)?.first_chunk()?);
+    usize::try_from(dim).ok().filter(|&dim| dim > 0)
+}
+
+/// Reads a model from its magic number to its end.
+pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+    let mut fields = Fields { stream };
+    let arguments = arguments(&mut fields)?;
+    let mut dictionary = Dictionary::new(asked);
+    let header = dictionary::header(&mut fields)?;
+    dictionary::words(&mut fields, header, &mut dictionary)?;
+    let used = dictionary.used(asked);
+    let pruned = dictionary::pruned(&mut fields, header, |take| {
+        let known = used.known.iter().map(|(_, word)| word);
+        known.chain(&used.unknown).for_each(|word| arguments.buckets(word, &mut *take));
+    })?;
+    let parts = Parts::new(used, |word, own, rows| {
+        rows.extend(own);
+        arguments.buckets(word, |bucket| {
+            rows.extend(pruned.row(bucket).map(|row| u64::from(header.words) + u64::from(row)));
+        });
+    });
+    let rows = u64::from(header.words) + pruned.rows(arguments.buckets);
+    let needed = parts.needed();
+    let gathered = match fields.u8("the kind of the input matrix")? {
+        0 if pruned.is_pruned() => {
+            return Err(fields.fault(
+                "a pruned model that isn't quantised, which fastText refuses too; download the corrected model",
+            ));
+        }
+        0 => matrix::read(&mut fields, rows, arguments.dim, needed, "the input matrix")?,
+        1 => quantised::read(&mut fields, rows, arguments.dim, needed, "the input matrix")?,
+        kind => {
+            return Err(
+                fields.fault(format!("an input matrix of kind {kind}, which isn't 0 or 1; the file is damaged"))
+            );
+        }
+    };
+    output(&mut fields, arguments.dim)?;
+    fields.nothing_follows()?;
+    parts.compose(&fields, &gathered, rows, |sum, rows, _| {
+        let scale = (1.0 / rows.len() as f64) as f32;
+        sum.iter_mut().for_each(|value| *value *= scale);
+    })
+}
+
+fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
+    fields.u32("the magic number")?;
+    let version = fields.i32("the version")?;
+    if !(11..=12).contains(&version) {
+        return Err(fields.fault(format!("a fastText model of version {version}; versions 11 and 12 are read")));
+    }
+    let mut setting = || fields.i32("the settings");
+    let (dim, _ws, _epoch, _min_count, _neg) = (setting()?, setting()?, setting()?, setting()?, setting()?);
+    let (_word_ngrams, _loss, model) = (setting()?, setting()?, setting()?);
+    let (buckets, min, max, _rate) = (setting()?, setting()?, setting()?, setting()?);
+    fields.u64("the settings")?;
+    let max = if version == 11 && model == SUPERVISED { 0 } else { max.max(0) };
+    if dim < 1 || dim as u64 > MAX_DIM {
+        return Err(fields.fault(format!("vectors of {dim} numbers; 1 to {MAX_DIM} are read")));
+    }
+    if max > MAX_NGRAM {
+        return Err(
+            fields.fault(format!("n-grams of up to {max} characters; the longest that are read have {MAX_NGRAM}"))
+        );
+    }
+    let buckets =
+        u32::try_from(buckets).map_err(|_| fields.fault(format!("{buckets} buckets; the file is damaged")))?;
+    if max > 0 && buckets == 0 {
+        return Err(fields.fault("n-grams without buckets to hash them to; the file is damaged"));
+    }
+    Ok(Arguments { dim: dim as usize, buckets, ngrams: Ngrams { min: min.max(1) as usize, max: max as usize } })
+}
+
+impl Arguments {
+    /// Calls `take` with the bucket of each of a word's n-grams.
+    fn buckets(&self, word: &[u8], mut take: impl FnMut(u32)) {
+        debug_assert!(word.len() <= MAX_WORD);
+        if self.ngrams.max > 0 {
+            self.ngrams.for_each_hash(word, |hash| take(hash % self.buckets));
+        }
+    }
+}
+
+/// Checks that the output matrix is whole.
+fn output(fields: &mut Fields<'_>, dim: usize) -> Result<(), Error> {
+    let what = "the output matrix";
+    match fields.u8("the kind of the output matrix")? {
+        0 => matrix::step_over(fields, dim, what),
+        1 => quantised::step_over(fields, dim, what),
+        kind => Err(fields.fault(format!("an output matrix of kind {kind}, which isn't 0 or 1; the file is damaged"))),
+    }
+}

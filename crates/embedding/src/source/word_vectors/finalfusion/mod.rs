@@ -1,0 +1,101 @@
+//! finalfusion (`.fifu`), version 0, as the packages `finalfusion` for Rust and Python write it.
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | magic, version | `FiFu`, u32 | 0 |
+//! | chunks | u32, then u32 each | their kinds, in the order in which they follow |
+//! | each chunk | u32, u64, content | its kind, the length of its content |
+//!
+//! | chunk | kind | read by |
+//! |---|---|---|
+//! | vocabulary: words; with n-grams in buckets (finalfusion's hash, fastText's); with n-grams listed | 1; 3, 7; 8 | `vocabulary.rs` |
+//! | storage: floats; quantised | 2; 4 | `storage.rs` |
+//! | metadata (TOML) | 5 | stepped over |
+//! | lengths of the words' vectors | 6 | `storage.rs` |
+//!
+//! Metadata comes first where there are any, then vocabulary, storage and lengths. Some writers get the length of a
+//! chunk's content wrong, so that only the metadata's counts.
+//!
+//! The vectors of words are stored scaled to length 1; where their lengths are stored too, they are multiplied back. An
+//! unknown word is made of the rows of its n-grams: their mean where there are lengths (fastText's, and on the scale of
+//! the known words), otherwise their sum scaled to length 1, as the finalfusion packages do it.
+
+mod ngrams;
+mod storage;
+mod vocabulary;
+
+use super::compose::{Asked, Parts};
+use super::fields::Fields;
+use super::stream::Stream;
+use super::table::Table;
+use crate::Error;
+
+/// The first bytes of a file: the magic and the first byte of the version.
+pub(super) const MAGIC: &[u8] = b"FiFu\0";
+
+/// The most chunks that a file can have: metadata, vocabulary, storage, lengths.
+const MAX_CHUNKS: u32 = 4;
+const METADATA: u32 = 5;
+const LENGTHS: u32 = 6;
+
+/// Reads a file from its magic to its end.
+pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+    let mut fields = Fields { stream };
+    let mut chunks = header(&mut fields)?.into_iter();
+    let mut next = chunks.next();
+    if next == Some(METADATA) {
+        let length = chunk(&mut fields, METADATA)?;
+        fields.skip(length, "the metadata")?;
+        next = chunks.next();
+    }
+    let vocabulary = vocabulary::read(&mut fields, next, asked)?;
+    let (words, ngrams) = (vocabulary.words, vocabulary.ngrams);
+    let known: Vec<u64> = vocabulary.used.known.iter().map(|&(row, _)| row).collect();
+    let parts = Parts::new(vocabulary.used, |word, own, rows| match own {
+        Some(own) => rows.push(own),
+        None => ngrams.for_each_row(word, |row| rows.push(words + row)),
+    });
+    let rows = words.checked_add(ngrams.rows()).ok_or_else(|| fields.fault("too many rows; the file is damaged"))?;
+    let gathered = storage::read(&mut fields, chunks.next(), rows, parts.needed())?;
+    let lengths = match chunks.next() {
+        Some(LENGTHS) => Some(storage::lengths(&mut fields, words, known)?),
+        Some(kind) => {
+            return Err(fields.fault(format!("a chunk of kind {kind} after the vectors, which can't be read")));
+        }
+        None => None,
+    };
+    fields.nothing_follows()?;
+    parts.compose(&fields, &gathered, rows, |sum, rows, is_known| match (&lengths, is_known) {
+        (Some(lengths), true) => scale(sum, lengths.row(rows[0])[0]),
+        (None, true) => {}
+        (Some(_), false) => scale(sum, (1.0 / rows.len() as f64) as f32),
+        (None, false) => crate::combine::normalize(sum),
+    })
+}
+
+fn scale(vector: &mut [f32], factor: f32) {
+    vector.iter_mut().for_each(|value| *value *= factor);
+}
+
+/// The kinds of the chunks.
+fn header(fields: &mut Fields<'_>) -> Result<Vec<u32>, Error> {
+    let what = "the header";
+    fields.u32(what)?;
+    let (version, chunks) = (fields.u32(what)?, fields.u32(what)?);
+    if version != 0 {
+        return Err(fields.fault(format!("a finalfusion file of version {version}; version 0 is read")));
+    }
+    if chunks > MAX_CHUNKS {
+        return Err(fields.fault(format!("{chunks} chunks; at most {MAX_CHUNKS} are read")));
+    }
+    (0..chunks).map(|_| fields.u32(what)).collect()
+}
+
+/// The start of a chunk that must be of this kind; the length of its content.
+fn chunk(fields: &mut Fields<'_>, kind: u32) -> Result<u64, Error> {
+    let found = fields.u32("a chunk's kind")?;
+    if found != kind {
+        return Err(fields.fault(format!("a chunk of kind {found}, the header says {kind}; the file is damaged")));
+    }
+    fields.u64("a chunk's length")
+}

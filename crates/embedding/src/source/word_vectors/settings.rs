@@ -1,0 +1,126 @@
+//! `[embedding.NAME.word_vectors]`: the settings, and what can't be meant in them.
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::{Combiner, Fault};
+use emberline_device::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::tokens::{Rules, Tokens};
+use super::weights::Weights;
+use crate::reduce::{Reduce, Reduction};
+use crate::source::{Kind, Place, Texts, tuning};
+use crate::{Error, Opened};
+
+/// `[embedding.NAME.word_vectors]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A file of word2vec (binary or text), GloVe, fastText (.vec, .bin, .ftz) or finalfusion (.fifu), plain or .gz.
+    pub path: PathBuf,
+    /// Where the file can be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How the vectors of a text's words become one.
+    #[serde(default = "mean")]
+    pub combiner: Combiner,
+    /// How a text falls into words: into the largest pieces that the file knows (auto), at white space, or as fastText
+    /// does it.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Whether words are looked up in lower case only (true) or as written only (false); when left out:
+    /// as written, and in lower case where the file doesn't hold that (not under `tokens = "fasttext"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowercase: Option<bool>,
+    /// Whether an unknown word with two or more digits is looked up with `#` in place of each, as the vectors of
+    /// GoogleNews have it.
+    #[serde(default)]
+    pub digits_as_hash: bool,
+    /// Whether each word's vector is scaled to length 1 before they are combined; a word with the vector 0 is left out.
+    #[serde(default)]
+    pub pre_normalize: bool,
+    /// How words are weighed against each other, by their counts in the training texts; all alike when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// Whether a text's vector is scaled to length 1.
+    #[serde(default)]
+    pub normalize: bool,
+    /// The length to reduce vectors to; their own when left out. Needs `reduce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// How they are reduced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+    /// Whether training moves the vectors.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+fn mean() -> Combiner {
+    Combiner::Mean
+}
+
+impl Settings {
+    /// How words are found.
+    pub(super) fn rules(&self) -> Rules {
+        Rules { tokens: self.tokens, lowercase: self.lowercase, digits_as_hash: self.digits_as_hash }
+    }
+
+    /// All settings that decide a vector, for the digest.
+    pub(super) fn description(&self) -> String {
+        let Self { combiner, tokens, lowercase, digits_as_hash, pre_normalize, weights, normalize, .. } = self;
+        format!(
+            "word_vectors/2 combiner={combiner:?} tokens={tokens:?} lowercase={lowercase:?} digits_as_hash={digits_as_hash} \
+             pre_normalize={pre_normalize} weights={weights:?} normalize={normalize}"
+        )
+    }
+}
+
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "word_vectors"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a file of word vectors"));
+        faults.extend(Reduction::faults(self.dim));
+        if self.dim.is_some_and(|dim| dim > 0) && self.reduce.is_none() {
+            let hint = "set `reduce` too: pca, random, or truncate where columns are principal components";
+            faults.push(Fault::new("dim", "the columns of word vectors have no order to cut them by", hint));
+        }
+        if self.digits_as_hash && self.tokens == Tokens::Fasttext {
+            let message = "`tokens = \"fasttext\"` looks words up exactly as they are written";
+            faults.push(Fault::new("digits_as_hash", message, "leave one of the two out"));
+        }
+        faults.extend(tuning::fault(self.trainable, self.combiner));
+        faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        (self.trainable, self.dim, self.reduce) = (false, None, None);
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+    }
+
+    fn reduction(&self) -> Option<Reduction> {
+        Reduction::of(self.dim, self.reduce)
+    }
+
+    fn length(&self, base: &Path) -> Option<usize> {
+        super::length(&base.join(&self.path))
+    }
+
+    fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        Ok(Opened::Table(Box::new(super::open(self, base, texts)?)))
+    }
+}

@@ -1,0 +1,191 @@
+//! Models of fastText, against what fastText itself says (`tests/fixtures/fasttext/make.py`).
+
+use serde_json::Value;
+
+use super::*;
+
+/// What fastText says of each model, by file name.
+pub(super) fn golden(folder: &str) -> Vec<(String, Value)> {
+    let text = fs::read_to_string(fixtures(folder).join("golden.json")).expect("shipped");
+    let Value::Object(files) = serde_json::from_str(&text).expect("json") else { panic!("an object") };
+    files.into_iter().collect()
+}
+
+pub(super) fn fixtures(folder: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(folder)
+}
+
+pub(super) fn floats(value: &Value) -> Vec<f32> {
+    value.as_array().expect("numbers").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+pub(super) fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// Words as fastText cuts them.
+pub(super) fn exact(path: &str) -> Settings {
+    Settings { tokens: Tokens::Fasttext, ..settings(path) }
+}
+
+pub(super) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= tolerance, "{what}: {found} {expected}");
+    }
+}
+
+fn combined(vectors: &WordVectors, text: &str) -> Vec<f32> {
+    let mut ids = Vec::new();
+    vectors.token_ids(text.as_bytes(), &mut ids);
+    let mut vector = vec![0.0; vectors.dim()];
+    crate::combine::combine(vectors, &ids, &mut vector);
+    vector
+}
+
+#[test]
+fn words_known_and_unknown_have_fasttexts_vectors() {
+    for (name, model) in golden("fasttext") {
+        let words = keys(&model["words"]);
+        let texts = Texts { all: &words, train: &[] };
+        let vectors = open(&exact(&name), &fixtures("fasttext"), texts).expect("readable");
+        assert_eq!(Some(vectors.dim() as u64), model["dim"].as_u64(), "{name}");
+        // Products of codes and lengths are rounded once where the processor fuses them.
+        let tolerance = if name.ends_with(".ftz") { 1e-6 } else { 0.0 };
+        for word in words {
+            // fastText gives the vector 0 to what has none.
+            let expected = floats(&model["words"][word]);
+            let rows = rows_of(&vectors, word);
+            assert!(rows.len() <= 1, "{name} {word}");
+            let found = rows.into_iter().next().unwrap_or(vec![0.0; vectors.dim()]);
+            assert_close(&found, &expected, tolerance, &format!("{name} {word:?}"));
+        }
+    }
+}
+
+#[test]
+fn texts_have_fasttexts_sentence_vectors() {
+    for (name, model) in golden("fasttext").into_iter().filter(|(name, _)| !is_supervised(name)) {
+        let sentences = keys(&model["sentences"]);
+        let settings = Settings { pre_normalize: true, ..exact(&name) };
+        let vectors = open(&settings, &fixtures("fasttext"), Texts { all: &sentences, train: &[] }).expect("readable");
+        for text in sentences {
+            assert_close(
+                &combined(&vectors, text),
+                &floats(&model["sentences"][text]),
+                1e-6,
+                &format!("{name} {text:?}"),
+            );
+        }
+    }
+}
+
+/// Without n-grams, the sentence vector of a supervised model is the mean over its words and the end of the line.
+#[test]
+fn a_supervised_model_counts_the_end_of_the_line() {
+    let (name, model) = golden("fasttext").into_iter().find(|(name, _)| name == "supervised-11.bin").expect("shipped");
+    let sentences = keys(&model["sentences"]);
+    let lines: Vec<String> = sentences.iter().map(|text| format!("{text} </s>")).collect();
+    let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let vectors = open(&exact(&name), &fixtures("fasttext"), Texts { all: &texts, train: &[] }).expect("readable");
+    for (text, line) in sentences.iter().zip(&texts).filter(|(text, _)| !text.contains("</s>")) {
+        assert_close(&combined(&vectors, line), &floats(&model["sentences"][*text]), 1e-6, text);
+    }
+}
+
+fn is_supervised(name: &str) -> bool {
+    name.ends_with(".ftz") || name.starts_with("supervised")
+}
+
+#[test]
+fn labels_are_no_words() {
+    let texts = Texts { all: &["__label__water the"], train: &[] };
+    let vectors = open(&exact("supervised-11.bin"), &fixtures("fasttext"), texts).expect("readable");
+    assert_eq!((vectors.rows(), rows_of(&vectors, "__label__water").len()), (1, 0));
+}
+
+#[test]
+fn rows_are_those_of_the_words_that_occur() {
+    let all = ["The river, the unseen"];
+    let open = |settings: Settings, all: &[&str]| {
+        open(&settings, &fixtures("fasttext"), Texts { all, train: &[] }).expect("readable")
+    };
+    let vectors = open(settings("skipgram.bin"), &all);
+    // The model is in lower case but for `Fluß` and the like, so that `The` is looked up as `the`; the comma is unknown.
+    let ids = |vectors: &WordVectors, text: &str| {
+        let mut ids = Vec::new();
+        vectors.token_ids(text.as_bytes(), &mut ids);
+        ids
+    };
+    assert_eq!((vectors.rows(), vectors.table.known), (3, 2));
+    let row = |text| ids(&vectors, text);
+    assert_eq!((row(all[0]).len(), row("the"), row("unseen")), (4, row("The"), vec![2]));
+    // What other texts hold changes no vector.
+    let more = open(settings("skipgram.bin"), &[all[0], "river people unheard, Unheard turns"]);
+    assert_eq!(rows_of(&vectors, all[0]), rows_of(&more, all[0]));
+    assert_eq!(vectors.digest(), more.digest());
+}
+
+#[test]
+fn a_gzipped_model_is_the_same() {
+    let folder = Folder::new();
+    for name in ["skipgram.bin", "pruned.ftz"] {
+        let bytes = fs::read(fixtures("fasttext").join(name)).expect("shipped");
+        let (plain, packed) = (folder.open(&bytes).expect("readable"), folder.open(&gzip(&bytes)).expect("readable"));
+        assert_eq!(rows_of(&plain, TEXTS[0]), rows_of(&packed, TEXTS[0]));
+        assert!(!rows_of(&plain, TEXTS[0]).is_empty());
+    }
+}
+
+/// File, rows of the matrix, dim; words, and their first two and last number as fastText 0.9.2 gives them.
+type Golden = (&'static str, u64, usize, &'static [(&'static str, [f32; 3])]);
+
+const REAL: [Golden; 4] = [
+    (
+        "fasttext/lee_fasttext_new.bin",
+        2763,
+        10,
+        &[
+            ("the", [-0.3302216, -0.31812048, 0.30553982]),
+            ("nights", [0.13078624, -0.08861289, -0.09199187]),
+            ("forestfires", [-0.09058976, -0.10560599, 0.06602434]),
+        ],
+    ),
+    (
+        "word-vectors/crime-and-punishment.bin",
+        391,
+        5,
+        &[
+            ("в", [0.09380901, -0.013231941, 0.11884188]),
+            ("старуха-процентщица", [-0.00058196293, 0.017448377, 0.022804622]),
+            ("Раскольников", [-0.0022283643, 0.056899536, 0.03164276]),
+        ],
+    ),
+    ("fasttext/pang_lee_polarity_fasttext.bin", 1694, 100, &[("the", [0.0030674601, 0.0056887926, -0.007066389])]),
+    (
+        "fasttext/lid.176.ftz",
+        50_000,
+        16,
+        &[
+            ("the", [0.1761477, 0.37524617, 0.7496363]),
+            ("Fluß", [1.2439438, -1.3494211, 0.70333475]),
+            ("日本語", [-2.126943, 1.1793842, -1.0134367]),
+            ("unseenword", [0.1464248, 0.06986054, 0.22555763]),
+        ],
+    ),
+];
+
+#[test]
+fn real_models_read_as_fasttext_reads_them() {
+    let Some(assets) = shared("assets") else { return skipped("assets") };
+    for (path, rows, dim, words) in REAL {
+        let texts: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let vectors = open(&exact(path), &assets, Texts { all: &texts, train: &[] }).expect(path);
+        assert_eq!((vectors.table_rows(), vectors.dim()), (rows, dim), "{path}");
+        let tolerance = if path.ends_with(".ftz") { 1e-6 } else { 0.0 };
+        for (word, expected) in words {
+            let row = &rows_of(&vectors, word)[0];
+            assert_close(&[row[0], row[1], row[dim - 1]], expected, tolerance, &format!("{path} {word}"));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `options.json`: the sizes and settings of an ELMo model.
+//!
+//! The file's text enters, checked [`Options`] leave. Keys as AllenNLP's and bilm-tf's training writes them; others
+//! are passed over. Every size is bounded, so that products of them can't overflow and a hostile file can't ask for
+//! more memory than the weights beside it hold.
+
+use serde::Deserialize;
+
+/// The largest width of a layer.
+const MAX_WIDTH: usize = 1 << 15;
+/// The most layers, highway layers and kinds of filters.
+const MAX_DEPTH: usize = 16;
+/// The longest token, in characters with its two marks.
+const MAX_CHARACTERS: usize = 1 << 10;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Options {
+    /// The two language models.
+    pub(super) lstm: Lstm,
+    /// The token encoder.
+    pub(super) char_cnn: CharCnn,
+}
+
+/// Two stacks of LSTM layers with projections.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Lstm {
+    /// Numbers of a cell, C.
+    pub(super) dim: usize,
+    /// Numbers of an output, P.
+    pub(super) projection_dim: usize,
+    /// Layers of a stack.
+    pub(super) n_layers: usize,
+    /// Cells stay in `[-cell_clip, cell_clip]`; unbounded where 0 or absent.
+    #[serde(default)]
+    pub(super) cell_clip: Option<f32>,
+    /// Outputs stay in `[-proj_clip, proj_clip]`; unbounded where 0 or absent.
+    #[serde(default)]
+    pub(super) proj_clip: Option<f32>,
+    /// Whether each layer but the first adds its input to its output.
+    #[serde(default)]
+    pub(super) use_skip_connections: bool,
+}
+
+/// Characters to a token's vector.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct CharCnn {
+    /// The table of characters.
+    pub(super) embedding: Characters,
+    /// Width and number of each kind of filter.
+    pub(super) filters: Vec<(usize, usize)>,
+    /// Highway layers behind the filters.
+    #[serde(default)]
+    pub(super) n_highway: usize,
+    /// Characters of a token, its two marks included; longer tokens are cut.
+    pub(super) max_characters_per_token: usize,
+    /// What follows the maximum over positions.
+    pub(super) activation: Activation,
+}
+
+/// The table of characters.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Characters {
+    /// Numbers of a character.
+    pub(super) dim: usize,
+}
+
+/// An activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Activation {
+    /// max(x, 0)
+    Relu,
+    /// tanh x
+    Tanh,
+}
+
+impl Options {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// What is wrong, with line and column where JSON can tell.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let mut options: Self =
+            serde_json::from_slice(text).map_err(|e| format!("not the options of an ELMo model: {e}"))?;
+        options.check()?;
+        let bound = |clip: Option<f32>| clip.filter(|&clip| clip != 0.0);
+        options.lstm.cell_clip = bound(options.lstm.cell_clip);
+        options.lstm.proj_clip = bound(options.lstm.proj_clip);
+        Ok(options)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (lstm, cnn) = (&self.lstm, &self.char_cnn);
+        within("lstm.dim", lstm.dim, 1, MAX_WIDTH)?;
+        within("lstm.projection_dim", lstm.projection_dim, 1, MAX_WIDTH)?;
+        within("lstm.n_layers", lstm.n_layers, 1, MAX_DEPTH)?;
+        within("char_cnn.embedding.dim", cnn.embedding.dim, 1, MAX_WIDTH)?;
+        within("char_cnn.n_highway", cnn.n_highway, 0, MAX_DEPTH)?;
+        within("char_cnn.max_characters_per_token", cnn.max_characters_per_token, 3, MAX_CHARACTERS)?;
+        within("the length of char_cnn.filters", cnn.filters.len(), 1, MAX_DEPTH)?;
+        for &(width, count) in &cnn.filters {
+            within("a width in char_cnn.filters", width, 1, cnn.max_characters_per_token)?;
+            within("a number in char_cnn.filters", count, 1, MAX_WIDTH)?;
+        }
+        within("the sum of char_cnn.filters", self.features(), 1, MAX_WIDTH)?;
+        for (name, clip) in [("cell_clip", lstm.cell_clip), ("proj_clip", lstm.proj_clip)] {
+            if clip.is_some_and(|clip| !clip.is_finite() || clip < 0.0) {
+                return Err(format!("lstm.{name} is no bound; a positive number, or 0 for none"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the filters give, F.
+    pub(super) fn features(&self) -> usize {
+        self.char_cnn.filters.iter().map(|(_, count)| count).sum()
+    }
+}
+
+fn within(key: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
+    if (least..=most).contains(&value) { Ok(()) } else { Err(format!("{key} is {value}; {least} to {most} is read")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The options of the original model.
+    const ORIGINAL: &str = r#"{"lstm": {"use_skip_connections": true, "projection_dim": 512, "cell_clip": 3,
+        "proj_clip": 3, "dim": 4096, "n_layers": 2}, "char_cnn": {"activation": "relu", "filters": [[1, 32], [2, 32],
+        [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]], "n_highway": 2, "embedding": {"dim": 16},
+        "n_characters": 262, "max_characters_per_token": 50}}"#;
+
+    #[test]
+    fn the_original_is_read() {
+        let options = Options::parse(ORIGINAL.as_bytes()).expect("fine options");
+        assert_eq!((options.features(), options.lstm.cell_clip, options.lstm.n_layers), (2048, Some(3.0), 2));
+        assert_eq!((options.char_cnn.filters[6], options.char_cnn.activation), ((7, 1024), Activation::Relu));
+    }
+
+    #[test]
+    fn a_clip_of_zero_is_none() {
+        let options = Options::parse(ORIGINAL.replace("\"cell_clip\": 3", "\"cell_clip\": 0").as_bytes());
+        assert_eq!(options.expect("fine options").lstm.cell_clip, None);
+    }
+
+    #[test]
+    fn faults_name_the_key() {
+        for (from, to, message) in [
+            ("4096", "99999999999", "lstm.dim is 99999999999; 1 to 32768"),
+            ("512,", "0,", "lstm.projection_dim is 0"),
+            ("\"n_layers\": 2", "\"n_layers\": 17", "lstm.n_layers is 17"),
+            ("[7, 1024]", "[51, 1024]", "a width in char_cnn.filters is 51; 1 to 50"),
+            ("[7, 1024]", "[7, 32000]", "the sum of char_cnn.filters"),
+            ("token\": 50", "token\": 2", "max_characters_per_token is 2"),
+            ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip is no bound"),
+            ("relu", "swish", "unknown variant `swish`"),
+            ("\"lstm\"", "\"gru\"", "missing field `lstm`"),
+            ("{\"lstm\"", "[\"lstm\"", "not the options of an ELMo model"),
+        ] {
+            let error = Options::parse(ORIGINAL.replacen(from, to, 1).as_bytes()).expect_err(message);
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Neural encoders: a folder with a model enters, vectors of texts leave.
+//!
+//! Nothing here knows of pipelines, tables, labels or heads. `transformer` computes tokens' vectors, on the processor with
+//! code of its own and on cards with Burn; [`sentence_transformer`] reads folders of the library of that name.
+
+pub mod elmo;
+mod error;
+mod json;
+pub mod sentence_transformer;
+mod transformer;
+
+pub use error::Error;

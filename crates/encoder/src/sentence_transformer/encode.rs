@@ -1,0 +1,81 @@
+//! From texts to vectors: each text once, the longest first, in batches of few tokens.
+
+use std::collections::HashMap;
+
+use emberline_base::Matrix;
+use rayon::prelude::*;
+
+use super::SentenceTransformer;
+use crate::Error;
+
+impl SentenceTransformer {
+    /// A vector a text, `[texts, dim]`; a text without a token has the vector of no tokens. Equal texts have equal vectors,
+    /// bit for bit, wherever they stand. What isn't UTF-8 is replaced by U+FFFD.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or gives a token that the model has no row for.
+    pub fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
+        let (unique, places) = unique(texts);
+        let ids = unique.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
+        let batches = batches(&order, &ids, self.forward.batch_tokens());
+        let vectors = |batch: &&[usize]| self.vectors(batch, &ids);
+        let vectors: Vec<Vec<f32>> = if self.forward.side_by_side() {
+            batches.par_iter().map(vectors).collect()
+        } else {
+            batches.iter().map(vectors).collect()
+        };
+        let mut of_unique = Matrix::zeros(unique.len(), self.dim);
+        let rows = vectors.iter().flat_map(|batch| batch.chunks_exact(self.dim));
+        for (&text, row) in order.iter().zip(rows) {
+            of_unique.row_mut(text).copy_from_slice(row);
+        }
+        Ok(of_unique.select(&places))
+    }
+
+    /// The vectors of a batch, `[batch, dim]`.
+    fn vectors(&self, batch: &[usize], ids: &[Vec<u32>]) -> Vec<f32> {
+        let texts: Vec<&[u32]> = batch.iter().map(|&text| &ids[text][..]).filter(|ids| !ids.is_empty()).collect();
+        let hidden = if texts.is_empty() { Vec::new() } else { self.forward.hidden(&texts) };
+        let mut first = 0;
+        let mut vectors = Vec::with_capacity(batch.len() * self.dim);
+        for &text in batch {
+            let end = first + ids[text].len() * self.hidden;
+            let pooled = self.pooling.pool(&hidden[first..end], self.hidden, self.tokens.prompt_tokens());
+            vectors.extend(self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector)));
+            first = end;
+        }
+        vectors
+    }
+}
+
+/// Every text once, in the order they first occur, and which one stands where.
+fn unique<'a>(texts: &[&'a [u8]]) -> (Vec<&'a [u8]>, Vec<usize>) {
+    let mut known = HashMap::with_capacity(texts.len());
+    let mut unique = Vec::new();
+    let place = |text: &&'a [u8]| {
+        *known.entry(*text).or_insert_with(|| {
+            unique.push(*text);
+            unique.len() - 1
+        })
+    };
+    let places = texts.iter().map(place).collect();
+    (unique, places)
+}
+
+/// Runs of `order` with at most `most` tokens, but at least one text, each.
+fn batches<'a>(order: &'a [usize], ids: &[Vec<u32>], most: usize) -> Vec<&'a [usize]> {
+    let mut batches = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &text) in order.iter().enumerate() {
+        if at > start && tokens + ids[text].len() > most {
+            batches.push(&order[start..at]);
+            (start, tokens) = (at, 0);
+        }
+        // A text counts even where it has no token, so that a batch never grows without bound.
+        tokens += ids[text].len().max(1);
+    }
+    batches.push(&order[start..]);
+    batches
+}

@@ -1,0 +1,135 @@
+//! What stands behind pooling: linear maps with an activation, scaling to length 1.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::modules::Module;
+use crate::Error;
+use crate::json;
+use crate::transformer::{Activation, Linear, Weights, dense};
+
+/// The widest map.
+const MAX_WIDTH: u64 = 1 << 17;
+
+/// One step.
+pub(super) enum Stage {
+    Dense {
+        linear: Linear,
+        activation: Activation,
+        residual: Residual,
+        /// Of its files.
+        rules: Vec<u8>,
+    },
+    Normalize,
+}
+
+/// What is added to a map's result.
+pub(super) enum Residual {
+    None,
+    Input,
+    Mapped(Linear),
+}
+
+impl Stage {
+    /// Reads a step for vectors of `dim` numbers, and sets `dim` to what it makes of them. None where it does nothing.
+    pub(super) fn read(module: &Module, dim: &mut usize) -> Result<Option<Self>, Error> {
+        match module {
+            Module::Dense(folder) => read_dense(folder, dim).map(Some),
+            Module::Normalize(folder) => check_place(&folder.join("config.json")).map(|()| Some(Self::Normalize)),
+            Module::Transformer(_) | Module::Pooling(_) | Module::Dropout => Ok(None),
+        }
+    }
+
+    /// The numbers of its weights.
+    pub(super) fn parameters(&self) -> u64 {
+        let of = |linear: &Linear| (linear.weight.values.len() + linear.bias.len()) as u64;
+        match self {
+            Self::Dense { linear, residual: Residual::Mapped(residual), .. } => of(linear) + of(residual),
+            Self::Dense { linear, .. } => of(linear),
+            Self::Normalize => 0,
+        }
+    }
+
+    /// What decides its result.
+    pub(super) fn rules(&self) -> Vec<u8> {
+        match self {
+            Self::Dense { rules, .. } => rules.clone(),
+            Self::Normalize => b"normalize".to_vec(),
+        }
+    }
+
+    /// Applies the step to a vector.
+    pub(super) fn apply(&self, vector: Vec<f32>) -> Vec<f32> {
+        match self {
+            Self::Dense { linear, activation, residual, .. } => {
+                let mut output = dense(linear, *activation, &vector);
+                let added = match residual {
+                    Residual::None => return output,
+                    Residual::Input => vector,
+                    Residual::Mapped(linear) => dense(linear, Activation::Identity, &vector),
+                };
+                output.iter_mut().zip(added).for_each(|(value, added)| *value += added);
+                output
+            }
+            Self::Normalize => {
+                let square: f64 = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+                let length = (square.sqrt() as f32).max(1e-12);
+                vector.into_iter().map(|value| value / length).collect()
+            }
+        }
+    }
+}
+
+fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
+    let path = folder.join("config.json");
+    let config = json::object(&path)?;
+    let fault = |reason: String| Error::format(&path, reason);
+    check_place(&path)?;
+    let size = |key: &str| {
+        let size = config.get(key).and_then(Value::as_u64).filter(|size| (1..=MAX_WIDTH).contains(size));
+        size.map(|size| size as usize).ok_or_else(|| fault(format!("`{key}` isn't a size of 1 to {MAX_WIDTH}")))
+    };
+    let (inputs, outputs) = (size("in_features")?, size("out_features")?);
+    if inputs != *dim {
+        return Err(fault(format!("`in_features` is {inputs}; what stands before gives {dim}")));
+    }
+    let activation = match config.get("activation_function").and_then(Value::as_str) {
+        None => Activation::Tanh,
+        Some(class) => Activation::of_class(class)
+            .ok_or_else(|| fault(format!("the activation {class:?} isn't known; {} are", Activation::CLASSES)))?,
+    };
+    let mut weights = Weights::open(folder, "model")?;
+    let bias = config.get("bias").is_none_or(|bias| bias != &Value::Bool(false));
+    if bias != weights.has("linear.bias") {
+        return Err(fault(format!("`bias` is {bias}, but model.safetensors says otherwise; get the model again")));
+    }
+    let linear = weights.linear("linear", outputs, inputs)?;
+    let residual = match config.get("use_residual") {
+        Some(Value::Bool(true)) if inputs == outputs => Residual::Input,
+        Some(Value::Bool(true)) => Residual::Mapped(weights.linear("residual", outputs, inputs)?),
+        _ => Residual::None,
+    };
+    let kind = match residual {
+        Residual::None => "none",
+        Residual::Input | Residual::Mapped(_) => "added",
+    };
+    let mut rules = format!("dense {inputs} {outputs} {activation:?} residual={kind} ").into_bytes();
+    rules.extend(weights.hashes()?.concat());
+    *dim = outputs;
+    Ok(Stage::Dense { linear, activation, residual, rules })
+}
+
+/// A step must work on the text's vector: some models work on their tokens' vectors.
+fn check_place(path: &Path) -> Result<(), Error> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let config = json::object(path)?;
+    for key in ["module_input_name", "module_output_name"] {
+        if let Some(name) = config.get(key).and_then(Value::as_str).filter(|name| *name != "sentence_embedding") {
+            return Err(Error::format(path, format!("`{key}` is {name:?}; only \"sentence_embedding\" is known")));
+        }
+    }
+    Ok(())
+}

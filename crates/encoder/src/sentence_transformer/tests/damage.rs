@@ -1,0 +1,163 @@
+//! Broken, hostile and incomplete folders give errors that name the file, and never a panic.
+
+use super::*;
+
+/// What is said of a folder that can't be opened, or not used.
+fn error(folder: &Path) -> String {
+    match open(folder, &Options::default()) {
+        Err(error) => error.to_string(),
+        Ok(model) => model.encode(&[b"the dog"]).expect_err("a fault").to_string(),
+    }
+}
+
+/// A model with one file's content replaced.
+fn with(name: &str, file: &str, content: &str) -> String {
+    let folder = copy(name);
+    let path = folder.path().join(file);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, content).expect("written");
+    error(folder.path())
+}
+
+/// A model with one file's text changed.
+fn changed(name: &str, file: &str, from: &str, to: &str) -> String {
+    let text = fs::read_to_string(fixtures().join(name).join(file)).expect("text");
+    assert!(text.contains(from), "{text}");
+    with(name, file, &text.replace(from, to))
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_cure() {
+    let folder = copy("bert");
+    let weights = folder.path().join("model.safetensors");
+    fs::rename(&weights, folder.path().join("pytorch_model.bin")).expect("renamed");
+    let message = error(folder.path());
+    assert!(
+        message
+            .ends_with("pytorch_model.bin is there, but may run code and is never loaded: take the model.safetensors")
+    );
+    fs::remove_file(folder.path().join("pytorch_model.bin")).expect("removed");
+    assert!(error(folder.path()).contains("model.safetensors isn't there; the model is incomplete"));
+    let folder = copy("bert");
+    fs::remove_file(folder.path().join("tokenizer.json")).expect("removed");
+    assert!(error(folder.path()).contains("AutoTokenizer"), "{}", error(folder.path()));
+    let file = folder.path().join("config.json");
+    assert!(error(&file).contains("a file; name the folder"), "{}", error(&file));
+    let empty = tempfile::tempdir().expect("a folder");
+    assert!(
+        error(empty.path()).contains("modules.json isn't there; a model's folder holds"),
+        "{}",
+        error(empty.path())
+    );
+}
+
+#[test]
+fn what_is_not_known_is_named_with_what_is() {
+    let message = changed("bert", "config.json", "\"bert\"", "\"t5\"");
+    assert!(message.contains("\"t5\"; bert, roberta, xlm-roberta"), "{message}");
+    let message = changed("bert", "modules.json", "models.Pooling", "models.LSTM");
+    assert!(message.contains("\"LSTM\"; Transformer, Pooling"), "{message}");
+    let message = changed("distilbert", "2_Dense/config.json", "torch.nn.modules.activation.Tanh", "os.system");
+    assert!(message.contains("\"os.system\" isn't known; Identity, GELU"), "{message}");
+    let message = changed("bert", "config.json", "\"gelu\"", "\"snake\"");
+    assert!(message.contains("\"snake\""), "{message}");
+    let message = with("bert", "modules.json", r#"[{"type": "x.StaticEmbedding", "path": "0"}]"#);
+    assert!(message.contains("model2vec"), "{message}");
+    let message = with("distilbert", "4_Normalize/config.json", r#"{"module_input_name": "token_embeddings"}"#);
+    assert!(message.contains("token_embeddings"), "{message}");
+}
+
+#[test]
+fn paths_stay_inside_the_folder() {
+    for path in ["../1_Pooling", "/etc", "a/../../b", "c:\\x", "a\\b"] {
+        let path = path.replace('\\', "\\\\");
+        let message = changed("bert", "modules.json", "\"1_Pooling\"", &format!("\"{path}\""));
+        assert!(message.contains("leads out of the model's folder"), "{message}");
+    }
+    for shard in ["../model.safetensors", "/etc/passwd", "x.bin", ".safetensors"] {
+        let message = changed("roberta", "model.safetensors.index.json", "model-00001-of-00002.safetensors", shard);
+        assert!(message.contains("not a .safetensors file of this folder"), "{message}");
+    }
+}
+
+#[test]
+fn sizes_must_belong_together() {
+    for (file, from, to, said) in [
+        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 48", "the config says [32, 48]"),
+        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 25", "can't be shared by 3 heads"),
+        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": -3", "not a size"),
+        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 1e99", "not a size"),
+        ("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "no tensor \"bert.encoder.layer.2"),
+        ("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 99999", "at most 1024"),
+        ("config.json", "\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 0", "isn't a positive number"),
+        ("1_Pooling/config.json", "24", "25", "the transformer's tokens have 24"),
+        ("sentence_bert_config.json", "40", "2", "at most 2 tokens a text; 2 of them are special"),
+        ("tokenizer.json", "\"dog\": 14", "\"dog\": 9999", "gives token 9999, but the model has"),
+    ] {
+        let message = changed("bert", file, from, to);
+        assert!(message.contains(said), "{file} {to}: {message}");
+    }
+    let message = changed("distilbert", "2_Dense/config.json", "\"in_features\": 32", "\"in_features\": 31");
+    assert!(message.contains("what stands before gives 32"), "{message}");
+    let message = changed("roberta", "config.json", "\"pad_token_id\": 0", "\"pad_token_id\": 49");
+    assert!(message.contains("50 positions leave none"), "{message}");
+}
+
+#[test]
+fn numbers_must_be_finite_and_of_a_known_type() {
+    let folder = copy("bert");
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).expect("read");
+    let mut bytes = whole.clone();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, &bytes).expect("written");
+    bytes = whole;
+    assert!(error(folder.path()).contains("holds NaN at"), "{}", error(folder.path()));
+    let at = bytes.windows(5).position(|part| part == b"\"F32\"").expect("a type");
+    bytes[at + 1..at + 4].copy_from_slice(b"U32");
+    fs::write(&path, &bytes).expect("written");
+    assert!(error(folder.path()).contains("is of the type U32; F16"), "{}", error(folder.path()));
+}
+
+/// Cut anywhere, or with bits flipped: an error, or a model that still answers.
+#[test]
+fn no_damage_is_a_panic() {
+    for (model, files) in [
+        (
+            "distilbert",
+            &["modules.json", "config.json", "tokenizer.json", "1_Pooling/config.json", "2_Dense/config.json"][..],
+        ),
+        ("distilbert", &["model.safetensors", "2_Dense/model.safetensors"]),
+        ("roberta", &["model.safetensors.index.json", "config_sentence_transformers.json", "tokenizer_config.json"]),
+    ] {
+        let folder = copy(model);
+        for file in files {
+            let path = folder.path().join(file);
+            let whole = fs::read(&path).expect("read");
+            let step = (whole.len() / 60).max(1);
+            for at in (0..whole.len()).step_by(step) {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << (at % 7);
+                for bytes in [&whole[..at], &flipped] {
+                    fs::write(&path, bytes).expect("written");
+                    if let Ok(model) = open(folder.path(), &Options::default()) {
+                        let _ = model.encode(&[b"the dog runs", b""]);
+                    }
+                }
+            }
+            fs::write(&path, whole).expect("written");
+        }
+    }
+}
+
+#[test]
+fn cut_weights_are_refused() {
+    let folder = copy("distilbert");
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).expect("read");
+    for length in (0..whole.len()).step_by(97) {
+        fs::write(&path, &whole[..length]).expect("written");
+        assert!(error(folder.path()).contains("not a safetensors file, or cut off"), "{length}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Vectors are the reference's, on the processor and through Burn.
+
+use burn::backend::Flex;
+use emberline_base::Matrix;
+
+use super::*;
+use crate::sentence_transformer::modules::Modules;
+use crate::transformer::{self, Config, Forward, OnDevice, Processor, Transformer};
+
+fn options(case: &str) -> Options {
+    let mut options = Options::default();
+    match case.split_once('=') {
+        Some(("prompt", prompt)) => options.prompt = Some(prompt.to_owned()),
+        Some(("max_length", most)) => options.max_length = Some(most.parse().expect("a number")),
+        _ => options.normalize = case == "normalize",
+    }
+    options
+}
+
+/// The largest difference of any number.
+fn distance(vectors: &Matrix, expected: &serde_json::Value) -> f64 {
+    let expected: Vec<Vec<f64>> = serde_json::from_value(expected.clone()).expect("vectors");
+    assert_eq!((vectors.rows(), vectors.cols()), (expected.len(), expected[0].len()));
+    let expected = expected.iter().flatten();
+    vectors.values().iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn vectors_are_those_of_sentence_transformers() {
+    let goldens = goldens();
+    let texts = texts(&goldens);
+    for name in MODELS {
+        let cases = goldens["models"][name].as_object().expect("cases");
+        for (case, expected) in cases {
+            let model = open(&fixtures().join(name), &options(case)).expect("a good model");
+            let vectors = model.encode(&bytes(&texts)).expect("encoded");
+            let distance = distance(&vectors, expected);
+            assert!(distance < 1e-5, "{name} {case}: {distance}");
+        }
+    }
+}
+
+#[test]
+fn both_forward_passes_agree() {
+    for name in MODELS {
+        let modules = Modules::read(&fixtures().join(name)).expect("modules");
+        let config = Config::read(&modules.transformer).expect("a config");
+        let mut weights = transformer::open_weights(&modules.transformer).expect("weights");
+        let model = Transformer::read(&config, &mut weights).expect("a model");
+        let texts: Vec<Vec<u32>> = [1, 2, 7, 7, 30, 31].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let burn = OnDevice::<Flex>::new(&model, Default::default()).hidden(&texts);
+        let own = Processor::new(model).hidden(&texts);
+        let distance = own.iter().zip(&burn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(own.len() == burn.len() && distance < 1e-5, "{name}: {distance}");
+    }
+}
+
+#[test]
+fn what_changes_a_vector_changes_the_digest() {
+    let of = |options: Options| open(&fixtures().join("roberta"), &options).expect("a model").digest();
+    let prompt = |prompt: &str| Options { prompt: Some(prompt.to_owned()), ..Options::default() };
+    let all = [
+        of(Options::default()),
+        of(prompt("passage")),
+        of(Options { normalize: true, ..Options::default() }),
+        of(Options { max_length: Some(9), ..Options::default() }),
+    ];
+    for (at, digest) in all.iter().enumerate() {
+        assert!(all[..at].iter().all(|other| other != digest), "{at}");
+    }
+    // The default prompt, by name and as a text.
+    assert_eq!(all[0], of(prompt("query")));
+    assert_eq!(all[0], of(prompt("what is ")));
+    let elsewhere = copy("roberta");
+    assert_eq!(all[0], open(elsewhere.path(), &Options::default()).expect("a model").digest());
+}
+
+/// The first numbers that sentence-transformers gives for all-MiniLM-L6-v2, whose folder `EMBERLINE_MINILM` names.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn a_published_model_gives_the_published_vectors() {
+    let Some(folder) = std::env::var_os("EMBERLINE_MINILM").map(PathBuf::from) else {
+        eprintln!("SKIPPED: set EMBERLINE_MINILM to the folder of all-MiniLM-L6-v2");
+        return;
+    };
+    let model = open(&folder, &Options::default()).expect("the model");
+    let texts: [&[u8]; 3] = [b"This is an example sentence", b"Each sentence is converted", b""];
+    let vectors = model.encode(&texts).expect("encoded");
+    let expected = [
+        [0.067657, 0.063496, 0.048713, 0.079305, 0.037448],
+        [0.086439, 0.102763, 0.005395, 0.002044, -0.009963],
+        [-0.118838, 0.048299, -0.002548, -0.011011, 0.051951],
+    ];
+    for (row, expected) in expected.iter().enumerate() {
+        assert!(
+            vectors.row(row).iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-6),
+            "{:?}",
+            &vectors.row(row)[..5]
+        );
+    }
+}

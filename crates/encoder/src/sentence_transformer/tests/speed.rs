@@ -1,0 +1,37 @@
+//! A measure, no test: the processor's own forward pass beside Burn's flex, on one thread.
+//!
+//! `EMBERLINE_MINILM=FOLDER cargo test --release -p emberline-encoder --lib forward_passes -- --ignored --nocapture`
+
+use std::time::Instant;
+
+use burn::backend::Flex;
+
+use super::*;
+use crate::sentence_transformer::modules::Modules;
+use crate::transformer::{self, Config, Forward, OnDevice, Processor, Transformer};
+
+#[test]
+#[ignore = "a measure"]
+#[expect(clippy::print_stderr, reason = "a measure prints")]
+fn forward_passes_are_timed() {
+    let folder = std::env::var_os("EMBERLINE_MINILM").map(PathBuf::from).expect("EMBERLINE_MINILM names a folder");
+    let modules = Modules::read(&folder).expect("modules");
+    let config = Config::read(&modules.transformer).expect("a config");
+    let mut weights = transformer::open_weights(&modules.transformer).expect("weights");
+    let model = Transformer::read(&config, &mut weights).expect("a model");
+    // Texts as long as questions are; batches as each side likes them.
+    let texts: Vec<Vec<u32>> = (0..256).map(|n| (0..10 + n % 12).map(|i| 1000 + i * 7 + n).collect()).collect();
+    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let rate = |name: &str, forward: &dyn Forward| {
+        let batch = (forward.batch_tokens() / 16).max(1);
+        let started = Instant::now();
+        texts.chunks(batch).for_each(|texts| drop(std::hint::black_box(forward.hidden(texts))));
+        eprintln!("{name}: {:.0} texts/s", texts.len() as f64 / started.elapsed().as_secs_f64());
+    };
+    let burn = OnDevice::<Flex>::new(&model, Default::default());
+    let own = Processor::new(model);
+    for _ in 0..3 {
+        rate("flex", &burn);
+        rate("own", &own);
+    }
+}

@@ -1,0 +1,163 @@
+//! From text to token ids, by `tokenizer.json`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use emberline_base::file;
+use serde_json::Value;
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
+use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
+
+use crate::Error;
+use crate::json;
+use crate::transformer::{Config, Transformer};
+
+/// The names that the library gave the same file.
+const SETTINGS: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+/// The longest text where nothing says otherwise, and there is no table of positions.
+const MAX_TOKENS: usize = 1 << 15;
+
+/// A tokenizer with its prompt.
+pub(super) struct Tokens {
+    path: PathBuf,
+    tokenizer: Tokenizer,
+    prompt: String,
+    /// The tokens that the prompt takes at the start of a text.
+    prompt_tokens: usize,
+    /// The rows of the word table.
+    rows: usize,
+    rules: Vec<u8>,
+}
+
+impl Tokens {
+    /// Reads the tokenizer of a transformer's folder. `asked`: the longest text in tokens, where a person says so.
+    pub(super) fn read(
+        folder: &Path,
+        config: &Config,
+        model: &Transformer,
+        asked: Option<usize>,
+        prompt: String,
+    ) -> Result<Self, Error> {
+        let path = folder.join("tokenizer.json");
+        let bytes = bytes(&path)?;
+        let mut tokenizer = parse(&path, &bytes)?;
+        let limits = Limits::read(folder, config, asked)?;
+        let longest = limits.longest.min(model.max_tokens().unwrap_or(MAX_TOKENS));
+        let special = tokenizer.get_post_processor().map_or(0, |post| {
+            use tokenizers::PostProcessor;
+            post.added_tokens(false)
+        });
+        if longest <= special {
+            let from = &limits.from;
+            return Err(Error::format(from, format!("at most {longest} tokens a text; {special} of them are special")));
+        }
+        if limits.lowercase {
+            let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+            steps.extend(tokenizer.get_normalizer().cloned());
+            let with = tokenizer.with_normalizer(Some(Sequence::new(steps)));
+            with.map_err(|e| Error::format(&path, e.to_string()))?;
+        }
+        tokenizer.with_padding(None);
+        let direction = limits.direction;
+        let truncation = TruncationParams { max_length: longest, direction, ..TruncationParams::default() };
+        tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(&path, e.to_string()))?;
+        let rules = format!("prompt={prompt:?} longest={longest} lowercase={} {direction:?} ", limits.lowercase);
+        let rules = [rules.as_bytes(), &bytes].concat();
+        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, rows: model.words.rows, rules };
+        tokens.prompt_tokens = tokens.count_prompt()?;
+        Ok(tokens)
+    }
+
+    /// The ids of a text, special tokens included; all are rows of the word table.
+    pub(super) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
+        let text = String::from_utf8_lossy(text);
+        let text = if self.prompt.is_empty() { text } else { format!("{}{text}", self.prompt).into() };
+        let encoded = self.tokenizer.encode_fast(text, true);
+        let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
+        let ids = encoded.get_ids();
+        match ids.iter().find(|&&id| id as usize >= self.rows) {
+            None => Ok(ids.to_vec()),
+            Some(id) => {
+                let reason =
+                    format!("gives token {id}, but the model has {} rows; they don't belong together", self.rows);
+                Err(Error::format(&self.path, reason))
+            }
+        }
+    }
+
+    /// The tokens that the prompt takes at the start of a text.
+    pub(super) fn prompt_tokens(&self) -> usize {
+        self.prompt_tokens
+    }
+
+    /// What decides ids.
+    pub(super) fn rules(&self) -> Vec<u8> {
+        self.rules.clone()
+    }
+
+    /// The tokens of the prompt alone, without a special one at its end.
+    fn count_prompt(&self) -> Result<usize, Error> {
+        if self.prompt.is_empty() {
+            return Ok(0);
+        }
+        let ids = self.ids(b"")?;
+        let special = self.tokenizer.get_added_tokens_decoder();
+        let ends = ids.last().is_some_and(|id| special.get(id).is_some_and(|token| token.special));
+        Ok(ids.len() - usize::from(ends))
+    }
+}
+
+/// What other files say of tokens.
+struct Limits {
+    longest: usize,
+    /// The file that says so.
+    from: PathBuf,
+    lowercase: bool,
+    direction: TruncationDirection,
+}
+
+impl Limits {
+    fn read(folder: &Path, config: &Config, asked: Option<usize>) -> Result<Self, Error> {
+        let path = SETTINGS.iter().map(|name| folder.join(name)).find(|path| path.exists());
+        let settings = path.as_ref().map(|path| json::object(path)).transpose()?.unwrap_or_default();
+        let of_tokenizer = folder.join("tokenizer_config.json");
+        let tokenizer = if of_tokenizer.exists() { json::object(&of_tokenizer)? } else { serde_json::Map::new() };
+        let said = settings.get("max_seq_length").and_then(Value::as_u64).map(|most| most as usize);
+        // Absurdly large where it isn't known, which `as` saturates.
+        let usual = tokenizer.get("model_max_length").and_then(Value::as_f64).map(|most| most as usize);
+        let usual = usual.into_iter().chain(config.max_positions()).min();
+        let left = tokenizer.get("truncation_side").and_then(Value::as_str) == Some("left");
+        Ok(Self {
+            longest: asked.or(said).or(usual).unwrap_or(MAX_TOKENS).min(MAX_TOKENS),
+            from: if said.is_some() { path.unwrap_or(of_tokenizer) } else { of_tokenizer },
+            lowercase: settings.get("do_lower_case") == Some(&Value::Bool(true)),
+            direction: if left { TruncationDirection::Left } else { TruncationDirection::Right },
+        })
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    if path.exists() {
+        return Ok(file::read(path)?);
+    }
+    let hint =
+        "; make it with `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` of transformers".to_owned();
+    Err(Error::Missing { path: path.to_owned(), hint })
+}
+
+/// Reads a tokenizer. The parser of some steps panics where their data is damaged.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer, Error> {
+    let damaged = |e: &str| Error::format(path, format!("not a tokenizer ({e}); the file is damaged, get it again"));
+    match catch_unwind(AssertUnwindSafe(|| Tokenizer::from_bytes(bytes))) {
+        Ok(parsed) => parsed.map_err(|e| damaged(&e.to_string())),
+        Err(_) => Err(damaged("it doesn't hold together")),
+    }
+}

@@ -1,0 +1,60 @@
+//! BERT (Devlin et al., 2018) and RoBERTa (Liu et al., 2019), which has the same tensors and counts positions from
+//! behind the padding's; XLM-RoBERTa and CamemBERT are RoBERTa.
+//!
+//! | tensor (prefix `bert.`, `roberta.` or none) | shape |
+//! |---|---|
+//! | `embeddings.{word,position,token_type}_embeddings.weight` | `[vocabulary, hidden]`, ... |
+//! | `embeddings.LayerNorm.{weight,bias}` | `[hidden]` |
+//! | `encoder.layer.N.attention.self.{query,key,value}.*`, `attention.output.dense.*` | `[hidden, hidden]`, `[hidden]` |
+//! | `encoder.layer.N.attention.output.LayerNorm.*`, `output.LayerNorm.*` | `[hidden]` |
+//! | `encoder.layer.N.intermediate.dense.*`, `output.dense.*` | `[intermediate, hidden]` and back |
+
+use super::{Config, Layer, Positions, Transformer, Weights};
+use crate::Error;
+
+pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
+    config.expect("position_embedding_type", "absolute")?;
+    weights.find_prefix(&["", "bert.", "roberta.", "model."], "embeddings.word_embeddings.weight");
+    let (hidden, heads) = config.hidden_and_heads(&["hidden_size"], &["num_attention_heads"])?;
+    let intermediate = config.size(&["intermediate_size"])?;
+    let epsilon = config.positive_or("layer_norm_eps", 1e-12)?;
+    let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
+    let places = config.size_or("max_position_embeddings", 512)?;
+    let table = weights.table("embeddings.position_embeddings.weight", places, hidden)?;
+    let positions = if config.model_type == "bert" {
+        Positions::Table(table)
+    } else {
+        weights.behind(config, table, config.token_or("pad_token_id", 1)?)?
+    };
+    let types = config.size_or("type_vocab_size", 2)?;
+    let types = weights.table("embeddings.token_type_embeddings.weight", types, hidden)?;
+    let layers = (0..config.layers(&["num_hidden_layers"])?).map(|layer| {
+        let at = |name: &str| format!("encoder.layer.{layer}.{name}");
+        let three = ["query", "key", "value"].map(|name| at(&format!("attention.self.{name}")));
+        Ok(Layer {
+            attention_norm: Some(weights.norm(&at("attention.output.LayerNorm"), hidden, epsilon)?),
+            queries_keys_values: weights.stacked(&three, hidden, hidden)?,
+            attention_out: weights.linear(&at("attention.output.dense"), hidden, hidden)?,
+            feed_forward_norm: weights.norm(&at("output.LayerNorm"), hidden, epsilon)?,
+            up: weights.linear(&at("intermediate.dense"), intermediate, hidden)?,
+            down: weights.linear(&at("output.dense"), hidden, intermediate)?,
+            window: None,
+            rotary_base: None,
+        })
+    });
+    let layers = layers.collect::<Result<_, Error>>()?;
+    Ok(Transformer {
+        embedding_norm: weights.norm("embeddings.LayerNorm", hidden, epsilon)?,
+        token_type: Some(types.row(0).to_vec()),
+        activation: config.activation(&["hidden_act"])?,
+        norm_first: false,
+        gated: false,
+        relative_bias: None,
+        final_norm: None,
+        hidden,
+        heads,
+        words,
+        positions,
+        layers,
+    })
+}

@@ -1,0 +1,262 @@
+//! Arithmetic on rows of numbers, for the processor: exponential, activations, softmax, layer normalisation.
+//!
+//! Rows of `f32` enter and are changed in place. Sums are kept in [`LANES`] partial sums that are added in one fixed
+//! order, so that a result doesn't depend on the width of the processor's registers. All functions are inlined into
+//! code that [`pulp::Arch`] compiles for the widest registers there are.
+
+use crate::transformer::Activation;
+
+/// The partial sums of a row, and the columns of a packed panel.
+pub(super) const LANES: usize = 16;
+
+/// A row in whole groups of lanes, and what is left.
+#[inline(always)]
+fn groups(row: &mut [f32]) -> (&mut [[f32; LANES]], &mut [f32]) {
+    row.as_chunks_mut::<LANES>()
+}
+
+/// Changes every number of a row.
+#[inline(always)]
+fn map(row: &mut [f32], change: impl Fn(f32) -> f32) {
+    let (whole, rest) = groups(row);
+    for group in whole {
+        for value in group {
+            *value = change(*value);
+        }
+    }
+    for value in rest {
+        *value = change(*value);
+    }
+}
+
+/// The sum of `term` of every number of a row.
+#[inline(always)]
+fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let (whole, rest) = row.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for group in whole {
+        for (sum, &value) in sums.iter_mut().zip(group) {
+            *sum += term(value);
+        }
+    }
+    for (sum, &value) in sums.iter_mut().zip(rest) {
+        *sum += term(value);
+    }
+    total(sums)
+}
+
+/// Partial sums added in one fixed order.
+#[inline(always)]
+fn total(mut sums: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}
+
+/// The inner product of two rows.
+#[inline(always)]
+pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
+        for ((sum, &left), &right) in sums.iter_mut().zip(left).zip(right) {
+            *sum = left.mul_add(right, *sum);
+        }
+    }
+    total(sums)
+}
+
+/// The largest number of a row.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
+    let (whole, rest) = row.as_chunks::<LANES>();
+    let mut best = [f32::NEG_INFINITY; LANES];
+    for group in whole {
+        for (best, &value) in best.iter_mut().zip(group) {
+            *best = if value > *best { value } else { *best };
+        }
+    }
+    best.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// e^x to 2 units in the last place, for x of at most 88; 0 where it would be subnormal.
+///
+/// x = n ln 2 + r with |r| <= ln(2) / 2, and e^r by its Taylor series.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    /// 1.5 * 2^23: adding it leaves the rounded number in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = x.clamp(-87.0, 88.0);
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
+    let mut series = 1.0 / 5040.0_f32;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        series = series.mul_add(r, coefficient);
+    }
+    // 2^n, by its exponent bits; n is in -126..=127.
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if x < -87.0 { 0.0 } else { series * power }
+}
+
+/// The error function, to 3e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] of Eigen and TensorFlow.
+#[inline(always)]
+pub(super) fn erf(x: f32) -> f32 {
+    const P: [f32; 7] = [
+        -2.726_142_3e-10,
+        2.770_681_4e-8,
+        -2.101_024e-6,
+        -5.692_506_4e-5,
+        -7.349_906_3e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ];
+    const Q: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
+    let x = x.clamp(-4.0, 4.0);
+    let square = x * x;
+    let mut p = P[0];
+    for coefficient in &P[1..] {
+        p = p.mul_add(square, *coefficient);
+    }
+    let mut q = Q[0];
+    for coefficient in &Q[1..] {
+        q = q.mul_add(square, *coefficient);
+    }
+    x * p / q
+}
+
+/// tanh x = 1 - 2 / (e^2x + 1), by its odd series where that would cancel.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    let square = x * x;
+    let mut series = -17.0 / 315.0_f32;
+    for coefficient in [2.0 / 15.0, -1.0 / 3.0, 1.0] {
+        series = series.mul_add(square, coefficient);
+    }
+    let far = 1.0 - 2.0 / (exp(2.0 * x.clamp(-10.0, 10.0)) + 1.0);
+    if square < 0.01 { x * series } else { far }
+}
+
+/// Applies an activation to every number of a row.
+#[inline(always)]
+pub(super) fn activate(activation: Activation, row: &mut [f32]) {
+    match activation {
+        Activation::Identity => {}
+        Activation::Gelu => map(row, gelu),
+        Activation::GeluTanh => map(row, |x| {
+            let inner = 0.797_884_6 * (0.044_715 * x * x).mul_add(x, x);
+            0.5 * x * (1.0 + tanh(inner))
+        }),
+        Activation::Relu => map(row, |x| x.max(0.0)),
+        Activation::Tanh => map(row, tanh),
+        Activation::Sigmoid => map(row, sigmoid),
+        Activation::Silu => map(row, |x| x * sigmoid(x)),
+    }
+}
+
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    let half = 0.5 * x;
+    half.mul_add(erf(x * std::f32::consts::FRAC_1_SQRT_2), half)
+}
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// `gated[i] = activation(row[i]) * row[i + half]`, half of the row's length: what ModernBERT calls GeGLU.
+#[inline(always)]
+pub(super) fn gate(activation: Activation, row: &mut [f32]) {
+    let (input, factors) = row.split_at_mut(row.len() / 2);
+    activate(activation, input);
+    for (value, factor) in input.iter_mut().zip(factors) {
+        *value *= *factor;
+    }
+}
+
+/// Turns scores into weights that add up to 1.
+#[inline(always)]
+pub(super) fn softmax(row: &mut [f32]) {
+    let top = largest(row);
+    map(row, |score| exp(score - top));
+    let scale = 1.0 / sum(row, |weight| weight);
+    map(row, |weight| weight * scale);
+}
+
+/// Brings a row to mean 0 and variance 1, then scales and shifts each column.
+#[inline(always)]
+pub(super) fn normalise(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
+    let count = row.len() as f32;
+    let mean = sum(row, |value| value) / count;
+    let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
+    let factor = 1.0 / (variance + epsilon).sqrt();
+    for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
+        *value = ((*value - mean) * factor).mul_add(*scale, *shift);
+    }
+}
+
+/// Adds `other` to a row.
+#[inline(always)]
+pub(super) fn add(row: &mut [f32], other: &[f32]) {
+    for (value, other) in row.iter_mut().zip(other) {
+        *value += *other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// erf in 64 bits, by its series.
+    fn reference_erf(x: f64) -> f64 {
+        let mut term = x;
+        let mut total = x;
+        for n in 1..200 {
+            term *= -x * x / f64::from(n);
+            total += term / f64::from(2 * n + 1);
+        }
+        total * 2.0 / std::f64::consts::PI.sqrt()
+    }
+
+    #[test]
+    fn functions_are_those_of_64_bits() {
+        for step in -4000..=4000 {
+            let x = step as f32 / 1000.0;
+            let wide = f64::from(x);
+            assert!((f64::from(erf(x)) - reference_erf(wide)).abs() < 4e-7, "erf {x}");
+            assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 3e-7, "tanh {x}");
+            let large = x * 20.0;
+            let relative = f64::from(exp(large)) / f64::from(large).exp() - 1.0;
+            assert!(relative.abs() < 3e-7, "exp {large}: {relative}");
+        }
+        assert_eq!((exp(f32::NEG_INFINITY), exp(-1e9), exp(0.0)), (0.0, 0.0, 1.0));
+        assert_eq!((erf(50.0), tanh(-50.0)), (erf(4.0), -1.0));
+    }
+
+    #[test]
+    fn softmax_adds_up_to_one_and_leaves_out_what_is_masked() {
+        let mut row: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).sin()).collect();
+        row[5] = f32::NEG_INFINITY;
+        let total: f64 = row.iter().map(|v| f64::from(*v).exp()).sum();
+        let expected: Vec<f64> = row.iter().map(|v| f64::from(*v).exp() / total).collect();
+        softmax(&mut row);
+        assert_eq!(row[5], 0.0);
+        assert!(row.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-7));
+    }
+
+    #[test]
+    fn a_normalised_row_has_mean_0_and_variance_1() {
+        let mut row: Vec<f32> = (0..50).map(|i| 3.0 + (i as f32).cos()).collect();
+        normalise(&mut row, &[2.0; 50], &[1.0; 50], 1e-12);
+        let mean = row.iter().sum::<f32>() / 50.0;
+        let variance = row.iter().map(|v| (v - 1.0).powi(2)).sum::<f32>() / 50.0;
+        assert!((mean - 1.0).abs() < 1e-5 && (variance - 4.0).abs() < 1e-4, "{mean} {variance}");
+    }
+}

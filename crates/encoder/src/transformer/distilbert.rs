@@ -1,0 +1,52 @@
+//! DistilBERT (Sanh et al., 2019): BERT without token types, under other names.
+//!
+//! | tensor (prefix `distilbert.` or none) | shape |
+//! |---|---|
+//! | `embeddings.{word,position}_embeddings.weight`, `embeddings.LayerNorm.*` | `[vocabulary, dim]`, ... |
+//! | `transformer.layer.N.attention.{q,k,v,out}_lin.*` | `[dim, dim]`, `[dim]` |
+//! | `transformer.layer.N.{sa_layer_norm,output_layer_norm}.*` | `[dim]` |
+//! | `transformer.layer.N.ffn.{lin1,lin2}.*` | `[hidden_dim, dim]` and back |
+
+use super::{Config, Layer, Positions, Transformer, Weights};
+use crate::Error;
+
+/// DistilBERT's config has no epsilon.
+const EPSILON: f32 = 1e-12;
+
+pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
+    weights.find_prefix(&["", "distilbert.", "model."], "embeddings.word_embeddings.weight");
+    let (hidden, heads) = config.hidden_and_heads(&["dim", "hidden_size"], &["n_heads", "num_attention_heads"])?;
+    let intermediate = config.size(&["hidden_dim"])?;
+    let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
+    let places = config.size_or("max_position_embeddings", 512)?;
+    let positions = Positions::Table(weights.table("embeddings.position_embeddings.weight", places, hidden)?);
+    let layers = (0..config.layers(&["n_layers", "num_hidden_layers"])?).map(|layer| {
+        let at = |name: &str| format!("transformer.layer.{layer}.{name}");
+        let three = ["q", "k", "v"].map(|name| at(&format!("attention.{name}_lin")));
+        Ok(Layer {
+            attention_norm: Some(weights.norm(&at("sa_layer_norm"), hidden, EPSILON)?),
+            queries_keys_values: weights.stacked(&three, hidden, hidden)?,
+            attention_out: weights.linear(&at("attention.out_lin"), hidden, hidden)?,
+            feed_forward_norm: weights.norm(&at("output_layer_norm"), hidden, EPSILON)?,
+            up: weights.linear(&at("ffn.lin1"), intermediate, hidden)?,
+            down: weights.linear(&at("ffn.lin2"), hidden, intermediate)?,
+            window: None,
+            rotary_base: None,
+        })
+    });
+    let layers = layers.collect::<Result<_, Error>>()?;
+    Ok(Transformer {
+        embedding_norm: weights.norm("embeddings.LayerNorm", hidden, EPSILON)?,
+        token_type: None,
+        activation: config.activation(&["activation"])?,
+        norm_first: false,
+        gated: false,
+        relative_bias: None,
+        final_norm: None,
+        hidden,
+        heads,
+        words,
+        positions,
+        layers,
+    })
+}

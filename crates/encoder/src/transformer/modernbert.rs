@@ -1,0 +1,76 @@
+//! ModernBERT (Warner et al., 2024): norms before, rotary positions, gated feed-forward, most layers with a window.
+//!
+//! | tensor (prefix `model.` or none) | shape |
+//! |---|---|
+//! | `embeddings.tok_embeddings.weight`, `embeddings.norm.weight` | `[vocabulary, hidden]`, `[hidden]` |
+//! | `layers.N.attn_norm.weight` (not in layer 0), `layers.N.mlp_norm.weight` | `[hidden]` |
+//! | `layers.N.attn.{Wqkv,Wo}.weight` | `[3 * hidden, hidden]`, `[hidden, hidden]` |
+//! | `layers.N.mlp.{Wi,Wo}.weight` | `[2 * intermediate, hidden]`: values, then their factors; and back |
+//! | `final_norm.weight` | `[hidden]` |
+//!
+//! Biases are there where the config says so, and are taken where they are there.
+
+use super::{Config, Layer, Positions, Transformer, Weights};
+use crate::Error;
+
+/// One layer in so many sees the whole text, the first one too.
+const EVERY: usize = 3;
+const FULL: &str = "full_attention";
+const SLIDING: &str = "sliding_attention";
+
+pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
+    weights.find_prefix(&["", "model."], "embeddings.tok_embeddings.weight");
+    let (hidden, heads) = config.hidden_and_heads(&["hidden_size"], &["num_attention_heads"])?;
+    if !(hidden / heads).is_multiple_of(2) {
+        return Err(config.fault(format!("heads of {} numbers can't be rotated in pairs", hidden / heads)));
+    }
+    let intermediate = config.size(&["intermediate_size"])?;
+    let epsilon = config.positive_or("norm_eps", 1e-5)?;
+    let words = weights.table("embeddings.tok_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
+    let full_base = config.rotary_base(FULL, "global_rope_theta", 160_000.0)?;
+    let sliding_base = config.rotary_base(SLIDING, "local_rope_theta", 10_000.0)?;
+    let window = config.size_or("local_attention", 128)? / 2;
+    let full = full_layers(config)?;
+    let layers = full.into_iter().enumerate().map(|(layer, full)| {
+        let at = |name: &str| format!("layers.{layer}.{name}");
+        let norm = if layer == 0 { None } else { Some(weights.norm(&at("attn_norm"), hidden, epsilon)?) };
+        Ok(Layer {
+            attention_norm: norm,
+            queries_keys_values: weights.linear(&at("attn.Wqkv"), 3 * hidden, hidden)?,
+            attention_out: weights.linear(&at("attn.Wo"), hidden, hidden)?,
+            feed_forward_norm: weights.norm(&at("mlp_norm"), hidden, epsilon)?,
+            up: weights.linear(&at("mlp.Wi"), 2 * intermediate, hidden)?,
+            down: weights.linear(&at("mlp.Wo"), hidden, intermediate)?,
+            window: if full { None } else { Some(window) },
+            rotary_base: Some(if full { full_base } else { sliding_base }),
+        })
+    });
+    let layers = layers.collect::<Result<_, Error>>()?;
+    Ok(Transformer {
+        embedding_norm: weights.norm("embeddings.norm", hidden, epsilon)?,
+        token_type: None,
+        positions: Positions::Rotary,
+        activation: config.activation(&["hidden_activation"])?,
+        norm_first: true,
+        gated: true,
+        relative_bias: None,
+        final_norm: Some(weights.norm("final_norm", hidden, epsilon)?),
+        hidden,
+        heads,
+        words,
+        layers,
+    })
+}
+
+/// Which layers see the whole text.
+fn full_layers(config: &Config) -> Result<Vec<bool>, Error> {
+    let count = config.layers(&["num_hidden_layers"])?;
+    let Some(kinds) = config.words("layer_types") else {
+        let every = config.size_or("global_attn_every_n_layers", EVERY)?;
+        return Ok((0..count).map(|layer| layer.is_multiple_of(every)).collect());
+    };
+    if kinds.len() != count || kinds.iter().any(|kind| ![FULL, SLIDING].contains(kind)) {
+        return Err(config.fault(format!("`layer_types` isn't {count} times {FULL:?} or {SLIDING:?}")));
+    }
+    Ok(kinds.into_iter().map(|kind| kind == FULL).collect())
+}

@@ -1,0 +1,259 @@
+//! Tensors of a model: `model.safetensors`, or shards that `model.safetensors.index.json` names.
+//!
+//! Names and expected shapes enter, `f32` numbers leave; each must be finite. Numbers of 16 and 64 bits are converted.
+//!
+//! | bytes of a safetensors file | |
+//! |---|---|
+//! | 0..8 | length n of the header, little-endian |
+//! | 8..8+n | JSON: name -> dtype, shape, data_offsets from the header's end |
+//! | 8+n.. | the numbers, little-endian, without gaps |
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use emberline_base::file::FileError;
+use safetensors::tensor::{Dtype, Metadata};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::Error;
+use crate::json;
+
+/// The longest header: a model of 10,000 tensors has about 2 MiB.
+const MAX_HEADER: u64 = 64 << 20;
+
+/// A matrix on the host; a vector is one row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Table {
+    /// One row.
+    pub(crate) fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.cols..][..self.cols]
+    }
+}
+
+/// The tensors of a model's files, by name.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    files: Vec<Shard>,
+    /// Which file holds a tensor.
+    places: BTreeMap<String, usize>,
+    /// What stands before every name.
+    prefix: String,
+    /// The file to name when a tensor isn't there.
+    path: PathBuf,
+    parameters: u64,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    metadata: Metadata,
+    /// Where the numbers begin.
+    start: u64,
+}
+
+impl Weights {
+    /// Opens `STEM.safetensors` of a folder, or the shards of `STEM.safetensors.index.json`.
+    pub(crate) fn open(folder: &Path, stem: &str) -> Result<Self, Error> {
+        let whole = folder.join(format!("{stem}.safetensors"));
+        let index = folder.join(format!("{stem}.safetensors.index.json"));
+        let (path, files) = if whole.is_file() {
+            (whole.clone(), vec![Shard::open(whole)?])
+        } else if index.is_file() {
+            let names = shard_names(&index)?;
+            let shards = names.iter().map(|name| Shard::open(folder.join(name))).collect::<Result<_, _>>()?;
+            (index, shards)
+        } else {
+            return Err(Error::Missing { path: whole, hint: pickle_hint(folder) });
+        };
+        let mut places = BTreeMap::new();
+        for (at, file) in files.iter().enumerate() {
+            for name in file.metadata.offset_keys() {
+                if places.insert(name.clone(), at).is_some() {
+                    return Err(Error::format(&file.path, format!("the tensor {name:?} is in another shard too")));
+                }
+            }
+        }
+        Ok(Self { files, places, prefix: String::new(), path, parameters: 0 })
+    }
+
+    /// Takes the first of these prefixes under which `name` is found: a model saved below a head has one.
+    pub(crate) fn find_prefix(&mut self, prefixes: &[&str], name: &str) {
+        let found = prefixes.iter().find(|prefix| self.places.contains_key(&format!("{prefix}{name}")));
+        self.prefix = found.map_or(String::new(), |prefix| (*prefix).to_owned());
+    }
+
+    /// Whether the tensor is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// The numbers that were read so far.
+    pub(crate) fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// A vector of this length.
+    pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, Error> {
+        self.read(name, &[length])
+    }
+
+    /// A matrix of this shape.
+    pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> Result<Table, Error> {
+        Ok(Table { rows, cols, values: self.read(name, &[rows, cols])? })
+    }
+
+    fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let name = format!("{}{name}", self.prefix);
+        let Some(&at) = self.places.get(&name) else {
+            return Err(Error::format(
+                &self.path,
+                format!("no tensor {name:?}; the model is incomplete, get it again"),
+            ));
+        };
+        let values = self.files[at].read(&name, shape)?;
+        self.parameters += values.len() as u64;
+        Ok(values)
+    }
+
+    /// The SHA-256 of every file, in order.
+    pub(crate) fn hashes(&self) -> Result<Vec<[u8; 32]>, Error> {
+        self.files.iter().map(|file| sha256(&file.path)).collect()
+    }
+}
+
+impl Shard {
+    fn open(path: PathBuf) -> Result<Self, Error> {
+        let mut file = File::open(&path).map_err(FileError::new("read", &path))?;
+        let length = file.metadata().map_err(FileError::new("read", &path))?.len();
+        let damaged = |reason: &str| Error::format(&path, format!("{reason}; not a safetensors file, or cut off"));
+        if length < 8 {
+            return Err(damaged(&format!("{length} bytes")));
+        }
+        let mut prefix = [0; 8];
+        file.read_exact(&mut prefix).map_err(FileError::new("read", &path))?;
+        let header = u64::from_le_bytes(prefix);
+        if header > MAX_HEADER || header > length - 8 {
+            return Err(damaged(&format!("its header would have {header} bytes of {length}")));
+        }
+        let mut bytes = Vec::new();
+        (&mut file).take(header).read_to_end(&mut bytes).map_err(FileError::new("read", &path))?;
+        // Checks that tensors lie behind each other without gaps, as long as their shapes say.
+        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| damaged(&format!("a bad header ({e})")))?;
+        let start = 8 + header;
+        if start.checked_add(metadata.data_len() as u64) != Some(length) {
+            return Err(damaged(&format!("{length} bytes where the header says {start} + {}", metadata.data_len())));
+        }
+        Ok(Self { path, metadata, start })
+    }
+
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
+        let info = self.metadata.info(name).ok_or_else(|| fault("isn't there".into()))?;
+        if info.shape != shape {
+            return Err(fault(format!("has the shape {:?}; the config says {shape:?}", info.shape)));
+        }
+        let (begin, end) = info.data_offsets;
+        // Within the file: the header's end was checked against its length.
+        let mut bytes = vec![0; end - begin];
+        let mut file = File::open(&self.path).map_err(FileError::new("read", &self.path))?;
+        file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(FileError::new("read", &self.path))?;
+        file.read_exact(&mut bytes).map_err(FileError::new("read", &self.path))?;
+        let values = numbers(info.dtype, &bytes)
+            .ok_or_else(|| fault(format!("is of the type {:?}; F16, BF16, F32 and F64 are read", info.dtype)))?;
+        if values.len() != shape.iter().product::<usize>() {
+            return Err(fault("has another length than its shape".into()));
+        }
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(fault(format!("holds {} at {at}; the model is damaged", values[at]))),
+            None => Ok(values),
+        }
+    }
+}
+
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    Some(match dtype {
+        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F64 => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+        Dtype::BF16 => {
+            let wide = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+            bytes.as_chunks::<2>().0.iter().map(wide).collect()
+        }
+        Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| half(u16::from_le_bytes(*b))).collect(),
+        _ => return None,
+    })
+}
+
+/// A number of IEEE 754's binary16.
+fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
+    match exponent {
+        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+/// The files that an index names, each once; all must lie in its folder.
+fn shard_names(index: &Path) -> Result<Vec<String>, Error> {
+    let fault = |reason: &str| Error::format(index, reason);
+    let object = json::object(index)?;
+    let map = object.get("weight_map").and_then(Value::as_object).ok_or_else(|| fault("no `weight_map`"))?;
+    let mut names = Vec::new();
+    for name in map.values() {
+        let name = name.as_str().ok_or_else(|| fault("`weight_map` names what isn't a file"))?;
+        if name.contains(['/', '\\', ':', '\0']) || name.starts_with('.') || !name.ends_with(".safetensors") {
+            return Err(fault(&format!("`weight_map` names {name:?}, not a .safetensors file of this folder")));
+        }
+        names.push(name.to_owned());
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn pickle_hint(folder: &Path) -> String {
+    let pickles = ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5"];
+    match pickles.iter().find(|name| folder.join(name).exists()) {
+        Some(name) => format!("; {name} is there, but may run code and is never loaded: take the model.safetensors"),
+        None => "; the model is incomplete, get it again".to_owned(),
+    }
+}
+
+fn sha256(path: &Path) -> Result<[u8; 32], Error> {
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(FileError::new("read", path))?);
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher).map_err(FileError::new("read", path))?;
+    Ok(hasher.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    #[test]
+    fn halves_are_widened_exactly() {
+        let known = [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0, 0.0),
+        ];
+        for (bits, value) in known {
+            assert_eq!(half(bits), value, "{bits:#x}");
+        }
+        assert_eq!(half(0x7c00), f32::INFINITY);
+        assert!(half(0x7c01).is_nan() && half(0x8000).is_sign_negative());
+    }
+}

@@ -1,0 +1,230 @@
+//! Models on the Hugging Face Hub.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /api/models/ORG/MODEL/revision/REVISION` | JSON: `sha`, the commit, which all else is asked by |
+//! | `GET /api/models/ORG/MODEL/tree/COMMIT?recursive=true` | JSON: a list of `{type, path, size, lfs: {oid}}`; `Link: <...>; rel="next"` leads to the next page |
+//! | `GET /ORG/MODEL/resolve/COMMIT/PATH` | the file, mostly by a redirect to its storage |
+//!
+//! Which files come is said in [`selection`]. A large file's `lfs.oid` is its SHA-256 and is checked; of the others the size is.
+
+mod selection;
+
+use std::fs;
+use std::path::Path;
+
+use emberline_base::file::{self, FileError};
+use serde::Deserialize;
+use ureq::http::Response;
+use url::Url;
+
+use crate::address::{Model, permitted};
+use crate::client::{Client, Resource, header_text};
+use crate::partial::{Partial, beside};
+use crate::transfer::{Wanted, download};
+use crate::{Error, Observer, checksum};
+
+pub(crate) use self::selection::is_pickle;
+
+/// The most pages of a list.
+const MAX_PAGES: usize = 100;
+
+/// A file or folder of a model.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    path: String,
+    #[serde(default)]
+    size: u64,
+    lfs: Option<Lfs>,
+}
+
+/// What is known of a large file.
+#[derive(Clone, Debug, Deserialize)]
+struct Lfs {
+    /// Its SHA-256.
+    oid: String,
+}
+
+/// A model whose files are known.
+pub(crate) struct Listing {
+    /// The url that names this very commit.
+    pub(crate) pinned: String,
+    name: String,
+    commit: String,
+    entries: Vec<Entry>,
+    inside: String,
+}
+
+/// A url of an endpoint that the environment may set, with these segments added.
+pub(crate) fn endpoint<'a>(
+    base: &str,
+    variable: &'static str,
+    segments: impl IntoIterator<Item = &'a str>,
+) -> Result<Url, Error> {
+    let wrong = |reason: String| Error::Environment { variable, reason };
+    let mut url = Url::parse(base).map_err(|e| wrong(format!("`{base}` isn't a url ({e})")))?;
+    permitted(&url).map_err(wrong)?;
+    let wrong = || Error::Environment { variable, reason: format!("`{base}` has no path") };
+    url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(segments);
+    Ok(url)
+}
+
+impl Listing {
+    /// Asks for a model's commit and its files.
+    pub(crate) fn of(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let commit = commit(client, model, observer)?;
+        let entries = entries(client, &model.name, &commit, observer)?;
+        let inside = if model.inside.is_empty() { String::new() } else { format!("/{}", model.inside) };
+        let pinned = format!("hf://{}@{commit}{inside}", model.name);
+        Ok(Self { pinned, name: model.name.clone(), commit, entries, inside: model.inside.clone() })
+    }
+
+    /// The one file that is meant, where the address names a file.
+    pub(crate) fn file(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.kind == "file" && entry.path == self.inside)
+    }
+
+    /// The request for a file.
+    pub(crate) fn wanted(&self, client: &Client, entry: &Entry, before: Option<u64>) -> Result<Wanted, Error> {
+        let name = self.name.split('/');
+        let segments = name.chain(["resolve", &self.commit]).chain(entry.path.split('/'));
+        let url = endpoint(&client.options.hub, "HF_ENDPOINT", segments)?;
+        let resource = Resource { url, authorization: authorization(client) };
+        Ok(Wanted { resource, size: Some(entry.size), before })
+    }
+
+    /// Downloads the files that encoders read into a folder; what is there whole stays.
+    pub(crate) fn download_into(
+        &self,
+        client: &Client,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let files = self.selection(client)?;
+        observer.expects(files.iter().map(|(_, entry)| entry.size).sum());
+        let mut before = 0;
+        for (name, entry) in files {
+            let path = folder.join(&name);
+            if !entry.is_at(&path) {
+                self.download_one(client, entry, before, &path, observer)?;
+            }
+            before += entry.size;
+            observer.advances(before);
+        }
+        Ok(())
+    }
+
+    fn download_one(
+        &self,
+        client: &Client,
+        entry: &Entry,
+        before: u64,
+        path: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        if let Some(parent) = path.parent() {
+            file::make_folder(parent)?;
+        }
+        let wanted = self.wanted(client, entry, Some(before))?;
+        let partial = download(client, &wanted, path, observer)?;
+        let partial = entry.check(partial)?;
+        partial.finish(path)
+    }
+}
+
+impl Entry {
+    /// Whether the file is there already, from an earlier attempt at the same commit.
+    fn is_at(&self, path: &Path) -> bool {
+        let same_size = fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == self.size);
+        same_size
+            && self.lfs.as_ref().is_none_or(|lfs| checksum::of_file(path).is_ok_and(|(_, found)| found == lfs.oid))
+    }
+
+    /// Checks what arrived against the hash that the Hub gives.
+    pub(crate) fn check(&self, mut partial: Partial) -> Result<Partial, Error> {
+        let Some(lfs) = &self.lfs else { return Ok(partial) };
+        let (_, found) = checksum::of_file(&partial.path)?;
+        if found.eq_ignore_ascii_case(&lfs.oid) {
+            return Ok(partial);
+        }
+        partial.discard();
+        let reason = format!("its sha256 is {found}, the Hub says {}; what came was thrown away, try again", lfs.oid);
+        Err(Error::Answer { url: self.path.clone(), reason })
+    }
+}
+
+fn authorization(client: &Client) -> Option<String> {
+    client.options.hub_token.as_ref().map(|token| format!("Bearer {token}"))
+}
+
+fn commit(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result<String, Error> {
+    #[derive(Deserialize)]
+    struct Revision {
+        sha: String,
+    }
+    let (org, name) = model.name.split_once('/').unwrap_or_default();
+    let url = endpoint(&client.options.hub, "HF_ENDPOINT", ["api", "models", org, name, "revision", &model.revision])?;
+    let resource = Resource { url, authorization: authorization(client) };
+    let (text, _) = client.text(&resource, observer)?;
+    let wrong = || Error::Answer { url: resource.url.to_string(), reason: "names no commit".to_owned() };
+    let revision: Revision = serde_json::from_str(&text).map_err(|_| wrong())?;
+    let sound = !revision.sha.is_empty() && revision.sha.bytes().all(|b| b.is_ascii_hexdigit());
+    if sound { Ok(revision.sha) } else { Err(wrong()) }
+}
+
+fn entries(client: &Client, name: &str, commit: &str, observer: &mut dyn Observer) -> Result<Vec<Entry>, Error> {
+    let (org, model) = name.split_once('/').unwrap_or_default();
+    let mut url = endpoint(&client.options.hub, "HF_ENDPOINT", ["api", "models", org, model, "tree", commit])?;
+    url.set_query(Some("recursive=true"));
+    let mut resource = Resource { url, authorization: authorization(client) };
+    let mut entries = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let (text, head) = client.text(&resource, observer)?;
+        let wrong = |reason: String| Error::Answer { url: resource.url.to_string(), reason };
+        let page: Vec<Entry> = serde_json::from_str(&text).map_err(|e| wrong(format!("not a list of files ({e})")))?;
+        entries.extend(page);
+        let Some(next) = next_page(&head) else { return Ok(entries) };
+        let next = resource.url.join(next).map_err(|e| wrong(format!("not a next page ({e})")))?;
+        if next.origin() != resource.url.origin() {
+            return Err(wrong("its next page is on another server".to_owned()));
+        }
+        resource.url = next;
+    }
+    Err(Error::Answer { url: resource.url.to_string(), reason: format!("a list of more than {MAX_PAGES} pages") })
+}
+
+/// The target of `Link: <...>; rel="next"` (RFC 8288).
+fn next_page(head: &Response<()>) -> Option<&str> {
+    let links = header_text(head, "link")?.split(',');
+    let mut nexts = links.filter(|link| link.contains("rel=\"next\"") || link.contains("rel=next"));
+    nexts.next()?.trim().strip_prefix('<')?.split_once('>').map(|(url, _)| url)
+}
+
+/// Makes the folder that a model's files are collected in, empty unless it is of the same commit.
+pub(crate) fn collect_in(folder: &Path, pinned: &str) -> Result<(), Error> {
+    let note = beside(folder, ".json");
+    let same = fs::read(&note).is_ok_and(|text| text == pinned.as_bytes());
+    if !same && folder.exists() {
+        fs::remove_dir_all(folder).map_err(FileError::new("remove", folder))?;
+    }
+    file::make_folder(folder)?;
+    Ok(file::write_atomic(&note, pinned.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_read_from_the_links() {
+        let next = |link: &str| {
+            let head = Response::builder().header("link", link).body(()).expect("a response");
+            next_page(&head).map(str::to_owned)
+        };
+        assert_eq!(next("<https://a.org/x?cursor=b%3D>; rel=\"next\"").as_deref(), Some("https://a.org/x?cursor=b%3D"));
+        assert_eq!(next("<x>; rel=\"prev\", </y>; rel=\"next\"").as_deref(), Some("/y"));
+        assert_eq!(next("<x>; rel=\"prev\""), None);
+    }
+}
