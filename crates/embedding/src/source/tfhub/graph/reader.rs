@@ -1,5 +1,5 @@
 //! Reads a graph's meaning: gives every tensor on the way from the output to the input its [`Value`], by the
-//! [rules](super::rules).
+//! [rules].
 
 use super::capture::{Variable, Vocabulary};
 use super::rules;

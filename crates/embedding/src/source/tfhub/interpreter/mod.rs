@@ -1,7 +1,7 @@
 //! Runs the graph of a module that is no table of words: the Universal Sentence Encoder and others built of the same
 //! ops.
 //!
-//! In: a MetaGraphDef, the checkpoint, vocabularies. Out: a [`GraphModule`], an [`Encoder`]. [`sketch`] takes the graph
+//! In: a MetaGraphDef, the checkpoint, vocabularies. Out: a [`GraphModule`], an [`Encoder`]. [`mod@sketch`] takes the graph
 //! apart into steps of known [`ops`]; [`program`] computes what doesn't depend on the text, once, and runs the rest
 //! for one text at a time, so that no text's vector depends on the texts beside it. [`tensor`] and [`view`] are what
 //! the steps hand on.
