@@ -25,6 +25,9 @@ pub struct Request {
     pub path: PathBuf,
     /// The SHA-256 of what is to lie at the path, in hex.
     pub sha256: Option<String>,
+    /// The names that an ONNX graph may have in the folder, the first that is there counts; none for models whose weights
+    /// are safetensors.
+    pub graphs: Vec<String>,
 }
 
 /// What a request came to.
@@ -172,8 +175,8 @@ impl Job<'_> {
             return Ok(Fetched { pinned, ..self.settle(partial)? });
         }
         let folder = beside(self.working, ".part");
-        hub::collect_in(&folder, &listing.pinned)?;
-        listing.download_into(self.client, &folder, observer)?;
+        hub::collect_in(&folder, &listing.pinned, &self.request.graphs)?;
+        listing.download_into(self.client, &self.request.graphs, &folder, observer)?;
         let found = checksum::sum(&folder)?;
         let checked = self.check(&found, None).and_then(|()| place(&folder, &self.request.path));
         // What remains of a model that isn't wanted is in nobody's way: the next attempt empties it.

@@ -44,6 +44,7 @@ struct Asset {
     url: Option<String>,
     path: PathBuf,
     sha256: Option<String>,
+    graphs: Vec<String>,
 }
 
 /// What became of it.
@@ -65,6 +66,7 @@ fn assets(pipeline: &Pipeline, all: bool) -> Vec<Asset> {
             url: place.url.map(str::to_owned),
             path: pipeline.folder.join(place.path),
             sha256: place.sha256.map(str::to_owned),
+            graphs: source.graphs(),
         };
         let same = |known: &Asset| (&known.path, &known.url, &known.sha256) == (&asset.path, &asset.url, &asset.sha256);
         if !assets.iter().any(same) {
@@ -99,7 +101,8 @@ impl Asset {
 
     fn fetch(&self, fetcher: &Fetcher) -> Outcome {
         let Some(url) = self.url.clone() else { return self.look() };
-        let request = Request { url, path: self.path.clone(), sha256: self.sha256.clone() };
+        let (path, sha256, graphs) = (self.path.clone(), self.sha256.clone(), self.graphs.clone());
+        let request = Request { url, path, sha256, graphs };
         let mut download = Download::new(&self.name);
         match fetcher.fetch(&request, &mut download) {
             Ok(fetched) => Outcome::There(fetched),

@@ -4,6 +4,7 @@ pub mod corpus;
 pub mod elmo;
 pub mod hashing;
 pub mod model2vec;
+pub mod onnx;
 mod place;
 pub mod published;
 pub mod sentence_transformer;
@@ -44,6 +45,8 @@ pub enum Source {
     Model2vec(model2vec::Settings),
     /// ELMo: layers of two language models over characters, the mean over a text's words.
     Elmo(elmo::Settings),
+    /// An encoder of whole texts as an ONNX graph, in builds with the feature `onnx`.
+    Onnx(onnx::Settings),
 }
 
 /// The texts that a source is opened for.
@@ -79,6 +82,11 @@ pub(crate) trait Kind {
         None
     }
 
+    /// The names that its ONNX graph may have in its folder, the first that is there counts.
+    fn graphs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How its vectors are made shorter, where they are.
     fn reduction(&self) -> Option<Reduction> {
         None
@@ -100,6 +108,11 @@ pub(crate) trait Kind {
         None
     }
 
+    /// Why this build can't read it, where that is so.
+    fn not_built(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder computes on
     /// `device`.
     fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error>;
@@ -115,6 +128,7 @@ impl Source {
             Self::SentenceTransformer(s) => s,
             Self::Model2vec(s) => s,
             Self::Elmo(s) => s,
+            Self::Onnx(s) => s,
         }
     }
 
@@ -127,6 +141,7 @@ impl Source {
             Self::SentenceTransformer(s) => s,
             Self::Model2vec(s) => s,
             Self::Elmo(s) => s,
+            Self::Onnx(s) => s,
         }
     }
 
@@ -150,6 +165,12 @@ impl Source {
         self.settings().place()
     }
 
+    /// The names that its ONNX graph may have in its folder, the first that is there counts; none where its weights are in
+    /// other files.
+    pub fn graphs(&self) -> Vec<String> {
+        self.settings().graphs()
+    }
+
     /// What is made of its vectors.
     pub fn wanted(&self) -> Wanted {
         let settings = self.settings();
@@ -161,9 +182,12 @@ impl Source {
         self.settings().faults()
     }
 
-    /// Why the combination of settings can't be done, where only the files (relative to `base`) can tell. What is missing
-    /// or damaged is said when it is opened.
+    /// Why the combination of settings can't be done, where only the build or the files (relative to `base`) can tell.
+    /// What is missing or damaged is said when it is opened.
     pub fn impossible(&self, base: &Path) -> Option<String> {
+        if let Some(reason) = self.settings().not_built() {
+            return Some(reason.to_owned());
+        }
         let Wanted { layers, reduction, trainable } = self.wanted();
         if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
             return Some("is a neural encoder, whose weights can't be trained here".to_owned());

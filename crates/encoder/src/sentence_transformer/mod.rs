@@ -17,13 +17,13 @@
 //! that of `sentence_bert_config.json`.
 
 mod encode;
-mod modules;
-mod pooling;
-mod prompt;
-mod stage;
+pub(crate) mod modules;
+pub(crate) mod pooling;
+pub(crate) mod prompt;
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
-mod tokenizer;
+pub(crate) mod tokenizer;
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ use emberline_device::Device;
 use self::modules::Modules;
 use self::pooling::Pooling;
 use self::stage::Stage;
-use self::tokenizer::Tokens;
+use self::tokenizer::{Bounds, Tokens};
 use crate::Error;
 use crate::transformer::{self, Config, Forward, Transformer};
 
@@ -73,7 +73,9 @@ impl SentenceTransformer {
         let mut weights = transformer::open_weights(&modules.transformer)?;
         let model = Transformer::read(&config, &mut weights)?;
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
-        let tokens = Tokens::read(&modules.transformer, &config, &model, options.max_length, prompt)?;
+        let bounds =
+            Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
+        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt)?;
         let mut parts = vec![b"sentence_transformer/1".to_vec(), config.bytes()?, tokens.rules()];
         parts.extend(weights.hashes()?.into_iter().map(Vec::from));
         let mut parameters = weights.parameters();

@@ -16,16 +16,16 @@ const MAX_MODULES: usize = 64;
 const KNOWN: &str = "Transformer, Pooling, Dense, Normalize and Dropout are known";
 
 /// The steps of a model, each with its folder.
-pub(super) struct Modules {
-    pub(super) transformer: PathBuf,
+pub(crate) struct Modules {
+    pub(crate) transformer: PathBuf,
     /// None where the model is one of `transformers` alone: the mean of its tokens then.
     pooling: Option<PathBuf>,
     /// The steps behind pooling.
-    pub(super) behind: Vec<Module>,
+    pub(crate) behind: Vec<Module>,
 }
 
 /// A step with its folder.
-pub(super) enum Module {
+pub(crate) enum Module {
     Transformer(PathBuf),
     Pooling(PathBuf),
     Dense(PathBuf),
@@ -36,7 +36,7 @@ pub(super) enum Module {
 
 impl Modules {
     /// Reads the steps of a folder.
-    pub(super) fn read(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
         if !folder.exists() {
             let hint = "; correct `path`, or download the model's folder".to_owned();
             return Err(Error::Missing { path: folder.to_owned(), hint });
@@ -68,7 +68,7 @@ impl Modules {
     }
 
     /// How tokens' vectors become one.
-    pub(super) fn pooling(&self, hidden: usize) -> Result<Pooling, Error> {
+    pub(crate) fn pooling(&self, hidden: usize) -> Result<Pooling, Error> {
         self.pooling.as_ref().map_or_else(|| Ok(Pooling::mean()), |folder| Pooling::read(folder, hidden))
     }
 }

@@ -42,19 +42,25 @@ const MODES: [(&str, &str, Mode); 6] = [
 
 /// How tokens' vectors become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pooling {
+pub(crate) struct Pooling {
     modes: Vec<Mode>,
     include_prompt: bool,
 }
 
 impl Pooling {
     /// The mean of all tokens.
-    pub(super) fn mean() -> Self {
+    pub(crate) fn mean() -> Self {
         Self { modes: vec![Mode::Mean], include_prompt: true }
     }
 
+    /// One mode, by its name.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        Ok(Self { modes: vec![Mode::named(&Value::from(name))?], include_prompt: true })
+    }
+
     /// Reads `config.json` of a Pooling module, for tokens of `hidden` numbers.
-    pub(super) fn read(folder: &Path, hidden: usize) -> Result<Self, Error> {
+    pub(crate) fn read(folder: &Path, hidden: usize) -> Result<Self, Error> {
         let path = folder.join("config.json");
         let config = json::object(&path)?;
         let fault = |reason: String| Error::format(&path, reason);
@@ -68,18 +74,18 @@ impl Pooling {
     }
 
     /// The length of a vector.
-    pub(super) fn dim(&self, hidden: usize) -> usize {
+    pub(crate) fn dim(&self, hidden: usize) -> usize {
         self.modes.len() * hidden
     }
 
     /// What decides vectors.
-    pub(super) fn rules(&self) -> String {
+    pub(crate) fn rules(&self) -> String {
         format!("{self:?}")
     }
 
     /// The vector of a text: `tokens` is `[n, hidden]`, of which the first `prompt` are the prompt's. Zeros where no
     /// token is left.
-    pub(super) fn pool(&self, tokens: &[f32], hidden: usize, prompt: usize) -> Vec<f32> {
+    pub(crate) fn pool(&self, tokens: &[f32], hidden: usize, prompt: usize) -> Vec<f32> {
         let skipped = if self.include_prompt { 0 } else { prompt };
         let rows: Vec<&[f32]> = tokens.chunks_exact(hidden).collect();
         let kept = rows.get(skipped..).unwrap_or_default();
@@ -92,6 +98,12 @@ impl Pooling {
 }
 
 impl Mode {
+    fn named(name: &Value) -> Result<Self, String> {
+        let found = MODES.iter().find(|(known, ..)| name.as_str() == Some(known)).map(|(.., mode)| *mode);
+        let known = MODES.map(|(name, ..)| name).join(", ");
+        found.ok_or_else(|| format!("the pooling mode {name} isn't known; {known} are"))
+    }
+
     /// `first`: how many tokens stand before `rows`.
     fn pool(self, rows: &[&[f32]], first: usize, hidden: usize) -> Vec<f32> {
         let count = rows.len() as f32;
@@ -130,15 +142,10 @@ fn modes(config: &Map<String, Value>) -> Result<Vec<Mode>, String> {
         let modes: Vec<Mode> = MODES.iter().filter(|(_, key, _)| set(key)).map(|(.., mode)| *mode).collect();
         return Ok(if modes.is_empty() { vec![Mode::Mean] } else { modes });
     };
-    let one = |value: &Value| {
-        let found = MODES.iter().find(|(name, ..)| value.as_str() == Some(name)).map(|(.., mode)| *mode);
-        let known = MODES.map(|(name, ..)| name).join(", ");
-        found.ok_or_else(|| format!("the pooling mode {value} isn't known; {known} are"))
-    };
     match named {
-        Value::Array(list) if (1..=MODES.len()).contains(&list.len()) => list.iter().map(one).collect(),
+        Value::Array(list) if (1..=MODES.len()).contains(&list.len()) => list.iter().map(Mode::named).collect(),
         Value::Array(list) => Err(format!("{} pooling modes; 1 to {}", list.len(), MODES.len())),
-        value => Ok(vec![one(value)?]),
+        value => Ok(vec![Mode::named(value)?]),
     }
 }
 

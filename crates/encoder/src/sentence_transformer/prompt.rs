@@ -10,7 +10,7 @@ use crate::json;
 const FILE: &str = "config_sentence_transformers.json";
 
 /// The text to put before every text: the prompt of that name, else the text that was asked for, else the model's default.
-pub(super) fn resolve(folder: &Path, asked: Option<&str>) -> Result<String, Error> {
+pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<String, Error> {
     let path = folder.join(FILE);
     let config = if path.exists() { json::object(&path)? } else { serde_json::Map::new() };
     let named = |name: &str| config.get("prompts").and_then(|all| all.get(name)).and_then(Value::as_str);

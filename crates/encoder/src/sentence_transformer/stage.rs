@@ -13,7 +13,7 @@ use crate::transformer::{Activation, Linear, Weights, dense};
 const MAX_WIDTH: u64 = 1 << 17;
 
 /// One step.
-pub(super) enum Stage {
+pub(crate) enum Stage {
     Dense {
         linear: Linear,
         activation: Activation,
@@ -25,7 +25,7 @@ pub(super) enum Stage {
 }
 
 /// What is added to a map's result.
-pub(super) enum Residual {
+pub(crate) enum Residual {
     None,
     Input,
     Mapped(Linear),
@@ -33,7 +33,7 @@ pub(super) enum Residual {
 
 impl Stage {
     /// Reads a step for vectors of `dim` numbers, and sets `dim` to what it makes of them. None where it does nothing.
-    pub(super) fn read(module: &Module, dim: &mut usize) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(module: &Module, dim: &mut usize) -> Result<Option<Self>, Error> {
         match module {
             Module::Dense(folder) => read_dense(folder, dim).map(Some),
             Module::Normalize(folder) => check_place(&folder.join("config.json")).map(|()| Some(Self::Normalize)),
@@ -42,7 +42,7 @@ impl Stage {
     }
 
     /// The numbers of its weights.
-    pub(super) fn parameters(&self) -> u64 {
+    pub(crate) fn parameters(&self) -> u64 {
         let of = |linear: &Linear| (linear.weight.values.len() + linear.bias.len()) as u64;
         match self {
             Self::Dense { linear, residual: Residual::Mapped(residual), .. } => of(linear) + of(residual),
@@ -52,7 +52,7 @@ impl Stage {
     }
 
     /// What decides its result.
-    pub(super) fn rules(&self) -> Vec<u8> {
+    pub(crate) fn rules(&self) -> Vec<u8> {
         match self {
             Self::Dense { rules, .. } => rules.clone(),
             Self::Normalize => b"normalize".to_vec(),
@@ -60,7 +60,7 @@ impl Stage {
     }
 
     /// Applies the step to a vector.
-    pub(super) fn apply(&self, vector: Vec<f32>) -> Vec<f32> {
+    pub(crate) fn apply(&self, vector: Vec<f32>) -> Vec<f32> {
         match self {
             Self::Dense { linear, activation, residual, .. } => {
                 let mut output = dense(linear, *activation, &vector);

@@ -10,7 +10,6 @@ use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
 use crate::Error;
 use crate::json;
-use crate::transformer::{Config, Transformer};
 
 /// The names that the library gave the same file.
 const SETTINGS: [&str; 7] = [
@@ -26,31 +25,36 @@ const SETTINGS: [&str; 7] = [
 const MAX_TOKENS: usize = 1 << 15;
 
 /// A tokenizer with its prompt.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     path: PathBuf,
     tokenizer: Tokenizer,
     prompt: String,
     /// The tokens that the prompt takes at the start of a text.
     prompt_tokens: usize,
-    /// The rows of the word table.
-    rows: usize,
+    /// The rows of the word table, where they are known.
+    rows: Option<usize>,
     rules: Vec<u8>,
 }
 
+/// What a model says of its tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// `max_position_embeddings` of its configuration: the longest text where nothing else says so.
+    pub(crate) positions: Option<usize>,
+    /// The longest text that it can compute.
+    pub(crate) most: Option<usize>,
+    /// The rows of its word table.
+    pub(crate) rows: Option<usize>,
+}
+
 impl Tokens {
-    /// Reads the tokenizer of a transformer's folder. `asked`: the longest text in tokens, where a person says so.
-    pub(super) fn read(
-        folder: &Path,
-        config: &Config,
-        model: &Transformer,
-        asked: Option<usize>,
-        prompt: String,
-    ) -> Result<Self, Error> {
+    /// Reads the tokenizer of a model's folder. `asked`: the longest text in tokens, where a person says so.
+    pub(crate) fn read(folder: &Path, model: Bounds, asked: Option<usize>, prompt: String) -> Result<Self, Error> {
         let path = folder.join("tokenizer.json");
         let bytes = bytes(&path)?;
         let mut tokenizer = parse(&path, &bytes)?;
-        let limits = Limits::read(folder, config, asked)?;
-        let longest = limits.longest.min(model.max_tokens().unwrap_or(MAX_TOKENS));
+        let limits = Limits::read(folder, model.positions, asked)?;
+        let longest = limits.longest.min(model.most.unwrap_or(MAX_TOKENS));
         let special = tokenizer.get_post_processor().map_or(0, |post| {
             use tokenizers::PostProcessor;
             post.added_tokens(false)
@@ -71,35 +75,35 @@ impl Tokens {
         tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(&path, e.to_string()))?;
         let rules = format!("prompt={prompt:?} longest={longest} lowercase={} {direction:?} ", limits.lowercase);
         let rules = [rules.as_bytes(), &bytes].concat();
-        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, rows: model.words.rows, rules };
+        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, rows: model.rows, rules };
         tokens.prompt_tokens = tokens.count_prompt()?;
         Ok(tokens)
     }
 
-    /// The ids of a text, special tokens included; all are rows of the word table.
-    pub(super) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
+    /// The ids of a text, special tokens included; all are rows of the word table, where its size is known.
+    pub(crate) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
         let text = String::from_utf8_lossy(text);
         let text = if self.prompt.is_empty() { text } else { format!("{}{text}", self.prompt).into() };
         let encoded = self.tokenizer.encode_fast(text, true);
         let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
         let ids = encoded.get_ids();
-        match ids.iter().find(|&&id| id as usize >= self.rows) {
+        let rows = self.rows.unwrap_or(usize::MAX);
+        match ids.iter().find(|&&id| id as usize >= rows) {
             None => Ok(ids.to_vec()),
             Some(id) => {
-                let reason =
-                    format!("gives token {id}, but the model has {} rows; they don't belong together", self.rows);
+                let reason = format!("gives token {id}, but the model has {rows} rows; they don't belong together");
                 Err(Error::format(&self.path, reason))
             }
         }
     }
 
     /// The tokens that the prompt takes at the start of a text.
-    pub(super) fn prompt_tokens(&self) -> usize {
+    pub(crate) fn prompt_tokens(&self) -> usize {
         self.prompt_tokens
     }
 
     /// What decides ids.
-    pub(super) fn rules(&self) -> Vec<u8> {
+    pub(crate) fn rules(&self) -> Vec<u8> {
         self.rules.clone()
     }
 
@@ -125,7 +129,7 @@ struct Limits {
 }
 
 impl Limits {
-    fn read(folder: &Path, config: &Config, asked: Option<usize>) -> Result<Self, Error> {
+    fn read(folder: &Path, positions: Option<usize>, asked: Option<usize>) -> Result<Self, Error> {
         let path = SETTINGS.iter().map(|name| folder.join(name)).find(|path| path.exists());
         let settings = path.as_ref().map(|path| json::object(path)).transpose()?.unwrap_or_default();
         let of_tokenizer = folder.join("tokenizer_config.json");
@@ -133,7 +137,7 @@ impl Limits {
         let said = settings.get("max_seq_length").and_then(Value::as_u64).map(|most| most as usize);
         // Absurdly large where it isn't known, which `as` saturates.
         let usual = tokenizer.get("model_max_length").and_then(Value::as_f64).map(|most| most as usize);
-        let usual = usual.into_iter().chain(config.max_positions()).min();
+        let usual = usual.into_iter().chain(positions).min();
         let left = tokenizer.get("truncation_side").and_then(Value::as_str) == Some("left");
         Ok(Self {
             longest: asked.or(said).or(usual).unwrap_or(MAX_TOKENS).min(MAX_TOKENS),

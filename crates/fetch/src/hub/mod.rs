@@ -95,14 +95,15 @@ impl Listing {
         Ok(Wanted { resource, size: Some(entry.size), before })
     }
 
-    /// Downloads the files that encoders read into a folder; what is there whole stays.
+    /// Downloads the files that encoders read into a folder; what is there whole stays. `graphs`: as in a request.
     pub(crate) fn download_into(
         &self,
         client: &Client,
+        graphs: &[String],
         folder: &Path,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let files = self.selection(client)?;
+        let files = self.selection(client, graphs)?;
         observer.expects(files.iter().map(|(_, entry)| entry.size).sum());
         let mut before = 0;
         for (name, entry) in files {
@@ -202,15 +203,16 @@ fn next_page(head: &Response<()>) -> Option<&str> {
     nexts.next()?.trim().strip_prefix('<')?.split_once('>').map(|(url, _)| url)
 }
 
-/// Makes the folder that a model's files are collected in, empty unless it is of the same commit.
-pub(crate) fn collect_in(folder: &Path, pinned: &str) -> Result<(), Error> {
+/// Makes the folder that a model's files are collected in, empty unless it is of the same commit and for the same graph.
+pub(crate) fn collect_in(folder: &Path, pinned: &str, graphs: &[String]) -> Result<(), Error> {
     let note = beside(folder, ".json");
-    let same = fs::read(&note).is_ok_and(|text| text == pinned.as_bytes());
+    let wanted = [pinned, &graphs.concat()].concat();
+    let same = fs::read(&note).is_ok_and(|text| text == wanted.as_bytes());
     if !same && folder.exists() {
         fs::remove_dir_all(folder).map_err(FileError::new("remove", folder))?;
     }
     file::make_folder(folder)?;
-    Ok(file::write_atomic(&note, pinned.as_bytes())?)
+    Ok(file::write_atomic(&note, wanted.as_bytes())?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Which files of a model come: those that encoders read. Weights as safetensors, configurations and vocabularies; never
-//! a pickle, which can run code when it is loaded, and none of the same weights in another engine's form.
+//! Which files of a model come: those that encoders read. Weights as safetensors, or the one ONNX graph that is asked for;
+//! configurations and vocabularies; never a pickle, which can run code when it is loaded, and none of the same weights in
+//! another engine's form.
 
 use super::{Entry, Listing};
 use crate::Error;
@@ -12,10 +13,17 @@ const WANTED: [&str; 6] = ["safetensors", "json", "txt", "model", "vocab", "vec"
 /// Folders with the same weights in another engine's form.
 const OTHER_ENGINES: [&str; 5] = ["onnx", "openvino", "coreml", "gguf", "tflite"];
 
+/// What exporters append to a graph's name for the file of its numbers.
+const GRAPH_DATA: [&str; 3] = ["", "_data", ".data"];
+
 impl Listing {
-    /// The files that encoders read, by their names below the folder that is meant.
-    pub(super) fn selection(&self, client: &Client) -> Result<Vec<(String, &Entry)>, Error> {
+    /// The files that encoders read, by their names below the folder that is meant. `graphs`: the names that a graph may
+    /// have, where one takes the place of safetensors.
+    pub(super) fn selection(&self, client: &Client, graphs: &[String]) -> Result<Vec<(String, &Entry)>, Error> {
         let wrong = |reason: String| Error::Answer { url: self.pinned.clone(), reason };
+        let graph = self.graph(graphs).map_err(wrong)?;
+        let of_graph =
+            |name: &str| graph.is_some_and(|graph| GRAPH_DATA.iter().any(|end| name == format!("{graph}{end}")));
         let mut files: Vec<(String, &Entry)> = Vec::new();
         let mut pickles: Vec<String> = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.kind == "file") {
@@ -25,7 +33,7 @@ impl Listing {
             }
             if is_pickle(name) {
                 pickles.push(name.to_owned());
-            } else if is_wanted(name) {
+            } else if of_graph(name) || is_wanted(name) && (graph.is_none() || ending(name) != "safetensors") {
                 files.push((name.to_owned(), entry));
             }
         }
@@ -33,7 +41,7 @@ impl Listing {
             return Err(wrong("holds nothing that an encoder reads".to_owned()));
         }
         let lone = pickles.iter().find(|name| is_weights(name) && !has_safetensors(&files, folder_of(name)));
-        if let Some(pickle) = lone {
+        if let Some(pickle) = lone.filter(|_| graph.is_none()) {
             let cure = "name a revision with safetensors, such as hf://ORG/MODEL@refs/pr/1";
             return Err(wrong(format!("has its weights only as a pickle, `{pickle}`, which could run code; {cure}")));
         }
@@ -41,6 +49,18 @@ impl Listing {
         files.sort_by(|a, b| a.0.cmp(&b.0));
         files.dedup_by(|a, b| a.0 == b.0);
         Ok(files)
+    }
+
+    /// The first of these names that is there; none where no graph is asked for.
+    fn graph<'a>(&self, names: &'a [String]) -> Result<Option<&'a str>, String> {
+        let there: Vec<&str> = self.entries.iter().filter_map(|entry| self.below(&entry.path)).collect();
+        let found = names.iter().find(|name| there.contains(&name.as_str()));
+        if names.is_empty() || found.is_some() {
+            return Ok(found.map(String::as_str));
+        }
+        let graphs: Vec<&str> = there.into_iter().filter(|name| ending(name) == "onnx").collect();
+        let others = if graphs.is_empty() { "no graph of ONNX".to_owned() } else { graphs.join(", ") };
+        Err(format!("holds no {}; there is {others}; name the graph with `file`", names.join(" and no ")))
     }
 
     /// A path's name below the folder that is meant.

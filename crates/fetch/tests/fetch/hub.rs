@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use emberline_base::file::sha256;
-use emberline_fetch::{Fetched, Options};
+use emberline_fetch::{Fetched, Fetcher, Options, Request, Silent};
 
-use crate::server::{Asked, Reply, Server, answer, cut, fetch_with, names, options, part, whole};
+use crate::server::{Asked, Reply, Server, answer, cut, fetch_with, names, options, part, request, whole};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -96,6 +96,25 @@ fn a_model_comes_without_pickles() {
     // Another content is noticed.
     fs::write(path.join("config.json"), b"[]").expect("written");
     assert!(fetch_with(at(&server), "hf://org/model", &path, fetched.sha256.as_deref()).is_err());
+}
+
+#[test]
+fn a_graph_takes_the_place_of_safetensors() {
+    let mut listed = files();
+    listed.extend([("onnx/model.onnx_data", b"numbers".as_slice(), true), ("onnx/model_O4.onnx", b"other", true)]);
+    let server = hub(listed);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model");
+    let wanted = |names: &[&str]| {
+        let graphs = names.iter().map(|name| (*name).to_owned()).collect();
+        Request { graphs, ..request("hf://org/model", &path, None) }
+    };
+    let fetcher = Fetcher::new(at(&server)).expect("sound options");
+    let error = fetcher.fetch(&wanted(&["graph.onnx"]), &mut Silent).expect_err("no such graph");
+    assert!(error.to_string().contains("there is onnx/model.onnx, onnx/model_O4.onnx; name the graph"), "{error}");
+    fetcher.fetch(&wanted(&["model.onnx", "onnx/model.onnx"]), &mut Silent).expect("fetched");
+    assert_eq!(names(&path), ["1_Pooling", "config.json", "onnx", "vocab.txt"]);
+    assert_eq!(names(&path.join("onnx")), ["model.onnx", "model.onnx_data"]);
 }
 
 #[test]

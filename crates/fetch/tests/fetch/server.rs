@@ -168,7 +168,7 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) fn request(url: &str, path: &Path, sha256: Option<&str>) -> Request {
-    Request { url: url.to_owned(), path: path.to_owned(), sha256: sha256.map(str::to_owned) }
+    Request { url: url.to_owned(), path: path.to_owned(), sha256: sha256.map(str::to_owned), graphs: Vec::new() }
 }
 
 /// Fetches with the options.

@@ -1,0 +1,201 @@
+//! Source `onnx`: an encoder as an ONNX graph, with its tokenizer.
+//!
+//! Settings enter, an [`Encoder`](crate::Encoder) leaves. The graph itself is `emberline_encoder::onnx`, which is there in
+//! builds with the feature `onnx` (a default one); without it, a pipeline is valid all the same and `plan` says what is
+//! missing.
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::Fault;
+use emberline_device::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::place::missing_hint;
+use super::{Kind, Place, Texts};
+use crate::reduce::{Reduce, Reduction};
+use crate::{Error, Opened};
+
+/// Where exporters put the graph.
+const USUAL: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
+/// What a build without the feature says.
+#[cfg(not(feature = "onnx"))]
+const NOT_BUILT: &str = "needs a build that reads ONNX: build with default features, or with `--features onnx`";
+
+/// `[embedding.NAME.onnx]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The model's folder, or the graph's file with tokenizer.json beside it or one folder up.
+    pub path: PathBuf,
+    /// Where the model can be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The graph's file within the folder; `model.onnx` or `onnx/model.onnx` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The graph's output; when left out `sentence_embedding`, `last_hidden_state`, `token_embeddings` or the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// How tokens' vectors become one; when left out, as the folder's `modules.json` says, else their mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
+    /// model's default prompt, where it has one, when left out; `""` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
+    #[serde(default)]
+    pub normalize: bool,
+    /// The longest text in tokens, what is behind is cut off; the model's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The length to reduce vectors to; their own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+    /// Only `false`: a graph's weights aren't trained.
+    #[serde(default)]
+    pub trainable: bool,
+}
+
+/// How tokens' vectors become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// That of the first token.
+    Cls,
+    /// The largest number of each column.
+    Max,
+    /// Their mean.
+    Mean,
+    /// That of the last token.
+    LastToken,
+}
+
+impl Pooling {
+    /// The name in configurations of sentence-transformers.
+    #[cfg(feature = "onnx")]
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cls => "cls",
+            Self::Max => "max",
+            Self::Mean => "mean",
+            Self::LastToken => "lasttoken",
+        }
+    }
+}
+
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "onnx"
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder, or its graph"));
+        faults.extend(Reduction::faults(self.dim));
+        if self.max_length == Some(0) {
+            faults.push(Fault::new("max_length", "texts of no token", "at least 3: one and the special ones"));
+        }
+        if self.trainable {
+            let message = "a graph's weights can't be trained here";
+            faults.push(Fault::new("trainable", message, "leave it out; only tables can be trained"));
+        }
+        faults
+    }
+
+    fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn bare(&mut self) {
+        (self.trainable, self.dim, self.reduce) = (false, None, None);
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+    }
+
+    fn graphs(&self) -> Vec<String> {
+        let named = self.file.as_ref().map(|file| vec![file.to_string_lossy().replace('\\', "/")]);
+        named.unwrap_or_else(|| USUAL.map(str::to_owned).to_vec())
+    }
+
+    fn reduction(&self) -> Option<Reduction> {
+        Reduction::of(self.dim, self.reduce)
+    }
+
+    fn encodes(&self, _: &Path) -> bool {
+        true
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn not_built(&self) -> Option<&'static str> {
+        Some(NOT_BUILT)
+    }
+
+    #[cfg(feature = "onnx")]
+    fn open(&self, base: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        use emberline_encoder::onnx::{Onnx, Options};
+
+        let path = base.join(&self.path);
+        if !path.exists() {
+            return Err(Error::Missing { path, hint: missing_hint(self.url.as_deref()) });
+        }
+        let options = Options {
+            graphs: self.graphs(),
+            output: self.output.clone(),
+            pooling: self.pooling.map(|pooling| pooling.name().to_owned()),
+            prompt: self.prompt.clone(),
+            normalize: self.normalize,
+            max_length: self.max_length,
+        };
+        Ok(Opened::Encoder(Box::new(Onnx::open(&path, &options)?)))
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn open(&self, base: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
+        let path = base.join(&self.path);
+        if !path.exists() {
+            return Err(Error::Missing { path, hint: missing_hint(self.url.as_deref()) });
+        }
+        Err(Error::Unsupported(format!("the source `onnx` {NOT_BUILT}")))
+    }
+}
+
+#[cfg(feature = "onnx")]
+impl crate::Encoder for emberline_encoder::onnx::Onnx {
+    fn dim(&self) -> usize {
+        self.dim()
+    }
+
+    fn parameters(&self) -> u64 {
+        self.parameters()
+    }
+
+    fn encode(&self, texts: &[&[u8]]) -> Result<emberline_base::Matrix, Error> {
+        Ok(self.encode(texts)?)
+    }
+
+    fn digest(&self) -> emberline_base::Digest {
+        self.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_a_fault() {
+        let settings = serde_json::json!({"path": "", "trainable": true, "max_length": 0, "dim": 0});
+        let settings: Settings = serde_json::from_value(settings).expect("settings");
+        let keys: Vec<String> = settings.faults().into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, ["path", "dim", "max_length", "trainable"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! A graph of ONNX: which of its inputs and outputs are what, and one text through it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use emberline_base::file;
+use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
+use rten_tensor::NdTensor;
+use rten_tensor::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::files::Files;
+use crate::Error;
+use crate::sentence_transformer::tokenizer::Tokens;
+
+/// The outputs that exporters write, the one that is nearest to a text's vector first.
+const OUTPUTS: [&str; 3] = ["sentence_embedding", "last_hidden_state", "token_embeddings"];
+/// More numbers than any encoder gives a token.
+const MAX_HIDDEN: usize = 1 << 20;
+
+/// A graph that is ready to run.
+pub(super) struct Graph {
+    path: PathBuf,
+    model: Model,
+    inputs: Vec<(NodeId, Input)>,
+    output: NodeId,
+}
+
+/// What an input of a graph takes, `[1, tokens]` each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Ids,
+    /// 1 everywhere: nothing is padded.
+    Mask,
+    /// 0 everywhere: one text, not two.
+    Types,
+    /// 0, 1, 2, ...
+    Positions,
+}
+
+/// What a graph gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// A vector a token, `[1, tokens, hidden]`.
+    Tokens,
+    /// A vector a text, `[1, hidden]`.
+    Text,
+}
+
+impl Graph {
+    /// Reads a graph, and gives what decides its results with it: the hashes of its files, and its output.
+    pub(super) fn open(files: &Files, output: Option<&str>) -> Result<(Self, Vec<Vec<u8>>), Error> {
+        let bytes = file::read(&files.graph)?;
+        let mut parts = vec![Sha256::digest(&bytes).to_vec()];
+        let mut options = ModelOptions::with_all_ops();
+        options.prepack_weights(true);
+        for (name, path) in &files.data {
+            let numbers = file::read(path)?;
+            parts.push(Sha256::digest(&numbers).to_vec());
+            options.external_data(name, numbers);
+        }
+        let fault = |reason: String| Error::format(&files.graph, reason);
+        let model = quietly(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
+        let model = model.map_err(|e| fault(format!("can't be loaded as an ONNX graph: {e}{}", cure(&e))))?;
+        let name = |id: &NodeId| model.node_info(*id).and_then(|info| info.name()).unwrap_or_default().to_owned();
+        let inputs = model.input_ids().iter().map(|id| Ok((*id, Input::named(&name(id))?)));
+        let inputs = inputs.collect::<Result<Vec<_>, String>>().map_err(&fault)?;
+        if !inputs.iter().any(|(_, input)| *input == Input::Ids) {
+            return Err(fault("has no input `input_ids`; it isn't an encoder of texts".to_owned()));
+        }
+        let names: Vec<String> = model.output_ids().iter().map(name).collect();
+        let usual = OUTPUTS.iter().find_map(|usual| names.iter().position(|name| name == usual));
+        let chosen = match output {
+            None => usual.unwrap_or(0),
+            Some(asked) => names
+                .iter()
+                .position(|name| name == asked)
+                .ok_or_else(|| fault(format!("has no output {asked:?}; there are {}", names.join(", "))))?,
+        };
+        let output = *model.output_ids().get(chosen).ok_or_else(|| fault("has no output".to_owned()))?;
+        parts.push(names[chosen].clone().into_bytes());
+        Ok((Self { path: files.graph.clone(), model, inputs, output }, parts))
+    }
+
+    /// The numbers of the graph.
+    pub(super) fn parameters(&self) -> u64 {
+        self.model.total_params() as u64
+    }
+
+    /// A fault of this graph.
+    pub(super) fn fault(&self, reason: &str) -> Error {
+        Error::format(&self.path, reason)
+    }
+
+    /// Runs the graph once: what it gives, and how many numbers a token, or a text, has.
+    pub(super) fn probe(&self, tokens: &Tokens) -> Result<(Given, usize), Error> {
+        let mut ids = tokens.ids(b"a")?;
+        if ids.is_empty() {
+            ids.push(0);
+        }
+        let (given, numbers) = self.runner().run(&ids)?;
+        let hidden = if given == Given::Tokens { numbers.len() / ids.len() } else { numbers.len() };
+        if (1..=MAX_HIDDEN).contains(&hidden) {
+            return Ok((given, hidden));
+        }
+        Err(self.fault(&format!("gives vectors of {hidden} numbers")))
+    }
+
+    /// What runs the graph on one thread.
+    pub(super) fn runner(&self) -> Runner<'_> {
+        let alone = Arc::new(ThreadPool::with_num_threads(1));
+        Runner { graph: self, options: RunOptions::default().with_thread_pool(Some(alone)) }
+    }
+}
+
+/// One thread that runs a graph.
+pub(super) struct Runner<'g> {
+    graph: &'g Graph,
+    options: RunOptions,
+}
+
+impl Runner<'_> {
+    /// The numbers of a text with at least one token.
+    pub(super) fn run(&mut self, ids: &[u32]) -> Result<(Given, Vec<f32>), Error> {
+        let Graph { model, inputs, output, .. } = self.graph;
+        let inputs = inputs.iter().map(|(id, input)| (*id, Value::from(input.of(ids)).into())).collect();
+        let run = quietly(|| model.run_n(inputs, [*output], Some(self.options.clone())));
+        let [value] = run.map_err(|panic| self.failed(ids, &panic))?.map_err(|e| self.failed(ids, &e.to_string()))?;
+        let wrong =
+            || self.graph.fault("its output isn't `[texts, tokens, numbers]` or `[texts, numbers]` of 32-bit floats");
+        let tensor: rten_tensor::Tensor<f32> = value.try_into().map_err(|_| wrong())?;
+        let given = match tensor.shape() {
+            [1, tokens, _] if *tokens == ids.len() => Given::Tokens,
+            [1, _] => Given::Text,
+            _ => return Err(wrong()),
+        };
+        let numbers = tensor.to_vec();
+        match numbers.iter().find(|number| !number.is_finite()) {
+            None => Ok((given, numbers)),
+            Some(number) => Err(self.failed(ids, &format!("it gives {number}"))),
+        }
+    }
+
+    fn failed(&self, ids: &[u32], why: &str) -> Error {
+        let tokens = ids.len();
+        self.graph.fault(&format!(
+            "can't compute a text of {tokens} tokens: {why}; if longer texts alone fail, set `max_length`"
+        ))
+    }
+}
+
+impl Input {
+    fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "input_ids" => Ok(Self::Ids),
+            "attention_mask" => Ok(Self::Mask),
+            "token_type_ids" => Ok(Self::Types),
+            "position_ids" => Ok(Self::Positions),
+            other => Err(format!(
+                "has an input {other:?}; `input_ids`, `attention_mask`, `token_type_ids` and `position_ids` are known"
+            )),
+        }
+    }
+
+    /// `[1, tokens]`.
+    fn of(self, ids: &[u32]) -> NdTensor<i32, 2> {
+        let values = match self {
+            Self::Ids => ids.iter().map(|&id| i32::try_from(id).unwrap_or(i32::MAX)).collect(),
+            Self::Mask => vec![1; ids.len()],
+            Self::Types => vec![0; ids.len()],
+            Self::Positions => (0..ids.len() as i32).collect(),
+        };
+        NdTensor::from_data([1, ids.len()], values)
+    }
+}
+
+/// What to do where the numbers of a graph aren't there.
+fn cure(error: &LoadError) -> &'static str {
+    let apart = error.to_string().contains("external data");
+    if apart { "; its numbers belong beside it, in a file of its name with `_data` or `.data` behind it" } else { "" }
+}
+
+/// Runs what may panic on a damaged graph; gives the panic's message.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("it doesn't hold together").to_owned()
+    })
+}

@@ -1,0 +1,162 @@
+//! Graphs of `tests/fixtures` (recipe: `make_onnx.py` there) against what sentence-transformers says of the models that
+//! they were exported from, and damaged ones.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+const MODELS: [&str; 5] = ["bert", "roberta", "distilbert", "mpnet", "modernbert"];
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn usual() -> Options {
+    Options { graphs: vec!["model.onnx".into(), "onnx/model.onnx".into()], ..Options::default() }
+}
+
+fn open(name: &str, options: &Options) -> Onnx {
+    Onnx::open(&fixtures().join(name), options).expect("a good model")
+}
+
+fn error(path: &Path, options: &Options) -> String {
+    Onnx::open(path, options).err().expect("refused").to_string()
+}
+
+/// Texts, and their vectors by model and case.
+fn goldens() -> (Vec<String>, serde_json::Value) {
+    let goldens = fs::read(fixtures().join("goldens.json")).expect("goldens");
+    let goldens: serde_json::Value = serde_json::from_slice(&goldens).expect("JSON");
+    (serde_json::from_value(goldens["texts"].clone()).expect("texts"), goldens["models"].clone())
+}
+
+fn bytes(texts: &[String]) -> Vec<&[u8]> {
+    texts.iter().map(|text| text.as_bytes()).collect()
+}
+
+/// The largest difference of any number from columns `columns` of the expected ones.
+fn distance(vectors: &Matrix, expected: &serde_json::Value, columns: std::ops::Range<usize>) -> f32 {
+    let expected: Vec<Vec<f32>> = serde_json::from_value(expected.clone()).expect("vectors");
+    assert_eq!((vectors.rows(), vectors.cols()), (expected.len(), columns.len()));
+    let expected = expected.iter().flat_map(|row| &row[columns.clone()]);
+    vectors.values().iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn vectors_are_those_of_the_exported_models() {
+    let (texts, models) = goldens();
+    for name in MODELS {
+        for (case, expected) in models[name].as_object().expect("cases") {
+            let mut options = usual();
+            match case.split_once('=') {
+                Some(("prompt", prompt)) => options.prompt = Some(prompt.to_owned()),
+                Some(("max_length", most)) => options.max_length = most.parse().ok(),
+                _ => options.normalize = case == "normalize",
+            }
+            let model = open(name, &options);
+            let vectors = model.encode(&bytes(&texts)).expect("encoded");
+            let distance = distance(&vectors, expected, 0..model.dim());
+            assert!(distance < 1e-5, "{name} {case}: {distance}");
+        }
+    }
+}
+
+#[test]
+fn a_graph_may_pool_by_itself() {
+    let (texts, models) = goldens();
+    let pooled = Options { graphs: vec!["onnx/pooled.onnx".into()], ..Options::default() };
+    // BERT's goldens are all ways of pooling side by side; the mean is the third.
+    let model = open("bert", &pooled);
+    let vectors = model.encode(&bytes(&texts)).expect("encoded");
+    assert!(distance(&vectors, &models["bert"][""], 48..72) < 1e-5);
+    let mean = Options { pooling: Some("mean".into()), ..usual() };
+    let own = open("bert", &mean).encode(&bytes(&texts)).expect("encoded");
+    assert!(distance(&own, &models["bert"][""], 48..72) < 1e-5);
+    let twice = Options { pooling: Some("mean".into()), ..pooled };
+    assert!(error(&fixtures().join("bert"), &twice).contains("pooled already; leave `pooling` out"));
+}
+
+#[test]
+fn the_graphs_file_can_be_named_itself() {
+    let of = |path: &str| Onnx::open(&fixtures().join(path), &usual()).expect("a good model").digest();
+    assert_eq!(of("mpnet"), of("mpnet/onnx/model.onnx"));
+}
+
+#[test]
+fn neighbours_order_and_threads_change_no_bit() {
+    let (texts, _) = goldens();
+    let model = open("mpnet", &usual());
+    let on = |threads: usize, texts: &[&[u8]]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| model.encode(texts)).expect("encoded")
+    };
+    let (together, alone) = (on(3, &bytes(&texts)), on(1, &bytes(&texts)));
+    assert_eq!(together, alone);
+    for (row, text) in bytes(&texts).into_iter().enumerate() {
+        assert_eq!(on(1, &[text]).row(0), together.row(row));
+    }
+    assert_eq!(model.encode(&[]).expect("nothing").rows(), 0);
+}
+
+#[test]
+fn what_changes_a_vector_changes_the_digest() {
+    let of = |options: Options| open("roberta", &options).digest();
+    let all = [
+        of(usual()),
+        of(Options { prompt: Some("passage".into()), ..usual() }),
+        of(Options { normalize: true, ..usual() }),
+        of(Options { max_length: Some(9), ..usual() }),
+        of(Options { pooling: Some("cls".into()), ..usual() }),
+    ];
+    for (at, digest) in all.iter().enumerate() {
+        assert!(all[..at].iter().all(|other| other != digest), "{at}");
+    }
+}
+
+#[test]
+fn what_is_missing_or_asked_in_vain_is_named() {
+    let folder = fixtures().join("bert");
+    let named = |name: &str| Options { graphs: vec![name.into()], ..Options::default() };
+    assert!(error(&folder, &named("x.onnx")).contains("x.onnx isn't there; name the graph with `file`"));
+    assert!(error(&folder, &named("../bert/onnx/model.onnx")).contains("leads out of the folder"));
+    assert!(error(&folder.join("none"), &usual()).contains("isn't there; correct `path`"));
+    let output = Options { output: Some("logits".into()), ..usual() };
+    assert!(error(&folder, &output).contains("has no output \"logits\"; there are last_hidden_state"));
+    let pooling = Options { pooling: Some("median".into()), ..usual() };
+    assert!(error(&folder, &pooling).contains("isn't known; cls, max, mean"));
+    let lone = tempfile::tempdir().expect("a folder");
+    fs::copy(folder.join("onnx/model.onnx"), lone.path().join("model.onnx")).expect("copied");
+    assert!(error(lone.path(), &usual()).contains("put the model's tokenizer.json beside the graph"));
+    fs::copy(folder.join("tokenizer.json"), lone.path().join("tokenizer.json")).expect("copied");
+    assert_eq!(Onnx::open(lone.path(), &usual()).expect("the mean of its tokens").dim(), 24);
+}
+
+#[test]
+fn numbers_that_lie_elsewhere_must_be_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["tokenizer.json", "onnx/model.onnx"] {
+        let to = folder.path().join(Path::new(file).file_name().expect("a name"));
+        fs::copy(fixtures().join("distilbert").join(file), to).expect("copied");
+    }
+    assert!(error(folder.path(), &usual()).contains("its numbers belong beside it"));
+}
+
+/// Cut anywhere, or with bits flipped: an error, or a graph that still answers.
+#[test]
+fn no_damage_is_a_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(fixtures().join("bert/tokenizer.json"), folder.path().join("tokenizer.json")).expect("copied");
+    let whole = fs::read(fixtures().join("bert/onnx/model.onnx")).expect("read");
+    let path = folder.path().join("model.onnx");
+    for at in (0..whole.len()).step_by(whole.len() / 150) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 7);
+        for bytes in [&whole[..at], &flipped] {
+            fs::write(&path, bytes).expect("written");
+            if let Ok(model) = Onnx::open(folder.path(), &usual()) {
+                let _ = model.encode(&[b"the dog runs", b""]);
+            }
+        }
+    }
+}
