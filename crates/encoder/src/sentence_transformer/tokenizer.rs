@@ -31,6 +31,8 @@ pub(crate) struct Tokens {
     prompt: String,
     /// The tokens that the prompt takes at the start of a text.
     prompt_tokens: usize,
+    /// The most tokens of a text, special ones included.
+    longest: usize,
     /// The rows of the word table, where they are known.
     rows: Option<usize>,
     rules: Vec<u8>,
@@ -75,7 +77,7 @@ impl Tokens {
         tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(&path, e.to_string()))?;
         let rules = format!("prompt={prompt:?} longest={longest} lowercase={} {direction:?} ", limits.lowercase);
         let rules = [rules.as_bytes(), &bytes].concat();
-        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, rows: model.rows, rules };
+        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, longest, rows: model.rows, rules };
         tokens.prompt_tokens = tokens.count_prompt()?;
         Ok(tokens)
     }
@@ -84,9 +86,14 @@ impl Tokens {
     pub(crate) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
         let text = String::from_utf8_lossy(text);
         let text = if self.prompt.is_empty() { text } else { format!("{}{text}", self.prompt).into() };
-        let encoded = self.tokenizer.encode_fast(text, true);
+        let encoded = fenced(&self.path, || self.tokenizer.encode_fast(text, true))?;
         let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
         let ids = encoded.get_ids();
+        if ids.len() > self.longest {
+            // A template that repeats the text, for which the tokenizer cuts it as if it stood there once.
+            let reason = format!("makes {} tokens of a text that it cut to {}", ids.len(), self.longest);
+            return Err(Error::format(&self.path, reason));
+        }
         let rows = self.rows.unwrap_or(usize::MAX);
         match ids.iter().find(|&&id| id as usize >= rows) {
             None => Ok(ids.to_vec()),
@@ -157,11 +164,16 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     Err(Error::Missing { path: path.to_owned(), hint })
 }
 
-/// Reads a tokenizer. The parser of some steps panics where their data is damaged.
+/// Reads a tokenizer.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer, Error> {
-    let damaged = |e: &str| Error::format(path, format!("not a tokenizer ({e}); the file is damaged, get it again"));
-    match catch_unwind(AssertUnwindSafe(|| Tokenizer::from_bytes(bytes))) {
-        Ok(parsed) => parsed.map_err(|e| damaged(&e.to_string())),
-        Err(_) => Err(damaged("it doesn't hold together")),
-    }
+    fenced(path, || Tokenizer::from_bytes(bytes))?.map_err(|e| damaged(path, &e.to_string()))
+}
+
+/// Turns a panic into an error: some steps of a tokenizer panic where what the file says of them is damaged.
+fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| damaged(path, "it doesn't hold together"))
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    Error::format(path, format!("not a tokenizer ({reason}); the file is damaged, get it again"))
 }

@@ -3,6 +3,8 @@
 //! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are left out
 //! (the model has its own truncation). So is what else has no part in token ids.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde_json::Value;
 use tokenizers::ModelWrapper;
 
@@ -39,7 +41,7 @@ impl Tokenizer {
         for part in LEFT_OUT {
             parts.insert(part.to_owned(), Value::Null);
         }
-        let tokenizer = tokenizers::Tokenizer::from_bytes(file.to_string())
+        let tokenizer = fenced(|| tokenizers::Tokenizer::from_bytes(file.to_string()))?
             .map_err(|e| format!("not a tokenizer that is read here: {e}"))?;
         if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
             && bpe.dropout.is_some_and(|dropout| dropout > 0.0)
@@ -69,10 +71,15 @@ impl Tokenizer {
 
     /// Appends the token ids of a text, unknown ones included.
     pub(super) fn token_ids(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), String> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
+        let encoding = fenced(|| self.tokenizer.encode_fast(text, false))?.map_err(|e| e.to_string())?;
         ids.extend_from_slice(encoding.get_ids());
         Ok(())
     }
+}
+
+/// Turns a panic into an error: some steps of the crate's panic where what the file says of them is damaged.
+fn fenced<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
 }
 
 impl Tokens {

@@ -17,7 +17,7 @@ use emberline_base::file::FileError;
 use prost::Message;
 
 use super::files::Files;
-use super::leveldb::{self, Entry, masked, varint};
+use super::leveldb::{self, Entry, is_checksum, varint};
 use super::proto::{BundleEntry, BundleHeader, TensorShapeProto, dtype};
 use super::slices::{self, Region};
 use crate::Error;
@@ -278,7 +278,7 @@ impl<'a> Bundle<'a> {
             take(chunk);
             left -= len as u64;
         }
-        if masked(crc) != place.crc32c {
+        if !is_checksum(place.crc32c, crc) {
             return Err(self.shard_fault(place, name, CHECKSUM));
         }
         Ok(Digest::of_parts(digests.iter().map(|d| d.as_str().as_bytes())))
@@ -373,7 +373,8 @@ fn one_string(bytes: &[u8], crc: u32) -> Result<Vec<u8>, String> {
     let (lengths_crc, payload) = rest.split_first_chunk::<4>().ok_or("is cut off")?;
     let lengths = crc32c::crc32c(&length.to_le_bytes());
     let all = crc32c::crc32c_append(crc32c::crc32c_append(lengths, lengths_crc), payload);
-    if masked(lengths) != u32::from_le_bytes(*lengths_crc) || masked(all) != crc || payload.len() != length as usize {
+    let whole = is_checksum(u32::from_le_bytes(*lengths_crc), lengths) && is_checksum(crc, all);
+    if !whole || payload.len() != length as usize {
         return Err(CHECKSUM.to_owned());
     }
     Ok(payload.to_vec())

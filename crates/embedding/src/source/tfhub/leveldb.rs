@@ -16,8 +16,10 @@ const MAGIC: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 const TRAILER: usize = 5;
 /// Longer than any variable's name.
 const MAX_KEY: usize = 1 << 14;
-/// What all blocks and keys may take, unpacked.
+/// What all blocks and keys may take, unpacked: prefixes of keys and Snappy save ten times, not more than this.
 const MAX_UNPACKED: usize = 256 << 20;
+const ALWAYS_UNPACKED: usize = 16 << 20;
+const MAX_RATIO: usize = 64;
 
 /// One key and its value.
 pub(super) type Entry = (Vec<u8>, Vec<u8>);
@@ -25,6 +27,11 @@ pub(super) type Entry = (Vec<u8>, Vec<u8>);
 /// The masked CRC-32C that LevelDB and TensorFlow store.
 pub(super) fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// Whether content with this CRC-32C has the stored checksum; a fuzzer, which can't guess one, always gets through.
+pub(super) fn is_checksum(stored: u32, crc: u32) -> bool {
+    cfg!(fuzzing) || stored == masked(crc)
 }
 
 /// The entries of a table.
@@ -42,7 +49,7 @@ pub(super) fn entries(table: &[u8]) -> Result<Vec<Entry>, String> {
     }
     let _metaindex = handle(&mut footer)?;
     let index = handle(&mut footer)?;
-    let mut budget = MAX_UNPACKED;
+    let mut budget = table.len().saturating_mul(MAX_RATIO).saturating_add(ALWAYS_UNPACKED).min(MAX_UNPACKED);
     let mut all: Vec<Entry> = Vec::new();
     let mut next = 0;
     for (_, value) in block(table, end, index, &mut budget)? {
@@ -50,8 +57,8 @@ pub(super) fn entries(table: &[u8]) -> Result<Vec<Entry>, String> {
         if at.0 < next {
             return Err(format!("byte {}: blocks overlap", at.0));
         }
-        next = at.0 + at.1;
         all.extend(block(table, end, at, &mut budget)?);
+        next = at.0 + at.1;
     }
     match all.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
         Some(pair) => Err(format!("the key {:?} is out of order", String::from_utf8_lossy(&pair[1].0))),
@@ -89,7 +96,7 @@ fn block(table: &[u8], end: usize, at: (usize, usize), budget: &mut usize) -> Re
     let stored = &table[offset..stop.ok_or_else(|| fault("a block reaches beyond the file"))?];
     let (body, trailer) = stored.split_at(size);
     let crc = u32::from_le_bytes([trailer[1], trailer[2], trailer[3], trailer[4]]);
-    if masked(crc32c::crc32c(&stored[..=size])) != crc {
+    if !is_checksum(crc, crc32c::crc32c(&stored[..=size])) {
         return Err(fault("a block's checksum doesn't match; the file is damaged, get it again"));
     }
     let mut spend = |bytes: usize| -> Result<(), String> {
@@ -138,7 +145,7 @@ fn block_entries(body: &[u8], spend: &mut dyn FnMut(usize) -> Result<(), String>
 pub(super) mod writer {
     use super::*;
 
-    fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
         while value >= 0x80 {
             out.push(value as u8 | 0x80);
             value >>= 7;
@@ -146,7 +153,7 @@ pub(super) mod writer {
         out.push(value as u8);
     }
 
-    fn push_block(out: &mut Vec<u8>, entries: &[Entry], snappy: bool) -> Vec<u8> {
+    pub(super) fn push_block(out: &mut Vec<u8>, entries: &[Entry], snappy: bool) -> Vec<u8> {
         let mut body = Vec::new();
         let mut previous: &[u8] = b"";
         for (key, value) in entries {
@@ -246,6 +253,40 @@ mod tests {
             let unpacked = read(&flipped).unwrap_or_default();
             assert!(unpacked.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= 1000, "bit {bit}");
         }
+    }
+
+    /// An index block that names a block at the end of all numbers: where it ends can't be told in 64 bits.
+    #[test]
+    fn a_block_beyond_all_numbers_is_refused() {
+        let mut handle = vec![0xff; 9];
+        handle.extend([1, 1]);
+        let mut out = Vec::new();
+        let index = writer::push_block(&mut out, &[(b"a".to_vec(), handle)], false);
+        let mut footer = [[0, 0].to_vec(), index].concat();
+        footer.resize(40, 0);
+        out.extend_from_slice(&footer);
+        out.extend_from_slice(&MAGIC);
+        assert!(entries(&out).expect_err("beyond").contains("reaches beyond the file"));
+    }
+
+    /// Keys that share all with their predecessors: 3 bytes a key of 16 KiB.
+    #[test]
+    fn a_table_does_not_unpack_to_a_multiple_of_its_size() {
+        let mut body = [&[0, 0x80, 0x80, 0x01, 0][..], &vec![b'k'; 1 << 14]].concat();
+        for _ in 0..1 << 14 {
+            body.extend([0x80, 0x80, 0x01, 0, 0]);
+        }
+        body.extend([0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let crc = masked(crc32c::crc32c(&body));
+        let mut handle = vec![0];
+        writer::push_varint(&mut handle, body.len() as u64 - 1);
+        body.extend(crc.to_le_bytes());
+        let index = writer::push_block(&mut body, &[(b"l".to_vec(), handle)], false);
+        let mut footer = [[0, 0].to_vec(), index].concat();
+        footer.resize(40, 0);
+        body.extend_from_slice(&footer);
+        body.extend_from_slice(&MAGIC);
+        assert!(entries(&body).expect_err("256 MiB").contains("unpacks to too many bytes"));
     }
 
     #[test]

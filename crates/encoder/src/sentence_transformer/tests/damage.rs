@@ -103,6 +103,19 @@ fn sizes_must_belong_together() {
     assert!(message.contains("50 positions leave none"), "{message}");
 }
 
+/// Positions would run out, since the tokenizer cuts a text as if its template held it once.
+#[test]
+fn a_template_that_repeats_the_text_is_refused_where_that_is_too_long() {
+    let folder = copy("bert");
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    let single = tokenizer["post_processor"]["single"].as_array_mut().expect("a template");
+    single.insert(1, single[1].clone());
+    fs::write(&path, tokenizer.to_string()).expect("written");
+    fs::write(folder.path().join("sentence_bert_config.json"), r#"{"max_seq_length": 5}"#).expect("written");
+    assert!(error(folder.path()).contains("makes 6 tokens of a text that it cut to 5"), "{}", error(folder.path()));
+}
+
 #[test]
 fn numbers_must_be_finite_and_of_a_known_type() {
     let folder = copy("bert");

@@ -104,7 +104,7 @@ fn hostile_graphs_are_refused() {
             .concat(),
         ),
         ("a negative size", vec![ints("n", &[-4], &[1]), node("x", "Identity", &["n:output:0"])]),
-        ("at most 16777216", vec![ints("n", &[1 << 28], &[1]), node("x", "Identity", &["n:output:0"])]),
+        ("at most 4194304", vec![ints("n", &[1 << 28], &[1]), node("x", "Identity", &["n:output:0"])]),
         ("not a vector", vec![node("x", "Identity", &[rows])]),
     ] {
         let error = hostile(nodes);

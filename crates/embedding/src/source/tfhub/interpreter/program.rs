@@ -6,10 +6,14 @@ use super::ops::Kernel;
 use super::sketch::{Origin, Sketch};
 use super::tensor::Tensor;
 
-/// What all tensors of one text may take, in bytes.
+/// What all tensors of one text may take, in bytes, however long it is.
 const MAX_LIVE: usize = 4 << 30;
+/// What they may take however short it is; each byte of the text adds to it, and each pair of bytes (attention).
+const ALWAYS_LIVE: usize = 128 << 20;
+const LIVE_A_BYTE: usize = 64 << 10;
+const LIVE_A_PAIR: usize = 256;
 /// What is computed beforehand may take this much beside twice the variables.
-const MAX_FOLDED: usize = 256 << 20;
+const MAX_FOLDED: usize = 128 << 20;
 
 /// An input of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(super) struct Program {
     steps: Vec<Step>,
     slots: usize,
     output: Arg,
+    /// The bytes of the constants.
+    held: usize,
 }
 
 /// Constants as a program numbers them: those that some step reads.
@@ -109,7 +115,8 @@ impl Program {
             }
         }
         let output = constants.argument(output);
-        let mut program = Self { constants: constants.kept, steps, slots: sketch.slots, output };
+        let held = constants.kept.iter().map(Tensor::bytes).sum();
+        let mut program = Self { constants: constants.kept, steps, slots: sketch.slots, output, held };
         program.note_last_uses();
         Ok(program)
     }
@@ -139,14 +146,14 @@ impl Program {
     pub(super) fn run(&self, text: &[u8]) -> Result<Tensor, String> {
         let mut slots: Vec<Option<Tensor>> = vec![None; self.slots];
         slots[0] = Some(Tensor::vector(vec![text.to_vec()]));
-        let mut live = 0_usize;
+        let (mut live, most) = (0_usize, self.most_live(text));
         for step in &self.steps {
             let inputs = step.inputs.iter().map(|&input| self.value(&slots, input));
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let outputs = step.kernel.run(&inputs).map_err(|reason| format!("{} {reason}", step.node))?;
             live = outputs.iter().fold(live, |sum, tensor| sum.saturating_add(tensor.bytes()));
-            if live > MAX_LIVE {
-                return Err(format!("{} needs more than {} GiB", step.node, MAX_LIVE >> 30));
+            if live > most {
+                return Err(format!("{} needs more than {most} bytes for a text of {}", step.node, text.len()));
             }
             for (slot, output) in (step.first..).zip(outputs.into_iter().take(step.kernel.outputs)) {
                 slots[slot] = Some(output);
@@ -156,6 +163,13 @@ impl Program {
             }
         }
         self.value(&slots, self.output).cloned()
+    }
+
+    /// What the tensors of a text may take, in bytes.
+    fn most_live(&self, text: &[u8]) -> usize {
+        let pairs = text.len().saturating_mul(text.len()).saturating_mul(LIVE_A_PAIR);
+        let grown = text.len().saturating_mul(LIVE_A_BYTE).saturating_add(pairs);
+        ALWAYS_LIVE.saturating_add(self.held).saturating_add(grown).min(MAX_LIVE)
     }
 
     fn value<'t>(&'t self, slots: &'t [Option<Tensor>], of: Arg) -> Result<&'t Tensor, String> {

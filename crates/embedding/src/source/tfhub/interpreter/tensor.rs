@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::source::tfhub::proto::{TensorProto, dtype};
 use crate::source::tfhub::vocabulary::Tokens;
 
-/// The most elements that an op may make of a few numbers (`Fill`, `Tile`, `Range`, ...).
-const MAX_MADE: usize = 1 << 24;
+/// The most elements that an op may make of a few numbers (`Fill`, `Tile`, `Range`, ...): 512 for each of 8,192 tokens,
+/// whose attention is as much as memory holds.
+const MAX_MADE: usize = 1 << 22;
 /// The most elements of any tensor.
 const MAX_ELEMENTS: usize = 1 << 29;
 /// The most dimensions.

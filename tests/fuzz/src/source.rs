@@ -1,0 +1,46 @@
+//! Opens a source and embeds a few texts.
+
+use emberline_base::Splits;
+use emberline_device::Device;
+use emberline_embedding::encode::Encoding;
+use emberline_embedding::features::{digest, features};
+use emberline_embedding::{Source, Texts};
+use serde_json::Value;
+
+use crate::{folder, memory};
+
+/// Words that the fixtures know and others, with what tokenisers stumble over.
+const TEXTS: [&str; 8] = [
+    "",
+    "the quick brown fox jumps over the lazy dog.",
+    "Hello, world! How do you do?",
+    "hello hello\tcat\nking queen 1984",
+    "Ünïcödé e\u{301} \u{1F469}\u{200D}\u{1F52C} \u{65E5}\u{672C}\u{8A9E} \u{202E}abc\u{0}",
+    "          ",
+    "[CLS] [MASK] <s> </s> <unk> [SEP]",
+    "a-very-long-word-of-which-no-vocabulary-has-ever-heard-and-which-is-longer-than-fifty-characters",
+];
+
+/// Opens the source that a pipeline file would write so, at most `bytes` large, and embeds texts: every answer but a
+/// panic is right.
+///
+/// # Panics
+/// When the settings aren't a source's.
+pub fn embed(settings: Value, bytes: usize) {
+    let source: Source = serde_json::from_value(settings).expect("settings of a source");
+    memory::limit(bytes);
+    let texts = Texts { all: &TEXTS, train: &TEXTS[..4] };
+    let _ = source.impossible(folder());
+    match source.open(folder(), texts, Device::Cpu) {
+        Err(error) => drop(error.to_string()),
+        Ok(opened) => {
+            let [train, valid] =
+                [&TEXTS[..4], &TEXTS[4..]].map(|texts| texts.iter().map(|t| t.as_bytes()).collect::<Vec<_>>());
+            let splits = Splits { train, valid: Some(valid), test: None };
+            let told = &mut |_| {};
+            let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+            let _ = digest(&opened, &source.wanted(), &splits.train);
+            let _ = features(&opened, &splits, &source.wanted(), &mut encoding);
+        }
+    }
+}

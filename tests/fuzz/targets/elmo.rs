@@ -1,0 +1,17 @@
+//! An ELMo model: the first line names the file of the fixture, options or weights, that the rest replaces.
+#![no_main]
+
+use emberline_fuzz::fixtures::Fixtures;
+use emberline_fuzz::{begin, source};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use serde_json::json;
+
+static FIXTURES: Fixtures = Fixtures::of("encoder/tests/fixtures");
+
+fuzz_target!(init: begin(), |input: &[u8]| -> Corpus {
+    let Some(changed) = FIXTURES.changed(input).filter(|changed| changed.model == "elmo") else {
+        return Corpus::Reject;
+    };
+    source::embed(json!({"elmo": {"path": "elmo", "layers": "mix"}}), changed.bytes);
+    Corpus::Keep
+});

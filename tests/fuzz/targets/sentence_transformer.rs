@@ -1,0 +1,15 @@
+//! A folder of sentence-transformers: the first line names the file of a fixture that the rest replaces.
+#![no_main]
+
+use emberline_fuzz::fixtures::Fixtures;
+use emberline_fuzz::{begin, source};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use serde_json::json;
+
+static FIXTURES: Fixtures = Fixtures::of("encoder/tests/fixtures");
+
+fuzz_target!(init: begin(), |input: &[u8]| -> Corpus {
+    let Some(changed) = FIXTURES.changed(input) else { return Corpus::Reject };
+    source::embed(json!({"sentence_transformer": {"path": changed.model, "prompt": "query: "}}), changed.bytes);
+    Corpus::Keep
+});
