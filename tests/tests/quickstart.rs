@@ -116,6 +116,92 @@ fn two_runs_give_equal_weights_and_metrics_whatever_ran_first() {
     assert_eq!(metrics("one"), metrics("two"));
 }
 
+/// A record without what is stated to vary.
+fn without_seconds(mut record: Value) -> Value {
+    match &mut record {
+        Value::Object(table) => {
+            table.remove("seconds");
+            table.values_mut().for_each(|value| *value = without_seconds(value.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_seconds(item.take())),
+        _ => {}
+    }
+    record
+}
+
+/// The records of a cell's folder, without times.
+fn records(run: &Path, id: &str) -> Vec<String> {
+    let text = |name: &str| fs::read_to_string(run.join("cells").join(id).join(name)).expect("readable");
+    let timeless = |line: &str| without_seconds(serde_json::from_str(line).expect("JSON")).to_string();
+    let mut all = vec![text("cell.toml"), timeless(&text("result.json"))];
+    all.extend(text("record.jsonl").lines().map(timeless));
+    all
+}
+
+#[test]
+fn cells_side_by_side_give_what_they_give_one_after_another() {
+    let folder = started();
+    let here = folder.path();
+    assert_eq!(run(here, &["--jobs", "1", "--out", "one"]).code, Some(0));
+    let beside = run(here, &["--jobs", "5", "--out", "many", "-S", "callbacks.epoch_dots={report_every=1}"]);
+    assert_eq!(beside.code, Some(0), "{}", beside.stderr);
+    let (one, many) = (summary(here, "one"), summary(here, "many"));
+    assert_eq!(without_seconds(one.clone()), without_seconds(many));
+    assert_eq!(bytes(&here.join("one")), bytes(&here.join("many")));
+    let cells = one["cells"].as_array().expect("cells");
+    for cell in cells {
+        let id = cell["id"].as_str().expect("an id");
+        // What callbacks print is no part of a result.
+        let shown = "[callbacks.epoch_dots]\nreport_every = 1\ndot_every = 1\n";
+        let of_many: Vec<String> = records(&here.join("many"), id).iter().map(|r| r.replace(shown, "")).collect();
+        let of_one: Vec<String> = records(&here.join("one"), id);
+        assert_eq!(
+            of_one.iter().map(|r| r.trim_end()).collect::<Vec<_>>(),
+            of_many.iter().map(|r| r.trim_end()).collect::<Vec<_>>()
+        );
+        let lines: Vec<&str> = beside.stderr.lines().filter(|line| line.contains(id)).collect();
+        // Three lines of metrics, the last dots, and the outcome: each whole, and with the cell's name.
+        assert_eq!(lines.iter().filter(|line| line.contains(": epoch ") && line.contains("val_loss:")).count(), 3);
+        assert_eq!(lines.iter().filter(|line| line.contains("/24] ") && line.contains("best of 3 epochs")).count(), 1);
+        assert!(lines.contains(&format!("{id}: .").as_str()), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_cell_that_fails_beside_others_costs_only_itself() {
+    let folder = started();
+    let here = folder.path();
+    let grid = [
+        "-S",
+        "grid={seed=[1, 2, 3, 4, 5, 6], \"train.optimizer\"=[{adam={learning_rate=1e-3}}, {sgd={learning_rate=1e38}}]}",
+    ];
+    let small = ["-S", "embedding={hashing={hashing={dim=8}}}"];
+    for (jobs, out) in [("1", "one"), ("4", "many")] {
+        let ended = run_in(
+            here,
+            &[
+                &["run", "mine/pipeline.toml", "-S", "train.epochs=2"],
+                &grid[..],
+                &small,
+                &["--jobs", jobs, "--out", out],
+            ]
+            .concat(),
+        );
+        assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("6 cells trained on cpu") && ended.stderr.contains("6 cells failed"),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_eq!(without_seconds(summary(here, "one")), without_seconds(summary(here, "many")));
+    let fast = ["--jobs", "2", "--out", "fast", "--fail-fast"];
+    let ended =
+        run_in(here, &[&["run", "mine/pipeline.toml", "-S", "train.epochs=2"], &grid[..], &small, &fast].concat());
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cells are left to run"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_change_of_data_runs_the_cells_again_and_a_damaged_record_too() {
     let folder = started();
@@ -168,13 +254,17 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_ends_the_run_and_no_half_record_counts() {
+    ["1", "3"].into_iter().for_each(full_disk);
+}
+
+fn full_disk(jobs: &str) {
     let Some(disk) = SmallDisk::of("400k") else {
         return emberline_tests::say("SKIPPED: a small disk can't be mounted; run as root");
     };
     let folder = started();
     let out = disk.0.path().join("run");
     let out = out.to_str().expect("a plain path");
-    let ended = run(folder.path(), &["--out", out]);
+    let ended = run(folder.path(), &["--out", out, "--jobs", jobs]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("no space left on device"), "{}", ended.stderr);
     let cells: Vec<_> = fs::read_dir(disk.0.path().join("run/cells")).expect("cells").collect();

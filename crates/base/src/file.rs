@@ -57,12 +57,25 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// When the disk is full, the folder can't be written, ...
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, fs::File::sync_all)
+}
+
+/// As [`write_atomic`], but without waiting for the disk, which takes longer than many a training. A process that is
+/// killed loses nothing by it; where the power fails in the next seconds, the file may turn out empty.
+///
+/// # Errors
+/// When the disk is full, the folder can't be written, ...
+pub fn write_atomic_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, |_| Ok(()))
+}
+
+fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Result<()>) -> Result<(), FileError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folder(folder)?;
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".emberline-").suffix(".tmp").tempfile_in(folder)?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
+        flush(file.as_file())?;
         make_readable(file.as_file())?;
         file.persist(path)?;
         Ok(())

@@ -3,7 +3,7 @@
 //! A type enters this crate only if two other crates name it. It reads no formats, trains
 //! nothing and prints nothing.
 
-mod digest;
+pub mod digest;
 mod fault;
 mod features;
 pub mod file;

@@ -35,11 +35,12 @@ impl Substream {
     pub fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "an empty range");
         let bound = bound as u64;
-        // Reject the incomplete last group, so that the remainder is unbiased.
-        let limit = u64::MAX - (u64::MAX % bound + 1) % bound;
+        // Reject the incomplete last group, so that the remainder is unbiased. It is shorter than `bound`: only what
+        // comes near it is worth the division that tells where it begins.
+        let limit = || u64::MAX - (u64::MAX % bound + 1) % bound;
         loop {
             let bits = self.bits();
-            if bits <= limit {
+            if bits <= u64::MAX - bound || bits <= limit() {
                 return (bits % bound) as usize;
             }
         }

@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -113,6 +114,10 @@ pub(crate) struct Run {
     /// Run cells again that failed.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+    /// Train so many cells side by side, each on one core; results don't depend on it [default: as many as there are
+    /// cores on the CPU, 1 on a GPU].
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Stay off the network, as a run always does: there is nothing to change.
     #[arg(long)]
     pub(crate) offline: bool,

@@ -13,12 +13,23 @@ use crate::terminal::{grouped, left_out_message, printable, say};
 /// Where there is no terminal to draw a bar on, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A run's progress on standard error: a line a cell.
+/// A run's progress on standard error: a line a cell. The line of a cell that trains alone begins when the cell does;
+/// where cells train side by side, it is printed whole when the cell has ended.
 #[derive(Default)]
 pub(crate) struct Progress {
+    cells: usize,
+    side_by_side: bool,
     /// What the line of the present cell begins with.
     line: String,
     bar: EncodingBar,
+}
+
+impl Progress {
+    /// What a cell's line begins with.
+    fn beginning(&self, number: usize, id: &str) -> String {
+        let cells = self.cells;
+        format!("[{number:>width$}/{cells}] {}  ", printable(id), width = cells.to_string().len())
+    }
 }
 
 impl Observer for Progress {
@@ -28,26 +39,82 @@ impl Observer for Progress {
         }
     }
 
-    fn begins(&mut self, number: usize, total: usize, id: &str) {
-        self.line = format!("[{number:>width$}/{total}] {}  ", printable(id), width = total.to_string().len());
-        begin_line(&self.line);
+    fn starts(&mut self, cells: usize, jobs: usize) {
+        self.cells = cells;
+        self.side_by_side = jobs > 1;
     }
 
-    fn encoding(&mut self, embedding: &str, event: &Event) {
-        if self.bar.show(embedding, event, || begin_line("\n")) {
+    fn begins(&mut self, number: usize, id: &str) {
+        if !self.side_by_side {
+            self.line = self.beginning(number, id);
             begin_line(&self.line);
         }
     }
 
-    fn ended(&mut self, cell: &record::Cell, data: &record::Data) {
-        match (&cell.outcome, &cell.error) {
-            (Some(outcome), _) => say(&outcome_line(outcome, data)),
-            (None, error) => say(&format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason"))),
+    fn encoding(&mut self, embedding: &str, event: &Event) {
+        let alone = !self.side_by_side;
+        if self.bar.show(embedding, event, || {
+            if alone {
+                begin_line("\n")
+            }
+        }) {
+            begin_line(&self.line);
         }
     }
 
-    fn terminal(&mut self) -> Box<dyn Write + '_> {
-        Box::new(io::stderr())
+    fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data) {
+        let line = match (&cell.outcome, &cell.error) {
+            (Some(outcome), _) => outcome_line(outcome, data),
+            (None, error) => format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason")),
+        };
+        let beginning = if self.side_by_side { self.beginning(number, &cell.id) } else { String::new() };
+        self.bar.aside(|| say(&(beginning + &line)));
+    }
+
+    fn terminal(&mut self, id: &str) -> Box<dyn Write> {
+        if self.side_by_side { Box::new(Lines::of(id)) } else { Box::new(io::stderr()) }
+    }
+}
+
+/// What a cell prints while others do too: whole lines, each with the cell's name.
+struct Lines {
+    name: String,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    fn of(id: &str) -> Self {
+        Self { name: printable(id), line: Vec::new() }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            say(&format!("{}: {}", self.name, String::from_utf8_lossy(&line)));
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(part.strip_suffix(b"\n").unwrap_or(part));
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    /// Half a line waits for its end.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.end_line();
     }
 }
 
@@ -105,6 +172,16 @@ impl EncodingBar {
             begun.show(embedding, progress);
         }
         is_last
+    }
+}
+
+impl EncodingBar {
+    /// Prints something else, with the bar out of the way.
+    fn aside(&self, print: impl FnOnce()) {
+        match self.0.as_ref().and_then(|begun| begun.bar.as_ref()) {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
     }
 }
 

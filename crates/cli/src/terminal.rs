@@ -23,8 +23,11 @@ pub(crate) fn say(message: &str) {
 
 /// The text without control characters that could drive the terminal; line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() && c != '\n' && c != '\t' { c.escape_default().collect() } else { c.to_string() };
+    let drives = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(drives) {
+        return text.to_owned();
+    }
+    let shown = |c: char| if drives(c) { c.escape_default().collect() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 
@@ -32,15 +35,17 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let is_numeric =
+        |column: usize| column > 0 && rows.iter().skip(1).all(|r| r.get(column).is_none_or(|c| is_number(c)));
+    let shapes: Vec<(usize, bool)> = (0..columns).map(|column| (width(column), is_numeric(column))).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let pad = " ".repeat(widths[column] - cell.chars().count());
-            let numeric = column > 0 && rows.iter().skip(1).all(|r| r.get(column).is_none_or(|c| is_number(c)));
-            line += &if numeric { pad + cell } else { cell.clone() + &pad };
-            line += "  ";
+            let (width, numeric) = shapes[column];
+            let pad = " ".repeat(width - cell.chars().count());
+            let (first, second) = if numeric { (pad.as_str(), cell.as_str()) } else { (cell.as_str(), pad.as_str()) };
+            line.extend([first, second, "  "]);
         }
         text += line.trim_end();
         text.push('\n');

@@ -11,20 +11,25 @@
 
 use std::sync::Arc;
 
+use emberline_base::digest::{Digest, Parts};
 use emberline_base::record::{Data, SplitRows};
-use emberline_base::{Digest, Labels, SplitName, Splits, Substream, Task};
+use emberline_base::{Labels, SplitName, Splits, Substream, Task};
 use indexmap::IndexMap;
 
 use crate::error::Error;
 use crate::rows::{Part, Rows};
 use crate::settings::{Amount, Split};
 use crate::split::Deck;
+use crate::texts::Texts;
+
+/// Rows whose texts are fetched at once.
+const TOGETHER: usize = 32;
 
 /// Texts and labels, and which rows belong to which split.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The usable texts of all files, as they came.
-    pub texts: Arc<Vec<String>>,
+    pub texts: Arc<Texts>,
     /// A label, or a set of labels, for each of `texts`.
     pub labels: Arc<Labels>,
     /// Positions in `texts`.
@@ -42,30 +47,36 @@ pub struct Dataset {
 impl Dataset {
     /// The texts of one split, in order; none where there is no such split.
     pub fn texts_of(&self, split: SplitName) -> impl ExactSizeIterator<Item = &str> {
-        self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| self.texts[row].as_str())
+        self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| &self.texts[row])
     }
 
     /// The content of every split: classes, texts and labels, in order. Files' names, other
     /// rows and other columns don't matter.
     pub fn digest(&self) -> Digest {
-        let counts: Vec<[u8; 4]> = (0..=self.labels.classes.len() as u32).map(u32::to_le_bytes).collect();
-        let task = match self.labels.task {
-            Task::Binary => "binary",
-            Task::MultiClass => "multi_class",
-            Task::MultiLabel => "multi_label",
-        };
-        let sizes = self.splits.map(|name, rows| (name.to_string(), (rows.len() as u64).to_le_bytes()));
-        let class = |&id: &u32| self.labels.classes[id as usize].as_bytes();
-        let head = [task.as_bytes(), &counts[self.labels.classes.len()]].into_iter();
-        let head = head.chain(self.labels.classes.iter().map(String::as_bytes));
-        let splits = self.splits.iter().flat_map(|(name, rows)| {
-            let title = sizes.get(name).into_iter().flat_map(|(name, size)| [name.as_bytes(), size]);
-            title.chain(rows.iter().flat_map(|&row| {
-                let labels = self.labels.of_row(row);
-                [self.texts[row].as_bytes(), &counts[labels.len()]].into_iter().chain(labels.iter().map(class))
-            }))
+        let mut parts = Parts::new();
+        parts.add(match self.labels.task {
+            Task::Binary => b"binary",
+            Task::MultiClass => b"multi_class",
+            Task::MultiLabel => b"multi_label",
         });
-        Digest::of_parts(head.chain(splits))
+        parts.add(&(self.labels.classes.len() as u32).to_le_bytes());
+        self.labels.classes.iter().for_each(|class| parts.add(class.as_bytes()));
+        for (name, rows) in self.splits.iter() {
+            parts.add(name.to_string().as_bytes());
+            parts.add(&(rows.len() as u64).to_le_bytes());
+            for rows in rows.chunks(TOGETHER) {
+                self.texts.fetch(rows);
+                rows.iter().for_each(|&row| self.add_row(row, &mut parts));
+            }
+        }
+        parts.digest()
+    }
+
+    fn add_row(&self, row: usize, parts: &mut Parts) {
+        let labels = self.labels.of_row(row);
+        parts.add(self.texts[row].as_bytes());
+        parts.add(&(labels.len() as u32).to_le_bytes());
+        labels.iter().for_each(|&class| parts.add(self.labels.classes[class as usize].as_bytes()));
     }
 }
 

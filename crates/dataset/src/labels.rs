@@ -24,6 +24,9 @@ use crate::format::Field;
 /// The most classes that a label column may have.
 pub(crate) const MOST_CLASSES: usize = 10_000;
 
+/// The first labels, which are tried one after the other.
+const FEW: usize = 4;
+
 /// The labels of the rows read so far, as they came.
 pub(crate) struct Collector {
     separator: Option<String>,
@@ -144,8 +147,10 @@ impl Collector {
         if label.is_empty() {
             return Ok(());
         }
-        let number = match self.numbers.get(label) {
-            Some(&number) => number,
+        // Most columns hold a few labels, which are compared faster than looked up.
+        let early = self.names.iter().take(FEW).position(|name| name == label).map(|at| at as u32);
+        let number = match early.or_else(|| self.numbers.get(label).copied()) {
+            Some(number) => number,
             None if self.names.len() == MOST_CLASSES => return Err(Refusal::TooMany),
             None => {
                 let number = self.names.len() as u32;

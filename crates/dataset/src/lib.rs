@@ -20,6 +20,7 @@ mod normal;
 mod rows;
 pub mod settings;
 mod split;
+mod texts;
 
 use std::path::Path;
 
@@ -28,6 +29,7 @@ pub use error::{Error, Place, Unit};
 pub use findings::{FileFindings, Findings, Occurrence, Repeated};
 pub use rows::{Rows, read, read_texts};
 pub use settings::Settings;
+pub use texts::Texts;
 
 /// Reads and divides the data in one go. Relative paths count from `base`; `seed` is the
 /// split's where the settings give it none.

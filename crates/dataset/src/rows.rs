@@ -6,6 +6,8 @@
 //! protected of them: test before validation before training. Its rows elsewhere are kept out
 //! of the split and counted as leaks.
 
+use std::borrow::Cow;
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::format::{self, Field, Request, Row};
 use crate::labels::{Collector, MOST_CLASSES, Refusal};
 use crate::normal;
 use crate::settings::{Column, LabelColumns, Settings};
+use crate::texts::Texts;
 
 /// How many places of a kind of fault are remembered.
 const REMEMBERED: usize = 5;
@@ -25,7 +28,7 @@ const REMEMBERED: usize = 5;
 /// the divisions share the texts and labels.
 #[derive(Debug)]
 pub struct Rows {
-    pub(crate) texts: Arc<Vec<String>>,
+    pub(crate) texts: Arc<Texts>,
     pub(crate) labels: Arc<Labels>,
     /// The files, that of training (or of all rows) first.
     pub(crate) parts: Vec<Part>,
@@ -111,19 +114,19 @@ pub fn read_texts(
     let columns = std::slice::from_ref(text);
     let request = Request { path, columns, header, delimiter: delimiter.and_then(|d| u8::try_from(d).ok()) };
     let mut texts = Vec::new();
-    format::read(&request, &mut |mut row| {
+    format::read(&request, &mut |row| {
         let field = row.fields.first_mut().map(std::mem::take).unwrap_or_default();
-        texts.push(as_text(field, text, || row.place(path))?);
+        texts.push(as_text(field, text, || row.place(path))?.into_owned());
         Ok(())
     })?;
     Ok(texts)
 }
 
 /// The text in a field; missing ones are empty.
-fn as_text(field: Field<'_>, column: &Column, place: impl FnOnce() -> Place) -> Result<String, Error> {
+fn as_text<'f>(field: Field<'f>, column: &Column, place: impl FnOnce() -> Place) -> Result<Cow<'f, str>, Error> {
     let found = match field {
-        Field::Text(text) => return Ok(text.into_owned()),
-        Field::Missing => return Ok(String::new()),
+        Field::Text(text) => return Ok(text),
+        Field::Missing => return Ok(Cow::Borrowed("")),
         Field::Scalar(scalar) => format!("`{scalar}`"),
         Field::List(_) => "a list".to_owned(),
     };
@@ -137,7 +140,7 @@ struct Reading<'s> {
     columns: Vec<Column>,
     /// The label columns' names in the first file.
     label_names: Vec<String>,
-    texts: Vec<String>,
+    texts: Texts,
     numbers: Vec<u64>,
     labels: Collector,
     parts: Vec<Part>,
@@ -152,7 +155,7 @@ impl<'s> Reading<'s> {
             settings,
             columns,
             label_names: Vec::new(),
-            texts: Vec::new(),
+            texts: Texts::default(),
             numbers: Vec::new(),
             labels,
             parts: Vec::new(),
@@ -162,6 +165,8 @@ impl<'s> Reading<'s> {
     /// Adds the rows of one file.
     fn file(&mut self, split: SplitName, path: PathBuf) -> Result<(), Error> {
         let mut part = Part::before(split, path.clone(), self.texts.len());
+        // An unpacked file is at least as long as its texts; a missing one is told of below.
+        self.texts.reserve(fs::metadata(&path).map_or(0, |facts| facts.len()));
         let columns = std::mem::take(&mut self.columns);
         let delimiter = self.settings.delimiter.and_then(|d| u8::try_from(d).ok());
         let request = Request { path: &path, columns: &columns, header: self.settings.header, delimiter };
@@ -178,7 +183,7 @@ impl<'s> Reading<'s> {
     }
 
     /// Adds one row, or counts why it is left out.
-    fn row(&mut self, columns: &[Column], part: &mut Part, mut row: Row<'_>) -> Result<(), Error> {
+    fn row(&mut self, columns: &[Column], part: &mut Part, row: Row<'_>) -> Result<(), Error> {
         part.read += 1;
         part.unit = row.unit;
         let field = row.fields.first_mut().map(std::mem::take).unwrap_or_default();
@@ -189,7 +194,7 @@ impl<'s> Reading<'s> {
         }
         match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
             Ok(()) => {
-                self.texts.push(text);
+                self.texts.push(&text);
                 self.numbers.push(row.number);
                 Ok(())
             }
@@ -228,7 +233,8 @@ impl<'s> Reading<'s> {
 
     /// Numbers the classes and the texts that count as the same.
     fn finish(self) -> Result<Rows, Error> {
-        let Self { settings, texts, numbers, labels, parts, .. } = self;
+        let Self { settings, mut texts, numbers, labels, parts, .. } = self;
+        texts.shrink();
         let train = parts.first().map(|part| part.rows.clone()).unwrap_or_default();
         let place = |row| place_of(&parts, &numbers, row);
         let labels = labels.finish(train, settings.positive.as_deref(), place)?;

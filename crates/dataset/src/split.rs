@@ -16,6 +16,8 @@
 //! - The class of a group is that of its first row; of a multi-label row, its rarest label.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 
 use emberline_base::Substream;
@@ -28,23 +30,36 @@ pub(crate) struct Deck {
     strata: usize,
 }
 
+/// Rows that stay together: small, since a million of them are shuffled.
 #[derive(Clone)]
 struct Group {
     /// In `members`.
-    rows: Range<usize>,
+    start: u32,
+    length: u32,
     stratum: u32,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.length as usize
+    }
+
+    fn rows(&self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len()
+    }
 }
 
 impl Deck {
     /// Shuffles the groups of some rows. `group_of`, `stratum_of`: of every row there is.
     pub(crate) fn new(rows: &[usize], group_of: &[u32], stratum_of: &[u32], stream: &mut Substream) -> Self {
-        let mut members = rows.to_vec();
-        members.sort_by_key(|&row| group_of[row]);
+        let members = by_group(rows, group_of);
         let mut groups = Vec::with_capacity(members.len());
         let mut start = 0;
         for same in members.chunk_by(|&a, &b| group_of[a] == group_of[b]) {
-            groups.push(Group { rows: start..start + same.len(), stratum: stratum_of[same[0]] });
-            start += same.len();
+            let length = same.len() as u32;
+            groups.push(Group { start, length, stratum: stratum_of[same[0]] });
+            start += length;
         }
         stream.shuffle(&mut groups);
         let strata = groups.iter().map(|group| group.stratum as usize + 1).max().unwrap_or(0);
@@ -71,10 +86,10 @@ impl Deck {
         let members = &self.members;
         self.groups.retain(|group| {
             let open = &mut open[quota(group.stratum)];
-            let fits = group.rows.len() <= *open;
+            let fits = group.len() <= *open;
             if fits {
-                *open -= group.rows.len();
-                taken.extend_from_slice(&members[group.rows.clone()]);
+                *open -= group.len();
+                taken.extend_from_slice(&members[group.rows()]);
             }
             !fits
         });
@@ -85,39 +100,94 @@ impl Deck {
         if count == 0 {
             return;
         }
-        let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].rows.len());
+        let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].length);
         if let Some(at) = smallest {
             let group = self.groups.remove(at);
-            taken.extend(self.members[group.rows].iter().take(count));
+            taken.extend(self.members[group.rows()].iter().take(count));
         }
     }
 
     /// All rows that are left, so that every beginning holds the strata in proportion: the k-th
     /// row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the whole.
     pub(crate) fn layout(self) -> Vec<usize> {
-        let sizes = self.sizes();
-        let mut before = vec![0usize; self.strata];
-        let mut places: Vec<(u64, u32, usize)> = Vec::with_capacity(self.groups.len());
-        for (at, group) in self.groups.iter().enumerate() {
-            let stratum = group.stratum as usize;
-            let middle = 2 * before[stratum] as u128 + group.rows.len() as u128;
-            let place = (middle << 62) / (2 * sizes[stratum] as u128);
-            before[stratum] += group.rows.len();
-            places.push((place as u64, group.stratum, at));
+        let mut lines: Vec<Line<'_>> = self.sizes().into_iter().map(Line::new).collect();
+        for group in &self.groups {
+            lines[group.stratum as usize].groups.push(group);
         }
-        places.sort_unstable();
-        let rows = |&(_, _, at): &(u64, u32, usize)| self.members[self.groups[at].rows.clone()].iter().copied();
-        places.iter().flat_map(rows).collect()
+        let first = |(stratum, line): (usize, &Line<'_>)| Some(Reverse((line.place()?, stratum)));
+        // Of all strata whose next group stands first; of equal ones the lower stratum.
+        let mut next: BinaryHeap<_> = lines.iter().enumerate().filter_map(first).collect();
+        let mut rows = Vec::with_capacity(self.groups.iter().map(Group::len).sum());
+        while let Some(mut top) = next.peek_mut() {
+            let Reverse((place, stratum)) = &mut *top;
+            let line = &mut lines[*stratum];
+            rows.extend_from_slice(&self.members[line.groups[line.taken].rows()]);
+            line.pass();
+            match line.place() {
+                Some(after) => *place = after,
+                None => {
+                    PeekMut::pop(top);
+                }
+            }
+        }
+        rows
     }
 
     /// Rows a stratum.
     fn sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.strata];
         for group in &self.groups {
-            sizes[group.stratum as usize] += group.rows.len();
+            sizes[group.stratum as usize] += group.len();
         }
         sizes
     }
+}
+
+/// The groups of one stratum, in order, and how many of them are laid out. Their places only grow.
+struct Line<'g> {
+    groups: Vec<&'g Group>,
+    taken: usize,
+    /// Rows of the groups that are laid out.
+    before: usize,
+    /// Rows of all.
+    size: usize,
+}
+
+impl Line<'_> {
+    fn new(size: usize) -> Self {
+        Self { groups: Vec::new(), taken: 0, before: 0, size }
+    }
+
+    /// Where the middle of the next group stands, in parts of 2^62 of the whole.
+    fn place(&self) -> Option<u64> {
+        let group = self.groups.get(self.taken)?;
+        let middle = 2 * self.before as u128 + group.len() as u128;
+        Some(((middle << 62) / (2 * self.size as u128)) as u64)
+    }
+
+    fn pass(&mut self) {
+        self.before += self.groups[self.taken].len();
+        self.taken += 1;
+    }
+}
+
+/// The rows group after group, those of a group as they came: sorted by counting, since groups are numbers without gaps.
+fn by_group(rows: &[usize], group_of: &[u32]) -> Vec<usize> {
+    let groups = rows.iter().map(|&row| group_of[row] as usize + 1).max().unwrap_or(0);
+    let mut next = vec![0u32; groups + 1];
+    for &row in rows {
+        next[group_of[row] as usize + 1] += 1;
+    }
+    for group in 1..=groups {
+        next[group] += next[group - 1];
+    }
+    let mut members = vec![0; rows.len()];
+    for &row in rows {
+        let at = &mut next[group_of[row] as usize];
+        members[*at as usize] = row;
+        *at += 1;
+    }
+    members
 }
 
 /// Shares `count` among parts in proportion to their sizes: each gets its share rounded down,

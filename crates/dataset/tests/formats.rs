@@ -43,7 +43,7 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn assert_is_the_table(data: &Dataset) {
-    let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
+    let texts: Vec<&str> = data.texts.iter().collect();
     assert_eq!(texts, TEXTS);
     assert_eq!(data.labels.classes, ["a", "b", "c"]);
     assert_eq!(data.labels.task, Task::MultiClass);

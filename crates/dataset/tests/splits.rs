@@ -186,3 +186,39 @@ fn faulty_settings_are_refused_before_reading() {
     let error = load(&Settings { path: None, ..one_file() }, Path::new("/"), 1).expect_err("no file");
     assert!(matches!(error, Error::Settings { .. }), "{error}");
 }
+
+/// 400 rows with quotes, line ends, accents, repeated and empty texts, missing labels and three classes.
+fn motley() -> String {
+    let line = |row: usize| {
+        let label = ["a", "b", "a", "c", "a", " b ", "a"][row % 7];
+        match row % 23 {
+            3 => format!("\"Say \"\"no\"\", {}\",{label}\r\n", row % 31),
+            5 => format!("\"Two\n lines {}\",{label}\n", row % 29),
+            8 => format!("STRASSE  ÉTÉ İ{} ,{label}\n", row % 17),
+            9 => format!("straße\u{a0}été {},{label}\n", row % 17),
+            11 => format!("  ,{label}\n"),
+            14 => format!("no label {row},\n"),
+            17 => format!("Text {},{label}\n", row / 2),
+            _ => format!("text {row},{label}\n"),
+        }
+    };
+    "text,label\n".to_owned() + &(0..400).map(line).collect::<String>()
+}
+
+/// Pinned: recorded results depend on which rows are taken, in which order, and on their digest, which covers them.
+#[test]
+fn what_is_read_and_divided_never_changes() {
+    let folder = folder_with(&[("a.csv", &motley())]);
+    let count = |n| Some(Amount::Count(n));
+    let facts = |data: &Dataset| {
+        let found = [data.data.duplicate_texts, data.data.conflicting_labels, data.data.empty_texts];
+        (sizes(data), found, data.digest().to_string())
+    };
+    let stratified = divided(folder.path(), count(200), count(40), count(50)).expect("enough rows");
+    let digest = "604c244c5fd7c0b8edb68c478a9fc0df6d17750074c7c49fed9b381fd0322932".to_owned();
+    assert_eq!(facts(&stratified), ((200, Some(40), Some(50)), [9, 7, 17], digest));
+    let split = Split { stratify: false, valid: Some(Amount::Fraction(0.3)), ..Split::default() };
+    let plain = load(&Settings { split, ..one_file() }, folder.path(), 3).expect("enough rows");
+    let digest = "088b69280ce71e6b4dbf5c22b4df65fd7b0257b50c50fa56d8a665061424f6f8".to_owned();
+    assert_eq!(facts(&plain), ((256, Some(110), None), [9, 7, 17], digest));
+}

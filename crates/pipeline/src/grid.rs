@@ -1,5 +1,7 @@
 //! The grid's axes: lists of values for dotted keys, whose product is the cells.
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::document::{Entry, Node, Tree};
 use crate::pipeline::MAX_CELLS;
@@ -134,8 +136,11 @@ fn axis_faults(key: &str, entry: &Entry, values: &[Tree], settings: &Settings) -
         return vec![at(&entry.key, format!("`{key}` can't be an axis"), "an axis is a key that decides a result")];
     }
     let mut faults = Vec::new();
-    for (index, value) in values.iter().enumerate() {
-        if values[..index].iter().any(|earlier| earlier.to_value() == value.to_value()) {
+    // Values are compared where their texts are equal: an axis may have a great many.
+    let mut earlier: HashMap<String, toml::Value> = HashMap::with_capacity(values.len());
+    for value in values {
+        let plain = value.to_value();
+        if earlier.insert(plain.to_string(), plain.clone()).is_some_and(|earlier| earlier == plain) {
             faults.push(at(&value.span, format!("the axis `{key}` names this value twice"), "remove one"));
         }
         if key == EMBEDDING {

@@ -3,6 +3,7 @@
 //!
 //! Of every stage the latest result is kept; the run's order puts cells that share beside each other.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,21 +12,35 @@ use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event, Progress};
-use emberline_embedding::features;
-use emberline_embedding::{Opened, Source, Texts};
+use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::{Opened, Texts};
 
 use crate::Error;
-use crate::plan::Cell;
+use crate::plan::{Cell, Embedding};
 
 /// Reads and embeds for cells, each thing once.
 pub(crate) struct Inputs {
     folder: PathBuf,
     device: Device,
     cache: Option<Cache>,
+    keys: Keys,
     rows: Option<(String, Arc<Rows>)>,
     data: Option<(String, Arc<Data>)>,
-    opened: Option<(String, Arc<Opened>)>,
-    features: Option<(String, Arc<Splits<Features>>)>,
+    opened: Option<(OpenedKey, Arc<Opened>)>,
+    digest: Option<(Wanted, OpenedKey, Digest)>,
+    features: Option<(Wanted, OpenedKey, Arc<Splits<Features>>)>,
+}
+
+/// What decides an opened source: its settings without `trainable` and the reduction, and the texts.
+type OpenedKey = (String, Digest);
+
+/// Everything that a cell is trained on, shared with the cells that need the same.
+pub(crate) struct Prepared {
+    pub(crate) data: Arc<Data>,
+    pub(crate) opened: Arc<Opened>,
+    pub(crate) features: Arc<Splits<Features>>,
+    /// The content address of everything that decides the vectors.
+    pub(crate) digest: Digest,
 }
 
 /// A divided dataset, ready for training.
@@ -46,19 +61,20 @@ impl Inputs {
     /// Paths in settings are relative to `folder`; neural encoders compute on `device`, and what they made is kept in
     /// `cache`.
     pub(crate) fn new(folder: PathBuf, device: Device, cache: Option<Cache>) -> Self {
-        Self { folder, device, cache, rows: None, data: None, opened: None, features: None }
+        let keys = Keys::default();
+        Self { folder, device, cache, keys, rows: None, data: None, opened: None, digest: None, features: None }
     }
 
     /// The cell's data.
     pub(crate) fn data(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
         let settings = &cell.settings.data;
-        let key = data_key(cell);
+        let key = self.keys.data(cell);
         if let Some((known, data)) = &self.data
             && *known == key
         {
             return Ok(data.clone());
         }
-        let files = rows_key(cell);
+        let (key, files) = (key.to_owned(), rows_key(cell));
         let rows = match &self.rows {
             Some((known, rows)) if *known == files => rows.clone(),
             Some(_) | None => Arc::new(emberline_dataset::read(settings, &self.folder)?),
@@ -75,13 +91,13 @@ impl Inputs {
     /// The cell's embedding, opened for its texts.
     pub(crate) fn opened(&mut self, cell: &Cell) -> Result<Arc<Opened>, Error> {
         let data = self.data(cell)?;
-        let (name, source) = cell.source();
-        let key = opened_key(cell, source, &data);
+        let key = self.opened_key(cell, &data);
         if let Some((known, opened)) = &self.opened
             && *known == key
         {
             return Ok(opened.clone());
         }
+        let (name, source) = cell.source();
         let texts = data.dataset.splits.map(|name, _| data.dataset.texts_of(name).collect::<Vec<_>>());
         let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
         let opened = source.bare().open(&self.folder, Texts { all: &all, train: &texts.train }, self.device);
@@ -93,31 +109,46 @@ impl Inputs {
     /// The content address of everything that decides the cell's vectors.
     pub(crate) fn embedding_digest(&mut self, cell: &Cell) -> Result<Digest, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
-        Ok(features::digest(&opened, &cell.source().1.wanted(), &data.texts().train))
+        let (wanted, key) = (cell.source().1.wanted(), self.opened_key(cell, &data));
+        if let Some((known, texts, digest)) = &self.digest
+            && (known, texts) == (&wanted, &key)
+        {
+            return Ok(digest.clone());
+        }
+        let digest = features::digest(&opened, &wanted, &data.texts().train);
+        self.digest = Some((wanted, key, digest.clone()));
+        Ok(digest)
     }
 
     /// The vectors, or bags, of the cell's texts; `told` hears of an encoding that takes its time.
-    pub(crate) fn features(
-        &mut self,
-        cell: &Cell,
-        told: &mut dyn FnMut(Event),
-    ) -> Result<Arc<Splits<Features>>, Error> {
-        let data = self.data(cell)?;
-        let opened = self.opened(cell)?;
-        let (name, source) = cell.source();
-        let wanted = source.wanted();
-        let key = format!("{wanted:?} {}", opened_key(cell, source, &data));
-        if let Some((known, features)) = &self.features
-            && *known == key
+    fn features(&mut self, cell: &Cell, told: &mut dyn FnMut(Event)) -> Result<Arc<Splits<Features>>, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let (wanted, key) = (cell.source().1.wanted(), self.opened_key(cell, &data));
+        if let Some((known, texts, features)) = &self.features
+            && (known, texts) == (&wanted, &key)
         {
             return Ok(features.clone());
         }
+        // What is no longer needed makes room first.
+        self.features = None;
         let about = about(cell);
         let mut encoding = Encoding { cache: self.cache.as_ref(), device: self.device, about: &about, told };
         let made = features::features(&opened, &data.texts(), &wanted, &mut encoding);
+        let name = cell.embedding();
         let made = Arc::new(made.map_err(|source| Error::Embedding { name: name.to_owned(), source })?);
-        self.features = Some((key, made.clone()));
+        self.features = Some((wanted, key, made.clone()));
         Ok(made)
+    }
+
+    /// Everything that the cell is trained on.
+    pub(crate) fn prepare(&mut self, cell: &Cell, told: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let features = self.features(cell, told)?;
+        Ok(Prepared { data, opened, features, digest: self.embedding_digest(cell)? })
+    }
+
+    fn opened_key(&mut self, cell: &Cell, data: &Data) -> OpenedKey {
+        (self.keys.source(cell).to_owned(), data.digest.clone())
     }
 
     /// How many of the cell's texts a neural encoder has to encode; none for other sources.
@@ -140,17 +171,33 @@ fn about(cell: &Cell) -> String {
 
 /// What decides which rows are read.
 fn rows_key(cell: &Cell) -> String {
-    let mut settings = cell.settings.data.clone();
+    let mut settings = cell.settings.data.as_ref().clone();
     settings.split = Default::default();
     format!("{settings:?}")
 }
 
-/// What decides a dataset: cells with equal keys share it.
-pub(crate) fn data_key(cell: &Cell) -> String {
-    format!("{:?} {}", cell.settings.data, cell.settings.data.split.seed.unwrap_or(cell.settings.seed))
+/// What cells share, spelled out: cells with equal keys share it. Each is spelled once for all cells that hold the same
+/// settings.
+#[derive(Default)]
+pub(crate) struct Keys {
+    /// By the settings' place in memory, which they keep while they are held here, and the seed.
+    data: HashMap<(usize, u64), (Arc<emberline_dataset::Settings>, String)>,
+    sources: HashMap<usize, (Arc<Embedding>, String)>,
 }
 
-/// What decides an opened source: settings without `trainable` and the reduction, and the texts.
-fn opened_key(cell: &Cell, source: &Source, data: &Data) -> String {
-    format!("{} {:?} {}", cell.embedding(), source.bare(), data.digest)
+impl Keys {
+    /// What decides a dataset.
+    pub(crate) fn data(&mut self, cell: &Cell) -> &str {
+        let data = &cell.settings.data;
+        let seed = data.split.seed.unwrap_or(cell.settings.seed);
+        let spelled = || (data.clone(), format!("{data:?} {seed}"));
+        &self.data.entry((Arc::as_ptr(data).addr(), seed)).or_insert_with(spelled).1
+    }
+
+    /// What decides an opened source, the texts aside.
+    pub(crate) fn source(&mut self, cell: &Cell) -> &str {
+        let embedding = &cell.settings.embedding;
+        let spelled = || (embedding.clone(), format!("{} {:?}", embedding.name, embedding.source.bare()));
+        &self.sources.entry(Arc::as_ptr(embedding).addr()).or_insert_with(spelled).1
+    }
 }

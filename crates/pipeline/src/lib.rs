@@ -20,7 +20,7 @@ mod source_options;
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use error::Error;
 pub use pipeline::{MAX_CELLS, Pipeline};
-pub use plan::{Cell, LeftOut, Plan};
+pub use plan::{Cell, CellSettings, Choice, Embedding, LeftOut, Plan};
 pub use run::{Observer, Options, Outline, State, Survey, ToEncode, run, survey};
 pub use run_folder::RunFolder;
 pub use settings::Settings;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::{Fault, file};
-use indexmap::IndexMap;
+use emberline_train::settings::{Head, Train};
 
 use crate::Error;
 use crate::diagnostic::{Diagnostic, tidy};
@@ -80,6 +80,9 @@ impl Pipeline {
         let sources: Vec<&str> = if axis.is_of_source() { self.source_names() } else { vec![self.source_names()[0]] };
         let mut fewest: Option<Vec<Diagnostic>> = None;
         for source in sources {
+            if self.is_sound(&axis.path(source, &self.settings), value) {
+                return Vec::new();
+            }
             let mut tree = self.tree.clone();
             let path = axis.path(source, &self.settings);
             let found = match tree.set(&path, value.clone()) {
@@ -92,6 +95,22 @@ impl Pipeline {
             }
         }
         fewest.unwrap_or_default()
+    }
+
+    /// Whether the file is still sound with that value at that path: only the section that it stands in is typed again,
+    /// since an axis may have a great many values. No: what is wrong is another question.
+    fn is_sound(&self, path: &str, value: &Tree) -> bool {
+        let section = path.split('.').next().unwrap_or(path);
+        let entry = self.tree.get(section).map(|entry| (section.to_owned(), entry.clone()));
+        let mut tree = Tree { span: self.tree.span.clone(), node: Node::Table(entry.into_iter().collect()) };
+        let set = tree.set(path, value.clone()).is_ok();
+        let Some(entry) = tree.get(section).filter(|_| set) else { return false };
+        match section {
+            "seed" => typed::<u64>(&entry.value).is_ok(),
+            "head" => check::<Head>(&entry.value, Head::faults).is_ok(),
+            "train" => check::<Train>(&entry.value, Train::faults).is_ok(),
+            _ => false,
+        }
     }
 
     /// The sources that the grid, or else the file, names.
@@ -164,6 +183,3 @@ fn fill_in(tree: &mut Tree, settings: &Settings) {
         tree.set(&key, leaf).expect("a typed file has tables where settings have them");
     }
 }
-
-/// The value of each axis by dotted key, for ids and records.
-pub(crate) type AxisValues = IndexMap<String, serde_json::Value>;

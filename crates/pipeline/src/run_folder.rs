@@ -5,7 +5,9 @@
 //! cells/<cell>/  cell.toml  history.csv  record.jsonl  head.safetensors  result.json
 //! tensorboard/<cell>/  events.out.tfevents.*  train/  validation/
 //! ```
-//! `result.json` is written last: a cell without one has not finished, and is run again.
+//! `result.json` is written last: a cell without one has not finished, and is run again. The files of a cell are not
+//! flushed to the disk one by one, which would take longer than many a training; a record that a power cut left empty
+//! counts as none.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -48,10 +50,13 @@ impl RunFolder {
     /// The record of a cell that has finished or failed. A record that can't be read, or is another
     /// cell's, counts as none: the work is done again.
     pub fn result(&self, id: &str) -> Option<record::Cell> {
-        let bytes = fs::read(self.cell(id).join("result.json")).ok()?;
+        let folder = self.cell(id);
+        let bytes = fs::read(folder.join("result.json")).ok()?;
+        let is_written =
+            |name: &str| folder.join(name).metadata().is_ok_and(|facts| facts.is_file() && facts.len() > 0);
         let cell: record::Cell = serde_json::from_slice(&bytes).ok()?;
         let whole = match cell.status {
-            Status::Done => cell.outcome.is_some() && self.cell(id).join("history.csv").is_file(),
+            Status::Done => cell.outcome.is_some() && is_written("history.csv") && is_written("head.safetensors"),
             Status::Failed => cell.error.is_some(),
             Status::Pending => false,
         };
@@ -65,27 +70,27 @@ impl RunFolder {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(FileError::new("empty the folder", &folder)(error))
             }
-            Ok(()) | Err(_) => file::write_atomic(&folder.join("cell.toml"), cell.to_toml().as_bytes()),
+            Ok(()) | Err(_) => file::write_atomic_unflushed(&folder.join("cell.toml"), cell.to_toml().as_bytes()),
         }
     }
 
     /// Writes what a finished fit left; `record` last.
     pub(crate) fn finish(&self, record: &record::Cell, epochs: &[Epoch], weights: &[u8]) -> Result<(), FileError> {
         let folder = self.cell(&record.id);
-        file::write_atomic(&folder.join("history.csv"), history::to_csv(epochs).as_bytes())?;
+        file::write_atomic_unflushed(&folder.join("history.csv"), history::to_csv(epochs).as_bytes())?;
         let mut lines = String::new();
         for epoch in epochs {
             lines += &json(epoch);
             lines.push('\n');
         }
-        file::write_atomic(&folder.join("record.jsonl"), lines.as_bytes())?;
-        file::write_atomic(&folder.join("head.safetensors"), weights)?;
+        file::write_atomic_unflushed(&folder.join("record.jsonl"), lines.as_bytes())?;
+        file::write_atomic_unflushed(&folder.join("head.safetensors"), weights)?;
         self.write_result(record)
     }
 
     /// Writes the record of a cell that has ended.
     pub(crate) fn write_result(&self, record: &record::Cell) -> Result<(), FileError> {
-        file::write_atomic(&self.cell(&record.id).join("result.json"), (pretty(record) + "\n").as_bytes())
+        file::write_atomic_unflushed(&self.cell(&record.id).join("result.json"), (pretty(record) + "\n").as_bytes())
     }
 
     /// Writes the summary and, from the records alone, every report.

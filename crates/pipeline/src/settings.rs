@@ -65,41 +65,40 @@ impl Settings {
             let table = format!("embedding.{name}.{}", source.kind());
             faults.extend(source.faults().into_iter().map(|f| f.below(&table)));
         }
-        faults.extend(self.monitor_faults());
+        faults.extend(monitor_faults(&self.callbacks, &self.data));
         faults
     }
+}
 
-    /// Callbacks that watch validation metrics where there is no validation split.
-    fn monitor_faults(&self) -> Vec<Fault> {
-        if self.has_valid() {
-            return Vec::new();
-        }
-        let watching = self.callbacks.monitors().into_iter().filter(|(_, monitor)| monitor.valid);
-        watching
-            .map(|(key, monitor)| {
-                let message = format!("`{monitor}` needs validation rows, and there are none");
-                Fault::new(format!("callbacks.{key}"), message, "set `valid` in [data.split], or monitor `loss`")
-            })
-            .collect()
+/// Callbacks that watch validation metrics where there is no validation split.
+pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Settings) -> Vec<Fault> {
+    if has_valid(data) {
+        return Vec::new();
     }
-
-    /// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default.
-    fn has_valid(&self) -> bool {
-        let split = &self.data.split;
-        let no_amount = split.train.is_none() && split.valid.is_none() && split.test.is_none();
-        self.data.valid.is_some() || split.valid.is_some() || no_amount
-    }
-
-    /// Why this cell's combination can't be done, where its settings alone tell: said by `plan`, and left out.
-    pub(crate) fn impossible(&self) -> Option<String> {
-        let (name, source) = self.embedding.first()?;
-        (source.trainable() && !self.train.optimizer.leaves_untouched_rows()).then(|| {
-            format!(
-                "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \
-                 use adam, or set weight_decay = 0"
-            )
+    let watching = callbacks.monitors().into_iter().filter(|(_, monitor)| monitor.valid);
+    watching
+        .map(|(key, monitor)| {
+            let message = format!("`{monitor}` needs validation rows, and there are none");
+            Fault::new(format!("callbacks.{key}"), message, "set `valid` in [data.split], or monitor `loss`")
         })
-    }
+        .collect()
+}
+
+/// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default.
+fn has_valid(data: &emberline_dataset::Settings) -> bool {
+    let split = &data.split;
+    let no_amount = split.train.is_none() && split.valid.is_none() && split.test.is_none();
+    data.valid.is_some() || split.valid.is_some() || no_amount
+}
+
+/// Why a source can't be trained so, where the settings alone tell: said by `plan`, and left out.
+pub(crate) fn impossible(name: &str, source: &Source, train: &Train) -> Option<String> {
+    (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
+        format!(
+            "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \
+             use adam, or set weight_decay = 0"
+        )
+    })
 }
 
 /// Whether a text can be the name of a folder everywhere.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use emberline_embedding::Source;
 use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
-use emberline_pipeline::{Pipeline, Plan};
+use emberline_pipeline::{Cell, Pipeline, Plan};
 use serde_json::json;
 
 use crate::args::{Fetch, ListFormat};
@@ -78,7 +78,7 @@ fn assets(pipeline: &Pipeline, all: bool) -> Vec<Asset> {
         return assets;
     }
     let plan = Plan::of(pipeline);
-    plan.cells.iter().flat_map(|cell| &cell.settings.embedding).for_each(|(name, source)| add(name, source));
+    plan.cells.iter().map(Cell::source).for_each(|(name, source)| add(name, source));
     if plan.cells.is_empty()
         && let Some(message) = left_out_message(&plan.left_out)
     {

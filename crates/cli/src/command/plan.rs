@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use emberline_base::record::Data;
 use emberline_cache::Cache;
 use emberline_device::Choice;
-use emberline_pipeline::{Cell, Pipeline, Plan, State, Survey, ToEncode, survey};
+use emberline_pipeline::{Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, State, Survey, ToEncode, survey};
+use serde::Serialize;
 
 use super::run_folder;
 use crate::args::{ListFormat, Plan as Args};
@@ -31,16 +32,16 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
             writeln!(out, "\n{}", totals(&plan, &survey.states, &survey.data))?;
             survey.encodings.iter().try_for_each(|encoding| writeln!(out, "{}", printable(&to_encode(encoding))))?;
         }
-        ListFormat::Json => writeln!(out, "{}", json(&plan, &survey))?,
+        ListFormat::Json => write_json(&mut out, &listed(&plan, &survey))?,
     }
     Ok(Code::Fine)
 }
 
 fn rows(plan: &Plan, states: &[State]) -> Vec<Vec<String>> {
-    let axes: Vec<String> = plan.cells.first().map(|c| c.axes.keys().cloned().collect()).unwrap_or_default();
+    let axes = plan.cells.first().into_iter().flat_map(|cell| cell.axes.iter().map(|(key, _)| key.to_owned()));
     let mut rows = vec![["cell", "state"].map(str::to_owned).into_iter().chain(axes).collect::<Vec<_>>()];
     for (cell, state) in plan.cells.iter().zip(states) {
-        let values = cell.axes.values().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let values = cell.axes.iter().map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         rows.push([cell.id.clone(), describe(*state).to_owned()].into_iter().chain(values).collect());
     }
     rows
@@ -84,20 +85,53 @@ fn to_encode(encoding: &ToEncode) -> String {
     }
 }
 
-fn json(plan: &Plan, survey: &Survey) -> serde_json::Value {
-    let cell = |(cell, state): (&Cell, &State)| serde_json::json!({"id": cell.id, "state": state_name(*state), "settings": cell.axes});
-    let left_out = plan.left_out.iter().map(|l| serde_json::json!({"settings": l.axes, "reason": l.reason}));
+/// What programs read; written as it is made, since a plan may be long.
+#[derive(Serialize)]
+struct Listed<'a> {
+    cells: Vec<ListedCell<'a>>,
+    left_out: Vec<ListedLeftOut<'a>>,
+    encodings: Vec<serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct ListedCell<'a> {
+    id: &'a str,
+    state: &'static str,
+    settings: &'a AxisValues,
+}
+
+#[derive(Serialize)]
+struct ListedLeftOut<'a> {
+    settings: &'a AxisValues,
+    reason: &'a str,
+}
+
+fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
+    let cell = |(cell, state): (&'a Cell, &State)| ListedCell {
+        id: &cell.id,
+        state: state_name(*state),
+        settings: &cell.axes,
+    };
+    let left_out = |left_out: &'a LeftOut| ListedLeftOut { settings: &left_out.axes, reason: &left_out.reason };
     let encoding = |encoding: &ToEncode| match &encoding.texts {
         Ok(texts) => {
             serde_json::json!({"embedding": encoding.embedding, "texts": texts.texts, "cached": texts.cached})
         }
         Err(problem) => serde_json::json!({"embedding": encoding.embedding, "error": problem}),
     };
-    serde_json::json!({
-        "cells": plan.cells.iter().zip(&survey.states).map(cell).collect::<Vec<_>>(),
-        "left_out": left_out.collect::<Vec<_>>(),
-        "encodings": survey.encodings.iter().map(encoding).collect::<Vec<_>>(),
-    })
+    Listed {
+        cells: plan.cells.iter().zip(&survey.states).map(cell).collect(),
+        left_out: plan.left_out.iter().map(left_out).collect(),
+        encodings: survey.encodings.iter().map(encoding).collect(),
+    }
+}
+
+/// To standard output, with a line end.
+fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut out = io::BufWriter::new(out);
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    out.flush()
 }
 
 fn state_name(state: State) -> &'static str {

@@ -23,6 +23,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         force: args.force,
         retry_failed: args.retry_failed,
         fail_fast: args.fail_fast,
+        jobs: args.jobs,
     };
     let outline = emberline_pipeline::run(&pipeline, &folder, &options, &mut Progress::default())?;
     let mut out = io::stdout();

@@ -87,8 +87,13 @@ pub(super) fn read(
     }
     while let Some(extent) = pending {
         rows.refuse_other_width(width)?;
-        let fields = wanted.iter().map(|&at| rows.text(at).map(Field::Text)).collect::<Result<_, _>>()?;
-        sink(Row { unit: Unit::Line, number: rows.line, fields })?;
+        let field = |at: usize| rows.text(at).map(Field::Text);
+        let row = |fields| Row { unit: Unit::Line, number: rows.line, fields };
+        // A text and a label, as in most files, need no memory of their own.
+        match wanted.as_slice() {
+            [text, label] => sink(row(&mut [field(*text)?, field(*label)?]))?,
+            wanted => sink(row(&mut wanted.iter().map(|&at| field(at)).collect::<Result<Vec<_>, _>>()?))?,
+        }
         rows.pass(extent);
         pending = rows.next()?;
     }

@@ -55,8 +55,8 @@ pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>)
                 Error::Value { place: place(), column, found, expected: "UTF-8 text, a number, a boolean or a list" }
             })
         };
-        let fields = order.iter().map(take).collect::<Result<_, _>>()?;
-        sink(Row { unit: Unit::Row, number, fields })?;
+        let mut fields = order.iter().map(take).collect::<Result<Vec<_>, _>>()?;
+        sink(Row { unit: Unit::Row, number, fields: &mut fields })?;
     }
     if number == 0 {
         return Err(Error::NoRows { path: path.to_owned(), header: false });

@@ -39,8 +39,9 @@ fn is_invisible(c: char) -> bool {
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
 pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
     let text = normalised(text).to_lowercase();
+    let curly = text.contains('’');
     for piece in pieces(&text) {
-        if piece.contains('’') { take(&piece.replace('’', "'")) } else { take(piece) }
+        if curly && piece.contains('’') { take(&piece.replace('’', "'")) } else { take(piece) }
     }
 }
 
@@ -48,7 +49,10 @@ pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches(is_separator);
+        rest = rest.strip_prefix(' ').unwrap_or(rest);
+        if !rest.starts_with(|c: char| c.is_ascii_graphic()) {
+            rest = rest.trim_start_matches(is_separator);
+        }
         let (piece, after) = rest.split_at(piece_length(rest));
         rest = after;
         (!piece.is_empty()).then_some(piece)
@@ -82,6 +86,10 @@ fn in_run(c: char) -> bool {
 
 /// The bytes of the piece that `text` begins with; 0 for an empty text.
 fn piece_length(text: &str) -> usize {
+    ascii_piece_length(text.as_bytes()).unwrap_or_else(|| any_piece_length(text))
+}
+
+fn any_piece_length(text: &str) -> usize {
     let mut chars = text.char_indices().peekable();
     let Some((_, first)) = chars.next() else { return 0 };
     let run = in_run(first);
@@ -93,6 +101,20 @@ fn piece_length(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+/// The same by a shorter way, where the piece and the character behind it are ASCII, as most are.
+fn ascii_piece_length(text: &[u8]) -> Option<usize> {
+    let is_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let mut at = 0;
+    while is_word(at) || (at > 0 && text.get(at) == Some(&b'\'') && is_word(at + 1)) {
+        at += 1;
+    }
+    // A character that is no word's is a piece of its own.
+    let end = if at == 0 { text.len().min(1) } else { at };
+    // Behind an apostrophe, a word may go on with another script.
+    let after = if text.get(end) == Some(&b'\'') && at > 0 { end + 1 } else { end };
+    text[at.min(end)..text.len().min(after + 1)].is_ascii().then_some(end)
 }
 
 #[cfg(test)]
@@ -119,6 +141,18 @@ mod tests {
         assert_eq!(lower("हिन्दी میخواهم".as_bytes()), ["हिन्दी", "میخواهم"]);
         assert_eq!(lower("我爱Rust".as_bytes()), ["我", "爱", "rust"]);
         assert_eq!(lower("cafe\u{301} co\u{ad}op ❤\u{fe0f}!".as_bytes()), ["café", "coop", "❤\u{fe0f}", "!"]);
+    }
+
+    /// The short way for ASCII against the rule itself.
+    #[test]
+    fn ascii_pieces_are_cut_as_all_are() {
+        let characters = ['a', '7', '\'', '\'', ' ', '.', '\u{7F}', 'é', '\u{301}', '’', '我'];
+        for number in 0..characters.len().pow(5) {
+            let digit = |place: u32| characters[number / characters.len().pow(place) % characters.len()];
+            let text: String = (0..5).map(digit).collect();
+            let short = ascii_piece_length(text.as_bytes());
+            assert!(short.is_none_or(|length| length == any_piece_length(&text)), "{text:?}: {short:?}");
+        }
     }
 
     #[test]

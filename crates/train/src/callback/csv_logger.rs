@@ -71,7 +71,7 @@ impl Callback for Log {
             self.text = names.join(&self.separator) + "\n";
         }
         self.text += &(values.join(&self.separator) + "\n");
-        Ok(file::write_atomic(&self.path, self.text.as_bytes())?)
+        Ok(file::write_atomic_unflushed(&self.path, self.text.as_bytes())?)
     }
 }
 

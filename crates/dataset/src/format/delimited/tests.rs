@@ -29,7 +29,7 @@ fn table(content: &[u8], format: Format, header: bool, width: u32) -> Result<Tab
     let request = Request { path: &path, columns: &columns, header: Some(header), delimiter: None };
     let mut rows = Table::new();
     let mut sink = |row: Row<'_>| {
-        let fields = row.fields.into_iter().map(|field| match field {
+        let fields = row.fields.iter_mut().map(std::mem::take).map(|field| match field {
             Field::Text(text) => text.into_owned(),
             other => panic!("{other:?}"),
         });

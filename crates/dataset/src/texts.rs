@@ -1,0 +1,93 @@
+//! Many texts, one behind another in one block of memory: a million texts of their own would cost an allocation each,
+//! and more memory than their letters.
+
+use std::ops::Index;
+
+/// A block that is asked for before its size is known is no larger than this.
+const MOST_RESERVED: usize = 1 << 30;
+
+/// A list of texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    block: String,
+    /// Where each text ends in `block`.
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// The number of texts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no texts.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The texts in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|at| &self[at])
+    }
+
+    /// Has these texts brought near, all at once: a million texts lie in no cache, and to wait for one after the other
+    /// takes longer than most of what is done with them.
+    pub(crate) fn fetch(&self, rows: &[usize]) {
+        let ends = |row: usize| {
+            let text = self[row].as_bytes();
+            text.first().zip(text.last()).map_or(0, |(first, last)| first ^ last)
+        };
+        std::hint::black_box(rows.iter().fold(0, |all, &row| all ^ ends(row)));
+    }
+
+    /// Adds a text.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.block.push_str(text);
+        self.ends.push(self.block.len());
+    }
+
+    /// Makes room for texts of so many bytes, so that the block need not be moved while it grows. Memory that is never
+    /// written to costs nothing, and where there is none, the texts themselves will tell.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        let bytes = usize::try_from(bytes).unwrap_or(MOST_RESERVED).min(MOST_RESERVED);
+        let _ = self.block.try_reserve(bytes);
+    }
+
+    /// Gives back the room that wasn't needed.
+    pub(crate) fn shrink(&mut self) {
+        self.block.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+impl Index<usize> for Texts {
+    type Output = str;
+
+    fn index(&self, at: usize) -> &str {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.block[start..self.ends[at]]
+    }
+}
+
+#[cfg(test)]
+impl<'a> FromIterator<&'a str> for Texts {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
+        let mut all = Self::default();
+        texts.into_iter().for_each(|text| all.push(text));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_in_order() {
+        let mut texts: Texts = ["ä", "", "bc"].into_iter().collect();
+        texts.reserve(u64::MAX);
+        texts.shrink();
+        assert_eq!((texts.len(), &texts[0], &texts[1], &texts[2]), (3, "ä", "", "bc"));
+        assert_eq!(texts.iter().collect::<Vec<_>>(), ["ä", "", "bc"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! A cell: one combination of the grid, its settings shared with the cells that agree on them.
+
+use std::sync::Arc;
+
+use emberline_base::record;
+use emberline_embedding::Source;
+use emberline_train::callback::Callbacks;
+use emberline_train::settings::{Head, Train};
+
+use super::choice::Choice;
+use crate::pipeline::to_toml;
+use crate::settings::Settings;
+
+/// One cell: settings with a single embedding and no grid.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`.
+    pub id: String,
+    /// The value of each axis, by dotted key.
+    pub axes: Choice,
+    /// All settings; one embedding.
+    pub settings: CellSettings,
+}
+
+/// The settings of a cell, section by section.
+#[derive(Clone, Debug)]
+pub struct CellSettings {
+    /// The pipeline's name.
+    pub(super) name: Arc<str>,
+    /// The seed of initialisation, order and dropout.
+    pub seed: u64,
+    /// The texts, their labels and how they are divided.
+    pub data: Arc<emberline_dataset::Settings>,
+    /// Where its vectors come from.
+    pub embedding: Arc<Embedding>,
+    /// The layers between embedding and output.
+    pub head: Arc<Head>,
+    /// How the head is fitted.
+    pub train: Arc<Train>,
+    /// What watches the epochs.
+    pub callbacks: Arc<Callbacks>,
+}
+
+/// The embedding of a cell.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// Its name in the pipeline file.
+    pub name: String,
+    /// Its kind and options.
+    pub source: Source,
+    /// Why it can't be done, where only its files can tell.
+    pub(super) impossible: Option<String>,
+}
+
+impl Cell {
+    /// The embedding's name.
+    pub fn embedding(&self) -> &str {
+        &self.settings.embedding.name
+    }
+
+    /// The embedding's name and settings.
+    pub fn source(&self) -> (&str, &Source) {
+        (self.embedding(), &self.settings.embedding.source)
+    }
+
+    /// The cell's settings as a file, every default filled in.
+    pub(crate) fn to_toml(&self) -> String {
+        let CellSettings { name, seed, data, embedding, head, train, callbacks } = &self.settings;
+        to_toml(&Settings {
+            name: name.to_string(),
+            seed: *seed,
+            data: data.as_ref().clone(),
+            embedding: [(embedding.name.clone(), embedding.source.clone())].into_iter().collect(),
+            head: head.as_ref().clone(),
+            train: train.as_ref().clone(),
+            callbacks: callbacks.as_ref().clone(),
+            grid: Default::default(),
+        })
+    }
+
+    /// What is recorded of the cell before it has run.
+    pub(crate) fn pending(&self) -> record::Cell {
+        let (name, source) = self.source();
+        record::Cell {
+            id: self.id.clone(),
+            status: record::Status::Pending,
+            settings: self.axes.to_map(),
+            embedding: name.to_owned(),
+            source: source.kind().to_owned(),
+            trainable: source.trainable(),
+            seed: self.settings.seed,
+            outcome: None,
+            error: None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! From a combination to a cell: its sections, each typed once for all combinations that share it, and its id.
+//!
+//! Only what is sound is made here. Whatever is not is typed again as a whole, which knows all that is wrong.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use emberline_base::Digest;
+use emberline_embedding::Source;
+use emberline_train::callback::Callbacks;
+use emberline_train::settings::{Head, Train};
+
+use super::cell::{Cell, CellSettings, Embedding};
+use super::choice::Choice;
+use super::section::{Section, Typed, with_axes};
+use crate::document::typed;
+use crate::grid::EMBEDDING;
+use crate::pipeline::Pipeline;
+use crate::settings::monitor_faults;
+
+/// Keys of `[callbacks]` that change no result.
+const ONLY_SHOWN: &[&str] = &["epoch_dots"];
+
+/// The sections of a pipeline's cells.
+pub(super) struct Sections<'p> {
+    pipeline: &'p Pipeline,
+    name: Arc<str>,
+    seed: Section<u64>,
+    data: Section<emberline_dataset::Settings>,
+    embedding: Section<Embedding>,
+    head: Section<Head>,
+    train: Section<Train>,
+    callbacks: Section<Callbacks>,
+    /// Why sources can't be done as their files are. Files are looked into once a source, not once a combination.
+    reasons: HashMap<String, Option<String>>,
+}
+
+impl<'p> Sections<'p> {
+    pub(super) fn new(pipeline: &'p Pipeline) -> Self {
+        Self {
+            pipeline,
+            name: pipeline.settings.name.as_str().into(),
+            seed: Section::new(pipeline, "seed"),
+            data: Section::new(pipeline, "data"),
+            embedding: Section::new(pipeline, EMBEDDING),
+            head: Section::new(pipeline, "head"),
+            train: Section::new(pipeline, "train"),
+            callbacks: Section::new(pipeline, "callbacks"),
+            reasons: HashMap::new(),
+        }
+    }
+
+    /// The name of a combination's source.
+    pub(super) fn source_name(&self, choice: &Choice) -> &'p str {
+        let axis = self.pipeline.axes.iter().position(|axis| axis.key == EMBEDDING);
+        let named = axis.and_then(|axis| self.pipeline.axes[axis].values[choice.chosen(axis)].as_str());
+        named.unwrap_or_else(|| self.pipeline.source_names()[0])
+    }
+
+    /// The cell of a combination, or why it can't be done. None: a setting of it is at fault.
+    pub(super) fn cell(&mut self, choice: &Choice) -> Option<Result<Cell, String>> {
+        let pipeline = self.pipeline;
+        let seed = self.seed.of(pipeline, choice, &[], |_| true)?;
+        let data = self.data(choice)?;
+        let embedding = self.embedding(choice)?;
+        let head = self.head.of(pipeline, choice, &[], |head| head.faults().is_empty())?;
+        let train = self.train.of(pipeline, choice, &[], |train| train.faults().is_empty())?;
+        let callbacks = self.callbacks.of(pipeline, choice, ONLY_SHOWN, |callbacks| callbacks.faults().is_empty())?;
+        if !monitor_faults(&callbacks.value, &data.value).is_empty() {
+            return None;
+        }
+        let Embedding { name, source, impossible } = embedding.value.as_ref();
+        if let Some(reason) = crate::settings::impossible(name, source, &train.value).or_else(|| impossible.clone()) {
+            return Some(Err(reason));
+        }
+        // The order is that of the first ids, which results have been recorded under.
+        let identity = format!(
+            r#"{{"callbacks":{},"seed":{},"data":{},"train":{},"head":{},"embedding":{}}}"#,
+            callbacks.identity, seed.identity, data.identity, train.identity, head.identity, embedding.identity
+        );
+        let settings = CellSettings {
+            name: self.name.clone(),
+            seed: *seed.value,
+            data: data.value,
+            embedding: embedding.value.clone(),
+            head: head.value,
+            train: train.value,
+            callbacks: callbacks.value,
+        };
+        Some(Ok(Cell { id: id(&settings, &identity, choice), axes: choice.clone(), settings }))
+    }
+
+    fn data(&mut self, choice: &Choice) -> Option<Typed<emberline_dataset::Settings>> {
+        let pipeline = self.pipeline;
+        self.data.get(choice, |axes| {
+            let tree = with_axes(pipeline, "data", axes, choice, "")?;
+            let data: emberline_dataset::Settings = typed(&tree.get("data")?.value).ok()?;
+            data.faults().is_empty().then(|| Typed::new(data, &[]))
+        })
+    }
+
+    fn embedding(&mut self, choice: &Choice) -> Option<Typed<Embedding>> {
+        let (pipeline, name) = (self.pipeline, self.source_name(choice));
+        let reasons = &mut self.reasons;
+        self.embedding.get(choice, |axes| {
+            let tree = with_axes(pipeline, EMBEDDING, axes, choice, name)?;
+            let source: Source = typed(&tree.get(EMBEDDING)?.value.get(name)?.value).ok()?;
+            if !source.faults().is_empty() {
+                return None;
+            }
+            let reason = reasons.entry(format!("{source:?}")).or_insert_with(|| source.impossible(&pipeline.folder));
+            let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));
+            let identity = Typed::new(source.clone(), &[]).identity;
+            let embedding = Embedding { name: name.to_owned(), source, impossible };
+            Some(Typed { value: Arc::new(embedding), identity })
+        })
+    }
+}
+
+/// The readable part says what cells mostly differ by; the digest covers every setting but the
+/// names, and the places of files: what lies there is told by the record's digests.
+fn id(settings: &CellSettings, identity: &str, axes: &Choice) -> String {
+    let Embedding { name, source, .. } = settings.embedding.as_ref();
+    let state = if source.trainable() { "tuned" } else { "frozen" };
+    let axes = serde_json::to_string(axes).unwrap_or_default();
+    let digest = Digest::of_parts([identity.as_bytes(), axes.as_bytes()]);
+    format!("{name}-{state}-s{}-{}", settings.seed, digest.short())
+}

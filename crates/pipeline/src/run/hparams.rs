@@ -1,0 +1,45 @@
+//! What TensorBoard's HParams page compares cells by.
+
+use emberline_base::{Metric, record};
+use emberline_tensorboard::{Experiment, HParam, MetricInfo};
+
+use crate::plan::{Cell, Plan};
+
+/// The cell's axes, and what it is by.
+pub(super) fn hparams(cell: &Cell) -> Vec<(String, HParam)> {
+    let mut hparams: Vec<(String, HParam)> =
+        cell.axes.iter().map(|(key, value)| (key.to_owned(), hparam(value))).collect();
+    let (name, source) = cell.source();
+    for (key, value) in [
+        ("embedding", HParam::Text(name.to_owned())),
+        ("embedding.trainable", HParam::Bool(source.trainable())),
+        ("seed", HParam::Number(cell.settings.seed as f64)),
+    ] {
+        if !cell.axes.has(key) {
+            hparams.push((key.to_owned(), value));
+        }
+    }
+    hparams
+}
+
+fn hparam(value: &serde_json::Value) -> HParam {
+    match value {
+        serde_json::Value::Bool(value) => HParam::Bool(*value),
+        serde_json::Value::Number(number) => HParam::Number(number.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::String(text) => HParam::Text(text.clone()),
+        other => HParam::Text(other.to_string()),
+    }
+}
+
+/// What the HParams page compares all cells by: their settings, and the metrics of their best epochs.
+pub(super) fn experiment(plan: &Plan, data: &record::Data) -> Experiment {
+    let sessions: Vec<_> = plan.cells.iter().map(hparams).collect();
+    let names = |prefix: &'static str| {
+        let ranked = [Metric::Loss, Metric::Accuracy, Metric::PrAuc, Metric::F1];
+        ranked.into_iter().map(move |metric| MetricInfo::result(&format!("{prefix}{metric}")))
+    };
+    let valid = data.splits.valid.iter().flat_map(|_| names("val_"));
+    let test = data.splits.test.iter().flat_map(|_| names("test_"));
+    let train = [Metric::Loss, Metric::Accuracy].into_iter().map(|metric| MetricInfo::result(metric.name()));
+    Experiment::of(sessions.iter().map(Vec::as_slice), train.chain(valid).chain(test).collect())
+}

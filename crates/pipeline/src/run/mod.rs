@@ -1,0 +1,264 @@
+//! Running a plan: what is missing is trained, cell after cell or side by side, and every cell leaves its record.
+//!
+//! `survey.rs` tells what is missing, `executor.rs` gives every cell its turn, `trainer.rs` turns a cell into a record.
+
+mod executor;
+mod hparams;
+mod survey;
+mod trainer;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use emberline_base::record::{self, Status, Summary};
+use emberline_cache::Cache;
+use emberline_device::Device;
+use emberline_embedding::encode::Event;
+use emberline_tensorboard::write_experiment;
+use indexmap::IndexMap;
+
+use self::executor::{Ready, Work, execute};
+use self::hparams::experiment;
+pub use self::survey::{State, Survey, ToEncode, survey};
+use self::survey::{execution_order, state};
+use self::trainer::Trainer;
+use crate::Error;
+use crate::inputs::{Inputs, Prepared};
+use crate::pipeline::Pipeline;
+use crate::plan::{Cell, LeftOut, Plan};
+use crate::run_folder::RunFolder;
+
+/// How a plan is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What trains, and encodes.
+    pub device: Device,
+    /// Where vectors of neural encoders are kept; none: they are made anew.
+    pub cache: Option<Cache>,
+    /// Only the cells with these ids; all of them when empty.
+    pub only: Vec<String>,
+    /// Cells that are done are run again.
+    pub force: bool,
+    /// Cells that failed are run again.
+    pub retry_failed: bool,
+    /// The first failure ends the run.
+    pub fail_fast: bool,
+    /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// What has become of a plan.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Cells trained by this run.
+    pub trained: usize,
+    /// Cells that were done before.
+    pub kept: usize,
+    /// Cells whose record says that they failed.
+    pub failed: usize,
+    /// Cells that are left to run.
+    pub pending: usize,
+    /// The summary as written.
+    pub summary: Summary,
+}
+
+/// Told of the run's progress, by the threads that train.
+pub trait Observer: Send {
+    /// Some combinations are left out.
+    fn left_out(&mut self, left_out: &[LeftOut]);
+    /// So many cells are to be trained, at most `jobs` side by side.
+    fn starts(&mut self, cells: usize, jobs: usize);
+    /// The turn of this cell has come: its texts are embedded, then it is trained. The first has the number 1.
+    fn begins(&mut self, number: usize, id: &str);
+    /// A neural encoder, by its name in the pipeline, works on the texts of the cell that began.
+    fn encoding(&mut self, embedding: &str, event: &Event);
+    /// The cell with that number has ended, well or not.
+    fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data);
+    /// Where the callbacks of a cell print their progress.
+    fn terminal(&mut self, id: &str) -> Box<dyn Write>;
+}
+
+/// Summaries are rewritten after a cell, but not more often than this.
+const SUMMARY_EVERY: Duration = Duration::from_secs(5);
+/// And so seldom that it takes no more than this part of the time.
+const SUMMARY_SHARE: u32 = 50;
+
+/// Runs what is missing of a pipeline. Finished cells whose inputs have not changed stay.
+///
+/// # Errors
+/// When the data can't be read or records can't be written. A cell that fails is no error: it is
+/// recorded, and the others go on.
+pub fn run(
+    pipeline: &Pipeline,
+    folder: &RunFolder,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Outline, Error> {
+    let plan = Plan::of(pipeline);
+    select(&plan, &options.only)?;
+    observer.left_out(&plan.left_out);
+    let mut inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
+    // Faulty data end the run at once, not as a failure of every cell.
+    let data = inputs.data(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
+    let experiment = experiment(&plan, &data);
+    if pipeline.settings.callbacks.tensorboard.is_some() {
+        write_experiment(&folder.tensorboard(), &experiment)?;
+    }
+    let mut records = plan.cells.iter().map(|cell| (cell.id.clone(), cell.pending())).collect();
+    let cells = sort_out(&plan, folder, options, &mut inputs, &mut records);
+    let kept = records.values().filter(|cell| cell.status == Status::Done).count();
+    let jobs = jobs(options, cells.len());
+    observer.starts(cells.len(), jobs);
+    let runner = Runner {
+        pipeline,
+        data,
+        trainer: Trainer { folder, device: options.device, experiment },
+        fail_fast: options.fail_fast,
+        observer: Mutex::new(observer),
+        records: Mutex::new(Records { records, next_summary: Instant::now() + SUMMARY_EVERY }),
+    };
+    execute(jobs, &cells, &mut inputs, &runner)?;
+    let summary = runner.finish()?;
+    let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count();
+    Ok(Outline {
+        trained: count(Status::Done) - kept,
+        kept,
+        failed: count(Status::Failed),
+        pending: count(Status::Pending),
+        summary,
+    })
+}
+
+/// How many cells are trained side by side: no more than there are.
+fn jobs(options: &Options, cells: usize) -> usize {
+    let cores = || match options.device {
+        Device::Cpu => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        Device::Wgpu | Device::Cuda => 1,
+    };
+    options.jobs.map_or_else(cores, NonZeroUsize::get).min(cells.max(1))
+}
+
+/// Refuses `--only` with ids that aren't in the plan.
+fn select(plan: &Plan, only: &[String]) -> Result<(), Error> {
+    for asked in only {
+        if plan.find(asked).is_none() {
+            let ids = plan.cells.iter().map(|cell| cell.id.as_str());
+            let hint = crate::diagnostic::nearest(asked, ids).map(str::to_owned);
+            return Err(Error::NoSuchCell { asked: asked.clone(), hint });
+        }
+    }
+    Ok(())
+}
+
+/// Takes over the records of cells that need not run, and gives the others, in order.
+fn sort_out<'p>(
+    plan: &'p Plan,
+    folder: &RunFolder,
+    options: &Options,
+    inputs: &mut Inputs,
+    records: &mut IndexMap<String, record::Cell>,
+) -> Vec<&'p Cell> {
+    let mut work = Vec::new();
+    for cell in execution_order(plan) {
+        let asked = options.only.is_empty() || options.only.contains(&cell.id);
+        match state(inputs, folder, cell) {
+            (State::Done, Some(record)) if !(asked && options.force) => {
+                records.insert(cell.id.clone(), record);
+            }
+            (State::Failed, Some(record)) if !(asked && (options.force || options.retry_failed)) => {
+                records.insert(cell.id.clone(), record);
+            }
+            _ if asked => work.push(cell),
+            _ => {}
+        }
+    }
+    work
+}
+
+/// A run under way, shared by the threads that train.
+struct Runner<'a> {
+    pipeline: &'a Pipeline,
+    /// The data of the first cell.
+    data: record::Data,
+    trainer: Trainer<'a>,
+    fail_fast: bool,
+    observer: Mutex<&'a mut dyn Observer>,
+    records: Mutex<Records>,
+}
+
+/// What is known of every cell so far.
+struct Records {
+    /// By id, in the order of the plan.
+    records: IndexMap<String, record::Cell>,
+    /// When the summary may be written again.
+    next_summary: Instant,
+}
+
+impl Work for Runner<'_> {
+    fn begins(&self, number: usize, cell: &Cell) {
+        locked(&self.observer).begins(number, &cell.id);
+    }
+
+    fn prepare(&self, inputs: &mut Inputs, cell: &Cell) -> Result<Prepared, Error> {
+        inputs.prepare(cell, &mut |event| locked(&self.observer).encoding(cell.embedding(), &event))
+    }
+
+    fn train(&self, ready: Ready<'_>) -> Result<bool, Error> {
+        let Ready { number, cell, prepared } = ready;
+        let data = prepared.as_ref().ok().map(|prepared| prepared.data.clone());
+        let terminal = locked(&self.observer).terminal(&cell.id);
+        let record = self.trainer.train(cell, prepared, terminal)?;
+        let go_on = record.status != Status::Failed || !self.fail_fast;
+        locked(&self.observer).ended(number, &record, data.as_ref().map_or(&self.data, |data| &data.dataset.data));
+        self.keep(record)?;
+        Ok(go_on)
+    }
+}
+
+impl Runner<'_> {
+    /// Notes a record, and writes the summary now and then.
+    fn keep(&self, record: record::Cell) -> Result<(), Error> {
+        let mut known = locked(&self.records);
+        known.records.insert(record.id.clone(), record);
+        let begun = Instant::now();
+        if begun > known.next_summary {
+            self.trainer.folder.write_summary(&self.summary(&known.records))?;
+            known.next_summary = Instant::now() + SUMMARY_EVERY.max(begun.elapsed() * SUMMARY_SHARE);
+        }
+        Ok(())
+    }
+
+    /// Writes the last summary.
+    fn finish(self) -> Result<Summary, Error> {
+        let summary = self.summary(&locked(&self.records).records);
+        self.trainer.folder.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    fn summary(&self, records: &IndexMap<String, record::Cell>) -> Summary {
+        let axes = self.pipeline.axes.iter().map(|axis| {
+            let values = axis.values.iter().map(|v| serde_json::to_value(v.to_value()).unwrap_or_default());
+            (axis.key.clone(), values.collect())
+        });
+        Summary {
+            version: record::VERSION,
+            name: self.pipeline.settings.name.clone(),
+            axes: axes.collect(),
+            data: self.data.clone(),
+            cells: records.values().cloned().collect(),
+        }
+    }
+}
+
+/// What a lock holds, even where a thread that had it panicked: nothing here is left half done by a panic.
+fn locked<T: ?Sized>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_cells(plan: &Plan) -> Error {
+    let reasons: Vec<&str> = plan.left_out.iter().map(|l| l.reason.as_str()).collect();
+    Error::NoCells(reasons.first().copied().unwrap_or("the grid is empty").to_owned())
+}

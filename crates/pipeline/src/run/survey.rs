@@ -1,0 +1,131 @@
+//! Where the cells of a plan stand: `plan` and `run` both ask here.
+
+use emberline_base::record;
+use emberline_cache::Cache;
+use emberline_device::Device;
+use emberline_embedding::encode::Progress;
+use indexmap::IndexMap;
+
+use super::no_cells;
+use crate::Error;
+use crate::inputs::{Inputs, Keys};
+use crate::pipeline::Pipeline;
+use crate::plan::{Cell, Plan};
+use crate::run_folder::RunFolder;
+
+/// Where a cell stands, seen from its record and its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its record is made from what it would be made from now.
+    Done,
+    /// Its record says that it failed.
+    Failed,
+    /// It has no record.
+    Missing,
+    /// Its record was made from other data.
+    OtherData,
+    /// Its record was made from another embedding.
+    OtherEmbedding,
+}
+
+/// What a neural encoder has to do before cells can be trained.
+#[derive(Clone, Debug)]
+pub struct ToEncode {
+    /// The embedding's name in the pipeline file.
+    pub embedding: String,
+    /// Its texts, and how many of them are cached; or why it can't be opened.
+    pub texts: Result<Progress, String>,
+}
+
+/// Where a plan stands.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// A state a cell, in the order of the plan.
+    pub states: Vec<State>,
+    /// What there is to encode, an entry a neural encoder and dataset.
+    pub encodings: Vec<ToEncode>,
+    /// The data of the first cell.
+    pub data: record::Data,
+}
+
+/// Where every cell of a plan stands, in the order of the plan, and what there is to encode on `device`.
+///
+/// # Errors
+/// When data can't be read.
+pub fn survey(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    folder: &RunFolder,
+    device: Device,
+    cache: Option<Cache>,
+) -> Result<Survey, Error> {
+    let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
+    let mut states = vec![State::Missing; plan.cells.len()];
+    let mut encodings: IndexMap<String, ToEncode> = IndexMap::new();
+    for group in groups(plan) {
+        let first = &plan.cells[group.cells[0]];
+        let (name, source) = first.source();
+        let encodes = source.encodes(&pipeline.folder);
+        for at in group.cells {
+            let cell = &plan.cells[at];
+            states[at] = state(&mut inputs, folder, cell).0;
+            if matches!(states[at], State::Done | State::Failed) || !encodes || encodings.contains_key(&group.key) {
+                continue;
+            }
+            let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
+            encodings.insert(group.key.clone(), ToEncode { embedding: name.to_owned(), texts });
+        }
+    }
+    let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
+    let data = inputs.data(first)?.dataset.data.clone();
+    Ok(Survey { states, encodings: encodings.into_values().collect(), data })
+}
+
+/// A cell's state, with its record where there is one.
+pub(super) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
+    let Some(record) = folder.result(&cell.id) else { return (State::Missing, None) };
+    let Some(outcome) = &record.outcome else { return (State::Failed, Some(record)) };
+    // Inputs that can't be read show when the cell runs.
+    let data = inputs.data(cell).map(|data| data.digest.clone());
+    let state = if data.is_ok_and(|now| now == outcome.digests.data) {
+        let embedding = inputs.embedding_digest(cell);
+        let same = embedding.is_ok_and(|now| now == outcome.digests.embedding);
+        if same { State::Done } else { State::OtherEmbedding }
+    } else {
+        State::OtherData
+    };
+    (state, Some(record))
+}
+
+/// Cells that share data and an opened embedding.
+struct Group {
+    /// What decides both.
+    key: String,
+    /// Places in the plan.
+    cells: Vec<usize>,
+}
+
+/// The cells by what they share: data first, then embedding; else in the order of the plan.
+fn groups(plan: &Plan) -> Vec<Group> {
+    let mut keys = Keys::default();
+    let mut groups: IndexMap<String, IndexMap<String, Vec<usize>>> = IndexMap::new();
+    for (at, cell) in plan.cells.iter().enumerate() {
+        let sources = match groups.get_mut(keys.data(cell)) {
+            Some(sources) => sources,
+            None => groups.entry(keys.data(cell).to_owned()).or_default(),
+        };
+        match sources.get_mut(keys.source(cell)) {
+            Some(cells) => cells.push(at),
+            None => drop(sources.insert(keys.source(cell).to_owned(), vec![at])),
+        }
+    }
+    let with_key = |(data, sources): (String, IndexMap<String, Vec<usize>>)| {
+        sources.into_iter().map(move |(source, cells)| Group { key: format!("{data} {source}"), cells })
+    };
+    groups.into_iter().flat_map(with_key).collect()
+}
+
+/// Cells that share data and embedding, one behind the other; else the order of the plan.
+pub(super) fn execution_order(plan: &Plan) -> Vec<&Cell> {
+    groups(plan).into_iter().flat_map(|group| group.cells).map(|at| &plan.cells[at]).collect()
+}
