@@ -222,8 +222,8 @@ mod tests {
     fn compare(what: &str, ours: &[Group; 3], narrow: &[Group; 3], dense: &Dense) {
         let off = |cells: &[Group; 3], lane: usize| (f64::from(cells[0][lane]) - dense[0][lane]).abs();
         let rounding = (0..LANES).map(|lane| off(narrow, lane)).fold(0.0, f64::max);
-        for lane in 0..LANES {
-            let allowed = 1e-6 * dense[0][lane].abs().max(1.0) + rounding;
+        for (lane, value) in dense[0].iter().enumerate() {
+            let allowed = 1e-6 * value.abs().max(1.0) + rounding;
             assert!(off(ours, lane) < allowed, "{what}, {lane}: off by {}, not {allowed}", off(ours, lane));
         }
     }
