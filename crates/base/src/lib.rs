@@ -7,6 +7,7 @@ pub mod digest;
 mod fault;
 mod features;
 pub mod file;
+pub mod function;
 mod labels;
 mod matrix;
 mod metric;

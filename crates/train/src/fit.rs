@@ -9,7 +9,7 @@ use emberline_device::Device;
 
 use crate::Error;
 use crate::callback::{Callback, Control};
-use crate::engine::{self, Blueprint, Engine};
+use crate::engine::{self, Blueprint, Build, Engine};
 use crate::head::Architecture;
 use crate::metric::{self, Threshold};
 use crate::settings::{Head, Loss, Train};
@@ -61,14 +61,32 @@ pub struct Fit {
 /// # Errors
 /// When the loss stops being a number, a callback can't do its work, or settings and data don't fit.
 pub fn fit(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
-    let fitted = fit_and_tell(job, device, callbacks);
+    fit_by(engine::build, job, device, callbacks)
+}
+
+/// Trains as [`fit()`], but always on Burn's tensors: what the processor's own step is measured against.
+///
+/// # Errors
+/// Those of [`fit()`].
+pub fn fit_on_burn(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
+    fit_by(engine::build_burn, job, device, callbacks)
+}
+
+/// Tells the callbacks when the fit fails.
+fn fit_by(build: Build, job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
+    let fitted = fit_and_tell(build, job, device, callbacks);
     if fitted.is_err() {
         callbacks.iter_mut().for_each(|callback| callback.on_failure());
     }
     fitted
 }
 
-fn fit_and_tell(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
+fn fit_and_tell(
+    build: Build,
+    job: &Job<'_>,
+    device: Device,
+    callbacks: &mut [Box<dyn Callback + '_>],
+) -> Result<Fit, Error> {
     let started = Instant::now();
     let loss = job.train.loss_for(job.task).map_err(Error::Unsupported)?;
     let weights = starting_weights(job)?;
@@ -82,7 +100,7 @@ fn fit_and_tell(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback
         targets: &job.targets.train,
         weights: &weights,
     };
-    let mut engine = engine::build(device, blueprint)?;
+    let mut engine = build(device, blueprint)?;
     let (history, best, stopped) = run_epochs(job, loss, engine.as_mut(), callbacks)?;
     engine.load(&best.weights);
     let (scores, logits) = score_best(job, loss, engine.as_mut(), &history[best.epoch as usize - 1]);

@@ -15,6 +15,6 @@ pub mod settings;
 mod weights;
 
 pub use error::Error;
-pub use fit::{Fit, Job, fit};
+pub use fit::{Fit, Job, fit, fit_on_burn};
 pub use head::Architecture;
 pub use weights::{Tensor, Weights};

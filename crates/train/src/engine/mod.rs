@@ -1,6 +1,7 @@
 //! The engines: what runs an epoch of steps on a device. Fitting sees this trait alone.
 
 mod autodiff;
+mod dense;
 mod inputs;
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
@@ -38,8 +39,19 @@ pub(crate) struct Blueprint<'a> {
     pub(crate) weights: &'a Weights,
 }
 
-/// Builds the engine of a device: the one place where a device's name becomes a type.
-pub(crate) fn build(device: Device, blueprint: Blueprint<'_>) -> Result<Box<dyn Engine>, Error> {
+/// What builds an engine.
+pub(crate) type Build = for<'a> fn(Device, Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error>;
+
+/// Builds the engine of a device; on the processor its own step, for the heads that it has one for.
+pub(crate) fn build<'a>(device: Device, blueprint: Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
+    if device == Device::Cpu && dense::fits(&blueprint) {
+        return Ok(Box::new(dense::DenseEngine::new(&blueprint)));
+    }
+    build_burn(device, blueprint)
+}
+
+/// Builds the engine on Burn's tensors: the one place where a device's name becomes a type.
+pub(crate) fn build_burn<'a>(device: Device, blueprint: Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
     Ok(match device {
         Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(blueprint, Default::default())),
         #[cfg(feature = "gpu")]

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
+use emberline_base::function::exp;
 
 pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));
@@ -14,4 +15,18 @@ pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
 /// softmax(z) - y, `[batch, classes]`.
 pub(super) fn gradient<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
     softmax(logits, 1) - targets
+}
+
+/// The same of one row, on the host.
+#[inline(always)]
+pub(super) fn gradient_of_row(logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
+    let largest = logits.iter().fold(f32::NEG_INFINITY, |m, &z| m.max(z));
+    let mut sum = 0.0;
+    for (gradient, &z) in gradient.iter_mut().zip(logits) {
+        *gradient = exp(z - largest);
+        sum += *gradient;
+    }
+    for (gradient, &y) in gradient.iter_mut().zip(targets) {
+        *gradient = *gradient / sum - y;
+    }
 }

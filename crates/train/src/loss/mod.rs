@@ -24,9 +24,29 @@ impl Loss {
     /// The gradient of the batch's mean loss by the logits, `[batch, outputs]`.
     pub(crate) fn gradient<B: Backend>(self, logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
         let [batch, outputs] = logits.dims();
+        let gradient = match self {
+            Self::BinaryCrossEntropy => binary_cross_entropy::gradient(logits, targets),
+            Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient(logits, targets),
+        };
+        gradient / self.divisor(batch, outputs)
+    }
+
+    /// The gradient of one row's part in the batch's mean loss by its logits, before it is divided by the
+    /// [`divisor`](Self::divisor); logits, targets and gradient are `[outputs]`.
+    #[inline(always)]
+    pub(crate) fn gradient_of_row(self, logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
         match self {
-            Self::BinaryCrossEntropy => binary_cross_entropy::gradient(logits, targets) / (batch * outputs) as f32,
-            Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient(logits, targets) / batch as f32,
+            Self::BinaryCrossEntropy => binary_cross_entropy::gradient_of_row(logits, targets, gradient),
+            Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient_of_row(logits, targets, gradient),
+        }
+    }
+
+    /// What the mean over a batch divides by.
+    #[inline(always)]
+    pub(crate) fn divisor(self, batch: usize, outputs: usize) -> f32 {
+        match self {
+            Self::BinaryCrossEntropy => (batch * outputs) as f32,
+            Self::CategoricalCrossEntropy => batch as f32,
         }
     }
 }
@@ -51,6 +71,10 @@ mod tests {
             high[i] += 1e-2;
             let slope = (mean(&high) - mean(&low)) / f64::from(high[i] - low[i]);
             assert!((slope - f64::from(gradient[i])).abs() < 1e-4, "{loss:?} {i}: {slope} {}", gradient[i]);
+            let row = i / 3 * 3;
+            let mut of_row = [0.0; 3];
+            loss.gradient_of_row(&logits[row..row + 3], &targets[row..row + 3], &mut of_row);
+            assert!((of_row[i - row] / loss.divisor(2, 3) - gradient[i]).abs() < 1e-7, "{loss:?} {i}");
         }
     }
 

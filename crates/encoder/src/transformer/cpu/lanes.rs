@@ -1,8 +1,10 @@
-//! Arithmetic on rows of numbers, for the processor: exponential, activations, softmax, layer normalisation.
+//! Arithmetic on rows of numbers, for the processor: activations, softmax, layer normalisation.
 //!
 //! Rows of `f32` enter and are changed in place. Sums are kept in [`LANES`] partial sums that are added in one fixed
 //! order, so that a result doesn't depend on the width of the processor's registers. All functions are inlined into
 //! code that [`pulp::Arch`] compiles for the widest registers there are.
+
+use emberline_base::function::{erf, exp, tanh};
 
 use crate::transformer::Activation;
 
@@ -83,66 +85,6 @@ fn largest(row: &[f32]) -> f32 {
     best.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
 }
 
-/// e^x to 2 units in the last place, for x of at most 88; 0 where it would be subnormal.
-///
-/// x = n ln 2 + r with |r| <= ln(2) / 2, and e^r by its Taylor series.
-#[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    /// 1.5 * 2^23: adding it leaves the rounded number in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let clamped = x.clamp(-87.0, 88.0);
-    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
-    let mut series = 1.0 / 5040.0_f32;
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        series = series.mul_add(r, coefficient);
-    }
-    // 2^n, by its exponent bits; n is in -126..=127.
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    if x < -87.0 { 0.0 } else { series * power }
-}
-
-/// The error function, to 3e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] of Eigen and TensorFlow.
-#[inline(always)]
-pub(super) fn erf(x: f32) -> f32 {
-    const P: [f32; 7] = [
-        -2.726_142_3e-10,
-        2.770_681_4e-8,
-        -2.101_024e-6,
-        -5.692_506_4e-5,
-        -7.349_906_3e-4,
-        -2.954_6e-3,
-        -1.609_603_3e-2,
-    ];
-    const Q: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
-    let x = x.clamp(-4.0, 4.0);
-    let square = x * x;
-    let mut p = P[0];
-    for coefficient in &P[1..] {
-        p = p.mul_add(square, *coefficient);
-    }
-    let mut q = Q[0];
-    for coefficient in &Q[1..] {
-        q = q.mul_add(square, *coefficient);
-    }
-    x * p / q
-}
-
-/// tanh x = 1 - 2 / (e^2x + 1), by its odd series where that would cancel.
-#[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
-    let square = x * x;
-    let mut series = -17.0 / 315.0_f32;
-    for coefficient in [2.0 / 15.0, -1.0 / 3.0, 1.0] {
-        series = series.mul_add(square, coefficient);
-    }
-    let far = 1.0 - 2.0 / (exp(2.0 * x.clamp(-10.0, 10.0)) + 1.0);
-    if square < 0.01 { x * series } else { far }
-}
-
 /// Applies an activation to every number of a row.
 #[inline(always)]
 pub(super) fn activate(activation: Activation, row: &mut [f32]) {
@@ -213,32 +155,6 @@ pub(super) fn add(row: &mut [f32], other: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// erf in 64 bits, by its series.
-    fn reference_erf(x: f64) -> f64 {
-        let mut term = x;
-        let mut total = x;
-        for n in 1..200 {
-            term *= -x * x / f64::from(n);
-            total += term / f64::from(2 * n + 1);
-        }
-        total * 2.0 / std::f64::consts::PI.sqrt()
-    }
-
-    #[test]
-    fn functions_are_those_of_64_bits() {
-        for step in -4000..=4000 {
-            let x = step as f32 / 1000.0;
-            let wide = f64::from(x);
-            assert!((f64::from(erf(x)) - reference_erf(wide)).abs() < 4e-7, "erf {x}");
-            assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 3e-7, "tanh {x}");
-            let large = x * 20.0;
-            let relative = f64::from(exp(large)) / f64::from(large).exp() - 1.0;
-            assert!(relative.abs() < 3e-7, "exp {large}: {relative}");
-        }
-        assert_eq!((exp(f32::NEG_INFINITY), exp(-1e9), exp(0.0)), (0.0, 0.0, 1.0));
-        assert_eq!((erf(50.0), tanh(-50.0)), (erf(4.0), -1.0));
-    }
 
     #[test]
     fn softmax_adds_up_to_one_and_leaves_out_what_is_masked() {

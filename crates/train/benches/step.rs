@@ -1,0 +1,122 @@
+//! Microseconds of a training step, head 256-64-1 under Adam, on the engine that `fit` takes and on Burn's tensors.
+//!
+//! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn]`
+//!
+//! Out: a line of JSON a case. `us_step` is processor time a step of the whole fit: order, metrics and keeping the best
+//! weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
+//! what the step's products alone would take at the speed of `gflops`, a product of 512^3 by Burn's flex on one thread,
+//! measured beside every case: it is the yardstick that makes machines and days comparable. Linux only.
+//! `ci/bench/step.py` runs it beside other programs.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::backend::Flex;
+use burn::tensor::{Distribution, Tensor};
+use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_device::Device;
+use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
+use emberline_train::{Fit, Job, fit, fit_on_burn};
+
+/// The course's training rows: 409 steps of 32.
+const ROWS: usize = 13_061;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let wants = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    for (dim, batch) in [(20, 32), (128, 32), (512, 32), (20, 256), (128, 256), (512, 256)] {
+        if wants("frozen") {
+            measure("frozen", &Features::Frozen(random(ROWS, dim)), batch, 10, wants("burn"))?;
+        }
+    }
+    for (rows, batch) in [(20_000, 32), (200_000, 32), (20_000, 256), (974_000, 32)] {
+        if if rows > 200_000 { asked.iter().any(|word| word == "large") } else { wants("tuned") } {
+            // Burn moves the whole table at every step.
+            measure("tuned", &Features::Tuned(bags(rows)), batch, 4, wants("burn") && (rows, batch) == (20_000, 32))?;
+        }
+    }
+    Ok(())
+}
+
+fn random(rows: usize, cols: usize) -> Matrix {
+    let mut stream = Substream::new(1, "vectors");
+    Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(0.3)).collect())
+}
+
+/// Texts of 8 to 17 words, of which low ones are frequent, over a table `[rows, 128]`.
+fn bags(rows: usize) -> Bags {
+    let mut stream = Substream::new(1, "words");
+    let (mut offsets, mut ids) = (vec![0], Vec::new());
+    for text in 0..ROWS {
+        ids.extend((0..8 + text % 10).map(|_| (stream.unit().powi(3) * rows as f32) as u32));
+        offsets.push(ids.len());
+    }
+    Bags { table: Arc::new(random(rows, 128)), combiner: Combiner::Sqrtn, normalize: false, offsets, ids }
+}
+
+fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool) -> Result<(), Box<dyn Error>> {
+    let table = if let Features::Tuned(bags) = features { Some(bags.table.rows()) } else { None };
+    let engines = [("dense", epochs), ("burn", if table.is_some() { 1 } else { epochs.min(3) })];
+    for (engine, epochs) in engines.into_iter().take(1 + usize::from(burn)) {
+        let gflops = gflops();
+        let before = processor_seconds()?;
+        let fit = train(features, batch, epochs, engine == "burn")?;
+        let steps = ROWS.div_ceil(batch as usize) as f64;
+        let processor = (processor_seconds()? - before) / f64::from(epochs) / steps;
+        let wall = fit.history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min) / steps;
+        let line = serde_json::json!({
+            "engine": engine, "features": kind, "dim": features.dim(), "batch": batch, "table": table,
+            "us_step": processor * 1e6, "us_step_wall": wall * 1e6, "gflops": gflops,
+            "floor_us": products(features.dim(), batch, table.is_some()) / gflops / 1e3,
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Floating-point operations of a step's products: one forward, one by the kernels, one by what entered them.
+fn products(dim: usize, batch: u32, tuned: bool) -> f64 {
+    let (first, rest) = (dim * 256, 256 * 64 + 64);
+    f64::from(batch) * 2.0 * (first * (2 + usize::from(tuned)) + rest * 3) as f64
+}
+
+fn train(features: &Features, batch_size: u32, epochs: u32, burn: bool) -> Result<Fit, emberline_train::Error> {
+    let dense = |units| Layer::Dense { units, activation: Activation::Relu };
+    let adam = Adam { learning_rate: 1e-4, ..Adam::default() };
+    let targets = Matrix::new(ROWS, 1, (0..ROWS).map(|row| f32::from(u8::from(row % 16 == 0))).collect());
+    let job = Job {
+        head: &Head { layers: vec![dense(256), dense(64)] },
+        train: &Train { epochs, batch_size, optimizer: Optimizer::Adam(adam), ..Train::default() },
+        seed: 1,
+        task: Task::Binary,
+        features: &Splits { train: features.clone(), valid: None, test: None },
+        targets: &Splits { train: targets, valid: None, test: None },
+        monitor: Monitor { valid: false, metric: Metric::Loss },
+        initial: None,
+    };
+    let run = if burn { fit_on_burn } else { fit };
+    run(&job, Device::Cpu, &mut [])
+}
+
+/// The fastest of many products of 512^3, in 10^9 operations a second: short ones, so that one goes undisturbed.
+fn gflops() -> f64 {
+    let device = Default::default();
+    let matrix = || Tensor::<Flex, 2>::random([512, 512], Distribution::Default, &device);
+    let (left, right) = (matrix(), matrix());
+    let time = |_| {
+        let begun = Instant::now();
+        std::hint::black_box(left.clone().matmul(right.clone()).into_data());
+        begun.elapsed().as_secs_f64()
+    };
+    2.0 * 0.512f64.powi(3) / (0..40).map(time).fold(f64::INFINITY, f64::min)
+}
+
+/// Processor time of this process's first thread so far, as the kernel's scheduler counts it.
+fn processor_seconds() -> Result<f64, Box<dyn Error>> {
+    let line = std::fs::read_to_string("/proc/self/schedstat")?;
+    let nanoseconds: f64 = line.split(' ').next().ok_or("no field")?.parse()?;
+    Ok(nanoseconds / 1e9)
+}

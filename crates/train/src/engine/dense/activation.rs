@@ -1,0 +1,89 @@
+//! Activations and their slopes, on groups of a panel.
+
+use emberline_base::function::{erf, exp, tanh};
+use pulp::Simd;
+
+use super::panels::Group;
+use crate::settings::Activation;
+
+impl Activation {
+    /// Whether the slope can't be told from the output alone.
+    pub(super) fn needs_slopes(self) -> bool {
+        self == Self::Gelu
+    }
+
+    /// Changes every number; `slopes` takes the slopes where they are needed, and is empty elsewhere.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(self, simd: S, numbers: &mut [Group], slopes: &mut [Group]) {
+        match self {
+            Self::Linear => {}
+            Self::Relu => relu(simd, numbers),
+            Self::Tanh => map(numbers, tanh),
+            Self::Sigmoid => map(numbers, sigmoid),
+            Self::Gelu => {
+                for (x, slope) in numbers.as_flattened_mut().iter_mut().zip(slopes.as_flattened_mut()) {
+                    (*x, *slope) = gelu(*x);
+                }
+            }
+        }
+    }
+
+    /// Multiplies gradients by the slopes: from gradients by the outputs to gradients by what was activated.
+    #[inline(always)]
+    pub(super) fn chain<S: Simd>(self, simd: S, gradients: &mut [Group], outputs: &[Group], slopes: &[Group]) {
+        match self {
+            Self::Linear => {}
+            Self::Relu => keep_where_positive(simd, gradients, outputs),
+            Self::Tanh => change(gradients, outputs, |gradient, y| gradient * (1.0 - y * y)),
+            Self::Sigmoid => change(gradients, outputs, |gradient, y| gradient * (y * (1.0 - y))),
+            Self::Gelu => change(gradients, slopes, |gradient, slope| gradient * slope),
+        }
+    }
+}
+
+/// Not `max`, which would make 0 of NaN, so that a training that has failed went on. By registers, since compilers make
+/// of the comparison a masked store, which some processors are slow at.
+#[inline(always)]
+fn relu<S: Simd>(simd: S, numbers: &mut [Group]) {
+    let zero = simd.splat_f32s(0.0);
+    for x in S::as_mut_simd_f32s(numbers.as_flattened_mut()).0 {
+        *x = simd.select_f32s(simd.less_than_f32s(*x, zero), zero, *x);
+    }
+}
+
+#[inline(always)]
+fn keep_where_positive<S: Simd>(simd: S, gradients: &mut [Group], outputs: &[Group]) {
+    let zero = simd.splat_f32s(0.0);
+    let outputs = S::as_simd_f32s(outputs.as_flattened()).0;
+    for (gradient, y) in S::as_mut_simd_f32s(gradients.as_flattened_mut()).0.iter_mut().zip(outputs) {
+        *gradient = simd.select_f32s(simd.less_than_f32s(zero, *y), *gradient, zero);
+    }
+}
+
+#[inline(always)]
+fn map(numbers: &mut [Group], function: impl Fn(f32) -> f32) {
+    for x in numbers.as_flattened_mut() {
+        *x = function(*x);
+    }
+}
+
+#[inline(always)]
+fn change(numbers: &mut [Group], by: &[Group], function: impl Fn(f32, f32) -> f32) {
+    for (x, &by) in numbers.as_flattened_mut().iter_mut().zip(by.as_flattened()) {
+        *x = function(*x, by);
+    }
+}
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// x Phi(x), and its slope Phi(x) + x phi(x).
+#[inline(always)]
+fn gelu(x: f32) -> (f32, f32) {
+    /// 1 / sqrt(2 pi)
+    const DENSITY: f32 = 0.398_942_3;
+    let share = erf(x * std::f32::consts::FRAC_1_SQRT_2).mul_add(0.5, 0.5);
+    (x * share, (x * DENSITY).mul_add(exp(-0.5 * x * x), share))
+}

@@ -1,0 +1,201 @@
+//! A matrix laid out for products: panels of [`LANES`] columns, each of them row after row.
+//!
+//! In this layout every operand of a step's products is read front to back, and every result is written where the next
+//! product reads it: nothing is packed. Rows are padded to whole [`STEP`]s, columns to whole panels. What stands in the
+//! padding never reaches a number that counts.
+
+/// The columns of a panel.
+pub(super) const LANES: usize = 16;
+
+/// Rows are padded to a multiple of it.
+pub(super) const STEP: usize = 4;
+
+/// A row's columns in one panel.
+pub(super) type Group = [f32; LANES];
+
+/// A matrix `[rows, cols]`, held as groups `[panels, height]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panels {
+    rows: usize,
+    cols: usize,
+    groups: Vec<Group>,
+}
+
+impl Panels {
+    /// Zeros, `[rows, cols]`.
+    pub(super) fn zeros(rows: usize, cols: usize) -> Self {
+        let groups = cols.div_ceil(LANES) * rows.next_multiple_of(STEP);
+        Self { rows, cols, groups: vec![[0.0; LANES]; groups] }
+    }
+
+    /// From row-major values, `[rows, cols]`.
+    pub(super) fn of(rows: usize, cols: usize, values: &[f32]) -> Self {
+        let mut panels = Self::zeros(rows, cols);
+        for (row, values) in values.chunks_exact(cols).enumerate() {
+            panels.set_row(row, values);
+        }
+        panels
+    }
+
+    /// Gives the matrix another shape, all zeros; as it is where it has that shape. Memory that it once held is used
+    /// again.
+    #[inline(always)]
+    pub(super) fn reshape(&mut self, rows: usize, cols: usize) {
+        if (self.rows, self.cols) == (rows, cols) {
+            return;
+        }
+        (self.rows, self.cols) = (rows, cols);
+        self.groups.clear();
+        self.groups.resize(cols.div_ceil(LANES) * rows.next_multiple_of(STEP), [0.0; LANES]);
+    }
+
+    #[inline(always)]
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    #[inline(always)]
+    pub(super) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The rows with their padding.
+    #[inline(always)]
+    pub(super) fn height(&self) -> usize {
+        self.rows.next_multiple_of(STEP)
+    }
+
+    #[inline(always)]
+    pub(super) fn panels(&self) -> usize {
+        self.cols.div_ceil(LANES)
+    }
+
+    /// One panel, `[height]`.
+    #[inline(always)]
+    pub(super) fn panel(&self, index: usize) -> &[Group] {
+        let height = self.height();
+        &self.groups[index * height..][..height]
+    }
+
+    /// One panel to write to, `[height]`.
+    #[inline(always)]
+    pub(super) fn panel_mut(&mut self, index: usize) -> &mut [Group] {
+        let height = self.height();
+        &mut self.groups[index * height..][..height]
+    }
+
+    /// All groups, panel after panel.
+    #[inline(always)]
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// All groups to write to, panel after panel.
+    #[inline(always)]
+    pub(super) fn groups_mut(&mut self) -> &mut [Group] {
+        &mut self.groups
+    }
+
+    /// Writes a row, `[cols]`.
+    #[inline(always)]
+    pub(super) fn set_row(&mut self, row: usize, values: &[f32]) {
+        let (whole, rest) = values.as_chunks::<LANES>();
+        let mut groups = self.row_mut(row);
+        whole.iter().zip(groups.by_ref()).for_each(|(values, group)| *group = *values);
+        groups.for_each(|group| group[..rest.len()].copy_from_slice(rest));
+    }
+
+    /// Reads a row, `[cols]`.
+    #[inline(always)]
+    pub(super) fn copy_row(&self, row: usize, values: &mut [f32]) {
+        for (values, group) in values.chunks_mut(LANES).zip(self.row(row)) {
+            values.copy_from_slice(&group[..values.len()]);
+        }
+    }
+
+    /// A row's groups, panel after panel.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> impl Iterator<Item = &Group> {
+        self.groups[row..].iter().step_by(self.height())
+    }
+
+    /// A row's groups to write to, panel after panel.
+    #[inline(always)]
+    pub(super) fn row_mut(&mut self, row: usize) -> impl Iterator<Item = &mut Group> {
+        let height = self.height();
+        self.groups[row..].iter_mut().step_by(height)
+    }
+
+    /// All values, row after row, without padding.
+    pub(super) fn to_values(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.rows * self.cols];
+        for (row, values) in values.chunks_exact_mut(self.cols).enumerate() {
+            self.copy_row(row, values);
+        }
+        values
+    }
+
+    /// `target[c, r] = self[r, c]`.
+    #[inline(always)]
+    pub(super) fn transpose_into(&self, target: &mut Self) {
+        for panel in 0..self.panels() {
+            let first = panel * LANES;
+            let width = LANES.min(target.height() - first);
+            for (block, from) in self.panel(panel).chunks(LANES).enumerate() {
+                transpose(from, &mut target.panel_mut(block)[first..first + width]);
+            }
+        }
+    }
+}
+
+/// Transposes a block of at most [`LANES`] rows and columns; a whole one by a loop of fixed length, which is faster.
+#[inline(always)]
+fn transpose(from: &[Group], to: &mut [Group]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>()) {
+        for (r, to) in to.iter_mut().enumerate() {
+            *to = std::array::from_fn(|c| from[c][r]);
+        }
+        return;
+    }
+    for (r, to) in to.iter_mut().enumerate() {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from[r];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[rows, cols]` of the numbers 1, 2, 3, ...
+    fn counted(rows: usize, cols: usize) -> Vec<f32> {
+        (1..=rows * cols).map(|i| i as f32).collect()
+    }
+
+    #[test]
+    fn values_come_back_in_any_shape() {
+        for (rows, cols) in [(1, 1), (4, 16), (5, 20), (33, 47)] {
+            assert_eq!(Panels::of(rows, cols, &counted(rows, cols)).to_values(), counted(rows, cols));
+        }
+    }
+
+    #[test]
+    fn a_transposed_matrix_has_rows_for_columns() {
+        for (rows, cols) in [(1, 1), (32, 16), (5, 20), (33, 47)] {
+            let mut target = Panels::zeros(cols, rows);
+            Panels::of(rows, cols, &counted(rows, cols)).transpose_into(&mut target);
+            let values = target.to_values();
+            for (r, c) in (0..rows).flat_map(|r| (0..cols).map(move |c| (r, c))) {
+                assert_eq!(values[c * rows + r], (r * cols + c + 1) as f32);
+            }
+        }
+    }
+
+    #[test]
+    fn another_shape_starts_from_zeros() {
+        let mut panels = Panels::of(5, 20, &counted(5, 20));
+        panels.reshape(2, 20);
+        assert!(panels.groups().iter().flatten().all(|&v| v == 0.0));
+    }
+}
