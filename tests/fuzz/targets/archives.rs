@@ -20,7 +20,7 @@ fuzz_target!(init: begin(), |input: &[u8]| {
     memory::limit(2 * input.len());
     for name in ["model", "words.txt"] {
         let path = folder().join("fetched").join(name);
-        let request = Request { url: format!("http://{address}/archive"), path, sha256: None };
+        let request = Request { url: format!("http://{address}/archive"), path, sha256: None, graphs: Vec::new() };
         let fetcher = Fetcher::new(Options::default()).expect("sound options");
         match fetcher.fetch(&request, &mut Silent) {
             Err(error) => drop(error.to_string()),
