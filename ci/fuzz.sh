@@ -54,7 +54,10 @@ seeds() {
         plain "$2" "$file"
       done ;;
     elmo) for file in options.json weights.hdf5; do named "$2" "elmo/$file" "crates/encoder/tests/fixtures/elmo/$file"; done ;;
-    sentence_transformer) below "$2" crates/encoder/tests/fixtures; grep -l -a -m 1 '^elmo/' "$2"/* | xargs -r rm ;;
+    sentence_transformer | onnx)
+      below "$2" crates/encoder/tests/fixtures
+      [ "$1" = onnx ] && other='model.safetensors' || other='onnx/.*'
+      grep -l -a -m 1 "^elmo/\|^[a-z]*/$other\$" "$2"/* | xargs -r rm ;;
     archives) for file in tests/fuzz/seeds/archive.*; do plain "$2" "$file"; done ;;
     cache) plain "$2" tests/fuzz/seeds/segment.safetensors ;;
     records) { cat tests/fuzz/seeds/summary.json; printf '\0'; cat tests/fuzz/seeds/history.csv; } > "$seed"; keep "$2" ;;
