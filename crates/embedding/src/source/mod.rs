@@ -3,6 +3,7 @@
 pub mod corpus;
 pub mod elmo;
 pub mod hashing;
+mod memo;
 pub mod model2vec;
 pub mod onnx;
 mod place;

@@ -13,6 +13,7 @@ use super::fields::Fields;
 use super::table::{Ids, Table};
 use super::tokens::{self, Rules, Vocabulary};
 use crate::Error;
+use crate::source::memo::Memo;
 
 /// The texts, and how words are found in them.
 #[derive(Clone, Copy)]
@@ -146,7 +147,8 @@ impl Parts {
             return Err(fields.fault("the vectors are too large to be added up; the file is damaged"));
         }
         let Self { ids, known, is_cased, .. } = self;
-        Ok(Table { dim, file_rows, values, ids, known, is_cased, left_out: HashSet::new() })
+        let (left_out, chunks) = (HashSet::new(), Memo::default());
+        Ok(Table { dim, file_rows, values, ids, known, is_cased, left_out, chunks })
     }
 }
 

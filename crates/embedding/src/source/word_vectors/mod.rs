@@ -82,6 +82,7 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVector
     if settings.pre_normalize {
         table.normalize();
     }
+    table.remember(texts.all, rules);
     if let Some(weights) = settings.weights {
         table.weigh(&weights.fit(&table, rules, texts.train));
     }

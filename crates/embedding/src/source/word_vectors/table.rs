@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::FixedState;
 
 use super::tokens::{self, Rules, Vocabulary};
+use crate::source::memo::Memo;
 
 /// The row of a word.
 pub(super) type Ids = HashMap<Box<[u8]>, u32, FixedState>;
@@ -26,6 +27,8 @@ pub(super) struct Table {
     pub(super) is_cased: bool,
     /// Rows that no text gets.
     pub(super) left_out: HashSet<u32>,
+    /// What chunks of the texts are known to be made of.
+    pub(super) chunks: Memo,
 }
 
 impl Table {
@@ -40,10 +43,32 @@ impl Table {
         &self.values[start..start + self.dim]
     }
 
+    /// Resolves every chunk of the texts, once.
+    pub(super) fn remember(&mut self, texts: &[&str], rules: Rules) {
+        let (mut chunks, mut ids) = (Memo::default(), Vec::new());
+        for text in texts {
+            rules.for_each_chunk(text.as_bytes(), |chunk| {
+                if chunks.get(chunk).is_none() {
+                    ids.clear();
+                    self.resolve(chunk, rules, &mut ids);
+                    chunks.insert(chunk, &ids);
+                }
+            });
+        }
+        self.chunks = chunks;
+    }
+
     /// Appends the rows of a text's words.
     pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) {
+        rules.for_each_chunk(text, |chunk| match self.chunks.get(chunk) {
+            Some(known) => ids.extend_from_slice(known),
+            None => self.resolve(chunk, rules, ids),
+        });
+    }
+
+    fn resolve(&self, chunk: &str, rules: Rules, ids: &mut Vec<u32>) {
         let start = ids.len();
-        tokens::resolve(text, rules, &mut &*self, ids);
+        tokens::resolve(chunk, rules, &mut &*self, ids);
         if !self.left_out.is_empty() {
             let kept = ids.split_off(start).into_iter().filter(|id| !self.left_out.contains(id));
             ids.extend(kept);

@@ -97,22 +97,21 @@ pub(super) fn resolve_all(texts: &[&str], rules: Rules, vocabulary: &mut impl Vo
         rules.for_each_chunk(text.as_bytes(), |chunk| {
             if !chunks.contains(chunk) {
                 chunks.insert(chunk.to_owned());
-                Resolver { rules, vocabulary: &mut *vocabulary, ids: &mut ids }.chunk(chunk);
+                resolve(chunk, rules, vocabulary, &mut ids);
                 ids.clear();
             }
         });
     }
 }
 
-/// Appends the rows of a text's words.
-pub(super) fn resolve(text: &[u8], rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) {
-    let mut resolver = Resolver { rules, vocabulary, ids };
-    rules.for_each_chunk(text, |chunk| resolver.chunk(chunk));
+/// Appends the rows of a chunk's words.
+pub(super) fn resolve(chunk: &str, rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) {
+    Resolver { rules, vocabulary, ids }.chunk(chunk);
 }
 
 impl Rules {
-    /// Calls `take` with what stands between separators.
-    fn for_each_chunk(self, text: &[u8], mut take: impl FnMut(&str)) {
+    /// Calls `take` with what stands between separators: a chunk's words don't depend on the chunks beside it.
+    pub(super) fn for_each_chunk(self, text: &[u8], mut take: impl FnMut(&str)) {
         match self.tokens {
             Tokens::Auto | Tokens::Whitespace => {
                 words::normalised(text).split(words::is_separator).filter(|chunk| !chunk.is_empty()).for_each(take);
@@ -298,7 +297,7 @@ mod tests {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let mut list = List { asked: candidates(&[text], rules), known: words.len(), words, composes };
         let mut ids = Vec::new();
-        resolve(text.as_bytes(), rules, &mut list, &mut ids);
+        rules.for_each_chunk(text.as_bytes(), |chunk| resolve(chunk, rules, &mut list, &mut ids));
         ids.iter().map(|&id| list.words[id as usize].clone()).collect()
     }
 

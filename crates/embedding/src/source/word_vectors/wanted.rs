@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::FixedState;
 
 use super::table::{Ids, Table};
+use crate::source::memo::Memo;
 
 /// In place of a row number: not met in the file yet.
 const UNSEEN: u32 = u32::MAX;
@@ -46,7 +47,8 @@ impl Wanted {
     pub(super) fn into_table(self, dim: usize, file_rows: u64) -> Table {
         let Self { mut ids, found, values } = self;
         ids.retain(|_, id| *id != UNSEEN);
-        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out: HashSet::new() }
+        let (left_out, chunks) = (HashSet::new(), Memo::default());
+        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out, chunks }
     }
 }
 

@@ -1,0 +1,63 @@
+//! What pieces of texts were found to be made of: a piece that comes again costs one look-up.
+//!
+//! Bytes and ids stand one after another, without an allocation a piece: there may be millions.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// Pieces and their token ids.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    bytes: Vec<u8>,
+    ids: Vec<u32>,
+    found: HashTable<Entry>,
+    state: FixedState,
+}
+
+/// Where a piece's bytes and ids are.
+#[derive(Debug)]
+struct Entry {
+    bytes: Range<usize>,
+    ids: Range<usize>,
+}
+
+impl Memo {
+    /// The ids of a piece that was taken in.
+    pub(super) fn get(&self, piece: &str) -> Option<&[u32]> {
+        let is_piece = |entry: &Entry| &self.bytes[entry.bytes.clone()] == piece.as_bytes();
+        let entry = self.found.find(self.state.hash_one(piece.as_bytes()), is_piece)?;
+        Some(&self.ids[entry.ids.clone()])
+    }
+
+    /// Takes in a piece that isn't there yet.
+    pub(super) fn insert(&mut self, piece: &str, of_piece: &[u32]) {
+        let (bytes, ids) = (self.bytes.len(), self.ids.len());
+        self.bytes.extend_from_slice(piece.as_bytes());
+        self.ids.extend_from_slice(of_piece);
+        let entry = Entry { bytes: bytes..self.bytes.len(), ids: ids..self.ids.len() };
+        let (state, all) = (&self.state, &self.bytes);
+        let hash = |entry: &Entry| state.hash_one(&all[entry.bytes.clone()]);
+        self.found.insert_unique(hash(&entry), entry, hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_in_is_found() {
+        let mut memo = Memo::default();
+        for number in 0..1000 {
+            let piece = format!("piece {number}");
+            assert_eq!(memo.get(&piece), None);
+            memo.insert(&piece, &(0..number % 3).collect::<Vec<u32>>());
+        }
+        assert_eq!(memo.get("piece 2"), Some(&[0, 1][..]));
+        assert_eq!(memo.get("piece 999"), Some(&[][..]));
+        assert_eq!(memo.get("piece"), None);
+    }
+}
