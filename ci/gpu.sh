@@ -8,4 +8,4 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
   exit 0
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
-cargo test -p emberline-train --features gpu --test devices --locked
+cargo test -p emberline-train -p emberline-encoder --features emberline-train/gpu,emberline-encoder/gpu --test devices --locked
