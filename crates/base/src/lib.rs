@@ -6,6 +6,7 @@
 pub mod digest;
 mod fault;
 mod features;
+mod fence;
 pub mod file;
 pub mod function;
 mod labels;
@@ -18,6 +19,7 @@ mod substream;
 pub use digest::Digest;
 pub use fault::Fault;
 pub use features::{Bags, Combiner, Features, Layered};
+pub use fence::fenced;
 pub use labels::{Labels, Targets, Task};
 pub use matrix::Matrix;
 pub use metric::{Metric, Monitor, Scores};

@@ -13,7 +13,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use emberline_base::file::FileError;
+use emberline_base::digest::hex;
+use emberline_base::file::{FileError, sha256};
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -50,7 +51,7 @@ impl Segment {
     /// Opens a segment and compares its content with its name.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         let map = map(&File::open(path).map_err(Fault::Io)?).map_err(Fault::Io)?;
-        let found = hex(Sha256::digest(&map[..]).as_slice());
+        let found = sha256(&map);
         if path.file_stem().is_none_or(|name| name != found.as_str()) {
             return Err(Fault::Damaged(format!("its content has the sha256 {found}")));
         }
@@ -187,8 +188,4 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

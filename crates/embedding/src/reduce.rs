@@ -46,10 +46,10 @@ impl Reduction {
         dim.map(|dim| Self { dim, reduce: reduce.unwrap_or_default() })
     }
 
-    /// What can't be meant in them.
-    pub(crate) fn faults(dim: Option<usize>) -> Vec<Fault> {
+    /// What can't be meant.
+    pub(crate) fn faults(self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if dim == Some(0) {
+        if self.dim == 0 {
             faults.push(Fault::new("dim", "a vector of 0 numbers", "1 to the source's own length"));
         }
         faults

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use emberline_base::digest::hex;
 use emberline_base::file::FileError;
 use sha2::{Digest, Sha256};
 
@@ -116,10 +117,6 @@ fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, u
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

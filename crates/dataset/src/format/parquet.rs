@@ -12,7 +12,6 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,7 +84,7 @@ fn open(path: &Path, input: &mut Input<'_>) -> Result<Box<dyn FileReader>, Error
 
 /// Turns a panic of the crate into an error.
 fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(call))
+    emberline_base::fenced(call)
         .map_err(|_| Error::Damaged { path: path.to_owned(), reason: "its numbers contradict each other".to_owned() })
 }
 

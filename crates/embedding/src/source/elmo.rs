@@ -103,10 +103,9 @@ impl Kind for Settings {
         "elmo"
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder or its weights file"));
+    fn own_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
         faults.extend(self.mix_faults());
-        faults.extend(Reduction::faults(self.dim));
         if self.dim.is_some() && matches!(self.reduce, None | Some(Reduce::Truncate)) {
             let hint = "set `reduce = \"pca\"` or `reduce = \"random\"`";
             faults.push(Fault::new("reduce", "ELMo's numbers have no order, the first ones say no more", hint));
@@ -133,7 +132,7 @@ impl Kind for Settings {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder or its weights file")
     }
 
     fn reduction(&self) -> Option<Reduction> {

@@ -77,7 +77,7 @@ impl Kind for Settings {
         "hashing"
     }
 
-    fn faults(&self) -> Vec<Fault> {
+    fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim == 0 || self.dim > MAX_DIM {
             faults.push(Fault::new("dim", format!("a vector of {} numbers", self.dim), format!("1 to {MAX_DIM}")));

@@ -10,6 +10,7 @@ mod place;
 pub mod published;
 pub mod sentence_transformer;
 pub mod tfhub;
+mod token_encoder;
 mod tuning;
 pub mod word_vectors;
 mod words;
@@ -64,8 +65,15 @@ pub(crate) trait Kind {
     /// The kind's name in a pipeline file.
     fn name(&self) -> &'static str;
 
+    /// What is wrong with the settings that not every kind has, whatever the files and texts.
+    fn own_faults(&self) -> Vec<Fault>;
+
     /// What is wrong with the settings, whatever the files and texts.
-    fn faults(&self) -> Vec<Fault>;
+    fn faults(&self) -> Vec<Fault> {
+        let place = self.place().map_or_else(Vec::new, |place| place.faults());
+        let reduction = self.reduction().map_or_else(Vec::new, Reduction::faults);
+        [place, reduction, self.own_faults()].concat()
+    }
 
     /// Whether training moves the table.
     fn trainable(&self) -> bool;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::place::missing_hint;
-use super::{Kind, Place, Texts};
+use super::{Kind, Place, Texts, token_encoder};
 use crate::reduce::{Reduce, Reduction};
 use crate::{Error, Opened};
 
@@ -96,17 +96,8 @@ impl Kind for Settings {
         "onnx"
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder, or its graph"));
-        faults.extend(Reduction::faults(self.dim));
-        if self.max_length == Some(0) {
-            faults.push(Fault::new("max_length", "texts of no token", "at least 3: one and the special ones"));
-        }
-        if self.trainable {
-            let message = "a graph's weights can't be trained here";
-            faults.push(Fault::new("trainable", message, "leave it out; only tables can be trained"));
-        }
-        faults
+    fn own_faults(&self) -> Vec<Fault> {
+        token_encoder::faults(self.max_length, self.trainable, "a graph's weights")
     }
 
     fn trainable(&self) -> bool {
@@ -118,7 +109,7 @@ impl Kind for Settings {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder, or its graph")
     }
 
     fn graphs(&self) -> Vec<String> {

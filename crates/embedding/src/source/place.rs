@@ -13,6 +13,8 @@ pub struct Place<'a> {
     pub url: Option<&'a str>,
     /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
     pub sha256: Option<&'a str>,
+    /// What the path should name, such as `a word2vec or GloVe file`.
+    what: &'static str,
 }
 
 /// What to do where nothing lies at the path, to follow `isn't there`.
@@ -23,12 +25,22 @@ pub(super) fn missing_hint(url: Option<&str>) -> String {
     }
 }
 
-impl Place<'_> {
-    /// What can't be meant. `what`: what the path should name, such as `a word2vec or GloVe file`.
-    pub(super) fn faults(&self, what: &str) -> Vec<Fault> {
+impl<'a> Place<'a> {
+    /// What the keys `path`, `url` and `sha256` say. `what`: what the path should name, such as `a word2vec or GloVe file`.
+    pub(super) fn new(
+        path: &'a Path,
+        url: Option<&'a String>,
+        sha256: Option<&'a String>,
+        what: &'static str,
+    ) -> Option<Self> {
+        Some(Self { path, url: url.map(String::as_str), sha256: sha256.map(String::as_str), what })
+    }
+
+    /// What can't be meant.
+    pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.path.as_os_str().is_empty() {
-            faults.push(Fault::new("path", "an empty path", format!("name {what}")));
+            faults.push(Fault::new("path", "an empty path", format!("name {}", self.what)));
         }
         if self.sha256.is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
             faults.push(Fault::new("sha256", "not a SHA-256", "64 hex digits, as `sha256sum` prints them"));

@@ -17,9 +17,9 @@
 //! that the options say. External files and links aren't followed.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use emberline_base::fenced;
 use emberline_base::file::FileError;
 use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 
@@ -95,11 +95,11 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Weights, Error> {
         .with_max_object_header_bytes(MAX_HEADER)
         .with_chunk_cache_bytes(0);
     // The reader isn't ours: should a damaged file make it panic, that is a fault of the file.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    let outcome = fenced(|| {
         let file = Hdf5File::open_with_options(path, limits)
             .map_err(|e| format!("not an HDF5 file that can be read: {e}; get it again"))?;
         File(file).weights(options)
-    }));
+    });
     let outcome =
         outcome.unwrap_or_else(|_| Err("damaged beyond what the HDF5 reader can tell; get it again".to_owned()));
     outcome.map_err(|reason| Error::format(path, reason))

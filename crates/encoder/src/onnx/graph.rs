@@ -1,10 +1,9 @@
 //! A graph of ONNX: which of its inputs and outputs are what, and one text through it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use emberline_base::file;
+use emberline_base::{fenced, file};
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
@@ -61,7 +60,7 @@ impl Graph {
             options.external_data(name, numbers);
         }
         let fault = |reason: String| Error::format(&files.graph, reason);
-        let model = quietly(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
+        let model = fenced(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
         let model = model.map_err(|e| fault(format!("can't be loaded as an ONNX graph: {e}{}", cure(&e))))?;
         let name = |id: &NodeId| model.node_info(*id).and_then(|info| info.name()).unwrap_or_default().to_owned();
         let inputs = model.input_ids().iter().map(|id| Ok((*id, Input::named(&name(id))?)));
@@ -125,7 +124,7 @@ impl Runner<'_> {
     pub(super) fn run(&mut self, ids: &[u32]) -> Result<(Given, Vec<f32>), Error> {
         let Graph { model, inputs, output, .. } = self.graph;
         let inputs = inputs.iter().map(|(id, input)| (*id, Value::from(input.of(ids)).into())).collect();
-        let run = quietly(|| model.run_n(inputs, [*output], Some(self.options.clone())));
+        let run = fenced(|| model.run_n(inputs, [*output], Some(self.options.clone())));
         let [value] = run.map_err(|panic| self.failed(ids, &panic))?.map_err(|e| self.failed(ids, &e.to_string()))?;
         let wrong =
             || self.graph.fault("its output isn't `[texts, tokens, numbers]` or `[texts, numbers]` of 32-bit floats");
@@ -179,12 +178,4 @@ impl Input {
 fn cure(error: &LoadError) -> &'static str {
     let apart = error.to_string().contains("external data");
     if apart { "; its numbers belong beside it, in a file of its name with `_data` or `.data` behind it" } else { "" }
-}
-
-/// Runs what may panic on a damaged graph; gives the panic's message.
-fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        text.unwrap_or("it doesn't hold together").to_owned()
-    })
 }

@@ -1,6 +1,5 @@
 //! From text to token ids, by `tokenizer.json`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use emberline_base::file;
@@ -171,7 +170,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer, Error> {
 
 /// Turns a panic into an error: some steps of a tokenizer panic where what the file says of them is damaged.
 fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| damaged(path, "it doesn't hold together"))
+    emberline_base::fenced(call).map_err(|_| damaged(path, "it doesn't hold together"))
 }
 
 fn damaged(path: &Path, reason: &str) -> Error {

@@ -1,10 +1,9 @@
 //! One cell: from inputs that are ready to a record on the disk, whatever becomes of it.
 
 use std::io::Write;
-use std::panic::{self, AssertUnwindSafe};
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status};
-use emberline_base::{Digest, Features};
+use emberline_base::{Digest, Features, fenced};
 use emberline_device::Device;
 use emberline_embedding::Opened;
 use emberline_tensorboard::Experiment;
@@ -94,10 +93,7 @@ impl Trainer<'_> {
 
 /// One cell's panic must not cost the others: it becomes that cell's failure.
 pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(Error::Panic(text.unwrap_or("for an unknown reason").to_owned()))
-    })
+    fenced(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
 }
 
 /// What a finished fit is recorded as.

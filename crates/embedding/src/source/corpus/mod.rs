@@ -93,7 +93,7 @@ impl Kind for Settings {
         "corpus"
     }
 
-    fn faults(&self) -> Vec<Fault> {
+    fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut range = |key, value: usize, most: usize, what: &str| {
             if value == 0 || value > most {

@@ -71,9 +71,8 @@ impl Kind for Settings {
         "model2vec"
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a model's folder"));
-        faults.extend(Reduction::faults(self.dim));
+    fn own_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
         if self.max_length == Some(0) {
             faults.push(Fault::new("max_length", "texts of 0 tokens", "at least 1; leave it out for the model's own"));
         }
@@ -89,7 +88,7 @@ impl Kind for Settings {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder")
     }
 
     fn reduction(&self) -> Option<Reduction> {

@@ -3,8 +3,6 @@
 //! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are left out
 //! (the model has its own truncation). So is what else has no part in token ids.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use serde_json::Value;
 use tokenizers::ModelWrapper;
 
@@ -79,7 +77,7 @@ impl Tokenizer {
 
 /// Turns a panic into an error: some steps of the crate's panic where what the file says of them is damaged.
 fn fenced<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
+    emberline_base::fenced(call).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
 }
 
 impl Tokens {

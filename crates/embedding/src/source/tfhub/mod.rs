@@ -89,9 +89,8 @@ impl Kind for Settings {
         "tfhub"
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a module's folder or its .tar.gz"));
-        faults.extend(Reduction::faults(self.dim));
+    fn own_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
         if self.dim.is_some() && self.reduce.is_none() {
             let message = "`dim` needs `reduce` here: a module's numbers have no order to cut them by";
             faults.push(Fault::new("dim", message, r#"add reduce = "pca", "random" or "truncate""#));
@@ -108,7 +107,7 @@ impl Kind for Settings {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a module's folder or its .tar.gz")
     }
 
     fn reduction(&self) -> Option<Reduction> {

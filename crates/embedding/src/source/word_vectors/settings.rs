@@ -85,9 +85,8 @@ impl Kind for Settings {
         "word_vectors"
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.place().map_or(Vec::new(), |place| place.faults("a file of word vectors"));
-        faults.extend(Reduction::faults(self.dim));
+    fn own_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
         if self.dim.is_some_and(|dim| dim > 0) && self.reduce.is_none() {
             let hint = "set `reduce` too: pca, random, or truncate where columns are principal components";
             faults.push(Fault::new("dim", "the columns of word vectors have no order to cut them by", hint));
@@ -109,7 +108,7 @@ impl Kind for Settings {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        Some(Place { path: &self.path, url: self.url.as_deref(), sha256: self.sha256.as_deref() })
+        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a file of word vectors")
     }
 
     fn reduction(&self) -> Option<Reduction> {

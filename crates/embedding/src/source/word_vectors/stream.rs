@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use emberline_base::digest::hex;
 use emberline_base::file::FileError;
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
@@ -212,6 +213,6 @@ impl Decoder {
             Self::Gzip(decoder) => decoder.into_inner().into_inner(),
         };
         io::copy(&mut hashed, &mut io::sink())?;
-        Ok(hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&hashed.hash.finalize()))
     }
 }
