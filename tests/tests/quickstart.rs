@@ -168,6 +168,32 @@ fn cells_side_by_side_give_what_they_give_one_after_another() {
 }
 
 #[test]
+fn packed_cells_give_what_they_give_alone() {
+    let folder = started();
+    let here = folder.path();
+    // Without dropout every cell takes its own steps; with it, a pack is one computation on tensors.
+    for (layers, tolerance) in
+        [("{dense=16, activation=\"relu\"}", 0.0), ("{dense=16}, {dropout=0.2}, {dense=8}", 1e-4)]
+    {
+        let head = format!("head.layers=[{layers}]");
+        let [alone, packed] = [("1", "alone"), ("5", "packed")].map(|(pack, out)| {
+            let ended = run(here, &["-S", &head, "--pack", pack, "--out", out, "--force"]);
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            summary(here, out)["cells"].as_array().expect("cells").clone()
+        });
+        assert_eq!(alone.len(), packed.len());
+        for (alone, packed) in alone.iter().zip(&packed) {
+            assert_eq!((&alone["id"], &alone["best_epoch"]), (&packed["id"], &packed["best_epoch"]));
+            let of = |cell: &Value, metric| cell["metrics"][metric].as_f64().expect("a number");
+            for metric in ["loss", "val_loss"] {
+                let off = (of(alone, metric) - of(packed, metric)).abs();
+                assert!(off <= tolerance, "{}: {metric} is off by {off}", alone["id"]);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_cell_that_fails_beside_others_costs_only_itself() {
     let folder = started();
     let here = folder.path();
@@ -176,17 +202,13 @@ fn a_cell_that_fails_beside_others_costs_only_itself() {
         "grid={seed=[1, 2, 3, 4, 5, 6], \"train.optimizer\"=[{adam={learning_rate=1e-3}}, {sgd={learning_rate=1e38}}]}",
     ];
     let small = ["-S", "embedding={hashing={hashing={dim=8}}}"];
-    for (jobs, out) in [("1", "one"), ("4", "many")] {
-        let ended = run_in(
-            here,
-            &[
-                &["run", "mine/pipeline.toml", "-S", "train.epochs=2"],
-                &grid[..],
-                &small,
-                &["--jobs", jobs, "--out", out],
-            ]
-            .concat(),
-        );
+    for width in [
+        ["--jobs=1", "--pack=1", "--out=one"],
+        ["--jobs=4", "--pack=1", "--out=many"],
+        ["--jobs=1", "--pack=9", "--out=packed"],
+    ] {
+        let ended =
+            run_in(here, &[&["run", "mine/pipeline.toml", "-S", "train.epochs=2"], &grid[..], &small, &width].concat());
         assert_eq!(ended.code, Some(7), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("6 cells trained on cpu") && ended.stderr.contains("6 cells failed"),
@@ -194,7 +216,9 @@ fn a_cell_that_fails_beside_others_costs_only_itself() {
             ended.stderr
         );
     }
-    assert_eq!(without_seconds(summary(here, "one")), without_seconds(summary(here, "many")));
+    let alone = without_seconds(summary(here, "one"));
+    assert_eq!(alone, without_seconds(summary(here, "many")));
+    assert_eq!(alone, without_seconds(summary(here, "packed")));
     let fast = ["--jobs", "2", "--out", "fast", "--fail-fast"];
     let ended =
         run_in(here, &[&["run", "mine/pipeline.toml", "-S", "train.epochs=2"], &grid[..], &small, &fast].concat());

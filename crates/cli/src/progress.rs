@@ -39,9 +39,9 @@ impl Observer for Progress {
         }
     }
 
-    fn starts(&mut self, cells: usize, jobs: usize) {
+    fn starts(&mut self, cells: usize, at_once: usize) {
         self.cells = cells;
-        self.side_by_side = jobs > 1;
+        self.side_by_side = at_once > 1;
     }
 
     fn begins(&mut self, number: usize, id: &str) {

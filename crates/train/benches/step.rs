@@ -1,11 +1,12 @@
 //! Microseconds of a training step, head 256-64-1 under Adam, on the engine that `fit` takes and on Burn's tensors.
 //!
-//! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn]`
+//! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed]`
 //!
 //! Out: a line of JSON a case. `us_step` is processor time a step of the whole fit: order, metrics and keeping the best
 //! weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
 //! what the step's products alone would take at the speed of `gflops`, a product of 512^3 by Burn's flex on one thread,
-//! measured beside every case: it is the yardstick that makes machines and days comparable. Linux only.
+//! measured beside every case: it is the yardstick that makes machines and days comparable. `packed` trains 1, 8 and 64 heads
+//! as one computation on Burn's tensors; its times are those of one head's step. Linux only.
 //! `ci/bench/step.py` runs it beside other programs.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
@@ -19,7 +20,7 @@ use burn::tensor::{Distribution, Tensor};
 use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{Fit, Job, fit, fit_on_burn};
+use emberline_train::{Fit, Job, Watched, fit, fit_on_burn, fit_together_on_burn};
 
 /// The course's training rows: 409 steps of 32.
 const ROWS: usize = 13_061;
@@ -30,6 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (dim, batch) in [(20, 32), (128, 32), (512, 32), (20, 256), (128, 256), (512, 256)] {
         if wants("frozen") {
             measure("frozen", &Features::Frozen(random(ROWS, dim)), batch, 10, wants("burn"))?;
+        }
+    }
+    for (dim, pack) in [20, 128, 512].into_iter().flat_map(|dim| [1, 8, 64].map(|pack| (dim, pack))) {
+        if asked.iter().any(|word| word == "packed") {
+            measure_pack(dim, pack)?;
         }
     }
     for (rows, batch) in [(20_000, 32), (200_000, 32), (20_000, 256), (974_000, 32)] {
@@ -63,7 +69,9 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
     for (engine, epochs) in engines.into_iter().take(1 + usize::from(burn)) {
         let gflops = gflops();
         let before = processor_seconds()?;
-        let fit = train(features, batch, epochs, engine == "burn")?;
+        let case = Case::new(features, batch, epochs);
+        let run = if engine == "burn" { fit_on_burn } else { fit };
+        let fit = run(&case.job(1), Device::Cpu, &mut [])?;
         let steps = ROWS.div_ceil(batch as usize) as f64;
         let processor = (processor_seconds()? - before) / f64::from(epochs) / steps;
         let wall = fit.history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min) / steps;
@@ -77,28 +85,63 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
     Ok(())
 }
 
+/// Heads of one shape, of other seeds, for an epoch.
+fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
+    let case = Case::new(&Features::Frozen(random(ROWS, dim)), 32, 1);
+    let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
+    let gflops = gflops();
+    let before = processor_seconds()?;
+    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [] }).collect();
+    fit_together_on_burn(watched, Device::Cpu)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
+    let steps = ROWS.div_ceil(32) as f64 * pack as f64;
+    let line = serde_json::json!({
+        "engine": "burn", "features": "packed", "dim": dim, "batch": 32, "pack": pack,
+        "us_step": (processor_seconds()? - before) / steps * 1e6, "gflops": gflops,
+        "floor_us": products(dim, 32, false) / gflops / 1e3,
+    });
+    println!("{line}");
+    Ok(())
+}
+
 /// Floating-point operations of a step's products: one forward, one by the kernels, one by what entered them.
 fn products(dim: usize, batch: u32, tuned: bool) -> f64 {
     let (first, rest) = (dim * 256, 256 * 64 + 64);
     f64::from(batch) * 2.0 * (first * (2 + usize::from(tuned)) + rest * 3) as f64
 }
 
-fn train(features: &Features, batch_size: u32, epochs: u32, burn: bool) -> Result<Fit, emberline_train::Error> {
-    let dense = |units| Layer::Dense { units, activation: Activation::Relu };
-    let adam = Adam { learning_rate: 1e-4, ..Adam::default() };
-    let targets = Matrix::new(ROWS, 1, (0..ROWS).map(|row| f32::from(u8::from(row % 16 == 0))).collect());
-    let job = Job {
-        head: &Head { layers: vec![dense(256), dense(64)] },
-        train: &Train { epochs, batch_size, optimizer: Optimizer::Adam(adam), ..Train::default() },
-        seed: 1,
-        task: Task::Binary,
-        features: &Splits { train: features.clone(), valid: None, test: None },
-        targets: &Splits { train: targets, valid: None, test: None },
-        monitor: Monitor { valid: false, metric: Metric::Loss },
-        initial: None,
-    };
-    let run = if burn { fit_on_burn } else { fit };
-    run(&job, Device::Cpu, &mut [])
+/// What a job borrows.
+struct Case {
+    head: Head,
+    train: Train,
+    features: Splits<Features>,
+    targets: Splits<Matrix>,
+}
+
+impl Case {
+    fn new(features: &Features, batch_size: u32, epochs: u32) -> Self {
+        let dense = |units| Layer::Dense { units, activation: Activation::Relu };
+        let adam = Adam { learning_rate: 1e-4, ..Adam::default() };
+        let targets = Matrix::new(ROWS, 1, (0..ROWS).map(|row| f32::from(u8::from(row % 16 == 0))).collect());
+        Self {
+            head: Head { layers: vec![dense(256), dense(64)] },
+            train: Train { epochs, batch_size, optimizer: Optimizer::Adam(adam), ..Train::default() },
+            features: Splits { train: features.clone(), valid: None, test: None },
+            targets: Splits { train: targets, valid: None, test: None },
+        }
+    }
+
+    fn job(&self, seed: u64) -> Job<'_> {
+        Job {
+            head: &self.head,
+            train: &self.train,
+            seed,
+            task: Task::Binary,
+            features: &self.features,
+            targets: &self.targets,
+            monitor: Monitor { valid: false, metric: Metric::Loss },
+            initial: None,
+        }
+    }
 }
 
 /// The fastest of many products of 512^3, in 10^9 operations a second: short ones, so that one goes undisturbed.

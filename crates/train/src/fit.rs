@@ -1,40 +1,21 @@
-//! One fit: epochs until the callbacks or the settings end it, then the scores of the best epoch.
+//! Fits, one or several beside each other: epochs until the callbacks or the settings end them, then the scores of the best
+//! epoch of each.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use emberline_base::record::{Epoch, Stop};
-use emberline_base::{Features, Matrix, Metric, Monitor, Scores, SplitName, Splits, Substream, Task};
+use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits};
 use emberline_device::Device;
 
 use crate::Error;
 use crate::callback::{Callback, Control};
-use crate::engine::{self, Blueprint, Build, Engine};
+use crate::engine::{self, Blueprint, Build, Engine, Turn};
 use crate::head::Architecture;
+use crate::job::Job;
 use crate::metric::{self, Threshold};
-use crate::settings::{Head, Loss, Train};
-use crate::weights::{Tensor, Weights};
-
-/// Everything that decides a fit's numbers.
-#[derive(Clone, Debug)]
-pub struct Job<'a> {
-    /// The hidden layers.
-    pub head: &'a Head,
-    /// Epochs, batches, optimiser, loss.
-    pub train: &'a Train,
-    /// The seed of initialisation, order and dropout.
-    pub seed: u64,
-    /// What the labels ask.
-    pub task: Task,
-    /// The texts' vectors, or bags over a table to be tuned.
-    pub features: &'a Splits<Features>,
-    /// The labels as numbers, `[rows, outputs]` a split.
-    pub targets: &'a Splits<Matrix>,
-    /// What the best epoch is chosen by.
-    pub monitor: Monitor,
-    /// Starts the head from these arrays instead of random ones.
-    pub initial: Option<&'a Weights>,
-}
+use crate::settings::Loss;
+use crate::weights::Weights;
 
 /// A finished fit.
 #[derive(Clone, Debug)]
@@ -52,8 +33,16 @@ pub struct Fit {
     pub metrics: BTreeMap<String, f64>,
     /// The logits of the best epoch, `[rows, outputs]`; none for the training rows.
     pub logits: Splits<Matrix>,
-    /// Wall time, in seconds.
+    /// Wall time, in seconds; of fits beside each other, an equal share of what they took together.
     pub seconds: f64,
+}
+
+/// A fit to be made, and what watches it.
+pub struct Watched<'w, 'c> {
+    /// What decides its numbers.
+    pub job: &'w Job<'w>,
+    /// What is told of its epochs.
+    pub callbacks: &'w mut [Box<dyn Callback + 'c>],
 }
 
 /// Trains a head, and the table where features are tuned.
@@ -61,7 +50,7 @@ pub struct Fit {
 /// # Errors
 /// When the loss stops being a number, a callback can't do its work, or settings and data don't fit.
 pub fn fit(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
-    fit_by(engine::build, job, device, callbacks)
+    fit_one(engine::build, job, device, callbacks)
 }
 
 /// Trains as [`fit()`], but always on Burn's tensors: what the processor's own step is measured against.
@@ -69,54 +58,271 @@ pub fn fit(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_
 /// # Errors
 /// Those of [`fit()`].
 pub fn fit_on_burn(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
-    fit_by(engine::build_burn, job, device, callbacks)
+    fit_one(engine::build_burn, job, device, callbacks)
 }
 
-/// Tells the callbacks when the fit fails.
-fn fit_by(build: Build, job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<Fit, Error> {
-    let fitted = fit_and_tell(build, job, device, callbacks);
-    if fitted.is_err() {
-        callbacks.iter_mut().for_each(|callback| callback.on_failure());
-    }
-    fitted
+/// Trains fits of one [`Shape`](crate::Shape) beside each other, those that have ended no longer: on a device, every step of
+/// all of them is one computation. Each comes to what [`fit()`] would have come to, but for the rounding of sums in another
+/// order.
+///
+/// # Errors
+/// When none can begin: their shapes differ, or settings and data don't fit. What ends a single fit early is its own.
+pub fn fit_together(watched: Vec<Watched<'_, '_>>, device: Device) -> Result<Vec<Result<Fit, Error>>, Error> {
+    fit_all(engine::build, watched, device)
 }
 
-fn fit_and_tell(
+/// As [`fit_together`], but always on Burn's tensors.
+///
+/// # Errors
+/// Those of [`fit_together`].
+pub fn fit_together_on_burn(watched: Vec<Watched<'_, '_>>, device: Device) -> Result<Vec<Result<Fit, Error>>, Error> {
+    fit_all(engine::build_burn, watched, device)
+}
+
+fn fit_one(
     build: Build,
     job: &Job<'_>,
     device: Device,
     callbacks: &mut [Box<dyn Callback + '_>],
 ) -> Result<Fit, Error> {
-    let started = Instant::now();
-    let loss = job.train.loss_for(job.task).map_err(Error::Unsupported)?;
-    let weights = starting_weights(job)?;
-    let architecture = job.architecture();
-    let blueprint = Blueprint {
-        architecture: &architecture,
-        optimizer: &job.train.optimizer,
-        loss,
-        seed: job.seed,
-        features: job.features,
-        targets: &job.targets.train,
-        weights: &weights,
-    };
-    let mut engine = build(device, blueprint)?;
-    let (history, best, stopped) = run_epochs(job, loss, engine.as_mut(), callbacks)?;
-    engine.load(&best.weights);
-    let (scores, logits) = score_best(job, loss, engine.as_mut(), &history[best.epoch as usize - 1]);
-    let metrics = metrics_by_name(&scores);
-    for callback in callbacks.iter_mut() {
-        callback.on_train_end(best.epoch, &metrics)?;
+    fit_all(build, vec![Watched { job, callbacks }], device)?.pop().expect("a fit for each job")
+}
+
+fn fit_all(build: Build, watched: Vec<Watched<'_, '_>>, device: Device) -> Result<Vec<Result<Fit, Error>>, Error> {
+    let mut members: Vec<Member<'_, '_>> = watched.into_iter().map(Member::new).collect();
+    let fitted = fit_members(build, &mut members, device);
+    members.iter_mut().for_each(Member::fail);
+    fitted
+}
+
+/// Takes the members whose fits have ended, well or not.
+fn fit_members(
+    build: Build,
+    members: &mut Vec<Member<'_, '_>>,
+    device: Device,
+) -> Result<Vec<Result<Fit, Error>>, Error> {
+    let mut clock = Clock(Instant::now());
+    let jobs: Vec<&Job<'_>> = members.iter().map(|member| member.watched.job).collect();
+    let loss = loss_of_all(&jobs)?;
+    let architecture = jobs[0].architecture();
+    let starts = jobs.iter().map(|job| job.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
+    let blueprints: Vec<Blueprint<'_>> =
+        jobs.iter().zip(&starts).map(|(job, start)| blueprint(job, &architecture, loss, start)).collect();
+    let mut engine = build(device, &blueprints)?;
+    let setting_up = clock.share(members.len());
+    run_epochs(engine.as_mut(), members, loss, &mut clock);
+    let best: Vec<&Weights> = members.iter().zip(&starts).map(|(member, start)| member.best_weights(start)).collect();
+    engine.load(&best);
+    let [valid, test] = [SplitName::Valid, SplitName::Test].map(|split| engine.logits(split));
+    let seconds = setting_up + clock.share(members.len());
+    members.iter_mut().for_each(|member| member.seconds += seconds);
+    let finish = |((member, valid), test)| Member::finish(member, loss, valid, test);
+    Ok(members.drain(..).zip(valid).zip(test).map(finish).collect())
+}
+
+fn blueprint<'a>(job: &'a Job<'a>, architecture: &'a Architecture, loss: Loss, weights: &'a Weights) -> Blueprint<'a> {
+    let Job { train, seed, features, targets, .. } = job;
+    let (optimizer, targets) = (&train.optimizer, &targets.train);
+    Blueprint { architecture, optimizer, loss, seed: *seed, features, targets, weights }
+}
+
+/// The loss, for jobs that can be trained beside each other.
+fn loss_of_all(jobs: &[&Job<'_>]) -> Result<Loss, Error> {
+    let alike = |pair: &[&Job<'_>]| pair[0].shape().is_some_and(|shape| pair[1].shape() == Some(shape));
+    if jobs.is_empty() || !jobs.windows(2).all(alike) {
+        return Err(Error::Unsupported("fits of different shapes can't be trained as one".into()));
     }
-    Ok(Fit {
-        history,
-        best_epoch: best.epoch,
-        stopped,
-        weights: best.weights,
-        metrics,
-        logits,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    jobs[0].train.loss_for(jobs[0].task).map_err(Error::Unsupported)
+}
+
+/// Shares the time that things take among those that take it together.
+struct Clock(Instant);
+
+impl Clock {
+    /// An equal share of the time since the last call, in seconds.
+    fn share(&mut self, among: usize) -> f64 {
+        let share = self.0.elapsed().as_secs_f64() / among as f64;
+        self.0 = Instant::now();
+        share
+    }
+}
+
+fn run_epochs(engine: &mut dyn Engine, members: &mut [Member<'_, '_>], loss: Loss, clock: &mut Clock) {
+    let mut number = 0;
+    let mut running: Vec<&mut Member<'_, '_>> = members.iter_mut().collect();
+    while !running.is_empty() {
+        number += 1;
+        run_epoch(engine, &mut running, loss, number);
+        let seconds = clock.share(running.len());
+        running.iter_mut().for_each(|member| member.seconds += seconds);
+        let stay: Vec<usize> = (0..running.len()).filter(|&place| running[place].ended.is_none()).collect();
+        if !stay.is_empty() && stay.len() < running.len() {
+            engine.keep(&stay);
+        }
+        running.retain(|member| member.ended.is_none());
+    }
+}
+
+fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>], loss: Loss, number: u32) {
+    let started = Instant::now();
+    let turns: Vec<Turn> = running.iter().map(|member| member.turn(number)).collect();
+    let batch_size = running[0].watched.job.train.batch_size as usize;
+    let train = engine.train_epoch(number, batch_size, &turns);
+    let valid = engine.logits(SplitName::Valid);
+    let score = |(((member, turn), train), valid): (((&&mut Member<'_, '_>, &Turn), _), _)| {
+        member.scores(loss, &turn.order, &train, &valid)
+    };
+    let scores: Vec<_> = running.iter().zip(&turns).zip(train).zip(valid).map(score).collect();
+    let seconds = started.elapsed().as_secs_f64() / running.len() as f64;
+    let mut better = Vec::new();
+    for ((place, member), (train, valid)) in running.iter_mut().enumerate().zip(scores) {
+        let learning_rate = member.control.learning_rate;
+        if member.note(Epoch { epoch: number, learning_rate, seconds, train, valid }) {
+            better.push(place);
+        }
+    }
+    if !better.is_empty() {
+        let weights = engine.weights(&better);
+        better.into_iter().zip(weights).for_each(|(place, weights)| running[place].best.weights = weights);
+    }
+    running.iter_mut().for_each(|member| member.end_epoch());
+}
+
+/// A fit under way.
+struct Member<'w, 'c> {
+    watched: Watched<'w, 'c>,
+    control: Control,
+    history: Vec<Epoch>,
+    best: Best,
+    seconds: f64,
+    /// Why it is no longer trained.
+    ended: Option<Result<Stop, Error>>,
+}
+
+/// The best epoch so far.
+struct Best {
+    /// 0 before the first.
+    epoch: u32,
+    value: f64,
+    weights: Weights,
+}
+
+impl<'w, 'c> Member<'w, 'c> {
+    fn new(watched: Watched<'w, 'c>) -> Self {
+        let job = watched.job;
+        Self {
+            control: Control::new(job.train.optimizer.learning_rate()),
+            history: Vec::new(),
+            best: Best { epoch: 0, value: job.monitor.worst(), weights: Weights::default() },
+            seconds: 0.0,
+            ended: None,
+            watched,
+        }
+    }
+
+    fn turn(&self, epoch: u32) -> Turn {
+        Turn { order: self.watched.job.order(epoch), learning_rate: self.control.learning_rate }
+    }
+
+    /// The scores of an epoch, training and validation.
+    fn scores(&self, loss: Loss, order: &[usize], train: &Matrix, valid: &Matrix) -> (Scores, Option<Scores>) {
+        let Job { task, targets, .. } = self.watched.job;
+        let train = metric::basic(*task, loss, train, &targets.train.select(order));
+        let valid = targets.valid.as_ref().map(|targets| metric::all(*task, loss, valid, targets, Threshold::Best));
+        (train, valid)
+    }
+
+    /// Takes an epoch in; whether it is the best so far.
+    fn note(&mut self, epoch: Epoch) -> bool {
+        let (number, monitor) = (epoch.epoch, self.watched.job.monitor);
+        let value = measured(&epoch, monitor);
+        self.history.push(epoch);
+        match value {
+            Ok(value) if monitor.improves(value, self.best.value, 0.0) || self.best.epoch == 0 => {
+                (self.best.epoch, self.best.value) = (number, value);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                self.ended = Some(Err(error));
+                false
+            }
+        }
+    }
+
+    /// Tells the callbacks, and ends the fit where it is time.
+    fn end_epoch(&mut self) {
+        if self.ended.is_none() {
+            self.ended = self.verdict().transpose();
+        }
+    }
+
+    /// Whether the fit ends with its latest epoch.
+    fn verdict(&mut self) -> Result<Option<Stop>, Error> {
+        let epoch = self.history.last().expect("an epoch has been noted");
+        for callback in self.watched.callbacks.iter_mut() {
+            callback.on_epoch_end(epoch, &mut self.control)?;
+        }
+        let value = epoch.train[&Metric::Loss];
+        if !value.is_finite() {
+            return Err(Error::Diverged { epoch: epoch.epoch, value });
+        }
+        Ok(self.control.stop.or((epoch.epoch >= self.watched.job.train.epochs).then_some(Stop::Epochs)))
+    }
+
+    /// The weights of the best epoch, or those of the start where there is none.
+    fn best_weights<'b>(&'b self, start: &'b Weights) -> &'b Weights {
+        if self.best.epoch == 0 { start } else { &self.best.weights }
+    }
+
+    /// The result, from the best epoch's logits.
+    fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<Fit, Error> {
+        let fit = self.fit(loss, valid, test);
+        if fit.is_err() {
+            self.fail();
+        }
+        fit
+    }
+
+    fn fit(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<Fit, Error> {
+        let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
+        let scores = self.best_scores(loss, &valid, &test);
+        let metrics = metrics_by_name(&scores);
+        for callback in self.watched.callbacks.iter_mut() {
+            callback.on_train_end(self.best.epoch, &metrics)?;
+        }
+        let Job { targets, .. } = self.watched.job;
+        Ok(Fit {
+            history: std::mem::take(&mut self.history),
+            best_epoch: self.best.epoch,
+            stopped,
+            weights: std::mem::take(&mut self.best.weights),
+            metrics,
+            logits: Splits {
+                train: Matrix::zeros(0, targets.train.cols()),
+                valid: targets.valid.is_some().then_some(valid),
+                test: targets.test.is_some().then_some(test),
+            },
+            seconds: self.seconds,
+        })
+    }
+
+    /// The scores of the best epoch; a binary threshold is validation's.
+    fn best_scores(&self, loss: Loss, valid: &Matrix, test: &Matrix) -> Splits<Scores> {
+        let Job { task, targets, .. } = self.watched.job;
+        let mut threshold = Threshold::At(0.5);
+        let valid = targets.valid.as_ref().map(|targets| {
+            let scores = metric::all(*task, loss, valid, targets, Threshold::Best);
+            threshold = scores.get(&Metric::Threshold).map_or(threshold, |&at| Threshold::At(at));
+            scores
+        });
+        let test = targets.test.as_ref().map(|targets| metric::all(*task, loss, test, targets, threshold));
+        Splits { train: self.history[self.best.epoch as usize - 1].train.clone(), valid, test }
+    }
+
+    fn fail(&mut self) {
+        self.watched.callbacks.iter_mut().for_each(|callback| callback.on_failure());
+    }
 }
 
 /// `loss`, `val_loss`, `test_loss`, ...; what isn't a number is left out.
@@ -133,107 +339,6 @@ fn metrics_by_name(scores: &Splits<Scores>) -> BTreeMap<String, f64> {
     scores.iter().flat_map(named).filter(|(_, value)| value.is_finite()).collect()
 }
 
-impl Job<'_> {
-    /// The head for these features and labels.
-    pub fn architecture(&self) -> Architecture {
-        Architecture::new(self.head, self.features.train.dim(), self.targets.train.cols())
-    }
-}
-
-/// What is tuned of the embedding first, then the head's arrays.
-fn starting_weights(job: &Job<'_>) -> Result<Weights, Error> {
-    let fresh = job.architecture().initial_weights(job.seed);
-    let head = match job.initial {
-        None => fresh,
-        Some(given) => {
-            let shapes = |w: &Weights| w.0.iter().map(|t| t.shape.clone()).collect::<Vec<_>>();
-            if shapes(given) != shapes(&fresh) {
-                return Err(Error::Weights("the shapes given don't fit the head".into()));
-            }
-            given.clone()
-        }
-    };
-    let mut weights = Weights(embedding_weights(&job.features.train)?);
-    weights.0.extend(head.0);
-    Ok(weights)
-}
-
-/// What of the embedding is trained along.
-fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
-    let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
-    match features {
-        Features::Frozen(_) => Ok(Vec::new()),
-        Features::Tuned(bags) if bags.table.rows() == 0 => {
-            Err(Error::Unsupported("no word of the texts is in the embedding's table; nothing can be tuned".into()))
-        }
-        Features::Tuned(bags) => {
-            let shape = vec![bags.table.rows(), bags.table.cols()];
-            Ok(vec![tensor("embedding.table", shape, bags.table.values().to_vec())])
-        }
-        Features::Mixed(layered) => Ok(vec![
-            tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),
-            tensor("embedding.gamma", vec![1], vec![1.0]),
-        ]),
-    }
-}
-
-/// The best epoch so far.
-struct Best {
-    epoch: u32,
-    value: f64,
-    weights: Weights,
-}
-
-fn run_epochs(
-    job: &Job<'_>,
-    loss: Loss,
-    engine: &mut dyn Engine,
-    callbacks: &mut [Box<dyn Callback + '_>],
-) -> Result<(Vec<Epoch>, Best, Stop), Error> {
-    let mut control = Control::new(job.train.optimizer.learning_rate());
-    let mut best = Best { epoch: 0, value: job.monitor.worst(), weights: Weights::default() };
-    let mut history = Vec::new();
-    for number in 1..=job.train.epochs {
-        let epoch = run_epoch(job, loss, engine, number, control.learning_rate);
-        let value = measured(&epoch, job.monitor)?;
-        if job.monitor.improves(value, best.value, 0.0) || best.epoch == 0 {
-            best = Best { epoch: number, value, weights: engine.weights() };
-        }
-        for callback in callbacks.iter_mut() {
-            callback.on_epoch_end(&epoch, &mut control)?;
-        }
-        let diverged = epoch.train[&Metric::Loss];
-        history.push(epoch);
-        if !diverged.is_finite() {
-            return Err(Error::Diverged { epoch: number, value: diverged });
-        }
-        if let Some(stop) = control.stop {
-            return Ok((history, best, stop));
-        }
-    }
-    Ok((history, best, Stop::Epochs))
-}
-
-fn run_epoch(job: &Job<'_>, loss: Loss, engine: &mut dyn Engine, number: u32, learning_rate: f64) -> Epoch {
-    let started = Instant::now();
-    let order = epoch_order(job, number);
-    let logits = engine.train_epoch(number, &order, job.train.batch_size as usize, learning_rate);
-    let train = metric::basic(job.task, loss, &logits, &job.targets.train.select(&order));
-    let valid = job.targets.valid.as_ref().map(|targets| {
-        let logits = engine.logits(SplitName::Valid);
-        metric::all(job.task, loss, &logits, targets, Threshold::Best)
-    });
-    Epoch { epoch: number, learning_rate, seconds: started.elapsed().as_secs_f64(), train, valid }
-}
-
-fn epoch_order(job: &Job<'_>, number: u32) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..job.targets.train.rows()).collect();
-    if job.train.shuffle {
-        Substream::new(job.seed, &format!("shuffle/epoch/{number}")).shuffle(&mut order);
-    }
-    order
-}
-
 /// The value of a monitor in an epoch.
 pub(crate) fn measured(epoch: &Epoch, monitor: Monitor) -> Result<f64, Error> {
     let unmeasured = |why| Error::Unmeasured { monitor, why };
@@ -243,24 +348,4 @@ pub(crate) fn measured(epoch: &Epoch, monitor: Monitor) -> Result<f64, Error> {
         (true, None) => return Err(unmeasured("there is no validation split")),
     };
     scores.get(&monitor.metric).copied().ok_or_else(|| unmeasured("the rows lack a class that it needs"))
-}
-
-/// The scores and logits of the weights that are loaded; a binary threshold is validation's.
-fn score_best(job: &Job<'_>, loss: Loss, engine: &mut dyn Engine, best: &Epoch) -> (Splits<Scores>, Splits<Matrix>) {
-    let mut scores = Splits { train: best.train.clone(), valid: None, test: None };
-    let mut logits = Splits { train: Matrix::zeros(0, job.targets.train.cols()), valid: None, test: None };
-    let mut threshold = Threshold::Best;
-    if let Some(targets) = &job.targets.valid {
-        let of_valid = engine.logits(SplitName::Valid);
-        let valid = metric::all(job.task, loss, &of_valid, targets, threshold);
-        threshold = valid.get(&Metric::Threshold).map_or(Threshold::At(0.5), |&at| Threshold::At(at));
-        (scores.valid, logits.valid) = (Some(valid), Some(of_valid));
-    }
-    if let Some(targets) = &job.targets.test {
-        let of_test = engine.logits(SplitName::Test);
-        let at = if threshold == Threshold::Best { Threshold::At(0.5) } else { threshold };
-        scores.test = Some(metric::all(job.task, loss, &of_test, targets, at));
-        logits.test = Some(of_test);
-    }
-    (scores, logits)
 }

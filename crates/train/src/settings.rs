@@ -220,6 +220,16 @@ impl Optimizer {
         }
     }
 
+    /// The same, with another step size.
+    pub(crate) fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        match &mut self {
+            Self::Adam(s) => s.learning_rate = learning_rate,
+            Self::Adamw(s) => s.learning_rate = learning_rate,
+            Self::Sgd(s) => s.learning_rate = learning_rate,
+        }
+        self
+    }
+
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut between = |key: &str, value: f64, low: f64, high: f64, hint: &str| {

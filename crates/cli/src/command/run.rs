@@ -24,6 +24,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         retry_failed: args.retry_failed,
         fail_fast: args.fail_fast,
         jobs: args.jobs,
+        pack: args.pack,
     };
     let outline = emberline_pipeline::run(&pipeline, &folder, &options, &mut Progress::default())?;
     let mut out = io::stdout();

@@ -1,6 +1,6 @@
 //! Running a plan: what is missing is trained, cell after cell or side by side, and every cell leaves its record.
 //!
-//! `survey.rs` tells what is missing, `executor.rs` gives every cell its turn, `trainer.rs` turns a cell into a record.
+//! `survey.rs` tells what is missing, `executor.rs` gives every cell its turn, `trainer.rs` turns cells into records.
 
 mod executor;
 mod hparams;
@@ -18,13 +18,14 @@ use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Event;
 use emberline_tensorboard::write_experiment;
+use emberline_train::Shape;
 use indexmap::IndexMap;
 
-use self::executor::{Ready, Work, execute};
+use self::executor::{Ready, Width, Work, execute};
 use self::hparams::experiment;
 pub use self::survey::{State, Survey, ToEncode, survey};
 use self::survey::{execution_order, state};
-use self::trainer::Trainer;
+use self::trainer::{Trainer, shape};
 use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::pipeline::Pipeline;
@@ -48,6 +49,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
     pub jobs: Option<NonZeroUsize>,
+    /// How many cells of one shape are trained as one computation, at most; none: each by itself.
+    pub pack: Option<NonZeroUsize>,
 }
 
 /// What has become of a plan.
@@ -69,8 +72,8 @@ pub struct Outline {
 pub trait Observer: Send {
     /// Some combinations are left out.
     fn left_out(&mut self, left_out: &[LeftOut]);
-    /// So many cells are to be trained, at most `jobs` side by side.
-    fn starts(&mut self, cells: usize, jobs: usize);
+    /// So many cells are to be trained, at most `at_once` at a time.
+    fn starts(&mut self, cells: usize, at_once: usize);
     /// The turn of this cell has come: its texts are embedded, then it is trained. The first has the number 1.
     fn begins(&mut self, number: usize, id: &str);
     /// A neural encoder, by its name in the pipeline, works on the texts of the cell that began.
@@ -110,8 +113,8 @@ pub fn run(
     let mut records = plan.cells.iter().map(|cell| (cell.id.clone(), cell.pending())).collect();
     let cells = sort_out(&plan, folder, options, &mut inputs, &mut records);
     let kept = records.values().filter(|cell| cell.status == Status::Done).count();
-    let jobs = jobs(options, cells.len());
-    observer.starts(cells.len(), jobs);
+    let width = width(options, cells.len());
+    observer.starts(cells.len(), width.jobs * width.pack);
     let runner = Runner {
         pipeline,
         data,
@@ -120,7 +123,7 @@ pub fn run(
         observer: Mutex::new(observer),
         records: Mutex::new(Records { records, next_summary: Instant::now() + SUMMARY_EVERY }),
     };
-    execute(jobs, &cells, &mut inputs, &runner)?;
+    execute(width, &cells, &mut inputs, &runner)?;
     let summary = runner.finish()?;
     let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count();
     Ok(Outline {
@@ -132,13 +135,15 @@ pub fn run(
     })
 }
 
-/// How many cells are trained side by side: no more than there are.
-fn jobs(options: &Options, cells: usize) -> usize {
+/// How many cells are trained at a time: no more than there are.
+fn width(options: &Options, cells: usize) -> Width {
     let cores = || match options.device {
         Device::Cpu => thread::available_parallelism().map_or(1, NonZeroUsize::get),
         Device::Wgpu | Device::Cuda => 1,
     };
-    options.jobs.map_or_else(cores, NonZeroUsize::get).min(cells.max(1))
+    let pack = options.pack.map_or(1, NonZeroUsize::get).min(cells.max(1));
+    let jobs = options.jobs.map_or_else(cores, NonZeroUsize::get).min(cells.div_ceil(pack).max(1));
+    Width { jobs, pack }
 }
 
 /// Refuses `--only` with ids that aren't in the plan.
@@ -206,14 +211,18 @@ impl Work for Runner<'_> {
         inputs.prepare(cell, &mut |event| locked(&self.observer).encoding(cell.embedding(), &event))
     }
 
-    fn train(&self, ready: Ready<'_>) -> Result<bool, Error> {
-        let Ready { number, cell, prepared } = ready;
-        let data = prepared.as_ref().ok().map(|prepared| prepared.data.clone());
-        let terminal = locked(&self.observer).terminal(&cell.id);
-        let record = self.trainer.train(cell, prepared, terminal)?;
-        let go_on = record.status != Status::Failed || !self.fail_fast;
-        locked(&self.observer).ended(number, &record, data.as_ref().map_or(&self.data, |data| &data.dataset.data));
-        self.keep(record)?;
+    fn shape(&self, ready: &Ready<'_>) -> Option<Shape> {
+        shape(ready)
+    }
+
+    fn train(&self, pack: &[Ready<'_>]) -> Result<bool, Error> {
+        let records = self.trainer.train(pack, &|cell| locked(&self.observer).terminal(&cell.id))?;
+        let go_on = !self.fail_fast || records.iter().all(|record| record.status != Status::Failed);
+        for (ready, record) in pack.iter().zip(records) {
+            let data = ready.prepared.as_ref().map_or(&self.data, |prepared| &prepared.data.dataset.data);
+            locked(&self.observer).ended(ready.number, &record, data);
+            self.keep(record)?;
+        }
         Ok(go_on)
     }
 }

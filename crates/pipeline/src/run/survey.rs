@@ -1,10 +1,12 @@
 //! Where the cells of a plan stand: `plan` and `run` both ask here.
 
+use std::sync::Arc;
+
 use emberline_base::record;
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Progress;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::no_cells;
 use crate::Error;
@@ -125,7 +127,19 @@ fn groups(plan: &Plan) -> Vec<Group> {
     groups.into_iter().flat_map(with_key).collect()
 }
 
-/// Cells that share data and embedding, one behind the other; else the order of the plan.
+/// Cells that share data and embedding, one behind the other, of these the ones that share vectors, then those of one head;
+/// else the order of the plan.
 pub(super) fn execution_order(plan: &Plan) -> Vec<&Cell> {
-    groups(plan).into_iter().flat_map(|group| group.cells).map(|at| &plan.cells[at]).collect()
+    let mut seen = IndexSet::new();
+    let mut first_seen = |section: usize| seen.insert_full(section).0;
+    let mut sections = |cell: &&Cell| {
+        let settings = &cell.settings;
+        (first_seen(Arc::as_ptr(&settings.embedding).addr()), first_seen(Arc::as_ptr(&settings.head).addr()))
+    };
+    let sorted = |group: Group| {
+        let mut cells: Vec<&Cell> = group.cells.into_iter().map(|at| &plan.cells[at]).collect();
+        cells.sort_by_cached_key(&mut sections);
+        cells
+    };
+    groups(plan).into_iter().flat_map(sorted).collect()
 }

@@ -1,15 +1,17 @@
-//! One cell: from inputs that are ready to a record on the disk, whatever becomes of it.
+//! From inputs that are ready to records on the disk, whatever becomes of the cells.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status};
 use emberline_base::{Digest, Features, fenced};
 use emberline_device::Device;
 use emberline_embedding::Opened;
-use emberline_tensorboard::Experiment;
+use emberline_tensorboard::{Experiment, HParam};
 use emberline_train::callback::Places;
-use emberline_train::{Fit, Job, fit};
+use emberline_train::{Fit, Job, Shape, Watched, fit_together};
 
+use super::executor::Ready;
 use super::hparams::hparams;
 use crate::Error;
 use crate::inputs::Prepared;
@@ -31,64 +33,125 @@ struct Trained {
     weights: Vec<u8>,
 }
 
+/// Where what a cell's callbacks print goes.
+pub(super) type Terminal<'t> = dyn Fn(&Cell) -> Box<dyn Write> + 't;
+
 impl Trainer<'_> {
-    /// Trains a cell from its inputs, or records why there are none; callbacks print to `terminal`.
+    /// Trains cells of one shape from their inputs, or records why there are none; callbacks print to `terminal`. A record a
+    /// cell, in order.
     ///
     /// # Errors
     /// Only when a record can't be written: then nothing that follows could be.
-    pub(super) fn train(
-        &self,
-        cell: &Cell,
-        prepared: Result<Prepared, Error>,
-        terminal: Box<dyn Write + '_>,
-    ) -> Result<record::Cell, Error> {
-        self.folder.begin(cell)?;
-        let mut record = cell.pending();
-        match prepared.and_then(|prepared| unharmed(|| self.attempt(cell, &prepared, terminal))) {
-            Ok(Trained { outcome, fit, weights }) => {
-                record.status = Status::Done;
-                record.outcome = Some(outcome);
-                self.folder.finish(&record, &fit.history, &weights)?;
-            }
-            Err(Error::Train(emberline_train::Error::File(error))) => return Err(error.into()),
-            Err(error) => {
-                record.status = Status::Failed;
-                record.error = Some(error.to_string());
-                self.folder.write_result(&record)?;
-            }
+    pub(super) fn train(&self, pack: &[Ready<'_>], terminal: &Terminal<'_>) -> Result<Vec<record::Cell>, Error> {
+        pack.iter().try_for_each(|ready| self.folder.begin(ready.cell))?;
+        let mut cells = Vec::with_capacity(pack.len());
+        for Ready { cell, prepared, .. } in pack {
+            cells.extend(prepared.as_ref().ok().map(|prepared| (*cell, prepared)));
         }
+        let attempts = match unharmed(|| self.attempt(&cells, terminal)) {
+            Ok(attempts) => attempts,
+            // What ends all at once, such as a lack of memory, need not end each by itself.
+            Err(_) if pack.len() > 1 => {
+                let alone = pack.iter().map(|ready| self.train(std::slice::from_ref(ready), terminal));
+                return Ok(alone.collect::<Result<Vec<_>, Error>>()?.concat());
+            }
+            Err(error) => vec![Err(error)],
+        };
+        let mut attempts = attempts.into_iter();
+        let record = |ready: &Ready<'_>| match &ready.prepared {
+            Ok(_) => self.record(ready.cell, attempts.next().expect("an attempt for each cell that is prepared")),
+            Err(error) => self.record_failure(ready.cell, error),
+        };
+        pack.iter().map(record).collect()
+    }
+
+    fn record(&self, cell: &Cell, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
+        match attempt {
+            Ok(Trained { outcome, fit, weights }) => {
+                let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
+                self.folder.finish(&record, &fit.history, &weights)?;
+                Ok(record)
+            }
+            Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
+            Err(error) => self.record_failure(cell, &error),
+        }
+    }
+
+    fn record_failure(&self, cell: &Cell, error: &Error) -> Result<record::Cell, Error> {
+        let record = record::Cell { status: Status::Failed, error: Some(error.to_string()), ..cell.pending() };
+        self.folder.write_result(&record)?;
         Ok(record)
     }
 
-    fn attempt(&self, cell: &Cell, prepared: &Prepared, terminal: Box<dyn Write + '_>) -> Result<Trained, Error> {
-        let Prepared { data, opened, features, digest } = prepared;
-        let callbacks = &cell.settings.callbacks;
-        let job = Job {
-            head: &cell.settings.head,
-            train: &cell.settings.train,
-            seed: cell.settings.seed,
-            task: data.dataset.labels.task,
-            features,
-            targets: &data.targets,
-            monitor: callbacks.monitor(features.valid.is_some()),
-            initial: None,
-        };
-        let hparams = self.experiment.typed(&hparams(cell));
-        let places = Places {
-            cell: &self.folder.cell(&cell.id),
-            tensorboard: &self.folder.tensorboard().join(&cell.id),
-            hparams: &hparams,
-            steps_per_epoch: (features.train.texts() as u64).div_ceil(u64::from(cell.settings.train.batch_size)),
-            progress: terminal,
-        };
-        let mut started = callbacks.start(places)?;
-        let fit = fit(&job, self.device, &mut started)?;
-        drop(started);
-        let weights = fit.weights.to_safetensors()?;
-        let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
-        let outcome = outcome(self.device, opened, &job, &fit, digests);
-        Ok(Trained { outcome, fit, weights })
+    fn attempt(
+        &self,
+        cells: &[(&Cell, &Prepared)],
+        terminal: &Terminal<'_>,
+    ) -> Result<Vec<Result<Trained, Error>>, Error> {
+        let jobs: Vec<Job<'_>> = cells.iter().map(|(cell, prepared)| job(cell, prepared)).collect();
+        let desks: Vec<Desk> = cells.iter().map(|(cell, _)| self.desk(cell)).collect();
+        let mut callbacks = Vec::with_capacity(cells.len());
+        for (((cell, _), job), desk) in cells.iter().zip(&jobs).zip(&desks) {
+            callbacks.push(cell.settings.callbacks.start(desk.places(job, terminal(cell)))?);
+        }
+        let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
+        let fitted = fit_together(watched, self.device)?;
+        drop(callbacks);
+        let trained =
+            |(((_, prepared), job), fit): ((&(&Cell, &Prepared), &Job<'_>), _)| self.trained(prepared, job, fit?);
+        Ok(cells.iter().zip(&jobs).zip(fitted).map(trained).collect())
     }
+
+    /// What a finished fit leaves.
+    fn trained(&self, prepared: &Prepared, job: &Job<'_>, fit: Fit) -> Result<Trained, Error> {
+        let weights = fit.weights.to_safetensors()?;
+        let Prepared { data, opened, digest, .. } = prepared;
+        let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
+        Ok(Trained { outcome: outcome(self.device, opened, job, &fit, digests), fit, weights })
+    }
+
+    fn desk(&self, cell: &Cell) -> Desk {
+        Desk {
+            cell: self.folder.cell(&cell.id),
+            tensorboard: self.folder.tensorboard().join(&cell.id),
+            hparams: self.experiment.typed(&hparams(cell)),
+        }
+    }
+}
+
+/// Where a cell's callbacks write.
+struct Desk {
+    cell: PathBuf,
+    tensorboard: PathBuf,
+    hparams: Vec<(String, HParam)>,
+}
+
+impl Desk {
+    fn places<'p>(&'p self, job: &Job<'_>, progress: Box<dyn Write + 'p>) -> Places<'p> {
+        let Self { cell, tensorboard, hparams } = self;
+        let steps_per_epoch = (job.features.train.texts() as u64).div_ceil(u64::from(job.train.batch_size));
+        Places { cell, tensorboard, hparams, steps_per_epoch, progress }
+    }
+}
+
+/// What a cell's fit is made from.
+fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
+    let Prepared { data, features, .. } = prepared;
+    Job {
+        head: &cell.settings.head,
+        train: &cell.settings.train,
+        seed: cell.settings.seed,
+        task: data.dataset.labels.task,
+        features,
+        targets: &data.targets,
+        monitor: cell.settings.callbacks.monitor(features.valid.is_some()),
+        initial: None,
+    }
+}
+
+/// What cells must share to be trained together with this one.
+pub(super) fn shape(ready: &Ready<'_>) -> Option<Shape> {
+    job(ready.cell, ready.prepared.as_ref().ok()?).shape()
 }
 
 /// One cell's panic must not cost the others: it becomes that cell's failure.

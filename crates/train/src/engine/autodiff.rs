@@ -1,4 +1,7 @@
 //! The engine on Burn's tensors and autodiff: every kind of layer, every device.
+//!
+//! All models that are in take a step as one computation, on arrays `[models, ...]`: a device that is bound by the launches
+//! of kernels does the work of many models in the time of one. A tuned table, or a mix of layers, is trained by itself.
 
 use burn::backend::Autodiff;
 use burn::tensor::activation::{gelu, relu, sigmoid, softmax, tanh};
@@ -6,8 +9,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::{Matrix, SplitName, Splits, Substream};
 
-use super::inputs::{BagBatch, Inputs, upload};
-use super::{Blueprint, Engine};
+use super::inputs::{BagBatch, Inputs};
+use super::stack::Stack;
+use super::{Blueprint, Engine, Turn};
 use crate::head::Step;
 use crate::optimizer::Memory;
 use crate::settings::{Activation, Loss, Optimizer};
@@ -19,102 +23,105 @@ const EVALUATION_ROWS: usize = 256;
 /// The least sum of squares that a row is scaled by.
 const SMALLEST_SQUARE: f32 = 1e-24;
 
-/// A model whose arrays are Burn tensors.
+/// Models whose arrays are Burn tensors.
 pub(super) struct AutodiffEngine<B: Backend> {
     steps: Vec<Step>,
     optimizer: Optimizer,
     loss: Loss,
-    seed: u64,
+    /// Of every model that there is.
+    seeds: Vec<u64>,
     inputs: Splits<Inputs<B>>,
-    targets: Tensor<B, 2>,
-    /// A tuned table, or mix and gamma, first; then kernel and bias of every dense layer.
+    targets: Stack<B>,
+    /// A tuned table, or mix and gamma, first; then kernel and bias of every dense layer; of the models that are in.
     parameters: Vec<Parameter<B>>,
+    /// The models that are in.
+    models: Vec<usize>,
     steps_done: u32,
     device: B::Device,
 }
 
-/// An array that training moves; biases are `[1, units]`.
+/// An array of every model that training moves, `[models, rows, cols]`; biases are `[models, 1, units]`.
 struct Parameter<B: Backend> {
     name: String,
+    /// Of one model's.
     shape: Vec<usize>,
-    value: Tensor<B, 2>,
+    value: Tensor<B, 3>,
     memory: Memory<B>,
 }
 
 impl<B: Backend> AutodiffEngine<B> {
-    pub(super) fn new(blueprint: Blueprint<'_>, device: B::Device) -> Self {
-        let parameter = |tensor: &weights::Tensor| Parameter {
-            name: tensor.name.clone(),
-            shape: tensor.shape.clone(),
-            value: as_matrix(tensor, &device),
-            memory: Memory::new(),
-        };
+    /// For models of one shape, at least one.
+    pub(super) fn new(blueprints: &[Blueprint<'_>], device: B::Device) -> Self {
+        let first = &blueprints[0];
+        let inputs = first.features.map(|split, _| {
+            let of_split: Vec<_> = blueprints.iter().filter_map(|blueprint| blueprint.features.get(split)).collect();
+            Inputs::new(&of_split, &device)
+        });
+        let targets: Vec<&Matrix> = blueprints.iter().map(|blueprint| blueprint.targets).collect();
+        let weights: Vec<&Weights> = blueprints.iter().map(|blueprint| blueprint.weights).collect();
         Self {
-            steps: blueprint.architecture.steps.clone(),
-            optimizer: blueprint.optimizer.clone(),
-            loss: blueprint.loss,
-            seed: blueprint.seed,
-            inputs: blueprint.features.map(|_, features| Inputs::new(features, &device)),
-            targets: upload(blueprint.targets, &device),
-            parameters: blueprint.weights.0.iter().map(parameter).collect(),
+            steps: first.architecture.steps.clone(),
+            optimizer: first.optimizer.clone(),
+            loss: first.loss,
+            seeds: blueprints.iter().map(|blueprint| blueprint.seed).collect(),
+            inputs,
+            targets: Stack::new(&targets, &device),
+            parameters: parameters(&weights, &device),
+            models: (0..blueprints.len()).collect(),
             steps_done: 0,
             device,
         }
     }
 
-    /// One step on a batch; gives the batch's logits, `[batch, outputs]`.
-    fn step(&mut self, rows: &[usize], learning_rate: f64, masks: &mut Masks) -> Tensor<B, 2> {
-        let traced: Vec<Tensor<Autodiff<B>, 2>> =
+    /// One step on a batch a model; gives the batches' logits, `[models, batch, outputs]`.
+    fn step(&mut self, rows: &[&[usize]], learning_rates: &[f64], masks: &mut Masks) -> Tensor<B, 3> {
+        let traced: Vec<Tensor<Autodiff<B>, 3>> =
             self.parameters.iter().map(|p| Tensor::from_inner(p.value.clone()).require_grad()).collect();
-        let indices = self.indices(rows);
         let vectors = match &self.inputs.train {
-            Inputs::Frozen(matrix) => Tensor::from_inner(matrix.clone().select(0, indices.clone())),
+            Inputs::Frozen(stack) => Tensor::from_inner(self.gather(stack, rows)),
             Inputs::Tuned(bags) => {
-                let batch = BagBatch::<B>::new(bags, rows, &self.device);
+                let batch = BagBatch::<B>::new(bags, rows[0], &self.device);
                 let vectors = pool(traced[0].clone(), Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
                 if batch.normalize { normalize(vectors) } else { vectors }
             }
-            Inputs::Mixed(matrix, layers) => {
-                let vectors = Tensor::from_inner(matrix.clone().select(0, indices.clone()));
+            Inputs::Mixed(stack, layers) => {
+                let vectors = Tensor::from_inner(self.gather(stack, rows));
                 mix(vectors, *layers, traced[0].clone(), traced[1].clone())
             }
         };
         let head = &traced[self.inputs.train.arrays()..];
-        let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape, &self.device)));
-        let targets = self.targets.clone().select(0, indices); // [batch, outputs]
-        let gradient = self.loss.gradient(logits.clone().inner(), targets);
+        let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
+        let gradient = self.loss.gradient(logits.clone().inner(), self.gather(&self.targets, rows));
         let mut gradients = (logits.clone() * Tensor::from_inner(gradient)).sum().backward();
         self.steps_done += 1;
+        let sizes = self.optimizer.sizes(learning_rates, self.steps_done, &self.device);
         for (parameter, traced) in self.parameters.iter_mut().zip(traced) {
             if let Some(gradient) = traced.grad_remove(&mut gradients) {
-                let value = traced.inner();
-                parameter.value =
-                    self.optimizer.apply(&mut parameter.memory, value, gradient, learning_rate, self.steps_done);
+                parameter.value = self.optimizer.apply(&mut parameter.memory, traced.inner(), gradient, &sizes);
             }
         }
         logits.inner()
     }
 
-    fn indices(&self, rows: &[usize]) -> Tensor<B, 1, Int> {
-        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-        let count = rows.len();
-        Tensor::from_data(TensorData::new(rows, [count]), &self.device)
+    /// Rows of the models that are in, `[models, rows, cols]`.
+    fn gather(&self, stack: &Stack<B>, rows: &[&[usize]]) -> Tensor<B, 3> {
+        stack.gather(self.models.len(), integers(stack.indices(&self.models, rows), &self.device))
     }
 
     /// The logits of the rows `first..last` of a split, nothing dropped.
-    fn evaluate(&self, inputs: &Inputs<B>, first: usize, last: usize) -> Tensor<B, 2> {
-        let values: Vec<Tensor<B, 2>> = self.parameters.iter().map(|p| p.value.clone()).collect();
+    fn evaluate(&self, inputs: &Inputs<B>, first: usize, last: usize) -> Tensor<B, 3> {
+        let values: Vec<Tensor<B, 3>> = self.parameters.iter().map(|p| p.value.clone()).collect();
+        let rows: Vec<usize> = (first..last).collect();
+        let of_all = vec![rows.as_slice(); self.models.len()];
         let vectors = match inputs {
-            Inputs::Frozen(matrix) => matrix.clone().narrow(0, first, last - first),
+            Inputs::Frozen(stack) => self.gather(stack, &of_all),
             Inputs::Tuned(bags) => {
-                let rows: Vec<usize> = (first..last).collect();
                 let batch = BagBatch::<B>::new(bags, &rows, &self.device);
                 let vectors = pool(values[0].clone(), batch.ids, batch.weights);
                 if batch.normalize { normalize(vectors) } else { vectors }
             }
-            Inputs::Mixed(matrix, layers) => {
-                let vectors = matrix.clone().narrow(0, first, last - first);
-                mix(vectors, *layers, values[0].clone(), values[1].clone())
+            Inputs::Mixed(stack, layers) => {
+                mix(self.gather(stack, &of_all), *layers, values[0].clone(), values[1].clone())
             }
         };
         forward(&self.steps, &values[inputs.arrays()..], vectors, |_, _| None)
@@ -122,43 +129,64 @@ impl<B: Backend> AutodiffEngine<B> {
 }
 
 impl<B: Backend> Engine for AutodiffEngine<B> {
-    fn train_epoch(&mut self, epoch: u32, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix {
-        let mut masks = Masks(Substream::new(self.seed, &format!("dropout/epoch/{epoch}")));
-        let logits = order.chunks(batch_size).map(|rows| self.step(rows, learning_rate, &mut masks)).collect();
-        download(logits)
+    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
+        let seeds = self.models.iter().map(|&model| self.seeds[model]);
+        let mut masks = Masks(seeds.map(|seed| Substream::new(seed, &format!("dropout/epoch/{epoch}"))).collect());
+        let learning_rates: Vec<f64> = turns.iter().map(|turn| turn.learning_rate).collect();
+        let count = turns.first().map_or(0, |turn| turn.order.len());
+        let batches = (0..count).step_by(batch_size).map(|first| first..count.min(first + batch_size));
+        let logits = batches.map(|batch| {
+            let rows: Vec<&[usize]> = turns.iter().map(|turn| &turn.order[batch.clone()]).collect();
+            self.step(&rows, &learning_rates, &mut masks)
+        });
+        download(logits.collect())
     }
 
-    fn logits(&mut self, split: SplitName) -> Matrix {
-        let Some(inputs) = self.inputs.get(split) else { return Matrix::zeros(0, self.targets.dims()[1]) };
+    fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
+        let Some(inputs) = self.inputs.get(split) else {
+            return vec![Matrix::zeros(0, self.targets.cols()); self.models.len()];
+        };
         let rows = inputs.rows();
         let chunk = |first: usize| self.evaluate(inputs, first, rows.min(first + EVALUATION_ROWS));
         download((0..rows).step_by(EVALUATION_ROWS).map(chunk).collect())
     }
 
-    fn weights(&self) -> Weights {
-        let tensor = |p: &Parameter<B>| weights::Tensor {
-            name: p.name.clone(),
-            shape: p.shape.clone(),
-            values: floats(p.value.clone()),
-        };
-        Weights(self.parameters.iter().map(tensor).collect())
+    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+        let mut all = vec![Weights(Vec::with_capacity(self.parameters.len())); places.len()];
+        for parameter in &self.parameters {
+            let values = floats(parameter.value.clone().select(0, integers_of(places, &self.device)));
+            let each = values.chunks_exact(values.len() / places.len().max(1));
+            for (weights, values) in all.iter_mut().zip(each) {
+                let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
+                weights.0.push(weights::Tensor { name, shape, values: values.to_vec() });
+            }
+        }
+        all
     }
 
-    fn load(&mut self, weights: &Weights) {
-        for (parameter, tensor) in self.parameters.iter_mut().zip(&weights.0) {
-            parameter.value = as_matrix(tensor, &self.device);
+    fn keep(&mut self, places: &[usize]) {
+        let indices = integers_of(places, &self.device);
+        for parameter in &mut self.parameters {
+            parameter.value = parameter.value.clone().select(0, indices.clone());
+            parameter.memory.select(&indices);
         }
+        self.models = places.iter().map(|&place| self.models[place]).collect();
+    }
+
+    fn load(&mut self, weights: &[&Weights]) {
+        self.parameters = parameters(weights, &self.device);
+        self.models = (0..weights.len()).collect();
     }
 }
 
-/// The forward pass, `[batch, dim]` -> `[batch, outputs]`. `arrays` holds kernel and bias of each
+/// The forward pass, `[models, batch, dim]` -> `[models, batch, outputs]`. `arrays` holds kernel and bias of each
 /// dense step in turn; `mask` gives a dropout mask of a shape, or nothing where nothing is dropped.
 fn forward<B: Backend>(
     steps: &[Step],
-    arrays: &[Tensor<B, 2>],
-    vectors: Tensor<B, 2>,
-    mut mask: impl FnMut(f32, [usize; 2]) -> Option<TensorData>,
-) -> Tensor<B, 2> {
+    arrays: &[Tensor<B, 3>],
+    vectors: Tensor<B, 3>,
+    mut mask: impl FnMut(f32, [usize; 3]) -> Option<TensorData>,
+) -> Tensor<B, 3> {
     let mut arrays = arrays.chunks_exact(2);
     let mut x = vectors;
     for step in steps {
@@ -167,7 +195,7 @@ fn forward<B: Backend>(
                 let [kernel, bias] = arrays.next().expect("two arrays for each dense step") else {
                     unreachable!("chunks of two")
                 };
-                activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [batch, units]
+                activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [models, batch, units]
             }
             Step::Dropout { rate, .. } => match mask(*rate, x.dims()) {
                 Some(mask) => {
@@ -181,7 +209,7 @@ fn forward<B: Backend>(
     x
 }
 
-fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2> {
+fn activate<B: Backend>(activation: Activation, x: Tensor<B, 3>) -> Tensor<B, 3> {
     match activation {
         Activation::Linear => x,
         Activation::Relu => relu(x),
@@ -191,50 +219,78 @@ fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2>
     }
 }
 
-/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`
-fn pool<B: Backend>(table: Tensor<B, 2>, ids: Tensor<B, 1, Int>, weights: Tensor<B, 2>) -> Tensor<B, 2> {
-    weights.matmul(table.select(0, ids))
+/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[1, texts, dim]`, table `[1, rows, dim]`
+fn pool<B: Backend>(table: Tensor<B, 3>, ids: Tensor<B, 1, Int>, weights: Tensor<B, 2>) -> Tensor<B, 3> {
+    weights.matmul(only(table).select(0, ids)).unsqueeze()
 }
 
-/// `gamma * softmax(weights) . layers`: layers `[texts, layers * dim]`, weights `[1, layers]`, gamma `[1, 1]` -> `[texts, dim]`
-fn mix<B: Backend>(vectors: Tensor<B, 2>, layers: usize, weights: Tensor<B, 2>, gamma: Tensor<B, 2>) -> Tensor<B, 2> {
-    let [texts, width] = vectors.dims();
-    let shares = (softmax(weights, 1) * gamma).reshape([1, layers, 1]);
-    (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([texts, width / layers])
+/// `gamma * softmax(weights) . layers`: layers `[1, texts, layers * dim]`, weights `[1, 1, layers]`, gamma `[1, 1, 1]` ->
+/// `[1, texts, dim]`
+fn mix<B: Backend>(vectors: Tensor<B, 3>, layers: usize, weights: Tensor<B, 3>, gamma: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [_, texts, width] = vectors.dims();
+    let shares = (softmax(weights, 2) * gamma).reshape([1, layers, 1]);
+    (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([1, texts, width / layers])
 }
 
-/// Every row scaled to length 1, `[texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
-fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
-    let length = vectors.clone().powi_scalar(2).sum_dim(1).clamp_min(SMALLEST_SQUARE).sqrt(); // [texts, 1]
+/// The one model's array, `[1, rows, cols]` -> `[rows, cols]`
+fn only<B: Backend>(array: Tensor<B, 3>) -> Tensor<B, 2> {
+    let [_, rows, cols] = array.dims();
+    array.reshape([rows, cols])
+}
+
+/// Every row scaled to length 1, `[1, texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
+fn normalize<B: Backend>(vectors: Tensor<B, 3>) -> Tensor<B, 3> {
+    let length = vectors.clone().powi_scalar(2).sum_dim(2).clamp_min(SMALLEST_SQUARE).sqrt(); // [1, texts, 1]
     vectors / length
 }
 
-/// Dropout masks, drawn on the host so that every device drops the same.
-struct Masks(Substream);
+/// Dropout masks, drawn on the host so that every device drops the same: a stream a model.
+struct Masks(Vec<Substream>);
 
 impl Masks {
-    /// 0 with probability `rate`, else 1 / (1 - rate), `shape`.
-    fn draw<D>(&mut self, rate: f32, shape: [usize; 2], _: &D) -> TensorData {
+    /// 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
+    fn draw(&mut self, rate: f32, [models, batch, units]: [usize; 3]) -> TensorData {
         let kept = 1.0 / (1.0 - rate);
-        let values = (0..shape[0] * shape[1]).map(|_| if self.0.unit() < rate { 0.0 } else { kept }).collect();
-        TensorData::new::<f32, _>(values, shape)
+        let mut values = Vec::with_capacity(models * batch * units);
+        for stream in &mut self.0 {
+            values.extend((0..batch * units).map(|_| if stream.unit() < rate { 0.0 } else { kept }));
+        }
+        TensorData::new::<f32, _>(values, [models, batch, units])
     }
 }
 
-/// A host array on the device as a matrix; a vector becomes `[1, units]`.
-fn as_matrix<B: Backend>(tensor: &weights::Tensor, device: &B::Device) -> Tensor<B, 2> {
-    let cols = tensor.shape.last().copied().unwrap_or(1);
-    let rows = tensor.values.len() / cols.max(1);
-    Tensor::from_data(TensorData::new(tensor.values.clone(), [rows, cols]), device)
+/// The arrays of models of one shape, on the device.
+fn parameters<B: Backend>(weights: &[&Weights], device: &B::Device) -> Vec<Parameter<B>> {
+    let parameter = |(at, first): (usize, &weights::Tensor)| {
+        let values: Vec<f32> = weights.iter().flat_map(|of_model| &of_model.0[at].values).copied().collect();
+        let cols = first.shape.last().copied().unwrap_or(1);
+        let rows = first.values.len() / cols.max(1);
+        Parameter {
+            name: first.name.clone(),
+            shape: first.shape.clone(),
+            value: Tensor::from_data(TensorData::new(values, [weights.len(), rows, cols]), device),
+            memory: Memory::new(),
+        }
+    };
+    weights[0].0.iter().enumerate().map(parameter).collect()
 }
 
-/// The chunks one below the other, on the host, in one transfer.
-fn download<B: Backend>(chunks: Vec<Tensor<B, 2>>) -> Matrix {
-    let whole = Tensor::cat(chunks, 0);
-    let [rows, cols] = whole.dims();
-    Matrix::new(rows, cols, floats(whole))
+fn integers<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
-fn floats<B: Backend>(tensor: Tensor<B, 2>) -> Vec<f32> {
+fn integers_of<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    integers(places.iter().map(|&place| place as i32).collect(), device)
+}
+
+/// The chunks `[models, rows, cols]` one behind the other, on the host, in one transfer; a matrix a model.
+fn download<B: Backend>(chunks: Vec<Tensor<B, 3>>) -> Vec<Matrix> {
+    let whole = Tensor::cat(chunks, 1);
+    let [_, rows, cols] = whole.dims();
+    floats(whole).chunks_exact(rows * cols).map(|values| Matrix::new(rows, cols, values.to_vec())).collect()
+}
+
+fn floats<B: Backend>(tensor: Tensor<B, 3>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().to_vec().expect("floats after conversion to floats")
 }

@@ -4,14 +4,16 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::{Bags, Features, Layered, Matrix};
 
+use super::stack::Stack;
+
 /// What one split feeds to the first layer.
 pub(super) enum Inputs<B: Backend> {
-    /// `[rows, dim]`, whole on the device.
-    Frozen(Tensor<B, 2>),
-    /// Token ids on the host; the table is one of the weights.
+    /// `[rows, dim]` a model, whole on the device.
+    Frozen(Stack<B>),
+    /// Token ids on the host; the table is one of the weights. For one model alone.
     Tuned(Bags),
-    /// `[rows, layers * dim]`, and the number of layers; the mix is one of the weights.
-    Mixed(Tensor<B, 2>, usize),
+    /// `[rows, layers * dim]`, and the number of layers; the mix is one of the weights. For one model alone.
+    Mixed(Stack<B>, usize),
 }
 
 /// A batch of bags, ready for the table: vectors = weights x `table[ids]`.
@@ -25,18 +27,28 @@ pub(super) struct BagBatch<B: Backend> {
 }
 
 impl<B: Backend> Inputs<B> {
-    pub(super) fn new(features: &Features, device: &B::Device) -> Self {
+    /// One split's features, a model's each; several models have frozen ones.
+    pub(super) fn new(features: &[&Features], device: &B::Device) -> Self {
         match features {
-            Features::Frozen(matrix) => Self::Frozen(upload(matrix, device)),
-            Features::Tuned(bags) => Self::Tuned(bags.clone()),
-            Features::Mixed(Layered { vectors, layers }) => Self::Mixed(upload(vectors, device), *layers),
+            [Features::Tuned(bags)] => Self::Tuned(bags.clone()),
+            [Features::Mixed(Layered { vectors, layers })] => Self::Mixed(Stack::new(&[vectors], device), *layers),
+            several => {
+                let vectors = several.iter().map(|features| match features {
+                    Features::Frozen(matrix) => matrix,
+                    Features::Tuned(_) | Features::Mixed(_) => {
+                        unreachable!("only frozen vectors are trained beside others")
+                    }
+                });
+                let matrices: Vec<&Matrix> = vectors.collect();
+                Self::Frozen(Stack::new(&matrices, device))
+            }
         }
     }
 
     /// The rows of the split.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Self::Frozen(matrix) | Self::Mixed(matrix, _) => matrix.dims()[0],
+            Self::Frozen(stack) | Self::Mixed(stack, _) => stack.rows(),
             Self::Tuned(bags) => bags.offsets.len() - 1,
         }
     }
@@ -72,9 +84,4 @@ impl<B: Backend> BagBatch<B> {
             normalize: bags.normalize,
         }
     }
-}
-
-/// Copies a matrix to the device, `[rows, cols]`.
-pub(super) fn upload<B: Backend>(matrix: &Matrix, device: &B::Device) -> Tensor<B, 2> {
-    Tensor::from_data(TensorData::new(matrix.values().to_vec(), [matrix.rows(), matrix.cols()]), device)
 }

@@ -3,6 +3,7 @@
 mod autodiff;
 mod dense;
 mod inputs;
+mod stack;
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
 use emberline_device::Device;
@@ -12,23 +13,36 @@ use crate::head::Architecture;
 use crate::settings::{Loss, Optimizer};
 use crate::weights::Weights;
 
-/// A model on a device, with its data.
+/// Models of one shape on a device, with their data. Those that are in are trained beside each other, step by step; each
+/// has its own rows, order and step size, and no number of one depends on another.
+///
+/// At first all are in, in the order of their blueprints.
 pub(crate) trait Engine {
-    /// Trains on the training rows in this order, `batch_size` a step; gives the logits as they were
-    /// before each row's step, `[order.len(), outputs]`.
-    fn train_epoch(&mut self, epoch: u32, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix;
+    /// Trains every model that is in, `batch_size` rows a step, each by its turn; gives each one's logits as they were
+    /// before each row's step, `[rows, outputs]`.
+    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix>;
 
-    /// The logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
-    fn logits(&mut self, split: SplitName) -> Matrix;
+    /// For every model that is in, the logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
+    fn logits(&mut self, split: SplitName) -> Vec<Matrix>;
 
-    /// The weights as they are now.
-    fn weights(&self) -> Weights;
+    /// The weights of some of the models that are in, by their places, as they are now.
+    fn weights(&self, places: &[usize]) -> Vec<Weights>;
 
-    /// Puts weights of the same shapes in place of the present ones.
-    fn load(&mut self, weights: &Weights);
+    /// Only the models at these places stay in.
+    fn keep(&mut self, places: &[usize]);
+
+    /// All models are in again, with weights of the same shapes in place of the present ones.
+    fn load(&mut self, weights: &[&Weights]);
 }
 
-/// What an engine is made from.
+/// One model's part in an epoch.
+pub(crate) struct Turn {
+    /// The training rows, in order; of equal number for all models.
+    pub(crate) order: Vec<usize>,
+    pub(crate) learning_rate: f64,
+}
+
+/// What a model is made from.
 pub(crate) struct Blueprint<'a> {
     pub(crate) architecture: &'a Architecture,
     pub(crate) optimizer: &'a Optimizer,
@@ -40,24 +54,24 @@ pub(crate) struct Blueprint<'a> {
 }
 
 /// What builds an engine.
-pub(crate) type Build = for<'a> fn(Device, Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error>;
+pub(crate) type Build = for<'a> fn(Device, &[Blueprint<'a>]) -> Result<Box<dyn Engine + 'a>, Error>;
 
-/// Builds the engine of a device; on the processor its own step, for the heads that it has one for.
-pub(crate) fn build<'a>(device: Device, blueprint: Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
-    if device == Device::Cpu && dense::fits(&blueprint) {
-        return Ok(Box::new(dense::DenseEngine::new(&blueprint)));
+/// Builds the engine of a device for models of one shape; on the processor its own step, for the heads that it has one for.
+pub(crate) fn build<'a>(device: Device, blueprints: &[Blueprint<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
+    if device == Device::Cpu && blueprints.iter().all(dense::fits) {
+        return Ok(Box::new(dense::DenseEngine::new(blueprints)));
     }
-    build_burn(device, blueprint)
+    build_burn(device, blueprints)
 }
 
 /// Builds the engine on Burn's tensors: the one place where a device's name becomes a type.
-pub(crate) fn build_burn<'a>(device: Device, blueprint: Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
+pub(crate) fn build_burn<'a>(device: Device, blueprints: &[Blueprint<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
     Ok(match device {
-        Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(blueprint, Default::default())),
+        Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(blueprints, Default::default())),
         #[cfg(feature = "gpu")]
-        Device::Wgpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Wgpu>::new(blueprint, Default::default())),
+        Device::Wgpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Wgpu>::new(blueprints, Default::default())),
         #[cfg(feature = "gpu")]
-        Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(blueprint, Default::default())),
+        Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(blueprints, Default::default())),
         #[cfg(not(feature = "gpu"))]
         Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
     })

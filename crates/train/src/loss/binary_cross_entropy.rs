@@ -15,8 +15,8 @@ fn softplus(z: f64) -> f64 {
     if z > 0.0 { z + (-z).exp().ln_1p() } else { z.exp().ln_1p() }
 }
 
-/// By the sum over outputs: sigmoid(z) - y, `[batch, outputs]`.
-pub(super) fn gradient<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
+/// By the sum over outputs: sigmoid(z) - y, `[models, batch, outputs]`.
+pub(super) fn gradient<B: Backend>(logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
     sigmoid(logits) - targets
 }
 

@@ -12,9 +12,9 @@ pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
     largest + sum.ln() - right
 }
 
-/// softmax(z) - y, `[batch, classes]`.
-pub(super) fn gradient<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
-    softmax(logits, 1) - targets
+/// softmax(z) - y, `[models, batch, classes]`.
+pub(super) fn gradient<B: Backend>(logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
+    softmax(logits, 2) - targets
 }
 
 /// The same of one row, on the host.

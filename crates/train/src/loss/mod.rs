@@ -21,9 +21,9 @@ impl Loss {
         }
     }
 
-    /// The gradient of the batch's mean loss by the logits, `[batch, outputs]`.
-    pub(crate) fn gradient<B: Backend>(self, logits: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2> {
-        let [batch, outputs] = logits.dims();
+    /// The gradient of each model's mean loss over its batch by the logits, `[models, batch, outputs]`.
+    pub(crate) fn gradient<B: Backend>(self, logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [_, batch, outputs] = logits.dims();
         let gradient = match self {
             Self::BinaryCrossEntropy => binary_cross_entropy::gradient(logits, targets),
             Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient(logits, targets),
@@ -60,7 +60,7 @@ mod tests {
     /// The gradient against central differences of the host's value.
     fn check(loss: Loss, logits: [f32; 6], targets: [f32; 6]) {
         let device = Default::default();
-        let tensor = |v: [f32; 6]| Tensor::<Flex, 2>::from_data(TensorData::new(v.to_vec(), [2, 3]), &device);
+        let tensor = |v: [f32; 6]| Tensor::<Flex, 3>::from_data(TensorData::new(v.to_vec(), [1, 2, 3]), &device);
         let gradient = loss.gradient(tensor(logits), tensor(targets)).into_data().to_vec::<f32>().expect("floats");
         let mean = |z: &[f32]| {
             (0..2).map(|r| loss.of_row(&z[r * 3..r * 3 + 3], &targets[r * 3..r * 3 + 3])).sum::<f64>() / 2.0

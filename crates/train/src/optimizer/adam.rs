@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::Memory;
+use super::{Factor, Memory};
 
 /// lr sqrt(1 - beta_2^t) / (1 - beta_1^t)
 pub(crate) fn scaled_rate(learning_rate: f64, beta_1: f64, beta_2: f64, step: u32) -> f32 {
@@ -15,15 +15,15 @@ pub(crate) fn scaled_rate(learning_rate: f64, beta_1: f64, beta_2: f64, step: u3
 /// m += (g - m)(1 - beta_1); v += (g g - v)(1 - beta_2); w -= rate m / (sqrt(v) + epsilon)
 pub(super) fn apply<B: Backend>(
     memory: &mut Memory<B>,
-    value: Tensor<B, 2>,
-    gradient: Tensor<B, 2>,
-    rate: f32,
+    value: Tensor<B, 3>,
+    gradient: Tensor<B, 3>,
+    rate: &Factor<B>,
     (beta_1, beta_2, epsilon): (f64, f64, f64),
-) -> Tensor<B, 2> {
+) -> Tensor<B, 3> {
     let (mean, square) = memory.take(&value);
     let mean = mean * beta_1 as f32 + gradient.clone() * (1.0 - beta_1) as f32;
     let square = square * beta_2 as f32 + gradient.clone() * gradient * (1.0 - beta_2) as f32;
-    let next = value - mean.clone() * rate / (square.clone().sqrt() + epsilon as f32);
+    let next = value - rate.scale(mean.clone()) / (square.clone().sqrt() + epsilon as f32);
     memory.0 = Some((mean, square));
     next
 }

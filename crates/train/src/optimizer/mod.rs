@@ -1,53 +1,104 @@
 //! The optimisers. To add one: a file here, a variant of [`Optimizer`], and its arm below.
 //!
-//! An optimiser turns one array's gradient into that array's next value. It keeps what it
-//! remembers of the array in a [`Memory`]; the step's number and size come from outside.
+//! An optimiser turns one array's gradient into that array's next value, for several models at once. It keeps what it
+//! remembers of the array in a [`Memory`]; the sizes of a step come from outside, once for all arrays.
 
 mod adam;
 mod sgd;
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::settings::Optimizer;
 
 pub(crate) use adam::scaled_rate;
 
 /// What an optimiser remembers of one array: up to two arrays of its shape, all zeros at first.
-pub(crate) struct Memory<B: Backend>(Option<(Tensor<B, 2>, Tensor<B, 2>)>);
+pub(crate) struct Memory<B: Backend>(Option<(Tensor<B, 3>, Tensor<B, 3>)>);
 
 impl<B: Backend> Memory<B> {
     pub(crate) fn new() -> Self {
         Self(None)
     }
 
-    fn take(&mut self, like: &Tensor<B, 2>) -> (Tensor<B, 2>, Tensor<B, 2>) {
+    fn take(&mut self, like: &Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
         self.0.take().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()))
+    }
+
+    /// Forgets all models but these.
+    pub(crate) fn select(&mut self, models: &Tensor<B, 1, Int>) {
+        let of_models = |array: Tensor<B, 3>| array.select(0, models.clone());
+        self.0 = self.0.take().map(|(first, second)| (of_models(first), of_models(second)));
     }
 }
 
+/// A number a model.
+enum Factor<B: Backend> {
+    /// The same for all.
+    Same(f32),
+    /// `[models, 1, 1]`
+    Each(Tensor<B, 3>),
+}
+
+impl<B: Backend> Factor<B> {
+    fn new(of_models: Vec<f32>, device: &B::Device) -> Self {
+        match of_models.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => Self::Same(*first),
+            _ => {
+                let models = of_models.len();
+                Self::Each(Tensor::from_data(TensorData::new(of_models, [models, 1, 1]), device))
+            }
+        }
+    }
+
+    fn scale(&self, array: Tensor<B, 3>) -> Tensor<B, 3> {
+        match self {
+            Self::Same(factor) => array * *factor,
+            Self::Each(factors) => array * factors.clone(),
+        }
+    }
+}
+
+/// How far one step goes, for each model.
+pub(crate) struct Sizes<B: Backend> {
+    /// What the gradient, or its mean, is scaled by.
+    rate: Factor<B>,
+    /// What is left of every weight before the step.
+    kept: Option<Factor<B>>,
+}
+
 impl Optimizer {
-    /// The array's value after step number `step` (1 for the first) of size `learning_rate`.
+    /// The sizes of step number `step` (1 for the first) at these learning rates, one a model.
+    pub(crate) fn sizes<B: Backend>(&self, learning_rates: &[f64], step: u32, device: &B::Device) -> Sizes<B> {
+        let factor =
+            |of: &dyn Fn(f64) -> f32| Factor::new(learning_rates.iter().map(|&rate| of(rate)).collect(), device);
+        match self {
+            Self::Adam(s) => Sizes { rate: factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)), kept: None },
+            Self::Adamw(s) => Sizes {
+                rate: factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)),
+                // Keras decays before the step, by learning rate x weight decay.
+                kept: Some(factor(&|rate| (1.0 - rate * s.weight_decay) as f32)),
+            },
+            Self::Sgd(_) => Sizes { rate: factor(&|rate| rate as f32), kept: None },
+        }
+    }
+
+    /// The array's value after a step of these sizes, `[models, rows, cols]`.
     pub(crate) fn apply<B: Backend>(
         &self,
         memory: &mut Memory<B>,
-        value: Tensor<B, 2>,
-        gradient: Tensor<B, 2>,
-        learning_rate: f64,
-        step: u32,
-    ) -> Tensor<B, 2> {
+        value: Tensor<B, 3>,
+        gradient: Tensor<B, 3>,
+        sizes: &Sizes<B>,
+    ) -> Tensor<B, 3> {
+        let value = match &sizes.kept {
+            Some(kept) => kept.scale(value),
+            None => value,
+        };
         match self {
-            Self::Adam(s) => {
-                let rate = scaled_rate(learning_rate, s.beta_1, s.beta_2, step);
-                adam::apply(memory, value, gradient, rate, (s.beta_1, s.beta_2, s.epsilon))
-            }
-            Self::Adamw(s) => {
-                // Keras decays before the step, by learning rate x weight decay.
-                let decayed = value * (1.0 - (learning_rate * s.weight_decay) as f32);
-                let rate = scaled_rate(learning_rate, s.beta_1, s.beta_2, step);
-                adam::apply(memory, decayed, gradient, rate, (s.beta_1, s.beta_2, s.epsilon))
-            }
-            Self::Sgd(s) => sgd::apply(memory, value, gradient, learning_rate, s.momentum),
+            Self::Adam(s) => adam::apply(memory, value, gradient, &sizes.rate, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Adamw(s) => adam::apply(memory, value, gradient, &sizes.rate, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Sgd(s) => sgd::apply(memory, value, gradient, &sizes.rate, s.momentum),
         }
     }
 

@@ -3,20 +3,20 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::Memory;
+use super::{Factor, Memory};
 
 pub(super) fn apply<B: Backend>(
     memory: &mut Memory<B>,
-    value: Tensor<B, 2>,
-    gradient: Tensor<B, 2>,
-    learning_rate: f64,
+    value: Tensor<B, 3>,
+    gradient: Tensor<B, 3>,
+    rate: &Factor<B>,
     momentum: f64,
-) -> Tensor<B, 2> {
+) -> Tensor<B, 3> {
     if momentum == 0.0 {
-        return value - gradient * learning_rate as f32;
+        return value - rate.scale(gradient);
     }
     let (velocity, unused) = memory.take(&value);
-    let velocity = velocity * momentum as f32 - gradient * learning_rate as f32;
+    let velocity = velocity * momentum as f32 - rate.scale(gradient);
     memory.0 = Some((velocity.clone(), unused));
     value + velocity
 }

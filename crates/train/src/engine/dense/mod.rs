@@ -10,6 +10,7 @@
 mod activation;
 mod idle;
 mod layer;
+mod model;
 mod panels;
 mod product;
 mod rule;
@@ -18,50 +19,19 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use emberline_base::{Bags, Features, Matrix, SplitName, Splits};
-use pulp::{Arch, Simd, WithSimd};
+use emberline_base::{Features, Matrix, SplitName};
 
-use self::layer::Layer;
-use self::panels::Panels;
-use self::rule::AnyRule;
-use self::table::Table;
-use super::{Blueprint, Engine};
+use self::model::Model;
+use super::{Blueprint, Engine, Turn};
 use crate::head::Step;
-use crate::settings::{Loss, Optimizer};
 use crate::weights::Weights;
 
-/// Rows whose logits are computed at once, where nothing is trained.
-const EVALUATION_ROWS: usize = 256;
-
-/// A head of dense layers, and the table below it where that is tuned.
+/// Heads of dense layers, each with its own step: a processor gains nothing from taking the steps of several as one.
 pub(super) struct DenseEngine<'a> {
-    arch: Arch,
-    model: Model<'a>,
-    features: &'a Splits<Features>,
-}
-
-/// What one split feeds to the first layer.
-#[derive(Clone, Copy)]
-enum Input<'a> {
-    /// `[rows, dim]`.
-    Vectors(&'a Matrix),
-    /// Rows of the tuned table.
-    Bags(&'a Bags),
-}
-
-struct Model<'a> {
-    optimizer: &'a Optimizer,
-    loss: Loss,
-    targets: &'a Matrix,
-    table: Option<Table>,
-    layers: Vec<Layer>,
-    /// What enters the first layer, `[batch, dim]`.
-    vectors: Panels,
-    /// The gradient by it, where a table is tuned.
-    vectors_gradient: Panels,
-    /// The gradient of one row by its logits, `[outputs]`.
-    row_gradient: Vec<f32>,
-    steps_done: u32,
+    /// All that there are.
+    models: Vec<Model<'a>>,
+    /// Those that are in.
+    present: Vec<usize>,
 }
 
 /// Whether this engine can train what is asked for.
@@ -77,223 +47,34 @@ pub(super) fn fits(blueprint: &Blueprint<'_>) -> bool {
 }
 
 impl<'a> DenseEngine<'a> {
-    /// For a blueprint that [`fits`].
-    pub(super) fn new(blueprint: &Blueprint<'a>) -> Self {
-        Self { arch: Arch::new(), model: Model::new(blueprint), features: blueprint.features }
-    }
-}
-
-impl<'a> Model<'a> {
-    fn new(blueprint: &Blueprint<'a>) -> Self {
-        let mut arrays = blueprint.weights.0.as_slice();
-        let mut table = None;
-        if let (Features::Tuned(_), [first, head @ ..]) = (&blueprint.features.train, arrays) {
-            table = Some(Table::new(first, blueprint.optimizer));
-            arrays = head;
-        }
-        let layer = |(step, arrays): (&Step, &[crate::Tensor])| {
-            Layer::new(step, &arrays[0], &arrays[1]).expect("a blueprint that fits has dense steps only")
-        };
-        Self {
-            optimizer: blueprint.optimizer,
-            loss: blueprint.loss,
-            targets: blueprint.targets,
-            table,
-            layers: blueprint.architecture.steps.iter().zip(arrays.chunks_exact(2)).map(layer).collect(),
-            vectors: Panels::default(),
-            vectors_gradient: Panels::default(),
-            row_gradient: vec![0.0; blueprint.targets.cols()],
-            steps_done: 0,
-        }
-    }
-
-    /// One step on a batch, whose logits go to `logits`, `[batch, outputs]`.
-    #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, input: Input<'_>, rows: &[usize], learning_rate: f64, logits: &mut [f32]) {
-        self.steps_done += 1;
-        let rule = AnyRule::of(self.optimizer, learning_rate, self.steps_done);
-        if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
-            table.touch(simd, bags, rows);
-        }
-        self.forward(simd, input, rows.iter().copied(), logits);
-        self.start_back(rows, logits);
-        self.back(simd, rule);
-        if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
-            table.learn(simd, rule, bags, rows, &self.vectors, &self.vectors_gradient);
-        }
-    }
-
-    /// The logits of rows, `[rows, outputs]`.
-    #[inline(always)]
-    fn forward<S: Simd>(
-        &mut self,
-        simd: S,
-        input: Input<'_>,
-        rows: impl ExactSizeIterator<Item = usize>,
-        logits: &mut [f32],
-    ) {
-        match (input, &mut self.table) {
-            (Input::Vectors(matrix), _) => {
-                self.vectors.reshape(rows.len(), matrix.cols());
-                rows.enumerate().for_each(|(at, row)| self.vectors.set_row(at, matrix.row(row)));
-            }
-            (Input::Bags(bags), Some(table)) => table.pool(simd, bags, rows, &mut self.vectors),
-            (Input::Bags(_), None) => unreachable!("bags come with a table"),
-        }
-        let mut inputs = &self.vectors;
-        for layer in &mut self.layers {
-            layer.forward(simd, inputs);
-            inputs = layer.outputs();
-        }
-        for (at, logits) in logits.chunks_exact_mut(inputs.cols()).enumerate() {
-            inputs.copy_row(at, logits);
-        }
-    }
-
-    /// The gradient of the batch's mean loss by the logits, to the last layer.
-    #[inline(always)]
-    fn start_back(&mut self, rows: &[usize], logits: &[f32]) {
-        let outputs = self.row_gradient.len();
-        let divisor = self.loss.divisor(rows.len(), outputs);
-        let gradient = self.layers.last_mut().expect("an output layer").gradient_mut();
-        gradient.reshape(rows.len(), outputs);
-        for ((at, &row), logits) in rows.iter().enumerate().zip(logits.chunks_exact(outputs)) {
-            self.loss.gradient_of_row(logits, self.targets.row(row), &mut self.row_gradient);
-            self.row_gradient.iter_mut().for_each(|value| *value /= divisor);
-            gradient.set_row(at, &self.row_gradient);
-        }
-    }
-
-    /// From the last layer to the first; each moves its arrays when the gradient has passed.
-    #[inline(always)]
-    fn back<S: Simd>(&mut self, simd: S, rule: AnyRule) {
-        for index in (0..self.layers.len()).rev() {
-            let (lower, upper) = self.layers.split_at_mut(index);
-            match lower.last_mut() {
-                Some(lower) => {
-                    let (inputs, gradient) = lower.outputs_and_gradient_mut();
-                    upper[0].learn(simd, rule, inputs, Some(gradient));
-                }
-                None => {
-                    let below = self.table.is_some().then_some(&mut self.vectors_gradient);
-                    upper[0].learn(simd, rule, &self.vectors, below);
-                }
-            }
-        }
+    /// For blueprints that [`fits`].
+    pub(super) fn new(blueprints: &[Blueprint<'a>]) -> Self {
+        Self { models: blueprints.iter().map(Model::new).collect(), present: (0..blueprints.len()).collect() }
     }
 }
 
 impl Engine for DenseEngine<'_> {
-    fn train_epoch(&mut self, _: u32, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix {
-        let outputs = self.model.targets.cols();
-        let input = Input::of(&self.features.train);
-        let mut logits = Matrix::zeros(order.len(), outputs);
-        if let Some(table) = &mut self.model.table {
-            table.begin_epoch(order.len().div_ceil(batch_size));
-        }
-        let batches = order.chunks(batch_size).zip(logits.values_mut().chunks_mut(batch_size * outputs));
-        for (rows, logits) in batches {
-            let model = &mut self.model;
-            self.arch.dispatch(TrainStep { model, input, rows, learning_rate, logits });
-        }
-        if let Some(table) = &mut self.model.table {
-            self.arch.dispatch(EndEpoch { table });
-        }
-        logits
+    fn train_epoch(&mut self, _: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
+        let train = |(&model, turn): (&usize, &Turn)| {
+            self.models[model].train_epoch(&turn.order, batch_size, turn.learning_rate)
+        };
+        self.present.iter().zip(turns).map(train).collect()
     }
 
-    fn logits(&mut self, split: SplitName) -> Matrix {
-        let outputs = self.model.targets.cols();
-        let Some(input) = self.features.get(split).map(Input::of) else { return Matrix::zeros(0, outputs) };
-        let mut logits = Matrix::zeros(input.rows(), outputs);
-        let chunks = logits.values_mut().chunks_mut(EVALUATION_ROWS * outputs);
-        for (chunk, logits) in chunks.enumerate() {
-            let first = chunk * EVALUATION_ROWS;
-            self.arch.dispatch(Evaluate { model: &mut self.model, input, first, logits });
-        }
-        logits
+    fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
+        self.present.iter().map(|&model| self.models[model].logits(split)).collect()
     }
 
-    fn weights(&self) -> Weights {
-        let table = self.model.table.iter().map(Table::tensor);
-        Weights(table.chain(self.model.layers.iter().flat_map(Layer::tensors)).collect())
+    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+        places.iter().map(|&place| self.models[self.present[place]].weights()).collect()
     }
 
-    fn load(&mut self, weights: &Weights) {
-        let mut arrays = weights.0.as_slice();
-        if let (Some(table), [first, head @ ..]) = (&mut self.model.table, arrays) {
-            table.load(first);
-            arrays = head;
-        }
-        for (layer, arrays) in self.model.layers.iter_mut().zip(arrays.chunks_exact(2)) {
-            layer.load(&arrays[0], &arrays[1]);
-        }
-    }
-}
-
-impl<'a> Input<'a> {
-    fn of(features: &'a Features) -> Self {
-        match features {
-            Features::Frozen(matrix) => Self::Vectors(matrix),
-            Features::Tuned(bags) => Self::Bags(bags),
-            Features::Mixed(_) => unreachable!("mixed layers don't fit"),
-        }
+    fn keep(&mut self, places: &[usize]) {
+        self.present = places.iter().map(|&place| self.present[place]).collect();
     }
 
-    fn rows(self) -> usize {
-        match self {
-            Self::Vectors(matrix) => matrix.rows(),
-            Self::Bags(bags) => bags.offsets.len() - 1,
-        }
-    }
-}
-
-/// [`Model::step`], compiled for the widest registers there are.
-struct TrainStep<'s, 'a> {
-    model: &'s mut Model<'a>,
-    input: Input<'a>,
-    rows: &'s [usize],
-    learning_rate: f64,
-    logits: &'s mut [f32],
-}
-
-impl WithSimd for TrainStep<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.model.step(simd, self.input, self.rows, self.learning_rate, self.logits);
-    }
-}
-
-/// [`Table::catch_up_all`], likewise.
-struct EndEpoch<'s> {
-    table: &'s mut Table,
-}
-
-impl WithSimd for EndEpoch<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.table.catch_up_all(simd);
-    }
-}
-
-/// [`Model::forward`] for rows from `first` on, likewise.
-struct Evaluate<'s, 'a> {
-    model: &'s mut Model<'a>,
-    input: Input<'a>,
-    first: usize,
-    logits: &'s mut [f32],
-}
-
-impl WithSimd for Evaluate<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self.logits.len() / self.model.targets.cols();
-        self.model.forward(simd, self.input, self.first..self.first + rows, self.logits);
+    fn load(&mut self, weights: &[&Weights]) {
+        self.models.iter_mut().zip(weights).for_each(|(model, weights)| model.load(weights));
+        self.present = (0..self.models.len()).collect();
     }
 }

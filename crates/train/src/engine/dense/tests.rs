@@ -5,8 +5,9 @@ use std::sync::Arc;
 use emberline_base::{Bags, Combiner, Features, Matrix, SplitName, Splits, Substream, Task};
 use emberline_device::Device;
 
-use super::super::{Blueprint, Engine, build_burn};
+use super::super::{Blueprint, Engine, Turn, build_burn};
 use super::DenseEngine;
+use super::model::Model;
 use crate::head::Architecture;
 use crate::metric::basic;
 use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Optimizer, Sgd};
@@ -86,9 +87,13 @@ impl Case {
         }
     }
 
-    fn dense(&self) -> DenseEngine<'_> {
+    fn dense(&self) -> Model<'_> {
         assert!(super::fits(&self.blueprint()));
-        DenseEngine::new(&self.blueprint())
+        Model::new(&self.blueprint())
+    }
+
+    fn engine(&self) -> DenseEngine<'_> {
+        DenseEngine::new(&[self.blueprint()])
     }
 
     fn mean_loss(&self, logits: &Matrix, order: &[usize]) -> f64 {
@@ -102,18 +107,19 @@ impl Case {
         for epoch in 1..=epochs {
             let mut order: Vec<usize> = (0..ROWS).collect();
             Substream::new(3, &format!("{epoch}")).shuffle(&mut order);
-            let logits = engine.train_epoch(epoch, &order, 32, self.optimizer.learning_rate() / f64::from(epoch));
-            losses.push(self.mean_loss(&logits, &order));
+            let learning_rate = self.optimizer.learning_rate() / f64::from(epoch);
+            let logits = engine.train_epoch(epoch, 32, &[Turn { order: order.clone(), learning_rate }]);
+            losses.push(self.mean_loss(&logits[0], &order));
             order.sort_unstable();
-            losses.push(self.mean_loss(&engine.logits(SplitName::Valid), &order));
+            losses.push(self.mean_loss(&engine.logits(SplitName::Valid)[0], &order));
         }
-        (losses, engine.weights())
+        (losses, engine.weights(&[0]).remove(0))
     }
 
     fn compare_with_burn(&self) {
-        let mut burn = build_burn(Device::Cpu, self.blueprint()).expect("the processor is there");
+        let mut burn = build_burn(Device::Cpu, &[self.blueprint()]).expect("the processor is there");
         let (theirs, their_weights) = self.run(burn.as_mut(), 3);
-        let (ours, our_weights) = self.run(&mut self.dense(), 3);
+        let (ours, our_weights) = self.run(&mut self.engine(), 3);
         let what = format!("{:?} {:?}", self.optimizer, self.architecture);
         for (ours, theirs) in ours.iter().zip(&theirs) {
             assert!((ours - theirs).abs() <= 1e-6 * theirs, "{what}: {ours}, not {theirs}");
@@ -168,7 +174,7 @@ fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features)
     let case = Case::new(layers, plain, loss, features);
     let order: Vec<usize> = (0..ROWS).collect();
     let mut engine = case.dense();
-    engine.train_epoch(1, &order, ROWS, 1.0);
+    engine.train_epoch(&order, ROWS, 1.0);
     let moved = engine.weights();
     for (array, tensor) in case.weights.0.iter().enumerate() {
         for at in (0..tensor.values.len()).step_by(tensor.values.len() / 7 + 1) {
@@ -209,7 +215,7 @@ fn gradients_pass_through_vectors_of_length_1() {
 #[test]
 fn a_row_of_zeros_passes_no_gradient_that_is_not_finite() {
     let case = Case::new(&[(8, Activation::Relu)], adam(), LOSSES[0], tuned(Combiner::Sqrtn, true));
-    let (losses, weights) = case.run(&mut case.dense(), 2);
+    let (losses, weights) = case.run(&mut case.engine(), 2);
     assert!(losses.iter().all(|loss| loss.is_finite()));
     assert!(weights.0.iter().flat_map(|t| &t.values).all(|v| v.is_finite()));
 }
@@ -218,7 +224,7 @@ fn a_row_of_zeros_passes_no_gradient_that_is_not_finite() {
 fn two_runs_give_equal_bytes() {
     for features in [frozen(), tuned(Combiner::Sqrtn, false)] {
         let case = Case::new(&[(40, Activation::Gelu)], adam(), LOSSES[0], features);
-        assert_eq!(case.run(&mut case.dense(), 2), case.run(&mut case.dense(), 2));
+        assert_eq!(case.run(&mut case.engine(), 2), case.run(&mut case.engine(), 2));
     }
 }
 
@@ -237,5 +243,5 @@ fn nan_in_a_vector_shows_in_the_logits() {
     vectors.row_mut(5)[3] = f32::NAN;
     let case = Case::new(&[(40, Activation::Relu)], adam(), LOSSES[0], Features::Frozen(vectors));
     let order: Vec<usize> = (0..ROWS).collect();
-    assert!(case.dense().train_epoch(1, &order, 32, 1e-3).row(5).iter().all(|z| z.is_nan()));
+    assert!(case.dense().train_epoch(&order, 32, 1e-3).row(5).iter().all(|z| z.is_nan()));
 }

@@ -1,0 +1,273 @@
+//! One head of dense layers, with its data: the fused step, from a batch's rows to the next weights.
+
+use emberline_base::{Bags, Features, Matrix, SplitName, Splits};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::super::Blueprint;
+use super::layer::Layer;
+use super::panels::Panels;
+use super::rule::AnyRule;
+use super::table::Table;
+use crate::head::Step;
+use crate::settings::{Loss, Optimizer};
+use crate::weights::Weights;
+
+/// Rows whose logits are computed at once, where nothing is trained.
+const EVALUATION_ROWS: usize = 256;
+
+/// A head of dense layers, and the table below it where that is tuned, with the features that they are fed.
+pub(super) struct Model<'a> {
+    arch: Arch,
+    features: &'a Splits<Features>,
+    head: Head<'a>,
+}
+
+/// What one split feeds to the first layer.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    /// `[rows, dim]`.
+    Vectors(&'a Matrix),
+    /// Rows of the tuned table.
+    Bags(&'a Bags),
+}
+
+/// What is trained, and what a step writes to.
+struct Head<'a> {
+    optimizer: &'a Optimizer,
+    loss: Loss,
+    targets: &'a Matrix,
+    table: Option<Table>,
+    layers: Vec<Layer>,
+    /// What enters the first layer, `[batch, dim]`.
+    vectors: Panels,
+    /// The gradient by it, where a table is tuned.
+    vectors_gradient: Panels,
+    /// The gradient of one row by its logits, `[outputs]`.
+    row_gradient: Vec<f32>,
+    steps_done: u32,
+}
+
+impl<'a> Model<'a> {
+    /// For a blueprint that [`fits`](super::fits).
+    pub(super) fn new(blueprint: &Blueprint<'a>) -> Self {
+        Self { arch: Arch::new(), features: blueprint.features, head: Head::new(blueprint) }
+    }
+
+    /// Trains on the training rows in this order; gives the logits as they were before each row's step,
+    /// `[order.len(), outputs]`.
+    pub(super) fn train_epoch(&mut self, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix {
+        let outputs = self.head.targets.cols();
+        let input = Input::of(&self.features.train);
+        let mut logits = Matrix::zeros(order.len(), outputs);
+        if let Some(table) = &mut self.head.table {
+            table.begin_epoch(order.len().div_ceil(batch_size));
+        }
+        let batches = order.chunks(batch_size).zip(logits.values_mut().chunks_mut(batch_size * outputs));
+        for (rows, logits) in batches {
+            let head = &mut self.head;
+            self.arch.dispatch(TrainStep { head, input, rows, learning_rate, logits });
+        }
+        if let Some(table) = &mut self.head.table {
+            self.arch.dispatch(EndEpoch { table });
+        }
+        logits
+    }
+
+    /// The logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
+    pub(super) fn logits(&mut self, split: SplitName) -> Matrix {
+        let outputs = self.head.targets.cols();
+        let Some(input) = self.features.get(split).map(Input::of) else { return Matrix::zeros(0, outputs) };
+        let mut logits = Matrix::zeros(input.rows(), outputs);
+        let chunks = logits.values_mut().chunks_mut(EVALUATION_ROWS * outputs);
+        for (chunk, logits) in chunks.enumerate() {
+            let first = chunk * EVALUATION_ROWS;
+            self.arch.dispatch(Evaluate { head: &mut self.head, input, first, logits });
+        }
+        logits
+    }
+
+    /// The weights as they are now.
+    pub(super) fn weights(&self) -> Weights {
+        let table = self.head.table.iter().map(Table::tensor);
+        Weights(table.chain(self.head.layers.iter().flat_map(Layer::tensors)).collect())
+    }
+
+    /// Puts weights of the same shapes in place of the present ones.
+    pub(super) fn load(&mut self, weights: &Weights) {
+        let mut arrays = weights.0.as_slice();
+        if let (Some(table), [first, head @ ..]) = (&mut self.head.table, arrays) {
+            table.load(first);
+            arrays = head;
+        }
+        for (layer, arrays) in self.head.layers.iter_mut().zip(arrays.chunks_exact(2)) {
+            layer.load(&arrays[0], &arrays[1]);
+        }
+    }
+}
+
+impl<'a> Head<'a> {
+    fn new(blueprint: &Blueprint<'a>) -> Self {
+        let mut arrays = blueprint.weights.0.as_slice();
+        let mut table = None;
+        if let (Features::Tuned(_), [first, head @ ..]) = (&blueprint.features.train, arrays) {
+            table = Some(Table::new(first, blueprint.optimizer));
+            arrays = head;
+        }
+        let layer = |(step, arrays): (&Step, &[crate::Tensor])| {
+            Layer::new(step, &arrays[0], &arrays[1]).expect("a blueprint that fits has dense steps only")
+        };
+        Self {
+            optimizer: blueprint.optimizer,
+            loss: blueprint.loss,
+            targets: blueprint.targets,
+            table,
+            layers: blueprint.architecture.steps.iter().zip(arrays.chunks_exact(2)).map(layer).collect(),
+            vectors: Panels::default(),
+            vectors_gradient: Panels::default(),
+            row_gradient: vec![0.0; blueprint.targets.cols()],
+            steps_done: 0,
+        }
+    }
+
+    /// One step on a batch, whose logits go to `logits`, `[batch, outputs]`.
+    #[inline(always)]
+    fn step<S: Simd>(&mut self, simd: S, input: Input<'_>, rows: &[usize], learning_rate: f64, logits: &mut [f32]) {
+        self.steps_done += 1;
+        let rule = AnyRule::of(self.optimizer, learning_rate, self.steps_done);
+        if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
+            table.touch(simd, bags, rows);
+        }
+        self.forward(simd, input, rows.iter().copied(), logits);
+        self.start_back(rows, logits);
+        self.back(simd, rule);
+        if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
+            table.learn(simd, rule, bags, rows, &self.vectors, &self.vectors_gradient);
+        }
+    }
+
+    /// The logits of rows, `[rows, outputs]`.
+    #[inline(always)]
+    fn forward<S: Simd>(
+        &mut self,
+        simd: S,
+        input: Input<'_>,
+        rows: impl ExactSizeIterator<Item = usize>,
+        logits: &mut [f32],
+    ) {
+        match (input, &mut self.table) {
+            (Input::Vectors(matrix), _) => {
+                self.vectors.reshape(rows.len(), matrix.cols());
+                rows.enumerate().for_each(|(at, row)| self.vectors.set_row(at, matrix.row(row)));
+            }
+            (Input::Bags(bags), Some(table)) => table.pool(simd, bags, rows, &mut self.vectors),
+            (Input::Bags(_), None) => unreachable!("bags come with a table"),
+        }
+        let mut inputs = &self.vectors;
+        for layer in &mut self.layers {
+            layer.forward(simd, inputs);
+            inputs = layer.outputs();
+        }
+        for (at, logits) in logits.chunks_exact_mut(inputs.cols()).enumerate() {
+            inputs.copy_row(at, logits);
+        }
+    }
+
+    /// The gradient of the batch's mean loss by the logits, to the last layer.
+    #[inline(always)]
+    fn start_back(&mut self, rows: &[usize], logits: &[f32]) {
+        let outputs = self.row_gradient.len();
+        let divisor = self.loss.divisor(rows.len(), outputs);
+        let gradient = self.layers.last_mut().expect("an output layer").gradient_mut();
+        gradient.reshape(rows.len(), outputs);
+        for ((at, &row), logits) in rows.iter().enumerate().zip(logits.chunks_exact(outputs)) {
+            self.loss.gradient_of_row(logits, self.targets.row(row), &mut self.row_gradient);
+            self.row_gradient.iter_mut().for_each(|value| *value /= divisor);
+            gradient.set_row(at, &self.row_gradient);
+        }
+    }
+
+    /// From the last layer to the first; each moves its arrays when the gradient has passed.
+    #[inline(always)]
+    fn back<S: Simd>(&mut self, simd: S, rule: AnyRule) {
+        for index in (0..self.layers.len()).rev() {
+            let (lower, upper) = self.layers.split_at_mut(index);
+            match lower.last_mut() {
+                Some(lower) => {
+                    let (inputs, gradient) = lower.outputs_and_gradient_mut();
+                    upper[0].learn(simd, rule, inputs, Some(gradient));
+                }
+                None => {
+                    let below = self.table.is_some().then_some(&mut self.vectors_gradient);
+                    upper[0].learn(simd, rule, &self.vectors, below);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Input<'a> {
+    fn of(features: &'a Features) -> Self {
+        match features {
+            Features::Frozen(matrix) => Self::Vectors(matrix),
+            Features::Tuned(bags) => Self::Bags(bags),
+            Features::Mixed(_) => unreachable!("mixed layers don't fit"),
+        }
+    }
+
+    fn rows(self) -> usize {
+        match self {
+            Self::Vectors(matrix) => matrix.rows(),
+            Self::Bags(bags) => bags.offsets.len() - 1,
+        }
+    }
+}
+
+/// [`Head::step`], compiled for the widest registers there are.
+struct TrainStep<'s, 'a> {
+    head: &'s mut Head<'a>,
+    input: Input<'a>,
+    rows: &'s [usize],
+    learning_rate: f64,
+    logits: &'s mut [f32],
+}
+
+impl WithSimd for TrainStep<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.head.step(simd, self.input, self.rows, self.learning_rate, self.logits);
+    }
+}
+
+/// [`Table::catch_up_all`], likewise.
+struct EndEpoch<'s> {
+    table: &'s mut Table,
+}
+
+impl WithSimd for EndEpoch<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.table.catch_up_all(simd);
+    }
+}
+
+/// [`Head::forward`] for rows from `first` on, likewise.
+struct Evaluate<'s, 'a> {
+    head: &'s mut Head<'a>,
+    input: Input<'a>,
+    first: usize,
+    logits: &'s mut [f32],
+}
+
+impl WithSimd for Evaluate<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.logits.len() / self.head.targets.cols();
+        self.head.forward(simd, self.input, self.first..self.first + rows, self.logits);
+    }
+}

@@ -1,0 +1,107 @@
+//! What a fit is made from.
+
+use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
+
+use crate::Error;
+use crate::head::Architecture;
+use crate::settings::{Head, Loss, Optimizer, Train};
+use crate::weights::{Tensor, Weights};
+
+/// Everything that decides a fit's numbers.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// The hidden layers.
+    pub head: &'a Head,
+    /// Epochs, batches, optimiser, loss.
+    pub train: &'a Train,
+    /// The seed of initialisation, order and dropout.
+    pub seed: u64,
+    /// What the labels ask.
+    pub task: Task,
+    /// The texts' vectors, or bags over a table to be tuned.
+    pub features: &'a Splits<Features>,
+    /// The labels as numbers, `[rows, outputs]` a split.
+    pub targets: &'a Splits<Matrix>,
+    /// What the best epoch is chosen by.
+    pub monitor: Monitor,
+    /// Starts the head from these arrays instead of random ones.
+    pub initial: Option<&'a Weights>,
+}
+
+/// What fits must have in common to be trained as one computation. They may differ in seed, learning rate, frozen
+/// vectors, labels, epochs and callbacks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    architecture: Architecture,
+    optimizer: Optimizer,
+    loss: Loss,
+    batch_size: u32,
+    /// Of every split.
+    rows: Splits<usize>,
+}
+
+impl Job<'_> {
+    /// The head for these features and labels.
+    pub fn architecture(&self) -> Architecture {
+        Architecture::new(self.head, self.features.train.dim(), self.targets.train.cols())
+    }
+
+    /// What a fit must share to be trained as one computation with this one; none where this one is trained alone, since
+    /// it tunes its embedding.
+    pub fn shape(&self) -> Option<Shape> {
+        let frozen = matches!(self.features.train, Features::Frozen(_));
+        Some(Shape {
+            architecture: frozen.then(|| self.architecture())?,
+            optimizer: self.train.optimizer.clone().with_learning_rate(0.0),
+            loss: self.train.loss_for(self.task).ok()?,
+            batch_size: self.train.batch_size,
+            rows: self.targets.map(|_, targets| targets.rows()),
+        })
+    }
+
+    /// What is tuned of the embedding first, then the head's arrays.
+    pub(crate) fn starting_weights(&self, architecture: &Architecture) -> Result<Weights, Error> {
+        let fresh = architecture.initial_weights(self.seed);
+        let head = match self.initial {
+            None => fresh,
+            Some(given) => {
+                let shapes = |w: &Weights| w.0.iter().map(|t| t.shape.clone()).collect::<Vec<_>>();
+                if shapes(given) != shapes(&fresh) {
+                    return Err(Error::Weights("the shapes given don't fit the head".into()));
+                }
+                given.clone()
+            }
+        };
+        let mut weights = Weights(embedding_weights(&self.features.train)?);
+        weights.0.extend(head.0);
+        Ok(weights)
+    }
+
+    /// The training rows in the order of an epoch, 1 for the first.
+    pub(crate) fn order(&self, epoch: u32) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.targets.train.rows()).collect();
+        if self.train.shuffle {
+            Substream::new(self.seed, &format!("shuffle/epoch/{epoch}")).shuffle(&mut order);
+        }
+        order
+    }
+}
+
+/// What of the embedding is trained along.
+fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
+    let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
+    match features {
+        Features::Frozen(_) => Ok(Vec::new()),
+        Features::Tuned(bags) if bags.table.rows() == 0 => {
+            Err(Error::Unsupported("no word of the texts is in the embedding's table; nothing can be tuned".into()))
+        }
+        Features::Tuned(bags) => {
+            let shape = vec![bags.table.rows(), bags.table.cols()];
+            Ok(vec![tensor("embedding.table", shape, bags.table.values().to_vec())])
+        }
+        Features::Mixed(layered) => Ok(vec![
+            tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),
+            tensor("embedding.gamma", vec![1], vec![1.0]),
+        ]),
+    }
+}

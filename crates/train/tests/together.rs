@@ -1,0 +1,202 @@
+//! Fits that are trained beside each other come to what each comes to by itself.
+
+use emberline_base::record::Stop;
+use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_device::Device;
+use emberline_train::callback::{Callback, Callbacks, Control, EarlyStopping, Places};
+use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
+use emberline_train::{Error, Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
+
+const ROWS: usize = 203;
+const DIM: usize = 21;
+const EPOCHS: u32 = 12;
+
+/// Vectors whose first two numbers tell the class, training and validation.
+fn vectors(stream: &str) -> Splits<Features> {
+    let mut stream = Substream::new(7, stream);
+    let mut random = |rows| Matrix::new(rows, DIM, (0..rows * DIM).map(|_| stream.symmetric(1.0)).collect());
+    Splits { train: Features::Frozen(random(ROWS)), valid: Some(Features::Frozen(random(60))), test: None }
+}
+
+fn labels(features: &Splits<Features>) -> Splits<Matrix> {
+    features.map(|_, features| {
+        let Features::Frozen(vectors) = features else { unreachable!("frozen") };
+        let class = |row| f32::from(u8::from(vectors.row(row)[0] + vectors.row(row)[1] > 0.0));
+        Matrix::new(vectors.rows(), 1, (0..vectors.rows()).map(class).collect())
+    })
+}
+
+fn head(dropout: bool) -> Head {
+    let dense = |units| Layer::Dense { units, activation: Activation::Relu };
+    let mut layers = vec![dense(40), dense(18)];
+    if dropout {
+        layers.insert(1, Layer::Dropout { rate: 0.2 });
+    }
+    Head { layers }
+}
+
+fn train(optimizer: Optimizer) -> Train {
+    Train { epochs: EPOCHS, optimizer, ..Train::default() }
+}
+
+/// Six fits: seeds, step sizes, vectors, labels and epochs differ.
+struct Fits {
+    head: Head,
+    trains: [Train; 3],
+    features: [Splits<Features>; 2],
+    targets: [Splits<Matrix>; 2],
+}
+
+impl Fits {
+    fn new(dropout: bool, optimizer: fn(f64) -> Optimizer) -> Self {
+        let features = [vectors("one"), vectors("other")];
+        let targets = [labels(&features[0]), labels(&features[1])];
+        let mut trains = [0.02, 0.02, 0.003].map(optimizer).map(train);
+        trains[1].epochs = 5;
+        Self { head: head(dropout), trains, features, targets }
+    }
+
+    fn jobs(&self) -> Vec<Job<'_>> {
+        let job = |(seed, train, vectors): (u64, usize, usize)| Job {
+            head: &self.head,
+            train: &self.trains[train],
+            seed,
+            task: Task::Binary,
+            features: &self.features[vectors],
+            targets: &self.targets[vectors],
+            monitor: Monitor::VAL_LOSS,
+            initial: None,
+        };
+        [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 2, 1), (3, 0, 1), (4, 2, 0)].map(job).into()
+    }
+}
+
+/// Ends a fit after two epochs without a better `val_loss`.
+fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
+    let early_stopping = Some(EarlyStopping { monitor: Monitor::VAL_LOSS, patience: 2, min_delta: 0.0 });
+    let places = Places {
+        cell: folder,
+        tensorboard: folder,
+        hparams: &[],
+        steps_per_epoch: 1,
+        progress: Box::new(std::io::sink()),
+    };
+    Callbacks { early_stopping, ..Callbacks::default() }.start(places).expect("started")
+}
+
+/// Each by itself, and all together.
+fn both_ways(fits: &Fits, burn: bool) -> Vec<(Fit, Fit)> {
+    let folder = std::path::Path::new("");
+    let jobs = fits.jobs();
+    let mut callbacks: Vec<_> = jobs.iter().map(|_| patience(folder)).collect();
+    let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
+    let together = if burn { fit_together_on_burn } else { fit_together }(watched, Device::Cpu).expect("they begin");
+    let alone = |job| if burn { fit_on_burn } else { fit }(job, Device::Cpu, &mut patience(folder)).expect("it ends");
+    let pair = |(job, fit): (_, Result<Fit, Error>)| (alone(job), fit.expect("it ends"));
+    jobs.iter().zip(together).map(pair).collect()
+}
+
+/// The largest difference of a weight.
+fn off(one: &Fit, other: &Fit) -> f32 {
+    let pairs = one.weights.0.iter().zip(&other.weights.0);
+    let values = pairs.flat_map(|(one, other)| one.values.iter().zip(&other.values));
+    values.map(|(one, other)| (one - other).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn on_the_processor_the_bytes_are_equal() {
+    let fits = Fits::new(false, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
+    for (alone, together) in both_ways(&fits, false) {
+        assert_eq!(
+            (&alone.weights, &alone.logits, &alone.metrics),
+            (&together.weights, &together.logits, &together.metrics)
+        );
+        assert_eq!((alone.best_epoch, alone.stopped), (together.best_epoch, together.stopped));
+    }
+}
+
+#[test]
+fn as_one_computation_they_differ_by_roundings() {
+    let optimizers: [fn(f64) -> Optimizer; 4] = [
+        |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }),
+        |learning_rate| Optimizer::Adamw(Adamw { learning_rate, weight_decay: 0.05, ..Adamw::default() }),
+        |learning_rate| Optimizer::Sgd(Sgd { learning_rate, momentum: 0.0 }),
+        |learning_rate| Optimizer::Sgd(Sgd { learning_rate, momentum: 0.9 }),
+    ];
+    for optimizer in optimizers {
+        let pairs = both_ways(&Fits::new(true, optimizer), true);
+        for (at, (alone, together)) in pairs.iter().enumerate() {
+            let what = format!("{:?}, fit {at}", optimizer(0.0));
+            assert_eq!(
+                (alone.history.len(), alone.best_epoch),
+                (together.history.len(), together.best_epoch),
+                "{what}"
+            );
+            assert!(off(alone, together) < 1e-4, "{what}: off by {}", off(alone, together));
+            for (a, b) in alone.history.iter().zip(&together.history) {
+                let off = (a.train[&Metric::Loss] - b.train[&Metric::Loss]).abs();
+                assert!(off < 1e-5, "{what}, epoch {}: the loss is off by {off}", a.epoch);
+            }
+        }
+    }
+}
+
+#[test]
+fn those_that_end_early_leave_the_others_going() {
+    let fits = Fits::new(true, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
+    let ends: Vec<(usize, Stop)> =
+        both_ways(&fits, true).iter().map(|(_, fit)| (fit.history.len(), fit.stopped)).collect();
+    assert!(ends[2].0 <= 5, "{ends:?}");
+    assert!(ends.iter().any(|(_, stop)| *stop == Stop::EarlyStopping), "{ends:?}");
+    assert!(ends.iter().any(|&(epochs, _)| epochs == EPOCHS as usize), "{ends:?}");
+    assert!(ends.iter().map(|&(epochs, _)| epochs).collect::<std::collections::BTreeSet<_>>().len() > 2, "{ends:?}");
+}
+
+/// Fails in an epoch, and hears of it.
+struct Failing<'h> {
+    epoch: u32,
+    heard: &'h std::cell::Cell<bool>,
+}
+
+impl Callback for Failing<'_> {
+    fn on_epoch_end(&mut self, epoch: &emberline_base::record::Epoch, _: &mut Control) -> Result<(), Error> {
+        if epoch.epoch == self.epoch { Err(Error::Unsupported("a fault".to_owned())) } else { Ok(()) }
+    }
+
+    fn on_failure(&mut self) {
+        self.heard.set(true);
+    }
+}
+
+#[test]
+fn one_that_fails_spoils_no_other() {
+    let mut fits = Fits::new(true, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
+    // The fourth and fifth have NaN in a vector; some backends' relu would make it 0.
+    let linear = Layer::Dense { units: 8, activation: Activation::Linear };
+    fits.head.layers = vec![Layer::Dropout { rate: 0.2 }, linear];
+    let Features::Frozen(other) = &mut fits.features[1].train else { unreachable!("frozen") };
+    other.row_mut(5)[3] = f32::NAN;
+    let jobs = fits.jobs();
+    let heard = std::cell::Cell::new(false);
+    let mut callbacks: Vec<Vec<Box<dyn Callback>>> = jobs.iter().map(|_| Vec::new()).collect();
+    callbacks[1].push(Box::new(Failing { epoch: 3, heard: &heard }));
+    let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
+    let fitted = fit_together(watched, Device::Cpu).expect("they begin");
+    assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
+    assert!(matches!(fitted[3], Err(Error::Diverged { epoch: 1, .. })) && fitted[4].is_err());
+    for at in [0, 2, 5] {
+        let alone = fit(&jobs[at], Device::Cpu, &mut []).expect("it ends");
+        let fit = fitted[at].as_ref().expect("it ends");
+        assert!(off(&alone, fit) < 1e-4 && alone.history.len() == fit.history.len(), "fit {at}");
+    }
+}
+
+#[test]
+fn fits_of_other_shapes_are_refused() {
+    let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
+    let (one, other) = (Fits::new(true, adam), Fits::new(false, adam));
+    let jobs = [one.jobs().remove(0), other.jobs().remove(0)];
+    assert_ne!(jobs[0].shape(), jobs[1].shape());
+    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [] }).collect();
+    assert!(matches!(fit_together(watched, Device::Cpu), Err(Error::Unsupported(_))));
+}
