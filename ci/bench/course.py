@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The course's three frozen cells, 5 epochs each, end to end in one process: Emberline beside Keras.
+"""The course's three frozen cells, 5 epochs each, end to end in one process: Emberline beside Keras and PyTorch.
 
-Both read the same two CSV files (13,061 training and 1,293 validation rows), embed with the same three
+All read the same two CSV files (13,061 training and 1,293 validation rows), embed with the same three
 modules through the same texts, train 256-64-1 with Adam 1e-4 in batches of 32 and write TensorBoard logs;
 Emberline writes its records and reports too. One core each, in turn; medians of the wall times and their ratio.
 
     cargo build --release
-    python3 ci/bench/course.py --keras PYTHON --csv labelled.csv --modules FOLDER [--repeats 3]
+    python3 ci/bench/course.py [--keras PYTHON] [--torch PYTHON] --csv labelled.csv --modules FOLDER [--repeats 3]
 
-PYTHON: one that imports tensorflow, tensorflow_hub and tf_keras. FOLDER holds quora-20, quora-50, quora-128.
+PYTHON: one that imports tensorflow, tensorflow_hub and tf_keras; torch and tensorboard. FOLDER holds quora-20, quora-50, quora-128.
 """
 import argparse, csv, os, random, statistics, subprocess, sys, tempfile, time
 
@@ -64,7 +64,8 @@ def timed(core, command, folder):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--keras", required=True, help="a Python that imports tensorflow, tensorflow_hub and tf_keras")
+    arguments.add_argument("--keras", help="a Python that imports tensorflow, tensorflow_hub and tf_keras")
+    arguments.add_argument("--torch", help="a Python that imports torch and tensorboard")
     arguments.add_argument("--csv", required=True, help="the labelled questions")
     arguments.add_argument("--modules", required=True, help="the folder of quora-20, quora-50, quora-128")
     arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
@@ -79,14 +80,17 @@ def main():
         with open(os.path.join(folder, "course.toml"), "w", encoding="utf-8") as file:
             file.write(PIPELINE.format(modules=tables, epochs=a.epochs))
         emberline = [os.path.abspath(a.emberline), "run", "course.toml", "--force", "--device", "cpu"]
-        keras = [os.path.abspath(a.keras), os.path.join(HERE, "keras_course.py"), modules, str(a.epochs)]
-        ours, theirs = [], []
+        peer = lambda python, script: [os.path.abspath(python), os.path.join(HERE, script), modules, str(a.epochs)]
+        commands = {"emberline": emberline}
+        commands |= {name: peer(python, name + "_course.py") for name, python in (("keras", a.keras), ("torch", a.torch)) if python}
+        took = {name: [] for name in commands}
         for repeat in range(a.repeats):
-            ours.append(timed(a.core, emberline, folder))
-            theirs.append(timed(a.core, keras, folder))
-            print(f"{repeat + 1}: emberline {ours[-1][0]:.2f} s, {ours[-1][1]:.0f} MB; keras {theirs[-1][0]:.2f} s, {theirs[-1][1]:.0f} MB", flush=True)
-    ratio = statistics.median(k[0] / e[0] for e, k in zip(ours, theirs))
-    print(f"median: emberline {statistics.median(e[0] for e in ours):.2f} s, keras {statistics.median(k[0] for k in theirs):.2f} s, keras / emberline {ratio:.1f}")
+            for name, command in commands.items():
+                took[name].append(timed(a.core, command, folder))
+            print(f"{repeat + 1}: " + "; ".join(f"{name} {times[-1][0]:.2f} s, {times[-1][1]:.0f} MB" for name, times in took.items()), flush=True)
+    for name, times in took.items():
+        ratios = [peer[0] / own[0] for own, peer in zip(took["emberline"], times)]
+        print(f"{name}: median {statistics.median(t[0] for t in times):.2f} s, {max(t[1] for t in times):.0f} MB, {statistics.median(ratios):.1f} times as long")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a grid costs beside its training steps, and what `--jobs` and `--pack` make of it.
+"""What a grid costs beside its training steps, and what `--jobs` makes of it.
 
     cargo build --release
     python3 ci/bench/grid.py [--emberline FILE] [--minilm FOLDER] [--rounds 5]
@@ -8,7 +8,7 @@ Data: 14,354 rows as `competition.py` writes them, 13,061 to train on, as many a
 256-64-1, Adam. `start`: from the start of the process to its end, less what the cell's record states as training; of a
 static source, and of FOLDER, a sentence-transformer, whose vectors are cached by a run before. `records`: the part of the
 time of twelve cells of 10 epochs that isn't training: data, vectors, records, TensorBoard logs, report. `jobs`: the same
-cells one after another and two at a time, in turn. `pack`: the same, with dropout, which Burn trains, alone and as packs.
+cells one after another and two at a time, in turn.
 Medians, with the extremes. Weights must be equal for every number of jobs, to the byte.
 """
 import argparse, hashlib, json, os, statistics, subprocess, sys, tempfile, time
@@ -24,7 +24,7 @@ train = 13061
 valid = 1293
 {embedding}
 [head]
-layers = [{{ dense = 256, activation = "relu" }}, {dropout}{{ dense = 64, activation = "relu" }}]
+layers = [{{ dense = 256, activation = "relu" }}, {{ dense = 64, activation = "relu" }}]
 [train]
 epochs = {epochs}
 optimizer = {{ adam = {{ learning_rate = 1e-4 }} }}
@@ -35,8 +35,8 @@ seed = {seeds}
 STATIC = "[embedding.static.hashing]\ndim = 128"
 
 
-def write(folder, name, embedding=STATIC, epochs=10, seeds=12, dropout=""):
-    text = PIPELINE.format(embedding=embedding, epochs=epochs, seeds=list(range(1, seeds + 1)), dropout=dropout)
+def write(folder, name, embedding=STATIC, epochs=10, seeds=12):
+    text = PIPELINE.format(embedding=embedding, epochs=epochs, seeds=list(range(1, seeds + 1)))
     with open(os.path.join(folder, name + ".toml"), "w", encoding="utf-8") as file:
         file.write(text)
 
@@ -94,13 +94,6 @@ def jobs(emberline, folder, rounds):
     print(f"jobs    two at a time: {spread(ratios)} times as fast; {equal}", flush=True)
 
 
-def packs(emberline, folder, rounds):
-    write(folder, "pack", epochs=2, seeds=16, dropout="{ dropout = 0.2 }, ")
-    for pack in ("4", "16"):
-        pairs = [[run(emberline, folder, "pack", "--jobs", "1", "--pack", n)[1] for n in ("1", pack)] for _ in range(rounds)]
-        print(f"pack    of {pack}, with dropout, on the processor: {spread([a / b for a, b in pairs])} times as fast", flush=True)
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
@@ -116,7 +109,6 @@ def main():
             start(emberline, folder, a.rounds, "vectors from the cache", f"[embedding.minilm.sentence_transformer]\npath = {json.dumps(os.path.abspath(a.minilm))}")
         records(emberline, folder, a.rounds)
         jobs(emberline, folder, a.rounds)
-        packs(emberline, folder, max(2, a.rounds // 2))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 """Microseconds of a training step on one core, head 256-64-1 under Adam, beside Keras, PyTorch and scikit-learn.
 
     python3 ci/bench/step.py [--tensorflow PYTHON] [--torch PYTHON] [--sklearn PYTHON] [--large] [--rounds 2]
+    python3 ci/bench/step.py --grow
 
 PYTHON: one that imports tf_keras; torch; sklearn. All train on vectors (or bags of words over a table, `tuned`) of the same
 sizes, in turn, round after round; the best round counts. Times are processor time a step, so that other work on the machine
 weighs little; `floor` is what the step's products alone would take at the speed of the machine's best product.
 """
-import argparse, json, os, subprocess, sys
+import argparse, json, math, os, subprocess, sys
 
 ROWS = 13061
 DATA = """
@@ -91,16 +92,37 @@ def peer(python, setup, case):
     return lines([python, "-c", DATA + setup + TIMED, json.dumps(wanted)])[-1]["us_step"]
 
 
+def slope(points):
+    """The power that the second number grows with, by least squares of logarithms."""
+    x, y = ([math.log(number) for number in numbers] for numbers in zip(*points))
+    x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
+    return sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y)) / sum((a - x_mean) ** 2 for a in x)
+
+
+def grow(bench):
+    dims, tables = {}, {}
+    for line in lines([bench, "frozen", "tuned", "large", "sizes"]):
+        if line["batch"] == 32:
+            kind, size = (tables, line["table"]) if line["table"] else (dims, line["dim"])
+            kind[size] = line["us_step"]
+    for name, points in (("numbers a vector", dims), ("rows of the table", tables)):
+        print(f"{name}: " + ", ".join(f"{size:,}: {us:.0f} us" for size, us in sorted(points.items())))
+        print(f"{'':>{len(name)}}  grows with the power {slope(points.items()):.2f}; between the largest two, {slope(sorted(points.items())[-2:]):.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tensorflow", metavar="PYTHON")
     parser.add_argument("--torch", metavar="PYTHON")
     parser.add_argument("--sklearn", metavar="PYTHON")
     parser.add_argument("--large", action="store_true", help="a table of 974,000 rows, too; ours alone")
+    parser.add_argument("--grow", action="store_true", help="how cost grows; no peers")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     peers = {"keras": (options.tensorflow, KERAS), "torch": (options.torch, TORCH), "sklearn": (options.sklearn, SKLEARN)}
     bench = bench_program()
+    if options.grow:
+        return grow(bench)
     best, peer_best = {}, {}
     for _ in range(options.rounds):
         for line in lines([bench, "frozen", "tuned", "burn", *(["large"] if options.large else [])]):

@@ -9,6 +9,9 @@ use emberline_base::file::FileError;
 use crate::segment::{self, Fault, Segment};
 use crate::{Key, entries};
 
+/// A writer that holds so many numbers should be flushed: 64 MiB.
+const FULL: usize = 16 << 20;
+
 /// The vectors of one source.
 #[derive(Debug)]
 pub struct Shelf {
@@ -104,6 +107,11 @@ impl Writer<'_> {
         assert_eq!(vector.len(), self.shelf.dim, "a vector of the shelf's length");
         self.keys.push(key);
         self.vectors.extend_from_slice(vector);
+    }
+
+    /// Whether it holds so much that it should be flushed.
+    pub fn is_full(&self) -> bool {
+        self.vectors.len() >= FULL
     }
 
     /// Writes what was taken since the last time: it survives whatever happens next.

@@ -64,6 +64,21 @@ fn vectors_come_back_from_one_file_a_writer() {
 }
 
 #[test]
+fn a_writer_tells_when_it_holds_much() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dim = 1 << 20;
+    let shelf = Cache::at(folder.path()).shelf(&source(), "cpu", dim, "a test's model").expect("a shelf");
+    let mut writer = shelf.writer();
+    for number in 0..16 {
+        assert!(!writer.is_full());
+        writer.add(key(number), &vec![0.5; dim]);
+    }
+    assert!(writer.is_full());
+    writer.flush().expect("written");
+    assert!(!writer.is_full());
+}
+
+#[test]
 fn what_was_flushed_survives_a_writer_that_never_finished() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());

@@ -17,7 +17,7 @@ const CHUNK_TIME: Duration = Duration::from_secs(1);
 /// Texts of the first chunk, and of the largest.
 const FIRST_CHUNK: usize = 64;
 const MAX_CHUNK: usize = 8192;
-/// What is done is kept on the disk this often.
+/// What is done is kept on the disk this often, or when there is much of it.
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
 /// What is told while texts are encoded.
@@ -152,7 +152,7 @@ impl Encoding<'_> {
             }
             progress.encoded += chunk.len();
             (self.told)(Event::Progress(progress));
-            if flushed.elapsed() > FLUSH_EVERY {
+            if flushed.elapsed() > FLUSH_EVERY || writer.as_ref().is_some_and(Writer::is_full) {
                 if let Some(Err(error)) = writer.as_mut().map(Writer::flush) {
                     self.warn(&error);
                     *writer = None;

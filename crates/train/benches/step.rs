@@ -1,12 +1,13 @@
 //! Microseconds of a training step, head 256-64-1 under Adam, on the engine that `fit` takes and on Burn's tensors.
 //!
-//! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed]`
+//! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed] [sizes]`
 //!
 //! Out: a line of JSON a case. `us_step` is processor time a step of the whole fit: order, metrics and keeping the best
 //! weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
 //! what the step's products alone would take at the speed of `gflops`, a product of 512^3 by Burn's flex on one thread,
 //! measured beside every case: it is the yardstick that makes machines and days comparable. `packed` trains 1, 8 and 64 heads
-//! as one computation on Burn's tensors; its times are those of one head's step. Linux only.
+//! as one computation on Burn's tensors; its times are those of one head's step. `sizes` adds lengths of vectors and of tables
+//! between the others, to see how cost grows. Linux only.
 //! `ci/bench/step.py` runs it beside other programs.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
@@ -28,6 +29,12 @@ const ROWS: usize = 13_061;
 fn main() -> Result<(), Box<dyn Error>> {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let wants = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    if asked.iter().any(|word| word == "sizes") {
+        for dim in [64, 256, 1024] {
+            measure("frozen", &Features::Frozen(random(ROWS, dim)), 32, 10, false)?;
+        }
+        measure("tuned", &Features::Tuned(bags(63_000)), 32, 4, false)?;
+    }
     for (dim, batch) in [(20, 32), (128, 32), (512, 32), (20, 256), (128, 256), (512, 256)] {
         if wants("frozen") {
             measure("frozen", &Features::Frozen(random(ROWS, dim)), batch, 10, wants("burn"))?;

@@ -61,9 +61,9 @@ pub fn fit_on_burn(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callb
     fit_one(engine::build_burn, job, device, callbacks)
 }
 
-/// Trains fits of one [`Shape`](crate::Shape) beside each other, those that have ended no longer: on a device, every step of
-/// all of them is one computation. Each comes to what [`fit()`] would have come to, but for the rounding of sums in another
-/// order.
+/// Trains fits of one [`Shape`](crate::Shape) beside each other, those that have ended no longer. On a GPU, every step of all
+/// of them is one computation, and each comes to what [`fit()`] would have come to, but for the rounding of sums in another
+/// order; on the CPU each takes its own steps, and the bytes are equal.
 ///
 /// # Errors
 /// When none can begin: their shapes differ, or settings and data don't fit. What ends a single fit early is its own.
@@ -71,7 +71,7 @@ pub fn fit_together(watched: Vec<Watched<'_, '_>>, device: Device) -> Result<Vec
     fit_all(engine::build, watched, device)
 }
 
-/// As [`fit_together`], but always on Burn's tensors.
+/// As [`fit_together`], but always as one computation on Burn's tensors, on the CPU too.
 ///
 /// # Errors
 /// Those of [`fit_together`].

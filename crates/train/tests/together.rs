@@ -181,11 +181,11 @@ fn one_that_fails_spoils_no_other() {
     let mut callbacks: Vec<Vec<Box<dyn Callback>>> = jobs.iter().map(|_| Vec::new()).collect();
     callbacks[1].push(Box::new(Failing { epoch: 3, heard: &heard }));
     let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
-    let fitted = fit_together(watched, Device::Cpu).expect("they begin");
+    let fitted = fit_together_on_burn(watched, Device::Cpu).expect("they begin");
     assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
     assert!(matches!(fitted[3], Err(Error::Diverged { epoch: 1, .. })) && fitted[4].is_err());
     for at in [0, 2, 5] {
-        let alone = fit(&jobs[at], Device::Cpu, &mut []).expect("it ends");
+        let alone = fit_on_burn(&jobs[at], Device::Cpu, &mut []).expect("it ends");
         let fit = fitted[at].as_ref().expect("it ends");
         assert!(off(&alone, fit) < 1e-4 && alone.history.len() == fit.history.len(), "fit {at}");
     }

@@ -75,32 +75,52 @@ impl<B: Backend> AutodiffEngine<B> {
 
     /// One step on a batch a model; gives the batches' logits, `[models, batch, outputs]`.
     fn step(&mut self, rows: &[&[usize]], learning_rates: &[f64], masks: &mut Masks) -> Tensor<B, 3> {
-        let traced: Vec<Tensor<Autodiff<B>, 3>> =
-            self.parameters.iter().map(|p| Tensor::from_inner(p.value.clone()).require_grad()).collect();
+        match self.models.len() {
+            1 => self.step_of_rank::<2>(rows, learning_rates, masks), // Some backends add a bias faster so.
+            _ => self.step_of_rank::<3>(rows, learning_rates, masks),
+        }
+    }
+
+    /// The step on arrays without the axis of models, or with it.
+    fn step_of_rank<const R: usize>(
+        &mut self,
+        rows: &[&[usize]],
+        learning_rates: &[f64],
+        masks: &mut Masks,
+    ) -> Tensor<B, 3> {
+        let trace = |p: &Parameter<B>| Tensor::<Autodiff<B>, R>::from_inner(ranked(p.value.clone())).require_grad();
+        let traced: Vec<Tensor<Autodiff<B>, R>> = self.parameters.iter().map(trace).collect();
         let vectors = match &self.inputs.train {
-            Inputs::Frozen(stack) => Tensor::from_inner(self.gather(stack, rows)),
+            Inputs::Frozen(stack) => Tensor::from_inner(ranked(self.gather(stack, rows))),
             Inputs::Tuned(bags) => {
                 let batch = BagBatch::<B>::new(bags, rows[0], &self.device);
-                let vectors = pool(traced[0].clone(), Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
-                if batch.normalize { normalize(vectors) } else { vectors }
+                let (ids, weights) = (Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
+                ranked(pool(ranked(traced[0].clone()), ids, weights, batch.normalize))
             }
             Inputs::Mixed(stack, layers) => {
-                let vectors = Tensor::from_inner(self.gather(stack, rows));
-                mix(vectors, *layers, traced[0].clone(), traced[1].clone())
+                let vectors = Tensor::from_inner(ranked(self.gather(stack, rows)));
+                ranked(mix(vectors, *layers, ranked(traced[0].clone()), ranked(traced[1].clone())))
             }
         };
         let head = &traced[self.inputs.train.arrays()..];
         let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
-        let gradient = self.loss.gradient(logits.clone().inner(), self.gather(&self.targets, rows));
-        let mut gradients = (logits.clone() * Tensor::from_inner(gradient)).sum().backward();
+        let targets = self.gather(&self.targets, rows);
+        let [models, batch, outputs] = targets.dims();
+        let values = logits.clone().inner().reshape([models, batch, outputs]);
+        let gradient = ranked(self.loss.gradient(values.clone(), targets));
+        let mut gradients = (logits * Tensor::from_inner(gradient)).sum().backward();
         self.steps_done += 1;
         let sizes = self.optimizer.sizes(learning_rates, self.steps_done, &self.device);
         for (parameter, traced) in self.parameters.iter_mut().zip(traced) {
             if let Some(gradient) = traced.grad_remove(&mut gradients) {
-                parameter.value = self.optimizer.apply(&mut parameter.memory, traced.inner(), gradient, &sizes);
+                let shape = parameter.value.dims();
+                drop(traced);
+                let value = parameter.value.clone();
+                let gradient = gradient.reshape(shape);
+                parameter.value = self.optimizer.apply(&mut parameter.memory, value, gradient, &sizes);
             }
         }
-        logits.inner()
+        values
     }
 
     /// Rows of the models that are in, `[models, rows, cols]`.
@@ -108,7 +128,7 @@ impl<B: Backend> AutodiffEngine<B> {
         stack.gather(self.models.len(), integers(stack.indices(&self.models, rows), &self.device))
     }
 
-    /// The logits of the rows `first..last` of a split, nothing dropped.
+    /// The logits of the rows `first..last` of a split, nothing dropped, `[models, rows, outputs]`.
     fn evaluate(&self, inputs: &Inputs<B>, first: usize, last: usize) -> Tensor<B, 3> {
         let values: Vec<Tensor<B, 3>> = self.parameters.iter().map(|p| p.value.clone()).collect();
         let rows: Vec<usize> = (first..last).collect();
@@ -117,11 +137,11 @@ impl<B: Backend> AutodiffEngine<B> {
             Inputs::Frozen(stack) => self.gather(stack, &of_all),
             Inputs::Tuned(bags) => {
                 let batch = BagBatch::<B>::new(bags, &rows, &self.device);
-                let vectors = pool(values[0].clone(), batch.ids, batch.weights);
-                if batch.normalize { normalize(vectors) } else { vectors }
+                pool(ranked(values[0].clone()), batch.ids, batch.weights, batch.normalize).unsqueeze()
             }
             Inputs::Mixed(stack, layers) => {
-                mix(self.gather(stack, &of_all), *layers, values[0].clone(), values[1].clone())
+                let vectors = ranked(self.gather(stack, &of_all));
+                mix(vectors, *layers, ranked(values[0].clone()), ranked(values[1].clone())).unsqueeze()
             }
         };
         forward(&self.steps, &values[inputs.arrays()..], vectors, |_, _| None)
@@ -179,14 +199,15 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
     }
 }
 
-/// The forward pass, `[models, batch, dim]` -> `[models, batch, outputs]`. `arrays` holds kernel and bias of each
-/// dense step in turn; `mask` gives a dropout mask of a shape, or nothing where nothing is dropped.
-fn forward<B: Backend>(
+/// The forward pass, `[batch, dim]` -> `[batch, outputs]`, or the same of several models, `[models, batch, ...]`. `arrays`
+/// holds kernel and bias of each dense step in turn; `mask` gives a dropout mask of a shape, or nothing where nothing is
+/// dropped.
+fn forward<B: Backend, const R: usize>(
     steps: &[Step],
-    arrays: &[Tensor<B, 3>],
-    vectors: Tensor<B, 3>,
-    mut mask: impl FnMut(f32, [usize; 3]) -> Option<TensorData>,
-) -> Tensor<B, 3> {
+    arrays: &[Tensor<B, R>],
+    vectors: Tensor<B, R>,
+    mut mask: impl FnMut(f32, [usize; R]) -> Option<TensorData>,
+) -> Tensor<B, R> {
     let mut arrays = arrays.chunks_exact(2);
     let mut x = vectors;
     for step in steps {
@@ -195,7 +216,7 @@ fn forward<B: Backend>(
                 let [kernel, bias] = arrays.next().expect("two arrays for each dense step") else {
                     unreachable!("chunks of two")
                 };
-                activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [models, batch, units]
+                activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [.., batch, units]
             }
             Step::Dropout { rate, .. } => match mask(*rate, x.dims()) {
                 Some(mask) => {
@@ -209,7 +230,7 @@ fn forward<B: Backend>(
     x
 }
 
-fn activate<B: Backend>(activation: Activation, x: Tensor<B, 3>) -> Tensor<B, 3> {
+fn activate<B: Backend, const R: usize>(activation: Activation, x: Tensor<B, R>) -> Tensor<B, R> {
     match activation {
         Activation::Linear => x,
         Activation::Relu => relu(x),
@@ -219,28 +240,40 @@ fn activate<B: Backend>(activation: Activation, x: Tensor<B, 3>) -> Tensor<B, 3>
     }
 }
 
-/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[1, texts, dim]`, table `[1, rows, dim]`
-fn pool<B: Backend>(table: Tensor<B, 3>, ids: Tensor<B, 1, Int>, weights: Tensor<B, 2>) -> Tensor<B, 3> {
-    weights.matmul(only(table).select(0, ids)).unsqueeze()
+/// `[1, rows, cols]` as `[rows, cols]`, or the other way round; as it is where it has as many axes.
+fn ranked<B: Backend, const FROM: usize, const TO: usize>(array: Tensor<B, FROM>) -> Tensor<B, TO> {
+    let dims = array.dims();
+    let mut shape = [1; TO];
+    if FROM == TO {
+        shape.copy_from_slice(&dims);
+    } else {
+        shape[TO - 1] = dims[FROM - 1];
+        shape[TO - 2] = dims[FROM - 2];
+    }
+    array.reshape(shape)
 }
 
-/// `gamma * softmax(weights) . layers`: layers `[1, texts, layers * dim]`, weights `[1, 1, layers]`, gamma `[1, 1, 1]` ->
-/// `[1, texts, dim]`
-fn mix<B: Backend>(vectors: Tensor<B, 3>, layers: usize, weights: Tensor<B, 3>, gamma: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [_, texts, width] = vectors.dims();
-    let shares = (softmax(weights, 2) * gamma).reshape([1, layers, 1]);
-    (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([1, texts, width / layers])
+/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`, each scaled to length 1 where asked.
+fn pool<B: Backend>(
+    table: Tensor<B, 2>,
+    ids: Tensor<B, 1, Int>,
+    weights: Tensor<B, 2>,
+    normalized: bool,
+) -> Tensor<B, 2> {
+    let vectors = weights.matmul(table.select(0, ids));
+    if normalized { normalize(vectors) } else { vectors }
 }
 
-/// The one model's array, `[1, rows, cols]` -> `[rows, cols]`
-fn only<B: Backend>(array: Tensor<B, 3>) -> Tensor<B, 2> {
-    let [_, rows, cols] = array.dims();
-    array.reshape([rows, cols])
+/// `gamma * softmax(weights) . layers`: layers `[texts, layers * dim]`, weights `[1, layers]`, gamma `[1, 1]` -> `[texts, dim]`
+fn mix<B: Backend>(vectors: Tensor<B, 2>, layers: usize, weights: Tensor<B, 2>, gamma: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [texts, width] = vectors.dims();
+    let shares = (softmax(weights, 1) * gamma).reshape([1, layers, 1]);
+    (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([texts, width / layers])
 }
 
-/// Every row scaled to length 1, `[1, texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
-fn normalize<B: Backend>(vectors: Tensor<B, 3>) -> Tensor<B, 3> {
-    let length = vectors.clone().powi_scalar(2).sum_dim(2).clamp_min(SMALLEST_SQUARE).sqrt(); // [1, texts, 1]
+/// Every row scaled to length 1, `[texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
+fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
+    let length = vectors.clone().powi_scalar(2).sum_dim(1).clamp_min(SMALLEST_SQUARE).sqrt(); // [texts, 1]
     vectors / length
 }
 
@@ -249,13 +282,15 @@ struct Masks(Vec<Substream>);
 
 impl Masks {
     /// 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
-    fn draw(&mut self, rate: f32, [models, batch, units]: [usize; 3]) -> TensorData {
+    fn draw<const R: usize>(&mut self, rate: f32, shape: [usize; R]) -> TensorData {
         let kept = 1.0 / (1.0 - rate);
-        let mut values = Vec::with_capacity(models * batch * units);
+        let count: usize = shape.iter().product();
+        let mut values = Vec::with_capacity(count);
+        let of_model = count / self.0.len();
         for stream in &mut self.0 {
-            values.extend((0..batch * units).map(|_| if stream.unit() < rate { 0.0 } else { kept }));
+            values.extend((0..of_model).map(|_| if stream.unit() < rate { 0.0 } else { kept }));
         }
-        TensorData::new::<f32, _>(values, [models, batch, units])
+        TensorData::new::<f32, _>(values, shape)
     }
 }
 

@@ -3,6 +3,7 @@
 mod autodiff;
 mod dense;
 mod inputs;
+mod one_by_one;
 mod stack;
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
@@ -56,12 +57,25 @@ pub(crate) struct Blueprint<'a> {
 /// What builds an engine.
 pub(crate) type Build = for<'a> fn(Device, &[Blueprint<'a>]) -> Result<Box<dyn Engine + 'a>, Error>;
 
-/// Builds the engine of a device for models of one shape; on the processor its own step, for the heads that it has one for.
+/// Builds the engine of a device for models of one shape. A processor gains nothing from taking the steps of several models
+/// as one: they leave its caches.
 pub(crate) fn build<'a>(device: Device, blueprints: &[Blueprint<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
-    if device == Device::Cpu && blueprints.iter().all(dense::fits) {
-        return Ok(Box::new(dense::DenseEngine::new(blueprints)));
+    match (device, blueprints) {
+        (Device::Cpu, [one]) => build_on_processor(one),
+        (Device::Cpu, several) => {
+            let models = several.iter().map(build_on_processor).collect::<Result<_, _>>()?;
+            Ok(Box::new(one_by_one::OneByOne::new(models)))
+        }
+        (Device::Wgpu | Device::Cuda, _) => build_burn(device, blueprints),
     }
-    build_burn(device, blueprints)
+}
+
+/// Builds the processor's engine for one model: a step of its own, for the heads that it has one for.
+fn build_on_processor<'a>(blueprint: &Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
+    if dense::fits(blueprint) {
+        return Ok(Box::new(dense::DenseEngine::new(blueprint)));
+    }
+    build_burn(Device::Cpu, std::slice::from_ref(blueprint))
 }
 
 /// Builds the engine on Burn's tensors: the one place where a device's name becomes a type.

@@ -27,7 +27,7 @@ impl<B: Backend> Stack<B> {
             }
             first_rows.push(place * rows);
         }
-        let values: Vec<f32> = distinct.iter().flat_map(|matrix| matrix.values()).copied().collect();
+        let values = distinct.iter().map(|matrix| matrix.values()).collect::<Vec<_>>().concat();
         let whole = Tensor::from_data(TensorData::new(values, [distinct.len() * rows, cols]), device);
         Self { whole, first_rows, rows }
     }

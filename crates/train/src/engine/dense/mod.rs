@@ -26,13 +26,8 @@ use super::{Blueprint, Engine, Turn};
 use crate::head::Step;
 use crate::weights::Weights;
 
-/// Heads of dense layers, each with its own step: a processor gains nothing from taking the steps of several as one.
-pub(super) struct DenseEngine<'a> {
-    /// All that there are.
-    models: Vec<Model<'a>>,
-    /// Those that are in.
-    present: Vec<usize>,
-}
+/// One head of dense layers.
+pub(super) struct DenseEngine<'a>(Model<'a>);
 
 /// Whether this engine can train what is asked for.
 pub(super) fn fits(blueprint: &Blueprint<'_>) -> bool {
@@ -47,34 +42,30 @@ pub(super) fn fits(blueprint: &Blueprint<'_>) -> bool {
 }
 
 impl<'a> DenseEngine<'a> {
-    /// For blueprints that [`fits`].
-    pub(super) fn new(blueprints: &[Blueprint<'a>]) -> Self {
-        Self { models: blueprints.iter().map(Model::new).collect(), present: (0..blueprints.len()).collect() }
+    /// For a blueprint that [`fits`].
+    pub(super) fn new(blueprint: &Blueprint<'a>) -> Self {
+        Self(Model::new(blueprint))
     }
 }
 
 impl Engine for DenseEngine<'_> {
     fn train_epoch(&mut self, _: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
-        let train = |(&model, turn): (&usize, &Turn)| {
-            self.models[model].train_epoch(&turn.order, batch_size, turn.learning_rate)
-        };
-        self.present.iter().zip(turns).map(train).collect()
+        let train = |turn: &Turn| self.0.train_epoch(&turn.order, batch_size, turn.learning_rate);
+        turns.iter().map(train).collect()
     }
 
     fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
-        self.present.iter().map(|&model| self.models[model].logits(split)).collect()
+        vec![self.0.logits(split)]
     }
 
     fn weights(&self, places: &[usize]) -> Vec<Weights> {
-        places.iter().map(|&place| self.models[self.present[place]].weights()).collect()
+        places.iter().map(|_| self.0.weights()).collect()
     }
 
-    fn keep(&mut self, places: &[usize]) {
-        self.present = places.iter().map(|&place| self.present[place]).collect();
-    }
+    /// There is one, and it stays.
+    fn keep(&mut self, _: &[usize]) {}
 
     fn load(&mut self, weights: &[&Weights]) {
-        self.models.iter_mut().zip(weights).for_each(|(model, weights)| model.load(weights));
-        self.present = (0..self.models.len()).collect();
+        weights.iter().for_each(|weights| self.0.load(weights));
     }
 }

@@ -93,7 +93,7 @@ impl Case {
     }
 
     fn engine(&self) -> DenseEngine<'_> {
-        DenseEngine::new(&[self.blueprint()])
+        DenseEngine::new(&self.blueprint())
     }
 
     fn mean_loss(&self, logits: &Matrix, order: &[usize]) -> f64 {

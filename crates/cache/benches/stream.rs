@@ -1,0 +1,95 @@
+//! Ten million vectors stream to the cache: how fast, and how much memory they take meanwhile.
+//!
+//! `cargo bench -p emberline-cache --bench stream -- FOLDER [TEXTS] [DIM]`
+//!
+//! FOLDER must have room for twice the vectors, 11 GB for 10,000,000 x 128; what is written there is removed again. Out: a
+//! line a stage with its wall time, and the most memory of the process's own so far: pages of files, which the system takes
+//! back when it likes, aside. Linux only.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use emberline_base::Digest;
+use emberline_cache::{Cache, Key, Shelf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let folder = arguments.first().ok_or("usage: stream FOLDER [TEXTS] [DIM]")?;
+    let number = |at: usize, usual: usize| arguments.get(at).map_or(Ok(usual), |text| text.parse());
+    let (texts, dim) = (number(1, 10_000_000)?, number(2, 128)?);
+    let place = tempfile::tempdir_in(folder)?;
+    stream(place.path(), texts, dim)
+}
+
+fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>> {
+    let cache = Cache::at(folder);
+    let open = || cache.shelf(&Digest::of(b"bench"), "cpu", dim, "bench");
+    let mut own = Own::default();
+    let shelf = open()?;
+    let mut writer = shelf.writer();
+    own.stage("add and flush", texts, dim, |own| {
+        for text in 0..texts {
+            writer.add(Key::of(&text.to_le_bytes()), &vector(text, dim));
+            if writer.is_full() {
+                writer.flush()?;
+                own.look()?;
+            }
+        }
+        Ok(())
+    })?;
+    own.stage("one segment of all", texts, dim, |_| Ok(writer.finish()?))?;
+    drop(shelf);
+    let mut again: Option<Shelf> = None;
+    own.stage("open and verify", texts, dim, |_| {
+        again = Some(open()?);
+        Ok(())
+    })?;
+    let shelf = again.ok_or("no shelf")?;
+    own.stage("read each", texts, dim, |_| {
+        let mut out = vec![0.0; dim];
+        for text in 0..texts {
+            let there = shelf.read(&Key::of(&text.to_le_bytes()), &mut out);
+            if !there || out[0] != vector(text, dim)[0] {
+                return Err("a vector is missing".into());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Numbers that differ from text to text.
+fn vector(text: usize, dim: usize) -> Vec<f32> {
+    (0..dim).map(|at| (text * 31 + at) as f32).collect()
+}
+
+/// The most memory of its own that the process was seen to hold, in MB.
+#[derive(Default)]
+struct Own(f64);
+
+impl Own {
+    fn look(&mut self) -> Result<(), Box<dyn Error>> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
+        self.0 = self.0.max(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0);
+        Ok(())
+    }
+
+    fn stage(
+        &mut self,
+        name: &str,
+        texts: usize,
+        dim: usize,
+        work: impl FnOnce(&mut Self) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let begun = Instant::now();
+        work(self)?;
+        self.look()?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let megabytes = (texts * dim * 4) as f64 / 1e6;
+        println!("{name:<20} {seconds:7.2} s {:6.0} MB/s   own memory {:5.0} MB", megabytes / seconds, self.0);
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Models that are in together, but take their steps one model after the other.
+
+use emberline_base::{Matrix, SplitName};
+
+use super::{Engine, Turn};
+use crate::weights::Weights;
+
+/// Engines of one model each, as one engine.
+pub(super) struct OneByOne<'a> {
+    /// All that there are.
+    models: Vec<Box<dyn Engine + 'a>>,
+    /// Those that are in.
+    present: Vec<usize>,
+}
+
+impl<'a> OneByOne<'a> {
+    pub(super) fn new(models: Vec<Box<dyn Engine + 'a>>) -> Self {
+        Self { present: (0..models.len()).collect(), models }
+    }
+}
+
+impl Engine for OneByOne<'_> {
+    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
+        let train = |(&model, turn): (&usize, &Turn)| {
+            self.models[model].train_epoch(epoch, batch_size, std::slice::from_ref(turn))
+        };
+        self.present.iter().zip(turns).flat_map(train).collect()
+    }
+
+    fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
+        self.present.iter().flat_map(|&model| self.models[model].logits(split)).collect()
+    }
+
+    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+        places.iter().flat_map(|&place| self.models[self.present[place]].weights(&[0])).collect()
+    }
+
+    fn keep(&mut self, places: &[usize]) {
+        self.present = places.iter().map(|&place| self.present[place]).collect();
+    }
+
+    fn load(&mut self, weights: &[&Weights]) {
+        let each = self.models.iter_mut().zip(weights);
+        each.for_each(|(model, weights)| model.load(std::slice::from_ref(weights)));
+        self.present = (0..self.models.len()).collect();
+    }
+}
