@@ -5,8 +5,9 @@
     python3 ci/bench/grid.py [--emberline FILE] [--minilm FOLDER] [--rounds 5]
 
 Data: 14,354 rows as `competition.py` writes them, 13,061 to train on, as many as the course's; vectors of 128 numbers, head
-256-64-1, Adam. `start`: from the start of the process to its end, less what the cell's record states as training; of a
-static source, and of FOLDER, a sentence-transformer, whose vectors are cached by a run before. `records`: the part of the
+256-64-1, Adam. `start`: from the start of the process to the first step (a cell's `cell.toml` is written just before), and
+to its end, less what the cell's record states as training; of a static source, and of FOLDER, a sentence-transformer,
+whose vectors are cached by a run before. `records`: the part of the
 time of twelve cells of 10 epochs that isn't training: data, vectors, records, TensorBoard logs, report. `jobs`: the same
 cells one after another and two at a time, in turn.
 Medians, with the extremes. Weights must be equal for every number of jobs, to the byte.
@@ -42,16 +43,18 @@ def write(folder, name, embedding=STATIC, epochs=10, seeds=12):
 
 
 def run(emberline, folder, name, *options):
-    """Wall seconds of a run from nothing, and the seconds that its records state as training."""
+    """Seconds of a run from nothing, those that its records state as training, and those before the first cell's training."""
     environment = dict(os.environ, EMBERLINE_CACHE_DIR=os.path.join(folder, "cache"))
     command = [emberline, "run", name + ".toml", "--device", "cpu", "--force", "--out", "run", *options]
-    started = time.perf_counter()
+    started = time.time()
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    wall = time.perf_counter() - started
+    wall = time.time() - started
     if ended.returncode:
         sys.exit(ended.stderr)
     with open(os.path.join(folder, "run/summary.json"), encoding="utf-8") as file:
-        return wall, sum(cell["seconds"] for cell in json.load(file)["cells"])
+        cells = json.load(file)["cells"]
+    begun = min(os.stat(os.path.join(folder, "run/cells", cell["id"], "cell.toml")).st_mtime for cell in cells)
+    return wall, sum(cell["seconds"] for cell in cells), begun - started
 
 
 def weights(folder):
@@ -72,22 +75,23 @@ def spread(values, unit="", scale=1.0):
 def start(emberline, folder, rounds, name, embedding):
     write(folder, "start", embedding, epochs=1, seeds=1)
     run(emberline, folder, "start")
-    beside = [wall - training for wall, training in (run(emberline, folder, "start") for _ in range(rounds))]
-    print(f"start   {name}: {spread(beside, ' ms', 1e3)} beside training", flush=True)
+    runs = [run(emberline, folder, "start") for _ in range(rounds)]
+    first, beside = [before for _, _, before in runs], [wall - training for wall, training, _ in runs]
+    print(f"start   {name}: {spread(first, ' ms', 1e3)} to the first step, {spread(beside, ' ms', 1e3)} beside training", flush=True)
 
 
 def records(emberline, folder, rounds):
     write(folder, "grid")
-    parts = [1 - training / wall for wall, training in (run(emberline, folder, "grid", "--jobs", "1") for _ in range(rounds))]
+    parts = [1 - training / wall for wall, training, _ in (run(emberline, folder, "grid", "--jobs", "1") for _ in range(rounds))]
     print(f"records twelve cells of 10 epochs: {spread(parts, ' %', 100)} of the time isn't training", flush=True)
 
 
 def jobs(emberline, folder, rounds):
     ratios, digests = [], set()
     for _ in range(rounds):
-        one, _ = run(emberline, folder, "grid", "--jobs", "1")
+        one, *_ = run(emberline, folder, "grid", "--jobs", "1")
         digests.add(weights(folder))
-        two, _ = run(emberline, folder, "grid", "--jobs", "2")
+        two, *_ = run(emberline, folder, "grid", "--jobs", "2")
         digests.add(weights(folder))
         ratios.append(one / two)
     equal = "weights equal" if len(digests) == 1 else "WEIGHTS DIFFER"

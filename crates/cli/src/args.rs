@@ -118,8 +118,8 @@ pub(crate) struct Run {
     /// cores on the CPU, 1 on a GPU].
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Train up to so many cells as one computation, where they differ in seed, learning rate or frozen embedding alone:
-    /// for GPUs, where the steps of a small head mostly wait for launches [default: 1].
+    /// On a GPU, train up to so many cells as one computation, where they differ in seed, learning rate or frozen embedding
+    /// alone: the steps of one small head mostly wait for launches [default: 1].
     #[arg(long, value_name = "N")]
     pub(crate) pack: Option<NonZeroUsize>,
     /// Stay off the network, as a run always does: there is nothing to change.

@@ -130,7 +130,7 @@ struct Counter<'c> {
 }
 
 fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work) -> Result<(), Error> {
-    // A pack is handed from hand to hand: no more than one is prepared ahead, so that memory is bounded.
+    // A pack is handed from hand to hand: no more than one waits here, so that memory is bounded.
     let (give, take) = sync_channel(0);
     let counter = Counter { ready: Mutex::new(Some(take)), closed: AtomicBool::new(false), fault: Mutex::new(None) };
     thread::scope(|scope| {

@@ -49,7 +49,7 @@ pub struct Options {
     pub fail_fast: bool,
     /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
     pub jobs: Option<NonZeroUsize>,
-    /// How many cells of one shape are trained as one computation, at most; none: each by itself.
+    /// How many cells of one shape are trained as one computation on a GPU, at most; none: each by itself.
     pub pack: Option<NonZeroUsize>,
 }
 
@@ -100,6 +100,17 @@ pub fn run(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Outline, Error> {
+    run_at(width, pipeline, folder, options, observer)
+}
+
+/// Runs with so many cells at a time, by the options and the number of cells.
+fn run_at(
+    width: fn(&Options, usize) -> Width,
+    pipeline: &Pipeline,
+    folder: &RunFolder,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Outline, Error> {
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
@@ -135,15 +146,17 @@ pub fn run(
     })
 }
 
-/// How many cells are trained at a time: no more than there are.
+/// How many cells are trained at a time: no more than there are. A processor is given no packs, which would only keep its cells
+/// waiting for each other.
 fn width(options: &Options, cells: usize) -> Width {
-    let cores = || match options.device {
-        Device::Cpu => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        Device::Wgpu | Device::Cuda => 1,
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let asked = |number: Option<NonZeroUsize>| number.map(NonZeroUsize::get);
+    let (jobs, pack) = match options.device {
+        Device::Cpu => (asked(options.jobs).unwrap_or_else(cores), 1),
+        Device::Wgpu | Device::Cuda => (asked(options.jobs).unwrap_or(1), asked(options.pack).unwrap_or(1)),
     };
-    let pack = options.pack.map_or(1, NonZeroUsize::get).min(cells.max(1));
-    let jobs = options.jobs.map_or_else(cores, NonZeroUsize::get).min(cells.div_ceil(pack).max(1));
-    Width { jobs, pack }
+    let pack = pack.min(cells.max(1));
+    Width { jobs: jobs.min(cells.div_ceil(pack).max(1)), pack }
 }
 
 /// Refuses `--only` with ids that aren't in the plan.
@@ -270,4 +283,85 @@ fn locked<T: ?Sized>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 fn no_cells(plan: &Plan) -> Error {
     let reasons: Vec<&str> = plan.left_out.iter().map(|l| l.reason.as_str()).collect();
     Error::NoCells(reasons.first().copied().unwrap_or("the grid is empty").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Says nothing.
+    struct Silent;
+
+    impl Observer for Silent {
+        fn left_out(&mut self, _: &[LeftOut]) {}
+        fn starts(&mut self, _: usize, _: usize) {}
+        fn begins(&mut self, _: usize, _: &str) {}
+        fn encoding(&mut self, _: &str, _: &Event) {}
+        fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
+
+        fn terminal(&mut self, _: &str) -> Box<dyn Write> {
+            Box::new(std::io::sink())
+        }
+    }
+
+    const OPTIONS: Options = Options {
+        device: Device::Cpu,
+        cache: None,
+        only: Vec::new(),
+        force: false,
+        retry_failed: false,
+        fail_fast: false,
+        jobs: None,
+        pack: None,
+    };
+
+    /// Seeds, rates of which one fails, two lengths of vectors, frozen and tuned; dropout.
+    const PIPELINE: &str = r#"
+name = "packs"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.one.hashing]
+dim = 8
+[embedding.other.hashing]
+dim = 12
+[head]
+layers = [{ dense = 8 }, { dropout = 0.2 }]
+[train]
+epochs = 4
+optimizer = { sgd = { learning_rate = 0.1 } }
+[callbacks.early_stopping]
+monitor = "val_loss"
+patience = 1
+[callbacks.tensorboard]
+[grid]
+seed = [1, 2, 3]
+"train.optimizer.sgd.learning_rate" = [0.1, 1e38]
+embedding = ["one", "other"]
+"embedding.trainable" = [false, true]
+"#;
+
+    #[test]
+    fn packs_leave_the_records_that_cells_leave_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = |number: usize| format!("{} {} text,{}\n", ["good", "bad"][number % 2], number, number % 2);
+        let rows: String = (0..120).map(line).collect();
+        fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        let pipeline = Pipeline::parse("p", PIPELINE, folder.path(), &[]).expect("sound");
+        let widths: [fn(&Options, usize) -> Width; 3] =
+            [|_, _| Width { jobs: 1, pack: 1 }, |_, _| Width { jobs: 1, pack: 5 }, |_, _| Width { jobs: 2, pack: 64 }];
+        let [alone, packed, wide] = [0, 1, 2].map(|at| {
+            let run = RunFolder::new(folder.path().join(at.to_string()));
+            let outline = run_at(widths[at], &pipeline, &run, &OPTIONS, &mut Silent).expect("it ends");
+            assert_eq!((outline.trained, outline.failed, outline.pending), (12, 12, 0));
+            let mut cells = outline.summary.cells;
+            cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()).for_each(|outcome| outcome.seconds = 0.0);
+            cells
+        });
+        assert_eq!(alone, packed);
+        assert_eq!(alone, wide);
+    }
 }
