@@ -44,10 +44,11 @@ impl Trainer<'_> {
     /// Only when a record can't be written: then nothing that follows could be.
     pub(super) fn train(&self, pack: &[Ready<'_>], terminal: &Terminal<'_>) -> Result<Vec<record::Cell>, Error> {
         pack.iter().try_for_each(|ready| self.folder.begin(ready.cell))?;
-        let mut cells = Vec::with_capacity(pack.len());
-        for Ready { cell, prepared, .. } in pack {
-            cells.extend(prepared.as_ref().ok().map(|prepared| (*cell, prepared)));
-        }
+        let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
+            Ok(cells) => cells,
+            // It has no shape, and so it is alone.
+            Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error)).collect(),
+        };
         let attempts = match unharmed(|| self.attempt(&cells, terminal)) {
             Ok(attempts) => attempts,
             // What ends all at once, such as a lack of memory, need not end each by itself.
@@ -57,12 +58,7 @@ impl Trainer<'_> {
             }
             Err(error) => vec![Err(error)],
         };
-        let mut attempts = attempts.into_iter();
-        let record = |ready: &Ready<'_>| match &ready.prepared {
-            Ok(_) => self.record(ready.cell, attempts.next().expect("an attempt for each cell that is prepared")),
-            Err(error) => self.record_failure(ready.cell, error),
-        };
-        pack.iter().map(record).collect()
+        cells.iter().zip(attempts).map(|((cell, _), attempt)| self.record(cell, attempt)).collect()
     }
 
     fn record(&self, cell: &Cell, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
@@ -134,6 +130,11 @@ impl Desk {
     }
 }
 
+/// A cell with its inputs, or why there are none.
+fn prepared<'r>(ready: &'r Ready<'_>) -> Result<(&'r Cell, &'r Prepared), &'r Error> {
+    ready.prepared.as_ref().map(|prepared| (ready.cell, prepared))
+}
+
 /// What a cell's fit is made from.
 fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
     let Prepared { data, features, .. } = prepared;
@@ -151,7 +152,8 @@ fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
 
 /// What cells must share to be trained together with this one.
 pub(super) fn shape(ready: &Ready<'_>) -> Option<Shape> {
-    job(ready.cell, ready.prepared.as_ref().ok()?).shape()
+    let (cell, prepared) = prepared(ready).ok()?;
+    job(cell, prepared).shape()
 }
 
 /// One cell's panic must not cost the others: it becomes that cell's failure.

@@ -104,19 +104,15 @@ impl<B: Backend> AutodiffEngine<B> {
         };
         let head = &traced[self.inputs.train.arrays()..];
         let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
-        let targets = self.gather(&self.targets, rows);
-        let [models, batch, outputs] = targets.dims();
-        let values = logits.clone().inner().reshape([models, batch, outputs]);
-        let gradient = ranked(self.loss.gradient(values.clone(), targets));
+        let values: Tensor<B, 3> = ranked(logits.clone().inner());
+        let gradient = ranked(self.loss.gradient(values.clone(), self.gather(&self.targets, rows)));
         let mut gradients = (logits * Tensor::from_inner(gradient)).sum().backward();
         self.steps_done += 1;
         let sizes = self.optimizer.sizes(learning_rates, self.steps_done, &self.device);
         for (parameter, traced) in self.parameters.iter_mut().zip(traced) {
             if let Some(gradient) = traced.grad_remove(&mut gradients) {
-                let shape = parameter.value.dims();
-                drop(traced);
                 let value = parameter.value.clone();
-                let gradient = gradient.reshape(shape);
+                let gradient = gradient.reshape(value.dims());
                 parameter.value = self.optimizer.apply(&mut parameter.memory, value, gradient, &sizes);
             }
         }
