@@ -112,3 +112,61 @@ pub fn end(command: &mut Command) -> Ended {
 pub fn run_in(folder: &Path, args: &[&str]) -> Ended {
     end(emberline().current_dir(folder).env("EMBERLINE_CACHE_DIR", folder.join("cache")).args(args))
 }
+
+/// Every record and weight of a run folder by its path, without what is stated to vary: wall times, and hashes over them.
+pub fn records(run: &Path) -> BTreeMap<PathBuf, String> {
+    files(run).into_iter().filter_map(|path| Some((path.clone(), record(&run.join(&path))?))).collect()
+}
+
+/// The paths of all files below a folder, relative to it; none where there is no folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for path in std::fs::read_dir(next).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).expect("inside").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn record(path: &Path) -> Option<String> {
+    let text = || std::fs::read_to_string(path).expect("readable");
+    let without_times = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        forget_times(&mut value);
+        value.to_string() + "\n"
+    };
+    match path.extension()?.to_str()? {
+        "json" => Some(without_times(&text())),
+        "jsonl" => Some(text().lines().map(without_times).collect()),
+        "toml" => Some(text()),
+        "csv" => {
+            let text = text();
+            let timed = text.lines().next()?.split(',').position(|name| name == "seconds");
+            let untimed = |line: &str| {
+                let fields = line.split(',').enumerate().filter(|(at, _)| Some(*at) != timed);
+                fields.map(|(_, field)| field).collect::<Vec<_>>().join(",") + "\n"
+            };
+            Some(text.lines().map(untimed).collect())
+        }
+        "safetensors" => Some(emberline_base::file::sha256(&std::fs::read(path).expect("readable"))),
+        _ => None,
+    }
+}
+
+fn forget_times(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(entries) => {
+            entries.remove("seconds");
+            entries.values_mut().for_each(forget_times);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(forget_times),
+        _ => {}
+    }
+}

@@ -1,6 +1,6 @@
 //! Content addresses: SHA-256, shown as lower-case hex.
 
-use std::fmt;
+use std::{fmt, io};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,13 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The same of what a reader gives.
+pub(crate) fn sha256_of(reader: &mut impl io::Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(reader, &mut hash)?;
+    Ok(hex(&hash.finalize()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +132,10 @@ mod tests {
 
     #[test]
     fn plain_sha256_is_that_of_sha256sum() {
-        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(
+            (sha256_hex(b"abc"), sha256_of(&mut b"abc".as_slice()).ok()),
+            (abc.to_owned(), Some(abc.to_owned()))
+        );
     }
 }

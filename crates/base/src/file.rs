@@ -34,6 +34,36 @@ fn plain(error: &io::Error) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// What the names of files under way begin and end with.
+const TEMPORARY: (&str, &str) = (".emberline-", ".tmp");
+
+/// A file under way in a folder, which its writer renames into place. It is locked as long as the writer lives.
+///
+/// # Errors
+/// When the folder can't be written.
+pub fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
+    // Where there are no locks, a file under way may be taken for litter: its writer then fails, and harms nothing.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// The files of a folder that were under way when their writer was killed.
+pub fn litter(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_temporary = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+    };
+    let is_left = |path: &PathBuf| fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    entries.map(|entry| entry.path()).filter(|path| is_temporary(path) && is_left(path)).collect()
+}
+
+/// Removes a folder's [`litter`]. What can't be removed is only met again.
+pub fn clear_litter(folder: &Path) {
+    litter(folder).iter().for_each(|path| drop(fs::remove_file(path)));
+}
+
 /// Reads a whole file.
 ///
 /// # Errors
@@ -73,7 +103,7 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folder(folder)?;
     let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".emberline-").suffix(".tmp").tempfile_in(folder)?;
+        let mut file = temporary_in(folder)?;
         file.write_all(bytes)?;
         flush(file.as_file())?;
         make_readable(file.as_file())?;
@@ -95,6 +125,15 @@ fn make_readable(_: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
+/// The SHA-256 of a file that is read piece by piece, as `sha256sum` prints it.
+///
+/// # Errors
+/// When it can't be read.
+pub fn sha256_of(path: &Path) -> Result<String, FileError> {
+    let hash = fs::File::open(path).and_then(|mut file| digest::sha256_of(&mut file));
+    hash.map_err(FileError::new("read", path))
+}
+
 /// The SHA-256 of a file's bytes, as `sha256sum` prints it.
 pub fn sha256(bytes: &[u8]) -> String {
     digest::sha256_hex(bytes)
@@ -112,6 +151,19 @@ mod tests {
         let error = write_atomic(&taken, b"new").expect_err("a folder stands there");
         assert!(error.to_string().starts_with("can't write"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn litter_is_what_no_writer_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = temporary_in(folder.path()).expect("a file");
+        let left = folder.path().join(".emberline-x.tmp");
+        fs::write(&left, b"half").expect("written");
+        fs::write(folder.path().join("kept.tmp"), b"whole").expect("written");
+        assert_eq!(litter(folder.path()), [left]);
+        clear_litter(folder.path());
+        assert!(litter(folder.path()).is_empty() && held.path().exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 2);
     }
 
     #[test]

@@ -109,6 +109,9 @@ pub struct Outcome {
     pub digests: Digests,
     /// The device that trained it: `cpu`, `cuda`, `wgpu`.
     pub device: String,
+    /// What its rounding may depend on: a processor's widest registers, such as `x86_64 avx2`, or a card's name.
+    #[serde(default)]
+    pub arithmetic: String,
 }
 
 /// Content addresses of a cell's inputs and outputs.

@@ -4,13 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use emberline_base::file::FileError;
+use emberline_base::file::{FileError, litter};
 
 use crate::segment::{self, Fault, Segment};
 use crate::{Cache, entries};
-
-/// Temporary files of this age belong to nobody any more.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What one source made on one kind of device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +108,9 @@ impl Cache {
         let mut files = Vec::new();
         for shelf in &shelves {
             files.extend(segments(shelf)?);
-            for file in stored(shelf, |path| name(path).starts_with(".emberline-"))?.iter().filter(|f| age(f) > STALE) {
-                removed.take(file, dry_run)?;
+            let left = litter(shelf);
+            for file in stored(shelf, |path| left.iter().any(|litter| litter == path))? {
+                removed.take(&file, dry_run)?;
             }
         }
         // The last used first.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use emberline_base::digest::hex;
-use emberline_base::file::{FileError, sha256};
+use emberline_base::file::{FileError, sha256, temporary_in};
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -146,7 +146,7 @@ fn save(
 ) -> Result<PathBuf, FileError> {
     make_shelf(folder)?;
     let write = || -> io::Result<PathBuf> {
-        let file = tempfile::Builder::new().prefix(".emberline-").suffix(".tmp").tempfile_in(folder)?;
+        let file = temporary_in(folder)?;
         let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
         out.write_all(&header(about, texts, dim))?;
         content(&mut out)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
-use emberline_base::file::FileError;
+use emberline_base::file::{FileError, clear_litter};
 
 use crate::segment::{self, Fault, Segment};
 use crate::{Key, entries};
@@ -27,6 +27,7 @@ pub struct Shelf {
 impl Shelf {
     /// Opens and verifies every segment; a damaged one is removed.
     pub(crate) fn open(folder: PathBuf, dim: usize, about: &str) -> Result<Self, FileError> {
+        clear_litter(&folder);
         let mut shelf = Self {
             folder,
             dim,

@@ -185,17 +185,17 @@ fn clearing_keeps_what_was_used_last() {
 }
 
 #[test]
-fn leftovers_go_when_they_are_old() {
+fn leftovers_go_when_nobody_writes_to_them() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     keep(&cache, [0]);
     let place = files(&cache)[0].parent().expect("a folder").to_owned();
-    for (name, days) in [(".emberline-old.tmp", 2), (".emberline-new.tmp", 0)] {
-        fs::write(place.join(name), b"half").expect("written");
-        let used = std::time::SystemTime::now() - Duration::from_secs(days * 86_400);
-        fs::File::options().append(true).open(place.join(name)).and_then(|f| f.set_modified(used)).expect("set");
-    }
+    let left = place.join(".emberline-left.tmp");
+    fs::write(&left, b"half").expect("written");
+    let held_open = emberline_base::file::temporary_in(&place).expect("a file");
     assert_eq!(cache.clear(Limits::default(), false).expect("cleared").files, 1);
-    assert!(!place.join(".emberline-old.tmp").exists() && place.join(".emberline-new.tmp").exists());
+    assert!(!left.exists() && held_open.path().exists());
+    fs::write(&left, b"half").expect("written");
     assert_eq!(held(&cache, [0]), [0]);
+    assert!(!left.exists() && held_open.path().exists());
 }

@@ -24,6 +24,12 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Run the cells that are missing.
     Run(Run),
+    /// Tell why cells would run: which input changed, from what to what.
+    Explain(Explain),
+    /// Write what a finished run came to beside the pipeline file, to be proved again.
+    Lock(Lock),
+    /// Train the cells of a lock again, and compare; the exit code tells.
+    Verify(Verify),
     /// Render the reports of a run again, from its records alone.
     Report(Report),
     /// Turn texts into vectors.
@@ -122,10 +128,66 @@ pub(crate) struct Run {
     /// alone: the steps of one small head mostly wait for launches [default: 1].
     #[arg(long, value_name = "N")]
     pub(crate) pack: Option<NonZeroUsize>,
+    /// Refuse to run where an input differs from the pipeline's lock.
+    #[arg(long)]
+    pub(crate) locked: bool,
     /// Stay off the network, as a run always does: there is nothing to change.
     #[arg(long)]
     pub(crate) offline: bool,
     /// Print the summary as JSON, instead of a table.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Only this cell, done or not; all cells that would run when left out.
+    pub(crate) cell: Option<String>,
+    /// The run folder; `runs/<pipeline>` when left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// For people, or for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// The run folder; `runs/<pipeline>` when left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How far a metric may be off on another kind of device; losses above 1 relatively.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.01)]
+    pub(crate) tolerance: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Train only this cell again; may be repeated.
+    #[arg(long, value_name = "CELL", conflicts_with = "sample")]
+    pub(crate) only: Vec<String>,
+    /// Train only so many cells again, drawn by the lock's checksum.
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<NonZeroUsize>,
+    /// What trains: auto, cpu, cuda or wgpu.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: Choice,
+    /// The run folder to train in, where cells that are done are trained again; a temporary one when left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Train so many cells side by side [default: as many as there are cores on the CPU, 1 on a GPU].
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Write a JUnit file for a CI service.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// For people, or for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ListFormat,
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use emberline_pipeline::{Difference, Subject};
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -15,12 +17,18 @@ pub(crate) enum Code {
     Invalid = 3,
     /// The data are not as they should be.
     Data = 4,
+    /// The lock is missing or no longer fits, or cells are left to run.
+    Stale = 5,
     /// A number is outside its tolerance.
     OutsideTolerance = 6,
     /// Some cells failed.
     CellsFailed = 7,
     /// A file that the pipeline names is missing, or has another hash.
     Asset = 8,
+    /// A signal asked to come back later; what was under way goes on from its checkpoint.
+    ComeBack = 75,
+    /// A person interrupted it; likewise.
+    Interrupted = 130,
 }
 
 impl From<Code> for ExitCode {
@@ -60,11 +68,19 @@ impl Error {
             Self::Pipeline(Pipeline::Data(_)) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
+            Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. } | Pipeline::WorkPending(_)) => Code::Stale,
+            Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
             Self::Pipeline(_) | Self::File(_) => Code::Unexpected,
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Code::Fine,
             Self::Output(_) => Code::Unexpected,
         }
     }
+}
+
+/// Of inputs that aren't what the lock says: an embedding's files are an asset, all else is the lock's affair.
+pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
+    let is_asset = |difference: &Difference| matches!(difference.subject, Subject::Embedding(_));
+    if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
 }
 
 fn of_embedding(error: &emberline_embedding::Error) -> Code {

@@ -5,6 +5,7 @@ mod command;
 mod download;
 mod exit;
 mod progress;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use emberline_base::record;
+use emberline_base::record::{self, Status};
 use emberline_embedding::encode::{Event, Progress as Encoded};
 use emberline_pipeline::{LeftOut, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -33,6 +33,14 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn waits(&mut self) {
+        say("another run works in this folder; this one goes on when it has ended");
+    }
+
+    fn warns(&mut self, message: &str) {
+        self.bar.aside(|| say(&format!("warning: {message}")));
+    }
+
     fn left_out(&mut self, left_out: &[LeftOut]) {
         if let Some(message) = left_out_message(left_out) {
             say(&message);
@@ -65,6 +73,7 @@ impl Observer for Progress {
     fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data) {
         let line = match (&cell.outcome, &cell.error) {
             (Some(outcome), _) => outcome_line(outcome, data),
+            (None, None) if cell.status == Status::Pending => "interrupted".to_owned(),
             (None, error) => format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason")),
         };
         let beginning = if self.side_by_side { self.beginning(number, &cell.id) } else { String::new() };

@@ -72,6 +72,14 @@ impl Dataset {
         parts.digest()
     }
 
+    /// The texts and labels of one split, in order.
+    pub fn split_digest(&self, split: SplitName) -> Digest {
+        let mut parts = Parts::new();
+        let rows = self.splits.get(split).map(Vec::as_slice).unwrap_or_default();
+        rows.iter().for_each(|&row| self.add_row(row, &mut parts));
+        parts.digest()
+    }
+
     fn add_row(&self, row: usize, parts: &mut Parts) {
         let labels = self.labels.of_row(row);
         parts.add(self.texts[row].as_bytes());

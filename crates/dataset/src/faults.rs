@@ -22,7 +22,8 @@ impl Settings {
     }
 
     /// The files that the settings name, each with its key below `[data]`.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+    /// The key and the path of every file that is named.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let whole = self.path.iter().map(|path| ("path", path.as_path()));
         let split = [("train.path", &self.train), ("valid.path", &self.valid), ("test.path", &self.test)];
         whole.chain(split.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?.path.as_path()))))

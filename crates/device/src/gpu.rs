@@ -25,9 +25,17 @@ fn find_cuda() -> Result<String, String> {
     }
     let works = || Tensor::<Cuda, 1>::from_floats([1.0], &Default::default()).add_scalar(1.0).into_scalar();
     match quietly(works) {
-        Some(2.0) => Ok("NVIDIA card".into()),
+        Some(2.0) => Ok(card_name().unwrap_or_else(|| "NVIDIA card".to_owned())),
         Some(_) | None => Err("the NVIDIA driver is there, but CUDA doesn't work; check `nvidia-smi`".into()),
     }
+}
+
+/// The first card's model, as the driver on Linux tells it.
+fn card_name() -> Option<String> {
+    let mut cards = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?;
+    let facts = std::fs::read_to_string(cards.next()?.ok()?.path().join("information")).ok()?;
+    let model = facts.lines().find_map(|line| line.strip_prefix("Model:"))?;
+    Some(model.trim().to_owned())
 }
 
 /// The graphics card's name, or why there is none.

@@ -67,6 +67,15 @@ impl Device {
         Availability { device: self, detail }
     }
 
+    /// What computes, as far as the rounding of numbers may depend on it: a processor's widest registers, such as
+    /// `x86_64 avx2`, or a card's name. Equal ones give equal bytes.
+    pub fn arithmetic(self) -> String {
+        match self {
+            Self::Cpu => format!("{} {}", std::env::consts::ARCH, registers()),
+            Self::Cuda | Self::Wgpu => self.availability().detail.unwrap_or_else(|why| why),
+        }
+    }
+
     /// What a build without GPU backends says of this device.
     pub fn not_built(self) -> Unavailable {
         Unavailable(format!("this build has no {self}; build with `--features gpu`, or use `--device cpu`"))
@@ -94,6 +103,22 @@ impl Device {
             Err(_) => false,
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn registers() -> &'static str {
+    if std::is_x86_feature_detected!("avx512f") {
+        "avx512"
+    } else if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        "avx2"
+    } else {
+        "sse2"
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn registers() -> &'static str {
+    "baseline"
 }
 
 /// The end of a software adapter's name.

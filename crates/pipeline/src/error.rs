@@ -1,8 +1,12 @@
 //! What can keep a pipeline from running.
 
+use std::path::PathBuf;
+
 use emberline_base::file::FileError;
 
 use crate::diagnostic::Diagnostic;
+use crate::lock::Difference;
+use crate::run::State;
 
 /// Why a command on a pipeline can't be done.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +40,23 @@ pub enum Error {
     /// The program itself is at fault.
     #[error("the program stopped, which is a fault of its own: {0}")]
     Panic(String),
+    /// There is no lock beside the pipeline file.
+    #[error("there is no {}; `emberline lock` writes it from a finished run", .0.display())]
+    NoLock(PathBuf),
+    /// The lock isn't as it was written.
+    #[error("{}: {fault}; take it back from version control, or write it anew with `emberline lock`", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// Inputs aren't what the lock says.
+    #[error("the lock is stale:\n{}\n`emberline lock` renews it after a run", lines(.0))]
+    Stale(Vec<Difference>),
+    /// A lock was asked for before all cells have run.
+    #[error("{} of the cells are left to run, such as `{}`; run the pipeline first, then lock it", .0.len(), .0[0].0)]
+    WorkPending(Vec<(String, State)>),
     /// A cell that was asked for isn't in the plan.
     #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
     NoSuchCell {
@@ -44,6 +65,11 @@ pub enum Error {
         /// The nearest cell.
         hint: Option<String>,
     },
+}
+
+fn lines(differences: &[Difference]) -> String {
+    let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
+    lines.join("\n")
 }
 
 fn all(diagnostics: &[Diagnostic]) -> String {

@@ -4,9 +4,10 @@
 //! Of every stage the latest result is kept; the run's order puts cells that share beside each other.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use emberline_base::file::{self, FileError};
 use emberline_base::{Digest, Features, Matrix, Splits};
 use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
@@ -16,6 +17,7 @@ use emberline_embedding::features::{self, Wanted};
 use emberline_embedding::{Opened, Texts};
 
 use crate::Error;
+use crate::facts::{DataFacts, EmbeddingFacts, SplitFacts};
 use crate::plan::{Cell, Embedding};
 
 /// Reads and embeds for cells, each thing once.
@@ -149,6 +151,30 @@ impl Inputs {
 
     fn opened_key(&mut self, cell: &Cell, data: &Data) -> OpenedKey {
         (self.keys.source(cell).to_owned(), data.digest.clone())
+    }
+
+    /// The cell's data, in words.
+    pub(crate) fn data_facts(&mut self, cell: &Cell) -> Result<DataFacts, Error> {
+        let data = self.data(cell)?;
+        let hash = |(_, path): (_, &Path)| Ok((path.display().to_string(), file::sha256_of(&self.folder.join(path))?));
+        let files = cell.settings.data.files().map(hash).collect::<Result<_, FileError>>()?;
+        let splits = data.dataset.data.splits.map(|name, split| SplitFacts {
+            rows: split.rows,
+            digest: data.dataset.split_digest(name),
+            classes: split.classes.clone(),
+        });
+        Ok(DataFacts { digest: data.digest.clone(), rows_read: data.dataset.data.rows_read, files, splits })
+    }
+
+    /// The cell's embedding, in words.
+    pub(crate) fn embedding_facts(&mut self, cell: &Cell) -> Result<EmbeddingFacts, Error> {
+        let (name, source) = cell.source();
+        Ok(EmbeddingFacts {
+            name: name.to_owned(),
+            kind: source.kind().to_owned(),
+            digest: self.embedding_digest(cell)?,
+            content: self.opened(cell)?.digest(),
+        })
     }
 
     /// How many of the cell's texts a neural encoder has to encode; none for other sources.

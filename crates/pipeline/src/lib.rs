@@ -7,8 +7,10 @@
 mod diagnostic;
 mod document;
 mod error;
+mod facts;
 mod grid;
 mod inputs;
+mod lock;
 mod pipeline;
 mod plan;
 mod run;
@@ -19,9 +21,11 @@ mod source_options;
 
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use error::Error;
+pub use facts::{Change, DataFacts, EmbeddingFacts, SplitFacts};
+pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, CellSettings, Choice, Embedding, LeftOut, Plan};
-pub use run::{Observer, Options, Outline, State, Survey, ToEncode, run, survey};
+pub use run::{Explanation, Observer, Options, Outline, Replaced, State, Survey, ToEncode, explain, run, survey};
 pub use run_folder::RunFolder;
 pub use settings::Settings;
 pub use source_options::source_from_options;

@@ -1,24 +1,35 @@
 //! `runs/<pipeline>/`: where records lie, and how they come there whole.
 //!
 //! ```text
-//! summary.json  report.html  report.md  summary.csv
-//! cells/<cell>/  cell.toml  history.csv  record.jsonl  head.safetensors  result.json
+//! summary.json  report.html  report.md  summary.csv  SHA256SUMS
+//! cells/<cell>/  cell.toml  history.csv  record.jsonl  head.safetensors  SHA256SUMS  result.json
+//!                checkpoint.safetensors while it is trained
+//! inputs/<digest>.json  what a dataset or an embedding was, for `explain`
 //! tensorboard/<cell>/  events.out.tfevents.*  train/  validation/
 //! ```
-//! `result.json` is written last: a cell without one has not finished, and is run again. The files of a cell are not
-//! flushed to the disk one by one, which would take longer than many a training; a record that a power cut left empty
-//! counts as none.
+//! `result.json` is written last: a cell without one has not finished, and is run again. So is a cell whose files are not
+//! what `SHA256SUMS` says. The files of a cell are not flushed to the disk one by one, which would take longer than many a
+//! training; a record that a power cut left empty counts as damaged.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
 use emberline_base::record::{self, Epoch, Status, Summary};
+use emberline_base::{Digest, Sums, sums};
 use emberline_report::{Format, Run, history};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::plan::Cell;
+
+/// What a finished cell has besides `result.json`; a failed one has the first.
+const RECORDS: [&str; 4] = ["cell.toml", "history.csv", "record.jsonl", "head.safetensors"];
+
+/// What a cell that is cut short goes on from.
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// The folder of a pipeline's run.
 #[derive(Clone, Debug)]
@@ -47,55 +58,153 @@ impl RunFolder {
         self.path.join("tensorboard")
     }
 
-    /// The record of a cell that has finished or failed. A record that can't be read, or is another
-    /// cell's, counts as none: the work is done again.
-    pub fn result(&self, id: &str) -> Option<record::Cell> {
+    /// The record of a cell that has finished or failed, where there is one.
+    ///
+    /// # Errors
+    /// What is damaged, where a file isn't what was written, or is another cell's: the work has to be done again.
+    pub(crate) fn record(&self, id: &str) -> Result<Option<record::Cell>, String> {
         let folder = self.cell(id);
-        let bytes = fs::read(folder.join("result.json")).ok()?;
-        let is_written =
-            |name: &str| folder.join(name).metadata().is_ok_and(|facts| facts.is_file() && facts.len() > 0);
-        let cell: record::Cell = serde_json::from_slice(&bytes).ok()?;
-        let whole = match cell.status {
-            Status::Done => cell.outcome.is_some() && is_written("history.csv") && is_written("head.safetensors"),
+        let read = |name: &str| fs::read(folder.join(name));
+        let damaged = |name: &str, why: &str| format!("{} {why}", folder.join(name).display());
+        let result = match read("result.json") {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| damaged("result.json", &format!("can't be read: {error}")))?,
+        };
+        let known = Sums::of_folder(&folder).map_err(|error| error.to_string())?.unwrap_or_default();
+        let changed = "isn't what was written: it was changed, or the disk is faulty";
+        if !known.check("result.json", &result) {
+            return Err(damaged("result.json", changed));
+        }
+        let cell: record::Cell =
+            serde_json::from_slice(&result).map_err(|error| damaged("result.json", &error.to_string()))?;
+        let files: &[&str] = if cell.status == Status::Done { &RECORDS } else { &RECORDS[..1] };
+        let is_whole = |name: &str| read(name).is_ok_and(|bytes| known.check(name, &bytes));
+        if let Some(name) = files.iter().find(|name| !is_whole(name)) {
+            return Err(damaged(name, changed));
+        }
+        let is_told = match cell.status {
+            Status::Done => cell.outcome.is_some(),
             Status::Failed => cell.error.is_some(),
             Status::Pending => false,
         };
-        (whole && cell.id == id).then_some(cell)
+        if is_told && cell.id == id { Ok(Some(cell)) } else { Err(damaged("result.json", "is no record of this cell")) }
     }
 
-    /// Makes a cell's folder, empty but for its settings.
+    /// Makes a cell's folder, empty but for its settings and a checkpoint.
     pub(crate) fn begin(&self, cell: &Cell) -> Result<(), FileError> {
         let folder = self.cell(&cell.id);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(FileError::new("empty the folder", &folder)(error))
-            }
-            Ok(()) | Err(_) => file::write_atomic_unflushed(&folder.join("cell.toml"), cell.to_toml().as_bytes()),
-        }
+        clear(&folder, |name| name != CHECKPOINT)?;
+        file::write_atomic_unflushed(&folder.join("cell.toml"), cell.to_toml().as_bytes())
+    }
+
+    /// Where the checkpoint of a cell under way is.
+    pub(crate) fn checkpoint(&self, id: &str) -> PathBuf {
+        self.cell(id).join(CHECKPOINT)
     }
 
     /// Writes what a finished fit left; `record` last.
-    pub(crate) fn finish(&self, record: &record::Cell, epochs: &[Epoch], weights: &[u8]) -> Result<(), FileError> {
-        let folder = self.cell(&record.id);
-        file::write_atomic_unflushed(&folder.join("history.csv"), history::to_csv(epochs).as_bytes())?;
-        let mut lines = String::new();
-        for epoch in epochs {
-            lines += &json(epoch);
-            lines.push('\n');
-        }
-        file::write_atomic_unflushed(&folder.join("record.jsonl"), lines.as_bytes())?;
-        file::write_atomic_unflushed(&folder.join("head.safetensors"), weights)?;
-        self.write_result(record)
+    pub(crate) fn finish(
+        &self,
+        cell: &Cell,
+        record: &record::Cell,
+        epochs: &[Epoch],
+        weights: &[u8],
+    ) -> Result<(), FileError> {
+        let lines: String = epochs.iter().map(|epoch| json(epoch) + "\n").collect();
+        let history = history::to_csv(epochs);
+        let files =
+            [("history.csv", history.as_bytes()), ("record.jsonl", lines.as_bytes()), ("head.safetensors", weights)];
+        self.end(cell, record, &files)
     }
 
-    /// Writes the record of a cell that has ended.
-    pub(crate) fn write_result(&self, record: &record::Cell) -> Result<(), FileError> {
-        file::write_atomic_unflushed(&self.cell(&record.id).join("result.json"), (pretty(record) + "\n").as_bytes())
+    /// Writes the record of a cell that has failed.
+    pub(crate) fn fail(&self, cell: &Cell, record: &record::Cell) -> Result<(), FileError> {
+        self.end(cell, record, &[])
+    }
+
+    fn end(&self, cell: &Cell, record: &record::Cell, files: &[(&str, &[u8])]) -> Result<(), FileError> {
+        let folder = self.cell(&record.id);
+        let (settings, result) = (cell.to_toml(), pretty(record) + "\n");
+        let mut sums = Sums::default();
+        sums.add("cell.toml", settings.as_bytes());
+        sums.add("result.json", result.as_bytes());
+        for (name, bytes) in files {
+            file::write_atomic_unflushed(&folder.join(name), bytes)?;
+            sums.add(name, bytes);
+        }
+        file::write_atomic_unflushed(&folder.join(sums::FILE), sums.to_text().as_bytes())?;
+        clear(&folder, |name| name == CHECKPOINT)?;
+        file::write_atomic_unflushed(&folder.join("result.json"), result.as_bytes())
+    }
+
+    /// Notes what an input was, by its digest; once.
+    pub(crate) fn note_input<T: Serialize>(
+        &self,
+        digest: &Digest,
+        input: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(), Error> {
+        let path = self.input_path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        Ok(file::write_atomic_unflushed(&path, (pretty(&input()?) + "\n").as_bytes())?)
+    }
+
+    /// What was noted of an input; none where nothing was, or it can't be read.
+    pub(crate) fn input<T: DeserializeOwned>(&self, digest: &Digest) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.input_path(digest)).ok()?).ok()
+    }
+
+    fn input_path(&self, digest: &Digest) -> PathBuf {
+        self.path.join("inputs").join(format!("{}.json", digest.as_str()))
+    }
+
+    /// The ids of all cells that have a folder, in order.
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path.join("cells")).into_iter().flatten().flatten();
+        let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        ids.sort();
+        ids
+    }
+
+    /// A cell's settings as it was trained, or as they were when it began.
+    pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
+        fs::read_to_string(self.cell(id).join("cell.toml")).ok()?.parse().ok()
+    }
+
+    /// Keeps other runs out of the folder while the result is held; `waits` is called where one has to end first. What an
+    /// interrupted run left half written is cleared away.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub(crate) fn hold(&self, waits: impl FnOnce()) -> Result<Hold, FileError> {
+        file::make_folder(&self.path)?;
+        // A system without locks on folders leaves two runs to their atomic writes.
+        let lock = File::open(&self.path).ok();
+        if let Some(lock) = &lock
+            && let Err(TryLockError::WouldBlock) = lock.try_lock()
+        {
+            waits();
+            lock.lock().map_err(FileError::new("wait for", &self.path))?;
+        }
+        self.clear_litter();
+        Ok(Hold { _lock: lock })
+    }
+
+    /// Removes temporary files that nobody writes to any more.
+    fn clear_litter(&self) {
+        let folders = [self.path.clone(), self.path.join("inputs")];
+        let of_cells = self.cells().into_iter().map(|id| self.cell(&id));
+        folders.into_iter().chain(of_cells).for_each(|folder| file::clear_litter(&folder));
     }
 
     /// Writes the summary and, from the records alone, every report.
     pub(crate) fn write_summary(&self, summary: &Summary) -> Result<(), Error> {
-        file::write_atomic(&self.path.join("summary.json"), (pretty(summary) + "\n").as_bytes())?;
+        let text = pretty(summary) + "\n";
+        file::write_atomic(&self.path.join("summary.json"), text.as_bytes())?;
+        let mut sums = Sums::default();
+        sums.add("summary.json", text.as_bytes());
+        file::write_atomic(&self.path.join(sums::FILE), sums.to_text().as_bytes())?;
         self.write_reports().map(drop)
     }
 
@@ -115,10 +224,123 @@ impl RunFolder {
     }
 }
 
+/// A run folder that no other run writes to meanwhile.
+pub(crate) struct Hold {
+    _lock: Option<File>,
+}
+
+/// Removes what a folder holds, files and folders, where their names are chosen. A folder that isn't there is empty.
+fn clear(folder: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), FileError> {
+    let remove = || -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if chosen(&entry.file_name().to_string_lossy()) {
+                let path = entry.path();
+                if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+            }
+        }
+        Ok(())
+    };
+    match remove() {
+        Err(error) if error.kind() != ErrorKind::NotFound && error.kind() != ErrorKind::NotADirectory => {
+            Err(FileError::new("clear the folder", folder)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("records are plain data with text keys")
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).expect("records are plain data with text keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+    use crate::plan::Plan;
+
+    /// A run folder with a record of the only cell, and what was written.
+    fn recorded(at: &Path, failed: bool) -> (RunFolder, Cell, record::Cell) {
+        let text = "name = \"n\"\n[data]\npath = \"a.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\n";
+        let plan = Plan::of(&Pipeline::parse("p", text, Path::new(""), &[]).expect("sound"));
+        let (folder, cell) = (RunFolder::new(at), plan.cells[0].clone());
+        let outcome = serde_json::json!({
+            "dim": 8, "epochs": 1, "best_epoch": 1, "stopped": "epochs", "seconds": 0.25, "device": "cpu",
+            "parameters": {"total": 9, "trainable": 9}, "metrics": {"loss": 0.5, "val_loss": 0.125},
+            "digests": {"data": "a", "embedding": "b", "weights": "c"}, "arithmetic": "none",
+        });
+        let outcome = (!failed).then(|| serde_json::from_value(outcome).expect("an outcome"));
+        let (status, error) = if failed { (Status::Failed, Some("why".to_owned())) } else { (Status::Done, None) };
+        let record = record::Cell { status, outcome, error, ..cell.pending() };
+        folder.begin(&cell).expect("begun");
+        file::write_atomic(&folder.checkpoint(&cell.id), b"half").expect("written");
+        match failed {
+            true => folder.fail(&cell, &record).expect("written"),
+            false => folder.finish(&cell, &record, &[], b"weights").expect("written"),
+        }
+        (folder, cell, record)
+    }
+
+    #[test]
+    fn a_record_reads_back_and_its_checkpoint_is_gone() {
+        for failed in [false, true] {
+            let at = tempfile::tempdir().expect("a folder");
+            let (folder, cell, record) = recorded(at.path(), failed);
+            assert_eq!(folder.record(&cell.id), Ok(Some(record)));
+            assert!(!folder.checkpoint(&cell.id).exists());
+        }
+    }
+
+    #[test]
+    fn every_byte_that_is_flipped_is_noticed_and_named() {
+        let at = tempfile::tempdir().expect("a folder");
+        let (folder, cell, record) = recorded(at.path(), false);
+        for name in RECORDS.into_iter().chain(["result.json", sums::FILE]) {
+            let path = folder.cell(&cell.id).join(name);
+            let bytes = fs::read(&path).expect("readable");
+            for place in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[place] ^= 1;
+                fs::write(&path, &damaged).expect("written");
+                let fault = folder.record(&cell.id).expect_err("damaged");
+                assert!(name == sums::FILE || fault.contains(name), "{name} at {place}: {fault}");
+            }
+            fs::remove_file(&path).expect("removed");
+            let without = folder.record(&cell.id);
+            assert!(if name == "result.json" { without == Ok(None) } else { without.is_err() }, "{name}: {without:?}");
+            fs::write(&path, &bytes).expect("written");
+        }
+        assert_eq!(folder.record(&cell.id), Ok(Some(record)));
+    }
+
+    #[test]
+    fn a_held_folder_is_cleared_and_kept_from_others() {
+        let at = tempfile::tempdir().expect("a folder");
+        let (folder, cell, _) = recorded(at.path(), false);
+        let litter = folder.cell(&cell.id).join(".emberline-a.tmp");
+        fs::write(&litter, b"half").expect("written");
+        let hold = folder.hold(|| panic!("nobody else is there")).expect("held");
+        assert!(!litter.exists());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let waited = std::cell::Cell::new(false);
+                drop(
+                    folder
+                        .hold(|| {
+                            waited.set(true);
+                            tell.send(()).expect("heard")
+                        })
+                        .expect("held"),
+                );
+                assert!(waited.get());
+            });
+            told.recv().expect("the other waits");
+            drop(hold);
+        });
+    }
 }

@@ -13,6 +13,9 @@ pub enum Error {
     /// The system refused.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file isn't what was written.
+    #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again to write it anew", .0.display())]
+    Changed(PathBuf),
     /// `summary.json` is not what it should be.
     #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to write it anew", path.display())]
     Json {

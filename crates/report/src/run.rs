@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Component, Path};
 
-use emberline_base::file;
 use emberline_base::record::{self, Cell, Epoch, Outcome, Status, Summary};
+use emberline_base::{Sums, file};
 use serde_json::Value;
 
 use crate::{Error, history};
@@ -39,6 +39,7 @@ impl Run {
             }
             other => other?,
         };
+        check(dir, &path, text.as_bytes())?;
         let summary = read_summary(&path, &text)?;
         let mut histories = BTreeMap::new();
         for (cell, outcome) in summary.cells.iter().filter_map(|c| c.outcome.as_ref().map(|o| (c, o))) {
@@ -47,6 +48,15 @@ impl Run {
             }
         }
         Ok(Self { summary, histories })
+    }
+}
+
+/// Compares a file with what `SHA256SUMS` says of it, where its folder has one.
+fn check(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match Sums::of_folder(folder)? {
+        Some(sums) if !sums.check(&name, bytes) => Err(Error::Changed(path.to_owned())),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -122,6 +132,7 @@ fn read_history(dir: &Path, cell: &Cell, outcome: &Outcome) -> Result<Option<Vec
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
+    check(path.parent().unwrap_or(dir), &path, &bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let epochs = history::from_csv(&path, &text)?;
     if epochs.len() != outcome.epochs as usize {

@@ -161,6 +161,7 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         metrics: BTreeMap::new(),
         digests: Digests { data: Digest::of(b"data"), embedding: Digest::of(b"e"), weights: Digest::of(id.as_bytes()) },
         device: "cpu".to_owned(),
+        arithmetic: "x86_64 avx2".to_owned(),
     };
     Cell {
         id,

@@ -98,7 +98,7 @@ fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
     let gflops = gflops();
     let before = processor_seconds()?;
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [] }).collect();
+    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
     fit_together_on_burn(watched, Device::Cpu)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
     let steps = ROWS.div_ceil(32) as f64 * pack as f64;
     let line = serde_json::json!({

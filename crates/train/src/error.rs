@@ -32,6 +32,9 @@ pub enum Error {
     /// Settings and data don't fit together.
     #[error("{0}")]
     Unsupported(String),
+    /// The fit was asked to end before its time; what it goes on from is kept.
+    #[error("interrupted")]
+    Interrupted,
     /// A weights file isn't one.
     #[error("the weights are damaged: {0}")]
     Weights(String),

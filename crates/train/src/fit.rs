@@ -10,12 +10,13 @@ use emberline_device::Device;
 
 use crate::Error;
 use crate::callback::{Callback, Control};
+use crate::checkpoint::{Checkpoint, Keeper, Wish};
 use crate::engine::{self, Blueprint, Build, Engine, Turn};
 use crate::head::Architecture;
 use crate::job::Job;
 use crate::metric::{self, Threshold};
 use crate::settings::Loss;
-use crate::weights::Weights;
+use crate::weights::{State, Weights};
 
 /// A finished fit.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Watched<'w, 'c> {
     pub job: &'w Job<'w>,
     /// What is told of its epochs.
     pub callbacks: &'w mut [Box<dyn Callback + 'c>],
+    /// What keeps its checkpoints; none: it can't be cut short.
+    pub keeper: Option<&'w mut dyn Keeper>,
 }
 
 /// Trains a head, and the table where features are tuned.
@@ -85,7 +88,7 @@ fn fit_one(
     device: Device,
     callbacks: &mut [Box<dyn Callback + '_>],
 ) -> Result<Fit, Error> {
-    fit_all(build, vec![Watched { job, callbacks }], device)?.pop().expect("a fit for each job")
+    fit_all(build, vec![Watched { job, callbacks, keeper: None }], device)?.pop().expect("a fit for each job")
 }
 
 fn fit_all(build: Build, watched: Vec<Watched<'_, '_>>, device: Device) -> Result<Vec<Result<Fit, Error>>, Error> {
@@ -109,6 +112,7 @@ fn fit_members(
     let blueprints: Vec<Blueprint<'_>> =
         jobs.iter().zip(&starts).map(|(job, start)| blueprint(job, &architecture, loss, start)).collect();
     let mut engine = build(device, &blueprints)?;
+    resume(engine.as_mut(), members, &starts);
     let setting_up = clock.share(members.len());
     run_epochs(engine.as_mut(), members, loss, &mut clock);
     let best: Vec<&Weights> = members.iter().zip(&starts).map(|(member, start)| member.best_weights(start)).collect();
@@ -148,18 +152,42 @@ impl Clock {
 }
 
 fn run_epochs(engine: &mut dyn Engine, members: &mut [Member<'_, '_>], loss: Loss, clock: &mut Clock) {
-    let mut number = 0;
-    let mut running: Vec<&mut Member<'_, '_>> = members.iter_mut().collect();
+    let mut number = members.iter().map(|member| member.history.len() as u32).max().unwrap_or(0);
+    let mut running: Vec<&mut Member<'_, '_>> = members.iter_mut().filter(|member| member.ended.is_none()).collect();
     while !running.is_empty() {
         number += 1;
         run_epoch(engine, &mut running, loss, number);
         let seconds = clock.share(running.len());
         running.iter_mut().for_each(|member| member.seconds += seconds);
+        keep_checkpoints(engine, &mut running);
         let stay: Vec<usize> = (0..running.len()).filter(|&place| running[place].ended.is_none()).collect();
         if !stay.is_empty() && stay.len() < running.len() {
             engine.keep(&stay);
         }
         running.retain(|member| member.ended.is_none());
+    }
+}
+
+/// A fit that is trained alone goes on from its checkpoint, where there is one. Those beside each other begin anew: they would
+/// have to have been cut short after the same epoch.
+fn resume(engine: &mut dyn Engine, members: &mut [Member<'_, '_>], starts: &[Weights]) {
+    let ([member], [start]) = (members, starts) else { return };
+    let kept = member.watched.keeper.as_mut().and_then(|keeper| keeper.resume());
+    if let Some(checkpoint) = kept.and_then(|checkpoint| checkpoint.in_order_of(start)) {
+        engine.resume(&[&checkpoint.state]);
+        member.replay(checkpoint);
+    }
+}
+
+fn keep_checkpoints(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>]) {
+    let wish = |(place, member): (usize, &mut &mut Member<'_, '_>)| Some((place, member.wish()?));
+    let wishes: Vec<(usize, Wish)> = running.iter_mut().enumerate().filter_map(wish).collect();
+    if wishes.is_empty() {
+        return;
+    }
+    let places: Vec<usize> = wishes.iter().map(|(place, _)| *place).collect();
+    for ((place, wish), state) in wishes.into_iter().zip(engine.states(&places)) {
+        running[place].keep(state, wish);
     }
 }
 
@@ -250,6 +278,31 @@ impl<'w, 'c> Member<'w, 'c> {
         }
     }
 
+    /// Lives through the epochs of a checkpoint again, as callbacks must.
+    fn replay(&mut self, checkpoint: Checkpoint) {
+        for epoch in checkpoint.history {
+            self.note(epoch);
+            self.end_epoch();
+        }
+        self.best.weights = checkpoint.best;
+        self.seconds = checkpoint.seconds;
+    }
+
+    /// What the keeper wishes to be done with a fit that hasn't ended, if anything.
+    fn wish(&mut self) -> Option<Wish> {
+        let keeper = self.watched.keeper.as_mut().filter(|_| self.ended.is_none())?;
+        Some(keeper.wish()).filter(|wish| *wish != Wish::GoOn)
+    }
+
+    /// Hands a checkpoint to the keeper.
+    fn keep(&mut self, state: State, wish: Wish) {
+        let (history, best) = (self.history.clone(), self.best.weights.clone());
+        let checkpoint = Checkpoint { history, seconds: self.seconds, state, best };
+        let kept = self.watched.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(&checkpoint));
+        let left = if wish == Wish::Leave { Err(Error::Interrupted) } else { Ok(()) };
+        self.ended = kept.and(left).err().map(Err);
+    }
+
     /// Tells the callbacks, and ends the fit where it is time.
     fn end_epoch(&mut self) {
         if self.ended.is_none() {
@@ -278,7 +331,7 @@ impl<'w, 'c> Member<'w, 'c> {
     /// The result, from the best epoch's logits.
     fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<Fit, Error> {
         let fit = self.fit(loss, valid, test);
-        if fit.is_err() {
+        if !matches!(fit, Ok(_) | Err(Error::Interrupted)) {
             self.fail();
         }
         fit

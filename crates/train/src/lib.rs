@@ -5,6 +5,7 @@
 //! the user's files or knows of grids.
 
 pub mod callback;
+mod checkpoint;
 mod engine;
 mod error;
 mod fit;
@@ -16,6 +17,7 @@ mod optimizer;
 pub mod settings;
 mod weights;
 
+pub use checkpoint::{Checkpoint, Keeper, Wish};
 pub use error::Error;
 pub use fit::{Fit, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
 pub use head::Architecture;

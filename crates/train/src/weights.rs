@@ -3,6 +3,8 @@
 //! Names: `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
 //! `head.output.kernel`, `head.output.bias`; kernels as Keras lays them out.
 
+use std::collections::HashMap;
+
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::Error;
@@ -28,6 +30,11 @@ impl Weights {
     /// # Errors
     /// When two arrays share a name.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
+        self.to_safetensors_with(None)
+    }
+
+    /// The same, with words about them.
+    pub(crate) fn to_safetensors_with(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>, Error> {
         let damaged = |e: safetensors::SafeTensorError| Error::Weights(e.to_string());
         let bytes: Vec<Vec<u8>> =
             self.0.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
@@ -36,7 +43,7 @@ impl Weights {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(damaged)?;
             views.push((tensor.name.as_str(), view));
         }
-        safetensors::serialize(views, None).map_err(damaged)
+        safetensors::serialize(views, metadata).map_err(damaged)
     }
 
     /// Reads the bytes of a safetensors file of 32-bit floats, in the order of their names.
@@ -61,6 +68,47 @@ impl Weights {
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.iter().find(|t| t.name == name)
     }
+
+    /// The arrays named `prefix/NAME`, by their names.
+    pub(crate) fn below(&self, prefix: &str) -> Self {
+        let rest = |tensor: &Tensor| {
+            let name = tensor.name.strip_prefix(prefix)?.strip_prefix('/')?.to_owned();
+            Some(Tensor { name, ..tensor.clone() })
+        };
+        Self(self.0.iter().filter_map(rest).collect())
+    }
+
+    /// The arrays in another's order; none unless names and shapes are the same.
+    pub(crate) fn in_order_of(&self, other: &Self) -> Option<Self> {
+        let like = |like: &Tensor| self.get(&like.name).filter(|tensor| tensor.shape == like.shape).cloned();
+        let ordered = other.0.iter().map(like).collect::<Option<Vec<_>>>()?;
+        (ordered.len() == self.0.len()).then_some(Self(ordered))
+    }
+}
+
+/// What is held of every array that training moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The array itself.
+    Values,
+    /// What the optimiser remembers of it.
+    First,
+    /// And what else.
+    Second,
+}
+
+impl Part {
+    /// In order.
+    pub(crate) const ALL: [Self; 3] = [Self::Values, Self::First, Self::Second];
+}
+
+/// What training goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct State {
+    /// By [`Part`].
+    pub(crate) parts: [Weights; 3],
+    /// Steps taken.
+    pub(crate) steps: u32,
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
     if !together {
         return jobs.iter().map(|job| fit(job, device, &mut []).expect("the fit ends")).collect();
     }
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [] }).collect();
+    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
     let fits = fit_together(watched, device).expect("the fits begin");
     fits.into_iter().map(|fit| fit.expect("the fit ends")).collect()
 }

@@ -89,7 +89,8 @@ fn both_ways(fits: &Fits, burn: bool) -> Vec<(Fit, Fit)> {
     let folder = std::path::Path::new("");
     let jobs = fits.jobs();
     let mut callbacks: Vec<_> = jobs.iter().map(|_| patience(folder)).collect();
-    let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
+    let watched =
+        jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks, keeper: None }).collect();
     let together = if burn { fit_together_on_burn } else { fit_together }(watched, Device::Cpu).expect("they begin");
     let alone = |job| if burn { fit_on_burn } else { fit }(job, Device::Cpu, &mut patience(folder)).expect("it ends");
     let pair = |(job, fit): (_, Result<Fit, Error>)| (alone(job), fit.expect("it ends"));
@@ -180,7 +181,8 @@ fn one_that_fails_spoils_no_other() {
     let heard = std::cell::Cell::new(false);
     let mut callbacks: Vec<Vec<Box<dyn Callback>>> = jobs.iter().map(|_| Vec::new()).collect();
     callbacks[1].push(Box::new(Failing { epoch: 3, heard: &heard }));
-    let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
+    let watched =
+        jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks, keeper: None }).collect();
     let fitted = fit_together_on_burn(watched, Device::Cpu).expect("they begin");
     assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
     assert!(matches!(fitted[3], Err(Error::Diverged { epoch: 1, .. })) && fitted[4].is_err());
@@ -197,6 +199,6 @@ fn fits_of_other_shapes_are_refused() {
     let (one, other) = (Fits::new(true, adam), Fits::new(false, adam));
     let jobs = [one.jobs().remove(0), other.jobs().remove(0)];
     assert_ne!(jobs[0].shape(), jobs[1].shape());
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [] }).collect();
+    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
     assert!(matches!(fit_together(watched, Device::Cpu), Err(Error::Unsupported(_))));
 }

@@ -4,13 +4,16 @@ mod cache;
 mod check;
 mod devices;
 mod embed;
+mod explain;
 mod fetch;
 mod init;
+mod lock;
 mod plan;
 mod published;
 mod report;
 mod run;
 mod schema;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -26,6 +29,9 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Lock(args) => lock::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Cache(args) => cache::run(&args),

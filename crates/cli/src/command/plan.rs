@@ -42,30 +42,33 @@ fn rows(plan: &Plan, states: &[State]) -> Vec<Vec<String>> {
     let mut rows = vec![["cell", "state"].map(str::to_owned).into_iter().chain(axes).collect::<Vec<_>>()];
     for (cell, state) in plan.cells.iter().zip(states) {
         let values = cell.axes.iter().map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        rows.push([cell.id.clone(), describe(*state).to_owned()].into_iter().chain(values).collect());
+        rows.push([cell.id.clone(), describe(state).to_owned()].into_iter().chain(values).collect());
     }
     rows
 }
 
-fn describe(state: State) -> &'static str {
+/// Where a cell stands, in a few words.
+pub(super) fn describe(state: &State) -> &'static str {
     match state {
         State::Done => "done",
-        State::Failed => "failed",
+        State::Failed(_) => "failed",
         State::Missing => "to run",
-        State::OtherData => "to run: the data changed",
-        State::OtherEmbedding => "to run: the embedding changed",
+        State::Interrupted => "to run: it was interrupted",
+        State::Damaged(_) => "to run: its record is damaged",
+        State::OtherData(_) => "to run: the data changed",
+        State::OtherEmbedding(_) => "to run: the embedding changed",
     }
 }
 
 /// How many cells there are to run, and the most steps that they can take.
 fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
-    let count = |wanted: &dyn Fn(State) -> bool| states.iter().filter(|s| wanted(**s)).count();
-    let (done, failed) = (count(&|s| s == State::Done), count(&|s| s == State::Failed));
+    let count = |wanted: &dyn Fn(&State) -> bool| states.iter().filter(|state| wanted(state)).count();
+    let (done, failed) = (count(&|s| *s == State::Done), count(&|s| matches!(s, State::Failed(_))));
     let steps = |cell: &Cell| {
         let train = &cell.settings.train;
         (data.splits.train.rows as u64).div_ceil(u64::from(train.batch_size)) * u64::from(train.epochs)
     };
-    let waiting = plan.cells.iter().zip(states).filter(|(_, s)| !matches!(s, State::Done | State::Failed));
+    let waiting = plan.cells.iter().zip(states).filter(|(_, state)| !state.is_settled());
     let most: u64 = waiting.map(|(cell, _)| steps(cell)).sum();
     let to_run = states.len() - done - failed;
     let splits: Vec<String> = data.splits.iter().map(|(name, split)| format!("{} {name}", split.rows)).collect();
@@ -107,11 +110,8 @@ struct ListedLeftOut<'a> {
 }
 
 fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
-    let cell = |(cell, state): (&'a Cell, &State)| ListedCell {
-        id: &cell.id,
-        state: state_name(*state),
-        settings: &cell.axes,
-    };
+    let cell =
+        |(cell, state): (&'a Cell, &State)| ListedCell { id: &cell.id, state: state_name(state), settings: &cell.axes };
     let left_out = |left_out: &'a LeftOut| ListedLeftOut { settings: &left_out.axes, reason: &left_out.reason };
     let encoding = |encoding: &ToEncode| match &encoding.texts {
         Ok(texts) => {
@@ -127,19 +127,22 @@ fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
 }
 
 /// To standard output, with a line end.
-fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+pub(super) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     serde_json::to_writer(&mut out, value)?;
     writeln!(out)?;
     out.flush()
 }
 
-fn state_name(state: State) -> &'static str {
+/// Where a cell stands, for programs.
+pub(super) fn state_name(state: &State) -> &'static str {
     match state {
         State::Done => "done",
-        State::Failed => "failed",
+        State::Failed(_) => "failed",
         State::Missing => "missing",
-        State::OtherData => "other_data",
-        State::OtherEmbedding => "other_embedding",
+        State::Interrupted => "interrupted",
+        State::Damaged(_) => "damaged",
+        State::OtherData(_) => "other_data",
+        State::OtherEmbedding(_) => "other_embedding",
     }
 }

@@ -4,18 +4,20 @@ use std::io::{self, Write};
 
 use emberline_base::record::{Status, Summary};
 use emberline_cache::Cache;
-use emberline_pipeline::{Options, Pipeline};
+use emberline_pipeline::{Lock, Options, Pipeline};
 
 use super::run_folder;
 use crate::args::{ListFormat, Run};
 use crate::exit::{Code, Error};
 use crate::progress::Progress;
+use crate::signals;
 use crate::terminal::{say, table};
 
 pub(super) fn run(args: &Run) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
     let device = args.device.resolve()?;
     let folder = run_folder(&pipeline, args.out.as_ref());
+    let locked = args.locked.then(|| Lock::load(&Lock::path_of(&args.pipeline.file))).transpose()?;
     let options = Options {
         device,
         cache: Cache::of_user(),
@@ -25,6 +27,8 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         fail_fast: args.fail_fast,
         jobs: args.jobs,
         pack: args.pack,
+        locked,
+        interrupt: signals::interrupt(),
     };
     let outline = emberline_pipeline::run(&pipeline, &folder, &options, &mut Progress::default())?;
     let mut out = io::stdout();
@@ -49,7 +53,8 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     if pipeline.settings.callbacks.tensorboard.is_some() {
         say(&format!("curves: tensorboard --logdir {}", folder.tensorboard().display()));
     }
-    Ok(if outline.failed > 0 { Code::CellsFailed } else { Code::Fine })
+    let ended = if outline.failed > 0 { Code::CellsFailed } else { Code::Fine };
+    Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
 }
 
 /// The columns of the table, where the cells have them.

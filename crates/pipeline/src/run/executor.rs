@@ -30,6 +30,9 @@ pub(super) struct Ready<'c> {
 
 /// What goes on around the training of cells.
 pub(super) trait Work: Sync {
+    /// Whether another cell shall begin.
+    fn goes_on(&self) -> bool;
+
     /// A cell's turn has come: its inputs are prepared next.
     fn begins(&self, number: usize, cell: &Cell);
 
@@ -63,7 +66,8 @@ pub(super) struct Width {
 /// # Errors
 /// The first error of [`Work::train`]; cells that are under way are finished first.
 pub(super) fn execute(width: Width, cells: &[&Cell], inputs: &mut Inputs, work: &dyn Work) -> Result<(), Error> {
-    let mut ready = cells.iter().enumerate().map(|(at, &cell)| {
+    let wanted = cells.iter().enumerate().take_while(|_| work.goes_on());
+    let mut ready = wanted.map(|(at, &cell)| {
         work.begins(at + 1, cell);
         Ready { number: at + 1, cell, prepared: unharmed(|| work.prepare(inputs, cell)) }
     });
@@ -206,6 +210,10 @@ mod tests {
     }
 
     impl Work for Counting {
+        fn goes_on(&self) -> bool {
+            true
+        }
+
         fn begins(&self, number: usize, _: &Cell) {
             assert_eq!(self.begun.fetch_add(1, Ordering::SeqCst) + 1, number);
         }

@@ -3,7 +3,9 @@
 //! `survey.rs` tells what is missing, `executor.rs` gives every cell its turn, `trainer.rs` turns cells into records.
 
 mod executor;
+mod explain;
 mod hparams;
+mod keeper;
 mod survey;
 mod trainer;
 
@@ -13,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emberline_base::Interrupt;
 use emberline_base::record::{self, Status, Summary};
 use emberline_cache::Cache;
 use emberline_device::Device;
@@ -22,12 +25,15 @@ use emberline_train::Shape;
 use indexmap::IndexMap;
 
 use self::executor::{Ready, Width, Work, execute};
+pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
-pub use self::survey::{State, Survey, ToEncode, survey};
-use self::survey::{execution_order, state};
-use self::trainer::{Trainer, shape};
+use self::survey::execution_order;
+pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
+pub(crate) use self::survey::{groups, state};
+use self::trainer::{Listener, Trainer};
 use crate::Error;
 use crate::inputs::{Inputs, Prepared};
+use crate::lock::Lock;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, LeftOut, Plan};
 use crate::run_folder::RunFolder;
@@ -51,6 +57,28 @@ pub struct Options {
     pub jobs: Option<NonZeroUsize>,
     /// How many cells of one shape are trained as one computation on a GPU, at most; none: each by itself.
     pub pack: Option<NonZeroUsize>,
+    /// Inputs have to be what this says.
+    pub locked: Option<Lock>,
+    /// Asks the run to end: cells under way leave checkpoints.
+    pub interrupt: Interrupt,
+}
+
+impl Options {
+    /// Everything that is missing, on a device, without a cache.
+    pub fn on(device: Device) -> Self {
+        Self {
+            device,
+            cache: None,
+            only: Vec::new(),
+            force: false,
+            retry_failed: false,
+            fail_fast: false,
+            jobs: None,
+            pack: None,
+            locked: None,
+            interrupt: Interrupt::default(),
+        }
+    }
 }
 
 /// What has become of a plan.
@@ -64,12 +92,18 @@ pub struct Outline {
     pub failed: usize,
     /// Cells that are left to run.
     pub pending: usize,
+    /// Whether the run was asked to end before it had finished.
+    pub interrupted: bool,
     /// The summary as written.
     pub summary: Summary,
 }
 
 /// Told of the run's progress, by the threads that train.
 pub trait Observer: Send {
+    /// Another run works in the folder, and has to end first.
+    fn waits(&mut self);
+    /// Something went wrong that costs time, not results.
+    fn warns(&mut self, message: &str);
     /// Some combinations are left out.
     fn left_out(&mut self, left_out: &[LeftOut]);
     /// So many cells are to be trained, at most `at_once` at a time.
@@ -114,22 +148,26 @@ fn run_at(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
+    let _hold = folder.hold(|| observer.waits())?;
     let mut inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     // Faulty data end the run at once, not as a failure of every cell.
     let data = inputs.data(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
+    if let Some(lock) = &options.locked {
+        refuse_stale(lock, pipeline, &plan, &options.only, &mut inputs)?;
+    }
     let experiment = experiment(&plan, &data);
     if pipeline.settings.callbacks.tensorboard.is_some() {
         write_experiment(&folder.tensorboard(), &experiment)?;
     }
     let mut records = plan.cells.iter().map(|cell| (cell.id.clone(), cell.pending())).collect();
-    let cells = sort_out(&plan, folder, options, &mut inputs, &mut records);
+    let cells = sort_out(&plan, folder, options, &mut inputs, &mut records, observer);
     let kept = records.values().filter(|cell| cell.status == Status::Done).count();
     let width = width(options, cells.len());
     observer.starts(cells.len(), width.jobs * width.pack);
     let runner = Runner {
         pipeline,
         data,
-        trainer: Trainer { folder, device: options.device, experiment },
+        trainer: Trainer { folder, device: options.device, experiment, interrupt: options.interrupt.clone() },
         fail_fast: options.fail_fast,
         observer: Mutex::new(observer),
         records: Mutex::new(Records { records, next_summary: Instant::now() + SUMMARY_EVERY }),
@@ -142,6 +180,7 @@ fn run_at(
         kept,
         failed: count(Status::Failed),
         pending: count(Status::Pending),
+        interrupted: options.interrupt.is_asked(),
         summary,
     })
 }
@@ -157,6 +196,20 @@ fn width(options: &Options, cells: usize) -> Width {
     };
     let pack = pack.min(cells.max(1));
     Width { jobs: jobs.min(cells.div_ceil(pack).max(1)), pack }
+}
+
+/// Refuses inputs that aren't what the lock says, of the cells that are asked for.
+fn refuse_stale(
+    lock: &Lock,
+    pipeline: &Pipeline,
+    plan: &Plan,
+    only: &[String],
+    inputs: &mut Inputs,
+) -> Result<(), Error> {
+    let mut asked = execution_order(plan);
+    asked.retain(|cell| only.is_empty() || only.contains(&cell.id));
+    let found = lock.compare_inputs(pipeline, plan, &asked, inputs)?;
+    if found.is_empty() { Ok(()) } else { Err(Error::Stale(found)) }
 }
 
 /// Refuses `--only` with ids that aren't in the plan.
@@ -178,15 +231,20 @@ fn sort_out<'p>(
     options: &Options,
     inputs: &mut Inputs,
     records: &mut IndexMap<String, record::Cell>,
+    observer: &mut dyn Observer,
 ) -> Vec<&'p Cell> {
     let mut work = Vec::new();
     for cell in execution_order(plan) {
         let asked = options.only.is_empty() || options.only.contains(&cell.id);
-        match state(inputs, folder, cell) {
+        let (state, record) = state(inputs, folder, cell);
+        if let State::Damaged(what) = &state {
+            observer.warns(&format!("{what}; the cell is run again"));
+        }
+        match (state, record) {
             (State::Done, Some(record)) if !(asked && options.force) => {
                 records.insert(cell.id.clone(), record);
             }
-            (State::Failed, Some(record)) if !(asked && (options.force || options.retry_failed)) => {
+            (State::Failed(_), Some(record)) if !(asked && (options.force || options.retry_failed)) => {
                 records.insert(cell.id.clone(), record);
             }
             _ if asked => work.push(cell),
@@ -216,27 +274,46 @@ struct Records {
 }
 
 impl Work for Runner<'_> {
+    fn goes_on(&self) -> bool {
+        !self.trainer.interrupt.is_asked()
+    }
+
     fn begins(&self, number: usize, cell: &Cell) {
         locked(&self.observer).begins(number, &cell.id);
     }
 
     fn prepare(&self, inputs: &mut Inputs, cell: &Cell) -> Result<Prepared, Error> {
-        inputs.prepare(cell, &mut |event| locked(&self.observer).encoding(cell.embedding(), &event))
+        let prepared = inputs.prepare(cell, &mut |event| locked(&self.observer).encoding(cell.embedding(), &event))?;
+        let folder = self.trainer.folder;
+        folder.note_input(&prepared.data.digest, || inputs.data_facts(cell))?;
+        folder.note_input(&prepared.digest, || inputs.embedding_facts(cell))?;
+        Ok(prepared)
     }
 
     fn shape(&self, ready: &Ready<'_>) -> Option<Shape> {
-        shape(ready)
+        self.trainer.shape(ready)
     }
 
     fn train(&self, pack: &[Ready<'_>]) -> Result<bool, Error> {
-        let records = self.trainer.train(pack, &|cell| locked(&self.observer).terminal(&cell.id))?;
-        let go_on = !self.fail_fast || records.iter().all(|record| record.status != Status::Failed);
+        let records = self.trainer.train(pack, self)?;
+        let fails = self.fail_fast && records.iter().any(|record| record.status == Status::Failed);
+        let go_on = !fails && self.goes_on();
         for (ready, record) in pack.iter().zip(records) {
             let data = ready.prepared.as_ref().map_or(&self.data, |prepared| &prepared.data.dataset.data);
             locked(&self.observer).ended(ready.number, &record, data);
             self.keep(record)?;
         }
         Ok(go_on)
+    }
+}
+
+impl Listener for Runner<'_> {
+    fn terminal(&self, cell: &Cell) -> Box<dyn Write> {
+        locked(&self.observer).terminal(&cell.id)
+    }
+
+    fn warn(&self, message: &str) {
+        locked(&self.observer).warns(message);
     }
 }
 
@@ -280,7 +357,7 @@ fn locked<T: ?Sized>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn no_cells(plan: &Plan) -> Error {
+pub(crate) fn no_cells(plan: &Plan) -> Error {
     let reasons: Vec<&str> = plan.left_out.iter().map(|l| l.reason.as_str()).collect();
     Error::NoCells(reasons.first().copied().unwrap_or("the grid is empty").to_owned())
 }
@@ -295,6 +372,8 @@ mod tests {
     struct Silent;
 
     impl Observer for Silent {
+        fn waits(&mut self) {}
+        fn warns(&mut self, _: &str) {}
         fn left_out(&mut self, _: &[LeftOut]) {}
         fn starts(&mut self, _: usize, _: usize) {}
         fn begins(&mut self, _: usize, _: &str) {}
@@ -305,17 +384,6 @@ mod tests {
             Box::new(std::io::sink())
         }
     }
-
-    const OPTIONS: Options = Options {
-        device: Device::Cpu,
-        cache: None,
-        only: Vec::new(),
-        force: false,
-        retry_failed: false,
-        fail_fast: false,
-        jobs: None,
-        pack: None,
-    };
 
     /// Seeds, rates of which one fails, two lengths of vectors, frozen and tuned; dropout.
     const PIPELINE: &str = r#"
@@ -355,7 +423,7 @@ embedding = ["one", "other"]
             [|_, _| Width { jobs: 1, pack: 1 }, |_, _| Width { jobs: 1, pack: 5 }, |_, _| Width { jobs: 2, pack: 64 }];
         let [alone, packed, wide] = [0, 1, 2].map(|at| {
             let run = RunFolder::new(folder.path().join(at.to_string()));
-            let outline = run_at(widths[at], &pipeline, &run, &OPTIONS, &mut Silent).expect("it ends");
+            let outline = run_at(widths[at], &pipeline, &run, &Options::on(Device::Cpu), &mut Silent).expect("it ends");
             assert_eq!((outline.trained, outline.failed, outline.pending), (12, 12, 0));
             let mut cells = outline.summary.cells;
             cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()).for_each(|outcome| outcome.seconds = 0.0);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use emberline_base::record;
+use emberline_base::Digest;
+use emberline_base::record::{self, Digests};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Progress;
@@ -16,18 +17,38 @@ use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
 /// Where a cell stands, seen from its record and its inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Its record is made from what it would be made from now.
     Done,
-    /// Its record says that it failed.
-    Failed,
+    /// Its record says that it failed, and why.
+    Failed(String),
     /// It has no record.
     Missing,
+    /// It was cut short, and goes on from its checkpoint.
+    Interrupted,
+    /// Its record can't be trusted: what is wrong with it.
+    Damaged(String),
     /// Its record was made from other data.
-    OtherData,
+    OtherData(Replaced),
     /// Its record was made from another embedding.
-    OtherEmbedding,
+    OtherEmbedding(Replaced),
+}
+
+/// An input that isn't what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// What it was.
+    pub old: Digest,
+    /// What it is, or why it can't be read.
+    pub new: Result<Digest, String>,
+}
+
+impl State {
+    /// Whether `run` has nothing to do, unless it is asked to do it again.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed(_))
+    }
 }
 
 /// What a neural encoder has to do before cells can be trained.
@@ -71,7 +92,7 @@ pub fn survey(
         for at in group.cells {
             let cell = &plan.cells[at];
             states[at] = state(&mut inputs, folder, cell).0;
-            if matches!(states[at], State::Done | State::Failed) || !encodes || encodings.contains_key(&group.key) {
+            if states[at].is_settled() || !encodes || encodings.contains_key(&group.key) {
                 continue;
             }
             let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
@@ -84,31 +105,41 @@ pub fn survey(
 }
 
 /// A cell's state, with its record where there is one.
-pub(super) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
-    let Some(record) = folder.result(&cell.id) else { return (State::Missing, None) };
-    let Some(outcome) = &record.outcome else { return (State::Failed, Some(record)) };
-    // Inputs that can't be read show when the cell runs.
-    let data = inputs.data(cell).map(|data| data.digest.clone());
-    let state = if data.is_ok_and(|now| now == outcome.digests.data) {
-        let embedding = inputs.embedding_digest(cell);
-        let same = embedding.is_ok_and(|now| now == outcome.digests.embedding);
-        if same { State::Done } else { State::OtherEmbedding }
-    } else {
-        State::OtherData
+pub(crate) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
+    let record = match folder.record(&cell.id) {
+        Ok(Some(record)) => record,
+        Ok(None) if folder.checkpoint(&cell.id).exists() => return (State::Interrupted, None),
+        Ok(None) => return (State::Missing, None),
+        Err(what) => return (State::Damaged(what), None),
     };
-    (state, Some(record))
+    let Some(outcome) = &record.outcome else {
+        return (State::Failed(record.error.clone().unwrap_or_default()), Some(record));
+    };
+    (of_inputs(inputs, cell, &outcome.digests), Some(record))
+}
+
+/// The state of a finished cell, by its inputs. Those that can't be read show when it runs.
+fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &Digests) -> State {
+    let replaced = |old: &Digest, new: Result<Digest, Error>| {
+        let new = new.map_err(|error| error.to_string());
+        (new.as_ref() != Ok(old)).then(|| Replaced { old: old.clone(), new })
+    };
+    if let Some(data) = replaced(&made_from.data, inputs.data(cell).map(|data| data.digest.clone())) {
+        return State::OtherData(data);
+    }
+    replaced(&made_from.embedding, inputs.embedding_digest(cell)).map_or(State::Done, State::OtherEmbedding)
 }
 
 /// Cells that share data and an opened embedding.
-struct Group {
+pub(crate) struct Group {
     /// What decides both.
     key: String,
     /// Places in the plan.
-    cells: Vec<usize>,
+    pub(crate) cells: Vec<usize>,
 }
 
 /// The cells by what they share: data first, then embedding; else in the order of the plan.
-fn groups(plan: &Plan) -> Vec<Group> {
+pub(crate) fn groups(plan: &Plan) -> Vec<Group> {
     let mut keys = Keys::default();
     let mut groups: IndexMap<String, IndexMap<String, Vec<usize>>> = IndexMap::new();
     for (at, cell) in plan.cells.iter().enumerate() {

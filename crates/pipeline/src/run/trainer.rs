@@ -4,15 +4,16 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status};
-use emberline_base::{Digest, Features, fenced};
+use emberline_base::{Digest, Features, Interrupt, fenced};
 use emberline_device::Device;
 use emberline_embedding::Opened;
 use emberline_tensorboard::{Experiment, HParam};
 use emberline_train::callback::Places;
-use emberline_train::{Fit, Job, Shape, Watched, fit_together};
+use emberline_train::{Fit, Job, Keeper, Shape, Watched, fit_together};
 
 use super::executor::Ready;
 use super::hparams::hparams;
+use super::keeper::CellKeeper;
 use crate::Error;
 use crate::inputs::Prepared;
 use crate::plan::Cell;
@@ -23,6 +24,7 @@ pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) device: Device,
     pub(super) experiment: Experiment,
+    pub(super) interrupt: Interrupt,
 }
 
 /// What a finished cell leaves.
@@ -33,27 +35,33 @@ struct Trained {
     weights: Vec<u8>,
 }
 
-/// Where what a cell's callbacks print goes.
-pub(super) type Terminal<'t> = dyn Fn(&Cell) -> Box<dyn Write> + 't;
+/// Who hears of what happens to a cell.
+pub(super) trait Listener {
+    /// Where what its callbacks print goes.
+    fn terminal(&self, cell: &Cell) -> Box<dyn Write>;
+
+    /// Something went wrong that costs time, not results.
+    fn warn(&self, message: &str);
+}
 
 impl Trainer<'_> {
-    /// Trains cells of one shape from their inputs, or records why there are none; callbacks print to `terminal`. A record a
-    /// cell, in order.
+    /// Trains cells of one shape from their inputs, or records why there are none. A record a cell, in order; of one that was
+    /// interrupted, that it is pending.
     ///
     /// # Errors
     /// Only when a record can't be written: then nothing that follows could be.
-    pub(super) fn train(&self, pack: &[Ready<'_>], terminal: &Terminal<'_>) -> Result<Vec<record::Cell>, Error> {
+    pub(super) fn train(&self, pack: &[Ready<'_>], listener: &dyn Listener) -> Result<Vec<record::Cell>, Error> {
         pack.iter().try_for_each(|ready| self.folder.begin(ready.cell))?;
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
             // It has no shape, and so it is alone.
             Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error)).collect(),
         };
-        let attempts = match unharmed(|| self.attempt(&cells, terminal)) {
+        let attempts = match unharmed(|| self.attempt(&cells, listener)) {
             Ok(attempts) => attempts,
             // What ends all at once, such as a lack of memory, need not end each by itself.
             Err(_) if pack.len() > 1 => {
-                let alone = pack.iter().map(|ready| self.train(std::slice::from_ref(ready), terminal));
+                let alone = pack.iter().map(|ready| self.train(std::slice::from_ref(ready), listener));
                 return Ok(alone.collect::<Result<Vec<_>, Error>>()?.concat());
             }
             Err(error) => vec![Err(error)],
@@ -61,37 +69,50 @@ impl Trainer<'_> {
         cells.iter().zip(attempts).map(|((cell, _), attempt)| self.record(cell, attempt)).collect()
     }
 
+    /// What cells must share to be trained together with this one; none for one that goes on from a checkpoint.
+    pub(super) fn shape(&self, ready: &Ready<'_>) -> Option<Shape> {
+        let (cell, prepared) = prepared(ready).ok()?;
+        job(cell, prepared).shape().filter(|_| !self.folder.checkpoint(&cell.id).exists())
+    }
+
     fn record(&self, cell: &Cell, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
         match attempt {
             Ok(Trained { outcome, fit, weights }) => {
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
-                self.folder.finish(&record, &fit.history, &weights)?;
+                self.folder.finish(cell, &record, &fit.history, &weights)?;
                 Ok(record)
             }
             Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
+            Err(Error::Train(emberline_train::Error::Interrupted)) => Ok(cell.pending()),
             Err(error) => self.record_failure(cell, &error),
         }
     }
 
     fn record_failure(&self, cell: &Cell, error: &Error) -> Result<record::Cell, Error> {
         let record = record::Cell { status: Status::Failed, error: Some(error.to_string()), ..cell.pending() };
-        self.folder.write_result(&record)?;
+        self.folder.fail(cell, &record)?;
         Ok(record)
     }
 
     fn attempt(
         &self,
         cells: &[(&Cell, &Prepared)],
-        terminal: &Terminal<'_>,
+        listener: &dyn Listener,
     ) -> Result<Vec<Result<Trained, Error>>, Error> {
         let jobs: Vec<Job<'_>> = cells.iter().map(|(cell, prepared)| job(cell, prepared)).collect();
         let desks: Vec<Desk> = cells.iter().map(|(cell, _)| self.desk(cell)).collect();
         let mut callbacks = Vec::with_capacity(cells.len());
         for (((cell, _), job), desk) in cells.iter().zip(&jobs).zip(&desks) {
-            callbacks.push(cell.settings.callbacks.start(desk.places(job, terminal(cell)))?);
+            callbacks.push(cell.settings.callbacks.start(desk.places(job, listener.terminal(cell)))?);
         }
-        let watched = jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks }).collect();
-        let fitted = fit_together(watched, self.device)?;
+        let mut keepers: Vec<CellKeeper<'_>> =
+            cells.iter().map(|(cell, prepared)| self.keeper(cell, prepared, listener)).collect();
+        let each = jobs.iter().zip(&mut callbacks).zip(&mut keepers);
+        let watched = each.map(|((job, callbacks), keeper)| {
+            let keeper: Option<&mut dyn Keeper> = Some(keeper);
+            Watched { job, callbacks, keeper }
+        });
+        let fitted = fit_together(watched.collect(), self.device)?;
         drop(callbacks);
         let trained =
             |(((_, prepared), job), fit): ((&(&Cell, &Prepared), &Job<'_>), _)| self.trained(prepared, job, fit?);
@@ -104,6 +125,12 @@ impl Trainer<'_> {
         let Prepared { data, opened, digest, .. } = prepared;
         let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
         Ok(Trained { outcome: outcome(self.device, opened, job, &fit, digests), fit, weights })
+    }
+
+    fn keeper<'k>(&'k self, cell: &Cell, prepared: &Prepared, listener: &'k dyn Listener) -> CellKeeper<'k> {
+        let (data, embedding) = (&prepared.data.digest, &prepared.digest);
+        let identity = format!("{} {} {} {}", cell.id, data.as_str(), embedding.as_str(), self.device);
+        CellKeeper::new(self.folder.checkpoint(&cell.id), identity, &self.interrupt, |message| listener.warn(message))
     }
 
     fn desk(&self, cell: &Cell) -> Desk {
@@ -150,12 +177,6 @@ fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
     }
 }
 
-/// What cells must share to be trained together with this one.
-pub(super) fn shape(ready: &Ready<'_>) -> Option<Shape> {
-    let (cell, prepared) = prepared(ready).ok()?;
-    job(cell, prepared).shape()
-}
-
 /// One cell's panic must not cost the others: it becomes that cell's failure.
 pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     fenced(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
@@ -181,5 +202,6 @@ fn outcome(device: Device, opened: &Opened, job: &Job<'_>, fit: &Fit, digests: D
         metrics: fit.metrics.clone(),
         digests,
         device: device.to_string(),
+        arithmetic: device.arithmetic(),
     }
 }

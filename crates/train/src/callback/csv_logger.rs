@@ -30,7 +30,15 @@ impl Default for CsvLogger {
 }
 
 /// The record's own files, which a log must not replace.
-const TAKEN: [&str; 5] = ["cell.toml", "history.csv", "record.jsonl", "result.json", "head.safetensors"];
+const TAKEN: [&str; 7] = [
+    "cell.toml",
+    "history.csv",
+    "record.jsonl",
+    "result.json",
+    "head.safetensors",
+    "checkpoint.safetensors",
+    "SHA256SUMS",
+];
 
 impl CsvLogger {
     pub(super) fn faults(&self) -> Vec<Fault> {

@@ -15,7 +15,7 @@ use super::{Blueprint, Engine, Turn};
 use crate::head::Step;
 use crate::optimizer::Memory;
 use crate::settings::{Activation, Loss, Optimizer};
-use crate::weights::{self, Weights};
+use crate::weights::{self, State, Weights};
 
 /// Rows whose logits are computed at once, where nothing is trained.
 const EVALUATION_ROWS: usize = 256;
@@ -119,6 +119,20 @@ impl<B: Backend> AutodiffEngine<B> {
         values
     }
 
+    /// Arrays that are held a parameter, of the models that are in, by their places.
+    fn arrays(&self, places: &[usize], of: impl Fn(&Parameter<B>) -> Tensor<B, 3>) -> Vec<Weights> {
+        let mut all = vec![Weights(Vec::with_capacity(self.parameters.len())); places.len()];
+        for parameter in &self.parameters {
+            let values = floats(of(parameter).select(0, integers_of(places, &self.device)));
+            let each = values.chunks_exact(values.len() / places.len().max(1));
+            for (weights, values) in all.iter_mut().zip(each) {
+                let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
+                weights.0.push(weights::Tensor { name, shape, values: values.to_vec() });
+            }
+        }
+        all
+    }
+
     /// Rows of the models that are in, `[models, rows, cols]`.
     fn gather(&self, stack: &Stack<B>, rows: &[&[usize]]) -> Tensor<B, 3> {
         stack.gather(self.models.len(), integers(stack.indices(&self.models, rows), &self.device))
@@ -168,16 +182,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
     }
 
     fn weights(&self, places: &[usize]) -> Vec<Weights> {
-        let mut all = vec![Weights(Vec::with_capacity(self.parameters.len())); places.len()];
-        for parameter in &self.parameters {
-            let values = floats(parameter.value.clone().select(0, integers_of(places, &self.device)));
-            let each = values.chunks_exact(values.len() / places.len().max(1));
-            for (weights, values) in all.iter_mut().zip(each) {
-                let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
-                weights.0.push(weights::Tensor { name, shape, values: values.to_vec() });
-            }
-        }
-        all
+        self.arrays(places, |parameter| parameter.value.clone())
     }
 
     fn keep(&mut self, places: &[usize]) {
@@ -192,6 +197,27 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
     fn load(&mut self, weights: &[&Weights]) {
         self.parameters = parameters(weights, &self.device);
         self.models = (0..weights.len()).collect();
+    }
+
+    fn states(&self, places: &[usize]) -> Vec<State> {
+        let values = self.weights(places);
+        let [first, second] = [0, 1].map(|at| self.arrays(places, |p| p.memory.arrays(&p.value)[at].clone()));
+        let state = |((values, first), second)| State { parts: [values, first, second], steps: self.steps_done };
+        values.into_iter().zip(first).zip(second).map(state).collect()
+    }
+
+    fn resume(&mut self, states: &[&State]) {
+        let [values, first, second] = [0, 1, 2].map(|part| {
+            let arrays: Vec<&Weights> = states.iter().map(|state| &state.parts[part]).collect();
+            parameters::<B>(&arrays, &self.device)
+        });
+        let with_memory = |((values, first), second): ((Parameter<B>, Parameter<B>), Parameter<B>)| Parameter {
+            memory: Memory::of(first.value, second.value),
+            ..values
+        };
+        self.parameters = values.into_iter().zip(first).zip(second).map(with_memory).collect();
+        self.models = (0..states.len()).collect();
+        self.steps_done = states.first().map_or(0, |state| state.steps);
     }
 }
 

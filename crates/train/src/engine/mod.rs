@@ -12,7 +12,7 @@ use emberline_device::Device;
 use crate::Error;
 use crate::head::Architecture;
 use crate::settings::{Loss, Optimizer};
-use crate::weights::Weights;
+use crate::weights::{State, Weights};
 
 /// Models of one shape on a device, with their data. Those that are in are trained beside each other, step by step; each
 /// has its own rows, order and step size, and no number of one depends on another.
@@ -34,6 +34,12 @@ pub(crate) trait Engine {
 
     /// All models are in again, with weights of the same shapes in place of the present ones.
     fn load(&mut self, weights: &[&Weights]);
+
+    /// What some of the models that are in would go on from, by their places.
+    fn states(&self, places: &[usize]) -> Vec<State>;
+
+    /// All models are in, and go on from states that took equally many steps.
+    fn resume(&mut self, states: &[&State]);
 }
 
 /// One model's part in an epoch.

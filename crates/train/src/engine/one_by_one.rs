@@ -3,7 +3,7 @@
 use emberline_base::{Matrix, SplitName};
 
 use super::{Engine, Turn};
-use crate::weights::Weights;
+use crate::weights::{State, Weights};
 
 /// Engines of one model each, as one engine.
 pub(super) struct OneByOne<'a> {
@@ -42,6 +42,16 @@ impl Engine for OneByOne<'_> {
     fn load(&mut self, weights: &[&Weights]) {
         let each = self.models.iter_mut().zip(weights);
         each.for_each(|(model, weights)| model.load(std::slice::from_ref(weights)));
+        self.present = (0..self.models.len()).collect();
+    }
+
+    fn states(&self, places: &[usize]) -> Vec<State> {
+        places.iter().flat_map(|&place| self.models[self.present[place]].states(&[0])).collect()
+    }
+
+    fn resume(&mut self, states: &[&State]) {
+        let each = self.models.iter_mut().zip(states);
+        each.for_each(|(model, state)| model.resume(std::slice::from_ref(state)));
         self.present = (0..self.models.len()).collect();
     }
 }

@@ -25,6 +25,17 @@ impl<B: Backend> Memory<B> {
         self.0.take().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()))
     }
 
+    /// Both arrays, zeros where nothing has been remembered yet.
+    pub(crate) fn arrays(&self, like: &Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
+        let arrays = self.0.clone().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()));
+        arrays.into()
+    }
+
+    /// Remembers both arrays.
+    pub(crate) fn of(first: Tensor<B, 3>, second: Tensor<B, 3>) -> Self {
+        Self(Some((first, second)))
+    }
+
     /// Forgets all models but these.
     pub(crate) fn select(&mut self, models: &Tensor<B, 1, Int>) {
         let of_models = |array: Tensor<B, 3>| array.select(0, models.clone());

@@ -7,7 +7,7 @@ use super::product::{descend, multiply};
 use super::rule::{AnyRule, Rule};
 use crate::head::Step;
 use crate::settings::Activation;
-use crate::weights::Tensor;
+use crate::weights::{Part, Tensor};
 
 /// activation(x kernel + bias), `[batch, inputs]` -> `[batch, units]`
 pub(super) struct Layer {
@@ -120,9 +120,9 @@ impl Layer {
         }
     }
 
-    /// Kernel and bias as they are now.
-    pub(super) fn tensors(&self) -> [Tensor; 2] {
-        let (kernel, bias) = (&self.kernel[0], &self.bias[0]);
+    /// Kernel and bias, or what the optimiser remembers of them, as they are now.
+    pub(super) fn tensors(&self, part: Part) -> [Tensor; 2] {
+        let (kernel, bias) = (&self.kernel[part as usize], &self.bias[part as usize]);
         let tensor = |kind, shape, panels: &Panels| Tensor {
             name: format!("{}.{kind}", self.name),
             shape,
@@ -132,8 +132,8 @@ impl Layer {
     }
 
     /// Puts values of the same shapes in place of the present ones.
-    pub(super) fn load(&mut self, kernel: &Tensor, bias: &Tensor) {
-        for (panels, tensor) in [(&mut self.kernel[0], kernel), (&mut self.bias[0], bias)] {
+    pub(super) fn load(&mut self, part: Part, kernel: &Tensor, bias: &Tensor) {
+        for (panels, tensor) in [(&mut self.kernel[part as usize], kernel), (&mut self.bias[part as usize], bias)] {
             *panels = Panels::of(panels.rows(), panels.cols(), &tensor.values);
         }
     }

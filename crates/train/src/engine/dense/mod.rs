@@ -24,7 +24,7 @@ use emberline_base::{Features, Matrix, SplitName};
 use self::model::Model;
 use super::{Blueprint, Engine, Turn};
 use crate::head::Step;
-use crate::weights::Weights;
+use crate::weights::{State, Weights};
 
 /// One head of dense layers.
 pub(super) struct DenseEngine<'a>(Model<'a>);
@@ -67,5 +67,13 @@ impl Engine for DenseEngine<'_> {
 
     fn load(&mut self, weights: &[&Weights]) {
         weights.iter().for_each(|weights| self.0.load(weights));
+    }
+
+    fn states(&self, places: &[usize]) -> Vec<State> {
+        places.iter().map(|_| self.0.state()).collect()
+    }
+
+    fn resume(&mut self, states: &[&State]) {
+        states.iter().for_each(|state| self.0.resume(state));
     }
 }

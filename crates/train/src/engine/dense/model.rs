@@ -10,7 +10,7 @@ use super::rule::AnyRule;
 use super::table::Table;
 use crate::head::Step;
 use crate::settings::{Loss, Optimizer};
-use crate::weights::Weights;
+use crate::weights::{Part, State, Weights};
 
 /// Rows whose logits are computed at once, where nothing is trained.
 const EVALUATION_ROWS: usize = 256;
@@ -88,19 +88,38 @@ impl<'a> Model<'a> {
 
     /// The weights as they are now.
     pub(super) fn weights(&self) -> Weights {
-        let table = self.head.table.iter().map(Table::tensor);
-        Weights(table.chain(self.head.layers.iter().flat_map(Layer::tensors)).collect())
+        self.arrays(Part::Values)
     }
 
     /// Puts weights of the same shapes in place of the present ones.
     pub(super) fn load(&mut self, weights: &Weights) {
+        self.load_part(Part::Values, weights);
+    }
+
+    /// What training would go on from.
+    pub(super) fn state(&self) -> State {
+        State { parts: Part::ALL.map(|part| self.arrays(part)), steps: self.head.steps_done }
+    }
+
+    /// Goes on from there.
+    pub(super) fn resume(&mut self, state: &State) {
+        Part::ALL.iter().zip(&state.parts).for_each(|(&part, arrays)| self.load_part(part, arrays));
+        self.head.steps_done = state.steps;
+    }
+
+    fn arrays(&self, part: Part) -> Weights {
+        let table = self.head.table.iter().map(|table| table.tensor(part));
+        Weights(table.chain(self.head.layers.iter().flat_map(|layer| layer.tensors(part))).collect())
+    }
+
+    fn load_part(&mut self, part: Part, weights: &Weights) {
         let mut arrays = weights.0.as_slice();
         if let (Some(table), [first, head @ ..]) = (&mut self.head.table, arrays) {
-            table.load(first);
+            table.load(part, first);
             arrays = head;
         }
         for (layer, arrays) in self.head.layers.iter_mut().zip(arrays.chunks_exact(2)) {
-            layer.load(&arrays[0], &arrays[1]);
+            layer.load(part, &arrays[0], &arrays[1]);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::idle::Idle;
 use super::panels::{Group, LANES, Panels};
 use super::rule::{AnyRule, Rule};
 use crate::settings::Optimizer;
-use crate::weights::Tensor;
+use crate::weights::{Part, Tensor};
 
 /// The least sum of squares that a row is scaled by.
 const SMALLEST_SQUARE: f32 = 1e-24;
@@ -61,7 +61,7 @@ impl Table {
             idle: Idle::new(optimizer),
             batch: Batch { places: vec![0; rows], vector: vec![[0.0; LANES]; width], ..Batch::default() },
         };
-        table.load(tensor);
+        table.load(Part::Values, tensor);
         table
     }
 
@@ -176,18 +176,19 @@ impl Table {
         }
     }
 
-    /// The values as they are now, `[rows, dim]`.
-    pub(super) fn tensor(&self) -> Tensor {
+    /// The values, or what the optimiser remembers of them, as they are now, `[rows, dim]`.
+    pub(super) fn tensor(&self, part: Part) -> Tensor {
         let mut values = Vec::with_capacity(self.rows * self.dim);
-        for cells in self.cells.chunks_exact(3 * self.width) {
+        for cells in self.cells.chunks_exact(self.width).skip(part as usize).step_by(3) {
             values.extend_from_slice(&cells.as_flattened()[..self.dim]);
         }
         Tensor { name: self.name.clone(), shape: vec![self.rows, self.dim], values }
     }
 
     /// Puts other values in place of the present ones.
-    pub(super) fn load(&mut self, tensor: &Tensor) {
-        for (cells, values) in self.cells.chunks_exact_mut(3 * self.width).zip(tensor.values.chunks_exact(self.dim)) {
+    pub(super) fn load(&mut self, part: Part, tensor: &Tensor) {
+        let cells = self.cells.chunks_exact_mut(self.width).skip(part as usize).step_by(3);
+        for (cells, values) in cells.zip(tensor.values.chunks_exact(self.dim)) {
             cells.as_flattened_mut()[..self.dim].copy_from_slice(values);
         }
     }

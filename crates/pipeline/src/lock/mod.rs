@@ -1,0 +1,171 @@
+//! `<pipeline>.lock`: what a finished run was made from and came to, to be committed beside the pipeline file.
+//!
+//! ```toml
+//! version = 1
+//! checksum = "..."                 # of all that follows: a lock isn't written by hand
+//! tolerance = 0.01                 # how far a metric may be off on another kind of device
+//! [settings]                       # the pipeline file, defaults filled in, without places of files
+//! [data.ID]                        # a dataset: hashes of files, rows and classes of every split (`DataFacts`)
+//! [embedding.NAME-ID]              # an embedding: hashes of content and preprocessing (`EmbeddingFacts`)
+//! [cells.CELL]                     # its inputs
+//! [cells.CELL.result]              # the device, and the hash of its weights
+//! [cells.CELL.result.metrics]
+//! ```
+//! Tables are sorted by their keys, so that a change is a short diff. On the device kind that a cell was made on, its results
+//! come again byte for byte; on others, within the tolerance.
+
+mod compare;
+mod junit;
+mod make;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use emberline_base::record::Outcome;
+use emberline_base::{Digest, file};
+use serde::{Deserialize, Serialize};
+
+pub use self::compare::{Difference, Subject};
+pub use self::junit::junit;
+pub use self::make::lock;
+pub use self::verify::{Proof, Verified, VerifiedCell, verify};
+use crate::Error;
+use crate::facts::{DataFacts, EmbeddingFacts};
+
+/// The version of the format; it grows when a reader of the old one would be misled.
+const VERSION: u32 = 1;
+
+/// The file's first lines.
+const HEAD: &str =
+    "# What the pipeline's run came to, written by `emberline lock`; `emberline verify` proves it again.\n";
+
+/// What a finished run was made from and came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    checksum: String,
+    name: String,
+    /// Absolute; of losses above 1, relative.
+    tolerance: f64,
+    settings: toml::Table,
+    data: BTreeMap<String, DataFacts>,
+    embedding: BTreeMap<String, EmbeddingFacts>,
+    cells: BTreeMap<String, LockedCell>,
+}
+
+/// What a cell was made from and came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedCell {
+    /// Its key in `data`; none for a cell that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+    /// Its key in `embedding`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    embedding: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result: Option<LockedResult>,
+}
+
+/// What a finished cell came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedResult {
+    device: String,
+    arithmetic: String,
+    epochs: u32,
+    best_epoch: u32,
+    weights: Digest,
+    metrics: BTreeMap<String, f64>,
+}
+
+impl LockedResult {
+    fn of(outcome: &Outcome) -> Self {
+        Self {
+            device: outcome.device.clone(),
+            arithmetic: outcome.arithmetic.clone(),
+            epochs: outcome.epochs,
+            best_epoch: outcome.best_epoch,
+            weights: outcome.digests.weights.clone(),
+            metrics: outcome.metrics.clone(),
+        }
+    }
+}
+
+impl Lock {
+    /// The lock of a pipeline file: beside it, with the ending `.lock`.
+    pub fn path_of(pipeline: &Path) -> PathBuf {
+        pipeline.with_extension("lock")
+    }
+
+    /// Reads a lock.
+    ///
+    /// # Errors
+    /// When there is none, or it isn't as it was written.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let bytes = file::read(path).map_err(|error| match error.source.kind() {
+            std::io::ErrorKind::NotFound => Error::NoLock(path.to_owned()),
+            _ => Error::File(error),
+        })?;
+        Self::parse(&bytes).map_err(|fault| Error::Lock { path: path.to_owned(), fault })
+    }
+
+    /// The same from its bytes.
+    ///
+    /// # Errors
+    /// What is wrong with them, with the line where there is one.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let lock: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{at}{}", error.message())
+        })?;
+        if lock.version > VERSION {
+            return Err(format!(
+                "its version {} is newer than this program reads ({VERSION}); update it",
+                lock.version
+            ));
+        }
+        if lock.checksum != lock.sum() {
+            return Err("it was changed after it was written".to_owned());
+        }
+        Ok(lock)
+    }
+
+    /// Writes the lock.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        Ok(file::write_atomic(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
+    }
+
+    /// The number of cells.
+    pub fn cells(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// How far a metric may be off on another kind of device.
+    pub fn tolerance(&self) -> f64 {
+        self.tolerance
+    }
+
+    fn to_text(&self) -> String {
+        toml::to_string(self).expect("a lock is plain data with text keys")
+    }
+
+    /// The checksum of everything but itself.
+    fn sum(&self) -> String {
+        let bare = Self { checksum: String::new(), ..self.clone() };
+        file::sha256(bare.to_text().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use emberline_base::record;
+use emberline_device::Device;
+use emberline_embedding::encode::Event;
+
+use super::*;
+use crate::pipeline::Pipeline;
+use crate::plan::LeftOut;
+use crate::run::{Observer, Options, run};
+use crate::run_folder::RunFolder;
+
+/// Says nothing.
+struct Silent;
+
+impl Observer for Silent {
+    fn waits(&mut self) {}
+    fn warns(&mut self, _: &str) {}
+    fn left_out(&mut self, _: &[LeftOut]) {}
+    fn starts(&mut self, _: usize, _: usize) {}
+    fn begins(&mut self, _: usize, _: &str) {}
+    fn encoding(&mut self, _: &str, _: &Event) {}
+    fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
+
+    fn terminal(&mut self, _: &str) -> Box<dyn Write> {
+        Box::new(std::io::sink())
+    }
+}
+
+/// Two cells that train, and two whose loss is soon no number.
+const PIPELINE: &str = r#"
+name = "small"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.one.hashing]
+dim = 8
+[head]
+layers = [{ dense = 8 }]
+[train]
+epochs = 2
+optimizer = { sgd = { learning_rate = 0.1 } }
+[grid]
+seed = [1, 2]
+"train.optimizer.sgd.learning_rate" = [0.1, 1e38]
+"#;
+
+fn write_texts(folder: &Path, rows: usize) {
+    let line = |number: usize| format!("{} {} text,{}\n", ["good", "bad"][number % 2], number, number % 2);
+    let rows: String = (0..rows).map(line).collect();
+    fs::write(folder.join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+}
+
+fn pipeline(folder: &Path, assignments: &[&str]) -> Pipeline {
+    let assignments: Vec<String> = assignments.iter().map(|&text| text.to_owned()).collect();
+    Pipeline::parse("p", PIPELINE, folder, &assignments).expect("sound")
+}
+
+fn locked(folder: &Path) -> (Pipeline, RunFolder, Lock) {
+    write_texts(folder, 60);
+    let (pipeline, run_folder) = (pipeline(folder, &[]), RunFolder::new(folder.join("run")));
+    run(&pipeline, &run_folder, &Options::on(Device::Cpu), &mut Silent).expect("it ends");
+    let lock = lock(&pipeline, &run_folder, 0.01).expect("all has run");
+    (pipeline, run_folder, lock)
+}
+
+fn verified(pipeline: &Pipeline, lock: &Lock, folder: &Path) -> Verified {
+    let folder = RunFolder::new(folder.join("again"));
+    verify(pipeline, lock, None, &folder, Options::on(Device::Cpu), &mut Silent).expect("it ends")
+}
+
+fn told(differences: &[Difference]) -> Vec<String> {
+    differences.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_lock_is_proved_and_survives_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipeline, run_folder, lock) = locked(folder.path());
+    let path = folder.path().join("p.lock");
+    lock.write(&path).expect("written");
+    assert_eq!(Lock::load(&path).expect("read"), lock);
+    assert_eq!(super::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
+    let verified = verified(&pipeline, &lock, folder.path());
+    assert!(verified.inputs.is_empty() && verified.cells.len() == 4);
+    assert!(verified.cells.iter().all(|cell| cell.differences.is_empty() && cell.proof == Proof::Bytes));
+}
+
+#[test]
+fn a_lock_that_was_edited_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = locked(folder.path()).2;
+    let text = HEAD.to_owned() + &lock.to_text();
+    assert_eq!(Lock::parse(text.as_bytes()).as_ref(), Ok(&lock));
+    let digits = text.char_indices().filter(|(_, c)| c.is_ascii_digit());
+    for (at, digit) in digits.step_by(7) {
+        let other = if digit == '1' { "2" } else { "1" };
+        let edited = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+        // Digits of a number that no 64 bits can tell apart don't count.
+        let read = Lock::parse(edited.as_bytes());
+        assert!(read.is_err() || read == Ok(lock.clone()), "at {at}: {}", &text[at.saturating_sub(20)..at + 5]);
+    }
+    let fault = Lock::parse(text.replace("[settings]", "[settings]\nx = = 1").as_bytes()).expect_err("no TOML");
+    assert!(fault.starts_with("line "), "{fault}");
+    assert!(Lock::parse(format!("more = 1\n{text}").as_bytes()).is_err());
+    assert!(Lock::parse(text.replace("version = 1", "version = 2").as_bytes()).expect_err("newer").contains("newer"));
+    assert!(Lock::parse(b"\xff").is_err());
+}
+
+#[test]
+fn every_input_that_differs_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipeline, _, lock) = locked(folder.path());
+    let renamed = self::pipeline(folder.path(), &["train.epochs=3"]);
+    let found = told(&verified(&renamed, &lock, folder.path()).inputs);
+    assert_eq!(found[0], "settings: train.epochs: 2 -> 3");
+    assert!(found.len() == 9 && found[1].starts_with("cells: "), "{found:?}");
+
+    write_texts(folder.path(), 59);
+    let found = told(&verified(&pipeline, &lock, folder.path()).inputs);
+    let has = |text: &str| found.iter().any(|line| line == text);
+    assert!(
+        has("data texts.csv: rows_read: 60 -> 59") && has("data texts.csv: splits.train.rows: 48 -> 47"),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|line| line.starts_with("data texts.csv: files.texts.csv: ")), "{found:?}");
+}
+
+#[test]
+fn a_result_that_differs_is_named_with_its_distance() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipeline, _, lock) = locked(folder.path());
+    let (mut elsewhere, mut wrong) = (lock.clone(), lock.clone());
+    for cell in elsewhere.cells.values_mut().filter_map(|cell| cell.result.as_mut()) {
+        cell.arithmetic = "of another kind".to_owned();
+        cell.weights = Digest::of(b"others");
+        cell.metrics.values_mut().for_each(|value| *value += 0.009);
+    }
+    let verified = self::verified(&pipeline, &elsewhere, folder.path());
+    let near = |cell: &&VerifiedCell| cell.differences.is_empty() && cell.proof == Proof::Tolerance;
+    assert_eq!(verified.cells.iter().filter(near).count(), 2, "{verified:?}");
+
+    for cell in wrong.cells.values_mut().filter_map(|cell| cell.result.as_mut()) {
+        *cell.metrics.get_mut("val_loss").expect("measured") += 0.5;
+    }
+    let found = self::verified(&pipeline, &wrong, folder.path());
+    let lines: Vec<String> = found.cells.iter().flat_map(|cell| told(&cell.differences)).collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.contains("metrics.val_loss") && line.ends_with("(by -5.00e-1)")), "{lines:?}");
+    let xml = junit("small", &found);
+    assert!(
+        xml.contains(r#"tests="5" disabled="0" errors="0" failures="2""#) && xml.contains("metrics.val_loss"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn a_run_that_has_not_ended_can_not_be_locked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipeline, run_folder, _) = locked(folder.path());
+    fs::remove_file(run_folder.path().join("summary.json")).expect("removed");
+    assert!(super::lock(&pipeline, &run_folder, 0.01).is_ok(), "records are enough");
+    let cells = run_folder.path().join("cells");
+    let first = fs::read_dir(cells).expect("readable").next().expect("a cell").expect("a cell").path();
+    fs::remove_file(first.join("result.json")).expect("removed");
+    assert!(
+        matches!(super::lock(&pipeline, &run_folder, 0.01), Err(Error::WorkPending(pending)) if pending.len() == 1)
+    );
+}

@@ -1,0 +1,96 @@
+//! Proving a lock: its cells are trained again, and what they come to is compared.
+
+use emberline_base::Substream;
+use emberline_base::record::{self, Status};
+use serde::Serialize;
+
+use super::Lock;
+use super::compare::Difference;
+use crate::Error;
+use crate::pipeline::Pipeline;
+use crate::plan::Plan;
+use crate::run::{Observer, Options, run};
+use crate::run_folder::RunFolder;
+
+/// What has become of a lock.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// What differs in the inputs: then nothing was trained.
+    pub inputs: Vec<Difference>,
+    /// The cells that were trained again, in the order of the plan.
+    pub cells: Vec<VerifiedCell>,
+    /// Whether it was asked to end before it had finished.
+    pub interrupted: bool,
+}
+
+/// What has become of a cell.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifiedCell {
+    /// Its id.
+    pub id: String,
+    /// How it was compared.
+    pub proof: Proof,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// Wall time of its training.
+    pub seconds: f64,
+}
+
+/// How a cell was compared with the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Byte for byte: it was made on the same kind of device.
+    Bytes,
+    /// By its metrics, within the tolerance: it was made on another kind.
+    Tolerance,
+}
+
+/// Trains cells of a lock again in a folder, and compares: those that `options` name, or a sample, or all.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn verify(
+    pipeline: &Pipeline,
+    lock: &Lock,
+    sample: Option<usize>,
+    folder: &RunFolder,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<Verified, Error> {
+    let only = match sample {
+        Some(count) => lock.sample(&Plan::of(pipeline), count),
+        None => options.only.clone(),
+    };
+    let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
+    let outline = match run(pipeline, folder, &options, observer) {
+        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, cells: Vec::new(), interrupted: false }),
+        outline => outline?,
+    };
+    let asked = |cell: &&record::Cell| options.only.is_empty() || options.only.contains(&cell.id);
+    let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
+    let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
+    Ok(Verified { inputs: Vec::new(), cells, interrupted: outline.interrupted })
+}
+
+impl Lock {
+    /// So many of the cells, in the order of the plan, drawn by the checksum: the same lock has the same sample.
+    fn sample(&self, plan: &Plan, count: usize) -> Vec<String> {
+        let mut places: Vec<usize> = (0..plan.cells.len()).collect();
+        let seed = u64::from_str_radix(self.checksum.get(..16).unwrap_or_default(), 16).unwrap_or_default();
+        Substream::new(seed, "lock/sample").shuffle(&mut places);
+        places.truncate(count);
+        places.sort_unstable();
+        places.into_iter().map(|at| plan.cells[at].id.clone()).collect()
+    }
+
+    fn verified(&self, cell: &record::Cell) -> Option<VerifiedCell> {
+        let (differences, to_the_byte) = self.compare_result(cell)?;
+        Some(VerifiedCell {
+            id: cell.id.clone(),
+            proof: if to_the_byte { Proof::Bytes } else { Proof::Tolerance },
+            differences,
+            seconds: cell.outcome.as_ref().map_or(0.0, |outcome| outcome.seconds),
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! What a fit that is cut short goes on from: its epochs, the weights, what the optimiser remembers, the best weights.
+//!
+//! Callbacks are not in it: whatever they remember follows from the epochs, of which they are told again. Nor are streams of
+//! random numbers, each of which begins with its epoch.
+//!
+//! As a file: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and in its metadata
+//! `facts` (JSON) and `checksum` (SHA-256 of the facts and of every array).
+
+use std::collections::HashMap;
+
+use emberline_base::Digest;
+use emberline_base::record::Epoch;
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::weights::{Part, State, Tensor, Weights};
+
+/// A fit, as it stood after an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub(crate) history: Vec<Epoch>,
+    /// Wall time so far.
+    pub(crate) seconds: f64,
+    pub(crate) state: State,
+    /// The weights of the best epoch.
+    pub(crate) best: Weights,
+}
+
+/// What keeps the checkpoints of one fit.
+pub trait Keeper {
+    /// Where the fit goes on from; asked once, before its first epoch.
+    fn resume(&mut self) -> Option<Checkpoint>;
+
+    /// What is wished for after an epoch that isn't the last.
+    fn wish(&mut self) -> Wish;
+
+    /// Keeps a checkpoint in place of the one before.
+    ///
+    /// # Errors
+    /// When it can't be written: the fit fails.
+    fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
+}
+
+/// What a [`Keeper`] wishes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The next epoch.
+    GoOn,
+    /// A checkpoint, then the next epoch.
+    Keep,
+    /// A checkpoint, and the end of the fit as [`Error::Interrupted`].
+    Leave,
+}
+
+/// All but the arrays.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    /// What the fit is made from: a checkpoint of anything else is of no use.
+    identity: String,
+    steps: u32,
+    seconds: f64,
+    history: Vec<Epoch>,
+}
+
+/// What the arrays are called, before their names.
+const PREFIXES: [&str; 4] = ["values", "first", "second", "best"];
+
+impl Checkpoint {
+    /// The number of epochs that it holds.
+    pub fn epochs(&self) -> usize {
+        self.history.len()
+    }
+
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// When two arrays share a name.
+    pub fn to_bytes(&self, identity: &str) -> Result<Vec<u8>, Error> {
+        let facts = Facts {
+            identity: identity.to_owned(),
+            steps: self.state.steps,
+            seconds: self.seconds,
+            history: self.history.clone(),
+        };
+        let facts = serde_json::to_string(&facts).expect("facts are plain data");
+        let parts = self.state.parts.iter().chain([&self.best]);
+        let named = |(prefix, weights): (&str, &Weights)| {
+            let name = |tensor: &Tensor| Tensor { name: format!("{prefix}/{}", tensor.name), ..tensor.clone() };
+            weights.0.iter().map(name).collect::<Vec<_>>()
+        };
+        let arrays = Weights(PREFIXES.into_iter().zip(parts).flat_map(named).collect());
+        let checksum = checksum(&facts, &arrays);
+        let metadata = HashMap::from([("facts".to_owned(), facts), ("checksum".to_owned(), checksum)]);
+        arrays.to_safetensors_with(Some(metadata))
+    }
+
+    /// Reads the bytes of its file.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or of a fit with another identity.
+    pub fn from_bytes(bytes: &[u8], identity: &str) -> Result<Self, Error> {
+        let damaged = |why: &str| Error::Weights(why.to_owned());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error.to_string()))?;
+        let entry = |key| header.metadata().as_ref().and_then(|entries| entries.get(key));
+        let text = entry("facts").ok_or_else(|| damaged("facts are missing"))?;
+        let arrays = Weights::from_safetensors(bytes)?;
+        if entry("checksum") != Some(&checksum(text, &arrays)) {
+            return Err(damaged("its content doesn't match its checksum"));
+        }
+        let facts: Facts = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
+        if facts.identity != identity {
+            return Err(damaged("it was made from other inputs"));
+        }
+        let [values, first, second, best] = PREFIXES.map(|prefix| arrays.below(prefix));
+        let state = State { parts: [values, first, second], steps: facts.steps };
+        Ok(Self { history: facts.history, seconds: facts.seconds, state, best })
+    }
+
+    /// With its arrays in the order of those that the fit starts from; none where they aren't the same.
+    pub(crate) fn in_order_of(mut self, start: &Weights) -> Option<Self> {
+        for part in Part::ALL {
+            let arrays = &mut self.state.parts[part as usize];
+            *arrays = arrays.in_order_of(start)?;
+        }
+        self.best = self.best.in_order_of(start)?;
+        (!self.history.is_empty()).then_some(self)
+    }
+}
+
+/// Of the facts and all arrays, by name.
+fn checksum(facts: &str, arrays: &Weights) -> String {
+    let mut sorted: Vec<&Tensor> = arrays.0.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut parts = emberline_base::digest::Parts::new();
+    parts.add(facts.as_bytes());
+    for tensor in sorted {
+        parts.add(tensor.name.as_bytes());
+        tensor.shape.iter().for_each(|length| parts.add(&(*length as u64).to_le_bytes()));
+        tensor.values.chunks(1 << 14).for_each(|values| parts.add(&bytes(values)));
+    }
+    let digest: Digest = parts.digest();
+    digest.as_str().to_owned()
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use emberline_base::Metric;
+
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let weights = |seed: f32| {
+            let tensor = |name: &str, at: f32| Tensor { name: name.into(), shape: vec![2], values: vec![seed, at] };
+            Weights(vec![tensor("head.0.kernel", 0.1), tensor("head.0.bias", 1e-9)])
+        };
+        let train = BTreeMap::from([(Metric::Loss, 0.1 + 0.2), (Metric::Accuracy, 1.0 / 3.0)]);
+        let epoch = Epoch { epoch: 1, learning_rate: 1e-4, seconds: 0.25, train, valid: None };
+        let state = State { parts: [weights(0.0), weights(1.0), weights(2.0)], steps: 7 };
+        Checkpoint { history: vec![epoch], seconds: 0.5, state, best: weights(3.0) }
+    }
+
+    #[test]
+    fn a_checkpoint_survives_its_file_to_the_bit() {
+        let checkpoint = checkpoint();
+        let bytes = checkpoint.to_bytes("this").expect("written");
+        let read = Checkpoint::from_bytes(&bytes, "this").expect("read");
+        assert_eq!(read.in_order_of(&checkpoint.best), Some(checkpoint));
+        assert!(Checkpoint::from_bytes(&bytes, "that").is_err());
+    }
+
+    #[test]
+    fn every_byte_that_is_flipped_is_noticed() {
+        let checkpoint = checkpoint();
+        let bytes = checkpoint.to_bytes("this").expect("written");
+        for at in 0..bytes.len() {
+            assert!(Checkpoint::from_bytes(&bytes[..at], "this").is_err(), "cut at {at}");
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            let read =
+                Checkpoint::from_bytes(&damaged, "this").ok().and_then(|read| read.in_order_of(&checkpoint.best));
+            assert!(read.is_none_or(|read| read == checkpoint), "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_arrays_is_of_no_use() {
+        let mut other = checkpoint().best;
+        other.0[0].shape = vec![1, 2];
+        assert_eq!(checkpoint().in_order_of(&other), None);
+        other.0.truncate(1);
+        assert_eq!(checkpoint().in_order_of(&other), None);
+    }
+}

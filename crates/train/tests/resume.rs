@@ -1,0 +1,169 @@
+//! A fit that is cut short after any epoch, and goes on from its checkpoint, comes to the bytes of one that wasn't.
+
+use std::path::Path;
+
+use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Monitor, Splits, Substream, Task};
+use emberline_device::Device;
+use emberline_train::callback::{Callback, Callbacks, EarlyStopping, Places, ReduceLrOnPlateau};
+use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
+use emberline_train::{Checkpoint, Error, Fit, Job, Keeper, Watched, Wish, fit_together};
+
+const ROWS: usize = 70;
+const DIM: usize = 9;
+const EPOCHS: u32 = 7;
+const IDENTITY: &str = "a fit";
+
+/// Asks a fit to leave after an epoch, and gives its checkpoint to the next.
+struct LeavesAfter {
+    epochs: u32,
+    file: Option<Vec<u8>>,
+}
+
+impl Keeper for LeavesAfter {
+    fn resume(&mut self) -> Option<Checkpoint> {
+        self.file.take().map(|bytes| Checkpoint::from_bytes(&bytes, IDENTITY).expect("whole"))
+    }
+
+    fn wish(&mut self) -> Wish {
+        self.epochs = self.epochs.saturating_sub(1);
+        if self.epochs == 0 { Wish::Leave } else { Wish::GoOn }
+    }
+
+    fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.file = Some(checkpoint.to_bytes(IDENTITY)?);
+        Ok(())
+    }
+}
+
+fn random(name: &str, rows: usize, cols: usize) -> Matrix {
+    let mut stream = Substream::new(3, name);
+    Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(1.0)).collect())
+}
+
+fn frozen(rows: usize, cols: usize) -> Splits<Features> {
+    let features = |name| Features::Frozen(random(name, rows, cols));
+    Splits { train: features("train"), valid: Some(features("valid")), test: None }
+}
+
+/// Texts of up to four words out of thirty.
+fn tuned() -> Splits<Features> {
+    let table = std::sync::Arc::new(random("table", 30, DIM));
+    let bags = |name: &str| {
+        let mut stream = Substream::new(3, name);
+        let (mut ids, mut offsets) = (Vec::new(), vec![0]);
+        for row in 0..ROWS {
+            ids.extend((0..row % 5).map(|_| stream.below(30) as u32));
+            offsets.push(ids.len());
+        }
+        Features::Tuned(Bags { table: table.clone(), ids, offsets, combiner: Combiner::Sqrtn, normalize: true })
+    };
+    Splits { train: bags("train bags"), valid: Some(bags("valid bags")), test: None }
+}
+
+fn mixed() -> Splits<Features> {
+    let layered = |name| Features::Mixed(Layered { layers: 3, vectors: random(name, ROWS, 3 * DIM) });
+    Splits { train: layered("train"), valid: Some(layered("valid")), test: None }
+}
+
+struct Case {
+    head: Head,
+    train: Train,
+    features: Splits<Features>,
+}
+
+impl Case {
+    fn new(features: Splits<Features>, optimizer: Optimizer, dropout: bool) -> Self {
+        let mut layers = vec![Layer::Dense { units: 11, activation: Activation::Relu }];
+        layers.extend(dropout.then_some(Layer::Dropout { rate: 0.3 }));
+        let train = Train { epochs: EPOCHS, batch_size: 16, optimizer, ..Train::default() };
+        Self { head: Head { layers }, train, features }
+    }
+
+    /// A fit with callbacks that remember, and what the keeper holds behind it.
+    fn fit(&self, folder: &Path, mut keeper: LeavesAfter) -> (Result<Fit, Error>, Option<Vec<u8>>) {
+        let mut stream = Substream::new(5, "labels");
+        let labels = Matrix::new(ROWS, 1, (0..ROWS).map(|_| f32::from(u8::from(stream.unit() < 0.5))).collect());
+        let targets = Splits { train: labels.clone(), valid: Some(labels), test: None };
+        let job = Job {
+            head: &self.head,
+            train: &self.train,
+            seed: 4,
+            task: Task::Binary,
+            features: &self.features,
+            targets: &targets,
+            monitor: Monitor::VAL_LOSS,
+            initial: None,
+        };
+        let progress = Box::new(std::io::sink());
+        let places = Places { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
+        let mut started: Vec<Box<dyn Callback + '_>> = callbacks().start(places).expect("begun");
+        let watched = Watched { job: &job, callbacks: &mut started, keeper: Some(&mut keeper) };
+        let fitted = fit_together(vec![watched], Device::Cpu).and_then(|mut all| all.pop().expect("one"));
+        (fitted, keeper.file)
+    }
+}
+
+fn callbacks() -> Callbacks {
+    let monitor = Monitor::VAL_LOSS;
+    let plateau = ReduceLrOnPlateau { patience: 1, factor: 0.5, ..ReduceLrOnPlateau::default() };
+    Callbacks {
+        early_stopping: Some(EarlyStopping { monitor, patience: 4, min_delta: 0.0 }),
+        reduce_lr_on_plateau: Some(plateau),
+        csv_logger: Some(Default::default()),
+        ..Callbacks::default()
+    }
+}
+
+/// What must be equal: all but the times.
+fn numbers(fit: &Fit) -> String {
+    let mut fit = fit.clone();
+    fit.seconds = 0.0;
+    fit.history.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+    format!("{fit:?}")
+}
+
+#[test]
+fn a_fit_that_was_cut_short_comes_to_the_same_bytes() {
+    let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
+    let adamw = Optimizer::Adamw(Adamw { learning_rate: 0.01, ..Adamw::default() });
+    let momentum = Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9 });
+    let cases = [
+        Case::new(frozen(ROWS, DIM), adam.clone(), false),
+        Case::new(frozen(ROWS, DIM), adamw, false),
+        Case::new(frozen(ROWS, DIM), momentum.clone(), false),
+        Case::new(tuned(), adam.clone(), false),
+        Case::new(tuned(), momentum.clone(), false),
+        Case::new(frozen(ROWS, DIM), adam.clone(), true),
+        Case::new(tuned(), momentum, true),
+        Case::new(mixed(), adam, true),
+    ];
+    for (number, case) in cases.iter().enumerate() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = || std::fs::read_to_string(folder.path().join("training.csv")).expect("a log");
+        let whole = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+        let (expected, expected_log) = (numbers(&whole), log());
+        for epochs in 1..whole.history.len() as u32 {
+            let (cut, file) = case.fit(folder.path(), LeavesAfter { epochs, file: None });
+            assert!(matches!(cut, Err(Error::Interrupted)), "case {number}, after {epochs}");
+            let resumed = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file }).0.expect("it ends");
+            assert_eq!(numbers(&resumed), expected, "case {number}, cut after {epochs}");
+            assert_eq!(log(), expected_log);
+        }
+    }
+}
+
+#[test]
+fn a_fit_that_is_cut_short_after_every_epoch_ends_too() {
+    let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
+    let case = Case::new(tuned(), adam, false);
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+    let mut file = None;
+    for _ in 1..whole.history.len() {
+        let (cut, kept) = case.fit(folder.path(), LeavesAfter { epochs: 1, file });
+        assert!(matches!(cut, Err(Error::Interrupted)));
+        file = kept;
+    }
+    let last = case.fit(folder.path(), LeavesAfter { epochs: 1, file }).0.expect("it ends");
+    assert_eq!(numbers(&last), numbers(&whole));
+}
