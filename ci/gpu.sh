@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the GPU backends and tests burn-wgpu on a software Vulkan device: correctness, not speed.
+# Builds the GPU backends and tests burn-wgpu on a software Vulkan device: correctness, not speed. What the quickstart's lock says
+# of the processor must come out within its tolerance.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,3 +10,4 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
 cargo test -p emberline-train -p emberline-encoder --features emberline-train/gpu,emberline-encoder/gpu --test devices --locked
+cargo run --features gpu --locked -- verify pipelines/quickstart.toml --device wgpu --sample 4

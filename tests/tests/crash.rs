@@ -136,7 +136,7 @@ fn kills_at_any_moment_lose_nothing() {
     }
     let folder = prepared(minilm.as_deref());
     let here = folder.path();
-    let (expected, lock, took) = undisturbed(here);
+    let (expected, lock, mut took) = undisturbed(here);
     let mut stream = Substream::new(u64::from(kills), "moments");
     let mut killed = 0;
     while killed < kills {
@@ -144,6 +144,7 @@ fn kills_at_any_moment_lose_nothing() {
         let mut stays = BTreeMap::new();
         for args in [&RUN[..], &["lock", "p.toml"]] {
             loop {
+                let begun = Instant::now();
                 let mut child = start(here, args);
                 let moment = if killed < kills { took.mul_f32(stream.unit() * 0.5) } else { Duration::from_secs(600) };
                 let code = wait(&mut child, moment);
@@ -152,6 +153,8 @@ fn kills_at_any_moment_lose_nothing() {
                 stays = now;
                 if let Some(code) = code {
                     assert_eq!(code, 0, "{args:?}");
+                    // On a machine that was busy before, most would otherwise come too late.
+                    took = took.min(begun.elapsed() * 2);
                     break;
                 }
                 child.kill().and_then(|()| child.wait()).expect("killed");
@@ -194,9 +197,9 @@ fn signals_leave_a_checkpoint_that_the_next_run_goes_on_from() {
         "--jobs",
         "1",
         "-S",
-        "train.epochs=600",
+        "train.epochs=300",
         "-S",
-        "callbacks.early_stopping.patience=600",
+        "callbacks.early_stopping.patience=300",
         "-S",
         "grid.seed=[1]",
     ];

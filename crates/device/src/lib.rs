@@ -3,6 +3,8 @@
 //! What computes with Burn (training, neural encoders) takes a [`Device`] and turns it into a backend's
 //! type itself; what only chooses one needs no Burn.
 
+pub mod memory;
+
 use std::fmt;
 use std::str::FromStr;
 

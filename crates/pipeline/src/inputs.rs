@@ -11,7 +11,7 @@ use emberline_base::file::{self, FileError};
 use emberline_base::{Digest, Features, Matrix, Splits};
 use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
-use emberline_device::Device;
+use emberline_device::{Device, memory};
 use emberline_embedding::encode::{Encoding, Event, Progress};
 use emberline_embedding::features::{self, Wanted};
 use emberline_embedding::{Opened, Texts};
@@ -133,6 +133,7 @@ impl Inputs {
         }
         // What is no longer needed makes room first.
         self.features = None;
+        refuse_too_large(&opened, &data)?;
         let about = about(cell);
         let mut encoding = Encoding { cache: self.cache.as_ref(), device: self.device, about: &about, told };
         let made = features::features(&opened, &data.texts(), &wanted, &mut encoding);
@@ -186,6 +187,20 @@ impl Inputs {
         let told = &mut |_| {};
         let mut encoding = Encoding { cache: self.cache.as_ref(), device: self.device, about: &about, told };
         Ok(Some(encoding.survey(encoder.as_ref(), &all)))
+    }
+}
+
+/// Refuses vectors that can't fit into memory: a system that has run out of it would end the whole run.
+fn refuse_too_large(opened: &Opened, data: &Data) -> Result<(), Error> {
+    let dim = match opened {
+        Opened::Table(table) => table.dim(),
+        Opened::Encoder(encoder) => encoder.dim(),
+    };
+    let texts: usize = data.dataset.splits.iter().map(|(_, rows)| rows.len()).sum();
+    let needed = (texts as u64).saturating_mul(dim as u64).saturating_mul(4);
+    match memory::available() {
+        Some(available) if needed > available => Err(emberline_train::Error::Memory { needed, available }.into()),
+        Some(_) | None => Ok(()),
     }
 }
 

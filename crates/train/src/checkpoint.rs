@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use emberline_base::Digest;
 use emberline_base::record::Epoch;
+use emberline_base::{Digest, Scores};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,12 @@ impl Checkpoint {
         self.history.len()
     }
 
+    /// Whether all scores are numbers.
+    pub(crate) fn is_finite(&self) -> bool {
+        let is_finite = |scores: &Scores| scores.values().all(|score| score.is_finite());
+        self.history.iter().all(|epoch| is_finite(&epoch.train) && epoch.valid.as_ref().is_none_or(is_finite))
+    }
+
     /// The bytes of its file.
     ///
     /// # Errors
@@ -105,7 +111,8 @@ impl Checkpoint {
         let entry = |key| header.metadata().as_ref().and_then(|entries| entries.get(key));
         let text = entry("facts").ok_or_else(|| damaged("facts are missing"))?;
         let arrays = Weights::from_safetensors(bytes)?;
-        if entry("checksum") != Some(&checksum(text, &arrays)) {
+        // A fuzzer can't guess checksums.
+        if !cfg!(fuzzing) && entry("checksum") != Some(&checksum(text, &arrays)) {
             return Err(damaged("its content doesn't match its checksum"));
         }
         let facts: Facts = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits};
-use emberline_device::Device;
+use emberline_device::{Device, memory};
 
 use crate::Error;
 use crate::callback::{Callback, Control};
@@ -107,6 +107,7 @@ fn fit_members(
     let mut clock = Clock(Instant::now());
     let jobs: Vec<&Job<'_>> = members.iter().map(|member| member.watched.job).collect();
     let loss = loss_of_all(&jobs)?;
+    refuse_too_large(&jobs)?;
     let architecture = jobs[0].architecture();
     let starts = jobs.iter().map(|job| job.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
     let blueprints: Vec<Blueprint<'_>> =
@@ -137,6 +138,15 @@ fn loss_of_all(jobs: &[&Job<'_>]) -> Result<Loss, Error> {
         return Err(Error::Unsupported("fits of different shapes can't be trained as one".into()));
     }
     jobs[0].train.loss_for(jobs[0].task).map_err(Error::Unsupported)
+}
+
+/// Refuses what can't fit into memory: a system that has run out of it would end the whole run.
+fn refuse_too_large(jobs: &[&Job<'_>]) -> Result<(), Error> {
+    let needed = jobs.iter().map(|job| job.memory()).fold(0, u64::saturating_add);
+    match memory::available() {
+        Some(available) if needed > available => Err(Error::Memory { needed, available }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Shares the time that things take among those that take it together.
@@ -298,7 +308,9 @@ impl<'w, 'c> Member<'w, 'c> {
     fn keep(&mut self, state: State, wish: Wish) {
         let (history, best) = (self.history.clone(), self.best.weights.clone());
         let checkpoint = Checkpoint { history, seconds: self.seconds, state, best };
-        let kept = self.watched.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(&checkpoint));
+        // A score that is no number can't be written, and is mostly the last before a fit fails: the checkpoint before stays.
+        let keeper = self.watched.keeper.as_mut().filter(|_| checkpoint.is_finite());
+        let kept = keeper.map_or(Ok(()), |keeper| keeper.keep(&checkpoint));
         let left = if wish == Wish::Leave { Err(Error::Interrupted) } else { Ok(()) };
         self.ended = kept.and(left).err().map(Err);
     }

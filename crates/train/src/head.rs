@@ -57,6 +57,14 @@ impl Architecture {
             .sum()
     }
 
+    /// The units of all layers together.
+    pub(crate) fn units(&self) -> u64 {
+        let of_step = |step: &Step| match step {
+            Step::Dense { units, .. } | Step::Dropout { units, .. } => *units as u64,
+        };
+        self.steps.iter().map(of_step).sum()
+    }
+
     /// What training starts from.
     pub fn initial_weights(&self, seed: u64) -> Weights {
         let mut tensors = Vec::new();

@@ -40,6 +40,9 @@ pub struct Shape {
     rows: Splits<usize>,
 }
 
+/// Rows whose logits are computed at once, where nothing is trained.
+const EVALUATION_ROWS: u64 = 256;
+
 impl Job<'_> {
     /// The head for these features and labels.
     pub fn architecture(&self) -> Architecture {
@@ -57,6 +60,19 @@ impl Job<'_> {
             batch_size: self.train.batch_size,
             rows: self.targets.map(|_, targets| targets.rows()),
         })
+    }
+
+    /// The bytes that the fit takes beside its features, about: of every number that is trained there are the start, the
+    /// present, the best and what the optimiser remembers; of every unit, rows that are computed at once.
+    pub(crate) fn memory(&self) -> u64 {
+        let architecture = self.architecture();
+        let table = match &self.features.train {
+            Features::Tuned(bags) => bags.table.values().len() as u64,
+            Features::Frozen(_) | Features::Mixed(_) => 0,
+        };
+        let rows = u64::from(self.train.batch_size).max(EVALUATION_ROWS);
+        let numbers = architecture.parameters().saturating_add(table).saturating_mul(5);
+        numbers.saturating_add(architecture.units().saturating_mul(3 * rows)).saturating_mul(4)
     }
 
     /// What is tuned of the embedding first, then the head's arrays.

@@ -51,6 +51,21 @@ def archives():
     write("archive.txt.gz", gzip.compress(b"words", mtime=0))
 
 
+def checkpoint():
+    scores = {"loss": 0.5, "accuracy": 0.75}
+    epochs = [{"epoch": 1, "learning_rate": 1e-4, "seconds": 0.25, "train": scores, "valid": scores}]
+    facts = json.dumps({"identity": "seed", "steps": 7, "seconds": 0.5, "history": epochs})
+    header, at = {"__metadata__": {"facts": facts, "checksum": "passed by"}}, 0
+    for part in ["values", "first", "second", "best"]:
+        for name, shape in [("head.output.kernel", [3, 1]), ("head.output.bias", [1])]:
+            size = 4 * shape[0]
+            header[f"{part}/{name}"] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+            at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    write("checkpoint.safetensors", struct.pack("<Q", len(text)) + text + struct.pack(f"<{at // 4}f", *range(at // 4)))
+
+
 def segment():
     header = {
         "__metadata__": {"format": "emberline-embeddings/1", "about": "a seed"},
@@ -85,5 +100,5 @@ def records():
     write("history.csv", history.encode())
 
 
-for make in (rows, vectors, archives, segment, records):
+for make in (rows, vectors, archives, checkpoint, segment, records):
     make()

@@ -1,0 +1,14 @@
+//! A checkpoint: read, and written again where it is one. Checksums are passed by, since a fuzzer can't guess them.
+#![no_main]
+
+use emberline_fuzz::{begin, memory};
+use emberline_train::Checkpoint;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: begin(), |input: &[u8]| {
+    memory::limit(input.len());
+    match Checkpoint::from_bytes(input, "seed") {
+        Err(error) => drop(error.to_string()),
+        Ok(checkpoint) => drop(checkpoint.to_bytes("seed")),
+    }
+});

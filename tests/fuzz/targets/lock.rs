@@ -1,0 +1,11 @@
+//! A lock: parsed, and written again where it is one. A fuzzer can't guess its checksum; that is compared last.
+#![no_main]
+
+use emberline_fuzz::{begin, memory};
+use emberline_pipeline::Lock;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: begin(), |input: &[u8]| {
+    memory::limit(input.len());
+    drop(Lock::parse(input));
+});
