@@ -1,4 +1,8 @@
-//! What the end-to-end tests share: where real data lies, and how NumPy's files are read.
+//! What the end-to-end tests share: where real data lies, sources of every kind, how NumPy's files are read, and how the
+//! built program is run.
+
+pub mod run_files;
+pub mod sources;
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -36,7 +36,7 @@ pub struct Rows {
     pub(crate) numbers: Vec<u64>,
     /// Texts that count as the same share a number; in order of their first rows.
     pub(crate) groups: Vec<u32>,
-    /// What each row is stratified by: its class, or the rarest of its classes.
+    /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
     pub(crate) strata: Vec<u32>,
     /// The rows that each split may be taken from; those of training serve the splits without
     /// a file too.
@@ -241,7 +241,7 @@ impl<'s> Reading<'s> {
         let groups = normal::groups(&texts);
         let pools = pools(&parts, &groups)?;
         let (first_rows, conflicts) = conflicts(&groups, &labels);
-        let strata = strata(&labels);
+        let strata = strata(&labels, &parts);
         let (texts, labels) = (Arc::new(texts), Arc::new(labels));
         Ok(Rows { texts, labels, parts, numbers, groups, strata, pools, first_rows, conflicts })
     }
@@ -320,16 +320,18 @@ fn conflicts(groups: &[u32], labels: &Labels) -> (Vec<usize>, Vec<bool>) {
     (first_rows, conflicts)
 }
 
-/// Each row's class; of several, the rarest, the first among equals; of none, one more.
-fn strata(labels: &Labels) -> Vec<u32> {
-    let Targets::Multi { ids, .. } = &labels.targets else {
+/// Each row's class; of several, the rarest of its file, the first among equals; of none, one more. Another file's labels
+/// don't count: a held-out file must not decide which rows are trained on.
+fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
+    if matches!(labels.targets, Targets::Single(_)) {
         return (0..labels.len()).map(|row| labels.of_row(row)[0]).collect();
-    };
-    let mut counts = vec![0usize; labels.classes.len()];
-    for &id in ids {
-        counts[id as usize] += 1;
     }
     let none = labels.classes.len() as u32;
-    let rarest = |row| labels.of_row(row).iter().copied().min_by_key(|&class| counts[class as usize]);
-    (0..labels.len()).map(|row| rarest(row).unwrap_or(none)).collect()
+    let of_part = |part: &Part| {
+        let rows: Vec<usize> = part.rows.clone().collect();
+        let counts = labels.counts(&rows);
+        let rarest = move |row| labels.of_row(row).iter().copied().min_by_key(|&class| counts[class as usize]);
+        rows.into_iter().map(move |row| rarest(row).unwrap_or(none))
+    };
+    parts.iter().flat_map(of_part).collect()
 }

@@ -63,7 +63,7 @@ fn notes(data: &Data) -> Vec<Prose> {
         count(used as u64),
     ));
     let repeated = Prose::default().plain(format!(
-        "{} whose text had occurred before (kept, on the side of the first); {} different labels in different rows.",
+        "{} whose text had occurred before (equal texts stand in one split alone); {} different labels in different rows.",
         counted(data.duplicate_texts, "row"),
         match data.conflicting_labels {
             0 => "no text has".to_owned(),

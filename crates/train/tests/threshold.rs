@@ -1,0 +1,104 @@
+//! The decision threshold of a binary task is chosen on the validation rows, and the test rows are scored at it.
+
+use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
+use emberline_device::Device;
+use emberline_train::metric::probability;
+use emberline_train::settings::{Adam, Head, Optimizer, Train};
+use emberline_train::{Fit, Job, fit};
+
+const DIM: usize = 4;
+
+/// Noisy rows, of which so many in ten are positive: what share there is moves the best threshold.
+fn rows(stream: &str, rows: usize, positive: usize) -> (Matrix, Matrix) {
+    let mut random = Substream::new(9, stream);
+    let (mut vectors, mut targets) = (Matrix::zeros(rows, DIM), Matrix::zeros(rows, 1));
+    for row in 0..rows {
+        let class = f32::from(u8::from(random.below(10) < positive));
+        targets.row_mut(row)[0] = class;
+        vectors.row_mut(row).fill_with(|| random.symmetric(1.0) + 0.4 * class);
+    }
+    (vectors, targets)
+}
+
+fn trained(splits: Splits<(Matrix, Matrix)>) -> (Fit, Splits<Matrix>) {
+    let features = splits.map(|_, (vectors, _)| Features::Frozen(vectors.clone()));
+    let targets = splits.into_map(|(_, targets)| targets);
+    let optimizer = Optimizer::Adam(Adam { learning_rate: 0.05, ..Adam::default() });
+    let job = Job {
+        head: &Head { layers: Vec::new() },
+        train: &Train { epochs: 8, optimizer, ..Train::default() },
+        seed: 1,
+        task: Task::Binary,
+        features: &features,
+        targets: &targets,
+        monitor: Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS },
+        initial: None,
+    };
+    (fit(&job, Device::Cpu, &mut []).expect("a fit"), targets)
+}
+
+/// F1, precision and recall, counted row by row.
+fn scores(logits: &Matrix, targets: &Matrix, threshold: f64) -> [f64; 3] {
+    let (mut right, mut answers, mut wanted) = (0.0, 0.0, 0.0);
+    for row in 0..logits.rows() {
+        let answer = probability(logits.row(row)[0]) >= threshold;
+        let target = targets.row(row)[0] > 0.5;
+        right += f64::from(u8::from(answer && target));
+        answers += f64::from(u8::from(answer));
+        wanted += f64::from(u8::from(target));
+    }
+    [2.0 * right / (answers + wanted), right / answers, right / wanted]
+}
+
+/// The highest of the thresholds with the best F1: every row's probability is one.
+fn best_threshold(logits: &Matrix, targets: &Matrix) -> f64 {
+    let mut thresholds: Vec<f64> = logits.values().iter().map(|&logit| probability(logit)).collect();
+    thresholds.sort_by(|a, b| b.total_cmp(a));
+    let f1 = |threshold: f64| scores(logits, targets, threshold)[0];
+    thresholds.into_iter().reduce(|best, next| if f1(next) > f1(best) { next } else { best }).expect("rows")
+}
+
+#[test]
+fn test_rows_are_scored_at_the_threshold_that_validation_chose() {
+    let splits =
+        Splits { train: rows("train", 300, 4), valid: Some(rows("valid", 120, 2)), test: Some(rows("test", 120, 7)) };
+    let (fit, targets) = trained(splits);
+    let of = |part: &Option<Matrix>| part.clone().expect("a split");
+    let (valid, test) = ((of(&fit.logits.valid), of(&targets.valid)), (of(&fit.logits.test), of(&targets.test)));
+    let threshold = best_threshold(&valid.0, &valid.1);
+    for (name, (logits, targets)) in [("val", &valid), ("test", &test)] {
+        assert_eq!(fit.metrics[&format!("{name}_threshold")], threshold);
+        let by_hand = scores(logits, targets, threshold);
+        for (metric, value) in ["f1", "precision", "recall"].into_iter().zip(by_hand) {
+            let found = fit.metrics[&format!("{name}_{metric}")];
+            assert!((found - value).abs() < 1e-12, "{name}_{metric}: {found}, not {value}");
+        }
+    }
+    // Test rows would have chosen another one, and would have done better at it.
+    let own = best_threshold(&test.0, &test.1);
+    assert_ne!(own, threshold);
+    assert!(scores(&test.0, &test.1, own)[0] > fit.metrics["test_f1"]);
+}
+
+#[test]
+fn other_test_rows_or_none_change_neither_threshold_nor_anything_else_of_validation() {
+    let with = |test: Option<(Matrix, Matrix)>| {
+        trained(Splits { train: rows("train", 300, 4), valid: Some(rows("valid", 120, 2)), test }).0
+    };
+    let none = with(None);
+    for other in [rows("test", 120, 7), rows("test", 40, 1)] {
+        let fit = with(Some(other));
+        assert_eq!((fit.best_epoch, &fit.weights), (none.best_epoch, &none.weights));
+        assert_eq!(fit.logits.valid, none.logits.valid);
+        assert_eq!(fit.metrics["test_threshold"], none.metrics["val_threshold"]);
+        let metrics = fit.metrics.into_iter().filter(|(name, _)| !name.starts_with("test_"));
+        assert_eq!(metrics.collect::<Vec<_>>(), none.metrics.clone().into_iter().collect::<Vec<_>>());
+    }
+}
+
+/// Without validation rows there is nothing to choose by, and the threshold is the natural one.
+#[test]
+fn without_validation_test_rows_are_scored_at_one_half() {
+    let (fit, _) = trained(Splits { train: rows("train", 300, 4), valid: None, test: Some(rows("test", 120, 7)) });
+    assert_eq!(fit.metrics["test_threshold"], 0.5);
+}
