@@ -47,12 +47,20 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small("corpus", "corpus", "dim = 4\nmin_count = 1\n".into(), true, true),
         small("idf", "word_vectors", words("weights = \"idf\"\n"), true, true),
         small("sif", "word_vectors", words("weights = \"sif\"\nnormalize = true\n"), true, true),
+        small("pca", "word_vectors", words("dim = 3\nreduce = \"pca\"\n"), true, true),
         small("subwords", "word_vectors", subwords, true, false),
         small("module", "tfhub", file("embedding/tests/fixtures/tfhub/nnlm-tf1"), true, false),
         small("graph", "tfhub", file("embedding/tests/fixtures/tfhub/use-dan-signed"), false, false),
         small("static", "model2vec", file("embedding/tests/fixtures/model2vec/f32"), true, false),
         small("elmo", "elmo", file("encoder/tests/fixtures/elmo"), true, false),
         small("bert", "sentence_transformer", file("encoder/tests/fixtures/bert"), false, false),
+        small(
+            "bert-pca",
+            "sentence_transformer",
+            file("encoder/tests/fixtures/bert") + "dim = 4\nreduce = \"pca\"\n",
+            false,
+            true,
+        ),
         small("onnx", "onnx", file("encoder/tests/fixtures/bert"), false, false),
     ];
     let here: BTreeSet<&str> = sources.iter().map(|source| source.kind).collect();

@@ -165,9 +165,7 @@ fn assert_all_take_part(folder: &Folder, summary: &Value) {
     assert!(cells.iter().filter(slower).count() > 0, "no step size was made smaller");
 }
 
-/// The ids of a run's cells, in the order of the plan.
-fn ids(summary: &Value) -> Vec<String> {
-    let cells = summary["cells"].as_array().expect("cells").iter();
+fn ids<'c>(cells: impl Iterator<Item = &'c Value>) -> Vec<String> {
     cells.map(|cell| cell["id"].as_str().expect("an id").to_owned()).collect()
 }
 
@@ -182,9 +180,12 @@ fn run_wide_and_warm(folder: &Folder) {
     assert!(warm.stderr.contains("texts from the cache"), "{}", warm.stderr);
 }
 
-/// Runs the last cell, one from the middle and the one behind that first; then the others.
-fn run_in_pieces(folder: &Folder, ids: &[String]) {
-    let some = [ids.len() - 1, ids.len() / 2, ids.len() / 2 + 1].map(|at| ids[at].clone());
+/// Runs three cells first, then the others. Two of the three are of one source that learned from other rows, so that what
+/// was made for the one lies ready when the other's turn comes.
+fn run_in_pieces(folder: &Folder, summary: &Value) {
+    let learned = |cell: &&Value| cell["embedding"] == "corpus" && cell["trainable"] == false && cell["seed"] == 1;
+    let cells = summary["cells"].as_array().expect("cells");
+    let some: Vec<String> = ids(cells.iter().filter(learned).chain(cells.last()));
     let first = folder.run("pipeline.toml", TWO, "third", "pieces", &some);
     assert!(first.stderr.contains("3 cells trained"), "{}", first.stderr);
     folder.run("pipeline.toml", Threads { jobs: "2", rayon: "1" }, "third", "pieces", &[]);
@@ -208,8 +209,7 @@ fn every_byte_but_times_is_the_same_however_the_cells_are_run() {
     run_wide_and_warm(&folder);
     let summary = folder.summary("base");
     assert_all_take_part(&folder, &summary);
-    let ids = ids(&summary);
-    run_in_pieces(&folder, &ids);
+    run_in_pieces(&folder, &summary);
     run_in_other_orders(&folder);
     // An id holds the order of the axes, and so do the settings in a record.
     assert_eq!(outcomes(&summary), outcomes(&folder.summary("turned")), "axes in another order");
@@ -217,7 +217,7 @@ fn every_byte_but_times_is_the_same_however_the_cells_are_run() {
     let during = begun..=now();
     let files = |out: &str| without_times(&folder.path().join(out), &during);
     let base = files("base");
-    assert!(base.len() > 8 * ids.len(), "{} files", base.len());
+    assert!(base.len() > 8 * summary["cells"].as_array().map_or(0, Vec::len), "{} files", base.len());
     for out in ["wide", "warm", "pieces"] {
         assert_eq!(differences(&base, &files(out)), Vec::<PathBuf>::new(), "{out}");
     }

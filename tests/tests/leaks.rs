@@ -109,7 +109,7 @@ fn the_vectors_of_training_texts_depend_on_training_texts_alone() {
         for (wanted, learns) in ways(&small, &source) {
             let [first, others @ ..] = rests.each_ref().map(|rest| vectors(&source, here, &train, rest, &wanted));
             for (rest, other) in others.iter().enumerate() {
-                assert_eq!(first, *other, "{}, {wanted:?}, rest {}", small.name, rest + 1);
+                assert!(first == *other, "{}, {wanted:?}, rest {}", small.name, rest + 1);
             }
             // What would show if a row more or less counted.
             let fewer = vectors(&source, here, &train[..30].to_vec(), &rests[0], &wanted);

@@ -32,13 +32,13 @@ pub struct Settings {
     /// Whether the first row holds the columns' names; when left out: whether columns are given by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// A file of training rows, instead of `path`.
+    /// A file of training rows, instead of `path`; texts that the files of the other splits hold too are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<SplitFile>,
-    /// A file of validation rows.
+    /// A file of validation rows; texts that the test file holds too are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<SplitFile>,
-    /// A file of test rows.
+    /// A file of test rows; all of its texts stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<SplitFile>,
     /// How many rows go where.
