@@ -49,6 +49,7 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small("sif", "word_vectors", words("weights = \"sif\"\nnormalize = true\n"), true, true),
         small("pca", "word_vectors", words("dim = 3\nreduce = \"pca\"\n"), true, true),
         small("subwords", "word_vectors", subwords, true, false),
+        small("buckets", "word_vectors", file("embedding/tests/fixtures/finalfusion/buckets.fifu"), true, false),
         small("module", "tfhub", file("embedding/tests/fixtures/tfhub/nnlm-tf1"), true, false),
         small("graph", "tfhub", file("embedding/tests/fixtures/tfhub/use-dan-signed"), false, false),
         small("static", "model2vec", file("embedding/tests/fixtures/model2vec/f32"), true, false),

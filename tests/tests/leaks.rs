@@ -41,11 +41,12 @@ impl Rest {
     }
 }
 
-/// Other words, some of them more often than all the rest, and the other class.
+/// Other words, some of them more often than all the rest, some as training texts have them in other case; and the other
+/// class.
 fn altered(table: Table) -> Table {
     let other = |(row, (text, class)): (usize, (String, usize))| {
         let first = text.split(' ').next().unwrap_or_default();
-        (format!("sun {first} house altogether{} {}", row % 3, "mat ".repeat(row)), 1 - class)
+        (format!("sun {first} train{row} altogether{} {}", row % 3, "mat ".repeat(row)), 1 - class)
     };
     table.into_iter().enumerate().map(other).collect()
 }
@@ -101,7 +102,7 @@ fn ways(small: &Small, source: &Source) -> Vec<(Wanted, bool)> {
 fn the_vectors_of_training_texts_depend_on_training_texts_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
-    let train = labelled("train", 40);
+    let train = labelled("Train", 40);
     let rests = [Rest::as_it_is(), Rest::permuted(), test_altered(), valid_altered(), Rest::removed()];
     for small in every_kind(here) {
         let text = format!("[{}]\n{}", small.kind, small.settings);
@@ -177,7 +178,7 @@ fn run(rest: &Rest, callbacks: &str) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     let written = |name: &str, table: &Table| fs::write(here.join(name), csv(table)).expect("written");
-    written("train.csv", &labelled("train", 40));
+    written("train.csv", &labelled("Train", 40));
     rest.valid.iter().for_each(|table| written("valid.csv", table));
     rest.test.iter().for_each(|table| written("test.csv", table));
     fs::write(here.join("pipeline.toml"), pipeline(&every_kind(here), rest, callbacks)).expect("written");
