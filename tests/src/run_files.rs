@@ -1,4 +1,5 @@
-//! The files of a run's folder without what is stated to vary: times, and the names of event files, which hold one too.
+//! The files of a run's folder without what is stated to vary: times, hashes over them, and the names of event files, which hold
+//! one too.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use emberline_tensorboard::records;
+use emberline_base::{Sums, sums};
 
 use crate::end;
 
@@ -18,33 +19,50 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-/// Every file by its path, times made 0 in the folder itself: a number called `seconds` in records, that column of
-/// histories, and in event files every number that is a time of `during`. Reports are first seen to be what the records
-/// make of them, and then rendered again from the records without times.
+/// Every record and weight by its path, without times; the folder stays as it is. Reports and logs are left out.
 ///
 /// # Panics
-/// When a report isn't that, or a file isn't sound.
+/// When a file isn't sound.
+pub fn records(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let kept = |path: &Path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("json" | "jsonl" | "csv" | "toml" | "safetensors"))
+    };
+    let all = files(run).into_iter().filter(|(path, _)| kept(path) && !path.ends_with("summary.csv"));
+    all.map(|(path, bytes)| {
+        let bytes = timeless(&path, &bytes).unwrap_or(bytes);
+        (path, bytes)
+    })
+    .collect()
+}
+
+/// Every file by its path, times made 0 in the folder itself: a number called `seconds` in records, that column of
+/// histories, and in event files every number that is a time of `during`. Sums are first seen to be right, and then left out;
+/// reports are first seen to be what the records make of them, and then rendered again from the records without times.
+///
+/// # Panics
+/// When a report or a sum isn't that, or a file isn't sound.
 pub fn without_times(run: &Path, during: &RangeInclusive<f64>) -> BTreeMap<PathBuf, Vec<u8>> {
     let written = files(run);
     let report = || assert_eq!(end(crate::emberline().arg("report").arg(run)).code, Some(0));
     report();
     assert_eq!(differences(&written, &files(run)), Vec::<PathBuf>::new(), "a report that its records don't give");
-    for (path, bytes) in written {
-        let timeless = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json" | "jsonl") => without_seconds(text(&bytes)),
-            Some("csv") if path.ends_with("history.csv") => without_column(text(&bytes), "seconds"),
-            _ => continue,
-        };
-        fs::write(run.join(path), timeless).expect("written");
+    for (path, bytes) in &written {
+        if path.ends_with(sums::FILE) {
+            assert_right(&written, &run.join(path));
+            fs::remove_file(run.join(path)).expect("removed");
+        } else if let Some(timeless) = timeless(path, bytes) {
+            fs::write(run.join(path), timeless).expect("written");
+        }
     }
     report();
-    let timeless = |(path, bytes): (PathBuf, Vec<u8>)| match path.file_name().and_then(|name| name.to_str()) {
+    let named = |(path, bytes): (PathBuf, Vec<u8>)| match path.file_name().and_then(|name| name.to_str()) {
         Some(name) if name.starts_with(EVENTS) => (path.with_file_name("events"), events_without(&bytes, during)),
         _ => (path, bytes),
     };
     let all = files(run);
     let count = all.len();
-    let named: BTreeMap<PathBuf, Vec<u8>> = all.into_iter().map(timeless).collect();
+    let named: BTreeMap<PathBuf, Vec<u8>> = all.into_iter().map(named).collect();
     assert_eq!(named.len(), count, "one event file a folder");
     named
 }
@@ -55,21 +73,46 @@ pub fn differences(one: &BTreeMap<PathBuf, Vec<u8>>, other: &BTreeMap<PathBuf, V
     paths.filter(|path| one.get(*path) != other.get(*path)).cloned().collect()
 }
 
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
+/// A record without times; none where it has none.
+fn timeless(path: &Path, bytes: &[u8]) -> Option<Vec<u8>> {
+    let timeless = match path.extension()?.to_str()? {
+        "json" | "jsonl" => without_seconds(text(bytes)),
+        "csv" if path.ends_with("history.csv") => without_column(text(bytes), "seconds"),
+        _ => return None,
+    };
+    Some(timeless.into_bytes())
+}
+
+/// Sees that the sums of a folder are those of its files.
+fn assert_right(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path) {
+    let folder = path.parent().expect("a folder");
+    let sums = Sums::of_folder(folder).expect("readable").expect("there");
+    for name in sums.names() {
+        let (_, bytes) = files.iter().find(|(file, _)| folder.join(name).ends_with(file)).expect("the file is there");
+        assert!(sums.check(name, bytes), "{} of {}", name, path.display());
+    }
+}
+
+/// The paths of all files below a folder, in it; none where there is no folder.
+pub fn paths(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("readable") {
-            let path = entry.expect("an entry").path();
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(root).expect("inside").to_owned();
-                files.insert(name, fs::read(&path).expect("readable"));
+                found.push(path.strip_prefix(root).expect("inside").to_owned());
             }
         }
     }
-    files
+    found.sort();
+    found
+}
+
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let read = |path: PathBuf| (path.clone(), fs::read(root.join(path)).expect("readable"));
+    paths(root).into_iter().map(read).collect()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -102,7 +145,7 @@ fn without_column(csv: &str, name: &str) -> String {
 /// The events one after another, each as long as it was.
 fn events_without(file: &[u8], times: &RangeInclusive<f64>) -> Vec<u8> {
     let mut events = Vec::new();
-    for event in records(file) {
+    for event in emberline_tensorboard::records(file) {
         let mut event = event.expect("a whole event").to_vec();
         for start in 0..event.len().saturating_sub(7) {
             let number = &mut event[start..start + 8];

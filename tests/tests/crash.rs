@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use emberline_base::Substream;
-use emberline_tests::{emberline, end, files, records, run_in, say};
+use emberline_tests::run_files::{paths, records};
+use emberline_tests::{emberline, end, run_in, say};
 
 /// A long cell and short ones; every callback that remembers.
 fn pipeline(minilm: Option<&Path>) -> String {
@@ -88,7 +89,7 @@ fn wait(child: &mut Child, at_most: Duration) -> Option<i32> {
 const RUN: [&str; 4] = ["run", "p.toml", "--jobs", "1"];
 
 /// The records of a run that nothing happens to, its lock, and how long both take.
-fn undisturbed(folder: &Path) -> (BTreeMap<PathBuf, String>, String, Duration) {
+fn undisturbed(folder: &Path) -> (BTreeMap<PathBuf, Vec<u8>>, String, Duration) {
     let begun = Instant::now();
     let ended = run_in(folder, &RUN);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -107,7 +108,8 @@ fn clear(folder: &Path) {
 
 /// The files of finished cells, with their times of change: they must stay.
 fn finished(folder: &Path) -> BTreeMap<PathBuf, std::time::SystemTime> {
-    let results = files(&folder.join("runs/killed/cells")).into_iter().filter(|path| path.ends_with("result.json"));
+    let all = paths(&folder.join("runs/killed/cells")).into_iter();
+    let results = all.filter(|path| path.ends_with("result.json"));
     results
         .map(|path| {
             let facts = fs::metadata(folder.join("runs/killed/cells").join(&path)).expect("there");
@@ -117,7 +119,7 @@ fn finished(folder: &Path) -> BTreeMap<PathBuf, std::time::SystemTime> {
 }
 
 fn assert_no_litter(folder: &Path) {
-    let left: Vec<PathBuf> = files(folder)
+    let left: Vec<PathBuf> = paths(folder)
         .into_iter()
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -171,7 +173,7 @@ fn kills_at_any_moment_lose_nothing() {
 fn first_checkpoint(folder: &Path) -> PathBuf {
     let begun = Instant::now();
     loop {
-        let all = files(&folder.join("runs/killed/cells"));
+        let all = paths(&folder.join("runs/killed/cells"));
         if let Some(path) = all.into_iter().find(|path| path.ends_with("checkpoint.safetensors")) {
             return folder.join("runs/killed/cells").join(path);
         }
@@ -280,7 +282,7 @@ fn damaged_records_are_named_and_made_again() {
     let here = folder.path();
     let (expected, ..) = undisturbed(here);
     let run = here.join("runs/killed");
-    let cells = files(&run.join("cells"));
+    let cells = paths(&run.join("cells"));
     for name in ["cell.toml", "history.csv", "record.jsonl", "head.safetensors", "result.json", "SHA256SUMS"] {
         let path = run.join("cells").join(cells.iter().find(|path| path.ends_with(name)).expect(name));
         let mut bytes = fs::read(&path).expect("readable");

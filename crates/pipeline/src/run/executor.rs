@@ -190,6 +190,7 @@ impl<'c> Counter<'c> {
 mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
     use emberline_base::{Features, Matrix, Monitor, Splits, Task};
     use emberline_device::Device;
@@ -230,7 +231,12 @@ mod tests {
             assert!(pack.iter().all(|ready| matches!(ready.prepared, Err(Error::Panic(_)))));
             self.trained.fetch_add(pack.len(), Ordering::SeqCst);
             locked(&self.packs).push(pack.iter().map(|ready| ready.number).collect());
-            if pack.iter().any(|ready| ready.number == 3) { (self.third)() } else { Ok(true) }
+            if pack.iter().any(|ready| ready.number == 3) {
+                return (self.third)();
+            }
+            // The others must not have trained all cells before the third has ended.
+            thread::sleep(Duration::from_millis(2));
+            Ok(true)
         }
     }
 
