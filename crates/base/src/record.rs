@@ -152,8 +152,11 @@ pub struct Data {
     pub empty_texts: usize,
     /// Rows left out because their label was missing.
     pub missing_labels: usize,
-    /// Rows whose normalised text had occurred before; they stay, on the side of the first.
+    /// Rows whose normalised text had occurred before; equal texts stand in one split alone.
     pub duplicate_texts: usize,
+    /// Rows left out because their text stands in the file of a more protected split: test before validation before training.
+    #[serde(default)]
+    pub shared_texts: usize,
     /// Normalised texts that carry different labels in different rows.
     pub conflicting_labels: usize,
 }

@@ -103,7 +103,7 @@ impl Rows {
         Ok(Dataset {
             texts: Arc::clone(&self.texts),
             labels: Arc::clone(&self.labels),
-            data: self.data(&splits),
+            data: self.data(&splits, leaks.iter().map(|(_, rows)| rows).sum()),
             unused: self.texts.len() - used,
             splits,
             leaks,
@@ -115,7 +115,7 @@ impl Rows {
         self.parts.iter().find(|part| part.split == split)
     }
 
-    fn data(&self, splits: &Splits<Vec<usize>>) -> Data {
+    fn data(&self, splits: &Splits<Vec<usize>>, shared_texts: usize) -> Data {
         let labels = &self.labels;
         let count = |part: fn(&Part) -> usize| self.parts.iter().map(part).sum();
         Data {
@@ -127,6 +127,7 @@ impl Rows {
             empty_texts: count(|part| part.empty.count),
             missing_labels: count(|part| part.unlabelled.count),
             duplicate_texts: self.texts.len() - self.first_rows.len(),
+            shared_texts,
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
         }
     }

@@ -257,6 +257,7 @@ fn binary_data() -> Data {
         empty_texts: 4,
         missing_labels: 2,
         duplicate_texts: 31,
+        shared_texts: 0,
         conflicting_labels: 3,
     }
 }

@@ -70,7 +70,7 @@ impl Job<'_> {
             Features::Tuned(bags) => bags.table.values().len() as u64,
             Features::Frozen(_) | Features::Mixed(_) => 0,
         };
-        let rows = u64::from(self.train.batch_size).max(EVALUATION_ROWS);
+        let rows = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
         let numbers = architecture.parameters().saturating_add(table).saturating_mul(5);
         numbers.saturating_add(architecture.units().saturating_mul(3 * rows)).saturating_mul(4)
     }

@@ -16,6 +16,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let lock = lock(&pipeline, &run_folder(&pipeline, args.out.as_ref()), args.tolerance)?;
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;
-    writeln!(io::stdout(), "{}: {} cells", path.display(), lock.cells())?;
+    let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
+    writeln!(io::stdout(), "{}: {} cells{failed}", path.display(), lock.cells())?;
     Ok(Code::Fine)
 }

@@ -73,7 +73,16 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let to_run = states.len() - done - failed;
     let splits: Vec<String> = data.splits.iter().map(|(name, split)| format!("{} {name}", split.rows)).collect();
     let cost = if to_run > 0 { format!(", at most {most} steps of training") } else { String::new() };
-    format!("{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {}", states.len(), splits.join(", "))
+    let shared = shared_texts(data).map(|message| format!("\n{message}")).unwrap_or_default();
+    let rows = splits.join(", ");
+    format!("{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{shared}", states.len())
+}
+
+/// What a person must know who gave files that share texts.
+pub(super) fn shared_texts(data: &Data) -> Option<String> {
+    let rows = data.shared_texts;
+    let why = "stand in the file of a more protected split too; `check --data` lists them";
+    (rows > 0).then(|| format!("left out: {rows} rows whose texts {why}"))
 }
 
 /// What a neural encoder has to do.

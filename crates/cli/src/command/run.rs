@@ -6,6 +6,7 @@ use emberline_base::record::{Status, Summary};
 use emberline_cache::Cache;
 use emberline_pipeline::{Lock, Options, Pipeline};
 
+use super::plan::shared_texts;
 use super::run_folder;
 use crate::args::{ListFormat, Run};
 use crate::exit::{Code, Error};
@@ -42,6 +43,9 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
             let text = serde_json::to_string_pretty(&outline.summary).expect("a summary is plain JSON");
             writeln!(out, "{text}")?;
         }
+    }
+    if let Some(message) = shared_texts(&outline.summary.data) {
+        say(&message);
     }
     if outline.pending > 0 {
         say(&format!("{} cells are left to run", outline.pending));

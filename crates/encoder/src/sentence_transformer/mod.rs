@@ -35,7 +35,7 @@ use self::pooling::Pooling;
 use self::stage::Stage;
 use self::tokenizer::{Bounds, Tokens};
 use crate::Error;
-use crate::transformer::{self, Config, Forward, Transformer};
+use crate::transformer::{self, Config, Deferred, Transformer};
 
 /// What a person may set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Options {
 
 /// An encoder of texts.
 pub struct SentenceTransformer {
-    forward: Box<dyn Forward>,
+    transformer: Deferred,
     tokens: Tokens,
     pooling: Pooling,
     stages: Vec<Stage>,
@@ -62,23 +62,25 @@ pub struct SentenceTransformer {
 }
 
 impl SentenceTransformer {
-    /// Reads a folder and brings its transformer onto a device.
+    /// Opens a folder, whose transformer is brought onto a device when the first text is encoded.
     ///
     /// # Errors
     /// [`Error::Missing`] when the folder or a file isn't there, [`Error::Format`] when one is damaged or asks for what isn't
-    /// known here, [`Error::Device`] when this build can't use the device.
+    /// known here.
     pub fn open(folder: &Path, options: &Options, device: Device) -> Result<Self, Error> {
         let modules = Modules::read(folder)?;
         let config = Config::read(&modules.transformer)?;
-        let mut weights = transformer::open_weights(&modules.transformer)?;
-        let model = Transformer::read(&config, &mut weights)?;
+        let weights = transformer::open_weights(&modules.transformer)?;
+        let mut sketch = weights.sketch();
+        let model = Transformer::read(&config, &mut sketch)?;
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
         let bounds =
             Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
         let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt)?;
         let mut parts = vec![b"sentence_transformer/1".to_vec(), config.bytes()?, tokens.rules()];
-        parts.extend(weights.hashes()?.into_iter().map(Vec::from));
-        let mut parameters = weights.parameters();
+        let hashes = weights.hashes()?;
+        parts.extend(hashes.iter().map(|hash| hash.to_vec()));
+        let mut parameters = sketch.parameters();
         let hidden = model.hidden;
         let pooling = modules.pooling(hidden)?;
         let mut dim = pooling.dim(hidden);
@@ -96,7 +98,7 @@ impl SentenceTransformer {
         }
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Ok(Self {
-            forward: transformer::build(model, device)?,
+            transformer: Deferred::new(config, weights, hashes, device),
             tokens,
             pooling,
             stages,

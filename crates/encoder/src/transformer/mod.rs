@@ -14,6 +14,7 @@ mod activation;
 mod bert;
 mod config;
 mod cpu;
+mod deferred;
 #[cfg(any(feature = "gpu", test))]
 mod device;
 mod distilbert;
@@ -29,6 +30,7 @@ use emberline_device::Device;
 pub(crate) use self::activation::Activation;
 pub(crate) use self::config::Config;
 pub(crate) use self::cpu::{Processor, dense};
+pub(crate) use self::deferred::Deferred;
 #[cfg(test)]
 pub(crate) use self::device::OnDevice;
 pub(crate) use self::weights::{Table, Weights};
@@ -49,7 +51,7 @@ pub(crate) trait Forward: Send + Sync {
 }
 
 /// Brings a model onto a device: the one place where a device's name becomes a type.
-pub(crate) fn build(model: Transformer, device: Device) -> Result<Box<dyn Forward>, Error> {
+fn build(model: Transformer, device: Device) -> Result<Box<dyn Forward>, Error> {
     Ok(match device {
         Device::Cpu => Box::new(Processor::new(model)),
         #[cfg(feature = "gpu")]

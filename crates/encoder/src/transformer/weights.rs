@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
@@ -40,7 +41,7 @@ impl Table {
 }
 
 /// The tensors of a model's files, by name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Weights {
     files: Vec<Shard>,
     /// Which file holds a tensor.
@@ -50,9 +51,11 @@ pub(crate) struct Weights {
     /// The file to name when a tensor isn't there.
     path: PathBuf,
     parameters: u64,
+    /// Whether only names, shapes and types are looked at.
+    sketched: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shard {
     path: PathBuf,
     metadata: Metadata,
@@ -82,7 +85,12 @@ impl Weights {
                 }
             }
         }
-        Ok(Self { files, places, prefix: String::new(), path, parameters: 0 })
+        Ok(Self { files, places, prefix: String::new(), path, parameters: 0, sketched: false })
+    }
+
+    /// The same tensors, but all numbers are 0 and none is read: what is missing, or of another shape, shows as it would.
+    pub(crate) fn sketch(&self) -> Self {
+        Self { sketched: true, ..self.clone() }
     }
 
     /// Takes the first of these prefixes under which `name` is found: a model saved below a head has one.
@@ -119,9 +127,15 @@ impl Weights {
                 format!("no tensor {name:?}; the model is incomplete, get it again"),
             ));
         };
-        let values = self.files[at].read(&name, shape)?;
+        let file = &self.files[at];
+        let values = if self.sketched { file.sketch(&name, shape)? } else { file.read(&name, shape)? };
         self.parameters += values.len() as u64;
         Ok(values)
+    }
+
+    /// What to say where files aren't what they were.
+    pub(crate) fn changed(&self) -> Error {
+        Error::format(&self.path, "was changed while it was in use; run again")
     }
 
     /// The SHA-256 of every file, in order.
@@ -155,20 +169,33 @@ impl Shard {
         Ok(Self { path, metadata, start })
     }
 
-    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    /// What kind of numbers a tensor holds, and where, if it has this shape.
+    fn place(&self, name: &str, shape: &[usize]) -> Result<(Dtype, Range<usize>), Error> {
         let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
         let info = self.metadata.info(name).ok_or_else(|| fault("isn't there".into()))?;
         if info.shape != shape {
             return Err(fault(format!("has the shape {:?}; the config says {shape:?}", info.shape)));
         }
-        let (begin, end) = info.data_offsets;
+        if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+            return Err(fault(format!("is of the type {:?}; F16, BF16, F32 and F64 are read", info.dtype)));
+        }
+        Ok((info.dtype, info.data_offsets.0..info.data_offsets.1))
+    }
+
+    /// As many zeros as the tensor has numbers. A shape of the file's own header fits its length.
+    fn sketch(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.place(name, shape).map(|_| vec![0.0; shape.iter().product()])
+    }
+
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
+        let (dtype, Range { start: begin, end }) = self.place(name, shape)?;
         // Within the file: the header's end was checked against its length.
         let mut bytes = vec![0; end - begin];
         let mut file = File::open(&self.path).map_err(FileError::new("read", &self.path))?;
         file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(FileError::new("read", &self.path))?;
         file.read_exact(&mut bytes).map_err(FileError::new("read", &self.path))?;
-        let values = numbers(info.dtype, &bytes)
-            .ok_or_else(|| fault(format!("is of the type {:?}; F16, BF16, F32 and F64 are read", info.dtype)))?;
+        let values = numbers(dtype, &bytes).unwrap_or_default();
         if values.len() != shape.iter().product::<usize>() {
             return Err(fault("has another length than its shape".into()));
         }

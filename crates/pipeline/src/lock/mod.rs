@@ -151,6 +151,11 @@ impl Lock {
         self.cells.len()
     }
 
+    /// The number of cells that failed, and are expected to fail again.
+    pub fn failed(&self) -> usize {
+        self.cells.values().filter(|cell| cell.failed.is_some()).count()
+    }
+
     /// How far a metric may be off on another kind of device.
     pub fn tolerance(&self) -> f64 {
         self.tolerance

@@ -71,6 +71,12 @@ fn notes(data: &Data) -> Vec<Prose> {
             n => format!("{} texts have", count(n as u64)),
         },
     ));
+    let shared = (data.shared_texts > 0).then(|| {
+        Prose::default().plain(format!(
+            "{} left out whose text stands in the file of a more protected split (test before validation before training).",
+            counted(data.shared_texts, "row"),
+        ))
+    });
     let majority = Prose::default().plain(match data.task {
         Task::MultiLabel => {
             "Majority: the accuracy of giving each class its more frequent answer in the training rows."
@@ -79,7 +85,7 @@ fn notes(data: &Data) -> Vec<Prose> {
             "Majority: the accuracy of always giving the most frequent class of the training rows."
         }
     });
-    vec![read, repeated, majority]
+    [Some(read), Some(repeated), shared, Some(majority)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,44 @@
+//! A transformer that is read when the first text has to be encoded: where a cache holds every vector, a model of a gigabyte need
+//! not be read, nor its weights packed or brought onto a card.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use emberline_device::Device;
+
+use super::{Config, Forward, Transformer, Weights, build};
+use crate::Error;
+
+/// A transformer of a folder, whose tensors are known to have the right shapes.
+pub(crate) struct Deferred {
+    config: Config,
+    weights: Weights,
+    /// The SHA-256 of every file, as it was when it was opened.
+    hashes: Vec<[u8; 32]>,
+    device: Device,
+    /// Held by the one thread that reads.
+    reading: Mutex<()>,
+    read: OnceLock<Box<dyn Forward>>,
+}
+
+impl Deferred {
+    pub(crate) fn new(config: Config, weights: Weights, hashes: Vec<[u8; 32]>, device: Device) -> Self {
+        Self { config, weights, hashes, device, reading: Mutex::new(()), read: OnceLock::new() }
+    }
+
+    /// What computes, read by the first caller.
+    ///
+    /// # Errors
+    /// When numbers are damaged, or a file isn't what it was when it was opened.
+    pub(crate) fn forward(&self) -> Result<&dyn Forward, Error> {
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.read.get().is_none() {
+            let mut weights = self.weights.clone();
+            let model = Transformer::read(&self.config, &mut weights)?;
+            if weights.hashes()? != self.hashes {
+                return Err(weights.changed());
+            }
+            let _ = self.read.set(build(model, self.device)?);
+        }
+        Ok(self.read.get().expect("it was read just now").as_ref())
+    }
+}
