@@ -14,6 +14,7 @@ mod labels;
 mod matrix;
 mod metric;
 pub mod record;
+pub mod secret;
 mod split;
 mod substream;
 pub mod sums;

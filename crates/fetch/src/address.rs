@@ -3,6 +3,7 @@
 //! Only `https` goes out of this machine. A server's redirect obeys the same rule, and never leads from `https` to
 //! `http`.
 
+use emberline_base::secret;
 use url::{Host, Url};
 
 use crate::Error;
@@ -40,7 +41,7 @@ impl Address {
     /// # Errors
     /// When it is none of the kinds that can be fetched.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Address { url: without_secrets(text), reason };
+        let wrong = |reason: String| Error::Address { url: secret::url(text), reason };
         if let Some(rest) = text.strip_prefix("hf://") {
             return model(rest).map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB}")));
         }
@@ -93,22 +94,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// A url for messages: without its query, which may hold a signature.
 pub(crate) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    without_secrets(url.as_str())
-}
-
-/// The same text, with what stands before an `@` of the host left out.
-fn without_secrets(text: &str) -> String {
-    match text.split_once("://") {
-        Some((scheme, rest)) if scheme.starts_with("http") => {
-            let host_end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..host_end].rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[host..])
-        }
-        _ => text.to_owned(),
-    }
+    secret::url(url.as_str())
 }
 
 fn model(rest: &str) -> Option<Model> {
@@ -196,6 +182,10 @@ mod tests {
             ("file:///etc/passwd", "`file` can't be fetched"),
             ("x.zip", "not a url"),
             ("https://me:secret@example.org/x", "credentials"),
+            ("ftp://me:secret@example.org/x", "credentials"),
+            ("http://example.org/x?token=secret", "use https"),
+            ("example.org/x?token=secret", "not a url"),
+            ("hf://model?token=secret", "hf://ORG/MODEL"),
             ("hf://model", "hf://ORG/MODEL"),
             ("hf://org/../x", "hf://ORG/MODEL"),
             ("hf://org/model@", "hf://ORG/MODEL"),

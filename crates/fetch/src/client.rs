@@ -5,6 +5,7 @@
 
 use std::time::SystemTime;
 
+use emberline_base::secret;
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
@@ -166,9 +167,9 @@ pub(crate) fn failed(url: &Url, error: ureq::Error) -> Failure {
         matches!(error, ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_))
             || text.contains("invalid peer certificate");
     let error = network(match &error {
-        ureq::Error::Timeout(_) => format!("no answer in time ({text})"),
+        ureq::Error::Timeout(_) => format!("no answer in time ({})", secret::urls(&text)),
         ureq::Error::HostNotFound => "there is no such host, or no network".to_owned(),
-        _ => text,
+        _ => secret::urls(&text),
     });
     if hopeless { Failure::Final(error) } else { Failure::Passing { error, after: None, progress: false } }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
+use emberline_base::secret;
 
 use crate::address::{Address, Model};
 use crate::archive::Arrived;
@@ -114,7 +115,7 @@ fn refuse_pickle(request: &Request) -> Result<(), Error> {
     let name = request.url.split(['?', '#']).next().unwrap_or_default();
     if hub::is_pickle(name) || hub::is_pickle(&request.path.to_string_lossy()) {
         let reason = "a pickle, which could run code when it is loaded; look for safetensors".to_owned();
-        return Err(Error::Address { url: request.url.clone(), reason });
+        return Err(Error::Address { url: secret::url(&request.url), reason });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What has arrived of a download: `PATH.part`, and beside it `PATH.part.json`, which says what it is a part of.
 //!
-//! It is continued only where the server can tell that it still has the same content: by a strong `ETag`, or by
+//! Of the url that is its hash: a query may hold a token. It is continued only where the server can tell that it still has the same content: by a strong `ETag`, or by
 //! `Last-Modified` (RFC 9110, section 13.1.5).
 
 use std::fs::{self, File, OpenOptions};
@@ -25,12 +25,19 @@ pub(crate) struct Partial {
 /// `PATH.part.json`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
-    /// What was asked for.
-    pub(crate) url: String,
+    /// The SHA-256 of the url that was asked for.
+    url: String,
     /// By what the server recognises the content.
     pub(crate) validator: Option<String>,
     /// The bytes of the whole.
     pub(crate) total: Option<u64>,
+}
+
+impl Origin {
+    /// What a server says of the content at `url`.
+    pub(crate) fn new(url: &str, validator: Option<String>, total: Option<u64>) -> Self {
+        Self { url: file::sha256(url.as_bytes()), validator, total }
+    }
 }
 
 impl Partial {
@@ -38,6 +45,7 @@ impl Partial {
     pub(crate) fn of(path: &Path, url: &str) -> Self {
         let path = beside(path, ".part");
         let read = |path: &Path| serde_json::from_slice::<Origin>(&fs::read(path).ok()?).ok();
+        let url = file::sha256(url.as_bytes());
         let origin = read(&beside(&path, ".json")).filter(|origin| origin.url == url);
         Self { path, origin }
     }

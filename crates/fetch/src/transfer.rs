@@ -92,7 +92,7 @@ fn attempt(
     if let Some(total) = total.filter(|_| wanted.before.is_none()) {
         observer.expects(total);
     }
-    let origin = Origin { url: url.as_str().to_owned(), validator: validator(&response), total };
+    let origin = Origin::new(url.as_str(), validator(&response), total);
     let file = partial.open(offset, origin)?;
     let mut sink = Sink { file, partial, position: offset, cap, before: wanted.before.unwrap_or(0) };
     let ended = sink.receive(response.into_body(), url, &client.options.patience, observer);

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use emberline_base::secret;
+
 /// A text that settings come from: the pipeline file, or a `-S` on the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceText {
@@ -47,22 +49,34 @@ impl Span {
         self.source.text.lines().nth(number - 1).unwrap_or("")
     }
 
+    /// How far from the beginning of its line the span begins, in characters as they are shown.
+    fn indent(&self) -> usize {
+        let (_, column) = self.position();
+        let before: String = self.line().chars().take(column - 1).collect();
+        shown(&before).chars().count()
+    }
+
     /// How many characters of the first line the span covers, at least 1.
     fn width(&self) -> usize {
         let covered = self.source.text.get(self.range.clone()).unwrap_or("");
-        covered.lines().next().unwrap_or("").chars().count().max(1)
+        shown(covered.lines().next().unwrap_or("")).chars().count().max(1)
     }
+}
+
+/// A part of a line for people: a tab as a space, urls without secrets.
+fn shown(text: &str) -> String {
+    secret::urls(text).replace('\t', " ")
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.span.position();
         let margin = " ".repeat(line.to_string().len());
-        let shown = self.span.line().replace('\t', " ");
-        writeln!(f, "{}:{line}:{column}: {}", self.span.source.name, self.message)?;
+        let (name, message) = (secret::urls(&self.span.source.name), secret::urls(&self.message));
+        writeln!(f, "{name}:{line}:{column}: {message}")?;
         writeln!(f, "{margin} |")?;
-        writeln!(f, "{line} | {}", shown.trim_end())?;
-        write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(self.span.width()))?;
+        writeln!(f, "{line} | {}", shown(self.span.line()).trim_end())?;
+        write!(f, "{margin} | {}{}", " ".repeat(self.span.indent()), "^".repeat(self.span.width()))?;
         if let Some(hint) = &self.hint {
             write!(f, "\n{margin} = {hint}")?;
         }
@@ -98,6 +112,23 @@ mod tests {
         let diagnostic =
             Diagnostic { span: Span { source, range: 12..15 }, message: "wrong".into(), hint: Some("say y".into()) };
         assert_eq!(diagnostic.to_string(), "p.toml:2:6: wrong\n  |\n2 | üb = \"x\"\n  |      ^^^\n  = say y");
+    }
+
+    #[test]
+    fn a_diagnostic_hides_the_secrets_of_urls_and_still_points() {
+        let text = "a = {url = \"https://me:secret@b.org/?t=secret\", x = 1}";
+        let at = text.find("x =").expect("a key");
+        let source = Arc::new(SourceText { name: "-S a=https://b.org?secret".into(), text: text.into() });
+        let message = "string \"https://b.org?secret\"".into();
+        let diagnostic = Diagnostic { span: Span { source, range: at..at + 1 }, message, hint: None };
+        let indent = " ".repeat(37);
+        assert_eq!(
+            diagnostic.to_string(),
+            format!(
+                "-S a=https://b.org?***:1:49: string \"https://b.org?***\"\n  |\n\
+                 1 | a = {{url = \"https://***@b.org/?***\", x = 1}}\n  | {indent}^"
+            )
+        );
     }
 
     #[test]

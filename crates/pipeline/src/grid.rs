@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::document::{Entry, Node, Tree};
-use crate::pipeline::MAX_CELLS;
+use crate::pipeline::{MAX_CELLS, hide_secrets};
 use crate::settings::Settings;
 
 /// The axis that chooses the source.
@@ -17,8 +17,10 @@ pub(crate) struct Axis {
     pub(crate) key: String,
     /// Where the key stands.
     pub(crate) span: Span,
-    /// Its values, at least one.
+    /// Its values, at least one, as people and records see them.
     pub(crate) values: Vec<Tree>,
+    /// The same as they are written: what cells are made of.
+    pub(crate) written: Vec<Tree>,
     /// Whether the key is one of the cell's own source: `embedding.KEY`.
     of_source: bool,
 }
@@ -57,6 +59,13 @@ impl Axis {
     }
 }
 
+/// A value of the axis `key`, without the secrets of urls.
+fn shown(key: &str, written: &Tree) -> Tree {
+    let mut value = written.to_value();
+    hide_secrets(key, &mut value);
+    Tree { span: written.span.clone(), node: Node::Leaf(value) }
+}
+
 fn inside(inner: &Span, outer: &Span) -> bool {
     inner.range.start >= outer.range.start && inner.range.end <= outer.range.end
 }
@@ -85,8 +94,8 @@ fn all_sources(tree: &Tree) -> Axis {
         span: entry.key.clone(),
         node: Node::Leaf(toml::Value::String(name.clone())),
     };
-    let values = table.value.table().map(|t| t.iter().map(name).collect()).unwrap_or_default();
-    Axis { key: EMBEDDING.to_owned(), span: table.key.clone(), values, of_source: false }
+    let values: Vec<Tree> = table.value.table().map(|t| t.iter().map(name).collect()).unwrap_or_default();
+    Axis { key: EMBEDDING.to_owned(), span: table.key.clone(), written: values.clone(), values, of_source: false }
 }
 
 /// Flattens `[grid]`: `data.split.train = [..]` and `"data.split.train" = [..]` are the same axis.
@@ -98,9 +107,10 @@ fn collect(above: &str, grid: &Tree, settings: &Settings, axes: &mut Vec<Axis>, 
             Node::Array(values) => match axis_faults(&key, entry, values, settings) {
                 found if found.is_empty() => axes.push(Axis {
                     of_source: is_of_source(&key, settings),
+                    values: values.iter().map(|value| shown(&key, value)).collect(),
+                    written: values.clone(),
                     key,
                     span: entry.key.clone(),
-                    values: values.clone(),
                 }),
                 found => faults.extend(found),
             },
@@ -139,7 +149,8 @@ fn axis_faults(key: &str, entry: &Entry, values: &[Tree], settings: &Settings) -
     // Values are compared where their texts are equal: an axis may have a great many.
     let mut earlier: HashMap<String, toml::Value> = HashMap::with_capacity(values.len());
     for value in values {
-        let plain = value.to_value();
+        // As records tell them apart.
+        let plain = shown(key, value).to_value();
         if earlier.insert(plain.to_string(), plain.clone()).is_some_and(|earlier| earlier == plain) {
             faults.push(at(&value.span, format!("the axis `{key}` names this value twice"), "remove one"));
         }

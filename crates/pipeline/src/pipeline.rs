@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Fault, file};
+use emberline_base::{Fault, file, secret};
 use emberline_train::settings::{Head, Train};
 
 use crate::Error;
@@ -68,7 +68,7 @@ impl Pipeline {
     fn axis_faults(&self) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
         for axis in self.axes.iter().filter(|axis| axis.key != grid::EMBEDDING) {
-            for value in &axis.values {
+            for value in &axis.written {
                 faults.extend(self.value_faults(axis, value));
             }
         }
@@ -146,9 +146,21 @@ impl Pipeline {
     }
 }
 
-/// Settings as TOML.
+/// Settings as TOML, for people and records.
 pub(crate) fn to_toml(settings: &Settings) -> String {
-    toml::to_string(settings).expect("settings are tables of plain values")
+    let mut value = toml::Value::try_from(settings).expect("settings are tables of plain values");
+    hide_secrets("", &mut value);
+    toml::to_string(&value).expect("settings are tables of plain values")
+}
+
+/// Hides what urls hold of secrets, in a value that stands at the dotted key.
+pub(crate) fn hide_secrets(key: &str, value: &mut toml::Value) {
+    match value {
+        toml::Value::String(text) if key.rsplit('.').next() == Some("url") => *text = secret::url(text),
+        toml::Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets(key, item)),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide_secrets(key, value)),
+        _ => {}
+    }
 }
 
 /// Types a tree and checks what types can't: all faults, each at its place.

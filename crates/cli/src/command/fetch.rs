@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use emberline_base::secret;
 use emberline_embedding::Source;
 use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
 use emberline_pipeline::{Cell, Pipeline, Plan};
@@ -175,7 +176,7 @@ fn json_of(asset: &Asset, outcome: &Outcome) -> serde_json::Value {
     let fetched = if let Outcome::There(fetched) = outcome { Some(fetched) } else { None };
     json!({
         "embedding": asset.name,
-        "url": asset.url,
+        "url": asset.url.as_deref().map(secret::url),
         "path": asset.path,
         "status": outcome.status().1,
         "bytes": outcome.bytes(),

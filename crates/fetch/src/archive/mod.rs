@@ -20,6 +20,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
+use emberline_base::secret;
 use flate2::read::MultiGzDecoder;
 use tempfile::TempDir;
 
@@ -152,7 +153,7 @@ impl Arrived<'_> {
     }
 
     fn fault(&self, reason: impl Into<String>) -> Error {
-        Error::Archive { url: self.url.to_owned(), reason: reason.into() }
+        Error::Archive { url: secret::url(self.url), reason: reason.into() }
     }
 
     fn damaged(&self, error: &io::Error) -> Error {

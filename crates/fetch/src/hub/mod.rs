@@ -14,11 +14,12 @@ use std::fs;
 use std::path::Path;
 
 use emberline_base::file::{self, FileError};
+use emberline_base::secret;
 use serde::Deserialize;
 use ureq::http::Response;
 use url::Url;
 
-use crate::address::{Model, permitted};
+use crate::address::{Model, permitted, shown};
 use crate::client::{Client, Resource, header_text};
 use crate::partial::{Partial, beside};
 use crate::transfer::{Wanted, download};
@@ -64,9 +65,9 @@ pub(crate) fn endpoint<'a>(
     segments: impl IntoIterator<Item = &'a str>,
 ) -> Result<Url, Error> {
     let wrong = |reason: String| Error::Environment { variable, reason };
-    let mut url = Url::parse(base).map_err(|e| wrong(format!("`{base}` isn't a url ({e})")))?;
+    let mut url = Url::parse(base).map_err(|e| wrong(format!("`{}` isn't a url ({e})", secret::url(base))))?;
     permitted(&url).map_err(wrong)?;
-    let wrong = || Error::Environment { variable, reason: format!("`{base}` has no path") };
+    let wrong = || Error::Environment { variable, reason: format!("`{}` has no path", secret::url(base)) };
     url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(segments);
     Ok(url)
 }
@@ -169,7 +170,7 @@ fn commit(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result
     let url = endpoint(&client.options.hub, "HF_ENDPOINT", ["api", "models", org, name, "revision", &model.revision])?;
     let resource = Resource { url, authorization: authorization(client) };
     let (text, _) = client.text(&resource, observer)?;
-    let wrong = || Error::Answer { url: resource.url.to_string(), reason: "names no commit".to_owned() };
+    let wrong = || Error::Answer { url: shown(&resource.url), reason: "names no commit".to_owned() };
     let revision: Revision = serde_json::from_str(&text).map_err(|_| wrong())?;
     let sound = !revision.sha.is_empty() && revision.sha.bytes().all(|b| b.is_ascii_hexdigit());
     if sound { Ok(revision.sha) } else { Err(wrong()) }
@@ -183,7 +184,7 @@ fn entries(client: &Client, name: &str, commit: &str, observer: &mut dyn Observe
     let mut entries = Vec::new();
     for _ in 0..MAX_PAGES {
         let (text, head) = client.text(&resource, observer)?;
-        let wrong = |reason: String| Error::Answer { url: resource.url.to_string(), reason };
+        let wrong = |reason: String| Error::Answer { url: shown(&resource.url), reason };
         let page: Vec<Entry> = serde_json::from_str(&text).map_err(|e| wrong(format!("not a list of files ({e})")))?;
         entries.extend(page);
         let Some(next) = next_page(&head) else { return Ok(entries) };
@@ -193,7 +194,7 @@ fn entries(client: &Client, name: &str, commit: &str, observer: &mut dyn Observe
         }
         resource.url = next;
     }
-    Err(Error::Answer { url: resource.url.to_string(), reason: format!("a list of more than {MAX_PAGES} pages") })
+    Err(Error::Answer { url: shown(&resource.url), reason: format!("a list of more than {MAX_PAGES} pages") })
 }
 
 /// The target of `Link: <...>; rel="next"` (RFC 8288).

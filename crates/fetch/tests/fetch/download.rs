@@ -61,10 +61,13 @@ fn a_later_process_continues() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.bin");
     let once = Options { patience: Patience { tries: 1, ..options().patience }, ..options() };
-    let error = fetch_with(once, &server.url("x.bin"), &path, None).expect_err("cut");
-    assert!(matches!(error, Error::Network { .. }), "{error}");
+    let url = server.url("x.bin?token=secret");
+    let error = fetch_with(once, &url, &path, None).expect_err("cut");
+    assert!(matches!(error, Error::Network { .. }) && !error.to_string().contains("secret"), "{error}");
     assert_eq!(names(folder.path()), ["x.bin.part", "x.bin.part.json"]);
-    fetch(&server.url("x.bin"), &path).expect("continued");
+    let note = fs::read_to_string(folder.path().join("x.bin.part.json")).expect("readable");
+    assert!(!note.contains("secret"), "{note}");
+    fetch(&url, &path).expect("continued");
     assert_eq!(fs::read(&path).expect("there"), body);
     assert!(server.asked()[1].offset().is_some_and(|at| at > 100_000));
     assert_eq!(names(folder.path()), ["x.bin"]);

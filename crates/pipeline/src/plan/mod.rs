@@ -65,7 +65,7 @@ fn faults_of(pipeline: &Pipeline, source: &str, choice: &Choice) -> String {
     let mut tree = pipeline.tree.clone();
     for (at, axis) in pipeline.axes.iter().enumerate().filter(|(_, axis)| axis.key != EMBEDDING) {
         let path = axis.path(source, &pipeline.settings);
-        if tree.set(&path, axis.values[choice.chosen(at)].clone()).is_err() {
+        if tree.set(&path, axis.written[choice.chosen(at)].clone()).is_err() {
             return format!("there is no key `{}`", axis.key);
         }
     }

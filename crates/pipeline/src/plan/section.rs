@@ -95,7 +95,7 @@ pub(super) fn with_axes(pipeline: &Pipeline, key: &str, axes: &[usize], choice: 
     for &at in axes {
         let axis = &pipeline.axes[at];
         if axis.key != EMBEDDING {
-            let value = axis.values[choice.chosen(at)].clone();
+            let value = axis.written[choice.chosen(at)].clone();
             tree.set(&axis.path(source, &pipeline.settings), value).ok()?;
         }
     }

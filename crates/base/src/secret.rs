@@ -1,0 +1,78 @@
+//! Urls as messages and records show them: without what may be a secret.
+//!
+//! A url may hold `user:password@` before its host, and tokens in its query or fragment. Both are replaced by [`MASK`],
+//! so that a reader still sees that something was there.
+
+/// What stands for a secret.
+pub const MASK: &str = "***";
+
+/// A url without user and password, query and fragment. What isn't quite a url, too: it may be one with a slip.
+pub fn url(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let (user, rest) = rest.split_at(user_end(rest));
+    let (place, hidden) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let user = if user.is_empty() { String::new() } else { format!("{MASK}@") };
+    let hidden = if hidden.len() > 1 { format!("{}{MASK}", &hidden[..1]) } else { hidden.to_owned() };
+    format!("{scheme}{user}{place}{hidden}")
+}
+
+/// A text with every url in it shown as by [`url`].
+pub fn urls(text: &str) -> String {
+    // What ends a url: a password may hold any other character.
+    let pieces = text.split_inclusive(|c: char| c.is_whitespace() || c == '"');
+    pieces.map(|piece| if piece.contains("://") { piece_masked(piece) } else { piece.to_owned() }).collect()
+}
+
+fn piece_masked(piece: &str) -> String {
+    let end = piece.trim_end_matches(|c: char| c.is_whitespace() || c == '"');
+    url(end) + &piece[end.len()..]
+}
+
+/// Where the host begins behind user and password.
+fn user_end(rest: &str) -> usize {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let at = match authority.rfind('@') {
+        Some(at) => Some(at),
+        // A password may hold a `/` that should have been written `%2F`.
+        None if !port.bytes().all(|byte| byte.is_ascii_digit()) => rest.rfind('@'),
+        None => None,
+    };
+    at.map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_passwords_and_queries_are_hidden() {
+        for (text, shown) in [
+            ("https://example.org/a/b.zip", "https://example.org/a/b.zip"),
+            ("https://me:secret@example.org/x", "https://***@example.org/x"),
+            ("https://secret@example.org:80/x", "https://***@example.org:80/x"),
+            ("https://example.org/x?token=secret#secret", "https://example.org/x?***"),
+            ("https://me:secret@example.org?secret", "https://***@example.org?***"),
+            ("ftp://example.org/#secret", "ftp://example.org/#***"),
+            ("https://me:sec/ret@example.org/x", "https://***@example.org/x"),
+            ("https://me:sec?ret@example.org/x", "https://***@example.org/x"),
+            ("me:secret@example.org/x?secret", "***@example.org/x?***"),
+            ("https://example.org/@me/x@1?", "https://example.org/@me/x@1?"),
+            ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+            ("hf://org/model@v1.0", "hf://org/model@v1.0"),
+            ("", ""),
+        ] {
+            assert_eq!(url(text), shown);
+        }
+    }
+
+    #[test]
+    fn urls_within_a_text_are_hidden_where_they_stand() {
+        assert_eq!(
+            urls("x = \"https://a:secret@b.org/c?d='secret',e\", y = 1\t# or http://b.org?f=secret\n"),
+            "x = \"https://***@b.org/c?***\", y = 1\t# or http://b.org?***\n"
+        );
+        assert_eq!(urls("what? me@b.org #1"), "what? me@b.org #1");
+        assert_eq!(urls("a.url=https://b.org/?secret"), "a.url=https://b.org/?***");
+    }
+}
