@@ -33,7 +33,7 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
         say(&message);
     }
     let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
-    writeln!(io::stdout(), "{}: valid, {cells}", path.display())?;
+    writeln!(io::stdout(), "{}: valid, {cells}", printable(&path.display().to_string()))?;
     if !args.data {
         return Ok(Code::Fine);
     }

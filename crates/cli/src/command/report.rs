@@ -6,11 +6,12 @@ use emberline_pipeline::RunFolder;
 
 use crate::args::Report;
 use crate::exit::{Code, Error};
+use crate::terminal::printable;
 
 pub(super) fn run(args: &Report) -> Result<Code, Error> {
     let mut out = io::stdout();
     for path in RunFolder::new(&args.run).write_reports()? {
-        writeln!(out, "{}", path.display())?;
+        writeln!(out, "{}", printable(&path.display().to_string()))?;
     }
     Ok(Code::Fine)
 }
