@@ -232,6 +232,35 @@ fn a_bomb_is_refused() {
     }
 }
 
+/// A file of less than a kilobyte that claims millions of rows: two numbers say so, and they could as well say billions.
+#[test]
+fn more_rows_than_a_file_can_hold_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.parquet");
+    let texts = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("written");
+        read_texts(&path, &Column::Name("text".into()), None, None)
+    };
+    for text in [None, Some("x")] {
+        let honest = write::parquet_of_one_run(100_000, text);
+        assert_eq!(texts(&honest).expect("not too many").len(), 100_000);
+        let bytes = write::parquet_of_one_run(5_000_000, text);
+        assert!(bytes.len() < 1000, "{}", bytes.len());
+        let error = texts(&bytes).expect_err("too many");
+        assert!(matches!(error, Error::Damaged { .. }) && error.to_string().contains("more values"), "{error}");
+    }
+}
+
+/// One long word of a dictionary, named by every row.
+#[test]
+fn texts_that_take_far_more_than_their_file_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.parquet");
+    fs::write(&path, write::parquet_of_one_run(10_000, Some(&"long ".repeat(2000)))).expect("written");
+    let error = read_texts(&path, &Column::Name("text".into()), None, None).expect_err("100 MB");
+    assert!(matches!(error, Error::Oversized { .. }), "{error}");
+}
+
 #[test]
 fn absent_empty_and_foreign_files() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -173,6 +173,11 @@ pub(super) fn explained(path: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
+/// The most bytes that may come out of so many.
+pub(super) fn cap(packed: u64) -> u64 {
+    packed.saturating_mul(GROWTH).clamp(FREE, MOST)
+}
+
 /// The mark of a stream that grew beyond its cap.
 #[derive(Debug, thiserror::Error)]
 #[error("{unpacked} bytes from {packed}")]
@@ -198,8 +203,7 @@ impl<R: Read> Read for Capped<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(into)?;
         self.unpacked += count as u64;
-        let cap = self.packed.saturating_mul(GROWTH).clamp(FREE, MOST);
-        if self.unpacked > cap {
+        if self.unpacked > cap(self.packed) {
             return Err(io::Error::other(Bomb { packed: self.packed, unpacked: self.unpacked }));
         }
         Ok(count)

@@ -90,6 +90,21 @@ pub(crate) fn parquet(names: &[&str], rows: &[Vec<Value>]) -> Vec<u8> {
     writer.into_inner().expect("closed")
 }
 
+/// A column of texts, each the same or null: a run of one number, however many rows there are.
+pub(crate) fn parquet_of_one_run(rows: usize, text: Option<&str>) -> Vec<u8> {
+    let schema = parse_message_type("message schema { optional binary text (UTF8); }").expect("a schema");
+    let properties = WriterProperties::builder().set_data_page_row_count_limit(usize::MAX).build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    let mut column = group.next_column().expect("a column").expect("one more");
+    let texts = vec![ByteArray::from(text.unwrap_or_default()); if text.is_some() { rows } else { 0 }];
+    let definitions = vec![i16::from(text.is_some()); rows];
+    column.typed::<ByteArrayType>().write_batch(&texts, Some(&definitions), None).expect("written");
+    column.close().expect("closed");
+    group.close().expect("closed");
+    writer.into_inner().expect("closed")
+}
+
 fn write_column(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, values: &[&Value]) {
     let mut column = group.next_column().expect("a column").expect("one more");
     let (mut texts, mut ints, mut floats, mut bools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -1,0 +1,244 @@
+//! Apache Parquet (format 2.x), by the `parquet` crate's record reader.
+//!
+//! | column | gives |
+//! |---|---|
+//! | BYTE_ARRAY (string, or bytes that are UTF-8) | a text |
+//! | BOOLEAN, INT32, INT64, FLOAT, DOUBLE | a scalar; whole floats without a point |
+//! | LIST of one of these | a list; nulls in it are passed over |
+//! | null | a missing value |
+//!
+//! Only the wanted columns are decoded. The crate trusts some numbers of the file: those that would cost time or memory
+//! are checked in [`claims`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
+
+mod claims;
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::record::{Field as Value, Row as Record};
+use parquet::schema::types::Type;
+
+use self::claims::{Budget, Group};
+use super::compression::{Input, cap, explained};
+use super::{Field, Request, Row, Sink, column, written};
+use crate::error::{Error, Place, Unit};
+
+/// Reads a whole file; see [`super::read`].
+pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
+    let path = request.path;
+    let (reader, bytes) = fenced(path, || open(path, input))??;
+    let schema = reader.metadata().file_metadata().schema().clone();
+    let columns = Columns::of(request, &schema)?;
+    let projection = projection(path, &schema, &columns.projected)?;
+    let budget = Budget::of(bytes);
+    let mut cap = TextCap::of(path, bytes);
+    let mut number = 0;
+    for at in 0..reader.num_row_groups() {
+        let inner = fenced(path, || reader.get_row_group(at))?.map_err(|e| damaged(path, &e))?;
+        let group = Group { inner, budget: budget.clone() };
+        let rows = fenced(path, || group.get_row_iter(Some(projection.clone())))?;
+        let mut rows = rows.map_err(|e| damaged(path, &e))?;
+        while let Some(row) = fenced(path, || rows.next())? {
+            number += 1;
+            let mut fields = columns.fields(row.map_err(|e| damaged(path, &e))?, number)?;
+            cap.take(&fields)?;
+            sink(Row { unit: Unit::Row, number, fields: &mut fields })?;
+        }
+    }
+    if number == 0 {
+        return Err(Error::NoRows { path: path.to_owned(), header: false });
+    }
+    Ok(columns.wanted())
+}
+
+/// The wanted columns.
+struct Columns<'a> {
+    path: &'a Path,
+    /// All names of the file.
+    names: Vec<String>,
+    /// Where the wanted ones stand in the file, ascending: so they are read.
+    projected: Vec<usize>,
+    /// Where the wanted ones stand among those.
+    order: Vec<usize>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(request: &Request<'a>, schema: &Type) -> Result<Self, Error> {
+        let path = request.path;
+        let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
+        let wanted = column::positions(path, request.columns, &names)?;
+        for (&at, is_text) in wanted.iter().zip(std::iter::once(true).chain(std::iter::repeat(false))) {
+            refuse_type(path, &schema.get_fields()[at], is_text)?;
+        }
+        let mut projected = wanted.clone();
+        projected.sort_unstable();
+        let order = wanted.iter().filter_map(|at| projected.binary_search(at).ok()).collect();
+        Ok(Self { path, names, projected, order })
+    }
+
+    /// Their names, in the order of the request.
+    fn wanted(&self) -> Vec<String> {
+        self.order.iter().map(|&at| self.names[self.projected[at]].clone()).collect()
+    }
+
+    /// What they hold in a row, in the order of the request.
+    fn fields(&self, row: Record, number: u64) -> Result<Vec<Field<'static>>, Error> {
+        let mut columns: Vec<Value> = row.into_columns().into_iter().map(|(_, value)| value).collect();
+        let take = |&at: &usize| {
+            let value = columns.get_mut(at).map_or(Value::Null, |value| std::mem::replace(value, Value::Null));
+            field(value).map_err(|found| {
+                let place = Place { path: self.path.to_owned(), unit: Unit::Row, number };
+                let column = format!("`{}`", self.names[self.projected[at]]);
+                Error::Value { place, column, found, expected: "UTF-8 text, a number, a boolean or a list" }
+            })
+        };
+        self.order.iter().map(take).collect()
+    }
+}
+
+/// Gives up on texts that take far more than the file: a long word of a dictionary, named a million times.
+struct TextCap<'a> {
+    path: &'a Path,
+    packed: u64,
+    unpacked: u64,
+}
+
+impl<'a> TextCap<'a> {
+    fn of(path: &'a Path, bytes: u64) -> Self {
+        Self { path, packed: bytes, unpacked: 0 }
+    }
+
+    fn take(&mut self, fields: &[Field<'_>]) -> Result<(), Error> {
+        let length = |field: &Field<'_>| match field {
+            Field::Missing => 0,
+            Field::Text(text) => text.len(),
+            Field::Scalar(text) => text.len(),
+            Field::List(texts) => texts.iter().map(String::len).sum(),
+        };
+        self.unpacked += fields.iter().map(length).sum::<usize>() as u64;
+        let Self { packed, unpacked, .. } = *self;
+        let oversized = || Error::Oversized { path: self.path.to_owned(), packed, unpacked };
+        if unpacked > cap(packed) { Err(oversized()) } else { Ok(()) }
+    }
+}
+
+/// A plain file is read where it lies; a packed one must be unpacked whole, since the format
+/// begins at its end. Gives its bytes, too.
+fn open(path: &Path, input: &mut Input<'_>) -> Result<(Box<dyn FileReader>, u64), Error> {
+    match input {
+        Input::File(file) => {
+            let file = file.try_clone().map_err(explained(path))?;
+            let length = file.metadata().map_err(explained(path))?.len();
+            if length == 0 {
+                return Err(Error::Empty { path: path.to_owned() });
+            }
+            Ok((Box::new(SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?), length))
+        }
+        Input::Packed(reader) => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map_err(explained(path))?;
+            let length = bytes.len() as u64;
+            Ok((Box::new(SerializedFileReader::new(Bytes::from(bytes)).map_err(|e| damaged(path, &e))?), length))
+        }
+    }
+}
+
+/// Turns a panic of the crate into an error.
+fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
+    emberline_base::fenced(call)
+        .map_err(|_| Error::Damaged { path: path.to_owned(), reason: "its numbers contradict each other".to_owned() })
+}
+
+fn damaged(path: &Path, error: &ParquetError) -> Error {
+    let text = error.to_string();
+    let reason = text.split_once(": ").map_or(text.as_str(), |(_, reason)| reason).to_owned();
+    match error {
+        ParquetError::NYI(_) => {
+            Error::Archive { path: path.to_owned(), reason: format!("this kind of Parquet can't be read: {reason}") }
+        }
+        _ => Error::Damaged { path: path.to_owned(), reason },
+    }
+}
+
+/// The schema cut down to the fields at these positions.
+fn projection(path: &Path, schema: &Type, at: &[usize]) -> Result<Type, Error> {
+    let fields = at.iter().map(|&at| Arc::clone(&schema.get_fields()[at])).collect();
+    Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(|e| damaged(path, &e))
+}
+
+/// Texts are strings; labels are strings, numbers, booleans or lists of them.
+fn refuse_type(path: &Path, field: &Type, is_text: bool) -> Result<(), Error> {
+    let expected = if is_text { "a string" } else { "a string, a number, a boolean or a list of them" };
+    let element = element(field);
+    let fits = match element.map(Type::get_physical_type) {
+        Some(Physical::BYTE_ARRAY) => true,
+        Some(Physical::BOOLEAN | Physical::INT32 | Physical::INT64 | Physical::FLOAT | Physical::DOUBLE) => !is_text,
+        _ => false,
+    };
+    if fits && (!is_text || field.is_primitive()) {
+        return Ok(());
+    }
+    let found = match (element, field.is_primitive()) {
+        (Some(inner), false) => format!("list of {}", inner.get_physical_type()),
+        (Some(inner), true) => inner.get_physical_type().to_string(),
+        (None, _) => "group".to_owned(),
+    };
+    Err(Error::ColumnType { path: path.to_owned(), column: field.name().to_owned(), found, expected })
+}
+
+/// The primitive type of a column, or of the elements of a list column (three levels, or the
+/// two of older writers).
+fn element(field: &Type) -> Option<&Type> {
+    if field.is_primitive() {
+        return Some(field);
+    }
+    let info = field.get_basic_info();
+    let is_list =
+        info.converted_type() == ConvertedType::LIST || matches!(info.logical_type_ref(), Some(LogicalType::List));
+    let [repeated] = field.get_fields() else { return None };
+    if !is_list {
+        return None;
+    }
+    if repeated.is_primitive() {
+        return Some(repeated);
+    }
+    match repeated.get_fields() {
+        [inner] if inner.is_primitive() => Some(inner),
+        _ => None,
+    }
+}
+
+/// What a record holds; otherwise words for what it holds instead.
+fn field(value: Value) -> Result<Field<'static>, String> {
+    Ok(match value {
+        Value::Null => Field::Missing,
+        Value::Str(text) => Field::Text(Cow::Owned(text)),
+        Value::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Field::Text(Cow::Owned(text.to_owned())),
+            Err(_) => return Err("bytes that are not UTF-8".to_owned()),
+        },
+        Value::ListInternal(list) => {
+            let mut values = Vec::with_capacity(list.len());
+            for element in list.elements() {
+                match field(element.clone())? {
+                    Field::Missing => {}
+                    Field::Text(text) => values.push(text.into_owned()),
+                    Field::Scalar(scalar) => values.push(scalar),
+                    Field::List(_) => return Err("a list within a list".to_owned()),
+                }
+            }
+            Field::List(values)
+        }
+        Value::Float(number) if number.fract() != 0.0 => Field::Scalar(number.to_string()),
+        Value::Float(number) => Field::Scalar(written(f64::from(number))),
+        Value::Double(number) => Field::Scalar(written(number)),
+        Value::Group(_) | Value::MapInternal(_) => return Err("a group".to_owned()),
+        scalar => Field::Scalar(scalar.to_string()),
+    })
+}
