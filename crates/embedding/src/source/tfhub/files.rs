@@ -280,6 +280,14 @@ mod tests {
     }
 
     #[test]
+    fn more_entries_than_a_module_has_are_refused() {
+        let names: Vec<String> = (0..=MAX_ENTRIES).map(|number| number.to_string()).collect();
+        let entries: Vec<_> = names.iter().map(|name| (name.as_str(), EntryType::Regular, &b""[..])).collect();
+        let error = unpack(&packed(&entries)).expect_err("too many");
+        assert!(error.contains("more than 10000 entries"), "{error}");
+    }
+
+    #[test]
     fn every_truncation_is_refused_or_read_whole() {
         let whole = packed(&[("saved_model.pb", EntryType::Regular, &[7; 3000])]);
         for len in 0..whole.len() {

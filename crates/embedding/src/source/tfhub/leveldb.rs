@@ -276,17 +276,46 @@ mod tests {
         for _ in 0..1 << 14 {
             body.extend([0x80, 0x80, 0x01, 0, 0]);
         }
-        body.extend([0, 0, 0, 0, 1, 0, 0, 0, 0]);
-        let crc = masked(crc32c::crc32c(&body));
+        body.extend(ONE_RESTART);
+        assert!(entries(&around(body, 0)).expect_err("256 MiB").contains("unpacks to too many bytes"));
+    }
+
+    /// What ends a block of one run.
+    const ONE_RESTART: [u8; 8] = [0, 0, 0, 0, 1, 0, 0, 0];
+
+    /// A table of this one block, with a right checksum.
+    fn around(mut body: Vec<u8>, compression: u8) -> Vec<u8> {
         let mut handle = vec![0];
-        writer::push_varint(&mut handle, body.len() as u64 - 1);
+        writer::push_varint(&mut handle, body.len() as u64);
+        body.push(compression);
+        let crc = masked(crc32c::crc32c(&body));
         body.extend(crc.to_le_bytes());
         let index = writer::push_block(&mut body, &[(b"l".to_vec(), handle)], false);
         let mut footer = [[0, 0].to_vec(), index].concat();
         footer.resize(40, 0);
         body.extend_from_slice(&footer);
         body.extend_from_slice(&MAGIC);
-        assert!(entries(&body).expect_err("256 MiB").contains("unpacks to too many bytes"));
+        body
+    }
+
+    #[test]
+    fn a_block_that_contradicts_itself_is_refused() {
+        let with_restart = |body: &[u8]| [body, &ONE_RESTART].concat();
+        for (message, body, compression) in [
+            ("shares more than its predecessor has", with_restart(&[1, 0, 0]), 0),
+            ("shares more than its predecessor has", with_restart(&[0, 1, 0, b'a', 2, 0, 0]), 0),
+            ("an entry is cut off", with_restart(&[0, 5, 0]), 0),
+            ("an entry is cut off", with_restart(&[0, 1, 0x7f, b'a']), 0),
+            ("restarts don't fit", vec![0, 0, 0, 0, 2, 0, 0, 0], 0),
+            ("restarts don't fit", vec![0xff; 8], 0),
+            ("without restarts", vec![1, 0, 0], 0),
+            ("unknown compression", with_restart(&[]), 2),
+            // Snappy that announces 1 GiB.
+            ("unpacks to too many bytes", vec![0x80, 0x80, 0x80, 0x80, 4, 0, b'x'], 1),
+        ] {
+            let error = entries(&around(body, compression)).expect_err(message);
+            assert!(error.contains(message), "expected {message:?}: {error}");
+        }
     }
 
     #[test]

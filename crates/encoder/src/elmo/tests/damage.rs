@@ -59,6 +59,20 @@ fn flipped_bits_are_refused_or_change_numbers_alone() {
     assert!(refused > 100, "{refused} of some 4,500");
 }
 
+/// A heap of names that says it has a terabyte: no more is read than the file has.
+#[test]
+fn a_size_beyond_the_file_is_refused_before_it_is_read() {
+    let copy = Copy::new();
+    let heaps = copy.whole.windows(4).enumerate().filter(|(_, window)| window == b"HEAP").map(|(at, _)| at);
+    let heaps: Vec<usize> = heaps.collect();
+    assert!(!heaps.is_empty());
+    for at in heaps {
+        let mut bytes = copy.whole.clone();
+        bytes[at + 8..at + 16].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+        assert_not_a_panic(&copy.read(&bytes).expect_err("a heap of a terabyte"));
+    }
+}
+
 #[test]
 fn something_else_is_refused() {
     let copy = Copy::new();

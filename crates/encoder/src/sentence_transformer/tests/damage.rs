@@ -165,6 +165,24 @@ fn no_damage_is_a_panic() {
 }
 
 #[test]
+fn a_shape_that_no_file_holds_is_refused_before_it_is_read() {
+    let folder = copy("bert");
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).expect("read");
+    let length = u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&whole[8..8 + length]).expect("JSON");
+    let name = header.as_object().expect("tensors").keys().find(|name| name.contains("word_embeddings")).expect("one");
+    for shape in [[1_u64 << 40, 1 << 40], [1 << 20, 24], [u64::MAX, u64::MAX]] {
+        let mut lying = header.clone();
+        lying[name]["shape"] = shape.to_vec().into();
+        let text = lying.to_string();
+        let bytes = [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &whole[8 + length..]].concat();
+        fs::write(&path, bytes).expect("written");
+        assert!(error(folder.path()).contains("not a safetensors file, or cut off"), "{}", error(folder.path()));
+    }
+}
+
+#[test]
 fn cut_weights_are_refused() {
     let folder = copy("distilbert");
     let path = folder.path().join("model.safetensors");

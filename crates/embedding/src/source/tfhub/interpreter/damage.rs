@@ -89,6 +89,7 @@ fn hostile_graphs_are_refused() {
         ("has 1 inputs; 2 are read", vec![node("x", "MatMul", &[sum])]),
         ("the node \"x\" (op ReadFile) isn't one", vec![node("x", "ReadFile", &[sum])]),
         ("the node \"x\" (op PyFunc) isn't one", vec![node("x", "PyFunc", &[sum])]),
+        ("the node \"x\" (op SaveV2) isn't one", vec![node("x", "SaveV2", &[sum])]),
         ("no node \"gone\"", vec![node("x", "Relu", &["gone:output:0"])]),
         ("feeds itself", vec![node("x", "Relu", &["x:output:0"])]),
         (

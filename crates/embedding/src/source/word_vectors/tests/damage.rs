@@ -84,3 +84,65 @@ fn absurd_counts_allocate_nothing() {
         }
     }
 }
+
+/// A shipped model of fastText with 32-bit numbers put at byte offsets.
+fn patched(name: &str, patches: &[(usize, i32)]) -> Vec<u8> {
+    let mut bytes = fs::read(fixtures("fasttext").join(name)).expect("shipped");
+    for &(at, number) in patches {
+        bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
+fn number_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+/// Where the counts and entries of a dictionary stand.
+const COUNTS: usize = 64;
+const ENTRIES: usize = COUNTS + 12 + 16;
+
+#[test]
+fn every_count_of_a_fasttext_model_is_checked() {
+    let (dim, bucket, maxn, words) = (8, 40, 48, COUNTS + 4);
+    let whole = patched("skipgram.bin", &[]);
+    let folder = Folder::new();
+    for (patches, message) in [
+        (vec![(dim, 0)], "vectors of 0 numbers"),
+        (vec![(dim, -1)], "vectors of -1 numbers"),
+        (vec![(dim, i32::MAX)], "numbers; 1 to"),
+        (vec![(dim, number_at(&whole, dim) + 1)], "is said to be"),
+        (vec![(bucket, 0)], "n-grams without buckets"),
+        (vec![(bucket, -1)], "-1 buckets"),
+        (vec![(bucket, number_at(&whole, bucket) + 1)], "words and n-grams; the file is damaged"),
+        (vec![(maxn, 65)], "n-grams of up to 65 characters"),
+        (vec![(COUNTS, -1)], "dictionary entries for"),
+        (vec![(words, number_at(&whole, words) + 1)], "dictionary entries for"),
+        (vec![(COUNTS, i32::MAX), (words, i32::MAX)], "the dictionary"),
+    ] {
+        let said = folder.refusal(&patched("skipgram.bin", &patches));
+        assert!(said.contains(message), "expected {message:?}: {said}");
+    }
+}
+
+#[test]
+fn a_word_of_a_fasttext_model_without_an_end_is_refused() {
+    let bytes = [&patched("skipgram.bin", &[])[..ENTRIES], &[b'x'; 2 * MAX_WORD]].concat();
+    let said = Folder::new().refusal(&bytes);
+    assert!(said.contains("word 0 has more than 4096 bytes"), "{said}");
+}
+
+#[test]
+fn rows_of_kept_ngrams_are_checked() {
+    let whole = patched("pruned.ftz", &[]);
+    let kept = number_at(&whole, COUNTS + 20);
+    let mut at = ENTRIES;
+    for _ in 0..number_at(&whole, COUNTS) {
+        at += whole[at..].iter().position(|&byte| byte == 0).expect("the word's end") + 1 + 9;
+    }
+    // A bucket, then its row.
+    for row in [kept, -1] {
+        let said = Folder::new().refusal(&patched("pruned.ftz", &[(at + 4, row)]));
+        assert!(said.contains("an n-gram's row") && said.contains(&format!("of {kept};")), "{said}");
+    }
+}

@@ -268,6 +268,7 @@ fn other_kinds_of_files_are_named() {
         (b"\x28\xb5\x2f\xfd....", "gzip"),
         (b"\x89HDF\r\n", "HDF5"),
         (b"\x08\0\0\0\0\0\0\0{}", "neither word2vec"),
+        (b"\x93NUMPY\x01\0v\0{'descr': '|O'}", "neither word2vec"),
         (b"", "empty"),
     ] {
         assert!(folder.refusal(head).contains(says), "{says}");
