@@ -92,13 +92,18 @@ pub(crate) fn parquet(names: &[&str], rows: &[Vec<Value>]) -> Vec<u8> {
 
 /// A column of texts, each the same or null: a run of one number, however many rows there are.
 pub(crate) fn parquet_of_one_run(rows: usize, text: Option<&str>) -> Vec<u8> {
-    let schema = parse_message_type("message schema { optional binary text (UTF8); }").expect("a schema");
     let properties = WriterProperties::builder().set_data_page_row_count_limit(usize::MAX).build();
+    parquet_of_texts(&vec![text; rows], properties)
+}
+
+/// One column and one row group, written as the properties say.
+pub(crate) fn parquet_of_texts(rows: &[Option<&str>], properties: WriterProperties) -> Vec<u8> {
+    let schema = parse_message_type("message schema { optional binary text (UTF8); }").expect("a schema");
     let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).expect("a writer");
     let mut group = writer.next_row_group().expect("a group");
     let mut column = group.next_column().expect("a column").expect("one more");
-    let texts = vec![ByteArray::from(text.unwrap_or_default()); if text.is_some() { rows } else { 0 }];
-    let definitions = vec![i16::from(text.is_some()); rows];
+    let texts: Vec<ByteArray> = rows.iter().flatten().map(|text| ByteArray::from(*text)).collect();
+    let definitions: Vec<i16> = rows.iter().map(|text| i16::from(text.is_some())).collect();
     column.typed::<ByteArrayType>().write_batch(&texts, Some(&definitions), None).expect("written");
     column.close().expect("closed");
     group.close().expect("closed");

@@ -22,7 +22,7 @@ use parquet::record::reader::RowIter;
 use parquet::schema::types::{ColumnDescriptor, Type};
 
 /// Values below which no file is suspicious.
-const FREE: u64 = 1 << 22;
+const FREE: u64 = 1 << 20;
 /// The most values that a byte of a file may stand for; texts take a byte or more each.
 const GROWTH: u64 = 64;
 
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn no_more_values_than_the_file_can_hold_are_believed() {
-        assert_eq!(refused(data(1 << 22, Encoding::RLE_DICTIONARY, &[])), None);
-        for values in [(1 << 22) + 1, u32::MAX] {
+        assert_eq!(refused(data(1 << 20, Encoding::RLE_DICTIONARY, &[])), None);
+        for values in [(1 << 20) + 1, u32::MAX] {
             let said = refused(data(values, Encoding::RLE_DICTIONARY, &[])).expect("too many");
             assert!(said.contains("more values than a file of its size holds"), "{said}");
         }
