@@ -18,6 +18,7 @@ pub mod secret;
 mod split;
 mod substream;
 pub mod sums;
+mod visible;
 
 pub use digest::Digest;
 pub use fault::Fault;
@@ -30,3 +31,4 @@ pub use metric::{Metric, Monitor, Scores};
 pub use split::{SplitName, Splits};
 pub use substream::Substream;
 pub use sums::Sums;
+pub use visible::is_acting;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::is_acting;
 use emberline_pipeline::LeftOut;
 
 use crate::exit::Error;
@@ -21,13 +22,13 @@ pub(crate) fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(message));
 }
 
-/// The text without control characters that could drive the terminal; line ends and tabs stay.
+/// The text without characters that could drive the terminal or reorder a line; line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> String {
-    let drives = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(drives) {
+    let acts = |c: char| is_acting(c) && c != '\n' && c != '\t';
+    if !text.contains(acts) {
         return text.to_owned();
     }
-    let shown = |c: char| if drives(c) { c.escape_default().collect() } else { c.to_string() };
+    let shown = |c: char| if acts(c) { c.escape_default().collect() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 

@@ -5,22 +5,19 @@
 
 use std::fmt::Write as _;
 
+use emberline_base::is_acting;
+
 /// The text with control characters and reordering controls written out: `\n`, `\u{1b}`, `\u{202e}`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() || is_reordering(letter) {
+        if is_acting(letter) {
             out.extend(letter.escape_default());
         } else {
             out.push(letter);
         }
     }
     out
-}
-
-/// Line and paragraph separators, direction overrides and isolates, the byte order mark, tags.
-fn is_reordering(letter: char) -> bool {
-    matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The first `limit` characters, with an ellipsis where more follow.
