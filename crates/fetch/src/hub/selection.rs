@@ -122,7 +122,7 @@ mod tests {
         for name in ["README.md", ".gitattributes", "onnx/config.json", "tf_model.h5", ".cache/x.json", "model.onnx"] {
             assert!(!is_wanted(name) && !is_pickle(name), "{name}");
         }
-        for name in ["pytorch_model.bin", "2_Dense/pytorch_model-00001-of-00002.bin", "x.pt", "vectors.PKL"] {
+        for name in ["pytorch_model.bin", "2_Dense/pytorch_model-00001-of-00002.bin", "x.pt", "x.pth", "v.PKL"] {
             assert!(is_pickle(name), "{name}");
         }
     }
