@@ -192,7 +192,7 @@ fn behind_delta(mut bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// An unsigned number in groups of 7 bits, the lowest first.
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

@@ -8,9 +8,10 @@
 //! | null | a missing value |
 //!
 //! Only the wanted columns are decoded. The crate trusts some numbers of the file: those that would cost time or memory
-//! are checked in [`claims`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
+//! are checked in [`claims`] and [`footer`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
 
 mod claims;
+mod footer;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::{Field as Value, Row as Record};
 use parquet::schema::types::Type;
 
@@ -138,15 +139,30 @@ fn open(path: &Path, input: &mut Input<'_>) -> Result<(Box<dyn FileReader>, u64)
             if length == 0 {
                 return Err(Error::Empty { path: path.to_owned() });
             }
-            Ok((Box::new(SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?), length))
+            Ok((checked(path, file, length)?, length))
         }
         Input::Packed(reader) => {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).map_err(explained(path))?;
             let length = bytes.len() as u64;
-            Ok((Box::new(SerializedFileReader::new(Bytes::from(bytes)).map_err(|e| damaged(path, &e))?), length))
+            Ok((checked(path, Bytes::from(bytes), length)?, length))
         }
     }
+}
+
+/// A reader of `length` bytes: the magic, ..., the footer, its length (u32 LE) and the magic again.
+fn checked<R: ChunkReader + 'static>(path: &Path, file: R, length: u64) -> Result<Box<dyn FileReader>, Error> {
+    let footer = || {
+        let tail = file.get_bytes(length.checked_sub(8)?, 8).ok()?;
+        let size = u32::from_le_bytes(*tail.first_chunk()?);
+        file.get_bytes(length.checked_sub(8 + u64::from(size))?, size as usize).ok()
+    };
+    // Where there is no footer, the crate says so.
+    if footer().is_some_and(|footer| footer::claims_too_much(&footer)) {
+        let reason = "its footer claims more than it holds".to_owned();
+        return Err(Error::Damaged { path: path.to_owned(), reason });
+    }
+    Ok(Box::new(SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?))
 }
 
 /// Turns a panic of the crate into an error.
