@@ -202,3 +202,12 @@ fn fits_of_other_shapes_are_refused() {
     let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
     assert!(matches!(fit_together(watched, Device::Cpu), Err(Error::Unsupported(_))));
 }
+
+#[test]
+fn a_fit_that_no_memory_holds_is_refused_before_it_begins() {
+    let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
+    let mut fits = Fits::new(false, adam);
+    fits.head.layers = vec![Layer::Dense { units: 65_536, activation: Activation::Relu }; 64];
+    let refused = fit(&fits.jobs()[0], Device::Cpu, &mut []);
+    assert!(matches!(refused, Err(Error::Memory { needed, .. }) if needed > 1 << 40), "{refused:?}");
+}
