@@ -9,5 +9,5 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
   exit 0
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
-cargo test -p emberline-train -p emberline-encoder --features emberline-train/gpu,emberline-encoder/gpu --test devices --locked
-cargo run --features gpu --locked -- verify pipelines/quickstart.toml --device wgpu --sample 4
+packages=(train encoder pipeline)
+cargo test "${packages[@]/#/--package=emberline-}" --features "$(printf 'emberline-%s/gpu,' "${packages[@]}")" --test devices --locked

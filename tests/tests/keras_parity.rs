@@ -172,7 +172,8 @@ fn text(case: &str, trainable: bool) {
     let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
     let bytes = borrowed.map(|_, texts| texts.iter().map(|text| text.as_bytes()).collect());
     let told = &mut |_| {};
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+    let mut encoding =
+        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: emberline_base::Interrupt::default() };
     let features =
         features(&opened, &bytes, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
     let first = usize::from(trainable);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use emberline_base::{Digest, Features, Splits};
+use emberline_base::{Digest, Features, Interrupt, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, Wanted};
@@ -70,7 +70,8 @@ fn vectors(source: &Source, folder: &Path, train: &Table, rest: &Rest, wanted: &
     let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
     let opened = source.bare().open(folder, Texts { all: &all, train: &texts.train }, Device::Cpu).expect("it opens");
     let bytes = texts.into_map(|texts| texts.into_iter().map(str::as_bytes).collect::<Vec<_>>());
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told: &mut |_| {} };
+    let (told, interrupt) = (&mut |_| {}, Interrupt::default());
+    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
     let made = features::features(&opened, &bytes, wanted, &mut encoding).expect("vectors");
     (numbers(&made.train), features::digest(&opened, wanted, &bytes.train))
 }

@@ -88,6 +88,7 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
+        emberline_embedding::Error::Interrupted => Code::Interrupted,
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use emberline_base::Splits;
+use emberline_base::{Interrupt, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{Wanted, features};
@@ -51,7 +51,8 @@ fn measure(texts: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::
     let before = processor_seconds()?;
     for _ in 0..ROUNDS {
         let told = &mut |_| {};
-        let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+        let mut encoding =
+            Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
         std::hint::black_box(features(&opened, &splits, &wanted, &mut encoding)?);
     }
     let seconds = (processor_seconds()? - before) / f64::from(ROUNDS);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use emberline_base::Matrix;
+use emberline_base::{Interrupt, Matrix};
 use emberline_cache::{Cache, Key, Shelf, Writer};
 use emberline_device::Device;
 
@@ -54,6 +54,8 @@ pub struct Encoding<'a> {
     pub about: &'a str,
     /// Told of progress.
     pub told: &'a mut dyn FnMut(Event),
+    /// Ends the encoding between two chunks; what is done is kept.
+    pub interrupt: Interrupt,
 }
 
 /// A text to encode, and its key.
@@ -66,7 +68,7 @@ impl Encoding<'_> {
     /// A vector a text, `[texts, dim]`.
     ///
     /// # Errors
-    /// When the encoder can't compute. A cache that can't be used is only a warning.
+    /// When the encoder can't compute, or is interrupted. A cache that can't be used is only a warning.
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let mut rows: HashMap<Key, Vec<usize>> = HashMap::new();
         let mut new = Vec::new();
@@ -152,12 +154,16 @@ impl Encoding<'_> {
             }
             progress.encoded += chunk.len();
             (self.told)(Event::Progress(progress));
-            if flushed.elapsed() > FLUSH_EVERY || writer.as_ref().is_some_and(Writer::is_full) {
+            let ends = self.interrupt.is_asked();
+            if ends || flushed.elapsed() > FLUSH_EVERY || writer.as_ref().is_some_and(Writer::is_full) {
                 if let Some(Err(error)) = writer.as_mut().map(Writer::flush) {
                     self.warn(&error);
                     *writer = None;
                 }
                 flushed = Instant::now();
+            }
+            if ends {
+                return Err(Error::Interrupted);
             }
             size = next_size(size, started.elapsed());
             new = rest;
@@ -214,7 +220,8 @@ mod tests {
         let mut events = Vec::new();
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         let told = &mut |event| events.push(event);
-        let made = Encoding { cache, device: Device::Cpu, about: "lengths", told }.vectors(encoder, &texts);
+        let made = Encoding { cache, device: Device::Cpu, about: "lengths", told, interrupt: Interrupt::default() }
+            .vectors(encoder, &texts);
         (made, events)
     }
 
@@ -244,6 +251,25 @@ mod tests {
         assert_eq!(first.expect("fine").row(1), second.expect("fine").row(0));
         assert_eq!(asked(&encoder), ["ccc"]);
         assert_eq!(events[0], Event::Progress(Progress { texts: 3, cached: 2, bytes: 3, ..Progress::default() }));
+    }
+
+    #[test]
+    fn an_encoding_that_is_interrupted_goes_on_where_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(folder.path());
+        let texts: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let interrupt = Interrupt::default();
+        interrupt.ask();
+        let told = &mut |_| {};
+        let mut encoding = Encoding { cache: Some(&cache), device: Device::Cpu, about: "lengths", told, interrupt };
+        let ended = encoding.vectors(&Lengths::default(), &bytes);
+        assert!(matches!(ended, Err(Error::Interrupted)));
+        let (made, events) = vectors(&Lengths::default(), Some(&cache), &texts);
+        assert_eq!(made.expect("fine").row(199), [3.0, 1.0]);
+        let first = Progress { texts: 200, cached: FIRST_CHUNK, ..Progress::default() };
+        assert!(matches!(&events[0], Event::Progress(p) if Progress { bytes: 0, ..*p } == first), "{events:?}");
     }
 
     #[test]

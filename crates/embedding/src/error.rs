@@ -43,6 +43,9 @@ pub enum Error {
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),
+    /// The encoding was asked to end before its time; what it goes on from is in the cache.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl From<emberline_encoder::Error> for Error {

@@ -259,7 +259,13 @@ mod tests {
 
     fn made(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Splits<Features> {
         let told = &mut |_| {};
-        let mut encoding = Encoding { cache: None, device: emberline_device::Device::Cpu, about: "", told };
+        let mut encoding = Encoding {
+            cache: None,
+            device: emberline_device::Device::Cpu,
+            about: "",
+            told,
+            interrupt: emberline_base::Interrupt::default(),
+        };
         features(source, texts, wanted, &mut encoding).expect("possible")
     }
 

@@ -12,6 +12,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
+use emberline_base::Interrupt;
 use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split};
 use emberline_dataset::{read, read_texts};
 use emberline_device::Device;
@@ -61,7 +62,7 @@ fn measure(file: &Path, source: &str) -> Result<(), Box<dyn Error>> {
     let opened = source.open(Path::new(""), Texts { all: &all, train: &texts.train }, Device::Cpu)?;
     let texts = data.splits.map(|name, _| data.texts_of(name).map(str::as_bytes).collect::<Vec<_>>());
     let told = &mut |_| {};
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
     let (_, seconds) = timed(|| Ok(features(&opened, &texts, &source.wanted(), &mut encoding)?))?;
     stages.add(&format!("embed ({})", source.kind()), seconds)?;
     stages.print("all but the first", stages.total)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emberline_base::file::{self, FileError};
-use emberline_base::{Digest, Features, Matrix, Splits};
+use emberline_base::{Digest, Features, Interrupt, Matrix, Splits};
 use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
 use emberline_device::{Device, memory};
@@ -31,6 +31,7 @@ pub(crate) struct Inputs {
     opened: Option<(OpenedKey, Arc<Opened>)>,
     digest: Option<(Wanted, OpenedKey, Digest)>,
     features: Option<(Wanted, OpenedKey, Arc<Splits<Features>>)>,
+    interrupt: Interrupt,
 }
 
 /// What decides an opened source: its settings without `trainable` and the reduction, and the texts.
@@ -64,7 +65,24 @@ impl Inputs {
     /// `cache`.
     pub(crate) fn new(folder: PathBuf, device: Device, cache: Option<Cache>) -> Self {
         let keys = Keys::default();
-        Self { folder, device, cache, keys, rows: None, data: None, opened: None, digest: None, features: None }
+        let interrupt = Interrupt::default();
+        Self {
+            folder,
+            device,
+            cache,
+            keys,
+            rows: None,
+            data: None,
+            opened: None,
+            digest: None,
+            features: None,
+            interrupt,
+        }
+    }
+
+    /// Encodings end when they are asked to.
+    pub(crate) fn interrupted_by(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: interrupt.clone(), ..self }
     }
 
     /// The cell's data.
@@ -135,7 +153,8 @@ impl Inputs {
         self.features = None;
         refuse_too_large(&opened, &data)?;
         let about = about(cell);
-        let mut encoding = Encoding { cache: self.cache.as_ref(), device: self.device, about: &about, told };
+        let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
+        let mut encoding = Encoding { cache, device, about: &about, told, interrupt };
         let made = features::features(&opened, &data.texts(), &wanted, &mut encoding);
         let name = cell.embedding();
         let made = Arc::new(made.map_err(|source| Error::Embedding { name: name.to_owned(), source })?);
@@ -185,7 +204,8 @@ impl Inputs {
         let (texts, about) = (data.texts(), about(cell));
         let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
         let told = &mut |_| {};
-        let mut encoding = Encoding { cache: self.cache.as_ref(), device: self.device, about: &about, told };
+        let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
+        let mut encoding = Encoding { cache, device, about: &about, told, interrupt };
         Ok(Some(encoding.survey(encoder.as_ref(), &all)))
     }
 }

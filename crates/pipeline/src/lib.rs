@@ -25,7 +25,9 @@ pub use facts::{Change, DataFacts, EmbeddingFacts, SplitFacts};
 pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, CellSettings, Choice, Embedding, LeftOut, Plan};
-pub use run::{Explanation, Observer, Options, Outline, Replaced, State, Survey, ToEncode, explain, run, survey};
+pub use run::{
+    Explanation, Observer, Options, Outline, Replaced, Silent, State, Survey, ToEncode, explain, run, survey,
+};
 pub use run_folder::RunFolder;
 pub use settings::Settings;
 pub use source_options::source_from_options;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::{Features, Matrix, Splits, file};
+use emberline_base::{Features, Interrupt, Matrix, Splits, file};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
@@ -56,7 +56,8 @@ pub(super) fn embed(source: &Source, texts: &[Vec<u8>], device: Device) -> Resul
         bar.show(source.kind(), &event, || {});
     };
     let cache = Cache::of_user();
-    let mut encoding = Encoding { cache: cache.as_ref(), device, about: source.kind(), told };
+    let mut encoding =
+        Encoding { cache: cache.as_ref(), device, about: source.kind(), told, interrupt: Interrupt::default() };
     match features(&opened, &texts, &wanted, &mut encoding)?.train {
         Features::Frozen(vectors) => Ok(vectors),
         Features::Tuned(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),

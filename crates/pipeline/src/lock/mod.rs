@@ -98,9 +98,14 @@ impl LockedResult {
 }
 
 impl Lock {
-    /// The lock of a pipeline file: beside it, with the ending `.lock`.
+    /// The lock of a pipeline file: beside it, `.lock` in place of `.toml`, or behind any other name.
     pub fn path_of(pipeline: &Path) -> PathBuf {
-        pipeline.with_extension("lock")
+        if pipeline.extension().is_some_and(|extension| extension == "toml") {
+            return pipeline.with_extension("lock");
+        }
+        let mut name = pipeline.as_os_str().to_owned();
+        name.push(".lock");
+        name.into()
     }
 
     /// Reads a lock.

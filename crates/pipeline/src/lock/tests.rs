@@ -1,33 +1,12 @@
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use emberline_base::record;
 use emberline_device::Device;
-use emberline_embedding::encode::Event;
 
 use super::*;
 use crate::pipeline::Pipeline;
-use crate::plan::LeftOut;
-use crate::run::{Observer, Options, run};
+use crate::run::{Options, Silent, run};
 use crate::run_folder::RunFolder;
-
-/// Says nothing.
-struct Silent;
-
-impl Observer for Silent {
-    fn waits(&mut self) {}
-    fn warns(&mut self, _: &str) {}
-    fn left_out(&mut self, _: &[LeftOut]) {}
-    fn starts(&mut self, _: usize, _: usize) {}
-    fn begins(&mut self, _: usize, _: &str) {}
-    fn encoding(&mut self, _: &str, _: &Event) {}
-    fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
-
-    fn terminal(&mut self, _: &str) -> Box<dyn Write> {
-        Box::new(std::io::sink())
-    }
-}
 
 /// Two cells that train, and two whose loss is soon no number.
 const PIPELINE: &str = r#"
@@ -87,6 +66,15 @@ fn a_lock_is_proved_and_survives_its_file() {
     let verified = verified(&pipeline, &lock, folder.path());
     assert!(verified.inputs.is_empty() && verified.cells.len() == 4);
     assert!(verified.cells.iter().all(|cell| cell.differences.is_empty() && cell.proof == Proof::Bytes));
+}
+
+#[test]
+fn a_lock_never_takes_the_place_of_its_pipeline() {
+    for (pipeline, lock) in
+        [("a/p.toml", "a/p.lock"), ("a/p.lock", "a/p.lock.lock"), ("p", "p.lock"), ("p.x", "p.x.lock")]
+    {
+        assert_eq!(Lock::path_of(Path::new(pipeline)), Path::new(lock));
+    }
 }
 
 #[test]

@@ -118,6 +118,24 @@ pub trait Observer: Send {
     fn terminal(&mut self, id: &str) -> Box<dyn Write>;
 }
 
+/// An observer that keeps quiet.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn waits(&mut self) {}
+    fn warns(&mut self, _: &str) {}
+    fn left_out(&mut self, _: &[LeftOut]) {}
+    fn starts(&mut self, _: usize, _: usize) {}
+    fn begins(&mut self, _: usize, _: &str) {}
+    fn encoding(&mut self, _: &str, _: &Event) {}
+    fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
+
+    fn terminal(&mut self, _: &str) -> Box<dyn Write> {
+        Box::new(std::io::sink())
+    }
+}
+
 /// Summaries are rewritten after a cell, but not more often than this.
 const SUMMARY_EVERY: Duration = Duration::from_secs(5);
 /// And so seldom that it takes no more than this part of the time.
@@ -149,7 +167,8 @@ fn run_at(
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
     let _hold = folder.hold(|| observer.waits())?;
-    let mut inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
+    let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
+    let mut inputs = inputs.interrupted_by(&options.interrupt);
     // Faulty data end the run at once, not as a failure of every cell.
     let data = inputs.data(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
     if let Some(lock) = &options.locked {
@@ -367,23 +386,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    /// Says nothing.
-    struct Silent;
-
-    impl Observer for Silent {
-        fn waits(&mut self) {}
-        fn warns(&mut self, _: &str) {}
-        fn left_out(&mut self, _: &[LeftOut]) {}
-        fn starts(&mut self, _: usize, _: usize) {}
-        fn begins(&mut self, _: usize, _: &str) {}
-        fn encoding(&mut self, _: &str, _: &Event) {}
-        fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
-
-        fn terminal(&mut self, _: &str) -> Box<dyn Write> {
-            Box::new(std::io::sink())
-        }
-    }
 
     /// Seeds, rates of which one fails, two lengths of vectors, frozen and tuned; dropout.
     const PIPELINE: &str = r#"

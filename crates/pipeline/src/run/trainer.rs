@@ -55,6 +55,9 @@ impl Trainer<'_> {
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
             // It has no shape, and so it is alone.
+            Err(Error::Embedding { source: emberline_embedding::Error::Interrupted, .. }) => {
+                return Ok(pack.iter().map(|ready| ready.cell.pending()).collect());
+            }
             Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error)).collect(),
         };
         let attempts = match unharmed(|| self.attempt(&cells, listener)) {

@@ -1,0 +1,32 @@
+//! What the quickstart's lock says of the processor comes out on a card within its tolerance.
+#![cfg(feature = "gpu")]
+
+use std::io::Write;
+use std::path::Path;
+
+use emberline_device::Device;
+use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Silent, verify};
+
+/// Cells: a software card takes seconds for each.
+const SAMPLE: usize = 4;
+
+#[test]
+fn cards_come_to_what_the_processor_came_to() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/quickstart.toml");
+    let pipeline = Pipeline::load(&path, &[]).expect("sound");
+    let lock = Lock::load(&Lock::path_of(&path)).expect("a lock");
+    for device in [Device::Wgpu, Device::Cuda] {
+        if let Err(why) = device.availability().detail {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let run_folder = RunFolder::new(folder.path());
+        let options = Options::on(device);
+        let verified = verify(&pipeline, &lock, Some(SAMPLE), &run_folder, options, &mut Silent).expect("it ends");
+        assert!(verified.inputs.is_empty() && verified.cells.len() == SAMPLE, "{verified:?}");
+        for cell in &verified.cells {
+            assert!(cell.proof == Proof::Tolerance && cell.differences.is_empty(), "{device}: {cell:?}");
+        }
+    }
+}
