@@ -12,6 +12,7 @@ mod fit;
 mod head;
 mod job;
 mod loss;
+mod member;
 pub mod metric;
 mod optimizer;
 pub mod settings;

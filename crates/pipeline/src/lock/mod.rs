@@ -161,11 +161,6 @@ impl Lock {
         self.cells.values().filter(|cell| cell.failed.is_some()).count()
     }
 
-    /// How far a metric may be off on another kind of device.
-    pub fn tolerance(&self) -> f64 {
-        self.tolerance
-    }
-
     fn to_text(&self) -> String {
         toml::to_string(self).expect("a lock is plain data with text keys")
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::survey::{Replaced, State, groups, state};
 use crate::Error;
-use crate::facts::{Change, DataFacts, EmbeddingFacts, NO_MATTER, changes};
+use crate::facts::{Change, NO_MATTER, changes};
 use crate::inputs::Inputs;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
@@ -66,13 +66,8 @@ pub fn explain(
     Ok(explained.into_iter().map(|(_, explanation)| explanation).collect())
 }
 
-/// An input as it was.
-trait Noted: Serialize + DeserializeOwned {}
-impl Noted for DataFacts {}
-impl Noted for EmbeddingFacts {}
-
 /// What changed of an input; where it wasn't noted what it was, or can't be read now, its digest alone.
-fn of_input<T: Noted>(
+fn of_input<T: Serialize + DeserializeOwned>(
     folder: &RunFolder,
     replaced: &Replaced,
     now: impl FnOnce() -> Result<T, Error>,

@@ -6,6 +6,8 @@ mod executor;
 mod explain;
 mod hparams;
 mod keeper;
+mod observer;
+mod options;
 mod survey;
 mod trainer;
 
@@ -15,11 +17,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use emberline_base::Interrupt;
 use emberline_base::record::{self, Status, Summary};
-use emberline_cache::Cache;
 use emberline_device::Device;
-use emberline_embedding::encode::Event;
 use emberline_tensorboard::write_experiment;
 use emberline_train::Shape;
 use indexmap::IndexMap;
@@ -27,6 +26,8 @@ use indexmap::IndexMap;
 use self::executor::{Ready, Width, Work, execute};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
+pub use self::observer::{Observer, Silent};
+pub use self::options::Options;
 use self::survey::execution_order;
 pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
 pub(crate) use self::survey::{groups, state};
@@ -35,51 +36,8 @@ use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::lock::Lock;
 use crate::pipeline::Pipeline;
-use crate::plan::{Cell, LeftOut, Plan};
+use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
-
-/// How a plan is run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What trains, and encodes.
-    pub device: Device,
-    /// Where vectors of neural encoders are kept; none: they are made anew.
-    pub cache: Option<Cache>,
-    /// Only the cells with these ids; all of them when empty.
-    pub only: Vec<String>,
-    /// Cells that are done are run again.
-    pub force: bool,
-    /// Cells that failed are run again.
-    pub retry_failed: bool,
-    /// The first failure ends the run.
-    pub fail_fast: bool,
-    /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
-    pub jobs: Option<NonZeroUsize>,
-    /// How many cells of one shape are trained as one computation on a GPU, at most; none: each by itself.
-    pub pack: Option<NonZeroUsize>,
-    /// Inputs have to be what this says.
-    pub locked: Option<Lock>,
-    /// Asks the run to end: cells under way leave checkpoints.
-    pub interrupt: Interrupt,
-}
-
-impl Options {
-    /// Everything that is missing, on a device, without a cache.
-    pub fn on(device: Device) -> Self {
-        Self {
-            device,
-            cache: None,
-            only: Vec::new(),
-            force: false,
-            retry_failed: false,
-            fail_fast: false,
-            jobs: None,
-            pack: None,
-            locked: None,
-            interrupt: Interrupt::default(),
-        }
-    }
-}
 
 /// What has become of a plan.
 #[derive(Clone, Debug)]
@@ -96,44 +54,6 @@ pub struct Outline {
     pub interrupted: bool,
     /// The summary as written.
     pub summary: Summary,
-}
-
-/// Told of the run's progress, by the threads that train.
-pub trait Observer: Send {
-    /// Another run works in the folder, and has to end first.
-    fn waits(&mut self);
-    /// Something went wrong that costs time, not results.
-    fn warns(&mut self, message: &str);
-    /// Some combinations are left out.
-    fn left_out(&mut self, left_out: &[LeftOut]);
-    /// So many cells are to be trained, at most `at_once` at a time.
-    fn starts(&mut self, cells: usize, at_once: usize);
-    /// The turn of this cell has come: its texts are embedded, then it is trained. The first has the number 1.
-    fn begins(&mut self, number: usize, id: &str);
-    /// A neural encoder, by its name in the pipeline, works on the texts of the cell that began.
-    fn encoding(&mut self, embedding: &str, event: &Event);
-    /// The cell with that number has ended, well or not.
-    fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data);
-    /// Where the callbacks of a cell print their progress.
-    fn terminal(&mut self, id: &str) -> Box<dyn Write>;
-}
-
-/// An observer that keeps quiet.
-#[derive(Clone, Copy, Debug)]
-pub struct Silent;
-
-impl Observer for Silent {
-    fn waits(&mut self) {}
-    fn warns(&mut self, _: &str) {}
-    fn left_out(&mut self, _: &[LeftOut]) {}
-    fn starts(&mut self, _: usize, _: usize) {}
-    fn begins(&mut self, _: usize, _: &str) {}
-    fn encoding(&mut self, _: &str, _: &Event) {}
-    fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
-
-    fn terminal(&mut self, _: &str) -> Box<dyn Write> {
-        Box::new(std::io::sink())
-    }
 }
 
 /// Summaries are rewritten after a cell, but not more often than this.

@@ -1,0 +1,52 @@
+//! How a plan is run.
+
+use std::num::NonZeroUsize;
+
+use emberline_base::Interrupt;
+use emberline_cache::Cache;
+use emberline_device::Device;
+
+use crate::lock::Lock;
+
+/// How a plan is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What trains, and encodes.
+    pub device: Device,
+    /// Where vectors of neural encoders are kept; none: they are made anew.
+    pub cache: Option<Cache>,
+    /// Only the cells with these ids; all of them when empty.
+    pub only: Vec<String>,
+    /// Cells that are done are run again.
+    pub force: bool,
+    /// Cells that failed are run again.
+    pub retry_failed: bool,
+    /// The first failure ends the run.
+    pub fail_fast: bool,
+    /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
+    pub jobs: Option<NonZeroUsize>,
+    /// How many cells of one shape are trained as one computation on a GPU, at most; none: each by itself.
+    pub pack: Option<NonZeroUsize>,
+    /// Inputs have to be what this says.
+    pub locked: Option<Lock>,
+    /// Asks the run to end: cells under way leave checkpoints.
+    pub interrupt: Interrupt,
+}
+
+impl Options {
+    /// Everything that is missing, on a device, without a cache.
+    pub fn on(device: Device) -> Self {
+        Self {
+            device,
+            cache: None,
+            only: Vec::new(),
+            force: false,
+            retry_failed: false,
+            fail_fast: false,
+            jobs: None,
+            pack: None,
+            locked: None,
+            interrupt: Interrupt::default(),
+        }
+    }
+}
