@@ -27,15 +27,15 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let folder = RunFolder::new(args.out.as_deref().unwrap_or(temporary.path()));
     let sample = args.sample.map(usize::from);
     let verified = verify(&pipeline, &lock, sample, &folder, options, &mut Progress::default())?;
-    if let Some(path) = &args.junit {
-        file::write_atomic(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
-    }
     let mut out = io::stdout();
     match args.format {
         ListFormat::Text => write!(out, "{}", printable(&text(&verified)))?,
         ListFormat::Json => write_json(&mut out, &verified)?,
     }
     say(&verdict(&verified, lock.cells()));
+    if let Some(path) = &args.junit {
+        file::write_atomic(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
+    }
     Ok(code(&verified))
 }
 
