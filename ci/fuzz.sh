@@ -59,7 +59,7 @@ seeds() {
       [ "$1" = onnx ] && other='model.safetensors' || other='onnx/.*'
       grep -l -a -m 1 "^elmo/\|^[a-z]*/$other\$" "$2"/* | xargs -r rm ;;
     archives) for file in tests/fuzz/seeds/archive.*; do plain "$2" "$file"; done ;;
-    lock) plain "$2" pipelines/quickstart.lock ;;
+    lock) plain "$2" tests/fuzz/seeds/small.lock ;;
     checkpoint) plain "$2" tests/fuzz/seeds/checkpoint.safetensors ;;
     cache) plain "$2" tests/fuzz/seeds/segment.safetensors ;;
     records) { cat tests/fuzz/seeds/summary.json; printf '\0'; cat tests/fuzz/seeds/history.csv; } > "$seed"; keep "$2" ;;

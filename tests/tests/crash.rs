@@ -324,3 +324,29 @@ fn a_cache_that_vanishes_or_can_not_be_used_costs_time_alone() {
     assert_eq!(run_in(here, &RUN).code, Some(0));
     assert_eq!(records(&here.join("runs/killed")), expected);
 }
+
+#[test]
+fn times_of_files_do_not_matter() {
+    let folder = prepared(None);
+    let here = folder.path();
+    undisturbed(here);
+    let times = [Duration::ZERO, Duration::from_secs(4_000_000_000)];
+    for time in times {
+        for path in paths(here) {
+            let file = fs::File::options().append(true).open(here.join(path)).expect("writable");
+            file.set_modified(std::time::UNIX_EPOCH + time).expect("set");
+        }
+        let again = run_in(here, &RUN);
+        assert!(again.stderr.contains("0 cells trained"), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_is_named() {
+    let folder = prepared(None);
+    let here = folder.path();
+    fs::write(here.join("taken"), b"a file in its place").expect("written");
+    let ended = run_in(here, &["run", "p.toml", "--out", "taken"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("can't make the folder taken"), "{}", ended.stderr);
+}
