@@ -88,7 +88,8 @@ impl Weights {
         Ok(Self { files, places, prefix: String::new(), path, parameters: 0, sketched: false })
     }
 
-    /// The same tensors, but all numbers are 0 and none is read: what is missing, or of another shape, shows as it would.
+    /// The same tensors, but none is read, and each consists of one row of zeros: what is missing, or of another shape, shows as
+    /// it would.
     pub(crate) fn sketch(&self) -> Self {
         Self { sketched: true, ..self.clone() }
     }
@@ -129,7 +130,7 @@ impl Weights {
         };
         let file = &self.files[at];
         let values = if self.sketched { file.sketch(&name, shape)? } else { file.read(&name, shape)? };
-        self.parameters += values.len() as u64;
+        self.parameters += shape.iter().product::<usize>() as u64;
         Ok(values)
     }
 
@@ -182,9 +183,9 @@ impl Shard {
         Ok((info.dtype, info.data_offsets.0..info.data_offsets.1))
     }
 
-    /// As many zeros as the tensor has numbers. A shape of the file's own header fits its length.
+    /// Zeros for the first row alone, if the tensor has this shape: a whole model of zeros would take time.
     fn sketch(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.place(name, shape).map(|_| vec![0.0; shape.iter().product()])
+        self.place(name, shape).map(|_| vec![0.0; shape.last().copied().unwrap_or_default()])
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
