@@ -5,8 +5,36 @@ use std::fs;
 
 /// The bytes that can be had without taking them from others, as far as the system tells: of the machine and of the process's
 /// control group, the less.
-pub fn available() -> Option<u64> {
+fn available() -> Option<u64> {
     [of_machine(), of_group()].into_iter().flatten().min()
+}
+
+/// More memory is needed than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("about {} of memory are needed, and {} are free; make layers or `dim` smaller, or use fewer --jobs", size(*.needed), size(*.available))]
+pub struct Lack {
+    /// Bytes, about.
+    pub needed: u64,
+    /// Bytes.
+    pub available: u64,
+}
+
+/// Refuses what can't fit into memory: a system that has run out of it would end the whole run.
+///
+/// # Errors
+/// When more is needed than is available.
+pub fn require(needed: u64) -> Result<(), Lack> {
+    match available() {
+        Some(available) if needed > available => Err(Lack { needed, available }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Bytes, as people say them.
+fn size(bytes: u64) -> String {
+    const GB: f64 = 1e9;
+    let bytes = bytes as f64;
+    if bytes < GB { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / GB) }
 }
 
 /// `MemAvailable` of Linux.

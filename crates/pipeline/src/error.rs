@@ -67,6 +67,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it only says that the work was asked to end before its time.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(emberline_train::Error::Interrupted)
+                | Self::Embedding { source: emberline_embedding::Error::Interrupted, .. }
+        )
+    }
+}
+
 fn lines(differences: &[Difference]) -> String {
     let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
     lines.join("\n")

@@ -151,7 +151,7 @@ impl Inputs {
         }
         // What is no longer needed makes room first.
         self.features = None;
-        refuse_too_large(&opened, &data)?;
+        memory::require(size(&opened, &data)).map_err(emberline_train::Error::from)?;
         let about = about(cell);
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
         let mut encoding = Encoding { cache, device, about: &about, told, interrupt };
@@ -210,18 +210,14 @@ impl Inputs {
     }
 }
 
-/// Refuses vectors that can't fit into memory: a system that has run out of it would end the whole run.
-fn refuse_too_large(opened: &Opened, data: &Data) -> Result<(), Error> {
+/// The bytes of all vectors.
+fn size(opened: &Opened, data: &Data) -> u64 {
     let dim = match opened {
         Opened::Table(table) => table.dim(),
         Opened::Encoder(encoder) => encoder.dim(),
     };
     let texts: usize = data.dataset.splits.iter().map(|(_, rows)| rows.len()).sum();
-    let needed = (texts as u64).saturating_mul(dim as u64).saturating_mul(4);
-    match memory::available() {
-        Some(available) if needed > available => Err(emberline_train::Error::Memory { needed, available }.into()),
-        Some(_) | None => Ok(()),
-    }
+    (texts as u64).saturating_mul(dim as u64).saturating_mul(4)
 }
 
 /// What the cache says of a source to people.

@@ -42,7 +42,7 @@
 //!
 //! What `tensorboard-rs` 0.5.9 (the newest, of 2022) can't do:
 //!
-//! - HParams: `add_hparams` is `unimplemented!()`, as are `add_text`, `add_pr_curve`,
+//! - HParams: `add_hparams` isn't implemented and panics, as do `add_text`, `add_pr_curve`,
 //!   `add_histogram` (from values) and `add_embedding`. `FileWriter::add_event` takes an event made
 //!   by hand of `tensorboard-proto`'s messages: all the work of this crate but the framing.
 //! - Scalars as Keras writes them: `simple_value` only, neither tensor nor plugin metadata.

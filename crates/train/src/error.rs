@@ -3,6 +3,7 @@
 use emberline_base::Monitor;
 use emberline_base::file::FileError;
 use emberline_device::Unavailable;
+use emberline_device::memory::Lack;
 
 /// Why a fit can't be finished.
 #[derive(Debug, thiserror::Error)]
@@ -33,24 +34,12 @@ pub enum Error {
     #[error("{0}")]
     Unsupported(String),
     /// More memory is needed than there is.
-    #[error("about {} of memory are needed, and {} are free; make layers or `dim` smaller, or use fewer --jobs", size(*.needed), size(*.available))]
-    Memory {
-        /// Bytes, about.
-        needed: u64,
-        /// Bytes.
-        available: u64,
-    },
+    #[error(transparent)]
+    Memory(#[from] Lack),
     /// The fit was asked to end before its time; what it goes on from is kept.
     #[error("interrupted")]
     Interrupted,
     /// A weights file isn't one.
     #[error("the weights are damaged: {0}")]
     Weights(String),
-}
-
-/// Bytes, as people say them.
-fn size(bytes: u64) -> String {
-    const GB: f64 = 1e9;
-    let bytes = bytes as f64;
-    if bytes < GB { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / GB) }
 }

@@ -107,7 +107,7 @@ fn fit_members(
     let mut clock = Clock(Instant::now());
     let jobs: Vec<&Job<'_>> = members.iter().map(|member| member.watched.job).collect();
     let loss = loss_of_all(&jobs)?;
-    refuse_too_large(&jobs)?;
+    memory::require(jobs.iter().map(|job| job.memory()).fold(0, u64::saturating_add))?;
     let architecture = jobs[0].architecture();
     let starts = jobs.iter().map(|job| job.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
     let blueprints: Vec<Blueprint<'_>> =
@@ -138,15 +138,6 @@ fn loss_of_all(jobs: &[&Job<'_>]) -> Result<Loss, Error> {
         return Err(Error::Unsupported("fits of different shapes can't be trained as one".into()));
     }
     jobs[0].train.loss_for(jobs[0].task).map_err(Error::Unsupported)
-}
-
-/// Refuses what can't fit into memory: a system that has run out of it would end the whole run.
-fn refuse_too_large(jobs: &[&Job<'_>]) -> Result<(), Error> {
-    let needed = jobs.iter().map(|job| job.memory()).fold(0, u64::saturating_add);
-    match memory::available() {
-        Some(available) if needed > available => Err(Error::Memory { needed, available }),
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// Shares the time that things take among those that take it together.

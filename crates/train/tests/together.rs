@@ -209,5 +209,5 @@ fn a_fit_that_no_memory_holds_is_refused_before_it_begins() {
     let mut fits = Fits::new(false, adam);
     fits.head.layers = vec![Layer::Dense { units: 65_536, activation: Activation::Relu }; 64];
     let refused = fit(&fits.jobs()[0], Device::Cpu, &mut []);
-    assert!(matches!(refused, Err(Error::Memory { needed, .. }) if needed > 1 << 40), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Memory(ref lack)) if lack.needed > 1 << 40), "{refused:?}");
 }

@@ -55,9 +55,6 @@ impl Trainer<'_> {
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
             // It has no shape, and so it is alone.
-            Err(Error::Embedding { source: emberline_embedding::Error::Interrupted, .. }) => {
-                return Ok(pack.iter().map(|ready| ready.cell.pending()).collect());
-            }
             Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error)).collect(),
         };
         let attempts = match unharmed(|| self.attempt(&cells, listener)) {
@@ -86,12 +83,15 @@ impl Trainer<'_> {
                 Ok(record)
             }
             Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
-            Err(Error::Train(emberline_train::Error::Interrupted)) => Ok(cell.pending()),
             Err(error) => self.record_failure(cell, &error),
         }
     }
 
+    /// Records why a cell has no result; one that was interrupted is left to run.
     fn record_failure(&self, cell: &Cell, error: &Error) -> Result<record::Cell, Error> {
+        if error.is_interruption() {
+            return Ok(cell.pending());
+        }
         let record = record::Cell { status: Status::Failed, error: Some(error.to_string()), ..cell.pending() };
         self.folder.fail(cell, &record)?;
         Ok(record)
