@@ -50,6 +50,11 @@ impl Dataset {
         self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| &self.texts[row])
     }
 
+    /// The same, as bytes.
+    pub fn bytes_of(&self, split: SplitName) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| self.texts.bytes(row))
+    }
+
     /// The content of every split: classes, texts and labels, in order. Files' names, other
     /// rows and other columns don't matter.
     pub fn digest(&self) -> Digest {
@@ -82,7 +87,7 @@ impl Dataset {
 
     fn add_row(&self, row: usize, parts: &mut Parts) {
         let labels = self.labels.of_row(row);
-        parts.add(self.texts[row].as_bytes());
+        parts.add(self.texts.bytes(row));
         parts.add(&(labels.len() as u32).to_le_bytes());
         labels.iter().for_each(|&class| parts.add(self.labels.classes[class as usize].as_bytes()));
     }

@@ -45,61 +45,48 @@ fn is_plain(text: &[u8]) -> bool {
 pub(crate) fn groups(texts: &Texts) -> Vec<u32> {
     let random = RandomState::default();
     let mut normal = Vec::new();
-    let hash = |text| {
+    groups_by(texts, |text| {
         normal.clear();
         normalise(text, &mut normal);
-        random.hash_one(normal.as_slice())
-    };
-    // All hashes first: then the table's rows can be waited for side by side.
-    let hashes: Vec<u64> = texts.iter().map(hash).collect();
-    let mut groups = Groups::new(texts);
-    hashes.into_iter().enumerate().map(|(row, hash)| groups.number(row, hash)).collect()
+        (random.hash_one(normal.as_slice()) >> 32) as u32
+    })
 }
 
-/// A hash table of texts that are normalised again where they have to be compared: few are equal, and a copy of all
-/// would double the memory.
-struct Groups<'t> {
-    texts: &'t Texts,
-    /// Open addressing, a power of two: the upper half of a text's hash, and its group's number plus 1; 0 is free.
-    slots: Vec<u64>,
-    /// The first row of each group.
-    first_rows: Vec<u32>,
-    normal: [Vec<u8>; 2],
+/// Few texts are equal, and fewer only seem so: those of one hash are brought together and compared. To sort takes less
+/// time than to look a million hashes up in a table, which lies in no cache.
+fn groups_by(texts: &Texts, mut hash: impl FnMut(&str) -> u32) -> Vec<u32> {
+    let mut rows: Vec<u64> = (0..).zip(texts.iter()).map(|(row, text)| u64::from(hash(text)) << 32 | row).collect();
+    rows.sort_unstable();
+    // The first row of each row's group.
+    let mut first: Vec<u32> = (0..texts.len() as u32).collect();
+    let mut distinct = Vec::new();
+    for alike in rows.chunk_by(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
+        distinct.clear();
+        for row in alike.iter().map(|&row| row as u32) {
+            match distinct.iter().find(|&&other| are_same(&texts[other as usize], &texts[row as usize])) {
+                Some(&other) => first[row as usize] = other,
+                None => distinct.push(row),
+            }
+        }
+    }
+    let mut numbers: Vec<u32> = Vec::with_capacity(texts.len());
+    let mut groups = 0;
+    for (row, &first) in first.iter().enumerate() {
+        let known = numbers.get(first as usize).copied();
+        debug_assert_eq!(known.is_none(), first as usize == row, "a group's first row comes first");
+        numbers.push(known.unwrap_or(groups));
+        groups += u32::from(known.is_none());
+    }
+    numbers
 }
 
-impl<'t> Groups<'t> {
-    fn new(texts: &'t Texts) -> Self {
-        let slots = vec![0; (texts.len() + texts.len() / 2 + 1).next_power_of_two()];
-        Self { texts, slots, first_rows: Vec::new(), normal: Default::default() }
-    }
-
-    /// The number of the text's group, a new one where it has none.
-    fn number(&mut self, row: usize, hash: u64) -> u32 {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            let group = slot as u32;
-            if group == 0 {
-                self.first_rows.push(row as u32);
-                let number = self.first_rows.len() as u32;
-                self.slots[at] = (hash >> 32 << 32) | u64::from(number);
-                return number - 1;
-            }
-            if slot >> 32 == hash >> 32 && self.are_same(self.first_rows[group as usize - 1] as usize, row) {
-                return group - 1;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    fn are_same(&mut self, first: usize, second: usize) -> bool {
-        for (normal, row) in self.normal.iter_mut().zip([first, second]) {
-            normal.clear();
-            normalise(&self.texts[row], normal);
-        }
-        self.normal[0] == self.normal[1]
-    }
+fn are_same(first: &str, second: &str) -> bool {
+    let [first, second] = [first, second].map(|text| {
+        let mut normal = Vec::with_capacity(text.len());
+        normalise(text, &mut normal);
+        normal
+    });
+    first == second
 }
 
 #[cfg(test)]
@@ -115,9 +102,7 @@ mod tests {
     #[test]
     fn equal_hashes_of_different_texts_are_told_apart() {
         let texts: Texts = ["a", "b", "A", "c", "B"].into_iter().collect();
-        let mut groups = Groups::new(&texts);
-        let numbers: Vec<u32> = (0..5).map(|row| groups.number(row, 7)).collect();
-        assert_eq!(numbers, [0, 1, 0, 2, 1]);
+        assert_eq!(groups_by(&texts, |_| 7), [0, 1, 0, 2, 1]);
     }
 
     /// The short way for plain texts against the rule itself.

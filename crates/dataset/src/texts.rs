@@ -1,7 +1,7 @@
 //! Many texts, one behind another in one block of memory: a million texts of their own would cost an allocation each,
 //! and more memory than their letters.
 
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 /// A block that is asked for before its size is known is no larger than this.
 const MOST_RESERVED: usize = 1 << 30;
@@ -30,11 +30,21 @@ impl Texts {
         (0..self.len()).map(|at| &self[at])
     }
 
+    /// One text's bytes. They aren't looked at, as they are where a string is cut.
+    pub fn bytes(&self, at: usize) -> &[u8] {
+        &self.block.as_bytes()[self.range(at)]
+    }
+
+    fn range(&self, at: usize) -> Range<usize> {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        start..self.ends[at]
+    }
+
     /// Has these texts brought near, all at once: a million texts lie in no cache, and to wait for one after the other
     /// takes longer than most of what is done with them.
     pub(crate) fn fetch(&self, rows: &[usize]) {
         let ends = |row: usize| {
-            let text = self[row].as_bytes();
+            let text = self.bytes(row);
             text.first().zip(text.last()).map_or(0, |(first, last)| first ^ last)
         };
         std::hint::black_box(rows.iter().fold(0, |all, &row| all ^ ends(row)));
@@ -64,8 +74,7 @@ impl Index<usize> for Texts {
     type Output = str;
 
     fn index(&self, at: usize) -> &str {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.block[start..self.ends[at]]
+        &self.block[self.range(at)]
     }
 }
 

@@ -41,20 +41,22 @@ impl Pooling {
 /// When `out` isn't as long as a row, or an id isn't below [`Lookup::rows`].
 pub fn combine(lookup: &dyn Lookup, ids: &[u32], out: &mut [f32]) {
     assert_eq!(out.len(), lookup.dim(), "room for one vector");
-    pool(Pooling::of(lookup), ids, |id| lookup.row(id), out);
+    pool(Pooling::of(lookup), ids, lookup.table(), out);
 }
 
-/// Writes the vector of these rows into `out`, `[dim]`.
-pub(crate) fn pool<'r>(pooling: Pooling, ids: &[u32], row: impl Fn(u32) -> &'r [f32], out: &mut [f32]) {
+/// Writes the vector of these rows of a table, `[rows, dim]`, into `out`, `[dim]`.
+pub(crate) fn pool(pooling: Pooling, ids: &[u32], table: &[f32], out: &mut [f32]) {
     let [first, rest @ ..] = ids else { return out.fill(0.0) };
+    let dim = out.len();
+    let row = |id: u32| &table[id as usize * dim..][..dim];
     out.copy_from_slice(row(*first));
     if pooling.combiner == Combiner::Max {
         rest.iter().for_each(|&id| raise(out, row(id)));
     } else {
         let alone = if pooling.one_by_one { ids.len() } else { first_group(ids.len()) };
         let (alone, groups) = rest.split_at(alone - 1);
-        add_each(out, alone, &row);
-        groups.chunks_exact(8).for_each(|ids| add_group(out, ids, &row));
+        add_each(out, alone, row);
+        groups.chunks_exact(8).for_each(|ids| add_group(out, ids, row));
         scale(out, pooling.combiner, ids.len());
     }
     if pooling.normalize {
@@ -76,7 +78,8 @@ fn add_each<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
     let fours = ids.chunks_exact(4);
     let single = fours.remainder();
     for ids in fours {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| &row(ids[at])[..sum.len()]);
+        let next = |at: usize| &row(ids[at])[..sum.len()];
+        let (a, b, c, d) = (next(0), next(1), next(2), next(3));
         for (at, sum) in sum.iter_mut().enumerate() {
             *sum = *sum + a[at] + b[at] + c[at] + d[at];
         }
@@ -86,7 +89,9 @@ fn add_each<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
 
 /// Adds the sum of eight rows.
 fn add_group<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
-    let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(|at| &row(ids[at])[..sum.len()]);
+    let next = |at: usize| &row(ids[at])[..sum.len()];
+    let (a, b, c, d) = (next(0), next(1), next(2), next(3));
+    let (e, f, g, h) = (next(4), next(5), next(6), next(7));
     for (at, sum) in sum.iter_mut().enumerate() {
         *sum += a[at] + b[at] + c[at] + d[at] + e[at] + f[at] + g[at] + h[at];
     }
@@ -144,14 +149,10 @@ mod tests {
             self.0.rows() as u64
         }
 
-        fn rows(&self) -> usize {
-            self.0.rows()
-        }
-
         fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) {}
 
-        fn row(&self, id: u32) -> &[f32] {
-            self.0.row(id as usize)
+        fn table(&self) -> &[f32] {
+            self.0.values()
         }
 
         fn combiner(&self) -> Combiner {

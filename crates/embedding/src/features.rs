@@ -135,7 +135,7 @@ fn pooled(bags: &Bags, pooling: Pooling) -> Matrix {
     let (texts, dim) = (bags.offsets.len() - 1, bags.table.cols());
     let mut matrix = Matrix::zeros(texts, dim);
     matrix.values_mut().par_chunks_exact_mut(dim).enumerate().for_each(|(text, vector)| {
-        pool(pooling, bags.of_text(text), |id| bags.table.row(id as usize), vector);
+        pool(pooling, bags.of_text(text), bags.table.values(), vector);
     });
     matrix
 }
@@ -182,11 +182,8 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<Vec<&[u8]>>) -> Splits<Bags> {
         new[id] = old.len() as u32;
         old.push(id as u32);
     }
-    let mut table = Matrix::zeros(old.len(), lookup.dim());
-    for (row, &id) in old.iter().enumerate() {
-        table.row_mut(row).copy_from_slice(lookup.row(id));
-    }
-    let table = Arc::new(table);
+    let rows = old.iter().flat_map(|&id| lookup.row(id)).copied().collect();
+    let table = Arc::new(Matrix::new(old.len(), lookup.dim(), rows));
     ids.map(|_, texts| {
         let mut offsets = vec![0];
         offsets.extend(texts.iter().scan(0, |end, ids| {
@@ -214,7 +211,7 @@ mod tests {
     use super::*;
 
     /// Ten rows `[id, 10 * id]`; a text is digits, each its own id.
-    struct Digits(Vec<[f32; 2]>);
+    struct Digits(Vec<f32>);
 
     impl Lookup for Digits {
         fn dim(&self) -> usize {
@@ -225,16 +222,12 @@ mod tests {
             10
         }
 
-        fn rows(&self) -> usize {
-            10
-        }
-
         fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
             ids.extend(text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')));
         }
 
-        fn row(&self, id: u32) -> &[f32] {
-            &self.0[id as usize]
+        fn table(&self) -> &[f32] {
+            &self.0
         }
 
         fn combiner(&self) -> Combiner {
@@ -247,7 +240,7 @@ mod tests {
     }
 
     fn table() -> Opened {
-        Opened::Table(Box::new(Digits((0..10u8).map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())))
+        Opened::Table(Box::new(Digits((0..10u8).flat_map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())))
     }
 
     const FROZEN: Wanted = Wanted { layers: Layers::All, reduction: None, trainable: false };

@@ -24,14 +24,21 @@ pub trait Lookup: Send + Sync {
     /// rows that occur were loaded.
     fn table_rows(&self) -> u64;
 
-    /// The rows that can be asked for.
-    fn rows(&self) -> usize;
+    /// The rows that can be asked for, one after another, `[rows, dim]`.
+    fn table(&self) -> &[f32];
+
+    /// How many they are.
+    fn rows(&self) -> usize {
+        self.table().len().checked_div(self.dim()).unwrap_or(0)
+    }
 
     /// The row of every token of a text, in order, appended to `ids`. Texts are bytes: they need not be UTF-8.
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>);
 
     /// One row, `[dim]`.
-    fn row(&self, id: u32) -> &[f32];
+    fn row(&self, id: u32) -> &[f32] {
+        &self.table()[id as usize * self.dim()..][..self.dim()]
+    }
 
     /// How a text's rows become one vector.
     fn combiner(&self) -> Combiner;

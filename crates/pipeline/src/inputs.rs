@@ -56,7 +56,11 @@ pub(crate) struct Data {
 impl Data {
     /// The texts of every split, in order.
     fn texts(&self) -> Splits<Vec<&[u8]>> {
-        self.dataset.splits.map(|name, _| self.dataset.texts_of(name).map(str::as_bytes).collect())
+        self.dataset.splits.map(|name, _| self.dataset.bytes_of(name).collect())
+    }
+
+    fn strings(&self) -> Splits<Vec<&str>> {
+        self.dataset.splits.map(|name, _| self.dataset.texts_of(name).collect())
     }
 }
 
@@ -118,7 +122,7 @@ impl Inputs {
             return Ok(opened.clone());
         }
         let (name, source) = cell.source();
-        let texts = data.dataset.splits.map(|name, _| data.dataset.texts_of(name).collect::<Vec<_>>());
+        let texts = if source.reads_texts() { data.strings() } else { Splits::default() };
         let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
         let opened = source.bare().open(&self.folder, Texts { all: &all, train: &texts.train }, self.device);
         let opened = Arc::new(opened.map_err(|source| Error::Embedding { name: name.to_owned(), source })?);

@@ -1,6 +1,7 @@
 //! The embedding sources. To add one: a file here with an `impl Kind`, and a variant and its arms in [`Source`].
 
-pub mod corpus;
+pub mod ascii;
+mod corpus;
 pub mod elmo;
 pub mod hashing;
 mod memo;
@@ -104,6 +105,11 @@ pub(crate) trait Kind {
     /// What becomes of the layers of its vectors, where it has several.
     fn layers(&self) -> Layers {
         Layers::All
+    }
+
+    /// Whether what is opened depends on the texts.
+    fn reads_texts(&self) -> bool {
+        false
     }
 
     /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
@@ -217,6 +223,11 @@ impl Source {
         let mut bare = self.clone();
         bare.settings_mut().bare();
         bare
+    }
+
+    /// Whether what is opened depends on the texts; none need to be given where it doesn't.
+    pub fn reads_texts(&self) -> bool {
+        self.settings().reads_texts()
     }
 
     /// Reads the source's files (paths relative to `base`), or learns its vectors, for these texts. A neural

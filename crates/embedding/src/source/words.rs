@@ -11,19 +11,23 @@
 //! White space and control characters only separate.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::ascii;
 
 /// The name of these rules, for digests; it changes when they do.
 pub(super) const RULES: &str = "words/1";
 
 /// The text that pieces are cut from.
 pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(text);
-    if text.is_ascii() {
-        return text;
-    }
+    let text = match str::from_utf8(text) {
+        Ok(ascii) if text.is_ascii() => return Cow::Borrowed(ascii),
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(text),
+    };
     let visible = if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text };
     match is_nfc_quick(visible.chars()) {
         IsNormalized::Yes => visible,
@@ -38,24 +42,46 @@ fn is_invisible(c: char) -> bool {
 
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
 pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
+    for_each_place(text, &mut |text, place| take(str::from_utf8(&text[place]).unwrap_or_default()));
+}
+
+/// The same with where the piece stands in which text, of UTF-8.
+pub(super) fn for_each_place(text: &[u8], take: &mut impl FnMut(&[u8], Range<usize>)) {
+    if text.is_ascii() {
+        let text = text.to_ascii_lowercase();
+        return ascii::for_each_piece(&text, |place| take(&text, place));
+    }
     let text = normalised(text).to_lowercase();
     let curly = text.contains('’');
-    for piece in pieces(&text) {
-        if curly && piece.contains('’') { take(&piece.replace('’', "'")) } else { take(piece) }
+    for place in places(&text) {
+        let piece = &text[place.clone()];
+        if curly && piece.contains('’') {
+            let straight = piece.replace('’', "'");
+            take(straight.as_bytes(), 0..straight.len());
+        } else {
+            take(text.as_bytes(), place);
+        }
     }
 }
 
 /// The pieces of a normalised text, in order.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+    places(text).map(|place| &text[place])
+}
+
+/// Where they stand.
+fn places(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        rest = rest.strip_prefix(' ').unwrap_or(rest);
-        if !rest.starts_with(|c: char| c.is_ascii_graphic()) {
-            rest = rest.trim_start_matches(is_separator);
+        while class(text.as_bytes(), at) == Class::Separator {
+            at += 1;
         }
-        let (piece, after) = rest.split_at(piece_length(rest));
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
+        if class(text.as_bytes(), at) == Class::Beyond {
+            at = text.len() - text[at..].trim_start_matches(is_separator).len();
+        }
+        let start = at;
+        at += ascii_piece_length(&text.as_bytes()[at..]).unwrap_or_else(|| any_piece_length(&text[at..]));
+        (start < at).then_some(start..at)
     })
 }
 
@@ -85,10 +111,6 @@ fn in_run(c: char) -> bool {
 }
 
 /// The bytes of the piece that `text` begins with; 0 for an empty text.
-fn piece_length(text: &str) -> usize {
-    ascii_piece_length(text.as_bytes()).unwrap_or_else(|| any_piece_length(text))
-}
-
 fn any_piece_length(text: &str) -> usize {
     let mut chars = text.char_indices().peekable();
     let Some((_, first)) = chars.next() else { return 0 };
@@ -105,17 +127,63 @@ fn any_piece_length(text: &str) -> usize {
 
 /// The same by a shorter way, where the piece and the character behind it are ASCII, as most are.
 fn ascii_piece_length(text: &[u8]) -> Option<usize> {
-    let is_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
     let mut at = 0;
-    while is_word(at) || (at > 0 && text.get(at) == Some(&b'\'') && is_word(at + 1)) {
-        at += 1;
+    loop {
+        while class(text, at) == Class::Word {
+            at += 1;
+        }
+        return match class(text, at) {
+            Class::Beyond => None,
+            Class::End => Some(at),
+            // A character that is no word's is a piece of its own.
+            _ if at == 0 => (class(text, 1) != Class::Beyond).then_some(1),
+            Class::Apostrophe => match class(text, at + 1) {
+                Class::Word => {
+                    at += 1;
+                    continue;
+                }
+                Class::Beyond => None,
+                _ => Some(at),
+            },
+            _ => Some(at),
+        };
     }
-    // A character that is no word's is a piece of its own.
-    let end = if at == 0 { text.len().min(1) } else { at };
-    // Behind an apostrophe, a word may go on with another script.
-    let after = if text.get(end) == Some(&b'\'') && at > 0 { end + 1 } else { end };
-    text[at.min(end)..text.len().min(after + 1)].is_ascii().then_some(end)
 }
+
+/// What a byte is to the pieces.
+#[derive(Clone, Copy, PartialEq)]
+enum Class {
+    /// White space and control characters.
+    Separator,
+    /// A letter or a digit.
+    Word,
+    Apostrophe,
+    Other,
+    /// Part of a character beyond ASCII.
+    Beyond,
+    /// The end of the text.
+    End,
+}
+
+fn class(text: &[u8], at: usize) -> Class {
+    text.get(at).map_or(Class::End, |&byte| CLASSES[usize::from(byte)])
+}
+
+/// That of every byte.
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Beyond; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'\'' => Class::Apostrophe,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => Class::Word,
+            b'!'..=b'~' => Class::Other,
+            _ => Class::Separator,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 #[cfg(test)]
 mod tests {
@@ -153,6 +221,38 @@ mod tests {
             let short = ascii_piece_length(text.as_bytes());
             assert!(short.is_none_or(|length| length == any_piece_length(&text)), "{text:?}: {short:?}");
         }
+    }
+
+    /// Blocks of an ASCII text against the rule itself, with words and apostrophes across every edge of a block.
+    #[test]
+    fn ascii_texts_are_cut_as_all_are() {
+        let cut = |text: &str| {
+            let mut found = Vec::new();
+            ascii::for_each_piece(text.as_bytes(), |place| found.push(text[place].to_owned()));
+            found
+        };
+        let by_rule = |text: &str| {
+            let (mut found, mut rest) = (Vec::new(), text.trim_start_matches(is_separator));
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(any_piece_length(rest));
+                found.push(piece.to_owned());
+                rest = after.trim_start_matches(is_separator);
+            }
+            found
+        };
+        let characters = ['a', 'Z', '7', '\'', ' ', '.', '\u{7F}', '\t'];
+        for number in 0..characters.len().pow(4) {
+            let digit = |place: u32| characters[number / characters.len().pow(place) % characters.len()];
+            let edge: String = (0..4).map(digit).collect();
+            for before in ["", "b", "."] {
+                for length in [0, 60, 61, 62, 63, 64, 126, 190] {
+                    let text = before.repeat(length) + &edge;
+                    assert_eq!(cut(&text), by_rule(&text), "{text:?}");
+                }
+            }
+        }
+        let long = "a".repeat(300) + "'" + &"b".repeat(83);
+        assert_eq!(cut(&long), [long.clone()]);
     }
 
     #[test]

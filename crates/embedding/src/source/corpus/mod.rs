@@ -124,6 +124,10 @@ impl Kind for Settings {
         self.seed.is_none()
     }
 
+    fn reads_texts(&self) -> bool {
+        true
+    }
+
     fn open(&self, _: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
         Ok(Opened::Table(Box::new(open(self, texts)?)))
     }
@@ -202,17 +206,12 @@ impl Lookup for Corpus {
         self.ids.len() as u64
     }
 
-    fn rows(&self) -> usize {
-        self.ids.len()
-    }
-
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         words::for_each_lower(text, &mut |word| ids.extend(self.ids.get(word)));
     }
 
-    fn row(&self, id: u32) -> &[f32] {
-        let start = id as usize * self.settings.dim;
-        &self.values[start..start + self.settings.dim]
+    fn table(&self) -> &[f32] {
+        &self.values
     }
 
     fn combiner(&self) -> Combiner {

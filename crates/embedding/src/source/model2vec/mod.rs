@@ -102,6 +102,10 @@ impl Kind for Settings {
         tensors.tensor(files.tensor).ok()?.shape().get(1).copied()
     }
 
+    fn reads_texts(&self) -> bool {
+        true
+    }
+
     fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
         Ok(Opened::Table(Box::new(open(self, base, texts)?)))
     }
@@ -172,10 +176,6 @@ impl Lookup for StaticModel {
         self.table.file_rows
     }
 
-    fn rows(&self) -> usize {
-        self.table.values.len() / self.table.dim
-    }
-
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         let text = String::from_utf8_lossy(text);
         let start = ids.len();
@@ -191,9 +191,8 @@ impl Lookup for StaticModel {
         }
     }
 
-    fn row(&self, id: u32) -> &[f32] {
-        let start = id as usize * self.table.dim;
-        &self.table.values[start..start + self.table.dim]
+    fn table(&self) -> &[f32] {
+        &self.table.values
     }
 
     fn combiner(&self) -> Combiner {

@@ -86,10 +86,6 @@ impl Lookup for TextModule {
         self.table.rows() as u64
     }
 
-    fn rows(&self) -> usize {
-        self.table.rows()
-    }
-
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         let start = ids.len();
         let mut any = false;
@@ -105,8 +101,8 @@ impl Lookup for TextModule {
         }
     }
 
-    fn row(&self, id: u32) -> &[f32] {
-        self.table.row(id as usize)
+    fn table(&self) -> &[f32] {
+        self.table.values()
     }
 
     fn combiner(&self) -> Combiner {

@@ -136,16 +136,12 @@ impl Lookup for WordVectors {
         self.table.file_rows
     }
 
-    fn rows(&self) -> usize {
-        self.table.rows()
-    }
-
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         self.table.token_ids(text, self.settings.rules(), ids);
     }
 
-    fn row(&self, id: u32) -> &[f32] {
-        self.table.row(id)
+    fn table(&self) -> &[f32] {
+        &self.table.values
     }
 
     fn combiner(&self) -> Combiner {

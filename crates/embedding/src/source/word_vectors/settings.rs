@@ -119,6 +119,10 @@ impl Kind for Settings {
         super::length(&base.join(&self.path))
     }
 
+    fn reads_texts(&self) -> bool {
+        true
+    }
+
     fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
         Ok(Opened::Table(Box::new(super::open(self, base, texts)?)))
     }

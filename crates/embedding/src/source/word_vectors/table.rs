@@ -37,12 +37,6 @@ impl Table {
         self.values.len() / self.dim
     }
 
-    /// One row, `[dim]`.
-    pub(super) fn row(&self, id: u32) -> &[f32] {
-        let start = id as usize * self.dim;
-        &self.values[start..start + self.dim]
-    }
-
     /// Resolves every chunk of the texts, once.
     pub(super) fn remember(&mut self, texts: &[&str], rules: Rules) {
         let (mut chunks, mut ids) = (Memo::default(), Vec::new());

@@ -105,14 +105,10 @@ impl Lookup for Rows<'_> {
         self.rows() as u64
     }
 
-    fn rows(&self) -> usize {
-        self.values.len().checked_div(self.cols).unwrap_or(0)
-    }
-
     fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) {}
 
-    fn row(&self, id: u32) -> &[f32] {
-        &self.values[id as usize * self.cols..][..self.cols]
+    fn table(&self) -> &[f32] {
+        self.values
     }
 
     fn combiner(&self) -> Combiner {
