@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Microseconds of a training step on one core, head 256-64-1 under Adam, beside Keras, PyTorch and scikit-learn.
 
-    python3 ci/bench/step.py [--tensorflow PYTHON] [--torch PYTHON] [--sklearn PYTHON] [--large] [--rounds 2]
+    python3 ci/bench/step.py [--tensorflow PYTHON [--modules FOLDER]] [--torch PYTHON] [--sklearn PYTHON] [--large] [--rounds 2]
     python3 ci/bench/step.py --grow
 
 PYTHON: one that imports tf_keras; torch; sklearn. All train on vectors (or bags of words over a table, `tuned`) of the same
-sizes, in turn, round after round; the best round counts. Times are processor time a step, so that other work on the machine
+sizes, in turn, round after round; the best round counts. `hub`: Keras on texts under a hub layer, as the course has it, with
+the text modules quora-D of FOLDER; it makes every vector anew in every epoch, which is why others needn't. Times are processor time a step, so that other work on the machine
 weighs little; `floor` is what the step's products alone would take at the speed of the machine's best product.
 """
 import argparse, json, math, os, subprocess, sys
@@ -34,6 +35,21 @@ if table:
     rows_of = keras.layers.Embedding(table, dim, embeddings_initializer=keras.initializers.Constant(start))
     below += [rows_of, keras.layers.Lambda(lambda words: tf.reduce_sum(words, 1) / 12 ** 0.5)]
 model = keras.Sequential(below + [dense(256, activation="relu"), dense(64, activation="relu"), dense(1, activation="sigmoid")])
+model.compile(optimizer=keras.optimizers.Adam(1e-4), loss="binary_crossentropy", metrics=["accuracy"])
+train = lambda epochs: model.fit(x, y, epochs=epochs, batch_size=batch, verbose=0)
+"""
+HUB = """
+import glob
+import tf_keras as keras, tensorflow as tf, tensorflow_hub as hub
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+module = case["module"]
+with open(glob.glob(f"{module}/assets/*")[0], encoding="utf-8") as file:
+    words = np.array(file.read().split())
+x = np.array([" ".join(words[draw.integers(0, len(words), 13)]) for _ in range(rows)], object)
+dense = keras.layers.Dense
+below = hub.KerasLayer(module, output_shape=[dim], input_shape=[], dtype=tf.string, trainable=False)
+model = keras.Sequential([below, dense(256, activation="relu"), dense(64, activation="relu"), dense(1, activation="sigmoid")])
 model.compile(optimizer=keras.optimizers.Adam(1e-4), loss="binary_crossentropy", metrics=["accuracy"])
 train = lambda epochs: model.fit(x, y, epochs=epochs, batch_size=batch, verbose=0)
 """
@@ -89,6 +105,10 @@ def peer(python, setup, case):
     # A peer that moves a whole large table at every step is given fewer steps.
     steps = 20 if (case["table"] or 0) > 20_000 else 100 if case["table"] else 10**9
     wanted = dict(case, rows=ROWS, steps=steps)
+    if "module" in setup:
+        if case["table"] or not os.path.isdir(case["module"]):
+            return None
+        setup = "import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\n" + setup
     return lines([python, "-c", DATA + setup + TIMED, json.dumps(wanted)])[-1]["us_step"]
 
 
@@ -113,13 +133,14 @@ def grow(bench):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tensorflow", metavar="PYTHON")
+    parser.add_argument("--modules", metavar="FOLDER", help="text modules quora-D, for Keras under a hub layer")
     parser.add_argument("--torch", metavar="PYTHON")
     parser.add_argument("--sklearn", metavar="PYTHON")
     parser.add_argument("--large", action="store_true", help="a table of 974,000 rows, too; ours alone")
     parser.add_argument("--grow", action="store_true", help="how cost grows; no peers")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    peers = {"keras": (options.tensorflow, KERAS), "torch": (options.torch, TORCH), "sklearn": (options.sklearn, SKLEARN)}
+    peers = {"hub": (options.modules and options.tensorflow, HUB), "keras": (options.tensorflow, KERAS), "torch": (options.torch, TORCH), "sklearn": (options.sklearn, SKLEARN)}
     bench = bench_program()
     if options.grow:
         return grow(bench)
@@ -132,11 +153,13 @@ def main():
                 best[key][line["engine"]] = line
         for key in best:
             case = dict(zip(("features", "dim", "batch", "table"), key))
+            case["module"] = f"{os.path.abspath(options.modules or '.')}/quora-{case['dim']}"
             for name, (python, setup) in peers.items():
                 if python and (case["table"] or 0) <= 200_000 and not (case["table"] and name == "sklearn"):
                     us = peer(python, setup, case)
-                    peer_best[key, name] = min(us, peer_best.get((key, name), us))
-    print(f"{'case':<28} {'GFLOP/s':>7} {'floor':>6} {'us/step':>8} | {'burn':>8} {'keras':>8} {'torch':>8} {'sklearn':>8}")
+                    if us:
+                        peer_best[key, name] = min(us, peer_best.get((key, name), us))
+    print(f"{'case':<28} {'GFLOP/s':>7} {'floor':>6} {'us/step':>8} | {'burn':>8} {'hub':>8} {'keras':>8} {'torch':>8} {'sklearn':>8}")
     for key, engines in best.items():
         ours = engines["dense"]
         features, dim, batch, table = key

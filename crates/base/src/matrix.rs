@@ -43,6 +43,11 @@ impl Matrix {
         &mut self.values[index * self.cols..(index + 1) * self.cols]
     }
 
+    /// Writes the row `from` over the row `to`.
+    pub fn copy_row(&mut self, from: usize, to: usize) {
+        self.values.copy_within(from * self.cols..(from + 1) * self.cols, to * self.cols);
+    }
+
     /// All values, row after row.
     pub fn values(&self) -> &[f32] {
         &self.values

@@ -4,6 +4,7 @@
 //! done is kept on the disk every half a minute, so that a long encoding that is cut off goes on where it was.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use emberline_base::{Interrupt, Matrix};
@@ -62,6 +63,8 @@ pub struct Encoding<'a> {
 struct New<'t> {
     text: &'t [u8],
     key: Key,
+    /// The first row that is this text's.
+    row: usize,
 }
 
 impl Encoding<'_> {
@@ -70,37 +73,35 @@ impl Encoding<'_> {
     /// # Errors
     /// When the encoder can't compute, or is interrupted. A cache that can't be used is only a warning.
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
-        let mut rows: HashMap<Key, Vec<usize>> = HashMap::new();
-        let mut new = Vec::new();
+        let mut first_rows = HashMap::with_capacity(texts.len());
+        let (mut new, mut again) = (Vec::new(), Vec::new());
         for (row, text) in texts.iter().enumerate() {
             let key = Key::of(text);
-            let known = rows.entry(key).or_default();
-            if known.is_empty() {
-                new.push(New { text, key });
+            match first_rows.entry(key) {
+                Entry::Occupied(first) => again.push((row, *first.get())),
+                Entry::Vacant(first) => {
+                    first.insert(row);
+                    new.push(New { text, key, row });
+                }
             }
-            known.push(row);
         }
         let mut vectors = Matrix::zeros(texts.len(), encoder.dim());
         let mut progress = Progress { texts: new.len(), ..Progress::default() };
         let shelf = self.shelf(encoder);
-        let mut vector = vec![0.0; encoder.dim()];
-        new.retain(|new| {
-            let there = shelf.as_ref().is_some_and(|shelf| shelf.read(&new.key, &mut vector));
-            if there {
-                rows[&new.key].iter().for_each(|&row| vectors.row_mut(row).copy_from_slice(&vector));
-            }
-            !there
-        });
+        new.retain(|new| !shelf.as_ref().is_some_and(|shelf| shelf.read(&new.key, vectors.row_mut(new.row))));
         progress.cached = progress.texts - new.len();
         progress.bytes = new.iter().map(|new| new.text.len() as u64).sum();
         // The longest first: what doesn't fit into memory shows at once.
         new.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(b.text)));
         let mut writer = shelf.as_ref().map(Shelf::writer);
-        self.encode(encoder, &new, &mut writer, progress, |key, vector| {
-            rows[key].iter().for_each(|&row| vectors.row_mut(row).copy_from_slice(vector));
+        self.encode(encoder, &new, &mut writer, progress, |row, vector| {
+            vectors.row_mut(row).copy_from_slice(vector);
         })?;
         if let Some(Err(error)) = writer.map(Writer::finish) {
             self.warn(&error);
+        }
+        for (row, first) in again {
+            vectors.copy_row(first, row);
         }
         Ok(vectors)
     }
@@ -135,7 +136,7 @@ impl Encoding<'_> {
         mut new: &[New<'_>],
         writer: &mut Option<Writer<'_>>,
         mut progress: Progress,
-        mut take: impl FnMut(&Key, &[f32]),
+        mut take: impl FnMut(usize, &[f32]),
     ) -> Result<(), Error> {
         let mut size = FIRST_CHUNK;
         let mut flushed = Instant::now();
@@ -145,10 +146,10 @@ impl Encoding<'_> {
             let started = Instant::now();
             let texts: Vec<&[u8]> = chunk.iter().map(|new| new.text).collect();
             let vectors = encoder.encode(&texts)?;
-            for (row, New { key, text }) in chunk.iter().enumerate() {
-                take(key, vectors.row(row));
+            for (at, New { key, text, row }) in chunk.iter().enumerate() {
+                take(*row, vectors.row(at));
                 if let Some(writer) = writer {
-                    writer.add(*key, vectors.row(row));
+                    writer.add(*key, vectors.row(at));
                 }
                 progress.encoded_bytes += text.len() as u64;
             }

@@ -76,9 +76,11 @@ impl SentenceTransformer {
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
         let bounds =
             Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
-        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt)?;
+        // Both take their time, the one of the file's length, the other of the words.
+        let (hashes, tokens) =
+            rayon::join(|| weights.hashes(), || Tokens::read(&modules.transformer, bounds, options.max_length, prompt));
+        let (hashes, tokens) = (hashes?, tokens?);
         let mut parts = vec![b"sentence_transformer/1".to_vec(), config.bytes()?, tokens.rules()];
-        let hashes = weights.hashes()?;
         parts.extend(hashes.iter().map(|hash| hash.to_vec()));
         let mut parameters = sketch.parameters();
         let hidden = model.hidden;
