@@ -89,7 +89,7 @@ impl Deck {
             let fits = group.len() <= *open;
             if fits {
                 *open -= group.len();
-                members[group.rows()].iter().for_each(|&row| taken.push(row));
+                taken.extend_from_slice(&members[group.rows()]);
             }
             !fits
         });
@@ -121,7 +121,7 @@ impl Deck {
         while let Some(mut top) = next.peek_mut() {
             let Reverse((place, stratum)) = &mut *top;
             let line = &mut lines[*stratum];
-            self.members[line.groups[line.taken].rows()].iter().for_each(|&row| rows.push(row));
+            rows.extend_from_slice(&self.members[line.groups[line.taken].rows()]);
             line.pass();
             match line.place() {
                 Some(after) => *place = after,

@@ -157,15 +157,14 @@ fn encoded(
     let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
     let dim = encoder.dim();
     let mut vectors = encoding.vectors(encoder, &all)?.into_values();
-    // From the end, so that each split takes its part along.
-    let sizes = texts.map(|_, texts| texts.len());
-    let mut take = |size: usize| {
-        let rest = vectors.split_off(vectors.len() - size * dim);
-        Matrix::new(size, dim, rest)
+    // From the end, so that what is left, which is the most, need not be copied.
+    let mut take = |texts: &Vec<&[u8]>| {
+        let rest = vectors.split_off(vectors.len() - texts.len() * dim);
+        Matrix::new(texts.len(), dim, rest)
     };
-    let test = sizes.test.map(&mut take);
-    let valid = sizes.valid.map(&mut take);
-    Ok(Splits { train: take(sizes.train), valid, test })
+    let test = texts.test.as_ref().map(&mut take);
+    let valid = texts.valid.as_ref().map(&mut take);
+    Ok(Splits { train: Matrix::new(texts.train.len(), dim, vectors), valid, test })
 }
 
 /// The token ids of every text, and the table of the rows that occur.

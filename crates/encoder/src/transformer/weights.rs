@@ -258,7 +258,7 @@ fn pickle_hint(folder: &Path) -> String {
 }
 
 fn sha256(path: &Path) -> Result<[u8; 32], Error> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(FileError::new("read", path))?);
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(FileError::new("read", path))?);
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(FileError::new("read", path))?;
     Ok(hasher.finalize().into())

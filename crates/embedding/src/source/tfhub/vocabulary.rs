@@ -13,9 +13,34 @@ pub(super) struct Tokens {
     bytes: Vec<u8>,
     /// Where each token starts and ends in `bytes`.
     spans: Vec<(u32, u32)>,
-    /// Lines by the hash of their token. Never iterated over.
-    lines: HashTable<u32>,
+    /// By the hash of the token. Never iterated over.
+    lines: HashTable<Entry>,
     state: FixedState,
+}
+
+/// A token and its line. Of most tokens the start is all, and the file need not be looked at.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    start: u64,
+    len: u32,
+    line: u32,
+}
+
+impl Entry {
+    fn of(token: &[u8], line: u32) -> Self {
+        Self { start: start(token), len: token.len() as u32, line }
+    }
+}
+
+/// The first eight bytes, zeros behind a shorter token's.
+fn start(token: &[u8]) -> u64 {
+    let four = |at: usize| token[at..].first_chunk().map_or(0, |&four| u64::from(u32::from_le_bytes(four)));
+    match token.len() {
+        8.. => four(0) | four(4) << 32,
+        // The last four overlap the first, and are the same there.
+        len @ 4.. => four(0) | four(len - 4) << (8 * (len - 4)),
+        _ => token.iter().rev().fold(0, |start, &byte| start << 8 | u64::from(byte)),
+    }
 }
 
 impl Tokens {
@@ -42,7 +67,12 @@ impl Tokens {
 
     /// The line of a token, from 0.
     pub(super) fn line(&self, token: &[u8]) -> Option<u32> {
-        self.lines.find(self.state.hash_one(token), |&line| self.token(line) == token).copied()
+        let start = start(token);
+        let is_token = |entry: &Entry| {
+            let same = entry.start == start && entry.len as usize == token.len();
+            same && (token.len() <= 8 || self.token(entry.line) == token)
+        };
+        self.lines.find(self.state.hash_one(token), is_token).map(|entry| entry.line)
     }
 
     /// All that decides what is found.
@@ -63,10 +93,10 @@ impl Tokens {
                 return Err(format!("line {}: is empty", line + 1));
             }
             let hash = self.state.hash_one(token);
-            if let Some(first) = lines.find(hash, |&other| self.token(other) == token) {
-                return Err(format!("line {}: is the token of line {} again", line + 1, first + 1));
+            if let Some(first) = lines.find(hash, |other: &Entry| self.token(other.line) == token) {
+                return Err(format!("line {}: is the token of line {} again", line + 1, first.line + 1));
             }
-            lines.insert_unique(hash, line, |&other| self.state.hash_one(self.token(other)));
+            lines.insert_unique(hash, Entry::of(token, line), |other| self.state.hash_one(self.token(other.line)));
         }
         self.lines = lines;
         Ok(())
@@ -93,6 +123,13 @@ mod tests {
     fn lines_are_numbered_as_in_tensorflow() {
         let tokens = Tokens::new(b"a\r\nb c\n\xff\0\n\rd".to_vec(), None).expect("read");
         assert_eq!(tokens.len(), 4);
+        let long = (1..20).map(|length| "x".repeat(length)).collect::<Vec<_>>();
+        let of_lengths = Tokens::new(long.join("\n").into_bytes(), None).expect("read");
+        for (line, token) in long.iter().enumerate() {
+            assert_eq!(of_lengths.line(token.as_bytes()), Some(line as u32));
+            assert_eq!(of_lengths.line(format!("{token}\0").as_bytes()), None);
+            assert_eq!(of_lengths.line(format!("{}y", &token[1..]).as_bytes()), None);
+        }
         for (token, line) in [
             (&b"a"[..], Some(0)),
             (b"b c", Some(1)),
