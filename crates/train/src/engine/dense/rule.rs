@@ -21,6 +21,22 @@ pub(super) trait Rule: Copy {
     }
 }
 
+/// Steps after which means too small to matter are set to 0. A unit that no text wakes any more has no gradient: its mean
+/// is multiplied by 0.9 until nothing smaller can be written, and stays there, where processors take a hundred times as
+/// long for every operation. Within so many steps it doesn't come there from [`NO_MEAN`].
+const SETTLED_EVERY: u32 = 256;
+/// Means below this move no weight.
+const NO_MEAN: f32 = 1e-25;
+/// Mean squares below this are nothing beside any epsilon.
+const NO_SQUARE: f32 = 1e-36;
+
+/// The numbers of at least this size, 0 for others.
+#[inline(always)]
+fn settled<S: Simd>(simd: S, vector: S::f32s, least: f32) -> S::f32s {
+    let tiny = simd.less_than_f32s(simd.abs_f32s(vector), simd.splat_f32s(least));
+    simd.select_f32s(tiny, simd.splat_f32s(0.0), vector)
+}
+
 /// One step's rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AnyRule {
@@ -40,6 +56,7 @@ impl AnyRule {
                 rest_1: (1.0 - beta_1) as f32,
                 rest_2: (1.0 - beta_2) as f32,
                 epsilon: epsilon as f32,
+                settles: step.is_multiple_of(SETTLED_EVERY),
             })
         };
         match optimizer {
@@ -71,6 +88,8 @@ pub(super) struct Adam {
     /// 1 - beta_2
     rest_2: f32,
     epsilon: f32,
+    /// Whether what is too small to matter becomes 0.
+    settles: bool,
 }
 
 impl Rule for Adam {
@@ -87,6 +106,10 @@ impl Rule for Adam {
         let squared = simd.mul_f32s(gradient, gradient);
         *first = simd.add_f32s(scaled(*first, self.beta_1), scaled(gradient, self.rest_1));
         *second = simd.add_f32s(scaled(*second, self.beta_2), scaled(squared, self.rest_2));
+        if self.settles {
+            *first = settled(simd, *first, NO_MEAN);
+            *second = settled(simd, *second, NO_SQUARE);
+        }
         let root = simd.add_f32s(simd.sqrt_f32s(*second), simd.splat_f32s(self.epsilon));
         *value = simd.sub_f32s(scaled(*value, self.kept), simd.div_f32s(scaled(*first, self.rate), root));
     }
@@ -105,5 +128,29 @@ impl Rule for Sgd {
         let scaled = |vector, factor| simd.mul_f32s(vector, simd.splat_f32s(factor));
         *first = simd.sub_f32s(scaled(*first, self.momentum), scaled(gradient, self.rate));
         *value = simd.add_f32s(*value, *first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::dense::panels::LANES;
+
+    /// A weight whose gradient is 0 from the second step on: its mean ends at 0, not at the smallest number there is.
+    #[test]
+    fn a_mean_that_fades_ends_at_zero() {
+        let mut arrays = [[0.5; LANES], [0.0; LANES], [0.0; LANES]];
+        let optimizer = Optimizer::Adam(Default::default());
+        for step in 1..=3 * SETTLED_EVERY {
+            let AnyRule::Adam(rule) = AnyRule::of(&optimizer, 1e-3, step) else { unreachable!("it is Adam's") };
+            let gradient = if step == 1 { 1.0 } else { 0.0 };
+            let [value, first, second] = &mut arrays;
+            for ((value, first), second) in value.iter_mut().zip(first).zip(second) {
+                rule.apply(pulp::Scalar, gradient, value, first, second);
+                assert!(*first == 0.0 || first.is_normal(), "step {step}: {first}");
+            }
+        }
+        assert_eq!(arrays[1], [0.0; LANES]);
+        assert!(arrays[0][0] < 0.5 && arrays[2][0] > 0.0);
     }
 }
