@@ -1,7 +1,7 @@
 //! The embedding sources. To add one: a file here with an `impl Kind`, and a variant and its arms in [`Source`].
 
-pub mod ascii;
-mod corpus;
+mod ascii;
+pub mod corpus;
 pub mod elmo;
 pub mod hashing;
 mod memo;
