@@ -181,8 +181,11 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<Vec<&[u8]>>) -> Splits<Bags> {
         new[id] = old.len() as u32;
         old.push(id as u32);
     }
-    let rows = old.iter().flat_map(|&id| lookup.row(id)).copied().collect();
-    let table = Arc::new(Matrix::new(old.len(), lookup.dim(), rows));
+    let mut table = Matrix::zeros(old.len(), lookup.dim());
+    for (row, &id) in old.iter().enumerate() {
+        table.row_mut(row).copy_from_slice(lookup.row(id));
+    }
+    let table = Arc::new(table);
     ids.map(|_, texts| {
         let mut offsets = vec![0];
         offsets.extend(texts.iter().scan(0, |end, ids| {
