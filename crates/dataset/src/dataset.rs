@@ -122,12 +122,13 @@ impl Rows {
 
     fn data(&self, splits: &Splits<Vec<usize>>, shared_texts: usize) -> Data {
         let labels = &self.labels;
+        let splits = splits.map(|_, rows| split_rows(labels, rows));
         let count = |part: fn(&Part) -> usize| self.parts.iter().map(part).sum();
         Data {
             task: labels.task,
             classes: labels.classes.clone(),
-            splits: splits.map(|_, rows| split_rows(labels, rows)),
-            majority_accuracy: majority_accuracy(labels, splits),
+            majority_accuracy: majority_accuracy(labels.task, &splits),
+            splits,
             rows_read: count(|part| part.read),
             empty_texts: count(|part| part.empty.count),
             missing_labels: count(|part| part.unlabelled.count),
@@ -146,19 +147,18 @@ pub(crate) fn split_rows(labels: &Labels, rows: &[usize]) -> SplitRows {
 
 /// Of always answering what most training rows have: the first among equal classes; multi-label:
 /// for each class by itself (a tie is no), averaged over classes.
-fn majority_accuracy(labels: &Labels, splits: &Splits<Vec<usize>>) -> Splits<f64> {
-    let train = labels.counts(&splits.train);
-    if labels.task != Task::MultiLabel {
-        let most = (0..train.len()).rev().max_by_key(|&class| train[class]).unwrap_or(0);
-        return splits.map(|_, rows| labels.counts(rows)[most] as f64 / rows.len().max(1) as f64);
+fn majority_accuracy(task: Task, splits: &Splits<SplitRows>) -> Splits<f64> {
+    let train = &splits.train;
+    if task != Task::MultiLabel {
+        let most = (0..train.classes.len()).rev().max_by_key(|&class| train.classes[class]).unwrap_or(0);
+        return splits.map(|_, split| split.classes[most] as f64 / split.rows.max(1) as f64);
     }
-    splits.map(|_, rows| {
-        let counts = labels.counts(rows);
+    splits.map(|_, split| {
         let right = |(&count, &in_train): (&usize, &usize)| {
-            if 2 * in_train > splits.train.len() { count } else { rows.len() - count }
+            if 2 * in_train > train.rows { count } else { split.rows - count }
         };
-        let right: usize = counts.iter().zip(&train).map(right).sum();
-        right as f64 / (rows.len() * train.len()).max(1) as f64
+        let right: usize = split.classes.values().zip(train.classes.values()).map(right).sum();
+        right as f64 / (split.rows * train.classes.len()).max(1) as f64
     })
 }
 

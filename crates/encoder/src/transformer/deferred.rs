@@ -12,7 +12,7 @@ use crate::Error;
 pub(crate) struct Deferred {
     config: Config,
     weights: Weights,
-    /// The SHA-256 of every file, as it was when it was opened.
+    /// The content address of every file, as it was when it was opened.
     hashes: Vec<[u8; 32]>,
     device: Device,
     /// Held by the one thread that reads.
