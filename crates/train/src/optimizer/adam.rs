@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::{Factor, Memory};
+use super::{Memory, NO_MEAN, NO_SQUARE, Sizes, settled};
 
 /// lr sqrt(1 - beta_2^t) / (1 - beta_1^t)
 pub(crate) fn scaled_rate(learning_rate: f64, beta_1: f64, beta_2: f64, step: u32) -> f32 {
@@ -17,13 +17,16 @@ pub(super) fn apply<B: Backend>(
     memory: &mut Memory<B>,
     value: Tensor<B, 3>,
     gradient: Tensor<B, 3>,
-    rate: &Factor<B>,
+    sizes: &Sizes<B>,
     (beta_1, beta_2, epsilon): (f64, f64, f64),
 ) -> Tensor<B, 3> {
     let (mean, square) = memory.take(&value);
-    let mean = mean * beta_1 as f32 + gradient.clone() * (1.0 - beta_1) as f32;
-    let square = square * beta_2 as f32 + gradient.clone() * gradient * (1.0 - beta_2) as f32;
-    let next = value - rate.scale(mean.clone()) / (square.clone().sqrt() + epsilon as f32);
+    let mut mean = mean * beta_1 as f32 + gradient.clone() * (1.0 - beta_1) as f32;
+    let mut square = square * beta_2 as f32 + gradient.clone() * gradient * (1.0 - beta_2) as f32;
+    if sizes.settles {
+        (mean, square) = (settled(mean, NO_MEAN), settled(square, NO_SQUARE));
+    }
+    let next = value - sizes.rate.scale(mean.clone()) / (square.clone().sqrt() + epsilon as f32);
     memory.0 = Some((mean, square));
     next
 }

@@ -13,6 +13,26 @@ use crate::settings::Optimizer;
 
 pub(crate) use adam::scaled_rate;
 
+/// Steps after which what an optimiser remembers, but is too small to matter, is set to 0. A unit that no text wakes any
+/// more has no gradient: its mean is multiplied by 0.9 until nothing smaller can be written, and stays there, where
+/// processors take a hundred times as long for every operation. Within so many steps it doesn't come there from [`NO_MEAN`].
+const SETTLED_EVERY: u32 = 256;
+/// Means and velocities below this move no weight.
+pub(crate) const NO_MEAN: f32 = 1e-25;
+/// Mean squares below this are nothing beside any epsilon.
+pub(crate) const NO_SQUARE: f32 = 1e-36;
+
+/// Whether what is too small to matter becomes 0 in this step.
+pub(crate) fn settles(step: u32) -> bool {
+    step.is_multiple_of(SETTLED_EVERY)
+}
+
+/// The numbers of at least this size, 0 for others.
+fn settled<B: Backend>(array: Tensor<B, 3>, least: f32) -> Tensor<B, 3> {
+    let tiny = array.clone().abs().lower_elem(least);
+    array.mask_fill(tiny, 0.0)
+}
+
 /// What an optimiser remembers of one array: up to two arrays of its shape, all zeros at first.
 pub(crate) struct Memory<B: Backend>(Option<(Tensor<B, 3>, Tensor<B, 3>)>);
 
@@ -76,6 +96,8 @@ pub(crate) struct Sizes<B: Backend> {
     rate: Factor<B>,
     /// What is left of every weight before the step.
     kept: Option<Factor<B>>,
+    /// Whether what is too small to matter becomes 0.
+    settles: bool,
 }
 
 impl Optimizer {
@@ -83,15 +105,16 @@ impl Optimizer {
     pub(crate) fn sizes<B: Backend>(&self, learning_rates: &[f64], step: u32, device: &B::Device) -> Sizes<B> {
         let factor =
             |of: &dyn Fn(f64) -> f32| Factor::new(learning_rates.iter().map(|&rate| of(rate)).collect(), device);
-        match self {
-            Self::Adam(s) => Sizes { rate: factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)), kept: None },
-            Self::Adamw(s) => Sizes {
-                rate: factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)),
-                // Keras decays before the step, by learning rate x weight decay.
-                kept: Some(factor(&|rate| (1.0 - rate * s.weight_decay) as f32)),
-            },
-            Self::Sgd(_) => Sizes { rate: factor(&|rate| rate as f32), kept: None },
-        }
+        let (rate, kept) = match self {
+            Self::Adam(s) => (factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)), None),
+            // Keras decays before the step, by learning rate x weight decay.
+            Self::Adamw(s) => (
+                factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)),
+                Some(factor(&|rate| (1.0 - rate * s.weight_decay) as f32)),
+            ),
+            Self::Sgd(_) => (factor(&|rate| rate as f32), None),
+        };
+        Sizes { rate, kept, settles: settles(step) }
     }
 
     /// The array's value after a step of these sizes, `[models, rows, cols]`.
@@ -107,9 +130,9 @@ impl Optimizer {
             None => value,
         };
         match self {
-            Self::Adam(s) => adam::apply(memory, value, gradient, &sizes.rate, (s.beta_1, s.beta_2, s.epsilon)),
-            Self::Adamw(s) => adam::apply(memory, value, gradient, &sizes.rate, (s.beta_1, s.beta_2, s.epsilon)),
-            Self::Sgd(s) => sgd::apply(memory, value, gradient, &sizes.rate, s.momentum),
+            Self::Adam(s) => adam::apply(memory, value, gradient, sizes, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Adamw(s) => adam::apply(memory, value, gradient, sizes, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Sgd(s) => sgd::apply(memory, value, gradient, sizes, s.momentum),
         }
     }
 
@@ -119,6 +142,38 @@ impl Optimizer {
         match self {
             Self::Adam(_) | Self::Sgd(_) => true,
             Self::Adamw(s) => s.weight_decay == 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+
+    use super::*;
+    use crate::settings::Sgd;
+
+    /// A weight whose gradient is 0 from the second step on: what is remembered ends at 0, not at the smallest number there
+    /// is.
+    #[test]
+    fn what_fades_ends_at_zero() {
+        let device = Default::default();
+        for optimizer in
+            [Optimizer::Adam(Default::default()), Optimizer::Sgd(Sgd { learning_rate: 1e-3, momentum: 0.9 })]
+        {
+            let mut memory = Memory::<Flex>::new();
+            let mut value = Tensor::<Flex, 3>::zeros([1, 1, 2], &device);
+            let mean = |memory: &Memory<Flex>, like: &Tensor<Flex, 3>| {
+                memory.arrays(like)[0].to_data().to_vec::<f32>().expect("32-bit numbers")
+            };
+            for step in 1..=800 {
+                let gradient = if step == 1 { value.ones_like() } else { value.zeros_like() };
+                let sizes = optimizer.sizes(&[1e-3], step, &device);
+                value = optimizer.apply(&mut memory, value, gradient, &sizes);
+                let mean = mean(&memory, &value);
+                assert!(mean.iter().all(|mean| *mean == 0.0 || mean.is_normal()), "step {step}: {mean:?}");
+            }
+            assert_eq!(mean(&memory, &value), [0.0; 2]);
         }
     }
 }

@@ -3,20 +3,23 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::{Factor, Memory};
+use super::{Memory, NO_MEAN, Sizes, settled};
 
 pub(super) fn apply<B: Backend>(
     memory: &mut Memory<B>,
     value: Tensor<B, 3>,
     gradient: Tensor<B, 3>,
-    rate: &Factor<B>,
+    sizes: &Sizes<B>,
     momentum: f64,
 ) -> Tensor<B, 3> {
     if momentum == 0.0 {
-        return value - rate.scale(gradient);
+        return value - sizes.rate.scale(gradient);
     }
     let (velocity, unused) = memory.take(&value);
-    let velocity = velocity * momentum as f32 - rate.scale(gradient);
+    let mut velocity = velocity * momentum as f32 - sizes.rate.scale(gradient);
+    if sizes.settles {
+        velocity = settled(velocity, NO_MEAN);
+    }
     memory.0 = Some((velocity.clone(), unused));
     value + velocity
 }

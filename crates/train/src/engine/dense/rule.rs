@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::panels::Group;
-use crate::optimizer::scaled_rate;
+use crate::optimizer::{NO_MEAN, NO_SQUARE, scaled_rate, settles};
 use crate::settings::Optimizer;
 
 /// How one step moves a number along its gradient.
@@ -20,15 +20,6 @@ pub(super) trait Rule: Copy {
         }
     }
 }
-
-/// Steps after which means too small to matter are set to 0. A unit that no text wakes any more has no gradient: its mean
-/// is multiplied by 0.9 until nothing smaller can be written, and stays there, where processors take a hundred times as
-/// long for every operation. Within so many steps it doesn't come there from [`NO_MEAN`].
-const SETTLED_EVERY: u32 = 256;
-/// Means below this move no weight.
-const NO_MEAN: f32 = 1e-25;
-/// Mean squares below this are nothing beside any epsilon.
-const NO_SQUARE: f32 = 1e-36;
 
 /// The numbers of at least this size, 0 for others.
 #[inline(always)]
@@ -56,13 +47,16 @@ impl AnyRule {
                 rest_1: (1.0 - beta_1) as f32,
                 rest_2: (1.0 - beta_2) as f32,
                 epsilon: epsilon as f32,
-                settles: step.is_multiple_of(SETTLED_EVERY),
+                settles: settles(step),
             })
         };
         match optimizer {
             Optimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon, 0.0),
             Optimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon, s.weight_decay),
-            Optimizer::Sgd(s) => Self::Sgd(Sgd { rate: learning_rate as f32, momentum: s.momentum as f32 }),
+            Optimizer::Sgd(s) => {
+                let (rate, momentum) = (learning_rate as f32, s.momentum as f32);
+                Self::Sgd(Sgd { rate, momentum, settles: s.momentum > 0.0 && settles(step) })
+            }
         }
     }
 
@@ -120,6 +114,8 @@ impl Rule for Adam {
 pub(super) struct Sgd {
     rate: f32,
     momentum: f32,
+    /// Whether what is too small to matter becomes 0.
+    settles: bool,
 }
 
 impl Rule for Sgd {
@@ -127,6 +123,9 @@ impl Rule for Sgd {
     fn apply<S: Simd>(self, simd: S, gradient: S::f32s, value: &mut S::f32s, first: &mut S::f32s, _: &mut S::f32s) {
         let scaled = |vector, factor| simd.mul_f32s(vector, simd.splat_f32s(factor));
         *first = simd.sub_f32s(scaled(*first, self.momentum), scaled(gradient, self.rate));
+        if self.settles {
+            *first = settled(simd, *first, NO_MEAN);
+        }
         *value = simd.add_f32s(*value, *first);
     }
 }
@@ -136,21 +135,23 @@ mod tests {
     use super::*;
     use crate::engine::dense::panels::LANES;
 
-    /// A weight whose gradient is 0 from the second step on: its mean ends at 0, not at the smallest number there is.
+    /// A weight whose gradient is 0 from the second step on: its mean, or velocity, ends at 0, not at the smallest number
+    /// there is.
     #[test]
     fn a_mean_that_fades_ends_at_zero() {
-        let mut arrays = [[0.5; LANES], [0.0; LANES], [0.0; LANES]];
-        let optimizer = Optimizer::Adam(Default::default());
-        for step in 1..=3 * SETTLED_EVERY {
-            let AnyRule::Adam(rule) = AnyRule::of(&optimizer, 1e-3, step) else { unreachable!("it is Adam's") };
-            let gradient = if step == 1 { 1.0 } else { 0.0 };
-            let [value, first, second] = &mut arrays;
-            for ((value, first), second) in value.iter_mut().zip(first).zip(second) {
-                rule.apply(pulp::Scalar, gradient, value, first, second);
-                assert!(*first == 0.0 || first.is_normal(), "step {step}: {first}");
+        let sgd = Optimizer::Sgd(crate::settings::Sgd { learning_rate: 1e-3, momentum: 0.9 });
+        for optimizer in [Optimizer::Adam(Default::default()), sgd] {
+            let mut arrays = [[0.5; LANES], [0.0; LANES], [0.0; LANES]];
+            for step in 1..=800 {
+                let gradient = [if step == 1 { 1.0 } else { 0.0 }; LANES];
+                match AnyRule::of(&optimizer, 1e-3, step) {
+                    AnyRule::Adam(adam) => adam.apply_all(pulp::Scalar::new(), &gradient, arrays.each_mut()),
+                    AnyRule::Sgd(sgd) => sgd.apply_all(pulp::Scalar::new(), &gradient, arrays.each_mut()),
+                }
+                assert!(arrays[1].iter().all(|mean| *mean == 0.0 || mean.is_normal()), "step {step}: {:?}", arrays[1]);
             }
+            assert_eq!(arrays[1], [0.0; LANES]);
+            assert!(arrays[0][0] < 0.5);
         }
-        assert_eq!(arrays[1], [0.0; LANES]);
-        assert!(arrays[0][0] < 0.5 && arrays[2][0] > 0.0);
     }
 }
