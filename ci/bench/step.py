@@ -96,8 +96,9 @@ def lines(command):
     return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
 
 
-def bench_program():
-    built = subprocess.run(["cargo", "bench", "-p", "emberline-train", "--bench", "step", "--no-run", "--message-format=json"], stdout=subprocess.PIPE, text=True, check=True)
+def bench_program(package, bench):
+    """The built program of a crate's bench."""
+    built = subprocess.run(["cargo", "bench", "-p", package, "--bench", bench, "--no-run", "--message-format=json"], stdout=subprocess.PIPE, text=True, check=True)
     messages = (json.loads(line) for line in built.stdout.splitlines() if line.startswith("{"))
     return [m["executable"] for m in messages if m.get("executable")][-1]
 
@@ -138,7 +139,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     peers = {"hub": (options.modules and options.tensorflow, HUB), "keras": (options.tensorflow, KERAS), "torch": (options.torch, TORCH), "sklearn": (options.sklearn, SKLEARN)}
-    bench = bench_program()
+    bench = bench_program("emberline-train", "step")
     if options.grow:
         return grow(bench)
     best, peer_best = {}, {}
@@ -167,4 +168,5 @@ def main():
         print(row, *(f"{us / ours['us_step']:>7.1f}x" if us else f"{'':>8}" for us in others))
 
 
-main()
+if __name__ == "__main__":
+    main()
