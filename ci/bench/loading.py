@@ -5,12 +5,12 @@
     python3 ci/bench/loading.py FILE MODULE PYTHON [--rounds 3]
 
 FILE has the columns question_text and target; MODULE is a text module (a SavedModel); PYTHON imports pandas, sklearn and
-tensorflow. Both sides read the file, keep equal texts on one side, divide 80:10:10 by strata and make a vector of every text,
-in turn, round after round. Ours also counts the SHA-256 of all splits. Processor time: the median, with the extremes.
+tensorflow. Both sides read the file, divide 80:10:10 by strata and make a vector of every text, in turn, round after round. Ours
+keeps equal texts on one side and takes the SHA-256 of all splits besides; the other drops the texts that come again. Processor time: the median, with the extremes.
 """
-import argparse, json, os, statistics, subprocess, sys
+import argparse, json, os, statistics
 
-from step import bench_program
+from step import bench_program, output
 
 PEER = """
 import json, resource, sys, time
@@ -31,20 +31,12 @@ for split in (train, valid, test):
     np.concatenate([call(tf.constant(texts[i : i + 4096])).numpy() for i in range(0, len(texts), 4096)])
 print(json.dumps([time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
 """
-ONE_CORE = dict(os.environ, RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
-
-
-def output(*command):
-    ended = subprocess.run(["taskset", "-c", "0", *command], env=ONE_CORE, capture_output=True, text=True)
-    if ended.returncode:
-        sys.exit(f"{command[0]} failed:\n{ended.stderr}")
-    return ended.stdout.strip().splitlines()
 
 
 def ours(program, file, module):
     """Seconds, and the peak in MB, of the line `all  1.180 s  95 MB/s  peak  284 MB`."""
     source = json.dumps({"tfhub": {"path": os.path.abspath(module)}})
-    words = next(line for line in output(program, file, source) if line.startswith("all ")).split()
+    words = next(line for line in output([program, file, source]) if line.startswith("all ")).split()
     return float(words[1]), float(words[-2])
 
 
@@ -56,7 +48,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=3)
     a = arguments.parse_args()
     program = bench_program("emberline-pipeline", "loading")
-    rounds = [(ours(program, a.file, a.module), json.loads(output(a.python, "-c", PEER, a.file, a.module)[-1])) for _ in range(a.rounds)]
+    rounds = [(ours(program, a.file, a.module), json.loads(output([a.python, "-c", PEER, a.file, a.module])[-1])) for _ in range(a.rounds)]
     megabytes = os.path.getsize(a.file) / 1e6
     for name, runs in zip(("emberline", "pandas, scikit-learn, tensorflow"), zip(*rounds)):
         seconds = [second for second, _ in runs]

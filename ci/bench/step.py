@@ -86,14 +86,19 @@ begun = time.process_time()
 train(2)
 print(json.dumps({"us_step": (time.process_time() - begun) / 2 / -(-len(y) // batch) * 1e6}))
 """
-ONE_CORE = dict(os.environ, RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+ONE_CORE = dict(os.environ, RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
 
-def lines(command):
+def output(command):
+    """The lines that a command prints on one core."""
     ended = subprocess.run(["taskset", "-c", "0", *command], env=ONE_CORE, capture_output=True, text=True)
     if ended.returncode:
         sys.exit(f"{command[0]} failed:\n{ended.stderr}")
-    return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    return ended.stdout.splitlines()
+
+
+def lines(command):
+    return [json.loads(line) for line in output(command) if line.startswith("{")]
 
 
 def bench_program(package, bench):
