@@ -1,6 +1,7 @@
 //! Microseconds of a training step, head 256-64-1 under Adam, on the engine that `fit` takes and on Burn's tensors.
 //!
 //! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed] [sizes]`
+//! `cargo bench -p emberline-train --features gpu --bench step -- cuda|wgpu [burn]`
 //!
 //! Out: a line of JSON a case. `us_step` is processor time a step of the whole fit: order, metrics and keeping the best
 //! weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
@@ -8,7 +9,10 @@
 //! measured beside every case: it is the yardstick that makes machines and days comparable. `packed` trains 1, 8 and 64 heads
 //! as one computation on Burn's tensors; its times are those of one head's step. `sizes` adds lengths of vectors and of tables
 //! between the others, to see how cost grows. Linux only.
-//! `ci/bench/step.py` runs it beside other programs.
+//!
+//! `cuda` and `wgpu` train packs of 1, 8 and 64 heads on a card; with `burn`, on Burn's tensors, too. `us_step_wall` is a
+//! head's share of a step of the fastest epoch: orders, uploads, downloads and metrics are in it.
+//! `ci/bench/step.py` and `ci/bench/card.py` run it beside other programs.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
@@ -21,7 +25,7 @@ use burn::tensor::{Distribution, Tensor};
 use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{Fit, Job, Watched, fit, fit_on_burn, fit_together_on_burn};
+use emberline_train::{Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
 
 /// The course's training rows: 409 steps of 32.
 const ROWS: usize = 13_061;
@@ -43,6 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (dim, pack) in [20, 128, 512].into_iter().flat_map(|dim| [1, 8, 64].map(|pack| (dim, pack))) {
         if asked.iter().any(|word| word == "packed") {
             measure_pack(dim, pack)?;
+        }
+    }
+    for device in [Device::Cuda, Device::Wgpu] {
+        if asked.iter().any(|word| word == device.name()) {
+            measure_on_card(device, wants("burn"))?;
         }
     }
     for (rows, batch) in [(20_000, 32), (200_000, 32), (20_000, 256), (974_000, 32)] {
@@ -109,6 +118,33 @@ fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     println!("{line}");
     Ok(())
 }
+
+/// Packs of every size on a card, on vectors of several lengths, in batches of several sizes.
+fn measure_on_card(device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
+    let sizes = [20, 128, 512].into_iter().flat_map(|dim| [32, 256, 1024].map(|batch| (dim, batch)));
+    for (dim, batch) in sizes {
+        let case = Case::new(&Features::Frozen(random(ROWS, dim)), batch, 4);
+        for pack in [1, 8, 64] {
+            let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
+            let engines: [(&str, FitTogether); 2] = [("own", fit_together), ("burn", fit_together_on_burn)];
+            for (engine, fit_together) in engines.into_iter().take(1 + usize::from(burn)) {
+                let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
+                let fits = fit_together(watched, device)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
+                let fastest = fits[0].history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min);
+                let line = serde_json::json!({
+                    "device": device.name(), "engine": engine, "dim": dim, "batch": batch, "pack": pack,
+                    "us_step_wall": fastest / ROWS.div_ceil(batch as usize) as f64 * 1e6,
+                });
+                println!("{line}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fits beside each other.
+type FitTogether =
+    fn(Vec<Watched<'_, '_>>, Device) -> Result<Vec<Result<Fit, emberline_train::Error>>, emberline_train::Error>;
 
 /// Floating-point operations of a step's products: one forward, one by the kernels, one by what entered them.
 fn products(dim: usize, batch: u32, tuned: bool) -> f64 {

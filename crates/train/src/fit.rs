@@ -7,6 +7,7 @@ use std::time::Instant;
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Matrix, Monitor, SplitName, Splits};
 use emberline_device::{Device, memory};
+use rayon::prelude::*;
 
 use crate::Error;
 use crate::callback::Callback;
@@ -127,8 +128,9 @@ fn fit_members(
 
 fn blueprint<'a>(job: &'a Job<'a>, architecture: &'a Architecture, loss: Loss, weights: &'a Weights) -> Blueprint<'a> {
     let Job { train, seed, features, targets, .. } = job;
-    let (optimizer, targets) = (&train.optimizer, &targets.train);
-    Blueprint { architecture, optimizer, loss, seed: *seed, features, targets, weights }
+    let (optimizer, batch_size) = (&train.optimizer, train.batch_size as usize);
+    let (seed, targets) = (*seed, &targets.train);
+    Blueprint { architecture, optimizer, loss, batch_size, seed, features, targets, weights }
 }
 
 /// The loss, for jobs that can be trained beside each other.
@@ -194,14 +196,17 @@ fn keep_checkpoints(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>]
 
 fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>], loss: Loss, number: u32) {
     let started = Instant::now();
-    let turns: Vec<Turn> = running.iter().map(|member| member.turn(number)).collect();
-    let batch_size = running[0].watched.job.train.batch_size as usize;
-    let train = engine.train_epoch(number, batch_size, &turns);
+    let turn =
+        |(job, learning_rate): &(&Job<'_>, f64)| Turn { order: job.order(number), learning_rate: *learning_rate };
+    let jobs = running.iter().map(|member| (member.watched.job, member.control.learning_rate));
+    let turns = on_all_cores(&jobs.collect::<Vec<_>>(), turn);
+    let train = engine.train_epoch(number, &turns);
     let valid = engine.logits(SplitName::Valid);
-    let score = |(((member, turn), train), valid): (((&&mut Member<'_, '_>, &Turn), _), _)| {
-        member.scores(loss, &turn.order, &train, &valid)
+    let jobs = running.iter().map(|member| member.watched.job).zip(turns).zip(train).zip(valid);
+    let score = |(((job, turn), train), valid): &(((&Job<'_>, Turn), Matrix), Matrix)| {
+        job.scores(loss, &turn.order, train, valid)
     };
-    let scores: Vec<_> = running.iter().zip(&turns).zip(train).zip(valid).map(score).collect();
+    let scores = on_all_cores(&jobs.collect::<Vec<_>>(), score);
     let seconds = started.elapsed().as_secs_f64() / running.len() as f64;
     let mut better = Vec::new();
     for ((place, member), (train, valid)) in running.iter_mut().enumerate().zip(scores) {
@@ -215,6 +220,14 @@ fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>], loss:
         better.into_iter().zip(weights).for_each(|(place, weights)| running[place].best.weights = weights);
     }
     running.iter_mut().for_each(|member| member.end_epoch());
+}
+
+/// What `f` makes of each item; of several on all cores, since a card's models are trained faster than one core scores them.
+fn on_all_cores<T: Sync, U: Send>(items: &[T], f: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    match items {
+        [one] => vec![f(one)],
+        several => several.par_iter().map(&f).collect(),
+    }
 }
 
 /// The value of a monitor in an epoch.

@@ -1,9 +1,10 @@
 //! What a fit is made from.
 
-use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
+use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task};
 
 use crate::Error;
 use crate::head::Architecture;
+use crate::metric::{self, Threshold};
 use crate::settings::{Head, Loss, Optimizer, Train};
 use crate::weights::{Tensor, Weights};
 
@@ -91,6 +92,20 @@ impl Job<'_> {
         let mut weights = Weights(embedding_weights(&self.features.train)?);
         weights.0.extend(head.0);
         Ok(weights)
+    }
+
+    /// The scores of an epoch from its logits, training rows in their order, and validation.
+    pub(crate) fn scores(
+        &self,
+        loss: Loss,
+        order: &[usize],
+        train: &Matrix,
+        valid: &Matrix,
+    ) -> (Scores, Option<Scores>) {
+        let Self { task, targets, .. } = self;
+        let train = metric::basic(*task, loss, train, &targets.train.select(order));
+        let valid = targets.valid.as_ref().map(|targets| metric::all(*task, loss, valid, targets, Threshold::Best));
+        (train, valid)
     }
 
     /// The training rows in the order of an epoch, 1 for the first.

@@ -8,7 +8,6 @@ use emberline_base::{Matrix, Metric, Scores, SplitName, Splits};
 use crate::Error;
 use crate::callback::Control;
 use crate::checkpoint::{Checkpoint, Wish};
-use crate::engine::Turn;
 use crate::fit::{Fit, Watched, measured};
 use crate::job::Job;
 use crate::metric::{self, Threshold};
@@ -45,24 +44,6 @@ impl<'w, 'c> Member<'w, 'c> {
             ended: None,
             watched,
         }
-    }
-
-    pub(crate) fn turn(&self, epoch: u32) -> Turn {
-        Turn { order: self.watched.job.order(epoch), learning_rate: self.control.learning_rate }
-    }
-
-    /// The scores of an epoch, training and validation.
-    pub(crate) fn scores(
-        &self,
-        loss: Loss,
-        order: &[usize],
-        train: &Matrix,
-        valid: &Matrix,
-    ) -> (Scores, Option<Scores>) {
-        let Job { task, targets, .. } = self.watched.job;
-        let train = metric::basic(*task, loss, train, &targets.train.select(order));
-        let valid = targets.valid.as_ref().map(|targets| metric::all(*task, loss, valid, targets, Threshold::Best));
-        (train, valid)
     }
 
     /// Takes an epoch in; whether it is the best so far.

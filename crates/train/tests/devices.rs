@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
-use emberline_train::settings::{Activation, Head, Layer, Train};
+use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
 use emberline_train::{Fit, Job, Watched, fit, fit_together};
 
 const ROWS: usize = 96;
@@ -44,17 +44,24 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
 
 fn compare(features: &Features, targets: &Matrix) {
     let cpu = fitted(features, targets, Device::Cpu, false);
-    for device in [Device::Wgpu, Device::Cuda] {
-        if let Err(why) = device.availability().detail {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
-            continue;
-        }
+    for device in there() {
         compare_with(&cpu, &fitted(features, targets, device, false), &device.to_string());
         if matches!(features, Features::Frozen(_)) {
             compare_with(&cpu, &fitted(features, targets, device, true), &format!("{device}, together"));
         }
     }
+}
+
+/// The cards that there are.
+fn there() -> impl Iterator<Item = Device> {
+    [Device::Wgpu, Device::Cuda].into_iter().filter(|device| {
+        let detail = device.availability().detail;
+        if let Err(why) = &detail {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
+        }
+        detail.is_ok()
+    })
 }
 
 fn compare_with(cpu: &[Fit], others: &[Fit], what: &str) {
@@ -63,9 +70,78 @@ fn compare_with(cpu: &[Fit], others: &[Fit], what: &str) {
             let off = (a.train[&Metric::Loss] - b.train[&Metric::Loss]).abs();
             assert!(off < 1e-5, "{what}, epoch {}: the loss is off by {off}", a.epoch);
         }
+        for (split, a) in cpu.logits.iter() {
+            let b = other.logits.get(split).expect("as many splits");
+            let off = a.values().iter().zip(b.values()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-3 && a.rows() == b.rows(), "{what}, {split:?}: logits are off by {off}");
+        }
         for (a, b) in cpu.weights.0.iter().zip(&other.weights.0) {
             let off = a.values.iter().zip(&b.values).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
             assert!(off < 1e-4, "{what}, {}: off by {off}", a.name);
+        }
+    }
+}
+
+/// Heads of dense layers alone, which cards train on kernels of their own: every activation, optimiser and loss, and sizes
+/// to both sides of what a cube handles at once.
+#[test]
+fn devices_agree_on_dense_heads() {
+    type Case = (usize, usize, u32, &'static [(u32, Activation)], fn(f64) -> Optimizer, Task, usize);
+    let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
+    let adamw = |learning_rate| Optimizer::Adamw(Adamw { learning_rate, ..Adamw::default() });
+    let sgd = |learning_rate| Optimizer::Sgd(Sgd { learning_rate, momentum: 0.0 });
+    let momentum = |learning_rate| Optimizer::Sgd(Sgd { learning_rate, momentum: 0.9 });
+    let cases: [Case; 7] = [
+        (20, 96, 32, &[(256, Activation::Relu), (64, Activation::Relu)], adam, Task::Binary, 1),
+        (7, 61, 16, &[(300, Activation::Gelu)], adamw, Task::MultiClass, 5),
+        (300, 40, 64, &[], adam, Task::MultiLabel, 3),
+        (5, 33, 1, &[(3, Activation::Tanh)], momentum, Task::Binary, 1),
+        (33, 130, 100, &[(1, Activation::Sigmoid), (31, Activation::Linear)], sgd, Task::MultiClass, 300),
+        (520, 70, 35, &[(40, Activation::Relu), (600, Activation::Tanh), (2, Activation::Gelu)], adam, Task::Binary, 1),
+        (4, 1, 32, &[(8, Activation::Relu)], adam, Task::Binary, 1),
+    ];
+    for (dim, rows, batch_size, layers, optimizer, task, outputs) in cases {
+        let what = format!("{dim} {rows} {batch_size} {layers:?} {:?} {outputs}", optimizer(0.0));
+        let mut stream = Substream::new(5, &what);
+        let mut random = |rows: usize| Matrix::new(rows, dim, (0..rows * dim).map(|_| stream.symmetric(1.0)).collect());
+        let vectors = Splits { train: random(rows), valid: Some(random(1030)), test: Some(random(3)) };
+        let targets = vectors.map(|_, vectors| {
+            let mut targets = Matrix::zeros(vectors.rows(), outputs);
+            let label = |row: usize| f32::from(u8::from(!row.is_multiple_of(3) || outputs > 1));
+            (0..vectors.rows()).for_each(|row| targets.row_mut(row)[row * 7 % outputs] = label(row));
+            targets
+        });
+        let features = vectors.into_map(Features::Frozen);
+        let layers = layers.iter().map(|&(units, activation)| Layer::Dense { units, activation }).collect();
+        let head = Head { layers };
+        let train = |rate: f64| Train { epochs: 3, batch_size, optimizer: optimizer(rate), ..Train::default() };
+        let trains = [1e-2, 3e-3, 3e-3].map(train);
+        let job = |(seed, train)| Job {
+            head: &head,
+            train,
+            seed,
+            task,
+            features: &features,
+            targets: &targets,
+            monitor: Monitor::VAL_LOSS,
+            initial: None,
+        };
+        let jobs: Vec<Job<'_>> = (1..).zip(&trains).map(job).collect();
+        compare_jobs(&jobs, &what);
+    }
+}
+
+fn compare_jobs(jobs: &[Job<'_>], what: &str) {
+    let alone = |device| jobs.iter().map(|job| fit(job, device, &mut []).expect("the fit ends")).collect::<Vec<_>>();
+    let cpu = alone(Device::Cpu);
+    for device in there() {
+        let on_card = alone(device);
+        compare_with(&cpu, &on_card, &format!("{device}, {what}"));
+        let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
+        let together = fit_together(watched, device).expect("the fits begin").into_iter();
+        let together: Vec<Fit> = together.map(|fit| fit.expect("the fit ends")).collect();
+        for (alone, together) in on_card.iter().zip(&together) {
+            assert_eq!(alone.weights, together.weights, "{device}, {what}: a pack changes bytes");
         }
     }
 }

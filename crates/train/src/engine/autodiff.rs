@@ -28,6 +28,7 @@ pub(super) struct AutodiffEngine<B: Backend> {
     steps: Vec<Step>,
     optimizer: Optimizer,
     loss: Loss,
+    batch_size: usize,
     /// Of every model that there is.
     seeds: Vec<u64>,
     inputs: Splits<Inputs<B>>,
@@ -63,6 +64,7 @@ impl<B: Backend> AutodiffEngine<B> {
             steps: first.architecture.steps.clone(),
             optimizer: first.optimizer.clone(),
             loss: first.loss,
+            batch_size: first.batch_size,
             seeds: blueprints.iter().map(|blueprint| blueprint.seed).collect(),
             inputs,
             targets: Stack::new(&targets, &device),
@@ -159,11 +161,12 @@ impl<B: Backend> AutodiffEngine<B> {
 }
 
 impl<B: Backend> Engine for AutodiffEngine<B> {
-    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
+    fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix> {
         let seeds = self.models.iter().map(|&model| self.seeds[model]);
         let mut masks = Masks(seeds.map(|seed| Substream::new(seed, &format!("dropout/epoch/{epoch}"))).collect());
         let learning_rates: Vec<f64> = turns.iter().map(|turn| turn.learning_rate).collect();
         let count = turns.first().map_or(0, |turn| turn.order.len());
+        let batch_size = self.batch_size;
         let batches = (0..count).step_by(batch_size).map(|first| first..count.min(first + batch_size));
         let logits = batches.map(|batch| {
             let rows: Vec<&[usize]> = turns.iter().map(|turn| &turn.order[batch.clone()]).collect();

@@ -1,6 +1,8 @@
 //! The engines: what runs an epoch of steps on a device. Fitting sees this trait alone.
 
 mod autodiff;
+#[cfg(feature = "gpu")]
+mod card;
 mod dense;
 mod inputs;
 mod one_by_one;
@@ -19,9 +21,9 @@ use crate::weights::{State, Weights};
 ///
 /// At first all are in, in the order of their blueprints.
 pub(crate) trait Engine {
-    /// Trains every model that is in, `batch_size` rows a step, each by its turn; gives each one's logits as they were
+    /// Trains every model that is in, each by its turn, in batches; gives each one's logits as they were
     /// before each row's step, `[rows, outputs]`.
-    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix>;
+    fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix>;
 
     /// For every model that is in, the logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
     fn logits(&mut self, split: SplitName) -> Vec<Matrix>;
@@ -54,6 +56,8 @@ pub(crate) struct Blueprint<'a> {
     pub(crate) architecture: &'a Architecture,
     pub(crate) optimizer: &'a Optimizer,
     pub(crate) loss: Loss,
+    /// Rows of a step.
+    pub(crate) batch_size: usize,
     pub(crate) seed: u64,
     pub(crate) features: &'a Splits<Features>,
     pub(crate) targets: &'a Matrix,
@@ -71,6 +75,14 @@ pub(crate) fn build<'a>(device: Device, blueprints: &[Blueprint<'a>]) -> Result<
         (Device::Cpu, several) => {
             let models = several.iter().map(build_on_processor).collect::<Result<_, _>>()?;
             Ok(Box::new(one_by_one::OneByOne::new(models)))
+        }
+        #[cfg(feature = "gpu")]
+        (Device::Cuda, _) if card::fits(blueprints) => {
+            Ok(Box::new(card::CardEngine::<cubecl::cuda::CudaRuntime>::new(blueprints)))
+        }
+        #[cfg(feature = "gpu")]
+        (Device::Wgpu, _) if card::fits(blueprints) => {
+            Ok(Box::new(card::CardEngine::<cubecl::wgpu::WgpuRuntime>::new(blueprints)))
         }
         (Device::Wgpu | Device::Cuda, _) => build_burn(device, blueprints),
     }

@@ -20,10 +20,8 @@ impl<'a> OneByOne<'a> {
 }
 
 impl Engine for OneByOne<'_> {
-    fn train_epoch(&mut self, epoch: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
-        let train = |(&model, turn): (&usize, &Turn)| {
-            self.models[model].train_epoch(epoch, batch_size, std::slice::from_ref(turn))
-        };
+    fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix> {
+        let train = |(&model, turn): (&usize, &Turn)| self.models[model].train_epoch(epoch, std::slice::from_ref(turn));
         self.present.iter().zip(turns).flat_map(train).collect()
     }
 

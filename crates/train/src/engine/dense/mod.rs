@@ -49,8 +49,8 @@ impl<'a> DenseEngine<'a> {
 }
 
 impl Engine for DenseEngine<'_> {
-    fn train_epoch(&mut self, _: u32, batch_size: usize, turns: &[Turn]) -> Vec<Matrix> {
-        let train = |turn: &Turn| self.0.train_epoch(&turn.order, batch_size, turn.learning_rate);
+    fn train_epoch(&mut self, _: u32, turns: &[Turn]) -> Vec<Matrix> {
+        let train = |turn: &Turn| self.0.train_epoch(&turn.order, turn.learning_rate);
         turns.iter().map(train).collect()
     }
 

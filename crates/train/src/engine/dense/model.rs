@@ -35,6 +35,7 @@ enum Input<'a> {
 struct Head<'a> {
     optimizer: &'a Optimizer,
     loss: Loss,
+    batch_size: usize,
     targets: &'a Matrix,
     table: Option<Table>,
     layers: Vec<Layer>,
@@ -55,8 +56,8 @@ impl<'a> Model<'a> {
 
     /// Trains on the training rows in this order; gives the logits as they were before each row's step,
     /// `[order.len(), outputs]`.
-    pub(super) fn train_epoch(&mut self, order: &[usize], batch_size: usize, learning_rate: f64) -> Matrix {
-        let outputs = self.head.targets.cols();
+    pub(super) fn train_epoch(&mut self, order: &[usize], learning_rate: f64) -> Matrix {
+        let (outputs, batch_size) = (self.head.targets.cols(), self.head.batch_size);
         let input = Input::of(&self.features.train);
         let mut logits = Matrix::zeros(order.len(), outputs);
         if let Some(table) = &mut self.head.table {
@@ -138,6 +139,7 @@ impl<'a> Head<'a> {
         Self {
             optimizer: blueprint.optimizer,
             loss: blueprint.loss,
+            batch_size: blueprint.batch_size,
             targets: blueprint.targets,
             table,
             layers: blueprint.architecture.steps.iter().zip(arrays.chunks_exact(2)).map(layer).collect(),

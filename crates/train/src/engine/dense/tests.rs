@@ -22,6 +22,7 @@ struct Case {
     architecture: Architecture,
     optimizer: Optimizer,
     loss: Loss,
+    batch_size: usize,
     features: Splits<Features>,
     targets: Matrix,
     weights: Weights,
@@ -72,7 +73,7 @@ impl Case {
         }
         let mut targets = Matrix::zeros(ROWS, outputs);
         (0..ROWS).for_each(|row| targets.row_mut(row)[row % outputs] = 1.0);
-        Self { architecture, optimizer, loss, features: both(features), targets, weights }
+        Self { architecture, optimizer, loss, batch_size: 32, features: both(features), targets, weights }
     }
 
     fn blueprint(&self) -> Blueprint<'_> {
@@ -80,6 +81,7 @@ impl Case {
             architecture: &self.architecture,
             optimizer: &self.optimizer,
             loss: self.loss,
+            batch_size: self.batch_size,
             seed: 1,
             features: &self.features,
             targets: &self.targets,
@@ -108,7 +110,7 @@ impl Case {
             let mut order: Vec<usize> = (0..ROWS).collect();
             Substream::new(3, &format!("{epoch}")).shuffle(&mut order);
             let learning_rate = self.optimizer.learning_rate() / f64::from(epoch);
-            let logits = engine.train_epoch(epoch, 32, &[Turn { order: order.clone(), learning_rate }]);
+            let logits = engine.train_epoch(epoch, &[Turn { order: order.clone(), learning_rate }]);
             losses.push(self.mean_loss(&logits[0], &order));
             order.sort_unstable();
             losses.push(self.mean_loss(&engine.logits(SplitName::Valid)[0], &order));
@@ -171,10 +173,10 @@ fn tuned_tables_train_as_burns() {
 /// One step of size 1 of plain descent is the gradient.
 fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features) {
     let plain = Optimizer::Sgd(Sgd { learning_rate: 1.0, momentum: 0.0 });
-    let case = Case::new(layers, plain, loss, features);
+    let case = Case { batch_size: ROWS, ..Case::new(layers, plain, loss, features) };
     let order: Vec<usize> = (0..ROWS).collect();
     let mut engine = case.dense();
-    engine.train_epoch(&order, ROWS, 1.0);
+    engine.train_epoch(&order, 1.0);
     let moved = engine.weights();
     for (array, tensor) in case.weights.0.iter().enumerate() {
         for at in (0..tensor.values.len()).step_by(tensor.values.len() / 7 + 1) {
@@ -243,5 +245,5 @@ fn nan_in_a_vector_shows_in_the_logits() {
     vectors.row_mut(5)[3] = f32::NAN;
     let case = Case::new(&[(40, Activation::Relu)], adam(), LOSSES[0], Features::Frozen(vectors));
     let order: Vec<usize> = (0..ROWS).collect();
-    assert!(case.dense().train_epoch(&order, 32, 1e-3).row(5).iter().all(|z| z.is_nan()));
+    assert!(case.dense().train_epoch(&order, 1e-3).row(5).iter().all(|z| z.is_nan()));
 }

@@ -1,0 +1,544 @@
+//! The two kernels of a step, in Burn's kernel language.
+//!
+//! [`propagate`] goes forward and back: a cube takes [`QUAD`] rows or some of it through all layers, since no row's numbers depend
+//! on another's. [`update`] needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it.
+//! Both handle all models that are in, a model along the y axis.
+
+use cubecl::prelude::*;
+
+use crate::optimizer::{NO_MEAN, NO_SQUARE};
+
+/// The units of a cube of [`update`].
+pub(super) const UNITS: usize = 256;
+/// The units of a cube of [`propagate`], at most. Of sums, each unit takes a part: their number decides how sums are rounded.
+pub(super) const MOST_UNITS: usize = 512;
+/// The rows that are in one vector.
+pub(super) const QUAD: usize = 4;
+/// The inputs that are staged at a time.
+const TILE: usize = 256;
+/// The numbers of a matrix that are on their way at a time: one takes hundreds of cycles to come.
+const AHEAD: usize = 16;
+/// The inputs and the units of a tile of [`update`].
+pub(super) const SIDE: usize = 32;
+
+/// Where the facts of a layer stand in the layout.
+pub(super) const INPUTS: usize = 0;
+pub(super) const OUTPUTS: usize = 1;
+pub(super) const ACTIVATION: usize = 2;
+/// Where its kernel begins among a model's numbers; its bias follows.
+pub(super) const KERNEL: usize = 3;
+/// Where its kernel begins among a model's transposed ones.
+pub(super) const TRANSPOSED: usize = 4;
+/// Where its outputs begin in a row of all layers' outputs.
+pub(super) const COLUMN: usize = 5;
+/// The first of its tiles.
+pub(super) const FIRST_TILE: usize = 6;
+/// The number of facts of a layer.
+pub(super) const FACTS: usize = 7;
+
+/// Activations, as the layout tells them.
+pub(super) const LINEAR: usize = 0;
+pub(super) const RELU: usize = 1;
+pub(super) const TANH: usize = 2;
+pub(super) const SIGMOID: usize = 3;
+pub(super) const GELU: usize = 4;
+
+type Quad = Vector<f32, Const<4>>;
+
+/// The shared memory that a cube of so many units takes for each quad of rows, and a little more.
+pub(super) fn shared_bytes_of_quad(cube: usize) -> usize {
+    (TILE + cube + QUAD) * QUAD * size_of::<f32>()
+}
+
+/// What every launch is told of the models and of the batch.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct Sizes {
+    layers: usize,
+    /// Numbers of a vector.
+    dim: usize,
+    /// Outputs of all layers together.
+    columns: usize,
+    /// Numbers of a model that are trained.
+    parameters: usize,
+    /// Numbers of a model's transposed kernels.
+    transposed: usize,
+    /// Rows that the arrays of outputs have room for.
+    capacity: usize,
+    /// Rows of the split.
+    rows: usize,
+    /// The first row of the batch, and how many there are.
+    first: usize,
+    batch: usize,
+}
+
+#[cube]
+fn fact(layout: &Array<u32>, layer: usize, #[comptime] fact: usize) -> usize {
+    layout[layer * FACTS + fact] as usize
+}
+
+/// The rows from `first_row` on of a batch, through all layers; and the gradients back, where `trains`.
+///
+/// `members` `[places]` names the models; by model are `starts`, `weights` `[parameters]`, `transposed`, `outputs` and `slopes`
+/// `[capacity, columns]`; by place are `order` `[rows]` and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss
+/// by what each activation is applied to.
+#[cube(launch_unchecked)]
+pub(super) fn propagate(
+    members: &Array<u32>,
+    vectors: &Array<f32>,
+    vector_starts: &Array<u32>,
+    targets: &Array<f32>,
+    target_starts: &Array<u32>,
+    order: &Array<u32>,
+    layout: &Array<u32>,
+    weights: &Array<f32>,
+    transposed: &Array<f32>,
+    outputs: &mut Array<f32>,
+    slopes: &mut Array<f32>,
+    logits: &mut Array<f32>,
+    sizes: Sizes,
+    divisor: f32,
+    #[comptime] trains: bool,
+    #[comptime] categorical: bool,
+    #[comptime] quads: usize,
+    #[comptime] cube: usize,
+) {
+    let rows_of_cube = comptime!(quads * QUAD);
+    let unit = UNIT_POS as usize;
+    let place = CUBE_POS_Y as usize;
+    let model = members[place] as usize;
+    let first_row = CUBE_POS_X as usize * rows_of_cube;
+    let mut tile = SharedMemory::<Quad>::new(TILE * quads);
+    let mut sums = SharedMemory::<Quad>::new(cube * quads);
+    // Where the rows' vectors, targets and outputs begin; rows past the batch's end are its last one, and leave no trace.
+    let mut of_vectors = SharedMemory::<u32>::new(rows_of_cube);
+    let mut of_targets = SharedMemory::<u32>::new(rows_of_cube);
+    let mut of_outputs = SharedMemory::<u32>::new(rows_of_cube);
+    if unit < rows_of_cube {
+        let row = min(first_row + unit, sizes.batch - 1);
+        let mut at = sizes.first + row;
+        if trains {
+            at = order[place * sizes.rows + at] as usize;
+        }
+        of_vectors[unit] = ((vector_starts[model] as usize + at) * sizes.dim) as u32;
+        of_targets[unit] = target_starts[model] + at as u32;
+        of_outputs[unit] = ((model * sizes.capacity + row) * sizes.columns) as u32;
+    }
+    sync_cube();
+
+    for layer in 0..sizes.layers {
+        let (inputs, units) = (fact(layout, layer, INPUTS), fact(layout, layer, OUTPUTS));
+        let kernel = model * sizes.parameters + fact(layout, layer, KERNEL);
+        let column = fact(layout, layer, COLUMN);
+        let activation = fact(layout, layer, ACTIVATION);
+        let across = columns_of(units, cube);
+        for first_unit in range_stepped(0, units, across) {
+            let to = first_unit + unit % across;
+            if layer == 0 {
+                product(
+                    vectors,
+                    &of_vectors,
+                    0,
+                    weights,
+                    kernel,
+                    inputs,
+                    units,
+                    first_unit,
+                    across,
+                    &mut tile,
+                    &mut sums,
+                    quads,
+                    cube,
+                );
+            } else {
+                let from = column - inputs;
+                product(
+                    outputs,
+                    &of_outputs,
+                    from,
+                    weights,
+                    kernel,
+                    inputs,
+                    units,
+                    first_unit,
+                    across,
+                    &mut tile,
+                    &mut sums,
+                    quads,
+                    cube,
+                );
+            }
+            if to < units {
+                let bias = weights[kernel + inputs * units + to];
+                for quad in range_stepped(unit / across, quads, cube / across) {
+                    let four = sums[unit % across * quads + quad];
+                    #[unroll]
+                    for part in 0..QUAD {
+                        let row = quad * QUAD + part;
+                        if first_row + row < sizes.batch {
+                            let at = of_outputs[row] as usize + column + to;
+                            let (value, slope) = activate(four[part] + bias, activation);
+                            outputs[at] = value;
+                            if trains {
+                                slopes[at] = slope;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        sync_storage();
+    }
+
+    let last = sizes.layers - 1;
+    let (classes, column) = (fact(layout, last, OUTPUTS), fact(layout, last, COLUMN));
+    let into = place * sizes.rows + sizes.first + first_row;
+    for at in range_stepped(unit, rows_of_cube * classes, cube) {
+        let (row, class) = (at / classes, at % classes);
+        if first_row + row < sizes.batch {
+            let logit = of_outputs[row] as usize + column + class;
+            logits[(into + row) * classes + class] = outputs[logit];
+            if trains {
+                let target = targets[of_targets[row] as usize * classes + class];
+                let likely = if categorical {
+                    share(outputs, of_outputs[row] as usize + column, classes, class)
+                } else {
+                    sigmoid(outputs[logit])
+                };
+                slopes[logit] *= (likely - target) / divisor;
+            }
+        }
+    }
+
+    if trains {
+        sync_storage();
+        for step in 1..sizes.layers {
+            let layer = sizes.layers - step;
+            let (inputs, units) = (fact(layout, layer, INPUTS), fact(layout, layer, OUTPUTS));
+            let kernel = model * sizes.transposed + fact(layout, layer, TRANSPOSED);
+            let column = fact(layout, layer, COLUMN);
+            let across = columns_of(inputs, cube);
+            for first_unit in range_stepped(0, inputs, across) {
+                let to = first_unit + unit % across;
+                product(
+                    slopes,
+                    &of_outputs,
+                    column,
+                    transposed,
+                    kernel,
+                    units,
+                    inputs,
+                    first_unit,
+                    across,
+                    &mut tile,
+                    &mut sums,
+                    quads,
+                    cube,
+                );
+                if to < inputs {
+                    for quad in range_stepped(unit / across, quads, cube / across) {
+                        let four = sums[unit % across * quads + quad];
+                        #[unroll]
+                        for part in 0..QUAD {
+                            let row = quad * QUAD + part;
+                            if first_row + row < sizes.batch {
+                                slopes[of_outputs[row] as usize + column - inputs + to] *= four[part];
+                            }
+                        }
+                    }
+                }
+            }
+            sync_storage();
+        }
+    }
+}
+
+/// How many columns a cube handles at a time: a power of two, so that the rest of the units share the sums evenly.
+#[cube]
+fn columns_of(units: usize, #[comptime] cube: usize) -> usize {
+    let mut columns = cube.runtime();
+    while columns / 2 >= units {
+        columns /= 2;
+    }
+    columns
+}
+
+/// Rows of `source` `[.., inputs]`, that begin at `bases` and there `from`, times columns of the matrix at `at`
+/// `[inputs, units]`: the `across` columns from `first_unit` on. Leaves the sums at the head of `sums`, `[across, quads]`.
+#[cube]
+fn product(
+    source: &Array<f32>,
+    bases: &SharedMemory<u32>,
+    from: usize,
+    matrix: &Array<f32>,
+    at: usize,
+    inputs: usize,
+    units: usize,
+    first_unit: usize,
+    across: usize,
+    tile: &mut SharedMemory<Quad>,
+    sums: &mut SharedMemory<Quad>,
+    #[comptime] quads: usize,
+    #[comptime] cube: usize,
+) {
+    let unit = UNIT_POS as usize;
+    let (column, group, groups) = (unit % across, unit / across, cube / across);
+    let to = first_unit + column;
+    let mut own = Array::<Quad>::new(quads);
+    #[unroll]
+    for quad in 0..quads {
+        own[quad] = Quad::new(0.0);
+    }
+    for begin in range_stepped(0, inputs, TILE) {
+        let count = min(inputs - begin, TILE.runtime());
+        sync_cube();
+        for place in range_stepped(unit, count * quads, cube) {
+            let (quad, input) = (place / count, place % count);
+            let mut four = Quad::new(0.0);
+            #[unroll]
+            for part in 0..QUAD {
+                four[part] = source[bases[quad * QUAD + part] as usize + from + begin + input];
+            }
+            tile[input * quads + quad] = four;
+        }
+        sync_cube();
+        if to < units {
+            for first in range_stepped(group, count, groups * AHEAD) {
+                let mut ahead = Array::<f32>::new(AHEAD);
+                #[unroll]
+                for place in 0..AHEAD {
+                    let input = min(first + place * groups, count - 1);
+                    ahead[place] = matrix[at + (begin + input) * units + to];
+                }
+                #[unroll]
+                for place in 0..AHEAD {
+                    let input = min(first + place * groups, count - 1);
+                    let weight = Quad::new(select(first + place * groups < count, ahead[place], 0.0));
+                    #[unroll]
+                    for quad in 0..quads {
+                        own[quad] = fma(tile[input * quads + quad], weight, own[quad]);
+                    }
+                }
+            }
+        }
+    }
+    #[unroll]
+    for quad in 0..quads {
+        sums[unit * quads + quad] = own[quad];
+    }
+    sync_cube();
+    let mut half = groups / 2;
+    while half > 0 {
+        if group < half {
+            #[unroll]
+            for quad in 0..quads {
+                let other = sums[(unit + half * across) * quads + quad];
+                sums[unit * quads + quad] += other;
+            }
+        }
+        sync_cube();
+        half /= 2;
+    }
+}
+
+/// The activation's value and slope.
+#[cube]
+fn activate(x: f32, activation: usize) -> (f32, f32) {
+    let mut value = x;
+    let mut slope = 1.0f32;
+    if activation == RELU {
+        // Not `max`, which would make 0 of NaN.
+        if x < 0.0 {
+            value = 0.0;
+        }
+        if x <= 0.0 {
+            slope = 0.0;
+        }
+    } else if activation == TANH {
+        value = x.tanh();
+        slope = 1.0 - value * value;
+    } else if activation == SIGMOID {
+        value = sigmoid(x);
+        slope = value * (1.0 - value);
+    } else if activation == GELU {
+        // x Phi(x), and Phi(x) + x phi(x).
+        let share = 0.5 + 0.5 * Erf::erf(x * std::f32::consts::FRAC_1_SQRT_2);
+        value = x * share;
+        slope = share + x * 0.398_942_3 * (-0.5 * x * x).exp();
+    }
+    (value, slope)
+}
+
+#[cube]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// A class's part in the softmax of the logits that begin at `from`.
+#[cube]
+fn share(outputs: &Array<f32>, from: usize, classes: usize, class: usize) -> f32 {
+    let mut largest = outputs[from];
+    for other in 1..classes {
+        largest = max(largest, outputs[from + other]);
+    }
+    let mut sum = 0.0f32;
+    for other in 0..classes {
+        sum += (outputs[from + other] - largest).exp();
+    }
+    (outputs[from + class] - largest).exp() / sum
+}
+
+/// What an optimiser is told; of gradient descent, `beta_1` is the momentum.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct Rule {
+    beta_1: f32,
+    rest_1: f32,
+    beta_2: f32,
+    rest_2: f32,
+    epsilon: f32,
+    /// Whether what is too small to matter becomes 0.
+    settles: u32,
+}
+
+/// Moves a tile of an array, `[SIDE inputs, SIDE units]`, along its gradient over a batch; a layer's bias is the row behind
+/// its kernel's last, whose input is always 1.
+///
+/// By place are the two numbers of each step in `rates` `[steps, places, 2]`: its size, and what is left of a weight before.
+/// The batch is gone through `staged` rows at a time, a multiple of [`SIDE`].
+#[cube(launch_unchecked)]
+pub(super) fn update(
+    members: &Array<u32>,
+    vectors: &Array<f32>,
+    vector_starts: &Array<u32>,
+    order: &Array<u32>,
+    layout: &Array<u32>,
+    outputs: &Array<f32>,
+    slopes: &Array<f32>,
+    rates: &Array<f32>,
+    weights: &mut Array<f32>,
+    transposed: &mut Array<f32>,
+    first_memory: &mut Array<f32>,
+    second_memory: &mut Array<f32>,
+    sizes: Sizes,
+    rule: Rule,
+    step: usize,
+    #[comptime] adam: bool,
+    #[comptime] staged: usize,
+) {
+    let unit = UNIT_POS as usize;
+    let place = CUBE_POS_Y as usize;
+    let model = members[place] as usize;
+    let number = CUBE_POS_X as usize;
+    let mut layer = 0usize.runtime();
+    while layer + 1 < sizes.layers && number >= fact(layout, layer + 1, FIRST_TILE) {
+        layer += 1;
+    }
+    let (inputs, units) = (fact(layout, layer, INPUTS), fact(layout, layer, OUTPUTS));
+    let column = fact(layout, layer, COLUMN);
+    let across = units.div_ceil(SIDE);
+    let of_layer = number - fact(layout, layer, FIRST_TILE);
+    let (first_input, first_unit) = (of_layer / across * SIDE, of_layer % across * SIDE);
+    let to = first_unit + unit % SIDE;
+    let (across_unit, down_unit) = (unit % SIDE, unit / SIDE);
+    let own_input = first_input + down_unit * QUAD;
+    let own_at = model * sizes.parameters + fact(layout, layer, KERNEL) + own_input * units + to;
+    let mut values = Quad::new(0.0);
+    let mut firsts = Quad::new(0.0);
+    let mut seconds = Quad::new(0.0);
+    if to < units {
+        #[unroll]
+        for part in 0..QUAD {
+            if own_input + part <= inputs {
+                values[part] = weights[own_at + part * units];
+                firsts[part] = first_memory[own_at + part * units];
+                if adam {
+                    seconds[part] = second_memory[own_at + part * units];
+                }
+            }
+        }
+    }
+    let mut left = SharedMemory::<Quad>::new(staged * SIDE / QUAD); // [rows, inputs]
+    let mut right = SharedMemory::<f32>::new(staged * SIDE); // [rows, units]
+    let mut gradient = Quad::new(0.0);
+    for begin in range_stepped(0, sizes.batch, staged) {
+        sync_cube();
+        #[unroll]
+        for part in 0..staged * SIDE / QUAD / UNITS {
+            let (row, quad) = (unit / (SIDE / QUAD) + part * UNITS * QUAD / SIDE, unit % (SIDE / QUAD));
+            let mut four = Quad::new(0.0);
+            if begin + row < sizes.batch {
+                let mut base = (model * sizes.capacity + begin + row) * sizes.columns + column - inputs;
+                if layer == 0 {
+                    let at = order[place * sizes.rows + sizes.first + begin + row];
+                    base = (vector_starts[model] + at) as usize * sizes.dim;
+                }
+                #[unroll]
+                for part in 0..QUAD {
+                    let input = first_input + quad * QUAD + part;
+                    if input == inputs {
+                        four[part] = 1.0f32;
+                    } else if input < inputs {
+                        if layer == 0 {
+                            four[part] = vectors[base + input];
+                        } else {
+                            four[part] = outputs[base + input];
+                        }
+                    }
+                }
+            }
+            left[row * (SIDE / QUAD) + quad] = four;
+        }
+        #[unroll]
+        for part in 0..staged * SIDE / UNITS {
+            let row = down_unit + part * UNITS / SIDE;
+            let mut value = 0.0f32;
+            if begin + row < sizes.batch && to < units {
+                value = slopes[(model * sizes.capacity + begin + row) * sizes.columns + column + to];
+            }
+            right[row * SIDE + across_unit] = value;
+        }
+        sync_cube();
+        #[unroll]
+        for row in 0..staged {
+            gradient = fma(left[row * (SIDE / QUAD) + down_unit], Quad::new(right[row * SIDE + across_unit]), gradient);
+        }
+    }
+    if to < units {
+        let members = CUBE_COUNT_Y as usize;
+        let rate = rates[(step * members + place) * 2];
+        let kept = rates[(step * members + place) * 2 + 1];
+        #[unroll]
+        for part in 0..QUAD {
+            let input = own_input + part;
+            if input <= inputs {
+                let at = own_at + part * units;
+                let slope = gradient[part];
+                let mut value = values[part] * kept;
+                let mut first = firsts[part];
+                if adam {
+                    first = first * rule.beta_1 + slope * rule.rest_1;
+                    let mut second = seconds[part] * rule.beta_2 + slope * slope * rule.rest_2;
+                    if rule.settles == 1 && second < NO_SQUARE {
+                        second = 0.0;
+                    }
+                    second_memory[at] = second;
+                    if rule.settles == 1 && first.abs() < NO_MEAN {
+                        first = 0.0;
+                    }
+                    value -= rate * first / (second.sqrt() + rule.epsilon);
+                } else {
+                    first = first * rule.beta_1 - slope * rate;
+                    if rule.settles == 1 && first.abs() < NO_MEAN {
+                        first = 0.0;
+                    }
+                    value += first;
+                }
+                first_memory[at] = first;
+                weights[at] = value;
+                if layer > 0 && input < inputs {
+                    transposed[model * sizes.transposed + fact(layout, layer, TRANSPOSED) + to * inputs + input] =
+                        value;
+                }
+            }
+        }
+    }
+}

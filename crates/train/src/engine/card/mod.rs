@@ -1,0 +1,392 @@
+//! The engine for heads of dense layers on cards: two kernels a step, for all models that are in.
+//!
+//! A step of a small head on tensors is bound by the launches of its many kernels. Here a step is two launches, whatever the
+//! layers: [`propagate`](kernel::propagate) takes rows forward and back, [`update`](kernel::update) moves the arrays. Vectors, weights and
+//! what the optimiser remembers stay on the card; an epoch uploads the orders of rows, and downloads the logits.
+//!
+//! Frozen vectors enter; every loss, optimiser and activation is here, dropout isn't (Burn's tensors). A model that leaves
+//! stays where it is on the card: kernels are told the members.
+
+mod array;
+mod kernel;
+mod layout;
+
+use cubecl::prelude::*;
+use emberline_base::{Features, Matrix, SplitName, Splits};
+
+use self::array::CardArray;
+use self::kernel::{MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, update};
+use self::layout::Layout;
+use super::{Blueprint, Engine, Turn};
+use crate::head::Step;
+use crate::optimizer::{scaled_rate, settles};
+use crate::settings::{Loss, Optimizer};
+use crate::weights::{Part, State, Weights};
+
+/// Rows whose logits are computed at once, where nothing is trained.
+const EVALUATION_ROWS: usize = 1024;
+
+/// Cubes that a card has at least to be given, where there are so many, before one is given more rows.
+const ENOUGH_CUBES: usize = 256;
+
+/// Heads of dense layers of one shape.
+pub(super) struct CardEngine<R: Runtime> {
+    client: ComputeClient<R>,
+    layout: Layout,
+    optimizer: Optimizer,
+    loss: Loss,
+    batch_size: usize,
+    vectors: Splits<Stack<R>>,
+    targets: Stack<R>,
+    arrays: Arrays<R>,
+    /// The models that are in, here and on the card.
+    members: (Vec<u32>, CardArray<R, u32>),
+    /// The units of a cube of [`propagate`], and the quads of rows that it has memory for.
+    cube: usize,
+    most_quads: usize,
+    steps_done: u32,
+}
+
+/// What is on the card of every model, whether it is in or not.
+struct Arrays<R: Runtime> {
+    facts: CardArray<R, u32>,
+    /// `[models, parameters]`, by [`Part`].
+    parts: [CardArray<R, f32>; 3],
+    /// `[models, transposed]`
+    transposed: CardArray<R, f32>,
+    /// `[models, capacity, columns]`
+    outputs: CardArray<R, f32>,
+    /// The same.
+    slopes: CardArray<R, f32>,
+    capacity: usize,
+}
+
+/// A matrix of the same shape for every model; one that several share is there once.
+struct Stack<R: Runtime> {
+    /// `[matrices * rows, cols]`
+    numbers: CardArray<R, f32>,
+    /// The first row of each model.
+    starts: CardArray<R, u32>,
+    rows: usize,
+    cols: usize,
+}
+
+/// Rows that are handled at once.
+#[derive(Clone, Copy)]
+struct Batch {
+    first: usize,
+    rows: usize,
+}
+
+/// Whether this engine can train what is asked for: numbers on the card are counted in 32 bits, cubes along an axis in 16.
+pub(super) fn fits(blueprints: &[Blueprint<'_>]) -> bool {
+    let first = &blueprints[0];
+    let dense = first.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
+    let frozen = matches!(first.features.train, Features::Frozen(_));
+    let inputs = [SplitName::Train, SplitName::Valid, SplitName::Test].map(|split| {
+        blueprints.iter().filter_map(|blueprint| frozen_vectors(blueprint, split)).map(|m| m.values().len()).sum()
+    });
+    let outputs = capacity(first) * first.architecture.units() as usize * blueprints.len();
+    let trained = first.architecture.parameters() as usize * blueprints.len();
+    let numbers: [usize; 5] = [inputs[0], inputs[1], inputs[2], outputs, trained];
+    let tiles = Layout::new(&first.architecture.steps, first.weights).tiles;
+    let launchable = |cubes: usize| u16::try_from(cubes).is_ok();
+    dense
+        && frozen
+        && numbers.iter().all(|&numbers| u32::try_from(numbers).is_ok())
+        && [tiles, blueprints.len(), capacity(first)].into_iter().all(launchable)
+}
+
+/// Rows that there is room for.
+fn capacity(blueprint: &Blueprint<'_>) -> usize {
+    EVALUATION_ROWS.max(blueprint.batch_size.min(blueprint.targets.rows()))
+}
+
+fn frozen_vectors<'b>(blueprint: &Blueprint<'b>, split: SplitName) -> Option<&'b Matrix> {
+    match blueprint.features.get(split)? {
+        Features::Frozen(matrix) => Some(matrix),
+        Features::Tuned(_) | Features::Mixed(_) => None,
+    }
+}
+
+impl<R: Runtime> CardEngine<R> {
+    /// For blueprints that [`fits`] takes.
+    pub(super) fn new(blueprints: &[Blueprint<'_>]) -> Self {
+        let client = R::client(&R::Device::default());
+        let first = &blueprints[0];
+        let weights: Vec<&Weights> = blueprints.iter().map(|blueprint| blueprint.weights).collect();
+        let targets: Vec<&Matrix> = blueprints.iter().map(|blueprint| blueprint.targets).collect();
+        let vectors = first.features.map(|split, _| {
+            let of_split: Vec<&Matrix> = blueprints.iter().filter_map(|b| frozen_vectors(b, split)).collect();
+            Stack::new(&client, &of_split)
+        });
+        let layout = Layout::new(&first.architecture.steps, first.weights);
+        let card = &client.properties().hardware;
+        let cube = MOST_UNITS.min(1 << card.max_units_per_cube.ilog2());
+        let most_quads = card.max_shared_memory_size / kernel::shared_bytes_of_quad(cube);
+        let mut engine = Self {
+            optimizer: first.optimizer.clone(),
+            loss: first.loss,
+            batch_size: first.batch_size,
+            vectors,
+            targets: Stack::new(&client, &targets),
+            arrays: Arrays::new(&client, &layout, capacity(first), weights.len()),
+            members: (Vec::new(), CardArray::new(&client, &[])),
+            cube,
+            most_quads,
+            steps_done: 0,
+            layout,
+            client,
+        };
+        engine.load(&weights);
+        engine
+    }
+
+    /// The logits of a batch's rows, which go to `logits` `[members, rows of the split, outputs]`. With an order of the rows
+    /// `[members, rows]`, the gradients go back as well.
+    fn propagate(
+        &self,
+        vectors: &Stack<R>,
+        order: Option<&CardArray<R, u32>>,
+        batch: Batch,
+        logits: &CardArray<R, f32>,
+    ) {
+        let Arrays { facts, parts, transposed, outputs, slopes, .. } = &self.arrays;
+        let (members, members_on_card) = &self.members;
+        let (cube, most_quads) = (self.cube, self.most_quads);
+        let cubes = |quads: usize| batch.rows.div_ceil(quads * QUAD);
+        let enough = |quads: &usize| *quads <= most_quads && cubes(*quads) * members.len() >= ENOUGH_CUBES;
+        let quads = [4, 2].into_iter().find(enough).unwrap_or(1);
+        #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
+        // SAFETY: kernels stay within the arrays, whose lengths follow from the same sizes.
+        unsafe {
+            propagate::launch_unchecked::<R>(
+                &self.client,
+                CubeCount::new_2d(cubes(quads) as u32, members.len() as u32),
+                CubeDim::new_1d(cube as u32),
+                members_on_card.arg(),
+                vectors.numbers.arg(),
+                vectors.starts.arg(),
+                self.targets.numbers.arg(),
+                self.targets.starts.arg(),
+                order.unwrap_or(members_on_card).arg(),
+                facts.arg(),
+                parts[0].arg(),
+                transposed.arg(),
+                outputs.arg(),
+                slopes.arg(),
+                logits.arg(),
+                self.sizes(vectors, batch),
+                self.loss.divisor(batch.rows, self.targets.cols),
+                order.is_some(),
+                self.loss == Loss::CategoricalCrossEntropy,
+                quads,
+                cube,
+            );
+        }
+    }
+
+    /// Moves all arrays along the gradients of a batch, in the step of this place among those of `rates`
+    /// `[steps, members, 2]`.
+    fn update(&self, order: &CardArray<R, u32>, batch: Batch, rates: &CardArray<R, f32>, step: usize) {
+        let Arrays { facts, parts: [weights, first, second], transposed, outputs, slopes, .. } = &self.arrays;
+        let (members, members_on_card) = &self.members;
+        let vectors = &self.vectors.train;
+        #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
+        // SAFETY: kernels stay within the arrays, whose lengths follow from the same sizes.
+        unsafe {
+            update::launch_unchecked::<R>(
+                &self.client,
+                CubeCount::new_2d(self.layout.tiles as u32, members.len() as u32),
+                CubeDim::new_1d(UNITS as u32),
+                members_on_card.arg(),
+                vectors.numbers.arg(),
+                vectors.starts.arg(),
+                order.arg(),
+                facts.arg(),
+                outputs.arg(),
+                slopes.arg(),
+                rates.arg(),
+                weights.arg(),
+                transposed.arg(),
+                first.arg(),
+                second.arg(),
+                self.sizes(vectors, batch),
+                self.rule(),
+                step,
+                !matches!(self.optimizer, Optimizer::Sgd(_)),
+                if batch.rows > SIDE { 2 * SIDE } else { SIDE },
+            );
+        }
+    }
+
+    fn sizes(&self, vectors: &Stack<R>, batch: Batch) -> SizesLaunch<R> {
+        let Layout { parameters, transposed, columns, .. } = self.layout;
+        SizesLaunch::new(
+            self.layout.layers(),
+            vectors.cols,
+            columns,
+            parameters,
+            transposed,
+            self.arrays.capacity,
+            vectors.rows,
+            batch.first,
+            batch.rows,
+        )
+    }
+
+    /// What the optimiser is told in the present step.
+    fn rule(&self) -> RuleLaunch<R> {
+        let (beta_1, beta_2, epsilon) = match &self.optimizer {
+            Optimizer::Adam(s) => (s.beta_1, s.beta_2, s.epsilon),
+            Optimizer::Adamw(s) => (s.beta_1, s.beta_2, s.epsilon),
+            Optimizer::Sgd(s) => (s.momentum, 0.0, 0.0),
+        };
+        let settles = u32::from(settles(self.steps_done));
+        let [rest_1, rest_2] = [beta_1, beta_2].map(|beta| (1.0 - beta) as f32);
+        RuleLaunch::new(beta_1 as f32, rest_1, beta_2 as f32, rest_2, epsilon as f32, settles)
+    }
+
+    /// The size of each step that follows, and what is left of a weight before it, `[steps, members, 2]`.
+    fn rates(&self, steps: usize, turns: &[Turn]) -> Vec<f32> {
+        let of_step = |step: u32| {
+            turns.iter().flat_map(move |turn| match &self.optimizer {
+                Optimizer::Adam(s) => [scaled_rate(turn.learning_rate, s.beta_1, s.beta_2, step), 1.0],
+                Optimizer::Adamw(s) => [
+                    scaled_rate(turn.learning_rate, s.beta_1, s.beta_2, step),
+                    (1.0 - turn.learning_rate * s.weight_decay) as f32,
+                ],
+                Optimizer::Sgd(_) => [turn.learning_rate as f32, 1.0],
+            })
+        };
+        (self.steps_done + 1..=self.steps_done + steps as u32).flat_map(of_step).collect()
+    }
+
+    /// Downloads logits `[members, rows, outputs]`.
+    fn matrices(&self, logits: &CardArray<R, f32>, rows: usize) -> Vec<Matrix> {
+        let outputs = self.targets.cols;
+        let matrix = |values: &[f32]| Matrix::new(rows, outputs, values.to_vec());
+        logits.read(&self.client, |numbers| numbers.chunks_exact(rows * outputs).map(matrix).collect())
+    }
+
+    fn room_for_logits(&self, rows: usize) -> CardArray<R, f32> {
+        CardArray::room(&self.client, self.members.0.len() * rows * self.targets.cols)
+    }
+
+    /// A part of some of the models that are in.
+    fn part(&self, part: Part, places: &[usize]) -> Vec<Weights> {
+        let length = self.layout.parameters;
+        self.arrays.parts[part as usize].read(&self.client, |numbers| {
+            let first = |place: usize| self.members.0[place] as usize * length;
+            let of_place = |&place: &usize| self.layout.weights(&numbers[first(place)..first(place) + length]);
+            places.iter().map(of_place).collect()
+        })
+    }
+
+    /// Puts a part of every model on the card.
+    fn load_part(&mut self, part: Part, models: &[&Weights]) {
+        let numbers: Vec<f32> =
+            models.iter().flat_map(|weights| &weights.0).flat_map(|tensor| &tensor.values).copied().collect();
+        self.arrays.parts[part as usize] = CardArray::new(&self.client, &numbers);
+        if part == Part::Values {
+            let models = numbers.chunks_exact(self.layout.parameters);
+            let transposed: Vec<f32> = models.flat_map(|numbers| self.layout.transpose(numbers)).collect();
+            self.arrays.transposed = CardArray::new(&self.client, &transposed);
+        }
+    }
+
+    fn admit(&mut self, members: Vec<u32>) {
+        let on_card = CardArray::new(&self.client, &members);
+        self.members = (members, on_card);
+    }
+}
+
+impl<R: Runtime> Engine for CardEngine<R> {
+    fn train_epoch(&mut self, _: u32, turns: &[Turn]) -> Vec<Matrix> {
+        let rows = self.targets.rows;
+        let order: Vec<u32> = turns.iter().flat_map(|turn| &turn.order).map(|&row| row as u32).collect();
+        let order = CardArray::new(&self.client, &order);
+        let rates = CardArray::new(&self.client, &self.rates(rows.div_ceil(self.batch_size), turns));
+        let logits = self.room_for_logits(rows);
+        for (step, first) in (0..rows).step_by(self.batch_size).enumerate() {
+            let batch = Batch { first, rows: self.batch_size.min(rows - first) };
+            self.steps_done += 1;
+            self.propagate(&self.vectors.train, Some(&order), batch, &logits);
+            self.update(&order, batch, &rates, step);
+        }
+        self.matrices(&logits, rows)
+    }
+
+    fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
+        let rows = self.vectors.get(split).map_or(0, |vectors| vectors.rows);
+        let Some(vectors) = self.vectors.get(split).filter(|_| rows > 0) else {
+            return vec![Matrix::zeros(0, self.targets.cols); self.members.0.len()];
+        };
+        let logits = self.room_for_logits(rows);
+        for first in (0..rows).step_by(EVALUATION_ROWS) {
+            self.propagate(vectors, None, Batch { first, rows: EVALUATION_ROWS.min(rows - first) }, &logits);
+        }
+        self.matrices(&logits, rows)
+    }
+
+    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+        self.part(Part::Values, places)
+    }
+
+    fn keep(&mut self, places: &[usize]) {
+        self.admit(places.iter().map(|&place| self.members.0[place]).collect());
+    }
+
+    fn load(&mut self, weights: &[&Weights]) {
+        self.load_part(Part::Values, weights);
+        self.admit((0..weights.len() as u32).collect());
+    }
+
+    fn states(&self, places: &[usize]) -> Vec<State> {
+        let [values, first, second] = Part::ALL.map(|part| self.part(part, places));
+        let state = |((values, first), second)| State { parts: [values, first, second], steps: self.steps_done };
+        values.into_iter().zip(first).zip(second).map(state).collect()
+    }
+
+    fn resume(&mut self, states: &[&State]) {
+        for part in Part::ALL {
+            let of_states: Vec<&Weights> = states.iter().map(|state| &state.parts[part as usize]).collect();
+            self.load_part(part, &of_states);
+        }
+        self.admit((0..states.len() as u32).collect());
+        self.steps_done = states.first().map_or(0, |state| state.steps);
+    }
+}
+
+impl<R: Runtime> Arrays<R> {
+    fn new(client: &ComputeClient<R>, layout: &Layout, capacity: usize, models: usize) -> Self {
+        let zeros = vec![0.0; models * layout.parameters];
+        let outputs = || CardArray::room(client, models * capacity * layout.columns);
+        Self {
+            facts: CardArray::new(client, &layout.facts()),
+            parts: [(); 3].map(|()| CardArray::new(client, &zeros)),
+            transposed: CardArray::new(client, &[]),
+            outputs: outputs(),
+            slopes: outputs(),
+            capacity,
+        }
+    }
+}
+
+impl<R: Runtime> Stack<R> {
+    /// Copies the matrices to the card, one a model.
+    fn new(client: &ComputeClient<R>, matrices: &[&Matrix]) -> Self {
+        let (rows, cols) = (matrices[0].rows(), matrices[0].cols());
+        let mut distinct: Vec<&Matrix> = Vec::new();
+        let mut starts = Vec::with_capacity(matrices.len());
+        for &matrix in matrices {
+            let place = distinct.iter().position(|known| std::ptr::eq(*known, matrix)).unwrap_or(distinct.len());
+            if place == distinct.len() {
+                distinct.push(matrix);
+            }
+            starts.push((place * rows) as u32);
+        }
+        let numbers = distinct.iter().map(|matrix| matrix.values()).collect::<Vec<_>>().concat();
+        Self { numbers: CardArray::new(client, &numbers), starts: CardArray::new(client, &starts), rows, cols }
+    }
+}
