@@ -10,4 +10,4 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
 packages=(train encoder pipeline)
-cargo test "${packages[@]/#/--package=emberline-}" --features "$(printf 'emberline-%s/gpu,' "${packages[@]}")" --test devices --locked
+cargo test "${packages[@]/#/--package=emberline-}" --features "$(printf 'emberline-%s/gpu,' "${packages[@]}")" --test devices --test resume --locked

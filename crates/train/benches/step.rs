@@ -119,24 +119,34 @@ fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Packs of every size on a card, on vectors of several lengths, in batches of several sizes.
+/// Packs of every size on a card, on vectors of several lengths, in batches of several sizes; with dropout; and of an output
+/// alone on vectors of one number, where next to nothing is computed: what the launches of a step take.
 fn measure_on_card(device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
-    let sizes = [20, 128, 512].into_iter().flat_map(|dim| [32, 256, 1024].map(|batch| (dim, batch)));
-    for (dim, batch) in sizes {
-        let case = Case::new(&Features::Frozen(random(ROWS, dim)), batch, 4);
-        for pack in [1, 8, 64] {
-            let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
-            let engines: [(&str, FitTogether); 2] = [("own", fit_together), ("burn", fit_together_on_burn)];
-            for (engine, fit_together) in engines.into_iter().take(1 + usize::from(burn)) {
-                let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-                let fits = fit_together(watched, device)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
-                let fastest = fits[0].history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min);
-                let line = serde_json::json!({
-                    "device": device.name(), "engine": engine, "dim": dim, "batch": batch, "pack": pack,
-                    "us_step_wall": fastest / ROWS.div_ceil(batch as usize) as f64 * 1e6,
-                });
-                println!("{line}");
-            }
+    for (dim, batch) in [20, 128, 512].into_iter().flat_map(|dim| [32, 256, 1024].map(|batch| (dim, batch))) {
+        measure_packs("dense", &Case::new(&Features::Frozen(random(ROWS, dim)), batch, 4), device, burn)?;
+    }
+    let mut case = Case::new(&Features::Frozen(random(ROWS, 128)), 32, 4);
+    case.head.layers.insert(1, Layer::Dropout { rate: 0.5 });
+    measure_packs("dropout", &case, device, burn)?;
+    case = Case::new(&Features::Frozen(random(ROWS, 1)), 1, 4);
+    case.head.layers.clear();
+    measure_packs("launches", &case, device, false)
+}
+
+fn measure_packs(head: &str, case: &Case, device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
+    let (dim, batch) = (case.features.train.dim(), case.train.batch_size);
+    for pack in [1, 8, 64] {
+        let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
+        let engines: [(&str, FitTogether); 2] = [("own", fit_together), ("burn", fit_together_on_burn)];
+        for (engine, fit_together) in engines.into_iter().take(1 + usize::from(burn)) {
+            let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
+            let fits = fit_together(watched, device)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
+            let fastest = fits[0].history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min);
+            let line = serde_json::json!({
+                "device": device.name(), "engine": engine, "head": head, "dim": dim, "batch": batch, "pack": pack,
+                "us_step_wall": fastest / ROWS.div_ceil(batch as usize) as f64 * 1e6,
+            });
+            println!("{line}");
         }
     }
     Ok(())

@@ -80,7 +80,7 @@ impl Case {
     }
 
     /// A fit with callbacks that remember, and what the keeper holds behind it.
-    fn fit(&self, folder: &Path, mut keeper: LeavesAfter) -> (Result<Fit, Error>, Option<Vec<u8>>) {
+    fn fit(&self, device: Device, folder: &Path, mut keeper: LeavesAfter) -> (Result<Fit, Error>, Option<Vec<u8>>) {
         let mut stream = Substream::new(5, "labels");
         let labels = Matrix::new(ROWS, 1, (0..ROWS).map(|_| f32::from(u8::from(stream.unit() < 0.5))).collect());
         let targets = Splits { train: labels.clone(), valid: Some(labels), test: None };
@@ -98,7 +98,7 @@ impl Case {
         let places = Places { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
         let mut started: Vec<Box<dyn Callback + '_>> = callbacks().start(places).expect("begun");
         let watched = Watched { job: &job, callbacks: &mut started, keeper: Some(&mut keeper) };
-        let fitted = fit_together(vec![watched], Device::Cpu).and_then(|mut all| all.pop().expect("one"));
+        let fitted = fit_together(vec![watched], device).and_then(|mut all| all.pop().expect("one"));
         (fitted, keeper.file)
     }
 }
@@ -124,6 +124,19 @@ fn numbers(fit: &Fit) -> String {
 
 #[test]
 fn a_fit_that_was_cut_short_comes_to_the_same_bytes() {
+    for device in Device::ALL {
+        match device.availability().detail {
+            Ok(_) => check_on(device),
+            Err(_) if !cfg!(feature = "gpu") => {}
+            Err(why) => {
+                use std::io::Write;
+                let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
+            }
+        }
+    }
+}
+
+fn check_on(device: Device) {
     let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
     let adamw = Optimizer::Adamw(Adamw { learning_rate: 0.01, ..Adamw::default() });
     let momentum = Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9 });
@@ -140,13 +153,13 @@ fn a_fit_that_was_cut_short_comes_to_the_same_bytes() {
     for (number, case) in cases.iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");
         let log = || std::fs::read_to_string(folder.path().join("training.csv")).expect("a log");
-        let whole = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+        let whole = case.fit(device, folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
         let (expected, expected_log) = (numbers(&whole), log());
         for epochs in 1..whole.history.len() as u32 {
-            let (cut, file) = case.fit(folder.path(), LeavesAfter { epochs, file: None });
-            assert!(matches!(cut, Err(Error::Interrupted)), "case {number}, after {epochs}");
-            let resumed = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file }).0.expect("it ends");
-            assert_eq!(numbers(&resumed), expected, "case {number}, cut after {epochs}");
+            let (cut, file) = case.fit(device, folder.path(), LeavesAfter { epochs, file: None });
+            assert!(matches!(cut, Err(Error::Interrupted)), "{device}, case {number}, after {epochs}");
+            let resumed = case.fit(device, folder.path(), LeavesAfter { epochs: u32::MAX, file }).0.expect("it ends");
+            assert_eq!(numbers(&resumed), expected, "{device}, case {number}, cut after {epochs}");
             assert_eq!(log(), expected_log);
         }
     }
@@ -157,13 +170,13 @@ fn a_fit_that_is_cut_short_after_every_epoch_ends_too() {
     let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
     let case = Case::new(tuned(), adam, false);
     let folder = tempfile::tempdir().expect("a folder");
-    let whole = case.fit(folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+    let whole = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
     let mut file = None;
     for _ in 1..whole.history.len() {
-        let (cut, kept) = case.fit(folder.path(), LeavesAfter { epochs: 1, file });
+        let (cut, kept) = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: 1, file });
         assert!(matches!(cut, Err(Error::Interrupted)));
         file = kept;
     }
-    let last = case.fit(folder.path(), LeavesAfter { epochs: 1, file }).0.expect("it ends");
+    let last = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: 1, file }).0.expect("it ends");
     assert_eq!(numbers(&last), numbers(&whole));
 }

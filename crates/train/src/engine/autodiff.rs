@@ -7,8 +7,9 @@ use burn::backend::Autodiff;
 use burn::tensor::activation::{gelu, relu, sigmoid, softmax, tanh};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
-use emberline_base::{Matrix, SplitName, Splits, Substream};
+use emberline_base::{Matrix, SplitName, Splits};
 
+use super::dropout::{self, Dropout};
 use super::inputs::{BagBatch, Inputs};
 use super::stack::Stack;
 use super::{Blueprint, Engine, Turn};
@@ -162,8 +163,7 @@ impl<B: Backend> AutodiffEngine<B> {
 
 impl<B: Backend> Engine for AutodiffEngine<B> {
     fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix> {
-        let seeds = self.models.iter().map(|&model| self.seeds[model]);
-        let mut masks = Masks(seeds.map(|seed| Substream::new(seed, &format!("dropout/epoch/{epoch}"))).collect());
+        let mut masks = Masks(self.models.iter().map(|&model| Dropout::new(self.seeds[model], epoch)).collect());
         let learning_rates: Vec<f64> = turns.iter().map(|turn| turn.learning_rate).collect();
         let count = turns.first().map_or(0, |turn| turn.order.len());
         let batch_size = self.batch_size;
@@ -302,18 +302,18 @@ fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
     vectors / length
 }
 
-/// Dropout masks, drawn on the host so that every device drops the same: a stream a model.
-struct Masks(Vec<Substream>);
+/// Dropout masks, a stream a model.
+struct Masks(Vec<Dropout>);
 
 impl Masks {
     /// 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
     fn draw<const R: usize>(&mut self, rate: f32, shape: [usize; R]) -> TensorData {
-        let kept = 1.0 / (1.0 - rate);
+        let gain = dropout::gain(rate);
         let count: usize = shape.iter().product();
         let mut values = Vec::with_capacity(count);
         let of_model = count / self.0.len();
         for stream in &mut self.0 {
-            values.extend((0..of_model).map(|_| if stream.unit() < rate { 0.0 } else { kept }));
+            values.extend((0..of_model).map(|_| if stream.drops(rate) { 0.0 } else { gain }));
         }
         TensorData::new::<f32, _>(values, shape)
     }

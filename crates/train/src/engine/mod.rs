@@ -4,6 +4,7 @@ mod autodiff;
 #[cfg(feature = "gpu")]
 mod card;
 mod dense;
+mod dropout;
 mod inputs;
 mod one_by_one;
 mod stack;

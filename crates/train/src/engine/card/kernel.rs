@@ -33,8 +33,16 @@ pub(super) const TRANSPOSED: usize = 4;
 pub(super) const COLUMN: usize = 5;
 /// The first of its tiles.
 pub(super) const FIRST_TILE: usize = 6;
+/// 1 where some of its outputs are dropped while it is trained.
+pub(super) const DROPS: usize = 7;
+/// The first of its bits in a row of all layers' masks.
+pub(super) const BIT: usize = 8;
+/// What the outputs that stay are multiplied by, as the bits of a float.
+pub(super) const GAIN: usize = 9;
 /// The number of facts of a layer.
-pub(super) const FACTS: usize = 7;
+pub(super) const FACTS: usize = 10;
+/// The bits of a number of a mask.
+pub(super) const BITS: usize = 32;
 
 /// Activations, as the layout tells them.
 pub(super) const LINEAR: usize = 0;
@@ -58,6 +66,8 @@ pub(super) struct Sizes {
     dim: usize,
     /// Outputs of all layers together.
     columns: usize,
+    /// Numbers of a row of masks.
+    words: usize,
     /// Numbers of a model that are trained.
     parameters: usize,
     /// Numbers of a model's transposed kernels.
@@ -79,7 +89,7 @@ fn fact(layout: &Array<u32>, layer: usize, #[comptime] fact: usize) -> usize {
 /// The rows from `first_row` on of a batch, through all layers; and the gradients back, where `trains`.
 ///
 /// `members` `[places]` names the models; by model are `starts`, `weights` `[parameters]`, `transposed`, `outputs` and `slopes`
-/// `[capacity, columns]`; by place are `order` `[rows]` and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss
+/// `[capacity, columns]`; by place are `order` `[rows]`, `masks` `[rows, words]`, a bit an output that stays, and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss
 /// by what each activation is applied to.
 #[cube(launch_unchecked)]
 pub(super) fn propagate(
@@ -89,6 +99,7 @@ pub(super) fn propagate(
     targets: &Array<f32>,
     target_starts: &Array<u32>,
     order: &Array<u32>,
+    masks: &Array<u32>,
     layout: &Array<u32>,
     weights: &Array<f32>,
     transposed: &Array<f32>,
@@ -107,6 +118,7 @@ pub(super) fn propagate(
     let place = CUBE_POS_Y as usize;
     let model = members[place] as usize;
     let first_row = CUBE_POS_X as usize * rows_of_cube;
+    let into = place * sizes.rows + sizes.first + first_row;
     let mut tile = SharedMemory::<Quad>::new(TILE * quads);
     let mut sums = SharedMemory::<Quad>::new(cube * quads);
     // Where the rows' vectors, targets and outputs begin; rows past the batch's end are its last one, and leave no trace.
@@ -130,42 +142,19 @@ pub(super) fn propagate(
         let kernel = model * sizes.parameters + fact(layout, layer, KERNEL);
         let column = fact(layout, layer, COLUMN);
         let activation = fact(layout, layer, ACTIVATION);
+        let drops = fact(layout, layer, DROPS) == 1;
         let across = columns_of(units, cube);
         for first_unit in range_stepped(0, units, across) {
             let to = first_unit + unit % across;
+            let mut from = 0usize.runtime();
+            if layer > 0 {
+                from = column - inputs;
+            }
+            let task = Task { from, matrix: kernel, inputs, units, first_unit, across };
             if layer == 0 {
-                product(
-                    vectors,
-                    &of_vectors,
-                    0,
-                    weights,
-                    kernel,
-                    inputs,
-                    units,
-                    first_unit,
-                    across,
-                    &mut tile,
-                    &mut sums,
-                    quads,
-                    cube,
-                );
+                product(vectors, &of_vectors, weights, task, &mut tile, &mut sums, quads, cube);
             } else {
-                let from = column - inputs;
-                product(
-                    outputs,
-                    &of_outputs,
-                    from,
-                    weights,
-                    kernel,
-                    inputs,
-                    units,
-                    first_unit,
-                    across,
-                    &mut tile,
-                    &mut sums,
-                    quads,
-                    cube,
-                );
+                product(outputs, &of_outputs, weights, task, &mut tile, &mut sums, quads, cube);
             }
             if to < units {
                 let bias = weights[kernel + inputs * units + to];
@@ -177,9 +166,18 @@ pub(super) fn propagate(
                         if first_row + row < sizes.batch {
                             let at = of_outputs[row] as usize + column + to;
                             let (value, slope) = activate(four[part] + bias, activation);
-                            outputs[at] = value;
                             if trains {
-                                slopes[at] = slope;
+                                let mut gain = 1.0f32.runtime();
+                                if drops {
+                                    let bit = fact(layout, layer, BIT) + to;
+                                    let word = masks[(into + row) * sizes.words + bit / BITS];
+                                    let stays = (word >> (bit % BITS) as u32) & 1;
+                                    gain = f32::reinterpret(layout[layer * FACTS + GAIN]) * stays as f32;
+                                }
+                                outputs[at] = value * gain;
+                                slopes[at] = slope * gain;
+                            } else {
+                                outputs[at] = value;
                             }
                         }
                     }
@@ -191,7 +189,6 @@ pub(super) fn propagate(
 
     let last = sizes.layers - 1;
     let (classes, column) = (fact(layout, last, OUTPUTS), fact(layout, last, COLUMN));
-    let into = place * sizes.rows + sizes.first + first_row;
     for at in range_stepped(unit, rows_of_cube * classes, cube) {
         let (row, class) = (at / classes, at % classes);
         if first_row + row < sizes.batch {
@@ -219,21 +216,8 @@ pub(super) fn propagate(
             let across = columns_of(inputs, cube);
             for first_unit in range_stepped(0, inputs, across) {
                 let to = first_unit + unit % across;
-                product(
-                    slopes,
-                    &of_outputs,
-                    column,
-                    transposed,
-                    kernel,
-                    units,
-                    inputs,
-                    first_unit,
-                    across,
-                    &mut tile,
-                    &mut sums,
-                    quads,
-                    cube,
-                );
+                let task = Task { from: column, matrix: kernel, inputs: units, units: inputs, first_unit, across };
+                product(slopes, &of_outputs, transposed, task, &mut tile, &mut sums, quads, cube);
                 if to < inputs {
                     for quad in range_stepped(unit / across, quads, cube / across) {
                         let four = sums[unit % across * quads + quad];
@@ -262,24 +246,31 @@ fn columns_of(units: usize, #[comptime] cube: usize) -> usize {
     columns
 }
 
-/// Rows of `source` `[.., inputs]`, that begin at `bases` and there `from`, times columns of the matrix at `at`
-/// `[inputs, units]`: the `across` columns from `first_unit` on. Leaves the sums at the head of `sums`, `[across, quads]`.
-#[cube]
-fn product(
-    source: &Array<f32>,
-    bases: &SharedMemory<u32>,
+/// A product of rows, of which each begins at its base and there `from`, and of the matrix at `matrix`, `[inputs, units]`: its
+/// columns from `first_unit` on, `across` of them.
+#[derive(CubeType, Clone, Copy)]
+struct Task {
     from: usize,
-    matrix: &Array<f32>,
-    at: usize,
+    matrix: usize,
     inputs: usize,
     units: usize,
     first_unit: usize,
     across: usize,
+}
+
+/// Leaves the sums of a product at the head of `sums`, `[across, quads]`.
+#[cube]
+fn product(
+    source: &Array<f32>,
+    bases: &SharedMemory<u32>,
+    matrix: &Array<f32>,
+    task: Task,
     tile: &mut SharedMemory<Quad>,
     sums: &mut SharedMemory<Quad>,
     #[comptime] quads: usize,
     #[comptime] cube: usize,
 ) {
+    let Task { from, matrix: at, inputs, units, first_unit, across } = task;
     let unit = UNIT_POS as usize;
     let (column, group, groups) = (unit % across, unit / across, cube / across);
     let to = first_unit + column;

@@ -1,8 +1,10 @@
 //! Where a head's numbers stand in flat arrays.
 
 use super::kernel::{
-    ACTIVATION, COLUMN, FACTS, FIRST_TILE, GELU, INPUTS, KERNEL, LINEAR, OUTPUTS, RELU, SIDE, SIGMOID, TANH, TRANSPOSED,
+    ACTIVATION, BIT, BITS, COLUMN, DROPS, FACTS, FIRST_TILE, GAIN, GELU, INPUTS, KERNEL, LINEAR, OUTPUTS, RELU, SIDE,
+    SIGMOID, TANH, TRANSPOSED,
 };
+use crate::engine::dropout::{self, Dropout};
 use crate::head::Step;
 use crate::settings::Activation;
 use crate::weights::{Tensor, Weights};
@@ -20,6 +22,8 @@ pub(super) struct Layout {
     pub(super) columns: usize,
     /// Tiles of all layers.
     pub(super) tiles: usize,
+    /// Outputs that can be dropped, of all layers.
+    droppable: usize,
 }
 
 struct Layer {
@@ -30,19 +34,27 @@ struct Layer {
     transposed: usize,
     column: usize,
     first_tile: usize,
+    /// The rate that outputs are dropped at, and the first one's place among those of all layers.
+    dropout: Option<(f32, usize)>,
 }
 
 impl Layout {
-    /// Of a head's dense steps, and arrays of its shapes.
-    pub(super) fn new(steps: &[Step], weights: &Weights) -> Self {
+    /// Of a head's steps, and arrays of its shapes; none where something is dropped that isn't a dense layer's outputs.
+    pub(super) fn new(steps: &[Step], weights: &Weights) -> Option<Self> {
         let shapes = weights.0.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
-        let mut layout = Self { layers: Vec::new(), shapes, parameters: 0, transposed: 0, columns: 0, tiles: 0 };
+        let mut layout =
+            Self { layers: Vec::new(), shapes, parameters: 0, transposed: 0, columns: 0, tiles: 0, droppable: 0 };
         for step in steps {
-            if let Step::Dense { inputs, units, activation, .. } = *step {
-                layout.push(inputs, units, activation);
+            match *step {
+                Step::Dense { inputs, units, activation, .. } => layout.push(inputs, units, activation),
+                Step::Dropout { rate, units, .. } => {
+                    let layer = layout.layers.last_mut().filter(|layer| layer.dropout.is_none())?;
+                    layer.dropout = Some((rate, layout.droppable));
+                    layout.droppable += units;
+                }
             }
         }
-        layout
+        Some(layout)
     }
 
     fn push(&mut self, inputs: usize, units: usize, activation: Activation) {
@@ -54,11 +66,32 @@ impl Layout {
         self.parameters += (inputs + 1) * units;
         self.columns += units;
         self.tiles += (inputs + 1).div_ceil(SIDE) * units.div_ceil(SIDE);
-        self.layers.push(Layer { inputs, units, activation, kernel, transposed, column, first_tile });
+        self.layers.push(Layer { inputs, units, activation, kernel, transposed, column, first_tile, dropout: None });
     }
 
     pub(super) fn layers(&self) -> usize {
         self.layers.len()
+    }
+
+    /// Numbers of a row of masks.
+    pub(super) fn words(&self) -> usize {
+        self.droppable.div_ceil(BITS)
+    }
+
+    /// What stays of a model's outputs in an epoch, `[rows, words]`, a bit each.
+    pub(super) fn masks(&self, mut dropout: Dropout, rows: usize, batch_size: usize) -> Vec<u32> {
+        let mut masks = vec![0; rows * self.words()];
+        for batch in masks.chunks_mut(batch_size * self.words().max(1)) {
+            for layer in &self.layers {
+                let Some((rate, first)) = layer.dropout else { continue };
+                for row in batch.chunks_exact_mut(self.words()) {
+                    for bit in first..first + layer.units {
+                        row[bit / BITS] |= u32::from(!dropout.drops(rate)) << (bit % BITS);
+                    }
+                }
+            }
+        }
+        masks
     }
 
     /// What kernels are told of it, `[layers, FACTS]`.
@@ -80,6 +113,9 @@ impl Layout {
                 (TRANSPOSED, layer.transposed),
                 (COLUMN, layer.column),
                 (FIRST_TILE, layer.first_tile),
+                (DROPS, usize::from(layer.dropout.is_some())),
+                (BIT, layer.dropout.map_or(0, |(_, first)| first)),
+                (GAIN, layer.dropout.map_or(0, |(rate, _)| dropout::gain(rate).to_bits() as usize)),
             ] {
                 facts[fact] = value as u32;
             }

@@ -4,8 +4,9 @@
 //! layers: [`propagate`](kernel::propagate) takes rows forward and back, [`update`](kernel::update) moves the arrays. Vectors, weights and
 //! what the optimiser remembers stay on the card; an epoch uploads the orders of rows, and downloads the logits.
 //!
-//! Frozen vectors enter; every loss, optimiser and activation is here, dropout isn't (Burn's tensors). A model that leaves
-//! stays where it is on the card: kernels are told the members.
+//! Frozen vectors enter; every loss, optimiser and activation is here, and dropout behind a dense layer. A tuned table, a mix of
+//! layers, and dropout elsewhere are left to Burn's tensors. A model that leaves stays where it is on the card: kernels are
+//! told the members. How a model's sums are rounded depends neither on its batch nor on the models beside it.
 
 mod array;
 mod kernel;
@@ -13,12 +14,13 @@ mod layout;
 
 use cubecl::prelude::*;
 use emberline_base::{Features, Matrix, SplitName, Splits};
+use rayon::prelude::*;
 
 use self::array::CardArray;
 use self::kernel::{MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, update};
 use self::layout::Layout;
+use super::dropout::Dropout;
 use super::{Blueprint, Engine, Turn};
-use crate::head::Step;
 use crate::optimizer::{scaled_rate, settles};
 use crate::settings::{Loss, Optimizer};
 use crate::weights::{Part, State, Weights};
@@ -36,6 +38,8 @@ pub(super) struct CardEngine<R: Runtime> {
     optimizer: Optimizer,
     loss: Loss,
     batch_size: usize,
+    /// Of every model.
+    seeds: Vec<u64>,
     vectors: Splits<Stack<R>>,
     targets: Stack<R>,
     arrays: Arrays<R>,
@@ -71,6 +75,16 @@ struct Stack<R: Runtime> {
     cols: usize,
 }
 
+/// What the members are told of an epoch.
+struct Epoch<R: Runtime> {
+    /// `[members, rows]`
+    order: CardArray<R, u32>,
+    /// `[members, rows, words]`
+    masks: CardArray<R, u32>,
+    /// The size of each step, and what is left of a weight before it, `[steps, members, 2]`.
+    rates: CardArray<R, f32>,
+}
+
 /// Rows that are handled at once.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -81,20 +95,19 @@ struct Batch {
 /// Whether this engine can train what is asked for: numbers on the card are counted in 32 bits, cubes along an axis in 16.
 pub(super) fn fits(blueprints: &[Blueprint<'_>]) -> bool {
     let first = &blueprints[0];
-    let dense = first.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
+    let Some(layout) = Layout::new(&first.architecture.steps, first.weights) else { return false };
     let frozen = matches!(first.features.train, Features::Frozen(_));
     let inputs = [SplitName::Train, SplitName::Valid, SplitName::Test].map(|split| {
         blueprints.iter().filter_map(|blueprint| frozen_vectors(blueprint, split)).map(|m| m.values().len()).sum()
     });
     let outputs = capacity(first) * first.architecture.units() as usize * blueprints.len();
     let trained = first.architecture.parameters() as usize * blueprints.len();
-    let numbers: [usize; 5] = [inputs[0], inputs[1], inputs[2], outputs, trained];
-    let tiles = Layout::new(&first.architecture.steps, first.weights).tiles;
+    let masks = layout.words() * first.targets.rows() * blueprints.len();
+    let numbers: [usize; 6] = [inputs[0], inputs[1], inputs[2], outputs, trained, masks];
     let launchable = |cubes: usize| u16::try_from(cubes).is_ok();
-    dense
-        && frozen
+    frozen
         && numbers.iter().all(|&numbers| u32::try_from(numbers).is_ok())
-        && [tiles, blueprints.len(), capacity(first)].into_iter().all(launchable)
+        && [layout.tiles, blueprints.len(), capacity(first)].into_iter().all(launchable)
 }
 
 /// Rows that there is room for.
@@ -120,7 +133,7 @@ impl<R: Runtime> CardEngine<R> {
             let of_split: Vec<&Matrix> = blueprints.iter().filter_map(|b| frozen_vectors(b, split)).collect();
             Stack::new(&client, &of_split)
         });
-        let layout = Layout::new(&first.architecture.steps, first.weights);
+        let layout = Layout::new(&first.architecture.steps, first.weights).expect("blueprints that fit");
         let card = &client.properties().hardware;
         let cube = MOST_UNITS.min(1 << card.max_units_per_cube.ilog2());
         let most_quads = card.max_shared_memory_size / kernel::shared_bytes_of_quad(cube);
@@ -128,6 +141,7 @@ impl<R: Runtime> CardEngine<R> {
             optimizer: first.optimizer.clone(),
             loss: first.loss,
             batch_size: first.batch_size,
+            seeds: blueprints.iter().map(|blueprint| blueprint.seed).collect(),
             vectors,
             targets: Stack::new(&client, &targets),
             arrays: Arrays::new(&client, &layout, capacity(first), weights.len()),
@@ -142,15 +156,9 @@ impl<R: Runtime> CardEngine<R> {
         engine
     }
 
-    /// The logits of a batch's rows, which go to `logits` `[members, rows of the split, outputs]`. With an order of the rows
-    /// `[members, rows]`, the gradients go back as well.
-    fn propagate(
-        &self,
-        vectors: &Stack<R>,
-        order: Option<&CardArray<R, u32>>,
-        batch: Batch,
-        logits: &CardArray<R, f32>,
-    ) {
+    /// The logits of a batch's rows, which go to `logits` `[members, rows of the split, outputs]`. In an epoch, the gradients go
+    /// back as well.
+    fn propagate(&self, vectors: &Stack<R>, epoch: Option<&Epoch<R>>, batch: Batch, logits: &CardArray<R, f32>) {
         let Arrays { facts, parts, transposed, outputs, slopes, .. } = &self.arrays;
         let (members, members_on_card) = &self.members;
         let (cube, most_quads) = (self.cube, self.most_quads);
@@ -169,7 +177,8 @@ impl<R: Runtime> CardEngine<R> {
                 vectors.starts.arg(),
                 self.targets.numbers.arg(),
                 self.targets.starts.arg(),
-                order.unwrap_or(members_on_card).arg(),
+                epoch.map_or(members_on_card, |epoch| &epoch.order).arg(),
+                epoch.map_or(members_on_card, |epoch| &epoch.masks).arg(),
                 facts.arg(),
                 parts[0].arg(),
                 transposed.arg(),
@@ -178,7 +187,7 @@ impl<R: Runtime> CardEngine<R> {
                 logits.arg(),
                 self.sizes(vectors, batch),
                 self.loss.divisor(batch.rows, self.targets.cols),
-                order.is_some(),
+                epoch.is_some(),
                 self.loss == Loss::CategoricalCrossEntropy,
                 quads,
                 cube,
@@ -186,9 +195,8 @@ impl<R: Runtime> CardEngine<R> {
         }
     }
 
-    /// Moves all arrays along the gradients of a batch, in the step of this place among those of `rates`
-    /// `[steps, members, 2]`.
-    fn update(&self, order: &CardArray<R, u32>, batch: Batch, rates: &CardArray<R, f32>, step: usize) {
+    /// Moves all arrays along the gradients of a batch, in a step of an epoch, 0 for its first.
+    fn update(&self, epoch: &Epoch<R>, batch: Batch, step: usize) {
         let Arrays { facts, parts: [weights, first, second], transposed, outputs, slopes, .. } = &self.arrays;
         let (members, members_on_card) = &self.members;
         let vectors = &self.vectors.train;
@@ -202,11 +210,11 @@ impl<R: Runtime> CardEngine<R> {
                 members_on_card.arg(),
                 vectors.numbers.arg(),
                 vectors.starts.arg(),
-                order.arg(),
+                epoch.order.arg(),
                 facts.arg(),
                 outputs.arg(),
                 slopes.arg(),
-                rates.arg(),
+                epoch.rates.arg(),
                 weights.arg(),
                 transposed.arg(),
                 first.arg(),
@@ -226,6 +234,7 @@ impl<R: Runtime> CardEngine<R> {
             self.layout.layers(),
             vectors.cols,
             columns,
+            self.layout.words(),
             parameters,
             transposed,
             self.arrays.capacity,
@@ -247,7 +256,22 @@ impl<R: Runtime> CardEngine<R> {
         RuleLaunch::new(beta_1 as f32, rest_1, beta_2 as f32, rest_2, epsilon as f32, settles)
     }
 
-    /// The size of each step that follows, and what is left of a weight before it, `[steps, members, 2]`.
+    fn epoch(&self, number: u32, turns: &[Turn]) -> Epoch<R> {
+        let rows = self.targets.rows;
+        let order: Vec<u32> = turns.iter().flat_map(|turn| &turn.order).map(|&row| row as u32).collect();
+        let masks = |&model: &u32| {
+            let dropout = Dropout::new(self.seeds[model as usize], number);
+            self.layout.masks(dropout, rows, self.batch_size)
+        };
+        let masks: Vec<Vec<u32>> = self.members.0.par_iter().map(masks).collect();
+        Epoch {
+            order: CardArray::new(&self.client, &order),
+            masks: CardArray::new(&self.client, &masks.concat()),
+            rates: CardArray::new(&self.client, &self.rates(rows.div_ceil(self.batch_size), turns)),
+        }
+    }
+
+    /// By step that follows, and by member.
     fn rates(&self, steps: usize, turns: &[Turn]) -> Vec<f32> {
         let of_step = |step: u32| {
             turns.iter().flat_map(move |turn| match &self.optimizer {
@@ -302,17 +326,15 @@ impl<R: Runtime> CardEngine<R> {
 }
 
 impl<R: Runtime> Engine for CardEngine<R> {
-    fn train_epoch(&mut self, _: u32, turns: &[Turn]) -> Vec<Matrix> {
+    fn train_epoch(&mut self, number: u32, turns: &[Turn]) -> Vec<Matrix> {
         let rows = self.targets.rows;
-        let order: Vec<u32> = turns.iter().flat_map(|turn| &turn.order).map(|&row| row as u32).collect();
-        let order = CardArray::new(&self.client, &order);
-        let rates = CardArray::new(&self.client, &self.rates(rows.div_ceil(self.batch_size), turns));
+        let epoch = self.epoch(number, turns);
         let logits = self.room_for_logits(rows);
         for (step, first) in (0..rows).step_by(self.batch_size).enumerate() {
             let batch = Batch { first, rows: self.batch_size.min(rows - first) };
             self.steps_done += 1;
-            self.propagate(&self.vectors.train, Some(&order), batch, &logits);
-            self.update(&order, batch, &rates, step);
+            self.propagate(&self.vectors.train, Some(&epoch), batch, &logits);
+            self.update(&epoch, batch, step);
         }
         self.matrices(&logits, rows)
     }
