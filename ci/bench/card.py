@@ -11,7 +11,7 @@ best of a few epochs counts, here as there. PyTorch has no packs: a head is a he
 """
 import argparse, json, subprocess, sys
 
-SIZES = [(dim, batch) for dim in (20, 128, 512) for batch in (32, 256, 1024)]
+CASES = [("dense", dim, batch) for dim in (20, 128, 512) for batch in (32, 256, 1024)] + [("dropout", 128, 32), ("launches", 1, 1)]
 PACKS = (1, 8, 64)
 TORCH = """
 import json, sys, time
@@ -30,6 +30,7 @@ def trainer(way, dim, batch):
     y = (torch.arange(ROWS) % 16 == 0).float().to(device)
     model = nn.Sequential(nn.Linear(dim, 256), nn.ReLU(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 1)).to(device)
     if way == "compile":
+        torch._dynamo.reset()
         model = torch.compile(model)
     fused = {} if way == "eager" else {"fused": True, "capturable": way == "graph"}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7, **fused)
@@ -109,13 +110,13 @@ def main():
     ways = ["eager", "fused", "graph"] + ["compile"] * options.compile
     ours = lines([options.step, "--bench", options.device] + ["burn"] * options.burn)
     theirs = lines([options.torch, "-c", TORCH, options.device, ",".join(ways)]) if options.torch else []
-    of_us = {(line["engine"], line["dim"], line["batch"], line["pack"]): line["us_step_wall"] for line in ours}
-    of_them = {(line["way"], line["dim"], line["batch"]): line["us_step"] for line in theirs}
+    of_us = {(line["engine"], line["head"], line["dim"], line["batch"], line["pack"]): line["us_step_wall"] for line in ours}
+    of_them = {(line["way"], "dense", line["dim"], line["batch"]): line["us_step"] for line in theirs}
     engines = ["own"] + ["burn"] * options.burn
-    print(f"{'':<20}" + "".join(f"{f'{engine} x {pack}':>12}" for engine in engines for pack in PACKS) + "".join(f"{way:>12}" for way in ways))
-    for dim, batch in SIZES:
-        numbers = [of_us.get((engine, dim, batch, pack)) for engine in engines for pack in PACKS] + [of_them.get((way, dim, batch)) for way in ways]
-        print(f"{f'D={dim} batch {batch}':<20}" + "".join(f"{number:>12.2f}" if number else f"{'':>12}" for number in numbers))
+    print(f"{'':<26}" + "".join(f"{f'{engine} x {pack}':>12}" for engine in engines for pack in PACKS) + "".join(f"{way:>12}" for way in ways))
+    for case in CASES:
+        numbers = [of_us.get((engine, *case, pack)) for engine in engines for pack in PACKS] + [of_them.get((way, *case)) for way in ways]
+        print("{} D={} batch {}".format(*case).ljust(26) + "".join(f"{number:>12.2f}" if number else f"{'':>12}" for number in numbers))
 
 
 if __name__ == "__main__":
