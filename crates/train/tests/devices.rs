@@ -45,9 +45,11 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
 fn compare(features: &Features, targets: &Matrix) {
     let cpu = fitted(features, targets, Device::Cpu, false);
     for device in there() {
-        compare_with(&cpu, &fitted(features, targets, device, false), &device.to_string());
-        if matches!(features, Features::Frozen(_)) {
-            compare_with(&cpu, &fitted(features, targets, device, true), &format!("{device}, together"));
+        let frozen = matches!(features, Features::Frozen(_));
+        let rounding = rounding(device, !frozen);
+        compare_with(&cpu, &fitted(features, targets, device, false), rounding, &device.to_string());
+        if frozen {
+            compare_with(&cpu, &fitted(features, targets, device, true), rounding, &format!("{device}, together"));
         }
     }
 }
@@ -64,20 +66,26 @@ fn there() -> impl Iterator<Item = Device> {
     })
 }
 
-fn compare_with(cpu: &[Fit], others: &[Fit], what: &str) {
+/// How much further than single precision numbers may be off: on Burn's tensors, CUDA's matrix units round what they multiply
+/// to fewer digits.
+fn rounding(device: Device, on_burns_tensors: bool) -> f32 {
+    if device == Device::Cuda && on_burns_tensors { 50.0 } else { 1.0 }
+}
+
+fn compare_with(cpu: &[Fit], others: &[Fit], rounding: f32, what: &str) {
     for (cpu, other) in cpu.iter().zip(others) {
         for (a, b) in cpu.history.iter().zip(&other.history) {
             let off = (a.train[&Metric::Loss] - b.train[&Metric::Loss]).abs();
-            assert!(off < 1e-5, "{what}, epoch {}: the loss is off by {off}", a.epoch);
+            assert!(off < 1e-5 * f64::from(rounding), "{what}, epoch {}: the loss is off by {off}", a.epoch);
         }
         for (split, a) in cpu.logits.iter() {
             let b = other.logits.get(split).expect("as many splits");
             let off = a.values().iter().zip(b.values()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-            assert!(off < 1e-3 && a.rows() == b.rows(), "{what}, {split:?}: logits are off by {off}");
+            assert!(off < 1e-3 * rounding && a.rows() == b.rows(), "{what}, {split:?}: logits are off by {off}");
         }
         for (a, b) in cpu.weights.0.iter().zip(&other.weights.0) {
             let off = a.values.iter().zip(&b.values).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-            assert!(off < 1e-4, "{what}, {}: off by {off}", a.name);
+            assert!(off < 1e-4 * rounding, "{what}, {}: off by {off}", a.name);
         }
     }
 }
@@ -139,13 +147,13 @@ fn compare_jobs(jobs: &[Job<'_>], what: &str) {
     let alone = |device| jobs.iter().map(|job| fit(job, device, &mut []).expect("the fit ends")).collect::<Vec<_>>();
     let cpu = alone(Device::Cpu);
     for device in there() {
+        let burns = matches!(jobs[0].head.layers.first(), Some(Layer::Dropout { .. }));
         let on_card = alone(device);
-        compare_with(&cpu, &on_card, &format!("{device}, {what}"));
+        compare_with(&cpu, &on_card, rounding(device, burns), &format!("{device}, {what}"));
         let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
         let together = fit_together(watched, device).expect("the fits begin").into_iter();
         let together: Vec<Fit> = together.map(|fit| fit.expect("the fit ends")).collect();
         for (alone, together) in on_card.iter().zip(&together) {
-            let burns = matches!(jobs[0].head.layers.first(), Some(Layer::Dropout { .. }));
             assert!(burns || alone.weights == together.weights, "{device}, {what}: a pack changes bytes");
         }
     }

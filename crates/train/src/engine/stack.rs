@@ -4,6 +4,21 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::Matrix;
 
+/// The numbers of matrices of one shape, one below the other, each that is there several times once; and where the rows of
+/// each begin.
+pub(super) fn stacked(matrices: &[&Matrix]) -> (Vec<f32>, Vec<usize>) {
+    let mut distinct: Vec<&Matrix> = Vec::new();
+    let mut first_rows = Vec::with_capacity(matrices.len());
+    for &matrix in matrices {
+        let place = distinct.iter().position(|known| std::ptr::eq(*known, matrix)).unwrap_or(distinct.len());
+        if place == distinct.len() {
+            distinct.push(matrix);
+        }
+        first_rows.push(place * matrix.rows());
+    }
+    (distinct.iter().map(|matrix| matrix.values()).collect::<Vec<_>>().concat(), first_rows)
+}
+
 /// A matrix of the same shape for every model, one below the other; one that several models share is there once.
 pub(super) struct Stack<B: Backend> {
     /// `[matrices * rows, cols]`.
@@ -18,18 +33,9 @@ impl<B: Backend> Stack<B> {
     /// Copies the matrices to the device, one a model.
     pub(super) fn new(matrices: &[&Matrix], device: &B::Device) -> Self {
         let (rows, cols) = matrices.first().map_or((0, 0), |first| (first.rows(), first.cols()));
-        let mut distinct: Vec<&Matrix> = Vec::new();
-        let mut first_rows = Vec::with_capacity(matrices.len());
-        for &matrix in matrices {
-            let place = distinct.iter().position(|known| std::ptr::eq(*known, matrix)).unwrap_or(distinct.len());
-            if place == distinct.len() {
-                distinct.push(matrix);
-            }
-            first_rows.push(place * rows);
-        }
-        let values = distinct.iter().map(|matrix| matrix.values()).collect::<Vec<_>>().concat();
-        let whole = Tensor::from_data(TensorData::new(values, [distinct.len() * rows, cols]), device);
-        Self { whole, first_rows, rows }
+        let (values, first_rows) = stacked(matrices);
+        let shape = [values.len() / cols.max(1), cols];
+        Self { whole: Tensor::from_data(TensorData::new(values, shape), device), first_rows, rows }
     }
 
     /// The rows of each model.

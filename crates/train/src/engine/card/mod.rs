@@ -17,9 +17,10 @@ use emberline_base::{Features, Matrix, SplitName, Splits};
 use rayon::prelude::*;
 
 use self::array::CardArray;
-use self::kernel::{MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, update};
+use self::kernel::{MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, shared_bytes_of_quad, update};
 use self::layout::Layout;
 use super::dropout::Dropout;
+use super::stack::stacked;
 use super::{Blueprint, Engine, Turn};
 use crate::optimizer::{scaled_rate, settles};
 use crate::settings::{Loss, Optimizer};
@@ -45,9 +46,7 @@ pub(super) struct CardEngine<R: Runtime> {
     arrays: Arrays<R>,
     /// The models that are in, here and on the card.
     members: (Vec<u32>, CardArray<R, u32>),
-    /// The units of a cube of [`propagate`], and the quads of rows that it has memory for.
-    cube: usize,
-    most_quads: usize,
+    cubes: Cubes,
     steps_done: u32,
 }
 
@@ -92,6 +91,28 @@ struct Batch {
     rows: usize,
 }
 
+/// How cubes share the work: the same in all steps, since a kernel is compiled anew for every choice.
+struct Cubes {
+    /// Of [`propagate`].
+    units: usize,
+    /// The quads of rows of one of its cubes.
+    quads: usize,
+    /// The rows that [`update`] takes at a time.
+    staged: usize,
+}
+
+impl Cubes {
+    /// For batches of so many rows, of so many models.
+    fn new<R: Runtime>(client: &ComputeClient<R>, rows: usize, models: usize) -> Self {
+        let card = &client.properties().hardware;
+        let units = MOST_UNITS.min(1 << card.max_units_per_cube.ilog2());
+        let fits = |quads: usize| quads * shared_bytes_of_quad(units) <= card.max_shared_memory_size;
+        let enough = |quads: usize| rows.div_ceil(quads * QUAD) * models >= ENOUGH_CUBES;
+        let quads = [4, 2].into_iter().find(|&quads| fits(quads) && enough(quads)).unwrap_or(1);
+        Self { units, quads, staged: if rows > SIDE { 2 * SIDE } else { SIDE } }
+    }
+}
+
 /// Whether this engine can train what is asked for: numbers on the card are counted in 32 bits, cubes along an axis in 16.
 pub(super) fn fits(blueprints: &[Blueprint<'_>]) -> bool {
     let first = &blueprints[0];
@@ -134,9 +155,7 @@ impl<R: Runtime> CardEngine<R> {
             Stack::new(&client, &of_split)
         });
         let layout = Layout::new(&first.architecture.steps, first.weights).expect("blueprints that fit");
-        let card = &client.properties().hardware;
-        let cube = MOST_UNITS.min(1 << card.max_units_per_cube.ilog2());
-        let most_quads = card.max_shared_memory_size / kernel::shared_bytes_of_quad(cube);
+        let cubes = Cubes::new(&client, first.batch_size.min(first.targets.rows()), weights.len());
         let mut engine = Self {
             optimizer: first.optimizer.clone(),
             loss: first.loss,
@@ -146,8 +165,7 @@ impl<R: Runtime> CardEngine<R> {
             targets: Stack::new(&client, &targets),
             arrays: Arrays::new(&client, &layout, capacity(first), weights.len()),
             members: (Vec::new(), CardArray::new(&client, &[])),
-            cube,
-            most_quads,
+            cubes,
             steps_done: 0,
             layout,
             client,
@@ -161,17 +179,14 @@ impl<R: Runtime> CardEngine<R> {
     fn propagate(&self, vectors: &Stack<R>, epoch: Option<&Epoch<R>>, batch: Batch, logits: &CardArray<R, f32>) {
         let Arrays { facts, parts, transposed, outputs, slopes, .. } = &self.arrays;
         let (members, members_on_card) = &self.members;
-        let (cube, most_quads) = (self.cube, self.most_quads);
-        let cubes = |quads: usize| batch.rows.div_ceil(quads * QUAD);
-        let enough = |quads: &usize| *quads <= most_quads && cubes(*quads) * members.len() >= ENOUGH_CUBES;
-        let quads = [4, 2].into_iter().find(enough).unwrap_or(1);
+        let Cubes { units, quads, .. } = self.cubes;
         #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
         // SAFETY: kernels stay within the arrays, whose lengths follow from the same sizes.
         unsafe {
             propagate::launch_unchecked::<R>(
                 &self.client,
-                CubeCount::new_2d(cubes(quads) as u32, members.len() as u32),
-                CubeDim::new_1d(cube as u32),
+                CubeCount::new_2d(batch.rows.div_ceil(quads * QUAD) as u32, members.len() as u32),
+                CubeDim::new_1d(units as u32),
                 members_on_card.arg(),
                 vectors.numbers.arg(),
                 vectors.starts.arg(),
@@ -190,7 +205,7 @@ impl<R: Runtime> CardEngine<R> {
                 epoch.is_some(),
                 self.loss == Loss::CategoricalCrossEntropy,
                 quads,
-                cube,
+                units,
             );
         }
     }
@@ -223,7 +238,7 @@ impl<R: Runtime> CardEngine<R> {
                 self.rule(),
                 step,
                 !matches!(self.optimizer, Optimizer::Sgd(_)),
-                if batch.rows > SIDE { 2 * SIDE } else { SIDE },
+                self.cubes.staged,
             );
         }
     }
@@ -399,16 +414,8 @@ impl<R: Runtime> Stack<R> {
     /// Copies the matrices to the card, one a model.
     fn new(client: &ComputeClient<R>, matrices: &[&Matrix]) -> Self {
         let (rows, cols) = (matrices[0].rows(), matrices[0].cols());
-        let mut distinct: Vec<&Matrix> = Vec::new();
-        let mut starts = Vec::with_capacity(matrices.len());
-        for &matrix in matrices {
-            let place = distinct.iter().position(|known| std::ptr::eq(*known, matrix)).unwrap_or(distinct.len());
-            if place == distinct.len() {
-                distinct.push(matrix);
-            }
-            starts.push((place * rows) as u32);
-        }
-        let numbers = distinct.iter().map(|matrix| matrix.values()).collect::<Vec<_>>().concat();
+        let (numbers, starts) = stacked(matrices);
+        let starts: Vec<u32> = starts.into_iter().map(|row| row as u32).collect();
         Self { numbers: CardArray::new(client, &numbers), starts: CardArray::new(client, &starts), rows, cols }
     }
 }
