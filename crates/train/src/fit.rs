@@ -66,8 +66,8 @@ pub fn fit_on_burn(job: &Job<'_>, device: Device, callbacks: &mut [Box<dyn Callb
 }
 
 /// Trains fits of one [`Shape`](crate::Shape) beside each other, those that have ended no longer. On a GPU, every step of all
-/// of them is one computation, and each comes to what [`fit()`] would have come to, but for the rounding of sums in another
-/// order; on the CPU each takes its own steps, and the bytes are equal.
+/// of them is one computation; on the CPU each takes its own steps. Each comes to the bytes that [`fit()`] would have come to;
+/// on Burn's tensors, but for the rounding of sums in another order.
 ///
 /// # Errors
 /// When none can begin: their shapes differ, or settings and data don't fit. What ends a single fit early is its own.

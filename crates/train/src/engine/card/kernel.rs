@@ -1,8 +1,10 @@
 //! The two kernels of a step, in Burn's kernel language.
 //!
-//! [`propagate`] goes forward and back: a cube takes [`QUAD`] rows or some of it through all layers, since no row's numbers depend
-//! on another's. [`update`] needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it.
-//! Both handle all models that are in, a model along the y axis.
+//! [`propagate`] goes forward and back: a cube takes a few quads of rows through all layers, since no row's numbers depend on
+//! another's. [`update`] needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it. Both
+//! handle all models that are in, one behind the other along the y axis.
+//!
+//! "Unit" is a layer's; what runs a kernel side by side is also called so in CubeCL, and `cube` of them make a cube.
 
 use cubecl::prelude::*;
 
@@ -12,7 +14,7 @@ use crate::optimizer::{NO_MEAN, NO_SQUARE};
 pub(super) const UNITS: usize = 256;
 /// The units of a cube of [`propagate`], at most. Of sums, each unit takes a part: their number decides how sums are rounded.
 pub(super) const MOST_UNITS: usize = 512;
-/// The rows that are in one vector.
+/// The rows of a quad.
 pub(super) const QUAD: usize = 4;
 /// The inputs that are staged at a time.
 const TILE: usize = 256;
@@ -86,11 +88,12 @@ fn fact(layout: &Array<u32>, layer: usize, #[comptime] fact: usize) -> usize {
     layout[layer * FACTS + fact] as usize
 }
 
-/// The rows from `first_row` on of a batch, through all layers; and the gradients back, where `trains`.
+/// A batch through all layers; and the gradients back, where `trains`.
 ///
-/// `members` `[places]` names the models; by model are `starts`, `weights` `[parameters]`, `transposed`, `outputs` and `slopes`
-/// `[capacity, columns]`; by place are `order` `[rows]`, `masks` `[rows, words]`, a bit an output that stays, and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss
-/// by what each activation is applied to.
+/// `members` `[places]` names the models. By model are the starts, `weights` `[parameters]`, `transposed`, `outputs` and
+/// `slopes` `[capacity, columns]`; by place are `order` `[rows]`, `masks` `[rows, words]`, a bit for every output that stays,
+/// and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss by what each activation is applied to. The
+/// batch begins at row `sizes.first`: of `order` where `trains`, else of the split.
 #[cube(launch_unchecked)]
 pub(super) fn propagate(
     members: &Array<u32>,
