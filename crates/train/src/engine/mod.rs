@@ -78,15 +78,24 @@ pub(crate) fn build<'a>(device: Device, blueprints: &[Blueprint<'a>]) -> Result<
             Ok(Box::new(one_by_one::OneByOne::new(models)))
         }
         #[cfg(feature = "gpu")]
-        (Device::Cuda, _) if card::fits(blueprints) => {
-            Ok(Box::new(card::CardEngine::<cubecl::cuda::CudaRuntime>::new(blueprints)))
-        }
+        (Device::Cuda, _) => build_on_card::<cubecl::cuda::CudaRuntime>(device, blueprints),
         #[cfg(feature = "gpu")]
-        (Device::Wgpu, _) if card::fits(blueprints) => {
-            Ok(Box::new(card::CardEngine::<cubecl::wgpu::WgpuRuntime>::new(blueprints)))
-        }
+        (Device::Wgpu, _) => build_on_card::<cubecl::wgpu::WgpuRuntime>(device, blueprints),
+        #[cfg(not(feature = "gpu"))]
         (Device::Wgpu | Device::Cuda, _) => build_burn(device, blueprints),
     }
+}
+
+/// Builds a card's engine: kernels of its own, for the heads that it has them for.
+#[cfg(feature = "gpu")]
+fn build_on_card<'a, R: cubecl::Runtime>(
+    device: Device,
+    blueprints: &[Blueprint<'a>],
+) -> Result<Box<dyn Engine + 'a>, Error> {
+    if card::fits::<R>(blueprints) {
+        return Ok(Box::new(card::CardEngine::<R>::new(blueprints)));
+    }
+    build_burn(device, blueprints)
 }
 
 /// Builds the processor's engine for one model: a step of its own, for the heads that it has one for.

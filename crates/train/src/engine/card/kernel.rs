@@ -10,6 +10,8 @@ use cubecl::prelude::*;
 
 use crate::optimizer::{NO_MEAN, NO_SQUARE};
 
+/// What a kernel is bound to at most: the arrays of [`propagate`], and the sizes.
+pub(super) const BINDINGS: u32 = 14;
 /// The units of a cube of [`update`].
 pub(super) const UNITS: usize = 256;
 /// The units of a cube of [`propagate`], at most. Of sums, each unit takes a part: their number decides how sums are rounded.

@@ -17,7 +17,9 @@ use emberline_base::{Features, Matrix, SplitName, Splits};
 use rayon::prelude::*;
 
 use self::array::CardArray;
-use self::kernel::{MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, shared_bytes_of_quad, update};
+use self::kernel::{
+    BINDINGS, MOST_UNITS, QUAD, RuleLaunch, SIDE, SizesLaunch, UNITS, propagate, shared_bytes_of_quad, update,
+};
 use self::layout::Layout;
 use super::dropout::Dropout;
 use super::stack::stacked;
@@ -113,8 +115,10 @@ impl Cubes {
     }
 }
 
-/// Whether this engine can train what is asked for: numbers on the card are counted in 32 bits, cubes along an axis in 16.
-pub(super) fn fits(blueprints: &[Blueprint<'_>]) -> bool {
+/// Whether this engine can train what is asked for on the card that there is: its numbers are counted in 32 bits.
+pub(super) fn fits<R: Runtime>(blueprints: &[Blueprint<'_>]) -> bool {
+    let client = R::client(&R::Device::default());
+    let card = &client.properties().hardware;
     let first = &blueprints[0];
     let Some(layout) = Layout::new(&first.architecture.steps, first.weights) else { return false };
     let frozen = matches!(first.features.train, Features::Frozen(_));
@@ -125,10 +129,12 @@ pub(super) fn fits(blueprints: &[Blueprint<'_>]) -> bool {
     let trained = first.architecture.parameters() as usize * blueprints.len();
     let masks = layout.words() * first.targets.rows() * blueprints.len();
     let numbers: [usize; 6] = [inputs[0], inputs[1], inputs[2], outputs, trained, masks];
-    let launchable = |cubes: usize| u16::try_from(cubes).is_ok();
+    let (most_across, most_models, _) = card.max_cube_count;
     frozen
+        && card.max_bindings >= BINDINGS
         && numbers.iter().all(|&numbers| u32::try_from(numbers).is_ok())
-        && [layout.tiles, blueprints.len(), capacity(first)].into_iter().all(launchable)
+        && layout.tiles.max(capacity(first)) <= most_across as usize
+        && blueprints.len() <= most_models as usize
 }
 
 /// Rows that there is room for.
