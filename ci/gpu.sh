@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the GPU backends and tests burn-wgpu on a software Vulkan device: correctness, not speed. What the quickstart's lock says
+# Builds and lints the GPU backends, and tests them on a software Vulkan device: correctness, not speed. What the quickstart's lock says
 # of the processor must come out within its tolerance.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,4 +10,6 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)
 packages=(train encoder pipeline)
-cargo test "${packages[@]/#/--package=emberline-}" --features "$(printf 'emberline-%s/gpu,' "${packages[@]}")" --test devices --test resume --locked
+with=("${packages[@]/#/--package=emberline-}" --features "$(printf 'emberline-%s/gpu,' "${packages[@]}")" --locked)
+cargo clippy "${with[@]}" --all-targets -- -D warnings
+cargo test "${with[@]}" --test devices --test resume

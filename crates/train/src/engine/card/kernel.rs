@@ -1,7 +1,7 @@
 //! The two kernels of a step, in Burn's kernel language.
 //!
-//! [`propagate`] goes forward and back: a cube takes a few quads of rows through all layers, since no row's numbers depend on
-//! another's. [`update`] needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it. Both
+//! `propagate` goes forward and back: a cube takes a few quads of rows through all layers, since no row's numbers depend on
+//! another's. `update` needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it. Both
 //! handle all models that are in, one behind the other along the y axis.
 //!
 //! "Unit" is a layer's; what runs a kernel side by side is also called so in CubeCL, and `cube` of them make a cube.
@@ -10,11 +10,11 @@ use cubecl::prelude::*;
 
 use crate::optimizer::{NO_MEAN, NO_SQUARE};
 
-/// What a kernel is bound to at most: the arrays of [`propagate`], and the sizes.
+/// What a kernel is bound to at most: the arrays of `propagate`, and the sizes.
 pub(super) const BINDINGS: u32 = 14;
-/// The units of a cube of [`update`].
+/// The units of a cube of `update`.
 pub(super) const UNITS: usize = 256;
-/// The units of a cube of [`propagate`], at most. Of sums, each unit takes a part: their number decides how sums are rounded.
+/// The units of a cube of `propagate`, at most. Of sums, each unit takes a part: their number decides how sums are rounded.
 pub(super) const MOST_UNITS: usize = 512;
 /// The rows of a quad.
 pub(super) const QUAD: usize = 4;
@@ -22,7 +22,7 @@ pub(super) const QUAD: usize = 4;
 const TILE: usize = 256;
 /// The numbers of a matrix that are on their way at a time: one takes hundreds of cycles to come.
 const AHEAD: usize = 16;
-/// The inputs and the units of a tile of [`update`].
+/// The inputs and the units of a tile of `update`.
 pub(super) const SIDE: usize = 32;
 
 /// Where the facts of a layer stand in the layout.

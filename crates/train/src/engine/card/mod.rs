@@ -1,7 +1,7 @@
 //! The engine for heads of dense layers on cards: two kernels a step, for all models that are in.
 //!
 //! A step of a small head on tensors is bound by the launches of its many kernels. Here a step is two launches, whatever the
-//! layers: [`propagate`](kernel::propagate) takes rows forward and back, [`update`](kernel::update) moves the arrays. Vectors, weights and
+//! layers: `propagate` takes rows forward and back, `update` moves the arrays. Vectors, weights and
 //! what the optimiser remembers stay on the card; an epoch uploads the orders of rows, and downloads the logits.
 //!
 //! Frozen vectors enter; every loss, optimiser and activation is here, and dropout behind a dense layer. A tuned table, a mix of
@@ -95,11 +95,11 @@ struct Batch {
 
 /// How cubes share the work: the same in all steps, since a kernel is compiled anew for every choice.
 struct Cubes {
-    /// Of [`propagate`].
+    /// Of `propagate`.
     units: usize,
     /// The quads of rows of one of its cubes.
     quads: usize,
-    /// The rows that [`update`] takes at a time.
+    /// The rows that `update` takes at a time.
     staged: usize,
 }
 
