@@ -345,8 +345,12 @@ fn integers_of<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1,
 }
 
 /// The chunks `[models, rows, cols]` one behind the other, on the host, in one transfer; a matrix a model.
+///
+/// # Panics
+/// When something that was asked of the device before has failed: some give zeros then, if they aren't asked.
 fn download<B: Backend>(chunks: Vec<Tensor<B, 3>>) -> Vec<Matrix> {
     let whole = Tensor::cat(chunks, 1);
+    B::sync(&whole.device()).unwrap_or_else(|error| panic!("the device failed: {error}"));
     let [_, rows, cols] = whole.dims();
     floats(whole).chunks_exact(rows * cols).map(|values| Matrix::new(rows, cols, values.to_vec())).collect()
 }
