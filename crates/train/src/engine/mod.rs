@@ -92,10 +92,10 @@ fn build_on_card<'a, R: cubecl::Runtime>(
     device: Device,
     blueprints: &[Blueprint<'a>],
 ) -> Result<Box<dyn Engine + 'a>, Error> {
-    if card::fits::<R>(blueprints) {
-        return Ok(Box::new(card::CardEngine::<R>::new(blueprints)));
+    match card::CardEngine::<R>::new(blueprints) {
+        Some(engine) => Ok(Box::new(engine)),
+        None => build_burn(device, blueprints),
     }
-    build_burn(device, blueprints)
 }
 
 /// Builds the processor's engine for one model: a step of its own, for the heads that it has one for.

@@ -115,12 +115,10 @@ impl Cubes {
     }
 }
 
-/// Whether this engine can train what is asked for on the card that there is: its numbers are counted in 32 bits.
-pub(super) fn fits<R: Runtime>(blueprints: &[Blueprint<'_>]) -> bool {
-    let client = R::client(&R::Device::default());
+/// Whether the card can train what is asked for: its numbers are counted in 32 bits.
+fn fits<R: Runtime>(client: &ComputeClient<R>, layout: &Layout, blueprints: &[Blueprint<'_>]) -> bool {
     let card = &client.properties().hardware;
     let first = &blueprints[0];
-    let Some(layout) = Layout::new(&first.architecture.steps, first.weights) else { return false };
     let frozen = matches!(first.features.train, Features::Frozen(_));
     let inputs = [SplitName::Train, SplitName::Valid, SplitName::Test].map(|split| {
         blueprints.iter().filter_map(|blueprint| frozen_vectors(blueprint, split)).map(|m| m.values().len()).sum()
@@ -150,17 +148,20 @@ fn frozen_vectors<'b>(blueprint: &Blueprint<'b>, split: SplitName) -> Option<&'b
 }
 
 impl<R: Runtime> CardEngine<R> {
-    /// For blueprints that [`fits`] takes.
-    pub(super) fn new(blueprints: &[Blueprint<'_>]) -> Self {
+    /// None for blueprints that the card can't train so.
+    pub(super) fn new(blueprints: &[Blueprint<'_>]) -> Option<Self> {
         let client = R::client(&R::Device::default());
         let first = &blueprints[0];
+        let layout = Layout::new(&first.architecture.steps, first.weights)?;
+        if !fits(&client, &layout, blueprints) {
+            return None;
+        }
         let weights: Vec<&Weights> = blueprints.iter().map(|blueprint| blueprint.weights).collect();
         let targets: Vec<&Matrix> = blueprints.iter().map(|blueprint| blueprint.targets).collect();
         let vectors = first.features.map(|split, _| {
             let of_split: Vec<&Matrix> = blueprints.iter().filter_map(|b| frozen_vectors(b, split)).collect();
             Stack::new(&client, &of_split)
         });
-        let layout = Layout::new(&first.architecture.steps, first.weights).expect("blueprints that fit");
         let cubes = Cubes::new(&client, first.batch_size.min(first.targets.rows()), weights.len());
         let mut engine = Self {
             optimizer: first.optimizer.clone(),
@@ -177,7 +178,7 @@ impl<R: Runtime> CardEngine<R> {
             client,
         };
         engine.load(&weights);
-        engine
+        Some(engine)
     }
 
     /// The logits of a batch's rows, which go to `logits` `[members, rows of the split, outputs]`. In an epoch, the gradients go
@@ -402,12 +403,13 @@ impl<R: Runtime> Engine for CardEngine<R> {
 }
 
 impl<R: Runtime> Arrays<R> {
+    /// Without weights, which are to be loaded.
     fn new(client: &ComputeClient<R>, layout: &Layout, capacity: usize, models: usize) -> Self {
-        let zeros = vec![0.0; models * layout.parameters];
+        let zeros = || CardArray::new(client, &vec![0.0; models * layout.parameters]);
         let outputs = || CardArray::room(client, models * capacity * layout.columns);
         Self {
             facts: CardArray::new(client, &layout.facts()),
-            parts: [(); 3].map(|()| CardArray::new(client, &zeros)),
+            parts: [CardArray::new(client, &[]), zeros(), zeros()],
             transposed: CardArray::new(client, &[]),
             outputs: outputs(),
             slopes: outputs(),

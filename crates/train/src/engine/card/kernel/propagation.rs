@@ -1,94 +1,14 @@
-//! The two kernels of a step, in Burn's kernel language.
-//!
-//! `propagate` goes forward and back: a cube takes a few quads of rows through all layers, since no row's numbers depend on
-//! another's. `update` needs all rows: a cube sums the gradient of a tile of an array over the batch, and moves it. Both
-//! handle all models that are in, one behind the other along the y axis.
-//!
-//! "Unit" is a layer's; what runs a kernel side by side is also called so in CubeCL, and `cube` of them make a cube.
+//! Forward and back, the rows of a batch side by side.
 
 use cubecl::prelude::*;
 
-use crate::optimizer::{NO_MEAN, NO_SQUARE};
+use super::{
+    ACTIVATION, BIT, BITS, COLUMN, DROPS, FACTS, GAIN, GELU, INPUTS, KERNEL, OUTPUTS, QUAD, Quad, RELU, SIGMOID, Sizes,
+    TANH, TILE, TRANSPOSED, fact,
+};
 
-/// What a kernel is bound to at most: the arrays of `propagate`, and the sizes.
-pub(super) const BINDINGS: u32 = 14;
-/// The units of a cube of `update`.
-pub(super) const UNITS: usize = 256;
-/// The units of a cube of `propagate`, at most. Of sums, each unit takes a part: their number decides how sums are rounded.
-pub(super) const MOST_UNITS: usize = 512;
-/// The rows of a quad.
-pub(super) const QUAD: usize = 4;
-/// The inputs that are staged at a time.
-const TILE: usize = 256;
 /// The numbers of a matrix that are on their way at a time: one takes hundreds of cycles to come.
 const AHEAD: usize = 16;
-/// The inputs and the units of a tile of `update`.
-pub(super) const SIDE: usize = 32;
-
-/// Where the facts of a layer stand in the layout.
-pub(super) const INPUTS: usize = 0;
-pub(super) const OUTPUTS: usize = 1;
-pub(super) const ACTIVATION: usize = 2;
-/// Where its kernel begins among a model's numbers; its bias follows.
-pub(super) const KERNEL: usize = 3;
-/// Where its kernel begins among a model's transposed ones.
-pub(super) const TRANSPOSED: usize = 4;
-/// Where its outputs begin in a row of all layers' outputs.
-pub(super) const COLUMN: usize = 5;
-/// The first of its tiles.
-pub(super) const FIRST_TILE: usize = 6;
-/// 1 where some of its outputs are dropped while it is trained.
-pub(super) const DROPS: usize = 7;
-/// The first of its bits in a row of all layers' masks.
-pub(super) const BIT: usize = 8;
-/// What the outputs that stay are multiplied by, as the bits of a float.
-pub(super) const GAIN: usize = 9;
-/// The number of facts of a layer.
-pub(super) const FACTS: usize = 10;
-/// The bits of a number of a mask.
-pub(super) const BITS: usize = 32;
-
-/// Activations, as the layout tells them.
-pub(super) const LINEAR: usize = 0;
-pub(super) const RELU: usize = 1;
-pub(super) const TANH: usize = 2;
-pub(super) const SIGMOID: usize = 3;
-pub(super) const GELU: usize = 4;
-
-type Quad = Vector<f32, Const<4>>;
-
-/// The shared memory that a cube of so many units takes for each quad of rows, and a little more.
-pub(super) fn shared_bytes_of_quad(cube: usize) -> usize {
-    (TILE + cube + QUAD) * QUAD * size_of::<f32>()
-}
-
-/// What every launch is told of the models and of the batch.
-#[derive(CubeType, CubeLaunch, Clone, Copy)]
-pub(super) struct Sizes {
-    layers: usize,
-    /// Numbers of a vector.
-    dim: usize,
-    /// Outputs of all layers together.
-    columns: usize,
-    /// Numbers of a row of masks.
-    words: usize,
-    /// Numbers of a model that are trained.
-    parameters: usize,
-    /// Numbers of a model's transposed kernels.
-    transposed: usize,
-    /// Rows that the arrays of outputs have room for.
-    capacity: usize,
-    /// Rows of the split.
-    rows: usize,
-    /// The first row of the batch, and how many there are.
-    first: usize,
-    batch: usize,
-}
-
-#[cube]
-fn fact(layout: &Array<u32>, layer: usize, #[comptime] fact: usize) -> usize {
-    layout[layer * FACTS + fact] as usize
-}
 
 /// A batch through all layers; and the gradients back, where `trains`.
 ///
@@ -97,7 +17,7 @@ fn fact(layout: &Array<u32>, layer: usize, #[comptime] fact: usize) -> usize {
 /// and `logits` `[rows, outputs]`. `slopes` ends as the gradients of the loss by what each activation is applied to. The
 /// batch begins at row `sizes.first`: of `order` where `trains`, else of the split.
 #[cube(launch_unchecked)]
-pub(super) fn propagate(
+pub(in crate::engine::card) fn propagate(
     members: &Array<u32>,
     vectors: &Array<f32>,
     vector_starts: &Array<u32>,
@@ -381,160 +301,4 @@ fn share(outputs: &Array<f32>, from: usize, classes: usize, class: usize) -> f32
         sum += (outputs[from + other] - largest).exp();
     }
     (outputs[from + class] - largest).exp() / sum
-}
-
-/// What an optimiser is told; of gradient descent, `beta_1` is the momentum.
-#[derive(CubeType, CubeLaunch, Clone, Copy)]
-pub(super) struct Rule {
-    beta_1: f32,
-    rest_1: f32,
-    beta_2: f32,
-    rest_2: f32,
-    epsilon: f32,
-    /// Whether what is too small to matter becomes 0.
-    settles: u32,
-}
-
-/// Moves a tile of an array, `[SIDE inputs, SIDE units]`, along its gradient over a batch; a layer's bias is the row behind
-/// its kernel's last, whose input is always 1.
-///
-/// By place are the two numbers of each step in `rates` `[steps, places, 2]`: its size, and what is left of a weight before.
-/// The batch is gone through `staged` rows at a time, a multiple of [`SIDE`].
-#[cube(launch_unchecked)]
-pub(super) fn update(
-    members: &Array<u32>,
-    vectors: &Array<f32>,
-    vector_starts: &Array<u32>,
-    order: &Array<u32>,
-    layout: &Array<u32>,
-    outputs: &Array<f32>,
-    slopes: &Array<f32>,
-    rates: &Array<f32>,
-    weights: &mut Array<f32>,
-    transposed: &mut Array<f32>,
-    first_memory: &mut Array<f32>,
-    second_memory: &mut Array<f32>,
-    sizes: Sizes,
-    rule: Rule,
-    step: usize,
-    #[comptime] adam: bool,
-    #[comptime] staged: usize,
-) {
-    let unit = UNIT_POS as usize;
-    let place = CUBE_POS_Y as usize;
-    let model = members[place] as usize;
-    let number = CUBE_POS_X as usize;
-    let mut layer = 0usize.runtime();
-    while layer + 1 < sizes.layers && number >= fact(layout, layer + 1, FIRST_TILE) {
-        layer += 1;
-    }
-    let (inputs, units) = (fact(layout, layer, INPUTS), fact(layout, layer, OUTPUTS));
-    let column = fact(layout, layer, COLUMN);
-    let across = units.div_ceil(SIDE);
-    let of_layer = number - fact(layout, layer, FIRST_TILE);
-    let (first_input, first_unit) = (of_layer / across * SIDE, of_layer % across * SIDE);
-    let to = first_unit + unit % SIDE;
-    let (across_unit, down_unit) = (unit % SIDE, unit / SIDE);
-    let own_input = first_input + down_unit * QUAD;
-    let own_at = model * sizes.parameters + fact(layout, layer, KERNEL) + own_input * units + to;
-    let mut values = Quad::new(0.0);
-    let mut firsts = Quad::new(0.0);
-    let mut seconds = Quad::new(0.0);
-    if to < units {
-        #[unroll]
-        for part in 0..QUAD {
-            if own_input + part <= inputs {
-                values[part] = weights[own_at + part * units];
-                firsts[part] = first_memory[own_at + part * units];
-                if adam {
-                    seconds[part] = second_memory[own_at + part * units];
-                }
-            }
-        }
-    }
-    let mut left = SharedMemory::<Quad>::new(staged * SIDE / QUAD); // [rows, inputs]
-    let mut right = SharedMemory::<f32>::new(staged * SIDE); // [rows, units]
-    let mut gradient = Quad::new(0.0);
-    for begin in range_stepped(0, sizes.batch, staged) {
-        sync_cube();
-        #[unroll]
-        for part in 0..staged * SIDE / QUAD / UNITS {
-            let (row, quad) = (unit / (SIDE / QUAD) + part * UNITS * QUAD / SIDE, unit % (SIDE / QUAD));
-            let mut four = Quad::new(0.0);
-            if begin + row < sizes.batch {
-                let mut base = (model * sizes.capacity + begin + row) * sizes.columns + column - inputs;
-                if layer == 0 {
-                    let at = order[place * sizes.rows + sizes.first + begin + row];
-                    base = (vector_starts[model] + at) as usize * sizes.dim;
-                }
-                #[unroll]
-                for part in 0..QUAD {
-                    let input = first_input + quad * QUAD + part;
-                    if input == inputs {
-                        four[part] = 1.0f32;
-                    } else if input < inputs {
-                        if layer == 0 {
-                            four[part] = vectors[base + input];
-                        } else {
-                            four[part] = outputs[base + input];
-                        }
-                    }
-                }
-            }
-            left[row * (SIDE / QUAD) + quad] = four;
-        }
-        #[unroll]
-        for part in 0..staged * SIDE / UNITS {
-            let row = down_unit + part * UNITS / SIDE;
-            let mut value = 0.0f32;
-            if begin + row < sizes.batch && to < units {
-                value = slopes[(model * sizes.capacity + begin + row) * sizes.columns + column + to];
-            }
-            right[row * SIDE + across_unit] = value;
-        }
-        sync_cube();
-        #[unroll]
-        for row in 0..staged {
-            gradient = fma(left[row * (SIDE / QUAD) + down_unit], Quad::new(right[row * SIDE + across_unit]), gradient);
-        }
-    }
-    if to < units {
-        let members = CUBE_COUNT_Y as usize;
-        let rate = rates[(step * members + place) * 2];
-        let kept = rates[(step * members + place) * 2 + 1];
-        #[unroll]
-        for part in 0..QUAD {
-            let input = own_input + part;
-            if input <= inputs {
-                let at = own_at + part * units;
-                let slope = gradient[part];
-                let mut value = values[part] * kept;
-                let mut first = firsts[part];
-                if adam {
-                    first = first * rule.beta_1 + slope * rule.rest_1;
-                    let mut second = seconds[part] * rule.beta_2 + slope * slope * rule.rest_2;
-                    if rule.settles == 1 && second < NO_SQUARE {
-                        second = 0.0;
-                    }
-                    second_memory[at] = second;
-                    if rule.settles == 1 && first.abs() < NO_MEAN {
-                        first = 0.0;
-                    }
-                    value -= rate * first / (second.sqrt() + rule.epsilon);
-                } else {
-                    first = first * rule.beta_1 - slope * rate;
-                    if rule.settles == 1 && first.abs() < NO_MEAN {
-                        first = 0.0;
-                    }
-                    value += first;
-                }
-                first_memory[at] = first;
-                weights[at] = value;
-                if layer > 0 && input < inputs {
-                    transposed[model * sizes.transposed + fact(layout, layer, TRANSPOSED) + to * inputs + input] =
-                        value;
-                }
-            }
-        }
-    }
 }
