@@ -80,7 +80,7 @@ impl SentenceTransformer {
         let (hashes, tokens) =
             rayon::join(|| weights.hashes(), || Tokens::read(&modules.transformer, bounds, options.max_length, prompt));
         let (hashes, tokens) = (hashes?, tokens?);
-        let mut parts = vec![b"sentence_transformer/2".to_vec(), config.bytes()?, tokens.rules()];
+        let mut parts = vec![b"sentence_transformer/3".to_vec(), config.bytes()?, tokens.rules()];
         parts.extend(hashes.iter().map(|hash| hash.to_vec()));
         let mut parameters = sketch.parameters();
         let hidden = model.hidden;

@@ -3,7 +3,7 @@
 use emberline_base::function::{erf, exp, tanh};
 use pulp::Simd;
 
-use super::panels::Group;
+use super::panels::{Group, flat, flat_mut};
 use crate::settings::Activation;
 
 impl Activation {
@@ -21,7 +21,7 @@ impl Activation {
             Self::Tanh => map(numbers, tanh),
             Self::Sigmoid => map(numbers, sigmoid),
             Self::Gelu => {
-                for (x, slope) in numbers.as_flattened_mut().iter_mut().zip(slopes.as_flattened_mut()) {
+                for (x, slope) in flat_mut(numbers).iter_mut().zip(flat_mut(slopes)) {
                     (*x, *slope) = gelu(*x);
                 }
             }
@@ -46,7 +46,7 @@ impl Activation {
 #[inline(always)]
 fn relu<S: Simd>(simd: S, numbers: &mut [Group]) {
     let zero = simd.splat_f32s(0.0);
-    for x in S::as_mut_simd_f32s(numbers.as_flattened_mut()).0 {
+    for x in S::as_mut_simd_f32s(flat_mut(numbers)).0 {
         *x = simd.select_f32s(simd.less_than_f32s(*x, zero), zero, *x);
     }
 }
@@ -54,22 +54,22 @@ fn relu<S: Simd>(simd: S, numbers: &mut [Group]) {
 #[inline(always)]
 fn keep_where_positive<S: Simd>(simd: S, gradients: &mut [Group], outputs: &[Group]) {
     let zero = simd.splat_f32s(0.0);
-    let outputs = S::as_simd_f32s(outputs.as_flattened()).0;
-    for (gradient, y) in S::as_mut_simd_f32s(gradients.as_flattened_mut()).0.iter_mut().zip(outputs) {
+    let outputs = S::as_simd_f32s(flat(outputs)).0;
+    for (gradient, y) in S::as_mut_simd_f32s(flat_mut(gradients)).0.iter_mut().zip(outputs) {
         *gradient = simd.select_f32s(simd.less_than_f32s(zero, *y), *gradient, zero);
     }
 }
 
 #[inline(always)]
 fn map(numbers: &mut [Group], function: impl Fn(f32) -> f32) {
-    for x in numbers.as_flattened_mut() {
+    for x in flat_mut(numbers) {
         *x = function(*x);
     }
 }
 
 #[inline(always)]
 fn change(numbers: &mut [Group], by: &[Group], function: impl Fn(f32, f32) -> f32) {
-    for (x, &by) in numbers.as_flattened_mut().iter_mut().zip(by.as_flattened()) {
+    for (x, &by) in flat_mut(numbers).iter_mut().zip(flat(by)) {
         *x = function(*x, by);
     }
 }

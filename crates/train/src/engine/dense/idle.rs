@@ -5,7 +5,7 @@
 
 use pulp::Simd;
 
-use super::panels::Group;
+use super::panels::{Group, flat_mut};
 use super::rule::{Adam, AnyRule, Rule};
 use super::series::Series;
 use crate::settings::Optimizer;
@@ -98,7 +98,7 @@ pub(super) fn registers<S: Simd>(cells: &mut [Group]) -> impl Iterator<Item = [&
     let (values, memory) = cells.split_at_mut(cells.len() / 3);
     let (first, second) = memory.split_at_mut(values.len());
     let [values, first, second] =
-        [values, first, second].map(|groups| S::as_mut_simd_f32s(groups.as_flattened_mut()).0.iter_mut());
+        [values, first, second].map(|groups| S::as_mut_simd_f32s(flat_mut(groups)).0.iter_mut());
     values.zip(first).zip(second).map(|((value, first), second)| [value, first, second])
 }
 
@@ -178,9 +178,8 @@ mod tests {
         let mut idle = Idle::new(optimizer);
         assert_eq!(matches!(idle.kind, Kind::Series(_)), series, "{optimizer:?}");
         idle.begin(STEPS as usize);
-        let mut ours = [[[0.5; LANES]; 3]; ROWS];
+        let mut ours = [[Group([0.5; LANES]), Group::ZEROS, Group::ZEROS]; ROWS];
         let mut dense = [[[0.5; LANES]; 3]; ROWS];
-        ours.iter_mut().for_each(|cells| cells[1..].fill([0.0; LANES]));
         let mut narrow = ours;
         dense.iter_mut().for_each(|cells| cells[1..].fill([0.0; LANES]));
         let mut since = [0; ROWS];
@@ -188,10 +187,10 @@ mod tests {
             let learning_rate = if step < 333 { 1e-2 } else { 1e-3 };
             let rule = AnyRule::of(optimizer, learning_rate, step);
             for row in 0..ROWS {
-                let mut gradient = [0.0; LANES];
+                let mut gradient = Group::ZEROS;
                 if stream.unit() < 0.5f32.powi(row as i32) {
                     // From 1 to 1e-8: where the root is beside epsilon, too.
-                    gradient = std::array::from_fn(|lane| stream.symmetric(1.0) * 0.3f32.powi(lane as i32));
+                    gradient.0 = std::array::from_fn(|lane| stream.symmetric(1.0) * 0.3f32.powi(lane as i32));
                     idle.catch_up(Scalar::new(), since[row], &mut ours[row]);
                     touch(rule, &gradient, &mut ours[row]);
                     since[row] = step as usize;
@@ -213,8 +212,8 @@ mod tests {
     fn touch(rule: AnyRule, gradient: &Group, cells: &mut [Group; 3]) {
         let arrays = cells.each_mut();
         match rule {
-            AnyRule::Adam(adam) => adam.apply_all(Scalar::new(), gradient, arrays),
-            AnyRule::Sgd(sgd) => sgd.apply_all(Scalar::new(), gradient, arrays),
+            AnyRule::Adam(adam) => adam.apply_all(Scalar::new(), &**gradient, arrays),
+            AnyRule::Sgd(sgd) => sgd.apply_all(Scalar::new(), &**gradient, arrays),
         }
     }
 
@@ -250,11 +249,12 @@ mod tests {
         let optimizer = Optimizer::Adam(Settings::default());
         let mut idle = Idle::new(&optimizer);
         idle.begin(300);
-        let mut ours = [[0.0; LANES]; 3];
+        let mut ours = [Group::ZEROS; 3];
         let mut dense = [[0.0; LANES]; 3];
         for step in 1..=300 {
             let rule = AnyRule::of(&optimizer, 1e-3, step);
-            let gradient = if step == 1 { std::array::from_fn(|lane| 0.1f32.powi(lane as i32)) } else { [0.0; LANES] };
+            let gradient =
+                if step == 1 { Group(std::array::from_fn(|lane| 0.1f32.powi(lane as i32))) } else { Group::ZEROS };
             if step == 1 {
                 touch(rule, &gradient, &mut ours);
             }

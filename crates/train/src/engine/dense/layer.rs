@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::panels::{Group, LANES, Panels};
+use super::panels::{Group, Panels};
 use super::product::{descend, multiply};
 use super::rule::{AnyRule, Rule};
 use crate::head::Step;
@@ -101,7 +101,7 @@ impl Layer {
         self.turned.reshape(units, batch);
         self.gradient.transpose_into(&mut self.turned);
         self.below.reshape(inputs, batch);
-        self.below.groups_mut().fill([0.0; LANES]);
+        self.below.groups_mut().fill(Group::ZEROS);
         multiply(simd, &self.kernel[0], &self.turned, &mut self.below);
         target.reshape(batch, inputs);
         self.below.transpose_into(target);
@@ -111,12 +111,12 @@ impl Layer {
     fn step<S: Simd, R: Rule>(&mut self, simd: S, rule: R, inputs: &Panels) {
         descend(simd, rule, inputs, &self.gradient, &mut self.kernel);
         for panel in 0..self.gradient.panels() {
-            let mut sum = [0.0; LANES];
+            let mut sum = Group::ZEROS;
             for group in &self.gradient.panel(panel)[..self.gradient.rows()] {
                 add(simd, &mut sum, group);
             }
             let arrays = self.bias.each_mut().map(|array| &mut array.panel_mut(panel)[0]);
-            rule.apply_all(simd, S::as_simd_f32s(&sum).0, arrays);
+            rule.apply_all(simd, S::as_simd_f32s(&*sum).0, arrays);
         }
     }
 
@@ -141,7 +141,7 @@ impl Layer {
 
 #[inline(always)]
 fn add<S: Simd>(simd: S, sum: &mut Group, group: &Group) {
-    for (sum, value) in S::as_mut_simd_f32s(sum).0.iter_mut().zip(S::as_simd_f32s(group).0) {
+    for (sum, value) in S::as_mut_simd_f32s(&mut **sum).0.iter_mut().zip(S::as_simd_f32s(&**group).0) {
         *sum = simd.add_f32s(*sum, *value);
     }
 }

@@ -1,21 +1,23 @@
 //! The two products of a training step, on panels.
 //!
-//! A tile of rows and one panel of columns stays in registers while the inner index runs. **Every number is one chain of
-//! fused multiply-adds in the order of the inner index**, so that it is the same, bit for bit, whatever rows stand beside
+//! A tile of rows and one or two panels of columns stays in registers while the inner index runs. **Every number is one chain
+//! of fused multiply-adds in the order of the inner index**, so that it is the same, bit for bit, whatever rows stand beside
 //! it and whatever the width of the processor's registers. All functions are inlined into code that [`pulp::Arch`] compiles
 //! for the widest registers there are.
 
 use std::array::from_fn;
+use std::ops::Range;
 
 use pulp::Simd;
 
 use super::panels::{Group, LANES, Panels, STEP};
 use super::rule::Rule;
 
-/// Rows of the left side that are worked on at once, a multiple of 12: with [`INNER`] columns they stay in the second cache.
+/// Rows of the left side that are worked on at once, a multiple of every tile's: with [`INNER`] columns they stay in the
+/// second cache.
 const ROWS: usize = 264;
 
-/// Rows of a panel that are worked on at once, a multiple of [`LANES`]: they stay in the first cache.
+/// Rows of a panel that are worked on at once, a multiple of [`LANES`]: two panels' stay in the first cache.
 const INNER: usize = 256;
 
 /// `target += left * right`: `[rows, inner] * [inner, cols]`.
@@ -23,10 +25,10 @@ const INNER: usize = 256;
 pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: &mut Panels) {
     assert_eq!((left.cols(), left.rows(), right.cols()), (right.rows(), target.rows(), target.cols()));
     match S::F32_LANES {
-        16 => Sums::<S, 12, 1>(simd).multiply(left, right, target),
-        8 => Sums::<S, 6, 2>(simd).multiply(left, right, target),
-        4 => Sums::<S, 6, 4>(simd).multiply(left, right, target),
-        _ => Sums::<S, 2, LANES>(simd).multiply(left, right, target),
+        16 => Tiles::<S, 8, 2, 1>(simd).multiply(left, right, target),
+        8 => Tiles::<S, 6, 1, 2>(simd).multiply(left, right, target),
+        4 => Tiles::<S, 6, 1, 4>(simd).multiply(left, right, target),
+        _ => Tiles::<S, 2, 1, LANES>(simd).multiply(left, right, target),
     }
 }
 
@@ -36,141 +38,198 @@ pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: 
 pub(super) fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: &Panels, arrays: &mut [Panels; 3]) {
     assert_eq!((left.rows(), left.cols(), right.cols()), (right.rows(), arrays[0].rows(), arrays[0].cols()));
     match S::F32_LANES {
-        16 => Sums::<S, 12, 1>(simd).descend(rule, left, right, arrays),
-        8 => Sums::<S, 6, 2>(simd).descend(rule, left, right, arrays),
-        4 => Sums::<S, 6, 4>(simd).descend(rule, left, right, arrays),
-        _ => Sums::<S, 2, LANES>(simd).descend(rule, left, right, arrays),
+        16 => Tiles::<S, 8, 2, 1>(simd).descend(rule, left, right, arrays),
+        8 => Tiles::<S, 6, 1, 2>(simd).descend(rule, left, right, arrays),
+        4 => Tiles::<S, 6, 1, 4>(simd).descend(rule, left, right, arrays),
+        _ => Tiles::<S, 2, 1, LANES>(simd).descend(rule, left, right, arrays),
     }
 }
 
-/// Tiles of `TALL` rows, which divides 12, and one panel, `VECTORS` registers wide.
+/// Tiles of `TALL` rows, which divides 12 or is a multiple of [`STEP`], and `WIDE` panels, each `VECTORS` registers wide.
 #[derive(Clone, Copy)]
-struct Sums<S, const TALL: usize, const VECTORS: usize>(S);
+struct Tiles<S, const TALL: usize, const WIDE: usize, const VECTORS: usize>(S);
 
-impl<S: Simd, const TALL: usize, const VECTORS: usize> Sums<S, TALL, VECTORS> {
+/// `[HEIGHT, WIDE, VECTORS]`
+type Sums<V, const HEIGHT: usize, const WIDE: usize, const VECTORS: usize> = [[[V; VECTORS]; WIDE]; HEIGHT];
+
+impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<S, TALL, WIDE, VECTORS> {
     #[inline(always)]
     fn multiply(self, left: &Panels, right: &Panels, target: &mut Panels) {
         for top in (0..left.height()).step_by(ROWS) {
-            let bottom = left.height().min(top + ROWS);
+            let rows = top..left.height().min(top + ROWS);
             for first in (0..right.rows()).step_by(INNER) {
-                let last = right.rows().min(first + INNER);
-                for panel in 0..right.panels() {
-                    let columns = &right.panel(panel)[first..last];
-                    self.multiply_panel(left, (top, bottom), first / LANES, columns, target.panel_mut(panel));
+                let inner = first..right.rows().min(first + INNER);
+                let pairs = right.panels() / WIDE * WIDE;
+                for panel in (0..pairs).step_by(WIDE) {
+                    let columns = from_fn(|w| &right.panel(panel + w)[inner.clone()]);
+                    self.multiply_panels::<WIDE>(left, rows.clone(), first, columns, target.panels_mut(panel));
+                }
+                for panel in pairs..right.panels() {
+                    let columns = [&right.panel(panel)[inner.clone()]];
+                    self.multiply_panels::<1>(left, rows.clone(), first, columns, target.panels_mut(panel));
                 }
             }
         }
     }
 
-    /// `columns` are the rows from `first` panels of `left` on.
+    /// `columns` are the rows from `first` on, of as many panels as `target` has.
     #[inline(always)]
-    fn multiply_panel(
+    fn multiply_panels<const PANELS: usize>(
         self,
         left: &Panels,
-        (top, bottom): (usize, usize),
+        rows: Range<usize>,
         first: usize,
-        columns: &[Group],
-        target: &mut [Group],
+        columns: [&[Group]; PANELS],
+        mut target: [&mut [Group]; PANELS],
     ) {
-        let middle = top + short(bottom - top);
-        for row in (top..middle).step_by(STEP) {
-            self.multiply_tile::<STEP>(left, row, first, columns, target);
+        let middle = rows.start + Self::short(rows.len());
+        for row in (rows.start..middle).step_by(STEP) {
+            self.multiply_tile::<STEP, PANELS>(left, row, first, columns, &mut target);
         }
-        for row in (middle..bottom).step_by(TALL) {
-            self.multiply_tile::<TALL>(left, row, first, columns, target);
+        for row in (middle..rows.end).step_by(TALL) {
+            self.multiply_tile::<TALL, PANELS>(left, row, first, columns, &mut target);
         }
     }
 
     #[inline(always)]
-    fn multiply_tile<const HEIGHT: usize>(
+    fn multiply_tile<const HEIGHT: usize, const PANELS: usize>(
         self,
         left: &Panels,
         row: usize,
         first: usize,
-        columns: &[Group],
-        target: &mut [Group],
+        columns: [&[Group]; PANELS],
+        target: &mut [&mut [Group]; PANELS],
     ) {
-        let target = tile_mut::<HEIGHT>(target, row);
-        let mut sums: [[S::f32s; VECTORS]; HEIGHT] = from_fn(|r| vectors::<S, VECTORS>(&target[r]));
-        for (panel, columns) in columns.chunks(LANES).enumerate() {
-            let rows = left.panel(first + panel)[row..].first_chunk::<HEIGHT>().expect("heights are whole tiles");
-            for (k, group) in columns.iter().enumerate() {
-                self.add(&mut sums, |r| rows[r][k % LANES], group);
+        let mut sums = self.zeros::<HEIGHT, PANELS>();
+        for (w, target) in target.iter().enumerate() {
+            for (sums, group) in sums.iter_mut().zip(tile::<HEIGHT>(target, row)) {
+                sums[w] = vectors::<S, VECTORS>(group);
             }
         }
-        for (sums, target) in sums.iter().zip(target) {
-            let (target, _) = S::as_mut_simd_f32s(target);
-            target.copy_from_slice(sums);
+        let length = columns[0].len();
+        for start in (0..length).step_by(LANES) {
+            let rows = tile::<HEIGHT>(left.panel((first + start) / LANES), row);
+            let columns = columns.map(|columns| &columns[start..length.min(start + LANES)]);
+            for k in 0..columns[0].len() {
+                self.add(&mut sums, from_fn(|r| rows[r][k % LANES]), from_fn(|w| &columns[w][k]));
+            }
+        }
+        for (w, target) in target.iter_mut().enumerate() {
+            for (sums, group) in sums.iter().zip(tile_mut::<HEIGHT>(target, row)) {
+                S::as_mut_simd_f32s(&mut **group).0.copy_from_slice(&sums[w]);
+            }
         }
     }
 
     #[inline(always)]
     fn descend<R: Rule>(self, rule: R, left: &Panels, right: &Panels, arrays: &mut [Panels; 3]) {
-        let height = arrays[0].height();
-        let middle = short(height);
-        for panel in 0..right.panels() {
-            let columns = &right.panel(panel)[..right.rows()];
-            let mut arrays = arrays.each_mut().map(|array| array.panel_mut(panel));
-            for row in (0..middle).step_by(STEP) {
-                self.descend_tile::<R, STEP>(rule, left, row, columns, &mut arrays);
-            }
-            for row in (middle..height).step_by(TALL) {
-                self.descend_tile::<R, TALL>(rule, left, row, columns, &mut arrays);
-            }
+        let pairs = right.panels() / WIDE * WIDE;
+        let [values, first, second] = arrays;
+        for panel in (0..pairs).step_by(WIDE) {
+            let columns = from_fn(|w| &right.panel(panel + w)[..right.rows()]);
+            let arrays = [values.panels_mut(panel), first.panels_mut(panel), second.panels_mut(panel)];
+            self.descend_panels::<R, WIDE>(rule, left, columns, arrays);
+        }
+        for panel in pairs..right.panels() {
+            let columns = [&right.panel(panel)[..right.rows()]];
+            let arrays = [values.panels_mut(panel), first.panels_mut(panel), second.panels_mut(panel)];
+            self.descend_panels::<R, 1>(rule, left, columns, arrays);
         }
     }
 
+    /// A tile's rows all lie in one panel of `left`.
     #[inline(always)]
-    fn descend_tile<R: Rule, const HEIGHT: usize>(
+    fn descend_panels<R: Rule, const PANELS: usize>(
         self,
         rule: R,
         left: &Panels,
-        row: usize,
-        columns: &[Group],
-        arrays: &mut [&mut [Group]; 3],
+        columns: [&[Group]; PANELS],
+        mut arrays: [[&mut [Group]; PANELS]; 3],
     ) {
-        let lefts: [&[Group]; HEIGHT] = from_fn(|r| &left.panel((row + r) / LANES)[..columns.len()]);
-        let mut sums = [[self.0.splat_f32s(0.0); VECTORS]; HEIGHT];
-        for (k, group) in columns.iter().enumerate() {
-            self.add(&mut sums, |r| lefts[r][k][(row + r) % LANES], group);
-        }
-        let [values, first, second] = arrays.each_mut().map(|array| tile_mut::<HEIGHT>(array, row));
-        for (r, sums) in sums.iter().enumerate() {
-            rule.apply_all(self.0, sums, [&mut values[r], &mut first[r], &mut second[r]]);
-        }
-    }
-
-    /// `sums += left * group`.
-    #[inline(always)]
-    fn add<const HEIGHT: usize>(
-        self,
-        sums: &mut [[S::f32s; VECTORS]; HEIGHT],
-        left: impl Fn(usize) -> f32,
-        group: &Group,
-    ) {
-        let right = vectors::<S, VECTORS>(group);
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let value = self.0.splat_f32s(left(r));
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = self.0.mul_add_f32s(value, right, *sum);
+        let height = arrays[0][0].len();
+        for panel in 0..left.panels() {
+            let (left, first) = (left.panel(panel), panel * LANES);
+            let bottom = LANES.min(height - first);
+            let middle = Self::short(bottom);
+            for row in (0..middle).step_by(STEP) {
+                self.descend_tile::<R, STEP, PANELS>(rule, (left, row), columns, first + row, &mut arrays);
+            }
+            for row in (middle..bottom).step_by(TALL) {
+                self.descend_tile::<R, TALL, PANELS>(rule, (left, row), columns, first + row, &mut arrays);
             }
         }
     }
+
+    /// The columns of `left` from the given one on are the arrays' rows from `row` on.
+    #[inline(always)]
+    fn descend_tile<R: Rule, const HEIGHT: usize, const PANELS: usize>(
+        self,
+        rule: R,
+        (left, column): (&[Group], usize),
+        columns: [&[Group]; PANELS],
+        row: usize,
+        arrays: &mut [[&mut [Group]; PANELS]; 3],
+    ) {
+        let mut sums = self.zeros::<HEIGHT, PANELS>();
+        let length = columns[0].len();
+        let (left, columns) = (&left[..length], columns.map(|columns| &columns[..length]));
+        for k in 0..length {
+            let left = left[k][column..].first_chunk::<HEIGHT>().expect("a tile ends within a panel");
+            self.add(&mut sums, *left, from_fn(|w| &columns[w][k]));
+        }
+        let [values, first, second] = arrays;
+        for w in 0..PANELS {
+            let values = tile_mut::<HEIGHT>(values[w], row);
+            let first = tile_mut::<HEIGHT>(first[w], row);
+            let second = tile_mut::<HEIGHT>(second[w], row);
+            for r in 0..HEIGHT {
+                rule.apply_all(self.0, &sums[r][w], [&mut values[r], &mut first[r], &mut second[r]]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn zeros<const HEIGHT: usize, const PANELS: usize>(self) -> Sums<S::f32s, HEIGHT, PANELS, VECTORS> {
+        [[[self.0.splat_f32s(0.0); VECTORS]; PANELS]; HEIGHT]
+    }
+
+    /// `sums += left * right`, `[HEIGHT, 1] * [1, PANELS]`.
+    #[inline(always)]
+    fn add<const HEIGHT: usize, const PANELS: usize>(
+        self,
+        sums: &mut Sums<S::f32s, HEIGHT, PANELS, VECTORS>,
+        left: [f32; HEIGHT],
+        right: [&Group; PANELS],
+    ) {
+        let right = right.map(vectors::<S, VECTORS>);
+        for (sums, left) in sums.iter_mut().zip(left) {
+            let left = self.0.splat_f32s(left);
+            for (sum, right) in sums.as_flattened_mut().iter_mut().zip(right.as_flattened()) {
+                *sum = self.0.mul_add_f32s(left, *right, *sum);
+            }
+        }
+    }
+
+    /// How many rows go into tiles of [`STEP`] rows, so that the rest is whole tiles.
+    #[inline(always)]
+    fn short(height: usize) -> usize {
+        let whole = if TALL.is_multiple_of(STEP) { TALL } else { 12 };
+        height % whole / STEP * STEP
+    }
 }
 
-/// How many rows go into tiles of [`STEP`] rows, so that the rest is a multiple of 12.
 #[inline(always)]
-fn short(height: usize) -> usize {
-    height / STEP % 3 * STEP
+fn tile<const HEIGHT: usize>(groups: &[Group], row: usize) -> &[Group; HEIGHT] {
+    groups[row..].first_chunk().expect("heights are whole tiles")
 }
 
 #[inline(always)]
 fn tile_mut<const HEIGHT: usize>(groups: &mut [Group], row: usize) -> &mut [Group; HEIGHT] {
-    groups[row..].first_chunk_mut::<HEIGHT>().expect("heights are whole tiles")
+    groups[row..].first_chunk_mut().expect("heights are whole tiles")
 }
 
 #[inline(always)]
 fn vectors<S: Simd, const VECTORS: usize>(group: &Group) -> [S::f32s; VECTORS] {
-    let (whole, _) = S::as_simd_f32s(group);
+    let (whole, _) = S::as_simd_f32s(&**group);
     from_fn(|v| whole[v])
 }

@@ -14,7 +14,7 @@ pub(super) trait Rule: Copy {
     /// Moves a group, and its memory behind it, along a gradient of as many registers.
     #[inline(always)]
     fn apply_all<S: Simd>(self, simd: S, gradient: &[S::f32s], arrays: [&mut Group; 3]) {
-        let [values, first, second] = arrays.map(|group| S::as_mut_simd_f32s(group).0);
+        let [values, first, second] = arrays.map(|group| S::as_mut_simd_f32s(&mut **group).0);
         for (((gradient, value), first), second) in gradient.iter().zip(values).zip(first).zip(second) {
             self.apply(simd, *gradient, value, first, second);
         }
@@ -141,7 +141,7 @@ mod tests {
     fn a_mean_that_fades_ends_at_zero() {
         let sgd = Optimizer::Sgd(crate::settings::Sgd { learning_rate: 1e-3, momentum: 0.9 });
         for optimizer in [Optimizer::Adam(Default::default()), sgd] {
-            let mut arrays = [[0.5; LANES], [0.0; LANES], [0.0; LANES]];
+            let mut arrays = [Group([0.5; LANES]), Group::ZEROS, Group::ZEROS];
             for step in 1..=800 {
                 let gradient = [if step == 1 { 1.0 } else { 0.0 }; LANES];
                 match AnyRule::of(&optimizer, 1e-3, step) {
@@ -150,7 +150,7 @@ mod tests {
                 }
                 assert!(arrays[1].iter().all(|mean| *mean == 0.0 || mean.is_normal()), "step {step}: {:?}", arrays[1]);
             }
-            assert_eq!(arrays[1], [0.0; LANES]);
+            assert_eq!(arrays[1], Group::ZEROS);
             assert!(arrays[0][0] < 0.5);
         }
     }

@@ -8,7 +8,7 @@ use emberline_base::Bags;
 use pulp::Simd;
 
 use super::idle::Idle;
-use super::panels::{Group, LANES, Panels};
+use super::panels::{Group, LANES, Panels, flat, flat_mut};
 use super::rule::{AnyRule, Rule};
 use crate::settings::Optimizer;
 use crate::weights::{Part, Tensor};
@@ -56,10 +56,10 @@ impl Table {
             rows,
             dim,
             width,
-            cells: vec![[0.0; LANES]; rows * 3 * width],
+            cells: vec![Group::ZEROS; rows * 3 * width],
             current: vec![0; rows],
             idle: Idle::new(optimizer),
-            batch: Batch { places: vec![0; rows], vector: vec![[0.0; LANES]; width], ..Batch::default() },
+            batch: Batch { places: vec![0; rows], vector: vec![Group::ZEROS; width], ..Batch::default() },
         };
         table.load(Part::Values, tensor);
         table
@@ -107,7 +107,7 @@ impl Table {
             let ids = bags.of_text(text);
             let weight = bags.combiner.weight(ids.len());
             let vector = &mut self.batch.vector;
-            vector.fill([0.0; LANES]);
+            vector.fill(Group::ZEROS);
             for &id in ids {
                 let values = &self.cells[id as usize * 3 * self.width..][..self.width];
                 add_scaled(simd, vector, values.iter(), weight);
@@ -148,7 +148,7 @@ impl Table {
     fn collect<S: Simd>(&mut self, simd: S, bags: &Bags, texts: &[usize], vectors: &Panels, gradient: &Panels) {
         let Batch { touched, places, gradients, squares, vector } = &mut self.batch;
         gradients.clear();
-        gradients.resize(touched.len() * self.width, [0.0; LANES]);
+        gradients.resize(touched.len() * self.width, Group::ZEROS);
         for (at, &text) in texts.iter().enumerate() {
             vector.iter_mut().zip(gradient.row(at)).for_each(|(to, from)| *to = *from);
             if bags.normalize {
@@ -171,7 +171,7 @@ impl Table {
             let (values, memory) = cells.split_at_mut(self.width);
             let (first, second) = memory.split_at_mut(self.width);
             for (((gradient, value), first), second) in gradient.iter().zip(values).zip(first).zip(second) {
-                rule.apply_all(simd, S::as_simd_f32s(gradient).0, [value, first, second]);
+                rule.apply_all(simd, S::as_simd_f32s(&**gradient).0, [value, first, second]);
             }
         }
     }
@@ -180,7 +180,7 @@ impl Table {
     pub(super) fn tensor(&self, part: Part) -> Tensor {
         let mut values = Vec::with_capacity(self.rows * self.dim);
         for cells in self.cells.chunks_exact(self.width).skip(part as usize).step_by(3) {
-            values.extend_from_slice(&cells.as_flattened()[..self.dim]);
+            values.extend_from_slice(&flat(cells)[..self.dim]);
         }
         Tensor { name: self.name.clone(), shape: vec![self.rows, self.dim], values }
     }
@@ -189,7 +189,7 @@ impl Table {
     pub(super) fn load(&mut self, part: Part, tensor: &Tensor) {
         let cells = self.cells.chunks_exact_mut(self.width).skip(part as usize).step_by(3);
         for (cells, values) in cells.zip(tensor.values.chunks_exact(self.dim)) {
-            cells.as_flattened_mut()[..self.dim].copy_from_slice(values);
+            flat_mut(cells)[..self.dim].copy_from_slice(values);
         }
     }
 }
@@ -230,7 +230,7 @@ fn unscale<'a, S: Simd, I: Iterator<Item = &'a Group>>(
 fn add_scaled<'a, S: Simd>(simd: S, sum: &mut [Group], values: impl Iterator<Item = &'a Group>, weight: f32) {
     let weight = simd.splat_f32s(weight);
     for (sum, values) in sum.iter_mut().zip(values) {
-        for (sum, value) in S::as_mut_simd_f32s(sum).0.iter_mut().zip(S::as_simd_f32s(values).0) {
+        for (sum, value) in S::as_mut_simd_f32s(&mut **sum).0.iter_mut().zip(S::as_simd_f32s(&**values).0) {
             *sum = simd.mul_add_f32s(*value, weight, *sum);
         }
     }
@@ -241,7 +241,7 @@ fn add_scaled<'a, S: Simd>(simd: S, sum: &mut [Group], values: impl Iterator<Ite
 fn dot<'a>(left: &[Group], right: impl Iterator<Item = &'a Group>) -> f32 {
     let mut sums = [0.0_f32; LANES];
     for (left, right) in left.iter().zip(right) {
-        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+        for ((sum, left), right) in sums.iter_mut().zip(&**left).zip(&**right) {
             *sum = left.mul_add(*right, *sum);
         }
     }
@@ -250,7 +250,7 @@ fn dot<'a>(left: &[Group], right: impl Iterator<Item = &'a Group>) -> f32 {
 
 #[inline(always)]
 fn scale(values: &mut [Group], factor: f32) {
-    for value in values.as_flattened_mut() {
+    for value in flat_mut(values) {
         *value *= factor;
     }
 }
