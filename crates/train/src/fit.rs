@@ -216,7 +216,8 @@ fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>], loss:
         }
     }
     if !better.is_empty() {
-        let weights = engine.weights(&better);
+        let old = better.iter().map(|&place| std::mem::take(&mut running[place].best.weights)).collect();
+        let weights = engine.weights(&better, old);
         better.into_iter().zip(weights).for_each(|(place, weights)| running[place].best.weights = weights);
     }
     running.iter_mut().for_each(|member| member.end_epoch());

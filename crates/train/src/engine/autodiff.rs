@@ -184,7 +184,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
         download((0..rows).step_by(EVALUATION_ROWS).map(chunk).collect())
     }
 
-    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+    fn weights(&self, places: &[usize], _: Vec<Weights>) -> Vec<Weights> {
         self.arrays(places, |parameter| parameter.value.clone())
     }
 
@@ -203,7 +203,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
     }
 
     fn states(&self, places: &[usize]) -> Vec<State> {
-        let values = self.weights(places);
+        let values = self.weights(places, Vec::new());
         let [first, second] = [0, 1].map(|at| self.arrays(places, |p| p.memory.arrays(&p.value)[at].clone()));
         let state = |((values, first), second)| State { parts: [values, first, second], steps: self.steps_done };
         values.into_iter().zip(first).zip(second).map(state).collect()

@@ -29,8 +29,9 @@ pub(crate) trait Engine {
     /// For every model that is in, the logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
     fn logits(&mut self, split: SplitName) -> Vec<Matrix>;
 
-    /// The weights of some of the models that are in, by their places, as they are now.
-    fn weights(&self, places: &[usize]) -> Vec<Weights>;
+    /// The weights of some of the models that are in, by their places, as they are now. `old`: earlier ones of the same
+    /// models, or empty ones, whose memory may be used again.
+    fn weights(&self, places: &[usize], old: Vec<Weights>) -> Vec<Weights>;
 
     /// Only the models at these places stay in.
     fn keep(&mut self, places: &[usize]);

@@ -29,8 +29,9 @@ impl Engine for OneByOne<'_> {
         self.present.iter().flat_map(|&model| self.models[model].logits(split)).collect()
     }
 
-    fn weights(&self, places: &[usize]) -> Vec<Weights> {
-        places.iter().flat_map(|&place| self.models[self.present[place]].weights(&[0])).collect()
+    fn weights(&self, places: &[usize], old: Vec<Weights>) -> Vec<Weights> {
+        let each = places.iter().zip(old);
+        each.flat_map(|(&place, old)| self.models[self.present[place]].weights(&[0], vec![old])).collect()
     }
 
     fn keep(&mut self, places: &[usize]) {

@@ -373,7 +373,7 @@ impl<R: Runtime> Engine for CardEngine<R> {
         self.matrices(&logits, rows)
     }
 
-    fn weights(&self, places: &[usize]) -> Vec<Weights> {
+    fn weights(&self, places: &[usize], _: Vec<Weights>) -> Vec<Weights> {
         self.part(Part::Values, places)
     }
 

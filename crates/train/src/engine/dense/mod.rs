@@ -58,8 +58,8 @@ impl Engine for DenseEngine<'_> {
         vec![self.0.logits(split)]
     }
 
-    fn weights(&self, places: &[usize]) -> Vec<Weights> {
-        places.iter().map(|_| self.0.weights()).collect()
+    fn weights(&self, _: &[usize], old: Vec<Weights>) -> Vec<Weights> {
+        old.into_iter().map(|old| self.0.weights(old)).collect()
     }
 
     /// There is one, and it stays.

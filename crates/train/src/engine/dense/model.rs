@@ -87,9 +87,9 @@ impl<'a> Model<'a> {
         logits
     }
 
-    /// The weights as they are now.
-    pub(super) fn weights(&self) -> Weights {
-        self.arrays(Part::Values)
+    /// The weights as they are now, a table in the memory of an old one.
+    pub(super) fn weights(&self, old: Weights) -> Weights {
+        self.arrays(Part::Values, old)
     }
 
     /// Puts weights of the same shapes in place of the present ones.
@@ -99,7 +99,7 @@ impl<'a> Model<'a> {
 
     /// What training would go on from.
     pub(super) fn state(&self) -> State {
-        State { parts: Part::ALL.map(|part| self.arrays(part)), steps: self.head.steps_done }
+        State { parts: Part::ALL.map(|part| self.arrays(part, Weights::default())), steps: self.head.steps_done }
     }
 
     /// Goes on from there.
@@ -108,8 +108,9 @@ impl<'a> Model<'a> {
         self.head.steps_done = state.steps;
     }
 
-    fn arrays(&self, part: Part) -> Weights {
-        let table = self.head.table.iter().map(|table| table.tensor(part));
+    fn arrays(&self, part: Part, old: Weights) -> Weights {
+        let old = old.0.into_iter().next().map_or(Vec::new(), |first| first.values);
+        let table = self.head.table.as_ref().map(|table| table.tensor(part, old)).into_iter();
         Weights(table.chain(self.head.layers.iter().flat_map(|layer| layer.tensors(part))).collect())
     }
 

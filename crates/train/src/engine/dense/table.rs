@@ -176,9 +176,10 @@ impl Table {
         }
     }
 
-    /// The values, or what the optimiser remembers of them, as they are now, `[rows, dim]`.
-    pub(super) fn tensor(&self, part: Part) -> Tensor {
-        let mut values = Vec::with_capacity(self.rows * self.dim);
+    /// The values, or what the optimiser remembers of them, as they are now, `[rows, dim]`, in this memory.
+    pub(super) fn tensor(&self, part: Part, mut values: Vec<f32>) -> Tensor {
+        values.clear();
+        values.reserve_exact(self.rows * self.dim);
         for cells in self.cells.chunks_exact(self.width).skip(part as usize).step_by(3) {
             values.extend_from_slice(&flat(cells)[..self.dim]);
         }

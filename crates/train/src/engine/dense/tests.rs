@@ -115,7 +115,7 @@ impl Case {
             order.sort_unstable();
             losses.push(self.mean_loss(&engine.logits(SplitName::Valid)[0], &order));
         }
-        (losses, engine.weights(&[0]).remove(0))
+        (losses, engine.weights(&[0], vec![Weights::default()]).remove(0))
     }
 
     fn compare_with_burn(&self) {
@@ -177,7 +177,7 @@ fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features)
     let order: Vec<usize> = (0..ROWS).collect();
     let mut engine = case.dense();
     engine.train_epoch(&order, 1.0);
-    let moved = engine.weights();
+    let moved = engine.weights(Weights::default());
     for (array, tensor) in case.weights.0.iter().enumerate() {
         for at in (0..tensor.values.len()).step_by(tensor.values.len() / 7 + 1) {
             let mut loss_at = |offset: f32| {
