@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <folder>/CACHEDIR.TAG
-//!          embeddings/<digest of the source>/<device>/<SHA-256 of the file>.safetensors      a segment
+//!          embeddings/<digest of the source>/<device>/<BLAKE3 of the file>.safetensors      a segment
 //! ```
 //!
 //! A [`Shelf`] holds what one source made on one kind of device; it consists of segments, files that never change and

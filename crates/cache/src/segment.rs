@@ -1,4 +1,4 @@
-//! One file of vectors: a safetensors file that any program can read, named by the SHA-256 of its content.
+//! One file of vectors: a safetensors file that any program can read, named by the BLAKE3 of its content.
 //!
 //! | array | type | what |
 //! |---|---|---|
@@ -13,12 +13,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use emberline_base::digest::hex;
-use emberline_base::file::{FileError, sha256, temporary_in};
+use emberline_base::file::{FileError, temporary_in};
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use sha2::{Digest as _, Sha256};
 
 use crate::{Key, make_shelf};
 
@@ -51,9 +49,9 @@ impl Segment {
     /// Opens a segment and compares its content with its name.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         let map = map(&File::open(path).map_err(Fault::Io)?).map_err(Fault::Io)?;
-        let found = sha256(&map);
+        let found = blake3::Hasher::new().update_rayon(&map).finalize().to_hex();
         if path.file_stem().is_none_or(|name| name != found.as_str()) {
-            return Err(Fault::Damaged(format!("its content has the sha256 {found}")));
+            return Err(Fault::Damaged(format!("its content has the BLAKE3 {found}")));
         }
         let damaged = |reason: &str| Fault::Damaged(reason.to_owned());
         let (_, metadata) = SafeTensors::read_metadata(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
@@ -147,12 +145,12 @@ fn save(
     make_shelf(folder)?;
     let write = || -> io::Result<PathBuf> {
         let file = temporary_in(folder)?;
-        let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
+        let mut out = Hashing { out: BufWriter::new(file), hash: blake3::Hasher::new() };
         out.write_all(&header(about, texts, dim))?;
         content(&mut out)?;
         let file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
-        let path = folder.join(format!("{}.{SUFFIX}", hex(out.hash.finalize().as_slice())));
+        let path = folder.join(format!("{}.{SUFFIX}", out.hash.finalize().to_hex()));
         file.persist(&path)?;
         Ok(path)
     };
@@ -175,7 +173,7 @@ fn header(about: &str, texts: usize, dim: usize) -> Vec<u8> {
 /// A writer that takes the hash of what passes.
 struct Hashing<W> {
     out: W,
-    hash: Sha256,
+    hash: blake3::Hasher,
 }
 
 impl<W: Write> Write for Hashing<W> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use emberline_base::{Interrupt, Matrix};
 use emberline_cache::{Cache, Key, Shelf, Writer};
 use emberline_device::Device;
+use rayon::prelude::*;
 
 use crate::{Encoder, Error};
 
@@ -73,23 +74,28 @@ impl Encoding<'_> {
     /// # Errors
     /// When the encoder can't compute, or is interrupted. A cache that can't be used is only a warning.
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
+        let keys: Vec<Key> = texts.par_iter().map(|text| Key::of(text)).collect();
+        let shelf = self.shelf(encoder);
+        let mut vectors = Matrix::zeros(texts.len(), encoder.dim());
+        let rows = vectors.values_mut().par_chunks_mut(encoder.dim());
+        let read = |(vector, key): (&mut [f32], &Key)| shelf.as_ref().is_some_and(|shelf| shelf.read(key, vector));
+        let held: Vec<bool> = rows.zip(&keys).map(read).collect();
         let mut first_rows = HashMap::with_capacity(texts.len());
         let (mut new, mut again) = (Vec::new(), Vec::new());
-        for (row, text) in texts.iter().enumerate() {
-            let key = Key::of(text);
+        for (row, ((&text, &key), held)) in texts.iter().zip(&keys).zip(held).enumerate() {
             match first_rows.entry(key) {
-                Entry::Occupied(first) => again.push((row, *first.get())),
                 Entry::Vacant(first) => {
                     first.insert(row);
-                    new.push(New { text, key, row });
+                    if !held {
+                        new.push(New { text, key, row });
+                    }
                 }
+                Entry::Occupied(first) if !held => again.push((row, *first.get())),
+                Entry::Occupied(_) => {}
             }
         }
-        let mut vectors = Matrix::zeros(texts.len(), encoder.dim());
-        let mut progress = Progress { texts: new.len(), ..Progress::default() };
-        let shelf = self.shelf(encoder);
-        new.retain(|new| !shelf.as_ref().is_some_and(|shelf| shelf.read(&new.key, vectors.row_mut(new.row))));
-        progress.cached = progress.texts - new.len();
+        let texts = first_rows.len();
+        let mut progress = Progress { texts, cached: texts - new.len(), ..Progress::default() };
         progress.bytes = new.iter().map(|new| new.text.len() as u64).sum();
         // The longest first: what doesn't fit into memory shows at once.
         new.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(b.text)));

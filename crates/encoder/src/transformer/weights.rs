@@ -10,12 +10,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
-use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::Value;
 
@@ -24,9 +23,6 @@ use crate::json;
 
 /// The longest header: a model of 10,000 tensors has about 2 MiB.
 const MAX_HEADER: u64 = 64 << 20;
-
-/// Bytes that are hashed by one thread at a time.
-const PIECE: u64 = 4 << 20;
 
 /// A matrix on the host; a vector is one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,7 +138,7 @@ impl Weights {
         Error::format(&self.path, "was changed while it was in use; run again")
     }
 
-    /// The content address of every file, in order: the BLAKE3 of its pieces' own, which are taken side by side.
+    /// The content address of every file, in order: its BLAKE3, of which all cores take a part.
     pub(crate) fn hashes(&self) -> Result<Vec<[u8; 32]>, Error> {
         self.files.iter().map(Shard::hash).collect()
     }
@@ -174,16 +170,9 @@ impl Shard {
     }
 
     fn hash(&self) -> Result<[u8; 32], Error> {
-        let length = self.start + self.metadata.data_len() as u64;
-        let piece = |at| -> io::Result<[u8; 32]> {
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::Start(at * PIECE))?;
-            Ok(blake3::Hasher::new().update_reader(file.take(PIECE))?.finalize().into())
-        };
-        let pieces: io::Result<Vec<_>> = (0..length.div_ceil(PIECE)).into_par_iter().map(piece).collect();
-        let mut whole = blake3::Hasher::new();
-        whole.update(&length.to_le_bytes()).update(pieces.map_err(FileError::new("read", &self.path))?.as_flattened());
-        Ok(whole.finalize().into())
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_mmap_rayon(&self.path).map_err(FileError::new("read", &self.path))?;
+        Ok(hasher.finalize().into())
     }
 
     /// What kind of numbers a tensor holds, and where, if it has this shape.
@@ -279,12 +268,11 @@ mod tests {
 
     use super::*;
 
-    /// The last piece is shorter than the others.
     #[test]
-    fn every_byte_of_every_piece_counts() {
+    fn every_byte_counts() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("model.safetensors");
-        let mut bytes = vec![0; 2 * PIECE as usize + 12];
+        let mut bytes = vec![0; (1 << 20) + 12];
         let mut hash = |at: usize| {
             bytes[at] = 1;
             let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], &bytes).expect("a tensor");
@@ -294,11 +282,8 @@ mod tests {
             (std::fs::read(&path).expect("readable"), hashes)
         };
         let (content, first) = hash(0);
-        let mut whole = (content.len() as u64).to_le_bytes().to_vec();
-        content.chunks(PIECE as usize).for_each(|piece| whole.extend(blake3::hash(piece).as_bytes()));
-        assert_eq!(first, [*blake3::hash(&whole).as_bytes()]);
-        let others =
-            [PIECE as usize - 1, PIECE as usize, 2 * PIECE as usize, 2 * PIECE as usize + 11].map(|at| hash(at).1);
+        assert_eq!(first, [*blake3::hash(&content).as_bytes()]);
+        let others = [1, 1 << 19, (1 << 20) + 11].map(|at| hash(at).1);
         assert!(others.iter().all(|other| *other != first) && others[0] != others[1], "a byte was passed over");
     }
 
