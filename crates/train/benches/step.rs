@@ -3,8 +3,8 @@
 //! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed] [sizes]`
 //! `cargo bench -p emberline-train --features gpu --bench step -- cuda|wgpu [burn]`
 //!
-//! Out: a line of JSON a case. `us_step` is processor time a step of the whole fit: order, metrics and keeping the best
-//! weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
+//! Out: a line of JSON a case. `us_step` is processor time a step of further epochs: order, metrics and keeping the
+//! best weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
 //! what the step's products alone would take at the speed of `gflops`, a product of 512^3 by Burn's flex on one thread,
 //! measured beside every case: it is the yardstick that makes machines and days comparable. `packed` trains 1, 8 and 64 heads
 //! as one computation on Burn's tensors; its times are those of one head's step. `sizes` adds lengths of vectors and of tables
@@ -90,7 +90,8 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
             let run = if engine == "burn" { fit_on_burn } else { fit };
             Ok((run(&case.job(1), Device::Cpu, &mut [])?, processor_seconds()? - before))
         };
-        // What the later epochs take: a table is made ready once.
+        // What the later epochs take: a table is made ready once, and new memory costs more the first time.
+        run(1)?;
         let ((_, first), (fit, all)) = (run(1)?, run(epochs + 1)?);
         let steps = ROWS.div_ceil(batch as usize) as f64;
         let processor = (all - first) / f64::from(epochs) / steps;

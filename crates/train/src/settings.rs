@@ -262,6 +262,12 @@ impl Optimizer {
 }
 
 impl Head {
+    /// Whether cards have kernels of their own for it, where no embedding is tuned below it. Else they are slower than a
+    /// processor.
+    pub fn suits_cards(&self) -> bool {
+        !matches!(self.layers.first(), Some(Layer::Dropout { .. }))
+    }
+
     /// What is wrong with the layers, whatever the data.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

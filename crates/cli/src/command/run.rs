@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use emberline_base::record::{Status, Summary};
 use emberline_cache::Cache;
+use emberline_device::{Choice, Device};
 use emberline_pipeline::{Lock, Options, Pipeline};
 
 use super::plan::shared_texts;
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     let locked = args.locked.then(|| Lock::load(&Lock::path_of(&args.pipeline.file))).transpose()?;
     let options = Options {
         device,
+        auto: args.device == Choice::Auto,
         cache: Cache::of_user(),
         only: args.only.clone(),
         force: args.force,
@@ -37,7 +39,10 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         ListFormat::Text => {
             write!(out, "{}", table(&rows(&outline.summary)))?;
             let kept = if outline.kept > 0 { format!(", {} done before", outline.kept) } else { String::new() };
-            say(&format!("{} cells trained on {device}{kept}", outline.trained));
+            let outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
+            let too = outcomes.map(|outcome| outcome.device.as_str()).any(|name| name == Device::Cpu.name());
+            let too = if too && device != Device::Cpu { " and cpu" } else { "" };
+            say(&format!("{} cells trained on {device}{too}{kept}", outline.trained));
         }
         ListFormat::Json => {
             let text = serde_json::to_string_pretty(&outline.summary).expect("a summary is plain JSON");

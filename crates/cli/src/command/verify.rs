@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use emberline_base::file;
 use emberline_cache::Cache;
+use emberline_device::Choice;
 use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
 
 use super::plan::write_json;
@@ -17,6 +18,7 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
     let lock = Lock::load(&Lock::path_of(&args.pipeline.file))?;
     let options = Options {
+        auto: args.device == Choice::Auto,
         cache: Cache::of_user(),
         only: args.only.clone(),
         jobs: args.jobs,

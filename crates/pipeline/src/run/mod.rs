@@ -77,7 +77,7 @@ pub fn run(
 
 /// Runs with so many cells at a time, by the options and the number of cells.
 fn run_at(
-    width: fn(&Options, usize) -> Width,
+    width: fn(&Options, &[&Cell]) -> Width,
     pipeline: &Pipeline,
     folder: &RunFolder,
     options: &Options,
@@ -101,12 +101,12 @@ fn run_at(
     let mut records = plan.cells.iter().map(|cell| (cell.id.clone(), cell.pending())).collect();
     let cells = sort_out(&plan, folder, options, &mut inputs, &mut records, observer);
     let kept = records.values().filter(|cell| cell.status == Status::Done).count();
-    let width = width(options, cells.len());
+    let width = width(options, &cells);
     observer.starts(cells.len(), width.jobs * width.pack);
     let runner = Runner {
         pipeline,
         data,
-        trainer: Trainer { folder, device: options.device, experiment, interrupt: options.interrupt.clone() },
+        trainer: Trainer { folder, options, experiment },
         fail_fast: options.fail_fast,
         observer: Mutex::new(observer),
         records: Mutex::new(Records { records, next_summary: Instant::now() + SUMMARY_EVERY }),
@@ -126,12 +126,15 @@ fn run_at(
 
 /// How many cells are trained at a time: no more than there are. A processor is given no packs, which would only keep its cells
 /// waiting for each other.
-fn width(options: &Options, cells: usize) -> Width {
+fn width(options: &Options, cells: &[&Cell]) -> Width {
+    let on_processor = cells.iter().all(|cell| options.device_of(cell) == Device::Cpu);
+    let cells = cells.len();
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let asked = |number: Option<NonZeroUsize>| number.map(NonZeroUsize::get);
-    let (jobs, pack) = match options.device {
-        Device::Cpu => (asked(options.jobs).unwrap_or_else(cores), 1),
-        Device::Wgpu | Device::Cuda => (asked(options.jobs).unwrap_or(1), asked(options.pack).unwrap_or(1)),
+    let (jobs, pack) = if on_processor {
+        (asked(options.jobs).unwrap_or_else(cores), 1)
+    } else {
+        (asked(options.jobs).unwrap_or(1), asked(options.pack).unwrap_or(1))
     };
     let pack = pack.min(cells.max(1));
     Width { jobs: jobs.min(cells.div_ceil(pack).max(1)), pack }
@@ -214,7 +217,7 @@ struct Records {
 
 impl Work for Runner<'_> {
     fn goes_on(&self) -> bool {
-        !self.trainer.interrupt.is_asked()
+        !self.trainer.options.interrupt.is_asked()
     }
 
     fn begins(&self, number: usize, cell: &Cell) {
@@ -341,7 +344,7 @@ embedding = ["one", "other"]
         let rows: String = (0..120).map(line).collect();
         fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
         let pipeline = Pipeline::parse("p", PIPELINE, folder.path(), &[]).expect("sound");
-        let widths: [fn(&Options, usize) -> Width; 3] =
+        let widths: [fn(&Options, &[&Cell]) -> Width; 3] =
             [|_, _| Width { jobs: 1, pack: 1 }, |_, _| Width { jobs: 1, pack: 5 }, |_, _| Width { jobs: 2, pack: 64 }];
         let [alone, packed, wide] = [0, 1, 2].map(|at| {
             let run = RunFolder::new(folder.path().join(at.to_string()));

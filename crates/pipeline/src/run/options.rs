@@ -7,12 +7,15 @@ use emberline_cache::Cache;
 use emberline_device::Device;
 
 use crate::lock::Lock;
+use crate::plan::{Cell, CellSettings};
 
 /// How a plan is run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What trains, and encodes.
     pub device: Device,
+    /// Whether cells at which a card is slower than the processor train there.
+    pub auto: bool,
     /// Where vectors of neural encoders are kept; none: they are made anew.
     pub cache: Option<Cache>,
     /// Only the cells with these ids; all of them when empty.
@@ -38,6 +41,7 @@ impl Options {
     pub fn on(device: Device) -> Self {
         Self {
             device,
+            auto: false,
             cache: None,
             only: Vec::new(),
             force: false,
@@ -48,5 +52,47 @@ impl Options {
             locked: None,
             interrupt: Interrupt::default(),
         }
+    }
+
+    /// What trains a cell.
+    pub(super) fn device_of(&self, cell: &Cell) -> Device {
+        let CellSettings { embedding, head, .. } = &cell.settings;
+        let suits_cards = head.suits_cards() && !embedding.source.trainable();
+        if self.auto && !suits_cards { Device::Cpu } else { self.device }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Pipeline, Plan};
+
+    const PIPELINE: &str = r#"
+name = "devices"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.one.hashing]
+dim = 8
+[head]
+layers = [{ dense = 8 }, { dropout = 0.2 }]
+[grid]
+"embedding.trainable" = [false, true]
+"head.layers" = [[], [{ dense = 8 }, { dropout = 0.2 }], [{ dropout = 0.2 }, { dense = 8 }]]
+"#;
+
+    #[test]
+    fn a_card_gets_what_it_is_faster_at_and_all_that_it_is_asked_for() {
+        let pipeline = Pipeline::parse("p", PIPELINE, Path::new("."), &[]).expect("sound");
+        let devices = |options: Options| -> Vec<Device> {
+            Plan::of(&pipeline).cells.iter().map(|cell| options.device_of(cell)).collect()
+        };
+        use Device::{Cpu, Cuda};
+        assert_eq!(devices(Options::on(Cuda)), [Cuda; 6]);
+        assert_eq!(devices(Options { auto: true, ..Options::on(Cuda) }), [Cuda, Cuda, Cpu, Cpu, Cpu, Cpu]);
+        assert_eq!(devices(Options { auto: true, ..Options::on(Cpu) }), [Cpu; 6]);
     }
 }

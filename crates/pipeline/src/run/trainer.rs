@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use emberline_base::record::{self, Digests, Outcome, Parameters, Status};
-use emberline_base::{Digest, Features, Interrupt, fenced};
+use emberline_base::{Digest, Features, fenced};
 use emberline_device::Device;
 use emberline_embedding::Opened;
 use emberline_tensorboard::{Experiment, HParam};
@@ -14,6 +14,7 @@ use emberline_train::{Fit, Job, Keeper, Shape, Watched, fit_together};
 use super::executor::Ready;
 use super::hparams::hparams;
 use super::keeper::CellKeeper;
+use super::options::Options;
 use crate::Error;
 use crate::inputs::Prepared;
 use crate::plan::Cell;
@@ -22,9 +23,8 @@ use crate::run_folder::RunFolder;
 /// Trains cells; holds what all of them share, and can be used by several threads at once.
 pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
-    pub(super) device: Device,
+    pub(super) options: &'a Options,
     pub(super) experiment: Experiment,
-    pub(super) interrupt: Interrupt,
 }
 
 /// What a finished cell leaves.
@@ -115,25 +115,29 @@ impl Trainer<'_> {
             let keeper: Option<&mut dyn Keeper> = Some(keeper);
             Watched { job, callbacks, keeper }
         });
-        let fitted = fit_together(watched.collect(), self.device)?;
+        let fitted = fit_together(watched.collect(), self.options.device_of(cells[0].0))?;
         drop(callbacks);
-        let trained =
-            |(((_, prepared), job), fit): ((&(&Cell, &Prepared), &Job<'_>), _)| self.trained(prepared, job, fit?);
+        let trained = |(((cell, prepared), job), fit): ((&(&Cell, &Prepared), &Job<'_>), _)| {
+            self.trained(cell, prepared, job, fit?)
+        };
         Ok(cells.iter().zip(&jobs).zip(fitted).map(trained).collect())
     }
 
     /// What a finished fit leaves.
-    fn trained(&self, prepared: &Prepared, job: &Job<'_>, fit: Fit) -> Result<Trained, Error> {
+    fn trained(&self, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit: Fit) -> Result<Trained, Error> {
         let weights = fit.weights.to_safetensors()?;
         let Prepared { data, opened, digest, .. } = prepared;
         let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
-        Ok(Trained { outcome: outcome(self.device, opened, job, &fit, digests), fit, weights })
+        Ok(Trained { outcome: outcome(self.options.device_of(cell), opened, job, &fit, digests), fit, weights })
     }
 
     fn keeper<'k>(&'k self, cell: &Cell, prepared: &Prepared, listener: &'k dyn Listener) -> CellKeeper<'k> {
         let (data, embedding) = (&prepared.data.digest, &prepared.digest);
-        let identity = format!("{} {} {} {}", cell.id, data.as_str(), embedding.as_str(), self.device);
-        CellKeeper::new(self.folder.checkpoint(&cell.id), identity, &self.interrupt, |message| listener.warn(message))
+        let device = self.options.device_of(cell);
+        let identity = format!("{} {} {} {device}", cell.id, data.as_str(), embedding.as_str());
+        CellKeeper::new(self.folder.checkpoint(&cell.id), identity, &self.options.interrupt, |message| {
+            listener.warn(message)
+        })
     }
 
     fn desk(&self, cell: &Cell) -> Desk {
