@@ -6,8 +6,9 @@
 
 PYTHON: one that imports tf_keras; torch; sklearn. All train on vectors (or bags of words over a table, `tuned`) of the same
 sizes, in turn, round after round; the best round counts. `hub`: Keras on texts under a hub layer, as the course has it, with
-the text modules quora-D of FOLDER, so that every vector is made anew in every epoch. Times are processor time a step, so that
-other work on the machine weighs little; `floor` is what the step's products alone would take at the speed of the machine's best product.
+the text modules quora-D of FOLDER, so that every vector is made anew in every epoch. Times are processor time a step of a
+further epoch, so that other work on the machine weighs little; `floor` is what the step's products alone would take at the speed
+of the best product by Burn's flex, which takes AVX2.
 """
 import argparse, json, math, os, subprocess, sys
 

@@ -76,10 +76,15 @@ impl Encoding<'_> {
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let keys: Vec<Key> = texts.par_iter().map(|text| Key::of(text)).collect();
         let shelf = self.shelf(encoder);
-        let mut vectors = Matrix::zeros(texts.len(), encoder.dim());
-        let rows = vectors.values_mut().par_chunks_mut(encoder.dim());
-        let read = |(vector, key): (&mut [f32], &Key)| shelf.as_ref().is_some_and(|shelf| shelf.read(key, vector));
-        let held: Vec<bool> = rows.zip(&keys).map(read).collect();
+        let dim = encoder.dim();
+        let mut vectors = Matrix::zeros(texts.len(), dim);
+        let held: Vec<bool> = match &shelf {
+            Some(shelf) if dim > 0 => {
+                let rows = vectors.values_mut().par_chunks_mut(dim);
+                rows.zip(&keys).map(|(vector, key)| shelf.read(key, vector)).collect()
+            }
+            _ => vec![false; texts.len()],
+        };
         let mut first_rows = HashMap::with_capacity(texts.len());
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for (row, ((&text, &key), held)) in texts.iter().zip(&keys).zip(held).enumerate() {
