@@ -39,9 +39,9 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         ListFormat::Text => {
             write!(out, "{}", table(&rows(&outline.summary)))?;
             let kept = if outline.kept > 0 { format!(", {} done before", outline.kept) } else { String::new() };
-            let outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
-            let too = outcomes.map(|outcome| outcome.device.as_str()).any(|name| name == Device::Cpu.name());
-            let too = if too && device != Device::Cpu { " and cpu" } else { "" };
+            let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
+            let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
+            let too = if both { " and cpu" } else { "" };
             say(&format!("{} cells trained on {device}{too}{kept}", outline.trained));
         }
         ListFormat::Json => {

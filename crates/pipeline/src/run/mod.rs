@@ -307,6 +307,7 @@ pub(crate) fn no_cells(plan: &Plan) -> Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -336,6 +337,23 @@ seed = [1, 2, 3]
 embedding = ["one", "other"]
 "embedding.trainable" = [false, true]
 "#;
+
+    #[test]
+    fn a_card_gets_what_it_is_faster_at_and_all_that_it_is_asked_for() {
+        use Device::{Cpu, Cuda};
+        let dropout_first = "head.layers=[{ dropout = 0.2 }, { dense = 8 }]".to_owned();
+        for (set, suits) in [(vec![], true), (vec![dropout_first], false)] {
+            let pipeline = Pipeline::parse("p", PIPELINE, Path::new("."), &set).expect("sound");
+            let (named, auto) = (Options::on(Cuda), Options { auto: true, ..Options::on(Cuda) });
+            let no_card = Options { auto: true, ..Options::on(Cpu) };
+            for cell in &Plan::of(&pipeline).cells {
+                let frozen = !cell.settings.embedding.source.trainable();
+                assert_eq!(named.device_of(cell), Cuda, "{}", cell.id);
+                assert_eq!(auto.device_of(cell), if suits && frozen { Cuda } else { Cpu }, "{}", cell.id);
+                assert_eq!(no_card.device_of(cell), Cpu, "{}", cell.id);
+            }
+        }
+    }
 
     #[test]
     fn packs_leave_the_records_that_cells_leave_alone() {

@@ -61,38 +61,3 @@ impl Options {
         if self.auto && !suits_cards { Device::Cpu } else { self.device }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::{Pipeline, Plan};
-
-    const PIPELINE: &str = r#"
-name = "devices"
-[data]
-path = "texts.csv"
-text = "text"
-label = "label"
-[embedding.one.hashing]
-dim = 8
-[head]
-layers = [{ dense = 8 }, { dropout = 0.2 }]
-[grid]
-"embedding.trainable" = [false, true]
-"head.layers" = [[], [{ dense = 8 }, { dropout = 0.2 }], [{ dropout = 0.2 }, { dense = 8 }]]
-"#;
-
-    #[test]
-    fn a_card_gets_what_it_is_faster_at_and_all_that_it_is_asked_for() {
-        let pipeline = Pipeline::parse("p", PIPELINE, Path::new("."), &[]).expect("sound");
-        let devices = |options: Options| -> Vec<Device> {
-            Plan::of(&pipeline).cells.iter().map(|cell| options.device_of(cell)).collect()
-        };
-        use Device::{Cpu, Cuda};
-        assert_eq!(devices(Options::on(Cuda)), [Cuda; 6]);
-        assert_eq!(devices(Options { auto: true, ..Options::on(Cuda) }), [Cuda, Cuda, Cpu, Cpu, Cpu, Cpu]);
-        assert_eq!(devices(Options { auto: true, ..Options::on(Cpu) }), [Cpu; 6]);
-    }
-}
