@@ -63,6 +63,7 @@ impl Golden {
             task: Task::Binary,
             features,
             targets: &targets,
+            order: None,
             monitor: Monitor { valid: false, metric: Metric::Loss },
             initial: Some(&self.weights("init", first)),
         };

@@ -1,4 +1,4 @@
-//! Content addresses: SHA-256, shown as lower-case hex.
+//! Content addresses, shown as lower-case hex: SHA-256; of what is large, BLAKE3, which takes a quarter of the time.
 
 use std::{fmt, io};
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of some content. Two equal digests mean equal content.
+/// The hash of some content. Two equal digests mean equal content.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -20,9 +20,12 @@ impl Digest {
     /// The digest of several byte strings, each preceded by its length, so that no two
     /// different lists of parts share a digest.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut all = Parts::new();
-        parts.into_iter().for_each(|part| all.add(part));
-        all.digest()
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hex(&hasher.finalize()))
     }
 
     /// The first eight hex digits, for names that people read.
@@ -36,13 +39,14 @@ impl Digest {
     }
 }
 
-/// Bytes that are gathered before they are hashed: millions of short parts cost more one by one.
-const GATHERED: usize = 1 << 13;
+/// Bytes that are gathered before they are hashed: millions of short parts cost more one by one, and BLAKE3 hashes many
+/// blocks of 1 KiB side by side.
+const GATHERED: usize = 1 << 16;
 
-/// The byte strings of a [`Digest::of_parts`], one after the other.
+/// The digest of very many or very large byte strings, one after the other, each preceded by its length.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    hasher: Sha256,
+    hasher: blake3::Hasher,
     gathered: Vec<u8>,
 }
 
@@ -50,7 +54,7 @@ impl Parts {
     /// Before the first part.
     #[expect(clippy::new_without_default, reason = "a digest of nothing is nobody's default")]
     pub fn new() -> Self {
-        Self { hasher: Sha256::new(), gathered: Vec::with_capacity(GATHERED) }
+        Self { hasher: blake3::Hasher::new(), gathered: Vec::new() }
     }
 
     /// Adds a part, preceded by its length.
@@ -73,7 +77,7 @@ impl Parts {
     /// The digest of the parts so far.
     pub fn digest(mut self) -> Digest {
         self.hasher.update(&self.gathered);
-        Digest(hex(&self.hasher.finalize()))
+        Digest(self.hasher.finalize().to_hex().to_string())
     }
 }
 
@@ -120,14 +124,16 @@ mod tests {
     #[test]
     fn how_parts_are_gathered_does_not_show() {
         let long = vec![7; 3 * GATHERED];
-        let mut parts: Vec<&[u8]> = vec![&long, b"", &long[..GATHERED / 2], &long[..GATHERED - 9], b"a"];
-        parts.extend((0..2000).map(|at| &long[..at % 11]));
-        let mut hasher = Sha256::new();
-        for part in &parts {
-            hasher.update((part.len() as u64).to_le_bytes());
+        let mut all: Vec<&[u8]> = vec![&long, b"", &long[..GATHERED / 2], &long[..GATHERED - 9], b"a"];
+        all.extend((0..20_000).map(|at| &long[..at % 11]));
+        let mut hasher = blake3::Hasher::new();
+        let mut parts = Parts::new();
+        for part in all {
+            parts.add(part);
+            hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        assert_eq!(Digest::of_parts(parts).as_str(), hex(&hasher.finalize()));
+        assert_eq!(parts.digest().as_str(), hasher.finalize().to_hex().as_str());
     }
 
     #[test]

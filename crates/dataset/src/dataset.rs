@@ -7,7 +7,8 @@
 //!
 //! Without any amount, and without a file of validation rows, 0.2 of the rows validate.
 //! Fractions are of the usable rows of the file that the rows are taken from, rounded to the
-//! nearest. Training rows are shuffled; the others keep the order of their file.
+//! nearest. The rows of a split lie in the order of their file, so that what is made of a million texts meets them where they
+//! lie in memory; training takes its own in a random order, which is kept beside them.
 
 use std::sync::Arc;
 
@@ -22,9 +23,6 @@ use crate::settings::{Amount, Split};
 use crate::split::Deck;
 use crate::texts::Texts;
 
-/// Rows whose texts are fetched at once.
-const TOGETHER: usize = 32;
-
 /// Texts and labels, and which rows belong to which split.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -32,8 +30,10 @@ pub struct Dataset {
     pub texts: Arc<Texts>,
     /// A label, or a set of labels, for each of `texts`.
     pub labels: Arc<Labels>,
-    /// Positions in `texts`.
+    /// Positions in `texts`, ascending.
     pub splits: Splits<Vec<usize>>,
+    /// The order in which training takes its rows: positions in the split of training.
+    pub order: Vec<usize>,
     /// What was read, and how it was divided.
     pub data: Data,
     /// Rows kept out of each split that has a file, since their text stands in the file of a
@@ -66,22 +66,21 @@ impl Dataset {
         });
         parts.add(&(self.labels.classes.len() as u32).to_le_bytes());
         self.labels.classes.iter().for_each(|class| parts.add(class.as_bytes()));
-        for (name, rows) in self.splits.iter() {
+        for (name, _) in self.splits.iter() {
             parts.add(name.to_string().as_bytes());
-            parts.add(&(rows.len() as u64).to_le_bytes());
-            for rows in rows.chunks(TOGETHER) {
-                self.texts.fetch(rows);
-                rows.iter().for_each(|&row| self.add_row(row, &mut parts));
-            }
+            parts.add(self.split_digest(name).as_str().as_bytes());
         }
         parts.digest()
     }
 
-    /// The texts and labels of one split, in order.
+    /// The texts and labels of one split, and in which order training takes them.
     pub fn split_digest(&self, split: SplitName) -> Digest {
         let mut parts = Parts::new();
         let rows = self.splits.get(split).map(Vec::as_slice).unwrap_or_default();
         rows.iter().for_each(|&row| self.add_row(row, &mut parts));
+        if split == SplitName::Train {
+            parts.add(&self.order.iter().flat_map(|&at| (at as u32).to_le_bytes()).collect::<Vec<_>>());
+        }
         parts.digest()
     }
 
@@ -102,7 +101,7 @@ impl Rows {
         let has_valid_file = self.pools.valid.is_some();
         let split = split.resolved(has_valid_file);
         let divider = Divider { rows: self, seed: split.seed.unwrap_or(seed), split: &split };
-        let splits = divider.divide()?;
+        let (splits, order) = divider.divide()?;
         let used: usize = splits.iter().map(|(_, rows)| rows.len()).sum();
         let leaks = self.pools.map(|name, pool| self.part(name).map_or(0, |part| part.rows.len() - pool.len()));
         Ok(Dataset {
@@ -111,6 +110,7 @@ impl Rows {
             data: self.data(&splits, leaks.iter().map(|(_, rows)| rows).sum()),
             unused: self.texts.len() - used,
             splits,
+            order,
             leaks,
         })
     }
@@ -132,7 +132,7 @@ impl Rows {
             rows_read: count(|part| part.read),
             empty_texts: count(|part| part.empty.count),
             missing_labels: count(|part| part.unlabelled.count),
-            duplicate_texts: self.texts.len() - self.first_rows.len(),
+            duplicate_texts: self.texts.len() - self.conflicts.len(),
             shared_texts,
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
         }
@@ -170,7 +170,8 @@ struct Divider<'a> {
 }
 
 impl Divider<'_> {
-    fn divide(&self) -> Result<Splits<Vec<usize>>, Error> {
+    /// The rows of every split, and the order in which training takes its own.
+    fn divide(&self) -> Result<(Splits<Vec<usize>>, Vec<usize>), Error> {
         let mut test = self.of_own_file(SplitName::Test, self.rows.pools.test.as_deref(), self.split.test)?;
         let mut valid = self.of_own_file(SplitName::Valid, self.rows.pools.valid.as_deref(), self.split.valid)?;
         let pool = &self.rows.pools.train;
@@ -198,7 +199,21 @@ impl Divider<'_> {
             return Err(self.empty(SplitName::Train, SplitName::Train, reason));
         }
         Substream::new(self.seed, "split/train order").shuffle(&mut train);
-        Ok(Splits { train, valid, test })
+        let order = self.sort(&mut train);
+        Ok((Splits { train, valid, test }, order))
+    }
+
+    /// Sorts rows; gives where each of them stands then, in the order in which they came.
+    fn sort(&self, rows: &mut [usize]) -> Vec<usize> {
+        const ELSEWHERE: u32 = u32::MAX;
+        let mut places = vec![ELSEWHERE; self.rows.texts.len()];
+        rows.iter().for_each(|&row| places[row] = 0);
+        let taken = places.iter_mut().filter(|place| **place != ELSEWHERE);
+        taken.zip(0..).for_each(|(place, at)| *place = at);
+        let order = rows.iter().map(|&row| places[row] as usize).collect();
+        let sorted = (0..).zip(&places).filter(|(_, place)| **place != ELSEWHERE);
+        rows.iter_mut().zip(sorted).for_each(|(row, (sorted, _))| *row = sorted);
+        order
     }
 
     /// A split that has a file: all of it, or the amount.

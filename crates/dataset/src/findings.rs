@@ -91,7 +91,7 @@ impl Findings {
 impl Rows {
     /// Looks at the usable rows as they stand in the files, before any split.
     pub fn findings(&self) -> Findings {
-        let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); self.first_rows.len()];
+        let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); self.conflicts.len()];
         for (row, &group) in self.groups.iter().enumerate() {
             rows_of[group as usize].push(row);
         }
@@ -108,7 +108,7 @@ impl Rows {
         }
         Findings {
             files: self.parts.iter().map(|part| self.file_findings(part)).collect(),
-            duplicate_texts: self.texts.len() - self.first_rows.len(),
+            duplicate_texts: self.texts.len() - self.conflicts.len(),
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
             shared_texts,
             duplicates,

@@ -17,7 +17,7 @@ use emberline_base::{Labels, SplitName, Splits, Targets};
 use crate::error::{Error, Place, Unit};
 use crate::format::{self, Field, Request, Row};
 use crate::labels::{Collector, MOST_CLASSES, Refusal};
-use crate::normal;
+use crate::normal::Hashes;
 use crate::settings::{Column, LabelColumns, Settings};
 use crate::texts::Texts;
 
@@ -41,8 +41,6 @@ pub struct Rows {
     /// The rows that each split may be taken from; those of training serve the splits without
     /// a file too.
     pub(crate) pools: Splits<Vec<usize>>,
-    /// The first row of each group.
-    pub(crate) first_rows: Vec<usize>,
     /// Whether the rows of each group carry different labels.
     pub(crate) conflicts: Vec<bool>,
 }
@@ -141,6 +139,7 @@ struct Reading<'s> {
     /// The label columns' names in the first file.
     label_names: Vec<String>,
     texts: Texts,
+    hashes: Hashes,
     numbers: Vec<u64>,
     labels: Collector,
     parts: Vec<Part>,
@@ -156,6 +155,7 @@ impl<'s> Reading<'s> {
             columns,
             label_names: Vec::new(),
             texts: Texts::default(),
+            hashes: Hashes::default(),
             numbers: Vec::new(),
             labels,
             parts: Vec::new(),
@@ -188,13 +188,14 @@ impl<'s> Reading<'s> {
         part.unit = row.unit;
         let field = row.fields.first_mut().map(std::mem::take).unwrap_or_default();
         let text = as_text(field, &columns[0], || row.place(&part.path))?;
-        if text.trim().is_empty() {
+        if text.chars().all(char::is_whitespace) {
             part.empty.add(row.number);
             return Ok(());
         }
         match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
             Ok(()) => {
                 self.texts.push(&text);
+                self.hashes.push(&text);
                 self.numbers.push(row.number);
                 Ok(())
             }
@@ -233,17 +234,17 @@ impl<'s> Reading<'s> {
 
     /// Numbers the classes and the texts that count as the same.
     fn finish(self) -> Result<Rows, Error> {
-        let Self { settings, mut texts, numbers, labels, parts, .. } = self;
+        let Self { settings, mut texts, hashes, numbers, labels, parts, .. } = self;
         texts.shrink();
         let train = parts.first().map(|part| part.rows.clone()).unwrap_or_default();
         let place = |row| place_of(&parts, &numbers, row);
         let labels = labels.finish(train, settings.positive.as_deref(), place)?;
-        let groups = normal::groups(&texts);
+        let groups = hashes.groups(&texts);
         let pools = pools(&parts, &groups)?;
-        let (first_rows, conflicts) = conflicts(&groups, &labels);
+        let conflicts = conflicts(&groups, &labels);
         let strata = strata(&labels, &parts);
         let (texts, labels) = (Arc::new(texts), Arc::new(labels));
-        Ok(Rows { texts, labels, parts, numbers, groups, strata, pools, first_rows, conflicts })
+        Ok(Rows { texts, labels, parts, numbers, groups, strata, pools, conflicts })
     }
 }
 
@@ -304,20 +305,20 @@ fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<usize>>, Error> {
     Ok(pools)
 }
 
-/// The first row of each group, and whether its rows differ in their labels.
-fn conflicts(groups: &[u32], labels: &Labels) -> (Vec<usize>, Vec<bool>) {
-    let mut first_rows: Vec<usize> = Vec::new();
+/// Whether the rows of each group differ in their labels.
+fn conflicts(groups: &[u32], labels: &Labels) -> Vec<bool> {
+    let mut first_rows: Vec<u32> = Vec::new();
     let mut conflicts = Vec::new();
     for (row, &group) in groups.iter().enumerate() {
         match first_rows.get(group as usize) {
-            Some(&first) => conflicts[group as usize] |= labels.of_row(first) != labels.of_row(row),
+            Some(&first) => conflicts[group as usize] |= labels.of_row(first as usize) != labels.of_row(row),
             None => {
-                first_rows.push(row);
+                first_rows.push(row as u32);
                 conflicts.push(false);
             }
         }
     }
-    (first_rows, conflicts)
+    conflicts
 }
 
 /// Each row's class; of several, the rarest of its file, the first among equals; of none, one more. Another file's labels

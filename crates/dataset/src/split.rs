@@ -15,26 +15,26 @@
 //!   is met and no text stands on two sides.
 //! - The class of a group is that of its first row; of a multi-label row, its rarest label.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::ops::Range;
 
 use emberline_base::Substream;
 
 /// Groups of rows in random order.
 pub(crate) struct Deck {
     /// The rows, group by group.
-    members: Vec<usize>,
+    members: Vec<u32>,
     groups: Vec<Group>,
     strata: usize,
 }
 
 /// Rows that stay together: small, since a million of them are shuffled.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Group {
-    /// In `members`.
-    start: u32,
+    /// The row, where it is alone, as most are: to look it up would take longer than all else. Where the rows begin in
+    /// `members`, where there are several.
+    place: u32,
     length: u32,
     stratum: u32,
 }
@@ -44,22 +44,28 @@ impl Group {
         self.length as usize
     }
 
-    fn rows(&self) -> Range<usize> {
-        let start = self.start as usize;
-        start..start + self.len()
+    fn rows<'a>(&'a self, members: &'a [u32]) -> impl Iterator<Item = usize> + 'a {
+        let rows = match self.length {
+            1 => std::slice::from_ref(&self.place),
+            _ => &members[self.place as usize..][..self.len()],
+        };
+        rows.iter().map(|&row| row as usize)
     }
 }
 
 impl Deck {
     /// Shuffles the groups of some rows. `group_of`, `stratum_of`: of every row there is.
     pub(crate) fn new(rows: &[usize], group_of: &[u32], stratum_of: &[u32], stream: &mut Substream) -> Self {
-        let members = by_group(rows, group_of);
-        let mut groups = Vec::with_capacity(members.len());
+        let (members, ends) = by_group(rows, group_of);
+        let mut groups = Vec::with_capacity(ends.len());
         let mut start = 0;
-        for same in members.chunk_by(|&a, &b| group_of[a] == group_of[b]) {
-            let length = same.len() as u32;
-            groups.push(Group { start, length, stratum: stratum_of[same[0]] });
-            start += length;
+        for end in ends {
+            if start < end {
+                let (first, length) = (members[start as usize], end - start);
+                let place = if length == 1 { first } else { start };
+                groups.push(Group { place, length, stratum: stratum_of[first as usize] });
+            }
+            start = end;
         }
         stream.shuffle(&mut groups);
         let strata = groups.iter().map(|group| group.stratum as usize + 1).max().unwrap_or(0);
@@ -89,7 +95,7 @@ impl Deck {
             let fits = group.len() <= *open;
             if fits {
                 *open -= group.len();
-                taken.extend_from_slice(&members[group.rows()]);
+                taken.extend(group.rows(members));
             }
             !fits
         });
@@ -103,25 +109,25 @@ impl Deck {
         let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].length);
         if let Some(at) = smallest {
             let group = self.groups.remove(at);
-            taken.extend(self.members[group.rows()].iter().take(count));
+            taken.extend(group.rows(&self.members).take(count));
         }
     }
 
     /// All rows that are left, so that every beginning holds the strata in proportion: the k-th
     /// row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the whole.
     pub(crate) fn layout(self) -> Vec<usize> {
-        let mut lines: Vec<Line<'_>> = self.sizes().into_iter().map(Line::new).collect();
-        for group in &self.groups {
+        let mut lines: Vec<Line> = self.sizes().into_iter().map(Line::new).collect();
+        for group in self.groups {
             lines[group.stratum as usize].groups.push(group);
         }
-        let first = |(stratum, line): (usize, &Line<'_>)| Some(Reverse((line.place()?, stratum)));
+        let first = |(stratum, line): (usize, &Line)| Some(Reverse((line.place()?, stratum)));
         // Of all strata whose next group stands first; of equal ones the lower stratum.
         let mut next: BinaryHeap<_> = lines.iter().enumerate().filter_map(first).collect();
-        let mut rows = Vec::with_capacity(self.groups.iter().map(Group::len).sum());
+        let mut rows = Vec::with_capacity(lines.iter().map(|line| line.size).sum());
         while let Some(mut top) = next.peek_mut() {
             let Reverse((place, stratum)) = &mut *top;
             let line = &mut lines[*stratum];
-            rows.extend_from_slice(&self.members[line.groups[line.taken].rows()]);
+            rows.extend(line.groups[line.taken].rows(&self.members));
             line.pass();
             match line.place() {
                 Some(after) => *place = after,
@@ -144,8 +150,8 @@ impl Deck {
 }
 
 /// The groups of one stratum, in order, and how many of them are laid out. Their places only grow.
-struct Line<'g> {
-    groups: Vec<&'g Group>,
+struct Line {
+    groups: Vec<Group>,
     taken: usize,
     /// Rows of the groups that are laid out.
     before: usize,
@@ -153,16 +159,15 @@ struct Line<'g> {
     size: usize,
 }
 
-impl Line<'_> {
+impl Line {
     fn new(size: usize) -> Self {
-        Self { groups: Vec::new(), taken: 0, before: 0, size }
+        Self { groups: Vec::with_capacity(size), taken: 0, before: 0, size }
     }
 
-    /// Where the middle of the next group stands, in parts of 2^62 of the whole.
-    fn place(&self) -> Option<u64> {
+    /// Where the middle of the next group stands.
+    fn place(&self) -> Option<Place> {
         let group = self.groups.get(self.taken)?;
-        let middle = 2 * self.before as u128 + group.len() as u128;
-        Some(((middle << 62) / (2 * self.size as u128)) as u64)
+        Some(Place { numerator: (2 * self.before + group.len()) as u64, denominator: self.size as u64 })
     }
 
     fn pass(&mut self) {
@@ -171,8 +176,37 @@ impl Line<'_> {
     }
 }
 
-/// The rows group after group, those of a group as they came: sorted by counting, since groups are numbers without gaps.
-fn by_group(rows: &[usize], group_of: &[u32]) -> Vec<usize> {
+/// A part of twice the whole. Two are compared without a division, which takes longer than all else in a layout.
+#[derive(Clone, Copy)]
+struct Place {
+    numerator: u64,
+    denominator: u64,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let across = |a: &Self, b: &Self| u128::from(a.numerator) * u128::from(b.denominator);
+        across(self, other).cmp(&across(other, self))
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Place {}
+
+/// The rows group after group, those of a group as they came, and where each group ends: sorted by counting, since groups
+/// are numbers without gaps.
+fn by_group(rows: &[usize], group_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let groups = rows.iter().map(|&row| group_of[row] as usize + 1).max().unwrap_or(0);
     let mut next = vec![0u32; groups + 1];
     for &row in rows {
@@ -184,10 +218,11 @@ fn by_group(rows: &[usize], group_of: &[u32]) -> Vec<usize> {
     let mut members = vec![0; rows.len()];
     for &row in rows {
         let at = &mut next[group_of[row] as usize];
-        members[*at as usize] = row;
+        members[*at as usize] = row as u32;
         *at += 1;
     }
-    members
+    next.truncate(groups);
+    (members, next)
 }
 
 /// Shares `count` among parts in proportion to their sizes: each gets its share rounded down,

@@ -40,16 +40,6 @@ impl Texts {
         start..self.ends[at]
     }
 
-    /// Has these texts brought near, all at once: a million texts lie in no cache, and to wait for one after the other
-    /// takes longer than most of what is done with them.
-    pub(crate) fn fetch(&self, rows: &[usize]) {
-        let ends = |row: usize| {
-            let text = self.bytes(row);
-            text.first().zip(text.last()).map_or(0, |(first, last)| first ^ last)
-        };
-        std::hint::black_box(rows.iter().fold(0, |all, &row| all ^ ends(row)));
-    }
-
     /// Adds a text.
     pub(crate) fn push(&mut self, text: &str) {
         self.block.push_str(text);

@@ -113,7 +113,6 @@ fn frozen(lookup: &dyn Lookup, texts: &[&[u8]]) -> Matrix {
     let mut matrix = Matrix::zeros(texts.len(), dim);
     let vectors = matrix.values_mut().par_chunks_mut(dim * TOGETHER);
     vectors.zip(texts.par_chunks(TOGETHER)).for_each_init(Vec::new, |ids, (vectors, texts)| {
-        fetch(texts);
         for (vector, text) in vectors.chunks_exact_mut(dim).zip(texts) {
             ids.clear();
             lookup.token_ids(text, ids);
@@ -121,13 +120,6 @@ fn frozen(lookup: &dyn Lookup, texts: &[&[u8]]) -> Matrix {
         }
     });
     matrix
-}
-
-/// Has these texts brought near, all at once: training texts are in random order, and to wait for one after the other
-/// would take a good part of the time.
-fn fetch(texts: &[&[u8]]) {
-    let ends = |text: &&[u8]| text.first().zip(text.last()).map_or(0, |(first, last)| first ^ last);
-    std::hint::black_box(texts.iter().map(ends).fold(0, |all, ends| all ^ ends));
 }
 
 /// A vector a text, `[texts, dim]`.

@@ -196,6 +196,7 @@ impl Case {
             task: Task::Binary,
             features: &self.features,
             targets: &self.targets,
+            order: None,
             monitor: Monitor { valid: false, metric: Metric::Loss },
             initial: None,
         }

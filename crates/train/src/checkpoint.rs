@@ -4,7 +4,7 @@
 //! random numbers, each of which begins with its epoch.
 //!
 //! As a file: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and in its metadata
-//! `facts` (JSON) and `checksum` (SHA-256 of the facts and of every array).
+//! `facts` (JSON) and `checksum` (BLAKE3 of the facts and of every array).
 
 use std::collections::HashMap;
 

@@ -197,7 +197,7 @@ fn keep_checkpoints(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>]
 fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>], loss: Loss, number: u32) {
     let started = Instant::now();
     let turn =
-        |(job, learning_rate): &(&Job<'_>, f64)| Turn { order: job.order(number), learning_rate: *learning_rate };
+        |(job, learning_rate): &(&Job<'_>, f64)| Turn { order: job.epoch_order(number), learning_rate: *learning_rate };
     let jobs = running.iter().map(|member| (member.watched.job, member.control.learning_rate));
     let turns = on_all_cores(&jobs.collect::<Vec<_>>(), turn);
     let train = engine.train_epoch(number, &turns);

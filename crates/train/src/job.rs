@@ -23,6 +23,8 @@ pub struct Job<'a> {
     pub features: &'a Splits<Features>,
     /// The labels as numbers, `[rows, outputs]` a split.
     pub targets: &'a Splits<Matrix>,
+    /// The order in which epochs take the training rows, before they shuffle it; as they lie where there is none.
+    pub order: Option<&'a [usize]>,
     /// What the best epoch is chosen by.
     pub monitor: Monitor,
     /// Starts the head from these arrays instead of random ones.
@@ -109,8 +111,8 @@ impl Job<'_> {
     }
 
     /// The training rows in the order of an epoch, 1 for the first.
-    pub(crate) fn order(&self, epoch: u32) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.targets.train.rows()).collect();
+    pub(crate) fn epoch_order(&self, epoch: u32) -> Vec<usize> {
+        let mut order = self.order.map_or_else(|| (0..self.targets.train.rows()).collect(), <[usize]>::to_vec);
         if self.train.shuffle {
             Substream::new(self.seed, &format!("shuffle/epoch/{epoch}")).shuffle(&mut order);
         }

@@ -30,6 +30,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         task: Task::Binary,
         features: &splits,
         targets: &targets,
+        order: None,
         monitor: Monitor::VAL_LOSS,
         initial: None,
     };
@@ -135,6 +136,7 @@ fn devices_agree_on_dense_heads() {
             task,
             features: &features,
             targets: &targets,
+            order: None,
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };

@@ -25,6 +25,7 @@ fn fitted(signal: usize) -> Fit {
         task: Task::Binary,
         features: &features,
         targets: &Splits { train: targets, valid: None, test: None },
+        order: None,
         monitor: Monitor { valid: false, metric: Metric::Loss },
         initial: None,
     };

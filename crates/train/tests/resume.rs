@@ -91,6 +91,7 @@ impl Case {
             task: Task::Binary,
             features: &self.features,
             targets: &targets,
+            order: None,
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };

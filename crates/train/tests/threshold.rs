@@ -31,6 +31,7 @@ fn trained(splits: Splits<(Matrix, Matrix)>) -> (Fit, Splits<Matrix>) {
         task: Task::Binary,
         features: &features,
         targets: &targets,
+        order: None,
         monitor: Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS },
         initial: None,
     };

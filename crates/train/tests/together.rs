@@ -64,6 +64,7 @@ impl Fits {
             task: Task::Binary,
             features: &self.features[vectors],
             targets: &self.targets[vectors],
+            order: None,
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };

@@ -5,43 +5,46 @@
 
 use std::ops::Range;
 
-/// Bytes that are looked at together.
+use wide::u8x16;
+
+/// Bytes that a mask tells of.
 const BLOCK: usize = u64::BITS as usize;
+/// Bytes that are looked at together.
+const SIDE: usize = 16;
 
 /// Calls `take` with the place of every piece, in order.
 pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) {
-    // Where the word begins that goes on in the next block.
-    let mut open: Option<usize> = None;
-    let mut before = 0;
+    // Where the piece begins that is to be taken next, when that is known.
+    let mut open = None;
+    let mut before = Masks::NONE;
     let mut masks = Masks::of(text);
-    for base in (0..text.len()).step_by(BLOCK) {
+    for base in (0..=text.len()).step_by(BLOCK) {
         let next = text.get(base + BLOCK..).map_or(Masks::NONE, Masks::of);
-        let words = masks.words(before >> (BLOCK - 1), next.word << (BLOCK - 1));
-        let mut starts = words & !(words << 1) | masks.visible & !words;
-        if let Some(start) = open {
-            let rest = words.trailing_ones() as usize;
-            // What the word goes on with begins nothing.
-            starts &= !(words & 1);
-            if rest < BLOCK {
-                take(start..base + rest);
-                open = None;
-            }
+        let words = masks.words(before.word, next.word);
+        let alone = masks.visible & !words;
+        let mut starts = words & !shifted(words, before.word) | alone;
+        // Behind a word, or a character that is a piece of its own.
+        let mut stops = shifted(words, before.word) & !words | shifted(alone, before.visible & !before.word);
+        let mut next_start = || {
+            let start = base + starts.trailing_zeros() as usize;
+            starts &= starts.wrapping_sub(1);
+            start
+        };
+        let mut start = open.unwrap_or_else(&mut next_start);
+        while stops != 0 {
+            take(start..base + stops.trailing_zeros() as usize);
+            start = next_start();
+            stops &= stops - 1;
         }
-        while starts != 0 {
-            let start = starts.trailing_zeros() as usize;
-            let length = (words >> start).trailing_ones().max(1) as usize;
-            if start + length == BLOCK && words >> (BLOCK - 1) == 1 {
-                open = Some(base + start);
-            } else {
-                take(base + start..base + start + length);
-            }
-            starts &= starts - 1;
-        }
-        (before, masks) = (masks.word, next);
+        open = Some(start).filter(|&start| start < base + BLOCK);
+        before = Masks { word: words, ..masks };
+        masks = next;
     }
-    if let Some(start) = open {
-        take(start..text.len());
-    }
+}
+
+/// A mask moved on by a byte; the first bit is the last of the mask before.
+fn shifted(mask: u64, before: u64) -> u64 {
+    mask << 1 | before >> (BLOCK - 1)
 }
 
 /// What the bytes of a block are, the first in the lowest bit.
@@ -60,37 +63,42 @@ impl Masks {
 
     /// Those of the first bytes of a text.
     fn of(text: &[u8]) -> Self {
-        let mut rest = [0; BLOCK];
-        let block = text.first_chunk().unwrap_or_else(|| {
-            rest[..text.len()].copy_from_slice(text);
-            &rest
-        });
-        let is_word = |byte: u8| ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10);
-        Self {
-            word: mask(block, is_word),
-            apostrophe: mask(block, |byte| byte == b'\''),
-            visible: mask(block, |byte| byte.wrapping_sub(b'!') < 94),
+        let text = &text[..text.len().min(BLOCK)];
+        let (sides, rest) = text.as_chunks::<SIDE>();
+        let mut masks = Self::NONE;
+        for (at, side) in sides.iter().enumerate() {
+            masks.add(*side, 0, at * SIDE);
         }
+        match text.last_chunk() {
+            _ if rest.is_empty() => {}
+            // Bytes that were looked at before are passed over, which is faster than to bring the others elsewhere.
+            Some(last) => masks.add(*last, SIDE - rest.len(), text.len() - rest.len()),
+            None => {
+                let mut side = [0; SIDE];
+                side[..rest.len()].copy_from_slice(rest);
+                masks.add(side, 0, 0);
+            }
+        }
+        masks
     }
 
-    /// The bytes of words: an apostrophe between two letters or digits, too. `before` and `after`: what of a word stands
-    /// at the edge of the blocks beside this one, in the bit of the byte beside it.
+    /// Adds those of a few bytes but the first `passed`, from the bit `at` on.
+    fn add(&mut self, bytes: [u8; SIDE], passed: usize, at: usize) {
+        let bytes = u8x16::new(bytes);
+        let is = |byte: u8| bytes.cmp_eq(u8x16::splat(byte));
+        let within = |bytes: u8x16, first: u8, last: u8| {
+            let beyond = bytes - u8x16::splat(first);
+            beyond.cmp_eq(beyond.min(u8x16::splat(last - first)))
+        };
+        let bits = |found: u8x16| u64::from(found.move_mask() as u16) >> passed << at;
+        self.word |= bits(within(bytes | u8x16::splat(0x20), b'a', b'z') | within(bytes, b'0', b'9'));
+        self.apostrophe |= bits(is(b'\''));
+        self.visible |= bits(within(bytes, b'!', b'~'));
+    }
+
+    /// The bytes of words: an apostrophe between two letters or digits, too. `before` and `after`: those of words in the
+    /// blocks beside this one.
     fn words(self, before: u64, after: u64) -> u64 {
-        self.word | self.apostrophe & (self.word << 1 | before) & (self.word >> 1 | after)
+        self.word | self.apostrophe & shifted(self.word, before) & (self.word >> 1 | after << (BLOCK - 1))
     }
-}
-
-/// A bit a byte.
-fn mask(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
-    let mut found = [0; BLOCK];
-    for (found, &byte) in found.iter_mut().zip(block) {
-        *found = u8::from(is(byte));
-    }
-    let mut mask = 0;
-    for (at, eight) in found.chunks_exact(8).enumerate() {
-        let eight = u64::from_le_bytes(eight.try_into().unwrap_or_default());
-        // Moves the lowest bits of eight bytes beside each other, into the highest byte.
-        mask |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
-    }
-    mask
 }

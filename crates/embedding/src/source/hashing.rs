@@ -21,7 +21,7 @@ use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Texts, tuning, words};
+use super::{Kind, Texts, ascii, tuning, words};
 use crate::{Error, Lookup, Opened};
 
 /// The largest table, in numbers: 8 GiB.
@@ -145,9 +145,8 @@ impl Lookup for Hashing {
 
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         let longest = self.settings.ngrams;
-        if longest == 1 {
-            let mut take = |text: &[u8], word| ids.push(self.bucket(&Fnv::of(text, word)));
-            return words::for_each_place(text, &mut take);
+        if longest == 1 && text.is_ascii() {
+            return ascii::for_each_piece(text, |piece| ids.push(self.bucket(&Fnv::of_lower(text, piece))));
         }
         // The n-grams that end with the word before, shortest first.
         let mut ending: Vec<Fnv> = Vec::with_capacity(longest);
@@ -186,6 +185,16 @@ impl Hashing {
     }
 }
 
+/// The first eight bytes of the end of a text, the first in the lowest bits; behind the text, any.
+fn eight(end: &[u8], text: &[u8]) -> u64 {
+    let last = || text.last_chunk().map(|last| u64::from_le_bytes(*last) >> (8 * (8 - end.len())));
+    end.first_chunk().copied().map(u64::from_le_bytes).or_else(last).unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes[..end.len()].copy_from_slice(end);
+        u64::from_le_bytes(bytes)
+    })
+}
+
 /// FNV-1a, 64 bits.
 #[derive(Clone, Copy)]
 struct Fnv(u64);
@@ -193,17 +202,20 @@ struct Fnv(u64);
 impl Fnv {
     const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
 
-    /// That of a word, most of which are short: to go on to eight bytes and take the hash behind the last of the word's
-    /// costs less than to wait for where it ends.
-    fn of(text: &[u8], word: Range<usize>) -> Self {
-        let Some(bytes) = text[word.start..].first_chunk::<8>().filter(|_| word.len() <= 8) else {
-            return Self::EMPTY.add(&text[word]);
-        };
-        let mut hashes = [Self::EMPTY; 9];
-        for at in 0..8 {
-            hashes[at + 1] = hashes[at].add(&bytes[at..=at]);
+    /// That of a piece of an ASCII text, in lower case. Most are short: to go on to eight bytes and take the hash behind
+    /// the last of the piece's costs less than to wait for where it ends.
+    fn of_lower(text: &[u8], piece: Range<usize>) -> Self {
+        // What tells lower case from upper; digits and apostrophes have it.
+        let lower = if text[piece.start].is_ascii_alphanumeric() { 0x20 } else { 0 };
+        if piece.len() > 8 {
+            return text[piece].iter().fold(Self::EMPTY, |hash, byte| hash.add(&[byte | lower]));
         }
-        hashes[word.len()]
+        let bytes = eight(&text[piece.start..], text) | u64::from_ne_bytes([lower; 8]);
+        let mut hashes = [Self::EMPTY; 9];
+        for (at, byte) in bytes.to_le_bytes().into_iter().enumerate() {
+            hashes[at + 1] = hashes[at].add(&[byte]);
+        }
+        hashes[piece.len()]
     }
 
     fn add(self, bytes: &[u8]) -> Self {
@@ -244,6 +256,21 @@ mod tests {
     fn words_keep_their_row_in_any_case_and_place() {
         let all = ids(&settings(4, 1 << 14, 1), "Why is WHY so why?");
         assert_eq!((all.len(), all[0], all[0]), (6, all[2], all[4]));
+    }
+
+    /// The short way for single words of ASCII texts against the rule itself.
+    #[test]
+    fn ascii_texts_are_hashed_as_all_are() {
+        let source = open(&settings(1, 1 << 20, 1)).expect("good settings");
+        let mut stream = Substream::new(1, "texts");
+        let characters = b"aZq0'. [@`{Y";
+        for length in (0..40).chain(60..70).cycle().take(5000) {
+            let text: Vec<u8> = (0..length).map(|_| characters[stream.below(characters.len())]).collect();
+            let (mut short, mut by_rule) = (Vec::new(), Vec::new());
+            source.token_ids(&text, &mut short);
+            words::for_each_lower(&text, &mut |word| by_rule.push(source.bucket(&Fnv::EMPTY.add(word.as_bytes()))));
+            assert_eq!(short, by_rule, "{}", text.escape_ascii());
+        }
     }
 
     #[test]

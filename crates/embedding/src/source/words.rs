@@ -11,7 +11,6 @@
 //! White space and control characters only separate.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -42,35 +41,23 @@ fn is_invisible(c: char) -> bool {
 
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
 pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
-    for_each_place(text, &mut |text, place| take(str::from_utf8(&text[place]).unwrap_or_default()));
-}
-
-/// The same with where the piece stands in which text, of UTF-8.
-pub(super) fn for_each_place(text: &[u8], take: &mut impl FnMut(&[u8], Range<usize>)) {
     if text.is_ascii() {
         let text = text.to_ascii_lowercase();
-        return ascii::for_each_piece(&text, |place| take(&text, place));
+        return ascii::for_each_piece(&text, |place| take(str::from_utf8(&text[place]).unwrap_or_default()));
     }
     let text = normalised(text).to_lowercase();
     let curly = text.contains('’');
-    for place in places(&text) {
-        let piece = &text[place.clone()];
+    for piece in pieces(&text) {
         if curly && piece.contains('’') {
-            let straight = piece.replace('’', "'");
-            take(straight.as_bytes(), 0..straight.len());
+            take(&piece.replace('’', "'"));
         } else {
-            take(text.as_bytes(), place);
+            take(piece);
         }
     }
 }
 
 /// The pieces of a normalised text, in order.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    places(text).map(|place| &text[place])
-}
-
-/// Where they stand.
-fn places(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while class(text.as_bytes(), at) == Class::Separator {
@@ -81,7 +68,7 @@ fn places(text: &str) -> impl Iterator<Item = Range<usize>> {
         }
         let start = at;
         at += ascii_piece_length(&text.as_bytes()[at..]).unwrap_or_else(|| any_piece_length(&text[at..]));
-        (start < at).then_some(start..at)
+        (start < at).then(|| &text[start..at])
     })
 }
 

@@ -275,6 +275,7 @@ mod tests {
             task: Task::Binary,
             features: &features,
             targets: &Splits { train: Matrix::zeros(1, 1), valid: None, test: None },
+            order: None,
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };

@@ -179,6 +179,7 @@ fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
         task: data.dataset.labels.task,
         features,
         targets: &data.targets,
+        order: Some(&data.dataset.order),
         monitor: cell.settings.callbacks.monitor(features.valid.is_some()),
         initial: None,
     }
