@@ -6,7 +6,7 @@
 
 FILE has the columns question_text and target; MODULE is a text module (a SavedModel); PYTHON imports pandas, sklearn and
 tensorflow. Both sides read the file, divide 80:10:10 by strata and make a vector of every text, in turn, round after round. Ours
-keeps equal texts on one side and takes the SHA-256 of all splits besides; the other drops the texts that come again. Processor time: the median, with the extremes.
+keeps equal texts on one side and takes the digest of all splits besides; the other drops the texts that come again. Processor time: the median, with the extremes.
 """
 import argparse, json, os, statistics
 

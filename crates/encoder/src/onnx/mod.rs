@@ -148,7 +148,7 @@ impl Onnx {
         let ids = self.tokens.ids(text)?;
         let given = if ids.is_empty() { Vec::new() } else { runner.run(&ids)?.1 };
         let vector = match &self.pooling {
-            Some(pooling) => pooling.pool(&given, self.hidden, self.tokens.prompt_tokens()),
+            Some(pooling) => pooling.pool(&given, self.hidden, self.tokens.prompt_tokens()?),
             None if given.is_empty() => vec![0.0; self.hidden],
             None => given,
         };

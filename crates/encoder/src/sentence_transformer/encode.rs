@@ -14,16 +14,17 @@ impl SentenceTransformer {
     /// bit for bit, wherever they stand. What isn't UTF-8 is replaced by U+FFFD.
     ///
     /// # Errors
-    /// When the tokenizer fails, or gives a token that the model has no row for; at first also when the model's numbers are
-    /// damaged, or this build can't use the device.
+    /// When the tokenizer fails, or gives a token that the model has no row for; at first also when it or the model's numbers
+    /// are damaged, or this build can't use the device.
     pub fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let (unique, places) = unique(texts);
+        let prompt_tokens = self.tokens.prompt_tokens()?;
         let ids = unique.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
         let forward = self.transformer.forward()?;
         let batches = batches(&order, &ids, forward.batch_tokens());
-        let vectors = |batch: &&[usize]| self.vectors(forward, batch, &ids);
+        let vectors = |batch: &&[usize]| self.vectors(forward, batch, &ids, prompt_tokens);
         let vectors: Vec<Vec<f32>> = if forward.side_by_side() {
             batches.par_iter().map(vectors).collect()
         } else {
@@ -38,14 +39,14 @@ impl SentenceTransformer {
     }
 
     /// The vectors of a batch, `[batch, dim]`.
-    fn vectors(&self, forward: &dyn Forward, batch: &[usize], ids: &[Vec<u32>]) -> Vec<f32> {
+    fn vectors(&self, forward: &dyn Forward, batch: &[usize], ids: &[Vec<u32>], prompt_tokens: usize) -> Vec<f32> {
         let texts: Vec<&[u32]> = batch.iter().map(|&text| &ids[text][..]).filter(|ids| !ids.is_empty()).collect();
         let hidden = if texts.is_empty() { Vec::new() } else { forward.hidden(&texts) };
         let mut first = 0;
         let mut vectors = Vec::with_capacity(batch.len() * self.dim);
         for &text in batch {
             let end = first + ids[text].len() * self.hidden;
-            let pooled = self.pooling.pool(&hidden[first..end], self.hidden, self.tokens.prompt_tokens());
+            let pooled = self.pooling.pool(&hidden[first..end], self.hidden, prompt_tokens);
             vectors.extend(self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector)));
             first = end;
         }

@@ -62,11 +62,11 @@ pub struct SentenceTransformer {
 }
 
 impl SentenceTransformer {
-    /// Opens a folder, whose transformer is brought onto a device when the first text is encoded.
+    /// Opens a folder, whose transformer is brought onto a device, and its tokenizer parsed, when the first text is encoded.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the folder or a file isn't there, [`Error::Format`] when one is damaged or asks for what isn't
-    /// known here.
+    /// [`Error::Missing`] when the folder or a file isn't there, [`Error::Format`] when one that is read now is damaged or
+    /// asks for what isn't known here.
     pub fn open(folder: &Path, options: &Options, device: Device) -> Result<Self, Error> {
         let modules = Modules::read(folder)?;
         let config = Config::read(&modules.transformer)?;
@@ -76,10 +76,8 @@ impl SentenceTransformer {
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
         let bounds =
             Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
-        // Both take their time, the one of the file's length, the other of the words.
-        let (hashes, tokens) =
-            rayon::join(|| weights.hashes(), || Tokens::read(&modules.transformer, bounds, options.max_length, prompt));
-        let (hashes, tokens) = (hashes?, tokens?);
+        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt)?;
+        let hashes = weights.hashes()?;
         let mut parts = vec![b"sentence_transformer/3".to_vec(), config.bytes()?, tokens.rules()];
         parts.extend(hashes.iter().map(|hash| hash.to_vec()));
         let mut parameters = sketch.parameters();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::file;
+use once_cell::sync::OnceCell;
 use serde_json::Value;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
@@ -23,18 +24,23 @@ const SETTINGS: [&str; 7] = [
 /// The longest text where nothing says otherwise, and there is no table of positions.
 const MAX_TOKENS: usize = 1 << 15;
 
-/// A tokenizer with its prompt.
+/// A tokenizer with its prompt. `tokenizer.json` is parsed when the first text has to be encoded: where a cache holds every
+/// vector, it was parsed when they were made, and to do so again takes half as long as all else before the first step.
 pub(crate) struct Tokens {
     path: PathBuf,
-    tokenizer: Tokenizer,
+    bytes: Vec<u8>,
+    limits: Limits,
     prompt: String,
-    /// The tokens that the prompt takes at the start of a text.
-    prompt_tokens: usize,
-    /// The most tokens of a text, special ones included.
-    longest: usize,
     /// The rows of the word table, where they are known.
     rows: Option<usize>,
-    rules: Vec<u8>,
+    parsed: OnceCell<Parsed>,
+}
+
+/// A tokenizer that is ready.
+struct Parsed {
+    tokenizer: Tokenizer,
+    /// The tokens that the prompt takes at the start of a text.
+    prompt_tokens: usize,
 }
 
 /// What a model says of its tokens.
@@ -53,44 +59,50 @@ impl Tokens {
     pub(crate) fn read(folder: &Path, model: Bounds, asked: Option<usize>, prompt: String) -> Result<Self, Error> {
         let path = folder.join("tokenizer.json");
         let bytes = bytes(&path)?;
-        let mut tokenizer = parse(&path, &bytes)?;
-        let limits = Limits::read(folder, model.positions, asked)?;
-        let longest = limits.longest.min(model.most.unwrap_or(MAX_TOKENS));
-        let special = tokenizer.get_post_processor().map_or(0, |post| {
-            use tokenizers::PostProcessor;
-            post.added_tokens(false)
-        });
-        if longest <= special {
-            let from = &limits.from;
-            return Err(Error::format(from, format!("at most {longest} tokens a text; {special} of them are special")));
-        }
-        if limits.lowercase {
-            let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
-            steps.extend(tokenizer.get_normalizer().cloned());
-            let with = tokenizer.with_normalizer(Some(Sequence::new(steps)));
-            with.map_err(|e| Error::format(&path, e.to_string()))?;
-        }
-        tokenizer.with_padding(None);
-        let direction = limits.direction;
-        let truncation = TruncationParams { max_length: longest, direction, ..TruncationParams::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(&path, e.to_string()))?;
-        let rules = format!("prompt={prompt:?} longest={longest} lowercase={} {direction:?} ", limits.lowercase);
-        let rules = [rules.as_bytes(), &bytes].concat();
-        let mut tokens = Self { path, tokenizer, prompt, prompt_tokens: 0, longest, rows: model.rows, rules };
-        tokens.prompt_tokens = tokens.count_prompt()?;
-        Ok(tokens)
+        let limits = Limits::read(folder, model, asked)?;
+        Ok(Self { path, bytes, limits, prompt, rows: model.rows, parsed: OnceCell::new() })
     }
 
     /// The ids of a text, special tokens included; all are rows of the word table, where its size is known.
+    ///
+    /// # Errors
+    /// When the tokenizer is damaged, or gives a token that the model has no row for.
     pub(crate) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
+        self.ids_by(&self.parsed()?.tokenizer, text)
+    }
+
+    /// The tokens that the prompt takes at the start of a text.
+    ///
+    /// # Errors
+    /// When the tokenizer is damaged.
+    pub(crate) fn prompt_tokens(&self) -> Result<usize, Error> {
+        Ok(self.parsed()?.prompt_tokens)
+    }
+
+    /// What decides ids.
+    pub(crate) fn rules(&self) -> Vec<u8> {
+        let Limits { longest, lowercase, direction, .. } = &self.limits;
+        let rules = format!("prompt={:?} longest={longest} lowercase={lowercase} {direction:?} ", self.prompt);
+        [rules.as_bytes(), &self.bytes].concat()
+    }
+
+    fn parsed(&self) -> Result<&Parsed, Error> {
+        self.parsed.get_or_try_init(|| {
+            let tokenizer = self.limits.of(&self.path, parse(&self.path, &self.bytes)?)?;
+            let prompt_tokens = self.count_prompt(&tokenizer)?;
+            Ok(Parsed { tokenizer, prompt_tokens })
+        })
+    }
+
+    fn ids_by(&self, tokenizer: &Tokenizer, text: &[u8]) -> Result<Vec<u32>, Error> {
         let text = String::from_utf8_lossy(text);
         let text = if self.prompt.is_empty() { text } else { format!("{}{text}", self.prompt).into() };
-        let encoded = fenced(&self.path, || self.tokenizer.encode_fast(text, true))?;
+        let encoded = fenced(&self.path, || tokenizer.encode_fast(text, true))?;
         let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
         let ids = encoded.get_ids();
-        if ids.len() > self.longest {
+        if ids.len() > self.limits.longest {
             // A template that repeats the text, for which the tokenizer cuts it as if it stood there once.
-            let reason = format!("makes {} tokens of a text that it cut to {}", ids.len(), self.longest);
+            let reason = format!("makes {} tokens of a text that it cut to {}", ids.len(), self.limits.longest);
             return Err(Error::format(&self.path, reason));
         }
         let rows = self.rows.unwrap_or(usize::MAX);
@@ -103,23 +115,13 @@ impl Tokens {
         }
     }
 
-    /// The tokens that the prompt takes at the start of a text.
-    pub(crate) fn prompt_tokens(&self) -> usize {
-        self.prompt_tokens
-    }
-
-    /// What decides ids.
-    pub(crate) fn rules(&self) -> Vec<u8> {
-        self.rules.clone()
-    }
-
     /// The tokens of the prompt alone, without a special one at its end.
-    fn count_prompt(&self) -> Result<usize, Error> {
+    fn count_prompt(&self, tokenizer: &Tokenizer) -> Result<usize, Error> {
         if self.prompt.is_empty() {
             return Ok(0);
         }
-        let ids = self.ids(b"")?;
-        let special = self.tokenizer.get_added_tokens_decoder();
+        let ids = self.ids_by(tokenizer, b"")?;
+        let special = tokenizer.get_added_tokens_decoder();
         let ends = ids.last().is_some_and(|id| special.get(id).is_some_and(|token| token.special));
         Ok(ids.len() - usize::from(ends))
     }
@@ -127,6 +129,7 @@ impl Tokens {
 
 /// What other files say of tokens.
 struct Limits {
+    /// The most tokens of a text, special ones included.
     longest: usize,
     /// The file that says so.
     from: PathBuf,
@@ -135,7 +138,7 @@ struct Limits {
 }
 
 impl Limits {
-    fn read(folder: &Path, positions: Option<usize>, asked: Option<usize>) -> Result<Self, Error> {
+    fn read(folder: &Path, model: Bounds, asked: Option<usize>) -> Result<Self, Error> {
         let path = SETTINGS.iter().map(|name| folder.join(name)).find(|path| path.exists());
         let settings = path.as_ref().map(|path| json::object(path)).transpose()?.unwrap_or_default();
         let of_tokenizer = folder.join("tokenizer_config.json");
@@ -143,14 +146,38 @@ impl Limits {
         let said = settings.get("max_seq_length").and_then(Value::as_u64).map(|most| most as usize);
         // Absurdly large where it isn't known, which `as` saturates.
         let usual = tokenizer.get("model_max_length").and_then(Value::as_f64).map(|most| most as usize);
-        let usual = usual.into_iter().chain(positions).min();
+        let usual = usual.into_iter().chain(model.positions).min();
         let left = tokenizer.get("truncation_side").and_then(Value::as_str) == Some("left");
+        let longest = asked.or(said).or(usual).unwrap_or(MAX_TOKENS).min(MAX_TOKENS);
         Ok(Self {
-            longest: asked.or(said).or(usual).unwrap_or(MAX_TOKENS).min(MAX_TOKENS),
+            longest: longest.min(model.most.unwrap_or(MAX_TOKENS)),
             from: if said.is_some() { path.unwrap_or(of_tokenizer) } else { of_tokenizer },
             lowercase: settings.get("do_lower_case") == Some(&Value::Bool(true)),
             direction: if left { TruncationDirection::Left } else { TruncationDirection::Right },
         })
+    }
+
+    /// The tokenizer at `path`, kept within them.
+    fn of(&self, path: &Path, mut tokenizer: Tokenizer) -> Result<Tokenizer, Error> {
+        let Self { longest, from, lowercase, direction } = self;
+        let (max_length, direction) = (*longest, *direction);
+        let special = tokenizer.get_post_processor().map_or(0, |post| {
+            use tokenizers::PostProcessor;
+            post.added_tokens(false)
+        });
+        if max_length <= special {
+            return Err(Error::format(from, format!("at most {longest} tokens a text; {special} of them are special")));
+        }
+        if *lowercase {
+            let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+            steps.extend(tokenizer.get_normalizer().cloned());
+            let with = tokenizer.with_normalizer(Some(Sequence::new(steps)));
+            with.map_err(|e| Error::format(path, e.to_string()))?;
+        }
+        tokenizer.with_padding(None);
+        let truncation = TruncationParams { max_length, direction, ..TruncationParams::default() };
+        tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(path, e.to_string()))?;
+        Ok(tokenizer)
     }
 }
 

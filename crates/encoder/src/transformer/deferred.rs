@@ -1,9 +1,8 @@
 //! A transformer that is read when the first text has to be encoded: where a cache holds every vector, a model of a gigabyte need
 //! not be read, nor its weights packed or brought onto a card.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
-
 use emberline_device::Device;
+use once_cell::sync::OnceCell;
 
 use super::{Config, Forward, Transformer, Weights, build};
 use crate::Error;
@@ -15,14 +14,12 @@ pub(crate) struct Deferred {
     /// The content address of every file, as it was when it was opened.
     hashes: Vec<[u8; 32]>,
     device: Device,
-    /// Held by the one thread that reads.
-    reading: Mutex<()>,
-    read: OnceLock<Box<dyn Forward>>,
+    read: OnceCell<Box<dyn Forward>>,
 }
 
 impl Deferred {
     pub(crate) fn new(config: Config, weights: Weights, hashes: Vec<[u8; 32]>, device: Device) -> Self {
-        Self { config, weights, hashes, device, reading: Mutex::new(()), read: OnceLock::new() }
+        Self { config, weights, hashes, device, read: OnceCell::new() }
     }
 
     /// What computes, read by the first caller.
@@ -30,15 +27,14 @@ impl Deferred {
     /// # Errors
     /// When numbers are damaged, or a file isn't what it was when it was opened.
     pub(crate) fn forward(&self) -> Result<&dyn Forward, Error> {
-        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.read.get().is_none() {
+        let read = self.read.get_or_try_init(|| {
             let mut weights = self.weights.clone();
             let model = Transformer::read(&self.config, &mut weights)?;
             if weights.hashes()? != self.hashes {
                 return Err(weights.changed());
             }
-            let _ = self.read.set(build(model, self.device)?);
-        }
-        Ok(self.read.get().expect("it was read just now").as_ref())
+            build(model, self.device)
+        });
+        Ok(read?.as_ref())
     }
 }
