@@ -81,16 +81,18 @@ impl Collector {
             self.ids.truncate(before);
             return taken;
         }
-        let row = &mut self.ids[before..];
-        row.sort_unstable();
-        let mut kept = before;
-        for at in before..self.ids.len() {
-            if at == before || self.ids[at] != self.ids[kept - 1] {
-                self.ids[kept] = self.ids[at];
-                kept += 1;
+        let mut kept = self.ids.len();
+        if kept - before > 1 {
+            self.ids[before..].sort_unstable();
+            kept = before + 1;
+            for at in kept..self.ids.len() {
+                if self.ids[at] != self.ids[kept - 1] {
+                    self.ids[kept] = self.ids[at];
+                    kept += 1;
+                }
             }
+            self.ids.truncate(kept);
         }
-        self.ids.truncate(kept);
         self.offsets.push(kept);
         Ok(())
     }

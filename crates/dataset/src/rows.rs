@@ -33,7 +33,7 @@ pub struct Rows {
     /// The files, that of training (or of all rows) first.
     pub(crate) parts: Vec<Part>,
     /// Each row's line or number in its file.
-    pub(crate) numbers: Vec<u64>,
+    pub(crate) numbers: Numbers,
     /// Texts that count as the same share a number; in order of their first rows.
     pub(crate) groups: Vec<u32>,
     /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
@@ -58,6 +58,25 @@ pub(crate) struct Part {
     pub(crate) read: usize,
     pub(crate) empty: Tally,
     pub(crate) unlabelled: Tally,
+}
+
+/// A number a row. Most are one more than the row's before: what is kept is where they aren't.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(Vec<(usize, u64)>);
+
+impl Numbers {
+    /// Sets that of a row behind all others.
+    fn set(&mut self, row: usize, number: u64) {
+        let expected = self.0.last().map(|&(first, of_first)| of_first + (row - first) as u64);
+        if expected != Some(number) {
+            self.0.push((row, number));
+        }
+    }
+
+    fn of(&self, row: usize) -> u64 {
+        let (first, of_first) = self.0[self.0.partition_point(|&(first, _)| first <= row) - 1];
+        of_first + (row - first) as u64
+    }
 }
 
 /// How often something was seen, and where at first.
@@ -140,7 +159,7 @@ struct Reading<'s> {
     label_names: Vec<String>,
     texts: Texts,
     hashes: Hashes,
-    numbers: Vec<u64>,
+    numbers: Numbers,
     labels: Collector,
     parts: Vec<Part>,
 }
@@ -156,7 +175,7 @@ impl<'s> Reading<'s> {
             label_names: Vec::new(),
             texts: Texts::default(),
             hashes: Hashes::default(),
-            numbers: Vec::new(),
+            numbers: Numbers::default(),
             labels,
             parts: Vec::new(),
         }
@@ -194,9 +213,9 @@ impl<'s> Reading<'s> {
         }
         match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
             Ok(()) => {
+                self.numbers.set(self.texts.len(), row.number);
                 self.texts.push(&text);
                 self.hashes.push(&text);
-                self.numbers.push(row.number);
                 Ok(())
             }
             Err(Refusal::Missing) => {
@@ -269,9 +288,9 @@ impl Rows {
     }
 }
 
-fn place_of(parts: &[Part], numbers: &[u64], row: usize) -> Place {
+fn place_of(parts: &[Part], numbers: &Numbers, row: usize) -> Place {
     let part = &parts[parts.partition_point(|part| part.rows.end <= row)];
-    Place { path: part.path.clone(), unit: part.unit, number: numbers[row] }
+    Place { path: part.path.clone(), unit: part.unit, number: numbers.of(row) }
 }
 
 /// Each file's rows, without those whose text stands in a more protected file too.

@@ -12,12 +12,15 @@ const BLOCK: usize = u64::BITS as usize;
 /// Bytes that are looked at together.
 const SIDE: usize = 16;
 
-/// Calls `take` with the place of every piece, in order.
-pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) {
+/// Calls `take` with the place of every piece, in order. Whether the text is ASCII: if it isn't, nothing is taken.
+pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) -> bool {
+    let mut masks = Masks::of(text);
+    if masks.beyond || !text.get(BLOCK..).unwrap_or_default().is_ascii() {
+        return false;
+    }
     // Where the piece begins that is to be taken next, when that is known.
     let mut open = None;
     let mut before = Masks::NONE;
-    let mut masks = Masks::of(text);
     for base in (0..=text.len()).step_by(BLOCK) {
         let next = text.get(base + BLOCK..).map_or(Masks::NONE, Masks::of);
         let words = masks.words(before.word, next.word);
@@ -40,6 +43,7 @@ pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) {
         before = Masks { word: words, ..masks };
         masks = next;
     }
+    true
 }
 
 /// A mask moved on by a byte; the first bit is the last of the mask before.
@@ -55,11 +59,13 @@ struct Masks {
     apostrophe: u64,
     /// What is neither white space nor a control character.
     visible: u64,
+    /// Whether one is beyond ASCII.
+    beyond: bool,
 }
 
 impl Masks {
     /// Those behind the end of a text.
-    const NONE: Self = Self { word: 0, apostrophe: 0, visible: 0 };
+    const NONE: Self = Self { word: 0, apostrophe: 0, visible: 0, beyond: false };
 
     /// Those of the first bytes of a text.
     fn of(text: &[u8]) -> Self {
@@ -94,6 +100,7 @@ impl Masks {
         self.word |= bits(within(bytes | u8x16::splat(0x20), b'a', b'z') | within(bytes, b'0', b'9'));
         self.apostrophe |= bits(is(b'\''));
         self.visible |= bits(within(bytes, b'!', b'~'));
+        self.beyond |= bytes.move_mask() != 0;
     }
 
     /// The bytes of words: an apostrophe between two letters or digits, too. `before` and `after`: those of words in the

@@ -41,9 +41,9 @@ fn is_invisible(c: char) -> bool {
 
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
 pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
-    if text.is_ascii() {
-        let text = text.to_ascii_lowercase();
-        return ascii::for_each_piece(&text, |place| take(str::from_utf8(&text[place]).unwrap_or_default()));
+    let lower = text.to_ascii_lowercase();
+    if ascii::for_each_piece(&lower, |place| take(str::from_utf8(&lower[place]).unwrap_or_default())) {
+        return;
     }
     let text = normalised(text).to_lowercase();
     let curly = text.contains('’');
@@ -215,7 +215,7 @@ mod tests {
     fn ascii_texts_are_cut_as_all_are() {
         let cut = |text: &str| {
             let mut found = Vec::new();
-            ascii::for_each_piece(text.as_bytes(), |place| found.push(text[place].to_owned()));
+            assert!(ascii::for_each_piece(text.as_bytes(), |place| found.push(text[place].to_owned())));
             found
         };
         let by_rule = |text: &str| {
@@ -240,6 +240,11 @@ mod tests {
         }
         let long = "a".repeat(300) + "'" + &"b".repeat(83);
         assert_eq!(cut(&long), std::slice::from_ref(&long));
+        for ascii in ["", "a", "a b c", &long] {
+            for text in [format!("{ascii}é"), format!("é{ascii}"), format!("{ascii} é{ascii}")] {
+                assert!(!ascii::for_each_piece(text.as_bytes(), |place| panic!("{place:?} of {text}")));
+            }
+        }
     }
 
     #[test]

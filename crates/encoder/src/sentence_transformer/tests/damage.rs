@@ -103,6 +103,20 @@ fn sizes_must_belong_together() {
     assert!(message.contains("50 positions leave none"), "{message}");
 }
 
+/// A cache that holds every vector is asked without it; so it must not be taken for one that isn't damaged.
+#[test]
+fn a_tokenizer_is_parsed_when_a_text_needs_it() {
+    let folder = copy("bert");
+    let whole = open(folder.path(), &Options::default()).expect("a model").digest();
+    fs::write(folder.path().join("tokenizer.json"), "{").expect("written");
+    let model = open(folder.path(), &Options::default()).expect("not looked into yet");
+    assert_ne!(model.digest(), whole);
+    for _ in 0..2 {
+        let error = model.encode(&[b"the dog"]).expect_err("damaged").to_string();
+        assert!(error.contains("tokenizer.json") && error.contains("not a tokenizer"), "{error}");
+    }
+}
+
 /// Positions would run out, since the tokenizer cuts a text as if its template held it once.
 #[test]
 fn a_template_that_repeats_the_text_is_refused_where_that_is_too_long() {
