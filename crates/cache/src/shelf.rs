@@ -53,6 +53,7 @@ impl Shelf {
     fn take(&mut self, segment: Segment) {
         segment.touch();
         let number = self.segments.len() as u32;
+        self.places.reserve(segment.texts());
         for (row, key) in segment.keys().enumerate() {
             self.places.entry(key).or_insert((number, row as u32));
         }

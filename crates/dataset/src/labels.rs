@@ -81,11 +81,10 @@ impl Collector {
             self.ids.truncate(before);
             return taken;
         }
-        let mut kept = self.ids.len();
-        if kept - before > 1 {
+        if self.ids.len() - before > 1 {
             self.ids[before..].sort_unstable();
-            kept = before + 1;
-            for at in kept..self.ids.len() {
+            let mut kept = before + 1;
+            for at in before + 1..self.ids.len() {
                 if self.ids[at] != self.ids[kept - 1] {
                     self.ids[kept] = self.ids[at];
                     kept += 1;
@@ -93,7 +92,7 @@ impl Collector {
             }
             self.ids.truncate(kept);
         }
-        self.offsets.push(kept);
+        self.offsets.push(self.ids.len());
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emberline_base::file::{self, FileError};
-use emberline_base::{Digest, Features, Interrupt, Matrix, Splits};
+use emberline_base::{Digest, Features, Interrupt, Matrix, Splits, fenced};
 use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
 use emberline_device::{Device, memory};
@@ -29,13 +29,16 @@ pub(crate) struct Inputs {
     rows: Option<(String, Arc<Rows>)>,
     data: Option<(String, Arc<Data>)>,
     opened: Option<(OpenedKey, Arc<Opened>)>,
-    digest: Option<(Wanted, OpenedKey, Digest)>,
-    features: Option<(Wanted, OpenedKey, Arc<Splits<Features>>)>,
+    digest: Option<(Wanted, EmbeddedKey, Digest)>,
+    features: Option<(Wanted, EmbeddedKey, Arc<Splits<Features>>)>,
     interrupt: Interrupt,
 }
 
-/// What decides an opened source: its settings without `trainable` and the reduction, and the texts.
-type OpenedKey = (String, Digest);
+/// What decides an opened source: its settings without `trainable` and the reduction, and the texts where it reads them.
+type OpenedKey = (String, Option<Digest>);
+
+/// What decides the vectors of texts, but for what is wanted of them: the source's settings, and the texts.
+type EmbeddedKey = (String, Digest);
 
 /// Everything that a cell is trained on, shared with the cells that need the same.
 pub(crate) struct Prepared {
@@ -112,20 +115,32 @@ impl Inputs {
         Ok(data)
     }
 
+    /// The first cell's data; where its source reads no text, it is opened beside them.
+    pub(crate) fn begin(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
+        if cell.source().1.reads_texts() {
+            return self.data(cell);
+        }
+        let key = (self.keys.source(cell).to_owned(), None);
+        let (folder, device) = (self.folder.clone(), self.device);
+        let opened = || fenced(|| open(&folder, device, cell, &Splits::default()));
+        let (data, opened) = rayon::join(|| self.data(cell), opened);
+        // Why it can't be opened is told of the cell, when that is met again.
+        self.opened = opened.ok().and_then(Result::ok).map(|opened| (key, opened));
+        data
+    }
+
     /// The cell's embedding, opened for its texts.
     pub(crate) fn opened(&mut self, cell: &Cell) -> Result<Arc<Opened>, Error> {
         let data = self.data(cell)?;
-        let key = self.opened_key(cell, &data);
+        let reads_texts = cell.source().1.reads_texts();
+        let key = (self.keys.source(cell).to_owned(), reads_texts.then(|| data.digest.clone()));
         if let Some((known, opened)) = &self.opened
             && *known == key
         {
             return Ok(opened.clone());
         }
-        let (name, source) = cell.source();
-        let texts = if source.reads_texts() { data.strings() } else { Splits::default() };
-        let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
-        let opened = source.bare().open(&self.folder, Texts { all: &all, train: &texts.train }, self.device);
-        let opened = Arc::new(opened.map_err(|source| Error::Embedding { name: name.to_owned(), source })?);
+        let texts = if reads_texts { data.strings() } else { Splits::default() };
+        let opened = open(&self.folder, self.device, cell, &texts)?;
         self.opened = Some((key, opened.clone()));
         Ok(opened)
     }
@@ -133,7 +148,7 @@ impl Inputs {
     /// The content address of everything that decides the cell's vectors.
     pub(crate) fn embedding_digest(&mut self, cell: &Cell) -> Result<Digest, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
-        let (wanted, key) = (cell.source().1.wanted(), self.opened_key(cell, &data));
+        let (wanted, key) = (cell.source().1.wanted(), self.embedded_key(cell, &data));
         if let Some((known, texts, digest)) = &self.digest
             && (known, texts) == (&wanted, &key)
         {
@@ -147,7 +162,7 @@ impl Inputs {
     /// The vectors, or bags, of the cell's texts; `told` hears of an encoding that takes its time.
     fn features(&mut self, cell: &Cell, told: &mut dyn FnMut(Event)) -> Result<Arc<Splits<Features>>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
-        let (wanted, key) = (cell.source().1.wanted(), self.opened_key(cell, &data));
+        let (wanted, key) = (cell.source().1.wanted(), self.embedded_key(cell, &data));
         if let Some((known, texts, features)) = &self.features
             && (known, texts) == (&wanted, &key)
         {
@@ -173,7 +188,7 @@ impl Inputs {
         Ok(Prepared { data, opened, features, digest: self.embedding_digest(cell)? })
     }
 
-    fn opened_key(&mut self, cell: &Cell, data: &Data) -> OpenedKey {
+    fn embedded_key(&mut self, cell: &Cell, data: &Data) -> EmbeddedKey {
         (self.keys.source(cell).to_owned(), data.digest.clone())
     }
 
@@ -212,6 +227,14 @@ impl Inputs {
         let mut encoding = Encoding { cache, device, about: &about, told, interrupt };
         Ok(Some(encoding.survey(encoder.as_ref(), &all)))
     }
+}
+
+/// Opens the cell's source.
+fn open(folder: &Path, device: Device, cell: &Cell, texts: &Splits<Vec<&str>>) -> Result<Arc<Opened>, Error> {
+    let (name, source) = cell.source();
+    let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+    let opened = source.bare().open(folder, Texts { all: &all, train: &texts.train }, device);
+    opened.map(Arc::new).map_err(|source| Error::Embedding { name: name.to_owned(), source })
 }
 
 /// The bytes of all vectors.

@@ -145,8 +145,7 @@ impl Lookup for Hashing {
 
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         let longest = self.settings.ngrams;
-        let mut take = |piece| ids.push(self.bucket(&Fnv::of_lower(text, piece)));
-        if longest == 1 && ascii::for_each_piece(text, &mut take) {
+        if longest == 1 && ascii::for_each_piece(text, |piece| ids.push(self.bucket(&Fnv::of_lower(text, piece)))) {
             return;
         }
         // The n-grams that end with the word before, shortest first.

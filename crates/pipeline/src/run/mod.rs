@@ -90,7 +90,7 @@ fn run_at(
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
     // Faulty data end the run at once, not as a failure of every cell.
-    let data = inputs.data(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
+    let data = inputs.begin(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
     if let Some(lock) = &options.locked {
         refuse_stale(lock, pipeline, &plan, &options.only, &mut inputs)?;
     }
