@@ -285,3 +285,44 @@ impl Keys {
         &self.sources.entry(Arc::as_ptr(embedding).addr()).or_insert_with(spelled).1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::pipeline::Pipeline;
+    use crate::plan::Plan;
+
+    const PIPELINE: &str = r#"
+name = "small"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.table.hashing]
+dim = 2
+[embedding.learned.corpus]
+dim = 2
+min_count = 1
+[grid]
+embedding = ["table", "learned"]
+"data.split.train" = [10, 20]
+"#;
+
+    #[test]
+    fn a_source_is_opened_again_for_other_texts_only_where_it_reads_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        let plan = Plan::of(&Pipeline::parse("p", PIPELINE, folder.path(), &[]).expect("sound"));
+        for (name, again) in [("table", false), ("learned", true)] {
+            let mut inputs = Inputs::new(folder.path().to_owned(), Device::Cpu, None);
+            let cells: Vec<&Cell> = plan.cells.iter().filter(|cell| cell.embedding() == name).collect();
+            inputs.begin(cells[0]).expect("data");
+            assert_eq!(inputs.opened.is_some(), !again, "{name} is opened beside the data");
+            let [first, second] = [0, 1].map(|at| inputs.opened(cells[at]).expect("opened"));
+            assert_eq!(Arc::ptr_eq(&first, &second), !again, "{name}");
+        }
+    }
+}
