@@ -115,7 +115,7 @@ impl Inputs {
         Ok(data)
     }
 
-    /// The first cell's data; where its source reads no text, it is opened beside them.
+    /// The data of the first cell that is run; where its source reads no text, it is opened beside them.
     pub(crate) fn begin(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
         if cell.source().1.reads_texts() {
             return self.data(cell);

@@ -20,14 +20,15 @@ pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) ->
     }
     // Where the piece begins that is to be taken next, when that is known.
     let mut open = None;
-    let mut before = Masks::NONE;
+    // What ended the block before.
+    let (mut words_before, mut alone_before) = (0, 0);
     for base in (0..=text.len()).step_by(BLOCK) {
         let next = text.get(base + BLOCK..).map_or(Masks::NONE, Masks::of);
-        let words = masks.words(before.word, next.word);
+        let words = masks.words(words_before, next.word);
         let alone = masks.visible & !words;
-        let mut starts = words & !shifted(words, before.word) | alone;
+        let mut starts = words & !shifted(words, words_before) | alone;
         // Behind a word, or a character that is a piece of its own.
-        let mut stops = shifted(words, before.word) & !words | shifted(alone, before.visible & !before.word);
+        let mut stops = shifted(words, words_before) & !words | shifted(alone, alone_before);
         let mut next_start = || {
             let start = base + starts.trailing_zeros() as usize;
             starts &= starts.wrapping_sub(1);
@@ -40,8 +41,7 @@ pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) ->
             stops &= stops - 1;
         }
         open = Some(start).filter(|&start| start < base + BLOCK);
-        before = Masks { word: words, ..masks };
-        masks = next;
+        (words_before, alone_before, masks) = (words, alone, next);
     }
     true
 }

@@ -67,7 +67,7 @@ pub fn verify(
         Err(Error::Stale(inputs)) => return Ok(Verified { inputs, cells: Vec::new(), interrupted: false }),
         outline => outline?,
     };
-    let asked = |cell: &&record::Cell| options.only.is_empty() || options.only.contains(&cell.id);
+    let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
     let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
     let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
     Ok(Verified { inputs: Vec::new(), cells, interrupted: outline.interrupted })

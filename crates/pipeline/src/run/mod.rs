@@ -90,7 +90,9 @@ fn run_at(
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
     // Faulty data end the run at once, not as a failure of every cell.
-    let data = inputs.begin(plan.cells.first().ok_or_else(|| no_cells(&plan))?)?.dataset.data.clone();
+    let first = plan.cells.first().ok_or_else(|| no_cells(&plan))?;
+    let data = if options.asks_for(&first.id) { inputs.begin(first)? } else { inputs.data(first)? };
+    let data = data.dataset.data.clone();
     if let Some(lock) = &options.locked {
         refuse_stale(lock, pipeline, &plan, &options.only, &mut inputs)?;
     }
@@ -177,7 +179,7 @@ fn sort_out<'p>(
 ) -> Vec<&'p Cell> {
     let mut work = Vec::new();
     for cell in execution_order(plan) {
-        let asked = options.only.is_empty() || options.only.contains(&cell.id);
+        let asked = options.asks_for(&cell.id);
         let (state, record) = state(inputs, folder, cell);
         if let State::Damaged(what) = &state {
             observer.warns(&format!("{what}; the cell is run again"));

@@ -54,6 +54,11 @@ impl Options {
         }
     }
 
+    /// Whether the cell with this id is to be run.
+    pub(crate) fn asks_for(&self, id: &String) -> bool {
+        self.only.is_empty() || self.only.contains(id)
+    }
+
     /// What trains a cell.
     pub(super) fn device_of(&self, cell: &Cell) -> Device {
         let CellSettings { embedding, head, .. } = &cell.settings;
