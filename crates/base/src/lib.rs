@@ -11,6 +11,7 @@ pub mod file;
 pub mod function;
 mod interrupt;
 mod labels;
+pub mod masks;
 mod matrix;
 mod metric;
 pub mod record;

@@ -199,32 +199,32 @@ impl Divider<'_> {
             return Err(self.empty(SplitName::Train, SplitName::Train, reason));
         }
         Substream::new(self.seed, "split/train order").shuffle(&mut train);
-        let order = self.sort(&mut train);
+        let (train, order) = self.in_order(&train);
         Ok((Splits { train, valid, test }, order))
     }
 
-    /// Sorts rows; gives where each of them stands then, in the order in which they came.
-    fn sort(&self, rows: &mut [usize]) -> Vec<usize> {
+    /// These rows in the order of their file; and where each of them stands then, in the order in which they came.
+    fn in_order(&self, rows: &[u32]) -> (Vec<usize>, Vec<usize>) {
         const ELSEWHERE: u32 = u32::MAX;
         let mut places = vec![ELSEWHERE; self.rows.texts.len()];
-        rows.iter().for_each(|&row| places[row] = 0);
-        let taken = places.iter_mut().filter(|place| **place != ELSEWHERE);
-        taken.zip(0..).for_each(|(place, at)| *place = at);
-        let order = rows.iter().map(|&row| places[row] as usize).collect();
-        let sorted = (0..).zip(&places).filter(|(_, place)| **place != ELSEWHERE);
-        rows.iter_mut().zip(sorted).for_each(|(row, (sorted, _))| *row = sorted);
-        order
+        rows.iter().for_each(|&row| places[row as usize] = 0);
+        let mut sorted = Vec::with_capacity(rows.len());
+        for (row, place) in places.iter_mut().enumerate().filter(|(_, place)| **place != ELSEWHERE) {
+            *place = sorted.len() as u32;
+            sorted.push(row);
+        }
+        (sorted, rows.iter().map(|&row| places[row as usize] as usize).collect())
     }
 
     /// A split that has a file: all of it, or the amount.
     fn of_own_file(
         &self,
         name: SplitName,
-        pool: Option<&[usize]>,
+        pool: Option<&[u32]>,
         amount: Option<Amount>,
     ) -> Result<Option<Vec<usize>>, Error> {
         let (Some(pool), Some(amount)) = (pool, amount) else {
-            return Ok(pool.map(<[usize]>::to_vec));
+            return Ok(pool.map(|pool| pool.iter().map(|&row| row as usize).collect()));
         };
         let count = self.rows_of(name, name, amount, pool.len())?;
         if count > pool.len() {
@@ -243,10 +243,9 @@ impl Divider<'_> {
         Ok(rows)
     }
 
-    fn deck(&self, stream: &str, pool: &[usize]) -> Deck {
+    fn deck(&self, stream: &str, pool: &[u32]) -> Deck {
         let mut stream = Substream::new(self.seed, stream);
-        let one = if self.split.stratify { Vec::new() } else { vec![0; self.rows.strata.len()] };
-        let strata = if self.split.stratify { &self.rows.strata } else { &one };
+        let strata = self.split.stratify.then(|| self.rows.strata());
         Deck::new(pool, &self.rows.groups, strata, &mut stream)
     }
 

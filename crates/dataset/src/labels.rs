@@ -37,7 +37,7 @@ pub(crate) struct Collector {
     numbers: HashMap<String, u32>,
     /// The labels in the order of their first rows.
     names: Vec<String>,
-    /// `rows + 1` positions in `ids`.
+    /// `rows + 1` positions in `ids`, from the first row on that hasn't one label; nothing before.
     offsets: Vec<usize>,
     ids: Vec<u32>,
 }
@@ -61,7 +61,7 @@ impl Collector {
             lists: false,
             numbers: HashMap::new(),
             names: Vec::new(),
-            offsets: vec![0],
+            offsets: Vec::new(),
             ids: Vec::new(),
         }
     }
@@ -92,7 +92,12 @@ impl Collector {
             }
             self.ids.truncate(kept);
         }
-        self.offsets.push(self.ids.len());
+        if self.offsets.is_empty() && self.ids.len() != before + 1 {
+            self.offsets.extend(0..=before);
+        }
+        if !self.offsets.is_empty() {
+            self.offsets.push(self.ids.len());
+        }
         Ok(())
     }
 
@@ -173,7 +178,10 @@ impl Collector {
     ) -> Result<Labels, Error> {
         let path = || place(train.start).path;
         let mut occurs = vec![self.flags; self.names.len()];
-        let in_train = self.offsets[train.start]..self.offsets[train.end];
+        let in_train = match &self.offsets[..] {
+            [] => train.clone(),
+            offsets => offsets[train.start]..offsets[train.end],
+        };
         for &id in &self.ids[in_train] {
             occurs[id as usize] = true;
         }
@@ -228,7 +236,10 @@ impl Collector {
         let mut ids = self.ids;
         for (at, id) in ids.iter_mut().enumerate() {
             let Some(class) = class_of[*id as usize] else {
-                let row = self.offsets.partition_point(|&offset| offset <= at) - 1;
+                let row = match &self.offsets[..] {
+                    [] => at,
+                    offsets => offsets.partition_point(|&offset| offset <= at) - 1,
+                };
                 let label = self.names[*id as usize].clone();
                 return Err(Error::UnseenLabel { place: place(row), label, classes: classes.to_vec() });
             };
@@ -237,10 +248,11 @@ impl Collector {
         if task != Task::MultiLabel {
             return Ok(Targets::Single(ids));
         }
-        for row in self.offsets.windows(2) {
+        let offsets = if self.offsets.is_empty() { (0..=ids.len()).collect() } else { self.offsets };
+        for row in offsets.windows(2) {
             ids[row[0]..row[1]].sort_unstable();
         }
-        Ok(Targets::Multi { offsets: self.offsets, ids })
+        Ok(Targets::Multi { offsets, ids })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 
 use crate::texts::Texts;
 
@@ -52,8 +53,7 @@ fn is_plain(text: &[u8]) -> bool {
 #[derive(Default)]
 pub(crate) struct Hashes {
     random: RandomState,
-    /// Each text's hash, and its row below it.
-    rows: Vec<u64>,
+    of_rows: Vec<u32>,
     normal: Vec<u8>,
 }
 
@@ -67,13 +67,12 @@ impl Hashes {
             normalise(text, &mut self.normal);
             hash(&self.random, &self.normal)
         };
-        self.rows.push(u64::from(hash) << 32 | self.rows.len() as u64);
+        self.of_rows.push(hash);
     }
 
-    /// Numbers the texts so that those which count as the same share a number: 0, 1, 2, ... in the
-    /// order of their first rows.
-    pub(crate) fn groups(self, texts: &Texts) -> Vec<u32> {
-        groups(self.rows, texts)
+    /// Which of the texts count as the same.
+    pub(crate) fn groups(self, texts: &Texts) -> Groups {
+        Groups::of(&self.of_rows, texts)
     }
 }
 
@@ -95,32 +94,76 @@ fn hash(random: &RandomState, text: &[u8]) -> u32 {
     (hasher.finish() >> 32) as u32
 }
 
-/// Few texts are equal, and fewer only seem so: those of one hash are brought together and compared. To sort takes less
-/// time than to look a million hashes up in a table, which lies in no cache.
-fn groups(mut hashes: Vec<u64>, texts: &Texts) -> Vec<u32> {
-    let rows = hashes.len();
-    hashes.sort_unstable();
-    // Rows whose text a row before them has, and that row.
-    let mut repeated = Vec::new();
-    let mut distinct = Vec::new();
-    for alike in hashes.chunk_by(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
-        distinct.clear();
-        for row in alike.iter().map(|&hash| hash as u32) {
-            match distinct.iter().find(|&&other| are_same(&texts[other as usize], &texts[row as usize])) {
-                Some(&first) => repeated.push((row, first)),
-                None => distinct.push(row),
+/// Which texts count as the same.
+pub(crate) struct Groups {
+    /// A number a row, which those share whose texts count as the same: 0, 1, 2, ... in the order of their first rows.
+    pub(crate) of_rows: Vec<u32>,
+    /// The rows whose text a row before them has, in order, and the first row that has it.
+    pub(crate) repeated: Vec<(u32, u32)>,
+}
+
+impl Groups {
+    fn of(hashes: &[u32], texts: &Texts) -> Self {
+        let spread = |&row: &u32| u64::from(hashes[row as usize]) << 32 | u64::from(hashes[row as usize]);
+        let crowd = Crowd::of(hashes);
+        let mut firsts = HashTable::new();
+        let mut groups = Self { of_rows: Vec::with_capacity(hashes.len()), repeated: Vec::new() };
+        let mut new = 0..;
+        for (row, &hash) in (0..).zip(hashes) {
+            let mut first = None;
+            if crowd.has_more_than_one(hash) {
+                let is_same = |&other: &u32| {
+                    hashes[other as usize] == hash && are_same(&texts[other as usize], &texts[row as usize])
+                };
+                first = firsts.find(spread(&row), is_same).copied();
+                if first.is_none() {
+                    firsts.insert_unique(spread(&row), row, spread);
+                }
+            }
+            match first {
+                Some(first) => {
+                    groups.of_rows.push(groups.of_rows[first as usize]);
+                    groups.repeated.push((row, first));
+                }
+                None => groups.of_rows.extend(new.next()),
             }
         }
+        groups
     }
-    repeated.sort_unstable();
-    let mut numbers: Vec<u32> = Vec::with_capacity(rows);
-    let mut groups = 0..;
-    for (row, first) in repeated {
-        numbers.extend(groups.by_ref().take(row as usize - numbers.len()));
-        numbers.push(numbers[first as usize]);
+}
+
+/// Which hashes may occur twice. Few texts are equal: to look all up in a table, which lies in no cache, or to sort them takes
+/// longer than to tell most of them apart here, in two bits a place.
+struct Crowd {
+    /// The lower bit of a place: a hash falls on it. The higher: a second does.
+    places: Vec<u64>,
+    /// From a hash to its place.
+    shift: u32,
+}
+
+impl Crowd {
+    fn of(hashes: &[u32]) -> Self {
+        // Some 16 places a hash.
+        let bits = (hashes.len().max(2).ilog2() + 4).min(u32::BITS);
+        let mut crowd = Self { places: vec![0; 1 << (bits - 5)], shift: u32::BITS - bits };
+        for &hash in hashes {
+            let (word, bit) = crowd.place(hash);
+            let before = crowd.places[word] >> bit & 1;
+            crowd.places[word] |= (1 | before << 1) << bit;
+        }
+        crowd
     }
-    numbers.extend(groups.take(rows - numbers.len()));
-    numbers
+
+    fn has_more_than_one(&self, hash: u32) -> bool {
+        let (word, bit) = self.place(hash);
+        self.places[word] >> bit & 2 != 0
+    }
+
+    /// The number of the word, and the lower of the two bits in it.
+    fn place(&self, hash: u32) -> (usize, u32) {
+        let place = hash >> self.shift;
+        ((place >> 5) as usize, place % 32 * 2)
+    }
 }
 
 fn are_same(first: &str, second: &str) -> bool {
@@ -142,7 +185,7 @@ mod tests {
     fn groups(texts: &Texts) -> Vec<u32> {
         let mut hashes = Hashes::default();
         texts.iter().for_each(|text| hashes.push(text));
-        hashes.groups(texts)
+        hashes.groups(texts).of_rows
     }
 
     #[test]
@@ -161,7 +204,24 @@ mod tests {
     #[test]
     fn equal_hashes_of_different_texts_are_told_apart() {
         let texts: Texts = ["a", "b", "A", "c", "B"].into_iter().collect();
-        assert_eq!(super::groups((0..5).map(|row| 7 << 32 | row).collect(), &texts), [0, 1, 0, 2, 1]);
+        let groups = Groups::of(&[7; 5], &texts);
+        assert_eq!((groups.of_rows, groups.repeated), (vec![0, 1, 0, 2, 1], vec![(2, 0), (4, 1)]));
+    }
+
+    #[test]
+    fn of_many_texts_the_repeated_are_found() {
+        let numbers: Vec<u32> = (0..5000).map(|row| if row % 7 == 6 { row / 3 } else { row }).collect();
+        let texts: Vec<String> = numbers.iter().map(|number| format!("text {number}")).collect();
+        let groups = groups(&texts.iter().map(String::as_str).collect());
+        let first = |row: usize| numbers.iter().position(|&number| number == numbers[row]);
+        let mut new = 0..;
+        for row in 0..numbers.len() {
+            let expected = match first(row) {
+                Some(first) if first < row => groups[first],
+                _ => new.next().unwrap_or_default(),
+            };
+            assert_eq!(groups[row], expected, "{row}");
+        }
     }
 
     /// The short way for plain texts against the rule itself.

@@ -6,7 +6,6 @@
 //! protected of them: test before validation before training. Its rows elsewhere are kept out
 //! of the split and counted as leaks.
 
-use std::borrow::Cow;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use emberline_base::{Labels, SplitName, Splits, Targets};
 use crate::error::{Error, Place, Unit};
 use crate::format::{self, Field, Request, Row};
 use crate::labels::{Collector, MOST_CLASSES, Refusal};
-use crate::normal::Hashes;
+use crate::normal::{Groups, Hashes};
 use crate::settings::{Column, LabelColumns, Settings};
 use crate::texts::Texts;
 
@@ -36,11 +35,11 @@ pub struct Rows {
     pub(crate) numbers: Numbers,
     /// Texts that count as the same share a number; in order of their first rows.
     pub(crate) groups: Vec<u32>,
-    /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
-    pub(crate) strata: Vec<u32>,
+    /// Where rows have several classes, each row's rarest in its file.
+    rarest: Vec<u32>,
     /// The rows that each split may be taken from; those of training serve the splits without
     /// a file too.
-    pub(crate) pools: Splits<Vec<usize>>,
+    pub(crate) pools: Splits<Vec<u32>>,
     /// Whether the rows of each group carry different labels.
     pub(crate) conflicts: Vec<bool>,
 }
@@ -132,20 +131,19 @@ pub fn read_texts(
     let request = Request { path, columns, header, delimiter: delimiter.and_then(|d| u8::try_from(d).ok()) };
     let mut texts = Vec::new();
     format::read(&request, &mut |row| {
-        let field = row.fields.first_mut().map(std::mem::take).unwrap_or_default();
-        texts.push(as_text(field, text, || row.place(path))?.into_owned());
+        texts.push(as_text(row.fields.first(), text, || row.place(path))?.to_owned());
         Ok(())
     })?;
     Ok(texts)
 }
 
 /// The text in a field; missing ones are empty.
-fn as_text<'f>(field: Field<'f>, column: &Column, place: impl FnOnce() -> Place) -> Result<Cow<'f, str>, Error> {
+fn as_text<'f>(field: Option<&'f Field<'_>>, column: &Column, place: impl FnOnce() -> Place) -> Result<&'f str, Error> {
     let found = match field {
-        Field::Text(text) => return Ok(text),
-        Field::Missing => return Ok(Cow::Borrowed("")),
-        Field::Scalar(scalar) => format!("`{scalar}`"),
-        Field::List(_) => "a list".to_owned(),
+        Some(Field::Text(text)) => return Ok(text),
+        Some(Field::Missing) | None => return Ok(""),
+        Some(Field::Scalar(scalar)) => format!("`{scalar}`"),
+        Some(Field::List(_)) => "a list".to_owned(),
     };
     Err(Error::Value { place: place(), column: column.to_string(), found, expected: "a text" })
 }
@@ -205,8 +203,7 @@ impl<'s> Reading<'s> {
     fn row(&mut self, columns: &[Column], part: &mut Part, row: Row<'_>) -> Result<(), Error> {
         part.read += 1;
         part.unit = row.unit;
-        let field = row.fields.first_mut().map(std::mem::take).unwrap_or_default();
-        let text = as_text(field, &columns[0], || row.place(&part.path))?;
+        let text = as_text(row.fields.first(), &columns[0], || row.place(&part.path))?;
         if text.chars().all(char::is_whitespace) {
             part.empty.add(row.number);
             return Ok(());
@@ -214,8 +211,8 @@ impl<'s> Reading<'s> {
         match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
             Ok(()) => {
                 self.numbers.set(self.texts.len(), row.number);
-                self.texts.push(&text);
-                self.hashes.push(&text);
+                self.texts.push(text);
+                self.hashes.push(text);
                 Ok(())
             }
             Err(Refusal::Missing) => {
@@ -259,11 +256,11 @@ impl<'s> Reading<'s> {
         let place = |row| place_of(&parts, &numbers, row);
         let labels = labels.finish(train, settings.positive.as_deref(), place)?;
         let groups = hashes.groups(&texts);
-        let pools = pools(&parts, &groups)?;
+        let pools = pools(&parts, &groups.of_rows)?;
         let conflicts = conflicts(&groups, &labels);
-        let strata = strata(&labels, &parts);
+        let rarest = rarest(&labels, &parts);
         let (texts, labels) = (Arc::new(texts), Arc::new(labels));
-        Ok(Rows { texts, labels, parts, numbers, groups, strata, pools, conflicts })
+        Ok(Rows { texts, labels, parts, numbers, groups: groups.of_rows, rarest, pools, conflicts })
     }
 }
 
@@ -282,6 +279,14 @@ impl Part {
 }
 
 impl Rows {
+    /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
+    pub(crate) fn strata(&self) -> &[u32] {
+        match &self.labels.targets {
+            Targets::Single(classes) => classes,
+            Targets::Multi { .. } => &self.rarest,
+        }
+    }
+
     /// The place of a usable row.
     pub(crate) fn place(&self, row: usize) -> Place {
         place_of(&self.parts, &self.numbers, row)
@@ -294,12 +299,16 @@ fn place_of(parts: &[Part], numbers: &Numbers, row: usize) -> Place {
 }
 
 /// Each file's rows, without those whose text stands in a more protected file too.
-fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<usize>>, Error> {
+fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<u32>>, Error> {
     let protection = |split| match split {
         SplitName::Train => 0u8,
         SplitName::Valid => 1,
         SplitName::Test => 2,
     };
+    let rows_of = |part: &Part| part.rows.start as u32..part.rows.end as u32;
+    if let [only] = parts {
+        return Ok(Splits { train: rows_of(only).collect(), ..Splits::default() });
+    }
     let mut highest = vec![0; groups.len()];
     for part in parts {
         for row in part.rows.clone() {
@@ -309,8 +318,8 @@ fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<usize>>, Error> {
     }
     let mut pools = Splits::default();
     for part in parts {
-        let own = |&row: &usize| highest[groups[row] as usize] == protection(part.split);
-        let rows: Vec<usize> = part.rows.clone().filter(own).collect();
+        let own = |&row: &u32| highest[groups[row as usize] as usize] == protection(part.split);
+        let rows: Vec<u32> = rows_of(part).filter(own).collect();
         if rows.is_empty() {
             let reason = "each of its texts stands in another split's file too".to_owned();
             return Err(Error::EmptySplit { path: part.path.clone(), split: part.split, reason });
@@ -325,26 +334,20 @@ fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<usize>>, Error> {
 }
 
 /// Whether the rows of each group differ in their labels.
-fn conflicts(groups: &[u32], labels: &Labels) -> Vec<bool> {
-    let mut first_rows: Vec<u32> = Vec::new();
-    let mut conflicts = Vec::new();
-    for (row, &group) in groups.iter().enumerate() {
-        match first_rows.get(group as usize) {
-            Some(&first) => conflicts[group as usize] |= labels.of_row(first as usize) != labels.of_row(row),
-            None => {
-                first_rows.push(row as u32);
-                conflicts.push(false);
-            }
-        }
+fn conflicts(groups: &Groups, labels: &Labels) -> Vec<bool> {
+    let mut conflicts = vec![false; groups.of_rows.len() - groups.repeated.len()];
+    for &(row, first) in &groups.repeated {
+        let differ = labels.of_row(first as usize) != labels.of_row(row as usize);
+        conflicts[groups.of_rows[row as usize] as usize] |= differ;
     }
     conflicts
 }
 
-/// Each row's class; of several, the rarest of its file, the first among equals; of none, one more. Another file's labels
-/// don't count: a held-out file must not decide which rows are trained on.
-fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
+/// Each row's rarest class in its file, the first among equals; of no class, one more. Another file's labels don't count: a
+/// held-out file must not decide which rows are trained on. Nothing where each row has one class.
+fn rarest(labels: &Labels, parts: &[Part]) -> Vec<u32> {
     if matches!(labels.targets, Targets::Single(_)) {
-        return (0..labels.len()).map(|row| labels.of_row(row)[0]).collect();
+        return Vec::new();
     }
     let none = labels.classes.len() as u32;
     let of_part = |part: &Part| {

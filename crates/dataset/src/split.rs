@@ -17,7 +17,6 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 
 use emberline_base::Substream;
 
@@ -44,18 +43,17 @@ impl Group {
         self.length as usize
     }
 
-    fn rows<'a>(&'a self, members: &'a [u32]) -> impl Iterator<Item = usize> + 'a {
-        let rows = match self.length {
+    fn rows<'a>(&'a self, members: &'a [u32]) -> &'a [u32] {
+        match self.length {
             1 => std::slice::from_ref(&self.place),
             _ => &members[self.place as usize..][..self.len()],
-        };
-        rows.iter().map(|&row| row as usize)
+        }
     }
 }
 
 impl Deck {
-    /// Shuffles the groups of some rows. `group_of`, `stratum_of`: of every row there is.
-    pub(crate) fn new(rows: &[usize], group_of: &[u32], stratum_of: &[u32], stream: &mut Substream) -> Self {
+    /// Shuffles the groups of some rows. `group_of`, `stratum_of`: of every row there is; without strata all are in one.
+    pub(crate) fn new(rows: &[u32], group_of: &[u32], stratum_of: Option<&[u32]>, stream: &mut Substream) -> Self {
         let (members, ends) = by_group(rows, group_of);
         let mut groups = Vec::with_capacity(ends.len());
         let mut start = 0;
@@ -63,7 +61,8 @@ impl Deck {
             if start < end {
                 let (first, length) = (members[start as usize], end - start);
                 let place = if length == 1 { first } else { start };
-                groups.push(Group { place, length, stratum: stratum_of[first as usize] });
+                let stratum = stratum_of.map_or(0, |strata| strata[first as usize]);
+                groups.push(Group { place, length, stratum });
             }
             start = end;
         }
@@ -84,57 +83,59 @@ impl Deck {
             self.take_part(&mut taken, open[0]);
         }
         taken.sort_unstable();
-        taken
+        taken.into_iter().map(|row| row as usize).collect()
     }
 
     /// Takes every group that fits into what its quota still has open.
-    fn take_fitting(&mut self, taken: &mut Vec<usize>, open: &mut [usize], quota: impl Fn(u32) -> usize) {
+    fn take_fitting(&mut self, taken: &mut Vec<u32>, open: &mut [usize], quota: impl Fn(u32) -> usize) {
         let members = &self.members;
         self.groups.retain(|group| {
             let open = &mut open[quota(group.stratum)];
             let fits = group.len() <= *open;
             if fits {
                 *open -= group.len();
-                taken.extend(group.rows(members));
+                taken.extend_from_slice(group.rows(members));
             }
             !fits
         });
     }
 
     /// Takes the first rows of the smallest group left, and the others out of the deck.
-    fn take_part(&mut self, taken: &mut Vec<usize>, count: usize) {
+    fn take_part(&mut self, taken: &mut Vec<u32>, count: usize) {
         if count == 0 {
             return;
         }
         let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].length);
         if let Some(at) = smallest {
             let group = self.groups.remove(at);
-            taken.extend(group.rows(&self.members).take(count));
+            taken.extend(group.rows(&self.members).iter().take(count));
         }
     }
 
     /// All rows that are left, so that every beginning holds the strata in proportion: the k-th
     /// row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the whole.
-    pub(crate) fn layout(self) -> Vec<usize> {
-        let mut lines: Vec<Line> = self.sizes().into_iter().map(Line::new).collect();
-        for group in self.groups {
+    pub(crate) fn layout(self) -> Vec<u32> {
+        let mut lines: Vec<Line<'_>> = self.sizes().into_iter().map(Line::new).collect();
+        for group in &self.groups {
             lines[group.stratum as usize].groups.push(group);
         }
-        let first = |(stratum, line): (usize, &Line)| Some(Reverse((line.place()?, stratum)));
+        let first = |(stratum, line): (usize, &Line<'_>)| Some(Reverse((line.place()?, stratum)));
         // Of all strata whose next group stands first; of equal ones the lower stratum.
         let mut next: BinaryHeap<_> = lines.iter().enumerate().filter_map(first).collect();
         let mut rows = Vec::with_capacity(lines.iter().map(|line| line.size).sum());
-        while let Some(mut top) = next.peek_mut() {
-            let Reverse((place, stratum)) = &mut *top;
-            let line = &mut lines[*stratum];
-            rows.extend(line.groups[line.taken].rows(&self.members));
-            line.pass();
-            match line.place() {
-                Some(after) => *place = after,
-                None => {
-                    PeekMut::pop(top);
+        while let Some(Reverse((_, stratum))) = next.pop() {
+            let line = &mut lines[stratum];
+            let rival = next.peek();
+            let overtaken = loop {
+                rows.extend_from_slice(line.groups[line.taken].rows(&self.members));
+                line.pass();
+                match line.place() {
+                    Some(place) if rival.is_some_and(|rival| *rival > Reverse((place, stratum))) => break Some(place),
+                    Some(_) => {}
+                    None => break None,
                 }
-            }
+            };
+            next.extend(overtaken.map(|place| Reverse((place, stratum))));
         }
         rows
     }
@@ -150,8 +151,8 @@ impl Deck {
 }
 
 /// The groups of one stratum, in order, and how many of them are laid out. Their places only grow.
-struct Line {
-    groups: Vec<Group>,
+struct Line<'d> {
+    groups: Vec<&'d Group>,
     taken: usize,
     /// Rows of the groups that are laid out.
     before: usize,
@@ -159,7 +160,7 @@ struct Line {
     size: usize,
 }
 
-impl Line {
+impl Line<'_> {
     fn new(size: usize) -> Self {
         Self { groups: Vec::with_capacity(size), taken: 0, before: 0, size }
     }
@@ -206,19 +207,20 @@ impl Eq for Place {}
 
 /// The rows group after group, those of a group as they came, and where each group ends: sorted by counting, since groups
 /// are numbers without gaps.
-fn by_group(rows: &[usize], group_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let groups = rows.iter().map(|&row| group_of[row] as usize + 1).max().unwrap_or(0);
+fn by_group(rows: &[u32], group_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let group_of = |row: u32| group_of[row as usize] as usize;
+    let groups = rows.iter().map(|&row| group_of(row) + 1).max().unwrap_or(0);
     let mut next = vec![0u32; groups + 1];
     for &row in rows {
-        next[group_of[row] as usize + 1] += 1;
+        next[group_of(row) + 1] += 1;
     }
     for group in 1..=groups {
         next[group] += next[group - 1];
     }
     let mut members = vec![0; rows.len()];
     for &row in rows {
-        let at = &mut next[group_of[row] as usize];
-        members[*at as usize] = row as u32;
+        let at = &mut next[group_of(row)];
+        members[*at as usize] = row;
         *at += 1;
     }
     next.truncate(groups);

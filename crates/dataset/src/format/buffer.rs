@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// Bytes asked from the stream at once.
-const CHUNK: usize = 1 << 18;
+pub(super) const CHUNK: usize = 1 << 18;
 
 /// The bytes that were read but not yet taken.
 pub(super) struct Buffer<'r> {

@@ -15,7 +15,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use memchr::{memchr, memchr_iter, memchr3};
+use emberline_base::masks::{BLOCK, masks, u8x16};
+use memchr::memchr_iter;
 
 use super::buffer::Buffer;
 use super::compression::explained;
@@ -29,27 +30,6 @@ struct Dialect {
     quotes: bool,
 }
 
-/// Where a field stands in the bytes of its row, without its quotes.
-#[derive(Clone, Debug, PartialEq)]
-struct Span {
-    range: Range<usize>,
-    /// Whether it holds doubled quotes.
-    doubled: bool,
-}
-
-/// What a look at the next row gave.
-#[derive(Debug, PartialEq)]
-enum Scan {
-    /// It ends after so many bytes and lines.
-    Row { bytes: usize, lines: u64 },
-    /// It may go on beyond the bytes at hand.
-    More,
-    /// The stream ends within the quotes that open at this byte.
-    OpenQuote { at: usize },
-    /// Text follows the closing quote at this byte; the field's opening quote stands at `opened`.
-    TextAfterQuote { at: usize, opened: usize },
-}
-
 /// Reads a whole file; see [`super::read`].
 pub(super) fn read(
     request: &Request<'_>,
@@ -57,123 +37,270 @@ pub(super) fn read(
     input: &mut dyn Read,
     sink: Sink<'_>,
 ) -> Result<Vec<String>, Error> {
+    let path = request.path;
     let delimiter = request.delimiter.or(format.delimiter()).unwrap_or(b',');
-    let mut rows = Rows {
-        path: request.path,
-        dialect: Dialect { delimiter, quotes: format == Format::Csv },
-        buffer: Buffer::new(input),
-        line: 1,
-        spans: Vec::new(),
-    };
-    rows.buffer.begin().map_err(explained(request.path))?;
-    rows.refuse_utf16()?;
-    let Some(first) = rows.next()? else {
-        return Err(Error::Empty { path: request.path.to_owned() });
-    };
-    let width = rows.spans.len();
-    let has_header = request.has_header();
-    let names: Vec<String> = match has_header {
-        true => (0..width).map(|at| rows.text(at).map(|name| name.trim().to_owned())).collect::<Result<_, _>>()?,
-        false => (1..=width).map(|number| number.to_string()).collect(),
-    };
-    let wanted = column::positions(request.path, request.columns, &names)?;
-    let mut pending = Some(first);
-    if has_header {
-        rows.pass(first);
-        pending = rows.next()?;
-        if pending.is_none() {
-            return Err(Error::NoRows { path: request.path.to_owned(), header: true });
-        }
-    }
-    while let Some(extent) = pending {
-        rows.refuse_other_width(width)?;
-        let field = |at: usize| rows.text(at).map(Field::Text);
-        let row = |fields| Row { unit: Unit::Line, number: rows.line, fields };
+    let dialect = Dialect { delimiter, quotes: format == Format::Csv };
+    let mut columns: Option<Columns> = None;
+    let mut is_empty = true;
+    each(path, dialect, Buffer::new(input), |rows| {
+        let columns = match &columns {
+            Some(columns) => columns,
+            None => {
+                let first = columns.insert(Columns::of(rows, request)?);
+                if request.has_header() {
+                    return Ok(());
+                }
+                first
+            }
+        };
+        is_empty = false;
+        rows.refuse_other_width(columns.width)?;
         // A text and a label, as in most files, need no memory of their own.
-        match wanted.as_slice() {
-            [text, label] => sink(row(&mut [field(*text)?, field(*label)?]))?,
-            wanted => sink(row(&mut wanted.iter().map(|&at| field(at)).collect::<Result<Vec<_>, _>>()?))?,
-        }
-        rows.pass(extent);
-        pending = rows.next()?;
+        let (mut two, mut more);
+        let fields: &mut [Field<'_>] = if columns.wanted.len() == 2 {
+            two = [const { Field::Missing }; 2];
+            &mut two
+        } else {
+            more = vec![Field::Missing; columns.wanted.len()];
+            &mut more
+        };
+        rows.fill(&columns.wanted, fields)?;
+        sink(Row { unit: Unit::Line, number: rows.line, fields })
+    })?;
+    let columns = columns.ok_or_else(|| Error::Empty { path: path.to_owned() })?;
+    if is_empty {
+        return Err(Error::NoRows { path: path.to_owned(), header: true });
     }
-    Ok(wanted.iter().map(|&at| names[at].clone()).collect())
+    Ok(columns.wanted.iter().map(|&at| columns.names[at].clone()).collect())
 }
 
-/// The bytes and lines that a row takes.
-#[derive(Clone, Copy)]
-struct Extent {
-    bytes: usize,
-    lines: u64,
+/// What the first row tells.
+struct Columns {
+    /// Fields a row.
+    width: usize,
+    names: Vec<String>,
+    /// Where the wanted ones stand.
+    wanted: Vec<usize>,
 }
 
-/// The rows of a stream, one at a time.
-struct Rows<'r> {
-    path: &'r Path,
+impl Columns {
+    fn of(first: &Rows<'_>, request: &Request<'_>) -> Result<Self, Error> {
+        let width = first.spans.len();
+        let names: Vec<String> = match request.has_header() {
+            true => (0..width).map(|at| first.text(at).map(|name| name.trim().to_owned())).collect::<Result<_, _>>()?,
+            false => (1..=width).map(|number| number.to_string()).collect(),
+        };
+        let wanted = column::positions(request.path, request.columns, &names)?;
+        Ok(Self { width, names, wanted })
+    }
+}
+
+/// Calls `take` at every row that has a character.
+fn each(
+    path: &Path,
     dialect: Dialect,
-    buffer: Buffer<'r>,
-    /// The line in which the row at hand begins.
+    mut buffer: Buffer<'_>,
+    mut take: impl FnMut(&Rows<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    buffer.begin().map_err(explained(path))?;
+    refuse_utf16(path, buffer.bytes())?;
+    let mut line = 1;
+    loop {
+        let mut rows = Rows::new(path, dialect, &buffer, line);
+        while rows.next()? {
+            if !rows.is_blank() {
+                take(&rows)?;
+            }
+        }
+        line = rows.line;
+        let taken = rows.start;
+        if buffer.ended() {
+            return Ok(());
+        }
+        buffer.take(taken);
+        buffer.fill().map_err(explained(path))?;
+    }
+}
+
+/// A UTF-16 file says so in its first two bytes.
+fn refuse_utf16(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    match *bytes {
+        [byte @ 0xFF, 0xFE, ..] | [byte @ 0xFE, 0xFF, ..] => {
+            let place = Place { path: path.to_owned(), unit: Unit::Line, number: 1 };
+            Err(Error::NotUtf8 { place, byte, offset: 1, charset: "UTF-16" })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rows of a window on the stream, as far as it holds them whole. One of them is at hand; places are counted from the
+/// beginning of the window.
+struct Rows<'w> {
+    path: &'w Path,
+    dialect: Dialect,
+    bytes: &'w [u8],
+    /// The bytes before the first that is not UTF-8.
+    text: &'w str,
+    /// Where the window begins in the stream.
+    position: u64,
+    /// Whether the stream ends with the window.
+    ended: bool,
+    /// What wasn't looked at yet.
+    marks: Marks<'w>,
+    /// Where the row at hand begins.
+    start: usize,
+    /// The line in which it begins.
     line: u64,
-    /// The fields of the row at hand.
+    /// Where it ends.
+    end: usize,
+    /// The lines that it takes.
+    lines: u64,
+    /// Its fields.
     spans: Vec<Span>,
 }
 
-impl Rows<'_> {
-    /// Finds the next row that has a character; it stays at hand until it is passed.
-    fn next(&mut self) -> Result<Option<Extent>, Error> {
+/// Where a field stands, without its quotes.
+struct Span {
+    range: Range<usize>,
+    /// Whether it holds doubled quotes.
+    doubled: bool,
+}
+
+impl<'w> Rows<'w> {
+    /// Before the first row. `line`: that in which the window begins.
+    fn new(path: &'w Path, dialect: Dialect, buffer: &'w Buffer<'_>, line: u64) -> Self {
+        let bytes = buffer.bytes();
+        Self {
+            path,
+            dialect,
+            bytes,
+            text: utf8_before_fault(bytes),
+            position: buffer.position(),
+            ended: buffer.ended(),
+            marks: Marks::new(bytes, dialect),
+            start: 0,
+            line,
+            end: 0,
+            lines: 0,
+            spans: Vec::new(),
+        }
+    }
+
+    /// Goes on to the next row. Whether there is a whole one; if not, `start` is where that begins which is left.
+    fn next(&mut self) -> Result<bool, Error> {
+        self.start = self.end;
+        self.line += self.lines;
+        self.lines = 0;
+        self.spans.clear();
+        let mut at = self.start;
+        if at == self.bytes.len() {
+            return Ok(false);
+        }
         loop {
-            match scan(self.buffer.bytes(), self.buffer.ended(), self.dialect, &mut self.spans) {
-                Scan::Row { bytes: 0, .. } => return Ok(None),
-                Scan::Row { bytes, lines } if self.is_blank() => self.pass(Extent { bytes, lines }),
-                Scan::Row { bytes, lines } => return Ok(Some(Extent { bytes, lines })),
-                Scan::More => self.buffer.fill().map_err(explained(self.path))?,
-                Scan::OpenQuote { at } => return Err(Error::OpenQuote { place: self.place(at) }),
-                Scan::TextAfterQuote { at, opened } => {
-                    return Err(Error::TextAfterQuote { place: self.place(at), opened: self.place(opened).number });
+            let is_quoted = self.dialect.quotes && self.bytes.get(at) == Some(&b'"');
+            let Some(end) = (if is_quoted { self.quoted(at)? } else { Some(self.unquoted(at)) }) else {
+                return Ok(false);
+            };
+            match self.bytes.get(end) {
+                Some(&byte) if byte == self.dialect.delimiter => at = end + 1,
+                Some(b'\n' | b'\r') => return Ok(self.line_end(end)),
+                Some(_) => {
+                    return Err(Error::TextAfterQuote { place: self.place(end), opened: self.place(at).number });
+                }
+                None => {
+                    self.end = end;
+                    return Ok(self.ended);
                 }
             }
         }
     }
 
-    /// Moves past the row at hand.
-    fn pass(&mut self, extent: Extent) {
-        self.buffer.take(extent.bytes);
-        self.line += extent.lines;
+    /// Passes a field without quotes; where it ends.
+    fn unquoted(&mut self, start: usize) -> usize {
+        let is_quote = |at: &usize| self.dialect.quotes && self.bytes[*at] == b'"';
+        let end = self.marks.find(|at| !is_quote(at)).unwrap_or(self.bytes.len());
+        self.spans.push(Span { range: start..end, doubled: false });
+        end
+    }
+
+    /// Passes a field that begins with a quote; where it ends, unless the window doesn't tell.
+    fn quoted(&mut self, start: usize) -> Result<Option<usize>, Error> {
+        let mut doubled = false;
+        let mut after_opening = self.marks.by_ref().skip(1);
+        while let Some(at) = after_opening.next() {
+            match self.bytes[at] {
+                b'\n' => self.lines += 1,
+                b'"' => match self.bytes.get(at + 1) {
+                    Some(b'"') => {
+                        doubled = true;
+                        after_opening.next();
+                    }
+                    None if !self.ended => return Ok(None),
+                    _ => {
+                        // The delimiter or line end that has to follow.
+                        after_opening.next();
+                        self.spans.push(Span { range: start + 1..at, doubled });
+                        return Ok(Some(at + 1));
+                    }
+                },
+                _ => {}
+            }
+        }
+        if self.ended { Err(Error::OpenQuote { place: self.place(start) }) } else { Ok(None) }
+    }
+
+    /// Ends the row at a line end: `\r*\n`, or `\r`s that are each a line end. Whether it is whole.
+    fn line_end(&mut self, start: usize) -> bool {
+        let returns = self.bytes[start..].iter().take_while(|&&byte| byte == b'\r').count();
+        let at = start + returns;
+        (self.end, self.lines) = match self.bytes.get(at) {
+            Some(b'\n') => (at + 1, self.lines + 1),
+            None if !self.ended => return false,
+            _ => (at, self.lines + returns as u64),
+        };
+        (start + 1..self.end).for_each(|_| _ = self.marks.next());
+        true
     }
 
     /// Whether the row at hand is a line without a character.
     fn is_blank(&self) -> bool {
-        matches!(self.spans.as_slice(), [only] if only.range == (0..0))
+        matches!(self.spans.as_slice(), [only] if only.range == (self.start..self.start))
     }
 
-    /// One field of the row at hand.
-    fn text(&self, at: usize) -> Result<Cow<'_, str>, Error> {
-        let span = &self.spans[at];
-        let text = std::str::from_utf8(&self.buffer.bytes()[span.range.clone()])
-            .map_err(|error| self.not_utf8(span.range.start + error.valid_up_to()))?;
-        Ok(if span.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
+    /// Sets fields to those of the row at hand that are wanted.
+    #[inline]
+    fn fill(&self, wanted: &[usize], fields: &mut [Field<'w>]) -> Result<(), Error> {
+        for (field, &at) in fields.iter_mut().zip(wanted) {
+            let span = &self.spans[at];
+            *field = Field::Text(match self.text.get(span.range.clone()) {
+                Some(text) if !span.doubled => Cow::Borrowed(text),
+                _ => self.text(at)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// The text of one field, whatever it holds.
+    fn text(&self, at: usize) -> Result<Cow<'w, str>, Error> {
+        let Span { range, doubled } = &self.spans[at];
+        let text = std::str::from_utf8(&self.bytes[range.clone()])
+            .map_err(|error| self.not_utf8(range.start + error.valid_up_to()))?;
+        if !doubled {
+            return Ok(Cow::Borrowed(text));
+        }
+        // Quotes stand in pairs here, with nothing between the two.
+        Ok(Cow::Owned(text.split('"').step_by(2).collect::<Vec<_>>().join("\"")))
     }
 
     /// The place of a byte of the row at hand.
     fn place(&self, at: usize) -> Place {
-        let number = self.line + memchr_iter(b'\n', &self.buffer.bytes()[..at]).count() as u64;
+        let number = self.line + memchr_iter(b'\n', &self.bytes[self.start..at]).count() as u64;
         Place { path: self.path.to_owned(), unit: Unit::Line, number }
     }
 
     fn not_utf8(&self, at: usize) -> Error {
-        let byte = self.buffer.bytes()[at];
-        let offset = self.buffer.position() + at as u64 + 1;
-        Error::NotUtf8 { place: self.place(at), byte, offset, charset: "WINDOWS-1252" }
-    }
-
-    /// A UTF-16 file says so in its first two bytes.
-    fn refuse_utf16(&self) -> Result<(), Error> {
-        match self.buffer.bytes() {
-            [byte @ 0xFF, 0xFE, ..] | [byte @ 0xFE, 0xFF, ..] => {
-                Err(Error::NotUtf8 { place: self.place(0), byte: *byte, offset: 1, charset: "UTF-16" })
-            }
-            _ => Ok(()),
-        }
+        let offset = self.position + at as u64 + 1;
+        Error::NotUtf8 { place: self.place(at), byte: self.bytes[at], offset, charset: "WINDOWS-1252" }
     }
 
     fn refuse_other_width(&self, expected: usize) -> Result<(), Error> {
@@ -187,64 +314,54 @@ impl Rows<'_> {
             (false, true) => format!("put double quotes around texts that hold a {delimiter:?}"),
             (false, false) => format!("replace each {delimiter:?} in a text by a space"),
         };
-        Err(Error::FieldCount { place: self.place(0), found, expected, cure })
+        Err(Error::FieldCount { place: self.place(self.start), found, expected, cure })
     }
 }
 
-/// Finds the fields and the end of the row that begins with `bytes`.
-fn scan(bytes: &[u8], ended: bool, dialect: Dialect, spans: &mut Vec<Span>) -> Scan {
-    spans.clear();
-    let mut at = 0;
-    let mut lines_inside = 0;
-    loop {
-        let start = at;
-        if dialect.quotes && bytes.get(at) == Some(&b'"') {
-            let Some((close, doubled)) = closing_quote(bytes, at + 1, ended) else {
-                return if ended { Scan::OpenQuote { at } } else { Scan::More };
-            };
-            lines_inside += memchr_iter(b'\n', &bytes[at..close]).count() as u64;
-            spans.push(Span { range: at + 1..close, doubled });
-            at = close + 1;
-        } else {
-            match memchr3(dialect.delimiter, b'\n', b'\r', &bytes[at..]) {
-                Some(length) => at += length,
-                None => at = bytes.len(),
-            }
-            spans.push(Span { range: start..at, doubled: false });
-        }
-        match bytes.get(at) {
-            None if ended => return Scan::Row { bytes: at, lines: lines_inside },
-            None => return Scan::More,
-            Some(&byte) if byte == dialect.delimiter => at += 1,
-            Some(b'\n' | b'\r') => return line_end(bytes, at, ended, lines_inside),
-            Some(_) => return Scan::TextAfterQuote { at, opened: start },
-        }
+/// The bytes before the first that is not UTF-8: many rows are looked at together faster than field by field.
+fn utf8_before_fault(bytes: &[u8]) -> &str {
+    let before = |end| std::str::from_utf8(&bytes[..end]);
+    before(bytes.len()).or_else(|fault| before(fault.valid_up_to())).unwrap_or_default()
+}
+
+/// Where delimiters, line ends and, where they mean something, quotes stand.
+struct Marks<'w> {
+    bytes: &'w [u8],
+    kinds: [u8; 4],
+    /// Where the block at hand begins.
+    base: usize,
+    /// What is left of it.
+    mask: u64,
+}
+
+impl<'w> Marks<'w> {
+    fn new(bytes: &'w [u8], Dialect { delimiter, quotes }: Dialect) -> Self {
+        let kinds = [delimiter, b'\n', b'\r', if quotes { b'"' } else { delimiter }];
+        let mut marks = Self { bytes, kinds, base: 0, mask: 0 };
+        marks.look(bytes);
+        marks
+    }
+
+    /// Looks at the block that is the beginning of these bytes.
+    fn look(&mut self, bytes: &[u8]) {
+        let kinds = self.kinds.map(u8x16::splat);
+        let is_mark = |bytes: u8x16| kinds.map(|kind| bytes.cmp_eq(kind)).into_iter().reduce(|a, b| a | b);
+        [self.mask] = masks(bytes, |bytes| [is_mark(bytes).unwrap_or_default()]);
     }
 }
 
-/// The first quote from `at` on that isn't doubled, and whether doubled ones precede it. `None`:
-/// not within these bytes, or it can't be told yet.
-fn closing_quote(bytes: &[u8], mut at: usize, ended: bool) -> Option<(usize, bool)> {
-    let mut doubled = false;
-    loop {
-        at += memchr(b'"', &bytes[at..])?;
-        match bytes.get(at + 1) {
-            Some(b'"') => doubled = true,
-            None if !ended => return None,
-            _ => return Some((at, doubled)),
-        }
-        at += 2;
-    }
-}
+impl Iterator for Marks<'_> {
+    type Item = usize;
 
-/// The end of a row at a line end: `\r*\n`, or `\r`s that are each a line end.
-fn line_end(bytes: &[u8], start: usize, ended: bool, lines_inside: u64) -> Scan {
-    let returns = bytes[start..].iter().take_while(|&&byte| byte == b'\r').count();
-    let at = start + returns;
-    match bytes.get(at) {
-        Some(b'\n') => Scan::Row { bytes: at + 1, lines: lines_inside + 1 },
-        None if !ended => Scan::More,
-        _ => Scan::Row { bytes: at, lines: lines_inside + returns as u64 },
+    fn next(&mut self) -> Option<usize> {
+        while self.mask == 0 {
+            self.base += BLOCK;
+            let rest = self.bytes.get(self.base..).filter(|rest| !rest.is_empty())?;
+            self.look(rest);
+        }
+        let at = self.base + self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        Some(at)
     }
 }
 

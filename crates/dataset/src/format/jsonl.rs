@@ -44,8 +44,8 @@ pub(super) fn read(request: &Request<'_>, input: &mut dyn Read, sink: Sink<'_>) 
             for (found, field) in found.iter_mut().zip(&fields) {
                 *found |= field.is_some();
             }
-            let mut fields: Vec<Field<'_>> = fields.into_iter().map(Option::unwrap_or_default).collect();
-            sink(Row { unit: Unit::Line, number: lines.number, fields: &mut fields })?;
+            let fields: Vec<Field<'_>> = fields.into_iter().map(Option::unwrap_or_default).collect();
+            sink(Row { unit: Unit::Line, number: lines.number, fields: &fields })?;
         }
         lines.buffer.take(length + 1);
     }
@@ -295,7 +295,7 @@ mod tests {
         let request = Request { path, columns, header: None, delimiter: None };
         let mut rows = Kept::new();
         let mut sink = |row: Row<'_>| {
-            rows.push((row.number, row.fields.iter_mut().map(std::mem::take).map(owned).collect()));
+            rows.push((row.number, row.fields.iter().cloned().map(owned).collect()));
             Ok(())
         };
         read(&request, &mut &content[..], &mut sink)?;

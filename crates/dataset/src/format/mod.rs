@@ -50,7 +50,7 @@ pub(crate) struct Row<'a> {
     /// The line it begins in, or its number in a file without lines; 1 is the first.
     pub(crate) number: u64,
     /// As many as the request names columns, in that order.
-    pub(crate) fields: &'a mut [Field<'a>],
+    pub(crate) fields: &'a [Field<'a>],
 }
 
 impl Row<'_> {

@@ -1,21 +1,13 @@
 //! The pieces of an ASCII text by the rules of `words.rs`, found 64 bytes at a time.
-//!
-//! What the bytes are stands in masks, a bit a byte, so that the end of a piece is counted and not searched for: a
-//! processor can't foresee how long the next word is, and every wrong guess costs it more than the word.
 
 use std::ops::Range;
 
-use wide::u8x16;
-
-/// Bytes that a mask tells of.
-const BLOCK: usize = u64::BITS as usize;
-/// Bytes that are looked at together.
-const SIDE: usize = 16;
+use emberline_base::masks::{BLOCK, masks, u8x16};
 
 /// Calls `take` with the place of every piece, in order. Whether the text is ASCII: if it isn't, nothing is taken.
 pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) -> bool {
     let mut masks = Masks::of(text);
-    if masks.beyond || !text.get(BLOCK..).unwrap_or_default().is_ascii() {
+    if masks.beyond != 0 || !text.get(BLOCK..).unwrap_or_default().is_ascii() {
         return false;
     }
     // Where the piece begins that is to be taken next, when that is known.
@@ -59,48 +51,26 @@ struct Masks {
     apostrophe: u64,
     /// What is neither white space nor a control character.
     visible: u64,
-    /// Whether one is beyond ASCII.
-    beyond: bool,
+    /// What is beyond ASCII.
+    beyond: u64,
 }
 
 impl Masks {
     /// Those behind the end of a text.
-    const NONE: Self = Self { word: 0, apostrophe: 0, visible: 0, beyond: false };
+    const NONE: Self = Self { word: 0, apostrophe: 0, visible: 0, beyond: 0 };
 
     /// Those of the first bytes of a text.
     fn of(text: &[u8]) -> Self {
-        let text = &text[..text.len().min(BLOCK)];
-        let (sides, rest) = text.as_chunks::<SIDE>();
-        let mut masks = Self::NONE;
-        for (at, side) in sides.iter().enumerate() {
-            masks.add(*side, 0, at * SIDE);
-        }
-        match text.last_chunk() {
-            _ if rest.is_empty() => {}
-            // Bytes that were looked at before are passed over, which is faster than to bring the others elsewhere.
-            Some(last) => masks.add(*last, SIDE - rest.len(), text.len() - rest.len()),
-            None => {
-                let mut side = [0; SIDE];
-                side[..rest.len()].copy_from_slice(rest);
-                masks.add(side, 0, 0);
-            }
-        }
-        masks
-    }
-
-    /// Adds those of a few bytes but the first `passed`, from the bit `at` on.
-    fn add(&mut self, bytes: [u8; SIDE], passed: usize, at: usize) {
-        let bytes = u8x16::new(bytes);
-        let is = |byte: u8| bytes.cmp_eq(u8x16::splat(byte));
         let within = |bytes: u8x16, first: u8, last: u8| {
             let beyond = bytes - u8x16::splat(first);
             beyond.cmp_eq(beyond.min(u8x16::splat(last - first)))
         };
-        let bits = |found: u8x16| u64::from(found.move_mask() as u16) >> passed << at;
-        self.word |= bits(within(bytes | u8x16::splat(0x20), b'a', b'z') | within(bytes, b'0', b'9'));
-        self.apostrophe |= bits(is(b'\''));
-        self.visible |= bits(within(bytes, b'!', b'~'));
-        self.beyond |= bytes.move_mask() != 0;
+        let [word, apostrophe, visible, beyond] = masks(text, |bytes| {
+            let letters = within(bytes | u8x16::splat(0x20), b'a', b'z');
+            let word = letters | within(bytes, b'0', b'9');
+            [word, bytes.cmp_eq(u8x16::splat(b'\'')), within(bytes, b'!', b'~'), bytes]
+        });
+        Self { word, apostrophe, visible, beyond }
     }
 
     /// The bytes of words: an apostrophe between two letters or digits, too. `before` and `after`: those of words in the

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use emberline_base::Substream;
 
 use super::*;
+use crate::format::buffer::CHUNK;
 use crate::settings::Column;
 
 type Table = Vec<(u64, Vec<String>)>;
@@ -29,15 +30,18 @@ fn table(content: &[u8], format: Format, header: bool, width: u32) -> Result<Tab
     let request = Request { path: &path, columns: &columns, header: Some(header), delimiter: None };
     let mut rows = Table::new();
     let mut sink = |row: Row<'_>| {
-        let fields = row.fields.iter_mut().map(std::mem::take).map(|field| match field {
-            Field::Text(text) => text.into_owned(),
-            other => panic!("{other:?}"),
-        });
-        rows.push((row.number, fields.collect()));
+        rows.push((row.number, row.fields.iter().cloned().map(owned).collect()));
         Ok(())
     };
     read(&request, format, &mut Trickle(content), &mut sink)?;
     Ok(rows)
+}
+
+fn owned(field: Field<'_>) -> String {
+    match field {
+        Field::Text(text) => text.into_owned(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn rows(expected: &[(u64, &[&str])]) -> Table {
@@ -64,6 +68,40 @@ fn old_macintosh_line_ends() {
 fn quotes_are_ordinary_in_tsv() {
     let read = table(b"\"so\t1\nsaid \"\"he\"\"\t0\n", Format::Tsv, false, 2).expect("well-formed");
     assert_eq!(read, rows(&[(1, &["\"so", "1"]), (2, &["said \"\"he\"\"", "0"])]));
+}
+
+/// What is read at once ends anywhere in a row.
+#[test]
+fn rows_across_the_end_of_a_window() {
+    let content = "\"a, \"\"b\"\"\nc\",1\r\r\nd\u{e9},2\r\n\"\",3\n\n4\",\"5\"\n".as_bytes();
+    let expected = table(content, Format::Csv, false, 2).expect("well-formed");
+    assert_eq!(expected.len(), 4);
+    for cut in 0..=content.len() {
+        let mut long = vec![b'x'; CHUNK - cut - 3];
+        long.extend_from_slice(b",0\n");
+        long.extend_from_slice(content);
+        let read = table(&long, Format::Csv, false, 2).expect("well-formed");
+        assert_eq!((read[0].0, read[0].1[0].len(), read[0].1[1].as_str()), (1, CHUNK - cut - 3, "0"));
+        let later = expected.iter().map(|(line, fields)| (line + 1, fields.clone()));
+        assert_eq!(read[1..], later.collect::<Vec<_>>(), "{cut}");
+    }
+}
+
+#[test]
+fn what_is_not_utf8_is_a_fault_only_where_it_is_wanted() {
+    let content = b"\xEF,a\n\xE9,\"\"\"\"\n";
+    let columns = [Column::Number(2)];
+    let path = PathBuf::from("a.csv");
+    let request = Request { path: &path, columns: &columns, header: Some(false), delimiter: None };
+    let mut rows = Vec::new();
+    let mut sink = |row: Row<'_>| {
+        rows.push(row.fields.iter().cloned().map(owned).collect::<Vec<_>>());
+        Ok(())
+    };
+    read(&request, Format::Csv, &mut Trickle(content), &mut sink).expect("the other column");
+    assert_eq!(rows, [["a"], ["\""]]);
+    let error = table(content, Format::Csv, false, 2).expect_err("a fault").to_string();
+    assert!(error.starts_with("a.csv, line 1: byte 0xEF (number 1 of the file)"), "{error}");
 }
 
 #[test]

@@ -47,9 +47,9 @@ pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>)
         let mut rows = rows.map_err(|e| damaged(path, &e))?;
         while let Some(row) = fenced(path, || rows.next())? {
             number += 1;
-            let mut fields = columns.fields(row.map_err(|e| damaged(path, &e))?, number)?;
+            let fields = columns.fields(row.map_err(|e| damaged(path, &e))?, number)?;
             cap.take(&fields)?;
-            sink(Row { unit: Unit::Row, number, fields: &mut fields })?;
+            sink(Row { unit: Unit::Row, number, fields: &fields })?;
         }
     }
     if number == 0 {
