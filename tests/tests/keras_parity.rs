@@ -171,12 +171,11 @@ fn text(case: &str, trainable: bool) {
         Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, dim: None, reduce: None, trainable });
     let all = Texts { all: &borrowed.train, train: &borrowed.train };
     let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
-    let bytes = borrowed.map(|_, texts| texts.iter().map(|text| text.as_bytes()).collect());
     let told = &mut |_| {};
     let mut encoding =
         Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: emberline_base::Interrupt::default() };
     let features =
-        features(&opened, &bytes, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
+        features(&opened, &borrowed, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
     let first = usize::from(trainable);
     let fit = golden.run(&features, first);
     golden.compare_history(case, &fit);

@@ -69,11 +69,10 @@ fn vectors(source: &Source, folder: &Path, train: &Table, rest: &Rest, wanted: &
     let texts = Splits { train, valid: rest.valid.as_ref(), test: rest.test.as_ref() }.into_map(texts_of);
     let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
     let opened = source.bare().open(folder, Texts { all: &all, train: &texts.train }, Device::Cpu).expect("it opens");
-    let bytes = texts.into_map(|texts| texts.into_iter().map(str::as_bytes).collect::<Vec<_>>());
     let (told, interrupt) = (&mut |_| {}, Interrupt::default());
     let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
-    let made = features::features(&opened, &bytes, wanted, &mut encoding).expect("vectors");
-    (numbers(&made.train), features::digest(&opened, wanted, &bytes.train))
+    let made = features::features(&opened, &texts, wanted, &mut encoding).expect("vectors");
+    (numbers(&made.train), features::digest(&opened, wanted, &texts.train))
 }
 
 fn numbers(features: &Features) -> Vec<Vec<f32>> {

@@ -19,6 +19,7 @@ pub mod secret;
 mod split;
 mod substream;
 pub mod sums;
+mod texts;
 mod visible;
 
 pub use digest::Digest;
@@ -32,4 +33,5 @@ pub use metric::{Metric, Monitor, Scores};
 pub use split::{SplitName, Splits};
 pub use substream::Substream;
 pub use sums::Sums;
+pub use texts::TextList;
 pub use visible::is_acting;

@@ -78,7 +78,7 @@ impl<T> Splits<T> {
     }
 
     /// The same splits with every value replaced.
-    pub fn map<U>(&self, mut f: impl FnMut(SplitName, &T) -> U) -> Splits<U> {
+    pub fn map<'s, U>(&'s self, mut f: impl FnMut(SplitName, &'s T) -> U) -> Splits<U> {
         Splits {
             train: f(SplitName::Train, &self.train),
             valid: self.valid.as_ref().map(|v| f(SplitName::Valid, v)),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use emberline_base::digest::{Digest, Parts};
 use emberline_base::record::{Data, SplitRows};
-use emberline_base::{Labels, SplitName, Splits, Substream, Task};
+use emberline_base::{Labels, SplitName, Splits, Substream, Task, TextList};
 use indexmap::IndexMap;
 
 use crate::error::Error;
@@ -50,9 +50,9 @@ impl Dataset {
         self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| &self.texts[row])
     }
 
-    /// The same, as bytes.
-    pub fn bytes_of(&self, split: SplitName) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| self.texts.bytes(row))
+    /// The texts of every split, in order, as bytes.
+    pub fn lists(&self) -> Splits<SplitTexts<'_>> {
+        self.splits.map(|_, rows| SplitTexts { texts: &self.texts, rows })
     }
 
     /// The content of every split: classes, texts and labels, in order. Files' names, other
@@ -89,6 +89,22 @@ impl Dataset {
         parts.add(self.texts.bytes(row));
         parts.add(&(labels.len() as u32).to_le_bytes());
         labels.iter().for_each(|&class| parts.add(self.labels.classes[class as usize].as_bytes()));
+    }
+}
+
+/// The texts of one split, found where they lie: a million slices would take 16 MB.
+pub struct SplitTexts<'d> {
+    texts: &'d Texts,
+    rows: &'d [usize],
+}
+
+impl TextList for SplitTexts<'_> {
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn text(&self, at: usize) -> &[u8] {
+        self.texts.bytes(self.rows[at])
     }
 }
 

@@ -127,17 +127,18 @@ impl Collector {
 
     fn push_labels(&mut self, fields: &[Field<'_>]) -> Result<(), Refusal> {
         match fields.first() {
-            Some(Field::Text(text)) => match self.separator.take() {
-                Some(separator) => {
-                    let before = self.ids.len();
-                    let taken = text.split(&separator).try_for_each(|label| self.push_label(label));
-                    self.separator = Some(separator);
-                    taken?;
-                    if self.ids.len() == before { Err(Refusal::Missing) } else { Ok(()) }
+            Some(Field::Text(text)) => {
+                let before = self.ids.len();
+                match self.separator.take() {
+                    Some(separator) => {
+                        let taken = text.split(&separator).try_for_each(|label| self.push_label(label));
+                        self.separator = Some(separator);
+                        taken?;
+                    }
+                    None => self.push_label(text)?,
                 }
-                None if text.trim().is_empty() => Err(Refusal::Missing),
-                None => self.push_label(text),
-            },
+                if self.ids.len() == before { Err(Refusal::Missing) } else { Ok(()) }
+            }
             Some(Field::Scalar(scalar)) => self.push_label(scalar),
             Some(Field::List(labels)) => {
                 self.lists = true;
@@ -149,14 +150,17 @@ impl Collector {
 
     /// One label; blank ones are none.
     fn push_label(&mut self, label: &str) -> Result<(), Refusal> {
+        // Most columns hold a few labels, which are compared faster than looked up.
+        if let Some(early) = self.names.iter().take(FEW).position(|name| name == label) {
+            self.ids.push(early as u32);
+            return Ok(());
+        }
         let label = label.trim();
         if label.is_empty() {
             return Ok(());
         }
-        // Most columns hold a few labels, which are compared faster than looked up.
-        let early = self.names.iter().take(FEW).position(|name| name == label).map(|at| at as u32);
-        let number = match early.or_else(|| self.numbers.get(label).copied()) {
-            Some(number) => number,
+        let number = match self.numbers.get(label) {
+            Some(&number) => number,
             None if self.names.len() == MOST_CLASSES => return Err(Refusal::TooMany),
             None => {
                 let number = self.names.len() as u32;

@@ -24,7 +24,7 @@ mod texts;
 
 use std::path::Path;
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, SplitTexts};
 pub use error::{Error, Place, Unit};
 pub use findings::{FileFindings, Findings, Occurrence, Repeated};
 pub use rows::{Rows, read, read_texts};

@@ -142,10 +142,13 @@ struct Crowd {
 }
 
 impl Crowd {
+    /// Places in a word.
+    const PLACES: u32 = u64::BITS / 2;
+
     fn of(hashes: &[u32]) -> Self {
-        // Some 16 places a hash.
-        let bits = (hashes.len().max(2).ilog2() + 4).min(u32::BITS);
-        let mut crowd = Self { places: vec![0; 1 << (bits - 5)], shift: u32::BITS - bits };
+        // From 4 to 8 places a hash: more of them would lie further away.
+        let bits = (hashes.len().max(1).ilog2() + 3).clamp(Self::PLACES.ilog2(), u32::BITS);
+        let mut crowd = Self { places: vec![0; 1 << (bits - Self::PLACES.ilog2())], shift: u32::BITS - bits };
         for &hash in hashes {
             let (word, bit) = crowd.place(hash);
             let before = crowd.places[word] >> bit & 1;
@@ -162,7 +165,7 @@ impl Crowd {
     /// The number of the word, and the lower of the two bits in it.
     fn place(&self, hash: u32) -> (usize, u32) {
         let place = hash >> self.shift;
-        ((place >> 5) as usize, place % 32 * 2)
+        ((place / Self::PLACES) as usize, place % Self::PLACES * 2)
     }
 }
 

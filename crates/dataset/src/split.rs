@@ -25,7 +25,8 @@ pub(crate) struct Deck {
     /// The rows, group by group.
     members: Vec<u32>,
     groups: Vec<Group>,
-    strata: usize,
+    /// Rows of each stratum.
+    sizes: Vec<usize>,
 }
 
 /// Rows that stay together: small, since a million of them are shuffled.
@@ -43,10 +44,11 @@ impl Group {
         self.length as usize
     }
 
-    fn rows<'a>(&'a self, members: &'a [u32]) -> &'a [u32] {
+    /// Appends its rows. One alone is not worth a call.
+    fn put(&self, members: &[u32], rows: &mut Vec<u32>) {
         match self.length {
-            1 => std::slice::from_ref(&self.place),
-            _ => &members[self.place as usize..][..self.len()],
+            1 => rows.push(self.place),
+            _ => rows.extend_from_slice(&members[self.place as usize..][..self.len()]),
         }
     }
 }
@@ -56,6 +58,7 @@ impl Deck {
     pub(crate) fn new(rows: &[u32], group_of: &[u32], stratum_of: Option<&[u32]>, stream: &mut Substream) -> Self {
         let (members, ends) = by_group(rows, group_of);
         let mut groups = Vec::with_capacity(ends.len());
+        let mut sizes = Vec::new();
         let mut start = 0;
         for end in ends {
             if start < end {
@@ -63,18 +66,21 @@ impl Deck {
                 let place = if length == 1 { first } else { start };
                 let stratum = stratum_of.map_or(0, |strata| strata[first as usize]);
                 groups.push(Group { place, length, stratum });
+                if sizes.len() <= stratum as usize {
+                    sizes.resize(stratum as usize + 1, 0);
+                }
+                sizes[stratum as usize] += length as usize;
             }
             start = end;
         }
         stream.shuffle(&mut groups);
-        let strata = groups.iter().map(|group| group.stratum as usize + 1).max().unwrap_or(0);
-        Self { members, groups, strata }
+        Self { members, groups, sizes }
     }
 
     /// Takes `count` rows, or all when there are fewer; in the order of the file.
     pub(crate) fn take(&mut self, count: usize) -> Vec<usize> {
         let mut taken = Vec::with_capacity(count);
-        let mut open = quotas(&self.sizes(), count);
+        let mut open = quotas(&self.sizes, count);
         self.take_fitting(&mut taken, &mut open, |stratum| stratum as usize);
         let short: usize = open.iter().sum();
         if short > 0 {
@@ -88,13 +94,14 @@ impl Deck {
 
     /// Takes every group that fits into what its quota still has open.
     fn take_fitting(&mut self, taken: &mut Vec<u32>, open: &mut [usize], quota: impl Fn(u32) -> usize) {
-        let members = &self.members;
-        self.groups.retain(|group| {
+        let Self { members, groups, sizes } = self;
+        groups.retain(|group| {
             let open = &mut open[quota(group.stratum)];
             let fits = group.len() <= *open;
             if fits {
                 *open -= group.len();
-                taken.extend_from_slice(group.rows(members));
+                sizes[group.stratum as usize] -= group.len();
+                group.put(members, taken);
             }
             !fits
         });
@@ -108,14 +115,17 @@ impl Deck {
         let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].length);
         if let Some(at) = smallest {
             let group = self.groups.remove(at);
-            taken.extend(group.rows(&self.members).iter().take(count));
+            self.sizes[group.stratum as usize] -= group.len();
+            let end = taken.len() + count;
+            group.put(&self.members, taken);
+            taken.truncate(end);
         }
     }
 
     /// All rows that are left, so that every beginning holds the strata in proportion: the k-th
     /// row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the whole.
     pub(crate) fn layout(self) -> Vec<u32> {
-        let mut lines: Vec<Line<'_>> = self.sizes().into_iter().map(Line::new).collect();
+        let mut lines: Vec<Line<'_>> = self.sizes.iter().copied().map(Line::new).collect();
         for group in &self.groups {
             lines[group.stratum as usize].groups.push(group);
         }
@@ -127,7 +137,8 @@ impl Deck {
             let line = &mut lines[stratum];
             let rival = next.peek();
             let overtaken = loop {
-                rows.extend_from_slice(line.groups[line.taken].rows(&self.members));
+                let group = line.groups[line.taken];
+                group.put(&self.members, &mut rows);
                 line.pass();
                 match line.place() {
                     Some(place) if rival.is_some_and(|rival| *rival > Reverse((place, stratum))) => break Some(place),
@@ -138,15 +149,6 @@ impl Deck {
             next.extend(overtaken.map(|place| Reverse((place, stratum))));
         }
         rows
-    }
-
-    /// Rows a stratum.
-    fn sizes(&self) -> Vec<usize> {
-        let mut sizes = vec![0; self.strata];
-        for group in &self.groups {
-            sizes[group.stratum as usize] += group.len();
-        }
-        sizes
     }
 }
 

@@ -46,7 +46,7 @@ fn measure(texts: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::
     let begun = Instant::now();
     let opened = source.open(Path::new(""), Texts { all: &texts, train: &texts }, Device::Cpu)?;
     let load = begun.elapsed().as_secs_f64();
-    let splits = Splits { train: texts.iter().map(|text| text.as_bytes()).collect(), valid: None, test: None };
+    let splits = Splits { train: texts.as_slice(), valid: None, test: None };
     let wanted = Wanted { trainable: false, ..source.wanted() };
     let before = processor_seconds()?;
     for _ in 0..ROUNDS {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Digest, Features, Layered, Matrix, Splits};
+use emberline_base::{Bags, Digest, Features, Layered, Matrix, Splits, TextList};
 use rayon::prelude::*;
 
 use crate::combine::{Pooling, combine, pool};
@@ -37,13 +37,14 @@ pub struct Wanted {
 /// When an encoder can't compute, or is to be tuned; when vectors can't be made as short as wanted.
 pub fn features(
     source: &Opened,
-    texts: &Splits<Vec<&[u8]>>,
+    texts: &Splits<impl TextList>,
     wanted: &Wanted,
     encoding: &mut Encoding<'_>,
 ) -> Result<Splits<Features>, Error> {
+    let texts = &texts.map(|_, texts| texts as &dyn TextList);
     match (source, wanted) {
         (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => {
-            Ok(texts.map(|_, texts| Features::Frozen(frozen(table.as_ref(), texts))))
+            Ok(texts.map(|_, texts| Features::Frozen(frozen(table.as_ref(), *texts))))
         }
         (Opened::Table(table), _) => {
             let mut bags = bags(table.as_ref(), texts);
@@ -83,7 +84,7 @@ pub fn features(
 
 /// The content address of everything that decides a text's vector; `train` are the training texts, which a
 /// reduction may learn from.
-pub fn digest(source: &Opened, wanted: &Wanted, train: &[&[u8]]) -> Digest {
+pub fn digest(source: &Opened, wanted: &Wanted, train: &impl TextList) -> Digest {
     let (mut digest, mut dim) = (source.digest(), 0);
     match source {
         Opened::Table(table) => dim = table.dim(),
@@ -108,14 +109,14 @@ fn projection<'m>(
 }
 
 /// A vector a text, `[texts, dim]`.
-fn frozen(lookup: &dyn Lookup, texts: &[&[u8]]) -> Matrix {
+fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Matrix {
     let dim = lookup.dim();
-    let mut matrix = Matrix::zeros(texts.len(), dim);
-    let vectors = matrix.values_mut().par_chunks_mut(dim * TOGETHER);
-    vectors.zip(texts.par_chunks(TOGETHER)).for_each_init(Vec::new, |ids, (vectors, texts)| {
-        for (vector, text) in vectors.chunks_exact_mut(dim).zip(texts) {
+    let mut matrix = Matrix::zeros(texts.count(), dim);
+    let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).enumerate();
+    together.for_each_init(Vec::new, |ids, (chunk, vectors)| {
+        for (at, vector) in (chunk * TOGETHER..).zip(vectors.chunks_exact_mut(dim)) {
             ids.clear();
-            lookup.token_ids(text, ids);
+            lookup.token_ids(texts.text(at), ids);
             combine(lookup, ids, vector);
         }
     });
@@ -143,25 +144,25 @@ fn scaled(mut vectors: Matrix, normalize: bool) -> Matrix {
 /// The vectors of all splits, made in one go.
 fn encoded(
     encoder: &dyn Encoder,
-    texts: &Splits<Vec<&[u8]>>,
+    texts: &Splits<&dyn TextList>,
     encoding: &mut Encoding<'_>,
 ) -> Result<Splits<Matrix>, Error> {
-    let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+    let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.all()).collect();
     let dim = encoder.dim();
     let mut vectors = encoding.vectors(encoder, &all)?.into_values();
     // From the end, so that what is left, which is the most, need not be copied.
-    let mut take = |texts: &Vec<&[u8]>| {
-        let rest = vectors.split_off(vectors.len() - texts.len() * dim);
-        Matrix::new(texts.len(), dim, rest)
+    let mut take = |texts: &&dyn TextList| {
+        let rest = vectors.split_off(vectors.len() - texts.count() * dim);
+        Matrix::new(texts.count(), dim, rest)
     };
     let test = texts.test.as_ref().map(&mut take);
     let valid = texts.valid.as_ref().map(&mut take);
-    Ok(Splits { train: Matrix::new(texts.train.len(), dim, vectors), valid, test })
+    Ok(Splits { train: Matrix::new(texts.train.count(), dim, vectors), valid, test })
 }
 
 /// The token ids of every text, and the table of the rows that occur.
-fn bags(lookup: &dyn Lookup, texts: &Splits<Vec<&[u8]>>) -> Splits<Bags> {
-    let ids = texts.map(|_, texts| token_ids(lookup, texts));
+fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Splits<Bags> {
+    let ids = texts.map(|_, texts| token_ids(lookup, *texts));
     let mut occurs = vec![false; lookup.rows()];
     for (_, texts) in ids.iter() {
         texts.iter().flatten().for_each(|&id| occurs[id as usize] = true);
@@ -189,13 +190,13 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<Vec<&[u8]>>) -> Splits<Bags> {
     })
 }
 
-fn token_ids(lookup: &dyn Lookup, texts: &[&[u8]]) -> Vec<Vec<u32>> {
-    let ids_of = |text: &&[u8]| {
+fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> Vec<Vec<u32>> {
+    let ids_of = |at| {
         let mut ids = Vec::new();
-        lookup.token_ids(text, &mut ids);
+        lookup.token_ids(texts.text(at), &mut ids);
         ids
     };
-    texts.par_iter().map(ids_of).collect()
+    (0..texts.count()).into_par_iter().map(ids_of).collect()
 }
 
 #[cfg(test)]
@@ -327,7 +328,7 @@ mod tests {
         let reduce = |dim| Some(Reduction { dim, reduce: crate::reduce::Reduce::Truncate });
         let short = made(&source, &texts, &Wanted { reduction: reduce(2), ..FROZEN });
         assert_eq!(short.train, Features::Frozen(Matrix::new(2, 2, vec![2., 97., 1., 98.])));
-        let digest = |dim| super::digest(&source, &Wanted { reduction: reduce(dim), ..FROZEN }, &[]);
+        let digest = |dim| super::digest(&source, &Wanted { reduction: reduce(dim), ..FROZEN }, &Vec::<&str>::new());
         assert_ne!(digest(2), source.digest());
         assert_eq!(digest(3), source.digest());
     }
@@ -370,7 +371,7 @@ mod tests {
         let trained = made(&source, &texts, &Wanted { layers: mix, ..TUNED }).train;
         let vectors = Matrix::new(1, 2, vec![2.0, 20.0]);
         assert_eq!((trained.dim(), trained), (1, Features::Mixed(Layered { vectors, layers: 2 })));
-        let digest = |layers| digest(&source, &Wanted { layers, ..FROZEN }, &[]);
+        let digest = |layers| digest(&source, &Wanted { layers, ..FROZEN }, &Vec::<&str>::new());
         assert_ne!(digest(Layers::One(0)), digest(Layers::One(1)));
     }
 }

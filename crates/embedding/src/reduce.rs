@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use emberline_base::{Digest, Fault, Matrix, Substream};
+use emberline_base::{Digest, Fault, Matrix, Substream, TextList};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,11 +56,11 @@ impl Reduction {
     }
 
     /// The content address of vectors of a source with the digest `source`, reduced so; `train` are the training texts.
-    pub(crate) fn digest(self, source: &Digest, train: &[&[u8]]) -> Digest {
+    pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
         let settings = format!("reduce/1 {self:?}");
-        let learned = if self.reduce == Reduce::Pca { train } else { &[] };
+        let learned = (self.reduce == Reduce::Pca).then(|| train.all());
         let head = [source.as_str().as_bytes(), settings.as_bytes()];
-        Digest::of_parts(head.into_iter().chain(learned.iter().copied()))
+        Digest::of_parts(head.into_iter().chain(learned.into_iter().flatten()))
     }
 
     /// The map from vectors of `from` numbers to shorter ones; none where they have that length already.
@@ -185,10 +185,10 @@ mod tests {
     #[test]
     fn digests_tell_reductions_apart_and_pca_from_its_texts() {
         let source = Digest::of(b"source");
-        let digest = |reduce, dim, train: &[&[u8]]| Reduction { dim, reduce }.digest(&source, train);
-        assert_ne!(digest(Reduce::Pca, 2, &[b"a"]), digest(Reduce::Pca, 2, &[b"b"]));
+        let digest = |reduce, dim, train: &[&str]| Reduction { dim, reduce }.digest(&source, &train);
+        assert_ne!(digest(Reduce::Pca, 2, &["a"]), digest(Reduce::Pca, 2, &["b"]));
         assert_ne!(digest(Reduce::Pca, 2, &[]), digest(Reduce::Random, 2, &[]));
         assert_ne!(digest(Reduce::Random, 2, &[]), digest(Reduce::Random, 3, &[]));
-        assert_eq!(digest(Reduce::Random, 2, &[b"a"]), digest(Reduce::Random, 2, &[b"b"]));
+        assert_eq!(digest(Reduce::Random, 2, &["a"]), digest(Reduce::Random, 2, &["b"]));
     }
 }

@@ -59,10 +59,7 @@ fn measure(file: &Path, source: &str) -> Result<(), Box<dyn Error>> {
     stages.add(&format!("open ({})", source.kind()), seconds)?;
     let told = &mut |_| {};
     let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
-    let (_, seconds) = timed(|| {
-        let texts = data.splits.map(|name, _| data.bytes_of(name).collect::<Vec<_>>());
-        Ok(features(&opened, &texts, &source.wanted(), &mut encoding)?)
-    })?;
+    let (_, seconds) = timed(|| Ok(features(&opened, &data.lists(), &source.wanted(), &mut encoding)?))?;
     stages.add(&format!("embed ({})", source.kind()), seconds)?;
     stages.print("all", stages.total)?;
     let (_, alone) = timed(|| Ok(read_texts(file, &text, None, None)?))?;

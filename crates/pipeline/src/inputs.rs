@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emberline_base::file::{self, FileError};
-use emberline_base::{Digest, Features, Interrupt, Matrix, Splits, fenced};
+use emberline_base::{Digest, Features, Interrupt, Matrix, Splits, TextList, fenced};
 use emberline_cache::Cache;
 use emberline_dataset::{Dataset, Rows};
 use emberline_device::{Device, memory};
@@ -57,11 +57,6 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// The texts of every split, in order.
-    fn texts(&self) -> Splits<Vec<&[u8]>> {
-        self.dataset.splits.map(|name, _| self.dataset.bytes_of(name).collect())
-    }
-
     fn strings(&self) -> Splits<Vec<&str>> {
         self.dataset.splits.map(|name, _| self.dataset.texts_of(name).collect())
     }
@@ -154,7 +149,7 @@ impl Inputs {
         {
             return Ok(digest.clone());
         }
-        let digest = features::digest(&opened, &wanted, &data.texts().train);
+        let digest = features::digest(&opened, &wanted, &data.dataset.lists().train);
         self.digest = Some((wanted, key, digest.clone()));
         Ok(digest)
     }
@@ -174,7 +169,7 @@ impl Inputs {
         let about = about(cell);
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
         let mut encoding = Encoding { cache, device, about: &about, told, interrupt };
-        let made = features::features(&opened, &data.texts(), &wanted, &mut encoding);
+        let made = features::features(&opened, &data.dataset.lists(), &wanted, &mut encoding);
         let name = cell.embedding();
         let made = Arc::new(made.map_err(|source| Error::Embedding { name: name.to_owned(), source })?);
         self.features = Some((wanted, key, made.clone()));
@@ -220,8 +215,8 @@ impl Inputs {
     pub(crate) fn encodings(&mut self, cell: &Cell) -> Result<Option<Progress>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let Opened::Encoder(encoder) = opened.as_ref() else { return Ok(None) };
-        let (texts, about) = (data.texts(), about(cell));
-        let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+        let (texts, about) = (data.dataset.lists(), about(cell));
+        let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.all()).collect();
         let told = &mut |_| {};
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
         let mut encoding = Encoding { cache, device, about: &about, told, interrupt };

@@ -1,6 +1,6 @@
 //! Opens a source and embeds a few texts.
 
-use emberline_base::Splits;
+use emberline_base::{Interrupt, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{digest, features};
@@ -34,11 +34,9 @@ pub fn embed(settings: Value, bytes: usize) {
     match source.open(folder(), texts, Device::Cpu) {
         Err(error) => drop(error.to_string()),
         Ok(opened) => {
-            let [train, valid] =
-                [&TEXTS[..4], &TEXTS[4..]].map(|texts| texts.iter().map(|t| t.as_bytes()).collect::<Vec<_>>());
-            let splits = Splits { train, valid: Some(valid), test: None };
-            let told = &mut |_| {};
-            let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told };
+            let splits = Splits { train: &TEXTS[..4], valid: Some(&TEXTS[4..]), test: None };
+            let (told, interrupt) = (&mut |_| {}, Interrupt::default());
+            let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
             let _ = digest(&opened, &source.wanted(), &splits.train);
             let _ = features(&opened, &splits, &source.wanted(), &mut encoding);
         }

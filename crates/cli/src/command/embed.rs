@@ -49,7 +49,7 @@ pub(super) fn embed(source: &Source, texts: &[Vec<u8>], device: Device) -> Resul
     let shown: Vec<String> = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
     let all: Vec<&str> = shown.iter().map(String::as_str).collect();
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
-    let texts = Splits { train: texts.iter().map(Vec::as_slice).collect(), valid: None, test: None };
+    let texts = Splits { train: texts, valid: None, test: None };
     let wanted = Wanted { trainable: false, ..source.wanted() };
     let mut bar = EncodingBar::default();
     let told = &mut |event| {

@@ -24,7 +24,7 @@ fn deck(seed: u64, rows: usize) -> (Deck, Vec<u32>, Vec<u32>) {
 }
 
 fn left(deck: &Deck) -> usize {
-    deck.sizes().iter().sum()
+    deck.sizes.iter().sum()
 }
 
 #[test]
