@@ -38,6 +38,19 @@ pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) ->
     true
 }
 
+/// The eight bytes of a text from `start` on, the first in the lowest bits; zeros behind its end. Where a text ends is not
+/// asked for, since that is what no processor foresees.
+pub(super) fn eight(text: &[u8], start: usize) -> u64 {
+    let Some(last) = text.len().checked_sub(8) else {
+        let mut bytes = [0; 8];
+        bytes[..text.len() - start].copy_from_slice(&text[start..]);
+        return u64::from_le_bytes(bytes);
+    };
+    let at = start.min(last);
+    let bytes = text[at..].first_chunk().copied().unwrap_or_default();
+    u64::from_le_bytes(bytes).unbounded_shr(8 * (start - at) as u32)
+}
+
 /// A mask moved on by a byte; the first bit is the last of the mask before.
 fn shifted(mask: u64, before: u64) -> u64 {
     mask << 1 | before >> (BLOCK - 1)

@@ -185,16 +185,6 @@ impl Hashing {
     }
 }
 
-/// The first eight bytes of the end of a text, the first in the lowest bits; behind the text, any.
-fn eight(end: &[u8], text: &[u8]) -> u64 {
-    let last = || text.last_chunk().map(|last| u64::from_le_bytes(*last) >> (8 * (8 - end.len())));
-    end.first_chunk().copied().map(u64::from_le_bytes).or_else(last).unwrap_or_else(|| {
-        let mut bytes = [0; 8];
-        bytes[..end.len()].copy_from_slice(end);
-        u64::from_le_bytes(bytes)
-    })
-}
-
 /// FNV-1a, 64 bits.
 #[derive(Clone, Copy)]
 struct Fnv(u64);
@@ -211,7 +201,7 @@ impl Fnv {
         if piece.len() > 8 {
             return text[piece].iter().fold(Self::EMPTY, |hash, byte| hash.add(&[byte | lower]));
         }
-        let bytes = eight(&text[piece.start..], text) | u64::from_ne_bytes([lower; 8]);
+        let bytes = ascii::eight(text, piece.start) | u64::from_ne_bytes([lower; 8]);
         let mut hashes = [Self::EMPTY; 9];
         for (at, byte) in bytes.to_le_bytes().into_iter().enumerate() {
             hashes[at + 1] = hashes[at].add(&[byte]);

@@ -21,6 +21,7 @@ mod pattern;
 mod proto;
 mod punctuation;
 mod slices;
+mod spaced;
 mod table;
 mod tokenizer;
 mod vocabulary;

@@ -1,5 +1,7 @@
 //! An opened text module: token ids of texts, rows of its table.
 
+use std::ops::Range;
+
 use emberline_base::{Combiner, Digest, Matrix};
 
 use super::fingerprint::fingerprint64;
@@ -67,12 +69,13 @@ impl TextModule {
         Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner: plan.combiner(), table, digest })
     }
 
-    fn row_of(&self, token: &[u8]) -> u32 {
-        match (self.tokens.line(token), &self.known, self.unknown.as_slice()) {
+    /// The row of the token that stands in this place of a text.
+    fn row_of(&self, text: &[u8], place: Range<usize>) -> u32 {
+        match (self.tokens.line_of(text, place.clone()), &self.known, self.unknown.as_slice()) {
             (Some(line), None, _) => line,
             (Some(line), Some(known), _) => known[line as usize],
             (None, _, &[row]) => row,
-            (None, _, rows) => rows[(fingerprint64(token) % rows.len() as u64) as usize],
+            (None, _, rows) => rows[(fingerprint64(&text[place]) % rows.len() as u64) as usize],
         }
     }
 }
@@ -89,9 +92,9 @@ impl Lookup for TextModule {
     fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
         let start = ids.len();
         let mut any = false;
-        self.tokenizer.each(text, |token| {
+        self.tokenizer.each(text, |text, place| {
             any = true;
-            let row = self.row_of(token);
+            let row = self.row_of(text, place);
             if row != DROPPED {
                 ids.push(row);
             }

@@ -1,15 +1,19 @@
 //! Texts to tokens, as a module's graph says: edits, then splitting. Bytes in, bytes out.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::graph::{Edit, Split};
 use super::pattern::Replace;
+use super::spaced;
 
 /// What is done to a text.
 #[derive(Debug)]
 pub(super) struct Tokenizer {
     edits: Vec<Compiled>,
     split: Split,
+    /// Whether that is to remove punctuation, and to split at spaces.
+    is_spaced: bool,
 }
 
 #[derive(Debug)]
@@ -27,11 +31,17 @@ impl Tokenizer {
             }
             Edit::Lowercase => Ok(Compiled::Lowercase),
         };
-        Ok(Self { edits: edits.iter().map(compile).collect::<Result<_, _>>()?, split: split.clone() })
+        let edits: Vec<Compiled> = edits.iter().map(compile).collect::<Result<_, _>>()?;
+        let is_spaced = matches!(edits.as_slice(), [Compiled::Replace(Replace::Punctuation)])
+            && matches!(split, Split::At(separator) if separator == b" ");
+        Ok(Self { edits, split: split.clone(), is_spaced })
     }
 
-    /// Hands on each token of a text, in order.
-    pub(super) fn each(&self, text: &[u8], mut take: impl FnMut(&[u8])) {
+    /// Hands on each token of a text, in order: an edited text, and where the token stands in it.
+    pub(super) fn each(&self, text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) {
+        if self.is_spaced && spaced::each(text, &mut take) {
+            return;
+        }
         let mut edited = Cow::Borrowed(text);
         for edit in &self.edits {
             edited = match (edit, edited) {
@@ -40,7 +50,7 @@ impl Tokenizer {
                 (Compiled::Replace(replace), Cow::Owned(text)) => Cow::Owned(replace.apply(&text).into_owned()),
             };
         }
-        split(&edited, &self.split, &mut take);
+        split(&edited, &self.split, &mut |token| take(token, 0..token.len()));
     }
 }
 
@@ -86,7 +96,7 @@ mod tests {
     fn tokens(text: &str, at: &Split) -> Vec<String> {
         let mut tokens = Vec::new();
         let tokenizer = Tokenizer::new(&[], at).expect("no patterns");
-        tokenizer.each(text.as_bytes(), |token| tokens.push(String::from_utf8_lossy(token).into_owned()));
+        tokenizer.each(text.as_bytes(), |text, place| tokens.push(String::from_utf8_lossy(&text[place]).into_owned()));
         tokens
     }
 

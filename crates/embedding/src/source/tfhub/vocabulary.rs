@@ -3,9 +3,13 @@
 //! Lines end with `\n` or `\r\n`; they need not be UTF-8. As in TensorFlow's `InitializeTableFromTextFileV2`, an empty
 //! line and a repeated token are faults.
 
+use std::hash::BuildHasher;
+use std::ops::Range;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
+
+use crate::source::ascii::eight;
 
 /// The tokens of a file, found by their bytes.
 #[derive(Debug, Default)]
@@ -26,21 +30,10 @@ struct Entry {
     line: u32,
 }
 
-impl Entry {
-    fn of(token: &[u8], line: u32) -> Self {
-        Self { start: start(token), len: token.len() as u32, line }
-    }
-}
-
-/// The first eight bytes, zeros behind a shorter token's.
-fn start(token: &[u8]) -> u64 {
-    let four = |at: usize| token[at..].first_chunk().map_or(0, |&four| u64::from(u32::from_le_bytes(four)));
-    match token.len() {
-        8.. => four(0) | four(4) << 32,
-        // The last four overlap the first, and are the same there.
-        len @ 4.. => four(0) | four(len - 4) << (8 * (len - 4)),
-        _ => token.iter().rev().fold(0, |start, &byte| start << 8 | u64::from(byte)),
-    }
+/// The first eight bytes of a token, zeros behind a shorter one's.
+fn start(text: &[u8], token: &Range<usize>) -> u64 {
+    let others = 8usize.saturating_sub(token.len());
+    eight(text, token.start) & u64::MAX.unbounded_shr(8 * others as u32)
 }
 
 impl Tokens {
@@ -67,12 +60,25 @@ impl Tokens {
 
     /// The line of a token, from 0.
     pub(super) fn line(&self, token: &[u8]) -> Option<u32> {
-        let start = start(token);
+        self.line_of(token, 0..token.len())
+    }
+
+    /// The line of the token that stands in this place of a text.
+    pub(super) fn line_of(&self, text: &[u8], token: Range<usize>) -> Option<u32> {
+        let start = start(text, &token);
         let is_token = |entry: &Entry| {
             let same = entry.start == start && entry.len as usize == token.len();
-            same && (token.len() <= 8 || self.token(entry.line) == token)
+            same && (token.len() <= 8 || self.token(entry.line) == &text[token.clone()])
         };
-        self.lines.find(self.state.hash_one(token), is_token).map(|entry| entry.line)
+        self.lines.find(self.hash(start, text, &token), is_token).map(|entry| entry.line)
+    }
+
+    /// The hash of a token that starts so.
+    fn hash(&self, start: u64, text: &[u8], token: &Range<usize>) -> u64 {
+        match token.len() {
+            length @ ..=8 => self.state.hash_one((start, length)),
+            _ => self.state.hash_one(&text[token.clone()]),
+        }
     }
 
     /// All that decides what is found.
@@ -92,11 +98,16 @@ impl Tokens {
             if token.is_empty() {
                 return Err(format!("line {}: is empty", line + 1));
             }
-            let hash = self.state.hash_one(token);
+            let place = 0..token.len();
+            let start = start(token, &place);
+            let hash = self.hash(start, token, &place);
             if let Some(first) = lines.find(hash, |other: &Entry| self.token(other.line) == token) {
                 return Err(format!("line {}: is the token of line {} again", line + 1, first.line + 1));
             }
-            lines.insert_unique(hash, Entry::of(token, line), |other| self.state.hash_one(self.token(other.line)));
+            let entry = Entry { start, len: token.len() as u32, line };
+            lines.insert_unique(hash, entry, |other| {
+                self.hash(other.start, self.token(other.line), &(0..other.len as usize))
+            });
         }
         self.lines = lines;
         Ok(())
