@@ -1,4 +1,4 @@
-//! The pieces of an ASCII text by the rules of `words.rs`, found 64 bytes at a time.
+//! The pieces of an ASCII text by the rules of `words.rs`, found 64 bytes at a time, and the first bytes of a piece.
 
 use std::ops::Range;
 

@@ -24,8 +24,9 @@ pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bo
         while ends != 0 {
             let at = ends.trailing_zeros();
             let end = base + at as usize;
-            match kept(marks << (BLOCK as u32 - at), end - start) {
-                Some(kept) if base - start.min(base) <= BLOCK => take(text, start..start + kept),
+            match length_kept(marks << (BLOCK as u32 - at), end - start) {
+                // Marks of bytes further back are gone.
+                Some(length) if base - start.min(base) <= BLOCK => take(text, start..start + length),
                 _ => {
                     let kept = removed(&text[start..end]);
                     take(&kept, 0..kept.len());
@@ -41,7 +42,7 @@ pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bo
 
 /// The bytes that are left of a token of so many, where no more than its end is punctuation, as before a comma. `marks`: which
 /// bytes are, the token's last in the highest bit.
-fn kept(marks: u128, length: usize) -> Option<usize> {
+fn length_kept(marks: u128, length: usize) -> Option<usize> {
     let removed = (marks.leading_ones() as usize).min(length);
     let others = marks.unbounded_shl(removed as u32).leading_zeros() as usize;
     (others >= length - removed).then_some(length - removed)
