@@ -33,9 +33,22 @@ pub fn masks<const N: usize>(bytes: &[u8], kinds: impl Fn(u8x16) -> [u8x16; N]) 
     masks
 }
 
+/// Which bytes lie between two, these included.
+#[inline]
+pub fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
+    let beyond = bytes - u8x16::splat(first);
+    beyond.cmp_eq(beyond.min(u8x16::splat(last - first)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_lie_within() {
+        let found = within(u8x16::new([0, 9, 10, 11, 12, 13, 14, 127, 128, 200, 255, 10, 0, 13, 14, 9]), 10, 13);
+        assert_eq!(found.move_mask(), 0b0010_1000_0011_1100);
+    }
 
     #[test]
     fn every_length_has_its_bits() {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use emberline_base::masks::{BLOCK, masks, u8x16};
+use emberline_base::masks::{BLOCK, masks, u8x16, within};
 
 /// Calls `take` with the place of every piece, in order. Whether the text is ASCII: if it isn't, nothing is taken.
 pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) -> bool {
@@ -74,10 +74,6 @@ impl Masks {
 
     /// Those of the first bytes of a text.
     fn of(text: &[u8]) -> Self {
-        let within = |bytes: u8x16, first: u8, last: u8| {
-            let beyond = bytes - u8x16::splat(first);
-            beyond.cmp_eq(beyond.min(u8x16::splat(last - first)))
-        };
         let [word, apostrophe, visible, beyond] = masks(text, |bytes| {
             let letters = within(bytes | u8x16::splat(0x20), b'a', b'z');
             let word = letters | within(bytes, b'0', b'9');

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use emberline_base::masks::{BLOCK, masks, u8x16};
+use emberline_base::masks::{BLOCK, masks, u8x16, within};
 
 use super::punctuation::{RANGES, removed};
 
@@ -51,12 +51,9 @@ fn length_kept(marks: u128, length: usize) -> Option<usize> {
 /// Which of the first bytes are spaces, and which are punctuation.
 fn spaces_and_punctuation(text: &[u8]) -> [u64; 2] {
     masks(text, |bytes| {
-        let mut found = u8x16::splat(0);
-        for (first, last) in ASCII {
-            let beyond = bytes - u8x16::splat(first);
-            found |= beyond.cmp_eq(beyond.min(u8x16::splat(last - first)));
-        }
-        [bytes.cmp_eq(u8x16::splat(b' ')), found]
+        let punctuation =
+            ASCII.into_iter().fold(u8x16::splat(0), |found, (first, last)| found | within(bytes, first, last));
+        [bytes.cmp_eq(u8x16::splat(b' ')), punctuation]
     })
 }
 
