@@ -306,6 +306,7 @@ fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<u32>>, Error> {
         SplitName::Test => 2,
     };
     let rows_of = |part: &Part| part.rows.start as u32..part.rows.end as u32;
+    // One file shares no text with another.
     if let [only] = parts {
         return Ok(Splits { train: rows_of(only).collect(), ..Splits::default() });
     }

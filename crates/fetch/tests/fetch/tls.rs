@@ -32,8 +32,8 @@ fn serve(reply: &'static [u8]) -> (u16, Arc<AtomicUsize>) {
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             counted.fetch_add(1, Ordering::SeqCst);
-            let session = ServerConnection::new(config.clone()).expect("a session");
-            let mut stream = StreamOwned::new(session, stream);
+            let connection = ServerConnection::new(config.clone()).expect("a connection");
+            let mut stream = StreamOwned::new(connection, stream);
             if read_head(&mut stream).is_some() {
                 let _ = stream.write_all(reply);
                 stream.conn.send_close_notify();
