@@ -75,6 +75,10 @@ pub fn emberline() -> Command {
 /// Asks cargo for the program in the words that the tests are run by, so that nothing is built a second time with other
 /// features of the same dependencies.
 fn build() -> PathBuf {
+    // A program that is built already, to run these tests against it.
+    if let Some(built) = std::env::var_os("EMBERLINE_BINARY") {
+        return built.into();
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json-render-diagnostics"]);

@@ -28,7 +28,9 @@ pub fn records(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         matches!(extension, Some("json" | "jsonl" | "csv" | "toml" | "safetensors"))
     };
-    let all = files(run).into_iter().filter(|(path, _)| kept(path) && !path.ends_with("summary.csv"));
+    // `run.json` tells the way to the pipeline file, which is another from another folder.
+    let passed_over = |path: &Path| path.ends_with("summary.csv") || path.ends_with("run.json");
+    let all = files(run).into_iter().filter(|(path, _)| kept(path) && !passed_over(path));
     all.map(|(path, bytes)| {
         let bytes = timeless(&path, &bytes).unwrap_or(bytes);
         (path, bytes)
@@ -50,10 +52,13 @@ pub fn without_times(run: &Path, during: &RangeInclusive<f64>) -> BTreeMap<PathB
     for (path, bytes) in &written {
         if path.ends_with(sums::FILE) {
             assert_right(&written, &run.join(path));
-            fs::remove_file(run.join(path)).expect("removed");
         } else if let Some(timeless) = timeless(path, bytes) {
             fs::write(run.join(path), timeless).expect("written");
         }
+    }
+    // Sums of the files without times, or no report would be made of them.
+    for path in written.keys().filter(|path| path.ends_with(sums::FILE)) {
+        rewrite_sums(&run.join(path));
     }
     report();
     let named = |(path, bytes): (PathBuf, Vec<u8>)| match path.file_name().and_then(|name| name.to_str()) {
@@ -91,6 +96,16 @@ fn assert_right(files: &BTreeMap<PathBuf, Vec<u8>>, path: &Path) {
         let (_, bytes) = files.iter().find(|(file, _)| folder.join(name).ends_with(file)).expect("the file is there");
         assert!(sums.check(name, bytes), "{} of {}", name, path.display());
     }
+}
+
+/// Writes the sums of a folder's files as they are now.
+fn rewrite_sums(path: &Path) {
+    let folder = path.parent().expect("a folder");
+    let mut sums = Sums::default();
+    for name in Sums::of_folder(folder).expect("readable").expect("there").names() {
+        sums.add(name, &fs::read(folder.join(name)).expect("readable"));
+    }
+    fs::write(path, sums.to_text()).expect("written");
 }
 
 /// The paths of all files below a folder, in it; none where there is no folder.

@@ -72,7 +72,7 @@ fn hostile_data_are_shown_and_not_obeyed() {
         (&["check", "p.toml", "-S", "name=\u{1b}[31m"], 3),
         (&["check", "p.toml", "-S", "\u{1b}[31m=1"], 3),
         (&["run", "p.toml", "--only", "\u{1b}[31m"], 2),
-        (&["check", "\u{1b}[31mgone.toml"], 1),
+        (&["check", "\u{1b}[31mgone.toml"], 8),
     ] {
         let ended = run_in(here, args);
         assert_only_shown(&ended, args);

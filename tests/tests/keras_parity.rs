@@ -99,7 +99,9 @@ impl Golden {
     /// The rows that occur, against the whole table of Keras; the rows that don't, against the start.
     fn compare_table(&self, case: &str, fit: &Fit, lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) {
         let mut ids = Vec::new();
-        texts.iter().flat_map(|(_, texts)| texts).for_each(|text| lookup.token_ids(text.as_bytes(), &mut ids));
+        texts.iter().flat_map(|(_, texts)| texts).for_each(|text| {
+            lookup.token_ids(text.as_bytes(), &mut ids);
+        });
         ids.sort_unstable();
         ids.dedup();
         let (keras, start) = (self.matrix("final_0"), self.matrix("init_0"));

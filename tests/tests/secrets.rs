@@ -28,7 +28,7 @@ epochs = 1
 
 fn folder_of(pipeline: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let rows: String = (0..12).map(|n| if n % 2 == 0 { "good fine,1\n" } else { "bad poor,0\n" }).collect();
+    let rows: String = (0..12).map(|n| format!("{} {n},{}\n", ["good fine", "bad poor"][n % 2], 1 - n % 2)).collect();
     let words = "good 1.0 0.5\nbad -1.0 0.25\nfine 0.75 0.5\npoor -0.5 0.0\n";
     for (name, text) in [("data.csv", &*format!("text,label\n{rows}")), ("words.txt", words), ("p.toml", pipeline)] {
         fs::write(folder.path().join(name), text).expect("written");

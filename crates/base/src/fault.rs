@@ -9,18 +9,30 @@ pub struct Fault {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// Other keys that the fault is about: where the value of one of them is faulty by itself, this fault is not
+    /// reported, since it may come of that alone.
+    pub related: Vec<String>,
 }
 
 impl Fault {
     /// A fault at `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into(), hint: hint.into() }
+        Self { key: key.into(), message: message.into(), hint: hint.into(), related: Vec::new() }
+    }
+
+    /// The same fault, which is about another key too.
+    #[must_use]
+    pub fn related_to(mut self, key: impl Into<String>) -> Self {
+        self.related.push(key.into());
+        self
     }
 
     /// The same fault, seen from the table above: `key` below `table`.
     #[must_use]
     pub fn below(mut self, table: &str) -> Self {
-        self.key = if self.key.is_empty() { table.to_owned() } else { format!("{table}.{}", self.key) };
+        for key in std::iter::once(&mut self.key).chain(&mut self.related) {
+            *key = if key.is_empty() { table.to_owned() } else { format!("{table}.{key}") };
+        }
         self
     }
 }

@@ -1,10 +1,20 @@
 //! Files: errors that name the path, and writes that a reader never sees half of.
+//!
+//! New files and folders have the permissions that the user's umask leaves them.
+
+mod links;
+mod stamp;
+mod temporary;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::digest;
+
+pub use self::links::{make_folder_below, open_no_follow, refuse_links, remove_if_link};
+pub use self::stamp::Stamp;
+pub use self::temporary::{LOCK, TemporaryFolder, clear_litter, litter, temporary_folder_in, temporary_in};
 
 /// What could not be done to which file, and why.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +29,17 @@ pub struct FileError {
 }
 
 impl FileError {
+    /// Whether there is no ordinary file where one was to be read: nothing, or a folder, a pipe, a socket or a device.
+    pub fn is_no_file(&self) -> bool {
+        let is_missing = self.source.kind() == ErrorKind::NotFound;
+        self.action == "read" && (is_missing || self.source.get_ref().is_some_and(|inner| inner.is::<NotAFile>()))
+    }
+
+    /// Whether the system had no memory for what the file holds.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.source.kind() == ErrorKind::OutOfMemory
+    }
+
     /// For `map_err`: names what was done to which file.
     pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -27,49 +48,61 @@ impl FileError {
 }
 
 /// The system's words without the number of its error.
-fn plain(error: &io::Error) -> String {
+pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// What the names of files under way begin and end with.
-const TEMPORARY: (&str, &str) = (".emberline-", ".tmp");
+/// What is at a path where an ordinary file is needed, such as `a named pipe`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is {0}, not an ordinary file; copy what it holds to a file, and name that")]
+pub struct NotAFile(&'static str);
 
-/// A file under way in a folder, which its writer renames into place. It is locked as long as the writer lives.
+/// Opens an ordinary file to be read, through links too. Anything else is refused before it is opened: a named pipe would
+/// wait for a writer, a device might never end, and neither can be read twice.
 ///
 /// # Errors
-/// When the folder can't be written.
-pub fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
-    // Where there are no locks, a file under way may be taken for litter: its writer then fails, and harms nothing.
-    let _ = file.as_file().try_lock();
-    Ok(file)
+/// When it can't be opened, or isn't an ordinary file.
+pub fn open(path: &Path) -> io::Result<fs::File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() {
+        return fs::File::open(path);
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, NotAFile(name_of(kind))))
 }
 
-/// The files of a folder that were under way when their writer was killed.
-pub fn litter(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_temporary = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
-    };
-    let is_left = |path: &PathBuf| fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-    entries.map(|entry| entry.path()).filter(|path| is_temporary(path) && is_left(path)).collect()
+#[cfg(unix)]
+fn name_of(kind: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        _ if kind.is_dir() => "a folder",
+        _ if kind.is_fifo() => "a pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
 }
 
-/// Removes a folder's [`litter`]. What can't be removed is only met again.
-pub fn clear_litter(folder: &Path) {
-    litter(folder).iter().for_each(|path| drop(fs::remove_file(path)));
+#[cfg(not(unix))]
+fn name_of(kind: fs::FileType) -> &'static str {
+    if kind.is_dir() { "a folder" } else { "something else" }
 }
 
 /// Reads a whole file.
 ///
 /// # Errors
-/// When it can't be read.
+/// When it can't be read, or isn't an ordinary file.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(FileError::new("read", path))
+    let read = || {
+        let mut file = open(path)?;
+        let mut bytes = Vec::new();
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(FileError::new("read", path))
 }
 
 /// Makes a folder and those above it.
@@ -82,11 +115,12 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
 
 /// Writes `bytes` beside `path`, flushes them to the disk and renames the file into place: a
 /// reader finds the old content or the new one, never a part of it, and after an error the
-/// old one stands. Makes the folder where it is missing.
+/// old one stands. Makes the folder where it is missing, and removes what killed writers left in it.
 ///
 /// # Errors
 /// When the disk is full, the folder can't be written, ...
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    clear_litter(folder_of(path));
     replace(path, bytes, fs::File::sync_all)
 }
 
@@ -100,29 +134,38 @@ pub fn write_atomic_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError
 }
 
 fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Result<()>) -> Result<(), FileError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     make_folder(folder)?;
     let write = || -> io::Result<()> {
         let mut file = temporary_in(folder)?;
         file.write_all(bytes)?;
         flush(file.as_file())?;
-        make_readable(file.as_file())?;
         file.persist(path)?;
         Ok(())
     };
     write().map_err(FileError::new("write", path))
 }
 
-/// Temporary files are private; results are as readable as any other file.
-#[cfg(unix)]
-fn make_readable(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Returns whether an open file or folder is the one that lies at the path: it may have been removed or replaced.
+#[cfg(unix)]
+pub fn is_at(path: &Path, file: &fs::File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |about: fs::Metadata| (about.dev(), about.ino());
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(there), Ok(ours)) => identity(there) == identity(ours),
+        _ => false,
+    }
+}
+
+/// Returns whether an open file or folder is the one that lies at the path: an open one isn't removed on this system.
 #[cfg(not(unix))]
-fn make_readable(_: &fs::File) -> io::Result<()> {
-    Ok(())
+pub fn is_at(path: &Path, _: &fs::File) -> bool {
+    path.exists()
 }
 
 /// The SHA-256 of a file that is read piece by piece, as `sha256sum` prints it.
@@ -130,7 +173,7 @@ fn make_readable(_: &fs::File) -> io::Result<()> {
 /// # Errors
 /// When it can't be read.
 pub fn sha256_of(path: &Path) -> Result<String, FileError> {
-    let hash = fs::File::open(path).and_then(|mut file| digest::sha256_of(&mut file));
+    let hash = open(path).and_then(|mut file| digest::sha256_of(&mut file));
     hash.map_err(FileError::new("read", path))
 }
 
@@ -153,17 +196,20 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
     }
 
+    #[cfg(unix)]
     #[test]
-    fn litter_is_what_no_writer_holds() {
+    fn only_ordinary_files_are_read() {
         let folder = tempfile::tempdir().expect("a folder");
-        let held = temporary_in(folder.path()).expect("a file");
-        let left = folder.path().join(".emberline-x.tmp");
-        fs::write(&left, b"half").expect("written");
-        fs::write(folder.path().join("kept.tmp"), b"whole").expect("written");
-        assert_eq!(litter(folder.path()), [left]);
-        clear_litter(folder.path());
-        assert!(litter(folder.path()).is_empty() && held.path().exists());
-        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 2);
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).expect("a link");
+        for (path, kind) in [(folder.path(), "a folder"), (&socket, "a socket"), (&link, "a device")] {
+            let error = read(path).expect_err("not a file");
+            assert!(error.is_no_file() && error.to_string().contains(kind), "{error}");
+            assert!(sha256_of(path).expect_err("not a file").is_no_file());
+        }
+        assert!(read(&folder.path().join("none")).expect_err("nothing is there").is_no_file());
     }
 
     #[test]
@@ -172,5 +218,24 @@ mod tests {
         let path = folder.path().join("deep/result.json");
         write_atomic(&path, b"old").and_then(|()| write_atomic(&path, b"new")).expect("written");
         assert_eq!(read(&path).expect("read"), b"new");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_replaced_and_what_it_names_untouched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, b"mine").and_then(|()| std::os::unix::fs::symlink(&target, &link)).expect("linked");
+        write_atomic(&link, b"new").expect("written");
+        assert_eq!((read(&target).expect("read"), read(&link).expect("read")), (b"mine".to_vec(), b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_write_removes_what_a_killed_writer_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left = folder.path().join(".emberline-x.tmp");
+        fs::write(&left, b"half").expect("written");
+        write_atomic(&folder.path().join("p.lock"), b"new").expect("written");
+        assert!(!left.exists());
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Matrix;
+use crate::{Matrix, OutOfMemory};
 
 /// What kind of question the labels ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +20,7 @@ pub enum Task {
 /// The class of every row, as indices into the class list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
-    /// One class a row (binary and multi-class).
+    /// One class a row (binary and multi-class); [`Labels::UNKNOWN`] where the row's label isn't among the classes.
     Single(Vec<u32>),
     /// A sorted set of classes a row (multi-label): row `i` holds `ids[offsets[i]..offsets[i + 1]]`.
     Multi {
@@ -43,6 +43,9 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// Stands for the class of a validation or test row whose label no training row has.
+    pub const UNKNOWN: u32 = u32::MAX;
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         match &self.targets {
@@ -56,9 +59,10 @@ impl Labels {
         self.len() == 0
     }
 
-    /// The classes of one row.
+    /// The classes of one row; none if its label isn't among them.
     pub fn of_row(&self, row: usize) -> &[u32] {
         match &self.targets {
+            Targets::Single(classes) if classes[row] == Self::UNKNOWN => &[],
             Targets::Single(classes) => &classes[row..=row],
             Targets::Multi { offsets, ids } => &ids[offsets[row]..offsets[row + 1]],
         }
@@ -73,10 +77,17 @@ impl Labels {
     }
 
     /// The targets of the named rows as numbers, `[rows.len(), outputs]`: 0/1 for a binary task,
-    /// one-hot for a multi-class one, multi-hot for a multi-label one.
-    pub fn matrix(&self, rows: &[usize]) -> Matrix {
-        let mut matrix = Matrix::zeros(rows.len(), self.outputs());
+    /// one-hot for a multi-class one, multi-hot for a multi-label one. A row whose class is [unknown](Self::UNKNOWN) is NaN:
+    /// it has no loss, is a negative of every class, and never counts as right.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn matrix(&self, rows: &[usize]) -> Result<Matrix, OutOfMemory> {
+        let mut matrix = Matrix::try_zeros(rows.len(), self.outputs())?;
         for (to, &from) in rows.iter().enumerate() {
+            if matches!(&self.targets, Targets::Single(classes) if classes[from] == Self::UNKNOWN) {
+                matrix.row_mut(to).fill(f32::NAN);
+            }
             for &class in self.of_row(from) {
                 match self.task {
                     Task::Binary => matrix.row_mut(to)[0] = class as f32,
@@ -84,7 +95,7 @@ impl Labels {
                 }
             }
         }
-        matrix
+        Ok(matrix)
     }
 
     /// How many of the named rows carry each class, in the order of `classes`.
@@ -97,6 +108,14 @@ impl Labels {
         }
         counts
     }
+
+    /// How many of the named rows have a label that isn't among the classes.
+    pub fn unknown(&self, rows: &[usize]) -> usize {
+        match &self.targets {
+            Targets::Single(classes) => rows.iter().filter(|&&row| classes[row] == Self::UNKNOWN).count(),
+            Targets::Multi { .. } => 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,13 +127,22 @@ mod tests {
         let classes = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
         let binary =
             Labels { task: Task::Binary, classes: classes[..2].to_vec(), targets: Targets::Single(vec![0, 1]) };
-        assert_eq!(binary.matrix(&[1, 0]).values(), [1., 0.]);
+        assert_eq!(binary.matrix(&[1, 0]), Ok(Matrix::new(2, 1, vec![1., 0.])));
         let multi = Labels {
             task: Task::MultiLabel,
             classes,
             targets: Targets::Multi { offsets: vec![0, 2, 2], ids: vec![0, 2] },
         };
-        assert_eq!(multi.matrix(&[0, 1]).values(), [1., 0., 1., 0., 0., 0.]);
+        assert_eq!(multi.matrix(&[0, 1]), Ok(Matrix::new(2, 3, vec![1., 0., 1., 0., 0., 0.])));
         assert_eq!(multi.counts(&[0, 1]), [1, 0, 1]);
+    }
+
+    #[test]
+    fn a_row_of_an_unknown_class_has_no_class_and_no_number() {
+        let classes = vec!["a".to_owned(), "b".to_owned()];
+        let targets = Targets::Single(vec![1, Labels::UNKNOWN]);
+        let labels = Labels { task: Task::Binary, classes, targets };
+        assert!(labels.of_row(1).is_empty() && labels.matrix(&[1]).expect("memory").values()[0].is_nan());
+        assert_eq!((labels.counts(&[0, 1]), labels.unknown(&[0, 1])), (vec![0, 1], 1));
     }
 }

@@ -3,25 +3,34 @@
 //! A type enters this crate only if two other crates name it. It reads no formats, trains
 //! nothing and prints nothing.
 
+mod canonical;
 pub mod digest;
 mod fault;
 mod features;
-mod fence;
+pub mod fence;
 pub mod file;
 pub mod function;
 mod interrupt;
+pub mod json;
 mod labels;
 pub mod masks;
 mod matrix;
+pub mod memory;
 mod metric;
+pub mod normalise;
+pub mod number;
 pub mod record;
 pub mod secret;
+pub mod sniff;
 mod split;
 mod substream;
 pub mod sums;
 mod texts;
+pub mod threads;
 mod visible;
+pub mod warning;
 
+pub use canonical::{canonical, name_of, sorted};
 pub use digest::Digest;
 pub use fault::Fault;
 pub use features::{Bags, Combiner, Features, Layered};
@@ -29,9 +38,11 @@ pub use fence::fenced;
 pub use interrupt::Interrupt;
 pub use labels::{Labels, Targets, Task};
 pub use matrix::Matrix;
+pub use memory::OutOfMemory;
 pub use metric::{Metric, Monitor, Scores};
 pub use split::{SplitName, Splits};
 pub use substream::Substream;
 pub use sums::Sums;
 pub use texts::TextList;
 pub use visible::is_acting;
+pub use warning::Warning;

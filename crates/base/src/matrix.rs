@@ -1,5 +1,7 @@
 //! A dense row-major matrix of 32-bit floats: what embeddings and targets are made of.
 
+use crate::memory::{self, OutOfMemory};
+
 /// A dense matrix, row-major. The number of values is always `rows * cols`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
@@ -12,6 +14,15 @@ impl Matrix {
     /// A matrix of zeros, `[rows, cols]`.
     pub fn zeros(rows: usize, cols: usize) -> Self {
         Self { rows, cols, values: vec![0.0; rows * cols] }
+    }
+
+    /// As [`zeros`](Self::zeros), for matrices whose size comes from data or settings.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn try_zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
+        let count = rows.saturating_mul(cols);
+        Ok(Self { rows, cols, values: memory::filled(0.0, count)? })
     }
 
     /// Wraps row-major values.

@@ -15,17 +15,21 @@ pub enum Metric {
     Loss,
     /// The share of right answers: of rows (binary at 0.5, multi-class), of row-class pairs (multi-label).
     Accuracy,
-    /// Average precision, the area under the precision-recall curve; mean over classes where there are several.
+    /// Average precision, the area under the precision-recall curve of probabilities. Of several classes, one against the
+    /// rest: the mean over the classes that have a positive row.
     PrAuc,
-    /// The area under the ROC curve; mean over classes where there are several.
+    /// The area under the ROC curve of probabilities. Of several classes, one against the rest: the mean over the classes
+    /// that have a positive and a negative row.
     RocAuc,
-    /// Binary: F1 at `threshold`. Multi-class and multi-label: F1 averaged over classes (macro).
+    /// Binary: F1 at `threshold`. Multi-class and multi-label: F1 averaged over all classes of the data (macro), 0 for one
+    /// that has no row and is never predicted.
     F1,
     /// Precision where `f1` is taken.
     Precision,
     /// Recall where `f1` is taken.
     Recall,
-    /// Binary: the probability from which on a row counts as positive, chosen as the best F1 on validation.
+    /// Binary: the probability from which on a row counts as positive. It is chosen for the best F1 on validation, halfway
+    /// between the lowest score that counts as positive and the next lower one.
     Threshold,
 }
 

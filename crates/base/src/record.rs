@@ -9,10 +9,11 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Scores, Splits, Task};
+use crate::{Digest, Scores, SplitName, Splits, Task, Warning};
 
-/// The version of the record files; it grows when a reader of the old ones would be misled.
-pub const VERSION: u32 = 1;
+/// The version of all files of a run folder (`run.json`, `summary.json`, `result.json` and what `SHA256SUMS` lists beside
+/// it); it grows when a reader of the old ones would be misled.
+pub const VERSION: u32 = 2;
 
 /// One epoch of one cell: a line of `record.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +66,10 @@ pub struct Parameters {
 /// One cell: `cells/<id>/result.json`, and an entry of `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
-    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`.
+    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`; the name of the cell's folder.
     pub id: String,
+    /// A digest of the cell's settings, 32 hex digits: two cells are the same only if these are equal.
+    pub identity: String,
     /// Where the cell stands.
     pub status: Status,
     /// The value of each axis of the grid, by dotted key.
@@ -85,6 +88,36 @@ pub struct Cell {
     /// What went wrong, for a failed cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whose fault it was, for a failed cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// Why a cell failed: whether it would fail again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The cell itself: from the same inputs it fails again, as one whose loss becomes NaN. It is not tried again until an
+    /// input changes.
+    Cell(MadeFrom),
+    /// What surrounds it: a file that was away, a full disk, a lack of memory, an error of the program. The next run tries
+    /// it again.
+    Surroundings,
+}
+
+/// What a result was made from, besides the settings: while these are the same, the result is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MadeFrom {
+    /// The texts and labels of every split, in order.
+    pub data: Digest,
+    /// The embedding's content and preprocessing.
+    pub embedding: Digest,
+    /// The version of the computation of training.
+    pub computation: u32,
+    /// The device: `cpu`, `cuda`, `wgpu`.
+    pub device: String,
+    /// What its rounding may depend on.
+    pub arithmetic: String,
 }
 
 /// What training one cell gave.
@@ -112,6 +145,47 @@ pub struct Outcome {
     /// What its rounding may depend on: a processor's widest registers, such as `x86_64 avx2`, or a card's name.
     #[serde(default)]
     pub arithmetic: String,
+    /// The version of the computation of training: results of another version are made again.
+    pub computation: u32,
+    /// How many words of the texts the embedding's table knows; absent where whole texts are encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_words: Option<KnownWords>,
+    /// What a person should know of this cell before trusting it; `cells` is empty here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// How many words of the texts an embedding's table knows: of all texts, and of each split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownWords {
+    /// Of the texts of all splits.
+    #[serde(flatten)]
+    pub all: KnownShare,
+    /// Of the texts of each split.
+    #[serde(flatten)]
+    pub splits: Splits<KnownShare>,
+}
+
+/// How many words of some texts an embedding's table knows, as shares from 0 to 1.
+///
+/// A word is a token, as the source cuts texts, that holds a letter or a digit; of a source with pieces of words, any
+/// token. A word is known if the table has a row for it that no other word shares by chance: a bucket for
+/// out-of-vocabulary words, the row of an unknown token and a vector composed of character n-grams don't count. (Of
+/// `hashing`, which has nothing but buckets, every word is known.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownShare {
+    /// Known words, as a share of all words; 1 where there is no word.
+    pub tokens: f64,
+    /// Words that are not known, but have a vector composed of their character n-grams, as a share of all words.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub composed: f64,
+    /// Texts without any known word, as a share of all texts.
+    pub texts_without: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Content addresses of a cell's inputs and outputs.
@@ -125,6 +199,30 @@ pub struct Digests {
     pub weights: Digest,
 }
 
+impl Outcome {
+    /// What it was made from.
+    pub fn made_from(&self) -> MadeFrom {
+        MadeFrom {
+            data: self.digests.data.clone(),
+            embedding: self.digests.embedding.clone(),
+            computation: self.computation,
+            device: self.device.clone(),
+            arithmetic: self.arithmetic.clone(),
+        }
+    }
+}
+
+impl Cell {
+    /// What a finished cell, or one that failed by itself, was made from.
+    pub fn made_from(&self) -> Option<MadeFrom> {
+        match (&self.outcome, &self.cause) {
+            (Some(outcome), _) => Some(outcome.made_from()),
+            (None, Some(Cause::Cell(made_from))) => Some(made_from.clone()),
+            (None, Some(Cause::Surroundings) | None) => None,
+        }
+    }
+}
+
 /// The rows of one split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SplitRows {
@@ -134,6 +232,31 @@ pub struct SplitRows {
     pub classes: IndexMap<String, usize>,
 }
 
+/// How the positive class of a binary task was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenBy {
+    /// By `data.positive` in the pipeline file.
+    Setting,
+    /// By its name, which says yes (`1`, `true`, `yes`, ...) where the other's doesn't.
+    Name,
+    /// By its rows, which are fewer than the other's in all files together.
+    Minority,
+    /// By its place: both have equally many rows, and it is the last in order.
+    Order,
+}
+
+impl std::fmt::Display for ChosenBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Setting => "set by data.positive",
+            Self::Name => "its name says yes",
+            Self::Minority => "it has fewer rows than the other; data.positive would name it",
+            Self::Order => "the last in order of two with equally many rows; data.positive would name it",
+        })
+    }
+}
+
 /// What was read, and how it was divided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Data {
@@ -141,6 +264,12 @@ pub struct Data {
     pub task: Task,
     /// The names of the classes; binary: negative, positive.
     pub classes: Vec<String>,
+    /// The class that F1, precision, recall, PR-AUC and the threshold are of; binary tasks alone have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+    /// How that class was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive_by: Option<ChosenBy>,
     /// Rows per split and class.
     pub splits: Splits<SplitRows>,
     /// The accuracy of always answering the most frequent class of the training rows (multi-label:
@@ -157,8 +286,46 @@ pub struct Data {
     /// Rows left out because their text stands in the file of a more protected split: test before validation before training.
     #[serde(default)]
     pub shared_texts: usize,
+    /// Validation and test rows whose label no training row has: left out, or counted as wrong, as
+    /// `data.unknown_labels` says.
+    #[serde(default)]
+    pub unknown_labels: usize,
     /// Normalised texts that carry different labels in different rows.
     pub conflicting_labels: usize,
+    /// What a person should know of the data before trusting a result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+impl Data {
+    /// The positive class and how it was chosen, in words; none unless the task is binary.
+    pub fn positive_in_words(&self) -> Option<String> {
+        let (class, by) = (self.positive.as_ref()?, self.positive_by?);
+        Some(format!("{class} ({by})"))
+    }
+
+    /// What PR-AUC of a split is for scores that mean nothing: the share of positive rows; with several classes, the mean
+    /// of their shares, over those that the split has rows of.
+    pub fn prevalence(&self, split: SplitName) -> Option<f64> {
+        let rows = self.splits.get(split)?;
+        let share = |count: &usize| *count as f64 / rows.rows.max(1) as f64;
+        if self.task == Task::Binary {
+            return self.classes.get(1).and_then(|class| rows.classes.get(class)).map(share);
+        }
+        let shares: Vec<f64> = rows.classes.values().filter(|count| **count > 0).map(share).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
+}
+
+/// Combinations of the grid that are left out for one reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// Why, and what to do about it.
+    pub reason: String,
+    /// How many there are.
+    pub combinations: usize,
+    /// The values that all of them share, by the dotted key of their axis.
+    pub settings: IndexMap<String, serde_json::Value>,
 }
 
 /// `summary.json`: the whole run.
@@ -174,4 +341,22 @@ pub struct Summary {
     pub data: Data,
     /// Every cell of the grid, in the order of the plan.
     pub cells: Vec<Cell>,
+    /// Combinations of the grid that can't be done, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// The warnings of the data, then those of the cells, equal ones merged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+impl Summary {
+    /// Gathers the warnings of data and cells.
+    pub fn gather_warnings(data: &Data, cells: &[Cell]) -> Vec<Warning> {
+        let of_cells = cells.iter().filter_map(|cell| {
+            let outcome = cell.outcome.as_ref()?;
+            Some((cell.id.as_str(), outcome.warnings.as_slice()))
+        });
+        let merged = crate::warning::merge(of_cells);
+        data.warnings.iter().cloned().chain(merged).collect()
+    }
 }

@@ -18,9 +18,27 @@ pub fn url(text: &str) -> String {
 
 /// A text with every url in it shown as by [`url`].
 pub fn urls(text: &str) -> String {
-    // What ends a url: a password may hold any other character.
-    let pieces = text.split_inclusive(|c: char| c.is_whitespace() || c == '"');
+    if !text.contains("://") {
+        return text.to_owned();
+    }
+    let pieces = text.split_inclusive(ends_piece);
     pieces.map(|piece| if piece.contains("://") { piece_masked(piece) } else { piece.to_owned() }).collect()
+}
+
+/// What ends a url in a text: a password may hold any other character.
+fn ends_piece(c: char) -> bool {
+    c.is_whitespace() || c == '"'
+}
+
+/// The beginning of the piece of a text that holds the byte `at`: a part of the text that begins there is shown by
+/// [`urls`] as it is within the whole.
+pub fn piece_start(text: &str, at: usize) -> usize {
+    text[..at].char_indices().rev().find(|(_, c)| ends_piece(*c)).map_or(0, |(at, c)| at + c.len_utf8())
+}
+
+/// The end of the piece of a text that holds the byte `at`.
+pub fn piece_end(text: &str, at: usize) -> usize {
+    text[at..].find(ends_piece).map_or(text.len(), |further| at + further)
 }
 
 fn piece_masked(piece: &str) -> String {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use emberline_base::Digest;
-use emberline_cache::{Cache, Key, Shelf};
+use emberline_cache::{Cache, Key, Producer, Shelf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -26,7 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>> {
     let cache = Cache::at(folder);
-    let open = || cache.shelf(&Digest::of(b"bench"), "cpu", dim, "bench");
+    let (device, arithmetic) = ("cpu".to_owned(), "bench".to_owned());
+    let producer = Producer { source: Digest::of(b"bench"), computation: 1, device, arithmetic };
+    let open = || cache.shelf(&producer, dim, "bench");
     let mut own = Own::default();
     let shelf = open()?;
     let mut writer = shelf.writer();

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use emberline_base::file::{FileError, litter};
 
 use crate::segment::{self, Fault, Segment};
-use crate::{Cache, entries};
+use crate::{Cache, Producer, entries};
 
-/// What one source made on one kind of device.
+/// What one producer made, in one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The digest of the source.
+    /// The digest of the encoder.
     pub source: String,
-    /// The kind of device, such as `cpu`.
+    /// The kind of device and its arithmetic, such as `cpu x86_64 avx2`.
     pub device: String,
     /// What made the vectors, for people.
     pub about: String,
@@ -28,6 +28,8 @@ pub struct Held {
     pub used: SystemTime,
     /// What is wrong with segments, a message each.
     pub damaged: Vec<String>,
+    /// Whether it is of another version of the format: then it is never read, and [`Cache::clear`] removes it.
+    pub older: bool,
 }
 
 /// What may be removed.
@@ -40,7 +42,7 @@ pub struct Limits {
 }
 
 /// What was removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Files.
     pub files: usize,
@@ -48,6 +50,8 @@ pub struct Removed {
     pub bytes: u64,
     /// Bytes that are kept.
     pub kept: u64,
+    /// Why files couldn't be removed, such as those of another user: a message each.
+    pub refused: Vec<String>,
 }
 
 /// A file of the cache.
@@ -58,48 +62,45 @@ struct Stored {
 }
 
 impl Cache {
-    /// Everything that the cache holds, verified against its names.
+    /// Everything that the cache holds: contents are compared with the names of their files, and what they state with the
+    /// places where they lie.
     ///
     /// # Errors
     /// When a folder can't be read.
     pub fn held(&self) -> Result<Vec<Held>, FileError> {
         let mut all = Vec::new();
         for shelf in self.shelves()? {
-            let mut held = Held {
-                source: name(shelf.parent().unwrap_or(Path::new(""))),
-                device: name(&shelf),
-                about: String::new(),
-                dim: 0,
-                texts: 0,
-                bytes: 0,
-                used: SystemTime::UNIX_EPOCH,
-                damaged: Vec::new(),
-            };
+            let mut held = [Held::of(&shelf, false), Held::of(&shelf, true)];
             for file in segments(&shelf)? {
-                held.bytes += file.bytes;
-                held.used = held.used.max(file.used);
-                match Segment::open(&file.path) {
-                    Ok(segment) => {
-                        held.texts += segment.texts();
-                        held.dim = segment.dim;
-                        held.about.clone_from(&segment.about);
-                    }
-                    Err(Fault::Damaged(reason)) => held.damaged.push(format!("{}: {reason}", file.path.display())),
-                    Err(Fault::Io(error)) => held.damaged.push(format!("{}: {error}", file.path.display())),
-                }
+                let segment = self.opened(&shelf, &file.path);
+                let older = segment.as_ref().is_ok_and(|segment| segment.producer.is_none());
+                held[usize::from(older)].add(&file, segment);
             }
-            if held.bytes > 0 {
-                all.push(held);
-            }
+            all.extend(held.into_iter().filter(|held| held.bytes > 0));
         }
         Ok(all)
     }
 
-    /// Removes leftovers of interrupted writes, and what the limits say; what was not used for longest goes first.
-    /// `dry_run`: only counts.
+    /// Opens a segment of a shelf, or says what is wrong with it.
+    fn opened(&self, shelf: &Path, path: &Path) -> Result<Segment, String> {
+        let segment = match Segment::open(path) {
+            Ok(segment) => segment,
+            Err(Fault::Damaged(reason)) => return Err(reason),
+            Err(Fault::Io(error)) => return Err(format!("can't be read: {error}")),
+        };
+        match &segment.producer {
+            Some(producer) if self.place(producer) != shelf => {
+                Err(format!("its vectors are of {}, whose place is another folder", segment.about))
+            }
+            _ => Ok(segment),
+        }
+    }
+
+    /// Removes leftovers of interrupted writes, segments of other versions of the format, and what the limits say; what was not
+    /// used for longest goes first. `dry_run`: only counts.
     ///
     /// # Errors
-    /// When a folder can't be read or a file can't be removed.
+    /// When a folder can't be read.
     pub fn clear(&self, limits: Limits, dry_run: bool) -> Result<Removed, FileError> {
         let now = SystemTime::now();
         let age = |file: &Stored| now.duration_since(file.used).unwrap_or_default();
@@ -107,11 +108,12 @@ impl Cache {
         let mut removed = Removed::default();
         let mut files = Vec::new();
         for shelf in &shelves {
-            files.extend(segments(shelf)?);
             let left = litter(shelf);
-            for file in stored(shelf, |path| left.iter().any(|litter| litter == path))? {
-                removed.take(&file, dry_run)?;
-            }
+            let unwanted = stored(shelf, |path| left.iter().any(|litter| litter == path))?;
+            let (others, present): (Vec<_>, Vec<_>) =
+                segments(shelf)?.into_iter().partition(|file| segment::is_of_other_version(&file.path));
+            unwanted.iter().chain(&others).for_each(|file| removed.take(file, dry_run));
+            files.extend(present);
         }
         // The last used first.
         files.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.path.cmp(&b.path)));
@@ -119,7 +121,7 @@ impl Cache {
             let too_old = limits.unused.is_some_and(|limit| age(file) > limit);
             let too_much = limits.size.is_some_and(|limit| removed.kept + file.bytes > limit);
             if too_old || too_much {
-                removed.take(file, dry_run)?;
+                removed.take(file, dry_run);
             } else {
                 removed.kept += file.bytes;
             }
@@ -133,39 +135,82 @@ impl Cache {
 
     fn shelves(&self) -> Result<Vec<PathBuf>, FileError> {
         let mut shelves = Vec::new();
-        for source in entries(&self.embeddings())?.iter().filter(|path| path.is_dir()) {
-            shelves.extend(entries(source)?.into_iter().filter(|path| path.is_dir()));
+        // Files behind a link would be someone else's.
+        let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+        for source in entries(&self.embeddings())?.iter().filter(|path| is_folder(path)) {
+            shelves.extend(entries(source)?.into_iter().filter(is_folder));
         }
         Ok(shelves)
     }
 }
 
-impl Removed {
-    fn take(&mut self, file: &Stored, dry_run: bool) -> Result<(), FileError> {
-        self.files += 1;
+impl Held {
+    /// Nothing yet, of a shelf.
+    fn of(shelf: &Path, older: bool) -> Self {
+        Self {
+            source: name(shelf.parent().unwrap_or(Path::new(""))),
+            device: name(shelf),
+            about: String::new(),
+            dim: 0,
+            texts: 0,
+            bytes: 0,
+            used: SystemTime::UNIX_EPOCH,
+            damaged: Vec::new(),
+            older,
+        }
+    }
+
+    fn add(&mut self, file: &Stored, segment: Result<Segment, String>) {
         self.bytes += file.bytes;
+        self.used = self.used.max(file.used);
+        match segment {
+            Ok(segment) => {
+                self.texts += segment.texts();
+                self.dim = segment.dim;
+                self.about.clone_from(&segment.about);
+                if let Some(Producer { device, arithmetic, .. }) = &segment.producer {
+                    self.device = format!("{device} {arithmetic}");
+                }
+            }
+            Err(reason) => self.damaged.push(format!("{}: {reason}", file.path.display())),
+        }
+    }
+}
+
+impl Removed {
+    /// Removes a file, or counts it as kept if it can't be removed.
+    fn take(&mut self, file: &Stored, dry_run: bool) {
         let outcome = if dry_run { Ok(()) } else { fs::remove_file(&file.path) };
         match outcome {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(FileError::new("remove", &file.path)(error))
+                self.kept += file.bytes;
+                self.refused.push(FileError::new("remove", &file.path)(error).to_string());
             }
-            _ => Ok(()),
+            _ => {
+                self.files += 1;
+                self.bytes += file.bytes;
+            }
         }
     }
 }
 
 fn segments(shelf: &Path) -> Result<Vec<Stored>, FileError> {
-    stored(shelf, |path| path.extension().is_some_and(|e| e == segment::SUFFIX))
+    let paths = segment::paths(shelf)?;
+    Ok(paths.into_iter().filter_map(Stored::at).collect())
 }
 
-/// The files of a shelf that are wanted; one that goes meanwhile is passed by.
+/// The files of a shelf that are wanted.
 fn stored(shelf: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<Stored>, FileError> {
-    let files = entries(shelf)?.into_iter().filter(|path| wanted(path)).filter_map(|path| {
+    Ok(entries(shelf)?.into_iter().filter(|path| wanted(path)).filter_map(Stored::at).collect())
+}
+
+impl Stored {
+    /// The file at a path; none if it goes meanwhile.
+    fn at(path: PathBuf) -> Option<Self> {
         let about = fs::metadata(&path).ok()?;
         let used = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Some(Stored { path, bytes: about.len(), used })
-    });
-    Ok(files.collect())
+        Some(Self { path, bytes: about.len(), used })
+    }
 }
 
 fn name(path: &Path) -> String {

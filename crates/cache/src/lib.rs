@@ -2,27 +2,31 @@
 //!
 //! ```text
 //! <folder>/CACHEDIR.TAG
-//!          embeddings/<digest of the source>/<device>/<BLAKE3 of the file>.safetensors      a segment
+//!          embeddings/<digest of the encoder>/<device>-<digest>/<BLAKE3 of the file>.safetensors      a segment
 //! ```
 //!
-//! A [`Shelf`] holds what one source made on one kind of device; it consists of segments, files that never change and
-//! are named by their content. A segment is written beside its name and renamed, so that two processes that encode the
-//! same texts at once can't harm each other: at worst both write the same vectors. A segment is verified against its
-//! name whenever it is opened; a damaged one is removed and its texts are encoded again.
+//! A [`Shelf`] holds what one [`Producer`] made: an encoder, in one version of its computation, on one kind of device. It
+//! consists of segments, files that never change and are named by their content. A segment is written beside its name and
+//! renamed, so that two processes that encode the same texts at once can't harm each other: at worst both write the same
+//! vectors. Whenever a segment is opened, its content is compared with its name, and the producer that it states with the
+//! one that is asked for; one that is damaged, or lies in another producer's place, is removed and its texts are encoded
+//! again. Segments of an older format are never read; `emberline cache gc` removes them.
 //!
-//! Nothing here is looked up by path, time or version. Modification times only tell [`housekeeping`] what was used last.
+//! Nothing here is looked up by path, time or the program's version. Modification times only tell [`housekeeping`] what was
+//! used last. The folder may be shared: what another user wrote is read, and a place that can't be written costs time alone.
 
 pub mod housekeeping;
+mod producer;
 mod segment;
 mod shelf;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emberline_base::Digest;
-use emberline_base::file::{FileError, make_folder, write_atomic};
+use emberline_base::file::{FileError, make_folder, refuse_links, write_atomic};
 use sha2::{Digest as _, Sha256};
 
+pub use self::producer::Producer;
 pub use self::shelf::{Shelf, Writer};
 
 /// The environment variable that names the cache's folder.
@@ -67,12 +71,18 @@ impl Cache {
         &self.folder
     }
 
-    /// Opens what a source made on a kind of device: vectors of `dim` numbers. `about` tells people what it is.
+    /// Opens what a producer made: vectors of `dim` numbers. `about` tells people what it is.
     ///
     /// # Errors
     /// When the folder can't be read.
-    pub fn shelf(&self, source: &Digest, device: &str, dim: usize, about: &str) -> Result<Shelf, FileError> {
-        Shelf::open(self.embeddings().join(source.as_str()).join(device), dim, about)
+    pub fn shelf(&self, producer: &Producer, dim: usize, about: &str) -> Result<Shelf, FileError> {
+        refuse_links(&self.folder, &Path::new("embeddings").join(producer.folder()))?;
+        Shelf::open(self.place(producer), producer, dim, about)
+    }
+
+    /// The folder of a producer's segments.
+    pub fn place(&self, producer: &Producer) -> PathBuf {
+        self.embeddings().join(producer.folder())
     }
 
     fn embeddings(&self) -> PathBuf {
@@ -85,7 +95,11 @@ fn make_shelf(folder: &Path) -> Result<(), FileError> {
     make_folder(folder)?;
     let root = folder.ancestors().nth(3).expect("a shelf lies three folders below the cache");
     let tag = root.join("CACHEDIR.TAG");
-    if tag.exists() { Ok(()) } else { write_atomic(&tag, TAG.as_bytes()) }
+    if !tag.exists() {
+        // Where the root is another user's, the cache works without its tag.
+        let _ = write_atomic(&tag, TAG.as_bytes());
+    }
+    Ok(())
 }
 
 /// The entries of a folder, sorted by name; none where there is no folder.

@@ -5,10 +5,19 @@
 //! | `keys` | U8 `[texts, 32]` | the SHA-256 of each text |
 //! | `vectors` | F32 `[texts, dim]` | the vector of each text |
 //!
-//! Metadata: `format` = `emberline-embeddings/1`, `about`: what made them, for people.
+//! Metadata, all of them texts:
+//!
+//! | key | |
+//! |---|---|
+//! | `format` | `emberline-embeddings/2` |
+//! | `source`, `computation`, `device`, `arithmetic` | the [`Producer`] |
+//! | `dim` | the length of a vector |
+//! | `about` | what made them, for people |
+//!
+//! Format 1 stated neither the producer nor the length, so that a segment in another one's place was believed.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,11 +27,15 @@ use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::{Key, make_shelf};
+use crate::{Key, Producer, entries, make_shelf};
 
-const FORMAT: &str = "emberline-embeddings/1";
+/// The name of the format, before its version.
+const FORMAT: &str = "emberline-embeddings/";
+const VERSION: u32 = 2;
 /// What a segment's name ends with.
 pub(crate) const SUFFIX: &str = "safetensors";
+/// The longest header that is looked into: a segment's has a few hundred bytes.
+const MAX_HEADER: u64 = 1 << 16;
 const KEY: usize = size_of::<Key>();
 
 /// An open segment, verified.
@@ -31,9 +44,18 @@ pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     pub(crate) about: String,
     pub(crate) dim: usize,
+    /// What made its vectors; none in a segment of another version of the format, whose vectors are not read.
+    pub(crate) producer: Option<Producer>,
     map: Mmap,
     keys: Range<usize>,
     vectors: Range<usize>,
+}
+
+/// The files of a folder that are named as segments are, in order; pipes and other things that aren't files are passed by.
+pub(crate) fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut paths = entries(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == SUFFIX) && path.is_file());
+    Ok(paths)
 }
 
 /// Why a segment can't be opened.
@@ -56,9 +78,9 @@ impl Segment {
         let damaged = |reason: &str| Fault::Damaged(reason.to_owned());
         let (_, metadata) = SafeTensors::read_metadata(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
         let notes = metadata.metadata().clone().unwrap_or_default();
-        if notes.get("format").is_none_or(|format| format != FORMAT) {
-            return Err(damaged("of another format"));
-        }
+        let format = notes.get("format").and_then(|format| format.strip_prefix(FORMAT));
+        let version: u32 =
+            format.and_then(|version| version.parse().ok()).ok_or_else(|| damaged("no segment of a cache"))?;
         let tensors = SafeTensors::deserialize(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
         let array = |name: &str| tensors.tensor(name).map_err(|e| Fault::Damaged(e.to_string()));
         let (keys, vectors) = (array("keys")?, array("vectors")?);
@@ -69,7 +91,21 @@ impl Segment {
         };
         let (keys, vectors) = (range(&keys), range(&vectors));
         let about = notes.get("about").cloned().unwrap_or_default();
-        Ok(Self { path: path.to_owned(), about, dim, keys, vectors, map })
+        let producer = (version == VERSION).then(|| Producer::from_metadata(&notes));
+        if producer == Some(None) || (version == VERSION && notes.get("dim") != Some(&dim.to_string())) {
+            return Err(damaged("it doesn't state what made it"));
+        }
+        Ok(Self { path: path.to_owned(), about, dim, producer: producer.flatten(), keys, vectors, map })
+    }
+
+    /// Returns why the segment can't be one of vectors of `dim` numbers that a producer made; none if it can.
+    pub(crate) fn misplaced(&self, producer: &Producer, dim: usize) -> Option<String> {
+        let stated = self.producer.as_ref()?;
+        if stated != producer {
+            Some(format!("its vectors are of {}", producer.difference(stated)))
+        } else {
+            (self.dim != dim).then(|| format!("its vectors have {} numbers, not {dim}", self.dim))
+        }
     }
 
     /// The number of texts.
@@ -116,19 +152,26 @@ fn shape(keys: &TensorView<'_>, vectors: &TensorView<'_>) -> Option<usize> {
     fits.then_some(dim)
 }
 
+/// What a segment states of its vectors.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) producer: Producer,
+    pub(crate) dim: usize,
+    /// For people.
+    pub(crate) about: String,
+}
+
 /// Writes a segment of new vectors (`[keys.len(), dim]`) into `folder`, and gives its path.
-pub(crate) fn write(folder: &Path, about: &str, keys: &[Key], vectors: &[f32]) -> Result<PathBuf, FileError> {
-    let dim = vectors.len() / keys.len().max(1);
-    save(folder, about, keys.len(), dim, |out| {
+pub(crate) fn write(folder: &Path, label: &Label, keys: &[Key], vectors: &[f32]) -> Result<PathBuf, FileError> {
+    save(folder, label, keys.len(), |out| {
         keys.iter().try_for_each(|key| out.write_all(&key.0))?;
         vectors.iter().try_for_each(|number| out.write_all(&number.to_le_bytes()))
     })
 }
 
-/// Writes one segment with the content of several of one length of vectors, and gives its path.
-pub(crate) fn merge(folder: &Path, about: &str, parts: &[Segment]) -> Result<PathBuf, FileError> {
-    let dim = parts.first().map_or(0, |part| part.dim);
-    save(folder, about, parts.iter().map(Segment::texts).sum(), dim, |out| {
+/// Writes a segment with the content of several of one label, and gives its path.
+pub(crate) fn merge(folder: &Path, label: &Label, parts: &[Segment]) -> Result<PathBuf, FileError> {
+    save(folder, label, parts.iter().map(Segment::texts).sum(), |out| {
         parts.iter().try_for_each(|part| out.write_all(part.bytes(&part.keys)))?;
         parts.iter().try_for_each(|part| out.write_all(part.bytes(&part.vectors)))
     })
@@ -137,16 +180,15 @@ pub(crate) fn merge(folder: &Path, about: &str, parts: &[Segment]) -> Result<Pat
 /// Writes header and content to a temporary file while their hash is taken, and renames it to that.
 fn save(
     folder: &Path,
-    about: &str,
+    label: &Label,
     texts: usize,
-    dim: usize,
     content: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> Result<PathBuf, FileError> {
     make_shelf(folder)?;
     let write = || -> io::Result<PathBuf> {
         let file = temporary_in(folder)?;
         let mut out = Hashing { out: BufWriter::new(file), hash: blake3::Hasher::new() };
-        out.write_all(&header(about, texts, dim))?;
+        out.write_all(&header(label, texts))?;
         content(&mut out)?;
         let file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
@@ -158,16 +200,40 @@ fn save(
 }
 
 /// The header of a safetensors file: its length (u64, little endian) and JSON, padded so that arrays are aligned.
-fn header(about: &str, texts: usize, dim: usize) -> Vec<u8> {
+fn header(label: &Label, texts: usize) -> Vec<u8> {
+    let Label { producer, dim, about } = label;
     let (keys, vectors) = (texts * KEY, texts * dim * 4);
+    let mut metadata = serde_json::json!({
+        "format": format!("{FORMAT}{VERSION}"), "dim": dim.to_string(), "about": about,
+    });
+    producer.to_metadata().into_iter().for_each(|(key, value)| metadata[key] = value.into());
     let json = serde_json::json!({
-        "__metadata__": {"format": FORMAT, "about": about},
+        "__metadata__": metadata,
         "keys": {"dtype": "U8", "shape": [texts, KEY], "data_offsets": [0, keys]},
         "vectors": {"dtype": "F32", "shape": [texts, dim], "data_offsets": [keys, keys + vectors]},
     });
     let mut json = json.to_string().into_bytes();
     json.resize(json.len().next_multiple_of(8), b' ');
     [&(json.len() as u64).to_le_bytes()[..], &json].concat()
+}
+
+/// Returns whether a file says that it is a segment of another version of the format; only its header is read.
+pub(crate) fn is_of_other_version(path: &Path) -> bool {
+    let read = || -> Option<bool> {
+        let mut file = File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        if length > MAX_HEADER {
+            return None;
+        }
+        let mut header = Vec::new();
+        file.take(length).read_to_end(&mut header).ok()?;
+        let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
+        let version: u32 = header["__metadata__"]["format"].as_str()?.strip_prefix(FORMAT)?.parse().ok()?;
+        Some(version != VERSION)
+    };
+    read().unwrap_or(false)
 }
 
 /// A writer that takes the hash of what passes.

@@ -1,23 +1,23 @@
-//! What one source made on one kind of device: all of its segments, and a writer of new ones.
+//! What one producer made: all of its segments, and a writer of new ones.
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use emberline_base::file::{FileError, clear_litter};
 
-use crate::segment::{self, Fault, Segment};
-use crate::{Key, entries};
+use crate::segment::{self, Fault, Label, Segment};
+use crate::{Key, Producer};
 
 /// A writer that holds so many numbers should be flushed: 64 MiB.
 const FULL: usize = 16 << 20;
 
-/// The vectors of one source.
+/// The vectors of one producer.
 #[derive(Debug)]
 pub struct Shelf {
     folder: PathBuf,
-    dim: usize,
-    about: String,
+    label: Label,
     segments: Vec<Segment>,
     /// Segment and row of every text.
     places: HashMap<Key, (u32, u32)>,
@@ -25,26 +25,27 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Opens and verifies every segment; a damaged one is removed.
-    pub(crate) fn open(folder: PathBuf, dim: usize, about: &str) -> Result<Self, FileError> {
+    /// Opens and verifies every segment; one that is damaged, or not this producer's, is removed. Those of other versions of
+    /// the format stay unread.
+    pub(crate) fn open(folder: PathBuf, producer: &Producer, dim: usize, about: &str) -> Result<Self, FileError> {
         clear_litter(&folder);
-        let mut shelf = Self {
-            folder,
-            dim,
-            about: about.to_owned(),
-            segments: Vec::new(),
-            places: HashMap::new(),
-            removed: Vec::new(),
-        };
-        for path in entries(&shelf.folder)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == segment::SUFFIX))
-        {
+        let label = Label { producer: producer.clone(), dim, about: about.to_owned() };
+        let mut shelf = Self { folder, label, segments: Vec::new(), places: HashMap::new(), removed: Vec::new() };
+        for path in segment::paths(&shelf.folder)? {
             match Segment::open(&path) {
-                Ok(segment) if segment.dim == dim => shelf.take(segment),
-                Ok(segment) => shelf.remove(path, &format!("vectors of {} numbers, not {dim}", segment.dim)),
-                Err(Fault::Damaged(reason)) => shelf.remove(path, &reason),
+                Ok(segment) if segment.producer.is_none() => {}
+                Ok(segment) => match segment.misplaced(producer, dim) {
+                    None => shelf.take(segment),
+                    Some(reason) => shelf.remove(&path, &reason),
+                },
+                Err(Fault::Damaged(reason)) => shelf.remove(&path, &reason),
                 // Another process has merged or cleared it.
-                Err(Fault::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(Fault::Io(error)) => return Err(FileError::new("read", &path)(error)),
+                Err(Fault::Io(error)) if error.kind() == ErrorKind::NotFound => {}
+                // It may be another user's.
+                Err(Fault::Io(error)) => {
+                    let told = FileError::new("read", &path)(error);
+                    shelf.removed.push(format!("{told}; its texts are encoded again"));
+                }
             }
         }
         Ok(shelf)
@@ -60,13 +61,13 @@ impl Shelf {
         self.segments.push(segment);
     }
 
-    fn remove(&mut self, path: PathBuf, reason: &str) {
+    fn remove(&mut self, path: &Path, reason: &str) {
         // What can't be removed is only met again.
-        let _ = fs::remove_file(&path);
-        self.removed.push(format!("{}: damaged ({reason}) and removed; its texts are encoded again", path.display()));
+        let removed = if fs::remove_file(path).is_ok() { " and removed" } else { ", and can't be removed" };
+        self.removed.push(format!("{}: damaged ({reason}){removed}; its texts are encoded again", path.display()));
     }
 
-    /// What was wrong with segments that had to be removed, a message each.
+    /// What was wrong with segments that can't be used, a message each.
     pub fn removed(&self) -> &[String] {
         &self.removed
     }
@@ -106,7 +107,7 @@ impl Writer<'_> {
     /// # Panics
     /// When the vector has another length.
     pub fn add(&mut self, key: Key, vector: &[f32]) {
-        assert_eq!(vector.len(), self.shelf.dim, "a vector of the shelf's length");
+        assert_eq!(vector.len(), self.shelf.label.dim, "a vector of the shelf's length");
         self.keys.push(key);
         self.vectors.extend_from_slice(vector);
     }
@@ -122,7 +123,7 @@ impl Writer<'_> {
     /// When the disk is full, or the folder can't be written.
     pub fn flush(&mut self) -> Result<(), FileError> {
         if !self.keys.is_empty() {
-            self.parts.push(segment::write(&self.shelf.folder, &self.shelf.about, &self.keys, &self.vectors)?);
+            self.parts.push(segment::write(&self.shelf.folder, &self.shelf.label, &self.keys, &self.vectors)?);
             self.keys.clear();
             self.vectors.clear();
         }
@@ -140,7 +141,7 @@ impl Writer<'_> {
         }
         // A part that is gone or damaged by now stays out; its texts are encoded another time.
         let parts: Vec<Segment> = self.parts.iter().filter_map(|path| Segment::open(path).ok()).collect();
-        let merged = segment::merge(&self.shelf.folder, &self.shelf.about, &parts)?;
+        let merged = segment::merge(&self.shelf.folder, &self.shelf.label, &parts)?;
         for part in self.parts.iter().filter(|part| **part != merged) {
             let _ = fs::remove_file(part);
         }

@@ -1,19 +1,37 @@
 //! What is kept comes back; what is damaged doesn't.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
+
+use emberline_base::Digest;
 
 use super::*;
 use crate::housekeeping::Limits;
 
 const DIM: usize = 3;
 
-fn source() -> Digest {
-    Digest::of(b"model")
+fn producer() -> Producer {
+    let (device, arithmetic) = ("cpu".to_owned(), "x86_64 avx2".to_owned());
+    Producer { source: Digest::of(b"model"), computation: 1, device, arithmetic }
+}
+
+/// Producers that differ from [`producer`] in one thing each.
+fn others() -> [Producer; 4] {
+    [
+        Producer { source: Digest::of(b"other"), ..producer() },
+        Producer { computation: 2, ..producer() },
+        Producer { device: "cuda".to_owned(), ..producer() },
+        Producer { arithmetic: "x86_64 avx512".to_owned(), ..producer() },
+    ]
 }
 
 fn shelf(cache: &Cache) -> Shelf {
-    cache.shelf(&source(), "cpu", DIM, "a test's model").expect("a shelf")
+    shelf_of(cache, &producer())
+}
+
+fn shelf_of(cache: &Cache, producer: &Producer) -> Shelf {
+    cache.shelf(producer, DIM, "a test's model").expect("a shelf")
 }
 
 fn vector(number: usize) -> [f32; DIM] {
@@ -26,7 +44,11 @@ fn key(number: usize) -> Key {
 
 /// Keeps the vectors of texts with these numbers, with a flush behind each.
 fn keep(cache: &Cache, numbers: impl IntoIterator<Item = usize>) {
-    let shelf = shelf(cache);
+    keep_of(cache, &producer(), numbers);
+}
+
+fn keep_of(cache: &Cache, producer: &Producer, numbers: impl IntoIterator<Item = usize>) {
+    let shelf = shelf_of(cache, producer);
     let mut writer = shelf.writer();
     for number in numbers {
         writer.add(key(number), &vector(number));
@@ -48,7 +70,7 @@ fn held(cache: &Cache, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
 }
 
 fn files(cache: &Cache) -> Vec<PathBuf> {
-    entries(&cache.embeddings().join(source().as_str()).join("cpu")).expect("readable")
+    entries(&cache.place(&producer())).expect("readable")
 }
 
 #[test]
@@ -67,7 +89,7 @@ fn vectors_come_back_from_one_file_a_writer() {
 fn a_writer_tells_when_it_holds_much() {
     let folder = tempfile::tempdir().expect("a folder");
     let dim = 1 << 20;
-    let shelf = Cache::at(folder.path()).shelf(&source(), "cpu", dim, "a test's model").expect("a shelf");
+    let shelf = Cache::at(folder.path()).shelf(&producer(), dim, "a test's model").expect("a shelf");
     let mut writer = shelf.writer();
     for number in 0..16 {
         assert!(!writer.is_full());
@@ -95,12 +117,115 @@ fn what_was_flushed_survives_a_writer_that_never_finished() {
 }
 
 #[test]
-fn sources_and_devices_keep_apart() {
+fn producers_keep_apart() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     keep(&cache, 0..2);
-    assert!(!cache.shelf(&source(), "cuda", DIM, "").expect("a shelf").holds(&key(0)));
-    assert!(!cache.shelf(&Digest::of(b"other"), "cpu", DIM, "").expect("a shelf").holds(&key(0)));
+    for other in others() {
+        assert!(!shelf_of(&cache, &other).holds(&key(0)), "{other:?}");
+    }
+}
+
+#[test]
+fn a_segment_in_another_producers_place_is_found_and_never_read() {
+    for other in others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(folder.path());
+        keep(&cache, 0..2);
+        keep_of(&cache, &other, 1..3);
+        let [ours] = &files(&cache)[..] else { panic!("one file") };
+        let [theirs] = &entries(&cache.place(&other)).expect("readable")[..] else { panic!("one file") };
+        // Both files are whole, and named by their contents.
+        let swapped = |from: &Path, to: &Path| to.with_file_name(from.file_name().expect("a name"));
+        let (to_theirs, to_ours) = (swapped(ours, theirs), swapped(theirs, ours));
+        fs::rename(ours, &to_theirs).and_then(|()| fs::rename(theirs, &to_ours)).expect("moved");
+        let damaged: usize = cache.held().expect("readable").iter().map(|held| held.damaged.len()).sum();
+        assert_eq!(damaged, 2, "{other:?}");
+        for (producer, moved) in [(producer(), to_ours), (other, to_theirs)] {
+            let shelf = shelf_of(&cache, &producer);
+            assert!((0..3).all(|number| !shelf.holds(&key(number))) && !moved.exists(), "{producer:?}");
+            let [removed] = shelf.removed() else { panic!("one message") };
+            assert!(removed.contains("damaged") && removed.contains("its vectors are of "), "{removed}");
+        }
+    }
+}
+
+#[test]
+fn segments_of_other_formats_are_named_and_only_removed_when_asked() {
+    for version in [1, 3] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(folder.path());
+        keep(&cache, [0]);
+        // Where this version looks, and where the former one did.
+        let former = cache.embeddings().join(producer().source.as_str()).join("cpu");
+        let content = other_format(version);
+        let name = format!("{}.safetensors", blake3::hash(&content).to_hex());
+        let left: Vec<PathBuf> = [former, cache.place(&producer())].map(|place| place.join(&name)).to_vec();
+        for path in &left {
+            make_folder(path.parent().expect("a folder")).expect("made");
+            fs::write(path, &content).expect("written");
+        }
+        let held_now = cache.held().expect("readable");
+        let older: Vec<_> = held_now.iter().filter(|held| held.older).collect();
+        assert_eq!(older.iter().map(|held| (held.texts, held.about.as_str())).collect::<Vec<_>>(), [(1, "old"); 2]);
+        assert!(held_now.iter().all(|held| held.damaged.is_empty()));
+        assert_eq!(held(&cache, 0..2), [0], "the older vector of text 1 is not read");
+        assert!(left.iter().all(|path| path.exists()));
+        assert_eq!(cache.clear(Limits::default(), true).expect("counted").files, 2);
+        assert_eq!(cache.clear(Limits::default(), false).expect("cleared").files, 2);
+        assert!(left.iter().all(|path| !path.exists()));
+        assert_eq!(held(&cache, 0..2), [0]);
+    }
+}
+
+/// A segment of another version of the format, with a vector of text 1.
+fn other_format(version: u32) -> Vec<u8> {
+    let json = serde_json::json!({
+        "__metadata__": {"format": format!("emberline-embeddings/{version}"), "about": "old"},
+        "keys": {"dtype": "U8", "shape": [1, 32], "data_offsets": [0, 32]},
+        "vectors": {"dtype": "F32", "shape": [1, DIM], "data_offsets": [32, 32 + 4 * DIM]},
+    });
+    let json = json.to_string().into_bytes();
+    [&(json.len() as u64).to_le_bytes()[..], &json, &key(1).0, &[0; 4 * DIM]].concat()
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_is_removed_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let model = elsewhere.path().join("model.safetensors");
+    fs::write(&model, b"a model").expect("written");
+    let cache = Cache::at(folder.path());
+    let place = cache.place(&producer());
+    make_folder(place.parent().expect("a folder")).expect("made");
+    symlink(elsewhere.path(), &place).expect("linked");
+    let error = cache.shelf(&producer(), DIM, "").expect_err("a link").to_string();
+    assert!(error.contains("symbolic link"), "{error}");
+    assert!(cache.held().expect("readable").is_empty());
+    assert_eq!(cache.clear(Limits { size: Some(0), unused: None }, false).expect("cleared").files, 0);
+    assert!(model.exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn files_of_others_are_passed_by() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = Cache::at(folder.path());
+    keep(&cache, 0..2);
+    let place = cache.place(&producer());
+    let pipe = place.join("pipe.safetensors");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("run").success());
+    fs::create_dir(place.join("folder.safetensors")).expect("made");
+    assert_eq!(held(&cache, 0..2), [0, 1]);
+    assert!(cache.held().expect("readable").iter().all(|held| held.damaged.is_empty()));
+    // A file that only its owner may read: root may read all of them.
+    let [path] = &segment::paths(&place).expect("readable")[..] else { panic!("one file") };
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("set");
+    let private = fs::read(path).is_err();
+    assert_eq!(held(&cache, 0..2).is_empty(), private);
+    assert!(path.exists());
 }
 
 #[test]
@@ -148,9 +273,10 @@ fn a_damaged_segment_is_removed_and_said() {
 fn other_files_that_keep_their_promise_are_not_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    let place = cache.embeddings().join(source().as_str()).join("cpu");
+    let place = cache.place(&producer());
     make_folder(&place).expect("made");
-    let other = segment::write(&place, "", &[key(0)], &[1.0]).expect("written");
+    let label = segment::Label { producer: producer(), dim: 1, about: String::new() };
+    let other = segment::write(&place, &label, &[key(0)], &[1.0]).expect("written");
     assert!(!shelf(&cache).holds(&key(0)) && !other.exists());
     let hash = blake3::hash(b"{}").to_hex();
     fs::write(place.join(format!("{hash}.safetensors")), b"{}").expect("written");

@@ -184,6 +184,9 @@ pub(crate) struct Verify {
     /// Train so many cells side by side [default: as many as there are cores on the CPU, 1 on a GPU].
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Encode every text again, without the cache, which is neither read nor written.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Write a JUnit file for a CI service.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -239,9 +242,16 @@ pub(crate) struct Embed {
     /// Set an option of the source, such as combiner=sum; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Texts, one a line; a file named .jsonl holds objects with a `text` key [default: standard input].
+    /// The texts: .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it; `-` for
+    /// lines on standard input [default: -].
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+    /// The column of the texts, by its name, or by its number (1 is the first) where a file has no header.
+    #[arg(long, value_name = "COLUMN", default_value = "text")]
+    pub(crate) text: String,
+    /// What stands between the fields of a .csv or .tsv file: a comma, a tab [default: as the name says].
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<char>,
     /// Where the vectors go [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -252,7 +262,7 @@ pub(crate) struct Embed {
     #[arg(long)]
     pub(crate) similarity: bool,
     /// Compare the model with its published vectors, instead: use-4, use-large-5 or all-MiniLM-L6-v2.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "output", "similarity"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "text", "delimiter", "output", "similarity"])]
     pub(crate) verify_published: Option<String>,
 }
 
@@ -266,9 +276,9 @@ pub(crate) struct Cache {
 pub(crate) enum CacheCommand {
     /// List what is kept: model, device, texts, size.
     Ls(CacheLs),
-    /// Compare every file with the hash that it is named by; exit code 8 where one is damaged.
+    /// Compare every file with the hash that it is named by, and what it states with its place; exit code 8 if one is damaged.
     Verify(CacheLs),
-    /// Remove what is not wanted any more. Without a limit: leftovers of interrupted writes.
+    /// Remove what is not wanted any more. Without a limit: leftovers of interrupted writes, and files of older formats.
     Gc(CacheGc),
 }
 

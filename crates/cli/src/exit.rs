@@ -44,12 +44,16 @@ pub(crate) enum Error {
     Usage(String),
     /// A pipeline can't be loaded or run.
     Pipeline(emberline_pipeline::Error),
+    /// Texts can't be read.
+    Data(emberline_dataset::Error),
     /// An embedding can't be opened.
     Embedding(emberline_embedding::Error),
     /// The device that is asked for can't be used.
     Device(emberline_device::Unavailable),
     /// Nothing can be fetched, for a reason in the environment.
     Fetch(emberline_fetch::Error),
+    /// The system starts no threads.
+    Threads(std::io::Error),
     /// A file can't be written.
     File(emberline_base::file::FileError),
     /// Standard output can't be written; a closed pipe is no error.
@@ -62,15 +66,24 @@ impl Error {
         use emberline_pipeline::Error as Pipeline;
         match self {
             Self::Usage(_) | Self::Device(_) | Self::Fetch(_) => Code::Usage,
-            Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_)) => Code::Invalid,
+            Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_) | Pipeline::TooLarge { .. }) => Code::Invalid,
+            Self::Pipeline(Pipeline::PipelineFile(_) | Pipeline::MissingFiles(_)) => Code::Asset,
+            Self::Pipeline(Pipeline::Report(emberline_report::Error::NotARun(_))) => Code::Asset,
             Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
-            Self::Pipeline(Pipeline::Data(error)) if error.is_missing_file() => Code::Asset,
-            Self::Pipeline(Pipeline::Data(_)) => Code::Data,
+            Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_out_of_memory() => Code::Unexpected,
+            Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_missing_file() => Code::Asset,
+            Self::Data(emberline_dataset::Error::UnknownFormat { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
+            Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::Unsupported(_))) => Code::Invalid,
             Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. } | Pipeline::WorkPending(_)) => Code::Stale,
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
-            Self::Pipeline(_) | Self::File(_) => Code::Unexpected,
+            Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::Report(error)) => of_report(error),
+            Self::Pipeline(_) | Self::File(_) | Self::Threads(_) => Code::Unexpected,
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Code::Fine,
             Self::Output(_) => Code::Unexpected,
         }
@@ -83,8 +96,24 @@ pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
     if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
 }
 
+fn of_report(error: &emberline_pipeline::ReportError) -> Code {
+    use emberline_pipeline::ReportError as Report;
+    match error {
+        Report::Version { .. } | Report::EarlierVersion { .. } => Code::Stale,
+        Report::NotARun(_)
+        | Report::Changed(_)
+        | Report::NoSums(_)
+        | Report::Json { .. }
+        | Report::Cell { .. }
+        | Report::History { .. } => Code::Asset,
+        Report::File(_) => Code::Unexpected,
+    }
+}
+
 fn of_embedding(error: &emberline_embedding::Error) -> Code {
     match error {
+        error if error.is_out_of_memory() => Code::Unexpected,
+        emberline_embedding::Error::OutOfMemory(_) | emberline_embedding::Error::Memory(_) => Code::Unexpected,
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
@@ -97,9 +126,24 @@ impl std::fmt::Display for Error {
         match self {
             Self::Usage(message) => f.write_str(message),
             Self::Pipeline(error) => error.fmt(f),
+            Self::Data(emberline_dataset::Error::Missing { path }) => {
+                write!(f, "{}: there is no such file", path.display())
+            }
+            Self::Data(emberline_dataset::Error::UnknownFormat { path }) => write!(
+                f,
+                "{}: unknown format; the name must end in .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with \
+                 .gz, .zst or .zip after it",
+                path.display()
+            ),
+            Self::Data(error) => error.fmt(f),
             Self::Embedding(error) => error.fmt(f),
             Self::Device(error) => error.fmt(f),
             Self::Fetch(error) => error.fmt(f),
+            Self::Threads(error) => write!(
+                f,
+                "the system starts no thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
+                emberline_base::file::plain(error)
+            ),
             Self::File(error) => error.fmt(f),
             Self::Output(error) => write!(f, "can't write to standard output: {error}"),
         }
@@ -109,6 +153,12 @@ impl std::fmt::Display for Error {
 impl From<emberline_pipeline::Error> for Error {
     fn from(error: emberline_pipeline::Error) -> Self {
         Self::Pipeline(error)
+    }
+}
+
+impl From<emberline_dataset::Error> for Error {
+    fn from(error: emberline_dataset::Error) -> Self {
+        Self::Data(error)
     }
 }
 

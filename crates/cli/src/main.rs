@@ -7,6 +7,7 @@ mod exit;
 mod progress;
 mod signals;
 mod terminal;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -14,8 +15,14 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     keep_freed_memory();
+    emberline_device::memory::give_back_by(give_freed_memory_back);
+    emberline_base::fence::report_panics(run)
+}
+
+fn run() -> ExitCode {
     let arguments = args::Arguments::parse();
-    match command::run(arguments.command) {
+    let ended = threads::start_pool().map_err(exit::Error::Threads).and_then(|()| command::run(arguments.command));
+    match ended {
         Ok(code) => code.into(),
         Err(error) => {
             terminal::error(&error);
@@ -37,5 +44,18 @@ fn keep_freed_memory() {
     }
 }
 
+/// What was freed is given back to the system after all, where memory lacks.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "malloc_trim has no safe form")]
+fn give_freed_memory_back() {
+    // SAFETY: it takes no pointer, and may be called by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_freed_memory_back() {}

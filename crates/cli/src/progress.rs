@@ -3,12 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use emberline_base::SplitName;
+use emberline_base::number::fixed;
 use emberline_base::record::{self, Status};
 use emberline_embedding::encode::{Event, Progress as Encoded};
 use emberline_pipeline::{LeftOut, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::terminal::{grouped, left_out_message, printable, say};
+use crate::terminal::{grouped, left_out_message, printable, say, seconds, warn};
 
 /// Where there is no terminal to draw a bar on, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -39,6 +41,13 @@ impl Observer for Progress {
 
     fn warns(&mut self, message: &str) {
         self.bar.aside(|| say(&format!("warning: {message}")));
+    }
+
+    fn data(&mut self, data: &record::Data) {
+        if let Some(positive) = data.positive_in_words() {
+            say(&format!("positive class: {positive}"));
+        }
+        data.warnings.iter().for_each(warn);
     }
 
     fn left_out(&mut self, left_out: &[LeftOut]) {
@@ -129,13 +138,18 @@ impl Drop for Lines {
 
 fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
     let prefix = if data.splits.valid.is_some() { "val_" } else { "" };
-    let metric = |name: &str| outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {v:.4}"));
+    let metric = |name: &str| {
+        outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {}", fixed(*v, 4)))
+    };
     let majority = if prefix.is_empty() { Some(data.majority_accuracy.train) } else { data.majority_accuracy.valid };
-    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {:.4})", majority.unwrap_or(f64::NAN)));
-    let metrics: Vec<String> =
-        [metric("loss"), accuracy, metric("pr_auc"), metric("f1")].into_iter().flatten().collect();
+    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {})", fixed(majority.unwrap_or(f64::NAN), 4)));
+    let split = if prefix.is_empty() { SplitName::Train } else { SplitName::Valid };
+    let prevalence =
+        data.prevalence(split).map(|share| format!(" (prevalence {})", fixed(share, 4))).unwrap_or_default();
+    let pr_auc = metric("pr_auc").map(|area| area + &prevalence);
+    let metrics: Vec<String> = [metric("loss"), accuracy, pr_auc, metric("f1")].into_iter().flatten().collect();
     let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
-    format!("{}  {best}  {:.1} s", metrics.join("  "), outcome.seconds)
+    format!("{}  {best}  {} s", metrics.join("  "), seconds(outcome.seconds, 1))
 }
 
 /// Begins a line that something else will end.

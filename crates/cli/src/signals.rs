@@ -33,7 +33,7 @@ pub(crate) fn interrupt() -> Interrupt {
     let asked = interrupt.clone();
     // Where signals can't be caught, they end the program as they always do.
     if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
-        thread::spawn(move || {
+        let listen = move || {
             for signal in signals.forever() {
                 let code = if signal == SIGINT { Code::Interrupted } else { Code::ComeBack };
                 if ENDS_WITH.set(code).is_err() {
@@ -41,14 +41,27 @@ pub(crate) fn interrupt() -> Interrupt {
                 }
                 asked.ask();
                 say("interrupted: what is under way goes on from here when it is run again");
-                thread::spawn(move || {
-                    thread::sleep(GRACE);
-                    process::exit(code as i32);
-                });
+                end_after_grace(code);
             }
-        });
+        };
+        // Without a thread to hear of them, signals would be lost: what ends the program then ends it without a word.
+        if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(listen) {
+            say(&format!("warning: no thread can be started to wait for signals: {error}; Ctrl-C has no effect"));
+        }
     }
     interrupt
+}
+
+/// Ends the program when work had time to come to rest, whatever it is doing then.
+#[cfg(unix)]
+fn end_after_grace(code: Code) {
+    let end = move || {
+        thread::sleep(GRACE);
+        process::exit(code as i32);
+    };
+    if thread::Builder::new().name("grace".to_owned()).spawn(end).is_err() {
+        end();
+    }
 }
 
 /// Elsewhere, whoever ends the program ends it at once.

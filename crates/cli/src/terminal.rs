@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use emberline_base::is_acting;
+use emberline_base::number::fixed;
+use emberline_base::{Warning, is_acting};
 use emberline_pipeline::LeftOut;
 
 use crate::exit::Error;
@@ -20,6 +21,20 @@ pub(crate) fn error(error: &Error) {
 /// Prints a message. A terminal that is gone can't be told so.
 pub(crate) fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(message));
+}
+
+/// Prints a coded warning.
+pub(crate) fn warn(warning: &Warning) {
+    say(&format!("warning: {warning}{}", of_cells(&warning.cells)));
+}
+
+/// Which cells a warning concerns: ` (3 cells, such as ID)`; nothing if it concerns all.
+fn of_cells(cells: &[String]) -> String {
+    match cells {
+        [] => String::new(),
+        [only] => format!(" (cell {only})"),
+        [first, ..] => format!(" ({} cells, such as {first})", cells.len()),
+    }
 }
 
 /// The text without characters that could drive the terminal or reorder a line; line ends and tabs stay.
@@ -56,6 +71,12 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 
 fn is_number(text: &str) -> bool {
     text.is_empty() || text == "-" || text.replace([',', '_'], "").parse::<f64>().is_ok()
+}
+
+/// A time with so many decimals; one that is too short to show a digit is 0.
+pub(crate) fn seconds(seconds: f64, decimals: usize) -> String {
+    let shown: f64 = format!("{seconds:.decimals$}").parse().unwrap_or(seconds);
+    fixed(shown, decimals)
 }
 
 /// A number with its thousands apart, such as 65,949.

@@ -27,7 +27,7 @@ fn serve(body: &'static [u8]) -> String {
 }
 
 fn pipeline(folder: &Path, url: &str) {
-    let rows: String = (0..12).map(|n| if n % 2 == 0 { "good fine,1\n" } else { "bad poor,0\n" }).collect();
+    let rows: String = (0..12).map(|n| format!("{} {n},{}\n", ["good fine", "bad poor"][n % 2], 1 - n % 2)).collect();
     let settings = format!(
         "name = \"tiny\"\n[data]\npath = \"tiny.csv\"\ntext = \"text\"\nlabel = \"label\"\n[data.split]\nvalid = 4\n\
          [embedding.words.word_vectors]\npath = \"models/words.txt\"\nurl = \"{url}\"\n[train]\nepochs = 1\n"

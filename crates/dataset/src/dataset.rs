@@ -118,6 +118,7 @@ impl Rows {
         let split = split.resolved(has_valid_file);
         let divider = Divider { rows: self, seed: split.seed.unwrap_or(seed), split: &split };
         let (splits, order) = divider.divide()?;
+        self.refuse_one_class(&splits.train, &split)?;
         let used: usize = splits.iter().map(|(_, rows)| rows.len()).sum();
         let leaks = self.pools.map(|name, pool| self.part(name).map_or(0, |part| part.rows.len() - pool.len()));
         Ok(Dataset {
@@ -138,11 +139,14 @@ impl Rows {
 
     fn data(&self, splits: &Splits<Vec<usize>>, shared_texts: usize) -> Data {
         let labels = &self.labels;
+        let warnings = self.warnings.iter().cloned().chain(self.untrained_classes(splits)).collect();
         let splits = splits.map(|_, rows| split_rows(labels, rows));
         let count = |part: fn(&Part) -> usize| self.parts.iter().map(part).sum();
         Data {
             task: labels.task,
             classes: labels.classes.clone(),
+            positive: self.positive().map(str::to_owned),
+            positive_by: self.positive.map(|positive| positive.by),
             majority_accuracy: majority_accuracy(labels.task, &splits),
             splits,
             rows_read: count(|part| part.read),
@@ -150,7 +154,9 @@ impl Rows {
             missing_labels: count(|part| part.unlabelled.count),
             duplicate_texts: self.texts.len() - self.conflicts.len(),
             shared_texts,
+            unknown_labels: count(|part| part.unknown.count),
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
+            warnings,
         }
     }
 }
@@ -211,7 +217,8 @@ impl Divider<'_> {
             train.truncate(count);
         }
         if train.is_empty() {
-            let reason = "test and valid take all; lower `split`".to_owned();
+            let few = self.rows.few_texts().map(|few| format!(" ({few})")).unwrap_or_default();
+            let reason = format!("test and valid take all; lower `split`{few}");
             return Err(self.empty(SplitName::Train, SplitName::Train, reason));
         }
         Substream::new(self.seed, "split/train order").shuffle(&mut train);

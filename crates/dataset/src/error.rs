@@ -4,8 +4,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use emberline_base::SplitName;
 use emberline_base::file::FileError;
+use emberline_base::sniff::{Kind, Use};
+use emberline_base::{OutOfMemory, SplitName};
 
 /// A row's place in its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,9 @@ pub enum Error {
     /// The system would not read the file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The system gave no more memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The name's ending says no known format.
     #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it", path.display())]
     UnknownFormat {
@@ -119,10 +123,16 @@ pub enum Error {
         /// Those without a label.
         unlabelled: usize,
     },
+    /// A file of another kind than its name says, by its first bytes.
+    #[error("{}: {reason}", path.display())]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead, and the cure.
+        reason: String,
+    },
     /// Bytes that aren't UTF-8.
-    #[error(
-        "{place}: byte {byte:#04X} (number {offset} of the file) is not UTF-8; convert the file, for example: iconv -f {charset} -t UTF-8 OLD > NEW"
-    )]
+    #[error("{place}: byte {byte:#04X} (number {offset} of the file) is not UTF-8; {cure}")]
     NotUtf8 {
         /// Where.
         place: Place,
@@ -130,8 +140,8 @@ pub enum Error {
         byte: u8,
         /// Its number in the unpacked file; 1 is the first.
         offset: u64,
-        /// A guess at what it may be instead.
-        charset: &'static str,
+        /// What the bytes around it suggest to do.
+        cure: String,
     },
     /// A column that isn't in the file.
     #[error("{}: no column {column}{}; there {} {}{}", path.display(), suggested(nearest), if columns.len() == 1 { "is only" } else { "are" }, listed(columns, 30), hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default())]
@@ -198,22 +208,42 @@ pub enum Error {
         place: Place,
     },
     /// Text between a closing quote and the next delimiter.
-    #[error(
-        "{place}: text follows the closing quote of a field that opens in line {opened}; a quote inside a quoted field must be doubled (\"\")"
-    )]
+    #[error("{place}: text follows the closing quote of a field that opens in line {opened}; {cure}")]
     TextAfterQuote {
         /// Where the text is.
         place: Place,
         /// The line of the field's opening quote.
         opened: u64,
+        /// What is likely to help.
+        cure: &'static str,
+    },
+    /// A quoted field with blanks before its opening quote, which RFC 4180 takes for a field without quotes.
+    #[error(
+        "{place}: a blank stands before the opening quote of column {column}, so that the quotes would become part of the value; remove the blanks between delimiter and quote, for example: sed -E 's/{delimiter} +\"/{delimiter}\"/g' OLD > NEW"
+    )]
+    BlankBeforeQuote {
+        /// Where the row begins.
+        place: Place,
+        /// The column, by its name or number.
+        column: String,
+        /// What stands between fields.
+        delimiter: char,
     },
     /// A line that isn't a JSON object.
-    #[error("{place}: not a JSON object: {reason}")]
+    #[error("{place}: {reason}")]
     Json {
         /// Where.
         place: Place,
-        /// What the parser found, and the cure.
+        /// What is wrong with it, and the cure.
         reason: String,
+    },
+    /// An object of JSON Lines without the key of the text.
+    #[error("{place}: the object has no key {column}; every row needs one, be it null or \"\"")]
+    NoText {
+        /// Where.
+        place: Place,
+        /// The key, as the settings name it.
+        column: String,
     },
     /// A value that can't be a text or a label.
     #[error("{place}: column {column} holds {found}; expected {expected}")]
@@ -264,15 +294,17 @@ pub enum Error {
         column: String,
     },
     /// `positive` names no class.
-    #[error("`positive` is `{positive}`, but the classes are {}", listed(classes, 30))]
+    #[error("`data.positive` is `{positive}`{}, but the classes are {}", suggested(nearest), listed(classes, 30))]
     UnknownPositive {
         /// The setting.
         positive: String,
+        /// The class that looks most like it.
+        nearest: Option<String>,
         /// The classes there are.
         classes: Vec<String>,
     },
     /// `positive` where there is no positive class.
-    #[error("`positive` is for two classes in one column; here {}", if *multi_label { "the task is multi-label".to_owned() } else { format!("there are {classes} classes") })]
+    #[error("`data.positive` is for two classes in one column; here {}; leave it out", if *multi_label { "the task is multi-label".to_owned() } else { format!("there are {classes} classes") })]
     NoPositive {
         /// The number of classes.
         classes: usize,
@@ -280,14 +312,51 @@ pub enum Error {
         multi_label: bool,
     },
     /// A label of validation or test that the training rows lack.
-    #[error("{place}: label `{label}` does not occur in the training rows, whose classes are {}", listed(classes, 30))]
-    UnseenLabel {
+    #[error("{place}: no training row has the label `{}` (training has {}){}; {} such a label. Correct them, or set data.unknown_labels: \"drop\" leaves such rows out, \"count_as_wrong\" keeps them and counts them as wrong", excerpt(label), listed(classes, 30), hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default(), if *rows == 1 { "1 validation or test row has".to_owned() } else { format!("{rows} validation and test rows have") })]
+    UnknownLabel {
         /// Its first row.
         place: Place,
         /// The label.
-        label: String,
+        label: Box<str>,
         /// The classes of the training rows.
         classes: Vec<String>,
+        /// What may be the matter.
+        hint: Option<Box<str>>,
+        /// Validation and test rows with such a label.
+        rows: usize,
+    },
+    /// A row that repeats the header: files that were put together with theirs.
+    #[error(
+        "{place}: this row repeats the column names {}, so it is a second header and no data; remove the line",
+        listed(names, 30)
+    )]
+    SecondHeader {
+        /// The row.
+        place: Place,
+        /// The names of the columns that are read.
+        names: Vec<String>,
+    },
+    /// Training rows that are all one text.
+    #[error("{}: all {rows} rows are one text ({text:?}), so there is nothing to learn from; is the right column given as `text`?", path.display())]
+    OneText {
+        /// The file of the training rows.
+        path: PathBuf,
+        /// Its usable rows.
+        rows: usize,
+        /// The text, cut if it is long.
+        text: String,
+    },
+    /// A training split in which every row has the same label.
+    #[error("{}: all {rows} training rows have the label {label}, so there is nothing to learn; {reason}", path.display())]
+    OneClassToTrainOn {
+        /// The file of the training rows.
+        path: PathBuf,
+        /// The training rows.
+        rows: usize,
+        /// The label that all of them have.
+        label: String,
+        /// Why, and the cure.
+        reason: String,
     },
     /// More rows asked for than there are.
     #[error("{}: {asked} asked for, but there are {available} usable rows{}; lower `split`", path.display(), if *leaks > 0 { format!(" ({leaks} more stand in another split too)") } else { String::new() })]
@@ -311,6 +380,9 @@ pub enum Error {
         /// Why, and the cure.
         reason: String,
     },
+    /// The function that takes the rows failed; its own error is given instead of this one.
+    #[error("reading was stopped")]
+    Stopped,
     /// Settings that contradict themselves; `Settings::faults` lists all of them.
     #[error("data{}{key}: {message}; {hint}", if key.is_empty() { "" } else { "." })]
     Settings {
@@ -324,6 +396,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// A file of another kind than its name says. `expected`: a noun phrase such as `CSV`.
+    pub(crate) fn other_kind(path: &Path, found: Kind, expected: &str) -> Self {
+        Self::OtherKind { path: path.to_owned(), reason: found.instead_of(expected, Use::Data) }
+    }
+
+    /// Whether a file's content has not the form that its format asks for, as when it is of another format.
+    pub(crate) fn is_of_form(&self) -> bool {
+        matches!(
+            self,
+            Self::NoRows { .. }
+                | Self::NoColumn { .. }
+                | Self::FieldCount { .. }
+                | Self::OpenQuote { .. }
+                | Self::TextAfterQuote { .. }
+                | Self::BlankBeforeQuote { .. }
+                | Self::AmbiguousColumn { .. }
+                | Self::Json { .. }
+        )
+    }
+
     /// For `map_err`: tells a missing file and a folder from other failures of the system.
     pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
@@ -334,9 +426,22 @@ impl Error {
         }
     }
 
-    /// Whether a file that the pipeline names isn't there.
+    /// Whether memory lacked: the data aren't at fault.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::OutOfMemory(_) => true,
+            Self::File(error) => error.is_out_of_memory(),
+            _ => false,
+        }
+    }
+
+    /// Whether there is no ordinary file where the pipeline names one.
     pub fn is_missing_file(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Folder { .. })
+        match self {
+            Self::Missing { .. } | Self::Folder { .. } => true,
+            Self::File(error) => error.is_no_file(),
+            _ => false,
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Contradictions of the `[data]` table that show without looking at the data.
 
+use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 
 use emberline_base::Fault;
 
+use crate::error::Error;
 use crate::format::{Format, Packing};
 use crate::settings::{Amount, Column, LabelColumns, Settings, SplitFile};
 
@@ -21,8 +24,18 @@ impl Settings {
         faults
     }
 
-    /// The files that the settings name, each with its key below `[data]`.
-    /// The key and the path of every file that is named.
+    /// What is wrong with the files that the settings name, as far as it shows without reading them. Relative paths count
+    /// from `base`.
+    pub fn missing_files(&self, base: &Path) -> Vec<Error> {
+        let look = |path: &Path| {
+            let path = base.join(path);
+            let found = fs::metadata(&path).map_err(Error::reading(&path));
+            found.map(|found| found.is_dir().then_some(Error::Folder { path })).unwrap_or_else(Some)
+        };
+        self.files().filter_map(|(_, path)| look(path)).collect()
+    }
+
+    /// The key below `[data]` and the path of every file that is named.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let whole = self.path.iter().map(|path| ("path", path.as_path()));
         let split = [("train.path", &self.train), ("valid.path", &self.valid), ("test.path", &self.test)];
@@ -45,12 +58,13 @@ impl Settings {
             }
         } else if self.train.is_none() {
             let hint = "give path = \"FILE\", or [data.train] with a path";
-            faults.push(Fault::new("", "no file of training rows is given", hint));
+            let fault = Fault::new("", "no file of training rows is given", hint);
+            faults.push(fault.related_to("path").related_to("train"));
         }
         for (key, path) in self.files() {
             if path.as_os_str().is_empty() {
                 faults.push(Fault::new(key, "the path is empty", "give a file"));
-            } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(path) {
+            } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(path, Format::of) {
                 let hint =
                     "its name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it";
                 faults.push(Fault::new(key, format!("`{}` is of no known format", path.display()), hint));
@@ -67,7 +81,7 @@ impl Settings {
             }
             Column::Name(_) if self.header == Some(false) => {
                 let message = "a column is given by name, but header = false";
-                faults.push(Fault::new(key, message, "give its number, or remove `header`"));
+                faults.push(Fault::new(key, message, "give its number, or remove `header`").related_to("header"));
             }
             _ => {}
         };
@@ -77,10 +91,15 @@ impl Settings {
             check("label", label);
         }
         if labels.contains(&self.text) {
-            faults.push(Fault::new("label", "the label column is the text column", "name another column"));
+            let fault = Fault::new("label", "the label column is the text column", "name another column");
+            faults.push(fault.related_to("text"));
         }
         if let LabelColumns::Several(several) = &self.label {
             self.several_faults(several, faults);
+        }
+        if matches!(self.label, LabelColumns::One(_)) && self.separator.is_some() && self.positive.is_some() {
+            let hint = "a multi-label task has no positive class; leave one of them out";
+            faults.push(Fault::new("positive", "`positive` with a `separator`", hint));
         }
         if self.separator.as_deref() == Some("") {
             faults.push(Fault::new("separator", "the separator is empty", "give for example \",\", or leave it out"));
@@ -93,17 +112,19 @@ impl Settings {
             [_] => faults.push(Fault::new("label", "a list of one label column", "give the column without brackets")),
             _ => {}
         }
-        if let Some(twice) = (1..several.len()).find(|&at| several[..at].contains(&several[at])) {
-            let message = format!("column {} stands in the list twice", several[twice]);
+        let mut earlier = HashSet::with_capacity(several.len());
+        if let Some(twice) = several.iter().find(|column| !earlier.insert(*column)) {
+            let message = format!("column {twice} stands in the list twice");
             faults.push(Fault::new("label", message, "name each column once"));
         }
         if self.separator.is_some() {
             let hint = "several columns are one class each; leave the separator out";
-            faults.push(Fault::new("separator", "a separator with several label columns", hint));
+            let fault = Fault::new("separator", "a separator with several label columns", hint);
+            faults.push(fault.related_to("label"));
         }
         if self.positive.is_some() {
             let hint = "it is for two classes in one column; leave it out";
-            faults.push(Fault::new("positive", "`positive` with several label columns", hint));
+            faults.push(Fault::new("positive", "`positive` with several label columns", hint).related_to("label"));
         }
     }
 
@@ -125,11 +146,12 @@ impl Settings {
             }
             _ => {}
         }
-        let formats: Vec<Format> = self.files().filter_map(|(_, path)| Packing::of(path).1).collect();
+        let formats: Vec<Format> = self.files().filter_map(|(_, path)| Packing::of(path, Format::of).1).collect();
         let has_fields = formats.is_empty() || formats.iter().any(|format| format.delimiter().is_some());
         for (key, given) in [("delimiter", self.delimiter.is_some()), ("header", self.header.is_some())] {
             if given && !has_fields {
-                faults.push(Fault::new(key, format!("{key} is for .csv and .tsv files"), "leave it out"));
+                let fault = Fault::new(key, format!("{key} is for .csv and .tsv files"), "leave it out");
+                faults.push(["path", "train", "valid", "test"].into_iter().fold(fault, Fault::related_to));
             }
         }
     }
@@ -156,7 +178,8 @@ impl Settings {
         let sum: f64 = fractions.sum();
         if sum > 1.0 + SLACK {
             let message = format!("the fractions sum to {sum:.4}, above 1");
-            faults.push(Fault::new("split", message, "lower one of them, or leave `train` out to take the rest"));
+            let fault = Fault::new("split", message, "lower one of them, or leave `train` out to take the rest");
+            faults.push(fault.related_to("split"));
         }
     }
 }
@@ -214,6 +237,15 @@ mod tests {
         let both = Settings { label: several(&["a", "b"]), separator: Some(",".into()), ..settings() };
         assert_eq!(keys(&both), ["separator"]);
         assert_eq!(keys(&Settings { separator: Some(String::new()), ..settings() }), ["separator"]);
+    }
+
+    #[test]
+    fn only_two_classes_have_a_positive_one() {
+        let positive = Settings { positive: Some("spam".into()), ..settings() };
+        assert_eq!(keys(&positive), [""; 0]);
+        assert_eq!(keys(&Settings { separator: Some(",".into()), ..positive.clone() }), ["positive"]);
+        let flags = LabelColumns::Several(["a", "b"].map(|name| Column::Name(name.to_owned())).to_vec());
+        assert_eq!(keys(&Settings { label: flags, ..positive }), ["positive"]);
     }
 
     #[test]

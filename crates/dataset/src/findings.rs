@@ -1,9 +1,10 @@
 //! What a person should know of the data before training on it: empty texts, missing labels,
-//! repeated texts, texts with different labels, texts that two files share, class balance.
+//! repeated texts, texts with different labels, texts that two files share, class balance, the
+//! positive class, and the coded warnings.
 
 use std::fmt;
 
-use emberline_base::SplitName;
+use emberline_base::{SplitName, Warning};
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -33,6 +34,10 @@ pub struct Findings {
     pub conflicts: Vec<Repeated>,
     /// Texts in the files of two splits, the first ones.
     pub shared: Vec<Repeated>,
+    /// The positive class of a binary task, and how it was chosen.
+    pub positive: Option<String>,
+    /// The coded warnings.
+    pub warnings: Vec<Warning>,
 }
 
 /// What one file holds.
@@ -56,6 +61,10 @@ pub struct FileFindings {
     pub missing_labels: usize,
     /// Where the first of them stand.
     pub missing_at: Vec<u64>,
+    /// Rows with a label that no training row has, whether they are left out or count as wrong.
+    pub unknown_labels: usize,
+    /// Where the first of them stand.
+    pub unknown_at: Vec<u64>,
 }
 
 /// A text that several rows have.
@@ -114,6 +123,8 @@ impl Rows {
             duplicates,
             conflicts,
             shared,
+            positive: self.positive.map(|positive| format!("{} ({})", self.labels.classes[1], positive.by)),
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -129,6 +140,8 @@ impl Rows {
             empty_at: part.empty.first.clone(),
             missing_labels: part.unlabelled.count,
             missing_at: part.unlabelled.first.clone(),
+            unknown_labels: part.unknown.count,
+            unknown_at: part.unknown.first.clone(),
         }
     }
 
@@ -174,7 +187,11 @@ impl fmt::Display for Findings {
                 write!(f, "{example}")?;
             }
         }
-        Ok(())
+        if let Some(positive) = &self.positive {
+            writeln!(f, "positive class: {positive}")?;
+        }
+        writeln!(f, "warnings: {}", self.warnings.len())?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "  {warning}"))
     }
 }
 
@@ -185,6 +202,7 @@ impl fmt::Display for FileFindings {
         for (title, count, at) in [
             ("empty texts", self.empty_texts, &self.empty_at),
             ("missing labels", self.missing_labels, &self.missing_at),
+            ("labels that no training row has", self.unknown_labels, &self.unknown_at),
         ] {
             if count > 0 {
                 let at: Vec<String> = at.iter().map(u64::to_string).collect();

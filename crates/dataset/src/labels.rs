@@ -10,16 +10,20 @@
 //!
 //! The classes are those of the training file's usable rows, before anything is divided, so
 //! that every size of the training split has the same. They stand in numeric order where all
-//! are numbers, else in the order of their bytes.
+//! are numbers, else in the order of their bytes; of two classes, the positive one is the second
+//! (`classes.rs`). Which labels are missing is the rule of `missing.rs`.
 
-use std::cmp::Ordering;
+mod classes;
+mod forms;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
-use emberline_base::{Labels, Targets, Task};
-
-use crate::error::{Error, Place, excerpt};
+pub(crate) use self::classes::{Classes, Positive};
+pub(crate) use self::forms::{number, similar, similar_to};
+use crate::error::excerpt;
 use crate::format::Field;
+use crate::missing::{is_missing, trimmed};
 
 /// The most classes that a label column may have.
 pub(crate) const MOST_CLASSES: usize = 10_000;
@@ -104,14 +108,14 @@ impl Collector {
     fn push_flags(&mut self, fields: &[Field<'_>]) -> Result<(), Refusal> {
         for (column, field) in fields.iter().enumerate() {
             let value = match field {
-                Field::Text(text) => text.trim(),
+                Field::Text(text) => trimmed(text),
                 Field::Scalar(scalar) => scalar,
                 Field::Missing => return Err(Refusal::Missing),
                 Field::List(_) => {
                     return Err(Refusal::Value { column, found: "a list".to_owned(), expected: "0 or 1" });
                 }
             };
-            if value.is_empty() {
+            if is_missing(value) {
                 return Err(Refusal::Missing);
             }
             match flag(value) {
@@ -148,15 +152,15 @@ impl Collector {
         }
     }
 
-    /// One label; blank ones are none.
+    /// One label; a missing one is none.
     fn push_label(&mut self, label: &str) -> Result<(), Refusal> {
         // Most columns hold a few labels, which are compared faster than looked up.
         if let Some(early) = self.names.iter().take(FEW).position(|name| name == label) {
             self.ids.push(early as u32);
             return Ok(());
         }
-        let label = label.trim();
-        if label.is_empty() {
+        let label = trimmed(label);
+        if is_missing(label) {
             return Ok(());
         }
         let number = match self.numbers.get(label) {
@@ -173,110 +177,62 @@ impl Collector {
         Ok(())
     }
 
-    /// The labels as classes. `train`: the rows whose labels are the classes; `place`: of a row.
-    pub(crate) fn finish(
-        self,
-        train: Range<usize>,
-        positive: Option<&str>,
-        place: impl Fn(usize) -> Place,
-    ) -> Result<Labels, Error> {
-        let path = || place(train.start).path;
-        let mut occurs = vec![self.flags; self.names.len()];
-        let in_train = match &self.offsets[..] {
-            [] => train.clone(),
-            offsets => offsets[train.start]..offsets[train.end],
-        };
-        for &id in &self.ids[in_train] {
-            occurs[id as usize] = true;
-        }
-        let mut order: Vec<u32> = (0..self.names.len() as u32).filter(|&id| occurs[id as usize]).collect();
-        if !self.flags {
-            in_order(&mut order, &self.names);
-        }
-        let single = !self.flags && self.separator.is_none() && !self.lists;
-        match order.as_slice() {
-            [] => return Err(Error::NoClass { path: path() }),
-            [only] => return Err(Error::OneClass { path: path(), class: self.names[*only as usize].clone() }),
-            _ => {}
-        }
-        if let Some(positive) = positive {
-            self.put_last(positive, &mut order, single)?;
-        }
-        let classes: Vec<String> = order.iter().map(|&id| self.names[id as usize].clone()).collect();
-        let task = match (single, classes.len()) {
-            (true, 2) => Task::Binary,
-            (true, _) => Task::MultiClass,
-            (false, _) => Task::MultiLabel,
-        };
-        let mut class_of = vec![None; self.names.len()];
-        for (class, &id) in order.iter().enumerate() {
-            class_of[id as usize] = Some(class as u32);
-        }
-        let targets = self.targets(task, &class_of, &classes, &place)?;
-        Ok(Labels { task, classes, targets })
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        if self.offsets.is_empty() { self.ids.len() } else { self.offsets.len() - 1 }
     }
 
-    /// Makes `positive` the second of two classes.
-    fn put_last(&self, positive: &str, order: &mut [u32], single: bool) -> Result<(), Error> {
-        if !single || order.len() != 2 {
-            return Err(Error::NoPositive { classes: order.len(), multi_label: !single });
-        }
-        let names = || order.iter().map(|&id| self.names[id as usize].clone()).collect();
-        match order.iter().position(|&id| self.names[id as usize] == positive) {
-            Some(0) => order.swap(0, 1),
-            Some(_) => {}
-            None => return Err(Error::UnknownPositive { positive: positive.to_owned(), classes: names() }),
-        }
-        Ok(())
+    /// The labels in the order of their first rows.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
-    fn targets(
-        self,
-        task: Task,
-        class_of: &[Option<u32>],
-        classes: &[String],
-        place: &impl Fn(usize) -> Place,
-    ) -> Result<Targets, Error> {
-        let mut ids = self.ids;
-        for (at, id) in ids.iter_mut().enumerate() {
-            let Some(class) = class_of[*id as usize] else {
-                let row = match &self.offsets[..] {
-                    [] => at,
-                    offsets => offsets.partition_point(|&offset| offset <= at) - 1,
-                };
-                let label = self.names[*id as usize].clone();
-                return Err(Error::UnseenLabel { place: place(row), label, classes: classes.to_vec() });
-            };
-            *id = class;
-        }
-        if task != Task::MultiLabel {
-            return Ok(Targets::Single(ids));
-        }
-        let offsets = if self.offsets.is_empty() { (0..=ids.len()).collect() } else { self.offsets };
-        for row in offsets.windows(2) {
-            ids[row[0]..row[1]].sort_unstable();
-        }
-        Ok(Targets::Multi { offsets, ids })
+    /// Whether each label column is a class of its own.
+    pub(crate) fn are_flags(&self) -> bool {
+        self.flags
     }
-}
 
-/// Numeric order where all are numbers, then by bytes; else by bytes.
-fn in_order(order: &mut [u32], names: &[String]) {
-    let values: Option<Vec<f64>> = order.iter().map(|&id| number(&names[id as usize])).collect();
-    let by_name = |a: &u32, b: &u32| names[*a as usize].as_bytes().cmp(names[*b as usize].as_bytes());
-    if values.is_none() {
-        order.sort_unstable_by(by_name);
-        return;
+    /// The labels of a row, as positions in [`names`](Self::names).
+    pub(crate) fn of_row(&self, row: usize) -> &[u32] {
+        &self.ids[self.ids_of(row..row + 1)]
     }
-    let value = |id: &u32| number(&names[*id as usize]).unwrap_or(0.0);
-    order.sort_unstable_by(|a, b| {
-        value(a).partial_cmp(&value(b)).unwrap_or(Ordering::Equal).then_with(|| by_name(a, b))
-    });
-}
 
-/// A finite number in digits; not `nan`, `inf` or `infinity`.
-fn number(label: &str) -> Option<f64> {
-    label.ends_with(|c: char| c.is_ascii_digit() || c == '.').then(|| label.parse().ok()).flatten()
+    /// How many rows have each label.
+    pub(crate) fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.names.len()];
+        self.ids.iter().for_each(|&label| counts[label as usize] += 1);
+        counts
+    }
+
+    /// The first row with a label.
+    pub(crate) fn first_row(&self, label: u32) -> Option<usize> {
+        let at = self.ids.iter().position(|&id| id == label)?;
+        Some(match &self.offsets[..] {
+            [] => at,
+            offsets => offsets.partition_point(|&offset| offset <= at) - 1,
+        })
+    }
+
+    /// Leaves out the rows that aren't to be kept.
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        let (mut ids, mut offsets) = (Vec::with_capacity(self.ids.len()), vec![0]);
+        for row in (0..self.len()).filter(|&row| keep[row]) {
+            ids.extend_from_slice(self.of_row(row));
+            offsets.push(ids.len());
+        }
+        if !self.offsets.is_empty() {
+            self.offsets = offsets;
+        }
+        self.ids = ids;
+    }
+
+    /// Where the labels of rows stand in `ids`.
+    fn ids_of(&self, rows: Range<usize>) -> Range<usize> {
+        match &self.offsets[..] {
+            [] => rows,
+            offsets => offsets[rows.start]..offsets[rows.end],
+        }
+    }
 }
 
 fn flag(value: &str) -> Option<bool> {
@@ -288,89 +244,4 @@ fn flag(value: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::error::Unit;
-
-    fn place(row: usize) -> Place {
-        Place { path: PathBuf::from("a.csv"), unit: Unit::Line, number: row as u64 + 2 }
-    }
-
-    fn text(text: &str) -> Field<'_> {
-        Field::Text(Cow::Borrowed(text))
-    }
-
-    fn collect(separator: Option<&str>, rows: &[&str]) -> Collector {
-        let mut collector = Collector::new(separator.map(str::to_owned), false);
-        for row in rows {
-            assert!(collector.push(&[text(row)]).is_ok(), "{row}");
-        }
-        collector
-    }
-
-    fn classes(rows: &[&str], positive: Option<&str>) -> Result<Labels, Error> {
-        collect(None, rows).finish(0..rows.len(), positive, place)
-    }
-
-    #[test]
-    fn numbers_stand_in_numeric_order_and_words_in_byte_order() {
-        assert_eq!(classes(&["10", "2", " 1 ", "2"], None).expect("classes").classes, ["1", "2", "10"]);
-        assert_eq!(classes(&["0.5", "-1", "1e1"], None).expect("classes").classes, ["-1", "0.5", "1e1"]);
-        assert_eq!(classes(&["10", "2", "b"], None).expect("classes").classes, ["10", "2", "b"]);
-        assert_eq!(classes(&["nan", "2", "10"], None).expect("classes").classes, ["10", "2", "nan"]);
-        assert_eq!(classes(&["b", "a", "B"], None).expect("classes").classes, ["B", "a", "b"]);
-    }
-
-    #[test]
-    fn two_classes_are_binary_and_the_last_is_positive_unless_said() {
-        let labels = classes(&["spam", "ham"], None).expect("classes");
-        assert_eq!((labels.task, labels.classes), (Task::Binary, vec!["ham".to_owned(), "spam".to_owned()]));
-        let labels = classes(&["spam", "ham"], Some("ham")).expect("classes");
-        assert_eq!((labels.classes[1].as_str(), labels.targets), ("ham", Targets::Single(vec![0, 1])));
-        let error = classes(&["spam", "ham"], Some("Spam")).expect_err("no class");
-        assert_eq!(error.to_string(), "`positive` is `Spam`, but the classes are `ham`, `spam`");
-        assert!(matches!(classes(&["a", "b", "c"], Some("a")), Err(Error::NoPositive { classes: 3, .. })));
-        assert!(matches!(classes(&["a", "a"], None), Err(Error::OneClass { .. })));
-    }
-
-    #[test]
-    fn a_separator_makes_sets() {
-        let labels = collect(Some(","), &["27", "2, 3,2", "3,"]).finish(0..3, None, place).expect("classes");
-        assert_eq!((labels.task, labels.classes), (Task::MultiLabel, ["2", "3", "27"].map(str::to_owned).to_vec()));
-        assert_eq!(labels.targets, Targets::Multi { offsets: vec![0, 1, 3, 4], ids: vec![2, 0, 1, 1] });
-        let mut collector = Collector::new(Some(",".to_owned()), false);
-        assert!(matches!(collector.push(&[text(" , ")]), Err(Refusal::Missing)));
-    }
-
-    #[test]
-    fn columns_of_0_and_1() {
-        let mut collector = Collector::new(None, true);
-        assert!(collector.push(&[text("0"), text("1")]).is_ok());
-        assert!(matches!(collector.push(&[text("1"), text("")]), Err(Refusal::Missing)));
-        assert!(matches!(collector.push(&[text("1"), text("2")]), Err(Refusal::Value { column: 1, .. })));
-        assert!(collector.push(&[text("false"), Field::Scalar("0".to_owned())]).is_ok());
-        collector.name_flags(&["toxic".to_owned(), "insult".to_owned()]);
-        let labels = collector.finish(0..2, None, place).expect("classes");
-        assert_eq!(labels.classes, ["toxic", "insult"]);
-        assert_eq!(labels.targets, Targets::Multi { offsets: vec![0, 1, 1], ids: vec![1] });
-    }
-
-    #[test]
-    fn a_label_that_training_lacks_is_named_with_its_row() {
-        let error = collect(None, &["a", "b", "a", "c", "c"]).finish(0..2, None, place).expect_err("unseen");
-        assert!(error.to_string().starts_with("a.csv, line 5: label `c` does not occur"), "{error}");
-    }
-
-    #[test]
-    fn an_id_column_is_refused_early() {
-        let mut collector = Collector::new(None, false);
-        for row in 0..MOST_CLASSES {
-            assert!(collector.push(&[Field::Scalar(row.to_string())]).is_ok());
-        }
-        assert!(collector.push(&[Field::Scalar("7".to_owned())]).is_ok());
-        assert!(matches!(collector.push(&[Field::Scalar("more".to_owned())]), Err(Refusal::TooMany)));
-    }
-}
+mod tests;

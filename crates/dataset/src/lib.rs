@@ -7,8 +7,9 @@
 //! [`read`] opens the files that `[data]` names (`format/`: CSV, TSV, JSON Lines, Parquet,
 //! plain or packed), keeps the wanted columns, numbers the classes and finds the texts that
 //! count as the same. [`Rows::split`] divides them, as often as a grid asks, without copying a
-//! text. [`Rows::findings`] tells what a person should know of the data first. This crate
-//! embeds nothing and trains nothing.
+//! text. [`Rows::findings`] tells what a person should know of the data first. [`TextInput`] reads
+//! the same files for their texts alone, every row of them. This crate embeds nothing and trains
+//! nothing.
 
 mod dataset;
 mod error;
@@ -16,18 +17,25 @@ mod faults;
 mod findings;
 mod format;
 mod labels;
+mod missing;
 mod normal;
+mod one_class;
+mod reader;
 mod rows;
 pub mod settings;
 mod split;
 mod texts;
+mod unknown;
+mod warnings;
 
 use std::path::Path;
 
 pub use dataset::{Dataset, SplitTexts};
 pub use error::{Error, Place, Unit};
 pub use findings::{FileFindings, Findings, Occurrence, Repeated};
-pub use rows::{Rows, read, read_texts};
+pub use format::Original;
+pub use reader::{Source, TextInput, TextRow, TextsRead, read_texts};
+pub use rows::{Rows, read};
 pub use settings::Settings;
 pub use texts::Texts;
 

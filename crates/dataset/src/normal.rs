@@ -1,35 +1,22 @@
-//! Which texts count as the same: those that are equal when lower-cased, with every run of
-//! Unicode white space as one space and none at the ends. Composed and decomposed accents
-//! stay different.
+//! Which texts count as the same: those with equal keys (`emberline_base::normalise`), which are equal but for case, white
+//! space, invisible characters, and whether accents are composed.
 
 use std::hash::{BuildHasher, Hasher};
 
+use emberline_base::normalise::push_key;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use crate::texts::Texts;
 
-/// Appends the normalised text, in UTF-8.
-pub(crate) fn normalise(text: &str, into: &mut Vec<u8>) {
-    if is_plain(text.as_bytes()) {
-        let start = into.len();
-        into.extend_from_slice(text.as_bytes());
-        into[start..].make_ascii_lowercase();
-        return;
+/// Appends the key of a text, in UTF-8.
+fn normalise(text: &str, into: &mut Vec<u8>) {
+    if !is_plain(text.as_bytes()) {
+        return push_key(text, into);
     }
-    for (at, word) in text.split_whitespace().enumerate() {
-        if at > 0 {
-            into.push(b' ');
-        }
-        let start = into.len();
-        if word.is_ascii() {
-            into.extend_from_slice(word.as_bytes());
-            into[start..].make_ascii_lowercase();
-        } else {
-            let mut bytes = [0; 4];
-            word.chars().flat_map(char::to_lowercase).for_each(|c| into.extend(c.encode_utf8(&mut bytes).as_bytes()));
-        }
-    }
+    let start = into.len();
+    into.extend_from_slice(text.as_bytes());
+    into[start..].make_ascii_lowercase();
 }
 
 /// Whether nothing but the case can have to change, as in most texts: ASCII without control characters, single spaces,
@@ -68,6 +55,12 @@ impl Hashes {
             hash(&self.random, &self.normal)
         };
         self.of_rows.push(hash);
+    }
+
+    /// Leaves out the texts that aren't to be kept.
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        let mut keep = keep.iter();
+        self.of_rows.retain(|_| keep.next().is_some_and(|&keep| keep));
     }
 
     /// Which of the texts count as the same.
@@ -198,6 +191,12 @@ mod tests {
     }
 
     #[test]
+    fn composed_accents_sigmas_and_invisible_characters_don_t_count() {
+        let texts = ["CAFE\u{301} k", "café \u{212A}", "cafe k", "ΟΔΟΣ", "οδος", "οδοσ", "\u{FEFF}co\u{AD}op", "Coop"];
+        assert_eq!(groups(&texts.into_iter().collect()), [0, 0, 1, 2, 2, 2, 3, 3]);
+    }
+
+    #[test]
     fn texts_of_many_words_are_told_apart_at_their_ends() {
         let long = |end: &str| format!("{} {end}", "Why Is It So".repeat(3));
         let texts = [long("A"), long("b"), long("a"), long(""), long("a\u{A0}"), long(" a"), long("ab"), long("AB")];
@@ -237,10 +236,10 @@ mod tests {
             for length in [0, 11, 12, 13, 14, 29, 30] {
                 let plain = "x".repeat(length);
                 for text in [format!("{plain}{edge}"), format!("{edge}{plain}"), format!("{plain}{edge}{plain}")] {
-                    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-                    let mut normal = Vec::new();
+                    let (mut by_rule, mut normal) = (Vec::new(), Vec::new());
+                    push_key(&text, &mut by_rule);
                     normalise(&text, &mut normal);
-                    assert_eq!(normal, words.join(" ").as_bytes(), "{text:?}");
+                    assert_eq!(normal, by_rule, "{text:?}");
                 }
             }
         }

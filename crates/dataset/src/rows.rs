@@ -1,8 +1,8 @@
 //! Reading: the usable rows of all files, with their classes and which of them count as the
 //! same text.
 //!
-//! A row is left out, and counted, when its text is empty (white space alone) or its label
-//! missing. With a file per split, a text that stands in several files belongs to the most
+//! A row is left out, and counted, when its text or its label is missing (`missing.rs`). A row that
+//! repeats the header is refused. With a file per split, a text that stands in several files belongs to the most
 //! protected of them: test before validation before training. Its rows elsewhere are kept out
 //! of the split and counted as leaks.
 
@@ -11,12 +11,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emberline_base::{Labels, SplitName, Splits, Targets};
+use emberline_base::{Labels, SplitName, Splits, Targets, Warning};
 
 use crate::error::{Error, Place, Unit};
-use crate::format::{self, Field, Request, Row};
-use crate::labels::{Collector, MOST_CLASSES, Refusal};
+use crate::format::{self, Field, Format, QuotedRows, Request, Row};
+use crate::labels::{Collector, MOST_CLASSES, Positive, Refusal};
+use crate::missing::{is_blank, trimmed};
 use crate::normal::{Groups, Hashes};
+use crate::one_class::refuse_one_text;
+use crate::reader::as_text;
 use crate::settings::{Column, LabelColumns, Settings};
 use crate::texts::Texts;
 
@@ -35,13 +38,17 @@ pub struct Rows {
     pub(crate) numbers: Numbers,
     /// Texts that count as the same share a number; in order of their first rows.
     pub(crate) groups: Vec<u32>,
-    /// Where rows have several classes, each row's rarest in its file.
-    rarest: Vec<u32>,
+    /// What each row is stratified by, unless it is the row's class.
+    strata: Vec<u32>,
     /// The rows that each split may be taken from; those of training serve the splits without
     /// a file too.
     pub(crate) pools: Splits<Vec<u32>>,
     /// Whether the rows of each group carry different labels.
     pub(crate) conflicts: Vec<bool>,
+    /// How the positive class was chosen, in a binary task.
+    pub(crate) positive: Option<Positive>,
+    /// What a person should know of the data before trusting a result.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// One file and its rows.
@@ -50,6 +57,8 @@ pub(crate) struct Part {
     /// The split it is the file of; training for the file of all rows.
     pub(crate) split: SplitName,
     pub(crate) path: PathBuf,
+    /// The path as the settings give it.
+    pub(crate) name: PathBuf,
     pub(crate) unit: Unit,
     /// The usable ones, in [`Rows::texts`].
     pub(crate) rows: Range<usize>,
@@ -57,6 +66,12 @@ pub(crate) struct Part {
     pub(crate) read: usize,
     pub(crate) empty: Tally,
     pub(crate) unlabelled: Tally,
+    /// Rows whose label no training row has, whether they are left out or count as wrong.
+    pub(crate) unknown: Tally,
+    /// The first row, if it is usable and the file is read without a header.
+    pub(crate) first_unnamed: Option<usize>,
+    /// Rows with a text or label that stands between quotes, where quotes are ordinary characters.
+    pub(crate) quoted: QuotedRows,
 }
 
 /// A number a row. Most are one more than the row's before: what is kept is where they aren't.
@@ -65,14 +80,14 @@ pub(crate) struct Numbers(Vec<(usize, u64)>);
 
 impl Numbers {
     /// Sets that of a row behind all others.
-    fn set(&mut self, row: usize, number: u64) {
+    pub(crate) fn set(&mut self, row: usize, number: u64) {
         let expected = self.0.last().map(|&(first, of_first)| of_first + (row - first) as u64);
         if expected != Some(number) {
             self.0.push((row, number));
         }
     }
 
-    fn of(&self, row: usize) -> u64 {
+    pub(crate) fn of(&self, row: usize) -> u64 {
         let (first, of_first) = self.0[self.0.partition_point(|&(first, _)| first <= row) - 1];
         of_first + (row - first) as u64
     }
@@ -86,13 +101,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, number: u64) {
+    pub(crate) fn add(&mut self, number: u64) {
         self.count += 1;
         if self.first.len() < REMEMBERED {
             self.first.push(number);
         }
     }
 }
+
+/// What is expected of flags in the first row of a file that is read without a header.
+const FLAG_OR_HEADER: &str = "0 or 1; if the line holds the columns' names, set header = true";
 
 /// Reads the files that the settings name. Relative paths count from `base`.
 ///
@@ -109,57 +127,23 @@ pub fn read(settings: &Settings, base: &Path) -> Result<Rows, Error> {
             "test.path" => SplitName::Test,
             _ => SplitName::Train,
         };
-        reading.file(split, base.join(path))?;
+        reading.file(split, path.to_owned(), base.join(path))?;
     }
     reading.finish()
 }
 
-/// Reads the texts of one file without labels, row by row: empty ones too, so that what is
-/// made of them can be laid beside the file's rows. Missing texts are empty.
-///
-/// `header` and `delimiter` are those of [`Settings`].
-///
-/// # Errors
-/// When the file can't be read, or lacks the column.
-pub fn read_texts(
-    path: &Path,
-    text: &Column,
-    header: Option<bool>,
-    delimiter: Option<char>,
-) -> Result<Vec<String>, Error> {
-    let columns = std::slice::from_ref(text);
-    let request = Request { path, columns, header, delimiter: delimiter.and_then(|d| u8::try_from(d).ok()) };
-    let mut texts = Vec::new();
-    format::read(&request, &mut |row| {
-        texts.push(as_text(row.fields.first(), text, || row.place(path))?.to_owned());
-        Ok(())
-    })?;
-    Ok(texts)
-}
-
-/// The text in a field; missing ones are empty.
-fn as_text<'f>(field: Option<&'f Field<'_>>, column: &Column, place: impl FnOnce() -> Place) -> Result<&'f str, Error> {
-    let found = match field {
-        Some(Field::Text(text)) => return Ok(text),
-        Some(Field::Missing) | None => return Ok(""),
-        Some(Field::Scalar(scalar)) => format!("`{scalar}`"),
-        Some(Field::List(_)) => "a list".to_owned(),
-    };
-    Err(Error::Value { place: place(), column: column.to_string(), found, expected: "a text" })
-}
-
 /// What is gathered while the files are read.
-struct Reading<'s> {
-    settings: &'s Settings,
+pub(crate) struct Reading<'s> {
+    pub(crate) settings: &'s Settings,
     /// The text column, then the label columns.
     columns: Vec<Column>,
     /// The label columns' names in the first file.
     label_names: Vec<String>,
-    texts: Texts,
-    hashes: Hashes,
-    numbers: Numbers,
-    labels: Collector,
-    parts: Vec<Part>,
+    pub(crate) texts: Texts,
+    pub(crate) hashes: Hashes,
+    pub(crate) numbers: Numbers,
+    pub(crate) labels: Collector,
+    pub(crate) parts: Vec<Part>,
 }
 
 impl<'s> Reading<'s> {
@@ -180,14 +164,16 @@ impl<'s> Reading<'s> {
     }
 
     /// Adds the rows of one file.
-    fn file(&mut self, split: SplitName, path: PathBuf) -> Result<(), Error> {
-        let mut part = Part::before(split, path.clone(), self.texts.len());
+    fn file(&mut self, split: SplitName, name: PathBuf, path: PathBuf) -> Result<(), Error> {
+        let mut part = Part::before(split, name, path.clone(), self.texts.len());
         // An unpacked file is at least as long as its texts; a missing one is told of below.
         self.texts.reserve(fs::metadata(&path).map_or(0, |facts| facts.len()));
         let columns = std::mem::take(&mut self.columns);
         let delimiter = self.settings.delimiter.and_then(|d| u8::try_from(d).ok());
-        let request = Request { path: &path, columns: &columns, header: self.settings.header, delimiter };
-        let names = format::read(&request, &mut |row| self.row(&columns, &mut part, row))?;
+        let header = self.settings.header;
+        let request =
+            Request { path: &path, columns: &columns, header, delimiter, originals: false, needs_text: false };
+        let names = format::read(&request, Format::of, &mut |row| self.row(&columns, &mut part, row))?;
         self.columns = columns;
         part.rows.end = self.texts.len();
         if part.rows.is_empty() {
@@ -203,15 +189,22 @@ impl<'s> Reading<'s> {
     fn row(&mut self, columns: &[Column], part: &mut Part, row: Row<'_>) -> Result<(), Error> {
         part.read += 1;
         part.unit = row.unit;
+        part.quoted.add(row.quoting, row.number);
         let text = as_text(row.fields.first(), &columns[0], || row.place(&part.path))?;
-        if text.chars().all(char::is_whitespace) {
+        if let Some(names) = second_header(&row) {
+            return Err(Error::SecondHeader { place: row.place(&part.path), names });
+        }
+        if is_blank(text) {
             part.empty.add(row.number);
             return Ok(());
         }
         match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
             Ok(()) => {
+                if part.read == 1 && row.names.is_empty() {
+                    part.first_unnamed = Some(self.texts.len());
+                }
                 self.numbers.set(self.texts.len(), row.number);
-                self.texts.push(text);
+                self.texts.push(text)?;
                 self.hashes.push(text);
                 Ok(())
             }
@@ -225,6 +218,8 @@ impl<'s> Reading<'s> {
             }
             Err(Refusal::Value { column, found, expected }) => {
                 let column = columns[column + 1].to_string();
+                let may_be_header = part.read == 1 && row.names.is_empty();
+                let expected = if may_be_header { FLAG_OR_HEADER } else { expected };
                 Err(Error::Value { place: row.place(&part.path), column, found, expected })
             }
         }
@@ -249,32 +244,75 @@ impl<'s> Reading<'s> {
     }
 
     /// Numbers the classes and the texts that count as the same.
-    fn finish(self) -> Result<Rows, Error> {
-        let Self { settings, mut texts, hashes, numbers, labels, parts, .. } = self;
-        texts.shrink();
-        let train = parts.first().map(|part| part.rows.clone()).unwrap_or_default();
-        let place = |row| place_of(&parts, &numbers, row);
-        let labels = labels.finish(train, settings.positive.as_deref(), place)?;
+    fn finish(mut self) -> Result<Rows, Error> {
+        self.texts.shrink();
+        let train = self.train();
+        let mut classes = self.labels.classes(train.rows.clone(), &train.path)?;
+        let mut warnings = self.label_warnings();
+        warnings.extend(self.settle_unknown(&classes)?);
+        self.labels.choose_positive(&mut classes, self.settings.positive.as_deref())?;
+        let Self { texts, hashes, numbers, labels, parts, .. } = self;
+        let labels = labels.finish(&classes);
         let groups = hashes.groups(&texts);
         let pools = pools(&parts, &groups.of_rows)?;
+        refuse_one_text(&parts[0], &pools.train, &groups.of_rows, &texts)?;
         let conflicts = conflicts(&groups, &labels);
-        let rarest = rarest(&labels, &parts);
+        let strata = strata(&labels, &parts);
         let (texts, labels) = (Arc::new(texts), Arc::new(labels));
-        Ok(Rows { texts, labels, parts, numbers, groups: groups.of_rows, rarest, pools, conflicts })
+        let (groups, positive) = (groups.of_rows, classes.positive);
+        let mut rows = Rows { texts, labels, parts, numbers, groups, strata, pools, conflicts, positive, warnings };
+        rows.warnings.extend(rows.row_warnings());
+        rows.warnings.extend(rows.parts.iter().filter_map(Part::quotes_kept));
+        Ok(rows)
+    }
+
+    /// The file of the training rows, or of all rows.
+    pub(crate) fn train(&self) -> &Part {
+        self.parts.first().expect("a faultless `[data]` names a file of training rows, which is read first")
+    }
+
+    /// The place of a usable row.
+    pub(crate) fn place(&self, row: usize) -> Place {
+        place_of(&self.parts, &self.numbers, row)
     }
 }
 
+/// What a row holds, if that is nothing but names of different columns, in whatever order.
+fn second_header(row: &Row<'_>) -> Option<Vec<String>> {
+    let name_in = |field: &Field<'_>| match field {
+        Field::Text(text) => row.names.iter().position(|name| trimmed(text).eq_ignore_ascii_case(name)),
+        _ => None,
+    };
+    // A name of nothing but digits may as well be a value.
+    let is_word = |at: &usize| row.names[*at].contains(char::is_alphabetic);
+    // Most rows end here.
+    name_in(row.fields.first()?)?;
+    let found: Vec<usize> = row.fields.iter().map(name_in).collect::<Option<_>>()?;
+    let differ = (1..found.len()).all(|at| !found[..at].contains(&found[at]));
+    (found.len() > 1 && differ && found.iter().any(is_word))
+        .then(|| found.into_iter().map(|at| row.names[at].clone()).collect())
+}
+
 impl Part {
-    fn before(split: SplitName, path: PathBuf, row: usize) -> Self {
+    fn before(split: SplitName, name: PathBuf, path: PathBuf, row: usize) -> Self {
         Self {
             split,
             path,
+            name,
             unit: Unit::Line,
             rows: row..row,
             read: 0,
             empty: Tally::default(),
             unlabelled: Tally::default(),
+            unknown: Tally::default(),
+            first_unnamed: None,
+            quoted: QuotedRows::default(),
         }
+    }
+
+    /// A warning if quotes of other programs are kept.
+    pub(crate) fn quotes_kept(&self) -> Option<Warning> {
+        self.quoted.warning(&self.path, self.read)
     }
 }
 
@@ -282,14 +320,19 @@ impl Rows {
     /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
     pub(crate) fn strata(&self) -> &[u32] {
         match &self.labels.targets {
-            Targets::Single(classes) => classes,
-            Targets::Multi { .. } => &self.rarest,
+            Targets::Single(classes) if self.strata.is_empty() => classes,
+            _ => &self.strata,
         }
     }
 
     /// The place of a usable row.
     pub(crate) fn place(&self, row: usize) -> Place {
         place_of(&self.parts, &self.numbers, row)
+    }
+
+    /// The positive class of a binary task.
+    pub fn positive(&self) -> Option<&str> {
+        self.positive.and_then(|_| self.labels.classes.get(1)).map(String::as_str)
     }
 }
 
@@ -344,13 +387,16 @@ fn conflicts(groups: &Groups, labels: &Labels) -> Vec<bool> {
     conflicts
 }
 
-/// Each row's rarest class in its file, the first among equals; of no class, one more. Another file's labels don't count: a
-/// held-out file must not decide which rows are trained on. Nothing where each row has one class.
-fn rarest(labels: &Labels, parts: &[Part]) -> Vec<u32> {
-    if matches!(labels.targets, Targets::Single(_)) {
-        return Vec::new();
-    }
+/// What each row is stratified by where that isn't its class: its rarest class in its file, the first among equals; of no class,
+/// one more. Another file's labels don't count: a held-out file must not decide which rows are trained on. Nothing where each
+/// row has one class.
+fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
     let none = labels.classes.len() as u32;
+    if let Targets::Single(classes) = &labels.targets {
+        let is_unknown = |&class: &u32| class == Labels::UNKNOWN;
+        let known = classes.iter().map(|&class| if class == Labels::UNKNOWN { none } else { class });
+        return if classes.iter().any(is_unknown) { known.collect() } else { Vec::new() };
+    }
     let of_part = |part: &Part| {
         let rows: Vec<usize> = part.rows.clone().collect();
         let counts = labels.counts(&rows);

@@ -22,9 +22,14 @@ pub struct Settings {
     /// What stands between the labels of a multi-label column, for example `","`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
-    /// The label that counts as positive in a binary task; the last one in order when left out.
+    /// The label that counts as positive in a binary task: F1, precision, recall, PR-AUC and the threshold are of it. When
+    /// left out: the label that says yes (`1`, `true`, `t`, `yes`, `y`, `positive`, `pos`, in any case) if exactly one of the
+    /// two does, else the one with fewer rows in all files together; of equally many, the last in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
+    /// What becomes of rows of the validation and test files whose label no row of the training file has.
+    #[serde(default)]
+    pub unknown_labels: UnknownLabels,
     /// What stands between fields, one ASCII character; a comma for .csv, a tab for .tsv when left
     /// out. Quotes follow RFC 4180 in .csv files and are ordinary characters in .tsv files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +60,7 @@ impl Settings {
             label,
             separator: None,
             positive: None,
+            unknown_labels: UnknownLabels::default(),
             delimiter: None,
             header: None,
             train: None,
@@ -71,7 +77,7 @@ impl Settings {
         let mut resolved = self.clone();
         resolved.split = self.split.resolved(self.valid.is_some());
         let mut delimiters: Vec<Option<u8>> =
-            self.files().map(|(_, path)| Packing::of(path).1.and_then(Format::delimiter)).collect();
+            self.files().map(|(_, path)| Packing::of(path, Format::of).1.and_then(Format::delimiter)).collect();
         delimiters.dedup();
         if delimiters.iter().any(Option::is_some) {
             let named = |column: &Column| matches!(column, Column::Name(_));
@@ -97,13 +103,13 @@ pub struct SplitFile {
 }
 
 /// A column by name, or by number (1 is the first).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a column's name, or its number (1 is the first)")]
 pub enum Column {
     /// As the header names it.
     Name(String),
     /// 1 for the first.
-    Number(u32),
+    Number(#[schemars(range(min = 1))] u32),
 }
 
 impl fmt::Display for Column {
@@ -113,6 +119,21 @@ impl fmt::Display for Column {
             Self::Number(number) => write!(f, "{number}"),
         }
     }
+}
+
+/// What becomes of validation and test rows with a label that no training row has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownLabels {
+    /// The data are refused; the message names the first such label, its file and line.
+    #[default]
+    Refuse,
+    /// Such rows are left out, and counted. With several labels a row: rows that have at least one such label.
+    Drop,
+    /// Such rows stay. No output can answer them, so each counts as wrong in `accuracy`, and as a negative of every class
+    /// in PR-AUC, ROC-AUC, F1, precision and recall; `loss`, which needs the right class, is the mean over the other rows.
+    /// With several labels a row: the labels that training has are scored as usual, and the others count in no metric.
+    CountAsWrong,
 }
 
 /// The column, or columns, of the labels.
@@ -181,9 +202,9 @@ impl Default for Split {
 #[serde(untagged, expecting = "expected a count such as 1_000, or a fraction such as 0.1")]
 pub enum Amount {
     /// So many rows.
-    Count(u64),
+    Count(#[schemars(range(min = 1))] u64),
     /// That part of the rows, above 0 and below 1.
-    Fraction(f64),
+    Fraction(#[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))] f64),
 }
 
 fn yes() -> bool {

@@ -3,6 +3,8 @@
 
 use std::ops::{Index, Range};
 
+use emberline_base::OutOfMemory;
+
 /// A block that is asked for before its size is known is no larger than this.
 const MOST_RESERVED: usize = 1 << 30;
 
@@ -41,9 +43,16 @@ impl Texts {
     }
 
     /// Adds a text.
-    pub(crate) fn push(&mut self, text: &str) {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), OutOfMemory> {
+        let bytes = text.len().max(size_of::<usize>()) as u64;
+        self.block.try_reserve(text.len()).map_err(|_| OutOfMemory { bytes })?;
+        self.ends.try_reserve(1).map_err(|_| OutOfMemory { bytes })?;
         self.block.push_str(text);
         self.ends.push(self.block.len());
+        Ok(())
     }
 
     /// Makes room for texts of so many bytes, so that the block need not be moved while it grows. Memory that is never
@@ -51,6 +60,18 @@ impl Texts {
     pub(crate) fn reserve(&mut self, bytes: u64) {
         let bytes = usize::try_from(bytes).unwrap_or(MOST_RESERVED).min(MOST_RESERVED);
         let _ = self.block.try_reserve(bytes);
+    }
+
+    /// Leaves out the texts that aren't to be kept.
+    ///
+    /// # Errors
+    /// When there is no memory for a second block.
+    pub(crate) fn retain(&mut self, keep: &[bool]) -> Result<(), OutOfMemory> {
+        let mut kept = Self::default();
+        (0..self.len()).filter(|&at| keep[at]).try_for_each(|at| kept.push(&self[at]))?;
+        *self = kept;
+        self.shrink();
+        Ok(())
     }
 
     /// Gives back the room that wasn't needed.
@@ -72,7 +93,7 @@ impl Index<usize> for Texts {
 impl<'a> FromIterator<&'a str> for Texts {
     fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
         let mut all = Self::default();
-        texts.into_iter().for_each(|text| all.push(text));
+        texts.into_iter().for_each(|text| all.push(text).expect("memory"));
         all
     }
 }
@@ -88,5 +109,7 @@ mod tests {
         texts.shrink();
         assert_eq!((texts.len(), &texts[0], &texts[1], &texts[2]), (3, "ä", "", "bc"));
         assert_eq!(texts.iter().collect::<Vec<_>>(), ["ä", "", "bc"]);
+        texts.retain(&[true, false, true]).expect("memory");
+        assert_eq!(texts.iter().collect::<Vec<_>>(), ["ä", "bc"]);
     }
 }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use emberline_base::normalise::push_key;
 use emberline_base::{SplitName, Splits};
 use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split, SplitFile};
 use emberline_dataset::{Dataset, Error, Rows, read};
@@ -118,16 +119,17 @@ impl Case {
         });
         match divided {
             Ok(divided) => Some(divided),
-            Err(Error::TooFewRows { .. } | Error::EmptySplit { .. }) => None,
+            Err(Error::TooFewRows { .. } | Error::EmptySplit { .. } | Error::OneClassToTrainOn { .. }) => None,
             Err(other) => panic!("{other}"),
         }
     }
 }
 
-/// The rule by which texts count as the same, as `normal.rs` states it.
+/// What counts as the same text: everything that the sources make equal by its case is equal here.
 fn normal(text: &str) -> String {
-    let word = |word: &str| word.chars().flat_map(char::to_lowercase).collect::<String>();
-    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+    let mut key = Vec::new();
+    push_key(text, &mut key);
+    String::from_utf8(key).expect("a key is UTF-8")
 }
 
 /// The texts of each split as they count, and the texts in order.

@@ -137,6 +137,7 @@ mod tests {
     use emberline_base::{Digest, Matrix};
 
     use super::*;
+    use crate::Words;
 
     struct Table(Matrix, Combiner);
 
@@ -149,7 +150,9 @@ mod tests {
             self.0.rows() as u64
         }
 
-        fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) {}
+        fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) -> Words {
+            Words::default()
+        }
 
         fn table(&self) -> &[f32] {
             self.0.values()

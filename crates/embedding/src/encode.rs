@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use emberline_base::{Interrupt, Matrix};
-use emberline_cache::{Cache, Key, Shelf, Writer};
+use emberline_cache::{Cache, Key, Producer, Shelf, Writer};
 use emberline_device::Device;
 use rayon::prelude::*;
 
@@ -50,7 +50,7 @@ pub struct Progress {
 pub struct Encoding<'a> {
     /// Where they are kept; none: they are made anew each time.
     pub cache: Option<&'a Cache>,
-    /// What the encoder computes on: other devices round otherwise.
+    /// What the encoder computes on: others round otherwise, and what they made is never taken from the cache.
     pub device: Device,
     /// What the cache says of them to people, such as `sentence_transformer minilm`.
     pub about: &'a str,
@@ -77,7 +77,7 @@ impl Encoding<'_> {
         let keys: Vec<Key> = texts.par_iter().map(|text| Key::of(text)).collect();
         let shelf = self.shelf(encoder);
         let dim = encoder.dim();
-        let mut vectors = Matrix::zeros(texts.len(), dim);
+        let mut vectors = Matrix::try_zeros(texts.len(), dim)?;
         let held: Vec<bool> = match &shelf {
             Some(shelf) if dim > 0 => {
                 let rows = vectors.values_mut().par_chunks_mut(dim);
@@ -128,8 +128,13 @@ impl Encoding<'_> {
 
     /// What the cache holds of the encoder's vectors.
     fn shelf(&mut self, encoder: &dyn Encoder) -> Option<Shelf> {
-        let shelf = self.cache?.shelf(&encoder.digest(), &self.device.to_string(), encoder.dim(), self.about);
-        match shelf {
+        let producer = Producer {
+            source: encoder.digest(),
+            computation: encoder.computation(),
+            device: self.device.to_string(),
+            arithmetic: self.device.arithmetic(),
+        };
+        match self.cache?.shelf(&producer, encoder.dim(), self.about) {
             Ok(shelf) => {
                 shelf.removed().iter().for_each(|message| (self.told)(Event::Warning(message.clone())));
                 Some(shelf)
@@ -204,7 +209,7 @@ mod tests {
 
     /// A vector is the text's length; remembers what it was asked for.
     #[derive(Default)]
-    struct Lengths(Mutex<Vec<Vec<u8>>>);
+    struct Lengths(Mutex<Vec<Vec<u8>>>, u32);
 
     impl Encoder for Lengths {
         fn dim(&self) -> usize {
@@ -225,6 +230,10 @@ mod tests {
 
         fn digest(&self) -> Digest {
             Digest::of(b"lengths")
+        }
+
+        fn computation(&self) -> u32 {
+            self.1
         }
     }
 
@@ -263,6 +272,17 @@ mod tests {
         assert_eq!(first.expect("fine").row(1), second.expect("fine").row(0));
         assert_eq!(asked(&encoder), ["ccc"]);
         assert_eq!(events[0], Event::Progress(Progress { texts: 3, cached: 2, bytes: 3, ..Progress::default() }));
+    }
+
+    #[test]
+    fn another_version_of_the_computation_encodes_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(folder.path());
+        for (version, encoded) in [(1, 1), (2, 1), (1, 0), (2, 0)] {
+            let encoder = Lengths(Mutex::default(), version);
+            vectors(&encoder, Some(&cache), &["a"]).0.expect("fine");
+            assert_eq!(asked(&encoder).len(), encoded, "version {version}");
+        }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use emberline_base::OutOfMemory;
 use emberline_base::file::FileError;
+use emberline_base::sniff::{self, Kind};
 use emberline_device::Unavailable;
+use emberline_device::memory::Lack;
 
 /// Why a source can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,12 @@ pub enum Error {
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),
+    /// The system gave no more memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// More memory is needed than there is.
+    #[error(transparent)]
+    Memory(#[from] Lack),
     /// The encoding was asked to end before its time; what it goes on from is in the cache.
     #[error("interrupted")]
     Interrupted,
@@ -50,18 +59,62 @@ pub enum Error {
 
 impl From<emberline_encoder::Error> for Error {
     fn from(error: emberline_encoder::Error) -> Self {
-        match error {
+        let error = match error {
             emberline_encoder::Error::File(error) => Self::File(error),
             emberline_encoder::Error::Missing { path, hint } => Self::Missing { path, hint },
             emberline_encoder::Error::Format { path, reason } => Self::Format { path, reason },
+            emberline_encoder::Error::OutOfMemory(error) => Self::OutOfMemory(error),
+            emberline_encoder::Error::Memory(error) => Self::Memory(error),
             emberline_encoder::Error::Device(error) => Self::Device(error),
-        }
+        };
+        error.explained(&[])
     }
 }
 
 impl Error {
+    /// Whether memory lacked: the source isn't at fault.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::OutOfMemory(_) | Self::Memory(_) => true,
+            Self::File(error) => error.is_out_of_memory(),
+            _ => false,
+        }
+    }
+
     /// A fault in a file's content.
     pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
+    }
+
+    /// The same error, unless the first bytes of the file show that it is of another kind than its name says: then that is
+    /// what is wrong with it, whatever its reader met. `also_read`: the kinds that the reader takes under any name.
+    #[must_use]
+    pub(crate) fn explained(self, also_read: &[Kind]) -> Self {
+        let (Self::Format { path, .. } | Self::Hash { path, .. }) = &self else { return self };
+        let head = sniff::head(path).unwrap_or_default();
+        match sniff::explain_model_file(path, &head, also_read) {
+            Some(reason) => Self::format(path, reason),
+            None => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_kind_is_named_whatever_its_reader_met() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n").expect("written");
+        let error = Error::format(&path, "a bad header").explained(&[]).to_string();
+        assert!(error.contains("git lfs pull") && !error.contains("bad header"), "{error}");
+        let hash = Error::Hash { path: path.clone(), expected: "a".into(), found: "b".into() };
+        assert!(hash.explained(&[]).to_string().contains("git lfs pull"));
+        std::fs::write(&path, [0xff; 9]).expect("written");
+        assert!(Error::format(&path, "a bad header").explained(&[]).to_string().ends_with("a bad header"));
+        let absent = Error::Missing { path: folder.path().join("none"), hint: String::new() };
+        assert!(matches!(absent.explained(&[]), Error::Missing { .. }));
     }
 }

@@ -1,19 +1,28 @@
 //! What training takes: a vector a text where the embedding is frozen, bags of rows where it is tuned.
 //!
-//! An opened source and the texts of every split enter, [`Features`] leave. Texts are worked on
+//! An opened source and the texts of every split enter, [`Features`] leave, and how many words of the texts a table knows,
+//! which is counted while they are looked up. Texts are worked on
 //! side by side; the result doesn't depend on how many threads do it.
 
 use std::borrow::Cow;
+use std::ops::Add as _;
 use std::sync::Arc;
 
+use emberline_base::memory::{self, OutOfMemory};
+use emberline_base::record::KnownWords;
 use emberline_base::{Bags, Digest, Features, Layered, Matrix, Splits, TextList};
 use rayon::prelude::*;
 
 use crate::combine::{Pooling, combine, pool};
 use crate::encode::Encoding;
+use crate::known::{self, Counts};
 use crate::layers::{Layers, mix};
 use crate::reduce::{Projection, Reduction};
 use crate::{Encoder, Error, Lookup, Opened};
+
+/// The version of what is computed here: pooling, the mix of layers and reduction. Raise it when the same source, settings
+/// and texts come to other numbers; an encoder has a version of its own.
+const COMPUTATION: u32 = 1;
 
 /// Texts that are worked on by one thread at a time.
 const TOGETHER: usize = 32;
@@ -29,55 +38,108 @@ pub struct Wanted {
     pub trainable: bool,
 }
 
-/// The features of every split. Tuned: one table, shared by the splits, of the rows that occur
-/// in any of them, in the order of the source; a text with no known word has an empty bag. Of an encoder: its layers.
-/// Otherwise a fixed vector a text, zeros for a text with no known word. A text is bytes: it need not be UTF-8.
+/// What an embedding makes of texts.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// What training takes.
+    pub features: Splits<Features>,
+    /// How many words of the texts the table knows; none of an encoder of whole texts.
+    pub known_words: Option<KnownWords>,
+}
+
+/// Embeds texts, and gives the features alone: those of [`embed()`].
 ///
 /// # Errors
-/// When an encoder can't compute, or is to be tuned; when vectors can't be made as short as wanted.
+/// Those of [`embed()`].
 pub fn features(
     source: &Opened,
     texts: &Splits<impl TextList>,
     wanted: &Wanted,
     encoding: &mut Encoding<'_>,
 ) -> Result<Splits<Features>, Error> {
+    Ok(embed(source, texts, wanted, encoding)?.features)
+}
+
+/// The features of every split, and the words that a table knows. Tuned: one table, shared by the splits, of the rows that occur
+/// in any of them, in the order of the source; a text with no known word has an empty bag. Of an encoder: its layers.
+/// Otherwise a fixed vector a text, zeros for a text with no known word. A text is bytes: it need not be UTF-8.
+///
+/// # Errors
+/// When an encoder can't compute, or is to be tuned; when vectors can't be made as short as wanted.
+pub fn embed(
+    source: &Opened,
+    texts: &Splits<impl TextList>,
+    wanted: &Wanted,
+    encoding: &mut Encoding<'_>,
+) -> Result<Embedded, Error> {
     let texts = &texts.map(|_, texts| texts as &dyn TextList);
-    match (source, wanted) {
-        (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => {
-            Ok(texts.map(|_, texts| Features::Frozen(frozen(table.as_ref(), *texts))))
+    match source {
+        Opened::Table(table) => {
+            let (features, counts) = looked_up(table.as_ref(), texts, wanted)?;
+            Ok(Embedded { features, known_words: Some(known::known_words(&counts)) })
         }
-        (Opened::Table(table), _) => {
-            let mut bags = bags(table.as_ref(), texts);
-            // Directions are those of the vectors before they are scaled to length 1.
-            let pooling = Pooling { normalize: false, ..Pooling::of(table.as_ref()) };
-            if let Some(projection) =
-                projection(wanted.reduction, table.dim(), || Cow::Owned(pooled(&bags.train, pooling)))?
-            {
-                let table = Arc::new(projection.apply(&bags.train.table));
-                bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
-            }
-            let frozen = |bags: Bags| Features::Frozen(scaled(pooled(&bags, pooling), bags.normalize));
-            Ok(if wanted.trainable { bags.into_map(Features::Tuned) } else { bags.into_map(frozen) })
+        Opened::Encoder(encoder) => {
+            let features = of_encoder(encoder.as_ref(), texts, wanted, encoding)?;
+            Ok(Embedded { features, known_words: None })
         }
-        (Opened::Encoder(encoder), Wanted { trainable: true, layers: Layers::Mix { .. }, .. }) => {
+    }
+}
+
+/// The features that a table gives, and the words that it knows.
+fn looked_up(
+    table: &dyn Lookup,
+    texts: &Splits<&dyn TextList>,
+    wanted: &Wanted,
+) -> Result<(Splits<Features>, Splits<Counts>), Error> {
+    if let Wanted { reduction: None, trainable: false, .. } = wanted {
+        let made = texts.try_map(|_, texts| frozen(table, *texts))?;
+        let counts = made.map(|_, (_, counts)| *counts);
+        return Ok((made.into_map(|(vectors, _)| Features::Frozen(vectors)), counts));
+    }
+    let (mut bags, counts) = bags(table, texts)?;
+    // Directions are those of the vectors before they are scaled to length 1.
+    let pooling = Pooling { normalize: false, ..Pooling::of(table) };
+    if let Some(projection) =
+        projection(wanted.reduction, table.dim(), || Ok(Cow::Owned(pooled(&bags.train, pooling)?)))?
+    {
+        let table = Arc::new(projection.apply(&bags.train.table)?);
+        bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
+    }
+    if wanted.trainable {
+        return Ok((bags.into_map(Features::Tuned), counts));
+    }
+    let frozen =
+        bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(scaled(pooled(bags, pooling)?, bags.normalize))))?;
+    Ok((frozen, counts))
+}
+
+/// The features that an encoder gives.
+fn of_encoder(
+    encoder: &dyn Encoder,
+    texts: &Splits<&dyn TextList>,
+    wanted: &Wanted,
+    encoding: &mut Encoding<'_>,
+) -> Result<Splits<Features>, Error> {
+    match wanted {
+        Wanted { trainable: true, layers: Layers::Mix { .. }, .. } => {
             let layers = encoder.layers();
-            let vectors = encoded(encoder.as_ref(), texts, encoding)?;
+            let vectors = encoded(encoder, texts, encoding)?;
             Ok(vectors.into_map(|vectors| Features::Mixed(Layered { vectors, layers })))
         }
-        (Opened::Encoder(_), Wanted { trainable: true, .. }) => {
+        Wanted { trainable: true, .. } => {
             Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
         }
-        (Opened::Encoder(encoder), _) => {
+        Wanted { trainable: false, .. } => {
             let shares = wanted.layers.shares(encoder.layers())?;
-            let mut vectors = encoded(encoder.as_ref(), texts, encoding)?;
+            let mut vectors = encoded(encoder, texts, encoding)?;
             if let Some(shares) = &shares {
-                vectors = vectors.into_map(|vectors| mix(&vectors, shares));
+                vectors = vectors.try_map(|_, vectors| mix(vectors, shares))?;
             }
-            let projection = projection(wanted.reduction, vectors.train.cols(), || Cow::Borrowed(&vectors.train))?;
-            Ok(vectors.into_map(|vectors| match &projection {
-                Some(projection) => Features::Frozen(projection.apply(&vectors)),
-                None => Features::Frozen(vectors),
-            }))
+            let projection = projection(wanted.reduction, vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
+            match &projection {
+                Some(projection) => vectors.try_map(|_, vectors| Ok(Features::Frozen(projection.apply(vectors)?))),
+                None => Ok(vectors.into_map(Features::Frozen)),
+            }
         }
     }
 }
@@ -85,15 +147,13 @@ pub fn features(
 /// The content address of everything that decides a text's vector; `train` are the training texts, which a
 /// reduction may learn from.
 pub fn digest(source: &Opened, wanted: &Wanted, train: &impl TextList) -> Digest {
-    let (mut digest, mut dim) = (source.digest(), 0);
-    match source {
-        Opened::Table(table) => dim = table.dim(),
-        Opened::Encoder(encoder) if encoder.layers() == 1 => dim = encoder.dim(),
-        Opened::Encoder(_) => {
-            let layers = format!("layers/1 {:?}", wanted.layers);
-            digest = Digest::of_parts([digest.as_str().as_bytes(), layers.as_bytes()]);
-        }
-    }
+    let (computation, dim, layers) = match source {
+        Opened::Table(table) => (0, table.dim(), None),
+        Opened::Encoder(encoder) if encoder.layers() == 1 => (encoder.computation(), encoder.dim(), None),
+        Opened::Encoder(encoder) => (encoder.computation(), 0, Some(wanted.layers.description())),
+    };
+    let versions = format!("features/{COMPUTATION} encoder/{computation} layers={}", layers.unwrap_or_default());
+    let digest = Digest::of_parts([source.digest().as_str().as_bytes(), versions.as_bytes()]);
     match wanted.reduction {
         Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
         _ => digest,
@@ -103,34 +163,37 @@ pub fn digest(source: &Opened, wanted: &Wanted, train: &impl TextList) -> Digest
 fn projection<'m>(
     reduction: Option<Reduction>,
     from: usize,
-    training: impl FnOnce() -> Cow<'m, Matrix>,
+    training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
 ) -> Result<Option<Projection>, Error> {
     reduction.map_or(Ok(None), |reduction| reduction.fit(from, training))
 }
 
-/// A vector a text, `[texts, dim]`.
-fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Matrix {
+/// A vector per text, `[texts, dim]`, and the words that are known.
+fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Counts), OutOfMemory> {
     let dim = lookup.dim();
-    let mut matrix = Matrix::zeros(texts.count(), dim);
+    let mut matrix = Matrix::try_zeros(texts.count(), dim)?;
     let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).enumerate();
-    together.for_each_init(Vec::new, |ids, (chunk, vectors)| {
+    let counts = together.map_init(Vec::new, |ids, (chunk, vectors)| {
+        let mut counts = Counts::default();
         for (at, vector) in (chunk * TOGETHER..).zip(vectors.chunks_exact_mut(dim)) {
             ids.clear();
-            lookup.token_ids(texts.text(at), ids);
+            counts = counts + Counts::of_text(lookup.token_ids(texts.text(at), ids));
             combine(lookup, ids, vector);
         }
+        counts
     });
-    matrix
+    let counts = counts.reduce(Counts::default, Counts::add);
+    Ok((matrix, counts))
 }
 
 /// A vector a text, `[texts, dim]`.
-fn pooled(bags: &Bags, pooling: Pooling) -> Matrix {
+fn pooled(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
     let (texts, dim) = (bags.offsets.len() - 1, bags.table.cols());
-    let mut matrix = Matrix::zeros(texts, dim);
+    let mut matrix = Matrix::try_zeros(texts, dim)?;
     matrix.values_mut().par_chunks_exact_mut(dim).enumerate().for_each(|(text, vector)| {
         pool(pooling, bags.of_text(text), bags.table.values(), vector);
     });
-    matrix
+    Ok(matrix)
 }
 
 fn scaled(mut vectors: Matrix, normalize: bool) -> Matrix {
@@ -151,59 +214,72 @@ fn encoded(
     let dim = encoder.dim();
     let mut vectors = encoding.vectors(encoder, &all)?.into_values();
     // From the end, so that what is left, which is the most, need not be copied.
-    let mut take = |texts: &&dyn TextList| {
-        let rest = vectors.split_off(vectors.len() - texts.count() * dim);
-        Matrix::new(texts.count(), dim, rest)
+    let mut take = |texts: &&dyn TextList| -> Result<Matrix, OutOfMemory> {
+        let start = vectors.len() - texts.count() * dim;
+        let rest = memory::copied(&vectors[start..])?;
+        vectors.truncate(start);
+        Ok(Matrix::new(texts.count(), dim, rest))
     };
-    let test = texts.test.as_ref().map(&mut take);
-    let valid = texts.valid.as_ref().map(&mut take);
+    let test = texts.test.as_ref().map(&mut take).transpose()?;
+    let valid = texts.valid.as_ref().map(&mut take).transpose()?;
     Ok(Splits { train: Matrix::new(texts.train.count(), dim, vectors), valid, test })
 }
 
-/// The token ids of every text, and the table of the rows that occur.
-fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Splits<Bags> {
-    let ids = texts.map(|_, texts| token_ids(lookup, *texts));
-    let mut occurs = vec![false; lookup.rows()];
+/// What [`bags`] makes of the texts of every split.
+type Looked = (Splits<Bags>, Splits<Counts>);
+
+/// The token ids of every text and the table of the rows that occur, and the words that are known.
+fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, OutOfMemory> {
+    let found = texts.map(|_, texts| token_ids(lookup, *texts));
+    let counts = found.map(|_, (_, counts)| *counts);
+    let ids = found.into_map(|(ids, _)| ids);
+    let mut occurs = memory::filled(false, lookup.rows())?;
     for (_, texts) in ids.iter() {
         texts.iter().flatten().for_each(|&id| occurs[id as usize] = true);
     }
     // The new row of every old one, and the old row of every new one.
-    let mut new = vec![u32::MAX; lookup.rows()];
+    let mut new = memory::filled(u32::MAX, lookup.rows())?;
     let mut old = Vec::new();
     for id in (0..lookup.rows()).filter(|&id| occurs[id]) {
         new[id] = old.len() as u32;
         old.push(id as u32);
     }
-    let mut table = Matrix::zeros(old.len(), lookup.dim());
+    let mut table = Matrix::try_zeros(old.len(), lookup.dim())?;
     for (row, &id) in old.iter().enumerate() {
         table.row_mut(row).copy_from_slice(lookup.row(id));
     }
     let table = Arc::new(table);
-    ids.map(|_, texts| {
-        let mut offsets = vec![0];
+    let bags = ids.try_map(|_, texts| {
+        let mut offsets = memory::with_capacity(texts.len() + 1)?;
+        offsets.push(0);
         offsets.extend(texts.iter().scan(0, |end, ids| {
             *end += ids.len();
             Some(*end)
         }));
-        let ids = texts.iter().flatten().map(|&id| new[id as usize]).collect();
-        Bags { table: Arc::clone(&table), combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids }
-    })
+        let mut ids = memory::with_capacity(offsets.last().copied().unwrap_or_default())?;
+        ids.extend(texts.iter().flatten().map(|&id| new[id as usize]));
+        Ok(Bags { table: Arc::clone(&table), combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids })
+    })?;
+    Ok((bags, counts))
 }
 
-fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> Vec<Vec<u32>> {
+fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> (Vec<Vec<u32>>, Counts) {
     let ids_of = |at| {
         let mut ids = Vec::new();
-        lookup.token_ids(texts.text(at), &mut ids);
-        ids
+        let words = lookup.token_ids(texts.text(at), &mut ids);
+        (ids, Counts::of_text(words))
     };
-    (0..texts.count()).into_par_iter().map(ids_of).collect()
+    let (ids, counts): (Vec<_>, Vec<_>) = (0..texts.count()).into_par_iter().map(ids_of).unzip();
+    (ids, counts.into_iter().fold(Counts::default(), Counts::add))
 }
 
 #[cfg(test)]
 mod tests {
+    use emberline_base::record::KnownShare;
     use emberline_base::{Combiner, Digest};
 
     use super::*;
+    use crate::Words;
 
     /// Ten rows `[id, 10 * id]`; a text is digits, each its own id.
     struct Digits(Vec<f32>);
@@ -217,8 +293,11 @@ mod tests {
             10
         }
 
-        fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+        fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
             ids.extend(text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')));
+            let mut words = Words::default();
+            text.iter().for_each(|byte| words.meet(&[*byte], byte.is_ascii_digit()));
+            words
         }
 
         fn table(&self) -> &[f32] {
@@ -246,6 +325,10 @@ mod tests {
     }
 
     fn made(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Splits<Features> {
+        embedded(source, texts, wanted).features
+    }
+
+    fn embedded(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Embedded {
         let told = &mut |_| {};
         let mut encoding = Encoding {
             cache: None,
@@ -254,7 +337,21 @@ mod tests {
             told,
             interrupt: emberline_base::Interrupt::default(),
         };
-        features(source, texts, wanted, &mut encoding).expect("possible")
+        embed(source, texts, wanted, &mut encoding).expect("possible")
+    }
+
+    /// The words are counted alike however their rows are used.
+    #[test]
+    fn known_words_are_counted_for_frozen_and_tuned_alike() {
+        let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
+        for wanted in [FROZEN, TUNED, Wanted { reduction, ..FROZEN }] {
+            let known = embedded(&table(), &texts(), &wanted).known_words.expect("a table");
+            let share = |tokens, texts_without| KnownShare { tokens, composed: 0.0, texts_without };
+            assert_eq!(known.splits.train, share(0.5, 1.0 / 3.0), "{wanted:?}");
+            assert_eq!(known.splits.valid, Some(share(1.0, 0.5)), "{wanted:?}");
+            assert_eq!(known.all, share(5.0 / 9.0, 2.0 / 5.0), "{wanted:?}");
+        }
+        assert!(embedded(&Opened::Encoder(Box::new(Bytes)), &texts(), &FROZEN).known_words.is_none());
     }
 
     #[test]
@@ -316,6 +413,10 @@ mod tests {
         fn digest(&self) -> Digest {
             Digest::of(b"bytes")
         }
+
+        fn computation(&self) -> u32 {
+            1
+        }
     }
 
     #[test]
@@ -329,8 +430,9 @@ mod tests {
         let short = made(&source, &texts, &Wanted { reduction: reduce(2), ..FROZEN });
         assert_eq!(short.train, Features::Frozen(Matrix::new(2, 2, vec![2., 97., 1., 98.])));
         let digest = |dim| super::digest(&source, &Wanted { reduction: reduce(dim), ..FROZEN }, &Vec::<&str>::new());
-        assert_ne!(digest(2), source.digest());
-        assert_eq!(digest(3), source.digest());
+        assert_ne!(digest(2), digest(3));
+        // The source's own length is no reduction.
+        assert_eq!(digest(3), super::digest(&source, &FROZEN, &Vec::<&str>::new()));
     }
 
     /// Two layers of one number: the text's length, and 10 times that.
@@ -356,6 +458,10 @@ mod tests {
 
         fn digest(&self) -> Digest {
             Digest::of(b"two layers")
+        }
+
+        fn computation(&self) -> u32 {
+            1
         }
     }
 

@@ -8,7 +8,7 @@
 //! | `One(j)` | layer j |
 //! | `Mix` | `gamma * sum_j softmax(weights)_j * layer_j` (Peters et al., 2018, equation 1); trained along where wanted |
 
-use emberline_base::Matrix;
+use emberline_base::{Matrix, OutOfMemory, canonical};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -31,6 +31,15 @@ pub enum Layers {
 }
 
 impl Layers {
+    /// The settings in words that stay when this type is renamed: they are part of stored digests.
+    pub(crate) fn description(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::One(layer) => format!("one={layer}"),
+            Self::Mix { weights, gamma } => format!("mix weights={} gamma={}", canonical(weights), canonical(gamma)),
+        }
+    }
+
     /// What each of `layers` layers weighs in the sum; none: they stay one behind another.
     ///
     /// # Errors
@@ -59,15 +68,15 @@ fn softmax(weights: &[f32], gamma: f32) -> Vec<f32> {
 }
 
 /// The weighted sum of the layers of every vector: `[texts, layers * dim]` -> `[texts, dim]`.
-pub(crate) fn mix(vectors: &Matrix, shares: &[f32]) -> Matrix {
+pub(crate) fn mix(vectors: &Matrix, shares: &[f32]) -> Result<Matrix, OutOfMemory> {
     let dim = vectors.cols() / shares.len();
-    let mut mixed = Matrix::zeros(vectors.rows(), dim);
+    let mut mixed = Matrix::try_zeros(vectors.rows(), dim)?;
     mixed.values_mut().par_chunks_exact_mut(dim).enumerate().for_each(|(row, out)| {
         for (layer, share) in vectors.row(row).chunks_exact(dim).zip(shares).filter(|(_, share)| **share != 0.0) {
             out.iter_mut().zip(layer).for_each(|(out, number)| *out += share * number);
         }
     });
-    mixed
+    Ok(mixed)
 }
 
 #[cfg(test)]
@@ -95,7 +104,7 @@ mod tests {
     #[test]
     fn a_mix_weighs_and_adds() {
         let vectors = Matrix::new(2, 4, vec![1., 2., 10., 20., 3., 4., 30., 40.]);
-        assert_eq!(mix(&vectors, &[0.5, 2.0]), Matrix::new(2, 2, vec![20.5, 41., 61.5, 82.]));
-        assert_eq!(mix(&vectors, &[0.0, 1.0]).values(), [10., 20., 30., 40.]);
+        assert_eq!(mix(&vectors, &[0.5, 2.0]), Ok(Matrix::new(2, 2, vec![20.5, 41., 61.5, 82.])));
+        assert_eq!(mix(&vectors, &[0.0, 1.0]), Ok(Matrix::new(2, 2, vec![10., 20., 30., 40.])));
     }
 }

@@ -9,6 +9,7 @@ pub mod combine;
 pub mod encode;
 mod error;
 pub mod features;
+pub mod known;
 pub mod layers;
 pub mod opened;
 mod pca;
@@ -16,5 +17,6 @@ pub mod reduce;
 pub mod source;
 
 pub use error::Error;
+pub use known::Words;
 pub use opened::{Encoder, Lookup, Opened};
 pub use source::{Source, Texts};

@@ -1,8 +1,8 @@
 //! What an opened source is: a table with token ids, or an encoder of whole texts.
 
-use emberline_base::{Combiner, Digest, Matrix};
+use emberline_base::{Combiner, Digest, Matrix, Warning};
 
-use crate::Error;
+use crate::{Error, Words};
 
 /// An opened source.
 pub enum Opened {
@@ -32,8 +32,9 @@ pub trait Lookup: Send + Sync {
         self.table().len().checked_div(self.dim()).unwrap_or(0)
     }
 
-    /// The row of every token of a text, in order, appended to `ids`. Texts are bytes: they need not be UTF-8.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>);
+    /// The row of every token of a text, in order, appended to `ids`; returns how many words were met and known. Texts are
+    /// bytes: they need not be UTF-8.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words;
 
     /// One row, `[dim]`.
     fn row(&self, id: u32) -> &[f32] {
@@ -56,6 +57,11 @@ pub trait Lookup: Send + Sync {
     /// The content address of everything that decides a text's vector: file contents and settings,
     /// never paths or times.
     fn digest(&self) -> Digest;
+
+    /// What a person should know of the settings before trusting the vectors.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
 }
 
 /// A source that makes a text's vector as a whole: a neural encoder.
@@ -81,6 +87,15 @@ pub trait Encoder: Send + Sync {
     /// The content address of everything that decides a text's vector: file contents and settings,
     /// never paths, times or the device.
     fn digest(&self) -> Digest;
+
+    /// The version of the computation that makes vectors of the files: raised when the numbers change that the same files
+    /// and settings give. Vectors of another version are never taken from the cache.
+    fn computation(&self) -> u32;
+
+    /// What a person should know of the settings before trusting the vectors.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
 }
 
 impl Opened {
@@ -97,6 +112,14 @@ impl Opened {
         match self {
             Self::Table(table) => table.digest(),
             Self::Encoder(encoder) => encoder.digest(),
+        }
+    }
+
+    /// What a person should know of the source's settings before trusting its vectors; `cells` is empty.
+    pub fn warnings(&self) -> Vec<Warning> {
+        match self {
+            Self::Table(table) => table.warnings(),
+            Self::Encoder(encoder) => encoder.warnings(),
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use emberline_base::{Digest, Fault, Matrix, Substream, TextList};
+use emberline_base::{Digest, Fault, Matrix, OutOfMemory, Substream, TextList, name_of};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,8 @@ impl Reduction {
 
     /// The content address of vectors of a source with the digest `source`, reduced so; `train` are the training texts.
     pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
-        let settings = format!("reduce/1 {self:?}");
+        let Self { dim, reduce } = self;
+        let settings = format!("reduce/2 dim={dim} reduce={}", name_of(&reduce));
         let learned = (self.reduce == Reduce::Pca).then(|| train.all());
         let head = [source.as_str().as_bytes(), settings.as_bytes()];
         Digest::of_parts(head.into_iter().chain(learned.into_iter().flatten()))
@@ -71,7 +72,7 @@ impl Reduction {
     pub(crate) fn fit<'m>(
         self,
         from: usize,
-        training: impl FnOnce() -> Cow<'m, Matrix>,
+        training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
     ) -> Result<Option<Projection>, Error> {
         let dim = self.dim;
         if dim > from {
@@ -84,7 +85,7 @@ impl Reduction {
         }
         Ok(Some(match self.reduce {
             Reduce::Truncate => Projection::Truncate { dim },
-            Reduce::Pca => Projection::Matrix { dim, weights: pca::directions(&training(), dim)? },
+            Reduce::Pca => Projection::Matrix { dim, weights: pca::directions(training()?.as_ref(), dim)? },
             Reduce::Random => Projection::Matrix { dim, weights: random(from, dim) },
         }))
     }
@@ -109,9 +110,9 @@ pub(crate) enum Projection {
 
 impl Projection {
     /// Every row made shorter: `[rows, from]` -> `[rows, dim]`.
-    pub(crate) fn apply(&self, vectors: &Matrix) -> Matrix {
+    pub(crate) fn apply(&self, vectors: &Matrix) -> Result<Matrix, OutOfMemory> {
         let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
-        let mut shorter = Matrix::zeros(vectors.rows(), dim);
+        let mut shorter = Matrix::try_zeros(vectors.rows(), dim)?;
         shorter.values_mut().par_chunks_exact_mut(dim).enumerate().for_each_init(
             || vec![0.0; dim],
             |sums, (row, out)| match self {
@@ -119,7 +120,7 @@ impl Projection {
                 Self::Matrix { weights, .. } => project(vectors.row(row), weights, sums, out),
             },
         );
-        shorter
+        Ok(shorter)
     }
 }
 
@@ -145,8 +146,9 @@ mod tests {
     use super::*;
 
     fn reduced(reduce: Reduce, dim: usize, vectors: &Matrix) -> Matrix {
-        let projection = Reduction { dim, reduce }.fit(vectors.cols(), || Cow::Borrowed(vectors)).expect("possible");
-        projection.map_or_else(|| vectors.clone(), |projection| projection.apply(vectors))
+        let projection =
+            Reduction { dim, reduce }.fit(vectors.cols(), || Ok(Cow::Borrowed(vectors))).expect("possible");
+        projection.map_or_else(|| vectors.clone(), |projection| projection.apply(vectors).expect("memory"))
     }
 
     fn vectors(rows: usize, cols: usize) -> Matrix {
@@ -177,7 +179,7 @@ mod tests {
         let long = vectors(5, 8);
         for reduce in [Reduce::Truncate, Reduce::Pca, Reduce::Random] {
             assert_eq!(reduced(reduce, 8, &long), long);
-            let error = Reduction { dim: 9, reduce }.fit(8, || Cow::Borrowed(&long)).expect_err("longer");
+            let error = Reduction { dim: 9, reduce }.fit(8, || Ok(Cow::Borrowed(&long))).expect_err("longer");
             assert!(error.to_string().contains("at most 8"), "{error}");
         }
     }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use emberline_base::OutOfMemory;
 use emberline_base::file::FileError;
 use emberline_device::Unavailable;
+use emberline_device::memory::Lack;
 
 /// Why a model can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,12 @@ pub enum Error {
         /// What is wrong, with the line or byte offset where there is one, and what to do.
         reason: String,
     },
+    /// The system gave no more memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// More memory is needed than there is.
+    #[error(transparent)]
+    Memory(#[from] Lack),
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),

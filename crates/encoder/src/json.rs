@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emberline_base::file;
+use emberline_base::{file, json};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -21,8 +21,9 @@ pub(crate) fn object(path: &Path) -> Result<Map<String, Value>, Error> {
 /// Reads a JSON file.
 pub(crate) fn read(path: &Path) -> Result<Value, Error> {
     let bytes = bytes(path)?;
-    let fault =
-        |e: serde_json::Error| Error::format(path, format!("not JSON ({e}); the model is damaged, get it again"));
+    let fault = |e: serde_json::Error| {
+        Error::format(path, format!("{}; the model is damaged, get it again", json::words_at(&e)))
+    };
     serde_json::from_slice(&bytes).map_err(fault)
 }
 

@@ -8,12 +8,12 @@
 //! cd FOLDER && find * -type f -not -path '*/.*' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use emberline_base::digest::hex;
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -69,7 +69,7 @@ pub(crate) fn sum(path: &Path) -> Result<Found, Error> {
 /// The bytes and the SHA-256 of a file.
 pub(crate) fn of_file(path: &Path) -> Result<(u64, String), Error> {
     let read = || -> io::Result<(u64, String)> {
-        let mut file = File::open(path)?;
+        let mut file = file::open(path)?;
         let (mut hash, mut total) = (Sha256::new(), 0);
         let mut buffer = vec![0; 1 << 18];
         loop {

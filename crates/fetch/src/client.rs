@@ -57,8 +57,8 @@ impl Client {
         Ok(Self { agent: config.into(), options })
     }
 
-    /// The answer to a request, whatever redirects led to it: 200, 206 or 416.
-    pub(crate) fn get(&self, resource: &Resource, headers: &[(&str, &str)]) -> Result<Response<Body>, Failure> {
+    /// The answer to a request, whatever redirects led to it: 200, 206 or 416; and the address that it comes from.
+    pub(crate) fn get(&self, resource: &Resource, headers: &[(&str, &str)]) -> Result<(Url, Response<Body>), Failure> {
         let mut url = resource.url.clone();
         permitted(&url).map_err(|reason| Error::Address { url: shown(&url), reason })?;
         for _ in 0..=self.options.patience.redirects {
@@ -66,7 +66,7 @@ impl Client {
             let response = self.send(&url, headers, resource.authorization.as_deref().filter(|_| to_owner))?;
             match response.status() {
                 StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                    return Ok(response);
+                    return Ok((url, response));
                 }
                 status if status.is_redirection() => url = target(&url, &response)?,
                 _ => return Err(refusal(&url, &response)),
@@ -94,7 +94,7 @@ impl Client {
         observer: &mut dyn Observer,
     ) -> Result<(String, Response<()>), Error> {
         retry::persist(&self.options.patience, observer, |_| {
-            let (head, body) = self.get(resource, &[])?.into_parts();
+            let (head, body) = self.get(resource, &[])?.1.into_parts();
             let body = body.into_with_config().limit(MAX_TEXT);
             let text = body.read_to_string().map_err(|error| match error {
                 ureq::Error::BodyExceedsLimit(_) => {

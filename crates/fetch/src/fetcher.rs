@@ -3,17 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
 use emberline_base::secret;
 
 use crate::address::{Address, Model};
 use crate::archive::Arrived;
+use crate::arrival;
 use crate::checksum::{self, Found, look};
 use crate::client::{Client, Resource};
 use crate::hub::{self, Listing};
 use crate::lock::Lock;
 use crate::options::Options;
-use crate::partial::{Partial, beside};
+use crate::partial::{self, Partial, beside};
 use crate::transfer::{Wanted, download};
 use crate::{Error, kaggle};
 
@@ -85,9 +86,11 @@ impl Fetcher {
         let address = Address::parse(&request.url)?;
         refuse_pickle(request)?;
         if let Some(there) = self.there(request)? {
+            tidy(&request.path);
             return Ok(there);
         }
         let lock = Lock::take(&request.path, observer)?;
+        file::clear_litter(file::folder_of(&request.path));
         // Another process may have fetched it while this one waited.
         if let Some(there) = self.there(request)? {
             return Ok(there);
@@ -108,6 +111,16 @@ impl Fetcher {
         }
         let found = look(&request.path, request.sha256.as_deref())?;
         Ok(found.map(|found| Fetched { new: false, bytes: found.bytes, sha256: found.sha256, pinned: None }))
+    }
+}
+
+/// Removes what a killed process left beside a path that needs nothing more.
+fn tidy(path: &Path) {
+    file::clear_litter(file::folder_of(path));
+    if partial::is_left(path)
+        && let Some(_lock) = Lock::try_take(path)
+    {
+        partial::remove_left(path);
     }
 }
 
@@ -132,7 +145,15 @@ impl Job<'_> {
     /// One file, or what is unpacked from it.
     fn file(&self, wanted: &Wanted, observer: &mut dyn Observer) -> Result<Fetched, Error> {
         let partial = download(self.client, wanted, self.working, observer)?;
-        self.settle(partial)
+        let joined = partial.joined;
+        match self.settle(partial) {
+            // A server that lies about its validators, or a disk that lost bytes of the part: once more, in one piece.
+            Err(error) if joined && !error.is_local() => {
+                observer.says(&format!("{error}; it is fetched again from its first byte"));
+                self.settle(download(self.client, wanted, self.working, observer)?)
+            }
+            settled => settled,
+        }
     }
 
     /// Unpacks, checks and places what has arrived.
@@ -148,7 +169,12 @@ impl Job<'_> {
                 return Err(error);
             }
         };
-        let found = checksum::sum(unpacked.as_ref().map_or(&partial.path, |unpacked| &unpacked.path))?;
+        let content = unpacked.as_ref().map_or(&partial.path, |unpacked| &unpacked.path);
+        if let Err(error) = arrival::refuse_stand_in(content, &self.request.url) {
+            partial.discard();
+            return Err(error);
+        }
+        let found = checksum::sum(content)?;
         if let Err(error) = self.check(&found, unpacked.as_ref().map(|_| partial.path.as_path())) {
             partial.discard();
             return Err(error);
@@ -182,7 +208,7 @@ impl Job<'_> {
         let checked = self.check(&found, None).and_then(|()| place(&folder, &self.request.path));
         // What remains of a model that isn't wanted is in nobody's way: the next attempt empties it.
         let _ = fs::remove_dir_all(&folder);
-        let _ = fs::remove_file(beside(&folder, ".json"));
+        let _ = fs::remove_file(partial::note_of(&folder));
         checked?;
         Ok(Fetched { new: true, bytes: found.bytes, sha256: found.sha256, pinned })
     }

@@ -16,11 +16,13 @@
 //! `sha256` is that of what lies at the path: of a file, as `sha256sum` prints it; of a folder, see [`checksum`].
 //!
 //! Beside the path, while it is being fetched: `PATH.part` (what has arrived; kept when the connection breaks),
-//! `PATH.part.json` (what it is a part of) and `PATH.lock` (held by the process that fetches). Nothing stands at the
-//! path itself before it is whole and checked.
+//! `PATH.part.json` (what it is a part of, see [`range`]) and `.emberline-NAME.lock` (held by the process that fetches).
+//! Nothing stands at the path itself before it is whole and checked. None of them is written through a symbolic link, and
+//! what a killed process left is removed by the next one that fetches something into the folder.
 
 mod address;
 mod archive;
+mod arrival;
 mod checksum;
 mod client;
 mod error;
@@ -30,6 +32,7 @@ mod kaggle;
 mod lock;
 mod options;
 mod partial;
+mod range;
 mod retry;
 mod transfer;
 

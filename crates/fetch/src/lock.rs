@@ -1,7 +1,9 @@
-//! `PATH.lock`: one process at a time fetches what will lie at a path; others wait for it.
+//! One process at a time fetches what will lie at a path; others wait for it.
 //!
-//! The lock is the operating system's, so that it ends with its process. Where the file system knows no locks, there
-//! is none: a download is then written beside its path under the process's own name.
+//! The lock is on a file beside the path, `.emberline-NAME.lock`: a name that no file of a user's has. It is the operating
+//! system's, so that it ends with its process; a file that a killed process left is removed like other
+//! [temporary files](emberline_base::file::clear_litter). Where the file system knows no locks, there is none: a download is
+//! then written beside its path under the process's own name.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -29,15 +31,26 @@ impl Lock {
         if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             file::make_folder(folder)?;
         }
-        let path = beside(target, ".lock");
         loop {
-            let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-            let file = open().map_err(FileError::new("write", &path))?;
-            let held = hold(&file, target, observer).map_err(FileError::new("lock", &path))?;
-            if !held || is_still(&path, &file) {
-                return Ok(Self { path, file, held });
+            let lock = Self::open(target)?;
+            let held = hold(&lock, target, observer).map_err(FileError::new("lock", &path_of(target)))?;
+            if !held || file::is_at(&path_of(target), &lock) {
+                return Ok(Self { path: path_of(target), file: lock, held });
             }
         }
+    }
+
+    /// Takes the lock of `target`, unless another process has it.
+    pub(crate) fn try_take(target: &Path) -> Option<Self> {
+        let (path, file) = (path_of(target), Self::open(target).ok()?);
+        (file.try_lock().is_ok() && file::is_at(&path, &file)).then_some(Self { path, file, held: true })
+    }
+
+    fn open(target: &Path) -> Result<File, Error> {
+        let path = path_of(target);
+        file::remove_if_link(&path)?;
+        let open = file::open_no_follow(&path, OpenOptions::new().write(true).create(true).truncate(false));
+        Ok(open.map_err(FileError::new("write", &path))?)
     }
 
     /// Where a download is written: a path of its own where there is no lock.
@@ -49,11 +62,17 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Removed before it is released: whoever waits for it then sees that it is gone, and makes a new one.
-        if self.held && is_still(&self.path, &self.file) {
+        if file::is_at(&self.path, &self.file) {
             let _ = fs::remove_file(&self.path);
         }
         let _ = self.file.unlock();
     }
+}
+
+/// The file that is locked for `target`.
+fn path_of(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!("{}{name}{}", file::LOCK.0, file::LOCK.1))
 }
 
 /// Whether the lock could be had; it couldn't where there are none.
@@ -66,23 +85,6 @@ fn hold(file: &File, target: &Path, observer: &mut dyn Observer) -> io::Result<b
         Err(TryLockError::Error(_)) => return Ok(false),
     }
     file.lock().map(|()| true)
-}
-
-/// Whether the locked file is the one that has the path: its holder may have removed it while we waited.
-#[cfg(unix)]
-fn is_still(path: &Path, file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |about: fs::Metadata| (about.dev(), about.ino());
-    match (fs::metadata(path), file.metadata()) {
-        (Ok(there), Ok(ours)) => identity(there) == identity(ours),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_still(path: &Path, _: &File) -> bool {
-    // An open file isn't removed here.
-    path.exists()
 }
 
 #[cfg(test)]
@@ -110,5 +112,31 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(folder.path().join("deep")).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_process_left_is_removed_and_no_other_file_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("p");
+        // A pipeline `p.toml` has this lock beside it.
+        fs::write(folder.path().join("p.lock"), b"mine").expect("written");
+        fs::write(path_of(&target), b"").expect("written");
+        let held = Lock::take(&target, &mut Silent).expect("a lock");
+        file::clear_litter(folder.path());
+        assert!(held.path.exists() && Lock::try_take(&target).is_none());
+        drop(held);
+        fs::write(path_of(&target), b"").expect("written");
+        file::clear_litter(folder.path());
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_lock_is_no_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (target, elsewhere) = (folder.path().join("x"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, path_of(&target)).expect("linked");
+        drop(Lock::take(&target, &mut Silent).expect("a lock"));
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
     }
 }

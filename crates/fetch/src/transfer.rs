@@ -1,7 +1,8 @@
 //! One file from a server to `PATH.part`: continued where it broke off, capped, and never waited for without end.
 //!
 //! A part is continued with `Range` and `If-Range` (RFC 9110, section 14): 206 brings the rest, 200 the whole anew,
-//! 416 says that nothing is missing. What comes is at most what was announced, and at most what may come.
+//! 416 says that nothing is missing; [`range`](crate::range) decides which of these are believed. What comes is at most what
+//! was announced, and at most what may come.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,13 +11,14 @@ use std::time::Instant;
 
 use emberline_base::file::FileError;
 use ureq::Body;
-use ureq::http::{Response, StatusCode};
+use ureq::http::Response;
 use url::Url;
 
 use crate::address::shown;
 use crate::client::{Client, Resource, failed, header_text};
 use crate::options::Patience;
-use crate::partial::{Origin, Partial, validator};
+use crate::partial::{Origin, Partial, place};
+use crate::range::{Extent, Validator, extent};
 use crate::retry::{Failure, persist};
 use crate::{Error, Observer};
 
@@ -66,33 +68,19 @@ fn attempt(
     observer: &mut dyn Observer,
 ) -> Result<(), Failure> {
     if partial.is_whole() {
+        partial.joined = true;
         return Ok(());
     }
     let url = &wanted.resource.url;
-    let continuation = partial.continuation();
-    let range = continuation.as_ref().map(|(have, _)| format!("bytes={have}-"));
-    let headers: Vec<(&str, &str)> = match (&range, &continuation) {
-        (Some(range), Some((_, mark))) => vec![("range", range), ("if-range", mark)],
-        _ => Vec::new(),
-    };
-    let response = client.get(&wanted.resource, &headers)?;
-    let have = continuation.map_or(0, |(have, _)| have);
-    let (offset, total) = match extent(&response, have) {
-        Extent::From(offset, total) => (offset, total),
-        Extent::Whole => return Ok(()),
-        Extent::Other => {
-            partial.discard();
-            let reason = "the server sent another part than it was asked for".to_owned();
-            let error = Error::Network { url: shown(url), reason };
-            return Err(Failure::Passing { error, after: None, progress: false });
-        }
+    let Some(Answer { response, place, offset, total }) = ask(client, wanted, partial, observer)? else {
+        return Ok(());
     };
     check_kind(url, &response)?;
     let cap = cap(client, wanted, total)?;
     if let Some(total) = total.filter(|_| wanted.before.is_none()) {
         observer.expects(total);
     }
-    let origin = Origin::new(url.as_str(), validator(&response), total);
+    let origin = Origin::new(url.as_str(), &place, Validator::of(&response), total);
     let file = partial.open(offset, origin)?;
     let mut sink = Sink { file, partial, position: offset, cap, before: wanted.before.unwrap_or(0) };
     let ended = sink.receive(response.into_body(), url, &client.options.patience, observer);
@@ -106,6 +94,50 @@ fn attempt(
     }
 }
 
+/// An answer that brings bytes.
+struct Answer {
+    response: Response<Body>,
+    /// Where it comes from.
+    place: String,
+    /// The first of its bytes, from the file's start.
+    offset: u64,
+    /// The bytes of the whole.
+    total: Option<u64>,
+}
+
+/// Asks for what is missing; none if nothing is. Where the answer can't be joined to the part that there is, the part is
+/// forgotten and all of the file asked for.
+fn ask(
+    client: &Client,
+    wanted: &Wanted,
+    partial: &mut Partial,
+    observer: &mut dyn Observer,
+) -> Result<Option<Answer>, Failure> {
+    let url = &wanted.resource.url;
+    loop {
+        let part = partial.part();
+        let range = part.as_ref().map(|part| format!("bytes={}-", part.bytes));
+        let headers: Vec<(&str, &str)> = match (&range, &part) {
+            (Some(range), Some(part)) => vec![("range", range), ("if-range", part.validator.as_str())],
+            _ => Vec::new(),
+        };
+        let (from, response) = client.get(&wanted.resource, &headers)?;
+        let place = place(&from);
+        match extent(&response, part.as_ref(), &place) {
+            Extent::From(offset, total) => return Ok(Some(Answer { response, place, offset, total })),
+            Extent::Complete => return Ok(None),
+            Extent::Unfit(why) if part.is_some() => {
+                observer.says(&format!("{}: {why}; it is fetched from its first byte", shown(url)));
+                partial.discard();
+            }
+            Extent::Unfit(why) => {
+                let error = Error::Network { url: shown(url), reason: why.to_owned() };
+                return Err(Failure::Passing { error, after: None, progress: false });
+            }
+        }
+    }
+}
+
 /// Whether as much came as there is.
 fn length(url: &Url, expected: Option<u64>, came: u64, progress: bool) -> Result<(), Failure> {
     match expected {
@@ -115,33 +147,6 @@ fn length(url: &Url, expected: Option<u64>, came: u64, progress: bool) -> Result
             Err(Failure::Passing { error, after: None, progress })
         }
         _ => Ok(()),
-    }
-}
-
-/// What an answer brings.
-#[derive(Debug, PartialEq, Eq)]
-enum Extent {
-    /// The bytes from an offset on, of so many.
-    From(u64, Option<u64>),
-    /// Nothing: all is there.
-    Whole,
-    /// What wasn't asked for.
-    Other,
-}
-
-/// What the answer brings to who has the first `have` bytes.
-fn extent<T>(response: &Response<T>, have: u64) -> Extent {
-    let range = header_text(response, "content-range").and_then(|text| text.strip_prefix("bytes "));
-    let (part, total) = range.and_then(|text| text.split_once('/')).unwrap_or_default();
-    let total: Option<u64> = total.trim().parse().ok();
-    let start = part.split_once('-').and_then(|(start, _)| start.trim().parse().ok());
-    match response.status() {
-        StatusCode::OK => {
-            Extent::From(0, header_text(response, "content-length").and_then(|text| text.trim().parse().ok()))
-        }
-        StatusCode::PARTIAL_CONTENT if have > 0 && start == Some(have) => Extent::From(have, total),
-        StatusCode::RANGE_NOT_SATISFIABLE if have > 0 && total == Some(have) => Extent::Whole,
-        _ => Extent::Other,
     }
 }
 
@@ -252,30 +257,5 @@ impl Pace {
         }
         *self = Self { since: Instant::now(), from: position };
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_tells_what_it_brings() {
-        let answer = |status: u16, headers: &[(&str, &str)], have: u64| {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            extent(&response.body(()).expect("a response"), have)
-        };
-        assert_eq!(answer(200, &[("content-length", "7")], 3), Extent::From(0, Some(7)));
-        assert_eq!(answer(200, &[], 0), Extent::From(0, None));
-        assert_eq!(answer(206, &[("content-range", "bytes 3-6/7")], 3), Extent::From(3, Some(7)));
-        assert_eq!(answer(206, &[("content-range", "bytes 3-6/*")], 3), Extent::From(3, None));
-        assert_eq!(answer(206, &[("content-range", "bytes 2-6/7")], 3), Extent::Other);
-        assert_eq!(answer(206, &[("content-range", "bytes 0-6/7")], 0), Extent::Other);
-        assert_eq!(answer(206, &[], 3), Extent::Other);
-        assert_eq!(answer(416, &[("content-range", "bytes */3")], 3), Extent::Whole);
-        assert_eq!(answer(416, &[("content-range", "bytes */2")], 3), Extent::Other);
     }
 }

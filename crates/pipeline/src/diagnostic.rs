@@ -1,4 +1,7 @@
-//! Faults of a pipeline file, each at its place, with a hint: what `check` prints.
+//! One fault of a pipeline file: its place, its message, a hint, and how it is shown.
+//!
+//! What is shown of a fault is bounded: of a long line only the part around the fault, of a long name or value only its
+//! beginning. However long a line is, a fault of it takes a few lines of the terminal.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,13 +18,12 @@ pub struct SourceText {
     pub text: String,
 }
 
-/// A place in a source text, in bytes.
+/// A place in a source text, in bytes. Small, since every value of a file has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The text.
-    pub source: Arc<SourceText>,
-    /// The bytes.
-    pub range: Range<usize>,
+    source: Arc<SourceText>,
+    start: u32,
+    end: u32,
 }
 
 /// One fault of the user's file.
@@ -35,32 +37,87 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+/// The most characters of a source line that are shown before the fault, and from it on.
+const SHOWN_BEFORE: usize = 60;
+const SHOWN_FROM: usize = 100;
+
+/// The most characters that are shown of the name of a source text: a `-S` is named by its whole assignment.
+const SHOWN_NAME: usize = 80;
+
 impl Span {
+    /// The bytes `range` of a text. (What lies beyond 4 GB of one is not told apart.)
+    pub(crate) fn new(source: &Arc<SourceText>, range: Range<usize>) -> Self {
+        let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { source: source.clone(), start: small(range.start), end: small(range.end) }
+    }
+
+    /// The text.
+    pub fn source(&self) -> &Arc<SourceText> {
+        &self.source
+    }
+
+    /// The bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     /// Line and column of the beginning, both from 1; a column is a character.
     pub fn position(&self) -> (usize, usize) {
-        let before = self.source.text.get(..self.range.start).unwrap_or(&self.source.text);
+        let before = self.source.text.get(..self.range().start).unwrap_or(&self.source.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (before.bytes().filter(|byte| *byte == b'\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The line of the beginning, without its end.
-    fn line(&self) -> &str {
-        let (number, _) = self.position();
-        self.source.text.lines().nth(number - 1).unwrap_or("")
+    /// The line of the beginning, without its end, and where in it the span begins, in bytes.
+    fn line(&self) -> (&str, usize) {
+        let text = &self.source.text;
+        let start = self.range().start;
+        let start = if text.is_char_boundary(start) { start } else { text.len() };
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = &text[line_start..];
+        let line = &line[..line.find('\n').unwrap_or(line.len())];
+        (line.trim_end_matches('\r'), (start - line_start).min(line.trim_end_matches('\r').len()))
     }
 
-    /// How far from the beginning of its line the span begins, in characters as they are shown.
-    fn indent(&self) -> usize {
-        let (_, column) = self.position();
-        let before: String = self.line().chars().take(column - 1).collect();
-        shown(&before).chars().count()
+    /// The part of the line that is shown, how far from its beginning the span begins, and how much of it is covered.
+    fn excerpt(&self) -> Excerpt {
+        let (line, start) = self.line();
+        // Secrets are masked piece by piece, so whole pieces are masked before anything is cut off.
+        let from = secret::piece_start(line, back(line, start, SHOWN_BEFORE));
+        let to = secret::piece_end(line, forth(line, start, SHOWN_FROM));
+        let masked: Vec<char> = shown(&line[from..to]).chars().collect();
+        let at = shown(&line[from..start]).chars().count().min(masked.len());
+        let first = if from == 0 && at <= SHOWN_BEFORE { 0 } else { at.saturating_sub(SHOWN_BEFORE) };
+        let last = masked.len().min(at + SHOWN_FROM);
+        let text: String = masked[first..last].iter().collect();
+        let cut_before = from > 0 || first > 0;
+        let cut_after = to < line.len() || last < masked.len();
+        let covered = self.source.text.get(self.range()).and_then(|text| text.lines().next()).unwrap_or("");
+        let covered = shown(&covered[..forth(covered, 0, SHOWN_FROM)]).chars().count();
+        let ellipsis = |cut: bool| if cut { "…" } else { "" };
+        Excerpt {
+            text: format!("{}{}{}", ellipsis(cut_before), text, ellipsis(cut_after)),
+            indent: at - first + usize::from(cut_before),
+            width: covered.min(last - at).max(1),
+        }
     }
+}
 
-    /// How many characters of the first line the span covers, at least 1.
-    fn width(&self) -> usize {
-        let covered = self.source.text.get(self.range.clone()).unwrap_or("");
-        shown(covered.lines().next().unwrap_or("")).chars().count().max(1)
-    }
+/// A part of a source line with the place of a fault in it, in characters.
+struct Excerpt {
+    text: String,
+    indent: usize,
+    width: usize,
+}
+
+/// The byte that lies `characters` characters before `at`, or 0.
+fn back(line: &str, at: usize, characters: usize) -> usize {
+    line[..at].char_indices().rev().take(characters).last().map_or(at, |(at, _)| at)
+}
+
+/// The byte that lies `characters` characters after `at`, or the length of the line.
+fn forth(line: &str, at: usize, characters: usize) -> usize {
+    line[at..].char_indices().nth(characters).map_or(line.len(), |(further, _)| at + further)
 }
 
 /// A part of a line for people: a tab as a space, urls without secrets.
@@ -68,38 +125,29 @@ fn shown(text: &str) -> String {
     secret::urls(text).replace('\t', " ")
 }
 
+/// The beginning of a text, at most `characters` of them, with an ellipsis where something is cut off.
+pub(crate) fn clipped(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.span.position();
         let margin = " ".repeat(line.to_string().len());
-        let (name, message) = (secret::urls(&self.span.source.name), secret::urls(&self.message));
-        writeln!(f, "{name}:{line}:{column}: {message}")?;
+        let name = clipped(&secret::urls(&self.span.source.name), SHOWN_NAME);
+        let Excerpt { text, indent, width } = self.span.excerpt();
+        writeln!(f, "{name}:{line}:{column}: {}", secret::urls(&self.message))?;
         writeln!(f, "{margin} |")?;
-        writeln!(f, "{line} | {}", shown(self.span.line()).trim_end())?;
-        write!(f, "{margin} | {}{}", " ".repeat(self.span.indent()), "^".repeat(self.span.width()))?;
+        writeln!(f, "{line} | {}", text.trim_end())?;
+        write!(f, "{margin} | {}{}", " ".repeat(indent), "^".repeat(width))?;
         if let Some(hint) = &self.hint {
-            write!(f, "\n{margin} = {hint}")?;
+            write!(f, "\n{margin} = {}", secret::urls(hint))?;
         }
         Ok(())
     }
-}
-
-/// Orders by place and drops repetitions of one fault.
-pub(crate) fn tidy(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.sort_by(|a, b| {
-        let key = |d: &Diagnostic| (d.span.range.start, d.span.source.name.clone(), d.message.clone());
-        key(a).cmp(&key(b))
-    });
-    diagnostics.dedup();
-    diagnostics
-}
-
-/// The candidate nearest to what was written, where one is near enough to be meant.
-pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.into_iter().map(|c| (strsim::damerau_levenshtein(written, c), c));
-    let (distance, best) = scored.min_by_key(|&(distance, c)| (distance, c))?;
-    let contained = written.len() >= 3 && (best.contains(written) || written.contains(best));
-    (distance <= 1 + written.chars().count() / 4 || contained).then_some(best)
 }
 
 #[cfg(test)]
@@ -110,7 +158,7 @@ mod tests {
     fn a_diagnostic_shows_its_line() {
         let source = Arc::new(SourceText { name: "p.toml".into(), text: "a = 1\nüb = \"x\"\n".into() });
         let diagnostic =
-            Diagnostic { span: Span { source, range: 12..15 }, message: "wrong".into(), hint: Some("say y".into()) };
+            Diagnostic { span: Span::new(&source, 12..15), message: "wrong".into(), hint: Some("say y".into()) };
         assert_eq!(diagnostic.to_string(), "p.toml:2:6: wrong\n  |\n2 | üb = \"x\"\n  |      ^^^\n  = say y");
     }
 
@@ -120,7 +168,7 @@ mod tests {
         let at = text.find("x =").expect("a key");
         let source = Arc::new(SourceText { name: "-S a=https://b.org?secret".into(), text: text.into() });
         let message = "string \"https://b.org?secret\"".into();
-        let diagnostic = Diagnostic { span: Span { source, range: at..at + 1 }, message, hint: None };
+        let diagnostic = Diagnostic { span: Span::new(&source, at..at + 1), message, hint: None };
         let indent = " ".repeat(37);
         assert_eq!(
             diagnostic.to_string(),
@@ -131,11 +179,39 @@ mod tests {
         );
     }
 
+    /// The line that is shown and the line that points, of a fault at the first `!`.
+    fn lines(text: &str) -> (String, String) {
+        let at = text.find('!').expect("a fault");
+        let source = Arc::new(SourceText { name: "p.toml".into(), text: text.into() });
+        let shown = Diagnostic { span: Span::new(&source, at..at + 1), message: "wrong".into(), hint: None };
+        let lines: Vec<String> = shown.to_string().lines().map(str::to_owned).collect();
+        (lines[2].clone(), lines[3].clone())
+    }
+
     #[test]
-    fn near_names_are_found_and_far_ones_are_not() {
-        assert_eq!(nearest("patiense", ["monitor", "patience"]), Some("patience"));
-        assert_eq!(nearest("lr", ["learning_rate", "beta_1"]), None);
-        assert_eq!(nearest("learning", ["learning_rate", "beta_1"]), Some("learning_rate"));
-        assert_eq!(nearest("zzz", ["monitor", "patience"]), None);
+    fn of_a_long_line_the_part_around_the_fault_is_shown() {
+        let many = "ü,".repeat(50_000);
+        for text in [format!("{many}!{many}"), format!("!{many}"), format!("{many}!"), format!("a\n{many} !\n")] {
+            let (line, pointer) = lines(&text);
+            assert!(line.chars().count() <= 4 + SHOWN_BEFORE + SHOWN_FROM + 2, "{line}");
+            let at = pointer.chars().position(|c| c == '^').expect("a pointer");
+            assert_eq!(line.chars().nth(at), Some('!'), "{line}\n{pointer}");
+            assert!(line.contains('…'));
+        }
+        assert_eq!(lines("a = !"), ("1 | a = !".into(), "  |     ^".into()));
+    }
+
+    #[test]
+    fn a_cut_line_hides_secrets_all_the_same() {
+        let many = "x".repeat(10_000);
+        for text in [
+            format!("url = \"https://me:{many}@b.org\" !"),
+            format!("url = \"https://me:hidden{}@b.org\" !", "/".repeat(55)),
+            format!("url = \"https://me:hidden!{many}@b.org\""),
+            format!("! url = \"https://me:hidden{many}@b.org?hidden\""),
+        ] {
+            let (line, _) = lines(&text);
+            assert!(!line.contains("xx") && !line.contains("hidden"), "{line}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What can keep a pipeline from running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostics::Diagnostics;
 use crate::lock::Difference;
 use crate::run::State;
 
@@ -12,11 +12,25 @@ use crate::run::State;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The pipeline file is faulty: everything that is wrong with it.
-    #[error("{}", all(.0))]
-    Invalid(Vec<Diagnostic>),
+    #[error("{0}")]
+    Invalid(Diagnostics),
+    /// The pipeline file is far too large to be one.
+    #[error("{} is larger than {megabytes} MB, which no pipeline file is; name a .toml file", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What a pipeline file has at most.
+        megabytes: u64,
+    },
     /// The pipeline file can't be read.
+    #[error("{0}; name a pipeline file (`emberline init` writes one)")]
+    PipelineFile(FileError),
+    /// A file of the run can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Several files that the pipeline names aren't there.
+    #[error("{} files are missing:\n{}", .0.len(), each(.0))]
+    MissingFiles(Vec<Error>),
     /// The data can't be read, or don't fit the settings.
     #[error(transparent)]
     Data(#[from] emberline_dataset::Error),
@@ -37,9 +51,40 @@ pub enum Error {
     /// No combination of the grid can be done.
     #[error("no cell can be run: {0}")]
     NoCells(String),
+    /// A run folder whose records another version of the program has written.
+    #[error("{}", other_version(folder, *found, *known))]
+    OtherVersion {
+        /// The run folder.
+        folder: PathBuf,
+        /// The version that its files state; none if they state none, as the first versions did.
+        found: Option<u64>,
+        /// The version that this program writes.
+        known: u32,
+    },
+    /// A run folder that belongs to another pipeline file.
+    #[error(
+        "{} holds the results of {}, not of {}; give another folder with --out, or another `name` to one of the pipelines",
+        folder.display(), other.display(), wanted.display()
+    )]
+    OtherPipeline {
+        /// The run folder.
+        folder: PathBuf,
+        /// The pipeline file that it belongs to.
+        other: PathBuf,
+        /// The pipeline file that was to run.
+        wanted: PathBuf,
+    },
     /// The program itself is at fault.
     #[error("the program stopped, which is a fault of its own: {0}")]
     Panic(String),
+    /// The process ended without a word, more than once in a row, while this cell was under way.
+    #[error(
+        "the process ended {times} times while this cell was under way, perhaps for lack of memory; another run tries it again, and so does --retry-failed"
+    )]
+    Vanished {
+        /// How often.
+        times: u32,
+    },
     /// There is no lock beside the pipeline file.
     #[error("there is no {}; `emberline lock` writes it from a finished run", .0.display())]
     NoLock(PathBuf),
@@ -68,6 +113,36 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cell itself is at fault, so that it fails again from the same inputs: all other failures are those of
+    /// its surroundings, which the next run may meet in a better state.
+    pub(crate) fn is_of_the_cell(&self) -> bool {
+        use emberline_train::Error as Train;
+        match self {
+            Self::Train(error) => match error {
+                Train::Diverged { .. } | Train::Unmeasured { .. } | Train::Unsupported(_) => true,
+                Train::File(_)
+                | Train::Device(_)
+                | Train::Memory(_)
+                | Train::OutOfMemory(_)
+                | Train::Interrupted
+                | Train::Weights(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether memory lacked, or seems to have: with more of it, or with less beside it, the same cell may well be done.
+    pub(crate) fn is_lack_of_memory(&self) -> bool {
+        match self {
+            Self::Vanished { .. } => true,
+            Self::File(error) => error.is_out_of_memory(),
+            Self::Data(error) => error.is_out_of_memory(),
+            Self::Embedding { source, .. } => source.is_out_of_memory(),
+            Self::Train(error) => error.is_out_of_memory(),
+            _ => false,
+        }
+    }
+
     /// Whether it only says that the work was asked to end before its time.
     pub(crate) fn is_interruption(&self) -> bool {
         matches!(
@@ -78,13 +153,27 @@ impl Error {
     }
 }
 
-fn lines(differences: &[Difference]) -> String {
-    let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
+fn other_version(folder: &Path, found: Option<u64>, known: u32) -> String {
+    let folder = folder.display();
+    match found {
+        Some(found) if found > u64::from(known) => {
+            format!(
+                "{folder}: its records have version {found}, which is newer than this program reads ({known}); update it"
+            )
+        }
+        _ => format!(
+            "{folder}: its records were written by an earlier version of Emberline, whose cells have other ids and whose \
+             results may differ; nothing was changed. Move the folder away, or give another one with --out, and run again"
+        ),
+    }
+}
+
+fn each(errors: &[Error]) -> String {
+    let lines: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
     lines.join("\n")
 }
 
-fn all(diagnostics: &[Diagnostic]) -> String {
-    let shown: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-    let count = if diagnostics.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", diagnostics.len()) };
-    format!("{}\n\n{count}", shown.join("\n\n"))
+fn lines(differences: &[Difference]) -> String {
+    let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
+    lines.join("\n")
 }

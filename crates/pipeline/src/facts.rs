@@ -18,6 +18,9 @@ pub struct DataFacts {
     pub rows_read: usize,
     /// The SHA-256 of every file, by its path in the pipeline file.
     pub files: BTreeMap<String, String>,
+    /// The positive class of a binary task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// The rows of every split.
     pub splits: Splits<SplitFacts>,
 }

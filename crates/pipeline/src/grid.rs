@@ -1,10 +1,16 @@
 //! The grid's axes: lists of values for dotted keys, whose product is the cells.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Span, nearest};
-use crate::document::{Entry, Node, Tree};
-use crate::pipeline::{MAX_CELLS, hide_secrets};
+use emberline_base::secret;
+use indexmap::{IndexMap, IndexSet};
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostics::Diagnostics;
+use crate::document::{Entry, Leaf, Node, Shape, Tree, shape_of, value_faults};
+use crate::name::{did_you_mean, short};
+use crate::pipeline::MAX_CELLS;
 use crate::settings::Settings;
 
 /// The axis that chooses the source.
@@ -41,17 +47,17 @@ impl Axis {
         format!("embedding.{source}.{kind}.{key}")
     }
 
-    /// A fault of a key that stands below a plain value.
+    /// A fault of a key that no setting has.
     pub(crate) fn no_such_key(&self) -> Diagnostic {
-        Diagnostic { span: self.span.clone(), message: format!("there is no key `{}`", self.key), hint: None }
+        Diagnostic { span: self.span.clone(), message: format!("there is no key `{}`", short(&self.key)), hint: None }
     }
 
     /// A fault that one of the values causes: an unknown key is the axis's, not the value's.
     pub(crate) fn explain(&self, mut fault: Diagnostic, value: &Tree) -> Diagnostic {
         if fault.message.starts_with("unknown key") {
             fault.span = self.span.clone();
-            fault.message = format!("there is no key `{}`", self.key);
-        } else if fault.span.source != value.span.source || !inside(&fault.span, &value.span) {
+            fault.message = format!("there is no key `{}`", short(&self.key));
+        } else if fault.span.source() != value.span.source() || !inside(&fault.span, &value.span) {
             // The fault shows elsewhere in the file, but this value causes it.
             fault.span = value.span.clone();
         }
@@ -61,124 +67,192 @@ impl Axis {
 
 /// A value of the axis `key`, without the secrets of urls.
 fn shown(key: &str, written: &Tree) -> Tree {
-    let mut value = written.to_value();
-    hide_secrets(key, &mut value);
-    Tree { span: written.span.clone(), node: Node::Leaf(value) }
+    let mut value = written.clone();
+    hide_secrets_of(key, &mut value);
+    value
+}
+
+fn hide_secrets_of(key: &str, value: &mut Tree) {
+    match &mut value.node {
+        Node::Table(table) => table.iter_mut().for_each(|(key, entry)| hide_secrets_of(key, &mut entry.value)),
+        Node::Array(items) => items.iter_mut().for_each(|item| hide_secrets_of(key, item)),
+        Node::Leaf(Leaf::Text(text)) if key.rsplit('.').next() == Some("url") => *text = secret::url(text).into(),
+        Node::Leaf(_) => {}
+    }
 }
 
 fn inside(inner: &Span, outer: &Span) -> bool {
-    inner.range.start >= outer.range.start && inner.range.end <= outer.range.end
+    inner.range().start >= outer.range().start && inner.range().end <= outer.range().end
 }
 
-/// The grid's axes in the order of the file; where there are several sources and no axis
-/// chooses one, all of them are compared.
-pub(crate) fn axes(tree: &Tree, settings: &Settings) -> Result<Vec<Axis>, Vec<Diagnostic>> {
-    let mut axes = Vec::new();
-    let mut faults = Vec::new();
-    if let Some(grid) = tree.get("grid") {
-        collect("", &grid.value, settings, &mut axes, &mut faults);
+/// The grid's axes in the order of the file, and all that is wrong with them; where there are several sources and no axis
+/// chooses one, all of them are compared. `file`: the rest of the file, which may have faults of its own.
+pub(crate) fn axes(grid: Option<&Entry>, file: &Tree) -> (Vec<Axis>, Diagnostics) {
+    let mut reader = Reader { sources: Sources::of(file), axes: Vec::new(), faults: Diagnostics::default() };
+    match grid {
+        Some(grid) if grid.value.table().is_none() => reader.faults.push(|| Diagnostic {
+            span: grid.place(),
+            message: "`grid` must be a table".to_owned(),
+            hint: Some("write [grid], with an axis in each of the lines below, such as seed = [1, 2, 3]".to_owned()),
+        }),
+        Some(grid) => reader.table("", &grid.value),
+        None => {}
     }
-    if !axes.iter().any(|axis: &Axis| axis.key == EMBEDDING) && settings.embedding.len() > 1 {
-        axes.insert(0, all_sources(tree));
+    let Reader { sources, mut axes, mut faults } = reader;
+    if !axes.iter().any(|axis| axis.key == EMBEDDING) && sources.0.len() > 1 {
+        axes.insert(0, sources.axis(file));
     }
     let cells = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(axis.values.len()));
     if faults.is_empty() && cells.is_none_or(|cells| cells > MAX_CELLS) {
-        faults.push(too_many(tree, &axes, cells));
+        let span = grid.map_or_else(|| file.span.clone(), |grid| grid.key.clone());
+        faults.push(|| too_many(span, &axes, cells));
     }
-    if faults.is_empty() { Ok(axes) } else { Err(faults) }
+    (axes, faults)
 }
 
-fn all_sources(tree: &Tree) -> Axis {
-    let table = &tree.get(EMBEDDING).expect("a typed file has [embedding]");
-    let name = |(name, entry): (&String, &Entry)| Tree {
-        span: entry.key.clone(),
-        node: Node::Leaf(toml::Value::String(name.clone())),
-    };
-    let values: Vec<Tree> = table.value.table().map(|t| t.iter().map(name).collect()).unwrap_or_default();
-    Axis { key: EMBEDDING.to_owned(), span: table.key.clone(), written: values.clone(), values, of_source: false }
+/// The embeddings of a file as written: their names, each with its kind.
+struct Sources<'t>(IndexMap<&'t str, &'t str>);
+
+impl<'t> Sources<'t> {
+    fn of(file: &'t Tree) -> Self {
+        let sources = file.get(EMBEDDING).and_then(|entry| entry.value.table()).into_iter().flatten();
+        let kind =
+            |entry: &'t Entry| entry.value.table().and_then(|kinds| kinds.keys().next()).map_or("", String::as_str);
+        Self(sources.map(|(name, entry)| (name.as_str(), kind(entry))).collect())
+    }
+
+    /// The axis that compares them all.
+    fn axis(&self, file: &Tree) -> Axis {
+        let table = file.get(EMBEDDING).expect("there are sources");
+        let entries = table.value.table().into_iter().flatten();
+        let values: Vec<Tree> = entries.map(|(name, entry)| Tree::of_text(entry.key.clone(), name)).collect();
+        Axis { key: EMBEDDING.to_owned(), span: table.key.clone(), written: values.clone(), values, of_source: false }
+    }
+
+    /// `embedding.KEY`, unless KEY is the name of a source: then it is the key of that one.
+    fn is_of_source(&self, key: &str) -> bool {
+        let second = key.strip_prefix("embedding.").and_then(|rest| rest.split('.').next());
+        second.is_some_and(|second| !self.0.contains_key(second))
+    }
+
+    /// What may stand at an axis's key; several where sources of several kinds have it, none where there is no such key.
+    fn shapes(&self, key: &str) -> Vec<Arc<Shape>> {
+        let file = shape_of::<Settings>();
+        if !self.is_of_source(key) {
+            return file.at(key.split('.')).into_iter().collect();
+        }
+        let own = key.strip_prefix("embedding.").unwrap_or(key);
+        let kinds: IndexSet<&str> = self.0.values().copied().collect();
+        let below = |kind| file.at([EMBEDDING, "", kind].into_iter().chain(own.split('.')));
+        kinds.into_iter().filter_map(below).collect()
+    }
 }
 
-/// Flattens `[grid]`: `data.split.train = [..]` and `"data.split.train" = [..]` are the same axis.
-fn collect(above: &str, grid: &Tree, settings: &Settings, axes: &mut Vec<Axis>, faults: &mut Vec<Diagnostic>) {
-    for (name, entry) in grid.table().into_iter().flatten() {
-        let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-        match &entry.value.node {
-            Node::Table(_) => collect(&key, &entry.value, settings, axes, faults),
-            Node::Array(values) => match axis_faults(&key, entry, values, settings) {
-                found if found.is_empty() => axes.push(Axis {
-                    of_source: is_of_source(&key, settings),
-                    values: values.iter().map(|value| shown(&key, value)).collect(),
-                    written: values.clone(),
-                    key,
-                    span: entry.key.clone(),
-                }),
-                found => faults.extend(found),
-            },
-            Node::Leaf(_) => faults.push(Diagnostic {
-                span: entry.value.span.clone(),
-                message: format!("the axis `{key}` is no list"),
-                hint: Some("write its values in brackets, such as [1, 2, 3]".into()),
-            }),
+/// Reads `[grid]`.
+struct Reader<'t> {
+    sources: Sources<'t>,
+    axes: Vec<Axis>,
+    faults: Diagnostics,
+}
+
+impl Reader<'_> {
+    /// Flattens tables: `data.split.train = [..]` and `"data.split.train" = [..]` are the same axis.
+    fn table(&mut self, above: &str, grid: &Tree) {
+        for (name, entry) in grid.table().into_iter().flatten() {
+            let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            match &entry.value.node {
+                Node::Table(_) => self.table(&key, &entry.value),
+                Node::Array(values) => self.axis(key, entry, values),
+                Node::Leaf(_) => {
+                    let hint = "write its values in brackets, such as [1, 2, 3]";
+                    self.fault(&entry.value.span, format!("the axis `{}` is no list", short(&key)), hint);
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self, span: &Span, message: String, hint: &str) {
+        self.faults.push(|| Diagnostic { span: span.clone(), message, hint: Some(hint.to_owned()) });
+    }
+
+    fn axis(&mut self, key: String, entry: &Entry, values: &[Tree]) {
+        let known = self.faults.count();
+        let axis = short(&key);
+        if values.is_empty() {
+            let hint = "give at least one value, or remove it";
+            return self.fault(&entry.value.span, format!("the axis `{axis}` is empty"), hint);
+        }
+        if key == "name" || key == "grid" || key.starts_with("grid.") {
+            let hint = "an axis is a key that decides a result";
+            return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
+        }
+        match key.as_str() {
+            EMBEDDING => values.iter().for_each(|value| self.source(value)),
+            _ => self.values(&key, entry, values),
+        }
+        if values.len() > MAX_CELLS {
+            let message = format!("the axis `{axis}` has {} values; at most {MAX_CELLS} cells are run", values.len());
+            return self.fault(&entry.key, message, "shorten it");
+        }
+        self.repetitions(&key, values);
+        if self.faults.count() == known {
+            self.axes.push(Axis {
+                of_source: self.sources.is_of_source(&key),
+                values: values.iter().map(|value| shown(&key, value)).collect(),
+                written: values.to_vec(),
+                key,
+                span: entry.key.clone(),
+            });
+        }
+    }
+
+    /// The values of an axis by themselves. A key of a source need only suit one of the kinds.
+    fn values(&mut self, key: &str, entry: &Entry, values: &[Tree]) {
+        let shapes = self.sources.shapes(key);
+        if shapes.is_empty() {
+            let message = format!("there is no key `{}`", short(key));
+            return self.faults.push(|| Diagnostic { span: entry.key.clone(), message, hint: None });
+        }
+        let name = key.rsplit('.').next().unwrap_or(key);
+        for value in values {
+            let of_kinds = shapes.iter().map(|shape| value_faults(shape, name, value));
+            let fewest = of_kinds.min_by_key(Diagnostics::count).unwrap_or_default();
+            self.faults.append(fewest);
+        }
+    }
+
+    /// Values that an axis has twice, as records tell them apart.
+    fn repetitions(&mut self, key: &str, values: &[Tree]) {
+        let mut earlier: HashSet<String> = HashSet::with_capacity(values.len());
+        for value in values {
+            if !earlier.insert(shown(key, value).to_value().to_string()) {
+                let message = format!("the axis `{}` names this value twice", short(key));
+                self.fault(&value.span, message, "remove one");
+            }
+        }
+    }
+
+    /// A value of the axis that chooses the source.
+    fn source(&mut self, value: &Tree) {
+        let name = value.as_str().unwrap_or_default();
+        let names = self.sources.0.keys().copied();
+        if !self.sources.0.contains_key(name) {
+            self.faults.push(|| Diagnostic {
+                span: value.span.clone(),
+                message: "there is no such embedding".to_owned(),
+                hint: Some(did_you_mean(name, names)),
+            });
         }
     }
 }
 
-/// `embedding.KEY`, unless KEY is the name of a source: then it is the key of that one.
-fn is_of_source(key: &str, settings: &Settings) -> bool {
-    let second = key.strip_prefix("embedding.").and_then(|rest| rest.split('.').next());
-    second.is_some_and(|second| !settings.embedding.contains_key(second))
-}
-
-fn axis_faults(key: &str, entry: &Entry, values: &[Tree], settings: &Settings) -> Vec<Diagnostic> {
-    let at = |span: &Span, message: String, hint: &str| Diagnostic {
-        span: span.clone(),
-        message,
-        hint: Some(hint.to_owned()),
-    };
-    if values.is_empty() {
-        return vec![at(
-            &entry.value.span,
-            format!("the axis `{key}` is empty"),
-            "give at least one value, or remove it",
-        )];
-    }
-    if key == "name" || key == "grid" || key.starts_with("grid.") {
-        return vec![at(&entry.key, format!("`{key}` can't be an axis"), "an axis is a key that decides a result")];
-    }
-    let mut faults = Vec::new();
-    // Values are compared where their texts are equal: an axis may have a great many.
-    let mut earlier: HashMap<String, toml::Value> = HashMap::with_capacity(values.len());
-    for value in values {
-        // As records tell them apart.
-        let plain = shown(key, value).to_value();
-        if earlier.insert(plain.to_string(), plain.clone()).is_some_and(|earlier| earlier == plain) {
-            faults.push(at(&value.span, format!("the axis `{key}` names this value twice"), "remove one"));
-        }
-        if key == EMBEDDING {
-            faults.extend(source_fault(value, settings));
-        }
-    }
-    faults
-}
-
-fn source_fault(value: &Tree, settings: &Settings) -> Option<Diagnostic> {
-    let names = || settings.embedding.keys().map(String::as_str);
-    let listed = || names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    let name = value.as_str().unwrap_or_default();
-    if settings.embedding.contains_key(name) {
-        return None;
-    }
-    let hint = match nearest(name, names()) {
-        Some(meant) => format!("did you mean `{meant}`? (there are {})", listed()),
-        None => format!("there are {}", listed()),
-    };
-    Some(Diagnostic { span: value.span.clone(), message: "there is no such embedding".into(), hint: Some(hint) })
-}
-
-fn too_many(tree: &Tree, axes: &[Axis], cells: Option<usize>) -> Diagnostic {
-    let span = tree.get("grid").map_or_else(|| tree.span.clone(), |grid| grid.key.clone());
+fn too_many(span: Span, axes: &[Axis], cells: Option<usize>) -> Diagnostic {
     let count = cells.map_or("more cells than can be counted".to_owned(), |n| format!("{n} cells"));
-    let sizes: Vec<String> = axes.iter().map(|axis| format!("{} {}", axis.values.len(), axis.key)).collect();
+    let size = |axis: &Axis| format!("{} {}", axis.values.len(), short(&axis.key));
+    let mut sizes: Vec<String> = axes.iter().filter(|axis| axis.values.len() > 1).take(8).map(size).collect();
+    if axes.iter().filter(|axis| axis.values.len() > 1).count() > sizes.len() {
+        sizes.push("...".to_owned());
+    }
     Diagnostic {
         span,
         message: format!("the grid has {count} ({}); at most {MAX_CELLS} are run", sizes.join(" x ")),

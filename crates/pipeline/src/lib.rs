@@ -4,13 +4,17 @@
 //! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
 //! to do from here alone; none of them knows another.
 
+mod data_files;
 mod diagnostic;
+mod diagnostics;
 mod document;
 mod error;
+mod examine;
 mod facts;
 mod grid;
 mod inputs;
 mod lock;
+mod name;
 mod pipeline;
 mod plan;
 mod run;
@@ -20,11 +24,15 @@ mod settings;
 mod source_options;
 
 pub use diagnostic::{Diagnostic, SourceText, Span};
+pub use diagnostics::Diagnostics;
+pub use emberline_report::Error as ReportError;
 pub use error::Error;
+pub use examine::{DataFault, Examined};
 pub use facts::{Change, DataFacts, EmbeddingFacts, SplitFacts};
+pub use inputs::Encoded;
 pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
 pub use pipeline::{MAX_CELLS, Pipeline};
-pub use plan::{Cell, CellSettings, Choice, Embedding, LeftOut, Plan};
+pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use run::{
     Explanation, Observer, Options, Outline, Replaced, Silent, State, Survey, ToEncode, explain, run, survey,
 };

@@ -1,15 +1,20 @@
 //! Loading a pipeline file: document -> overrides -> grid -> typed cells, with every fault at once.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Fault, file, secret};
+use emberline_base::file::{self, FileError};
+use emberline_base::{Fault, secret};
+use emberline_embedding::Source;
+use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
 
 use crate::Error;
-use crate::diagnostic::{Diagnostic, tidy};
-use crate::document::{Document, Node, Tree, locate, typed};
+use crate::diagnostic::Diagnostic;
+use crate::diagnostics::Diagnostics;
+use crate::document::{Document, Entry, Table, Tree, check, typed};
 use crate::grid::{self, Axis};
-use crate::settings::Settings;
+use crate::settings::{Settings, monitor_faults};
 
 /// A valid pipeline: its settings, its axes and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
@@ -18,10 +23,12 @@ pub struct Pipeline {
     pub settings: Settings,
     /// The grid's axes in the order of the file.
     pub(crate) axes: Vec<Axis>,
-    /// The settings as written, which cells are derived from.
+    /// The settings as written, which cells are derived from; without `[grid]`.
     pub(crate) tree: Tree,
     /// The folder of the pipeline file.
     pub folder: PathBuf,
+    /// The pipeline file.
+    pub file: PathBuf,
 }
 
 /// The most cells of a grid.
@@ -33,9 +40,8 @@ impl Pipeline {
     /// # Errors
     /// When the file can't be read; or all the faults it has.
     pub fn load(path: &Path, assignments: &[String]) -> Result<Self, Error> {
-        let bytes = file::read(path)?;
+        let text = read(path)?;
         let name = path.display().to_string();
-        let text = String::from_utf8_lossy(&bytes);
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Self::parse(&name, &text, &folder, assignments)
     }
@@ -45,51 +51,53 @@ impl Pipeline {
     /// # Errors
     /// All the faults of the text.
     pub fn parse(name: &str, text: &str, folder: &Path, assignments: &[String]) -> Result<Self, Error> {
-        let mut document = Document::parse(name, text).map_err(|faults| Error::Invalid(tidy(faults)))?;
+        let mut document = Document::parse(name, text).map_err(Error::Invalid)?;
         let here = std::env::current_dir().unwrap_or_default();
-        let mut faults = Vec::new();
+        let mut faults = Diagnostics::default();
         for assignment in assignments {
-            faults.extend(document.set(assignment, &here).err());
-        }
-        if !faults.is_empty() {
-            return Err(Error::Invalid(faults));
+            if let Err(fault) = document.set(assignment, &here) {
+                faults.push(|| fault);
+            }
         }
         let mut tree = document.root;
-        let settings = check::<Settings>(&tree, Settings::faults).map_err(|f| Error::Invalid(tidy(f)))?;
+        let grid = tree.table_mut().and_then(|file| file.shift_remove("grid"));
+        let settings = check::<Settings>(&tree, Settings::faults).map_err(|found| faults.append(found));
+        let (axes, found) = grid::axes(grid.as_ref(), &tree);
+        faults.append(found);
+        let Ok(settings) = settings else { return Err(Error::Invalid(faults.sorted())) };
         fill_in(&mut tree, &settings);
         let settings = typed::<Settings>(&tree).map_err(Error::Invalid)?;
-        let axes = grid::axes(&tree, &settings).map_err(|f| Error::Invalid(tidy(f)))?;
-        let pipeline = Self { settings, axes, tree, folder: folder.to_owned() };
-        let faults = pipeline.axis_faults();
-        if faults.is_empty() { Ok(pipeline) } else { Err(Error::Invalid(tidy(faults))) }
+        let pipeline = Self { settings, axes, tree, folder: folder.to_owned(), file: name.into() };
+        faults.append(pipeline.axis_faults());
+        if faults.is_empty() { Ok(pipeline) } else { Err(Error::Invalid(faults.sorted())) }
     }
 
     /// Tries every value of every axis by itself, so that a bad one is shown once, at its place.
-    fn axis_faults(&self) -> Vec<Diagnostic> {
-        let mut faults = Vec::new();
+    fn axis_faults(&self) -> Diagnostics {
+        let mut faults = Diagnostics::default();
         for axis in self.axes.iter().filter(|axis| axis.key != grid::EMBEDDING) {
             for value in &axis.written {
-                faults.extend(self.value_faults(axis, value));
+                if faults.is_full() {
+                    break;
+                }
+                self.value_faults(axis, value).iter().for_each(|fault| faults.push(|| fault.clone()));
             }
         }
         faults
     }
 
-    /// What is wrong with one value of an axis. A key of a source need only suit one of the sources.
+    /// What is wrong with the file where one value of an axis stands in it. A key of a source need only suit one of the
+    /// sources.
     fn value_faults(&self, axis: &Axis, value: &Tree) -> Vec<Diagnostic> {
         let sources: Vec<&str> = if axis.is_of_source() { self.source_names() } else { vec![self.source_names()[0]] };
         let mut fewest: Option<Vec<Diagnostic>> = None;
         for source in sources {
-            if self.is_sound(&axis.path(source, &self.settings), value) {
-                return Vec::new();
-            }
-            let mut tree = self.tree.clone();
             let path = axis.path(source, &self.settings);
-            let found = match tree.set(&path, value.clone()) {
-                Ok(()) => check::<Settings>(&tree, Settings::faults).err().unwrap_or_default(),
-                Err(()) => vec![axis.no_such_key()],
+            let found = match self.section_faults(&path, value) {
+                Ok(()) => return Vec::new(),
+                Err(Some(found)) => found.iter().map(|fault| axis.explain(fault.clone(), value)).collect(),
+                Err(None) => vec![axis.no_such_key()],
             };
-            let found: Vec<Diagnostic> = found.into_iter().map(|fault| axis.explain(fault, value)).collect();
             if fewest.as_ref().is_none_or(|known| found.len() < known.len()) {
                 fewest = Some(found);
             }
@@ -97,20 +105,52 @@ impl Pipeline {
         fewest.unwrap_or_default()
     }
 
-    /// Whether the file is still sound with that value at that path: only the section that it stands in is typed again,
-    /// since an axis may have a great many values. No: what is wrong is another question.
-    fn is_sound(&self, path: &str, value: &Tree) -> bool {
-        let section = path.split('.').next().unwrap_or(path);
-        let entry = self.tree.get(section).map(|entry| (section.to_owned(), entry.clone()));
-        let mut tree = Tree { span: self.tree.span.clone(), node: Node::Table(entry.into_iter().collect()) };
-        let set = tree.set(path, value.clone()).is_ok();
-        let Some(entry) = tree.get(section).filter(|_| set) else { return false };
-        match section {
-            "seed" => typed::<u64>(&entry.value).is_ok(),
-            "head" => check::<Head>(&entry.value, Head::faults).is_ok(),
-            "train" => check::<Train>(&entry.value, Train::faults).is_ok(),
-            _ => false,
+    /// What is wrong with a section of the file where that value stands at that path. Only the section is typed again,
+    /// since an axis may have a great many values. `Err(None)`: the path leads below a plain value.
+    fn section_faults(&self, path: &str, value: &Tree) -> Result<(), Option<Diagnostics>> {
+        let mut segments = path.split('.');
+        let (section, name) = (segments.next().unwrap_or(path), segments.next());
+        let mut tree = self.section(section, name);
+        tree.set(path, &value.span, value.clone()).map_err(|()| None)?;
+        let tree = &tree.get(section).expect("it was just set").value;
+        let Settings { data, callbacks, .. } = &self.settings;
+        match (section, name.and_then(|name| tree.get(name))) {
+            (grid::EMBEDDING, Some(source)) => {
+                check(&source.value, |source: &Source| below(source.faults(), source.kind())).map(drop)
+            }
+            ("seed", _) => typed::<u64>(tree).map(drop),
+            ("head", _) => check(tree, Head::faults).map(drop),
+            ("train", _) => check(tree, Train::faults).map(drop),
+            ("data", _) => check(tree, |data: &emberline_dataset::Settings| {
+                [data.faults(), monitor_faults(callbacks, data)].concat()
+            })
+            .map(drop),
+            ("callbacks", _) => {
+                check(tree, |new: &Callbacks| [new.faults(), monitor_faults(new, data)].concat()).map(drop)
+            }
+            _ => return Err(None),
         }
+        .map_err(Some)
+    }
+
+    /// The file with one section alone; of `[embedding]` only the source of that name.
+    fn section(&self, section: &str, name: Option<&str>) -> Tree {
+        let mut table = Table::default();
+        if let Some(entry) = self.tree.get(section) {
+            let entry = match (section, name.and_then(|name| Some((name, entry.value.get(name)?)))) {
+                (grid::EMBEDDING, Some((name, source))) => {
+                    let only: Table = [(name.to_owned(), source.clone())].into_iter().collect();
+                    Entry {
+                        key: entry.key.clone(),
+                        form: entry.form,
+                        value: Tree::of_table(entry.value.span.clone(), only),
+                    }
+                }
+                _ => entry.clone(),
+            };
+            table.insert(section.to_owned(), entry);
+        }
+        Tree::of_table(self.tree.span.clone(), table)
     }
 
     /// The sources that the grid, or else the file, names.
@@ -121,17 +161,24 @@ impl Pipeline {
         }
     }
 
-    /// Reads the data and tells what a person should know of them first.
-    ///
-    /// # Errors
-    /// When they can't be read.
-    pub fn examine_data(&self) -> Result<emberline_dataset::Findings, Error> {
-        Ok(emberline_dataset::read(&self.settings.data, &self.folder)?.findings())
+    /// The whole file with every default filled in, as TOML; `data.positive`, which follows from the data, where the
+    /// file gives it.
+    pub fn resolved(&self) -> String {
+        self.resolved_as(self.settings.clone())
     }
 
-    /// The whole file with every default filled in, as TOML.
-    pub fn resolved(&self) -> String {
+    /// The same with `data.positive` filled in from the data.
+    ///
+    /// # Errors
+    /// When the data can't be read.
+    pub fn resolved_with_data(&self) -> Result<String, Error> {
         let mut settings = self.settings.clone();
+        let positive = emberline_dataset::read(&settings.data, &self.folder)?.positive().map(str::to_owned);
+        settings.data.positive = positive;
+        Ok(self.resolved_as(settings))
+    }
+
+    fn resolved_as(&self, mut settings: Settings) -> String {
         settings.grid = self
             .axes
             .iter()
@@ -141,7 +188,7 @@ impl Pipeline {
     }
 
     /// The number of combinations of the grid, possible or not.
-    pub(crate) fn combinations(&self) -> usize {
+    pub fn combinations(&self) -> usize {
         self.axes.iter().map(|axis| axis.values.len()).product()
     }
 }
@@ -163,21 +210,23 @@ pub(crate) fn hide_secrets(key: &str, value: &mut toml::Value) {
     }
 }
 
-/// Types a tree and checks what types can't: all faults, each at its place.
-pub(crate) fn check<T: serde::de::DeserializeOwned>(
-    tree: &Tree,
-    faults: impl Fn(&T) -> Vec<Fault>,
-) -> Result<T, Vec<Diagnostic>> {
-    let settings = typed::<T>(tree)?;
-    let found = faults(&settings);
-    if found.is_empty() {
-        return Ok(settings);
+/// Faults of a table, seen from the one above it.
+fn below(faults: Vec<Fault>, table: &str) -> Vec<Fault> {
+    faults.into_iter().map(|fault| fault.below(table)).collect()
+}
+
+/// Larger files are no pipelines: the largest grid takes a megabyte or two.
+const MAX_FILE: u64 = 16 << 20;
+
+/// The text of a pipeline file.
+fn read(path: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = file::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    read.map_err(|source| Error::PipelineFile(FileError::new("read", path)(source)))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Error::TooLarge { path: path.to_owned(), megabytes: MAX_FILE >> 20 });
     }
-    let place = |fault: Fault| {
-        let path: Vec<String> = fault.key.split('.').map(str::to_owned).collect();
-        Diagnostic { span: locate(tree, &path), message: fault.message, hint: Some(fault.hint) }
-    };
-    Err(found.into_iter().map(place).collect())
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Fills in what depends on other keys: the seeds that all cells share are the file's own, not the grid's.
@@ -189,9 +238,10 @@ fn fill_in(tree: &mut Tree, settings: &Settings) {
     for (name, source) in settings.embedding.iter().filter(|(_, source)| source.lacks_seed()) {
         keys.push(format!("embedding.{name}.{}.seed", source.kind()));
     }
-    let seed = toml::Value::Integer(i64::try_from(settings.seed).unwrap_or(i64::MAX));
+    let seed = i64::try_from(settings.seed).unwrap_or(i64::MAX);
+    let place = tree.span.clone();
     for key in keys {
-        let leaf = Tree { span: tree.span.clone(), node: Node::Leaf(seed.clone()) };
-        tree.set(&key, leaf).expect("a typed file has tables where settings have them");
+        let seed = Tree::of_integer(place.clone(), seed);
+        tree.set(&key, &place, seed).expect("a typed file has tables where settings have them");
     }
 }

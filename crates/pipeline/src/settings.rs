@@ -11,6 +11,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::name::short;
+
 /// A pipeline file: data, embeddings, head, training, and the grid of cells to compare.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,15 +48,15 @@ impl Settings {
         let mut faults = Vec::new();
         if !is_name(&self.name) {
             let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or digit";
-            faults.push(Fault::new("name", format!("`{}` can't name a run folder", self.name), hint));
+            faults.push(Fault::new("name", format!("`{}` can't name a run folder", short(&self.name)), hint));
         }
         if self.embedding.is_empty() {
             let hint = "add one, such as [embedding.small.hashing]";
-            faults.push(Fault::new("embedding", "there is no embedding", hint));
+            faults.push(Fault::new("embedding", "there is no embedding", hint).related_to("embedding"));
         }
         for name in self.embedding.keys().filter(|name| !is_name(name) || name.contains('.')) {
             let hint = "use letters, digits, `-` and `_`, and begin with a letter or digit";
-            faults.push(Fault::new("embedding", format!("`{name}` can't name an embedding"), hint));
+            faults.push(Fault::new(named(name), format!("`{}` can't name an embedding", short(name)), hint));
         }
         let below = |faults: Vec<Fault>, table: &'static str| faults.into_iter().map(move |f| f.below(table));
         faults.extend(below(self.data.faults(), "data"));
@@ -70,6 +72,11 @@ impl Settings {
     }
 }
 
+/// The key of an embedding, or of all where its name can't stand in a dotted key.
+fn named(name: &str) -> String {
+    if name.contains('.') { "embedding".to_owned() } else { format!("embedding.{name}") }
+}
+
 /// Callbacks that watch validation metrics where there is no validation split.
 pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Settings) -> Vec<Fault> {
     if has_valid(data) {
@@ -79,7 +86,9 @@ pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Se
     watching
         .map(|(key, monitor)| {
             let message = format!("`{monitor}` needs validation rows, and there are none");
-            Fault::new(format!("callbacks.{key}"), message, "set `valid` in [data.split], or monitor `loss`")
+            let hint = "set `valid` in [data.split], or monitor `loss`";
+            let fault = Fault::new(format!("callbacks.{key}"), message, hint);
+            ["data.split", "data.valid"].into_iter().fold(fault, Fault::related_to)
         })
         .collect()
 }

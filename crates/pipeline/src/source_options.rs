@@ -5,13 +5,8 @@ use std::path::Path;
 use emberline_embedding::Source;
 
 use crate::Error;
-use crate::document::Document;
-use crate::pipeline::check;
-
-/// A table with one source, as `[embedding.NAME]` holds it.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Kind(Source);
+use crate::diagnostics::Diagnostics;
+use crate::document::{Document, check};
 
 /// The source of a kind, for `embed`. A kind without a path needs none; a seed that is not given is 0.
 ///
@@ -21,14 +16,17 @@ pub fn source_from_options(kind: &str, path: Option<&Path>, options: &[String]) 
     let here = std::env::current_dir().unwrap_or_default();
     let mut document = Document::parse("the command line", "").map_err(Error::Invalid)?;
     let path = path.map(|path| format!("path={:?}", path.display().to_string()));
-    let mut faults = Vec::new();
-    faults.extend(document.set(&format!("{kind}={{}}"), &here).err());
-    for option in path.iter().chain(options) {
-        faults.extend(document.set(&format!("{kind}.{option}"), &here).err());
+    let mut faults = Diagnostics::default();
+    let options = path.iter().chain(options).map(|option| format!("{kind}.{option}"));
+    for assignment in std::iter::once(format!("{kind}={{}}")).chain(options) {
+        if let Err(fault) = document.set(&assignment, &here) {
+            faults.push(|| fault);
+        }
     }
-    if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
+    let below = |source: &Source| source.faults().into_iter().map(|f| f.below(source.kind())).collect();
+    let source = check::<Source>(&document.root, below).map_err(|found| faults.append(found));
+    match source {
+        Ok(source) if faults.is_empty() => Ok(source),
+        _ => Err(Error::Invalid(faults.sorted())),
     }
-    let below = |kind: &Kind| kind.0.faults().into_iter().map(|f| f.below(kind.0.kind())).collect();
-    check::<Kind>(&document.root, below).map(|kind| kind.0).map_err(Error::Invalid)
 }

@@ -1,16 +1,17 @@
 //! The answer in a few sentences: which setting is best, by how much, and whether that is more than chance.
 //!
-//! A ranking enters, paragraphs leave. No claim without its uncertainty: the best setting is called
-//! distinguishable from the runner-up only where the paired t interval over shared seeds excludes zero.
-
-use std::collections::BTreeMap;
+//! A ranking enters, paragraphs leave. No claim without its uncertainty: what is said of the best setting and the runner-up
+//! is whether they differ across the seeds on these rows, by the paired t interval over shared seeds. That is a statement
+//! about the heads that were trained, not about the embeddings: other rows may turn it over.
 
 use emberline_base::record::{Status, Summary};
 
 use crate::document::Prose;
+use crate::grouping::{ReplicateNames, Values};
 use crate::number::{counted, decimals, fixed, signed, single};
-use crate::ranking::{MainMetric, Ranking};
+use crate::ranking::{MainMetric, Ranking, paired};
 use crate::statistics::{self, Interval, LEVEL};
+use crate::table;
 
 /// The paragraphs at the top of a report.
 pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
@@ -22,19 +23,20 @@ pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
             paragraphs.push(Prose::default().plain(format!("No setting has a {} that is a number.", main.name)));
         }
         (Some(main), [(best, values)]) => {
-            paragraphs.push(lead(main, &best.label, values, "a"));
+            paragraphs.push(lead(ranking, main, &best.label, values, "a"));
             let verdict = format!("It is the only setting with a {}, so there is nothing to compare.", main.name);
             paragraphs.push(Prose::default().plain(verdict));
         }
         (Some(main), [(best, values), (second, second_values), ..]) => {
             let extreme = if main.metric.smaller_is_better() { "the lowest" } else { "the highest" };
-            paragraphs.push(lead(main, &best.label, values, extreme));
-            paragraphs.push(verdict(main, values, &second.label, second_values));
+            paragraphs.push(lead(ranking, main, &best.label, values, extreme));
+            paragraphs.push(verdict(ranking.replicates, main, values, &second.label, second_values));
             paragraphs.extend(others(ranking));
         }
     }
     paragraphs.extend(against_majority(summary, ranking));
     paragraphs.extend(unfinished(summary));
+    paragraphs.extend(left_out(summary));
     paragraphs
 }
 
@@ -49,11 +51,12 @@ fn no_scores(summary: &Summary) -> Prose {
 }
 
 /// `0.5123 ± 0.0041 (mean ± sd of 3 seeds)`.
-fn lead(main: &MainMetric, label: &str, values: &BTreeMap<u64, f64>, article: &str) -> Prose {
+fn lead(ranking: &Ranking<'_>, main: &MainMetric, label: &str, values: &Values, article: &str) -> Prose {
+    let ReplicateNames { one, .. } = ranking.replicates;
     let statistic = if values.len() > 1 { "mean " } else { "" };
     let basis = match values.len() {
-        1 => " (one seed).".to_owned(),
-        seeds => format!(" (mean\u{a0}±\u{a0}sd of {}).", counted(seeds, "seed")),
+        1 => format!(" (one {one})."),
+        several => format!(" (mean\u{a0}±\u{a0}sd of {}).", counted(several, one)),
     };
     let prose = Prose::default()
         .strong(label)
@@ -67,7 +70,7 @@ fn lead(main: &MainMetric, label: &str, values: &BTreeMap<u64, f64>, article: &s
     }
 }
 
-fn mean_and_spread(values: &BTreeMap<u64, f64>) -> String {
+fn mean_and_spread(values: &Values) -> String {
     let values: Vec<f64> = values.values().copied().collect();
     let mean = statistics::mean(&values);
     let digits = decimals([mean]);
@@ -77,16 +80,17 @@ fn mean_and_spread(values: &BTreeMap<u64, f64>) -> String {
     }
 }
 
-/// Whether the best can be told from the runner-up.
-fn verdict(main: &MainMetric, best: &BTreeMap<u64, f64>, label: &str, second: &BTreeMap<u64, f64>) -> Prose {
+/// Whether the best and the runner-up differ across the replicates.
+fn verdict(names: ReplicateNames, main: &MainMetric, best: &Values, label: &str, second: &Values) -> Prose {
+    let ReplicateNames { many, pair, across, .. } = names;
     let opening = Prose::default().plain("Runner-up: ").strong(label).plain(format!(", {}. ", mean_and_spread(second)));
-    let Some(gap) = statistics::paired(best, second, LEVEL) else {
-        return opening.plain(no_pairs(best, second));
+    let Some(gap) = paired(best, second) else {
+        return opening.plain(no_pairs(names, best, second));
     };
     let ahead = if main.metric.smaller_is_better() { negate(gap) } else { gap };
     if ahead.low == ahead.high {
         return opening.plain(format!(
-            "Every shared seed gives the same difference ({}), so the seeds do not tell what chance can do.",
+            "Every shared {pair} gives the same difference ({}), so the {many} do not tell what chance can do.",
             single(ahead.mean)
         ));
     }
@@ -97,25 +101,31 @@ fn verdict(main: &MainMetric, best: &BTreeMap<u64, f64>, label: &str, second: &B
         LEVEL * 100.0,
         signed(ahead.low, digits),
         signed(ahead.high, digits),
-        counted(ahead.count, "shared seed"),
+        counted(ahead.count, &format!("shared {pair}")),
     );
-    let words = if ahead.excludes_zero() { "the two are distinguishable" } else { "the two are not distinguishable" };
-    opening.plain(figures).strong(words).plain(".")
+    let words = if ahead.excludes_zero() {
+        format!("the two differ {across}")
+    } else {
+        format!("no difference shows {across}")
+    };
+    let limits = ". That is said of the heads trained here; another draw of rows may turn it over.";
+    opening.plain(figures).strong(words).plain(limits)
 }
 
 fn negate(gap: Interval) -> Interval {
     Interval { mean: -gap.mean, low: -gap.high, high: -gap.low, count: gap.count }
 }
 
-fn no_pairs(best: &BTreeMap<u64, f64>, second: &BTreeMap<u64, f64>) -> String {
+fn no_pairs(names: ReplicateNames, best: &Values, second: &Values) -> String {
+    let ReplicateNames { many, pair, .. } = names;
     if best.len() == 1 || second.len() == 1 {
         "One seed cannot tell a difference from chance: give the grid several, for example seed = [1, 2, 3].".to_owned()
     } else {
-        "They share fewer than two seeds, so they can't be compared seed by seed.".to_owned()
+        format!("They share fewer than two {many}, so they can't be compared {pair} by {pair}.")
     }
 }
 
-/// How many other settings the best can't be told from.
+/// How many other settings show no difference from the best.
 fn others(ranking: &Ranking<'_>) -> Option<Prose> {
     let rest: Vec<_> = ranking.ranked().into_iter().skip(1).filter_map(|(s, _)| ranking.behind(s)).collect();
     if rest.len() < 2 {
@@ -123,9 +133,10 @@ fn others(ranking: &Ranking<'_>) -> Option<Prose> {
     }
     let close = rest.iter().filter(|gap| !gap.excludes_zero()).count();
     let close = if close == 0 { "none".to_owned() } else { close.to_string() };
+    let ReplicateNames { pair, across, .. } = ranking.replicates;
     Some(Prose::default().plain(format!(
-        "Of {} settings compared with the best seed by seed, {close} cannot be told from it (each by its own \
-         {:.0}\u{a0}% interval, not corrected for the number of comparisons).",
+        "Of {} settings compared with the best {pair} by {pair}, {close} show no difference from it {across} (each by its \
+         own {:.0}\u{a0}% interval, not corrected for the number of comparisons).",
         rest.len(),
         LEVEL * 100.0
     )))
@@ -140,7 +151,7 @@ fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
             (Some(main), Some(valid), _) if !main.on_test => ("val_accuracy", valid),
             _ => return None,
         };
-    let values = best.by_seed(name);
+    let values = best.by_replicate(name);
     if values.is_empty() {
         return None;
     }
@@ -166,6 +177,15 @@ fn unfinished(summary: &Summary) -> Option<Prose> {
     let consequence = if done == 0 { "" } else { ": the answer may change" };
     let text = format!(", {done} of {} done{consequence}.", summary.cells.len());
     Some(Prose::default().strong(parts).plain(text))
+}
+
+/// What the grid can't do, and so doesn't answer.
+fn left_out(summary: &Summary) -> Option<Prose> {
+    let combinations = table::left_out::combinations(summary);
+    let are = if combinations == 1 { "is" } else { "are" };
+    let text =
+        format!(" of the grid {are} left out; the reasons, and what to do about them, stand under \"Left out\".");
+    (combinations > 0).then(|| Prose::default().strong(counted(combinations, "combination")).plain(text))
 }
 
 #[cfg(test)]
@@ -197,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_lead_is_distinguishable() {
+    fn a_steady_lead_is_a_difference_across_seeds_on_these_rows() {
         let text = with_scores(|name, trainable, seed| match (name, trainable) {
             ("nnlm-128", false) => 0.6 + 0.01 * seed as f64,
             ("swivel-20", false) => 0.55 + 0.0101 * seed as f64,
@@ -205,7 +225,7 @@ mod tests {
         });
         assert!(text.starts_with("nnlm-128 · frozen has the highest mean val_pr_auc: 0.6150 ± 0.0071"), "{text}");
         assert!(text.contains("Runner-up: swivel-20 · frozen, 0.5702 ± 0.0101"), "{text}");
-        assert!(text.contains("the two are distinguishable."), "{text}");
+        assert!(text.contains("the two differ across seeds on these rows."), "{text}");
     }
 
     #[test]
@@ -216,7 +236,25 @@ mod tests {
             ("swivel-20", false, _) => 0.55,
             _ => 0.1,
         });
-        assert!(text.contains("the two are not distinguishable."), "{text}");
+        assert!(text.contains("no difference shows across seeds on these rows."), "{text}");
+    }
+
+    /// No report calls embeddings distinguishable: seeds on one division of the rows can't tell.
+    #[test]
+    fn nothing_is_called_distinguishable() {
+        let runs = [sample::course(), sample::sweep(), sample::of_splits(), sample::many_classes(), sample::single()];
+        for run in runs {
+            for format in crate::Format::ALL {
+                assert!(!crate::render(&run, format).to_lowercase().contains("distinguishable"), "{format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn splits_are_compared_split_by_split() {
+        let text = text(&sample::of_splits().summary);
+        assert!(text.contains("(mean ± sd of 6 replicates)") && text.contains("paired over 3 shared splits"), "{text}");
+        assert!(text.contains("across these splits."), "{text}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::Run;
 use crate::chart::axis::{self, Axis};
 use crate::chart::{Chart, Pen, Series};
 use crate::document::Prose;
+use crate::grouping::ReplicateNames;
 use crate::number::{counted, single};
 use crate::ranking::{DRAWN, Ranking};
 use crate::statistics;
@@ -47,7 +48,7 @@ pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     let drawn = drawn(run, ranking);
     let mut cut = false;
     let charts = [("accuracy", Metric::Accuracy), ("loss", Metric::Loss)].into_iter().filter_map(|(key, metric)| {
-        let (chart, cut_off) = chart(run, &drawn, key, metric)?;
+        let (chart, cut_off) = chart(run, &drawn, ranking.replicates.many, key, metric)?;
         cut |= cut_off;
         Some(chart)
     });
@@ -69,7 +70,7 @@ fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<Drawn<'a>> {
 }
 
 /// One picture, and whether values beyond its edges are cut off.
-fn chart(run: &Run, drawn: &[Drawn<'_>], key: &'static str, metric: Metric) -> Option<(Chart, bool)> {
+fn chart(run: &Run, drawn: &[Drawn<'_>], many: &str, key: &'static str, metric: Metric) -> Option<(Chart, bool)> {
     let has_valid = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
     let mut series = Vec::new();
     if drawn.len() <= WITH_TRAINING || !has_valid {
@@ -95,7 +96,7 @@ fn chart(run: &Run, drawn: &[Drawn<'_>], key: &'static str, metric: Metric) -> O
     let chart = Chart {
         key,
         title: format!("{metric} by epoch"),
-        description: description(drawn, metric),
+        description: description(drawn, metric, many),
         labels: ("epoch".to_owned(), metric.to_string()),
         x: Axis::epochs(last),
         y: Axis::linear(low - margin, high + margin, 5, false),
@@ -137,7 +138,7 @@ fn mean_line(seeds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
 }
 
 /// The last values in words, for those who do not see the picture.
-fn description(drawn: &[Drawn<'_>], metric: Metric) -> String {
+fn description(drawn: &[Drawn<'_>], metric: Metric, many: &str) -> String {
     let last = |drawn: &Drawn<'_>| {
         let ends = drawn.histories.iter().filter_map(|history| history.last());
         let values = |valid: bool| -> Vec<f64> {
@@ -149,15 +150,16 @@ fn description(drawn: &[Drawn<'_>], metric: Metric) -> String {
             if valid.is_empty() { String::new() } else { format!(", validation {}", single(statistics::mean(&valid))) };
         format!("{}: training {}{valid}", drawn.label, single(statistics::mean(&train)))
     };
-    format!("At the last epoch, mean over the seeds. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
+    format!("At the last epoch, mean over the {many}. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
 }
 
 fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[Drawn<'_>], cut: bool) -> Vec<Prose> {
     let mut notes = Vec::new();
     let several = drawn.iter().any(|setting| setting.histories.len() > 1);
     if several {
-        let seeds = if drawn.len() <= WITH_SEEDS { " Thin lines are single seeds." } else { "" };
-        notes.push(format!("Bold lines are means over the seeds, as far as every seed was trained.{seeds}"));
+        let ReplicateNames { one, many, .. } = ranking.replicates;
+        let thin = if drawn.len() <= WITH_SEEDS { format!(" Thin lines are single {many}.") } else { String::new() };
+        notes.push(format!("Bold lines are means over the {many}, as far as every {one} was trained.{thin}"));
     }
     let finished = ranking.settings.iter().filter(|setting| setting.done().next().is_some()).count();
     if finished > DRAWN {

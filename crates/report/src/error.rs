@@ -16,6 +16,9 @@ pub enum Error {
     /// A file isn't what was written.
     #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again to write it anew", .0.display())]
     Changed(PathBuf),
+    /// Nothing vouches for the files of a folder.
+    #[error("{} is missing, so nothing tells whether the files beside it are what was written; run the pipeline again", .0.display())]
+    NoSums(PathBuf),
     /// `summary.json` is not what it should be.
     #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to write it anew", path.display())]
     Json {
@@ -36,6 +39,16 @@ pub enum Error {
         /// The version the file states.
         found: u64,
         /// The newest version known here.
+        known: u32,
+    },
+    /// The file was written by an earlier program.
+    #[error("{}: version {found} of the records is that of an earlier program, and {known} is read; its report can't be rendered anew, and nothing was changed", path.display())]
+    EarlierVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version the file states.
+        found: u64,
+        /// The version known here.
         known: u32,
     },
     /// A cell's entry can't be true.

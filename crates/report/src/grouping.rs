@@ -1,4 +1,5 @@
-//! Cells that differ only by their seed are one setting.
+//! Cells that differ only by their seed, or by the seed of the split, are one setting: replicates are averaged, never
+//! ranked.
 //!
 //! Cells enter in the order of the plan; settings leave in the order of their first cells, each with a label
 //! made of the axes that vary: `swivel-20 · tuned · dim 64`.
@@ -10,18 +11,42 @@ use serde_json::Value;
 
 use crate::escape::shorten;
 
-/// The axis that is repeated rather than compared.
+/// The seed of initialisation, order and dropout.
 pub(crate) const SEED: &str = "seed";
+
+/// The seed of the division into splits.
+pub(crate) const SPLIT_SEED: &str = "data.split.seed";
+
+/// The axes that are repeated rather than compared.
+pub(crate) const REPLICATES: [&str; 2] = [SEED, SPLIT_SEED];
 
 /// Longest label of an axis's value.
 const VALUE_LENGTH: usize = 48;
 
-/// The cells of one combination of all axes but the seed.
+/// Which repetition of a setting a cell is. Only cells of equal replicates are compared with each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Replicate {
+    /// The seed of the split, where it is an axis.
+    pub(crate) split: Option<String>,
+    /// The seed of initialisation, order and dropout.
+    pub(crate) seed: u64,
+}
+
+impl Replicate {
+    fn of(cell: &Cell) -> Self {
+        Self { split: cell.settings.get(SPLIT_SEED).map(Value::to_string), seed: cell.seed }
+    }
+}
+
+/// The values of a metric by replicate.
+pub(crate) type Values = BTreeMap<Replicate, f64>;
+
+/// The cells of one combination of all axes but the replicates.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting<'a> {
     /// What tells it from the other settings; unique, and user text.
     pub(crate) label: String,
-    /// Its cells, one a seed, in the order of the plan.
+    /// Its cells, one per replicate, in the order of the plan.
     pub(crate) cells: Vec<&'a Cell>,
 }
 
@@ -31,9 +56,9 @@ impl<'a> Setting<'a> {
         self.cells.iter().filter_map(|cell| cell.outcome.as_ref().map(|outcome| (*cell, outcome)))
     }
 
-    /// A metric by seed, of the finished cells that have it.
-    pub(crate) fn by_seed(&self, metric: &str) -> BTreeMap<u64, f64> {
-        self.done().filter_map(|(cell, o)| o.metrics.get(metric).map(|value| (cell.seed, *value))).collect()
+    /// A metric by replicate, of the finished cells that have it.
+    pub(crate) fn by_replicate(&self, metric: &str) -> Values {
+        self.done().filter_map(|(cell, o)| o.metrics.get(metric).map(|value| (Replicate::of(cell), *value))).collect()
     }
 
     /// A metric of the finished cells that have it, in the order of the plan.
@@ -60,7 +85,7 @@ pub(crate) fn settings(summary: &Summary) -> Vec<Setting<'_>> {
 
 /// Equal for the cells of one setting.
 fn key(cell: &Cell) -> String {
-    let axes: Vec<(&String, &Value)> = cell.settings.iter().filter(|(axis, _)| *axis != SEED).collect();
+    let axes: Vec<(&String, &Value)> = cell.settings.iter().filter(|(axis, _)| !is_replicate(axis)).collect();
     let key = serde_json::to_string(&(axes, &cell.embedding, cell.trainable));
     key.unwrap_or_default()
 }
@@ -104,17 +129,50 @@ impl Names {
     }
 }
 
-/// The axes but the seed that take several values among the cells, in the order of the file.
+/// The axes but the replicates that take several values among the cells, in the order of the file.
 pub(crate) fn varying_axes(summary: &Summary) -> Vec<String> {
     let mut names: Vec<&String> = summary.axes.keys().collect();
     names.extend(summary.cells.iter().flat_map(|cell| cell.settings.keys()));
     let mut seen = BTreeSet::new();
-    let varies = |axis: &String| {
-        let mut values = summary.cells.iter().map(|cell| cell.settings.get(axis));
-        let first = values.next();
-        values.any(|value| Some(value) != first)
-    };
-    names.into_iter().filter(|axis| *axis != SEED && seen.insert(*axis) && varies(axis)).cloned().collect()
+    let compared = names.into_iter().filter(|axis| !is_replicate(axis) && seen.insert(*axis) && varies(summary, axis));
+    compared.cloned().collect()
+}
+
+/// Whether an axis is repeated rather than compared.
+fn is_replicate(axis: &str) -> bool {
+    REPLICATES.contains(&axis)
+}
+
+/// Whether an axis takes several values among the cells.
+pub(crate) fn varies(summary: &Summary, axis: &str) -> bool {
+    let mut values = summary.cells.iter().map(|cell| cell.settings.get(axis));
+    let first = values.next();
+    values.any(|value| Some(value) != first)
+}
+
+/// What the replicates of a run are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReplicateNames {
+    /// One of them.
+    pub(crate) one: &'static str,
+    /// Several.
+    pub(crate) many: &'static str,
+    /// What pairs of settings are compared over: splits, where there are several.
+    pub(crate) pair: &'static str,
+    /// Where differences show, after "differ".
+    pub(crate) across: &'static str,
+}
+
+impl ReplicateNames {
+    /// By the axes that vary.
+    pub(crate) fn of(summary: &Summary) -> Self {
+        let across = "across these splits";
+        match (varies(summary, SPLIT_SEED), varies(summary, SEED)) {
+            (false, _) => Self { one: "seed", many: "seeds", pair: "seed", across: "across seeds on these rows" },
+            (true, false) => Self { one: "split", many: "splits", pair: "split", across },
+            (true, true) => Self { one: "replicate", many: "replicates", pair: "split", across },
+        }
+    }
 }
 
 /// How a label calls `trainable`.
@@ -150,7 +208,19 @@ mod tests {
         let labels: Vec<&str> = settings.iter().map(|setting| setting.label.as_str()).collect();
         assert_eq!(labels[..2], ["swivel-20 · frozen", "swivel-20 · tuned"]);
         assert_eq!((labels.len(), settings[0].cells.len()), (6, 3));
-        assert_eq!(settings[0].by_seed("val_pr_auc").keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+        let seeds: Vec<u64> = settings[0].by_replicate("val_pr_auc").keys().map(|replicate| replicate.seed).collect();
+        assert_eq!(seeds, [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_seed_of_the_split_makes_no_setting() {
+        let run = sample::of_splits();
+        let settings = settings(&run.summary);
+        let labels: Vec<&str> = settings.iter().map(|setting| setting.label.as_str()).collect();
+        assert_eq!(labels, ["swivel-20", "nnlm-128"]);
+        assert!(settings.iter().all(|setting| setting.by_replicate("val_pr_auc").len() == 6));
+        assert_eq!(varying_axes(&run.summary), ["embedding"]);
+        assert_eq!(ReplicateNames::of(&run.summary).many, "replicates");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! rendered again years later. Nothing here prints or writes a file.
 //!
 //! The way through: [`Run`] -> `grouping` (cells that differ only by their seed are a setting) -> `ranking` ->
-//! `answer`, `table`, `curves` and `sizes` -> one file a format in `format/`. Escaping is each format's last step.
+//! `warnings`, `answer`, `table`, `curves` and `sizes` -> one file a format in `format/`. Escaping is each format's last step.
 
 mod answer;
 mod chart;
@@ -23,6 +23,7 @@ mod run;
 mod sizes;
 pub mod statistics;
 mod table;
+mod warnings;
 
 #[cfg(test)]
 mod sample;

@@ -2,6 +2,8 @@
 //!
 //! Numbers enter, text leaves. Minus is U+2212, so that signs align with figures.
 
+use emberline_base::number;
+
 /// How many decimals show three to four digits of the largest of `values`.
 pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     let largest = values.into_iter().filter(|v| v.is_finite()).fold(0.0, |largest: f64, v| largest.max(v.abs()));
@@ -13,21 +15,10 @@ pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     }
 }
 
-/// A number with a fixed count of decimals; one too small to show any digit is written with a power of ten.
+/// A number with a fixed count of decimals, as [`number::fixed`] shows it: at most six digits, else a power of ten.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
-    }
-    let smallest = 0.5 * 0.1_f64.powi(i32::try_from(decimals).unwrap_or(0));
-    let text = match value.abs() {
-        0.0 => format!("{:.decimals$}", 0.0),
-        size if size < smallest || size >= 1e9 => format!("{size:.1e}"),
-        size => format!("{size:.decimals$}"),
-    };
-    if value < 0.0 { format!("−{text}") } else { text }
+    let size = if value.is_infinite() { "∞".to_owned() } else { number::fixed(value.abs(), decimals) };
+    if value < 0.0 { format!("−{size}") } else { size }
 }
 
 /// A single number outside a column, to three or four digits.
@@ -92,7 +83,10 @@ mod tests {
         assert_eq!(fixed(123.456, decimals([123.456])), "123.5");
         assert_eq!(fixed(0.000_012, 4), "1.2e-5");
         assert_eq!(fixed(0.0, 4), "0.0000");
-        assert_eq!(single(12_345.6), "12346");
+        assert_eq!(
+            (single(12_345.6), single(1e16), fixed(123_456.7, 1)),
+            ("12346".into(), "1.0e16".into(), "123457".into())
+        );
         assert_eq!(single(1e300), "1.0e300");
         assert_eq!((fixed(f64::NAN, 4), fixed(f64::NEG_INFINITY, 4)), ("NaN".to_owned(), "−∞".to_owned()));
         assert_eq!(

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use emberline_base::record::{Outcome, Summary};
 use emberline_base::{Metric, Task};
 
-use crate::grouping::{self, Setting};
+use crate::grouping::{self, ReplicateNames, Setting, Values};
 use crate::statistics::{self, Interval, LEVEL};
 
 /// How many settings a picture shows at most.
@@ -40,8 +40,10 @@ pub(crate) struct Ranking<'a> {
     pub(crate) order: Vec<usize>,
     /// What they are ranked by; nothing where there are neither validation nor test scores.
     pub(crate) main: Option<MainMetric>,
-    /// The best setting's place and its values by seed.
-    best: Option<(usize, BTreeMap<u64, f64>)>,
+    /// What repetitions of a setting are called.
+    pub(crate) replicates: ReplicateNames,
+    /// The best setting's place and its values by replicate.
+    best: Option<(usize, Values)>,
 }
 
 impl<'a> Ranking<'a> {
@@ -54,21 +56,22 @@ impl<'a> Ranking<'a> {
             let means: Vec<f64> = settings.iter().map(|s| statistics::mean(&s.values(&main.name))).collect();
             order.sort_by(|&a, &b| better_first(main.metric, means[a], means[b]));
         }
-        let ranking = Self { settings, order, main, best: None };
+        let replicates = ReplicateNames::of(summary);
+        let ranking = Self { settings, order, main, replicates, best: None };
         let best = ranking.ranked_places().next();
         Self { best, ..ranking }
     }
 
-    /// Places and values by seed of the settings whose every value is a number, best first.
-    fn ranked_places(&self) -> impl Iterator<Item = (usize, BTreeMap<u64, f64>)> + '_ {
+    /// Places and values by replicate of the settings whose every value is a number, best first.
+    fn ranked_places(&self) -> impl Iterator<Item = (usize, Values)> + '_ {
         let places = self.main.as_ref().map(|main| (main, &self.order)).into_iter();
         let all = places.flat_map(|(main, order)| order.iter().map(move |&index| (main, index)));
-        let valued = all.filter_map(|(main, index)| Some((index, self.settings.get(index)?.by_seed(&main.name))));
+        let valued = all.filter_map(|(main, index)| Some((index, self.settings.get(index)?.by_replicate(&main.name))));
         valued.filter(|(_, values)| !values.is_empty() && values.values().all(|value| value.is_finite()))
     }
 
-    /// The settings that the main metric ranks, best first, with their values by seed.
-    pub(crate) fn ranked(&self) -> Vec<(&Setting<'a>, BTreeMap<u64, f64>)> {
+    /// The settings that the main metric ranks, best first, with their values by replicate.
+    pub(crate) fn ranked(&self) -> Vec<(&Setting<'a>, Values)> {
         let places = self.ranked_places();
         places.filter_map(|(index, values)| Some((self.settings.get(index)?, values))).collect()
     }
@@ -87,12 +90,28 @@ impl<'a> Ranking<'a> {
         self.best.as_ref().and_then(|(index, _)| self.settings.get(*index))
     }
 
-    /// How far a setting lies behind the best one, over the seeds that both have: its value minus the best one's.
+    /// How far a setting lies behind the best one, over the replicates that both have: its value minus the best one's.
     pub(crate) fn behind(&self, setting: &Setting<'_>) -> Option<Interval> {
         let main = self.main.as_ref()?;
         let (_, best) = self.best.as_ref()?;
-        statistics::paired(&setting.by_seed(&main.name), best, LEVEL)
+        paired(&setting.by_replicate(&main.name), best)
     }
+}
+
+/// The interval of `a - b` over the replicates that both have. Where they are of several splits, a split counts once, with
+/// the mean over its seeds: seeds say little about other rows.
+pub(crate) fn paired(a: &Values, b: &Values) -> Option<Interval> {
+    let mut of_splits: BTreeMap<&Option<String>, Vec<f64>> = BTreeMap::new();
+    for (replicate, value) in a {
+        if let Some(other) = b.get(replicate) {
+            of_splits.entry(&replicate.split).or_default().push(value - other);
+        }
+    }
+    let differences: Vec<f64> = match of_splits.len() {
+        1 => of_splits.into_values().flatten().collect(),
+        _ => of_splits.values().map(|differences| statistics::mean(differences)).collect(),
+    };
+    statistics::t_interval(&differences, LEVEL)
 }
 
 /// Finite means before the rest, the better one first.
@@ -136,6 +155,19 @@ mod tests {
         let means: Vec<f64> = ranking.ranked().iter().map(|(s, _)| statistics::mean(&s.values("val_pr_auc"))).collect();
         assert!(means.len() == 5 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
         assert_eq!(ranking.order.last(), Some(&2));
+    }
+
+    #[test]
+    fn a_split_counts_once_however_many_seeds_it_has() {
+        let run = sample::of_splits();
+        let ranking = Ranking::of(&run.summary);
+        let [(_, best), (second, _)] = ranking.ranked().try_into().expect("two settings");
+        assert_eq!(best.len(), 6);
+        assert_eq!(ranking.behind(second).map(|gap| gap.count), Some(3));
+        let mut one_split = run.clone();
+        one_split.summary.cells.retain(|cell| cell.settings["data.split.seed"] == 1);
+        let ranking = Ranking::of(&one_split.summary);
+        assert_eq!(ranking.behind(ranking.ranked()[1].0).map(|gap| gap.count), Some(2));
     }
 
     #[test]

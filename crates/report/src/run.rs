@@ -1,16 +1,18 @@
 //! A run folder, read back.
 //!
 //! ```text
-//! runs/<pipeline>/summary.json              record::Summary
-//!                 cells/<id>/history.csv    one for each done cell (see `history`)
+//! runs/<pipeline>/summary.json  SHA256SUMS                          record::Summary
+//!                 cells/<id>/result.json  history.csv  SHA256SUMS   one for each done cell (see `history`)
 //! ```
+//! What is read has to be what was written: a file that `SHA256SUMS` doesn't vouch for, or a record that the summary
+//! contradicts, is refused, since nobody could tell what such a report would be of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Component, Path};
 
-use emberline_base::record::{self, Cell, Epoch, Outcome, Status, Summary};
-use emberline_base::{Sums, file};
+use emberline_base::record::{self, Epoch, Outcome, Status, Summary};
+use emberline_base::{Sums, file, json, sums};
 use serde_json::Value;
 
 use crate::{Error, history};
@@ -27,10 +29,10 @@ pub struct Run {
 impl Run {
     /// Reads `dir/summary.json` and the histories of its done cells.
     ///
-    /// A history that is missing is left out (and named in the report); one that is damaged is an error.
+    /// The history of a cell whose folder is missing is left out (and named in the report).
     ///
     /// # Errors
-    /// When `dir` is no run folder, a file is damaged, or was written by a later version.
+    /// When `dir` is no run folder, a file isn't what was written, or another version has written it.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("summary.json");
         let text = match read_text(&path) {
@@ -39,23 +41,65 @@ impl Run {
             }
             other => other?,
         };
-        check(dir, &path, text.as_bytes())?;
-        let summary = read_summary(&path, &text)?;
+        check_version(&path, &text)?;
+        check(&sums_of(dir)?, &path, text.as_bytes())?;
+        let (summary, entries) = read_summary(&path, &text)?;
         let mut histories = BTreeMap::new();
-        for (cell, outcome) in summary.cells.iter().filter_map(|c| c.outcome.as_ref().map(|o| (c, o))) {
-            if let Some(epochs) = read_history(dir, cell, outcome)? {
-                histories.insert(cell.id.clone(), epochs);
+        for (cell, entry) in summary.cells.iter().zip(entries).filter(|(cell, _)| cell.status != Status::Pending) {
+            let folder = dir.join("cells").join(&cell.id);
+            if !folder.exists() {
+                continue;
+            }
+            let sums = sums_of(&folder)?;
+            check_result(&folder, &sums, entry)?;
+            if let Some(outcome) = &cell.outcome {
+                histories.insert(cell.id.clone(), read_history(&folder, &sums, outcome)?);
             }
         }
         Ok(Self { summary, histories })
     }
 }
 
-/// Compares a file with what `SHA256SUMS` says of it, where its folder has one.
-fn check(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// The `SHA256SUMS` of a folder, which must have one.
+fn sums_of(folder: &Path) -> Result<Sums, Error> {
+    Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(sums::FILE)))
+}
+
+/// Compares a file with what `SHA256SUMS` says of it.
+fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match Sums::of_folder(folder)? {
-        Some(sums) if !sums.check(&name, bytes) => Err(Error::Changed(path.to_owned())),
+    if sums.check(&name, bytes) { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
+}
+
+/// Compares a cell's `result.json` with its entry in the summary, which says the same but for the axes of its plan.
+fn check_result(folder: &Path, sums: &Sums, mut entry: Value) -> Result<(), Error> {
+    let path = folder.join("result.json");
+    let bytes = file::read(&path)?;
+    check(sums, &path, &bytes)?;
+    let mut result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
+    for value in [&mut result, &mut entry] {
+        if let Some(object) = value.as_object_mut() {
+            object.remove("version");
+            object.remove("settings");
+        }
+    }
+    if result == entry {
+        return Ok(());
+    }
+    let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Err(Error::Cell { path, cell, fault: "isn't what summary.json says".to_owned() })
+}
+
+/// Refuses a summary that another version has written, whatever else may be wrong with it.
+fn check_version(path: &Path, text: &str) -> Result<(), Error> {
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+    match value.get("version").and_then(Value::as_u64) {
+        Some(found) if found > record::VERSION.into() => {
+            Err(Error::Version { path: path.to_owned(), found, known: record::VERSION })
+        }
+        Some(found) if found < record::VERSION.into() => {
+            Err(Error::EarlierVersion { path: path.to_owned(), found, known: record::VERSION })
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -69,18 +113,15 @@ fn read_text(path: &Path) -> Result<String, Error> {
     })
 }
 
-fn read_summary(path: &Path, text: &str) -> Result<Summary, Error> {
-    let json = |error: serde_json::Error| Error::Json {
-        path: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        message: plain(&error),
-    };
-    let value: Value = serde_json::from_str(text).map_err(json)?;
-    if let Some(found) = value.get("version").and_then(Value::as_u64).filter(|v| *v > record::VERSION.into()) {
-        return Err(Error::Version { path: path.to_owned(), found, known: record::VERSION });
-    }
-    let mut summary: Summary = serde_json::from_str(text).map_err(json)?;
+fn json_error(path: &Path, error: &serde_json::Error) -> Error {
+    Error::Json { path: path.to_owned(), line: error.line(), column: error.column(), message: json::words(error) }
+}
+
+/// The summary, and the entry of each of its cells as it stands in the file.
+fn read_summary(path: &Path, text: &str) -> Result<(Summary, Vec<Value>), Error> {
+    let placed = |error: serde_json::Error| json_error(path, &error);
+    let mut value: Value = serde_json::from_str(text).map_err(placed)?;
+    let mut summary: Summary = serde_json::from_str(text).map_err(placed)?;
     let mut ids = BTreeSet::new();
     for (index, cell) in summary.cells.iter_mut().enumerate() {
         let fault = |fault: String| Error::Cell { path: path.to_owned(), cell: cell.id.clone(), fault };
@@ -98,7 +139,8 @@ fn read_summary(path: &Path, text: &str) -> Result<Summary, Error> {
             cell.outcome = Some(outcome_with_gaps(entry).map_err(|e| fault(format!("is done, but {e}")))?);
         }
     }
-    Ok(summary)
+    let entries = value.get_mut("cells").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    Ok((summary, entries))
 }
 
 /// Reads an outcome whose metrics may be null, which is how JSON writes a metric that is not a number.
@@ -108,15 +150,9 @@ fn outcome_with_gaps(mut entry: Value) -> Result<Outcome, String> {
         gaps = metrics.iter().filter(|(_, v)| v.is_null()).map(|(name, _)| name.clone()).collect();
         metrics.retain(|_, value| !value.is_null());
     }
-    let mut outcome: Outcome = serde_json::from_value(entry).map_err(|error| plain(&error))?;
+    let mut outcome: Outcome = serde_json::from_value(entry).map_err(|error| json::words(&error))?;
     outcome.metrics.extend(gaps.into_iter().map(|name| (name, f64::NAN)));
     Ok(outcome)
-}
-
-/// The words of an error without its place, which is named apart.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
 /// Whether an id names a folder right below `cells/`, on every system.
@@ -126,20 +162,17 @@ fn is_file_name(id: &str) -> bool {
     single && !id.contains(['/', '\\', ':', '\0'])
 }
 
-fn read_history(dir: &Path, cell: &Cell, outcome: &Outcome) -> Result<Option<Vec<Epoch>>, Error> {
-    let path = dir.join("cells").join(&cell.id).join("history.csv");
-    let bytes = match file::read(&path) {
-        Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    check(path.parent().unwrap_or(dir), &path, &bytes)?;
+fn read_history(folder: &Path, sums: &Sums, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
+    let path = folder.join("history.csv");
+    let bytes = file::read(&path)?;
+    check(sums, &path, &bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let epochs = history::from_csv(&path, &text)?;
     if epochs.len() != outcome.epochs as usize {
         let fault = format!("{} epochs, but summary.json counts {}", epochs.len(), outcome.epochs);
         return Err(Error::History { path, line: epochs.len() as u64 + 1, fault });
     }
-    Ok(Some(epochs))
+    Ok(epochs)
 }
 
 #[cfg(test)]
@@ -151,12 +184,23 @@ mod tests {
 
     fn write(run: &Run, dir: &Path) {
         let json = serde_json::to_string_pretty(&run.summary).expect("a summary");
-        fs::write(dir.join("summary.json"), json).expect("written");
+        write_summed(dir, &[("summary.json", &json)]);
         for (id, epochs) in &run.histories {
-            let cell = dir.join("cells").join(id);
-            fs::create_dir_all(&cell).expect("a folder");
-            fs::write(cell.join("history.csv"), history::to_csv(epochs)).expect("written");
+            let cell = run.summary.cells.iter().find(|cell| cell.id == *id).expect("a cell");
+            let result = serde_json::to_string(cell).expect("a cell");
+            let history = history::to_csv(epochs);
+            write_summed(&dir.join("cells").join(id), &[("result.json", &result), ("history.csv", &history)]);
         }
+    }
+
+    /// Writes files and their sums.
+    fn write_summed(folder: &Path, files: &[(&str, &str)]) {
+        let mut sums = Sums::default();
+        for (name, text) in files {
+            file::write_atomic(&folder.join(name), text.as_bytes()).expect("written");
+            sums.add(name, text.as_bytes());
+        }
+        file::write_atomic(&folder.join(sums::FILE), sums.to_text().as_bytes()).expect("written");
     }
 
     /// What loading says of the course's run after `change` to its folder.
@@ -165,13 +209,52 @@ mod tests {
         write(&sample::course(), dir.path());
         let path = dir.path().join("summary.json");
         let text = fs::read_to_string(&path).expect("readable");
-        fs::write(&path, change(dir.path(), text)).expect("written");
+        let changed = change(dir.path(), text);
+        write_summed(dir.path(), &[("summary.json", &changed)]);
         let message = Run::load(dir.path()).expect_err("damaged").to_string();
         message.replace(&dir.path().display().to_string(), "RUN")
     }
 
-    fn history_of(dir: &Path) -> std::path::PathBuf {
-        dir.join("cells").join(&sample::course().summary.cells[0].id).join("history.csv")
+    /// The folder of the first cell.
+    fn cell_of(dir: &Path) -> std::path::PathBuf {
+        dir.join("cells").join(&sample::course().summary.cells[0].id)
+    }
+
+    /// Changes the first cell's history, and the sums that vouch for it.
+    fn change_history(dir: &Path, change: impl Fn(&str) -> String) {
+        let read = |name: &str| fs::read_to_string(cell_of(dir).join(name)).expect("readable");
+        let (result, history) = (read("result.json"), change(&read("history.csv")));
+        write_summed(&cell_of(dir), &[("result.json", &result), ("history.csv", &history)]);
+    }
+
+    #[test]
+    fn what_nothing_vouches_for_is_refused() {
+        type Change = fn(&Path);
+        let changes: [(Change, &str); 4] = [
+            (|dir| fs::remove_file(cell_of(dir).join(sums::FILE)).expect("removed"), "SHA256SUMS is missing"),
+            (|dir| fs::remove_file(cell_of(dir).join("history.csv")).expect("removed"), "history.csv"),
+            (|dir| fs::write(cell_of(dir).join("history.csv"), "epoch\n").expect("written"), "isn't what was written"),
+            (
+                // Whoever makes the sums anew, too, is told by the summary.
+                |dir| {
+                    let read = |name: &str| fs::read_to_string(cell_of(dir).join(name)).expect("readable");
+                    let result = read("result.json").replacen("\"best_epoch\":", "\"best_epoch\":1", 1);
+                    write_summed(&cell_of(dir), &[("result.json", &result), ("history.csv", &read("history.csv"))]);
+                },
+                "isn't what summary.json says",
+            ),
+        ];
+        for (change, expected) in changes {
+            let message = fault(|dir, text| {
+                change(dir);
+                text
+            });
+            assert!(message.contains(expected), "{message}");
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        write(&sample::course(), dir.path());
+        fs::remove_file(dir.path().join(sums::FILE)).expect("removed");
+        assert!(matches!(Run::load(dir.path()), Err(Error::NoSums(_))));
     }
 
     #[test]
@@ -198,13 +281,15 @@ mod tests {
     #[test]
     fn every_damage_of_the_summary_is_placed() {
         let message = fault(|_, text| text[..text.len() / 2].to_owned());
-        assert!(message.starts_with("RUN/summary.json:") && message.contains("EOF while parsing"), "{message}");
+        assert!(message.starts_with("RUN/summary.json:") && message.contains("it ends too early"), "{message}");
         let message = fault(|_, text| text.replacen("\"task\": \"binary\"", "\"task\": \"ternary\"", 1));
-        assert!(message.contains("unknown variant `ternary`") && !message.contains("json:0"), "{message}");
-        let message = fault(|_, text| text.replacen("\"version\": 1", "\"version\": 99", 1));
-        assert!(message.contains("version 99 of the records is newer than this program reads (1)"), "{message}");
+        assert!(message.contains("`ternary` is no known value") && !message.contains("json:0"), "{message}");
+        let message = fault(|_, text| text.replacen("\"version\": 2", "\"version\": 99", 1));
+        assert!(message.contains("version 99 of the records is newer than this program reads (2)"), "{message}");
+        let message = fault(|_, text| text.replacen("\"version\": 2", "\"version\": 1", 1));
+        assert!(message.contains("version 1 of the records is that of an earlier program"), "{message}");
         let message = fault(|_, text| text.replacen("\"best_epoch\": ", "\"best_epoch\": -", 1));
-        assert!(message.contains("is done, but invalid value: integer `-"), "{message}");
+        assert!(message.contains("is done, but a value is not of the kind"), "{message}");
         let message = fault(|_, text| text.replacen("\"id\": \"swivel-20", "\"id\": \"../swivel-20", 1));
         assert!(message.contains("has an id that can't be the name of a folder"), "{message}");
     }
@@ -221,23 +306,21 @@ mod tests {
     #[test]
     fn a_damaged_history_is_refused_and_a_missing_one_is_left_out() {
         let message = fault(|dir, text| {
-            let path = history_of(dir);
-            let whole = fs::read_to_string(&path).expect("readable");
-            fs::write(&path, &whole[..whole.len() - 3]).expect("written");
+            change_history(dir, |whole| whole[..whole.len() - 3].to_owned());
             text
         });
         assert!(message.contains("history.csv:") && message.contains("the last line does not end"), "{message}");
         let message = fault(|dir, text| {
-            let path = history_of(dir);
-            let whole = fs::read_to_string(&path).expect("readable");
-            let lines: Vec<&str> = whole.lines().collect();
-            fs::write(&path, lines[..lines.len() - 1].join("\n") + "\n").expect("written");
+            change_history(dir, |whole| {
+                let lines: Vec<&str> = whole.lines().collect();
+                lines[..lines.len() - 1].join("\n") + "\n"
+            });
             text
         });
         assert!(message.contains(" epochs, but summary.json counts "), "{message}");
         let dir = tempfile::tempdir().expect("a folder");
         write(&sample::course(), dir.path());
-        fs::remove_file(history_of(dir.path())).expect("removed");
+        fs::remove_dir_all(cell_of(dir.path())).expect("removed");
         let read = Run::load(dir.path()).expect("readable");
         assert!(
             read.histories.len() == 15 && render(&read, Format::Html).contains("1 finished cell without a history.csv")

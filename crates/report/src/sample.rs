@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use emberline_base::record::{
-    Cell, Data, Digests, Epoch, Outcome, Parameters, SplitRows, Status, Stop, Summary, VERSION,
+    Cell, ChosenBy, Data, Digests, Epoch, Outcome, Parameters, SplitRows, Status, Stop, Summary, VERSION,
 };
-use emberline_base::{Digest, Metric, Scores, Splits, Task};
+use emberline_base::warning::Code;
+use emberline_base::{Digest, Metric, Scores, Splits, Task, Warning};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -76,7 +77,9 @@ pub(crate) fn many_classes() -> Run {
         |rows: usize| SplitRows { rows, classes: classes.iter().map(|class| (class.clone(), rows / 77)).collect() };
     let splits = Splits { train: split(9_240), valid: Some(split(770)), test: Some(split(3_080)) };
     let majority_accuracy = Splits { train: 1.0 / 77.0, valid: Some(1.0 / 77.0), test: Some(1.0 / 77.0) };
-    let data = Data { task: Task::MultiClass, classes, splits, majority_accuracy, ..binary_data() };
+    let (positive, positive_by) = (None, None);
+    let task = Task::MultiClass;
+    let data = Data { task, classes, positive, positive_by, splits, majority_accuracy, ..binary_data() };
     let mut cells = Vec::new();
     for embedding in ["minilm", "glove-200"] {
         for seed in 1..=2 {
@@ -114,12 +117,31 @@ pub(crate) fn sweep() -> Run {
     run("size-sweep", binary_data(), cells, &Shape { skill: 0.3, slope: 0.05 })
 }
 
+/// Two embeddings, three seeds of the split, two of training.
+pub(crate) fn of_splits() -> Run {
+    let mut cells = Vec::new();
+    for (embedding, dim) in [("swivel-20", 20), ("nnlm-128", 128)] {
+        for split in 1..=3 {
+            for seed in 1..=2 {
+                let settings =
+                    [("embedding", json!(embedding)), ("data.split.seed", json!(split)), ("seed", json!(seed))];
+                cells.push(cell(embedding, "tfhub", false, seed, dim, &settings));
+            }
+        }
+    }
+    run("splits", binary_data(), cells, &Shape { skill: 0.47, slope: 0.022 })
+}
+
 /// The course's run with names that try to get out of every format.
 pub(crate) fn hostile() -> Run {
     let mut run = course();
     let name = "</title><script>alert(1)</script>|`\n# x\u{1b}[31m\u{202e}\"'";
     name.clone_into(&mut run.summary.name);
-    run.summary.data.classes = vec!["<img src=x onerror=alert(1)>".to_owned(), "=HYPERLINK(\"http://e\")|b".to_owned()];
+    let class = "=HYPERLINK(\"http://e\")|b";
+    run.summary.data.classes = vec!["<img src=x onerror=alert(1)>".to_owned(), class.to_owned()];
+    run.summary.data.positive = Some(class.to_owned());
+    let warning = format!("the label `{name}` <img src=x onerror=alert(1)> [a](javascript:b)");
+    run.summary.warnings = vec![Warning::new(Code::SimilarLabels, warning)];
     for cell in &mut run.summary.cells {
         cell.settings.insert("head.<b>".to_owned(), json!(format!("=cmd|' /C calc'!{}", cell.embedding)));
         cell.embedding = format!("{}</td><svg onload=alert(1)>", cell.embedding);
@@ -162,9 +184,13 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         digests: Digests { data: Digest::of(b"data"), embedding: Digest::of(b"e"), weights: Digest::of(id.as_bytes()) },
         device: "cpu".to_owned(),
         arithmetic: "x86_64 avx2".to_owned(),
+        computation: 1,
+        known_words: None,
+        warnings: Vec::new(),
     };
     Cell {
         id,
+        identity: mark.as_str()[..32].to_owned(),
         status: Status::Done,
         settings,
         embedding: embedding.to_owned(),
@@ -173,6 +199,7 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         seed,
         outcome: Some(outcome),
         error: None,
+        cause: None,
     }
 }
 
@@ -192,7 +219,18 @@ fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
             histories.insert(cell.id.clone(), train(outcome, cell.trainable, noise, shape, has_test));
         }
     }
-    Run { summary: Summary { version: VERSION, name: name.to_owned(), axes, data, cells }, histories }
+    Run {
+        summary: Summary {
+            version: VERSION,
+            name: name.to_owned(),
+            axes,
+            data,
+            cells,
+            left_out: Vec::new(),
+            warnings: Vec::new(),
+        },
+        histories,
+    }
 }
 
 /// A number in -1..1 that depends on the text alone.
@@ -251,6 +289,8 @@ fn binary_data() -> Data {
     Data {
         task: Task::Binary,
         classes: vec!["sincere".to_owned(), "insincere".to_owned()],
+        positive: Some("insincere".to_owned()),
+        positive_by: Some(ChosenBy::Minority),
         splits: Splits { train: split(13_061, 808), valid: Some(split(1_293, 80)), test: None },
         majority_accuracy: Splits { train: 12_253.0 / 13_061.0, valid: Some(1_213.0 / 1_293.0), test: None },
         rows_read: 20_000,
@@ -258,6 +298,8 @@ fn binary_data() -> Data {
         missing_labels: 2,
         duplicate_texts: 31,
         shared_texts: 0,
+        unknown_labels: 0,
         conflicting_labels: 3,
+        warnings: Vec::new(),
     }
 }

@@ -1,7 +1,8 @@
 //! The picture of the main metric against the embedding's dimension, where the run has several dimensions.
 //!
-//! A series is what stays equal while the dimension changes: frozen and tuned apart, sources apart where each of
-//! them has several dimensions. Dots are cells, the line joins the means.
+//! A line joins what differs in the axis `dim` alone, so that each embedding has a line of its own for each state (frozen,
+//! tuned) and each value of another axis: two embeddings differ in more than their dimension. Dots are cells, the line
+//! joins the means over the seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +88,7 @@ fn describe(series: &[(String, Points)]) -> String {
 
 /// The finished cells' values by series, in the order of the plan.
 fn gather(summary: &Summary, main: &MainMetric) -> Vec<(String, Points)> {
-    let apart = axes_apart(summary);
+    let apart: Vec<String> = grouping::varying_axes(summary).into_iter().filter(|axis| !is_dimension(axis)).collect();
     let mut series: Vec<(String, Points)> = Vec::new();
     let mut index = BTreeMap::new();
     for (cell, outcome) in done(summary) {
@@ -121,20 +122,9 @@ fn label(cell: &Cell, apart: &[String]) -> String {
     if label.is_empty() { "all cells".to_owned() } else { label }
 }
 
-/// The varying axes that do not decide the dimension: those that tell series apart.
-fn axes_apart(summary: &Summary) -> Vec<String> {
-    let axes = grouping::varying_axes(summary);
-    axes.iter().filter(|axis| !decides_dimension(summary, &axes, axis)).cloned().collect()
-}
-
-/// Whether cells that differ in this axis alone differ in dimension.
-fn decides_dimension(summary: &Summary, axes: &[String], axis: &str) -> bool {
-    let mut first = BTreeMap::new();
-    done(summary).any(|(cell, outcome)| {
-        let others: Vec<_> = axes.iter().filter(|other| *other != axis).map(|other| cell.settings.get(other)).collect();
-        let key = serde_json::to_string(&others).unwrap_or_default();
-        *first.entry(key).or_insert(outcome.dim) != outcome.dim
-    })
+/// Whether an axis is the length of vectors: `embedding.dim`, `embedding.NAME.KIND.dim`.
+fn is_dimension(axis: &str) -> bool {
+    axis.starts_with("embedding.") && axis.ends_with(".dim")
 }
 
 #[cfg(test)]
@@ -148,8 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn embeddings_of_one_size_each_make_one_series_a_tuning() {
-        assert_eq!(labels(&sample::course()), ["frozen", "tuned"]);
+    fn each_embedding_and_state_is_a_series_of_its_own() {
+        let run = sample::course();
+        let expected =
+            ["swivel-20", "nnlm-50", "nnlm-128"].map(|name| [format!("{name} · frozen"), format!("{name} · tuned")]);
+        assert_eq!(labels(&run), expected.concat());
+        let sizes = sizes(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
+        let joined = sizes.chart.series.iter().filter(|series| series.pen == Pen::Mean && series.points.len() > 1);
+        assert_eq!(joined.count(), 0, "no line joins embeddings");
     }
 
     #[test]

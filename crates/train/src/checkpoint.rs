@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::weights::{Part, State, Tensor, Weights};
+use crate::weights::{self, Part, State, Tensor, Weights};
 
 /// A fit, as it stood after an epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,9 @@ pub trait Keeper {
     /// # Errors
     /// When it can't be written: the fit fails.
     fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
+
+    /// Hears that there is no memory for a checkpoint; the fit goes on without one.
+    fn skips(&mut self, _: &dyn std::error::Error) {}
 }
 
 /// What a [`Keeper`] wishes for.
@@ -91,14 +94,13 @@ impl Checkpoint {
         };
         let facts = serde_json::to_string(&facts).expect("facts are plain data");
         let parts = self.state.parts.iter().chain([&self.best]);
-        let named = |(prefix, weights): (&str, &Weights)| {
-            let name = |tensor: &Tensor| Tensor { name: format!("{prefix}/{}", tensor.name), ..tensor.clone() };
-            weights.0.iter().map(name).collect::<Vec<_>>()
-        };
-        let arrays = Weights(PREFIXES.into_iter().zip(parts).flat_map(named).collect());
-        let checksum = checksum(&facts, &arrays);
+        let mut arrays: Vec<(String, &Tensor)> = Vec::new();
+        for (prefix, weights) in PREFIXES.into_iter().zip(parts) {
+            arrays.extend(weights.0.iter().map(|tensor| (format!("{prefix}/{}", tensor.name), tensor)));
+        }
+        let checksum = checksum(&facts, arrays.clone());
         let metadata = HashMap::from([("facts".to_owned(), facts), ("checksum".to_owned(), checksum)]);
-        arrays.to_safetensors_with(Some(metadata))
+        weights::serialize(arrays.into_iter(), Some(metadata))
     }
 
     /// Reads the bytes of its file.
@@ -110,16 +112,16 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error.to_string()))?;
         let entry = |key| header.metadata().as_ref().and_then(|entries| entries.get(key));
         let text = entry("facts").ok_or_else(|| damaged("facts are missing"))?;
-        let arrays = Weights::from_safetensors(bytes)?;
+        let mut arrays = Weights::from_safetensors(bytes)?;
         // A fuzzer can't guess checksums.
-        if !cfg!(fuzzing) && entry("checksum") != Some(&checksum(text, &arrays)) {
+        if !cfg!(fuzzing) && entry("checksum") != Some(&checksum(text, by_name(&arrays))) {
             return Err(damaged("its content doesn't match its checksum"));
         }
         let facts: Facts = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
         if facts.identity != identity {
             return Err(damaged("it was made from other inputs"));
         }
-        let [values, first, second, best] = PREFIXES.map(|prefix| arrays.below(prefix));
+        let [values, first, second, best] = PREFIXES.map(|prefix| arrays.take_below(prefix));
         let state = State { parts: [values, first, second], steps: facts.steps };
         Ok(Self { history: facts.history, seconds: facts.seconds, state, best })
     }
@@ -128,21 +130,24 @@ impl Checkpoint {
     pub(crate) fn in_order_of(mut self, start: &Weights) -> Option<Self> {
         for part in Part::ALL {
             let arrays = &mut self.state.parts[part as usize];
-            *arrays = arrays.in_order_of(start)?;
+            *arrays = std::mem::take(arrays).in_order_of(start)?;
         }
-        self.best = self.best.in_order_of(start)?;
+        self.best = std::mem::take(&mut self.best).in_order_of(start)?;
         (!self.history.is_empty()).then_some(self)
     }
 }
 
+fn by_name(arrays: &Weights) -> Vec<(String, &Tensor)> {
+    arrays.0.iter().map(|tensor| (tensor.name.clone(), tensor)).collect()
+}
+
 /// Of the facts and all arrays, by name.
-fn checksum(facts: &str, arrays: &Weights) -> String {
-    let mut sorted: Vec<&Tensor> = arrays.0.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+fn checksum(facts: &str, mut arrays: Vec<(String, &Tensor)>) -> String {
+    arrays.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut parts = emberline_base::digest::Parts::new();
     parts.add(facts.as_bytes());
-    for tensor in sorted {
-        parts.add(tensor.name.as_bytes());
+    for (name, tensor) in arrays {
+        parts.add(name.as_bytes());
         tensor.shape.iter().for_each(|length| parts.add(&(*length as u64).to_le_bytes()));
         tensor.values.chunks(1 << 14).for_each(|values| parts.add(&bytes(values)));
     }

@@ -1,9 +1,11 @@
 //! Why a fit can't be finished.
 
-use emberline_base::Monitor;
 use emberline_base::file::FileError;
+use emberline_base::{Monitor, OutOfMemory};
 use emberline_device::Unavailable;
 use emberline_device::memory::Lack;
+
+use crate::divergence::Divergence;
 
 /// Why a fit can't be finished.
 #[derive(Debug, thiserror::Error)]
@@ -11,14 +13,9 @@ pub enum Error {
     /// A callback can't write its file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The loss became NaN or infinite.
-    #[error("the loss became {value} in epoch {epoch}; lower the learning rate, or look for NaN in the embedding")]
-    Diverged {
-        /// 1 for the first.
-        epoch: u32,
-        /// What the loss became.
-        value: f64,
-    },
+    /// Training diverged: there are no weights worth keeping.
+    #[error(transparent)]
+    Diverged(#[from] Divergence),
     /// A callback watches what isn't measured.
     #[error("`{monitor}` isn't measured here: {why}")]
     Unmeasured {
@@ -36,10 +33,24 @@ pub enum Error {
     /// More memory is needed than there is.
     #[error(transparent)]
     Memory(#[from] Lack),
+    /// The system gave no more memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The fit was asked to end before its time; what it goes on from is kept.
     #[error("interrupted")]
     Interrupted,
     /// A weights file isn't one.
     #[error("the weights are damaged: {0}")]
     Weights(String),
+}
+
+impl Error {
+    /// Whether memory lacked: what was to be computed isn't at fault.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Memory(_) | Self::OutOfMemory(_) => true,
+            Self::File(error) => error.is_out_of_memory(),
+            _ => false,
+        }
+    }
 }

@@ -108,7 +108,7 @@ fn fit_members(
     let mut clock = Clock(Instant::now());
     let jobs: Vec<&Job<'_>> = members.iter().map(|member| member.watched.job).collect();
     let loss = loss_of_all(&jobs)?;
-    memory::require(jobs.iter().map(|job| job.memory()).fold(0, u64::saturating_add))?;
+    let _reserved = memory::reserve(jobs.iter().map(|job| job.memory()).fold(0, u64::saturating_add))?;
     let architecture = jobs[0].architecture();
     let starts = jobs.iter().map(|job| job.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
     let blueprints: Vec<Blueprint<'_>> =
@@ -120,10 +120,22 @@ fn fit_members(
     let best: Vec<&Weights> = members.iter().zip(&starts).map(|(member, start)| member.best_weights(start)).collect();
     engine.load(&best);
     let [valid, test] = [SplitName::Valid, SplitName::Test].map(|split| engine.logits(split));
+    judge(engine.as_mut(), members, &starts, loss);
     let seconds = setting_up + clock.share(members.len());
     members.iter_mut().for_each(|member| member.seconds += seconds);
     let finish = |((member, valid), test)| Member::finish(member, loss, valid, test);
     Ok(members.drain(..).zip(valid).zip(test).map(finish).collect())
+}
+
+/// Fails the fits that have diverged. The untrained models are only computed where a loss is suspiciously high.
+fn judge(engine: &mut dyn Engine, members: &mut [Member<'_, '_>], starts: &[Weights], loss: Loss) {
+    let untrained = members.iter().find(|member| member.is_suspect()).map(|suspect| {
+        engine.load(&starts.iter().collect::<Vec<_>>());
+        engine.logits(suspect.judged_by())
+    });
+    for (place, member) in members.iter_mut().enumerate() {
+        member.judge(loss, untrained.as_ref().map(|logits| &logits[place]));
+    }
 }
 
 fn blueprint<'a>(job: &'a Job<'a>, architecture: &'a Architecture, loss: Loss, weights: &'a Weights) -> Blueprint<'a> {
@@ -189,6 +201,12 @@ fn keep_checkpoints(engine: &mut dyn Engine, running: &mut [&mut Member<'_, '_>]
         return;
     }
     let places: Vec<usize> = wishes.iter().map(|(place, _)| *place).collect();
+    let needed =
+        places.iter().map(|&place| running[place].watched.job.checkpoint_memory()).fold(0, u64::saturating_add);
+    if let Err(lack) = memory::look_for(needed) {
+        wishes.into_iter().for_each(|(place, wish)| running[place].skip(&lack, wish));
+        return;
+    }
     for ((place, wish), state) in wishes.into_iter().zip(engine.states(&places)) {
         running[place].keep(state, wish);
     }

@@ -4,7 +4,7 @@
 //! l = sqrt(6 / (inputs + units)); biases start at zero. Every array draws from a substream of
 //! its own on the host, so that all devices start from equal numbers.
 
-use emberline_base::Substream;
+use emberline_base::{OutOfMemory, Substream, memory};
 
 use crate::settings::{Activation, Head, Layer};
 use crate::weights::{Tensor, Weights};
@@ -66,18 +66,22 @@ impl Architecture {
     }
 
     /// What training starts from.
-    pub fn initial_weights(&self, seed: u64) -> Weights {
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn initial_weights(&self, seed: u64) -> Result<Weights, OutOfMemory> {
         let mut tensors = Vec::new();
         for step in &self.steps {
             let Step::Dense { name, inputs, units, .. } = step else { continue };
             let limit = (6.0 / (inputs + units) as f32).sqrt();
             let kernel = format!("{name}.kernel");
             let mut stream = Substream::new(seed, &format!("initialisation/{kernel}"));
-            let values = (0..inputs * units).map(|_| stream.symmetric(limit)).collect();
+            let mut values = memory::with_capacity(inputs * units)?;
+            values.extend((0..inputs * units).map(|_| stream.symmetric(limit)));
             tensors.push(Tensor { name: kernel, shape: vec![*inputs, *units], values });
             tensors.push(Tensor { name: format!("{name}.bias"), shape: vec![*units], values: vec![0.0; *units] });
         }
-        Weights(tensors)
+        Ok(Weights(tensors))
     }
 }
 
@@ -99,13 +103,13 @@ mod tests {
 
     #[test]
     fn kernels_start_within_glorots_limit_and_biases_at_zero() {
-        let weights = Architecture::new(&course(), 20, 1).initial_weights(1);
+        let weights = Architecture::new(&course(), 20, 1).initial_weights(1).expect("memory");
         let kernel = weights.get("head.0.kernel").expect("a kernel");
         let limit = (6.0f32 / 276.0).sqrt();
         assert!(kernel.values.iter().all(|v| v.abs() <= limit));
         let mean_square = kernel.values.iter().map(|v| v * v).sum::<f32>() / kernel.values.len() as f32;
         assert!((mean_square - limit * limit / 3.0).abs() < 0.05 * limit * limit, "{mean_square}");
         assert!(weights.get("head.0.bias").expect("a bias").values.iter().all(|&v| v == 0.0));
-        assert_ne!(weights, Architecture::new(&course(), 20, 1).initial_weights(2));
+        assert_ne!(weights, Architecture::new(&course(), 20, 1).initial_weights(2).expect("memory"));
     }
 }

@@ -1,6 +1,6 @@
 //! What a fit is made from.
 
-use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task};
+use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task, memory};
 
 use crate::Error;
 use crate::head::Architecture;
@@ -66,21 +66,34 @@ impl Job<'_> {
     }
 
     /// The bytes that the fit takes beside its features, about: of every number that is trained there are the start, the
-    /// present, the best and what the optimiser remembers; of every unit, rows that are computed at once.
+    /// present, the best, two that the optimiser remembers, and one that is on its way from one to another; of every unit,
+    /// rows that are computed at once; of every output, the targets and logits of all rows.
     pub(crate) fn memory(&self) -> u64 {
-        let architecture = self.architecture();
+        let batch = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
+        let of_units = self.architecture().units().saturating_mul(5 * batch);
+        let rows: u64 = self.targets.iter().map(|(_, targets)| targets.rows() as u64).sum();
+        let of_outputs = rows.saturating_mul(3 * self.targets.train.cols() as u64);
+        let of_numbers = self.trained_numbers().saturating_mul(6);
+        of_numbers.saturating_add(of_units).saturating_add(of_outputs).saturating_mul(4)
+    }
+
+    /// The bytes that a checkpoint takes while it is made: three numbers for every one that is trained, and with the best one
+    /// once more in its file.
+    pub(crate) fn checkpoint_memory(&self) -> u64 {
+        self.trained_numbers().saturating_mul(7 * 4)
+    }
+
+    fn trained_numbers(&self) -> u64 {
         let table = match &self.features.train {
             Features::Tuned(bags) => bags.table.values().len() as u64,
             Features::Frozen(_) | Features::Mixed(_) => 0,
         };
-        let rows = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
-        let numbers = architecture.parameters().saturating_add(table).saturating_mul(5);
-        numbers.saturating_add(architecture.units().saturating_mul(3 * rows)).saturating_mul(4)
+        self.architecture().parameters().saturating_add(table)
     }
 
     /// What is tuned of the embedding first, then the head's arrays.
     pub(crate) fn starting_weights(&self, architecture: &Architecture) -> Result<Weights, Error> {
-        let fresh = architecture.initial_weights(self.seed);
+        let fresh = architecture.initial_weights(self.seed)?;
         let head = match self.initial {
             None => fresh,
             Some(given) => {
@@ -130,7 +143,7 @@ fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
         }
         Features::Tuned(bags) => {
             let shape = vec![bags.table.rows(), bags.table.cols()];
-            Ok(vec![tensor("embedding.table", shape, bags.table.values().to_vec())])
+            Ok(vec![tensor("embedding.table", shape, memory::copied(bags.table.values())?)])
         }
         Features::Mixed(layered) => Ok(vec![
             tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),

@@ -6,6 +6,7 @@
 
 pub mod callback;
 mod checkpoint;
+mod divergence;
 mod engine;
 mod error;
 mod fit;
@@ -18,7 +19,12 @@ mod optimizer;
 pub mod settings;
 mod weights;
 
+/// The version of the computation of training. Raise it when the same inputs and settings come to other numbers, or when a
+/// default of `[head]`, `[train]` or `[callbacks]` changes: results of another version are then made again.
+pub const COMPUTATION: u32 = 1;
+
 pub use checkpoint::{Checkpoint, Keeper, Wish};
+pub use divergence::Divergence;
 pub use error::Error;
 pub use fit::{Fit, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
 pub use head::Architecture;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use emberline_base::record::{Epoch, Stop};
-use emberline_base::{Matrix, Metric, Scores, SplitName, Splits};
+use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits};
+use emberline_device::memory::Lack;
 
 use crate::Error;
 use crate::callback::Control;
 use crate::checkpoint::{Checkpoint, Wish};
+use crate::divergence::{Divergence, FLOOR, has_grown, refuse_not_finite, untrained_loss};
 use crate::fit::{Fit, Watched, measured};
 use crate::job::Job;
 use crate::metric::{self, Threshold};
@@ -52,7 +54,7 @@ impl<'w, 'c> Member<'w, 'c> {
         let value = measured(&epoch, monitor);
         self.history.push(epoch);
         match value {
-            Ok(value) if monitor.improves(value, self.best.value, 0.0) || self.best.epoch == 0 => {
+            Ok(value) if self.is_best(monitor, value) => {
                 (self.best.epoch, self.best.value) = (number, value);
                 true
             }
@@ -62,6 +64,12 @@ impl<'w, 'c> Member<'w, 'c> {
                 false
             }
         }
+    }
+
+    /// Whether an epoch with this value is the best so far. Any number is better than none.
+    fn is_best(&self, monitor: Monitor, value: f64) -> bool {
+        let Best { epoch, value: best, .. } = self.best;
+        epoch == 0 || monitor.improves(value, best, 0.0) || (best.is_nan() && !value.is_nan())
     }
 
     /// Lives through the epochs of a checkpoint again, as callbacks must.
@@ -82,13 +90,32 @@ impl<'w, 'c> Member<'w, 'c> {
 
     /// Hands a checkpoint to the keeper.
     pub(crate) fn keep(&mut self, state: State, wish: Wish) {
-        let (history, best) = (self.history.clone(), self.best.weights.clone());
-        let checkpoint = Checkpoint { history, seconds: self.seconds, state, best };
+        let best = std::mem::take(&mut self.best.weights);
+        let checkpoint = Checkpoint { history: self.history.clone(), seconds: self.seconds, state, best };
         // A score that is no number can't be written, and is mostly the last before a fit fails: the checkpoint before stays.
         let keeper = self.watched.keeper.as_mut().filter(|_| checkpoint.is_finite());
-        let kept = keeper.map_or(Ok(()), |keeper| keeper.keep(&checkpoint));
-        let left = if wish == Wish::Leave { Err(Error::Interrupted) } else { Ok(()) };
-        self.ended = kept.and(left).err().map(Err);
+        let kept = keeper.map_or(Ok(()), |keeper| match keeper.keep(&checkpoint) {
+            Err(Error::OutOfMemory(lack)) => {
+                keeper.skips(&lack);
+                Ok(())
+            }
+            kept => kept,
+        });
+        self.best.weights = checkpoint.best;
+        self.ended = kept.err().map(Err);
+        self.leave(wish);
+    }
+
+    /// Goes on, or leaves as was wished, without a checkpoint: there is no memory for it.
+    pub(crate) fn skip(&mut self, lack: &Lack, wish: Wish) {
+        self.watched.keeper.iter_mut().for_each(|keeper| keeper.skips(lack));
+        self.leave(wish);
+    }
+
+    fn leave(&mut self, wish: Wish) {
+        if wish == Wish::Leave && self.ended.is_none() {
+            self.ended = Some(Err(Error::Interrupted));
+        }
     }
 
     /// Tells the callbacks, and ends the fit where it is time.
@@ -104,16 +131,59 @@ impl<'w, 'c> Member<'w, 'c> {
         for callback in self.watched.callbacks.iter_mut() {
             callback.on_epoch_end(epoch, &mut self.control)?;
         }
-        let value = epoch.train[&Metric::Loss];
-        if !value.is_finite() {
-            return Err(Error::Diverged { epoch: epoch.epoch, value });
-        }
+        refuse_not_finite(epoch, SplitName::Train, &epoch.train)?;
         Ok(self.control.stop.or((epoch.epoch >= self.watched.job.train.epochs).then_some(Stop::Epochs)))
     }
 
     /// The weights of the best epoch, or those of the start where there is none.
     pub(crate) fn best_weights<'b>(&'b self, start: &'b Weights) -> &'b Weights {
         if self.best.epoch == 0 { start } else { &self.best.weights }
+    }
+
+    /// Whether the loss of the best epoch is so high that only the untrained model's tells if the fit has diverged.
+    pub(crate) fn is_suspect(&self) -> bool {
+        matches!(self.ended, Some(Ok(_))) && self.best_loss().is_some_and(|(_, loss)| loss > FLOOR)
+    }
+
+    /// Fails a fit that has diverged. `untrained`: the logits that the initial weights give on the split that
+    /// [`judged_by`](Self::judged_by) names; asked for a suspect only.
+    pub(crate) fn judge(&mut self, loss: Loss, untrained: Option<&Matrix>) {
+        if matches!(self.ended, Some(Ok(_)))
+            && let Err(divergence) = self.refuse_diverged(loss, untrained)
+        {
+            self.ended = Some(Err(divergence.into()));
+        }
+    }
+
+    /// The split whose loss tells whether the fit has diverged.
+    pub(crate) fn judged_by(&self) -> SplitName {
+        if self.watched.job.targets.valid.is_some() { SplitName::Valid } else { SplitName::Train }
+    }
+
+    /// The best epoch, with its loss on the split that judges.
+    fn best_loss(&self) -> Option<(&Epoch, f64)> {
+        let epoch = self.history.get((self.best.epoch as usize).checked_sub(1)?)?;
+        let scores = if self.judged_by() == SplitName::Valid { epoch.valid.as_ref()? } else { &epoch.train };
+        Some((epoch, *scores.get(&Metric::Loss)?))
+    }
+
+    fn refuse_diverged(&self, loss: Loss, untrained: Option<&Matrix>) -> Result<(), Divergence> {
+        let split = self.judged_by();
+        let Some((&Epoch { epoch, learning_rate, .. }, value)) = self.best_loss() else { return Ok(()) };
+        if !value.is_finite() {
+            return Err(Divergence::NotFinite { epoch, split, loss: value, learning_rate });
+        }
+        if !self.best.weights.is_finite() {
+            return Err(Divergence::Weights { epoch, learning_rate });
+        }
+        let Job { task, targets, .. } = self.watched.job;
+        if let (Some(logits), Some(targets)) = (untrained, targets.get(split)) {
+            let untrained = untrained_loss(*task, loss, logits, targets);
+            if has_grown(value, untrained) {
+                return Err(Divergence::Grown { epoch, split, loss: value, untrained, learning_rate });
+            }
+        }
+        Ok(())
     }
 
     /// The result, from the best epoch's logits.

@@ -37,6 +37,10 @@ pub enum Layer {
 /// A layer as written. One flat table, so that a fault points at its key.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [{ "required": ["dense"] }, { "required": ["dropout"] }],
+    "dependentRequired" = { "activation": ["dense"] },
+))]
 struct LayerKeys {
     /// A fully connected layer of so many units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +51,7 @@ struct LayerKeys {
     activation: Option<Activation>,
     /// A layer that zeroes this share of its inputs while training, from 0 to below 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 0.99))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     dropout: Option<f32>,
 }
 
@@ -157,12 +161,16 @@ pub enum Optimizer {
 #[serde(deny_unknown_fields, default)]
 pub struct Adam {
     /// The step size.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
     /// The decay of the mean of the gradients.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_1: f64,
     /// The decay of the mean of their squares.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square; smaller numbers are 0 in 32 bits.
+    #[schemars(range(min = 1e-37))]
     pub epsilon: f64,
 }
 
@@ -177,14 +185,19 @@ impl Default for Adam {
 #[serde(deny_unknown_fields, default)]
 pub struct Adamw {
     /// The step size.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
     /// The decay of the mean of the gradients.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_1: f64,
     /// The decay of the mean of their squares.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square; smaller numbers are 0 in 32 bits.
+    #[schemars(range(min = 1e-37))]
     pub epsilon: f64,
     /// The part of every weight that a step of size 1 takes away.
+    #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
 }
 
@@ -199,8 +212,10 @@ impl Default for Adamw {
 #[serde(deny_unknown_fields, default)]
 pub struct Sgd {
     /// The step size.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
     /// The part of the last step that is taken again.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
 }
 
@@ -244,7 +259,7 @@ impl Optimizer {
             Self::Adam(Adam { beta_1, beta_2, epsilon, .. }) | Self::Adamw(Adamw { beta_1, beta_2, epsilon, .. }) => {
                 between("beta_1", *beta_1, 0.0, 1.0, share);
                 between("beta_2", *beta_2, 0.0, 1.0, share);
-                between("epsilon", *epsilon, f64::MIN_POSITIVE, f64::INFINITY, "give a number above 0, such as 1e-7");
+                between("epsilon", *epsilon, 1e-37, f64::INFINITY, "give 1e-37 or more, such as 1e-7");
                 if let Self::Adamw(s) = self {
                     between("weight_decay", s.weight_decay, 0.0, f64::INFINITY, "give 0 or more, such as 4e-3");
                     "adamw"

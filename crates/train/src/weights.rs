@@ -3,9 +3,12 @@
 //! Names: `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
 //! `head.output.kernel`, `head.output.bias`; kernels as Keras lays them out.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use emberline_base::memory;
+use safetensors::View;
+use safetensors::tensor::{Dtype, SafeTensors};
 
 use crate::Error;
 
@@ -30,20 +33,7 @@ impl Weights {
     /// # Errors
     /// When two arrays share a name.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
-        self.to_safetensors_with(None)
-    }
-
-    /// The same, with words about them.
-    pub(crate) fn to_safetensors_with(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>, Error> {
-        let damaged = |e: safetensors::SafeTensorError| Error::Weights(e.to_string());
-        let bytes: Vec<Vec<u8>> =
-            self.0.iter().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-        let mut views = Vec::with_capacity(self.0.len());
-        for (tensor, bytes) in self.0.iter().zip(&bytes) {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(damaged)?;
-            views.push((tensor.name.as_str(), view));
-        }
-        safetensors::serialize(views, metadata).map_err(damaged)
+        serialize(self.0.iter().map(|tensor| (tensor.name.clone(), tensor)), None)
     }
 
     /// Reads the bytes of a safetensors file of 32-bit floats, in the order of their names.
@@ -57,7 +47,8 @@ impl Weights {
             if view.dtype() != Dtype::F32 {
                 return Err(Error::Weights(format!("`{name}` holds {:?}, not 32-bit floats", view.dtype())));
             }
-            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let mut values = memory::with_capacity(view.data().len() / 4)?;
+            values.extend(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
             tensors.push(Tensor { name, shape: view.shape().to_vec(), values });
         }
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -69,20 +60,64 @@ impl Weights {
         self.0.iter().find(|t| t.name == name)
     }
 
-    /// The arrays named `prefix/NAME`, by their names.
-    pub(crate) fn below(&self, prefix: &str) -> Self {
-        let rest = |tensor: &Tensor| {
-            let name = tensor.name.strip_prefix(prefix)?.strip_prefix('/')?.to_owned();
-            Some(Tensor { name, ..tensor.clone() })
-        };
-        Self(self.0.iter().filter_map(rest).collect())
+    /// Whether every number is finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.0.iter().all(|tensor| tensor.values.iter().all(|value| value.is_finite()))
     }
 
-    /// The arrays in another's order; none unless names and shapes are the same.
-    pub(crate) fn in_order_of(&self, other: &Self) -> Option<Self> {
-        let like = |like: &Tensor| self.get(&like.name).filter(|tensor| tensor.shape == like.shape).cloned();
-        let ordered = other.0.iter().map(like).collect::<Option<Vec<_>>>()?;
-        (ordered.len() == self.0.len()).then_some(Self(ordered))
+    /// Takes out the arrays whose names begin with `prefix/`, under the rest of their names.
+    pub(crate) fn take_below(&mut self, prefix: &str) -> Self {
+        let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('/')?.to_owned());
+        let taken = self.0.extract_if(.., |tensor| rest(&tensor.name).is_some());
+        Self(taken.map(|tensor| Tensor { name: rest(&tensor.name).unwrap_or_default(), ..tensor }).collect())
+    }
+
+    /// The same arrays in the order of others; none where they aren't the same in name and shape.
+    pub(crate) fn in_order_of(mut self, other: &Self) -> Option<Self> {
+        let place =
+            |tensor: &Tensor| other.0.iter().position(|like| like.name == tensor.name && like.shape == tensor.shape);
+        let mut places = self.0.iter().map(place).collect::<Option<Vec<_>>>()?;
+        self.0.sort_by_cached_key(|tensor| place(tensor));
+        places.sort_unstable();
+        (places.into_iter().eq(0..other.0.len())).then_some(self)
+    }
+}
+
+/// The safetensors file of arrays under these names. No array is copied but into the file.
+///
+/// # Errors
+/// When two arrays share a name, or there is no memory for the file.
+pub(crate) fn serialize<'t>(
+    arrays: impl Iterator<Item = (String, &'t Tensor)>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>, Error> {
+    let arrays: Vec<(String, Bytes<'t>)> = arrays.map(|(name, tensor)| (name, Bytes(tensor))).collect();
+    memory::probe(arrays.iter().map(|(_, array)| array.data_len() as u64).sum())?;
+    safetensors::serialize(arrays, metadata).map_err(|error| Error::Weights(error.to_string()))
+}
+
+/// An array as its file holds it: little-endian.
+struct Bytes<'t>(&'t Tensor);
+
+impl View for Bytes<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        if cfg!(target_endian = "little") {
+            Cow::Borrowed(bytemuck::cast_slice(&self.0.values))
+        } else {
+            Cow::Owned(self.0.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.0.values.as_slice())
     }
 }
 

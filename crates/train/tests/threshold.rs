@@ -51,12 +51,16 @@ fn scores(logits: &Matrix, targets: &Matrix, threshold: f64) -> [f64; 3] {
     [2.0 * right / (answers + wanted), right / answers, right / wanted]
 }
 
-/// The highest of the thresholds with the best F1: every row's probability is one.
+/// The midpoint between the highest score whose decision has the best F1 and the next lower score.
 fn best_threshold(logits: &Matrix, targets: &Matrix) -> f64 {
-    let mut thresholds: Vec<f64> = logits.values().iter().map(|&logit| probability(logit)).collect();
-    thresholds.sort_by(|a, b| b.total_cmp(a));
+    let mut probabilities: Vec<f64> = logits.values().iter().map(|&logit| probability(logit)).collect();
+    probabilities.sort_by(|a, b| b.total_cmp(a));
+    probabilities.dedup();
     let f1 = |threshold: f64| scores(logits, targets, threshold)[0];
-    thresholds.into_iter().reduce(|best, next| if f1(next) > f1(best) { next } else { best }).expect("rows")
+    let best = |best, next| if f1(next) > f1(best) { next } else { best };
+    let best = probabilities.iter().copied().reduce(best).expect("rows");
+    let lower = probabilities.iter().copied().find(|&probability| probability < best);
+    f64::midpoint(best, lower.unwrap_or(0.0))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task}
 use emberline_device::Device;
 use emberline_train::callback::{Callback, Callbacks, Control, EarlyStopping, Places};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Error, Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
+use emberline_train::{Divergence, Error, Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
 
 const ROWS: usize = 203;
 const DIM: usize = 21;
@@ -186,7 +186,7 @@ fn one_that_fails_spoils_no_other() {
         jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks, keeper: None }).collect();
     let fitted = fit_together_on_burn(watched, Device::Cpu).expect("they begin");
     assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
-    assert!(matches!(fitted[3], Err(Error::Diverged { epoch: 1, .. })) && fitted[4].is_err());
+    assert!(matches!(fitted[3], Err(Error::Diverged(Divergence::NotFinite { epoch: 1, .. }))) && fitted[4].is_err());
     for at in [0, 2, 5] {
         let alone = fit_on_burn(&jobs[at], Device::Cpu, &mut []).expect("it ends");
         let fit = fitted[at].as_ref().expect("it ends");

@@ -1,6 +1,7 @@
 """Writes the seeds of formats that no fixture has. `pip install pyarrow`; `python make.py`, in this folder."""
 
 import gzip
+import hashlib
 import io
 import json
 import struct
@@ -66,9 +67,17 @@ def checkpoint():
     write("checkpoint.safetensors", struct.pack("<Q", len(text)) + text + struct.pack(f"<{at // 4}f", *range(at // 4)))
 
 
+def digest_of(part):
+    """`Digest::of`: SHA-256 over the part's length and the part."""
+    return hashlib.sha256(struct.pack("<Q", len(part)) + part).hexdigest()
+
+
 def segment():
     header = {
-        "__metadata__": {"format": "emberline-embeddings/1", "about": "a seed"},
+        "__metadata__": {
+            "format": "emberline-embeddings/2", "dim": "3", "about": "a seed", "computation": "1", "device": "cpu",
+            "arithmetic": "x86_64 avx2", "source": digest_of(b"model"),
+        },
         "keys": {"dtype": "U8", "shape": [2, 32], "data_offsets": [0, 64]},
         "vectors": {"dtype": "F32", "shape": [2, 3], "data_offsets": [64, 88]},
     }

@@ -1,7 +1,7 @@
 //! Reads a file of data in several ways.
 
 use emberline_dataset::settings::Column;
-use emberline_dataset::{Settings, read, read_texts};
+use emberline_dataset::{Error, Settings, Source, TextInput, read};
 use serde_json::json;
 
 use crate::{folder, memory};
@@ -37,7 +37,10 @@ pub fn rows(input: &[u8], formats: &[&str]) {
             }
         }
     }
-    let _ = read_texts(&folder().join(name), &Column::Number(1), None, None);
+    memory::limit(content.len());
+    let path = folder().join(name);
+    let input = TextInput { originals: true, ..TextInput::of_column(Source::File(&path), Column::Number(1)) };
+    let _ = input.read(|_| Ok::<_, Error>(())).map_err(|error| error.to_string());
     std::fs::remove_file(folder().join(name)).expect("the file is there");
 }
 

@@ -2,8 +2,7 @@
 #![no_main]
 
 use emberline_base::Digest;
-use emberline_base::file::sha256;
-use emberline_cache::{Cache, Key};
+use emberline_cache::{Cache, Key, Producer};
 use emberline_fuzz::{begin, folder, memory, write};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,11 +11,13 @@ const DIM: usize = 3;
 
 fuzz_target!(init: begin(), |input: &[u8]| {
     memory::limit(input.len());
-    let (source, cache) = (Digest::of(b"model"), Cache::at(folder().join("cache")));
-    let name = format!("cache/embeddings/{}/cpu/{}.safetensors", source.as_str(), sha256(input));
-    write(&name, input);
+    let cache = Cache::at(folder().join("cache"));
+    let (device, arithmetic) = ("cpu".to_owned(), "x86_64 avx2".to_owned());
+    let producer = Producer { source: Digest::of(b"model"), computation: 1, device, arithmetic };
+    let place = cache.place(&producer).join(format!("{}.safetensors", blake3::hash(input)));
+    write(place.strip_prefix(folder()).expect("below the folder").to_str().expect("UTF-8"), input);
     let _ = cache.held().map_err(|error| error.to_string());
-    let shelf = cache.shelf(&source, "cpu", DIM, "a fuzzed model").expect("a folder that can be read");
+    let shelf = cache.shelf(&producer, DIM, "a fuzzed model").expect("a folder that can be read");
     let mut vector = [0.0; DIM];
     let text = Key::of(b"text");
     assert_eq!(shelf.read(&text, &mut vector), shelf.holds(&text));

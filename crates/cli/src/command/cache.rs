@@ -33,6 +33,7 @@ fn list(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
             }
             let bytes = held.iter().map(|held| held.bytes).sum();
             say(&format!("{} in {}", megabytes(bytes), cache.folder().display()));
+            say_older(&held);
         }
         ListFormat::Json => print_json(cache, &held)?,
     }
@@ -45,9 +46,10 @@ fn verify(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
     match format {
         ListFormat::Text => {
             damaged.iter().for_each(|message| say(&format!("damaged: {message}")));
-            let texts = held.iter().map(|held| held.texts as u64).sum();
+            let texts = held.iter().filter(|held| !held.older).map(|held| held.texts as u64).sum();
             let hint = if damaged.is_empty() { "" } else { "; a run removes them and encodes their texts again" };
             writeln!(io::stdout(), "{} vectors are whole, {} files are damaged{hint}", grouped(texts), damaged.len())?;
+            say_older(&held);
         }
         ListFormat::Json => print_json(cache, &held)?,
     }
@@ -59,9 +61,22 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
         Limits { size: if args.all { Some(0) } else { args.max_size }, unused: args.unused_for.map(|days| DAY * days) };
     let removed = cache.clear(limits, args.dry_run)?;
     let what = if args.dry_run { "would be removed" } else { "removed" };
+    removed.refused.iter().for_each(|message| say(&format!("warning: {message}")));
     let (bytes, kept) = (megabytes(removed.bytes), megabytes(removed.kept));
     writeln!(io::stdout(), "{} files {what} ({bytes}), {kept} kept", removed.files)?;
     Ok(Code::Fine)
+}
+
+/// Says what is of another format, and how it goes.
+fn say_older(held: &[Held]) {
+    let older = || held.iter().filter(|held| held.older);
+    if older().next().is_some() {
+        let (texts, bytes) = (older().map(|held| held.texts as u64).sum(), older().map(|held| held.bytes).sum());
+        let (texts, bytes) = (grouped(texts), megabytes(bytes));
+        say(&format!(
+            "{texts} vectors ({bytes}) are in an older format, which is not read; `emberline cache gc` removes them"
+        ));
+    }
 }
 
 fn rows(held: &[Held]) -> Vec<Vec<String>> {
@@ -69,7 +84,7 @@ fn rows(held: &[Held]) -> Vec<Vec<String>> {
     let row = |held: &Held| {
         let days = SystemTime::now().duration_since(held.used).unwrap_or_default().as_secs() / DAY.as_secs();
         vec![
-            held.about.clone(),
+            if held.older { format!("{} (older format)", held.about) } else { held.about.clone() },
             held.device.clone(),
             held.dim.to_string(),
             grouped(held.texts as u64),
@@ -86,7 +101,7 @@ fn print_json(cache: &Cache, held: &[Held]) -> Result<(), Error> {
         let used = held.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         serde_json::json!({
             "source": held.source, "device": held.device, "about": held.about, "dim": held.dim, "texts": held.texts,
-            "bytes": held.bytes, "used": used, "damaged": held.damaged,
+            "bytes": held.bytes, "used": used, "damaged": held.damaged, "older_format": held.older,
         })
     };
     let entries: Vec<_> = held.iter().map(entry).collect();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use emberline_pipeline::{Pipeline, Plan};
+use emberline_pipeline::{DataFault, Error as Fault, Examined, Pipeline, Plan};
 
 use crate::args::Check;
 use crate::exit::{Code, Error};
@@ -32,12 +32,37 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
     if let Some(message) = left_out_message(&plan.left_out) {
         say(&message);
     }
+    let missing = match pipeline.check_files(&plan) {
+        Err(none @ Fault::NoCells(_)) => return Err(none.into()),
+        other => other.err().map(Error::from),
+    };
     let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
     writeln!(io::stdout(), "{}: valid, {cells}", printable(&path.display().to_string()))?;
-    if !args.data {
-        return Ok(Code::Fine);
+    let code = missing.as_ref().map_or(Code::Fine, Error::code);
+    if let Some(missing) = &missing {
+        error(missing);
     }
-    let findings = pipeline.examine_data()?;
+    if !args.data {
+        return Ok(code);
+    }
+    match (examine(&pipeline, &plan), code) {
+        (found, Code::Fine) => found,
+        // That the data are missing has been said.
+        (Err(found), code) if found.code() == code => Ok(code),
+        (found, code) => found.map(|_| code),
+    }
+}
+
+/// Looks at the data. Returns the code of the first fault.
+fn examine(pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
+    let Examined { findings, faults } = pipeline.examine_data(plan)?;
     write!(io::stdout(), "{}", printable(&findings.to_string()))?;
-    Ok(if findings.are_serious() { Code::Data } else { Code::Fine })
+    let mut code = if findings.are_serious() { Code::Data } else { Code::Fine };
+    for DataFault { axes, error } in faults {
+        let error = Error::from(error);
+        let with = if axes.is_empty() { String::new() } else { format!("with {axes}: ") };
+        say(&format!("error: {with}{error}"));
+        code = if code == Code::Fine { error.code() } else { code };
+    }
+    Ok(code)
 }

@@ -1,11 +1,13 @@
 //! `embed`: texts in, vectors out.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use emberline_base::{Features, Interrupt, Matrix, Splits, file};
+use emberline_base::{Features, Interrupt, Matrix, Splits, Warning, file};
 use emberline_cache::Cache;
+use emberline_dataset::settings::Column;
+use emberline_dataset::{self as texts, TextInput};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{Wanted, features};
@@ -23,7 +25,7 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     if let Some(name) = &args.verify_published {
         return published::verify(&source, name, args.device.resolve()?);
     }
-    let texts = read_texts(args.input.as_deref())?;
+    let texts = read_texts(args)?;
     if texts.is_empty() {
         return Err(Error::Usage("there is no text; give one a line".into()));
     }
@@ -40,15 +42,17 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
         Some(path) => file::write_atomic(path, &bytes)?,
         None => io::stdout().write_all(&bytes)?,
     }
-    say(&format!("{} texts, {} numbers each", vectors.rows(), vectors.cols()));
+    let empty = texts.iter().filter(|text| text.trim().is_empty()).count();
+    let of_them = if empty == 0 { String::new() } else { format!(" ({empty} of them empty)") };
+    say(&format!("{} texts{of_them}, {} numbers each", vectors.rows(), vectors.cols()));
     Ok(Code::Fine)
 }
 
 /// A vector a text, as a frozen cell would see it.
-pub(super) fn embed(source: &Source, texts: &[Vec<u8>], device: Device) -> Result<Matrix, Error> {
-    let shown: Vec<String> = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
-    let all: Vec<&str> = shown.iter().map(String::as_str).collect();
+pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result<Matrix, Error> {
+    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
+    show_warnings(&opened.warnings());
     let texts = Splits { train: texts, valid: None, test: None };
     let wanted = Wanted { trainable: false, ..source.wanted() };
     let mut bar = EncodingBar::default();
@@ -64,43 +68,52 @@ pub(super) fn embed(source: &Source, texts: &[Vec<u8>], device: Device) -> Resul
     }
 }
 
-/// One text a line; from a .jsonl file, the `text` of every object.
-fn read_texts(path: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
-    let input: Box<dyn BufRead> = match path {
-        None => Box::new(BufReader::new(io::stdin())),
-        Some(path) => {
-            let missing = |e| emberline_base::file::FileError::new("read", path)(e);
-            Box::new(BufReader::new(File::open(path).map_err(missing)?))
-        }
-    };
-    let jsonl = path.is_some_and(|p| p.extension().is_some_and(|e| e == "jsonl"));
-    let mut texts = Vec::new();
-    for (number, line) in input.split(b'\n').enumerate() {
-        let mut line = line.map_err(|e| Error::Usage(format!("can't read the texts: {e}")))?;
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        if jsonl && !line.is_empty() {
-            line = text_of(&line).ok_or_else(|| {
-                Error::Usage(format!("line {}: no object with a `text`; write {{\"text\": \"...\"}}", number + 1))
-            })?;
-        }
-        if !(jsonl && line.is_empty()) {
-            texts.push(line);
-        }
+/// What is open already: standard input, `/dev/stdin`, or what a shell makes of `<(...)`; none of an ordinary file.
+fn open_stream(path: Option<&Path>) -> Result<Option<Box<dyn Read>>, Error> {
+    let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(Some(Box::new(io::stdin()))) };
+    if !["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open)) {
+        return Ok(None);
     }
-    Ok(texts)
+    let opened = File::open(path).map_err(file::FileError::new("read", path))?;
+    Ok(Some(Box::new(opened)))
 }
 
-fn text_of(line: &[u8]) -> Option<Vec<u8>> {
-    let object: serde_json::Value = serde_json::from_slice(line).ok()?;
-    Some(object.get("text")?.as_str()?.as_bytes().to_vec())
+fn show_warnings(warnings: &[Warning]) {
+    warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
 }
 
-fn jsonl(texts: &[Vec<u8>], vectors: &Matrix) -> Vec<u8> {
+/// Every text of the input, in order, the empty ones too: a vector has the row of its text.
+fn read_texts(args: &Embed) -> Result<Vec<String>, Error> {
+    let mut stream = open_stream(args.input.as_deref())?;
+    let from = match (&args.input, &mut stream) {
+        (Some(path), None) => texts::Source::File(path),
+        (Some(path), Some(stream)) if path.as_os_str() != "-" => {
+            texts::Source::Lines(stream, path.to_str().unwrap_or("the input"))
+        }
+        (_, Some(stream)) => texts::Source::Lines(stream, "standard input"),
+        (None, None) => unreachable!("without a path the input is a stream"),
+    };
+    let column = match args.text.parse() {
+        Ok(number) => Column::Number(number),
+        Err(_) => Column::Name(args.text.clone()),
+    };
+    if let Some(delimiter) = args.delimiter.filter(|delimiter| !delimiter.is_ascii()) {
+        return Err(Error::Usage(format!("--delimiter {delimiter:?} is no ASCII character; give for example ';'")));
+    }
+    let mut found = Vec::new();
+    let input = TextInput { delimiter: args.delimiter, ..TextInput::of_column(from, column) };
+    let read = input.read(|row| {
+        found.push(row.text.to_owned());
+        Ok::<_, Error>(())
+    })?;
+    show_warnings(&read.warnings);
+    Ok(found)
+}
+
+fn jsonl(texts: &[String], vectors: &Matrix) -> Vec<u8> {
     let mut out = BufWriter::new(Vec::new());
     for (row, text) in texts.iter().enumerate() {
-        let line = serde_json::json!({"text": String::from_utf8_lossy(text), "vector": vectors.row(row)});
+        let line = serde_json::json!({"text": text, "vector": vectors.row(row)});
         let _ = writeln!(out, "{line}"); // writing to memory can't fail
     }
     out.into_inner().unwrap_or_default()
@@ -131,12 +144,12 @@ fn floats(vectors: &Matrix) -> impl Iterator<Item = u8> + '_ {
 }
 
 /// The cosine of every two vectors; 0 where one of them is zero.
-fn similarity(texts: &[Vec<u8>], vectors: &Matrix) -> Result<Code, Error> {
+fn similarity(texts: &[String], vectors: &Matrix) -> Result<Code, Error> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let norms: Vec<f64> = (0..vectors.rows()).map(|r| dot(vectors.row(r), vectors.row(r)).sqrt()).collect();
     let mut rows = vec![std::iter::once(String::new()).chain((1..=texts.len()).map(|n| n.to_string())).collect()];
     for (a, text) in texts.iter().enumerate() {
-        let shown: String = String::from_utf8_lossy(text).chars().take(40).collect();
+        let shown: String = text.chars().take(40).collect();
         let mut row = vec![format!("{} {shown}", a + 1)];
         for b in 0..texts.len() {
             let product = norms[a] * norms[b];

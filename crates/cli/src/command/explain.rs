@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::shortened;
 use emberline_cache::Cache;
 use emberline_device::Choice;
 use emberline_pipeline::{Change, Explanation, Pipeline, Plan, Replaced, State, explain};
@@ -33,6 +34,7 @@ pub(super) fn run(args: &Explain) -> Result<Code, Error> {
 fn text(explained: &Explanation) -> String {
     let lines = match &explained.state {
         State::Failed(why) => vec![why.clone(), "`run --retry-failed` tries it again".to_owned()],
+        State::FailedByChance(why) => vec![why.clone(), "the next `run` tries it again".to_owned()],
         State::Damaged(what) => vec![what.clone()],
         State::Missing => vec![match &explained.nearest {
             Some(nearest) => format!("it has never run; the nearest that has is {nearest}"),
@@ -41,7 +43,11 @@ fn text(explained: &Explanation) -> String {
         State::OtherData(Replaced { new: Err(why), .. }) | State::OtherEmbedding(Replaced { new: Err(why), .. }) => {
             vec![why.clone()]
         }
-        State::Done | State::Interrupted | State::OtherData(_) | State::OtherEmbedding(_) => Vec::new(),
+        State::Done
+        | State::Interrupted
+        | State::OtherData(_)
+        | State::OtherEmbedding(_)
+        | State::OtherComputation(..) => Vec::new(),
     };
     let changes = explained.changes.iter().map(change_line);
     let lines: String = lines.into_iter().chain(changes).map(|line| format!("  {line}\n")).collect();
@@ -49,14 +55,14 @@ fn text(explained: &Explanation) -> String {
 }
 
 fn change_line(change: &Change) -> String {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
     format!("{}: {} -> {}", change.what, shown(&change.old), shown(&change.new))
 }
 
 fn json(explained: &Explanation) -> serde_json::Value {
     let Explanation { cell, state, changes, nearest } = explained;
     let detail = match state {
-        State::Failed(why) | State::Damaged(why) => Some(why),
+        State::Failed(why) | State::FailedByChance(why) | State::Damaged(why) => Some(why),
         State::OtherData(Replaced { new: Err(why), .. }) | State::OtherEmbedding(Replaced { new: Err(why), .. }) => {
             Some(why)
         }

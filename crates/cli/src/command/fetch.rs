@@ -9,13 +9,14 @@ use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
 use emberline_pipeline::{Cell, Pipeline, Plan};
 use serde_json::json;
 
+use super::load;
 use crate::args::{Fetch, ListFormat};
 use crate::download::{Download, megabytes};
 use crate::exit::{Code, Error};
 use crate::terminal::{left_out_message, say, table};
 
 pub(super) fn run(args: &Fetch) -> Result<Code, Error> {
-    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let pipeline = load(&args.pipeline)?;
     let assets = assets(&pipeline, args.all);
     let online = || Fetcher::new(Options { force: args.force, ..Options::from_env() });
     let fetcher = (!args.offline).then(online).transpose()?;

@@ -1,6 +1,7 @@
 //! `init`: a pipeline file and example data that run as they are.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use emberline_base::file;
 
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Init) -> Result<Code, Error> {
             return Err(Error::Usage(format!("{} is there already; choose another folder", path.display())));
         }
     }
+    file::refuse_links(&args.dir, Path::new("data"))?;
     let mut out = io::stdout();
     for (name, text) in FILES {
         let path = args.dir.join(name);

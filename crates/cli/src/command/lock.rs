@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use emberline_pipeline::{Lock, Pipeline, lock};
+use emberline_pipeline::{Lock, lock};
 
-use super::run_folder;
+use super::{load, run_folder};
 use crate::args::Lock as Args;
 use crate::exit::{Code, Error};
 
@@ -12,7 +12,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
         return Err(Error::Usage("a tolerance is a number of at least 0, such as 0.01".to_owned()));
     }
-    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let pipeline = load(&args.pipeline)?;
     let lock = lock(&pipeline, &run_folder(&pipeline, args.out.as_ref()), args.tolerance)?;
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;

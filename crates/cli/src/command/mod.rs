@@ -17,9 +17,10 @@ mod verify;
 
 use std::path::PathBuf;
 
+use emberline_base::file;
 use emberline_pipeline::{Pipeline, RunFolder};
 
-use crate::args::Command;
+use crate::args::{Command, PipelineArgs};
 use crate::exit::{Code, Error};
 
 /// Runs a command.
@@ -39,6 +40,13 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Devices(args) => devices::run(&args),
         Command::Schema(args) => schema::run(&args),
     }
+}
+
+/// Reads the pipeline of a command that writes. What killed commands left half written beside its file is removed.
+fn load(args: &PipelineArgs) -> Result<Pipeline, Error> {
+    let pipeline = Pipeline::load(&args.file, &args.set)?;
+    file::clear_litter(file::folder_of(&args.file));
+    Ok(pipeline)
 }
 
 /// The folder that is named, or `runs/<pipeline>` below the current one.

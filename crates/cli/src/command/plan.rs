@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
     let mut out = io::stdout();
     if args.resolved {
-        write!(out, "{}", pipeline.resolved())?;
+        write!(out, "{}", resolved(&pipeline))?;
         return Ok(Code::Fine);
     }
     let plan = Plan::of(&pipeline);
@@ -37,6 +37,16 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
+/// The file with every default filled in; `data.positive` follows from the data, if they can be read.
+fn resolved(pipeline: &Pipeline) -> String {
+    pipeline.resolved_with_data().unwrap_or_else(|error| {
+        if pipeline.settings.data.positive.is_none() {
+            say(&format!("`data.positive` isn't filled in, since the data can't be read: {error}"));
+        }
+        pipeline.resolved()
+    })
+}
+
 fn rows(plan: &Plan, states: &[State]) -> Vec<Vec<String>> {
     let axes = plan.cells.first().into_iter().flat_map(|cell| cell.axes.iter().map(|(key, _)| key.to_owned()));
     let mut rows = vec![["cell", "state"].map(str::to_owned).into_iter().chain(axes).collect::<Vec<_>>()];
@@ -52,11 +62,13 @@ pub(super) fn describe(state: &State) -> &'static str {
     match state {
         State::Done => "done",
         State::Failed(_) => "failed",
+        State::FailedByChance(_) => "to run: it failed by its surroundings",
         State::Missing => "to run",
         State::Interrupted => "to run: it was interrupted",
         State::Damaged(_) => "to run: its record is damaged",
         State::OtherData(_) => "to run: the data changed",
         State::OtherEmbedding(_) => "to run: the embedding changed",
+        State::OtherComputation(..) => "to run: its computation changed",
     }
 }
 
@@ -75,7 +87,11 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let cost = if to_run > 0 { format!(", at most {most} steps of training") } else { String::new() };
     let shared = shared_texts(data).map(|message| format!("\n{message}")).unwrap_or_default();
     let rows = splits.join(", ");
-    format!("{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{shared}", states.len())
+    let positive = data.positive_in_words().map(|words| format!("\npositive class: {words}")).unwrap_or_default();
+    format!(
+        "{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{positive}{shared}",
+        states.len()
+    )
 }
 
 /// What a person must know who gave files that share texts.
@@ -103,6 +119,9 @@ struct Listed<'a> {
     cells: Vec<ListedCell<'a>>,
     left_out: Vec<ListedLeftOut<'a>>,
     encodings: Vec<serde_json::Value>,
+    /// The positive class of a binary task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    positive: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -132,6 +151,7 @@ fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
         cells: plan.cells.iter().zip(&survey.states).map(cell).collect(),
         left_out: plan.left_out.iter().map(left_out).collect(),
         encodings: survey.encodings.iter().map(encoding).collect(),
+        positive: survey.data.positive.as_deref(),
     }
 }
 
@@ -148,10 +168,12 @@ pub(super) fn state_name(state: &State) -> &'static str {
     match state {
         State::Done => "done",
         State::Failed(_) => "failed",
+        State::FailedByChance(_) => "failed_by_chance",
         State::Missing => "missing",
         State::Interrupted => "interrupted",
         State::Damaged(_) => "damaged",
         State::OtherData(_) => "other_data",
         State::OtherEmbedding(_) => "other_embedding",
+        State::OtherComputation(..) => "other_computation",
     }
 }

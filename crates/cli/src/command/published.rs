@@ -16,7 +16,7 @@ pub(super) fn verify(source: &Source, name: &str, device: Device) -> Result<Code
         let kind = published.kind;
         return Err(Error::Usage(format!("{name} is a model of the kind {kind}; say embed {kind} PATH")));
     }
-    let texts: Vec<Vec<u8>> = published.vectors.iter().map(|(text, _)| text.as_bytes().to_vec()).collect();
+    let texts: Vec<String> = published.vectors.iter().map(|(text, _)| (*text).to_owned()).collect();
     let vectors = embed(source, &texts, device)?;
     if vectors.cols() != published.dim {
         let (found, expected) = (vectors.cols(), published.dim);

@@ -2,21 +2,23 @@
 
 use std::io::{self, Write};
 
+use emberline_base::SplitName;
+use emberline_base::number::fixed;
 use emberline_base::record::{Status, Summary};
 use emberline_cache::Cache;
 use emberline_device::{Choice, Device};
-use emberline_pipeline::{Lock, Options, Pipeline};
+use emberline_pipeline::{Lock, Options};
 
 use super::plan::shared_texts;
-use super::run_folder;
+use super::{load, run_folder};
 use crate::args::{ListFormat, Run};
 use crate::exit::{Code, Error};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{say, table};
+use crate::terminal::{say, seconds, table, warn};
 
 pub(super) fn run(args: &Run) -> Result<Code, Error> {
-    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let pipeline = load(&args.pipeline)?;
     let device = args.device.resolve()?;
     let folder = run_folder(&pipeline, args.out.as_ref());
     let locked = args.locked.then(|| Lock::load(&Lock::path_of(&args.pipeline.file))).transpose()?;
@@ -52,6 +54,8 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     if let Some(message) = shared_texts(&outline.summary.data) {
         say(&message);
     }
+    // Those of the data were shown when the run began.
+    outline.summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
     if outline.pending > 0 {
         say(&format!("{} cells are left to run", outline.pending));
     }
@@ -75,7 +79,10 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(*metric))
     };
     let metrics: Vec<&str> = METRICS.into_iter().filter(has).collect();
-    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().copied()).chain(["seconds"]);
+    let knows_words = summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.known_words.is_some());
+    let known_words = knows_words.then_some("known_words");
+    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().copied());
+    let head = head.chain(known_words).chain(["seconds"]);
     let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
     for cell in &summary.cells {
         let status = match cell.status {
@@ -86,11 +93,28 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         let mut row = vec![cell.id.clone(), status.to_owned()];
         if let Some(outcome) = &cell.outcome {
             row.push(outcome.epochs.to_string());
-            let metric = |name: &&str| outcome.metrics.get(*name).map_or("-".to_owned(), |v| format!("{v:.4}"));
-            row.extend(metrics.iter().map(metric));
-            row.push(format!("{:.2}", outcome.seconds));
+            let shown = |value: Option<f64>| value.map_or("-".to_owned(), |value| fixed(value, 4));
+            row.extend(metrics.iter().map(|name| shown(outcome.metrics.get(*name).copied())));
+            row.extend(known_words.map(|_| shown(outcome.known_words.as_ref().map(|known| known.all.tokens))));
+            row.push(seconds(outcome.seconds, 2));
         }
         rows.push(row);
     }
+    rows.extend(prevalence(summary, &metrics));
     rows
+}
+
+/// What PR-AUC is to be held against, as the last row: the share of positive rows, or its mean over classes.
+fn prevalence(summary: &Summary, metrics: &[&str]) -> Option<Vec<String>> {
+    let share = |metric: &&str| match *metric {
+        "val_pr_auc" => summary.data.prevalence(SplitName::Valid),
+        "test_pr_auc" => summary.data.prevalence(SplitName::Test),
+        _ => None,
+    };
+    let shares: Vec<Option<f64>> = metrics.iter().map(share).collect();
+    shares.iter().any(Option::is_some).then(|| {
+        let shown = shares.into_iter().map(|share| share.map_or("-".to_owned(), |share| format!("{share:.4}")));
+        let of_row = ["(prevalence)", "", "-"].map(str::to_owned);
+        of_row.into_iter().chain(shown).chain(["-".to_owned()]).collect()
+    })
 }

@@ -2,37 +2,43 @@
 
 use std::io::{self, Write};
 
-use emberline_base::file;
+use emberline_base::file::{self, FileError};
 use emberline_cache::Cache;
 use emberline_device::Choice;
-use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
+use emberline_pipeline::{Encoded, Lock, Options, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
 
+use super::load;
 use super::plan::write_json;
 use crate::args::{ListFormat, Verify};
 use crate::exit::{Code, Error, of_inputs};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{printable, say};
+use crate::terminal::{grouped, printable, say};
 
 pub(super) fn run(args: &Verify) -> Result<Code, Error> {
-    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let pipeline = load(&args.pipeline)?;
     let lock = Lock::load(&Lock::path_of(&args.pipeline.file))?;
     let options = Options {
         auto: args.device == Choice::Auto,
-        cache: Cache::of_user(),
+        cache: if args.fresh { None } else { Cache::of_user() },
         only: args.only.clone(),
         jobs: args.jobs,
         interrupt: signals::interrupt(),
         ..Options::on(args.device.resolve()?)
     };
-    let temporary = tempfile::Builder::new().prefix("emberline-verify-").tempdir()?;
-    let folder = RunFolder::new(args.out.as_deref().unwrap_or(temporary.path()));
+    let system = std::env::temp_dir();
+    file::clear_litter(&system);
+    let temporary = file::temporary_folder_in(&system).map_err(FileError::new("make a folder in", &system))?;
+    let folder = RunFolder::new(args.out.clone().unwrap_or_else(|| temporary.path().join("run")));
     let sample = args.sample.map(usize::from);
     let verified = verify(&pipeline, &lock, sample, &folder, options, &mut Progress::default())?;
     let mut out = io::stdout();
     match args.format {
         ListFormat::Text => write!(out, "{}", printable(&text(&verified)))?,
         ListFormat::Json => write_json(&mut out, &verified)?,
+    }
+    if let Some(message) = from_cache(&verified.encoded) {
+        say(&message);
     }
     say(&verdict(&verified, lock.cells()));
     if let Some(path) = &args.junit {
@@ -53,6 +59,13 @@ fn text(verified: &Verified) -> String {
     };
     let inputs = verified.inputs.iter().map(|difference| format!("{difference}\n"));
     inputs.chain(verified.cells.iter().map(of_cell)).collect()
+}
+
+/// What wasn't computed again; none if all of it was.
+fn from_cache(encoded: &Encoded) -> Option<String> {
+    let Encoded { texts, cached } = encoded;
+    let (shown, all) = (grouped(*cached as u64), grouped(*texts as u64));
+    (*cached > 0).then(|| format!("{shown} of {all} texts came from the cache; `--fresh` encodes them again"))
 }
 
 fn verdict(verified: &Verified, locked: usize) -> String {

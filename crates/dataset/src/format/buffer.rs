@@ -51,6 +51,7 @@ impl<'r> Buffer<'r> {
         self.end -= self.start;
         self.start = 0;
         if self.end * 2 > self.bytes.len() {
+            self.bytes.try_reserve(self.bytes.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
             self.bytes.resize(self.bytes.len() * 2, 0);
         }
         while self.end < self.bytes.len() && !self.ended {

@@ -51,17 +51,11 @@ pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
         Column::Name(name) => nearest(name, names),
     };
     let columns = names.to_vec();
-    Error::NoColumn {
-        path: path.to_owned(),
-        column: column.to_string(),
-        nearest,
-        columns,
-        hint: other_delimiter(names),
-    }
+    Error::NoColumn { path: path.to_owned(), column: column.to_string(), nearest, columns, hint: other_dialect(names) }
 }
 
 /// The name that looks most like `name`, the first among equals.
-fn nearest(name: &str, names: &[String]) -> Option<String> {
+pub(crate) fn nearest(name: &str, names: &[String]) -> Option<String> {
     let name = name.to_lowercase();
     let mut best: Option<(f64, &String)> = None;
     for candidate in names {
@@ -73,8 +67,24 @@ fn nearest(name: &str, names: &[String]) -> Option<String> {
     best.map(|(_, candidate)| candidate.clone())
 }
 
-/// A header of one name that holds another common delimiter was cut at the wrong one.
-fn other_delimiter(names: &[String]) -> Option<String> {
+/// What a header suggests that is written in another dialect, or another format.
+fn other_dialect(names: &[String]) -> Option<String> {
+    let first = names.first()?;
+    if let Some(delimiter) = first.strip_prefix("sep=") {
+        let set = if delimiter.is_empty() { String::new() } else { format!(", and set delimiter = {delimiter:?}") };
+        return Some(format!("line 1 tells Excel the delimiter and is no header; remove it{set}"));
+    }
+    if first.starts_with("{\"") || first.starts_with("[{") {
+        return Some("this looks like JSON: let the name of a file of JSON Lines end in .jsonl".to_owned());
+    }
+    if names.iter().all(|name| name.len() > 1 && name.starts_with('"') && name.ends_with('"')) {
+        let cure = "let the file's name end in .csv and set delimiter = \"\\t\"";
+        return Some(format!("the names stand between quotes, which are ordinary characters in .tsv files: {cure}"));
+    }
+    if names.iter().all(|name| name.len() > 1 && name.starts_with('\'') && name.ends_with('\'')) {
+        return Some("fields stand between single quotes; write them between double quotes".to_owned());
+    }
+    // A header of one name that holds another common delimiter was cut at the wrong one.
     let [only] = names else { return None };
     let found = [';', '\t', ',', '|'].into_iter().find(|&d| only.contains(d))?;
     Some(format!("if the fields stand between {found:?}, set delimiter = {:?}", found.to_string()))
@@ -119,6 +129,20 @@ mod tests {
         let wanted = [Column::Name("b".to_owned()), Column::Number(1), Column::Number(2)];
         let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "b"])).expect_err("the same");
         assert_eq!(error.to_string(), "a.csv: columns `b` and 2 are one and the same; name another");
+    }
+
+    #[test]
+    fn a_header_of_another_dialect_is_explained() {
+        let wanted = [Column::Name("text".to_owned())];
+        for (header, hint) in [
+            (&["\"text\"", "\"label\""][..], "the names stand between quotes"),
+            (&["'text'", "'label'"], "single quotes"),
+            (&["sep=;"], "set delimiter = \";\""),
+            (&["{\"text\": \"a\"", " \"label\": 1}"], ".jsonl"),
+        ] {
+            let error = positions(Path::new("a.tsv"), &wanted, &names(header)).expect_err("no such column").to_string();
+            assert!(error.contains(hint), "{error}");
+        }
     }
 
     #[test]

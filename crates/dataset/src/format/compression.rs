@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use emberline_base::file;
+use emberline_base::sniff::{self, Kind};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -35,18 +37,43 @@ pub(crate) enum Packing {
 }
 
 impl Packing {
-    /// The packing of a file, and the format of what is in it where the name says it.
-    pub(crate) fn of(path: &Path) -> (Self, Option<Format>) {
+    /// The packing of a file, and the format of what is in it where the name says it. `format_of` reads the format from a
+    /// name without a packing's ending.
+    pub(crate) fn of(path: &Path, format_of: FormatOf) -> (Self, Option<Format>) {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let packing = match ending.as_str() {
             "gz" => Self::Gzip,
             "zst" => Self::Zstd,
             "zip" => Self::Zip,
-            _ => return (Self::Plain, Format::of(path)),
+            _ => return (Self::Plain, format_of(path)),
         };
-        (packing, path.file_stem().map(PathBuf::from).and_then(|stem| Format::of(&stem)))
+        (packing, path.file_stem().map(PathBuf::from).and_then(|stem| format_of(&stem)))
+    }
+
+    /// Refuses a file whose first bytes are packed otherwise, or not at all.
+    fn check(self, path: &Path, head: &[u8]) -> Result<(), Error> {
+        let (ending, expected) = match self {
+            Self::Plain => return Ok(()),
+            Self::Gzip => (".gz", "gzip-compressed"),
+            Self::Zstd => (".zst", "compressed with Zstandard"),
+            Self::Zip => (".zip", "a zip archive"),
+        };
+        let is_zip = self == Self::Zip && head.starts_with(b"PK");
+        match sniff::kind(head) {
+            Some(Kind::Gzip) if self == Self::Gzip => Ok(()),
+            Some(Kind::Zstd) if self == Self::Zstd => Ok(()),
+            Some(found) if found.is_text() || found == Kind::Parquet => {
+                let reason = format!("not {expected} but {}; remove {ending} from its name", found.name());
+                Err(Error::OtherKind { path: path.to_owned(), reason })
+            }
+            Some(found) if !is_zip => Err(Error::other_kind(path, found, expected)),
+            _ => Ok(()),
+        }
     }
 }
+
+/// How the format of a file is read from its name.
+pub(crate) type FormatOf = fn(&Path) -> Option<Format>;
 
 /// Unpacked bytes.
 pub(super) enum Input<'a> {
@@ -70,16 +97,23 @@ impl Input<'_> {
 ///
 /// # Errors
 /// When it isn't there, is a folder, is of no known format, or isn't packed as its name says.
-pub(super) fn open<T>(path: &Path, read: impl FnOnce(Format, &mut Input<'_>) -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn open<T>(
+    path: &Path,
+    format_of: FormatOf,
+    read: impl FnOnce(Format, &mut Input<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let facts = fs::metadata(path).map_err(Error::reading(path))?;
     if facts.is_dir() {
         return Err(Error::Folder { path: path.to_owned() });
     }
-    let (packing, format) = Packing::of(path);
+    let (packing, format) = Packing::of(path, format_of);
     let unknown = || Error::UnknownFormat { path: path.to_owned() };
-    let file = File::open(path).map_err(Error::reading(path))?;
+    let file = file::open(path).map_err(Error::reading(path))?;
     if packing != Packing::Plain && facts.len() == 0 {
         return Err(Error::Empty { path: path.to_owned() });
+    }
+    if packing != Packing::Plain {
+        packing.check(path, &sniff::head(path).map_err(Error::reading(path))?)?;
     }
     match packing {
         Packing::Plain => read(format.ok_or_else(unknown)?, &mut Input::File(file)),
@@ -93,7 +127,7 @@ pub(super) fn open<T>(path: &Path, read: impl FnOnce(Format, &mut Input<'_>) -> 
         }
         Packing::Zip => {
             let mut archive = ZipArchive::new(io::BufReader::new(file)).map_err(|error| unzipped(path, error))?;
-            let (index, format) = data_file(path, &mut archive, format)?;
+            let (index, format) = data_file(path, &mut archive, format, format_of)?;
             let unpacked = archive.by_index(index).map_err(|error| unzipped(path, error))?;
             read(format, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
         }
@@ -105,6 +139,7 @@ fn data_file(
     path: &Path,
     archive: &mut ZipArchive<io::BufReader<File>>,
     outer: Option<Format>,
+    format_of: FormatOf,
 ) -> Result<(usize, Format), Error> {
     let refused = |reason: String| Error::Archive { path: path.to_owned(), reason };
     let mut named = Vec::new();
@@ -117,17 +152,26 @@ fn data_file(
                 entry.name()
             )));
         };
-        if !entry.is_file() || is_litter(&name) {
+        if !entry.is_file() || sniff::is_system_file(&name.to_string_lossy().replace('\\', "/")) {
             continue;
         }
-        match Format::of(&name) {
+        match format_of(&name) {
             Some(format) => named.push((index, format, entry.encrypted(), name)),
             None => others.push((index, entry.encrypted(), name)),
         }
     }
+    // A note in an archive of a table is no text to read, although it could be one.
+    if named.iter().filter(|(_, format, ..)| *format != Format::Lines).count() == 1 {
+        named.retain(|(_, format, ..)| *format != Format::Lines);
+    }
     let (index, format, encrypted) = match (named.as_slice(), others.as_slice(), outer) {
         ([(index, format, encrypted, _)], _, _) => (*index, *format, *encrypted),
         ([], [(index, encrypted, _)], Some(format)) => (*index, format, *encrypted),
+        ([], others, _) if others.iter().any(|(_, _, name)| name.ends_with("[Content_Types].xml")) => {
+            return Err(refused(
+                "this is an Excel workbook or another office document; export the sheet as CSV in UTF-8".to_owned(),
+            ));
+        }
         ([], _, _) => return Err(refused("no .csv, .tsv, .jsonl or .parquet file is in this archive".to_owned())),
         (several, _, _) => {
             let names: Vec<String> = several.iter().take(5).map(|(_, _, _, name)| name.display().to_string()).collect();
@@ -142,14 +186,6 @@ fn data_file(
         return Err(refused("the archive is encrypted; unpack it first".to_owned()));
     }
     Ok((index, format))
-}
-
-/// Files that systems put into archives on their own.
-fn is_litter(name: &Path) -> bool {
-    name.components().any(|part| {
-        let part = part.as_os_str().to_string_lossy();
-        part == "__MACOSX" || part.starts_with('.') || part == "Thumbs.db" || part == "desktop.ini"
-    })
 }
 
 fn unzipped(path: &Path, error: ZipError) -> Error {
@@ -168,6 +204,7 @@ pub(super) fn explained(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>()) {
         Some(&Bomb { packed, unpacked }) => Error::Oversized { path, packed, unpacked },
+        None if error.kind() == io::ErrorKind::OutOfMemory => Error::reading(&path)(error),
         None if error.raw_os_error().is_none() => Error::Damaged { path, reason: error.to_string() },
         None => Error::reading(&path)(error),
     }
@@ -216,7 +253,7 @@ mod tests {
 
     #[test]
     fn names_tell_packing_and_format() {
-        let of = |name: &str| Packing::of(Path::new(name));
+        let of = |name: &str| Packing::of(Path::new(name), Format::of);
         assert_eq!(of("a/train.csv"), (Packing::Plain, Some(Format::Csv)));
         assert_eq!(of("a/Train.TSV.GZ"), (Packing::Gzip, Some(Format::Tsv)));
         assert_eq!(of("a.b/x.jsonl.zst"), (Packing::Zstd, Some(Format::Jsonl)));

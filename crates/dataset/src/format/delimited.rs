@@ -5,23 +5,28 @@
 //! elsewhere is an ordinary character. In TSV quotes are always ordinary characters.
 //!
 //! A row ends at LF, CR LF, or CR; any run of CRs before an LF belongs to the same line end
-//! (spreadsheets write CR CR LF). Lines without a character are no rows. A byte order mark is
-//! passed over. Every row must have as many fields as the first. The scanner is this crate's
+//! (spreadsheets write CR CR LF). Lines without a character are no rows. A byte order mark at the
+//! beginning of a row is passed over: files that were put together have one in the middle. Every row must have as many fields as the first. The scanner is this crate's
 //! own because a quote that is never closed, text behind a closing quote and the exact line of
 //! each row have to be known.
 
+mod dialect;
+
 use std::borrow::Cow;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
 use emberline_base::masks::{BLOCK, masks, u8x16};
+use emberline_base::sniff::cure_of_invalid_utf8;
 use memchr::memchr_iter;
 
 use super::buffer::Buffer;
 use super::compression::explained;
-use super::{Field, Format, Request, Row, Sink, column};
+use super::{Field, Format, Original, Quoting, Request, Row, Sink, column};
 use crate::error::{Error, Place, Unit};
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How fields are told apart.
 #[derive(Clone, Copy)]
@@ -34,7 +39,7 @@ struct Dialect {
 pub(super) fn read(
     request: &Request<'_>,
     format: Format,
-    input: &mut dyn Read,
+    buffer: Buffer<'_>,
     sink: Sink<'_>,
 ) -> Result<Vec<String>, Error> {
     let path = request.path;
@@ -42,7 +47,7 @@ pub(super) fn read(
     let dialect = Dialect { delimiter, quotes: format == Format::Csv };
     let mut columns: Option<Columns> = None;
     let mut is_empty = true;
-    each(path, dialect, Buffer::new(input), |rows| {
+    each(path, dialect, buffer, |rows| {
         let columns = match &columns {
             Some(columns) => columns,
             None => {
@@ -54,7 +59,7 @@ pub(super) fn read(
             }
         };
         is_empty = false;
-        rows.refuse_other_width(columns.width)?;
+        rows.refuse_other_width(columns)?;
         // A text and a label, as in most files, need no memory of their own.
         let (mut two, mut more);
         let fields: &mut [Field<'_>] = if columns.wanted.len() == 2 {
@@ -65,7 +70,16 @@ pub(super) fn read(
             &mut more
         };
         rows.fill(&columns.wanted, fields)?;
-        sink(Row { unit: Unit::Line, number: rows.line, fields })
+        rows.refuse_blank_before_quote(columns, fields)?;
+        let quoting = if dialect.quotes { Quoting::None } else { quoting(fields) };
+        let all;
+        let original = if request.originals {
+            all = rows.texts()?;
+            Original::Fields { names: &columns.names, fields: &all }
+        } else {
+            Original::Line
+        };
+        sink(Row { unit: Unit::Line, number: rows.line, fields, names: columns.header(), original, quoting })
     })?;
     let columns = columns.ok_or_else(|| Error::Empty { path: path.to_owned() })?;
     if is_empty {
@@ -78,9 +92,12 @@ pub(super) fn read(
 struct Columns {
     /// Fields a row.
     width: usize,
-    names: Vec<String>,
     /// Where the wanted ones stand.
     wanted: Vec<usize>,
+    /// The names of all columns; their numbers without a header.
+    names: Vec<String>,
+    /// Whether the first row holds the names.
+    has_header: bool,
 }
 
 impl Columns {
@@ -91,7 +108,12 @@ impl Columns {
             false => (1..=width).map(|number| number.to_string()).collect(),
         };
         let wanted = column::positions(request.path, request.columns, &names)?;
-        Ok(Self { width, names, wanted })
+        Ok(Self { width, wanted, names, has_header: request.has_header() })
+    }
+
+    /// The names that the first row holds.
+    fn header(&self) -> &[String] {
+        if self.has_header { &self.names } else { &[] }
     }
 }
 
@@ -102,8 +124,6 @@ fn each(
     mut buffer: Buffer<'_>,
     mut take: impl FnMut(&Rows<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    buffer.begin().map_err(explained(path))?;
-    refuse_utf16(path, buffer.bytes())?;
     let mut line = 1;
     loop {
         let mut rows = Rows::new(path, dialect, &buffer, line);
@@ -119,17 +139,6 @@ fn each(
         }
         buffer.take(taken);
         buffer.fill().map_err(explained(path))?;
-    }
-}
-
-/// A UTF-16 file says so in its first two bytes.
-fn refuse_utf16(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    match *bytes {
-        [byte @ 0xFF, 0xFE, ..] | [byte @ 0xFE, 0xFF, ..] => {
-            let place = Place { path: path.to_owned(), unit: Unit::Line, number: 1 };
-            Err(Error::NotUtf8 { place, byte, offset: 1, charset: "UTF-16" })
-        }
-        _ => Ok(()),
     }
 }
 
@@ -192,10 +201,10 @@ impl<'w> Rows<'w> {
         self.line += self.lines;
         self.lines = 0;
         self.spans.clear();
-        let mut at = self.start;
-        if at == self.bytes.len() {
+        if self.start == self.bytes.len() {
             return Ok(false);
         }
+        let mut at = self.start + if self.bytes[self.start..].starts_with(MARK) { MARK.len() } else { 0 };
         loop {
             let is_quoted = self.dialect.quotes && self.bytes.get(at) == Some(&b'"');
             let Some(end) = (if is_quoted { self.quoted(at)? } else { Some(self.unquoted(at)) }) else {
@@ -205,7 +214,11 @@ impl<'w> Rows<'w> {
                 Some(&byte) if byte == self.dialect.delimiter => at = end + 1,
                 Some(b'\n' | b'\r') => return Ok(self.line_end(end)),
                 Some(_) => {
-                    return Err(Error::TextAfterQuote { place: self.place(end), opened: self.place(at).number });
+                    return Err(Error::TextAfterQuote {
+                        place: self.place(end),
+                        opened: self.place(at).number,
+                        cure: dialect::cure_after_quote(&self.bytes[..end], &self.bytes[end..]),
+                    });
                 }
                 None => {
                     self.end = end;
@@ -262,9 +275,10 @@ impl<'w> Rows<'w> {
         true
     }
 
-    /// Whether the row at hand is a line without a character.
+    /// Whether the row at hand is a line without a character, a byte order mark aside.
     fn is_blank(&self) -> bool {
-        matches!(self.spans.as_slice(), [only] if only.range == (self.start..self.start))
+        let is_blank = |range: &Range<usize>| range.is_empty() && matches!(range.start - self.start, 0 | 3);
+        matches!(self.spans.as_slice(), [only] if is_blank(&only.range))
     }
 
     /// Sets fields to those of the row at hand that are wanted.
@@ -300,22 +314,53 @@ impl<'w> Rows<'w> {
 
     fn not_utf8(&self, at: usize) -> Error {
         let offset = self.position + at as u64 + 1;
-        Error::NotUtf8 { place: self.place(at), byte: self.bytes[at], offset, charset: "WINDOWS-1252" }
+        let cure = cure_of_invalid_utf8(self.bytes, at);
+        Error::NotUtf8 { place: self.place(at), byte: self.bytes[at], offset, cure }
     }
 
-    fn refuse_other_width(&self, expected: usize) -> Result<(), Error> {
-        let found = self.spans.len();
+    /// All fields of the row at hand.
+    fn texts(&self) -> Result<Vec<Cow<'w, str>>, Error> {
+        (0..self.spans.len()).map(|at| self.text(at)).collect()
+    }
+
+    fn refuse_other_width(&self, columns: &Columns) -> Result<(), Error> {
+        let (found, expected) = (self.spans.len(), columns.width);
         if found == expected {
             return Ok(());
         }
-        let delimiter = char::from(self.dialect.delimiter);
-        let cure = match (found < expected, self.dialect.quotes) {
-            (true, _) => "the row is cut off, or a delimiter is missing".to_owned(),
-            (false, true) => format!("put double quotes around texts that hold a {delimiter:?}"),
-            (false, false) => format!("replace each {delimiter:?} in a text by a space"),
-        };
+        let fields: Vec<&[u8]> = self.spans.iter().map(|span| &self.bytes[span.range.clone()]).collect();
+        let cure = dialect::cure_of_width(&fields, expected, self.dialect);
         Err(Error::FieldCount { place: self.place(self.start), found, expected, cure })
     }
+
+    /// Refuses a wanted field that stands between quotes, but behind a blank: its quotes would become part of it.
+    #[inline]
+    fn refuse_blank_before_quote(&self, columns: &Columns, fields: &[Field<'_>]) -> Result<(), Error> {
+        if !self.dialect.quotes {
+            return Ok(());
+        }
+        let is_quoted = |field: &Field<'_>| match field {
+            Field::Text(text) => text.starts_with(' ') && dialect::is_quoted_behind_blanks(text.as_bytes()),
+            _ => false,
+        };
+        let Some(at) = fields.iter().position(is_quoted) else { return Ok(()) };
+        // A quoted field may hold a blank and quotes, which are doubled in the file then.
+        if self.spans[columns.wanted[at]].doubled {
+            return Ok(());
+        }
+        let column = format!("`{}`", columns.names[columns.wanted[at]]);
+        let delimiter = char::from(self.dialect.delimiter);
+        Err(Error::BlankBeforeQuote { place: self.place(self.start), column, delimiter })
+    }
+}
+
+/// How a row's fields would read if quotes meant something.
+fn quoting(fields: &[Field<'_>]) -> Quoting {
+    let of = |field: &Field<'_>| match field {
+        Field::Text(text) if text.starts_with('"') => Quoting::of(text),
+        _ => Quoting::None,
+    };
+    fields.iter().map(of).max().unwrap_or_default()
 }
 
 /// The bytes before the first that is not UTF-8: many rows are looked at together faster than field by field.

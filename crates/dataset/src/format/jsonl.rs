@@ -1,57 +1,68 @@
 //! JSON Lines: a JSON object (RFC 8259) a line, in UTF-8; lines of white space are no rows.
 //!
 //! Only the wanted keys are kept. A key that a row lacks, or that is null, is a missing value;
-//! a key that no row has is a fault. A column given by number is that key of the first object.
+//! a key that no row has is a fault. A column given by number is that key of the first object. `NaN` and infinite numbers,
+//! which Python writes although JSON has none, are missing values (`python.rs`).
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
-use std::path::Path;
 
-use memchr::memchr;
 use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::buffer::Buffer;
-use super::compression::explained;
-use super::{Field, Request, Row, Sink, column, written};
-use crate::error::{Error, Place, Unit};
+use super::lines::Lines;
+use super::{Field, Original, Quoting, Request, Row, Sink, column, python};
+use crate::error::{Error, Unit};
+use crate::missing::{of_list, of_number};
 use crate::settings::Column;
 
 /// Rows whose keys are remembered for messages.
 const SURVEYED: u64 = 100;
 
 /// Reads a whole file; see [`super::read`].
-pub(super) fn read(request: &Request<'_>, input: &mut dyn Read, sink: Sink<'_>) -> Result<Vec<String>, Error> {
-    let mut lines = Lines { path: request.path, buffer: Buffer::new(input), number: 0 };
-    lines.buffer.begin().map_err(explained(request.path))?;
+pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
+    let mut lines = Lines::new(request.path, buffer);
     let mut wanted: Option<Vec<String>> = None;
     let mut found = vec![false; request.columns.len()];
     let mut keys: Vec<String> = Vec::new();
     let mut rows = 0;
     while let Some(length) = lines.next()? {
-        let line = lines.text(length)?;
+        // Files that were put together have byte order marks in the middle.
+        let line = lines.text(length)?.trim_start_matches('\u{feff}').trim_end_matches('\r');
         if !line.trim().is_empty() {
             rows += 1;
+            let without_nan = python::without_nan(line);
+            let line = without_nan.as_deref().unwrap_or(line);
             if rows <= SURVEYED {
-                survey(line, &mut keys).map_err(|error| lines.fault(line, &error))?;
+                survey(line, &mut keys).map_err(|error| fault(&lines, line, &error))?;
             }
             let names = match &mut wanted {
                 Some(names) => names,
                 None => wanted.insert(names_of(request, &keys)?),
             };
-            let fields = object(line, names).map_err(|error| lines.fault(line, &error))?;
+            let fields = object(line, names).map_err(|error| fault(&lines, line, &error))?;
+            if request.needs_text && fields.first().is_some_and(Option::is_none) {
+                return Err(without_text(request, &lines, rows, &keys));
+            }
             for (found, field) in found.iter_mut().zip(&fields) {
                 *found |= field.is_some();
             }
             let fields: Vec<Field<'_>> = fields.into_iter().map(Option::unwrap_or_default).collect();
-            sink(Row { unit: Unit::Line, number: lines.number, fields: &fields })?;
+            sink(Row {
+                unit: Unit::Line,
+                number: lines.number(),
+                fields: &fields,
+                names: &keys,
+                original: Original::Object(line),
+                quoting: Quoting::default(),
+            })?;
         }
-        lines.buffer.take(length + 1);
+        lines.take(length);
     }
     let Some(names) = wanted else {
         let path = request.path.to_owned();
-        return Err(if lines.number == 0 { Error::Empty { path } } else { Error::NoRows { path, header: false } });
+        return Err(if lines.number() == 0 { Error::Empty { path } } else { Error::NoRows { path, header: false } });
     };
     match found.iter().position(|found| !found) {
         Some(absent) => Err(column::missing(request.path, &request.columns[absent], &keys)),
@@ -73,63 +84,31 @@ fn names_of(request: &Request<'_>, keys: &[String]) -> Result<Vec<String>, Error
     Ok(names)
 }
 
-/// The lines of a stream.
-struct Lines<'r> {
-    path: &'r Path,
-    buffer: Buffer<'r>,
-    /// The number of the line at hand.
-    number: u64,
+/// An object without a text, where every row needs one: if it is the first, the file is likely to have another key for it.
+fn without_text(request: &Request<'_>, lines: &Lines<'_, '_>, rows: u64, keys: &[String]) -> Error {
+    let column = &request.columns[0];
+    if rows == 1 {
+        return column::missing(request.path, column, keys);
+    }
+    Error::NoText { place: lines.place(), column: column.to_string() }
 }
 
-impl Lines<'_> {
-    /// The length, without its line end, of the next line.
-    fn next(&mut self) -> Result<Option<usize>, Error> {
-        let mut searched = 0;
-        loop {
-            let bytes = self.buffer.bytes();
-            let end = memchr(b'\n', &bytes[searched..]).map(|at| searched + at);
-            searched = bytes.len();
-            match end {
-                None if !self.buffer.ended() => self.buffer.fill().map_err(explained(self.path))?,
-                None if searched == 0 => return Ok(None),
-                end => {
-                    self.number += 1;
-                    return Ok(Some(end.unwrap_or(searched)));
-                }
-            }
-        }
+/// What is wrong with a line, and what to do about it.
+fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error {
+    let place = lines.place();
+    if let Some(reason) = python::fault(line) {
+        return Error::Json { place, reason };
     }
-
-    /// The line at hand.
-    fn text(&self, length: usize) -> Result<&str, Error> {
-        let bytes = &self.buffer.bytes()[..length];
-        std::str::from_utf8(bytes).map_err(|error| {
-            let at = error.valid_up_to();
-            let wide = self.number == 1 && (bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF"));
-            Error::NotUtf8 {
-                place: self.place(),
-                byte: bytes[at],
-                offset: self.buffer.position() + at as u64 + 1,
-                charset: if wide { "UTF-16" } else { "WINDOWS-1252" },
-            }
-        })
-    }
-
-    fn place(&self) -> Place {
-        Place { path: self.path.to_owned(), unit: Unit::Line, number: self.number }
-    }
-
-    fn fault(&self, line: &str, error: &serde_json::Error) -> Error {
-        let text = error.to_string();
-        let reason = text.split(" at line ").next().unwrap_or(&text);
-        let column = error.column();
-        let cure = match line.trim_start().as_bytes().first() {
-            Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
-            Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
-            _ => "",
-        };
-        Error::Json { place: self.place(), reason: format!("{reason} (column {column}){cure}") }
-    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let cure = match line.trim_start().as_bytes().first() {
+        Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
+        Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
+        Some(b'{') => "",
+        _ if place.number == 1 => "; if this is CSV or TSV, let the file's name end in .csv or .tsv",
+        _ => "",
+    };
+    Error::Json { place, reason: format!("not a JSON object: {reason} (column {}){cure}", error.column()) }
 }
 
 /// The wanted values of one object; `None` where it lacks the key.
@@ -250,7 +229,7 @@ impl<'de> Visitor<'de> for Value {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Field<'de>, E> {
-        Ok(Field::Scalar(written(value)))
+        Ok(of_number(value))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Field<'de>, E> {
@@ -264,20 +243,18 @@ impl<'de> Visitor<'de> for Value {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field<'de>, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = list.next_element_seed(Value)? {
-            match value {
-                Field::Missing => {}
-                Field::Text(text) => values.push(text.into_owned()),
-                Field::Scalar(scalar) => values.push(scalar),
-                Field::List(_) => return Err(de::Error::custom("a list within a list")),
-            }
+            values.push(value);
         }
-        Ok(Field::List(values))
+        of_list(values).map_err(de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::format::{Format, read_stream};
 
     type Kept = Vec<(u64, Vec<Field<'static>>)>;
 
@@ -292,13 +269,13 @@ mod tests {
 
     fn table(content: &[u8], columns: &[Column]) -> Result<Kept, Error> {
         let path = Path::new("a.jsonl");
-        let request = Request { path, columns, header: None, delimiter: None };
+        let request = Request { path, columns, header: None, delimiter: None, originals: false, needs_text: false };
         let mut rows = Kept::new();
         let mut sink = |row: Row<'_>| {
             rows.push((row.number, row.fields.iter().cloned().map(owned).collect()));
             Ok(())
         };
-        read(&request, &mut &content[..], &mut sink)?;
+        read_stream(&request, Format::Jsonl, &mut &content[..], &mut sink)?;
         Ok(rows)
     }
 
@@ -354,9 +331,30 @@ mod tests {
         assert!(deep.contains("recursion limit"), "{deep}");
         assert!(fault(format!("{good}{good}").replace('\n', "").as_bytes()).contains("trailing characters"));
         assert!(fault(b"{\"text\":\"\xE9\"}").contains("is not UTF-8"));
+        assert!(fault(b"text,label\na,1\n").contains("if this is CSV or TSV"));
+        assert!(fault(b"<!DOCTYPE html>\n<html>\n").contains("a web page"));
         let absent = fault(b"{\"text\":\"a\",\"labels\":1}\n");
         assert!(absent.contains("no column `label` (did you mean `labels`?)"), "{absent}");
         assert!(matches!(table(b"", &named()), Err(Error::Empty { .. })));
         assert!(matches!(table(b"\n \n", &named()), Err(Error::NoRows { .. })));
+    }
+
+    #[test]
+    fn python_writes_numbers_that_are_none() {
+        let content =
+            "{\"x\":NaN,\"text\":\"a\",\"label\":1}\n{\"x\":[-Infinity],\"text\":\"NaN\",\"label\":Infinity}\n";
+        let rows = table(content.as_bytes(), &named()).expect("readable");
+        assert_eq!(rows, [(1, vec![text("a"), scalar("1")]), (2, vec![text("NaN"), Field::Missing])]);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_only_where_it_is_wanted() {
+        let line = |text: &str, id: &str| format!("{{\"id\":\"{id}\",\"text\":\"{text}\",\"label\":1}}\n");
+        let content = line("a", "cut\\ud83d") + &line("b", "whole\\ud83d\\ude00");
+        assert_eq!(table(content.as_bytes(), &named()).expect("readable").len(), 2);
+        let error = table(line("cut\\ud83d", "").as_bytes(), &named()).expect_err("half a pair").to_string();
+        assert!(error.contains("half of a surrogate pair") && error.contains("surrogatepass"), "{error}");
+        let error = table(b"{'text': 'a', 'label': None}\n", &named()).expect_err("a dict").to_string();
+        assert!(error.contains("json.dumps"), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 //! | `.tsv` | fields between tabs (or `delimiter`) | ordinary characters |
 //! | `.jsonl`, `.ndjson` | a JSON object a line | |
 //! | `.parquet` | Apache Parquet | |
+//! | `.txt`, or none (texts without labels only) | a text a line | |
 //!
 //! each as it is, or with `.gz`, `.zst` or `.zip` after it; an archive `NAME.zip` may also hold
 //! one file whose own name ends in one of these.
@@ -16,11 +17,20 @@ mod column;
 mod compression;
 mod delimited;
 mod jsonl;
+mod lines;
+mod original;
 mod parquet;
+mod python;
+mod quotes;
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
+use emberline_base::sniff::{HEAD, Kind, kind};
+
+use self::buffer::Buffer;
+pub use self::original::Original;
 use crate::error::{Error, Place, Unit};
 use crate::settings::Column;
 
@@ -34,6 +44,10 @@ pub(crate) struct Request<'a> {
     pub(crate) header: Option<bool>,
     /// What stands between fields; `None`: what the format's name says.
     pub(crate) delimiter: Option<u8>,
+    /// Whether rows are handed over with all of their fields as well, as [`Row::original`].
+    pub(crate) originals: bool,
+    /// Whether a JSON object without the text's key is a fault; a null is none.
+    pub(crate) needs_text: bool,
 }
 
 impl Request<'_> {
@@ -51,6 +65,12 @@ pub(crate) struct Row<'a> {
     pub(crate) number: u64,
     /// As many as the request names columns, in that order.
     pub(crate) fields: &'a [Field<'a>],
+    /// The names of all columns of the file, or of the keys of its first objects; none if it is read without a header.
+    pub(crate) names: &'a [String],
+    /// The whole row; [`Original::Line`] unless the request asks for it.
+    pub(crate) original: Original<'a>,
+    /// Which of the fields look as if they stood between quotes that the format doesn't know.
+    pub(crate) quoting: Quoting,
 }
 
 impl Row<'_> {
@@ -63,7 +83,7 @@ impl Row<'_> {
 /// What stands in one column of one row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Field<'a> {
-    /// Nothing: a null, or a key that isn't there.
+    /// Nothing: see `missing.rs` for what counts as nothing.
     #[default]
     Missing,
     /// A string.
@@ -73,6 +93,8 @@ pub(crate) enum Field<'a> {
     /// A list of such values.
     List(Vec<String>),
 }
+
+pub(crate) use quotes::{QuotedRows, Quoting};
 
 /// What takes the rows.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<(), Error>;
@@ -88,6 +110,8 @@ pub(crate) enum Format {
     Jsonl,
     /// Apache Parquet.
     Parquet,
+    /// A text a line, and nothing else.
+    Lines,
 }
 
 impl Format {
@@ -107,12 +131,33 @@ impl Format {
         match self {
             Self::Csv => Some(b','),
             Self::Tsv => Some(b'\t'),
-            Self::Jsonl | Self::Parquet => None,
+            Self::Jsonl | Self::Parquet | Self::Lines => None,
+        }
+    }
+
+    /// As [`Self::of`], of files that need hold no more than texts: a name that ends in `.txt` or in nothing is one of lines.
+    pub(crate) fn of_texts(path: &Path) -> Option<Self> {
+        match path.extension() {
+            None => Some(Self::Lines),
+            Some(ending) if ending.eq_ignore_ascii_case("txt") => Some(Self::Lines),
+            Some(_) => Self::of(path),
+        }
+    }
+
+    /// What a file of the format is, as a noun phrase.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "CSV",
+            Self::Tsv => "TSV",
+            Self::Jsonl => "JSON Lines",
+            Self::Parquet => "Parquet",
+            Self::Lines => "text in UTF-8",
         }
     }
 }
 
-pub(crate) use compression::Packing;
+pub(crate) use column::nearest;
+pub(crate) use compression::{FormatOf, Packing};
 
 /// Hands every row of a file to `sink`. Returns the wanted columns' names, in the order of the
 /// request; numbers where there are no names.
@@ -120,15 +165,42 @@ pub(crate) use compression::Packing;
 /// # Errors
 /// When the file can't be read, isn't what its name says, lacks a column, holds no row; and
 /// whatever `sink` answers.
-pub(crate) fn read(request: &Request<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
-    compression::open(request.path, |format, input| match format {
-        Format::Csv | Format::Tsv => delimited::read(request, format, input.stream(), sink),
-        Format::Jsonl => jsonl::read(request, input.stream(), sink),
+pub(crate) fn read(request: &Request<'_>, format_of: FormatOf, sink: Sink<'_>) -> Result<Vec<String>, Error> {
+    compression::open(request.path, format_of, |format, input| match format {
         Format::Parquet => parquet::read(request, input, sink),
+        format => read_stream(request, format, input.stream(), sink),
     })
 }
 
-/// A float as labels write it: whole numbers without a point.
-fn written(number: f64) -> String {
-    if number.fract() == 0.0 && number.abs() < 1e15 { format!("{number:.0}") } else { format!("{number}") }
+/// As [`read`], of a stream of unpacked text.
+pub(crate) fn read_stream(
+    request: &Request<'_>,
+    format: Format,
+    stream: &mut dyn Read,
+    sink: Sink<'_>,
+) -> Result<Vec<String>, Error> {
+    let path = request.path;
+    let mut buffer = Buffer::new(stream);
+    buffer.begin().map_err(compression::explained(path))?;
+    let found = recognised(path, format, buffer.bytes())?;
+    let names = match format {
+        Format::Jsonl => jsonl::read(request, buffer, sink),
+        Format::Lines => lines::read(request, buffer, sink),
+        format => delimited::read(request, format, buffer, sink),
+    };
+    names.map_err(|error| match found {
+        Some(found) if error.is_of_form() => Error::other_kind(path, found, format.name()),
+        _ => error,
+    })
+}
+
+/// Refuses first bytes that can't be text in UTF-8, or stand for a file that isn't there. Gives the kind of text that they
+/// are, where it is a kind of its own: it explains why a table can't be read.
+fn recognised(path: &Path, format: Format, bytes: &[u8]) -> Result<Option<Kind>, Error> {
+    match kind(&bytes[..bytes.len().min(HEAD)]) {
+        None | Some(Kind::Text) => Ok(None),
+        // Of lines any text is good, so nothing would fail later on.
+        Some(found) if found.is_text() && (format != Format::Lines || found != Kind::Html) => Ok(Some(found)),
+        Some(found) => Err(Error::other_kind(path, found, format.name())),
+    }
 }

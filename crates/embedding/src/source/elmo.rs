@@ -16,12 +16,14 @@ mod files;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Digest, Fault, Matrix};
+use emberline_base::file::Stamp;
+use emberline_base::{Digest, Fault, Matrix, name_of};
 use emberline_device::Device;
-use emberline_encoder::elmo::Elmo;
+use emberline_encoder::elmo::{self, Elmo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::place::bytes_at;
 use super::{Kind, Place, Texts, words};
 use crate::reduce::{Reduce, Reduction};
 use crate::{Encoder, Error, Opened, layers};
@@ -59,6 +61,7 @@ pub struct Settings {
     pub tokens: Tokens,
     /// The length to reduce vectors to; their own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,20 +107,25 @@ impl Kind for Settings {
     }
 
     fn own_faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        faults.extend(self.mix_faults());
+        let mut faults = self.mix_faults();
+        if self.options.as_ref().is_some_and(|options| options.as_os_str().is_empty()) {
+            faults.push(Fault::new("options", "an empty path", "name the model's options.json, or leave it out"));
+        }
         if self.dim.is_some() && matches!(self.reduce, None | Some(Reduce::Truncate)) {
             let hint = "set `reduce = \"pca\"` or `reduce = \"random\"`";
-            faults.push(Fault::new("reduce", "ELMo's numbers have no order, the first ones say no more", hint));
+            let message = "ELMo's numbers have no order, the first ones say no more";
+            faults.push(Fault::new("reduce", message, hint).related_to("dim"));
         }
         if self.trainable && self.layers != Layers::Mix {
             let message = "there is no mix of layers to train; the model itself can't be trained here";
-            faults.push(Fault::new("trainable", message, "leave it out, or set `layers = \"mix\"`"));
+            faults
+                .push(Fault::new("trainable", message, "leave it out, or set `layers = \"mix\"`").related_to("layers"));
         }
         let given = self.mix.is_some() || self.gamma.is_some();
         if self.trainable && self.layers == Layers::Mix && (given || self.dim.is_some()) {
             let message = "a mix that is trained begins with equal parts, of layers of their own length";
-            faults.push(Fault::new("trainable", message, "leave `mix`, `gamma` and `dim` out, or don't train"));
+            let hint = "leave `mix`, `gamma` and `dim` out, or don't train";
+            faults.push(Fault::new("trainable", message, hint).related_to("layers"));
         }
         faults
     }
@@ -149,8 +157,20 @@ impl Kind for Settings {
         }
     }
 
+    fn find_files(&self, base: &Path) -> Result<(), Error> {
+        let weights = files::weights_file(self, &base.join(&self.path))?;
+        let options = files::options_file(self, base, &weights)?;
+        let hint = "; correct `options`, or leave it out".to_owned();
+        if options.is_file() { Ok(()) } else { Err(Error::Missing { path: options, hint }) }
+    }
+
     fn encodes(&self, _: &Path) -> bool {
         true
+    }
+
+    /// The weights as the reader holds them, as numbers, and as they are laid out.
+    fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
+        bytes_at(&base.join(&self.path), ".hdf5").saturating_mul(3)
     }
 
     fn open(&self, base: &Path, _: Texts<'_>, device: Device) -> Result<Opened, Error> {
@@ -164,7 +184,8 @@ impl Settings {
         let keys = [("mix", self.mix.is_some()), ("gamma", self.gamma.is_some())];
         for (key, _) in keys.into_iter().filter(|&(_, given)| given && self.layers != Layers::Mix) {
             let message = format!("`{key}` without a mix of layers");
-            faults.push(Fault::new(key, message, format!("leave `{key}` out, or set `layers = \"mix\"`")));
+            let hint = format!("leave `{key}` out, or set `layers = \"mix\"`");
+            faults.push(Fault::new(key, message, hint).related_to("layers"));
         }
         let numbers = self.mix.as_deref().unwrap_or(&[0.0]);
         if numbers.is_empty() || numbers.len() > MAX_MIX || numbers.iter().any(|weight| !weight.is_finite()) {
@@ -199,12 +220,17 @@ fn open(settings: &Settings, base: &Path, device: Device) -> Result<Sentences, E
     }
     let weights = files::weights_file(settings, &base.join(&settings.path))?;
     let options = files::options_file(settings, base, &weights)?;
+    let stamp = Stamp::of(&weights);
     let found = files::sha256(&weights)?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path: weights, expected: expected.to_ascii_lowercase(), found });
     }
     let elmo = Elmo::open(&weights, &options, device)?;
-    let rules = format!("elmo/1 tokens={:?}", settings.tokens);
+    // The file is read twice: its hash must be of what was read the second time.
+    if Stamp::of(&weights) != stamp {
+        return Err(Stamp::changed(&weights).into());
+    }
+    let rules = format!("elmo/2 tokens={}", name_of(&settings.tokens));
     let options = elmo.settings();
     let digest = Digest::of_parts([&rules, words::RULES, &options, &found].map(str::as_bytes));
     Ok(Sentences { elmo, tokens: settings.tokens, digest })
@@ -234,6 +260,10 @@ impl Encoder for Sentences {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn computation(&self) -> u32 {
+        elmo::COMPUTATION
     }
 }
 

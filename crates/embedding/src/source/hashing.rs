@@ -16,13 +16,13 @@
 use std::ops::Range;
 use std::path::Path;
 
-use emberline_base::{Combiner, Digest, Fault, Substream};
+use emberline_base::{Combiner, Digest, Fault, Substream, memory, name_of};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Texts, ascii, tuning, words};
-use crate::{Error, Lookup, Opened};
+use crate::{Error, Lookup, Opened, Words};
 
 /// The largest table, in numbers: 8 GiB.
 const MAX_VALUES: usize = 1 << 31;
@@ -39,15 +39,18 @@ const LIMIT: f32 = 0.866_025_4;
 pub struct Settings {
     /// The length of a vector.
     #[serde(default = "dim")]
+    #[schemars(range(min = 1, max = MAX_DIM))]
     pub dim: usize,
     /// The rows of the table; words that hash to one row share it.
     #[serde(default = "buckets")]
+    #[schemars(range(min = 1, max = MAX_VALUES))]
     pub buckets: usize,
     /// How the vectors of a text's words become one.
     #[serde(default = "sqrtn")]
     pub combiner: Combiner,
     /// The longest word n-gram that is hashed, 1 for single words.
     #[serde(default = "ngrams")]
+    #[schemars(range(min = 1, max = MAX_NGRAMS))]
     pub ngrams: usize,
     /// The seed of the table's numbers; the pipeline's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,7 +91,7 @@ impl Kind for Settings {
         }
         if self.dim.checked_mul(self.buckets).is_none_or(|values| values > MAX_VALUES) {
             let hint = format!("`dim` times `buckets` is at most {MAX_VALUES} numbers (8 GiB)");
-            faults.push(Fault::new("buckets", "the table doesn't fit in memory", hint));
+            faults.push(Fault::new("buckets", "the table doesn't fit in memory", hint).related_to("dim"));
         }
         if self.ngrams == 0 || self.ngrams > MAX_NGRAMS {
             let hint = format!("1 for single words, 2 for pairs too, at most {MAX_NGRAMS}");
@@ -108,6 +111,10 @@ impl Kind for Settings {
 
     fn lacks_seed(&self) -> bool {
         self.seed.is_none()
+    }
+
+    fn memory(&self, _: &Path, _: Texts<'_>) -> u64 {
+        (self.buckets as u64).saturating_mul(4 * self.dim as u64)
     }
 
     fn open(&self, _: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
@@ -130,7 +137,9 @@ fn open(settings: &Settings) -> Result<Hashing, Error> {
         return Err(Error::Unsupported(format!("hashing: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
     }
     let mut stream = Substream::new(settings.seed.unwrap_or_default(), "embedding/hashing");
-    let table = (0..settings.buckets * settings.dim).map(|_| stream.symmetric(LIMIT)).collect();
+    let numbers = settings.buckets * settings.dim;
+    let mut table = memory::with_capacity(numbers)?;
+    table.extend((0..numbers).map(|_| stream.symmetric(LIMIT)));
     Ok(Hashing { settings: settings.clone(), table })
 }
 
@@ -143,10 +152,11 @@ impl Lookup for Hashing {
         self.settings.buckets as u64
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
-        let longest = self.settings.ngrams;
+    /// Every token has a bucket, so all of them are known.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+        let (longest, start) = (self.settings.ngrams, ids.len());
         if longest == 1 && ascii::for_each_piece(text, |piece| ids.push(self.bucket(&Fnv::of_lower(text, piece)))) {
-            return;
+            return Words::all_known(ids.len() - start);
         }
         // The n-grams that end with the word before, shortest first.
         let mut ending: Vec<Fnv> = Vec::with_capacity(longest);
@@ -159,6 +169,7 @@ impl Lookup for Hashing {
             ending.insert(0, Fnv::EMPTY.add(word));
             ids.extend(ending.iter().map(|ngram| self.bucket(ngram)));
         });
+        Words::all_known(ids.len() - start)
     }
 
     fn table(&self) -> &[f32] {
@@ -172,8 +183,8 @@ impl Lookup for Hashing {
     fn digest(&self) -> Digest {
         let Settings { dim, buckets, combiner, ngrams, seed, trainable: _ } = &self.settings;
         let seed = seed.unwrap_or_default();
-        let settings =
-            format!("hashing/1 dim={dim} buckets={buckets} combiner={combiner:?} ngrams={ngrams} seed={seed}");
+        let combiner = name_of(combiner);
+        let settings = format!("hashing/2 dim={dim} buckets={buckets} combiner={combiner} ngrams={ngrams} seed={seed}");
         Digest::of_parts([settings.as_bytes(), words::RULES.as_bytes()])
     }
 }
@@ -247,6 +258,15 @@ mod tests {
     fn words_keep_their_row_in_any_case_and_place() {
         let all = ids(&settings(4, 1 << 14, 1), "Why is WHY so why?");
         assert_eq!((all.len(), all[0], all[0]), (6, all[2], all[4]));
+    }
+
+    #[test]
+    fn every_word_is_known() {
+        for (ngrams, text, tokens) in [(1, "Why is it so?", 5), (2, "Why is it so?", 9), (1, "Übermut", 1), (1, "", 0)]
+        {
+            let source = open(&settings(4, 64, ngrams)).expect("good settings");
+            assert_eq!(source.token_ids(text.as_bytes(), &mut Vec::new()), Words::all_known(tokens), "{text}");
+        }
     }
 
     /// The short way for single words of ASCII texts against the rule itself.

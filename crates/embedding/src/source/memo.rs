@@ -8,38 +8,39 @@ use std::ops::Range;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Pieces and their token ids.
+/// Pieces, their token ids, and something else that is known of each piece.
 #[derive(Debug, Default)]
-pub(super) struct Memo {
+pub(super) struct Memo<V = ()> {
     bytes: Vec<u8>,
     ids: Vec<u32>,
-    found: HashTable<Entry>,
+    found: HashTable<Entry<V>>,
     state: FixedState,
 }
 
 /// Where a piece's bytes and ids are.
 #[derive(Debug)]
-struct Entry {
+struct Entry<V> {
     bytes: Range<usize>,
     ids: Range<usize>,
+    value: V,
 }
 
-impl Memo {
-    /// The ids of a piece that was taken in.
-    pub(super) fn get(&self, piece: &str) -> Option<&[u32]> {
-        let is_piece = |entry: &Entry| &self.bytes[entry.bytes.clone()] == piece.as_bytes();
+impl<V: Copy> Memo<V> {
+    /// The ids of a piece that was taken in, and what else is known of it.
+    pub(super) fn get(&self, piece: &str) -> Option<(&[u32], V)> {
+        let is_piece = |entry: &Entry<V>| &self.bytes[entry.bytes.clone()] == piece.as_bytes();
         let entry = self.found.find(self.state.hash_one(piece.as_bytes()), is_piece)?;
-        Some(&self.ids[entry.ids.clone()])
+        Some((&self.ids[entry.ids.clone()], entry.value))
     }
 
     /// Takes in a piece that isn't there yet.
-    pub(super) fn insert(&mut self, piece: &str, of_piece: &[u32]) {
+    pub(super) fn insert(&mut self, piece: &str, of_piece: &[u32], value: V) {
         let (bytes, ids) = (self.bytes.len(), self.ids.len());
         self.bytes.extend_from_slice(piece.as_bytes());
         self.ids.extend_from_slice(of_piece);
-        let entry = Entry { bytes: bytes..self.bytes.len(), ids: ids..self.ids.len() };
+        let entry = Entry { bytes: bytes..self.bytes.len(), ids: ids..self.ids.len(), value };
         let (state, all) = (&self.state, &self.bytes);
-        let hash = |entry: &Entry| state.hash_one(&all[entry.bytes.clone()]);
+        let hash = |entry: &Entry<V>| state.hash_one(&all[entry.bytes.clone()]);
         self.found.insert_unique(hash(&entry), entry, hash);
     }
 }
@@ -54,10 +55,10 @@ mod tests {
         for number in 0..1000 {
             let piece = format!("piece {number}");
             assert_eq!(memo.get(&piece), None);
-            memo.insert(&piece, &(0..number % 3).collect::<Vec<u32>>());
+            memo.insert(&piece, &(0..number % 3).collect::<Vec<u32>>(), number);
         }
-        assert_eq!(memo.get("piece 2"), Some(&[0, 1][..]));
-        assert_eq!(memo.get("piece 999"), Some(&[][..]));
+        assert_eq!(memo.get("piece 2"), Some((&[0, 1][..], 2)));
+        assert_eq!(memo.get("piece 999"), Some((&[][..], 999)));
         assert_eq!(memo.get("piece"), None);
     }
 }

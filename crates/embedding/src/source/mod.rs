@@ -18,8 +18,8 @@ mod words;
 
 use std::path::Path;
 
-use emberline_base::Fault;
-use emberline_device::Device;
+use emberline_base::{Fault, sniff};
+use emberline_device::{Device, memory};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +128,22 @@ pub(crate) trait Kind {
         None
     }
 
+    /// The bytes of memory that opening it takes, about, as far as settings and the sizes of its files (relative to `base`)
+    /// tell.
+    fn memory(&self, _base: &Path, _texts: Texts<'_>) -> u64 {
+        0
+    }
+
+    /// Whether the files (relative to `base`) are there that [`Kind::open`] needs, without reading what is large.
+    fn find_files(&self, base: &Path) -> Result<(), Error> {
+        self.place().map_or(Ok(()), |place| place.find(base))
+    }
+
+    /// What it reads whatever the file's name ends in.
+    fn also_reads(&self) -> &'static [sniff::Kind] {
+        &[]
+    }
+
     /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder computes on
     /// `device`.
     fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error>;
@@ -205,10 +221,21 @@ impl Source {
         }
         let Wanted { layers, reduction, trainable } = self.wanted();
         if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
-            return Some("is a neural encoder, whose weights can't be trained here".to_owned());
+            return Some("is a neural encoder, whose weights can't be trained here; leave `trainable` out".to_owned());
         }
         let (dim, length) = (reduction?.dim, self.settings().length(base)?);
-        (dim > length).then(|| format!("has vectors of {length} numbers, which can't be made {dim}"))
+        (dim > length).then(|| {
+            format!("has vectors of {length} numbers, which can't be made {dim}; set `dim` to at most {length}")
+        })
+    }
+
+    /// Whether the files (relative to `base`) are there that the source is read from. Nothing large is read: one that is
+    /// damaged, or has another hash, shows when the source is opened.
+    ///
+    /// # Errors
+    /// When a file is missing, or a folder holds none of what it should.
+    pub fn find_files(&self, base: &Path) -> Result<(), Error> {
+        self.settings().find_files(base)
     }
 
     /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
@@ -234,8 +261,10 @@ impl Source {
     /// encoder computes on `device`.
     ///
     /// # Errors
-    /// When a file is missing, damaged or not of the kind.
+    /// When a file is missing, damaged or not of the kind, or there is too little memory.
     pub fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error> {
-        self.settings().open(base, texts, device)
+        memory::require(self.settings().memory(base, texts))?;
+        let settings = self.settings();
+        settings.open(base, texts, device).map_err(|error| error.explained(settings.also_reads()))
     }
 }

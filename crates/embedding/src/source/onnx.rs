@@ -4,7 +4,7 @@
 //! builds with the feature `onnx` (a default one); without it, a pipeline is valid all the same and `plan` says what is
 //! missing.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use emberline_base::Fault;
 use emberline_device::Device;
@@ -52,9 +52,11 @@ pub struct Settings {
     pub normalize: bool,
     /// The longest text in tokens, what is behind is cut off; the model's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_length: Option<usize>,
     /// The length to reduce vectors to; their own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +99,13 @@ impl Kind for Settings {
     }
 
     fn own_faults(&self) -> Vec<Fault> {
-        token_encoder::faults(self.max_length, self.trainable, "a graph's weights")
+        let mut faults = token_encoder::faults(self.max_length, self.trainable, "a graph's weights");
+        let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if self.file.as_ref().is_some_and(|file| file.as_os_str().is_empty() || !file.components().all(is_plain)) {
+            let hint = "name a file within the model's folder, such as onnx/model.onnx";
+            faults.push(Fault::new("file", "this file doesn't lie in the model's folder", hint));
+        }
+        faults
     }
 
     fn trainable(&self) -> bool {
@@ -175,6 +183,14 @@ impl crate::Encoder for emberline_encoder::onnx::Onnx {
 
     fn digest(&self) -> emberline_base::Digest {
         self.digest()
+    }
+
+    fn computation(&self) -> u32 {
+        emberline_encoder::onnx::COMPUTATION
+    }
+
+    fn warnings(&self) -> Vec<emberline_base::Warning> {
+        self.warnings().to_vec()
     }
 }
 

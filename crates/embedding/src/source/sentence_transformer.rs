@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Digest, Fault, Matrix};
+use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
-use emberline_encoder::sentence_transformer::{Options, SentenceTransformer};
+use emberline_encoder::sentence_transformer::{self, Options, SentenceTransformer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::place::missing_hint;
+use super::place::{bytes_at, missing_hint};
 use super::{Kind, Place, Texts, token_encoder};
 use crate::reduce::{Reduce, Reduction};
 use crate::{Encoder, Error, Opened};
@@ -37,9 +37,11 @@ pub struct Settings {
     pub normalize: bool,
     /// The longest text in tokens, what is behind is cut off; the model's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_length: Option<usize>,
     /// The length to reduce vectors to; their own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,12 +76,22 @@ impl Kind for Settings {
         Reduction::of(self.dim, self.reduce)
     }
 
+    fn find_files(&self, base: &Path) -> Result<(), Error> {
+        self.place().map_or(Ok(()), |place| place.find(base))?;
+        Ok(SentenceTransformer::find_files(&base.join(&self.path))?)
+    }
+
     fn encodes(&self, _: &Path) -> bool {
         true
     }
 
     fn length(&self, base: &Path) -> Option<usize> {
         SentenceTransformer::length(&base.join(&self.path))
+    }
+
+    /// The weights in 32 bits, as they are read and as they are laid out; half of that lies in most files.
+    fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
+        bytes_at(&base.join(&self.path), ".safetensors").saturating_mul(3)
     }
 
     fn open(&self, base: &Path, _: Texts<'_>, device: Device) -> Result<Opened, Error> {
@@ -108,6 +120,14 @@ impl Encoder for SentenceTransformer {
 
     fn digest(&self) -> Digest {
         self.digest()
+    }
+
+    fn computation(&self) -> u32 {
+        sentence_transformer::COMPUTATION
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.warnings().to_vec()
     }
 }
 

@@ -6,6 +6,6 @@ use emberline_base::{Combiner, Fault};
 pub(super) fn fault(trainable: bool, combiner: Combiner) -> Option<Fault> {
     (trainable && !combiner.is_linear()).then(|| {
         let hint = "leave `trainable` out, or set `combiner` to mean, sqrtn or sum";
-        Fault::new("trainable", "vectors that are combined by `max` can't be trained", hint)
+        Fault::new("trainable", "vectors that are combined by `max` can't be trained", hint).related_to("combiner")
     })
 }

@@ -12,8 +12,8 @@
 
 use std::borrow::Cow;
 
+use emberline_base::normalise::{composed, is_invisible, lowercase};
 use unicode_normalization::char::is_combining_mark;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::ascii;
 
@@ -27,16 +27,7 @@ pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(text),
     };
-    let visible = if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text };
-    match is_nfc_quick(visible.chars()) {
-        IsNormalized::Yes => visible,
-        _ => Cow::Owned(visible.nfc().collect()),
-    }
-}
-
-/// Soft hyphen, direction marks, word joiners, byte order mark.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    composed(if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text })
 }
 
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.
@@ -45,7 +36,8 @@ pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
     if ascii::for_each_piece(&lower, |place| take(str::from_utf8(&lower[place]).unwrap_or_default())) {
         return;
     }
-    let text = normalised(text).to_lowercase();
+    let text = normalised(text);
+    let text = lowercase(&text);
     let curly = text.contains('’');
     for piece in pieces(&text) {
         if curly && piece.contains('’') {
@@ -244,6 +236,71 @@ mod tests {
             for text in [format!("{ascii}é"), format!("é{ascii}"), format!("{ascii} é{ascii}")] {
                 assert!(!ascii::for_each_piece(text.as_bytes(), |place| panic!("{place:?} of {text}")));
             }
+        }
+    }
+
+    /// Texts that some lower-casing makes equal, and some that none does.
+    const CASES: [&str; 30] = [
+        "ΟΔΟΣ",
+        "οδος",
+        "οδοσ",
+        "Οδός",
+        "ΟΔΟΣ.α",
+        "οδος.α",
+        "οδοσ.α",
+        "ΣΑΣ'Σ",
+        "σας'ς",
+        "İi",
+        "i\u{307}i",
+        "ıi",
+        "ii",
+        "\u{212A}",
+        "K",
+        "k",
+        "\u{212B}",
+        "Å",
+        "a\u{30A}",
+        "Straße",
+        "STRASSE",
+        "STRAẞE",
+        "Ǆ",
+        "ǅ",
+        "ǆ",
+        "dž",
+        "J\u{30C}",
+        "ǰ",
+        "ﬁ",
+        "FI",
+    ];
+
+    fn key(text: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        emberline_base::normalise::push_key(text, &mut key);
+        key
+    }
+
+    /// Texts that stay in one split are those with equal keys.
+    #[test]
+    fn texts_that_lower_case_makes_equal_stay_in_one_split() {
+        use tokenizers::{NormalizedString, Normalizer};
+        let by_tokenizers = |text: &str| {
+            let mut text = NormalizedString::from(text);
+            tokenizers::normalizers::Lowercase.normalize(&mut text).expect("it never fails");
+            text.get().to_owned()
+        };
+        let piecewise = |text: &str| pieces(&normalised(text.as_bytes())).map(|p| lowercase(p).into_owned()).collect();
+        let mut equal = 0;
+        for (one, other) in CASES.iter().flat_map(|one| CASES.iter().map(move |other| (one, other))) {
+            let are_equal = lower(one.as_bytes()) == lower(other.as_bytes())
+                || by_tokenizers(one) == by_tokenizers(other)
+                || Vec::<String>::eq(&piecewise(one), &piecewise(other))
+                || one.eq_ignore_ascii_case(other);
+            assert!(!are_equal || key(one) == key(other), "{one} and {other}");
+            equal += usize::from(are_equal);
+        }
+        assert!(equal > CASES.len() + 10, "only {equal} pairs are equal");
+        for (one, other) in [("Straße", "STRASSE"), ("ıi", "ii"), ("dž", "ǆ"), ("ﬁ", "FI")] {
+            assert_ne!(key(one), key(other));
         }
     }
 

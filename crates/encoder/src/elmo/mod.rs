@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use emberline_base::{Matrix, file};
+use emberline_base::{Matrix, canonical, file};
 use emberline_device::Device;
 use rayon::prelude::*;
 
@@ -41,6 +41,9 @@ const CPU: Shape = Shape { rows: 32, panel: panels::WIDTH };
 const GPU: Shape = Shape { rows: 256, panel: usize::MAX };
 /// The token vectors that are kept at a time, in numbers: 256 MiB.
 const MAX_VECTORS: usize = 1 << 26;
+/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
+/// that the same files and settings give, if only in their last bit.
+pub const COMPUTATION: u32 = 1;
 /// The largest options file.
 const MAX_OPTIONS: usize = 1 << 20;
 
@@ -82,7 +85,7 @@ impl Elmo {
 
     /// Every setting of the model's options that is looked at, in words that change when one of them does.
     pub fn settings(&self) -> String {
-        format!("{:?}", self.options)
+        canonical(&self.options)
     }
 
     /// The layers of every text, a text of tokens, each layer the mean over the tokens: `[texts, layers * dim]`, layer 0

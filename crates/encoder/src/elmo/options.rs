@@ -4,7 +4,8 @@
 //! are passed over. Every size is bounded, so that products of them can't overflow and a hostile file can't ask for
 //! more memory than the weights beside it hold.
 
-use serde::Deserialize;
+use emberline_base::json;
+use serde::{Deserialize, Serialize};
 
 /// The largest width of a layer.
 const MAX_WIDTH: usize = 1 << 15;
@@ -14,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_CHARACTERS: usize = 1 << 10;
 
 /// The whole file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Options {
     /// The two language models.
     pub(super) lstm: Lstm,
@@ -23,7 +24,7 @@ pub(super) struct Options {
 }
 
 /// Two stacks of LSTM layers with projections.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lstm {
     /// Numbers of a cell, C.
     pub(super) dim: usize,
@@ -43,7 +44,7 @@ pub(super) struct Lstm {
 }
 
 /// Characters to a token's vector.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct CharCnn {
     /// The table of characters.
     pub(super) embedding: Characters,
@@ -59,14 +60,14 @@ pub(super) struct CharCnn {
 }
 
 /// The table of characters.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Characters {
     /// Numbers of a character.
     pub(super) dim: usize,
 }
 
 /// An activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Activation {
     /// max(x, 0)
@@ -81,8 +82,8 @@ impl Options {
     /// # Errors
     /// What is wrong, with line and column where JSON can tell.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        let mut options: Self =
-            serde_json::from_slice(text).map_err(|e| format!("not the options of an ELMo model: {e}"))?;
+        let mut options: Self = serde_json::from_slice(text)
+            .map_err(|e| format!("not the options of an ELMo model: {}", json::words_at(&e)))?;
         options.check()?;
         let bound = |clip: Option<f32>| clip.filter(|&clip| clip != 0.0);
         options.lstm.cell_clip = bound(options.lstm.cell_clip);
@@ -155,8 +156,8 @@ mod tests {
             ("[7, 1024]", "[7, 32000]", "the sum of char_cnn.filters"),
             ("token\": 50", "token\": 2", "max_characters_per_token is 2"),
             ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip is no bound"),
-            ("relu", "swish", "unknown variant `swish`"),
-            ("\"lstm\"", "\"gru\"", "missing field `lstm`"),
+            ("relu", "swish", "`swish` is no known value"),
+            ("\"lstm\"", "\"gru\"", "`lstm` is missing"),
             ("{\"lstm\"", "[\"lstm\"", "not the options of an ELMo model"),
         ] {
             let error = Options::parse(ORIGINAL.replacen(from, to, 1).as_bytes()).expect_err(message);

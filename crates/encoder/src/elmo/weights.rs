@@ -16,11 +16,10 @@
 //! Nothing is allocated before the options' numbers are known to fit in the file, and before a dataset has the shape
 //! that the options say. External files and links aren't followed.
 
-use std::fs;
 use std::path::Path;
 
-use emberline_base::fenced;
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
+use emberline_base::{fenced, memory};
 use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 
 use super::characters::CHARACTERS;
@@ -81,7 +80,8 @@ pub(super) struct Cell {
 /// [`Error::File`] when it can't be read, [`Error::Format`] when it isn't HDF5, is damaged, lacks a dataset or has one of
 /// another type or shape than the options say.
 pub(super) fn read(path: &Path, options: &Options) -> Result<Weights, Error> {
-    let bytes = fs::metadata(path).map_err(FileError::new("read", path))?.len();
+    let about = file::open(path).and_then(|file| file.metadata());
+    let bytes = about.map_err(FileError::new("read", path))?.len();
     let asked = parameters(options).saturating_mul(4);
     if asked > bytes {
         let reason = format!(
@@ -90,6 +90,8 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Weights, Error> {
         );
         return Err(Error::format(path, reason));
     }
+    // The reader holds what it reads, and we the numbers made of it.
+    memory::probe(2 * asked)?;
     let limits = OpenOptions::default()
         .with_max_read_bytes(usize::try_from(bytes).unwrap_or(usize::MAX))
         .with_max_object_header_bytes(MAX_HEADER)
@@ -168,7 +170,7 @@ impl File {
         if !matches!(dataset.dtype(), Datatype::FloatingPoint { size: 4, .. }) {
             return Err(format!("{name} is of the type {:?}; 32-bit floating point is read", dataset.dtype()));
         }
-        let mut values = vec![0.0; shape.iter().product()];
+        let mut values = memory::filled(0.0, shape.iter().product()).map_err(|error| error.to_string())?;
         dataset.read_into::<f32>(&mut values).map_err(|e| format!("can't read {name}: {e}"))?;
         match values.iter().position(|value| !value.is_finite()) {
             Some(at) => Err(format!("{name} holds {} as its number {at}; damaged, get it again", values[at])),

@@ -3,18 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use emberline_base::sniff::{self, Use};
 use emberline_base::{fenced, file};
+use emberline_device::memory;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::files::Files;
+use super::sizes;
 use crate::Error;
 use crate::sentence_transformer::tokenizer::Tokens;
 
 /// The outputs that exporters write, the one that is nearest to a text's vector first.
 const OUTPUTS: [&str; 3] = ["sentence_embedding", "last_hidden_state", "token_embeddings"];
+/// The bytes that loading takes for each byte of the files.
+const LOADING: u64 = 3;
 /// More numbers than any encoder gives a token.
 const MAX_HIDDEN: usize = 1 << 20;
 
@@ -51,15 +56,25 @@ impl Graph {
     /// Reads a graph, and gives what decides its results with it: the hashes of its files, and its output.
     pub(super) fn open(files: &Files, output: Option<&str>) -> Result<(Self, Vec<Vec<u8>>), Error> {
         let bytes = file::read(&files.graph)?;
+        let mut size = bytes.len() as u64;
         let mut parts = vec![Sha256::digest(&bytes).to_vec()];
         let mut options = ModelOptions::with_all_ops();
         options.prepack_weights(true);
         for (name, path) in &files.data {
             let numbers = file::read(path)?;
+            if let Some(found) = sniff::stand_in(&numbers) {
+                return Err(Error::format(path, found.instead_of("the numbers of an ONNX graph", Use::Model)));
+            }
             parts.push(Sha256::digest(&numbers).to_vec());
+            size += numbers.len() as u64;
             options.external_data(name, numbers);
         }
         let fault = |reason: String| Error::format(&files.graph, reason);
+        // The runtime copies the numbers when it reads them, and again when it lays them out for products.
+        memory::require(LOADING * size)?;
+        let checked =
+            fenced(|| sizes::check(&bytes, size)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
+        checked.map_err(&fault)?;
         let model = fenced(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
         let model = model.map_err(|e| fault(format!("can't be loaded as an ONNX graph: {e}{}", cure(&e))))?;
         let name = |id: &NodeId| model.node_info(*id).and_then(|info| info.name()).unwrap_or_default().to_owned();

@@ -17,14 +17,15 @@
 
 mod files;
 mod graph;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::thread;
 
-use emberline_base::{Digest, Matrix};
+use emberline_base::{Digest, Matrix, Warning, threads};
+use emberline_device::memory;
 
 use self::files::Files;
 use self::graph::{Given, Graph};
@@ -35,6 +36,10 @@ use crate::sentence_transformer::prompt;
 use crate::sentence_transformer::stage::Stage;
 use crate::sentence_transformer::tokenizer::{Bounds, Tokens};
 use crate::transformer::Config;
+
+/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
+/// that the same files and settings give, if only in their last bit: here too when `rten` is raised and computes otherwise.
+pub const COMPUTATION: u32 = 1;
 
 /// What a person may set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +70,7 @@ pub struct Onnx {
     hidden: usize,
     dim: usize,
     digest: Digest,
+    warnings: Vec<Warning>,
 }
 
 impl Onnx {
@@ -82,7 +88,7 @@ impl Onnx {
             None
         };
         let bounds = Bounds { positions, most: None, rows: None };
-        let tokens = Tokens::read(&files.tokenizer, bounds, options.max_length, prompt)?;
+        let tokens = Tokens::read(&files.tokenizer, bounds, options.max_length, prompt.text)?;
         let (graph, mut parts) = Graph::open(&files, options.output.as_deref())?;
         // What a graph gives is only known for certain once it has given something.
         let (given, hidden) = graph.probe(&tokens)?;
@@ -100,7 +106,8 @@ impl Onnx {
         parts.push(pooling.as_ref().map_or_else(Vec::new, |pooling| pooling.rules().into_bytes()));
         parts.extend(read.iter().map(Stage::rules));
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
-        Ok(Self { graph, tokens, pooling, stages: read, hidden, dim, digest })
+        let warnings = prompt.warning.into_iter().collect();
+        Ok(Self { graph, tokens, pooling, stages: read, hidden, dim, digest, warnings })
     }
 
     /// The length of a vector.
@@ -116,6 +123,11 @@ impl Onnx {
     /// The content address of everything that decides a text's vector.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    /// What a person should know of the settings before trusting the vectors.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// A vector a text, `[texts, dim]`. Every text is computed by itself on one thread, so that its vector doesn't depend on
@@ -134,13 +146,9 @@ impl Onnx {
             }
             Ok(())
         };
-        let threads = rayon::current_num_threads().min(texts.len());
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(each)).collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })?;
+        // Each starts another, for its runner.
+        let threads = rayon::current_num_threads().min(texts.len()).min(memory::room_for_threads() / 2);
+        threads::work_on(threads, "onnx", each).into_iter().collect::<Result<(), Error>>()?;
         Ok(vectors)
     }
 

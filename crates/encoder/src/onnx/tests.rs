@@ -160,3 +160,26 @@ fn no_damage_is_a_panic() {
         }
     }
 }
+
+/// A field of protocol buffers: a number, or bytes behind their length.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).expect("short");
+    assert!(length < 0x80);
+    [&[number << 3 | 2, length], content].concat()
+}
+
+/// A graph of a hundred bytes, which asks for 2^40 numbers when it is loaded.
+#[test]
+fn a_graph_that_asks_for_more_than_its_files_hold_is_refused_before_it_is_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(fixtures().join("bert/tokenizer.json"), folder.path().join("tokenizer.json")).expect("copied");
+    // The dims 2 and the type INT64; the numbers 2^20 and 2^20; the name.
+    let side = [0x80, 0x80, 0x40];
+    let shape = [&[8, 2, 16, 7][..], &field(7, &[side, side].concat()), &field(8, b"shape")].concat();
+    let node = [field(1, b"shape"), field(2, b"y"), field(3, b"large"), field(4, b"ConstantOfShape")].concat();
+    let graph = [field(1, &node), field(5, &shape)].concat();
+    let path = folder.path().join("model.onnx");
+    fs::write(&path, field(7, &graph)).expect("written");
+    let error = error(folder.path(), &usual());
+    assert!(error.contains("\"large\" (ConstantOfShape) would take 4398046511104 bytes"), "{error}");
+}

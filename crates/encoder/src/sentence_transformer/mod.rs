@@ -27,7 +27,7 @@ pub(crate) mod tokenizer;
 
 use std::path::Path;
 
-use emberline_base::Digest;
+use emberline_base::{Digest, Warning};
 use emberline_device::Device;
 
 use self::modules::Modules;
@@ -36,6 +36,10 @@ use self::stage::Stage;
 use self::tokenizer::{Bounds, Tokens};
 use crate::Error;
 use crate::transformer::{self, Config, Deferred, Transformer};
+
+/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
+/// that the same files and settings give, if only in their last bit.
+pub const COMPUTATION: u32 = 1;
 
 /// What a person may set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +63,7 @@ pub struct SentenceTransformer {
     dim: usize,
     parameters: u64,
     digest: Digest,
+    warnings: Vec<Warning>,
 }
 
 impl SentenceTransformer {
@@ -76,7 +81,7 @@ impl SentenceTransformer {
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
         let bounds =
             Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
-        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt)?;
+        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt.text)?;
         let hashes = weights.hashes()?;
         let mut parts = vec![b"sentence_transformer/3".to_vec(), config.bytes()?, tokens.rules()];
         parts.extend(hashes.iter().map(|hash| hash.to_vec()));
@@ -106,7 +111,20 @@ impl SentenceTransformer {
             dim,
             parameters,
             digest,
+            warnings: prompt.warning.into_iter().collect(),
         })
+    }
+
+    /// Whether the files of the model in a folder are there. Its weights aren't read.
+    ///
+    /// # Errors
+    /// As [`Self::open`], for what is missing.
+    pub fn find_files(folder: &Path) -> Result<(), Error> {
+        let transformer = Modules::read(folder)?.transformer;
+        transformer::open_weights(&transformer)?;
+        let path = transformer.join("tokenizer.json");
+        let hint = "; get the model again".to_owned();
+        if path.exists() { Ok(()) } else { Err(Error::Missing { path, hint }) }
     }
 
     /// The length of the vectors of the model in a folder, as far as its settings tell.
@@ -131,5 +149,10 @@ impl SentenceTransformer {
     /// The content address of everything that decides a text's vector.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    /// What a person should know of the settings before trusting the vectors.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 }

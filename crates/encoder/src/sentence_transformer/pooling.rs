@@ -80,7 +80,8 @@ impl Pooling {
 
     /// What decides vectors.
     pub(crate) fn rules(&self) -> String {
-        format!("{self:?}")
+        let names: Vec<&str> = self.modes.iter().map(|mode| mode.name()).collect();
+        format!("pooling modes={} include_prompt={}", names.join(","), self.include_prompt)
     }
 
     /// The vector of a text: `tokens` is `[n, hidden]`, of which the first `prompt` are the prompt's. Zeros where no
@@ -98,6 +99,11 @@ impl Pooling {
 }
 
 impl Mode {
+    /// The name in configs.
+    fn name(self) -> &'static str {
+        MODES.iter().find(|(_, _, mode)| *mode == self).map_or("", |(name, _, _)| name)
+    }
+
     fn named(name: &Value) -> Result<Self, String> {
         let found = MODES.iter().find(|(known, ..)| name.as_str() == Some(known)).map(|(.., mode)| *mode);
         let known = MODES.map(|(name, ..)| name).join(", ");

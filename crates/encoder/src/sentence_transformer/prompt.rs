@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use emberline_base::Warning;
+use emberline_base::warning::Code;
 use serde_json::Value;
 
 use crate::Error;
@@ -9,21 +11,76 @@ use crate::json;
 
 const FILE: &str = "config_sentence_transformers.json";
 
+/// What stands before every text, and what a person should know of it.
+#[derive(Debug, Default)]
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    pub(crate) warning: Option<Warning>,
+}
+
 /// The text to put before every text: the prompt of that name, else the text that was asked for, else the model's default.
-pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<String, Error> {
+pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<Prompt, Error> {
     let path = folder.join(FILE);
     let config = if path.exists() { json::object(&path)? } else { serde_json::Map::new() };
-    let named = |name: &str| config.get("prompts").and_then(|all| all.get(name)).and_then(Value::as_str);
+    let prompts = config.get("prompts").and_then(Value::as_object);
+    let named = |name: &str| prompts.and_then(|all| all.get(name)).and_then(Value::as_str);
     if let Some(asked) = asked {
-        return Ok(named(asked).unwrap_or(asked).to_owned());
+        if let Some(text) = named(asked) {
+            return Ok(Prompt { text: text.to_owned(), warning: None });
+        }
+        let names: Vec<&str> = prompts.into_iter().flat_map(|all| all.keys().map(String::as_str)).collect();
+        return Ok(Prompt { text: asked.to_owned(), warning: no_name(asked, &names) });
     }
-    match config.get("default_prompt_name").and_then(Value::as_str) {
-        None => Ok(String::new()),
+    let text = match config.get("default_prompt_name").and_then(Value::as_str) {
+        None => String::new(),
         Some(name) => named(name).map(str::to_owned).ok_or_else(|| {
             Error::format(
                 &path,
                 format!("`default_prompt_name` is {name:?}, but there is no such prompt; set `prompt`"),
             )
-        }),
+        })?,
+    };
+    Ok(Prompt { text, warning: None })
+}
+
+/// A warning if a prompt looks like the name of one, a single word, but the model has none of that name.
+fn no_name(asked: &str, names: &[&str]) -> Option<Warning> {
+    let is_word = !asked.is_empty() && asked.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if !is_word {
+        return None;
+    }
+    let known = match names {
+        [] => "this model has no prompts".to_owned(),
+        [only] => format!("this model's only prompt is `{only}`"),
+        names => format!("this model's prompts are `{}`", names.join("`, `")),
+    };
+    let text = format!(
+        "`prompt` is {asked:?}, and {known}: the word {asked:?} itself is put before every text. Give the name of a prompt; if \
+         the word is what you mean, write it as the model was trained on it, such as \"{asked}: \"."
+    );
+    Some(Warning::new(Code::PromptIsNoName, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_name_is_warned_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let prompt = |asked| resolve(folder.path(), asked).expect("readable");
+        let warning = |asked| prompt(Some(asked)).warning.map(|warning| warning.to_string()).unwrap_or_default();
+        assert!(warning("query").starts_with("EMB008: `prompt` is \"query\", and this model has no prompts"));
+        let config =
+            r#"{"prompts": {"query": "query: ", "passage": "passage: ", "none": ""}, "default_prompt_name": "query"}"#;
+        std::fs::write(folder.path().join(FILE), config).expect("written");
+        assert!(warning("querry").contains("prompts are `query`, `passage`, `none`"), "{}", warning("querry"));
+        for (asked, text) in [(Some("passage"), "passage: "), (Some("none"), ""), (Some(""), ""), (None, "query: ")] {
+            let prompt = prompt(asked);
+            assert_eq!((prompt.text.as_str(), prompt.warning), (text, None), "{asked:?}");
+        }
+        for text in ["query: ", "Represent this sentence", "query:"] {
+            assert_eq!((prompt(Some(text)).text.as_str(), warning(text).as_str()), (text, ""));
+        }
     }
 }

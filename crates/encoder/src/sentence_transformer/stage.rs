@@ -100,6 +100,7 @@ fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
             .ok_or_else(|| fault(format!("the activation {class:?} isn't known; {} are", Activation::CLASSES)))?,
     };
     let mut weights = Weights::open(folder, "model")?;
+    let hashes = weights.hashes()?;
     let bias = config.get("bias").is_none_or(|bias| bias != &Value::Bool(false));
     if bias != weights.has("linear.bias") {
         return Err(fault(format!("`bias` is {bias}, but model.safetensors says otherwise; get the model again")));
@@ -114,8 +115,11 @@ fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
         Residual::None => "none",
         Residual::Input | Residual::Mapped(_) => "added",
     };
-    let mut rules = format!("dense {inputs} {outputs} {activation:?} residual={kind} ").into_bytes();
-    rules.extend(weights.hashes()?.concat());
+    let mut rules = format!("dense {inputs} {outputs} {} residual={kind} ", activation.name()).into_bytes();
+    if weights.hashes()? != hashes {
+        return Err(weights.changed());
+    }
+    rules.extend(hashes.concat());
     *dim = outputs;
     Ok(Stage::Dense { linear, activation, residual, rules })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::file;
+use emberline_base::{canonical, file};
 use once_cell::sync::OnceCell;
 use serde_json::Value;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
@@ -82,7 +82,12 @@ impl Tokens {
     /// What decides ids.
     pub(crate) fn rules(&self) -> Vec<u8> {
         let Limits { longest, lowercase, direction, .. } = &self.limits;
-        let rules = format!("prompt={:?} longest={longest} lowercase={lowercase} {direction:?} ", self.prompt);
+        let cut = match direction {
+            TruncationDirection::Left => "left",
+            TruncationDirection::Right => "right",
+        };
+        let prompt = canonical(&self.prompt);
+        let rules = format!("prompt={prompt} longest={longest} lowercase={lowercase} cut={cut} ");
         [rules.as_bytes(), &self.bytes].concat()
     }
 

@@ -40,6 +40,19 @@ impl Activation {
         })
     }
 
+    /// A name that stays when this type is renamed: it is part of stored digests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+            Self::Relu => "relu",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Silu => "silu",
+        }
+    }
+
     /// The names of `of_class`, for messages.
     pub(crate) const CLASSES: &str = "Identity, GELU, ReLU, Tanh, Sigmoid and SiLU of torch.nn.modules";
 }

@@ -9,12 +9,12 @@
 //! | 8+n.. | the numbers, little-endian, without gaps |
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
+use emberline_base::memory::{self, OutOfMemory};
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::Value;
 
@@ -146,7 +146,7 @@ impl Weights {
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, Error> {
-        let mut file = File::open(&path).map_err(FileError::new("read", &path))?;
+        let mut file = file::open(&path).map_err(FileError::new("read", &path))?;
         let length = file.metadata().map_err(FileError::new("read", &path))?.len();
         let damaged = |reason: &str| Error::format(&path, format!("{reason}; not a safetensors file, or cut off"));
         if length < 8 {
@@ -161,7 +161,8 @@ impl Shard {
         let mut bytes = Vec::new();
         (&mut file).take(header).read_to_end(&mut bytes).map_err(FileError::new("read", &path))?;
         // Checks that tensors lie behind each other without gaps, as long as their shapes say.
-        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| damaged(&format!("a bad header ({e})")))?;
+        let metadata: Metadata = serde_json::from_slice(&bytes)
+            .map_err(|e| damaged(&format!("a bad header: {}", emberline_base::json::words(&e))))?;
         let start = 8 + header;
         if start.checked_add(metadata.data_len() as u64) != Some(length) {
             return Err(damaged(&format!("{length} bytes where the header says {start} + {}", metadata.data_len())));
@@ -197,11 +198,11 @@ impl Shard {
         let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
         let (dtype, Range { start: begin, end }) = self.place(name, shape)?;
         // Within the file: the header's end was checked against its length.
-        let mut bytes = vec![0; end - begin];
-        let mut file = File::open(&self.path).map_err(FileError::new("read", &self.path))?;
+        let mut bytes = memory::filled(0, end - begin)?;
+        let mut file = file::open(&self.path).map_err(FileError::new("read", &self.path))?;
         file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(FileError::new("read", &self.path))?;
         file.read_exact(&mut bytes).map_err(FileError::new("read", &self.path))?;
-        let values = numbers(dtype, &bytes).unwrap_or_default();
+        let values = numbers(dtype, &bytes)?.unwrap_or_default();
         if values.len() != shape.iter().product::<usize>() {
             return Err(fault("has another length than its shape".into()));
         }
@@ -212,17 +213,20 @@ impl Shard {
     }
 }
 
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    Some(match dtype {
-        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F64 => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+/// The numbers of a tensor; none where they are of a type that isn't read.
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Option<Vec<f32>>, OutOfMemory> {
+    let mut values = memory::with_capacity(bytes.len() / (dtype.bitsize() / 8).max(1))?;
+    match dtype {
+        Dtype::F32 => values.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+        Dtype::F64 => values.extend(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
         Dtype::BF16 => {
             let wide = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
-            bytes.as_chunks::<2>().0.iter().map(wide).collect()
+            values.extend(bytes.as_chunks::<2>().0.iter().map(wide));
         }
-        Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|b| half(u16::from_le_bytes(*b))).collect(),
-        _ => return None,
-    })
+        Dtype::F16 => values.extend(bytes.as_chunks::<2>().0.iter().map(|b| half(u16::from_le_bytes(*b)))),
+        _ => return Ok(None),
+    }
+    Ok(Some(values))
 }
 
 /// A number of IEEE 754's binary16.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use emberline_base::sniff::is_system_file;
+
 /// What is taken out of an archive.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -28,15 +30,9 @@ fn has_ending(path: &Path, endings: &[&str]) -> bool {
     endings.contains(&ending.as_str())
 }
 
-/// Files that systems put into archives on their own.
-pub(super) fn is_litter(name: &str) -> bool {
-    name.split('/')
-        .any(|part| part == "__MACOSX" || part.starts_with('.') || part == "Thumbs.db" || part == "desktop.ini")
-}
-
 /// What the path is to hold; else why nothing fits.
 pub(super) fn choose(names: &[String], target: &Path) -> Result<Choice, String> {
-    let visible: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_litter(name)).collect();
+    let visible: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_system_file(name)).collect();
     let wanted = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let named: Vec<&str> =
         visible.iter().copied().filter(|name| name.rsplit('/').next() == Some(wanted.as_str())).collect();

@@ -19,10 +19,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::{self, FileError};
+use emberline_base::file::{self, FileError, TemporaryFolder};
 use emberline_base::secret;
+use emberline_base::sniff::{Kind, TAR, is_system_file, kind};
 use flate2::read::MultiGzDecoder;
-use tempfile::TempDir;
 
 use self::choice::Choice;
 use self::member::{Capped, pour};
@@ -57,7 +57,7 @@ pub(crate) struct Arrived<'a> {
 pub(crate) struct Unpacked {
     /// The file or folder.
     pub(crate) path: PathBuf,
-    _folder: TempDir,
+    _folder: TemporaryFolder,
 }
 
 impl Arrived<'_> {
@@ -79,16 +79,16 @@ impl Arrived<'_> {
 
     fn packing(&self) -> Result<Packing, Error> {
         let head = self.head(&mut self.open()?)?;
-        let packing = match head.as_slice() {
-            [0x1f, 0x8b, ..] => match self.head(&mut MultiGzDecoder::new(BufReader::new(self.open()?))) {
-                Ok(inner) if is_tar(&inner) => Packing::TarGzip,
+        let packing = match kind(&head) {
+            Some(Kind::Gzip) => match self.head(&mut MultiGzDecoder::new(BufReader::new(self.open()?))) {
+                Ok(inner) if kind(&inner) == Some(Kind::OtherArchive(TAR)) => Packing::TarGzip,
                 _ => Packing::Gzip,
             },
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Packing::Zip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Unknown("zstd"),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Packing::Unknown("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Unknown("xz"),
-            head if is_tar(head) => Packing::Tar,
+            // Of any kind: what is in it is what the path names.
+            _ if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") => Packing::Zip,
+            Some(Kind::OtherArchive(TAR)) => Packing::Tar,
+            Some(Kind::Zstd) => Packing::Unknown("zstd"),
+            Some(Kind::OtherArchive(name)) => Packing::Unknown(name),
             _ => Packing::Plain,
         };
         Ok(packing)
@@ -101,7 +101,7 @@ impl Arrived<'_> {
     }
 
     fn open(&self) -> Result<File, Error> {
-        Ok(File::open(self.path).map_err(FileError::new("read", self.path))?)
+        Ok(file::open(self.path).map_err(FileError::new("read", self.path))?)
     }
 
     /// The most bytes that it may unpack to.
@@ -130,7 +130,7 @@ impl Arrived<'_> {
                 Choice::Member(member) if member == name => path.clone(),
                 Choice::Member(_) => return Ok(()),
                 Choice::Folder(root) => match name.strip_prefix(root.as_str()) {
-                    Some(below) if !choice::is_litter(name) => path.join(below),
+                    Some(below) if !is_system_file(name) => path.join(below),
                     _ => return Ok(()),
                 },
             };
@@ -164,16 +164,10 @@ impl Arrived<'_> {
     }
 }
 
-/// The magic of a tar header (POSIX 1003.1, ustar; GNU's too).
-fn is_tar(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar")
-}
-
 /// A temporary folder beside the path, and a place in it that has the permissions of any other file.
-fn staging(target: &Path) -> Result<(TempDir, PathBuf), Error> {
-    let beside = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let make = || tempfile::Builder::new().prefix(".emberline-").tempdir_in(beside);
-    let folder = make().map_err(FileError::new("write", beside))?;
+fn staging(target: &Path) -> Result<(TemporaryFolder, PathBuf), Error> {
+    let beside = file::folder_of(target);
+    let folder = file::temporary_folder_in(beside).map_err(FileError::new("write", beside))?;
     let path = folder.path().join("unpacked");
     Ok((folder, path))
 }

@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::address::{Model, permitted, shown};
 use crate::client::{Client, Resource, header_text};
-use crate::partial::{Partial, beside};
+use crate::partial::{Partial, note_of};
 use crate::transfer::{Wanted, download};
 use crate::{Error, Observer, checksum};
 
@@ -109,6 +109,7 @@ impl Listing {
         let mut before = 0;
         for (name, entry) in files {
             let path = folder.join(&name);
+            file::make_folder_below(folder, Path::new(&name).parent().unwrap_or(Path::new("")))?;
             if !entry.is_at(&path) {
                 self.download_one(client, entry, before, &path, observer)?;
             }
@@ -126,9 +127,6 @@ impl Listing {
         path: &Path,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        if let Some(parent) = path.parent() {
-            file::make_folder(parent)?;
-        }
         let wanted = self.wanted(client, entry, Some(before))?;
         let partial = download(client, &wanted, path, observer)?;
         let partial = entry.check(partial)?;
@@ -139,7 +137,7 @@ impl Listing {
 impl Entry {
     /// Whether the file is there already, from an earlier attempt at the same commit.
     fn is_at(&self, path: &Path) -> bool {
-        let same_size = fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == self.size);
+        let same_size = fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == self.size);
         same_size
             && self.lfs.as_ref().is_none_or(|lfs| checksum::of_file(path).is_ok_and(|(_, found)| found == lfs.oid))
     }
@@ -204,14 +202,18 @@ fn next_page(head: &Response<()>) -> Option<&str> {
     nexts.next()?.trim().strip_prefix('<')?.split_once('>').map(|(url, _)| url)
 }
 
-/// Makes the folder that a model's files are collected in, empty unless it is of the same commit and for the same graph.
+/// Makes the folder that a model's files are collected in, empty unless it is of the same commit and for the same graph. A
+/// link, or a part of a single file, in its place is removed.
 pub(crate) fn collect_in(folder: &Path, pinned: &str, graphs: &[String]) -> Result<(), Error> {
-    let note = beside(folder, ".json");
+    let note = note_of(folder);
     let wanted = [pinned, &graphs.concat()].concat();
     let same = fs::read(&note).is_ok_and(|text| text == wanted.as_bytes());
-    if !same && folder.exists() {
-        fs::remove_dir_all(folder).map_err(FileError::new("remove", folder))?;
-    }
+    let removed = match fs::symlink_metadata(folder) {
+        Ok(about) if !about.is_dir() => fs::remove_file(folder),
+        Ok(_) if !same => fs::remove_dir_all(folder),
+        _ => Ok(()),
+    };
+    removed.map_err(FileError::new("remove", folder))?;
     file::make_folder(folder)?;
     Ok(file::write_atomic(&note, wanted.as_bytes())?)
 }

@@ -127,19 +127,6 @@ fn servers_that_know_no_ranges_start_anew() {
 }
 
 #[test]
-fn without_a_mark_nothing_is_continued() {
-    let server = Server::start(|asked| {
-        let reply = answer(200, &[("content-length", "9"), ("etag", "W/\"weak\"")], b"123456789");
-        if asked.number == 0 { cut(reply, 4) } else { reply }
-    });
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("x.bin");
-    fetch(&server.url("x.bin"), &path).expect("fetched");
-    assert_eq!(fs::read(&path).expect("there"), b"123456789");
-    assert_eq!(server.asked()[1].offset(), None);
-}
-
-#[test]
 fn a_wrong_hash_leaves_nothing() {
     let server = Server::start(|_| whole(b"new"));
     let folder = tempfile::tempdir().expect("a folder");

@@ -255,3 +255,56 @@ fn a_list_without_end_ends() {
     let error = fetch_with(at(&server), "hf://org/model", &folder.path().join("m"), None).expect_err("elsewhere");
     assert!(error.to_string().contains("another server"), "{error}");
 }
+
+#[test]
+fn the_folder_under_way_is_no_link_and_holds_none() {
+    use std::os::unix::fs::symlink;
+    let server = hub(files());
+    let fetch = |path: &std::path::Path| fetch_with(at(&server), "hf://org/model", path, None);
+    for case in ["the folder", "a folder in it", "a file in it", "a part in it"] {
+        let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (path, under_way) = (folder.path().join("model"), folder.path().join("model.part"));
+        fs::write(elsewhere.path().join("mine"), b"mine").expect("written");
+        let mine = elsewhere.path().join("mine");
+        // The note of an earlier attempt at the same commit: what lies there is kept.
+        let note = format!("hf://org/model@{COMMIT}");
+        fs::write(folder.path().join("model.part.json"), note).expect("written");
+        match case {
+            "the folder" => symlink(elsewhere.path(), &under_way),
+            "a folder in it" => {
+                fs::create_dir(&under_way).and_then(|()| symlink(elsewhere.path(), under_way.join("1_Pooling")))
+            }
+            "a file in it" => fs::create_dir(&under_way).and_then(|()| symlink(&mine, under_way.join("config.json"))),
+            _ => fs::create_dir(&under_way).and_then(|()| symlink(&mine, under_way.join("config.json.part"))),
+        }
+        .expect("linked");
+        let ended = fetch(&path);
+        assert_eq!(ended.is_err(), case == "a folder in it", "{case}: {ended:?}");
+        assert_eq!(names(elsewhere.path()), ["mine"], "{case}");
+        assert_eq!(fs::read(&mine).expect("there"), b"mine", "{case}");
+        if let Err(error) = ended {
+            assert!(error.to_string().contains("1_Pooling: it is a symbolic link"), "{error}");
+        } else {
+            let is_file = |path: std::path::PathBuf| fs::symlink_metadata(path).expect("there").is_file();
+            assert!(is_file(path.join("config.json")) && is_file(path.join("1_Pooling/config.json")), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_file_and_a_model_take_each_others_place_under_way() {
+    let server = hub(files());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model");
+    fs::write(folder.path().join("model.part"), b"half").expect("written");
+    fs::write(folder.path().join("model.part.json"), br#"{"url":"x","place":"","validator":null,"total":9}"#)
+        .expect("written");
+    fetch_with(at(&server), "hf://org/model", &path, None).expect("fetched");
+    assert_eq!(names(folder.path()), ["model"]);
+    let web = Server::start(|_| whole(b"one file"));
+    fs::create_dir(folder.path().join("one.part")).expect("made");
+    fs::write(folder.path().join("one.part/config.json"), b"half").expect("written");
+    fs::write(folder.path().join("one.part.json"), format!("hf://org/model@{COMMIT}")).expect("written");
+    fetch_with(at(&server), &web.url("one"), &folder.path().join("one"), None).expect("fetched");
+    assert_eq!(names(folder.path()), ["model", "one"]);
+}

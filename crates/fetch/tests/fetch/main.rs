@@ -4,5 +4,7 @@ mod archives;
 mod download;
 mod hub;
 mod kaggle;
+mod leftovers;
 mod server;
 mod tls;
+mod versions;

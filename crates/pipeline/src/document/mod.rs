@@ -1,19 +1,40 @@
 //! The pipeline file as written: a tree of values that know their place.
 //!
-//! Three stages: text -> [`Document`] (this module, spans kept) -> typed settings
-//! ([`typed()`]) -> the plan. Overrides and the grid's axes change the tree before it is typed, so that
-//! a bad value points at itself, wherever it stands.
+//! Three stages: text -> [`Document`] (this module, spans kept) -> typed settings ([`typed()`]) -> the plan. Overrides and
+//! the grid's axes change the tree before it is typed, so that a bad value points at itself, wherever it stands.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `syntax`, `builder`, `insert` | TOML to a tree, all faults of the syntax |
+//! | `shape` | what may be written where, from the JSON Schema of the settings' types |
+//! | `typed`, `reader`, `tables` | tree and shape to settings, all faults |
+//! | `words` | what is wanted and what was found, in words |
+//! | `deserializer` | a tree that the program wrote to a type, without faults in detail |
 
+mod builder;
+mod deserializer;
+mod insert;
+mod reader;
+mod shape;
+mod syntax;
+mod tables;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod typed;
+mod words;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, SourceText, Span};
+use crate::diagnostics::Diagnostics;
 
-pub(crate) use tree::{Entry, Node, Tree};
-pub(crate) use typed::{locate, typed};
+pub(crate) use deserializer::from_tree;
+pub(crate) use shape::{Shape, shape_of};
+pub(crate) use tree::{Entry, Leaf, Node, Table, Tree};
+pub(crate) use typed::{check, typed, value_faults};
 
 /// A pipeline file as written.
 #[derive(Clone, Debug)]
@@ -24,12 +45,27 @@ pub(crate) struct Document {
 
 impl Document {
     /// Reads TOML. All faults of its syntax are given at once.
-    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        Self::with_values(name, text, syntax::MAX_VALUES)
+    }
+
+    /// The same of a file that the program wrote, where a value takes four bytes and more, with what parts it from the
+    /// next; fewer only where it is a single digit in a list.
+    pub(crate) fn written(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        Self::with_values(name, text, text.len() / 4 + 1000)
+    }
+
+    fn with_values(name: &str, text: &str, most: usize) -> Result<Self, Diagnostics> {
         let source = Arc::new(SourceText { name: name.to_owned(), text: text.to_owned() });
-        let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-        let mut diagnostics: Vec<Diagnostic> = errors.iter().map(|error| syntax(&source, error)).collect();
-        let root = Tree::of_table(&source, root, &mut diagnostics);
-        if diagnostics.is_empty() { Ok(Self { root }) } else { Err(diagnostics) }
+        syntax::document(&source, most).map(|root| Self { root })
+    }
+
+    /// The plain table, where the text is TOML.
+    pub(crate) fn table(text: &str) -> Option<toml::Table> {
+        match Self::written("", text).ok()?.root.to_value() {
+            toml::Value::Table(table) => Some(table),
+            _ => None,
+        }
     }
 
     /// Applies `-S key=value`. The value is TOML; what isn't TOML is taken as a text. A `path` is
@@ -37,55 +73,27 @@ impl Document {
     pub(crate) fn set(&mut self, assignment: &str, folder: &Path) -> Result<(), Diagnostic> {
         let source = Arc::new(SourceText { name: format!("-S {assignment}"), text: assignment.to_owned() });
         let fault = |range, message: &str, hint: &str| Diagnostic {
-            span: Span { source: source.clone(), range },
+            span: Span::new(&source, range),
             message: message.to_owned(),
             hint: Some(hint.to_owned()),
         };
         let Some((key, value)) = assignment.split_once('=') else {
             return Err(fault(0..assignment.len(), "no `=`", "write -S key=value, such as -S train.epochs=5"));
         };
-        let (key, start) = (key.trim(), key.len() + 1);
-        let span = Span { source: source.clone(), range: start..assignment.len() };
-        let mut tree = Tree::of_value(span, value);
-        if key.rsplit('.').next() == Some("path")
-            && let Node::Leaf(toml::Value::String(path)) = &mut tree.node
-        {
-            *path = folder.join(&*path).to_string_lossy().into_owned();
+        let start = key.len() + 1 + (value.len() - value.trim_start().len());
+        let mut tree = assigned(&source, start..start + value.trim().len());
+        let key = key.trim();
+        if let (Some("path"), Node::Leaf(Leaf::Text(path))) = (key.rsplit('.').next(), &mut tree.node) {
+            *path = folder.join(&**path).to_string_lossy().into();
         }
         let hint = "it stands below a value that is no table";
-        self.root.set(key, tree).map_err(|()| fault(0..key.len(), "this key can't be set", hint))
+        let place = Span::new(&source, 0..key.len());
+        self.root.set(key, &place, tree).map_err(|()| fault(0..key.len(), "this key can't be set", hint))
     }
 }
 
-fn syntax(source: &Arc<SourceText>, error: &toml::de::Error) -> Diagnostic {
-    let range = error.span().unwrap_or(0..0);
-    let message = error.message().lines().collect::<Vec<_>>().join("; ");
-    Diagnostic { span: Span { source: source.clone(), range }, message, hint: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_faults_of_the_syntax_are_given() {
-        let faults = Document::parse("p.toml", "a = \nb = 1\nb = 2\n[c\n").expect_err("three faults");
-        let lines: Vec<usize> = faults.iter().map(|f| f.span.position().0).collect();
-        assert!(lines.contains(&1) && lines.contains(&3) && lines.contains(&4), "{faults:?}");
-    }
-
-    #[test]
-    fn assignments_are_toml_or_texts() {
-        let mut document = Document::parse("p.toml", "[train]\nepochs = 3\n").expect("valid");
-        for assignment in ["train.epochs=5", "data.path=x y.csv", "grid.seed=[1, 2]", "data.text = \"q\""] {
-            document.set(assignment, Path::new("/here")).expect("set");
-        }
-        let value = document.root.to_value();
-        assert_eq!(value["train"]["epochs"].as_integer(), Some(5));
-        assert_eq!(value["data"]["path"].as_str(), Some("/here/x y.csv"));
-        assert_eq!(value["data"]["text"].as_str(), Some("q"));
-        assert_eq!(value["grid"]["seed"].as_array().map(Vec::len), Some(2));
-        assert!(document.set("train.epochs.x=1", Path::new("/")).is_err());
-        assert!(document.set("train.epochs", Path::new("/")).is_err());
-    }
+/// The value of an assignment, which stands at that place: TOML, or else a text as it stands.
+fn assigned(source: &Arc<SourceText>, range: Range<usize>) -> Tree {
+    let span = Span::new(source, range);
+    syntax::value(&span).unwrap_or_else(|_| Tree::of_text(span.clone(), &source.text[span.range()]))
 }

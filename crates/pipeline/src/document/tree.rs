@@ -1,12 +1,14 @@
 //! A tree of TOML values that know where they were written.
 
-use std::sync::Arc;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use indexmap::IndexMap;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::value::Datetime;
 
-use crate::diagnostic::{Diagnostic, SourceText, Span};
+use crate::diagnostic::Span;
+
+/// The most tables and lists that may lie within each other, and the most parts of a dotted key.
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -18,53 +20,74 @@ pub(crate) struct Tree {
 /// What a value is made of.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    Table(IndexMap<String, Entry>),
+    Table(Box<Table>),
     Array(Vec<Tree>),
-    Leaf(toml::Value),
+    Leaf(Leaf),
+}
+
+/// The entries of a table, in the order of the file. The hasher takes no room: a file may hold a great many tables.
+pub(crate) type Table = IndexMap<String, Entry, BuildHasherDefault<DefaultHasher>>;
+
+/// A value that holds no others. Small, since a file may hold a great many.
+#[derive(Clone, Debug)]
+pub(crate) enum Leaf {
+    Text(Box<str>),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    Datetime(Box<Datetime>),
 }
 
 /// A table's entry: the key's place, and the value.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Span,
+    pub(crate) form: Form,
     pub(crate) value: Tree,
 }
 
+/// How an entry was written, which decides how the rest of the file may add to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A value behind `=`: nothing may be added to it.
+    Value,
+    /// A table by its header, `[a]`.
+    Header,
+    /// A table by the header of one below it: `a` of `[a.b]`.
+    Above,
+    /// A table by a dotted key: `a` of `a.b = 1`.
+    Dotted,
+    /// A list of tables by their headers, `[[a]]`.
+    Headers,
+}
+
 impl Tree {
-    /// Takes over a parsed table. Numbers that don't fit 64 bits become diagnostics.
-    pub(super) fn of_table(
-        source: &Arc<SourceText>,
-        table: Spanned<DeTable<'_>>,
-        faults: &mut Vec<Diagnostic>,
-    ) -> Self {
-        let span = Span { source: source.clone(), range: table.span() };
-        Self { span, node: Node::Table(entries(source, table.into_inner(), faults)) }
+    /// A table.
+    pub(crate) fn of_table(span: Span, table: Table) -> Self {
+        Self { span, node: Node::Table(Box::new(table)) }
     }
 
-    /// Reads a value of the command line: TOML, or else a text as it stands.
-    pub(super) fn of_value(span: Span, text: &str) -> Self {
-        let parsed = DeValue::parse(text.trim()).ok();
-        let mut faults = Vec::new();
-        let node = parsed.map(|value| node(&span.source, value.into_inner(), 0..0, &mut faults));
-        let text = || Node::Leaf(toml::Value::String(text.trim().to_owned()));
-        let mut tree = Self { node: node.filter(|_| faults.is_empty()).unwrap_or_else(text), span: span.clone() };
-        tree.place(&span);
-        tree
+    /// A text.
+    pub(crate) fn of_text(span: Span, text: &str) -> Self {
+        Self { span, node: Node::Leaf(Leaf::Text(text.into())) }
     }
 
-    /// Puts the whole tree at one place: values of the command line are short.
-    fn place(&mut self, span: &Span) {
-        self.span = span.clone();
-        match &mut self.node {
-            Node::Table(entries) => entries.values_mut().for_each(|entry| entry.value.place(span)),
-            Node::Array(items) => items.iter_mut().for_each(|item| item.place(span)),
-            Node::Leaf(_) => {}
-        }
+    /// A whole number.
+    pub(crate) fn of_integer(span: Span, number: i64) -> Self {
+        Self { span, node: Node::Leaf(Leaf::Integer(number)) }
     }
 
     /// The entries, where this is a table.
-    pub(crate) fn table(&self) -> Option<&IndexMap<String, Entry>> {
+    pub(crate) fn table(&self) -> Option<&Table> {
         match &self.node {
+            Node::Table(entries) => Some(entries),
+            Node::Array(_) | Node::Leaf(_) => None,
+        }
+    }
+
+    /// The entries, to be changed, where this is a table.
+    pub(crate) fn table_mut(&mut self) -> Option<&mut Table> {
+        match &mut self.node {
             Node::Table(entries) => Some(entries),
             Node::Array(_) | Node::Leaf(_) => None,
         }
@@ -78,32 +101,29 @@ impl Tree {
     /// The text, where this is one.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.node {
-            Node::Leaf(value) => value.as_str(),
-            Node::Table(_) | Node::Array(_) => None,
+            Node::Leaf(Leaf::Text(text)) => Some(text),
+            Node::Leaf(_) | Node::Table(_) | Node::Array(_) => None,
         }
     }
 
-    /// Puts a value at a dotted key, making the tables on the way. `Err`: something on the way is no table.
-    pub(crate) fn set(&mut self, key: &str, value: Tree) -> Result<(), ()> {
-        let Node::Table(entries) = &mut self.node else { return Err(()) };
-        let (first, rest) = match key.split_once('.') {
-            Some((first, rest)) => (first, Some(rest)),
-            None => (key, None),
-        };
-        let empty = || Entry {
-            key: value.span.clone(),
-            value: Tree { span: value.span.clone(), node: Node::Table(IndexMap::new()) },
-        };
-        match rest {
-            Some(rest) => {
-                let entry = entries.entry(first.to_owned()).or_insert_with(empty);
-                entry.value.set(rest, value)
-            }
-            None => {
-                entries.insert(first.to_owned(), Entry { key: value.span.clone(), value });
-                Ok(())
-            }
+    /// Puts a value at a dotted key, which was written at `place`, making the tables on the way. `Err`: something on the
+    /// way is no table, or the key has too many parts.
+    pub(crate) fn set(&mut self, key: &str, place: &Span, value: Self) -> Result<(), ()> {
+        if key.split('.').nth(MAX_DEPTH).is_some() {
+            return Err(());
         }
+        self.set_below(key, place, value)
+    }
+
+    fn set_below(&mut self, key: &str, place: &Span, value: Self) -> Result<(), ()> {
+        let entry = |form, value| Entry { key: place.clone(), form, value };
+        let entries = self.table_mut().ok_or(())?;
+        let Some((first, rest)) = key.split_once('.') else {
+            entries.insert(key.to_owned(), entry(Form::Value, value));
+            return Ok(());
+        };
+        let empty = || entry(Form::Dotted, Self::of_table(place.clone(), Table::default()));
+        entries.entry(first.to_owned()).or_insert_with(empty).value.set_below(rest, place, value)
     }
 
     /// The plain value, for serde.
@@ -113,49 +133,47 @@ impl Tree {
                 toml::Value::Table(entries.iter().map(|(k, entry)| (k.clone(), entry.value.to_value())).collect())
             }
             Node::Array(items) => toml::Value::Array(items.iter().map(Self::to_value).collect()),
-            Node::Leaf(value) => value.clone(),
+            Node::Leaf(leaf) => leaf.to_value(),
         }
+    }
+
+    /// The place of a dotted path: of its value, or of the nearest table above that was written. A table is shown by its
+    /// key; a plain value by itself.
+    pub(crate) fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Span {
+        let mut here = self;
+        let mut span = Span::new(self.span.source(), 0..0);
+        for segment in path {
+            (here, span) = match &here.node {
+                Node::Table(entries) => match entries.get(segment) {
+                    Some(entry) => (&entry.value, entry.place()),
+                    None => break,
+                },
+                Node::Array(items) => match segment.parse::<usize>().ok().and_then(|at| items.get(at)) {
+                    Some(item) => (item, item.span.clone()),
+                    None => break,
+                },
+                Node::Leaf(_) => break,
+            };
+        }
+        span
     }
 }
 
-fn entries(source: &Arc<SourceText>, table: DeTable<'_>, faults: &mut Vec<Diagnostic>) -> IndexMap<String, Entry> {
-    let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'_>>)| {
-        let key_span = Span { source: source.clone(), range: key.span() };
-        let range = value.span();
-        let node = node(source, value.into_inner(), range.clone(), faults);
-        // A `[table]` ends where its header ends; the key says more than an empty span.
-        let span = Span { source: source.clone(), range };
-        let key: std::borrow::Cow<'_, str> = key.into_inner();
-        (key.into_owned(), Entry { key: key_span, value: Tree { span, node } })
-    };
-    table.into_iter().map(entry).collect()
+impl Entry {
+    /// Where the entry shows: a table by its key, a plain value by itself.
+    pub(crate) fn place(&self) -> Span {
+        if self.value.table().is_some() { self.key.clone() } else { self.value.span.clone() }
+    }
 }
 
-fn node(
-    source: &Arc<SourceText>,
-    value: DeValue<'_>,
-    range: std::ops::Range<usize>,
-    faults: &mut Vec<Diagnostic>,
-) -> Node {
-    let leaf = match value {
-        DeValue::Table(table) => return Node::Table(entries(source, table, faults)),
-        DeValue::Array(items) => {
-            let item = |item: Spanned<DeValue<'_>>| {
-                let span = Span { source: source.clone(), range: item.span() };
-                let range = item.span();
-                Tree { span, node: node(source, item.into_inner(), range, faults) }
-            };
-            return Node::Array(items.into_iter().map(item).collect());
+impl Leaf {
+    fn to_value(&self) -> toml::Value {
+        match self {
+            Self::Text(text) => toml::Value::String(text.to_string()),
+            Self::Integer(number) => toml::Value::Integer(*number),
+            Self::Float(number) => toml::Value::Float(*number),
+            Self::Boolean(value) => toml::Value::Boolean(*value),
+            Self::Datetime(date) => toml::Value::Datetime(**date),
         }
-        DeValue::String(text) => Some(toml::Value::String(text.into_owned())),
-        DeValue::Boolean(value) => Some(toml::Value::Boolean(value)),
-        DeValue::Datetime(value) => Some(toml::Value::Datetime(value)),
-        DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix()).ok().map(toml::Value::Integer),
-        DeValue::Float(value) => value.as_str().parse().ok().map(toml::Value::Float),
-    };
-    Node::Leaf(leaf.unwrap_or_else(|| {
-        let span = Span { source: source.clone(), range };
-        faults.push(Diagnostic { span, message: "this number doesn't fit 64 bits".into(), hint: None });
-        toml::Value::Boolean(false)
-    }))
+    }
 }

@@ -1,13 +1,15 @@
 //! What differs between a lock and what is there now.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use emberline_base::number::shortened;
 use emberline_base::record;
+use emberline_train::COMPUTATION;
 use serde::Serialize;
 
 use super::make::settings;
-use super::{Lock, LockedResult};
+use super::{Lock, LockedCell, LockedFailure, LockedResult};
 use crate::Error;
 use crate::facts::{Change, changes};
 use crate::inputs::Inputs;
@@ -56,10 +58,14 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Change { what, old, new } = &self.change;
         if self.subject == Subject::Cells {
-            let there = if new.is_some() { "isn't in the lock" } else { "is in the lock alone" };
+            let there = match (old, new) {
+                (Some(_), Some(_)) => "has other settings than in the lock",
+                (None, _) => "isn't in the lock",
+                (Some(_), None) => "is in the lock alone",
+            };
             return write!(f, "cells: {what} {there}");
         }
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
         write!(f, "{}: {what}: {} -> {}", self.subject, shown(old), shown(new))?;
         match distance(old.as_deref(), new.as_deref()) {
             Some(by) => write!(f, " (by {by:.2e})"),
@@ -89,21 +95,28 @@ impl Lock {
     ) -> Result<Vec<Difference>, Error> {
         let mut found = about(&Subject::Settings, changes(&self.settings, &settings(pipeline)));
         found.extend(about(&Subject::Cells, self.compare_cells(plan)));
-        let mut seen = HashSet::new();
+        found.extend(about(&Subject::Settings, changes_of_computation(self.computation)));
+        // Which datasets are still what they were, by their keys in the lock: each is compared once.
+        let mut is_same: HashMap<&str, bool> = HashMap::new();
+        let mut compared: HashSet<&str> = HashSet::new();
         for cell in cells {
             let Some(locked) = self.cells.get(&cell.id) else { continue };
-            if let Some(data) = locked.data.as_ref().and_then(|key| self.data.get(key))
-                && seen.insert(("data", data.digest.clone()))
-                && inputs.data(cell)?.digest != data.digest
-            {
-                let files: Vec<&str> = data.files.keys().map(String::as_str).collect();
-                let subject = Subject::Data(files.join(", "));
-                found.extend(about(&subject, changes(data, &inputs.data_facts(cell)?)));
-                // Its embeddings may well have been made from the same texts, and nothing more is known of them.
+            let (Some(data), Some(embedding)) = (self.data.get(&locked.data), self.embedding.get(&locked.embedding))
+            else {
                 continue;
+            };
+            if !is_same.contains_key(locked.data.as_str()) {
+                let same = inputs.data(cell)?.digest == data.digest;
+                is_same.insert(&locked.data, same);
+                if !same {
+                    let files: Vec<&str> = data.files.keys().map(String::as_str).collect();
+                    let subject = Subject::Data(files.join(", "));
+                    found.extend(about(&subject, changes(data, &inputs.data_facts(cell)?)));
+                }
             }
-            if let Some(embedding) = locked.embedding.as_ref().and_then(|key| self.embedding.get(key))
-                && seen.insert(("embedding", embedding.digest.clone()))
+            // An embedding may have learned from the texts: from others it is another, which isn't its own fault.
+            if is_same[locked.data.as_str()]
+                && compared.insert(&locked.embedding)
                 && inputs.embedding_digest(cell)? != embedding.digest
             {
                 let subject = Subject::Embedding(embedding.name.clone());
@@ -113,30 +126,23 @@ impl Lock {
         Ok(found)
     }
 
-    /// Cells that the lock or the plan lacks.
+    /// Cells that the lock or the plan lacks, or whose settings aren't those of the lock.
     fn compare_cells(&self, plan: &Plan) -> Vec<Change> {
-        let there =
-            |ids: &mut dyn Iterator<Item = &str>| ids.map(|id| (id.to_owned(), "there")).collect::<BTreeMap<_, _>>();
-        let old = there(&mut self.cells.keys().map(String::as_str));
-        changes(&old, &there(&mut plan.cells.iter().map(|cell| cell.id.as_str())))
+        let old: BTreeMap<&str, String> =
+            self.cells.iter().map(|(id, cell)| (id.as_str(), cell.identity.clone())).collect();
+        let new: BTreeMap<&str, String> =
+            plan.cells.iter().map(|cell| (cell.id.as_str(), cell.identity.to_string())).collect();
+        changes(&old, &new)
     }
 
     /// What differs in a cell that was trained again, and whether it had to be equal to the byte.
     pub(super) fn compare_result(&self, cell: &record::Cell) -> Option<(Vec<Difference>, bool)> {
         let locked = self.cells.get(&cell.id)?;
         let subject = Subject::Cell(cell.id.clone());
-        let (old, new) = match (&locked.result, &cell.outcome) {
-            (Some(old), Some(outcome)) => (old, LockedResult::of(outcome)),
-            (None, None) => return Some((Vec::new(), true)),
-            (old, _) => {
-                let status = |done: bool, why: &Option<String>| {
-                    let why = why.as_deref().unwrap_or("for an unknown reason");
-                    Some(if done { "done".to_owned() } else { format!("failed: {why}") })
-                };
-                let (old, new) = (status(old.is_some(), &locked.failed), status(old.is_none(), &cell.error));
-                return Some((about(&subject, vec![Change { what: "status".to_owned(), old, new }]), true));
-            }
+        let (Some(old), Some(outcome)) = (&locked.result, &cell.outcome) else {
+            return Some((about(&subject, locked.compare_failure(cell)), true));
         };
+        let new = LockedResult::of(outcome);
         let same_kind = (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic);
         let found = if same_kind { changes(old, &new) } else { self.outside(old, &new) };
         Some((about(&subject, found), same_kind))
@@ -158,6 +164,30 @@ impl Lock {
         changes.retain(|change| !is_near(change));
         changes
     }
+}
+
+impl LockedCell {
+    /// What differs where one of the two at least has failed. A failure is the same one if it is the cell's own and has the
+    /// same reason; on another kind of device, whose numbers differ, if it is the cell's own.
+    fn compare_failure(&self, cell: &record::Cell) -> Vec<Change> {
+        let failed = |why: &str| format!("failed: {why}");
+        let now = cell.error.as_deref().map_or_else(|| "done".to_owned(), failed);
+        let then = self.failure.as_ref().map_or_else(|| "done".to_owned(), |failure| failed(&failure.reason));
+        if let (Some(locked), Some(made_from), None) = (&self.failure, cell.made_from(), &cell.outcome) {
+            let failure = LockedFailure::of(cell, made_from);
+            let same_kind = (&failure.device, &failure.arithmetic) == (&locked.device, &locked.arithmetic);
+            if !same_kind || failure == *locked {
+                return Vec::new();
+            }
+        }
+        vec![Change { what: "status".to_owned(), old: Some(then), new: Some(now) }]
+    }
+}
+
+fn changes_of_computation(locked: u32) -> Vec<Change> {
+    let number = |computation: u32| Some(computation.to_string());
+    let change = Change { what: "computation".to_owned(), old: number(locked), new: number(COMPUTATION) };
+    if locked == COMPUTATION { Vec::new() } else { vec![change] }
 }
 
 fn about(subject: &Subject, changes: Vec<Change>) -> Vec<Difference> {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::{Digest, record};
+use emberline_base::Digest;
+use emberline_base::record::{self, MadeFrom};
 use emberline_device::Device;
+use emberline_train::COMPUTATION;
 
-use super::{Lock, LockedCell, LockedResult, VERSION};
+use super::{Lock, LockedCell, LockedFailure, LockedResult, VERSION};
 use crate::Error;
 use crate::facts::NO_MATTER;
 use crate::inputs::Inputs;
@@ -19,6 +21,7 @@ use crate::run_folder::RunFolder;
 /// # Errors
 /// When cells are left to run, an input can't be read, or the records are damaged.
 pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<Lock, Error> {
+    folder.check_version()?;
     let plan = Plan::of(pipeline);
     if plan.cells.is_empty() {
         return Err(no_cells(&plan));
@@ -28,6 +31,7 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
         checksum: String::new(),
         name: pipeline.settings.name.clone(),
         tolerance,
+        computation: COMPUTATION,
         settings: settings(pipeline),
         data: BTreeMap::new(),
         embedding: BTreeMap::new(),
@@ -52,29 +56,33 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
 
 impl Lock {
     fn add(&mut self, cell: &Cell, record: &record::Cell, inputs: &mut Inputs) -> Result<(), Error> {
-        let locked = match &record.outcome {
-            None => LockedCell { data: None, embedding: None, failed: record.error.clone(), result: None },
-            Some(outcome) => {
-                let data = key("", &outcome.digests.data);
-                if !self.data.contains_key(&data) {
-                    self.data.insert(data.clone(), inputs.data_facts(cell)?);
-                }
-                let embedding = key(&format!("{}-", cell.embedding()), &outcome.digests.embedding);
-                if !self.embedding.contains_key(&embedding) {
-                    self.embedding.insert(embedding.clone(), inputs.embedding_facts(cell)?);
-                }
-                let result = Some(LockedResult::of(outcome));
-                LockedCell { data: Some(data), embedding: Some(embedding), failed: None, result }
-            }
-        };
-        self.cells.insert(cell.id.clone(), locked);
+        let made_from = record.made_from().expect("only settled records are locked");
+        let data = key("", &made_from.data);
+        if !self.data.contains_key(&data) {
+            self.data.insert(data.clone(), inputs.data_facts(cell)?);
+        }
+        let embedding = key(&format!("{}-", cell.embedding()), &made_from.embedding);
+        if !self.embedding.contains_key(&embedding) {
+            self.embedding.insert(embedding.clone(), inputs.embedding_facts(cell)?);
+        }
+        let result = record.outcome.as_ref().map(LockedResult::of);
+        let failure = result.is_none().then(|| LockedFailure::of(record, made_from));
+        let identity = record.identity.clone();
+        self.cells.insert(cell.id.clone(), LockedCell { identity, data, embedding, result, failure });
         Ok(())
     }
 }
 
-/// What an input is called in the lock.
+impl LockedFailure {
+    pub(super) fn of(record: &record::Cell, made_from: MadeFrom) -> Self {
+        let reason = record.error.clone().unwrap_or_default();
+        Self { device: made_from.device, arithmetic: made_from.arithmetic, reason }
+    }
+}
+
+/// What an input is called in the lock: as much of its digest as tells all inputs apart.
 fn key(name: &str, digest: &Digest) -> String {
-    format!("{name}{}", digest.short())
+    format!("{name}{}", &digest.as_str()[..32])
 }
 
 /// The pipeline's settings, defaults filled in, sorted, as far as a result can depend on them.

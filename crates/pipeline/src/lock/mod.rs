@@ -1,15 +1,17 @@
 //! `<pipeline>.lock`: what a finished run was made from and came to, to be committed beside the pipeline file.
 //!
 //! ```toml
-//! version = 1
+//! version = 2
 //! checksum = "..."                 # of all that follows: a lock isn't written by hand
 //! tolerance = 0.01                 # how far a metric may be off on another kind of device
+//! computation = 1                  # the version of the computation of training
 //! [settings]                       # the pipeline file, defaults filled in, without places of files
 //! [data.ID]                        # a dataset: hashes of files, rows and classes of every split (`DataFacts`)
 //! [embedding.NAME-ID]              # an embedding: hashes of content and preprocessing (`EmbeddingFacts`)
-//! [cells.CELL]                     # its inputs
+//! [cells.CELL]                     # its identity and its inputs
 //! [cells.CELL.result]              # the device, and the hash of its weights
 //! [cells.CELL.result.metrics]
+//! [cells.CELL.failure]             # of a cell that failed by itself: why, and on which device
 //! ```
 //! Tables are sorted by their keys, so that a change is a short diff. On the device kind that a cell was made on, its results
 //! come again byte for byte; on others, within the tolerance.
@@ -19,6 +21,7 @@ mod junit;
 mod make;
 mod verify;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,10 +34,11 @@ pub use self::junit::junit;
 pub use self::make::lock;
 pub use self::verify::{Proof, Verified, VerifiedCell, verify};
 use crate::Error;
+use crate::document::{Document, from_tree};
 use crate::facts::{DataFacts, EmbeddingFacts};
 
 /// The version of the format; it grows when a reader of the old one would be misled.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The file's first lines.
 const HEAD: &str =
@@ -49,6 +53,8 @@ pub struct Lock {
     name: String,
     /// Absolute; of losses above 1, relative.
     tolerance: f64,
+    /// The version of the computation of training.
+    computation: u32,
     settings: toml::Table,
     data: BTreeMap<String, DataFacts>,
     embedding: BTreeMap<String, EmbeddingFacts>,
@@ -59,17 +65,25 @@ pub struct Lock {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LockedCell {
-    /// Its key in `data`; none for a cell that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    /// The digest of its settings.
+    identity: String,
+    /// Its key in `data`.
+    data: String,
     /// Its key in `embedding`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    embedding: Option<String>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    failed: Option<String>,
+    embedding: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result: Option<LockedResult>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<LockedFailure>,
+}
+
+/// Why a cell has no result: a failure of its own, which comes again from the same inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedFailure {
+    device: String,
+    arithmetic: String,
+    reason: String,
 }
 
 /// What a finished cell came to.
@@ -82,6 +96,12 @@ struct LockedResult {
     best_epoch: u32,
     weights: Digest,
     metrics: BTreeMap<String, f64>,
+}
+
+/// What every version of a lock has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 impl LockedResult {
@@ -126,17 +146,28 @@ impl Lock {
     /// What is wrong with them, with the line where there is one.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let lock: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{at}{}", error.message())
+        let document = Document::written("the lock", text).map_err(|faults| {
+            let first = faults.iter().next();
+            first.map_or_else(String::new, |fault| format!("line {}: {}", fault.span.position().0, fault.message))
         })?;
-        if lock.version > VERSION {
-            return Err(format!(
-                "its version {} is newer than this program reads ({VERSION}); update it",
-                lock.version
-            ));
+        let unlike = |(path, place): (String, crate::diagnostic::Span)| {
+            let what = if path == "." { "it".to_owned() } else { format!("`{}`", crate::name::short(&path)) };
+            format!("line {}: {what} isn't as it was written", place.position().0)
+        };
+        let Versioned { version } = from_tree(&document.root).map_err(unlike)?;
+        match version.cmp(&VERSION) {
+            Ordering::Greater => {
+                return Err(format!("its version {version} is newer than this program reads ({VERSION}); update it"));
+            }
+            Ordering::Less => {
+                return Err(format!(
+                    "its version {version} is that of an earlier program, whose cells have other ids ({VERSION} is read); \
+                     run the pipeline again first"
+                ));
+            }
+            Ordering::Equal => {}
         }
+        let lock: Self = from_tree(&document.root).map_err(unlike)?;
         if lock.checksum != lock.sum() {
             return Err("it was changed after it was written".to_owned());
         }
@@ -158,7 +189,7 @@ impl Lock {
 
     /// The number of cells that failed, and are expected to fail again.
     pub fn failed(&self) -> usize {
-        self.cells.values().filter(|cell| cell.failed.is_some()).count()
+        self.cells.values().filter(|cell| cell.failure.is_some()).count()
     }
 
     fn to_text(&self) -> String {

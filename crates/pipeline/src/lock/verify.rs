@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Lock;
 use super::compare::Difference;
 use crate::Error;
+use crate::inputs::Encoded;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::run::{Observer, Options, run};
@@ -21,6 +22,8 @@ pub struct Verified {
     pub cells: Vec<VerifiedCell>,
     /// Whether it was asked to end before it had finished.
     pub interrupted: bool,
+    /// How many texts were encoded again, or only taken from the cache.
+    pub encoded: Encoded,
 }
 
 /// What has become of a cell.
@@ -64,13 +67,15 @@ pub fn verify(
     };
     let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
     let outline = match run(pipeline, folder, &options, observer) {
-        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, cells: Vec::new(), interrupted: false }),
+        Err(Error::Stale(inputs)) => {
+            return Ok(Verified { inputs, cells: Vec::new(), interrupted: false, encoded: Encoded::default() });
+        }
         outline => outline?,
     };
     let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
     let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
     let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
-    Ok(Verified { inputs: Vec::new(), cells, interrupted: outline.interrupted })
+    Ok(Verified { inputs: Vec::new(), cells, interrupted: outline.interrupted, encoded: outline.encoded })
 }
 
 impl Lock {

@@ -8,14 +8,17 @@ use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
 
 use super::choice::Choice;
+use super::identity::Identity;
 use crate::pipeline::to_toml;
 use crate::settings::Settings;
 
 /// One cell: settings with a single embedding and no grid.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`.
+    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`: unique in the plan, and its folder's name.
     pub id: String,
+    /// What makes it this cell: ids that end alike may be of different cells, identities are not.
+    pub identity: Identity,
     /// The value of each axis, by dotted key.
     pub axes: Choice,
     /// All settings; one embedding.
@@ -83,6 +86,7 @@ impl Cell {
         let (name, source) = self.source();
         record::Cell {
             id: self.id.clone(),
+            identity: self.identity.to_string(),
             status: record::Status::Pending,
             settings: self.axes.to_map(),
             embedding: name.to_owned(),
@@ -91,6 +95,7 @@ impl Cell {
             seed: self.settings.seed,
             outcome: None,
             error: None,
+            cause: None,
         }
     }
 }

@@ -2,21 +2,25 @@
 
 mod cell;
 mod choice;
+mod identity;
 mod section;
 mod sections;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 pub use self::cell::{Cell, CellSettings, Embedding};
 use self::choice::Axes;
 pub use self::choice::Choice;
+pub use self::identity::Identity;
 use self::sections::Sections;
-use crate::diagnostic::Diagnostic;
-use crate::document::Node;
+use crate::diagnostics::Diagnostics;
+use crate::document::check;
 use crate::grid::EMBEDDING;
-use crate::pipeline::{Pipeline, check};
+use crate::pipeline::Pipeline;
 use crate::settings::Settings;
 
 /// A combination that can't be done.
@@ -51,7 +55,41 @@ impl Plan {
                 Err(reason) => plan.left_out.push(LeftOut { axes: choice, reason }),
             }
         }
+        plan.leave_out_repeated();
+        plan.lengthen_equal_ids();
         plan
+    }
+
+    /// Leaves out cells whose settings are those of an earlier one, such as `1` and `1.0` of an axis, or a value that is
+    /// the default beside one that is left out.
+    fn leave_out_repeated(&mut self) {
+        let mut first: HashMap<Identity, usize> = HashMap::with_capacity(self.cells.len());
+        let mut kept = Vec::with_capacity(self.cells.len());
+        for cell in std::mem::take(&mut self.cells) {
+            match first.entry(cell.identity) {
+                Entry::Occupied(earlier) => {
+                    let earlier: &Cell = &kept[*earlier.get()];
+                    let reason = format!("`{}` has the settings of {} again", cell.embedding(), earlier.id);
+                    self.left_out.push(LeftOut { axes: cell.axes, reason });
+                }
+                Entry::Vacant(place) => {
+                    place.insert(kept.len());
+                    kept.push(cell);
+                }
+            }
+        }
+        self.cells = kept;
+    }
+
+    /// Gives ids that several cells would share the whole identity.
+    fn lengthen_equal_ids(&mut self) {
+        let mut cells_of: HashMap<&str, usize> = HashMap::with_capacity(self.cells.len());
+        self.cells.iter().for_each(|cell| *cells_of.entry(&cell.id).or_default() += 1);
+        let shared: Vec<usize> = (0..self.cells.len()).filter(|&at| cells_of[self.cells[at].id.as_str()] > 1).collect();
+        for at in shared {
+            let cell = &mut self.cells[at];
+            cell.id = sections::readable(&cell.settings, &cell.identity.to_string());
+        }
     }
 
     /// The cell with that id.
@@ -65,23 +103,27 @@ fn faults_of(pipeline: &Pipeline, source: &str, choice: &Choice) -> String {
     let mut tree = pipeline.tree.clone();
     for (at, axis) in pipeline.axes.iter().enumerate().filter(|(_, axis)| axis.key != EMBEDDING) {
         let path = axis.path(source, &pipeline.settings);
-        if tree.set(&path, axis.written[choice.chosen(at)].clone()).is_err() {
+        let value = &axis.written[choice.chosen(at)];
+        if tree.set(&path, &value.span, value.clone()).is_err() {
             return format!("there is no key `{}`", axis.key);
         }
     }
-    if let Node::Table(entries) = &mut tree.node {
-        entries.shift_remove("grid");
-        if let Some(Node::Table(sources)) = entries.get_mut("embedding").map(|e| &mut e.value.node) {
-            sources.retain(|name, _| *name == source);
-        }
+    let embedding = tree.table_mut().and_then(|file| file.get_mut(EMBEDDING));
+    if let Some(sources) = embedding.and_then(|entry| entry.value.table_mut()) {
+        sources.retain(|name, _| *name == source);
     }
     let faults = check::<Settings>(&tree, Settings::faults).err().unwrap_or_default();
     reason(source, &faults)
 }
 
-fn reason(source: &str, faults: &[Diagnostic]) -> String {
-    let has_no = |message: &str| message.replace("unknown key", "has no key");
-    let mut messages: Vec<String> = faults.iter().map(|fault| has_no(&fault.message)).collect();
+fn reason(source: &str, faults: &Diagnostics) -> String {
+    let with_cure =
+        |fault: &crate::diagnostic::Diagnostic| match (fault.message.strip_prefix("unknown key"), &fault.hint) {
+            (Some(key), _) => format!("has no key{key}"),
+            (None, Some(hint)) => format!("{}; {hint}", fault.message),
+            (None, None) => fault.message.clone(),
+        };
+    let mut messages: Vec<String> = faults.iter().map(with_cure).collect();
     messages.dedup();
     format!("`{source}` {}", messages.join("; "))
 }

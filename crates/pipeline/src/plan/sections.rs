@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use emberline_base::Digest;
 use emberline_embedding::Source;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
 
 use super::cell::{Cell, CellSettings, Embedding};
 use super::choice::Choice;
-use super::section::{Section, Typed, with_axes};
+use super::identity::Identity;
+use super::section::{Section, Typed, places, with_axes};
 use crate::document::typed;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
@@ -73,11 +73,12 @@ impl<'p> Sections<'p> {
         if let Some(reason) = crate::settings::impossible(name, source, &train.value).or_else(|| impossible.clone()) {
             return Some(Err(reason));
         }
-        // The order is that of the first ids, which results have been recorded under.
-        let identity = format!(
-            r#"{{"callbacks":{},"seed":{},"data":{},"train":{},"head":{},"embedding":{}}}"#,
-            callbacks.identity, seed.identity, data.identity, train.identity, head.identity, embedding.identity
-        );
+        // Other sections never enter: they say how results are judged and shown, not what they are.
+        let name = serde_json::Value::from(name.as_str());
+        let identity = Identity::of(&format!(
+            r#"{{"name":{name},"embedding":{},"seed":{},"data":{},"head":{},"train":{},"callbacks":{}}}"#,
+            embedding.identity, seed.identity, data.identity, head.identity, train.identity, callbacks.identity
+        ));
         let settings = CellSettings {
             name: self.name.clone(),
             seed: *seed.value,
@@ -87,7 +88,7 @@ impl<'p> Sections<'p> {
             train: train.value,
             callbacks: callbacks.value,
         };
-        Some(Ok(Cell { id: id(&settings, &identity, choice), axes: choice.clone(), settings }))
+        Some(Ok(Cell { id: readable(&settings, &identity.short()), identity, axes: choice.clone(), settings }))
     }
 
     fn data(&mut self, choice: &Choice) -> Option<Typed<emberline_dataset::Settings>> {
@@ -95,7 +96,7 @@ impl<'p> Sections<'p> {
         self.data.get(choice, |axes| {
             let tree = with_axes(pipeline, "data", axes, choice, "")?;
             let data: emberline_dataset::Settings = typed(&tree.get("data")?.value).ok()?;
-            data.faults().is_empty().then(|| Typed::new(data, &[]))
+            data.faults().is_empty().then(|| Typed::new(data, &[], &places(pipeline, axes, choice)))
         })
     }
 
@@ -110,19 +111,16 @@ impl<'p> Sections<'p> {
             }
             let reason = reasons.entry(format!("{source:?}")).or_insert_with(|| source.impossible(&pipeline.folder));
             let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));
-            let identity = Typed::new(source.clone(), &[]).identity;
+            let identity = Typed::new(source.clone(), &[], &places(pipeline, axes, choice)).identity;
             let embedding = Embedding { name: name.to_owned(), source, impossible };
             Some(Typed { value: Arc::new(embedding), identity })
         })
     }
 }
 
-/// The readable part says what cells mostly differ by; the digest covers every setting but the
-/// names, and the places of files: what lies there is told by the record's digests.
-fn id(settings: &CellSettings, identity: &str, axes: &Choice) -> String {
+/// A cell's id: what cells mostly differ by, for people, and as much of the identity as tells it apart.
+pub(super) fn readable(settings: &CellSettings, identity: &str) -> String {
     let Embedding { name, source, .. } = settings.embedding.as_ref();
     let state = if source.trainable() { "tuned" } else { "frozen" };
-    let axes = serde_json::to_string(axes).unwrap_or_default();
-    let digest = Digest::of_parts([identity.as_bytes(), axes.as_bytes()]);
-    format!("{name}-{state}-s{}-{}", settings.seed, digest.short())
+    format!("{name}-{state}-s{}-{identity}", settings.seed)
 }

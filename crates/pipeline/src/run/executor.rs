@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
+use emberline_device::memory;
 use emberline_train::Shape;
 
 use super::locked;
@@ -61,26 +62,37 @@ pub(super) struct Width {
     pub(super) pack: usize,
 }
 
-/// Trains the cells.
+/// Trains the cells, of which the first has the number `first`; gives whether others may follow.
 ///
 /// # Errors
 /// The first error of [`Work::train`]; cells that are under way are finished first.
-pub(super) fn execute(width: Width, cells: &[&Cell], inputs: &mut Inputs, work: &dyn Work) -> Result<(), Error> {
-    let wanted = cells.iter().enumerate().take_while(|_| work.goes_on());
-    let mut ready = wanted.map(|(at, &cell)| {
-        work.begins(at + 1, cell);
-        Ready { number: at + 1, cell, prepared: unharmed(|| work.prepare(inputs, cell)) }
+pub(super) fn execute(
+    width: Width,
+    first: usize,
+    cells: &[&Cell],
+    inputs: &mut Inputs,
+    work: &dyn Work,
+) -> Result<bool, Error> {
+    let wanted = (first..).zip(cells).take_while(|_| work.goes_on());
+    let mut ready = wanted.map(|(number, &cell)| {
+        work.begins(number, cell);
+        Ready { number, cell, prepared: unharmed(|| work.prepare(inputs, cell)) }
     });
     let mut packs = Packs { ready: &mut ready, work, most: width.pack, open: Vec::new() };
     if width.jobs > 1 {
         return side_by_side(width.jobs, &mut packs, work);
     }
+    one_by_one(&mut packs, work)
+}
+
+/// Trains on the calling thread.
+fn one_by_one(packs: &mut Packs<'_, '_>, work: &dyn Work) -> Result<bool, Error> {
     for pack in packs {
         if !work.train(&pack)? {
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(work.goes_on())
 }
 
 /// Cells, gathered by their shapes.
@@ -133,19 +145,31 @@ struct Counter<'c> {
     fault: Mutex<Option<Error>>,
 }
 
-fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work) -> Result<(), Error> {
+fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work) -> Result<bool, Error> {
     // A pack is handed from hand to hand: no more than one waits here, so that memory is bounded.
     let (give, take) = sync_channel(0);
     let counter = Counter { ready: Mutex::new(Some(take)), closed: AtomicBool::new(false), fault: Mutex::new(None) };
-    thread::scope(|scope| {
-        (0..jobs).for_each(|_| drop(scope.spawn(|| counter.serve(work))));
+    let goes_on = thread::scope(|scope| {
+        let start = |number: &usize| {
+            let thread = thread::Builder::new().name(format!("job {number}"));
+            thread.spawn_scoped(scope, || counter.serve(work)).is_ok()
+        };
+        // The system may start fewer threads than are asked for; each starts another, see `serve`.
+        let most = jobs.min(memory::room_for_threads() / 2);
+        let started = (1..=most).take_while(start).count();
+        if started == 0 {
+            return one_by_one(packs, work);
+        }
         while !counter.is_closed()
             && let Some(pack) = packs.next()
             && give.send(pack).is_ok()
         {}
         drop(give);
+        Ok(!counter.is_closed() && work.goes_on())
     });
-    locked(&counter.fault).take().map_or(Ok(()), Err)
+    // Threads that were still at work when no more packs came may have ended the run since.
+    let goes_on = goes_on? && !counter.is_closed();
+    locked(&counter.fault).take().map_or(Ok(goes_on), Err)
 }
 
 impl<'c> Counter<'c> {
@@ -256,7 +280,7 @@ mod tests {
         let (begun, trained, packs) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::default());
         let work = Counting { begun, trained, third, shape, packs };
         let mut inputs = Inputs::new(PathBuf::new(), Device::Cpu, None);
-        (execute(width, &cells, &mut inputs, &work), work)
+        (execute(width, 1, &cells, &mut inputs, &work).map(drop), work)
     }
 
     /// How it ends without packs, and how many were trained.

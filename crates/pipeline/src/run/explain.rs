@@ -44,6 +44,7 @@ pub fn explain(
     cache: Option<Cache>,
     only: Option<&str>,
 ) -> Result<Vec<Explanation>, Error> {
+    folder.check_version()?;
     super::select(plan, &only.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
     let mut inputs = Inputs::new(base, device, cache);
     let old = Old::of(folder, plan);
@@ -56,7 +57,10 @@ pub fn explain(
                 State::OtherData(data) => (None, of_input(folder, data, || inputs.data_facts(cell))),
                 State::OtherEmbedding(made) => (None, of_input(folder, made, || inputs.embedding_facts(cell))),
                 State::Missing => old.nearest(cell).unzip(),
-                State::Done | State::Failed(_) | State::Interrupted | State::Damaged(_) => (None, None),
+                State::OtherComputation(old, new) => (None, Some(vec![computation(*old, *new)])),
+                State::Done | State::Failed(_) | State::FailedByChance(_) | State::Interrupted | State::Damaged(_) => {
+                    (None, None)
+                }
             };
             let changes = changes.unwrap_or_default();
             explained.push((at, Explanation { cell: cell.id.clone(), state, changes, nearest }));
@@ -64,6 +68,11 @@ pub fn explain(
     }
     explained.sort_by_key(|(at, _)| *at);
     Ok(explained.into_iter().map(|(_, explanation)| explanation).collect())
+}
+
+/// The numbers that training comes to aren't those that they were.
+fn computation(old: u32, new: u32) -> Change {
+    Change { what: "computation".to_owned(), old: Some(old.to_string()), new: Some(new.to_string()) }
 }
 
 /// What changed of an input; where it wasn't noted what it was, or can't be read now, its digest alone.

@@ -23,12 +23,22 @@ pub(super) struct CellKeeper<'r> {
     interrupt: &'r Interrupt,
     /// When the next checkpoint is due.
     due: Instant,
-    warn: Box<dyn Fn(&str) + 'r>,
+    hears: Hears<'r>,
+    /// Whether a checkpoint was skipped for lack of memory.
+    skipped: bool,
+}
+
+/// What is told of a cell's checkpoints.
+pub(super) struct Hears<'r> {
+    /// A checkpoint can't be used, or not be written.
+    pub(super) warning: Box<dyn Fn(&str) + 'r>,
+    /// One was written.
+    pub(super) kept: Box<dyn Fn() + 'r>,
 }
 
 impl<'r> CellKeeper<'r> {
-    pub(super) fn new(path: PathBuf, identity: String, interrupt: &'r Interrupt, warn: impl Fn(&str) + 'r) -> Self {
-        Self { path, identity, interrupt, due: Instant::now() + EVERY, warn: Box::new(warn) }
+    pub(super) fn new(path: PathBuf, identity: String, interrupt: &'r Interrupt, hears: Hears<'r>) -> Self {
+        Self { path, identity, interrupt, due: Instant::now() + EVERY, hears, skipped: false }
     }
 }
 
@@ -41,7 +51,7 @@ impl Keeper for CellKeeper<'_> {
         let read =
             bytes.and_then(|bytes| Checkpoint::from_bytes(&bytes, &self.identity).map_err(|error| error.to_string()));
         let told = |why: &String| {
-            (self.warn)(&format!("{}: {why}; the cell begins anew", self.path.display()));
+            (self.hears.warning)(&format!("{}: {why}; the cell begins anew", self.path.display()));
         };
         read.inspect_err(told).ok()
     }
@@ -57,7 +67,15 @@ impl Keeper for CellKeeper<'_> {
     fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let begun = Instant::now();
         file::write_atomic_unflushed(&self.path, &checkpoint.to_bytes(&self.identity)?)?;
+        (self.hears.kept)();
         self.due = Instant::now() + EVERY.max(begun.elapsed() * SHARE);
         Ok(())
+    }
+
+    fn skips(&mut self, why: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.skipped, true) {
+            (self.hears.warning)(&format!("{}: no checkpoint is written: {why}", self.path.display()));
+        }
+        self.due = Instant::now() + EVERY;
     }
 }

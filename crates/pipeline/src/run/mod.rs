@@ -2,10 +2,13 @@
 //!
 //! `survey.rs` tells what is missing, `executor.rs` gives every cell its turn, `trainer.rs` turns cells into records.
 
+mod attempt;
 mod executor;
 mod explain;
 mod hparams;
 mod keeper;
+mod known_words;
+mod left_out;
 mod observer;
 mod options;
 mod survey;
@@ -13,7 +16,7 @@ mod trainer;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,7 @@ use emberline_tensorboard::write_experiment;
 use emberline_train::Shape;
 use indexmap::IndexMap;
 
+use self::attempt::{Attempts, Sorted};
 use self::executor::{Ready, Width, Work, execute};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
@@ -33,7 +37,7 @@ pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
 pub(crate) use self::survey::{groups, state};
 use self::trainer::{Listener, Trainer};
 use crate::Error;
-use crate::inputs::{Inputs, Prepared};
+use crate::inputs::{Data, Encoded, Inputs, Prepared};
 use crate::lock::Lock;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
@@ -52,6 +56,8 @@ pub struct Outline {
     pub pending: usize,
     /// Whether the run was asked to end before it had finished.
     pub interrupted: bool,
+    /// How many texts were encoded, or taken from the cache.
+    pub encoded: Encoded,
     /// The summary as written.
     pub summary: Summary,
 }
@@ -86,13 +92,21 @@ fn run_at(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
+    folder.check_version()?;
     let _hold = folder.hold(|| observer.waits())?;
+    folder.claim(&pipeline.file)?;
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
     // Faulty data end the run at once, not as a failure of every cell.
     let first = plan.cells.first().ok_or_else(|| no_cells(&plan))?;
-    let data = if options.asks_for(&first.id) { inputs.begin(first)? } else { inputs.data(first)? };
+    let attempts = Attempts::new(folder.attempts(), &options.interrupt);
+    let data = if options.asks_for(&first.id) && !attempts.is_suspect(&first.id) {
+        begin_inputs(first, folder, &attempts, &mut inputs)?
+    } else {
+        inputs.data(first)?
+    };
     let data = data.dataset.data.clone();
+    observer.data(&data);
     if let Some(lock) = &options.locked {
         refuse_stale(lock, pipeline, &plan, &options.only, &mut inputs)?;
     }
@@ -103,17 +117,19 @@ fn run_at(
     let mut records = plan.cells.iter().map(|cell| (cell.id.clone(), cell.pending())).collect();
     let cells = sort_out(&plan, folder, options, &mut inputs, &mut records, observer);
     let kept = records.values().filter(|cell| cell.status == Status::Done).count();
-    let width = width(options, &cells);
-    observer.starts(cells.len(), width.jobs * width.pack);
+    let cells = attempts.sort(cells, options.retry_failed || options.force);
+    let width = width(options, &cells.usual);
+    observer.starts(cells.usual.len() + cells.alone.len() + cells.given_up.len(), width.jobs * width.pack);
     let runner = Runner {
         pipeline,
         data,
-        trainer: Trainer { folder, options, experiment },
+        left_out: left_out::by_reason(&plan.left_out),
+        trainer: Trainer { folder, options, experiment, attempts: &attempts },
         fail_fast: options.fail_fast,
         observer: Mutex::new(observer),
         records: Mutex::new(Records { records, next_summary: Instant::now() + SUMMARY_EVERY }),
     };
-    execute(width, &cells, &mut inputs, &runner)?;
+    runner.execute(width, &cells, &mut inputs)?;
     let summary = runner.finish()?;
     let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count();
     Ok(Outline {
@@ -122,8 +138,25 @@ fn run_at(
         failed: count(Status::Failed),
         pending: count(Status::Pending),
         interrupted: options.interrupt.is_asked(),
+        encoded: inputs.encoded(),
         summary,
     })
+}
+
+/// Reads the data, and opens the source of the first cell beside it. The process may vanish at that, too.
+fn begin_inputs(
+    first: &Cell,
+    folder: &RunFolder,
+    attempts: &Attempts,
+    inputs: &mut Inputs,
+) -> Result<Arc<Data>, Error> {
+    if matches!(folder.record(first), Ok(Some(_))) {
+        return inputs.begin(first);
+    }
+    attempts.begin(&first.id);
+    let data = inputs.begin(first);
+    attempts.pause(&first.id);
+    data
 }
 
 /// How many cells are trained at a time: no more than there are. A processor is given no packs, which would only keep its cells
@@ -161,7 +194,7 @@ fn select(plan: &Plan, only: &[String]) -> Result<(), Error> {
     for asked in only {
         if plan.find(asked).is_none() {
             let ids = plan.cells.iter().map(|cell| cell.id.as_str());
-            let hint = crate::diagnostic::nearest(asked, ids).map(str::to_owned);
+            let hint = crate::name::nearest(asked, ids).map(str::to_owned);
             return Err(Error::NoSuchCell { asked: asked.clone(), hint });
         }
     }
@@ -191,6 +224,9 @@ fn sort_out<'p>(
             (State::Failed(_), Some(record)) if !(asked && (options.force || options.retry_failed)) => {
                 records.insert(cell.id.clone(), record);
             }
+            (State::FailedByChance(_), Some(record)) if !asked => {
+                records.insert(cell.id.clone(), record);
+            }
             _ if asked => work.push(cell),
             _ => {}
         }
@@ -203,6 +239,7 @@ struct Runner<'a> {
     pipeline: &'a Pipeline,
     /// The data of the first cell.
     data: record::Data,
+    left_out: Vec<record::LeftOut>,
     trainer: Trainer<'a>,
     fail_fast: bool,
     observer: Mutex<&'a mut dyn Observer>,
@@ -227,6 +264,7 @@ impl Work for Runner<'_> {
     }
 
     fn prepare(&self, inputs: &mut Inputs, cell: &Cell) -> Result<Prepared, Error> {
+        self.trainer.attempts.begin(&cell.id);
         let prepared = inputs.prepare(cell, &mut |event| locked(&self.observer).encoding(cell.embedding(), &event))?;
         let folder = self.trainer.folder;
         folder.note_input(&prepared.data.digest, || inputs.data_facts(cell))?;
@@ -262,6 +300,23 @@ impl Listener for Runner<'_> {
 }
 
 impl Runner<'_> {
+    /// Runs the cells: those that the process may have vanished at come last, one after the other, so that the others are
+    /// done before it vanishes again.
+    fn execute(&self, width: Width, cells: &Sorted<'_>, inputs: &mut Inputs) -> Result<(), Error> {
+        let Sorted { usual, alone, given_up } = cells;
+        let by_itself = Width { jobs: 1, pack: 1 };
+        let goes_on =
+            execute(width, 1, usual, inputs, self)? && execute(by_itself, usual.len() + 1, alone, inputs, self)?;
+        for (number, (cell, times)) in (usual.len() + alone.len() + 1..).zip(given_up).filter(|_| goes_on) {
+            self.begins(number, cell);
+            self.trainer.folder.begin(cell)?;
+            let record = self.trainer.record_failure(cell, &Error::Vanished { times: *times }, None)?;
+            locked(&self.observer).ended(number, &record, &self.data);
+            self.keep(record)?;
+        }
+        Ok(())
+    }
+
     /// Notes a record, and writes the summary now and then.
     fn keep(&self, record: record::Cell) -> Result<(), Error> {
         let mut known = locked(&self.records);
@@ -286,12 +341,15 @@ impl Runner<'_> {
             let values = axis.values.iter().map(|v| serde_json::to_value(v.to_value()).unwrap_or_default());
             (axis.key.clone(), values.collect())
         });
+        let cells: Vec<record::Cell> = records.values().cloned().collect();
         Summary {
             version: record::VERSION,
             name: self.pipeline.settings.name.clone(),
             axes: axes.collect(),
             data: self.data.clone(),
-            cells: records.values().cloned().collect(),
+            warnings: Summary::gather_warnings(&self.data, &cells),
+            cells,
+            left_out: self.left_out.clone(),
         }
     }
 }
@@ -355,6 +413,50 @@ embedding = ["one", "other"]
                 assert_eq!(no_card.device_of(cell), Cpu, "{}", cell.id);
             }
         }
+    }
+
+    /// What stands around a cell: a file that comes later is no failure for ever, and can't be locked.
+    #[test]
+    fn a_failure_of_the_surroundings_is_tried_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        let text =
+            PIPELINE.replace("[embedding.one.hashing]\ndim = 8", "[embedding.one.word_vectors]\npath = \"v.txt\"");
+        let set = ["grid={embedding=[\"one\"]}".to_owned()];
+        let pipeline = Pipeline::parse("p", &text, folder.path(), &set).expect("sound");
+        let run_folder = RunFolder::new(folder.path().join("run"));
+        let run = || run(&pipeline, &run_folder, &Options::on(Device::Cpu), &mut Silent).expect("it ends");
+        let first = run();
+        assert_eq!((first.trained, first.failed), (0, 1));
+        assert!(matches!(first.summary.cells[0].cause, Some(record::Cause::Surroundings)));
+        let locked = crate::lock::lock(&pipeline, &run_folder, 0.01);
+        assert!(matches!(&locked, Err(Error::WorkPending(pending)) if pending.len() == 1), "{locked:?}");
+        fs::write(folder.path().join("v.txt"), "good 1 0\nbad 0 1\n").expect("written");
+        let second = run();
+        assert_eq!((second.trained, second.failed, second.pending), (1, 0, 0));
+    }
+
+    /// What a cell does itself comes again, until an input changes.
+    #[test]
+    fn a_failure_of_the_cell_itself_stays_until_an_input_changes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |rows: usize| {
+            let rows: String = (0..rows).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+            fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        };
+        let set = ["grid={embedding=[\"one\"], \"train.optimizer.sgd.learning_rate\"=[1e38]}".to_owned()];
+        let pipeline = Pipeline::parse("p", PIPELINE, folder.path(), &set).expect("sound");
+        let run_folder = RunFolder::new(folder.path().join("run"));
+        let state = || {
+            let plan = Plan::of(&pipeline);
+            survey(&pipeline, &plan, &run_folder, Device::Cpu, None).expect("readable").states.remove(0)
+        };
+        write(60);
+        run(&pipeline, &run_folder, &Options::on(Device::Cpu), &mut Silent).expect("it ends");
+        assert!(matches!(state(), State::Failed(_)));
+        write(70);
+        assert!(matches!(state(), State::OtherData(_)));
     }
 
     #[test]

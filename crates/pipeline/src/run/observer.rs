@@ -13,6 +13,8 @@ pub trait Observer: Send {
     fn waits(&mut self);
     /// Something went wrong that costs time, not results.
     fn warns(&mut self, message: &str);
+    /// The data of the first cell have been read and divided: what a person should know of them first.
+    fn data(&mut self, data: &record::Data);
     /// Some combinations are left out.
     fn left_out(&mut self, left_out: &[LeftOut]);
     /// So many cells are to be trained, at most `at_once` at a time.
@@ -34,6 +36,7 @@ pub struct Silent;
 impl Observer for Silent {
     fn waits(&mut self) {}
     fn warns(&mut self, _: &str) {}
+    fn data(&mut self, _: &record::Data) {}
     fn left_out(&mut self, _: &[LeftOut]) {}
     fn starts(&mut self, _: usize, _: usize) {}
     fn begins(&mut self, _: usize, _: &str) {}

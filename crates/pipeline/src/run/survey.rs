@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use emberline_base::Digest;
-use emberline_base::record::{self, Digests};
+use emberline_base::record::{self, MadeFrom};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Progress;
+use emberline_train::COMPUTATION;
 use indexmap::{IndexMap, IndexSet};
 
 use super::no_cells;
@@ -21,8 +22,10 @@ use crate::run_folder::RunFolder;
 pub enum State {
     /// Its record is made from what it would be made from now.
     Done,
-    /// Its record says that it failed, and why.
+    /// Its record says that it failed, and why; from the same inputs it would again.
     Failed(String),
+    /// It failed because of what surrounds it, such as a file that was away: the next run tries it again.
+    FailedByChance(String),
     /// It has no record.
     Missing,
     /// It was cut short, and goes on from its checkpoint.
@@ -33,6 +36,8 @@ pub enum State {
     OtherData(Replaced),
     /// Its record was made from another embedding.
     OtherEmbedding(Replaced),
+    /// Its record was made by another version of the computation: the old one, and the present one.
+    OtherComputation(u32, u32),
 }
 
 /// An input that isn't what it was.
@@ -82,6 +87,7 @@ pub fn survey(
     device: Device,
     cache: Option<Cache>,
 ) -> Result<Survey, Error> {
+    folder.check_version()?;
     let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let mut states = vec![State::Missing; plan.cells.len()];
     let mut encodings: IndexMap<String, ToEncode> = IndexMap::new();
@@ -106,20 +112,24 @@ pub fn survey(
 
 /// A cell's state, with its record where there is one.
 pub(crate) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
-    let record = match folder.record(&cell.id) {
+    let record = match folder.record(cell) {
         Ok(Some(record)) => record,
         Ok(None) if folder.checkpoint(&cell.id).exists() => return (State::Interrupted, None),
         Ok(None) => return (State::Missing, None),
         Err(what) => return (State::Damaged(what), None),
     };
-    let Some(outcome) = &record.outcome else {
-        return (State::Failed(record.error.clone().unwrap_or_default()), Some(record));
-    };
-    (of_inputs(inputs, cell, &outcome.digests), Some(record))
+    let error = record.error.clone().unwrap_or_default();
+    let Some(made_from) = record.made_from() else { return (State::FailedByChance(error), Some(record)) };
+    let settled = if record.outcome.is_some() { State::Done } else { State::Failed(error) };
+    (of_inputs(inputs, cell, &made_from, settled), Some(record))
 }
 
-/// The state of a finished cell, by its inputs. Those that can't be read show when it runs.
-fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &Digests) -> State {
+/// The state of a cell that has finished or failed by itself: `settled` as long as its inputs are the same. Those that
+/// can't be read show when it runs.
+fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &MadeFrom, settled: State) -> State {
+    if made_from.computation != COMPUTATION {
+        return State::OtherComputation(made_from.computation, COMPUTATION);
+    }
     let replaced = |old: &Digest, new: Result<Digest, Error>| {
         let new = new.map_err(|error| error.to_string());
         (new.as_ref() != Ok(old)).then(|| Replaced { old: old.clone(), new })
@@ -127,7 +137,7 @@ fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &Digests) -> State {
     if let Some(data) = replaced(&made_from.data, inputs.data(cell).map(|data| data.digest.clone())) {
         return State::OtherData(data);
     }
-    replaced(&made_from.embedding, inputs.embedding_digest(cell)).map_or(State::Done, State::OtherEmbedding)
+    replaced(&made_from.embedding, inputs.embedding_digest(cell)).map_or(settled, State::OtherEmbedding)
 }
 
 /// Cells that share data and an opened embedding.

@@ -3,17 +3,18 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use emberline_base::record::{self, Digests, Outcome, Parameters, Status};
+use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, Status};
 use emberline_base::{Digest, Features, fenced};
 use emberline_device::Device;
-use emberline_embedding::Opened;
 use emberline_tensorboard::{Experiment, HParam};
 use emberline_train::callback::Places;
-use emberline_train::{Fit, Job, Keeper, Shape, Watched, fit_together};
+use emberline_train::{COMPUTATION, Fit, Job, Keeper, Shape, Watched, fit_together};
 
+use super::attempt::Attempts;
 use super::executor::Ready;
 use super::hparams::hparams;
-use super::keeper::CellKeeper;
+use super::keeper::{CellKeeper, Hears};
+use super::known_words;
 use super::options::Options;
 use crate::Error;
 use crate::inputs::Prepared;
@@ -25,6 +26,7 @@ pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) options: &'a Options,
     pub(super) experiment: Experiment,
+    pub(super) attempts: &'a Attempts,
 }
 
 /// What a finished cell leaves.
@@ -55,7 +57,7 @@ impl Trainer<'_> {
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
             // It has no shape, and so it is alone.
-            Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error)).collect(),
+            Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error, None)).collect(),
         };
         let attempts = match unharmed(|| self.attempt(&cells, listener)) {
             Ok(attempts) => attempts,
@@ -66,7 +68,7 @@ impl Trainer<'_> {
             }
             Err(error) => vec![Err(error)],
         };
-        cells.iter().zip(attempts).map(|((cell, _), attempt)| self.record(cell, attempt)).collect()
+        cells.iter().zip(attempts).map(|((cell, prepared), attempt)| self.record(cell, prepared, attempt)).collect()
     }
 
     /// What cells must share to be trained together with this one; none for one that goes on from a checkpoint.
@@ -75,26 +77,49 @@ impl Trainer<'_> {
         job(cell, prepared).shape().filter(|_| !self.folder.checkpoint(&cell.id).exists())
     }
 
-    fn record(&self, cell: &Cell, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
+    fn record(&self, cell: &Cell, prepared: &Prepared, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
         match attempt {
             Ok(Trained { outcome, fit, weights }) => {
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
+                self.attempts.end(&cell.id);
                 self.folder.finish(cell, &record, &fit.history, &weights)?;
                 Ok(record)
             }
             Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
-            Err(error) => self.record_failure(cell, &error),
+            Err(error) => self.record_failure(cell, &error, Some(prepared)),
         }
     }
 
-    /// Records why a cell has no result; one that was interrupted is left to run.
-    fn record_failure(&self, cell: &Cell, error: &Error) -> Result<record::Cell, Error> {
+    /// Records why a cell has no result; one that was interrupted is left to run. `prepared`: its inputs, if it had them.
+    pub(super) fn record_failure(
+        &self,
+        cell: &Cell,
+        error: &Error,
+        prepared: Option<&Prepared>,
+    ) -> Result<record::Cell, Error> {
         if error.is_interruption() {
             return Ok(cell.pending());
         }
-        let record = record::Cell { status: Status::Failed, error: Some(error.to_string()), ..cell.pending() };
-        self.folder.fail(cell, &record)?;
+        let cause = match prepared.filter(|_| error.is_of_the_cell()) {
+            Some(prepared) => Cause::Cell(self.made_from(cell, prepared)),
+            None => Cause::Surroundings,
+        };
+        let (status, message) = (Status::Failed, Some(error.to_string()));
+        let record = record::Cell { status, error: message, cause: Some(cause), ..cell.pending() };
+        self.attempts.end(&cell.id);
+        self.folder.fail(cell, &record, error.is_lack_of_memory())?;
         Ok(record)
+    }
+
+    fn made_from(&self, cell: &Cell, prepared: &Prepared) -> MadeFrom {
+        let device = self.options.device_of(cell);
+        MadeFrom {
+            data: prepared.data.digest.clone(),
+            embedding: prepared.digest.clone(),
+            computation: COMPUTATION,
+            device: device.to_string(),
+            arithmetic: device.arithmetic(),
+        }
     }
 
     fn attempt(
@@ -126,18 +151,22 @@ impl Trainer<'_> {
     /// What a finished fit leaves.
     fn trained(&self, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit: Fit) -> Result<Trained, Error> {
         let weights = fit.weights.to_safetensors()?;
-        let Prepared { data, opened, digest, .. } = prepared;
+        let Prepared { data, digest, .. } = prepared;
         let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
-        Ok(Trained { outcome: outcome(self.options.device_of(cell), opened, job, &fit, digests), fit, weights })
+        Ok(Trained { outcome: outcome(self.options.device_of(cell), cell, prepared, job, &fit, digests), fit, weights })
     }
 
     fn keeper<'k>(&'k self, cell: &Cell, prepared: &Prepared, listener: &'k dyn Listener) -> CellKeeper<'k> {
         let (data, embedding) = (&prepared.data.digest, &prepared.digest);
         let device = self.options.device_of(cell);
-        let identity = format!("{} {} {} {device}", cell.id, data.as_str(), embedding.as_str());
-        CellKeeper::new(self.folder.checkpoint(&cell.id), identity, &self.options.interrupt, |message| {
-            listener.warn(message)
-        })
+        let (data, embedding) = (data.as_str(), embedding.as_str());
+        let identity = format!("{} {data} {embedding} {COMPUTATION} {device}", cell.identity);
+        let (path, id) = (self.folder.checkpoint(&cell.id), cell.id.clone());
+        let hears = Hears {
+            warning: Box::new(|message| listener.warn(message)),
+            kept: Box::new(move || self.attempts.progressed(&id)),
+        };
+        CellKeeper::new(path, identity, &self.options.interrupt, hears)
     }
 
     fn desk(&self, cell: &Cell) -> Desk {
@@ -191,7 +220,9 @@ pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<
 }
 
 /// What a finished fit is recorded as.
-fn outcome(device: Device, opened: &Opened, job: &Job<'_>, fit: &Fit, digests: Digests) -> Outcome {
+fn outcome(device: Device, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit: &Fit, digests: Digests) -> Outcome {
+    let Prepared { opened, known_words, .. } = prepared;
+    let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
     let dim = job.features.train.dim();
     let table = opened.parameters(dim);
     let head = job.architecture().parameters();
@@ -211,5 +242,8 @@ fn outcome(device: Device, opened: &Opened, job: &Job<'_>, fit: &Fit, digests: D
         digests,
         device: device.to_string(),
         arithmetic: device.arithmetic(),
+        computation: COMPUTATION,
+        known_words: known_words.clone(),
+        warnings: opened.warnings().into_iter().chain(few_known).collect(),
     }
 }

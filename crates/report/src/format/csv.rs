@@ -7,6 +7,7 @@
 //! | `embedding`, `source`, `dim`, `trainable`, `seed` | |
 //! | `epochs`, `best_epoch`, `stopped`, `seconds` | |
 //! | `parameters_total`, `parameters_trainable` | |
+//! | `known_words`, `texts_without_known_word` | shares; empty for encoders of whole texts |
 //! | every metric, by name | |
 //! | `device`, `error` | |
 //!
@@ -15,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use emberline_base::record::{Cell, Outcome, Summary};
+use emberline_base::record::{Cell, KnownWords, Outcome, Summary};
 use serde_json::Value;
 
 use crate::Run;
@@ -54,6 +55,7 @@ fn header(axes: &[&String], metrics: &[&String]) -> Vec<String> {
     header.extend(axes.iter().map(|axis| csv_text(axis)));
     header.extend(fixed(&["embedding", "source", "dim", "trainable", "seed"]));
     header.extend(fixed(&["epochs", "best_epoch", "stopped", "seconds", "parameters_total", "parameters_trainable"]));
+    header.extend(fixed(&["known_words", "texts_without_known_word"]));
     header.extend(metrics.iter().map(|name| csv_text(name)));
     header.extend(fixed(&["device", "error"]));
     header
@@ -68,6 +70,9 @@ fn row(cell: &Cell, axes: &[&String], metrics: &[&String]) -> Vec<String> {
     row.extend([of(&|o| o.epochs.to_string()), of(&|o| o.best_epoch.to_string())]);
     row.extend([of(&|o| stop_name(o.stopped).to_owned()), of(&|o| number(o.seconds))]);
     row.extend([of(&|o| o.parameters.total.to_string()), of(&|o| o.parameters.trainable.to_string())]);
+    let known =
+        |share: fn(&KnownWords) -> f64| of(&|o| o.known_words.as_ref().map(|k| number(share(k))).unwrap_or_default());
+    row.extend([known(|known| known.all.tokens), known(|known| known.all.texts_without)]);
     row.extend(metrics.iter().map(|name| of(&|o| o.metrics.get(*name).map(|v| number(*v)).unwrap_or_default())));
     row.extend([of(&|o| csv_text(&o.device)), cell.error.as_deref().map(csv_text).unwrap_or_default()]);
     row

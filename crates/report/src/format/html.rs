@@ -18,6 +18,7 @@ use crate::number::{count, duration, single};
 use crate::ranking::Ranking;
 use crate::sizes::{Sizes, sizes};
 use crate::table::{self, data::split_title, data::task_title};
+use crate::warnings::warnings;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
@@ -56,12 +57,17 @@ pub(super) fn render(run: &Run) -> String {
     section(&mut out, "data", "Data", &table(&table::data::table(&run.summary.data)));
     let cells = failures(run) + &table(&table::cells::table(&run.summary));
     section(&mut out, "cells", "Cells", &cells);
+    if let Some(left_out) = table::left_out::table(&run.summary) {
+        section(&mut out, "left-out", "Left out", &table(&left_out));
+    }
     let _ = write!(out, "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n");
     out
 }
 
 fn header(out: &mut String, run: &Run, ranking: &Ranking<'_>, name: &str) {
-    let _ = write!(out, "<header>\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n<div class=\"answer\">\n");
+    let _ = write!(out, "<header>\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n");
+    warnings_block(out, &run.summary);
+    out.push_str("<div class=\"answer\">\n");
     for paragraph in answer(&run.summary, ranking) {
         let _ = writeln!(out, "<p>{}</p>", prose(&paragraph));
     }
@@ -72,12 +78,28 @@ fn header(out: &mut String, run: &Run, ranking: &Ranking<'_>, name: &str) {
     out.push_str("</dl>\n</header>\n");
 }
 
+/// What a reader should know first; nothing if there are no warnings.
+fn warnings_block(out: &mut String, summary: &Summary) {
+    let paragraphs = warnings(summary);
+    if paragraphs.is_empty() {
+        return;
+    }
+    out.push_str("<div class=\"warnings\" role=\"note\" aria-label=\"Warnings\">\n<p class=\"kind\">Warnings</p>\n");
+    for paragraph in paragraphs {
+        let _ = writeln!(out, "<p>{}</p>", prose(&paragraph));
+    }
+    out.push_str("</div>\n");
+}
+
 /// What one wants to know of a run at a glance.
 fn facts(summary: &Summary) -> Vec<(String, String)> {
     let done: Vec<_> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let mut facts = vec![("cells done".to_owned(), format!("{} of {}", done.len(), summary.cells.len()))];
     let classes = summary.data.classes.len();
     facts.push(("task".to_owned(), format!("{}, {} classes", task_title(summary.data.task), classes)));
+    if let Some(positive) = summary.data.positive_in_words() {
+        facts.push(("positive class".to_owned(), shorten(&positive, LENGTH)));
+    }
     for (name, split) in summary.data.splits.iter() {
         let majority = summary.data.majority_accuracy.get(name).map(|share| format!(" (majority {})", single(*share)));
         facts.push((format!("{} rows", split_title(name)), count(split.rows as u64) + &majority.unwrap_or_default()));
@@ -257,6 +279,14 @@ mod tests {
     }
 
     #[test]
+    fn warnings_lead_the_page() {
+        assert!(!render(&sample::course()).contains("class=\"warnings\""));
+        let page = render(&sample::hostile());
+        let (warning, answer) = (page.find("<strong>EMB001</strong>: the label"), page.find("class=\"answer\""));
+        assert!(warning.is_some() && warning < answer);
+    }
+
+    #[test]
     fn the_page_says_what_it_should() {
         let page = render(&sample::course());
         for part in [
@@ -264,6 +294,8 @@ mod tests {
             "<strong>nnlm-128 · ",
             "<dt>cells done</dt><dd>16 of 18</dd>",
             "<th scope=\"col\" class=\"n\">val_accuracy<small>majority 0.9381</small></th>",
+            "<small>prevalence 0.0619</small>",
+            "<dt>positive class</dt><dd>insincere (it has fewer rows than the other; data.positive would name it)</dd>",
             "<title id=\"accuracy-title\">accuracy by epoch</title>",
             "<title id=\"loss-title\">loss by epoch</title>",
             "<title id=\"dimension-title\">val_pr_auc by dimension of the embedding</title>",

@@ -11,6 +11,7 @@ use crate::escape::{markdown, shorten};
 use crate::number::count;
 use crate::ranking::Ranking;
 use crate::table;
+use crate::warnings::warnings;
 
 /// From how many rows on a table folds.
 const LONG: usize = 24;
@@ -32,12 +33,20 @@ pub(super) fn render(run: &Run) -> String {
     let ranking = Ranking::of(&run.summary);
     let name = if run.summary.name.is_empty() { "unnamed pipeline" } else { run.summary.name.as_str() };
     let mut out = format!("# {}\n\n", markdown(&shorten(name, LENGTH)));
+    let warnings = warnings(&run.summary);
+    if !warnings.is_empty() {
+        let lines: Vec<String> = warnings.iter().map(|warning| format!("> - {}", prose(warning))).collect();
+        let _ = write!(out, "> [!WARNING]\n{}\n\n", lines.join("\n"));
+    }
     for paragraph in answer(&run.summary, &ranking) {
         let _ = write!(out, "{}\n\n", prose(&paragraph));
     }
     section(&mut out, "Settings", &table::settings::table(&run.summary, &ranking));
     section(&mut out, "Cells", &table::cells::table(&run.summary));
     failures(&mut out, run);
+    if let Some(left_out) = table::left_out::table(&run.summary) {
+        section(&mut out, "Left out", &left_out);
+    }
     section(&mut out, "Data", &table::data::table(&run.summary.data));
     out.truncate(out.trim_end().len());
     out.push('\n');
@@ -115,7 +124,7 @@ mod tests {
         assert!(text.starts_with("# quora-insincere\n\n**nnlm-128 · "), "{text}");
         let titles: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
         assert_eq!(titles, ["# quora-insincere", "## Settings", "## Cells", "### Failed cells", "## Data"]);
-        assert!(text.contains("| setting | seeds | val_pr_auc |"), "{text}");
+        assert!(text.contains("| setting | seeds | val_pr_auc (prevalence 0.0619) |"), "{text}");
         assert!(text.contains("val_accuracy (majority 0.9381)"));
         assert!(text.contains("1.4 GiB free<br>in the embedding table"));
     }
@@ -133,6 +142,15 @@ mod tests {
             !text.contains("<script") && !text.contains("<img") && !text.contains("<svg") && !text.contains('\u{1b}')
         );
         assert!(!text.contains("[a](") && !text.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn warnings_stand_below_the_title() {
+        let text = render(&sample::hostile());
+        assert!(text.lines().nth(2) == Some("> [!WARNING]"), "{text}");
+        assert!(text.lines().nth(3).is_some_and(|line| line.starts_with("> - **EMB001**: the label")), "{text}");
+        let text = render(&sample::course());
+        assert!(!text.contains("WARNING") && text.contains("positive class: **insincere (it has fewer rows"), "{text}");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
 
-use super::{best_of, majority_note, metric_names, metric_of};
+use super::{best_of, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Row, Table};
-use crate::grouping::{self, tuning, value_text};
+use crate::grouping::{self, SPLIT_SEED, tuning, value_text};
 use crate::number::{count, decimals, fixed};
 
 /// Axes that the table shows in columns of their own, for runs with and without them.
@@ -12,8 +12,9 @@ const SHOWN: [&str; 3] = ["embedding", "embedding.trainable", grouping::SEED];
 
 /// A row a cell.
 pub(crate) fn table(summary: &Summary) -> Table {
-    let axes: Vec<String> =
+    let mut axes: Vec<String> =
         grouping::varying_axes(summary).into_iter().filter(|axis| !SHOWN.contains(&axis.as_str())).collect();
+    axes.extend(Some(SPLIT_SEED.to_owned()).filter(|axis| grouping::varies(summary, axis)));
     let mut columns = ["cell", "status", "embedding", "source"].map(Column::text).to_vec();
     columns.push(Column::number("dim"));
     columns.push(Column::text("tuning"));
@@ -92,7 +93,7 @@ fn metrics(summary: &Summary) -> Vec<Measured> {
             None => Field::none(),
         });
         let fields = fields.collect();
-        (Column::number(&name).with_note(majority_note(&name, &summary.data.majority_accuracy)), fields)
+        (Column::number(&name).with_note(reference_note(&name, &summary.data)), fields)
     };
     metric_names(summary).into_iter().map(column).collect()
 }
@@ -107,7 +108,7 @@ fn training(summary: &Summary) -> Vec<Measured> {
         let fields = summary.cells.iter().map(|cell| cell.outcome.as_ref().map_or_else(Field::none, field));
         (column, fields.collect::<Vec<_>>())
     };
-    vec![
+    let mut columns = vec![
         column(Column::number("best epoch"), &|o| Field {
             aside: format!("of {}", o.epochs),
             ..Field::number(o.best_epoch.into(), o.best_epoch.to_string())
@@ -117,7 +118,23 @@ fn training(summary: &Summary) -> Vec<Measured> {
         column(Column::number("parameters").with_note("total"), &|o| total(o.parameters.total)),
         column(Column::number("trainable"), &|o| total(o.parameters.trainable)),
         column(Column::text("device"), &|o| Field::text(&o.device)),
-    ]
+    ];
+    if knows_words(summary) {
+        columns.push(column(Column::number("known words"), &|o| share(o.known_words.as_ref().map(|k| k.all.tokens))));
+        let without = |o: &Outcome| share(o.known_words.as_ref().map(|known| known.all.texts_without));
+        columns.push(column(Column::number("texts without").with_note("a known word"), &without));
+    }
+    columns
+}
+
+/// Whether any finished cell's embedding is a table of words.
+pub(crate) fn knows_words(summary: &Summary) -> bool {
+    summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).any(|outcome| outcome.known_words.is_some())
+}
+
+/// A share as percents.
+pub(crate) fn share(share: Option<f64>) -> Field {
+    share.map_or_else(Field::none, |share| Field::number(share, format!("{:.1} %", 100.0 * share)))
 }
 
 fn total(parameters: u64) -> Field {

@@ -17,7 +17,11 @@ pub(crate) fn table(data: &Data) -> Table {
     let mut table_rows = vec![row("all rows", all)];
     for class in &data.classes {
         let fields = data.splits.iter().map(|(_, s)| rows(s.classes.get(class).copied().unwrap_or(0), s.rows));
-        table_rows.push(row(class, fields.collect()));
+        let mut row = row(class, fields.collect());
+        if data.positive.as_ref() == Some(class) {
+            "positive".clone_into(&mut row.fields[0].aside);
+        }
+        table_rows.push(row);
     }
     Table { caption: "Rows of each split and class".to_owned(), columns, rows: table_rows, notes: notes(data) }
 }
@@ -77,6 +81,12 @@ fn notes(data: &Data) -> Vec<Prose> {
             counted(data.shared_texts, "row"),
         ))
     });
+    let unknown = (data.unknown_labels > 0).then(|| {
+        Prose::default().plain(format!(
+            "{} of validation and test with a label that no training row has (data.unknown_labels says what becomes of them).",
+            counted(data.unknown_labels, "row"),
+        ))
+    });
     let majority = Prose::default().plain(match data.task {
         Task::MultiLabel => {
             "Majority: the accuracy of giving each class its more frequent answer in the training rows."
@@ -85,7 +95,7 @@ fn notes(data: &Data) -> Vec<Prose> {
             "Majority: the accuracy of always giving the most frequent class of the training rows."
         }
     });
-    [Some(read), Some(repeated), shared, Some(majority)].into_iter().flatten().collect()
+    [Some(read), Some(repeated), shared, unknown, Some(majority)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -100,6 +110,7 @@ mod tests {
             table.rows.iter().map(|row| row.fields.iter().map(|field| field.text.as_str()).collect()).collect();
         assert_eq!(texts[0], ["all rows", "13,061", "1,293"]);
         assert_eq!(texts[2], ["insincere", "808", "80"]);
+        assert_eq!((table.rows[1].fields[0].aside.as_str(), table.rows[2].fields[0].aside.as_str()), ("", "positive"));
         assert_eq!(table.rows[2].fields[1].aside.trim_start_matches('\u{2007}'), "6.2 %");
         assert_eq!((texts.len(), table.columns[2].note.as_str()), (3, "majority 0.9381"));
         assert_eq!(

@@ -5,15 +5,17 @@
 //! | `settings` | a setting: mean and spread over its seeds |
 //! | `cells` | a cell: everything that was measured |
 //! | `data` | a class: its rows in each split |
+//! | `left_out` | a reason why combinations of the grid are left out |
 
 pub(crate) mod cells;
 pub(crate) mod data;
+pub(crate) mod left_out;
 pub(crate) mod settings;
 
 use std::collections::BTreeSet;
 
-use emberline_base::record::{Outcome, Summary};
-use emberline_base::{Metric, Splits};
+use emberline_base::record::{Data, Outcome, Summary};
+use emberline_base::{Metric, SplitName, Task};
 
 use crate::number::single;
 
@@ -35,15 +37,21 @@ pub(crate) fn metric_of(name: &str) -> Option<Metric> {
     Metric::ALL.into_iter().find(|metric| metric.name() == bare)
 }
 
-/// For an accuracy, what always giving the most frequent answer reaches on the same rows.
-pub(crate) fn majority_note(name: &str, majority: &Splits<f64>) -> String {
-    let reached = match name {
-        "accuracy" => Some(majority.train),
-        "val_accuracy" => majority.valid,
-        "test_accuracy" => majority.test,
-        _ => None,
+/// What an answer without knowledge reaches on the same rows: for an accuracy, always giving the most frequent answer; for
+/// PR-AUC, any order of the rows, which reaches the share of positive rows (the mean over classes where there are several).
+pub(crate) fn reference_note(name: &str, data: &Data) -> String {
+    let split = match name {
+        _ if name.starts_with("val_") => SplitName::Valid,
+        _ if name.starts_with("test_") => SplitName::Test,
+        _ => SplitName::Train,
     };
-    reached.map(|share| format!("majority {}", single(share))).unwrap_or_default()
+    let (kind, reached) = match metric_of(name) {
+        Some(Metric::Accuracy) => ("majority", data.majority_accuracy.get(split).copied()),
+        Some(Metric::PrAuc) if data.task == Task::Binary => ("prevalence", data.prevalence(split)),
+        Some(Metric::PrAuc) => ("mean prevalence", data.prevalence(split)),
+        _ => return String::new(),
+    };
+    reached.map(|share| format!("{kind} {}", single(share))).unwrap_or_default()
 }
 
 /// Whether the finished cells were made from different rows.
@@ -71,6 +79,17 @@ mod tests {
         let names = metric_names(&sample::course().summary);
         assert_eq!(names[..2], ["val_loss", "val_accuracy"]);
         assert_eq!(names[names.len() - 2..], ["loss", "accuracy"]);
+    }
+
+    #[test]
+    fn accuracy_and_pr_auc_have_a_reference() {
+        let data = sample::course().summary.data;
+        assert_eq!(reference_note("val_accuracy", &data), "majority 0.9381");
+        assert_eq!(reference_note("accuracy", &data), "majority 0.9381");
+        assert_eq!(reference_note("val_pr_auc", &data), "prevalence 0.0619");
+        assert_eq!(reference_note("test_pr_auc", &data), "");
+        assert_eq!(reference_note("val_f1", &data), "");
+        assert_eq!(reference_note("val_pr_auc", &sample::many_classes().summary.data), "mean prevalence 0.0130");
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The summary by setting: a row for each combination of the axes but the seed, best first.
+//! The summary by setting: a row for each combination of the axes but the seeds, best first.
 
 use emberline_base::Metric;
 use emberline_base::record::Summary;
 
-use super::{best_of, data_differ, majority_note, metric_names, metric_of};
+use super::cells::{knows_words, share};
+use super::{best_of, data_differ, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::Setting;
 use crate::number::{count, decimals, fixed, signed};
@@ -24,7 +25,7 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
         rows.push(Row { fields: vec![name, seeds(setting)], muted });
     }
     let settings: Vec<&Setting<'_>> = ordered.map(|(_, setting)| setting).collect();
-    let mut columns = vec![Column::text("setting"), Column::number("seeds")];
+    let mut columns = vec![Column::text("setting"), Column::number(ranking.replicates.many)];
     for column in measured(summary, ranking, &settings) {
         columns.push(column.0);
         for (row, field) in rows.iter_mut().zip(column.1) {
@@ -32,9 +33,11 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
         }
     }
     let repeated = ranking.settings.iter().any(|setting| setting.done().count() > 1);
-    let caption =
-        if repeated { "Mean and standard deviation over the seeds of each setting" } else { "Scores of each setting" };
-    let caption = caption.to_owned();
+    let caption = if repeated {
+        format!("Mean and standard deviation over the {} of each setting", ranking.replicates.many)
+    } else {
+        "Scores of each setting".to_owned()
+    };
     Table { caption, columns, rows, notes: notes(summary, ranking) }
 }
 
@@ -58,6 +61,14 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
         |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(|m| !DETAILS.contains(&m));
     let names = metric_names(summary).into_iter().filter(is_shown);
     columns.extend(names.map(|name| metric_column(summary, settings, &name)));
+    if knows_words(summary) {
+        let known = |setting: &Setting<'_>| -> Vec<f64> {
+            setting.done().filter_map(|(_, o)| o.known_words.as_ref().map(|known| known.all.tokens)).collect()
+        };
+        let field =
+            |setting: &&Setting<'_>| share(Some(statistics::mean(&known(setting))).filter(|mean| !mean.is_nan()));
+        columns.push((Column::number("known words"), settings.iter().map(field).collect()));
+    }
     columns.push(spread_column("epochs", settings, |s| s.done().map(|(_, o)| f64::from(o.epochs)).collect()));
     columns.push(spread_column("seconds", settings, |s| s.done().map(|(_, o)| o.seconds).collect()));
     columns.push(parameters("parameters", "total", settings, |s| s.done().next().map(|(_, o)| o.parameters.total)));
@@ -73,7 +84,7 @@ fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Me
             field.best = best;
         }
     }
-    (column.with_note(majority_note(name, &summary.data.majority_accuracy)), fields)
+    (column.with_note(reference_note(name, &summary.data)), fields)
 }
 
 /// Mean and standard deviation of what `values` gives, with equal decimals.
@@ -134,12 +145,27 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
             main.name
         )));
     }
+    if let Some(positive) = summary.data.positive_in_words() {
+        notes.push(
+            Prose::default()
+                .plain("F1, precision, recall, PR-AUC and the threshold are of the positive class: ")
+                .strong(positive)
+                .plain("."),
+        );
+    }
     if ranking.settings.iter().any(|setting| setting.done().count() > 1) {
-        notes.push(Prose::default().plain(
-            "To the best: the difference over the seeds that both have done, with its t interval. One that holds 0 means \
-             that the seeds do not tell the two apart. It covers the chance in initialisation and order, not the choice \
-             of rows.",
-        ));
+        let over = if ranking.replicates.pair == "split" {
+            "splits that both have done (seeds of a split are averaged), with its t interval. The splits share rows, which \
+             makes the interval narrower than it should be"
+        } else {
+            "seeds that both have done, with its t interval. It covers the chance in initialisation and order, not the \
+             choice of rows"
+        };
+        let across = ranking.replicates.across;
+        notes.push(Prose::default().plain(format!(
+            "To the best: the difference over the {over}. An interval without 0 means that the two differ {across}, which \
+             is said of the heads trained here, not of their embeddings.",
+        )));
     }
     if data_differ(summary) {
         notes.push(Prose::default().plain(

@@ -18,8 +18,10 @@ use crate::Error;
 #[serde(deny_unknown_fields, default)]
 pub struct CsvLogger {
     /// The file's name, in the cell's folder.
+    #[schemars(length(min = 1, max = 255))]
     pub filename: String,
-    /// What stands between fields.
+    /// What stands between fields: no letters, digits, quotes or line ends, and none of `_.+-`.
+    #[schemars(length(min = 1))]
     pub separator: String,
 }
 
@@ -40,14 +42,40 @@ const TAKEN: [&str; 7] = [
     "SHA256SUMS",
 ];
 
+/// The longest name of a file, in bytes, on every system.
+const MAX_NAME: usize = 255;
+
 impl CsvLogger {
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let plain = Path::new(&self.filename).file_name().is_some_and(|name| name == self.filename.as_str());
-        if plain && !TAKEN.contains(&self.filename.as_str()) {
-            return Vec::new();
+        [self.filename_fault(), self.separator_fault()].into_iter().flatten().collect()
+    }
+
+    fn filename_fault(&self) -> Option<Fault> {
+        let name = self.filename.as_str();
+        let is_plain = Path::new(name).file_name().is_some_and(|last| last == name) && !name.starts_with('.');
+        let is_taken = TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+        let fault = |message: String, hint: &str| Some(Fault::new("filename", message, hint));
+        if name.len() > MAX_NAME {
+            let message = format!("the log's name has {} bytes; a file's name has at most {MAX_NAME}", name.len());
+            return fault(message, "give a shorter one, such as training.csv");
         }
-        let message = format!("`{}` can't be the log's name", self.filename);
-        vec![Fault::new("filename", message, "give a plain name that no record has, such as training.csv")]
+        if !is_plain || is_taken || name.contains(['/', '\\', ':']) || name.chars().any(char::is_control) {
+            let hint = "give a plain name that no record has, such as training.csv";
+            return fault(format!("{name:?} can't be the log's name"), hint);
+        }
+        None
+    }
+
+    /// What stands between fields must not be taken for a part of one: fields are names of metrics and numbers.
+    fn separator_fault(&self) -> Option<Fault> {
+        let separator = self.separator.as_str();
+        let in_fields = |c: char| c.is_alphanumeric() || "_.+-\"\r\n\0".contains(c);
+        let message = match separator {
+            "" => "the separator is empty".to_owned(),
+            _ if separator.contains(in_fields) => format!("{separator:?} can't be told from names and numbers"),
+            _ => return None,
+        };
+        Some(Fault::new("separator", message, "give for example \",\", \";\" or \"\\t\""))
     }
 }
 

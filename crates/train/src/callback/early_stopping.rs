@@ -1,7 +1,7 @@
 //! `[callbacks.early_stopping]`, as Keras's `EarlyStopping`.
 
-use emberline_base::Monitor;
 use emberline_base::record::{Epoch, Stop};
+use emberline_base::{Fault, Monitor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,12 @@ pub struct EarlyStopping {
     /// An improvement by less doesn't count.
     #[serde(default)]
     pub min_delta: f64,
+}
+
+impl EarlyStopping {
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        super::min_delta_fault(self.min_delta).into_iter().collect()
+    }
 }
 
 /// Early stopping at work.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use emberline_base::number::fixed;
 use emberline_base::record::Epoch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,8 +45,9 @@ impl Callback for Dots<'_> {
         let index = epoch.epoch - 1;
         let mut text = String::new();
         if self.settings.report_every > 0 && index.is_multiple_of(self.settings.report_every) {
-            let valid = epoch.valid.iter().flatten().map(|(metric, value)| format!("val_{metric}:{value:.4}"));
-            let train = epoch.train.iter().map(|(metric, value)| format!("{metric}:{value:.4}"));
+            let valid =
+                epoch.valid.iter().flatten().map(|(metric, value)| format!("val_{metric}:{}", fixed(*value, 4)));
+            let train = epoch.train.iter().map(|(metric, value)| format!("{metric}:{}", fixed(*value, 4)));
             let metrics: Vec<String> = train.chain(valid).collect();
             text = format!("\nepoch {}: {}\n", epoch.epoch, metrics.join(", "));
         }

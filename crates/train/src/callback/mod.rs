@@ -128,9 +128,12 @@ impl Callbacks {
 
     /// What is wrong with the numbers, whatever the data.
     pub fn faults(&self) -> Vec<Fault> {
+        let early = self.early_stopping.iter().flat_map(EarlyStopping::faults);
         let reduce = self.reduce_lr_on_plateau.iter().flat_map(ReduceLrOnPlateau::faults);
         let logger = self.csv_logger.iter().flat_map(CsvLogger::faults);
-        reduce.map(|f| f.below("reduce_lr_on_plateau")).chain(logger.map(|f| f.below("csv_logger"))).collect()
+        let early = early.map(|fault| fault.below("early_stopping"));
+        let reduce = reduce.map(|fault| fault.below("reduce_lr_on_plateau"));
+        early.chain(reduce).chain(logger.map(|fault| fault.below("csv_logger"))).collect()
     }
 
     /// The callbacks at work for one cell, in the order in which they are told.
@@ -159,6 +162,12 @@ impl Callbacks {
         }
         Ok(started)
     }
+}
+
+/// What is wrong with the key `min_delta`; its sign doesn't matter, as in Keras.
+fn min_delta_fault(min_delta: f64) -> Option<Fault> {
+    let message = format!("`min_delta` is {min_delta}, and nothing improves by that");
+    (!min_delta.is_finite()).then(|| Fault::new("min_delta", message, "give a number such as 1e-4, or leave it out"))
 }
 
 fn val_loss() -> Monitor {

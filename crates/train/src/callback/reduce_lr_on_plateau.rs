@@ -16,6 +16,7 @@ pub struct ReduceLrOnPlateau {
     /// The metric that should improve.
     pub monitor: Monitor,
     /// The step size is multiplied by it.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub factor: f64,
     /// Epochs without improvement after which it is.
     pub patience: u32,
@@ -24,6 +25,7 @@ pub struct ReduceLrOnPlateau {
     /// Epochs after a reduction during which no waiting counts.
     pub cooldown: u32,
     /// The step size never falls below it.
+    #[schemars(range(min = 0.0))]
     pub min_lr: f64,
 }
 
@@ -35,11 +37,16 @@ impl Default for ReduceLrOnPlateau {
 
 impl ReduceLrOnPlateau {
     pub(super) fn faults(&self) -> Vec<Fault> {
-        if self.factor > 0.0 && self.factor < 1.0 {
-            return Vec::new();
+        let mut faults: Vec<Fault> = super::min_delta_fault(self.min_delta).into_iter().collect();
+        if !(self.factor > 0.0 && self.factor < 1.0) {
+            let message = format!("a factor of {} doesn't reduce", self.factor);
+            faults.push(Fault::new("factor", message, "give a number above 0 and below 1, such as 0.1"));
         }
-        let message = format!("a factor of {} doesn't reduce", self.factor);
-        vec![Fault::new("factor", message, "give a number above 0 and below 1, such as 0.1")]
+        if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
+            let message = format!("a step size can't be {}", self.min_lr);
+            faults.push(Fault::new("min_lr", message, "give 0 or more, such as 1e-6"));
+        }
+        faults
     }
 }
 

@@ -1,13 +1,14 @@
 //! `[callbacks.terminate_on_nan]`: a validation loss that is no number fails the cell at once. (A
 //! training loss that is none always does: the weights are lost.)
 
-use emberline_base::Metric;
+use emberline_base::SplitName;
 use emberline_base::record::Epoch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Callback, Control};
 use crate::Error;
+use crate::divergence::refuse_not_finite;
 
 /// `[callbacks.terminate_on_nan]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,11 +20,9 @@ pub(super) struct Watch;
 
 impl Callback for Watch {
     fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
-        let losses = [Some(&epoch.train), epoch.valid.as_ref()];
-        for value in losses.into_iter().flatten().filter_map(|scores| scores.get(&Metric::Loss)) {
-            if !value.is_finite() {
-                return Err(Error::Diverged { epoch: epoch.epoch, value: *value });
-            }
+        refuse_not_finite(epoch, SplitName::Train, &epoch.train)?;
+        if let Some(valid) = &epoch.valid {
+            refuse_not_finite(epoch, SplitName::Valid, valid)?;
         }
         Ok(())
     }

@@ -102,7 +102,7 @@ fn build_on_card<'a, R: cubecl::Runtime>(
 /// Builds the processor's engine for one model: a step of its own, for the heads that it has one for.
 fn build_on_processor<'a>(blueprint: &Blueprint<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
     if dense::fits(blueprint) {
-        return Ok(Box::new(dense::DenseEngine::new(blueprint)));
+        return Ok(Box::new(dense::DenseEngine::new(blueprint)?));
     }
     build_burn(Device::Cpu, std::slice::from_ref(blueprint))
 }

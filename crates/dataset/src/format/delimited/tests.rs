@@ -1,12 +1,13 @@
 //! CSV and TSV against the `csv` crate and against awkward files.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use emberline_base::Substream;
 
 use super::*;
 use crate::format::buffer::CHUNK;
+use crate::format::read_stream;
 use crate::settings::Column;
 
 type Table = Vec<(u64, Vec<String>)>;
@@ -27,13 +28,20 @@ impl Read for Trickle<'_> {
 fn table(content: &[u8], format: Format, header: bool, width: u32) -> Result<Table, Error> {
     let columns: Vec<Column> = (1..=width).map(Column::Number).collect();
     let path = PathBuf::from("a.csv");
-    let request = Request { path: &path, columns: &columns, header: Some(header), delimiter: None };
+    let request = Request {
+        path: &path,
+        columns: &columns,
+        header: Some(header),
+        delimiter: None,
+        originals: false,
+        needs_text: false,
+    };
     let mut rows = Table::new();
     let mut sink = |row: Row<'_>| {
         rows.push((row.number, row.fields.iter().cloned().map(owned).collect()));
         Ok(())
     };
-    read(&request, format, &mut Trickle(content), &mut sink)?;
+    read_stream(&request, format, &mut Trickle(content), &mut sink)?;
     Ok(rows)
 }
 
@@ -92,13 +100,20 @@ fn what_is_not_utf8_is_a_fault_only_where_it_is_wanted() {
     let content = b"\xEF,a\n\xE9,\"\"\"\"\n";
     let columns = [Column::Number(2)];
     let path = PathBuf::from("a.csv");
-    let request = Request { path: &path, columns: &columns, header: Some(false), delimiter: None };
+    let request = Request {
+        path: &path,
+        columns: &columns,
+        header: Some(false),
+        delimiter: None,
+        originals: false,
+        needs_text: false,
+    };
     let mut rows = Vec::new();
     let mut sink = |row: Row<'_>| {
         rows.push(row.fields.iter().cloned().map(owned).collect::<Vec<_>>());
         Ok(())
     };
-    read(&request, Format::Csv, &mut Trickle(content), &mut sink).expect("the other column");
+    read_stream(&request, Format::Csv, &mut Trickle(content), &mut sink).expect("the other column");
     assert_eq!(rows, [["a"], ["\""]]);
     let error = table(content, Format::Csv, false, 2).expect_err("a fault").to_string();
     assert!(error.starts_with("a.csv, line 1: byte 0xEF (number 1 of the file)"), "{error}");

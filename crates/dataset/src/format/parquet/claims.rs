@@ -6,13 +6,13 @@
 //! | claim | bound |
 //! |---|---|
 //! | the values of all pages that are read, nulls too | [`FREE`], or [`GROWTH`] a byte of the file where that is more |
-//! | the words of a dictionary | 8 a byte of its page: no value is shorter than a bit |
+//! | the words of a dictionary | as many as its page holds of the shortest value of the column's type |
 //! | the lengths of a page of DELTA_LENGTH_BYTE_ARRAY or DELTA_BYTE_ARRAY | the values of the page |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type as Physical};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
@@ -112,7 +112,7 @@ impl PageReader for Pages {
 
 fn check(page: &Page, column: &ColumnDescriptor, budget: &Budget) -> Result<()> {
     if let Page::DictionaryPage { buf, num_values, .. } = page {
-        let fits = u64::from(*num_values) <= 8 * buf.len() as u64;
+        let fits = u64::from(*num_values).saturating_mul(shortest(column)) <= buf.len() as u64;
         return if fits { Ok(()) } else { Err(fault("a dictionary claims more words than its page holds")) };
     }
     budget.spend(page.num_values())?;
@@ -121,6 +121,17 @@ fn check(page: &Page, column: &ColumnDescriptor, budget: &Budget) -> Result<()> 
         return Err(fault("a page claims more lengths than values"));
     }
     Ok(())
+}
+
+/// The bytes of the shortest value in a dictionary; a text begins with its length.
+fn shortest(column: &ColumnDescriptor) -> u64 {
+    match column.physical_type() {
+        Physical::BOOLEAN => 1,
+        Physical::INT32 | Physical::FLOAT | Physical::BYTE_ARRAY => 4,
+        Physical::INT64 | Physical::DOUBLE => 8,
+        Physical::INT96 => 12,
+        Physical::FIXED_LEN_BYTE_ARRAY => u64::try_from(column.type_length()).unwrap_or_default().max(1),
+    }
 }
 
 /// The bytes of a data page behind its levels.
@@ -243,9 +254,9 @@ mod tests {
     }
 
     #[test]
-    fn no_dictionary_has_more_words_than_bits() {
-        assert_eq!(refused(dictionary(800)), None);
-        assert!(refused(dictionary(801)).is_some_and(|said| said.contains("dictionary")));
+    fn no_dictionary_has_more_words_than_its_page_holds() {
+        assert_eq!(refused(dictionary(25)), None);
+        assert!(refused(dictionary(26)).is_some_and(|said| said.contains("dictionary")));
     }
 
     /// Three numbers in a block of 128 and 4 parts: the first part is 32 differences of 8 bits.

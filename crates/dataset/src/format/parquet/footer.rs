@@ -1,81 +1,61 @@
-//! The footer of a Parquet file, walked before the crate reads it: a list of booleans in a field that the crate passes
-//! over costs it a step an element, and no byte, so that a kilobyte could keep it busy for minutes.
+//! The footer of a Parquet file, walked before the crate reads it. The crate takes two of its claims at their word: a list of
+//! booleans in a field that it passes over costs it a step an element, and no byte, so that a kilobyte could keep it busy for
+//! minutes; and the number of an element's children, for which it makes room at once, and goes as deep as they nest.
 //!
-//! Follows Thrift's compact protocol: a field is a byte (its id's increase, its type), a list a byte (size, type); types are
-//! 1 and 2 booleans, 3 byte, 4 to 6 varints, 7 double, 8 binary, 9 list, 10 set, 11 map, 12 struct, 13 uuid.
+//! | value | field | what |
+//! |---|---|---|
+//! | FileMetaData | 2 | the schema: a list of SchemaElement, parents before their children |
+//! | SchemaElement | 5 | how many children follow |
 
-use super::claims::varint;
+use super::thrift::{I32, LIST, MAX_DEPTH, STRUCT, Walk};
 
-/// Deeper than any footer nests.
-const MAX_DEPTH: u32 = 64;
-
-/// Whether its collections claim more elements than it has bytes. What can't be walked is the crate's to explain.
+/// Whether its collections claim more elements than it has bytes, or its schema more columns than it lists, or nests deeper
+/// than any does. What can't be walked is the crate's to explain.
 pub(super) fn claims_too_much(footer: &[u8]) -> bool {
-    let mut walk = Walk { rest: footer, left: Some(footer.len() as u64) };
-    let _ = walk.skip(12, MAX_DEPTH);
+    let mut walk = Walk::of(footer);
+    let _ = walk.fields(|walk, id, kind| match (id, kind) {
+        (2, LIST) => schema(walk),
+        _ => walk.skip(kind, MAX_DEPTH),
+    });
     walk.left.is_none()
 }
 
-struct Walk<'a> {
-    rest: &'a [u8],
-    /// The elements that may still be claimed; none: more were.
-    left: Option<u64>,
+/// Walks the schema. One that claims too much leaves nothing that may be claimed.
+fn schema(walk: &mut Walk<'_>) -> Option<()> {
+    let (size, kind) = walk.list()?;
+    if kind != STRUCT {
+        return (0..size).try_for_each(|_| walk.skip(kind, MAX_DEPTH));
+    }
+    // The children that are still to come, of every element above.
+    let mut open: Vec<u64> = Vec::new();
+    let mut claimed = 0_u64;
+    for _ in 0..size {
+        let children = children(walk)?;
+        while open.pop_if(|left| *left == 0).is_some() {}
+        open.last_mut().into_iter().for_each(|left| *left -= 1);
+        if children > 0 {
+            open.push(children);
+        }
+        claimed = claimed.saturating_add(children);
+        if claimed >= size || open.len() > MAX_DEPTH as usize {
+            walk.left = None;
+            return None;
+        }
+    }
+    Some(())
 }
 
-impl Walk<'_> {
-    /// Steps over a value of this type; none where it can't.
-    fn skip(&mut self, kind: u8, depth: u32) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        match kind {
-            1 | 2 => Some(()),
-            3 => self.bytes(1),
-            4..=6 => varint(&mut self.rest).map(drop),
-            7 => self.bytes(8),
-            8 => varint(&mut self.rest).and_then(|length| self.bytes(length)),
-            9 | 10 => {
-                let head = self.byte()?;
-                let size = if head >> 4 == 15 { varint(&mut self.rest)? } else { u64::from(head >> 4) };
-                self.elements(size, &[head & 15], depth)
-            }
-            11 => match varint(&mut self.rest)? {
-                0 => Some(()),
-                size => self.byte().and_then(|kinds| self.elements(size, &[kinds >> 4, kinds & 15], depth)),
-            },
-            12 => self.fields(depth),
-            13 => self.bytes(16),
-            _ => None,
+/// The number of children of a schema's element.
+fn children(walk: &mut Walk<'_>) -> Option<u64> {
+    let mut children = 0;
+    walk.fields(|walk, id, kind| match (id, kind) {
+        (5, I32) => {
+            children = u64::try_from(walk.number()?).unwrap_or_default();
+            Some(())
         }
-    }
-
-    fn fields(&mut self, depth: u32) -> Option<()> {
-        loop {
-            let head = self.byte()?;
-            if head & 15 == 0 {
-                return Some(());
-            }
-            if head >> 4 == 0 {
-                varint(&mut self.rest)?;
-            }
-            self.skip(head & 15, depth)?;
-        }
-    }
-
-    fn elements(&mut self, size: u64, kinds: &[u8], depth: u32) -> Option<()> {
-        self.left = self.left?.checked_sub(size);
-        self.left?;
-        (0..size).try_for_each(|_| kinds.iter().try_for_each(|&kind| self.skip(kind, depth)))
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(byte)
-    }
-
-    fn bytes(&mut self, length: u64) -> Option<()> {
-        self.rest = self.rest.get(usize::try_from(length).ok()?..)?;
-        Some(())
-    }
+        _ => walk.skip(kind, MAX_DEPTH),
+    })?;
+    Some(children)
 }
 
 #[cfg(test)]
@@ -100,5 +80,41 @@ mod tests {
             assert_eq!(claims_too_much(footer), too_much, "{footer:x?}");
         }
         assert!(!claims_too_much(&[0x1c; 1000]));
+    }
+
+    /// A footer whose schema has elements with so many children each.
+    fn footer_of(children: &[u64]) -> Vec<u8> {
+        let mut footer = vec![0x29, 0xfc];
+        let varint = |mut number: u64, bytes: &mut Vec<u8>| {
+            while number >= 0x80 {
+                bytes.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            bytes.push(number as u8);
+        };
+        varint(children.len() as u64, &mut footer);
+        for &children in children {
+            footer.push(0x55);
+            varint(children << 1, &mut footer);
+            footer.push(0);
+        }
+        footer.push(0);
+        footer
+    }
+
+    #[test]
+    fn no_schema_has_more_columns_than_it_lists() {
+        for (children, too_much) in [
+            (vec![2, 0, 1, 0], false),
+            (vec![3, 0, 0], true),
+            (vec![1 << 30, 0], true),
+            (vec![1, 1 << 30], true),
+            (vec![2, 2, 0, 0], true),
+            (vec![0], false),
+            ([[1; 40].as_slice(), &[0]].concat(), false),
+            ([[1; 70].as_slice(), &[0]].concat(), true),
+        ] {
+            assert_eq!(claims_too_much(&footer_of(&children)), too_much, "{children:?}");
+        }
     }
 }

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | BYTE_ARRAY (string, or bytes that are UTF-8) | a text |
 //! | BOOLEAN, INT32, INT64, FLOAT, DOUBLE | a scalar; whole floats without a point |
-//! | LIST of one of these | a list; nulls in it are passed over |
-//! | null | a missing value |
+//! | LIST of one of these | a list |
+//! | null, NaN | a missing value (`missing.rs`) |
 //!
 //! Only the wanted columns are decoded. The crate trusts some numbers of the file: those that would cost time or memory
-//! are checked in [`claims`] and [`footer`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
+//! are checked in [`footer`], [`pages`] and [`claims`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
 
 mod claims;
 mod footer;
+mod json;
+mod pages;
+mod thrift;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -19,21 +22,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use emberline_base::sniff::{HEAD, Kind, kind};
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::{Field as Value, Row as Record};
 use parquet::schema::types::Type;
 
 use self::claims::{Budget, Group};
+use self::json::json;
 use super::compression::{Input, cap, explained};
-use super::{Field, Request, Row, Sink, column, written};
+use super::{Field, Original, Quoting, Request, Row, Sink, column};
 use crate::error::{Error, Place, Unit};
+use crate::missing::{of_list, of_number};
 
 /// Reads a whole file; see [`super::read`].
 pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
     let path = request.path;
-    let (reader, bytes) = fenced(path, || open(path, input))??;
+    let Opened { reader, check, bytes } = fenced(path, || open(path, input))??;
     let schema = reader.metadata().file_metadata().schema().clone();
     let columns = Columns::of(request, &schema)?;
     let projection = projection(path, &schema, &columns.projected)?;
@@ -41,15 +48,35 @@ pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>)
     let mut cap = TextCap::of(path, bytes);
     let mut number = 0;
     for at in 0..reader.num_row_groups() {
+        let group = reader.metadata().row_group(at);
+        fenced(path, || columns.chunks(group).try_for_each(&check))?
+            .map_err(|fault| refused_page(path, bytes, fault))?;
         let inner = fenced(path, || reader.get_row_group(at))?.map_err(|e| damaged(path, &e))?;
         let group = Group { inner, budget: budget.clone() };
         let rows = fenced(path, || group.get_row_iter(Some(projection.clone())))?;
         let mut rows = rows.map_err(|e| damaged(path, &e))?;
         while let Some(row) = fenced(path, || rows.next())? {
             number += 1;
-            let fields = columns.fields(row.map_err(|e| damaged(path, &e))?, number)?;
-            cap.take(&fields)?;
-            sink(Row { unit: Unit::Row, number, fields: &fields })?;
+            let row = row.map_err(|e| damaged(path, &e))?;
+            let values: Vec<serde_json::Value> = if request.originals {
+                row.get_column_iter().map(|(_, value)| json(value)).collect()
+            } else {
+                Vec::new()
+            };
+            let fields = columns.fields(row, number)?;
+            cap.take(&fields, &values)?;
+            let original = match request.originals {
+                true => Original::Values { names: &columns.names, values: &values },
+                false => Original::Line,
+            };
+            sink(Row {
+                unit: Unit::Row,
+                number,
+                fields: &fields,
+                names: &columns.names,
+                original,
+                quoting: Quoting::None,
+            })?;
         }
     }
     if number == 0 {
@@ -77,10 +104,19 @@ impl<'a> Columns<'a> {
         for (&at, is_text) in wanted.iter().zip(std::iter::once(true).chain(std::iter::repeat(false))) {
             refuse_type(path, &schema.get_fields()[at], is_text)?;
         }
-        let mut projected = wanted.clone();
+        let mut projected = if request.originals { (0..names.len()).collect() } else { wanted.clone() };
         projected.sort_unstable();
         let order = wanted.iter().filter_map(|at| projected.binary_search(at).ok()).collect();
         Ok(Self { path, names, projected, order })
+    }
+
+    /// What a row group holds of them.
+    fn chunks<'g>(&self, group: &'g RowGroupMetaData) -> impl Iterator<Item = &'g ColumnChunkMetaData> {
+        let names: Vec<&String> = self.projected.iter().map(|&at| &self.names[at]).collect();
+        let is_wanted = move |column: &&ColumnChunkMetaData| {
+            column.column_path().parts().first().is_some_and(|name| names.contains(&name))
+        };
+        group.columns().iter().filter(is_wanted)
     }
 
     /// Their names, in the order of the request.
@@ -115,43 +151,63 @@ impl<'a> TextCap<'a> {
         Self { path, packed: bytes, unpacked: 0 }
     }
 
-    fn take(&mut self, fields: &[Field<'_>]) -> Result<(), Error> {
+    /// Counts a row: its wanted fields, and all of its values where they are handed over too.
+    fn take(&mut self, fields: &[Field<'_>], values: &[serde_json::Value]) -> Result<(), Error> {
         let length = |field: &Field<'_>| match field {
             Field::Missing => 0,
             Field::Text(text) => text.len(),
             Field::Scalar(text) => text.len(),
             Field::List(texts) => texts.iter().map(String::len).sum(),
         };
-        self.unpacked += fields.iter().map(length).sum::<usize>() as u64;
+        let whole: usize = values.iter().map(json::size).sum();
+        self.unpacked += (fields.iter().map(length).sum::<usize>() + whole) as u64;
         let Self { packed, unpacked, .. } = *self;
         let oversized = || Error::Oversized { path: self.path.to_owned(), packed, unpacked };
         if unpacked > cap(packed) { Err(oversized()) } else { Ok(()) }
     }
 }
 
+/// Checks the pages of a column before they are decoded.
+type PageCheck = Box<dyn Fn(&ColumnChunkMetaData) -> Result<(), pages::Fault>>;
+
+/// A file that is open.
+struct Opened {
+    reader: Box<dyn FileReader>,
+    /// Checks the pages of a column, before they are read.
+    check: PageCheck,
+    /// The bytes of the file.
+    bytes: u64,
+}
+
 /// A plain file is read where it lies; a packed one must be unpacked whole, since the format
-/// begins at its end. Gives its bytes, too.
-fn open(path: &Path, input: &mut Input<'_>) -> Result<(Box<dyn FileReader>, u64), Error> {
+/// begins at its end.
+fn open(path: &Path, input: &mut Input<'_>) -> Result<Opened, Error> {
     match input {
         Input::File(file) => {
-            let file = file.try_clone().map_err(explained(path))?;
+            let [file, again] = [file.try_clone(), file.try_clone()].map(|file| file.map_err(explained(path)));
+            let file = file?;
             let length = file.metadata().map_err(explained(path))?.len();
             if length == 0 {
                 return Err(Error::Empty { path: path.to_owned() });
             }
-            Ok((checked(path, file, length)?, length))
+            checked(path, file, again?, length)
         }
         Input::Packed(reader) => {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).map_err(explained(path))?;
             let length = bytes.len() as u64;
-            Ok((checked(path, Bytes::from(bytes), length)?, length))
+            let bytes = Bytes::from(bytes);
+            checked(path, bytes.clone(), bytes, length)
         }
     }
 }
 
-/// A reader of `length` bytes: the magic, ..., the footer, its length (u32 LE) and the magic again.
-fn checked<R: ChunkReader + 'static>(path: &Path, file: R, length: u64) -> Result<Box<dyn FileReader>, Error> {
+/// A reader of `length` bytes: the magic, ..., the footer, its length (u32 LE) and the magic again. `again`: the same file.
+fn checked<R: ChunkReader + 'static>(path: &Path, file: R, again: R, length: u64) -> Result<Opened, Error> {
+    let head = file.get_bytes(0, length.min(HEAD as u64) as usize).map_err(|e| damaged(path, &e))?;
+    if let Some(found) = kind(&head).filter(|found| *found != Kind::Parquet) {
+        return Err(Error::other_kind(path, found, "Parquet"));
+    }
     let footer = || {
         let tail = file.get_bytes(length.checked_sub(8)?, 8).ok()?;
         let size = u32::from_le_bytes(*tail.first_chunk()?);
@@ -162,7 +218,16 @@ fn checked<R: ChunkReader + 'static>(path: &Path, file: R, length: u64) -> Resul
         let reason = "its footer claims more than it holds".to_owned();
         return Err(Error::Damaged { path: path.to_owned(), reason });
     }
-    Ok(Box::new(SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?))
+    let reader = Box::new(SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?);
+    let check = Box::new(move |column: &ColumnChunkMetaData| pages::check(&again, length, column));
+    Ok(Opened { reader, check, bytes: length })
+}
+
+fn refused_page(path: &Path, packed: u64, fault: pages::Fault) -> Error {
+    match fault {
+        pages::Fault::Oversized(unpacked) => Error::Oversized { path: path.to_owned(), packed, unpacked },
+        pages::Fault::OutOfMemory(error) => error.into(),
+    }
 }
 
 /// Turns a panic of the crate into an error.
@@ -240,20 +305,13 @@ fn field(value: Value) -> Result<Field<'static>, String> {
             Err(_) => return Err("bytes that are not UTF-8".to_owned()),
         },
         Value::ListInternal(list) => {
-            let mut values = Vec::with_capacity(list.len());
-            for element in list.elements() {
-                match field(element.clone())? {
-                    Field::Missing => {}
-                    Field::Text(text) => values.push(text.into_owned()),
-                    Field::Scalar(scalar) => values.push(scalar),
-                    Field::List(_) => return Err("a list within a list".to_owned()),
-                }
-            }
-            Field::List(values)
+            let elements: Vec<Field<'_>> = list.elements().iter().cloned().map(field).collect::<Result<_, _>>()?;
+            of_list(elements)?
         }
-        Value::Float(number) if number.fract() != 0.0 => Field::Scalar(number.to_string()),
-        Value::Float(number) => Field::Scalar(written(f64::from(number))),
-        Value::Double(number) => Field::Scalar(written(number)),
+        // The shortest digits that give back the 32 bits.
+        Value::Float(number) if number.is_finite() && number.fract() != 0.0 => Field::Scalar(number.to_string()),
+        Value::Float(number) => of_number(f64::from(number)),
+        Value::Double(number) => of_number(number),
         Value::Group(_) | Value::MapInternal(_) => return Err("a group".to_owned()),
         scalar => Field::Scalar(scalar.to_string()),
     })

@@ -22,14 +22,14 @@ mod svd;
 use std::collections::HashMap;
 use std::path::Path;
 
-use emberline_base::{Combiner, Digest, Fault, Substream};
+use emberline_base::{Combiner, Digest, Fault, Substream, name_of};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::counts::Vocabulary;
 use super::{Kind, Texts, tuning, words};
-use crate::{Error, Lookup, Opened};
+use crate::{Error, Lookup, Opened, Words};
 
 /// The longest vector: the work grows with its square, the eigenvalues' with its cube.
 const MAX_DIM: usize = 2048;
@@ -47,15 +47,19 @@ const SCALE: f64 = 0.5;
 pub struct Settings {
     /// The length of a vector.
     #[serde(default = "dim")]
+    #[schemars(range(min = 1, max = MAX_DIM))]
     pub dim: usize,
     /// How many words on either side count as a word's context.
     #[serde(default = "window")]
+    #[schemars(range(min = 1, max = MAX_WINDOW))]
     pub window: usize,
     /// Words that occur less often in the training texts have no vector.
     #[serde(default = "min_count")]
+    #[schemars(range(min = 1, max = u32::MAX))]
     pub min_count: usize,
     /// At most so many words, the most frequent ones.
     #[serde(default = "max_words")]
+    #[schemars(range(min = 1, max = MAX_VALUES))]
     pub max_words: usize,
     /// How the vectors of a text's words become one.
     #[serde(default = "sqrtn")]
@@ -97,7 +101,7 @@ impl Kind for Settings {
         let mut faults = Vec::new();
         let mut range = |key, value: usize, most: usize, what: &str| {
             if value == 0 || value > most {
-                faults.push(Fault::new(key, format!("{what} of {value}"), format!("1 to {most}")));
+                faults.push(Fault::new(key, format!("{what} of {value}"), format!("1 to {most}")).related_to("dim"));
             }
         };
         range("dim", self.dim, MAX_DIM, "a vector length");
@@ -106,7 +110,7 @@ impl Kind for Settings {
         range("max_words", self.max_words, MAX_VALUES / self.dim.clamp(1, MAX_DIM), "a vocabulary");
         if self.max_words > 0 && self.dim > self.max_words && self.dim <= MAX_DIM {
             let message = format!("vectors of {} numbers for at most {} words", self.dim, self.max_words);
-            faults.push(Fault::new("dim", message, "set `dim` to at most `max_words`"));
+            faults.push(Fault::new("dim", message, "set `dim` to at most `max_words`").related_to("max_words"));
         }
         faults.extend(tuning::fault(self.trainable, self.combiner));
         faults
@@ -126,6 +130,12 @@ impl Kind for Settings {
 
     fn reads_texts(&self) -> bool {
         true
+    }
+
+    /// Some matrices `[words, dim]` in 64 bits; a word of the texts takes two bytes at least, with the space behind it.
+    fn memory(&self, _: &Path, texts: Texts<'_>) -> u64 {
+        let most = texts.train.iter().map(|text| text.len() as u64 / 2 + 1).sum::<u64>();
+        most.min(self.max_words as u64).saturating_mul((self.dim as u64).saturating_add(10)).saturating_mul(4 * 8)
     }
 
     fn open(&self, _: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
@@ -190,8 +200,9 @@ fn scaled(vectors: &[f64], dim: usize, counts: &[u64]) -> Vec<f32> {
 fn digest(settings: &Settings, train: &[&str]) -> Digest {
     let Settings { dim, window, min_count, max_words, combiner, seed, trainable: _ } = settings;
     let seed = seed.unwrap_or_default();
+    let combiner = name_of(combiner);
     let settings = format!(
-        "corpus/1 dim={dim} window={window} min_count={min_count} max_words={max_words} combiner={combiner:?} seed={seed}"
+        "corpus/2 dim={dim} window={window} min_count={min_count} max_words={max_words} combiner={combiner} seed={seed}"
     );
     let head = [settings.as_bytes(), words::RULES.as_bytes()];
     Digest::of_parts(head.into_iter().chain(train.iter().map(|text| text.as_bytes())))
@@ -206,8 +217,15 @@ impl Lookup for Corpus {
         self.ids.len() as u64
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
-        words::for_each_lower(text, &mut |word| ids.extend(self.ids.get(word)));
+    /// What occurs less than `min_count` times in the training texts isn't known.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+        let mut found = Words::default();
+        words::for_each_lower(text, &mut |word| {
+            let id = self.ids.get(word);
+            found.meet(word.as_bytes(), id.is_some());
+            ids.extend(id);
+        });
+        found
     }
 
     fn table(&self) -> &[f32] {

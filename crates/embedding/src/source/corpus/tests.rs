@@ -80,7 +80,9 @@ fn a_word_of_the_texts_has_the_promised_scale() {
     let texts = two_topics();
     let corpus = learn(&settings(8), &texts).expect("learned");
     let mut ids = Vec::new();
-    texts.iter().for_each(|text| corpus.token_ids(text.as_bytes(), &mut ids));
+    for text in &texts {
+        corpus.token_ids(text.as_bytes(), &mut ids);
+    }
     let squares: f64 = ids.iter().flat_map(|&id| corpus.row(id)).map(|v| f64::from(v * v)).sum();
     assert!(((squares / (ids.len() * 8) as f64).sqrt() - 0.5).abs() < 1e-6);
 }
@@ -89,8 +91,9 @@ fn a_word_of_the_texts_has_the_promised_scale() {
 fn unknown_words_have_no_row() {
     let corpus = learn(&settings(4), &two_topics()).expect("learned");
     let mut ids = Vec::new();
-    corpus.token_ids(b"Xyzzy BREAD \xff oven", &mut ids);
+    let words = corpus.token_ids(b"Xyzzy BREAD \xff oven, !", &mut ids);
     assert_eq!(ids, [corpus.ids["bread"], corpus.ids["oven"]]);
+    assert_eq!(words, Words { all: 3, known: 2, composed: 0 });
     assert_eq!(corpus.rows() as u64, corpus.table_rows());
 }
 

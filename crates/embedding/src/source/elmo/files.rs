@@ -3,11 +3,11 @@
 //! Published models come as `NAME_weights.hdf5` and `NAME_options.json`; AllenNLP's training writes `lm_weights.hdf5` and
 //! `options.json`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
 use sha2::{Digest, Sha256};
 
 use super::Settings;
@@ -72,7 +72,7 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
 /// The SHA-256 of a file, read in pieces.
 pub(super) fn sha256(path: &Path) -> Result<String, Error> {
     let hash = || -> io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = file::open(path)?;
         let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
         loop {
             match file.read(&mut piece)? {

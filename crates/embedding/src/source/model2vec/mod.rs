@@ -20,7 +20,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Combiner, Digest, Fault, file};
+use emberline_base::{Combiner, Digest, Fault, canonical, file, memory};
 use emberline_device::Device;
 use safetensors::SafeTensors;
 use schemars::JsonSchema;
@@ -30,12 +30,13 @@ use self::files::Files;
 use self::pieces::Pieces;
 use self::table::Table;
 use self::tokenizer::Tokenizer;
+use super::place::bytes_at;
 use super::{Kind, Place, Texts};
 use crate::reduce::{Reduce, Reduction};
-use crate::{Error, Lookup, Opened};
+use crate::{Error, Lookup, Opened, Words};
 
 /// The name of these rules, for digests; it changes when they do.
-const RULES: &str = "model2vec/1";
+const RULES: &str = "model2vec/2";
 
 /// `[embedding.NAME.model2vec]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +55,11 @@ pub struct Settings {
     pub normalize: Option<bool>,
     /// The most tokens of a text that count; as the model says, or 512, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_length: Option<usize>,
     /// The length to reduce vectors to; their own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced; by truncation when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,8 +105,17 @@ impl Kind for Settings {
         tensors.tensor(files.tensor).ok()?.shape().get(1).copied()
     }
 
+    fn find_files(&self, base: &Path) -> Result<(), Error> {
+        Files::find(&base.join(&self.path), self.url.as_deref()).map(drop)
+    }
+
     fn reads_texts(&self) -> bool {
         true
+    }
+
+    /// The file, and its numbers in 32 bits.
+    fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
+        bytes_at(&base.join(&self.path), ".safetensors").saturating_mul(3)
     }
 
     fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
@@ -134,12 +146,14 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<StaticMode
     let tokenizer_fault = |reason: String| Error::format(&files.tokenizer, reason);
     let tokenizer = Tokenizer::new(&json).map_err(tokenizer_fault)?;
     let tensors = file::read(&files.model)?;
+    // A number of the file takes a byte at least, and four in the table.
+    memory::probe(4 * tensors.len() as u64)?;
     let fault = |reason: String| Error::format(&files.model, reason);
     let table = Table::read(&tensors, files.tensor, tokenizer.tokens()).map_err(fault)?;
     let limits = Limits::new(settings.max_length.or(config.max_length), tokenizer.tokens().median_length);
     let pieces = Pieces::of(texts.all.iter().map(|text| limits.cut(text)), &tokenizer).map_err(tokenizer_fault)?;
     let normalize = settings.normalize.unwrap_or(config.normalize);
-    let rules = format!("{RULES} normalize={normalize} max_length={:?}", limits.tokens);
+    let rules = format!("{RULES} normalize={normalize} max_length={}", canonical(&limits.tokens));
     let digest = Digest::of_parts([rules.as_bytes(), &tensors, &json]);
     Ok(StaticModel { table, tokenizer, pieces, limits, normalize, digest })
 }
@@ -176,11 +190,13 @@ impl Lookup for StaticModel {
         self.table.file_rows
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+    /// What is counted are pieces of words; the unknown token, which stands for what no piece fits, isn't known.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
         let text = String::from_utf8_lossy(text);
         let start = ids.len();
         self.pieces.token_ids(self.limits.cut(&text), &self.tokenizer, ids);
         ids.truncate(start.saturating_add(self.limits.tokens));
+        let pieces = ids.len() - start;
         if let Some(unknown) = self.tokenizer.unknown() {
             let mut kept = start;
             for at in start..ids.len() {
@@ -189,6 +205,7 @@ impl Lookup for StaticModel {
             }
             ids.truncate(kept);
         }
+        Words { all: pieces as u32, ..Words::all_known(ids.len() - start) }
     }
 
     fn table(&self) -> &[f32] {

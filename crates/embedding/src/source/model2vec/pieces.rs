@@ -33,7 +33,7 @@ impl Pieces {
         for (pieces, (ids, ends)) in distinct.chunks(AT_ONCE).zip(parts) {
             let mut start = 0;
             for (piece, end) in pieces.iter().zip(ends) {
-                memo.insert(piece, &ids[start..end]);
+                memo.insert(piece, &ids[start..end], ());
                 start = end;
             }
         }
@@ -44,7 +44,7 @@ impl Pieces {
     pub(super) fn token_ids(&self, text: &str, tokenizer: &Tokenizer, ids: &mut Vec<u32>) {
         for piece in tokenizer.cuts().pieces(text) {
             match self.0.get(piece) {
-                Some(known) => ids.extend_from_slice(known),
+                Some((known, ())) => ids.extend_from_slice(known),
                 // A text that the model wasn't opened for. Where its tokenizer fails, nothing of it is known.
                 None => tokenizer.token_ids(piece, ids).unwrap_or_default(),
             }

@@ -8,6 +8,7 @@
 //!
 //! The safetensors container: u64 LE length of a JSON header, the header (type, shape and span of every tensor), data.
 
+use emberline_base::memory;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -114,7 +115,7 @@ fn weighted_rows(
     weight: impl Fn(usize) -> f64,
 ) -> Result<Vec<f32>, String> {
     let row_bytes = view.data().len() / view.shape()[0];
-    let mut values = Vec::with_capacity(ids * dim);
+    let mut values = memory::with_capacity(ids * dim).map_err(|error| error.to_string())?;
     for id in 0..ids {
         let bytes = &view.data()[row(id) * row_bytes..][..row_bytes];
         let weight = weight(id);

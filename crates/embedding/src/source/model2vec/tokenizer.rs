@@ -3,6 +3,7 @@
 //! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are left out
 //! (the model has its own truncation). So is what else has no part in token ids.
 
+use emberline_base::json;
 use serde_json::Value;
 use tokenizers::ModelWrapper;
 
@@ -34,7 +35,7 @@ pub(super) struct Tokens {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub(super) fn new(json: &[u8]) -> Result<Self, String> {
-        let mut file: Value = serde_json::from_slice(json).map_err(|e| format!("not JSON: {e}"))?;
+        let mut file: Value = serde_json::from_slice(json).map_err(|e| json::words_at(&e))?;
         let parts = file.as_object_mut().ok_or("not a JSON object")?;
         for part in LEFT_OUT {
             parts.insert(part.to_owned(), Value::Null);

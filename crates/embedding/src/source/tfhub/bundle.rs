@@ -12,8 +12,8 @@
 
 use std::io::Read;
 
-use emberline_base::Digest;
 use emberline_base::file::FileError;
+use emberline_base::{Digest, memory};
 use prost::Message;
 
 use super::files::Files;
@@ -212,7 +212,7 @@ impl<'a> Bundle<'a> {
     ) -> Result<Numbers<T>, Error> {
         let [rows, cols] = shape;
         self.check_slices(name, full, regions)?;
-        let mut values = vec![T::default(); rows * cols];
+        let mut values = memory::filled(T::default(), rows * cols)?;
         let mut digests = Vec::with_capacity(regions.len());
         for (index, region) in regions.iter().enumerate() {
             let part = self.slice::<T>(name, full, index, region)?;
@@ -256,7 +256,7 @@ impl<'a> Bundle<'a> {
         let count = count.ok_or_else(|| {
             self.fault(name, &format!("has the shape [{rows}, {cols}], but {} bytes of data", place.size))
         })?;
-        let mut values = Vec::with_capacity(count);
+        let mut values = memory::with_capacity(count)?;
         let digest = self.read_chunks(name, &place, |bytes| {
             T::read(entry.dtype, bytes, &mut values);
         })?;

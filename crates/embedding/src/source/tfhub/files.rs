@@ -5,15 +5,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
+use emberline_base::sniff;
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-use super::Settings;
+use super::{Settings, missing};
 use crate::Error;
 use crate::source::place::missing_hint;
 
@@ -54,6 +55,10 @@ impl Files {
                 return Err(Error::Hash { path: path.to_owned(), expected: expected.clone(), found });
             }
         }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(known) = missing::known(&name).filter(|_| !name.ends_with(".gz")) {
+            return Err(Error::format(path, format!("not a module of TensorFlow Hub: {known}")));
+        }
         let files = unpack(&bytes).map_err(|reason| Error::format(path, reason))?;
         Ok(Self::Archive(path.to_owned(), files))
     }
@@ -66,9 +71,18 @@ impl Files {
         }
     }
 
-    /// A fault of one file.
+    /// A fault of one file; where its first bytes show that it is another kind of file altogether, that.
     pub(super) fn fault(&self, name: &str, reason: impl Into<String>) -> Error {
-        Error::format(self.place(name), reason)
+        let place = self.place(name);
+        let mut head = Vec::new();
+        if self.has(name)
+            && let Ok(reader) = self.reader(name, 0)
+        {
+            // What can't be read isn't explained.
+            let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
+        }
+        let explained = sniff::explain_model_file(&place, &head, &[]);
+        Error::format(place, explained.unwrap_or_else(|| reason.into()))
     }
 
     /// Whether the file is there.
@@ -79,10 +93,18 @@ impl Files {
         }
     }
 
+    /// What is there instead of a file that isn't, and what to do.
+    fn instead_of(&self, name: &str) -> String {
+        match self {
+            Self::Folder(folder) if name == SAVED_MODEL => missing::instead_of_saved_model(folder),
+            _ => "the module is incomplete, get it again".to_owned(),
+        }
+    }
+
     /// The file's length in bytes.
     pub(super) fn len(&self, name: &str) -> Result<u64, Error> {
         match self {
-            _ if !self.has(name) => Err(self.fault(name, "isn't there; the module is incomplete, get it again")),
+            _ if !self.has(name) => Err(self.fault(name, format!("isn't there; {}", self.instead_of(name)))),
             Self::Folder(folder) => {
                 let path = folder.join(name);
                 Ok(fs::metadata(&path).map_err(FileError::new("read", &path))?.len())
@@ -108,7 +130,7 @@ impl Files {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
-                let mut file = File::open(&path).map_err(FileError::new("read", &path))?;
+                let mut file = file::open(&path).map_err(FileError::new("read", &path))?;
                 file.seek(SeekFrom::Start(offset)).map_err(FileError::new("read", &path))?;
                 Ok(Box::new(file))
             }
@@ -129,15 +151,15 @@ pub(super) fn graph(path: &Path, cap: u64) -> Option<Vec<u8>> {
         (len <= cap && reader.take(cap).read_to_end(&mut bytes).is_ok()).then_some(bytes)
     };
     if path.is_dir() {
-        let mut file = File::open(path.join(SAVED_MODEL)).ok()?;
+        let mut file = file::open(&path.join(SAVED_MODEL)).ok()?;
         let len = file.metadata().ok()?.len();
         return small(&mut file, len);
     }
-    let mut archive = Archive::new(MultiGzDecoder::new(File::open(path).ok()?).take(MAX_BYTES));
+    let mut archive = Archive::new(MultiGzDecoder::new(file::open(path).ok()?).take(MAX_BYTES));
     for entry in archive.entries().ok()?.take(MAX_ENTRIES) {
         let mut entry = entry.ok()?;
         let name = plain_name(&entry.path().ok()?)?;
-        if name == SAVED_MODEL || name.ends_with("/saved_model.pb") && name.matches('/').count() == 1 {
+        if root_of(&name).is_some() {
             let len = entry.size();
             return small(&mut entry, len);
         }
@@ -148,7 +170,7 @@ pub(super) fn graph(path: &Path, cap: u64) -> Option<Vec<u8>> {
 /// The files of a `.tar.gz`, by their names below the folder that holds `saved_model.pb`.
 fn unpack(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if !packed.starts_with(&[0x1f, 0x8b]) {
-        return Err("neither a folder nor a .tar.gz".to_owned());
+        return Err(format!("neither a folder nor a .tar.gz; name the folder that holds {SAVED_MODEL}"));
     }
     let cap = (packed.len() as u64).saturating_mul(MAX_RATIO).clamp(FREE_BYTES, MAX_BYTES);
     // One byte more than allowed, so that a longer stream is noticed.
@@ -164,6 +186,8 @@ fn unpack(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let name = plain_name(&path).ok_or_else(|| format!("the entry {path:?} leads out of the archive"))?;
         match entry.header().entry_type() {
             EntryType::Directory => continue,
+            // macOS' tar writes attributes of a file beside it, as `._NAME`.
+            _ if sniff::is_system_file(&name) => continue,
             EntryType::Regular | EntryType::Continuous => {}
             kind => return Err(format!("the entry {path:?} is a {kind:?}; only files and folders are read")),
         }
@@ -200,15 +224,19 @@ fn plain_name(path: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// The folder around a module, with its `/`, if this is the name of the file that makes it one; a module may lie in one folder.
+fn root_of(name: &str) -> Option<&str> {
+    let root = name.strip_suffix(SAVED_MODEL)?;
+    (root.is_empty() || root.ends_with('/') && root.matches('/').count() == 1).then_some(root)
+}
+
 /// Takes away the one folder that may stand around the module.
 fn below_root(files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if files.contains_key(SAVED_MODEL) {
         return Ok(files);
     }
-    let mut roots =
-        files.keys().filter_map(|name| name.strip_suffix(SAVED_MODEL)).filter(|r| r.matches('/').count() == 1);
-    let root =
-        roots.next().ok_or_else(|| format!("holds no {SAVED_MODEL}: not a module of TensorFlow Hub"))?.to_owned();
+    let mut roots = files.keys().filter_map(|name| root_of(name));
+    let Some(root) = roots.next().map(str::to_owned) else { return Err(missing::instead_of_root(files.keys())) };
     if roots.next().is_some() {
         return Err(format!("holds {SAVED_MODEL} more than once; unpack it and name the folder"));
     }
@@ -247,6 +275,35 @@ mod tests {
             let files = unpack(&packed(&[(&name, file, b"x"), (&other, file, b"y")])).expect("unpacked");
             assert_eq!(files.keys().collect::<Vec<_>>(), ["assets/tokens.txt", "saved_model.pb"]);
         }
+    }
+
+    #[test]
+    fn what_macos_puts_beside_files_is_passed_over() {
+        let file = EntryType::Regular;
+        let entries: [(&str, EntryType, &[u8]); 5] = [
+            ("./._m", file, b"\0\x05\x16\x07"),
+            ("m/._saved_model.pb", file, b"\0\x05\x16\x07"),
+            ("m/saved_model.pb", file, b"x"),
+            ("m/old_saved_model.pb", file, b"y"),
+            ("__MACOSX/m/saved_model.pb", file, b"z"),
+        ];
+        let archive = packed(&entries);
+        let files = unpack(&archive).expect("unpacked");
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["old_saved_model.pb", "saved_model.pb"]);
+        assert_eq!(files["saved_model.pb"], b"x");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("m.tar.gz");
+        fs::write(&path, archive).expect("written");
+        assert_eq!(graph(&path, 9).as_deref(), Some(&b"x"[..]));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_named() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\n";
+        let archive = packed(&[("saved_model.pb", EntryType::Regular, pointer)]);
+        let files = Files::Archive("m.tar.gz".into(), unpack(&archive).expect("unpacked"));
+        let error = files.fault(SAVED_MODEL, "a damaged SavedModel").to_string();
+        assert!(error.starts_with("m.tar.gz/saved_model.pb: not a SavedModel but a Git LFS pointer"), "{error}");
     }
 
     #[test]

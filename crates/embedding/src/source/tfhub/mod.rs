@@ -4,7 +4,7 @@
 //! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine); or, where the graph is more
 //! than a table of words, a [`GraphModule`], which runs it.
 //!
-//! [`files`] opens the folder, [`proto`] its messages; [`graph`] finds out what is done to a text; [`bundle`] (with
+//! [`files`] opens the folder ([`missing`] says what is there instead), [`proto`] its messages; [`graph`] finds out what is done to a text; [`bundle`] (with
 //! [`leveldb`], [`slices`] and [`keys`]) reads variables, [`table`] orders their rows; [`mod@vocabulary`],
 //! [`tokenizer`], [`pattern`], [`punctuation`] and [`fingerprint`] make tokens of texts, and rows of tokens;
 //! [`interpreter`] runs what isn't a table.
@@ -16,6 +16,7 @@ mod graph;
 mod interpreter;
 mod keys;
 mod leveldb;
+mod missing;
 mod module;
 mod pattern;
 mod proto;
@@ -31,7 +32,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Digest, Fault};
+use emberline_base::{Digest, Fault, sniff};
 use emberline_device::Device;
 use prost::Message;
 use schemars::JsonSchema;
@@ -43,6 +44,7 @@ use self::graph::{Lines, Plan, Vocabulary};
 use self::keys::Keys;
 use self::proto::{MetaGraphDef, ModuleDef, SavedModel};
 use self::vocabulary::Tokens;
+use super::place::bytes_at;
 use super::{Kind, Place, Texts};
 use crate::reduce::{Reduce, Reduction};
 use crate::{Error, Opened};
@@ -76,6 +78,7 @@ pub struct Settings {
     pub sha256: Option<String>,
     /// The length to reduce vectors to; their own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced; needed with `dim`, as the numbers of a vector have no order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +97,8 @@ impl Kind for Settings {
         let mut faults = Vec::new();
         if self.dim.is_some() && self.reduce.is_none() {
             let message = "`dim` needs `reduce` here: a module's numbers have no order to cut them by";
-            faults.push(Fault::new("dim", message, r#"add reduce = "pca", "random" or "truncate""#));
+            let hint = r#"add reduce = "pca", "random" or "truncate""#;
+            faults.push(Fault::new("dim", message, hint).related_to("reduce"));
         }
         faults
     }
@@ -115,6 +119,16 @@ impl Kind for Settings {
         Reduction::of(self.dim, self.reduce)
     }
 
+    fn find_files(&self, base: &Path) -> Result<(), Error> {
+        self.place().map_or(Ok(()), |place| place.find(base))?;
+        let path = base.join(&self.path);
+        if path.is_dir() { Files::open(self, &path)?.len(SAVED_MODEL).map(drop) } else { Ok(()) }
+    }
+
+    fn also_reads(&self) -> &'static [sniff::Kind] {
+        &[sniff::Kind::Gzip]
+    }
+
     fn encodes(&self, base: &Path) -> bool {
         let Some(model) = peek(&base.join(&self.path)) else { return false };
         meta_graph(&model).is_ok_and(|meta| graph::read(meta).is_err() && interpreter::check(meta).is_ok())
@@ -130,6 +144,13 @@ impl Kind for Settings {
         let keys = Keys::read(meta, &bundle, plan.variables()).ok()?;
         let (key, region) = keys.of(plan.variables().next()?).ok()?;
         bundle.what(&key, region.as_ref()).ok()?.1.last().copied()
+    }
+
+    /// The numbers as they are read, and as they are joined; of an archive, what it unpacks to as well.
+    fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
+        let path = base.join(&self.path);
+        let variables = bytes_at(&path.join("variables"), "variables.data");
+        variables.saturating_mul(2).saturating_add(bytes_at(&path, SAVED_MODEL).saturating_mul(3))
     }
 
     fn open(&self, base: &Path, _: Texts<'_>, _: Device) -> Result<Opened, Error> {
@@ -180,7 +201,7 @@ fn read_table(files: &Files, meta: &MetaGraphDef, model: &[u8], plan: &Plan) -> 
     let tokens = plan.vocabulary().map_or_else(|| Ok(Tokens::default()), |named| vocabulary(named, files))?;
     let bundle = Bundle::open(files)?;
     let table = table::load(plan, meta, &bundle, Lines(tokens.len()), fault)?;
-    let parts = [b"tfhub".as_slice(), model, tokens.content(), table.digest.as_str().as_bytes()];
+    let parts = [b"tfhub/2".as_slice(), model, tokens.content(), table.digest.as_str().as_bytes()];
     let digest = Digest::of_parts(parts);
     TextModule::new(plan, tokens, table.rows, digest).map_err(fault)
 }
@@ -216,5 +237,8 @@ fn vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<Tokens, Error> {
     }
     let path = format!("assets/{name}");
     let bytes = files.read(&path, MAX_VOCABULARY)?.into_owned();
+    if let Some(found) = sniff::stand_in(&bytes) {
+        return Err(files.fault(&path, found.instead_of("a vocabulary", sniff::Use::Model)));
+    }
     Tokens::new(bytes, vocabulary.lines).map_err(|reason| files.fault(&path, reason))
 }

@@ -8,7 +8,7 @@ use super::fingerprint::fingerprint64;
 use super::graph::{Element, Lines, Plan};
 use super::tokenizer::Tokenizer;
 use super::vocabulary::Tokens;
-use crate::Lookup;
+use crate::{Lookup, Words};
 
 /// The row of a token that the graph drops.
 const DROPPED: u32 = u32::MAX;
@@ -69,13 +69,13 @@ impl TextModule {
         Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner: plan.combiner(), table, digest })
     }
 
-    /// The row of the token that stands in this place of a text.
-    fn row_of(&self, text: &[u8], place: Range<usize>) -> u32 {
+    /// The row of the token that stands in this place of a text, and whether the vocabulary holds the token.
+    fn row_of(&self, text: &[u8], place: Range<usize>) -> (u32, bool) {
         match (self.tokens.line_of(text, place.clone()), &self.known, self.unknown.as_slice()) {
-            (Some(line), None, _) => line,
-            (Some(line), Some(known), _) => known[line as usize],
-            (None, _, &[row]) => row,
-            (None, _, rows) => rows[(fingerprint64(&text[place]) % rows.len() as u64) as usize],
+            (Some(line), None, _) => (line, true),
+            (Some(line), Some(known), _) => (known[line as usize], true),
+            (None, _, &[row]) => (row, false),
+            (None, _, rows) => (rows[(fingerprint64(&text[place]) % rows.len() as u64) as usize], false),
         }
     }
 }
@@ -89,12 +89,14 @@ impl Lookup for TextModule {
         self.table.rows() as u64
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
+    /// A word in a bucket for out-of-vocabulary words isn't known, nor is one that the graph drops.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
         let start = ids.len();
-        let mut any = false;
+        let (mut any, mut words) = (false, Words::default());
         self.tokenizer.each(text, |text, place| {
             any = true;
-            let row = self.row_of(text, place);
+            let (row, known) = self.row_of(text, place.clone());
+            words.meet(&text[place], known && row != DROPPED);
             if row != DROPPED {
                 ids.push(row);
             }
@@ -102,6 +104,7 @@ impl Lookup for TextModule {
         if ids.len() == start {
             ids.extend(if any { self.all_dropped } else { self.no_token });
         }
+        words
     }
 
     fn table(&self) -> &[f32] {

@@ -1,6 +1,6 @@
 //! The table of a module: its variables' rows brought into the order of ids.
 
-use emberline_base::{Digest, Matrix};
+use emberline_base::{Digest, Matrix, memory};
 
 use super::bundle::{Bundle, Floats};
 use super::graph::{Lines, Plan};
@@ -30,6 +30,10 @@ pub(super) fn load(
     }
     let digest = Digest::of_parts(parts.iter().map(|part| part.digest.as_str().as_bytes()));
     let rows = if plan.is_plain() { parts.pop().map(plain) } else { None };
+    if rows.is_none() {
+        let numbers: usize = parts.iter().map(|part| part.values.len()).sum();
+        memory::probe(4 * numbers as u64)?;
+    }
     match rows {
         Some(rows) => Ok(Table { rows, digest }),
         None => Ok(Table { rows: joined(plan, &parts, lines).map_err(fault)?, digest }),
@@ -47,7 +51,7 @@ fn joined(plan: &Plan, parts: &[Floats], lines: Lines) -> Result<Matrix, String>
         return Err("spreads a table over variables of different widths".to_owned());
     }
     let rows: usize = parts.iter().map(|part| part.rows).sum();
-    let mut values = Vec::with_capacity(rows * cols);
+    let mut values = memory::with_capacity(rows * cols).map_err(|error| error.to_string())?;
     for id in 0..rows {
         let place = plan.place(id as i64, lines).and_then(|(part, row)| Some((parts.get(part)?, row)));
         let (part, row) = place

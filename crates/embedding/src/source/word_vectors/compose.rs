@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use emberline_base::memory;
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
@@ -135,7 +136,7 @@ impl Parts {
         finish: impl Fn(&mut [f32], &[u64], bool) + Sync,
     ) -> Result<Table, Error> {
         let dim = gathered.dim;
-        let mut values = vec![0.0; self.ends.len() * dim];
+        let mut values = memory::filled(0.0_f32, self.ends.len() * dim)?;
         values.par_chunks_exact_mut(dim).enumerate().for_each(|(word, sum)| {
             let rows = self.of_word(word);
             for &row in rows {
@@ -148,7 +149,7 @@ impl Parts {
         }
         let Self { ids, known, is_cased, .. } = self;
         let (left_out, chunks) = (HashSet::new(), Memo::default());
-        Ok(Table { dim, file_rows, values, ids, known, is_cased, left_out, chunks })
+        Ok(Table { dim, file_rows, values, ids, known, is_cased, left_out, chunks, line: None })
     }
 }
 

@@ -18,9 +18,10 @@
 //! A model with subwords gives unknown words vectors too; a row of the table is then a word's composed vector, and
 //! where the table is trained, words move one by one, not the n-grams that they share.
 //!
-//! With `tokens = "fasttext"`, `pre_normalize = true` and the combiner `mean` a text's vector is that of fastText's
-//! `get_sentence_vector` for unsupervised models. (For a supervised model that function does something else: it takes
-//! the mean over the rows of all words, their n-grams, the n-grams of words and the line's end `</s>`.)
+//! fastText's own vector of a text, `get_sentence_vector`, needs `tokens = "fasttext"` and the combiner `mean`. For a model
+//! that was trained without labels it is the mean of the words' vectors, each scaled to length 1 (`pre_normalize = true`).
+//! For a supervised model it is the plain mean over the rows of the words and of the line's end `</s>`, which is added here
+//! (and must not be scaled); with n-grams of characters or words it can't be had, and [`Lookup::warnings`] says so.
 
 mod binary;
 mod compose;
@@ -38,7 +39,9 @@ mod weights;
 
 use std::path::Path;
 
-use emberline_base::{Combiner, Digest};
+use emberline_base::sniff::Kind;
+use emberline_base::warning::Code;
+use emberline_base::{Combiner, Digest, Warning};
 
 use self::compose::Asked;
 pub use self::settings::Settings;
@@ -49,8 +52,10 @@ pub use self::tokens::Tokens;
 use self::wanted::Wanted;
 pub use self::weights::Weights;
 use super::{Texts, words};
-use crate::{Error, Lookup};
+use crate::{Error, Lookup, Words};
 
+/// The kinds of files that are word vectors, or may be, under any name.
+const FORMATS: [Kind; 4] = [Kind::Gzip, Kind::FastText, Kind::Finalfusion, Kind::Text];
 /// The longest vector; the longest published word vectors have 1,024 numbers.
 const MAX_DIM: u64 = 1 << 15;
 /// The longest word, in bytes.
@@ -86,7 +91,8 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVector
     if let Some(weights) = settings.weights {
         table.weigh(&weights.fit(&table, rules, texts.train));
     }
-    Ok(WordVectors { table, settings: settings.clone(), digest: digest(settings, &found, texts.train) })
+    let digest = digest(settings, &found, texts.train, table.line.is_some());
+    Ok(WordVectors { table, settings: settings.clone(), digest })
 }
 
 /// The length of a file's vectors, as far as its first bytes tell.
@@ -101,8 +107,11 @@ fn length(path: &Path) -> Option<usize> {
 }
 
 /// The content address. Weights depend on the training texts.
-fn digest(settings: &Settings, sha256: &str, train: &[&str]) -> Digest {
-    let description = settings.description();
+fn digest(settings: &Settings, sha256: &str, train: &[&str], reads_lines: bool) -> Digest {
+    let mut description = settings.description();
+    if reads_lines {
+        description.push_str(" lines=1");
+    }
     let head = [description.as_bytes(), words::RULES.as_bytes(), sha256.as_bytes()];
     let train = if settings.weights.is_some() { train } else { &[] };
     Digest::of_parts(head.into_iter().chain(train.iter().map(|text| text.as_bytes())))
@@ -136,8 +145,8 @@ impl Lookup for WordVectors {
         self.table.file_rows
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) {
-        self.table.token_ids(text, self.settings.rules(), ids);
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+        self.table.token_ids(text, self.settings.rules(), ids)
     }
 
     fn table(&self) -> &[f32] {
@@ -154,6 +163,23 @@ impl Lookup for WordVectors {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let Some(line) = self.table.line else { return Vec::new() };
+        let reason = match (self.settings.pre_normalize, self.settings.combiner) {
+            (true, _) => {
+                Some("`pre_normalize` scales its words to length 1, which fastText does for unsupervised models only")
+            }
+            (false, Combiner::Mean) => line.differs,
+            (false, _) => Some("fastText takes the mean; leave `combiner` out"),
+        };
+        let text = |reason| {
+            format!(
+                "`tokens` is \"fasttext\" and the model is supervised, but the vectors of texts are not those of fastText: {reason}."
+            )
+        };
+        reason.map(|reason| Warning::new(Code::OtherThanFastText, text(reason))).into_iter().collect()
     }
 }
 

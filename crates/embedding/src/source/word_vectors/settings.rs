@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Combiner, Fault};
+use emberline_base::sniff::Kind as FileKind;
+use emberline_base::{Combiner, Fault, canonical, name_of};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,7 @@ pub struct Settings {
     pub normalize: bool,
     /// The length to reduce vectors to; their own when left out. Needs `reduce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dim: Option<usize>,
     /// How they are reduced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,9 +75,11 @@ impl Settings {
     /// All settings that decide a vector, for the digest.
     pub(super) fn description(&self) -> String {
         let Self { combiner, tokens, lowercase, digits_as_hash, pre_normalize, weights, normalize, .. } = self;
+        let (combiner, tokens) = (name_of(combiner), name_of(tokens));
+        let (lowercase, weights) = (canonical(lowercase), canonical(weights));
         format!(
-            "word_vectors/2 combiner={combiner:?} tokens={tokens:?} lowercase={lowercase:?} digits_as_hash={digits_as_hash} \
-             pre_normalize={pre_normalize} weights={weights:?} normalize={normalize}"
+            "word_vectors/3 combiner={combiner} tokens={tokens} lowercase={lowercase} digits_as_hash={digits_as_hash} \
+             pre_normalize={pre_normalize} weights={weights} normalize={normalize}"
         )
     }
 }
@@ -89,11 +93,12 @@ impl Kind for Settings {
         let mut faults = Vec::new();
         if self.dim.is_some_and(|dim| dim > 0) && self.reduce.is_none() {
             let hint = "set `reduce` too: pca, random, or truncate where columns are principal components";
-            faults.push(Fault::new("dim", "the columns of word vectors have no order to cut them by", hint));
+            let message = "the columns of word vectors have no order to cut them by";
+            faults.push(Fault::new("dim", message, hint).related_to("reduce"));
         }
         if self.digits_as_hash && self.tokens == Tokens::Fasttext {
             let message = "`tokens = \"fasttext\"` looks words up exactly as they are written";
-            faults.push(Fault::new("digits_as_hash", message, "leave one of the two out"));
+            faults.push(Fault::new("digits_as_hash", message, "leave one of the two out").related_to("tokens"));
         }
         faults.extend(tuning::fault(self.trainable, self.combiner));
         faults
@@ -121,6 +126,10 @@ impl Kind for Settings {
 
     fn reads_texts(&self) -> bool {
         true
+    }
+
+    fn also_reads(&self) -> &'static [FileKind] {
+        &super::FORMATS
     }
 
     fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {

@@ -2,13 +2,14 @@
 //!
 //! | first bytes | what |
 //! |---|---|
-//! | `80` | Python pickle: never loaded, it may hold code |
-//! | `PK` | zip archive, or a PyTorch model |
 //! | `ba 16 4f 2f` | fastText model (`.bin`, `.ftz`) |
 //! | `FiFu` | finalfusion |
-//! | `28 b5 2f fd`, `BZh`, `fd 7zXZ`, `89 HDF` | zstd, bzip2, xz, HDF5 |
 //! | two integers and a line feed | word2vec; binary unless text follows |
 //! | a word and numbers | GloVe |
+//!
+//! Everything else that `emberline_base::sniff` knows, such as pickles, is refused by its name.
+
+use emberline_base::sniff::{HEAD, Use, kind};
 
 use super::stream::Stream;
 use super::{MAX_DIM, Shape, fasttext, finalfusion, text};
@@ -63,20 +64,15 @@ pub(super) fn format(stream: &mut Stream) -> Result<Format, Error> {
 
 fn refuse_other_kinds(stream: &Stream) -> Result<(), Error> {
     let head = stream.window();
-    let reason = if head.is_empty() {
-        "the file is empty; download it again"
-    } else if head[0] == 0x80 {
-        "a Python pickle, which may hold code and is never loaded; save the vectors as word2vec text or binary"
-    } else if head.starts_with(b"PK") {
-        "a zip archive or a PyTorch model; unpack an archive of word vectors and name the file inside, save a model as safetensors"
-    } else if head.starts_with(b"\x28\xb5\x2f\xfd") || head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
-        "compressed in a way that can't be read here; unpack it, or compress it with gzip"
-    } else if head.starts_with(b"\x89HDF") {
-        "an HDF5 file, not word vectors; name a file of word2vec, GloVe, fastText or finalfusion"
-    } else {
-        return Ok(());
-    };
-    Err(stream.format(reason))
+    if head.is_empty() {
+        return Err(stream.format("the file is empty; download it again"));
+    }
+    match kind(&head[..head.len().min(HEAD)]) {
+        Some(found) if !super::FORMATS.contains(&found) => {
+            Err(stream.format(found.instead_of("word vectors", Use::Model)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unknown(stream: &Stream) -> Error {

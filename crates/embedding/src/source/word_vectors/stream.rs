@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use emberline_base::digest::hex;
-use emberline_base::file::FileError;
+use emberline_base::file::{self, FileError};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
@@ -39,10 +39,10 @@ impl Stream {
             io::ErrorKind::NotFound => Error::Missing { path: path.to_owned(), hint: missing_hint(url) },
             _ => FileError::new("read", path)(source).into(),
         })?;
-        if !about.is_file() {
+        if about.is_dir() {
             return Err(Error::format(path, "not a file; name the file with the word vectors"));
         }
-        let file = File::open(path).map_err(FileError::new("read", path))?;
+        let file = file::open(path).map_err(FileError::new("read", path))?;
         let (decoder, limit) = Decoder::new(file, about.len()).map_err(FileError::new("read", path))?;
         // One byte more than the content shows that it ends.
         let window = vec![0; limit.saturating_add(1).min(WINDOW as u64) as usize].into_boxed_slice();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::FixedState;
 
 use super::tokens::{self, Rules, Vocabulary};
+use crate::Words;
 use crate::source::memo::Memo;
 
 /// The row of a word.
@@ -27,9 +28,23 @@ pub(super) struct Table {
     pub(super) is_cased: bool,
     /// Rows that no text gets.
     pub(super) left_out: HashSet<u32>,
-    /// What chunks of the texts are known to be made of.
-    pub(super) chunks: Memo,
+    /// What chunks of the texts are known to be made of, and their words.
+    pub(super) chunks: Memo<Words>,
+    /// How a supervised model of fastText reads a text, where texts are cut as fastText cuts them.
+    pub(super) line: Option<Line>,
 }
+
+/// A text as a supervised model of fastText reads it: a line, whose end is a word too. What stands behind `</s>` is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// The row of the line's end, where the model has one.
+    pub(super) end: Option<u32>,
+    /// Why the mean over a text's words is not fastText's vector of the text, where that is so.
+    pub(super) differs: Option<&'static str>,
+}
+
+/// The word for the end of a line.
+pub(super) const LINE_END: &str = "</s>";
 
 impl Table {
     /// The number of rows.
@@ -44,29 +59,33 @@ impl Table {
             rules.for_each_chunk(text.as_bytes(), |chunk| {
                 if chunks.get(chunk).is_none() {
                     ids.clear();
-                    self.resolve(chunk, rules, &mut ids);
-                    chunks.insert(chunk, &ids);
+                    let words = tokens::resolve(chunk, rules, &mut &*self, &mut ids);
+                    chunks.insert(chunk, &ids, words);
                 }
             });
         }
         self.chunks = chunks;
     }
 
-    /// Appends the rows of a text's words.
-    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) {
-        rules.for_each_chunk(text, |chunk| match self.chunks.get(chunk) {
-            Some(known) => ids.extend_from_slice(known),
-            None => self.resolve(chunk, rules, ids),
+    /// Appends the rows of a text's words, and counts these. The end of a line is a row, but no word of the text.
+    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) -> Words {
+        let (mut words, mut has_ended) = (Words::default(), false);
+        rules.for_each_chunk(text, |chunk| {
+            has_ended |= self.line.is_some() && chunk == LINE_END;
+            if has_ended {
+                return;
+            }
+            words += match self.chunks.get(chunk) {
+                Some((known, of_chunk)) => {
+                    ids.extend_from_slice(known);
+                    of_chunk
+                }
+                None => tokens::resolve(chunk, rules, &mut &*self, ids),
+            };
         });
-    }
-
-    fn resolve(&self, chunk: &str, rules: Rules, ids: &mut Vec<u32>) {
-        let start = ids.len();
-        tokens::resolve(chunk, rules, &mut &*self, ids);
-        if !self.left_out.is_empty() {
-            let kept = ids.split_off(start).into_iter().filter(|id| !self.left_out.contains(id));
-            ids.extend(kept);
-        }
+        let end = self.line.and_then(|line| line.end);
+        ids.extend(end.filter(|end| !self.left_out.contains(end)));
+        words
     }
 
     /// Scales every row to length 1. A word with the vector 0 has no direction: it is left out of texts.
@@ -99,5 +118,9 @@ impl Vocabulary for &Table {
 
     fn is_cased(&self) -> bool {
         self.is_cased
+    }
+
+    fn is_left_out(&self, row: u32) -> bool {
+        self.left_out.contains(&row)
     }
 }

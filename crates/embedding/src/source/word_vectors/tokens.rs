@@ -25,9 +25,12 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use emberline_base::normalise::lowercase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Words;
+use crate::known::is_word_token;
 use crate::source::words;
 
 /// How a text falls into words.
@@ -61,6 +64,11 @@ pub(super) trait Vocabulary {
 
     /// Whether it holds words with capitals.
     fn is_cased(&self) -> bool;
+
+    /// Whether no text gets this row, although it is a known word's.
+    fn is_left_out(&self, _row: u32) -> bool {
+        false
+    }
 }
 
 /// Every form that [`resolve`] may ask for in these texts.
@@ -104,9 +112,11 @@ pub(super) fn resolve_all(texts: &[&str], rules: Rules, vocabulary: &mut impl Vo
     }
 }
 
-/// Appends the rows of a chunk's words.
-pub(super) fn resolve(chunk: &str, rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) {
-    Resolver { rules, vocabulary, ids }.chunk(chunk);
+/// Appends the rows of a chunk's words, and counts these.
+pub(super) fn resolve(chunk: &str, rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) -> Words {
+    let mut resolver = Resolver { rules, vocabulary, ids, words: Words::default() };
+    resolver.chunk(chunk);
+    resolver.words
 }
 
 impl Rules {
@@ -129,6 +139,14 @@ struct Resolver<'a, V> {
     rules: Rules,
     vocabulary: &'a mut V,
     ids: &'a mut Vec<u32>,
+    words: Words,
+}
+
+/// Where the row of a word comes from.
+enum Found {
+    Known(u32),
+    Composed(u32),
+    Nowhere,
 }
 
 impl<V: Vocabulary> Resolver<'_, V> {
@@ -136,14 +154,38 @@ impl<V: Vocabulary> Resolver<'_, V> {
         match self.rules.tokens {
             Tokens::Auto => self.largest(chunk),
             Tokens::Whitespace => {
-                let row = self.row(chunk).or_else(|| self.composed(chunk));
-                self.ids.extend(row);
+                let found = self.known_or_composed(chunk);
+                self.add(chunk, found);
             }
             Tokens::Fasttext => {
-                let word = if self.rules.lowercase == Some(true) { lower(chunk) } else { Cow::Borrowed(chunk) };
-                let row = self.vocabulary.known(&word).or_else(|| self.vocabulary.composed(&word));
-                self.ids.extend(row);
+                let word = if self.rules.lowercase == Some(true) { lowercase(chunk) } else { Cow::Borrowed(chunk) };
+                let known = self.vocabulary.known(&word).map(Found::Known);
+                let found = known.or_else(|| self.vocabulary.composed(&word).map(Found::Composed));
+                self.add(&word, found.unwrap_or(Found::Nowhere));
             }
+        }
+    }
+
+    /// Counts a word and appends its row.
+    fn add(&mut self, word: &str, found: Found) {
+        let left_out = |row: u32| self.vocabulary.is_left_out(row);
+        let (row, known) = match found {
+            Found::Known(row) if !left_out(row) => (Some(row), true),
+            Found::Composed(row) if !left_out(row) => (Some(row), false),
+            Found::Known(_) | Found::Composed(_) | Found::Nowhere => (None, false),
+        };
+        self.ids.extend(row);
+        if is_word_token(word.as_bytes()) {
+            self.words.all += 1;
+            self.words.known += u32::from(known);
+            self.words.composed += u32::from(row.is_some() && !known);
+        }
+    }
+
+    fn known_or_composed(&mut self, word: &str) -> Found {
+        match self.row(word) {
+            Some(row) => Found::Known(row),
+            None => self.composed(word),
         }
     }
 
@@ -168,8 +210,8 @@ impl<V: Vocabulary> Resolver<'_, V> {
                 continue;
             }
             if !piece.contains(words::is_apostrophe) {
-                let row = self.composed(piece);
-                self.ids.extend(row);
+                let found = self.composed(piece);
+                self.add(piece, found);
             } else if !self.contraction(piece) {
                 self.runs(piece);
             }
@@ -181,20 +223,20 @@ impl<V: Vocabulary> Resolver<'_, V> {
         let Some(apostrophe) = piece.rfind(words::is_apostrophe) else { return false };
         let not = ["n't", "N'T", "n’t", "N’T"].iter().any(|not| piece.ends_with(not));
         let (stem, clitic) = piece.split_at(apostrophe - usize::from(not));
-        let (known, clitic) = (self.row(stem), self.row(clitic));
-        if clitic.is_some() {
-            let stem = known.or_else(|| self.composed(stem));
-            self.ids.extend(stem.into_iter().chain(clitic));
-        }
-        clitic.is_some()
+        let (known, row) = (self.row(stem), self.row(clitic));
+        let Some(row) = row else { return false };
+        let found = known.map_or_else(|| self.composed(stem), Found::Known);
+        self.add(stem, found);
+        self.add(clitic, Found::Known(row));
+        true
     }
 
     /// Step 5.
     fn runs(&mut self, piece: &str) {
         for part in piece.split_inclusive(words::is_apostrophe) {
             let run = part.trim_end_matches(words::is_apostrophe);
-            let row = self.row(run).or_else(|| self.composed(run));
-            self.ids.extend(row);
+            let found = self.known_or_composed(run);
+            self.add(run, found);
             if run.len() < part.len() {
                 self.take(&part[run.len()..]);
             }
@@ -203,7 +245,9 @@ impl<V: Vocabulary> Resolver<'_, V> {
 
     fn take(&mut self, piece: &str) -> bool {
         let row = self.row(piece);
-        self.ids.extend(row);
+        if let Some(row) = row {
+            self.add(piece, Found::Known(row));
+        }
         row.is_some()
     }
 
@@ -227,7 +271,7 @@ impl<V: Vocabulary> Resolver<'_, V> {
         {
             return Some(row);
         }
-        match (self.rules.lowercase, lower(form)) {
+        match (self.rules.lowercase, lowercase(form)) {
             (Some(false), _) => None,
             (None, lower) if lower == form => None,
             (_, lower) => self.vocabulary.known(&lower),
@@ -235,16 +279,17 @@ impl<V: Vocabulary> Resolver<'_, V> {
     }
 
     /// The row of an unknown word, made of its parts.
-    fn composed(&mut self, word: &str) -> Option<u32> {
+    fn composed(&mut self, word: &str) -> Found {
         if word.is_empty() {
-            return None;
+            return Found::Nowhere;
         }
         let word = straight(word).map_or(Cow::Borrowed(word), Cow::Owned);
-        if self.rules.lowercase.unwrap_or(!self.vocabulary.is_cased()) {
-            self.vocabulary.composed(&lower(&word))
+        let row = if self.rules.lowercase.unwrap_or(!self.vocabulary.is_cased()) {
+            self.vocabulary.composed(&lowercase(&word))
         } else {
             self.vocabulary.composed(&word)
-        }
+        };
+        row.map_or(Found::Nowhere, Found::Composed)
     }
 }
 
@@ -257,12 +302,6 @@ fn straight(word: &str) -> Option<String> {
 fn hashes(word: &str) -> Option<String> {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     (digits >= 2).then(|| word.replace(|c: char| c.is_ascii_digit(), "#"))
-}
-
-/// In lower case, copied only where that changes something.
-fn lower(form: &str) -> Cow<'_, str> {
-    let is_lower = form.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if is_lower { Cow::Borrowed(form) } else { Cow::Owned(form.to_lowercase()) }
 }
 
 #[cfg(test)]
@@ -297,8 +336,39 @@ mod tests {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let mut list = List { asked: candidates(&[text], rules), known: words.len(), words, composes };
         let mut ids = Vec::new();
-        rules.for_each_chunk(text.as_bytes(), |chunk| resolve(chunk, rules, &mut list, &mut ids));
+        rules.for_each_chunk(text.as_bytes(), |chunk| {
+            resolve(chunk, rules, &mut list, &mut ids);
+        });
         ids.iter().map(|&id| list.words[id as usize].clone()).collect()
+    }
+
+    /// The words of a text: all, known and composed.
+    fn counted(words: &[&str], text: &str, rules: Rules, composes: bool) -> (u32, u32, u32) {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let mut list = List { asked: candidates(&[text], rules), known: words.len(), words, composes };
+        let mut found = Words::default();
+        rules.for_each_chunk(text.as_bytes(), |chunk| found += resolve(chunk, rules, &mut list, &mut Vec::new()));
+        (found.all, found.known, found.composed)
+    }
+
+    #[test]
+    fn words_are_counted_whether_they_have_a_row_or_not() {
+        let auto = rules(Tokens::Auto, None);
+        for (words, text, expected) in [
+            (&["good"][..], "Good, film... :)", (2, 1, 0)),
+            (&["well-known", "and"], "\"well-known\", and/or", (3, 2, 0)),
+            (&["do", "n't"], "don't", (2, 2, 0)),
+            (&["n't"], "don't", (2, 1, 0)),
+            (&["don"], "don't", (2, 1, 0)),
+            (&[":)", "?"], ":) ?", (0, 0, 0)),
+            (&["good"], "слово слово good", (3, 1, 0)),
+            (&[], "", (0, 0, 0)),
+        ] {
+            assert_eq!(counted(words, text, auto, false), expected, "{text}");
+        }
+        assert_eq!(counted(&["is"], "Brexit is (X-ray)", auto, true), (4, 1, 3));
+        assert_eq!(counted(&["is"], "it IS, is", rules(Tokens::Whitespace, None), false), (3, 1, 0));
+        assert_eq!(counted(&["is"], "it is", rules(Tokens::Fasttext, None), true), (2, 1, 1));
     }
 
     fn rules(tokens: Tokens, lowercase: Option<bool>) -> Rules {

@@ -48,7 +48,7 @@ impl Wanted {
         let Self { mut ids, found, values } = self;
         ids.retain(|_, id| *id != UNSEEN);
         let (left_out, chunks) = (HashSet::new(), Memo::default());
-        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out, chunks }
+        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out, chunks, line: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One dense layer: its arrays, the buffers of a step, and the way forward and back.
 
+use emberline_base::OutOfMemory;
 use pulp::Simd;
 
 use super::panels::{Group, Panels};
@@ -30,17 +31,25 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// The layer of a step, from its kernel and bias; none where the step isn't dense.
-    pub(super) fn new(step: &Step, kernel: &Tensor, bias: &Tensor) -> Option<Self> {
-        let Step::Dense { name, inputs, units, activation } = step else { return None };
-        let moving = |rows: usize, values: &[f32]| {
-            [Panels::of(rows, *units, values), Panels::zeros(rows, *units), Panels::zeros(rows, *units)]
+    /// The layer of a dense step, from its kernel and bias.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    ///
+    /// # Panics
+    /// When the step isn't dense.
+    pub(super) fn new(step: &Step, kernel: &Tensor, bias: &Tensor) -> Result<Self, OutOfMemory> {
+        let Step::Dense { name, inputs, units, activation } = step else {
+            unreachable!("a blueprint that fits has dense steps only")
         };
-        Some(Self {
+        let moving = |rows: usize, values: &[f32]| {
+            Ok([Panels::of(rows, *units, values)?, Panels::zeros(rows, *units)?, Panels::zeros(rows, *units)?])
+        };
+        Ok(Self {
             name: name.clone(),
             activation: *activation,
-            kernel: moving(*inputs, &kernel.values),
-            bias: moving(1, &bias.values),
+            kernel: moving(*inputs, &kernel.values)?,
+            bias: moving(1, &bias.values)?,
             outputs: Panels::default(),
             slopes: Panels::default(),
             gradient: Panels::default(),
@@ -134,7 +143,7 @@ impl Layer {
     /// Puts values of the same shapes in place of the present ones.
     pub(super) fn load(&mut self, part: Part, kernel: &Tensor, bias: &Tensor) {
         for (panels, tensor) in [(&mut self.kernel[part as usize], kernel), (&mut self.bias[part as usize], bias)] {
-            *panels = Panels::of(panels.rows(), panels.cols(), &tensor.values);
+            panels.load(&tensor.values);
         }
     }
 }

@@ -19,7 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use emberline_base::{Features, Matrix, SplitName};
+use emberline_base::{Features, Matrix, OutOfMemory, SplitName};
 
 use self::model::Model;
 use super::{Blueprint, Engine, Turn};
@@ -43,8 +43,11 @@ pub(super) fn fits(blueprint: &Blueprint<'_>) -> bool {
 
 impl<'a> DenseEngine<'a> {
     /// For a blueprint that [`fits`].
-    pub(super) fn new(blueprint: &Blueprint<'a>) -> Self {
-        Self(Model::new(blueprint))
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
+        Model::new(blueprint).map(Self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One head of dense layers, with its data: the fused step, from a batch's rows to the next weights.
 
-use emberline_base::{Bags, Features, Matrix, SplitName, Splits};
+use emberline_base::{Bags, Features, Matrix, OutOfMemory, SplitName, Splits};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::Blueprint;
@@ -50,8 +50,11 @@ struct Head<'a> {
 
 impl<'a> Model<'a> {
     /// For a blueprint that [`fits`](super::fits).
-    pub(super) fn new(blueprint: &Blueprint<'a>) -> Self {
-        Self { arch: Arch::new(), features: blueprint.features, head: Head::new(blueprint) }
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
+        Ok(Self { arch: Arch::new(), features: blueprint.features, head: Head::new(blueprint)? })
     }
 
     /// Trains on the training rows in this order; gives the logits as they were before each row's step,
@@ -127,28 +130,27 @@ impl<'a> Model<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn new(blueprint: &Blueprint<'a>) -> Self {
+    fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
         let mut arrays = blueprint.weights.0.as_slice();
         let mut table = None;
         if let (Features::Tuned(_), [first, head @ ..]) = (&blueprint.features.train, arrays) {
-            table = Some(Table::new(first, blueprint.optimizer));
+            table = Some(Table::new(first, blueprint.optimizer)?);
             arrays = head;
         }
-        let layer = |(step, arrays): (&Step, &[crate::Tensor])| {
-            Layer::new(step, &arrays[0], &arrays[1]).expect("a blueprint that fits has dense steps only")
-        };
-        Self {
+        let layer = |(step, arrays): (&Step, &[crate::Tensor])| Layer::new(step, &arrays[0], &arrays[1]);
+        let steps = blueprint.architecture.steps.iter();
+        Ok(Self {
             optimizer: blueprint.optimizer,
             loss: blueprint.loss,
             batch_size: blueprint.batch_size,
             targets: blueprint.targets,
             table,
-            layers: blueprint.architecture.steps.iter().zip(arrays.chunks_exact(2)).map(layer).collect(),
+            layers: steps.zip(arrays.chunks_exact(2)).map(layer).collect::<Result<_, _>>()?,
             vectors: Panels::default(),
             vectors_gradient: Panels::default(),
             row_gradient: vec![0.0; blueprint.targets.cols()],
             steps_done: 0,
-        }
+        })
     }
 
     /// One step on a batch, whose logits go to `logits`, `[batch, outputs]`.

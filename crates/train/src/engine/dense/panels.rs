@@ -6,6 +6,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use emberline_base::memory::{self, OutOfMemory};
+
 /// The columns of a panel.
 pub(super) const LANES: usize = 16;
 
@@ -59,18 +61,30 @@ pub(super) struct Panels {
 
 impl Panels {
     /// Zeros, `[rows, cols]`.
-    pub(super) fn zeros(rows: usize, cols: usize) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
         let groups = cols.div_ceil(LANES) * rows.next_multiple_of(STEP);
-        Self { rows, cols, groups: vec![Group::ZEROS; groups] }
+        Ok(Self { rows, cols, groups: memory::filled(Group::ZEROS, groups)? })
     }
 
     /// From row-major values, `[rows, cols]`.
-    pub(super) fn of(rows: usize, cols: usize, values: &[f32]) -> Self {
-        let mut panels = Self::zeros(rows, cols);
-        for (row, values) in values.chunks_exact(cols).enumerate() {
-            panels.set_row(row, values);
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn of(rows: usize, cols: usize, values: &[f32]) -> Result<Self, OutOfMemory> {
+        let mut panels = Self::zeros(rows, cols)?;
+        panels.load(values);
+        Ok(panels)
+    }
+
+    /// Puts row-major values in place of the present ones, `[rows, cols]`.
+    pub(super) fn load(&mut self, values: &[f32]) {
+        self.groups.fill(Group::ZEROS);
+        for (row, values) in values.chunks_exact(self.cols).enumerate() {
+            self.set_row(row, values);
         }
-        panels
     }
 
     /// Gives the matrix another shape, all zeros; as it is where it has that shape. Memory that it once held is used
@@ -217,18 +231,22 @@ mod tests {
         (1..=rows * cols).map(|i| i as f32).collect()
     }
 
+    fn of(rows: usize, cols: usize) -> Panels {
+        Panels::of(rows, cols, &counted(rows, cols)).expect("memory")
+    }
+
     #[test]
     fn values_come_back_in_any_shape() {
         for (rows, cols) in [(1, 1), (4, 16), (5, 20), (33, 47)] {
-            assert_eq!(Panels::of(rows, cols, &counted(rows, cols)).to_values(), counted(rows, cols));
+            assert_eq!(of(rows, cols).to_values(), counted(rows, cols));
         }
     }
 
     #[test]
     fn a_transposed_matrix_has_rows_for_columns() {
         for (rows, cols) in [(1, 1), (32, 16), (5, 20), (33, 47)] {
-            let mut target = Panels::zeros(cols, rows);
-            Panels::of(rows, cols, &counted(rows, cols)).transpose_into(&mut target);
+            let mut target = Panels::zeros(cols, rows).expect("memory");
+            of(rows, cols).transpose_into(&mut target);
             let values = target.to_values();
             for (r, c) in (0..rows).flat_map(|r| (0..cols).map(move |c| (r, c))) {
                 assert_eq!(values[c * rows + r], (r * cols + c + 1) as f32);
@@ -238,7 +256,7 @@ mod tests {
 
     #[test]
     fn another_shape_starts_from_zeros() {
-        let mut panels = Panels::of(5, 20, &counted(5, 20));
+        let mut panels = of(5, 20);
         panels.reshape(2, 20);
         assert!(flat(panels.groups()).iter().all(|&v| v == 0.0));
     }

@@ -5,6 +5,7 @@
 //! (`idle.rs`).
 
 use emberline_base::Bags;
+use emberline_base::memory::{self, OutOfMemory};
 use pulp::Simd;
 
 use super::idle::Idle;
@@ -48,7 +49,10 @@ struct Batch {
 
 impl Table {
     /// From a table `[rows, dim]`.
-    pub(super) fn new(tensor: &Tensor, optimizer: &Optimizer) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new(tensor: &Tensor, optimizer: &Optimizer) -> Result<Self, OutOfMemory> {
         let (rows, dim) = (tensor.shape[0], tensor.shape[1]);
         let width = dim.div_ceil(LANES);
         let mut table = Self {
@@ -56,13 +60,13 @@ impl Table {
             rows,
             dim,
             width,
-            cells: vec![Group::ZEROS; rows * 3 * width],
+            cells: memory::filled(Group::ZEROS, rows * 3 * width)?,
             current: vec![0; rows],
             idle: Idle::new(optimizer),
             batch: Batch { places: vec![0; rows], vector: vec![Group::ZEROS; width], ..Batch::default() },
         };
         table.load(Part::Values, tensor);
-        table
+        Ok(table)
     }
 
     /// An epoch of at most so many steps begins.

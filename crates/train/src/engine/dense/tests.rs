@@ -65,7 +65,7 @@ impl Case {
         let outputs = if loss == Loss::CategoricalCrossEntropy { 19 } else { 3 };
         let layers = layers.iter().map(|&(units, activation)| Layer::Dense { units, activation }).collect();
         let architecture = Architecture::new(&Head { layers }, DIM, outputs);
-        let mut weights = architecture.initial_weights(1);
+        let mut weights = architecture.initial_weights(1).expect("memory");
         if let Features::Tuned(bags) = &features {
             let shape = vec![bags.table.rows(), DIM];
             let values = bags.table.values().to_vec();
@@ -91,11 +91,11 @@ impl Case {
 
     fn dense(&self) -> Model<'_> {
         assert!(super::fits(&self.blueprint()));
-        Model::new(&self.blueprint())
+        Model::new(&self.blueprint()).expect("memory")
     }
 
     fn engine(&self) -> DenseEngine<'_> {
-        DenseEngine::new(&self.blueprint())
+        DenseEngine::new(&self.blueprint()).expect("memory")
     }
 
     fn mean_loss(&self, logits: &Matrix, order: &[usize]) -> f64 {

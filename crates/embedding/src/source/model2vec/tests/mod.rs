@@ -37,6 +37,23 @@ fn ids(model: &StaticModel, text: &str) -> Vec<u32> {
     ids
 }
 
+/// What stands for a piece that the vocabulary lacks isn't known.
+#[test]
+fn unknown_pieces_are_counted() {
+    let texts = ["the river", "\u{2603}\u{2604} the"];
+    let model = open_for(&settings(&fixtures().join("f32")), &texts).expect("a model");
+    let unknown = model.tokenizer.unknown().expect("a word-piece model has one");
+    for text in texts {
+        let mut pieces = Vec::new();
+        model.pieces.token_ids(text, &model.tokenizer, &mut pieces);
+        let known = pieces.iter().filter(|&&piece| piece != unknown).count();
+        let words = model.token_ids(text.as_bytes(), &mut Vec::new());
+        assert_eq!((words.all as usize, words.known as usize), (pieces.len(), known), "{text}");
+    }
+    let words = model.token_ids(texts[1].as_bytes(), &mut Vec::new());
+    assert!(words.known < words.all, "{words:?}");
+}
+
 fn vector(model: &StaticModel, text: &str) -> Vec<f32> {
     let mut out = vec![f32::NAN; model.dim()];
     combine(model, &ids(model, text), &mut out);

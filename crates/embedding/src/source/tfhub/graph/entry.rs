@@ -95,10 +95,23 @@ fn nodes<'g>(reader: &Reader<'g>) -> Result<Entry<'g>, String> {
     let input = the_input(signature)?;
     let output = match (signature.outputs.get("default"), signature.outputs.len()) {
         (Some(output), _) => output,
-        (None, 1) => signature.outputs.values().next().ok_or("its signature has no output")?,
-        (None, outputs) => return Err(format!("its signature has {outputs} outputs")),
+        (None, 0 | 1) => signature.outputs.values().next().ok_or("its signature has no output")?,
+        (None, _) => return Err(several_outputs(signature)),
     };
     Ok(Entry::Nodes { input, output: &output.name })
+}
+
+/// Says which tensors a signature gives, none of which is known to be vectors of texts: the module is for something else, such
+/// as cutting texts into words.
+pub(crate) fn several_outputs(signature: &SignatureDef) -> String {
+    let outputs: Vec<String> = signature.outputs.keys().map(|name| format!("`{name}`")).collect();
+    format!(
+        "its signature gives {} tensors ({}), none of which is known to be the vectors of texts; a signature with one tensor, \
+         or one that is named `default`, is read: choose a module that embeds texts, such as nnlm or \
+         universal-sentence-encoder",
+        outputs.len(),
+        outputs.join(", ")
+    )
 }
 
 fn the_input(signature: &SignatureDef) -> Result<&str, String> {

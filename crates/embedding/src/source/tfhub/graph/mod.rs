@@ -18,7 +18,7 @@ mod value;
 mod walk;
 
 pub(super) use capture::{Captured, Variable, Vocabulary};
-pub(super) use entry::{Entry, find, read};
+pub(super) use entry::{Entry, find, read, several_outputs};
 pub(super) use expr::{Element, Lines};
 pub(super) use frame::{Frame, bytes, dtype, flag, int, ints};
 pub(super) use plan::Plan;

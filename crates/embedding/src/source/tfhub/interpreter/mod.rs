@@ -35,6 +35,9 @@ use super::proto::{MetaGraphDef, dtype};
 use super::slices::Region;
 use crate::{Encoder, Error};
 
+/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
+/// that the same files and settings give, if only in their last bit.
+const COMPUTATION: u32 = 1;
 /// Any text: shows how long vectors are, and that the graph runs.
 const PROBE: &[u8] = b"a b";
 
@@ -83,7 +86,7 @@ pub(super) fn open(files: &Files, meta: &MetaGraphDef, model: &[u8]) -> Result<G
     drop(variables);
     let dim = vector(&program, PROBE).map_err(fault)?.len();
     let parts = parts.iter().map(|part| part.as_str().as_bytes());
-    let digest = Digest::of_parts([b"tfhub graph".as_slice()].into_iter().chain(parts));
+    let digest = Digest::of_parts([b"tfhub graph/2".as_slice()].into_iter().chain(parts));
     Ok(GraphModule { program, dim, parameters, digest, place: files.place(SAVED_MODEL) })
 }
 
@@ -148,5 +151,9 @@ impl Encoder for GraphModule {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn computation(&self) -> u32 {
+        COMPUTATION
     }
 }

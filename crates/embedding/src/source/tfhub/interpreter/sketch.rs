@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use super::ops::{self, Kernel};
 use super::tensor::Tensor;
-use crate::source::tfhub::graph::{Captured, Entry, Frame, Library, Reader, Variable, Vocabulary, Walk, find};
+use crate::source::tfhub::graph::{
+    Captured, Entry, Frame, Library, Reader, Variable, Vocabulary, Walk, find, several_outputs,
+};
 use crate::source::tfhub::proto::{Attr, MetaGraphDef, NodeDef};
 
 /// More slots than any module's program has.
@@ -82,9 +84,11 @@ fn the_output(meta: &MetaGraphDef, outputs: &[Origin]) -> Result<Origin, String>
     let named = OUTPUTS.iter().find_map(|name| signature?.outputs.get(*name));
     let index = named.and_then(|info| info.name.rsplit(':').next()?.parse::<usize>().ok());
     let found = index.and_then(|index| outputs.get(index));
-    found
-        .copied()
-        .ok_or_else(|| format!("its function returns {} tensors, none of them named as vectors", outputs.len()))
+    let unnamed = || format!("its function returns {} tensors, none of them named as vectors", outputs.len());
+    found.copied().ok_or_else(|| match signature {
+        Some(signature) if signature.outputs.len() > 1 => several_outputs(signature),
+        _ => unnamed(),
+    })
 }
 
 struct Sketcher<'g> {

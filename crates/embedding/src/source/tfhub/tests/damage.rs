@@ -106,6 +106,22 @@ fn changed(change: impl FnOnce(&mut MetaGraphDef)) -> String {
     open_at(folder.path()).expect_err("a fault").to_string()
 }
 
+/// A module for something else, such as the one that cuts texts into words, gives several tensors.
+#[test]
+fn a_signature_of_several_tensors_names_them() {
+    let tensor = |name: &str, dtype| TensorInfo { name: name.to_owned(), dtype };
+    let error = changed(|meta| {
+        meta.object_graph_def = None;
+        let outputs = ["tokens", "starts", "ends"].map(|name| (name.to_owned(), tensor("x:0", dtype::FLOAT)));
+        let inputs = [("text".to_owned(), tensor("text:0", dtype::STRING))].into();
+        meta.signature_def = [("default".to_owned(), SignatureDef { inputs, outputs: outputs.into() })].into();
+    });
+    assert!(
+        error.contains("gives 3 tensors (`ends`, `starts`, `tokens`)") && error.contains("choose a module"),
+        "{error}"
+    );
+}
+
 fn body(meta: &mut MetaGraphDef) -> &mut Vec<NodeDef> {
     &mut meta.graph_def.as_mut().and_then(|g| g.library.as_mut()).expect("functions").function[0].node_def
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub(super) use self::synthetic::{PLAIN, Recipe, write};
 
 use super::{Module, Settings, TextModule, open};
-use crate::{Error, Lookup, combine::combine};
+use crate::{Error, Lookup, Words, combine::combine};
 
 /// The folder with goldens; says so where it isn't there.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]

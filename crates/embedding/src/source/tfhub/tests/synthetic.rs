@@ -243,6 +243,20 @@ fn a_module_is_read_from_its_graph() {
     assert_eq!(vector(&module, b"a b"), [4. * (1. / root), 6. * (1. / root), 8. * (1. / root)]);
 }
 
+/// A word that only a hash bucket has room for is not known; an empty token, between two spaces, is no word.
+#[test]
+fn words_in_buckets_are_not_known() {
+    let module = opened(&PLAIN);
+    for (text, all, known) in [
+        (&b"cat a \xc3\xbcber"[..], 3, 3),
+        (b"A  b", 2, 1),
+        (b"", 0, 0),
+        ("\u{441}\u{43b}\u{43e}\u{432}\u{43e} dog".as_bytes(), 2, 0),
+    ] {
+        assert_eq!(module.token_ids(text, &mut Vec::new()), Words { all, known, composed: 0 }, "{text:?}");
+    }
+}
+
 #[test]
 fn combiners_edits_types_slices_and_compression_are_read() {
     let edit = || {

@@ -13,6 +13,10 @@
 //! All numbers are little-endian. A word's vector is the mean of its own row, where the dictionary holds it, and those
 //! of its n-grams (`subwords.rs`), added in this order in 32-bit floats: fastText's `getWordVector`, bit for bit.
 //! Labels are no words. Supervised models of version 11 have no character n-grams, whatever their settings say.
+//!
+//! With `tokens = "fasttext"` a text of a supervised model is a line, as `FastText::getSentenceVector` reads it: the end of
+//! the line, `</s>`, is its last word, and the mean is taken over the rows of all words. Where the model has n-grams of
+//! characters or words, fastText's mean is over the rows of these as well, one by one, which a table of words can't give.
 
 mod dictionary;
 mod matrix;
@@ -24,7 +28,8 @@ pub(super) use self::subwords::hash;
 use super::compose::{Asked, Dictionary, Parts};
 use super::fields::Fields;
 use super::stream::Stream;
-use super::table::Table;
+use super::table::{LINE_END, Line, Table};
+use super::tokens::Tokens;
 use super::{MAX_DIM, MAX_WORD};
 use crate::Error;
 
@@ -40,6 +45,10 @@ struct Arguments {
     dim: usize,
     buckets: u32,
     ngrams: Ngrams,
+    /// Whether texts of the model are lines.
+    is_supervised: bool,
+    /// How many words an n-gram of words has at most.
+    word_ngrams: i32,
 }
 
 /// The length of the vectors, of a model's first bytes.
@@ -52,6 +61,10 @@ pub(super) fn dim_of(head: &[u8]) -> Option<usize> {
 pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
     let mut fields = Fields { stream };
     let arguments = arguments(&mut fields)?;
+    let reads_lines = arguments.is_supervised && asked.rules.tokens == Tokens::Fasttext;
+    let end = reads_lines.then_some(LINE_END);
+    let texts: Vec<&str> = end.into_iter().flat_map(|end| asked.texts.iter().copied().chain([end])).collect();
+    let asked = if reads_lines { Asked { texts: &texts, ..asked } } else { asked };
     let mut dictionary = Dictionary::new(asked);
     let header = dictionary::header(&mut fields)?;
     dictionary::words(&mut fields, header, &mut dictionary)?;
@@ -84,10 +97,15 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error
     };
     output(&mut fields, arguments.dim)?;
     fields.nothing_follows()?;
-    parts.compose(&fields, &gathered, rows, |sum, rows, _| {
+    let mut table = parts.compose(&fields, &gathered, rows, |sum, rows, _| {
         let scale = (1.0 / rows.len() as f64) as f32;
         sum.iter_mut().for_each(|value| *value *= scale);
-    })
+    })?;
+    if reads_lines {
+        let end = table.ids.get(LINE_END.as_bytes()).copied().filter(|&id| id < table.known);
+        table.line = Some(Line { end, differs: arguments.differs() });
+    }
+    Ok(table)
 }
 
 fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
@@ -98,10 +116,11 @@ fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
     }
     let mut setting = || fields.i32("the settings");
     let (dim, _ws, _epoch, _min_count, _neg) = (setting()?, setting()?, setting()?, setting()?, setting()?);
-    let (_word_ngrams, _loss, model) = (setting()?, setting()?, setting()?);
+    let (word_ngrams, _loss, model) = (setting()?, setting()?, setting()?);
     let (buckets, min, max, _rate) = (setting()?, setting()?, setting()?, setting()?);
     fields.u64("the settings")?;
-    let max = if version == 11 && model == SUPERVISED { 0 } else { max.max(0) };
+    let is_supervised = model == SUPERVISED;
+    let max = if version == 11 && is_supervised { 0 } else { max.max(0) };
     if dim < 1 || dim as u64 > MAX_DIM {
         return Err(fields.fault(format!("vectors of {dim} numbers; 1 to {MAX_DIM} are read")));
     }
@@ -115,10 +134,24 @@ fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
     if max > 0 && buckets == 0 {
         return Err(fields.fault("n-grams without buckets to hash them to; the file is damaged"));
     }
-    Ok(Arguments { dim: dim as usize, buckets, ngrams: Ngrams { min: min.max(1) as usize, max: max as usize } })
+    let ngrams = Ngrams { min: min.max(1) as usize, max: max as usize };
+    Ok(Arguments { dim: dim as usize, buckets, ngrams, is_supervised, word_ngrams })
 }
 
 impl Arguments {
+    /// Why the mean over the words of a line isn't fastText's vector of it, where that is so.
+    fn differs(&self) -> Option<&'static str> {
+        if self.word_ngrams > 1 {
+            Some("it was trained with n-grams of words (`wordNgrams`), which are not read here")
+        } else if self.ngrams.max > 0 {
+            Some(
+                "it has n-grams of characters (`maxn`), which fastText counts one by one and Emberline as parts of their word",
+            )
+        } else {
+            None
+        }
+    }
+
     /// Calls `take` with the bucket of each of a word's n-grams.
     fn buckets(&self, word: &[u8], mut take: impl FnMut(u32)) {
         debug_assert!(word.len() <= MAX_WORD);

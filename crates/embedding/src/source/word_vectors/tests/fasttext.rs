@@ -43,6 +43,17 @@ fn combined(vectors: &WordVectors, text: &str) -> Vec<f32> {
     vector
 }
 
+/// A word that is composed of n-grams has a vector, but isn't one of the model's words; a model without n-grams has none.
+#[test]
+fn composed_words_are_counted_apart() {
+    let text = "the river unseenword";
+    for (name, composed) in [("skipgram.bin", 1), ("words.bin", 0)] {
+        let vectors = open(&exact(name), &fixtures("fasttext"), Texts { all: &[text], train: &[] }).expect("readable");
+        let words = vectors.token_ids(text.as_bytes(), &mut Vec::new());
+        assert_eq!(words, Words { all: 3, known: 2, composed }, "{name}");
+    }
+}
+
 #[test]
 fn words_known_and_unknown_have_fasttexts_vectors() {
     for (name, model) in golden("fasttext") {
@@ -55,7 +66,11 @@ fn words_known_and_unknown_have_fasttexts_vectors() {
         for word in words {
             // fastText gives the vector 0 to what has none.
             let expected = floats(&model["words"][word]);
-            let rows = rows_of(&vectors, word);
+            let mut rows = rows_of(&vectors, word);
+            // A line of a supervised model has an end; its word stands before that.
+            if is_supervised(&name) && word != "</s>" {
+                assert!(rows.pop().is_some(), "{name} {word}");
+            }
             assert!(rows.len() <= 1, "{name} {word}");
             let found = rows.into_iter().next().unwrap_or(vec![0.0; vectors.dim()]);
             assert_close(&found, &expected, tolerance, &format!("{name} {word:?}"));
@@ -80,17 +95,60 @@ fn texts_have_fasttexts_sentence_vectors() {
     }
 }
 
-/// Without n-grams, the sentence vector of a supervised model is the mean over its words and the end of the line.
+/// Without n-grams, the vector of a text is fastText's, to the bit: the mean over its words and the end of the line.
 #[test]
-fn a_supervised_model_counts_the_end_of_the_line() {
+fn texts_of_a_supervised_model_have_fasttexts_sentence_vectors() {
     let (name, model) = golden("fasttext").into_iter().find(|(name, _)| name == "supervised-11.bin").expect("shipped");
     let sentences = keys(&model["sentences"]);
+    assert!(sentences.contains(&"") && sentences.contains(&"x </s> the"));
     let lines: Vec<String> = sentences.iter().map(|text| format!("{text} </s>")).collect();
-    let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let texts: Vec<&str> = sentences.iter().copied().chain(lines.iter().map(String::as_str)).collect();
     let vectors = open(&exact(&name), &fixtures("fasttext"), Texts { all: &texts, train: &[] }).expect("readable");
-    for (text, line) in sentences.iter().zip(&texts).filter(|(text, _)| !text.contains("</s>")) {
-        assert_close(&combined(&vectors, line), &floats(&model["sentences"][*text]), 1e-6, text);
+    for (text, line) in sentences.iter().zip(&lines) {
+        let expected = floats(&model["sentences"][*text]);
+        assert_eq!(combined(&vectors, text), expected, "{text:?}");
+        assert_eq!(combined(&vectors, line), expected, "{line:?}, whose end is written out");
     }
+    assert_eq!(vectors.warnings(), []);
+}
+
+/// A model that fastText trained here and now (`EMBERLINE_FASTTEXT_PYTHON`: a Python with the package `fasttext-wheel`).
+#[test]
+fn a_model_that_fasttext_trains_now_gives_its_sentence_vectors() {
+    let Some(python) = std::env::var_os("EMBERLINE_FASTTEXT_PYTHON") else {
+        return skipped("EMBERLINE_FASTTEXT_PYTHON, a Python with fasttext-wheel");
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = fixtures("fasttext").join("supervised.py");
+    let output = std::process::Command::new(python).arg(script).arg(folder.path()).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let golden: Value = serde_json::from_slice(&output.stdout).expect("json");
+    let sentences = keys(&golden);
+    let texts = Texts { all: &sentences, train: &[] };
+    let vectors = open(&exact("supervised.bin"), folder.path(), texts).expect("readable");
+    for text in sentences {
+        assert_eq!(combined(&vectors, text), floats(&golden[text]), "{text:?}");
+    }
+}
+
+#[test]
+fn settings_that_fasttext_has_not_are_warned_of() {
+    let warnings = |settings: Settings| {
+        let texts = Texts { all: &["the river"], train: &[] };
+        let vectors = open(&settings, &fixtures("fasttext"), texts).expect("readable");
+        vectors.warnings().iter().map(ToString::to_string).collect::<String>()
+    };
+    let normalised = warnings(Settings { pre_normalize: true, ..exact("supervised-11.bin") });
+    assert!(normalised.starts_with("EMB011") && normalised.contains("`pre_normalize`"), "{normalised}");
+    assert!(warnings(Settings { combiner: Combiner::Sum, ..exact("supervised-11.bin") }).contains("`combiner`"));
+    assert!(warnings(exact("supervised.bin")).contains("`maxn`"));
+    for settings in [exact("supervised-11.bin"), settings("supervised.bin"), exact("skipgram.bin")] {
+        assert_eq!(warnings(settings), "");
+    }
+    // Cut otherwise, the texts of a supervised model are no lines.
+    let texts = Texts { all: &["the"], train: &[] };
+    let auto = open(&settings("supervised-11.bin"), &fixtures("fasttext"), texts).expect("readable");
+    assert_eq!(rows_of(&auto, "the").len(), 1);
 }
 
 fn is_supervised(name: &str) -> bool {
@@ -100,7 +158,7 @@ fn is_supervised(name: &str) -> bool {
 #[test]
 fn labels_are_no_words() {
     let texts = Texts { all: &["__label__water the"], train: &[] };
-    let vectors = open(&exact("supervised-11.bin"), &fixtures("fasttext"), texts).expect("readable");
+    let vectors = open(&settings("supervised-11.bin"), &fixtures("fasttext"), texts).expect("readable");
     assert_eq!((vectors.rows(), rows_of(&vectors, "__label__water").len()), (1, 0));
 }
 

@@ -98,6 +98,28 @@ fn rows_of(vectors: &WordVectors, text: &str) -> Vec<Vec<f32>> {
     ids.into_iter().map(|id| vectors.row(id).to_vec()).collect()
 }
 
+/// Counts don't depend on whether a chunk was met when the file was opened.
+#[test]
+fn known_words_are_counted_in_known_and_new_texts() {
+    let vectors = Folder::new().open(&binary(true)).expect("readable");
+    for (text, all, known) in [("The India is, is it?", 5, 4), ("unknown", 1, 0), ("is it new?", 3, 1), ("?", 0, 0)] {
+        let words = vectors.token_ids(text.as_bytes(), &mut Vec::new());
+        assert_eq!(words, Words { all, known, composed: 0 }, "{text}");
+    }
+}
+
+/// `pre_normalize` leaves words with the vector 0 out of texts: they aren't known.
+#[test]
+fn a_word_that_is_left_out_is_not_known() {
+    let folder = Folder::new();
+    fs::write(folder.0.path().join("vectors"), "the 0 0\nis 1 2\n").expect("written");
+    let settings = Settings { pre_normalize: true, ..settings("vectors") };
+    let vectors = open(&settings, folder.0.path(), Texts { all: &["the is"], train: &[] }).expect("readable");
+    let mut ids = Vec::new();
+    assert_eq!(vectors.token_ids(b"the is", &mut ids), Words { all: 2, known: 1, composed: 0 });
+    assert_eq!(ids.len(), 1);
+}
+
 #[test]
 fn every_format_gives_the_same_rows() {
     let (header, bom) = ("4 3\n", "\u{feff}4 3\r\n");
@@ -265,10 +287,13 @@ fn other_kinds_of_files_are_named() {
         (b"\xba\x16\x4f\x2f\x0c\0\0\0", "byte 8: cut off in the settings"),
         (b"\xba\x16\x4f\x2f\x0d\0\0\0", "a fastText model of version 13"),
         (b"FiFu\x01\0\0\0", "neither word2vec"),
-        (b"\x28\xb5\x2f\xfd....", "gzip"),
-        (b"\x89HDF\r\n", "HDF5"),
-        (b"\x08\0\0\0\0\0\0\0{}", "neither word2vec"),
-        (b"\x93NUMPY\x01\0v\0{'descr': '|O'}", "neither word2vec"),
+        (b"\x28\xb5\x2f\xfd....", "Zstandard"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x08\0\0\0\0\0\0\0{}", "safetensors"),
+        (b"\x93NUMPY\x01\0v\0{'descr': '|O'}", "a NumPy array"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html>", "a web page"),
+        (b"\xff\xfea\0 \x001\0", "iconv -f UTF-16"),
         (b"", "empty"),
     ] {
         assert!(folder.refusal(head).contains(says), "{says}");

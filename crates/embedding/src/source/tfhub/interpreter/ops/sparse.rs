@@ -3,11 +3,11 @@
 use emberline_base::{Combiner, Digest};
 
 use super::{Kernel, Outcome};
-use crate::Lookup;
 use crate::combine::combine;
 use crate::source::tfhub::graph::flag;
 use crate::source::tfhub::interpreter::tensor::{Data, Element, Tensor, elements, made, with_values};
 use crate::source::tfhub::proto::NodeDef;
+use crate::{Lookup, Words};
 
 pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     Ok(Some(match node.op.as_str() {
@@ -105,7 +105,9 @@ impl Lookup for Rows<'_> {
         self.rows() as u64
     }
 
-    fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) {}
+    fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) -> Words {
+        Words::default()
+    }
 
     fn table(&self) -> &[f32] {
         self.values

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Runs the cases of tests/cases: inputs that once gave a wrong number, lost a row or misled without a word.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo test --locked -p emberline-tests --test cases "$@"

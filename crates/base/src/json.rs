@@ -1,0 +1,60 @@
+//! What is wrong with a JSON file, for people: the words of its reader speak of Rust's types.
+
+use serde_json::error::Category;
+
+/// What is wrong, without its place.
+pub fn words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let named = |prefix: &str| {
+        let name = text.strip_prefix(prefix)?.split('`').next()?;
+        Some(name.chars().take(60).collect::<String>())
+    };
+    match error.classify() {
+        Category::Io => "it can't be read".to_owned(),
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Syntax => "this is not JSON".to_owned(),
+        Category::Data => {
+            let missing = named("missing field `").map(|name| format!("`{name}` is missing"));
+            let unknown = || named("unknown field `").map(|name| format!("`{name}` is not known"));
+            let twice = || named("duplicate field `").map(|name| format!("`{name}` is given twice"));
+            let other = || named("unknown variant `").map(|name| format!("`{name}` is no known value"));
+            let known = missing.or_else(unknown).or_else(twice).or_else(other);
+            known.unwrap_or_else(|| "a value is not of the kind that belongs here".to_owned())
+        }
+    }
+}
+
+/// The same with its place, where there is one.
+pub fn words_at(error: &serde_json::Error) -> String {
+    match (error.line(), error.column()) {
+        (0, _) => words(error),
+        (line, column) => format!("{} (line {line}, column {column})", words(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Kept {
+        #[expect(dead_code, reason = "only read by serde")]
+        name: u32,
+    }
+
+    #[test]
+    fn types_of_rust_are_not_spoken_of() {
+        for (text, expected) in [
+            ("{}", "`name` is missing (line 1, column 2)"),
+            ("{\"name\": \"x\"}", "a value is not of the kind that belongs here (line 1, column 12)"),
+            ("{\"nam\": 1}", "`nam` is not known (line 1, column 6)"),
+            ("{\"name\": 1, \"name\": 2}", "`name` is given twice (line 1, column 18)"),
+            ("{\"name\": ", "it ends too early (line 1, column 9)"),
+            ("{name: 1}", "this is not JSON (line 1, column 2)"),
+        ] {
+            let error = serde_json::from_str::<Kept>(text).expect_err("faulty");
+            assert_eq!(words_at(&error), expected);
+        }
+    }
+}

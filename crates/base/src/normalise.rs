@@ -1,0 +1,170 @@
+//! Text normalisation: the one lower-casing, and the key by which two texts count as the same.
+//!
+//! Duplicates are found by [`push_key`], and the sources that look words up in lower case use [`lowercase`]. The key is
+//! coarser than every lower-casing in use, so that two texts which a source can't tell apart by case have equal keys, and
+//! never stand in two splits. For every text `t`, all of these have the key of `t`:
+//!
+//! - `lowercase(t)`, whole or word by word (the word list sources);
+//! - `t` lower-cased character by character, where a final sigma stays `σ` (the `tokenizers` library);
+//! - `t` with only ASCII letters lower-cased (the graphs of TensorFlow Hub);
+//! - `t` in normalisation form C or D (composed or decomposed accents).
+//!
+//! The sources whose reference defines its own lower-casing keep exactly that one: the graph of a `tfhub` module, and the
+//! `tokenizer.json` of `sentence_transformer`, `model2vec` and `onnx`.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// The text in lower case by Unicode's full mapping, in which the last sigma of a word becomes `ς`. It is copied only if
+/// that may change it.
+pub fn lowercase(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+/// The text in normalisation form C (composed accents), copied only if that changes it.
+pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text,
+        _ => Cow::Owned(text.nfc().collect()),
+    }
+}
+
+/// The text without the format characters that show nothing: soft hyphen, direction marks, word joiners, byte order mark.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { Cow::Borrowed(text) }
+}
+
+/// Whether a character shows nothing and separates nothing.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// Whether a text has nothing to read: white space and invisible characters alone, or no character.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_invisible(c))
+}
+
+/// Appends the key of a text, in UTF-8: texts with equal keys count as the same.
+///
+/// The key is the text without invisible characters, in lower case, in normalisation form C, with every final sigma as
+/// `σ` (which sigma is final depends on where a text is cut into words), every run of white space as one space, and no
+/// white space at the ends.
+pub fn push_key(text: &str, key: &mut Vec<u8>) {
+    if text.is_ascii() {
+        return push_words(text, key, |word, key| {
+            let start = key.len();
+            key.extend_from_slice(word.as_bytes());
+            key[start..].make_ascii_lowercase();
+        });
+    }
+    push_words(&visible(text), key, |word, key| {
+        let lower = lowercase(word);
+        let lower = if lower.contains('ς') { Cow::Owned(lower.replace('ς', "σ")) } else { lower };
+        key.extend_from_slice(composed(lower).as_bytes());
+    });
+}
+
+/// Appends the words between white space, one space apart.
+fn push_words(text: &str, key: &mut Vec<u8>, push: impl Fn(&str, &mut Vec<u8>)) {
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            key.push(b' ');
+        }
+        push(word, key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_normalization::char::decompose_canonical;
+
+    use super::*;
+
+    fn key(text: &str) -> String {
+        let mut key = Vec::new();
+        push_key(text, &mut key);
+        String::from_utf8(key).expect("a key is UTF-8")
+    }
+
+    /// What the sources and other programs make of a text before they compare it, as far as case and accents go.
+    fn forms(text: &str) -> [String; 8] {
+        let by_character: String = text.chars().flat_map(char::to_lowercase).collect();
+        let lower = lowercase(text).into_owned();
+        [
+            by_character.clone(),
+            by_character.nfc().collect(),
+            lower.nfd().collect(),
+            text.nfc().collect::<String>().to_lowercase(),
+            lower,
+            text.to_ascii_lowercase(),
+            text.nfc().collect(),
+            text.nfd().collect(),
+        ]
+    }
+
+    fn assert_one_key(text: &str) {
+        let expected = key(text);
+        assert_eq!(key(&expected), expected, "the key of a key is itself: {text:?}");
+        for form in forms(text) {
+            assert_eq!(key(&form), expected, "{form:?} is a form of {text:?}");
+        }
+    }
+
+    /// Whether a character has another case, or consists of others.
+    fn has_forms(c: char) -> bool {
+        let mut decomposed = String::new();
+        decompose_canonical(c, |part| decomposed.push(part));
+        decomposed != c.to_string() || !c.to_lowercase().eq([c]) || !c.to_uppercase().eq([c]) || is_invisible(c)
+    }
+
+    #[test]
+    fn every_character_has_the_key_of_its_forms() {
+        let characters: Vec<char> = ('\0'..=char::MAX).filter(|&c| has_forms(c)).collect();
+        assert!(characters.len() > 10_000, "{}", characters.len());
+        for character in characters {
+            for text in [format!("{character}"), format!("Ab{character}"), format!("{character}\u{301}")] {
+                assert_one_key(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_several_words_have_the_key_of_their_forms() {
+        let characters =
+            ['Σ', 'ς', 'σ', 'Ο', '.', '\'', ' ', '\u{301}', 'J', '\u{30C}', 'İ', '\u{ad}', 'ẞ', '\u{212B}'];
+        for number in 0..characters.len().pow(4) {
+            let digit = |place: u32| characters[number / characters.len().pow(place) % characters.len()];
+            let text: String = (0..4).map(digit).collect();
+            assert_one_key(&text);
+            let piecewise: String = text.split_inclusive(['.', '\'']).map(lowercase).collect();
+            assert_eq!(key(&piecewise), key(&text), "{piecewise:?} is {text:?}, word by word");
+        }
+    }
+
+    #[test]
+    fn equal_texts_and_different_ones() {
+        for (one, other) in [
+            ("ΟΔΟΣ", "οδος"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("CAFE\u{301}", "café"),
+            ("\u{212A}", "k"),
+            ("co\u{ad}op", "Coop"),
+            ("\u{feff}a\u{a0} b\n", " A\tB"),
+            ("J\u{30C}", "\u{1F0}"),
+        ] {
+            assert_eq!(key(one), key(other), "{one:?} and {other:?}");
+        }
+        for (one, other) in [("Straße", "STRASSE"), ("é", "e"), ("ﬁ", "fi"), ("a b", "ab"), ("ı", "i")] {
+            assert_ne!(key(one), key(other), "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_lower_is_not_copied() {
+        assert!(matches!(lowercase("it's 5"), Cow::Borrowed(_)));
+        assert_eq!(lowercase("ΟΔΟΣ Él"), "οδος él");
+        assert!(is_blank(" \u{feff}\u{2003}") && is_blank("") && !is_blank("\u{200b}") && !is_blank("a"));
+    }
+}

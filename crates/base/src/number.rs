@@ -1,0 +1,102 @@
+//! Numbers as people read them: at most six significant digits, else an exponent.
+//!
+//! Files that programs read hold every digit; terminals, reports and messages show these.
+
+/// The most significant digits that are shown.
+const DIGITS: usize = 6;
+
+/// A number with so many decimals, fewer where more than six digits would be shown: `0.9381`, `12345.7`. One that is too
+/// small to show a digit, or has more than six digits before the point, has an exponent: `1.2e-5`, `1.0e16`.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let smallest = 0.5 * 0.1_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+    if value != 0.0 && value.abs() < smallest {
+        return format!("{value:.1e}");
+    }
+    let shown = |decimals: usize| format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value });
+    let text = shown(decimals);
+    match digits(&text).saturating_sub(DIGITS) {
+        0 => text,
+        excess if excess <= decimals && digits(&shown(decimals - excess)) <= DIGITS => shown(decimals - excess),
+        _ => format!("{value:.1e}"),
+    }
+}
+
+/// A number with six significant digits, or as few as it has: `0.5`, `0.123457`, `1.5e16`.
+pub fn significant(value: f64) -> String {
+    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    match rounded.abs() {
+        0.0 => "0".to_owned(),
+        size if size.is_finite() && !(1e-4..1e6).contains(&size) => format!("{rounded:e}"),
+        _ => rounded.to_string(),
+    }
+}
+
+/// A text for people: if it is a decimal number with more than six digits, six of them.
+pub fn shortened(text: &str) -> String {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && text.contains('.') && digits(mantissa) > DIGITS => significant(value),
+        _ => text.to_owned(),
+    }
+}
+
+/// The significant digits of a decimal number: all but leading zeros.
+fn digits(text: &str) -> usize {
+    text.trim_start_matches(['-', '+', '0', '.']).bytes().filter(u8::is_ascii_digit).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_kept_while_they_fit() {
+        for (value, decimals, expected) in [
+            (0.938_123, 4, "0.9381"),
+            (-0.5, 4, "-0.5000"),
+            (0.0, 4, "0.0000"),
+            (-0.0, 1, "0.0"),
+            (12_345.678, 1, "12345.7"),
+            (123_456.78, 4, "123457"),
+            (99_999.96, 1, "100000"),
+            (999_999.9, 1, "1.0e6"),
+            (1e16, 4, "1.0e16"),
+            (-1.234e16, 4, "-1.2e16"),
+            (0.000_012, 4, "1.2e-5"),
+            (f64::MAX, 4, "1.8e308"),
+            (f64::NAN, 4, "NaN"),
+            (f64::NEG_INFINITY, 4, "-inf"),
+        ] {
+            assert_eq!(fixed(value, decimals), expected, "{value} {decimals}");
+        }
+    }
+
+    #[test]
+    fn no_number_shows_more_than_six_digits() {
+        for exponent in -320..309 {
+            for mantissa in [1.0, 1.234_567_89, 9.999_999_9, -9.5] {
+                let value = mantissa * 10f64.powi(exponent);
+                for text in [fixed(value, 0), fixed(value, 4), significant(value), shortened(&format!("{value:?}"))] {
+                    let mantissa = text.split('e').next().unwrap_or_default();
+                    assert!(digits(mantissa) <= DIGITS && text.len() <= 16, "{value}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_digits_stay_as_they_are() {
+        for text in ["0.5", "1.0", "1", "12345678", "0.0001", "1e38", "name", "1.25.7", "12e45678", "0.123456"] {
+            assert_eq!(shortened(text), text);
+        }
+        assert_eq!(shortened("0.12345678"), "0.123457");
+        assert_eq!(shortened("12345678.5"), "1.23457e7");
+        assert_eq!(
+            [significant(0.5), significant(0.0), significant(1e38), significant(3.0)],
+            ["0.5", "0", "1e38", "3"]
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! What the panic hook prints, seen from outside: this test runs itself as another process.
+
+use std::process::Command;
+
+use emberline_base::fence::{fenced, report_panics};
+
+/// Names the scene that the other process plays.
+const SCENE: &str = "EMBERLINE_FENCE_SCENE";
+
+/// Fenced panics, on this thread, on a worker of a pool, and in one fence within another.
+fn fenced_panics() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    assert_eq!(fenced(|| -> () { panic!("on this thread") }), Err("on this thread".to_owned()));
+    assert_eq!(fenced(|| pool.install(|| -> () { panic!("on a worker") })), Err("on a worker".to_owned()));
+    assert_eq!(fenced(|| fenced(|| -> () { panic!("within") })), Ok(Err("within".to_owned())));
+}
+
+fn play(scene: &str) {
+    match scene {
+        "fenced" => fenced_panics(),
+        "free" => {
+            fenced_panics();
+            panic!("outside");
+        }
+        "worker" => report_panics(|| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+            let (up, hear) = std::sync::mpsc::channel();
+            let (end, ends) = std::sync::mpsc::channel::<()>();
+            // Another thread's fence is up while a worker panics that no fence is for.
+            let other = std::thread::spawn(move || fenced(|| (up.send(()).expect("heard"), ends.recv())));
+            hear.recv().expect("the fence is up");
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.install(|| panic!("unfenced"))));
+            end.send(()).expect("heard");
+            other.join().expect("joined").expect("no panic").1.expect("heard");
+            std::panic::resume_unwind(caught.expect_err("a panic"));
+        }),
+        other => unreachable!("{other}"),
+    }
+}
+
+#[test]
+fn only_panics_outside_a_fence_are_printed() {
+    if let Ok(scene) = std::env::var(SCENE) {
+        return play(&scene);
+    }
+    let this = std::env::current_exe().expect("this test");
+    for (scene, printed) in [("fenced", &[][..]), ("free", &["outside"]), ("worker", &["unfenced"])] {
+        let mut command = Command::new(&this);
+        command.args(["only_panics_outside_a_fence_are_printed", "--exact", "--nocapture"]).env(SCENE, scene);
+        let ended = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.success(), printed.is_empty(), "{scene}: {said}");
+        assert!(printed.iter().all(|words| said.contains(words)), "{scene}: {said}");
+        for words in ["on this thread", "on a worker", "within"] {
+            assert!(!said.contains(words), "{scene}: {said}");
+        }
+    }
+}

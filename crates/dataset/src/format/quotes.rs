@@ -1,0 +1,97 @@
+//! Quotes of other dialects: what pandas and spreadsheets write into files whose format has no quotes.
+
+use std::path::Path;
+
+use emberline_base::Warning;
+use emberline_base::warning::Code;
+
+/// How a value would read if its quotes meant something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Quoting {
+    /// No quotes around it.
+    #[default]
+    None,
+    /// Quotes around it, as a person writes them too.
+    Around,
+    /// Quotes around it and doubled quotes within, as only programs write them.
+    Doubled,
+}
+
+impl Quoting {
+    /// Of a value that begins and ends as it stands in the file.
+    pub(crate) fn of(value: &str) -> Self {
+        let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Self::None };
+        // In pairs there is nothing between every other two quotes.
+        let mut quotes = inner.matches('"').count();
+        if quotes == 0 {
+            return Self::Around;
+        }
+        let mut rest = inner;
+        while let Some(at) = rest.find("\"\"") {
+            quotes -= 2;
+            rest = &rest[at + 2..];
+        }
+        if quotes == 0 { Self::Doubled } else { Self::None }
+    }
+}
+
+/// The rows of a file with a value that stands between quotes, where quotes are ordinary characters.
+#[derive(Debug, Default)]
+pub(crate) struct QuotedRows {
+    count: usize,
+    /// Of these, those with doubled quotes within.
+    doubled: usize,
+    /// The line of the first.
+    first: u64,
+}
+
+impl QuotedRows {
+    /// Counts a row of the file.
+    pub(crate) fn add(&mut self, quoting: Quoting, number: u64) {
+        if quoting == Quoting::None {
+            return;
+        }
+        if self.count == 0 {
+            self.first = number;
+        }
+        self.count += 1;
+        self.doubled += usize::from(quoting == Quoting::Doubled);
+    }
+
+    /// Warns of quotes that are kept as a part of values: if a program wrote them, they are not meant to be. `read`: all rows
+    /// of the file. Only the file's name is shown, since records hold warnings and must not depend on where a folder lies.
+    pub(crate) fn warning(&self, path: &Path, read: usize) -> Option<Warning> {
+        let Self { count, doubled, first } = self;
+        // A person puts a few sentences between quotes, a program those that need them, or all.
+        if *doubled == 0 && (*count == 0 || count * 2 < read) {
+            return None;
+        }
+        let text = format!(
+            "{}: in {count} of {read} rows (line {first} is the first) a value stands between double quotes, which are kept as a \
+             part of it, because quotes are ordinary characters in .tsv files. If pandas or a spreadsheet wrote them, let the \
+             file's name end in .csv and set delimiter = \"\\t\".",
+            path.file_name().unwrap_or(path.as_os_str()).display()
+        );
+        Some(Warning::new(Code::QuotesKept, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_told_apart() {
+        for (value, expected) in [
+            ("plain", Quoting::None),
+            ("\"", Quoting::None),
+            ("said \"hi\"", Quoting::None),
+            ("\"a\" and \"b\"", Quoting::None),
+            ("\"all of it\"", Quoting::Around),
+            ("\"\"", Quoting::Around),
+            ("\"he said \"\"hi\"\"\"", Quoting::Doubled),
+        ] {
+            assert_eq!(Quoting::of(value), expected, "{value}");
+        }
+    }
+}

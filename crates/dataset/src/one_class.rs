@@ -1,0 +1,75 @@
+//! Refuses training rows that are all one text, and a division whose training rows all have the same label: a head would learn
+//! to give that answer always, and score well where validation has the same label alone.
+
+use emberline_base::Task;
+
+use crate::error::{Error, excerpt};
+use crate::rows::{Part, Rows};
+use crate::settings::Split;
+use crate::texts::Texts;
+
+/// Up to so many different texts are given as the cause, since they can't be divided as rows can.
+const FEW_TEXTS: usize = 20;
+
+/// Refuses training rows that are all one text.
+pub(crate) fn refuse_one_text(train: &Part, pool: &[u32], groups: &[u32], texts: &Texts) -> Result<(), Error> {
+    let group = |row: u32| groups[row as usize];
+    if pool.iter().any(|&row| group(row) != group(pool[0])) {
+        return Ok(());
+    }
+    let text = excerpt(&texts[pool[0] as usize]);
+    Err(Error::OneText { path: train.path.clone(), rows: pool.len(), text })
+}
+
+impl Rows {
+    /// Refuses training rows that all have the same label, or the same labels.
+    ///
+    /// # Errors
+    /// When they have, with the cause.
+    pub(crate) fn refuse_one_class(&self, train: &[usize], split: &Split) -> Result<(), Error> {
+        let labels = self.labels.of_row(train[0]);
+        if train.iter().any(|&row| self.labels.of_row(row) != labels) {
+            return Ok(());
+        }
+        let names: Vec<String> =
+            labels.iter().map(|&class| format!("`{}`", excerpt(&self.labels.classes[class as usize]))).collect();
+        Err(Error::OneClassToTrainOn {
+            path: self.parts[0].path.clone(),
+            rows: train.len(),
+            label: if names.is_empty() { "of no class".to_owned() } else { names.join(", ") },
+            reason: self.reason(train, split),
+        })
+    }
+
+    /// That the rows to be divided are only a few texts, if so.
+    pub(crate) fn few_texts(&self) -> Option<String> {
+        let pool = &self.pools.train;
+        let mut texts: Vec<u32> = pool.iter().map(|&row| self.groups[row as usize]).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        (texts.len() <= FEW_TEXTS && texts.len() < pool.len()).then(|| {
+            let (rows, texts) = (pool.len(), texts.len());
+            format!("the {rows} rows of its file are only {texts} different texts, and equal texts stay in one split")
+        })
+    }
+
+    /// Why no row of another label is left for training, and the cure.
+    fn reason(&self, train: &[usize], split: &Split) -> String {
+        if let Some(few) = self.few_texts() {
+            return format!("{few}: give it more different texts");
+        }
+        let pool = &self.pools.train;
+        let label = self.labels.of_row(train[0]);
+        let others = pool.iter().filter(|&&row| self.labels.of_row(row as usize) != label).count();
+        let kind = if self.labels.task == Task::MultiLabel { "other labels" } else { "another label" };
+        let cure = if split.stratify { "" } else { " or set stratify = true," };
+        let of = pool.len();
+        match others {
+            0 => format!("so have all {of} rows of its file that no other split has"),
+            1 => format!("1 of {of} rows of its file has {kind}: give it more such rows,{cure} or change data.split"),
+            _ => format!(
+                "{others} of {of} rows of its file have {kind}:{cure} raise data.split.train, or lower the others"
+            ),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Texts without labels: one reader for every program that makes something of a file's texts, row for row.
+//!
+//! [`TextInput`] names where the texts are; [`TextInput::read`] hands over every row in order, the empty ones too, so that
+//! what is made of them can be laid beside the rows. Formats and packings are those of `[data]`, and text files with a text
+//! in every line. What is refused there is refused here, by the same code.
+
+use std::io::Read;
+use std::path::Path;
+
+use emberline_base::Warning;
+
+use crate::error::{Error, Place, Unit};
+use crate::format::{self, Field, Format, Original, QuotedRows, Request, Row};
+use crate::settings::Column;
+
+/// Where texts are read from.
+pub struct TextInput<'a> {
+    /// The file, or the stream.
+    pub from: Source<'a>,
+    /// The column of the texts; a file of lines has no other.
+    pub text: Column,
+    /// Whether the first row holds names; when left out: whether the column is given by name.
+    pub header: Option<bool>,
+    /// What stands between fields, one ASCII character; what the file's name says when left out.
+    pub delimiter: Option<char>,
+    /// Whether every row is handed over with all of its fields, too.
+    pub originals: bool,
+}
+
+/// A file, or a stream of lines.
+pub enum Source<'a> {
+    /// A file: .csv, .tsv, .jsonl, .parquet or .txt (a text a line), each plain or with .gz, .zst or .zip after it. A name
+    /// without an ending is that of lines.
+    File(&'a Path),
+    /// A text a line, with a name for messages, such as `standard input`.
+    Lines(&'a mut dyn Read, &'a str),
+}
+
+/// A row of a file of texts.
+#[derive(Debug)]
+pub struct TextRow<'a> {
+    /// What `number` counts.
+    pub unit: Unit,
+    /// The line in which the row begins, or its number in a file without lines; 1 is the first.
+    pub number: u64,
+    /// The text as it stands there; empty where there is none.
+    pub text: &'a str,
+    /// The whole row, if it was asked for.
+    pub original: Original<'a>,
+}
+
+/// What was read of an input.
+#[derive(Debug)]
+pub struct TextsRead {
+    /// How many rows there were.
+    pub rows: usize,
+    /// What a person should know of them.
+    pub warnings: Vec<Warning>,
+}
+
+impl<'a> TextInput<'a> {
+    /// The texts of a column, without what else is in the rows.
+    pub fn of_column(from: Source<'a>, text: Column) -> Self {
+        Self { from, text, header: None, delimiter: None, originals: false }
+    }
+
+    /// Hands every row to `take`, in order.
+    ///
+    /// # Errors
+    /// When the input can't be read, is of another kind than its name says, isn't UTF-8, or lacks the column; and whatever
+    /// `take` answers.
+    pub fn read<E: From<Error>>(self, mut take: impl FnMut(TextRow<'_>) -> Result<(), E>) -> Result<TextsRead, E> {
+        let Self { from, text, header, delimiter, originals } = self;
+        let path = match &from {
+            Source::File(path) => path,
+            Source::Lines(_, name) => Path::new(*name),
+        };
+        let delimiter = delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
+        let request =
+            Request { path, columns: std::slice::from_ref(&text), header, delimiter, originals, needs_text: true };
+        let (mut rows, mut quoted, mut refusal) = (0, QuotedRows::default(), None);
+        let mut sink = |row: Row<'_>| {
+            let Row { unit, number, fields, names: _, original, quoting } = row;
+            rows += 1;
+            quoted.add(quoting, number);
+            let found = as_text(fields.first(), &text, || Place { path: path.to_owned(), unit, number })?;
+            take(TextRow { unit, number, text: found, original }).map_err(|error| {
+                refusal = Some(error);
+                Error::Stopped
+            })
+        };
+        let outcome = match from {
+            Source::File(_) => format::read(&request, Format::of_texts, &mut sink),
+            Source::Lines(stream, _) => format::read_stream(&request, Format::Lines, stream, &mut sink),
+        };
+        match (outcome, refusal) {
+            (Ok(_), _) => Ok(TextsRead { rows, warnings: quoted.warning(path, rows).into_iter().collect() }),
+            (Err(_), Some(refusal)) => Err(refusal),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+}
+
+/// Reads the texts of one file without labels, row by row: empty ones too, so that what is
+/// made of them can be laid beside the file's rows. Missing texts are empty.
+///
+/// `header` and `delimiter` are those of [`Settings`](crate::Settings).
+///
+/// # Errors
+/// When the file can't be read, or lacks the column.
+pub fn read_texts(
+    path: &Path,
+    text: &Column,
+    header: Option<bool>,
+    delimiter: Option<char>,
+) -> Result<Vec<String>, Error> {
+    let mut texts = Vec::new();
+    let input = TextInput { header, delimiter, ..TextInput::of_column(Source::File(path), text.clone()) };
+    input.read(|row| {
+        texts.push(row.text.to_owned());
+        Ok::<_, Error>(())
+    })?;
+    Ok(texts)
+}
+
+/// The text in a field; missing ones are empty.
+pub(crate) fn as_text<'f>(
+    field: Option<&'f Field<'_>>,
+    column: &Column,
+    place: impl FnOnce() -> Place,
+) -> Result<&'f str, Error> {
+    let found = match field {
+        Some(Field::Text(text)) => return Ok(text),
+        Some(Field::Missing) | None => return Ok(""),
+        Some(Field::Scalar(scalar)) => format!("`{scalar}`"),
+        Some(Field::List(_)) => "a list".to_owned(),
+    };
+    Err(Error::Value { place: place(), column: column.to_string(), found, expected: "a text" })
+}

@@ -1,0 +1,109 @@
+//! Labels of validation and test rows that no training row has: refused, left out, or counted as wrong, as
+//! `data.unknown_labels` says.
+
+use emberline_base::warning::Code;
+use emberline_base::{Task, Warning};
+
+use crate::error::Error;
+use crate::labels::{Classes, similar_to};
+use crate::rows::{Numbers, Reading};
+use crate::settings::UnknownLabels;
+use crate::warnings::{examples, rows_have};
+
+impl Reading<'_> {
+    /// Does with rows of unknown labels what the settings say, and warns of them.
+    ///
+    /// # Errors
+    /// When such labels are to be refused, or leave a split without a row.
+    pub(crate) fn settle_unknown(&mut self, classes: &Classes) -> Result<Option<Warning>, Error> {
+        let rows = self.labels.rows_of_unknown(classes);
+        let Some(&first) = rows.first() else { return Ok(None) };
+        let rule = self.settings.unknown_labels;
+        if rule == UnknownLabels::Refuse {
+            return Err(self.unknown_label(first, rows.len(), classes));
+        }
+        let warning = self.warning(&rows, classes, rule);
+        self.count(&rows);
+        if rule == UnknownLabels::Drop {
+            self.drop_rows(&rows)?;
+        }
+        // With several labels a row, a row of an unknown label is scored by its others.
+        if rule == UnknownLabels::Drop || classes.task() != Task::MultiLabel {
+            self.refuse_empty(rule)?;
+        }
+        Ok(Some(warning))
+    }
+
+    fn unknown_label(&self, row: usize, rows: usize, classes: &Classes) -> Error {
+        let (place, label) = (self.place(row), self.labels.unknown_label(row, classes).to_owned());
+        let classes = classes.names(&self.labels);
+        let form = similar_to(&label, &classes).map(|class| {
+            format!("it differs from `{class}` only by its form: if they mean the same, write them alike")
+        });
+        let is_first = self.parts.iter().any(|part| part.first_unnamed == Some(row));
+        let header = is_first.then(|| "if the line holds the columns' names, set header = true".to_owned());
+        Error::UnknownLabel { place, label: label.into(), classes, hint: form.or(header).map(String::into), rows }
+    }
+
+    fn warning(&self, rows: &[usize], classes: &Classes, rule: UnknownLabels) -> Warning {
+        let what = match (rule, rows.len()) {
+            (UnknownLabels::CountAsWrong, 1) => "counts as wrong",
+            (UnknownLabels::CountAsWrong, _) => "count as wrong",
+            (_, 1) => "is left out",
+            (_, _) => "are left out",
+        };
+        let mut labels: Vec<String> = Vec::new();
+        for &row in rows {
+            let label = format!("`{}`", self.labels.unknown_label(row, classes));
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        let text = format!(
+            "{} a label that no training row has ({}; the first: {}), and {what}, as data.unknown_labels says.",
+            rows_have(rows.len(), "validation or test"),
+            examples(&labels),
+            self.shown(rows[0]),
+        );
+        Warning::new(Code::UnknownLabels, text)
+    }
+
+    fn count(&mut self, rows: &[usize]) {
+        for &row in rows {
+            let part = self.parts.partition_point(|part| part.rows.end <= row);
+            self.parts[part].unknown.add(self.numbers.of(row));
+        }
+    }
+
+    /// Leaves rows out as if they had never been read.
+    fn drop_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
+        let mut keep = vec![true; self.texts.len()];
+        rows.iter().for_each(|&row| keep[row] = false);
+        let mut numbers = Numbers::default();
+        let kept = (0..keep.len()).filter(|&row| keep[row]);
+        kept.enumerate().for_each(|(at, row)| numbers.set(at, self.numbers.of(row)));
+        let kept_before = |row: usize| row - rows.partition_point(|&dropped| dropped < row);
+        for part in &mut self.parts {
+            let is_kept = |row: &usize| keep[*row];
+            part.first_unnamed = part.first_unnamed.filter(is_kept).map(kept_before);
+            part.rows = kept_before(part.rows.start)..kept_before(part.rows.end);
+        }
+        self.numbers = numbers;
+        self.texts.retain(&keep)?;
+        self.hashes.retain(&keep);
+        self.labels.retain(&keep);
+        Ok(())
+    }
+
+    /// Refuses a file in which every row has an unknown label.
+    fn refuse_empty(&self, rule: UnknownLabels) -> Result<(), Error> {
+        let known = |rows: usize, unknown: usize| if rule == UnknownLabels::Drop { rows } else { rows - unknown };
+        match self.parts.iter().find(|part| known(part.rows.len(), part.unknown.count) == 0) {
+            None => Ok(()),
+            Some(part) => {
+                let reason = "no training row has the label of any of its rows".to_owned();
+                Err(Error::EmptySplit { path: part.path.clone(), split: part.split, reason })
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Texts without labels, row for row: whatever the format and packing, every row comes out, with its place and its fields.
+
+use std::fs;
+
+use emberline_dataset::settings::Column;
+use emberline_dataset::{Error, Original, Source, TextInput};
+
+use crate::write::{self, PACKINGS, Value, packed};
+
+const TEXTS: [&str; 4] = ["good film", "", "two, \"words\"", "last"];
+
+fn column() -> Column {
+    Column::Name("text".into())
+}
+
+fn files() -> Vec<(&'static str, Vec<u8>)> {
+    let rows: Vec<Vec<Value>> =
+        TEXTS.iter().enumerate().map(|(id, &text)| vec![Value::Int(id as i64), Value::text(text)]).collect();
+    let written: Vec<Vec<Value>> =
+        TEXTS.iter().enumerate().map(|(id, &text)| vec![Value::text(&id.to_string()), Value::text(text)]).collect();
+    vec![
+        ("a.csv", write::csv(&["id", "text"], &written, b',')),
+        (
+            "a.tsv",
+            TEXTS.iter().enumerate().fold(b"id\ttext\n".to_vec(), |file, (id, text)| {
+                [file, format!("{id}\t{text}\n").into_bytes()].concat()
+            }),
+        ),
+        ("a.jsonl", write::jsonl(&["id", "text"], &rows)),
+        ("a.parquet", write::parquet(&["id", "text"], &rows)),
+        ("a.txt", TEXTS.join("\n").into_bytes()),
+    ]
+}
+
+#[test]
+fn every_row_of_every_format_comes_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in files() {
+        for packing in PACKINGS {
+            let path = folder.path().join(format!("{name}{packing}"));
+            fs::write(&path, packed(&bytes, packing, name)).expect("written");
+            let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+            let input = TextInput::of_column(Source::File(&path), column());
+            let count = input.read(|row| {
+                texts.push(row.text.to_owned());
+                numbers.push(row.number);
+                Ok::<_, Error>(())
+            });
+            assert_eq!(count.unwrap_or_else(|e| panic!("{name}{packing}: {e}")).rows, 4);
+            assert_eq!(texts, TEXTS, "{name}{packing}");
+            let first = u64::from(name.ends_with("csv") || name.ends_with("tsv")) + 1;
+            assert_eq!(numbers, (first..first + 4).collect::<Vec<_>>(), "{name}{packing}");
+        }
+    }
+}
+
+#[test]
+fn rows_come_whole_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in files() {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        let mut found = Vec::new();
+        let input = TextInput { originals: true, ..TextInput::of_column(Source::File(&path), column()) };
+        let outcome = input.read(|row| {
+            found.push(match row.original {
+                Original::Line => "line".to_owned(),
+                Original::Fields { names, fields } => format!("{names:?} {fields:?}"),
+                Original::Object(object) => object.to_owned(),
+                Original::Values { names, values } => format!("{names:?} {}", serde_json::Value::from(values.to_vec())),
+            });
+            Ok::<_, Error>(())
+        });
+        outcome.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let third = found[2].as_str();
+        match name {
+            "a.txt" => assert_eq!(third, "line"),
+            "a.jsonl" => assert!(third.starts_with("{\"id\":2,") || third.starts_with("{\"id\": 2,"), "{third}"),
+            "a.parquet" => assert_eq!(third, r#"["id", "text"] [2,"two, \"words\""]"#),
+            _ => assert_eq!(third, r#"["id", "text"] ["2", "two, \"words\""]"#),
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_lines_is_read_like_a_file() {
+    let mut stream: &[u8] = b"a\n\nb";
+    let mut texts = Vec::new();
+    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let count = input.read(|row| {
+        texts.push(row.text.to_owned());
+        Ok::<_, Error>(())
+    });
+    assert_eq!((count.expect("lines").rows, texts), (3, vec!["a".to_owned(), String::new(), "b".to_owned()]));
+    let mut stream: &[u8] = b"a\ncaf\xe9\n";
+    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let error = input.read(|_| Ok::<_, Error>(())).expect_err("not UTF-8").to_string();
+    assert!(error.starts_with("standard input, line 2: byte 0xE9"), "{error}");
+}
+
+/// The error of whoever takes the rows comes back as it was.
+#[test]
+fn a_refusal_of_the_taker_ends_the_reading() {
+    #[derive(Debug)]
+    enum Failure {
+        Read,
+        Full(u64),
+    }
+    impl From<Error> for Failure {
+        fn from(_: Error) -> Self {
+            Self::Read
+        }
+    }
+    let mut stream: &[u8] = b"a\nb\nc\n";
+    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let outcome = input.read(|row| if row.number == 2 { Err(Failure::Full(row.number)) } else { Ok(()) });
+    assert!(matches!(outcome, Err(Failure::Full(2))));
+    let mut stream: &[u8] = b"\xff\xff";
+    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    assert!(matches!(input.read(|_| Ok(())), Err(Failure::Read)));
+}
+
+#[test]
+fn an_object_without_a_text_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let of = |content: &str| {
+        fs::write(&path, content).expect("written");
+        let mut texts = Vec::new();
+        let input = TextInput::of_column(Source::File(&path), column());
+        let outcome = input.read(|row| {
+            texts.push(row.text.to_owned());
+            Ok::<_, Error>(())
+        });
+        outcome.map(|_| texts).map_err(|error| error.to_string())
+    };
+    assert_eq!(of("{\"text\": \"a\"}\n{\"text\": null}\n"), Ok(vec!["a".to_owned(), String::new()]));
+    let absent = of("{\"text\": \"a\"}\n{\"txt\": \"b\"}\n").expect_err("no text");
+    assert!(absent.contains("a.jsonl, line 2: the object has no key `text`"), "{absent}");
+    let nowhere = of("{\"txt\": \"b\"}\n").expect_err("no text");
+    assert!(nowhere.contains("a.jsonl: no column `text` (did you mean `txt`?)"), "{nowhere}");
+}
+
+#[test]
+fn quotes_that_tsv_keeps_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.tsv");
+    fs::write(&path, "id\ttext\n1\t\"he said \"\"hi\"\"\"\n2\tplain\n").expect("written");
+    let read = TextInput::of_column(Source::File(&path), column()).read(|_| Ok::<_, Error>(())).expect("readable");
+    assert!(read.warnings[0].to_string().starts_with("EMB007: "), "{:?}", read.warnings);
+}

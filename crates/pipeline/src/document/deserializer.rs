@@ -1,0 +1,82 @@
+//! A tree to any type by serde, for files that the program wrote itself, such as locks: no copy of the tree is made, and
+//! of what is wrong only the place is told, since whoever reads it didn't write it.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
+
+use super::tree::{Leaf, Node, Tree};
+use crate::diagnostic::Span;
+
+/// Reads a tree as a `T`, or says where it isn't one.
+pub(crate) fn from_tree<T: DeserializeOwned>(tree: &Tree) -> Result<T, (String, Span)> {
+    serde_path_to_error::deserialize(tree).map_err(|error| {
+        let path = error.path().to_string();
+        let span = tree.locate(path.split('.'));
+        (path, span)
+    })
+}
+
+impl<'de> IntoDeserializer<'de, serde::de::value::Error> for &'de Tree {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for &'de Tree {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match &self.node {
+            Node::Table(table) => {
+                let entries = table.iter().map(|(name, entry)| (name.as_str(), &entry.value));
+                visitor.visit_map(MapDeserializer::new(entries))
+            }
+            Node::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
+            Node::Leaf(Leaf::Text(text)) => visitor.visit_borrowed_str(text),
+            Node::Leaf(Leaf::Integer(number)) => visitor.visit_i64(*number),
+            Node::Leaf(Leaf::Float(number)) => visitor.visit_f64(*number),
+            Node::Leaf(Leaf::Boolean(value)) => visitor.visit_bool(*value),
+            Node::Leaf(Leaf::Datetime(_)) => Err(Self::Error::custom("no date is written")),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Only enums without content are written.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let name = self.as_str().ok_or_else(|| Self::Error::custom("a name is needed"))?;
+        visitor.visit_enum(StrDeserializer::<Self::Error>::new(name))
+    }
+
+    /// A table has names: it can't be given as a list of its values.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match &self.node {
+            Node::Table(_) => self.deserialize_any(visitor),
+            _ => Err(Self::Error::custom("a table is needed")),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}

@@ -1,0 +1,148 @@
+//! How a [`Reader`] reads tables: keys that are unknown, missing, or don't go together, and tables that name a kind.
+
+use super::reader::{Reader, Segment, example, place};
+use super::shape::{Shape, TableShape};
+use super::tree::{Entry, Table, Tree};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::name::{did_you_mean, short};
+
+impl<'t> Reader<'t> {
+    pub(super) fn table(
+        &mut self,
+        shape: &TableShape,
+        table: &'t Table,
+        tree: &'t Tree,
+        entry: Option<&'t Entry>,
+    ) -> Option<toml::Value> {
+        let mut values = toml::Table::new();
+        for (name, entry) in table {
+            let known = shape.keys.get(name).map(|key| &key.shape).or(shape.others.as_ref());
+            self.path.push(Segment::Key(name));
+            match known {
+                Some(shape) => {
+                    if let Some(value) = self.read(shape, &entry.value, Some(entry)) {
+                        values.insert(name.clone(), value);
+                    }
+                }
+                None => self.unknown(name, entry, shape.keys.keys()),
+            }
+            self.path.pop();
+        }
+        for (name, key) in shape.keys.iter().filter(|(_, key)| key.is_required) {
+            if values.contains_key(name) {
+                continue;
+            }
+            if !table.contains_key(name) {
+                self.missing(name, tree, entry);
+            }
+            values.insert(name.clone(), example(&key.shape));
+        }
+        let keeps_rules = self.one_of(shape, table, tree, entry) && self.needs(shape, table);
+        // Where the one key that must be given is faulty, the table is no use without it.
+        let is_whole = shape.one_of.is_empty() || shape.one_of.iter().any(|key| values.contains_key(key));
+        (keeps_rules && is_whole).then_some(toml::Value::Table(values))
+    }
+
+    fn unknown<'n>(&mut self, name: &str, entry: &'t Entry, known: impl Iterator<Item = &'n String> + Clone) {
+        self.fault(|_| {
+            let known = known.map(String::as_str);
+            let hint =
+                if known.clone().next().is_some() { did_you_mean(name, known) } else { "it has no keys".to_owned() };
+            Diagnostic { span: entry.key.clone(), message: format!("unknown key `{}`", short(name)), hint: Some(hint) }
+        });
+    }
+
+    fn missing(&mut self, name: &str, tree: &'t Tree, entry: Option<&'t Entry>) {
+        let span = place(tree, entry);
+        let span = if self.path.is_empty() { Span::new(span.source(), 0..0) } else { span };
+        self.fault(|reader| {
+            let table = match (reader.path.is_empty(), reader.header()) {
+                (true, _) => "the file".to_owned(),
+                (_, Some(header)) => format!("[{header}]"),
+                (_, None) => reader.subject(),
+            };
+            Diagnostic { span, message: format!("{table} lacks `{name}`"), hint: Some(format!("add `{name} = ...`")) }
+        });
+        // What was noted is the table; only the key is set aside.
+        if let Some(path) = self.set_aside.last_mut().filter(|_| !self.faults.is_full()) {
+            path.push(name.to_owned());
+        }
+    }
+
+    /// Whether exactly one of the keys is given that exclude each other.
+    fn one_of(&mut self, shape: &TableShape, table: &'t Table, tree: &'t Tree, entry: Option<&'t Entry>) -> bool {
+        let given = shape.one_of.iter().filter(|key| table.contains_key(*key)).count();
+        if shape.one_of.is_empty() || given == 1 {
+            return true;
+        }
+        let span = place(tree, entry);
+        self.fault(|reader| {
+            let names: Vec<String> = shape.one_of.iter().map(|key| format!("`{key}`")).collect();
+            let each: Vec<String> = shape.one_of.iter().map(|key| format!("{{ {key} = ... }}")).collect();
+            let (message, hint) = if given == 0 {
+                (format!("{} needs {}", reader.subject(), names.join(" or ")), format!("write {}", each.join(" or ")))
+            } else {
+                (format!("{} can't stand in one table", names.join(" and ")), format!("write {}", each.join(", ")))
+            };
+            Diagnostic { span, message, hint: Some(hint) }
+        });
+        false
+    }
+
+    /// Whether no key is given without those that it needs.
+    fn needs(&mut self, shape: &TableShape, table: &'t Table) -> bool {
+        let lacks =
+            |key: &str| shape.needs.iter().find(|(name, _)| name == key)?.1.iter().find(|n| !table.contains_key(*n));
+        let found = table.iter().find_map(|(name, entry)| Some((name, entry, lacks(name)?)));
+        let Some((name, entry, needed)) = found else { return true };
+        self.path.push(Segment::Key(name));
+        self.fault(|_| Diagnostic {
+            span: entry.key.clone(),
+            message: format!("`{name}` goes with `{needed}`, which isn't given"),
+            hint: Some(format!("leave it out, or give `{needed}`")),
+        });
+        self.path.pop();
+        false
+    }
+
+    /// A table whose one key names a kind.
+    pub(super) fn kind(
+        &mut self,
+        shape: &Shape,
+        table: &'t Table,
+        tree: &'t Tree,
+        entry: Option<&'t Entry>,
+    ) -> Option<toml::Value> {
+        let Shape::Kinds(kinds) = shape else { return None };
+        let mut known = table.iter().filter_map(|(name, entry)| Some((name, entry, kinds.get(name)?)));
+        let (first, second) = (known.next(), known.next());
+        let are_tables = table.values().all(|entry| entry.value.table().is_some());
+        if first.is_none() && (table.is_empty() || !are_tables) {
+            let span = place(tree, entry);
+            self.fault(|reader| {
+                let message = format!("{} names no kind", reader.subject());
+                Diagnostic { span, message, hint: reader.as_table(shape, tree) }
+            });
+            return None;
+        }
+        for (name, entry) in table.iter().filter(|(name, _)| !kinds.contains_key(*name)) {
+            self.path.push(Segment::Key(name));
+            self.unknown(name, entry, kinds.keys());
+            self.path.pop();
+        }
+        if let Some((_, entry, _)) = second {
+            self.fault(|reader| {
+                let given = table.keys().filter(|name| kinds.contains_key(*name));
+                let given = given.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+                let message = format!("{} is given two kinds or more: {given}", reader.subject());
+                Diagnostic { span: entry.key.clone(), message, hint: Some("keep one of them".to_owned()) }
+            });
+            return None;
+        }
+        let (name, entry, shape) = first?;
+        self.path.push(Segment::Key(name));
+        let value = self.read(shape, &entry.value, Some(entry));
+        self.path.pop();
+        Some(toml::Value::Table([(name.clone(), value?)].into_iter().collect()))
+    }
+}

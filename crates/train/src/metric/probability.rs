@@ -1,0 +1,89 @@
+//! Probabilities from logits, in 64 bits.
+
+use emberline_base::{Matrix, Task};
+
+/// sigmoid(z), the probability of a binary or multi-label output.
+pub fn probability(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
+}
+
+/// The probabilities that logits `[rows, outputs]` stand for: sigmoid per output, or softmax over the row of a
+/// multi-class task.
+///
+/// They are computed as `exp(z - max(z)) / sum(exp(z - max(z)))` on 64-bit numbers, in NumPy's order of summation, so that
+/// scores tie exactly where those of `scipy.special.softmax` do. Kept are two numbers per row, not one per class.
+pub(super) struct Probabilities<'a> {
+    logits: &'a Matrix,
+    /// The largest logit of each row and the sum that it is divided by; none where each output is a sigmoid.
+    softmax: Option<Vec<(f64, f64)>>,
+}
+
+impl<'a> Probabilities<'a> {
+    pub(super) fn of(task: Task, logits: &'a Matrix) -> Self {
+        let rows = || (0..logits.rows()).map(|row| normaliser(logits.row(row))).collect();
+        let softmax = match task {
+            Task::MultiClass => Some(rows()),
+            Task::Binary | Task::MultiLabel => None,
+        };
+        Self { logits, softmax }
+    }
+
+    /// The probability of one output in one row.
+    pub(super) fn get(&self, row: usize, output: usize) -> f64 {
+        let logit = self.logits.row(row)[output];
+        match &self.softmax {
+            None => probability(logit),
+            Some(rows) => (f64::from(logit) - rows[row].0).exp() / rows[row].1,
+        }
+    }
+}
+
+/// The largest logit, and the sum of exp(z - largest).
+fn normaliser(logits: &[f32]) -> (f64, f64) {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, &z| largest.max(f64::from(z)));
+    let exponentials: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - largest).exp()).collect();
+    (largest, pairwise_sum(&exponentials))
+}
+
+/// The sum in NumPy's order: fewer than 8 numbers one after another, up to 128 in eight interleaved sums, more in halves.
+fn pairwise_sum(values: &[f64]) -> f64 {
+    match values.len() {
+        0..8 => values.iter().sum(),
+        8..=128 => {
+            let (blocks, rest) = values.as_chunks::<8>();
+            let mut sums = blocks[0];
+            for block in &blocks[1..] {
+                sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += value);
+            }
+            let [a, b, c, d, e, f, g, h] = sums;
+            rest.iter().fold(((a + b) + (c + d)) + ((e + f) + (g + h)), |sum, value| sum + value)
+        }
+        length => {
+            let half = length / 2 - length / 2 % 8;
+            pairwise_sum(&values[..half]) + pairwise_sum(&values[half..])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_of_a_softmax_sum_to_one() {
+        for classes in [2, 3, 7, 8, 9, 77, 300] {
+            let logits = Matrix::new(1, classes, (0..classes).map(|class| class as f32 % 5.0 - 2.0).collect());
+            let probabilities = Probabilities::of(Task::MultiClass, &logits);
+            let sum: f64 = (0..classes).map(|class| probabilities.get(0, class)).sum();
+            assert!((sum - 1.0).abs() < 1e-14, "{classes}: {sum}");
+        }
+    }
+
+    #[test]
+    fn logits_of_any_size_have_probabilities() {
+        let logits = Matrix::new(1, 3, vec![3e38, -3e38, 0.0]);
+        let probabilities = Probabilities::of(Task::MultiClass, &logits);
+        assert_eq!([0, 1, 2].map(|class| probabilities.get(0, class)), [1.0, 0.0, 0.0]);
+        assert_eq!([f32::MAX, 0.0, f32::MIN].map(probability), [1.0, 0.5, 0.0]);
+    }
+}
