@@ -15,6 +15,8 @@ pub mod opened;
 mod pca;
 pub mod reduce;
 pub mod source;
+#[cfg(test)]
+mod test_assets;
 
 pub use error::Error;
 pub use known::Words;

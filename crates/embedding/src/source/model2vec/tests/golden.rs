@@ -5,18 +5,11 @@ use std::fs;
 use serde_json::Value;
 
 use super::*;
+use crate::test_assets::shared;
 
-/// The folder with models that were distilled for real; says so where it isn't there.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn shared(below: &str) -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let path = root.join("assets/model2vec").join(below);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {} isn't there; EMBERLINE_SHARED names the folder with goldens", path.display());
-    None
+/// A model that was distilled for real, or its golden.
+fn asset(below: &str) -> Option<PathBuf> {
+    shared(&format!("assets/model2vec/{below}"))
 }
 
 fn json(path: &Path) -> Value {
@@ -78,7 +71,7 @@ fn real_models_give_the_published_vectors() {
         ("test-model-sentence-transformers", "hello world", "embeddings_short.json"),
         ("test-model-vocab-quantized", &long, "embeddings_vocab_quantized.json"),
     ] {
-        let (Some(folder), Some(file)) = (shared(model), shared(file)) else { return };
+        let (Some(folder), Some(file)) = (asset(model), asset(file)) else { return };
         let model = open_for(&settings(&folder), &[text]).expect("a model");
         assert_close(&vector(&model, text), &numbers(&json(&file)[0]), &folder.display().to_string());
     }
@@ -91,7 +84,7 @@ fn rounded_models_give_the_references_vectors() {
         ("test-model-float16", [-0.393_567_949_5, -0.919_295_549_4]),
         ("test-model-int8", [-0.388_056_993_5, -0.921_635_389_3]),
     ] {
-        let Some(folder) = shared(model) else { return };
+        let Some(folder) = asset(model) else { return };
         let model = open_for(&settings(&folder), &[]).expect("a model");
         assert_close(&vector(&model, "hello world"), &expected, &folder.display().to_string());
     }

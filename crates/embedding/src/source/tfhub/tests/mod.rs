@@ -9,20 +9,8 @@ use std::path::{Path, PathBuf};
 pub(super) use self::synthetic::{PLAIN, Recipe, write};
 
 use super::{Module, Settings, TextModule, open};
+use crate::test_assets::shared;
 use crate::{Error, Lookup, Words, combine::combine};
-
-/// The folder with goldens; says so where it isn't there.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub(super) fn shared(below: &str) -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let path = root.join(below);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {} isn't there; EMBERLINE_SHARED names the folder with goldens", path.display());
-    None
-}
 
 pub(super) fn settings(path: impl Into<PathBuf>) -> Settings {
     Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, trainable: false }

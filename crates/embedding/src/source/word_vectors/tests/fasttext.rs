@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::test_assets::skip;
 
 /// What fastText says of each model, by file name.
 pub(super) fn golden(folder: &str) -> Vec<(String, Value)> {
@@ -116,7 +117,7 @@ fn texts_of_a_supervised_model_have_fasttexts_sentence_vectors() {
 #[test]
 fn a_model_that_fasttext_trains_now_gives_its_sentence_vectors() {
     let Some(python) = std::env::var_os("EMBERLINE_FASTTEXT_PYTHON") else {
-        return skipped("EMBERLINE_FASTTEXT_PYTHON, a Python with fasttext-wheel");
+        return skip("EMBERLINE_FASTTEXT_PYTHON, a Python with fasttext-wheel");
     };
     let folder = tempfile::tempdir().expect("a folder");
     let script = fixtures("fasttext").join("supervised.py");
@@ -235,7 +236,7 @@ const REAL: [Golden; 4] = [
 
 #[test]
 fn real_models_read_as_fasttext_reads_them() {
-    let Some(assets) = shared("assets") else { return skipped("assets") };
+    let Some(assets) = shared("assets") else { return };
     for (path, rows, dim, words) in REAL {
         let texts: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let vectors = open(&exact(path), &assets, Texts { all: &texts, train: &[] }).expect(path);

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use super::*;
+use crate::test_assets::shared;
 
 mod damage;
 mod fasttext;
@@ -328,17 +329,6 @@ fn the_hash_is_checked_and_is_that_of_the_file() {
 }
 
 /// A folder of files that the project may use but not ship.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("EMBERLINE_SHARED")
-        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").into(), PathBuf::from);
-    Some(root.join(path)).filter(|path| path.exists())
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn skipped(path: &str) {
-    eprintln!("SKIPPED: {path} isn't there; set EMBERLINE_SHARED");
-}
-
 /// File, rows, dim, a word, its first two and its last number, as gensim 4 reads them.
 const GOLDEN: [(&str, u64, usize, &str, [f32; 3]); 7] = [
     ("word-vectors/euclidean_vectors.bin", 2747, 10, "fly", [0.700036, 0.83025765, 0.34151116]),
@@ -352,7 +342,7 @@ const GOLDEN: [(&str, u64, usize, &str, [f32; 3]); 7] = [
 
 #[test]
 fn real_files_read_as_gensim_reads_them() {
-    let Some(assets) = shared("assets") else { return skipped("assets") };
+    let Some(assets) = shared("assets") else { return };
     for (path, rows, dim, word, [first, second, last]) in GOLDEN {
         let vectors = open(&settings(path), &assets, Texts { all: &[word], train: &[] }).expect(path);
         assert_eq!((vectors.table_rows(), vectors.dim(), vectors.rows()), (rows, dim, 1), "{path}");
@@ -368,7 +358,7 @@ fn real_files_read_as_gensim_reads_them() {
 /// The two files hold the same vectors, and the module lists its words in the order of its rows.
 #[test]
 fn the_vectors_of_the_module_quora_50() {
-    let Some(assets) = shared("assets") else { return skipped("assets") };
+    let Some(assets) = shared("assets") else { return };
     let tokens = fs::read_to_string(assets.join("tfhub/quora-50/assets/tokens.txt")).expect("readable");
     let table = fs::read(assets.join("tfhub/quora-50/variables/variables.data-00000-of-00001")).expect("readable");
     // Words that no smaller piece is asked for, as they are written.
