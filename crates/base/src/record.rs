@@ -350,6 +350,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether any cell knows how many words its embedding knows.
+    pub fn knows_words(&self) -> bool {
+        self.cells.iter().filter_map(|cell| cell.outcome.as_ref()).any(|outcome| outcome.known_words.is_some())
+    }
+
     /// Gathers the warnings of data and cells.
     pub fn gather_warnings(data: &Data, cells: &[Cell]) -> Vec<Warning> {
         let of_cells = cells.iter().filter_map(|cell| {

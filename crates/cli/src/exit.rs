@@ -68,7 +68,6 @@ impl Error {
             Self::Usage(_) | Self::Device(_) | Self::Fetch(_) => Code::Usage,
             Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_) | Pipeline::TooLarge { .. }) => Code::Invalid,
             Self::Pipeline(Pipeline::PipelineFile(_) | Pipeline::MissingFiles(_)) => Code::Asset,
-            Self::Pipeline(Pipeline::Report(emberline_report::Error::NotARun(_))) => Code::Asset,
             Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_out_of_memory() => Code::Unexpected,
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_missing_file() => Code::Asset,
@@ -106,14 +105,15 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
         | Report::Json { .. }
         | Report::Cell { .. }
         | Report::History { .. } => Code::Asset,
+        Report::File(error) if error.is_no_file() => Code::Asset,
         Report::File(_) => Code::Unexpected,
     }
 }
 
 fn of_embedding(error: &emberline_embedding::Error) -> Code {
     match error {
-        error if error.is_out_of_memory() => Code::Unexpected,
         emberline_embedding::Error::OutOfMemory(_) | emberline_embedding::Error::Memory(_) => Code::Unexpected,
+        emberline_embedding::Error::File(error) if error.is_out_of_memory() => Code::Unexpected,
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,

@@ -1,5 +1,6 @@
 //! What people see: results on standard output, progress and messages on standard error.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use emberline_base::number::fixed;
@@ -90,8 +91,10 @@ pub(crate) fn grouped(number: u64) -> String {
 /// What is left out of a grid and why, one line a reason.
 pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
     let mut reasons: Vec<(&str, usize)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for combination in left_out {
-        match reasons.iter_mut().find(|(reason, _)| *reason == combination.reason) {
+        let place = *places.entry(&combination.reason).or_insert(reasons.len());
+        match reasons.get_mut(place) {
             Some((_, count)) => *count += 1,
             None => reasons.push((&combination.reason, 1)),
         }

@@ -7,6 +7,7 @@ use emberline_dataset::{Findings, Rows};
 use emberline_embedding::Source;
 
 use crate::Error;
+use crate::inputs::rows_key;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run::no_cells;
@@ -67,10 +68,10 @@ impl Pipeline {
         let read = |cell: &Cell| Ok(Arc::new(emberline_dataset::read(&cell.settings.data, &self.folder)?));
         let rows = Arc::new(emberline_dataset::read(&self.settings.data, &self.folder)?);
         let findings = rows.findings();
-        let mut known: Vec<(String, Arc<Rows>)> = vec![(files_of(&self.settings.data), rows)];
+        let mut known: Vec<(String, Arc<Rows>)> = vec![(rows_key(&self.settings.data), rows)];
         let mut faults = Vec::new();
         for cell in data_variants(plan) {
-            let files = files_of(&cell.settings.data);
+            let files = rows_key(&cell.settings.data);
             let rows = match known.iter().find(|(key, _)| *key == files) {
                 Some((_, rows)) => Ok(rows.clone()),
                 None => read(cell),
@@ -106,11 +107,6 @@ fn data_variants(plan: &Plan) -> Vec<&Cell> {
 
 fn unsupported(reason: String) -> Error {
     emberline_train::Error::Unsupported(reason).into()
-}
-
-/// All that decides which rows are read.
-fn files_of(data: &emberline_dataset::Settings) -> String {
-    format!("{:?}", emberline_dataset::Settings { split: Default::default(), ..data.clone() })
 }
 
 /// The values of a cell's axes that its data depend on.

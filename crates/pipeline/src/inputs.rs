@@ -135,7 +135,7 @@ impl Inputs {
         {
             return Ok(data.clone());
         }
-        let (key, files) = (key.to_owned(), rows_key(cell));
+        let (key, files) = (key.to_owned(), rows_key(settings));
         let (rows, state) = match &self.rows {
             Some((known, rows, state)) if *known == files => (rows.clone(), state.clone()),
             Some(_) | None => {
@@ -314,10 +314,8 @@ fn about(cell: &Cell) -> String {
 }
 
 /// What decides which rows are read.
-fn rows_key(cell: &Cell) -> String {
-    let mut settings = cell.settings.data.as_ref().clone();
-    settings.split = Default::default();
-    format!("{settings:?}")
+pub(crate) fn rows_key(data: &emberline_dataset::Settings) -> String {
+    format!("{:?}", emberline_dataset::Settings { split: Default::default(), ..data.clone() })
 }
 
 /// What cells share, spelled out: cells with equal keys share it. Each is spelled once for all cells that hold the same

@@ -41,9 +41,13 @@ impl Run {
             }
             other => other?,
         };
-        check_version(&path, &text)?;
+        let value = serde_json::from_str::<Value>(&text);
+        if let Ok(value) = &value {
+            check_version(&path, value)?;
+        }
         check(&sums_of(dir)?, &path, text.as_bytes())?;
-        let (summary, entries) = read_summary(&path, &text)?;
+        let value = value.map_err(|error| json_error(&path, &error))?;
+        let (summary, entries) = read_summary(&path, &text, value)?;
         let mut histories = BTreeMap::new();
         for (cell, entry) in summary.cells.iter().zip(entries).filter(|(cell, _)| cell.status != Status::Pending) {
             let folder = dir.join("cells").join(&cell.id);
@@ -91,8 +95,7 @@ fn check_result(folder: &Path, sums: &Sums, mut entry: Value) -> Result<(), Erro
 }
 
 /// Refuses a summary that another version has written, whatever else may be wrong with it.
-fn check_version(path: &Path, text: &str) -> Result<(), Error> {
-    let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+fn check_version(path: &Path, value: &Value) -> Result<(), Error> {
     match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > record::VERSION.into() => {
             Err(Error::Version { path: path.to_owned(), found, known: record::VERSION })
@@ -118,10 +121,8 @@ fn json_error(path: &Path, error: &serde_json::Error) -> Error {
 }
 
 /// The summary, and the entry of each of its cells as it stands in the file.
-fn read_summary(path: &Path, text: &str) -> Result<(Summary, Vec<Value>), Error> {
-    let placed = |error: serde_json::Error| json_error(path, &error);
-    let mut value: Value = serde_json::from_str(text).map_err(placed)?;
-    let mut summary: Summary = serde_json::from_str(text).map_err(placed)?;
+fn read_summary(path: &Path, text: &str, mut value: Value) -> Result<(Summary, Vec<Value>), Error> {
+    let mut summary: Summary = serde_json::from_str(text).map_err(|error| json_error(path, &error))?;
     let mut ids = BTreeSet::new();
     for (index, cell) in summary.cells.iter_mut().enumerate() {
         let fault = |fault: String| Error::Cell { path: path.to_owned(), cell: cell.id.clone(), fault };

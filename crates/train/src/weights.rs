@@ -74,12 +74,12 @@ impl Weights {
 
     /// The same arrays in the order of others; none where they aren't the same in name and shape.
     pub(crate) fn in_order_of(mut self, other: &Self) -> Option<Self> {
-        let place =
-            |tensor: &Tensor| other.0.iter().position(|like| like.name == tensor.name && like.shape == tensor.shape);
-        let mut places = self.0.iter().map(place).collect::<Option<Vec<_>>>()?;
-        self.0.sort_by_cached_key(|tensor| place(tensor));
-        places.sort_unstable();
-        (places.into_iter().eq(0..other.0.len())).then_some(self)
+        let mut take = |like: &Tensor| {
+            let at = self.0.iter().position(|tensor| tensor.name == like.name && tensor.shape == like.shape)?;
+            Some(self.0.swap_remove(at))
+        };
+        let ordered = other.0.iter().map(&mut take).collect::<Option<Vec<_>>>()?;
+        self.0.is_empty().then_some(Self(ordered))
     }
 }
 

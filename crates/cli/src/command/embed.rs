@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use emberline_base::{Features, Interrupt, Matrix, Splits, Warning, file};
+use emberline_base::{Features, Interrupt, Matrix, Splits, file};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_dataset::{self as texts, TextInput};
@@ -18,7 +18,7 @@ use super::published;
 use crate::args::{Embed, VectorFormat};
 use crate::exit::{Code, Error};
 use crate::progress::EncodingBar;
-use crate::terminal::{say, table};
+use crate::terminal::{say, table, warn};
 
 pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     let source = source_from_options(&args.kind, args.path.as_deref(), &args.set)?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
 pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result<Matrix, Error> {
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
-    show_warnings(&opened.warnings());
+    opened.warnings().iter().for_each(warn);
     let texts = Splits { train: texts, valid: None, test: None };
     let wanted = Wanted { trainable: false, ..source.wanted() };
     let mut bar = EncodingBar::default();
@@ -68,30 +68,24 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     }
 }
 
-/// What is open already: standard input, `/dev/stdin`, or what a shell makes of `<(...)`; none of an ordinary file.
-fn open_stream(path: Option<&Path>) -> Result<Option<Box<dyn Read>>, Error> {
-    let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(Some(Box::new(io::stdin()))) };
-    if !["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open)) {
-        return Ok(None);
-    }
-    let opened = File::open(path).map_err(file::FileError::new("read", path))?;
-    Ok(Some(Box::new(opened)))
-}
-
-fn show_warnings(warnings: &[Warning]) {
-    warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+/// Whether a path names what is open already: standard input, or what a shell makes of `<(...)`.
+fn is_open_already(path: &Path) -> bool {
+    ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
 }
 
 /// Every text of the input, in order, the empty ones too: a vector has the row of its text.
 fn read_texts(args: &Embed) -> Result<Vec<String>, Error> {
-    let mut stream = open_stream(args.input.as_deref())?;
-    let from = match (&args.input, &mut stream) {
-        (Some(path), None) => texts::Source::File(path),
-        (Some(path), Some(stream)) if path.as_os_str() != "-" => {
-            texts::Source::Lines(stream, path.to_str().unwrap_or("the input"))
+    let mut stream: Box<dyn Read>;
+    let from = match args.input.as_deref().filter(|path| path.as_os_str() != "-") {
+        None => {
+            stream = Box::new(io::stdin());
+            texts::Source::Lines(&mut *stream, "standard input")
         }
-        (_, Some(stream)) => texts::Source::Lines(stream, "standard input"),
-        (None, None) => unreachable!("without a path the input is a stream"),
+        Some(path) if is_open_already(path) => {
+            stream = Box::new(File::open(path).map_err(file::FileError::new("read", path))?);
+            texts::Source::Lines(&mut *stream, path.to_str().unwrap_or("the input"))
+        }
+        Some(path) => texts::Source::File(path),
     };
     let column = match args.text.parse() {
         Ok(number) => Column::Number(number),
@@ -106,7 +100,7 @@ fn read_texts(args: &Embed) -> Result<Vec<String>, Error> {
         found.push(row.text.to_owned());
         Ok::<_, Error>(())
     })?;
-    show_warnings(&read.warnings);
+    read.warnings.iter().for_each(warn);
     Ok(found)
 }
 

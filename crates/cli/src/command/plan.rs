@@ -39,10 +39,11 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
 
 /// The file with every default filled in; `data.positive` follows from the data, if they can be read.
 fn resolved(pipeline: &Pipeline) -> String {
+    if pipeline.settings.data.positive.is_some() {
+        return pipeline.resolved();
+    }
     pipeline.resolved_with_data().unwrap_or_else(|error| {
-        if pipeline.settings.data.positive.is_none() {
-            say(&format!("`data.positive` isn't filled in, since the data can't be read: {error}"));
-        }
+        say(&format!("`data.positive` isn't filled in, since the data can't be read: {error}"));
         pipeline.resolved()
     })
 }

@@ -79,8 +79,7 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(*metric))
     };
     let metrics: Vec<&str> = METRICS.into_iter().filter(has).collect();
-    let knows_words = summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.known_words.is_some());
-    let known_words = knows_words.then_some("known_words");
+    let known_words = summary.knows_words().then_some("known_words");
     let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().copied());
     let head = head.chain(known_words).chain(["seconds"]);
     let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
@@ -93,19 +92,23 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         let mut row = vec![cell.id.clone(), status.to_owned()];
         if let Some(outcome) = &cell.outcome {
             row.push(outcome.epochs.to_string());
-            let shown = |value: Option<f64>| value.map_or("-".to_owned(), |value| fixed(value, 4));
             row.extend(metrics.iter().map(|name| shown(outcome.metrics.get(*name).copied())));
             row.extend(known_words.map(|_| shown(outcome.known_words.as_ref().map(|known| known.all.tokens))));
             row.push(seconds(outcome.seconds, 2));
         }
         rows.push(row);
     }
-    rows.extend(prevalence(summary, &metrics));
+    rows.extend(prevalence(summary, &metrics, known_words.is_some()));
     rows
 }
 
+/// A number of the table; `-` where there is none.
+fn shown(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| fixed(value, 4))
+}
+
 /// What PR-AUC is to be held against, as the last row: the share of positive rows, or its mean over classes.
-fn prevalence(summary: &Summary, metrics: &[&str]) -> Option<Vec<String>> {
+fn prevalence(summary: &Summary, metrics: &[&str], has_known_words: bool) -> Option<Vec<String>> {
     let share = |metric: &&str| match *metric {
         "val_pr_auc" => summary.data.prevalence(SplitName::Valid),
         "test_pr_auc" => summary.data.prevalence(SplitName::Test),
@@ -113,8 +116,8 @@ fn prevalence(summary: &Summary, metrics: &[&str]) -> Option<Vec<String>> {
     };
     let shares: Vec<Option<f64>> = metrics.iter().map(share).collect();
     shares.iter().any(Option::is_some).then(|| {
-        let shown = shares.into_iter().map(|share| share.map_or("-".to_owned(), |share| format!("{share:.4}")));
         let of_row = ["(prevalence)", "", "-"].map(str::to_owned);
-        of_row.into_iter().chain(shown).chain(["-".to_owned()]).collect()
+        let others = vec!["-".to_owned(); usize::from(has_known_words) + 1];
+        of_row.into_iter().chain(shares.into_iter().map(shown)).chain(others).collect()
     })
 }

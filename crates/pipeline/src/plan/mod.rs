@@ -8,8 +8,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::cell::{Cell, CellSettings, Embedding};
@@ -61,24 +60,16 @@ impl Plan {
     }
 
     /// Leaves out cells whose settings are those of an earlier one, such as `1` and `1.0` of an axis, or a value that is
-    /// the default beside one that is left out.
+    /// the default beside one that is left out. The reason names no cell, so that many such cells have one.
     fn leave_out_repeated(&mut self) {
-        let mut first: HashMap<Identity, usize> = HashMap::with_capacity(self.cells.len());
-        let mut kept = Vec::with_capacity(self.cells.len());
-        for cell in std::mem::take(&mut self.cells) {
-            match first.entry(cell.identity) {
-                Entry::Occupied(earlier) => {
-                    let earlier: &Cell = &kept[*earlier.get()];
-                    let reason = format!("`{}` has the settings of {} again", cell.embedding(), earlier.id);
-                    self.left_out.push(LeftOut { axes: cell.axes, reason });
-                }
-                Entry::Vacant(place) => {
-                    place.insert(kept.len());
-                    kept.push(cell);
-                }
-            }
-        }
+        let mut seen: HashSet<Identity> = HashSet::with_capacity(self.cells.len());
+        let (kept, repeated): (Vec<Cell>, Vec<Cell>) =
+            std::mem::take(&mut self.cells).into_iter().partition(|cell| seen.insert(cell.identity));
         self.cells = kept;
+        self.left_out.extend(repeated.into_iter().map(|cell| {
+            let reason = format!("`{}` has the settings of an earlier combination again", cell.embedding());
+            LeftOut { axes: cell.axes, reason }
+        }));
     }
 
     /// Gives ids that several cells would share the whole identity.

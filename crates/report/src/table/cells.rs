@@ -119,17 +119,12 @@ fn training(summary: &Summary) -> Vec<Measured> {
         column(Column::number("trainable"), &|o| total(o.parameters.trainable)),
         column(Column::text("device"), &|o| Field::text(&o.device)),
     ];
-    if knows_words(summary) {
+    if summary.knows_words() {
         columns.push(column(Column::number("known words"), &|o| share(o.known_words.as_ref().map(|k| k.all.tokens))));
         let without = |o: &Outcome| share(o.known_words.as_ref().map(|known| known.all.texts_without));
         columns.push(column(Column::number("texts without").with_note("a known word"), &without));
     }
     columns
-}
-
-/// Whether any finished cell's embedding is a table of words.
-pub(crate) fn knows_words(summary: &Summary) -> bool {
-    summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).any(|outcome| outcome.known_words.is_some())
 }
 
 /// A share as percents.

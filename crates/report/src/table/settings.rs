@@ -3,7 +3,7 @@
 use emberline_base::Metric;
 use emberline_base::record::Summary;
 
-use super::cells::{knows_words, share};
+use super::cells::share;
 use super::{best_of, data_differ, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::Setting;
@@ -61,7 +61,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
         |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(|m| !DETAILS.contains(&m));
     let names = metric_names(summary).into_iter().filter(is_shown);
     columns.extend(names.map(|name| metric_column(summary, settings, &name)));
-    if knows_words(summary) {
+    if summary.knows_words() {
         let known = |setting: &Setting<'_>| -> Vec<f64> {
             setting.done().filter_map(|(_, o)| o.known_words.as_ref().map(|known| known.all.tokens)).collect()
         };
