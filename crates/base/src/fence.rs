@@ -41,8 +41,8 @@ pub fn fenced<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Installs the panic hook that keeps quiet about panics behind a fence. It may be called more than once; a fence does it too.
-pub fn install_panic_hook() {
+/// Installs the panic hook that keeps quiet about panics behind a fence.
+fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let default = panic::take_hook();

@@ -8,7 +8,7 @@ mod temporary;
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::digest;
 
@@ -149,6 +149,11 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
 /// The folder that a file lies in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a relative path stays within the folder that it is joined to: it has no `..`, no root and no drive.
+pub fn stays_within(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Returns whether an open file or folder is the one that lies at the path: it may have been removed or replaced.

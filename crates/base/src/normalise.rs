@@ -32,8 +32,8 @@ pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The text without the format characters that show nothing: soft hyphen, direction marks, word joiners, byte order mark.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { Cow::Borrowed(text) }
+pub fn without_invisible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text }
 }
 
 /// Whether a character shows nothing and separates nothing.
@@ -59,7 +59,7 @@ pub fn push_key(text: &str, key: &mut Vec<u8>) {
             key[start..].make_ascii_lowercase();
         });
     }
-    push_words(&visible(text), key, |word, key| {
+    push_words(&without_invisible(Cow::Borrowed(text)), key, |word, key| {
         let lower = lowercase(word);
         let lower = if lower.contains('ς') { Cow::Owned(lower.replace('ς', "σ")) } else { lower };
         key.extend_from_slice(composed(lower).as_bytes());

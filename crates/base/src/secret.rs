@@ -42,7 +42,7 @@ pub fn piece_end(text: &str, at: usize) -> usize {
 }
 
 fn piece_masked(piece: &str) -> String {
-    let end = piece.trim_end_matches(|c: char| c.is_whitespace() || c == '"');
+    let end = piece.trim_end_matches(ends_piece);
     url(end) + &piece[end.len()..]
 }
 

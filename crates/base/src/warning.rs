@@ -70,19 +70,7 @@ pub enum Code {
 
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::SimilarLabels => "EMB001",
-            Self::HeaderAsRow => "EMB002",
-            Self::ConflictingLabels => "EMB003",
-            Self::BalancedPositive => "EMB004",
-            Self::UnknownLabels => "EMB005",
-            Self::FewKnownWords => "EMB006",
-            Self::QuotesKept => "EMB007",
-            Self::PromptIsNoName => "EMB008",
-            Self::SharedTexts => "EMB009",
-            Self::MissingAsLabel => "EMB010",
-            Self::OtherThanFastText => "EMB011",
-        })
+        f.write_str(&crate::name_of(self))
     }
 }
 
@@ -104,24 +92,11 @@ pub fn merge<'a>(of_cells: impl IntoIterator<Item = (&'a str, &'a [Warning])>) -
 mod tests {
     use super::*;
 
-    const ALL: [Code; 11] = [
-        Code::SimilarLabels,
-        Code::HeaderAsRow,
-        Code::ConflictingLabels,
-        Code::BalancedPositive,
-        Code::UnknownLabels,
-        Code::FewKnownWords,
-        Code::QuotesKept,
-        Code::PromptIsNoName,
-        Code::SharedTexts,
-        Code::MissingAsLabel,
-        Code::OtherThanFastText,
-    ];
-
     #[test]
     fn a_code_is_shown_as_it_is_stored() {
-        for code in ALL {
-            assert_eq!(serde_json::to_value(code).expect("plain"), code.to_string());
+        for (code, shown) in [(Code::SimilarLabels, "EMB001"), (Code::OtherThanFastText, "EMB011")] {
+            assert_eq!(code.to_string(), shown);
+            assert_eq!(serde_json::to_value(code).expect("plain"), shown);
         }
     }
 

@@ -45,7 +45,7 @@ pub fn refuse_links(root: &Path, below: &Path) -> Result<(), FileError> {
     })
 }
 
-/// Removes a link or anything else that is no regular file, so that a new file can take its place.
+/// Removes a symbolic link, so that a new file can take its place; leaves anything else.
 ///
 /// # Errors
 /// When it can't be removed.

@@ -130,38 +130,27 @@ impl Kind {
 
     /// What to do about it.
     pub fn cure(self, used_as: Use) -> &'static str {
-        match used_as {
-            _ if self.is_of_any_use() => self.common_cure(),
+        self.common_cure().unwrap_or_else(|| match used_as {
             Use::Data => self.cure_of_data(),
             Use::Model => self.cure_of_model(),
-        }
+        })
     }
 
-    /// Whether the cure is the same for data and models.
-    fn is_of_any_use(self) -> bool {
-        matches!(
-            self,
-            Self::GitLfsPointer
-                | Self::Html
-                | Self::Xml
-                | Self::Utf16 { .. }
-                | Self::Utf32
-                | Self::AppleDouble
-                | Self::OtherArchive(_)
-        )
-    }
-
-    fn common_cure(self) -> &'static str {
-        match self {
+    /// The cure, if it is the same for data and models.
+    fn common_cure(self) -> Option<&'static str> {
+        Some(match self {
             Self::GitLfsPointer => "run `git lfs pull` in its repository to get the file itself",
+            Self::Html | Self::Xml => {
+                "download the file itself: look at its address in a browser, and log in where that is needed"
+            }
             Self::Utf16 { marked: true, .. } => "convert the file: iconv -f UTF-16 -t UTF-8 OLD > NEW",
             Self::Utf16 { big_endian: false, .. } => "convert the file: iconv -f UTF-16LE -t UTF-8 OLD > NEW",
             Self::Utf16 { .. } => "convert the file: iconv -f UTF-16BE -t UTF-8 OLD > NEW",
             Self::Utf32 => "convert the file: iconv -f UTF-32 -t UTF-8 OLD > NEW",
             Self::AppleDouble => "name the file without `._`",
             Self::OtherArchive(_) => "unpack it and name the file inside",
-            _ => "download the file itself: look at its address in a browser, and log in where that is needed",
-        }
+            _ => return None,
+        })
     }
 
     fn cure_of_data(self) -> &'static str {

@@ -102,10 +102,7 @@ fn binary(head: &[u8]) -> Option<Kind> {
     match head {
         [0x80, 2..=5, ..] => Some(Kind::Pickle),
         [b'%', b'P', b'D', b'F', b'-', b'0'..=b'9', ..] => Some(Kind::Pdf),
-        [b'P', b'A', b'R', b'1', next, ..] if next.is_ascii_control() && !next.is_ascii_whitespace() => {
-            Some(Kind::Parquet)
-        }
-        [b'P', b'A', b'R', b'E', next, ..] if next.is_ascii_control() && !next.is_ascii_whitespace() => {
+        [b'P', b'A', b'R', b'1' | b'E', next, ..] if next.is_ascii_control() && !next.is_ascii_whitespace() => {
             Some(Kind::Parquet)
         }
         [b'F', b'i', b'F', b'u', ..] if is_small(4) => Some(Kind::Finalfusion),
