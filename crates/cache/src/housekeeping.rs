@@ -108,8 +108,7 @@ impl Cache {
         let mut removed = Removed::default();
         let mut files = Vec::new();
         for shelf in &shelves {
-            let left = litter(shelf);
-            let unwanted = stored(shelf, |path| left.iter().any(|litter| litter == path))?;
+            let unwanted: Vec<Stored> = litter(shelf).into_iter().filter_map(Stored::at).collect();
             let (others, present): (Vec<_>, Vec<_>) =
                 segments(shelf)?.into_iter().partition(|file| segment::is_of_other_version(&file.path));
             unwanted.iter().chain(&others).for_each(|file| removed.take(file, dry_run));
@@ -197,11 +196,6 @@ impl Removed {
 fn segments(shelf: &Path) -> Result<Vec<Stored>, FileError> {
     let paths = segment::paths(shelf)?;
     Ok(paths.into_iter().filter_map(Stored::at).collect())
-}
-
-/// The files of a shelf that are wanted.
-fn stored(shelf: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<Stored>, FileError> {
-    Ok(entries(shelf)?.into_iter().filter(|path| wanted(path)).filter_map(Stored::at).collect())
 }
 
 impl Stored {

@@ -78,9 +78,8 @@ impl Segment {
         let damaged = |reason: &str| Fault::Damaged(reason.to_owned());
         let (_, metadata) = SafeTensors::read_metadata(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
         let notes = metadata.metadata().clone().unwrap_or_default();
-        let format = notes.get("format").and_then(|format| format.strip_prefix(FORMAT));
-        let version: u32 =
-            format.and_then(|version| version.parse().ok()).ok_or_else(|| damaged("no segment of a cache"))?;
+        let version = notes.get("format").and_then(|format| version_of(format));
+        let version = version.ok_or_else(|| damaged("no segment of a cache"))?;
         let tensors = SafeTensors::deserialize(&map).map_err(|e| Fault::Damaged(e.to_string()))?;
         let array = |name: &str| tensors.tensor(name).map_err(|e| Fault::Damaged(e.to_string()));
         let (keys, vectors) = (array("keys")?, array("vectors")?);
@@ -230,10 +229,14 @@ pub(crate) fn is_of_other_version(path: &Path) -> bool {
         let mut header = Vec::new();
         file.take(length).read_to_end(&mut header).ok()?;
         let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
-        let version: u32 = header["__metadata__"]["format"].as_str()?.strip_prefix(FORMAT)?.parse().ok()?;
-        Some(version != VERSION)
+        Some(version_of(header["__metadata__"]["format"].as_str()?)? != VERSION)
     };
     read().unwrap_or(false)
+}
+
+/// The version that the `format` of a segment states.
+fn version_of(format: &str) -> Option<u32> {
+    format.strip_prefix(FORMAT)?.parse().ok()
 }
 
 /// A writer that takes the hash of what passes.

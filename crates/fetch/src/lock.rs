@@ -28,9 +28,7 @@ impl Lock {
     /// # Errors
     /// When its file can't be made.
     pub(crate) fn take(target: &Path, observer: &mut dyn Observer) -> Result<Self, Error> {
-        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            file::make_folder(folder)?;
-        }
+        file::make_folder(file::folder_of(target))?;
         loop {
             let lock = Self::open(target)?;
             let held = hold(&lock, target, observer).map_err(FileError::new("lock", &path_of(target)))?;

@@ -93,9 +93,7 @@ impl Partial {
 
     /// Opens the file to write from `offset` on; all behind it is cut off. Notes first what it will be a part of.
     pub(crate) fn open(&mut self, offset: u64, origin: Origin) -> Result<File, Error> {
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            file::make_folder(folder)?;
-        }
+        file::make_folder(file::folder_of(&self.path))?;
         if offset == 0 {
             // Another version gets another file: even a power cut can't leave the new note beside old bytes.
             self.discard();
