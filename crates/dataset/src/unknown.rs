@@ -1,6 +1,8 @@
 //! Labels of validation and test rows that no training row has: refused, left out, or counted as wrong, as
 //! `data.unknown_labels` says.
 
+use std::collections::HashSet;
+
 use emberline_base::warning::Code;
 use emberline_base::{Task, Warning};
 
@@ -52,13 +54,10 @@ impl Reading<'_> {
             (_, 1) => "is left out",
             (_, _) => "are left out",
         };
-        let mut labels: Vec<String> = Vec::new();
-        for &row in rows {
-            let label = format!("`{}`", self.labels.unknown_label(row, classes));
-            if !labels.contains(&label) {
-                labels.push(label);
-            }
-        }
+        let mut seen = HashSet::new();
+        let different =
+            rows.iter().map(|&row| self.labels.unknown_label(row, classes)).filter(|label| seen.insert(*label));
+        let labels: Vec<String> = different.map(|label| format!("`{label}`")).collect();
         let text = format!(
             "{} a label that no training row has ({}; the first: {}), and {what}, as data.unknown_labels says.",
             rows_have(rows.len(), "validation or test"),

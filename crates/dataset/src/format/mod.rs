@@ -67,7 +67,7 @@ pub(crate) struct Row<'a> {
     pub(crate) fields: &'a [Field<'a>],
     /// The names of all columns of the file, or of the keys of its first objects; none if it is read without a header.
     pub(crate) names: &'a [String],
-    /// The whole row; [`Original::Line`] unless the request asks for it.
+    /// The whole row; [`Original::Line`] unless the request asks for it, or the format has it at hand (JSON Lines).
     pub(crate) original: Original<'a>,
     /// Which of the fields look as if they stood between quotes that the format doesn't know.
     pub(crate) quoting: Quoting,

@@ -3,14 +3,20 @@
 //! `json.dumps` writes `NaN`, `Infinity` and `-Infinity`, which JSON doesn't have, and strings that hold half of a surrogate
 //! pair, which no character is. The former are missing values; the latter can't be read, and the message says so.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 
 /// The tokens for numbers that JSON doesn't have.
 const TOKENS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
+/// Find what all of them hold: made once, since most lines are only looked through.
+static FINDERS: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| [memmem::Finder::new("NaN"), memmem::Finder::new("Infinity")]);
+
 /// The same line with `null` for every number that isn't one; `None` where there is none.
 pub(super) fn without_nan(line: &str) -> Option<String> {
-    if memmem::find(line.as_bytes(), b"NaN").is_none() && memmem::find(line.as_bytes(), b"Infinity").is_none() {
+    if FINDERS.iter().all(|finder| finder.find(line.as_bytes()).is_none()) {
         return None;
     }
     let mut parts = String::with_capacity(line.len() + 8);
@@ -46,7 +52,7 @@ fn string_length(text: &str) -> usize {
 }
 
 /// The escape of a surrogate without its other half, as the line writes it.
-pub(super) fn lone_surrogate(line: &str) -> Option<&str> {
+fn lone_surrogate(line: &str) -> Option<&str> {
     let code = |at: usize| {
         let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
         u16::from_str_radix(digits, 16).ok()

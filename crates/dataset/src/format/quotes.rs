@@ -21,17 +21,12 @@ impl Quoting {
     /// Of a value that begins and ends as it stands in the file.
     pub(crate) fn of(value: &str) -> Self {
         let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Self::None };
-        // In pairs there is nothing between every other two quotes.
-        let mut quotes = inner.matches('"').count();
-        if quotes == 0 {
-            return Self::Around;
+        let (quotes, pairs) = (inner.matches('"').count(), inner.matches("\"\"").count());
+        match quotes {
+            0 => Self::Around,
+            quotes if quotes == 2 * pairs => Self::Doubled,
+            _ => Self::None,
         }
-        let mut rest = inner;
-        while let Some(at) = rest.find("\"\"") {
-            quotes -= 2;
-            rest = &rest[at + 2..];
-        }
-        if quotes == 0 { Self::Doubled } else { Self::None }
     }
 }
 
