@@ -264,13 +264,10 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, Ou
 }
 
 fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> (Vec<Vec<u32>>, Counts) {
-    let ids_of = |at| {
-        let mut ids = Vec::new();
-        let words = lookup.token_ids(texts.text(at), &mut ids);
-        (ids, Counts::of_text(words))
-    };
-    let (ids, counts): (Vec<_>, Vec<_>) = (0..texts.count()).into_par_iter().map(ids_of).unzip();
-    (ids, counts.into_iter().fold(Counts::default(), Counts::add))
+    let mut ids = vec![Vec::new(); texts.count()];
+    let counted = |(at, ids): (usize, &mut Vec<u32>)| Counts::of_text(lookup.token_ids(texts.text(at), ids));
+    let counts = ids.par_iter_mut().enumerate().map(counted).reduce(Counts::default, Counts::add);
+    (ids, counts)
 }
 
 #[cfg(test)]

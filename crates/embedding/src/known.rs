@@ -32,6 +32,14 @@ impl Words {
             self.known += u32::from(known);
         }
     }
+
+    /// Counts a token whose vector is composed of its character n-grams, if it is a word.
+    pub(crate) fn meet_composed(&mut self, token: &[u8]) {
+        if is_word_token(token) {
+            self.all += 1;
+            self.composed += 1;
+        }
+    }
 }
 
 impl AddAssign for Words {
@@ -43,7 +51,7 @@ impl AddAssign for Words {
 }
 
 /// Whether a token holds a letter or a digit.
-pub(crate) fn is_word_token(token: &[u8]) -> bool {
+fn is_word_token(token: &[u8]) -> bool {
     token.iter().any(u8::is_ascii_alphanumeric)
         || (!token.is_ascii() && String::from_utf8_lossy(token).contains(char::is_alphanumeric))
 }

@@ -16,7 +16,7 @@ mod files;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::Stamp;
+use emberline_base::file::{self, Stamp};
 use emberline_base::{Digest, Fault, Matrix, name_of};
 use emberline_device::Device;
 use emberline_encoder::elmo::{self, Elmo};
@@ -221,7 +221,7 @@ fn open(settings: &Settings, base: &Path, device: Device) -> Result<Sentences, E
     let weights = files::weights_file(settings, &base.join(&settings.path))?;
     let options = files::options_file(settings, base, &weights)?;
     let stamp = Stamp::of(&weights);
-    let found = files::sha256(&weights)?;
+    let found = file::sha256_of(&weights)?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path: weights, expected: expected.to_ascii_lowercase(), found });
     }

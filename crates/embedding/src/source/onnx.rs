@@ -4,9 +4,9 @@
 //! builds with the feature `onnx` (a default one); without it, a pipeline is valid all the same and `plan` says what is
 //! missing.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use emberline_base::Fault;
+use emberline_base::{Fault, file};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,8 +100,7 @@ impl Kind for Settings {
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = token_encoder::faults(self.max_length, self.trainable, "a graph's weights");
-        let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        if self.file.as_ref().is_some_and(|file| file.as_os_str().is_empty() || !file.components().all(is_plain)) {
+        if self.file.as_ref().is_some_and(|file| file.as_os_str().is_empty() || !file::stays_within(file)) {
             let hint = "name a file within the model's folder, such as onnx/model.onnx";
             faults.push(Fault::new("file", "this file doesn't lie in the model's folder", hint));
         }

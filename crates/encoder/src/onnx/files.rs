@@ -1,6 +1,8 @@
 //! Where the files of an ONNX encoder lie.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use emberline_base::file;
 
 use crate::Error;
 
@@ -44,10 +46,7 @@ impl Files {
 
 /// The first of these names that is there.
 fn below(folder: &Path, graphs: &[String]) -> Result<PathBuf, Error> {
-    let inside = |name: &String| {
-        Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
-    };
-    if let Some(outside) = graphs.iter().find(|name| !inside(name)) {
+    if let Some(outside) = graphs.iter().find(|name| !file::stays_within(Path::new(name))) {
         return Err(Error::format(folder, format!("the graph {outside:?} leads out of the folder")));
     }
     let found = graphs.iter().map(|name| folder.join(name)).find(|path| path.is_file());

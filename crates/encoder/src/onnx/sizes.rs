@@ -28,7 +28,7 @@ const GROWTH: u64 = 250;
 pub(super) fn check(graph: &[u8], bytes: u64) -> Result<(), String> {
     let Ok(ModelProto { graph: Some(graph), .. }) = ModelProto::parse_buf(graph) else { return Ok(()) };
     let most = bytes.saturating_mul(GROWTH).max(FREE);
-    Checker { most, depth: MAX_DEPTH }.graph(&graph, &HashMap::new())
+    Checker { most, depth: MAX_DEPTH }.graph(&graph, None)
 }
 
 /// Graphs within graphs, at most.
@@ -39,14 +39,24 @@ struct Checker {
     depth: u32,
 }
 
-type Known = HashMap<String, Tensor>;
+/// What is known of the tensors of a graph; those of the graphs around it can be asked for, too.
+struct Known<'o> {
+    outer: Option<&'o Known<'o>>,
+    own: HashMap<String, Tensor>,
+}
+
+impl Known<'_> {
+    fn get(&self, name: &str) -> Option<&Tensor> {
+        self.own.get(name).or_else(|| self.outer?.get(name))
+    }
+}
 
 impl Checker {
     /// Follows the nodes of a graph, which stand in the order of computation. `outer`: what a graph around it knows.
-    fn graph(&self, graph: &GraphProto, outer: &Known) -> Result<(), String> {
-        let mut known = outer.clone();
+    fn graph(&self, graph: &GraphProto, outer: Option<&Known<'_>>) -> Result<(), String> {
+        let mut known = Known { outer, own: HashMap::new() };
         for initializer in &graph.initializer {
-            known.insert(initializer.name.clone().unwrap_or_default(), of_constant(initializer));
+            known.own.insert(initializer.name.clone().unwrap_or_default(), of_constant(initializer));
         }
         for node in &graph.node {
             let inputs: Vec<Tensor> =
@@ -57,20 +67,20 @@ impl Checker {
                 return Err(refusal(node, taken, self.most));
             }
             if let Some(name) = node.output.first() {
-                known.insert(name.clone(), output);
+                known.own.insert(name.clone(), output);
             }
             self.graphs_within(node, &known)?;
         }
         Ok(())
     }
 
-    fn graphs_within(&self, node: &NodeProto, known: &Known) -> Result<(), String> {
+    fn graphs_within(&self, node: &NodeProto, known: &Known<'_>) -> Result<(), String> {
         let Some(depth) = self.depth.checked_sub(1) else { return Err("its graphs nest without end".to_owned()) };
         let inner = Self { depth, ..*self };
         node.attribute
             .iter()
             .filter_map(|attribute| attribute.g.as_ref())
-            .try_for_each(|graph| inner.graph(graph, known))
+            .try_for_each(|graph| inner.graph(graph, Some(known)))
     }
 }
 

@@ -3,8 +3,9 @@
 //! `[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}, ...]`. The last part of a
 //! type's dotted name is what counts: the library moved its classes more than once.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use emberline_base::file;
 use serde_json::Value;
 
 use super::pooling::Pooling;
@@ -85,8 +86,7 @@ fn plain(folder: &Path) -> Result<Modules, Error> {
 fn module(entry: &Value, folder: &Path) -> Result<Module, String> {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).ok_or_else(|| format!("a module without `{key}`"));
     let (kind, path) = (text("type")?, text("path")?);
-    let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if !inside || path.contains(['\\', '\0', ':']) {
+    if !file::stays_within(Path::new(path)) || path.contains(['\\', '\0', ':']) {
         return Err(format!("the path {path:?} leads out of the model's folder"));
     }
     let folder = if path.is_empty() { folder.to_owned() } else { folder.join(path) };

@@ -4,11 +4,9 @@
 //! `options.json`.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::{self, FileError};
-use sha2::{Digest, Sha256};
+use emberline_base::file::FileError;
 
 use super::Settings;
 use crate::Error;
@@ -67,21 +65,6 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
-}
-
-/// The SHA-256 of a file, read in pieces.
-pub(super) fn sha256(path: &Path) -> Result<String, Error> {
-    let hash = || -> io::Result<String> {
-        let mut file = file::open(path)?;
-        let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(format!("{:x}", hasher.finalize())),
-                read => hasher.update(&piece[..read]),
-            }
-        }
-    };
-    Ok(hash().map_err(FileError::new("read", path))?)
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Words;
-use crate::known::is_word_token;
 use crate::source::words;
 
 /// How a text falls into words.
@@ -168,17 +167,14 @@ impl<V: Vocabulary> Resolver<'_, V> {
 
     /// Counts a word and appends its row.
     fn add(&mut self, word: &str, found: Found) {
-        let left_out = |row: u32| self.vocabulary.is_left_out(row);
-        let (row, known) = match found {
-            Found::Known(row) if !left_out(row) => (Some(row), true),
-            Found::Composed(row) if !left_out(row) => (Some(row), false),
-            Found::Known(_) | Found::Composed(_) | Found::Nowhere => (None, false),
+        let row = match found {
+            Found::Known(row) | Found::Composed(row) => Some(row).filter(|&row| !self.vocabulary.is_left_out(row)),
+            Found::Nowhere => None,
         };
         self.ids.extend(row);
-        if is_word_token(word.as_bytes()) {
-            self.words.all += 1;
-            self.words.known += u32::from(known);
-            self.words.composed += u32::from(row.is_some() && !known);
+        match (row, found) {
+            (Some(_), Found::Composed(_)) => self.words.meet_composed(word.as_bytes()),
+            (row, _) => self.words.meet(word.as_bytes(), row.is_some()),
         }
     }
 

@@ -62,8 +62,8 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error
     let mut fields = Fields { stream };
     let arguments = arguments(&mut fields)?;
     let reads_lines = arguments.is_supervised && asked.rules.tokens == Tokens::Fasttext;
-    let end = reads_lines.then_some(LINE_END);
-    let texts: Vec<&str> = end.into_iter().flat_map(|end| asked.texts.iter().copied().chain([end])).collect();
+    // The end of a line is a word, which every text has.
+    let texts = if reads_lines { [asked.texts, &[LINE_END]].concat() } else { Vec::new() };
     let asked = if reads_lines { Asked { texts: &texts, ..asked } } else { asked };
     let mut dictionary = Dictionary::new(asked);
     let header = dictionary::header(&mut fields)?;
