@@ -126,7 +126,7 @@ mod tests {
     fn refused(constants: &[(&str, &[i64])], nodes: Vec<NodeProto>) -> bool {
         let initializer = constants.iter().map(|(name, numbers)| constant(name, numbers)).collect();
         let graph = GraphProto { node: nodes, initializer, ..GraphProto::default() };
-        Checker { most: FREE, depth: MAX_DEPTH }.graph(&graph, &HashMap::new()).is_err()
+        Checker { most: FREE, depth: MAX_DEPTH }.graph(&graph, None).is_err()
     }
 
     #[test]

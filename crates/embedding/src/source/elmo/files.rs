@@ -114,11 +114,4 @@ mod tests {
             assert!(error.contains(message), "{error}");
         }
     }
-
-    #[test]
-    fn the_hash_is_sha256sums() {
-        let folder = folder(&["abc"]);
-        let hash = sha256(&folder.path().join("abc")).expect("a hash");
-        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
 }
