@@ -61,6 +61,7 @@ seeds() {
     archives) for file in tests/fuzz/seeds/archive.*; do plain "$2" "$file"; done ;;
     lock) plain "$2" tests/fuzz/seeds/small.lock ;;
     checkpoint) plain "$2" tests/fuzz/seeds/checkpoint.safetensors ;;
+    model) plain "$2" tests/fuzz/seeds/model.safetensors ;;
     cache) plain "$2" tests/fuzz/seeds/segment.safetensors ;;
     records) { cat tests/fuzz/seeds/summary.json; printf '\0'; cat tests/fuzz/seeds/history.csv; } > "$seed"; keep "$2" ;;
   esac

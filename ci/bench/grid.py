@@ -62,7 +62,7 @@ def weights(folder):
     cells = os.path.join(folder, "run/cells")
     digest = hashlib.sha256()
     for cell in sorted(os.listdir(cells)):
-        with open(os.path.join(cells, cell, "head.safetensors"), "rb") as file:
+        with open(os.path.join(cells, cell, "model.safetensors"), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
 

@@ -1,5 +1,5 @@
-//! The files of a run's folder without what is stated to vary: times, hashes over them, and the names of event files, which hold
-//! one too.
+//! The files of a run's folder without what is stated to vary: times, hashes over them, the names of event files, which hold
+//! one too, and how many attempts at a cell were cut short.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use emberline_base::{Sums, sums};
+use emberline_base::{Sums, run_files};
 
 use crate::end;
 
@@ -28,11 +28,14 @@ pub fn records(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         matches!(extension, Some("json" | "jsonl" | "csv" | "toml" | "safetensors"))
     };
-    // `run.json` tells the way to the pipeline file, which is another from another folder.
-    let passed_over = |path: &Path| path.ends_with("summary.csv") || path.ends_with("run.json");
+    // `run.json` tells the way to the pipeline file, which is another from another folder; the files of the attempts that
+    // count are linked into the cells' folders.
+    let passed_over =
+        |path: &Path| path.ends_with("summary.csv") || path.ends_with(run_files::RUN) || is_of_attempt(path);
     let all = files(run).into_iter().filter(|(path, _)| kept(path) && !passed_over(path));
     all.map(|(path, bytes)| {
         let bytes = timeless(&path, &bytes).unwrap_or(bytes);
+        let bytes = if path.ends_with(run_files::RESULT) { without_attempt(text(&bytes)).into_bytes() } else { bytes };
         (path, bytes)
     })
     .collect()
@@ -50,14 +53,14 @@ pub fn without_times(run: &Path, during: &RangeInclusive<f64>) -> BTreeMap<PathB
     report();
     assert_eq!(differences(&written, &files(run)), Vec::<PathBuf>::new(), "a report that its records don't give");
     for (path, bytes) in &written {
-        if path.ends_with(sums::FILE) {
+        if is_sums(path) {
             assert_right(&written, &run.join(path));
         } else if let Some(timeless) = timeless(path, bytes) {
             fs::write(run.join(path), timeless).expect("written");
         }
     }
     // Sums of the files without times, or no report would be made of them.
-    for path in written.keys().filter(|path| path.ends_with(sums::FILE)) {
+    for path in written.keys().filter(|path| is_sums(path)) {
         rewrite_sums(&run.join(path));
     }
     report();
@@ -86,6 +89,15 @@ fn timeless(path: &Path, bytes: &[u8]) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(timeless.into_bytes())
+}
+
+/// Whether a file is an attempt's own; those of the attempt that counts are linked into the cell's folder.
+fn is_of_attempt(path: &Path) -> bool {
+    path.iter().any(|part| part == run_files::ATTEMPTS)
+}
+
+fn is_sums(path: &Path) -> bool {
+    path.ends_with(run_files::SUMS) && !is_of_attempt(path)
 }
 
 /// Sees that the sums of a folder are those of its files.
@@ -146,6 +158,13 @@ fn without_seconds(json: &str) -> String {
         timeless.extend([KEY, &part[..part.len() - value.len()], "0.0", rest]);
     }
     timeless
+}
+
+/// A cell's record without the number of the attempt that counts, which a process that was killed raises.
+fn without_attempt(json: &str) -> String {
+    let (is_number, lines) = (|line: &&str| line.trim_start().starts_with("\"attempt\": "), json.lines());
+    assert_eq!(lines.clone().filter(is_number).count(), 1, "an attempt that counts");
+    lines.filter(|line| !is_number(line)).map(|line| line.to_owned() + "\n").collect()
 }
 
 fn without_column(csv: &str, name: &str) -> String {

@@ -209,9 +209,9 @@ fn signals_leave_a_checkpoint_that_the_next_run_goes_on_from() {
         "--jobs",
         "1",
         "-S",
-        "train.epochs=300",
+        "train.epochs=800",
         "-S",
-        "callbacks.early_stopping.patience=300",
+        "callbacks.early_stopping.patience=800",
         "-S",
         "grid.seed=[1]",
     ];
@@ -239,7 +239,7 @@ fn signals_leave_a_checkpoint_that_the_next_run_goes_on_from() {
         let again = run_in(here, &long);
         assert_eq!(again.code, Some(0), "{}", again.stderr);
         // Epochs that took as long to the last digit weren't trained again.
-        let took = seconds(checkpoint.parent().expect("a cell"));
+        let took = seconds(checkpoint.ancestors().nth(3).expect("cells/<cell>/attempts/<number>"));
         assert_eq!(took[..kept.len()], kept, "after {signal}");
         assert_eq!(records(&here.join("runs/killed")), expected, "after {signal}");
         assert_no_litter(here);
@@ -247,18 +247,145 @@ fn signals_leave_a_checkpoint_that_the_next_run_goes_on_from() {
     }
 }
 
+/// How many cells a run says that it trained.
+fn trained(stderr: &str) -> usize {
+    let count = stderr.lines().find_map(|line| line.split_once(" cells trained on ")).map(|(count, _)| count);
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count: {stderr}"))
+}
+
+/// Runs commands at the same time; what each says.
+fn at_once(folder: &Path, commands: &[Vec<&str>]) -> Vec<String> {
+    let run = |args: &Vec<&str>| {
+        let ended = run_in(folder, args);
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        ended.stderr
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = commands.iter().map(|args| scope.spawn(move || run(args))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+    })
+}
+
 #[test]
-fn two_runs_at_once_do_no_harm() {
+fn two_runs_at_once_share_the_cells_and_come_to_one_run() {
     let folder = prepared(None);
     let here = folder.path();
     let (expected, ..) = undisturbed(here);
     clear(here);
-    let mut both = [start(here, &RUN), start(here, &RUN)];
-    for child in &mut both {
-        assert_eq!(wait(child, Duration::from_secs(300)), Some(0));
-    }
+    let said = at_once(here, &[RUN.to_vec(), RUN.to_vec()]);
+    let counts: Vec<usize> = said.iter().map(|stderr| trained(stderr)).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 4, "each cell is trained once: {said:?}");
     assert_eq!(records(&here.join("runs/killed")), expected);
     assert_no_litter(here);
+}
+
+#[test]
+fn two_runs_of_different_cells_do_not_lose_each_others_results() {
+    let folder = prepared(None);
+    let here = folder.path();
+    let (expected, ..) = undisturbed(here);
+    clear(here);
+    let listed = run_in(here, &["cells", "p.toml", "--missing"]).stdout;
+    let ids: Vec<&str> = listed.lines().collect();
+    assert_eq!(ids.len(), 4, "{listed}");
+    let only = |one, other| [&RUN[..], &["--only", one, "--only", other]].concat();
+    let said = at_once(here, &[only(ids[0], ids[3]), only(ids[1], ids[2])]);
+    assert!(said.iter().all(|stderr| trained(stderr) == 2), "{said:?}");
+    assert_eq!(records(&here.join("runs/killed")), expected);
+    assert_eq!(run_in(here, &["cells", "p.toml", "--missing"]).stdout, "");
+    assert_no_litter(here);
+}
+
+#[test]
+fn a_process_that_is_killed_beside_another_is_replaced_by_it() {
+    let folder = prepared(None);
+    let here = folder.path();
+    let (expected, _, took) = undisturbed(here);
+    let mut stream = Substream::new(1, "moments of one of two");
+    for round in 0..4 {
+        clear(here);
+        let mut both = [start(here, &RUN), start(here, &RUN)];
+        thread::sleep(took.mul_f32(0.5 * stream.unit()));
+        both[0].kill().and_then(|()| both[0].wait()).expect("killed");
+        assert_eq!(wait(&mut both[1], Duration::from_secs(300)), Some(0), "round {round}");
+        assert_eq!(records(&here.join("runs/killed")), expected, "round {round}");
+        let again = run_in(here, &RUN);
+        assert_eq!((again.code, trained(&again.stderr)), (Some(0), 0), "{}", again.stderr);
+        assert_no_litter(here);
+        assert!(!here.join("runs/killed/under_way").exists(), "no marker is left");
+    }
+}
+
+const SUBPROCESS: [&str; 6] = ["run", "p.toml", "--executor", "subprocess", "--jobs", "2"];
+
+#[test]
+fn cells_in_processes_of_their_own_come_to_one_run() {
+    let folder = prepared(None);
+    let here = folder.path();
+    let (expected, ..) = undisturbed(here);
+    clear(here);
+    let ended = run_in(here, &SUBPROCESS);
+    assert_eq!((ended.code, trained(&ended.stderr)), (Some(0), 4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("[4/4] "), "{}", ended.stderr);
+    assert_eq!(records(&here.join("runs/killed")), expected);
+    assert_no_litter(here);
+}
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(id: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let text = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    text.collect::<String>().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Starts the run in processes of their own, and waits until two are at work.
+#[cfg(target_os = "linux")]
+fn with_children(folder: &Path) -> (Child, Vec<String>) {
+    let mut args = SUBPROCESS.to_vec();
+    args.extend(["-S", "train.epochs=400", "-S", "callbacks.early_stopping.patience=400"]);
+    let (mut run, begun) = (start(folder, &args), Instant::now());
+    loop {
+        let found = children(run.id());
+        if found.len() == 2 && folder.join("runs/killed/under_way").exists() {
+            return (run, found);
+        }
+        assert!(run.try_wait().expect("a child").is_none(), "it ended by itself");
+        assert!(begun.elapsed() < Duration::from_secs(60), "no processes are started");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_of_its_own_that_is_killed_costs_only_what_it_was_doing() {
+    let folder = prepared(None);
+    let here = folder.path();
+    let (mut run, children) = with_children(here);
+    end(Command::new("kill").args(["-KILL", &children[0]]));
+    assert_eq!(wait(&mut run, Duration::from_secs(300)), Some(0));
+    let summary = fs::read_to_string(here.join("runs/killed/summary.json")).expect("a summary");
+    assert_eq!(summary.matches("\"status\": \"done\"").count(), 4);
+    assert_no_litter(here);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_end_with_the_one_that_started_them() {
+    let folder = prepared(None);
+    let here = folder.path();
+    for (signal, code) in [("TERM", Some(75)), ("KILL", Some(-1))] {
+        let (mut run, children) = with_children(here);
+        end(Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]));
+        assert_eq!(wait(&mut run, Duration::from_secs(10)), code);
+        let begun = Instant::now();
+        let is_there = |id: &String| Path::new("/proc").join(id).join("fd/0").symlink_metadata().is_ok();
+        while children.iter().any(is_there) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "a process is left after {signal}");
+            thread::sleep(Duration::from_millis(10));
+        }
+        clear(here);
+    }
 }
 
 /// As a full disk: no file may become larger than so many blocks of 1 KiB.
@@ -292,8 +419,10 @@ fn damaged_records_are_named_and_made_again() {
     let here = folder.path();
     let (expected, ..) = undisturbed(here);
     let run = here.join("runs/killed");
-    let cells = paths(&run.join("cells"));
-    for name in ["cell.toml", "history.csv", "record.jsonl", "head.safetensors", "result.json", "SHA256SUMS"] {
+    // What is linked into a cell's folder is the same file as in that of the attempt.
+    let mut cells = paths(&run.join("cells"));
+    cells.retain(|path| path.iter().all(|part| part != "attempts"));
+    for name in ["cell.toml", "history.csv", "record.jsonl", "model.safetensors", "result.json", "SHA256SUMS"] {
         let path = run.join("cells").join(cells.iter().find(|path| path.ends_with(name)).expect(name));
         let mut bytes = fs::read(&path).expect("readable");
         let at = bytes.len() / 2;

@@ -140,7 +140,7 @@ fn nothing_is_written_through_a_link_in_a_run_folder() {
     let elsewhere = tempfile::tempdir().expect("a folder");
     let mine = elsewhere.path().join("mine");
     fs::write(&mine, b"mine").expect("written");
-    for name in ["result.json", "checkpoint.safetensors", "SHA256SUMS", "head.safetensors"] {
+    for name in ["result.json", "checkpoint.safetensors", "SHA256SUMS", "model.safetensors"] {
         let path = here.join("linked/cells").join(&*cell).join(name);
         let _ = fs::remove_file(&path);
         symlink(&mine, &path).expect("linked");

@@ -12,7 +12,7 @@ use emberline_embedding::source::tfhub;
 use emberline_embedding::{Lookup, Opened, Source, Texts};
 use emberline_tests::{Array, read_npz, shared};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{Fit, Job, Tensor, Weights, fit};
+use emberline_train::{FitRequest, FitSpec, FittedModel, Tensor, Weights, fit};
 
 /// One golden training.
 struct Golden {
@@ -53,10 +53,10 @@ impl Golden {
         }
     }
 
-    fn run(&self, features: &Splits<Features>, first: usize) -> Fit {
+    fn run(&self, features: &Splits<Features>, first: usize) -> FittedModel {
         let dense = |units| Layer::Dense { units, activation: Activation::Relu };
         let targets = Splits { train: self.matrix("y_train"), valid: Some(self.matrix("y_valid")), test: None };
-        let job = Job {
+        let spec = FitSpec {
             head: &Head { layers: vec![dense(256), dense(64)] },
             train: &self.train(),
             seed: 0,
@@ -67,11 +67,12 @@ impl Golden {
             monitor: Monitor { valid: false, metric: Metric::Loss },
             initial: Some(&self.weights("init", first)),
         };
-        fit(&job, Device::Cpu, &mut []).expect("the fit ends")
+        let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
+        fit(vec![request], Device::Cpu).expect("the fit begins").remove(0).expect("the fit ends")
     }
 
     /// Per-epoch loss and val_loss within 1e-5; accuracies to a row.
-    fn compare_history(&self, case: &str, fit: &Fit) {
+    fn compare_history(&self, case: &str, fit: &FittedModel) {
         let history = &self.settings["history"];
         for epoch in &fit.history {
             let at = epoch.epoch as usize - 1;
@@ -89,7 +90,7 @@ impl Golden {
     }
 
     /// The head's weights within 1e-4, behind a tuned table.
-    fn compare_head(&self, case: &str, fit: &Fit) {
+    fn compare_head(&self, case: &str, fit: &FittedModel) {
         assert_eq!(fit.best_epoch as usize, fit.history.len(), "{case}: the goldens hold the last epoch's weights");
         for (keras, ours) in self.weights("final", 1).0.iter().zip(&fit.weights.0[1..]) {
             close(case, &ours.name, &keras.values, &ours.values);
@@ -97,7 +98,7 @@ impl Golden {
     }
 
     /// The rows that occur, against the whole table of Keras; the rows that don't, against the start.
-    fn compare_table(&self, case: &str, fit: &Fit, lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) {
+    fn compare_table(&self, case: &str, fit: &FittedModel, lookup: &dyn Lookup, texts: &Splits<Vec<&str>>) {
         let mut ids = Vec::new();
         texts.iter().flat_map(|(_, texts)| texts).for_each(|text| {
             lookup.token_ids(text.as_bytes(), &mut ids);
@@ -118,7 +119,7 @@ impl Golden {
     }
 
     /// The weights within 1e-4, where the best epoch is the last one, whose weights Keras kept.
-    fn compare_weights(&self, case: &str, fit: &Fit) {
+    fn compare_weights(&self, case: &str, fit: &FittedModel) {
         assert_eq!(fit.best_epoch as usize, fit.history.len(), "{case}: the goldens hold the last epoch's weights");
         let keras = (0..6).map(|i| &self.arrays[&format!("final_{i}")]);
         for (keras, ours) in keras.zip(&fit.weights.0) {

@@ -13,7 +13,7 @@ use emberline_embedding::reduce::{Reduce, Reduction};
 use emberline_embedding::{Source, Texts};
 use emberline_tests::run_in;
 use emberline_tests::sources::{Small, csv, every_kind, labelled, tables};
-use emberline_train::{Tensor, Weights};
+use emberline_train::{Model, Tensor, Weights};
 use serde_json::Value;
 
 type Table = Vec<(String, usize)>;
@@ -203,8 +203,7 @@ fn learned(out: &Path, cell: &Value) -> ((String, bool), Cell) {
         };
         history.lines().map(fields).collect()
     };
-    let Weights(arrays) =
-        Weights::from_safetensors(&fs::read(folder.join("head.safetensors")).expect("weights")).expect("weights");
+    let Weights(arrays) = Model::read(&folder.join("model.safetensors")).expect("a model").weights().clone();
     let (tables, head): (Vec<Tensor>, Vec<Tensor>) =
         arrays.into_iter().partition(|array| array.name == "embedding.table");
     let rows = |table: &Tensor| -> Vec<Vec<u32>> {

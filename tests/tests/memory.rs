@@ -111,7 +111,7 @@ fn start(folder: &Path, args: &[&str]) -> Child {
 
 /// The markers of cells under way.
 fn markers(folder: &Path) -> Vec<(PathBuf, String)> {
-    let entries = fs::read_dir(folder.join("runs/tight/attempts")).into_iter().flatten().flatten();
+    let entries = fs::read_dir(folder.join("runs/tight/under_way")).into_iter().flatten().flatten();
     let json = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     json.filter_map(|path| fs::read_to_string(&path).ok().map(|text| (path, text))).collect()
 }

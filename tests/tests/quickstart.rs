@@ -67,8 +67,8 @@ fn a_run_is_complete_and_a_second_one_has_nothing_to_do() {
     let here = folder.path();
     let first = run(here, &[]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
-    let run_folder = here.join("runs/quickstart");
-    let before = summary(here, "runs/quickstart");
+    let run_folder = here.join("mine/runs/quickstart");
+    let before = summary(here, "mine/runs/quickstart");
     let cells = before["cells"].as_array().expect("cells");
     assert_eq!(cells.len(), 2 * 3 * 2 * 2);
     for cell in cells {
@@ -77,7 +77,7 @@ fn a_run_is_complete_and_a_second_one_has_nothing_to_do() {
             assert!(cell["metrics"][metric].is_f64(), "{metric} of {cell}");
         }
         let id = cell["id"].as_str().expect("an id");
-        for file in ["cell.toml", "history.csv", "record.jsonl", "head.safetensors", "result.json"] {
+        for file in ["cell.toml", "history.csv", "record.jsonl", "model.safetensors", "result.json"] {
             assert!(run_folder.join("cells").join(id).join(file).is_file(), "{id}/{file}");
         }
         for part in ["train", "validation"] {
@@ -89,7 +89,7 @@ fn a_run_is_complete_and_a_second_one_has_nothing_to_do() {
     }
     let second = run(here, &[]);
     assert!(second.stderr.contains("0 cells trained"), "{}", second.stderr);
-    assert_eq!(summary(here, "runs/quickstart"), before);
+    assert_eq!(summary(here, "mine/runs/quickstart"), before);
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn a_change_of_data_runs_the_cells_again_and_a_damaged_record_too() {
     let here = folder.path();
     let small = ["-S", "grid.embedding=[\"hashing\"]", "-S", "grid.seed=[1]"];
     assert_eq!(run(here, &small).code, Some(0));
-    let ids = summary(here, "runs/quickstart")["cells"][0]["id"].as_str().expect("an id").to_owned();
-    fs::write(here.join("runs/quickstart/cells").join(ids).join("result.json"), "{\"id\": ").expect("written");
+    let ids = summary(here, "mine/runs/quickstart")["cells"][0]["id"].as_str().expect("an id").to_owned();
+    fs::write(here.join("mine/runs/quickstart/cells").join(ids).join("result.json"), "{\"id\": ").expect("written");
     let again = run(here, &small);
     assert!(again.stderr.contains("1 cells trained on cpu, 5 done before"), "{}", again.stderr);
     let csv = here.join("mine/data/questions.csv");
@@ -238,11 +238,12 @@ fn a_report_is_rendered_again_from_the_records_alone() {
     let folder = started();
     let here = folder.path();
     assert_eq!(run(here, &["-S", "grid.embedding=[\"hashing\"]"]).code, Some(0));
-    let report = here.join("runs/quickstart/report.html");
+    let report = here.join("mine/runs/quickstart/report.html");
     let before = fs::read(&report).expect("a report");
     fs::remove_file(&report).expect("removed");
-    fs::remove_dir_all(here.join("mine")).expect("removed");
-    assert_eq!(run_in(here, &["report", "runs/quickstart"]).code, Some(0));
+    fs::remove_dir_all(here.join("mine/data")).expect("removed");
+    fs::remove_file(here.join("mine/pipeline.toml")).expect("removed");
+    assert_eq!(run_in(here, &["report", "mine/runs/quickstart"]).code, Some(0));
     assert_eq!(fs::read(&report).expect("a report"), before);
 }
 

@@ -103,6 +103,18 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The plain SHA-256 of byte strings, one after the other.
+pub(crate) fn sha256_hex_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    parts.into_iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
+}
+
+/// The first 16 bytes of the plain SHA-256 of some bytes: enough to tell texts apart where millions of digests are kept.
+pub fn sha256_start(bytes: &[u8]) -> [u8; 16] {
+    *Sha256::digest(bytes).first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
 /// The same of what a reader gives.
 pub(crate) fn sha256_of(reader: &mut impl io::Read) -> io::Result<String> {
     let mut hash = Sha256::new();

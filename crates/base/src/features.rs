@@ -44,6 +44,8 @@ impl Combiner {
 pub struct Bags {
     /// The table's rows, `[rows, dim]`; shared by all splits.
     pub table: Arc<Matrix>,
+    /// The row that each row of `table` has in its source, by which a trained row is found again; shared by all splits.
+    pub rows: Arc<[u32]>,
     /// How a text's rows become one vector.
     pub combiner: Combiner,
     /// Whether that vector is then scaled to length 1 (the vector 0 stays).

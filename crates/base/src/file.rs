@@ -146,6 +146,32 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
     write().map_err(FileError::new("write", path))
 }
 
+/// Gives a file a second name (a hard link), in place of what has that name; copies it on a system without hard links. What
+/// had the name is never written to: it may be another link's.
+///
+/// # Errors
+/// When the file can't be read, or the folder not be written.
+pub fn link(from: &Path, to: &Path) -> Result<(), FileError> {
+    loop {
+        match fs::hard_link(from, to) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => remove_file(to)?,
+            Err(_) => return write_atomic_unflushed(to, &read(from)?),
+        }
+    }
+}
+
+/// Removes a file; one that isn't there is no error.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The folder that a file lies in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -233,6 +259,17 @@ mod tests {
         fs::write(&target, b"mine").and_then(|()| std::os::unix::fs::symlink(&target, &link)).expect("linked");
         write_atomic(&link, b"new").expect("written");
         assert_eq!((read(&target).expect("read"), read(&link).expect("read")), (b"mine".to_vec(), b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_link_takes_the_place_of_what_was_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, b"new").and_then(|()| fs::write(&to, b"old")).expect("written");
+        link(&from, &to).and_then(|()| link(&from, &to)).expect("linked");
+        assert_eq!((read(&from).expect("read"), read(&to).expect("read")), (b"new".to_vec(), b"new".to_vec()));
+        let missing = link(&folder.path().join("none"), &to).expect_err("nothing to link").to_string();
+        assert!(missing.contains("can't read") && missing.contains("none"), "{missing}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! A type enters this crate only if two other crates name it. It reads no formats, trains
 //! nothing and prints nothing.
 
+pub mod array_file;
 mod canonical;
+mod change;
 pub mod digest;
 mod fault;
 mod features;
@@ -20,6 +22,8 @@ mod metric;
 pub mod normalise;
 pub mod number;
 pub mod record;
+mod replicate;
+pub mod run_files;
 pub mod secret;
 pub mod sniff;
 mod split;
@@ -31,7 +35,8 @@ mod visible;
 pub mod warning;
 
 pub use canonical::{canonical, name_of, sorted};
-pub use digest::Digest;
+pub use change::{Change, IGNORED_KEYS, changes};
+pub use digest::{Digest, sha256_start};
 pub use fault::Fault;
 pub use features::{Bags, Combiner, Features, Layered};
 pub use fence::fenced;
@@ -40,6 +45,7 @@ pub use labels::{Labels, Targets, Task};
 pub use matrix::Matrix;
 pub use memory::OutOfMemory;
 pub use metric::{Metric, Monitor, Scores};
+pub use replicate::{ReplicateAxis, seed_of_repeat};
 pub use split::{SplitName, Splits};
 pub use substream::Substream;
 pub use sums::Sums;

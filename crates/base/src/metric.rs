@@ -1,4 +1,4 @@
-//! The metrics there are, and where they are read from.
+//! The metrics there are, what is known of each (one table), and where they are read from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::Task;
 
 /// A measure of a model on one split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -46,24 +48,77 @@ impl Metric {
         Self::Threshold,
     ];
 
+    /// The table of metrics: everything that terminal, reports, TensorBoard and ranking know of one.
+    fn properties(self) -> Properties {
+        use Better::{Higher, Lower, Neither};
+        let of =
+            |name, better, measured_in_training, headline| Properties { name, better, measured_in_training, headline };
+        match self {
+            // The name, which value is better, whether it is measured in training, whether it is a headline.
+            Self::Loss => of("loss", Lower, true, true),
+            Self::Accuracy => of("accuracy", Higher, true, true),
+            Self::PrAuc => of("pr_auc", Higher, false, true),
+            Self::RocAuc => of("roc_auc", Higher, false, false),
+            Self::F1 => of("f1", Higher, false, true),
+            Self::Precision => of("precision", Higher, false, false),
+            Self::Recall => of("recall", Higher, false, false),
+            Self::Threshold => of("threshold", Neither, false, false),
+        }
+    }
+
+    /// The metrics that settings are ranked by, first choice first.
+    pub fn ranking(task: Task) -> [Self; 3] {
+        match task {
+            Task::Binary => [Self::PrAuc, Self::Accuracy, Self::Loss],
+            Task::MultiClass => [Self::Accuracy, Self::F1, Self::Loss],
+            Task::MultiLabel => [Self::F1, Self::PrAuc, Self::Loss],
+        }
+    }
+
+    /// The metric of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
     /// The name in files, for example `pr_auc`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::Accuracy => "accuracy",
-            Self::PrAuc => "pr_auc",
-            Self::RocAuc => "roc_auc",
-            Self::F1 => "f1",
-            Self::Precision => "precision",
-            Self::Recall => "recall",
-            Self::Threshold => "threshold",
-        }
+        self.properties().name
     }
 
     /// Whether a smaller value is the better one.
     pub fn smaller_is_better(self) -> bool {
-        self == Self::Loss
+        matches!(self.properties().better, Better::Lower)
     }
+
+    /// Whether one value is better than another at all: a threshold is only reported.
+    pub fn is_comparable(self) -> bool {
+        !matches!(self.properties().better, Better::Neither)
+    }
+
+    /// Whether it is measured on the training rows while they are trained on.
+    pub fn is_measured_in_training(self) -> bool {
+        self.properties().measured_in_training
+    }
+
+    /// Whether it stands in short tables, progress lines and TensorBoard's HParams page; the others are details.
+    pub fn is_headline(self) -> bool {
+        self.properties().headline
+    }
+}
+
+/// A line of the table of metrics.
+struct Properties {
+    name: &'static str,
+    better: Better,
+    measured_in_training: bool,
+    headline: bool,
+}
+
+/// Which value of a metric is the better one.
+enum Better {
+    Lower,
+    Higher,
+    Neither,
 }
 
 impl fmt::Display for Metric {
@@ -87,18 +142,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// The names a pipeline file may give.
-    pub const NAMES: [&'static str; 9] = [
-        "val_loss",
-        "val_accuracy",
-        "val_pr_auc",
-        "val_roc_auc",
-        "val_f1",
-        "val_precision",
-        "val_recall",
-        "loss",
-        "accuracy",
-    ];
+    /// All that a pipeline file may name: every comparable metric of the validation rows, then those of training.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let valid = Metric::ALL.into_iter().filter(|metric| metric.is_comparable());
+        let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
+        let of = |valid| move |metric| Self { valid, metric };
+        valid.map(of(true)).chain(train.map(of(false)))
+    }
 
     /// `val_loss`.
     pub const VAL_LOSS: Self = Self { valid: true, metric: Metric::Loss };
@@ -124,16 +174,10 @@ impl FromStr for Monitor {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        if !Self::NAMES.contains(&name) {
-            let names = Self::NAMES.map(|n| format!("`{n}`")).join(", ");
-            return Err(format!("unknown variant `{name}`, expected one of {names}"));
-        }
-        let (valid, bare) = match name.strip_prefix("val_") {
-            Some(bare) => (true, bare),
-            None => (false, name),
-        };
-        let metric = Metric::ALL.into_iter().find(|m| m.name() == bare).ok_or("no such metric")?;
-        Ok(Self { valid, metric })
+        Self::all().find(|monitor| monitor.to_string() == name).ok_or_else(|| {
+            let names: Vec<String> = Self::all().map(|monitor| format!("`{monitor}`")).collect();
+            format!("unknown variant `{name}`, expected one of {}", names.join(", "))
+        })
     }
 }
 
@@ -160,7 +204,7 @@ impl JsonSchema for Monitor {
         schemars::json_schema!({
             "type": "string",
             "description": "A metric that callbacks watch; `val_` is read on the validation rows.",
-            "enum": Self::NAMES,
+            "enum": Self::all().map(String::from).collect::<Vec<_>>(),
         })
     }
 }
@@ -169,12 +213,32 @@ impl JsonSchema for Monitor {
 mod tests {
     use super::*;
 
+    /// A metric that is missing in the list would be missing in every table.
+    #[test]
+    fn the_list_holds_every_metric() {
+        let schema = schemars::schema_for!(Metric).to_value();
+        assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(Metric::ALL.len()), "{schema}");
+        for metric in Metric::ALL {
+            assert_eq!(serde_json::to_value(metric).ok(), Some(metric.name().into()));
+            assert_eq!(Metric::from_name(metric.name()), Some(metric));
+        }
+    }
+
     #[test]
     fn every_name_reads_back() {
-        for name in Monitor::NAMES {
-            assert_eq!(name.parse::<Monitor>().map(|m| m.to_string()), Ok(name.to_owned()));
+        for monitor in Monitor::all() {
+            assert_eq!(monitor.to_string().parse(), Ok(monitor));
         }
-        assert!("val_threshold".parse::<Monitor>().is_err());
+        let names: Vec<String> = Monitor::all().map(String::from).collect();
+        assert_eq!((names.len(), names[0].as_str(), names[8].as_str()), (9, "val_loss", "accuracy"));
+        assert!("val_threshold".parse::<Monitor>().is_err() && "f1".parse::<Monitor>().is_err());
+    }
+
+    #[test]
+    fn settings_are_ranked_by_metrics_that_compare() {
+        for task in [Task::Binary, Task::MultiClass, Task::MultiLabel] {
+            assert!(Metric::ranking(task).into_iter().all(|metric| metric.is_comparable() && metric.is_headline()));
+        }
     }
 
     #[test]

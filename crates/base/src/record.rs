@@ -13,7 +13,7 @@ use crate::{Digest, Scores, SplitName, Splits, Task, Warning};
 
 /// The version of all files of a run folder (`run.json`, `summary.json`, `result.json` and what `SHA256SUMS` lists beside
 /// it); it grows when a reader of the old ones would be misled.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// One epoch of one cell: a line of `record.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,6 +135,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// The size of the model.
     pub parameters: Parameters,
+    /// How many rows each split had, and the seed that chose them.
+    #[serde(flatten, default)]
+    pub split: SplitSize,
     /// `loss`, `accuracy` (while training), `val_loss`, `val_pr_auc`, ..., `test_*` where there is
     /// a test split; all of the best epoch.
     pub metrics: BTreeMap<String, f64>,
@@ -153,6 +156,23 @@ pub struct Outcome {
     /// What a person should know of this cell before trusting it; `cells` is empty here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+}
+
+/// How many rows a cell was trained, validated and tested on, and the seed that chose them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SplitSize {
+    /// Training rows.
+    #[serde(default)]
+    pub n_train: usize,
+    /// Validation rows, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_valid: Option<usize>,
+    /// Test rows, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_test: Option<usize>,
+    /// The seed of the hash that placed the rows; that of the repeat, where there are repeats.
+    #[serde(default)]
+    pub split_seed: u64,
 }
 
 /// How many words of the texts an embedding's table knows: of all texts, and of each split.
@@ -184,6 +204,11 @@ pub struct KnownShare {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
@@ -197,6 +222,9 @@ pub struct Digests {
     pub embedding: Digest,
     /// The weights of the best epoch.
     pub weights: Digest,
+    /// The file of the predictions; absent if they aren't kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<Digest>,
 }
 
 impl Outcome {
@@ -281,8 +309,11 @@ pub struct Data {
     pub empty_texts: usize,
     /// Rows left out because their label was missing.
     pub missing_labels: usize,
-    /// Rows whose normalised text had occurred before; equal texts stand in one split alone.
+    /// Rows whose normalised text had occurred before: left out, unless `duplicates_kept`.
     pub duplicate_texts: usize,
+    /// Whether such rows were kept, as `data.duplicates = "keep"` says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub duplicates_kept: bool,
     /// Rows left out because their text stands in the file of a more protected split: test before validation before training.
     #[serde(default)]
     pub shared_texts: usize,

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use emberline_device::Choice;
 
+use crate::predictions::PredictionFormat;
+use crate::texts::TextArgs;
+
 /// Compare pretrained text embeddings under trained heads, from one pipeline file.
 #[derive(Debug, Parser)]
 #[command(name = "emberline", version, max_term_width = 100, arg_required_else_help = true)]
@@ -24,6 +27,13 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Run the cells that are missing.
     Run(Run),
+    /// List the ids of cells, one per line, for other programs to run.
+    ///
+    /// Several processes may run cells of one run folder at the same time, on one machine or on several that share it:
+    ///
+    ///   emberline cells p.toml --missing | parallel emberline run p.toml --jobs 1 --only {}
+    #[command(verbatim_doc_comment)]
+    Cells(Cells),
     /// Tell why cells would run: which input changed, from what to what.
     Explain(Explain),
     /// Write what a finished run came to beside the pipeline file, to be proved again.
@@ -32,6 +42,10 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Render the reports of a run again, from its records alone.
     Report(Report),
+    /// Classify texts with a trained cell of a run.
+    Predict(Predict),
+    /// Compare two runs, or a run and a lock, setting by setting.
+    Compare(Compare),
     /// Turn texts into vectors.
     Embed(Embed),
     /// List, verify or clear the vectors that neural encoders have made.
@@ -90,12 +104,21 @@ pub(crate) struct Plan {
     /// Print the whole file with every default filled in, instead.
     #[arg(long)]
     pub(crate) resolved: bool,
-    /// The run folder; `runs/<pipeline>` when left out.
+    /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// For people, or for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ListFormat,
+}
+
+/// Where cells are trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExecutorName {
+    /// On threads of this process.
+    Local,
+    /// In processes of their own.
+    Subprocess,
 }
 
 #[derive(Debug, Args)]
@@ -108,7 +131,7 @@ pub(crate) struct Run {
     /// What trains: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: Choice,
-    /// The run folder; `runs/<pipeline>` when left out.
+    /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Run cells again that are done.
@@ -128,6 +151,13 @@ pub(crate) struct Run {
     /// alone: the steps of one small head mostly wait for launches [default: 1].
     #[arg(long, value_name = "N")]
     pub(crate) pack: Option<NonZeroUsize>,
+    /// Where cells are trained: on threads of this process, or in `--jobs` processes of their own, of which one that dies
+    /// costs only what it was doing.
+    #[arg(long, value_enum, default_value = "local")]
+    pub(crate) executor: ExecutorName,
+    /// End when standard input is closed, as `--executor subprocess` asks its processes to.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
     /// Refuse to run where an input differs from the pipeline's lock.
     #[arg(long)]
     pub(crate) locked: bool,
@@ -139,13 +169,43 @@ pub(crate) struct Run {
     pub(crate) format: ListFormat,
 }
 
+/// How ids are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CellsFormat {
+    /// One id per line.
+    Lines,
+    /// An array of objects with `id` and `state`.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cells {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Only those that `run` would run.
+    #[arg(long, conflicts_with_all = ["failed", "done"])]
+    pub(crate) missing: bool,
+    /// Only those that failed by themselves, which `run --retry-failed` runs again.
+    #[arg(long, conflicts_with = "done")]
+    pub(crate) failed: bool,
+    /// Only those that are done.
+    #[arg(long)]
+    pub(crate) done: bool,
+    /// The run folder; `runs/<pipeline>` when left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// One id per line, or JSON.
+    #[arg(long, value_enum, default_value = "lines")]
+    pub(crate) format: CellsFormat,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
     /// Only this cell, done or not; all cells that would run when left out.
     pub(crate) cell: Option<String>,
-    /// The run folder; `runs/<pipeline>` when left out.
+    /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// For people, or for programs.
@@ -157,7 +217,7 @@ pub(crate) struct Explain {
 pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// The run folder; `runs/<pipeline>` when left out.
+    /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// How far a metric may be off on another kind of device; losses above 1 relatively.
@@ -199,7 +259,7 @@ pub(crate) struct Verify {
 pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Fetch what all embeddings of the file name, not only those of the grid.
+    /// Fetch what the whole file names, not only what the cells of the grid need.
     #[arg(long)]
     pub(crate) all: bool,
     /// Fetch again what is there.
@@ -217,6 +277,44 @@ pub(crate) struct Fetch {
 pub(crate) struct Report {
     /// The run folder, such as runs/quora-insincere.
     pub(crate) run: PathBuf,
+}
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// For people.
+    Text,
+    /// For a pull request.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// What a comparison refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailIf {
+    /// A setting of the first that is worse in the second, or isn't measured there.
+    Worse,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The run that is compared with: a run folder, or a lock.
+    pub(crate) first: PathBuf,
+    /// The run that is compared: a run folder, or a lock.
+    pub(crate) second: PathBuf,
+    /// What is compared, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, as the task asks for].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// End with exit code 6 if a setting of the first is worse in the second, or unmeasured.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_if: Option<FailIf>,
+    /// How much worse a setting may be.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub(crate) margin: f64,
+    /// For people, for a pull request, or for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CompareFormat,
 }
 
 /// How vectors are written.
@@ -242,16 +340,11 @@ pub(crate) struct Embed {
     /// Set an option of the source, such as combiner=sum; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// The texts: .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it; `-` for
-    /// lines on standard input [default: -].
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) texts: TextArgs,
     /// The column of the texts, by its name, or by its number (1 is the first) where a file has no header.
     #[arg(long, value_name = "COLUMN", default_value = "text")]
     pub(crate) text: String,
-    /// What stands between the fields of a .csv or .tsv file: a comma, a tab [default: as the name says].
-    #[arg(long, value_name = "CHARACTER")]
-    pub(crate) delimiter: Option<char>,
     /// Where the vectors go [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -264,6 +357,36 @@ pub(crate) struct Embed {
     /// Compare the model with its published vectors, instead: use-4, use-large-5 or all-MiniLM-L6-v2.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "text", "delimiter", "output", "similarity"])]
     pub(crate) verify_published: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// The run folder, or a bundle.
+    pub(crate) run: PathBuf,
+    /// The cell that classifies [default: the best one of the best setting].
+    #[arg(long, value_name = "CELL")]
+    pub(crate) cell: Option<String>,
+    /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: Choice,
+    /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) assets: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) texts: TextArgs,
+    /// The column of the texts, by its name, or by its number (1 is the first) where a file has no header [default: the
+    /// pipeline's].
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) text: Option<String>,
+    /// Where the predictions go [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How they are written [default: as the output's name says, else JSON Lines for JSON Lines and CSV for all else].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<PredictionFormat>,
+    /// Add a column with the probability of each class.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -46,6 +46,8 @@ pub(crate) enum Error {
     Pipeline(emberline_pipeline::Error),
     /// Texts can't be read.
     Data(emberline_dataset::Error),
+    /// A row of the input has no place in the output.
+    Row(String),
     /// An embedding can't be opened.
     Embedding(emberline_embedding::Error),
     /// The device that is asked for can't be used.
@@ -70,12 +72,13 @@ impl Error {
             Self::Pipeline(Pipeline::PipelineFile(_) | Pipeline::MissingFiles(_)) => Code::Asset,
             Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_out_of_memory() => Code::Unexpected,
-            Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_missing_file() => Code::Asset,
+            Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_asset() => Code::Asset,
             Self::Data(emberline_dataset::Error::UnknownFormat { .. }) => Code::Usage,
-            Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) => Code::Data,
+            Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::ModelFile { why, .. })) => of_model(why),
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Unsupported(_))) => Code::Invalid,
             Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. } | Pipeline::WorkPending(_)) => Code::Stale,
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
@@ -99,7 +102,11 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     use emberline_pipeline::ReportError as Report;
     match error {
         Report::Version { .. } | Report::EarlierVersion { .. } => Code::Stale,
+        Report::UnknownMetric { .. } => Code::Usage,
+        Report::NoSuchCell { .. } => Code::Usage,
+        Report::NotDone { .. } | Report::NothingToChoose { .. } => Code::Stale,
         Report::NotARun(_)
+        | Report::Settings(_)
         | Report::Changed(_)
         | Report::NoSums(_)
         | Report::Json { .. }
@@ -110,12 +117,23 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     }
 }
 
+/// Of a model's file: one of another version is stale, any other that can't be used is an asset.
+fn of_model(error: &emberline_train::ModelError) -> Code {
+    match error {
+        emberline_train::ModelError::OtherVersion { .. } => Code::Stale,
+        emberline_train::ModelError::OutOfMemory(_) => Code::Unexpected,
+        _ => Code::Asset,
+    }
+}
+
 fn of_embedding(error: &emberline_embedding::Error) -> Code {
     match error {
         emberline_embedding::Error::OutOfMemory(_) | emberline_embedding::Error::Memory(_) => Code::Unexpected,
         emberline_embedding::Error::File(error) if error.is_out_of_memory() => Code::Unexpected,
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
+        emberline_embedding::Error::OtherSource { .. } | emberline_embedding::Error::TunedRows { .. } => Code::Asset,
+        emberline_embedding::Error::Export { .. } => Code::Usage,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
         emberline_embedding::Error::Interrupted => Code::Interrupted,
     }
@@ -124,7 +142,7 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Usage(message) => f.write_str(message),
+            Self::Usage(message) | Self::Row(message) => f.write_str(message),
             Self::Pipeline(error) => error.fmt(f),
             Self::Data(emberline_dataset::Error::Missing { path }) => {
                 write!(f, "{}: there is no such file", path.display())

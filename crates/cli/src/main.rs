@@ -4,9 +4,11 @@ mod args;
 mod command;
 mod download;
 mod exit;
+mod predictions;
 mod progress;
 mod signals;
 mod terminal;
+mod texts;
 mod threads;
 
 use std::process::ExitCode;

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use emberline_base::SplitName;
 use emberline_base::number::fixed;
 use emberline_base::record::{self, Status};
+use emberline_base::{Metric, SplitName};
 use emberline_embedding::encode::{Event, Progress as Encoded};
 use emberline_pipeline::{LeftOut, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -35,8 +35,8 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn waits(&mut self) {
-        say("another run works in this folder; this one goes on when it has ended");
+    fn waits(&mut self, cells: usize) {
+        say(&format!("{cells} cells are under way in another process; this one waits for them"));
     }
 
     fn warns(&mut self, message: &str) {
@@ -137,17 +137,19 @@ impl Drop for Lines {
 }
 
 fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
-    let prefix = if data.splits.valid.is_some() { "val_" } else { "" };
-    let metric = |name: &str| {
-        outcome.metrics.get(&format!("{prefix}{name}")).map(|v| format!("{prefix}{name} {}", fixed(*v, 4)))
+    let (prefix, split) = if data.splits.valid.is_some() { ("val_", SplitName::Valid) } else { ("", SplitName::Train) };
+    let reference = |metric| match metric {
+        Metric::Accuracy => Some(("majority", data.majority_accuracy.get(split).copied().unwrap_or(f64::NAN))),
+        Metric::PrAuc => data.prevalence(split).map(|share| ("prevalence", share)),
+        _ => None,
     };
-    let majority = if prefix.is_empty() { Some(data.majority_accuracy.train) } else { data.majority_accuracy.valid };
-    let accuracy = metric("accuracy").map(|a| format!("{a} (majority {})", fixed(majority.unwrap_or(f64::NAN), 4)));
-    let split = if prefix.is_empty() { SplitName::Train } else { SplitName::Valid };
-    let prevalence =
-        data.prevalence(split).map(|share| format!(" (prevalence {})", fixed(share, 4))).unwrap_or_default();
-    let pr_auc = metric("pr_auc").map(|area| area + &prevalence);
-    let metrics: Vec<String> = [metric("loss"), accuracy, pr_auc, metric("f1")].into_iter().flatten().collect();
+    let shown = |metric: Metric| {
+        let value = outcome.metrics.get(&format!("{prefix}{metric}"))?;
+        let note = reference(metric).map(|(name, share)| format!(" ({name} {})", fixed(share, 4))).unwrap_or_default();
+        Some(format!("{prefix}{metric} {}{note}", fixed(*value, 4)))
+    };
+    let metrics: Vec<String> =
+        Metric::ALL.into_iter().filter(|metric| metric.is_headline()).filter_map(shown).collect();
     let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
     format!("{}  {best}  {} s", metrics.join("  "), seconds(outcome.seconds, 1))
 }

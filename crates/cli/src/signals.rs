@@ -52,8 +52,22 @@ pub(crate) fn interrupt() -> Interrupt {
     interrupt
 }
 
+/// Asks for the end, as SIGTERM does, when standard input is closed: whoever started this program has ended.
+pub(crate) fn end_with_stdin(interrupt: &Interrupt) {
+    let asked = interrupt.clone();
+    let listen = move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        if ENDS_WITH.set(Code::ComeBack).is_ok() {
+            asked.ask();
+            end_after_grace(Code::ComeBack);
+        }
+    };
+    if thread::Builder::new().name("lifeline".to_owned()).spawn(listen).is_err() {
+        say("warning: no thread can be started to wait for the end of whoever started this process");
+    }
+}
+
 /// Ends the program when work had time to come to rest, whatever it is doing then.
-#[cfg(unix)]
 fn end_after_grace(code: Code) {
     let end = move || {
         thread::sleep(GRACE);

@@ -87,3 +87,65 @@ fn another_content_is_refused() {
     assert!(ended.stderr.contains(&wanted) && ended.stderr.contains(&sha256(b"something else\n")), "{}", ended.stderr);
     assert!(!folder.path().join("models/words.txt").exists());
 }
+
+/// A pipeline whose data have a url.
+fn pipeline_of_data(folder: &Path, url: &str, keys: &str) {
+    let settings = format!(
+        "name = \"tiny\"\n[data]\ntext = \"text\"\nlabel = \"label\"\n{keys}path = \"raw/rows.csv\"\nurl = \"{url}\"\n\
+         [embedding.small.hashing]\ndim = 4\nbuckets = 64\n[train]\nepochs = 1\n"
+    );
+    fs::write(folder.join("pipeline.toml"), settings).expect("written");
+}
+
+const ROWS: &str = "text,label\ngood one,1\nbad two,0\ngood three,1\nbad four,0\ngood five,1\nbad six,0\n\
+                    good seven,1\nbad eight,0\ngood nine,1\nbad ten,0\n";
+
+#[test]
+fn data_are_fetched_and_their_address_changes_no_cell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (keys, table) in [("", "data"), ("[data.train]\n", "data.train")] {
+        let _ = fs::remove_dir_all(folder.path().join("raw"));
+        pipeline_of_data(folder.path(), &serve(ROWS.as_bytes()), keys);
+        for command in ["plan", "check", "run"] {
+            let ended = run(folder.path(), &[command, "pipeline.toml"]);
+            assert_eq!(ended.code, Some(8), "{ended:?}");
+            assert!(
+                ended.stderr.contains("raw/rows.csv: there is no such file; run `emberline fetch FILE`"),
+                "{ended:?}"
+            );
+        }
+        assert_eq!(run(folder.path(), &["fetch", "pipeline.toml", "--offline"]).code, Some(8));
+        let fetched = run(folder.path(), &["fetch", "pipeline.toml"]);
+        let hash = sha256(ROWS.as_bytes());
+        assert!(fetched.stdout.contains(&format!("[{table}]\nsha256 = \"{hash}\"\n")), "{fetched:?}");
+        assert_eq!(run(folder.path(), &["run", "pipeline.toml"]).code, Some(0));
+        // Another address, and the hash: the cells that are done stay.
+        let (url, hash) = (format!("{table}.url=https://example.org/rows.csv"), format!("{table}.sha256={hash}"));
+        let planned = run(folder.path(), &["plan", "pipeline.toml", "-S", &url, "-S", &hash]);
+        assert!(planned.stdout.contains("1 cells: 1 done"), "{planned:?}");
+        let listed = run(folder.path(), &["fetch", "pipeline.toml", "-S", &hash, "--format", "json"]);
+        let list: serde_json::Value = serde_json::from_str(&listed.stdout).expect("JSON");
+        assert_eq!((&list["assets"][0]["data"], &list["assets"][0]["status"]), (&table.into(), &"there".into()));
+    }
+}
+
+#[test]
+fn data_with_another_hash_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    pipeline_of_data(
+        folder.path(),
+        &serve(b"text,label\nother,1\n"),
+        &format!("sha256 = \"{}\"\n", sha256(ROWS.as_bytes())),
+    );
+    let ended = run(folder.path(), &["fetch", "pipeline.toml"]);
+    assert_eq!(ended.code, Some(8));
+    assert!(ended.stderr.contains("error: [data]: raw/rows.csv: its sha256 is"), "{ended:?}");
+    assert!(!folder.path().join("raw/rows.csv").exists());
+    fs::create_dir_all(folder.path().join("raw")).expect("made");
+    fs::write(folder.path().join("raw/rows.csv"), ROWS.replace("good", "fine")).expect("written");
+    for command in [&["plan", "pipeline.toml"][..], &["run", "pipeline.toml"], &["check", "pipeline.toml", "--data"]] {
+        let ended = run(folder.path(), command);
+        assert_eq!(ended.code, Some(8), "{ended:?}");
+        assert!(ended.stderr.contains("raw/rows.csv: its sha256 is"), "{ended:?}");
+    }
+}

@@ -53,6 +53,25 @@ pub enum Error {
         /// The path, joined to the base folder.
         path: PathBuf,
     },
+    /// No file stands there, but the settings say where it can be downloaded.
+    #[error("{}: there is no such file; run `emberline fetch FILE`, which downloads it", path.display())]
+    NotFetched {
+        /// The path, joined to the base folder.
+        path: PathBuf,
+    },
+    /// The file isn't the one that `sha256` names.
+    #[error(
+        "{}: its sha256 is {found}, the pipeline says {expected}; correct `sha256`, or fetch the file again with `emberline fetch --force FILE`",
+        path.display()
+    )]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// What the settings say.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
     /// A folder stands where a file is needed.
     #[error("{}: this is a folder; name a file in it", path.display())]
     Folder {
@@ -359,7 +378,7 @@ pub enum Error {
         reason: String,
     },
     /// More rows asked for than there are.
-    #[error("{}: {asked} asked for, but there are {available} usable rows{}; lower `split`", path.display(), if *leaks > 0 { format!(" ({leaks} more stand in another split too)") } else { String::new() })]
+    #[error("{}: {asked} asked for, but there are {available} usable rows{}; lower `split`", path.display(), left_out(*leaks, *copies))]
     TooFewRows {
         /// The file that the rows are taken from.
         path: PathBuf,
@@ -367,8 +386,38 @@ pub enum Error {
         asked: String,
         /// Usable rows in the file.
         available: usize,
-        /// Rows that were left out since their text stands in another split.
+        /// Rows that were left out since their text or group stands in another split.
         leaks: usize,
+        /// Rows that were left out as copies of a text.
+        copies: usize,
+    },
+    /// A class with too few rows for a training draw of so many a class.
+    #[error("{}: {asked} training rows of each class are asked for, but of `{class}` {left} are left beside validation and test; lower split.per_class, or hold out fewer rows", path.display())]
+    TooFewOfClass {
+        /// The file that the rows are taken from.
+        path: PathBuf,
+        /// Rows of each class.
+        asked: u32,
+        /// The class.
+        class: String,
+        /// The rows of it that may be trained on.
+        left: usize,
+    },
+    /// A line of a file of explicit rows that can't be meant.
+    #[error("{place}: {reason}")]
+    Draw {
+        /// The line.
+        place: Place,
+        /// What is wrong with it, and the cure.
+        reason: String,
+    },
+    /// A draw that isn't in the file of explicit rows.
+    #[error("there is no draw `{draw}` in data.split.rows; there {} {}", if draws.len() == 1 { "is only" } else { "are" }, listed(draws, 30))]
+    NoDraw {
+        /// The draw, as the settings name it.
+        draw: String,
+        /// The draws there are.
+        draws: Vec<String>,
     },
     /// A split without rows.
     #[error("{}: {split} gets no row: {reason}", path.display())]
@@ -435,10 +484,10 @@ impl Error {
         }
     }
 
-    /// Whether there is no ordinary file where the pipeline names one.
-    pub fn is_missing_file(&self) -> bool {
+    /// Whether there is no ordinary file where the pipeline names one, or another one than it means.
+    pub fn is_asset(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::Folder { .. } => true,
+            Self::Missing { .. } | Self::NotFetched { .. } | Self::Hash { .. } | Self::Folder { .. } => true,
             Self::File(error) => error.is_no_file(),
             _ => false,
         }
@@ -450,6 +499,14 @@ fn suggested(nearest: &Option<String>) -> String {
 }
 
 /// Up to `limit` names between backticks, and how many more there are.
+/// Why rows can't be taken, in brackets.
+fn left_out(leaks: usize, copies: usize) -> String {
+    let leaks = (leaks > 0).then(|| format!("{leaks} more stand in another split too"));
+    let copies = (copies > 0).then(|| format!("{copies} more are copies of a text, see data.duplicates"));
+    let reasons: Vec<String> = leaks.into_iter().chain(copies).collect();
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
+}
+
 fn listed(names: &[String], limit: usize) -> String {
     let mut shown: Vec<String> = names.iter().take(limit).map(|name| format!("`{}`", excerpt(name))).collect();
     if names.len() > limit {

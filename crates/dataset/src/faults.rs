@@ -1,17 +1,11 @@
 //! Contradictions of the `[data]` table that show without looking at the data.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
 
 use emberline_base::Fault;
 
-use crate::error::Error;
 use crate::format::{Format, Packing};
-use crate::settings::{Amount, Column, LabelColumns, Settings, SplitFile};
-
-/// How far fractions may sum above 1 by rounding alone.
-const SLACK: f64 = 1e-9;
+use crate::settings::{Column, LabelColumns, Settings, SplitFile};
 
 impl Settings {
     /// All that is wrong with the settings by themselves, in the order of the table.
@@ -22,24 +16,6 @@ impl Settings {
         self.delimiter_faults(&mut faults);
         self.split_faults(&mut faults);
         faults
-    }
-
-    /// What is wrong with the files that the settings name, as far as it shows without reading them. Relative paths count
-    /// from `base`.
-    pub fn missing_files(&self, base: &Path) -> Vec<Error> {
-        let look = |path: &Path| {
-            let path = base.join(path);
-            let found = fs::metadata(&path).map_err(Error::reading(&path));
-            found.map(|found| found.is_dir().then_some(Error::Folder { path })).unwrap_or_else(Some)
-        };
-        self.files().filter_map(|(_, path)| look(path)).collect()
-    }
-
-    /// The key below `[data]` and the path of every file that is named.
-    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let whole = self.path.iter().map(|path| ("path", path.as_path()));
-        let split = [("train.path", &self.train), ("valid.path", &self.valid), ("test.path", &self.test)];
-        whole.chain(split.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?.path.as_path()))))
     }
 
     fn files_faults(&self, faults: &mut Vec<Fault>) {
@@ -61,15 +37,16 @@ impl Settings {
             let fault = Fault::new("", "no file of training rows is given", hint);
             faults.push(fault.related_to("path").related_to("train"));
         }
-        for (key, path) in self.files() {
-            if path.as_os_str().is_empty() {
-                faults.push(Fault::new(key, "the path is empty", "give a file"));
-            } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(path, Format::of) {
-                let hint =
-                    "its name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it";
-                faults.push(Fault::new(key, format!("`{}` is of no known format", path.display()), hint));
+        if self.path.is_none() {
+            for (key, given) in [("url", self.url.is_some()), ("sha256", self.sha256.is_some())] {
+                if given && self.train.is_some() {
+                    let hint =
+                        "write it below [data.train], [data.valid] or [data.test], beside the path it belongs to";
+                    faults.push(Fault::new(key, format!("`{key}` without `path`"), hint));
+                }
             }
         }
+        faults.extend(self.name_faults());
     }
 
     fn columns_faults(&self, faults: &mut Vec<Fault>) {
@@ -90,9 +67,15 @@ impl Settings {
         for label in labels {
             check("label", label);
         }
+        self.group.iter().for_each(|group| check("group", group));
+        self.split.order.iter().for_each(|order| check("split.order", order));
         if labels.contains(&self.text) {
             let fault = Fault::new("label", "the label column is the text column", "name another column");
             faults.push(fault.related_to("text"));
+        }
+        if self.group.as_ref() == Some(&self.text) {
+            let hint = "name the column of the groups; rows of equal texts stay together anyway";
+            faults.push(Fault::new("group", "the group column is the text column", hint).related_to("text"));
         }
         if let LabelColumns::Several(several) = &self.label {
             self.several_faults(several, faults);
@@ -129,24 +112,10 @@ impl Settings {
     }
 
     fn delimiter_faults(&self, faults: &mut Vec<Fault>) {
-        match self.delimiter {
-            Some(d) if !d.is_ascii() => {
-                faults.push(Fault::new(
-                    "delimiter",
-                    format!("{d:?} is not an ASCII character"),
-                    "for example \";\" or \"\\t\"",
-                ));
-            }
-            Some(d @ ('"' | '\n' | '\r' | '\0')) => {
-                faults.push(Fault::new(
-                    "delimiter",
-                    format!("{d:?} can't stand between fields"),
-                    "for example \";\" or \"\\t\"",
-                ));
-            }
-            _ => {}
+        if let Some(message) = self.delimiter.and_then(delimiter_fault) {
+            faults.push(Fault::new("delimiter", message, DELIMITERS));
         }
-        let formats: Vec<Format> = self.files().filter_map(|(_, path)| Packing::of(path, Format::of).1).collect();
+        let formats: Vec<Format> = self.data_files().filter_map(|file| Packing::of(file.path, Format::of).1).collect();
         let has_fields = formats.is_empty() || formats.iter().any(|format| format.delimiter().is_some());
         for (key, given) in [("delimiter", self.delimiter.is_some()), ("header", self.header.is_some())] {
             if given && !has_fields {
@@ -155,39 +124,24 @@ impl Settings {
             }
         }
     }
+}
 
-    fn split_faults(&self, faults: &mut Vec<Fault>) {
-        let amounts = [("train", self.split.train), ("valid", self.split.valid), ("test", self.split.test)];
-        let hint = "give a count such as 1_000, or a fraction such as 0.1; leave it out for none";
-        for (name, amount) in amounts {
-            let message = match amount {
-                Some(Amount::Count(0)) => "no rows are asked for".to_owned(),
-                Some(Amount::Fraction(part)) if !(part > 0.0 && part < 1.0) => {
-                    format!("{part:?} is not between 0 and 1")
-                }
-                _ => continue,
-            };
-            faults.push(Fault::new(format!("split.{name}"), message, hint));
-        }
-        let [train, valid, test] = amounts.map(|(_, amount)| amount);
-        let carved = [train, valid.filter(|_| self.valid.is_none()), test.filter(|_| self.test.is_none())];
-        let fractions = carved.into_iter().flatten().filter_map(|amount| match amount {
-            Amount::Fraction(part) => Some(part),
-            Amount::Count(_) => None,
-        });
-        let sum: f64 = fractions.sum();
-        if sum > 1.0 + SLACK {
-            let message = format!("the fractions sum to {sum:.4}, above 1");
-            let fault = Fault::new("split", message, "lower one of them, or leave `train` out to take the rest");
-            faults.push(fault.related_to("split"));
-        }
+/// What a delimiter may be, for example.
+pub(crate) const DELIMITERS: &str = "for example \";\" or \"\\t\"";
+
+/// Why a character can't stand between fields; none if it can.
+pub(crate) fn delimiter_fault(delimiter: char) -> Option<String> {
+    match delimiter {
+        d if !d.is_ascii() => Some(format!("{d:?} is not an ASCII character")),
+        '"' | '\n' | '\r' | '\0' => Some(format!("{delimiter:?} can't stand between fields")),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Split;
+    use crate::settings::{Amount, Split};
 
     fn settings() -> Settings {
         Settings::new("a.csv", Column::Name("text".into()), LabelColumns::One(Column::Name("label".into())))
@@ -198,7 +152,7 @@ mod tests {
     }
 
     fn file(path: &str) -> Option<SplitFile> {
-        Some(SplitFile { path: path.into() })
+        Some(SplitFile::new(path))
     }
 
     #[test]
@@ -255,18 +209,5 @@ mod tests {
         let jsonl =
             Settings { path: Some("a.jsonl.gz".into()), delimiter: Some(';'), header: Some(true), ..settings() };
         assert_eq!(keys(&jsonl), ["delimiter", "header"]);
-    }
-
-    #[test]
-    fn amounts_contradict() {
-        let split =
-            |train, valid, test| Settings { split: Split { train, valid, test, ..Split::default() }, ..settings() };
-        assert_eq!(keys(&split(Some(Amount::Count(0)), None, None)), ["split.train"]);
-        assert_eq!(
-            keys(&split(None, Some(Amount::Fraction(1.0)), Some(Amount::Fraction(-0.1)))),
-            ["split.valid", "split.test"]
-        );
-        assert_eq!(keys(&split(None, Some(Amount::Fraction(f64::NAN)), None)), ["split.valid"]);
-        assert_eq!(keys(&split(Some(Amount::Fraction(0.9)), Some(Amount::Fraction(0.2)), None)), ["split"]);
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::dataset::split_rows;
 use crate::error::{Place, excerpt};
 use crate::rows::{Part, Rows};
+use crate::settings::Duplicates;
 
 /// Examples of each kind.
 const EXAMPLES: usize = 10;
@@ -24,6 +25,8 @@ pub struct Findings {
     pub files: Vec<FileFindings>,
     /// Rows whose normalised text had occurred before.
     pub duplicate_texts: usize,
+    /// Whether these rows are kept; otherwise they are left out.
+    pub duplicates_kept: bool,
     /// Normalised texts that carry different labels in different rows.
     pub conflicting_labels: usize,
     /// Normalised texts that stand in the files of two splits.
@@ -118,6 +121,7 @@ impl Rows {
         Findings {
             files: self.parts.iter().map(|part| self.file_findings(part)).collect(),
             duplicate_texts: self.texts.len() - self.conflicts.len(),
+            duplicates_kept: self.duplicates == Duplicates::Keep,
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
             shared_texts,
             duplicates,
@@ -176,8 +180,12 @@ impl fmt::Display for Findings {
         for file in &self.files {
             write!(f, "{file}")?;
         }
+        let repeated = match self.duplicates_kept {
+            false => "repeated texts (rows beyond the first, which are left out)",
+            true => "repeated texts (rows beyond the first, which are kept: data.duplicates = \"keep\")",
+        };
         let kinds = [
-            ("repeated texts (rows beyond the first)", self.duplicate_texts, &self.duplicates),
+            (repeated, self.duplicate_texts, &self.duplicates),
             ("texts with different labels", self.conflicting_labels, &self.conflicts),
             ("texts in the files of two splits", self.shared_texts, &self.shared),
         ];

@@ -12,30 +12,39 @@
 //! nothing.
 
 mod dataset;
+mod divide;
+mod draws;
 mod error;
 mod faults;
+mod files;
 mod findings;
 mod format;
+mod group;
 mod labels;
 mod missing;
 mod normal;
 mod one_class;
+mod order;
 mod reader;
 mod rows;
 pub mod settings;
 mod split;
+mod split_faults;
 mod texts;
+mod time;
 mod unknown;
 mod warnings;
 
 use std::path::Path;
 
 pub use dataset::{Dataset, SplitTexts};
+pub use draws::draw_names;
 pub use error::{Error, Place, Unit};
+pub use files::DataFile;
 pub use findings::{FileFindings, Findings, Occurrence, Repeated};
 pub use format::Original;
-pub use reader::{Source, TextInput, TextRow, TextsRead, read_texts};
-pub use rows::{Rows, read};
+pub use reader::{Source, StreamFormat, TextInput, TextRow, TextsRead, read_texts};
+pub use rows::{RowOrigin, Rows, read};
 pub use settings::Settings;
 pub use texts::Texts;
 

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use crate::texts::Texts;
 
 /// Appends the key of a text, in UTF-8.
-fn normalise(text: &str, into: &mut Vec<u8>) {
+pub(crate) fn normalise(text: &str, into: &mut Vec<u8>) {
     if !is_plain(text.as_bytes()) {
         return push_key(text, into);
     }

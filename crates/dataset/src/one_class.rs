@@ -18,7 +18,8 @@ pub(crate) fn refuse_one_text(train: &Part, pool: &[u32], groups: &[u32], texts:
         return Ok(());
     }
     let text = excerpt(&texts[pool[0] as usize]);
-    Err(Error::OneText { path: train.path.clone(), rows: pool.len(), text })
+    let rows = train.rows.clone().filter(|&row| groups[row] == group(pool[0])).count();
+    Err(Error::OneText { path: train.path.clone(), rows, text })
 }
 
 impl Rows {
@@ -47,8 +48,9 @@ impl Rows {
         let mut texts: Vec<u32> = pool.iter().map(|&row| self.groups[row as usize]).collect();
         texts.sort_unstable();
         texts.dedup();
-        (texts.len() <= FEW_TEXTS && texts.len() < pool.len()).then(|| {
-            let (rows, texts) = (pool.len(), texts.len());
+        let rows = self.parts[0].rows.len() - self.leaks.train;
+        (texts.len() <= FEW_TEXTS && texts.len() < rows).then(|| {
+            let texts = texts.len();
             format!("the {rows} rows of its file are only {texts} different texts, and equal texts stay in one split")
         })
     }
@@ -62,7 +64,7 @@ impl Rows {
         let label = self.labels.of_row(train[0]);
         let others = pool.iter().filter(|&&row| self.labels.of_row(row as usize) != label).count();
         let kind = if self.labels.task == Task::MultiLabel { "other labels" } else { "another label" };
-        let cure = if split.stratify { "" } else { " or set stratify = true," };
+        let cure = if split.stratifies() { "" } else { " or set stratify = true," };
         let of = pool.len();
         match others {
             0 => format!("so have all {of} rows of its file that no other split has"),

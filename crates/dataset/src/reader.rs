@@ -10,7 +10,8 @@ use std::path::Path;
 use emberline_base::Warning;
 
 use crate::error::{Error, Place, Unit};
-use crate::format::{self, Field, Format, Original, QuotedRows, Request, Row};
+use crate::faults::{DELIMITERS, delimiter_fault};
+use crate::format::{self, Field, Format, Original, Packing, QuotedRows, Request, Row};
 use crate::settings::Column;
 
 /// Where texts are read from.
@@ -27,13 +28,38 @@ pub struct TextInput<'a> {
     pub originals: bool,
 }
 
-/// A file, or a stream of lines.
+/// A file, or a stream.
 pub enum Source<'a> {
     /// A file: .csv, .tsv, .jsonl, .parquet or .txt (a text a line), each plain or with .gz, .zst or .zip after it. A name
     /// without an ending is that of lines.
     File(&'a Path),
-    /// A text a line, with a name for messages, such as `standard input`.
-    Lines(&'a mut dyn Read, &'a str),
+    /// An unpacked stream of a format, with a name for messages, such as `standard input`.
+    Stream(&'a mut dyn Read, &'a str, StreamFormat),
+}
+
+/// What a stream, which has no name that tells it, holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamFormat {
+    /// A text a line.
+    #[default]
+    Lines,
+    /// Fields between commas, as in RFC 4180.
+    Csv,
+    /// Fields between tabs, without quotes.
+    Tsv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+impl StreamFormat {
+    fn format(self) -> Format {
+        match self {
+            Self::Lines => Format::Lines,
+            Self::Csv => Format::Csv,
+            Self::Tsv => Format::Tsv,
+            Self::Jsonl => Format::Jsonl,
+        }
+    }
 }
 
 /// A row of a file of texts.
@@ -64,6 +90,22 @@ impl<'a> TextInput<'a> {
         Self { from, text, header: None, delimiter: None, originals: false }
     }
 
+    /// Why the delimiter can't be meant, by the rules of `[data]`; none if it can.
+    pub fn delimiter_fault(&self) -> Option<String> {
+        let format = match self.from {
+            Source::File(path) => Packing::of(path, Format::of_texts).1,
+            Source::Stream(_, _, format) => Some(format.format()),
+        };
+        let has_fields = format.is_none_or(|format| format.delimiter().is_some());
+        let fault = |delimiter| {
+            let for_files = || "it is for .csv and .tsv files; leave it out".to_owned();
+            delimiter_fault(delimiter)
+                .map(|fault| format!("{fault}; give {DELIMITERS}"))
+                .or((!has_fields).then(for_files))
+        };
+        self.delimiter.and_then(fault)
+    }
+
     /// Hands every row to `take`, in order.
     ///
     /// # Errors
@@ -73,7 +115,7 @@ impl<'a> TextInput<'a> {
         let Self { from, text, header, delimiter, originals } = self;
         let path = match &from {
             Source::File(path) => path,
-            Source::Lines(_, name) => Path::new(*name),
+            Source::Stream(_, name, _) => Path::new(*name),
         };
         let delimiter = delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
         let request =
@@ -91,7 +133,7 @@ impl<'a> TextInput<'a> {
         };
         let outcome = match from {
             Source::File(_) => format::read(&request, Format::of_texts, &mut sink),
-            Source::Lines(stream, _) => format::read_stream(&request, Format::Lines, stream, &mut sink),
+            Source::Stream(stream, _, format) => format::read_stream(&request, format.format(), stream, &mut sink),
         };
         match (outcome, refusal) {
             (Ok(_), _) => Ok(TextsRead { rows, warnings: quoted.warning(path, rows).into_iter().collect() }),

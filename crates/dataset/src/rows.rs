@@ -4,7 +4,8 @@
 //! A row is left out, and counted, when its text or its label is missing (`missing.rs`). A row that
 //! repeats the header is refused. With a file per split, a text that stands in several files belongs to the most
 //! protected of them: test before validation before training. Its rows elsewhere are kept out
-//! of the split and counted as leaks.
+//! of the split and counted as leaks. Within a file the first row of a text stays, unless `duplicates = "keep"`, with which
+//! texts may stand in two files, too.
 
 use std::fs;
 use std::ops::Range;
@@ -13,15 +14,18 @@ use std::sync::Arc;
 
 use emberline_base::{Labels, SplitName, Splits, Targets, Warning};
 
+use crate::draws::Draws;
 use crate::error::{Error, Place, Unit};
 use crate::format::{self, Field, Format, QuotedRows, Request, Row};
+use crate::group::GroupColumn;
 use crate::labels::{Collector, MOST_CLASSES, Positive, Refusal};
 use crate::missing::{is_blank, trimmed};
 use crate::normal::{Groups, Hashes};
 use crate::one_class::refuse_one_text;
 use crate::reader::as_text;
-use crate::settings::{Column, LabelColumns, Settings};
+use crate::settings::{Column, Duplicates, LabelColumns, Settings};
 use crate::texts::Texts;
+use crate::time::TimeColumn;
 
 /// How many places of a kind of fault are remembered.
 const REMEMBERED: usize = 5;
@@ -36,8 +40,22 @@ pub struct Rows {
     pub(crate) parts: Vec<Part>,
     /// Each row's line or number in its file.
     pub(crate) numbers: Numbers,
+    /// Each row's number in its file, those that are left out counted too; 1 is the first below the header.
+    pub(crate) ordinals: Numbers,
     /// Texts that count as the same share a number; in order of their first rows.
     pub(crate) groups: Vec<u32>,
+    /// Rows that stay together share a number.
+    pub(crate) units: Vec<u32>,
+    /// The column of groups, where there is one.
+    pub(crate) group_column: GroupColumn,
+    /// A number a row that grows with time, where the rows are divided by time.
+    pub(crate) times: Vec<u32>,
+    /// Explicit rows for each split, where the settings name a file of them.
+    pub(crate) draws: Option<Draws>,
+    /// What becomes of the copies of a text.
+    pub(crate) duplicates: Duplicates,
+    /// Rows left out of each file, since their text or group stands in that of a more protected split.
+    pub(crate) leaks: Splits<usize>,
     /// What each row is stratified by, unless it is the row's class.
     strata: Vec<u32>,
     /// The rows that each split may be taken from; those of training serve the splits without
@@ -49,6 +67,17 @@ pub struct Rows {
     pub(crate) positive: Option<Positive>,
     /// What a person should know of the data before trusting a result.
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// Where a row comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowOrigin<'a> {
+    /// The file, as the settings name it.
+    pub file: &'a Path,
+    /// Its line, or its number in a file without lines; 1 is the first.
+    pub number: u64,
+    /// Its group, if the settings name a column of groups and the row has one.
+    pub group: Option<&'a str>,
 }
 
 /// One file and its rows.
@@ -91,6 +120,23 @@ impl Numbers {
         let (first, of_first) = self.0[self.0.partition_point(|&(first, _)| first <= row) - 1];
         of_first + (row - first) as u64
     }
+
+    /// The row with that number among the first `rows` ones, whose numbers grow.
+    pub(crate) fn find(&self, number: u64, rows: usize) -> Option<usize> {
+        let at = self.0.partition_point(|&(first, of_first)| first < rows && of_first <= number).checked_sub(1)?;
+        let (first, of_first) = self.0[at];
+        let end = self.0.get(at + 1).map_or(rows, |&(next, _)| next.min(rows));
+        let row = first + usize::try_from(number - of_first).ok()?;
+        (row < end).then_some(row)
+    }
+
+    /// Leaves out the rows that aren't to be kept.
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        let mut kept = Self::default();
+        let rows = (0..keep.len()).filter(|&row| keep[row]);
+        rows.enumerate().for_each(|(at, row)| kept.set(at, self.of(row)));
+        *self = kept;
+    }
 }
 
 /// How often something was seen, and where at first.
@@ -121,34 +167,43 @@ pub fn read(settings: &Settings, base: &Path) -> Result<Rows, Error> {
         return Err(Error::Settings { key: fault.key, message: fault.message, hint: fault.hint });
     }
     let mut reading = Reading::new(settings);
-    for (key, path) in settings.files() {
-        let split = match key {
-            "valid.path" => SplitName::Valid,
-            "test.path" => SplitName::Test,
+    for file in settings.data_files() {
+        let split = match file.table {
+            Some("valid") => SplitName::Valid,
+            Some("test") => SplitName::Test,
             _ => SplitName::Train,
         };
-        reading.file(split, path.to_owned(), base.join(path))?;
+        file.check(base)?;
+        reading.file(split, file.path.to_owned(), base.join(file.path))?;
     }
-    reading.finish()
+    let mut rows = reading.finish()?;
+    if let Some(path) = &settings.split.rows {
+        rows.draws = Some(rows.read_draws(&base.join(path), settings.duplicates)?);
+    }
+    Ok(rows)
 }
 
 /// What is gathered while the files are read.
 pub(crate) struct Reading<'s> {
     pub(crate) settings: &'s Settings,
-    /// The text column, then the label columns.
+    /// The text column, then the label columns, then those of groups and of times, where there are such.
     columns: Vec<Column>,
     /// The label columns' names in the first file.
     label_names: Vec<String>,
     pub(crate) texts: Texts,
     pub(crate) hashes: Hashes,
     pub(crate) numbers: Numbers,
+    pub(crate) ordinals: Numbers,
+    pub(crate) groups: GroupColumn,
+    pub(crate) times: TimeColumn,
     pub(crate) labels: Collector,
     pub(crate) parts: Vec<Part>,
 }
 
 impl<'s> Reading<'s> {
     fn new(settings: &'s Settings) -> Self {
-        let columns = std::iter::once(&settings.text).chain(settings.label.columns()).cloned().collect();
+        let columns = std::iter::once(&settings.text).chain(settings.label.columns());
+        let columns = columns.chain(&settings.group).chain(&settings.split.order).cloned().collect();
         let flags = matches!(settings.label, LabelColumns::Several(_));
         let labels = Collector::new(settings.separator.clone(), flags);
         Self {
@@ -158,6 +213,9 @@ impl<'s> Reading<'s> {
             texts: Texts::default(),
             hashes: Hashes::default(),
             numbers: Numbers::default(),
+            ordinals: Numbers::default(),
+            groups: GroupColumn::default(),
+            times: TimeColumn::default(),
             labels,
             parts: Vec::new(),
         }
@@ -180,7 +238,8 @@ impl<'s> Reading<'s> {
             let (read, empty, unlabelled) = (part.read, part.empty.count, part.unlabelled.count);
             return Err(Error::NoUsableRows { path, read, empty, unlabelled });
         }
-        self.compare_names(path, names.into_iter().skip(1).collect())?;
+        let labels = self.settings.label.columns().len();
+        self.compare_names(path, names.into_iter().skip(1).take(labels).collect())?;
         self.parts.push(part);
         Ok(())
     }
@@ -198,15 +257,17 @@ impl<'s> Reading<'s> {
             part.empty.add(row.number);
             return Ok(());
         }
-        match self.labels.push(row.fields.get(1..).unwrap_or_default()) {
+        let labels = 1..1 + self.settings.label.columns().len();
+        match self.labels.push(row.fields.get(labels).unwrap_or_default()) {
             Ok(()) => {
                 if part.read == 1 && row.names.is_empty() {
                     part.first_unnamed = Some(self.texts.len());
                 }
                 self.numbers.set(self.texts.len(), row.number);
+                self.ordinals.set(self.texts.len(), part.read as u64);
                 self.texts.push(text)?;
                 self.hashes.push(text);
-                Ok(())
+                self.group_and_time(part, &row)
             }
             Err(Refusal::Missing) => {
                 part.unlabelled.add(row.number);
@@ -222,6 +283,19 @@ impl<'s> Reading<'s> {
                 let expected = if may_be_header { FLAG_OR_HEADER } else { expected };
                 Err(Error::Value { place: row.place(&part.path), column, found, expected })
             }
+        }
+    }
+
+    /// Adds the group and the time of a row that is kept, where the settings name columns of them.
+    fn group_and_time(&mut self, part: &Part, row: &Row<'_>) -> Result<(), Error> {
+        let Settings { group, split, .. } = self.settings;
+        let mut fields = row.fields.iter().skip(1 + self.settings.label.columns().len());
+        if group.is_some() {
+            self.groups.push(fields.next());
+        }
+        match &split.order {
+            Some(column) => self.times.push(fields.next(), column, || row.place(&part.path)),
+            None => Ok(()),
         }
     }
 
@@ -251,16 +325,36 @@ impl<'s> Reading<'s> {
         let mut warnings = self.label_warnings();
         warnings.extend(self.settle_unknown(&classes)?);
         self.labels.choose_positive(&mut classes, self.settings.positive.as_deref())?;
-        let Self { texts, hashes, numbers, labels, parts, .. } = self;
+        let Self { settings, texts, hashes, numbers, ordinals, groups: group_column, times, labels, parts, .. } = self;
         let labels = labels.finish(&classes);
         let groups = hashes.groups(&texts);
-        let pools = pools(&parts, &groups.of_rows)?;
+        let duplicates = settings.duplicates;
+        let units = group_column.units(&groups.of_rows, duplicates);
+        let sides = Sides { texts: &groups.of_rows, groups: group_column.is_there().then_some(&units), duplicates };
+        let (pools, leaks) = pools(&parts, &sides)?;
         refuse_one_text(&parts[0], &pools.train, &groups.of_rows, &texts)?;
         let conflicts = conflicts(&groups, &labels);
         let strata = strata(&labels, &parts);
         let (texts, labels) = (Arc::new(texts), Arc::new(labels));
-        let (groups, positive) = (groups.of_rows, classes.positive);
-        let mut rows = Rows { texts, labels, parts, numbers, groups, strata, pools, conflicts, positive, warnings };
+        let mut rows = Rows {
+            texts,
+            labels,
+            parts,
+            numbers,
+            ordinals,
+            groups: groups.of_rows,
+            units,
+            group_column,
+            times: times.ranks(),
+            draws: None,
+            duplicates,
+            leaks,
+            strata,
+            pools,
+            conflicts,
+            positive: classes.positive,
+            warnings,
+        };
         rows.warnings.extend(rows.row_warnings());
         rows.warnings.extend(rows.parts.iter().filter_map(Part::quotes_kept));
         Ok(rows)
@@ -317,7 +411,13 @@ impl Part {
 }
 
 impl Rows {
-    /// What each row is stratified by: its class, or the one of its classes that is rarest in its file.
+    /// Where a row of the texts comes from.
+    pub fn origin(&self, row: usize) -> RowOrigin<'_> {
+        let part = &self.parts[self.parts.partition_point(|part| part.rows.end <= row)];
+        RowOrigin { file: &part.name, number: self.numbers.of(row), group: self.group_column.name_of(row) }
+    }
+
+    /// What each row is stratified by: its class, or the one of its classes that is among the rarest of its file.
     pub(crate) fn strata(&self) -> &[u32] {
         match &self.labels.targets {
             Targets::Single(classes) if self.strata.is_empty() => classes,
@@ -341,40 +441,70 @@ fn place_of(parts: &[Part], numbers: &Numbers, row: usize) -> Place {
     Place { path: part.path.clone(), unit: part.unit, number: numbers.of(row) }
 }
 
-/// Each file's rows, without those whose text stands in a more protected file too.
-fn pools(parts: &[Part], groups: &[u32]) -> Result<Splits<Vec<u32>>, Error> {
+/// What decides which rows may be on two sides.
+struct Sides<'a> {
+    /// A number a row that rows of one text share.
+    texts: &'a [u32],
+    /// A number a row that rows of one group share, where there is a column of groups.
+    groups: Option<&'a Vec<u32>>,
+    duplicates: Duplicates,
+}
+
+impl Sides<'_> {
+    /// What must not be in two files: numbers a row, which rows share that must not.
+    fn exclusive(&self) -> impl Iterator<Item = &[u32]> {
+        let texts = (self.duplicates == Duplicates::Drop).then_some(self.texts);
+        texts.into_iter().chain(self.groups.map(Vec::as_slice))
+    }
+}
+
+/// Each file's rows, without those whose text or group stands in a more protected file too, of which there is a count each, and
+/// without copies of a text unless they are kept.
+fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<(Splits<Vec<u32>>, Splits<usize>), Error> {
+    let mut is_own = vec![true; sides.texts.len()];
+    if parts.len() > 1 {
+        sides.exclusive().for_each(|numbers| refuse_leaks(parts, numbers, &mut is_own));
+    }
+    let mut is_known = vec![sides.duplicates == Duplicates::Keep; sides.texts.len()];
+    let (mut pools, mut leaks) = (Splits::default(), Splits::default());
+    for part in parts {
+        let own = || part.rows.clone().filter(|&row| is_own[row]);
+        let leaked = part.rows.len() - own().count();
+        let is_new = |row: &usize| {
+            sides.duplicates == Duplicates::Keep || !std::mem::replace(&mut is_known[sides.texts[*row] as usize], true)
+        };
+        let rows: Vec<u32> = own().filter(is_new).map(|row| row as u32).collect();
+        if rows.is_empty() {
+            let what = if sides.groups.is_some() { "texts or groups" } else { "texts" };
+            let reason = format!("each of its {what} stands in another split's file too");
+            return Err(Error::EmptySplit { path: part.path.clone(), split: part.split, reason });
+        }
+        match part.split {
+            SplitName::Train => (pools.train, leaks.train) = (rows, leaked),
+            SplitName::Valid => (pools.valid, leaks.valid) = (Some(rows), Some(leaked)),
+            SplitName::Test => (pools.test, leaks.test) = (Some(rows), Some(leaked)),
+        }
+    }
+    Ok((pools, leaks))
+}
+
+/// Marks the rows that share a number with a row of a more protected file: test before validation before training.
+fn refuse_leaks(parts: &[Part], numbers: &[u32], is_own: &mut [bool]) {
     let protection = |split| match split {
         SplitName::Train => 0u8,
         SplitName::Valid => 1,
         SplitName::Test => 2,
     };
-    let rows_of = |part: &Part| part.rows.start as u32..part.rows.end as u32;
-    // One file shares no text with another.
-    if let [only] = parts {
-        return Ok(Splits { train: rows_of(only).collect(), ..Splits::default() });
-    }
-    let mut highest = vec![0; groups.len()];
+    let mut highest = vec![0; numbers.iter().max().map_or(0, |&last| last as usize + 1)];
     for part in parts {
         for row in part.rows.clone() {
-            let highest = &mut highest[groups[row] as usize];
+            let highest = &mut highest[numbers[row] as usize];
             *highest = protection(part.split).max(*highest);
         }
     }
-    let mut pools = Splits::default();
     for part in parts {
-        let own = |&row: &u32| highest[groups[row as usize] as usize] == protection(part.split);
-        let rows: Vec<u32> = rows_of(part).filter(own).collect();
-        if rows.is_empty() {
-            let reason = "each of its texts stands in another split's file too".to_owned();
-            return Err(Error::EmptySplit { path: part.path.clone(), split: part.split, reason });
-        }
-        match part.split {
-            SplitName::Train => pools.train = rows,
-            SplitName::Valid => pools.valid = Some(rows),
-            SplitName::Test => pools.test = Some(rows),
-        }
+        part.rows.clone().for_each(|row| is_own[row] &= highest[numbers[row] as usize] == protection(part.split));
     }
-    Ok(pools)
 }
 
 /// Whether the rows of each group differ in their labels.
@@ -387,9 +517,9 @@ fn conflicts(groups: &Groups, labels: &Labels) -> Vec<bool> {
     conflicts
 }
 
-/// What each row is stratified by where that isn't its class: its rarest class in its file, the first among equals; of no class,
-/// one more. Another file's labels don't count: a held-out file must not decide which rows are trained on. Nothing where each
-/// row has one class.
+/// What each row is stratified by where that isn't its class: its rarest class in its file; of no class, one more. How rare a
+/// class is counts in powers of two, and among equals the first name, so that one row more reorders no classes. Another file's
+/// labels don't count: a held-out file must not decide which rows are trained on. Nothing where each row has one class.
 fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
     let none = labels.classes.len() as u32;
     if let Targets::Single(classes) = &labels.targets {
@@ -400,7 +530,8 @@ fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
     let of_part = |part: &Part| {
         let rows: Vec<usize> = part.rows.clone().collect();
         let counts = labels.counts(&rows);
-        let rarest = move |row| labels.of_row(row).iter().copied().min_by_key(|&class| counts[class as usize]);
+        let rarity = move |class: u32| (counts[class as usize].max(1).ilog2(), &labels.classes[class as usize]);
+        let rarest = move |row| labels.of_row(row).iter().copied().min_by_key(|&class| rarity(class));
         rows.into_iter().map(move |row| rarest(row).unwrap_or(none))
     };
     parts.iter().flat_map(of_part).collect()

@@ -1,11 +1,14 @@
 //! `[data]`: where the texts and labels are, and how they are divided.
 
+mod split;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::split::{Amount, Split};
 use crate::format::{Format, Packing};
 
 /// `[data]`: the files, the columns and the split.
@@ -15,6 +18,13 @@ pub struct Settings {
     /// One file with all rows, to be split: .csv, .tsv, .jsonl or .parquet, plain or .gz, .zst, .zip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// Where `emberline fetch` gets the file at `path`: `https://...`, or `hf://datasets/ORG/NAME[@REVISION]/FILE` of the
+    /// Hugging Face Hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of the file at `path`, in hex; a file with another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The text column: its name, or its number (1 is the first) where there is no header.
     pub text: Column,
     /// The label column; with `separator`, or as a list of 0/1 columns: multi-label.
@@ -46,7 +56,14 @@ pub struct Settings {
     /// A file of test rows; all of its texts stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<SplitFile>,
-    /// How many rows go where.
+    /// A column whose equal values keep rows on one side, such as an author: no group is in two splits. A row with nothing
+    /// there is a group of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Column>,
+    /// What becomes of rows whose text, as it counts (case, white space and invisible characters don't), another row has too.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+    /// How the rows are divided.
     #[serde(default)]
     pub split: Split,
 }
@@ -56,6 +73,8 @@ impl Settings {
     pub fn new(path: impl Into<PathBuf>, text: Column, label: LabelColumns) -> Self {
         Self {
             path: Some(path.into()),
+            url: None,
+            sha256: None,
             text,
             label,
             separator: None,
@@ -66,8 +85,23 @@ impl Settings {
             train: None,
             valid: None,
             test: None,
+            group: None,
+            duplicates: Duplicates::default(),
             split: Split::default(),
         }
+    }
+
+    /// The same settings without what changes no result: the numbers of replicates there are, the first repeat (which is what
+    /// a pipeline without repeats comes to), the place of explicit rows, and proportions that are kept anyway.
+    #[must_use]
+    pub fn without_replicate_numbers(&self) -> Self {
+        let mut settings = self.clone();
+        let split = &mut settings.split;
+        (split.repeats, split.rows) = (None, None);
+        split.repeat = split.repeat.filter(|&repeat| repeat != 1);
+        let by_default = Split { stratify: None, ..split.clone() }.stratifies();
+        split.stratify = split.stratify.filter(|&stratify| stratify != by_default);
+        settings
     }
 
     /// The same settings with the defaults that follow from the others written out: `header`,
@@ -77,7 +111,7 @@ impl Settings {
         let mut resolved = self.clone();
         resolved.split = self.split.resolved(self.valid.is_some());
         let mut delimiters: Vec<Option<u8>> =
-            self.files().map(|(_, path)| Packing::of(path, Format::of).1.and_then(Format::delimiter)).collect();
+            self.data_files().map(|file| Packing::of(file.path, Format::of).1.and_then(Format::delimiter)).collect();
         delimiters.dedup();
         if delimiters.iter().any(Option::is_some) {
             let named = |column: &Column| matches!(column, Column::Name(_));
@@ -91,15 +125,25 @@ impl Settings {
     }
 }
 
-/// The part of the rows that validates when nothing else is said.
-const VALID: f64 = 0.2;
-
 /// `[data.train]`, `[data.valid]`, `[data.test]`: a file of one split's rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitFile {
     /// .csv, .tsv, .jsonl or .parquet, plain or .gz, .zst, .zip.
     pub path: PathBuf,
+    /// Where `emberline fetch` gets the file, as `url` of `[data]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The SHA-256 of the file, in hex; a file with another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+impl SplitFile {
+    /// A file that is only read.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), url: None, sha256: None }
+    }
 }
 
 /// A column by name, or by number (1 is the first).
@@ -136,6 +180,19 @@ pub enum UnknownLabels {
     CountAsWrong,
 }
 
+/// What becomes of the copies of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// The first row of each text stays; where the splits have files of their own, that of the most protected file: test
+    /// before validation before training.
+    #[default]
+    Drop,
+    /// Every row stays. Of one file, the copies of a text fall on one side. Where the splits have files of their own, or
+    /// `split.rows` lists them, texts that stand in two splits stay in both, as in published protocols; reports say so.
+    Keep,
+}
+
 /// The column, or columns, of the labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a column's name or number, or a list of them")]
@@ -154,59 +211,4 @@ impl LabelColumns {
             Self::Several(columns) => columns,
         }
     }
-}
-
-/// `[data.split]`: how many rows each split takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Split {
-    /// Training rows; when left out: all that validation and test leave. Fewer rows are always a
-    /// subset of more, and the other splits don't depend on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train: Option<Amount>,
-    /// Validation rows; 0.2 when no amount is given at all and validation has no file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid: Option<Amount>,
-    /// Test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<Amount>,
-    /// Whether every split gets the classes in the proportions of the whole.
-    #[serde(default = "yes")]
-    pub stratify: bool,
-    /// The seed of the split; the pipeline's own when left out (not the grid's, so that all cells share their rows).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-}
-
-impl Split {
-    /// The same, with the validation rows that are taken when no amount is given and validation
-    /// has no file of its own.
-    #[must_use]
-    pub(crate) fn resolved(&self, has_valid_file: bool) -> Self {
-        let mut resolved = self.clone();
-        if !has_valid_file && self.train.is_none() && self.valid.is_none() && self.test.is_none() {
-            resolved.valid = Some(Amount::Fraction(VALID));
-        }
-        resolved
-    }
-}
-
-impl Default for Split {
-    fn default() -> Self {
-        Self { train: None, valid: None, test: None, stratify: true, seed: None }
-    }
-}
-
-/// A number of rows: a count, or a fraction below 1 of all rows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a count such as 1_000, or a fraction such as 0.1")]
-pub enum Amount {
-    /// So many rows.
-    Count(#[schemars(range(min = 1))] u64),
-    /// That part of the rows, above 0 and below 1.
-    Fraction(#[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))] f64),
-}
-
-fn yes() -> bool {
-    true
 }

@@ -1,250 +1,195 @@
-//! Which rows go where: exact counts, classes in proportion, texts that count as the same
-//! together, and the same result on every platform.
+//! Which rows go where: every stratum is put into an order that depends on each text alone, and cut at borders.
 //!
-//! The rows are gathered into groups of equal normalised text, and the groups are put into
-//! random order once. From that deck test is taken first, then validation; what is left is
-//! laid out so that every beginning of it holds the classes in proportion, and training is a
-//! beginning. So neither other split depends on the training size, test depends on no other
-//! size, and fewer training rows are a subset of more.
+//! A unit is what stays together: the rows of one text, or of one group. The units of a stratum (a class) lie in the order of
+//! their keys, which are hashes of the texts or, for a split by time, the times. A border is a number of rows, counted from the
+//! front over all strata; each stratum's part of it follows Webster's method (Sainte-Lague), and a unit lies before a border if
+//! at least half of it does.
 //!
-//! - Test and validation share their counts among the classes by largest remainder (Hamilton).
-//!   The layout for training follows Webster's method instead, whose shares never shrink when
-//!   the count grows.
-//! - A group that is larger than what its class still needs is passed over. Only where no group
-//!   fits any more is one cut: a part is taken and the rest is used nowhere, so that the count
-//!   is met and no text stands on two sides.
-//! - The class of a group is that of its first row; of a multi-label row, its rarest label.
+//! - **One row more moves little.** Its unit takes its place among the others, and the part of each stratum in a border changes by
+//!   one row at most (the method is monotone in the sizes and in the count). So at each border at most one unit of a stratum
+//!   changes sides.
+//! - **Smaller splits are subsets**, since a part never shrinks when the count grows; no border depends on a later one.
+//! - **Counts are exact where units are single rows.** A larger unit goes whole to one side, so that a count is met up to
+//!   half a unit a stratum, and no row is lost.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use emberline_base::Substream;
-
-/// Groups of rows in random order.
-pub(crate) struct Deck {
-    /// The rows, group by group.
+/// The units of some rows, by stratum, each stratum in order.
+pub(crate) struct StratifiedSampler {
+    /// The rows, unit by unit.
     members: Vec<u32>,
-    groups: Vec<Group>,
-    /// Rows of each stratum.
-    sizes: Vec<usize>,
+    strata: Vec<Stratum>,
 }
 
-/// Rows that stay together: small, since a million of them are shuffled.
-#[derive(Clone, Copy)]
-struct Group {
-    /// The row, where it is alone, as most are: to look it up would take longer than all else. Where the rows begin in
-    /// `members`, where there are several.
-    place: u32,
-    length: u32,
-    stratum: u32,
-}
-
-impl Group {
-    fn len(&self) -> usize {
-        self.length as usize
-    }
-
-    /// Appends its rows. One alone is not worth a call.
-    fn put(&self, members: &[u32], rows: &mut Vec<u32>) {
-        match self.length {
-            1 => rows.push(self.place),
-            _ => rows.extend_from_slice(&members[self.place as usize..][..self.len()]),
-        }
-    }
-}
-
-impl Deck {
-    /// Shuffles the groups of some rows. `group_of`, `stratum_of`: of every row there is; without strata all are in one.
-    pub(crate) fn new(rows: &[u32], group_of: &[u32], stratum_of: Option<&[u32]>, stream: &mut Substream) -> Self {
-        let (members, ends) = by_group(rows, group_of);
-        let mut groups = Vec::with_capacity(ends.len());
-        let mut sizes = Vec::new();
-        let mut start = 0;
-        for end in ends {
-            if start < end {
-                let (first, length) = (members[start as usize], end - start);
-                let place = if length == 1 { first } else { start };
-                let stratum = stratum_of.map_or(0, |strata| strata[first as usize]);
-                groups.push(Group { place, length, stratum });
-                if sizes.len() <= stratum as usize {
-                    sizes.resize(stratum as usize + 1, 0);
-                }
-                sizes[stratum as usize] += length as usize;
-            }
-            start = end;
-        }
-        stream.shuffle(&mut groups);
-        Self { members, groups, sizes }
-    }
-
-    /// Takes `count` rows, or all when there are fewer; in the order of the file.
-    pub(crate) fn take(&mut self, count: usize) -> Vec<usize> {
-        let mut taken = Vec::with_capacity(count);
-        let mut open = quotas(&self.sizes, count);
-        self.take_fitting(&mut taken, &mut open, |stratum| stratum as usize);
-        let short: usize = open.iter().sum();
-        if short > 0 {
-            let mut open = [short];
-            self.take_fitting(&mut taken, &mut open, |_| 0);
-            self.take_part(&mut taken, open[0]);
-        }
-        taken.sort_unstable();
-        taken.into_iter().map(|row| row as usize).collect()
-    }
-
-    /// Takes every group that fits into what its quota still has open.
-    fn take_fitting(&mut self, taken: &mut Vec<u32>, open: &mut [usize], quota: impl Fn(u32) -> usize) {
-        let Self { members, groups, sizes } = self;
-        groups.retain(|group| {
-            let open = &mut open[quota(group.stratum)];
-            let fits = group.len() <= *open;
-            if fits {
-                *open -= group.len();
-                sizes[group.stratum as usize] -= group.len();
-                group.put(members, taken);
-            }
-            !fits
-        });
-    }
-
-    /// Takes the first rows of the smallest group left, and the others out of the deck.
-    fn take_part(&mut self, taken: &mut Vec<u32>, count: usize) {
-        if count == 0 {
-            return;
-        }
-        let smallest = (0..self.groups.len()).min_by_key(|&at| self.groups[at].length);
-        if let Some(at) = smallest {
-            let group = self.groups.remove(at);
-            self.sizes[group.stratum as usize] -= group.len();
-            let end = taken.len() + count;
-            group.put(&self.members, taken);
-            taken.truncate(end);
-        }
-    }
-
-    /// All rows that are left, so that every beginning holds the strata in proportion: the k-th
-    /// row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the whole.
-    pub(crate) fn layout(self) -> Vec<u32> {
-        let mut lines: Vec<Line<'_>> = self.sizes.iter().copied().map(Line::new).collect();
-        for group in &self.groups {
-            lines[group.stratum as usize].groups.push(group);
-        }
-        let first = |(stratum, line): (usize, &Line<'_>)| Some(Reverse((line.place()?, stratum)));
-        // Of all strata whose next group stands first; of equal ones the lower stratum.
-        let mut next: BinaryHeap<_> = lines.iter().enumerate().filter_map(first).collect();
-        let mut rows = Vec::with_capacity(lines.iter().map(|line| line.size).sum());
-        while let Some(Reverse((_, stratum))) = next.pop() {
-            let line = &mut lines[stratum];
-            let rival = next.peek();
-            let overtaken = loop {
-                let group = line.groups[line.taken];
-                group.put(&self.members, &mut rows);
-                line.pass();
-                match line.place() {
-                    Some(place) if rival.is_some_and(|rival| *rival > Reverse((place, stratum))) => break Some(place),
-                    Some(_) => {}
-                    None => break None,
-                }
-            };
-            next.extend(overtaken.map(|place| Reverse((place, stratum))));
-        }
-        rows
-    }
-}
-
-/// The groups of one stratum, in order, and how many of them are laid out. Their places only grow.
-struct Line<'d> {
-    groups: Vec<&'d Group>,
-    taken: usize,
-    /// Rows of the groups that are laid out.
-    before: usize,
+/// The units of one stratum.
+#[derive(Default)]
+struct Stratum {
+    /// In order.
+    units: Vec<Unit>,
     /// Rows of all.
     size: usize,
 }
 
-impl Line<'_> {
-    fn new(size: usize) -> Self {
-        Self { groups: Vec::with_capacity(size), taken: 0, before: 0, size }
+/// Rows that stay together.
+struct Unit {
+    key: u128,
+    /// The first of its rows: among equal keys the earlier unit comes first.
+    row: u32,
+    /// Where its rows begin in `members`.
+    start: u32,
+    length: u32,
+}
+
+impl StratifiedSampler {
+    /// Orders the units of some rows. `unit_of`, `stratum_of`: of every row there is; without strata all are in one. `key_of`:
+    /// of the rows of a unit.
+    pub(crate) fn new(
+        rows: &[u32],
+        unit_of: &[u32],
+        stratum_of: Option<&[u32]>,
+        key_of: impl Fn(&[u32]) -> u128,
+    ) -> Self {
+        let (members, ends) = by_unit(rows, unit_of);
+        let mut strata: Vec<Stratum> = Vec::new();
+        let mut start = 0;
+        for end in ends {
+            if start < end {
+                let rows = &members[start as usize..end as usize];
+                let stratum = stratum_of.map_or(0, |strata| majority(rows, strata)) as usize;
+                if strata.len() <= stratum {
+                    strata.resize_with(stratum + 1, Stratum::default);
+                }
+                strata[stratum].size += rows.len();
+                strata[stratum].units.push(Unit { key: key_of(rows), row: rows[0], start, length: end - start });
+            }
+            start = end;
+        }
+        strata.iter_mut().for_each(|stratum| stratum.units.sort_unstable_by_key(|unit| (unit.key, unit.row)));
+        Self { members, strata }
     }
 
-    /// Where the middle of the next group stands.
-    fn place(&self) -> Option<Place> {
-        let group = self.groups.get(self.taken)?;
-        Some(Place { numerator: (2 * self.before + group.len()) as u64, denominator: self.size as u64 })
-    }
-
-    fn pass(&mut self) {
-        self.before += self.groups[self.taken].len();
-        self.taken += 1;
+    /// The rows between borders, in the order of the file. The first piece begins behind `start` rows, the others where the
+    /// piece before them ends; the last one holds the rows behind all borders, and those before the start, at which the order
+    /// goes on behind its end. `borders`: rows behind the start, ascending.
+    pub(crate) fn cut(&self, start: usize, borders: &[usize]) -> Vec<Vec<u32>> {
+        let sizes: Vec<usize> = self.strata.iter().map(|stratum| stratum.size).collect();
+        let starts = cyclic_quotas(&sizes, start);
+        let ends: Vec<Vec<usize>> = borders.iter().map(|border| cyclic_quotas(&sizes, start + border)).collect();
+        let mut pieces = vec![Vec::new(); borders.len() + 1];
+        for (at, stratum) in self.strata.iter().enumerate() {
+            let mut before = 0;
+            for unit in &stratum.units {
+                let length = unit.length as usize;
+                // Twice the middle of the unit, a whole number: a unit of one row behind 3 others has its middle at 3.5.
+                let mut middle = 2 * before + length;
+                before += length;
+                if middle <= 2 * starts[at] {
+                    middle += 2 * stratum.size;
+                }
+                let piece = ends.iter().position(|end| middle <= 2 * end[at]).unwrap_or(borders.len());
+                pieces[piece].extend_from_slice(&self.members[unit.start as usize..][..length]);
+            }
+        }
+        pieces.iter_mut().for_each(|piece| piece.sort_unstable());
+        pieces
     }
 }
 
-/// A part of twice the whole. Two are compared without a division, which takes longer than all else in a layout.
-#[derive(Clone, Copy)]
-struct Place {
+/// The stratum of most of the rows; of equally many the first.
+fn majority(rows: &[u32], stratum_of: &[u32]) -> u32 {
+    let stratum = |row: &u32| stratum_of[*row as usize];
+    if rows.iter().all(|row| stratum(row) == stratum(&rows[0])) {
+        return stratum(&rows[0]);
+    }
+    let mut strata: Vec<u32> = rows.iter().map(stratum).collect();
+    strata.sort_unstable();
+    let runs = strata.chunk_by(|a, b| a == b);
+    runs.max_by_key(|run| (run.len(), Reverse(run[0]))).map_or(0, |run| run[0])
+}
+
+/// The rows unit after unit, those of a unit as they came, and where each unit ends: sorted by counting, since units are
+/// numbers without large gaps.
+fn by_unit(rows: &[u32], unit_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let unit_of = |row: u32| unit_of[row as usize] as usize;
+    let units = rows.iter().map(|&row| unit_of(row) + 1).max().unwrap_or(0);
+    let mut next = vec![0u32; units + 1];
+    for &row in rows {
+        next[unit_of(row) + 1] += 1;
+    }
+    for unit in 1..=units {
+        next[unit] += next[unit - 1];
+    }
+    let mut members = vec![0; rows.len()];
+    for &row in rows {
+        let at = &mut next[unit_of(row)];
+        members[*at as usize] = row;
+        *at += 1;
+    }
+    next.truncate(units);
+    (members, next)
+}
+
+/// The parts of a count that may go around: behind all rows the first ones come again.
+fn cyclic_quotas(sizes: &[usize], count: usize) -> Vec<usize> {
+    let total: usize = sizes.iter().sum();
+    if count <= total {
+        return quotas(sizes, count);
+    }
+    let again = quotas(sizes, count - total);
+    sizes.iter().zip(again).map(|(size, again)| size + again).collect()
+}
+
+/// A row of a stratum in the order of all: the k-th row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the
+/// whole, here as (2 k + 1) / n. Two are compared without a division.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seat {
     numerator: u64,
     denominator: u64,
+    stratum: usize,
 }
 
-impl Ord for Place {
+impl Ord for Seat {
     fn cmp(&self, other: &Self) -> Ordering {
         let across = |a: &Self, b: &Self| u128::from(a.numerator) * u128::from(b.denominator);
-        across(self, other).cmp(&across(other, self))
+        across(self, other).cmp(&across(other, self)).then(self.stratum.cmp(&other.stratum))
     }
 }
 
-impl PartialOrd for Place {
+impl PartialOrd for Seat {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Place {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Place {}
-
-/// The rows group after group, those of a group as they came, and where each group ends: sorted by counting, since groups
-/// are numbers without gaps.
-fn by_group(rows: &[u32], group_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let group_of = |row: u32| group_of[row as usize] as usize;
-    let groups = rows.iter().map(|&row| group_of(row) + 1).max().unwrap_or(0);
-    let mut next = vec![0u32; groups + 1];
-    for &row in rows {
-        next[group_of(row) + 1] += 1;
-    }
-    for group in 1..=groups {
-        next[group] += next[group - 1];
-    }
-    let mut members = vec![0; rows.len()];
-    for &row in rows {
-        let at = &mut next[group_of(row)];
-        members[*at as usize] = row;
-        *at += 1;
-    }
-    next.truncate(groups);
-    (members, next)
-}
-
-/// Shares `count` among parts in proportion to their sizes: each gets its share rounded down,
-/// and those with the largest remainders (the first among equals) one more. No part gets more
-/// than its size.
+/// Shares `count` among strata in proportion to their sizes, by Webster's method: the first `count` seats in their order.
+/// Of equal seats the lower stratum's comes first. No stratum gets more than its size.
 fn quotas(sizes: &[usize], count: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     if count >= total {
         return sizes.to_vec();
     }
-    let share = |size: usize| (size as u128 * count as u128) / total as u128;
-    let remainder = |size: usize| (size as u128 * count as u128) % total as u128;
-    let mut quotas: Vec<usize> = sizes.iter().map(|&size| share(size) as usize).collect();
-    let mut order: Vec<usize> = (0..sizes.len()).collect();
-    order.sort_by_key(|&part| Reverse(remainder(sizes[part])));
-    let missing = count - quotas.iter().sum::<usize>();
-    for &part in order.iter().take(missing) {
-        quotas[part] += 1;
+    let seat =
+        |stratum: usize, k: usize| Seat { numerator: 2 * k as u64 + 1, denominator: sizes[stratum] as u64, stratum };
+    // Every seat up to 2 * count / total, the share of each stratum rounded; that is nearly as many as are wanted.
+    let rounded = |size: usize| ((2 * size as u128 * count as u128 + total as u128) / (2 * total as u128)) as usize;
+    let mut quotas: Vec<usize> = sizes.iter().map(|&size| rounded(size)).collect();
+    let mut given: usize = quotas.iter().sum();
+    let free = |stratum: usize, quota: usize| (quota < sizes[stratum]).then(|| Reverse(seat(stratum, quota)));
+    let mut next: BinaryHeap<_> = (0..sizes.len()).filter_map(|stratum| free(stratum, quotas[stratum])).collect();
+    while given < count {
+        let Some(Reverse(Seat { stratum, .. })) = next.pop() else { break };
+        quotas[stratum] += 1;
+        given += 1;
+        next.extend(free(stratum, quotas[stratum]));
+    }
+    let taken = |stratum: usize, quota: usize| quota.checked_sub(1).map(|last| seat(stratum, last));
+    let mut last: BinaryHeap<_> = (0..sizes.len()).filter_map(|stratum| taken(stratum, quotas[stratum])).collect();
+    while given > count {
+        let Some(Seat { stratum, .. }) = last.pop() else { break };
+        quotas[stratum] -= 1;
+        given -= 1;
+        last.extend(taken(stratum, quotas[stratum]));
     }
     quotas
 }

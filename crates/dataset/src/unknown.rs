@@ -8,7 +8,7 @@ use emberline_base::{Task, Warning};
 
 use crate::error::Error;
 use crate::labels::{Classes, similar_to};
-use crate::rows::{Numbers, Reading};
+use crate::rows::Reading;
 use crate::settings::UnknownLabels;
 use crate::warnings::{examples, rows_have};
 
@@ -78,16 +78,16 @@ impl Reading<'_> {
     fn drop_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
         let mut keep = vec![true; self.texts.len()];
         rows.iter().for_each(|&row| keep[row] = false);
-        let mut numbers = Numbers::default();
-        let kept = (0..keep.len()).filter(|&row| keep[row]);
-        kept.enumerate().for_each(|(at, row)| numbers.set(at, self.numbers.of(row)));
         let kept_before = |row: usize| row - rows.partition_point(|&dropped| dropped < row);
         for part in &mut self.parts {
             let is_kept = |row: &usize| keep[*row];
             part.first_unnamed = part.first_unnamed.filter(is_kept).map(kept_before);
             part.rows = kept_before(part.rows.start)..kept_before(part.rows.end);
         }
-        self.numbers = numbers;
+        self.numbers.retain(&keep);
+        self.ordinals.retain(&keep);
+        self.groups.retain(&keep);
+        self.times.retain(&keep);
         self.texts.retain(&keep)?;
         self.hashes.retain(&keep);
         self.labels.retain(&keep);

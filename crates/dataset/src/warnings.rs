@@ -10,6 +10,7 @@ use crate::error::excerpt;
 use crate::labels::{Positive, number, similar};
 use crate::missing::looks_missing;
 use crate::rows::{Part, Reading, Rows};
+use crate::settings::Duplicates;
 
 /// The most examples that a warning names.
 const EXAMPLES: usize = 5;
@@ -167,9 +168,7 @@ impl Rows {
 
     /// EMB009: texts in the files of two splits.
     fn texts_of_two_files(&self) -> Option<Warning> {
-        // A row that isn't in its pool was left out, because its text stands in a more protected file.
-        let kept: usize = self.pools.iter().map(|(_, pool)| pool.len()).sum();
-        if kept == self.texts.len() {
+        if self.parts.len() == 1 {
             return None;
         }
         let mut first_rows: Vec<Option<usize>> = vec![None; self.conflicts.len()];
@@ -186,9 +185,16 @@ impl Rows {
         }
         let (first, second) = example?;
         let count = is_shared.into_iter().filter(|&shared| shared).count();
+        let outcome = match self.duplicates {
+            Duplicates::Drop => {
+                "The rows of the most protected file stay (test before validation before training), the others are left out"
+            }
+            Duplicates::Keep => {
+                "All of them stay, as data.duplicates = \"keep\" says, so that training may have seen what it is scored on"
+            }
+        };
         let text = format!(
-            "{} in the files of two splits, such as {:?} ({}; {}). The rows of the most protected file stay (test before \
-             validation before training), the others are left out; `check --data` lists more of them.",
+            "{} in the files of two splits, such as {:?} ({}; {}). {outcome}; `check --data` lists more of them.",
             if count == 1 { "1 text stands".to_owned() } else { format!("{count} texts stand") },
             excerpt(&self.texts[first]),
             self.shown(first),

@@ -297,7 +297,7 @@ fn absent_empty_and_foreign_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| load(&settings(name), folder.path(), 1).expect_err("no data");
     let missing = at("none.csv");
-    assert!(missing.is_missing_file() && missing.to_string().contains("none.csv: there is no such file"), "{missing}");
+    assert!(missing.is_asset() && missing.to_string().contains("none.csv: there is no such file"), "{missing}");
     fs::create_dir(folder.path().join("folder.csv")).expect("made");
     assert!(matches!(at("folder.csv"), Error::Folder { .. }));
     for name in ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz", "a.csv.zst", "a.csv.zip"] {

@@ -9,7 +9,9 @@ use std::fs;
 use emberline_base::record::ChosenBy;
 use emberline_base::warning::Code;
 use emberline_base::{SplitName, Task};
-use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split, SplitFile, UnknownLabels};
+use emberline_dataset::settings::{
+    Amount, Column, Duplicates, LabelColumns, Settings, Split, SplitFile, UnknownLabels,
+};
 use emberline_dataset::{Dataset, Error, Rows, load, read};
 use write::Value;
 
@@ -243,7 +245,7 @@ fn with_files(train: &str, valid: &str, test: Option<&str>, change: impl Fn(&mut
     let folder = tempfile::tempdir().expect("a folder");
     let write =
         |file: &str, rows: &str| fs::write(folder.path().join(file), format!("text,label\n{rows}")).expect("written");
-    let file = |path: &str| Some(SplitFile { path: path.into() });
+    let file = |path: &str| Some(SplitFile::new(path));
     write("t.csv", train);
     write("v.csv", valid);
     let mut settings = Settings { path: None, train: file("t.csv"), valid: file("v.csv"), ..settings("") };
@@ -275,7 +277,7 @@ fn unknown_labels_are_refused_with_the_cure() {
     for (file, rows) in [("t.csv", "a,1\nb,0\n"), ("v.csv", "text,label\nc,1\n")] {
         fs::write(folder.path().join(file), rows).expect("written");
     }
-    let file = |path: &str| Some(SplitFile { path: path.into() });
+    let file = |path: &str| Some(SplitFile::new(path));
     let columns = Settings::new("", Column::Number(1), LabelColumns::One(Column::Number(2)));
     let settings = Settings { path: None, train: file("t.csv"), valid: file("v.csv"), ..columns };
     let error = read(&settings, folder.path()).expect_err("refused").to_string();
@@ -377,18 +379,23 @@ fn one_text_and_one_class_leave_nothing_to_learn() {
     };
     let error = csv(|at| if at % 3 == 0 { "same  text" } else { "Same text" }).expect_err("one text").to_string();
     assert!(error.contains("a.csv: all 24 rows are one text (\"same  text\")"), "{error}");
-    let rows = csv(|at| ["same text", "other text"][at % 2]).expect("two texts");
-    let error = rows.split(&Split { valid: Some(Amount::Count(12)), ..Split::default() }, 1).expect_err("one class");
-    let error = error.to_string();
-    assert!(error.contains("all 12 training rows have the label `"), "{error}");
-    assert!(error.contains("the 24 rows of its file are only 2 different texts"), "{error}");
-    let all = Split { valid: Some(Amount::Count(12)), test: Some(Amount::Count(12)), ..Split::default() };
-    let error = rows.split(&all, 1).expect_err("no row is left").to_string();
-    assert!(error.contains("train gets no row") && error.contains("only 2 different texts"), "{error}");
+    let two_texts: String = (0..24).map(|at| format!("{},{}\n", ["same text", "other text"][at % 2], at % 2)).collect();
+    let rows = |duplicates| {
+        let keep = |settings: &mut Settings| settings.duplicates = duplicates;
+        read_file("a.csv", format!("text,label\n{two_texts}"), keep).expect("two texts")
+    };
+    let split = Split { valid: Some(Amount::Count(12)), ..Split::default() };
+    let error = rows(Duplicates::Keep).split(&split, 1).expect_err("no row is left").to_string();
+    assert!(
+        error.contains("train gets no row") && error.contains("24 rows of its file are only 2 different"),
+        "{error}"
+    );
+    let error = rows(Duplicates::Drop).split(&split, 1).expect_err("too few rows").to_string();
+    assert!(error.contains("there are 2 usable rows (22 more are copies of a text"), "{error}");
     // Too few rows of the other class.
     let mut labels = vec!["0"; 30];
     labels[7] = "1";
-    let split = |stratify| Split { train: Some(Amount::Count(3)), stratify, ..Split::default() };
+    let split = |stratify| Split { train: Some(Amount::Count(3)), stratify: Some(stratify), ..Split::default() };
     let error = csv_rows(&labels).split(&split(true), 1).expect_err("one class").to_string();
     assert!(error.contains("1 of 30 rows of its file has another label"), "{error}");
     let error = csv_rows(&labels).split(&split(false), 3).expect_err("one class").to_string();
@@ -418,7 +425,7 @@ fn classes_that_a_division_gives_training_no_row_of_are_warned_of() {
 
 #[test]
 fn warnings_name_files_as_the_settings_do() {
-    let rows = with_files("a,1\nA,0\nb,1\nd,0\n", "B,1\nc,0\n", None, |_| {}).expect("readable");
+    let rows = with_files("a,1\nA,0\nb,1\nd,0\ne,1\nf,0\ng,1\n", "B,1\nc,0\n", None, |_| {}).expect("readable");
     assert_eq!(codes(&rows), [Code::ConflictingLabels, Code::SharedTexts]);
     let text = warning(&rows, Code::ConflictingLabels);
     assert!(

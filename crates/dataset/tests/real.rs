@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use emberline_base::{Labels, SplitName, Task};
-use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split, SplitFile};
-use emberline_dataset::{load, read, read_texts};
+use emberline_dataset::settings::{Amount, Column, Duplicates, LabelColumns, Settings, Split, SplitFile};
+use emberline_dataset::{Dataset, load, read, read_texts};
 
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("EMBERLINE_SHARED")
@@ -29,7 +29,7 @@ fn quora(path: &str) -> Settings {
 }
 
 fn numbered(train: &str, valid: &str, test: &str) -> Settings {
-    let file = |path: &str| Some(SplitFile { path: path.into() });
+    let file = |path: &str| Some(SplitFile::new(path));
     let columns = Settings::new("", Column::Number(1), LabelColumns::One(Column::Number(2)));
     Settings { path: None, train: file(train), valid: file(valid), test: file(test), ..columns }
 }
@@ -99,10 +99,13 @@ fn a_zip_of_unlabelled_questions() {
 #[test]
 fn sst2_has_no_header_and_a_file_per_split() {
     let Some(base) = data() else { return };
-    let data = load(&numbered("sst2/train.tsv", "sst2/dev.tsv", "sst2/test.tsv"), &base, 1).expect("readable");
-    let rows = [6_920 - data.leaks.train, 872 - data.leaks.valid.expect("a file"), 1_821];
-    let found = SplitName::ALL.map(|name| data.texts_of(name).len());
-    assert_eq!((found, data.labels.task), (rows, Task::Binary));
+    let files = numbered("sst2/train.tsv", "sst2/dev.tsv", "sst2/test.tsv");
+    let data = load(&Settings { duplicates: Duplicates::Keep, ..files.clone() }, &base, 1).expect("readable");
+    let found = |data: &Dataset| SplitName::ALL.map(|name| data.texts_of(name).len());
+    assert_eq!((found(&data), data.labels.task), ([6_920, 872, 1_821], Task::Binary));
+    let dropped = load(&files, &base, 1).expect("readable");
+    assert_eq!(found(&dropped), [6_909, 872, 1_821], "3 rows stand in other files, 8 are copies");
+    assert_eq!(dropped.leaks.train, 3);
     assert_eq!(data.labels.classes, ["0", "1"]);
     assert_eq!(data.data.rows_read, 9_613);
 }
@@ -111,11 +114,12 @@ fn sst2_has_no_header_and_a_file_per_split() {
 fn goemotions_is_multi_label() {
     let Some(base) = data() else { return };
     let files = numbered("goemotions/train.tsv", "goemotions/dev.tsv", "goemotions/test.tsv");
-    let data = load(&Settings { separator: Some(",".to_owned()), ..files }, &base, 1).expect("readable");
-    let rows = [43_410 - data.leaks.train, 5_426 - data.leaks.valid.expect("a file"), 5_427];
+    let (separator, duplicates) = (Some(",".to_owned()), Duplicates::Keep);
+    let data = load(&Settings { separator, duplicates, ..files }, &base, 1).expect("readable");
+    let rows = [43_410, 5_426, 5_427];
     assert_eq!((SplitName::ALL.map(|name| data.texts_of(name).len()), data.labels.task), (rows, Task::MultiLabel));
     assert_eq!(data.labels.classes, (0..28).map(|class| class.to_string()).collect::<Vec<_>>());
-    assert_eq!(data.unused, data.leaks.train + data.leaks.valid.expect("a file"));
+    assert_eq!((data.unused, data.leaks.train), (0, 0));
 }
 
 #[test]
@@ -124,7 +128,8 @@ fn banking_has_77_classes() {
     let data = load(&named("banking77/train.csv", "text", "category"), &base, 1).expect("readable");
     assert_eq!((data.data.rows_read, data.labels.classes.len()), (10_003, 77));
     assert_eq!(data.labels.classes[0], "Refund_not_showing_up");
-    assert_eq!(data.texts_of(SplitName::Valid).len(), 2_001, "0.2 when no amount is given");
+    assert_eq!(data.data.duplicate_texts, 4);
+    assert_eq!(data.texts_of(SplitName::Valid).len(), 2_000, "0.2 of the different texts when no amount is given");
     let findings = read(&named("banking77/train.csv", "text", "category"), &base).expect("readable").findings();
     assert_eq!(findings.files[0].rows, 10_003);
 }

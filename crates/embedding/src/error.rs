@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use emberline_base::OutOfMemory;
 use emberline_base::file::FileError;
 use emberline_base::sniff::{self, Kind};
+use emberline_base::{Digest, OutOfMemory};
 use emberline_device::Unavailable;
 use emberline_device::memory::Lack;
 
@@ -43,6 +43,35 @@ pub enum Error {
     /// The settings ask for what this source can't do.
     #[error("{0}")]
     Unsupported(String),
+    /// A source was opened that isn't the one that a model was trained with.
+    #[error(
+        "the embedding `{kind}` isn't the one that the model was trained with: its digest is {found}, the model's is \
+         {expected}; restore its files and settings, or train again"
+    )]
+    OtherSource {
+        /// The kind of source.
+        kind: &'static str,
+        /// The digest that the model names.
+        expected: Digest,
+        /// The digest of what was opened.
+        found: Digest,
+    },
+    /// Fine-tuned rows don't fit the embedding that they are put into.
+    #[error(
+        "the model's fine-tuned rows don't fit its embedding: {reason}; the model is damaged, or belongs to another embedding"
+    )]
+    TunedRows {
+        /// What doesn't fit.
+        reason: String,
+    },
+    /// A format can't say what the embedding does.
+    #[error("{format} can't hold this embedding: {reason}; use `export --bundle`, which holds every embedding")]
+    Export {
+        /// The format.
+        format: &'static str,
+        /// What it can't say.
+        reason: String,
+    },
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),

@@ -45,6 +45,31 @@ pub struct Embedded {
     pub features: Splits<Features>,
     /// How many words of the texts the table knows; none of an encoder of whole texts.
     pub known_words: Option<KnownWords>,
+    /// How vectors were made shorter; a projection may have been learned from the training texts.
+    pub projection: Option<Arc<Projection>>,
+}
+
+/// What makes vectors shorter: still to be learned, or learned before.
+pub(crate) enum Shortening {
+    /// Fits the projection on the training texts.
+    Fit(Option<Reduction>),
+    /// Applies a projection; none where vectors keep their length.
+    Fitted(Option<Arc<Projection>>),
+}
+
+impl Shortening {
+    /// The projection of vectors of `from` numbers. `training`: makes the training texts' vectors, `[texts, from]`.
+    fn projection<'m>(
+        self,
+        from: usize,
+        training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
+    ) -> Result<Option<Arc<Projection>>, Error> {
+        match self {
+            Self::Fit(Some(reduction)) => Ok(reduction.fit(from, training)?.map(Arc::new)),
+            Self::Fit(None) => Ok(None),
+            Self::Fitted(projection) => Ok(projection),
+        }
+    }
 }
 
 /// Embeds texts, and gives the features alone: those of [`embed()`].
@@ -75,56 +100,55 @@ pub fn embed(
     let texts = &texts.map(|_, texts| texts as &dyn TextList);
     match source {
         Opened::Table(table) => {
-            let (features, counts) = looked_up(table.as_ref(), texts, wanted)?;
-            Ok(Embedded { features, known_words: Some(known::known_words(&counts)) })
+            let (features, counts, projection) = looked_up(table.as_ref(), texts, wanted)?;
+            Ok(Embedded { features, known_words: Some(known::known_words(&counts)), projection })
         }
         Opened::Encoder(encoder) => {
-            let features = of_encoder(encoder.as_ref(), texts, wanted, encoding)?;
-            Ok(Embedded { features, known_words: None })
+            let shortening = Shortening::Fit(wanted.reduction);
+            let (features, projection) = of_encoder(encoder.as_ref(), texts, wanted, shortening, encoding)?;
+            Ok(Embedded { features, known_words: None, projection })
         }
     }
 }
 
-/// The features that a table gives, and the words that it knows.
-fn looked_up(
-    table: &dyn Lookup,
-    texts: &Splits<&dyn TextList>,
-    wanted: &Wanted,
-) -> Result<(Splits<Features>, Splits<Counts>), Error> {
+/// The features that a table gives, the words that it knows, and how vectors were made shorter.
+type LookedUp = (Splits<Features>, Splits<Counts>, Option<Arc<Projection>>);
+
+fn looked_up(table: &dyn Lookup, texts: &Splits<&dyn TextList>, wanted: &Wanted) -> Result<LookedUp, Error> {
     if let Wanted { reduction: None, trainable: false, .. } = wanted {
         let made = texts.try_map(|_, texts| frozen(table, *texts))?;
         let counts = made.map(|_, (_, counts)| *counts);
-        return Ok((made.into_map(|(vectors, _)| Features::Frozen(vectors)), counts));
+        return Ok((made.into_map(|(vectors, _)| Features::Frozen(vectors)), counts, None));
     }
     let (mut bags, counts) = bags(table, texts)?;
     // Directions are those of the vectors before they are scaled to length 1.
-    let pooling = Pooling { normalize: false, ..Pooling::of(table) };
-    if let Some(projection) =
-        projection(wanted.reduction, table.dim(), || Ok(Cow::Owned(pooled(&bags.train, pooling)?)))?
-    {
+    let unscaled = Pooling { normalize: false, ..Pooling::of(table) };
+    let training = || Ok(Cow::Owned(pooled(&bags.train, unscaled)?));
+    let projection = Shortening::Fit(wanted.reduction).projection(table.dim(), training)?;
+    if let Some(projection) = &projection {
         let table = Arc::new(projection.apply(&bags.train.table)?);
         bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
     }
     if wanted.trainable {
-        return Ok((bags.into_map(Features::Tuned), counts));
+        return Ok((bags.into_map(Features::Tuned), counts, projection));
     }
-    let frozen =
-        bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(scaled(pooled(bags, pooling)?, bags.normalize))))?;
-    Ok((frozen, counts))
+    let frozen = bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(of_bags(bags, Pooling::of(table))?)))?;
+    Ok((frozen, counts, projection))
 }
 
-/// The features that an encoder gives.
-fn of_encoder(
+/// The features that an encoder gives, and how they were made shorter.
+pub(crate) fn of_encoder(
     encoder: &dyn Encoder,
     texts: &Splits<&dyn TextList>,
     wanted: &Wanted,
+    shortening: Shortening,
     encoding: &mut Encoding<'_>,
-) -> Result<Splits<Features>, Error> {
+) -> Result<(Splits<Features>, Option<Arc<Projection>>), Error> {
     match wanted {
         Wanted { trainable: true, layers: Layers::Mix { .. }, .. } => {
             let layers = encoder.layers();
             let vectors = encoded(encoder, texts, encoding)?;
-            Ok(vectors.into_map(|vectors| Features::Mixed(Layered { vectors, layers })))
+            Ok((vectors.into_map(|vectors| Features::Mixed(Layered { vectors, layers })), None))
         }
         Wanted { trainable: true, .. } => {
             Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
@@ -135,11 +159,14 @@ fn of_encoder(
             if let Some(shares) = &shares {
                 vectors = vectors.try_map(|_, vectors| mix(vectors, shares))?;
             }
-            let projection = projection(wanted.reduction, vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
-            match &projection {
-                Some(projection) => vectors.try_map(|_, vectors| Ok(Features::Frozen(projection.apply(vectors)?))),
-                None => Ok(vectors.into_map(Features::Frozen)),
-            }
+            let projection = shortening.projection(vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
+            let features = match &projection {
+                Some(projection) => {
+                    vectors.try_map(|_, vectors| Ok::<_, Error>(Features::Frozen(projection.apply(vectors)?)))?
+                }
+                None => vectors.into_map(Features::Frozen),
+            };
+            Ok((features, projection))
         }
     }
 }
@@ -147,29 +174,31 @@ fn of_encoder(
 /// The content address of everything that decides a text's vector; `train` are the training texts, which a
 /// reduction may learn from.
 pub fn digest(source: &Opened, wanted: &Wanted, train: &impl TextList) -> Digest {
+    digest_of(source, &source.digest(), wanted, train)
+}
+
+/// The digest without what was learned from the training texts: what can be computed again without them.
+pub(crate) fn origin(source: &Opened, wanted: &Wanted) -> Digest {
+    digest_of(source, &source.origin(), wanted, &Vec::<&str>::new())
+}
+
+/// The digest of an embedding whose source has the digest `content`.
+fn digest_of(source: &Opened, content: &Digest, wanted: &Wanted, train: &impl TextList) -> Digest {
     let (computation, dim, layers) = match source {
         Opened::Table(table) => (0, table.dim(), None),
         Opened::Encoder(encoder) if encoder.layers() == 1 => (encoder.computation(), encoder.dim(), None),
         Opened::Encoder(encoder) => (encoder.computation(), 0, Some(wanted.layers.description())),
     };
     let versions = format!("features/{COMPUTATION} encoder/{computation} layers={}", layers.unwrap_or_default());
-    let digest = Digest::of_parts([source.digest().as_str().as_bytes(), versions.as_bytes()]);
+    let digest = Digest::of_parts([content.as_str().as_bytes(), versions.as_bytes()]);
     match wanted.reduction {
         Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
         _ => digest,
     }
 }
 
-fn projection<'m>(
-    reduction: Option<Reduction>,
-    from: usize,
-    training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
-) -> Result<Option<Projection>, Error> {
-    reduction.map_or(Ok(None), |reduction| reduction.fit(from, training))
-}
-
 /// A vector per text, `[texts, dim]`, and the words that are known.
-fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Counts), OutOfMemory> {
+pub(crate) fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Counts), OutOfMemory> {
     let dim = lookup.dim();
     let mut matrix = Matrix::try_zeros(texts.count(), dim)?;
     let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).enumerate();
@@ -196,12 +225,14 @@ fn pooled(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
     Ok(matrix)
 }
 
-fn scaled(mut vectors: Matrix, normalize: bool) -> Matrix {
-    let dim = vectors.cols();
-    if normalize {
+/// A vector per text as a frozen head gets it, `[texts, dim]`.
+pub(crate) fn of_bags(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
+    let mut vectors = pooled(bags, Pooling { normalize: false, ..pooling })?;
+    if pooling.normalize {
+        let dim = vectors.cols();
         vectors.values_mut().par_chunks_exact_mut(dim).for_each(crate::combine::normalize);
     }
-    vectors
+    Ok(vectors)
 }
 
 /// The vectors of all splits, made in one go.
@@ -226,10 +257,10 @@ fn encoded(
 }
 
 /// What [`bags`] makes of the texts of every split.
-type Looked = (Splits<Bags>, Splits<Counts>);
+pub(crate) type Looked = (Splits<Bags>, Splits<Counts>);
 
 /// The token ids of every text and the table of the rows that occur, and the words that are known.
-fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, OutOfMemory> {
+pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, OutOfMemory> {
     let found = texts.map(|_, texts| token_ids(lookup, *texts));
     let counts = found.map(|_, (_, counts)| *counts);
     let ids = found.into_map(|(ids, _)| ids);
@@ -248,7 +279,7 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, Ou
     for (row, &id) in old.iter().enumerate() {
         table.row_mut(row).copy_from_slice(lookup.row(id));
     }
-    let table = Arc::new(table);
+    let (table, rows) = (Arc::new(table), Arc::<[u32]>::from(old));
     let bags = ids.try_map(|_, texts| {
         let mut offsets = memory::with_capacity(texts.len() + 1)?;
         offsets.push(0);
@@ -258,7 +289,8 @@ fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, Ou
         }));
         let mut ids = memory::with_capacity(offsets.last().copied().unwrap_or_default())?;
         ids.extend(texts.iter().flatten().map(|&id| new[id as usize]));
-        Ok(Bags { table: Arc::clone(&table), combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids })
+        let (table, rows) = (Arc::clone(&table), Arc::clone(&rows));
+        Ok(Bags { table, rows, combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids })
     })?;
     Ok((bags, counts))
 }
@@ -366,6 +398,7 @@ mod tests {
             panic!("bags")
         };
         assert_eq!(train.table.values(), [2., 20., 3., 30., 7., 70., 9., 90.]);
+        assert_eq!(train.rows[..], [2, 3, 7, 9]);
         assert!(Arc::ptr_eq(&train.table, &valid.table));
         assert_eq!((&train.offsets[..], &train.ids[..]), (&[0, 3, 3, 4][..], &[2, 1, 2, 0][..]));
         assert_eq!((valid.of_text(0), valid.of_text(1)), (&[3][..], &[][..]));

@@ -1,7 +1,8 @@
 //! What an opened source is: a table with token ids, or an encoder of whole texts.
 
-use emberline_base::{Combiner, Digest, Matrix, Warning};
+use emberline_base::{Combiner, Digest, Matrix, TextList, Warning};
 
+use crate::learned::Learned;
 use crate::{Error, Words};
 
 /// An opened source.
@@ -10,6 +11,26 @@ pub enum Opened {
     Table(Box<dyn Lookup>),
     /// Vectors of whole texts, fixed.
     Encoder(Box<dyn Encoder>),
+}
+
+/// What names a row of a table after the source has been opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKey {
+    /// Its id, which is the same whenever the source is opened.
+    Id,
+    /// Its word: ids depend on the texts that the source was opened for.
+    Word,
+}
+
+/// A tokenizer as a folder of model2vec holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenizerFile {
+    /// The content of `tokenizer.json`; ids are the rows of the table.
+    pub json: String,
+    /// The most tokens of a text that count; none: all.
+    pub max_length: Option<usize>,
+    /// Whether the last id is that of unknown words, for which the table has no row.
+    pub adds_unknown: bool,
 }
 
 /// A source that is a table: token ids of a text, and rows.
@@ -57,6 +78,43 @@ pub trait Lookup: Send + Sync {
     /// The content address of everything that decides a text's vector: file contents and settings,
     /// never paths or times.
     fn digest(&self) -> Digest;
+
+    /// The digest without the training texts that the source learned from: what can be computed again without them.
+    fn origin(&self) -> Digest {
+        self.digest()
+    }
+
+    /// What the source learned from the training texts, if it learned anything.
+    fn learned(&self) -> Option<Learned> {
+        None
+    }
+
+    /// What names a row.
+    fn row_key(&self) -> RowKey {
+        RowKey::Id
+    }
+
+    /// The word that a row belongs to. None for rows that belong to no word, or to several, or to one that isn't UTF-8.
+    fn row_word(&self, _id: u32) -> Option<String> {
+        None
+    }
+
+    /// How the token ids of a text are said in a folder of model2vec.
+    ///
+    /// # Errors
+    /// When such a folder can't say it; the reason follows the name of the source.
+    fn tokenizer_file(&self) -> Result<TokenizerFile, String> {
+        Err("cuts texts into tokens by rules of its own, which `tokenizer.json` can't say".to_owned())
+    }
+
+    /// The same source with the rows of these texts, if rows are only made for the texts at hand: vectors that are composed of
+    /// the parts of a word. None if the source already has every row.
+    ///
+    /// # Errors
+    /// When a row can't be made because the file is damaged, or there is too little memory.
+    fn for_texts(&self, _texts: &dyn TextList) -> Result<Option<Box<dyn Lookup>>, Error> {
+        Ok(None)
+    }
 
     /// What a person should know of the settings before trusting the vectors.
     fn warnings(&self) -> Vec<Warning> {
@@ -113,6 +171,30 @@ impl Opened {
             Self::Table(table) => table.digest(),
             Self::Encoder(encoder) => encoder.digest(),
         }
+    }
+
+    /// The digest without the training texts that the source learned from.
+    pub fn origin(&self) -> Digest {
+        match self {
+            Self::Table(table) => table.origin(),
+            Self::Encoder(encoder) => encoder.digest(),
+        }
+    }
+
+    /// What the source learned from the training texts, if it learned anything.
+    pub fn learned(&self) -> Option<Learned> {
+        match self {
+            Self::Table(table) => table.learned(),
+            Self::Encoder(_) => None,
+        }
+    }
+
+    /// The words of rows of the table, `""` for a row without one. None if no row of the source has a word.
+    pub fn row_words(&self, rows: &[u32]) -> Option<Vec<String>> {
+        let Self::Table(table) = self else { return None };
+        let words: Vec<Option<String>> = rows.iter().map(|&row| table.row_word(row)).collect();
+        let any = words.iter().any(Option::is_some) || table.row_key() == RowKey::Word;
+        any.then(|| words.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// What a person should know of the source's settings before trusting its vectors; `cells` is empty.

@@ -92,8 +92,8 @@ impl Reduction {
 }
 
 /// A linear map to shorter vectors.
-#[derive(Debug)]
-pub(crate) enum Projection {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Projection {
     /// The first numbers.
     Truncate {
         /// How many.
@@ -109,9 +109,15 @@ pub(crate) enum Projection {
 }
 
 impl Projection {
+    /// The length of a vector afterwards.
+    pub(crate) fn dim(&self) -> usize {
+        let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
+        dim
+    }
+
     /// Every row made shorter: `[rows, from]` -> `[rows, dim]`.
     pub(crate) fn apply(&self, vectors: &Matrix) -> Result<Matrix, OutOfMemory> {
-        let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
+        let dim = self.dim();
         let mut shorter = Matrix::try_zeros(vectors.rows(), dim)?;
         shorter.values_mut().par_chunks_exact_mut(dim).enumerate().for_each_init(
             || vec![0.0; dim],

@@ -13,16 +13,26 @@ use crate::Error;
 pub(crate) enum Address {
     /// One file on a server.
     Web(Url),
-    /// `hf://ORG/MODEL[@REVISION][/INSIDE]`
-    Hub(Model),
+    /// `hf://ORG/MODEL[@REVISION][/INSIDE]`, `hf://datasets/ORG/NAME[@REVISION]/FILE`
+    Hub(Repository),
     /// `kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION`: the five parts, joined by `/`.
     Kaggle(String),
 }
 
-/// A model on the Hugging Face Hub.
+/// What a repository of the Hugging Face Hub holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A model: the files that encoders read are wanted, or one of them.
+    Model,
+    /// A dataset: one file is wanted.
+    Dataset,
+}
+
+/// A repository of the Hugging Face Hub, and what is wanted of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Model {
-    /// `ORG/MODEL`
+pub(crate) struct Repository {
+    pub(crate) holds: Holds,
+    /// `ORG/NAME`
     pub(crate) name: String,
     /// A branch, tag or commit; `main` when left out.
     pub(crate) revision: String,
@@ -32,8 +42,10 @@ pub(crate) struct Model {
 
 /// The shape of a Kaggle address.
 const KAGGLE: &str = "kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION";
-/// The shape of a Hub address.
+/// The shape of a model's address on the Hub.
 const HUB: &str = "hf://ORG/MODEL, hf://ORG/MODEL@REVISION or hf://ORG/MODEL/FOLDER";
+/// The shape of the address of a dataset's file on the Hub.
+const HUB_DATASET: &str = "hf://datasets/ORG/NAME/FILE or hf://datasets/ORG/NAME@REVISION/FILE";
 
 impl Address {
     /// Reads a pipeline's url.
@@ -42,8 +54,12 @@ impl Address {
     /// When it is none of the kinds that can be fetched.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Address { url: secret::url(text), reason };
+        if let Some(rest) = text.strip_prefix("hf://datasets/") {
+            let file = repository(Holds::Dataset, rest).filter(|dataset| !dataset.inside.is_empty());
+            return file.map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB_DATASET}")));
+        }
         if let Some(rest) = text.strip_prefix("hf://") {
-            return model(rest).map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB}")));
+            return repository(Holds::Model, rest).map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB}")));
         }
         if let Some(rest) = text.strip_prefix("kaggle://") {
             return kaggle(rest).map(Self::Kaggle).ok_or_else(|| wrong(format!("write it as {KAGGLE}")));
@@ -97,18 +113,18 @@ pub(crate) fn shown(url: &Url) -> String {
     secret::url(url.as_str())
 }
 
-fn model(rest: &str) -> Option<Model> {
+fn repository(holds: Holds, rest: &str) -> Option<Repository> {
     let mut parts = rest.trim_end_matches('/').split('/');
     let (org, named) = (parts.next()?, parts.next()?);
-    let (model, revision) = named.split_once('@').map_or((named, "main"), |(model, revision)| (model, revision));
+    let (name, revision) = named.split_once('@').unwrap_or((named, "main"));
     let mut revision = revision.replace("%2F", "/").replace("%2f", "/");
     let mut inside: Vec<&str> = parts.collect();
     // `refs/pr/3` is the one kind of revision whose slashes people write.
     if revision == "refs" && inside.len() >= 2 {
         revision = format!("refs/{}/{}", inside.remove(0), inside.remove(0));
     }
-    let sound = [org, model].into_iter().chain(revision.split('/')).chain(inside.iter().copied()).all(is_part);
-    sound.then(|| Model { name: format!("{org}/{model}"), revision, inside: inside.join("/") })
+    let sound = [org, name].into_iter().chain(revision.split('/')).chain(inside.iter().copied()).all(is_part);
+    sound.then(|| Repository { holds, name: format!("{org}/{name}"), revision, inside: inside.join("/") })
 }
 
 fn kaggle(rest: &str) -> Option<String> {
@@ -130,7 +146,7 @@ fn kaggle_page(url: &Url) -> Option<String> {
 
 /// A name without surprises.
 fn is_part(part: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+ ".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+= ".contains(c);
     !part.is_empty() && part != "." && part != ".." && part.chars().all(plain)
 }
 
@@ -139,7 +155,13 @@ mod tests {
     use super::*;
 
     fn hub(name: &str, revision: &str, inside: &str) -> Address {
-        Address::Hub(Model { name: name.into(), revision: revision.into(), inside: inside.into() })
+        let (name, revision, inside) = (name.into(), revision.into(), inside.into());
+        Address::Hub(Repository { holds: Holds::Model, name, revision, inside })
+    }
+
+    fn dataset(name: &str, revision: &str, inside: &str) -> Address {
+        let (name, revision, inside) = (name.into(), revision.into(), inside.into());
+        Address::Hub(Repository { holds: Holds::Dataset, name, revision, inside })
     }
 
     #[test]
@@ -149,6 +171,12 @@ mod tests {
             ("hf://org/model@v1.0/", hub("org/model", "v1.0", "")),
             ("hf://org/model@refs/pr/3/1_Pooling/config.json", hub("org/model", "refs/pr/3", "1_Pooling/config.json")),
             ("hf://org/model@refs%2Fpr%2F3/sub", hub("org/model", "refs/pr/3", "sub")),
+            ("hf://datasets/org/name/data/train.parquet", dataset("org/name", "main", "data/train.parquet")),
+            ("hf://datasets/org/name@v1/lang=en/a.csv", dataset("org/name", "v1", "lang=en/a.csv")),
+            (
+                "hf://datasets/org/name@refs/convert/parquet/default/train/0000.parquet",
+                dataset("org/name", "refs/convert/parquet", "default/train/0000.parquet"),
+            ),
             (
                 "kaggle://google/nnlm/tensorFlow2/en-dim50/1",
                 Address::Kaggle("google/nnlm/tensorFlow2/en-dim50/1".into()),
@@ -189,6 +217,9 @@ mod tests {
             ("hf://model", "hf://ORG/MODEL"),
             ("hf://org/../x", "hf://ORG/MODEL"),
             ("hf://org/model@", "hf://ORG/MODEL"),
+            ("hf://datasets/org/name", "hf://datasets/ORG/NAME/FILE"),
+            ("hf://datasets/org/name@v1/", "hf://datasets/ORG/NAME/FILE"),
+            ("hf://datasets/org/../a.csv", "hf://datasets/ORG/NAME/FILE"),
             ("kaggle://google/nnlm", "kaggle://OWNER"),
             ("kaggle://a/b/c/d/latest", "kaggle://OWNER"),
         ] {

@@ -146,8 +146,9 @@ fn hint_of_credentials(url: &Url) -> String {
     let path = url.path();
     if path.contains("/api/v1/models/") || url.host_str().is_some_and(|host| host.ends_with("kaggle.com")) {
         "; accept the model's licence on its page, and set KAGGLE_USERNAME and KAGGLE_KEY".to_owned()
-    } else if path.contains("/api/models/") || path.contains("/resolve/") {
-        "; there is no such model, or it wants a login: accept its licence on its page, and set HF_TOKEN".to_owned()
+    } else if ["/api/models/", "/api/datasets/", "/resolve/"].iter().any(|part| path.contains(part)) {
+        "; there is no such model or dataset, or it wants a login: accept its licence on its page, and set HF_TOKEN"
+            .to_owned()
     } else {
         "; it wants a login: download it by hand and place it at `path`".to_owned()
     }

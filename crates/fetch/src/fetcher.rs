@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::file::{self, FileError};
 use emberline_base::secret;
 
-use crate::address::{Address, Model};
+use crate::address::{Address, Holds, Repository};
 use crate::archive::Arrived;
 use crate::arrival;
 use crate::checksum::{self, Found, look};
@@ -100,7 +100,7 @@ impl Fetcher {
         match address {
             Address::Web(url) => job.file(&Wanted::new(Resource { url, authorization: None }), observer),
             Address::Kaggle(model) => job.file(&Wanted::new(kaggle::archive(&self.client.options, &model)?), observer),
-            Address::Hub(model) => job.model(&model, observer),
+            Address::Hub(repository) => job.hub(&repository, observer),
         }
     }
 
@@ -192,14 +192,17 @@ impl Job<'_> {
         Ok(Fetched { new: true, bytes: found.bytes, sha256: found.sha256, pinned: None })
     }
 
-    /// A model of the Hub, or one file of it.
-    fn model(&self, model: &Model, observer: &mut dyn Observer) -> Result<Fetched, Error> {
-        let listing = Listing::of(self.client, model, observer)?;
+    /// A model of the Hub, one file of it, or a file of a dataset.
+    fn hub(&self, repository: &Repository, observer: &mut dyn Observer) -> Result<Fetched, Error> {
+        let listing = Listing::of(self.client, repository, observer)?;
         let pinned = Some(listing.pinned.clone());
         if let Some(entry) = listing.file() {
             let wanted = listing.wanted(self.client, entry, None)?;
             let partial = entry.check(download(self.client, &wanted, self.working, observer)?)?;
             return Ok(Fetched { pinned, ..self.settle(partial)? });
+        }
+        if repository.holds == Holds::Dataset {
+            return Err(listing.no_file());
         }
         let folder = beside(self.working, ".part");
         hub::collect_in(&folder, &listing.pinned, &self.request.graphs)?;

@@ -10,6 +10,7 @@
 //! | `https://HOST/FILE` | the file; an archive is unpacked where the path doesn't name an archive (see [`archive`]) |
 //! | `https://tfhub.dev/HANDLE` | the module's `.tar.gz` |
 //! | `hf://ORG/MODEL[@REVISION][/FOLDER or FILE]` | files of a model on the Hugging Face Hub (see [`hub`]) |
+//! | `hf://datasets/ORG/NAME[@REVISION]/FILE` | a file of a dataset on the Hugging Face Hub |
 //! | `kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION` | the `.tar.gz` of a model on Kaggle |
 //! | `http://` | refused, but for this machine's own loopback addresses |
 //!

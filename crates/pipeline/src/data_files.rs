@@ -19,7 +19,7 @@ pub(crate) struct DataFiles(Vec<(PathBuf, Option<Stamp>)>);
 impl DataFiles {
     /// The present state of the files. What is missing, or is no regular file, has none.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Self {
-        let paths = settings.files().map(|(_, path)| folder.join(path));
+        let paths = settings.all_paths().map(|path| folder.join(path));
         Self(paths.map(|path| (path.clone(), Stamp::of(&path))).collect())
     }
 
@@ -60,7 +60,7 @@ impl DataFiles {
             {
                 return Err(Stamp::changed(path).into());
             }
-            settings.files().map(|(_, path)| hash(path)).collect()
+            settings.all_paths().map(hash).collect()
         };
         Ok(Self::unchanged(settings, folder, work)?.0)
     }

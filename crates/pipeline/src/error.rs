@@ -85,6 +85,14 @@ pub enum Error {
         /// How often.
         times: u32,
     },
+    /// A process that runs cells can't be started, or ended by an error of its own.
+    #[error("a process that runs cells ended by {ended}: {said}")]
+    Subprocess {
+        /// How it ended.
+        ended: String,
+        /// The last line that it printed.
+        said: String,
+    },
     /// There is no lock beside the pipeline file.
     #[error("there is no {}; `emberline lock` writes it from a finished run", .0.display())]
     NoLock(PathBuf),
@@ -125,6 +133,8 @@ impl Error {
                 | Train::Memory(_)
                 | Train::OutOfMemory(_)
                 | Train::Interrupted
+                | Train::Model(_)
+                | Train::ModelFile { .. }
                 | Train::Weights(_) => false,
             },
             _ => false,

@@ -11,6 +11,7 @@ use crate::diagnostics::Diagnostics;
 use crate::document::{Entry, Leaf, Node, Shape, Tree, shape_of, value_faults};
 use crate::name::{did_you_mean, short};
 use crate::pipeline::MAX_CELLS;
+use crate::replicates::{Replicates, is_number_of_replicates};
 use crate::settings::Settings;
 
 /// The axis that chooses the source.
@@ -32,6 +33,12 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
+    fn of_replicates(replicates: &Replicates, file: &Tree) -> Self {
+        let written = replicates.written(file);
+        let span = file.locate(replicates.asked_by.split('.'));
+        Self { key: replicates.axis.key().to_owned(), span, values: written.clone(), written, of_source: false }
+    }
+
     /// Whether the key is one of the cell's own source, whichever that is.
     pub(crate) fn is_of_source(&self) -> bool {
         self.of_source
@@ -86,8 +93,9 @@ fn inside(inner: &Span, outer: &Span) -> bool {
 }
 
 /// The grid's axes in the order of the file, and all that is wrong with them; where there are several sources and no axis
-/// chooses one, all of them are compared. `file`: the rest of the file, which may have faults of its own.
-pub(crate) fn axes(grid: Option<&Entry>, file: &Tree) -> (Vec<Axis>, Diagnostics) {
+/// chooses one, all of them are compared. `file`: the rest of the file, which may have faults of its own. `replicates`: an axis
+/// that the file asks for elsewhere; it changes first.
+pub(crate) fn axes(grid: Option<&Entry>, file: &Tree, replicates: Option<&Replicates>) -> (Vec<Axis>, Diagnostics) {
     let mut reader = Reader { sources: Sources::of(file), axes: Vec::new(), faults: Diagnostics::default() };
     match grid {
         Some(grid) if grid.value.table().is_none() => reader.faults.push(|| Diagnostic {
@@ -101,6 +109,9 @@ pub(crate) fn axes(grid: Option<&Entry>, file: &Tree) -> (Vec<Axis>, Diagnostics
     let Reader { sources, mut axes, mut faults } = reader;
     if !axes.iter().any(|axis| axis.key == EMBEDDING) && sources.0.len() > 1 {
         axes.insert(0, sources.axis(file));
+    }
+    if let Some(replicates) = replicates.filter(|asked| axes.iter().all(|axis| axis.key != asked.axis.key())) {
+        axes.push(Axis::of_replicates(replicates, file));
     }
     let cells = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(axis.values.len()));
     if faults.is_empty() && cells.is_none_or(|cells| cells > MAX_CELLS) {
@@ -182,8 +193,12 @@ impl Reader<'_> {
             let hint = "give at least one value, or remove it";
             return self.fault(&entry.value.span, format!("the axis `{axis}` is empty"), hint);
         }
-        if key == "name" || key == "grid" || key.starts_with("grid.") {
+        if matches!(key.split('.').next(), Some("name" | "grid" | "report")) {
             let hint = "an axis is a key that decides a result";
+            return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
+        }
+        if is_number_of_replicates(&key) {
+            let hint = "replicates are averaged, never compared: set it in [data.split]";
             return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
         }
         match key.as_str() {

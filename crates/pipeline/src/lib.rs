@@ -4,6 +4,7 @@
 //! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
 //! to do from here alone; none of them knows another.
 
+mod classifier;
 mod data_files;
 mod diagnostic;
 mod diagnostics;
@@ -17,25 +18,29 @@ mod lock;
 mod name;
 mod pipeline;
 mod plan;
+mod replicates;
 mod run;
 mod run_folder;
 pub mod schema;
 mod settings;
 mod source_options;
 
+pub use classifier::{Classifier, ClassifierOptions, Prediction};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
-pub use emberline_report::Error as ReportError;
+pub use emberline_base::Change;
+pub use emberline_report::{Error as ReportError, compare};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
-pub use facts::{Change, DataFacts, EmbeddingFacts, SplitFacts};
+pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};
 pub use inputs::Encoded;
 pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use run::{
-    Explanation, Observer, Options, Outline, Replaced, Silent, State, Survey, ToEncode, explain, run, survey,
+    Executor, Explanation, Job, Local, Observer, Options, Outline, Replaced, Silent, State, Subprocess, Survey,
+    ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
-pub use settings::Settings;
+pub use settings::{Report, Settings};
 pub use source_options::source_from_options;

@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostics::Diagnostics;
 use crate::document::{Document, Entry, Table, Tree, check, typed};
 use crate::grid::{self, Axis};
+use crate::replicates::replicates;
 use crate::settings::{Settings, monitor_faults};
 
 /// A valid pipeline: its settings, its axes and the folder that its paths are relative to.
@@ -62,7 +63,8 @@ impl Pipeline {
         let mut tree = document.root;
         let grid = tree.table_mut().and_then(|file| file.shift_remove("grid"));
         let settings = check::<Settings>(&tree, Settings::faults).map_err(|found| faults.append(found));
-        let (axes, found) = grid::axes(grid.as_ref(), &tree);
+        let replicates = settings.as_ref().ok().and_then(|settings| replicates(settings, folder));
+        let (axes, found) = grid::axes(grid.as_ref(), &tree, replicates.as_ref());
         faults.append(found);
         let Ok(settings) = settings else { return Err(Error::Invalid(faults.sorted())) };
         fill_in(&mut tree, &settings);
@@ -184,7 +186,8 @@ impl Pipeline {
             .iter()
             .map(|axis| (axis.key.clone(), toml::Value::Array(axis.values.iter().map(Tree::to_value).collect())))
             .collect();
-        to_toml(&settings)
+        settings.report.get_or_insert_default();
+        to_toml(settings)
     }
 
     /// The number of combinations of the grid, possible or not.
@@ -194,8 +197,9 @@ impl Pipeline {
 }
 
 /// Settings as TOML, for people and records.
-pub(crate) fn to_toml(settings: &Settings) -> String {
-    let mut value = toml::Value::try_from(settings).expect("settings are tables of plain values");
+pub(crate) fn to_toml(mut settings: Settings) -> String {
+    settings.data.split.fill_in();
+    let mut value = toml::Value::try_from(&settings).expect("settings are tables of plain values");
     hide_secrets("", &mut value);
     toml::to_string(&value).expect("settings are tables of plain values")
 }

@@ -3,7 +3,8 @@
 //! `schemas/pipeline.schema.json` is generated from them. Every section's own types live with the
 //! crate that obeys them.
 
-use emberline_base::Fault;
+use emberline_base::record::Data;
+use emberline_base::{Fault, Task};
 use emberline_embedding::Source;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
@@ -35,11 +36,48 @@ pub struct Settings {
     /// What watches the epochs.
     #[serde(default)]
     pub callbacks: Callbacks,
+    /// What of the rows is stored for reports; no result depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
     /// source), or `"embedding.KEY"` (a key of the cell's source); each value a list. The cells are their product.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "IndexMap<String, Vec<serde_json::Value>>")]
     pub grid: IndexMap<String, toml::Value>,
+}
+
+/// `[report]`: what of the rows is stored beside the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
+    /// Whether the first 300 characters of each validation and test text are stored in the run folder.
+    pub texts: bool,
+    /// Whether each cell's logits of the validation and test rows are stored; when left out: if they take at most 64 MB a cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<bool>,
+}
+
+/// The bytes of predictions that are stored without being asked for.
+const PREDICTIONS: u64 = 64_000_000;
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { texts: true, predictions: None }
+    }
+}
+
+impl Report {
+    /// Whether predictions of this many bytes per cell are stored.
+    pub fn keeps_predictions(self, bytes: u64) -> bool {
+        bytes > 0 && self.predictions.unwrap_or(bytes <= PREDICTIONS)
+    }
+
+    /// The bytes of a cell's predictions: a 32-bit logit per held-out row and output.
+    pub fn predictions_size(data: &Data) -> u64 {
+        let outputs = if data.task == Task::Binary { 1 } else { data.classes.len() };
+        let held_out = [&data.splits.valid, &data.splits.test].into_iter().flatten();
+        held_out.map(|split| 4 * (split.rows * outputs) as u64).sum()
+    }
 }
 
 impl Settings {
@@ -93,11 +131,11 @@ pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Se
         .collect()
 }
 
-/// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default.
+/// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default. A file of explicit rows
+/// may list some.
 fn has_valid(data: &emberline_dataset::Settings) -> bool {
     let split = &data.split;
-    let no_amount = split.train.is_none() && split.valid.is_none() && split.test.is_none();
-    data.valid.is_some() || split.valid.is_some() || no_amount
+    data.valid.is_some() || split.valid.is_some() || split.rows.is_some() || split.gives_no_amount()
 }
 
 /// Why a source can't be trained so, where the settings alone tell: said by `plan`, and left out.

@@ -61,6 +61,39 @@ pub enum Error {
         /// What is wrong, as the rest of a sentence.
         fault: String,
     },
+    /// A comparison was asked for by what is no metric, or one that is neither better nor worse.
+    #[error("`{asked}` is no metric to compare by; {}", if there.is_empty() { "no cell of the two is done".to_owned() } else { format!("there are {}", there.join(", ")) })]
+    UnknownMetric {
+        /// What was asked for.
+        asked: String,
+        /// What the records have.
+        there: Vec<String>,
+    },
+    /// A cell that was asked for isn't in the run.
+    #[error("there is no cell `{asked}`; {}", if done.is_empty() { "no cell is done".to_owned() } else { format!("done are {}", done.join(", ")) })]
+    NoSuchCell {
+        /// What was asked for.
+        asked: String,
+        /// The ids of the cells that are done.
+        done: Vec<String>,
+    },
+    /// A cell that was asked for isn't done.
+    #[error("the cell `{cell}` isn't done; run the pipeline, or name another cell")]
+    NotDone {
+        /// The cell's id.
+        cell: String,
+    },
+    /// No cell is done, or nothing tells which is best.
+    #[error(
+        "nothing tells which cell of {name} is best: no cell is done, or there are no validation and no test rows; run the pipeline, or name a cell with --cell"
+    )]
+    NothingToChoose {
+        /// The pipeline's name.
+        name: String,
+    },
+    /// The settings of a cell are damaged.
+    #[error("{}: it is no TOML; the file is damaged, run the cell again with --force", .0.display())]
+    Settings(PathBuf),
     /// A history is damaged.
     #[error("{}:{line}: {fault}; the file is damaged, run the cell again with --force", path.display())]
     History {

@@ -1,24 +1,16 @@
-//! Cells that differ only by their seed, or by the seed of the split, are one setting: replicates are averaged, never
-//! ranked.
+//! Cells that differ only by replicates (their seed, the seed of the split, a repeat, a fold or a draw) are one setting:
+//! replicates are averaged, never ranked.
 //!
 //! Cells enter in the order of the plan; settings leave in the order of their first cells, each with a label
 //! made of the axes that vary: `swivel-20 · tuned · dim 64`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use emberline_base::ReplicateAxis;
 use emberline_base::record::{Cell, Outcome, Summary};
 use serde_json::Value;
 
 use crate::escape::shorten;
-
-/// The seed of initialisation, order and dropout.
-pub(crate) const SEED: &str = "seed";
-
-/// The seed of the division into splits.
-pub(crate) const SPLIT_SEED: &str = "data.split.seed";
-
-/// The axes that are repeated rather than compared.
-pub(crate) const REPLICATES: [&str; 2] = [SEED, SPLIT_SEED];
 
 /// Longest label of an axis's value.
 const VALUE_LENGTH: usize = 48;
@@ -26,7 +18,7 @@ const VALUE_LENGTH: usize = 48;
 /// Which repetition of a setting a cell is. Only cells of equal replicates are compared with each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Replicate {
-    /// The seed of the split, where it is an axis.
+    /// Which split of the rows: the values of the axes that move rows, where there are some.
     pub(crate) split: Option<String>,
     /// The seed of initialisation, order and dropout.
     pub(crate) seed: u64,
@@ -34,7 +26,10 @@ pub(crate) struct Replicate {
 
 impl Replicate {
     fn of(cell: &Cell) -> Self {
-        Self { split: cell.settings.get(SPLIT_SEED).map(Value::to_string), seed: cell.seed }
+        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+        let values: Vec<String> =
+            moved.filter_map(|axis| cell.settings.get(axis.key()).map(Value::to_string)).collect();
+        Self { split: (!values.is_empty()).then(|| values.join(" ")), seed: cell.seed }
     }
 }
 
@@ -103,13 +98,17 @@ fn make_unique(settings: &mut [Setting<'_>]) {
 }
 
 /// The axes that vary, with the words that labels call them by.
-struct Names {
+pub(crate) struct Names {
     axes: Vec<(String, String)>,
 }
 
 impl Names {
     fn of(summary: &Summary) -> Self {
-        let axes = varying_axes(summary);
+        Self::of_axes(varying_axes(summary))
+    }
+
+    /// The names of axes: the last part of each, or all of it where that would be ambiguous.
+    pub(crate) fn of_axes(axes: Vec<String>) -> Self {
         let short = |axis: &str| axis.rsplit('.').next().unwrap_or(axis).to_owned();
         let is_shared = |axis: &str| axes.iter().filter(|other| short(other) == short(axis)).count() > 1;
         let named = axes.iter().map(|axis| (axis.clone(), if is_shared(axis) { axis.clone() } else { short(axis) }));
@@ -117,12 +116,22 @@ impl Names {
     }
 
     fn label(&self, cell: &Cell) -> String {
+        self.text(&cell.embedding, cell.trainable, |axis| cell.settings.get(axis))
+    }
+
+    /// The label of a cell with this embedding and these values of the axes.
+    pub(crate) fn text<'v>(
+        &self,
+        embedding: &str,
+        trainable: bool,
+        value: impl Fn(&str) -> Option<&'v Value>,
+    ) -> String {
         if self.axes.is_empty() {
-            return format!("{} · {}", cell.embedding, tuning(cell.trainable));
+            return format!("{embedding} · {}", tuning(trainable));
         }
-        let parts = self.axes.iter().map(|(axis, name)| match (axis.as_str(), cell.settings.get(axis)) {
-            ("embedding", _) => cell.embedding.clone(),
-            ("embedding.trainable", _) => tuning(cell.trainable).to_owned(),
+        let parts = self.axes.iter().map(|(axis, name)| match (axis.as_str(), value(axis)) {
+            ("embedding", _) => embedding.to_owned(),
+            ("embedding.trainable", _) => tuning(trainable).to_owned(),
             (_, value) => format!("{name} {}", value.map(value_text).unwrap_or_default()),
         });
         parts.collect::<Vec<_>>().join(" · ")
@@ -139,8 +148,14 @@ pub(crate) fn varying_axes(summary: &Summary) -> Vec<String> {
 }
 
 /// Whether an axis is repeated rather than compared.
-fn is_replicate(axis: &str) -> bool {
-    REPLICATES.contains(&axis)
+pub(crate) fn is_replicate(axis: &str) -> bool {
+    ReplicateAxis::of(axis).is_some()
+}
+
+/// The axes that move rows and take several values among the cells.
+pub(crate) fn moved_rows(summary: &Summary) -> Vec<ReplicateAxis> {
+    let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+    moved.filter(|axis| varies(summary, axis.key())).collect()
 }
 
 /// Whether an axis takes several values among the cells.
@@ -167,10 +182,14 @@ impl ReplicateNames {
     /// By the axes that vary.
     pub(crate) fn of(summary: &Summary) -> Self {
         let across = "across these splits";
-        match (varies(summary, SPLIT_SEED), varies(summary, SEED)) {
-            (false, _) => Self { one: "seed", many: "seeds", pair: "seed", across: "across seeds on these rows" },
-            (true, false) => Self { one: "split", many: "splits", pair: "split", across },
-            (true, true) => Self { one: "replicate", many: "replicates", pair: "split", across },
+        let splits = |one, many| Self { one, many, pair: "split", across };
+        match (moved_rows(summary).as_slice(), varies(summary, ReplicateAxis::Seed.key())) {
+            ([], _) => Self { one: "seed", many: "seeds", pair: "seed", across: "across seeds on these rows" },
+            ([ReplicateAxis::Repeat], false) => splits("repeat", "repeats"),
+            ([ReplicateAxis::Fold], false) => splits("fold", "folds"),
+            ([ReplicateAxis::Draw], false) => splits("draw", "draws"),
+            ([ReplicateAxis::SplitSeed], false) => splits("split", "splits"),
+            (_, _) => splits("replicate", "replicates"),
         }
     }
 }
@@ -221,6 +240,25 @@ mod tests {
         assert!(settings.iter().all(|setting| setting.by_replicate("val_pr_auc").len() == 6));
         assert_eq!(varying_axes(&run.summary), ["embedding"]);
         assert_eq!(ReplicateNames::of(&run.summary).many, "replicates");
+    }
+
+    #[test]
+    fn folds_repeats_and_draws_make_no_setting() {
+        for (axis, many) in
+            [(ReplicateAxis::Repeat, "repeats"), (ReplicateAxis::Fold, "folds"), (ReplicateAxis::Draw, "draws")]
+        {
+            let mut run = sample::of_splits();
+            run.summary.cells.retain(|cell| cell.seed == 1);
+            for cell in &mut run.summary.cells {
+                let split = cell.settings.shift_remove(ReplicateAxis::SplitSeed.key()).expect("a split");
+                cell.settings.insert(axis.key().to_owned(), split);
+            }
+            let settings = settings(&run.summary);
+            let labels: Vec<&str> = settings.iter().map(|setting| setting.label.as_str()).collect();
+            assert_eq!(labels, ["swivel-20", "nnlm-128"], "{axis:?}");
+            assert!(settings.iter().all(|setting| setting.by_replicate("val_pr_auc").len() == 3));
+            assert_eq!(ReplicateNames::of(&run.summary).many, many);
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ enum Column {
 
 impl Column {
     fn named(name: &str) -> Option<Self> {
-        let metric = |name: &str| Metric::ALL.into_iter().find(|metric| metric.name() == name);
+        let metric = Metric::from_name;
         match name {
             "epoch" => Some(Self::Epoch),
             "learning_rate" => Some(Self::LearningRate),

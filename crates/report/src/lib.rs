@@ -10,6 +10,8 @@
 
 mod answer;
 mod chart;
+mod choose;
+pub mod compare;
 mod curves;
 mod document;
 mod error;
@@ -18,7 +20,9 @@ mod format;
 mod grouping;
 pub mod history;
 mod number;
+pub mod predictions;
 mod ranking;
+pub mod rows;
 mod run;
 mod sizes;
 pub mod statistics;
@@ -28,6 +32,7 @@ mod warnings;
 #[cfg(test)]
 mod sample;
 
+pub use choose::Chosen;
 pub use error::Error;
 pub use format::{Format, file_name, render};
 pub use run::Run;

@@ -12,8 +12,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use emberline_base::Metric;
 use emberline_base::record::{Outcome, Summary};
-use emberline_base::{Metric, Task};
 
 use crate::grouping::{self, ReplicateNames, Setting, Values};
 use crate::statistics::{self, Interval, LEVEL};
@@ -120,27 +120,24 @@ fn better_first(metric: Metric, a: f64, b: f64) -> Ordering {
     b.is_finite().cmp(&a.is_finite()).then(if a.is_finite() { by_value } else { Ordering::Equal })
 }
 
-/// The metrics to rank by, first choice first.
-fn choices(task: Task) -> [Metric; 3] {
-    match task {
-        Task::Binary => [Metric::PrAuc, Metric::Accuracy, Metric::Loss],
-        Task::MultiClass => [Metric::Accuracy, Metric::F1, Metric::Loss],
-        Task::MultiLabel => [Metric::F1, Metric::PrAuc, Metric::Loss],
-    }
-}
-
 /// The first choice that any cell has a finite value of.
 fn main_metric(summary: &Summary) -> Option<MainMetric> {
     let outcomes: Vec<&Outcome> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let is_there = |name: &String| outcomes.iter().any(|o| o.metrics.get(name).is_some_and(|value| value.is_finite()));
     let candidates = [("val", false), ("test", true)].into_iter().flat_map(|(prefix, on_test)| {
-        choices(summary.data.task).map(|metric| MainMetric { name: format!("{prefix}_{metric}"), metric, on_test })
+        Metric::ranking(summary.data.task).map(|metric| MainMetric {
+            name: format!("{prefix}_{metric}"),
+            metric,
+            on_test,
+        })
     });
     candidates.into_iter().find(|main| is_there(&main.name))
 }
 
 #[cfg(test)]
 mod tests {
+    use emberline_base::Task;
+
     use super::*;
     use crate::sample;
 

@@ -1,18 +1,19 @@
 //! A run folder, read back.
 //!
 //! ```text
-//! runs/<pipeline>/summary.json  SHA256SUMS                          record::Summary
-//!                 cells/<id>/result.json  history.csv  SHA256SUMS   one for each done cell (see `history`)
+//! runs/<pipeline>/summary.json  SHA256SUMS                        record::Summary
+//!                 cells/<id>/result.json                          names the attempt that counts
+//!                            attempts/<n>/history.csv SHA256SUMS  of each done cell (see `history`)
 //! ```
 //! What is read has to be what was written: a file that `SHA256SUMS` doesn't vouch for, or a record that the summary
 //! contradicts, is refused, since nobody could tell what such a report would be of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use emberline_base::record::{self, Epoch, Outcome, Status, Summary};
-use emberline_base::{Sums, file, json, sums};
+use emberline_base::{Sums, file, json, run_files};
 use serde_json::Value;
 
 use crate::{Error, history};
@@ -34,9 +35,11 @@ impl Run {
     /// # Errors
     /// When `dir` is no run folder, a file isn't what was written, or another version has written it.
     pub fn load(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("summary.json");
+        let path = dir.join(run_files::SUMMARY);
         let text = match read_text(&path) {
-            Err(Error::File(error)) if error.source.kind() == ErrorKind::NotFound => {
+            Err(Error::File(error))
+                if matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 return Err(Error::NotARun(dir.to_owned()));
             }
             other => other?,
@@ -50,14 +53,13 @@ impl Run {
         let (summary, entries) = read_summary(&path, &text, value)?;
         let mut histories = BTreeMap::new();
         for (cell, entry) in summary.cells.iter().zip(entries).filter(|(cell, _)| cell.status != Status::Pending) {
-            let folder = dir.join("cells").join(&cell.id);
+            let folder = run_files::cell(dir, &cell.id);
             if !folder.exists() {
                 continue;
             }
-            let sums = sums_of(&folder)?;
-            check_result(&folder, &sums, entry)?;
+            let attempt = attempt_of(&folder, entry)?;
             if let Some(outcome) = &cell.outcome {
-                histories.insert(cell.id.clone(), read_history(&folder, &sums, outcome)?);
+                histories.insert(cell.id.clone(), read_history(&attempt, outcome)?);
             }
         }
         Ok(Self { summary, histories })
@@ -66,7 +68,7 @@ impl Run {
 
 /// The `SHA256SUMS` of a folder, which must have one.
 fn sums_of(folder: &Path) -> Result<Sums, Error> {
-    Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(sums::FILE)))
+    Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(run_files::SUMS)))
 }
 
 /// Compares a file with what `SHA256SUMS` says of it.
@@ -75,23 +77,23 @@ fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if sums.check(&name, bytes) { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
 }
 
-/// Compares a cell's `result.json` with its entry in the summary, which says the same but for the axes of its plan.
-fn check_result(folder: &Path, sums: &Sums, mut entry: Value) -> Result<(), Error> {
-    let path = folder.join("result.json");
+/// The folder of the attempt that counts for a cell. Its `result.json` has to be what was written, and to say the same as the
+/// cell's entry in the summary, but for the axes of its plan.
+fn attempt_of(folder: &Path, mut entry: Value) -> Result<PathBuf, Error> {
+    let path = folder.join(run_files::RESULT);
     let bytes = file::read(&path)?;
-    check(sums, &path, &bytes)?;
     let mut result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
+    let number = result.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let fault = |fault: &str| Error::Cell { path: path.clone(), cell: cell.clone(), fault: fault.to_owned() };
+    let attempt = run_files::attempt(folder, number.ok_or_else(|| fault("names no attempt"))?);
+    check(&sums_of(&attempt)?, &path, &bytes)?;
     for value in [&mut result, &mut entry] {
         if let Some(object) = value.as_object_mut() {
-            object.remove("version");
-            object.remove("settings");
+            ["version", "attempt", "settings"].iter().for_each(|key| drop(object.remove(*key)));
         }
     }
-    if result == entry {
-        return Ok(());
-    }
-    let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Err(Error::Cell { path, cell, fault: "isn't what summary.json says".to_owned() })
+    if result == entry { Ok(attempt) } else { Err(fault("isn't what summary.json says")) }
 }
 
 /// Refuses a summary that another version has written, whatever else may be wrong with it.
@@ -163,10 +165,24 @@ fn is_file_name(id: &str) -> bool {
     single && !id.contains(['/', '\\', ':', '\0'])
 }
 
-fn read_history(folder: &Path, sums: &Sums, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
-    let path = folder.join("history.csv");
+/// The settings that a cell was trained with (`cell.toml`); none if it has no folder, or was never begun.
+pub(crate) fn read_settings(dir: &Path, cell: &record::Cell) -> Result<Option<Value>, Error> {
+    let folder = run_files::cell(dir, &cell.id);
+    if cell.status == Status::Pending || !folder.exists() {
+        return Ok(None);
+    }
+    let path = folder.join(run_files::SETTINGS);
     let bytes = file::read(&path)?;
-    check(sums, &path, &bytes)?;
+    check(&sums_of(&folder)?, &path, &bytes)?;
+    let table: Option<toml::Table> = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+    let settings = table.and_then(|table| serde_json::to_value(table).ok());
+    settings.map(Some).ok_or(Error::Settings(path))
+}
+
+fn read_history(attempt: &Path, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
+    let path = attempt.join(run_files::HISTORY);
+    let bytes = file::read(&path)?;
+    check(&sums_of(attempt)?, &path, &bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let epochs = history::from_csv(&path, &text)?;
     if epochs.len() != outcome.epochs as usize {
@@ -188,9 +204,9 @@ mod tests {
         write_summed(dir, &[("summary.json", &json)]);
         for (id, epochs) in &run.histories {
             let cell = run.summary.cells.iter().find(|cell| cell.id == *id).expect("a cell");
-            let result = serde_json::to_string(cell).expect("a cell");
-            let history = history::to_csv(epochs);
-            write_summed(&dir.join("cells").join(id), &[("result.json", &result), ("history.csv", &history)]);
+            let mut result = serde_json::to_value(cell).expect("a cell");
+            result["attempt"] = 1.into();
+            write_cell(&run_files::cell(dir, id), &result.to_string(), &history::to_csv(epochs));
         }
     }
 
@@ -201,7 +217,14 @@ mod tests {
             file::write_atomic(&folder.join(name), text.as_bytes()).expect("written");
             sums.add(name, text.as_bytes());
         }
-        file::write_atomic(&folder.join(sums::FILE), sums.to_text().as_bytes()).expect("written");
+        file::write_atomic(&folder.join(run_files::SUMS), sums.to_text().as_bytes()).expect("written");
+    }
+
+    /// Writes the record of a cell, and the only attempt at it.
+    fn write_cell(folder: &Path, result: &str, history: &str) {
+        let attempt = run_files::attempt(folder, 1);
+        write_summed(&attempt, &[(run_files::RESULT, result), (run_files::HISTORY, history)]);
+        fs::rename(attempt.join(run_files::RESULT), folder.join(run_files::RESULT)).expect("moved");
     }
 
     /// What loading says of the course's run after `change` to its folder.
@@ -217,32 +240,43 @@ mod tests {
     }
 
     /// The folder of the first cell.
-    fn cell_of(dir: &Path) -> std::path::PathBuf {
-        dir.join("cells").join(&sample::course().summary.cells[0].id)
+    fn cell_of(dir: &Path) -> PathBuf {
+        run_files::cell(dir, &sample::course().summary.cells[0].id)
     }
 
-    /// Changes the first cell's history, and the sums that vouch for it.
-    fn change_history(dir: &Path, change: impl Fn(&str) -> String) {
-        let read = |name: &str| fs::read_to_string(cell_of(dir).join(name)).expect("readable");
-        let (result, history) = (read("result.json"), change(&read("history.csv")));
-        write_summed(&cell_of(dir), &[("result.json", &result), ("history.csv", &history)]);
+    /// The folder of the attempt at the first cell.
+    fn attempt_of_first(dir: &Path) -> PathBuf {
+        run_files::attempt(&cell_of(dir), 1)
+    }
+
+    /// Changes the first cell's record and history, and the sums that vouch for them.
+    fn change_cell(dir: &Path, result: impl Fn(&str) -> String, history: impl Fn(&str) -> String) {
+        let read = |path: PathBuf| fs::read_to_string(path).expect("readable");
+        let old = [cell_of(dir).join(run_files::RESULT), attempt_of_first(dir).join(run_files::HISTORY)].map(read);
+        write_cell(&cell_of(dir), &result(&old[0]), &history(&old[1]));
     }
 
     #[test]
     fn what_nothing_vouches_for_is_refused() {
         type Change = fn(&Path);
-        let changes: [(Change, &str); 4] = [
-            (|dir| fs::remove_file(cell_of(dir).join(sums::FILE)).expect("removed"), "SHA256SUMS is missing"),
-            (|dir| fs::remove_file(cell_of(dir).join("history.csv")).expect("removed"), "history.csv"),
-            (|dir| fs::write(cell_of(dir).join("history.csv"), "epoch\n").expect("written"), "isn't what was written"),
+        let changes: [(Change, &str); 5] = [
+            (
+                |dir| fs::remove_file(attempt_of_first(dir).join(run_files::SUMS)).expect("removed"),
+                "SHA256SUMS is missing",
+            ),
+            (|dir| fs::remove_file(attempt_of_first(dir).join("history.csv")).expect("removed"), "history.csv"),
+            (
+                |dir| fs::write(attempt_of_first(dir).join("history.csv"), "epoch\n").expect("written"),
+                "isn't what was written",
+            ),
             (
                 // Whoever makes the sums anew, too, is told by the summary.
-                |dir| {
-                    let read = |name: &str| fs::read_to_string(cell_of(dir).join(name)).expect("readable");
-                    let result = read("result.json").replacen("\"best_epoch\":", "\"best_epoch\":1", 1);
-                    write_summed(&cell_of(dir), &[("result.json", &result), ("history.csv", &read("history.csv"))]);
-                },
+                |dir| change_cell(dir, |text| text.replacen("\"best_epoch\":", "\"best_epoch\":1", 1), str::to_owned),
                 "isn't what summary.json says",
+            ),
+            (
+                |dir| change_cell(dir, |text| text.replacen("\"attempt\":1", "\"other\":1", 1), str::to_owned),
+                "names no attempt",
             ),
         ];
         for (change, expected) in changes {
@@ -254,7 +288,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().expect("a folder");
         write(&sample::course(), dir.path());
-        fs::remove_file(dir.path().join(sums::FILE)).expect("removed");
+        fs::remove_file(dir.path().join(run_files::SUMS)).expect("removed");
         assert!(matches!(Run::load(dir.path()), Err(Error::NoSums(_))));
     }
 
@@ -285,9 +319,9 @@ mod tests {
         assert!(message.starts_with("RUN/summary.json:") && message.contains("it ends too early"), "{message}");
         let message = fault(|_, text| text.replacen("\"task\": \"binary\"", "\"task\": \"ternary\"", 1));
         assert!(message.contains("`ternary` is no known value") && !message.contains("json:0"), "{message}");
-        let message = fault(|_, text| text.replacen("\"version\": 2", "\"version\": 99", 1));
-        assert!(message.contains("version 99 of the records is newer than this program reads (2)"), "{message}");
-        let message = fault(|_, text| text.replacen("\"version\": 2", "\"version\": 1", 1));
+        let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 99", 1));
+        assert!(message.contains("version 99 of the records is newer than this program reads (3)"), "{message}");
+        let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 1", 1));
         assert!(message.contains("version 1 of the records is that of an earlier program"), "{message}");
         let message = fault(|_, text| text.replacen("\"best_epoch\": ", "\"best_epoch\": -", 1));
         assert!(message.contains("is done, but a value is not of the kind"), "{message}");
@@ -307,12 +341,12 @@ mod tests {
     #[test]
     fn a_damaged_history_is_refused_and_a_missing_one_is_left_out() {
         let message = fault(|dir, text| {
-            change_history(dir, |whole| whole[..whole.len() - 3].to_owned());
+            change_cell(dir, str::to_owned, |whole| whole[..whole.len() - 3].to_owned());
             text
         });
         assert!(message.contains("history.csv:") && message.contains("the last line does not end"), "{message}");
         let message = fault(|dir, text| {
-            change_history(dir, |whole| {
+            change_cell(dir, str::to_owned, |whole| {
                 let lines: Vec<&str> = whole.lines().collect();
                 lines[..lines.len() - 1].join("\n") + "\n"
             });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use emberline_base::record::{
-    Cell, ChosenBy, Data, Digests, Epoch, Outcome, Parameters, SplitRows, Status, Stop, Summary, VERSION,
+    Cell, ChosenBy, Data, Digests, Epoch, Outcome, Parameters, SplitRows, SplitSize, Status, Stop, Summary, VERSION,
 };
 use emberline_base::warning::Code;
 use emberline_base::{Digest, Metric, Scores, Splits, Task, Warning};
@@ -180,8 +180,14 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         stopped: Stop::EarlyStopping,
         seconds: 0.0,
         parameters: Parameters { total, trainable: if trainable { total } else { head } },
+        split: SplitSize::default(),
         metrics: BTreeMap::new(),
-        digests: Digests { data: Digest::of(b"data"), embedding: Digest::of(b"e"), weights: Digest::of(id.as_bytes()) },
+        digests: Digests {
+            data: Digest::of(b"data"),
+            embedding: Digest::of(b"e"),
+            weights: Digest::of(id.as_bytes()),
+            predictions: None,
+        },
         device: "cpu".to_owned(),
         arithmetic: "x86_64 avx2".to_owned(),
         computation: 1,
@@ -297,6 +303,7 @@ fn binary_data() -> Data {
         empty_texts: 4,
         missing_labels: 2,
         duplicate_texts: 31,
+        duplicates_kept: false,
         shared_texts: 0,
         unknown_labels: 0,
         conflicting_labels: 3,

@@ -25,7 +25,7 @@ use burn::tensor::{Distribution, Tensor};
 use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
+use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit_with};
 
 /// The course's training rows: 409 steps of 32.
 const ROWS: usize = 13_061;
@@ -76,7 +76,14 @@ fn bags(rows: usize) -> Bags {
         ids.extend((0..8 + text % 10).map(|_| (stream.unit().powi(3) * rows as f32) as u32));
         offsets.push(ids.len());
     }
-    Bags { table: Arc::new(random(rows, 128)), combiner: Combiner::Sqrtn, normalize: false, offsets, ids }
+    Bags {
+        table: Arc::new(random(rows, 128)),
+        rows: Arc::default(),
+        combiner: Combiner::Sqrtn,
+        normalize: false,
+        offsets,
+        ids,
+    }
 }
 
 fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool) -> Result<(), Box<dyn Error>> {
@@ -84,11 +91,12 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
     let engines = [("dense", epochs), ("burn", if table.is_some() { 1 } else { epochs.min(3) })];
     for (engine, epochs) in engines.into_iter().take(1 + usize::from(burn)) {
         let gflops = gflops();
-        let run = |epochs| -> Result<(Fit, f64), Box<dyn Error>> {
+        let run = |epochs| -> Result<(FittedModel, f64), Box<dyn Error>> {
             let case = Case::new(features, batch, epochs);
             let before = processor_seconds()?;
-            let run = if engine == "burn" { fit_on_burn } else { fit };
-            Ok((run(&case.job(1), Device::Cpu, &mut [])?, processor_seconds()? - before))
+            let engine = if engine == "burn" { EngineChoice::Burn } else { EngineChoice::Fastest };
+            let mut fitted = fit_all(engine, &[case.spec(1)], Device::Cpu)?;
+            Ok((fitted.pop().ok_or("no fit")?, processor_seconds()? - before))
         };
         // What the later epochs take: a table is made ready once, and new memory costs more the first time.
         run(1)?;
@@ -109,11 +117,10 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
 /// Heads of one shape, of other seeds, for an epoch.
 fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     let case = Case::new(&Features::Frozen(random(ROWS, dim)), 32, 1);
-    let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
+    let specs: Vec<FitSpec<'_>> = (1..=pack).map(|seed| case.spec(seed)).collect();
     let gflops = gflops();
     let before = processor_seconds()?;
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-    fit_together_on_burn(watched, Device::Cpu)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
+    fit_all(EngineChoice::Burn, &specs, Device::Cpu)?;
     let steps = ROWS.div_ceil(32) as f64 * pack as f64;
     let line = serde_json::json!({
         "engine": "burn", "features": "packed", "dim": dim, "batch": 32, "pack": pack,
@@ -141,11 +148,10 @@ fn measure_on_card(device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
 fn measure_packs(head: &str, case: &Case, device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
     let (dim, batch) = (case.features.train.dim(), case.train.batch_size);
     for pack in [1, 8, 64] {
-        let jobs: Vec<Job<'_>> = (1..=pack).map(|seed| case.job(seed)).collect();
-        let engines: [(&str, FitTogether); 2] = [("own", fit_together), ("burn", fit_together_on_burn)];
-        for (engine, fit_together) in engines.into_iter().take(1 + usize::from(burn)) {
-            let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-            let fits = fit_together(watched, device)?.into_iter().collect::<Result<Vec<Fit>, _>>()?;
+        let specs: Vec<FitSpec<'_>> = (1..=pack).map(|seed| case.spec(seed)).collect();
+        let engines = [("own", EngineChoice::Fastest), ("burn", EngineChoice::Burn)];
+        for (engine, choice) in engines.into_iter().take(1 + usize::from(burn)) {
+            let fits = fit_all(choice, &specs, device)?;
             let fastest = fits[0].history.iter().map(|epoch| epoch.seconds).fold(f64::INFINITY, f64::min);
             let line = serde_json::json!({
                 "device": device.name(), "engine": engine, "head": head, "dim": dim, "batch": batch, "pack": pack,
@@ -157,9 +163,15 @@ fn measure_packs(head: &str, case: &Case, device: Device, burn: bool) -> Result<
     Ok(())
 }
 
-/// Fits beside each other.
-type FitTogether =
-    fn(Vec<Watched<'_, '_>>, Device) -> Result<Vec<Result<Fit, emberline_train::Error>>, emberline_train::Error>;
+/// Trains heads of one shape together.
+fn fit_all(
+    engine: EngineChoice,
+    specs: &[FitSpec<'_>],
+    device: Device,
+) -> Result<Vec<FittedModel>, emberline_train::Error> {
+    let request = |spec| FitRequest { spec, callbacks: &mut [], checkpointer: None };
+    fit_with(engine, specs.iter().map(request).collect(), device)?.into_iter().collect()
+}
 
 /// Floating-point operations of a step's products: one forward, one by the kernels, one by what entered them.
 fn products(dim: usize, batch: u32, tuned: bool) -> f64 {
@@ -167,7 +179,7 @@ fn products(dim: usize, batch: u32, tuned: bool) -> f64 {
     f64::from(batch) * 2.0 * (first * (2 + usize::from(tuned)) + rest * 3) as f64
 }
 
-/// What a job borrows.
+/// What a spec borrows.
 struct Case {
     head: Head,
     train: Train,
@@ -188,8 +200,8 @@ impl Case {
         }
     }
 
-    fn job(&self, seed: u64) -> Job<'_> {
-        Job {
+    fn spec(&self, seed: u64) -> FitSpec<'_> {
+        FitSpec {
             head: &self.head,
             train: &self.train,
             seed,

@@ -1,7 +1,7 @@
-//! What a fit that is cut short goes on from: its epochs, the weights, what the optimiser remembers, the best weights.
+//! A checkpoint, from which an interrupted fit resumes: its epochs, the weights, the optimiser's state, the best weights.
 //!
-//! Callbacks are not in it: whatever they remember follows from the epochs, of which they are told again. Nor are streams of
-//! random numbers, each of which begins with its epoch.
+//! The state of callbacks isn't in it, since it follows from the epochs, of which they are notified again. Nor are streams
+//! of random numbers, each of which begins with its epoch.
 //!
 //! As a file: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and in its metadata
 //! `facts` (JSON) and `checksum` (BLAKE3 of the facts and of every array).
@@ -27,33 +27,33 @@ pub struct Checkpoint {
     pub(crate) best: Weights,
 }
 
-/// What keeps the checkpoints of one fit.
-pub trait Keeper {
-    /// Where the fit goes on from; asked once, before its first epoch.
+/// Saves the checkpoints of one fit.
+pub trait Checkpointer {
+    /// The checkpoint that the fit resumes from; asked once, before its first epoch.
     fn resume(&mut self) -> Option<Checkpoint>;
 
-    /// What is wished for after an epoch that isn't the last.
-    fn wish(&mut self) -> Wish;
+    /// What to do after an epoch that isn't the last.
+    fn next_action(&mut self) -> CheckpointAction;
 
-    /// Keeps a checkpoint in place of the one before.
+    /// Saves a checkpoint in place of the one before.
     ///
     /// # Errors
     /// When it can't be written: the fit fails.
-    fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
 
-    /// Hears that there is no memory for a checkpoint; the fit goes on without one.
-    fn skips(&mut self, _: &dyn std::error::Error) {}
+    /// Called when there is no memory for a checkpoint; the fit continues without one.
+    fn on_skip(&mut self, _: &dyn std::error::Error) {}
 }
 
-/// What a [`Keeper`] wishes for.
+/// What a [`Checkpointer`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// The next epoch.
-    GoOn,
-    /// A checkpoint, then the next epoch.
-    Keep,
-    /// A checkpoint, and the end of the fit as [`Error::Interrupted`].
-    Leave,
+pub enum CheckpointAction {
+    /// Train the next epoch.
+    Continue,
+    /// Save a checkpoint, then train the next epoch.
+    Save,
+    /// Save a checkpoint, and end the fit as [`Error::Interrupted`].
+    SaveAndStop,
 }
 
 /// All but the arrays.

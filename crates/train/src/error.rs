@@ -1,11 +1,14 @@
 //! Why a fit can't be finished.
 
+use std::path::PathBuf;
+
 use emberline_base::file::FileError;
 use emberline_base::{Monitor, OutOfMemory};
 use emberline_device::Unavailable;
 use emberline_device::memory::Lack;
 
 use crate::divergence::Divergence;
+use crate::model::ModelError;
 
 /// Why a fit can't be finished.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +22,7 @@ pub enum Error {
     /// A callback watches what isn't measured.
     #[error("`{monitor}` isn't measured here: {why}")]
     Unmeasured {
-        /// What was to be watched.
+        /// What was to be request.
         monitor: Monitor,
         /// Why it isn't there.
         why: &'static str,
@@ -39,6 +42,18 @@ pub enum Error {
     /// The fit was asked to end before its time; what it goes on from is kept.
     #[error("interrupted")]
     Interrupted,
+    /// A model's file can't be used.
+    #[error("{}: {why}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        why: ModelError,
+    },
+    /// A model can't be made or used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A weights file isn't one.
     #[error("the weights are damaged: {0}")]
     Weights(String),
@@ -49,6 +64,7 @@ impl Error {
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::Memory(_) | Self::OutOfMemory(_) => true,
+            Self::Model(why) | Self::ModelFile { why, .. } => matches!(why, ModelError::OutOfMemory(_)),
             Self::File(error) => error.is_out_of_memory(),
             _ => false,
         }

@@ -46,6 +46,34 @@ impl Architecture {
         Self { steps, dim }
     }
 
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        match self.steps.last() {
+            Some(Step::Dense { units, .. }) => *units,
+            Some(Step::Dropout { .. }) | None => unreachable!("the last step is the output layer"),
+        }
+    }
+
+    /// The hidden layers, as `[head]` has them.
+    pub(crate) fn hidden_layers(&self) -> Vec<Layer> {
+        let layer = |step: &Step| match step {
+            Step::Dense { units, activation, .. } => Layer::Dense { units: *units as u32, activation: *activation },
+            Step::Dropout { rate, .. } => Layer::Dropout { rate: *rate },
+        };
+        self.steps[..self.steps.len() - 1].iter().map(layer).collect()
+    }
+
+    /// The names and shapes of the kernels and biases, in order.
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        let of_step = |step: &Step| match step {
+            Step::Dense { name, inputs, units, .. } => {
+                vec![(format!("{name}.kernel"), vec![*inputs, *units]), (format!("{name}.bias"), vec![*units])]
+            }
+            Step::Dropout { .. } => Vec::new(),
+        };
+        self.steps.iter().flat_map(of_step)
+    }
+
     /// The numbers of all kernels and biases together.
     pub fn parameters(&self) -> u64 {
         self.steps

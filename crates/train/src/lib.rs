@@ -1,8 +1,9 @@
-//! From features and targets to a trained head and its history.
+//! From features and targets to a trained head and its history, and from a trained head to predictions.
 //!
-//! [`fit()`] runs the epochs, [`fit_together`] those of several fits beside each other; an engine does the arithmetic on a
-//! [`Device`](emberline_device::Device); [`callback`]s watch the epochs. Burn stays inside this crate. Nothing here reads
-//! the user's files or knows of grids.
+//! [`fit()`] trains what [`FitSpec`]s describe and gives a [`FittedModel`] each; an engine does the arithmetic on a
+//! [`Device`](emberline_device::Device); [`callback`]s are notified of the epochs. A [`Model`] is what remains: it loads from
+//! its file and gives logits for features. Burn stays inside this crate. Nothing here reads the user's files or knows of
+//! grids.
 
 pub mod callback;
 mod checkpoint;
@@ -10,23 +11,27 @@ mod divergence;
 mod engine;
 mod error;
 mod fit;
+mod fit_state;
 mod head;
-mod job;
 mod loss;
-mod member;
 pub mod metric;
+mod model;
 mod optimizer;
 pub mod settings;
+mod spec;
 mod weights;
 
 /// The version of the computation of training. Raise it when the same inputs and settings come to other numbers, or when a
 /// default of `[head]`, `[train]` or `[callbacks]` changes: results of another version are then made again.
-pub const COMPUTATION: u32 = 1;
+pub const COMPUTATION: u32 = 2;
 
-pub use checkpoint::{Checkpoint, Keeper, Wish};
+pub use checkpoint::{Checkpoint, CheckpointAction, Checkpointer};
 pub use divergence::Divergence;
 pub use error::Error;
-pub use fit::{Fit, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
+#[doc(hidden)]
+pub use fit::{EngineChoice, fit_with};
+pub use fit::{FitRequest, FittedModel, fit};
 pub use head::Architecture;
-pub use job::{Job, Shape};
+pub use model::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, TunedRows};
+pub use spec::{FitSpec, Shape};
 pub use weights::{Tensor, Weights};

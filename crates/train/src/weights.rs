@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use emberline_base::memory;
+use emberline_base::array_file::{Array, ElementType};
+use emberline_base::{OutOfMemory, memory};
 use safetensors::View;
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::Error;
 
@@ -21,6 +22,33 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// As many as the product of `shape`.
     pub values: Vec<f32>,
+}
+
+impl Tensor {
+    /// The array of a file, which must be one of 32-bit floats.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(crate) fn of_view(name: String, view: &TensorView<'_>) -> Result<Self, OutOfMemory> {
+        let mut values = memory::with_capacity(view.data().len() / 4)?;
+        values.extend(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        Ok(Self { name, shape: view.shape().to_vec(), values })
+    }
+
+    /// The array as its file holds it.
+    pub(crate) fn to_array(&self) -> Array<'_> {
+        let (name, shape) = (self.name.clone(), self.shape.clone());
+        Array { name, element: ElementType::F32, shape, bytes: self.to_bytes() }
+    }
+
+    /// The values, little-endian.
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        if cfg!(target_endian = "little") {
+            Cow::Borrowed(bytemuck::cast_slice(&self.values))
+        } else {
+            Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        }
+    }
 }
 
 /// All arrays that training moves, in the order of the forward pass.
@@ -47,9 +75,7 @@ impl Weights {
             if view.dtype() != Dtype::F32 {
                 return Err(Error::Weights(format!("`{name}` holds {:?}, not 32-bit floats", view.dtype())));
             }
-            let mut values = memory::with_capacity(view.data().len() / 4)?;
-            values.extend(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-            tensors.push(Tensor { name, shape: view.shape().to_vec(), values });
+            tensors.push(Tensor::of_view(name, &view)?);
         }
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self(tensors))
@@ -109,11 +135,7 @@ impl View for Bytes<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        if cfg!(target_endian = "little") {
-            Cow::Borrowed(bytemuck::cast_slice(&self.0.values))
-        } else {
-            Cow::Owned(self.0.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        }
+        self.0.to_bytes()
     }
 
     fn data_len(&self) -> usize {
@@ -126,15 +148,15 @@ impl View for Bytes<'_> {
 pub(crate) enum Part {
     /// The array itself.
     Values,
-    /// What the optimiser remembers of it.
-    First,
-    /// And what else.
-    Second,
+    /// The optimiser's mean of gradients, or its velocity.
+    FirstMoment,
+    /// The optimiser's mean of squared gradients.
+    SecondMoment,
 }
 
 impl Part {
     /// In order.
-    pub(crate) const ALL: [Self; 3] = [Self::Values, Self::First, Self::Second];
+    pub(crate) const ALL: [Self; 3] = [Self::Values, Self::FirstMoment, Self::SecondMoment];
 }
 
 /// What training goes on from.

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Fit, Job, Watched, fit, fit_together};
+use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit};
+
+mod support;
+use support::fit_alone;
 
 const ROWS: usize = 96;
 const DIM: usize = 6;
@@ -17,13 +20,13 @@ fn targets(features: &Matrix) -> Matrix {
 }
 
 /// Two fits that differ in their seeds: alone, one after the other, or as one computation.
-fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool) -> Vec<Fit> {
+fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool) -> Vec<FittedModel> {
     let dense = |units| Layer::Dense { units, activation: Activation::Relu };
     let splits = Splits { train: features.clone(), valid: Some(features.clone()), test: None };
     let targets = Splits { train: targets.clone(), valid: Some(targets.clone()), test: None };
     let head = Head { layers: vec![dense(16), Layer::Dropout { rate: 0.2 }, dense(8)] };
     let train = Train { epochs: 3, ..Train::default() };
-    let job = |seed| Job {
+    let spec = |seed| FitSpec {
         head: &head,
         train: &train,
         seed,
@@ -34,12 +37,15 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         monitor: Monitor::VAL_LOSS,
         initial: None,
     };
-    let jobs = [job(1), job(2)];
+    let specs = [spec(1), spec(2)];
     if !together {
-        return jobs.iter().map(|job| fit(job, device, &mut []).expect("the fit ends")).collect();
+        return specs
+            .iter()
+            .map(|spec| fit_alone(EngineChoice::Fastest, spec, device, &mut []).expect("the fit ends"))
+            .collect();
     }
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-    let fits = fit_together(watched, device).expect("the fits begin");
+    let requests = specs.iter().map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None }).collect();
+    let fits = fit(requests, device).expect("the fits begin");
     fits.into_iter().map(|fit| fit.expect("the fit ends")).collect()
 }
 
@@ -73,7 +79,7 @@ fn rounding(device: Device, on_burns_tensors: bool) -> f32 {
     if device == Device::Cuda && on_burns_tensors { 50.0 } else { 1.0 }
 }
 
-fn compare_with(cpu: &[Fit], others: &[Fit], rounding: f32, what: &str) {
+fn compare_with(cpu: &[FittedModel], others: &[FittedModel], rounding: f32, what: &str) {
     for (cpu, other) in cpu.iter().zip(others) {
         for (a, b) in cpu.history.iter().zip(&other.history) {
             let off = (a.train[&Metric::Loss] - b.train[&Metric::Loss]).abs();
@@ -129,7 +135,7 @@ fn devices_agree_on_dense_heads() {
         let train =
             |(rate, epochs): (f64, u32)| Train { epochs, batch_size, optimizer: optimizer(rate), ..Train::default() };
         let trains = [(1e-2, 3), (3e-3, 2), (3e-3, 4)].map(train);
-        let job = |(seed, train)| Job {
+        let spec = |(seed, train)| FitSpec {
             head: &head,
             train,
             seed,
@@ -140,21 +146,26 @@ fn devices_agree_on_dense_heads() {
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };
-        let jobs: Vec<Job<'_>> = (1..).zip(&trains).map(job).collect();
-        compare_jobs(&jobs, &what);
+        let specs: Vec<FitSpec<'_>> = (1..).zip(&trains).map(spec).collect();
+        compare_jobs(&specs, &what);
     }
 }
 
-fn compare_jobs(jobs: &[Job<'_>], what: &str) {
-    let alone = |device| jobs.iter().map(|job| fit(job, device, &mut []).expect("the fit ends")).collect::<Vec<_>>();
+fn compare_jobs(specs: &[FitSpec<'_>], what: &str) {
+    let alone = |device| {
+        specs
+            .iter()
+            .map(|spec| fit_alone(EngineChoice::Fastest, spec, device, &mut []).expect("the fit ends"))
+            .collect::<Vec<_>>()
+    };
     let cpu = alone(Device::Cpu);
     for device in there() {
-        let burns = matches!(jobs[0].head.layers.first(), Some(Layer::Dropout { .. }));
+        let burns = matches!(specs[0].head.layers.first(), Some(Layer::Dropout { .. }));
         let on_card = alone(device);
         compare_with(&cpu, &on_card, rounding(device, burns), &format!("{device}, {what}"));
-        let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-        let together = fit_together(watched, device).expect("the fits begin").into_iter();
-        let together: Vec<Fit> = together.map(|fit| fit.expect("the fit ends")).collect();
+        let requests = specs.iter().map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None }).collect();
+        let together = fit(requests, device).expect("the fits begin").into_iter();
+        let together: Vec<FittedModel> = together.map(|fit| fit.expect("the fit ends")).collect();
         for (alone, together) in on_card.iter().zip(&together) {
             assert!(burns || alone.weights == together.weights, "{device}, {what}: a pack changes bytes");
         }
@@ -176,8 +187,14 @@ fn devices_agree_on_frozen_tuned_and_mixed_fits() {
         *end += bag.len();
         Some(*end)
     }));
-    let tuned =
-        Bags { table: Arc::new(random(40)), combiner: Combiner::Sqrtn, normalize: true, offsets, ids: bags.concat() };
+    let tuned = Bags {
+        table: Arc::new(random(40)),
+        rows: Arc::default(),
+        combiner: Combiner::Sqrtn,
+        normalize: true,
+        offsets,
+        ids: bags.concat(),
+    };
     compare(&Features::Tuned(tuned), &targets);
     let layers = random(3 * ROWS);
     let vectors = Matrix::new(ROWS, 3 * DIM, layers.into_values());

@@ -3,7 +3,10 @@
 use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Divergence, Error, Fit, Job, Watched, fit, fit_on_burn, fit_together};
+use emberline_train::{Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit};
+
+mod support;
+use support::fit_alone;
 
 const ROWS: usize = 64;
 const DIM: usize = 6;
@@ -39,14 +42,14 @@ fn plain(optimizer: Optimizer) -> Setup {
     Setup { task: Task::Binary, outputs: 1, scale: 1.0, with_valid: true, layers: Vec::new(), optimizer }
 }
 
-fn with_fit<T>(setup: &Setup, then: impl FnOnce(&Job<'_>) -> T) -> T {
+fn with_fit<T>(setup: &Setup, then: impl FnOnce(&FitSpec<'_>) -> T) -> T {
     let Setup { task, outputs, scale, with_valid, .. } = *setup;
     let (train, train_targets) = rows("train", task, outputs, scale);
     let valid = with_valid.then(|| rows("valid", task, outputs, scale));
     let (valid, valid_targets) = valid.unzip();
     let features = Splits { train, valid, test: None };
     let targets = Splits { train: train_targets, valid: valid_targets, test: None };
-    then(&Job {
+    then(&FitSpec {
         head: &Head { layers: setup.layers.clone() },
         train: &Train { epochs: 4, batch_size: 8, optimizer: setup.optimizer.clone(), ..Train::default() },
         seed: 1,
@@ -59,8 +62,8 @@ fn with_fit<T>(setup: &Setup, then: impl FnOnce(&Job<'_>) -> T) -> T {
     })
 }
 
-fn fitted(setup: &Setup) -> Result<Fit, Error> {
-    with_fit(setup, |job| fit(job, Device::Cpu, &mut []))
+fn fitted(setup: &Setup) -> Result<FittedModel, Error> {
+    with_fit(setup, |spec| fit_alone(EngineChoice::Fastest, spec, Device::Cpu, &mut []))
 }
 
 fn adam(learning_rate: f64) -> Optimizer {
@@ -118,8 +121,9 @@ fn fits_beside_each_other_are_judged_each_by_itself() {
     let together = with_fit(&setups[0], |one| {
         with_fit(&setups[1], |two| {
             with_fit(&setups[2], |three| {
-                let watched = [one, two, three].map(|job| Watched { job, callbacks: &mut [], keeper: None });
-                fit_together(watched.into(), Device::Cpu).expect("they begin")
+                let requests =
+                    [one, two, three].map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None });
+                fit(requests.into(), Device::Cpu).expect("they begin")
             })
         })
     });
@@ -128,7 +132,7 @@ fn fits_beside_each_other_are_judged_each_by_itself() {
         let alone = fitted(&setups[place]).expect("it ends");
         assert_eq!(together[place].as_ref().expect("it ends").weights, alone.weights);
     }
-    let burn = with_fit(&setups[1], |job| fit_on_burn(job, Device::Cpu, &mut []));
+    let burn = with_fit(&setups[1], |spec| fit_alone(EngineChoice::Burn, spec, Device::Cpu, &mut []));
     assert!(matches!(burn, Err(Error::Diverged(Divergence::Grown { .. }))), "{burn:?}");
 }
 
@@ -159,7 +163,7 @@ fn a_validation_split_that_is_never_a_number_is_a_failure() {
     let targets = Splits { train: train_targets, valid: Some(valid_targets), test: None };
     let (head, train) = (Head::default(), Train { epochs: 3, ..Train::default() });
     for monitor in ["val_loss", "val_pr_auc"] {
-        let job = Job {
+        let spec = FitSpec {
             head: &head,
             train: &train,
             seed: 1,
@@ -170,7 +174,7 @@ fn a_validation_split_that_is_never_a_number_is_a_failure() {
             monitor: monitor.parse().expect("a monitor"),
             initial: None,
         };
-        let failed = fit(&job, Device::Cpu, &mut []);
+        let failed = fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []);
         assert!(matches!(failed, Err(Error::Diverged(Divergence::NotFinite { .. }))), "{monitor}: {failed:?}");
     }
 }

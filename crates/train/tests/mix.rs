@@ -3,14 +3,17 @@
 use emberline_base::{Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
-use emberline_train::{Fit, Job, fit};
+use emberline_train::{EngineChoice, FitSpec, FittedModel};
+
+mod support;
+use support::fit_alone;
 
 const ROWS: usize = 256;
 const DIM: usize = 4;
 const LAYERS: usize = 3;
 
 /// Layers of noise, but for `signal`, whose first number tells the class.
-fn fitted(signal: usize) -> Fit {
+fn fitted(signal: usize) -> FittedModel {
     let mut stream = Substream::new(5, "test");
     let vectors: Vec<f32> = (0..ROWS * LAYERS * DIM).map(|_| stream.symmetric(1.0)).collect();
     let vectors = Matrix::new(ROWS, LAYERS * DIM, vectors);
@@ -18,7 +21,7 @@ fn fitted(signal: usize) -> Fit {
     let targets = Matrix::new(ROWS, 1, (0..ROWS).map(class).collect());
     let features = Splits { train: Features::Mixed(Layered { vectors, layers: LAYERS }), valid: None, test: None };
     let adam = Adam { learning_rate: 0.05, ..Adam::default() };
-    let job = Job {
+    let spec = FitSpec {
         head: &Head { layers: Vec::new() },
         train: &Train { epochs: 20, optimizer: Optimizer::Adam(adam), ..Train::default() },
         seed: 1,
@@ -29,7 +32,7 @@ fn fitted(signal: usize) -> Fit {
         monitor: Monitor { valid: false, metric: Metric::Loss },
         initial: None,
     };
-    fit(&job, Device::Cpu, &mut []).expect("the fit ends")
+    fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("the fit ends")
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! A fit that is cut short after any epoch, and goes on from its checkpoint, comes to the bytes of one that wasn't.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
-use emberline_train::callback::{Callback, Callbacks, EarlyStopping, Places, ReduceLrOnPlateau};
+use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Checkpoint, Error, Fit, Job, Keeper, Watched, Wish, fit_together};
+use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error, FitRequest, FitSpec, FittedModel, fit};
 
 const ROWS: usize = 70;
 const DIM: usize = 9;
@@ -19,17 +20,17 @@ struct LeavesAfter {
     file: Option<Vec<u8>>,
 }
 
-impl Keeper for LeavesAfter {
+impl Checkpointer for LeavesAfter {
     fn resume(&mut self) -> Option<Checkpoint> {
         self.file.take().map(|bytes| Checkpoint::from_bytes(&bytes, IDENTITY).expect("whole"))
     }
 
-    fn wish(&mut self) -> Wish {
+    fn next_action(&mut self) -> CheckpointAction {
         self.epochs = self.epochs.saturating_sub(1);
-        if self.epochs == 0 { Wish::Leave } else { Wish::GoOn }
+        if self.epochs == 0 { CheckpointAction::SaveAndStop } else { CheckpointAction::Continue }
     }
 
-    fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         self.file = Some(checkpoint.to_bytes(IDENTITY)?);
         Ok(())
     }
@@ -55,7 +56,14 @@ fn tuned() -> Splits<Features> {
             ids.extend((0..row % 5).map(|_| stream.below(30) as u32));
             offsets.push(ids.len());
         }
-        Features::Tuned(Bags { table: table.clone(), ids, offsets, combiner: Combiner::Sqrtn, normalize: true })
+        Features::Tuned(Bags {
+            table: table.clone(),
+            rows: Arc::default(),
+            ids,
+            offsets,
+            combiner: Combiner::Sqrtn,
+            normalize: true,
+        })
     };
     Splits { train: bags("train bags"), valid: Some(bags("valid bags")), test: None }
 }
@@ -79,12 +87,17 @@ impl Case {
         Self { head: Head { layers }, train, features }
     }
 
-    /// A fit with callbacks that remember, and what the keeper holds behind it.
-    fn fit(&self, device: Device, folder: &Path, mut keeper: LeavesAfter) -> (Result<Fit, Error>, Option<Vec<u8>>) {
+    /// A fit with callbacks that have a state, and the file that the checkpointer holds afterwards.
+    fn fit(
+        &self,
+        device: Device,
+        folder: &Path,
+        mut checkpointer: LeavesAfter,
+    ) -> (Result<FittedModel, Error>, Option<Vec<u8>>) {
         let mut stream = Substream::new(5, "labels");
         let labels = Matrix::new(ROWS, 1, (0..ROWS).map(|_| f32::from(u8::from(stream.unit() < 0.5))).collect());
         let targets = Splits { train: labels.clone(), valid: Some(labels), test: None };
-        let job = Job {
+        let spec = FitSpec {
             head: &self.head,
             train: &self.train,
             seed: 4,
@@ -96,11 +109,11 @@ impl Case {
             initial: None,
         };
         let progress = Box::new(std::io::sink());
-        let places = Places { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
-        let mut started: Vec<Box<dyn Callback + '_>> = callbacks().start(places).expect("begun");
-        let watched = Watched { job: &job, callbacks: &mut started, keeper: Some(&mut keeper) };
-        let fitted = fit_together(vec![watched], device).and_then(|mut all| all.pop().expect("one"));
-        (fitted, keeper.file)
+        let context = CallbackContext { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
+        let mut started: Vec<Box<dyn Callback + '_>> = callbacks().start(context).expect("begun");
+        let request = FitRequest { spec: &spec, callbacks: &mut started, checkpointer: Some(&mut checkpointer) };
+        let fitted = fit(vec![request], device).and_then(|mut all| all.pop().expect("one"));
+        (fitted, checkpointer.file)
     }
 }
 
@@ -116,7 +129,7 @@ fn callbacks() -> Callbacks {
 }
 
 /// What must be equal: all but the times.
-fn numbers(fit: &Fit) -> String {
+fn numbers(fit: &FittedModel) -> String {
     let mut fit = fit.clone();
     fit.seconds = 0.0;
     fit.history.iter_mut().for_each(|epoch| epoch.seconds = 0.0);

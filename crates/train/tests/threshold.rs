@@ -4,7 +4,10 @@ use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::metric::probability;
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
-use emberline_train::{Fit, Job, fit};
+use emberline_train::{EngineChoice, FitSpec, FittedModel};
+
+mod support;
+use support::fit_alone;
 
 const DIM: usize = 4;
 
@@ -20,11 +23,11 @@ fn rows(stream: &str, rows: usize, positive: usize) -> (Matrix, Matrix) {
     (vectors, targets)
 }
 
-fn trained(splits: Splits<(Matrix, Matrix)>) -> (Fit, Splits<Matrix>) {
+fn trained(splits: Splits<(Matrix, Matrix)>) -> (FittedModel, Splits<Matrix>) {
     let features = splits.map(|_, (vectors, _)| Features::Frozen(vectors.clone()));
     let targets = splits.into_map(|(_, targets)| targets);
     let optimizer = Optimizer::Adam(Adam { learning_rate: 0.05, ..Adam::default() });
-    let job = Job {
+    let spec = FitSpec {
         head: &Head { layers: Vec::new() },
         train: &Train { epochs: 8, optimizer, ..Train::default() },
         seed: 1,
@@ -35,7 +38,7 @@ fn trained(splits: Splits<(Matrix, Matrix)>) -> (Fit, Splits<Matrix>) {
         monitor: Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS },
         initial: None,
     };
-    (fit(&job, Device::Cpu, &mut []).expect("a fit"), targets)
+    (fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit"), targets)
 }
 
 /// F1, precision and recall, counted row by row.

@@ -3,9 +3,12 @@
 use emberline_base::record::Stop;
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
-use emberline_train::callback::{Callback, Callbacks, Control, EarlyStopping, Places};
+use emberline_train::callback::{Callback, CallbackContext, Callbacks, Control, EarlyStopping};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Divergence, Error, Fit, Job, Watched, fit, fit_on_burn, fit_together, fit_together_on_burn};
+use emberline_train::{Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit, fit_with};
+
+mod support;
+use support::fit_alone;
 
 const ROWS: usize = 203;
 const DIM: usize = 21;
@@ -56,8 +59,8 @@ impl Fits {
         Self { head: head(dropout), trains, features, targets }
     }
 
-    fn jobs(&self) -> Vec<Job<'_>> {
-        let job = |(seed, train, vectors): (u64, usize, usize)| Job {
+    fn specs(&self) -> Vec<FitSpec<'_>> {
+        let spec = |(seed, train, vectors): (u64, usize, usize)| FitSpec {
             head: &self.head,
             train: &self.trains[train],
             seed,
@@ -68,38 +71,41 @@ impl Fits {
             monitor: Monitor::VAL_LOSS,
             initial: None,
         };
-        [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 2, 1), (3, 0, 1), (4, 2, 0)].map(job).into()
+        [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 2, 1), (3, 0, 1), (4, 2, 0)].map(spec).into()
     }
 }
 
 /// Ends a fit after two epochs without a better `val_loss`.
 fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
     let early_stopping = Some(EarlyStopping { monitor: Monitor::VAL_LOSS, patience: 2, min_delta: 0.0 });
-    let places = Places {
+    let context = CallbackContext {
         cell: folder,
         tensorboard: folder,
         hparams: &[],
         steps_per_epoch: 1,
         progress: Box::new(std::io::sink()),
     };
-    Callbacks { early_stopping, ..Callbacks::default() }.start(places).expect("started")
+    Callbacks { early_stopping, ..Callbacks::default() }.start(context).expect("started")
 }
 
 /// Each by itself, and all together.
-fn both_ways(fits: &Fits, burn: bool) -> Vec<(Fit, Fit)> {
+fn both_ways(fits: &Fits, engine: EngineChoice) -> Vec<(FittedModel, FittedModel)> {
     let folder = std::path::Path::new("");
-    let jobs = fits.jobs();
-    let mut callbacks: Vec<_> = jobs.iter().map(|_| patience(folder)).collect();
-    let watched =
-        jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks, keeper: None }).collect();
-    let together = if burn { fit_together_on_burn } else { fit_together }(watched, Device::Cpu).expect("they begin");
-    let alone = |job| if burn { fit_on_burn } else { fit }(job, Device::Cpu, &mut patience(folder)).expect("it ends");
-    let pair = |(job, fit): (_, Result<Fit, Error>)| (alone(job), fit.expect("it ends"));
-    jobs.iter().zip(together).map(pair).collect()
+    let specs = fits.specs();
+    let mut callbacks: Vec<_> = specs.iter().map(|_| patience(folder)).collect();
+    let requests = specs
+        .iter()
+        .zip(&mut callbacks)
+        .map(|(spec, callbacks)| FitRequest { spec, callbacks, checkpointer: None })
+        .collect();
+    let together = fit_with(engine, requests, Device::Cpu).expect("they begin");
+    let alone = |spec| fit_alone(engine, spec, Device::Cpu, &mut patience(folder)).expect("it ends");
+    let pair = |(spec, fit): (_, Result<FittedModel, Error>)| (alone(spec), fit.expect("it ends"));
+    specs.iter().zip(together).map(pair).collect()
 }
 
 /// The largest difference of a weight.
-fn off(one: &Fit, other: &Fit) -> f32 {
+fn off(one: &FittedModel, other: &FittedModel) -> f32 {
     let pairs = one.weights.0.iter().zip(&other.weights.0);
     let values = pairs.flat_map(|(one, other)| one.values.iter().zip(&other.values));
     values.map(|(one, other)| (one - other).abs()).fold(0.0, f32::max)
@@ -108,7 +114,7 @@ fn off(one: &Fit, other: &Fit) -> f32 {
 #[test]
 fn on_the_processor_the_bytes_are_equal() {
     let fits = Fits::new(false, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
-    for (alone, together) in both_ways(&fits, false) {
+    for (alone, together) in both_ways(&fits, EngineChoice::Fastest) {
         assert_eq!(
             (&alone.weights, &alone.logits, &alone.metrics),
             (&together.weights, &together.logits, &together.metrics)
@@ -126,7 +132,7 @@ fn as_one_computation_they_differ_by_roundings() {
         |learning_rate| Optimizer::Sgd(Sgd { learning_rate, momentum: 0.9 }),
     ];
     for optimizer in optimizers {
-        let pairs = both_ways(&Fits::new(true, optimizer), true);
+        let pairs = both_ways(&Fits::new(true, optimizer), EngineChoice::Burn);
         for (at, (alone, together)) in pairs.iter().enumerate() {
             let what = format!("{:?}, fit {at}", optimizer(0.0));
             assert_eq!(
@@ -147,7 +153,7 @@ fn as_one_computation_they_differ_by_roundings() {
 fn those_that_end_early_leave_the_others_going() {
     let fits = Fits::new(true, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
     let ends: Vec<(usize, Stop)> =
-        both_ways(&fits, true).iter().map(|(_, fit)| (fit.history.len(), fit.stopped)).collect();
+        both_ways(&fits, EngineChoice::Burn).iter().map(|(_, fit)| (fit.history.len(), fit.stopped)).collect();
     assert!(ends[2].0 <= 5, "{ends:?}");
     assert!(ends.iter().any(|(_, stop)| *stop == Stop::EarlyStopping), "{ends:?}");
     assert!(ends.iter().any(|&(epochs, _)| epochs == EPOCHS as usize), "{ends:?}");
@@ -178,17 +184,20 @@ fn one_that_fails_spoils_no_other() {
     fits.head.layers = vec![Layer::Dropout { rate: 0.2 }, linear];
     let Features::Frozen(other) = &mut fits.features[1].train else { unreachable!("frozen") };
     other.row_mut(5)[3] = f32::NAN;
-    let jobs = fits.jobs();
+    let specs = fits.specs();
     let heard = std::cell::Cell::new(false);
-    let mut callbacks: Vec<Vec<Box<dyn Callback>>> = jobs.iter().map(|_| Vec::new()).collect();
+    let mut callbacks: Vec<Vec<Box<dyn Callback>>> = specs.iter().map(|_| Vec::new()).collect();
     callbacks[1].push(Box::new(Failing { epoch: 3, heard: &heard }));
-    let watched =
-        jobs.iter().zip(&mut callbacks).map(|(job, callbacks)| Watched { job, callbacks, keeper: None }).collect();
-    let fitted = fit_together_on_burn(watched, Device::Cpu).expect("they begin");
+    let requests = specs
+        .iter()
+        .zip(&mut callbacks)
+        .map(|(spec, callbacks)| FitRequest { spec, callbacks, checkpointer: None })
+        .collect();
+    let fitted = fit_with(EngineChoice::Burn, requests, Device::Cpu).expect("they begin");
     assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
     assert!(matches!(fitted[3], Err(Error::Diverged(Divergence::NotFinite { epoch: 1, .. }))) && fitted[4].is_err());
     for at in [0, 2, 5] {
-        let alone = fit_on_burn(&jobs[at], Device::Cpu, &mut []).expect("it ends");
+        let alone = fit_alone(EngineChoice::Burn, &specs[at], Device::Cpu, &mut []).expect("it ends");
         let fit = fitted[at].as_ref().expect("it ends");
         assert!(off(&alone, fit) < 1e-4 && alone.history.len() == fit.history.len(), "fit {at}");
     }
@@ -198,10 +207,10 @@ fn one_that_fails_spoils_no_other() {
 fn fits_of_other_shapes_are_refused() {
     let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
     let (one, other) = (Fits::new(true, adam), Fits::new(false, adam));
-    let jobs = [one.jobs().remove(0), other.jobs().remove(0)];
-    assert_ne!(jobs[0].shape(), jobs[1].shape());
-    let watched = jobs.iter().map(|job| Watched { job, callbacks: &mut [], keeper: None }).collect();
-    assert!(matches!(fit_together(watched, Device::Cpu), Err(Error::Unsupported(_))));
+    let specs = [one.specs().remove(0), other.specs().remove(0)];
+    assert_ne!(specs[0].shape(), specs[1].shape());
+    let requests = specs.iter().map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None }).collect();
+    assert!(matches!(fit(requests, Device::Cpu), Err(Error::Unsupported(_))));
 }
 
 #[test]
@@ -209,6 +218,6 @@ fn a_fit_that_no_memory_holds_is_refused_before_it_begins() {
     let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
     let mut fits = Fits::new(false, adam);
     fits.head.layers = vec![Layer::Dense { units: 65_536, activation: Activation::Relu }; 64];
-    let refused = fit(&fits.jobs()[0], Device::Cpu, &mut []);
+    let refused = fit_alone(EngineChoice::Fastest, &fits.specs()[0], Device::Cpu, &mut []);
     assert!(matches!(refused, Err(Error::Memory(ref lack)) if lack.needed > 1 << 40), "{refused:?}");
 }

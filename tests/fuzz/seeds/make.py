@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import struct
 import tarfile
 import zipfile
@@ -67,6 +68,23 @@ def checkpoint():
     write("checkpoint.safetensors", struct.pack("<Q", len(text)) + text + struct.pack(f"<{at // 4}f", *range(at // 4)))
 
 
+def model():
+    zeros = "0" * 64
+    entries = {"classes": '["no","yes"]', "data_digest": zeros, "dim": "2", "embedding": "a", "embedding_digest": zeros}
+    entries |= {"embedding_kind": "hashing", "format": "emberline model", "layers": '[{"dense":3,"activation":"gelu"}]'}
+    entries |= {"positive_class": "yes", "sha256": zeros, "task": "binary", "thresholds": "[0.5]", "version": "1"}
+    header, at = {"__metadata__": entries}, 0
+    arrays = {"embedding.rows": [2], "embedding.table": [2, 2], "head.0.bias": [3], "head.0.kernel": [2, 3]}
+    for name, shape in (arrays | {"head.output.bias": [1], "head.output.kernel": [3, 1]}).items():
+        size = 4 * math.prod(shape)
+        dtype = "U32" if name == "embedding.rows" else "F32"
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    write("model.safetensors", struct.pack("<Q", len(text)) + text + bytes(at))
+
+
 def digest_of(part):
     """`Digest::of`: SHA-256 over the part's length and the part."""
     return hashlib.sha256(struct.pack("<Q", len(part)) + part).hexdigest()
@@ -109,5 +127,5 @@ def records():
     write("history.csv", history.encode())
 
 
-for make in (rows, vectors, archives, checkpoint, segment, records):
+for make in (rows, vectors, archives, checkpoint, model, segment, records):
     make()

@@ -10,7 +10,7 @@ fuzz_target!(init: begin(), |input: &[u8]| {
     let mut parts = input.splitn(2, |&byte| byte == 0);
     let [summary, epochs] = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
     write("run/summary.json", summary);
-    write("run/cells/cell/history.csv", epochs);
+    write("run/cells/cell/attempts/1/history.csv", epochs);
     let _ = history::from_csv(folder(), &String::from_utf8_lossy(epochs));
     match Run::load(&folder().join("run")) {
         Err(error) => drop(error.to_string()),

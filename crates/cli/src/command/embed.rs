@@ -1,13 +1,10 @@
 //! `embed`: texts in, vectors out.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use emberline_base::{Features, Interrupt, Matrix, Splits, file};
 use emberline_cache::Cache;
-use emberline_dataset::settings::Column;
-use emberline_dataset::{self as texts, TextInput};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{Wanted, features};
@@ -19,6 +16,7 @@ use crate::args::{Embed, VectorFormat};
 use crate::exit::{Code, Error};
 use crate::progress::EncodingBar;
 use crate::terminal::{say, table, warn};
+use crate::texts::column;
 
 pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     let source = source_from_options(&args.kind, args.path.as_deref(), &args.set)?;
@@ -68,37 +66,12 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     }
 }
 
-/// Whether a path names what is open already: standard input, or what a shell makes of `<(...)`.
-fn is_open_already(path: &Path) -> bool {
-    ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
-}
-
 /// Every text of the input, in order, the empty ones too: a vector has the row of its text.
 fn read_texts(args: &Embed) -> Result<Vec<String>, Error> {
-    let mut stream: Box<dyn Read>;
-    let from = match args.input.as_deref().filter(|path| path.as_os_str() != "-") {
-        None => {
-            stream = Box::new(io::stdin());
-            texts::Source::Lines(&mut *stream, "standard input")
-        }
-        Some(path) if is_open_already(path) => {
-            stream = Box::new(File::open(path).map_err(file::FileError::new("read", path))?);
-            texts::Source::Lines(&mut *stream, path.to_str().unwrap_or("the input"))
-        }
-        Some(path) => texts::Source::File(path),
-    };
-    let column = match args.text.parse() {
-        Ok(number) => Column::Number(number),
-        Err(_) => Column::Name(args.text.clone()),
-    };
-    if let Some(delimiter) = args.delimiter.filter(|delimiter| !delimiter.is_ascii()) {
-        return Err(Error::Usage(format!("--delimiter {delimiter:?} is no ASCII character; give for example ';'")));
-    }
     let mut found = Vec::new();
-    let input = TextInput { delimiter: args.delimiter, ..TextInput::of_column(from, column) };
-    let read = input.read(|row| {
+    let read = args.texts.read(column(&args.text), false, |row| {
         found.push(row.text.to_owned());
-        Ok::<_, Error>(())
+        Ok(())
     })?;
     read.warnings.iter().for_each(warn);
     Ok(found)

@@ -18,7 +18,7 @@ pub(super) fn run(args: &Explain) -> Result<Code, Error> {
     let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
     let (device, cache) = (Choice::Auto.resolve()?, Cache::of_user());
-    let mut explained = explain(pipeline.folder.clone(), &plan, &folder, device, cache, args.cell.as_deref())?;
+    let mut explained = explain(&pipeline, &plan, &folder, device, cache, args.cell.as_deref())?;
     explained.retain(|cell| args.cell.is_some() || cell.state != State::Done);
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {

@@ -1,9 +1,13 @@
-//! `fetch`: downloads what the pipeline's embeddings name. No other command touches the network.
+//! `fetch`: downloads what the pipeline's data and embeddings name. No other command touches the network.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use emberline_base::secret;
+use emberline_dataset::Settings as DataSettings;
 use emberline_embedding::Source;
 use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
 use emberline_pipeline::{Cell, Pipeline, Plan};
@@ -24,7 +28,7 @@ pub(super) fn run(args: &Fetch) -> Result<Code, Error> {
     for asset in assets {
         let outcome = fetcher.as_ref().map_or_else(|| asset.look(), |fetcher| asset.fetch(fetcher));
         if let Some(problem) = outcome.problem() {
-            say(&format!("error: embedding `{}`: {problem}", asset.name));
+            say(&format!("error: {}: {problem}", asset.user));
         }
         ended.push((asset, outcome));
     }
@@ -39,14 +43,21 @@ pub(super) fn run(args: &Fetch) -> Result<Code, Error> {
     Ok(code(&ended))
 }
 
-/// A file or folder that an embedding needs.
+/// A file or folder that the pipeline needs.
 struct Asset {
-    name: String,
-    kind: &'static str,
+    user: User,
     url: Option<String>,
     path: PathBuf,
     sha256: Option<String>,
     graphs: Vec<String>,
+}
+
+/// What needs a file.
+enum User {
+    /// `[data]`, or a split's table below it.
+    Data(Option<&'static str>),
+    /// An embedding: its name and its kind.
+    Embedding(String, &'static str),
 }
 
 /// What became of it.
@@ -57,36 +68,83 @@ enum Outcome {
     Failed(emberline_fetch::Error),
 }
 
-/// What the cells of the grid need, or all that the file names.
+/// What the cells of the grid need, or all that the file names. Of the data only files with a url: others are the user's own.
 fn assets(pipeline: &Pipeline, all: bool) -> Vec<Asset> {
     let mut assets: Vec<Asset> = Vec::new();
-    let mut add = |name: &str, source: &Source| {
-        let Some(place) = source.place() else { return };
-        let asset = Asset {
-            name: name.to_owned(),
-            kind: source.kind(),
-            url: place.url.map(str::to_owned),
-            path: pipeline.folder.join(place.path),
-            sha256: place.sha256.map(str::to_owned),
-            graphs: source.graphs(),
-        };
-        let same = |known: &Asset| (&known.path, &known.url, &known.sha256) == (&asset.path, &asset.url, &asset.sha256);
-        if !assets.iter().any(same) {
+    let mut add = |asset: Asset| {
+        let place = |asset: &Asset| (asset.path.clone(), asset.url.clone(), asset.sha256.clone());
+        if !assets.iter().any(|known| place(known) == place(&asset)) {
             assets.push(asset);
         }
     };
+    let folder = &pipeline.folder;
     if all {
-        pipeline.settings.embedding.iter().for_each(|(name, source)| add(name, source));
+        of_data(folder, &pipeline.settings.data).for_each(&mut add);
+        pipeline.settings.embedding.iter().filter_map(|(name, source)| of_source(folder, name, source)).for_each(add);
         return assets;
     }
     let plan = Plan::of(pipeline);
-    plan.cells.iter().map(Cell::source).for_each(|(name, source)| add(name, source));
+    let mut known = HashSet::new();
+    let datasets = plan.cells.iter().map(|cell| &cell.settings.data).filter(|data| known.insert(Arc::as_ptr(data)));
+    datasets.flat_map(|data| of_data(folder, data)).for_each(&mut add);
+    let sources = plan.cells.iter().map(Cell::source);
+    sources.filter_map(|(name, source)| of_source(folder, name, source)).for_each(add);
     if plan.cells.is_empty()
         && let Some(message) = left_out_message(&plan.left_out)
     {
         say(&message);
     }
     assets
+}
+
+fn of_data<'a>(folder: &'a Path, data: &'a DataSettings) -> impl Iterator<Item = Asset> + 'a {
+    let fetched = data.data_files().filter(|file| file.url.is_some());
+    fetched.map(|file| Asset {
+        user: User::Data(file.table),
+        url: file.url.map(str::to_owned),
+        path: folder.join(file.path),
+        sha256: file.sha256.map(str::to_owned),
+        graphs: Vec::new(),
+    })
+}
+
+fn of_source(folder: &Path, name: &str, source: &Source) -> Option<Asset> {
+    let place = source.place()?;
+    Some(Asset {
+        user: User::Embedding(name.to_owned(), source.kind()),
+        url: place.url.map(str::to_owned),
+        path: folder.join(place.path),
+        sha256: place.sha256.map(str::to_owned),
+        graphs: source.graphs(),
+    })
+}
+
+impl User {
+    /// Its table in the pipeline file.
+    fn table(&self) -> String {
+        match self {
+            Self::Data(None) => "data".to_owned(),
+            Self::Data(Some(split)) => format!("data.{split}"),
+            Self::Embedding(name, kind) => format!("embedding.{name}.{kind}"),
+        }
+    }
+
+    /// A short name for tables and bars: an embedding's own, or the table of data between brackets.
+    fn short(&self) -> String {
+        match self {
+            Self::Data(_) => format!("[{}]", self.table()),
+            Self::Embedding(name, _) => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(_) => f.write_str(&self.short()),
+            Self::Embedding(name, _) => write!(f, "embedding `{name}`"),
+        }
+    }
 }
 
 impl Asset {
@@ -105,7 +163,7 @@ impl Asset {
         let Some(url) = self.url.clone() else { return self.look() };
         let (path, sha256, graphs) = (self.path.clone(), self.sha256.clone(), self.graphs.clone());
         let request = Request { url, path, sha256, graphs };
-        let mut download = Download::new(&self.name);
+        let mut download = Download::new(&self.user.short());
         match fetcher.fetch(&request, &mut download) {
             Ok(fetched) => Outcome::There(fetched),
             Err(error) => Outcome::Failed(error),
@@ -130,7 +188,7 @@ impl Asset {
         if let Some(hash) = fetched.sha256.as_ref().filter(|_| self.sha256.is_none()) {
             lines.push(format!("sha256 = \"{hash}\"\n"));
         }
-        (!lines.is_empty()).then(|| format!("[embedding.{}.{}]\n{}", self.name, self.kind, lines.concat()))
+        (!lines.is_empty()).then(|| format!("[{}]\n{}", self.user.table(), lines.concat()))
     }
 }
 
@@ -160,13 +218,13 @@ impl Outcome {
 
 fn text(ended: &[(Asset, Outcome)]) -> String {
     if ended.is_empty() {
-        return "no embedding of this pipeline needs a file\n".to_owned();
+        return "no embedding of this pipeline needs a file, and its data have no url\n".to_owned();
     }
     let row = |(asset, outcome): &(Asset, Outcome)| {
         let bytes = outcome.bytes().map(megabytes).unwrap_or_default();
-        vec![asset.name.clone(), outcome.status().0.to_owned(), bytes, asset.path.display().to_string()]
+        vec![asset.user.short(), outcome.status().0.to_owned(), bytes, asset.path.display().to_string()]
     };
-    let head = ["embedding", "status", "size", "path"].map(str::to_owned).to_vec();
+    let head = ["asset", "status", "size", "path"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> = [head].into_iter().chain(ended.iter().map(row)).collect();
     let advice: Vec<String> = ended.iter().filter_map(|(asset, outcome)| asset.advice(outcome)).collect();
     let lead = "\nwith these lines in the pipeline file, everyone gets the same:\n";
@@ -175,8 +233,13 @@ fn text(ended: &[(Asset, Outcome)]) -> String {
 
 fn json_of(asset: &Asset, outcome: &Outcome) -> serde_json::Value {
     let fetched = if let Outcome::There(fetched) = outcome { Some(fetched) } else { None };
+    let (data, embedding) = match &asset.user {
+        User::Data(_) => (Some(asset.user.table()), None),
+        User::Embedding(name, _) => (None, Some(name)),
+    };
     json!({
-        "embedding": asset.name,
+        "data": data,
+        "embedding": embedding,
         "url": asset.url.as_deref().map(secret::url),
         "path": asset.path,
         "status": outcome.status().1,

@@ -1,7 +1,9 @@
 //! The commands, one file each: arguments in, text and exit code out.
 
 mod cache;
+mod cells;
 mod check;
+mod compare;
 mod devices;
 mod embed;
 mod explain;
@@ -9,19 +11,21 @@ mod fetch;
 mod init;
 mod lock;
 mod plan;
+mod predict;
 mod published;
 mod report;
 mod run;
 mod schema;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emberline_base::file;
 use emberline_pipeline::{Pipeline, RunFolder};
 
 use crate::args::{Command, PipelineArgs};
 use crate::exit::{Code, Error};
+use crate::terminal::say;
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<Code, Error> {
@@ -30,10 +34,13 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Cells(args) => cells::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Fetch(args) => fetch::run(&args),
@@ -49,7 +56,22 @@ fn load(args: &PipelineArgs) -> Result<Pipeline, Error> {
     Ok(pipeline)
 }
 
-/// The folder that is named, or `runs/<pipeline>` below the current one.
+/// The folder that is named, or else `runs/<pipeline>` beside the pipeline file.
+///
+/// Earlier versions kept runs in the working folder: where one of this pipeline lies there and none beside the file, that is
+/// said.
 fn run_folder(pipeline: &Pipeline, out: Option<&PathBuf>) -> RunFolder {
-    RunFolder::new(out.cloned().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.settings.name)))
+    if let Some(out) = out {
+        return RunFolder::new(out);
+    }
+    let (beside, earlier) =
+        (RunFolder::beside(pipeline), RunFolder::new(Path::new("runs").join(&pipeline.settings.name)));
+    if !beside.path().exists() && earlier.is_of(pipeline) {
+        let (beside, earlier) = (beside.path().display(), earlier.path().display());
+        say(&format!(
+            "{earlier} holds a run of this pipeline, but runs lie beside the pipeline file now; move it to {beside}, or name it \
+             with --out {earlier}"
+        ));
+    }
+    beside
 }

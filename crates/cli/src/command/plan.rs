@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use emberline_base::record::Data;
 use emberline_cache::Cache;
 use emberline_device::Choice;
-use emberline_pipeline::{Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, State, Survey, ToEncode, survey};
+use emberline_pipeline::{
+    Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, Report, State, Survey, ToEncode, survey,
+};
 use serde::Serialize;
 
 use super::run_folder;
@@ -23,6 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
     let survey = survey(&pipeline, &plan, &folder, Choice::Auto.resolve()?, Cache::of_user())?;
+    let report = pipeline.settings.report.unwrap_or_default();
     match args.format {
         ListFormat::Text => {
             if let Some(message) = left_out_message(&plan.left_out) {
@@ -30,9 +33,10 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
             }
             write!(out, "{}", table(&rows(&plan, &survey.states)))?;
             writeln!(out, "\n{}", totals(&plan, &survey.states, &survey.data))?;
+            write!(out, "{}", stored(report, &survey.data))?;
             survey.encodings.iter().try_for_each(|encoding| writeln!(out, "{}", printable(&to_encode(encoding))))?;
         }
-        ListFormat::Json => write_json(&mut out, &listed(&plan, &survey))?,
+        ListFormat::Json => write_json(&mut out, &listed(report, &plan, &survey))?,
     }
     Ok(Code::Fine)
 }
@@ -95,6 +99,25 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     )
 }
 
+/// What a cell's predictions take on the disk; nothing if no row is held out.
+fn stored(report: Report, data: &Data) -> String {
+    let bytes = Report::predictions_size(data);
+    let size = megabytes(bytes);
+    match report.keeps_predictions(bytes) {
+        _ if bytes == 0 => String::new(),
+        true => format!("predictions: {size} per cell\n"),
+        false if report.predictions == Some(false) => "predictions: not stored, as [report] says\n".to_owned(),
+        false => format!(
+            "predictions: not stored, since they take {size} per cell; [report] predictions = true stores them\n"
+        ),
+    }
+}
+
+/// A size on the disk: kilobytes below a tenth of a megabyte.
+fn megabytes(bytes: u64) -> String {
+    if bytes < 100_000 { format!("{} kB", bytes.div_ceil(1000)) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
+}
+
 /// What a person must know who gave files that share texts.
 pub(super) fn shared_texts(data: &Data) -> Option<String> {
     let rows = data.shared_texts;
@@ -123,6 +146,14 @@ struct Listed<'a> {
     /// The positive class of a binary task.
     #[serde(skip_serializing_if = "Option::is_none")]
     positive: Option<&'a str>,
+    predictions: ListedPredictions,
+}
+
+/// What a cell's predictions take, and whether they are stored.
+#[derive(Serialize)]
+struct ListedPredictions {
+    bytes_per_cell: u64,
+    stored: bool,
 }
 
 #[derive(Serialize)]
@@ -138,7 +169,7 @@ struct ListedLeftOut<'a> {
     reason: &'a str,
 }
 
-fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
+fn listed<'a>(report: Report, plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
     let cell =
         |(cell, state): (&'a Cell, &State)| ListedCell { id: &cell.id, state: state_name(state), settings: &cell.axes };
     let left_out = |left_out: &'a LeftOut| ListedLeftOut { settings: &left_out.axes, reason: &left_out.reason };
@@ -148,7 +179,9 @@ fn listed<'a>(plan: &'a Plan, survey: &'a Survey) -> Listed<'a> {
         }
         Err(problem) => serde_json::json!({"embedding": encoding.embedding, "error": problem}),
     };
+    let bytes_per_cell = Report::predictions_size(&survey.data);
     Listed {
+        predictions: ListedPredictions { bytes_per_cell, stored: report.keeps_predictions(bytes_per_cell) },
         cells: plan.cells.iter().zip(&survey.states).map(cell).collect(),
         left_out: plan.left_out.iter().map(left_out).collect(),
         encodings: survey.encodings.iter().map(encoding).collect(),

@@ -1,17 +1,19 @@
 //! `run`: trains what is missing, and prints how the cells compare.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 
-use emberline_base::SplitName;
 use emberline_base::number::fixed;
 use emberline_base::record::{Status, Summary};
+use emberline_base::{Metric, SplitName};
 use emberline_cache::Cache;
 use emberline_device::{Choice, Device};
-use emberline_pipeline::{Lock, Options};
+use emberline_pipeline::{Executor, Local, Lock, Options, RunFolder, Subprocess, run_with};
 
 use super::plan::shared_texts;
 use super::{load, run_folder};
-use crate::args::{ListFormat, Run};
+use crate::args::{ExecutorName, ListFormat, Run};
 use crate::exit::{Code, Error};
 use crate::progress::Progress;
 use crate::signals;
@@ -35,12 +37,20 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         locked,
         interrupt: signals::interrupt(),
     };
-    let outline = emberline_pipeline::run(&pipeline, &folder, &options, &mut Progress::default())?;
+    if args.until_stdin_closes {
+        signals::end_with_stdin(&options.interrupt);
+    }
+    let executor: Box<dyn Executor> = match args.executor {
+        ExecutorName::Local => Box::new(Local::default()),
+        ExecutorName::Subprocess => Box::new(subprocess(args, &folder)?),
+    };
+    let outline = run_with(executor.as_ref(), &pipeline, &folder, &options, &mut Progress::default())?;
     let mut out = io::stdout();
     match args.format {
         ListFormat::Text => {
             write!(out, "{}", table(&rows(&outline.summary)))?;
-            let kept = if outline.kept > 0 { format!(", {} done before", outline.kept) } else { String::new() };
+            let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+            let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
             let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
             let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
             let too = if both { " and cpu" } else { "" };
@@ -70,17 +80,47 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
 }
 
-/// The columns of the table, where the cells have them.
-const METRICS: [&str; 9] =
-    ["loss", "accuracy", "val_loss", "val_accuracy", "val_pr_auc", "val_f1", "test_accuracy", "test_pr_auc", "test_f1"];
+/// Runs cells by this program, as this command does but for which cells and how many at a time.
+fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::Usage(format!("this program can't be started again: {error}")))?;
+    let device = match args.device {
+        Choice::Auto => "auto".to_owned(),
+        Choice::Only(device) => device.to_string(),
+    };
+    let mut command: Vec<OsString> = vec![program.into(), "run".into(), args.pipeline.file.clone().into()];
+    command.extend(args.pipeline.set.iter().flat_map(|set| ["-S".into(), set.into()]));
+    command.extend(["--out".into(), folder.path().into(), "--device".into(), device.into()]);
+    command.extend(["--jobs", "1", "--until-stdin-closes"].map(OsString::from));
+    command.extend(args.pack.into_iter().flat_map(|pack| ["--pack".into(), pack.to_string().into()]));
+    let flags = [
+        (args.force, "--force"),
+        (args.retry_failed, "--retry-failed"),
+        (args.fail_fast, "--fail-fast"),
+        (args.locked, "--locked"),
+    ];
+    command.extend(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.into()));
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Ok(Subprocess::new(command, args.jobs.map_or_else(cores, NonZeroUsize::get)))
+}
+
+/// The columns of the table, if the cells have them: what was measured in training, the headline metrics of validation, and
+/// those of test but for the loss.
+fn columns() -> impl Iterator<Item = String> {
+    let headlines = || Metric::ALL.into_iter().filter(|metric| metric.is_headline());
+    let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
+    let valid = headlines().map(|metric| format!("val_{metric}"));
+    let test = headlines().filter(|metric| *metric != Metric::Loss).map(|metric| format!("test_{metric}"));
+    train.map(|metric| metric.to_string()).chain(valid).chain(test)
+}
 
 fn rows(summary: &Summary) -> Vec<Vec<String>> {
-    let has = |metric: &&str| {
-        summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(*metric))
+    let has = |metric: &String| {
+        summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(metric))
     };
-    let metrics: Vec<&str> = METRICS.into_iter().filter(has).collect();
+    let metrics: Vec<String> = columns().filter(has).collect();
     let known_words = summary.knows_words().then_some("known_words");
-    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().copied());
+    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().map(String::as_str));
     let head = head.chain(known_words).chain(["seconds"]);
     let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
     for cell in &summary.cells {
@@ -92,7 +132,7 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         let mut row = vec![cell.id.clone(), status.to_owned()];
         if let Some(outcome) = &cell.outcome {
             row.push(outcome.epochs.to_string());
-            row.extend(metrics.iter().map(|name| shown(outcome.metrics.get(*name).copied())));
+            row.extend(metrics.iter().map(|name| shown(outcome.metrics.get(name).copied())));
             row.extend(known_words.map(|_| shown(outcome.known_words.as_ref().map(|known| known.all.tokens))));
             row.push(seconds(outcome.seconds, 2));
         }
@@ -108,8 +148,8 @@ fn shown(value: Option<f64>) -> String {
 }
 
 /// What PR-AUC is to be held against, as the last row: the share of positive rows, or its mean over classes.
-fn prevalence(summary: &Summary, metrics: &[&str], has_known_words: bool) -> Option<Vec<String>> {
-    let share = |metric: &&str| match *metric {
+fn prevalence(summary: &Summary, metrics: &[String], has_known_words: bool) -> Option<Vec<String>> {
+    let share = |metric: &String| match metric.as_str() {
         "val_pr_auc" => summary.data.prevalence(SplitName::Valid),
         "test_pr_auc" => summary.data.prevalence(SplitName::Test),
         _ => None,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use emberline_dataset::settings::Column;
-use emberline_dataset::{Error, Original, Source, TextInput};
+use emberline_dataset::{Error, Original, Source, StreamFormat, TextInput};
 
 use crate::write::{self, PACKINGS, Value, packed};
 
@@ -86,14 +86,14 @@ fn rows_come_whole_where_they_are_asked_for() {
 fn a_stream_of_lines_is_read_like_a_file() {
     let mut stream: &[u8] = b"a\n\nb";
     let mut texts = Vec::new();
-    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let input = TextInput::of_column(Source::Stream(&mut stream, "standard input", StreamFormat::Lines), column());
     let count = input.read(|row| {
         texts.push(row.text.to_owned());
         Ok::<_, Error>(())
     });
     assert_eq!((count.expect("lines").rows, texts), (3, vec!["a".to_owned(), String::new(), "b".to_owned()]));
     let mut stream: &[u8] = b"a\ncaf\xe9\n";
-    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let input = TextInput::of_column(Source::Stream(&mut stream, "standard input", StreamFormat::Lines), column());
     let error = input.read(|_| Ok::<_, Error>(())).expect_err("not UTF-8").to_string();
     assert!(error.starts_with("standard input, line 2: byte 0xE9"), "{error}");
 }
@@ -112,11 +112,11 @@ fn a_refusal_of_the_taker_ends_the_reading() {
         }
     }
     let mut stream: &[u8] = b"a\nb\nc\n";
-    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let input = TextInput::of_column(Source::Stream(&mut stream, "standard input", StreamFormat::Lines), column());
     let outcome = input.read(|row| if row.number == 2 { Err(Failure::Full(row.number)) } else { Ok(()) });
     assert!(matches!(outcome, Err(Failure::Full(2))));
     let mut stream: &[u8] = b"\xff\xff";
-    let input = TextInput::of_column(Source::Lines(&mut stream, "standard input"), column());
+    let input = TextInput::of_column(Source::Stream(&mut stream, "standard input", StreamFormat::Lines), column());
     assert!(matches!(input.read(|_| Ok(())), Err(Failure::Read)));
 }
 

@@ -113,6 +113,10 @@ impl Kind for Settings {
         self.seed.is_none()
     }
 
+    fn seed_mut(&mut self) -> Option<&mut Option<u64>> {
+        Some(&mut self.seed)
+    }
+
     fn memory(&self, _: &Path, _: Texts<'_>) -> u64 {
         (self.buckets as u64).saturating_mul(4 * self.dim as u64)
     }

@@ -33,6 +33,11 @@ impl<V: Copy> Memo<V> {
         Some((&self.ids[entry.ids.clone()], entry.value))
     }
 
+    /// The bytes of all pieces that were taken in.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes in a piece that isn't there yet.
     pub(super) fn insert(&mut self, piece: &str, of_piece: &[u32], value: V) {
         let (bytes, ids) = (self.bytes.len(), self.ids.len());

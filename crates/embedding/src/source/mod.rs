@@ -18,17 +18,17 @@ mod words;
 
 use std::path::Path;
 
-use emberline_base::{Fault, sniff};
+use emberline_base::{Fault, seed_of_repeat, sniff};
 use emberline_device::{Device, memory};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::place::Place;
-use crate::Error;
 use crate::features::Wanted;
 use crate::layers::Layers;
 use crate::opened::Opened;
 use crate::reduce::Reduction;
+use crate::{Error, LearnedState};
 
 /// `[embedding.NAME.KIND]`: where vectors come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,11 @@ pub(crate) trait Kind {
     /// Whether its vectors are random and no seed is given: the pipeline then gives its own.
     fn lacks_seed(&self) -> bool {
         false
+    }
+
+    /// The seed of its vectors, where they are random.
+    fn seed_mut(&mut self) -> Option<&mut Option<u64>> {
+        None
     }
 
     /// Where its files are; none where it has no files.
@@ -147,6 +152,12 @@ pub(crate) trait Kind {
     /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder computes on
     /// `device`.
     fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error>;
+
+    /// Reads the files (paths relative to `base`) for texts that aren't known yet, with what the source learned from the
+    /// training texts.
+    fn reopen(&self, base: &Path, _state: Option<&LearnedState>, device: Device) -> Result<Opened, Error> {
+        self.open(base, Texts { all: &[], train: &[] }, device)
+    }
 }
 
 impl Source {
@@ -252,6 +263,16 @@ impl Source {
         bare
     }
 
+    /// The same source with the random numbers of a repeat, 1 for the first: those of its own seed.
+    #[must_use]
+    pub fn of_repeat(&self, repeat: u32) -> Self {
+        let mut source = self.clone();
+        if let Some(seed) = source.settings_mut().seed_mut() {
+            *seed = seed.map(|seed| seed_of_repeat(seed, repeat));
+        }
+        source
+    }
+
     /// Whether what is opened depends on the texts; none need to be given where it doesn't.
     pub fn reads_texts(&self) -> bool {
         self.settings().reads_texts()
@@ -266,5 +287,17 @@ impl Source {
         memory::require(self.settings().memory(base, texts))?;
         let settings = self.settings();
         settings.open(base, texts, device).map_err(|error| error.explained(settings.also_reads()))
+    }
+
+    /// Opens the source for texts that aren't known yet, with what it learned from the training texts: it then finds the words
+    /// of any text as it did in training. [`FittedEmbedding::reopen`](crate::FittedEmbedding::reopen) also checks that it is
+    /// the source of the training.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), and when `state` isn't what this kind of source learns.
+    pub fn reopen(&self, base: &Path, state: Option<&LearnedState>, device: Device) -> Result<Opened, Error> {
+        memory::require(self.settings().memory(base, Texts { all: &[], train: &[] }))?;
+        let settings = self.settings();
+        settings.reopen(base, state, device).map_err(|error| error.explained(settings.also_reads()))
     }
 }

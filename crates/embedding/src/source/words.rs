@@ -64,6 +64,57 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The token of unknown words in [`tokenizer_json`]; no piece is longer than its first character.
+const UNKNOWN: &str = "[UNK]";
+/// A piece, as a regular expression of `tokenizers`.
+const PIECE: &str = concat!(
+    r"(?:(?![\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])W)+",
+    r"(?:['’](?:(?![\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])W)+)*",
+    r"|[^\s\p{Cc}\u200b](?:(?![\x00-\x7f])\p{M})*",
+);
+
+/// The `tokenizer.json` that cuts texts by these rules, in lower case, and gives each word its place in the list; the id
+/// behind the last is that of unknown words.
+pub(super) fn tokenizer_json(words: &[String]) -> String {
+    let letter = r"(?:\p{Alphabetic}|\p{N}|\p{M}|\u200c|\u200d)";
+    let pattern = spelled_out(&PIECE.replace('W', letter));
+    let mut vocabulary: serde_json::Map<String, serde_json::Value> =
+        words.iter().zip(0..).map(|(word, id): (_, usize)| (word.clone(), id.into())).collect();
+    vocabulary.insert(UNKNOWN.to_owned(), words.len().into());
+    let replace = |pattern: &str, content: &str| serde_json::json!({"type": "Replace", "pattern": {"Regex": spelled_out(pattern)}, "content": content});
+    let invisible = r"[\u00ad\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]";
+    let normalizers = serde_json::json!([
+        replace(invisible, ""),
+        {"type": "NFC"},
+        // Lower case character by character doesn't know the sigma at the end of a word.
+        replace(r"(?<=\p{L})Σ(?!\p{L})", "ς"),
+        {"type": "Lowercase"},
+        replace("’", "'"),
+    ]);
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Removed", "invert": true},
+        "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN},
+    })
+    .to_string()
+}
+
+/// A regular expression with the characters themselves in place of `\uXXXX` and `\UXXXXXXXX`, which not every engine knows.
+fn spelled_out(pattern: &str) -> String {
+    let mut spelled = String::new();
+    let mut rest = pattern;
+    while let Some(at) = rest.find(r"\u").into_iter().chain(rest.find(r"\U")).min() {
+        let digits = if rest[at..].starts_with(r"\u") { 4 } else { 8 };
+        spelled.push_str(&rest[..at]);
+        let (code, after) = rest[at + 2..].split_at(digits);
+        spelled.extend(u32::from_str_radix(code, 16).ok().and_then(char::from_u32));
+        rest = after;
+    }
+    spelled + rest
+}
+
 /// White space, control characters, the zero-width space.
 pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{200b}'

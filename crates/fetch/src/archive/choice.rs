@@ -17,8 +17,23 @@ pub(super) enum Choice {
 const PACKED: [&str; 10] = ["gz", "tgz", "zip", "tar", "zst", "bz2", "xz", "npz", "keras", "parquet"];
 
 /// Endings of files: a path with one of them is no folder.
-const FILES: [&str; 14] =
-    ["txt", "vec", "bin", "ftz", "safetensors", "hdf5", "h5", "json", "jsonl", "csv", "tsv", "onnx", "model", "fifu"];
+const FILES: [&str; 15] = [
+    "txt",
+    "vec",
+    "bin",
+    "ftz",
+    "safetensors",
+    "hdf5",
+    "h5",
+    "json",
+    "jsonl",
+    "ndjson",
+    "csv",
+    "tsv",
+    "onnx",
+    "model",
+    "fifu",
+];
 
 /// Whether the path names a packed file.
 pub(super) fn is_packed(path: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! Models on the Hugging Face Hub.
+//! Models and datasets on the Hugging Face Hub.
 //!
 //! | request | answer |
 //! |---|---|
@@ -6,7 +6,8 @@
 //! | `GET /api/models/ORG/MODEL/tree/COMMIT?recursive=true` | JSON: a list of `{type, path, size, lfs: {oid}}`; `Link: <...>; rel="next"` leads to the next page |
 //! | `GET /ORG/MODEL/resolve/COMMIT/PATH` | the file, mostly by a redirect to its storage |
 //!
-//! Which files come is said in [`selection`]. A large file's `lfs.oid` is its SHA-256 and is checked; of the others the size is.
+//! A dataset is asked for below `/api/datasets/` and `/datasets/`, and of its tree only the folder of the one file that is
+//! wanted: datasets may have far more files than models. Which files of a model come is said in [`selection`]. A large file's `lfs.oid` is its SHA-256 and is checked; of the others the size is.
 
 mod selection;
 
@@ -19,7 +20,7 @@ use serde::Deserialize;
 use ureq::http::Response;
 use url::Url;
 
-use crate::address::{Model, permitted, shown};
+use crate::address::{Holds, Repository, permitted, shown};
 use crate::client::{Client, Resource, header_text};
 use crate::partial::{Partial, note_of};
 use crate::transfer::{Wanted, download};
@@ -30,7 +31,10 @@ pub(crate) use self::selection::is_pickle;
 /// The most pages of a list.
 const MAX_PAGES: usize = 100;
 
-/// A file or folder of a model.
+/// The most files that a message names.
+const MOST_NAMED: usize = 20;
+
+/// A file or folder of a repository.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Entry {
     #[serde(rename = "type")]
@@ -48,14 +52,39 @@ struct Lfs {
     oid: String,
 }
 
-/// A model whose files are known.
+/// A repository whose files are known: all of a model, of a dataset those of one folder.
 pub(crate) struct Listing {
     /// The url that names this very commit.
     pub(crate) pinned: String,
-    name: String,
+    repository: Repository,
     commit: String,
     entries: Vec<Entry>,
-    inside: String,
+}
+
+impl Holds {
+    /// What the Hub's API calls repositories of this kind.
+    fn api(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+
+    /// What stands before the names of its repositories.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
+        }
+    }
+}
+
+impl Repository {
+    /// The API's url of the repository, with these segments added.
+    fn api<'a>(&'a self, client: &Client, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, Error> {
+        let repository = ["api", self.holds.api()].into_iter().chain(self.name.split('/'));
+        endpoint(&client.options.hub, "HF_ENDPOINT", repository.chain(segments))
+    }
 }
 
 /// A url of an endpoint that the environment may set, with these segments added.
@@ -73,24 +102,35 @@ pub(crate) fn endpoint<'a>(
 }
 
 impl Listing {
-    /// Asks for a model's commit and its files.
-    pub(crate) fn of(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result<Self, Error> {
-        let commit = commit(client, model, observer)?;
-        let entries = entries(client, &model.name, &commit, observer)?;
-        let inside = if model.inside.is_empty() { String::new() } else { format!("/{}", model.inside) };
-        let pinned = format!("hf://{}@{commit}{inside}", model.name);
-        Ok(Self { pinned, name: model.name.clone(), commit, entries, inside: model.inside.clone() })
+    /// Asks for a repository's commit and its files.
+    pub(crate) fn of(client: &Client, repository: &Repository, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let commit = commit(client, repository, observer)?;
+        let entries = entries(client, repository, &commit, observer)?;
+        let Repository { holds, name, inside, .. } = repository;
+        let below = if inside.is_empty() { String::new() } else { format!("/{inside}") };
+        let pinned = format!("hf://{}{name}@{commit}{below}", holds.prefix());
+        Ok(Self { pinned, repository: repository.clone(), commit, entries })
     }
 
     /// The one file that is meant, where the address names a file.
     pub(crate) fn file(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.kind == "file" && entry.path == self.inside)
+        self.entries.iter().find(|entry| entry.kind == "file" && entry.path == self.repository.inside)
+    }
+
+    /// That a dataset holds no such file, and which it holds in that folder.
+    pub(crate) fn no_file(&self) -> Error {
+        let files = self.entries.iter().filter(|entry| entry.kind == "file");
+        let names: Vec<String> = files.take(MOST_NAMED).map(|entry| format!("`{}`", entry.path)).collect();
+        let there = if names.is_empty() { "no file there".to_owned() } else { names.join(", ") };
+        let reason = format!("holds no file `{}`, but {there}; correct the `url`", self.repository.inside);
+        Error::Answer { url: self.pinned.clone(), reason }
     }
 
     /// The request for a file.
     pub(crate) fn wanted(&self, client: &Client, entry: &Entry, before: Option<u64>) -> Result<Wanted, Error> {
-        let name = self.name.split('/');
-        let segments = name.chain(["resolve", &self.commit]).chain(entry.path.split('/'));
+        let Repository { holds, name, .. } = &self.repository;
+        let repository = holds.prefix().split_terminator('/').chain(name.split('/'));
+        let segments = repository.chain(["resolve", &self.commit]).chain(entry.path.split('/'));
         let url = endpoint(&client.options.hub, "HF_ENDPOINT", segments)?;
         let resource = Resource { url, authorization: authorization(client) };
         Ok(Wanted { resource, size: Some(entry.size), before })
@@ -159,13 +199,12 @@ fn authorization(client: &Client) -> Option<String> {
     client.options.hub_token.as_ref().map(|token| format!("Bearer {token}"))
 }
 
-fn commit(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result<String, Error> {
+fn commit(client: &Client, repository: &Repository, observer: &mut dyn Observer) -> Result<String, Error> {
     #[derive(Deserialize)]
     struct Revision {
         sha: String,
     }
-    let (org, name) = model.name.split_once('/').unwrap_or_default();
-    let url = endpoint(&client.options.hub, "HF_ENDPOINT", ["api", "models", org, name, "revision", &model.revision])?;
+    let url = repository.api(client, ["revision", &repository.revision])?;
     let resource = Resource { url, authorization: authorization(client) };
     let (text, _) = client.text(&resource, observer)?;
     let wrong = || Error::Answer { url: shown(&resource.url), reason: "names no commit".to_owned() };
@@ -174,10 +213,24 @@ fn commit(client: &Client, model: &Model, observer: &mut dyn Observer) -> Result
     if sound { Ok(revision.sha) } else { Err(wrong()) }
 }
 
-fn entries(client: &Client, name: &str, commit: &str, observer: &mut dyn Observer) -> Result<Vec<Entry>, Error> {
-    let (org, model) = name.split_once('/').unwrap_or_default();
-    let mut url = endpoint(&client.options.hub, "HF_ENDPOINT", ["api", "models", org, model, "tree", commit])?;
-    url.set_query(Some("recursive=true"));
+/// The files of a model, or those of the folder of a dataset's file.
+fn entries(
+    client: &Client,
+    repository: &Repository,
+    commit: &str,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Entry>, Error> {
+    let url = match repository.holds {
+        Holds::Model => {
+            let mut url = repository.api(client, ["tree", commit])?;
+            url.set_query(Some("recursive=true"));
+            url
+        }
+        Holds::Dataset => {
+            let folder = repository.inside.rsplit_once('/').map_or("", |(folder, _)| folder);
+            repository.api(client, ["tree", commit].into_iter().chain(folder.split_terminator('/')))?
+        }
+    };
     let mut resource = Resource { url, authorization: authorization(client) };
     let mut entries = Vec::new();
     for _ in 0..MAX_PAGES {

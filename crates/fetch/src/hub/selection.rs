@@ -65,7 +65,8 @@ impl Listing {
 
     /// A path's name below the folder that is meant.
     fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if self.inside.is_empty() { Some(path) } else { path.strip_prefix(&self.inside)?.strip_prefix('/') }
+        let inside = &self.repository.inside;
+        if inside.is_empty() { Some(path) } else { path.strip_prefix(inside)?.strip_prefix('/') }
     }
 }
 

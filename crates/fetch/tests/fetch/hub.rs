@@ -134,6 +134,42 @@ fn revisions_folders_and_single_files() {
     assert!(error.to_string().contains("holds nothing"), "{error}");
 }
 
+/// A Hub with a dataset, of whose tree it answers for one folder at a time.
+fn dataset_hub() -> Server {
+    Server::start(|asked| {
+        let rows: &[u8] = b"text,label\na,1\n";
+        match asked.path.strip_prefix("/api/datasets/org/rows/").unwrap_or(&asked.path) {
+            "revision/main" | "revision/v2" => json(&format!(r#"{{"sha":"{COMMIT}"}}"#), &[]),
+            path if path == format!("tree/{COMMIT}/data") => json(&page(&[("data/train.csv", rows, true)]), &[]),
+            path if path == format!("tree/{COMMIT}") => json(&page(&[("README.md", b"# Rows", false)]), &[]),
+            path if path == format!("/datasets/org/rows/resolve/{COMMIT}/data/train.csv") => part(asked, rows),
+            _ => answer(404, &[("content-length", "0")], b""),
+        }
+    })
+}
+
+#[test]
+fn a_file_of_a_dataset_comes_with_the_token() {
+    let server = dataset_hub();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.csv");
+    let options = || Options { hub_token: Some("hf_secret".to_owned()), ..at(&server) };
+    for url in ["hf://datasets/org/rows/data/train.csv", "hf://datasets/org/rows@v2/data/train.csv"] {
+        let _ = fs::remove_file(&path);
+        let fetched = fetch_with(options(), url, &path, None).expect("fetched");
+        assert_eq!(fs::read(&path).expect("there"), b"text,label\na,1\n");
+        let pinned = format!("hf://datasets/org/rows@{COMMIT}/data/train.csv");
+        assert_eq!(fetched.pinned.as_deref(), Some(pinned.as_str()));
+    }
+    assert_eq!(server.asked()[3].path, "/api/datasets/org/rows/revision/v2");
+    assert!(server.asked().iter().all(|asked| asked.header("authorization") == Some("Bearer hf_secret")));
+    let other = folder.path().join("other.csv");
+    let error = fetch_with(options(), "hf://datasets/org/rows/data/test.csv", &other, None).expect_err("no such file");
+    assert!(error.to_string().contains("no file `data/test.csv`, but `data/train.csv`"), "{error}");
+    let error = fetch_with(options(), "hf://datasets/org/rows/data", &other, None).expect_err("a folder");
+    assert!(error.to_string().contains("no file `data`, but `README.md`"), "{error}");
+}
+
 #[test]
 fn weights_that_are_only_a_pickle_are_named() {
     let server = hub(vec![("pytorch_model.bin", b"x", true), ("config.json", b"{}", false)]);

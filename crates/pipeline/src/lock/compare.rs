@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use emberline_base::number::shortened;
-use emberline_base::record;
+use emberline_base::{Change, changes, record};
 use emberline_train::COMPUTATION;
 use serde::Serialize;
 
 use super::make::settings;
 use super::{Lock, LockedCell, LockedFailure, LockedResult};
 use crate::Error;
-use crate::facts::{Change, changes};
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::Digest;
 use emberline_base::record::{self, MadeFrom};
+use emberline_base::{Digest, IGNORED_KEYS};
 use emberline_device::Device;
 use emberline_train::COMPUTATION;
 
 use super::{Lock, LockedCell, LockedFailure, LockedResult, VERSION};
 use crate::Error;
-use crate::facts::NO_MATTER;
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
@@ -21,7 +20,7 @@ use crate::run_folder::RunFolder;
 /// # Errors
 /// When cells are left to run, an input can't be read, or the records are damaged.
 pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<Lock, Error> {
-    folder.check_version()?;
+    folder.check(&pipeline.file)?;
     let plan = Plan::of(pipeline);
     if plan.cells.is_empty() {
         return Err(no_cells(&plan));
@@ -67,8 +66,10 @@ impl Lock {
         }
         let result = record.outcome.as_ref().map(LockedResult::of);
         let failure = result.is_none().then(|| LockedFailure::of(record, made_from));
+        let value = |value| toml::Value::try_from(value).expect("an axis's value was read from TOML");
+        let axes = cell.axes.iter().map(|(key, of)| (key.to_owned(), value(of))).collect();
         let identity = record.identity.clone();
-        self.cells.insert(cell.id.clone(), LockedCell { identity, data, embedding, result, failure });
+        self.cells.insert(cell.id.clone(), LockedCell { identity, data, embedding, axes, result, failure });
         Ok(())
     }
 }
@@ -87,13 +88,15 @@ fn key(name: &str, digest: &Digest) -> String {
 
 /// The pipeline's settings, defaults filled in, sorted, as far as a result can depend on them.
 pub(super) fn settings(pipeline: &Pipeline) -> toml::Table {
-    let table: toml::Table = pipeline.resolved().parse().expect("what was written as TOML is TOML");
+    let mut table: toml::Table = pipeline.resolved().parse().expect("what was written as TOML is TOML");
+    // No result depends on what is stored for reports.
+    table.remove("report");
     sorted(table)
 }
 
 fn sorted(table: toml::Table) -> toml::Table {
     let mut entries: Vec<(String, toml::Value)> =
-        table.into_iter().filter(|(key, _)| !NO_MATTER.contains(&key.as_str())).collect();
+        table.into_iter().filter(|(key, _)| !IGNORED_KEYS.contains(&key.as_str())).collect();
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     let deep = |value| match value {
         toml::Value::Table(table) => toml::Value::Table(sorted(table)),

@@ -1,7 +1,7 @@
 //! `<pipeline>.lock`: what a finished run was made from and came to, to be committed beside the pipeline file.
 //!
 //! ```toml
-//! version = 2
+//! version = 3
 //! checksum = "..."                 # of all that follows: a lock isn't written by hand
 //! tolerance = 0.01                 # how far a metric may be off on another kind of device
 //! computation = 1                  # the version of the computation of training
@@ -9,7 +9,8 @@
 //! [data.ID]                        # a dataset: hashes of files, rows and classes of every split (`DataFacts`)
 //! [embedding.NAME-ID]              # an embedding: hashes of content and preprocessing (`EmbeddingFacts`)
 //! [cells.CELL]                     # its identity and its inputs
-//! [cells.CELL.result]              # the device, and the hash of its weights
+//! [cells.CELL.axes]                # the value of each axis of the grid
+//! [cells.CELL.result]              # the device, and the hashes of its weights and predictions
 //! [cells.CELL.result.metrics]
 //! [cells.CELL.failure]             # of a cell that failed by itself: why, and on which device
 //! ```
@@ -19,6 +20,7 @@
 mod compare;
 mod junit;
 mod make;
+mod side;
 mod verify;
 
 use std::cmp::Ordering;
@@ -38,7 +40,7 @@ use crate::document::{Document, from_tree};
 use crate::facts::{DataFacts, EmbeddingFacts};
 
 /// The version of the format; it grows when a reader of the old one would be misled.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The file's first lines.
 const HEAD: &str =
@@ -71,6 +73,9 @@ struct LockedCell {
     data: String,
     /// Its key in `embedding`.
     embedding: String,
+    /// The value of each axis, by dotted key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    axes: BTreeMap<String, toml::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result: Option<LockedResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +100,8 @@ struct LockedResult {
     epochs: u32,
     best_epoch: u32,
     weights: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predictions: Option<Digest>,
     metrics: BTreeMap<String, f64>,
 }
 
@@ -112,6 +119,7 @@ impl LockedResult {
             epochs: outcome.epochs,
             best_epoch: outcome.best_epoch,
             weights: outcome.digests.weights.clone(),
+            predictions: outcome.digests.predictions.clone(),
             metrics: outcome.metrics.clone(),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use emberline_base::record;
+use emberline_base::{record, seed_of_repeat};
 use emberline_embedding::Source;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
 
 use super::choice::Choice;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use crate::pipeline::to_toml;
 use crate::settings::Settings;
 
@@ -66,10 +66,35 @@ impl Cell {
         (self.embedding(), &self.settings.embedding.source)
     }
 
+    /// The canonical text of the source's settings, as identities are made of it: without defaults and places of files.
+    pub(crate) fn source_settings(&self) -> String {
+        identity::text_of(&self.settings.embedding.source, &[])
+    }
+
+    /// Which repeat of the pipeline it is, 1 for the first and where there are no repeats.
+    pub(crate) fn repeat(&self) -> u32 {
+        self.settings.data.split.repeat.unwrap_or(1)
+    }
+
+    /// The seed that rows are placed by: that of its repeat.
+    pub(crate) fn split_seed(&self) -> u64 {
+        self.settings.data.split.effective_seed(self.settings.seed)
+    }
+
+    /// The seed of initialisation, order and dropout: that of its repeat.
+    pub(crate) fn training_seed(&self) -> u64 {
+        seed_of_repeat(self.settings.seed, self.repeat())
+    }
+
+    /// The source as it is opened, for frozen and tuned cells alike: with random tables of its repeat.
+    pub(crate) fn opened_source(&self) -> Source {
+        self.settings.embedding.source.bare().of_repeat(self.repeat())
+    }
+
     /// The cell's settings as a file, every default filled in.
     pub(crate) fn to_toml(&self) -> String {
         let CellSettings { name, seed, data, embedding, head, train, callbacks } = &self.settings;
-        to_toml(&Settings {
+        to_toml(Settings {
             name: name.to_string(),
             seed: *seed,
             data: data.as_ref().clone(),
@@ -77,6 +102,7 @@ impl Cell {
             head: head.as_ref().clone(),
             train: train.as_ref().clone(),
             callbacks: callbacks.as_ref().clone(),
+            report: None,
             grid: Default::default(),
         })
     }

@@ -3,6 +3,7 @@
 mod cell;
 mod choice;
 mod identity;
+mod name;
 mod section;
 mod sections;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub use self::cell::{Cell, CellSettings, Embedding};
 use self::choice::Axes;
 pub use self::choice::Choice;
 pub use self::identity::Identity;
+use self::name::CellNames;
 use self::sections::Sections;
 use crate::diagnostics::Diagnostics;
 use crate::document::check;
@@ -55,7 +57,7 @@ impl Plan {
             }
         }
         plan.leave_out_repeated();
-        plan.lengthen_equal_ids();
+        plan.lengthen_equal_ids(&sections.names);
         plan
     }
 
@@ -73,13 +75,13 @@ impl Plan {
     }
 
     /// Gives ids that several cells would share the whole identity.
-    fn lengthen_equal_ids(&mut self) {
+    fn lengthen_equal_ids(&mut self, names: &CellNames<'_>) {
         let mut cells_of: HashMap<&str, usize> = HashMap::with_capacity(self.cells.len());
         self.cells.iter().for_each(|cell| *cells_of.entry(&cell.id).or_default() += 1);
         let shared: Vec<usize> = (0..self.cells.len()).filter(|&at| cells_of[self.cells[at].id.as_str()] > 1).collect();
         for at in shared {
             let cell = &mut self.cells[at];
-            cell.id = sections::readable(&cell.settings, &cell.identity.to_string());
+            cell.id = names.name(&cell.settings, &cell.axes, &cell.identity.to_string());
         }
     }
 

@@ -12,6 +12,7 @@ use emberline_train::settings::{Head, Train};
 use super::cell::{Cell, CellSettings, Embedding};
 use super::choice::Choice;
 use super::identity::Identity;
+use super::name::CellNames;
 use super::section::{Section, Typed, places, with_axes};
 use crate::document::typed;
 use crate::grid::EMBEDDING;
@@ -31,6 +32,7 @@ pub(super) struct Sections<'p> {
     head: Section<Head>,
     train: Section<Train>,
     callbacks: Section<Callbacks>,
+    pub(super) names: CellNames<'p>,
     /// Why sources can't be done as their files are. Files are looked into once a source, not once a combination.
     reasons: HashMap<String, Option<String>>,
 }
@@ -46,6 +48,7 @@ impl<'p> Sections<'p> {
             head: Section::new(pipeline, "head"),
             train: Section::new(pipeline, "train"),
             callbacks: Section::new(pipeline, "callbacks"),
+            names: CellNames::of(pipeline),
             reasons: HashMap::new(),
         }
     }
@@ -88,7 +91,8 @@ impl<'p> Sections<'p> {
             train: train.value,
             callbacks: callbacks.value,
         };
-        Some(Ok(Cell { id: readable(&settings, &identity.short()), identity, axes: choice.clone(), settings }))
+        let id = self.names.name(&settings, choice, &identity.short());
+        Some(Ok(Cell { id, identity, axes: choice.clone(), settings }))
     }
 
     fn data(&mut self, choice: &Choice) -> Option<Typed<emberline_dataset::Settings>> {
@@ -96,7 +100,11 @@ impl<'p> Sections<'p> {
         self.data.get(choice, |axes| {
             let tree = with_axes(pipeline, "data", axes, choice, "")?;
             let data: emberline_dataset::Settings = typed(&tree.get("data")?.value).ok()?;
-            data.faults().is_empty().then(|| Typed::new(data, &[], &places(pipeline, axes, choice)))
+            let places = places(pipeline, axes, choice);
+            data.faults().is_empty().then(|| {
+                let identity = Typed::new(data.without_replicate_numbers(), &[], &places).identity;
+                Typed { value: Arc::new(data), identity }
+            })
         })
     }
 
@@ -116,11 +124,4 @@ impl<'p> Sections<'p> {
             Some(Typed { value: Arc::new(embedding), identity })
         })
     }
-}
-
-/// A cell's id: what cells mostly differ by, for people, and as much of the identity as tells it apart.
-pub(super) fn readable(settings: &CellSettings, identity: &str) -> String {
-    let Embedding { name, source, .. } = settings.embedding.as_ref();
-    let state = if source.trainable() { "tuned" } else { "frozen" };
-    format!("{name}-{state}-s{}-{identity}", settings.seed)
 }

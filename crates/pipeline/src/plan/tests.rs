@@ -9,6 +9,10 @@ fn plan(grid: &str) -> Plan {
 }
 
 fn plan_with(grid: &str, assignments: &[String]) -> Plan {
+    Plan::of(&pipeline(grid, assignments))
+}
+
+fn pipeline(grid: &str, assignments: &[String]) -> Pipeline {
     let text = format!(
         r#"
 name = "pinned"
@@ -37,7 +41,7 @@ patience = 2
 {grid}
 "#
     );
-    Plan::of(&Pipeline::parse("p.toml", &text, Path::new(""), assignments).expect("a sound pipeline"))
+    Pipeline::parse("p.toml", &text, Path::new(""), assignments).expect("a sound pipeline")
 }
 
 fn ids(plan: &Plan) -> Vec<&str> {
@@ -88,22 +92,22 @@ fn sizes_amounts_and_steps() {
     assert_eq!(
         ids(&plan),
         [
-            "small-frozen-s7-23d91b9b",
-            "small-frozen-s7-bae49ffd",
-            "small-frozen-s7-26e7308f",
-            "small-frozen-s7-a22c1683",
-            "small-frozen-s7-d714d15c",
-            "small-frozen-s7-7e9a132b",
-            "small-frozen-s7-bfffdebd",
-            "small-frozen-s7-08f93c4f",
-            "learned-frozen-s7-ae133e44",
-            "learned-frozen-s7-aa9829b8",
-            "learned-frozen-s7-e950a4bb",
-            "learned-frozen-s7-6f080fea",
-            "learned-frozen-s7-e5116104",
-            "learned-frozen-s7-5051742f",
-            "learned-frozen-s7-af18cf5f",
-            "learned-frozen-s7-6b792f85"
+            "small-d4-train-100-frozen-s7-23d91b9b",
+            "small-d4-train-100-learning_rate-1-frozen-s7-bae49ffd",
+            "small-d4-train-0.25-frozen-s7-26e7308f",
+            "small-d4-train-0.25-learning_rate-1-frozen-s7-a22c1683",
+            "small-d8-train-100-frozen-s7-d714d15c",
+            "small-d8-train-100-learning_rate-1-frozen-s7-7e9a132b",
+            "small-d8-train-0.25-frozen-s7-bfffdebd",
+            "small-d8-train-0.25-learning_rate-1-frozen-s7-08f93c4f",
+            "learned-d4-train-100-frozen-s7-ae133e44",
+            "learned-d4-train-100-learning_rate-1-frozen-s7-aa9829b8",
+            "learned-d4-train-0.25-frozen-s7-e950a4bb",
+            "learned-d4-train-0.25-learning_rate-1-frozen-s7-6f080fea",
+            "learned-d8-train-100-frozen-s7-e5116104",
+            "learned-d8-train-100-learning_rate-1-frozen-s7-5051742f",
+            "learned-d8-train-0.25-frozen-s7-af18cf5f",
+            "learned-d8-train-0.25-learning_rate-1-frozen-s7-6b792f85"
         ]
     );
     let reason = "`words` the columns of word vectors have no order to cut them by; set `reduce` too: pca, random, or truncate \
@@ -124,14 +128,14 @@ fn whole_sections_and_one_source_s_own_keys() {
     assert_eq!(
         ids(&plan),
         [
-            "small-frozen-s7-7daf4e8b",
-            "small-frozen-s7-28a00684",
-            "small-frozen-s7-0f972782",
-            "small-frozen-s7-71519d8b",
-            "learned-frozen-s7-cb46a553",
-            "learned-frozen-s7-0b45bd2b",
-            "words-frozen-s7-9e71653c",
-            "words-frozen-s7-6feac819"
+            "small-buckets-64-head-1205-frozen-s7-7daf4e8b",
+            "small-buckets-128-head-1205-frozen-s7-28a00684",
+            "small-buckets-64-head-522b-frozen-s7-0f972782",
+            "small-buckets-128-head-522b-frozen-s7-71519d8b",
+            "learned-head-1205-frozen-s7-cb46a553",
+            "learned-head-522b-frozen-s7-0b45bd2b",
+            "words-head-1205-frozen-s7-9e71653c",
+            "words-head-522b-frozen-s7-6feac819"
         ]
     );
     let buckets = |at: usize| match &plan.cells[at].settings.embedding.source {
@@ -152,24 +156,24 @@ fn combinations_across_sections() {
     assert_eq!(
         ids(&plan),
         [
-            "small-frozen-s7-7de595a8",
-            "small-tuned-s7-ebdee00b",
-            "small-frozen-s7-7e85f1ca",
-            "small-frozen-s7-dc5acb1d",
-            "small-tuned-s7-fd1c2626",
-            "small-frozen-s7-c215474c",
-            "learned-frozen-s7-14532828",
-            "learned-tuned-s7-2ee0edf2",
-            "learned-frozen-s7-13169826",
-            "learned-frozen-s7-512050fd",
-            "learned-tuned-s7-0a32b53a",
-            "learned-frozen-s7-885c1afa",
-            "words-frozen-s7-0e057e3b",
-            "words-tuned-s7-4fc67a9d",
-            "words-frozen-s7-15c3e043",
-            "words-frozen-s7-0d86f771",
-            "words-tuned-s7-d1dd2a4d",
-            "words-frozen-s7-fc247a76"
+            "small-optimizer-5d9f-frozen-s7-7de595a8",
+            "small-optimizer-2095-tuned-s7-ebdee00b",
+            "small-optimizer-2095-frozen-s7-7e85f1ca",
+            "small-monitor-loss-optimizer-5d9f-frozen-s7-dc5acb1d",
+            "small-monitor-loss-optimizer-2095-tuned-s7-fd1c2626",
+            "small-monitor-loss-optimizer-2095-frozen-s7-c215474c",
+            "learned-optimizer-5d9f-frozen-s7-14532828",
+            "learned-optimizer-2095-tuned-s7-2ee0edf2",
+            "learned-optimizer-2095-frozen-s7-13169826",
+            "learned-monitor-loss-optimizer-5d9f-frozen-s7-512050fd",
+            "learned-monitor-loss-optimizer-2095-tuned-s7-0a32b53a",
+            "learned-monitor-loss-optimizer-2095-frozen-s7-885c1afa",
+            "words-optimizer-5d9f-frozen-s7-0e057e3b",
+            "words-optimizer-2095-tuned-s7-4fc67a9d",
+            "words-optimizer-2095-frozen-s7-15c3e043",
+            "words-monitor-loss-optimizer-5d9f-frozen-s7-0d86f771",
+            "words-monitor-loss-optimizer-2095-tuned-s7-d1dd2a4d",
+            "words-monitor-loss-optimizer-2095-frozen-s7-fc247a76"
         ]
     );
     assert_eq!(plan.left_out.len(), 6);
@@ -246,15 +250,52 @@ fn places_of_files_tell_cells_apart_only_where_they_are_an_axis() {
     assert_ne!(two.cells[0].identity, two.cells[1].identity);
 }
 
-/// Found by trying: two of these four cells have identities that begin with the same eight digits.
 #[test]
 fn ids_that_would_be_shared_are_lengthened() {
-    let plan = plan(
-        r#"embedding = ["small"]
-"train.epochs" = [120, 214]
-"train.batch_size" = [21, 257]"#,
-    );
-    assert_eq!(ids(&plan)[0], "small-frozen-s7-ed325007914d14686a76de5c65ab904a");
-    assert_eq!(ids(&plan)[3], "small-frozen-s7-ed325007b1d5da4bf971bd2596dfb47f");
-    assert_eq!([1, 2].map(|at| ids(&plan)[at].len()), ["small-frozen-s7-01234567".len(); 2]);
+    let mut plan = plan("embedding = [\"small\"]\nseed = [1, 2]");
+    let pipeline = pipeline("embedding = [\"small\"]\nseed = [1, 2]", &[]);
+    plan.cells.push(plan.cells[1].clone());
+    plan.lengthen_equal_ids(&CellNames::of(&pipeline));
+    assert_eq!(ids(&plan)[0].len(), "small-frozen-s1-01234567".len());
+    assert_eq!(ids(&plan)[1], format!("small-frozen-s2-{}", plan.cells[1].identity));
+}
+
+#[test]
+fn every_axis_that_changes_the_file_shows_in_the_id() {
+    let beginnings = |plan: &Plan| {
+        let beginning = |id: &str| id.rsplit_once('-').expect("a digest").0.to_owned();
+        ids(plan).into_iter().map(beginning).collect::<Vec<_>>()
+    };
+    let grid = "embedding = [\"small\"]\n\"embedding.dim\" = [4, 64]\n\"train.batch_size\" = [32, 8]\n\"data.split.seed\" = [7, 8]";
+    let expected = [
+        "small-d4-frozen-s7",
+        "small-d4-frozen-s7-split8",
+        "small-d4-batch_size-8-frozen-s7",
+        "small-d4-batch_size-8-frozen-s7-split8",
+    ];
+    // 64, 32 and 7 are what the file says without the axes.
+    assert_eq!(beginnings(&plan(grid))[..4], expected);
+    assert_eq!(beginnings(&plan(grid))[4], "small-frozen-s7");
+}
+
+#[test]
+fn repeats_and_folds_are_cells_and_the_first_repeat_is_that_of_none() {
+    let with = |assignments: &[&str]| {
+        let assignments: Vec<String> = assignments.iter().map(|text| (*text).to_owned()).collect();
+        plan_with("embedding = [\"small\"]", &assignments)
+    };
+    let (none, three, five) = (with(&[]), with(&["data.split.repeats=3"]), with(&["data.split.repeats=5"]));
+    assert_eq!((three.cells.len(), five.cells.len()), (3, 5));
+    let identities = |plan: &Plan| plan.cells.iter().map(|cell| cell.identity).collect::<Vec<_>>();
+    assert_eq!(identities(&none)[0], identities(&three)[0]);
+    assert_eq!(identities(&three), identities(&five)[..3], "more repeats rename no cell");
+    assert!(ids(&three)[1].starts_with("small-frozen-s7-r2-"), "{:?}", ids(&three));
+    assert_eq!(ids(&three), ids(&five)[..3]);
+    let folds = with(&["data.split.folds=4"]);
+    assert!(folds.cells.len() == 4 && ids(&folds)[3].starts_with("small-frozen-s7-f4-"), "{:?}", ids(&folds));
+    let one = with(&["data.split.folds=4", "data.split.fold=4"]);
+    assert_eq!(ids(&one), ids(&folds)[3..]);
+    let seeds: Vec<u64> = three.cells.iter().map(Cell::training_seed).collect();
+    assert!(seeds[0] == 7 && seeds[1] != 7 && three.cells.iter().all(|cell| cell.settings.seed == 7), "{seeds:?}");
+    assert_ne!(three.cells[0].opened_source(), three.cells[1].opened_source());
 }

@@ -4,9 +4,8 @@
 //! settings: the cell in the run folder that is nearest tells what the setting was.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 
-use emberline_base::Digest;
+use emberline_base::{Change, Digest, IGNORED_KEYS, changes};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use serde::Serialize;
@@ -14,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use super::survey::{Replaced, State, groups, state};
 use crate::Error;
-use crate::facts::{Change, NO_MATTER, changes};
 use crate::inputs::Inputs;
+use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
@@ -35,18 +34,18 @@ pub struct Explanation {
 /// Explains every cell of a plan, or the one that is asked for, in the order of the plan.
 ///
 /// # Errors
-/// When there is no such cell.
+/// When there is no such cell, or the run folder is of another version or pipeline.
 pub fn explain(
-    base: PathBuf,
+    pipeline: &Pipeline,
     plan: &Plan,
     folder: &RunFolder,
     device: Device,
     cache: Option<Cache>,
     only: Option<&str>,
 ) -> Result<Vec<Explanation>, Error> {
-    folder.check_version()?;
+    folder.check(&pipeline.file)?;
     super::select(plan, &only.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
-    let mut inputs = Inputs::new(base, device, cache);
+    let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let old = Old::of(folder, plan);
     let mut explained: Vec<(usize, Explanation)> = Vec::new();
     for at in groups(plan).into_iter().flat_map(|group| group.cells) {
@@ -112,7 +111,7 @@ impl<'f> Old<'f> {
         let now: toml::Table = cell.to_toml().parse().ok()?;
         let differing = self.ids.get(beginning(&cell.id))?.iter().filter_map(|id| {
             let mut changes = changes(&self.folder.settings(id)?, &now);
-            changes.retain(|change| !change.what.split('.').any(|key| NO_MATTER.contains(&key)));
+            changes.retain(|change| !change.what.split('.').any(|key| IGNORED_KEYS.contains(&key)));
             Some((id.clone(), changes))
         });
         differing.min_by_key(|(_, changes)| changes.len())

@@ -35,11 +35,12 @@ fn hparam(value: &serde_json::Value) -> HParam {
 pub(super) fn experiment(plan: &Plan, data: &record::Data) -> Experiment {
     let sessions: Vec<_> = plan.cells.iter().map(hparams).collect();
     let names = |prefix: &'static str| {
-        let ranked = [Metric::Loss, Metric::Accuracy, Metric::PrAuc, Metric::F1];
-        ranked.into_iter().map(move |metric| MetricInfo::result(&format!("{prefix}{metric}")))
+        let headlines = Metric::ALL.into_iter().filter(|metric| metric.is_headline());
+        headlines.map(move |metric| MetricInfo::result(&format!("{prefix}{metric}")))
     };
     let valid = data.splits.valid.iter().flat_map(|_| names("val_"));
     let test = data.splits.test.iter().flat_map(|_| names("test_"));
-    let train = [Metric::Loss, Metric::Accuracy].into_iter().map(|metric| MetricInfo::result(metric.name()));
+    let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
+    let train = train.map(|metric| MetricInfo::result(metric.name()));
     Experiment::of(sessions.iter().map(Vec::as_slice), train.chain(valid).chain(test).collect())
 }

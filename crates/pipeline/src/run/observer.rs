@@ -9,8 +9,8 @@ use crate::plan::LeftOut;
 
 /// Told of the run's progress, by the threads that train.
 pub trait Observer: Send {
-    /// Another run works in the folder, and has to end first.
-    fn waits(&mut self);
+    /// Only cells are left that other processes work on: this one waits for them.
+    fn waits(&mut self, cells: usize);
     /// Something went wrong that costs time, not results.
     fn warns(&mut self, message: &str);
     /// The data of the first cell have been read and divided: what a person should know of them first.
@@ -34,7 +34,7 @@ pub trait Observer: Send {
 pub struct Silent;
 
 impl Observer for Silent {
-    fn waits(&mut self) {}
+    fn waits(&mut self, _: usize) {}
     fn warns(&mut self, _: &str) {}
     fn data(&mut self, _: &record::Data) {}
     fn left_out(&mut self, _: &[LeftOut]) {}

@@ -87,7 +87,7 @@ pub fn survey(
     device: Device,
     cache: Option<Cache>,
 ) -> Result<Survey, Error> {
-    folder.check_version()?;
+    folder.check(&pipeline.file)?;
     let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let mut states = vec![State::Missing; plan.cells.len()];
     let mut encodings: IndexMap<String, ToEncode> = IndexMap::new();
@@ -114,7 +114,7 @@ pub fn survey(
 pub(crate) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
     let record = match folder.record(cell) {
         Ok(Some(record)) => record,
-        Ok(None) if folder.checkpoint(&cell.id).exists() => return (State::Interrupted, None),
+        Ok(None) if folder.has_checkpoint(&cell.id) => return (State::Interrupted, None),
         Ok(None) => return (State::Missing, None),
         Err(what) => return (State::Damaged(what), None),
     };

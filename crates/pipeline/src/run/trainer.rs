@@ -3,38 +3,50 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, Status};
+use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, SplitSize, Status};
 use emberline_base::{Digest, Features, fenced};
 use emberline_device::Device;
+use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam};
-use emberline_train::callback::Places;
-use emberline_train::{COMPUTATION, Fit, Job, Keeper, Shape, Watched, fit_together};
+use emberline_train::callback::CallbackContext;
+use emberline_train::{COMPUTATION, Checkpointer, FitRequest, FitSpec, FittedModel, Model, Shape, fit};
 
-use super::attempt::Attempts;
-use super::executor::Ready;
+use super::checkpointer::{CellCheckpointer, CheckpointEvents};
+use super::crash_markers::CrashMarkers;
+use super::executor::local::PreparedCell;
 use super::hparams::hparams;
-use super::keeper::{CellKeeper, Hears};
 use super::known_words;
+use super::model::model;
 use super::options::Options;
 use crate::Error;
-use crate::inputs::Prepared;
+use crate::inputs::{Data, Prepared};
 use crate::plan::Cell;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{Attempt, Lock, RunFolder};
+use crate::settings;
 
 /// Trains cells; holds what all of them share, and can be used by several threads at once.
 pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) options: &'a Options,
+    pub(super) report: settings::Report,
     pub(super) experiment: Experiment,
-    pub(super) attempts: &'a Attempts,
+    pub(super) markers: &'a CrashMarkers,
+}
+
+/// What has become of a cell, and the attempt that its record is of; none if it was interrupted.
+pub(super) struct Recorded {
+    pub(super) attempt: Option<u32>,
+    pub(super) cell: record::Cell,
 }
 
 /// What a finished cell leaves.
 struct Trained {
     outcome: Outcome,
-    fit: Fit,
-    /// The safetensors file of the weights.
-    weights: Vec<u8>,
+    fit: FittedModel,
+    /// The file of the trained model.
+    model: Vec<u8>,
+    /// The file of its predictions, if they are kept.
+    predictions: Option<Vec<u8>>,
 }
 
 /// Who hears of what happens to a cell.
@@ -47,58 +59,81 @@ pub(super) trait Listener {
 }
 
 impl Trainer<'_> {
-    /// Trains cells of one shape from their inputs, or records why there are none. A record a cell, in order; of one that was
-    /// interrupted, that it is pending.
+    /// Trains cells of one shape from their inputs, or records why there are none. A record per cell, in order; of one that
+    /// was interrupted, that it is pending.
     ///
     /// # Errors
     /// Only when a record can't be written: then nothing that follows could be.
-    pub(super) fn train(&self, pack: &[Ready<'_>], listener: &dyn Listener) -> Result<Vec<record::Cell>, Error> {
-        pack.iter().try_for_each(|ready| self.folder.begin(ready.cell))?;
+    pub(super) fn train(&self, pack: &[PreparedCell<'_>], listener: &dyn Listener) -> Result<Vec<Recorded>, Error> {
+        let begun =
+            pack.iter().map(|ready| self.folder.begin(ready.cell, &ready.lock)).collect::<Result<Vec<_>, _>>()?;
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
             // It has no shape, and so it is alone.
-            Err(error) => return pack.iter().map(|ready| self.record_failure(ready.cell, error, None)).collect(),
+            Err(error) => {
+                let each = pack.iter().zip(&begun);
+                return each.map(|(ready, attempt)| self.record_failure(ready.cell, attempt, error, None)).collect();
+            }
         };
-        let attempts = match unharmed(|| self.attempt(&cells, listener)) {
-            Ok(attempts) => attempts,
+        let fits = match unharmed(|| self.fit(&cells, &begun, listener)) {
+            Ok(fits) => fits,
             // What ends all at once, such as a lack of memory, need not end each by itself.
             Err(_) if pack.len() > 1 => {
-                let alone = pack.iter().map(|ready| self.train(std::slice::from_ref(ready), listener));
-                return Ok(alone.collect::<Result<Vec<_>, Error>>()?.concat());
+                drop(begun);
+                return pack.iter().map(|ready| self.train_alone(ready, listener)).collect();
             }
             Err(error) => vec![Err(error)],
         };
-        cells.iter().zip(attempts).map(|((cell, prepared), attempt)| self.record(cell, prepared, attempt)).collect()
+        let each = cells.iter().zip(&begun).zip(fits);
+        each.map(|(((cell, prepared), attempt), fit)| self.record(cell, attempt, prepared, fit)).collect()
+    }
+
+    fn train_alone(&self, ready: &PreparedCell<'_>, listener: &dyn Listener) -> Result<Recorded, Error> {
+        let mut recorded = self.train(std::slice::from_ref(ready), listener)?;
+        Ok(recorded.pop().expect("one cell leaves one record"))
+    }
+
+    /// Records that processes have vanished at a cell too often for it to be tried now.
+    pub(super) fn give_up(&self, cell: &Cell, lock: &Lock, times: u32) -> Result<Recorded, Error> {
+        let attempt = self.folder.begin(cell, lock)?;
+        self.record_failure(cell, &attempt, &Error::Vanished { times }, None)
     }
 
     /// What cells must share to be trained together with this one; none for one that goes on from a checkpoint.
-    pub(super) fn shape(&self, ready: &Ready<'_>) -> Option<Shape> {
+    pub(super) fn shape(&self, ready: &PreparedCell<'_>) -> Option<Shape> {
         let (cell, prepared) = prepared(ready).ok()?;
-        job(cell, prepared).shape().filter(|_| !self.folder.checkpoint(&cell.id).exists())
+        spec(cell, prepared).shape().filter(|_| !self.folder.has_checkpoint(&cell.id))
     }
 
-    fn record(&self, cell: &Cell, prepared: &Prepared, attempt: Result<Trained, Error>) -> Result<record::Cell, Error> {
-        match attempt {
-            Ok(Trained { outcome, fit, weights }) => {
+    fn record(
+        &self,
+        cell: &Cell,
+        attempt: &Attempt<'_>,
+        prepared: &Prepared,
+        fit: Result<Trained, Error>,
+    ) -> Result<Recorded, Error> {
+        match fit {
+            Ok(Trained { outcome, fit, model, predictions }) => {
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
-                self.attempts.end(&cell.id);
-                self.folder.finish(cell, &record, &fit.history, &weights)?;
-                Ok(record)
+                self.markers.end(&cell.id);
+                attempt.finish(cell, &record, &fit.history, &model, predictions.as_deref())?;
+                Ok(Recorded { attempt: Some(attempt.number()), cell: record })
             }
             Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
-            Err(error) => self.record_failure(cell, &error, Some(prepared)),
+            Err(error) => self.record_failure(cell, attempt, &error, Some(prepared)),
         }
     }
 
     /// Records why a cell has no result; one that was interrupted is left to run. `prepared`: its inputs, if it had them.
-    pub(super) fn record_failure(
+    fn record_failure(
         &self,
         cell: &Cell,
+        attempt: &Attempt<'_>,
         error: &Error,
         prepared: Option<&Prepared>,
-    ) -> Result<record::Cell, Error> {
+    ) -> Result<Recorded, Error> {
         if error.is_interruption() {
-            return Ok(cell.pending());
+            return Ok(Recorded { attempt: None, cell: cell.pending() });
         }
         let cause = match prepared.filter(|_| error.is_of_the_cell()) {
             Some(prepared) => Cause::Cell(self.made_from(cell, prepared)),
@@ -106,9 +141,9 @@ impl Trainer<'_> {
         };
         let (status, message) = (Status::Failed, Some(error.to_string()));
         let record = record::Cell { status, error: message, cause: Some(cause), ..cell.pending() };
-        self.attempts.end(&cell.id);
-        self.folder.fail(cell, &record, error.is_lack_of_memory())?;
-        Ok(record)
+        self.markers.end(&cell.id);
+        attempt.fail(cell, &record, error.is_lack_of_memory())?;
+        Ok(Recorded { attempt: Some(attempt.number()), cell: record })
     }
 
     fn made_from(&self, cell: &Cell, prepared: &Prepared) -> MadeFrom {
@@ -122,56 +157,92 @@ impl Trainer<'_> {
         }
     }
 
-    fn attempt(
+    fn fit(
         &self,
         cells: &[(&Cell, &Prepared)],
+        attempts: &[Attempt<'_>],
         listener: &dyn Listener,
     ) -> Result<Vec<Result<Trained, Error>>, Error> {
-        let jobs: Vec<Job<'_>> = cells.iter().map(|(cell, prepared)| job(cell, prepared)).collect();
-        let desks: Vec<Desk> = cells.iter().map(|(cell, _)| self.desk(cell)).collect();
+        let specs: Vec<FitSpec<'_>> = cells.iter().map(|(cell, prepared)| spec(cell, prepared)).collect();
+        let outputs: Vec<CellOutputs> =
+            cells.iter().zip(attempts).map(|((cell, _), attempt)| self.outputs(cell, attempt)).collect();
         let mut callbacks = Vec::with_capacity(cells.len());
-        for (((cell, _), job), desk) in cells.iter().zip(&jobs).zip(&desks) {
-            callbacks.push(cell.settings.callbacks.start(desk.places(job, listener.terminal(cell)))?);
+        for (((cell, _), spec), outputs) in cells.iter().zip(&specs).zip(&outputs) {
+            callbacks.push(cell.settings.callbacks.start(outputs.context(spec, listener.terminal(cell)))?);
         }
-        let mut keepers: Vec<CellKeeper<'_>> =
-            cells.iter().map(|(cell, prepared)| self.keeper(cell, prepared, listener)).collect();
-        let each = jobs.iter().zip(&mut callbacks).zip(&mut keepers);
-        let watched = each.map(|((job, callbacks), keeper)| {
-            let keeper: Option<&mut dyn Keeper> = Some(keeper);
-            Watched { job, callbacks, keeper }
-        });
-        let fitted = fit_together(watched.collect(), self.options.device_of(cells[0].0))?;
-        drop(callbacks);
-        let trained = |(((cell, prepared), job), fit): ((&(&Cell, &Prepared), &Job<'_>), _)| {
-            self.trained(cell, prepared, job, fit?)
+        let checkpointer = |((cell, prepared), attempt): (&(&Cell, &Prepared), &Attempt<'_>)| {
+            self.checkpointer(cell, attempt.checkpoint(), prepared, listener)
         };
-        Ok(cells.iter().zip(&jobs).zip(fitted).map(trained).collect())
+        let mut checkpointers: Vec<CellCheckpointer<'_>> = cells.iter().zip(attempts).map(checkpointer).collect();
+        let each = specs.iter().zip(&mut callbacks).zip(&mut checkpointers);
+        let requests = each.map(|((spec, callbacks), checkpointer)| {
+            let checkpointer: Option<&mut dyn Checkpointer> = Some(checkpointer);
+            FitRequest { spec, callbacks, checkpointer }
+        });
+        let fitted = fit(requests.collect(), self.options.device_of(cells[0].0))?;
+        drop(callbacks);
+        let trained = |(((cell, prepared), spec), fit): ((&(&Cell, &Prepared), &FitSpec<'_>), _)| {
+            self.trained(cell, prepared, spec, fit?)
+        };
+        Ok(cells.iter().zip(&specs).zip(fitted).map(trained).collect())
     }
 
     /// What a finished fit leaves.
-    fn trained(&self, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit: Fit) -> Result<Trained, Error> {
-        let weights = fit.weights.to_safetensors()?;
+    fn trained(
+        &self,
+        cell: &Cell,
+        prepared: &Prepared,
+        spec: &FitSpec<'_>,
+        mut fit: FittedModel,
+    ) -> Result<Trained, Error> {
         let Prepared { data, digest, .. } = prepared;
-        let digests = Digests { data: data.digest.clone(), embedding: digest.clone(), weights: Digest::of(&weights) };
-        Ok(Trained { outcome: outcome(self.options.device_of(cell), cell, prepared, job, &fit, digests), fit, weights })
+        let weights = Digest::of(&fit.weights.to_safetensors()?);
+        let predictions = self.predictions(data, &fit)?;
+        let digests = Digests {
+            data: data.digest.clone(),
+            embedding: digest.clone(),
+            weights,
+            predictions: predictions.as_deref().map(Digest::of),
+        };
+        let to_bytes = |model: Model| model.to_safetensors();
+        let model = model(cell, prepared, &mut fit).and_then(to_bytes).map_err(emberline_train::Error::from)?;
+        let outcome = outcome(self.options.device_of(cell), cell, prepared, spec, &fit, digests);
+        Ok(Trained { outcome, fit, model, predictions })
     }
 
-    fn keeper<'k>(&'k self, cell: &Cell, prepared: &Prepared, listener: &'k dyn Listener) -> CellKeeper<'k> {
+    /// The file of the logits of validation and test, if there are such rows and they are to be kept.
+    fn predictions(&self, data: &Data, fit: &FittedModel) -> Result<Option<Vec<u8>>, Error> {
+        let held_out = [&fit.logits.valid, &fit.logits.test].into_iter().flatten();
+        let bytes: u64 = held_out.map(|logits| 4 * logits.values().len() as u64).sum();
+        if !self.report.keeps_predictions(bytes) {
+            return Ok(None);
+        }
+        let file = predictions::to_bytes(&fit.logits, data.split_digests()).map_err(emberline_train::Error::from)?;
+        Ok(Some(file))
+    }
+
+    fn checkpointer<'k>(
+        &'k self,
+        cell: &Cell,
+        checkpoint: PathBuf,
+        prepared: &Prepared,
+        listener: &'k dyn Listener,
+    ) -> CellCheckpointer<'k> {
         let (data, embedding) = (&prepared.data.digest, &prepared.digest);
         let device = self.options.device_of(cell);
         let (data, embedding) = (data.as_str(), embedding.as_str());
         let identity = format!("{} {data} {embedding} {COMPUTATION} {device}", cell.identity);
-        let (path, id) = (self.folder.checkpoint(&cell.id), cell.id.clone());
-        let hears = Hears {
-            warning: Box::new(|message| listener.warn(message)),
-            kept: Box::new(move || self.attempts.progressed(&id)),
+        let id = cell.id.clone();
+        let events = CheckpointEvents {
+            on_warning: Box::new(|message| listener.warn(message)),
+            on_saved: Box::new(move || self.markers.progressed(&id)),
         };
-        CellKeeper::new(path, identity, &self.options.interrupt, hears)
+        CellCheckpointer::new(checkpoint, identity, &self.options.interrupt, events)
     }
 
-    fn desk(&self, cell: &Cell) -> Desk {
-        Desk {
-            cell: self.folder.cell(&cell.id),
+    fn outputs(&self, cell: &Cell, attempt: &Attempt<'_>) -> CellOutputs {
+        CellOutputs {
+            cell: attempt.path(),
             tensorboard: self.folder.tensorboard().join(&cell.id),
             hparams: self.experiment.typed(&hparams(cell)),
         }
@@ -179,32 +250,32 @@ impl Trainer<'_> {
 }
 
 /// Where a cell's callbacks write.
-struct Desk {
+struct CellOutputs {
     cell: PathBuf,
     tensorboard: PathBuf,
     hparams: Vec<(String, HParam)>,
 }
 
-impl Desk {
-    fn places<'p>(&'p self, job: &Job<'_>, progress: Box<dyn Write + 'p>) -> Places<'p> {
+impl CellOutputs {
+    fn context<'p>(&'p self, spec: &FitSpec<'_>, progress: Box<dyn Write + 'p>) -> CallbackContext<'p> {
         let Self { cell, tensorboard, hparams } = self;
-        let steps_per_epoch = (job.features.train.texts() as u64).div_ceil(u64::from(job.train.batch_size));
-        Places { cell, tensorboard, hparams, steps_per_epoch, progress }
+        let steps_per_epoch = (spec.features.train.texts() as u64).div_ceil(u64::from(spec.train.batch_size));
+        CallbackContext { cell, tensorboard, hparams, steps_per_epoch, progress }
     }
 }
 
 /// A cell with its inputs, or why there are none.
-fn prepared<'r>(ready: &'r Ready<'_>) -> Result<(&'r Cell, &'r Prepared), &'r Error> {
+fn prepared<'r>(ready: &'r PreparedCell<'_>) -> Result<(&'r Cell, &'r Prepared), &'r Error> {
     ready.prepared.as_ref().map(|prepared| (ready.cell, prepared))
 }
 
 /// What a cell's fit is made from.
-fn job<'c>(cell: &'c Cell, prepared: &'c Prepared) -> Job<'c> {
+fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
     let Prepared { data, features, .. } = prepared;
-    Job {
+    FitSpec {
         head: &cell.settings.head,
         train: &cell.settings.train,
-        seed: cell.settings.seed,
+        seed: cell.training_seed(),
         task: data.dataset.labels.task,
         features,
         targets: &data.targets,
@@ -219,14 +290,27 @@ pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<
     fenced(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
 }
 
+/// How many rows the cell had, and the seed that chose them.
+fn split_size(cell: &Cell, prepared: &Prepared) -> SplitSize {
+    let rows = prepared.data.dataset.splits.map(|_, rows| rows.len());
+    SplitSize { n_train: rows.train, n_valid: rows.valid, n_test: rows.test, split_seed: cell.split_seed() }
+}
+
 /// What a finished fit is recorded as.
-fn outcome(device: Device, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit: &Fit, digests: Digests) -> Outcome {
+fn outcome(
+    device: Device,
+    cell: &Cell,
+    prepared: &Prepared,
+    spec: &FitSpec<'_>,
+    fit: &FittedModel,
+    digests: Digests,
+) -> Outcome {
     let Prepared { opened, known_words, .. } = prepared;
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
-    let dim = job.features.train.dim();
+    let dim = spec.features.train.dim();
     let table = opened.parameters(dim);
-    let head = job.architecture().parameters();
-    let trainable = match &job.features.train {
+    let head = spec.architecture().parameters();
+    let trainable = match &spec.features.train {
         Features::Frozen(_) => head,
         Features::Tuned(_) => table + head,
         Features::Mixed(layered) => layered.layers as u64 + 1 + head,
@@ -238,6 +322,7 @@ fn outcome(device: Device, cell: &Cell, prepared: &Prepared, job: &Job<'_>, fit:
         stopped: fit.stopped,
         seconds: fit.seconds,
         parameters: Parameters { total: table + head, trainable },
+        split: split_size(cell, prepared),
         metrics: fit.metrics.clone(),
         digests,
         device: device.to_string(),

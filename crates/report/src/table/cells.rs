@@ -4,17 +4,17 @@ use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
 
 use super::{best_of, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Row, Table};
-use crate::grouping::{self, SPLIT_SEED, tuning, value_text};
+use crate::grouping::{self, tuning, value_text};
 use crate::number::{count, decimals, fixed};
 
 /// Axes that the table shows in columns of their own, for runs with and without them.
-const SHOWN: [&str; 3] = ["embedding", "embedding.trainable", grouping::SEED];
+const SHOWN: [&str; 2] = ["embedding", "embedding.trainable"];
 
 /// A row a cell.
 pub(crate) fn table(summary: &Summary) -> Table {
     let mut axes: Vec<String> =
         grouping::varying_axes(summary).into_iter().filter(|axis| !SHOWN.contains(&axis.as_str())).collect();
-    axes.extend(Some(SPLIT_SEED.to_owned()).filter(|axis| grouping::varies(summary, axis)));
+    axes.extend(grouping::moved_rows(summary).into_iter().map(|axis| axis.key().to_owned()));
     let mut columns = ["cell", "status", "embedding", "source"].map(Column::text).to_vec();
     columns.push(Column::number("dim"));
     columns.push(Column::text("tuning"));

@@ -67,8 +67,9 @@ fn notes(data: &Data) -> Vec<Prose> {
         count(used as u64),
     ));
     let repeated = Prose::default().plain(format!(
-        "{} whose text had occurred before (equal texts stand in one split alone); {} different labels in different rows.",
+        "{} whose text had occurred before ({}); {} different labels in different rows.",
         counted(data.duplicate_texts, "row"),
+        if data.duplicates_kept { "kept, as data.duplicates says" } else { "left out" },
         match data.conflicting_labels {
             0 => "no text has".to_owned(),
             1 => "1 text has".to_owned(),
@@ -117,6 +118,15 @@ mod tests {
             table.notes[0],
             Prose::default().plain("20,000 rows read; 6 left out (4 empty texts, 2 missing labels); 14,354 used.")
         );
+    }
+
+    #[test]
+    fn kept_copies_of_texts_are_told() {
+        let mut data = sample::course().summary.data;
+        let told = |data: &Data| format!("{:?}", table(data).notes);
+        assert!(told(&data).contains("31 rows whose text had occurred before (left out)"));
+        data.duplicates_kept = true;
+        assert!(told(&data).contains("31 rows whose text had occurred before (kept, as data.duplicates says)"));
     }
 
     #[test]

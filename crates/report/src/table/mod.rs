@@ -34,7 +34,7 @@ pub(crate) fn metric_names(summary: &Summary) -> Vec<String> {
 /// The metric of a record's name, without its split.
 pub(crate) fn metric_of(name: &str) -> Option<Metric> {
     let bare = name.strip_prefix("val_").or_else(|| name.strip_prefix("test_")).unwrap_or(name);
-    Metric::ALL.into_iter().find(|metric| metric.name() == bare)
+    Metric::from_name(bare)
 }
 
 /// What an answer without knowledge reaches on the same rows: for an accuracy, always giving the most frequent answer; for
@@ -65,7 +65,7 @@ pub(crate) fn best_of(values: &[f64], metric: Metric) -> Vec<bool> {
     let numbers: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let better = if metric.smaller_is_better() { f64::min } else { f64::max };
     let best = numbers.iter().copied().reduce(better);
-    let compared = numbers.len() > 1 && metric != Metric::Threshold;
+    let compared = numbers.len() > 1 && metric.is_comparable();
     values.iter().map(|value| compared && Some(*value) == best).collect()
 }
 

@@ -11,9 +11,6 @@ use crate::number::{count, decimals, fixed, signed};
 use crate::ranking::{MainMetric, Ranking};
 use crate::statistics::{self, LEVEL};
 
-/// Metrics that stand in the table of cells alone.
-const DETAILS: [Metric; 4] = [Metric::RocAuc, Metric::Precision, Metric::Recall, Metric::Threshold];
-
 /// A row a setting, in the order of the ranking.
 pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
     let marks = ranking.marks();
@@ -58,7 +55,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
         columns.extend(behind_column(ranking, settings, main));
     }
     let is_shown =
-        |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(|m| !DETAILS.contains(&m));
+        |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(Metric::is_headline);
     let names = metric_names(summary).into_iter().filter(is_shown);
     columns.extend(names.map(|name| metric_column(summary, settings, &name)));
     if summary.knows_words() {

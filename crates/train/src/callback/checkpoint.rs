@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// The metric whose best epoch is written to `head.safetensors` and scored.
+    /// The metric whose best epoch is written to `model.safetensors` and scored.
     #[serde(default = "super::val_loss")]
     pub monitor: Monitor,
 }

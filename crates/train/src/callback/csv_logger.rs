@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::record::Epoch;
-use emberline_base::{Fault, file};
+use emberline_base::{Fault, file, run_files};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,17 +31,6 @@ impl Default for CsvLogger {
     }
 }
 
-/// The record's own files, which a log must not replace.
-const TAKEN: [&str; 7] = [
-    "cell.toml",
-    "history.csv",
-    "record.jsonl",
-    "result.json",
-    "head.safetensors",
-    "checkpoint.safetensors",
-    "SHA256SUMS",
-];
-
 /// The longest name of a file, in bytes, on every system.
 const MAX_NAME: usize = 255;
 
@@ -53,7 +42,7 @@ impl CsvLogger {
     fn filename_fault(&self) -> Option<Fault> {
         let name = self.filename.as_str();
         let is_plain = Path::new(name).file_name().is_some_and(|last| last == name) && !name.starts_with('.');
-        let is_taken = TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+        let is_taken = run_files::OF_A_CELL.iter().any(|taken| taken.eq_ignore_ascii_case(name));
         let fault = |message: String, hint: &str| Some(Fault::new("filename", message, hint));
         if name.len() > MAX_NAME {
             let message = format!("the log's name has {} bytes; a file's name has at most {MAX_NAME}", name.len());

@@ -33,7 +33,7 @@ pub use terminate_on_nan::TerminateOnNan;
 
 use crate::Error;
 
-/// `[callbacks]`: what watches the epochs.
+/// `[callbacks]`: what is notified of the epochs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Callbacks {
@@ -60,7 +60,7 @@ pub struct Callbacks {
     pub epoch_dots: Option<EpochDots>,
 }
 
-/// What is told at the end of each epoch, and of the training.
+/// Notified at the end of each epoch, and of the training.
 pub trait Callback {
     /// After an epoch's training and validation.
     ///
@@ -95,8 +95,8 @@ impl Control {
     }
 }
 
-/// Where the callbacks of one cell write.
-pub struct Places<'a> {
+/// What the callbacks of one cell are started with: where they write, and what they say of the cell.
+pub struct CallbackContext<'a> {
     /// The cell's folder.
     pub cell: &'a Path,
     /// The cell's folder of TensorBoard logs.
@@ -118,46 +118,73 @@ impl Callbacks {
         asked.unwrap_or(Monitor { valid: has_valid, ..Monitor::VAL_LOSS })
     }
 
-    /// The keys that watch a metric, with the metric.
+    /// The keys that name a metric to monitor, with the metric.
     pub fn monitors(&self) -> Vec<(&'static str, Monitor)> {
-        let checkpoint = self.checkpoint.as_ref().map(|c| ("checkpoint.monitor", c.monitor));
-        let early = self.early_stopping.as_ref().map(|e| ("early_stopping.monitor", e.monitor));
-        let reduce = self.reduce_lr_on_plateau.as_ref().map(|r| ("reduce_lr_on_plateau.monitor", r.monitor));
+        let Self {
+            early_stopping,
+            checkpoint,
+            reduce_lr_on_plateau,
+            terminate_on_nan: _,
+            tensorboard: _,
+            csv_logger: _,
+            epoch_dots: _,
+        } = self;
+        let checkpoint = checkpoint.as_ref().map(|c| ("checkpoint.monitor", c.monitor));
+        let early = early_stopping.as_ref().map(|e| ("early_stopping.monitor", e.monitor));
+        let reduce = reduce_lr_on_plateau.as_ref().map(|r| ("reduce_lr_on_plateau.monitor", r.monitor));
         [checkpoint, early, reduce].into_iter().flatten().collect()
     }
 
     /// What is wrong with the numbers, whatever the data.
     pub fn faults(&self) -> Vec<Fault> {
-        let early = self.early_stopping.iter().flat_map(EarlyStopping::faults);
-        let reduce = self.reduce_lr_on_plateau.iter().flat_map(ReduceLrOnPlateau::faults);
-        let logger = self.csv_logger.iter().flat_map(CsvLogger::faults);
+        let Self {
+            early_stopping,
+            checkpoint: _,
+            reduce_lr_on_plateau,
+            terminate_on_nan: _,
+            tensorboard: _,
+            csv_logger,
+            epoch_dots: _,
+        } = self;
+        let early = early_stopping.iter().flat_map(EarlyStopping::faults);
+        let reduce = reduce_lr_on_plateau.iter().flat_map(ReduceLrOnPlateau::faults);
+        let logger = csv_logger.iter().flat_map(CsvLogger::faults);
         let early = early.map(|fault| fault.below("early_stopping"));
         let reduce = reduce.map(|fault| fault.below("reduce_lr_on_plateau"));
         early.chain(reduce).chain(logger.map(|fault| fault.below("csv_logger"))).collect()
     }
 
-    /// The callbacks at work for one cell, in the order in which they are told.
+    /// Starts the callbacks of one cell, in the order in which they are notified.
     ///
     /// # Errors
     /// When a file can't be begun.
-    pub fn start<'a>(&self, places: Places<'a>) -> Result<Vec<Box<dyn Callback + 'a>>, Error> {
+    pub fn start<'a>(&self, context: CallbackContext<'a>) -> Result<Vec<Box<dyn Callback + 'a>>, Error> {
+        let Self {
+            early_stopping,
+            checkpoint: _, // The best epoch is always kept; this only names the metric.
+            reduce_lr_on_plateau,
+            terminate_on_nan,
+            tensorboard,
+            csv_logger,
+            epoch_dots,
+        } = self;
         let mut started: Vec<Box<dyn Callback + 'a>> = Vec::new();
-        if self.terminate_on_nan.is_some() {
+        if terminate_on_nan.is_some() {
             started.push(Box::new(terminate_on_nan::Watch));
         }
-        if let Some(settings) = &self.csv_logger {
-            started.push(Box::new(csv_logger::Log::create(settings, places.cell)));
+        if let Some(settings) = csv_logger {
+            started.push(Box::new(csv_logger::Log::create(settings, context.cell)));
         }
-        if self.tensorboard.is_some() {
-            started.push(Box::new(tensorboard::Log::create(&places)?));
+        if tensorboard.is_some() {
+            started.push(Box::new(tensorboard::Log::create(&context)?));
         }
-        if let Some(settings) = &self.epoch_dots {
-            started.push(Box::new(epoch_dots::Dots::new(settings, places.progress)));
+        if let Some(settings) = epoch_dots {
+            started.push(Box::new(epoch_dots::Dots::new(settings, context.progress)));
         }
-        if let Some(settings) = &self.reduce_lr_on_plateau {
+        if let Some(settings) = reduce_lr_on_plateau {
             started.push(Box::new(reduce_lr_on_plateau::Plateau::new(settings)));
         }
-        if let Some(settings) = &self.early_stopping {
+        if let Some(settings) = early_stopping {
             started.push(Box::new(early_stopping::Patience::new(settings)));
         }
         Ok(started)

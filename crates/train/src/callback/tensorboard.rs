@@ -7,7 +7,7 @@ use emberline_tensorboard::{RunLog, SessionStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Callback, Control, Places};
+use super::{Callback, CallbackContext, Control};
 use crate::Error;
 
 /// `[callbacks.tensorboard]`
@@ -24,9 +24,9 @@ pub(super) struct Log {
 
 impl Log {
     /// Every cell is a row of its own on the HParams page.
-    pub(super) fn create(places: &Places<'_>) -> Result<Self, Error> {
-        let log = RunLog::create(places.tensorboard, "", places.hparams)?;
-        Ok(Self { log: Some(log), steps_per_epoch: places.steps_per_epoch })
+    pub(super) fn create(context: &CallbackContext<'_>) -> Result<Self, Error> {
+        let log = RunLog::create(context.tensorboard, "", context.hparams)?;
+        Ok(Self { log: Some(log), steps_per_epoch: context.steps_per_epoch })
     }
 }
 

@@ -12,7 +12,7 @@ use emberline_base::{Matrix, SplitName, Splits};
 use super::dropout::{self, Dropout};
 use super::inputs::{BagBatch, Inputs};
 use super::stack::Stack;
-use super::{Blueprint, Engine, Turn};
+use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
 use crate::optimizer::Memory;
 use crate::settings::{Activation, Loss, Optimizer};
@@ -53,24 +53,24 @@ struct Parameter<B: Backend> {
 
 impl<B: Backend> AutodiffEngine<B> {
     /// For models of one shape, at least one.
-    pub(super) fn new(blueprints: &[Blueprint<'_>], device: B::Device) -> Self {
-        let first = &blueprints[0];
+    pub(super) fn new(specs: &[EngineSpec<'_>], device: B::Device) -> Self {
+        let first = &specs[0];
         let inputs = first.features.map(|split, _| {
-            let of_split: Vec<_> = blueprints.iter().filter_map(|blueprint| blueprint.features.get(split)).collect();
+            let of_split: Vec<_> = specs.iter().filter_map(|spec| spec.features.get(split)).collect();
             Inputs::new(&of_split, &device)
         });
-        let targets: Vec<&Matrix> = blueprints.iter().map(|blueprint| blueprint.targets).collect();
-        let weights: Vec<&Weights> = blueprints.iter().map(|blueprint| blueprint.weights).collect();
+        let targets: Vec<&Matrix> = specs.iter().map(|spec| spec.targets).collect();
+        let weights: Vec<&Weights> = specs.iter().map(|spec| spec.weights).collect();
         Self {
             steps: first.architecture.steps.clone(),
             optimizer: first.optimizer.clone(),
             loss: first.loss,
             batch_size: first.batch_size,
-            seeds: blueprints.iter().map(|blueprint| blueprint.seed).collect(),
+            seeds: specs.iter().map(|spec| spec.seed).collect(),
             inputs,
             targets: Stack::new(&targets, &device),
             parameters: parameters(&weights, &device),
-            models: (0..blueprints.len()).collect(),
+            models: (0..specs.len()).collect(),
             steps_done: 0,
             device,
         }
@@ -162,14 +162,14 @@ impl<B: Backend> AutodiffEngine<B> {
 }
 
 impl<B: Backend> Engine for AutodiffEngine<B> {
-    fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix> {
+    fn train_epoch(&mut self, epoch: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
         let mut masks = Masks(self.models.iter().map(|&model| Dropout::new(self.seeds[model], epoch)).collect());
-        let learning_rates: Vec<f64> = turns.iter().map(|turn| turn.learning_rate).collect();
-        let count = turns.first().map_or(0, |turn| turn.order.len());
+        let learning_rates: Vec<f64> = inputs.iter().map(|input| input.learning_rate).collect();
+        let count = inputs.first().map_or(0, |input| input.order.len());
         let batch_size = self.batch_size;
         let batches = (0..count).step_by(batch_size).map(|first| first..count.min(first + batch_size));
         let logits = batches.map(|batch| {
-            let rows: Vec<&[usize]> = turns.iter().map(|turn| &turn.order[batch.clone()]).collect();
+            let rows: Vec<&[usize]> = inputs.iter().map(|input| &input.order[batch.clone()]).collect();
             self.step(&rows, &learning_rates, &mut masks)
         });
         download(logits.collect())
@@ -225,7 +225,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
 }
 
 /// The forward pass, `[batch, dim]` -> `[batch, outputs]`, or the same of several models, `[models, batch, ...]`. `arrays`
-/// holds kernel and bias of each dense step in turn; `mask` gives a dropout mask of a shape, or nothing where nothing is
+/// holds kernel and bias of each dense step in input; `mask` gives a dropout mask of a shape, or nothing where nothing is
 /// dropped.
 fn forward<B: Backend, const R: usize>(
     steps: &[Step],

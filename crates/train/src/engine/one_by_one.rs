@@ -2,7 +2,7 @@
 
 use emberline_base::{Matrix, SplitName};
 
-use super::{Engine, Turn};
+use super::{Engine, EpochInput};
 use crate::weights::{State, Weights};
 
 /// Engines of one model each, as one engine.
@@ -20,9 +20,10 @@ impl<'a> OneByOne<'a> {
 }
 
 impl Engine for OneByOne<'_> {
-    fn train_epoch(&mut self, epoch: u32, turns: &[Turn]) -> Vec<Matrix> {
-        let train = |(&model, turn): (&usize, &Turn)| self.models[model].train_epoch(epoch, std::slice::from_ref(turn));
-        self.present.iter().zip(turns).flat_map(train).collect()
+    fn train_epoch(&mut self, epoch: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
+        let train =
+            |(&model, input): (&usize, &EpochInput)| self.models[model].train_epoch(epoch, std::slice::from_ref(input));
+        self.present.iter().zip(inputs).flat_map(train).collect()
     }
 
     fn logits(&mut self, split: SplitName) -> Vec<Matrix> {

@@ -19,6 +19,7 @@ use emberline_base::{Matrix, Metric, Scores, Task};
 
 use self::curve::{Curve, Decision};
 use self::probability::Probabilities;
+pub(crate) use self::probability::probabilities_of_row;
 pub use self::probability::probability;
 use crate::settings::Loss;
 

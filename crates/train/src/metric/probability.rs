@@ -4,7 +4,22 @@ use emberline_base::{Matrix, Task};
 
 /// sigmoid(z), the probability of a binary or multi-label output.
 pub fn probability(logit: f32) -> f64 {
-    1.0 / (1.0 + (-f64::from(logit)).exp())
+    sigmoid(f64::from(logit))
+}
+
+/// The probabilities of one row's logits, `[outputs]`, equal to those that [`Probabilities`] gives.
+pub(crate) fn probabilities_of_row(task: Task, logits: &[f64]) -> Vec<f64> {
+    match task {
+        Task::Binary | Task::MultiLabel => logits.iter().map(|&logit| sigmoid(logit)).collect(),
+        Task::MultiClass => {
+            let (largest, sum) = normaliser(logits.iter().copied());
+            logits.iter().map(|&logit| (logit - largest).exp() / sum).collect()
+        }
+    }
+}
+
+fn sigmoid(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The probabilities that logits `[rows, outputs]` stand for: sigmoid per output, or softmax over the row of a
@@ -20,7 +35,7 @@ pub(super) struct Probabilities<'a> {
 
 impl<'a> Probabilities<'a> {
     pub(super) fn of(task: Task, logits: &'a Matrix) -> Self {
-        let rows = || (0..logits.rows()).map(|row| normaliser(logits.row(row))).collect();
+        let rows = || (0..logits.rows()).map(|row| normaliser(logits.row(row).iter().map(|&z| f64::from(z)))).collect();
         let softmax = match task {
             Task::MultiClass => Some(rows()),
             Task::Binary | Task::MultiLabel => None,
@@ -39,9 +54,9 @@ impl<'a> Probabilities<'a> {
 }
 
 /// The largest logit, and the sum of exp(z - largest).
-fn normaliser(logits: &[f32]) -> (f64, f64) {
-    let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, &z| largest.max(f64::from(z)));
-    let exponentials: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - largest).exp()).collect();
+fn normaliser(logits: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let largest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+    let exponentials: Vec<f64> = logits.map(|z| (z - largest).exp()).collect();
     (largest, pairwise_sum(&exponentials))
 }
 

@@ -1,6 +1,6 @@
 //! The optimisers. To add one: a file here, a variant of [`Optimizer`], and its arm below.
 //!
-//! An optimiser turns one array's gradient into that array's next value, for several models at once. It keeps what it
+//! An optimiser inputs one array's gradient into that array's next value, for several models at once. It keeps what it
 //! remembers of the array in a [`Memory`]; the sizes of a step come from outside, once for all arrays.
 
 mod adam;

@@ -44,8 +44,11 @@ impl Vocabulary {
         &self.counts
     }
 
-    pub(super) fn into_ids(self) -> HashMap<String, u32> {
-        self.ids
+    /// The words, in the order of their ids.
+    pub(super) fn into_words(self) -> Vec<String> {
+        let mut words: Vec<(u32, String)> = self.ids.into_iter().map(|(word, id)| (id, word)).collect();
+        words.sort_unstable_by_key(|&(id, _)| id);
+        words.into_iter().map(|(_, word)| word).collect()
     }
 }
 
@@ -110,7 +113,7 @@ mod tests {
         let id = |word: &str| vocabulary.ids.get(word).copied();
         assert_eq!([id("a"), id("b"), id("c"), id("d")], [Some(0), Some(1), Some(2), None]);
         assert_eq!(vocabulary.counts(), [2, 2, 2]);
-        assert_eq!(Vocabulary::of(&texts, 1, 1).into_ids(), HashMap::from([("a".to_owned(), 0)]));
+        assert_eq!(Vocabulary::of(&texts, 2, 2).into_words(), ["a", "b"]);
     }
 
     #[test]

@@ -21,15 +21,17 @@ mod svd;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use emberline_base::{Combiner, Digest, Fault, Substream, name_of};
+use emberline_base::{Combiner, Digest, Fault, Matrix, Substream, name_of};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::counts::Vocabulary;
 use super::{Kind, Texts, tuning, words};
-use crate::{Error, Lookup, Opened, Words};
+use crate::learned::{Learned, LearnedTable};
+use crate::{Error, LearnedState, Lookup, Opened, TokenizerFile, Words};
 
 /// The longest vector: the work grows with its square, the eigenvalues' with its cube.
 const MAX_DIM: usize = 2048;
@@ -128,6 +130,10 @@ impl Kind for Settings {
         self.seed.is_none()
     }
 
+    fn seed_mut(&mut self) -> Option<&mut Option<u64>> {
+        Some(&mut self.seed)
+    }
+
     fn reads_texts(&self) -> bool {
         true
     }
@@ -141,6 +147,19 @@ impl Kind for Settings {
     fn open(&self, _: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
         Ok(Opened::Table(Box::new(open(self, texts)?)))
     }
+
+    fn reopen(&self, _: &Path, state: Option<&LearnedState>, _: Device) -> Result<Opened, Error> {
+        match state.and_then(|state| Some((state.source.clone()?, &state.content))) {
+            Some((Learned::Table(learned), content)) => {
+                Ok(Opened::Table(Box::new(with_learned(self, learned, content.clone())?)))
+            }
+            Some((Learned::Weights(_), _)) | None => Err(Error::Unsupported(
+                "corpus: its vectors were learned from training texts, and there is no file with what it learned; \
+                 restore the run's `inputs` folder, or train again"
+                    .into(),
+            )),
+        }
+    }
 }
 
 /// Learned vectors, a row a word of the vocabulary.
@@ -148,8 +167,8 @@ impl Kind for Settings {
 pub(crate) struct Corpus {
     settings: Settings,
     ids: HashMap<String, u32>,
-    /// Row after row, the most frequent word first.
-    values: Vec<f32>,
+    /// The words and their vectors, the most frequent word first.
+    learned: LearnedTable,
     digest: Digest,
 }
 
@@ -171,8 +190,24 @@ fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
     let vectors = svd::left_vectors(&matrix, settings.dim, &mut stream)
         .map_err(|rank| too_few(settings, rank, "directions of co-occurrence among the words"))?;
     let values = scaled(&vectors, settings.dim, vocabulary.counts());
-    let digest = digest(settings, texts.train);
-    Ok(Corpus { settings: settings.clone(), ids: vocabulary.into_ids(), values, digest })
+    let table = Arc::new(Matrix::new(vocabulary.len(), settings.dim, values));
+    let learned = LearnedTable { words: vocabulary.into_words(), table };
+    with_learned(settings, learned, digest(settings, texts.train))
+}
+
+/// The source with what it learned.
+///
+/// # Errors
+/// When vectors of another length were learned.
+fn with_learned(settings: &Settings, learned: LearnedTable, digest: Digest) -> Result<Corpus, Error> {
+    let (dim, found) = (settings.dim, learned.table.cols());
+    if found != dim {
+        return Err(Error::Unsupported(format!(
+            "corpus: `dim` is {dim}, but vectors of {found} numbers were learned; set `dim` to {found}, or train again"
+        )));
+    }
+    let ids = learned.words.iter().cloned().zip(0..).collect();
+    Ok(Corpus { settings: settings.clone(), ids, learned, digest })
 }
 
 fn too_few(settings: &Settings, found: usize, what: &str) -> Error {
@@ -229,7 +264,7 @@ impl Lookup for Corpus {
     }
 
     fn table(&self) -> &[f32] {
-        &self.values
+        self.learned.table.values()
     }
 
     fn combiner(&self) -> Combiner {
@@ -238,6 +273,22 @@ impl Lookup for Corpus {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn origin(&self) -> Digest {
+        digest(&self.settings, &[])
+    }
+
+    fn learned(&self) -> Option<Learned> {
+        Some(Learned::Table(self.learned.clone()))
+    }
+
+    fn tokenizer_file(&self) -> Result<TokenizerFile, String> {
+        Ok(TokenizerFile { json: words::tokenizer_json(&self.learned.words), max_length: None, adds_unknown: true })
+    }
+
+    fn row_word(&self, id: u32) -> Option<String> {
+        self.learned.words.get(id as usize).cloned()
     }
 }
 

@@ -59,7 +59,7 @@ fn threads_and_repetition_move_no_bit() {
     let texts = two_topics();
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| learn(&settings(16), &texts).expect("learned").values)
+        pool.install(|| learn(&settings(16), &texts).expect("learned").table().to_vec())
     };
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let one = bits(with(1));
@@ -71,7 +71,7 @@ fn threads_and_repetition_move_no_bit() {
 #[test]
 fn the_vectors_never_change() {
     let corpus = learn(&settings(4), &two_topics()).expect("learned");
-    let bytes: Vec<u8> = corpus.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes: Vec<u8> = corpus.table().iter().flat_map(|value| value.to_le_bytes()).collect();
     assert_eq!(Digest::of(&bytes).short(), "ff64d3d9");
 }
 

@@ -33,7 +33,7 @@ use self::tokenizer::Tokenizer;
 use super::place::bytes_at;
 use super::{Kind, Place, Texts};
 use crate::reduce::{Reduce, Reduction};
-use crate::{Error, Lookup, Opened, Words};
+use crate::{Error, Lookup, Opened, TokenizerFile, Words};
 
 /// The name of these rules, for digests; it changes when they do.
 const RULES: &str = "model2vec/2";
@@ -226,5 +226,14 @@ impl Lookup for StaticModel {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn tokenizer_file(&self) -> Result<TokenizerFile, String> {
+        let max_length = Some(self.limits.tokens).filter(|&tokens| tokens < usize::MAX);
+        Ok(TokenizerFile { json: self.tokenizer.json()?, max_length, adds_unknown: false })
+    }
+
+    fn row_word(&self, id: u32) -> Option<String> {
+        self.tokenizer.token(id)
     }
 }

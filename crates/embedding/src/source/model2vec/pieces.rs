@@ -1,9 +1,10 @@
 //! The token ids of every distinct piece of the texts that a model is opened for.
 //!
 //! Texts enter once, when the model is opened; each distinct piece is tokenised then, side by side. What a later text
-//! brings anew is tokenised when it comes.
+//! brings anew is tokenised when it comes, and remembered up to a limit.
 
 use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
@@ -14,9 +15,17 @@ use crate::source::memo::Memo;
 /// Pieces that one thread tokenises at a time.
 const AT_ONCE: usize = 1024;
 
+/// Bytes of later texts' pieces that are remembered.
+const MAX_LATER: usize = 1 << 26;
+
 /// Pieces and their token ids, unknown tokens included.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(Memo);
+pub(super) struct Pieces {
+    /// Those of the texts that the model was opened for.
+    known: Memo,
+    /// Those that later texts brought.
+    later: RwLock<Memo>,
+}
 
 impl Pieces {
     /// Tokenises every distinct piece of these texts.
@@ -37,17 +46,32 @@ impl Pieces {
                 start = end;
             }
         }
-        Ok(Self(memo))
+        Ok(Self { known: memo, later: RwLock::default() })
     }
 
     /// Appends the token ids of a text, unknown tokens included.
     pub(super) fn token_ids(&self, text: &str, tokenizer: &Tokenizer, ids: &mut Vec<u32>) {
         for piece in tokenizer.cuts().pieces(text) {
-            match self.0.get(piece) {
+            match self.known.get(piece) {
                 Some((known, ())) => ids.extend_from_slice(known),
-                // A text that the model wasn't opened for. Where its tokenizer fails, nothing of it is known.
-                None => tokenizer.token_ids(piece, ids).unwrap_or_default(),
+                None => self.later_ids(piece, tokenizer, ids),
             }
+        }
+    }
+
+    /// Appends the token ids of a piece of a text that the model wasn't opened for. Where the tokenizer fails, nothing of it
+    /// is known.
+    fn later_ids(&self, piece: &str, tokenizer: &Tokenizer, ids: &mut Vec<u32>) {
+        if let Some((known, ())) = self.later.read().unwrap_or_else(PoisonError::into_inner).get(piece) {
+            return ids.extend_from_slice(known);
+        }
+        let start = ids.len();
+        if tokenizer.token_ids(piece, ids).is_err() {
+            return ids.truncate(start);
+        }
+        let mut later = self.later.write().unwrap_or_else(PoisonError::into_inner);
+        if later.bytes() + piece.len() <= MAX_LATER && later.get(piece).is_none() {
+            later.insert(piece, &ids[start..], ());
         }
     }
 }

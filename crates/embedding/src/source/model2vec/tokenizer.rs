@@ -58,6 +58,16 @@ impl Tokenizer {
         self.unknown
     }
 
+    /// The file that it was read from, without what has no part in token ids.
+    pub(super) fn json(&self) -> Result<String, String> {
+        self.tokenizer.to_string(false).map_err(|error| format!("has a tokenizer that can't be written: {error}"))
+    }
+
+    /// The token of an id.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
     /// The size of the vocabulary.
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens

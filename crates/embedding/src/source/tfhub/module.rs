@@ -1,6 +1,7 @@
 //! An opened text module: token ids of texts, rows of its table.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use emberline_base::{Combiner, Digest, Matrix};
 
@@ -28,6 +29,8 @@ pub struct TextModule {
     combiner: Combiner,
     table: Matrix,
     digest: Digest,
+    /// The token of each row, none where a row has several or none; made when it is first asked for.
+    words: OnceLock<Vec<Option<u32>>>,
 }
 
 impl TextModule {
@@ -66,7 +69,22 @@ impl TextModule {
         let (no_token, all_dropped) = (fill(&fills.no_token)?, fill(&fills.all_dropped)?);
         let known = if known.iter().zip(0..).all(|(&row, line)| row == line) { None } else { Some(known) };
         let tokenizer = Tokenizer::new(plan.edits(), plan.split())?;
-        Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner: plan.combiner(), table, digest })
+        let (combiner, words) = (plan.combiner(), OnceLock::new());
+        Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner, table, digest, words })
+    }
+
+    /// The line of the one token that each row belongs to.
+    fn lines_of_rows(&self) -> Vec<Option<u32>> {
+        let mut lines = vec![None; self.table.rows()];
+        let mut is_shared = vec![false; self.table.rows()];
+        for line in 0..self.tokens.len() {
+            let row = self.known.as_ref().map_or(line, |known| known[line as usize]);
+            if row != DROPPED {
+                is_shared[row as usize] |= lines[row as usize].replace(line).is_some();
+            }
+        }
+        self.unknown.iter().filter(|&&row| row != DROPPED).for_each(|&row| is_shared[row as usize] = true);
+        lines.iter().zip(is_shared).map(|(line, is_shared)| line.filter(|_| !is_shared)).collect()
     }
 
     /// The row of the token that stands in this place of a text, and whether the vocabulary holds the token.
@@ -117,5 +135,10 @@ impl Lookup for TextModule {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn row_word(&self, id: u32) -> Option<String> {
+        let line = (*self.words.get_or_init(|| self.lines_of_rows()).get(id as usize)?)?;
+        String::from_utf8(self.tokens.token(line).to_vec()).ok()
     }
 }

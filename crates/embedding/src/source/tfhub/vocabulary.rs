@@ -86,7 +86,8 @@ impl Tokens {
         &self.bytes
     }
 
-    fn token(&self, line: u32) -> &[u8] {
+    /// The token of a line.
+    pub(super) fn token(&self, line: u32) -> &[u8] {
         let (start, end) = self.spans[line as usize];
         &self.bytes[start as usize..end as usize]
     }

@@ -38,12 +38,14 @@ mod wanted;
 mod weights;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use emberline_base::sniff::Kind;
 use emberline_base::warning::Code;
-use emberline_base::{Combiner, Digest, Warning};
+use emberline_base::{Combiner, Digest, TextList, Warning};
+use emberline_device::memory;
 
-use self::compose::Asked;
+use self::compose::{Asked, Loaded, Model};
 pub use self::settings::Settings;
 use self::sniff::Format;
 use self::stream::Stream;
@@ -51,8 +53,10 @@ use self::table::Table;
 pub use self::tokens::Tokens;
 use self::wanted::Wanted;
 pub use self::weights::Weights;
+use super::place::bytes_at;
 use super::{Texts, words};
-use crate::{Error, Lookup, Words};
+use crate::learned::{Learned, WordWeights};
+use crate::{Error, Lookup, RowKey, Words};
 
 /// The kinds of files that are word vectors, or may be, under any name.
 const FORMATS: [Kind; 4] = [Kind::Gzip, Kind::FastText, Kind::Finalfusion, Kind::Text];
@@ -65,7 +69,11 @@ const MAX_WORD: usize = 1 << 12;
 #[derive(Debug)]
 pub(crate) struct WordVectors {
     table: Table,
+    /// Makes the rows of texts that weren't known when the file was read.
+    model: Option<Arc<Model>>,
+    weights: Option<Arc<WordWeights>>,
     settings: Settings,
+    origin: Digest,
     digest: Digest,
 }
 
@@ -74,25 +82,81 @@ pub(crate) struct WordVectors {
 /// # Errors
 /// When the file is missing, damaged, of another kind, or has another hash than the settings say.
 fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVectors, Error> {
+    let rules = settings.rules();
+    let (content, sha256) = read_file(settings, base, Asked { texts: Some(texts.all), rules })?;
+    let mut vectors = WordVectors::new(settings, content.into_table()?, &sha256);
+    vectors.table.remember(texts.all, rules);
+    if let Some(weights) = settings.weights {
+        let weights = weights.fit(&vectors.table, rules, texts.train);
+        vectors.table.weigh(&weights);
+        vectors.weights = Some(Arc::new(weights));
+        vectors.digest = digest(settings, &sha256, texts.train, vectors.table.line.is_some());
+    }
+    Ok(vectors)
+}
+
+/// Reads every row, for texts that aren't known yet; `learned` are the weights of words, and the source's digest in training.
+///
+/// # Errors
+/// Those of [`open`], and when there is too little memory for the whole file.
+fn reopen(settings: &Settings, base: &Path, learned: Option<(WordWeights, Digest)>) -> Result<WordVectors, Error> {
+    // The window's rows, and twice the table while it grows.
+    memory::require(bytes_at(&base.join(&settings.path), "").saturating_mul(2))?;
+    let (content, sha256) = read_file(settings, base, Asked { texts: None, rules: settings.rules() })?;
+    let (table, model) = match content {
+        Content::Table(table) => (table, None),
+        Content::Model(Loaded { model, .. }) => (model.table(&[])?, Some(Arc::new(model))),
+    };
+    let mut vectors = WordVectors { model, ..WordVectors::new(settings, table, &sha256) };
+    if let Some((weights, digest)) = learned {
+        vectors.table.weigh(&weights);
+        (vectors.weights, vectors.digest) = (Some(Arc::new(weights)), digest);
+    }
+    Ok(vectors)
+}
+
+impl WordVectors {
+    /// The vectors before they are weighed.
+    fn new(settings: &Settings, mut table: Table, sha256: &str) -> Self {
+        if settings.pre_normalize {
+            table.normalize();
+        }
+        let origin = digest(settings, sha256, &[], table.line.is_some());
+        Self { table, model: None, weights: None, settings: settings.clone(), digest: origin.clone(), origin }
+    }
+}
+
+/// What was read of a file.
+enum Content {
+    /// Words and their vectors.
+    Table(Table),
+    /// Words and n-grams, which vectors are made of.
+    Model(Loaded),
+}
+
+impl Content {
+    /// The vectors of the texts that the file was read for.
+    fn into_table(self) -> Result<Table, Error> {
+        match self {
+            Self::Table(table) => Ok(table),
+            Self::Model(Loaded { model, parts }) => {
+                parts.map_or_else(|| model.table(&[]), |parts| model.compose(parts))
+            }
+        }
+    }
+}
+
+/// Reads the settings' file, and gives its SHA-256 too.
+fn read_file(settings: &Settings, base: &Path, asked: Asked<'_>) -> Result<(Content, String), Error> {
     let path = base.join(&settings.path);
     let mut stream = Stream::open(&path, settings.url.as_deref())?;
-    let rules = settings.rules();
-    let outcome = read(&mut stream, Asked { texts: texts.all, rules });
+    let outcome = read(&mut stream, asked);
     // A file with another hash is the wrong file, which says more than what is odd about its content.
     let found = stream.finish()?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path, expected: expected.to_ascii_lowercase(), found });
     }
-    let mut table = outcome?;
-    if settings.pre_normalize {
-        table.normalize();
-    }
-    table.remember(texts.all, rules);
-    if let Some(weights) = settings.weights {
-        table.weigh(&weights.fit(&table, rules, texts.train));
-    }
-    let digest = digest(settings, &found, texts.train, table.line.is_some());
-    Ok(WordVectors { table, settings: settings.clone(), digest })
+    Ok((outcome?, found))
 }
 
 /// The length of a file's vectors, as far as its first bytes tell.
@@ -124,15 +188,15 @@ struct Shape {
     dim: usize,
 }
 
-fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Content, Error> {
     let format = sniff::format(stream)?;
-    let wanted = || Wanted::new(tokens::candidates(asked.texts, asked.rules));
+    let wanted = || asked.texts.map_or_else(Wanted::all, |texts| Wanted::new(tokens::candidates(texts, asked.rules)));
     match format {
-        Format::Binary(shape) => binary::read(stream, shape, wanted()),
-        Format::Text(shape) => text::read(stream, Some(shape), wanted()),
-        Format::Glove => text::read(stream, None, wanted()),
-        Format::FastText => fasttext::read(stream, asked),
-        Format::Finalfusion => finalfusion::read(stream, asked),
+        Format::Binary(shape) => binary::read(stream, shape, wanted()).map(Content::Table),
+        Format::Text(shape) => text::read(stream, Some(shape), wanted()).map(Content::Table),
+        Format::Glove => text::read(stream, None, wanted()).map(Content::Table),
+        Format::FastText => fasttext::read(stream, asked).map(Content::Model),
+        Format::Finalfusion => finalfusion::read(stream, asked).map(Content::Model),
     }
 }
 
@@ -163,6 +227,35 @@ impl Lookup for WordVectors {
 
     fn digest(&self) -> Digest {
         self.digest.clone()
+    }
+
+    fn origin(&self) -> Digest {
+        self.origin.clone()
+    }
+
+    fn learned(&self) -> Option<Learned> {
+        self.weights.as_deref().cloned().map(Learned::Weights)
+    }
+
+    fn row_key(&self) -> RowKey {
+        RowKey::Word
+    }
+
+    fn row_word(&self, id: u32) -> Option<String> {
+        self.table.words().get(id as usize).filter(|word| !word.is_empty()).cloned()
+    }
+
+    fn for_texts(&self, texts: &dyn TextList) -> Result<Option<Box<dyn Lookup>>, Error> {
+        let Some(model) = &self.model else { return Ok(None) };
+        let texts: Vec<_> = texts.all().map(String::from_utf8_lossy).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let mut table = model.table(&texts)?;
+        if self.settings.pre_normalize {
+            table.normalize();
+        }
+        self.weights.iter().for_each(|weights| table.weigh(weights));
+        let (settings, origin, digest) = (self.settings.clone(), self.origin.clone(), self.digest.clone());
+        Ok(Some(Box::new(Self { table, model: None, weights: self.weights.clone(), settings, origin, digest })))
     }
 
     fn warnings(&self) -> Vec<Warning> {

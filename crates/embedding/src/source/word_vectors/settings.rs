@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens::{Rules, Tokens};
 use super::weights::Weights;
+use crate::learned::Learned;
 use crate::reduce::{Reduce, Reduction};
 use crate::source::{Kind, Place, Texts, tuning};
-use crate::{Error, Opened};
+use crate::{Error, LearnedState, Opened};
 
 /// `[embedding.NAME.word_vectors]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,5 +135,20 @@ impl Kind for Settings {
 
     fn open(&self, base: &Path, texts: Texts<'_>, _: Device) -> Result<Opened, Error> {
         Ok(Opened::Table(Box::new(super::open(self, base, texts)?)))
+    }
+
+    fn reopen(&self, base: &Path, state: Option<&LearnedState>, _: Device) -> Result<Opened, Error> {
+        let learned = match (self.weights, state.and_then(|state| Some((state.source.clone()?, &state.content)))) {
+            (None, _) => None,
+            (Some(_), Some((Learned::Weights(weights), content))) => Some((weights, content.clone())),
+            (Some(_), Some((Learned::Table(_), _)) | None) => {
+                return Err(Error::Unsupported(
+                    "`weights`: words were weighed by their counts in the training texts, and there is no file with these; \
+                     restore the run's `inputs` folder, or train again"
+                        .into(),
+                ));
+            }
+        };
+        Ok(Opened::Table(Box::new(super::reopen(self, base, learned)?)))
     }
 }

@@ -49,6 +49,11 @@ impl Stream {
         Ok(Self { path: path.to_owned(), decoder, limit, window, start: 0, end: 0, offset: 0, at_end: false })
     }
 
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// At most how many bytes the whole content has.
     pub(super) fn limit(&self) -> u64 {
         self.limit

@@ -1,11 +1,13 @@
 //! The rows of the words that occur in the texts, whatever file they came from, and how a text's words find them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
 
 use super::tokens::{self, Rules, Vocabulary};
-use crate::Words;
+use crate::Words as Counts;
+use crate::learned::WordWeights;
 use crate::source::memo::Memo;
 
 /// The row of a word.
@@ -29,9 +31,21 @@ pub(super) struct Table {
     /// Rows that no text gets.
     pub(super) left_out: HashSet<u32>,
     /// What chunks of the texts are known to be made of, and their words.
-    pub(super) chunks: Memo<Words>,
+    pub(super) chunks: Memo<Counts>,
     /// How a supervised model of fastText reads a text, where texts are cut as fastText cuts them.
     pub(super) line: Option<Line>,
+    /// The word of each row, `""` where it isn't UTF-8; made when it is first asked for.
+    words: OnceLock<Vec<String>>,
+}
+
+/// The words of a table.
+pub(super) struct Words {
+    /// The row of each word.
+    pub(super) ids: Ids,
+    /// Rows below are of words that the file holds.
+    pub(super) known: u32,
+    /// Whether the file holds words with capitals.
+    pub(super) is_cased: bool,
 }
 
 /// A text as a supervised model of fastText reads it: a line, whose end is a word too. What stands behind `</s>` is not read.
@@ -47,9 +61,27 @@ pub(super) struct Line {
 pub(super) const LINE_END: &str = "</s>";
 
 impl Table {
+    /// A table of `values`, row after row.
+    pub(super) fn new(dim: usize, file_rows: u64, values: Vec<f32>, words: Words) -> Self {
+        let Words { ids, known, is_cased } = words;
+        let (left_out, chunks, words) = (HashSet::new(), Memo::default(), OnceLock::new());
+        Self { dim, file_rows, values, ids, known, is_cased, left_out, chunks, line: None, words }
+    }
+
     /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.values.len() / self.dim
+    }
+
+    /// The word of each row, `""` where it isn't UTF-8.
+    pub(super) fn words(&self) -> &[String] {
+        self.words.get_or_init(|| {
+            let mut words = vec![String::new(); self.rows()];
+            self.ids.iter().for_each(|(word, &id)| {
+                words[id as usize] = str::from_utf8(word).unwrap_or_default().to_owned();
+            });
+            words
+        })
     }
 
     /// Resolves every chunk of the texts, once.
@@ -68,8 +100,8 @@ impl Table {
     }
 
     /// Appends the rows of a text's words, and counts these. The end of a line is a row, but no word of the text.
-    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) -> Words {
-        let (mut words, mut has_ended) = (Words::default(), false);
+    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) -> Counts {
+        let (mut words, mut has_ended) = (Counts::default(), false);
         rules.for_each_chunk(text, |chunk| {
             has_ended |= self.line.is_some() && chunk == LINE_END;
             if has_ended {
@@ -98,11 +130,13 @@ impl Table {
         }
     }
 
-    /// Multiplies every row by its weight.
-    pub(super) fn weigh(&mut self, weights: &[f32]) {
-        for (row, &weight) in self.values.chunks_exact_mut(self.dim).zip(weights) {
-            row.iter_mut().for_each(|value| *value *= weight);
-        }
+    /// Multiplies every row by the weight of its word.
+    pub(super) fn weigh(&mut self, weights: &WordWeights) {
+        let Self { ids, values, dim, .. } = self;
+        ids.iter().for_each(|(word, &id)| {
+            let weight = weights.of(word);
+            values[id as usize * *dim..][..*dim].iter_mut().for_each(|value| *value *= weight);
+        });
     }
 }
 

@@ -1,32 +1,44 @@
-//! The rows to keep: words that occur in the texts enter, their numbers as the file holds them leave.
+//! The rows to keep: words that occur in the texts (or all) enter, their numbers as the file holds them leave.
 
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 
-use super::table::{Ids, Table};
-use crate::source::memo::Memo;
+use super::table::{Ids, Table, Words};
 
 /// In place of a row number: not met in the file yet.
 const UNSEEN: u32 = u32::MAX;
+/// In place of a row number: its numbers aren't finite.
+const UNREADABLE: u32 = u32::MAX - 1;
 
 /// What is looked for in a file, and what was found of it.
 pub(super) struct Wanted {
     ids: Ids,
     found: u32,
     values: Vec<f32>,
+    /// Whether every row is kept, whatever its word.
+    all: bool,
 }
 
 impl Wanted {
+    /// These words' rows.
     pub(super) fn new(words: HashSet<Box<[u8]>>) -> Self {
         let mut ids = HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
         ids.extend(words.into_iter().map(|word| (word, UNSEEN)));
-        Self { ids, found: 0, values: Vec::new() }
+        Self { ids, found: 0, values: Vec::new(), all: false }
+    }
+
+    /// Every row. One with a number that isn't finite is left out: the texts may never ask for it.
+    pub(super) fn all() -> Self {
+        Self { ids: Ids::default(), found: 0, values: Vec::new(), all: true }
     }
 
     /// Whether the row of `word` is to be kept: it is asked for and is the first of its name.
     pub(super) fn is_open(&self, word: &[u8]) -> bool {
-        self.ids.get(word) == Some(&UNSEEN)
+        match self.ids.get(word) {
+            Some(&id) => id == UNSEEN,
+            None => self.all,
+        }
     }
 
     /// Keeps the row of an open word. Gives back the place of the first number that isn't finite.
@@ -34,21 +46,27 @@ impl Wanted {
         let start = self.values.len();
         self.values.extend(row);
         if let Some(at) = self.values[start..].iter().position(|value| !value.is_finite()) {
+            self.values.truncate(start);
+            if self.all {
+                self.ids.insert(word.into(), UNREADABLE);
+                return Ok(());
+            }
             return Err(at);
         }
-        if let Some(id) = self.ids.get_mut(word) {
+        if self.all {
+            self.ids.insert(word.into(), self.found);
+        } else if let Some(id) = self.ids.get_mut(word) {
             *id = self.found;
-            self.found += 1;
         }
+        self.found += 1;
         Ok(())
     }
 
     /// All rows kept, in the order of the file; it has `file_rows` of `dim` numbers.
     pub(super) fn into_table(self, dim: usize, file_rows: u64) -> Table {
-        let Self { mut ids, found, values } = self;
-        ids.retain(|_, id| *id != UNSEEN);
-        let (left_out, chunks) = (HashSet::new(), Memo::default());
-        Table { dim, file_rows, values, ids, known: found, is_cased: true, left_out, chunks, line: None }
+        let Self { mut ids, found, values, .. } = self;
+        ids.retain(|_, id| *id < found);
+        Table::new(dim, file_rows, values, Words { ids, known: found, is_cased: true })
     }
 }
 

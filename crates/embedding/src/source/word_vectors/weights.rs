@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 use super::tokens::Rules;
+use crate::learned::WordWeights;
 
 /// How a text's words are weighed against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,8 +30,8 @@ pub enum Weights {
 const SIF_A: f64 = 1e-3;
 
 impl Weights {
-    /// A weight a row.
-    pub(super) fn fit(self, table: &Table, rules: Rules, train: &[&str]) -> Vec<f32> {
+    /// The weights of the words that the training texts have in this table.
+    pub(super) fn fit(self, table: &Table, rules: Rules, train: &[&str]) -> WordWeights {
         let mut counts = vec![0_u64; table.rows()];
         let mut ids = Vec::new();
         for text in train {
@@ -47,6 +48,10 @@ impl Weights {
             Self::Idf => libm::log((1.0 + train.len() as f64) / (1.0 + count as f64)) + 1.0,
             Self::Sif => SIF_A / (SIF_A + count as f64 / total),
         };
-        counts.into_iter().map(|count| weight(count) as f32).collect()
+        let words = table.words().iter().zip(counts).filter(|&(_, count)| count > 0);
+        let mut weights: Vec<(String, f32)> = words.map(|(word, count)| (word.clone(), weight(count) as f32)).collect();
+        weights.sort_unstable_by(|(word, _), (other, _)| word.cmp(other));
+        let (words, weights) = weights.into_iter().unzip();
+        WordWeights { words, weights, unseen: weight(0) as f32 }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Frozen vectors enter; every loss, optimiser and activation is here, and dropout behind a dense layer. A tuned table, a mix of
 //! layers, and dropout elsewhere are left to Burn's tensors. A model that leaves stays where it is on the card: kernels are
-//! told the members. How a model's sums are rounded depends neither on its batch nor on the models beside it.
+//! told the models that are in. How a model's sums are rounded depends neither on its batch nor on the models beside it.
 
 mod array;
 mod kernel;
@@ -23,7 +23,7 @@ use self::kernel::{
 use self::layout::Layout;
 use super::dropout::Dropout;
 use super::stack::stacked;
-use super::{Blueprint, Engine, Turn};
+use super::{Engine, EngineSpec, EpochInput};
 use crate::optimizer::{scaled_rate, settles};
 use crate::settings::{Loss, Optimizer};
 use crate::weights::{Part, State, Weights};
@@ -47,7 +47,7 @@ pub(super) struct CardEngine<R: Runtime> {
     targets: Stack<R>,
     arrays: Arrays<R>,
     /// The models that are in, here and on the card.
-    members: (Vec<u32>, CardArray<R, u32>),
+    models: (Vec<u32>, CardArray<R, u32>),
     cubes: Cubes,
     steps_done: u32,
 }
@@ -76,13 +76,13 @@ struct Stack<R: Runtime> {
     cols: usize,
 }
 
-/// What the members are told of an epoch.
+/// What the models are told of an epoch.
 struct Epoch<R: Runtime> {
-    /// `[members, rows]`
+    /// `[models, rows]`
     order: CardArray<R, u32>,
-    /// `[members, rows, words]`
+    /// `[models, rows, words]`
     masks: CardArray<R, u32>,
-    /// The size of each step, and what is left of a weight before it, `[steps, members, 2]`.
+    /// The size of each step, and what is left of a weight before it, `[steps, models, 2]`.
     rates: CardArray<R, f32>,
 }
 
@@ -116,50 +116,58 @@ impl Cubes {
 }
 
 /// Whether the card can train what is asked for: its numbers are counted in 32 bits.
-fn fits<R: Runtime>(client: &ComputeClient<R>, layout: &Layout, blueprints: &[Blueprint<'_>]) -> bool {
+fn fits<R: Runtime>(client: &ComputeClient<R>, layout: &Layout, specs: &[EngineSpec<'_>]) -> bool {
     let card = &client.properties().hardware;
-    let first = &blueprints[0];
+    let first = &specs[0];
     let frozen = matches!(first.features.train, Features::Frozen(_));
-    let inputs = [SplitName::Train, SplitName::Valid, SplitName::Test].map(|split| {
-        blueprints.iter().filter_map(|blueprint| frozen_vectors(blueprint, split)).map(|m| m.values().len()).sum()
-    });
-    let outputs = capacity(first) * first.architecture.units() as usize * blueprints.len();
-    let trained = first.architecture.parameters() as usize * blueprints.len();
-    let masks = layout.words() * first.targets.rows() * blueprints.len();
+    let inputs = [SplitName::Train, SplitName::Valid, SplitName::Test]
+        .map(|split| specs.iter().filter_map(|spec| frozen_vectors(spec, split)).map(|m| m.values().len()).sum());
+    let outputs = capacity(first) * first.architecture.units() as usize * specs.len();
+    let trained = first.architecture.parameters() as usize * specs.len();
+    let masks = layout.words() * first.targets.rows() * specs.len();
     let numbers: [usize; 6] = [inputs[0], inputs[1], inputs[2], outputs, trained, masks];
     let (most_across, most_models, _) = card.max_cube_count;
     frozen
         && card.max_bindings >= BINDINGS
         && numbers.iter().all(|&numbers| u32::try_from(numbers).is_ok())
         && layout.tiles.max(capacity(first)) <= most_across as usize
-        && blueprints.len() <= most_models as usize
+        && specs.len() <= most_models as usize
 }
 
 /// Rows that there is room for.
-fn capacity(blueprint: &Blueprint<'_>) -> usize {
-    EVALUATION_ROWS.max(blueprint.batch_size.min(blueprint.targets.rows()))
+fn capacity(spec: &EngineSpec<'_>) -> usize {
+    EVALUATION_ROWS.max(spec.batch_size.min(spec.targets.rows()))
 }
 
-fn frozen_vectors<'b>(blueprint: &Blueprint<'b>, split: SplitName) -> Option<&'b Matrix> {
-    match blueprint.features.get(split)? {
+fn frozen_vectors<'b>(spec: &EngineSpec<'b>, split: SplitName) -> Option<&'b Matrix> {
+    match spec.features.get(split)? {
         Features::Frozen(matrix) => Some(matrix),
         Features::Tuned(_) | Features::Mixed(_) => None,
     }
 }
 
+/// Whether the kernel computes a loss's gradient as softmax(z) - y; else it is sigmoid(z) - y. Every loss must be decided
+/// here, since the kernel has no other.
+fn ends_with_softmax(loss: Loss) -> bool {
+    match loss {
+        Loss::BinaryCrossEntropy => false,
+        Loss::CategoricalCrossEntropy => true,
+    }
+}
+
 impl<R: Runtime> CardEngine<R> {
-    /// None for blueprints that the card can't train so.
-    pub(super) fn new(blueprints: &[Blueprint<'_>]) -> Option<Self> {
+    /// None for specs that the card can't train so.
+    pub(super) fn new(specs: &[EngineSpec<'_>]) -> Option<Self> {
         let client = R::client(&R::Device::default());
-        let first = &blueprints[0];
+        let first = &specs[0];
         let layout = Layout::new(&first.architecture.steps, first.weights)?;
-        if !fits(&client, &layout, blueprints) {
+        if !fits(&client, &layout, specs) {
             return None;
         }
-        let weights: Vec<&Weights> = blueprints.iter().map(|blueprint| blueprint.weights).collect();
-        let targets: Vec<&Matrix> = blueprints.iter().map(|blueprint| blueprint.targets).collect();
+        let weights: Vec<&Weights> = specs.iter().map(|spec| spec.weights).collect();
+        let targets: Vec<&Matrix> = specs.iter().map(|spec| spec.targets).collect();
         let vectors = first.features.map(|split, _| {
-            let of_split: Vec<&Matrix> = blueprints.iter().filter_map(|b| frozen_vectors(b, split)).collect();
+            let of_split: Vec<&Matrix> = specs.iter().filter_map(|b| frozen_vectors(b, split)).collect();
             Stack::new(&client, &of_split)
         });
         let cubes = Cubes::new(&client, first.batch_size.min(first.targets.rows()), weights.len());
@@ -167,11 +175,11 @@ impl<R: Runtime> CardEngine<R> {
             optimizer: first.optimizer.clone(),
             loss: first.loss,
             batch_size: first.batch_size,
-            seeds: blueprints.iter().map(|blueprint| blueprint.seed).collect(),
+            seeds: specs.iter().map(|spec| spec.seed).collect(),
             vectors,
             targets: Stack::new(&client, &targets),
             arrays: Arrays::new(&client, &layout, capacity(first), weights.len()),
-            members: (Vec::new(), CardArray::new(&client, &[])),
+            models: (Vec::new(), CardArray::new(&client, &[])),
             cubes,
             steps_done: 0,
             layout,
@@ -181,26 +189,26 @@ impl<R: Runtime> CardEngine<R> {
         Some(engine)
     }
 
-    /// The logits of a batch's rows, which go to `logits` `[members, rows of the split, outputs]`. In an epoch, the gradients go
+    /// The logits of a batch's rows, which go to `logits` `[models, rows of the split, outputs]`. In an epoch, the gradients go
     /// back as well.
     fn propagate(&self, vectors: &Stack<R>, epoch: Option<&Epoch<R>>, batch: Batch, logits: &CardArray<R, f32>) {
         let Arrays { facts, parts, transposed, outputs, slopes, .. } = &self.arrays;
-        let (members, members_on_card) = &self.members;
+        let (models, models_on_card) = &self.models;
         let Cubes { units, quads, .. } = self.cubes;
         #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
         // SAFETY: kernels stay within the arrays, whose lengths follow from the same sizes.
         unsafe {
             propagate::launch_unchecked::<R>(
                 &self.client,
-                CubeCount::new_2d(batch.rows.div_ceil(quads * QUAD) as u32, members.len() as u32),
+                CubeCount::new_2d(batch.rows.div_ceil(quads * QUAD) as u32, models.len() as u32),
                 CubeDim::new_1d(units as u32),
-                members_on_card.arg(),
+                models_on_card.arg(),
                 vectors.numbers.arg(),
                 vectors.starts.arg(),
                 self.targets.numbers.arg(),
                 self.targets.starts.arg(),
-                epoch.map_or(members_on_card, |epoch| &epoch.order).arg(),
-                epoch.map_or(members_on_card, |epoch| &epoch.masks).arg(),
+                epoch.map_or(models_on_card, |epoch| &epoch.order).arg(),
+                epoch.map_or(models_on_card, |epoch| &epoch.masks).arg(),
                 facts.arg(),
                 parts[0].arg(),
                 transposed.arg(),
@@ -210,7 +218,7 @@ impl<R: Runtime> CardEngine<R> {
                 self.sizes(vectors, batch),
                 self.loss.divisor(batch.rows, self.targets.cols),
                 epoch.is_some(),
-                self.loss == Loss::CategoricalCrossEntropy,
+                ends_with_softmax(self.loss),
                 quads,
                 units,
             );
@@ -220,16 +228,16 @@ impl<R: Runtime> CardEngine<R> {
     /// Moves all arrays along the gradients of a batch, in a step of an epoch, 0 for its first.
     fn update(&self, epoch: &Epoch<R>, batch: Batch, step: usize) {
         let Arrays { facts, parts: [weights, first, second], transposed, outputs, slopes, .. } = &self.arrays;
-        let (members, members_on_card) = &self.members;
+        let (models, models_on_card) = &self.models;
         let vectors = &self.vectors.train;
         #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
         // SAFETY: kernels stay within the arrays, whose lengths follow from the same sizes.
         unsafe {
             update::launch_unchecked::<R>(
                 &self.client,
-                CubeCount::new_2d(self.layout.tiles as u32, members.len() as u32),
+                CubeCount::new_2d(self.layout.tiles as u32, models.len() as u32),
                 CubeDim::new_1d(UNITS as u32),
-                members_on_card.arg(),
+                models_on_card.arg(),
                 vectors.numbers.arg(),
                 vectors.starts.arg(),
                 epoch.order.arg(),
@@ -278,37 +286,37 @@ impl<R: Runtime> CardEngine<R> {
         RuleLaunch::new(beta_1 as f32, rest_1, beta_2 as f32, rest_2, epsilon as f32, settles)
     }
 
-    fn epoch(&self, number: u32, turns: &[Turn]) -> Epoch<R> {
+    fn epoch(&self, number: u32, inputs: &[EpochInput]) -> Epoch<R> {
         let rows = self.targets.rows;
-        let order: Vec<u32> = turns.iter().flat_map(|turn| &turn.order).map(|&row| row as u32).collect();
+        let order: Vec<u32> = inputs.iter().flat_map(|input| &input.order).map(|&row| row as u32).collect();
         let masks = |&model: &u32| {
             let dropout = Dropout::new(self.seeds[model as usize], number);
             self.layout.masks(dropout, rows, self.batch_size)
         };
-        let masks: Vec<Vec<u32>> = self.members.0.par_iter().map(masks).collect();
+        let masks: Vec<Vec<u32>> = self.models.0.par_iter().map(masks).collect();
         Epoch {
             order: CardArray::new(&self.client, &order),
             masks: CardArray::new(&self.client, &masks.concat()),
-            rates: CardArray::new(&self.client, &self.rates(rows.div_ceil(self.batch_size), turns)),
+            rates: CardArray::new(&self.client, &self.rates(rows.div_ceil(self.batch_size), inputs)),
         }
     }
 
-    /// By step that follows, and by member.
-    fn rates(&self, steps: usize, turns: &[Turn]) -> Vec<f32> {
+    /// By step that follows, and by model.
+    fn rates(&self, steps: usize, inputs: &[EpochInput]) -> Vec<f32> {
         let of_step = |step: u32| {
-            turns.iter().flat_map(move |turn| match &self.optimizer {
-                Optimizer::Adam(s) => [scaled_rate(turn.learning_rate, s.beta_1, s.beta_2, step), 1.0],
+            inputs.iter().flat_map(move |input| match &self.optimizer {
+                Optimizer::Adam(s) => [scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step), 1.0],
                 Optimizer::Adamw(s) => [
-                    scaled_rate(turn.learning_rate, s.beta_1, s.beta_2, step),
-                    (1.0 - turn.learning_rate * s.weight_decay) as f32,
+                    scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step),
+                    (1.0 - input.learning_rate * s.weight_decay) as f32,
                 ],
-                Optimizer::Sgd(_) => [turn.learning_rate as f32, 1.0],
+                Optimizer::Sgd(_) => [input.learning_rate as f32, 1.0],
             })
         };
         (self.steps_done + 1..=self.steps_done + steps as u32).flat_map(of_step).collect()
     }
 
-    /// Downloads logits `[members, rows, outputs]`.
+    /// Downloads logits `[models, rows, outputs]`.
     fn matrices(&self, logits: &CardArray<R, f32>, rows: usize) -> Vec<Matrix> {
         let outputs = self.targets.cols;
         let matrix = |values: &[f32]| Matrix::new(rows, outputs, values.to_vec());
@@ -316,14 +324,14 @@ impl<R: Runtime> CardEngine<R> {
     }
 
     fn room_for_logits(&self, rows: usize) -> CardArray<R, f32> {
-        CardArray::room(&self.client, self.members.0.len() * rows * self.targets.cols)
+        CardArray::room(&self.client, self.models.0.len() * rows * self.targets.cols)
     }
 
     /// A part of some of the models that are in.
     fn part(&self, part: Part, places: &[usize]) -> Vec<Weights> {
         let length = self.layout.parameters;
         self.arrays.parts[part as usize].read(&self.client, |numbers| {
-            let first = |place: usize| self.members.0[place] as usize * length;
+            let first = |place: usize| self.models.0[place] as usize * length;
             let of_place = |&place: &usize| self.layout.weights(&numbers[first(place)..first(place) + length]);
             places.iter().map(of_place).collect()
         })
@@ -341,16 +349,16 @@ impl<R: Runtime> CardEngine<R> {
         }
     }
 
-    fn admit(&mut self, members: Vec<u32>) {
-        let on_card = CardArray::new(&self.client, &members);
-        self.members = (members, on_card);
+    fn admit(&mut self, models: Vec<u32>) {
+        let on_card = CardArray::new(&self.client, &models);
+        self.models = (models, on_card);
     }
 }
 
 impl<R: Runtime> Engine for CardEngine<R> {
-    fn train_epoch(&mut self, number: u32, turns: &[Turn]) -> Vec<Matrix> {
+    fn train_epoch(&mut self, number: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
         let rows = self.targets.rows;
-        let epoch = self.epoch(number, turns);
+        let epoch = self.epoch(number, inputs);
         let logits = self.room_for_logits(rows);
         for (step, first) in (0..rows).step_by(self.batch_size).enumerate() {
             let batch = Batch { first, rows: self.batch_size.min(rows - first) };
@@ -364,7 +372,7 @@ impl<R: Runtime> Engine for CardEngine<R> {
     fn logits(&mut self, split: SplitName) -> Vec<Matrix> {
         let rows = self.vectors.get(split).map_or(0, |vectors| vectors.rows);
         let Some(vectors) = self.vectors.get(split).filter(|_| rows > 0) else {
-            return vec![Matrix::zeros(0, self.targets.cols); self.members.0.len()];
+            return vec![Matrix::zeros(0, self.targets.cols); self.models.0.len()];
         };
         let logits = self.room_for_logits(rows);
         for first in (0..rows).step_by(EVALUATION_ROWS) {
@@ -378,7 +386,7 @@ impl<R: Runtime> Engine for CardEngine<R> {
     }
 
     fn keep(&mut self, places: &[usize]) {
-        self.admit(places.iter().map(|&place| self.members.0[place]).collect());
+        self.admit(places.iter().map(|&place| self.models.0[place]).collect());
     }
 
     fn load(&mut self, weights: &[&Weights]) {

@@ -40,7 +40,7 @@ impl Layer {
     /// When the step isn't dense.
     pub(super) fn new(step: &Step, kernel: &Tensor, bias: &Tensor) -> Result<Self, OutOfMemory> {
         let Step::Dense { name, inputs, units, activation } = step else {
-            unreachable!("a blueprint that fits has dense steps only")
+            unreachable!("a spec that fits has dense steps only")
         };
         let moving = |rows: usize, values: &[f32]| {
             Ok([Panels::of(rows, *units, values)?, Panels::zeros(rows, *units)?, Panels::zeros(rows, *units)?])
@@ -76,17 +76,8 @@ impl Layer {
     /// Computes the outputs. No row's depend on another's.
     #[inline(always)]
     pub(super) fn forward<S: Simd>(&mut self, simd: S, inputs: &Panels) {
-        let (batch, units) = (inputs.rows(), self.kernel[0].cols());
-        self.outputs.reshape(batch, units);
-        for panel in 0..self.outputs.panels() {
-            let bias = self.bias[0].panel(panel)[0];
-            self.outputs.panel_mut(panel).fill(bias);
-        }
-        multiply(simd, inputs, &self.kernel[0], &mut self.outputs);
-        if self.activation.needs_slopes() {
-            self.slopes.reshape(batch, units);
-        }
-        self.activation.apply(simd, self.outputs.groups_mut(), self.slopes.groups_mut());
+        let arrays = [&self.kernel[0], &self.bias[0]];
+        forward(simd, self.activation, arrays, inputs, [&mut self.outputs, &mut self.slopes]);
     }
 
     /// From the gradient by the outputs to the gradient by the inputs, which goes to `below` where it is asked for, and to
@@ -146,6 +137,29 @@ impl Layer {
             panels.load(&tensor.values);
         }
     }
+}
+
+/// activation(inputs kernel + bias), `[batch, units]`, and the slopes of the activation if it needs them. No row depends on
+/// another's. Training and inference both compute a layer here, so that their numbers are equal to the bit.
+#[inline(always)]
+pub(super) fn forward<S: Simd>(
+    simd: S,
+    activation: Activation,
+    [kernel, bias]: [&Panels; 2],
+    inputs: &Panels,
+    [outputs, slopes]: [&mut Panels; 2],
+) {
+    let (batch, units) = (inputs.rows(), kernel.cols());
+    outputs.reshape(batch, units);
+    for panel in 0..outputs.panels() {
+        let bias = bias.panel(panel)[0];
+        outputs.panel_mut(panel).fill(bias);
+    }
+    multiply(simd, inputs, kernel, outputs);
+    if activation.needs_slopes() {
+        slopes.reshape(batch, units);
+    }
+    activation.apply(simd, outputs.groups_mut(), slopes.groups_mut());
 }
 
 #[inline(always)]

@@ -10,7 +10,7 @@
 mod activation;
 mod idle;
 mod layer;
-mod model;
+mod network;
 mod panels;
 mod product;
 mod rule;
@@ -18,43 +18,45 @@ mod series;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trainer;
 
 use emberline_base::{Features, Matrix, OutOfMemory, SplitName};
 
-use self::model::Model;
-use super::{Blueprint, Engine, Turn};
+pub(crate) use self::network::{Network, Vectors};
+use self::trainer::HeadTrainer;
+use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
 use crate::weights::{State, Weights};
 
 /// One head of dense layers.
-pub(super) struct DenseEngine<'a>(Model<'a>);
+pub(super) struct DenseEngine<'a>(HeadTrainer<'a>);
 
 /// Whether this engine can train what is asked for.
-pub(super) fn fits(blueprint: &Blueprint<'_>) -> bool {
-    let dense = blueprint.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
-    let known = match blueprint.features.train {
+pub(super) fn fits(spec: &EngineSpec<'_>) -> bool {
+    let dense = spec.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
+    let known = match spec.features.train {
         Features::Frozen(_) => true,
         // Weight decay moves even rows whose gradients have always been 0.
-        Features::Tuned(_) => blueprint.optimizer.leaves_untouched_rows(),
+        Features::Tuned(_) => spec.optimizer.leaves_untouched_rows(),
         Features::Mixed(_) => false,
     };
     dense && known
 }
 
 impl<'a> DenseEngine<'a> {
-    /// For a blueprint that [`fits`].
+    /// For a spec that [`fits`].
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub(super) fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
-        Model::new(blueprint).map(Self)
+    pub(super) fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
+        HeadTrainer::new(spec).map(Self)
     }
 }
 
 impl Engine for DenseEngine<'_> {
-    fn train_epoch(&mut self, _: u32, turns: &[Turn]) -> Vec<Matrix> {
-        let train = |turn: &Turn| self.0.train_epoch(&turn.order, turn.learning_rate);
-        turns.iter().map(train).collect()
+    fn train_epoch(&mut self, _: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
+        let train = |input: &EpochInput| self.0.train_epoch(&input.order, input.learning_rate);
+        inputs.iter().map(train).collect()
     }
 
     fn logits(&mut self, split: SplitName) -> Vec<Matrix> {

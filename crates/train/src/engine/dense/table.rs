@@ -117,9 +117,7 @@ impl Table {
                 add_scaled(simd, vector, values.iter(), weight);
             }
             if bags.normalize {
-                let square = dot(vector, vector.iter());
-                self.batch.squares.push(square);
-                scale(vector, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
+                self.batch.squares.push(normalize(vector));
             }
             vectors.row_mut(at).zip(vector.iter()).for_each(|(to, from)| *to = *from);
         }
@@ -200,7 +198,7 @@ impl Table {
 }
 
 impl Batch {
-    /// Notes that a row is touched; whether that is new. Places of earlier batches need not be wiped: a place counts only
+    /// Notes that a row is touched; whether that is new. CallbackContext of earlier batches need not be wiped: a place counts only
     /// if the row stands there.
     #[inline(always)]
     fn note(&mut self, row: u32) -> bool {
@@ -230,9 +228,22 @@ fn unscale<'a, S: Simd, I: Iterator<Item = &'a Group>>(
     scale(gradient, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
 }
 
+/// Scales a vector to length 1 (the vector 0 stays); returns the sum of squares that it had.
+#[inline(always)]
+pub(super) fn normalize(vector: &mut [Group]) -> f32 {
+    let square = dot(vector, vector.iter());
+    scale(vector, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
+    square
+}
+
 /// `sum += values * weight`
 #[inline(always)]
-fn add_scaled<'a, S: Simd>(simd: S, sum: &mut [Group], values: impl Iterator<Item = &'a Group>, weight: f32) {
+pub(super) fn add_scaled<'a, S: Simd>(
+    simd: S,
+    sum: &mut [Group],
+    values: impl Iterator<Item = &'a Group>,
+    weight: f32,
+) {
     let weight = simd.splat_f32s(weight);
     for (sum, values) in sum.iter_mut().zip(values) {
         for (sum, value) in S::as_mut_simd_f32s(&mut **sum).0.iter_mut().zip(S::as_simd_f32s(&**values).0) {

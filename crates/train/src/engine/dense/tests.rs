@@ -5,9 +5,9 @@ use std::sync::Arc;
 use emberline_base::{Bags, Combiner, Features, Matrix, SplitName, Splits, Substream, Task};
 use emberline_device::Device;
 
-use super::super::{Blueprint, Engine, Turn, build_burn};
+use super::super::{Engine, EngineSpec, EpochInput, build_burn};
 use super::DenseEngine;
-use super::model::Model;
+use super::trainer::HeadTrainer;
 use crate::head::Architecture;
 use crate::metric::basic;
 use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Optimizer, Sgd};
@@ -17,7 +17,7 @@ use crate::weights::{Tensor, Weights};
 const ROWS: usize = 203;
 const DIM: usize = 21;
 
-/// All that a blueprint borrows.
+/// All that a spec borrows.
 struct Case {
     architecture: Architecture,
     optimizer: Optimizer,
@@ -57,7 +57,7 @@ fn tuned(combiner: Combiner, normalize: bool) -> Features {
         }
         offsets.push(ids.len());
     }
-    Features::Tuned(Bags { table: Arc::new(table), combiner, normalize, offsets, ids })
+    Features::Tuned(Bags { table: Arc::new(table), rows: Arc::default(), combiner, normalize, offsets, ids })
 }
 
 impl Case {
@@ -76,8 +76,8 @@ impl Case {
         Self { architecture, optimizer, loss, batch_size: 32, features: both(features), targets, weights }
     }
 
-    fn blueprint(&self) -> Blueprint<'_> {
-        Blueprint {
+    fn spec(&self) -> EngineSpec<'_> {
+        EngineSpec {
             architecture: &self.architecture,
             optimizer: &self.optimizer,
             loss: self.loss,
@@ -89,13 +89,13 @@ impl Case {
         }
     }
 
-    fn dense(&self) -> Model<'_> {
-        assert!(super::fits(&self.blueprint()));
-        Model::new(&self.blueprint()).expect("memory")
+    fn dense(&self) -> HeadTrainer<'_> {
+        assert!(super::fits(&self.spec()));
+        HeadTrainer::new(&self.spec()).expect("memory")
     }
 
     fn engine(&self) -> DenseEngine<'_> {
-        DenseEngine::new(&self.blueprint()).expect("memory")
+        DenseEngine::new(&self.spec()).expect("memory")
     }
 
     fn mean_loss(&self, logits: &Matrix, order: &[usize]) -> f64 {
@@ -110,7 +110,7 @@ impl Case {
             let mut order: Vec<usize> = (0..ROWS).collect();
             Substream::new(3, &format!("{epoch}")).shuffle(&mut order);
             let learning_rate = self.optimizer.learning_rate() / f64::from(epoch);
-            let logits = engine.train_epoch(epoch, &[Turn { order: order.clone(), learning_rate }]);
+            let logits = engine.train_epoch(epoch, &[EpochInput { order: order.clone(), learning_rate }]);
             losses.push(self.mean_loss(&logits[0], &order));
             order.sort_unstable();
             losses.push(self.mean_loss(&engine.logits(SplitName::Valid)[0], &order));
@@ -119,7 +119,7 @@ impl Case {
     }
 
     fn compare_with_burn(&self) {
-        let mut burn = build_burn(Device::Cpu, &[self.blueprint()]).expect("the processor is there");
+        let mut burn = build_burn(Device::Cpu, &[self.spec()]).expect("the processor is there");
         let (theirs, their_weights) = self.run(burn.as_mut(), 3);
         let (ours, our_weights) = self.run(&mut self.engine(), 3);
         let what = format!("{:?} {:?}", self.optimizer, self.architecture);

@@ -73,6 +73,7 @@ pub(super) fn words(fields: &mut Fields<'_>, header: Header, dictionary: &mut Di
 }
 
 /// Where the rows of n-grams are.
+#[derive(Debug)]
 pub(super) enum Pruned {
     /// A row a bucket.
     Nothing,
@@ -80,17 +81,18 @@ pub(super) enum Pruned {
     To { rows: HashMap<u32, u32>, kept: u32 },
 }
 
-/// Reads which n-grams were kept. `each_bucket` calls what it is given with every bucket that is asked for.
+/// Reads which n-grams were kept. `each_bucket` calls what it is given with every bucket that is asked for; none: all are.
 pub(super) fn pruned(
     fields: &mut Fields<'_>,
     header: Header,
-    each_bucket: impl FnOnce(&mut dyn FnMut(u32)),
+    each_bucket: Option<impl FnOnce(&mut dyn FnMut(u32))>,
 ) -> Result<Pruned, Error> {
     let Some(kept) = header.kept else { return Ok(Pruned::Nothing) };
     // No row yet.
     const UNMET: u32 = u32::MAX;
     let mut rows = HashMap::new();
-    if kept > 0 {
+    let all = each_bucket.is_none();
+    if let Some(each_bucket) = each_bucket.filter(|_| kept > 0) {
         each_bucket(&mut |bucket| {
             rows.insert(bucket, UNMET);
         });
@@ -101,7 +103,11 @@ pub(super) fn pruned(
         if row >= kept {
             return Err(fields.fault(format!("an n-gram's row {row} of {kept}; the file is damaged")));
         }
-        rows.entry(bucket).and_modify(|place| *place = row);
+        if all {
+            rows.insert(bucket, row);
+        } else {
+            rows.entry(bucket).and_modify(|place| *place = row);
+        }
     }
     rows.retain(|_, row| *row != UNMET);
     Ok(Pruned::To { rows, kept })

@@ -6,7 +6,7 @@
 //! | m n times | f32 | row after row |
 
 use crate::Error;
-use crate::source::word_vectors::compose::{Gathered, pass_floats};
+use crate::source::word_vectors::compose::{Gathered, Needed, pass_floats};
 use crate::source::word_vectors::fields::Fields;
 
 /// Reads the rows `needed`, which are below `rows`.
@@ -14,7 +14,7 @@ pub(super) fn read(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
-    needed: Vec<u64>,
+    needed: Needed,
     what: &str,
 ) -> Result<Gathered, Error> {
     let found = shape(fields, dim, what)?;

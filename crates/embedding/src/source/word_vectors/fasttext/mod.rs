@@ -23,12 +23,13 @@ mod matrix;
 mod quantised;
 mod subwords;
 
+use self::dictionary::Pruned;
 use self::subwords::Ngrams;
 pub(super) use self::subwords::hash;
-use super::compose::{Asked, Dictionary, Parts};
+use super::compose::{Asked, Composer, Dictionary, Loaded, Model, plan};
 use super::fields::Fields;
 use super::stream::Stream;
-use super::table::{LINE_END, Line, Table};
+use super::table::LINE_END;
 use super::tokens::Tokens;
 use super::{MAX_DIM, MAX_WORD};
 use crate::Error;
@@ -41,6 +42,7 @@ const SUPERVISED: i32 = 3;
 const MAX_NGRAM: i32 = 64;
 
 /// What a model's settings say of its vectors.
+#[derive(Debug)]
 struct Arguments {
     dim: usize,
     buckets: u32,
@@ -58,54 +60,71 @@ pub(super) fn dim_of(head: &[u8]) -> Option<usize> {
 }
 
 /// Reads a model from its magic number to its end.
-pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Error> {
+    let path = stream.path().to_owned();
     let mut fields = Fields { stream };
     let arguments = arguments(&mut fields)?;
     let reads_lines = arguments.is_supervised && asked.rules.tokens == Tokens::Fasttext;
     // The end of a line is a word, which every text has.
-    let texts = if reads_lines { [asked.texts, &[LINE_END]].concat() } else { Vec::new() };
-    let asked = if reads_lines { Asked { texts: &texts, ..asked } } else { asked };
+    let texts = asked.texts.map(|texts| if reads_lines { [texts, &[LINE_END]].concat() } else { texts.to_vec() });
+    let asked = Asked { texts: texts.as_deref(), ..asked };
     let mut dictionary = Dictionary::new(asked);
     let header = dictionary::header(&mut fields)?;
     dictionary::words(&mut fields, header, &mut dictionary)?;
-    let used = dictionary.used(asked);
-    let pruned = dictionary::pruned(&mut fields, header, |take| {
-        let known = used.known.iter().map(|(_, word)| word);
-        known.chain(&used.unknown).for_each(|word| arguments.buckets(word, &mut *take));
-    })?;
-    let parts = Parts::new(used, |word, own, rows| {
-        rows.extend(own);
-        arguments.buckets(word, |bucket| {
-            rows.extend(pruned.row(bucket).map(|row| u64::from(header.words) + u64::from(row)));
-        });
+    let used = asked.texts.map(|texts| dictionary.used(texts, asked.rules));
+    let buckets_of_used = used.as_ref().map(|used| {
+        |take: &mut dyn FnMut(u32)| {
+            let known = used.known.iter().map(|(_, word)| word);
+            known.chain(&used.unknown).for_each(|word| arguments.buckets(word, &mut *take));
+        }
     });
+    let pruned = dictionary::pruned(&mut fields, header, buckets_of_used)?;
+    let is_pruned = pruned.is_pruned();
     let rows = u64::from(header.words) + pruned.rows(arguments.buckets);
-    let needed = parts.needed();
+    let (dim, lines) = (arguments.dim, reads_lines.then(|| arguments.differs()));
+    let composer = Box::new(Mean { words: header.words, arguments, pruned });
+    let (parts, needed) = plan(used, composer.as_ref());
     let gathered = match fields.u8("the kind of the input matrix")? {
-        0 if pruned.is_pruned() => {
+        0 if is_pruned => {
             return Err(fields.fault(
                 "a pruned model that isn't quantised, which fastText refuses too; download the corrected model",
             ));
         }
-        0 => matrix::read(&mut fields, rows, arguments.dim, needed, "the input matrix")?,
-        1 => quantised::read(&mut fields, rows, arguments.dim, needed, "the input matrix")?,
+        0 => matrix::read(&mut fields, rows, dim, needed, "the input matrix")?,
+        1 => quantised::read(&mut fields, rows, dim, needed, "the input matrix")?,
         kind => {
             return Err(
                 fields.fault(format!("an input matrix of kind {kind}, which isn't 0 or 1; the file is damaged"))
             );
         }
     };
-    output(&mut fields, arguments.dim)?;
+    output(&mut fields, dim)?;
     fields.nothing_follows()?;
-    let mut table = parts.compose(&fields, &gathered, rows, |sum, rows, _| {
+    let model = Model { path, dictionary, composer, gathered, file_rows: rows, rules: asked.rules, lines };
+    Ok(Loaded { model, parts })
+}
+
+/// A word's vector: the mean of its own row and those of its n-grams.
+#[derive(Debug)]
+struct Mean {
+    /// The rows of words, before those of n-grams.
+    words: u32,
+    arguments: Arguments,
+    pruned: Pruned,
+}
+
+impl Composer for Mean {
+    fn parts(&self, word: &[u8], own: Option<u64>, rows: &mut Vec<u64>) {
+        rows.extend(own);
+        self.arguments.buckets(word, |bucket| {
+            rows.extend(self.pruned.row(bucket).map(|row| u64::from(self.words) + u64::from(row)));
+        });
+    }
+
+    fn finish(&self, sum: &mut [f32], rows: &[u64], _: bool) {
         let scale = (1.0 / rows.len() as f64) as f32;
         sum.iter_mut().for_each(|value| *value *= scale);
-    })?;
-    if reads_lines {
-        let end = table.ids.get(LINE_END.as_bytes()).copied().filter(|&id| id < table.known);
-        table.line = Some(Line { end, differs: arguments.differs() });
     }
-    Ok(table)
 }
 
 fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {

@@ -20,7 +20,7 @@
 
 use super::matrix;
 use crate::Error;
-use crate::source::word_vectors::compose::{Gathered, pass};
+use crate::source::word_vectors::compose::{Gathered, Needed, decoded, pass};
 use crate::source::word_vectors::fields::Fields;
 
 /// Centroids of a part: what a byte can name.
@@ -31,7 +31,7 @@ pub(super) fn read(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
-    needed: Vec<u64>,
+    needed: Needed,
     what: &str,
 ) -> Result<Gathered, Error> {
     let header = header(fields, dim, what)?;
@@ -43,7 +43,7 @@ pub(super) fn read(
     pass(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, dim, header.codes, what)?;
     let lengths = if header.has_lengths { Some(lengths(fields, rows, &needed, what)?) } else { None };
-    let mut values = Vec::new();
+    let mut values = decoded(codes.len() / header.codes, dim)?;
     for (at, codes) in codes.chunks_exact(header.codes).enumerate() {
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths[at]);
         values.extend(quantiser.decode(codes).map(|value| length * value));
@@ -54,10 +54,10 @@ pub(super) fn read(
 /// Steps over a whole matrix.
 pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
     let header = header(fields, dim, what)?;
-    pass(fields, header.rows, header.codes, &[], what, |_| {})?;
+    pass(fields, header.rows, header.codes, &Needed::Rows(Vec::new()), what, |_| {})?;
     Quantiser::read(fields, dim, header.codes, what)?;
     if header.has_lengths {
-        lengths(fields, header.rows, &[], what)?;
+        lengths(fields, header.rows, &Needed::Rows(Vec::new()), what)?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn header(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<Header, Err
 }
 
 /// The lengths of the rows `needed`.
-fn lengths(fields: &mut Fields<'_>, rows: u64, needed: &[u64], what: &str) -> Result<Vec<f32>, Error> {
+fn lengths(fields: &mut Fields<'_>, rows: u64, needed: &Needed, what: &str) -> Result<Vec<f32>, Error> {
     let mut codes = Vec::new();
     pass(fields, rows, 1, needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, 1, 1, what)?;

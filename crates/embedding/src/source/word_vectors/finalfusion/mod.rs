@@ -24,10 +24,11 @@ mod ngrams;
 mod storage;
 mod vocabulary;
 
-use super::compose::{Asked, Parts};
+use self::ngrams::Ngrams;
+use self::vocabulary::Vocabulary;
+use super::compose::{Asked, Composer, Gathered, Loaded, Model, Needed, plan};
 use super::fields::Fields;
 use super::stream::Stream;
-use super::table::Table;
 use crate::Error;
 
 /// The first bytes of a file: the magic and the first byte of the version.
@@ -39,7 +40,8 @@ const METADATA: u32 = 5;
 const LENGTHS: u32 = 6;
 
 /// Reads a file from its magic to its end.
-pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error> {
+pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Error> {
+    let path = stream.path().to_owned();
     let mut fields = Fields { stream };
     let mut chunks = header(&mut fields)?.into_iter();
     let mut next = chunks.next();
@@ -48,16 +50,16 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error
         fields.skip(length, "the metadata")?;
         next = chunks.next();
     }
-    let vocabulary = vocabulary::read(&mut fields, next, asked)?;
-    let (words, ngrams) = (vocabulary.words, vocabulary.ngrams);
-    let known: Vec<u64> = vocabulary.used.known.iter().map(|&(row, _)| row).collect();
-    let parts = Parts::new(vocabulary.used, |word, own, rows| match own {
-        Some(own) => rows.push(own),
-        None => ngrams.for_each_row(word, |row| rows.push(words + row)),
-    });
+    let Vocabulary { words, dictionary, used, ngrams } = vocabulary::read(&mut fields, next, asked)?;
+    let known = match &used {
+        Some(used) => Needed::Rows(used.known.iter().map(|&(row, _)| row).collect()),
+        None => Needed::All,
+    };
     let rows = words.checked_add(ngrams.rows()).ok_or_else(|| fields.fault("too many rows; the file is damaged"))?;
-    let gathered = storage::read(&mut fields, chunks.next(), rows, parts.needed())?;
-    let lengths = match chunks.next() {
+    let mut composer = Box::new(Subwords { words, ngrams, lengths: None });
+    let (parts, needed) = plan(used, composer.as_ref());
+    let gathered = storage::read(&mut fields, chunks.next(), rows, needed)?;
+    composer.lengths = match chunks.next() {
         Some(LENGTHS) => Some(storage::lengths(&mut fields, words, known)?),
         Some(kind) => {
             return Err(fields.fault(format!("a chunk of kind {kind} after the vectors, which can't be read")));
@@ -65,12 +67,36 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Table, Error
         None => None,
     };
     fields.nothing_follows()?;
-    parts.compose(&fields, &gathered, rows, |sum, rows, is_known| match (&lengths, is_known) {
-        (Some(lengths), true) => scale(sum, lengths.row(rows[0])[0]),
-        (None, true) => {}
-        (Some(_), false) => scale(sum, (1.0 / rows.len() as f64) as f32),
-        (None, false) => crate::combine::normalize(sum),
-    })
+    let model = Model { path, dictionary, composer, gathered, file_rows: rows, rules: asked.rules, lines: None };
+    Ok(Loaded { model, parts })
+}
+
+/// A known word's vector is its own row, an unknown one's is made of the rows of its n-grams.
+#[derive(Debug)]
+struct Subwords {
+    /// The rows of words, before those of n-grams.
+    words: u64,
+    ngrams: Ngrams,
+    /// The lengths that the words' vectors had.
+    lengths: Option<Gathered>,
+}
+
+impl Composer for Subwords {
+    fn parts(&self, word: &[u8], own: Option<u64>, rows: &mut Vec<u64>) {
+        match own {
+            Some(own) => rows.push(own),
+            None => self.ngrams.for_each_row(word, |row| rows.push(self.words + row)),
+        }
+    }
+
+    fn finish(&self, sum: &mut [f32], rows: &[u64], is_known: bool) {
+        match (&self.lengths, is_known) {
+            (Some(lengths), true) => scale(sum, lengths.row(rows[0])[0]),
+            (None, true) => {}
+            (Some(_), false) => scale(sum, (1.0 / rows.len() as f64) as f32),
+            (None, false) => crate::combine::normalize(sum),
+        }
+    }
 }
 
 fn scale(vector: &mut [f32], factor: f32) {

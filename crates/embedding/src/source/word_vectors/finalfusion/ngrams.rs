@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use crate::source::word_vectors::fasttext::hash;
 
 /// The n-grams of a vocabulary.
+#[derive(Debug)]
 pub(super) struct Ngrams {
     pub(super) min: usize,
     pub(super) max: usize,
@@ -20,6 +21,7 @@ pub(super) struct Ngrams {
 }
 
 /// What row an n-gram has.
+#[derive(Debug)]
 pub(super) enum Rows {
     /// fastText's buckets, at least 1.
     FastText { buckets: u32 },

@@ -12,7 +12,7 @@
 use super::{LENGTHS, chunk};
 use crate::Error;
 use crate::source::word_vectors::MAX_DIM;
-use crate::source::word_vectors::compose::{Gathered, pass, pass_floats};
+use crate::source::word_vectors::compose::{Gathered, Needed, decoded, pass, pass_floats};
 use crate::source::word_vectors::fields::Fields;
 
 const FLOATS: u32 = 2;
@@ -25,7 +25,7 @@ const MAX_PROJECTION: u64 = 1 << 12;
 const VECTORS: &str = "the vectors";
 
 /// Reads the rows `needed`; there must be `rows` in all.
-pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, rows: u64, needed: Vec<u64>) -> Result<Gathered, Error> {
+pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
     match kind {
         Some(FLOATS) => floats(fields, rows, needed),
         Some(QUANTISED) => quantised(fields, rows, needed),
@@ -34,7 +34,7 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, rows: u64, needed
 }
 
 /// Reads the lengths of the words `needed`; there must be `words` in all.
-pub(super) fn lengths(fields: &mut Fields<'_>, words: u64, needed: Vec<u64>) -> Result<Gathered, Error> {
+pub(super) fn lengths(fields: &mut Fields<'_>, words: u64, needed: Needed) -> Result<Gathered, Error> {
     chunk(fields, LENGTHS)?;
     let what = "the lengths of the vectors";
     check_rows(fields, words)?;
@@ -43,7 +43,7 @@ pub(super) fn lengths(fields: &mut Fields<'_>, words: u64, needed: Vec<u64>) -> 
     pass_floats(fields, words, 1, needed, what)
 }
 
-fn floats(fields: &mut Fields<'_>, rows: u64, needed: Vec<u64>) -> Result<Gathered, Error> {
+fn floats(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
     chunk(fields, FLOATS)?;
     check_rows(fields, rows)?;
     let dim = dim(fields)?;
@@ -52,7 +52,7 @@ fn floats(fields: &mut Fields<'_>, rows: u64, needed: Vec<u64>) -> Result<Gather
     pass_floats(fields, rows, dim, needed, VECTORS)
 }
 
-fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Vec<u64>) -> Result<Gathered, Error> {
+fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
     chunk(fields, QUANTISED)?;
     let (has_projection, has_lengths) = (flag(fields)?, flag(fields)?);
     let parts = fields.u32(VECTORS)? as usize;
@@ -77,7 +77,7 @@ fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Vec<u64>) -> Result<Gat
     if let Some(code) = codes.iter().find(|&&code| usize::from(code) >= centroids) {
         return Err(fields.fault(format!("centroid {code} of {centroids}; the file is damaged")));
     }
-    let mut values = Vec::new();
+    let mut values = decoded(codes.len() / parts, dim)?;
     for (at, codes) in codes.chunks_exact(parts).enumerate() {
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths.values[at]);
         values.extend(quantiser.decode(codes).into_iter().map(|value| length * value));

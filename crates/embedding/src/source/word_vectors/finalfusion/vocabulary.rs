@@ -32,7 +32,9 @@ const MAX_NGRAM: u32 = 64;
 pub(super) struct Vocabulary {
     /// All words, whether asked for or not.
     pub(super) words: u64,
-    pub(super) used: Used,
+    pub(super) dictionary: Dictionary,
+    /// None: texts aren't known yet.
+    pub(super) used: Option<Used>,
     pub(super) ngrams: Ngrams,
 }
 
@@ -56,11 +58,12 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, asked: Asked<'_>)
         FASTTEXT => ngrams.rows = buckets(fields)?,
         _ => {}
     }
-    let used = read_words(fields, words, asked)?;
+    let dictionary = read_words(fields, words, asked)?;
+    let used = asked.texts.map(|texts| dictionary.used(texts, asked.rules));
     if kind == LISTED {
-        ngrams.rows = list(fields, listed, &ngrams, &used)?;
+        ngrams.rows = list(fields, listed, &ngrams, used.as_ref())?;
     }
-    Ok(Vocabulary { words, used, ngrams })
+    Ok(Vocabulary { words, dictionary, used, ngrams })
 }
 
 /// How long n-grams are.
@@ -86,7 +89,7 @@ fn buckets(fields: &mut Fields<'_>) -> Result<Rows, Error> {
     }
 }
 
-fn read_words(fields: &mut Fields<'_>, words: u64, asked: Asked<'_>) -> Result<Used, Error> {
+fn read_words(fields: &mut Fields<'_>, words: u64, asked: Asked<'_>) -> Result<Dictionary, Error> {
     // A word takes 4 bytes at least.
     fields.check_left(words.checked_mul(4), "the vocabulary")?;
     let mut dictionary = Dictionary::new(asked);
@@ -95,15 +98,15 @@ fn read_words(fields: &mut Fields<'_>, words: u64, asked: Asked<'_>) -> Result<U
         dictionary.meet(fields.peek(length, "the vocabulary")?, row);
         fields.stream.consume(length);
     }
-    Ok(dictionary.used(asked))
+    Ok(dictionary)
 }
 
-/// The rows of the listed n-grams that unknown words have.
-fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: &Used) -> Result<Rows, Error> {
+/// The rows of the listed n-grams that unknown words have; of all that are listed if words aren't known yet.
+fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: Option<&Used>) -> Result<Rows, Error> {
     // An n-gram takes 12 bytes at least.
     fields.check_left(count.checked_mul(12), "the list of n-grams")?;
     let mut rows = HashMap::<Box<[u8]>, Option<u64>>::new();
-    for word in &used.unknown {
+    for word in used.iter().flat_map(|used| &used.unknown) {
         ngrams.for_each(word, |ngram, _| {
             rows.insert(ngram.as_bytes().into(), None);
         });
@@ -114,8 +117,10 @@ fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: &Used) -> Re
         let bytes = fields.peek(length + 8, "the list of n-grams")?;
         let (ngram, row) = bytes.split_at(length);
         let row = row.iter().rev().fold(0, |row, &byte| row << 8 | u64::from(byte));
-        if let Some(place) = rows.get_mut(ngram) {
-            *place = Some(row);
+        match rows.get_mut(ngram) {
+            Some(place) => *place = Some(row),
+            None if used.is_none() => drop(rows.insert(ngram.into(), Some(row))),
+            None => {}
         }
         if row >= count {
             return Err(fields.fault(format!("an n-gram's row {row} of {count} n-grams; the file is damaged")));

@@ -44,6 +44,13 @@ fn read_without_panic(folder: &Folder, bytes: &[u8]) {
         assert!(vectors.table.values.capacity() <= 16 * bytes.len());
         assert!(rows_of(&vectors, TEXT).len() <= 16);
     }
+    // Read whole, for texts that aren't known yet.
+    if let Ok(vectors) = reopen(&settings("vectors"), folder.0.path(), None)
+        && let Ok(Some(of_texts)) = vectors.for_texts(&vec![TEXT])
+    {
+        assert!(of_texts.table().iter().all(|value| value.is_finite()));
+        assert!(of_texts.rows() <= 16);
+    }
 }
 
 #[test]

@@ -1,24 +1,24 @@
-//! One of the fits that are trained beside each other: its epochs, its best one, and how it ends.
+//! The state of a fit under way: its epochs, the best one, and how it ends.
 
 use std::collections::BTreeMap;
 
 use emberline_base::record::{Epoch, Stop};
-use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits};
+use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits, Task};
 use emberline_device::memory::Lack;
 
 use crate::Error;
 use crate::callback::Control;
-use crate::checkpoint::{Checkpoint, Wish};
+use crate::checkpoint::{Checkpoint, CheckpointAction};
 use crate::divergence::{Divergence, FLOOR, has_grown, refuse_not_finite, untrained_loss};
-use crate::fit::{Fit, Watched, measured};
-use crate::job::Job;
+use crate::fit::{FitRequest, FittedModel, measured};
 use crate::metric::{self, Threshold};
 use crate::settings::Loss;
+use crate::spec::FitSpec;
 use crate::weights::{State, Weights};
 
 /// A fit under way.
-pub(crate) struct Member<'w, 'c> {
-    pub(crate) watched: Watched<'w, 'c>,
+pub(crate) struct FitState<'w, 'c> {
+    pub(crate) request: FitRequest<'w, 'c>,
     pub(crate) control: Control,
     pub(crate) history: Vec<Epoch>,
     pub(crate) best: Best,
@@ -35,22 +35,22 @@ pub(crate) struct Best {
     pub(crate) weights: Weights,
 }
 
-impl<'w, 'c> Member<'w, 'c> {
-    pub(crate) fn new(watched: Watched<'w, 'c>) -> Self {
-        let job = watched.job;
+impl<'w, 'c> FitState<'w, 'c> {
+    pub(crate) fn new(request: FitRequest<'w, 'c>) -> Self {
+        let spec = request.spec;
         Self {
-            control: Control::new(job.train.optimizer.learning_rate()),
+            control: Control::new(spec.train.optimizer.learning_rate()),
             history: Vec::new(),
-            best: Best { epoch: 0, value: job.monitor.worst(), weights: Weights::default() },
+            best: Best { epoch: 0, value: spec.monitor.worst(), weights: Weights::default() },
             seconds: 0.0,
             ended: None,
-            watched,
+            request,
         }
     }
 
     /// Takes an epoch in; whether it is the best so far.
     pub(crate) fn note(&mut self, epoch: Epoch) -> bool {
-        let (number, monitor) = (epoch.epoch, self.watched.job.monitor);
+        let (number, monitor) = (epoch.epoch, self.request.spec.monitor);
         let value = measured(&epoch, monitor);
         self.history.push(epoch);
         match value {
@@ -72,7 +72,7 @@ impl<'w, 'c> Member<'w, 'c> {
         epoch == 0 || monitor.improves(value, best, 0.0) || (best.is_nan() && !value.is_nan())
     }
 
-    /// Lives through the epochs of a checkpoint again, as callbacks must.
+    /// Replays the epochs of a checkpoint, which the callbacks must be notified of again.
     pub(crate) fn replay(&mut self, checkpoint: Checkpoint) {
         for epoch in checkpoint.history {
             self.note(epoch);
@@ -82,43 +82,43 @@ impl<'w, 'c> Member<'w, 'c> {
         self.seconds = checkpoint.seconds;
     }
 
-    /// What the keeper wishes to be done with a fit that hasn't ended, if anything.
-    pub(crate) fn wish(&mut self) -> Option<Wish> {
-        let keeper = self.watched.keeper.as_mut().filter(|_| self.ended.is_none())?;
-        Some(keeper.wish()).filter(|wish| *wish != Wish::GoOn)
+    /// What the checkpointer asks for, if the fit hasn't ended and there is something to do.
+    pub(crate) fn checkpoint_action(&mut self) -> Option<CheckpointAction> {
+        let checkpointer = self.request.checkpointer.as_mut().filter(|_| self.ended.is_none())?;
+        Some(checkpointer.next_action()).filter(|action| *action != CheckpointAction::Continue)
     }
 
-    /// Hands a checkpoint to the keeper.
-    pub(crate) fn keep(&mut self, state: State, wish: Wish) {
+    /// Hands a checkpoint to the checkpointer.
+    pub(crate) fn save_checkpoint(&mut self, state: State, action: CheckpointAction) {
         let best = std::mem::take(&mut self.best.weights);
         let checkpoint = Checkpoint { history: self.history.clone(), seconds: self.seconds, state, best };
         // A score that is no number can't be written, and is mostly the last before a fit fails: the checkpoint before stays.
-        let keeper = self.watched.keeper.as_mut().filter(|_| checkpoint.is_finite());
-        let kept = keeper.map_or(Ok(()), |keeper| match keeper.keep(&checkpoint) {
+        let checkpointer = self.request.checkpointer.as_mut().filter(|_| checkpoint.is_finite());
+        let saved = checkpointer.map_or(Ok(()), |checkpointer| match checkpointer.save(&checkpoint) {
             Err(Error::OutOfMemory(lack)) => {
-                keeper.skips(&lack);
+                checkpointer.on_skip(&lack);
                 Ok(())
             }
-            kept => kept,
+            saved => saved,
         });
         self.best.weights = checkpoint.best;
-        self.ended = kept.err().map(Err);
-        self.leave(wish);
+        self.ended = saved.err().map(Err);
+        self.stop_if_asked(action);
     }
 
-    /// Goes on, or leaves as was wished, without a checkpoint: there is no memory for it.
-    pub(crate) fn skip(&mut self, lack: &Lack, wish: Wish) {
-        self.watched.keeper.iter_mut().for_each(|keeper| keeper.skips(lack));
-        self.leave(wish);
+    /// Goes on, or stops if that was asked for, without a checkpoint, since there is no memory for it.
+    pub(crate) fn skip_checkpoint(&mut self, lack: &Lack, action: CheckpointAction) {
+        self.request.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.on_skip(lack));
+        self.stop_if_asked(action);
     }
 
-    fn leave(&mut self, wish: Wish) {
-        if wish == Wish::Leave && self.ended.is_none() {
+    fn stop_if_asked(&mut self, action: CheckpointAction) {
+        if action == CheckpointAction::SaveAndStop && self.ended.is_none() {
             self.ended = Some(Err(Error::Interrupted));
         }
     }
 
-    /// Tells the callbacks, and ends the fit where it is time.
+    /// Notifies the callbacks, and ends the fit if they or the settings say so.
     pub(crate) fn end_epoch(&mut self) {
         if self.ended.is_none() {
             self.ended = self.verdict().transpose();
@@ -128,11 +128,11 @@ impl<'w, 'c> Member<'w, 'c> {
     /// Whether the fit ends with its latest epoch.
     fn verdict(&mut self) -> Result<Option<Stop>, Error> {
         let epoch = self.history.last().expect("an epoch has been noted");
-        for callback in self.watched.callbacks.iter_mut() {
+        for callback in self.request.callbacks.iter_mut() {
             callback.on_epoch_end(epoch, &mut self.control)?;
         }
         refuse_not_finite(epoch, SplitName::Train, &epoch.train)?;
-        Ok(self.control.stop.or((epoch.epoch >= self.watched.job.train.epochs).then_some(Stop::Epochs)))
+        Ok(self.control.stop.or((epoch.epoch >= self.request.spec.train.epochs).then_some(Stop::Epochs)))
     }
 
     /// The weights of the best epoch, or those of the start where there is none.
@@ -157,7 +157,7 @@ impl<'w, 'c> Member<'w, 'c> {
 
     /// The split whose loss tells whether the fit has diverged.
     pub(crate) fn judged_by(&self) -> SplitName {
-        if self.watched.job.targets.valid.is_some() { SplitName::Valid } else { SplitName::Train }
+        if self.request.spec.targets.valid.is_some() { SplitName::Valid } else { SplitName::Train }
     }
 
     /// The best epoch, with its loss on the split that judges.
@@ -176,7 +176,7 @@ impl<'w, 'c> Member<'w, 'c> {
         if !self.best.weights.is_finite() {
             return Err(Divergence::Weights { epoch, learning_rate });
         }
-        let Job { task, targets, .. } = self.watched.job;
+        let FitSpec { task, targets, .. } = self.request.spec;
         if let (Some(logits), Some(targets)) = (untrained, targets.get(split)) {
             let untrained = untrained_loss(*task, loss, logits, targets);
             if has_grown(value, untrained) {
@@ -187,7 +187,7 @@ impl<'w, 'c> Member<'w, 'c> {
     }
 
     /// The result, from the best epoch's logits.
-    pub(crate) fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<Fit, Error> {
+    pub(crate) fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let fit = self.fit(loss, valid, test);
         if !matches!(fit, Ok(_) | Err(Error::Interrupted)) {
             self.fail();
@@ -195,44 +195,49 @@ impl<'w, 'c> Member<'w, 'c> {
         fit
     }
 
-    fn fit(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<Fit, Error> {
+    fn fit(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
-        let scores = self.best_scores(loss, &valid, &test);
+        let (scores, thresholds) = self.best_scores(loss, &valid, &test);
         let metrics = metrics_by_name(&scores);
-        for callback in self.watched.callbacks.iter_mut() {
+        for callback in self.request.callbacks.iter_mut() {
             callback.on_train_end(self.best.epoch, &metrics)?;
         }
-        let Job { targets, .. } = self.watched.job;
-        Ok(Fit {
+        let spec = self.request.spec;
+        Ok(FittedModel {
             history: std::mem::take(&mut self.history),
             best_epoch: self.best.epoch,
             stopped,
+            architecture: spec.architecture(),
             weights: std::mem::take(&mut self.best.weights),
+            thresholds,
             metrics,
             logits: Splits {
-                train: Matrix::zeros(0, targets.train.cols()),
-                valid: targets.valid.is_some().then_some(valid),
-                test: targets.test.is_some().then_some(test),
+                train: Matrix::zeros(0, spec.targets.train.cols()),
+                valid: spec.targets.valid.is_some().then_some(valid),
+                test: spec.targets.test.is_some().then_some(test),
             },
             seconds: self.seconds,
         })
     }
 
-    /// The scores of the best epoch; a binary threshold is validation's.
-    fn best_scores(&self, loss: Loss, valid: &Matrix, test: &Matrix) -> Splits<Scores> {
-        let Job { task, targets, .. } = self.watched.job;
-        let mut threshold = Threshold::At(0.5);
+    /// The scores of the best epoch, and the thresholds of its decisions: a binary one is chosen on validation.
+    fn best_scores(&self, loss: Loss, valid: &Matrix, test: &Matrix) -> (Splits<Scores>, Vec<f64>) {
+        let FitSpec { task, targets, .. } = self.request.spec;
+        let mut threshold = 0.5;
         let valid = targets.valid.as_ref().map(|targets| {
             let scores = metric::all(*task, loss, valid, targets, Threshold::Best);
-            threshold = scores.get(&Metric::Threshold).map_or(threshold, |&at| Threshold::At(at));
+            threshold = scores.get(&Metric::Threshold).copied().unwrap_or(threshold);
             scores
         });
-        let test = targets.test.as_ref().map(|targets| metric::all(*task, loss, test, targets, threshold));
-        Splits { train: self.history[self.best.epoch as usize - 1].train.clone(), valid, test }
+        let test =
+            targets.test.as_ref().map(|targets| metric::all(*task, loss, test, targets, Threshold::At(threshold)));
+        let decides_at = if threshold.is_finite() { threshold } else { 0.5 };
+        let thresholds = if *task == Task::Binary { vec![decides_at] } else { Vec::new() };
+        (Splits { train: self.history[self.best.epoch as usize - 1].train.clone(), valid, test }, thresholds)
     }
 
     pub(crate) fn fail(&mut self) {
-        self.watched.callbacks.iter_mut().for_each(|callback| callback.on_failure());
+        self.request.callbacks.iter_mut().for_each(|callback| callback.on_failure());
     }
 }
 

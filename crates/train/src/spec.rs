@@ -10,7 +10,7 @@ use crate::weights::{Tensor, Weights};
 
 /// Everything that decides a fit's numbers.
 #[derive(Clone, Debug)]
-pub struct Job<'a> {
+pub struct FitSpec<'a> {
     /// The hidden layers.
     pub head: &'a Head,
     /// Epochs, batches, optimiser, loss.
@@ -46,7 +46,7 @@ pub struct Shape {
 /// Rows whose logits are computed at once, where nothing is trained.
 const EVALUATION_ROWS: u64 = 256;
 
-impl Job<'_> {
+impl FitSpec<'_> {
     /// The head for these features and labels.
     pub fn architecture(&self) -> Architecture {
         Architecture::new(self.head, self.features.train.dim(), self.targets.train.cols())

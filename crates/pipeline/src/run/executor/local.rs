@@ -1,38 +1,77 @@
-//! In which order, and how many at a time, cells are trained.
+//! Trains cells in this process: one after another, side by side on threads, or in packs.
 //!
 //! One thread prepares the inputs, one cell after another in the order of execution, so that nothing is read or embedded
 //! twice. Cells of one shape gather in packs, which are trained together. With one job that thread trains each pack as well;
 //! with several, as many threads wait for packs, and each trains its pack by itself. What a cell is made of is shared, never
 //! copied, and nothing of a result depends on its neighbours.
 
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use emberline_device::memory;
+use emberline_device::{Device, memory};
 use emberline_train::Shape;
 
-use super::locked;
-use super::trainer::unharmed;
+use super::super::locked;
+use super::super::options::Options;
+use super::super::trainer::unharmed;
+use super::packs::Packs;
+use super::{Executor, Job};
 use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::plan::Cell;
+use crate::run_folder::Lock;
 
-/// Of cells that wait for others of their shape, there are at most so many packs full: their features are held meanwhile.
-const WAITING: usize = 4;
+/// Runs cells on threads of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Local {
+    /// How many cells at a time; none: as the options say.
+    pub(in crate::run) width: Option<Concurrency>,
+}
+
+impl Executor for Local {
+    fn execute(&self, job: &Job<'_>) -> Result<(), Error> {
+        let runner = job.runner;
+        let width = self.width.unwrap_or_else(|| width(runner.options(), &runner.usual(job.cells())));
+        job.starts(width.jobs * width.pack);
+        runner.run(width, job.cells().to_vec(), &mut job.inputs())
+    }
+}
+
+/// How many cells are trained at a time: no more than there are. A processor is given no packs, which would only keep its cells
+/// waiting for each other.
+fn width(options: &Options, cells: &[&Cell]) -> Concurrency {
+    let on_processor = cells.iter().all(|cell| options.device_of(cell) == Device::Cpu);
+    let cells = cells.len();
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let asked = |number: Option<NonZeroUsize>| number.map(NonZeroUsize::get);
+    let (jobs, pack) = if on_processor {
+        (asked(options.jobs).unwrap_or_else(cores), 1)
+    } else {
+        (asked(options.jobs).unwrap_or(1), asked(options.pack).unwrap_or(1))
+    };
+    let pack = pack.min(cells.max(1));
+    Concurrency { jobs: jobs.min(cells.div_ceil(pack).max(1)), pack }
+}
 
 /// A cell that is ready, with its number among all, from 1.
-pub(super) struct Ready<'c> {
-    pub(super) number: usize,
-    pub(super) cell: &'c Cell,
-    pub(super) prepared: Result<Prepared, Error>,
+pub(in crate::run) struct PreparedCell<'c> {
+    pub(in crate::run) number: usize,
+    pub(in crate::run) cell: &'c Cell,
+    /// Keeps other processes off the cell.
+    pub(in crate::run) lock: Lock,
+    pub(in crate::run) prepared: Result<Prepared, Error>,
 }
 
 /// What goes on around the training of cells.
-pub(super) trait Work: Sync {
-    /// Whether another cell shall begin.
-    fn goes_on(&self) -> bool;
+pub(in crate::run) trait Work<'c>: Sync {
+    /// Returns false once the run should stop starting cells.
+    fn should_continue(&self) -> bool;
+
+    /// Takes a cell for this process; none if another process works on it, or has run it meanwhile.
+    fn claim(&self, cell: &'c Cell, inputs: &mut Inputs) -> Option<Lock>;
 
     /// A cell's turn has come: its inputs are prepared next.
     fn begins(&self, number: usize, cell: &Cell);
@@ -44,39 +83,40 @@ pub(super) trait Work: Sync {
     fn prepare(&self, inputs: &mut Inputs, cell: &Cell) -> Result<Prepared, Error>;
 
     /// What cells must share to be trained together with this one; none where it is trained alone.
-    fn shape(&self, ready: &Ready<'_>) -> Option<Shape>;
+    fn shape(&self, ready: &PreparedCell<'_>) -> Option<Shape>;
 
     /// Trains cells of one shape together, and tells whether others shall follow.
     ///
     /// # Errors
     /// When nothing that follows could be recorded.
-    fn train(&self, pack: &[Ready<'_>]) -> Result<bool, Error>;
+    fn train(&self, pack: &[PreparedCell<'_>]) -> Result<bool, Error>;
 }
 
 /// How many cells are trained at a time.
-#[derive(Clone, Copy)]
-pub(super) struct Width {
+#[derive(Clone, Copy, Debug)]
+pub(in crate::run) struct Concurrency {
     /// Packs side by side.
-    pub(super) jobs: usize,
+    pub(in crate::run) jobs: usize,
     /// The cells of a pack, at most.
-    pub(super) pack: usize,
+    pub(in crate::run) pack: usize,
 }
 
-/// Trains the cells, of which the first has the number `first`; gives whether others may follow.
+/// Trains the cells, of which the first has the number `next`, which is raised; gives whether others may follow.
 ///
 /// # Errors
 /// The first error of [`Work::train`]; cells that are under way are finished first.
-pub(super) fn execute(
-    width: Width,
-    first: usize,
-    cells: &[&Cell],
+pub(in crate::run) fn execute<'c>(
+    width: Concurrency,
+    next: &mut usize,
+    cells: &[&'c Cell],
     inputs: &mut Inputs,
-    work: &dyn Work,
+    work: &dyn Work<'c>,
 ) -> Result<bool, Error> {
-    let wanted = (first..).zip(cells).take_while(|_| work.goes_on());
-    let mut ready = wanted.map(|(number, &cell)| {
+    let mut ready = cells.iter().take_while(|_| work.should_continue()).filter_map(|&cell| {
+        let lock = work.claim(cell, inputs)?;
+        let number = std::mem::replace(next, *next + 1);
         work.begins(number, cell);
-        Ready { number, cell, prepared: unharmed(|| work.prepare(inputs, cell)) }
+        Some(PreparedCell { number, cell, lock, prepared: unharmed(|| work.prepare(inputs, cell)) })
     });
     let mut packs = Packs { ready: &mut ready, work, most: width.pack, open: Vec::new() };
     if width.jobs > 1 {
@@ -86,95 +126,53 @@ pub(super) fn execute(
 }
 
 /// Trains on the calling thread.
-fn one_by_one(packs: &mut Packs<'_, '_>, work: &dyn Work) -> Result<bool, Error> {
+fn one_by_one<'c>(packs: &mut Packs<'_, 'c>, work: &dyn Work<'c>) -> Result<bool, Error> {
     for pack in packs {
         if !work.train(&pack)? {
             return Ok(false);
         }
     }
-    Ok(work.goes_on())
+    Ok(work.should_continue())
 }
 
-/// Cells, gathered by their shapes.
-struct Packs<'p, 'c> {
-    ready: &'p mut dyn Iterator<Item = Ready<'c>>,
-    work: &'p dyn Work,
-    /// The cells of a full pack.
-    most: usize,
-    /// Packs that aren't full.
-    open: Vec<(Shape, Vec<Ready<'c>>)>,
-}
-
-impl<'c> Iterator for Packs<'_, 'c> {
-    type Item = Vec<Ready<'c>>;
-
-    fn next(&mut self) -> Option<Vec<Ready<'c>>> {
-        while let Some(ready) = self.ready.next() {
-            if let Some(pack) = self.add(ready) {
-                return Some(pack);
-            }
-        }
-        (!self.open.is_empty()).then(|| self.open.remove(0).1)
-    }
-}
-
-impl<'c> Packs<'_, 'c> {
-    /// Lets a cell wait for others, unless there is a pack to be trained now.
-    fn add(&mut self, ready: Ready<'c>) -> Option<Vec<Ready<'c>>> {
-        let shape = if self.most > 1 { self.work.shape(&ready) } else { None };
-        let Some(shape) = shape else { return Some(vec![ready]) };
-        let at = self.open.iter().position(|(known, _)| *known == shape).unwrap_or_else(|| {
-            self.open.push((shape, Vec::new()));
-            self.open.len() - 1
-        });
-        self.open[at].1.push(ready);
-        if self.open[at].1.len() == self.most {
-            return Some(self.open.remove(at).1);
-        }
-        let waiting: usize = self.open.iter().map(|(_, pack)| pack.len()).sum();
-        let fullest = (0..self.open.len()).max_by_key(|&at| self.open[at].1.len())?;
-        (waiting >= WAITING * self.most).then(|| self.open.remove(fullest).1)
-    }
-}
-
-/// What the threads that train share.
-struct Counter<'c> {
+/// The threads that train, and what they share.
+struct WorkerPool<'c> {
     /// Where packs come from; none when no other shall be trained.
-    ready: Mutex<Option<Receiver<Vec<Ready<'c>>>>>,
+    ready: Mutex<Option<Receiver<Vec<PreparedCell<'c>>>>>,
     closed: AtomicBool,
     fault: Mutex<Option<Error>>,
 }
 
-fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work) -> Result<bool, Error> {
+fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work<'c>) -> Result<bool, Error> {
     // A pack is handed from hand to hand: no more than one waits here, so that memory is bounded.
     let (give, take) = sync_channel(0);
-    let counter = Counter { ready: Mutex::new(Some(take)), closed: AtomicBool::new(false), fault: Mutex::new(None) };
+    let pool = WorkerPool { ready: Mutex::new(Some(take)), closed: AtomicBool::new(false), fault: Mutex::new(None) };
     let goes_on = thread::scope(|scope| {
         let start = |number: &usize| {
             let thread = thread::Builder::new().name(format!("job {number}"));
-            thread.spawn_scoped(scope, || counter.serve(work)).is_ok()
+            thread.spawn_scoped(scope, || pool.work(work)).is_ok()
         };
-        // The system may start fewer threads than are asked for; each starts another, see `serve`.
+        // The system may start fewer threads than are asked for; each starts another, see `work`.
         let most = jobs.min(memory::room_for_threads() / 2);
         let started = (1..=most).take_while(start).count();
         if started == 0 {
             return one_by_one(packs, work);
         }
-        while !counter.is_closed()
+        while !pool.is_closed()
             && let Some(pack) = packs.next()
             && give.send(pack).is_ok()
         {}
         drop(give);
-        Ok(!counter.is_closed() && work.goes_on())
+        Ok(!pool.is_closed() && work.should_continue())
     });
     // Threads that were still at work when no more packs came may have ended the run since.
-    let goes_on = goes_on? && !counter.is_closed();
-    locked(&counter.fault).take().map_or(Ok(goes_on), Err)
+    let goes_on = goes_on? && !pool.is_closed();
+    locked(&pool.fault).take().map_or(Ok(goes_on), Err)
 }
 
-impl<'c> Counter<'c> {
+impl<'c> WorkerPool<'c> {
     /// Trains what is ready, until nothing is to come.
-    fn serve(&self, work: &dyn Work) {
+    fn work(&self, work: &dyn Work<'c>) {
         // A cell that spreads over all cores would only take them from the others.
         let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
         while let Some(pack) = self.next() {
@@ -194,7 +192,7 @@ impl<'c> Counter<'c> {
         }
     }
 
-    fn next(&self) -> Option<Vec<Ready<'c>>> {
+    fn next(&self) -> Option<Vec<PreparedCell<'c>>> {
         let pack = locked(&self.ready).as_ref()?.recv().ok()?;
         (!self.is_closed()).then_some(pack)
     }
@@ -218,7 +216,7 @@ mod tests {
 
     use emberline_base::{Features, Matrix, Monitor, Splits, Task};
     use emberline_device::Device;
-    use emberline_train::Job;
+    use emberline_train::FitSpec;
     use emberline_train::settings::{Head, Train};
 
     use super::*;
@@ -234,9 +232,13 @@ mod tests {
         packs: Mutex<Vec<Vec<usize>>>,
     }
 
-    impl Work for Counting {
-        fn goes_on(&self) -> bool {
+    impl<'c> Work<'c> for Counting {
+        fn should_continue(&self) -> bool {
             true
+        }
+
+        fn claim(&self, cell: &'c Cell, _: &mut Inputs) -> Option<Lock> {
+            (cell.settings.seed < 40).then(Lock::none)
         }
 
         fn begins(&self, number: usize, _: &Cell) {
@@ -247,11 +249,11 @@ mod tests {
             panic!("a panic while a cell is prepared is its own failure")
         }
 
-        fn shape(&self, ready: &Ready<'_>) -> Option<Shape> {
+        fn shape(&self, ready: &PreparedCell<'_>) -> Option<Shape> {
             (self.shape)(ready.number)
         }
 
-        fn train(&self, pack: &[Ready<'_>]) -> Result<bool, Error> {
+        fn train(&self, pack: &[PreparedCell<'_>]) -> Result<bool, Error> {
             assert!(pack.iter().all(|ready| matches!(ready.prepared, Err(Error::Panic(_)))));
             self.trained.fetch_add(pack.len(), Ordering::SeqCst);
             locked(&self.packs).push(pack.iter().map(|ready| ready.number).collect());
@@ -264,13 +266,13 @@ mod tests {
         }
     }
 
-    /// How a run of 40 cells ends, and what was done.
+    /// How a run of 40 cells ends, and what was done; five more are another process's.
     fn run(
-        width: Width,
+        width: Concurrency,
         third: fn() -> Result<bool, Error>,
         shape: fn(usize) -> Option<Shape>,
     ) -> (Result<(), Error>, Counting) {
-        let seeds: Vec<String> = (0..40).map(|seed| seed.to_string()).collect();
+        let seeds: Vec<String> = (0..45).map(|seed| seed.to_string()).collect();
         let text = format!(
             "name = \"n\"\n[data]\npath = \"a.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\n[grid]\nseed = [{}]",
             seeds.join(", ")
@@ -280,19 +282,19 @@ mod tests {
         let (begun, trained, packs) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::default());
         let work = Counting { begun, trained, third, shape, packs };
         let mut inputs = Inputs::new(PathBuf::new(), Device::Cpu, None);
-        (execute(width, 1, &cells, &mut inputs, &work).map(drop), work)
+        (execute(width, &mut 1, &cells, &mut inputs, &work).map(drop), work)
     }
 
     /// How it ends without packs, and how many were trained.
     fn executed(jobs: usize, third: fn() -> Result<bool, Error>) -> (Result<(), Error>, usize) {
-        let (ended, work) = run(Width { jobs, pack: 1 }, third, |_| None);
+        let (ended, work) = run(Concurrency { jobs, pack: 1 }, third, |_| None);
         (ended, work.trained.into_inner())
     }
 
     /// One of seven shapes, or none for each tenth.
     fn shape(number: usize) -> Option<Shape> {
         let features = Splits { train: Features::Frozen(Matrix::zeros(1, number % 7)), valid: None, test: None };
-        let job = Job {
+        let job = FitSpec {
             head: &Head::default(),
             train: &Train::default(),
             seed: 1,
@@ -309,7 +311,7 @@ mod tests {
     #[test]
     fn cells_of_one_shape_gather() {
         for (jobs, pack) in [(1, 1), (1, 2), (2, 3), (1, 8), (3, 40)] {
-            let (ended, work) = run(Width { jobs, pack }, || Ok(true), shape);
+            let (ended, work) = run(Concurrency { jobs, pack }, || Ok(true), shape);
             let packs = locked(&work.packs).clone();
             assert!(ended.is_ok());
             let mut all = packs.concat();
@@ -323,7 +325,7 @@ mod tests {
             }
         }
         // Six of each shape, but for each tenth cell, which is alone.
-        let packs = locked(&run(Width { jobs: 1, pack: 40 }, || Ok(true), shape).1.packs).clone();
+        let packs = locked(&run(Concurrency { jobs: 1, pack: 40 }, || Ok(true), shape).1.packs).clone();
         assert_eq!(packs.len(), 7 + 4);
     }
 

@@ -3,7 +3,7 @@
 use emberline_base::{Bags, Features, Matrix, OutOfMemory, SplitName, Splits};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::super::Blueprint;
+use super::super::EngineSpec;
 use super::layer::Layer;
 use super::panels::Panels;
 use super::rule::AnyRule;
@@ -13,10 +13,10 @@ use crate::settings::{Loss, Optimizer};
 use crate::weights::{Part, State, Weights};
 
 /// Rows whose logits are computed at once, where nothing is trained.
-const EVALUATION_ROWS: usize = 256;
+pub(super) const EVALUATION_ROWS: usize = 256;
 
 /// A head of dense layers, and the table below it where that is tuned, with the features that they are fed.
-pub(super) struct Model<'a> {
+pub(super) struct HeadTrainer<'a> {
     arch: Arch,
     features: &'a Splits<Features>,
     head: Head<'a>,
@@ -48,13 +48,13 @@ struct Head<'a> {
     steps_done: u32,
 }
 
-impl<'a> Model<'a> {
-    /// For a blueprint that [`fits`](super::fits).
+impl<'a> HeadTrainer<'a> {
+    /// For a spec that [`fits`](super::fits).
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub(super) fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
-        Ok(Self { arch: Arch::new(), features: blueprint.features, head: Head::new(blueprint)? })
+    pub(super) fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
+        Ok(Self { arch: Arch::new(), features: spec.features, head: Head::new(spec)? })
     }
 
     /// Trains on the training rows in this order; gives the logits as they were before each row's step,
@@ -130,25 +130,25 @@ impl<'a> Model<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn new(blueprint: &Blueprint<'a>) -> Result<Self, OutOfMemory> {
-        let mut arrays = blueprint.weights.0.as_slice();
+    fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
+        let mut arrays = spec.weights.0.as_slice();
         let mut table = None;
-        if let (Features::Tuned(_), [first, head @ ..]) = (&blueprint.features.train, arrays) {
-            table = Some(Table::new(first, blueprint.optimizer)?);
+        if let (Features::Tuned(_), [first, head @ ..]) = (&spec.features.train, arrays) {
+            table = Some(Table::new(first, spec.optimizer)?);
             arrays = head;
         }
         let layer = |(step, arrays): (&Step, &[crate::Tensor])| Layer::new(step, &arrays[0], &arrays[1]);
-        let steps = blueprint.architecture.steps.iter();
+        let steps = spec.architecture.steps.iter();
         Ok(Self {
-            optimizer: blueprint.optimizer,
-            loss: blueprint.loss,
-            batch_size: blueprint.batch_size,
-            targets: blueprint.targets,
+            optimizer: spec.optimizer,
+            loss: spec.loss,
+            batch_size: spec.batch_size,
+            targets: spec.targets,
             table,
             layers: steps.zip(arrays.chunks_exact(2)).map(layer).collect::<Result<_, _>>()?,
             vectors: Panels::default(),
             vectors_gradient: Panels::default(),
-            row_gradient: vec![0.0; blueprint.targets.cols()],
+            row_gradient: vec![0.0; spec.targets.cols()],
             steps_done: 0,
         })
     }

@@ -1,7 +1,7 @@
 //! `run.json`: whose a run folder is, and in which version its files are written.
 //!
 //! ```json
-//! { "version": 2, "pipeline": "../../pipelines/quickstart.toml" }
+//! { "version": 3, "pipeline": "../../pipelines/quickstart.toml" }
 //! ```
 //! `pipeline` is the path of the pipeline file, relative to the folder, so that both may be moved together. The file is
 //! written before any record: a folder with records but without it was written by a version before it, whose records
@@ -10,53 +10,69 @@
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-use emberline_base::file;
 use emberline_base::record::VERSION;
+use emberline_base::{file, run_files};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The file's name.
-pub(super) const FILE: &str = "run.json";
-
 #[derive(Serialize, Deserialize)]
-struct Marker {
+struct Owner {
     version: u32,
     pipeline: String,
 }
 
-/// Refuses a folder whose files another version has written. A folder without records is fine.
+/// Refuses a folder whose files another version has written, or that belongs to another pipeline file. A folder without
+/// records is fine.
 ///
 /// # Errors
-/// [`Error::OtherVersion`]; or when `run.json` can't be read.
-pub(super) fn check_version(folder: &Path) -> Result<(), Error> {
-    read(folder).map(drop)
+/// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; or when `run.json` can't be read.
+pub(super) fn check(folder: &Path, pipeline: &Path) -> Result<(), Error> {
+    is_owned(folder, pipeline).map(drop)
+}
+
+/// Returns whether `run.json` names the pipeline file as the folder's. A pipeline file that was renamed keeps its results:
+/// a folder whose pipeline file is gone is anybody's.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn is_owned(folder: &Path, pipeline: &Path) -> Result<bool, Error> {
+    let Some(Owner { pipeline: owner, .. }) = read(folder)? else { return Ok(false) };
+    if owner == relative(folder, pipeline) {
+        return Ok(true);
+    }
+    let other = folder.join(owner);
+    if !other.is_file() {
+        return Ok(false);
+    }
+    let other = fs::canonicalize(&other).unwrap_or(other);
+    Err(Error::OtherPipeline { folder: folder.to_owned(), other, wanted: pipeline.to_owned() })
+}
+
+/// The folder of the pipeline file that a run folder is of; if it is nobody's, where that file lies by default.
+///
+/// # Errors
+/// [`Error::OtherVersion`], or when `run.json` can't be read.
+pub(super) fn pipeline_folder(folder: &Path) -> Result<PathBuf, Error> {
+    let file = read(folder)?.map(|owner| folder.join(owner.pipeline));
+    Ok(file.map_or_else(|| folder.join("../.."), |file| file::folder_of(&file).to_owned()))
 }
 
 /// Makes the folder that of a pipeline file.
 ///
 /// # Errors
-/// [`Error::OtherVersion`]; [`Error::OtherPipeline`] if the folder is that of another pipeline file that still exists; or
-/// when `run.json` can't be read or written.
+/// As [`check`], or when `run.json` can't be written.
 pub(super) fn claim(folder: &Path, pipeline: &Path) -> Result<(), Error> {
-    let marker = read(folder)?;
-    let wanted = relative(folder, pipeline);
-    match marker {
-        Some(marker) if marker.pipeline == wanted => return Ok(()),
-        Some(Marker { pipeline: other, .. }) if folder.join(&other).is_file() => {
-            let other = fs::canonicalize(folder.join(&other)).unwrap_or_else(|_| folder.join(&other));
-            return Err(Error::OtherPipeline { folder: folder.to_owned(), other, wanted: pipeline.to_owned() });
-        }
-        // A pipeline file that was renamed keeps its results.
-        Some(_) | None => {}
+    if is_owned(folder, pipeline)? {
+        return Ok(());
     }
-    let text = serde_json::to_string_pretty(&Marker { version: VERSION, pipeline: wanted });
+    let text = serde_json::to_string_pretty(&Owner { version: VERSION, pipeline: relative(folder, pipeline) });
     let text = text.expect("two plain fields") + "\n";
-    Ok(file::write_atomic(&folder.join(FILE), text.as_bytes())?)
+    Ok(file::write_atomic(&folder.join(run_files::RUN), text.as_bytes())?)
 }
 
-fn read(folder: &Path) -> Result<Option<Marker>, Error> {
-    let path = folder.join(FILE);
+fn read(folder: &Path) -> Result<Option<Owner>, Error> {
+    let path = folder.join(run_files::RUN);
     let other_version = |found| Error::OtherVersion { folder: folder.to_owned(), found, known: VERSION };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -75,8 +91,9 @@ fn read(folder: &Path) -> Result<Option<Marker>, Error> {
 }
 
 fn holds_records(folder: &Path) -> bool {
-    let cells = fs::read_dir(folder.join("cells")).into_iter().flatten().flatten();
-    folder.join("summary.json").exists() || cells.into_iter().any(|cell| cell.path().join("result.json").exists())
+    let cells = fs::read_dir(folder.join(run_files::CELLS)).into_iter().flatten().flatten();
+    folder.join(run_files::SUMMARY).exists()
+        || cells.into_iter().any(|cell| cell.path().join(run_files::RESULT).exists())
 }
 
 /// The way from a folder to a file, with `/` between the parts; the file's own path if there is no way.
@@ -116,10 +133,13 @@ mod tests {
         fs::create_dir_all(&run).expect("a folder");
         claim(&run, &at.path().join("a/p.toml")).expect("nobody's");
         claim(&run, &at.path().join("a/../a/p.toml")).expect("its own");
-        let text = fs::read_to_string(run.join(FILE)).expect("readable");
+        let text = fs::read_to_string(run.join(run_files::RUN)).expect("readable");
         assert!(text.contains(r#""pipeline": "../../a/p.toml""#), "{text}");
-        let refused = claim(&run, &at.path().join("b/p.toml")).expect_err("another's").to_string();
-        assert!(refused.contains("a/p.toml") && refused.contains("--out"), "{refused}");
+        assert!(is_owned(&run, &at.path().join("a/p.toml")).expect("its own"));
+        for refused in [claim(&run, &at.path().join("b/p.toml")), check(&run, &at.path().join("b/p.toml"))] {
+            let refused = refused.expect_err("another's").to_string();
+            assert!(refused.contains("a/p.toml") && refused.contains("--out"), "{refused}");
+        }
         fs::rename(at.path().join("a/p.toml"), at.path().join("a/q.toml")).expect("renamed");
         claim(&run, &at.path().join("a/q.toml")).expect("renamed with its results");
     }
@@ -140,11 +160,11 @@ mod tests {
             let at = files(&["p.toml", old]);
             let refused = claim(at.path(), &at.path().join("p.toml")).expect_err("older");
             assert!(matches!(refused, Error::OtherVersion { found: None, .. }), "{refused}");
-            assert!(check_version(at.path()).is_err() && at.path().join(old).exists());
+            assert!(check(at.path(), &at.path().join("p.toml")).is_err() && at.path().join(old).exists());
         }
         let at = files(&["p.toml"]);
-        fs::write(at.path().join(FILE), r#"{"version": 99, "pipeline": "p.toml"}"#).expect("written");
-        let refused = check_version(at.path()).expect_err("newer").to_string();
+        fs::write(at.path().join(run_files::RUN), r#"{"version": 99, "pipeline": "p.toml"}"#).expect("written");
+        let refused = check(at.path(), &at.path().join("p.toml")).expect_err("newer").to_string();
         assert!(refused.contains("version 99"), "{refused}");
     }
 }

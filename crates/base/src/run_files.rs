@@ -1,0 +1,73 @@
+//! The names of the files of a run folder, each written once: whoever writes, reads or reserves one takes it from here.
+//!
+//! ```text
+//! run.json  summary.json  report.html  report.md  summary.csv  SHA256SUMS
+//! cells/<cell>/result.json                 names the attempt that counts; written last
+//!              cell.toml  history.csv ...  the files of that attempt, hard links
+//!              attempts/<number>/          cell.toml  history.csv  record.jsonl  model.safetensors
+//!                                          predictions.safetensors  SHA256SUMS
+//!                                          checkpoint.safetensors, while it is trained
+//! inputs/<digest>.json                     what a dataset or an embedding was, for `explain`
+//!        <digest>.rows                     which rows a split of validation or test has
+//!        <digest>.safetensors              what an embedding learned from the training texts
+//! under_way/<cell>.json                    while the cell is under way
+//! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
+//! ```
+
+use std::path::{Path, PathBuf};
+
+pub use crate::sums::FILE as SUMS;
+
+/// Whose folder it is, and the version of its files.
+pub const RUN: &str = "run.json";
+/// The whole run.
+pub const SUMMARY: &str = "summary.json";
+/// The folder of the cells' folders.
+pub const CELLS: &str = "cells";
+/// The folder of a cell's attempts, in the cell's.
+pub const ATTEMPTS: &str = "attempts";
+/// The folder of what datasets and embeddings were.
+pub const INPUTS: &str = "inputs";
+/// The folder of the markers of cells under way.
+pub const UNDER_WAY: &str = "under_way";
+/// The folder of TensorBoard's logs.
+pub const TENSORBOARD: &str = "tensorboard";
+
+/// A cell's record, which names the attempt that counts.
+pub const RESULT: &str = "result.json";
+/// A cell's settings, every default filled in.
+pub const SETTINGS: &str = "cell.toml";
+/// A cell's epochs, as a table.
+pub const HISTORY: &str = "history.csv";
+/// A cell's epochs, one line of JSON per epoch.
+pub const EPOCHS: &str = "record.jsonl";
+/// A cell's trained model.
+pub const MODEL: &str = "model.safetensors";
+/// The logits of a cell's validation and test rows, if they are kept.
+pub const PREDICTIONS: &str = "predictions.safetensors";
+/// What a cell that is cut short goes on from.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Every name that a cell's own files have: a log of the user's must have another.
+pub const OF_A_CELL: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, CHECKPOINT, SUMS, ATTEMPTS];
+
+/// The folder of a cell in a run folder.
+pub fn cell(run: &Path, id: &str) -> PathBuf {
+    run.join(CELLS).join(id)
+}
+
+/// The folder of one of a cell's attempts, in the cell's folder.
+pub fn attempt(cell: &Path, number: u32) -> PathBuf {
+    cell.join(ATTEMPTS).join(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_lie_where_the_header_says() {
+        let cell = cell(Path::new("runs/p"), "glove-frozen-s1-0a");
+        assert_eq!(attempt(&cell, 3), Path::new("runs/p/cells/glove-frozen-s1-0a/attempts/3"));
+    }
+}

@@ -1,0 +1,44 @@
+//! `cells`: the ids of a pipeline's cells, for GNU Parallel, HyperQueue and the like to run one by one with `run --only`.
+
+use std::io::{self, Write};
+
+use emberline_cache::Cache;
+use emberline_device::Choice;
+use emberline_pipeline::{Pipeline, Plan, State, survey};
+
+use super::plan::{state_name, write_json};
+use super::run_folder;
+use crate::args::{Cells, CellsFormat};
+use crate::exit::{Code, Error};
+
+pub(super) fn run(args: &Cells) -> Result<Code, Error> {
+    let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
+    let plan = Plan::of(&pipeline);
+    let chosen = |state: &State| match state {
+        State::Done => args.done,
+        State::Failed(_) => args.failed,
+        _ => args.missing,
+    };
+    // Only where cells stand takes data and embeddings to tell.
+    let asks_for_states = args.missing || args.failed || args.done || args.format == CellsFormat::Json;
+    let states = if asks_for_states {
+        let folder = run_folder(&pipeline, args.out.as_ref());
+        survey(&pipeline, &plan, &folder, Choice::Auto.resolve()?, Cache::of_user())?.states
+    } else {
+        Vec::new()
+    };
+    let takes_all = !(args.missing || args.failed || args.done);
+    let cells = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), states.get(at)));
+    let cells = cells.filter(|(_, state)| takes_all || state.is_some_and(chosen));
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match args.format {
+        CellsFormat::Lines => cells.map(|(id, _)| id).try_for_each(|id| writeln!(out, "{id}"))?,
+        CellsFormat::Json => {
+            let entry =
+                |(id, state): (&str, Option<&State>)| serde_json::json!({"id": id, "state": state.map(state_name)});
+            write_json(&mut out, &cells.map(entry).collect::<Vec<_>>())?;
+        }
+    }
+    out.flush()?;
+    Ok(Code::Fine)
+}

@@ -1,0 +1,69 @@
+//! `compare`: two runs, or a run and a lock, setting by setting.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use emberline_pipeline::compare::{Comparison, Options, Side, Verdict, compare, heading, markdown, notes, rows};
+use emberline_pipeline::{Error as Fault, Lock};
+
+use super::plan::write_json;
+use crate::args::{Compare, CompareFormat, FailIf};
+use crate::exit::{Code, Error};
+use crate::terminal::{printable, say, table};
+
+pub(super) fn run(args: &Compare) -> Result<Code, Error> {
+    if !(args.margin.is_finite() && args.margin >= 0.0) {
+        return Err(Error::Usage("a margin is a number of at least 0, such as 0.005".to_owned()));
+    }
+    let (first, second) = (side(&args.first)?, side(&args.second)?);
+    let options = Options { metric: args.metric.clone(), margin: args.margin };
+    let comparison = compare(&first, &second, &options).map_err(Fault::from)?;
+    let mut out = io::stdout();
+    match args.format {
+        CompareFormat::Text => write!(out, "{}", text(&comparison))?,
+        CompareFormat::Markdown => write!(out, "{}", markdown(&comparison))?,
+        CompareFormat::Json => write_json(&mut out, &comparison)?,
+    }
+    if let Some(message) = unmeasured(&comparison) {
+        say(&message);
+    }
+    match args.fail_if {
+        Some(FailIf::Worse) if !comparison.passes() => {
+            say(&refusal(&comparison));
+            Ok(Code::OutsideTolerance)
+        }
+        Some(FailIf::Worse) | None => Ok(Code::Fine),
+    }
+}
+
+/// A file is a lock, all else a run folder.
+fn side(path: &Path) -> Result<Side, Error> {
+    if path.is_file() {
+        return Ok(Lock::load(path)?.side(&path.display().to_string()));
+    }
+    Ok(Side::of_run(path).map_err(Fault::from)?)
+}
+
+fn text(comparison: &Comparison) -> String {
+    let paragraph = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
+    let (heading, notes) = (paragraph(heading(comparison)), paragraph(notes(comparison)));
+    printable(&format!("{heading}\n{}\n{notes}", table(&rows(comparison))))
+}
+
+/// What can't be said of settings that lack the metric.
+fn unmeasured(comparison: &Comparison) -> Option<String> {
+    let count = comparison.count(Verdict::Unmeasured);
+    let metric = &comparison.metric;
+    (count > 0).then(|| {
+        format!("{count} of {} settings are unmeasured by {metric}, which is no pass", comparison.settings.len())
+    })
+}
+
+fn refusal(comparison: &Comparison) -> String {
+    if comparison.same_data.is_none() {
+        return "fails: no setting has run on both sides, so nothing was compared".to_owned();
+    }
+    let [worse, unmeasured] = [Verdict::Worse, Verdict::Unmeasured].map(|verdict| comparison.count(verdict));
+    let by = if comparison.margin > 0.0 { format!(" by more than {}", comparison.margin) } else { String::new() };
+    format!("fails: by {}, {worse} settings are worse{by} and {unmeasured} are unmeasured", comparison.metric)
+}

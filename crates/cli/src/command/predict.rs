@@ -1,0 +1,142 @@
+//! `predict`: classifies texts with a trained cell of a run, row for row.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use emberline_base::Interrupt;
+use emberline_base::file::{self, FileError};
+use emberline_cache::Cache;
+use emberline_dataset::TextRow;
+use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
+use tempfile::NamedTempFile;
+
+use crate::args::Predict;
+use crate::exit::{Code, Error};
+use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Writer};
+use crate::progress::EncodingBar;
+use crate::terminal::{say, warn};
+use crate::texts::column;
+
+/// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
+const ROWS: usize = 4096;
+const BYTES: usize = 4 << 20;
+
+pub(super) fn run(args: &Predict) -> Result<Code, Error> {
+    let options = ClassifierOptions {
+        device: args.device.resolve()?,
+        cache: Cache::of_user(),
+        assets: args.assets.clone(),
+        interrupt: Interrupt::default(),
+    };
+    let classifier = Classifier::of_run(&RunFolder::new(&args.run), args.cell.as_deref(), options)?;
+    say(classifier.description());
+    let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
+    let columns = Columns { task: classifier.task(), classes: classifier.classes().to_vec(), all: args.all };
+    let output = Output::new(args.output.as_deref())?;
+    let mut rows = Rows::new(&classifier, Writer::new(output, format(args), columns));
+    let read = args.texts.read(text, true, |row| rows.take(&row, args.texts.name()))?;
+    rows.classify()?;
+    let output = rows.writer.finish()?;
+    output.finish()?;
+    read.warnings.iter().for_each(warn);
+    say(&format!("{} classified", if read.rows == 1 { "1 text".to_owned() } else { format!("{} texts", read.rows) }));
+    Ok(Code::Fine)
+}
+
+/// The output's form: as asked for, as the output's name says, or the input's.
+fn format(args: &Predict) -> PredictionFormat {
+    let named = |path: &Path| match path.extension()?.to_str()? {
+        "jsonl" | "ndjson" => Some(PredictionFormat::Jsonl),
+        "csv" => Some(PredictionFormat::Csv),
+        _ => None,
+    };
+    let of_input = || if args.texts.is_jsonl() { PredictionFormat::Jsonl } else { PredictionFormat::Csv };
+    args.format.or_else(|| args.output.as_deref().and_then(named)).unwrap_or_else(of_input)
+}
+
+/// Rows on their way through the classifier.
+struct Rows<'c, W: Write> {
+    classifier: &'c Classifier,
+    writer: Writer<W>,
+    waiting: Vec<InputRow>,
+    texts: Vec<String>,
+    bytes: usize,
+    bar: EncodingBar,
+}
+
+impl<'c, W: Write> Rows<'c, W> {
+    fn new(classifier: &'c Classifier, writer: Writer<W>) -> Self {
+        Self { classifier, writer, waiting: Vec::new(), texts: Vec::new(), bytes: 0, bar: EncodingBar::default() }
+    }
+
+    fn take(&mut self, row: &TextRow<'_>, input: &str) -> Result<(), Error> {
+        let refused = |refusal| match refusal {
+            Refusal::Output(error) => Error::Output(error),
+            refusal => Error::Row(format!("{input}, {} {}: {refusal}", row.unit, row.number)),
+        };
+        self.waiting.push(self.writer.take(row).map_err(refused)?);
+        self.texts.push(row.text.to_owned());
+        self.bytes += row.text.len();
+        if self.texts.len() >= ROWS || self.bytes >= BYTES { self.classify() } else { Ok(()) }
+    }
+
+    /// Classifies and writes the rows that wait.
+    fn classify(&mut self) -> Result<(), Error> {
+        let bar = &mut self.bar;
+        let predictions = self.classifier.classify(&self.texts, &mut |event| {
+            bar.show("predict", &event, || {});
+        })?;
+        for (row, prediction) in self.waiting.drain(..).zip(&predictions) {
+            self.writer.write(row, prediction)?;
+        }
+        self.texts.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// Where predictions go: standard output, or a file that appears under its name when it is complete.
+enum Output {
+    Stdout(BufWriter<io::Stdout>),
+    File { out: BufWriter<File>, temporary: NamedTempFile, path: std::path::PathBuf },
+}
+
+impl Output {
+    fn new(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else { return Ok(Self::Stdout(BufWriter::new(io::stdout()))) };
+        let failed = || FileError::new("write", path);
+        let temporary = file::temporary_in(file::folder_of(path)).map_err(failed())?;
+        let out = BufWriter::new(temporary.as_file().try_clone().map_err(failed())?);
+        Ok(Self::File { out, temporary, path: path.to_owned() })
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::Stdout(mut out) => Ok(out.flush()?),
+            Self::File { mut out, temporary, path } => {
+                let failed = || FileError::new("write", &path);
+                out.flush().map_err(failed())?;
+                temporary.as_file().sync_all().map_err(failed())?;
+                temporary.persist(&path).map_err(|error| failed()(error.error))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::File { out, .. } => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::File { out, .. } => out.flush(),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Writes predictions beside the rows that they are of: every input column stays, in order, and every row, also one with an
+//! empty text.
+//!
+//! | input | CSV output | JSON Lines output |
+//! |---|---|---|
+//! | CSV, TSV, Parquet | its columns | an object with its columns |
+//! | JSON Lines | the keys of the first object | the object as it was written |
+//! | a text per line | the column `text` | an object with the key `text` |
+//!
+//! After these come `predicted`, `probability` and, if asked for, `probability_CLASS` of each class. Of a multi-label task,
+//! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV.
+
+use std::io::{self, Write};
+
+use emberline_base::Task;
+use emberline_dataset::{Original, TextRow};
+use emberline_pipeline::Prediction;
+use serde_json::{Map, Value};
+
+const PREDICTED: &str = "predicted";
+const PROBABILITY: &str = "probability";
+
+/// The column of the texts of an input that names no columns.
+const TEXT: &str = "text";
+
+/// Stands between the labels of one row in CSV.
+const LABEL_SEPARATOR: &str = "|";
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PredictionFormat {
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+/// What predictions are of, and which columns tell it.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    /// The task.
+    pub(crate) task: Task,
+    /// The names of all classes.
+    pub(crate) classes: Vec<String>,
+    /// Whether each class gets a column of its own.
+    pub(crate) all: bool,
+}
+
+impl Columns {
+    /// The names of the columns that are added.
+    fn names(&self) -> Vec<String> {
+        let of_classes = self.classes.iter().filter(|_| self.all).map(|class| format!("{PROBABILITY}_{class}"));
+        [PREDICTED.to_owned(), PROBABILITY.to_owned()].into_iter().chain(of_classes).collect()
+    }
+
+    /// Refuses names of the input that the output adds.
+    fn refuse_taken<'n>(&self, mut names: impl Iterator<Item = &'n str>) -> Result<(), Refusal> {
+        let added = self.names();
+        match names.find(|name| added.iter().any(|added| added == name)) {
+            Some(name) => Err(Refusal::Taken(name.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn predicted<'p>(&'p self, prediction: &'p Prediction) -> impl Iterator<Item = &'p str> {
+        prediction.classes.iter().map(|&class| self.classes[class].as_str())
+    }
+
+    /// Appends what is predicted to the fields of a row.
+    fn push_fields(&self, prediction: &Prediction, record: &mut csv::StringRecord) {
+        record.push_field(&self.predicted(prediction).collect::<Vec<_>>().join(LABEL_SEPARATOR));
+        let shown: Vec<String> = self.shown(prediction).into_iter().map(text).collect();
+        record.push_field(&shown.join(LABEL_SEPARATOR));
+        if self.all {
+            prediction.probabilities.iter().for_each(|probability| record.push_field(&text(*probability)));
+        }
+    }
+
+    /// What is predicted, as the entries of a JSON object.
+    fn entries(&self, prediction: &Prediction) -> Map<String, Value> {
+        let predicted = self.predicted(prediction).map(Value::from);
+        let shown = self.shown(prediction).into_iter().map(number);
+        let [predicted, shown]: [Value; 2] = match self.task {
+            Task::MultiLabel => [predicted.collect(), shown.collect()],
+            Task::Binary | Task::MultiClass => [{ predicted }.next(), { shown }.next()].map(Option::unwrap_or_default),
+        };
+        let of_classes = prediction.probabilities.iter().filter(|_| self.all).copied().map(number);
+        self.names().into_iter().zip([predicted, shown].into_iter().chain(of_classes)).collect()
+    }
+
+    /// The probabilities that stand beside the predicted classes: binary, that of the positive class.
+    fn shown(&self, prediction: &Prediction) -> Vec<f64> {
+        let of = |class: usize| prediction.probabilities[class];
+        match self.task {
+            Task::Binary => vec![of(1)],
+            Task::MultiClass | Task::MultiLabel => prediction.classes.iter().map(|&class| of(class)).collect(),
+        }
+    }
+}
+
+/// Why a row can't be written.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The input has a column that the output adds.
+    Taken(String),
+    /// A JSON object has a key that the first object lacks, so that CSV has no column for it.
+    NewKey(String),
+    /// A JSON object can't be read.
+    Json(serde_json::Error),
+    /// The output can't be written.
+    Output(io::Error),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken(name) => {
+                write!(f, "the input has a column `{name}`, which the predictions are written to: rename or remove it")
+            }
+            Self::NewKey(key) => {
+                write!(f, "the key `{key}` isn't in the first object, so CSV has no column for it: use --format jsonl")
+            }
+            Self::Json(error) => write!(f, "can't be read as JSON: {error}"),
+            Self::Output(error) => write!(f, "can't be written: {error}"),
+        }
+    }
+}
+
+/// An input row in the output's form, kept until its prediction is known.
+pub(crate) enum InputRow {
+    /// The fields of a CSV row.
+    Fields(csv::StringRecord),
+    /// A JSON object without its closing brace.
+    Object(String),
+}
+
+/// Writes rows with their predictions.
+pub(crate) struct Writer<W: Write> {
+    columns: Columns,
+    out: Output<W>,
+    /// The input's columns, once the first row is known.
+    names: Option<Vec<String>>,
+}
+
+enum Output<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Jsonl(W),
+}
+
+impl<W: Write> Writer<W> {
+    /// A writer to `out`.
+    pub(crate) fn new(out: W, format: PredictionFormat, columns: Columns) -> Self {
+        let out = match format {
+            PredictionFormat::Csv => Output::Csv(Box::new(csv::Writer::from_writer(out))),
+            PredictionFormat::Jsonl => Output::Jsonl(out),
+        };
+        Self { columns, out, names: None }
+    }
+
+    /// Takes an input row over.
+    ///
+    /// # Errors
+    /// When the output has no place for the row.
+    pub(crate) fn take(&mut self, row: &TextRow<'_>) -> Result<InputRow, Refusal> {
+        if self.names.is_none() {
+            self.begin(names_of(&row.original)?)?;
+        }
+        let names = self.names.as_deref().unwrap_or_default();
+        match &self.out {
+            Output::Csv(_) => fields(row, names).map(InputRow::Fields),
+            Output::Jsonl(_) => object(row, &self.columns).map(InputRow::Object),
+        }
+    }
+
+    /// Writes the header, now that the input's columns are known.
+    fn begin(&mut self, names: Vec<String>) -> Result<(), Refusal> {
+        self.columns.refuse_taken(names.iter().map(String::as_str))?;
+        if let Output::Csv(out) = &mut self.out {
+            let added = self.columns.names();
+            out.write_record(names.iter().chain(&added)).map_err(|error| Refusal::Output(error.into()))?;
+        }
+        self.names = Some(names);
+        Ok(())
+    }
+
+    /// Writes a row with its prediction.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub(crate) fn write(&mut self, row: InputRow, prediction: &Prediction) -> io::Result<()> {
+        match (&mut self.out, row) {
+            (Output::Csv(out), InputRow::Fields(mut record)) => {
+                self.columns.push_fields(prediction, &mut record);
+                out.write_record(&record).map_err(io::Error::from)
+            }
+            (Output::Jsonl(out), InputRow::Object(open)) => {
+                let added = Value::from(self.columns.entries(prediction)).to_string();
+                let separator = if open.ends_with('{') { "" } else { "," };
+                writeln!(out, "{open}{separator}{}", &added[1..])
+            }
+            _ => unreachable!("a row is taken and written in one form"),
+        }
+    }
+
+    /// Ends the output and hands it back.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub(crate) fn finish(self) -> io::Result<W> {
+        match self.out {
+            Output::Csv(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
+            Output::Jsonl(out) => Ok(out),
+        }
+    }
+}
+
+/// The columns of a row.
+fn names_of(row: &Original<'_>) -> Result<Vec<String>, Refusal> {
+    match row {
+        Original::Line => Ok(vec![TEXT.to_owned()]),
+        Original::Fields { names, .. } | Original::Values { names, .. } => Ok(names.to_vec()),
+        Original::Object(object) => Ok(parsed(object)?.into_iter().map(|(key, _)| key).collect()),
+    }
+}
+
+fn parsed(object: &str) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_str(object).map_err(Refusal::Json)
+}
+
+/// A row as fields of CSV, in the order of `names`.
+fn fields(row: &TextRow<'_>, names: &[String]) -> Result<csv::StringRecord, Refusal> {
+    let mut record = csv::StringRecord::new();
+    match row.original {
+        Original::Line => record.push_field(row.text),
+        Original::Fields { fields, .. } => fields.iter().for_each(|field| record.push_field(field)),
+        Original::Values { values, .. } => values.iter().for_each(|value| record.push_field(&field(value))),
+        Original::Object(object) => {
+            let mut object = parsed(object)?;
+            for name in names {
+                record.push_field(&object.shift_remove(name).as_ref().map(field).unwrap_or_default());
+            }
+            if let Some((key, _)) = object.into_iter().next() {
+                return Err(Refusal::NewKey(key));
+            }
+        }
+    }
+    Ok(record)
+}
+
+/// A probability with the digits that 32 bits hold.
+fn text(probability: f64) -> String {
+    (probability as f32).to_string()
+}
+
+fn number(probability: f64) -> Value {
+    text(probability).parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+/// A JSON value as a field of CSV: strings as they are, null as nothing, all else as JSON.
+fn field(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A row as a JSON object without its closing brace.
+fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
+    let made = |names: &[String], values: &mut dyn Iterator<Item = Value>| -> Map<String, Value> {
+        names.iter().cloned().zip(values).collect()
+    };
+    let made = match row.original {
+        Original::Line => made(&[TEXT.to_owned()], &mut std::iter::once(Value::from(row.text))),
+        Original::Fields { names, fields } => made(names, &mut fields.iter().map(|field| Value::from(field.as_ref()))),
+        Original::Values { names, values } => made(names, &mut values.iter().cloned()),
+        Original::Object(object) => {
+            // Only an object that holds such a word may have such a key.
+            if object.contains(PREDICTED) || object.contains(PROBABILITY) {
+                columns.refuse_taken(parsed(object)?.keys().map(String::as_str))?;
+            }
+            return Ok(without_brace(object.trim_end()).to_owned());
+        }
+    };
+    Ok(without_brace(&Value::from(made).to_string()).to_owned())
+}
+
+/// An object without its closing brace, and without the space before it.
+fn without_brace(object: &str) -> &str {
+    object.strip_suffix('}').unwrap_or(object).trim_end()
+}

@@ -1,0 +1,116 @@
+//! Where a command's texts come from: a file, standard input, or what a shell makes of `<(...)`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use emberline_base::file::FileError;
+use emberline_dataset::settings::Column;
+use emberline_dataset::{Source, StreamFormat, TextInput, TextRow, TextsRead};
+
+use crate::exit::Error;
+
+/// The input of a command that reads texts.
+#[derive(Debug, Args)]
+pub(crate) struct TextArgs {
+    /// The texts: .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it; `-` for
+    /// standard input [default: -].
+    #[arg(long, short, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// What standard input holds.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "lines")]
+    input_format: InputFormat,
+    /// What stands between the fields of a .csv or .tsv file: a comma, a tab [default: as the name says].
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<char>,
+}
+
+/// What a stream holds, which has no name that tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InputFormat {
+    /// A text per line.
+    Lines,
+    /// Comma-separated values.
+    Csv,
+    /// Tab-separated values without quotes.
+    Tsv,
+    /// A JSON object per line.
+    Jsonl,
+}
+
+impl From<InputFormat> for StreamFormat {
+    fn from(format: InputFormat) -> Self {
+        match format {
+            InputFormat::Lines => Self::Lines,
+            InputFormat::Csv => Self::Csv,
+            InputFormat::Tsv => Self::Tsv,
+            InputFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+impl TextArgs {
+    /// Hands every row to `take`, in order, the empty ones too. `text` is the column of the texts; `originals`: whether rows
+    /// come with all of their fields.
+    ///
+    /// # Errors
+    /// When the input can't be read, or lacks the column; and whatever `take` answers.
+    pub(crate) fn read(
+        &self,
+        text: Column,
+        originals: bool,
+        take: impl FnMut(TextRow<'_>) -> Result<(), Error>,
+    ) -> Result<TextsRead, Error> {
+        let mut stream: Box<dyn Read>;
+        let format = self.input_format.into();
+        let from = match self.path() {
+            None => {
+                stream = Box::new(io::stdin());
+                Source::Stream(&mut *stream, self.name(), format)
+            }
+            Some(path) if is_open_already(path) => {
+                stream = Box::new(File::open(path).map_err(FileError::new("read", path))?);
+                Source::Stream(&mut *stream, self.name(), format)
+            }
+            Some(path) => Source::File(path),
+        };
+        let input = TextInput { delimiter: self.delimiter, originals, ..TextInput::of_column(from, text) };
+        if let Some(fault) = input.delimiter_fault() {
+            return Err(Error::Usage(format!("--delimiter: {fault}")));
+        }
+        input.read(take)
+    }
+
+    /// The input's name in messages.
+    pub(crate) fn name(&self) -> &str {
+        self.path().map_or("standard input", |path| path.to_str().unwrap_or("the input"))
+    }
+
+    /// Whether the input is JSON Lines.
+    pub(crate) fn is_jsonl(&self) -> bool {
+        match self.path().filter(|path| !is_open_already(path)) {
+            None => self.input_format == InputFormat::Jsonl,
+            Some(path) => {
+                let name = path.to_string_lossy().to_ascii_lowercase();
+                let plain = [".gz", ".zst", ".zip"].iter().find_map(|packing| name.strip_suffix(packing));
+                plain.unwrap_or(&name).ends_with("jsonl") || plain.unwrap_or(&name).ends_with(".ndjson")
+            }
+        }
+    }
+
+    /// The file that is named; none for standard input.
+    fn path(&self) -> Option<&Path> {
+        self.input.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+}
+
+/// The column that a word of the command line names: a number, or a name.
+pub(crate) fn column(word: &str) -> Column {
+    word.parse().map_or_else(|_| Column::Name(word.to_owned()), Column::Number)
+}
+
+/// Whether a path names what is open already: standard input, or what a shell makes of `<(...)`.
+fn is_open_already(path: &Path) -> bool {
+    ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
+}

@@ -1,0 +1,115 @@
+//! Tables in the formats of other programs: word vectors as word2vec text, static models as folders of model2vec.
+//!
+//! | format | file | content |
+//! |---|---|---|
+//! | word2vec text | one | `ROWS DIM`, then a line per word: the word and its numbers, separated by single spaces |
+//! | model2vec | `model.safetensors` | `embeddings`, F32 `[tokens, dim]` |
+//! | | `tokenizer.json` | how a text becomes token ids |
+//! | | `config.json` | `normalize`, `max_length` |
+//!
+//! A [`FittedEmbedding`] enters, shortened and fine-tuned as it is. What a format can't say is refused
+//! ([`Error::Export`]): a model2vec text is the mean of its tokens' rows, and word2vec text has rows of whole words only.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use emberline_base::{Combiner, Matrix, file};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+
+use crate::{Error, FittedEmbedding, Lookup, Opened};
+
+const WORD2VEC: &str = "word2vec text";
+const MODEL2VEC: &str = "a model2vec folder";
+
+/// How much of a table was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The rows written.
+    pub rows: usize,
+    /// Rows that the format has no place for: those of no word, or of a word with white space.
+    pub left_out: usize,
+}
+
+/// The bytes of word2vec text with every word of the table.
+///
+/// # Errors
+/// When the embedding has no table of whole words, or there is too little memory.
+pub fn word2vec_text(embedding: &FittedEmbedding) -> Result<(Vec<u8>, Exported), Error> {
+    let table = table_of(embedding, WORD2VEC)?;
+    let rows = embedding.whole_table(table)?;
+    let words: Vec<Option<String>> = (0..rows.rows()).map(|id| table.row_word(id as u32)).collect();
+    let is_sayable = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
+    let named: Vec<(&str, &[f32])> = words
+        .iter()
+        .enumerate()
+        .filter_map(|(id, word)| Some((word.as_ref().filter(|word| is_sayable(word))?.as_str(), rows.row(id))))
+        .collect();
+    if named.is_empty() {
+        return refused(WORD2VEC, "its rows belong to no words");
+    }
+    let mut bytes = Vec::new();
+    write_rows(&mut bytes, &named, rows.cols()).expect("writing to memory can't fail");
+    Ok((bytes, Exported { rows: named.len(), left_out: rows.rows() - named.len() }))
+}
+
+fn write_rows(out: &mut impl Write, named: &[(&str, &[f32])], dim: usize) -> io::Result<()> {
+    writeln!(out, "{} {dim}", named.len())?;
+    for (word, row) in named {
+        write!(out, "{word}")?;
+        row.iter().try_for_each(|value| write!(out, " {value}"))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Writes a folder that the Python package model2vec loads, and that gives the embedding's vectors.
+///
+/// # Errors
+/// When model2vec can't make texts' vectors so: another combiner than the mean, or tokens that no `tokenizer.json` makes; when
+/// a file can't be written.
+pub fn model2vec(embedding: &FittedEmbedding, folder: &Path) -> Result<Exported, Error> {
+    let table = table_of(embedding, MODEL2VEC)?;
+    if table.combiner() != Combiner::Mean {
+        let reason =
+            "it takes the mean of a text's tokens, and the `combiner` is another; train with `combiner = \"mean\"`";
+        return refused(MODEL2VEC, reason);
+    }
+    let tokenizer = table.tokenizer_file().or_else(|reason| refused(MODEL2VEC, format!("the source {reason}")))?;
+    let mut rows = embedding.whole_table(table)?;
+    if tokenizer.adds_unknown {
+        let (count, dim) = (rows.rows() + 1, rows.cols());
+        let mut values = rows.into_values();
+        values.resize(count * dim, 0.0);
+        rows = Matrix::new(count, dim, values);
+    }
+    let config = json!({
+        "model_type": "model2vec", "architectures": ["StaticModel"], "embedding_dtype": "float32",
+        "normalize": table.normalize(), "max_length": tokenizer.max_length, "hidden_dim": rows.cols(),
+    });
+    file::write_atomic(&folder.join("model.safetensors"), &safetensors(&rows))?;
+    file::write_atomic(&folder.join("tokenizer.json"), tokenizer.json.as_bytes())?;
+    file::write_atomic(&folder.join("config.json"), config.to_string().as_bytes())?;
+    Ok(Exported { rows: rows.rows(), left_out: 0 })
+}
+
+fn safetensors(rows: &Matrix) -> Vec<u8> {
+    let bytes: Vec<u8> = rows.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![rows.rows(), rows.cols()], &bytes).expect("the shape fits");
+    safetensors::serialize([("embeddings", view)], None).expect("one array has one name")
+}
+
+/// The table of an embedding whose rows are all there.
+fn table_of<'e>(embedding: &'e FittedEmbedding, format: &'static str) -> Result<&'e dyn Lookup, Error> {
+    let Opened::Table(table) = embedding.opened().as_ref() else {
+        return refused(format, "it is an encoder of whole texts, and has no table");
+    };
+    if table.for_texts(&Vec::<&str>::new())?.is_some() {
+        return refused(format, "it composes the vectors of words from their n-grams or other parts");
+    }
+    Ok(table.as_ref())
+}
+
+fn refused<T>(format: &'static str, reason: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Export { format, reason: reason.into() })
+}

@@ -1,0 +1,172 @@
+//! A trained cell of a run folder, opened to classify new texts.
+//!
+//! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
+//! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
+//! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
+//! recorded for it, to the bit. Neither the data nor the training's engine is needed.
+
+use std::path::{Path, PathBuf};
+
+use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
+use emberline_cache::Cache;
+use emberline_dataset::settings::Column;
+use emberline_device::Device;
+use emberline_embedding::encode::{Encoding, Event};
+use emberline_embedding::{FittedEmbedding, LearnedState, TunedRows};
+use emberline_report::{Chosen, Run};
+use emberline_train::Model;
+use rayon::prelude::*;
+
+use crate::Error;
+use crate::pipeline::Pipeline;
+use crate::plan::{Cell, Plan};
+use crate::run_folder::RunFolder;
+
+/// A model and the embedding whose vectors it takes.
+pub struct Classifier {
+    model: Model,
+    embedding: FittedEmbedding,
+    label: String,
+    description: String,
+    text: Column,
+    options: ClassifierOptions,
+}
+
+/// What a classifier computes with.
+#[derive(Clone, Debug)]
+pub struct ClassifierOptions {
+    /// What a neural encoder computes on.
+    pub device: Device,
+    /// Where vectors of neural encoders are kept.
+    pub cache: Option<Cache>,
+    /// The folder that the paths of sources count from; the pipeline file's if left out.
+    pub assets: Option<PathBuf>,
+    /// Asks a long encoding to end.
+    pub interrupt: Interrupt,
+}
+
+/// What a classifier says of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The predicted classes, as positions among the class names: one, or for a multi-label task any number.
+    pub classes: Vec<usize>,
+    /// The probability of every class.
+    pub probabilities: Vec<f64>,
+}
+
+impl Classifier {
+    /// Opens a cell of a run: the one that is named, or the best one of the best setting.
+    ///
+    /// # Errors
+    /// When the folder holds no run, the cell isn't done, a file of it is missing or isn't what was written, or the source
+    /// isn't the one that it was trained with.
+    pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
+        let run = Run::load(folder.path())?;
+        let Chosen { cell, why } = run.choose(cell)?;
+        let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
+        let trained = settled(folder, &cell.id, &base)?;
+        let path = folder.cell(&cell.id).join(run_files::MODEL);
+        let model = Model::read(&path)?;
+        let embedding = reopen(folder, &trained, &model, &base, options.device)?;
+        let label = format!("{} {}", trained.source().1.kind(), trained.embedding());
+        let description = format!("cell {}: {why}", cell.id);
+        Ok(Self { model, embedding, label, description, text: trained.settings.data.text.clone(), options })
+    }
+
+    /// Which cell it is and why, in one line.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The column of the texts that it was trained on.
+    pub fn text_column(&self) -> &Column {
+        &self.text
+    }
+
+    /// The task.
+    pub fn task(&self) -> Task {
+        self.model.description().task
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.model.description().classes
+    }
+
+    /// Classifies texts; what is said of one doesn't depend on the others.
+    ///
+    /// # Errors
+    /// When an encoder can't compute, is interrupted, or there is too little memory.
+    pub fn classify<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Vec<Prediction>, Error> {
+        let logits = self.logits(texts, on_event)?;
+        let rows: Vec<usize> = (0..logits.rows()).collect();
+        Ok(rows.into_par_iter().map(|row| self.prediction(logits.row(row))).collect())
+    }
+
+    /// The logits of texts, `[texts, outputs]`.
+    ///
+    /// # Errors
+    /// Those of [`classify`](Self::classify).
+    pub fn logits<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let ClassifierOptions { device, cache, interrupt, .. } = &self.options;
+        let mut encoding = Encoding {
+            cache: cache.as_ref(),
+            device: *device,
+            about: &self.label,
+            told: on_event,
+            interrupt: interrupt.clone(),
+        };
+        let failed = |source| Error::Embedding { name: self.label.clone(), source };
+        let logits = match self.embedding.features(&texts, &mut encoding).map_err(failed)? {
+            // Their table holds the rows that training moved, put over the source's.
+            Features::Tuned(bags) => self.model.logits_of_bags(&bags),
+            features => self.model.logits(&features),
+        };
+        Ok(logits.map_err(emberline_train::Error::from)?)
+    }
+
+    fn prediction(&self, logits: &[f32]) -> Prediction {
+        let of_outputs = self.model.probabilities(logits);
+        let classes = self.model.decide(&of_outputs);
+        let probabilities = match (self.task(), of_outputs.as_slice()) {
+            (Task::Binary, &[positive]) => vec![1.0 - positive, positive],
+            _ => of_outputs,
+        };
+        Prediction { classes, probabilities }
+    }
+}
+
+/// A cell as it was trained, by its `cell.toml`; paths count from `base`.
+fn settled(folder: &RunFolder, id: &str, base: &Path) -> Result<Cell, Error> {
+    let path = folder.cell(id).join(run_files::SETTINGS);
+    let bytes = emberline_base::file::read(&path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let pipeline = Pipeline::parse(&path.display().to_string(), &text, base, &[])?;
+    let mut plan = Plan::of(&pipeline);
+    if plan.cells.is_empty() { Err(crate::run::no_cells(&plan)) } else { Ok(plan.cells.swap_remove(0)) }
+}
+
+/// Opens the embedding that a model was trained with.
+fn reopen(
+    folder: &RunFolder,
+    cell: &Cell,
+    model: &Model,
+    base: &Path,
+    device: Device,
+) -> Result<FittedEmbedding, Error> {
+    let source = &cell.settings.embedding.source.of_repeat(cell.repeat());
+    let failed = |source| Error::Embedding { name: cell.embedding().to_owned(), source };
+    let digest = &model.description().embedding.digest;
+    let learned = folder.learned_path(digest);
+    let state = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(failed)?;
+    let embedding = FittedEmbedding::reopen(source, base, state.as_ref(), digest, device).map_err(failed)?;
+    let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
+    let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
+    let tuned = TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table };
+    embedding.with_tuned(tuned).map_err(failed)
+}

@@ -1,0 +1,283 @@
+//! What cells are made from, in stages: files -> rows -> data -> opened source -> features.
+//!
+//! Each [`Stage`] keeps its latest result, so that data are read and divided once, and texts embedded once, for all cells
+//! that need the same; the order of execution puts such cells beside each other.
+
+mod data;
+mod key;
+mod source;
+mod stage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use emberline_base::record::KnownWords;
+use emberline_base::{Digest, Features, Interrupt, Splits, fenced};
+use emberline_cache::Cache;
+use emberline_device::Device;
+use emberline_embedding::encode::{Encoding, Event, Progress};
+use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::reduce::Projection;
+use emberline_embedding::{FittedEmbedding, LearnedState, Opened};
+
+pub(crate) use self::data::Data;
+use self::data::RowsRead;
+use self::key::{EmbeddedKey, OpenedKey};
+pub(crate) use self::key::{Keys, rows_key};
+pub use self::source::Encoded;
+use self::source::{Embedded, embed, label, open};
+use self::stage::Stage;
+use crate::Error;
+use crate::facts::{DataFacts, EmbeddingFacts};
+use crate::plan::Cell;
+
+/// Reads and embeds for cells, each thing once.
+pub(crate) struct Inputs {
+    folder: PathBuf,
+    device: Device,
+    cache: Option<Cache>,
+    interrupt: Interrupt,
+    keys: Keys,
+    rows: Stage<String, RowsRead>,
+    data: Stage<String, Arc<Data>>,
+    opened: Stage<OpenedKey, Arc<Opened>>,
+    digest: Stage<(Wanted, EmbeddedKey), Digest>,
+    embedded: Stage<(Wanted, EmbeddedKey), Embedded>,
+    encoded: Encoded,
+}
+
+/// Everything that a cell is trained on, shared with the cells that need the same.
+pub(crate) struct Prepared {
+    pub(crate) data: Arc<Data>,
+    pub(crate) opened: Arc<Opened>,
+    pub(crate) features: Arc<Splits<Features>>,
+    /// How many words of the texts the embedding knows; none for an encoder of whole texts.
+    pub(crate) known_words: Option<KnownWords>,
+    /// The content address of everything that decides the vectors.
+    pub(crate) digest: Digest,
+    wanted: Wanted,
+    projection: Option<Arc<Projection>>,
+}
+
+impl Prepared {
+    /// What the embedding learned from the training texts, if it did: what a later text needs to be embedded alike.
+    pub(crate) fn learned(&self) -> Option<LearnedState> {
+        let (opened, projection) = (self.opened.clone(), self.projection.clone());
+        FittedEmbedding::new(opened, self.wanted.clone(), projection, self.digest.clone()).learned()
+    }
+}
+
+impl Inputs {
+    /// Paths in settings are relative to `folder`; neural encoders compute on `device`, and what they made is kept in
+    /// `cache`.
+    pub(crate) fn new(folder: PathBuf, device: Device, cache: Option<Cache>) -> Self {
+        Self {
+            folder,
+            device,
+            cache,
+            interrupt: Interrupt::default(),
+            keys: Keys::default(),
+            rows: Stage::default(),
+            data: Stage::default(),
+            opened: Stage::default(),
+            digest: Stage::default(),
+            embedded: Stage::default(),
+            encoded: Encoded::default(),
+        }
+    }
+
+    /// Encodings end when they are asked to.
+    pub(crate) fn interrupted_by(self, interrupt: &Interrupt) -> Self {
+        Self { interrupt: interrupt.clone(), ..self }
+    }
+
+    /// How many texts were encoded for the cells so far, or taken from the cache.
+    pub(crate) fn encoded(&self) -> Encoded {
+        self.encoded
+    }
+
+    /// Reads the data of the first cell that is run, and opens its source beside them if that reads no text.
+    pub(crate) fn begin(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
+        if cell.source().1.reads_texts() {
+            return self.data(cell);
+        }
+        let key = (self.keys.source(cell).to_owned(), None);
+        let (folder, device) = (self.folder.clone(), self.device);
+        let opened = || fenced(|| open(&folder, device, cell, &Splits::default()));
+        let (data, opened) = rayon::join(|| self.data(cell), opened);
+        // An error is reported when the cell's turn comes and the source is opened again.
+        if let Ok(Ok(opened)) = opened {
+            self.opened.put(key, opened);
+        }
+        data
+    }
+
+    /// The cell's data.
+    pub(crate) fn data(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
+        let Self { keys, rows, data, folder, .. } = self;
+        let settings = &cell.settings.data;
+        data.get(keys.data(cell).to_owned(), || {
+            let read = rows.get(rows_key(settings), || RowsRead::read(settings, folder))?;
+            Data::of(read, cell)
+        })
+    }
+
+    /// The cell's embedding, opened for its texts.
+    pub(crate) fn opened(&mut self, cell: &Cell) -> Result<Arc<Opened>, Error> {
+        let data = self.data(cell)?;
+        let reads_texts = cell.source().1.reads_texts();
+        let key = (self.keys.source(cell).to_owned(), reads_texts.then(|| data.digest.clone()));
+        let Self { opened, folder, device, .. } = self;
+        opened.get(key, || {
+            let texts = if reads_texts { data.texts() } else { Splits::default() };
+            open(folder, *device, cell, &texts)
+        })
+    }
+
+    /// The content address of everything that decides the cell's vectors.
+    pub(crate) fn embedding_digest(&mut self, cell: &Cell) -> Result<Digest, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let key = self.embedded_key(cell, &data);
+        let wanted = cell.source().1.wanted();
+        self.digest.get(key, || Ok(features::digest(&opened, &wanted, &data.dataset.lists().train)))
+    }
+
+    /// Everything that the cell is trained on; `on_event` hears of an encoding that takes its time.
+    pub(crate) fn prepare(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let Embedded { features, known_words, projection } = self.embedded(cell, on_event)?;
+        let (wanted, digest) = (cell.source().1.wanted(), self.embedding_digest(cell)?);
+        Ok(Prepared { data, opened, features, known_words, digest, wanted, projection })
+    }
+
+    /// The vectors, or bags, of the cell's texts.
+    fn embedded(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Embedded, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let key = self.embedded_key(cell, &data);
+        let Self { embedded, encoded, cache, device, interrupt, .. } = self;
+        embedded.get(key, || {
+            let told = &mut |event: Event| {
+                encoded.count(&event);
+                on_event(event);
+            };
+            let (cache, device, interrupt) = (cache.as_ref(), *device, interrupt.clone());
+            let mut encoding = Encoding { cache, device, about: &label(cell), told, interrupt };
+            embed(cell, &opened, &data, &cell.source().1.wanted(), &mut encoding)
+        })
+    }
+
+    fn embedded_key(&mut self, cell: &Cell, data: &Data) -> (Wanted, EmbeddedKey) {
+        (cell.source().1.wanted(), (self.keys.source(cell).to_owned(), data.digest.clone()))
+    }
+
+    /// The cell's data, in words.
+    pub(crate) fn data_facts(&mut self, cell: &Cell) -> Result<DataFacts, Error> {
+        self.data(cell)?.facts(cell, &self.folder)
+    }
+
+    /// The cell's embedding, in words.
+    pub(crate) fn embedding_facts(&mut self, cell: &Cell) -> Result<EmbeddingFacts, Error> {
+        let (name, source) = cell.source();
+        Ok(EmbeddingFacts {
+            name: name.to_owned(),
+            kind: source.kind().to_owned(),
+            digest: self.embedding_digest(cell)?,
+            content: self.opened(cell)?.digest(),
+        })
+    }
+
+    /// How many of the cell's texts a neural encoder has to encode; none for other sources.
+    pub(crate) fn encodings(&mut self, cell: &Cell) -> Result<Option<Progress>, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
+        let mut encoding = Encoding { cache, device, about: &label(cell), told: &mut |_| {}, interrupt };
+        Ok(source::survey(&opened, &data, &mut encoding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::data_files::DataFiles;
+    use crate::pipeline::Pipeline;
+    use crate::plan::Plan;
+
+    const PIPELINE: &str = r#"
+name = "small"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.table.hashing]
+dim = 2
+[embedding.learned.corpus]
+dim = 2
+min_count = 1
+[grid]
+embedding = ["table", "learned"]
+"data.split.train" = [10, 20]
+"#;
+
+    /// The inputs and the first cell of a pipeline, whose data have been read.
+    fn read(folder: &Path, rows: &str) -> (Inputs, Cell) {
+        fs::write(folder.join("texts.csv"), rows).expect("written");
+        let pipeline = Pipeline::parse("p", PIPELINE, folder, &[]).expect("sound");
+        let cell = Plan::of(&pipeline).cells[0].clone();
+        let mut inputs = Inputs::new(folder.to_owned(), Device::Cpu, None);
+        inputs.data(&cell).expect("data");
+        (inputs, cell)
+    }
+
+    #[test]
+    fn a_hash_is_recorded_only_of_the_bytes_that_were_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        let rows = format!("text,label\n{rows}");
+        let (mut inputs, cell) = read(folder.path(), &rows);
+        let path = folder.path().join("texts.csv");
+        let hash = |inputs: &mut Inputs| inputs.data_facts(&cell).map(|facts| facts.files["texts.csv"].clone());
+        assert_eq!(hash(&mut inputs).expect("facts"), emberline_base::file::sha256(rows.as_bytes()));
+        // Another file with the same rows gives the same data, and its hash is that of what gives them.
+        let other = rows.replace('\n', "\r\n");
+        fs::write(folder.path().join("new"), &other).expect("written");
+        fs::rename(folder.path().join("new"), &path).expect("replaced");
+        assert_eq!(hash(&mut inputs).expect("facts"), emberline_base::file::sha256(other.as_bytes()));
+        fs::write(&path, rows.replace("good", "fine")).expect("written");
+        let error = hash(&mut inputs).expect_err("other data").to_string();
+        assert!(error.contains("texts.csv: it was changed or replaced"), "{error}");
+    }
+
+    #[test]
+    fn data_that_change_while_they_are_read_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        let (_, cell) = read(folder.path(), &format!("text,label\n{rows}"));
+        let path = folder.path().join("texts.csv");
+        let work = || {
+            fs::write(&path, b"text,label\n").expect("written");
+            Ok(())
+        };
+        let error = DataFiles::unchanged(&cell.settings.data, folder.path(), work).expect_err("changed").to_string();
+        assert!(error.contains("texts.csv: it was changed or replaced"), "{error}");
+    }
+
+    #[test]
+    fn a_source_is_opened_again_for_other_texts_only_where_it_reads_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        let plan = Plan::of(&Pipeline::parse("p", PIPELINE, folder.path(), &[]).expect("sound"));
+        for (name, again) in [("table", false), ("learned", true)] {
+            let mut inputs = Inputs::new(folder.path().to_owned(), Device::Cpu, None);
+            let cells: Vec<&Cell> = plan.cells.iter().filter(|cell| cell.embedding() == name).collect();
+            inputs.begin(cells[0]).expect("data");
+            let key = (inputs.keys.source(cells[0]).to_owned(), None);
+            assert_eq!(inputs.opened.latest(&key).is_some(), !again, "{name} is opened beside the data");
+            let [first, second] = [0, 1].map(|at| inputs.opened(cells[at]).expect("opened"));
+            assert_eq!(Arc::ptr_eq(&first, &second), !again, "{name}");
+        }
+    }
+}

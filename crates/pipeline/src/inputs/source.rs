@@ -1,0 +1,106 @@
+//! The stages of vectors: a source is opened, and makes features of the texts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use emberline_base::record::KnownWords;
+use emberline_base::{Features, Splits, TextList};
+use emberline_device::{Device, memory};
+use emberline_embedding::encode::{Encoding, Event, Progress};
+use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::reduce::Projection;
+use emberline_embedding::{Opened, Texts};
+use serde::Serialize;
+
+use super::data::Data;
+use crate::Error;
+use crate::plan::Cell;
+
+/// What an embedding makes of the texts, shared with the cells that need the same.
+#[derive(Clone)]
+pub(super) struct Embedded {
+    pub(super) features: Arc<Splits<Features>>,
+    pub(super) known_words: Option<KnownWords>,
+    /// How the vectors were made shorter, if it was learned from the texts.
+    pub(super) projection: Option<Arc<Projection>>,
+}
+
+/// How many texts neural encoders were asked for, each different text of an encoding once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Encoded {
+    /// All of them.
+    pub texts: usize,
+    /// Those whose vectors came from the cache.
+    pub cached: usize,
+}
+
+impl Encoded {
+    /// Counts an encoding, by its first event.
+    pub(super) fn count(&mut self, event: &Event) {
+        if let Event::Progress(Progress { texts, cached, encoded: 0, .. }) = event {
+            self.texts += texts;
+            self.cached += cached;
+        }
+    }
+}
+
+/// Opens the cell's source.
+pub(super) fn open(
+    folder: &Path,
+    device: Device,
+    cell: &Cell,
+    texts: &Splits<Vec<&str>>,
+) -> Result<Arc<Opened>, Error> {
+    let name = cell.embedding();
+    let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+    let opened = cell.opened_source().open(folder, Texts { all: &all, train: &texts.train }, device);
+    opened.map(Arc::new).map_err(|source| Error::Embedding { name: name.to_owned(), source })
+}
+
+/// Makes the features of the cell's texts, if memory has room for them.
+pub(super) fn embed(
+    cell: &Cell,
+    opened: &Opened,
+    data: &Data,
+    wanted: &Wanted,
+    encoding: &mut Encoding<'_>,
+) -> Result<Embedded, Error> {
+    memory::require(size(opened, data, wanted)).map_err(emberline_train::Error::from)?;
+    let made = features::embed(opened, &data.dataset.lists(), wanted, encoding);
+    let made = made.map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })?;
+    Ok(Embedded { features: Arc::new(made.features), known_words: made.known_words, projection: made.projection })
+}
+
+/// How many of the data's texts an encoder has to encode; none for other sources.
+pub(super) fn survey(opened: &Opened, data: &Data, encoding: &mut Encoding<'_>) -> Option<Progress> {
+    let Opened::Encoder(encoder) = opened else { return None };
+    let texts = data.dataset.lists();
+    let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.all()).collect();
+    Some(encoding.survey(encoder.as_ref(), &all))
+}
+
+/// What the cache says of a source to people.
+pub(super) fn label(cell: &Cell) -> String {
+    let (name, source) = cell.source();
+    format!("{} {name}", source.kind())
+}
+
+/// The bytes that features take while they are made, about: all vectors, once more where they are shortened, mixed or divided
+/// among the splits, and the numbers of tokens with the rows that they name.
+fn size(opened: &Opened, data: &Data, wanted: &Wanted) -> u64 {
+    let rows: usize = data.dataset.splits.iter().map(|(_, rows)| rows.len()).sum();
+    let bytes =
+        data.dataset.splits.iter().flat_map(|(name, _)| data.dataset.texts_of(name)).map(str::len).sum::<usize>();
+    let vectors = |dim: usize| (rows as u64).saturating_mul(4 * dim as u64);
+    match (opened, wanted) {
+        (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => vectors(table.dim()),
+        (Opened::Table(table), _) => {
+            // A token takes two bytes of its text at least, with the space behind it; mostly six.
+            let tokens = bytes as u64 / 2;
+            let named = table.table_rows().min(tokens).saturating_mul(4 * table.dim() as u64);
+            let vectors = if wanted.trainable && wanted.reduction.is_none() { 0 } else { vectors(table.dim()) };
+            named.saturating_mul(2).saturating_add(vectors.saturating_mul(2)).saturating_add(8 * tokens)
+        }
+        (Opened::Encoder(encoder), _) => vectors(encoder.dim()).saturating_mul(2),
+    }
+}

@@ -1,0 +1,131 @@
+//! The readable id of a cell, for people: `minilm-d64-frozen-s1-r2-3f9a1c2b`.
+//!
+//! It holds the embedding, every axis that changes what the file says, whether the table is trained, the seed, the
+//! replicate, and as much of the identity as tells the cell apart. A value that is what the file says without the axis shows
+//! nothing, so that an axis that is added for the present value renames no cell.
+
+use emberline_base::{Digest, ReplicateAxis, canonical};
+use serde_json::Value;
+
+use super::cell::CellSettings;
+use super::choice::Choice;
+use crate::grid::EMBEDDING;
+use crate::pipeline::Pipeline;
+
+/// The axis of vectors' lengths.
+const DIMENSION: &str = "embedding.dim";
+/// The longest text of a value.
+const VALUE_LENGTH: usize = 20;
+/// The longest id with the values of its axes: a longer one says the embedding, the seed and the identity alone.
+const ID_LENGTH: usize = 140;
+
+/// Names the cells of a pipeline.
+pub(super) struct CellNames<'p> {
+    pipeline: &'p Pipeline,
+    /// What the file says, defaults filled in.
+    file: Value,
+}
+
+impl<'p> CellNames<'p> {
+    pub(super) fn of(pipeline: &'p Pipeline) -> Self {
+        Self { pipeline, file: serde_json::to_value(&pipeline.settings).unwrap_or_default() }
+    }
+
+    /// The id of a cell. `identity`: as much of it as tells the cell apart.
+    pub(super) fn name(&self, settings: &CellSettings, choice: &Choice, identity: &str) -> String {
+        let source = &settings.embedding.source;
+        let state = if source.trainable() { "tuned" } else { "frozen" };
+        let name = &settings.embedding.name;
+        let axes = self.axes(name, choice);
+        let replicate = self.replicate(settings, choice);
+        let short = format!("{state}-s{}{replicate}-{identity}", settings.seed);
+        let long = format!("{name}{axes}-{short}");
+        if long.len() <= ID_LENGTH { long } else { format!("{name}-{short}") }
+    }
+
+    /// The axes that make another setting, such as `-d64-train-100`: the dimension first, the others by their keys, so that the
+    /// order of the lines of `[grid]` doesn't show.
+    fn axes(&self, source: &str, choice: &Choice) -> String {
+        let is_said_elsewhere =
+            |key: &str| key == EMBEDDING || key == "embedding.trainable" || ReplicateAxis::of(key).is_some();
+        let shown = self.pipeline.axes.iter().zip(choice.iter()).filter(|(axis, (key, value))| {
+            let path = axis.path(source, &self.pipeline.settings);
+            !is_said_elsewhere(key) && !self.is_of_another_source(&path, source) && !self.is_of_file(&path, value)
+        });
+        let mut tokens: Vec<(bool, &str, String)> =
+            shown.map(|(_, (key, value))| (key != DIMENSION, key, token(key, value))).collect();
+        tokens.sort();
+        tokens.into_iter().map(|(_, _, token)| format!("-{token}")).collect()
+    }
+
+    /// Which repetition of its setting it is, such as `-r2`; the seed aside.
+    fn replicate(&self, settings: &CellSettings, choice: &Choice) -> String {
+        let split = &settings.data.split;
+        let number = |number: Option<u32>| number.map(|number| number.to_string());
+        let shown = |axis: ReplicateAxis| match axis {
+            ReplicateAxis::Seed => None,
+            ReplicateAxis::SplitSeed => {
+                let chosen = choice.iter().find(|(key, _)| *key == axis.key());
+                chosen.filter(|(key, value)| !self.is_of_file(key, value)).map(|(_, value)| value.to_string())
+            }
+            ReplicateAxis::Repeat => number(split.repeat),
+            ReplicateAxis::Fold => number(split.fold),
+            ReplicateAxis::Draw => split.draw.clone(),
+        };
+        let shown = ReplicateAxis::ALL.into_iter().filter_map(|axis| Some((axis, shown(axis)?)));
+        shown.map(|(axis, value)| format!("-{}{}", axis.prefix(), plain(&value))).collect()
+    }
+
+    /// Whether a path is that of a key of another source than the cell's.
+    fn is_of_another_source(&self, path: &str, source: &str) -> bool {
+        let named = path.strip_prefix("embedding.").and_then(|rest| rest.split('.').next());
+        named.is_some_and(|named| named != source)
+    }
+
+    /// Whether the file says that value at that path.
+    fn is_of_file(&self, path: &str, value: &Value) -> bool {
+        let said = path.split('.').try_fold(&self.file, |value, key| value.get(key));
+        said.is_some_and(|said| said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)))
+    }
+}
+
+/// A value of an axis, with the last part of its key: `d64`, `train-100`; of a table or a list, four digits of its digest.
+fn token(key: &str, value: &Value) -> String {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    match value {
+        Value::Number(number) if name == "dim" => format!("d{number}"),
+        Value::Array(_) | Value::Object(_) => {
+            format!("{}-{}", plain(name), &Digest::of(canonical(value).as_bytes()).as_str()[..4])
+        }
+        Value::String(text) => format!("{}-{}", plain(name), plain(text)),
+        other => format!("{}-{}", plain(name), plain(&other.to_string())),
+    }
+}
+
+/// A text in characters that names of files may have everywhere.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "_.+-".contains(c) { c } else { '_' };
+    text.chars().take(VALUE_LENGTH).map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_show_in_plain_characters() {
+        for (key, value, expected) in [
+            ("embedding.dim", json!(64), "d64"),
+            ("data.split.train", json!(0.25), "train-0.25"),
+            ("embedding.reduce", json!("pca"), "reduce-pca"),
+            ("data.path", json!("a b/ä.csv"), "path-a_b__.csv"),
+            ("data.split.stratify", json!(false), "stratify-false"),
+        ] {
+            assert_eq!(token(key, &value), expected);
+        }
+        let [one, other] = [json!({"layers": []}), json!({"layers": [1]})].map(|value| token("head", &value));
+        assert!(one != other && one.starts_with("head-") && one.len() == "head-1234".len(), "{one}, {other}");
+    }
+}

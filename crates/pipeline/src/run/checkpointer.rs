@@ -1,0 +1,81 @@
+//! Saves the checkpoint of a cell under way in its folder.
+//!
+//! A checkpoint is written after an epoch if the last one is long enough ago: a killed process loses little, and writing
+//! costs less. A cell of a second or less leaves none.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use emberline_base::{Interrupt, file};
+use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error};
+
+/// Checkpoints are written no more often than this.
+const EVERY: Duration = Duration::from_secs(1);
+/// And so seldom that it takes no more than this part of the time.
+const SHARE: u32 = 50;
+
+/// The checkpointer of one cell.
+pub(super) struct CellCheckpointer<'r> {
+    path: PathBuf,
+    /// What the cell is made from: settings, inputs and device.
+    identity: String,
+    interrupt: &'r Interrupt,
+    /// When the next checkpoint is due.
+    due: Instant,
+    events: CheckpointEvents<'r>,
+    /// Whether a checkpoint was skipped for lack of memory.
+    skipped: bool,
+}
+
+/// Called on what happens to a cell's checkpoints.
+pub(super) struct CheckpointEvents<'r> {
+    /// A checkpoint can't be used or written.
+    pub(super) on_warning: Box<dyn Fn(&str) + 'r>,
+    /// A checkpoint was written.
+    pub(super) on_saved: Box<dyn Fn() + 'r>,
+}
+
+impl<'r> CellCheckpointer<'r> {
+    pub(super) fn new(path: PathBuf, identity: String, interrupt: &'r Interrupt, events: CheckpointEvents<'r>) -> Self {
+        Self { path, identity, interrupt, due: Instant::now() + EVERY, events, skipped: false }
+    }
+}
+
+impl Checkpointer for CellCheckpointer<'_> {
+    fn resume(&mut self) -> Option<Checkpoint> {
+        let bytes = match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            other => other.map_err(|error| error.to_string()),
+        };
+        let read =
+            bytes.and_then(|bytes| Checkpoint::from_bytes(&bytes, &self.identity).map_err(|error| error.to_string()));
+        let warn = |why: &String| {
+            (self.events.on_warning)(&format!("{}: {why}; the cell starts over", self.path.display()));
+        };
+        read.inspect_err(warn).ok()
+    }
+
+    fn next_action(&mut self) -> CheckpointAction {
+        match (self.interrupt.is_asked(), Instant::now() >= self.due) {
+            (true, _) => CheckpointAction::SaveAndStop,
+            (false, true) => CheckpointAction::Save,
+            (false, false) => CheckpointAction::Continue,
+        }
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let begun = Instant::now();
+        file::write_atomic_unflushed(&self.path, &checkpoint.to_bytes(&self.identity)?)?;
+        (self.events.on_saved)();
+        self.due = Instant::now() + EVERY.max(begun.elapsed() * SHARE);
+        Ok(())
+    }
+
+    fn on_skip(&mut self, why: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.skipped, true) {
+            (self.events.on_warning)(&format!("{}: no checkpoint is written: {why}", self.path.display()));
+        }
+        self.due = Instant::now() + EVERY;
+    }
+}

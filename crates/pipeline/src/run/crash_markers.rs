@@ -1,0 +1,320 @@
+//! Markers of the cells under way, by which the next run knows at which cell the process vanished: a process that is killed
+//! for lack of memory leaves no other word, and would be killed at the same cell each time.
+//!
+//! ```text
+//! under_way/<cell>.json  {"vanished": 1, "alone": true, "under_way": true, "progressed": false, "process": "5f0c..."}
+//! ```
+//! A marker is written before a cell is prepared, and removed when it ends, is interrupted, or the run ends in order. The
+//! process that wrote it holds the cell's lock meanwhile: a marker of a cell that nobody has locked tells that its process
+//! vanished. What the next run, or one that waits for the cell, does about a marker that it finds:
+//!
+//! | the process vanished, in a row | and no other cell was under way in it | the cell |
+//! |---|---|---|
+//! | never, or after a checkpoint was written | | runs in its turn |
+//! | once | | runs in its turn |
+//! | twice or more | no: it may be another's fault | runs after all others, by itself |
+//! | twice or more | yes | fails in this run, and its count begins anew; `--retry-failed` runs it after all others |
+//!
+//! So a run that is started again until it ends gets all other cells done, and no cell fails for its neighbour's sake.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+
+use emberline_base::{Interrupt, file};
+use serde::{Deserialize, Serialize};
+
+use super::locked;
+use crate::plan::Cell;
+use crate::run_folder::RunFolder;
+
+/// A cell at which the process vanished so often in a row isn't run like the others.
+const SUSPECT: u32 = 2;
+
+/// What is known of a cell that hasn't ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Marker {
+    /// How often the process vanished while the cell was under way, without a checkpoint in between.
+    vanished: u32,
+    /// Whether no other cell was under way when it last vanished.
+    alone: bool,
+    /// Whether the cell is under way, or was when the process vanished.
+    under_way: bool,
+    /// Whether a checkpoint was written since the cell began.
+    progressed: bool,
+    /// The process that wrote it: a random number.
+    process: String,
+}
+
+/// The markers of a run folder, of which this process has written some. Those are removed when the run is interrupted or
+/// this is dropped.
+pub(super) struct CrashMarkers {
+    run: RunFolder,
+    /// What other processes left, by the cell's id.
+    left: Mutex<BTreeMap<String, Marker>>,
+    own: Arc<Own>,
+}
+
+/// The markers that this process has written.
+struct Own {
+    folder: PathBuf,
+    process: String,
+    /// By the cell's id; none: the run was interrupted, and no more are written.
+    markers: Mutex<Option<BTreeMap<String, Marker>>>,
+}
+
+/// Cells by how they are to be run.
+#[derive(Default)]
+pub(super) struct Sorted<'c> {
+    /// In order.
+    pub(super) usual: Vec<&'c Cell>,
+    /// After all others, one after the other.
+    pub(super) alone: Vec<&'c Cell>,
+    /// Not at all, and how often the process vanished.
+    pub(super) given_up: Vec<(&'c Cell, u32)>,
+}
+
+impl CrashMarkers {
+    /// The markers of a run folder. What became of the cells under way when a process vanished is counted, once.
+    pub(super) fn new(run: &RunFolder, interrupt: &Interrupt) -> Self {
+        let folder = run.under_way();
+        let process = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let own = Arc::new(Own { folder, process, markers: Mutex::new(Some(BTreeMap::new())) });
+        let weak: Weak<Own> = Arc::downgrade(&own);
+        interrupt.on_ask(move || {
+            if let Some(own) = weak.upgrade() {
+                own.remove_all();
+            }
+        });
+        let markers = Self { run: run.clone(), left: Mutex::default(), own };
+        markers.count();
+        markers
+    }
+
+    /// Counts the vanishing that the markers of cells tell of which nobody has locked.
+    pub(super) fn count(&self) {
+        // One process counts at a time: which cells were under way together is seen before any marker is changed.
+        let _lock = self.run.lock();
+        let folder = &self.own.folder;
+        file::clear_litter(folder);
+        let mut markers = read_all(folder);
+        let is_left = |id: &String, marker: &Marker| {
+            marker.under_way && marker.process != self.own.process && !self.run.is_locked(id)
+        };
+        let vanished: Vec<String> =
+            markers.iter().filter(|(id, marker)| is_left(id, marker)).map(|(id, _)| id.clone()).collect();
+        let mut cells_of: BTreeMap<String, usize> = BTreeMap::new();
+        vanished.iter().for_each(|id| *cells_of.entry(markers[id].process.clone()).or_default() += 1);
+        for id in vanished {
+            let marker = markers.entry(id.clone()).or_default();
+            let vanished = if marker.progressed { 0 } else { marker.vanished + 1 };
+            *marker = Marker { vanished, alone: cells_of[&marker.process] == 1, ..Marker::default() };
+            write(folder, &id, marker);
+        }
+        *locked(&self.left) = markers;
+    }
+
+    /// Whether a process has vanished at this cell more often than by accident.
+    pub(super) fn is_suspect(&self, id: &str) -> bool {
+        self.left_of(id).vanished >= SUSPECT
+    }
+
+    /// Sorts the cells that are to be run. `retries`: whether cells that would fail are run after all.
+    pub(super) fn sort<'c>(&self, cells: Vec<&'c Cell>, retries: bool) -> Sorted<'c> {
+        let mut sorted = Sorted::default();
+        for cell in cells {
+            let marker = self.left_of(&cell.id);
+            match marker.vanished >= SUSPECT {
+                true if marker.alone && !retries => sorted.given_up.push((cell, marker.vanished)),
+                true => sorted.alone.push(cell),
+                false => sorted.usual.push(cell),
+            }
+        }
+        sorted
+    }
+
+    /// A cell begins, whose lock this process holds.
+    pub(super) fn begin(&self, id: &str) {
+        let process = self.own.process.clone();
+        self.note(id, Marker { under_way: true, progressed: false, process, ..self.left_of(id) });
+    }
+
+    /// A cell that has begun is left to whoever takes it next.
+    pub(super) fn pause(&self, id: &str) {
+        let left = self.left_of(id);
+        if left.vanished == 0 {
+            return self.end(id);
+        }
+        if let Some(markers) = locked(&self.own.markers).as_mut() {
+            markers.remove(id);
+            write(&self.own.folder, id, &left);
+        }
+    }
+
+    /// A checkpoint of the cell was written: should the process vanish now, another attempt goes on from there.
+    pub(super) fn progressed(&self, id: &str) {
+        let known = locked(&self.own.markers).as_ref().and_then(|markers| markers.get(id).cloned());
+        if let Some(marker) = known.filter(|marker| !marker.progressed) {
+            self.note(id, Marker { progressed: true, ..marker });
+        }
+    }
+
+    /// The cell has ended, or was given up.
+    pub(super) fn end(&self, id: &str) {
+        if let Some(markers) = locked(&self.own.markers).as_mut() {
+            markers.remove(id);
+        }
+        remove(&self.own.folder, id);
+    }
+
+    fn left_of(&self, id: &str) -> Marker {
+        locked(&self.left).get(id).cloned().unwrap_or_default()
+    }
+
+    fn note(&self, id: &str, marker: Marker) {
+        if let Some(markers) = locked(&self.own.markers).as_mut() {
+            write(&self.own.folder, id, &marker);
+            markers.insert(id.to_owned(), marker);
+        }
+    }
+}
+
+impl Drop for CrashMarkers {
+    fn drop(&mut self) {
+        self.own.remove_all();
+        // Only an empty folder can be removed so.
+        let _ = fs::remove_dir(&self.own.folder);
+    }
+}
+
+impl Own {
+    fn remove_all(&self) {
+        let markers = locked(&self.markers).take().unwrap_or_default();
+        markers.keys().for_each(|id| remove(&self.folder, id));
+    }
+}
+
+fn path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.json"))
+}
+
+fn read_all(folder: &Path) -> BTreeMap<String, Marker> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let marker = |entry: fs::DirEntry| {
+        let id = entry.file_name().into_string().ok()?.strip_suffix(".json")?.to_owned();
+        Some((id, read(&entry.path())?))
+    };
+    entries.filter_map(marker).collect()
+}
+
+fn read(path: &Path) -> Option<Marker> {
+    serde_json::from_slice(&file::read(path).ok()?).ok()
+}
+
+/// A marker that can't be written costs no result; whatever keeps it from being written is told of the records.
+fn write(folder: &Path, id: &str, marker: &Marker) {
+    let text = serde_json::to_string(marker).expect("a marker is plain data");
+    let _ = file::write_atomic_unflushed(&path(folder, id), (text + "\n").as_bytes());
+}
+
+fn remove(folder: &Path, id: &str) {
+    let _ = fs::remove_file(path(folder, id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+    use crate::plan::Plan;
+
+    fn plan() -> Plan {
+        let text = "name = \"n\"\n[data]\npath = \"a.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\n[grid]\nseed = [1, 2, 3]";
+        Plan::of(&Pipeline::parse("p", text, Path::new(""), &[]).expect("sound"))
+    }
+
+    /// The seeds of the cells: usual, alone, given up.
+    fn sorted(plan: &Plan, run: &RunFolder, retries: bool) -> [Vec<u64>; 3] {
+        let markers = CrashMarkers::new(run, &Interrupt::default());
+        let Sorted { usual, alone, given_up } = markers.sort(plan.cells.iter().collect(), retries);
+        let given_up = given_up.into_iter().map(|(cell, _)| cell).collect();
+        [usual, alone, given_up].map(|cells: Vec<&Cell>| cells.iter().map(|cell| cell.settings.seed).collect())
+    }
+
+    /// A process that vanishes while cells are under way; of which some have written a checkpoint.
+    fn vanish(plan: &Plan, run: &RunFolder, under_way: &[usize], progressed: &[usize]) {
+        let markers = CrashMarkers::new(run, &Interrupt::default());
+        under_way.iter().for_each(|&at| markers.begin(&plan.cells[at].id));
+        progressed.iter().for_each(|&at| markers.progressed(&plan.cells[at].id));
+        std::mem::forget(markers);
+    }
+
+    fn folder() -> (tempfile::TempDir, RunFolder) {
+        let at = tempfile::tempdir().expect("a folder");
+        let run = RunFolder::new(at.path());
+        (at, run)
+    }
+
+    #[test]
+    fn a_cell_at_which_the_process_vanished_twice_is_given_up_once() {
+        let (plan, (_at, run)) = (plan(), folder());
+        vanish(&plan, &run, &[1], &[]);
+        assert_eq!(sorted(&plan, &run, false), [vec![1, 2, 3], vec![], vec![]]);
+        assert_eq!(sorted(&plan, &run, false), [vec![1, 2, 3], vec![], vec![]], "it is counted once");
+        vanish(&plan, &run, &[1], &[]);
+        assert_eq!(sorted(&plan, &run, true), [vec![1, 3], vec![2], vec![]]);
+        assert_eq!(sorted(&plan, &run, false), [vec![1, 3], vec![], vec![2]]);
+        CrashMarkers::new(&run, &Interrupt::default()).end(&plan.cells[1].id);
+        assert_eq!(sorted(&plan, &run, false), [vec![1, 2, 3], vec![], vec![]]);
+        assert!(!run.under_way().exists());
+    }
+
+    #[test]
+    fn cells_side_by_side_are_first_run_one_by_one() {
+        let (plan, (_at, run)) = (plan(), folder());
+        (0..2).for_each(|_| vanish(&plan, &run, &[0, 2], &[]));
+        assert_eq!(sorted(&plan, &run, false), [vec![2], vec![1, 3], vec![]]);
+        vanish(&plan, &run, &[2], &[]);
+        assert_eq!(sorted(&plan, &run, false), [vec![2], vec![1], vec![3]]);
+    }
+
+    #[test]
+    fn each_process_that_vanished_is_counted_by_itself_and_none_that_is_at_work() {
+        let (plan, (_at, run)) = (plan(), folder());
+        let (working, lock) = (CrashMarkers::new(&run, &Interrupt::default()), run.lock_cell(&plan.cells[1].id));
+        working.begin(&plan.cells[1].id);
+        for _ in 0..2 {
+            // Two processes at once, each with a cell of its own.
+            let both = [0, 2].map(|at| (at, CrashMarkers::new(&run, &Interrupt::default())));
+            both.iter().for_each(|(at, markers)| markers.begin(&plan.cells[*at].id));
+            std::mem::forget(both);
+            assert!(sorted(&plan, &run, false)[0].contains(&2), "its process is at work");
+        }
+        assert_eq!(sorted(&plan, &run, false), [vec![2], vec![], vec![1, 3]]);
+        drop(lock);
+        drop(working);
+        assert_eq!(sorted(&plan, &run, false)[0], [2], "it ended in order");
+    }
+
+    #[test]
+    fn a_checkpoint_is_progress() {
+        let (plan, (_at, run)) = (plan(), folder());
+        (0..5).for_each(|_| vanish(&plan, &run, &[0], &[0]));
+        vanish(&plan, &run, &[0], &[]);
+        assert_eq!(sorted(&plan, &run, false), [vec![1, 2, 3], vec![], vec![]]);
+    }
+
+    #[test]
+    fn an_interruption_is_no_vanishing() {
+        let (plan, (_at, run)) = (plan(), folder());
+        let interrupt = Interrupt::default();
+        let markers = CrashMarkers::new(&run, &interrupt);
+        markers.begin(&plan.cells[0].id);
+        assert_eq!(read_all(&run.under_way()).len(), 1);
+        interrupt.ask();
+        markers.progressed(&plan.cells[0].id);
+        markers.begin(&plan.cells[1].id);
+        assert!(read_all(&run.under_way()).is_empty());
+    }
+}

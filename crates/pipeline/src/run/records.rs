@@ -1,0 +1,174 @@
+//! What is known of every cell of a plan, merged from the records of all processes that work in the run folder.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use emberline_base::record::{self, Status, Summary};
+use emberline_train::COMPUTATION;
+
+use super::left_out;
+use crate::Error;
+use crate::pipeline::Pipeline;
+use crate::plan::Plan;
+use crate::run_folder::RunFolder;
+
+/// Summaries are rewritten after a cell, but not more often than this.
+const SUMMARY_EVERY: Duration = Duration::from_secs(5);
+/// And so seldom that it takes no more than this part of the time.
+const SUMMARY_SHARE: u32 = 50;
+/// How often a summary is merged again if, on a system without locks, records change while it is written.
+const TRIES: usize = 3;
+
+/// The records of a plan's cells.
+pub(super) struct Records<'p> {
+    plan: &'p Plan,
+    /// In the order of the plan.
+    entries: Vec<Entry>,
+    /// The places of the entries, by the cell's id.
+    places: HashMap<&'p str, usize>,
+    /// All of the summary but what the cells say.
+    frame: Summary,
+    next_summary: Instant,
+}
+
+/// What is known of a cell.
+struct Entry {
+    /// The attempt that counted when the record was last looked at, whether or not it still holds.
+    attempt: Option<u32>,
+    record: record::Cell,
+}
+
+impl<'p> Records<'p> {
+    /// Every cell is pending. `data`: those of the first cell.
+    pub(super) fn pending(pipeline: &Pipeline, plan: &'p Plan, data: &record::Data) -> Self {
+        let axes = pipeline.axes.iter().map(|axis| {
+            let values = axis.values.iter().map(|v| serde_json::to_value(v.to_value()).unwrap_or_default());
+            (axis.key.clone(), values.collect())
+        });
+        let frame = Summary {
+            version: record::VERSION,
+            name: pipeline.settings.name.clone(),
+            axes: axes.collect(),
+            data: data.clone(),
+            warnings: Vec::new(),
+            cells: Vec::new(),
+            left_out: left_out::by_reason(&plan.left_out),
+        };
+        let entries = plan.cells.iter().map(|cell| Entry { attempt: None, record: cell.pending() }).collect();
+        let places = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), at)).collect();
+        Self { plan, entries, places, frame, next_summary: Instant::now() + SUMMARY_EVERY }
+    }
+
+    /// Notes which attempt counts for a cell, and its record if that holds.
+    pub(super) fn note(&mut self, id: &str, attempt: Option<u32>, record: Option<record::Cell>) {
+        if let Some(entry) = self.places.get(id).map(|&at| &mut self.entries[at]) {
+            entry.attempt = attempt;
+            if let Some(record) = record {
+                entry.record = record;
+            }
+        }
+    }
+
+    /// Whether another attempt at the cell counts than when its record was last looked at: another process has run it.
+    pub(super) fn is_outdated(&self, folder: &RunFolder, id: &str) -> bool {
+        let known = self.places.get(id).and_then(|&at| self.entries[at].attempt);
+        let counts = folder.attempt_that_counts(id);
+        counts.is_some() && counts != known
+    }
+
+    /// Writes the summary, if the last one is long enough ago.
+    pub(super) fn write_now_and_then(&mut self, folder: &RunFolder) -> Result<(), Error> {
+        let begun = Instant::now();
+        if begun > self.next_summary {
+            self.write(folder)?;
+            self.next_summary = Instant::now() + SUMMARY_EVERY.max(begun.elapsed() * SUMMARY_SHARE);
+        }
+        Ok(())
+    }
+
+    /// Takes over what other processes have recorded meanwhile, and writes the summary and the reports.
+    pub(super) fn write(&mut self, folder: &RunFolder) -> Result<Summary, Error> {
+        let _lock = folder.lock();
+        let mut tries = 1;
+        loop {
+            self.merge(folder);
+            let summary = self.summary();
+            match folder.write_summary(&summary) {
+                Err(Error::Report(_)) if tries < TRIES => tries += 1,
+                written => return written.map(|()| summary),
+            }
+        }
+    }
+
+    fn merge(&mut self, folder: &RunFolder) {
+        let is_present = |record: &record::Cell| record.made_from().is_none_or(|made| made.computation == COMPUTATION);
+        for (cell, entry) in self.plan.cells.iter().zip(&mut self.entries) {
+            if let Some((attempt, record)) = folder.result(cell)
+                && entry.attempt != Some(attempt)
+                && is_present(&record)
+            {
+                *entry = Entry { attempt: Some(attempt), record };
+            }
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let cells: Vec<record::Cell> = self.entries.iter().map(|entry| entry.record.clone()).collect();
+        let warnings = Summary::gather_warnings(&self.frame.data, &cells);
+        Summary { cells, warnings, ..self.frame.clone() }
+    }
+
+    /// How many cells have a status.
+    pub(super) fn count(&self, status: Status) -> usize {
+        self.entries.iter().filter(|entry| entry.record.status == status).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use emberline_device::Device;
+
+    use super::*;
+    use crate::run::{Options, Silent, run};
+
+    const PIPELINE: &str = r#"
+name = "merged"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+[embedding.one.hashing]
+dim = 4
+[train]
+epochs = 1
+[grid]
+seed = [1, 2, 3]
+"#;
+
+    #[test]
+    fn what_other_processes_record_is_taken_over_unless_it_was_looked_at_before() {
+        let at = tempfile::tempdir().expect("a folder");
+        let rows: String = (0..40).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
+        fs::write(at.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
+        let pipeline = Pipeline::parse("p", PIPELINE, at.path(), &[]).expect("sound");
+        let plan = Plan::of(&pipeline);
+        let folder = RunFolder::new(at.path().join("run"));
+        let run_only = |cell: usize| {
+            let options = Options { only: vec![plan.cells[cell].id.clone()], ..Options::on(Device::Cpu) };
+            run(&pipeline, &folder, &options, &mut Silent).expect("it ends").summary
+        };
+        let data = run_only(0).data;
+        let mut records = Records::pending(&pipeline, &plan, &data);
+        // A record that doesn't hold: it stays out until another attempt counts.
+        records.note(&plan.cells[0].id, Some(1), None);
+        run_only(1);
+        assert!(!records.is_outdated(&folder, &plan.cells[0].id) && records.is_outdated(&folder, &plan.cells[1].id));
+        let summary = records.write(&folder).expect("written");
+        let status: Vec<Status> = summary.cells.iter().map(|cell| cell.status).collect();
+        assert_eq!(status, [Status::Pending, Status::Done, Status::Pending]);
+        // Whoever comes last has the results of all.
+        assert!(run_only(2).cells.iter().all(|cell| cell.status == Status::Done));
+    }
+}

@@ -1,0 +1,229 @@
+//! An attempt at a cell: a folder of its own, so that two attempts never mix their files.
+//!
+//! ```text
+//! cells/<cell>/attempts/2/   cell.toml, then a checkpoint now and then, in the end every record and SHA256SUMS
+//! cells/<cell>/result.json   names attempt 2, from then on the one that counts
+//! cells/<cell>/cell.toml ... hard links to its files, for people
+//! ```
+//! Numbers only grow, since whoever removes older attempts has made a newer one before. Only the holder of the cell's lock
+//! removes any: without a lock, an older attempt may be another process's, and under way.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use emberline_base::file::{self, FileError};
+use emberline_base::record::{self, Epoch};
+use emberline_base::{Sums, run_files};
+use emberline_report::history;
+
+use super::result::ResultFile;
+use super::{Lock, RunFolder, pretty};
+use crate::plan::Cell;
+
+/// An attempt of this process at a cell.
+pub(crate) struct Attempt<'l> {
+    run: RunFolder,
+    cell: PathBuf,
+    number: u32,
+    lock: &'l Lock,
+}
+
+impl RunFolder {
+    /// Begins an attempt at a cell, whose lock is held: a folder with the cell's settings and, if an earlier attempt was cut
+    /// short, its checkpoint. Earlier attempts but the one that counts are removed.
+    pub(crate) fn begin<'l>(&self, cell: &Cell, lock: &'l Lock) -> Result<Attempt<'l>, FileError> {
+        let folder = self.cell_to_write(&cell.id)?;
+        if lock.is_held() {
+            file::clear_litter(&folder);
+        }
+        let earlier = attempts(&folder);
+        let counts = self.attempt_that_counts(&cell.id);
+        let last = earlier.last().copied().max(counts).unwrap_or(0);
+        let number = make_folder_after(&folder, last)?;
+        let attempt = Attempt { run: self.clone(), cell: folder, number, lock };
+        file::write_atomic_unflushed(&attempt.path().join(run_files::SETTINGS), cell.to_toml().as_bytes())?;
+        if let Some(earlier) = earlier.iter().rev().find(|&&number| has_checkpoint(&attempt.cell, number)) {
+            let from = run_files::attempt(&attempt.cell, *earlier).join(run_files::CHECKPOINT);
+            file::link(&from, &attempt.checkpoint())?;
+        }
+        attempt.remove_earlier(counts)?;
+        Ok(attempt)
+    }
+
+    /// Whether a cell was cut short with a checkpoint to go on from.
+    pub(crate) fn has_checkpoint(&self, id: &str) -> bool {
+        let folder = self.cell(id);
+        attempts(&folder).into_iter().any(|number| has_checkpoint(&folder, number))
+    }
+
+    /// Links the files of the attempt that counts into the cell's folder again, if a killed process left that undone.
+    pub(crate) fn restore_links(&self, id: &str) -> Result<(), FileError> {
+        let folder = self.cell(id);
+        let Some(number) = self.attempt_that_counts(id) else { return Ok(()) };
+        let sums = |folder: &Path| fs::read(folder.join(run_files::SUMS)).ok();
+        if sums(&folder) == sums(&run_files::attempt(&folder, number)) {
+            return Ok(());
+        }
+        match self.lock_cell(id)? {
+            Some(lock) if lock.is_held() => {
+                Attempt { run: self.clone(), cell: folder, number, lock: &lock }.link_files()
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The folder of a cell, made with that of its attempts if it is missing. Neither they nor the folder of its TensorBoard
+    /// log may be a symbolic link: what is written, or removed, there would lie elsewhere.
+    fn cell_to_write(&self, id: &str) -> Result<PathBuf, FileError> {
+        for part in ["train", "validation"] {
+            file::refuse_links(&self.path, &Path::new(run_files::TENSORBOARD).join(id).join(part))?;
+        }
+        file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(id).join(run_files::ATTEMPTS))?;
+        Ok(self.cell(id))
+    }
+}
+
+impl Attempt<'_> {
+    /// Its folder.
+    pub(crate) fn path(&self) -> PathBuf {
+        run_files::attempt(&self.cell, self.number)
+    }
+
+    /// Its number among the cell's attempts, from 1.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Where its checkpoint is, or will be.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.path().join(run_files::CHECKPOINT)
+    }
+
+    /// Writes what a finished fit left, and lets the attempt count.
+    pub(crate) fn finish(
+        &self,
+        cell: &Cell,
+        record: &record::Cell,
+        epochs: &[Epoch],
+        model: &[u8],
+        predictions: Option<&[u8]>,
+    ) -> Result<(), FileError> {
+        let lines: String = epochs.iter().map(|epoch| json(epoch) + "\n").collect();
+        let history = history::to_csv(epochs);
+        let mut files = vec![
+            (run_files::HISTORY, history.as_bytes()),
+            (run_files::EPOCHS, lines.as_bytes()),
+            (run_files::MODEL, model),
+        ];
+        files.extend(predictions.map(|bytes| (run_files::PREDICTIONS, bytes)));
+        self.end(cell, record, &files, false)
+    }
+
+    /// Writes the record of a cell that has failed. Its checkpoint is removed, unless another attempt can go on from it.
+    pub(crate) fn fail(&self, cell: &Cell, record: &record::Cell, keeps_checkpoint: bool) -> Result<(), FileError> {
+        self.end(cell, record, &[], keeps_checkpoint)
+    }
+
+    fn end(
+        &self,
+        cell: &Cell,
+        record: &record::Cell,
+        files: &[(&str, &[u8])],
+        keeps_checkpoint: bool,
+    ) -> Result<(), FileError> {
+        self.run.cell_to_write(&record.id)?;
+        let path = self.path();
+        let result = ResultFile { version: record::VERSION, attempt: self.number, record };
+        let (settings, result) = (cell.to_toml(), pretty(&result) + "\n");
+        let mut sums = Sums::default();
+        sums.add(run_files::RESULT, result.as_bytes());
+        for (name, bytes) in [(run_files::SETTINGS, settings.as_bytes())].iter().chain(files) {
+            file::write_atomic_unflushed(&path.join(name), bytes)?;
+            sums.add(name, bytes);
+        }
+        file::write_atomic_unflushed(&path.join(run_files::SUMS), sums.to_text().as_bytes())?;
+        if !keeps_checkpoint {
+            file::remove_file(&self.checkpoint())?;
+        }
+        {
+            // Whoever writes the summary meanwhile finds the old record or the new one in every place.
+            let _lock = self.run.lock();
+            file::write_atomic_unflushed(&self.cell.join(run_files::RESULT), result.as_bytes())?;
+        }
+        self.link_files()?;
+        self.remove_earlier(None)
+    }
+
+    /// Links the attempt's files into the cell's folder, in place of those of another attempt; `SHA256SUMS` last, by which
+    /// one sees that all are linked.
+    fn link_files(&self) -> Result<(), FileError> {
+        let path = self.path();
+        let mut names = names(&path);
+        names.retain(|name| name != run_files::CHECKPOINT && name != run_files::SUMS && !name.starts_with('.'));
+        clear(&self.cell, |name| ![run_files::RESULT, run_files::ATTEMPTS].contains(&name))?;
+        for name in names.iter().map(String::as_str).chain([run_files::SUMS]) {
+            file::link(&path.join(name), &self.cell.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the attempts before this one, but for one.
+    fn remove_earlier(&self, but: Option<u32>) -> Result<(), FileError> {
+        if !self.lock.is_held() {
+            return Ok(());
+        }
+        let is_removed = |name: &str| name.parse::<u32>().is_ok_and(|n| n < self.number && Some(n) != but);
+        clear(&self.cell.join(run_files::ATTEMPTS), is_removed)
+    }
+}
+
+/// Makes the folder of the next attempt, with a number above `last` that no other process has taken.
+fn make_folder_after(cell: &Path, last: u32) -> Result<u32, FileError> {
+    let mut number = last;
+    loop {
+        number = number.saturating_add(1);
+        let path = run_files::attempt(cell, number);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(number),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < u32::MAX => {}
+            Err(error) => return Err(FileError::new("make the folder", &path)(error)),
+        }
+    }
+}
+
+/// The numbers of a cell's attempts.
+fn attempts(cell: &Path) -> BTreeSet<u32> {
+    names(&cell.join(run_files::ATTEMPTS)).iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+fn has_checkpoint(cell: &Path, number: u32) -> bool {
+    let path = run_files::attempt(cell, number).join(run_files::CHECKPOINT);
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+}
+
+/// The names of what a folder holds, in order; none if there is no such folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// Removes what a folder holds, files and folders, if their names are chosen.
+fn clear(folder: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), FileError> {
+    for path in names(folder).into_iter().filter(|name| chosen(name)).map(|name| folder.join(name)) {
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
+            // On a system without locks, another process may have removed it.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::new("remove", &path)(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("records are plain data with text keys")
+}

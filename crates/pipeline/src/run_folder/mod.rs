@@ -1,0 +1,258 @@
+//! `runs/<pipeline>/`: where records lie, and how they come there whole. `emberline_base::run_files` lists the files.
+//!
+//! Several processes may work in one run folder. Each works on one [`Attempt`] per cell, a folder of its own,
+//! and holds the cell's lock meanwhile; `run.json`, `result.json` and the summary are written under the run folder's lock.
+//! Locks are advisory and only save work: on a file system without them, two processes may train the same cell, and
+//! `result.json`, replaced as a whole, names one of two whole attempts.
+//!
+//! `result.json` is written last: a cell without one has not finished, and is run again. So is a cell whose files are not
+//! what `SHA256SUMS` says. The files of a cell are not flushed to the disk one by one, which would take longer than many a
+//! training; a record that a power cut left empty counts as damaged.
+
+mod attempt;
+mod owner;
+mod result;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use emberline_base::file::{self, FileError};
+use emberline_base::record::Summary;
+use emberline_base::{Digest, Sums, run_files};
+use emberline_report::{Format, Run};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use self::attempt::Attempt;
+use crate::Error;
+use crate::document::Document;
+use crate::inputs::{Data, Prepared};
+use crate::pipeline::Pipeline;
+use crate::settings;
+
+/// The folder of a pipeline's run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// An advisory lock on a folder, held until this is dropped. The system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock(Option<File>);
+
+impl Lock {
+    /// No lock, as on a system that can't lock folders.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether other processes are kept out.
+    fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl RunFolder {
+    /// A run folder at `path`; nothing is made yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The run folder of a pipeline: `runs/<name>` beside the pipeline file, from wherever a command is called.
+    pub fn beside(pipeline: &Pipeline) -> Self {
+        Self::new(pipeline.folder.join("runs").join(&pipeline.settings.name))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of a cell: its record, and links to the files of the attempt that counts, for people.
+    pub fn cell(&self, id: &str) -> PathBuf {
+        run_files::cell(&self.path, id)
+    }
+
+    /// The folder of the attempt that counts for a cell, where its files are read; none if no attempt has ended.
+    pub fn files_of(&self, id: &str) -> Option<PathBuf> {
+        self.attempt_that_counts(id).map(|number| run_files::attempt(&self.cell(id), number))
+    }
+
+    /// The root of all TensorBoard logs: what `tensorboard --logdir` is given.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join(run_files::TENSORBOARD)
+    }
+
+    /// Where the markers of cells under way are.
+    pub(crate) fn under_way(&self) -> PathBuf {
+        self.path.join(run_files::UNDER_WAY)
+    }
+
+    /// Refuses a folder whose records another version of the program has written, or that belongs to another pipeline file:
+    /// they are neither read nor replaced.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be read.
+    pub(crate) fn check(&self, pipeline: &Path) -> Result<(), Error> {
+        owner::check(&self.path, pipeline)
+    }
+
+    /// Returns whether the folder holds a run of this pipeline file, in the version that is read here.
+    pub fn is_of(&self, pipeline: &Pipeline) -> bool {
+        owner::is_owned(&self.path, &pipeline.file).is_ok_and(|is_owned| is_owned)
+    }
+
+    /// Makes the folder that of a pipeline file, which no other may then run in, and clears away what killed processes left
+    /// half written in it.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be written.
+    pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
+        file::make_folder(&self.path)?;
+        for folder in [run_files::CELLS, run_files::INPUTS, run_files::TENSORBOARD] {
+            file::refuse_links(&self.path, Path::new(folder))?;
+        }
+        let _lock = self.lock();
+        file::clear_litter(&self.path);
+        file::clear_litter(&self.path.join(run_files::INPUTS));
+        owner::claim(&self.path, pipeline)
+    }
+
+    /// Waits for the lock of the run folder, which is held only while a small file, or the summary, is written.
+    pub(crate) fn lock(&self) -> Lock {
+        Lock(File::open(&self.path).ok().filter(|folder| folder.lock().is_ok()))
+    }
+
+    /// The lock of a cell's folder; none while another process works on the cell.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub(crate) fn lock_cell(&self, id: &str) -> Result<Option<Lock>, FileError> {
+        let path = file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(id))?;
+        let Ok(folder) = File::open(&path) else { return Ok(Some(Lock::none())) };
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(Lock(Some(folder)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(_)) => Ok(Some(Lock::none())),
+        }
+    }
+
+    /// Whether a process works on a cell: its folder is locked.
+    pub(crate) fn is_locked(&self, id: &str) -> bool {
+        let folder = File::open(self.cell(id));
+        folder.is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Notes what an input was, by its digest; once.
+    pub(crate) fn note_input<T: Serialize>(
+        &self,
+        digest: &Digest,
+        input: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(), Error> {
+        let path = self.input_path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
+        Ok(file::write_atomic_unflushed(&path, (pretty(&input()?) + "\n").as_bytes())?)
+    }
+
+    /// Writes what an embedding learned from the training texts, if it did; once.
+    pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), FileError> {
+        let path = self.learned_path(&prepared.digest);
+        if path.exists() {
+            return Ok(());
+        }
+        let Some(learned) = prepared.learned() else { return Ok(()) };
+        file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
+        file::write_atomic_unflushed(&path, &learned.to_safetensors())
+    }
+
+    /// Writes which rows the splits of validation and test have, unless it stands there already.
+    pub(crate) fn note_rows(&self, data: &Data, report: settings::Report) -> Result<(), Error> {
+        data.write_row_tables(|digest, table| {
+            let path = self.path.join(run_files::INPUTS).join(format!("{}.rows", digest.as_str()));
+            let bytes =
+                table.to_bytes(&data.dataset.labels.classes, report.texts).map_err(emberline_train::Error::from)?;
+            // The same rows may have moved to other lines since.
+            if fs::read(&path).is_ok_and(|written| written == bytes) {
+                return Ok(());
+            }
+            file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
+            Ok(file::write_atomic_unflushed(&path, &bytes)?)
+        })
+    }
+
+    /// Where what an embedding learned lies, by the embedding's digest.
+    pub(crate) fn learned_path(&self, embedding: &Digest) -> PathBuf {
+        self.path.join(run_files::INPUTS).join(format!("{}.safetensors", embedding.as_str()))
+    }
+
+    /// The folder of the pipeline file that the run is of: what the paths of its sources count from.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`], or when `run.json` can't be read.
+    pub(crate) fn pipeline_folder(&self) -> Result<PathBuf, Error> {
+        owner::pipeline_folder(&self.path)
+    }
+
+    /// What was noted of an input; none where nothing was, or it can't be read.
+    pub(crate) fn input<T: DeserializeOwned>(&self, digest: &Digest) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.input_path(digest)).ok()?).ok()
+    }
+
+    fn input_path(&self, digest: &Digest) -> PathBuf {
+        self.path.join(run_files::INPUTS).join(format!("{}.json", digest.as_str()))
+    }
+
+    /// The ids of all cells that have a folder, in order.
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path.join(run_files::CELLS)).into_iter().flatten().flatten();
+        let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        ids.sort();
+        ids
+    }
+
+    /// A cell's settings as it was trained.
+    pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
+        Document::table(&fs::read_to_string(self.cell(id).join(run_files::SETTINGS)).ok()?)
+    }
+
+    /// Writes the summary and, from the records alone, every report. The caller holds the folder's [`lock`](Self::lock).
+    pub(crate) fn write_summary(&self, summary: &Summary) -> Result<(), Error> {
+        let text = pretty(summary) + "\n";
+        file::write_atomic(&self.path.join(run_files::SUMMARY), text.as_bytes())?;
+        let mut sums = Sums::default();
+        sums.add(run_files::SUMMARY, text.as_bytes());
+        file::write_atomic(&self.path.join(run_files::SUMS), sums.to_text().as_bytes())?;
+        self.render_reports().map(drop)
+    }
+
+    /// Renders every report from the records; gives the files.
+    ///
+    /// # Errors
+    /// When a record is damaged, or a report can't be written.
+    pub fn write_reports(&self) -> Result<Vec<PathBuf>, Error> {
+        // Processes at work put no record beside the summary meanwhile that it doesn't know.
+        let _lock = self.lock();
+        self.render_reports()
+    }
+
+    fn render_reports(&self) -> Result<Vec<PathBuf>, Error> {
+        let run = Run::load(&self.path)?;
+        let mut written = Vec::new();
+        for format in Format::ALL {
+            let path = self.path.join(emberline_report::file_name(format));
+            file::write_atomic(&path, emberline_report::render(&run, format).as_bytes())?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("records are plain data with text keys")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! `cells/<cell>/result.json`, read back: a cell's record, and which attempt it is of.
+//!
+//! ```json
+//! { "version": 3, "attempt": 1, "id": "...", ... }
+//! ```
+//! It is trusted only if `SHA256SUMS` in the folder of that attempt vouches for it and for every file of the attempt.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use emberline_base::record::{self, Status};
+use emberline_base::{Sums, json, run_files};
+use serde::{Deserialize, Serialize};
+
+use super::RunFolder;
+use crate::plan::Cell;
+
+/// What a finished cell has besides `result.json`; a failed one has the first.
+pub(super) const RECORDS: [&str; 4] = [run_files::SETTINGS, run_files::HISTORY, run_files::EPOCHS, run_files::MODEL];
+
+const CHANGED: &str = "isn't what was written: it was changed, or the disk is faulty";
+
+/// What `result.json` holds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResultFile<R> {
+    pub(super) version: u32,
+    /// The number of the attempt that counts.
+    pub(super) attempt: u32,
+    #[serde(flatten)]
+    pub(super) record: R,
+}
+
+/// What every version of `result.json` has.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl RunFolder {
+    /// The record of a cell that has finished or failed, if there is one.
+    ///
+    /// # Errors
+    /// What is damaged, if a file isn't what was written, or is another cell's: the work has to be done again.
+    pub(crate) fn record(&self, cell: &Cell) -> Result<Option<record::Cell>, String> {
+        let folder = self.cell(&cell.id);
+        let path = folder.join(run_files::RESULT);
+        let damaged = |why: &str| format!("{} {why}", path.display());
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| damaged(&format!("can't be read: {error}")))?,
+        };
+        let words = |error: serde_json::Error| damaged(&json::words_at(&error));
+        let Version { version } = serde_json::from_slice(&bytes).map_err(words)?;
+        if version != record::VERSION {
+            return Err(damaged(&format!("has version {version}; {} is read", record::VERSION)));
+        }
+        let result: ResultFile<record::Cell> = serde_json::from_slice(&bytes).map_err(words)?;
+        check_files(&run_files::attempt(&folder, result.attempt), &path, &bytes, &result.record)?;
+        let is_told = match result.record.status {
+            Status::Done => result.record.outcome.is_some(),
+            Status::Failed => result.record.error.is_some() && result.record.cause.is_some(),
+            Status::Pending => false,
+        };
+        if !is_told || !is_of(&result.record, cell) {
+            return Err(damaged("is no record of this cell"));
+        }
+        Ok(Some(with_axes(result.record, cell)))
+    }
+
+    /// The number of the attempt that counts, if there is one; its files aren't looked at.
+    pub(crate) fn attempt_that_counts(&self, id: &str) -> Option<u32> {
+        let bytes = fs::read(self.cell(id).join(run_files::RESULT)).ok()?;
+        serde_json::from_slice::<ResultFile<serde::de::IgnoredAny>>(&bytes).ok().map(|result| result.attempt)
+    }
+
+    /// The attempt that counts and its record, if it is one of this cell in this version; its files aren't looked at.
+    pub(crate) fn result(&self, cell: &Cell) -> Option<(u32, record::Cell)> {
+        let bytes = fs::read(self.cell(&cell.id).join(run_files::RESULT)).ok()?;
+        let ResultFile { version, attempt, record } = serde_json::from_slice(&bytes).ok()?;
+        (version == record::VERSION && is_of(&record, cell)).then(|| (attempt, with_axes(record, cell)))
+    }
+}
+
+/// Compares `result.json` and the files of its attempt with the attempt's `SHA256SUMS`.
+fn check_files(attempt: &Path, result: &Path, bytes: &[u8], record: &record::Cell) -> Result<(), String> {
+    let damaged = |path: &Path| format!("{} {CHANGED}", path.display());
+    let known = Sums::of_folder(attempt).map_err(|error| error.to_string())?.unwrap_or_default();
+    if !known.check(run_files::RESULT, bytes) {
+        return Err(damaged(result));
+    }
+    let files: &[&str] = if record.status == Status::Done { &RECORDS } else { &RECORDS[..1] };
+    let has_predictions = record.outcome.as_ref().is_some_and(|outcome| outcome.digests.predictions.is_some());
+    let is_whole = |name: &str| fs::read(attempt.join(name)).is_ok_and(|bytes| known.check(name, &bytes));
+    files
+        .iter()
+        .chain(has_predictions.then_some(&run_files::PREDICTIONS))
+        .find(|name| !is_whole(name))
+        .map_or(Ok(()), |name| Err(damaged(&attempt.join(name))))
+}
+
+fn is_of(record: &record::Cell, cell: &Cell) -> bool {
+    record.id == cell.id && record.identity == cell.identity.to_string()
+}
+
+/// The plan says which axes there are; a record from before an axis was added doesn't know.
+fn with_axes(record: record::Cell, cell: &Cell) -> record::Cell {
+    record::Cell { settings: cell.axes.to_map(), ..record }
+}

@@ -1,0 +1,101 @@
+//! Which cell of a run classifies: the one that is named, or the best one of the best setting.
+
+use emberline_base::record::{Cell, Status};
+
+use crate::grouping::Setting;
+use crate::ranking::{MainMetric, Ranking};
+use crate::{Error, Run};
+
+/// A cell of a run, and why it was taken.
+#[derive(Clone, Debug)]
+pub struct Chosen<'a> {
+    /// The cell.
+    pub cell: &'a Cell,
+    /// Why, as a phrase.
+    pub why: String,
+}
+
+impl Run {
+    /// The cell that is named; without a name, the best cell of the best setting by the metric that the report ranks by.
+    ///
+    /// # Errors
+    /// When there is no such cell, it isn't done, or nothing tells which is best.
+    pub fn choose(&self, named: Option<&str>) -> Result<Chosen<'_>, Error> {
+        match named {
+            Some(id) => self.named(id).map(|cell| Chosen { cell, why: "named by --cell".to_owned() }),
+            None => self.best().ok_or(Error::NothingToChoose { name: self.summary.name.clone() }),
+        }
+    }
+
+    fn named(&self, id: &str) -> Result<&Cell, Error> {
+        let cells = &self.summary.cells;
+        let found = cells.iter().find(|cell| cell.id == id);
+        let cell = found.ok_or_else(|| Error::NoSuchCell { asked: id.to_owned(), done: self.done() })?;
+        if cell.status == Status::Done { Ok(cell) } else { Err(Error::NotDone { cell: id.to_owned() }) }
+    }
+
+    fn done(&self) -> Vec<String> {
+        let done = self.summary.cells.iter().filter(|cell| cell.status == Status::Done);
+        done.map(|cell| cell.id.clone()).collect()
+    }
+
+    fn best(&self) -> Option<Chosen<'_>> {
+        if let [only] = self.done().as_slice() {
+            let cell = self.summary.cells.iter().find(|cell| cell.id == *only)?;
+            return Some(Chosen { cell, why: "the only one that is done".to_owned() });
+        }
+        let ranking = Ranking::of(&self.summary);
+        let (main, setting) = (ranking.main.as_ref()?, ranking.best()?);
+        let (cell, value) = best_cell(setting, main)?;
+        let of = if setting.done().count() > 1 {
+            format!("the best of the setting {}", setting.label)
+        } else {
+            "the best".to_owned()
+        };
+        Some(Chosen { cell, why: format!("{of} by {} ({})", main.name, emberline_base::number::fixed(value, 4)) })
+    }
+}
+
+/// The first of the cells of a setting with its best value.
+fn best_cell<'a>(setting: &Setting<'a>, main: &MainMetric) -> Option<(&'a Cell, f64)> {
+    let mut best: Option<(&Cell, f64)> = None;
+    for (cell, outcome) in setting.done() {
+        let Some(&value) = outcome.metrics.get(&main.name) else { continue };
+        let is_better = |than: f64| if main.metric.smaller_is_better() { value < than } else { value > than };
+        if best.is_none_or(|(_, than)| is_better(than)) {
+            best = Some((cell, value));
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn the_best_cell_of_the_best_setting_is_chosen() {
+        let run = sample::course();
+        let chosen = run.choose(None).expect("a best cell");
+        let ranking = Ranking::of(&run.summary);
+        let best = ranking.best().expect("a best setting");
+        let values = best.values("val_pr_auc");
+        let value = chosen.cell.outcome.as_ref().expect("done").metrics["val_pr_auc"];
+        assert!(best.cells.iter().any(|cell| cell.id == chosen.cell.id));
+        assert!(values.iter().all(|&other| other <= value), "{values:?}");
+        assert!(chosen.why.contains("val_pr_auc"), "{}", chosen.why);
+    }
+
+    #[test]
+    fn a_cell_is_chosen_by_name_if_it_is_done() {
+        let mut run = sample::course();
+        let id = run.summary.cells[1].id.clone();
+        assert_eq!(run.choose(Some(&id)).expect("done").cell.id, id);
+        assert!(matches!(run.choose(Some("none")), Err(Error::NoSuchCell { .. })));
+        run.summary.cells[1].status = Status::Failed;
+        assert!(matches!(run.choose(Some(&id)), Err(Error::NotDone { .. })));
+        run.summary.cells.iter_mut().for_each(|cell| (cell.status, cell.outcome) = (Status::Pending, None));
+        assert!(matches!(run.choose(None), Err(Error::NothingToChoose { .. })));
+    }
+}

@@ -1,0 +1,231 @@
+//! Which cells are held against which, and what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use emberline_base::record::MadeFrom;
+use emberline_base::{Change, IGNORED_KEYS, Metric, ReplicateAxis, canonical, changes};
+use indexmap::IndexMap;
+
+use super::{Comparison, Options, Pair, Paired, Replicates, Side, SideCell, Verdict};
+use crate::Error;
+use crate::grouping::{Names, is_replicate};
+use crate::statistics::{mean, standard_deviation};
+use crate::table::metric_of;
+
+/// Differences so small come of rounding.
+const ROUNDING: f64 = 1e-12;
+
+/// Compares two sides; the second is held against the first.
+///
+/// # Errors
+/// [`Error::UnknownMetric`] if there is no metric of that name that is better or worse.
+pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Comparison, Error> {
+    let name = options.metric.clone().unwrap_or_else(|| main_metric(first, second));
+    let metric = metric_of(&name).filter(|metric| *metric != Metric::Threshold);
+    let metric = metric.ok_or_else(|| Error::UnknownMetric { asked: name.clone(), there: metrics(first, second) })?;
+    let judge = Judge { name: &name, metric, margin: options.margin };
+    let axes = varying_axes(first, second);
+    let names = Names::of_axes(axes.clone());
+    let [mut gathered, others] = [first, second].map(|side| gather(side, &axes));
+    let mut matched: Vec<(Vec<&SideCell>, Vec<&SideCell>)> = Vec::new();
+    let mut rest = others;
+    for (key, cells) in gathered.drain(..) {
+        matched.push((cells, rest.shift_remove(&key).unwrap_or_default()));
+    }
+    matched.extend(rest.into_values().map(|cells| (Vec::new(), cells)));
+    let settings: Vec<Pair> = matched.iter().map(|(a, b)| judge.pair(&axes, &names, a, b)).collect();
+    let same_data = settings.iter().filter_map(|pair| pair.same_data).reduce(|a, b| a && b);
+    Ok(Comparison {
+        first: first.name.clone(),
+        second: second.name.clone(),
+        smaller_is_better: metric.smaller_is_better(),
+        margin: options.margin,
+        metric: name,
+        same_data,
+        settings,
+    })
+}
+
+/// What a change of the rows is called.
+pub(super) const DATA: &str = "data digest";
+
+/// The axes but the replicates that take several values on one of the sides: what tells settings apart.
+fn varying_axes(first: &Side, second: &Side) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let all = [first, second].into_iter().flat_map(|side| side.cells.iter().flat_map(|cell| cell.axes.keys()));
+    let varies = |side: &Side, axis: &str| {
+        let mut values = side.cells.iter().map(|cell| cell.value(axis));
+        let one = values.next();
+        values.any(|value| Some(value) != one)
+    };
+    let compared = all.filter(|axis| !is_replicate(axis) && seen.insert(*axis));
+    compared.filter(|axis| varies(first, axis) || varies(second, axis)).cloned().collect()
+}
+
+/// The cells of a side by setting, in the order of the plan.
+fn gather<'s>(side: &'s Side, axes: &[String]) -> IndexMap<Vec<String>, Vec<&'s SideCell>> {
+    let mut settings: IndexMap<Vec<String>, Vec<&SideCell>> = IndexMap::new();
+    for cell in &side.cells {
+        let key = axes.iter().map(|axis| canonical(&cell.value(axis))).collect();
+        settings.entry(key).or_default().push(cell);
+    }
+    settings
+}
+
+/// Which repetition of a setting a cell is.
+fn replicate(cell: &SideCell) -> Vec<String> {
+    ReplicateAxis::ALL.iter().map(|axis| canonical(&cell.value(axis.key()))).collect()
+}
+
+/// The metric that ranks a run of the first side's task, of those that a cell has.
+fn main_metric(first: &Side, second: &Side) -> String {
+    let candidates: Vec<String> = ["val", "test"]
+        .into_iter()
+        .flat_map(|split| Metric::ranking(first.task).map(|m| format!("{split}_{m}")))
+        .collect();
+    let is_there =
+        |side: &Side, name: &String| side.cells.iter().any(|c| c.metrics.get(name).is_some_and(|v| v.is_finite()));
+    let found = [first, second].into_iter().find_map(|side| candidates.iter().find(|name| is_there(side, name)));
+    found.unwrap_or(&candidates[0]).clone()
+}
+
+/// The names of all metrics that two sides can be compared by.
+fn metrics(first: &Side, second: &Side) -> Vec<String> {
+    let cells = [first, second].into_iter().flat_map(|side| &side.cells);
+    let names: BTreeSet<&String> = cells.flat_map(|cell| cell.metrics.keys()).collect();
+    let is_judged = |name: &&String| metric_of(name).is_some_and(|metric| metric != Metric::Threshold);
+    names.into_iter().filter(is_judged).cloned().collect()
+}
+
+/// By what settings are judged.
+struct Judge<'a> {
+    name: &'a str,
+    metric: Metric,
+    margin: f64,
+}
+
+impl Judge<'_> {
+    fn pair(&self, axes: &[String], names: &Names, first: &[&SideCell], second: &[&SideCell]) -> Pair {
+        let any = first.first().or(second.first()).expect("a setting has a cell on one of the sides");
+        let setting: IndexMap<String, _> = axes.iter().map(|axis| (axis.clone(), any.value(axis))).collect();
+        let label = names.text(any.embedding(), any.trainable(), |axis| setting.get(axis));
+        let shared = shared(first, second);
+        let [first, second] = [first, second].map(|cells| self.replicates(cells));
+        let means = first.as_ref().and_then(|side| side.mean).zip(second.as_ref().and_then(|side| side.mean));
+        let difference = means.map(|(a, b)| b - a);
+        let verdict = self.verdict(first.as_ref(), second.as_ref(), difference);
+        let (same_data, changes) = (shared.same_data(), shared.changes(axes));
+        Pair { label, paired: self.paired(&shared), first, second, difference, verdict, same_data, changes, setting }
+    }
+
+    /// The metric of a cell; none if it has none, or one that is no number.
+    fn value(&self, cell: &SideCell) -> Option<f64> {
+        cell.metrics.get(self.name).copied().filter(|value| value.is_finite())
+    }
+
+    fn replicates(&self, cells: &[&SideCell]) -> Option<Replicates> {
+        let values: Vec<f64> = cells.iter().filter_map(|cell| self.value(cell)).collect();
+        (!cells.is_empty()).then(|| Replicates {
+            cells: cells.iter().map(|cell| cell.id.clone()).collect(),
+            unmeasured: cells.len() - values.len(),
+            mean: (!values.is_empty()).then(|| mean(&values)),
+            standard_deviation: standard_deviation(&values),
+            values,
+        })
+    }
+
+    fn paired(&self, shared: &Shared<'_>) -> Option<Paired> {
+        let Shared::Replicates(pairs) = shared else { return None };
+        let difference = |(a, b): &(&SideCell, &SideCell)| Some(self.value(b)? - self.value(a)?);
+        let differences: Vec<f64> = pairs.iter().filter_map(difference).collect();
+        (!differences.is_empty()).then(|| Paired {
+            mean: mean(&differences),
+            standard_deviation: standard_deviation(&differences),
+            differences,
+        })
+    }
+
+    fn verdict(&self, first: Option<&Replicates>, second: Option<&Replicates>, difference: Option<f64>) -> Verdict {
+        let (Some(first), Some(second)) = (first, second) else {
+            return if first.is_none() { Verdict::New } else { Verdict::Unmeasured };
+        };
+        let Some(difference) = difference.filter(|_| first.unmeasured + second.unmeasured == 0) else {
+            return Verdict::Unmeasured;
+        };
+        match if self.metric.smaller_is_better() { -difference } else { difference } {
+            gain if gain < -(self.margin + ROUNDING) => Verdict::Worse,
+            gain if gain > ROUNDING => Verdict::Better,
+            _ => Verdict::Equal,
+        }
+    }
+}
+
+/// The cells of one setting that are looked at side by side.
+enum Shared<'s> {
+    /// Those of equal replicates.
+    Replicates(Vec<(&'s SideCell, &'s SideCell)>),
+    /// The first of each side, which share no replicate.
+    First(Option<(&'s SideCell, &'s SideCell)>),
+}
+
+fn shared<'s>(first: &[&'s SideCell], second: &[&'s SideCell]) -> Shared<'s> {
+    let others: BTreeMap<Vec<String>, &SideCell> = second.iter().map(|cell| (replicate(cell), *cell)).collect();
+    let pairs: Vec<_> = first.iter().filter_map(|cell| Some((*cell, *others.get(&replicate(cell))?))).collect();
+    if pairs.is_empty() {
+        return Shared::First(first.first().copied().zip(second.first().copied()));
+    }
+    Shared::Replicates(pairs)
+}
+
+impl<'s> Shared<'s> {
+    fn pairs(&self) -> &[(&'s SideCell, &'s SideCell)] {
+        match self {
+            Self::Replicates(pairs) => pairs,
+            Self::First(pair) => pair.as_slice(),
+        }
+    }
+
+    /// Whether the cells that have run on both sides were made from the same rows; none if there is none.
+    fn same_data(&self) -> Option<bool> {
+        let made_from = self.pairs().iter().filter_map(|(a, b)| a.made_from.as_ref().zip(b.made_from.as_ref()));
+        made_from.map(|(a, b)| a.data == b.data).reduce(|a, b| a && b)
+    }
+
+    /// What differs between the cells, each change once.
+    fn changes(&self, axes: &[String]) -> Vec<Change> {
+        let mut found: Vec<Change> = Vec::new();
+        for change in self.pairs().iter().flat_map(|(a, b)| changes_of_cells(a, b, axes)) {
+            if !found.contains(&change) {
+                found.push(change);
+            }
+        }
+        found
+    }
+}
+
+fn changes_of_cells(first: &SideCell, second: &SideCell, axes: &[String]) -> Vec<Change> {
+    let is_told = |change: &Change| {
+        let is_below = |axis: &String| change.what.strip_prefix(axis).is_some_and(|rest| rest.starts_with('.'));
+        let is_ignored = change.what.split('.').any(|key| IGNORED_KEYS.contains(&key));
+        !is_ignored && !axes.iter().any(|axis| change.what == *axis || is_below(axis) && axis != "embedding")
+    };
+    let mut found = Vec::new();
+    if first.settings.get("data").is_some() && second.settings.get("data").is_some() {
+        // Of a cell that hasn't run, only its embedding and its seed are known.
+        found = changes(&first.settings, &second.settings);
+        found.retain(is_told);
+    }
+    let (Some(a), Some(b)) = (&first.made_from, &second.made_from) else { return found };
+    let facts = |of: &MadeFrom| {
+        let MadeFrom { data, embedding, computation, device, arithmetic } = of;
+        [
+            (DATA, data.as_str().to_owned()),
+            ("embedding digest", embedding.as_str().to_owned()),
+            ("computation", computation.to_string()),
+            ("device", format!("{device} {arithmetic}")),
+        ]
+    };
+    let differing = facts(a).into_iter().zip(facts(b)).filter(|(a, b)| a != b);
+    found.extend(differing.map(|((what, a), (_, b))| Change { what: what.to_owned(), old: Some(a), new: Some(b) }));
+    found
+}

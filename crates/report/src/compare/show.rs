@@ -1,0 +1,169 @@
+//! A comparison for people: the sentences above the table, the table, the notes below it.
+//!
+//! The parts are plain text as users wrote it; [`markdown`] escapes them, and the terminal does so for itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use emberline_base::Change;
+use emberline_base::number::shortened;
+use indexmap::IndexMap;
+
+use super::pairing::DATA;
+use super::{Comparison, Pair, Replicates, Verdict};
+use crate::escape;
+use crate::number::{counted, decimals, fixed, signed};
+
+/// The most changes that are listed.
+const MOST_CHANGES: usize = 30;
+
+/// Longest value of a changed setting, and longest label.
+const LENGTH: usize = 120;
+
+/// Digits of a digest that are shown.
+const DIGITS: usize = 12;
+
+/// The sentences that stand first: on which rows the two were scored, what they are, and by what they are compared.
+pub fn heading(comparison: &Comparison) -> Vec<String> {
+    let Comparison { first, second, metric, smaller_is_better, .. } = comparison;
+    let rows = match comparison.same_data {
+        None => "nothing to compare: no setting has run on both sides".to_owned(),
+        Some(true) => "same data: both were scored on the same rows".to_owned(),
+        Some(false) => {
+            format!("DIFFERENT DATA: {}; a difference may come of the rows alone", shown_digests(comparison).join(", "))
+        }
+    };
+    let better = if *smaller_is_better { "smaller" } else { "larger" };
+    let cells = |side: fn(&Pair) -> Option<&Replicates>| {
+        let cells = comparison.settings.iter().filter_map(side).map(|replicates| replicates.cells.len()).sum();
+        counted(cells, "cell")
+    };
+    vec![
+        rows,
+        format!("first: {first}, {}", cells(|pair| pair.first.as_ref())),
+        format!("second: {second}, {}", cells(|pair| pair.second.as_ref())),
+        format!("by {metric}: {better} is better; the difference is the second's less the first's"),
+    ]
+}
+
+/// The digests of data that differ, such as `0123456789ab -> ba9876543210`; a few of them.
+fn shown_digests(comparison: &Comparison) -> Vec<String> {
+    let changes = comparison.settings.iter().flat_map(|pair| &pair.changes).filter(|change| change.what == DATA);
+    let all: BTreeSet<String> = changes.map(|change| from_to(change, DIGITS)).collect();
+    let more = all.len().saturating_sub(3);
+    let mut shown: Vec<String> = all.into_iter().take(3).map(|digests| format!("data digest {digests}")).collect();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown
+}
+
+/// The table, its heading first: a row a setting.
+pub fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
+    let sides = |pair: &Pair| [pair.first.as_ref().and_then(|s| s.mean), pair.second.as_ref().and_then(|s| s.mean)];
+    let digits = decimals(comparison.settings.iter().flat_map(sides).flatten());
+    let head = ["setting", "first", "second", "difference", "paired", ""].map(str::to_owned).to_vec();
+    let row = |pair: &Pair| {
+        let difference = pair.difference.map_or_else(|| "-".to_owned(), |difference| signed(difference, digits));
+        let paired = pair.paired.as_ref().map_or_else(
+            || "-".to_owned(),
+            |paired| {
+                let count = paired.differences.len();
+                with_spread(signed(paired.mean, digits), paired.standard_deviation, digits, &count.to_string())
+            },
+        );
+        let [first, second] = [&pair.first, &pair.second].map(|side| measured(side.as_ref(), digits));
+        vec![escape::shorten(&pair.label, LENGTH), first, second, difference, paired, verdict(pair).to_owned()]
+    };
+    std::iter::once(head).chain(comparison.settings.iter().map(row)).collect()
+}
+
+fn measured(side: Option<&Replicates>, digits: usize) -> String {
+    let Some(side) = side else { return "-".to_owned() };
+    let Some(mean) = side.mean else { return "unmeasured".to_owned() };
+    let (count, all) = (side.values.len(), side.cells.len());
+    let count = if count == all { count.to_string() } else { format!("{count} of {all}") };
+    with_spread(fixed(mean, digits), side.standard_deviation, digits, &count)
+}
+
+/// `0.7012 ± 0.0110 (3)`; of a single value the number alone.
+fn with_spread(mean: String, deviation: Option<f64>, digits: usize, count: &str) -> String {
+    match deviation {
+        Some(deviation) => format!("{mean} ± {} ({count})", fixed(deviation, digits)),
+        None if count == "1" => mean,
+        None => format!("{mean} ({count})"),
+    }
+}
+
+fn verdict(pair: &Pair) -> &'static str {
+    match pair.verdict {
+        Verdict::Better => "better",
+        Verdict::Equal if pair.difference == Some(0.0) => "equal",
+        Verdict::Equal => "within the margin",
+        Verdict::Worse => "worse",
+        Verdict::Unmeasured if pair.second.is_none() => "unmeasured: the second lacks it",
+        Verdict::Unmeasured => "unmeasured",
+        Verdict::New => "the first lacks it",
+    }
+}
+
+/// What stands below the table: what differs besides the metric, and what the figures are.
+pub fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut counts: IndexMap<&Change, usize> = IndexMap::new();
+    for change in comparison.settings.iter().flat_map(|pair| &pair.changes) {
+        *counts.entry(change).or_default() += 1;
+    }
+    let compared = comparison.settings.iter().filter(|pair| pair.first.is_some() && pair.second.is_some()).count();
+    let line = |(change, count): (&&Change, &usize)| {
+        let where_ = if *count == compared { String::new() } else { format!(" (in {count} of {compared} settings)") };
+        let length = if change.what.ends_with("digest") { DIGITS } else { LENGTH };
+        format!("differs: {}: {}{where_}", change.what, from_to(change, length))
+    };
+    let mut notes: Vec<String> = counts.iter().take(MOST_CHANGES).map(line).collect();
+    if counts.len() > MOST_CHANGES {
+        notes.push(format!("{} more differ; `--format json` lists all", counts.len() - MOST_CHANGES));
+    } else if counts.is_empty() && compared > 0 {
+        notes.push("no setting, data, embedding or device differs between the cells that are compared".to_owned());
+    }
+    notes.push(
+        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates. Nothing here says \
+         whether a difference is more than chance"
+            .to_owned(),
+    );
+    notes
+}
+
+fn from_to(change: &Change, length: usize) -> String {
+    let shown = |value: &Option<String>| {
+        value.as_deref().map_or_else(
+            || "nothing".to_owned(),
+            |value| match value.len() {
+                64 if length == DIGITS => value.chars().take(DIGITS).collect(),
+                _ => escape::shorten(&shortened(value), length),
+            },
+        )
+    };
+    format!("{} -> {}", shown(&change.old), shown(&change.new))
+}
+
+/// The whole as GitHub-flavoured Markdown, for pull requests.
+pub fn markdown(comparison: &Comparison) -> String {
+    let mut out = String::new();
+    let lines = |out: &mut String, lines: Vec<String>| {
+        for line in lines {
+            let _ = writeln!(out, "- {}", escape::markdown(&line));
+        }
+    };
+    lines(&mut out, heading(comparison));
+    out.push('\n');
+    for (number, row) in rows(comparison).iter().enumerate() {
+        let fields: Vec<String> = row.iter().map(|field| escape::markdown(field)).collect();
+        let _ = writeln!(out, "| {} |", fields.join(" | "));
+        if number == 0 {
+            out.push_str("| --- | ---: | ---: | ---: | ---: | --- |\n");
+        }
+    }
+    out.push('\n');
+    lines(&mut out, notes(comparison));
+    out
+}

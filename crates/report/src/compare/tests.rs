@@ -1,0 +1,229 @@
+//! Comparisons of made-up runs.
+
+use emberline_base::{Digest, Task};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{Error, Run, sample};
+
+/// A run as a side, without a folder.
+fn side(run: &Run, name: &str) -> Side {
+    let cells = run.summary.cells.iter().map(|cell| SideCell {
+        id: cell.id.clone(),
+        axes: cell.settings.clone(),
+        settings: json!({
+            "seed": cell.seed, "data": {"label": "target"}, "train": {"epochs": 5},
+            "embedding": {"name": cell.embedding, "kind": cell.source, "trainable": cell.trainable},
+        }),
+        metrics: cell.outcome.as_ref().map(|outcome| outcome.metrics.clone()).unwrap_or_default(),
+        made_from: cell.made_from(),
+    });
+    Side { name: name.to_owned(), task: run.summary.data.task, cells: cells.collect() }
+}
+
+/// Two embeddings, three seeds of the split, two of training; all measured.
+fn splits() -> Side {
+    side(&sample::of_splits(), "runs/a")
+}
+
+fn compared(first: &Side, second: &Side) -> Comparison {
+    compare(first, second, &Options::default()).expect("a metric")
+}
+
+fn with_margin(first: &Side, second: &Side, margin: f64) -> Comparison {
+    compare(first, second, &Options { margin, ..Options::default() }).expect("a metric")
+}
+
+/// Adds to a metric of the cells of an embedding.
+fn add(side: &mut Side, embedding: &str, metric: &str, amount: f64) {
+    for cell in side.cells.iter_mut().filter(|cell| cell.axes["embedding"] == embedding) {
+        *cell.metrics.get_mut(metric).expect("the metric") += amount;
+    }
+}
+
+fn verdicts(comparison: &Comparison) -> Vec<Verdict> {
+    comparison.settings.iter().map(|pair| pair.verdict).collect()
+}
+
+#[test]
+fn a_run_equals_itself() {
+    let comparison = compared(&splits(), &splits());
+    assert_eq!((comparison.metric.as_str(), comparison.same_data), ("val_pr_auc", Some(true)));
+    assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Equal]);
+    assert!(comparison.passes() && comparison.settings.iter().all(|pair| pair.changes.is_empty()));
+    assert_eq!(rows(&comparison)[1][5], "equal");
+    assert!(heading(&comparison)[0].starts_with("same data"));
+}
+
+#[test]
+fn replicates_are_averaged_and_paired() {
+    let (first, mut second) = (splits(), splits());
+    add(&mut second, "nnlm-128", "val_pr_auc", -0.02);
+    let comparison = compared(&first, &second);
+    assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Worse]);
+    let pair = &comparison.settings[1];
+    let paired = pair.paired.as_ref().expect("shared replicates");
+    assert_eq!((pair.label.as_str(), paired.differences.len()), ("nnlm-128", 6));
+    assert!((paired.mean + 0.02).abs() < 1e-12 && (pair.difference.expect("means") + 0.02).abs() < 1e-12);
+    assert!(paired.standard_deviation.expect("six differences") < 1e-12);
+    assert!(!comparison.passes());
+}
+
+/// What the terminal and a pull request show.
+#[test]
+fn a_comparison_reads_like_this() {
+    let (first, mut second) = (splits(), splits());
+    for (number, cell) in second.cells.iter_mut().enumerate() {
+        cell.metrics.insert("val_pr_auc".to_owned(), 0.5 + 0.01 * number as f64);
+        cell.settings["train"]["epochs"] = json!(10);
+    }
+    second.name = "runs/b".to_owned();
+    second.cells.retain(|cell| cell.axes["embedding"] == "nnlm-128");
+    let comparison = compared(&first, &second);
+    let table: Vec<String> = rows(&comparison).iter().map(|row| row.join(" | ")).collect();
+    let expected = [
+        "same data: both were scored on the same rows",
+        "first: runs/a, 12 cells",
+        "second: runs/b, 6 cells",
+        "by val_pr_auc: larger is better; the difference is the second's less the first's",
+        "setting | first | second | difference | paired | ",
+        "swivel-20 | 0.5384 ± 0.0222 (6) | - | - | - | unmeasured: the second lacks it",
+        "nnlm-128 | 0.5923 ± 0.0146 (6) | 0.5850 ± 0.0187 (6) | −0.0073 | −0.0073 ± 0.0230 (6) | worse",
+        "differs: train.epochs: 5 -> 10",
+        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates. Nothing here says \
+         whether a difference is more than chance",
+    ];
+    assert_eq!([heading(&comparison), table, notes(&comparison)].concat(), expected);
+}
+
+#[test]
+fn a_margin_is_allowed_to_the_digit() {
+    let (first, mut second) = (splits(), splits());
+    add(&mut second, "nnlm-128", "val_pr_auc", -0.02);
+    assert!(with_margin(&first, &second, 0.02).passes());
+    assert_eq!(rows(&with_margin(&first, &second, 0.02))[2][5], "within the margin");
+    assert!(!with_margin(&first, &second, 0.0199).passes());
+}
+
+#[test]
+fn a_smaller_loss_is_better() {
+    let (first, mut second) = (splits(), splits());
+    add(&mut second, "nnlm-128", "val_loss", -0.1);
+    let options = Options { metric: Some("val_loss".to_owned()), ..Options::default() };
+    let comparison = compare(&first, &second, &options).expect("a metric");
+    assert!(comparison.smaller_is_better && comparison.passes());
+    assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Better]);
+    assert!(!compare(&second, &first, &options).expect("a metric").passes());
+}
+
+#[test]
+fn what_is_missing_is_never_a_pass() {
+    let first = splits();
+    type Remove = fn(&mut Side);
+    let missing: [(Remove, &str); 3] = [
+        (|side| _ = side.cells[0].metrics.remove("val_pr_auc"), "one cell isn't measured"),
+        (|side| _ = side.cells[0].metrics.insert("val_pr_auc".to_owned(), f64::NAN), "one is no number"),
+        (|side| side.cells.retain(|cell| cell.axes["embedding"] == "nnlm-128"), "a setting is gone"),
+    ];
+    for (remove, what) in missing {
+        let mut second = splits();
+        remove(&mut second);
+        let comparison = compared(&first, &second);
+        assert_eq!(verdicts(&comparison), [Verdict::Unmeasured, Verdict::Equal], "{what}");
+        assert!(!comparison.passes(), "{what}");
+        assert!(rows(&comparison)[1][5].starts_with("unmeasured"), "{what}");
+    }
+    let none = Side { cells: Vec::new(), ..splits() };
+    assert_eq!(compared(&first, &none).same_data, None);
+    assert!(!compared(&first, &none).passes() && !compared(&none, &none).passes());
+    assert!(heading(&compared(&none, &none))[0].starts_with("nothing to compare"));
+    let mut pending = splits();
+    for cell in &mut pending.cells {
+        (cell.metrics, cell.made_from) = (Default::default(), None);
+    }
+    assert_eq!(compared(&first, &pending).same_data, None, "rows that nothing was scored on are not the same");
+    // What the first side lacks is new, and no reason to refuse.
+    let mut fewer = splits();
+    fewer.cells.retain(|cell| cell.axes["embedding"] == "nnlm-128");
+    let comparison = compared(&fewer, &first);
+    assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::New]);
+    assert!(comparison.passes());
+    // Failed and pending cells of a run.
+    assert!(!compared(&side(&sample::course(), "a"), &side(&sample::course(), "b")).passes());
+}
+
+#[test]
+fn other_rows_are_named_first() {
+    let (first, mut second) = (splits(), splits());
+    let made_from = second.cells[0].made_from.as_mut().expect("it has run");
+    made_from.data = Digest::of(b"other rows");
+    let comparison = compared(&first, &second);
+    assert_eq!(comparison.same_data, Some(false));
+    let digest = Digest::of(b"other rows");
+    let line = &heading(&comparison)[0];
+    assert!(line.starts_with("DIFFERENT DATA: data digest") && line.contains(&digest.as_str()[..12]), "{line}");
+    assert!(markdown(&comparison).starts_with("- DIFFERENT DATA"));
+}
+
+#[test]
+fn an_axis_that_one_side_lacks_is_read_from_its_settings() {
+    let (first, mut second) = (splits(), splits());
+    let mut longer = second.clone();
+    for (side, epochs) in [(&mut second, 5), (&mut longer, 10)] {
+        for cell in &mut side.cells {
+            cell.axes.insert("train.epochs".to_owned(), json!(epochs));
+            cell.settings["train"]["epochs"] = json!(epochs);
+        }
+    }
+    second.cells.extend(longer.cells);
+    let comparison = compared(&first, &second);
+    assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Equal, Verdict::New, Verdict::New]);
+    assert_eq!(comparison.settings[0].setting["train.epochs"], 5);
+    assert_eq!(comparison.settings[2].label, "swivel-20 · epochs 10");
+}
+
+#[test]
+fn what_tells_no_settings_apart_is_named_as_a_change() {
+    let (first, mut second) = (side(&sample::single(), "a"), side(&sample::single(), "b"));
+    second.cells[0].settings["train"]["epochs"] = json!(10);
+    second.cells[0].settings["data"]["path"] = json!("elsewhere.csv");
+    second.cells[0].settings["embedding"]["name"] = json!("nnlm-50");
+    let comparison = compared(&first, &second);
+    let told: Vec<&str> = comparison.settings[0].changes.iter().map(|change| change.what.as_str()).collect();
+    assert_eq!(told, ["embedding.name", "train.epochs"]);
+    assert!(notes(&comparison).contains(&"differs: train.epochs: 5 -> 10".to_owned()), "{:?}", notes(&comparison));
+}
+
+#[test]
+fn only_what_is_better_or_worse_is_compared() {
+    for name in ["val_threshold", "val_f7", ""] {
+        let options = Options { metric: Some(name.to_owned()), ..Options::default() };
+        let error = compare(&splits(), &splits(), &options).expect_err(name);
+        assert!(
+            matches!(&error, Error::UnknownMetric { there, .. } if there.contains(&"val_f1".to_owned())),
+            "{error}"
+        );
+    }
+    let mut multi_class = splits();
+    multi_class.task = Task::MultiClass;
+    assert_eq!(compared(&multi_class, &splits()).metric, "val_accuracy");
+}
+
+/// Bars that are no part of a table's frame would add a column.
+#[test]
+fn hostile_names_stay_in_their_fields() {
+    let mut hostile = splits();
+    for cell in &mut hostile.cells {
+        let name: Value = "a|b\u{1b}[31m\n<script>".into();
+        cell.axes =
+            IndexMap::from_iter([("train.x|y".to_owned(), json!(cell.id)), ("embedding".to_owned(), name.clone())]);
+        cell.settings["embedding"]["name"] = name;
+    }
+    hostile.name = "<img>\u{202e}".to_owned();
+    let text = markdown(&compared(&hostile, &hostile));
+    let bars = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+    let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+    assert!(table.len() > 2 && table.iter().all(|line| bars(line) == 7), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("<script") && !text.contains("<img"), "{text}");
+}

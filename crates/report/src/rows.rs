@@ -1,0 +1,228 @@
+//! `inputs/<digest>.rows`: which rows a split of validation or test has, so that predictions can be laid beside them years
+//! later. Written once for all cells that share the split; the layout is that of [`array_file`].
+//!
+//! | array | type and shape | content |
+//! |---|---|---|
+//! | `file` | U32 `[rows]` | the row's file, as a position in `files` |
+//! | `number` | U32 `[rows]` | the line in which the row begins, or its number in a file without lines; 1 is the first |
+//! | `text_digest` | U8 `[rows, 16]` | the first bytes of the SHA-256 of the normalised text: equal for texts that count as the same |
+//! | `class`, `class_end` | U32 `[labels]`, `[rows]` | the classes of row `i` are `class[class_end[i - 1]..class_end[i]]`; 4294967295 is a label that training lacks |
+//! | `group_digest` | U8 `[rows, 16]` | the same of the row's group, zeros for none; absent without `data.group` |
+//! | `length` | U32 `[rows]` | the text's length, in characters |
+//! | `text`, `text_end` | U8 `[bytes]`, U32 `[rows]` | the text's first 300 characters, UTF-8; absent with `[report] texts = false` |
+//!
+//! | metadata | content |
+//! |---|---|
+//! | `format`, `version` | `emberline rows`, `1` |
+//! | `sha256` | the digest of the file, see [`array_file`] |
+//! | `files` | the files as the pipeline names them, a JSON list |
+//! | `classes` | the names of the classes, a JSON list |
+
+use std::collections::BTreeMap;
+
+use emberline_base::array_file::{self, Array, ElementType};
+use emberline_base::{OutOfMemory, sha256_start};
+use safetensors::SafeTensors;
+
+const FORMAT: &str = "emberline rows";
+const VERSION: &str = "1";
+
+/// The characters of a text that are kept.
+const CLIPPED: usize = 300;
+
+/// A row that is to be kept.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// The file, as the pipeline names it.
+    pub file: &'a str,
+    /// Its line, or its number in a file without lines.
+    pub number: u64,
+    /// The text.
+    pub text: &'a str,
+    /// What the text counts as the same by.
+    pub normalised: &'a [u8],
+    /// Its classes, as positions among the names.
+    pub classes: &'a [u32],
+    /// Its group, if the data have groups.
+    pub group: Option<&'a str>,
+}
+
+/// The rows of a split, gathered one by one.
+#[derive(Clone, Debug, Default)]
+pub struct RowTable {
+    files: Vec<String>,
+    file: Vec<u32>,
+    number: Vec<u32>,
+    text_digest: Vec<u8>,
+    class: Vec<u32>,
+    class_end: Vec<u32>,
+    group_digest: Vec<u8>,
+    has_groups: bool,
+    length: Vec<u32>,
+    text: Vec<u8>,
+    text_end: Vec<u32>,
+}
+
+impl RowTable {
+    /// Adds a row.
+    pub fn push(&mut self, row: &Row<'_>) {
+        let known = self.files.iter().rposition(|file| file == row.file);
+        let file = known.unwrap_or_else(|| {
+            self.files.push(row.file.to_owned());
+            self.files.len() - 1
+        });
+        self.file.push(file as u32);
+        self.number.push(u32::try_from(row.number).unwrap_or(u32::MAX));
+        self.text_digest.extend(sha256_start(row.normalised));
+        self.class.extend(row.classes);
+        self.class_end.push(self.class.len() as u32);
+        self.has_groups |= row.group.is_some();
+        self.group_digest.extend(row.group.map_or([0; 16], |group| sha256_start(group.as_bytes())));
+        self.length.push(u32::try_from(row.text.chars().count()).unwrap_or(u32::MAX));
+        let end = row.text.char_indices().nth(CLIPPED).map_or(row.text.len(), |(at, _)| at);
+        self.text.extend(&row.text.as_bytes()[..end]);
+        self.text_end.push(self.text.len() as u32);
+    }
+
+    /// The bytes of the file. `classes`: the names of all classes; `texts`: whether the texts are kept.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn to_bytes(&self, classes: &[String], texts: bool) -> Result<Vec<u8>, OutOfMemory> {
+        let rows = self.file.len();
+        let metadata = BTreeMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("version".to_owned(), VERSION.to_owned()),
+            ("files".to_owned(), list(&self.files)),
+            ("classes".to_owned(), list(classes)),
+        ]);
+        let numbers = |name: &str, values: &[u32]| Array {
+            name: name.to_owned(),
+            element: ElementType::U32,
+            shape: vec![values.len()],
+            bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into(),
+        };
+        let bytes = |name: &str, shape: Vec<usize>, bytes: &'_ [u8]| Array {
+            name: name.to_owned(),
+            element: ElementType::U8,
+            shape,
+            bytes: bytes.to_vec().into(),
+        };
+        let mut arrays = vec![
+            numbers("file", &self.file),
+            numbers("number", &self.number),
+            numbers("class", &self.class),
+            numbers("class_end", &self.class_end),
+            numbers("length", &self.length),
+            bytes("text_digest", vec![rows, 16], &self.text_digest),
+        ];
+        if self.has_groups {
+            arrays.push(bytes("group_digest", vec![rows, 16], &self.group_digest));
+        }
+        if texts {
+            arrays.push(numbers("text_end", &self.text_end));
+            arrays.push(bytes("text", vec![self.text.len()], &self.text));
+        }
+        array_file::to_bytes(&metadata, arrays)
+    }
+}
+
+/// Where each row of a file stands, and its text as far as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPlace {
+    /// The file, as the pipeline names it.
+    pub file: String,
+    /// Its line, or its number in a file without lines.
+    pub number: u32,
+    /// The first characters of the text; none if texts weren't kept.
+    pub text: Option<String>,
+}
+
+/// The places of the rows that a file holds, in the order of the split.
+///
+/// # Errors
+/// What is wrong with it, as the rest of a sentence.
+pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
+    let damaged = || "is damaged; run the pipeline again to write it anew".to_owned();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| damaged())?;
+    let entry = |name: &str| header.metadata().as_ref().and_then(|entries| entries.get(name)).map(String::as_str);
+    if entry("format") != Some(FORMAT) {
+        return Err("holds no rows".to_owned());
+    }
+    if entry("version") != Some(VERSION) {
+        return Err(format!("has another version than {VERSION}; use a newer emberline"));
+    }
+    if !array_file::is_intact(bytes) {
+        return Err(damaged());
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(|_| damaged())?;
+    let numbers = |name: &str| {
+        let data = file.tensor(name).ok()?.data().chunks_exact(4);
+        Some(data.map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect::<Vec<u32>>())
+    };
+    let files: Vec<String> = entry("files").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
+    let (of_file, number) = (numbers("file").ok_or_else(damaged)?, numbers("number").ok_or_else(damaged)?);
+    let texts = numbers("text_end").zip(file.tensor("text").ok());
+    let text = |row: usize| {
+        let (ends, texts) = texts.as_ref()?;
+        let begin = row.checked_sub(1).map_or(0, |before| ends[before]);
+        let bytes = texts.data().get(begin as usize..*ends.get(row)? as usize)?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    };
+    let place = |(row, (&file, &number)): (usize, (&u32, &u32))| {
+        let file = files.get(file as usize).cloned().ok_or_else(damaged)?;
+        Ok(RowPlace { file, number, text: text(row) })
+    };
+    of_file.iter().zip(&number).enumerate().map(place).collect()
+}
+
+fn list(names: &[String]) -> String {
+    serde_json::to_string(names).expect("strings are JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(group: Option<&str>) -> RowTable {
+        let mut table = RowTable::default();
+        let long = "é".repeat(CLIPPED + 1);
+        for (number, text) in [(2, "a text"), (7, ""), (3, long.as_str())] {
+            let file = if number == 3 { "b.csv" } else { "a.csv" };
+            table.push(&Row { file, number, text, normalised: text.as_bytes(), classes: &[1], group });
+        }
+        table
+    }
+
+    #[test]
+    fn rows_are_found_again_and_texts_clipped() {
+        let classes = ["no".to_owned(), "yes".to_owned()];
+        let found = places(&table(None).to_bytes(&classes, true).expect("memory")).expect("whole");
+        let shown: Vec<(&str, u32)> = found.iter().map(|row| (row.file.as_str(), row.number)).collect();
+        assert_eq!(shown, [("a.csv", 2), ("a.csv", 7), ("b.csv", 3)]);
+        assert_eq!(found[0].text.as_deref(), Some("a text"));
+        assert_eq!(found[2].text.as_ref().map(|text| text.chars().count()), Some(CLIPPED));
+        let without = table(None).to_bytes(&classes, false).expect("memory");
+        assert!(places(&without).expect("whole").iter().all(|row| row.text.is_none()));
+        assert!(!without.windows(6).any(|bytes| bytes == b"a text"));
+    }
+
+    #[test]
+    fn groups_are_kept_as_digests() {
+        let bytes = table(Some("author")).to_bytes(&[], true).expect("memory");
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        assert_eq!(file.tensor("group_digest").expect("groups").shape(), [3, 16]);
+        assert!(!bytes.windows(6).any(|bytes| bytes == b"author"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        let bytes = table(Some("g")).to_bytes(&["a".to_owned()], true).expect("memory");
+        for at in (0..bytes.len()).step_by(7) {
+            assert!(places(&bytes[..at]).is_err(), "cut at {at}");
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(places(&damaged).is_err(), "flipped at {at}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The forward pass alone: the layers of a trained head, without an optimiser, targets or data.
+//!
+//! It shares the kernels of training (`layer::forward`, `table`), so that its logits are those that `DenseEngine` computes,
+//! to the bit. No row's logits depend on the rows beside it, on how many there are, or on the width of registers.
+
+use emberline_base::memory::{self, OutOfMemory};
+use emberline_base::{Bags, Layered, Matrix};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::layer::forward;
+use super::panels::{Group, LANES, Panels, flat_mut};
+use super::table::{add_scaled, normalize};
+use super::trainer::EVALUATION_ROWS;
+use crate::head::{Architecture, Step};
+use crate::settings::Activation;
+use crate::weights::Weights;
+
+/// The dense layers of a trained head. Dropout changes nothing outside training.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    arch: Arch,
+    layers: Vec<DenseLayer>,
+}
+
+#[derive(Clone, Debug)]
+struct DenseLayer {
+    /// `[inputs, units]`.
+    kernel: Panels,
+    /// `[1, units]`.
+    bias: Panels,
+    activation: Activation,
+}
+
+/// What enters the first layer, a vector per text.
+pub(crate) enum Vectors<'a> {
+    /// `[texts, dim]`.
+    Fixed(&'a Matrix),
+    /// Rows of a fine-tuned table, pooled.
+    Pooled {
+        /// The rows of each text.
+        bags: &'a Bags,
+        /// The table, `[rows, dim]`.
+        table: &'a [f32],
+    },
+    /// The weighted sum of an encoder's layers.
+    Mixed {
+        /// The layers of each text.
+        layered: &'a Layered,
+        /// The weight of each layer.
+        shares: Vec<f32>,
+    },
+}
+
+/// Memory that all chunks of rows use.
+#[derive(Default)]
+struct Buffers {
+    /// `[batch, dim]`.
+    vectors: Panels,
+    /// One text's vector.
+    vector: Vec<Group>,
+    /// One row of a table.
+    row: Vec<Group>,
+    /// A layer's outputs and slopes, `[batch, units]`.
+    layers: Vec<[Panels; 2]>,
+}
+
+impl Network {
+    /// The layers of an architecture, whose arrays must be among the weights in the shapes that it names.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(crate) fn new(architecture: &Architecture, weights: &Weights) -> Result<Self, OutOfMemory> {
+        let array = |name: String| weights.get(&name).expect("weights hold the arrays of their architecture");
+        let layer = |step: &Step| match step {
+            Step::Dense { name, inputs, units, activation } => {
+                let kernel = Panels::of(*inputs, *units, &array(format!("{name}.kernel")).values);
+                let bias = Panels::of(1, *units, &array(format!("{name}.bias")).values);
+                Some(kernel.and_then(|kernel| Ok(DenseLayer { kernel, bias: bias?, activation: *activation })))
+            }
+            Step::Dropout { .. } => None,
+        };
+        Ok(Self { arch: Arch::new(), layers: architecture.steps.iter().filter_map(layer).collect::<Result<_, _>>()? })
+    }
+
+    /// The logits of texts, `[texts, outputs]`.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(crate) fn logits(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
+        let outputs = self.layers.last().expect("an output layer").kernel.cols();
+        let mut logits = Matrix::try_zeros(vectors.texts(), outputs)?;
+        let width = self.dim().div_ceil(LANES);
+        let mut buffers = Buffers {
+            vector: memory::filled(Group::ZEROS, width)?,
+            row: memory::filled(Group::ZEROS, width)?,
+            layers: vec![Default::default(); self.layers.len()],
+            ..Buffers::default()
+        };
+        for (chunk, logits) in logits.values_mut().chunks_mut(EVALUATION_ROWS * outputs).enumerate() {
+            let (first, buffers) = (chunk * EVALUATION_ROWS, &mut buffers);
+            self.arch.dispatch(Forward { network: self, vectors, first, buffers, logits });
+        }
+        Ok(logits)
+    }
+
+    /// The length of a text's vector.
+    fn dim(&self) -> usize {
+        self.layers.first().expect("an output layer").kernel.rows()
+    }
+
+    /// The logits of texts from `first` on.
+    #[inline(always)]
+    fn forward<S: Simd>(
+        &self,
+        simd: S,
+        vectors: &Vectors<'_>,
+        first: usize,
+        buffers: &mut Buffers,
+        logits: &mut [f32],
+    ) {
+        let outputs = self.layers.last().expect("an output layer").kernel.cols();
+        let batch = logits.len() / outputs;
+        buffers.vectors.reshape(batch, self.dim());
+        (0..batch).for_each(|at| buffers.load(simd, vectors, first + at, at));
+        let Buffers { vectors, layers, .. } = buffers;
+        let mut inputs = &*vectors;
+        for (layer, [outputs, slopes]) in self.layers.iter().zip(layers) {
+            forward(simd, layer.activation, [&layer.kernel, &layer.bias], inputs, [outputs, slopes]);
+            inputs = outputs;
+        }
+        for (at, logits) in logits.chunks_exact_mut(outputs).enumerate() {
+            inputs.copy_row(at, logits);
+        }
+    }
+}
+
+impl Vectors<'_> {
+    fn texts(&self) -> usize {
+        match self {
+            Self::Fixed(matrix) => matrix.rows(),
+            Self::Pooled { bags, .. } => bags.offsets.len() - 1,
+            Self::Mixed { layered, .. } => layered.vectors.rows(),
+        }
+    }
+}
+
+impl Buffers {
+    /// Puts the vector of a text into the row `at` of the batch.
+    #[inline(always)]
+    fn load<S: Simd>(&mut self, simd: S, vectors: &Vectors<'_>, text: usize, at: usize) {
+        match vectors {
+            Vectors::Fixed(matrix) => return self.vectors.set_row(at, matrix.row(text)),
+            Vectors::Pooled { bags, table } => self.pool(simd, bags, table, text),
+            Vectors::Mixed { layered, shares } => self.mix(simd, layered.vectors.row(text), shares),
+        }
+        self.vectors.row_mut(at).zip(&self.vector).for_each(|(to, from)| *to = *from);
+    }
+
+    #[inline(always)]
+    fn pool<S: Simd>(&mut self, simd: S, bags: &Bags, table: &[f32], text: usize) {
+        let (ids, dim) = (bags.of_text(text), self.vectors.cols());
+        let weight = bags.combiner.weight(ids.len());
+        self.vector.fill(Group::ZEROS);
+        for &id in ids {
+            self.add(simd, &table[id as usize * dim..][..dim], weight);
+        }
+        if bags.normalize {
+            normalize(&mut self.vector);
+        }
+    }
+
+    #[inline(always)]
+    fn mix<S: Simd>(&mut self, simd: S, layers: &[f32], shares: &[f32]) {
+        self.vector.fill(Group::ZEROS);
+        for (layer, &share) in layers.chunks_exact(self.vectors.cols()).zip(shares) {
+            self.add(simd, layer, share);
+        }
+    }
+
+    /// Adds `row * weight` to the vector.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, simd: S, row: &[f32], weight: f32) {
+        flat_mut(&mut self.row)[..row.len()].copy_from_slice(row);
+        add_scaled(simd, &mut self.vector, self.row.iter(), weight);
+    }
+}
+
+/// [`Network::forward`], compiled for the widest registers there are.
+struct Forward<'s, 'a> {
+    network: &'s Network,
+    vectors: &'s Vectors<'a>,
+    first: usize,
+    buffers: &'s mut Buffers,
+    logits: &'s mut [f32],
+}
+
+impl WithSimd for Forward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.network.forward(simd, self.vectors, self.first, self.buffers, self.logits);
+    }
+}
