@@ -62,6 +62,7 @@ seeds() {
     lock) plain "$2" tests/fuzz/seeds/small.lock ;;
     checkpoint) plain "$2" tests/fuzz/seeds/checkpoint.safetensors ;;
     model) plain "$2" tests/fuzz/seeds/model.safetensors ;;
+    bundle) plain "$2" tests/fuzz/seeds/small.bundle ;;
     cache) plain "$2" tests/fuzz/seeds/segment.safetensors ;;
     records) { cat tests/fuzz/seeds/summary.json; printf '\0'; cat tests/fuzz/seeds/history.csv; } > "$seed"; keep "$2" ;;
   esac

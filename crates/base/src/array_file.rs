@@ -51,7 +51,7 @@ pub const DIGEST: &str = "sha256";
 const BEFORE_DIGEST: &[u8] = b"\"sha256\":\"";
 
 /// What stands for the digest while it is computed.
-const ZEROS: [u8; 64] = [b'0'; 64];
+pub(crate) const ZEROS: [u8; 64] = [b'0'; 64];
 
 /// The bytes of a file with this metadata, to which the digest is added, and these arrays.
 ///
@@ -59,7 +59,8 @@ const ZEROS: [u8; 64] = [b'0'; 64];
 /// When there is no memory for it.
 pub fn to_bytes(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
     arrays.sort_by(|a, b| (a.element == ElementType::U8, &a.name).cmp(&(b.element == ElementType::U8, &b.name)));
-    let header = header(metadata, &arrays);
+    let header =
+        header(metadata, arrays.iter().map(|a| (a.name.as_str(), a.element, a.shape.as_slice(), a.bytes.len())));
     let size = arrays.iter().map(|array| array.bytes.len()).sum::<usize>();
     let mut file = memory::with_capacity(8 + header.len() + size)?;
     file.extend_from_slice(&(header.len() as u64).to_le_bytes());
@@ -79,15 +80,19 @@ pub fn is_intact(file: &[u8]) -> bool {
     sha256_hex_of([before, &ZEROS, after]).as_bytes() == digest
 }
 
-fn header(metadata: &BTreeMap<String, String>, arrays: &[Array<'_>]) -> String {
+/// The header of a file with these arrays: name, type, shape and length in bytes. The digest's entry holds zeros.
+pub(crate) fn header<'a>(
+    metadata: &BTreeMap<String, String>,
+    arrays: impl Iterator<Item = (&'a str, ElementType, &'a [usize], usize)>,
+) -> String {
     let mut entries = metadata.clone();
     entries.insert(DIGEST.to_owned(), "0".repeat(ZEROS.len()));
     let entries: Map<String, Value> = entries.into_iter().map(|(key, text)| (key, Value::String(text))).collect();
     let mut header = Map::from_iter([("__metadata__".to_owned(), Value::Object(entries))]);
     let mut begin = 0;
-    for Array { name, element, shape, bytes } in arrays {
-        let (end, dtype) = (begin + bytes.len(), element.name());
-        header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] }));
+    for (name, element, shape, length) in arrays {
+        let (end, dtype) = (begin + length, element.name());
+        header.insert(name.to_owned(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] }));
         begin = end;
     }
     let text = Value::Object(header).to_string();
@@ -96,7 +101,7 @@ fn header(metadata: &BTreeMap<String, String>, arrays: &[Array<'_>]) -> String {
 }
 
 /// Where the digest's hex digits begin.
-fn digest_position(file: &[u8]) -> Option<usize> {
+pub(crate) fn digest_position(file: &[u8]) -> Option<usize> {
     let (length, rest) = file.split_first_chunk::<8>()?;
     let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
     let begins = |at: &usize| header[*at..].starts_with(BEFORE_DIGEST) && header[at.saturating_sub(1)] != b'\\';
@@ -106,7 +111,7 @@ fn digest_position(file: &[u8]) -> Option<usize> {
 
 impl ElementType {
     /// The name in a file's header.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::F32 => "F32",
             Self::U32 => "U32",

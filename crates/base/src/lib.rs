@@ -4,6 +4,7 @@
 //! nothing and prints nothing.
 
 pub mod array_file;
+pub mod byte_arrays;
 mod canonical;
 mod change;
 pub mod digest;

@@ -42,8 +42,10 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Render the reports of a run again, from its records alone.
     Report(Report),
-    /// Classify texts with a trained cell of a run.
+    /// Classify texts with a trained cell of a run, or with a bundle.
     Predict(Predict),
+    /// Write a trained cell for use elsewhere: a bundle, ONNX, model2vec, word2vec.
+    Export(Export),
     /// Compare two runs, or a run and a lock, setting by setting.
     Compare(Compare),
     /// Turn texts into vectors.
@@ -387,6 +389,54 @@ pub(crate) struct Predict {
     /// Add a column with the probability of each class.
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The run folder.
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) targets: ExportTargets,
+    /// What enters the ONNX graph [default: vectors].
+    #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec"])]
+    pub(crate) onnx_input: Option<OnnxInputName>,
+    /// The cell that is exported [default: the best one of the best setting].
+    #[arg(long, value_name = "CELL")]
+    pub(crate) cell: Option<String>,
+    /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) assets: Option<PathBuf>,
+    /// Replace what is already there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What is written, and where to: one of them.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false)]
+pub(crate) struct ExportTargets {
+    /// Write one file that classifies: the model, its embedding with all files that it reads, classes and thresholds.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Write an ONNX graph (opset 17) that gives logits and probabilities.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) onnx: Option<PathBuf>,
+    /// Write the table, fine-tuned as it is, as a folder that the Python package model2vec loads.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model2vec: Option<PathBuf>,
+    /// Write the table, fine-tuned as it is, as word2vec text, which gensim loads.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) word2vec: Option<PathBuf>,
+}
+
+/// What enters an ONNX graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnnxInputName {
+    /// `vectors` [batch, dim], made by the embedding.
+    #[default]
+    Vectors,
+    /// `ids` [batch, tokens], rows of the table, which the file holds; -1 is padding.
+    TokenIds,
 }
 
 #[derive(Debug, Args)]

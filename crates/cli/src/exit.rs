@@ -78,13 +78,18 @@ impl Error {
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::File(error))) if error.is_no_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::ModelFile { why, .. })) => of_model(why),
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::Model(
+                emberline_train::ModelError::OnnxTooLarge { .. },
+            ))) => Code::Usage,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Unsupported(_))) => Code::Invalid,
             Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. } | Pipeline::WorkPending(_)) => Code::Stale,
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Report(error)) => of_report(error),
+            Self::Pipeline(Pipeline::Bundle { why, .. }) => of_bundle(why),
             Self::Pipeline(_) | Self::File(_) | Self::Threads(_) => Code::Unexpected,
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Code::Fine,
             Self::Output(_) => Code::Unexpected,
@@ -123,6 +128,17 @@ fn of_model(error: &emberline_train::ModelError) -> Code {
         emberline_train::ModelError::OtherVersion { .. } => Code::Stale,
         emberline_train::ModelError::OutOfMemory(_) => Code::Unexpected,
         _ => Code::Asset,
+    }
+}
+
+/// Of a bundle: one of another version is stale, any other that can't be used is an asset.
+fn of_bundle(error: &emberline_pipeline::BundleError) -> Code {
+    use emberline_pipeline::BundleError as Bundle;
+    match error {
+        Bundle::OtherVersion { .. } => Code::Stale,
+        Bundle::Exists => Code::Usage,
+        Bundle::NotABundle { .. } | Bundle::Damaged { .. } => Code::Asset,
+        Bundle::Incomplete { .. } | Bundle::OutOfMemory(_) => Code::Unexpected,
     }
 }
 

@@ -21,6 +21,10 @@ use crate::{Error, FittedEmbedding, Lookup, Opened};
 
 const WORD2VEC: &str = "word2vec text";
 const MODEL2VEC: &str = "a model2vec folder";
+const TOKEN_IDS: &str = "an ONNX graph of token ids";
+
+/// The files of a model2vec folder.
+pub const MODEL2VEC_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
 /// How much of a table was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,30 @@ pub struct Exported {
     pub rows: usize,
     /// Rows that the format has no place for: those of no word, or of a word with white space.
     pub left_out: usize,
+}
+
+/// A whole table, and how its rows become a text's vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WholeTable {
+    /// The rows, `[rows, dim]`, shortened and with those that training moved.
+    pub rows: Matrix,
+    /// The word of every row; none for a row that belongs to no word, or to several.
+    pub words: Vec<Option<String>>,
+    /// How the rows of a text are combined.
+    pub combiner: Combiner,
+    /// Whether the outcome is scaled to length 1; the vector 0 stays.
+    pub normalize: bool,
+}
+
+/// The table of an embedding, for a graph that takes token ids.
+///
+/// # Errors
+/// When the embedding has no table, or one whose rows depend on the texts; when there is too little memory.
+pub fn whole_table(embedding: &FittedEmbedding) -> Result<WholeTable, Error> {
+    let table = table_of(embedding, TOKEN_IDS)?;
+    let rows = embedding.whole_table(table)?;
+    let words = (0..rows.rows()).map(|id| table.row_word(id as u32)).collect();
+    Ok(WholeTable { rows, words, combiner: table.combiner(), normalize: table.normalize() })
 }
 
 /// The bytes of word2vec text with every word of the table.
@@ -87,9 +115,10 @@ pub fn model2vec(embedding: &FittedEmbedding, folder: &Path) -> Result<Exported,
         "model_type": "model2vec", "architectures": ["StaticModel"], "embedding_dtype": "float32",
         "normalize": table.normalize(), "max_length": tokenizer.max_length, "hidden_dim": rows.cols(),
     });
-    file::write_atomic(&folder.join("model.safetensors"), &safetensors(&rows))?;
-    file::write_atomic(&folder.join("tokenizer.json"), tokenizer.json.as_bytes())?;
-    file::write_atomic(&folder.join("config.json"), config.to_string().as_bytes())?;
+    let contents = [safetensors(&rows), tokenizer.json.into_bytes(), config.to_string().into_bytes()];
+    for (name, content) in MODEL2VEC_FILES.iter().zip(&contents) {
+        file::write_atomic(&folder.join(name), content)?;
+    }
     Ok(Exported { rows: rows.rows(), left_out: 0 })
 }
 

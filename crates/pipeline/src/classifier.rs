@@ -1,4 +1,4 @@
-//! A trained cell of a run folder, opened to classify new texts.
+//! A trained cell of a run folder, or a bundle of one, opened to classify new texts.
 //!
 //! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
 //! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
@@ -12,12 +12,14 @@ use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
-use emberline_embedding::{FittedEmbedding, LearnedState, TunedRows};
+use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
 use emberline_report::{Chosen, Run};
 use emberline_train::Model;
 use rayon::prelude::*;
+use tempfile::TempDir;
 
 use crate::Error;
+use crate::bundle::Bundle;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
@@ -30,6 +32,8 @@ pub struct Classifier {
     description: String,
     text: Column,
     options: ClassifierOptions,
+    /// Where the source's files of a bundle are: an encoder may read them later.
+    _unpacked: Option<TempDir>,
 }
 
 /// What a classifier computes with.
@@ -67,15 +71,56 @@ impl Classifier {
         let trained = settled(folder, &cell.id, &base)?;
         let path = folder.cell(&cell.id).join(run_files::MODEL);
         let model = Model::read(&path)?;
-        let embedding = reopen(folder, &trained, &model, &base, options.device)?;
-        let label = format!("{} {}", trained.source().1.kind(), trained.embedding());
-        let description = format!("cell {}: {why}", cell.id);
-        Ok(Self { model, embedding, label, description, text: trained.settings.data.text.clone(), options })
+        let source = trained.settings.embedding.source.of_repeat(trained.repeat());
+        let learned = folder.learned_path(&model.description().embedding.digest);
+        let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
+        let learned = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
+        let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
+        let label = format!("{} {}", source.kind(), trained.embedding());
+        let (description, text) = (format!("cell {}: {why}", cell.id), trained.settings.data.text.clone());
+        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+    }
+
+    /// Opens a bundle, which `emberline export --bundle` writes.
+    ///
+    /// # Errors
+    /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
+    pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
+        let Bundle { model, learned, source, folder, text, cell } = Bundle::open(path)?;
+        let name = &model.description().embedding.name;
+        let named = |source| Error::Embedding { name: name.clone(), source };
+        let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
+        let (label, description) = (format!("{} {name}", source.kind()), format!("cell {cell}: the bundle's"));
+        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+    }
+
+    /// Opens what lies at a path: a bundle, or a run folder.
+    ///
+    /// # Errors
+    /// Those of [`of_bundle`](Self::of_bundle) and [`of_run`](Self::of_run), and when a cell of a bundle is named: it has one.
+    pub fn open(path: &Path, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
+        if !path.is_file() {
+            return Self::of_run(&RunFolder::new(path), cell, options);
+        }
+        match cell {
+            Some(asked) => Err(Error::NoSuchCell { asked: asked.to_owned(), hint: None }),
+            None => Self::of_bundle(path, options),
+        }
     }
 
     /// Which cell it is and why, in one line.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// The trained model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The embedding whose vectors the model takes, with the rows of a fine-tuned table.
+    pub fn embedding(&self) -> &FittedEmbedding {
+        &self.embedding
     }
 
     /// The column of the texts that it was trained on.
@@ -142,7 +187,7 @@ impl Classifier {
 }
 
 /// A cell as it was trained, by its `cell.toml`; paths count from `base`.
-fn settled(folder: &RunFolder, id: &str, base: &Path) -> Result<Cell, Error> {
+pub(crate) fn settled(folder: &RunFolder, id: &str, base: &Path) -> Result<Cell, Error> {
     let path = folder.cell(id).join(run_files::SETTINGS);
     let bytes = emberline_base::file::read(&path)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -151,22 +196,16 @@ fn settled(folder: &RunFolder, id: &str, base: &Path) -> Result<Cell, Error> {
     if plan.cells.is_empty() { Err(crate::run::no_cells(&plan)) } else { Ok(plan.cells.swap_remove(0)) }
 }
 
-/// Opens the embedding that a model was trained with.
+/// Opens the embedding that a model was trained with: the source, and what it learned from the training texts.
 fn reopen(
-    folder: &RunFolder,
-    cell: &Cell,
-    model: &Model,
+    source: &Source,
     base: &Path,
+    learned: Option<&LearnedState>,
+    model: &Model,
     device: Device,
-) -> Result<FittedEmbedding, Error> {
-    let source = &cell.settings.embedding.source.of_repeat(cell.repeat());
-    let failed = |source| Error::Embedding { name: cell.embedding().to_owned(), source };
-    let digest = &model.description().embedding.digest;
-    let learned = folder.learned_path(digest);
-    let state = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(failed)?;
-    let embedding = FittedEmbedding::reopen(source, base, state.as_ref(), digest, device).map_err(failed)?;
+) -> Result<FittedEmbedding, emberline_embedding::Error> {
+    let embedding = FittedEmbedding::reopen(source, base, learned, &model.description().embedding.digest, device)?;
     let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
     let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
-    let tuned = TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table };
-    embedding.with_tuned(tuned).map_err(failed)
+    embedding.with_tuned(TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table })
 }

@@ -48,6 +48,14 @@ pub enum Error {
     /// The run folder can't be read.
     #[error(transparent)]
     Report(#[from] emberline_report::Error),
+    /// A bundle can't be written or used.
+    #[error("{}: {why}", path.display())]
+    Bundle {
+        /// The bundle.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: crate::BundleError,
+    },
     /// No combination of the grid can be done.
     #[error("no cell can be run: {0}")]
     NoCells(String),

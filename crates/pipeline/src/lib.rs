@@ -4,6 +4,7 @@
 //! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
 //! to do from here alone; none of them knows another.
 
+pub mod bundle;
 mod classifier;
 mod data_files;
 mod diagnostic;
@@ -25,6 +26,7 @@ pub mod schema;
 mod settings;
 mod source_options;
 
+pub use bundle::BundleError;
 pub use classifier::{Classifier, ClassifierOptions, Prediction};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;

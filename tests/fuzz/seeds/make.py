@@ -85,6 +85,20 @@ def model():
     write("model.safetensors", struct.pack("<Q", len(text)) + text + bytes(at))
 
 
+def bundle():
+    with open("model.safetensors", "rb") as file:
+        model = file.read()
+    entries = {"format": "emberline bundle", "version": "1", "sha256": "0" * 64, "cell": "a", "embedding": "a", "text": '"text"'}
+    entries["source"] = '{"word_vectors":{"path":"source/vectors.vec"}}'
+    header, content = {"__metadata__": entries}, b""
+    for name, part in {"model.safetensors": model, "source/vectors.vec": b"1 2\nhello 2 0.25\n"}.items():
+        span = [len(content), len(content) + len(part)]
+        header[name], content = {"dtype": "U8", "shape": [len(part)], "data_offsets": span}, content + part
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    write("small.bundle", struct.pack("<Q", len(text)) + text + content)
+
+
 def digest_of(part):
     """`Digest::of`: SHA-256 over the part's length and the part."""
     return hashlib.sha256(struct.pack("<Q", len(part)) + part).hexdigest()
@@ -127,5 +141,5 @@ def records():
     write("history.csv", history.encode())
 
 
-for make in (rows, vectors, archives, checkpoint, model, segment, records):
+for make in (rows, vectors, archives, checkpoint, model, bundle, segment, records):
     make()

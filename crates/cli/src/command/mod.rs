@@ -7,6 +7,7 @@ mod compare;
 mod devices;
 mod embed;
 mod explain;
+mod export;
 mod fetch;
 mod init;
 mod lock;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Cache(args) => cache::run(&args),

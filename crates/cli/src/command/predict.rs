@@ -1,4 +1,4 @@
-//! `predict`: classifies texts with a trained cell of a run, row for row.
+//! `predict`: classifies texts with a trained cell of a run or a bundle, row for row.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
-use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
+use emberline_pipeline::{Classifier, ClassifierOptions};
 use tempfile::NamedTempFile;
 
 use crate::args::Predict;
@@ -29,7 +29,10 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
         assets: args.assets.clone(),
         interrupt: Interrupt::default(),
     };
-    let classifier = Classifier::of_run(&RunFolder::new(&args.run), args.cell.as_deref(), options)?;
+    if args.assets.is_some() && args.run.is_file() {
+        return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));
+    }
+    let classifier = Classifier::open(&args.run, args.cell.as_deref(), options)?;
     say(classifier.description());
     let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
     let columns = Columns { task: classifier.task(), classes: classifier.classes().to_vec(), all: args.all };

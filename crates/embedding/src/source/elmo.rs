@@ -158,8 +158,7 @@ impl Kind for Settings {
     }
 
     fn find_files(&self, base: &Path) -> Result<(), Error> {
-        let weights = files::weights_file(self, &base.join(&self.path))?;
-        let options = files::options_file(self, base, &weights)?;
+        let (_, options) = files_of(self, base)?;
         let hint = "; correct `options`, or leave it out".to_owned();
         if options.is_file() { Ok(()) } else { Err(Error::Missing { path: options, hint }) }
     }
@@ -202,6 +201,16 @@ impl Settings {
     }
 }
 
+/// The weights and the options of a model.
+///
+/// # Errors
+/// When one is missing, or a folder holds several.
+pub(super) fn files_of(settings: &Settings, base: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    let weights = files::weights_file(settings, &base.join(&settings.path))?;
+    let options = files::options_file(settings, base, &weights)?;
+    Ok((weights, options))
+}
+
 /// An opened model.
 pub(crate) struct Sentences {
     elmo: Elmo,
@@ -218,8 +227,7 @@ fn open(settings: &Settings, base: &Path, device: Device) -> Result<Sentences, E
     if let Some(fault) = settings.faults().into_iter().next() {
         return Err(Error::Unsupported(format!("elmo: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
     }
-    let weights = files::weights_file(settings, &base.join(&settings.path))?;
-    let options = files::options_file(settings, base, &weights)?;
+    let (weights, options) = files_of(settings, base)?;
     let stamp = Stamp::of(&weights);
     let found = file::sha256_of(&weights)?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {

@@ -8,6 +8,7 @@ mod memo;
 pub mod model2vec;
 pub mod onnx;
 mod place;
+mod portable;
 pub mod published;
 pub mod sentence_transformer;
 pub mod tfhub;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::place::Place;
+pub use self::portable::{PortableFile, PortableSource};
 use crate::features::Wanted;
 use crate::layers::Layers;
 use crate::opened::Opened;

@@ -69,6 +69,15 @@ pub enum ModelError {
         /// What it was given.
         found: String,
     },
+    /// A table is larger than an ONNX file can be.
+    #[error(
+        "an ONNX file holds at most 2 GiB, and this one would take {bytes} bytes; export the head alone with \
+         `--onnx-input vectors`, or train with a smaller `dim`"
+    )]
+    OnnxTooLarge {
+        /// What it would take.
+        bytes: u64,
+    },
     /// The system gave no more memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),

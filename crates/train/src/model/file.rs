@@ -114,7 +114,7 @@ impl Model {
         Self::from_safetensors(&bytes).map_err(|why| Error::ModelFile { path: path.to_owned(), why })
     }
 
-    fn metadata(&self) -> BTreeMap<String, String> {
+    pub(super) fn metadata(&self) -> BTreeMap<String, String> {
         let ModelDescription { task, classes, thresholds, calibration, embedding, data_digest, provenance } =
             &self.description;
         let positive = self.description.positive_class().map(|class| ("positive_class", class.to_owned()));

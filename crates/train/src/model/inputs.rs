@@ -79,7 +79,7 @@ fn missing_row(bags: &Bags, table: &[f32], dim: usize) -> Option<u32> {
 }
 
 /// The weight of each layer: gamma * softmax(mix).
-fn shares(weights: &Weights) -> Vec<f32> {
+pub(super) fn shares(weights: &Weights) -> Vec<f32> {
     let array = |name| weights.get(name).map_or(&[][..], |array| &array.values);
     let (mix, gamma) = (array(MIX), array(GAMMA).first().map_or(1.0, |&gamma| f64::from(gamma)));
     let largest = mix.iter().fold(f64::NEG_INFINITY, |largest, &weight| largest.max(f64::from(weight)));

@@ -8,6 +8,7 @@ mod description;
 mod error;
 mod file;
 mod inputs;
+mod onnx;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
 pub(crate) use self::inputs::vectors;
 use self::inputs::{GAMMA, MIX, TABLE, pooled};
+pub use self::onnx::{OnnxInput, OnnxTable};
 pub(crate) use crate::engine::Network;
 use crate::engine::Vectors;
 use crate::head::Architecture;

@@ -1,0 +1,100 @@
+//! A bundle: one file that classifies new texts, without the run folder, the data or the source's files.
+//!
+//! It is a safetensors file of [`byte_arrays`](emberline_base::byte_arrays) (each array is the content of a file, type U8). It
+//! holds no training text.
+//!
+//! | array | content |
+//! |---|---|
+//! | `model.safetensors` | the cell's model |
+//! | `learned.safetensors` | what the embedding learned from the training texts, if it learned something |
+//! | `source/...` | each file that the embedding's source reads |
+//!
+//! | metadata entry | content |
+//! |---|---|
+//! | `format`, `version` | `emberline bundle`, `1` |
+//! | `sha256` | the digest of the file, see [`array_file`](emberline_base::array_file) |
+//! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of what decides its vectors |
+//! | `source` | the settings of the source, JSON as in `[embedding.NAME]`; its paths are names of arrays |
+//! | `text` | the column of the texts in the training data, JSON |
+//! | `pipeline`, `cell` | the pipeline's name and the cell's id |
+//! | `task`, `classes`, `positive_class`, `thresholds` | what the model decides, as in `model.safetensors`; for readers |
+//! | `metrics` | the metrics of the cell, JSON; for readers |
+//! | `program` | the version of the program that wrote it; for readers |
+//!
+//! [`Classifier::of_bundle`](crate::Classifier::of_bundle) unpacks the source's files into a temporary folder that only the user can read, and removes it with
+//! the classifier: formats that are read by their paths, in pieces, or later than at opening need no second reader. Memory is
+//! that of opening the same source from its own files.
+
+mod export;
+mod open;
+
+use std::path::PathBuf;
+
+use emberline_base::OutOfMemory;
+use emberline_base::file::FileError;
+
+pub use self::export::export;
+pub(crate) use self::open::Bundle;
+
+const FORMAT: &str = "emberline bundle";
+const VERSION: &str = "1";
+const MODEL: &str = "model.safetensors";
+const LEARNED: &str = "learned.safetensors";
+/// What the names of the source's files begin with.
+const SOURCE: &str = "source/";
+
+/// Why a bundle can't be written or used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The file is something else, or cut in its header.
+    #[error(
+        "this is neither a run folder nor a whole bundle: {why}; name a run folder, or a file that `emberline export --bundle` \
+         wrote"
+    )]
+    NotABundle {
+        /// What shows it.
+        why: String,
+    },
+    /// The file has a version that this program doesn't know.
+    #[error("the bundle has version {found}, and this program reads version {VERSION}; use a newer emberline")]
+    OtherVersion {
+        /// As the file says.
+        found: String,
+    },
+    /// The file isn't what was written.
+    #[error("the bundle is damaged: {why}; copy it again, or export it again")]
+    Damaged {
+        /// What shows it.
+        why: String,
+    },
+    /// The bundle that was just written can't be opened.
+    #[error("the source's files don't suffice to open it elsewhere: {why}; this is a fault of the program")]
+    Incomplete {
+        /// What opening it gave.
+        why: Box<crate::Error>,
+    },
+    /// Something is there already.
+    #[error("it exists already; give another name, or --force to replace it")]
+    Exists,
+    /// There is no memory for it.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+impl BundleError {
+    /// For `map_err`: names the bundle.
+    fn at(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> crate::Error {
+        let path = path.into();
+        move |why| crate::Error::Bundle { path, why }
+    }
+}
+
+/// What can go wrong with a bundle's file: the system, or its content.
+enum Fault {
+    System(FileError),
+    Content(BundleError),
+}
+
+fn damaged(why: impl std::fmt::Display) -> BundleError {
+    BundleError::Damaged { why: why.to_string() }
+}
