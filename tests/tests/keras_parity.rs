@@ -64,7 +64,7 @@ impl Golden {
             features,
             targets: &targets,
             order: None,
-            monitor: Monitor { valid: false, metric: Metric::Loss },
+            monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
             initial: Some(&self.weights("init", first)),
         };
         let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };

@@ -1,4 +1,4 @@
-//! Files of [`array_file`](crate::array_file) whose arrays are bytes too many for memory: each array is copied from and to
+//! Files of [`array_file`] whose arrays are bytes too many for memory: each array is copied from and to
 //! another file, piece by piece.
 //!
 //! Memory is bounded by the header, which may hold 16 MB, and by the arrays that are asked for by [`ByteArrays::bytes`].

@@ -3,12 +3,15 @@
 //! These types are the definition of `summary.json` and `cells/<cell>/result.json`
 //! (`schemas/summary.schema.json` is generated from them). Reports are made of them alone.
 
+mod refit;
+
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, SplitName, Splits, Task, Warning};
 
 /// The version of all files of a run folder (`run.json`, `summary.json`, `result.json` and what `SHA256SUMS` lists beside

@@ -11,6 +11,8 @@
 //!        <digest>.rows                     which rows a split of validation or test has
 //!        <digest>.safetensors              what an embedding learned from the training texts
 //! under_way/<cell>.json                    while the cell is under way
+//! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
+//!                                          trained once more on all rows
 //! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
 //! ```
 
@@ -30,6 +32,8 @@ pub const ATTEMPTS: &str = "attempts";
 pub const INPUTS: &str = "inputs";
 /// The folder of the markers of cells under way.
 pub const UNDER_WAY: &str = "under_way";
+/// The folder of the best setting's model that was trained once more on all rows.
+pub const REFIT: &str = "refit";
 /// The folder of TensorBoard's logs.
 pub const TENSORBOARD: &str = "tensorboard";
 

@@ -365,7 +365,7 @@ pub(crate) struct Embed {
 pub(crate) struct Predict {
     /// The run folder, or a bundle.
     pub(crate) run: PathBuf,
-    /// The cell that classifies [default: the best one of the best setting].
+    /// The cell that classifies [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
     pub(crate) cell: Option<String>,
     /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
@@ -389,6 +389,9 @@ pub(crate) struct Predict {
     /// Add a column with the probability of each class.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Add a column with the words that moved the decision most: what its probability loses without each. Tables of words only.
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Args)]

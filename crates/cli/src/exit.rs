@@ -88,6 +88,7 @@ impl Error {
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::Refit { .. }) => Code::CellsFailed,
             Self::Pipeline(Pipeline::Report(error)) => of_report(error),
             Self::Pipeline(Pipeline::Bundle { why, .. }) => of_bundle(why),
             Self::Pipeline(_) | Self::File(_) | Self::Threads(_) => Code::Unexpected,

@@ -8,17 +8,19 @@
 //! | a text per line | the column `text` | an object with the key `text` |
 //!
 //! After these come `predicted`, `probability` and, if asked for, `probability_CLASS` of each class. Of a multi-label task,
-//! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV.
+//! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV. If asked for,
+//! `explanation` is last: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV.
 
 use std::io::{self, Write};
 
 use emberline_base::Task;
 use emberline_dataset::{Original, TextRow};
-use emberline_pipeline::Prediction;
-use serde_json::{Map, Value};
+use emberline_pipeline::{Prediction, WordEffect};
+use serde_json::{Map, Value, json};
 
 const PREDICTED: &str = "predicted";
 const PROBABILITY: &str = "probability";
+const EXPLANATION: &str = "explanation";
 
 /// The column of the texts of an input that names no columns.
 const TEXT: &str = "text";
@@ -44,13 +46,16 @@ pub(crate) struct Columns {
     pub(crate) classes: Vec<String>,
     /// Whether each class gets a column of its own.
     pub(crate) all: bool,
+    /// Whether the words that moved the decision are told.
+    pub(crate) explains: bool,
 }
 
 impl Columns {
     /// The names of the columns that are added.
     fn names(&self) -> Vec<String> {
         let of_classes = self.classes.iter().filter(|_| self.all).map(|class| format!("{PROBABILITY}_{class}"));
-        [PREDICTED.to_owned(), PROBABILITY.to_owned()].into_iter().chain(of_classes).collect()
+        let explanation = self.explains.then(|| EXPLANATION.to_owned());
+        [PREDICTED.to_owned(), PROBABILITY.to_owned()].into_iter().chain(of_classes).chain(explanation).collect()
     }
 
     /// Refuses names of the input that the output adds.
@@ -67,17 +72,21 @@ impl Columns {
     }
 
     /// Appends what is predicted to the fields of a row.
-    fn push_fields(&self, prediction: &Prediction, record: &mut csv::StringRecord) {
+    fn push_fields(&self, prediction: &Prediction, explanation: &[WordEffect], record: &mut csv::StringRecord) {
         record.push_field(&self.predicted(prediction).collect::<Vec<_>>().join(LABEL_SEPARATOR));
         let shown: Vec<String> = self.shown(prediction).into_iter().map(text).collect();
         record.push_field(&shown.join(LABEL_SEPARATOR));
         if self.all {
             prediction.probabilities.iter().for_each(|probability| record.push_field(&text(*probability)));
         }
+        if self.explains {
+            let words = explanation.iter().map(|WordEffect { word, effect }| format!("{word} {effect:+.4}"));
+            record.push_field(&words.collect::<Vec<_>>().join("; "));
+        }
     }
 
     /// What is predicted, as the entries of a JSON object.
-    fn entries(&self, prediction: &Prediction) -> Map<String, Value> {
+    fn entries(&self, prediction: &Prediction, explanation: &[WordEffect]) -> Map<String, Value> {
         let predicted = self.predicted(prediction).map(Value::from);
         let shown = self.shown(prediction).into_iter().map(number);
         let [predicted, shown]: [Value; 2] = match self.task {
@@ -85,7 +94,10 @@ impl Columns {
             Task::Binary | Task::MultiClass => [{ predicted }.next(), { shown }.next()].map(Option::unwrap_or_default),
         };
         let of_classes = prediction.probabilities.iter().filter(|_| self.all).copied().map(number);
-        self.names().into_iter().zip([predicted, shown].into_iter().chain(of_classes)).collect()
+        let words =
+            explanation.iter().map(|WordEffect { word, effect }| json!({"word": word, "effect": number(*effect)}));
+        let explanation = self.explains.then(|| Value::from_iter(words));
+        self.names().into_iter().zip([predicted, shown].into_iter().chain(of_classes).chain(explanation)).collect()
     }
 
     /// The probabilities that stand beside the predicted classes: binary, that of the positive class.
@@ -183,18 +195,28 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes a row with its prediction.
+    /// Whether the words that moved the decision are written.
+    pub(crate) fn explains(&self) -> bool {
+        self.columns.explains
+    }
+
+    /// Writes a row with its prediction, and the words that moved it if they are asked for.
     ///
     /// # Errors
     /// When the output can't be written.
-    pub(crate) fn write(&mut self, row: InputRow, prediction: &Prediction) -> io::Result<()> {
+    pub(crate) fn write(
+        &mut self,
+        row: InputRow,
+        prediction: &Prediction,
+        explanation: &[WordEffect],
+    ) -> io::Result<()> {
         match (&mut self.out, row) {
             (Output::Csv(out), InputRow::Fields(mut record)) => {
-                self.columns.push_fields(prediction, &mut record);
+                self.columns.push_fields(prediction, explanation, &mut record);
                 out.write_record(&record).map_err(io::Error::from)
             }
             (Output::Jsonl(out), InputRow::Object(open)) => {
-                let added = Value::from(self.columns.entries(prediction)).to_string();
+                let added = Value::from(self.columns.entries(prediction, explanation)).to_string();
                 let separator = if open.ends_with('{') { "" } else { "," };
                 writeln!(out, "{open}{separator}{}", &added[1..])
             }
@@ -276,7 +298,7 @@ fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
         Original::Values { names, values } => made(names, &mut values.iter().cloned()),
         Original::Object(object) => {
             // Only an object that holds such a word may have such a key.
-            if object.contains(PREDICTED) || object.contains(PROBABILITY) {
+            if [PREDICTED, PROBABILITY, EXPLANATION].iter().any(|name| object.contains(name)) {
                 columns.refuse_taken(parsed(object)?.keys().map(String::as_str))?;
             }
             return Ok(without_brace(object.trim_end()).to_owned());

@@ -9,7 +9,7 @@
 //! Without any amount, and without a file of validation rows, 0.2 of the rows validate. Fractions are of the rows of the file
 //! that may be taken, rounded to the nearest. `split.rs` cuts the order at borders, `order.rs` says what the order is.
 
-use emberline_base::{SplitName, Splits};
+use emberline_base::{Labels, SplitName, Splits};
 
 use crate::error::Error;
 use crate::order::RowHasher;
@@ -51,6 +51,9 @@ impl<'a> Divider<'a> {
     /// # Errors
     /// When more rows are asked for than there are, a split would be empty, or no replicate is chosen.
     pub(crate) fn divide(&self) -> Result<Division, Error> {
+        if self.split.undivided {
+            return Ok(self.undivided());
+        }
         if self.rows.draws.is_some() {
             return self.listed();
         }
@@ -79,6 +82,15 @@ impl<'a> Divider<'a> {
             return Err(self.empty(SplitName::Train, SplitName::Train, reason));
         }
         Ok(Division { splits: Splits { train: positions(&train), valid, test }, train_order: self.by_hash(&train) })
+    }
+
+    /// All rows train, but those of a class that no training row had when the files were read.
+    fn undivided(&self) -> Division {
+        let Rows { pools, labels, .. } = self.rows;
+        let is_known = |row: &u32| !labels.of_row(*row as usize).contains(&Labels::UNKNOWN);
+        let mut all: Vec<u32> = pools.iter().flat_map(|(_, pool)| pool).copied().filter(is_known).collect();
+        all.sort_unstable();
+        Division { splits: Splits { train: positions(&all), valid: None, test: None }, train_order: self.by_hash(&all) }
     }
 
     /// The rows of the draw that is chosen.

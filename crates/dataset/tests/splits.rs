@@ -38,6 +38,26 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
+/// A model of all rows has those of the files of validation and test too, in the order that the seed gives them.
+#[test]
+fn undivided_rows_all_train() {
+    let other = "text,label\nnew one,a\nnew two,b\ntext 3,a\n";
+    let folder = folder_with(&[("a.csv", &table(1000, 16)), ("v.csv", other)]);
+    let split = Split { folds: Some(3), fold: Some(2), seed: Some(5), ..Split::default() };
+    let settings = Settings { split: split.undivided(), ..one_file() };
+    let all = load(&settings, folder.path(), 7).expect("rows");
+    assert_eq!((sizes(&all), all.unused), ((900, None, None), 100));
+    let counted = Split { train: Some(Amount::Count(900)), seed: Some(5), ..Split::default() };
+    assert_eq!(
+        all.digest(),
+        load(&Settings { split: counted, ..one_file() }, folder.path(), 7).expect("rows").digest()
+    );
+    let file = |path: &str| Some(SplitFile::new(path));
+    let files = Settings { path: None, train: file("a.csv"), valid: file("v.csv"), ..settings };
+    let both = load(&files, folder.path(), 7).expect("rows");
+    assert_eq!(sizes(&both), (902, None, None));
+}
+
 #[test]
 fn counts_and_fractions_are_met_exactly() {
     // 900 different texts.

@@ -33,6 +33,8 @@ pub struct WordBags {
     pub bags: Bags,
     /// The word of each row of the bags' table; none for a row without a word.
     pub words: Vec<Option<String>>,
+    /// The text of each of the bags' tokens, if the source's rows have no words but tokens of their own text.
+    pub tokens: Option<Vec<String>>,
 }
 
 impl FittedEmbedding {
@@ -150,9 +152,15 @@ impl FittedEmbedding {
     pub fn word_bags(&self, texts: &dyn TextList) -> Result<Option<WordBags>, Error> {
         let Opened::Table(table) = self.opened.as_ref() else { return Ok(None) };
         let words = |lookup: &dyn Lookup, bags: &Bags| bags.rows.iter().map(|&row| lookup.row_word(row)).collect();
-        let named =
-            self.with_rows(table.as_ref(), texts, |lookup, bags| Ok(WordBags { words: words(lookup, &bags), bags }))?;
-        Ok(Some(named))
+        let tokens = |lookup: &dyn Lookup| {
+            let mut tokens = Vec::new();
+            texts.all().all(|text| lookup.token_texts(text, &mut tokens)).then_some(tokens)
+        };
+        let named = |lookup: &dyn Lookup, bags: Bags| {
+            let (words, tokens) = (words(lookup, &bags), tokens(lookup));
+            Ok(WordBags { bags, words, tokens })
+        };
+        self.with_rows(table.as_ref(), texts, named).map(Some)
     }
 
     /// The whole table as a model sees it, `[rows, dim]`: shortened, and with the rows that training moved.

@@ -99,6 +99,12 @@ pub trait Lookup: Send + Sync {
         None
     }
 
+    /// Appends the text of every token of a text, in the order of [`token_ids`](Self::token_ids), to `tokens`; returns whether the
+    /// source can tell. Only sources whose rows have no words need to.
+    fn token_texts(&self, _text: &[u8], _tokens: &mut Vec<String>) -> bool {
+        false
+    }
+
     /// How the token ids of a text are said in a folder of model2vec.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
 //! recorded for it, to the bit. Neither the data nor the training's engine is needed.
 
+mod word_effects;
+
 use std::path::{Path, PathBuf};
 
 use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
@@ -13,11 +15,12 @@ use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
-use emberline_report::{Chosen, Run};
+use emberline_report::{ChosenModel, Run};
 use emberline_train::Model;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
+pub use self::word_effects::WordEffect;
 use crate::Error;
 use crate::bundle::Bundle;
 use crate::pipeline::Pipeline;
@@ -59,25 +62,25 @@ pub struct Prediction {
 }
 
 impl Classifier {
-    /// Opens a cell of a run: the one that is named, or the best one of the best setting.
+    /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best cell of
+    /// the best setting.
     ///
     /// # Errors
     /// When the folder holds no run, the cell isn't done, a file of it is missing or isn't what was written, or the source
     /// isn't the one that it was trained with.
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
         let run = Run::load(folder.path())?;
-        let Chosen { cell, why } = run.choose(cell)?;
+        let ChosenModel { folder: files, description } = run.choose_model(folder.path(), cell)?;
         let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
-        let trained = settled(folder, &cell.id, &base)?;
-        let path = folder.cell(&cell.id).join(run_files::MODEL);
-        let model = Model::read(&path)?;
+        let trained = settled(&files, &base)?;
+        let model = Model::read(&files.join(run_files::MODEL))?;
         let source = trained.settings.embedding.source.of_repeat(trained.repeat());
         let learned = folder.learned_path(&model.description().embedding.digest);
         let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
         let learned = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
         let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {}", source.kind(), trained.embedding());
-        let (description, text) = (format!("cell {}: {why}", cell.id), trained.settings.data.text.clone());
+        let text = trained.settings.data.text.clone();
         Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
     }
 
@@ -108,7 +111,7 @@ impl Classifier {
         }
     }
 
-    /// Which cell it is and why, in one line.
+    /// Which model it is and why, in one line.
     pub fn description(&self) -> &str {
         &self.description
     }
@@ -186,9 +189,9 @@ impl Classifier {
     }
 }
 
-/// A cell as it was trained, by its `cell.toml`; paths count from `base`.
-pub(crate) fn settled(folder: &RunFolder, id: &str, base: &Path) -> Result<Cell, Error> {
-    let path = folder.cell(id).join(run_files::SETTINGS);
+/// A cell as it was trained, by the `cell.toml` among its files; paths count from `base`.
+pub(crate) fn settled(files: &Path, base: &Path) -> Result<Cell, Error> {
+    let path = files.join(run_files::SETTINGS);
     let bytes = emberline_base::file::read(&path)?;
     let text = String::from_utf8_lossy(&bytes);
     let pipeline = Pipeline::parse(&path.display().to_string(), &text, base, &[])?;

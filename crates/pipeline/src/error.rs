@@ -101,6 +101,12 @@ pub enum Error {
         /// The last line that it printed.
         said: String,
     },
+    /// The best setting couldn't be trained on all rows.
+    #[error("all cells have ended, but the best setting couldn't be trained on all rows ([decide] refit): {source}")]
+    Refit {
+        /// Why.
+        source: Box<Error>,
+    },
     /// There is no lock beside the pipeline file.
     #[error("there is no {}; `emberline lock` writes it from a finished run", .0.display())]
     NoLock(PathBuf),

@@ -27,7 +27,7 @@ mod settings;
 mod source_options;
 
 pub use bundle::BundleError;
-pub use classifier::{Classifier, ClassifierOptions, Prediction};
+pub use classifier::{Classifier, ClassifierOptions, Prediction, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
@@ -44,5 +44,5 @@ pub use run::{
     ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
-pub use settings::{Report, Settings};
+pub use settings::{Decide, Report, Settings};
 pub use source_options::source_from_options;

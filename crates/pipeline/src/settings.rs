@@ -39,6 +39,9 @@ pub struct Settings {
     /// What of the rows is stored for reports; no result depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// How the model that classifies is made, once the cells are compared; no cell depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decide: Option<Decide>,
     /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
     /// source), or `"embedding.KEY"` (a key of the cell's source); each value a list. The cells are their product.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -55,6 +58,15 @@ pub struct Report {
     /// Whether each cell's logits of the validation and test rows are stored; when left out: if they take at most 64 MB a cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predictions: Option<bool>,
+}
+
+/// `[decide]`: how the model that classifies is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decide {
+    /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
+    /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
+    pub refit: bool,
 }
 
 /// The bytes of predictions that are stored without being asked for.

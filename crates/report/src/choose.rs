@@ -1,9 +1,13 @@
-//! Which cell of a run classifies: the one that is named, or the best one of the best setting.
+//! What of a run classifies: the cell that is named, the refit of the best setting, or the best cell of the best setting.
+
+use std::path::{Path, PathBuf};
 
 use emberline_base::record::{Cell, Status};
+use emberline_base::run_files;
 
 use crate::grouping::Setting;
 use crate::ranking::{MainMetric, Ranking};
+use crate::refit::read_refit;
 use crate::{Error, Run};
 
 /// A cell of a run, and why it was taken.
@@ -15,7 +19,62 @@ pub struct Chosen<'a> {
     pub why: String,
 }
 
+/// A trained model of a run: a cell's, or that of all rows.
+#[derive(Clone, Debug)]
+pub struct ChosenModel {
+    /// The folder of its `model.safetensors` and `cell.toml`.
+    pub folder: PathBuf,
+    /// Which model it is and why it was taken, in one line.
+    pub description: String,
+}
+
+/// The best setting of a run.
+#[derive(Clone, Debug)]
+pub struct ChosenSetting<'a> {
+    /// What tells it from the others.
+    pub label: String,
+    /// Its finished cells, one per replicate, in the order of the plan.
+    pub cells: Vec<&'a Cell>,
+}
+
 impl Run {
+    /// The model that classifies: that of the cell that is named; without a name, the refit in `dir`, the run's folder, as
+    /// long as it is of these cells, else the best cell of the best setting.
+    ///
+    /// # Errors
+    /// Those of [`choose`](Self::choose), and when a file of the refit isn't what was written.
+    pub fn choose_model(&self, dir: &Path, named: Option<&str>) -> Result<ChosenModel, Error> {
+        let refit = if named.is_none() { read_refit(dir)? } else { None };
+        let outdated = match refit {
+            Some(refit) if refit.is_of(&self.summary) => {
+                return Ok(ChosenModel { folder: dir.join(run_files::REFIT), description: refit.to_string() });
+            }
+            Some(_) => "; the refit is of earlier results, `emberline run` renews it",
+            None => "",
+        };
+        let Chosen { cell, why } = self.choose(named)?;
+        let description = format!("cell {}: {why}{outdated}", cell.id);
+        Ok(ChosenModel { folder: run_files::cell(dir, &cell.id), description })
+    }
+
+    /// The best setting, by the metric that the report ranks by; the only one if there is but one.
+    ///
+    /// # Errors
+    /// When no cell is done, or nothing tells which setting is best.
+    pub fn choose_setting(&self) -> Result<ChosenSetting<'_>, Error> {
+        let ranking = Ranking::of(&self.summary);
+        let best = match ranking.settings.as_slice() {
+            [only] => Some(only),
+            _ => ranking.best(),
+        };
+        let chosen = best.map(|setting| ChosenSetting {
+            label: setting.label.clone(),
+            cells: setting.done().map(|(cell, _)| cell).collect(),
+        });
+        let chosen = chosen.filter(|setting| !setting.cells.is_empty());
+        chosen.ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })
+    }
+
     /// The cell that is named; without a name, the best cell of the best setting by the metric that the report ranks by.
     ///
     /// # Errors

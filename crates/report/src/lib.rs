@@ -22,6 +22,7 @@ pub mod history;
 mod number;
 pub mod predictions;
 mod ranking;
+mod refit;
 pub mod rows;
 mod run;
 mod sizes;
@@ -32,7 +33,8 @@ mod warnings;
 #[cfg(test)]
 mod sample;
 
-pub use choose::Chosen;
+pub use choose::{Chosen, ChosenModel, ChosenSetting};
 pub use error::Error;
 pub use format::{Format, file_name, render};
+pub use refit::read_refit;
 pub use run::Run;

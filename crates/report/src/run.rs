@@ -67,12 +67,12 @@ impl Run {
 }
 
 /// The `SHA256SUMS` of a folder, which must have one.
-fn sums_of(folder: &Path) -> Result<Sums, Error> {
+pub(crate) fn sums_of(folder: &Path) -> Result<Sums, Error> {
     Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(run_files::SUMS)))
 }
 
 /// Compares a file with what `SHA256SUMS` says of it.
-fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if sums.check(&name, bytes) { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
 }
@@ -97,7 +97,7 @@ fn attempt_of(folder: &Path, mut entry: Value) -> Result<PathBuf, Error> {
 }
 
 /// Refuses a summary that another version has written, whatever else may be wrong with it.
-fn check_version(path: &Path, value: &Value) -> Result<(), Error> {
+pub(crate) fn check_version(path: &Path, value: &Value) -> Result<(), Error> {
     match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > record::VERSION.into() => {
             Err(Error::Version { path: path.to_owned(), found, known: record::VERSION })
@@ -118,7 +118,7 @@ fn read_text(path: &Path) -> Result<String, Error> {
     })
 }
 
-fn json_error(path: &Path, error: &serde_json::Error) -> Error {
+pub(crate) fn json_error(path: &Path, error: &serde_json::Error) -> Error {
     Error::Json { path: path.to_owned(), line: error.line(), column: error.column(), message: json::words(error) }
 }
 

@@ -209,7 +209,7 @@ impl Case {
             features: &self.features,
             targets: &self.targets,
             order: None,
-            monitor: Monitor { valid: false, metric: Metric::Loss },
+            monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
             initial: None,
         }
     }

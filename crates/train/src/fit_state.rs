@@ -41,7 +41,11 @@ impl<'w, 'c> FitState<'w, 'c> {
         Self {
             control: Control::new(spec.train.optimizer.learning_rate()),
             history: Vec::new(),
-            best: Best { epoch: 0, value: spec.monitor.worst(), weights: Weights::default() },
+            best: Best {
+                epoch: 0,
+                value: spec.monitor.map_or(f64::INFINITY, Monitor::worst),
+                weights: Weights::default(),
+            },
             seconds: 0.0,
             ended: None,
             request,
@@ -51,11 +55,11 @@ impl<'w, 'c> FitState<'w, 'c> {
     /// Takes an epoch in; whether it is the best so far.
     pub(crate) fn note(&mut self, epoch: Epoch) -> bool {
         let (number, monitor) = (epoch.epoch, self.request.spec.monitor);
-        let value = measured(&epoch, monitor);
+        let value = monitor.map(|monitor| measured(&epoch, monitor)).transpose();
         self.history.push(epoch);
         match value {
-            Ok(value) if self.is_best(monitor, value) => {
-                (self.best.epoch, self.best.value) = (number, value);
+            Ok(value) if self.is_best(monitor.zip(value)) => {
+                (self.best.epoch, self.best.value) = (number, value.unwrap_or(self.best.value));
                 true
             }
             Ok(_) => false,
@@ -66,9 +70,11 @@ impl<'w, 'c> FitState<'w, 'c> {
         }
     }
 
-    /// Whether an epoch with this value is the best so far. Any number is better than none.
-    fn is_best(&self, monitor: Monitor, value: f64) -> bool {
+    /// Whether an epoch with this value of the monitor is the best so far. Any number is better than none; without a monitor,
+    /// a later epoch is better.
+    fn is_best(&self, measured: Option<(Monitor, f64)>) -> bool {
         let Best { epoch, value: best, .. } = self.best;
+        let Some((monitor, value)) = measured else { return true };
         epoch == 0 || monitor.improves(value, best, 0.0) || (best.is_nan() && !value.is_nan())
     }
 

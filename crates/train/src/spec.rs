@@ -25,8 +25,8 @@ pub struct FitSpec<'a> {
     pub targets: &'a Splits<Matrix>,
     /// The order in which epochs take the training rows, before they shuffle it; as they lie where there is none.
     pub order: Option<&'a [usize]>,
-    /// What the best epoch is chosen by.
-    pub monitor: Monitor,
+    /// What the best epoch is chosen by; none: the last epoch is kept.
+    pub monitor: Option<Monitor>,
     /// Starts the head from these arrays instead of random ones.
     pub initial: Option<&'a Weights>,
 }

@@ -34,7 +34,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         features: &splits,
         targets: &targets,
         order: None,
-        monitor: Monitor::VAL_LOSS,
+        monitor: Some(Monitor::VAL_LOSS),
         initial: None,
     };
     let specs = [spec(1), spec(2)];
@@ -143,7 +143,7 @@ fn devices_agree_on_dense_heads() {
             features: &features,
             targets: &targets,
             order: None,
-            monitor: Monitor::VAL_LOSS,
+            monitor: Some(Monitor::VAL_LOSS),
             initial: None,
         };
         let specs: Vec<FitSpec<'_>> = (1..).zip(&trains).map(spec).collect();

@@ -57,7 +57,7 @@ fn with_fit<T>(setup: &Setup, then: impl FnOnce(&FitSpec<'_>) -> T) -> T {
         features: &features,
         targets: &targets,
         order: None,
-        monitor: Monitor { valid: with_valid, ..Monitor::VAL_LOSS },
+        monitor: Some(Monitor { valid: with_valid, ..Monitor::VAL_LOSS }),
         initial: None,
     })
 }
@@ -171,7 +171,7 @@ fn a_validation_split_that_is_never_a_number_is_a_failure() {
             features: &features,
             targets: &targets,
             order: None,
-            monitor: monitor.parse().expect("a monitor"),
+            monitor: Some(monitor.parse().expect("a monitor")),
             initial: None,
         };
         let failed = fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []);

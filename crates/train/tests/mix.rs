@@ -29,7 +29,7 @@ fn fitted(signal: usize) -> FittedModel {
         features: &features,
         targets: &Splits { train: targets, valid: None, test: None },
         order: None,
-        monitor: Monitor { valid: false, metric: Metric::Loss },
+        monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
         initial: None,
     };
     fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("the fit ends")

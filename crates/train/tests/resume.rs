@@ -105,7 +105,7 @@ impl Case {
             features: &self.features,
             targets: &targets,
             order: None,
-            monitor: Monitor::VAL_LOSS,
+            monitor: Some(Monitor::VAL_LOSS),
             initial: None,
         };
         let progress = Box::new(std::io::sink());

@@ -35,10 +35,37 @@ fn trained(splits: Splits<(Matrix, Matrix)>) -> (FittedModel, Splits<Matrix>) {
         features: &features,
         targets: &targets,
         order: None,
-        monitor: Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS },
+        monitor: Some(Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS }),
         initial: None,
     };
     (fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit"), targets)
+}
+
+/// The validation rows have the labels turned around, so that their loss is lowest after the first epoch.
+#[test]
+fn without_a_monitor_the_last_epoch_is_kept() {
+    let (vectors, targets) = rows("monitor", 60, 5);
+    let turned = Matrix::new(60, 1, targets.values().iter().map(|target| 1.0 - target).collect());
+    let features = Splits { train: vectors.clone(), valid: Some(vectors), test: None }.into_map(Features::Frozen);
+    let targets = Splits { train: targets, valid: Some(turned), test: None };
+    let optimizer = Optimizer::Adam(Adam { learning_rate: 0.05, ..Adam::default() });
+    let fitted = |monitor| {
+        let spec = FitSpec {
+            head: &Head { layers: Vec::new() },
+            train: &Train { epochs: 4, optimizer: optimizer.clone(), ..Train::default() },
+            seed: 1,
+            task: Task::Binary,
+            features: &features,
+            targets: &targets,
+            order: None,
+            monitor,
+            initial: None,
+        };
+        fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit")
+    };
+    let (best, last) = (fitted(Some(Monitor::VAL_LOSS)), fitted(None));
+    assert!(best.best_epoch < 4 && last.best_epoch == 4, "{} {}", best.best_epoch, last.best_epoch);
+    assert!(last.weights != best.weights && last.history.len() == 4);
 }
 
 /// F1, precision and recall, counted row by row.

@@ -68,7 +68,7 @@ impl Fits {
             features: &self.features[vectors],
             targets: &self.targets[vectors],
             order: None,
-            monitor: Monitor::VAL_LOSS,
+            monitor: Some(Monitor::VAL_LOSS),
             initial: None,
         };
         [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 2, 1), (3, 0, 1), (4, 2, 0)].map(spec).into()

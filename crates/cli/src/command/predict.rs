@@ -33,9 +33,13 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
         return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));
     }
     let classifier = Classifier::open(&args.run, args.cell.as_deref(), options)?;
+    if args.explain {
+        classifier.check_explains()?;
+    }
     say(classifier.description());
     let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
-    let columns = Columns { task: classifier.task(), classes: classifier.classes().to_vec(), all: args.all };
+    let (task, classes) = (classifier.task(), classifier.classes().to_vec());
+    let columns = Columns { task, classes, all: args.all, explains: args.explain };
     let output = Output::new(args.output.as_deref())?;
     let mut rows = Rows::new(&classifier, Writer::new(output, format(args), columns));
     let read = args.texts.read(text, true, |row| rows.take(&row, args.texts.name()))?;
@@ -90,8 +94,12 @@ impl<'c, W: Write> Rows<'c, W> {
         let predictions = self.classifier.classify(&self.texts, &mut |event| {
             bar.show("predict", &event, || {});
         })?;
-        for (row, prediction) in self.waiting.drain(..).zip(&predictions) {
-            self.writer.write(row, prediction)?;
+        let explanations = match self.writer.explains() {
+            true => self.classifier.explain(&self.texts, &predictions)?,
+            false => vec![Vec::new(); predictions.len()],
+        };
+        for ((row, prediction), explanation) in self.waiting.drain(..).zip(&predictions).zip(&explanations) {
+            self.writer.write(row, prediction, explanation)?;
         }
         self.texts.clear();
         self.bytes = 0;

@@ -72,6 +72,9 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     if outline.failed > 0 {
         say(&format!("{} cells failed; the report says why, `--retry-failed` tries them again", outline.failed));
     }
+    if let Some(refit) = &outline.refit {
+        say(&refit.to_string());
+    }
     say(&format!("report: {}", folder.path().join("report.html").display()));
     if pipeline.settings.callbacks.tensorboard.is_some() {
         say(&format!("curves: tensorboard --logdir {}", folder.tensorboard().display()));

@@ -66,6 +66,10 @@ pub struct Split {
     /// The seed of the split; the pipeline's own when left out (not the grid's, so that all cells share their rows).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Whether all rows train, those of the files of validation and test as well. No key of the file: a model that is trained
+    /// once more, after its setting was chosen, sets it.
+    #[serde(skip)]
+    pub undivided: bool,
 }
 
 impl Split {
@@ -79,6 +83,12 @@ impl Split {
         }
         resolved.fill_in();
         resolved
+    }
+
+    /// All rows train, in the order that the seed gives.
+    #[must_use]
+    pub fn undivided(&self) -> Self {
+        Self { undivided: true, seed: self.seed, ..Self::default() }
     }
 
     /// Writes out whether classes are kept in proportion, where that isn't said.

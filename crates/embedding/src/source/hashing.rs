@@ -176,6 +176,18 @@ impl Lookup for Hashing {
         Words::all_known(ids.len() - start)
     }
 
+    /// A bucket is shared by many words, so a token is named by its own text: a word, or several with a space between them.
+    fn token_texts(&self, text: &[u8], tokens: &mut Vec<String>) -> bool {
+        let mut ending: Vec<String> = Vec::new();
+        words::for_each_lower(text, &mut |word| {
+            ending.truncate(self.settings.ngrams - 1);
+            ending.iter_mut().for_each(|ngram| *ngram = format!("{ngram} {word}"));
+            ending.insert(0, word.to_owned());
+            tokens.extend(ending.iter().cloned());
+        });
+        true
+    }
+
     fn table(&self) -> &[f32] {
         &self.table
     }
@@ -256,6 +268,26 @@ mod tests {
         assert_eq!(Fnv::EMPTY.add(b"a").0, 0xaf63_dc4c_8601_ec8c);
         assert_eq!(Fnv::EMPTY.add(b"foo").add(b"bar").0, 0x8594_4171_f739_67e8);
         assert_eq!(Fnv(1).mixed(), 0xb456_bcfc_34c2_cb2c);
+    }
+
+    #[test]
+    fn every_token_has_a_text_in_the_order_of_the_rows() {
+        let texts = |settings: &Settings, text: &str| {
+            let mut texts = Vec::new();
+            assert!(open(settings).expect("good settings").token_texts(text.as_bytes(), &mut texts));
+            texts
+        };
+        for text in ["Not a  GOOD film", "Ça n’est pas", ""] {
+            for ngrams in [1, 2, 3] {
+                let settings = settings(4, 1 << 14, ngrams);
+                assert_eq!(texts(&settings, text).len(), ids(&settings, text).len(), "{text} {ngrams}");
+            }
+        }
+        let two = settings(4, 1 << 14, 2);
+        let found = texts(&two, "Not GOOD so");
+        assert_eq!(found, ["not", "good", "not good", "so", "good so"]);
+        // A word has the row that it has alone.
+        assert_eq!(ids(&two, "Not GOOD so")[3], ids(&two, &found[3])[0]);
     }
 
     #[test]

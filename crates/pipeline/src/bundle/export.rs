@@ -39,7 +39,7 @@ pub fn export(
     // Sees that the cell is whole and the source is the one that it was trained with.
     Classifier::of_run(folder, Some(&cell.id), options.clone())?;
     let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
-    let trained = settled(folder, &cell.id, &base)?;
+    let trained = settled(&folder.cell(&cell.id), &base)?;
     let model = Model::read(&folder.cell(&cell.id).join(run_files::MODEL))?;
     let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
     let portable = source_of(&trained).portable(&base).map_err(named)?;

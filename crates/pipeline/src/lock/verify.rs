@@ -10,7 +10,7 @@ use crate::Error;
 use crate::inputs::Encoded;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::run::{Observer, Options, run};
+use crate::run::{Local, Observer, Options, run_cells};
 use crate::run_folder::RunFolder;
 
 /// What has become of a lock.
@@ -52,7 +52,7 @@ pub enum Proof {
 /// Trains cells of a lock again in a folder, and compares: those that `options` name, or a sample, or all.
 ///
 /// # Errors
-/// Those of [`run`].
+/// Those of [`run`](crate::run()).
 pub fn verify(
     pipeline: &Pipeline,
     lock: &Lock,
@@ -66,7 +66,7 @@ pub fn verify(
         None => options.only.clone(),
     };
     let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
-    let outline = match run(pipeline, folder, &options, observer) {
+    let outline = match run_cells(&Local::default(), pipeline, folder, &options, observer).map(|ran| ran.outline) {
         Err(Error::Stale(inputs)) => {
             return Ok(Verified { inputs, cells: Vec::new(), interrupted: false, encoded: Encoded::default() });
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emberline_base::{record, seed_of_repeat};
+use emberline_base::{record, run_files, seed_of_repeat};
 use emberline_embedding::Source;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
@@ -91,6 +91,21 @@ impl Cell {
         self.settings.embedding.source.bare().of_repeat(self.repeat())
     }
 
+    /// The cell that trains this one's setting once more: on all rows, for a fixed number of epochs, without callbacks.
+    pub(crate) fn refit(&self, epochs: u32) -> Self {
+        let CellSettings { data, train, .. } = &self.settings;
+        let data = emberline_dataset::Settings { split: data.split.undivided(), ..data.as_ref().clone() };
+        let train = Train { epochs, ..train.as_ref().clone() };
+        let settings = CellSettings {
+            data: Arc::new(data),
+            train: Arc::new(train),
+            callbacks: Arc::default(),
+            ..self.settings.clone()
+        };
+        let identity = Identity::of(&format!(r#"{{"refit":"{}","epochs":{epochs}}}"#, self.identity));
+        Self { id: run_files::REFIT.to_owned(), identity, axes: self.axes.clone(), settings }
+    }
+
     /// The cell's settings as a file, every default filled in.
     pub(crate) fn to_toml(&self) -> String {
         let CellSettings { name, seed, data, embedding, head, train, callbacks } = &self.settings;
@@ -103,6 +118,7 @@ impl Cell {
             train: train.as_ref().clone(),
             callbacks: callbacks.as_ref().clone(),
             report: None,
+            decide: None,
             grid: Default::default(),
         })
     }

@@ -15,6 +15,7 @@ mod model;
 mod observer;
 mod options;
 mod records;
+mod refit;
 mod runner;
 mod survey;
 mod trainer;
@@ -22,7 +23,7 @@ mod trainer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use emberline_base::record::{self, Status, Summary};
+use emberline_base::record::{self, Refit, Status, Summary};
 use emberline_tensorboard::{Experiment, write_experiment};
 
 use self::crash_markers::CrashMarkers;
@@ -32,6 +33,7 @@ use self::hparams::experiment;
 pub use self::observer::{Observer, Silent};
 pub use self::options::Options;
 use self::records::Records;
+use self::refit::Refitter;
 use self::runner::{Runner, Tally};
 use self::survey::execution_order;
 pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
@@ -63,6 +65,8 @@ pub struct Outline {
     pub encoded: Encoded,
     /// The summary as written.
     pub summary: Summary,
+    /// The model of all rows, if the pipeline asks for one and all cells have ended.
+    pub refit: Option<Refit>,
 }
 
 /// Runs what is missing of a pipeline. Finished cells whose inputs have not changed stay. Other processes may run cells in
@@ -83,7 +87,7 @@ pub fn run(
 /// The same by an executor.
 ///
 /// # Errors
-/// As [`run`]; and when the executor can't run cells.
+/// As [`run`]; when the executor can't run cells; and when the best setting can't be trained on all rows, if that is asked for.
 pub fn run_with(
     executor: &dyn Executor,
     pipeline: &Pipeline,
@@ -91,19 +95,65 @@ pub fn run_with(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Outline, Error> {
+    let Ran { outline, plan, mut inputs } = run_cells(executor, pipeline, folder, options, observer)?;
+    // A part of the plan, or what another process has still to do, decides nothing.
+    if outline.pending > 0 || outline.interrupted || !options.only.is_empty() {
+        return Ok(outline);
+    }
+    if !pipeline.settings.decide.is_some_and(|decide| decide.refit) {
+        folder.remove_refit()?;
+        return Ok(outline);
+    }
+    let refit = Refitter { plan: &plan, folder, options, inputs: &mut inputs }.refit();
+    let refit = refit.map_err(|source| Error::Refit { source: Box::new(source) })?;
+    Ok(Outline { refit, ..outline })
+}
+
+/// Cells that have been run, and what they were made from.
+pub(crate) struct Ran {
+    /// What has become of them.
+    pub(crate) outline: Outline,
+    plan: Plan,
+    inputs: Inputs,
+}
+
+/// Runs the cells alone.
+///
+/// # Errors
+/// Those of [`run_with`].
+pub(crate) fn run_cells(
+    executor: &dyn Executor,
+    pipeline: &Pipeline,
+    folder: &RunFolder,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Ran, Error> {
     let plan = plan(pipeline, folder, options, observer)?;
+    let (outline, inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
+    Ok(Ran { outline, plan, inputs })
+}
+
+/// Runs what is missing of a plan.
+fn run_plan(
+    executor: &dyn Executor,
+    pipeline: &Pipeline,
+    plan: &Plan,
+    folder: &RunFolder,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<(Outline, Inputs), Error> {
     let markers = CrashMarkers::new(folder, &options.interrupt);
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
-    let data = read_data(&plan, folder, options, &markers, &mut inputs)?;
+    let data = read_data(plan, folder, options, &markers, &mut inputs)?;
     observer.data(&data);
     if let Some(lock) = &options.locked {
-        refuse_stale(lock, pipeline, &plan, &options.only, &mut inputs)?;
+        refuse_stale(lock, pipeline, plan, &options.only, &mut inputs)?;
     }
-    let mut records = Records::pending(pipeline, &plan, &data);
-    let cells = survey_cells(&plan, folder, options, &mut inputs, &mut records, observer)?;
+    let mut records = Records::pending(pipeline, plan, &data);
+    let cells = survey_cells(plan, folder, options, &mut inputs, &mut records, observer)?;
     let kept = records.count(Status::Done);
-    let experiment = prepare(pipeline, &plan, folder, &data)?;
+    let experiment = prepare(pipeline, plan, folder, &data)?;
     let runner = Runner {
         data,
         trainer: Trainer {
@@ -121,9 +171,10 @@ pub fn run_with(
     };
     let job = Job::new(cells, &runner, inputs);
     executor.execute(&job)?;
-    let encoded = job.into_inputs().encoded();
+    let inputs = job.into_inputs();
     let summary = runner.summarise()?;
-    Ok(outline(summary, kept, &runner.tally, options, encoded))
+    let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());
+    Ok((outline, inputs))
 }
 
 /// Plans the cells, and makes the run folder that of the pipeline.
@@ -221,6 +272,7 @@ fn outline(summary: Summary, kept: usize, tally: &Tally, options: &Options, enco
         interrupted: options.interrupt.is_asked(),
         encoded,
         summary,
+        refit: None,
     }
 }
 

@@ -270,7 +270,7 @@ fn prepared<'r>(ready: &'r PreparedCell<'_>) -> Result<(&'r Cell, &'r Prepared),
 }
 
 /// What a cell's fit is made from.
-fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
+pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
     let Prepared { data, features, .. } = prepared;
     FitSpec {
         head: &cell.settings.head,
@@ -280,7 +280,7 @@ fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
         features,
         targets: &data.targets,
         order: Some(&data.dataset.order),
-        monitor: cell.settings.callbacks.monitor(features.valid.is_some()),
+        monitor: Some(cell.settings.callbacks.monitor(features.valid.is_some())),
         initial: None,
     }
 }

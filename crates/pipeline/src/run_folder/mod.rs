@@ -11,6 +11,7 @@
 
 mod attempt;
 mod owner;
+mod refit;
 mod result;
 
 use std::fs::{self, File, TryLockError};

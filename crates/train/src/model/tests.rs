@@ -57,7 +57,7 @@ fn fitted(engine: EngineChoice, layers: Vec<Layer>, task: Task, features: &Split
         features,
         targets: &targets,
         order: None,
-        monitor: Monitor::VAL_LOSS,
+        monitor: Some(Monitor::VAL_LOSS),
         initial: None,
     };
     let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };

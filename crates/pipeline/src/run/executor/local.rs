@@ -302,7 +302,7 @@ mod tests {
             features: &features,
             targets: &Splits { train: Matrix::zeros(1, 1), valid: None, test: None },
             order: None,
-            monitor: Monitor::VAL_LOSS,
+            monitor: Some(Monitor::VAL_LOSS),
             initial: None,
         };
         job.shape().filter(|_| !number.is_multiple_of(10))

@@ -1,0 +1,118 @@
+//! `refit/result.json`: the best setting of a run, trained once more on all rows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digests, Summary};
+use crate::Digest;
+
+/// A model of all rows, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refit {
+    /// The version of all files of a run folder.
+    pub version: u32,
+    /// The label of the setting.
+    pub setting: String,
+    /// The replicates that gave the number of epochs and the threshold, in the order of the plan.
+    pub cells: Vec<RefitCell>,
+    /// How many rows trained: all of them.
+    pub rows: usize,
+    /// How many epochs: the median of the best epochs of the replicates.
+    pub epochs: u32,
+    /// From which probability on a text is positive; binary tasks alone have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<RefitThreshold>,
+    /// The scores of the training rows after the last epoch: nothing else was left to measure.
+    pub metrics: BTreeMap<String, f64>,
+    /// Of its inputs and weights.
+    pub digests: Digests,
+    /// What it was trained on: `cpu`, `cuda`, ...
+    pub device: String,
+    /// How that rounds.
+    pub arithmetic: String,
+    /// The version of the computation.
+    pub computation: u32,
+    /// Wall time of training, in seconds.
+    pub seconds: f64,
+}
+
+/// A replicate of the setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefitCell {
+    /// Its id.
+    pub id: String,
+    /// Its weights.
+    pub weights: Digest,
+    /// Its best epoch.
+    pub best_epoch: u32,
+}
+
+/// A threshold, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefitThreshold {
+    /// The probability.
+    pub value: f64,
+    /// Where it comes from.
+    pub from: ThresholdOrigin,
+    /// How many scores of rows it was chosen on.
+    pub rows: usize,
+}
+
+/// Where a threshold comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdOrigin {
+    /// F1 is best there on the test rows of all folds together.
+    PooledTest,
+    /// F1 is best there on the validation rows of all replicates together.
+    PooledValid,
+    /// It is the median of the replicates' thresholds: not all of them have kept their predictions.
+    Median,
+    /// An even chance: there are no validation rows.
+    Even,
+}
+
+impl Refit {
+    /// Whether the cells that it was made of are still the ones of this summary.
+    pub fn is_of(&self, summary: &Summary) -> bool {
+        let is_there = |part: &RefitCell| {
+            let cell = summary.cells.iter().find(|cell| cell.id == part.id);
+            let outcome = cell.and_then(|cell| cell.outcome.as_ref());
+            outcome.is_some_and(|outcome| outcome.digests.weights == part.weights)
+        };
+        !self.cells.is_empty() && self.cells.iter().all(is_there)
+    }
+}
+
+impl std::fmt::Display for Refit {
+    /// What the model is, as a phrase.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { setting, rows, epochs, .. } = self;
+        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
+        write!(f, "refit of setting {setting} on all {} rows, {epochs}", grouped(*rows))?;
+        self.threshold
+            .as_ref()
+            .map_or(Ok(()), |threshold| write!(f, ", threshold {}", crate::number::fixed(threshold.value, 4)))
+    }
+}
+
+/// A number with a comma before each group of three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_threes() {
+        assert_eq!([7, 999, 1000, 65_949, 1_000_000].map(grouped), ["7", "999", "1,000", "65,949", "1,000,000"]);
+    }
+}
