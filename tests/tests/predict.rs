@@ -146,6 +146,9 @@ fn what_cant_be_done_is_said() {
     };
     refused(&["--input", "taken.csv", "--output", "out.csv"], 4, &["taken.csv, line 2", "`predicted`", "rename"]);
     assert!(!at.join("out.csv").exists());
+    fs::write(at.join("twice.csv"), "text,a,a\nwhy,1,2\n").expect("written");
+    refused(&["--input", "twice.csv", "--format", "jsonl"], 4, &["`a`", "rename"]);
+    refused(&["--input", "good.csv", "--output", "out.parquet"], 2, &[".parquet", ".csv"]);
     refused(&["--input", "other.csv"], 4, &["other.csv", "text"]);
     refused(&["--input", "none.csv"], 8, &["none.csv"]);
     refused(&["--input", "good.csv", "--cell", "none"], 2, &["`none`"]);
@@ -160,5 +163,8 @@ fn what_cant_be_done_is_said() {
     let model = run.join("cells").join(&cells[0]).join("model.safetensors");
     let bytes = fs::read(&model).expect("readable");
     fs::write(&model, &bytes[..bytes.len() - 1]).expect("written");
-    refused(&["--input", "good.csv", "--cell", &cells[0]], 8, &["model.safetensors", "damaged"]);
+    refused(&["--input", "good.csv", "--cell", &cells[0]], 8, &["model.safetensors", "isn't what was written"]);
+    // Another cell's model, whole as it is.
+    fs::copy(run.join("cells").join(&cells[1]).join("model.safetensors"), &model).expect("copied");
+    refused(&["--input", "good.csv", "--cell", &cells[0]], 8, &["model.safetensors", "isn't what was written"]);
 }

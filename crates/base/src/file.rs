@@ -134,6 +134,10 @@ pub fn write_atomic_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError
 }
 
 fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Result<()>) -> Result<(), FileError> {
+    if is_stream(path) {
+        let write = || open_stream(path)?.write_all(bytes);
+        return write().map_err(FileError::new("write", path));
+    }
     let folder = folder_of(path);
     make_folder(folder)?;
     let write = || -> io::Result<()> {
@@ -144,6 +148,23 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
         Ok(())
     };
     write().map_err(FileError::new("write", path))
+}
+
+/// Returns whether what lies at the path takes bytes as they come, and must not be replaced by a file: a device, a pipe, a
+/// socket, or one of the links such as `/dev/stdout`.
+pub fn is_stream(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| match found.file_type() {
+        kind if kind.is_symlink() => path.starts_with("/dev") || path.starts_with("/proc"),
+        kind => !kind.is_file() && !kind.is_dir(),
+    })
+}
+
+/// Opens a [stream](is_stream) to be written to.
+///
+/// # Errors
+/// When the system refuses.
+pub fn open_stream(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).open(path)
 }
 
 /// Gives a file a second name (a hard link), in place of what has that name; copies it on a system without hard links. What
@@ -225,6 +246,25 @@ mod tests {
         let error = write_atomic(&taken, b"new").expect_err("a folder stands there");
         assert!(error.to_string().starts_with("can't write"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_takes_the_bytes_and_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        let reader = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || fs::read(pipe).expect("readable"))
+        };
+        write_atomic(&pipe, b"bytes").expect("written");
+        assert!(fs::symlink_metadata(&pipe).expect("it is there").file_type().is_fifo());
+        assert_eq!(reader.join().expect("it ends"), b"bytes");
+        assert!(
+            is_stream(Path::new("/dev/null")) && !is_stream(folder.path()) && !is_stream(&folder.path().join("no"))
+        );
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@
 //! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV. If asked for,
 //! `explanation` is last: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use emberline_base::Task;
@@ -115,6 +116,8 @@ impl Columns {
 pub(crate) enum Refusal {
     /// The input has a column that the output adds.
     Taken(String),
+    /// Two columns of the input have one name, and a JSON object has room for one of them.
+    Repeated(String),
     /// A JSON object has a key that the first object lacks, so that CSV has no column for it.
     NewKey(String),
     /// A JSON object can't be read.
@@ -128,6 +131,12 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Taken(name) => {
                 write!(f, "the input has a column `{name}`, which the predictions are written to: rename or remove it")
+            }
+            Self::Repeated(name) => {
+                write!(
+                    f,
+                    "two columns are called `{name}`, and a JSON object holds one: rename one, or use --format csv"
+                )
             }
             Self::NewKey(key) => {
                 write!(f, "the key `{key}` isn't in the first object, so CSV has no column for it: use --format jsonl")
@@ -187,9 +196,17 @@ impl<W: Write> Writer<W> {
     /// Writes the header, now that the input's columns are known.
     fn begin(&mut self, names: Vec<String>) -> Result<(), Refusal> {
         self.columns.refuse_taken(names.iter().map(String::as_str))?;
-        if let Output::Csv(out) = &mut self.out {
-            let added = self.columns.names();
-            out.write_record(names.iter().chain(&added)).map_err(|error| Refusal::Output(error.into()))?;
+        match &mut self.out {
+            Output::Csv(out) => {
+                let added = self.columns.names();
+                out.write_record(names.iter().chain(&added)).map_err(|error| Refusal::Output(plain(error)))?;
+            }
+            Output::Jsonl(_) => {
+                let mut known = BTreeSet::new();
+                if let Some(name) = names.iter().find(|name| !known.insert(*name)) {
+                    return Err(Refusal::Repeated(name.clone()));
+                }
+            }
         }
         self.names = Some(names);
         Ok(())
@@ -213,7 +230,7 @@ impl<W: Write> Writer<W> {
         match (&mut self.out, row) {
             (Output::Csv(out), InputRow::Fields(mut record)) => {
                 self.columns.push_fields(prediction, explanation, &mut record);
-                out.write_record(&record).map_err(io::Error::from)
+                out.write_record(&record).map_err(plain)
             }
             (Output::Jsonl(out), InputRow::Object(open)) => {
                 let added = Value::from(self.columns.entries(prediction, explanation)).to_string();
@@ -233,6 +250,14 @@ impl<W: Write> Writer<W> {
             Output::Csv(out) => out.into_inner().map_err(csv::IntoInnerError::into_error),
             Output::Jsonl(out) => Ok(out),
         }
+    }
+}
+
+/// What the system said of a write.
+fn plain(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 

@@ -9,7 +9,7 @@
 //! Without any amount, and without a file of validation rows, 0.2 of the rows validate. Fractions are of the rows of the file
 //! that may be taken, rounded to the nearest. `split.rs` cuts the order at borders, `order.rs` says what the order is.
 
-use emberline_base::{Labels, SplitName, Splits};
+use emberline_base::{Labels, SplitName, Splits, Targets};
 
 use crate::error::Error;
 use crate::order::RowHasher;
@@ -87,7 +87,10 @@ impl<'a> Divider<'a> {
     /// All rows train, but those of a class that no training row had when the files were read.
     fn undivided(&self) -> Division {
         let Rows { pools, labels, .. } = self.rows;
-        let is_known = |row: &u32| !labels.of_row(*row as usize).contains(&Labels::UNKNOWN);
+        let is_known = |row: &u32| match &labels.targets {
+            Targets::Single(classes) => classes[*row as usize] != Labels::UNKNOWN,
+            Targets::Multi { .. } => true,
+        };
         let mut all: Vec<u32> = pools.iter().flat_map(|(_, pool)| pool).copied().filter(is_known).collect();
         all.sort_unstable();
         Division { splits: Splits { train: positions(&all), valid: None, test: None }, train_order: self.by_hash(&all) }

@@ -93,6 +93,10 @@ impl Settings {
             let hint = "each fold is the test split once; leave [data.test] out, or repeat the split with `repeats`";
             faults.push(Fault::new("split.folds", "`folds` beside a test file", hint).related_to("test"));
         }
+        if split.rows.is_some() && self.group.is_some() {
+            let hint = "the file of `rows` says which rows go where, groups or not; leave `group` out, or `rows`";
+            faults.push(Fault::new("group", "`group` beside `rows`", hint).related_to("split.rows"));
+        }
         if split.rows.is_some() && self.path.is_none() {
             let hint = "it numbers the rows of one file: give `path` instead of [data.train]";
             faults.push(Fault::new("split.rows", "`rows` beside a file for each split", hint).related_to("path"));
@@ -207,7 +211,9 @@ mod tests {
         let folds = Split { folds: Some(5), ..Split::default() };
         assert_eq!(keys(&Settings { split: folds, ..files.clone() }), ["split.folds"]);
         let rows = Split { rows: Some("draws.csv".into()), ..Split::default() };
-        assert_eq!(keys(&Settings { split: rows, ..files }), ["split.rows"]);
+        assert_eq!(keys(&Settings { split: rows.clone(), ..files }), ["split.rows"]);
+        let by_author = Some(Column::Name("author".into()));
+        assert_eq!(keys(&Settings { split: rows, group: by_author, ..settings() }), ["group"]);
         let per_class = Split { per_class: Some(8), ..Split::default() };
         let several = Settings { split: per_class, separator: Some(",".into()), ..settings() };
         assert_eq!(keys(&several), ["split.per_class"]);

@@ -17,7 +17,7 @@ use crate::terminal::say;
 
 pub(super) fn run(args: &Export) -> Result<Code, Error> {
     let targets = &args.targets;
-    for path in [&targets.onnx, &targets.word2vec].into_iter().flatten() {
+    for path in [&targets.bundle, &targets.onnx, &targets.word2vec].into_iter().flatten() {
         check_file(path, args.force)?;
     }
     targets.model2vec.iter().try_for_each(|path| check_folder(path, args.force))?;
@@ -80,6 +80,9 @@ fn check_file(path: &Path, force: bool) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             Err(Error::Usage(format!("{} is a folder; name a file to write to", path.display())))
+        }
+        Ok(_) if file::is_stream(path) => {
+            Err(Error::Usage(format!("{} is a device or a pipe; name a file to write to", path.display())))
         }
         Ok(_) if !force => Err(already_there(path)),
         Ok(_) | Err(_) => Ok(()),

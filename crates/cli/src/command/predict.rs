@@ -1,5 +1,6 @@
 //! `predict`: classifies texts with a trained cell of a run or a bundle, row for row.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -41,7 +42,7 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
     let columns = Columns { task, classes, all: args.all, explains: args.explain };
     let output = Output::new(args.output.as_deref())?;
-    let mut rows = Rows::new(&classifier, Writer::new(output, format(args), columns));
+    let mut rows = Rows::new(&classifier, Writer::new(output, format(args)?, columns));
     let read = args.texts.read(text, true, |row| rows.take(&row, args.texts.name()))?;
     rows.classify()?;
     let output = rows.writer.finish()?;
@@ -52,14 +53,20 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
 }
 
 /// The output's form: as asked for, as the output's name says, or the input's.
-fn format(args: &Predict) -> PredictionFormat {
-    let named = |path: &Path| match path.extension()?.to_str()? {
-        "jsonl" | "ndjson" => Some(PredictionFormat::Jsonl),
-        "csv" => Some(PredictionFormat::Csv),
-        _ => None,
-    };
-    let of_input = || if args.texts.is_jsonl() { PredictionFormat::Jsonl } else { PredictionFormat::Csv };
-    args.format.or_else(|| args.output.as_deref().and_then(named)).unwrap_or_else(of_input)
+fn format(args: &Predict) -> Result<PredictionFormat, Error> {
+    if let Some(format) = args.format {
+        return Ok(format);
+    }
+    let ending = args.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str).unwrap_or_default();
+    match ending {
+        "jsonl" | "ndjson" => Ok(PredictionFormat::Jsonl),
+        "csv" => Ok(PredictionFormat::Csv),
+        "tsv" | "parquet" | "xlsx" | "gz" | "zst" | "zip" => Err(Error::Usage(format!(
+            "predictions are written as plain CSV or JSON Lines, not as .{ending}; name the output .csv or .jsonl, or give --format"
+        ))),
+        _ if args.texts.is_jsonl() => Ok(PredictionFormat::Jsonl),
+        _ => Ok(PredictionFormat::Csv),
+    }
 }
 
 /// Rows on their way through the classifier.
@@ -110,13 +117,22 @@ impl<'c, W: Write> Rows<'c, W> {
 /// Where predictions go: standard output, or a file that appears under its name when it is complete.
 enum Output {
     Stdout(BufWriter<io::Stdout>),
-    File { out: BufWriter<File>, temporary: NamedTempFile, path: std::path::PathBuf },
+    /// A device or a pipe, which takes rows as they come.
+    Stream(BufWriter<File>),
+    File {
+        out: BufWriter<File>,
+        temporary: NamedTempFile,
+        path: std::path::PathBuf,
+    },
 }
 
 impl Output {
     fn new(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else { return Ok(Self::Stdout(BufWriter::new(io::stdout()))) };
         let failed = || FileError::new("write", path);
+        if file::is_stream(path) {
+            return Ok(Self::Stream(BufWriter::new(file::open_stream(path).map_err(failed())?)));
+        }
         let temporary = file::temporary_in(file::folder_of(path)).map_err(failed())?;
         let out = BufWriter::new(temporary.as_file().try_clone().map_err(failed())?);
         Ok(Self::File { out, temporary, path: path.to_owned() })
@@ -125,6 +141,7 @@ impl Output {
     fn finish(self) -> Result<(), Error> {
         match self {
             Self::Stdout(mut out) => Ok(out.flush()?),
+            Self::Stream(mut out) => Ok(out.flush()?),
             Self::File { mut out, temporary, path } => {
                 let failed = || FileError::new("write", &path);
                 out.flush().map_err(failed())?;
@@ -140,6 +157,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(out) => out.write(bytes),
+            Self::Stream(out) => out.write(bytes),
             Self::File { out, .. } => out.write(bytes),
         }
     }
@@ -147,6 +165,7 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.flush(),
+            Self::Stream(out) => out.flush(),
             Self::File { out, .. } => out.flush(),
         }
     }

@@ -99,7 +99,10 @@ impl Refitter<'_> {
         let is_made_alike = refit.cells == replicates
             && refit.computation == COMPUTATION
             && (&refit.device, &refit.arithmetic) == (&device.to_string(), &device.arithmetic());
-        Ok(if is_made_alike && refit.digests.data == self.inputs.data(cell)?.digest { Some(refit) } else { None })
+        let is_of_inputs = is_made_alike
+            && refit.digests.data == self.inputs.data(cell)?.digest
+            && refit.digests.embedding == self.inputs.embedding_digest(cell)?;
+        Ok(is_of_inputs.then_some(refit))
     }
 
     fn cell(&self, id: &str) -> &Cell {

@@ -109,12 +109,12 @@ impl Judge<'_> {
         let any = first.first().or(second.first()).expect("a setting has a cell on one of the sides");
         let setting: IndexMap<String, _> = axes.iter().map(|axis| (axis.clone(), any.value(axis))).collect();
         let label = names.text(any.embedding(), any.trainable(), |axis| setting.get(axis));
-        let shared = shared(first, second);
+        let (shared, same_data) = (shared(first, second), same_data(first, second));
         let [first, second] = [first, second].map(|cells| self.replicates(cells));
         let means = first.as_ref().and_then(|side| side.mean).zip(second.as_ref().and_then(|side| side.mean));
         let difference = means.map(|(a, b)| b - a);
         let verdict = self.verdict(first.as_ref(), second.as_ref(), difference);
-        let (same_data, changes) = (shared.same_data(), shared.changes(axes));
+        let changes = shared.changes(axes);
         Pair { label, paired: self.paired(&shared), first, second, difference, verdict, same_data, changes, setting }
     }
 
@@ -160,6 +160,16 @@ impl Judge<'_> {
     }
 }
 
+/// Whether the cells of both sides that have run were made from the same rows, each split of one side also on the other; none
+/// if a side has none.
+fn same_data(first: &[&SideCell], second: &[&SideCell]) -> Option<bool> {
+    let [first, second] = [first, second].map(|cells| {
+        let data = cells.iter().filter_map(|cell| cell.made_from.as_ref().map(|made_from| &made_from.data));
+        data.collect::<BTreeSet<_>>()
+    });
+    (!first.is_empty() && !second.is_empty()).then(|| first == second)
+}
+
 /// The cells of one setting that are looked at side by side.
 enum Shared<'s> {
     /// Those of equal replicates.
@@ -183,12 +193,6 @@ impl<'s> Shared<'s> {
             Self::Replicates(pairs) => pairs,
             Self::First(pair) => pair.as_slice(),
         }
-    }
-
-    /// Whether the cells that have run on both sides were made from the same rows; none if there is none.
-    fn same_data(&self) -> Option<bool> {
-        let made_from = self.pairs().iter().filter_map(|(a, b)| a.made_from.as_ref().zip(b.made_from.as_ref()));
-        made_from.map(|(a, b)| a.data == b.data).reduce(|a, b| a && b)
     }
 
     /// What differs between the cells, each change once.
