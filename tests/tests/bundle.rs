@@ -11,7 +11,7 @@ use emberline_tests::sources::{Small, csv, every_kind, labelled, tables};
 use serde_json::Value;
 
 fn options() -> ClassifierOptions {
-    ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() }
+    ClassifierOptions::on(Device::Cpu)
 }
 
 fn emberline(at: &Path, arguments: &[&str]) -> Output {

@@ -105,8 +105,7 @@ struct Expected {
 
 impl Expected {
     fn new(at: &Path, cell: &str) -> Self {
-        let options =
-            ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() };
+        let options = ClassifierOptions::on(Device::Cpu);
         let folder = RunFolder::new(at.join("runs/p"));
         Self { classifier: Classifier::of_run(&folder, Some(cell), options).expect(cell), texts: new_texts() }
     }

@@ -61,6 +61,13 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
 }
 
+impl ClassifierOptions {
+    /// Computes on a device, without a cache, with the source's files where the pipeline file names them.
+    pub fn on(device: Device) -> Self {
+        Self { device, cache: None, assets: None, interrupt: Interrupt::default() }
+    }
+}
+
 impl Classifier {
     /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best cell of
     /// the best setting.

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
 use emberline_device::Device;
 use emberline_embedding::export::{self, Exported};
@@ -21,12 +20,7 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
         check_file(path, args.force)?;
     }
     targets.model2vec.iter().try_for_each(|path| check_folder(path, args.force))?;
-    let options = ClassifierOptions {
-        device: Device::Cpu,
-        cache: None,
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let options = ClassifierOptions { assets: args.assets.clone(), ..ClassifierOptions::on(Device::Cpu) };
     let (folder, cell) = (RunFolder::new(&args.run), args.cell.as_deref());
     if let Some(path) = &targets.bundle {
         say(&bundle::export(&folder, cell, path, args.force, &options)?);

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
@@ -24,12 +23,8 @@ const ROWS: usize = 4096;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn run(args: &Predict) -> Result<Code, Error> {
-    let options = ClassifierOptions {
-        device: args.device.resolve()?,
-        cache: Cache::of_user(),
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let (cache, assets) = (Cache::of_user(), args.assets.clone());
+    let options = ClassifierOptions { cache, assets, ..ClassifierOptions::on(args.device.resolve()?) };
     if args.assets.is_some() && args.run.is_file() {
         return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));
     }
