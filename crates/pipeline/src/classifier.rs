@@ -14,7 +14,7 @@ use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
-use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
+use emberline_embedding::{FittedEmbedding, LearnedState, Source};
 use emberline_report::{ChosenModel, Run};
 use emberline_train::Model;
 use rayon::prelude::*;
@@ -217,5 +217,5 @@ fn reopen(
     let embedding = FittedEmbedding::reopen(source, base, learned, &model.description().embedding.digest, device)?;
     let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
     let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
-    embedding.with_tuned(TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table })
+    embedding.with_tuned(rows.clone(), table)
 }
