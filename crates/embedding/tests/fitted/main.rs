@@ -37,8 +37,9 @@ fn trained(source: &Source, corpus: &Corpus) -> (Arc<Opened>, Embedded, Digest) 
 fn reopened(source: &Source, (opened, embedded, digest): (Arc<Opened>, &Embedded, &Digest)) -> FittedEmbedding {
     let content = opened.digest();
     let fitted = FittedEmbedding::new(opened, source.wanted(), embedded.projection.clone(), digest.clone());
-    let bytes = fitted.learned().map(|state| state.to_safetensors());
-    assert_eq!(bytes, fitted.learned().map(|state| state.to_safetensors()), "equal states have equal bytes");
+    let written = || fitted.learned().map(|state| state.to_safetensors().expect("memory"));
+    let bytes = written();
+    assert_eq!(bytes, written(), "equal states have equal bytes");
     drop(fitted);
     let state = bytes.map(|bytes| LearnedState::from_safetensors(&bytes, Path::new("state")).expect("whole"));
     let again = FittedEmbedding::reopen(source, Path::new(""), state.as_ref(), digest, Device::Cpu);
