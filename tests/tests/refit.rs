@@ -136,6 +136,39 @@ fn predict_takes_the_refit_as_long_as_it_holds() {
     assert!(said(&predict(&[])).contains("cell "), "{}", said(&predict(&[])));
 }
 
+#[test]
+fn export_takes_the_refit_as_predict_does() {
+    let folder = folder();
+    let at = folder.path();
+    run(at, &["p.toml"]);
+    let predicted = |from: &str| {
+        let output = emberline(at, &["predict", from, "--input", "new.csv", "--all"]);
+        assert!(output.status.success(), "{}", said(&output));
+        (String::from_utf8(output.stdout).expect("text"), said(&output))
+    };
+    let (by_run, chosen) = predicted("runs/p");
+    let exported = emberline(at, &["export", "runs/p", "--bundle", "p.bundle"]);
+    assert!(exported.status.success(), "{}", said(&exported));
+    let description = chosen.lines().next().expect("a model");
+    assert!(description.starts_with("refit of setting") && said(&exported).contains(description), "{chosen}");
+    let (by_bundle, chosen) = predicted("p.bundle");
+    assert_eq!(by_bundle, by_run);
+    assert!(chosen.starts_with(&format!("{description}: the bundle's")), "{chosen}");
+    // A damaged model is refused by both, and so is one whose settings were changed.
+    for name in ["model.safetensors", "cell.toml"] {
+        let path = at.join("runs/p/refit").join(name);
+        let whole = fs::read(&path).expect("readable");
+        fs::write(&path, &whole[1..]).expect("written");
+        for arguments in [&["predict", "runs/p", "--input", "new.csv"][..], &["export", "runs/p", "--onnx", "p.onnx"]] {
+            let refused = emberline(at, arguments);
+            let expected = format!("refit/{name}");
+            assert_eq!(refused.status.code(), Some(8), "{}", said(&refused));
+            assert!(said(&refused).contains(&expected), "{}", said(&refused));
+        }
+        fs::write(&path, &whole).expect("written");
+    }
+}
+
 /// The id of the first cell with a setting.
 fn id_of(at: &Path, set: &str) -> String {
     let output = emberline(at, &["cells", "p.toml", "-S", set, "--format", "lines"]);

@@ -6,9 +6,9 @@
 
 use std::fs;
 
-use emberline_base::record::{self, Digests, Outcome, Refit, RefitCell, RefitThreshold, ThresholdOrigin};
+use emberline_base::record::{self, Digests, Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use emberline_base::{Digest, Matrix, Metric, ReplicateAxis, SplitName, Task, run_files};
-use emberline_report::{ChosenSetting, Run, predictions, read_refit};
+use emberline_report::{ChosenSetting, Run, predictions, read_whole_refit};
 use emberline_train::metric::{self, Threshold};
 use emberline_train::{COMPUTATION, FitRequest, FitSpec, FittedModel, Model, fit};
 
@@ -45,9 +45,9 @@ impl Refitter<'_> {
     /// When nothing tells which setting is best, the fit fails, or a file can't be read or written.
     pub(super) fn refit(&mut self) -> Result<Option<Refit>, Error> {
         let run = Run::load(self.folder.path())?;
-        let setting = run.choose_setting()?;
+        let setting = ChosenSetting::of(&run.summary)?;
         let Some(_lock) = self.folder.lock_refit()? else { return Ok(None) };
-        let replicates = replicates(&setting);
+        let replicates = setting.refit_cells();
         let epochs = median_epoch(&replicates);
         let cell = self.cell(&replicates[0].id).refit(epochs);
         if let Some(earlier) = self.present(&cell, &replicates)? {
@@ -94,7 +94,7 @@ impl Refitter<'_> {
     /// The refit that lies there, if it was made of these replicates and of the present rows, in the same way.
     fn present(&mut self, cell: &Cell, replicates: &[RefitCell]) -> Result<Option<Refit>, Error> {
         // A damaged one is made again.
-        let Ok(Some(refit)) = read_refit(self.folder.path()) else { return Ok(None) };
+        let Ok(Some(refit)) = read_whole_refit(self.folder.path()) else { return Ok(None) };
         let device = self.options.device_of(cell);
         let is_made_alike = refit.cells == replicates
             && refit.computation == COMPUTATION
@@ -157,15 +157,6 @@ impl Refitter<'_> {
         let rows = logits.len();
         Ok(Some((Matrix::new(rows, 1, logits), Matrix::new(rows, 1, targets))))
     }
-}
-
-/// What is recorded of a setting's replicates.
-fn replicates(setting: &ChosenSetting<'_>) -> Vec<RefitCell> {
-    let of_cell = |cell: &&record::Cell| {
-        let Outcome { digests, best_epoch, .. } = cell.outcome.as_ref()?;
-        Some(RefitCell { id: cell.id.clone(), weights: digests.weights.clone(), best_epoch: *best_epoch })
-    };
-    setting.cells.iter().filter_map(of_cell).collect()
 }
 
 /// The median of the best epochs; of two in the middle their mean, rounded up.

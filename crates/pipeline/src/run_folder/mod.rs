@@ -220,7 +220,7 @@ impl RunFolder {
 
     /// A cell's settings as it was trained.
     pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
-        Document::table(&fs::read_to_string(self.cell(id).join(run_files::SETTINGS)).ok()?)
+        Document::table(&fs::read_to_string(self.files_of(id)?.join(run_files::SETTINGS)).ok()?)
     }
 
     /// Writes the summary and, from the records alone, every report. The caller holds the folder's [`lock`](Self::lock).
