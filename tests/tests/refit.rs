@@ -169,6 +169,30 @@ fn export_takes_the_refit_as_predict_does() {
     }
 }
 
+#[test]
+fn a_model_of_one_fold_is_warned_of_unless_it_was_named() {
+    let folder = folder();
+    let at = folder.path();
+    run(at, &["p.toml", "-S", "decide.refit=false"]);
+    let id = id_of(at, "decide.refit=false");
+    let commands = [
+        &["predict", "runs/p", "--input", "new.csv"][..],
+        &["export", "runs/p", "--force", "--bundle", "p.bundle"],
+        &["export", "runs/p", "--force", "--onnx", "p.onnx"],
+    ];
+    for command in commands {
+        let warned = emberline(at, command);
+        let expected = "warning: this model was trained on the training rows of fold ";
+        assert!(warned.status.success() && said(&warned).contains(expected), "{}", said(&warned));
+        assert!(said(&warned).contains("(one of 3) alone; `[decide] refit = true`"), "{}", said(&warned));
+        let named = emberline(at, &[command, &["--cell", &id]].concat());
+        assert!(named.status.success() && !said(&named).contains("warning"), "{}", said(&named));
+    }
+    // A bundle is a choice that was made.
+    let bundle = emberline(at, &["predict", "p.bundle", "--input", "new.csv"]);
+    assert!(bundle.status.success() && !said(&bundle).contains("warning"), "{}", said(&bundle));
+}
+
 /// The id of the first cell with a setting.
 fn id_of(at: &Path, set: &str) -> String {
     let output = emberline(at, &["cells", "p.toml", "-S", set, "--format", "lines"]);

@@ -16,6 +16,7 @@ use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source};
+use emberline_report::ModelChoice;
 use emberline_train::Model;
 use rayon::prelude::*;
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ pub struct Classifier {
     model: Model,
     embedding: FittedEmbedding,
     label: String,
-    description: String,
+    choice: ModelChoice,
     text: Column,
     options: ClassifierOptions,
     /// Where the source's files of a bundle are: an encoder may read them later.
@@ -78,10 +79,10 @@ impl Classifier {
         let chosen = RunModel::choose(folder, cell, &options)?;
         let model = chosen.parse(&chosen.bytes()?)?;
         let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
-        let RunModel { description, cell, .. } = chosen;
+        let RunModel { choice, cell, .. } = chosen;
         let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
         let text = cell.settings.data.text.clone();
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+        Ok(Self { model, embedding, label, choice, text, options, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -94,7 +95,8 @@ impl Classifier {
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {name}", source.kind());
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+        let choice = ModelChoice { description, warning: None };
+        Ok(Self { model, embedding, label, choice, text, options, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -113,7 +115,12 @@ impl Classifier {
 
     /// Which model it is and why, in one line.
     pub fn description(&self) -> &str {
-        &self.description
+        &self.choice.description
+    }
+
+    /// The same, with what speaks against the model.
+    pub fn choice(&self) -> &ModelChoice {
+        &self.choice
     }
 
     /// The trained model.

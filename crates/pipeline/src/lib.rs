@@ -31,7 +31,7 @@ pub use classifier::{Classifier, ClassifierOptions, Prediction, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
-pub use emberline_report::{Error as ReportError, compare};
+pub use emberline_report::{Error as ReportError, ModelChoice, compare};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};

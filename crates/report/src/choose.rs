@@ -1,11 +1,14 @@
 //! Which model of a run is used: that of the cell that is named, the refit of the best setting, or the best cell of the best
 //! setting. `predict` and `export` choose alike.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use emberline_base::ReplicateAxis;
 use emberline_base::record::{Cell, Outcome, Refit, RefitCell, Status, Summary};
+use serde_json::Value;
 
-use crate::grouping::Setting;
+use crate::grouping::{self, Setting};
 use crate::ranking::{MainMetric, Ranking};
 use crate::refit::read_refit;
 use crate::{Error, Run};
@@ -24,8 +27,17 @@ pub enum ChosenModel<'a> {
 pub struct Chosen<'a> {
     /// The model.
     pub model: ChosenModel<'a>,
+    /// What to tell of the choice.
+    pub choice: ModelChoice,
+}
+
+/// What to tell of the model that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelChoice {
     /// Which model it is and why it was taken, in one line.
     pub description: String,
+    /// What speaks against the model, and the cure; none if it was named.
+    pub warning: Option<String>,
 }
 
 /// The best setting of a run.
@@ -73,19 +85,43 @@ impl Run {
     /// written.
     pub fn choose(&self, dir: &Path, named: Option<&str>) -> Result<Chosen<'_>, Error> {
         if let Some(id) = named {
-            let cell = self.named(id)?;
-            return Ok(Chosen { model: ChosenModel::Cell(cell), description: format!("cell {id}: named by --cell") });
+            let model = ChosenModel::Cell(self.named(id)?);
+            let choice = ModelChoice { description: format!("cell {id}: named by --cell"), warning: None };
+            return Ok(Chosen { model, choice });
         }
         let outdated = match read_refit(dir)? {
             Some(refit) if self.is_current(&refit) => {
-                let description = refit.to_string();
-                return Ok(Chosen { model: ChosenModel::Refit(Box::new(refit)), description });
+                let choice = ModelChoice { description: refit.to_string(), warning: None };
+                return Ok(Chosen { model: ChosenModel::Refit(Box::new(refit)), choice });
             }
             Some(_) => "; the refit is of earlier results, `emberline run` renews it",
             None => "",
         };
         let (cell, why) = self.best().ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })?;
-        Ok(Chosen { model: ChosenModel::Cell(cell), description: format!("cell {}: {why}{outdated}", cell.id) })
+        let description = format!("cell {}: {why}{outdated}", cell.id);
+        let choice = ModelChoice { description, warning: self.warning_of_part(cell) };
+        Ok(Chosen { model: ChosenModel::Cell(cell), choice })
+    }
+
+    /// Warns of a cell that is one of several of its setting which train on other rows each, such as folds or repeats.
+    fn warning_of_part(&self, cell: &Cell) -> Option<String> {
+        let settings = grouping::settings(&self.summary);
+        let setting = settings.iter().find(|setting| setting.cells.iter().any(|other| other.id == cell.id))?;
+        let part = |axis: ReplicateAxis| {
+            let values: BTreeSet<String> =
+                setting.cells.iter().filter_map(|cell| cell.settings.get(axis.key()).map(Value::to_string)).collect();
+            let value = grouping::value_text(cell.settings.get(axis.key())?);
+            (values.len() > 1).then(|| format!("{} {value} (one of {})", axis.noun(), values.len()))
+        };
+        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+        let parts: Vec<String> = moved.filter_map(part).collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "this model was trained on the training rows of {} alone; `[decide] refit = true` in the pipeline makes a \
+                 model of all rows, and --cell names the cell to take",
+                parts.join(" and of ")
+            )
+        })
     }
 
     /// Whether a refit was made of the cells of the setting that is the best one now.
@@ -194,7 +230,7 @@ mod tests {
         let value = cell(&chosen).outcome.as_ref().expect("done").metrics["val_pr_auc"];
         assert!(best.cells.iter().any(|of_best| of_best.id == cell(&chosen).id));
         assert!(values.iter().all(|&other| other <= value), "{values:?}");
-        assert!(chosen.description.contains("val_pr_auc"), "{}", chosen.description);
+        assert!(chosen.choice.description.contains("val_pr_auc"), "{}", chosen.choice.description);
     }
 
     #[test]
@@ -210,6 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_rows_is_warned_of_unless_it_was_named() {
+        let run = sample::of_splits();
+        let chosen = run.choose(nowhere(), None).expect("a best cell");
+        let warning = chosen.choice.warning.as_deref().expect("a split of several");
+        assert!(warning.contains("split ") && warning.contains("refit = true"), "{warning}");
+        let id = &cell(&chosen).id;
+        assert_eq!(run.choose(nowhere(), Some(id)).expect("done").choice.warning, None);
+        // Seeds have the same rows, and the refit has all.
+        let seeds = sample::course();
+        assert_eq!(seeds.choose(nowhere(), None).expect("a best cell").choice.warning, None);
+        let dir = tempfile::tempdir().expect("a folder");
+        write_refit(dir.path(), ChosenSetting::of(&run.summary).expect("a best setting").refit_cells());
+        assert_eq!(run.choose(dir.path(), None).expect("the refit").choice.warning, None);
+    }
+
+    #[test]
     fn a_refit_is_chosen_while_it_is_of_the_best_setting() {
         let run = sample::course();
         let dir = tempfile::tempdir().expect("a folder");
@@ -217,7 +269,7 @@ mod tests {
         write_refit(dir.path(), best.clone());
         let chosen = run.choose(dir.path(), None).expect("the refit");
         assert!(matches!(chosen.model, ChosenModel::Refit(_)));
-        assert_eq!(chosen.description, "refit of setting s on all 1,200 rows, 7 epochs");
+        assert_eq!(chosen.choice.description, "refit of setting s on all 1,200 rows, 7 epochs");
         let id = &run.summary.cells[0].id;
         assert_eq!(cell(&run.choose(dir.path(), Some(id)).expect("done")).id, *id, "a name comes first");
         // Of another setting, whose cells are still what they were; and of the same with other weights.
@@ -227,7 +279,7 @@ mod tests {
         for outdated in [other, trained_again] {
             write_refit(dir.path(), outdated);
             let chosen = run.choose(dir.path(), None).expect("a best cell");
-            assert!(chosen.description.contains("earlier results"), "{}", chosen.description);
+            assert!(chosen.choice.description.contains("earlier results"), "{}", chosen.choice.description);
             cell(&chosen);
         }
     }

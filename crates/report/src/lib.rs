@@ -34,7 +34,7 @@ mod warnings;
 #[cfg(test)]
 mod sample;
 
-pub use choose::{Chosen, ChosenModel, ChosenSetting};
+pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
 pub use error::Error;
 pub use format::{Format, file_name, render};
 pub use refit::{read_refit, read_whole_refit};

@@ -12,7 +12,7 @@ use emberline_train::{OnnxInput, OnnxTable};
 
 use crate::args::{Export, OnnxInputName};
 use crate::exit::{Code, Error};
-use crate::terminal::say;
+use crate::terminal::{say, say_choice};
 
 pub(super) fn run(args: &Export) -> Result<Code, Error> {
     let targets = &args.targets;
@@ -23,12 +23,12 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
     let options = ClassifierOptions { assets: args.assets.clone(), ..ClassifierOptions::on(Device::Cpu) };
     let (folder, cell) = (RunFolder::new(&args.run), args.cell.as_deref());
     if let Some(path) = &targets.bundle {
-        say(&bundle::export(&folder, cell, path, args.force, &options)?);
+        say_choice(&bundle::export(&folder, cell, path, args.force, &options)?);
         say(&format!("{} written", path.display()));
         return Ok(Code::Fine);
     }
     let classifier = Classifier::of_run(&folder, cell, options)?;
-    say(classifier.description());
+    say_choice(classifier.choice());
     if let Some(path) = &targets.onnx {
         write_onnx(&classifier, args.onnx_input.unwrap_or_default(), path)?;
     }

@@ -15,7 +15,7 @@ use crate::args::Predict;
 use crate::exit::{Code, Error};
 use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Writer};
 use crate::progress::EncodingBar;
-use crate::terminal::{say, warn};
+use crate::terminal::{say, say_choice, warn};
 use crate::texts::column;
 
 /// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     if args.explain {
         classifier.check_explains()?;
     }
-    say(classifier.description());
+    say_choice(classifier.choice());
     let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
     let columns = Columns { task, classes, all: args.all, explains: args.explain };

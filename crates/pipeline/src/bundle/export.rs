@@ -8,6 +8,7 @@ use emberline_base::file::{self, FileError};
 use emberline_base::record::Outcome;
 use emberline_base::{name_of, run_files};
 use emberline_embedding::source::PortableSource;
+use emberline_report::ModelChoice;
 use emberline_train::Model;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use crate::run_folder::RunFolder;
 
 /// Writes the bundle of a model of a run to a file that appears when it is complete and has been opened once: of the cell that
 /// is named; without a name, of the refit if there is one, else of the best cell of the best setting. Returns which model it
-/// is and why, in one line. What is there already is replaced only with `replace`.
+/// is, and why. What is there already is replaced only with `replace`.
 ///
 /// # Errors
 /// Those of [`Classifier::of_run`]; when the file exists already, or can't be written.
@@ -28,7 +29,7 @@ pub fn export(
     to: &Path,
     replace: bool,
     options: &ClassifierOptions,
-) -> Result<String, Error> {
+) -> Result<ModelChoice, Error> {
     if !replace && to.exists() {
         return Err(BundleError::at(to)(BundleError::Exists));
     }
@@ -44,7 +45,7 @@ pub fn export(
         // The bundle isn't at fault if the source itself isn't the one that the model was trained with.
         chosen.embedding(&model, learned.as_deref(), options)?;
     }
-    written.map(|()| chosen.description)
+    written.map(|()| chosen.choice)
 }
 
 /// What the metadata say of the model and its embedding.

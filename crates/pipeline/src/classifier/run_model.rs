@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::record::Refit;
 use emberline_base::{record, run_files};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source};
-use emberline_report::{Chosen, ChosenModel, Run, SummedFolder};
+use emberline_report::{Chosen, ChosenModel, ModelChoice, Run, SummedFolder};
 use emberline_train::Model;
 
 use super::{ClassifierOptions, reopen};
@@ -23,8 +23,8 @@ pub(crate) struct RunModel {
     pub(crate) pipeline: String,
     /// Whether it is a cell's or that of all rows, with the record.
     pub(crate) trained: Trained,
-    /// Which model it is and why it was taken, in one line.
-    pub(crate) description: String,
+    /// What to tell of the choice.
+    pub(crate) choice: ModelChoice,
     /// The settings that it was trained with.
     pub(crate) cell: Cell,
     /// The folder that the paths of its source count from.
@@ -48,7 +48,7 @@ impl RunModel {
     /// When the folder holds no run, the cell isn't done, or its settings are missing or aren't what was written.
     pub(crate) fn choose(folder: &RunFolder, named: Option<&str>, options: &ClassifierOptions) -> Result<Self, Error> {
         let run = Run::load(folder.path())?;
-        let Chosen { model, description } = run.choose(folder.path(), named)?;
+        let Chosen { model, choice } = run.choose(folder.path(), named)?;
         let (trained, path) = match model {
             ChosenModel::Cell(cell) => {
                 let path = folder.files_of(&cell.id).unwrap_or_else(|| folder.cell(&cell.id));
@@ -60,7 +60,7 @@ impl RunModel {
         let files = SummedFolder::open(path)?;
         let cell = cell_of(&files, &base)?;
         let (pipeline, folder) = (run.summary.name, folder.clone());
-        Ok(Self { pipeline, trained, description, cell, base, folder, files })
+        Ok(Self { pipeline, trained, choice, cell, base, folder, files })
     }
 
     /// The bytes of its `model.safetensors`.
