@@ -144,7 +144,7 @@ fn export_takes_the_refit_as_predict_does() {
     let predicted = |from: &str| {
         let output = emberline(at, &["predict", from, "--input", "new.csv", "--all"]);
         assert!(output.status.success(), "{}", said(&output));
-        (String::from_utf8(output.stdout).expect("text"), said(&output))
+        (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
     };
     let (by_run, chosen) = predicted("runs/p");
     let exported = emberline(at, &["export", "runs/p", "--bundle", "p.bundle"]);
@@ -191,6 +191,52 @@ fn a_model_of_one_fold_is_warned_of_unless_it_was_named() {
     // A bundle is a choice that was made.
     let bundle = emberline(at, &["predict", "p.bundle", "--input", "new.csv"]);
     assert!(bundle.status.success() && !said(&bundle).contains("warning"), "{}", said(&bundle));
+}
+
+#[test]
+fn a_lock_holds_the_refit_and_verify_proves_it() {
+    let folder = folder();
+    let at = folder.path();
+    let early = emberline(at, &["lock", "p.toml"]);
+    assert_eq!(early.status.code(), Some(5), "{}", said(&early));
+    run(at, &["p.toml"]);
+    let locked = emberline(at, &["lock", "p.toml"]);
+    assert!(locked.status.success(), "{}", said(&locked));
+    assert!(String::from_utf8_lossy(&locked.stdout).contains("3 cells, and the refit"));
+    let verify = |more: &[&str]| emberline(at, &[&["verify", "p.toml"], more].concat());
+    let proved = verify(&["--junit", "junit.xml"]);
+    assert_eq!(proved.status.code(), Some(0), "{}", said(&proved));
+    assert!(String::from_utf8_lossy(&proved.stdout).contains("refit: equal to the byte"));
+    assert!(said(&proved).contains("3 of 3 cells and the refit came out again, to the byte"), "{}", said(&proved));
+    assert!(fs::read_to_string(at.join("junit.xml")).expect("a file").contains(r#"name="refit""#));
+    let sampled = verify(&["--sample", "1"]);
+    assert!(sampled.status.success() && said(&sampled).contains("was not trained again"), "{}", said(&sampled));
+    // Another number of epochs, as in a lock that came from elsewhere.
+    let text = fs::read_to_string(at.join("p.lock")).expect("a lock");
+    let refit = text.find("[refit]").expect("a refit");
+    let epochs = refit + text[refit..].find("epochs = ").expect("epochs");
+    let other = format!("{}epochs = 1{}", &text[..epochs], &text[epochs + "epochs = ".len()..]);
+    fs::write(at.join("p.lock"), resealed(&other)).expect("written");
+    let differs = verify(&[]);
+    assert_eq!(differs.status.code(), Some(6), "{}", said(&differs));
+    assert!(String::from_utf8_lossy(&differs.stdout).contains("refit: epochs: 1"), "{differs:?}");
+    assert!(said(&differs).contains("the refit is not what the lock says"), "{}", said(&differs));
+    // A lock of before has none.
+    fs::write(at.join("p.lock"), resealed(&format!("{}\n", text[..refit].trim_end()))).expect("written");
+    let stale = verify(&[]);
+    assert_eq!(stale.status.code(), Some(5), "{}", said(&stale));
+    let cure = said(&stale) + &String::from_utf8_lossy(&stale.stdout);
+    assert!(cure.contains("refit: it isn't in the lock") && cure.contains("`emberline lock` renews it"), "{cure}");
+    let run = emberline(at, &["run", "p.toml", "--locked"]);
+    assert_eq!(run.status.code(), Some(5), "{}", said(&run));
+}
+
+/// A lock's text with the checksum that `lock` would have written.
+fn resealed(text: &str) -> String {
+    let (_, from_version) = text.split_once('\n').expect("a first line");
+    let old = from_version.lines().find(|line| line.starts_with("checksum")).expect("a checksum");
+    let bare = from_version.replace(old, "checksum = \"\"");
+    text.replace(old, &format!("checksum = \"{}\"", emberline_base::file::sha256(bare.as_bytes())))
 }
 
 /// The id of the first cell with a setting.

@@ -40,8 +40,8 @@ pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, 
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use run::{
-    Executor, Explanation, Job, Local, Observer, Options, Outline, Replaced, Silent, State, Subprocess, Survey,
-    ToEncode, explain, run, run_with, survey,
+    Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
+    Survey, ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Report, Settings};

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use emberline_base::record::{self, Epoch, Outcome, Status, Summary};
 use emberline_base::{Sums, file, json, run_files};
@@ -202,6 +202,7 @@ fn read_history(attempt: &SummedFolder, outcome: &Outcome) -> Result<Vec<Epoch>,
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::{Format, render, sample};

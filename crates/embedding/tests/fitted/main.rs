@@ -125,7 +125,7 @@ fn rows_that_training_moved_come_from_the_model_and_all_others_from_the_source()
             panic!("{source:?}: bags")
         };
         let ((rows, table), expected) = tuned(&opened, train, new);
-        with_others += usize::from(rows.table.rows() < new.table.rows());
+        with_others += usize::from(table.rows() < new.table.rows());
         let fitted = reopened(&source, (opened, &embedded, &digest)).with_tuned(rows, table).expect("they fit");
         let expected = bits(&Features::Tuned(expected));
         for size in [1, 7, corpus.new.len()] {
