@@ -66,7 +66,8 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens a bundle, or the best cell of the best setting of a run folder, to compute on the processor.
+    /// Opens a bundle, or of a run folder the refit if there is one, else the best cell of the best setting, to compute on the
+    /// processor.
     ///
     /// # Errors
     /// When nothing is at the path, or it is damaged or of another version; of a run folder, when no cell is done, or a file of
@@ -105,7 +106,7 @@ impl Classifier {
         self.inner.task()
     }
 
-    /// Which cell it is, in one line.
+    /// Which model it is and why it was taken, in one line.
     pub fn description(&self) -> &str {
         self.inner.description()
     }
