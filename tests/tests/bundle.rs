@@ -11,7 +11,7 @@ use emberline_tests::sources::{Small, csv, every_kind, labelled, tables};
 use serde_json::Value;
 
 fn options() -> ClassifierOptions {
-    ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() }
+    ClassifierOptions::on(Device::Cpu)
 }
 
 fn emberline(at: &Path, arguments: &[&str]) -> Output {
@@ -162,9 +162,30 @@ fn what_cant_be_written_or_used_is_said() {
     *flipped.last_mut().expect("bytes") ^= 1;
     fs::write(at.join("flipped.bundle"), flipped).expect("written");
     refused(&predict("flipped.bundle"), 8, &["flipped.bundle", "damaged"]);
-    let model = at.join("runs/p/cells").join(metadata(&bytes)["cell"].as_str().expect("an id"));
-    fs::remove_file(model.join("model.safetensors")).expect("removed");
-    refused(&["export", "runs/p", "--bundle", "x.bundle"], 8, &["model.safetensors"]);
+    // The files of the attempt that counts are read, not their links in the cell's folder.
+    let cell = at.join("runs/p/cells").join(metadata(&bytes)["cell"].as_str().expect("an id"));
+    fs::remove_file(cell.join("model.safetensors")).expect("removed");
+    let output = emberline(at, &["export", "runs/p", "--bundle", "same.bundle"]);
+    assert!(output.status.success() && fs::read(at.join("same.bundle")).expect("readable") == bytes);
+    fs::remove_file(cell.join("attempts/1/model.safetensors")).expect("removed");
+    refused(&["export", "runs/p", "--bundle", "x.bundle"], 8, &["attempts/1/model.safetensors"]);
+    refused(&predict("runs/p"), 8, &["attempts/1/model.safetensors"]);
+}
+
+/// A source that isn't the one that the cell was trained with is named as such, and not called a fault of the program.
+#[test]
+fn a_source_that_changed_is_not_bundled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let sources: Vec<Small> = every_kind(at).into_iter().filter(|source| source.name == "idf").collect();
+    let (_, cells) = run(at, &sources, &labelled("seen", 60));
+    let vectors = fs::read_to_string(at.join("vectors.txt")).expect("readable");
+    fs::write(at.join("vectors.txt"), vectors.replacen("0.", "0.1", 1)).expect("written");
+    let output = emberline(at, &["export", "runs/p", "--bundle", "x.bundle", "--cell", &cells[0]]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("idf") && said.contains("isn't the one that the model was trained with"), "{said}");
+    assert!(!at.join("x.bundle").exists());
 }
 
 #[test]

@@ -403,7 +403,7 @@ pub(crate) struct Export {
     /// What enters the ONNX graph [default: vectors].
     #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec"])]
     pub(crate) onnx_input: Option<OnnxInputName>,
-    /// The cell that is exported [default: the best one of the best setting].
+    /// The cell that is exported [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
     pub(crate) cell: Option<String>,
     /// The folder that the paths of the embedding's files count from [default: the pipeline file's].

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use emberline_base::number::fixed;
 use emberline_base::{Warning, is_acting};
-use emberline_pipeline::LeftOut;
+use emberline_pipeline::{LeftOut, ModelChoice};
 
 use crate::exit::Error;
 
@@ -27,6 +27,15 @@ pub(crate) fn say(message: &str) {
 /// Prints a coded warning.
 pub(crate) fn warn(warning: &Warning) {
     say(&format!("warning: {warning}{}", of_cells(&warning.cells)));
+}
+
+/// Prints which model was taken and why, and what speaks against it.
+pub(crate) fn say_choice(choice: &ModelChoice) {
+    let ModelChoice { description, warning } = choice;
+    say(description);
+    if let Some(warning) = warning {
+        say(&format!("warning: {warning}"));
+    }
 }
 
 /// Which cells a warning concerns: ` (3 cells, such as ID)`; nothing if it concerns all.

@@ -5,26 +5,26 @@
 //! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
 //! recorded for it, to the bit. Neither the data nor the training's engine is needed.
 
+mod run_model;
 mod word_effects;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
+use emberline_base::{Features, Interrupt, Matrix, Task};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
-use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
-use emberline_report::{ChosenModel, Run};
+use emberline_embedding::{FittedEmbedding, LearnedState, Source};
+use emberline_report::ModelChoice;
 use emberline_train::Model;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
+pub(crate) use self::run_model::{RunModel, Trained};
 pub use self::word_effects::WordEffect;
 use crate::Error;
 use crate::bundle::Bundle;
-use crate::pipeline::Pipeline;
-use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
 /// A model and the embedding whose vectors it takes.
@@ -32,7 +32,7 @@ pub struct Classifier {
     model: Model,
     embedding: FittedEmbedding,
     label: String,
-    description: String,
+    choice: ModelChoice,
     text: Column,
     options: ClassifierOptions,
     /// Where the source's files of a bundle are: an encoder may read them later.
@@ -61,6 +61,13 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
 }
 
+impl ClassifierOptions {
+    /// Computes on a device, without a cache, with the source's files where the pipeline file names them.
+    pub fn on(device: Device) -> Self {
+        Self { device, cache: None, assets: None, interrupt: Interrupt::default() }
+    }
+}
+
 impl Classifier {
     /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best cell of
     /// the best setting.
@@ -69,19 +76,13 @@ impl Classifier {
     /// When the folder holds no run, the cell isn't done, a file of it is missing or isn't what was written, or the source
     /// isn't the one that it was trained with.
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
-        let run = Run::load(folder.path())?;
-        let ChosenModel { folder: files, description } = run.choose_model(folder.path(), cell)?;
-        let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
-        let trained = settled(&files, &base)?;
-        let model = Model::read(&files.join(run_files::MODEL))?;
-        let source = trained.settings.embedding.source.of_repeat(trained.repeat());
-        let learned = folder.learned_path(&model.description().embedding.digest);
-        let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
-        let learned = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
-        let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
-        let label = format!("{} {}", source.kind(), trained.embedding());
-        let text = trained.settings.data.text.clone();
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+        let chosen = RunModel::choose(folder, cell, &options)?;
+        let model = chosen.parse(&chosen.bytes()?)?;
+        let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
+        let RunModel { choice, cell, .. } = chosen;
+        let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
+        let text = cell.settings.data.text.clone();
+        Ok(Self { model, embedding, label, choice, text, options, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -89,12 +90,13 @@ impl Classifier {
     /// # Errors
     /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
-        let Bundle { model, learned, source, folder, text, cell } = Bundle::open(path)?;
+        let Bundle { model, learned, source, folder, text, description } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
-        let (label, description) = (format!("{} {name}", source.kind()), format!("cell {cell}: the bundle's"));
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+        let label = format!("{} {name}", source.kind());
+        let choice = ModelChoice { description, warning: None };
+        Ok(Self { model, embedding, label, choice, text, options, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -113,7 +115,12 @@ impl Classifier {
 
     /// Which model it is and why, in one line.
     pub fn description(&self) -> &str {
-        &self.description
+        &self.choice.description
+    }
+
+    /// The same, with what speaks against the model.
+    pub fn choice(&self) -> &ModelChoice {
+        &self.choice
     }
 
     /// The trained model.
@@ -189,16 +196,6 @@ impl Classifier {
     }
 }
 
-/// A cell as it was trained, by the `cell.toml` among its files; paths count from `base`.
-pub(crate) fn settled(files: &Path, base: &Path) -> Result<Cell, Error> {
-    let path = files.join(run_files::SETTINGS);
-    let bytes = emberline_base::file::read(&path)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let pipeline = Pipeline::parse(&path.display().to_string(), &text, base, &[])?;
-    let mut plan = Plan::of(&pipeline);
-    if plan.cells.is_empty() { Err(crate::run::no_cells(&plan)) } else { Ok(plan.cells.swap_remove(0)) }
-}
-
 /// Opens the embedding that a model was trained with: the source, and what it learned from the training texts.
 fn reopen(
     source: &Source,
@@ -210,5 +207,5 @@ fn reopen(
     let embedding = FittedEmbedding::reopen(source, base, learned, &model.description().embedding.digest, device)?;
     let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
     let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
-    embedding.with_tuned(TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table })
+    embedding.with_tuned(rows.clone(), table)
 }

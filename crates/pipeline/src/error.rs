@@ -6,7 +6,7 @@ use emberline_base::file::FileError;
 
 use crate::diagnostics::Diagnostics;
 use crate::lock::Difference;
-use crate::run::State;
+use crate::run::{RefitState, State};
 
 /// Why a command on a pipeline can't be done.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +124,9 @@ pub enum Error {
     /// A lock was asked for before all cells have run.
     #[error("{} of the cells are left to run, such as `{}`; run the pipeline first, then lock it", .0.len(), .0[0].0)]
     WorkPending(Vec<(String, State)>),
+    /// A lock was asked for before the refit was made of the present results.
+    #[error("all cells have run, but the refit ([decide] refit) {0}; run the pipeline first, then lock it")]
+    RefitPending(RefitState),
     /// A cell that was asked for isn't in the plan.
     #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
     NoSuchCell {

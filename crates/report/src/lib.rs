@@ -27,14 +27,16 @@ pub mod rows;
 mod run;
 mod sizes;
 pub mod statistics;
+mod summed;
 mod table;
 mod warnings;
 
 #[cfg(test)]
 mod sample;
 
-pub use choose::{Chosen, ChosenModel, ChosenSetting};
+pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
 pub use error::Error;
 pub use format::{Format, file_name, render};
-pub use refit::read_refit;
+pub use refit::{read_refit, read_whole_refit};
 pub use run::Run;
+pub use summed::SummedFolder;

@@ -10,13 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use emberline_base::record::{self, Epoch, Outcome, Status, Summary};
 use emberline_base::{Sums, file, json, run_files};
 use serde_json::Value;
 
-use crate::{Error, history};
+use crate::{Error, SummedFolder, history};
 
 /// Everything that a report is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,21 +79,30 @@ pub(crate) fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error>
 
 /// The folder of the attempt that counts for a cell. Its `result.json` has to be what was written, and to say the same as the
 /// cell's entry in the summary, but for the axes of its plan.
-fn attempt_of(folder: &Path, mut entry: Value) -> Result<PathBuf, Error> {
-    let path = folder.join(run_files::RESULT);
-    let bytes = file::read(&path)?;
-    let mut result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
-    let number = result.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+fn attempt_of(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
     let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let fault = |fault: &str| Error::Cell { path: path.clone(), cell: cell.clone(), fault: fault.to_owned() };
-    let attempt = run_files::attempt(folder, number.ok_or_else(|| fault("names no attempt"))?);
-    check(&sums_of(&attempt)?, &path, &bytes)?;
+    let (attempt, mut result) = attempt_that_counts(folder, &cell)?;
     for value in [&mut result, &mut entry] {
         if let Some(object) = value.as_object_mut() {
             ["version", "attempt", "settings"].iter().for_each(|key| drop(object.remove(*key)));
         }
     }
-    if result == entry { Ok(attempt) } else { Err(fault("isn't what summary.json says")) }
+    if result == entry {
+        return Ok(attempt);
+    }
+    Err(Error::Cell { path: folder.join(run_files::RESULT), cell, fault: "isn't what summary.json says".to_owned() })
+}
+
+/// The attempt that the `result.json` in a cell's folder names, and what that file says; it has to be what was written.
+fn attempt_that_counts(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
+    let path = folder.join(run_files::RESULT);
+    let bytes = file::read(&path)?;
+    let result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
+    let number = result.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    let unnamed = || Error::Cell { path: path.clone(), cell: cell.to_owned(), fault: "names no attempt".to_owned() };
+    let attempt = SummedFolder::open(run_files::attempt(folder, number.ok_or_else(unnamed)?))?;
+    attempt.check(&path, &bytes)?;
+    Ok((attempt, result))
 }
 
 /// Refuses a summary that another version has written, whatever else may be wrong with it.
@@ -171,18 +180,16 @@ pub(crate) fn read_settings(dir: &Path, cell: &record::Cell) -> Result<Option<Va
     if cell.status == Status::Pending || !folder.exists() {
         return Ok(None);
     }
-    let path = folder.join(run_files::SETTINGS);
-    let bytes = file::read(&path)?;
-    check(&sums_of(&folder)?, &path, &bytes)?;
+    let attempt = attempt_that_counts(&folder, &cell.id)?.0;
+    let bytes = attempt.read(run_files::SETTINGS)?;
     let table: Option<toml::Table> = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
     let settings = table.and_then(|table| serde_json::to_value(table).ok());
-    settings.map(Some).ok_or(Error::Settings(path))
+    settings.map(Some).ok_or_else(|| Error::Settings(attempt.path_of(run_files::SETTINGS)))
 }
 
-fn read_history(attempt: &Path, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
-    let path = attempt.join(run_files::HISTORY);
-    let bytes = file::read(&path)?;
-    check(&sums_of(attempt)?, &path, &bytes)?;
+fn read_history(attempt: &SummedFolder, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
+    let path = attempt.path_of(run_files::HISTORY);
+    let bytes = attempt.read(run_files::HISTORY)?;
     let text = String::from_utf8_lossy(&bytes);
     let epochs = history::from_csv(&path, &text)?;
     if epochs.len() != outcome.epochs as usize {
@@ -195,6 +202,7 @@ fn read_history(attempt: &Path, outcome: &Outcome) -> Result<Vec<Epoch>, Error> 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::{Format, render, sample};

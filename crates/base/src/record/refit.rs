@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digests, Summary};
+use super::Digests;
 use crate::Digest;
 
 /// A model of all rows, and what it was made of.
@@ -74,18 +74,6 @@ pub enum ThresholdOrigin {
     Median,
     /// An even chance: there are no validation rows.
     Even,
-}
-
-impl Refit {
-    /// Whether the cells that it was made of are still the ones of this summary.
-    pub fn is_of(&self, summary: &Summary) -> bool {
-        let is_there = |part: &RefitCell| {
-            let cell = summary.cells.iter().find(|cell| cell.id == part.id);
-            let outcome = cell.and_then(|cell| cell.outcome.as_ref());
-            outcome.is_some_and(|outcome| outcome.digests.weights == part.weights)
-        };
-        !self.cells.is_empty() && self.cells.iter().all(is_there)
-    }
 }
 
 impl std::fmt::Display for Refit {

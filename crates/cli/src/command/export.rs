@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
 use emberline_device::Device;
 use emberline_embedding::export::{self, Exported};
@@ -13,7 +12,7 @@ use emberline_train::{OnnxInput, OnnxTable};
 
 use crate::args::{Export, OnnxInputName};
 use crate::exit::{Code, Error};
-use crate::terminal::say;
+use crate::terminal::{say, say_choice};
 
 pub(super) fn run(args: &Export) -> Result<Code, Error> {
     let targets = &args.targets;
@@ -21,20 +20,15 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
         check_file(path, args.force)?;
     }
     targets.model2vec.iter().try_for_each(|path| check_folder(path, args.force))?;
-    let options = ClassifierOptions {
-        device: Device::Cpu,
-        cache: None,
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let options = ClassifierOptions { assets: args.assets.clone(), ..ClassifierOptions::on(Device::Cpu) };
     let (folder, cell) = (RunFolder::new(&args.run), args.cell.as_deref());
     if let Some(path) = &targets.bundle {
-        say(&bundle::export(&folder, cell, path, args.force, &options)?);
+        say_choice(&bundle::export(&folder, cell, path, args.force, &options)?);
         say(&format!("{} written", path.display()));
         return Ok(Code::Fine);
     }
     let classifier = Classifier::of_run(&folder, cell, options)?;
-    say(classifier.description());
+    say_choice(classifier.choice());
     if let Some(path) = &targets.onnx {
         write_onnx(&classifier, args.onnx_input.unwrap_or_default(), path)?;
     }

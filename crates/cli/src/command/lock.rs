@@ -17,6 +17,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;
     let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
-    writeln!(io::stdout(), "{}: {} cells{failed}", path.display(), lock.cells())?;
+    let refit = if lock.has_refit() { ", and the refit" } else { "" };
+    writeln!(io::stdout(), "{}: {} cells{failed}{refit}", path.display(), lock.cells())?;
     Ok(Code::Fine)
 }

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
@@ -16,7 +15,7 @@ use crate::args::Predict;
 use crate::exit::{Code, Error};
 use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Writer};
 use crate::progress::EncodingBar;
-use crate::terminal::{say, warn};
+use crate::terminal::{say, say_choice, warn};
 use crate::texts::column;
 
 /// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
@@ -24,12 +23,8 @@ const ROWS: usize = 4096;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn run(args: &Predict) -> Result<Code, Error> {
-    let options = ClassifierOptions {
-        device: args.device.resolve()?,
-        cache: Cache::of_user(),
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let (cache, assets) = (Cache::of_user(), args.assets.clone());
+    let options = ClassifierOptions { cache, assets, ..ClassifierOptions::on(args.device.resolve()?) };
     if args.assets.is_some() && args.run.is_file() {
         return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));
     }
@@ -37,7 +32,7 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     if args.explain {
         classifier.check_explains()?;
     }
-    say(classifier.description());
+    say_choice(classifier.choice());
     let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
     let columns = Columns { task, classes, all: args.all, explains: args.explain };

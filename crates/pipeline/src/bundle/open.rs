@@ -5,6 +5,7 @@ use std::path::Path;
 
 use emberline_base::byte_arrays::{ByteArrays, ByteArraysError};
 use emberline_base::file::{self, FileError};
+use emberline_base::run_files;
 use emberline_dataset::settings::Column;
 use emberline_embedding::{LearnedState, Source};
 use emberline_train::Model;
@@ -22,7 +23,8 @@ pub(crate) struct Bundle {
     /// Where the source's files are, until it is dropped.
     pub(crate) folder: TempDir,
     pub(crate) text: Column,
-    pub(crate) cell: String,
+    /// Which model it is, in one line.
+    pub(crate) description: String,
 }
 
 impl Bundle {
@@ -56,8 +58,11 @@ impl Bundle {
         let model = Model::from_safetensors(&model).map_err(damaged)?;
         let learned = file.bytes(LEARNED)?;
         let learned = learned.map(|bytes| LearnedState::from_safetensors(&bytes, Path::new(LEARNED))).transpose();
-        let (learned, text, cell) = (learned.map_err(damaged)?, json(&file, "text")?, entry(&file, "cell")?);
-        Ok(Self { model, learned, source, folder: unpack(&mut file)?, text, cell })
+        let (learned, text) = (learned.map_err(damaged)?, json(&file, "text")?);
+        let cell = entry(&file, "cell")?;
+        let which = file.metadata().get(run_files::REFIT).cloned().unwrap_or_else(|| format!("cell {cell}"));
+        let description = format!("{which}: the bundle's");
+        Ok(Self { model, learned, source, folder: unpack(&mut file)?, text, description })
     }
 }
 

@@ -159,14 +159,18 @@ impl RunFolder {
     }
 
     /// Writes what an embedding learned from the training texts, if it did; once.
-    pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// When the file can't be written, or there is no memory for it.
+    pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), Error> {
         let path = self.learned_path(&prepared.digest);
         if path.exists() {
             return Ok(());
         }
         let Some(learned) = prepared.learned() else { return Ok(()) };
         file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
-        file::write_atomic_unflushed(&path, &learned.to_safetensors())
+        let bytes = learned.to_safetensors().map_err(emberline_train::Error::from)?;
+        Ok(file::write_atomic_unflushed(&path, &bytes)?)
     }
 
     /// Writes which rows the splits of validation and test have, unless it stands there already.
@@ -216,7 +220,7 @@ impl RunFolder {
 
     /// A cell's settings as it was trained.
     pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
-        Document::table(&fs::read_to_string(self.cell(id).join(run_files::SETTINGS)).ok()?)
+        Document::table(&fs::read_to_string(self.files_of(id)?.join(run_files::SETTINGS)).ok()?)
     }
 
     /// Writes the summary and, from the records alone, every report. The caller holds the folder's [`lock`](Self::lock).

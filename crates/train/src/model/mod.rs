@@ -12,7 +12,7 @@ mod onnx;
 #[cfg(test)]
 mod tests;
 
-use emberline_base::{Bags, Features, Matrix, Task};
+use emberline_base::{Bags, Features, Matrix, Task, TunedRows};
 
 pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
@@ -34,15 +34,6 @@ pub struct Model {
     weights: Weights,
     network: Network,
     tuned_rows: Option<TunedRows>,
-}
-
-/// Which rows of the source the rows of a fine-tuned table are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunedRows {
-    /// The source's row of every row of the table.
-    pub ids: Vec<u32>,
-    /// Their words, if the source has words.
-    pub words: Option<Vec<String>>,
 }
 
 impl Model {

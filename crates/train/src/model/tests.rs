@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Digest, Features, Layered, Matrix, Monitor, Splits, Substream, Task};
+use emberline_base::{Bags, Combiner, Digest, Features, Layered, Matrix, Monitor, Splits, Substream, Task, TunedRows};
 use emberline_device::Device;
 use safetensors::SafeTensors;
 
-use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, TunedRows};
+use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError};
 use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use crate::{Architecture, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
