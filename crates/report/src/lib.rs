@@ -27,6 +27,7 @@ pub mod rows;
 mod run;
 mod sizes;
 pub mod statistics;
+mod stored;
 mod table;
 mod warnings;
 
