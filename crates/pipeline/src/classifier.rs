@@ -3,13 +3,16 @@
 //! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
 //! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
 //! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
-//! recorded for it, to the bit. Neither the data nor the training's engine is needed.
+//! recorded for it, to the bit. Neither the data nor the training's engine is needed; only the nearest training rows
+//! ([`TrainingRows`]) are found in data that are read again.
 
+mod nearest;
+mod training_rows;
 mod word_effects;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
+use emberline_base::{Interrupt, Matrix, Task, run_files};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
@@ -20,6 +23,8 @@ use emberline_train::Model;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
+use self::training_rows::Training;
+pub use self::training_rows::{Neighbour, TrainingRows};
 pub use self::word_effects::WordEffect;
 use crate::Error;
 use crate::bundle::Bundle;
@@ -35,6 +40,8 @@ pub struct Classifier {
     description: String,
     text: Column,
     options: ClassifierOptions,
+    /// What it was trained on; a bundle doesn't say.
+    training: Option<Training>,
     /// Where the source's files of a bundle are: an encoder may read them later.
     _unpacked: Option<TempDir>,
 }
@@ -70,8 +77,9 @@ impl Classifier {
     /// isn't the one that it was trained with.
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
         let run = Run::load(folder.path())?;
-        let ChosenModel { folder: files, description } = run.choose_model(folder.path(), cell)?;
-        let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
+        let ChosenModel { folder: files, description, data, is_refit } = run.choose_model(folder.path(), cell)?;
+        let beside = folder.pipeline_folder()?;
+        let base = options.assets.clone().unwrap_or_else(|| beside.clone());
         let trained = settled(&files, &base)?;
         let model = Model::read(&files.join(run_files::MODEL))?;
         let source = trained.settings.embedding.source.of_repeat(trained.repeat());
@@ -81,7 +89,8 @@ impl Classifier {
         let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {}", source.kind(), trained.embedding());
         let text = trained.settings.data.text.clone();
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+        let training = Some(Training::new(beside, trained, data, is_refit));
+        Ok(Self { model, embedding, label, description, text, options, training, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -94,7 +103,7 @@ impl Classifier {
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
         let (label, description) = (format!("{} {name}", source.kind()), format!("cell {cell}: the bundle's"));
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+        Ok(Self { model, embedding, label, description, text, options, training: None, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -150,7 +159,15 @@ impl Classifier {
         texts: &[T],
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<Prediction>, Error> {
-        let logits = self.logits(texts, on_event)?;
+        self.classify_vectors(&self.vectors(texts, on_event)?)
+    }
+
+    /// Classifies texts by their [`vectors`](Self::vectors), `[texts, dim]`.
+    ///
+    /// # Errors
+    /// When the vectors have another length than the model takes, or there is too little memory.
+    pub fn classify_vectors(&self, vectors: &Matrix) -> Result<Vec<Prediction>, Error> {
+        let logits = self.model.logits_of_vectors(vectors).map_err(emberline_train::Error::from)?;
         let rows: Vec<usize> = (0..logits.rows()).collect();
         Ok(rows.into_par_iter().map(|row| self.prediction(logits.row(row))).collect())
     }
@@ -160,6 +177,16 @@ impl Classifier {
     /// # Errors
     /// Those of [`classify`](Self::classify).
     pub fn logits<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
+        let vectors = self.vectors(texts, on_event)?;
+        Ok(self.model.logits_of_vectors(&vectors).map_err(emberline_train::Error::from)?)
+    }
+
+    /// The vectors of texts as they enter the head, `[texts, dim]`: pooled and shortened; of a fine-tuned table, its rows as
+    /// training left them. Zeros for a text without a word that a table knows.
+    ///
+    /// # Errors
+    /// Those of [`classify`](Self::classify).
+    pub fn vectors<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let ClassifierOptions { device, cache, interrupt, .. } = &self.options;
         let mut encoding = Encoding {
@@ -170,12 +197,9 @@ impl Classifier {
             interrupt: interrupt.clone(),
         };
         let failed = |source| Error::Embedding { name: self.label.clone(), source };
-        let logits = match self.embedding.features(&texts, &mut encoding).map_err(failed)? {
-            // Their table holds the rows that training moved, put over the source's.
-            Features::Tuned(bags) => self.model.logits_of_bags(&bags),
-            features => self.model.logits(&features),
-        };
-        Ok(logits.map_err(emberline_train::Error::from)?)
+        // A fine-tuned table holds the rows that training moved, put over the source's.
+        let features = self.embedding.features(&texts, &mut encoding).map_err(failed)?;
+        Ok(self.model.head_inputs(features).map_err(emberline_train::Error::from)?)
     }
 
     fn prediction(&self, logits: &[f32]) -> Prediction {

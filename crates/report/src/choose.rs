@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::record::{Cell, Status};
-use emberline_base::{file, run_files};
+use emberline_base::{Digest, file, run_files};
 
 use crate::grouping::Setting;
 use crate::ranking::{MainMetric, Ranking};
@@ -27,6 +27,10 @@ pub struct ChosenModel {
     pub folder: PathBuf,
     /// Which model it is and why it was taken, in one line.
     pub description: String,
+    /// The digest of the data that it was trained on.
+    pub data: Digest,
+    /// Whether all rows trained it, whatever its settings say of splits.
+    pub is_refit: bool,
 }
 
 /// The best setting of a run.
@@ -48,7 +52,8 @@ impl Run {
         let refit = if named.is_none() { read_refit(dir)? } else { None };
         let outdated = match refit {
             Some(refit) if refit.is_of(&self.summary) => {
-                return Ok(ChosenModel { folder: dir.join(run_files::REFIT), description: refit.to_string() });
+                let (folder, description) = (dir.join(run_files::REFIT), refit.to_string());
+                return Ok(ChosenModel { folder, description, data: refit.digests.data, is_refit: true });
             }
             Some(_) => "; the refit is of earlier results, `emberline run` renews it",
             None => "",
@@ -58,7 +63,8 @@ impl Run {
         let folder = run_files::cell(dir, &cell.id);
         let model = folder.join(run_files::MODEL);
         check(&sums_of(&folder)?, &model, &file::read(&model)?)?;
-        Ok(ChosenModel { folder, description })
+        let outcome = cell.outcome.as_ref().ok_or_else(|| Error::NotDone { cell: cell.id.clone() })?;
+        Ok(ChosenModel { folder, description, data: outcome.digests.data.clone(), is_refit: false })
     }
 
     /// The best setting, by the metric that the report ranks by; the only one if there is but one.
