@@ -19,6 +19,7 @@ mod escape;
 mod format;
 mod grouping;
 pub mod history;
+pub mod known;
 mod number;
 pub mod predictions;
 mod ranking;
