@@ -392,6 +392,10 @@ pub(crate) struct Predict {
     /// Add a column with the words that moved the decision most: what its probability loses without each. Tables of words only.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Add a column with the K training rows (at most 1000) whose vectors are nearest to the text's, by cosine similarity. The data
+    /// are read again.
+    #[arg(long, value_name = "K", alias = "neighbors", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) neighbours: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -74,6 +74,9 @@ impl Error {
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_out_of_memory() => Code::Unexpected,
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_asset() => Code::Asset,
             Self::Data(emberline_dataset::Error::UnknownFormat { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::TrainingData { source }) => of_training_data(source),
+            Self::Pipeline(Pipeline::OtherTrainingData { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::NoTrainingText) => Code::Usage,
             Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
@@ -103,6 +106,16 @@ impl Error {
 pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
     let is_asset = |difference: &Difference| matches!(difference.subject, Subject::Embedding(_));
     if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
+}
+
+/// Of data that a model was trained on: a file that is away is an asset; data that can't be read or divided any more have
+/// changed since.
+fn of_training_data(error: &emberline_dataset::Error) -> Code {
+    match error {
+        error if error.is_out_of_memory() => Code::Unexpected,
+        error if error.is_asset() => Code::Asset,
+        _ => Code::Stale,
+    }
 }
 
 fn of_report(error: &emberline_pipeline::ReportError) -> Code {

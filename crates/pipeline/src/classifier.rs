@@ -3,14 +3,17 @@
 //! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
 //! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
 //! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
-//! recorded for it, to the bit. Neither the data nor the training's engine is needed.
+//! recorded for it, to the bit. Neither the data nor the training's engine is needed; only the nearest training rows
+//! ([`TrainingRows`]) are found in data that are read again.
 
+mod nearest;
 mod run_model;
+mod training_rows;
 mod word_effects;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Features, Interrupt, Matrix, Task};
+use emberline_base::{Interrupt, Matrix, Task};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
@@ -22,6 +25,8 @@ use rayon::prelude::*;
 use tempfile::TempDir;
 
 pub(crate) use self::run_model::{RunModel, Trained};
+use self::training_rows::Training;
+pub use self::training_rows::{Neighbour, TrainingRows};
 pub use self::word_effects::WordEffect;
 use crate::Error;
 use crate::bundle::Bundle;
@@ -35,6 +40,8 @@ pub struct Classifier {
     choice: ModelChoice,
     text: Column,
     options: ClassifierOptions,
+    /// What it was trained on; a bundle doesn't say.
+    training: Option<Training>,
     /// Where the source's files of a bundle are: an encoder may read them later.
     _unpacked: Option<TempDir>,
 }
@@ -79,10 +86,11 @@ impl Classifier {
         let chosen = RunModel::choose(folder, cell, &options)?;
         let model = chosen.parse(&chosen.bytes()?)?;
         let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
-        let RunModel { choice, cell, .. } = chosen;
+        let RunModel { choice, cell, trained, .. } = chosen;
         let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
         let text = cell.settings.data.text.clone();
-        Ok(Self { model, embedding, label, choice, text, options, _unpacked: None })
+        let training = Some(Training::new(folder.pipeline_folder()?, cell, &trained)?);
+        Ok(Self { model, embedding, label, choice, text, options, training, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -96,7 +104,7 @@ impl Classifier {
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {name}", source.kind());
         let choice = ModelChoice { description, warning: None };
-        Ok(Self { model, embedding, label, choice, text, options, _unpacked: Some(folder) })
+        Ok(Self { model, embedding, label, choice, text, options, training: None, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -157,7 +165,15 @@ impl Classifier {
         texts: &[T],
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<Prediction>, Error> {
-        let logits = self.logits(texts, on_event)?;
+        self.classify_vectors(&self.vectors(texts, on_event)?)
+    }
+
+    /// Classifies texts by their [`vectors`](Self::vectors), `[texts, dim]`.
+    ///
+    /// # Errors
+    /// When the vectors have another length than the model takes, or there is too little memory.
+    pub fn classify_vectors(&self, vectors: &Matrix) -> Result<Vec<Prediction>, Error> {
+        let logits = self.model.logits_of_vectors(vectors).map_err(emberline_train::Error::from)?;
         let rows: Vec<usize> = (0..logits.rows()).collect();
         Ok(rows.into_par_iter().map(|row| self.prediction(logits.row(row))).collect())
     }
@@ -167,6 +183,16 @@ impl Classifier {
     /// # Errors
     /// Those of [`classify`](Self::classify).
     pub fn logits<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
+        let vectors = self.vectors(texts, on_event)?;
+        Ok(self.model.logits_of_vectors(&vectors).map_err(emberline_train::Error::from)?)
+    }
+
+    /// The vectors of texts as they enter the head, `[texts, dim]`: pooled and shortened; of a fine-tuned table, its rows as
+    /// training left them. Zeros for a text without a word that a table knows.
+    ///
+    /// # Errors
+    /// Those of [`classify`](Self::classify).
+    pub fn vectors<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let ClassifierOptions { device, cache, interrupt, .. } = &self.options;
         let mut encoding = Encoding {
@@ -177,12 +203,9 @@ impl Classifier {
             interrupt: interrupt.clone(),
         };
         let failed = |source| Error::Embedding { name: self.label.clone(), source };
-        let logits = match self.embedding.features(&texts, &mut encoding).map_err(failed)? {
-            // Their table holds the rows that training moved, put over the source's.
-            Features::Tuned(bags) => self.model.logits_of_bags(&bags),
-            features => self.model.logits(&features),
-        };
-        Ok(logits.map_err(emberline_train::Error::from)?)
+        // A fine-tuned table holds the rows that training moved, put over the source's.
+        let features = self.embedding.features(&texts, &mut encoding).map_err(failed)?;
+        Ok(self.model.head_inputs(features).map_err(emberline_train::Error::from)?)
     }
 
     fn prediction(&self, logits: &[f32]) -> Prediction {

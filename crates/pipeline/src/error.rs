@@ -56,6 +56,26 @@ pub enum Error {
         /// What is wrong with it.
         why: crate::BundleError,
     },
+    /// The data that a model was trained on can't be read again.
+    #[error(
+        "the nearest training rows are found in the data that the model was trained on: {source}; restore them, or ask for no neighbours"
+    )]
+    TrainingData {
+        /// Why.
+        source: emberline_dataset::Error,
+    },
+    /// The data have changed since a model was trained on them.
+    #[error(
+        "{files}: the data have changed since the model was trained, so that nobody can tell its training rows; restore them, run the \
+         pipeline again, or ask for no neighbours"
+    )]
+    OtherTrainingData {
+        /// The files, as the pipeline names them.
+        files: String,
+    },
+    /// The training rows of a bundle were asked for.
+    #[error("a bundle holds no training text, so that it has no nearest training rows; name the run folder instead")]
+    NoTrainingText,
     /// No combination of the grid can be done.
     #[error("no cell can be run: {0}")]
     NoCells(String),

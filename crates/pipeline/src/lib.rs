@@ -27,7 +27,7 @@ mod settings;
 mod source_options;
 
 pub use bundle::BundleError;
-pub use classifier::{Classifier, ClassifierOptions, Prediction, WordEffect};
+pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, TrainingRows, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;

@@ -8,12 +8,12 @@ use std::path::Path;
 use emberline_base::file::{self, FileError};
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
-use emberline_pipeline::{Classifier, ClassifierOptions};
+use emberline_pipeline::{Classifier, ClassifierOptions, TrainingRows};
 use tempfile::NamedTempFile;
 
 use crate::args::Predict;
 use crate::exit::{Code, Error};
-use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Writer};
+use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Said, Writer};
 use crate::progress::EncodingBar;
 use crate::terminal::{say, say_choice, warn};
 use crate::texts::column;
@@ -33,18 +33,28 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
         classifier.check_explains()?;
     }
     say_choice(classifier.choice());
+    let neighbours = args.neighbours.map(|count| Neighbours::find_among(&classifier, count)).transpose()?;
     let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
-    let columns = Columns { task, classes, all: args.all, explains: args.explain };
+    let columns =
+        Columns { task, classes, all: args.all, explains: args.explain, neighbours: args.neighbours.is_some() };
     let output = Output::new(args.output.as_deref())?;
-    let mut rows = Rows::new(&classifier, Writer::new(output, format(args)?, columns));
+    let mut rows = Rows::new(&classifier, neighbours, Writer::new(output, format(args)?, columns));
     let read = args.texts.read(text, true, |row| rows.take(&row, args.texts.name()))?;
     rows.classify()?;
+    let without_vector = rows.neighbours.map_or(0, |neighbours| neighbours.without_vector);
     let output = rows.writer.finish()?;
     output.finish()?;
     read.warnings.iter().for_each(warn);
-    say(&format!("{} classified", if read.rows == 1 { "1 text".to_owned() } else { format!("{} texts", read.rows) }));
+    say(&format!("{} classified", texts(read.rows)));
+    if without_vector > 0 {
+        say(&format!("{} without a word that the embedding knows: no vector, no neighbours", texts(without_vector)));
+    }
     Ok(Code::Fine)
+}
+
+fn texts(count: usize) -> String {
+    if count == 1 { "1 text".to_owned() } else { format!("{count} texts") }
 }
 
 /// The output's form: as asked for, as the output's name says, or the input's.
@@ -64,9 +74,29 @@ fn format(args: &Predict) -> Result<PredictionFormat, Error> {
     }
 }
 
+/// The training rows among which neighbours are found.
+struct Neighbours {
+    rows: TrainingRows,
+    /// How many a text gets.
+    count: usize,
+    /// Texts that have no vector.
+    without_vector: usize,
+}
+
+impl Neighbours {
+    fn find_among(classifier: &Classifier, count: u16) -> Result<Self, Error> {
+        let mut bar = EncodingBar::default();
+        let rows = classifier.training_rows(&mut |event| {
+            bar.show("training rows", &event, || {});
+        })?;
+        Ok(Self { rows, count: count.into(), without_vector: 0 })
+    }
+}
+
 /// Rows on their way through the classifier.
 struct Rows<'c, W: Write> {
     classifier: &'c Classifier,
+    neighbours: Option<Neighbours>,
     writer: Writer<W>,
     waiting: Vec<InputRow>,
     texts: Vec<String>,
@@ -75,8 +105,9 @@ struct Rows<'c, W: Write> {
 }
 
 impl<'c, W: Write> Rows<'c, W> {
-    fn new(classifier: &'c Classifier, writer: Writer<W>) -> Self {
-        Self { classifier, writer, waiting: Vec::new(), texts: Vec::new(), bytes: 0, bar: EncodingBar::default() }
+    fn new(classifier: &'c Classifier, neighbours: Option<Neighbours>, writer: Writer<W>) -> Self {
+        let (waiting, texts, bar) = (Vec::new(), Vec::new(), EncodingBar::default());
+        Self { classifier, neighbours, writer, waiting, texts, bytes: 0, bar }
     }
 
     fn take(&mut self, row: &TextRow<'_>, input: &str) -> Result<(), Error> {
@@ -93,15 +124,25 @@ impl<'c, W: Write> Rows<'c, W> {
     /// Classifies and writes the rows that wait.
     fn classify(&mut self) -> Result<(), Error> {
         let bar = &mut self.bar;
-        let predictions = self.classifier.classify(&self.texts, &mut |event| {
+        let vectors = self.classifier.vectors(&self.texts, &mut |event| {
             bar.show("predict", &event, || {});
         })?;
+        let predictions = self.classifier.classify_vectors(&vectors)?;
         let explanations = match self.writer.explains() {
             true => self.classifier.explain(&self.texts, &predictions)?,
             false => vec![Vec::new(); predictions.len()],
         };
-        for ((row, prediction), explanation) in self.waiting.drain(..).zip(&predictions).zip(&explanations) {
-            self.writer.write(row, prediction, explanation)?;
+        let nearest = match &mut self.neighbours {
+            Some(Neighbours { rows, count, without_vector }) => {
+                let nearest = rows.nearest(vectors, *count)?;
+                *without_vector += nearest.iter().filter(|nearest| nearest.is_none()).count();
+                nearest
+            }
+            None => vec![None; predictions.len()],
+        };
+        let each = predictions.iter().zip(&explanations).zip(&nearest);
+        for (row, ((prediction, explanation), nearest)) in self.waiting.drain(..).zip(each) {
+            self.writer.write(row, Said { prediction, explanation, neighbours: nearest.as_deref() })?;
         }
         self.texts.clear();
         self.bytes = 0;

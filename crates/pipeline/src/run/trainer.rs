@@ -212,8 +212,7 @@ impl Trainer<'_> {
 
     /// The file of the logits of validation and test, if there are such rows and they are to be kept.
     fn predictions(&self, data: &Data, fit: &FittedModel) -> Result<Option<Vec<u8>>, Error> {
-        let held_out = [&fit.logits.valid, &fit.logits.test].into_iter().flatten();
-        let bytes: u64 = held_out.map(|logits| 4 * logits.values().len() as u64).sum();
+        let bytes = settings::Report::predictions_size(&data.dataset.data);
         if !self.report.keeps_predictions(bytes) {
             return Ok(None);
         }

@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use emberline_base::file::{self, FileError};
 use emberline_base::record::Summary;
 use emberline_base::{Digest, Sums, run_files};
+use emberline_embedding::Words;
+use emberline_report::known::{self, RowWords};
 use emberline_report::{Format, Run};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -180,12 +182,29 @@ impl RunFolder {
             let bytes =
                 table.to_bytes(&data.dataset.labels.classes, report.texts).map_err(emberline_train::Error::from)?;
             // The same rows may have moved to other lines since.
-            if fs::read(&path).is_ok_and(|written| written == bytes) {
-                return Ok(());
-            }
-            file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
-            Ok(file::write_atomic_unflushed(&path, &bytes)?)
+            self.write_input(&path, &bytes)
         })
+    }
+
+    /// Writes how many words of each text of validation and test the embedding's table knows, unless it stands there already.
+    pub(crate) fn note_known_words(&self, prepared: &Prepared) -> Result<(), Error> {
+        let Some(words) = &prepared.words else { return Ok(()) };
+        words.write(|split, words| {
+            let Some(rows) = prepared.data.split_digests().get(split) else { return Ok(()) };
+            let of_row = |&Words { all, known, composed }: &Words| RowWords { words: all, known, composed };
+            let of_rows: Vec<RowWords> = words.iter().map(of_row).collect();
+            let bytes = known::to_bytes(rows, &prepared.digest, &of_rows).map_err(emberline_train::Error::from)?;
+            self.write_input(&run_files::known(&self.path, rows, &prepared.digest), &bytes)
+        })
+    }
+
+    /// Writes an input that may have been written before.
+    fn write_input(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        if fs::read(path).is_ok_and(|written| written == bytes) {
+            return Ok(());
+        }
+        file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
+        Ok(file::write_atomic_unflushed(path, bytes)?)
     }
 
     /// Where what an embedding learned lies, by the embedding's digest.

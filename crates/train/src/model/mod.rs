@@ -86,6 +86,23 @@ impl Model {
         Ok(self.network.logits(&pooled(&self.weights, self.dim(), bags)?)?)
     }
 
+    /// The vectors that enter the first layer, `[texts, dim]`: frozen ones as they are, rows of bags pooled, layers mixed. Bags
+    /// bring their own table, as for [`logits_of_bags`](Self::logits_of_bags).
+    ///
+    /// # Errors
+    /// When the features aren't of the kind and length that the model was trained on, or there is no memory.
+    pub fn head_inputs(&self, features: Features) -> Result<Matrix, ModelError> {
+        let entering = match &features {
+            Features::Tuned(bags) => pooled(&self.weights, self.dim(), bags)?,
+            features => vectors(&self.weights, self.dim(), features)?,
+        };
+        if !matches!(entering, Vectors::Fixed(_)) {
+            return Ok(self.network.inputs(&entering)?);
+        }
+        let Features::Frozen(vectors) = features else { unreachable!("only frozen vectors are ready as they are") };
+        Ok(vectors)
+    }
+
     /// The logits of vectors that are ready for the first layer, `[texts, dim]`: frozen ones, or such as were pooled or
     /// mixed elsewhere.
     ///
