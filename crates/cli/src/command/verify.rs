@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use emberline_base::file::{self, FileError};
+use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
 use emberline_device::Choice;
 use emberline_pipeline::{Encoded, Lock, Options, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
@@ -13,7 +14,7 @@ use crate::args::{ListFormat, Verify};
 use crate::exit::{Code, Error, of_inputs};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{grouped, printable, say};
+use crate::terminal::{printable, say};
 
 pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let pipeline = load(&args.pipeline)?;
@@ -64,8 +65,8 @@ fn text(verified: &Verified) -> String {
 /// What wasn't computed again; none if all of it was.
 fn from_cache(encoded: &Encoded) -> Option<String> {
     let Encoded { texts, cached } = encoded;
-    let (shown, all) = (grouped(*cached as u64), grouped(*texts as u64));
-    (*cached > 0).then(|| format!("{shown} of {all} texts came from the cache; `--fresh` encodes them again"))
+    let (shown, all) = (grouped(*cached as u64), counted(*texts, "text"));
+    (*cached > 0).then(|| format!("{shown} of {all} came from the cache; `--fresh` encodes them again"))
 }
 
 fn verdict(verified: &Verified, locked: usize) -> String {
@@ -75,10 +76,11 @@ fn verdict(verified: &Verified, locked: usize) -> String {
     if !verified.inputs.is_empty() {
         "the lock is stale, so nothing was trained; `emberline lock` renews it after a run".to_owned()
     } else if differ > 0 {
-        format!("{differ} of {all} cells are not what the lock says")
+        let are = agreeing(differ, "is", "are");
+        format!("{differ} of {} {are} not what the lock says", counted(all, "cell"))
     } else {
         let by = if equal == all { "to the byte" } else { "within the tolerance, as on another kind of device" };
-        format!("{all} of {locked} cells came out again, {by}")
+        format!("{all} of {} came out again, {by}", counted(locked, "cell"))
     }
 }
 
