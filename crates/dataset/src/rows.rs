@@ -56,6 +56,8 @@ pub struct Rows {
     pub(crate) duplicates: Duplicates,
     /// Rows left out of each file, since their text or group stands in that of a more protected split.
     pub(crate) leaks: Splits<usize>,
+    /// Of these, the rows whose text alone would have let them stay.
+    pub(crate) group_leaks: usize,
     /// What each row is stratified by, unless it is the row's class.
     strata: Vec<u32>,
     /// The rows that each split may be taken from; those of training serve the splits without
@@ -331,7 +333,7 @@ impl<'s> Reading<'s> {
         let duplicates = settings.duplicates;
         let units = group_column.units(&groups.of_rows, duplicates);
         let sides = Sides { texts: &groups.of_rows, groups: group_column.is_there().then_some(&units), duplicates };
-        let (pools, leaks) = pools(&parts, &sides)?;
+        let Pools { rows: pools, leaks, by_group: group_leaks } = pools(&parts, &sides)?;
         refuse_one_text(&parts[0], &pools.train, &groups.of_rows, &texts)?;
         let conflicts = conflicts(&groups, &labels);
         let strata = strata(&labels, &parts);
@@ -349,6 +351,7 @@ impl<'s> Reading<'s> {
             draws: None,
             duplicates,
             leaks,
+            group_leaks,
             strata,
             pools,
             conflicts,
@@ -450,21 +453,28 @@ struct Sides<'a> {
     duplicates: Duplicates,
 }
 
-impl Sides<'_> {
-    /// What must not be in two files: numbers a row, which rows share that must not.
-    fn exclusive(&self) -> impl Iterator<Item = &[u32]> {
-        let texts = (self.duplicates == Duplicates::Drop).then_some(self.texts);
-        texts.into_iter().chain(self.groups.map(Vec::as_slice))
-    }
+/// The rows that each split may be taken from.
+struct Pools {
+    rows: Splits<Vec<u32>>,
+    /// How many rows of each file were left out because their text or group stands in a more protected one.
+    leaks: Splits<usize>,
+    /// How many of all of these were left out for their group alone.
+    by_group: usize,
 }
 
-/// Each file's rows, without those whose text or group stands in a more protected file too, of which there is a count each, and
-/// without copies of a text unless they are kept.
-fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<(Splits<Vec<u32>>, Splits<usize>), Error> {
+/// Each file's rows, without those whose text or group stands in a more protected file too, and without copies of a text
+/// unless they are kept.
+fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<Pools, Error> {
     let mut is_own = vec![true; sides.texts.len()];
-    if parts.len() > 1 {
-        sides.exclusive().for_each(|numbers| refuse_leaks(parts, numbers, &mut is_own));
+    if parts.len() > 1 && sides.duplicates == Duplicates::Drop {
+        refuse_leaks(parts, sides.texts, &mut is_own);
     }
+    let count = |is_own: &[bool]| is_own.iter().filter(|&&own| own).count();
+    let before = count(&is_own);
+    if let Some(groups) = sides.groups.filter(|_| parts.len() > 1) {
+        refuse_leaks(parts, groups, &mut is_own);
+    }
+    let by_group = before - count(&is_own);
     let mut is_known = vec![sides.duplicates == Duplicates::Keep; sides.texts.len()];
     let (mut pools, mut leaks) = (Splits::default(), Splits::default());
     for part in parts {
@@ -485,7 +495,7 @@ fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<(Splits<Vec<u32>>, Splits<
             SplitName::Test => (pools.test, leaks.test) = (Some(rows), Some(leaked)),
         }
     }
-    Ok((pools, leaks))
+    Ok(Pools { rows: pools, leaks, by_group })
 }
 
 /// Marks the rows that share a number with a row of a more protected file: test before validation before training.

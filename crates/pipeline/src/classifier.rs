@@ -9,16 +9,16 @@ mod word_effects;
 
 use std::path::{Path, PathBuf};
 
+use emberline_base::file::TemporaryFolder;
 use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
-use emberline_report::{ChosenModel, Run};
+use emberline_report::{ChosenModel, Run, read_checked};
 use emberline_train::Model;
 use rayon::prelude::*;
-use tempfile::TempDir;
 
 pub use self::word_effects::WordEffect;
 use crate::Error;
@@ -34,9 +34,10 @@ pub struct Classifier {
     label: String,
     description: String,
     text: Column,
+    header: Option<bool>,
     options: ClassifierOptions,
     /// Where the source's files of a bundle are: an encoder may read them later.
-    _unpacked: Option<TempDir>,
+    _unpacked: Option<TemporaryFolder>,
 }
 
 /// What a classifier computes with.
@@ -76,12 +77,15 @@ impl Classifier {
         let model = Model::read(&files.join(run_files::MODEL))?;
         let source = trained.settings.embedding.source.of_repeat(trained.repeat());
         let learned = folder.learned_path(&model.description().embedding.digest);
-        let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
-        let learned = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
-        let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
+        let named = |source| match source {
+            emberline_embedding::Error::NotLearned { what } => Error::Learned { path: learned.clone(), what },
+            source => Error::Embedding { name: trained.embedding().to_owned(), source },
+        };
+        let state = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
+        let embedding = reopen(&source, &base, state.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {}", source.kind(), trained.embedding());
-        let text = trained.settings.data.text.clone();
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+        let (text, header) = (trained.settings.data.text.clone(), trained.settings.data.header);
+        Ok(Self { model, embedding, label, description, text, header, options, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -89,12 +93,12 @@ impl Classifier {
     /// # Errors
     /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
-        let Bundle { model, learned, source, folder, text, cell } = Bundle::open(path)?;
+        let Bundle { model, learned, source, folder, text, header, cell } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
         let (label, description) = (format!("{} {name}", source.kind()), format!("cell {cell}: the bundle's"));
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+        Ok(Self { model, embedding, label, description, text, header, options, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -129,6 +133,11 @@ impl Classifier {
     /// The column of the texts that it was trained on.
     pub fn text_column(&self) -> &Column {
         &self.text
+    }
+
+    /// Whether the first row of the files that it was trained on holds names, if the pipeline says so (`data.header`).
+    pub fn header(&self) -> Option<bool> {
+        self.header
     }
 
     /// The task.
@@ -192,7 +201,7 @@ impl Classifier {
 /// A cell as it was trained, by the `cell.toml` among its files; paths count from `base`.
 pub(crate) fn settled(files: &Path, base: &Path) -> Result<Cell, Error> {
     let path = files.join(run_files::SETTINGS);
-    let bytes = emberline_base::file::read(&path)?;
+    let bytes = read_checked(files, run_files::SETTINGS)?;
     let text = String::from_utf8_lossy(&bytes);
     let pipeline = Pipeline::parse(&path.display().to_string(), &text, base, &[])?;
     let mut plan = Plan::of(&pipeline);

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::record::{Cell, Status};
-use emberline_base::{file, run_files};
+use emberline_base::run_files;
 
 use crate::grouping::Setting;
 use crate::ranking::{MainMetric, Ranking};
 use crate::refit::read_refit;
-use crate::run::{check, sums_of};
+use crate::run::read_checked;
 use crate::{Error, Run};
 
 /// A cell of a run, and why it was taken.
@@ -56,8 +56,7 @@ impl Run {
         let Chosen { cell, why } = self.choose(named)?;
         let description = format!("cell {}: {why}{outdated}", cell.id);
         let folder = run_files::cell(dir, &cell.id);
-        let model = folder.join(run_files::MODEL);
-        check(&sums_of(&folder)?, &model, &file::read(&model)?)?;
+        read_checked(&folder, run_files::MODEL)?;
         Ok(ChosenModel { folder, description })
     }
 

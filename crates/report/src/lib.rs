@@ -37,4 +37,4 @@ pub use choose::{Chosen, ChosenModel, ChosenSetting};
 pub use error::Error;
 pub use format::{Format, file_name, render};
 pub use refit::read_refit;
-pub use run::Run;
+pub use run::{Run, read_checked};

@@ -6,7 +6,7 @@ use emberline_base::record::Refit;
 use emberline_base::{file, run_files};
 
 use crate::Error;
-use crate::run::{check, check_version, json_error, sums_of};
+use crate::run::{check, check_version, json_error, read_checked, sums_of};
 
 /// Reads the record of the refit in a run's folder; none if there is none.
 ///
@@ -19,12 +19,10 @@ pub fn read_refit(dir: &Path) -> Result<Option<Refit>, Error> {
         return Ok(None);
     }
     let bytes = file::read(&path)?;
-    let sums = sums_of(&folder)?;
-    check(&sums, &path, &bytes)?;
+    check(&sums_of(&folder)?, &path, &bytes)?;
     check_version(&path, &serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?)?;
     for name in [run_files::SETTINGS, run_files::MODEL] {
-        let path = folder.join(name);
-        check(&sums, &path, &file::read(&path)?)?;
+        read_checked(&folder, name)?;
     }
     serde_json::from_slice(&bytes).map(Some).map_err(|error| json_error(&path, &error))
 }

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     }
     say(&verdict(&verified, lock.cells()));
     if let Some(path) = &args.junit {
-        file::write_atomic(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
+        file::write_output(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
     }
     Ok(code(&verified))
 }

@@ -73,7 +73,8 @@ fn card(model: &Model, cell: &Cell, portable: &PortableSource) -> BTreeMap<&'sta
         ("text", json(&cell.settings.data.text)),
     ];
     let positive = description.positive_class().map(|class| ("positive_class", class.to_owned()));
-    always.into_iter().chain(positive).collect()
+    let header = cell.settings.data.header.map(|header| ("header", json(&header)));
+    always.into_iter().chain(positive).chain(header).collect()
 }
 
 /// The files that the bundle holds, by the names of their arrays.
@@ -93,7 +94,9 @@ fn write(
     options: &ClassifierOptions,
 ) -> Result<(), Error> {
     let failed = || FileError::new("write", to);
-    let mut temporary = file::temporary_in(file::folder_of(to)).map_err(failed())?;
+    let target = file::link_target(to);
+    file::make_folder(file::folder_of(&target))?;
+    let mut temporary = file::temporary_in(file::folder_of(&target)).map_err(failed())?;
     byte_arrays::write(temporary.as_file_mut(), card, arrays).map_err(|error| match error.action {
         "write" => failed()(error.source),
         _ => error,
@@ -102,8 +105,7 @@ fn write(
         return Err(BundleError::at(to)(BundleError::Incomplete { why: Box::new(why) }));
     }
     temporary.as_file().sync_all().map_err(failed())?;
-    temporary.persist(to).map_err(|error| failed()(error.error))?;
-    Ok(())
+    Ok(temporary.persist(&target).map_err(failed())?)
 }
 
 fn json(value: &impl Serialize) -> String {

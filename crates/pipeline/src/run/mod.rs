@@ -187,7 +187,6 @@ fn plan(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
-    folder.check(&pipeline.file)?;
     folder.claim(&pipeline.file)?;
     if plan.cells.is_empty() { Err(no_cells(&plan)) } else { Ok(plan) }
 }
