@@ -12,6 +12,7 @@ mod hparams;
 mod known_words;
 mod left_out;
 mod model;
+mod nothing_learned;
 mod observer;
 mod options;
 mod records;
