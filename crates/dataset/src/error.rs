@@ -1,7 +1,9 @@
 //! What can go wrong between a file and a divided dataset; every variant names the file, and
 //! the line where there is one.
 
-use std::fmt;
+mod place;
+mod words;
+
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
@@ -9,40 +11,9 @@ use emberline_base::number::{agreeing, counted};
 use emberline_base::sniff::{Kind, Use};
 use emberline_base::{OutOfMemory, SplitName};
 
-/// A row's place in its file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// What `number` counts.
-    pub unit: Unit,
-    /// 1 is the first.
-    pub number: u64,
-}
-
-/// What a file's rows are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// Lines of a text file; a row stands where it begins.
-    Line,
-    /// Rows of a table without lines (Parquet).
-    Row,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Line => "line",
-            Self::Row => "row",
-        })
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} {}", self.path.display(), self.unit, self.number)
-    }
-}
+pub use self::place::{Place, Unit};
+pub(crate) use self::words::excerpt;
+use self::words::{all_are, all_have, left_out, listed, none_of, suggested};
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
@@ -493,61 +464,4 @@ impl Error {
             _ => false,
         }
     }
-}
-
-fn suggested(nearest: &Option<String>) -> String {
-    nearest.as_deref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
-}
-
-/// Such as `none of the 3 rows can be used`.
-fn none_of(rows: usize) -> String {
-    if rows == 1 {
-        "the only row can't be used".to_owned()
-    } else {
-        format!("none of the {} can be used", counted(rows, "row"))
-    }
-}
-
-/// Such as `all 3 rows are`.
-fn all_are(rows: usize) -> String {
-    if rows == 1 { "the only row is".to_owned() } else { format!("all {} are", counted(rows, "row")) }
-}
-
-/// Such as `all 3 training rows have`.
-fn all_have(rows: usize) -> String {
-    if rows == 1 {
-        "the only training row has".to_owned()
-    } else {
-        format!("all {} have", counted(rows, "training row"))
-    }
-}
-
-/// Why rows can't be taken, in brackets.
-fn left_out(leaks: usize, copies: usize) -> String {
-    let leaks =
-        (leaks > 0).then(|| format!("{leaks} more {} in another split too", agreeing(leaks, "stands", "stand")));
-    let copies = (copies > 0).then(|| match copies {
-        1 => "1 more is a copy of a text, see data.duplicates".to_owned(),
-        copies => format!("{copies} more are copies of a text, see data.duplicates"),
-    });
-    let reasons: Vec<String> = leaks.into_iter().chain(copies).collect();
-    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
-}
-
-/// Up to `limit` names between backticks, and how many more there are.
-fn listed(names: &[String], limit: usize) -> String {
-    let mut shown: Vec<String> = names.iter().take(limit).map(|name| format!("`{}`", excerpt(name))).collect();
-    if names.len() > limit {
-        shown.push(format!("{} more", names.len() - limit));
-    }
-    shown.join(", ")
-}
-
-/// The first 80 characters of a text on one line, for messages.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
 }
