@@ -433,7 +433,7 @@ fn damaged_records_are_named_and_made_again() {
         let again = run_in(here, &RUN);
         assert_eq!(again.code, Some(0), "{}", again.stderr);
         assert!(
-            again.stderr.contains("isn't what was written") && again.stderr.contains("1 cells trained"),
+            again.stderr.contains("isn't what was written") && again.stderr.contains("1 cell trained"),
             "{}",
             again.stderr
         );

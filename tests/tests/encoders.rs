@@ -266,7 +266,7 @@ fn segments_of_the_former_format_are_named_and_cleared_when_asked() {
     }
     assert!(run_in(here, &["cache", "ls"]).stdout.contains("elmo old (older format)"));
     let dry = run_in(here, &["cache", "gc", "--dry-run"]);
-    assert!(dry.stdout.starts_with("1 files would be removed"), "{}", dry.stdout);
+    assert!(dry.stdout.starts_with("1 file would be removed"), "{}", dry.stdout);
     fine(&run_in(here, &["cache", "gc"]));
     assert!(!former.exists());
     assert_eq!(segments(here).len(), 1);

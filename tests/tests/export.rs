@@ -93,8 +93,8 @@ fn finished_run(pipeline: &str, classes: usize) -> (tempfile::TempDir, Vec<Strin
 
 /// Exports a cell; the refit where that is named.
 fn export(at: &Path, cell: &str, arguments: &[&str]) -> Ended {
-    let named = ["--cell", cell];
-    run_in(at, &[&["export", "runs/p"], if cell == REFIT { &[][..] } else { &named[..] }, arguments].concat())
+    let named: &[&str] = if cell == REFIT { &[] } else { &["--cell", cell] };
+    run_in(at, &[&["export", "runs/p"], named, arguments].concat())
 }
 
 fn exported(at: &Path, cell: &str, arguments: &[&str]) {

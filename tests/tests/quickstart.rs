@@ -106,7 +106,7 @@ fn two_runs_give_equal_weights_and_metrics_whatever_ran_first() {
     let last = ids.last().expect("a cell");
     let only = run(here, &["--out", "two", "--only", last]);
     assert_eq!(only.code, Some(0), "{}", only.stderr);
-    assert!(only.stderr.contains("1 cells trained") && only.stderr.contains("left to run"), "{}", only.stderr);
+    assert!(only.stderr.contains("1 cell trained") && only.stderr.contains("left to run"), "{}", only.stderr);
     assert_eq!(run(here, &["--out", "two"]).code, Some(0));
     assert_eq!(bytes(&here.join("one")), bytes(&here.join("two")));
     let metrics = |run: &str| {
@@ -224,7 +224,7 @@ fn a_change_of_data_runs_the_cells_again_and_a_damaged_record_too() {
     let ids = summary(here, "mine/runs/quickstart")["cells"][0]["id"].as_str().expect("an id").to_owned();
     fs::write(here.join("mine/runs/quickstart/cells").join(ids).join("result.json"), "{\"id\": ").expect("written");
     let again = run(here, &small);
-    assert!(again.stderr.contains("1 cells trained on cpu, 5 done before"), "{}", again.stderr);
+    assert!(again.stderr.contains("1 cell trained on cpu, 5 done before"), "{}", again.stderr);
     let csv = here.join("mine/data/questions.csv");
     let text = fs::read_to_string(&csv).expect("readable");
     fs::write(&csv, text + "What is a new question?,0\n").expect("written");

@@ -91,6 +91,7 @@ impl Error {
             Self::Pipeline(Pipeline::WorkPending(_) | Pipeline::RefitPending(_)) => Code::Stale,
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::RunFile { .. } | Pipeline::Learned { .. }) => Code::Asset,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Refit { .. }) => Code::CellsFailed,
             Self::Pipeline(Pipeline::Report(error)) => of_report(error),
@@ -125,7 +126,9 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
         Report::UnknownMetric { .. } => Code::Usage,
         Report::NoSuchCell { .. } => Code::Usage,
         Report::NotDone { .. } | Report::NothingToChoose { .. } => Code::Stale,
+        Report::NoCellEnded(_) | Report::NotSummarised(_) => Code::Stale,
         Report::NotARun(_)
+        | Report::Missing(_)
         | Report::Settings(_)
         | Report::Changed(_)
         | Report::NoSums(_)
@@ -163,7 +166,9 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
         emberline_embedding::Error::File(error) if error.is_out_of_memory() => Code::Unexpected,
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
-        emberline_embedding::Error::OtherSource { .. } | emberline_embedding::Error::TunedRows { .. } => Code::Asset,
+        emberline_embedding::Error::OtherSource { .. }
+        | emberline_embedding::Error::TunedRows { .. }
+        | emberline_embedding::Error::NotLearned { .. } => Code::Asset,
         emberline_embedding::Error::Export { .. } => Code::Usage,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
         emberline_embedding::Error::Interrupted => Code::Interrupted,

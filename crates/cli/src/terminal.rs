@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use emberline_base::number::fixed;
+use emberline_base::number::{agreeing, counted, fixed};
 use emberline_base::{Warning, is_acting};
 use emberline_pipeline::{LeftOut, ModelChoice};
 
@@ -43,7 +43,7 @@ fn of_cells(cells: &[String]) -> String {
     match cells {
         [] => String::new(),
         [only] => format!(" (cell {only})"),
-        [first, ..] => format!(" ({} cells, such as {first})", cells.len()),
+        [first, ..] => format!(" ({}, such as {first})", counted(cells.len(), "cell")),
     }
 }
 
@@ -89,14 +89,6 @@ pub(crate) fn seconds(seconds: f64, decimals: usize) -> String {
     fixed(shown, decimals)
 }
 
-/// A number with its thousands apart, such as 65,949.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-    groups.join(",")
-}
-
 /// What is left out of a grid and why, one line a reason.
 pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
     let mut reasons: Vec<(&str, usize)> = Vec::new();
@@ -108,7 +100,7 @@ pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
             None => reasons.push((&combination.reason, 1)),
         }
     }
-    let count = |n: usize| if n == 1 { "1 combination is".to_owned() } else { format!("{n} combinations are") };
+    let count = |n: usize| format!("{} {}", counted(n, "combination"), agreeing(n, "is", "are"));
     let lines: Vec<String> =
         reasons.into_iter().map(|(reason, n)| format!("{} left out: {reason}", count(n))).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

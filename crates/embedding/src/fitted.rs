@@ -227,10 +227,6 @@ fn projection(
     let fits = |projection: &Projection| matches!(projection, Projection::Matrix { dim, weights } if *dim == reduction.dim && weights.len() == from * dim);
     match learned {
         Some(projection) if fits(&projection) => Ok(Some(projection)),
-        _ => Err(Error::Unsupported(
-            "`reduce = \"pca\"`: the directions that were learned from the training texts are missing; restore the run's \
-             `inputs` folder, or train again"
-                .into(),
-        )),
+        _ => Err(Error::NotLearned { what: "the principal directions (`reduce = \"pca\"`)" }),
     }
 }

@@ -13,6 +13,7 @@ mod word_effects;
 
 use std::path::{Path, PathBuf};
 
+use emberline_base::file::TemporaryFolder;
 use emberline_base::{Interrupt, Matrix, Task};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
@@ -22,7 +23,6 @@ use emberline_embedding::{FittedEmbedding, LearnedState, Source};
 use emberline_report::ModelChoice;
 use emberline_train::Model;
 use rayon::prelude::*;
-use tempfile::TempDir;
 
 pub(crate) use self::run_model::{RunModel, Trained};
 use self::training_rows::Training;
@@ -39,11 +39,12 @@ pub struct Classifier {
     label: String,
     choice: ModelChoice,
     text: Column,
+    header: Option<bool>,
     options: ClassifierOptions,
     /// What it was trained on; a bundle doesn't say.
     training: Option<Training>,
     /// Where the source's files of a bundle are: an encoder may read them later.
-    _unpacked: Option<TempDir>,
+    _unpacked: Option<TemporaryFolder>,
 }
 
 /// What a classifier computes with.
@@ -88,9 +89,9 @@ impl Classifier {
         let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
         let RunModel { choice, cell, trained, .. } = chosen;
         let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
-        let text = cell.settings.data.text.clone();
+        let (text, header) = (cell.settings.data.text.clone(), cell.settings.data.header);
         let training = Some(Training::new(folder.pipeline_folder()?, cell, &trained)?);
-        Ok(Self { model, embedding, label, choice, text, options, training, _unpacked: None })
+        Ok(Self { model, embedding, label, choice, text, header, options, training, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -98,13 +99,13 @@ impl Classifier {
     /// # Errors
     /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
-        let Bundle { model, learned, source, folder, text, description } = Bundle::open(path)?;
+        let Bundle { model, learned, source, folder, text, header, description } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
         let label = format!("{} {name}", source.kind());
         let choice = ModelChoice { description, warning: None };
-        Ok(Self { model, embedding, label, choice, text, options, training: None, _unpacked: Some(folder) })
+        Ok(Self { model, embedding, label, choice, text, header, options, training: None, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -144,6 +145,11 @@ impl Classifier {
     /// The column of the texts that it was trained on.
     pub fn text_column(&self) -> &Column {
         &self.text
+    }
+
+    /// Whether the first row of the files that it was trained on holds names, if the pipeline says so (`data.header`).
+    pub fn header(&self) -> Option<bool> {
+        self.header
     }
 
     /// The task.

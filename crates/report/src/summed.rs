@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Sums, file};
+use emberline_base::Sums;
 
 use crate::Error;
-use crate::run::{check, sums_of};
+use crate::run::{check, read_record, sums_of};
 
 /// A folder with a `SHA256SUMS`, which was read when the folder was opened.
 #[derive(Clone, Debug)]
@@ -35,10 +35,10 @@ impl SummedFolder {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it can't be read, or isn't what was written.
+    /// When it is missing or can't be read, or isn't what was written.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         let path = self.path_of(name);
-        let bytes = file::read(&path)?;
+        let bytes = read_record(&path)?;
         self.check(&path, &bytes)?;
         Ok(bytes)
     }
@@ -75,6 +75,6 @@ mod tests {
         fs::write(folder.path().join("a"), "changed").expect("written");
         assert!(matches!(summed.read("a"), Err(Error::Changed(path)) if path.ends_with("a")));
         fs::remove_file(folder.path().join("a")).expect("removed");
-        assert!(matches!(summed.read("a"), Err(Error::File(_))));
+        assert!(matches!(summed.read("a"), Err(Error::Missing(_))));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::counted;
 use emberline_pipeline::{Lock, lock};
 
 use super::{load, run_folder};
@@ -18,6 +19,6 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     lock.write(&path)?;
     let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
     let refit = if lock.has_refit() { ", and the refit" } else { "" };
-    writeln!(io::stdout(), "{}: {} cells{failed}{refit}", path.display(), lock.cells())?;
+    writeln!(io::stdout(), "{}: {}{failed}{refit}", path.display(), counted(lock.cells(), "cell"))?;
     Ok(Code::Fine)
 }

@@ -1,22 +1,22 @@
 //! `predict`: classifies texts with a trained cell of a run or a bundle, row for row.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::file::{self, FileError};
+use emberline_base::Interrupt;
+use emberline_base::file;
+use emberline_base::number::counted;
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
 use emberline_pipeline::{Classifier, ClassifierOptions, TrainingRows};
-use tempfile::NamedTempFile;
 
 use crate::args::Predict;
 use crate::exit::{Code, Error};
 use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Said, Writer};
 use crate::progress::EncodingBar;
 use crate::terminal::{say, say_choice, warn};
-use crate::texts::column;
+use crate::texts::{TextColumn, column};
 
 /// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
 const ROWS: usize = 4096;
@@ -34,7 +34,8 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     }
     say_choice(classifier.choice());
     let neighbours = args.neighbours.map(|count| Neighbours::find_among(&classifier, count)).transpose()?;
-    let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
+    let of_pipeline = || TextColumn { column: classifier.text_column().clone(), header: classifier.header() };
+    let text = args.text.as_deref().map_or_else(of_pipeline, column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
     let columns =
         Columns { task, classes, all: args.all, explains: args.explain, neighbours: args.neighbours.is_some() };
@@ -46,9 +47,10 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     let output = rows.writer.finish()?;
     output.finish()?;
     read.warnings.iter().for_each(warn);
-    say(&format!("{} classified", texts(read.rows)));
+    say(&format!("{} classified", counted(read.rows, "text")));
     if without_vector > 0 {
-        say(&format!("{} without a word that the embedding knows: no vector, no neighbours", texts(without_vector)));
+        let texts = counted(without_vector, "text");
+        say(&format!("{texts} without a word that the embedding knows: no vector, no neighbours"));
     }
     Ok(Code::Fine)
 }
@@ -153,38 +155,21 @@ impl<'c, W: Write> Rows<'c, W> {
 /// Where predictions go: standard output, or a file that appears under its name when it is complete.
 enum Output {
     Stdout(BufWriter<io::Stdout>),
-    /// A device or a pipe, which takes rows as they come.
-    Stream(BufWriter<File>),
-    File {
-        out: BufWriter<File>,
-        temporary: NamedTempFile,
-        path: std::path::PathBuf,
-    },
+    File(file::Output),
 }
 
 impl Output {
     fn new(path: Option<&Path>) -> Result<Self, Error> {
-        let Some(path) = path else { return Ok(Self::Stdout(BufWriter::new(io::stdout()))) };
-        let failed = || FileError::new("write", path);
-        if file::is_stream(path) {
-            return Ok(Self::Stream(BufWriter::new(file::open_stream(path).map_err(failed())?)));
+        match path {
+            None => Ok(Self::Stdout(BufWriter::new(io::stdout()))),
+            Some(path) => Ok(Self::File(file::Output::create(path)?)),
         }
-        let temporary = file::temporary_in(file::folder_of(path)).map_err(failed())?;
-        let out = BufWriter::new(temporary.as_file().try_clone().map_err(failed())?);
-        Ok(Self::File { out, temporary, path: path.to_owned() })
     }
 
     fn finish(self) -> Result<(), Error> {
         match self {
             Self::Stdout(mut out) => Ok(out.flush()?),
-            Self::Stream(mut out) => Ok(out.flush()?),
-            Self::File { mut out, temporary, path } => {
-                let failed = || FileError::new("write", &path);
-                out.flush().map_err(failed())?;
-                temporary.as_file().sync_all().map_err(failed())?;
-                temporary.persist(&path).map_err(|error| failed()(error.error))?;
-                Ok(())
-            }
+            Self::File(out) => Ok(out.finish()?),
         }
     }
 }
@@ -193,16 +178,14 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(out) => out.write(bytes),
-            Self::Stream(out) => out.write(bytes),
-            Self::File { out, .. } => out.write(bytes),
+            Self::File(out) => out.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.flush(),
-            Self::Stream(out) => out.flush(),
-            Self::File { out, .. } => out.flush(),
+            Self::File(out) => out.flush(),
         }
     }
 }

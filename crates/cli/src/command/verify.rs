@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use emberline_base::file::{self, FileError};
+use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
 use emberline_device::Choice;
 use emberline_pipeline::{Encoded, Lock, Options, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
@@ -13,7 +14,7 @@ use crate::args::{ListFormat, Verify};
 use crate::exit::{Code, Error, of_inputs};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{grouped, printable, say};
+use crate::terminal::{printable, say};
 
 pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let pipeline = load(&args.pipeline)?;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     }
     say(&verdict(&verified, &lock));
     if let Some(path) = &args.junit {
-        file::write_atomic(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
+        file::write_output(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
     }
     Ok(code(&verified))
 }
@@ -64,8 +65,8 @@ fn text(verified: &Verified) -> String {
 /// What wasn't computed again; none if all of it was.
 fn from_cache(encoded: &Encoded) -> Option<String> {
     let Encoded { texts, cached } = encoded;
-    let (shown, all) = (grouped(*cached as u64), grouped(*texts as u64));
-    (*cached > 0).then(|| format!("{shown} of {all} texts came from the cache; `--fresh` encodes them again"))
+    let (shown, all) = (grouped(*cached as u64), counted(*texts, "text"));
+    (*cached > 0).then(|| format!("{shown} of {all} came from the cache; `--fresh` encodes them again"))
 }
 
 /// What it comes to, in one line.
@@ -77,7 +78,8 @@ fn verdict(verified: &Verified, lock: &Lock) -> String {
         "the lock is stale, so nothing was trained; `emberline lock` renews it after a run".to_owned()
     } else if differ > 0 {
         let refit = if refit_differs { ", nor is the refit" } else { "" };
-        format!("{differ} of {all} cells are not what the lock says{refit}")
+        let are = agreeing(differ, "is", "are");
+        format!("{differ} of {} {are} not what the lock says{refit}", counted(all, "cell"))
     } else if refit_differs {
         "the refit is not what the lock says; all cells are".to_owned()
     } else {
@@ -88,7 +90,7 @@ fn verdict(verified: &Verified, lock: &Lock) -> String {
             None if lock.has_refit() => ("", "; the refit is made of all cells, and was not trained again"),
             None => ("", ""),
         };
-        format!("{all} of {} cells{refit} came out again, {by}{left_out}", lock.cells())
+        format!("{all} of {}{refit} came out again, {by}{left_out}", counted(lock.cells(), "cell"))
     }
 }
 

@@ -37,7 +37,7 @@ pub fn export(
     let bytes = chosen.bytes()?;
     let model = chosen.parse(&bytes)?;
     let learned = chosen.learned(&model)?;
-    let portable = chosen.source().portable(&chosen.base).map_err(|source| chosen.named(source))?;
+    let portable = chosen.source().portable(&chosen.base).map_err(|source| chosen.named(&model, source))?;
     let card = card(&model, &chosen, &portable);
     let own = [(MODEL, Some(bytes)), (LEARNED, learned.clone())];
     let written = write(to, &card, &arrays(own, portable), options);
@@ -66,7 +66,8 @@ fn card(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap
         ("pipeline", chosen.pipeline.clone()),
     ];
     let positive = description.positive_class().map(|class| ("positive_class", class.to_owned()));
-    let entries = always.into_iter().chain(positive).chain(trained(&chosen.trained));
+    let header = chosen.cell.settings.data.header.map(|header| ("header", json(&header)));
+    let entries = always.into_iter().chain(positive).chain(header).chain(trained(&chosen.trained));
     entries.map(|(key, text)| (key.to_owned(), text)).collect()
 }
 
@@ -98,7 +99,9 @@ fn write(
     options: &ClassifierOptions,
 ) -> Result<(), Error> {
     let failed = || FileError::new("write", to);
-    let mut temporary = file::temporary_in(file::folder_of(to)).map_err(failed())?;
+    let target = file::link_target(to);
+    file::make_folder(file::folder_of(&target))?;
+    let mut temporary = file::temporary_in(file::folder_of(&target)).map_err(failed())?;
     byte_arrays::write(temporary.as_file_mut(), card, arrays).map_err(|error| match error.action {
         "write" => failed()(error.source),
         _ => error,
@@ -107,8 +110,7 @@ fn write(
         return Err(BundleError::at(to)(BundleError::Incomplete { why: Box::new(why) }));
     }
     temporary.as_file().sync_all().map_err(failed())?;
-    temporary.persist(to).map_err(|error| failed()(error.error))?;
-    Ok(())
+    Ok(temporary.persist(&target).map_err(failed())?)
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -16,6 +16,7 @@
 //! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of what decides its vectors |
 //! | `source` | the settings of the source, JSON as in `[embedding.NAME]`; its paths are names of arrays |
 //! | `text` | the column of the texts in the training data, JSON |
+//! | `header` | whether the first row of the training data holds names, JSON, if the pipeline says so |
 //! | `pipeline`, `cell` | the pipeline's name and the cell's id, `refit` for the refit |
 //! | `refit` | what the refit is, in words; absent for a cell |
 //! | `task`, `classes`, `positive_class`, `thresholds` | what the model decides, as in `model.safetensors`; for readers |

@@ -108,12 +108,15 @@ impl RunModel {
         let learned = learned.map(|bytes| LearnedState::from_safetensors(bytes, &path)).transpose();
         let opened =
             learned.and_then(|learned| reopen(&self.source(), &self.base, learned.as_ref(), model, options.device));
-        opened.map_err(|source| self.named(source))
+        opened.map_err(|source| self.named(model, source))
     }
 
-    /// An error of its embedding, by the embedding's name.
-    pub(crate) fn named(&self, source: emberline_embedding::Error) -> Error {
-        Error::Embedding { name: self.cell.embedding().to_owned(), source }
+    /// An error of its embedding, by the embedding's name; of what it learned, by the file.
+    pub(crate) fn named(&self, model: &Model, source: emberline_embedding::Error) -> Error {
+        match source {
+            emberline_embedding::Error::NotLearned { what } => Error::Learned { path: self.learned_path(model), what },
+            source => Error::Embedding { name: self.cell.embedding().to_owned(), source },
+        }
     }
 
     fn learned_path(&self, model: &Model) -> PathBuf {

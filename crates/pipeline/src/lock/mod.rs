@@ -218,7 +218,7 @@ impl Lock {
     /// # Errors
     /// When the file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        Ok(file::write_atomic(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
+        Ok(file::write_output(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
     }
 
     /// The number of cells.

@@ -12,6 +12,7 @@ mod hparams;
 mod known_words;
 mod left_out;
 mod model;
+mod nothing_learned;
 mod observer;
 mod options;
 mod records;
@@ -169,7 +170,6 @@ fn plan(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
-    folder.check(&pipeline.file)?;
     folder.claim(&pipeline.file)?;
     if plan.cells.is_empty() { Err(no_cells(&plan)) } else { Ok(plan) }
 }

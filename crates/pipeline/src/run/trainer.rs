@@ -17,6 +17,7 @@ use super::executor::local::PreparedCell;
 use super::hparams::hparams;
 use super::known_words;
 use super::model::model;
+use super::nothing_learned;
 use super::options::Options;
 use crate::Error;
 use crate::inputs::{Data, Prepared};
@@ -306,6 +307,7 @@ fn outcome(
 ) -> Outcome {
     let Prepared { opened, known_words, .. } = prepared;
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
+    let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
     let dim = spec.features.train.dim();
     let table = opened.parameters(dim);
     let head = spec.architecture().parameters();
@@ -328,6 +330,6 @@ fn outcome(
         arithmetic: device.arithmetic(),
         computation: COMPUTATION,
         known_words: known_words.clone(),
-        warnings: opened.warnings().into_iter().chain(few_known).collect(),
+        warnings: opened.warnings().into_iter().chain(few_known).chain(nothing_learned).collect(),
     }
 }

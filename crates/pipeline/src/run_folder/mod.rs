@@ -95,7 +95,7 @@ impl RunFolder {
     /// they are neither read nor replaced.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be read.
+    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], [`Error::RunFile`], or when the folder can't be read.
     pub(crate) fn check(&self, pipeline: &Path) -> Result<(), Error> {
         owner::check(&self.path, pipeline)
     }
@@ -106,11 +106,12 @@ impl RunFolder {
     }
 
     /// Makes the folder that of a pipeline file, which no other may then run in, and clears away what killed processes left
-    /// half written in it.
+    /// half written in it. A `run.json` that was lost is written anew.
     ///
     /// # Errors
     /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be written.
     pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
+        owner::may_claim(&self.path, pipeline)?;
         file::make_folder(&self.path)?;
         for folder in [run_files::CELLS, run_files::INPUTS, run_files::TENSORBOARD] {
             file::refuse_links(&self.path, Path::new(folder))?;
@@ -215,7 +216,7 @@ impl RunFolder {
     /// The folder of the pipeline file that the run is of: what the paths of its sources count from.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`], or when `run.json` can't be read.
+    /// [`Error::OtherVersion`], [`Error::RunFile`], or when `run.json` can't be read.
     pub(crate) fn pipeline_folder(&self) -> Result<PathBuf, Error> {
         owner::pipeline_folder(&self.path)
     }
