@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file;
 use emberline_base::number::counted;
 use emberline_cache::Cache;
@@ -53,10 +52,6 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
         say(&format!("{texts} without a word that the embedding knows: no vector, no neighbours"));
     }
     Ok(Code::Fine)
-}
-
-fn texts(count: usize) -> String {
-    if count == 1 { "1 text".to_owned() } else { format!("{count} texts") }
 }
 
 /// The output's form: as asked for, as the output's name says, or the input's.
