@@ -134,6 +134,13 @@ pub enum Error {
     },
 }
 
+impl From<emberline_tensorboard::Error> for Error {
+    fn from(error: emberline_tensorboard::Error) -> Self {
+        let emberline_tensorboard::Error::File(error) = error;
+        Self::File(error)
+    }
+}
+
 impl Error {
     /// Whether the cell itself is at fault, so that it fails again from the same inputs: all other failures are those of
     /// its surroundings, which the next run may meet in a better state.
