@@ -51,6 +51,7 @@ seeds() {
     tfhub) below "$2" crates/savedmodel/tests/fixtures/models ;;
     model2vec) below "$2" "$fixtures/$1" ;;
     word_vectors)
+      fixtures=crates/wordvectors/tests/fixtures
       for file in "$fixtures"/fasttext/*.{bin,ftz} "$fixtures"/finalfusion/*.fifu tests/suite/*/words.txt tests/fuzz/seeds/vectors.*; do
         plain "$2" "$file"
       done ;;

@@ -5,17 +5,17 @@
 //! words hold spaces. Lines end with LF or CRLF, and only there: words may hold any white space of Unicode.
 //! Without a header, line 1 gives D. Blank lines are skipped.
 
-use super::stream::Stream;
-use super::table::Table;
-use super::wanted::{Wanted, shown};
-use super::{MAX_DIM, MAX_WORD, Shape};
-use crate::Error;
+use crate::error::Error;
+use crate::stream::Stream;
+use crate::vectors::Vectors;
+use crate::wanted::{Wanted, shown};
+use crate::{MAX_DIM, MAX_WORD, Shape};
 
 /// The longest line: 32 bytes a number, and a word.
-pub(super) const MAX_LINE: usize = 32 * MAX_DIM as usize + MAX_WORD;
+pub(crate) const MAX_LINE: usize = 32 * MAX_DIM as usize + MAX_WORD;
 
 /// Reads every line; `header` is what line 1 said, where it was a header.
-pub(super) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wanted) -> Result<Table, Error> {
+pub(crate) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wanted) -> Result<Vectors, Error> {
     let mut shape = Shape { rows: 0, dim: header.map_or(0, |shape| shape.dim) };
     let mut number = u64::from(header.is_some());
     while let Some(Line { length, whole }) = next_line(stream, number + 1)? {
@@ -42,7 +42,7 @@ pub(super) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wante
             shape.rows
         ))),
         None if shape.rows == 0 => Err(not_a_row(stream)),
-        _ => Ok(wanted.into_table(shape.dim, shape.rows)),
+        _ => Ok(wanted.into_vectors(shape.dim, shape.rows)),
     }
 }
 
@@ -158,7 +158,7 @@ fn field(numbers: &[u8], at: usize) -> String {
 }
 
 /// Whether a line is a word and `dim` numbers.
-pub(super) fn is_row(line: &[u8], dim: u64) -> bool {
+pub(crate) fn is_row(line: &[u8], dim: u64) -> bool {
     if dim == 0 || dim > MAX_DIM {
         return false;
     }
@@ -168,7 +168,7 @@ pub(super) fn is_row(line: &[u8], dim: u64) -> bool {
 
 /// The length of a vector by the first line of a file without header: the numbers at its end, of which
 /// the first field is never one.
-pub(super) fn dim_of(line: &[u8]) -> Option<usize> {
+pub(crate) fn dim_of(line: &[u8]) -> Option<usize> {
     let fields = trimmed(line).split(is_separator).filter(|field| !field.is_empty());
     let all = fields.clone().count();
     let numbers = fields.rev().take_while(|field| number(field).is_some()).count();

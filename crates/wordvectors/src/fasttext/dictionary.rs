@@ -10,10 +10,10 @@
 
 use std::collections::HashMap;
 
-use crate::Error;
-use crate::source::word_vectors::MAX_WORD;
-use crate::source::word_vectors::compose::Dictionary;
-use crate::source::word_vectors::fields::Fields;
+use crate::MAX_WORD;
+use crate::compose::Dictionary;
+use crate::error::Error;
+use crate::fields::Fields;
 
 /// The counts at the start.
 #[derive(Clone, Copy)]

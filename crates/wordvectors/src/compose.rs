@@ -1,48 +1,40 @@
 //! Vectors of words that are sums of a matrix's rows: of the word itself and of its n-grams.
 //!
-//! A dictionary and the texts enter; the words that the texts need leave ([`Used`]), then the matrix rows that these
-//! need ([`Parts`]), then, while the matrix passes by, their numbers ([`Gathered`]), then the [`Table`]. Memory
-//! holds what is hit, whatever the size of the file. Where texts aren't known yet, all of the file is held ([`Model`]), and
-//! makes a table of the texts that come.
+//! A dictionary and a query enter; the words that are asked for leave ([`Used`]), then the matrix rows that these
+//! need ([`Parts`]), then, while the matrix passes by, their numbers ([`Gathered`]), then the [`Vectors`]. Memory
+//! holds what is hit, whatever the size of the file. Where words aren't known yet, all of the file is held ([`Model`]), and
+//! gives the vectors of the words that are asked for later.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use emberline_base::memory;
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
-use super::fields::Fields;
-use super::table::{Ids, LINE_END, Line, Table, Words};
-use super::tokens::{self, Rules, Vocabulary};
-use crate::Error;
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::memory;
+use crate::query::{Query, Selection};
+use crate::vectors::{Difference, Ids, LINE_END, Line, Vectors};
 
-/// The texts, and how words are found in them.
-#[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    /// None: they aren't known yet, so every word of the file may be asked for.
-    pub(super) texts: Option<&'a [&'a str]>,
-    pub(super) rules: Rules,
-}
-
-/// The words of a file that are asked for, and where they stand.
+/// The words of a file that may be asked for, and where they stand.
 #[derive(Debug)]
-pub(super) struct Dictionary {
-    /// None: every word is.
+pub(crate) struct Dictionary {
+    /// None: every word may be.
     asked: Option<HashSet<Box<[u8]>>>,
     rows: HashMap<Box<[u8]>, u64, FixedState>,
     is_cased: bool,
 }
 
 impl Dictionary {
-    pub(super) fn new(asked: Asked<'_>) -> Self {
-        let asked = asked.texts.map(|texts| tokens::candidates(texts, asked.rules));
+    /// For these candidates; none: for every word.
+    pub(crate) fn new(asked: Option<HashSet<Box<[u8]>>>) -> Self {
         Self { asked, rows: HashMap::default(), is_cased: false }
     }
 
     /// A word of the file and its row; the first of two equal ones counts.
-    pub(super) fn meet(&mut self, word: &[u8], row: u64) {
+    pub(crate) fn meet(&mut self, word: &[u8], row: u64) {
         self.is_cased |= word.iter().any(u8::is_ascii_uppercase);
         match &mut self.asked {
             Some(asked) => self.rows.extend(asked.take(word).map(|word| (word, row))),
@@ -51,51 +43,43 @@ impl Dictionary {
         }
     }
 
-    /// The words that the texts are resolved into.
-    pub(super) fn used(&self, texts: &[&str], rules: Rules) -> Used {
-        let mut hits = Hits { dictionary: self, known: BTreeSet::new(), unknown: BTreeSet::new() };
-        tokens::resolve_all(texts, rules, &mut hits);
-        let Hits { known, unknown, .. } = hits;
-        Used { known: known.into_iter().collect(), unknown: unknown.into_iter().collect(), is_cased: self.is_cased }
-    }
-}
-
-struct Hits<'d> {
-    dictionary: &'d Dictionary,
-    known: BTreeSet<(u64, Box<[u8]>)>,
-    unknown: BTreeSet<Box<[u8]>>,
-}
-
-impl Vocabulary for Hits<'_> {
-    fn known(&mut self, form: &str) -> Option<u32> {
-        let (word, &row) = self.dictionary.rows.get_key_value(form.as_bytes())?;
-        self.known.insert((row, word.clone()));
-        Some(0)
+    /// A word that was met, and its row.
+    pub(crate) fn row(&self, word: &[u8]) -> Option<(&[u8], u64)> {
+        self.rows.get_key_value(word).map(|(word, &row)| (&**word, row))
     }
 
-    fn composed(&mut self, word: &str) -> Option<u32> {
-        if word.len() <= super::MAX_WORD && !self.unknown.contains(word.as_bytes()) {
-            self.unknown.insert(word.as_bytes().into());
+    /// All words that were met, in no order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.rows.iter().map(|(word, &row)| (&**word, row))
+    }
+
+    pub(crate) fn is_cased(&self) -> bool {
+        self.is_cased
+    }
+
+    /// The words that a query asks for, and the end of a line where texts are lines.
+    pub(crate) fn used(&self, query: &dyn Query, reads_lines: bool) -> Used {
+        let mut selection = Selection::new(self);
+        query.select(&mut selection);
+        if reads_lines && !selection.known(LINE_END) {
+            selection.composed(LINE_END);
         }
-        None
-    }
-
-    fn is_cased(&self) -> bool {
-        self.dictionary.is_cased
+        let (known, unknown) = selection.into_parts();
+        Used { known, unknown, is_cased: self.is_cased }
     }
 }
 
-/// The words that texts are resolved into.
-pub(super) struct Used {
+/// The words that are asked for.
+pub(crate) struct Used {
     /// Those that the file holds, and their rows, in the order of the file.
-    pub(super) known: Vec<(u64, Box<[u8]>)>,
+    pub(crate) known: Vec<(u64, Box<[u8]>)>,
     /// The others, in the order of their bytes.
-    pub(super) unknown: Vec<Box<[u8]>>,
+    pub(crate) unknown: Vec<Box<[u8]>>,
     is_cased: bool,
 }
 
 /// The matrix rows that each word's vector is made of, in the order in which they are added.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     rows: Vec<u64>,
     /// Where each word's rows end.
     ends: Vec<usize>,
@@ -106,7 +90,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// `parts` appends the rows of a word, given its own row where the file holds it. A word without any has no vector.
-    pub(super) fn new(used: Used, mut parts: impl FnMut(&[u8], Option<u64>, &mut Vec<u64>)) -> Self {
+    pub(crate) fn new(used: Used, mut parts: impl FnMut(&[u8], Option<u64>, &mut Vec<u64>)) -> Self {
         let (mut rows, mut ends, mut ids, mut known) = (Vec::new(), Vec::new(), Ids::default(), 0);
         let unknown = used.unknown.into_iter().map(|word| (None, word));
         for (row, word) in used.known.into_iter().map(|(row, word)| (Some(row), word)).chain(unknown) {
@@ -136,7 +120,7 @@ impl Parts {
 }
 
 /// How vectors of words are made of a matrix's rows.
-pub(super) trait Composer: fmt::Debug + Send + Sync {
+pub(crate) trait Composer: fmt::Debug + Send + Sync {
     /// Appends the rows of a word, given its own row where the file holds it.
     fn parts(&self, word: &[u8], own: Option<u64>, rows: &mut Vec<u64>);
 
@@ -144,42 +128,56 @@ pub(super) trait Composer: fmt::Debug + Send + Sync {
     fn finish(&self, sum: &mut [f32], rows: &[u64], is_known: bool);
 }
 
-/// What was read of a file: the rows that the texts need, or all.
+/// A model with n-grams, or what was read of one: the rows that the words asked for need, or all.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) path: PathBuf,
-    pub(super) dictionary: Dictionary,
-    pub(super) composer: Box<dyn Composer>,
-    pub(super) gathered: Gathered,
-    pub(super) file_rows: u64,
-    pub(super) rules: Rules,
+pub struct Model {
+    pub(crate) path: PathBuf,
+    pub(crate) dictionary: Dictionary,
+    pub(crate) composer: Box<dyn Composer>,
+    pub(crate) gathered: Gathered,
+    pub(crate) file_rows: u64,
     /// Whether texts are lines of a supervised model, and why their mean isn't fastText's vector, if so.
-    pub(super) lines: Option<Option<&'static str>>,
+    pub(crate) lines: Option<Option<Difference>>,
 }
 
-/// A model, and the parts of the words that the texts need; none if texts aren't known yet.
-pub(super) struct Loaded {
-    pub(super) model: Model,
-    pub(super) parts: Option<Parts>,
+/// A model, and the parts of the words that were asked for.
+pub struct Loaded {
+    /// The model. Only if the query had no candidates does it hold all of the file, and can be asked for other words.
+    pub model: Model,
+    /// None: words aren't known yet.
+    pub(crate) parts: Option<Parts>,
+}
+
+impl Loaded {
+    /// The vectors of the words that the file was read for.
+    ///
+    /// # Errors
+    /// When they aren't finite, or memory lacks.
+    pub fn into_vectors(self, query: &dyn Query) -> Result<Vectors, Error> {
+        let Self { model, parts } = self;
+        parts.map_or_else(|| model.vectors(query), |parts| model.compose(parts))
+    }
 }
 
 /// The rows of the words used, and which rows of the matrix that needs.
-pub(super) fn plan(used: Option<Used>, composer: &dyn Composer) -> (Option<Parts>, Needed) {
+pub(crate) fn plan(used: Option<Used>, composer: &dyn Composer) -> (Option<Parts>, Needed) {
     let parts = used.map(|used| Parts::new(used, |word, own, rows| composer.parts(word, own, rows)));
     let needed = parts.as_ref().map_or(Needed::All, Parts::needed);
     (parts, needed)
 }
 
 impl Model {
-    /// The vectors of the words that these texts are resolved into. All of the file must have been read.
-    pub(super) fn table(&self, texts: &[&str]) -> Result<Table, Error> {
-        let line_end = self.lines.map_or(&[][..], |_| &[LINE_END]);
-        let used = self.dictionary.used(&[texts, line_end].concat(), self.rules);
+    /// The vectors of the words that a query selects. All of the file must have been read: by a query without candidates.
+    ///
+    /// # Errors
+    /// When they aren't finite, or memory lacks.
+    pub fn vectors(&self, query: &dyn Query) -> Result<Vectors, Error> {
+        let used = self.dictionary.used(query, self.lines.is_some());
         self.compose(Parts::new(used, |word, own, rows| self.composer.parts(word, own, rows)))
     }
 
     /// The vectors of all words of these parts.
-    pub(super) fn compose(&self, parts: Parts) -> Result<Table, Error> {
+    fn compose(&self, parts: Parts) -> Result<Vectors, Error> {
         let dim = self.gathered.dim;
         let mut values = memory::filled(0.0_f32, parts.ends.len() * dim)?;
         values.par_chunks_exact_mut(dim).enumerate().for_each(|(word, sum)| {
@@ -194,18 +192,17 @@ impl Model {
             return Err(Error::format(&self.path, reason));
         }
         let Parts { ids, known, is_cased, .. } = parts;
-        let mut table = Table::new(dim, self.file_rows, values, Words { ids, known, is_cased });
-        table.line = self.lines.map(|differs| {
-            let end = table.ids.get(LINE_END.as_bytes()).copied().filter(|&id| id < table.known);
+        let line = self.lines.map(|differs| {
+            let end = ids.get(LINE_END.as_bytes()).copied().filter(|&id| id < known);
             Line { end, differs }
         });
-        Ok(table)
+        Ok(Vectors { dim, file_rows: self.file_rows, values, ids, known, is_cased, line })
     }
 }
 
 /// Which rows of a matrix are needed.
 #[derive(Clone, Debug)]
-pub(super) enum Needed {
+pub(crate) enum Needed {
     All,
     /// These, in order, each once.
     Rows(Vec<u64>),
@@ -223,23 +220,23 @@ impl Needed {
 
 /// Some rows of a matrix.
 #[derive(Debug)]
-pub(super) struct Gathered {
-    pub(super) dim: usize,
+pub(crate) struct Gathered {
+    pub(crate) dim: usize,
     /// Which rows.
-    pub(super) needed: Needed,
-    pub(super) values: Vec<f32>,
+    pub(crate) needed: Needed,
+    pub(crate) values: Vec<f32>,
 }
 
 impl Gathered {
     /// One of the rows needed.
-    pub(super) fn row(&self, row: u64) -> &[f32] {
+    pub(crate) fn row(&self, row: u64) -> &[f32] {
         let at = self.needed.place(row);
         &self.values[at * self.dim..(at + 1) * self.dim]
     }
 
-    /// Refuses infinite numbers and such, which only a damaged file has. Of all rows, those that texts ask for are checked when
-    /// they do.
-    pub(super) fn checked(self, fields: &Fields<'_>) -> Result<Self, Error> {
+    /// Refuses infinite numbers and such, which only a damaged file has. Of all rows, those that are asked for are checked when
+    /// they are.
+    pub(crate) fn checked(self, fields: &Fields<'_>) -> Result<Self, Error> {
         let Needed::Rows(needed) = &self.needed else { return Ok(self) };
         if let Some(at) = self.values.iter().position(|value| !value.is_finite()) {
             let (row, number) = (needed[at / self.dim], at % self.dim + 1);
@@ -253,7 +250,7 @@ impl Gathered {
 
 /// Passes over the `rows` rows of a matrix, `stride` bytes each, and gives those `needed` (all below `rows`) to `take`, in
 /// order.
-pub(super) fn pass(
+pub(crate) fn pass(
     fields: &mut Fields<'_>,
     rows: u64,
     stride: usize,
@@ -278,7 +275,7 @@ pub(super) fn pass(
 }
 
 /// The needed rows of a matrix of floats, `[rows, dim]`.
-pub(super) fn pass_floats(
+pub(crate) fn pass_floats(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
@@ -293,8 +290,8 @@ pub(super) fn pass_floats(
 }
 
 /// Room for decoded rows, which take more memory than their codes in the file.
-pub(super) fn decoded(rows: usize, dim: usize) -> Result<Vec<f32>, Error> {
+pub(crate) fn decoded(query: &dyn Query, rows: usize, dim: usize) -> Result<Vec<f32>, Error> {
     let numbers = rows.saturating_mul(dim);
-    emberline_device::memory::require((numbers as u64).saturating_mul(4))?;
-    Ok(memory::with_capacity(numbers)?)
+    query.reserve((numbers as u64).saturating_mul(4)).map_err(Error::Refused)?;
+    memory::with_capacity(numbers)
 }

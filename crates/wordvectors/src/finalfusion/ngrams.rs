@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use crate::source::word_vectors::fasttext::hash;
+use crate::fasttext::hash;
 
 /// The n-grams of a vocabulary.
 #[derive(Debug)]

@@ -14,7 +14,7 @@
 //! of its n-grams (`subwords.rs`), added in this order in 32-bit floats: fastText's `getWordVector`, bit for bit.
 //! Labels are no words. Supervised models of version 11 have no character n-grams, whatever their settings say.
 //!
-//! With `tokens = "fasttext"` a text of a supervised model is a line, as `FastText::getSentenceVector` reads it: the end of
+//! Where a query reads lines, a text of a supervised model is a line, as `FastText::getSentenceVector` reads it: the end of
 //! the line, `</s>`, is its last word, and the mean is taken over the rows of all words. Where the model has n-grams of
 //! characters or words, fastText's mean is over the rows of these as well, one by one, which a table of words can't give.
 
@@ -25,17 +25,17 @@ mod subwords;
 
 use self::dictionary::Pruned;
 use self::subwords::Ngrams;
-pub(super) use self::subwords::hash;
-use super::compose::{Asked, Composer, Dictionary, Loaded, Model, plan};
-use super::fields::Fields;
-use super::stream::Stream;
-use super::table::LINE_END;
-use super::tokens::Tokens;
-use super::{MAX_DIM, MAX_WORD};
-use crate::Error;
+pub(crate) use self::subwords::hash;
+use crate::compose::{Composer, Dictionary, Loaded, Model, plan};
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::query::Query;
+use crate::stream::Stream;
+use crate::vectors::{Difference, LINE_END};
+use crate::{MAX_DIM, MAX_WORD};
 
 /// The first bytes of a model.
-pub(super) const MAGIC: [u8; 4] = [0xba, 0x16, 0x4f, 0x2f];
+pub(crate) const MAGIC: [u8; 4] = [0xba, 0x16, 0x4f, 0x2f];
 /// The `model` of a supervised model.
 const SUPERVISED: i32 = 3;
 /// The longest n-gram; fastText's own models have up to 6.
@@ -54,24 +54,27 @@ struct Arguments {
 }
 
 /// The length of the vectors, of a model's first bytes.
-pub(super) fn dim_of(head: &[u8]) -> Option<usize> {
+pub(crate) fn dim_of(head: &[u8]) -> Option<usize> {
     let dim = i32::from_le_bytes(*head.get(8..)?.first_chunk()?);
     usize::try_from(dim).ok().filter(|&dim| dim > 0)
 }
 
 /// Reads a model from its magic number to its end.
-pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Error> {
+pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Error> {
     let path = stream.path().to_owned();
-    let mut fields = Fields { stream };
+    let mut fields = Fields { stream, query };
     let arguments = arguments(&mut fields)?;
-    let reads_lines = arguments.is_supervised && asked.rules.tokens == Tokens::Fasttext;
+    let reads_lines = arguments.is_supervised && query.reads_lines();
+    let mut candidates = query.candidates();
     // The end of a line is a word, which every text has.
-    let texts = asked.texts.map(|texts| if reads_lines { [texts, &[LINE_END]].concat() } else { texts.to_vec() });
-    let asked = Asked { texts: texts.as_deref(), ..asked };
-    let mut dictionary = Dictionary::new(asked);
+    if let Some(candidates) = candidates.as_mut().filter(|_| reads_lines) {
+        candidates.insert(LINE_END.as_bytes().into());
+    }
+    let are_words_known = candidates.is_some();
+    let mut dictionary = Dictionary::new(candidates);
     let header = dictionary::header(&mut fields)?;
     dictionary::words(&mut fields, header, &mut dictionary)?;
-    let used = asked.texts.map(|texts| dictionary.used(texts, asked.rules));
+    let used = are_words_known.then(|| dictionary.used(query, reads_lines));
     let buckets_of_used = used.as_ref().map(|used| {
         |take: &mut dyn FnMut(u32)| {
             let known = used.known.iter().map(|(_, word)| word);
@@ -100,7 +103,7 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Erro
     };
     output(&mut fields, dim)?;
     fields.nothing_follows()?;
-    let model = Model { path, dictionary, composer, gathered, file_rows: rows, rules: asked.rules, lines };
+    let model = Model { path, dictionary, composer, gathered, file_rows: rows, lines };
     Ok(Loaded { model, parts })
 }
 
@@ -159,13 +162,11 @@ fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
 
 impl Arguments {
     /// Why the mean over the words of a line isn't fastText's vector of it, where that is so.
-    fn differs(&self) -> Option<&'static str> {
+    fn differs(&self) -> Option<Difference> {
         if self.word_ngrams > 1 {
-            Some("it was trained with n-grams of words (`wordNgrams`), which are not read here")
+            Some(Difference::WordNgrams)
         } else if self.ngrams.max > 0 {
-            Some(
-                "it has n-grams of characters (`maxn`), which fastText counts one by one and Emberline as parts of their word",
-            )
+            Some(Difference::CharacterNgrams)
         } else {
             None
         }

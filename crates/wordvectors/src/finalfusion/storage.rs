@@ -10,10 +10,10 @@
 //! after another, times the transposed projection, times the row's length.
 
 use super::{LENGTHS, chunk};
-use crate::Error;
-use crate::source::word_vectors::MAX_DIM;
-use crate::source::word_vectors::compose::{Gathered, Needed, decoded, pass, pass_floats};
-use crate::source::word_vectors::fields::Fields;
+use crate::MAX_DIM;
+use crate::compose::{Gathered, Needed, decoded, pass, pass_floats};
+use crate::error::Error;
+use crate::fields::Fields;
 
 const FLOATS: u32 = 2;
 const QUANTISED: u32 = 4;
@@ -77,7 +77,7 @@ fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathe
     if let Some(code) = codes.iter().find(|&&code| usize::from(code) >= centroids) {
         return Err(fields.fault(format!("centroid {code} of {centroids}; the file is damaged")));
     }
-    let mut values = decoded(codes.len() / parts, dim)?;
+    let mut values = decoded(fields.query, codes.len() / parts, dim)?;
     for (at, codes) in codes.chunks_exact(parts).enumerate() {
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths.values[at]);
         values.extend(quantiser.decode(codes).into_iter().map(|value| length * value));

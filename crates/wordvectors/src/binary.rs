@@ -10,14 +10,14 @@
 //!
 //! Words may be cut in the middle of a UTF-8 sequence: they are compared as bytes.
 
-use super::stream::Stream;
-use super::table::Table;
-use super::wanted::{Wanted, shown};
-use super::{MAX_WORD, Shape};
-use crate::Error;
+use crate::error::Error;
+use crate::stream::Stream;
+use crate::vectors::Vectors;
+use crate::wanted::{Wanted, shown};
+use crate::{MAX_WORD, Shape};
 
 /// Reads `shape.rows` rows and nothing after them.
-pub(super) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Result<Table, Error> {
+pub(crate) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Result<Vectors, Error> {
     for row in 1..=shape.rows {
         let space = word_length(stream, row, shape)?;
         let length = space + 1 + 4 * shape.dim;
@@ -39,7 +39,7 @@ pub(super) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Res
         stream.consume(length);
     }
     nothing_follows(stream, shape)?;
-    Ok(wanted.into_table(shape.dim, shape.rows))
+    Ok(wanted.into_vectors(shape.dim, shape.rows))
 }
 
 /// The bytes before the space that ends the word, line feeds of the row above included.

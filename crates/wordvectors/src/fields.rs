@@ -1,18 +1,21 @@
 //! Fields of binary formats: little-endian numbers one after another, each read with its name for messages.
 
-use super::stream::Stream;
-use crate::Error;
+use crate::error::Error;
+use crate::query::Query;
+use crate::stream::Stream;
 
 /// Reads fields; every error says at which byte, and in what.
-pub(super) struct Fields<'s> {
-    pub(super) stream: &'s mut Stream,
+pub(crate) struct Fields<'s> {
+    pub(crate) stream: &'s mut Stream,
+    /// Is asked before much is decoded.
+    pub(crate) query: &'s dyn Query,
 }
 
 macro_rules! number {
     ($($name:ident: $type:ty),*) => {
         $(
             #[doc = concat!("The next `", stringify!($type), "`; `what` it is, for messages.")]
-            pub(super) fn $name(&mut self, what: &str) -> Result<$type, Error> {
+            pub(crate) fn $name(&mut self, what: &str) -> Result<$type, Error> {
                 Ok(<$type>::from_le_bytes(self.array(what)?))
             }
         )*
@@ -30,7 +33,7 @@ impl Fields<'_> {
     }
 
     /// The next `length` bytes, which fit the window and are not stepped over.
-    pub(super) fn peek(&mut self, length: usize, what: &str) -> Result<&[u8], Error> {
+    pub(crate) fn peek(&mut self, length: usize, what: &str) -> Result<&[u8], Error> {
         if !self.stream.fill(length)? {
             return Err(self.cut_off(what));
         }
@@ -38,13 +41,13 @@ impl Fields<'_> {
     }
 
     /// Steps over `length` bytes.
-    pub(super) fn skip(&mut self, length: u64, what: &str) -> Result<(), Error> {
+    pub(crate) fn skip(&mut self, length: u64, what: &str) -> Result<(), Error> {
         self.check_left(Some(length), what)?;
         if self.stream.skip(length)? { Ok(()) } else { Err(self.cut_off(what)) }
     }
 
     /// The next `count` floats.
-    pub(super) fn floats(&mut self, count: u64, what: &str) -> Result<Vec<f32>, Error> {
+    pub(crate) fn floats(&mut self, count: u64, what: &str) -> Result<Vec<f32>, Error> {
         self.check_left(count.checked_mul(4), what)?;
         let mut floats = Vec::new();
         let mut left = count;
@@ -62,7 +65,7 @@ impl Fields<'_> {
     }
 
     /// Refuses a length that can't be in the file. None: more than 64 bits can say.
-    pub(super) fn check_left(&self, length: Option<u64>, what: &str) -> Result<(), Error> {
+    pub(crate) fn check_left(&self, length: Option<u64>, what: &str) -> Result<(), Error> {
         let left = self.stream.left();
         match length {
             Some(length) if length <= left => Ok(()),
@@ -77,7 +80,7 @@ impl Fields<'_> {
     }
 
     /// Refuses what follows the last field.
-    pub(super) fn nothing_follows(&mut self) -> Result<(), Error> {
+    pub(crate) fn nothing_follows(&mut self) -> Result<(), Error> {
         if self.stream.fill(1)? {
             return Err(self.fault("more follows after the end of the model; the file is damaged"));
         }
@@ -89,7 +92,7 @@ impl Fields<'_> {
     }
 
     /// An error here.
-    pub(super) fn fault(&self, reason: impl AsRef<str>) -> Error {
+    pub(crate) fn fault(&self, reason: impl AsRef<str>) -> Error {
         self.stream.format(format!("byte {}: {}", self.stream.offset(), reason.as_ref()))
     }
 }

@@ -26,13 +26,14 @@ mod vocabulary;
 
 use self::ngrams::Ngrams;
 use self::vocabulary::Vocabulary;
-use super::compose::{Asked, Composer, Gathered, Loaded, Model, Needed, plan};
-use super::fields::Fields;
-use super::stream::Stream;
-use crate::Error;
+use crate::compose::{Composer, Gathered, Loaded, Model, Needed, plan};
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::query::Query;
+use crate::stream::Stream;
 
 /// The first bytes of a file: the magic and the first byte of the version.
-pub(super) const MAGIC: &[u8] = b"FiFu\0";
+pub(crate) const MAGIC: &[u8] = b"FiFu\0";
 
 /// The most chunks that a file can have: metadata, vocabulary, storage, lengths.
 const MAX_CHUNKS: u32 = 4;
@@ -40,9 +41,9 @@ const METADATA: u32 = 5;
 const LENGTHS: u32 = 6;
 
 /// Reads a file from its magic to its end.
-pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Error> {
+pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Error> {
     let path = stream.path().to_owned();
-    let mut fields = Fields { stream };
+    let mut fields = Fields { stream, query };
     let mut chunks = header(&mut fields)?.into_iter();
     let mut next = chunks.next();
     if next == Some(METADATA) {
@@ -50,7 +51,7 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Erro
         fields.skip(length, "the metadata")?;
         next = chunks.next();
     }
-    let Vocabulary { words, dictionary, used, ngrams } = vocabulary::read(&mut fields, next, asked)?;
+    let Vocabulary { words, dictionary, used, ngrams } = vocabulary::read(&mut fields, next)?;
     let known = match &used {
         Some(used) => Needed::Rows(used.known.iter().map(|&(row, _)| row).collect()),
         None => Needed::All,
@@ -67,7 +68,7 @@ pub(super) fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Loaded, Erro
         None => None,
     };
     fields.nothing_follows()?;
-    let model = Model { path, dictionary, composer, gathered, file_rows: rows, rules: asked.rules, lines: None };
+    let model = Model { path, dictionary, composer, gathered, file_rows: rows, lines: None };
     Ok(Loaded { model, parts })
 }
 
@@ -94,8 +95,16 @@ impl Composer for Subwords {
             (Some(lengths), true) => scale(sum, lengths.row(rows[0])[0]),
             (None, true) => {}
             (Some(_), false) => scale(sum, (1.0 / rows.len() as f64) as f32),
-            (None, false) => crate::combine::normalize(sum),
+            (None, false) => normalize(sum),
         }
+    }
+}
+
+/// Scales a vector to length 1; the vector 0 stays. The sum of squares is taken in 64 bits.
+fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
     }
 }
 

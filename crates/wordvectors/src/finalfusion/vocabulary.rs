@@ -14,10 +14,10 @@ use std::collections::HashMap;
 
 use super::chunk;
 use super::ngrams::{Ngrams, Rows};
-use crate::Error;
-use crate::source::word_vectors::MAX_WORD;
-use crate::source::word_vectors::compose::{Asked, Dictionary, Used};
-use crate::source::word_vectors::fields::Fields;
+use crate::MAX_WORD;
+use crate::compose::{Dictionary, Used};
+use crate::error::Error;
+use crate::fields::Fields;
 
 const WORDS: u32 = 1;
 const BUCKETS: u32 = 3;
@@ -28,18 +28,18 @@ const FLORET: u32 = 9;
 /// The longest n-gram; usual are up to 6.
 const MAX_NGRAM: u32 = 64;
 
-/// What a vocabulary says of the texts' words.
+/// What a vocabulary says of the words that are asked for.
 pub(super) struct Vocabulary {
     /// All words, whether asked for or not.
     pub(super) words: u64,
     pub(super) dictionary: Dictionary,
-    /// None: texts aren't known yet.
+    /// None: words aren't known yet.
     pub(super) used: Option<Used>,
     pub(super) ngrams: Ngrams,
 }
 
 /// Reads the chunk, which by the header is of `kind`.
-pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, asked: Asked<'_>) -> Result<Vocabulary, Error> {
+pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>) -> Result<Vocabulary, Error> {
     let kind = match kind {
         Some(kind @ (WORDS | BUCKETS | FASTTEXT | LISTED)) => kind,
         Some(FLORET) => {
@@ -58,8 +58,10 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, asked: Asked<'_>)
         FASTTEXT => ngrams.rows = buckets(fields)?,
         _ => {}
     }
-    let dictionary = read_words(fields, words, asked)?;
-    let used = asked.texts.map(|texts| dictionary.used(texts, asked.rules));
+    let candidates = fields.query.candidates();
+    let are_words_known = candidates.is_some();
+    let dictionary = read_words(fields, words, Dictionary::new(candidates))?;
+    let used = are_words_known.then(|| dictionary.used(fields.query, false));
     if kind == LISTED {
         ngrams.rows = list(fields, listed, &ngrams, used.as_ref())?;
     }
@@ -89,10 +91,9 @@ fn buckets(fields: &mut Fields<'_>) -> Result<Rows, Error> {
     }
 }
 
-fn read_words(fields: &mut Fields<'_>, words: u64, asked: Asked<'_>) -> Result<Dictionary, Error> {
+fn read_words(fields: &mut Fields<'_>, words: u64, mut dictionary: Dictionary) -> Result<Dictionary, Error> {
     // A word takes 4 bytes at least.
     fields.check_left(words.checked_mul(4), "the vocabulary")?;
-    let mut dictionary = Dictionary::new(asked);
     for row in 0..words {
         let length = item(fields)?;
         dictionary.meet(fields.peek(length, "the vocabulary")?, row);

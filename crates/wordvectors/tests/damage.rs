@@ -1,10 +1,51 @@
 //! Damaged and hostile models: cut at every byte, flipped bits, absurd counts.
 
-use super::fasttext::fixtures;
-use super::*;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+use wordvectors::{All, Content, Error, MAX_WORD, VectorFile, Vectors, Words};
 
 /// Words that the models know and don't know.
-const TEXT: &str = "the river Fluß unseenword 日本 rivers </s>";
+const WORDS: Words<'_> = Words(&["the", "river", "Fluß", "unseenword", "日本", "rivers", "</s>"]);
+
+fn fixtures(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path_of(&self, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join("vectors");
+        fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Vectors, Error> {
+        wordvectors::read(self.path_of(bytes), &WORDS)
+    }
+
+    /// What is said of a file.
+    fn refusal(&self, bytes: &[u8]) -> String {
+        let message = self.read(bytes).expect_err("read without complaint").to_string();
+        assert!(message.starts_with(&self.0.path().display().to_string()), "{message}");
+        message
+    }
+}
 
 /// All shipped models.
 fn models() -> Vec<(String, Vec<u8>)> {
@@ -39,17 +80,18 @@ fn a_model_cut_off_anywhere_is_refused() {
 
 /// A damaged file may still be a file; its numbers are finite and no more than it holds.
 fn read_without_panic(folder: &Folder, bytes: &[u8]) {
-    if let Ok(vectors) = folder.open_for(bytes, &[TEXT]) {
-        assert!(vectors.table.values.iter().all(|value| value.is_finite()));
-        assert!(vectors.table.values.capacity() <= 16 * bytes.len());
-        assert!(rows_of(&vectors, TEXT).len() <= 16);
+    if let Ok(vectors) = folder.read(bytes) {
+        assert!(vectors.values.iter().all(|value| value.is_finite()));
+        assert!(vectors.values.capacity() <= 16 * bytes.len());
+        assert!(vectors.ids.len() <= WORDS.0.len());
     }
-    // Read whole, for texts that aren't known yet.
-    if let Ok(vectors) = reopen(&settings("vectors"), folder.0.path(), None)
-        && let Ok(Some(of_texts)) = vectors.for_texts(&vec![TEXT])
+    // Read whole, for words that aren't known yet.
+    let whole = VectorFile::open(folder.path_of(bytes)).and_then(|mut file| file.read(&All));
+    if let Ok(Content::Model(loaded)) = whole
+        && let Ok(vectors) = loaded.model.vectors(&WORDS)
     {
-        assert!(of_texts.table().iter().all(|value| value.is_finite()));
-        assert!(of_texts.rows() <= 16);
+        assert!(vectors.values.iter().all(|value| value.is_finite()));
+        assert!(vectors.ids.len() <= WORDS.0.len());
     }
 }
 

@@ -49,7 +49,7 @@ fn starts_character(byte: u8) -> bool {
 }
 
 /// The hash of an n-gram.
-pub(in crate::source::word_vectors) fn hash(ngram: &[u8]) -> u32 {
+pub(crate) fn hash(ngram: &[u8]) -> u32 {
     ngram.iter().fold(Fnv::EMPTY, |hash, &byte| hash.add(byte)).0
 }
 

@@ -1,10 +1,10 @@
-//! The rows to keep: words that occur in the texts (or all) enter, their numbers as the file holds them leave.
+//! The rows to keep: words that are asked for (or all) enter, their numbers as the file holds them leave.
 
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 
-use super::table::{Ids, Table, Words};
+use crate::vectors::{Ids, Vectors};
 
 /// In place of a row number: not met in the file yet.
 const UNSEEN: u32 = u32::MAX;
@@ -12,7 +12,7 @@ const UNSEEN: u32 = u32::MAX;
 const UNREADABLE: u32 = u32::MAX - 1;
 
 /// What is looked for in a file, and what was found of it.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     ids: Ids,
     found: u32,
     values: Vec<f32>,
@@ -22,19 +22,19 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// These words' rows.
-    pub(super) fn new(words: HashSet<Box<[u8]>>) -> Self {
+    pub(crate) fn new(words: HashSet<Box<[u8]>>) -> Self {
         let mut ids = HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
         ids.extend(words.into_iter().map(|word| (word, UNSEEN)));
         Self { ids, found: 0, values: Vec::new(), all: false }
     }
 
     /// Every row. One with a number that isn't finite is left out: the texts may never ask for it.
-    pub(super) fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self { ids: Ids::default(), found: 0, values: Vec::new(), all: true }
     }
 
     /// Whether the row of `word` is to be kept: it is asked for and is the first of its name.
-    pub(super) fn is_open(&self, word: &[u8]) -> bool {
+    pub(crate) fn is_open(&self, word: &[u8]) -> bool {
         match self.ids.get(word) {
             Some(&id) => id == UNSEEN,
             None => self.all,
@@ -42,7 +42,7 @@ impl Wanted {
     }
 
     /// Keeps the row of an open word. Gives back the place of the first number that isn't finite.
-    pub(super) fn keep(&mut self, word: &[u8], row: impl Iterator<Item = f32>) -> Result<(), usize> {
+    pub(crate) fn keep(&mut self, word: &[u8], row: impl Iterator<Item = f32>) -> Result<(), usize> {
         let start = self.values.len();
         self.values.extend(row);
         if let Some(at) = self.values[start..].iter().position(|value| !value.is_finite()) {
@@ -63,15 +63,15 @@ impl Wanted {
     }
 
     /// All rows kept, in the order of the file; it has `file_rows` of `dim` numbers.
-    pub(super) fn into_table(self, dim: usize, file_rows: u64) -> Table {
+    pub(crate) fn into_vectors(self, dim: usize, file_rows: u64) -> Vectors {
         let Self { mut ids, found, values, .. } = self;
         ids.retain(|_, id| *id < found);
-        Table::new(dim, file_rows, values, Words { ids, known: found, is_cased: true })
+        Vectors { dim, file_rows, values, ids, known: found, is_cased: true, line: None }
     }
 }
 
 /// A word of a file as a message shows it: readable, escaped, not endless.
-pub(super) fn shown(word: &[u8]) -> String {
+pub(crate) fn shown(word: &[u8]) -> String {
     let text = String::from_utf8_lossy(word);
     let short: String = text.chars().take(40).collect();
     if short.len() < text.len() { format!("{short:?}...") } else { format!("{short:?}") }

@@ -1,17 +1,14 @@
 //! One pass over a file, plain or gzipped: a window of bytes slides over the content while the
 //! file's SHA-256 is taken.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use emberline_base::digest::hex;
-use emberline_base::file::{self, FileError};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use crate::Error;
-use crate::source::place::missing_hint;
+use crate::error::Error;
 
 /// The window's largest size: more than the longest row.
 const WINDOW: usize = 1 << 22;
@@ -19,7 +16,7 @@ const WINDOW: usize = 1 << 22;
 const MAX_GZIP_RATIO: u64 = 1032;
 
 /// The content of a file, front to back.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     path: PathBuf,
     decoder: Decoder,
     /// At most how many bytes the content can have.
@@ -33,62 +30,56 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Opens a file. `url`: where it can be downloaded.
-    pub(super) fn open(path: &Path, url: Option<&str>) -> Result<Self, Error> {
-        let about = fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing { path: path.to_owned(), hint: missing_hint(url) },
-            _ => FileError::new("read", path)(source).into(),
-        })?;
-        if about.is_dir() {
-            return Err(Error::format(path, "not a file; name the file with the word vectors"));
-        }
-        let file = file::open(path).map_err(FileError::new("read", path))?;
-        let (decoder, limit) = Decoder::new(file, about.len()).map_err(FileError::new("read", path))?;
+    /// A file at its start; messages name the path.
+    pub(crate) fn new(path: &Path, file: File) -> Result<Self, Error> {
+        let unreadable = |source| Error::File { path: path.to_owned(), source };
+        let length = file.metadata().map_err(unreadable)?.len();
+        let (decoder, limit) = Decoder::new(file, length).map_err(unreadable)?;
         // One byte more than the content shows that it ends.
         let window = vec![0; limit.saturating_add(1).min(WINDOW as u64) as usize].into_boxed_slice();
         Ok(Self { path: path.to_owned(), decoder, limit, window, start: 0, end: 0, offset: 0, at_end: false })
     }
 
     /// The file.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// At most how many bytes the whole content has.
-    pub(super) fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
     /// Whether `limit` is the content's exact size.
-    pub(super) fn size_is_known(&self) -> bool {
+    pub(crate) fn size_is_known(&self) -> bool {
         matches!(self.decoder, Decoder::Plain(_))
     }
 
     /// What was read and not consumed.
-    pub(super) fn window(&self) -> &[u8] {
+    pub(crate) fn window(&self) -> &[u8] {
         &self.window[self.start..self.end]
     }
 
     /// The position of the window's first byte in the content (after decompression).
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Steps over the first `length` bytes of the window.
-    pub(super) fn consume(&mut self, length: usize) {
+    pub(crate) fn consume(&mut self, length: usize) {
         debug_assert!(length <= self.end - self.start);
         self.start += length;
         self.offset += length as u64;
     }
 
     /// Brings `length` bytes into the window; false where the content ends before.
-    pub(super) fn fill(&mut self, length: usize) -> Result<bool, Error> {
+    pub(crate) fn fill(&mut self, length: usize) -> Result<bool, Error> {
         while self.end - self.start < length && self.read_more()? {}
         Ok(self.end - self.start >= length)
     }
 
     /// Steps over `length` bytes of content; false where it ends before.
-    pub(super) fn skip(&mut self, mut length: u64) -> Result<bool, Error> {
+    pub(crate) fn skip(&mut self, mut length: u64) -> Result<bool, Error> {
         while length > 0 {
             if self.start == self.end && !self.read_more()? {
                 return Ok(false);
@@ -101,13 +92,13 @@ impl Stream {
     }
 
     /// At most how many bytes are left.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.limit.saturating_sub(self.offset)
     }
 
     /// How far the next `byte` is from the window's start, which must be less than `cap`; none where
     /// it isn't met within the cap or the content.
-    pub(super) fn find(&mut self, byte: u8, cap: usize) -> Result<Option<usize>, Error> {
+    pub(crate) fn find(&mut self, byte: u8, cap: usize) -> Result<Option<usize>, Error> {
         let mut searched = 0;
         loop {
             let window = self.window();
@@ -152,18 +143,18 @@ impl Stream {
             }
             (Decoder::Gzip(_), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => self
                 .format(format!("the gzip file is damaged after {at} bytes of content ({error}); download it again")),
-            _ => FileError::new("read", &self.path)(error).into(),
+            _ => Error::File { path: self.path.clone(), source: error },
         }
     }
 
     /// An error in this file's content.
-    pub(super) fn format(&self, reason: impl Into<String>) -> Error {
+    pub(crate) fn format(&self, reason: impl Into<String>) -> Error {
         Error::format(&self.path, reason)
     }
 
     /// Reads what is left and gives the SHA-256 of the file as it lies on the disk.
-    pub(super) fn finish(self) -> Result<String, Error> {
-        self.decoder.into_sha256().map_err(|e| FileError::new("read", &self.path)(e).into())
+    pub(crate) fn finish(self) -> Result<String, Error> {
+        self.decoder.into_sha256().map_err(|source| Error::File { path: self.path, source })
     }
 }
 
@@ -218,6 +209,6 @@ impl Decoder {
             Self::Gzip(decoder) => decoder.into_inner().into_inner(),
         };
         io::copy(&mut hashed, &mut io::sink())?;
-        Ok(hex(&hashed.hash.finalize()))
+        Ok(hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }

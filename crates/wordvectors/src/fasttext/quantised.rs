@@ -19,9 +19,9 @@
 //! | 256 dim times | f32 | part after part, 256 centroids each; one of the last part has lastdsub numbers |
 
 use super::matrix;
-use crate::Error;
-use crate::source::word_vectors::compose::{Gathered, Needed, decoded, pass};
-use crate::source::word_vectors::fields::Fields;
+use crate::compose::{Gathered, Needed, decoded, pass};
+use crate::error::Error;
+use crate::fields::Fields;
 
 /// Centroids of a part: what a byte can name.
 const CENTROIDS: usize = 256;
@@ -43,7 +43,7 @@ pub(super) fn read(
     pass(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, dim, header.codes, what)?;
     let lengths = if header.has_lengths { Some(lengths(fields, rows, &needed, what)?) } else { None };
-    let mut values = decoded(codes.len() / header.codes, dim)?;
+    let mut values = decoded(fields.query, codes.len() / header.codes, dim)?;
     for (at, codes) in codes.chunks_exact(header.codes).enumerate() {
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths[at]);
         values.extend(quantiser.decode(codes).map(|value| length * value));

@@ -1,4 +1,4 @@
-//! What kind of file it is, from its first bytes. Pickles, models and archives are refused by name.
+//! Which format a file has, from its first bytes.
 //!
 //! | first bytes | what |
 //! |---|---|
@@ -6,18 +6,14 @@
 //! | `FiFu` | finalfusion |
 //! | two integers and a line feed | word2vec; binary unless text follows |
 //! | a word and numbers | GloVe |
-//!
-//! Everything else that `emberline_base::sniff` knows, such as pickles, is refused by its name.
 
-use emberline_base::sniff::{HEAD, Use, kind};
-
-use super::stream::Stream;
-use super::{MAX_DIM, Shape, fasttext, finalfusion, text};
-use crate::Error;
+use crate::error::Error;
+use crate::stream::Stream;
+use crate::{MAX_DIM, Shape, fasttext, finalfusion, text};
 
 /// A format, and what its header says where it has one. The header is consumed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// word2vec binary.
     Binary(Shape),
     /// word2vec text.
@@ -31,7 +27,7 @@ pub(super) enum Format {
 }
 
 /// How many bytes after a header tell binary from text.
-const SAMPLE: usize = 4096;
+pub(crate) const SAMPLE: usize = 4096;
 /// The longest header: two numbers of 20 digits, and room.
 const MAX_HEADER: usize = 128;
 
@@ -39,9 +35,11 @@ const MAX_HEADER: usize = 128;
 ///
 /// # Errors
 /// When it is of another kind, or its header can't be true.
-pub(super) fn format(stream: &mut Stream) -> Result<Format, Error> {
+pub(crate) fn format(stream: &mut Stream) -> Result<Format, Error> {
     stream.fill(SAMPLE)?;
-    refuse_other_kinds(stream)?;
+    if stream.window().is_empty() {
+        return Err(stream.format("the file is empty; download it again"));
+    }
     if stream.window().starts_with(&fasttext::MAGIC) {
         return Ok(Format::FastText);
     }
@@ -62,19 +60,6 @@ pub(super) fn format(stream: &mut Stream) -> Result<Format, Error> {
     Ok(if is_text { Format::Text(shape) } else { Format::Binary(shape) })
 }
 
-fn refuse_other_kinds(stream: &Stream) -> Result<(), Error> {
-    let head = stream.window();
-    if head.is_empty() {
-        return Err(stream.format("the file is empty; download it again"));
-    }
-    match kind(&head[..head.len().min(HEAD)]) {
-        Some(found) if !super::FORMATS.contains(&found) => {
-            Err(stream.format(found.instead_of("word vectors", Use::Model)))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn unknown(stream: &Stream) -> Error {
     stream.format(
         "neither word2vec, GloVe, fastText nor finalfusion: line 1 is neither two counts nor a word and its numbers; of a model of gensim or an old fastText take the vectors as text (.vec)",
@@ -83,9 +68,9 @@ fn unknown(stream: &Stream) -> Error {
 
 /// What line 1 says, as far as it fits into 64 bits.
 #[derive(Clone, Copy)]
-pub(super) struct Header {
+pub(crate) struct Header {
     rows: u64,
-    pub(super) dim: u64,
+    pub(crate) dim: u64,
 }
 
 /// Exactly two integers on line 1, and the bytes that they take with the line feed (none where the file
@@ -105,7 +90,7 @@ fn integer(field: &str) -> Option<u64> {
 }
 
 /// The bytes before the next line feed, or as many as a line may have.
-pub(super) fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
+pub(crate) fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
     let end = stream.find(b'\n', text::MAX_LINE)?;
     let window = stream.window();
     Ok(&window[..end.unwrap_or(window.len().min(text::MAX_LINE))])

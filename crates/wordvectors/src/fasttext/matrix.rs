@@ -5,9 +5,9 @@
 //! | m, n | i64 | rows and columns |
 //! | m n times | f32 | row after row |
 
-use crate::Error;
-use crate::source::word_vectors::compose::{Gathered, Needed, pass_floats};
-use crate::source::word_vectors::fields::Fields;
+use crate::compose::{Gathered, Needed, pass_floats};
+use crate::error::Error;
+use crate::fields::Fields;
 
 /// Reads the rows `needed`, which are below `rows`.
 pub(super) fn read(
