@@ -11,7 +11,7 @@ use savedmodel::{SavedModel, Tensor};
 use self::synthetic::{PLAIN, Recipe, ints, node, saved_model, string, with, write};
 
 /// The functions of the only graph.
-fn functions(model: &mut SavedModel) -> &mut Vec<FunctionDef> {
+fn functions(model: &mut savedmodel::proto::SavedModel) -> &mut Vec<FunctionDef> {
     let graph = model.meta_graphs[0].graph_def.as_mut();
     &mut graph.and_then(|graph| graph.library.as_mut()).expect("functions").function
 }
@@ -154,10 +154,13 @@ fn missing_and_truncated_files_are_named() {
         write(folder.path(), &PLAIN);
         let path = folder.path().join(name);
         let open = || SavedModel::open(folder.path()).and_then(|model| model.function("__call__")).err();
-        let whole = fs::read(&path).expect("readable");
-        fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-        let error = open().expect(name).to_string();
-        assert!(error.contains("saved_model.pb: ") || error.contains(name), "{name}: {error}");
+        // Half of a vocabulary is a vocabulary.
+        if !name.ends_with(".txt") {
+            let whole = fs::read(&path).expect("readable");
+            fs::write(&path, &whole[..whole.len() / 2]).expect("written");
+            let error = open().expect(name).to_string();
+            assert!(error.contains("saved_model.pb: ") || error.contains(name), "{name}: {error}");
+        }
         fs::remove_file(&path).expect("removed");
         let error = open().expect(name).to_string();
         assert!(error.contains(name) && error.contains("isn't there"), "{name}: {error}");
