@@ -48,8 +48,10 @@ seeds() {
       rm "$home/rows.tsv" "$home/rows.csv.gz" ;;
     jsonl) for file in tests/suite/*/*.jsonl tests/fuzz/seeds/*.jsonl; do named "$2" rows.jsonl "$file"; done ;;
     parquet) named "$2" rows.parquet tests/fuzz/seeds/rows.parquet ;;
-    tfhub | model2vec) below "$2" "$fixtures/$1" ;;
+    tfhub) below "$2" crates/savedmodel/tests/fixtures/models ;;
+    model2vec) below "$2" "$fixtures/$1" ;;
     word_vectors)
+      fixtures=crates/wordvectors/tests/fixtures
       for file in "$fixtures"/fasttext/*.{bin,ftz} "$fixtures"/finalfusion/*.fifu tests/suite/*/words.txt tests/fuzz/seeds/vectors.*; do
         plain "$2" "$file"
       done ;;

@@ -179,7 +179,7 @@ fn without_column(csv: &str, name: &str) -> String {
 /// The events one after another, each as long as it was.
 fn events_without(file: &[u8], times: &RangeInclusive<f64>) -> Vec<u8> {
     let mut events = Vec::new();
-    for event in emberline_tensorboard::records(file) {
+    for event in tfevents::records(file) {
         let mut event = event.expect("a whole event").to_vec();
         for start in 0..event.len().saturating_sub(7) {
             let number = &mut event[start..start + 8];

@@ -41,7 +41,7 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
     let small = |name, kind, settings: String, trainable, learns| Small { name, kind, settings, trainable, learns };
     let words = |more: &str| format!("path = '{}'\n{more}", vectors.display());
     let subwords =
-        file("embedding/tests/fixtures/fasttext/skipgram.bin") + "tokens = \"fasttext\"\npre_normalize = true\n";
+        file("wordvectors/tests/fixtures/fasttext/skipgram.bin") + "tokens = \"fasttext\"\npre_normalize = true\n";
     let sources = vec![
         small("hashing", "hashing", "dim = 6\nbuckets = 64\nngrams = 2\n".into(), true, false),
         small("corpus", "corpus", "dim = 4\nmin_count = 1\n".into(), true, true),
@@ -49,9 +49,9 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small("sif", "word_vectors", words("weights = \"sif\"\nnormalize = true\n"), true, true),
         small("pca", "word_vectors", words("dim = 3\nreduce = \"pca\"\n"), true, true),
         small("subwords", "word_vectors", subwords, true, false),
-        small("buckets", "word_vectors", file("embedding/tests/fixtures/finalfusion/buckets.fifu"), true, false),
-        small("module", "tfhub", file("embedding/tests/fixtures/tfhub/nnlm-tf1"), true, false),
-        small("graph", "tfhub", file("embedding/tests/fixtures/tfhub/use-dan-signed"), false, false),
+        small("buckets", "word_vectors", file("wordvectors/tests/fixtures/finalfusion/buckets.fifu"), true, false),
+        small("module", "tfhub", file("savedmodel/tests/fixtures/models/nnlm-tf1"), true, false),
+        small("graph", "tfhub", file("savedmodel/tests/fixtures/models/use-dan-signed"), false, false),
         small("static", "model2vec", file("embedding/tests/fixtures/model2vec/f32"), true, false),
         small("elmo", "elmo", file("encoder/tests/fixtures/elmo"), true, false),
         small("bert", "sentence_transformer", file("encoder/tests/fixtures/bert"), false, false),

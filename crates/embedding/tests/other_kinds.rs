@@ -17,7 +17,7 @@ type Model = (&'static str, &'static str, &'static str, &'static [&'static str])
 const MODELS: [Model; 6] = [
     (
         "tfhub",
-        "embedding/tests/fixtures/tfhub/nnlm-tf2-double",
+        "savedmodel/tests/fixtures/models/nnlm-tf2-double",
         "",
         &[
             "saved_model.pb",
@@ -28,7 +28,7 @@ const MODELS: [Model; 6] = [
     ),
     (
         "tfhub",
-        "embedding/tests/fixtures/tfhub/use-tf1",
+        "savedmodel/tests/fixtures/models/use-tf1",
         "",
         &[
             "saved_model.pb",
@@ -172,7 +172,7 @@ fn a_module_that_is_elsewhere_or_something_else_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let refusal = |path: &Path| open(&source("tfhub", path, "")).err().expect("no module").to_string();
     let at = |name: &str| folder.path().join(name);
-    copy(&fixtures("embedding/tests/fixtures/tfhub/nnlm-tf2-double"), &at("serving/1"));
+    copy(&fixtures("savedmodel/tests/fixtures/models/nnlm-tf2-double"), &at("serving/1"));
     assert!(refusal(&at("serving")).contains("it is in `1/`"), "{}", refusal(&at("serving")));
     open(&source("tfhub", &at("serving/1"), "")).expect("a module");
     let itself = refusal(&at("serving/1/saved_model.pb"));

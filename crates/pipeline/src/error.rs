@@ -63,7 +63,7 @@ pub enum Error {
     )]
     TrainingData {
         /// Why.
-        source: emberline_dataset::Error,
+        source: Box<emberline_dataset::Error>,
     },
     /// The data have changed since a model was trained on them.
     #[error(
@@ -179,6 +179,13 @@ pub enum Error {
         /// The nearest cell.
         hint: Option<String>,
     },
+}
+
+impl From<emberline_tensorboard::Error> for Error {
+    fn from(error: emberline_tensorboard::Error) -> Self {
+        let emberline_tensorboard::Error::File(error) = error;
+        Self::File(error)
+    }
 }
 
 impl Error {

@@ -18,9 +18,13 @@
 use std::collections::BTreeMap;
 
 use emberline_base::Metric;
+use prost::Message as _;
+use tfevents::EventFile;
 
-use crate::summary;
-use crate::wire::Message;
+use crate::proto::{self, Kind, PluginData};
+
+/// The events of the HParams page have no step.
+const NO_STEP: u64 = 0;
 
 /// Up to this many different numbers are offered one by one, more as an interval.
 const LISTED_NUMBERS: usize = 24;
@@ -54,14 +58,14 @@ impl HParam {
         }
     }
 
-    /// `google.protobuf.Value`.
-    fn value(&self) -> Message {
-        match self {
-            Self::Number(number) if number.is_finite() => Message::new().double(2, *number),
-            Self::Number(number) => Message::new().bytes(3, number.to_string()),
-            Self::Text(text) => Message::new().bytes(3, text),
-            Self::Bool(bool) => Message::new().varint(4, u64::from(*bool)),
-        }
+    fn message(&self) -> proto::Value {
+        let kind = match self {
+            Self::Number(number) if number.is_finite() => Kind::Number(*number),
+            Self::Number(number) => Kind::Text(number.to_string()),
+            Self::Text(text) => Kind::Text(text.clone()),
+            Self::Bool(bool) => Kind::Bool(*bool),
+        };
+        proto::Value { kind: Some(kind) }
     }
 }
 
@@ -128,9 +132,9 @@ impl MetricInfo {
         Self { group: String::new(), tag: result_tag(name), display_name: name.to_owned() }
     }
 
-    fn message(&self) -> Message {
-        let name = Message::new().text(1, &self.group).bytes(2, &self.tag);
-        Message::new().message(1, name).text(3, &self.display_name)
+    fn message(&self) -> proto::MetricInfo {
+        let Self { group, tag, display_name } = self.clone();
+        proto::MetricInfo { name: Some(proto::MetricName { group, tag }), display_name }
     }
 }
 
@@ -205,16 +209,15 @@ impl HParamInfo {
         Self { name: name.to_owned(), value_type, domain, differs }
     }
 
-    fn message(&self) -> Message {
-        let info = Message::new().bytes(1, &self.name).varint(4, self.value_type as u64);
-        let info = match &self.domain {
+    fn message(&self) -> proto::HParamInfo {
+        let domain = match &self.domain {
             Domain::Listed(listed) => {
-                let list = listed.iter().fold(Message::new(), |list, value| list.message(1, value.value()));
-                info.message(5, list)
+                proto::Domain::Discrete(proto::ListValue { values: listed.iter().map(HParam::message).collect() })
             }
-            Domain::Interval(min, max) => info.message(6, Message::new().double(1, *min).double(2, *max)),
+            Domain::Interval(min, max) => proto::Domain::Interval(proto::Interval { min: Some(*min), max: Some(*max) }),
         };
-        if self.differs { info.varint(7, 1) } else { info }
+        let (name, value_type) = (self.name.clone(), self.value_type as i32);
+        proto::HParamInfo { name, value_type, domain: Some(domain), differs: self.differs }
     }
 }
 
@@ -248,37 +251,77 @@ impl Domain {
     }
 }
 
-/// `_hparams_/experiment`.
-pub(crate) fn experiment(experiment: &Experiment) -> Message {
-    let with_hparams = experiment.hparams.iter().fold(Message::new(), |all, info| all.message(4, info.message()));
-    let whole = experiment.metrics.iter().fold(with_hparams, |all, info| all.message(5, info.message()));
-    summary::hparams("_hparams_/experiment", Message::new().message(2, whole))
+/// Writes `_hparams_/experiment`: what the sessions below the file's folder vary and what they are compared by. It stands in the
+/// folder above the sessions' own.
+pub(crate) fn write_experiment(events: &mut EventFile, experiment: &Experiment) -> Result<(), tfevents::Error> {
+    write(events, "_hparams_/experiment", &experiment_data(experiment))
 }
 
-/// `_hparams_/session_start_info`.
-pub(crate) fn session_start(group: &str, hparams: &[(String, HParam)], start_secs: f64) -> Message {
-    let entry = |(name, value): &(String, HParam)| Message::new().bytes(1, name).message(2, value.value());
-    let start = hparams.iter().map(entry).fold(Message::new(), |start, entry| start.message(1, entry));
-    let start = start.text(4, group).double(5, start_secs);
-    summary::hparams("_hparams_/session_start_info", Message::new().message(3, start))
+/// Writes `_hparams_/session_start_info`: a session of training begins in the file's folder. Sessions of one `group` are one row
+/// of the HParams page, with the mean of their metrics; an empty group stands for the session alone. Of several starts in a
+/// folder, TensorBoard keeps the first.
+pub(crate) fn write_start(
+    events: &mut EventFile,
+    group: &str,
+    hparams: &[(String, HParam)],
+    start_secs: f64,
+) -> Result<(), tfevents::Error> {
+    write(events, "_hparams_/session_start_info", &start_data(group, hparams, start_secs))
 }
 
-/// `_hparams_/session_end_info`.
-pub(crate) fn session_end(status: SessionStatus, end_secs: f64) -> Message {
+/// Writes `_hparams_/session_end_info`: the session ended. Of several ends in a folder, TensorBoard keeps the first.
+pub(crate) fn write_end(events: &mut EventFile, status: SessionStatus, end_secs: f64) -> Result<(), tfevents::Error> {
+    write(events, "_hparams_/session_end_info", &end_data(status, end_secs))
+}
+
+fn write(events: &mut EventFile, tag: &str, data: &PluginData) -> Result<(), tfevents::Error> {
+    events.plugin_data(NO_STEP, tag, "hparams", data.encode_to_vec())
+}
+
+fn experiment_data(experiment: &Experiment) -> PluginData {
+    let hparams = experiment.hparams.iter().map(HParamInfo::message).collect();
+    let metrics = experiment.metrics.iter().map(MetricInfo::message).collect();
+    PluginData { experiment: Some(proto::Experiment { hparams, metrics }), ..PluginData::default() }
+}
+
+fn start_data(group: &str, hparams: &[(String, HParam)], start_secs: f64) -> PluginData {
+    let entry =
+        |(name, value): &(String, HParam)| proto::HParamEntry { name: name.clone(), value: Some(value.message()) };
+    let hparams = hparams.iter().map(entry).collect();
+    let start = proto::SessionStart { hparams, group: group.to_owned(), start_secs: Some(start_secs) };
+    PluginData { session_start: Some(start), ..PluginData::default() }
+}
+
+fn end_data(status: SessionStatus, end_secs: f64) -> PluginData {
     let status = match status {
         SessionStatus::Success => 1,
         SessionStatus::Failure => 2,
     };
-    let end = Message::new().varint(1, status).double(2, end_secs);
-    summary::hparams("_hparams_/session_end_info", Message::new().message(4, end))
+    let end = proto::SessionEnd { status, end_secs: Some(end_secs) };
+    PluginData { session_end: Some(end), ..PluginData::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hex(message: Message) -> String {
-        message.into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    /// The only event of a file after its first, from behind its wall time on, in hexadecimal.
+    fn written(write: impl FnOnce(&mut EventFile) -> Result<(), tfevents::Error>) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut events = EventFile::create(folder.path(), "tests").expect("a file");
+        write(&mut events).and_then(|()| events.flush()).expect("written");
+        let bytes = std::fs::read(events.path()).expect("readable");
+        let event = tfevents::records(&bytes).nth(1).expect("an event").expect("whole");
+        event[9..].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// An event of a summary with one value, whose bytes these are.
+    fn event(value: &str) -> String {
+        let length = |bytes: usize| {
+            if bytes < 0x80 { format!("{bytes:02x}") } else { format!("{:02x}{:02x}", bytes & 0x7f | 0x80, bytes >> 7) }
+        };
+        let value = format!("0a{}{value}", length(value.len() / 2));
+        format!("2a{}{value}", length(value.len() / 2))
     }
 
     fn listed<const N: usize>(values: [HParam; N]) -> Domain {
@@ -310,16 +353,47 @@ mod tests {
                         0364696d20032a210a091100000000000034400a091100000000000049400a09110000000000006040221a0a026c722003\
                         321209f168e388b5f8e43e117b14ae47e17a843f2a270a1c0a0a76616c69646174696f6e120e65706f63685f616363757261\
                         63791a0776616c20616363";
-        assert_eq!(hex(experiment(&experiment_of)), expected);
+        assert_eq!(written(|events| write_experiment(events, &experiment_of)), event(expected));
+    }
+
+    #[test]
+    fn a_session_start_is_tensorboards_bytes() {
+        let hparams = [("emb".into(), "nnlm".into()), ("lr".into(), 0.1.into()), ("ft".into(), true.into())];
+        let start = written(|events| write_start(events, "t1", &hparams, 5.0));
+        let content = "1a370a0d0a03656d6212061a046e6e6c6d0a0f0a026c721209119a9999999999b93f0a080a0266741202200122027431290000000000001440";
+        let tag = "5f68706172616d735f2f73657373696f6e5f73746172745f696e666f"; // _hparams_/session_start_info
+        let head = format!("2a700a6e0a1c{tag}42060801120212004a460a440a0768706172616d731239");
+        assert_eq!(start, head + content);
+    }
+
+    #[test]
+    fn numbers_that_are_0_are_written() {
+        let hparams =
+            [("a".to_owned(), HParam::from(0.0)), ("b".to_owned(), false.into()), ("c".to_owned(), "".into())];
+        let interval = HParamInfo {
+            name: "x".into(),
+            value_type: Type::Number,
+            domain: Domain::Interval(0.0, 0.0),
+            differs: true,
+        };
+        let start = start_data("", &hparams, 0.0).encode_to_vec();
+        let values = "0a0e0a01611209110000000000000000 0a070a016212022000 0a070a016312021a00 290000000000000000"
+            .replace(' ', "");
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&start), format!("1a{:02x}{values}", values.len() / 2));
+        assert_eq!(
+            hex(&interval.message().encode_to_vec()),
+            "0a01782003 3212090000000000000000110000000000000000 3801".replace(' ', "")
+        );
     }
 
     #[test]
     fn a_session_end_is_tensorboards_bytes() {
         // hp.KerasCallback at the end of a fit; the time is 0x41dac0ff1fe0cdc3
-        let end = session_end(SessionStatus::Success, f64::from_bits(0x41da_c0ff_1fe0_cdc3));
+        let end_secs = f64::from_bits(0x41da_c0ff_1fe0_cdc3);
         let expected = "0a1a5f68706172616d735f2f73657373696f6e5f656e645f696e666f42060801120212004a1a0a180a0768706172616d73120d220b\
                         080111c3cde01fffc0da41";
-        assert_eq!(hex(end), expected);
+        assert_eq!(written(|events| write_end(events, SessionStatus::Success, end_secs)), event(expected));
     }
 
     #[test]

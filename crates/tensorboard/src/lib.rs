@@ -2,7 +2,7 @@
 //! and the HParams page that compares cells.
 //!
 //! Enters: settings and scores. Leaves: `events.out.tfevents.*` files. Nothing here knows of
-//! training or tensors. [`RunLog`] writes the log of one cell; [`EventFile`] is what it is made of.
+//! training or tensors. [`RunLog`] writes the log of one cell, in event files of the crate [`tfevents`].
 //!
 //! # What Keras writes
 //!
@@ -44,7 +44,7 @@
 //!
 //! - HParams: `add_hparams` isn't implemented and panics, as do `add_text`, `add_pr_curve`,
 //!   `add_histogram` (from values) and `add_embedding`. `FileWriter::add_event` takes an event made
-//!   by hand of `tensorboard-proto`'s messages: all the work of this crate but the framing.
+//!   by hand of `tensorboard-proto`'s messages: all the work of `tfevents` but the framing.
 //! - Scalars as Keras writes them: `simple_value` only, neither tensor nor plugin metadata.
 //! - Two writers in one folder within one second: the name is second, host, process and a constant
 //!   0, opened with `File::create`, so the second writer truncates the first one's file. Nothing
@@ -54,20 +54,12 @@
 //! - A wall time other than the system's: equal calls can't give equal bytes.
 //! - Being small: `image` 0.23 with its decoders, `protobuf` 2.28 and a thread per file come along.
 
-mod clock;
-mod event_file;
-mod file_name;
+mod error;
 mod hparams;
-mod read;
-mod record;
+mod proto;
 mod run_log;
-mod summary;
-mod wire;
 
-pub use clock::Clock;
-pub use event_file::EventFile;
+pub use error::Error;
 pub use hparams::{Experiment, HParam, MetricInfo, SessionStatus};
-pub use read::{ReadError, Scalar, scalars};
-pub use record::{RecordError, Records, records};
 pub use run_log::{RunLog, write_experiment};
-pub use summary::{Histogram, PrCurve};
+pub use tfevents::{Clock, Histogram, PrCurve};

@@ -13,11 +13,13 @@ use emberline_base::Scores;
 use emberline_base::file::FileError;
 use emberline_base::record::Epoch;
 
-use crate::clock::Clock;
-use crate::event_file::EventFile;
-use crate::file_name;
+use tfevents::{Clock, EventFile, Histogram, PrCurve, event_files};
+
+use crate::error::Error;
 use crate::hparams::{self, Experiment, HParam, SessionStatus};
-use crate::summary::{Histogram, PrCurve};
+
+/// The program that event files name as their source.
+const WRITER: &str = "emberline";
 
 /// Writes one cell's log. A log that is dropped without [`finish`](Self::finish) is one of a
 /// session that still runs, or was interrupted.
@@ -45,7 +47,7 @@ impl RunLog {
     ///
     /// # Errors
     /// When files can't be written, or an earlier attempt's not be removed.
-    pub fn create(folder: &Path, group: &str, hparams: &[(String, HParam)]) -> Result<Self, FileError> {
+    pub fn create(folder: &Path, group: &str, hparams: &[(String, HParam)]) -> Result<Self, Error> {
         Self::create_at(folder, group, hparams, Clock::System)
     }
 
@@ -53,13 +55,8 @@ impl RunLog {
     ///
     /// # Errors
     /// When files can't be written, or an earlier attempt's not be removed.
-    pub fn create_at(
-        folder: &Path,
-        group: &str,
-        hparams: &[(String, HParam)],
-        clock: Clock,
-    ) -> Result<Self, FileError> {
-        let mut session = EventFile::create_at(folder, clock)?;
+    pub fn create_at(folder: &Path, group: &str, hparams: &[(String, HParam)], clock: Clock) -> Result<Self, Error> {
+        let mut session = EventFile::create_at(folder, WRITER, clock)?;
         let mut again = remove_others(folder, Some(session.path()))?;
         for part in ["train", "validation"] {
             again |= remove_others(&folder.join(part), None)?;
@@ -67,7 +64,7 @@ impl RunLog {
         if again {
             session.restart(0)?;
         }
-        session.hparams_start(group, hparams, clock.seconds())?;
+        hparams::write_start(&mut session, group, hparams, clock.seconds())?;
         session.flush()?;
         Ok(Self { folder: folder.to_owned(), clock, again, session, train: None, valid: None })
     }
@@ -77,7 +74,7 @@ impl RunLog {
     ///
     /// # Errors
     /// When files can't be written.
-    pub fn epoch(&mut self, epoch: &Epoch, iterations: u64) -> Result<(), FileError> {
+    pub fn epoch(&mut self, epoch: &Epoch, iterations: u64) -> Result<(), Error> {
         let step = index(epoch.epoch);
         if let Some(scores) = &epoch.valid {
             let events = self.valid()?;
@@ -90,36 +87,36 @@ impl RunLog {
         let events = self.train()?;
         epoch_scores(events, step, &epoch.train)?;
         events.scalar(step, "epoch_learning_rate", epoch.learning_rate)?;
-        events.flush()
+        Ok(events.flush()?)
     }
 
     /// A text about the cell, in Markdown.
     ///
     /// # Errors
     /// When files can't be written.
-    pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
+    pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), Error> {
         self.session.text(0, tag, markdown)?;
-        self.session.flush()
+        Ok(self.session.flush()?)
     }
 
     /// The precision-recall curve of the validation rows after `epoch` (1 for the first).
     ///
     /// # Errors
     /// When files can't be written.
-    pub fn pr_curve(&mut self, epoch: u32, tag: &str, curve: &PrCurve) -> Result<(), FileError> {
+    pub fn pr_curve(&mut self, epoch: u32, tag: &str, curve: &PrCurve) -> Result<(), Error> {
         let events = self.valid()?;
         events.pr_curve(index(epoch), tag, curve)?;
-        events.flush()
+        Ok(events.flush()?)
     }
 
     /// The distribution of some weights or vectors after `epoch` (1 for the first).
     ///
     /// # Errors
     /// When files can't be written.
-    pub fn histogram(&mut self, epoch: u32, tag: &str, histogram: &Histogram) -> Result<(), FileError> {
+    pub fn histogram(&mut self, epoch: u32, tag: &str, histogram: &Histogram) -> Result<(), Error> {
         let events = self.train()?;
         events.histogram(index(epoch), tag, histogram)?;
-        events.flush()
+        Ok(events.flush()?)
     }
 
     /// Ends the session: its metrics, by names such as `val_loss`, of `epoch` (1 for the first),
@@ -130,24 +127,19 @@ impl RunLog {
     ///
     /// # Errors
     /// When files can't be written.
-    pub fn finish(
-        mut self,
-        status: SessionStatus,
-        epoch: u32,
-        metrics: &BTreeMap<String, f64>,
-    ) -> Result<(), FileError> {
+    pub fn finish(mut self, status: SessionStatus, epoch: u32, metrics: &BTreeMap<String, f64>) -> Result<(), Error> {
         for (name, &value) in metrics.iter().filter(|(_, value)| value.is_finite()) {
             self.session.scalar(index(epoch), &hparams::result_tag(name), value)?;
         }
-        self.session.hparams_end(status, self.clock.seconds())?;
-        self.session.flush()
+        hparams::write_end(&mut self.session, status, self.clock.seconds())?;
+        Ok(self.session.flush()?)
     }
 
-    fn train(&mut self) -> Result<&mut EventFile, FileError> {
+    fn train(&mut self) -> Result<&mut EventFile, Error> {
         open(&mut self.train, &self.folder.join("train"), self.clock, self.again)
     }
 
-    fn valid(&mut self) -> Result<&mut EventFile, FileError> {
+    fn valid(&mut self) -> Result<&mut EventFile, Error> {
         open(&mut self.valid, &self.folder.join("validation"), self.clock, self.again)
     }
 }
@@ -157,9 +149,9 @@ impl RunLog {
 ///
 /// # Errors
 /// When files can't be written, or the earlier one not be removed.
-pub fn write_experiment(folder: &Path, experiment: &Experiment) -> Result<(), FileError> {
-    let mut events = EventFile::create(folder)?;
-    events.hparams_experiment(experiment)?;
+pub fn write_experiment(folder: &Path, experiment: &Experiment) -> Result<(), Error> {
+    let mut events = EventFile::create(folder, WRITER)?;
+    hparams::write_experiment(&mut events, experiment)?;
     events.flush()?;
     remove_others(folder, Some(events.path()))?;
     Ok(())
@@ -170,7 +162,7 @@ fn index(epoch: u32) -> u64 {
     u64::from(epoch).saturating_sub(1)
 }
 
-fn epoch_scores(events: &mut EventFile, step: u64, scores: &Scores) -> Result<(), FileError> {
+fn epoch_scores(events: &mut EventFile, step: u64, scores: &Scores) -> Result<(), tfevents::Error> {
     scores.iter().try_for_each(|(metric, &score)| events.scalar(step, &format!("epoch_{metric}"), score))
 }
 
@@ -180,11 +172,11 @@ fn open<'a>(
     folder: &Path,
     clock: Clock,
     again: bool,
-) -> Result<&'a mut EventFile, FileError> {
+) -> Result<&'a mut EventFile, Error> {
     if let Some(events) = events {
         return Ok(events);
     }
-    let mut opened = EventFile::create_at(folder, clock)?;
+    let mut opened = EventFile::create_at(folder, WRITER, clock)?;
     if again {
         opened.restart(0)?;
     }
@@ -192,11 +184,11 @@ fn open<'a>(
 }
 
 /// Removes the event files of a folder, but for `keep`; tells whether there were any.
-fn remove_others(folder: &Path, keep: Option<&Path>) -> Result<bool, FileError> {
+fn remove_others(folder: &Path, keep: Option<&Path>) -> Result<bool, Error> {
     if !folder.exists() {
         return Ok(false);
     }
-    let paths = file_name::names(folder)?.into_iter().map(|name| folder.join(name));
+    let paths = event_files(folder)?.into_iter().map(|name| folder.join(name));
     let others: Vec<_> = paths.filter(|path| Some(path.as_path()) != keep).collect();
     for path in &others {
         fs::remove_file(path).map_err(FileError::new("remove", path))?;
@@ -207,9 +199,9 @@ fn remove_others(folder: &Path, keep: Option<&Path>) -> Result<bool, FileError> 
 #[cfg(test)]
 mod tests {
     use emberline_base::Metric;
+    use tfevents::{Scalar, scalars};
 
     use super::*;
-    use crate::read::{Scalar, scalars};
 
     fn epoch(epoch: u32, loss: f64, valid: Option<f64>) -> Epoch {
         let scores = |loss| Scores::from([(Metric::Loss, loss), (Metric::Accuracy, 0.5)]);
@@ -256,8 +248,7 @@ mod tests {
     #[test]
     fn a_log_replaces_that_of_an_earlier_attempt_under_later_names() {
         let folder = tempfile::tempdir().expect("a folder");
-        let names =
-            || ["", "train", "validation"].map(|part| file_name::names(&folder.path().join(part)).expect("listed"));
+        let names = || ["", "train", "validation"].map(|part| event_files(&folder.path().join(part)).expect("listed"));
         let write = |loss| {
             let mut log = RunLog::create(folder.path(), "", &[]).expect("a log");
             log.epoch(&epoch(1, loss, Some(loss)), 4).expect("logged");

@@ -10,9 +10,8 @@ use std::process::{Command, Output};
 
 use emberline_base::record::Epoch;
 use emberline_base::{Metric, Scores};
-use emberline_tensorboard::{
-    Clock, EventFile, Experiment, HParam, Histogram, MetricInfo, PrCurve, RunLog, SessionStatus, write_experiment,
-};
+use emberline_tensorboard::{Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_experiment};
+use tfevents::{Clock, EventFile, Histogram, PrCurve};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_back.py");
 
@@ -126,7 +125,7 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
 #[test]
 fn tensorboard_reads_every_kind_of_value() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut events = EventFile::create(&folder.path().join("all")).expect("a file");
+    let mut events = EventFile::create(&folder.path().join("all"), "tests").expect("a file");
     let histogram = Histogram::of(&[1.0, 2.0, 2.0, 3.0], 2);
     let curve = PrCurve::of([(0.25, false), (0.75, true)]);
     for step in [0, 3, u64::from(u32::MAX) + 1] {
@@ -165,10 +164,10 @@ fn tensorboard_drops_what_a_restart_voids_and_reads_two_files_of_one_second() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
     let clock = Clock::Fixed(1.7e9);
-    let mut stopped = EventFile::create_at(&run, clock).expect("a file");
+    let mut stopped = EventFile::create_at(&run, "tests", clock).expect("a file");
     (0..5).try_for_each(|step| stopped.scalar(step, "loss", 1.0)).expect("written");
     stopped.flush().expect("written");
-    let mut resumed = EventFile::create_at(&run, clock).expect("another file");
+    let mut resumed = EventFile::create_at(&run, "tests", clock).expect("another file");
     resumed.restart(2).expect("written");
     (2..4).try_for_each(|step| resumed.scalar(step, "loss", 0.5)).expect("written");
     resumed.flush().expect("written");
@@ -181,7 +180,7 @@ fn tensorboard_drops_what_a_restart_voids_and_reads_two_files_of_one_second() {
 #[test]
 fn tensorboard_reads_up_to_a_tail_that_breaks_off() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut events = EventFile::create(&folder.path().join("run")).expect("a file");
+    let mut events = EventFile::create(&folder.path().join("run"), "tests").expect("a file");
     (0..3).try_for_each(|step| events.scalar(step, "loss", 1.0)).and_then(|()| events.flush()).expect("written");
     let bytes = std::fs::read(events.path()).expect("readable");
     std::fs::write(events.path(), &bytes[..bytes.len() - 5]).expect("cut");

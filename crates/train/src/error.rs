@@ -70,3 +70,10 @@ impl Error {
         }
     }
 }
+
+impl From<emberline_tensorboard::Error> for Error {
+    fn from(error: emberline_tensorboard::Error) -> Self {
+        let emberline_tensorboard::Error::File(error) = error;
+        Self::File(error)
+    }
+}

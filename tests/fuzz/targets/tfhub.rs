@@ -6,7 +6,7 @@ use emberline_fuzz::{begin, source};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::json;
 
-static FIXTURES: Fixtures = Fixtures::of("embedding/tests/fixtures/tfhub");
+static FIXTURES: Fixtures = Fixtures::of("savedmodel/tests/fixtures/models");
 
 fuzz_target!(init: begin(), |input: &[u8]| -> Corpus {
     let Some(changed) = FIXTURES.changed(input) else { return Corpus::Reject };

@@ -109,7 +109,7 @@ fn word2vec_text_holds_every_word_and_its_row() {
     for source in [
         source("word_vectors", &glove, "trainable = true"),
         source("word_vectors", &glove, "weights = \"sif\"\ndim = 2\nreduce = \"pca\"\ntrainable = true"),
-        source("tfhub", &fixtures("embedding/tests/fixtures/tfhub/nnlm-tf1"), "trainable = true"),
+        source("tfhub", &fixtures("savedmodel/tests/fixtures/models/nnlm-tf1"), "trainable = true"),
         toml::from_str("[corpus]\ndim = 4\ntrainable = true").expect("a source"),
     ] {
         let embedding = fine_tuned(&source);
@@ -148,7 +148,7 @@ fn what_a_format_cannot_say_is_refused_with_the_cure() {
         let model = export::model2vec(&embedding, &folder.path().join("model")).err();
         [text, model].map(|error: Option<Error>| error.map(|error| error.to_string()).unwrap_or_default())
     };
-    let subwords = source("word_vectors", &fixtures("embedding/tests/fixtures/fasttext/skipgram.bin"), "");
+    let subwords = source("word_vectors", &fixtures("wordvectors/tests/fixtures/fasttext/skipgram.bin"), "");
     let hashing: Source = toml::from_str("[hashing]\ndim = 4").expect("a source");
     let sqrtn: Source = toml::from_str("[corpus]\ndim = 4").expect("a source");
     let encoder = source("sentence_transformer", &fixtures("encoder/tests/fixtures/bert"), "");

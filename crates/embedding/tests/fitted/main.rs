@@ -150,9 +150,9 @@ fn rows_are_named_by_their_words() {
         named.bags.of_text(0).iter().map(word).collect::<Vec<String>>()
     };
     assert_eq!(of(&source("word_vectors", &glove, ""), "The cat; xyzzy"), ["the", "cat"]);
-    let skipgram = fixtures("embedding/tests/fixtures/fasttext/skipgram.bin");
+    let skipgram = fixtures("wordvectors/tests/fixtures/fasttext/skipgram.bin");
     assert_eq!(of(&source("word_vectors", &skipgram, ""), "river riversides"), ["river", "riversides"]);
-    let nnlm = fixtures("embedding/tests/fixtures/tfhub/nnlm-tf1");
+    let nnlm = fixtures("savedmodel/tests/fixtures/models/nnlm-tf1");
     assert_eq!(of(&source("tfhub", &nnlm, ""), "the cat xyzzy"), ["the", "cat", "?"]);
     let words = fixtures("embedding/tests/fixtures/model2vec/f32");
     assert!(of(&source("model2vec", &words, ""), "the river").iter().all(|word| word != "?"));

@@ -91,30 +91,30 @@ pub(crate) fn vector_files(folder: &Path) -> [PathBuf; 3] {
 pub(crate) fn sources(folder: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
     for name in ["nnlm-tf1", "nnlm-tf2-double", "use-dan", "use-dan-signed", "use-large", "use-tf1", "wiki-words-tf1"] {
-        sources.push(source("tfhub", &fixtures("embedding/tests/fixtures/tfhub").join(name), ""));
+        sources.push(source("tfhub", &fixtures("savedmodel/tests/fixtures/models").join(name), ""));
     }
     for options in ["dim = 2\nreduce = \"pca\"", "dim = 2\nreduce = \"random\"", "trainable = true"] {
-        sources.push(source("tfhub", &fixtures("embedding/tests/fixtures/tfhub/nnlm-tf1"), options));
+        sources.push(source("tfhub", &fixtures("savedmodel/tests/fixtures/models/nnlm-tf1"), options));
         if options != "trainable = true" {
-            sources.push(source("tfhub", &fixtures("embedding/tests/fixtures/tfhub/use-dan"), options));
+            sources.push(source("tfhub", &fixtures("savedmodel/tests/fixtures/models/use-dan"), options));
         }
     }
     let weighed = "weights = \"idf\"\npre_normalize = true\nnormalize = true";
     let shortened = "weights = \"sif\"\ndim = 2\nreduce = \"pca\"\ntrainable = true";
     for name in ["cbow-edges.bin", "pruned.ftz", "quantised-lengths.ftz", "quantised.ftz", "skipgram.bin", "words.bin"]
     {
-        let path = fixtures("embedding/tests/fixtures/fasttext").join(name);
+        let path = fixtures("wordvectors/tests/fixtures/fasttext").join(name);
         sources.extend(["", weighed, shortened].map(|options| source("word_vectors", &path, options)));
     }
     for name in ["supervised-11.bin", "supervised.bin"] {
-        let path = fixtures("embedding/tests/fixtures/fasttext").join(name);
+        let path = fixtures("wordvectors/tests/fixtures/fasttext").join(name);
         sources.extend(
             ["tokens = \"fasttext\"", "tokens = \"fasttext\"\nweights = \"idf\""]
                 .map(|o| source("word_vectors", &path, o)),
         );
     }
     for name in ["buckets", "fasttext", "listed", "quantised-buckets", "quantised", "words-lengths", "words"] {
-        let path = fixtures("embedding/tests/fixtures/finalfusion").join(format!("{name}.fifu"));
+        let path = fixtures("wordvectors/tests/fixtures/finalfusion").join(format!("{name}.fifu"));
         sources.extend(["", weighed, shortened].map(|options| source("word_vectors", &path, options)));
     }
     for path in vector_files(folder) {

@@ -66,7 +66,7 @@ impl Training {
     fn read(&self) -> Result<Arc<Data>, Error> {
         let mut inputs = Inputs::new(self.folder.clone(), Device::Cpu, None);
         let data = inputs.data(&self.cell).map_err(|error| match error {
-            Error::Data(source) => Error::TrainingData { source },
+            Error::Data(source) => Error::TrainingData { source: Box::new(source) },
             error => error,
         })?;
         if data.digest == self.digest {

@@ -1,25 +1,22 @@
-//! The files of a module: a folder, or a `.tar.gz` of one unpacked into memory.
+//! The files of a module: a folder, or a `.tar.gz` of one unpacked into memory; and what is told of faults in them.
 //!
 //! A folder's files are read as they are asked for, tables in pieces. An archive holds files and folders only; links,
 //! absolute paths, `..`, repeated names and archives that unpack to far more than their size are refused.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::io::Read;
+use std::path::{Component, Path};
 
 use emberline_base::file::{self, FileError};
-use emberline_base::sniff;
+use emberline_base::{OutOfMemory, sniff};
 use flate2::read::MultiGzDecoder;
+use savedmodel::{Files, SAVED_MODEL};
 use tar::{Archive, EntryType};
 
 use super::{Settings, missing};
 use crate::Error;
 use crate::source::place::missing_hint;
-
-/// The file that makes a folder a SavedModel.
-pub(super) const SAVED_MODEL: &str = "saved_model.pb";
 
 /// More entries than any module has.
 const MAX_ENTRIES: usize = 10_000;
@@ -30,116 +27,59 @@ const MAX_RATIO: u64 = 32;
 /// The largest archive that is unpacked in memory.
 const MAX_BYTES: u64 = 8 << 30;
 
-/// Where a module's files are.
-#[derive(Debug)]
-pub(super) enum Files {
-    /// A folder.
-    Folder(PathBuf),
-    /// An unpacked archive: its path, and its files by their name below the module's root.
-    Archive(PathBuf, BTreeMap<String, Vec<u8>>),
+/// Opens the module that the settings name; checks its hash where they have one and it is a file.
+pub(super) fn open(settings: &Settings, path: &Path) -> Result<Files, Error> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
+    };
+    if metadata.is_dir() {
+        return Ok(Files::Folder(path.to_owned()));
+    }
+    let bytes = file::read(path)?;
+    if let Some(expected) = &settings.sha256 {
+        let found = file::sha256(&bytes);
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(Error::Hash { path: path.to_owned(), expected: expected.clone(), found });
+        }
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(known) = missing::known(&name).filter(|_| !name.ends_with(".gz")) {
+        return Err(Error::format(path, format!("not a module of TensorFlow Hub: {known}")));
+    }
+    let files = unpack(&bytes).map_err(|reason| Error::format(path, reason))?;
+    Ok(Files::Memory(path.to_owned(), files))
 }
 
-impl Files {
-    /// Opens the module that the settings name; checks its hash where they have one and it is a file.
-    pub(super) fn open(settings: &Settings, path: &Path) -> Result<Self, Error> {
-        let Ok(metadata) = fs::metadata(path) else {
-            return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
-        };
-        if metadata.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        let bytes = file::read(path)?;
-        if let Some(expected) = &settings.sha256 {
-            let found = file::sha256(&bytes);
-            if !found.eq_ignore_ascii_case(expected) {
-                return Err(Error::Hash { path: path.to_owned(), expected: expected.clone(), found });
-            }
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(known) = missing::known(&name).filter(|_| !name.ends_with(".gz")) {
-            return Err(Error::format(path, format!("not a module of TensorFlow Hub: {known}")));
-        }
-        let files = unpack(&bytes).map_err(|reason| Error::format(path, reason))?;
-        Ok(Self::Archive(path.to_owned(), files))
+/// A fault of one file; where its first bytes show that it is another kind of file altogether, that.
+pub(super) fn fault(files: &Files, name: &str, reason: impl Into<String>) -> Error {
+    let place = files.place(name);
+    let mut head = Vec::new();
+    if let Ok(reader) = files.reader(name, 0) {
+        // What can't be read isn't explained.
+        let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
     }
+    let explained = sniff::explain_model_file(&place, &head, &[]);
+    Error::format(place, explained.unwrap_or_else(|| reason.into()))
+}
 
-    /// The path to name in a message about one file.
-    pub(super) fn place(&self, name: &str) -> PathBuf {
-        match self {
-            Self::Folder(folder) => folder.join(name),
-            Self::Archive(path, _) => path.join(name),
+/// For `map_err`: what the reader of SavedModels met, with what else is known of these files.
+pub(super) fn explained(files: &Files) -> impl Fn(savedmodel::Error) -> Error + Copy {
+    move |error| match error {
+        savedmodel::Error::File { path, source } => FileError { action: "read", path, source }.into(),
+        savedmodel::Error::Missing { file, .. } => {
+            fault(files, &file, format!("isn't there; {}", instead_of(files, &file)))
         }
+        savedmodel::Error::Format { file, reason, .. } => fault(files, &file, reason),
+        savedmodel::Error::OutOfMemory { bytes } => OutOfMemory { bytes }.into(),
+        savedmodel::Error::Run { reason } => fault(files, SAVED_MODEL, reason),
     }
+}
 
-    /// A fault of one file; where its first bytes show that it is another kind of file altogether, that.
-    pub(super) fn fault(&self, name: &str, reason: impl Into<String>) -> Error {
-        let place = self.place(name);
-        let mut head = Vec::new();
-        if self.has(name)
-            && let Ok(reader) = self.reader(name, 0)
-        {
-            // What can't be read isn't explained.
-            let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
-        }
-        let explained = sniff::explain_model_file(&place, &head, &[]);
-        Error::format(place, explained.unwrap_or_else(|| reason.into()))
-    }
-
-    /// Whether the file is there.
-    pub(super) fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Folder(folder) => folder.join(name).is_file(),
-            Self::Archive(_, files) => files.contains_key(name),
-        }
-    }
-
-    /// What is there instead of a file that isn't, and what to do.
-    fn instead_of(&self, name: &str) -> String {
-        match self {
-            Self::Folder(folder) if name == SAVED_MODEL => missing::instead_of_saved_model(folder),
-            _ => "the module is incomplete, get it again".to_owned(),
-        }
-    }
-
-    /// The file's length in bytes.
-    pub(super) fn len(&self, name: &str) -> Result<u64, Error> {
-        match self {
-            _ if !self.has(name) => Err(self.fault(name, format!("isn't there; {}", self.instead_of(name)))),
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                Ok(fs::metadata(&path).map_err(FileError::new("read", &path))?.len())
-            }
-            Self::Archive(_, files) => Ok(files.get(name).map_or(0, |bytes| bytes.len() as u64)),
-        }
-    }
-
-    /// The whole file, which may hold at most `cap` bytes.
-    pub(super) fn read(&self, name: &str, cap: u64) -> Result<Cow<'_, [u8]>, Error> {
-        let len = self.len(name)?;
-        if len > cap {
-            return Err(self.fault(name, format!("{len} bytes; at most {cap} are read")));
-        }
-        match self {
-            Self::Folder(folder) => Ok(Cow::Owned(file::read(&folder.join(name))?)),
-            Self::Archive(_, files) => Ok(Cow::Borrowed(files.get(name).map_or(&[], Vec::as_slice))),
-        }
-    }
-
-    /// The file, to read from `offset` on.
-    pub(super) fn reader(&self, name: &str, offset: u64) -> Result<Box<dyn Read + '_>, Error> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let mut file = file::open(&path).map_err(FileError::new("read", &path))?;
-                file.seek(SeekFrom::Start(offset)).map_err(FileError::new("read", &path))?;
-                Ok(Box::new(file))
-            }
-            Self::Archive(_, files) => {
-                let bytes = files.get(name).map_or(&[][..], Vec::as_slice);
-                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(Box::new(&bytes[start..]))
-            }
-        }
+/// What is there instead of a file that isn't, and what to do.
+fn instead_of(files: &Files, name: &str) -> String {
+    match files {
+        Files::Folder(folder) if name == SAVED_MODEL => missing::instead_of_saved_model(folder),
+        _ => "the module is incomplete, get it again".to_owned(),
     }
 }
 
@@ -301,8 +241,8 @@ mod tests {
     fn a_file_of_another_kind_is_named() {
         let pointer = b"version https://git-lfs.github.com/spec/v1\n";
         let archive = packed(&[("saved_model.pb", EntryType::Regular, pointer)]);
-        let files = Files::Archive("m.tar.gz".into(), unpack(&archive).expect("unpacked"));
-        let error = files.fault(SAVED_MODEL, "a damaged SavedModel").to_string();
+        let files = Files::Memory("m.tar.gz".into(), unpack(&archive).expect("unpacked"));
+        let error = fault(&files, SAVED_MODEL, "a damaged SavedModel").to_string();
         assert!(error.starts_with("m.tar.gz/saved_model.pb: not a SavedModel but a Git LFS pointer"), "{error}");
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::files::SAVED_MODEL;
+use savedmodel::SAVED_MODEL;
 
 /// What most other downloads of a model hold, and what that is.
 const OTHERS: [(&str, &str); 8] = [

@@ -4,61 +4,50 @@
 //! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine); or, where the graph is more
 //! than a table of words, a [`GraphModule`], which runs it.
 //!
-//! [`files`] opens the folder ([`missing`] says what is there instead), [`proto`] its messages; [`graph`] finds out what is done to a text; [`bundle`] (with
-//! [`leveldb`], [`slices`] and [`keys`]) reads variables, [`table`] orders their rows; [`mod@vocabulary`],
-//! [`tokenizer`], [`pattern`], [`punctuation`] and [`fingerprint`] make tokens of texts, and rows of tokens;
-//! [`interpreter`] runs what isn't a table.
+//! The crate [`savedmodel`] reads graphs and checkpoints and runs functions. Here, [`files`] opens the folder ([`missing`] says
+//! what is there instead); [`graph`] finds out what is done to a text; [`table`] orders a table's rows; [`tokenizer`] makes
+//! tokens of texts, and [`module`] rows of tokens; [`encoder`] has what isn't a table run.
 
-mod bundle;
+mod encoder;
 mod files;
-mod fingerprint;
 mod graph;
-mod interpreter;
-mod keys;
-mod leveldb;
 mod missing;
 mod module;
-mod pattern;
-mod proto;
-mod punctuation;
-mod slices;
 mod spaced;
 mod table;
 mod tokenizer;
-mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use emberline_base::{Digest, Fault, sniff};
 use emberline_device::Device;
 use prost::Message;
+use savedmodel::graph::Vocabulary;
+use savedmodel::proto::{MetaGraphDef, ModuleDef, SavedModel};
+use savedmodel::text::Tokens;
+use savedmodel::{Bundle, Files, Keys, SAVED_MODEL, Sketch, inference_graph};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::bundle::Bundle;
-use self::files::{Files, SAVED_MODEL};
-use self::graph::{Lines, Plan, Vocabulary};
-use self::keys::Keys;
-use self::proto::{MetaGraphDef, ModuleDef, SavedModel};
-use self::vocabulary::Tokens;
+use self::graph::{Lines, Plan};
 use super::place::bytes_at;
 use super::{Kind, Place, Texts};
 use crate::reduce::{Reduce, Reduction};
 use crate::{Error, Opened};
 
-pub use self::interpreter::GraphModule;
+pub use self::encoder::GraphModule;
 pub use self::module::TextModule;
 
 /// TF1 modules say here what they need.
 const MODULE_DEF: &str = "tfhub_module.pb";
 /// `ModuleDef.format` of a module that is a SavedModel.
 const FORMAT_V3: i32 = 3;
-/// The largest graph and vocabulary that are read.
+/// The largest graph that is read.
 const MAX_GRAPH: u64 = 16 << 20;
-const MAX_VOCABULARY: u64 = 1 << 30;
 
 /// Why a module that isn't a table can't be tuned.
 const NO_TABLE: &str =
@@ -122,7 +111,11 @@ impl Kind for Settings {
     fn find_files(&self, base: &Path) -> Result<(), Error> {
         self.place().map_or(Ok(()), |place| place.find(base))?;
         let path = base.join(&self.path);
-        if path.is_dir() { Files::open(self, &path)?.len(SAVED_MODEL).map(drop) } else { Ok(()) }
+        if !path.is_dir() {
+            return Ok(());
+        }
+        let files = files::open(self, &path)?;
+        files.len(SAVED_MODEL).map(drop).map_err(files::explained(&files))
     }
 
     fn also_reads(&self) -> &'static [sniff::Kind] {
@@ -131,19 +124,20 @@ impl Kind for Settings {
 
     fn encodes(&self, base: &Path) -> bool {
         let Some(model) = peek(&base.join(&self.path)) else { return false };
-        meta_graph(&model).is_ok_and(|meta| graph::read(meta).is_err() && interpreter::check(meta).is_ok())
+        let runs = |meta| graph::find(meta).is_ok_and(|entry| Sketch::of(meta, &entry).is_ok());
+        inference_graph(&model).is_ok_and(|meta| graph::read(meta).is_err() && runs(meta))
     }
 
     fn length(&self, base: &Path) -> Option<usize> {
         let path = base.join(&self.path);
         let model = peek(&path).filter(|_| path.is_dir())?;
-        let meta = meta_graph(&model).ok()?;
+        let meta = inference_graph(&model).ok()?;
         let plan = graph::read(meta).ok()?;
-        let files = Files::open(self, &path).ok()?;
+        let files = files::open(self, &path).ok()?;
         let bundle = Bundle::open(&files).ok()?;
         let keys = Keys::read(meta, &bundle, plan.variables()).ok()?;
         let (key, region) = keys.of(plan.variables().next()?).ok()?;
-        bundle.what(&key, region.as_ref()).ok()?.1.last().copied()
+        bundle.describe(&key, region.as_ref()).ok()?.1.last().copied()
     }
 
     /// The numbers as they are read, and as they are joined; of an archive, what it unpacks to as well.
@@ -181,29 +175,27 @@ pub enum Module {
 /// [`Error::Missing`] when nothing is at the path, [`Error::Hash`] when an archive isn't the one the settings name,
 /// [`Error::Format`] when a file of the module is missing, damaged, or not that of a text module that is read here.
 pub fn open(settings: &Settings, base: &Path) -> Result<Module, Error> {
-    read(&Files::open(settings, &base.join(&settings.path))?)
+    read(&files::open(settings, &base.join(&settings.path))?)
 }
 
 fn read(files: &Files) -> Result<Module, Error> {
     check_module_def(files)?;
-    let model = files.read(SAVED_MODEL, MAX_GRAPH)?;
-    let fault = |reason: String| files.fault(SAVED_MODEL, reason);
+    let model = files.read(SAVED_MODEL, MAX_GRAPH).map_err(files::explained(files))?;
+    let fault = |reason: String| files::fault(files, SAVED_MODEL, reason);
     let graphs = SavedModel::decode(&*model).map_err(|e| fault(format!("a damaged SavedModel: {e}")))?;
-    let meta = meta_graph(&graphs).map_err(fault)?;
+    let meta = inference_graph(&graphs).map_err(fault)?;
     match graph::read(meta) {
         Ok(plan) => Ok(Module::Table(read_table(files, meta, &model, &plan)?)),
-        Err(_) => Ok(Module::Graph(interpreter::open(files, meta, &model)?)),
+        Err(_) => Ok(Module::Graph(encoder::open(files, meta, &model)?)),
     }
 }
 
 fn read_table(files: &Files, meta: &MetaGraphDef, model: &[u8], plan: &Plan) -> Result<TextModule, Error> {
-    let fault = |reason: String| files.fault(SAVED_MODEL, reason);
     let tokens = plan.vocabulary().map_or_else(|| Ok(Tokens::default()), |named| vocabulary(named, files))?;
-    let bundle = Bundle::open(files)?;
-    let table = table::load(plan, meta, &bundle, Lines(tokens.len()), fault)?;
+    let table = table::load(plan, meta, files, Lines(tokens.len()))?;
     let parts = [b"tfhub/2".as_slice(), model, tokens.content(), table.digest.as_str().as_bytes()];
     let digest = Digest::of_parts(parts);
-    TextModule::new(plan, tokens, table.rows, digest).map_err(fault)
+    TextModule::new(plan, tokens, table.rows, digest).map_err(|reason| files::fault(files, SAVED_MODEL, reason))
 }
 
 /// A TF1 module must be a SavedModel and ask for nothing else.
@@ -211,8 +203,9 @@ fn check_module_def(files: &Files) -> Result<(), Error> {
     if !files.has(MODULE_DEF) {
         return Ok(());
     }
-    let fault = |reason: String| files.fault(MODULE_DEF, reason);
-    let def = ModuleDef::decode(&*files.read(MODULE_DEF, MAX_GRAPH)?).map_err(|e| fault(e.to_string()))?;
+    let fault = |reason: String| files::fault(files, MODULE_DEF, reason);
+    let bytes = files.read(MODULE_DEF, MAX_GRAPH).map_err(files::explained(files))?;
+    let def = ModuleDef::decode(&*bytes).map_err(|e| fault(e.to_string()))?;
     match def.required_features.first() {
         _ if def.format != FORMAT_V3 => {
             Err(fault(format!("a module of format {}; format {FORMAT_V3} is read", def.format)))
@@ -222,23 +215,22 @@ fn check_module_def(files: &Files) -> Result<(), Error> {
     }
 }
 
-/// TF2 modules have one graph. TF1 modules have one for inference, without tags, and may have others for training.
-fn meta_graph(model: &SavedModel) -> Result<&MetaGraphDef, String> {
-    let tags = |meta: &MetaGraphDef| meta.meta_info_def.as_ref().map_or(Vec::new(), |info| info.tags.clone());
-    let graphs = &model.meta_graphs;
-    let inference = graphs.iter().find(|g| tags(g).is_empty()).or_else(|| graphs.iter().find(|g| tags(g) == ["serve"]));
-    inference.or(graphs.first()).ok_or_else(|| "holds no graph; not a SavedModel".to_owned())
+/// The tokens of a vocabulary, which isn't another file in its place.
+fn vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<Tokens, Error> {
+    check_vocabulary(vocabulary, files)?;
+    vocabulary.read(files).map_err(files::explained(files))
 }
 
-fn vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<Tokens, Error> {
-    let name = &vocabulary.file;
-    if name.is_empty() || name.contains(['/', '\\', ':', '\0']) || name.starts_with('.') {
-        return Err(files.fault(SAVED_MODEL, format!("its vocabulary {name:?} isn't a file in the folder assets")));
+/// Any file of text is a vocabulary, so one that stands in for another, such as a Git LFS pointer, is told by its first bytes.
+fn check_vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<(), Error> {
+    let path = vocabulary.path().map_err(|reason| files::fault(files, SAVED_MODEL, reason))?;
+    let mut head = Vec::new();
+    if let Ok(reader) = files.reader(&path, 0) {
+        // What can't be read is told when it is read as a whole.
+        let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
     }
-    let path = format!("assets/{name}");
-    let bytes = files.read(&path, MAX_VOCABULARY)?.into_owned();
-    if let Some(found) = sniff::stand_in(&bytes) {
-        return Err(files.fault(&path, found.instead_of("a vocabulary", sniff::Use::Model)));
+    match sniff::stand_in(&head) {
+        Some(found) => Err(files::fault(files, &path, found.instead_of("a vocabulary", sniff::Use::Model))),
+        None => Ok(()),
     }
-    Tokens::new(bytes, vocabulary.lines).map_err(|reason| files.fault(&path, reason))
 }

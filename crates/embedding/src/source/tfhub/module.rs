@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use emberline_base::{Combiner, Digest, Matrix};
+use savedmodel::text::{Tokens, fingerprint64};
 
-use super::fingerprint::fingerprint64;
 use super::graph::{Element, Lines, Plan};
 use super::tokenizer::Tokenizer;
-use super::vocabulary::Tokens;
 use crate::{Lookup, Words};
 
 /// The row of a token that the graph drops.

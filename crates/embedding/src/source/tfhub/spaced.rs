@@ -4,8 +4,7 @@
 use std::ops::Range;
 
 use emberline_base::masks::{BLOCK, masks, u8x16, within};
-
-use super::punctuation::{RANGES, removed};
+use savedmodel::text::{PUNCTUATION, without_punctuation};
 
 /// Hands on each token, in order: a text, and where the token stands in it. Whether the text is ASCII: if it isn't, nothing is
 /// handed on.
@@ -28,7 +27,7 @@ pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bo
                 // Marks of bytes further back are gone.
                 Some(length) if base - start.min(base) <= BLOCK => take(text, start..start + length),
                 _ => {
-                    let kept = removed(&text[start..end]);
+                    let kept = without_punctuation(&text[start..end]);
                     take(&kept, 0..kept.len());
                 }
             }
@@ -57,15 +56,15 @@ fn spaces_and_punctuation(text: &[u8]) -> [u64; 2] {
     })
 }
 
-/// Those of [`RANGES`] that are ASCII.
+/// Those of [`PUNCTUATION`] that are ASCII.
 const ASCII: [(u8, u8); 9] = {
     let mut ranges = [(0, 0); 9];
     let mut at = 0;
     while at < ranges.len() {
-        ranges[at] = (RANGES[at].0 as u8, RANGES[at].1 as u8);
+        ranges[at] = (PUNCTUATION[at].0 as u8, PUNCTUATION[at].1 as u8);
         at += 1;
     }
-    assert!(RANGES[at - 1].1 < 0x80 && RANGES[at].0 >= 0x80, "all of them, and no other");
+    assert!(PUNCTUATION[at - 1].1 < 0x80 && PUNCTUATION[at].0 >= 0x80, "all of them, and no other");
     ranges
 };
 
@@ -83,7 +82,8 @@ mod tests {
         for length in (0..3 * BLOCK + 2).cycle().take(5000) {
             let rare = 2 + random(characters.len() - 1);
             let text: Vec<u8> = (0..length).map(|_| characters[random(rare)]).collect();
-            let expected: Vec<Vec<u8>> = removed(&text).split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect();
+            let expected: Vec<Vec<u8>> =
+                without_punctuation(&text).split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect();
             let mut found = Vec::new();
             assert!(each(&text, |text, place| found.push(text[place].to_vec())));
             assert_eq!(found, expected, "{}", text.escape_ascii());

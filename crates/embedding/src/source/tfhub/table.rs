@@ -1,11 +1,11 @@
 //! The table of a module: its variables' rows brought into the order of ids.
 
 use emberline_base::{Digest, Matrix, memory};
+use savedmodel::proto::MetaGraphDef;
+use savedmodel::{Bundle, Files, Keys, Numbers, SAVED_MODEL};
 
-use super::bundle::{Bundle, Floats};
+use super::files;
 use super::graph::{Lines, Plan};
-use super::keys::Keys;
-use super::proto::MetaGraphDef;
 use crate::Error;
 
 /// Rows in the order of ids, `[rows, dim]`, and the content address of the bytes they came from.
@@ -14,21 +14,18 @@ pub(super) struct Table {
     pub(super) digest: Digest,
 }
 
-/// Loads the variables of a plan. `fault` is for what the graph, not the checkpoint, has wrong.
-pub(super) fn load(
-    plan: &Plan,
-    meta: &MetaGraphDef,
-    bundle: &Bundle<'_>,
-    lines: Lines,
-    fault: impl Fn(String) -> Error,
-) -> Result<Table, Error> {
-    let keys = Keys::read(meta, bundle, plan.variables())?;
+/// Loads the variables of a plan.
+pub(super) fn load(plan: &Plan, meta: &MetaGraphDef, files: &Files, lines: Lines) -> Result<Table, Error> {
+    let fault = |reason: String| files::fault(files, SAVED_MODEL, reason);
+    let explained = files::explained(files);
+    let bundle = Bundle::open(files).map_err(explained)?;
+    let keys = Keys::read(meta, &bundle, plan.variables()).map_err(explained)?;
     let mut parts = Vec::with_capacity(plan.variables().len());
     for variable in plan.variables() {
-        let (key, region) = keys.of(variable).map_err(&fault)?;
-        parts.push(bundle.floats(&key, region.as_ref())?);
+        let (key, region) = keys.of(variable).map_err(fault)?;
+        parts.push(bundle.floats(&key, region.as_ref()).map_err(explained)?);
     }
-    let digest = Digest::of_parts(parts.iter().map(|part| part.digest.as_str().as_bytes()));
+    let digest = Digest::of_parts(parts.iter().map(|part| part.digest.as_bytes()));
     let rows = if plan.is_plain() { parts.pop().map(plain) } else { None };
     if rows.is_none() {
         let numbers: usize = parts.iter().map(|part| part.values.len()).sum();
@@ -40,12 +37,12 @@ pub(super) fn load(
     }
 }
 
-fn plain(part: Floats) -> Matrix {
+fn plain(part: Numbers<f32>) -> Matrix {
     Matrix::new(part.rows, part.cols, part.values)
 }
 
 /// The rows of all parts, in the order of ids.
-fn joined(plan: &Plan, parts: &[Floats], lines: Lines) -> Result<Matrix, String> {
+fn joined(plan: &Plan, parts: &[Numbers<f32>], lines: Lines) -> Result<Matrix, String> {
     let cols = parts.first().map_or(0, |part| part.cols);
     if parts.iter().any(|part| part.cols != cols) {
         return Err("spreads a table over variables of different widths".to_owned());

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::graph::{Edit, Split};
-use super::pattern::Replace;
+use savedmodel::text::{Replace, Split, split};
+
+use super::graph::Edit;
 use super::spaced;
 
 /// What is done to a text.
@@ -54,73 +55,16 @@ impl Tokenizer {
     }
 }
 
-/// Hands on each token of a text that is edited already.
-pub(super) fn split(text: &[u8], at: &Split, take: &mut impl FnMut(&[u8])) {
-    match at {
-        Split::At(separator) => match separator.as_slice() {
-            [byte] => {
-                let mut start = 0;
-                for end in memchr::memchr_iter(*byte, text) {
-                    take(&text[start..end]);
-                    start = end + 1;
-                }
-                take(&text[start..]);
-            }
-            separator => {
-                let mut start = 0;
-                for end in memchr::memmem::find_iter(text, separator) {
-                    take(&text[start..end]);
-                    start = end + separator.len();
-                }
-                take(&text[start..]);
-            }
-        },
-        // C's `isspace`: the vertical tab too.
-        Split::WhiteSpace => {
-            text.split(|b| matches!(b, b'\t'..=b'\r' | b' ')).filter(|token| !token.is_empty()).for_each(take);
-        }
-        // An empty text has no token, not an empty one.
-        Split::AtAny { .. } if text.is_empty() => {}
-        Split::AtAny { delimiters, skip_empty } => {
-            let tokens = text.split(|b| delimiters.contains(b));
-            tokens.filter(|token| !skip_empty || !token.is_empty()).for_each(take);
-        }
-        Split::Bytes => text.chunks_exact(1).for_each(take),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tokens(text: &str, at: &Split) -> Vec<String> {
-        let mut tokens = Vec::new();
-        let tokenizer = Tokenizer::new(&[], at).expect("no patterns");
-        tokenizer.each(text.as_bytes(), |text, place| tokens.push(String::from_utf8_lossy(&text[place]).into_owned()));
-        tokens
-    }
-
-    /// Expectations from `StringSplit` and `StringSplitV2` of TensorFlow 2.21.
     #[test]
-    fn texts_are_split_as_in_tensorflow() {
-        let at = |s: &str| Split::At(s.as_bytes().to_vec());
-        let any = |s: &str, skip_empty| Split::AtAny { delimiters: s.as_bytes().to_vec(), skip_empty };
-        for (text, split, expected) in [
-            ("", at(" "), &[""][..]),
-            (" a  b ", at(" "), &["", "a", "", "b", ""]),
-            ("a, b,c", at(", "), &["a", "b,c"]),
-            ("a\tb\n c\u{b}", at(" "), &["a\tb\n", "c\u{b}"]),
-            ("a\tb\n c\u{b}", Split::WhiteSpace, &["a", "b", "c"]),
-            ("", Split::WhiteSpace, &[]),
-            (" a  b ", any(" ", true), &["a", "b"]),
-            (" a  b ", any(" ", false), &["", "a", "", "b", ""]),
-            ("", any(" ", false), &[]),
-            ("", any(" ", true), &[]),
-            ("a,b", any(", ", true), &["a", "b"]),
-            ("a", any("ab", false), &["", ""]),
-            ("a b", Split::Bytes, &["a", " ", "b"]),
-        ] {
-            assert_eq!(tokens(text, &split), expected, "{text:?} {split:?}");
-        }
+    fn edits_come_before_the_split() {
+        let edits = [Edit::Lowercase, Edit::Replace { pattern: b"b+".to_vec(), rewrite: b" ".to_vec(), global: true }];
+        let tokenizer = Tokenizer::new(&edits, &Split::At(b" ".to_vec())).expect("a pattern");
+        let mut tokens = Vec::new();
+        tokenizer.each(b"AbBc d", |text, place| tokens.push(text[place].to_vec()));
+        assert_eq!(tokens, [b"a", b"c", b"d"]);
     }
 }

@@ -1,19 +1,8 @@
 //! Source `word_vectors`: pretrained word vectors from one file.
 //!
-//! A file and the texts enter, a [`Lookup`] of the words that occur in the texts leaves. The file is
-//! read once, front to back, whatever its size; memory holds the rows that were asked for.
-//!
-//! | format | recognised by | file |
-//! |---|---|---|
-//! | word2vec binary | two integers on line 1, then no text | `binary.rs` |
-//! | word2vec and fastText `.vec` text | two integers on line 1, then text | `text.rs` |
-//! | GloVe text | a word and its numbers on line 1 | `text.rs` |
-//! | fastText model, `.bin` or quantised `.ftz` | `ba 16 4f 2f` | `fasttext/` |
-//! | finalfusion `.fifu` | `FiFu` | `finalfusion/` |
-//!
-//! Each may be gzipped (`1f 8b`); names of files are never looked at. How words of a text are
-//! found in a vocabulary: `tokens.rs`. Where a word stands twice in a file, the first row wins. Only rows
-//! that occur are looked into, and their numbers must be finite; the row structure is checked throughout.
+//! A file and the texts enter, a [`Lookup`] of the words that occur in the texts leaves. The crate [`wordvectors`] reads the
+//! file, once, front to back, whatever its size and format; here, words of texts become what it is asked for (`query.rs`,
+//! `tokens.rs`), and its vectors a table (`table.rs`).
 //!
 //! A model with subwords gives unknown words vectors too; a row of the table is then a word's composed vector, and
 //! where the table is trained, words move one by one, not the n-grams that they share.
@@ -23,48 +12,36 @@
 //! For a supervised model it is the plain mean over the rows of the words and of the line's end `</s>`, which is added here
 //! (and must not be scaled); with n-grams of characters or words it can't be had, and [`Lookup::warnings`] says so.
 
-mod binary;
-mod compose;
-mod fasttext;
-mod fields;
-mod finalfusion;
+mod query;
 mod settings;
-mod sniff;
-mod stream;
 mod table;
-mod text;
 mod tokens;
-mod wanted;
 mod weights;
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::sniff::Kind;
+use emberline_base::file::{self, FileError};
+use emberline_base::sniff::{self, Kind};
 use emberline_base::warning::Code;
-use emberline_base::{Combiner, Digest, TextList, Warning};
-use emberline_device::memory;
+use emberline_base::{Combiner, Digest, OutOfMemory, TextList, Warning};
+use emberline_device::memory::{self, Lack};
+use wordvectors::{Content, Difference, Model, VectorFile};
 
-use self::compose::{Asked, Loaded, Model};
+use self::query::WordsOf;
 pub use self::settings::Settings;
-use self::sniff::Format;
-use self::stream::Stream;
 use self::table::Table;
 pub use self::tokens::Tokens;
-use self::wanted::Wanted;
 pub use self::weights::Weights;
-use super::place::bytes_at;
+use super::place::{bytes_at, missing_hint};
 use super::{Texts, words};
 use crate::learned::{Learned, WordWeights};
 use crate::{Error, Lookup, RowKey, Words};
 
 /// The kinds of files that are word vectors, or may be, under any name.
 const FORMATS: [Kind; 4] = [Kind::Gzip, Kind::FastText, Kind::Finalfusion, Kind::Text];
-/// The longest vector; the longest published word vectors have 1,024 numbers.
-const MAX_DIM: u64 = 1 << 15;
-/// The longest word, in bytes.
-const MAX_WORD: usize = 1 << 12;
-
 /// The rows of a word vector file that occur in the texts.
 #[derive(Debug)]
 pub(crate) struct WordVectors {
@@ -83,8 +60,10 @@ pub(crate) struct WordVectors {
 /// When the file is missing, damaged, of another kind, or has another hash than the settings say.
 fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVectors, Error> {
     let rules = settings.rules();
-    let (content, sha256) = read_file(settings, base, Asked { texts: Some(texts.all), rules })?;
-    let mut vectors = WordVectors::new(settings, content.into_table()?, &sha256);
+    let query = WordsOf { texts: Some(texts.all), rules };
+    let (content, sha256) = read_file(settings, base, query)?;
+    let read = content.into_vectors(&query).map_err(explained)?;
+    let mut vectors = WordVectors::new(settings, Table::of(read), &sha256);
     vectors.table.remember(texts.all, rules);
     if let Some(weights) = settings.weights {
         let weights = weights.fit(&vectors.table, rules, texts.train);
@@ -102,12 +81,15 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVector
 fn reopen(settings: &Settings, base: &Path, learned: Option<(WordWeights, Digest)>) -> Result<WordVectors, Error> {
     // The window's rows, and twice the table while it grows.
     memory::require(bytes_at(&base.join(&settings.path), "").saturating_mul(2))?;
-    let (content, sha256) = read_file(settings, base, Asked { texts: None, rules: settings.rules() })?;
-    let (table, model) = match content {
-        Content::Table(table) => (table, None),
-        Content::Model(Loaded { model, .. }) => (model.table(&[])?, Some(Arc::new(model))),
+    let (content, sha256) = read_file(settings, base, WordsOf { texts: None, rules: settings.rules() })?;
+    let (read, model) = match content {
+        Content::Vectors(vectors) => (vectors, None),
+        Content::Model(loaded) => {
+            let none = WordsOf { texts: Some(&[]), rules: settings.rules() };
+            (loaded.model.vectors(&none).map_err(explained)?, Some(Arc::new(loaded.model)))
+        }
     };
-    let mut vectors = WordVectors { model, ..WordVectors::new(settings, table, &sha256) };
+    let mut vectors = WordVectors { model, ..WordVectors::new(settings, Table::of(read), &sha256) };
     if let Some((weights, digest)) = learned {
         vectors.table.weigh(&weights);
         (vectors.weights, vectors.digest) = (Some(Arc::new(weights)), digest);
@@ -126,48 +108,59 @@ impl WordVectors {
     }
 }
 
-/// What was read of a file.
-enum Content {
-    /// Words and their vectors.
-    Table(Table),
-    /// Words and n-grams, which vectors are made of.
-    Model(Loaded),
-}
-
-impl Content {
-    /// The vectors of the texts that the file was read for.
-    fn into_table(self) -> Result<Table, Error> {
-        match self {
-            Self::Table(table) => Ok(table),
-            Self::Model(Loaded { model, parts }) => {
-                parts.map_or_else(|| model.table(&[]), |parts| model.compose(parts))
-            }
-        }
-    }
-}
-
 /// Reads the settings' file, and gives its SHA-256 too.
-fn read_file(settings: &Settings, base: &Path, asked: Asked<'_>) -> Result<(Content, String), Error> {
+fn read_file(settings: &Settings, base: &Path, query: WordsOf<'_>) -> Result<(Content, String), Error> {
     let path = base.join(&settings.path);
-    let mut stream = Stream::open(&path, settings.url.as_deref())?;
-    let outcome = read(&mut stream, asked);
+    let mut file = open_file(&path, settings.url.as_deref())?;
+    let outcome = read(&path, &mut file, query);
     // A file with another hash is the wrong file, which says more than what is odd about its content.
-    let found = stream.finish()?;
+    let found = file.finish().map_err(explained)?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path, expected: expected.to_ascii_lowercase(), found });
     }
     Ok((outcome?, found))
 }
 
+/// Opens a file. `url`: where it can be downloaded.
+fn open_file(path: &Path, url: Option<&str>) -> Result<VectorFile, Error> {
+    let about = fs::metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::Missing { path: path.to_owned(), hint: missing_hint(url) },
+        _ => FileError::new("read", path)(source).into(),
+    })?;
+    if about.is_dir() {
+        return Err(Error::format(path, "not a file; name the file with the word vectors"));
+    }
+    let file = file::open(path).map_err(FileError::new("read", path))?;
+    VectorFile::new(path, file).map_err(explained)
+}
+
+/// Reads what is asked for. Pickles, models and archives are refused by name.
+fn read(path: &Path, file: &mut VectorFile, query: WordsOf<'_>) -> Result<Content, Error> {
+    let head = file.head().map_err(explained)?;
+    match sniff::kind(&head[..head.len().min(sniff::HEAD)]) {
+        Some(found) if !FORMATS.contains(&found) => {
+            Err(Error::format(path, found.instead_of("word vectors", sniff::Use::Model)))
+        }
+        _ => file.read(&query).map_err(explained),
+    }
+}
+
+/// For `map_err`: what the reader of word vectors met.
+fn explained(error: wordvectors::Error) -> Error {
+    match error {
+        wordvectors::Error::File { path, source } => FileError { action: "read", path, source }.into(),
+        wordvectors::Error::Format { path, reason } => Error::format(path, reason),
+        wordvectors::Error::OutOfMemory { bytes } => OutOfMemory { bytes }.into(),
+        wordvectors::Error::Refused(reason) => match reason.downcast::<Lack>() {
+            Ok(lack) => (*lack).into(),
+            Err(other) => Error::Unsupported(other.to_string()),
+        },
+    }
+}
+
 /// The length of a file's vectors, as far as its first bytes tell.
 fn length(path: &Path) -> Option<usize> {
-    let mut stream = Stream::open(path, None).ok()?;
-    match sniff::format(&mut stream).ok()? {
-        Format::Binary(shape) | Format::Text(shape) => Some(shape.dim),
-        Format::Glove => text::dim_of(sniff::first_line(&mut stream).ok()?),
-        Format::FastText => fasttext::dim_of(stream.window()),
-        Format::Finalfusion => None,
-    }
+    open_file(path, None).ok()?.into_dim()
 }
 
 /// The content address. Weights depend on the training texts.
@@ -179,25 +172,6 @@ fn digest(settings: &Settings, sha256: &str, train: &[&str], reads_lines: bool) 
     let head = [description.as_bytes(), words::RULES.as_bytes(), sha256.as_bytes()];
     let train = if settings.weights.is_some() { train } else { &[] };
     Digest::of_parts(head.into_iter().chain(train.iter().map(|text| text.as_bytes())))
-}
-
-/// What a file's header says that it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    rows: u64,
-    dim: usize,
-}
-
-fn read(stream: &mut Stream, asked: Asked<'_>) -> Result<Content, Error> {
-    let format = sniff::format(stream)?;
-    let wanted = || asked.texts.map_or_else(Wanted::all, |texts| Wanted::new(tokens::candidates(texts, asked.rules)));
-    match format {
-        Format::Binary(shape) => binary::read(stream, shape, wanted()).map(Content::Table),
-        Format::Text(shape) => text::read(stream, Some(shape), wanted()).map(Content::Table),
-        Format::Glove => text::read(stream, None, wanted()).map(Content::Table),
-        Format::FastText => fasttext::read(stream, asked).map(Content::Model),
-        Format::Finalfusion => finalfusion::read(stream, asked).map(Content::Model),
-    }
 }
 
 impl Lookup for WordVectors {
@@ -249,7 +223,8 @@ impl Lookup for WordVectors {
         let Some(model) = &self.model else { return Ok(None) };
         let texts: Vec<_> = texts.all().map(String::from_utf8_lossy).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let mut table = model.table(&texts)?;
+        let query = WordsOf { texts: Some(&texts), rules: self.settings.rules() };
+        let mut table = Table::of(model.vectors(&query).map_err(explained)?);
         if self.settings.pre_normalize {
             table.normalize();
         }
@@ -264,7 +239,7 @@ impl Lookup for WordVectors {
             (true, _) => {
                 Some("`pre_normalize` scales its words to length 1, which fastText does for unsupervised models only")
             }
-            (false, Combiner::Mean) => line.differs,
+            (false, Combiner::Mean) => line.differs.map(difference),
             (false, _) => Some("fastText takes the mean; leave `combiner` out"),
         };
         let text = |reason| {
@@ -273,6 +248,16 @@ impl Lookup for WordVectors {
             )
         };
         reason.map(|reason| Warning::new(Code::OtherThanFastText, text(reason))).into_iter().collect()
+    }
+}
+
+/// Why the mean over a text's words is not fastText's vector of the text.
+fn difference(difference: Difference) -> &'static str {
+    match difference {
+        Difference::WordNgrams => "it was trained with n-grams of words (`wordNgrams`), which are not read here",
+        Difference::CharacterNgrams => {
+            "it has n-grams of characters (`maxn`), which fastText counts one by one and Emberline as parts of their word"
+        }
     }
 }
 

@@ -1,17 +1,14 @@
 //! The rows of the words that occur in the texts, whatever file they came from, and how a text's words find them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use foldhash::fast::FixedState;
+use wordvectors::{Ids, LINE_END, Line, Vectors};
 
 use super::tokens::{self, Rules, Vocabulary};
 use crate::Words as Counts;
 use crate::learned::WordWeights;
 use crate::source::memo::Memo;
-
-/// The row of a word.
-pub(super) type Ids = HashMap<Box<[u8]>, u32, FixedState>;
 
 /// Words and their rows.
 #[derive(Debug)]
@@ -38,34 +35,12 @@ pub(super) struct Table {
     words: OnceLock<Vec<String>>,
 }
 
-/// The words of a table.
-pub(super) struct Words {
-    /// The row of each word.
-    pub(super) ids: Ids,
-    /// Rows below are of words that the file holds.
-    pub(super) known: u32,
-    /// Whether the file holds words with capitals.
-    pub(super) is_cased: bool,
-}
-
-/// A text as a supervised model of fastText reads it: a line, whose end is a word too. What stands behind `</s>` is not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    /// The row of the line's end, where the model has one.
-    pub(super) end: Option<u32>,
-    /// Why the mean over a text's words is not fastText's vector of the text, where that is so.
-    pub(super) differs: Option<&'static str>,
-}
-
-/// The word for the end of a line.
-pub(super) const LINE_END: &str = "</s>";
-
 impl Table {
-    /// A table of `values`, row after row.
-    pub(super) fn new(dim: usize, file_rows: u64, values: Vec<f32>, words: Words) -> Self {
-        let Words { ids, known, is_cased } = words;
+    /// A table of what was read.
+    pub(super) fn of(vectors: Vectors) -> Self {
+        let Vectors { dim, file_rows, values, ids, known, is_cased, line } = vectors;
         let (left_out, chunks, words) = (HashSet::new(), Memo::default(), OnceLock::new());
-        Self { dim, file_rows, values, ids, known, is_cased, left_out, chunks, line: None, words }
+        Self { dim, file_rows, values, ids, known, is_cased, left_out, chunks, line, words }
     }
 
     /// The number of rows.

@@ -1,13 +1,22 @@
 //! Constants of a graph, as values the rules can use. Larger ones, and floats other than zeros, are left unread.
 
+use savedmodel::proto::{Attr, NodeDef, TensorProto, dtype};
+
 use super::value::{Size, Value};
-use crate::source::tfhub::proto::{TensorProto, dtype};
 
 /// Larger constants decide nothing in a text module.
 const MAX_ELEMENTS: usize = 4096;
 
+/// What a constant node says.
+pub(super) fn of_node(node: &NodeDef) -> Value {
+    match node.attr.get("value").and_then(|a| a.value.as_ref()) {
+        Some(Attr::Tensor(tensor)) => value(tensor),
+        _ => Value::Unread("a constant without a value"),
+    }
+}
+
 /// What a constant says.
-pub(super) fn value(tensor: &TensorProto) -> Value {
+fn value(tensor: &TensorProto) -> Value {
     let Some(count) = count(tensor) else { return Value::Unread("a large constant") };
     let content = tensor.tensor_content.as_slice();
     let numbers = match tensor.dtype {

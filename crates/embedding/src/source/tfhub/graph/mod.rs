@@ -4,24 +4,17 @@
 //! In: a MetaGraphDef. Out: a [`Plan`]. The function is found through the object graph (root -> `__call__`, or a
 //! signature), in TF1 modules as the signature "default". It is evaluated symbolically: every tensor on the way from
 //! the output to the input gets a [meaning](value), so nothing is guessed from names, and what isn't understood is
-//! refused by the name of its op. The [interpreter](super::interpreter) walks what is refused here in the same way.
+//! refused by the name of its op. What is refused here is run as it stands ([`super::encoder`]).
 
-mod capture;
 mod constant;
 mod entry;
 mod expr;
-mod frame;
 mod plan;
 mod reader;
 mod rules;
 mod value;
-mod walk;
 
-pub(super) use capture::{Captured, Variable, Vocabulary};
-pub(super) use entry::{Entry, find, read, several_outputs};
+pub(super) use entry::{find, read};
 pub(super) use expr::{Element, Lines};
-pub(super) use frame::{Frame, bytes, dtype, flag, int, ints};
 pub(super) use plan::Plan;
-pub(super) use reader::Reader;
-pub(super) use value::{Edit, Split};
-pub(super) use walk::{Library, Walk};
+pub(super) use value::Edit;

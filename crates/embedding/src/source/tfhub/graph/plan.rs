@@ -1,10 +1,11 @@
 //! A text embedding as read from a graph, ready to be filled with a vocabulary and tables.
 
 use emberline_base::Combiner;
+use savedmodel::graph::{Variable, Vocabulary};
+use savedmodel::text::Split;
 
-use super::capture::{Variable, Vocabulary};
 use super::expr::{Element, Expr, Lines};
-use super::value::{Combined, Edit, Fill, Split, Step};
+use super::value::{Combined, Edit, Fill, Step};
 
 /// How a text becomes a vector.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Plan {
     pub(super) fn new(
         combined: Combined,
         variables: Vec<Variable>,
-        vocabularies: Vec<Vocabulary>,
+        vocabularies: &[Vocabulary],
     ) -> Result<Self, String> {
         let mut used: Vec<usize> = Vec::new();
         let mut buckets: Vec<u64> = Vec::new();

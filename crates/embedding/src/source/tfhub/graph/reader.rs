@@ -1,25 +1,44 @@
 //! Reads a graph's meaning: gives every tensor on the way from the output to the input its [`Value`], by the
 //! [rules].
 
-use super::capture::{Variable, Vocabulary};
+use savedmodel::graph::{Captured, Library, Objects, Variable, Walk};
+use savedmodel::proto::{MetaGraphDef, NodeDef};
+
+use super::constant;
 use super::rules;
 use super::value::Value;
-use super::walk::{Library, Walk};
-use crate::source::tfhub::proto::{GraphDef, MetaGraphDef, NodeDef};
 
 /// A graph under evaluation, and what it was found to use.
 pub(crate) struct Reader<'g> {
-    pub(crate) meta: &'g MetaGraphDef,
-    pub(crate) graph: &'g GraphDef,
+    pub(super) objects: Objects<'g>,
     pub(super) library: Library<'g>,
-    pub(crate) variables: Vec<Variable>,
-    pub(crate) vocabularies: Vec<Vocabulary>,
+    pub(super) variables: Vec<Variable>,
 }
 
 impl<'g> Reader<'g> {
     pub(crate) fn new(meta: &'g MetaGraphDef) -> Result<Self, String> {
-        let graph = meta.graph_def.as_ref().ok_or("holds no graph")?;
-        Ok(Self { meta, graph, library: Library::new(graph), variables: Vec::new(), vocabularies: Vec::new() })
+        let objects = Objects::new(meta)?;
+        let library = Library::new(objects.graph());
+        Ok(Self { objects, library, variables: Vec::new() })
+    }
+
+    /// What an object is to the symbolic reading of a graph.
+    pub(super) fn capture(&mut self, id: i32) -> Result<Value, String> {
+        Ok(match self.objects.captured(id)? {
+            Captured::Variable(variable) => self.variable(variable),
+            Captured::Vocabulary(number) => Value::Vocabulary(number),
+            Captured::File(name) => Value::Asset(name),
+            Captured::Constant(node) => constant::of_node(node),
+        })
+    }
+
+    /// A variable by its number.
+    pub(super) fn variable(&mut self, variable: Variable) -> Value {
+        let known = self.variables.iter().position(|v| *v == variable);
+        Value::Variable(known.unwrap_or_else(|| {
+            self.variables.push(variable);
+            self.variables.len() - 1
+        }))
     }
 }
 

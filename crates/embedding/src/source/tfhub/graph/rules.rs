@@ -7,10 +7,11 @@ mod lookup;
 mod sizes;
 mod text;
 
-use super::frame;
+use savedmodel::graph::{Variable, dtype as element_type};
+use savedmodel::proto::{NodeDef, dtype};
+
 use super::reader::Reader;
 use super::value::{Size, Value};
-use crate::source::tfhub::proto::{NodeDef, dtype};
 
 /// More elements than a shape or a partition has.
 const MAX_ELEMENTS: usize = 4_096;
@@ -20,7 +21,7 @@ type Outcome = Result<Vec<Value>, String>;
 /// The outputs of a node whose inputs have these values.
 pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -> Outcome {
     match node.op.as_str() {
-        "Const" => Ok(vec![super::capture::constant_of(node)]),
+        "Const" => Ok(vec![super::constant::of_node(node)]),
         "Identity" | "StopGradient" | "PreventGradient" | "Snapshot" | "EnsureShape" | "ReadVariableOp" => same(inputs),
         "Reshape" | "ExpandDims" | "Squeeze" => reshaped(inputs),
         "Cast" => cast(node, inputs),
@@ -28,8 +29,8 @@ pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -
             [Value::WasEmpty(_) | Value::Zeros, _] => same(inputs),
             _ => unread(inputs),
         },
-        "VarHandleOp" | "VariableV2" | "Variable" => Ok(vec![reader.variable_node(node)]),
-        "HashTableV2" | "HashTable" => Ok(vec![Value::Vocabulary(reader.vocabulary_node(node)?)]),
+        "VarHandleOp" | "VariableV2" | "Variable" => Ok(vec![reader.variable(Variable::of_node(node))]),
+        "HashTableV2" | "HashTable" => Ok(vec![Value::Vocabulary(reader.objects.vocabulary_node(node)?)]),
 
         "StaticRegexReplace" | "RegexReplace" | "StringLower" => text::edit(node, inputs),
         "StringSplit" => text::split(node, inputs),
@@ -90,8 +91,8 @@ fn reshaped(inputs: &[Value]) -> Outcome {
 }
 
 fn cast(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let whole = matches!(frame::dtype(node, "DstT"), dtype::INT32 | dtype::INT64);
-    let float = matches!(frame::dtype(node, "DstT"), dtype::FLOAT | dtype::DOUBLE);
+    let whole = matches!(element_type(node, "DstT"), dtype::INT32 | dtype::INT64);
+    let float = matches!(element_type(node, "DstT"), dtype::FLOAT | dtype::DOUBLE);
     match inputs {
         [Value::Rows(_) | Value::Combined(_) | Value::Zeros | Value::Variable(_)] if float => same(inputs),
         [Value::Texts(_) | Value::Strings(_) | Value::Tokens(_) | Value::Asset(_) | Value::Vocabulary(_)] => {

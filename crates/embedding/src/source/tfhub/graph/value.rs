@@ -4,6 +4,8 @@
 
 use std::rc::Rc;
 
+use savedmodel::text::Split;
+
 use super::expr::Expr;
 
 /// A size that is known, or known to be that of the batch.
@@ -25,19 +27,6 @@ pub(crate) enum Edit {
     Replace { pattern: Vec<u8>, rewrite: Vec<u8>, global: bool },
     /// A-Z become a-z.
     Lowercase,
-}
-
-/// How a text becomes tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
-    /// At a separator; empty tokens stay.
-    At(Vec<u8>),
-    /// At runs of ASCII white space; no token is empty.
-    WhiteSpace,
-    /// At every byte of a set; empty tokens are dropped, or stay.
-    AtAny { delimiters: Vec<u8>, skip_empty: bool },
-    /// Into single bytes.
-    Bytes,
 }
 
 /// A change to the tokens of each text, in the order of the graph.

@@ -3,12 +3,11 @@
 use std::fs;
 
 use prost::Message;
+use savedmodel::proto::*;
+use savedmodel::{Files, leveldb};
 
-use super::super::files::Files;
-use super::super::leveldb;
-use super::super::proto::*;
 use super::super::read;
-use super::synthetic::{PLAIN, Recipe, node, saved_model, with, write};
+use super::synthetic::{node, saved_model, with};
 use super::*;
 
 const INDEX: &str = "variables/variables.index";
@@ -21,12 +20,12 @@ impl Copy {
     fn of(folder: &Path) -> Self {
         let names = ["saved_model.pb", "assets/tokens.txt", INDEX, DATA];
         let files = names.map(|name| (name.to_owned(), fs::read(folder.join(name)).expect("readable")));
-        Self(Files::Archive(folder.to_owned(), files.into()))
+        Self(Files::Memory(folder.to_owned(), files.into()))
     }
 
     fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
         match &mut self.0 {
-            Files::Archive(_, files) => files.get_mut(name).expect("a file of the module"),
+            Files::Memory(_, files) => files.get_mut(name).expect("a file of the module"),
             Files::Folder(_) => unreachable!("made of an archive"),
         }
     }
@@ -243,7 +242,7 @@ fn reindexed(recipe: &Recipe, change: impl Fn(&str, &mut BundleEntry)) -> String
         change(&String::from_utf8_lossy(key), &mut entry);
         *value = entry.encode_to_vec();
     }
-    fs::write(&path, leveldb::writer::table(&entries, false)).expect("written");
+    fs::write(&path, leveldb::table(&entries, false)).expect("written");
     let error = open_at(folder.path()).expect_err("a fault");
     assert!(
         matches!(&error, Error::Format { path, .. } if path.starts_with(folder.path().join("variables"))),
@@ -323,14 +322,14 @@ fn a_checkpoint_without_the_table_is_refused() {
         let start = gone.as_bytes();
         let kept =
             entries.iter().filter(|(key, _)| if gone.is_empty() { !key.is_empty() } else { !key.starts_with(start) });
-        fs::write(&path, leveldb::writer::table(&kept.cloned().collect::<Vec<_>>(), false)).expect("written");
+        fs::write(&path, leveldb::table(&kept.cloned().collect::<Vec<_>>(), false)).expect("written");
         let error = open_at(folder.path()).expect_err(gone).to_string();
         assert!(error.contains(message) && error.contains(INDEX), "{error}");
     }
     for header in [BundleHeader { num_shards: 0, endianness: 0 }, BundleHeader { num_shards: 1, endianness: 1 }] {
         let mut entries = entries.clone();
         entries[0].1 = header.encode_to_vec();
-        fs::write(&path, leveldb::writer::table(&entries, false)).expect("written");
+        fs::write(&path, leveldb::table(&entries, false)).expect("written");
         open_at(folder.path()).expect_err("no such header");
     }
 }

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use savedmodel::text::{PUNCTUATION, fingerprint64, split, without_punctuation};
 use serde_json::Value;
 
-use super::super::fingerprint::fingerprint64;
-use super::super::punctuation::{RANGES, removed};
 use super::*;
 
 struct Golden {
@@ -56,7 +55,7 @@ fn ids_and_vectors_are_tensorflows() {
             let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&vector(&module, &text.text)), bits(row), "{name}, text {index}");
             if name != "tiny-none" {
-                assert_eq!(removed(&text.text), text.normalized, "{name}, text {index}");
+                assert_eq!(without_punctuation(&text.text), text.normalized, "{name}, text {index}");
             }
         }
     }
@@ -101,17 +100,16 @@ fn fingerprints_are_tensorflows() {
 fn punctuation_is_tensorflows() {
     let Some(path) = shared("assets/tfhub-golden/primitives/punct_ranges.json") else { return };
     let ranges: Vec<(u32, u32)> = serde_json::from_value(json(&path)["ranges"].clone()).expect("ranges");
-    assert_eq!(ranges, RANGES);
+    assert_eq!(ranges, PUNCTUATION);
 }
 
 #[test]
 fn splits_are_tensorflows() {
     let Some(path) = shared("assets/tfhub-golden/primitives/split.json") else { return };
-    let split = super::super::graph::Split::At(b" ".to_vec());
-    let tokenizer = super::super::tokenizer::Tokenizer::new(&[], &split).expect("no patterns");
+    let at = savedmodel::text::Split::At(b" ".to_vec());
     for (text, expected) in json(&path).as_object().expect("texts") {
         let mut tokens = Vec::new();
-        tokenizer.each(text.as_bytes(), |text, place| tokens.push(String::from_utf8_lossy(&text[place]).into_owned()));
+        split(text.as_bytes(), &at, &mut |token: &[u8]| tokens.push(String::from_utf8_lossy(token).into_owned()));
         assert_eq!(serde_json::json!(tokens), *expected, "{text:?}");
     }
 }

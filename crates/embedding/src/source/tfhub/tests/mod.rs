@@ -2,17 +2,19 @@
 
 mod damage;
 mod golden;
-pub(super) mod synthetic;
+mod interpreted;
+#[path = "../../../../../savedmodel/tests/synthetic/mod.rs"]
+mod synthetic;
+mod written;
 
 use std::path::{Path, PathBuf};
 
-pub(super) use self::synthetic::{PLAIN, Recipe, write};
-
+use self::synthetic::{PLAIN, Recipe, write};
 use super::{Module, Settings, TextModule, open};
 use crate::test_assets::shared;
 use crate::{Error, Lookup, Words, combine::combine};
 
-pub(super) fn settings(path: impl Into<PathBuf>) -> Settings {
+fn settings(path: impl Into<PathBuf>) -> Settings {
     Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, trainable: false }
 }
 

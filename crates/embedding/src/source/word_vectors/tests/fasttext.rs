@@ -1,4 +1,4 @@
-//! Models of fastText, against what fastText itself says (`tests/fixtures/fasttext/make.py`).
+//! Models of fastText, against what fastText itself says (`make.py` beside the models).
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(super) fn golden(folder: &str) -> Vec<(String, Value)> {
 }
 
 pub(super) fn fixtures(folder: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(folder)
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../wordvectors/tests/fixtures")).join(folder)
 }
 
 pub(super) fn floats(value: &Value) -> Vec<f32> {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
+use wordvectors::MAX_WORD;
 
 use super::*;
 use crate::test_assets::shared;
 
-mod damage;
 mod fasttext;
 mod finalfusion;
 mod settings;

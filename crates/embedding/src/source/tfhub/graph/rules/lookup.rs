@@ -1,12 +1,12 @@
 //! Rules from tokens to ids, from ids to rows, and from rows to the vectors of texts.
 
 use emberline_base::Combiner;
+use savedmodel::graph::int;
+use savedmodel::proto::NodeDef;
 
 use super::{MAX_ELEMENTS, Outcome, known, sizes, unread};
 use crate::source::tfhub::graph::expr::Expr;
-use crate::source::tfhub::graph::frame;
 use crate::source::tfhub::graph::value::{Combined, Part, Rows, Sequence, Size, Step, Value};
-use crate::source::tfhub::proto::NodeDef;
 
 /// The tokens that a table or a hash is asked for.
 fn tokens(value: &Value) -> Option<Sequence> {
@@ -36,7 +36,7 @@ pub(super) fn lines(inputs: &[Value]) -> Outcome {
 }
 
 pub(super) fn bucket(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let buckets = u64::try_from(frame::int(node, "num_buckets", 0)).unwrap_or(0);
+    let buckets = u64::try_from(int(node, "num_buckets", 0)).unwrap_or(0);
     match inputs {
         _ if buckets == 0 => Err("hashes to no bucket".to_owned()),
         [keys] => match tokens(keys) {
@@ -55,7 +55,7 @@ pub(super) fn unique(inputs: &[Value]) -> Outcome {
 
 pub(super) fn gather(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let first_axis = inputs.get(2).is_none_or(|axis| known(axis).as_deref() == Some(&[0]));
-    if !first_axis || frame::int(node, "batch_dims", 0) != 0 {
+    if !first_axis || int(node, "batch_dims", 0) != 0 {
         return unread(inputs);
     }
     Ok(vec![match (&inputs[..inputs.len().min(2)], node.op.as_str()) {
@@ -78,7 +78,7 @@ pub(super) fn gather(node: &NodeDef, inputs: &[Value]) -> Outcome {
 
 /// Ids (or their positions) split up by the variable that holds their rows.
 pub(super) fn partition(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let parts = usize::try_from(frame::int(node, "num_partitions", 0)).unwrap_or(0);
+    let parts = usize::try_from(int(node, "num_partitions", 0)).unwrap_or(0);
     if !(1..=MAX_ELEMENTS).contains(&parts) {
         return Err(format!("makes {parts} parts; from 1 to {MAX_ELEMENTS} are read"));
     }

@@ -1,10 +1,11 @@
 //! Rules for shapes, and for arithmetic: on shapes as far as they are known, on ids element by element.
 
+use savedmodel::graph::{flag, int};
+use savedmodel::proto::NodeDef;
+
 use super::{MAX_ELEMENTS, Outcome, known, unread};
 use crate::source::tfhub::graph::expr::{Expr, Op};
-use crate::source::tfhub::graph::frame;
 use crate::source::tfhub::graph::value::{Sequence, Size, Value};
-use crate::source::tfhub::proto::NodeDef;
 
 pub(super) fn of(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let [value] = inputs else { return unread(inputs) };
@@ -61,7 +62,7 @@ pub(super) fn strided_slice(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let (Some(begin), Some(end), Some(strides)) = (known(begin), known(end), known(strides)) else {
         return unread(inputs);
     };
-    let mask = |name| frame::int(node, name, 0);
+    let mask = |name| int(node, name, 0);
     if mask("ellipsis_mask") != 0 || mask("new_axis_mask") != 0 || strides.iter().any(|&s| s != 1) {
         return unread(inputs);
     }
@@ -97,7 +98,7 @@ pub(super) fn picked(sizes: &[Size], positions: &Value) -> Result<Value, String>
 pub(super) fn joined(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let parts = match (node.op.as_str(), inputs.split_last()) {
         ("ConcatV2", Some((axis, parts))) if known(axis).as_deref() == Some(&[0]) => parts,
-        ("Pack", _) if frame::int(node, "axis", 0) == 0 => inputs,
+        ("Pack", _) if int(node, "axis", 0) == 0 => inputs,
         _ => return unread(inputs),
     };
     if let [zero, Value::Ends(bags)] = parts
@@ -121,7 +122,7 @@ pub(super) fn joined(node: &NodeDef, inputs: &[Value]) -> Outcome {
 
 pub(super) fn reduced(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let [value, axis] = inputs else { return unread(inputs) };
-    if frame::flag(node, "keep_dims", false) || known(axis).as_deref() != Some(&[0]) {
+    if flag(node, "keep_dims", false) || known(axis).as_deref() != Some(&[0]) {
         return unread(inputs);
     }
     let op = match node.op.as_str() {

@@ -2,26 +2,28 @@
 
 use std::rc::Rc;
 
+use savedmodel::graph::{bytes, flag, int};
+use savedmodel::proto::NodeDef;
+use savedmodel::text::Split;
+
 use super::{Outcome, known, unread};
 use crate::source::tfhub::graph::expr::Expr;
-use crate::source::tfhub::graph::frame;
-use crate::source::tfhub::graph::value::{Bags, Edit, Fill, Sequence, Size, Split, Step, Value};
-use crate::source::tfhub::proto::NodeDef;
+use crate::source::tfhub::graph::value::{Bags, Edit, Fill, Sequence, Size, Step, Value};
 
 /// More edits of a text, or steps from its tokens to its ids, than any module has.
 const MAX_STEPS: usize = 16;
 
 pub(super) fn edit(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let global = frame::flag(node, "replace_global", true);
+    let global = flag(node, "replace_global", true);
     let (edits, edit) = match inputs {
         [Value::Texts(edits)] if node.op == "StringLower" => {
-            if !frame::bytes(node, "encoding").is_empty() {
+            if !bytes(node, "encoding").is_empty() {
                 return Err("lowers Unicode letters; only ASCII ones are read".to_owned());
             }
             (edits, Edit::Lowercase)
         }
         [Value::Texts(edits)] => {
-            let [pattern, rewrite] = ["pattern", "rewrite"].map(|name| frame::bytes(node, name).to_vec());
+            let [pattern, rewrite] = ["pattern", "rewrite"].map(|name| bytes(node, name).to_vec());
             (edits, Edit::Replace { pattern, rewrite, global })
         }
         [Value::Texts(edits), Value::Strings(pattern), Value::Strings(rewrite)] => {
@@ -40,7 +42,7 @@ pub(super) fn edit(node: &NodeDef, inputs: &[Value]) -> Outcome {
 pub(super) fn split(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let [Value::Texts(edits), Value::Strings(delimiter)] = inputs else { return unread(inputs) };
     let [delimiters] = delimiter.as_slice() else { return unread(inputs) };
-    let skip_empty = frame::flag(node, "skip_empty", true);
+    let skip_empty = flag(node, "skip_empty", true);
     let split = match delimiters.as_slice() {
         [] => Split::Bytes,
         delimiters => Split::AtAny { delimiters: delimiters.to_vec(), skip_empty },
@@ -52,7 +54,7 @@ pub(super) fn split(node: &NodeDef, inputs: &[Value]) -> Outcome {
 pub(super) fn split_at(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let [Value::Texts(edits), Value::Strings(separator)] = inputs else { return unread(inputs) };
     let [separator] = separator.as_slice() else { return unread(inputs) };
-    if frame::int(node, "maxsplit", -1) >= 0 {
+    if int(node, "maxsplit", -1) >= 0 {
         return Err("splits a limited number of times, which isn't read here".to_owned());
     }
     let split = if separator.is_empty() { Split::WhiteSpace } else { Split::At(separator.clone()) };
@@ -67,7 +69,7 @@ fn sparse(bags: Rc<Bags>) -> Vec<Value> {
 pub(super) fn counts(node: &NodeDef, inputs: &[Value]) -> Outcome {
     match inputs {
         [Value::TextOfToken(bags), Value::Sizes(_), Value::Sizes(weights)]
-            if weights.is_empty() && !frame::flag(node, "binary_output", false) =>
+            if weights.is_empty() && !flag(node, "binary_output", false) =>
         {
             Ok(vec![Value::Counts(bags.clone())])
         }
@@ -76,7 +78,7 @@ pub(super) fn counts(node: &NodeDef, inputs: &[Value]) -> Outcome {
 }
 
 pub(super) fn ends(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let plain = !frame::flag(node, "exclusive", false) && !frame::flag(node, "reverse", false);
+    let plain = !flag(node, "exclusive", false) && !flag(node, "reverse", false);
     match inputs {
         [Value::Counts(bags), axis] if plain && known(axis).as_deref() == Some(&[0]) => {
             Ok(vec![Value::Ends(bags.clone())])

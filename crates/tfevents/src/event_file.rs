@@ -1,0 +1,232 @@
+//! One event file: created under a name that sorts last, then events appended record by record.
+//!
+//! Enters: steps, tags and values. Leaves: `events.out.tfevents.*` files that TensorBoard reads.
+//! Specification: `tensorflow/core/util/event.proto` and `events_writer.cc`.
+//!
+//! | field of an event | what |
+//! |---|---|
+//! | 1 double | wall time, seconds since 1970 |
+//! | 2 int64 | step, left out where 0 |
+//! | 3 string | `brain.Event:2`, in the first event alone |
+//! | 5 message | the summary: field 1, a value (see `summary.rs`) |
+//! | 7 message | session log: field 1, status; 1 = START |
+//! | 10 message | source metadata: field 1, the writer; in the first event alone |
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::file_name;
+use crate::proto::{Content, Event, SessionLog, SourceMetadata, Summary, Value};
+use crate::record;
+use crate::summary::{self, Histogram, PrCurve};
+
+/// `SessionLog.status` of a start.
+const START: i32 = 1;
+
+/// Whole records are handed to the system at the latest when this many bytes wait.
+const PENDING_LIMIT: usize = 1 << 16;
+
+/// A growing event file. One run (a folder) has one writer at a time.
+///
+/// Whole records are written by [`flush`](Self::flush) (and in between, once some have gathered),
+/// so that a reader beside the writer never waits for the rest of one.
+#[derive(Debug)]
+pub struct EventFile {
+    path: PathBuf,
+    file: File,
+    clock: Clock,
+    /// Whole records that are not in the file yet.
+    pending: Vec<u8>,
+    /// The file's length, up to which it holds whole records.
+    length: u64,
+}
+
+impl EventFile {
+    /// Makes the folder where it is missing, and in it a new event file whose name sorts after
+    /// those of all event files there: TensorBoard reads the files of a folder in the order of
+    /// their names and never returns to an earlier one. `writer` is the program that the file names as its source.
+    ///
+    /// # Errors
+    /// When the folder or the file can't be made or written.
+    pub fn create(folder: &Path, writer: &str) -> Result<Self, Error> {
+        Self::create_at(folder, writer, Clock::System)
+    }
+
+    /// As [`create`](Self::create), with the times of `clock`.
+    ///
+    /// # Errors
+    /// When the folder or the file can't be made or written.
+    pub fn create_at(folder: &Path, writer: &str, clock: Clock) -> Result<Self, Error> {
+        let (path, file) = file_name::create_last(folder, clock)?;
+        let mut events = Self { path, file, clock, pending: Vec::new(), length: 0 };
+        let version = Content::FileVersion("brain.Event:2".to_owned());
+        events.push(0, version, Some(SourceMetadata { writer: writer.to_owned() }))?;
+        events.flush()?;
+        Ok(events)
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A point of a curve, as a 32-bit float.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<(), Error> {
+        self.summary(step, summary::scalar(tag, value as f32))
+    }
+
+    /// The distribution of values at one step.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn histogram(&mut self, step: u64, tag: &str, histogram: &Histogram) -> Result<(), Error> {
+        self.summary(step, histogram.value(tag))
+    }
+
+    /// A precision-recall curve at one step.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn pr_curve(&mut self, step: u64, tag: &str, curve: &PrCurve) -> Result<(), Error> {
+        self.summary(step, curve.value(tag))
+    }
+
+    /// A text, which TensorBoard shows as Markdown.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<(), Error> {
+        self.summary(step, summary::text(tag, markdown))
+    }
+
+    /// Data of a plugin that takes them as metadata, without a tensor: of HParams, for example, whose messages are `content`.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn plugin_data(&mut self, step: u64, tag: &str, plugin: &str, content: Vec<u8>) -> Result<(), Error> {
+        self.summary(step, summary::plugin_data(tag, plugin, content))
+    }
+
+    /// What earlier files of this folder hold at `step` and later is void: they were written by
+    /// an attempt that did not finish. TensorBoard's own reader drops it at this event; its data
+    /// server, at the first event of a tag whose step is not later than the last.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn restart(&mut self, step: u64) -> Result<(), Error> {
+        // TensorBoard takes the first start of a run for its beginning: only the next one voids.
+        (0..2).try_for_each(|_| self.push(step, Content::SessionLog(SessionLog { status: START }), None))
+    }
+
+    /// Hands all records to the operating system. After an error the file ends with a whole
+    /// record, and what is missing is tried again by the next call.
+    ///
+    /// # Errors
+    /// When the disk is full, ...
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let written = self.file.write_all(&self.pending);
+        if let Err(source) = written {
+            // Best effort: the first error is the one to tell.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(std::io::SeekFrom::Start(self.length));
+            return Err(Error::File { action: "write", path: self.path.clone(), source });
+        }
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn summary(&mut self, step: u64, value: Value) -> Result<(), Error> {
+        self.push(step, Content::Summary(Summary { value: vec![value] }), None)
+    }
+
+    /// Appends an event, with the present time.
+    fn push(&mut self, step: u64, content: Content, source_metadata: Option<SourceMetadata>) -> Result<(), Error> {
+        let event = Event { wall_time: Some(self.clock.seconds()), step, content: Some(content), source_metadata };
+        record::push_record(&mut self.pending, &event.encode_to_vec());
+        if self.pending.len() < PENDING_LIMIT { Ok(()) } else { self.flush() }
+    }
+}
+
+impl Drop for EventFile {
+    /// Whoever wants to know of errors has flushed before.
+    fn drop(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::records;
+
+    /// The events of a file after their wall times, in hexadecimal; the first, with the file's
+    /// version, left out.
+    fn written(write: impl FnOnce(&mut EventFile)) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut events = EventFile::create_at(folder.path(), "tests", Clock::Fixed(5.0)).expect("a file");
+        write(&mut events);
+        events.flush().expect("written");
+        let bytes = std::fs::read(events.path()).expect("readable");
+        let hex = |data: &[u8]| data[9..].iter().map(|byte| format!("{byte:02x}")).collect();
+        records(&bytes).skip(1).map(|data| hex(data.expect("whole"))).collect()
+    }
+
+    #[test]
+    fn a_file_opens_with_its_version_and_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let events = EventFile::create_at(folder.path(), "tests", Clock::Fixed(1.5)).expect("a file");
+        let bytes = std::fs::read(events.path()).expect("readable");
+        let first = records(&bytes).next().expect("a record").expect("whole");
+        assert_eq!(first, b"\x09\0\0\0\0\0\0\xf8\x3f\x1a\x0dbrain.Event:2R\x07\x0a\x05tests");
+    }
+
+    #[test]
+    fn a_scalar_is_tensorflows_bytes() {
+        let events = written(|events| events.scalar(3, "loss", 0.25).expect("written"));
+        assert_eq!(events, ["10032a210a1f0a046c6f7373420a0801120022040000803e4a0b0a090a077363616c617273"]);
+    }
+
+    #[test]
+    fn data_of_a_plugin_are_metadata_of_an_empty_tensor() {
+        let events = written(|events| events.plugin_data(0, "t", "hparams", vec![1, 2]).expect("written"));
+        assert_eq!(events, ["2a1e0a1c0a017442060801120212004a0f0a0d0a0768706172616d7312020102"]);
+    }
+
+    #[test]
+    fn a_restart_is_two_session_logs() {
+        assert_eq!(written(|events| events.restart(7).expect("written")), ["10073a020801"; 2]);
+    }
+
+    #[test]
+    fn equal_clocks_give_equal_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = [1, 2].map(|_| {
+            let mut events = EventFile::create_at(folder.path(), "tests", Clock::Fixed(9.0)).expect("a file");
+            events.text(0, "notes", "# hi").expect("written");
+            events.flush().expect("written");
+            (events.path().to_owned(), std::fs::read(events.path()).expect("readable"))
+        });
+        assert!(files[0].0 < files[1].0 && files[0].1 == files[1].1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut events = EventFile::create(folder.path(), "tests").expect("a file");
+        events.file = File::options().write(true).open("/dev/full").expect("a full device");
+        events.scalar(0, "loss", 1.0).expect("waits in memory");
+        let error = events.flush().expect_err("a full device");
+        assert!(error.to_string().starts_with("can't write "), "{error}");
+        assert!(matches!(&error, Error::File { source, .. } if source.raw_os_error() == Some(28)), "{error}");
+    }
+}

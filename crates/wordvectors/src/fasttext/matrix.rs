@@ -1,0 +1,43 @@
+//! A matrix of fastText as it was trained.
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | m, n | i64 | rows and columns |
+//! | m n times | f32 | row after row |
+
+use crate::compose::{Gathered, Needed, pass_floats};
+use crate::error::Error;
+use crate::fields::Fields;
+
+/// Reads the rows `needed`, which are below `rows`.
+pub(super) fn read(
+    fields: &mut Fields<'_>,
+    rows: u64,
+    dim: usize,
+    needed: Needed,
+    what: &str,
+) -> Result<Gathered, Error> {
+    let found = shape(fields, dim, what)?;
+    if found != rows {
+        return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
+    }
+    pass_floats(fields, rows, dim, needed, what)
+}
+
+/// Steps over a whole matrix.
+pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
+    let rows = shape(fields, dim, what)?;
+    fields.check_left(rows.checked_mul(4 * dim as u64), what)?;
+    fields.skip(rows * 4 * dim as u64, what)
+}
+
+/// Its rows; its columns must be `dim`.
+pub(super) fn shape(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<u64, Error> {
+    let (rows, columns) = (fields.i64(what)?, fields.i64(what)?);
+    match u64::try_from(rows) {
+        Ok(rows) if columns == dim as i64 => Ok(rows),
+        _ => Err(fields.fault(format!(
+            "{what} is said to be {rows} by {columns}, with vectors of {dim} numbers; the file is damaged"
+        ))),
+    }
+}

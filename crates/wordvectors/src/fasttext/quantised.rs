@@ -1,0 +1,125 @@
+//! A matrix of fastText, product-quantised (Jégou, Douze and Schmid, 2011): each row is a few code bytes.
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | qnorm | u8 | 1: rows were scaled to length 1, their lengths quantised apart |
+//! | m, n | i64 | rows and columns |
+//! | codesize | i32 | m times the codes of a row |
+//! | codes | u8 | row after row |
+//! | quantiser | | of the rows |
+//! | where qnorm: codes | m u8 | a code a row |
+//! | where qnorm: quantiser | | of the lengths, with dim 1 |
+//!
+//! A quantiser:
+//!
+//! | field | type | what |
+//! |---|---|---|
+//! | dim, nsubq | i32 | columns; parts of a row, a code each |
+//! | dsub, lastdsub | i32 | columns of a part, and of the last one |
+//! | 256 dim times | f32 | part after part, 256 centroids each; one of the last part has lastdsub numbers |
+
+use super::matrix;
+use crate::compose::{Gathered, Needed, decoded, pass};
+use crate::error::Error;
+use crate::fields::Fields;
+
+/// Centroids of a part: what a byte can name.
+const CENTROIDS: usize = 256;
+
+/// Reads the rows `needed`, which are below `rows`.
+pub(super) fn read(
+    fields: &mut Fields<'_>,
+    rows: u64,
+    dim: usize,
+    needed: Needed,
+    what: &str,
+) -> Result<Gathered, Error> {
+    let header = header(fields, dim, what)?;
+    if header.rows != rows {
+        let found = header.rows;
+        return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
+    }
+    let mut codes = Vec::new();
+    pass(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
+    let quantiser = Quantiser::read(fields, dim, header.codes, what)?;
+    let lengths = if header.has_lengths { Some(lengths(fields, rows, &needed, what)?) } else { None };
+    let mut values = decoded(fields.query, codes.len() / header.codes, dim)?;
+    for (at, codes) in codes.chunks_exact(header.codes).enumerate() {
+        let length = lengths.as_ref().map_or(1.0, |lengths| lengths[at]);
+        values.extend(quantiser.decode(codes).map(|value| length * value));
+    }
+    Gathered { dim, needed, values }.checked(fields)
+}
+
+/// Steps over a whole matrix.
+pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
+    let header = header(fields, dim, what)?;
+    pass(fields, header.rows, header.codes, &Needed::Rows(Vec::new()), what, |_| {})?;
+    Quantiser::read(fields, dim, header.codes, what)?;
+    if header.has_lengths {
+        lengths(fields, header.rows, &Needed::Rows(Vec::new()), what)?;
+    }
+    Ok(())
+}
+
+struct Header {
+    has_lengths: bool,
+    rows: u64,
+    /// Codes of a row.
+    codes: usize,
+}
+
+fn header(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<Header, Error> {
+    let has_lengths = fields.u8(what)? == 1;
+    let rows = matrix::shape(fields, dim, what)?;
+    let size = fields.i32(what)?;
+    let codes = u64::try_from(size).ok().filter(|_| rows > 0).map(|size| (size / rows, size % rows));
+    match codes {
+        Some((codes, 0)) if (1..=dim as u64).contains(&codes) => {
+            Ok(Header { has_lengths, rows, codes: codes as usize })
+        }
+        _ => Err(fields.fault(format!("{what} has {size} codes for {rows} rows; the file is damaged"))),
+    }
+}
+
+/// The lengths of the rows `needed`.
+fn lengths(fields: &mut Fields<'_>, rows: u64, needed: &Needed, what: &str) -> Result<Vec<f32>, Error> {
+    let mut codes = Vec::new();
+    pass(fields, rows, 1, needed, what, |bytes| codes.extend_from_slice(bytes))?;
+    let quantiser = Quantiser::read(fields, 1, 1, what)?;
+    Ok(codes.into_iter().map(|code| quantiser.centroids[usize::from(code)]).collect())
+}
+
+struct Quantiser {
+    /// Columns of every part but the last.
+    part: usize,
+    dim: usize,
+    /// 256 times `dim` numbers.
+    centroids: Vec<f32>,
+}
+
+impl Quantiser {
+    fn read(fields: &mut Fields<'_>, dim: usize, codes: usize, what: &str) -> Result<Self, Error> {
+        let mut field = || fields.i32(what);
+        let said = [field()?, field()?, field()?, field()?];
+        let part = usize::try_from(said[2]).unwrap_or(0);
+        // The last part holds what is left of the columns.
+        let last = dim.saturating_sub((codes - 1).saturating_mul(part));
+        if part == 0 || last == 0 || last > part || said != [dim as i32, codes as i32, part as i32, last as i32] {
+            let [dim, codes, part, last] = said;
+            return Err(fields.fault(format!(
+                "{what} is quantised in {codes} parts of {part} columns, the last of {last}, for rows of {dim}; the file is damaged"
+            )));
+        }
+        Ok(Self { part, dim, centroids: fields.floats((CENTROIDS * dim) as u64, what)? })
+    }
+
+    /// A row's numbers by its codes.
+    fn decode(&self, codes: &[u8]) -> impl Iterator<Item = f32> {
+        codes.iter().enumerate().flat_map(|(at, &code)| {
+            let width = self.part.min(self.dim - at * self.part);
+            let start = at * self.part * CENTROIDS + usize::from(code) * width;
+            self.centroids[start..start + width].iter().copied()
+        })
+    }
+}
