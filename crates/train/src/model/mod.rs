@@ -1,13 +1,12 @@
-//! A trained model: what remains of a fit, and gives logits, probabilities and decisions for new texts.
+//! Trained models, which compute logits, probabilities and decisions for new texts.
 //!
-//! It holds the layers, the weights, the classes and the thresholds, and no optimiser, targets or data. Features enter, as
-//! the embedding makes them; logits `[texts, outputs]` leave. On the CPU they are equal, to the bit, to the logits that
-//! training recorded at the best epoch, whatever the number of texts at a time.
+//! A model holds the layers, the weights, the classes and the thresholds of a fit, but no optimiser, targets or data.
+//! It takes features as the embedding computes them, and returns logits `[texts, outputs]`. On the CPU these equal, to
+//! the bit, the logits that training recorded at the best epoch, whatever the number of texts per call is.
 
 mod description;
 mod error;
 mod file;
-mod inputs;
 mod onnx;
 #[cfg(test)]
 mod tests;
@@ -16,11 +15,8 @@ use emberline_base::{Bags, Features, Matrix, Task};
 
 pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
-pub(crate) use self::inputs::vectors;
-use self::inputs::{GAMMA, MIX, TABLE, pooled};
 pub use self::onnx::{OnnxInput, OnnxTable};
-pub(crate) use crate::engine::Network;
-use crate::engine::Vectors;
+use crate::engine::{GAMMA, MIX, Network, TABLE, Vectors, pooled, vectors};
 use crate::head::Architecture;
 use crate::metric::probabilities_of_row;
 use crate::weights::{Tensor, Weights};
@@ -30,24 +26,24 @@ use crate::weights::{Tensor, Weights};
 pub struct Model {
     description: ModelDescription,
     architecture: Architecture,
-    /// In the order of the forward pass.
+    /// The arrays, in the order of the forward pass.
     weights: Weights,
     network: Network,
     tuned_rows: Option<TunedRows>,
 }
 
-/// Which rows of the source the rows of a fine-tuned table are.
+/// The rows of the source's table that the rows of a fine-tuned table come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunedRows {
-    /// The source's row of every row of the table.
+    /// The source's row number of every row.
     pub ids: Vec<u32>,
     /// Their words, if the source has words.
     pub words: Option<Vec<String>>,
 }
 
 impl Model {
-    /// A model of these layers. The weights are those of a fit: the embedding's arrays, if it was trained along, and kernel
-    /// and bias of every dense layer, in any order.
+    /// Creates a model from these layers and the weights of a fit: the embedding's arrays, if it was trained as well,
+    /// and kernel and bias of every dense layer, in any order.
     ///
     /// # Errors
     /// When the weights don't fit the layers, the description doesn't fit its task, or there is no memory.
@@ -62,10 +58,10 @@ impl Model {
         Ok(Self { description, architecture, weights, network, tuned_rows: None })
     }
 
-    /// The same, which knows which rows of the source the rows of its fine-tuned table are.
+    /// Returns the same model with the origin of the rows of its fine-tuned table.
     ///
     /// # Errors
-    /// When there are not as many as the table has rows.
+    /// When there aren't as many as the table has rows.
     pub fn with_tuned_rows(self, rows: TunedRows) -> Result<Self, ModelError> {
         let expected = self.table().map_or(0, |table| table.shape[0]);
         for found in [Some(rows.ids.len()), rows.words.as_ref().map(Vec::len)].into_iter().flatten() {
@@ -77,8 +73,8 @@ impl Model {
         Ok(Self { tuned_rows: Some(rows), ..self })
     }
 
-    /// The logits of texts, `[texts, outputs]`. Bags index the rows of the model's own fine-tuned table, as they did in
-    /// training; the table that they carry isn't read.
+    /// Computes the logits of texts, `[texts, outputs]`. Bags index the rows of the model's own fine-tuned table, as in
+    /// training; the table that they carry isn't used.
     ///
     /// # Errors
     /// When the features aren't of the kind and length that the model was trained on, or there is no memory.
@@ -86,8 +82,8 @@ impl Model {
         Ok(self.network.logits(&vectors(&self.weights, self.dim(), features)?)?)
     }
 
-    /// The logits of texts whose bags bring their own table: the rows that training moved among those of the source, so
-    /// that words count which training never saw.
+    /// Computes the logits of texts whose bags carry their own table, in which the rows that training changed are
+    /// merged into those of the source. Words that training never saw are thus used too.
     ///
     /// # Errors
     /// When the model has no fine-tuned table, rows have another length or are missing, or there is no memory.
@@ -95,8 +91,8 @@ impl Model {
         Ok(self.network.logits(&pooled(&self.weights, self.dim(), bags)?)?)
     }
 
-    /// The logits of vectors that are ready for the first layer, `[texts, dim]`: frozen ones, or such as were pooled or
-    /// mixed elsewhere.
+    /// Computes the logits of vectors `[texts, dim]` that are ready for the first layer: frozen ones, or vectors that
+    /// were pooled or mixed elsewhere.
     ///
     /// # Errors
     /// When their length isn't the model's, or there is no memory.
@@ -108,18 +104,19 @@ impl Model {
         Ok(self.network.logits(&Vectors::Fixed(vectors))?)
     }
 
-    /// The probabilities of one text's logits, `[outputs]`: of the positive class of a binary task; of every class else.
+    /// Returns the probabilities of one text's logits, `[outputs]`: of the positive class for a binary task, otherwise
+    /// of every class.
     pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
         let calibration = self.description.calibration.unwrap_or_default();
         let logits: Vec<f64> = logits.iter().map(|&logit| calibration.apply(f64::from(logit))).collect();
         probabilities_of_row(self.description.task, &logits)
     }
 
-    /// The classes that are decided for, by the [`probabilities`](Self::probabilities) of one text, as indices into the
-    /// class names: one class, or for a multi-label task any number.
+    /// Decides for classes, given the [`probabilities`](Self::probabilities) of one text. Returns indices into the
+    /// class names: one class, or any number for a multi-label task.
     pub fn decide(&self, probabilities: &[f64]) -> Vec<usize> {
         let ModelDescription { task, thresholds, .. } = &self.description;
-        // Without a threshold, a label needs more than an even chance.
+        // Without a threshold, a label needs a probability above 0.5.
         let is_reached = |(class, &probability): (usize, &f64)| match thresholds.get(class) {
             Some(&threshold) => probability >= threshold,
             None => probability > 0.5,
@@ -133,38 +130,38 @@ impl Model {
         }
     }
 
-    /// What the model is: its task, classes, thresholds, and what it was made from.
+    /// Returns the description of the model: its task, classes, thresholds, and origin.
     pub fn description(&self) -> &ModelDescription {
         &self.description
     }
 
-    /// The layers.
+    /// Returns the layers.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// The arrays, in the order of the forward pass.
+    /// Returns the arrays, in the order of the forward pass.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// The length of a text's vector.
+    /// Returns the length of a text's vector.
     pub fn dim(&self) -> usize {
         self.architecture.dim
     }
 
-    /// The fine-tuned table, `[rows, dim]`, if there is one.
+    /// Returns the fine-tuned table, `[rows, dim]`, if there is one.
     pub fn table(&self) -> Option<&Tensor> {
         self.weights.get(TABLE)
     }
 
-    /// Which rows of the source those of the table are, if there is one and it was said.
+    /// Returns the origin of the rows of the fine-tuned table, if there is one and it is known.
     pub fn tuned_rows(&self) -> Option<&TunedRows> {
         self.tuned_rows.as_ref()
     }
 }
 
-/// The first of the largest numbers.
+/// Returns the index of the first of the largest numbers.
 fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
@@ -175,7 +172,7 @@ fn argmax(values: &[f64]) -> usize {
     best
 }
 
-/// The arrays in the order of the forward pass.
+/// Sorts the arrays into the order of the forward pass.
 ///
 /// # Errors
 /// When one is missing, has another shape than the layers need, or isn't used.
@@ -196,8 +193,8 @@ fn in_forward_order(architecture: &Architecture, mut weights: Weights) -> Result
     }
 }
 
-/// The names and shapes of the arrays of these layers; of an embedding that was trained along, as many rows or layers as
-/// there are.
+/// Returns the names and shapes of the arrays of these layers. An embedding that was trained as well may have any
+/// number of rows or layers.
 fn expected_arrays(architecture: &Architecture, weights: &Weights) -> Vec<(String, Vec<usize>)> {
     let length = |name| weights.get(name).map(|array| array.shape.first().copied().unwrap_or(0));
     let table = length(TABLE).map(|rows| (TABLE.to_owned(), vec![rows, architecture.dim]));
