@@ -11,7 +11,9 @@
 //! its batch nor on the other models.
 
 mod array;
+mod buffers;
 mod kernel;
+mod launch_config;
 mod layout;
 
 use cubecl::prelude::*;
@@ -19,14 +21,14 @@ use emberline_base::{Features, Matrix, SplitName, Splits};
 use rayon::prelude::*;
 
 use self::array::GpuArray;
+use self::buffers::{Arrays, Epoch, Stack};
 use self::kernel::{
-    ActivationsLaunch, BINDINGS, DimensionsLaunch, MAX_PROPAGATION_THREADS, ModelMatricesLaunch, NetworkLaunch,
-    OptimizerArraysLaunch, PropagationConfig, PropagationInputLaunch, QUAD, RuleLaunch, TILE_SIDE, UPDATE_THREADS,
-    UpdateConfig, UpdateInputLaunch, propagate, shared_bytes_per_quad, update,
+    BINDINGS, DimensionsLaunch, PropagationConfig, PropagationInputLaunch, QUAD, RuleLaunch, UPDATE_THREADS,
+    UpdateConfig, UpdateInputLaunch, propagate, update,
 };
+use self::launch_config::LaunchConfig;
 use self::layout::Layout;
 use super::dropout::Dropout;
-use super::stack::stack_values;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::optimizer::{flush_subnormals, scaled_rate};
 use crate::settings::{Loss, Optimizer};
@@ -34,9 +36,6 @@ use crate::weights::{StatePart, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
 const EVALUATION_ROWS: usize = 1024;
-
-/// The number of cubes that a launch should have before a cube gets more rows.
-const MIN_CUBES: usize = 256;
 
 /// Trains heads of dense layers of one shape on a GPU.
 pub(super) struct GpuEngine<R: Runtime> {
@@ -58,40 +57,6 @@ pub(super) struct GpuEngine<R: Runtime> {
     no_epoch: Epoch<R>,
 }
 
-/// The arrays of all models on the GPU, whether active or not.
-struct Arrays<R: Runtime> {
-    descriptors: GpuArray<R, u32>,
-    /// `[models, parameters]`, by [`StatePart`].
-    parts: [GpuArray<R, f32>; 3],
-    /// `[models, transposed]`
-    transposed: GpuArray<R, f32>,
-    /// `[models, capacity, columns]`
-    outputs: GpuArray<R, f32>,
-    /// `[models, capacity, columns]`
-    slopes: GpuArray<R, f32>,
-    capacity: usize,
-}
-
-/// A matrix of the same shape for every model; one that several models share is stored once.
-struct Stack<R: Runtime> {
-    /// `[matrices * rows, cols]`
-    values: GpuArray<R, f32>,
-    /// `[models]`: the first row of each model.
-    first_rows: GpuArray<R, u32>,
-    rows: usize,
-    cols: usize,
-}
-
-/// The data of an epoch.
-struct Epoch<R: Runtime> {
-    /// `[models, rows]`
-    order: GpuArray<R, u32>,
-    /// `[models, rows, words]`
-    masks: GpuArray<R, u32>,
-    /// `[steps, models, 2]`: the learning rate, and the factor of a weight by weight decay.
-    rates: GpuArray<R, f32>,
-}
-
 /// What a launch of `propagate` computes.
 enum Pass<'e, R: Runtime> {
     /// The logits and the gradients, in an epoch.
@@ -107,29 +72,6 @@ struct Batch {
     rows: usize,
 }
 
-/// The launch configuration: how cubes share the work. It is the same in all steps, since a kernel is compiled for each
-/// configuration.
-struct LaunchConfig {
-    /// The number of threads of a cube of `propagate`.
-    threads: usize,
-    /// The number of quads of rows of a cube of `propagate`.
-    quads: usize,
-    /// The number of rows that `update` stages at a time.
-    staged_rows: usize,
-}
-
-impl LaunchConfig {
-    /// Returns the configuration for batches of this number of rows, of this number of models.
-    fn new<R: Runtime>(client: &ComputeClient<R>, rows: usize, models: usize) -> Self {
-        let hardware = &client.properties().hardware;
-        let threads = MAX_PROPAGATION_THREADS.min(1 << hardware.max_units_per_cube.ilog2());
-        let supports = |quads: usize| quads * shared_bytes_per_quad(threads) <= hardware.max_shared_memory_size;
-        let enough = |quads: usize| rows.div_ceil(quads * QUAD) * models >= MIN_CUBES;
-        let quads = [4, 2].into_iter().find(|&quads| supports(quads) && enough(quads)).unwrap_or(1);
-        Self { threads, quads, staged_rows: if rows > TILE_SIDE { 2 * TILE_SIDE } else { TILE_SIDE } }
-    }
-}
-
 /// Returns whether the GPU can train these specs. Kernels index arrays with 32-bit numbers.
 fn supports<R: Runtime>(client: &ComputeClient<R>, layout: &Layout, specs: &[EngineSpec<'_>]) -> bool {
     let hardware = &client.properties().hardware;
@@ -141,12 +83,12 @@ fn supports<R: Runtime>(client: &ComputeClient<R>, layout: &Layout, specs: &[Eng
     let trained = first.architecture.parameters() as usize * specs.len();
     let masks = layout.words() * first.targets.rows() * specs.len();
     let values: [usize; 6] = [inputs[0], inputs[1], inputs[2], outputs, trained, masks];
-    let (most_across, most_models, _) = hardware.max_cube_count;
+    let (max_across, max_models, _) = hardware.max_cube_count;
     frozen
         && hardware.max_bindings >= BINDINGS
         && values.iter().all(|&values| u32::try_from(values).is_ok())
-        && layout.tiles.max(capacity(first)) <= most_across as usize
-        && specs.len() <= most_models as usize
+        && layout.tiles.max(capacity(first)) <= max_across as usize
+        && specs.len() <= max_models as usize
 }
 
 /// Returns the number of rows for which the arrays of activations have space.
@@ -339,8 +281,9 @@ impl<R: Runtime> GpuEngine<R> {
         let length = self.layout.parameters;
         self.arrays.parts[part as usize].read(&self.client, |values| {
             let first = |position: usize| self.models.0[position] as usize * length;
-            let of_place = |&position: &usize| self.layout.weights(&values[first(position)..first(position) + length]);
-            positions.iter().map(of_place).collect()
+            let of_position =
+                |&position: &usize| self.layout.weights(&values[first(position)..first(position) + length]);
+            positions.iter().map(of_position).collect()
         })
     }
 
@@ -416,59 +359,5 @@ impl<R: Runtime> Engine for GpuEngine<R> {
         }
         self.activate((0..states.len() as u32).collect());
         self.steps_done = states.first().map_or(0, |state| state.steps);
-    }
-}
-
-impl<R: Runtime> Arrays<R> {
-    /// Allocates the arrays, without weights, which have to be loaded.
-    fn new(client: &ComputeClient<R>, layout: &Layout, capacity: usize, models: usize) -> Self {
-        let zeros = || GpuArray::new(client, &vec![0.0; models * layout.parameters]);
-        let outputs = || GpuArray::alloc_uninit(client, models * capacity * layout.columns);
-        Self {
-            descriptors: GpuArray::new(client, &layout.descriptors()),
-            parts: [GpuArray::new(client, &[]), zeros(), zeros()],
-            transposed: GpuArray::new(client, &[]),
-            outputs: outputs(),
-            slopes: outputs(),
-            capacity,
-        }
-    }
-
-    /// Returns the layers and their weights as an argument of a kernel.
-    fn network(&self) -> NetworkLaunch<R> {
-        NetworkLaunch::new(self.descriptors.arg(), self.parts[0].arg(), self.transposed.arg())
-    }
-
-    /// Returns the outputs and slopes as an argument of a kernel.
-    fn activations(&self) -> ActivationsLaunch<R> {
-        ActivationsLaunch::new(self.outputs.arg(), self.slopes.arg())
-    }
-
-    /// Returns the arrays that a step changes as an argument of a kernel.
-    fn optimizer_arrays(&self) -> OptimizerArraysLaunch<R> {
-        let [weights, first_moments, second_moments] = &self.parts;
-        OptimizerArraysLaunch::new(weights.arg(), self.transposed.arg(), first_moments.arg(), second_moments.arg())
-    }
-}
-
-impl<R: Runtime> Epoch<R> {
-    /// Returns the data of no epoch.
-    fn unused(client: &ComputeClient<R>) -> Self {
-        Self { order: GpuArray::new(client, &[]), masks: GpuArray::new(client, &[]), rates: GpuArray::new(client, &[]) }
-    }
-}
-
-impl<R: Runtime> Stack<R> {
-    /// Copies the matrices to the GPU, one per model.
-    fn new(client: &ComputeClient<R>, matrices: &[&Matrix]) -> Self {
-        let (rows, cols) = (matrices[0].rows(), matrices[0].cols());
-        let (values, first_rows) = stack_values(matrices);
-        let first_rows: Vec<u32> = first_rows.into_iter().map(|row| row as u32).collect();
-        Self { values: GpuArray::new(client, &values), first_rows: GpuArray::new(client, &first_rows), rows, cols }
-    }
-
-    /// Returns the matrices as an argument of a kernel.
-    fn arg(&self) -> ModelMatricesLaunch<R> {
-        ModelMatricesLaunch::new(self.values.arg(), self.first_rows.arg())
     }
 }
