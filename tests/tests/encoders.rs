@@ -205,7 +205,7 @@ fn segments_that_are_exchanged_between_models_are_never_believed() {
     assert!(verified.stdout.contains("2 files are damaged"), "{}", verified.stdout);
     let again = run(&["--force"]);
     fine(&again);
-    assert_eq!(again.stderr.matches("damaged (its vectors are of another model").count(), 2, "{}", again.stderr);
+    assert_eq!(again.stderr.matches("damaged (its vectors are from another model").count(), 2, "{}", again.stderr);
     let digests =
         |cells: &Value| cells.as_array().expect("cells").iter().map(|cell| cell["digests"].clone()).collect::<Vec<_>>();
     assert_eq!(digests(&summary(here)["cells"]), digests(&first));

@@ -57,7 +57,7 @@ fn a_head_that_does_not_fit_fails_alone() {
         for jobs in ["1", "2"] {
             let ended = limited(folder.path(), limit, &[], &["run", "p.toml", "--jobs", jobs, "--force"]);
             assert_eq!(ended.code, Some(7), "{}", ended.stderr);
-            assert!(ended.stderr.contains("of memory are needed") && ended.stderr.contains(named), "{}", ended.stderr);
+            assert!(ended.stderr.contains("not enough memory") && ended.stderr.contains(named), "{}", ended.stderr);
             assert!(ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
             assert_no_panic(&ended);
         }
@@ -83,7 +83,7 @@ embedding = ["wide", "long", "h"]
     let folder = prepared(&format!("{}{more}", DATA.replace("train = 200", "train = 14000")), 15_000);
     let ended = limited(folder.path(), "-v 1600000", &[], &["run", "p.toml", "--jobs", "1"]);
     assert_eq!(ended.code, Some(7), "{}", ended.stderr);
-    assert!(ended.stderr.matches("of memory are needed").count() == 2, "{}", ended.stderr);
+    assert!(ended.stderr.matches("not enough memory").count() == 2, "{}", ended.stderr);
     assert!(ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
     assert_no_panic(&ended);
 }

@@ -1,10 +1,10 @@
-//! Ten million vectors stream to the cache: how fast, and how much memory they take meanwhile.
+//! Measures how fast ten million vectors are written to the cache and read back, and how much memory that takes.
 //!
 //! `cargo bench -p emberline-cache --bench stream -- FOLDER [TEXTS] [DIM]`
 //!
-//! FOLDER must have room for twice the vectors, 11 GB for 10,000,000 x 128; what is written there is removed again. Out: a
-//! line a stage with its wall time, and the most memory of the process's own so far: pages of files, which the system takes
-//! back when it likes, aside. Linux only.
+//! FOLDER must have space for twice the vectors, 11 GB for 10,000,000 x 128; everything written there is removed
+//! afterwards. Prints one line per stage, with its wall time and the peak of the private memory of the process so far.
+//! Pages of mapped files, which the system reclaims when needed, are not counted. Linux only.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
@@ -29,31 +29,31 @@ fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>>
     let (device, arithmetic) = ("cpu".to_owned(), "bench".to_owned());
     let producer = Producer { source: Digest::of(b"bench"), computation: 1, device, arithmetic };
     let open = || cache.shelf(&producer, dim, "bench");
-    let mut own = Own::default();
-    let shelf = open()?;
-    let mut writer = shelf.writer();
-    own.stage("add and flush", texts, dim, |own| {
+    let mut memory = PrivateMemory::default();
+    let store = open()?;
+    let mut writer = store.writer();
+    memory.stage("add and flush", texts, dim, |memory| {
         for text in 0..texts {
             writer.add(Key::of(&text.to_le_bytes()), &vector(text, dim));
             if writer.is_full() {
                 writer.flush()?;
-                own.look()?;
+                memory.sample()?;
             }
         }
         Ok(())
     })?;
-    own.stage("one segment of all", texts, dim, |_| Ok(writer.finish()?))?;
-    drop(shelf);
+    memory.stage("one segment of all", texts, dim, |_| Ok(writer.finish()?))?;
+    drop(store);
     let mut again: Option<Shelf> = None;
-    own.stage("open and verify", texts, dim, |_| {
+    memory.stage("open and verify", texts, dim, |_| {
         again = Some(open()?);
         Ok(())
     })?;
-    let shelf = again.ok_or("no shelf")?;
-    own.stage("read each", texts, dim, |_| {
+    let store = again.ok_or("no store")?;
+    memory.stage("read each", texts, dim, |_| {
         let mut out = vec![0.0; dim];
         for text in 0..texts {
-            let there = shelf.read(&Key::of(&text.to_le_bytes()), &mut out);
+            let there = store.read(&Key::of(&text.to_le_bytes()), &mut out);
             if !there || out[0] != vector(text, dim)[0] {
                 return Err("a vector is missing".into());
             }
@@ -62,17 +62,17 @@ fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>>
     })
 }
 
-/// Numbers that differ from text to text.
+/// Returns a vector that differs from text to text.
 fn vector(text: usize, dim: usize) -> Vec<f32> {
     (0..dim).map(|at| (text * 31 + at) as f32).collect()
 }
 
-/// The most memory of its own that the process was seen to hold, in MB.
+/// The peak of the private memory (`RssAnon`) that was observed, in MB.
 #[derive(Default)]
-struct Own(f64);
+struct PrivateMemory(f64);
 
-impl Own {
-    fn look(&mut self) -> Result<(), Box<dyn Error>> {
+impl PrivateMemory {
+    fn sample(&mut self) -> Result<(), Box<dyn Error>> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
         self.0 = self.0.max(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0);
@@ -88,10 +88,10 @@ impl Own {
     ) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         work(self)?;
-        self.look()?;
+        self.sample()?;
         let seconds = begun.elapsed().as_secs_f64();
         let megabytes = (texts * dim * 4) as f64 / 1e6;
-        println!("{name:<20} {seconds:7.2} s {:6.0} MB/s   own memory {:5.0} MB", megabytes / seconds, self.0);
+        println!("{name:<20} {seconds:7.2} s {:6.0} MB/s   private memory {:5.0} MB", megabytes / seconds, self.0);
         Ok(())
     }
 }

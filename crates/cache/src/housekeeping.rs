@@ -1,4 +1,4 @@
-//! What the cache holds, and clearing it: nothing here is needed to embed.
+//! Lists the content of the cache, and removes parts of it. Nothing here is needed for embedding.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,73 +6,73 @@ use std::time::{Duration, SystemTime};
 
 use emberline_base::file::{FileError, litter};
 
-use crate::segment::{self, Fault, Segment};
+use crate::segment::{self, OpenError, Segment};
 use crate::{Cache, Producer, entries};
 
-/// What one producer made, in one format.
+/// The cached vectors of one producer, in one version of the format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The digest of the encoder.
     pub source: String,
     /// The kind of device and its arithmetic, such as `cpu x86_64 avx2`.
     pub device: String,
-    /// What made the vectors, for people.
+    /// A description of the producer for people.
     pub about: String,
     /// The length of a vector.
     pub dim: usize,
-    /// Vectors, one a text.
+    /// The number of texts, each with one vector.
     pub texts: usize,
-    /// Bytes on the disk.
+    /// The size on disk, in bytes.
     pub bytes: u64,
-    /// When it was used last.
+    /// The time of the last use.
     pub used: SystemTime,
-    /// What is wrong with segments, a message each.
+    /// One message per segment that is damaged.
     pub damaged: Vec<String>,
-    /// Whether it is of another version of the format: then it is never read, and [`Cache::clear`] removes it.
+    /// Whether the segments have another version of the format: they are never read, and [`Cache::clear`] removes them.
     pub older: bool,
 }
 
-/// What may be removed.
+/// What [`Cache::clear`] removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The bytes to keep at most; what was used last is kept.
+    /// The maximum size to keep, in bytes; the most recently used files are kept.
     pub size: Option<u64>,
-    /// What was not used for so long goes.
+    /// Files that were not used for longer than this are removed.
     pub unused: Option<Duration>,
 }
 
-/// What was removed.
+/// The result of [`Cache::clear`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Files.
+    /// The number of files removed.
     pub files: usize,
-    /// Bytes.
+    /// The bytes removed.
     pub bytes: u64,
-    /// Bytes that are kept.
+    /// The bytes that are kept.
     pub kept: u64,
-    /// Why files couldn't be removed, such as those of another user: a message each.
+    /// One message per file that couldn't be removed, such as another user's.
     pub refused: Vec<String>,
 }
 
 /// A file of the cache.
-struct Stored {
+struct CachedFile {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
 }
 
 impl Cache {
-    /// Everything that the cache holds: contents are compared with the names of their files, and what they state with the
-    /// places where they lie.
+    /// Lists the content of the cache, and verifies it: the content of each file is compared with its name, and the
+    /// producer that it states with its folder.
     ///
     /// # Errors
     /// When a folder can't be read.
     pub fn held(&self) -> Result<Vec<Held>, FileError> {
         let mut all = Vec::new();
-        for shelf in self.shelves()? {
-            let mut held = [Held::of(&shelf, false), Held::of(&shelf, true)];
-            for file in segments(&shelf)? {
-                let segment = self.opened(&shelf, &file.path);
+        for folder in self.producer_folders()? {
+            let mut held = [Held::empty(&folder, false), Held::empty(&folder, true)];
+            for file in segments(&folder)? {
+                let segment = self.open_verified(&folder, &file.path);
                 let older = segment.as_ref().is_ok_and(|segment| segment.producer.is_none());
                 held[usize::from(older)].add(&file, segment);
             }
@@ -81,74 +81,74 @@ impl Cache {
         Ok(all)
     }
 
-    /// Opens a segment of a shelf, or says what is wrong with it.
-    fn opened(&self, shelf: &Path, path: &Path) -> Result<Segment, String> {
+    /// Opens a segment in a producer's folder, or returns what is wrong with it.
+    fn open_verified(&self, folder: &Path, path: &Path) -> Result<Segment, String> {
         let segment = match Segment::open(path) {
             Ok(segment) => segment,
-            Err(Fault::Damaged(reason)) => return Err(reason),
-            Err(Fault::Io(error)) => return Err(format!("can't be read: {error}")),
+            Err(OpenError::Damaged(reason)) => return Err(reason),
+            Err(OpenError::Io(error)) => return Err(format!("can't be read: {error}")),
         };
         match &segment.producer {
-            Some(producer) if self.place(producer) != shelf => {
-                Err(format!("its vectors are of {}, whose place is another folder", segment.about))
+            Some(producer) if self.place(producer) != folder => {
+                Err(format!("its vectors are from {}, which has another folder", segment.about))
             }
             _ => Ok(segment),
         }
     }
 
-    /// Removes leftovers of interrupted writes, segments of other versions of the format, and what the limits say; what was not
-    /// used for longest goes first. `dry_run`: only counts.
+    /// Removes leftovers of interrupted writes, segments of other versions of the format, and files beyond the limits,
+    /// least recently used first. With `dry_run`, only counts them.
     ///
     /// # Errors
     /// When a folder can't be read.
     pub fn clear(&self, limits: Limits, dry_run: bool) -> Result<Removed, FileError> {
         let now = SystemTime::now();
-        let age = |file: &Stored| now.duration_since(file.used).unwrap_or_default();
-        let shelves = self.shelves()?;
+        let age = |file: &CachedFile| now.duration_since(file.used).unwrap_or_default();
+        let producer_folders = self.producer_folders()?;
         let mut removed = Removed::default();
         let mut files = Vec::new();
-        for shelf in &shelves {
-            let unwanted: Vec<Stored> = litter(shelf).into_iter().filter_map(Stored::at).collect();
+        for folder in &producer_folders {
+            let leftovers: Vec<CachedFile> = litter(folder).into_iter().filter_map(CachedFile::at).collect();
             let (others, present): (Vec<_>, Vec<_>) =
-                segments(shelf)?.into_iter().partition(|file| segment::is_of_other_version(&file.path));
-            unwanted.iter().chain(&others).for_each(|file| removed.take(file, dry_run));
+                segments(folder)?.into_iter().partition(|file| segment::is_of_other_version(&file.path));
+            leftovers.iter().chain(&others).for_each(|file| removed.remove(file, dry_run));
             files.extend(present);
         }
-        // The last used first.
+        // The most recently used file comes first.
         files.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.path.cmp(&b.path)));
         for file in &files {
             let too_old = limits.unused.is_some_and(|limit| age(file) > limit);
             let too_much = limits.size.is_some_and(|limit| removed.kept + file.bytes > limit);
             if too_old || too_much {
-                removed.take(file, dry_run);
+                removed.remove(file, dry_run);
             } else {
                 removed.kept += file.bytes;
             }
         }
-        // Only folders that are empty now can be removed.
-        for shelf in shelves.iter().filter(|_| !dry_run) {
-            let _ = fs::remove_dir(shelf).and_then(|()| fs::remove_dir(shelf.parent().unwrap_or(shelf)));
+        // Fails for folders that still hold files, as it should.
+        for folder in producer_folders.iter().filter(|_| !dry_run) {
+            let _ = fs::remove_dir(folder).and_then(|()| fs::remove_dir(folder.parent().unwrap_or(folder)));
         }
         Ok(removed)
     }
 
-    fn shelves(&self) -> Result<Vec<PathBuf>, FileError> {
-        let mut shelves = Vec::new();
-        // Files behind a link would be someone else's.
+    fn producer_folders(&self) -> Result<Vec<PathBuf>, FileError> {
+        let mut producer_folders = Vec::new();
+        // Files behind a symbolic link may belong to something else.
         let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
         for source in entries(&self.embeddings())?.iter().filter(|path| is_folder(path)) {
-            shelves.extend(entries(source)?.into_iter().filter(is_folder));
+            producer_folders.extend(entries(source)?.into_iter().filter(is_folder));
         }
-        Ok(shelves)
+        Ok(producer_folders)
     }
 }
 
 impl Held {
-    /// Nothing yet, of a shelf.
-    fn of(shelf: &Path, older: bool) -> Self {
+    /// An empty entry for a producer's folder.
+    fn empty(folder: &Path, older: bool) -> Self {
         Self {
-            source: name(shelf.parent().unwrap_or(Path::new(""))),
-            device: name(shelf),
+            source: name(folder.parent().unwrap_or(Path::new(""))),
+            device: name(folder),
             about: String::new(),
             dim: 0,
             texts: 0,
@@ -159,7 +159,7 @@ impl Held {
         }
     }
 
-    fn add(&mut self, file: &Stored, segment: Result<Segment, String>) {
+    fn add(&mut self, file: &CachedFile, segment: Result<Segment, String>) {
         self.bytes += file.bytes;
         self.used = self.used.max(file.used);
         match segment {
@@ -178,7 +178,7 @@ impl Held {
 
 impl Removed {
     /// Removes a file, or counts it as kept if it can't be removed.
-    fn take(&mut self, file: &Stored, dry_run: bool) {
+    fn remove(&mut self, file: &CachedFile, dry_run: bool) {
         let outcome = if dry_run { Ok(()) } else { fs::remove_file(&file.path) };
         match outcome {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -193,13 +193,13 @@ impl Removed {
     }
 }
 
-fn segments(shelf: &Path) -> Result<Vec<Stored>, FileError> {
-    let paths = segment::paths(shelf)?;
-    Ok(paths.into_iter().filter_map(Stored::at).collect())
+fn segments(folder: &Path) -> Result<Vec<CachedFile>, FileError> {
+    let paths = segment::paths(folder)?;
+    Ok(paths.into_iter().filter_map(CachedFile::at).collect())
 }
 
-impl Stored {
-    /// The file at a path; none if it goes meanwhile.
+impl CachedFile {
+    /// Returns the file at a path; none if it has been removed meanwhile.
     fn at(path: PathBuf) -> Option<Self> {
         let about = fs::metadata(&path).ok()?;
         let used = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);

@@ -1,24 +1,26 @@
-//! Vectors of texts on disk, by content, shared by all pipelines: a text is encoded once.
+//! A content-addressed cache of text embeddings on disk, shared by all pipelines, so that each text is encoded once.
 //!
 //! ```text
 //! <folder>/CACHEDIR.TAG
 //!          embeddings/<digest of the encoder>/<device>-<digest>/<BLAKE3 of the file>.safetensors      a segment
 //! ```
 //!
-//! A [`Shelf`] holds what one [`Producer`] made: an encoder, in one version of its computation, on one kind of device. It
-//! consists of segments, files that never change and are named by their content. A segment is written beside its name and
-//! renamed, so that two processes that encode the same texts at once can't harm each other: at worst both write the same
-//! vectors. Whenever a segment is opened, its content is compared with its name, and the producer that it states with the
-//! one that is asked for; one that is damaged, or lies in another producer's place, is removed and its texts are encoded
-//! again. Segments of an older format are never read; `emberline cache gc` removes them.
+//! A [`Shelf`] holds the vectors of one [`Producer`]: an encoder, in one version of its computation, on one kind of
+//! device. It consists of segments, which are immutable files named by their content. A segment is written to a
+//! temporary file and renamed, so two processes that encode the same texts at once can't harm each other: at worst,
+//! both write the same vectors. Whenever a segment is opened, its content is compared with its name, and the producer
+//! that it states with the one that is requested. A segment that is damaged, or lies in the folder of another producer,
+//! is removed, and its texts are encoded again. Segments of an older format are never read; `emberline cache gc`
+//! removes them.
 //!
-//! Nothing here is looked up by path, time or the program's version. Modification times only tell [`housekeeping`] what was
-//! used last. The folder may be shared: what another user wrote is read, and a place that can't be written costs time alone.
+//! Nothing is looked up by path, time or program version. Modification times only tell [`housekeeping`] what was used
+//! last. The folder may be shared between users: the files of other users are read, and a folder that isn't writable
+//! only costs the time to encode the texts again.
 
 pub mod housekeeping;
 mod producer;
 mod segment;
-mod shelf;
+mod store;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,12 +29,12 @@ use emberline_base::file::{FileError, make_folder, refuse_links, write_atomic};
 use sha2::{Digest as _, Sha256};
 
 pub use self::producer::Producer;
-pub use self::shelf::{Shelf, Writer};
+pub use self::store::{Shelf, Writer};
 
 /// The environment variable that names the cache's folder.
 pub const VARIABLE: &str = "EMBERLINE_CACHE_DIR";
 
-/// What tells backup programs to pass the folder by (bford.info/cachedir).
+/// The content of `CACHEDIR.TAG`, which tells backup programs to skip the folder (<https://bford.info/cachedir/>).
 const TAG: &str =
     "Signature: 8a477f597d28d172789f06886806bc55\n# Vectors of texts; `emberline cache` lists and clears them.\n";
 
@@ -41,26 +43,26 @@ const TAG: &str =
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key of a text.
+    /// Returns the key of a text.
     pub fn of(text: &[u8]) -> Self {
         Self(Sha256::digest(text).into())
     }
 }
 
-/// A folder with vectors of texts.
+/// A cache of text embeddings in a folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
 }
 
 impl Cache {
-    /// The cache in that folder, which need not be there yet.
+    /// Returns the cache in a folder, which need not exist yet.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The cache that `EMBERLINE_CACHE_DIR` names, or that in the platform's folder for caches; none where there is
-    /// no such folder.
+    /// Returns the cache in the folder that `EMBERLINE_CACHE_DIR` names, else in the platform's cache folder; none if
+    /// the platform has none.
     pub fn of_user() -> Option<Self> {
         let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         named.or_else(|| Some(dirs::cache_dir()?.join("emberline"))).map(Self::at)
@@ -71,7 +73,8 @@ impl Cache {
         &self.folder
     }
 
-    /// Opens what a producer made: vectors of `dim` numbers. `about` tells people what it is.
+    /// Opens the store of a producer's vectors, which have `dim` numbers each. `about` describes the producer to
+    /// people.
     ///
     /// # Errors
     /// When the folder can't be read.
@@ -80,7 +83,7 @@ impl Cache {
         Shelf::open(self.place(producer), producer, dim, about)
     }
 
-    /// The folder of a producer's segments.
+    /// Returns the folder of a producer's segments.
     pub fn place(&self, producer: &Producer) -> PathBuf {
         self.embeddings().join(producer.folder())
     }
@@ -90,19 +93,19 @@ impl Cache {
     }
 }
 
-/// Makes a shelf's folder, and marks the cache as one.
-fn make_shelf(folder: &Path) -> Result<(), FileError> {
+/// Creates a producer's folder, and marks the cache with its tag.
+fn create_producer_folder(folder: &Path) -> Result<(), FileError> {
     make_folder(folder)?;
-    let root = folder.ancestors().nth(3).expect("a shelf lies three folders below the cache");
+    let root = folder.ancestors().nth(3).expect("a producer's folder is three levels below the cache");
     let tag = root.join("CACHEDIR.TAG");
     if !tag.exists() {
-        // Where the root is another user's, the cache works without its tag.
+        // If the root belongs to another user, the cache works without its tag.
         let _ = write_atomic(&tag, TAG.as_bytes());
     }
     Ok(())
 }
 
-/// The entries of a folder, sorted by name; none where there is no folder.
+/// Returns the entries of a folder, sorted by name; none if the folder doesn't exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
         let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|e| Ok(e?.path())).collect::<std::io::Result<_>>()?;

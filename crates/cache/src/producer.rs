@@ -1,26 +1,26 @@
-//! What computed vectors: vectors of different producers are never mixed, nor taken for one another.
+//! The producer of vectors. Vectors of different producers are never mixed, nor is one used in place of another.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use emberline_base::Digest;
 
-/// What computed vectors.
+/// The producer of vectors: an encoder in one version of its computation, on one kind of device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Producer {
     /// The digest of the encoder: the contents of its files and its settings.
     pub source: Digest,
-    /// The version of the encoder's computation, which is raised when the numbers that it makes of the same files change.
+    /// The version of the encoder's computation, which is raised whenever the same files would give other numbers.
     pub computation: u32,
     /// The kind of device, such as `cpu`.
     pub device: String,
-    /// What computes there, as far as rounding may depend on it, such as `x86_64 avx2`.
+    /// The hardware, as far as the rounding of numbers depends on it, such as `x86_64 avx2`.
     pub arithmetic: String,
 }
 
 impl Producer {
-    /// The folder of the producer's segments, below that of all: `<source>/<device>-<16 hex digits>`. The digits stand for the
-    /// rest, which need not be fit for a name.
+    /// Returns the folder of the producer's segments, below that of all embeddings: `<source>/<device>-<16 hex
+    /// digits>`. The digits are a digest of the other fields, which need not be valid in a file name.
     pub(crate) fn folder(&self) -> PathBuf {
         let Self { source, computation, device, arithmetic } = self;
         let computation = computation.to_le_bytes();
@@ -30,7 +30,7 @@ impl Producer {
         [source.as_str(), &format!("{device}-{}", &rest.as_str()[..16])].iter().collect()
     }
 
-    /// The producer as a segment states it.
+    /// Returns the metadata entries with which a segment states its producer.
     pub(crate) fn to_metadata(&self) -> [(&'static str, String); 4] {
         let Self { source, computation, device, arithmetic } = self;
         [
@@ -41,7 +41,7 @@ impl Producer {
         ]
     }
 
-    /// The producer that a segment states; none if anything is missing or isn't as it is written.
+    /// Parses the producer that a segment states; none if an entry is missing or not in its canonical form.
     pub(crate) fn from_metadata(metadata: &HashMap<String, String>) -> Option<Self> {
         let text = |key: &str| metadata.get(key).cloned();
         let source = serde_json::from_value(serde_json::Value::String(text("source")?)).ok()?;
@@ -53,7 +53,7 @@ impl Producer {
         (is_whole && is_digest).then_some(stated)
     }
 
-    /// What tells this producer from another one, for people.
+    /// Describes to people how another producer differs from this one.
     pub(crate) fn difference(&self, other: &Self) -> String {
         if self.source != other.source {
             format!("another model, {} instead of {}", other.source.short(), self.source.short())

@@ -1,4 +1,4 @@
-//! What is kept comes back; what is damaged doesn't.
+//! Tests that vectors survive their files, and that damaged or misplaced files are never read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn producer() -> Producer {
     Producer { source: Digest::of(b"model"), computation: 1, device, arithmetic }
 }
 
-/// Producers that differ from [`producer`] in one thing each.
+/// Producers that differ from [`producer`] in one field each.
 fn others() -> [Producer; 4] {
     [
         Producer { source: Digest::of(b"other"), ..producer() },
@@ -26,12 +26,12 @@ fn others() -> [Producer; 4] {
     ]
 }
 
-fn shelf(cache: &Cache) -> Shelf {
-    shelf_of(cache, &producer())
+fn store(cache: &Cache) -> Shelf {
+    store_of(cache, &producer())
 }
 
-fn shelf_of(cache: &Cache, producer: &Producer) -> Shelf {
-    cache.shelf(producer, DIM, "a test's model").expect("a shelf")
+fn store_of(cache: &Cache, producer: &Producer) -> Shelf {
+    cache.shelf(producer, DIM, "a test's model").expect("a store")
 }
 
 fn vector(number: usize) -> [f32; DIM] {
@@ -42,14 +42,14 @@ fn key(number: usize) -> Key {
     Key::of(format!("text {number}").as_bytes())
 }
 
-/// Keeps the vectors of texts with these numbers, with a flush behind each.
-fn keep(cache: &Cache, numbers: impl IntoIterator<Item = usize>) {
-    keep_of(cache, &producer(), numbers);
+/// Stores the vectors of the texts with these numbers, flushing after each.
+fn write(cache: &Cache, numbers: impl IntoIterator<Item = usize>) {
+    write_of(cache, &producer(), numbers);
 }
 
-fn keep_of(cache: &Cache, producer: &Producer, numbers: impl IntoIterator<Item = usize>) {
-    let shelf = shelf_of(cache, producer);
-    let mut writer = shelf.writer();
+fn write_of(cache: &Cache, producer: &Producer, numbers: impl IntoIterator<Item = usize>) {
+    let store = store_of(cache, producer);
+    let mut writer = store.writer();
     for number in numbers {
         writer.add(key(number), &vector(number));
         writer.flush().expect("written");
@@ -58,12 +58,12 @@ fn keep_of(cache: &Cache, producer: &Producer, numbers: impl IntoIterator<Item =
 }
 
 fn held(cache: &Cache, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
-    let shelf = shelf(cache);
+    let store = store(cache);
     let mut out = [f32::NAN; DIM];
     let there = |number: &usize| {
-        let there = shelf.read(&key(*number), &mut out);
+        let there = store.read(&key(*number), &mut out);
         assert!(!there || out == vector(*number), "{number}: {out:?}");
-        assert_eq!(there, shelf.holds(&key(*number)));
+        assert_eq!(there, store.holds(&key(*number)));
         there
     };
     numbers.into_iter().filter(there).collect()
@@ -74,23 +74,23 @@ fn files(cache: &Cache) -> Vec<PathBuf> {
 }
 
 #[test]
-fn vectors_come_back_from_one_file_a_writer() {
+fn vectors_come_back_from_one_file_per_writer() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     assert!(held(&cache, 0..3).is_empty());
-    keep(&cache, 0..4);
-    keep(&cache, 4..5);
+    write(&cache, 0..4);
+    write(&cache, 4..5);
     assert_eq!(held(&cache, 0..9), [0, 1, 2, 3, 4]);
     assert_eq!(files(&cache).len(), 2);
     assert!(folder.path().join("CACHEDIR.TAG").exists());
 }
 
 #[test]
-fn a_writer_tells_when_it_holds_much() {
+fn a_writer_says_when_it_should_be_flushed() {
     let folder = tempfile::tempdir().expect("a folder");
     let dim = 1 << 20;
-    let shelf = Cache::at(folder.path()).shelf(&producer(), dim, "a test's model").expect("a shelf");
-    let mut writer = shelf.writer();
+    let store = Cache::at(folder.path()).shelf(&producer(), dim, "a test's model").expect("a store");
+    let mut writer = store.writer();
     for number in 0..16 {
         assert!(!writer.is_full());
         writer.add(key(number), &vec![0.5; dim]);
@@ -104,7 +104,7 @@ fn a_writer_tells_when_it_holds_much() {
 fn what_was_flushed_survives_a_writer_that_never_finished() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    let open = shelf(&cache);
+    let open = store(&cache);
     let mut writer = open.writer();
     for number in 0..3 {
         writer.add(key(number), &vector(number));
@@ -117,12 +117,12 @@ fn what_was_flushed_survives_a_writer_that_never_finished() {
 }
 
 #[test]
-fn producers_keep_apart() {
+fn producers_do_not_share_vectors() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    keep(&cache, 0..2);
+    write(&cache, 0..2);
     for other in others() {
-        assert!(!shelf_of(&cache, &other).holds(&key(0)), "{other:?}");
+        assert!(!store_of(&cache, &other).holds(&key(0)), "{other:?}");
     }
 }
 
@@ -131,8 +131,8 @@ fn a_segment_in_another_producers_place_is_found_and_never_read() {
     for other in others() {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache::at(folder.path());
-        keep(&cache, 0..2);
-        keep_of(&cache, &other, 1..3);
+        write(&cache, 0..2);
+        write_of(&cache, &other, 1..3);
         let [ours] = &files(&cache)[..] else { panic!("one file") };
         let [theirs] = &entries(&cache.place(&other)).expect("readable")[..] else { panic!("one file") };
         // Both files are whole, and named by their contents.
@@ -142,10 +142,10 @@ fn a_segment_in_another_producers_place_is_found_and_never_read() {
         let damaged: usize = cache.held().expect("readable").iter().map(|held| held.damaged.len()).sum();
         assert_eq!(damaged, 2, "{other:?}");
         for (producer, moved) in [(producer(), to_ours), (other, to_theirs)] {
-            let shelf = shelf_of(&cache, &producer);
-            assert!((0..3).all(|number| !shelf.holds(&key(number))) && !moved.exists(), "{producer:?}");
-            let [removed] = shelf.removed() else { panic!("one message") };
-            assert!(removed.contains("damaged") && removed.contains("its vectors are of "), "{removed}");
+            let store = store_of(&cache, &producer);
+            assert!((0..3).all(|number| !store.holds(&key(number))) && !moved.exists(), "{producer:?}");
+            let [removed] = store.removed() else { panic!("one message") };
+            assert!(removed.contains("damaged") && removed.contains("its vectors are from "), "{removed}");
         }
     }
 }
@@ -155,8 +155,8 @@ fn segments_of_other_formats_are_named_and_only_removed_when_asked() {
     for version in [1, 3] {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache::at(folder.path());
-        keep(&cache, [0]);
-        // Where this version looks, and where the former one did.
+        write(&cache, [0]);
+        // In the folder of this version, and in that of the former one.
         let former = cache.embeddings().join(producer().source.as_str()).join("cpu");
         let content = other_format(version);
         let name = format!("{}.safetensors", blake3::hash(&content).to_hex());
@@ -178,7 +178,7 @@ fn segments_of_other_formats_are_named_and_only_removed_when_asked() {
     }
 }
 
-/// A segment of another version of the format, with a vector of text 1.
+/// A segment of another version of the format, with one vector, for text 1.
 fn other_format(version: u32) -> Vec<u8> {
     let json = serde_json::json!({
         "__metadata__": {"format": format!("emberline-embeddings/{version}"), "about": "old"},
@@ -209,18 +209,18 @@ fn nothing_is_removed_through_a_link() {
 
 #[test]
 #[cfg(unix)]
-fn files_of_others_are_passed_by() {
+fn special_files_and_unreadable_files_are_skipped() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    keep(&cache, 0..2);
+    write(&cache, 0..2);
     let place = cache.place(&producer());
     let pipe = place.join("pipe.safetensors");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("run").success());
     fs::create_dir(place.join("folder.safetensors")).expect("made");
     assert_eq!(held(&cache, 0..2), [0, 1]);
     assert!(cache.held().expect("readable").iter().all(|held| held.damaged.is_empty()));
-    // A file that only its owner may read: root may read all of them.
+    // A file that only its owner may read; root may read every file.
     let [path] = &segment::paths(&place).expect("readable")[..] else { panic!("one file") };
     fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("set");
     let private = fs::read(path).is_err();
@@ -229,20 +229,20 @@ fn files_of_others_are_passed_by() {
 }
 
 #[test]
-fn writers_at_once_do_no_harm() {
+fn concurrent_writers_do_no_harm() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     std::thread::scope(|scope| {
         for start in 0..4 {
             let cache = &cache;
-            scope.spawn(move || keep(cache, start * 5..start * 5 + 10));
+            scope.spawn(move || write(cache, start * 5..start * 5 + 10));
         }
     });
     assert_eq!(held(&cache, 0..25), (0..25).collect::<Vec<_>>());
     // The same content is the same file.
-    keep(&cache, 0..3);
+    write(&cache, 0..3);
     let before = files(&cache);
-    keep(&cache, 0..3);
+    write(&cache, 0..3);
     assert_eq!(files(&cache), before);
 }
 
@@ -250,7 +250,7 @@ fn writers_at_once_do_no_harm() {
 fn a_damaged_segment_is_removed_and_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    keep(&cache, 0..2);
+    write(&cache, 0..2);
     let [path] = &files(&cache)[..] else { panic!("one file") };
     let good = fs::read(path).expect("readable");
     for at in (0..good.len()).step_by(5) {
@@ -262,25 +262,25 @@ fn a_damaged_segment_is_removed_and_said() {
                 cache.held().expect("readable").iter().map(|h| h.damaged.len()).sum::<usize>(),
                 usize::from(!content.is_empty())
             );
-            let shelf = shelf(&cache);
-            assert!(!shelf.holds(&key(0)) && shelf.removed().len() == 1, "byte {at}");
+            let store = store(&cache);
+            assert!(!store.holds(&key(0)) && store.removed().len() == 1, "byte {at}");
             assert!(!path.exists());
         }
     }
 }
 
 #[test]
-fn other_files_that_keep_their_promise_are_not_taken() {
+fn files_named_by_their_content_that_are_not_segments_are_removed() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     let place = cache.place(&producer());
     make_folder(&place).expect("made");
-    let label = segment::Label { producer: producer(), dim: 1, about: String::new() };
-    let other = segment::write(&place, &label, &[key(0)], &[1.0]).expect("written");
-    assert!(!shelf(&cache).holds(&key(0)) && !other.exists());
+    let metadata = segment::SegmentMetadata { producer: producer(), dim: 1, about: String::new() };
+    let other = segment::write(&place, &metadata, &[key(0)], &[1.0]).expect("written");
+    assert!(!store(&cache).holds(&key(0)) && !other.exists());
     let hash = blake3::hash(b"{}").to_hex();
     fs::write(place.join(format!("{hash}.safetensors")), b"{}").expect("written");
-    assert_eq!(shelf(&cache).removed().len(), 1);
+    assert_eq!(store(&cache).removed().len(), 1);
 }
 
 #[test]
@@ -288,10 +288,10 @@ fn clearing_keeps_what_was_used_last() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     for number in 0..3 {
-        keep(&cache, [number]);
+        write(&cache, [number]);
         let written: BTreeSet<PathBuf> = files(&cache).into_iter().collect();
         for path in written {
-            // Opening a shelf touches every segment; what counts here is the order of their birth.
+            // Opening a store touches every segment, so the times are set by the order of creation.
             let mut out = [0.0; DIM];
             let segment = segment::Segment::open(&path).expect("whole");
             segment.read(0, &mut out);
@@ -299,7 +299,7 @@ fn clearing_keeps_what_was_used_last() {
             fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(used)).expect("set");
         }
     }
-    let [all] = &cache.held().expect("readable")[..] else { panic!("one shelf") };
+    let [all] = &cache.held().expect("readable")[..] else { panic!("one store") };
     assert_eq!((all.texts, all.dim, all.about.as_str(), all.damaged.len()), (3, DIM, "a test's model", 0));
     let limits = Limits { size: Some(all.bytes * 2 / 3), unused: None };
     let dry = cache.clear(limits, true).expect("counted");
@@ -311,10 +311,10 @@ fn clearing_keeps_what_was_used_last() {
 }
 
 #[test]
-fn leftovers_go_when_nobody_writes_to_them() {
+fn leftovers_are_removed_unless_a_process_writes_to_them() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    keep(&cache, [0]);
+    write(&cache, [0]);
     let place = files(&cache)[0].parent().expect("a folder").to_owned();
     let left = place.join(".emberline-left.tmp");
     fs::write(&left, b"half").expect("written");

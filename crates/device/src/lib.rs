@@ -1,49 +1,49 @@
-//! The devices: which there are, and which one a run uses.
+//! Compute devices: which ones this machine has, and which one a run uses.
 //!
-//! What computes with Burn (training, neural encoders) takes a [`Device`] and turns it into a backend's
-//! type itself; what only chooses one needs no Burn.
+//! Crates that compute with Burn (training, neural encoders) take a [`Device`] and turn it into the type of a backend
+//! themselves. Choosing a device needs no Burn.
 
 pub mod memory;
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A device that can't be used: why, and what to do.
+/// Why a device can't be used, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
 
-/// A kind of device that can compute.
+/// A kind of compute device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The processor, through Burn's flex backend.
+    /// The CPU, through Burn's flex backend.
     Cpu,
-    /// An NVIDIA card, through burn-cuda.
+    /// An NVIDIA GPU, through burn-cuda.
     Cuda,
-    /// Any card with Vulkan, Metal or DirectX 12, through burn-wgpu.
+    /// Any GPU with Vulkan, Metal or DirectX 12, through burn-wgpu.
     Wgpu,
 }
 
-/// What `--device` asks for.
+/// The value of `--device`: a device, or automatic selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// cuda where there is a card, else wgpu where there is a real one, else the processor.
+    /// CUDA if it works, else wgpu if its adapter is a real GPU, else the CPU.
     Auto,
-    /// This one, or an error.
+    /// This device; an error if it can't be used.
     Only(Device),
 }
 
-/// A device as `emberline devices` shows it.
+/// A device and its state, as `emberline devices` shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Availability {
-    /// Which device.
+    /// The device.
     pub device: Device,
-    /// What it is called, or why it can't be used.
+    /// The name of the hardware, or why it can't be used.
     pub detail: Result<String, String>,
 }
 
 impl Device {
-    /// All of them, the preferred ones first.
+    /// All kinds of devices, in order of preference.
     pub const ALL: [Self; 3] = [Self::Cuda, Self::Wgpu, Self::Cpu];
 
     /// The name on the command line and in records.
@@ -55,7 +55,7 @@ impl Device {
         }
     }
 
-    /// Whether the device can be used here, and what it is called.
+    /// Returns whether the device can be used on this machine, and the name of its hardware.
     pub fn availability(self) -> Availability {
         let detail = match self {
             Self::Cpu => Ok(format!("{} cores", std::thread::available_parallelism().map_or(1, usize::from))),
@@ -69,26 +69,26 @@ impl Device {
         Availability { device: self, detail }
     }
 
-    /// What computes, as far as the rounding of numbers may depend on it: a processor's widest registers, such as
-    /// `x86_64 avx2`, or a card's name. Equal ones give equal bytes.
+    /// Returns a description of the hardware that determines how numbers are rounded: the CPU's architecture and widest
+    /// vector instructions, such as `x86_64 avx2`, or the name of the GPU. Equal descriptions give equal bytes.
     pub fn arithmetic(self) -> String {
         match self {
-            Self::Cpu => format!("{} {}", std::env::consts::ARCH, registers()),
+            Self::Cpu => format!("{} {}", std::env::consts::ARCH, vector_instructions()),
             Self::Cuda | Self::Wgpu => self.availability().detail.unwrap_or_else(|why| why),
         }
     }
 
-    /// What a build without GPU backends says of this device.
+    /// Returns the error that a build without GPU backends gives for this device.
     pub fn not_built(self) -> Unavailable {
-        Unavailable(format!("this build has no {self}; build with `--features gpu`, or use `--device cpu`"))
+        Unavailable(format!("this build doesn't support {self}; build with `--features gpu`, or use `--device cpu`"))
     }
 }
 
 impl Choice {
-    /// The device to use.
+    /// Returns the device to use.
     ///
     /// # Errors
-    /// When the one that is asked for can't be used: why.
+    /// When the requested device can't be used.
     pub fn resolve(self) -> Result<Device, Unavailable> {
         match self {
             Self::Only(device) => device.availability().detail.map(|_| device).map_err(Unavailable),
@@ -98,7 +98,7 @@ impl Choice {
 }
 
 impl Device {
-    /// Whether `auto` takes it: software Vulkan works, but is far slower than the processor itself.
+    /// Returns whether `auto` may select the device. Software Vulkan works, but is far slower than the CPU itself.
     fn is_preferable(self) -> bool {
         match self.availability().detail {
             Ok(name) => self != Self::Wgpu || !name.ends_with(SOFTWARE),
@@ -108,7 +108,7 @@ impl Device {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn registers() -> &'static str {
+fn vector_instructions() -> &'static str {
     if std::is_x86_feature_detected!("avx512f") {
         "avx512"
     } else if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
@@ -119,11 +119,11 @@ fn registers() -> &'static str {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn registers() -> &'static str {
+fn vector_instructions() -> &'static str {
     "baseline"
 }
 
-/// The end of a software adapter's name.
+/// Marks the name of a software adapter, at its end.
 const SOFTWARE: &str = "(software)";
 
 impl fmt::Display for Device {
@@ -141,7 +141,7 @@ impl FromStr for Choice {
             "cpu" => Ok(Self::Only(Device::Cpu)),
             "cuda" => Ok(Self::Only(Device::Cuda)),
             "wgpu" => Ok(Self::Only(Device::Wgpu)),
-            _ => Err(format!("`{name}` is no device; use auto, cpu, cuda or wgpu")),
+            _ => Err(format!("unknown device `{name}`; use auto, cpu, cuda or wgpu")),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Urls: what a pipeline may write, and where a server may send us.
+//! Parses the URLs that a pipeline may name, and checks those that a server redirects to.
 //!
-//! Only `https` goes out of this machine. A server's redirect obeys the same rule, and never leads from `https` to
+//! Only `https` is used beyond this machine. The same holds for a server's redirects, which never lead from `https` to
 //! `http`.
 
 use emberline_base::secret;
@@ -8,64 +8,66 @@ use url::{Host, Url};
 
 use crate::Error;
 
-/// What a pipeline's url names.
+/// What a pipeline's URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     /// One file on a server.
     Web(Url),
-    /// `hf://ORG/MODEL[@REVISION][/INSIDE]`, `hf://datasets/ORG/NAME[@REVISION]/FILE`
+    /// `hf://ORG/MODEL[@REVISION][/SUBPATH]`, `hf://datasets/ORG/NAME[@REVISION]/FILE`
     Hub(Repository),
-    /// `kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION`: the five parts, joined by `/`.
+    /// A model on Kaggle, `kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION`: the five parts, joined by `/`.
     Kaggle(String),
 }
 
-/// What a repository of the Hugging Face Hub holds.
+/// The kind of a repository on the Hugging Face Hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    /// A model: the files that encoders read are wanted, or one of them.
+pub(crate) enum RepositoryKind {
+    /// A model, of which the files that encoders read are fetched, or a single file.
     Model,
-    /// A dataset: one file is wanted.
+    /// A dataset, of which a single file is fetched.
     Dataset,
 }
 
-/// A repository of the Hugging Face Hub, and what is wanted of it.
+/// A repository on the Hugging Face Hub, and the part of it to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Repository {
-    pub(crate) holds: Holds,
+    pub(crate) kind: RepositoryKind,
     /// `ORG/NAME`
     pub(crate) name: String,
     /// A branch, tag or commit; `main` when left out.
     pub(crate) revision: String,
-    /// The folder or file that is wanted; empty for all.
-    pub(crate) inside: String,
+    /// The path of the folder or file to fetch; empty for all files.
+    pub(crate) subpath: String,
 }
 
-/// The shape of a Kaggle address.
+/// How a Kaggle address is written.
 const KAGGLE: &str = "kaggle://OWNER/MODEL/FRAMEWORK/VARIATION/VERSION";
-/// The shape of a model's address on the Hub.
+/// How the address of a model on the Hub is written.
 const HUB: &str = "hf://ORG/MODEL, hf://ORG/MODEL@REVISION or hf://ORG/MODEL/FOLDER";
-/// The shape of the address of a dataset's file on the Hub.
+/// How the address of a dataset's file on the Hub is written.
 const HUB_DATASET: &str = "hf://datasets/ORG/NAME/FILE or hf://datasets/ORG/NAME@REVISION/FILE";
 
 impl Address {
-    /// Reads a pipeline's url.
+    /// Parses a pipeline's URL.
     ///
     /// # Errors
-    /// When it is none of the kinds that can be fetched.
+    /// When it isn't of a kind that can be fetched.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Address { url: secret::url(text), reason };
+        let invalid = |reason: String| Error::Address { url: secret::url(text), reason };
         if let Some(rest) = text.strip_prefix("hf://datasets/") {
-            let file = repository(Holds::Dataset, rest).filter(|dataset| !dataset.inside.is_empty());
-            return file.map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB_DATASET}")));
+            let file = repository(RepositoryKind::Dataset, rest).filter(|dataset| !dataset.subpath.is_empty());
+            return file.map(Self::Hub).ok_or_else(|| invalid(format!("write it as {HUB_DATASET}")));
         }
         if let Some(rest) = text.strip_prefix("hf://") {
-            return repository(Holds::Model, rest).map(Self::Hub).ok_or_else(|| wrong(format!("write it as {HUB}")));
+            return repository(RepositoryKind::Model, rest)
+                .map(Self::Hub)
+                .ok_or_else(|| invalid(format!("write it as {HUB}")));
         }
         if let Some(rest) = text.strip_prefix("kaggle://") {
-            return kaggle(rest).map(Self::Kaggle).ok_or_else(|| wrong(format!("write it as {KAGGLE}")));
+            return kaggle(rest).map(Self::Kaggle).ok_or_else(|| invalid(format!("write it as {KAGGLE}")));
         }
-        let mut url = Url::parse(text).map_err(|e| wrong(format!("not a url ({e})")))?;
-        permitted(&url).map_err(wrong)?;
+        let mut url = Url::parse(text).map_err(|e| invalid(format!("not a url ({e})")))?;
+        check_allowed(&url).map_err(invalid)?;
         if let Some(kaggle) = kaggle_page(&url) {
             return Ok(Self::Kaggle(kaggle));
         }
@@ -77,28 +79,28 @@ impl Address {
     }
 }
 
-/// Whether a url may be asked at all; else why not.
-pub(crate) fn permitted(url: &Url) -> Result<(), String> {
+/// Checks that requests may be sent to a URL; the error is the reason why not.
+pub(crate) fn check_allowed(url: &Url) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("credentials don't belong in a url; use HF_TOKEN, KAGGLE_USERNAME and KAGGLE_KEY".to_owned());
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
-        "http" => Err("http can be read and changed on its way; use https".to_owned()),
+        "http" => Err("http isn't encrypted, so its content can be read and changed in transit; use https".to_owned()),
         other => Err(format!("`{other}` can't be fetched; use https, hf or kaggle")),
     }
 }
 
-/// Whether a server at `from` may send us to `to`; else why not.
-pub(crate) fn may_redirect(from: &Url, to: &Url) -> Result<(), String> {
+/// Checks that a server at `from` may redirect to `to`; the error is the reason why not.
+pub(crate) fn check_redirect(from: &Url, to: &Url) -> Result<(), String> {
     if from.scheme() == "https" && to.scheme() == "http" {
-        return Err(format!("leads from https to {}, which can be read and changed on its way", shown(to)));
+        return Err(format!("redirects from https to {}, which isn't encrypted", redacted(to)));
     }
-    permitted(to).map_err(|reason| format!("leads to {}: {reason}", shown(to)))
+    check_allowed(to).map_err(|reason| format!("redirects to {}: {reason}", redacted(to)))
 }
 
-/// Whether the url names this machine.
+/// Returns whether the URL names this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -108,44 +110,46 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A url for messages: without its query, which may hold a signature.
-pub(crate) fn shown(url: &Url) -> String {
+/// Formats a URL for messages, without its query, which may hold a signature.
+pub(crate) fn redacted(url: &Url) -> String {
     secret::url(url.as_str())
 }
 
-fn repository(holds: Holds, rest: &str) -> Option<Repository> {
+fn repository(kind: RepositoryKind, rest: &str) -> Option<Repository> {
     let mut parts = rest.trim_end_matches('/').split('/');
     let (org, named) = (parts.next()?, parts.next()?);
     let (name, revision) = named.split_once('@').unwrap_or((named, "main"));
     let mut revision = revision.replace("%2F", "/").replace("%2f", "/");
-    let mut inside: Vec<&str> = parts.collect();
-    // `refs/pr/3` is the one kind of revision whose slashes people write.
-    if revision == "refs" && inside.len() >= 2 {
-        revision = format!("refs/{}/{}", inside.remove(0), inside.remove(0));
+    let mut subpath: Vec<&str> = parts.collect();
+    // `refs/pr/3` is the one kind of revision whose slashes aren't escaped by users.
+    if revision == "refs" && subpath.len() >= 2 {
+        revision = format!("refs/{}/{}", subpath.remove(0), subpath.remove(0));
     }
-    let sound = [org, name].into_iter().chain(revision.split('/')).chain(inside.iter().copied()).all(is_part);
-    sound.then(|| Repository { holds, name: format!("{org}/{name}"), revision, inside: inside.join("/") })
+    let is_valid =
+        [org, name].into_iter().chain(revision.split('/')).chain(subpath.iter().copied()).all(is_plain_segment);
+    is_valid.then(|| Repository { kind, name: format!("{org}/{name}"), revision, subpath: subpath.join("/") })
 }
 
 fn kaggle(rest: &str) -> Option<String> {
     let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
-    let sound = parts.len() == 5 && parts.iter().all(|part| is_part(part)) && parts[4].parse::<u32>().is_ok();
-    sound.then(|| parts.join("/"))
+    let is_valid =
+        parts.len() == 5 && parts.iter().all(|part| is_plain_segment(part)) && parts[4].parse::<u32>().is_ok();
+    is_valid.then(|| parts.join("/"))
 }
 
-/// The address of the model whose page on kaggle.com this is.
+/// Converts the URL of a model's page on kaggle.com to its address.
 fn kaggle_page(url: &Url) -> Option<String> {
     if !matches!(url.host_str(), Some("www.kaggle.com" | "kaggle.com")) {
         return None;
     }
-    let words = ["frameworks", "variations", "versions"];
+    let labels = ["frameworks", "variations", "versions"];
     let parts: Vec<&str> =
-        url.path().strip_prefix("/models/")?.split('/').filter(|part| !words.contains(part)).collect();
+        url.path().strip_prefix("/models/")?.split('/').filter(|part| !labels.contains(part)).collect();
     kaggle(&parts.join("/"))
 }
 
-/// A name without surprises.
-fn is_part(part: &str) -> bool {
+/// Returns whether a part of an address consists of harmless characters and isn't `.` or `..`.
+fn is_plain_segment(part: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+= ".contains(c);
     !part.is_empty() && part != "." && part != ".." && part.chars().all(plain)
 }
@@ -154,18 +158,18 @@ fn is_part(part: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn hub(name: &str, revision: &str, inside: &str) -> Address {
-        let (name, revision, inside) = (name.into(), revision.into(), inside.into());
-        Address::Hub(Repository { holds: Holds::Model, name, revision, inside })
+    fn hub(name: &str, revision: &str, subpath: &str) -> Address {
+        let (name, revision, subpath) = (name.into(), revision.into(), subpath.into());
+        Address::Hub(Repository { kind: RepositoryKind::Model, name, revision, subpath })
     }
 
-    fn dataset(name: &str, revision: &str, inside: &str) -> Address {
-        let (name, revision, inside) = (name.into(), revision.into(), inside.into());
-        Address::Hub(Repository { holds: Holds::Dataset, name, revision, inside })
+    fn dataset(name: &str, revision: &str, subpath: &str) -> Address {
+        let (name, revision, subpath) = (name.into(), revision.into(), subpath.into());
+        Address::Hub(Repository { kind: RepositoryKind::Dataset, name, revision, subpath })
     }
 
     #[test]
-    fn addresses_are_told_apart() {
+    fn every_kind_of_address_is_recognised() {
         for (text, address) in [
             ("hf://org/model", hub("org/model", "main", "")),
             ("hf://org/model@v1.0/", hub("org/model", "v1.0", "")),
@@ -231,12 +235,12 @@ mod tests {
     #[test]
     fn redirects_stay_safe() {
         let url = |text| Url::parse(text).expect("a url");
-        let leads = |from, to| may_redirect(&url(from), &url(to)).is_ok();
-        assert!(leads("https://a.org/", "https://b.org/"));
-        assert!(leads("http://127.0.0.1:1/", "http://127.0.0.1:2/"));
-        assert!(!leads("https://a.org/", "http://a.org/"));
-        assert!(!leads("https://a.org/", "http://127.0.0.1/"));
-        assert!(!leads("http://127.0.0.1/", "http://a.org/"));
-        assert!(!leads("https://a.org/", "file:///etc/passwd"));
+        let is_allowed = |from, to| check_redirect(&url(from), &url(to)).is_ok();
+        assert!(is_allowed("https://a.org/", "https://b.org/"));
+        assert!(is_allowed("http://127.0.0.1:1/", "http://127.0.0.1:2/"));
+        assert!(!is_allowed("https://a.org/", "http://a.org/"));
+        assert!(!is_allowed("https://a.org/", "http://127.0.0.1/"));
+        assert!(!is_allowed("http://127.0.0.1/", "http://a.org/"));
+        assert!(!is_allowed("https://a.org/", "file:///etc/passwd"));
     }
 }

@@ -1,8 +1,8 @@
-//! The SHA-256 of what lies at a path: of a file, or of a folder.
+//! Computes the SHA-256 of a file or a folder.
 //!
-//! A file's is that of its bytes, as `sha256sum` prints it. A folder's is that of the lines which `sha256sum` prints
-//! for its files, in the order of their paths' bytes: for each the hash, two spaces, the path below the folder with
-//! `/`, a line end. Files and folders whose name starts with a dot don't count. In a shell:
+//! The digest of a file is that of its bytes, as `sha256sum` prints it. The digest of a folder is that of the lines
+//! which `sha256sum` prints for its files, sorted by the bytes of their paths: for each the hash, two spaces, the path
+//! below the folder with `/`, and a line end. Files and folders whose names start with a dot don't count. In a shell:
 //!
 //! ```sh
 //! cd FOLDER && find * -type f -not -path '*/.*' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
@@ -18,22 +18,23 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
-/// How deep folders may lie in each other; a link may lead back up.
-const DEPTH: usize = 32;
+/// The maximum depth of nested folders; a symbolic link may lead back up.
+const MAX_DEPTH: usize = 32;
 
-/// What lies at a path.
+/// The size and the digest of a file or folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its bytes, all files together.
+    /// The size of all files together, in bytes.
     pub bytes: u64,
-    /// Its SHA-256; none where nobody asked.
+    /// The SHA-256; none if it wasn't requested.
     pub sha256: Option<String>,
 }
 
-/// What lies at a path, without the network; none where nothing does. It is read whole where `expected` is given.
+/// Returns the size of the file or folder at a path; none if nothing exists there. Does not use the network. If
+/// `expected` is given, the content is read and its SHA-256 compared.
 ///
 /// # Errors
-/// When it can't be read, or has another hash than expected.
+/// When it can't be read, or has another SHA-256 than expected.
 pub fn look(path: &Path, expected: Option<&str>) -> Result<Option<Found>, Error> {
     if fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
         return Ok(None);
@@ -42,15 +43,15 @@ pub fn look(path: &Path, expected: Option<&str>) -> Result<Option<Found>, Error>
         return Ok(Some(Found { bytes: files(path)?.iter().map(|file| file.1).sum(), sha256: None }));
     };
     let found = sum(path)?;
-    let has = found.sha256.clone().unwrap_or_default();
-    if has.eq_ignore_ascii_case(expected) {
+    let actual = found.sha256.clone().unwrap_or_default();
+    if actual.eq_ignore_ascii_case(expected) {
         return Ok(Some(found));
     }
     let cure = "correct `sha256`, or fetch it again with `--force`".to_owned();
-    Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), found: has, cure })
+    Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), found: actual, cure })
 }
 
-/// The bytes and the SHA-256 of a file or folder.
+/// Computes the size and the SHA-256 of a file or folder.
 pub(crate) fn sum(path: &Path) -> Result<Found, Error> {
     if !fs::metadata(path).map_err(FileError::new("read", path))?.is_dir() {
         let (bytes, sha256) = of_file(path)?;
@@ -66,7 +67,7 @@ pub(crate) fn sum(path: &Path) -> Result<Found, Error> {
     Ok(Found { bytes: total, sha256: Some(hex(&lines.finalize())) })
 }
 
-/// The bytes and the SHA-256 of a file.
+/// Computes the size and the SHA-256 of a file.
 pub(crate) fn of_file(path: &Path) -> Result<(u64, String), Error> {
     let read = || -> io::Result<(u64, String)> {
         let mut file = file::open(path)?;
@@ -87,33 +88,33 @@ pub(crate) fn of_file(path: &Path) -> Result<(u64, String), Error> {
     Ok(read().map_err(FileError::new("read", path))?)
 }
 
-/// The files at or below a path and their bytes, in the order of their names.
+/// Returns the files at or below a path with their sizes in bytes, sorted by path.
 fn files(path: &Path) -> Result<Vec<(String, u64)>, Error> {
-    let about = fs::metadata(path).map_err(FileError::new("read", path))?;
-    if !about.is_dir() {
-        return Ok(vec![(String::new(), about.len())]);
+    let metadata = fs::metadata(path).map_err(FileError::new("read", path))?;
+    if !metadata.is_dir() {
+        return Ok(vec![(String::new(), metadata.len())]);
     }
     let mut found = Vec::new();
-    collect(path, "", DEPTH, &mut found).map_err(FileError::new("read", path))?;
+    collect(path, "", MAX_DEPTH, &mut found).map_err(FileError::new("read", path))?;
     found.sort();
     Ok(found)
 }
 
 fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, u64)>) -> io::Result<()> {
-    let depth = depth.checked_sub(1).ok_or_else(|| io::Error::other("folders within folders without end"))?;
+    let depth = depth.checked_sub(1).ok_or_else(|| io::Error::other("its folders are nested too deeply"))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') {
             continue;
         }
-        // Links are followed: models are often kept as links into a store.
-        let about = fs::metadata(entry.path())?;
+        // Links are followed: models are often stored as links into a shared store.
+        let metadata = fs::metadata(entry.path())?;
         let name = format!("{prefix}{name}");
-        if about.is_dir() {
+        if metadata.is_dir() {
             collect(&entry.path(), &format!("{name}/"), depth, found)?;
         } else {
-            found.push((name, about.len()));
+            found.push((name, metadata.len()));
         }
     }
     Ok(())
@@ -123,9 +124,9 @@ fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, u
 mod tests {
     use super::*;
 
-    /// The figures are those of `sha256sum` and of the module's shell line.
+    /// The expected values are those of `sha256sum` and of the shell line in the module's documentation.
     #[test]
-    fn a_file_and_a_folder_have_a_sum() {
+    fn a_file_and_a_folder_have_a_digest() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);

@@ -1,67 +1,67 @@
-//! What can go wrong with a download.
+//! The errors of a download.
 
 use std::path::PathBuf;
 
 use emberline_base::file::FileError;
 
-/// Why something can't be fetched.
+/// Why a file or model can't be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The url is none that can be fetched from.
+    /// The URL can't be fetched.
     #[error("{url}: {reason}")]
     Address {
-        /// The url, as the pipeline says it.
+        /// The URL, as written in the pipeline.
         url: String,
         /// What is wrong with it, and what to write instead.
         reason: String,
     },
-    /// The server said no.
+    /// The server refused the request.
     #[error("{url}: the server answered {status}{hint}")]
     Status {
-        /// What was asked for.
+        /// The URL that was requested.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// What it means here and what to do, starting with `; `, or nothing.
+        /// What the status means here and what to do, starting with `; `, or empty.
         hint: String,
     },
     /// The connection couldn't be made, or broke too often.
     #[error("{url}: {reason}")]
     Network {
-        /// What was asked for.
+        /// The URL that was requested.
         url: String,
         /// What happened.
         reason: String,
     },
-    /// The server's answer isn't what was asked for, or larger than it may be.
+    /// The server's response isn't what was requested, or is larger than permitted.
     #[error("{url}: {reason}")]
     Answer {
-        /// What was asked for.
+        /// The URL that was requested.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// An archive that can't or mustn't be unpacked.
+    /// The archive can't or mustn't be unpacked.
     #[error("{url}: {reason}")]
     Archive {
-        /// Where it came from.
+        /// The URL that it came from.
         url: String,
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// What arrived, or what lies there, has another hash than the pipeline says.
+    /// The downloaded or existing content has another SHA-256 than the pipeline states.
     #[error("{}: its sha256 is {found}, the pipeline says {expected}; {cure}", path.display())]
     Hash {
         /// The file or folder.
         path: PathBuf,
-        /// What the pipeline says.
+        /// The SHA-256 that the pipeline states.
         expected: String,
-        /// What it has.
+        /// The SHA-256 of the content.
         found: String,
         /// What was done about it, and what to do.
         cure: String,
     },
-    /// An environment variable that can't be obeyed.
+    /// An environment variable has an invalid value.
     #[error("{variable}: {reason}")]
     Environment {
         /// The variable.
@@ -75,7 +75,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is about this machine's disk, rather than about what is to be fetched.
+    /// Returns whether the error concerns this machine's disk, rather than the content to fetch.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::File(_))
     }

@@ -1,7 +1,8 @@
-//! Models on Kaggle: `GET /models/OWNER/MODEL/FRAMEWORK/VARIATION/VERSION/download` of its API gives a `.tar.gz`.
+//! Models on Kaggle: `GET /models/OWNER/MODEL/FRAMEWORK/VARIATION/VERSION/download` of Kaggle's API returns a
+//! `.tar.gz`.
 //!
-//! Public models need no login. Credentials go as HTTP basic authentication (a user's name and key), or as a bearer
-//! token; they aren't sent on to the storage that the API redirects to.
+//! Public models need no login. Credentials are sent as HTTP basic authentication (a user's name and key), or as a
+//! bearer token. They aren't sent on to the storage that the API redirects to.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use crate::client::Resource;
 use crate::hub::endpoint;
 use crate::options::{Login, Options};
 
-/// The archive of a model, `OWNER/MODEL/FRAMEWORK/VARIATION/VERSION`.
+/// Returns the resource of the archive of a model, `OWNER/MODEL/FRAMEWORK/VARIATION/VERSION`.
 pub(crate) fn archive(options: &Options, model: &str) -> Result<Resource, Error> {
     let segments = ["models"].into_iter().chain(model.split('/')).chain(["download"]);
     let url = endpoint(&options.kaggle, "KAGGLE_API_ENDPOINT", segments)?;

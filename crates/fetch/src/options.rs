@@ -1,4 +1,4 @@
-//! How things are fetched: limits, patience, credentials and the environment's wishes.
+//! Options of fetching: limits, retries, credentials, proxy, and the environment variables that set them.
 
 use std::env;
 use std::fs;
@@ -7,64 +7,64 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// How things are fetched. The default asks the public servers, without credentials and without a proxy.
+/// Options of fetching. The default uses the public servers, without credentials and without a proxy.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Fetch again what is there.
+    /// Fetch even what already exists.
     pub force: bool,
-    /// How much may come.
+    /// The maximum sizes.
     pub limits: Limits,
-    /// How long to wait and how often to try.
-    pub patience: Patience,
-    /// The Hugging Face Hub, `https://huggingface.co`.
+    /// Timeouts and retries.
+    pub retry: RetryPolicy,
+    /// The URL of the Hugging Face Hub, `https://huggingface.co` by default.
     pub hub: String,
     /// The token for the Hub.
     pub hub_token: Option<String>,
-    /// Kaggle's API, `https://www.kaggle.com/api/v1`.
+    /// The URL of Kaggle's API, `https://www.kaggle.com/api/v1` by default.
     pub kaggle: String,
-    /// Who asks Kaggle.
+    /// The credentials for Kaggle.
     pub kaggle_login: Option<Login>,
-    /// The proxy, as a url: `http://user:password@proxy.example.org:3128`, `socks5://...`.
+    /// The URL of the proxy: `http://user:password@proxy.example.org:3128`, `socks5://...`.
     pub proxy: Option<String>,
-    /// The hosts that are asked directly: names, which stand for their subdomains too, or `*`.
+    /// Hosts that are contacted without the proxy: names, which include their subdomains, or `*`.
     pub no_proxy: Vec<String>,
     /// A PEM file of root certificates to trust instead of Mozilla's.
     pub roots: Option<PathBuf>,
 }
 
-/// How much may come.
+/// Maximum sizes and counts of downloads and archives.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of one download.
+    /// Maximum bytes of one download.
     pub download: u64,
-    /// Bytes that an archive unpacks to.
+    /// Maximum bytes that an archive may unpack to.
     pub unpacked: u64,
-    /// Unpacked bytes for a packed one, beyond the first 64 MiB.
-    pub growth: u64,
-    /// Files of an archive or a model.
+    /// Maximum ratio of unpacked to packed bytes, beyond the first 64 MiB.
+    pub max_ratio: u64,
+    /// Maximum number of files of an archive or a model.
     pub files: usize,
 }
 
-/// How long to wait and how often to try.
+/// Timeouts, retries and redirects.
 #[derive(Clone, Debug)]
-pub struct Patience {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the next bytes; a download that brings less than `slowest` bytes a second for so long is broken off too.
-    pub stall: Duration,
-    /// Bytes a second below which a download counts as stalled.
-    pub slowest: u64,
-    /// Attempts without progress before giving up.
-    pub tries: u32,
-    /// The pause before the second attempt; it doubles with each further one.
-    pub pause: Duration,
-    /// The longest pause, also when the server asks for one.
-    pub longest_pause: Duration,
-    /// Redirects from one address to the next.
-    pub redirects: u32,
+pub struct RetryPolicy {
+    /// Timeout for establishing a connection.
+    pub connect_timeout: Duration,
+    /// Timeout for the next bytes. A download that is slower than `min_bytes_per_second` for this long is aborted too.
+    pub stall_timeout: Duration,
+    /// The speed below which a download counts as stalled, in bytes per second.
+    pub min_bytes_per_second: u64,
+    /// Maximum number of attempts without progress.
+    pub max_attempts: u32,
+    /// The delay before the second attempt; it doubles with each further one.
+    pub initial_delay: Duration,
+    /// Maximum delay, also when the server asks for one.
+    pub max_delay: Duration,
+    /// Maximum number of redirects of one request.
+    pub max_redirects: u32,
 }
 
-/// Who asks Kaggle.
+/// Credentials for Kaggle.
 #[derive(Clone)]
 pub enum Login {
     /// A user's name and key.
@@ -78,7 +78,7 @@ pub enum Login {
     Token(String),
 }
 
-/// Secrets stay out of logs.
+/// Prints no secrets.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Login")
@@ -90,7 +90,7 @@ impl Default for Options {
         Self {
             force: false,
             limits: Limits::default(),
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
             hub: "https://huggingface.co".to_owned(),
             hub_token: None,
             kaggle: "https://www.kaggle.com/api/v1".to_owned(),
@@ -104,33 +104,33 @@ impl Default for Options {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { download: 20_000_000_000, unpacked: 64 << 30, growth: 250, files: 10_000 }
+        Self { download: 20_000_000_000, unpacked: 64 << 30, max_ratio: 250, files: 10_000 }
     }
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(30),
-            stall: Duration::from_secs(60),
-            slowest: 100,
-            tries: 5,
-            pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(120),
-            redirects: 10,
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            min_bytes_per_second: 100,
+            max_attempts: 5,
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(120),
+            max_redirects: 10,
         }
     }
 }
 
 impl Options {
-    /// What the environment asks for.
+    /// Reads the options from environment variables.
     ///
-    /// | variable | |
+    /// | variable | content |
     /// |---|---|
-    /// | `HF_ENDPOINT`, `HF_TOKEN` | another Hugging Face Hub, and the token for it |
-    /// | `KAGGLE_API_ENDPOINT` | another Kaggle |
-    /// | `KAGGLE_API_TOKEN`, or `KAGGLE_USERNAME` and `KAGGLE_KEY`, or `kaggle.json` in `KAGGLE_CONFIG_DIR` or `~/.kaggle` | who asks it |
-    /// | `HTTPS_PROXY`, or `ALL_PROXY`; `NO_PROXY` (also in lower case) | the proxy, and what goes past it |
+    /// | `HF_ENDPOINT`, `HF_TOKEN` | the URL of another Hugging Face Hub, and the token for it |
+    /// | `KAGGLE_API_ENDPOINT` | the URL of another Kaggle API |
+    /// | `KAGGLE_API_TOKEN`, or `KAGGLE_USERNAME` and `KAGGLE_KEY`, or `kaggle.json` in `KAGGLE_CONFIG_DIR` or `~/.kaggle` | the credentials for it |
+    /// | `HTTPS_PROXY`, or `ALL_PROXY`; `NO_PROXY` (also in lower case) | the proxy, and the hosts that bypass it |
     /// | `SSL_CERT_FILE` | root certificates to trust instead of Mozilla's |
     pub fn from_env() -> Self {
         let mut options = Self::default();
@@ -143,17 +143,18 @@ impl Options {
         options.hub_token = variable("HF_TOKEN");
         options.kaggle_login = kaggle_login();
         options.proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(variable);
-        let past = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
-        options.no_proxy = past.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect();
+        let bypassed = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+        options.no_proxy =
+            bypassed.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect();
         options.roots = variable("SSL_CERT_FILE").map(PathBuf::from);
         options
     }
 
-    /// The trusted root certificates, where they aren't Mozilla's.
+    /// Reads the trusted root certificates; none if they are Mozilla's.
     pub(crate) fn root_certificates(&self) -> Result<Option<ureq::tls::RootCerts>, Error> {
         let Some(path) = &self.roots else { return Ok(None) };
-        let wrong = |reason: String| Error::Environment { variable: "SSL_CERT_FILE", reason };
-        let pem = fs::read(path).map_err(|e| wrong(format!("can't read {}: {e}", path.display())))?;
+        let invalid = |reason: String| Error::Environment { variable: "SSL_CERT_FILE", reason };
+        let pem = fs::read(path).map_err(|e| invalid(format!("can't read {}: {e}", path.display())))?;
         let of_item = |item| match item {
             Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
             Ok(_) => None,
@@ -162,21 +163,21 @@ impl Options {
         let certificates: Vec<_> = ureq::tls::parse_pem(&pem)
             .filter_map(of_item)
             .collect::<Result<_, _>>()
-            .map_err(|e| wrong(format!("{} isn't a PEM file: {e}", path.display())))?;
+            .map_err(|e| invalid(format!("{} isn't a PEM file: {e}", path.display())))?;
         if certificates.is_empty() {
-            return Err(wrong(format!("{} holds no certificate", path.display())));
+            return Err(invalid(format!("{} holds no certificate", path.display())));
         }
         Ok(Some(ureq::tls::RootCerts::from(certificates)))
     }
 
-    /// The proxy, where there is one.
+    /// Returns the proxy, if one is set.
     pub(crate) fn proxy(&self) -> Result<Option<ureq::Proxy>, Error> {
         let Some(text) = &self.proxy else { return Ok(None) };
-        let wrong = |_| Error::Environment {
+        let invalid = |_| Error::Environment {
             variable: "HTTPS_PROXY or ALL_PROXY",
-            reason: "not a proxy's url; write it as http://proxy.example.org:3128".to_owned(),
+            reason: "it isn't the URL of a proxy; write it as http://proxy.example.org:3128".to_owned(),
         };
-        let plain = ureq::Proxy::new(text).map_err(wrong)?;
+        let plain = ureq::Proxy::new(text).map_err(invalid)?;
         let mut proxy = ureq::Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
         proxy = proxy.resolve_target(plain.resolve_target());
         if let Some(user) = plain.username() {
@@ -186,11 +187,11 @@ impl Options {
             let name = host.trim_start_matches("*.").trim_start_matches('.');
             proxy = proxy.no_proxy(name).no_proxy(&format!(".{name}"));
         }
-        proxy.build().map(Some).map_err(wrong)
+        proxy.build().map(Some).map_err(invalid)
     }
 }
 
-/// A variable that isn't empty.
+/// Returns the value of an environment variable; none if it is unset or blank.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_passed_by_for_the_hosts_that_are_named() {
+    fn the_hosts_that_are_named_bypass_the_proxy() {
         let options = Options {
             proxy: Some("http://me:pass%40word@proxy.example.org:3128".to_owned()),
             no_proxy: vec!["intern.example.org".to_owned(), "*.local".to_owned()],
@@ -223,13 +224,13 @@ mod tests {
         let proxy = options.proxy().expect("sound").expect("a proxy");
         assert_eq!((proxy.host(), proxy.port()), ("proxy.example.org", 3128));
         assert_eq!((proxy.username(), proxy.password()), (Some("me"), Some("pass@word")));
-        let past = |url: &str| proxy.is_no_proxy(&url.parse().expect("a url"));
-        assert!(past("https://intern.example.org/x") && past("https://a.intern.example.org/x"));
-        assert!(past("https://box.local/") && !past("https://example.org/"));
+        let bypassed = |url: &str| proxy.is_no_proxy(&url.parse().expect("a url"));
+        assert!(bypassed("https://intern.example.org/x") && bypassed("https://a.intern.example.org/x"));
+        assert!(bypassed("https://box.local/") && !bypassed("https://example.org/"));
     }
 
     #[test]
-    fn a_faulty_proxy_is_no_reason_to_go_without() {
+    fn an_invalid_proxy_is_an_error() {
         let options = Options { proxy: Some("gopher://x".to_owned()), ..Options::default() };
         assert!(matches!(options.proxy(), Err(Error::Environment { .. })));
     }

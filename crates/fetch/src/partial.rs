@@ -1,7 +1,8 @@
-//! What has arrived of a download: `PATH.part`, and beside it `PATH.part.json`, which says what it is a part of.
+//! A partial download: `PATH.part`, and next to it the metadata file `PATH.part.json`, which states the version of the
+//! file that the bytes belong to.
 //!
-//! The note is written before the first byte, whole or not at all, so that no byte lies in a part whose version isn't noted.
-//! It holds hashes of urls, since a query may hold a token. Symbolic links are never written through.
+//! The metadata file is written atomically before the first byte, so that no part holds bytes of an unknown version. It
+//! stores hashes of URLs, since a query may hold a token. Symbolic links are never written through.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,41 +15,42 @@ use url::Url;
 use crate::Error;
 use crate::range::Validator;
 
-/// A download that may be under way.
+/// A download that may be in progress.
 #[derive(Debug)]
 pub(crate) struct Partial {
     /// `PATH.part`
     pub(crate) path: PathBuf,
     origin: Option<Origin>,
-    /// Whether bytes of several answers were joined, or of an earlier process taken over.
-    pub(crate) joined: bool,
+    /// Whether bytes of several responses were joined, or those of an earlier process continued.
+    pub(crate) is_resumed: bool,
 }
 
-/// `PATH.part.json`
+/// The content of `PATH.part.json`: the version of the file that a part belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
-    /// The SHA-256 of the url that was asked for.
+    /// The SHA-256 of the requested URL.
     url: String,
-    /// Where redirects led to: see [`place`].
-    pub(crate) place: String,
-    /// By what the server recognises this version of the content.
+    /// The address that redirects led to, see [`address_digest`].
+    #[serde(rename = "place")]
+    pub(crate) source: String,
+    /// The server's strong validator of this version, if it gave one.
     pub(crate) validator: Option<Validator>,
-    /// The bytes of the whole.
+    /// The length of the complete file, if known, in bytes.
     pub(crate) total: Option<u64>,
 }
 
 /// A part that a server can be asked to continue.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// The bytes that have arrived.
+    /// The number of bytes that have arrived.
     pub(crate) bytes: u64,
     pub(crate) validator: Validator,
     pub(crate) origin: Origin,
 }
 
-/// The SHA-256 of an address without its query: storage is often reached by redirects whose queries are signed anew each
-/// time. Validators of different addresses can't be compared.
-pub(crate) fn place(url: &Url) -> String {
+/// Returns the SHA-256 of a URL without its query: storage is often reached by redirects whose queries are signed anew
+/// each time. Validators of different addresses can't be compared.
+pub(crate) fn address_digest(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -56,53 +58,54 @@ pub(crate) fn place(url: &Url) -> String {
 }
 
 impl Origin {
-    /// What a server says of the content at `url`, found at `place`.
-    pub(crate) fn new(url: &str, place: &str, validator: Option<Validator>, total: Option<u64>) -> Self {
-        Self { url: file::sha256(url.as_bytes()), place: place.to_owned(), validator, total }
+    /// The version that a server describes, requested at `url` and served from `source` (an [`address_digest`]).
+    pub(crate) fn new(url: &str, source: &str, validator: Option<Validator>, total: Option<u64>) -> Self {
+        Self { url: file::sha256(url.as_bytes()), source: source.to_owned(), validator, total }
     }
 }
 
 impl Partial {
-    /// What is there of `url`, for the file that will be `path`.
+    /// Returns what exists of the download of `url` to `path`.
     pub(crate) fn of(path: &Path, url: &str) -> Self {
-        let path = beside(path, ".part");
+        let path = with_suffix(path, ".part");
         let read = |path: &Path| serde_json::from_slice::<Origin>(&fs::read(path).ok()?).ok();
         let url = file::sha256(url.as_bytes());
-        let origin = read(&note_of(&path)).filter(|origin| origin.url == url);
-        Self { path, origin, joined: false }
+        let origin = read(&metadata_path(&path)).filter(|origin| origin.url == url);
+        Self { path, origin, is_resumed: false }
     }
 
-    /// Whether all of it is there.
-    pub(crate) fn is_whole(&self) -> bool {
+    /// Returns whether all bytes have arrived.
+    pub(crate) fn is_complete(&self) -> bool {
         let total = self.origin.as_ref().and_then(|origin| origin.total);
         total.is_some() && self.bytes() == total
     }
 
-    /// The part to continue from, and the server's validator for it.
-    pub(crate) fn part(&self) -> Option<Part> {
+    /// Returns the part to continue from; none if nothing has arrived or there is no strong validator.
+    pub(crate) fn resumable_part(&self) -> Option<Part> {
         let origin = self.origin.clone()?;
         let validator = origin.validator.clone()?;
         let bytes = self.bytes().filter(|&bytes| bytes > 0)?;
         Some(Part { bytes, validator, origin })
     }
 
-    /// The bytes that have arrived, in a regular file.
+    /// Returns the number of bytes that have arrived; none unless they are in a regular file.
     fn bytes(&self) -> Option<u64> {
-        fs::symlink_metadata(&self.path).ok().filter(fs::Metadata::is_file).map(|about| about.len())
+        fs::symlink_metadata(&self.path).ok().filter(fs::Metadata::is_file).map(|info| info.len())
     }
 
-    /// Opens the file to write from `offset` on; all behind it is cut off. Notes first what it will be a part of.
+    /// Opens the file for writing from `offset`, truncates what follows, and first writes the metadata of the version
+    /// that it will belong to.
     pub(crate) fn open(&mut self, offset: u64, origin: Origin) -> Result<File, Error> {
         file::make_folder(file::folder_of(&self.path))?;
         if offset == 0 {
-            // Another version gets another file: even a power cut can't leave the new note beside old bytes.
+            // Another version gets a new file: even a power failure can't leave the new metadata next to old bytes.
             self.discard();
             file::remove_if_link(&self.path)?;
         }
-        self.joined = offset > 0;
+        self.is_resumed = offset > 0;
         if self.origin.as_ref() != Some(&origin) {
             let text = serde_json::to_vec(&origin).expect("strings and numbers are JSON");
-            file::write_atomic(&note_of(&self.path), &text)?;
+            file::write_atomic(&metadata_path(&self.path), &text)?;
             self.origin = Some(origin);
         }
         let open = || -> io::Result<File> {
@@ -115,13 +118,13 @@ impl Partial {
         Ok(open().map_err(FileError::new("write", &self.path))?)
     }
 
-    /// Forgets what has arrived.
+    /// Discards what has arrived.
     pub(crate) fn discard(&mut self) {
         self.origin = None;
         remove_part(&self.path);
     }
 
-    /// Moves the whole file to its place.
+    /// Moves the complete file to its destination.
     pub(crate) fn finish(mut self, target: &Path) -> Result<(), Error> {
         fs::rename(&self.path, target).map_err(FileError::new("write", target))?;
         self.discard();
@@ -129,46 +132,46 @@ impl Partial {
     }
 }
 
-/// `PATH.part.json` of `PATH.part`.
-pub(crate) fn note_of(part: &Path) -> PathBuf {
-    beside(part, ".json")
+/// Returns `PATH.part.json` for `PATH.part`.
+pub(crate) fn metadata_path(part: &Path) -> PathBuf {
+    with_suffix(part, ".json")
 }
 
-/// Whether there is something to [`remove_left`] for `path`.
-pub(crate) fn is_left(path: &Path) -> bool {
-    fs::symlink_metadata(note_of(&beside(path, ".part"))).is_ok()
+/// Returns whether there is something for [`remove_leftovers`] to remove.
+pub(crate) fn has_leftovers(path: &Path) -> bool {
+    fs::symlink_metadata(metadata_path(&with_suffix(path, ".part"))).is_ok()
 }
 
-/// Removes what a download of `path` that was killed, or given up, has left. What has no note is someone else's.
-pub(crate) fn remove_left(path: &Path) {
-    let part = beside(path, ".part");
+/// Removes what a killed or abandoned download of `path` has left. A file without metadata belongs to someone else.
+pub(crate) fn remove_leftovers(path: &Path) {
+    let part = with_suffix(path, ".part");
     let is_origin = |value: serde_json::Value| value.get("url").is_some() && value.get("total").is_some();
-    let is_ours = |text: &[u8]| is_of_model(text) || serde_json::from_slice(text).is_ok_and(is_origin);
-    if fs::read(note_of(&part)).is_ok_and(|text| is_ours(&text)) {
+    let is_ours = |text: &[u8]| is_model_metadata(text) || serde_json::from_slice(text).is_ok_and(is_origin);
+    if fs::read(metadata_path(&part)).is_ok_and(|text| is_ours(&text)) {
         remove_part(&part);
     }
 }
 
-/// Removes a part, a file or the folder of a model's files, and then its note. What can't be removed is overwritten by the
-/// next attempt.
+/// Removes a part (a file, or the folder of a model's files) and then its metadata. What can't be removed is
+/// overwritten by the next attempt.
 fn remove_part(part: &Path) {
-    let note = note_of(part);
-    let _ = match fs::symlink_metadata(part).is_ok_and(|about| about.is_dir()) {
-        true if fs::read(&note).is_ok_and(|text| is_of_model(&text)) => fs::remove_dir_all(part),
+    let metadata = metadata_path(part);
+    let _ = match fs::symlink_metadata(part).is_ok_and(|info| info.is_dir()) {
+        true if fs::read(&metadata).is_ok_and(|text| is_model_metadata(&text)) => fs::remove_dir_all(part),
         true => Ok(()),
         false => fs::remove_file(part),
     };
-    let _ = fs::remove_file(note);
+    let _ = fs::remove_file(metadata);
 }
 
-/// Whether a note is that of a folder in which a model's files are collected.
-fn is_of_model(note: &[u8]) -> bool {
-    note.starts_with(b"hf://")
+/// Returns whether a metadata file is that of a folder in which a model's files are collected.
+fn is_model_metadata(metadata: &[u8]) -> bool {
+    metadata.starts_with(b"hf://")
 }
 
-/// A path with something added to its last part.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+/// Returns a path with a suffix appended to its last component.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     PathBuf::from(name)
 }

@@ -1,6 +1,7 @@
-//! Decides whether an answer continues what has arrived: only the same version of the same file is ever joined.
+//! Decides whether a response continues a partial download: only bytes of the same version of the same file are ever
+//! joined.
 //!
-//! Two answers bring parts of one version if they share a *strong* validator (RFC 9110, section 15.3.7.3):
+//! Two responses hold parts of one version if they share a *strong* validator (RFC 9110, section 15.3.7.3):
 //!
 //! | validator | strong |
 //! |---|---|
@@ -8,10 +9,11 @@
 //! | `ETag: W/"x"` | never |
 //! | `Last-Modified` | if there is no `ETag`, and `Date` is at least 60 s later (sections 8.8.2.2 and 13.1.5) |
 //!
-//! It is sent as `If-Range`, so that a server whose file has changed answers with all of it (200). Servers exist that don't
-//! look at it. So a 206 is joined only if it repeats the validator, starts at the next byte, has the length that it says,
-//! comes from the same address as the first part, and tells no other length of the whole. A date tells less than a tag: with
-//! it, both answers must tell the length of the whole. Whatever else comes is fetched anew from the first byte.
+//! The validator is sent as `If-Range`, so that a server whose file has changed responds with all of it (200). Some
+//! servers ignore that header. A 206 is therefore joined only if it repeats the validator, starts at the next byte, has
+//! the length that it states, comes from the same address as the first part, and doesn't state another length of the
+//! complete file. A date is a weaker proof than a tag: with it, both responses must state the length of the complete
+//! file. Any other response means that the file is downloaded again from the first byte.
 
 use std::time::Duration;
 
@@ -21,21 +23,21 @@ use ureq::http::{Response, StatusCode};
 use crate::client::header_text;
 use crate::partial::Part;
 
-/// How much later than the file's last change an answer must have been sent for its date to be a strong validator.
-const SETTLED: Duration = Duration::from_secs(60);
+/// How much later than the file's last change a response must have been sent for its date to be a strong validator.
+const STRONG_DATE_AGE: Duration = Duration::from_secs(60);
 
-/// By what a server recognises one version of a file: a strong validator.
+/// A strong validator, by which a server identifies one version of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Validator {
     /// A strong entity tag, quotes included.
     Etag(String),
-    /// The time of the last change, where there is no entity tag.
+    /// The time of the last change, if there is no entity tag.
     LastModified(String),
 }
 
 impl Validator {
-    /// Returns the strong validator of an answer, if it has one.
+    /// Returns the strong validator of a response, if it has one.
     pub(crate) fn of<T>(response: &Response<T>) -> Option<Self> {
         match header_text(response, "etag").map(str::trim) {
             Some(tag) => is_strong(tag).then(|| Self::Etag(tag.to_owned())),
@@ -45,12 +47,12 @@ impl Validator {
                 let modified = header_text(response, "last-modified")?.trim();
                 let date = httpdate::parse_http_date(header_text(response, "date")?.trim()).ok()?;
                 let age = date.duration_since(httpdate::parse_http_date(modified).ok()?).ok()?;
-                (age >= SETTLED).then(|| Self::LastModified(modified.to_owned()))
+                (age >= STRONG_DATE_AGE).then(|| Self::LastModified(modified.to_owned()))
             }
         }
     }
 
-    /// The value of `If-Range`.
+    /// Returns the value for `If-Range`.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Etag(tag) => tag,
@@ -58,7 +60,7 @@ impl Validator {
         }
     }
 
-    /// Returns whether an answer repeats this validator.
+    /// Returns whether a response repeats this validator.
     fn is_of<T>(&self, response: &Response<T>) -> bool {
         let has = |name: &str, value: &str| header_text(response, name).is_some_and(|found| found.trim() == value);
         match self {
@@ -73,75 +75,77 @@ fn is_strong(tag: &str) -> bool {
     tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"') && !tag[1..tag.len() - 1].contains('"')
 }
 
-/// What an answer brings.
+/// The bytes that a response holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// The bytes from this offset on, and the length of the whole file, if it is told.
+    /// The bytes from this offset on, and the length of the complete file, if stated.
     From(u64, Option<u64>),
-    /// Nothing: everything has arrived.
+    /// None: everything has arrived.
     Complete,
-    /// Something that can't be joined to what has arrived: why.
-    Unfit(&'static str),
+    /// Bytes that can't be joined to the part; the reason.
+    Mismatch(&'static str),
 }
 
-/// Returns what an answer from `place` brings, given the part that has arrived and was asked to be continued.
-pub(crate) fn extent<T>(response: &Response<T>, part: Option<&Part>, place: &str) -> Extent {
+/// Returns which bytes a response from `source` holds, given the part that it was asked to continue.
+pub(crate) fn extent<T>(response: &Response<T>, part: Option<&Part>, source: &str) -> Extent {
     match (response.status(), part) {
         (StatusCode::OK, _) => Extent::From(0, content_length(response)),
-        (StatusCode::PARTIAL_CONTENT, Some(part)) => continued(response, part, place).unwrap_or_else(Extent::Unfit),
-        (StatusCode::RANGE_NOT_SATISFIABLE, Some(part)) => {
-            complete(response, part, place).unwrap_or_else(Extent::Unfit)
+        (StatusCode::PARTIAL_CONTENT, Some(part)) => {
+            check_partial_content(response, part, source).unwrap_or_else(Extent::Mismatch)
         }
-        _ => Extent::Unfit("it sent a part of the file, unasked"),
+        (StatusCode::RANGE_NOT_SATISFIABLE, Some(part)) => {
+            check_not_satisfiable(response, part, source).unwrap_or_else(Extent::Mismatch)
+        }
+        _ => Extent::Mismatch("the server sent a part of the file that wasn't requested"),
     }
 }
 
-/// 206: the rest of the part.
-fn continued<T>(response: &Response<T>, part: &Part, place: &str) -> Result<Extent, &'static str> {
-    let range = content_range(response).ok_or("its `Content-Range` can't be read")?;
-    let (first, last) = range.part.ok_or("its `Content-Range` can't be read")?;
+/// Checks a 206, which holds the rest of the file.
+fn check_partial_content<T>(response: &Response<T>, part: &Part, source: &str) -> Result<Extent, &'static str> {
+    let range = content_range(response).ok_or("the `Content-Range` of the response is invalid")?;
+    let (first, last) = range.part.ok_or("the `Content-Range` of the response is invalid")?;
     if first != part.bytes {
-        return Err("it sent other bytes than it was asked for");
+        return Err("the server sent other bytes than requested");
     }
     if content_length(response).is_some_and(|length| length != last - first + 1) {
-        return Err("its `Content-Length` contradicts its `Content-Range`");
+        return Err("the `Content-Length` of the response contradicts its `Content-Range`");
     }
-    same_version(response, part, place, range.total)?;
+    same_version(response, part, source, range.total)?;
     Ok(Extent::From(part.bytes, range.total.or(part.origin.total)))
 }
 
-/// 416: there is nothing behind the part.
-fn complete<T>(response: &Response<T>, part: &Part, place: &str) -> Result<Extent, &'static str> {
+/// Checks a 416, which means that nothing follows the part.
+fn check_not_satisfiable<T>(response: &Response<T>, part: &Part, source: &str) -> Result<Extent, &'static str> {
     let total = content_range(response).and_then(|range| range.total);
     if total != Some(part.bytes) {
-        return Err("the file is shorter there than what had arrived");
+        return Err("the file on the server is shorter than the part that has arrived");
     }
-    same_version(response, part, place, total).map(|()| Extent::Complete)
+    same_version(response, part, source, total).map(|()| Extent::Complete)
 }
 
-/// Refuses an answer that isn't known to be of the version that the part is of.
-fn same_version<T>(response: &Response<T>, part: &Part, place: &str, total: Option<u64>) -> Result<(), &'static str> {
+/// Refuses a response that isn't known to belong to the same version as the part.
+fn same_version<T>(response: &Response<T>, part: &Part, source: &str, total: Option<u64>) -> Result<(), &'static str> {
     let origin = &part.origin;
-    if origin.place != place {
-        return Err("it comes from another address than the first part");
+    if origin.source != source {
+        return Err("the response comes from another address than the first part");
     }
     if !part.validator.is_of(response) {
-        return Err("the file has changed there, or the answer doesn't say that it hasn't");
+        return Err("the file has changed on the server, or the response doesn't prove that it hasn't");
     }
     let same_length = match &part.validator {
         Validator::Etag(_) => total.is_none() || origin.total.is_none() || total == origin.total,
         Validator::LastModified(_) => total.is_some() && total == origin.total,
     };
-    if same_length { Ok(()) } else { Err("the file has another length there") }
+    if same_length { Ok(()) } else { Err("the file on the server has another length") }
 }
 
-/// `Content-Range: bytes FIRST-LAST/TOTAL`; `*` stands for what isn't told.
+/// `Content-Range: bytes FIRST-LAST/TOTAL`; `*` stands for an unknown value.
 struct ContentRange {
     part: Option<(u64, u64)>,
     total: Option<u64>,
 }
 
-/// Reads the header `Content-Range`; none if it isn't there or contradicts itself.
+/// Parses the header `Content-Range`; none if it is missing or contradicts itself.
 fn content_range<T>(response: &Response<T>) -> Option<ContentRange> {
     let (unit, range) = header_text(response, "content-range")?.trim().split_once(' ')?;
     let (part, total) = range.trim().split_once('/')?;
@@ -161,7 +165,7 @@ fn content_length<T>(response: &Response<T>) -> Option<u64> {
     number(header_text(response, "content-length")?.trim())
 }
 
-/// Digits alone: `parse` would take a sign too.
+/// Parses digits only: `parse` would accept a sign too.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -198,7 +202,7 @@ mod tests {
         assert_eq!(of(&[("etag", "\"\"")]), tag("\"\""));
         for weak in ["W/\"a\"", "w/\"a\"", "a", "\"a", "\"", "\"a\", \"b\"", ""] {
             assert_eq!(of(&[("etag", weak)]), None, "{weak}");
-            // A date is no validator where there is a tag.
+            // A date is no validator if there is a tag.
             assert_eq!(of(&[("etag", weak), DATE, ("date", "Sun, 06 Nov 1994 09:49:30 GMT")]), None, "{weak}");
         }
         let date = Some(Validator::LastModified(CHANGED.to_owned()));
@@ -212,12 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_no_range_is_the_whole_or_nothing() {
+    fn a_response_without_a_range_is_the_complete_file_or_nothing() {
         let of = |status, headers: &[(&str, &str)]| extent(&response(status, headers), None, "here");
         assert_eq!(of(200, &[("content-length", "7")]), Extent::From(0, Some(7)));
         assert_eq!(of(200, &[]), Extent::From(0, None));
         for status in [206, 416] {
-            assert!(matches!(of(status, &[RANGE, TAG]), Extent::Unfit(_)), "{status}");
+            assert!(matches!(of(status, &[RANGE, TAG]), Extent::Mismatch(_)), "{status}");
         }
     }
 
@@ -246,10 +250,10 @@ mod tests {
             (vec![TAG, ("content-range", "bytes */7")], "no part"),
             (vec![TAG, RANGE, ("content-length", "5")], "another length of the body"),
         ] {
-            assert!(matches!(of(Some(7), &headers), Extent::Unfit(_)), "{why}");
+            assert!(matches!(of(Some(7), &headers), Extent::Mismatch(_)), "{why}");
         }
         let elsewhere = extent(&response(206, &[RANGE, TAG]), Some(&part(etag, Some(7))), "elsewhere");
-        assert!(matches!(elsewhere, Extent::Unfit(_)));
+        assert!(matches!(elsewhere, Extent::Mismatch(_)));
     }
 
     #[test]
@@ -266,7 +270,7 @@ mod tests {
             (Some(7), vec![RANGE, DATE, TAG]),
             (Some(7), vec![RANGE, ("last-modified", "Sun, 06 Nov 1994 08:49:31 GMT")]),
         ] {
-            assert!(matches!(of(total, &headers), Extent::Unfit(_)), "{total:?} {headers:?}");
+            assert!(matches!(of(total, &headers), Extent::Mismatch(_)), "{total:?} {headers:?}");
         }
     }
 
@@ -277,7 +281,7 @@ mod tests {
         let all = ("content-range", "bytes */3");
         assert_eq!(of(&[all, TAG]), Extent::Complete);
         for headers in [vec![all], vec![all, ("etag", "\"b\"")], vec![TAG], vec![TAG, ("content-range", "bytes */2")]] {
-            assert!(matches!(of(&headers), Extent::Unfit(_)), "{headers:?}");
+            assert!(matches!(of(&headers), Extent::Mismatch(_)), "{headers:?}");
         }
     }
 }

@@ -1,42 +1,42 @@
-//! Attempts: which failures may pass, how long to wait for them, and when to give up.
+//! Retries: which failures are transient, how long to wait, and when to give up.
 //!
-//! Waits double from attempt to attempt, up to a longest one; `Retry-After` (RFC 9110, section 10.2.3: seconds or a
-//! date) is obeyed up to the same. An attempt that brought a download forward doesn't count.
+//! Delays double from attempt to attempt, up to a maximum. `Retry-After` (RFC 9110, section 10.2.3: seconds or a date)
+//! is obeyed up to the same maximum. An attempt that advanced the download doesn't count.
 
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::options::Patience;
+use crate::options::RetryPolicy;
 use crate::{Error, Observer};
 
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It may pass: what happened, and when the server wants to be asked again.
-    Passing {
-        /// What to say if it doesn't pass.
+    /// A transient failure, after which another attempt may succeed.
+    Transient {
+        /// The error to report if no attempt succeeds.
         error: Error,
-        /// What the server asked for.
+        /// The delay that the server asked for.
         after: Option<Duration>,
-        /// Whether the attempt brought the download forward.
+        /// Whether the attempt advanced the download.
         progress: bool,
     },
-    /// It won't.
-    Final(Error),
+    /// A permanent failure.
+    Permanent(Error),
 }
 
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Final(error.into())
+        Self::Permanent(error.into())
     }
 }
 
-/// Tries until it succeeds, fails for good, or has failed too often.
+/// Repeats an attempt until it succeeds, fails permanently, or has failed too often.
 ///
 /// # Errors
 /// The last failure.
-pub(crate) fn persist<T>(
-    patience: &Patience,
+pub(crate) fn retry<T>(
+    policy: &RetryPolicy,
     observer: &mut dyn Observer,
     mut attempt: impl FnMut(&mut dyn Observer) -> Result<T, Failure>,
 ) -> Result<T, Error> {
@@ -44,28 +44,28 @@ pub(crate) fn persist<T>(
     loop {
         let (error, after) = match attempt(observer) {
             Ok(value) => return Ok(value),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing { error, after, progress }) => {
+            Err(Failure::Permanent(error)) => return Err(error),
+            Err(Failure::Transient { error, after, progress }) => {
                 failed = if progress { 1 } else { failed + 1 };
                 (error, after)
             }
         };
-        if failed >= patience.tries || after.is_some_and(|after| after > patience.longest_pause) {
+        if failed >= policy.max_attempts || after.is_some_and(|after| after > policy.max_delay) {
             return Err(error);
         }
-        let pause = after.unwrap_or_else(|| pause(patience, failed));
-        observer.says(&format!("{error}; trying again in {:.0} s", pause.as_secs_f64().ceil()));
-        thread::sleep(pause);
+        let delay = after.unwrap_or_else(|| delay(policy, failed));
+        observer.says(&format!("{error}; trying again in {:.0} s", delay.as_secs_f64().ceil()));
+        thread::sleep(delay);
     }
 }
 
-/// The pause after so many failures.
-fn pause(patience: &Patience, failed: u32) -> Duration {
-    let doubled = patience.pause.saturating_mul(2_u32.saturating_pow(failed.saturating_sub(1)));
-    doubled.min(patience.longest_pause)
+/// Returns the delay after a number of failures.
+fn delay(policy: &RetryPolicy, failed: u32) -> Duration {
+    let doubled = policy.initial_delay.saturating_mul(2_u32.saturating_pow(failed.saturating_sub(1)));
+    doubled.min(policy.max_delay)
 }
 
-/// What `Retry-After` asks for.
+/// Parses the value of `Retry-After`.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -80,18 +80,18 @@ mod tests {
     use super::*;
     use crate::Silent;
 
-    fn passing(after: Option<Duration>, progress: bool) -> Failure {
+    fn transient(after: Option<Duration>, progress: bool) -> Failure {
         let error = Error::Network { url: "x".to_owned(), reason: "broke".to_owned() };
-        Failure::Passing { error, after, progress }
+        Failure::Transient { error, after, progress }
     }
 
-    fn patience() -> Patience {
-        Patience { tries: 3, pause: Duration::ZERO, ..Patience::default() }
+    fn policy() -> RetryPolicy {
+        RetryPolicy { max_attempts: 3, initial_delay: Duration::ZERO, ..RetryPolicy::default() }
     }
 
     fn count(mut failure: impl FnMut(u32) -> Result<(), Failure>) -> (u32, bool) {
         let mut attempts = 0;
-        let ended = persist(&patience(), &mut Silent, |_| {
+        let ended = retry(&policy(), &mut Silent, |_| {
             attempts += 1;
             failure(attempts)
         });
@@ -101,24 +101,24 @@ mod tests {
     #[test]
     fn attempts_are_counted() {
         assert_eq!(count(|_| Ok(())), (1, true));
-        assert_eq!(count(|_| Err(passing(None, false))), (3, false));
-        assert_eq!(count(|n| if n < 3 { Err(passing(None, false)) } else { Ok(()) }), (3, true));
-        assert_eq!(count(|n| if n < 9 { Err(passing(None, true)) } else { Ok(()) }), (9, true));
-        let gone = || Failure::Final(Error::Network { url: String::new(), reason: String::new() });
+        assert_eq!(count(|_| Err(transient(None, false))), (3, false));
+        assert_eq!(count(|n| if n < 3 { Err(transient(None, false)) } else { Ok(()) }), (3, true));
+        assert_eq!(count(|n| if n < 9 { Err(transient(None, true)) } else { Ok(()) }), (9, true));
+        let gone = || Failure::Permanent(Error::Network { url: String::new(), reason: String::new() });
         assert_eq!(count(|_| Err(gone())), (1, false));
     }
 
     #[test]
-    fn a_server_that_wants_too_long_a_pause_isnt_waited_for() {
-        assert_eq!(count(|_| Err(passing(Some(Duration::from_secs(3600)), false))), (1, false));
-        assert_eq!(count(|n| if n < 2 { Err(passing(Some(Duration::ZERO), false)) } else { Ok(()) }), (2, true));
+    fn a_server_that_asks_for_too_long_a_delay_isnt_waited_for() {
+        assert_eq!(count(|_| Err(transient(Some(Duration::from_secs(3600)), false))), (1, false));
+        assert_eq!(count(|n| if n < 2 { Err(transient(Some(Duration::ZERO), false)) } else { Ok(()) }), (2, true));
     }
 
     #[test]
-    fn pauses_double_to_the_longest() {
-        let patience = Patience::default();
-        let pauses: Vec<u64> = (1..10).map(|failed| pause(&patience, failed).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+    fn delays_double_up_to_the_maximum() {
+        let policy = RetryPolicy::default();
+        let delays: Vec<u64> = (1..10).map(|failed| delay(&policy, failed).as_secs()).collect();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
     }
 
     #[test]

@@ -1,18 +1,20 @@
-//! Microseconds of a training step, head 256-64-1 under Adam, on the engine that `fit` takes and on Burn's tensors.
+//! Measures the time of a training step, head 256-64-1 under Adam, on the engine that `fit` chooses and on Burn's
+//! tensors.
 //!
 //! `cargo bench -p emberline-train --bench step -- [frozen] [tuned] [large] [burn] [packed] [sizes]`
 //! `cargo bench -p emberline-train --features gpu --bench step -- cuda|wgpu [burn]`
 //!
-//! Out: a line of JSON a case. `us_step` is processor time a step of further epochs: order, metrics and keeping the
-//! best weights included, other work on the machine not. `us_step_wall` is the fastest epoch's time by the clock. `floor_us` is
-//! what the step's products alone would take at the speed of `gflops`, a product of 512^3 by Burn's flex on one thread,
-//! measured beside every case: it is the yardstick that makes machines and days comparable. `packed` trains 1, 8 and 64 heads
-//! as one computation on Burn's tensors; its times are those of one head's step. `sizes` adds lengths of vectors and of tables
-//! between the others, to see how cost grows. Linux only.
+//! Prints one line of JSON per case. `us_step` is the CPU time of a step in microseconds, averaged over further epochs;
+//! it includes shuffling, metrics and keeping the best weights, and excludes other work on the machine. `us_step_wall`
+//! is the wall time in the fastest epoch. `floor_us` is the time that only the matrix products of the step would take
+//! at the speed of `gflops`, which is that of a product of 512^3 by Burn's flex on one thread, measured with every
+//! case; it makes machines and days comparable. `packed` trains 1, 8 and 64 heads as one computation on Burn's tensors;
+//! its times are those of one head's step. `sizes` adds intermediate lengths of vectors and sizes of tables, to show
+//! how the cost grows. Linux only.
 //!
-//! `cuda` and `wgpu` train packs of 1, 8 and 64 heads on a card; with `burn`, on Burn's tensors, too. `us_step_wall` is a
-//! head's share of a step of the fastest epoch: orders, uploads, downloads and metrics are in it.
-//! `ci/bench/step.py` and `ci/bench/card.py` run it beside other programs.
+//! `cuda` and `wgpu` train packs of 1, 8 and 64 heads on a GPU; with `burn`, on Burn's tensors, too. `us_step_wall` is
+//! a head's share of a step in the fastest epoch, including shuffling, uploads, downloads and metrics.
+//! `ci/bench/step.py` and `ci/bench/card.py` run it next to other programs.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
@@ -27,7 +29,7 @@ use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit_with};
 
-/// The course's training rows: 409 steps of 32.
+/// The number of training rows of the course: 409 steps of 32.
 const ROWS: usize = 13_061;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,12 +53,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for device in [Device::Cuda, Device::Wgpu] {
         if asked.iter().any(|word| word == device.name()) {
-            measure_on_card(device, wants("burn"))?;
+            measure_on_gpu(device, wants("burn"))?;
         }
     }
     for (rows, batch) in [(20_000, 32), (200_000, 32), (20_000, 256), (974_000, 32)] {
         if if rows > 200_000 { asked.iter().any(|word| word == "large") } else { wants("tuned") } {
-            // Burn moves the whole table at every step.
+            // Burn updates the whole table at every step.
             measure("tuned", &Features::Tuned(bags(rows)), batch, 4, wants("burn") && (rows, batch) == (20_000, 32))?;
         }
     }
@@ -68,7 +70,7 @@ fn random(rows: usize, cols: usize) -> Matrix {
     Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(0.3)).collect())
 }
 
-/// Texts of 8 to 17 words, of which low ones are frequent, over a table `[rows, 128]`.
+/// Returns texts of 8 to 17 words, of which those with low ids are frequent, with a table `[rows, 128]`.
 fn bags(rows: usize) -> Bags {
     let mut stream = Substream::new(1, "words");
     let (mut offsets, mut ids) = (vec![0], Vec::new());
@@ -98,7 +100,7 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
             let mut fitted = fit_all(engine, &[case.spec(1)], Device::Cpu)?;
             Ok((fitted.pop().ok_or("no fit")?, processor_seconds()? - before))
         };
-        // What the later epochs take: a table is made ready once, and new memory costs more the first time.
+        // The time of the later epochs: a table is prepared once, and new memory costs more the first time.
         run(1)?;
         let ((_, first), (fit, all)) = (run(1)?, run(epochs + 1)?);
         let steps = ROWS.div_ceil(batch as usize) as f64;
@@ -114,7 +116,7 @@ fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool)
     Ok(())
 }
 
-/// Heads of one shape, of other seeds, for an epoch.
+/// Measures heads of one shape with different seeds, for one epoch.
 fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     let case = Case::new(&Features::Frozen(random(ROWS, dim)), 32, 1);
     let specs: Vec<FitSpec<'_>> = (1..=pack).map(|seed| case.spec(seed)).collect();
@@ -131,9 +133,9 @@ fn measure_pack(dim: usize, pack: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Packs of every size on a card, on vectors of several lengths, in batches of several sizes; with dropout; and of an output
-/// alone on vectors of one number, where next to nothing is computed: what the launches of a step take.
-fn measure_on_card(device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
+/// Measures packs of every size on a GPU, with several vector lengths and batch sizes; with dropout; and with only an
+/// output layer on vectors of length 1, where almost nothing is computed, so that the time is that of the launches.
+fn measure_on_gpu(device: Device, burn: bool) -> Result<(), Box<dyn Error>> {
     for (dim, batch) in [20, 128, 512].into_iter().flat_map(|dim| [32, 256, 1024].map(|batch| (dim, batch))) {
         measure_packs("dense", &Case::new(&Features::Frozen(random(ROWS, dim)), batch, 4), device, burn)?;
     }
@@ -173,13 +175,14 @@ fn fit_all(
     fit_with(engine, specs.iter().map(request).collect(), device)?.into_iter().collect()
 }
 
-/// Floating-point operations of a step's products: one forward, one by the kernels, one by what entered them.
+/// Returns the floating-point operations of a step's products: the forward pass, the gradients of the kernels, and
+/// those of the inputs.
 fn products(dim: usize, batch: u32, tuned: bool) -> f64 {
     let (first, rest) = (dim * 256, 256 * 64 + 64);
     f64::from(batch) * 2.0 * (first * (2 + usize::from(tuned)) + rest * 3) as f64
 }
 
-/// What a spec borrows.
+/// Everything that a spec borrows.
 struct Case {
     head: Head,
     train: Train,
@@ -215,7 +218,8 @@ impl Case {
     }
 }
 
-/// The fastest of many products of 512^3, in 10^9 operations a second: short ones, so that one goes undisturbed.
+/// Returns the speed of the fastest of many products of 512^3, in 10^9 operations per second; the products are short,
+/// so that one of them is undisturbed.
 fn gflops() -> f64 {
     let device = Default::default();
     let matrix = || Tensor::<Flex, 2>::random([512, 512], Distribution::Default, &device);
@@ -228,7 +232,7 @@ fn gflops() -> f64 {
     2.0 * 0.512f64.powi(3) / (0..40).map(time).fold(f64::INFINITY, f64::min)
 }
 
-/// Processor time of this process's first thread so far, as the kernel's scheduler counts it.
+/// Returns the CPU time of this process's first thread so far, as the kernel's scheduler counts it.
 fn processor_seconds() -> Result<f64, Box<dyn Error>> {
     let line = std::fs::read_to_string("/proc/self/schedstat")?;
     let nanoseconds: f64 = line.split(' ').next().ok_or("no field")?.parse()?;

@@ -1,10 +1,10 @@
-//! A checkpoint, from which an interrupted fit resumes: its epochs, the weights, the optimiser's state, the best weights.
+//! Checkpoints, from which an interrupted fit resumes: its epochs, weights, optimiser state, and best weights.
 //!
-//! The state of callbacks isn't in it, since it follows from the epochs, of which they are notified again. Nor are streams
-//! of random numbers, each of which begins with its epoch.
+//! The state of callbacks isn't stored, since it follows from the epochs, of which callbacks are notified again. Nor
+//! are random-number streams, each of which starts with its epoch.
 //!
-//! As a file: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and in its metadata
-//! `facts` (JSON) and `checksum` (BLAKE3 of the facts and of every array).
+//! File format: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and the
+//! metadata entries `facts` (JSON) and `checksum` (BLAKE3 of `facts` and of every array).
 
 use std::collections::HashMap;
 
@@ -14,34 +14,34 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::weights::{self, Part, State, Tensor, Weights};
+use crate::weights::{self, StatePart, Tensor, TrainingState, Weights};
 
-/// A fit, as it stood after an epoch.
+/// The state of a fit after an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) history: Vec<Epoch>,
-    /// Wall time so far.
+    /// The wall time so far, in seconds.
     pub(crate) seconds: f64,
-    pub(crate) state: State,
+    pub(crate) state: TrainingState,
     /// The weights of the best epoch.
     pub(crate) best: Weights,
 }
 
 /// Saves the checkpoints of one fit.
 pub trait Checkpointer {
-    /// The checkpoint that the fit resumes from; asked once, before its first epoch.
+    /// Returns the checkpoint from which the fit resumes; called once, before the first epoch.
     fn resume(&mut self) -> Option<Checkpoint>;
 
-    /// What to do after an epoch that isn't the last.
+    /// Returns what to do after an epoch that isn't the last.
     fn next_action(&mut self) -> CheckpointAction;
 
-    /// Saves a checkpoint in place of the one before.
+    /// Saves a checkpoint, replacing the previous one.
     ///
     /// # Errors
-    /// When it can't be written: the fit fails.
+    /// When it can't be written; the fit then fails.
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
 
-    /// Called when there is no memory for a checkpoint; the fit continues without one.
+    /// Called if there is no memory for a checkpoint; the fit continues without one.
     fn on_skip(&mut self, _: &dyn std::error::Error) {}
 }
 
@@ -56,43 +56,43 @@ pub enum CheckpointAction {
     SaveAndStop,
 }
 
-/// All but the arrays.
+/// The JSON of the metadata entry `facts`: everything except the arrays.
 #[derive(Serialize, Deserialize)]
-struct Facts {
-    /// What the fit is made from: a checkpoint of anything else is of no use.
+struct Metadata {
+    /// A digest of everything the fit depends on; a checkpoint with another identity is useless.
     identity: String,
     steps: u32,
     seconds: f64,
     history: Vec<Epoch>,
 }
 
-/// What the arrays are called, before their names.
+/// The prefixes of the arrays' names in a file.
 const PREFIXES: [&str; 4] = ["values", "first", "second", "best"];
 
 impl Checkpoint {
-    /// The number of epochs that it holds.
+    /// Returns the number of epochs that the checkpoint holds.
     pub fn epochs(&self) -> usize {
         self.history.len()
     }
 
-    /// Whether all scores are numbers.
+    /// Returns whether all scores are finite.
     pub(crate) fn is_finite(&self) -> bool {
         let is_finite = |scores: &Scores| scores.values().all(|score| score.is_finite());
         self.history.iter().all(|epoch| is_finite(&epoch.train) && epoch.valid.as_ref().is_none_or(is_finite))
     }
 
-    /// The bytes of its file.
+    /// Serializes the checkpoint to the bytes of its file.
     ///
     /// # Errors
     /// When two arrays share a name.
     pub fn to_bytes(&self, identity: &str) -> Result<Vec<u8>, Error> {
-        let facts = Facts {
+        let facts = Metadata {
             identity: identity.to_owned(),
             steps: self.state.steps,
             seconds: self.seconds,
             history: self.history.clone(),
         };
-        let facts = serde_json::to_string(&facts).expect("facts are plain data");
+        let facts = serde_json::to_string(&facts).expect("strings and numbers are JSON");
         let parts = self.state.parts.iter().chain([&self.best]);
         let mut arrays: Vec<(String, &Tensor)> = Vec::new();
         for (prefix, weights) in PREFIXES.into_iter().zip(parts) {
@@ -103,32 +103,33 @@ impl Checkpoint {
         weights::serialize(arrays.into_iter(), Some(metadata))
     }
 
-    /// Reads the bytes of its file.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
-    /// When the bytes are damaged, or of a fit with another identity.
+    /// When the bytes are damaged, or belong to a fit with another identity.
     pub fn from_bytes(bytes: &[u8], identity: &str) -> Result<Self, Error> {
         let damaged = |why: &str| Error::Weights(why.to_owned());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error.to_string()))?;
         let entry = |key| header.metadata().as_ref().and_then(|entries| entries.get(key));
-        let text = entry("facts").ok_or_else(|| damaged("facts are missing"))?;
+        let text = entry("facts").ok_or_else(|| damaged("the metadata entry `facts` is missing"))?;
         let mut arrays = Weights::from_safetensors(bytes)?;
         // A fuzzer can't guess checksums.
         if !cfg!(fuzzing) && entry("checksum") != Some(&checksum(text, by_name(&arrays))) {
             return Err(damaged("its content doesn't match its checksum"));
         }
-        let facts: Facts = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
+        let facts: Metadata = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
         if facts.identity != identity {
             return Err(damaged("it was made from other inputs"));
         }
-        let [values, first, second, best] = PREFIXES.map(|prefix| arrays.take_below(prefix));
-        let state = State { parts: [values, first, second], steps: facts.steps };
+        let [values, first, second, best] = PREFIXES.map(|prefix| arrays.take_prefixed(prefix));
+        let state = TrainingState { parts: [values, first, second], steps: facts.steps };
         Ok(Self { history: facts.history, seconds: facts.seconds, state, best })
     }
 
-    /// With its arrays in the order of those that the fit starts from; none where they aren't the same.
+    /// Returns the checkpoint with its arrays in the order of the starting weights; none if names or shapes differ, or
+    /// it holds no epoch.
     pub(crate) fn in_order_of(mut self, start: &Weights) -> Option<Self> {
-        for part in Part::ALL {
+        for part in StatePart::ALL {
             let arrays = &mut self.state.parts[part as usize];
             *arrays = std::mem::take(arrays).in_order_of(start)?;
         }
@@ -141,7 +142,7 @@ fn by_name(arrays: &Weights) -> Vec<(String, &Tensor)> {
     arrays.0.iter().map(|tensor| (tensor.name.clone(), tensor)).collect()
 }
 
-/// Of the facts and all arrays, by name.
+/// Computes the checksum of `facts` and of all arrays, sorted by name.
 fn checksum(facts: &str, mut arrays: Vec<(String, &Tensor)>) -> String {
     arrays.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut parts = emberline_base::digest::Parts::new();
@@ -174,7 +175,7 @@ mod tests {
         };
         let train = BTreeMap::from([(Metric::Loss, 0.1 + 0.2), (Metric::Accuracy, 1.0 / 3.0)]);
         let epoch = Epoch { epoch: 1, learning_rate: 1e-4, seconds: 0.25, train, valid: None };
-        let state = State { parts: [weights(0.0), weights(1.0), weights(2.0)], steps: 7 };
+        let state = TrainingState { parts: [weights(0.0), weights(1.0), weights(2.0)], steps: 7 };
         Checkpoint { history: vec![epoch], seconds: 0.5, state, best: weights(3.0) }
     }
 

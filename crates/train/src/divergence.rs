@@ -1,17 +1,17 @@
-//! Divergence: a fit that has no model to offer, although its steps could be computed.
+//! Detects divergence: fits that have no useful model, although their steps could be computed.
 //!
-//! A training loss that is NaN or infinite ends a fit at once. But a step size that is too large may also leave a loss
-//! that is finite, such as 1e16, and that no later epoch brings down. So the epoch whose weights are kept must have
+//! A training loss that is NaN or infinite ends a fit at once. A learning rate that is too high may also lead to a loss
+//! that is finite, such as 1e16, but that no later epoch reduces. The epoch whose weights are kept must therefore have
 //!
 //! 1. weights and a loss that are finite;
 //! 2. a loss of at most [`FLOOR`], or of at most [`GROWTH`] times that of a model that has learned nothing.
 //!
-//! The loss is validation's, or training's where there are no validation rows. At 1,000, right answers get a probability of
-//! e^-1000 on average, which is worse than any guess. Very long vectors (sums over thousands of words) can give such a loss
-//! before the first step, though, and a slow start from there is no divergence; hence the second half of the second rule,
-//! which compares on the same rows. A model that has learned nothing is the one with the initial weights, or the one that
-//! gives all classes the same probability (a loss of ln 2 per sigmoid, of ln(classes) for a softmax: 4.34 for 77 classes),
-//! whichever is worse.
+//! The loss is that of the validation rows, or of the training rows if there are none. At a loss of 1,000, correct
+//! classes get a probability of e^-1000 on average, which is worse than any guess. Very long vectors (sums over
+//! thousands of words) can give such a loss before the first step, though, and slow progress from there isn't
+//! divergence; hence the second half of the second rule, which compares losses on the same rows. A model that has
+//! learned nothing is the one with the initial weights, or the one that gives all classes the same probability (a loss
+//! of ln 2 per sigmoid, of ln(classes) for a softmax: 4.34 for 77 classes), whichever is worse.
 
 use emberline_base::number::significant;
 use emberline_base::record::Epoch;
@@ -20,63 +20,63 @@ use emberline_base::{Matrix, Metric, Scores, SplitName, Task};
 use crate::metric;
 use crate::settings::Loss;
 
-/// Up to this loss nothing has diverged.
+/// A loss of at most this is never divergence.
 pub(crate) const FLOOR: f64 = 1e3;
 
-/// From how many times the loss of a model that has learned nothing on training has diverged.
+/// A loss above this multiple of the loss of a model that has learned nothing is divergence.
 const GROWTH: f64 = 100.0;
 
-/// How divergence shows.
+/// The kinds of divergence.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Divergence {
     /// The loss is NaN or infinite.
     #[error(
         "training diverged: the {}loss became {loss} in epoch {epoch}; lower the learning rate ({}), or look for NaN in \
          the embedding",
-        name(*split), significant(*learning_rate)
+        prefix(*split), significant(*learning_rate)
     )]
     NotFinite {
-        /// 1 for the first.
+        /// The epoch, 1 for the first.
         epoch: u32,
-        /// Where it was measured.
+        /// The split on which the loss was measured.
         split: SplitName,
-        /// What it became.
+        /// The loss.
         loss: f64,
-        /// The step size of the epoch.
+        /// The learning rate of the epoch.
         learning_rate: f64,
     },
-    /// The weights of the epoch that is kept hold NaN or infinite numbers.
+    /// The kept weights contain NaN or infinite values.
     #[error(
         "training diverged: weights of the best epoch, {epoch}, are infinite or NaN; lower the learning rate ({})",
         significant(*learning_rate)
     )]
     Weights {
-        /// 1 for the first.
+        /// The epoch, 1 for the first.
         epoch: u32,
-        /// The step size of the epoch.
+        /// The learning rate of the epoch.
         learning_rate: f64,
     },
-    /// The loss of the epoch that is kept is far above that of a model that has learned nothing.
+    /// The loss of the kept epoch is far above that of a model that has learned nothing.
     #[error(
         "training diverged: the {}loss of the best epoch, {epoch}, is {}, that of an untrained model {}; lower the \
          learning rate ({})",
-        name(*split), significant(*loss), significant(*untrained), significant(*learning_rate)
+        prefix(*split), significant(*loss), significant(*untrained), significant(*learning_rate)
     )]
     Grown {
-        /// 1 for the first.
+        /// The epoch, 1 for the first.
         epoch: u32,
-        /// The rows that it was measured on.
+        /// The split on which the loss was measured.
         split: SplitName,
-        /// What it became.
+        /// The loss.
         loss: f64,
-        /// That of a model that has learned nothing, on the same rows.
+        /// The loss of a model that has learned nothing, on the same rows.
         untrained: f64,
-        /// The step size of the epoch.
+        /// The learning rate of the epoch.
         learning_rate: f64,
     },
 }
 
-fn name(split: SplitName) -> &'static str {
+fn prefix(split: SplitName) -> &'static str {
     match split {
         SplitName::Train => "training ",
         SplitName::Valid => "validation ",
@@ -84,8 +84,8 @@ fn name(split: SplitName) -> &'static str {
     }
 }
 
-/// Refuses a loss that is NaN or infinite.
-pub(crate) fn refuse_not_finite(epoch: &Epoch, split: SplitName, scores: &Scores) -> Result<(), Divergence> {
+/// Returns an error if the loss is NaN or infinite.
+pub(crate) fn require_finite_loss(epoch: &Epoch, split: SplitName, scores: &Scores) -> Result<(), Divergence> {
     let Epoch { epoch, learning_rate, .. } = *epoch;
     match scores.get(&Metric::Loss) {
         Some(&loss) if !loss.is_finite() => Err(Divergence::NotFinite { epoch, split, loss, learning_rate }),
@@ -93,8 +93,8 @@ pub(crate) fn refuse_not_finite(epoch: &Epoch, split: SplitName, scores: &Scores
     }
 }
 
-/// The loss of a model that has learned nothing: of these logits, which initial weights gave, or of giving all classes the
-/// same probability.
+/// Returns the loss of a model that has learned nothing: that of these logits, which the initial weights gave, or that
+/// of giving all classes the same probability.
 pub(crate) fn untrained_loss(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix) -> f64 {
     let classes = match task {
         Task::Binary | Task::MultiLabel => 2,
@@ -104,7 +104,7 @@ pub(crate) fn untrained_loss(task: Task, loss: Loss, logits: &Matrix, targets: &
     initial.max((classes as f64).ln())
 }
 
-/// Whether a loss is beyond what any start explains.
+/// Returns whether a loss is higher than any starting point explains.
 pub(crate) fn has_grown(loss: f64, untrained: f64) -> bool {
     loss > FLOOR.max(GROWTH * untrained)
 }

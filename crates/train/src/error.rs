@@ -1,4 +1,4 @@
-//! Why a fit can't be finished.
+//! The errors of training and of models.
 
 use std::path::PathBuf;
 
@@ -10,36 +10,36 @@ use emberline_device::memory::Lack;
 use crate::divergence::Divergence;
 use crate::model::ModelError;
 
-/// Why a fit can't be finished.
+/// Why a fit fails, or a model can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A callback can't write its file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Training diverged: there are no weights worth keeping.
+    /// Training diverged, so there are no useful weights.
     #[error(transparent)]
     Diverged(#[from] Divergence),
-    /// A callback watches what isn't measured.
-    #[error("`{monitor}` isn't measured here: {why}")]
+    /// A callback monitors a metric that isn't measured.
+    #[error("`{monitor}` isn't measured: {why}")]
     Unmeasured {
-        /// What was to be request.
+        /// The monitored metric.
         monitor: Monitor,
-        /// Why it isn't there.
+        /// Why it isn't measured.
         why: &'static str,
     },
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),
-    /// Settings and data don't fit together.
+    /// The settings don't fit the data.
     #[error("{0}")]
     Unsupported(String),
-    /// More memory is needed than there is.
+    /// The fit needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] Lack),
-    /// The system gave no more memory.
+    /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
-    /// The fit was asked to end before its time; what it goes on from is kept.
+    /// The fit was interrupted; its checkpoint is saved.
     #[error("interrupted")]
     Interrupted,
     /// A model's file can't be used.
@@ -47,20 +47,20 @@ pub enum Error {
     ModelFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         #[source]
         why: ModelError,
     },
-    /// A model can't be made or used.
+    /// A model can't be created or used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A weights file isn't one.
+    /// The bytes of a weights file or checkpoint are damaged.
     #[error("the weights are damaged: {0}")]
     Weights(String),
 }
 
 impl Error {
-    /// Whether memory lacked: what was to be computed isn't at fault.
+    /// Returns whether the error is a lack of memory, so that the settings aren't at fault.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::Memory(_) | Self::OutOfMemory(_) => true,

@@ -1,4 +1,4 @@
-//! The state of a fit under way: its epochs, the best one, and how it ends.
+//! The state of a fit in progress: its epochs, the best one, and how it ends.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,28 @@ use emberline_device::memory::Lack;
 use crate::Error;
 use crate::callback::Control;
 use crate::checkpoint::{Checkpoint, CheckpointAction};
-use crate::divergence::{Divergence, FLOOR, has_grown, refuse_not_finite, untrained_loss};
-use crate::fit::{FitRequest, FittedModel, measured};
+use crate::divergence::{Divergence, FLOOR, has_grown, require_finite_loss, untrained_loss};
 use crate::metric::{self, Threshold};
+use crate::monitor::monitored_value;
+use crate::request::{FitRequest, FittedModel};
 use crate::settings::Loss;
 use crate::spec::FitSpec;
-use crate::weights::{State, Weights};
+use crate::weights::{TrainingState, Weights};
 
-/// A fit under way.
+/// A fit in progress.
 pub(crate) struct FitState<'w, 'c> {
     pub(crate) request: FitRequest<'w, 'c>,
     pub(crate) control: Control,
     pub(crate) history: Vec<Epoch>,
     pub(crate) best: Best,
     pub(crate) seconds: f64,
-    /// Why it is no longer trained.
+    /// How the fit ended; none while it is trained.
     pub(crate) ended: Option<Result<Stop, Error>>,
 }
 
 /// The best epoch so far.
 pub(crate) struct Best {
-    /// 0 before the first.
+    /// The number of the epoch; 0 before the first.
     epoch: u32,
     value: f64,
     pub(crate) weights: Weights,
@@ -52,10 +53,10 @@ impl<'w, 'c> FitState<'w, 'c> {
         }
     }
 
-    /// Takes an epoch in; whether it is the best so far.
-    pub(crate) fn note(&mut self, epoch: Epoch) -> bool {
+    /// Appends an epoch to the history. Returns whether it is the best so far.
+    pub(crate) fn record_epoch(&mut self, epoch: Epoch) -> bool {
         let (number, monitor) = (epoch.epoch, self.request.spec.monitor);
-        let value = monitor.map(|monitor| measured(&epoch, monitor)).transpose();
+        let value = monitor.map(|monitor| monitored_value(&epoch, monitor)).transpose();
         self.history.push(epoch);
         match value {
             Ok(value) if self.is_best(monitor.zip(value)) => {
@@ -70,35 +71,36 @@ impl<'w, 'c> FitState<'w, 'c> {
         }
     }
 
-    /// Whether an epoch with this value of the monitor is the best so far. Any number is better than none; without a monitor,
-    /// a later epoch is better.
+    /// Returns whether an epoch with this value of the monitor is the best so far. Any number is better than NaN;
+    /// without a monitor, a later epoch is better.
     fn is_best(&self, measured: Option<(Monitor, f64)>) -> bool {
         let Best { epoch, value: best, .. } = self.best;
         let Some((monitor, value)) = measured else { return true };
         epoch == 0 || monitor.improves(value, best, 0.0) || (best.is_nan() && !value.is_nan())
     }
 
-    /// Replays the epochs of a checkpoint, which the callbacks must be notified of again.
+    /// Replays the epochs of a checkpoint: the callbacks are notified of them again.
     pub(crate) fn replay(&mut self, checkpoint: Checkpoint) {
         for epoch in checkpoint.history {
-            self.note(epoch);
+            self.record_epoch(epoch);
             self.end_epoch();
         }
         self.best.weights = checkpoint.best;
         self.seconds = checkpoint.seconds;
     }
 
-    /// What the checkpointer asks for, if the fit hasn't ended and there is something to do.
+    /// Returns what the checkpointer asks for, if the fit is still trained and there is something to do.
     pub(crate) fn checkpoint_action(&mut self) -> Option<CheckpointAction> {
         let checkpointer = self.request.checkpointer.as_mut().filter(|_| self.ended.is_none())?;
         Some(checkpointer.next_action()).filter(|action| *action != CheckpointAction::Continue)
     }
 
     /// Hands a checkpoint to the checkpointer.
-    pub(crate) fn save_checkpoint(&mut self, state: State, action: CheckpointAction) {
+    pub(crate) fn save_checkpoint(&mut self, state: TrainingState, action: CheckpointAction) {
         let best = std::mem::take(&mut self.best.weights);
         let checkpoint = Checkpoint { history: self.history.clone(), seconds: self.seconds, state, best };
-        // A score that is no number can't be written, and is mostly the last before a fit fails: the checkpoint before stays.
+        // A score that isn't finite can't be written, and mostly precedes the failure of the fit: the previous
+        // checkpoint stays.
         let checkpointer = self.request.checkpointer.as_mut().filter(|_| checkpoint.is_finite());
         let saved = checkpointer.map_or(Ok(()), |checkpointer| match checkpointer.save(&checkpoint) {
             Err(Error::OutOfMemory(lack)) => {
@@ -109,16 +111,16 @@ impl<'w, 'c> FitState<'w, 'c> {
         });
         self.best.weights = checkpoint.best;
         self.ended = saved.err().map(Err);
-        self.stop_if_asked(action);
+        self.stop_if_requested(action);
     }
 
-    /// Goes on, or stops if that was asked for, without a checkpoint, since there is no memory for it.
+    /// Continues without a checkpoint, since there is no memory for one; stops if that was requested.
     pub(crate) fn skip_checkpoint(&mut self, lack: &Lack, action: CheckpointAction) {
         self.request.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.on_skip(lack));
-        self.stop_if_asked(action);
+        self.stop_if_requested(action);
     }
 
-    fn stop_if_asked(&mut self, action: CheckpointAction) {
+    fn stop_if_requested(&mut self, action: CheckpointAction) {
         if action == CheckpointAction::SaveAndStop && self.ended.is_none() {
             self.ended = Some(Err(Error::Interrupted));
         }
@@ -127,54 +129,55 @@ impl<'w, 'c> FitState<'w, 'c> {
     /// Notifies the callbacks, and ends the fit if they or the settings say so.
     pub(crate) fn end_epoch(&mut self) {
         if self.ended.is_none() {
-            self.ended = self.verdict().transpose();
+            self.ended = self.notify_callbacks().transpose();
         }
     }
 
-    /// Whether the fit ends with its latest epoch.
-    fn verdict(&mut self) -> Result<Option<Stop>, Error> {
-        let epoch = self.history.last().expect("an epoch has been noted");
+    /// Returns why the fit ends with its latest epoch; none if it continues.
+    fn notify_callbacks(&mut self) -> Result<Option<Stop>, Error> {
+        let epoch = self.history.last().expect("an epoch has been recorded");
         for callback in self.request.callbacks.iter_mut() {
             callback.on_epoch_end(epoch, &mut self.control)?;
         }
-        refuse_not_finite(epoch, SplitName::Train, &epoch.train)?;
+        require_finite_loss(epoch, SplitName::Train, &epoch.train)?;
         Ok(self.control.stop.or((epoch.epoch >= self.request.spec.train.epochs).then_some(Stop::Epochs)))
     }
 
-    /// The weights of the best epoch, or those of the start where there is none.
+    /// Returns the weights of the best epoch, or the starting weights if there is none.
     pub(crate) fn best_weights<'b>(&'b self, start: &'b Weights) -> &'b Weights {
         if self.best.epoch == 0 { start } else { &self.best.weights }
     }
 
-    /// Whether the loss of the best epoch is so high that only the untrained model's tells if the fit has diverged.
+    /// Returns whether the loss of the best epoch is so high that it has to be compared with that of the untrained
+    /// model.
     pub(crate) fn is_suspect(&self) -> bool {
         matches!(self.ended, Some(Ok(_))) && self.best_loss().is_some_and(|(_, loss)| loss > FLOOR)
     }
 
-    /// Fails a fit that has diverged. `untrained`: the logits that the initial weights give on the split that
-    /// [`judged_by`](Self::judged_by) names; asked for a suspect only.
-    pub(crate) fn judge(&mut self, loss: Loss, untrained: Option<&Matrix>) {
+    /// Fails the fit if it has diverged. `untrained` holds the logits of the initial weights on the split that
+    /// [`divergence_split`](Self::divergence_split) names; only needed if the fit [`is_suspect`](Self::is_suspect).
+    pub(crate) fn fail_if_diverged(&mut self, loss: Loss, untrained: Option<&Matrix>) {
         if matches!(self.ended, Some(Ok(_)))
-            && let Err(divergence) = self.refuse_diverged(loss, untrained)
+            && let Err(divergence) = self.check_divergence(loss, untrained)
         {
             self.ended = Some(Err(divergence.into()));
         }
     }
 
-    /// The split whose loss tells whether the fit has diverged.
-    pub(crate) fn judged_by(&self) -> SplitName {
+    /// Returns the split whose loss decides whether the fit has diverged.
+    pub(crate) fn divergence_split(&self) -> SplitName {
         if self.request.spec.targets.valid.is_some() { SplitName::Valid } else { SplitName::Train }
     }
 
-    /// The best epoch, with its loss on the split that judges.
+    /// Returns the best epoch, with its loss on the split that decides.
     fn best_loss(&self) -> Option<(&Epoch, f64)> {
         let epoch = self.history.get((self.best.epoch as usize).checked_sub(1)?)?;
-        let scores = if self.judged_by() == SplitName::Valid { epoch.valid.as_ref()? } else { &epoch.train };
+        let scores = if self.divergence_split() == SplitName::Valid { epoch.valid.as_ref()? } else { &epoch.train };
         Some((epoch, *scores.get(&Metric::Loss)?))
     }
 
-    fn refuse_diverged(&self, loss: Loss, untrained: Option<&Matrix>) -> Result<(), Divergence> {
-        let split = self.judged_by();
+    fn check_divergence(&self, loss: Loss, untrained: Option<&Matrix>) -> Result<(), Divergence> {
+        let split = self.divergence_split();
         let Some((&Epoch { epoch, learning_rate, .. }, value)) = self.best_loss() else { return Ok(()) };
         if !value.is_finite() {
             return Err(Divergence::NotFinite { epoch, split, loss: value, learning_rate });
@@ -192,16 +195,16 @@ impl<'w, 'c> FitState<'w, 'c> {
         Ok(())
     }
 
-    /// The result, from the best epoch's logits.
+    /// Returns the result, given the logits of the best epoch.
     pub(crate) fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
-        let fit = self.fit(loss, valid, test);
-        if !matches!(fit, Ok(_) | Err(Error::Interrupted)) {
+        let fitted = self.to_fitted_model(loss, valid, test);
+        if !matches!(fitted, Ok(_) | Err(Error::Interrupted)) {
             self.fail();
         }
-        fit
+        fitted
     }
 
-    fn fit(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
+    fn to_fitted_model(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
         let (scores, thresholds) = self.best_scores(loss, &valid, &test);
         let metrics = metrics_by_name(&scores);
@@ -226,7 +229,8 @@ impl<'w, 'c> FitState<'w, 'c> {
         })
     }
 
-    /// The scores of the best epoch, and the thresholds of its decisions: a binary one is chosen on validation.
+    /// Returns the scores of the best epoch and the decision thresholds. That of a binary task is chosen on the
+    /// validation rows.
     fn best_scores(&self, loss: Loss, valid: &Matrix, test: &Matrix) -> (Splits<Scores>, Vec<f64>) {
         let FitSpec { task, targets, .. } = self.request.spec;
         let mut threshold = 0.5;
@@ -237,8 +241,8 @@ impl<'w, 'c> FitState<'w, 'c> {
         });
         let test =
             targets.test.as_ref().map(|targets| metric::all(*task, loss, test, targets, Threshold::At(threshold)));
-        let decides_at = if threshold.is_finite() { threshold } else { 0.5 };
-        let thresholds = if *task == Task::Binary { vec![decides_at] } else { Vec::new() };
+        let threshold = if threshold.is_finite() { threshold } else { 0.5 };
+        let thresholds = if *task == Task::Binary { vec![threshold] } else { Vec::new() };
         (Splits { train: self.history[self.best.epoch as usize - 1].train.clone(), valid, test }, thresholds)
     }
 
@@ -247,7 +251,7 @@ impl<'w, 'c> FitState<'w, 'c> {
     }
 }
 
-/// `loss`, `val_loss`, `test_loss`, ...; what isn't a number is left out.
+/// Returns the scores by name: `loss`, `val_loss`, `test_loss`, ... Scores that aren't finite are left out.
 fn metrics_by_name(scores: &Splits<Scores>) -> BTreeMap<String, f64> {
     let prefix = |split| match split {
         SplitName::Train => "",

@@ -1,8 +1,8 @@
-//! The head's architecture: which arrays it holds, and the numbers they start from.
+//! The architecture of a head: its steps, its arrays, and their initial values.
 //!
-//! Kernels start as Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with
-//! l = sqrt(6 / (inputs + units)); biases start at zero. Every array draws from a substream of
-//! its own on the host, so that all devices start from equal numbers.
+//! Kernels are initialised like Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with l = sqrt(6 / (inputs
+//! + units)); biases start at zero. Each array is drawn on the host from its own random substream, so that all devices
+//! start from equal numbers.
 
 use emberline_base::{OutOfMemory, Substream, memory};
 
@@ -14,11 +14,11 @@ use crate::weights::{Tensor, Weights};
 pub(crate) enum Step {
     /// x `[batch, inputs]` -> activation(x kernel + bias) `[batch, units]`
     Dense { name: String, inputs: usize, units: usize, activation: Activation },
-    /// x `[batch, units]` -> the same shape, a share of it zeroed while training
+    /// x `[batch, units]` -> the same shape; during training, a share of the values is set to zero
     Dropout { name: String, rate: f32, units: usize },
 }
 
-/// A head for vectors of one length and a number of outputs.
+/// A head for vectors of a given length and a given number of outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
     pub(crate) steps: Vec<Step>,
@@ -26,7 +26,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// The head's hidden layers followed by the output layer, which gives logits `[batch, outputs]`.
+    /// The hidden layers of a head followed by the output layer, which computes logits `[batch, outputs]`.
     pub fn new(head: &Head, dim: usize, outputs: usize) -> Self {
         let mut steps = Vec::with_capacity(head.layers.len() + 1);
         let mut inputs = dim;
@@ -46,7 +46,7 @@ impl Architecture {
         Self { steps, dim }
     }
 
-    /// The number of outputs.
+    /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         match self.steps.last() {
             Some(Step::Dense { units, .. }) => *units,
@@ -54,7 +54,7 @@ impl Architecture {
         }
     }
 
-    /// The hidden layers, as `[head]` has them.
+    /// Returns the hidden layers, as `[head]` has them.
     pub(crate) fn hidden_layers(&self) -> Vec<Layer> {
         let layer = |step: &Step| match step {
             Step::Dense { units, activation, .. } => Layer::Dense { units: *units as u32, activation: *activation },
@@ -63,7 +63,7 @@ impl Architecture {
         self.steps[..self.steps.len() - 1].iter().map(layer).collect()
     }
 
-    /// The names and shapes of the kernels and biases, in order.
+    /// Returns the names and shapes of the kernels and biases, in order.
     pub(crate) fn arrays(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
         let of_step = |step: &Step| match step {
             Step::Dense { name, inputs, units, .. } => {
@@ -74,7 +74,7 @@ impl Architecture {
         self.steps.iter().flat_map(of_step)
     }
 
-    /// The numbers of all kernels and biases together.
+    /// Returns the number of parameters: the values of all kernels and biases.
     pub fn parameters(&self) -> u64 {
         self.steps
             .iter()
@@ -85,7 +85,7 @@ impl Architecture {
             .sum()
     }
 
-    /// The units of all layers together.
+    /// Returns the number of units of all layers.
     pub(crate) fn units(&self) -> u64 {
         let of_step = |step: &Step| match step {
             Step::Dense { units, .. } | Step::Dropout { units, .. } => *units as u64,
@@ -93,7 +93,7 @@ impl Architecture {
         self.steps.iter().map(of_step).sum()
     }
 
-    /// What training starts from.
+    /// Returns the initial weights for a seed.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn parameters_are_those_of_keras() {
-        // The published counts of the course: swivel-20 and nnlm-128 heads.
+        // The published counts of the course for the heads of swivel-20 and nnlm-128.
         assert_eq!(Architecture::new(&course(), 20, 1).parameters(), 21_889);
         assert_eq!(Architecture::new(&course(), 128, 1).parameters(), 49_537);
     }

@@ -1,9 +1,9 @@
-//! From features and targets to a trained head and its history, and from a trained head to predictions.
+//! Trains classification heads on text features, and predicts with trained ones.
 //!
-//! [`fit()`] trains what [`FitSpec`]s describe and gives a [`FittedModel`] each; an engine does the arithmetic on a
-//! [`Device`](emberline_device::Device); [`callback`]s are notified of the epochs. A [`Model`] is what remains: it loads from
-//! its file and gives logits for features. Burn stays inside this crate. Nothing here reads the user's files or knows of
-//! grids.
+//! A [`FitRequest`] with a [`FitSpec`] enters [`fit()`], and a [`FittedModel`] leaves it. An engine computes the steps
+//! on a [`Device`](emberline_device::Device), and [`callback`]s are notified after every epoch. A [`Model`] is what
+//! remains of a fit: it is loaded from its file and computes logits for features. Burn stays inside this crate. The
+//! crate reads none of the user's files except models, and knows nothing of grids.
 
 pub mod callback;
 mod checkpoint;
@@ -16,22 +16,25 @@ mod head;
 mod loss;
 pub mod metric;
 mod model;
+mod monitor;
 mod optimizer;
+mod request;
 pub mod settings;
 mod spec;
 mod weights;
 
-/// The version of the computation of training. Raise it when the same inputs and settings come to other numbers, or when a
-/// default of `[head]`, `[train]` or `[callbacks]` changes: results of another version are then made again.
+/// The version of the training computation. Raise it when the same inputs and settings give other numbers, or when a
+/// default of `[head]`, `[train]` or `[callbacks]` changes: results of another version are then computed again.
 pub const COMPUTATION: u32 = 2;
 
 pub use checkpoint::{Checkpoint, CheckpointAction, Checkpointer};
 pub use divergence::Divergence;
 pub use error::Error;
+pub use fit::fit;
 #[doc(hidden)]
 pub use fit::{EngineChoice, fit_with};
-pub use fit::{FitRequest, FittedModel, fit};
 pub use head::Architecture;
 pub use model::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, OnnxInput, OnnxTable};
+pub use request::{FitRequest, FittedModel};
 pub use spec::{FitSpec, Shape};
 pub use weights::{Tensor, Weights};

@@ -1,4 +1,4 @@
-//! `[head]` and `[train]`: the layers, the optimiser, the loss and the epochs.
+//! `[head]` and `[train]`: the settings of layers, optimiser, loss and epochs.
 
 use emberline_base::{Fault, Task};
 use schemars::JsonSchema;
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// `[head]`: the hidden layers between the embedding and the output.
 ///
-/// The output layer follows from the labels: one sigmoid unit for a binary task, a softmax over
-/// the classes for a multi-class one, a sigmoid a class for a multi-label one.
+/// The output layer follows from the labels: one sigmoid unit for a binary task, a softmax over the classes for a
+/// multi-class task, one sigmoid per class for a multi-label task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// The hidden layers, first to last; none makes a linear classifier.
+    /// The hidden layers, first to last; without any, the head is a linear classifier.
     #[serde(default)]
     pub layers: Vec<Layer>,
 }
@@ -24,17 +24,17 @@ pub enum Layer {
     Dense {
         /// The number of units.
         units: u32,
-        /// What is applied to the layer's output.
+        /// The activation function.
         activation: Activation,
     },
-    /// Training zeroes inputs at random and scales the rest up.
+    /// A dropout layer: training sets inputs to zero at random and scales up the others.
     Dropout {
-        /// The share of inputs that is zeroed.
+        /// The share of inputs that is set to zero.
         rate: f32,
     },
 }
 
-/// A layer as written. One flat table, so that a fault points at its key.
+/// A layer as it is written: one flat table, so that a fault points at its key.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
@@ -42,14 +42,14 @@ pub enum Layer {
     "dependentRequired" = { "activation": ["dense"] },
 ))]
 struct LayerKeys {
-    /// A fully connected layer of so many units.
+    /// A fully connected layer with this number of units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65536))]
     dense: Option<u32>,
-    /// What is applied to a dense layer's output; nothing when left out.
+    /// The activation function of a dense layer; none if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activation: Option<Activation>,
-    /// A layer that zeroes this share of its inputs while training, from 0 to below 1.
+    /// A dropout layer, which sets this share of its inputs to zero during training, from 0 to below 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     dropout: Option<f32>,
@@ -92,16 +92,16 @@ impl JsonSchema for Layer {
     }
 }
 
-/// What is applied to a layer's output.
+/// The activation function of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// Nothing.
+    /// The identity: no activation.
     #[default]
     Linear,
     /// max(x, 0)
     Relu,
-    /// x Phi(x), with the error function.
+    /// x Phi(x), computed with the error function.
     Gelu,
     /// Hyperbolic tangent.
     Tanh,
@@ -109,22 +109,22 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// `[train]`: how the head is fitted.
+/// `[train]`: how the head is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Train {
-    /// At most so many passes over the training rows.
+    /// The maximum number of passes over the training rows.
     #[schemars(range(min = 1))]
     pub epochs: u32,
-    /// Rows a step.
+    /// The number of rows per step.
     #[schemars(range(min = 1))]
     pub batch_size: u32,
-    /// How weights follow gradients.
+    /// The optimiser, which updates the weights from the gradients.
     pub optimizer: Optimizer,
-    /// What is minimised; follows from the labels when left out.
+    /// The loss, which training minimises; follows from the labels when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// Whether the training rows are put in a new order before every epoch.
+    /// Whether the training rows are shuffled before every epoch.
     pub shuffle: bool,
 }
 
@@ -134,7 +134,7 @@ impl Default for Train {
     }
 }
 
-/// What is minimised.
+/// The loss function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
@@ -144,7 +144,7 @@ pub enum Loss {
     CategoricalCrossEntropy,
 }
 
-/// How weights follow gradients.
+/// The optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Optimizer {
@@ -152,7 +152,7 @@ pub enum Optimizer {
     Adam(Adam),
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as Keras computes it.
     Adamw(Adamw),
-    /// Stochastic gradient descent, with momentum if wanted.
+    /// Stochastic gradient descent, optionally with momentum.
     Sgd(Sgd),
 }
 
@@ -160,16 +160,16 @@ pub enum Optimizer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Adam {
-    /// The step size.
+    /// The learning rate.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
-    /// The decay of the mean of the gradients.
+    /// The decay of the first moment, the mean of the gradients.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_1: f64,
-    /// The decay of the mean of their squares.
+    /// The decay of the second moment, the mean of the squared gradients.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_2: f64,
-    /// Added to the root of the mean square; smaller numbers are 0 in 32 bits.
+    /// Added to the square root of the second moment; smaller numbers are 0 in 32 bits.
     #[schemars(range(min = 1e-37))]
     pub epsilon: f64,
 }
@@ -184,19 +184,19 @@ impl Default for Adam {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Adamw {
-    /// The step size.
+    /// The learning rate.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
-    /// The decay of the mean of the gradients.
+    /// The decay of the first moment, the mean of the gradients.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_1: f64,
-    /// The decay of the mean of their squares.
+    /// The decay of the second moment, the mean of the squared gradients.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta_2: f64,
-    /// Added to the root of the mean square; smaller numbers are 0 in 32 bits.
+    /// Added to the square root of the second moment; smaller numbers are 0 in 32 bits.
     #[schemars(range(min = 1e-37))]
     pub epsilon: f64,
-    /// The part of every weight that a step of size 1 takes away.
+    /// The weight decay: a step with learning rate 1 reduces every weight by this share.
     #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
 }
@@ -211,10 +211,10 @@ impl Default for Adamw {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sgd {
-    /// The step size.
+    /// The learning rate.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub learning_rate: f64,
-    /// The part of the last step that is taken again.
+    /// The momentum: the share of the previous step that is added to the next one.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
 }
@@ -226,7 +226,7 @@ impl Default for Sgd {
 }
 
 impl Optimizer {
-    /// The step size that training starts with.
+    /// Returns the initial learning rate.
     pub fn learning_rate(&self) -> f64 {
         match self {
             Self::Adam(s) => s.learning_rate,
@@ -235,7 +235,7 @@ impl Optimizer {
         }
     }
 
-    /// The same, with another step size.
+    /// Returns the same optimiser with another learning rate.
     pub(crate) fn with_learning_rate(mut self, learning_rate: f64) -> Self {
         match &mut self {
             Self::Adam(s) => s.learning_rate = learning_rate,
@@ -247,28 +247,28 @@ impl Optimizer {
 
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let mut between = |key: &str, value: f64, low: f64, high: f64, hint: &str| {
+        let mut check_range = |key: &str, value: f64, low: f64, high: f64, hint: &str| {
             if !(value >= low && value < high) {
                 faults.push(Fault::new(key, format!("{value} is out of range"), hint));
             }
         };
-        let positive = "give a number above 0, such as 1e-3";
-        let share = "give a number from 0 to below 1, such as 0.9";
-        between("learning_rate", self.learning_rate(), f64::MIN_POSITIVE, f64::INFINITY, positive);
+        let positive = "use a number above 0, such as 1e-3";
+        let share = "use a number from 0 to below 1, such as 0.9";
+        check_range("learning_rate", self.learning_rate(), f64::MIN_POSITIVE, f64::INFINITY, positive);
         let name = match self {
             Self::Adam(Adam { beta_1, beta_2, epsilon, .. }) | Self::Adamw(Adamw { beta_1, beta_2, epsilon, .. }) => {
-                between("beta_1", *beta_1, 0.0, 1.0, share);
-                between("beta_2", *beta_2, 0.0, 1.0, share);
-                between("epsilon", *epsilon, 1e-37, f64::INFINITY, "give 1e-37 or more, such as 1e-7");
+                check_range("beta_1", *beta_1, 0.0, 1.0, share);
+                check_range("beta_2", *beta_2, 0.0, 1.0, share);
+                check_range("epsilon", *epsilon, 1e-37, f64::INFINITY, "use 1e-37 or more, such as 1e-7");
                 if let Self::Adamw(s) = self {
-                    between("weight_decay", s.weight_decay, 0.0, f64::INFINITY, "give 0 or more, such as 4e-3");
+                    check_range("weight_decay", s.weight_decay, 0.0, f64::INFINITY, "use 0 or more, such as 4e-3");
                     "adamw"
                 } else {
                     "adam"
                 }
             }
             Self::Sgd(s) => {
-                between("momentum", s.momentum, 0.0, 1.0, share);
+                check_range("momentum", s.momentum, 0.0, 1.0, share);
                 "sgd"
             }
         };
@@ -277,13 +277,13 @@ impl Optimizer {
 }
 
 impl Head {
-    /// Whether cards have kernels of their own for it, where no embedding is tuned below it. Else they are slower than a
-    /// processor.
+    /// Returns whether GPUs have their own kernels for the head, if no embedding is fine-tuned below it. If not, GPUs
+    /// are slower than a CPU.
     pub fn suits_cards(&self) -> bool {
         !matches!(self.layers.first(), Some(Layer::Dropout { .. }))
     }
 
-    /// What is wrong with the layers, whatever the data.
+    /// Returns the faults of the layers that are independent of the data.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
@@ -291,12 +291,12 @@ impl Head {
                 Layer::Dense { units, .. } if !(1..=65_536).contains(units) => faults.push(Fault::new(
                     format!("layers.{index}.dense"),
                     format!("a layer can't have {units} units"),
-                    "give 1 to 65_536",
+                    "use 1 to 65_536",
                 )),
                 Layer::Dropout { rate } if !(0.0..1.0).contains(rate) => faults.push(Fault::new(
                     format!("layers.{index}.dropout"),
-                    format!("{rate} is no rate of dropout"),
-                    "give a number from 0 to below 1, such as 0.2",
+                    format!("{rate} isn't a valid dropout rate"),
+                    "use a number from 0 to below 1, such as 0.2",
                 )),
                 Layer::Dense { .. } | Layer::Dropout { .. } => {}
             }
@@ -306,45 +306,45 @@ impl Head {
 }
 
 impl Train {
-    /// What is wrong with the numbers, whatever the data.
+    /// Returns the faults of the numbers that are independent of the data.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (key, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
             if value == 0 {
-                faults.push(Fault::new(key, format!("`{key}` is 0"), "give 1 or more"));
+                faults.push(Fault::new(key, format!("`{key}` is 0"), "use 1 or more"));
             }
         }
         faults.extend(self.optimizer.faults().into_iter().map(|fault| fault.below("optimizer")));
         faults
     }
 
-    /// The loss that is asked for, or the one that goes with the labels.
+    /// Returns the loss that is set, or the one that suits the labels.
     ///
     /// # Errors
-    /// When the loss that is asked for doesn't go with the labels: what to write instead.
+    /// When the loss that is set doesn't suit the labels; the error says what to write instead.
     pub fn loss_for(&self, task: Task) -> Result<Loss, String> {
-        let natural = match task {
+        let suitable = match task {
             Task::Binary | Task::MultiLabel => Loss::BinaryCrossEntropy,
             Task::MultiClass => Loss::CategoricalCrossEntropy,
         };
         match self.loss {
-            Some(loss) if loss != natural => Err(format!(
-                "`{}` doesn't go with {} labels; write `{}`, or leave `loss` out",
+            Some(loss) if loss != suitable => Err(format!(
+                "the loss `{}` doesn't suit {} labels; use `{}`, or leave `loss` out",
                 loss.name(),
                 match task {
                     Task::Binary => "binary",
                     Task::MultiClass => "multi-class",
                     Task::MultiLabel => "multi-label",
                 },
-                natural.name()
+                suitable.name()
             )),
-            Some(_) | None => Ok(natural),
+            Some(_) | None => Ok(suitable),
         }
     }
 }
 
 impl Loss {
-    /// The name in a pipeline file.
+    /// Returns the name in a pipeline file.
     pub fn name(self) -> &'static str {
         match self {
             Self::BinaryCrossEntropy => "binary_cross_entropy",

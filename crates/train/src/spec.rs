@@ -1,4 +1,4 @@
-//! What a fit is made from.
+//! The specification of a fit: everything that determines its numbers.
 
 use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task, memory};
 
@@ -8,30 +8,30 @@ use crate::metric::{self, Threshold};
 use crate::settings::{Head, Loss, Optimizer, Train};
 use crate::weights::{Tensor, Weights};
 
-/// Everything that decides a fit's numbers.
+/// Everything that determines a fit's numbers.
 #[derive(Clone, Debug)]
 pub struct FitSpec<'a> {
     /// The hidden layers.
     pub head: &'a Head,
-    /// Epochs, batches, optimiser, loss.
+    /// Epochs, batch size, optimiser and loss.
     pub train: &'a Train,
-    /// The seed of initialisation, order and dropout.
+    /// The seed of initialisation, shuffling and dropout.
     pub seed: u64,
-    /// What the labels ask.
+    /// The classification task that the labels pose.
     pub task: Task,
-    /// The texts' vectors, or bags over a table to be tuned.
+    /// The features of each split: vectors, or bags of rows of a table that is fine-tuned.
     pub features: &'a Splits<Features>,
-    /// The labels as numbers, `[rows, outputs]` a split.
+    /// The labels as numbers, `[rows, outputs]` per split.
     pub targets: &'a Splits<Matrix>,
-    /// The order in which epochs take the training rows, before they shuffle it; as they lie where there is none.
+    /// The order of the training rows before an epoch shuffles them; none for the order of the features.
     pub order: Option<&'a [usize]>,
-    /// What the best epoch is chosen by; none: the last epoch is kept.
+    /// The monitor by which the best epoch is chosen; none to keep the last epoch.
     pub monitor: Option<Monitor>,
-    /// Starts the head from these arrays instead of random ones.
+    /// Weights from which the head starts, instead of random ones.
     pub initial: Option<&'a Weights>,
 }
 
-/// What fits must have in common to be trained as one computation. They may differ in seed, learning rate, frozen
+/// The properties that fits must share to be trained as one computation. They may differ in seed, learning rate, frozen
 /// vectors, labels, epochs and callbacks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
@@ -39,21 +39,21 @@ pub struct Shape {
     optimizer: Optimizer,
     loss: Loss,
     batch_size: u32,
-    /// Of every split.
+    /// The number of rows of each split.
     rows: Splits<usize>,
 }
 
-/// Rows whose logits are computed at once, where nothing is trained.
+/// The number of rows whose logits are computed at once during evaluation.
 const EVALUATION_ROWS: u64 = 256;
 
 impl FitSpec<'_> {
-    /// The head for these features and labels.
+    /// Returns the architecture of the head for these features and labels.
     pub fn architecture(&self) -> Architecture {
         Architecture::new(self.head, self.features.train.dim(), self.targets.train.cols())
     }
 
-    /// What a fit must share to be trained as one computation with this one; none where this one is trained alone, since
-    /// it tunes its embedding.
+    /// Returns what another fit must share to be trained with this one as one computation; none if this fit must be
+    /// trained alone, since it tunes its embedding.
     pub fn shape(&self) -> Option<Shape> {
         let frozen = matches!(self.features.train, Features::Frozen(_));
         Some(Shape {
@@ -65,25 +65,25 @@ impl FitSpec<'_> {
         })
     }
 
-    /// The bytes that the fit takes beside its features, about: of every number that is trained there are the start, the
-    /// present, the best, two that the optimiser remembers, and one that is on its way from one to another; of every unit,
-    /// rows that are computed at once; of every output, the targets and logits of all rows.
+    /// Estimates the bytes that the fit needs in addition to its features. Six copies of every trained number: the
+    /// start, the current value, the best one, the optimiser's two moments, and one for transfers. Five numbers for
+    /// every unit and every row that is computed at once. Three for every output and every row: the targets and logits.
     pub(crate) fn memory(&self) -> u64 {
         let batch = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
-        let of_units = self.architecture().units().saturating_mul(5 * batch);
+        let units = self.architecture().units().saturating_mul(5 * batch);
         let rows: u64 = self.targets.iter().map(|(_, targets)| targets.rows() as u64).sum();
-        let of_outputs = rows.saturating_mul(3 * self.targets.train.cols() as u64);
-        let of_numbers = self.trained_numbers().saturating_mul(6);
-        of_numbers.saturating_add(of_units).saturating_add(of_outputs).saturating_mul(4)
+        let outputs = rows.saturating_mul(3 * self.targets.train.cols() as u64);
+        let parameters = self.trained_parameters().saturating_mul(6);
+        parameters.saturating_add(units).saturating_add(outputs).saturating_mul(4)
     }
 
-    /// The bytes that a checkpoint takes while it is made: three numbers for every one that is trained, and with the best one
-    /// once more in its file.
+    /// Estimates the bytes that creating a checkpoint takes: three numbers for every trained one, and these and the
+    /// best one again in its file.
     pub(crate) fn checkpoint_memory(&self) -> u64 {
-        self.trained_numbers().saturating_mul(7 * 4)
+        self.trained_parameters().saturating_mul(7 * 4)
     }
 
-    fn trained_numbers(&self) -> u64 {
+    fn trained_parameters(&self) -> u64 {
         let table = match &self.features.train {
             Features::Tuned(bags) => bags.table.values().len() as u64,
             Features::Frozen(_) | Features::Mixed(_) => 0,
@@ -91,7 +91,7 @@ impl FitSpec<'_> {
         self.architecture().parameters().saturating_add(table)
     }
 
-    /// What is tuned of the embedding first, then the head's arrays.
+    /// Returns the starting weights: the trained arrays of the embedding first, then the head's.
     pub(crate) fn starting_weights(&self, architecture: &Architecture) -> Result<Weights, Error> {
         let fresh = architecture.initial_weights(self.seed)?;
         let head = match self.initial {
@@ -99,7 +99,7 @@ impl FitSpec<'_> {
             Some(given) => {
                 let shapes = |w: &Weights| w.0.iter().map(|t| t.shape.clone()).collect::<Vec<_>>();
                 if shapes(given) != shapes(&fresh) {
-                    return Err(Error::Weights("the shapes given don't fit the head".into()));
+                    return Err(Error::Weights("the given shapes don't match the head".into()));
                 }
                 given.clone()
             }
@@ -109,7 +109,8 @@ impl FitSpec<'_> {
         Ok(weights)
     }
 
-    /// The scores of an epoch from its logits, training rows in their order, and validation.
+    /// Computes the scores of an epoch from its logits: of the training rows in their order, and of the validation
+    /// rows.
     pub(crate) fn scores(
         &self,
         loss: Loss,
@@ -123,7 +124,7 @@ impl FitSpec<'_> {
         (train, valid)
     }
 
-    /// The training rows in the order of an epoch, 1 for the first.
+    /// Returns the order of the training rows in an epoch, 1 for the first.
     pub(crate) fn epoch_order(&self, epoch: u32) -> Vec<usize> {
         let mut order = self.order.map_or_else(|| (0..self.targets.train.rows()).collect(), <[usize]>::to_vec);
         if self.train.shuffle {
@@ -133,13 +134,13 @@ impl FitSpec<'_> {
     }
 }
 
-/// What of the embedding is trained along.
+/// Returns the arrays of the embedding that are trained together with the head.
 fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
     let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
     match features {
         Features::Frozen(_) => Ok(Vec::new()),
         Features::Tuned(bags) if bags.table.rows() == 0 => {
-            Err(Error::Unsupported("no word of the texts is in the embedding's table; nothing can be tuned".into()))
+            Err(Error::Unsupported("no word of the texts is in the embedding's table, so there is nothing to fine-tune; use `trainable = false` or another embedding".into()))
         }
         Features::Tuned(bags) => {
             let shape = vec![bags.table.rows(), bags.table.cols()];

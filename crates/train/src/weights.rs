@@ -1,7 +1,7 @@
-//! Weights on the host: what engines start from and give back, and their safetensors file.
+//! Weights in host memory, from which engines start and which they return, and their safetensors file.
 //!
-//! Names: `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
-//! `head.output.kernel`, `head.output.bias`; kernels as Keras lays them out.
+//! The arrays are named `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
+//! `head.output.kernel` and `head.output.bias`; kernels have Keras's layout.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,16 +16,16 @@ use crate::Error;
 /// One named array of floats, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// For example `head.0.kernel`.
+    /// The name, such as `head.0.kernel`.
     pub name: String,
-    /// The length along every axis.
+    /// The length of each axis.
     pub shape: Vec<usize>,
-    /// As many as the product of `shape`.
+    /// The values, as many as the product of `shape`.
     pub values: Vec<f32>,
 }
 
 impl Tensor {
-    /// The array of a file, which must be one of 32-bit floats.
+    /// Copies an array of a file, which must be one of 32-bit floats.
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -35,13 +35,13 @@ impl Tensor {
         Ok(Self { name, shape: view.shape().to_vec(), values })
     }
 
-    /// The array as its file holds it.
+    /// Returns the array in the form in which files store it.
     pub(crate) fn to_array(&self) -> Array<'_> {
         let (name, shape) = (self.name.clone(), self.shape.clone());
         Array { name, element: ElementType::F32, shape, bytes: self.to_bytes() }
     }
 
-    /// The values, little-endian.
+    /// Returns the values as little-endian bytes.
     fn to_bytes(&self) -> Cow<'_, [u8]> {
         if cfg!(target_endian = "little") {
             Cow::Borrowed(bytemuck::cast_slice(&self.values))
@@ -51,12 +51,12 @@ impl Tensor {
     }
 }
 
-/// All arrays that training moves, in the order of the forward pass.
+/// All trained arrays, in the order of the forward pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights(pub Vec<Tensor>);
 
 impl Weights {
-    /// The bytes of a safetensors file. Equal weights give equal bytes.
+    /// Serializes the weights to the bytes of a safetensors file. Equal weights give equal bytes.
     ///
     /// # Errors
     /// When two arrays share a name.
@@ -64,10 +64,10 @@ impl Weights {
         serialize(self.0.iter().map(|tensor| (tensor.name.clone(), tensor)), None)
     }
 
-    /// Reads the bytes of a safetensors file of 32-bit floats, in the order of their names.
+    /// Parses the bytes of a safetensors file of 32-bit floats. The arrays are sorted by name.
     ///
     /// # Errors
-    /// When the bytes are damaged or hold another type of number.
+    /// When the bytes are damaged, or an array has another element type.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, Error> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Weights(e.to_string()))?;
         let mut tensors = Vec::new();
@@ -81,24 +81,24 @@ impl Weights {
         Ok(Self(tensors))
     }
 
-    /// The array of that name.
+    /// Returns the array of that name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.iter().find(|t| t.name == name)
     }
 
-    /// Whether every number is finite.
+    /// Returns whether every value is finite.
     pub(crate) fn is_finite(&self) -> bool {
         self.0.iter().all(|tensor| tensor.values.iter().all(|value| value.is_finite()))
     }
 
-    /// Takes out the arrays whose names begin with `prefix/`, under the rest of their names.
-    pub(crate) fn take_below(&mut self, prefix: &str) -> Self {
+    /// Removes the arrays whose names start with `prefix/`, and returns them with that prefix stripped.
+    pub(crate) fn take_prefixed(&mut self, prefix: &str) -> Self {
         let rest = |name: &str| Some(name.strip_prefix(prefix)?.strip_prefix('/')?.to_owned());
         let taken = self.0.extract_if(.., |tensor| rest(&tensor.name).is_some());
         Self(taken.map(|tensor| Tensor { name: rest(&tensor.name).unwrap_or_default(), ..tensor }).collect())
     }
 
-    /// The same arrays in the order of others; none where they aren't the same in name and shape.
+    /// Returns the arrays in the order of others; none if names or shapes differ.
     pub(crate) fn in_order_of(mut self, other: &Self) -> Option<Self> {
         let mut take = |like: &Tensor| {
             let at = self.0.iter().position(|tensor| tensor.name == like.name && tensor.shape == like.shape)?;
@@ -109,7 +109,7 @@ impl Weights {
     }
 }
 
-/// The safetensors file of arrays under these names. No array is copied but into the file.
+/// Serializes arrays under these names to a safetensors file. Each array is copied only once, into the file.
 ///
 /// # Errors
 /// When two arrays share a name, or there is no memory for the file.
@@ -117,15 +117,15 @@ pub(crate) fn serialize<'t>(
     arrays: impl Iterator<Item = (String, &'t Tensor)>,
     metadata: Option<HashMap<String, String>>,
 ) -> Result<Vec<u8>, Error> {
-    let arrays: Vec<(String, Bytes<'t>)> = arrays.map(|(name, tensor)| (name, Bytes(tensor))).collect();
+    let arrays: Vec<(String, TensorBytes<'t>)> = arrays.map(|(name, tensor)| (name, TensorBytes(tensor))).collect();
     memory::probe(arrays.iter().map(|(_, array)| array.data_len() as u64).sum())?;
     safetensors::serialize(arrays, metadata).map_err(|error| Error::Weights(error.to_string()))
 }
 
-/// An array as its file holds it: little-endian.
-struct Bytes<'t>(&'t Tensor);
+/// A view of an array as little-endian bytes.
+struct TensorBytes<'t>(&'t Tensor);
 
-impl View for Bytes<'_> {
+impl View for TensorBytes<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -143,28 +143,28 @@ impl View for Bytes<'_> {
     }
 }
 
-/// What is held of every array that training moves.
+/// The parts of the training state, each with one array per trained array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// The array itself.
+pub(crate) enum StatePart {
+    /// The values of the array.
     Values,
-    /// The optimiser's mean of gradients, or its velocity.
+    /// The optimiser's first moment: the mean of the gradients, or the velocity.
     FirstMoment,
-    /// The optimiser's mean of squared gradients.
+    /// The optimiser's second moment: the mean of the squared gradients.
     SecondMoment,
 }
 
-impl Part {
-    /// In order.
+impl StatePart {
+    /// All parts, in the order of [`TrainingState::parts`].
     pub(crate) const ALL: [Self; 3] = [Self::Values, Self::FirstMoment, Self::SecondMoment];
 }
 
-/// What training goes on from.
+/// The state from which training continues.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct State {
-    /// By [`Part`].
+pub(crate) struct TrainingState {
+    /// The arrays of each [`StatePart`].
     pub(crate) parts: [Weights; 3],
-    /// Steps taken.
+    /// The number of steps taken.
     pub(crate) steps: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The same fit on every device that is there: equal within what the order of sums can change.
+//! Tests that the same fit gives the same numbers on every device, except for the rounding of sums in another order.
 #![cfg(feature = "gpu")]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn targets(features: &Matrix) -> Matrix {
     Matrix::new(features.rows(), 1, (0..features.rows()).map(positive).collect())
 }
 
-/// Two fits that differ in their seeds: alone, one after the other, or as one computation.
+/// Trains two fits with different seeds: one after the other, or together as one computation.
 fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool) -> Vec<FittedModel> {
     let dense = |units| Layer::Dense { units, activation: Activation::Relu };
     let splits = Splits { train: features.clone(), valid: Some(features.clone()), test: None };
@@ -51,7 +51,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
 
 fn compare(features: &Features, targets: &Matrix) {
     let cpu = fitted(features, targets, Device::Cpu, false);
-    for device in there() {
+    for device in gpu_devices() {
         let frozen = matches!(features, Features::Frozen(_));
         let rounding = rounding(device, !frozen);
         compare_with(&cpu, &fitted(features, targets, device, false), rounding, &device.to_string());
@@ -61,8 +61,8 @@ fn compare(features: &Features, targets: &Matrix) {
     }
 }
 
-/// The cards that there are.
-fn there() -> impl Iterator<Item = Device> {
+/// Returns the GPU devices that can be used here.
+fn gpu_devices() -> impl Iterator<Item = Device> {
     [Device::Wgpu, Device::Cuda].into_iter().filter(|device| {
         let detail = device.availability().detail;
         if let Err(why) = &detail {
@@ -73,8 +73,8 @@ fn there() -> impl Iterator<Item = Device> {
     })
 }
 
-/// How much further than single precision numbers may be off: on Burn's tensors, CUDA's matrix units round what they multiply
-/// to fewer digits.
+/// Returns by what factor numbers may deviate more than single precision does: on Burn's tensors, CUDA's tensor cores
+/// round factors to fewer digits.
 fn rounding(device: Device, on_burns_tensors: bool) -> f32 {
     if device == Device::Cuda && on_burns_tensors { 50.0 } else { 1.0 }
 }
@@ -97,8 +97,8 @@ fn compare_with(cpu: &[FittedModel], others: &[FittedModel], rounding: f32, what
     }
 }
 
-/// Heads over frozen vectors, which cards train on kernels of their own: every activation, optimiser and loss, dropout, and
-/// sizes to both sides of what a cube handles at once.
+/// Tests heads on frozen vectors, which GPUs train with their own kernels: every activation, optimiser and loss,
+/// dropout, and sizes below and above what a cube handles at once.
 #[test]
 fn devices_agree_on_dense_heads() {
     type Case = (usize, usize, u32, Vec<Layer>, fn(f64) -> Optimizer, Task, usize);
@@ -147,11 +147,11 @@ fn devices_agree_on_dense_heads() {
             initial: None,
         };
         let specs: Vec<FitSpec<'_>> = (1..).zip(&trains).map(spec).collect();
-        compare_jobs(&specs, &what);
+        compare_fits(&specs, &what);
     }
 }
 
-fn compare_jobs(specs: &[FitSpec<'_>], what: &str) {
+fn compare_fits(specs: &[FitSpec<'_>], what: &str) {
     let alone = |device| {
         specs
             .iter()
@@ -159,15 +159,15 @@ fn compare_jobs(specs: &[FitSpec<'_>], what: &str) {
             .collect::<Vec<_>>()
     };
     let cpu = alone(Device::Cpu);
-    for device in there() {
-        let burns = matches!(specs[0].head.layers.first(), Some(Layer::Dropout { .. }));
-        let on_card = alone(device);
-        compare_with(&cpu, &on_card, rounding(device, burns), &format!("{device}, {what}"));
+    for device in gpu_devices() {
+        let uses_burn = matches!(specs[0].head.layers.first(), Some(Layer::Dropout { .. }));
+        let on_gpu = alone(device);
+        compare_with(&cpu, &on_gpu, rounding(device, uses_burn), &format!("{device}, {what}"));
         let requests = specs.iter().map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None }).collect();
         let together = fit(requests, device).expect("the fits begin").into_iter();
         let together: Vec<FittedModel> = together.map(|fit| fit.expect("the fit ends")).collect();
-        for (alone, together) in on_card.iter().zip(&together) {
-            assert!(burns || alone.weights == together.weights, "{device}, {what}: a pack changes bytes");
+        for (alone, together) in on_gpu.iter().zip(&together) {
+            assert!(uses_burn || alone.weights == together.weights, "{device}, {what}: a pack changes bytes");
         }
     }
 }

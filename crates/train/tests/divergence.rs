@@ -1,4 +1,5 @@
-//! A fit that has diverged is a failure, whether its loss is a number or not; a slow or high start is none.
+//! Tests that a fit that has diverged fails, whether its loss is finite or not, and that a slow or high start is no
+//! divergence.
 
 use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
@@ -11,7 +12,7 @@ use support::fit_alone;
 const ROWS: usize = 64;
 const DIM: usize = 6;
 
-/// Rows whose class shows in their numbers, which are about `scale` large.
+/// Returns rows whose class shows in their numbers, which have a magnitude of about `scale`.
 fn rows(stream: &str, task: Task, outputs: usize, scale: f32) -> (Features, Matrix) {
     let mut random = Substream::new(5, stream);
     let (mut vectors, mut targets) = (Matrix::zeros(ROWS, DIM), Matrix::zeros(ROWS, outputs));
@@ -37,7 +38,7 @@ struct Setup {
     optimizer: Optimizer,
 }
 
-/// A linear head without validation rows would do as well; this is the plainest.
+/// Returns the plainest setup: a linear head with validation rows.
 fn plain(optimizer: Optimizer) -> Setup {
     Setup { task: Task::Binary, outputs: 1, scale: 1.0, with_valid: true, layers: Vec::new(), optimizer }
 }
@@ -114,7 +115,7 @@ fn a_finite_loss_is_named_with_that_of_the_untrained_model() {
     assert!(loss > 1e14 && untrained < 2.0 && learning_rate == 1e16, "{loss} {untrained}");
 }
 
-/// The same in a pack, and on Burn's tensors: it is one computation, and each fit is judged by itself.
+/// Tests the same in a pack and on Burn's tensors, where all fits are one computation, but each is judged on its own.
 #[test]
 fn fits_beside_each_other_are_judged_each_by_itself() {
     let setups = [plain(adam(0.01)), plain(adam(1e16)), plain(adam(0.02))];
@@ -147,11 +148,11 @@ fn slow_starts_and_high_losses_are_none() {
     assert!(fit.metrics["val_loss"] > 1e3, "{}", fit.metrics["val_loss"]);
     let labels = Setup { task: Task::MultiLabel, outputs: 5, scale: 3e4, ..plain(sgd(1e-12)) };
     assert!(fitted(&labels).expect("many labels").metrics["val_loss"] > 1e3);
-    // Steps that are too large, but whose model still is one.
+    // A learning rate that is too high, but still gives a model.
     fitted(&plain(adam(1.0))).expect("large steps");
 }
 
-/// A validation loss that is NaN in the first epoch doesn't keep later ones from being the best.
+/// A validation loss that is NaN in the first epoch doesn't keep later epochs from being the best.
 #[test]
 fn a_validation_split_that_is_never_a_number_is_a_failure() {
     let setup = plain(adam(0.01));

@@ -1,4 +1,4 @@
-//! Every metric against scikit-learn's, for each task; the recipe of the values is `fixtures/metrics/make.py`.
+//! Tests every metric against scikit-learn's, for each task; `fixtures/metrics/make.py` creates the expected values.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use serde::Deserialize;
 struct Case {
     name: String,
     task: Task,
-    /// None: chosen by the best F1.
+    /// None: the threshold with the best F1.
     threshold: Option<f64>,
     outputs: usize,
-    /// Row by row.
+    /// The logits, row by row.
     logits: Vec<f32>,
-    /// Where the targets, row by row, are 1.
+    /// The indices at which the targets, row by row, are 1.
     positive: Vec<usize>,
     expected: BTreeMap<Metric, f64>,
 }
@@ -61,8 +61,8 @@ fn every_metric_is_that_of_scikit_learn() {
     }
 }
 
-/// Softmax probabilities don't change when a constant is added to all logits of a row, so no metric may. Logits are
-/// multiples of 1/64 below 16 and constants are whole numbers below 4096, so that every sum is exact in 32 bits.
+/// Softmax probabilities don't change when a constant is added to all logits of a row, so no metric may change. Logits
+/// are multiples of 1/64 below 16 and constants are whole numbers below 4096, so that every sum is exact in 32 bits.
 #[test]
 fn a_constant_added_to_the_logits_of_a_row_changes_no_metric_of_a_softmax_task() {
     let mut random = Substream::new(16, "logits");
@@ -76,15 +76,14 @@ fn a_constant_added_to_the_logits_of_a_row_changes_no_metric_of_a_softmax_task()
         let of = |logits| scores(Task::MultiClass, &Matrix::new(rows, classes, logits), &targets, Threshold::Best);
         let (plain, shifted) = (of(logits), of(shifted));
         for (metric, value) in &plain {
-            // The loss is a sum of the logits' own size; every other metric is a matter of order alone.
+            // The loss is a sum of numbers as large as the logits; every other metric depends on their order only.
             let tolerance = if *metric == Metric::Loss { 1e-11 } else { 0.0 };
             assert!((shifted[metric] - value).abs() <= tolerance, "{metric}: {value} became {}", shifted[metric]);
         }
     }
 }
 
-/// The threshold decides every validation row as the row's own score did, and still does after the scores were rounded to
-/// 32 bits.
+/// The threshold decides every validation row like the row's own score, even after the scores are rounded to 32 bits.
 #[test]
 fn another_rounding_of_the_scores_changes_no_decision() {
     let binary = |case: &&Case| case.task == Task::Binary && case.threshold.is_none();
@@ -101,8 +100,8 @@ fn another_rounding_of_the_scores_changes_no_decision() {
     }
 }
 
-/// Which classes are averaged over doesn't depend on what the model predicts: a class that is newly predicted, wrongly,
-/// can't raise an average.
+/// The classes that are averaged over don't depend on what the model predicts: a class that is newly predicted,
+/// wrongly, can't raise an average.
 #[test]
 fn averages_are_over_all_classes_whatever_is_predicted() {
     let targets = Matrix::new(2, 3, vec![1., 0., 0., 1., 0., 0.]);

@@ -1,4 +1,4 @@
-//! The mix of an encoder's layers is learned along with the head.
+//! Tests that the mix of an encoder's layers is learned together with the head.
 
 use emberline_base::{Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
@@ -12,7 +12,7 @@ const ROWS: usize = 256;
 const DIM: usize = 4;
 const LAYERS: usize = 3;
 
-/// Layers of noise, but for `signal`, whose first number tells the class.
+/// Trains on layers of noise, except for the layer `signal`, whose first number determines the class.
 fn fitted(signal: usize) -> FittedModel {
     let mut stream = Substream::new(5, "test");
     let vectors: Vec<f32> = (0..ROWS * LAYERS * DIM).map(|_| stream.symmetric(1.0)).collect();

@@ -1,4 +1,5 @@
-//! A fit that is cut short after any epoch, and goes on from its checkpoint, comes to the bytes of one that wasn't.
+//! Tests that a fit that is interrupted after any epoch and resumed from its checkpoint gives the same bytes as an
+//! uninterrupted one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ const DIM: usize = 9;
 const EPOCHS: u32 = 7;
 const IDENTITY: &str = "a fit";
 
-/// Asks a fit to leave after an epoch, and gives its checkpoint to the next.
-struct LeavesAfter {
+/// Stops a fit after a number of epochs, and passes its checkpoint to the next.
+struct StopAfter {
     epochs: u32,
     file: Option<Vec<u8>>,
 }
 
-impl Checkpointer for LeavesAfter {
+impl Checkpointer for StopAfter {
     fn resume(&mut self) -> Option<Checkpoint> {
         self.file.take().map(|bytes| Checkpoint::from_bytes(&bytes, IDENTITY).expect("whole"))
     }
@@ -46,7 +47,7 @@ fn frozen(rows: usize, cols: usize) -> Splits<Features> {
     Splits { train: features("train"), valid: Some(features("valid")), test: None }
 }
 
-/// Texts of up to four words out of thirty.
+/// Returns texts of up to four words out of thirty.
 fn tuned() -> Splits<Features> {
     let table = std::sync::Arc::new(random("table", 30, DIM));
     let bags = |name: &str| {
@@ -87,12 +88,13 @@ impl Case {
         Self { head: Head { layers }, train, features }
     }
 
-    /// A fit with callbacks that have a state, and the file that the checkpointer holds afterwards.
+    /// Runs a fit with callbacks that have state. Returns its result and the file that the checkpointer holds
+    /// afterwards.
     fn fit(
         &self,
         device: Device,
         folder: &Path,
-        mut checkpointer: LeavesAfter,
+        mut checkpointer: StopAfter,
     ) -> (Result<FittedModel, Error>, Option<Vec<u8>>) {
         let mut stream = Substream::new(5, "labels");
         let labels = Matrix::new(ROWS, 1, (0..ROWS).map(|_| f32::from(u8::from(stream.unit() < 0.5))).collect());
@@ -128,7 +130,7 @@ fn callbacks() -> Callbacks {
     }
 }
 
-/// What must be equal: all but the times.
+/// Formats what must be equal: everything except the times.
 fn numbers(fit: &FittedModel) -> String {
     let mut fit = fit.clone();
     fit.seconds = 0.0;
@@ -167,12 +169,12 @@ fn check_on(device: Device) {
     for (number, case) in cases.iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");
         let log = || std::fs::read_to_string(folder.path().join("training.csv")).expect("a log");
-        let whole = case.fit(device, folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+        let whole = case.fit(device, folder.path(), StopAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
         let (expected, expected_log) = (numbers(&whole), log());
         for epochs in 1..whole.history.len() as u32 {
-            let (cut, file) = case.fit(device, folder.path(), LeavesAfter { epochs, file: None });
+            let (cut, file) = case.fit(device, folder.path(), StopAfter { epochs, file: None });
             assert!(matches!(cut, Err(Error::Interrupted)), "{device}, case {number}, after {epochs}");
-            let resumed = case.fit(device, folder.path(), LeavesAfter { epochs: u32::MAX, file }).0.expect("it ends");
+            let resumed = case.fit(device, folder.path(), StopAfter { epochs: u32::MAX, file }).0.expect("it ends");
             assert_eq!(numbers(&resumed), expected, "{device}, case {number}, cut after {epochs}");
             assert_eq!(log(), expected_log);
         }
@@ -184,13 +186,13 @@ fn a_fit_that_is_cut_short_after_every_epoch_ends_too() {
     let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
     let case = Case::new(tuned(), adam, false);
     let folder = tempfile::tempdir().expect("a folder");
-    let whole = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+    let whole = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
     let mut file = None;
     for _ in 1..whole.history.len() {
-        let (cut, kept) = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: 1, file });
+        let (cut, kept) = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: 1, file });
         assert!(matches!(cut, Err(Error::Interrupted)));
         file = kept;
     }
-    let last = case.fit(Device::Cpu, folder.path(), LeavesAfter { epochs: 1, file }).0.expect("it ends");
+    let last = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: 1, file }).0.expect("it ends");
     assert_eq!(numbers(&last), numbers(&whole));
 }

@@ -1,4 +1,5 @@
-//! The decision threshold of a binary task is chosen on the validation rows, and the test rows are scored at it.
+//! Tests that the decision threshold of a binary task is chosen on the validation rows, and that the test rows are
+//! scored at it.
 
 use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
@@ -11,7 +12,7 @@ use support::fit_alone;
 
 const DIM: usize = 4;
 
-/// Noisy rows, of which so many in ten are positive: what share there is moves the best threshold.
+/// Returns noisy rows, of which `positive` in ten are positive: their share moves the best threshold.
 fn rows(stream: &str, rows: usize, positive: usize) -> (Matrix, Matrix) {
     let mut random = Substream::new(9, stream);
     let (mut vectors, mut targets) = (Matrix::zeros(rows, DIM), Matrix::zeros(rows, 1));
@@ -41,7 +42,7 @@ fn trained(splits: Splits<(Matrix, Matrix)>) -> (FittedModel, Splits<Matrix>) {
     (fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit"), targets)
 }
 
-/// The validation rows have the labels turned around, so that their loss is lowest after the first epoch.
+/// The validation rows have inverted labels, so that their loss is lowest after the first epoch.
 #[test]
 fn without_a_monitor_the_last_epoch_is_kept() {
     let (vectors, targets) = rows("monitor", 60, 5);
@@ -68,7 +69,7 @@ fn without_a_monitor_the_last_epoch_is_kept() {
     assert!(last.weights != best.weights && last.history.len() == 4);
 }
 
-/// F1, precision and recall, counted row by row.
+/// Counts F1, precision and recall row by row.
 fn scores(logits: &Matrix, targets: &Matrix, threshold: f64) -> [f64; 3] {
     let (mut right, mut answers, mut wanted) = (0.0, 0.0, 0.0);
     for row in 0..logits.rows() {
@@ -81,7 +82,7 @@ fn scores(logits: &Matrix, targets: &Matrix, threshold: f64) -> [f64; 3] {
     [2.0 * right / (answers + wanted), right / answers, right / wanted]
 }
 
-/// The midpoint between the highest score whose decision has the best F1 and the next lower score.
+/// Returns the midpoint between the highest score whose decision has the best F1 and the next lower score.
 fn best_threshold(logits: &Matrix, targets: &Matrix) -> f64 {
     let mut probabilities: Vec<f64> = logits.values().iter().map(|&logit| probability(logit)).collect();
     probabilities.sort_by(|a, b| b.total_cmp(a));
@@ -109,7 +110,7 @@ fn test_rows_are_scored_at_the_threshold_that_validation_chose() {
             assert!((found - value).abs() < 1e-12, "{name}_{metric}: {found}, not {value}");
         }
     }
-    // Test rows would have chosen another one, and would have done better at it.
+    // The test rows would have chosen another threshold, with a better F1.
     let own = best_threshold(&test.0, &test.1);
     assert_ne!(own, threshold);
     assert!(scores(&test.0, &test.1, own)[0] > fit.metrics["test_f1"]);
@@ -131,7 +132,7 @@ fn other_test_rows_or_none_change_neither_threshold_nor_anything_else_of_validat
     }
 }
 
-/// Without validation rows there is nothing to choose by, and the threshold is the natural one.
+/// Without validation rows the threshold is the default one.
 #[test]
 fn without_validation_test_rows_are_scored_at_one_half() {
     let (fit, _) = trained(Splits { train: rows("train", 300, 4), valid: None, test: Some(rows("test", 120, 7)) });

@@ -1,4 +1,4 @@
-//! Fits that are trained beside each other come to what each comes to by itself.
+//! Tests that fits that are trained together give the same results as each of them alone.
 
 use emberline_base::record::Stop;
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task};
@@ -14,7 +14,7 @@ const ROWS: usize = 203;
 const DIM: usize = 21;
 const EPOCHS: u32 = 12;
 
-/// Vectors whose first two numbers tell the class, training and validation.
+/// Returns vectors whose first two numbers determine the class, for training and validation.
 fn vectors(stream: &str) -> Splits<Features> {
     let mut stream = Substream::new(7, stream);
     let mut random = |rows| Matrix::new(rows, DIM, (0..rows * DIM).map(|_| stream.symmetric(1.0)).collect());
@@ -42,7 +42,7 @@ fn train(optimizer: Optimizer) -> Train {
     Train { epochs: EPOCHS, optimizer, ..Train::default() }
 }
 
-/// Six fits: seeds, step sizes, vectors, labels and epochs differ.
+/// Six fits that differ in seeds, learning rates, vectors, labels and epochs.
 struct Fits {
     head: Head,
     trains: [Train; 3],
@@ -75,7 +75,7 @@ impl Fits {
     }
 }
 
-/// Ends a fit after two epochs without a better `val_loss`.
+/// Returns a callback that ends a fit after two epochs without a better `val_loss`.
 fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
     let early_stopping = Some(EarlyStopping { monitor: Monitor::VAL_LOSS, patience: 2, min_delta: 0.0 });
     let context = CallbackContext {
@@ -88,7 +88,7 @@ fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
     Callbacks { early_stopping, ..Callbacks::default() }.start(context).expect("started")
 }
 
-/// Each by itself, and all together.
+/// Trains each fit alone, and all of them together.
 fn both_ways(fits: &Fits, engine: EngineChoice) -> Vec<(FittedModel, FittedModel)> {
     let folder = std::path::Path::new("");
     let specs = fits.specs();
@@ -104,7 +104,7 @@ fn both_ways(fits: &Fits, engine: EngineChoice) -> Vec<(FittedModel, FittedModel
     specs.iter().zip(together).map(pair).collect()
 }
 
-/// The largest difference of a weight.
+/// Returns the largest difference between two weights.
 fn off(one: &FittedModel, other: &FittedModel) -> f32 {
     let pairs = one.weights.0.iter().zip(&other.weights.0);
     let values = pairs.flat_map(|(one, other)| one.values.iter().zip(&other.values));
@@ -160,10 +160,10 @@ fn those_that_end_early_leave_the_others_going() {
     assert!(ends.iter().map(|&(epochs, _)| epochs).collect::<std::collections::BTreeSet<_>>().len() > 2, "{ends:?}");
 }
 
-/// Fails in an epoch, and hears of it.
+/// A callback that fails in an epoch, and records whether it is notified of the failure.
 struct Failing<'h> {
     epoch: u32,
-    heard: &'h std::cell::Cell<bool>,
+    notified: &'h std::cell::Cell<bool>,
 }
 
 impl Callback for Failing<'_> {
@@ -172,29 +172,29 @@ impl Callback for Failing<'_> {
     }
 
     fn on_failure(&mut self) {
-        self.heard.set(true);
+        self.notified.set(true);
     }
 }
 
 #[test]
 fn one_that_fails_spoils_no_other() {
     let mut fits = Fits::new(true, |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() }));
-    // The fourth and fifth have NaN in a vector; some backends' relu would make it 0.
+    // The fourth and the fifth fit have NaN in a vector; the relu of some backends would turn it into 0.
     let linear = Layer::Dense { units: 8, activation: Activation::Linear };
     fits.head.layers = vec![Layer::Dropout { rate: 0.2 }, linear];
     let Features::Frozen(other) = &mut fits.features[1].train else { unreachable!("frozen") };
     other.row_mut(5)[3] = f32::NAN;
     let specs = fits.specs();
-    let heard = std::cell::Cell::new(false);
+    let notified = std::cell::Cell::new(false);
     let mut callbacks: Vec<Vec<Box<dyn Callback>>> = specs.iter().map(|_| Vec::new()).collect();
-    callbacks[1].push(Box::new(Failing { epoch: 3, heard: &heard }));
+    callbacks[1].push(Box::new(Failing { epoch: 3, notified: &notified }));
     let requests = specs
         .iter()
         .zip(&mut callbacks)
         .map(|(spec, callbacks)| FitRequest { spec, callbacks, checkpointer: None })
         .collect();
     let fitted = fit_with(EngineChoice::Burn, requests, Device::Cpu).expect("they begin");
-    assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && heard.get());
+    assert!(matches!(&fitted[1], Err(Error::Unsupported(why)) if why == "a fault") && notified.get());
     assert!(matches!(fitted[3], Err(Error::Diverged(Divergence::NotFinite { epoch: 1, .. }))) && fitted[4].is_err());
     for at in [0, 2, 5] {
         let alone = fit_alone(EngineChoice::Burn, &specs[at], Device::Cpu, &mut []).expect("it ends");

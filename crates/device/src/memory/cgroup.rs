@@ -1,15 +1,15 @@
-//! Reads what the control groups of this process leave of their limits, version 2 and version 1.
+//! Reads how much memory the control groups (cgroups) of this process still allow, in versions 2 and 1.
 //!
-//! A process belongs to one group of every hierarchy, and the limits of all groups above it hold too: the least of them
-//! counts. Where a hierarchy is mounted differs between machines and containers, so that the mount table is asked.
+//! A process belongs to one group in every hierarchy, and the limits of all the groups above it hold too: the tightest
+//! of them counts. Where a hierarchy is mounted differs between machines and containers, so the mount table is read.
 //!
 //! | version | the process's group | mount table | limit | in use |
 //! |---|---|---|---|---|
 //! | 2 | `0::/a/b` of `/proc/self/cgroup` | type `cgroup2` | `memory.max` | `memory.current` |
 //! | 1 | `N:memory:/a/b` | type `cgroup`, option `memory` | `memory.limit_in_bytes` | `memory.usage_in_bytes` |
 //!
-//! What is in use holds cached files as well, which make room for a process that needs it: they are taken off, by
-//! `memory.stat`.
+//! The usage includes cached files, which the kernel drops when a process needs the memory; they are subtracted, as
+//! `memory.stat` counts them.
 //!
 //! Specification: Linux, `cgroups(7)`, `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/memory.rst`;
 //! `/proc/self/mountinfo` in `proc(5)`.
@@ -18,12 +18,12 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The least that a group of this process, or one above it, leaves; none where no group has a limit.
-pub(super) fn left() -> Option<u64> {
+/// Returns the bytes that the tightest group of this process still allows; none if no group has a limit.
+pub(super) fn remaining() -> Option<u64> {
     static FOLDERS: OnceLock<Vec<(Version, PathBuf)>> = OnceLock::new();
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let folders = FOLDERS.get_or_init(|| folders(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo")));
-    folders.iter().filter_map(|(version, folder)| of_folder(*version, folder)).min()
+    folders.iter().filter_map(|(version, folder)| remaining_in(*version, folder)).min()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ enum Version {
     Two,
 }
 
-/// The names of a version's files, and of the numbers of cached files in `memory.stat`.
+/// The file names of a version, and the keys of `memory.stat` that count cached files.
 struct Names {
     limit: &'static str,
-    used: &'static str,
+    usage: &'static str,
     cached: [&'static str; 2],
 }
 
@@ -44,28 +44,30 @@ impl Version {
         match self {
             Self::One => Names {
                 limit: "memory.limit_in_bytes",
-                used: "memory.usage_in_bytes",
+                usage: "memory.usage_in_bytes",
                 cached: ["total_inactive_file ", "total_active_file "],
             },
             Self::Two => {
-                Names { limit: "memory.max", used: "memory.current", cached: ["inactive_file ", "active_file "] }
+                Names { limit: "memory.max", usage: "memory.current", cached: ["inactive_file ", "active_file "] }
             }
         }
     }
 }
 
-/// What a group leaves. One without a limit says `max` in version 2, and a number past all memory in version 1.
-fn of_folder(version: Version, folder: &Path) -> Option<u64> {
+/// Returns the bytes that a group still allows. A group without a limit has `max` in version 2, and a number beyond any
+/// memory in version 1.
+fn remaining_in(version: Version, folder: &Path) -> Option<u64> {
     let names = version.names();
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (limit, used) = (number(names.limit)?, number(names.used)?);
-    let facts = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
-    let fact = |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    let cached = names.cached.into_iter().filter_map(fact).fold(0, u64::saturating_add);
+    let (limit, used) = (number(names.limit)?, number(names.usage)?);
+    let statistics = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let statistic =
+        |name: &str| statistics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let cached = names.cached.into_iter().filter_map(statistic).fold(0, u64::saturating_add);
     Some(limit.saturating_sub(used.saturating_sub(cached)))
 }
 
-/// The folders of all groups that bound the process: its own, and those above it.
+/// Returns the folders of all groups that limit the process: its own, and those above it.
 fn folders(groups: &str, mounts: &str) -> Vec<(Version, PathBuf)> {
     let mut folders = Vec::new();
     for (version, group) in groups.lines().filter_map(group) {
@@ -74,7 +76,7 @@ fn folders(groups: &str, mounts: &str) -> Vec<(Version, PathBuf)> {
             let below = group.strip_prefix(&root).unwrap_or(Path::new(""));
             let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
             let below = if is_plain { below } else { Path::new("") };
-            // Not `join`, which ends a path with a slash where there is nothing to join.
+            // Not `join`, which would add a trailing slash if there is nothing to join.
             let own: PathBuf = point.components().chain(below.components()).collect();
             let up_to_mount = own.ancestors().take_while(|folder| folder.starts_with(&point));
             folders.extend(up_to_mount.map(|folder| (version, folder.to_owned())));
@@ -83,7 +85,7 @@ fn folders(groups: &str, mounts: &str) -> Vec<(Version, PathBuf)> {
     folders
 }
 
-/// The group that a line of `/proc/self/cgroup` names, such as `0::/user.slice`, where it can bound memory.
+/// Parses a line of `/proc/self/cgroup`, such as `0::/user.slice`; none if its group can't limit memory.
 fn group(line: &str) -> Option<(Version, &Path)> {
     let mut parts = line.splitn(3, ':');
     let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -93,19 +95,19 @@ fn group(line: &str) -> Option<(Version, &Path)> {
     controllers.split(',').any(|name| name == "memory").then_some((Version::One, Path::new(path)))
 }
 
-/// The group at the root of a mounted hierarchy, and where it is mounted, where a line of `/proc/self/mountinfo` says so:
-/// `31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw`.
+/// Parses a line of `/proc/self/mountinfo` into the group at the root of the mount and the mount point; none if it
+/// isn't a hierarchy of this version. Example: `31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw`.
 fn mount(line: &str, version: Version) -> Option<(PathBuf, PathBuf)> {
     let (before, after) = line.split_once(" - ")?;
     let (before, after): (Vec<&str>, Vec<&str>) = (before.split(' ').collect(), after.split(' ').collect());
-    let is_wanted = match version {
+    let is_match = match version {
         Version::Two => *after.first()? == "cgroup2",
         Version::One => *after.first()? == "cgroup" && after.get(2)?.split(',').any(|option| option == "memory"),
     };
-    is_wanted.then_some((unescaped(before.get(3)?), unescaped(before.get(4)?)))
+    is_match.then_some((unescaped(before.get(3)?), unescaped(before.get(4)?)))
 }
 
-/// A path as the mount table writes it: a space is `\040`.
+/// Decodes a path of the mount table, which writes a space as `\040`.
 fn unescaped(path: &str) -> PathBuf {
     [("\\040", " "), ("\\011", "\t"), ("\\134", "\\")]
         .iter()
@@ -161,13 +163,13 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
             write(limit, "100\n");
-            assert_eq!(of_folder(version, folder.path()), None);
+            assert_eq!(remaining_in(version, folder.path()), None);
             write(used, "90\n");
-            assert_eq!(of_folder(version, folder.path()), Some(10));
+            assert_eq!(remaining_in(version, folder.path()), Some(10));
             write("memory.stat", cached);
-            assert_eq!(of_folder(version, folder.path()), Some(50));
+            assert_eq!(remaining_in(version, folder.path()), Some(50));
             write(limit, "max\n");
-            assert_eq!(of_folder(version, folder.path()), None);
+            assert_eq!(remaining_in(version, folder.path()), None);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What arrived, unpacked where the path doesn't name a packed file.
+//! Unpacks a downloaded archive, unless the path names an archive itself.
 //!
-//! | arrived | the path ends in `.gz`, `.zip`, `.tar`, ... | the path's name is a member's, or has a file's ending | otherwise |
+//! | download | the path ends in `.gz`, `.zip`, `.tar`, ... | the path has the name of a member, or the extension of a file | otherwise |
 //! |---|---|---|---|
 //! | `.tar.gz`, `.tar`, `.zip` | kept as it is | that member (or the only one) | a folder of all members |
 //! | `.gz` | kept as it is | the unpacked file | the unpacked file |
 //! | anything else | kept as it is | kept as it is | kept as it is |
 //!
-//! What it is, is read from its first bytes. One folder that stands around all members is left away. Archives hold
-//! files and folders only; links, `..`, absolute paths, repeated names and bombs are refused before anything is
-//! written. Members go to a temporary folder beside the path.
+//! The format is detected from the first bytes. A single folder that contains all members is stripped. Archives may
+//! hold files and folders only; links, `..`, absolute paths, duplicate names and decompression bombs are refused before
+//! anything is written. Members are extracted to a temporary folder next to the path.
 
-mod choice;
+mod extraction;
 mod member;
 mod tar;
 mod zip;
@@ -24,74 +24,77 @@ use emberline_base::secret;
 use emberline_base::sniff::{Kind, TAR, is_system_file, kind};
 use flate2::read::MultiGzDecoder;
 
-use self::choice::Choice;
-use self::member::{Capped, pour};
+use self::extraction::Extraction;
+use self::member::{LimitedReader, write_member};
 use crate::Error;
 use crate::options::Limits;
 
-/// How something is packed.
+/// The format of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
+enum Format {
     Plain,
     Gzip,
     Tar,
     TarGzip,
     Zip,
-    /// Packed in a way that isn't unpacked here.
+    /// A compression that isn't supported.
     Unknown(&'static str),
 }
 
-/// A packed file that has arrived.
+/// A downloaded file that may be an archive.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrived<'a> {
-    /// Where it is.
+pub(crate) struct Downloaded<'a> {
+    /// The path of the file.
     pub(crate) path: &'a Path,
-    /// Where it came from.
+    /// The URL that it came from.
     pub(crate) url: &'a str,
-    /// How much it may hold.
+    /// The maximum sizes and counts.
     pub(crate) limits: &'a Limits,
 }
 
-/// Something unpacked, in a temporary folder that is removed with it.
+/// Unpacked content in a temporary folder, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    /// The file or folder.
+    /// The unpacked file or folder.
     pub(crate) path: PathBuf,
     _folder: TemporaryFolder,
 }
 
-impl Arrived<'_> {
-    /// Unpacks what the path `target` is to be; none where the file itself is it.
+impl Downloaded<'_> {
+    /// Unpacks the content for the path `target`; none if the download itself is the content.
     ///
     /// # Errors
-    /// When it is damaged, hostile, too large, or doesn't hold what the path names.
+    /// When the archive is damaged, hostile or too large, or doesn't hold what the path names.
     pub(crate) fn unpack(&self, target: &Path) -> Result<Option<Unpacked>, Error> {
-        if choice::is_packed(target) {
+        if extraction::names_archive(target) {
             return Ok(None);
         }
-        match self.packing()? {
-            Packing::Plain => Ok(None),
-            Packing::Unknown(name) => Err(self.fault(format!("is packed with {name}; unpack it by hand to `path`"))),
-            Packing::Gzip => self.gunzip(target).map(Some),
-            packing => self.extract(packing, target).map(Some),
+        match self.format()? {
+            Format::Plain => Ok(None),
+            Format::Unknown(name) => {
+                Err(self
+                    .error(format!("it is compressed with {name}, which isn't supported; unpack it by hand to `path`")))
+            }
+            Format::Gzip => self.gunzip(target).map(Some),
+            format => self.extract(format, target).map(Some),
         }
     }
 
-    fn packing(&self) -> Result<Packing, Error> {
+    fn format(&self) -> Result<Format, Error> {
         let head = self.head(&mut self.open()?)?;
-        let packing = match kind(&head) {
+        let format = match kind(&head) {
             Some(Kind::Gzip) => match self.head(&mut MultiGzDecoder::new(BufReader::new(self.open()?))) {
-                Ok(inner) if kind(&inner) == Some(Kind::OtherArchive(TAR)) => Packing::TarGzip,
-                _ => Packing::Gzip,
+                Ok(inner) if kind(&inner) == Some(Kind::OtherArchive(TAR)) => Format::TarGzip,
+                _ => Format::Gzip,
             },
-            // Of any kind: what is in it is what the path names.
-            _ if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") => Packing::Zip,
-            Some(Kind::OtherArchive(TAR)) => Packing::Tar,
-            Some(Kind::Zstd) => Packing::Unknown("zstd"),
-            Some(Kind::OtherArchive(name)) => Packing::Unknown(name),
-            _ => Packing::Plain,
+            // Any kind of zip: the path names what is in it.
+            _ if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") => Format::Zip,
+            Some(Kind::OtherArchive(TAR)) => Format::Tar,
+            Some(Kind::Zstd) => Format::Unknown("zstd"),
+            Some(Kind::OtherArchive(name)) => Format::Unknown(name),
+            _ => Format::Plain,
         };
-        Ok(packing)
+        Ok(format)
     }
 
     fn head(&self, reader: &mut dyn Read) -> Result<Vec<u8>, Error> {
@@ -104,32 +107,32 @@ impl Arrived<'_> {
         Ok(file::open(self.path).map_err(FileError::new("read", self.path))?)
     }
 
-    /// The most bytes that it may unpack to.
-    fn cap(&self) -> Result<u64, Error> {
+    /// Returns the maximum number of bytes that the archive may unpack to.
+    fn unpacked_limit(&self) -> Result<u64, Error> {
         let packed = self.open()?.metadata().map_err(FileError::new("read", self.path))?.len();
-        Ok(packed.saturating_mul(self.limits.growth).max(64 << 20).min(self.limits.unpacked))
+        Ok(packed.saturating_mul(self.limits.max_ratio).max(64 << 20).min(self.limits.unpacked))
     }
 
     fn gunzip(&self, target: &Path) -> Result<Unpacked, Error> {
         let (folder, path) = staging(target)?;
         let reader = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, self.open()?));
-        pour(&mut Capped::new(reader, self.cap()?), &path, |error| self.damaged(&error))?;
+        write_member(&mut LimitedReader::new(reader, self.unpacked_limit()?), &path, |error| self.damaged(&error))?;
         Ok(Unpacked { path, _folder: folder })
     }
 
-    fn extract(&self, packing: Packing, target: &Path) -> Result<Unpacked, Error> {
+    fn extract(&self, format: Format, target: &Path) -> Result<Unpacked, Error> {
         let mut names = Vec::new();
-        self.visit(packing, &mut |name, _| {
+        self.visit(format, &mut |name, _| {
             names.push(name.to_owned());
             Ok(())
         })?;
-        let choice = choice::choose(&names, target).map_err(|reason| self.fault(reason))?;
+        let selected = extraction::select(&names, target).map_err(|reason| self.error(reason))?;
         let (folder, path) = staging(target)?;
-        self.visit(packing, &mut |name, reader| {
-            let into = match &choice {
-                Choice::Member(member) if member == name => path.clone(),
-                Choice::Member(_) => return Ok(()),
-                Choice::Folder(root) => match name.strip_prefix(root.as_str()) {
+        self.visit(format, &mut |name, reader| {
+            let into = match &selected {
+                Extraction::Member(member) if member == name => path.clone(),
+                Extraction::Member(_) => return Ok(()),
+                Extraction::Folder(root) => match name.strip_prefix(root.as_str()) {
                     Some(below) if !is_system_file(name) => path.join(below),
                     _ => return Ok(()),
                 },
@@ -137,34 +140,37 @@ impl Arrived<'_> {
             if let Some(parent) = into.parent() {
                 file::make_folder(parent)?;
             }
-            pour(reader, &into, |error| self.damaged(&error))
+            write_member(reader, &into, |error| self.damaged(&error))
         })?;
         Ok(Unpacked { path, _folder: folder })
     }
 
-    /// Hands every file of the archive to `each`, by its checked name.
-    fn visit(&self, packing: Packing, each: &mut member::Each<'_>) -> Result<(), Error> {
+    /// Calls `each` with every file of the archive, by its checked name.
+    fn visit(&self, format: Format, each: &mut member::MemberVisitor<'_>) -> Result<(), Error> {
         let file = BufReader::with_capacity(1 << 16, self.open()?);
-        match packing {
-            Packing::Zip => self.visit_zip(file, each),
-            Packing::TarGzip => self.visit_tar(Capped::new(MultiGzDecoder::new(file), self.cap()?), each),
-            _ => self.visit_tar(Capped::new(file, self.cap()?), each),
+        match format {
+            Format::Zip => self.visit_zip(file, each),
+            Format::TarGzip => {
+                self.visit_tar(LimitedReader::new(MultiGzDecoder::new(file), self.unpacked_limit()?), each)
+            }
+            _ => self.visit_tar(LimitedReader::new(file, self.unpacked_limit()?), each),
         }
     }
 
-    fn fault(&self, reason: impl Into<String>) -> Error {
+    fn error(&self, reason: impl Into<String>) -> Error {
         Error::Archive { url: secret::url(self.url), reason: reason.into() }
     }
 
     fn damaged(&self, error: &io::Error) -> Error {
         match error.raw_os_error() {
-            None => self.fault(format!("the archive can't be unpacked ({error})")),
-            Some(_) => self.fault(format!("can't read {} ({error})", self.path.display())),
+            None => self.error(format!("the archive can't be unpacked ({error})")),
+            Some(_) => self.error(format!("can't read {} ({error})", self.path.display())),
         }
     }
 }
 
-/// A temporary folder beside the path, and a place in it that has the permissions of any other file.
+/// Creates a temporary folder next to the path, and returns it with a path inside it that gets the permissions of any
+/// other file.
 fn staging(target: &Path) -> Result<(TemporaryFolder, PathBuf), Error> {
     let beside = file::folder_of(target);
     let folder = file::temporary_folder_in(beside).map_err(FileError::new("write", beside))?;

@@ -2,12 +2,13 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /api/models/ORG/MODEL/revision/REVISION` | JSON: `sha`, the commit, which all else is asked by |
+//! | `GET /api/models/ORG/MODEL/revision/REVISION` | JSON: `sha`, the commit that all further requests name |
 //! | `GET /api/models/ORG/MODEL/tree/COMMIT?recursive=true` | JSON: a list of `{type, path, size, lfs: {oid}}`; `Link: <...>; rel="next"` leads to the next page |
 //! | `GET /ORG/MODEL/resolve/COMMIT/PATH` | the file, mostly by a redirect to its storage |
 //!
-//! A dataset is asked for below `/api/datasets/` and `/datasets/`, and of its tree only the folder of the one file that is
-//! wanted: datasets may have far more files than models. Which files of a model come is said in [`selection`]. A large file's `lfs.oid` is its SHA-256 and is checked; of the others the size is.
+//! Datasets are requested below `/api/datasets/` and `/datasets/`, and only the folder of the requested file is listed,
+//! since datasets may have far more files than models. [`selection`] decides which files of a model are fetched. The
+//! `lfs.oid` of a large file is its SHA-256 and is verified; of other files the size is.
 
 mod selection;
 
@@ -20,19 +21,19 @@ use serde::Deserialize;
 use ureq::http::Response;
 use url::Url;
 
-use crate::address::{Holds, Repository, permitted, shown};
+use crate::address::{Repository, RepositoryKind, check_allowed, redacted};
 use crate::client::{Client, Resource, header_text};
-use crate::partial::{Partial, note_of};
-use crate::transfer::{Wanted, download};
+use crate::partial::{Partial, metadata_path};
+use crate::transfer::{DownloadRequest, download};
 use crate::{Error, Observer, checksum};
 
 pub(crate) use self::selection::is_pickle;
 
-/// The most pages of a list.
+/// Maximum number of pages of a listing.
 const MAX_PAGES: usize = 100;
 
-/// The most files that a message names.
-const MOST_NAMED: usize = 20;
+/// Maximum number of files that a message names.
+const MAX_NAMED_FILES: usize = 20;
 
 /// A file or folder of a repository.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,24 +46,24 @@ pub(crate) struct Entry {
     lfs: Option<Lfs>,
 }
 
-/// What is known of a large file.
+/// What the Hub states about a large file.
 #[derive(Clone, Debug, Deserialize)]
 struct Lfs {
     /// Its SHA-256.
     oid: String,
 }
 
-/// A repository whose files are known: all of a model, of a dataset those of one folder.
+/// The listing of a repository's files: all files of a model, or those of one folder of a dataset.
 pub(crate) struct Listing {
-    /// The url that names this very commit.
+    /// The URL that names exactly this commit.
     pub(crate) pinned: String,
     repository: Repository,
     commit: String,
     entries: Vec<Entry>,
 }
 
-impl Holds {
-    /// What the Hub's API calls repositories of this kind.
+impl RepositoryKind {
+    /// The name of this kind in the Hub's API.
     fn api(self) -> &'static str {
         match self {
             Self::Model => "models",
@@ -70,7 +71,7 @@ impl Holds {
         }
     }
 
-    /// What stands before the names of its repositories.
+    /// The prefix of the names of repositories of this kind.
     fn prefix(self) -> &'static str {
         match self {
             Self::Model => "",
@@ -80,14 +81,14 @@ impl Holds {
 }
 
 impl Repository {
-    /// The API's url of the repository, with these segments added.
+    /// Returns the API's URL of the repository, with further segments appended.
     fn api<'a>(&'a self, client: &Client, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, Error> {
-        let repository = ["api", self.holds.api()].into_iter().chain(self.name.split('/'));
+        let repository = ["api", self.kind.api()].into_iter().chain(self.name.split('/'));
         endpoint(&client.options.hub, "HF_ENDPOINT", repository.chain(segments))
     }
 }
 
-/// A url of an endpoint that the environment may set, with these segments added.
+/// Returns the URL of an endpoint that an environment variable may set, with segments appended.
 pub(crate) fn endpoint<'a>(
     base: &str,
     variable: &'static str,
@@ -95,48 +96,54 @@ pub(crate) fn endpoint<'a>(
 ) -> Result<Url, Error> {
     let wrong = |reason: String| Error::Environment { variable, reason };
     let mut url = Url::parse(base).map_err(|e| wrong(format!("`{}` isn't a url ({e})", secret::url(base))))?;
-    permitted(&url).map_err(wrong)?;
-    let wrong = || Error::Environment { variable, reason: format!("`{}` has no path", secret::url(base)) };
+    check_allowed(&url).map_err(wrong)?;
+    let wrong = || Error::Environment { variable, reason: format!("`{}` can't have a path", secret::url(base)) };
     url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(segments);
     Ok(url)
 }
 
 impl Listing {
-    /// Asks for a repository's commit and its files.
+    /// Requests the commit of a repository and the list of its files.
     pub(crate) fn of(client: &Client, repository: &Repository, observer: &mut dyn Observer) -> Result<Self, Error> {
         let commit = commit(client, repository, observer)?;
         let entries = entries(client, repository, &commit, observer)?;
-        let Repository { holds, name, inside, .. } = repository;
-        let below = if inside.is_empty() { String::new() } else { format!("/{inside}") };
-        let pinned = format!("hf://{}{name}@{commit}{below}", holds.prefix());
+        let Repository { kind, name, subpath, .. } = repository;
+        let below = if subpath.is_empty() { String::new() } else { format!("/{subpath}") };
+        let pinned = format!("hf://{}{name}@{commit}{below}", kind.prefix());
         Ok(Self { pinned, repository: repository.clone(), commit, entries })
     }
 
-    /// The one file that is meant, where the address names a file.
+    /// Returns the file that the address names; none if it names a folder or the whole repository.
     pub(crate) fn file(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.kind == "file" && entry.path == self.repository.inside)
+        self.entries.iter().find(|entry| entry.kind == "file" && entry.path == self.repository.subpath)
     }
 
-    /// That a dataset holds no such file, and which it holds in that folder.
-    pub(crate) fn no_file(&self) -> Error {
+    /// The error for a file that a dataset lacks, which names the files of that folder.
+    pub(crate) fn missing_file_error(&self) -> Error {
         let files = self.entries.iter().filter(|entry| entry.kind == "file");
-        let names: Vec<String> = files.take(MOST_NAMED).map(|entry| format!("`{}`", entry.path)).collect();
-        let there = if names.is_empty() { "no file there".to_owned() } else { names.join(", ") };
-        let reason = format!("holds no file `{}`, but {there}; correct the `url`", self.repository.inside);
+        let names: Vec<String> = files.take(MAX_NAMED_FILES).map(|entry| format!("`{}`", entry.path)).collect();
+        let there = if names.is_empty() { "no file in that folder".to_owned() } else { names.join(", ") };
+        let reason = format!("the dataset has no file `{}`, but {there}; correct the `url`", self.repository.subpath);
         Error::Answer { url: self.pinned.clone(), reason }
     }
 
-    /// The request for a file.
-    pub(crate) fn wanted(&self, client: &Client, entry: &Entry, before: Option<u64>) -> Result<Wanted, Error> {
-        let Repository { holds, name, .. } = &self.repository;
-        let repository = holds.prefix().split_terminator('/').chain(name.split('/'));
+    /// Returns the request to download a file.
+    pub(crate) fn request_for(
+        &self,
+        client: &Client,
+        entry: &Entry,
+        bytes_before: Option<u64>,
+    ) -> Result<DownloadRequest, Error> {
+        let Repository { kind, name, .. } = &self.repository;
+        let repository = kind.prefix().split_terminator('/').chain(name.split('/'));
         let segments = repository.chain(["resolve", &self.commit]).chain(entry.path.split('/'));
         let url = endpoint(&client.options.hub, "HF_ENDPOINT", segments)?;
         let resource = Resource { url, authorization: authorization(client) };
-        Ok(Wanted { resource, size: Some(entry.size), before })
+        Ok(DownloadRequest { resource, size: Some(entry.size), bytes_before })
     }
 
-    /// Downloads the files that encoders read into a folder; what is there whole stays. `graphs`: as in a request.
+    /// Downloads the files that encoders read into a folder, except those that are already complete there. `graphs`:
+    /// see [`Request`](crate::Request).
     pub(crate) fn download_into(
         &self,
         client: &Client,
@@ -146,15 +153,15 @@ impl Listing {
     ) -> Result<(), Error> {
         let files = self.selection(client, graphs)?;
         observer.expects(files.iter().map(|(_, entry)| entry.size).sum());
-        let mut before = 0;
+        let mut bytes_before = 0;
         for (name, entry) in files {
             let path = folder.join(&name);
             file::make_folder_below(folder, Path::new(&name).parent().unwrap_or(Path::new("")))?;
             if !entry.is_at(&path) {
-                self.download_one(client, entry, before, &path, observer)?;
+                self.download_one(client, entry, bytes_before, &path, observer)?;
             }
-            before += entry.size;
-            observer.advances(before);
+            bytes_before += entry.size;
+            observer.advances(bytes_before);
         }
         Ok(())
     }
@@ -163,26 +170,26 @@ impl Listing {
         &self,
         client: &Client,
         entry: &Entry,
-        before: u64,
+        bytes_before: u64,
         path: &Path,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let wanted = self.wanted(client, entry, Some(before))?;
-        let partial = download(client, &wanted, path, observer)?;
+        let request = self.request_for(client, entry, Some(bytes_before))?;
+        let partial = download(client, &request, path, observer)?;
         let partial = entry.check(partial)?;
         partial.finish(path)
     }
 }
 
 impl Entry {
-    /// Whether the file is there already, from an earlier attempt at the same commit.
+    /// Returns whether the file already exists, from an earlier attempt at the same commit.
     fn is_at(&self, path: &Path) -> bool {
-        let same_size = fs::symlink_metadata(path).is_ok_and(|about| about.is_file() && about.len() == self.size);
+        let same_size = fs::symlink_metadata(path).is_ok_and(|info| info.is_file() && info.len() == self.size);
         same_size
             && self.lfs.as_ref().is_none_or(|lfs| checksum::of_file(path).is_ok_and(|(_, found)| found == lfs.oid))
     }
 
-    /// Checks what arrived against the hash that the Hub gives.
+    /// Verifies a download against the hash that the Hub states.
     pub(crate) fn check(&self, mut partial: Partial) -> Result<Partial, Error> {
         let Some(lfs) = &self.lfs else { return Ok(partial) };
         let (_, found) = checksum::of_file(&partial.path)?;
@@ -190,7 +197,8 @@ impl Entry {
             return Ok(partial);
         }
         partial.discard();
-        let reason = format!("its sha256 is {found}, the Hub says {}; what came was thrown away, try again", lfs.oid);
+        let reason =
+            format!("its sha256 is {found}, but the Hub says {}; the download was discarded, try again", lfs.oid);
         Err(Error::Answer { url: self.path.clone(), reason })
     }
 }
@@ -206,69 +214,73 @@ fn commit(client: &Client, repository: &Repository, observer: &mut dyn Observer)
     }
     let url = repository.api(client, ["revision", &repository.revision])?;
     let resource = Resource { url, authorization: authorization(client) };
-    let (text, _) = client.text(&resource, observer)?;
-    let wrong = || Error::Answer { url: shown(&resource.url), reason: "names no commit".to_owned() };
+    let (text, _) = client.get_text(&resource, observer)?;
+    let wrong = || Error::Answer { url: redacted(&resource.url), reason: "the response names no commit".to_owned() };
     let revision: Revision = serde_json::from_str(&text).map_err(|_| wrong())?;
-    let sound = !revision.sha.is_empty() && revision.sha.bytes().all(|b| b.is_ascii_hexdigit());
-    if sound { Ok(revision.sha) } else { Err(wrong()) }
+    let is_valid = !revision.sha.is_empty() && revision.sha.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_valid { Ok(revision.sha) } else { Err(wrong()) }
 }
 
-/// The files of a model, or those of the folder of a dataset's file.
+/// Lists the files of a model, or those in the folder of a dataset's file.
 fn entries(
     client: &Client,
     repository: &Repository,
     commit: &str,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Entry>, Error> {
-    let url = match repository.holds {
-        Holds::Model => {
+    let url = match repository.kind {
+        RepositoryKind::Model => {
             let mut url = repository.api(client, ["tree", commit])?;
             url.set_query(Some("recursive=true"));
             url
         }
-        Holds::Dataset => {
-            let folder = repository.inside.rsplit_once('/').map_or("", |(folder, _)| folder);
+        RepositoryKind::Dataset => {
+            let folder = repository.subpath.rsplit_once('/').map_or("", |(folder, _)| folder);
             repository.api(client, ["tree", commit].into_iter().chain(folder.split_terminator('/')))?
         }
     };
     let mut resource = Resource { url, authorization: authorization(client) };
     let mut entries = Vec::new();
     for _ in 0..MAX_PAGES {
-        let (text, head) = client.text(&resource, observer)?;
-        let wrong = |reason: String| Error::Answer { url: shown(&resource.url), reason };
-        let page: Vec<Entry> = serde_json::from_str(&text).map_err(|e| wrong(format!("not a list of files ({e})")))?;
+        let (text, head) = client.get_text(&resource, observer)?;
+        let wrong = |reason: String| Error::Answer { url: redacted(&resource.url), reason };
+        let page: Vec<Entry> =
+            serde_json::from_str(&text).map_err(|e| wrong(format!("the response isn't a list of files ({e})")))?;
         entries.extend(page);
         let Some(next) = next_page(&head) else { return Ok(entries) };
-        let next = resource.url.join(next).map_err(|e| wrong(format!("not a next page ({e})")))?;
+        let next = resource.url.join(next).map_err(|e| wrong(format!("the link to the next page is invalid ({e})")))?;
         if next.origin() != resource.url.origin() {
-            return Err(wrong("its next page is on another server".to_owned()));
+            return Err(wrong("the next page of the list is on another server".to_owned()));
         }
         resource.url = next;
     }
-    Err(Error::Answer { url: shown(&resource.url), reason: format!("a list of more than {MAX_PAGES} pages") })
+    Err(Error::Answer {
+        url: redacted(&resource.url),
+        reason: format!("the list of files has more than {MAX_PAGES} pages"),
+    })
 }
 
-/// The target of `Link: <...>; rel="next"` (RFC 8288).
+/// Returns the target of `Link: <...>; rel="next"` (RFC 8288).
 fn next_page(head: &Response<()>) -> Option<&str> {
     let links = header_text(head, "link")?.split(',');
     let mut nexts = links.filter(|link| link.contains("rel=\"next\"") || link.contains("rel=next"));
     nexts.next()?.trim().strip_prefix('<')?.split_once('>').map(|(url, _)| url)
 }
 
-/// Makes the folder that a model's files are collected in, empty unless it is of the same commit and for the same graph. A
-/// link, or a part of a single file, in its place is removed.
-pub(crate) fn collect_in(folder: &Path, pinned: &str, graphs: &[String]) -> Result<(), Error> {
-    let note = note_of(folder);
-    let wanted = [pinned, &graphs.concat()].concat();
-    let same = fs::read(&note).is_ok_and(|text| text == wanted.as_bytes());
+/// Prepares the folder in which a model's files are collected: keeps its content if it is of the same commit and graph,
+/// else empties it. A symbolic link, or the part of a single file, in its place is removed.
+pub(crate) fn prepare_folder(folder: &Path, pinned: &str, graphs: &[String]) -> Result<(), Error> {
+    let metadata = metadata_path(folder);
+    let expected = [pinned, &graphs.concat()].concat();
+    let is_same = fs::read(&metadata).is_ok_and(|text| text == expected.as_bytes());
     let removed = match fs::symlink_metadata(folder) {
-        Ok(about) if !about.is_dir() => fs::remove_file(folder),
-        Ok(_) if !same => fs::remove_dir_all(folder),
+        Ok(info) if !info.is_dir() => fs::remove_file(folder),
+        Ok(_) if !is_same => fs::remove_dir_all(folder),
         _ => Ok(()),
     };
     removed.map_err(FileError::new("remove", folder))?;
     file::make_folder(folder)?;
-    Ok(file::write_atomic(&note, wanted.as_bytes())?)
+    Ok(file::write_atomic(&metadata, expected.as_bytes())?)
 }
 
 #[cfg(test)]

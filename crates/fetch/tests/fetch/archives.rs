@@ -1,4 +1,4 @@
-//! What arrives packed, sound or hostile.
+//! Tests of archives, valid and hostile ones.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -80,14 +80,14 @@ fn a_module_becomes_a_folder() {
     let lines: String = lines.iter().map(|(name, text)| format!("{}  {name}\n", sha256(text.as_bytes()))).collect();
     assert_eq!(fetched.sha256, Some(sha256(lines.as_bytes())));
     assert_eq!(fetched.bytes, 14);
-    // The folder itself can be checked later, and the archive's own hash isn't its.
+    // The digest of the folder can be verified later; that of the archive isn't its digest.
     let server = Server::start(|_| whole(b""));
     assert!(!fetch_with(options(), &server.url("x"), &path, fetched.sha256.as_deref()).expect("there").new);
     let of_archive = sha256(&module());
     let error = arrive(folder.path(), "other", module(), Some(&of_archive)).expect_err("another hash");
-    assert!(error.to_string().contains("the archive's own"), "{error}");
+    assert!(error.to_string().contains("the SHA-256 of the archive"), "{error}");
     assert_eq!(names(folder.path()), ["gnews-swivel.v1"]);
-    // A folder that stands there is replaced whole.
+    // An existing folder is replaced completely.
     fs::write(path.join("old"), b"old").expect("written");
     arrive_with(Options { force: true, ..options() }, folder.path(), "gnews-swivel.v1", module(), None)
         .expect("forced");
@@ -131,7 +131,7 @@ fn a_path_that_names_an_archive_keeps_it() {
 }
 
 #[test]
-fn a_member_is_picked_by_the_paths_name() {
+fn a_member_is_selected_by_the_name_of_the_path() {
     let glove = || zipped(&[("glove.6B.50d.txt", b"a 1\n"), ("glove.6B.100d.txt", b"a 1 2\n")]);
     let folder = tempfile::tempdir().expect("a folder");
     arrive(folder.path(), "glove.6B.100d.txt", glove(), Some(&sha256(b"a 1 2\n"))).expect("fetched");
@@ -195,7 +195,7 @@ fn hostile_zips_are_refused() {
 #[test]
 fn bombs_are_refused() {
     let zeros = vec![0; 70 << 20];
-    let tight = Options { limits: Limits { growth: 10, ..Limits::default() }, ..options() };
+    let tight = Options { limits: Limits { max_ratio: 10, ..Limits::default() }, ..options() };
     let tar = tarball(&[("a", EntryType::Regular, &zeros)]);
     for (name, body) in [("x.bin", gz(&zeros)), ("folder", gz(&tar)), ("folder", zipped(&[("a", &zeros)]))] {
         let folder = tempfile::tempdir().expect("a folder");
@@ -242,7 +242,7 @@ fn damaged_archives_never_half_arrive() {
 }
 
 #[test]
-fn other_packings_are_named() {
+fn unsupported_compressions_are_named() {
     for (head, name) in [(&[0x28, 0xb5, 0x2f, 0xfd, 0][..], "zstd"), (b"BZh91AY&SY", "bzip2"), (b"\xfd7zXZ\0\0", "xz")]
     {
         let folder = tempfile::tempdir().expect("a folder");

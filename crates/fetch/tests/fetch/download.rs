@@ -1,10 +1,10 @@
-//! Downloads from servers that misbehave.
+//! Tests of downloads from misbehaving servers.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use emberline_base::file::sha256;
-use emberline_fetch::{Error, Fetcher, Limits, Options, Patience};
+use emberline_fetch::{Error, Fetcher, Limits, Options, RetryPolicy};
 
 use crate::server::{
     Asked, Server, Step, answer, content, cut, fetch, fetch_with, names, options, part, request, whole,
@@ -60,7 +60,7 @@ fn a_later_process_continues() {
     });
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.bin");
-    let once = Options { patience: Patience { tries: 1, ..options().patience }, ..options() };
+    let once = Options { retry: RetryPolicy { max_attempts: 1, ..options().retry }, ..options() };
     let url = server.url("x.bin?token=secret");
     let error = fetch_with(once, &url, &path, None).expect_err("cut");
     assert!(matches!(error, Error::Network { .. }) && !error.to_string().contains("secret"), "{error}");
@@ -78,7 +78,7 @@ fn a_part_of_something_else_isnt_continued() {
     let body = content(500_000);
     let server = Server::start({
         let body = body.clone();
-        // The content has changed: its mark is another one, and the whole comes.
+        // The content has changed: it has another entity tag, and the server sends the complete file.
         move |asked| match asked.number {
             0 => cut(answer(200, &[("content-length", "600000"), ("etag", "\"old\"")], &content(600_000)), 300_000),
             _ => part(asked, &body),
@@ -89,7 +89,7 @@ fn a_part_of_something_else_isnt_continued() {
     fetch(&server.url("x.bin"), &path).expect("fetched");
     assert_eq!(fs::read(&path).expect("there"), body);
     assert_eq!(server.asked()[1].header("if-range"), Some("\"old\""));
-    // Nor a part of another url.
+    // Nor is the part of another URL.
     fs::remove_file(&path).expect("removed");
     fs::write(folder.path().join("x.bin.part"), b"other").expect("written");
     fs::write(folder.path().join("x.bin.part.json"), br#"{"url":"https://a.org","validator":"\"v1\"","total":9}"#)
@@ -135,7 +135,7 @@ fn a_wrong_hash_leaves_nothing() {
     let error = fetch_with(options(), &server.url("x"), &path, Some(&wanted)).expect_err("another hash");
     assert!(matches!(&error, Error::Hash { expected, found, .. } if *expected == wanted && *found == sha256(b"new")));
     assert!(names(folder.path()).is_empty());
-    // What a person has placed there is never thrown away, unless asked to.
+    // What a person has placed there is never discarded, unless forced.
     fs::write(&path, b"mine").expect("written");
     let error = fetch_with(options(), &server.url("x"), &path, Some(&sha256(b"new"))).expect_err("another hash");
     assert!(error.to_string().contains("--force"), "{error}");
@@ -150,12 +150,12 @@ fn a_wrong_hash_leaves_nothing() {
 }
 
 #[test]
-fn redirects_are_followed_within_reason() {
+fn redirects_are_followed_within_limits() {
     for (to, reason) in [
         ("/loop", "more than 10 redirects"),
         ("file:///etc/passwd", "`file` can't be fetched"),
         ("http://example.org/x", "use https"),
-        ("http://[", "isn't a url"),
+        ("http://[", "invalid URL"),
         ("", "more than 10 redirects"),
     ] {
         let server = Server::start(move |_| answer(302, &[("location", to), ("content-length", "0")], b""));
@@ -196,21 +196,21 @@ fn endless_bodies_end() {
 
 #[test]
 fn a_wrong_length_is_noticed() {
-    // More than is there: the connection ends before.
+    // A length that is too large: the connection ends too early.
     let server = Server::start(|_| answer(200, &[("content-length", "100")], b"short"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.bin");
     let error = fetch(&server.url("x"), &path).expect_err("short");
     assert!(matches!(error, Error::Network { .. }) && !path.exists(), "{error}");
     assert_eq!(server.asked().len(), 3);
-    // Less: the rest isn't part of the body, and the hash tells.
+    // A length that is too small: the rest isn't part of the body, and the hash reveals it.
     let server = Server::start(|_| answer(200, &[("content-length", "5")], b"longer"));
     let error = fetch_with(options(), &server.url("x"), &path, Some(&sha256(b"longer"))).expect_err("longer");
     assert!(matches!(&error, Error::Hash { found, .. } if *found == sha256(b"longe")), "{error}");
 }
 
 #[test]
-fn answers_that_may_pass_are_waited_for() {
+fn transient_failures_are_retried() {
     for status in [429, 500, 502, 503, 504] {
         let server = Server::start(move |asked| match asked.number {
             0 => answer(status, &[("retry-after", "0"), ("content-length", "0")], b""),
@@ -229,7 +229,7 @@ fn answers_that_may_pass_are_waited_for() {
 }
 
 #[test]
-fn answers_that_wont_pass_arent() {
+fn permanent_failures_are_not_retried() {
     for (status, hint) in [(404, "correct the `url`"), (401, "login"), (403, "login"), (400, "answered 400")] {
         let server = Server::start(move |_| answer(status, &[("content-length", "0")], b""));
         let folder = tempfile::tempdir().expect("a folder");
@@ -270,9 +270,9 @@ fn a_trickle_is_broken_off() {
         vec![Step::Send(head), Step::Forever(b"x".to_vec(), Duration::from_millis(20))]
     });
     let folder = tempfile::tempdir().expect("a folder");
-    let patience = Patience { slowest: 1_000_000, tries: 2, ..options().patience };
+    let retry = RetryPolicy { min_bytes_per_second: 1_000_000, max_attempts: 2, ..options().retry };
     let start = Instant::now();
-    let error = fetch_with(Options { patience, ..options() }, &server.url("x"), &folder.path().join("x.bin"), None)
+    let error = fetch_with(Options { retry, ..options() }, &server.url("x"), &folder.path().join("x.bin"), None)
         .expect_err("too slow");
     assert!(error.to_string().contains("stalled"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -284,7 +284,7 @@ fn a_server_that_never_answers_or_isnt_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let start = Instant::now();
     let error = fetch(&server.url("x"), &folder.path().join("x.bin")).expect_err("silent");
-    assert!(error.to_string().contains("no answer in time"), "{error}");
+    assert!(error.to_string().contains("no response in time"), "{error}");
     let error = fetch("http://127.0.0.1:1/x", &folder.path().join("x.bin")).expect_err("nobody");
     assert!(matches!(error, Error::Network { .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -293,8 +293,8 @@ fn a_server_that_never_answers_or_isnt_there() {
 #[test]
 fn what_isnt_the_file_is_refused() {
     for (header, value, reason) in [
-        ("content-type", "text/html; charset=utf-8", "a web page came"),
-        ("content-encoding", "gzip", "packs what it sends"),
+        ("content-type", "text/html; charset=utf-8", "a web page instead of a file"),
+        ("content-encoding", "gzip", "compresses the file"),
     ] {
         let server = Server::start(move |_| answer(200, &[(header, value), ("content-length", "1")], b"x"));
         let folder = tempfile::tempdir().expect("a folder");
@@ -310,7 +310,7 @@ fn what_isnt_the_file_is_refused() {
 }
 
 #[test]
-fn two_at_once_download_once() {
+fn two_concurrent_fetches_download_once() {
     let body = content(2_000_000);
     let server = Server::start({
         let body = body.clone();

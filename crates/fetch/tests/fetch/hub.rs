@@ -1,4 +1,4 @@
-//! A Hugging Face Hub with a model of two pages.
+//! Tests against a Hugging Face Hub with a model whose listing has two pages.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::server::{Asked, Reply, Server, answer, cut, fetch_with, names, option
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// The files of a model: path, content, whether the Hub knows the hash.
+/// The files of a model: path, content, and whether the Hub states its hash.
 type Files = Vec<(&'static str, &'static [u8], bool)>;
 
 fn files() -> Files {
@@ -90,10 +90,10 @@ fn a_model_comes_without_pickles() {
     assert_eq!(resolved(&server), ["1_Pooling/config.json", "config.json", "model.safetensors", "vocab.txt"]);
     assert_eq!(fetched.pinned.as_deref(), Some(format!("hf://org/model@{COMMIT}").as_str()));
     assert_eq!(fetched.bytes, 20);
-    // The sum that is printed holds for the folder.
+    // The digest that is printed is that of the folder.
     let again = fetch_with(at(&server), "hf://org/model", &path, fetched.sha256.as_deref()).expect("there");
     assert!(!again.new && again.sha256 == fetched.sha256);
-    // Another content is noticed.
+    // Changed content is detected.
     fs::write(path.join("config.json"), b"[]").expect("written");
     assert!(fetch_with(at(&server), "hf://org/model", &path, fetched.sha256.as_deref()).is_err());
 }
@@ -111,7 +111,7 @@ fn a_graph_takes_the_place_of_safetensors() {
     };
     let fetcher = Fetcher::new(at(&server)).expect("sound options");
     let error = fetcher.fetch(&wanted(&["graph.onnx"]), &mut Silent).expect_err("no such graph");
-    assert!(error.to_string().contains("there is onnx/model.onnx, onnx/model_O4.onnx; name the graph"), "{error}");
+    assert!(error.to_string().contains("but onnx/model.onnx, onnx/model_O4.onnx; name the graph"), "{error}");
     fetcher.fetch(&wanted(&["model.onnx", "onnx/model.onnx"]), &mut Silent).expect("fetched");
     assert_eq!(names(&path), ["1_Pooling", "config.json", "onnx", "vocab.txt"]);
     assert_eq!(names(&path.join("onnx")), ["model.onnx", "model.onnx_data"]);
@@ -131,10 +131,10 @@ fn revisions_folders_and_single_files() {
     assert_eq!(fetched.pinned, Some(format!("hf://org/model@{COMMIT}/vocab.txt")));
     assert_eq!(names(folder.path()), ["pooling", "vocab.txt"]);
     let error = fetch_with(at(&server), "hf://org/model/none", &folder.path().join("none"), None).expect_err("none");
-    assert!(error.to_string().contains("holds nothing"), "{error}");
+    assert!(error.to_string().contains("no file that an encoder reads"), "{error}");
 }
 
-/// A Hub with a dataset, of whose tree it answers for one folder at a time.
+/// A Hub with a dataset, which lists one folder at a time.
 fn dataset_hub() -> Server {
     Server::start(|asked| {
         let rows: &[u8] = b"text,label\na,1\n";
@@ -227,13 +227,13 @@ fn an_interrupted_model_is_continued() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model");
-    let once = Options { patience: emberline_fetch::Patience { tries: 1, ..options().patience }, ..at(&cutting) };
+    let once = Options { retry: emberline_fetch::RetryPolicy { max_attempts: 1, ..options().retry }, ..at(&cutting) };
     fetch_with(once.clone(), "hf://org/model", &path, None).expect_err("cut");
     assert_eq!(names(folder.path()), ["model.part", "model.part.json"]);
     fetch_with(once, "hf://org/model", &path, None).expect_err("cut again, further on");
     let asked = resolved(&cutting);
     assert_eq!(asked, ["a.safetensors", "b.safetensors", "b.safetensors"]);
-    // Whatever address serves the rest: here another one, so that it begins anew.
+    // Another address serves the rest, so the download starts again.
     let server = Server::start(move |asked| respond(asked, &listed));
     fetch_with(at(&server), "hf://org/model", &path, None).expect("fetched");
     assert_eq!(fs::read(path.join("b.safetensors")).expect("there"), big);
@@ -302,7 +302,7 @@ fn the_folder_under_way_is_no_link_and_holds_none() {
         let (path, under_way) = (folder.path().join("model"), folder.path().join("model.part"));
         fs::write(elsewhere.path().join("mine"), b"mine").expect("written");
         let mine = elsewhere.path().join("mine");
-        // The note of an earlier attempt at the same commit: what lies there is kept.
+        // The metadata of an earlier attempt at the same commit: existing files are kept.
         let note = format!("hf://org/model@{COMMIT}");
         fs::write(folder.path().join("model.part.json"), note).expect("written");
         match case {

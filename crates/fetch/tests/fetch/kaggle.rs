@@ -1,4 +1,4 @@
-//! A Kaggle with one model.
+//! Tests against a Kaggle API with one model.
 
 use std::fs;
 use std::io::Write;

@@ -1,9 +1,9 @@
-//! What killed processes left, and links that lead elsewhere.
+//! Tests of what killed processes leave behind, and of symbolic links.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use emberline_fetch::{Options, Patience};
+use emberline_fetch::{Options, RetryPolicy};
 
 use crate::server::{Server, cut, fetch, fetch_with, names, options, part, whole};
 
@@ -13,13 +13,13 @@ fn what_a_killed_process_left_goes_with_the_next_fetch_into_the_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     let leave = || {
-        // A file under way, an archive that was being unpacked, a lock.
+        // A partial download, an archive that was being unpacked, a lock.
         fs::write(here.join(".emberline-a.tmp"), b"half").expect("written");
         fs::create_dir_all(here.join(".emberline-b.tmp/unpacked/deep")).expect("made");
         fs::write(here.join(".emberline-b.tmp/unpacked/deep/half"), b"half").expect("written");
         fs::write(here.join(".emberline-other.bin.lock"), b"").expect("written");
     };
-    // Files of a user's that look alike stay.
+    // Similar files of a user are kept.
     for name in ["x.bin.lock", "p.lock", ".emberline-notes", "other.tmp"] {
         fs::write(here.join(name), b"mine").expect("written");
     }
@@ -29,7 +29,7 @@ fn what_a_killed_process_left_goes_with_the_next_fetch_into_the_folder() {
     leave();
     fetch(&server.url("x"), &here.join("x.bin")).expect("fetched");
     assert_eq!(names(here), expected);
-    // The same where nothing has to be fetched.
+    // The same if nothing has to be fetched.
     leave();
     assert!(!fetch(&server.url("x"), &here.join("x.bin")).expect("there").new);
     assert_eq!(names(here), expected);
@@ -40,13 +40,13 @@ fn a_part_goes_when_its_file_is_there() {
     let server = Server::start(|asked| cut(part(asked, b"0123456789"), 4));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.bin");
-    let once = Options { patience: Patience { tries: 1, ..options().patience }, ..options() };
+    let once = Options { retry: RetryPolicy { max_attempts: 1, ..options().retry }, ..options() };
     fetch_with(once, &server.url("x"), &path, None).expect_err("cut");
     assert_eq!(names(folder.path()), ["x.bin.part", "x.bin.part.json"]);
     fs::write(&path, b"by hand").expect("written");
     assert!(!fetch(&server.url("x"), &path).expect("there").new);
     assert_eq!(names(folder.path()), ["x.bin"]);
-    // A file of that name without a note is a user's own.
+    // A file of that name without metadata belongs to the user.
     fs::write(folder.path().join("x.bin.part"), b"mine").expect("written");
     assert!(!fetch(&server.url("x"), &path).expect("there").new);
     assert_eq!(names(folder.path()), ["x.bin", "x.bin.part"]);

@@ -1,4 +1,4 @@
-//! Fetching from servers on this machine that misbehave. Nothing leaves the machine.
+//! Integration tests that fetch from misbehaving servers on this machine. No request leaves the machine.
 
 mod archives;
 mod download;

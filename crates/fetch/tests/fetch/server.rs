@@ -1,4 +1,4 @@
-//! A server on this machine that misbehaves as it is told to.
+//! A test server on this machine that misbehaves as instructed.
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use emberline_fetch::{Error, Fetched, Fetcher, Limits, Options, Patience, Request, Silent};
+use emberline_fetch::{Error, Fetched, Fetcher, Limits, Options, Request, RetryPolicy, Silent};
 
-/// A request as it came.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// With the query.
+    /// The path with the query.
     pub(crate) path: String,
-    /// By names in lower case.
+    /// The headers by name, in lower case.
     pub(crate) headers: BTreeMap<String, String>,
-    /// 0 for the server's first request.
+    /// The number of the request, 0 for the server's first.
     pub(crate) number: usize,
 }
 
@@ -25,24 +25,24 @@ impl Asked {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The offset of `Range: bytes=OFFSET-`.
+    /// Returns the offset of `Range: bytes=OFFSET-`.
     pub(crate) fn offset(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
-/// What the server does, before it closes the connection.
+/// What the server does before it closes the connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Send(Vec<u8>),
     Wait(Duration),
-    /// The same bytes until the other side hangs up.
+    /// Sends the same bytes until the client closes the connection.
     Forever(Vec<u8>, Duration),
 }
 
 pub(crate) type Reply = Vec<Step>;
 
-/// A status line, headers and a body.
+/// Returns a reply of a status line, headers and a body.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -53,12 +53,12 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Repl
     vec![Step::Send(bytes)]
 }
 
-/// 200 with the body and its length.
+/// Returns a 200 with the body and its length.
 pub(crate) fn whole(body: &[u8]) -> Reply {
     answer(200, &[("content-length", &body.len().to_string()), ("etag", "\"v1\"")], body)
 }
 
-/// The whole, or the part that is asked for.
+/// Returns the complete body, or the part that is requested.
 pub(crate) fn part(asked: &Asked, body: &[u8]) -> Reply {
     match asked.offset().filter(|_| asked.header("if-range") == Some("\"v1\"")) {
         None => whole(body),
@@ -73,7 +73,7 @@ pub(crate) fn part(asked: &Asked, body: &[u8]) -> Reply {
     }
 }
 
-/// The first bytes of an answer only.
+/// Returns only the first bytes of a reply.
 pub(crate) fn cut(mut reply: Reply, bytes: usize) -> Reply {
     for step in &mut reply {
         if let Step::Send(sent) = step {
@@ -84,7 +84,7 @@ pub(crate) fn cut(mut reply: Reply, bytes: usize) -> Reply {
     reply
 }
 
-/// A server that lives as long as the test.
+/// A server that runs as long as the test.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -114,7 +114,7 @@ impl Server {
     }
 }
 
-/// Reads a request's head; none where the other side hangs up.
+/// Reads the head of a request; none if the client closes the connection.
 pub(crate) fn read_head(stream: impl Read) -> Option<(String, BTreeMap<String, String>)> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let path = lines.next()?.split(' ').nth(1)?.to_owned();
@@ -151,16 +151,16 @@ fn perform(stream: &mut TcpStream, reply: &[Step]) {
     }
 }
 
-/// Options that don't keep a test waiting.
+/// Options with short timeouts and delays.
 pub(crate) fn options() -> Options {
     Options {
-        patience: Patience {
-            connect: Duration::from_secs(5),
-            stall: Duration::from_millis(400),
-            slowest: 1,
-            tries: 3,
-            pause: Duration::from_millis(1),
-            ..Patience::default()
+        retry: RetryPolicy {
+            connect_timeout: Duration::from_secs(5),
+            stall_timeout: Duration::from_millis(400),
+            min_bytes_per_second: 1,
+            max_attempts: 3,
+            initial_delay: Duration::from_millis(1),
+            ..RetryPolicy::default()
         },
         limits: Limits { download: 50_000_000, ..Limits::default() },
         ..Options::default()
@@ -171,7 +171,7 @@ pub(crate) fn request(url: &str, path: &Path, sha256: Option<&str>) -> Request {
     Request { url: url.to_owned(), path: path.to_owned(), sha256: sha256.map(str::to_owned), graphs: Vec::new() }
 }
 
-/// Fetches with the options.
+/// Fetches with these options.
 pub(crate) fn fetch_with(options: Options, url: &str, path: &Path, sha256: Option<&str>) -> Result<Fetched, Error> {
     Fetcher::new(options).expect("sound options").fetch(&request(url, path, sha256), &mut Silent)
 }
@@ -180,7 +180,7 @@ pub(crate) fn fetch(url: &str, path: &Path) -> Result<Fetched, Error> {
     fetch_with(options(), url, path, None)
 }
 
-/// The names in a folder, in order.
+/// Returns the sorted names in a folder.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("readable");
     let mut names: Vec<String> =
@@ -189,7 +189,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Bytes that don't repeat soon.
+/// Returns bytes that don't repeat soon.
 pub(crate) fn content(length: usize) -> Vec<u8> {
     (0..length as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
 }

@@ -1,4 +1,4 @@
-//! https, with certificates made for the tests (`tests/fixtures/make.sh`).
+//! Tests of https, with test certificates (`tests/fixtures/make.sh`).
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// A server with the tests' certificate: its port, and how many requests came.
+/// Starts a server with the test certificate. Returns its port and its count of requests.
 fn serve(reply: &'static [u8]) -> (u16, Arc<AtomicUsize>) {
     let certificate = CertificateDer::from_pem_file(fixture("localhost.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(fixture("localhost.key")).expect("a key");
@@ -76,5 +76,5 @@ fn https_never_leads_to_http() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("https://localhost:{port}/x");
     let error = fetch_with(trusting(), &url, &folder.path().join("x.bin"), None).expect_err("a downgrade");
-    assert!(error.to_string().contains("leads from https to http://127.0.0.1:1/x"), "{error}");
+    assert!(error.to_string().contains("redirects from https to http://127.0.0.1:1/x"), "{error}");
 }

@@ -1,10 +1,10 @@
-//! A file that changes on its server while it is fetched: parts of two versions are never joined.
+//! Tests of a file that changes on its server while it is fetched: parts of two versions are never joined.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::sha256;
-use emberline_fetch::{Error, Fetched, Options, Patience};
+use emberline_fetch::{Error, Fetched, Options, RetryPolicy};
 
 use crate::server::{Asked, Reply, Server, answer, content, cut, fetch, fetch_with, names, options};
 
@@ -12,32 +12,32 @@ const TAG: (&str, &str) = ("etag", "\"v1\"");
 const CHANGED: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:49:30 GMT");
 const LATER: (&str, &str) = ("date", "Sun, 06 Nov 1994 09:49:30 GMT");
 
-/// Attempts that end with the first failure.
+/// Options that give up after the first failure.
 fn once() -> Options {
-    Options { patience: Patience { tries: 1, ..options().patience }, ..options() }
+    Options { retry: RetryPolicy { max_attempts: 1, ..options().retry }, ..options() }
 }
 
-/// The old and the new version: of one length, and different from the first byte.
+/// The old and the new version: of equal length, and different from the first byte.
 fn versions() -> (Vec<u8>, Vec<u8>) {
     let old = content(400_000);
     let new = old.iter().map(|byte| !byte).collect();
     (old, new)
 }
 
-/// All of a body.
+/// Returns a 200 with the complete body.
 fn all(body: &[u8], headers: &[(&str, &str)]) -> Reply {
     answer(200, &[headers, &[("content-length", &body.len().to_string())]].concat(), body)
 }
 
-/// The bytes of a body from an offset on, whatever was asked.
+/// Returns the bytes of a body from an offset on, whatever was requested.
 fn rest(body: &[u8], from: usize, headers: &[(&str, &str)]) -> Reply {
     let range = format!("bytes {from}-{}/{}", body.len() - 1, body.len());
     let length = (body.len() - from).to_string();
     answer(206, &[headers, &[("content-range", &range), ("content-length", &length)]].concat(), &body[from..])
 }
 
-/// A fetch whose first answer breaks off after 150,000 bytes of the old version. The second one, to a request that begins
-/// there, is `second`; each further request that doesn't ask for a range gets all of the new version.
+/// A fetch whose first response breaks off after 150,000 bytes of the old version. The response to the second request,
+/// which continues there, is `second`; each further request without a range gets the complete new version.
 struct Interrupted {
     server: Server,
     folder: tempfile::TempDir,
@@ -68,7 +68,7 @@ impl Interrupted {
 }
 
 #[test]
-fn an_answer_that_may_be_of_another_version_is_not_joined() {
+fn a_response_that_may_be_of_another_version_is_not_joined() {
     type Headers = &'static [(&'static str, &'static str)];
     let dated: Headers = &[CHANGED, LATER];
     let cases: [(&str, Headers, Headers); 9] = [
@@ -94,7 +94,7 @@ fn an_answer_that_may_be_of_another_version_is_not_joined() {
 }
 
 #[test]
-fn an_answer_that_brings_other_bytes_is_not_joined() {
+fn a_response_with_other_bytes_is_not_joined() {
     let ranges = [
         ("it begins earlier", "bytes 149999-399999/400000"),
         ("it begins later", "bytes 150001-399999/400000"),
@@ -119,7 +119,7 @@ fn an_answer_that_brings_other_bytes_is_not_joined() {
 }
 
 #[test]
-fn all_of_the_file_replaces_the_part() {
+fn the_complete_file_replaces_the_part() {
     let interrupted = Interrupted::start(&[TAG], |_, _| all(&versions().1, &[("etag", "\"v2\"")]));
     interrupted.fetch(None).expect("fetched");
     interrupted.assert_is(&versions().1, "200");
@@ -127,8 +127,8 @@ fn all_of_the_file_replaces_the_part() {
 }
 
 #[test]
-fn nothing_more_to_send_is_believed_of_the_same_version_alone() {
-    // The length was never told, so that the part may be all there is.
+fn a_416_is_believed_only_for_the_same_version() {
+    // The length was never stated, so the part may be the complete file.
     let told = |range: &'static str, headers: &'static [(&str, &str)]| {
         let (old, new) = versions();
         let server = Server::start(move |asked| match (asked.number, asked.offset()) {
@@ -204,7 +204,7 @@ fn parts_of_two_hosts_are_not_joined() {
         };
         let first = Server::start(serve(old.clone(), true));
         let second = Server::start(serve(new.clone(), false));
-        // Storage is reached by redirects; what is signed in the query differs each time.
+        // Storage is reached by redirects whose queries are signed anew each time.
         let (here, there) = (first.url("store/x"), second.url("store/x"));
         let front = Server::start(move |asked| {
             let host = if asked.number == 0 || same_host { &here } else { &there };
@@ -226,7 +226,7 @@ fn a_later_process_does_not_join_another_version_either() {
         let new = new.clone();
         move |asked| match (asked.number, asked.offset()) {
             (0, _) => cut(all(&old, &[TAG]), 150_000),
-            // It doesn't look at `If-Range`.
+            // The server ignores `If-Range`.
             (_, Some(from)) => rest(&new, from, &[("etag", "\"v2\"")]),
             _ => all(&new, &[("etag", "\"v2\"")]),
         }
@@ -241,7 +241,7 @@ fn a_later_process_does_not_join_another_version_either() {
 }
 
 #[test]
-fn a_note_that_cannot_be_read_or_is_of_the_former_format_starts_anew() {
+fn metadata_that_is_invalid_or_of_the_former_format_restarts_the_download() {
     let (_, new) = versions();
     let url_hash = |url: &str| sha256(url.as_bytes());
     for note in [
@@ -267,8 +267,8 @@ fn a_note_that_cannot_be_read_or_is_of_the_former_format_starts_anew() {
 }
 
 #[test]
-fn bytes_that_lie_are_fetched_once_more_where_a_hash_tells() {
-    // A server that gives one validator to two versions, or a disk that lost what a part held.
+fn wrong_bytes_are_fetched_once_more_if_a_hash_reveals_them() {
+    // A server that gives two versions the same validator, or a disk that lost bytes of a part.
     let (old, new) = versions();
     let liar = |old: Vec<u8>, new: Vec<u8>| {
         Interrupted::start(&[TAG], {
@@ -285,9 +285,9 @@ fn bytes_that_lie_are_fetched_once_more_where_a_hash_tells() {
     assert!(names(interrupted.folder.path()).is_empty());
 }
 
-/// The part's length, and what its note says of the whole.
+/// Tests the length of the part, and what its metadata says of the complete file.
 #[test]
-fn the_note_is_written_before_the_first_byte() {
+fn the_metadata_is_written_before_the_first_byte() {
     let server = Server::start(|_| cut(all(&content(400_000), &[TAG]), 0));
     let folder = tempfile::tempdir().expect("a folder");
     fetch_with(once(), &server.url("x.bin"), &folder.path().join("x.bin"), None).expect_err("it breaks off");

@@ -132,7 +132,7 @@ patience = 1.0
             "14:91: `activation` goes with `dense`, which isn't given",
             "14:104: unknown value `Relu`",
             "16:13: the separator is empty",
-            "17:12: \"a/b\" can't be the log's name",
+            "17:12: \"a/b\" can't be used as the log's file name",
             "19:13: `min_delta` must be a finite number, not nan",
             "20:12: `patience` must be a whole number, 0 or more, not 1.0",
         ]

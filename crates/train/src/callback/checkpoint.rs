@@ -1,4 +1,5 @@
-//! `[callbacks.checkpoint]`: the best epoch, not the last, is kept; this says by which metric.
+//! `[callbacks.checkpoint]`: names the metric by which the best epoch is chosen. The best epoch is always kept, not the
+//! last.
 
 use emberline_base::Monitor;
 use schemars::JsonSchema;

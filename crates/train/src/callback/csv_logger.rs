@@ -1,4 +1,4 @@
-//! `[callbacks.csv_logger]`: a CSV line an epoch while training, as Keras's `CSVLogger`.
+//! `[callbacks.csv_logger]`: writes one CSV line per epoch during training, like Keras's `CSVLogger`.
 //!
 //! Columns: `epoch` (0 for the first, as Keras counts), then the metrics in alphabetical order,
 //! `accuracy,loss,...,val_accuracy,val_loss,...`.
@@ -17,10 +17,10 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CsvLogger {
-    /// The file's name, in the cell's folder.
+    /// The name of the file in the cell's folder.
     #[schemars(length(min = 1, max = 255))]
     pub filename: String,
-    /// What stands between fields: no letters, digits, quotes or line ends, and none of `_.+-`.
+    /// The separator between fields. It must not contain letters, digits, quotes, line ends, or any of `_.+-`.
     #[schemars(length(min = 1))]
     pub separator: String,
 }
@@ -31,7 +31,7 @@ impl Default for CsvLogger {
     }
 }
 
-/// The longest name of a file, in bytes, on every system.
+/// The maximum length of a file name that every system supports, in bytes.
 const MAX_NAME: usize = 255;
 
 impl CsvLogger {
@@ -42,46 +42,49 @@ impl CsvLogger {
     fn filename_fault(&self) -> Option<Fault> {
         let name = self.filename.as_str();
         let is_plain = Path::new(name).file_name().is_some_and(|last| last == name) && !name.starts_with('.');
-        let is_taken = run_files::OF_A_CELL.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+        let is_reserved = run_files::OF_A_CELL.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
         let fault = |message: String, hint: &str| Some(Fault::new("filename", message, hint));
         if name.len() > MAX_NAME {
-            let message = format!("the log's name has {} bytes; a file's name has at most {MAX_NAME}", name.len());
-            return fault(message, "give a shorter one, such as training.csv");
+            let message = format!("the file name has {} bytes; at most {MAX_NAME} are possible", name.len());
+            return fault(message, "use a shorter name, such as training.csv");
         }
-        if !is_plain || is_taken || name.contains(['/', '\\', ':']) || name.chars().any(char::is_control) {
-            let hint = "give a plain name that no record has, such as training.csv";
-            return fault(format!("{name:?} can't be the log's name"), hint);
+        if !is_plain || is_reserved || name.contains(['/', '\\', ':']) || name.chars().any(char::is_control) {
+            let hint = "use a plain file name that no record of the cell has, such as training.csv";
+            return fault(format!("{name:?} can't be used as the log's file name"), hint);
         }
         None
     }
 
-    /// What stands between fields must not be taken for a part of one: fields are names of metrics and numbers.
+    /// Returns the fault of the separator, if any. It must be distinguishable from the fields, which are names of
+    /// metrics and numbers.
     fn separator_fault(&self) -> Option<Fault> {
         let separator = self.separator.as_str();
         let in_fields = |c: char| c.is_alphanumeric() || "_.+-\"\r\n\0".contains(c);
         let message = match separator {
             "" => "the separator is empty".to_owned(),
-            _ if separator.contains(in_fields) => format!("{separator:?} can't be told from names and numbers"),
+            _ if separator.contains(in_fields) => {
+                format!("the separator {separator:?} can't be distinguished from names and numbers")
+            }
             _ => return None,
         };
-        Some(Fault::new("separator", message, "give for example \",\", \";\" or \"\\t\""))
+        Some(Fault::new("separator", message, "use for example \",\", \";\" or \"\\t\""))
     }
 }
 
-/// A log at work; the file is replaced whole at every epoch, so that no reader sees half a line.
-pub(super) struct Log {
+/// Writes the log. The file is replaced atomically after every epoch, so that no reader sees a partial line.
+pub(super) struct CsvWriter {
     path: PathBuf,
     separator: String,
     text: String,
 }
 
-impl Log {
+impl CsvWriter {
     pub(super) fn create(settings: &CsvLogger, folder: &Path) -> Self {
         Self { path: folder.join(&settings.filename), separator: settings.separator.clone(), text: String::new() }
     }
 }
 
-impl Callback for Log {
+impl Callback for CsvWriter {
     fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
         let valid = epoch.valid.iter().flatten().map(|(metric, value)| (format!("val_{metric}"), *value));
         let mut fields: Vec<(String, f64)> =
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn the_log_reads_as_keras_writes_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut log = Log::create(&CsvLogger::default(), folder.path());
+        let mut log = CsvWriter::create(&CsvLogger::default(), folder.path());
         for number in 1..=2 {
             log.on_epoch_end(&epoch(number, 0.25), &mut Control::new(1.0)).expect("written");
         }

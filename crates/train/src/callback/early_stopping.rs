@@ -1,4 +1,4 @@
-//! `[callbacks.early_stopping]`, as Keras's `EarlyStopping`.
+//! `[callbacks.early_stopping]`: ends the training when a metric no longer improves, like Keras's `EarlyStopping`.
 
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Fault, Monitor};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Callback, Control};
 use crate::Error;
-use crate::fit::measured;
+use crate::monitor::monitored_value;
 
 /// `[callbacks.early_stopping]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,10 +16,10 @@ pub struct EarlyStopping {
     /// The metric that should improve.
     #[serde(default = "super::val_loss")]
     pub monitor: Monitor,
-    /// Epochs without improvement after which the training ends.
+    /// The number of epochs without improvement after which the training ends.
     #[serde(default)]
     pub patience: u32,
-    /// An improvement by less doesn't count.
+    /// The minimum change that counts as an improvement.
     #[serde(default)]
     pub min_delta: f64,
 }
@@ -30,26 +30,26 @@ impl EarlyStopping {
     }
 }
 
-/// Early stopping at work.
-pub(super) struct Patience {
+/// The state of early stopping.
+pub(super) struct EarlyStopper {
     settings: EarlyStopping,
     best: f64,
-    waited: u32,
+    epochs_without_improvement: u32,
 }
 
-impl Patience {
+impl EarlyStopper {
     pub(super) fn new(settings: &EarlyStopping) -> Self {
-        Self { settings: settings.clone(), best: settings.monitor.worst(), waited: 0 }
+        Self { settings: settings.clone(), best: settings.monitor.worst(), epochs_without_improvement: 0 }
     }
 }
 
-impl Callback for Patience {
+impl Callback for EarlyStopper {
     fn on_epoch_end(&mut self, epoch: &Epoch, control: &mut Control) -> Result<(), Error> {
-        let value = measured(epoch, self.settings.monitor)?;
-        self.waited += 1;
+        let value = monitored_value(epoch, self.settings.monitor)?;
+        self.epochs_without_improvement += 1;
         if self.settings.monitor.improves(value, self.best, self.settings.min_delta.abs()) {
-            (self.best, self.waited) = (value, 0);
-        } else if self.waited >= self.settings.patience && epoch.epoch > 1 {
+            (self.best, self.epochs_without_improvement) = (value, 0);
+        } else if self.epochs_without_improvement >= self.settings.patience && epoch.epoch > 1 {
             control.stop = Some(Stop::EarlyStopping);
         }
         Ok(())
@@ -63,7 +63,7 @@ mod tests {
 
     fn stops_after(patience: u32, min_delta: f64, losses: &[f64]) -> usize {
         let settings = EarlyStopping { monitor: Monitor::VAL_LOSS, patience, min_delta };
-        epochs_run(&mut Patience::new(&settings), losses)
+        epochs_run(&mut EarlyStopper::new(&settings), losses)
     }
 
     #[test]

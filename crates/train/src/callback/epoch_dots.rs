@@ -1,4 +1,5 @@
-//! `[callbacks.epoch_dots]`, as `tfdocs.modeling.EpochDots`: a dot an epoch, and the metrics every so many.
+//! `[callbacks.epoch_dots]`: prints one dot per epoch, and the metrics every few epochs, like
+//! `tfdocs.modeling.EpochDots`.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,9 +16,9 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EpochDots {
-    /// Epochs between two lines of metrics; 0 for none.
+    /// The number of epochs between two lines of metrics; 0 for none.
     pub report_every: u32,
-    /// Epochs a dot.
+    /// The number of epochs per dot.
     #[schemars(range(min = 1))]
     pub dot_every: u32,
 }
@@ -28,19 +29,19 @@ impl Default for EpochDots {
     }
 }
 
-/// Dots at work.
-pub(super) struct Dots<'a> {
+/// Prints the dots and the metrics.
+pub(super) struct DotPrinter<'a> {
     settings: EpochDots,
     terminal: Box<dyn Write + 'a>,
 }
 
-impl<'a> Dots<'a> {
+impl<'a> DotPrinter<'a> {
     pub(super) fn new(settings: &EpochDots, terminal: Box<dyn Write + 'a>) -> Self {
         Self { settings: settings.clone(), terminal }
     }
 }
 
-impl Callback for Dots<'_> {
+impl Callback for DotPrinter<'_> {
     fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
         let index = epoch.epoch - 1;
         let mut text = String::new();
@@ -64,8 +65,8 @@ impl Callback for Dots<'_> {
     }
 }
 
-impl Dots<'_> {
-    /// A terminal that is gone is no reason to lose a training.
+impl DotPrinter<'_> {
+    /// Prints a text. Errors are ignored, since a closed terminal is no reason to lose a training.
     fn print(&mut self, text: &str) {
         let _ = self.terminal.write_all(text.as_bytes()).and_then(|()| self.terminal.flush());
     }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn dots_and_metrics_alternate() {
         let mut terminal = Vec::new();
-        let mut dots = Dots::new(&EpochDots { report_every: 2, dot_every: 1 }, Box::new(&mut terminal));
+        let mut dots = DotPrinter::new(&EpochDots { report_every: 2, dot_every: 1 }, Box::new(&mut terminal));
         for number in 1..=3 {
             dots.on_epoch_end(&epoch(number, 0.25), &mut Control::new(1.0)).expect("printed");
         }

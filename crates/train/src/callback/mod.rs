@@ -1,9 +1,9 @@
-//! The callbacks: what watches the epochs. To add one: a file here, a key of [`Callbacks`], and its
-//! line in [`Callbacks::start`].
+//! Callbacks, which are notified after every epoch. To add one: a file here, a key of [`Callbacks`], and its line in
+//! [`Callbacks::start`].
 //!
-//! A callback sees the epoch that has ended and may change the next step size or end the training,
-//! through [`Control`]; it never sees the model. Which epoch is kept is not a callback's affair: the
-//! best one by [`Callbacks::monitor`] always is.
+//! A callback receives the scores of the epoch that has ended, and may change the next learning rate or end the
+//! training, through [`Control`]; it never sees the model. Callbacks don't choose the epoch that is kept: it is always
+//! the best one by [`Callbacks::monitor`].
 
 mod checkpoint;
 mod csv_logger;
@@ -33,7 +33,7 @@ pub use terminate_on_nan::TerminateOnNan;
 
 use crate::Error;
 
-/// `[callbacks]`: what is notified of the epochs.
+/// `[callbacks]`: what is notified after every epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Callbacks {
@@ -43,32 +43,33 @@ pub struct Callbacks {
     /// Chooses the epoch that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
-    /// Takes smaller steps when a metric no longer improves.
+    /// Reduces the learning rate when a metric no longer improves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
-    /// Fails the cell when the loss is no longer a number.
+    /// Fails the cell when the loss is NaN or infinite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminate_on_nan: Option<TerminateOnNan>,
     /// Writes TensorBoard logs in Keras's layout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensorboard: Option<TensorBoard>,
-    /// Writes a CSV line an epoch while training, as Keras's `CSVLogger`.
+    /// Writes one CSV line per epoch during training, like Keras's `CSVLogger`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv_logger: Option<CsvLogger>,
-    /// Prints a dot an epoch, and the metrics now and then.
+    /// Prints one dot per epoch, and the metrics every few epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_dots: Option<EpochDots>,
 }
 
-/// Notified at the end of each epoch, and of the training.
+/// Is notified after every epoch, and at the end of the training.
 pub trait Callback {
-    /// After an epoch's training and validation.
+    /// Called after the training and validation of an epoch.
     ///
     /// # Errors
-    /// When the callback can't do its work; the fit fails with it.
+    /// When the callback can't do its work; the fit then fails.
     fn on_epoch_end(&mut self, epoch: &Epoch, control: &mut Control) -> Result<(), Error>;
 
-    /// After the last epoch: the epoch that is kept, and its metrics by name (`val_loss`, ...).
+    /// Called after the last epoch, with the number of the epoch that is kept and its metrics by name (`val_loss`,
+    /// ...).
     ///
     /// # Errors
     /// When the callback can't finish its work.
@@ -76,16 +77,16 @@ pub trait Callback {
         Ok(())
     }
 
-    /// In place of [`on_train_end`](Self::on_train_end), when the fit fails.
+    /// Called instead of [`on_train_end`](Self::on_train_end) if the fit fails.
     fn on_failure(&mut self) {}
 }
 
 /// What a callback may change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Control {
-    /// The step size of the next epoch.
+    /// The learning rate of the next epoch.
     pub learning_rate: f64,
-    /// Set to end the training after this epoch.
+    /// Set to end the training after this epoch, with the reason.
     pub stop: Option<Stop>,
 }
 
@@ -95,30 +96,30 @@ impl Control {
     }
 }
 
-/// What the callbacks of one cell are started with: where they write, and what they say of the cell.
+/// The context of the callbacks of one cell: where they write, and how they describe the cell.
 pub struct CallbackContext<'a> {
     /// The cell's folder.
     pub cell: &'a Path,
-    /// The cell's folder of TensorBoard logs.
+    /// The cell's folder for TensorBoard logs.
     pub tensorboard: &'a Path,
-    /// The settings that TensorBoard's HParams page compares the cell by.
+    /// The settings by which TensorBoard's HParams page compares the cell.
     pub hparams: &'a [(String, HParam)],
-    /// Batches an epoch, the last, smaller one included.
+    /// Batches per epoch, including the last, smaller one.
     pub steps_per_epoch: u64,
-    /// The terminal.
+    /// The terminal to which progress is printed.
     pub progress: Box<dyn Write + 'a>,
 }
 
 impl Callbacks {
-    /// What the best epoch is chosen by: the checkpoint's monitor, else early stopping's, else `val_loss`
-    /// (`loss` where there is no validation split).
+    /// Returns the monitor by which the best epoch is chosen: the checkpoint's, else early stopping's, else `val_loss`
+    /// (`loss` if there is no validation split).
     pub fn monitor(&self, has_valid: bool) -> Monitor {
-        let asked = self.checkpoint.as_ref().map(|c| c.monitor);
-        let asked = asked.or(self.early_stopping.as_ref().map(|e| e.monitor));
-        asked.unwrap_or(Monitor { valid: has_valid, ..Monitor::VAL_LOSS })
+        let requested = self.checkpoint.as_ref().map(|c| c.monitor);
+        let requested = requested.or(self.early_stopping.as_ref().map(|e| e.monitor));
+        requested.unwrap_or(Monitor { valid: has_valid, ..Monitor::VAL_LOSS })
     }
 
-    /// The keys that name a metric to monitor, with the metric.
+    /// Returns the keys that name a monitored metric, with the metric.
     pub fn monitors(&self) -> Vec<(&'static str, Monitor)> {
         let Self {
             early_stopping,
@@ -135,7 +136,7 @@ impl Callbacks {
         [checkpoint, early, reduce].into_iter().flatten().collect()
     }
 
-    /// What is wrong with the numbers, whatever the data.
+    /// Returns the faults of the settings that are independent of the data.
     pub fn faults(&self) -> Vec<Fault> {
         let Self {
             early_stopping,
@@ -157,7 +158,7 @@ impl Callbacks {
     /// Starts the callbacks of one cell, in the order in which they are notified.
     ///
     /// # Errors
-    /// When a file can't be begun.
+    /// When a file can't be created.
     pub fn start<'a>(&self, context: CallbackContext<'a>) -> Result<Vec<Box<dyn Callback + 'a>>, Error> {
         let Self {
             early_stopping,
@@ -170,30 +171,30 @@ impl Callbacks {
         } = self;
         let mut started: Vec<Box<dyn Callback + 'a>> = Vec::new();
         if terminate_on_nan.is_some() {
-            started.push(Box::new(terminate_on_nan::Watch));
+            started.push(Box::new(terminate_on_nan::NanGuard));
         }
         if let Some(settings) = csv_logger {
-            started.push(Box::new(csv_logger::Log::create(settings, context.cell)));
+            started.push(Box::new(csv_logger::CsvWriter::create(settings, context.cell)));
         }
         if tensorboard.is_some() {
-            started.push(Box::new(tensorboard::Log::create(&context)?));
+            started.push(Box::new(tensorboard::TensorBoardWriter::create(&context)?));
         }
         if let Some(settings) = epoch_dots {
-            started.push(Box::new(epoch_dots::Dots::new(settings, context.progress)));
+            started.push(Box::new(epoch_dots::DotPrinter::new(settings, context.progress)));
         }
         if let Some(settings) = reduce_lr_on_plateau {
-            started.push(Box::new(reduce_lr_on_plateau::Plateau::new(settings)));
+            started.push(Box::new(reduce_lr_on_plateau::PlateauReducer::new(settings)));
         }
         if let Some(settings) = early_stopping {
-            started.push(Box::new(early_stopping::Patience::new(settings)));
+            started.push(Box::new(early_stopping::EarlyStopper::new(settings)));
         }
         Ok(started)
     }
 }
 
-/// What is wrong with the key `min_delta`; its sign doesn't matter, as in Keras.
+/// Returns the fault of the key `min_delta`, if any. Its sign doesn't matter, as in Keras.
 fn min_delta_fault(min_delta: f64) -> Option<Fault> {
-    let message = format!("`min_delta` is {min_delta}, and nothing improves by that");
+    let message = format!("`min_delta` is {min_delta}, which isn't a finite number");
     (!min_delta.is_finite()).then(|| Fault::new("min_delta", message, "give a number such as 1e-4, or leave it out"))
 }
 
@@ -218,11 +219,11 @@ mod tests {
         }
     }
 
-    /// How many epochs a callback lets run.
+    /// Returns the number of epochs until a callback ends the training.
     pub(super) fn epochs_run(callback: &mut dyn Callback, val_losses: &[f64]) -> usize {
         let mut control = Control::new(1.0);
         for (index, &loss) in val_losses.iter().enumerate() {
-            callback.on_epoch_end(&epoch(index as u32 + 1, loss), &mut control).expect("told");
+            callback.on_epoch_end(&epoch(index as u32 + 1, loss), &mut control).expect("no error");
             if control.stop.is_some() {
                 return index + 1;
             }

@@ -1,4 +1,4 @@
-//! `[callbacks.tensorboard]`: event files in the folders and under the tags of Keras's callback.
+//! `[callbacks.tensorboard]`: writes event files with the folders and tags of Keras's callback.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ use crate::Error;
 #[serde(deny_unknown_fields)]
 pub struct TensorBoard {}
 
-/// Logs at work.
-pub(super) struct Log {
-    /// None once the training has ended.
+/// Writes the event files.
+pub(super) struct TensorBoardWriter {
+    /// None after the end of the training.
     log: Option<RunLog>,
     steps_per_epoch: u64,
 }
 
-impl Log {
-    /// Every cell is a row of its own on the HParams page.
+impl TensorBoardWriter {
+    /// Creates the event files. Every cell is a row of its own on the HParams page.
     pub(super) fn create(context: &CallbackContext<'_>) -> Result<Self, Error> {
         let log = RunLog::create(context.tensorboard, "", context.hparams)?;
         Ok(Self { log: Some(log), steps_per_epoch: context.steps_per_epoch })
     }
 }
 
-impl Callback for Log {
+impl Callback for TensorBoardWriter {
     fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), Error> {
         let steps = u64::from(epoch.epoch) * self.steps_per_epoch;
         Ok(self.log.as_mut().map_or(Ok(()), |log| log.epoch(epoch, steps))?)
@@ -42,7 +42,7 @@ impl Callback for Log {
     }
 
     fn on_failure(&mut self) {
-        // The failure itself is what the user must hear of, not that the log couldn't note it.
+        // The user must be told of the failure itself, not that the log couldn't record it.
         let _ = self.log.take().map(|log| log.finish(SessionStatus::Failure, 1, &BTreeMap::new()));
     }
 }

@@ -1,7 +1,7 @@
-//! The engine on Burn's tensors and autodiff: every kind of layer, every device.
+//! The engine on Burn's tensors and autodiff, for every kind of layer and every device.
 //!
-//! All models that are in take a step as one computation, on arrays `[models, ...]`: a device that is bound by the launches
-//! of kernels does the work of many models in the time of one. A tuned table, or a mix of layers, is trained by itself.
+//! All active models take a step as one computation on arrays `[models, ...]`: a device that is bound by kernel
+//! launches does the work of many models in the time of one. A fine-tuned table, or a mix of layers, is trained alone.
 
 use burn::backend::Autodiff;
 use burn::tensor::activation::{gelu, relu, sigmoid, softmax, tanh};
@@ -14,14 +14,14 @@ use super::inputs::{BagBatch, Inputs};
 use super::stack::Stack;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
-use crate::optimizer::Memory;
+use crate::optimizer::OptimizerState;
 use crate::settings::{Activation, Loss, Optimizer};
-use crate::weights::{self, State, Weights};
+use crate::weights::{self, TrainingState, Weights};
 
-/// Rows whose logits are computed at once, where nothing is trained.
+/// The number of rows whose logits are computed at once during evaluation.
 const EVALUATION_ROWS: usize = 256;
 
-/// The least sum of squares that a row is scaled by.
+/// The minimum sum of squares by which a row is scaled.
 const SMALLEST_SQUARE: f32 = 1e-24;
 
 /// Models whose arrays are Burn tensors.
@@ -30,29 +30,30 @@ pub(super) struct AutodiffEngine<B: Backend> {
     optimizer: Optimizer,
     loss: Loss,
     batch_size: usize,
-    /// Of every model that there is.
+    /// The seed of every model.
     seeds: Vec<u64>,
     inputs: Splits<Inputs<B>>,
     targets: Stack<B>,
-    /// A tuned table, or mix and gamma, first; then kernel and bias of every dense layer; of the models that are in.
+    /// The trained arrays of the active models: a fine-tuned table, or mix and gamma, first; then kernel and bias of
+    /// every dense layer.
     parameters: Vec<Parameter<B>>,
-    /// The models that are in.
+    /// The indices of the active models.
     models: Vec<usize>,
     steps_done: u32,
     device: B::Device,
 }
 
-/// An array of every model that training moves, `[models, rows, cols]`; biases are `[models, 1, units]`.
+/// A trained array of all active models, `[models, rows, cols]`; biases are `[models, 1, units]`.
 struct Parameter<B: Backend> {
     name: String,
-    /// Of one model's.
+    /// The shape of one model's array.
     shape: Vec<usize>,
     value: Tensor<B, 3>,
-    memory: Memory<B>,
+    state: OptimizerState<B>,
 }
 
 impl<B: Backend> AutodiffEngine<B> {
-    /// For models of one shape, at least one.
+    /// Builds the engine for at least one model, all of one shape.
     pub(super) fn new(specs: &[EngineSpec<'_>], device: B::Device) -> Self {
         let first = &specs[0];
         let inputs = first.features.map(|split, _| {
@@ -76,58 +77,58 @@ impl<B: Backend> AutodiffEngine<B> {
         }
     }
 
-    /// One step on a batch a model; gives the batches' logits, `[models, batch, outputs]`.
+    /// Takes one step on one batch per model. Returns the batches' logits, `[models, batch, outputs]`.
     fn step(&mut self, rows: &[&[usize]], learning_rates: &[f64], masks: &mut Masks) -> Tensor<B, 3> {
         match self.models.len() {
-            1 => self.step_of_rank::<2>(rows, learning_rates, masks), // Some backends add a bias faster so.
+            1 => self.step_of_rank::<2>(rows, learning_rates, masks), // Some backends add a bias faster at rank 2.
             _ => self.step_of_rank::<3>(rows, learning_rates, masks),
         }
     }
 
-    /// The step on arrays without the axis of models, or with it.
+    /// Takes the step on arrays of rank `R`: 2 without the axis of models, 3 with it.
     fn step_of_rank<const R: usize>(
         &mut self,
         rows: &[&[usize]],
         learning_rates: &[f64],
         masks: &mut Masks,
     ) -> Tensor<B, 3> {
-        let trace = |p: &Parameter<B>| Tensor::<Autodiff<B>, R>::from_inner(ranked(p.value.clone())).require_grad();
-        let traced: Vec<Tensor<Autodiff<B>, R>> = self.parameters.iter().map(trace).collect();
+        let track = |p: &Parameter<B>| Tensor::<Autodiff<B>, R>::from_inner(with_rank(p.value.clone())).require_grad();
+        let tracked: Vec<Tensor<Autodiff<B>, R>> = self.parameters.iter().map(track).collect();
         let vectors = match &self.inputs.train {
-            Inputs::Frozen(stack) => Tensor::from_inner(ranked(self.gather(stack, rows))),
+            Inputs::Frozen(stack) => Tensor::from_inner(with_rank(self.gather(stack, rows))),
             Inputs::Tuned(bags) => {
                 let batch = BagBatch::<B>::new(bags, rows[0], &self.device);
                 let (ids, weights) = (Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
-                ranked(pool(ranked(traced[0].clone()), ids, weights, batch.normalize))
+                with_rank(pool(with_rank(tracked[0].clone()), ids, weights, batch.normalize))
             }
             Inputs::Mixed(stack, layers) => {
-                let vectors = Tensor::from_inner(ranked(self.gather(stack, rows)));
-                ranked(mix(vectors, *layers, ranked(traced[0].clone()), ranked(traced[1].clone())))
+                let vectors = Tensor::from_inner(with_rank(self.gather(stack, rows)));
+                with_rank(mix(vectors, *layers, with_rank(tracked[0].clone()), with_rank(tracked[1].clone())))
             }
         };
-        let head = &traced[self.inputs.train.arrays()..];
+        let head = &tracked[self.inputs.train.embedding_arrays()..];
         let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
-        let values: Tensor<B, 3> = ranked(logits.clone().inner());
-        let gradient = ranked(self.loss.gradient(values.clone(), self.gather(&self.targets, rows)));
+        let values: Tensor<B, 3> = with_rank(logits.clone().inner());
+        let gradient = with_rank(self.loss.gradient(values.clone(), self.gather(&self.targets, rows)));
         let mut gradients = (logits * Tensor::from_inner(gradient)).sum().backward();
         self.steps_done += 1;
-        let sizes = self.optimizer.sizes(learning_rates, self.steps_done, &self.device);
-        for (parameter, traced) in self.parameters.iter_mut().zip(traced) {
-            if let Some(gradient) = traced.grad_remove(&mut gradients) {
+        let step_sizes = self.optimizer.step_sizes(learning_rates, self.steps_done, &self.device);
+        for (parameter, tracked) in self.parameters.iter_mut().zip(tracked) {
+            if let Some(gradient) = tracked.grad_remove(&mut gradients) {
                 let value = parameter.value.clone();
                 let gradient = gradient.reshape(value.dims());
-                parameter.value = self.optimizer.apply(&mut parameter.memory, value, gradient, &sizes);
+                parameter.value = self.optimizer.apply(&mut parameter.state, value, gradient, &step_sizes);
             }
         }
         values
     }
 
-    /// Arrays that are held a parameter, of the models that are in, by their places.
-    fn arrays(&self, places: &[usize], of: impl Fn(&Parameter<B>) -> Tensor<B, 3>) -> Vec<Weights> {
-        let mut all = vec![Weights(Vec::with_capacity(self.parameters.len())); places.len()];
+    /// Downloads one array per parameter for the active models at these positions.
+    fn arrays(&self, positions: &[usize], of: impl Fn(&Parameter<B>) -> Tensor<B, 3>) -> Vec<Weights> {
+        let mut all = vec![Weights(Vec::with_capacity(self.parameters.len())); positions.len()];
         for parameter in &self.parameters {
-            let values = floats(of(parameter).select(0, integers_of(places, &self.device)));
-            let each = values.chunks_exact(values.len() / places.len().max(1));
+            let values = floats(of(parameter).select(0, index_tensor(positions, &self.device)));
+            let each = values.chunks_exact(values.len() / positions.len().max(1));
             for (weights, values) in all.iter_mut().zip(each) {
                 let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
                 weights.0.push(weights::Tensor { name, shape, values: values.to_vec() });
@@ -136,12 +137,12 @@ impl<B: Backend> AutodiffEngine<B> {
         all
     }
 
-    /// Rows of the models that are in, `[models, rows, cols]`.
+    /// Returns rows of the active models, `[models, rows, cols]`.
     fn gather(&self, stack: &Stack<B>, rows: &[&[usize]]) -> Tensor<B, 3> {
         stack.gather(self.models.len(), integers(stack.indices(&self.models, rows), &self.device))
     }
 
-    /// The logits of the rows `first..last` of a split, nothing dropped, `[models, rows, outputs]`.
+    /// Returns the logits of the rows `first..last` of a split, without dropout, `[models, rows, outputs]`.
     fn evaluate(&self, inputs: &Inputs<B>, first: usize, last: usize) -> Tensor<B, 3> {
         let values: Vec<Tensor<B, 3>> = self.parameters.iter().map(|p| p.value.clone()).collect();
         let rows: Vec<usize> = (first..last).collect();
@@ -150,14 +151,14 @@ impl<B: Backend> AutodiffEngine<B> {
             Inputs::Frozen(stack) => self.gather(stack, &of_all),
             Inputs::Tuned(bags) => {
                 let batch = BagBatch::<B>::new(bags, &rows, &self.device);
-                pool(ranked(values[0].clone()), batch.ids, batch.weights, batch.normalize).unsqueeze()
+                pool(with_rank(values[0].clone()), batch.ids, batch.weights, batch.normalize).unsqueeze()
             }
             Inputs::Mixed(stack, layers) => {
-                let vectors = ranked(self.gather(stack, &of_all));
-                mix(vectors, *layers, ranked(values[0].clone()), ranked(values[1].clone())).unsqueeze()
+                let vectors = with_rank(self.gather(stack, &of_all));
+                mix(vectors, *layers, with_rank(values[0].clone()), with_rank(values[1].clone())).unsqueeze()
             }
         };
-        forward(&self.steps, &values[inputs.arrays()..], vectors, |_, _| None)
+        forward(&self.steps, &values[inputs.embedding_arrays()..], vectors, |_, _| None)
     }
 }
 
@@ -184,17 +185,17 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
         download((0..rows).step_by(EVALUATION_ROWS).map(chunk).collect())
     }
 
-    fn weights(&self, places: &[usize], _: Vec<Weights>) -> Vec<Weights> {
-        self.arrays(places, |parameter| parameter.value.clone())
+    fn weights(&self, positions: &[usize], _: Vec<Weights>) -> Vec<Weights> {
+        self.arrays(positions, |parameter| parameter.value.clone())
     }
 
-    fn keep(&mut self, places: &[usize]) {
-        let indices = integers_of(places, &self.device);
+    fn retain(&mut self, positions: &[usize]) {
+        let indices = index_tensor(positions, &self.device);
         for parameter in &mut self.parameters {
             parameter.value = parameter.value.clone().select(0, indices.clone());
-            parameter.memory.select(&indices);
+            parameter.state.select(&indices);
         }
-        self.models = places.iter().map(|&place| self.models[place]).collect();
+        self.models = positions.iter().map(|&position| self.models[position]).collect();
     }
 
     fn load(&mut self, weights: &[&Weights]) {
@@ -202,31 +203,32 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
         self.models = (0..weights.len()).collect();
     }
 
-    fn states(&self, places: &[usize]) -> Vec<State> {
-        let values = self.weights(places, Vec::new());
-        let [first, second] = [0, 1].map(|at| self.arrays(places, |p| p.memory.arrays(&p.value)[at].clone()));
-        let state = |((values, first), second)| State { parts: [values, first, second], steps: self.steps_done };
+    fn states(&self, positions: &[usize]) -> Vec<TrainingState> {
+        let values = self.weights(positions, Vec::new());
+        let [first, second] = [0, 1].map(|at| self.arrays(positions, |p| p.state.arrays(&p.value)[at].clone()));
+        let state =
+            |((values, first), second)| TrainingState { parts: [values, first, second], steps: self.steps_done };
         values.into_iter().zip(first).zip(second).map(state).collect()
     }
 
-    fn resume(&mut self, states: &[&State]) {
+    fn resume(&mut self, states: &[&TrainingState]) {
         let [values, first, second] = [0, 1, 2].map(|part| {
             let arrays: Vec<&Weights> = states.iter().map(|state| &state.parts[part]).collect();
             parameters::<B>(&arrays, &self.device)
         });
-        let with_memory = |((values, first), second): ((Parameter<B>, Parameter<B>), Parameter<B>)| Parameter {
-            memory: Memory::of(first.value, second.value),
+        let with_state = |((values, first), second): ((Parameter<B>, Parameter<B>), Parameter<B>)| Parameter {
+            state: OptimizerState::of(first.value, second.value),
             ..values
         };
-        self.parameters = values.into_iter().zip(first).zip(second).map(with_memory).collect();
+        self.parameters = values.into_iter().zip(first).zip(second).map(with_state).collect();
         self.models = (0..states.len()).collect();
         self.steps_done = states.first().map_or(0, |state| state.steps);
     }
 }
 
-/// The forward pass, `[batch, dim]` -> `[batch, outputs]`, or the same of several models, `[models, batch, ...]`. `arrays`
-/// holds kernel and bias of each dense step in input; `mask` gives a dropout mask of a shape, or nothing where nothing is
-/// dropped.
+/// Computes the forward pass, `[batch, dim]` -> `[batch, outputs]`, or that of several models, `[models, batch, ...]`.
+/// `arrays` holds kernel and bias of each dense step in order; `mask` returns a dropout mask of a shape, or none if
+/// nothing is dropped.
 fn forward<B: Backend, const R: usize>(
     steps: &[Step],
     arrays: &[Tensor<B, R>],
@@ -265,8 +267,8 @@ fn activate<B: Backend, const R: usize>(activation: Activation, x: Tensor<B, R>)
     }
 }
 
-/// `[1, rows, cols]` as `[rows, cols]`, or the other way round; as it is where it has as many axes.
-fn ranked<B: Backend, const FROM: usize, const TO: usize>(array: Tensor<B, FROM>) -> Tensor<B, TO> {
+/// Converts `[1, rows, cols]` to `[rows, cols]`, or back; returns the array unchanged if its rank is right.
+fn with_rank<B: Backend, const FROM: usize, const TO: usize>(array: Tensor<B, FROM>) -> Tensor<B, TO> {
     let dims = array.dims();
     let mut shape = [1; TO];
     if FROM == TO {
@@ -278,7 +280,8 @@ fn ranked<B: Backend, const FROM: usize, const TO: usize>(array: Tensor<B, FROM>
     array.reshape(shape)
 }
 
-/// weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`, each scaled to length 1 where asked.
+/// Pools bags: weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`, each scaled to length 1 if
+/// `normalized`.
 fn pool<B: Backend>(
     table: Tensor<B, 2>,
     ids: Tensor<B, 1, Int>,
@@ -296,17 +299,17 @@ fn mix<B: Backend>(vectors: Tensor<B, 2>, layers: usize, weights: Tensor<B, 2>, 
     (vectors.reshape([texts, layers, width / layers]) * shares).sum_dim(1).reshape([texts, width / layers])
 }
 
-/// Every row scaled to length 1, `[texts, dim]`; the row 0 stays, and passes no gradient that isn't finite.
+/// Scales every row to length 1, `[texts, dim]`; a row of zeros stays, and its gradient is finite.
 fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
     let length = vectors.clone().powi_scalar(2).sum_dim(1).clamp_min(SMALLEST_SQUARE).sqrt(); // [texts, 1]
     vectors / length
 }
 
-/// Dropout masks, a stream a model.
+/// Dropout masks, with one random stream per model.
 struct Masks(Vec<Dropout>);
 
 impl Masks {
-    /// 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
+    /// Draws a mask: 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
     fn draw<const R: usize>(&mut self, rate: f32, shape: [usize; R]) -> TensorData {
         let gain = dropout::gain(rate);
         let count: usize = shape.iter().product();
@@ -319,7 +322,7 @@ impl Masks {
     }
 }
 
-/// The arrays of models of one shape, on the device.
+/// Copies the arrays of models of one shape to the device.
 fn parameters<B: Backend>(weights: &[&Weights], device: &B::Device) -> Vec<Parameter<B>> {
     let parameter = |(at, first): (usize, &weights::Tensor)| {
         let values: Vec<f32> = weights.iter().flat_map(|of_model| &of_model.0[at].values).copied().collect();
@@ -329,7 +332,7 @@ fn parameters<B: Backend>(weights: &[&Weights], device: &B::Device) -> Vec<Param
             name: first.name.clone(),
             shape: first.shape.clone(),
             value: Tensor::from_data(TensorData::new(values, [weights.len(), rows, cols]), device),
-            memory: Memory::new(),
+            state: OptimizerState::new(),
         }
     };
     weights[0].0.iter().enumerate().map(parameter).collect()
@@ -340,14 +343,14 @@ fn integers<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, In
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
-fn integers_of<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
-    integers(places.iter().map(|&place| place as i32).collect(), device)
+fn index_tensor<B: Backend>(positions: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    integers(positions.iter().map(|&position| position as i32).collect(), device)
 }
 
-/// The chunks `[models, rows, cols]` one behind the other, on the host, in one transfer; a matrix a model.
+/// Downloads the concatenation of chunks `[models, rows, cols]` in one transfer, as one matrix per model.
 ///
 /// # Panics
-/// When something that was asked of the device before has failed: some give zeros then, if they aren't asked.
+/// When an earlier operation on the device has failed: some devices return zeros then, unless they are synchronised.
 fn download<B: Backend>(chunks: Vec<Tensor<B, 3>>) -> Vec<Matrix> {
     let whole = Tensor::cat(chunks, 1);
     B::sync(&whole.device()).unwrap_or_else(|error| panic!("the device failed: {error}"));

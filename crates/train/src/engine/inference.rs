@@ -1,17 +1,19 @@
 //! An engine on the CPU that computes logits as a saved model does.
 //!
-//! Burn's sums are rounded otherwise than those of the kernels in `dense`, and a text's may depend on its batch. Heads that
-//! only Burn trains here (dropout, mixed layers) are therefore evaluated by the kernels of a [`Model`](crate::Model), so
-//! that the scores and logits of records are exactly those that the saved model gives later.
+//! Burn rounds sums differently from the kernels in `dense`, and its results for a text may depend on the batch. Heads
+//! that only Burn trains here (dropout, mixed layers) are therefore evaluated by the kernels of a
+//! [`Model`](crate::Model), so that the scores and logits in records are exactly those that the saved model gives
+//! later.
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
 
+use super::dense::Network;
+use super::vectors::vectors;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Architecture;
-use crate::model::{Network, vectors};
-use crate::weights::{State, Weights};
+use crate::weights::{TrainingState, Weights};
 
-/// An engine of one model, but for its logits where nothing is trained.
+/// An engine for one model that replaces the logits of another engine by those of the inference kernels.
 pub(super) struct InferenceKernels<'a> {
     engine: Box<dyn Engine + 'a>,
     architecture: &'a Architecture,
@@ -19,7 +21,7 @@ pub(super) struct InferenceKernels<'a> {
 }
 
 impl<'a> InferenceKernels<'a> {
-    /// `engine`: that of the spec.
+    /// `engine` must be built from the same spec.
     pub(super) fn new(engine: Box<dyn Engine + 'a>, spec: &EngineSpec<'a>) -> Self {
         Self { engine, architecture: spec.architecture, features: spec.features }
     }
@@ -27,7 +29,7 @@ impl<'a> InferenceKernels<'a> {
     fn evaluate(&self, features: &Features) -> Matrix {
         let weights = self.engine.weights(&[0], vec![Weights::default()]).remove(0);
         let vectors = vectors(&weights, self.architecture.dim, features)
-            .expect("features are those that the weights were made for");
+            .unwrap_or_else(|_| unreachable!("the features are those that the weights were made for"));
         let logits = Network::new(self.architecture, &weights).and_then(|network| network.logits(&vectors));
         logits.unwrap_or_else(|lack| panic!("{lack}"))
     }
@@ -43,23 +45,23 @@ impl Engine for InferenceKernels<'_> {
         vec![self.features.get(split).map_or_else(none, |features| self.evaluate(features))]
     }
 
-    fn weights(&self, places: &[usize], old: Vec<Weights>) -> Vec<Weights> {
-        self.engine.weights(places, old)
+    fn weights(&self, positions: &[usize], old: Vec<Weights>) -> Vec<Weights> {
+        self.engine.weights(positions, old)
     }
 
-    fn keep(&mut self, places: &[usize]) {
-        self.engine.keep(places);
+    fn retain(&mut self, positions: &[usize]) {
+        self.engine.retain(positions);
     }
 
     fn load(&mut self, weights: &[&Weights]) {
         self.engine.load(weights);
     }
 
-    fn states(&self, places: &[usize]) -> Vec<State> {
-        self.engine.states(places)
+    fn states(&self, positions: &[usize]) -> Vec<TrainingState> {
+        self.engine.states(positions)
     }
 
-    fn resume(&mut self, states: &[&State]) {
+    fn resume(&mut self, states: &[&TrainingState]) {
         self.engine.resume(states);
     }
 }

@@ -1,4 +1,4 @@
-//! A split's inputs on the device: fixed vectors, or bags of rows of the trained table.
+//! The inputs of a split on the device: fixed vectors, or bags of rows of the trained table.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -6,28 +6,29 @@ use emberline_base::{Bags, Features, Layered, Matrix};
 
 use super::stack::Stack;
 
-/// What one split feeds to the first layer.
+/// The inputs of the first layer for one split.
 pub(super) enum Inputs<B: Backend> {
-    /// `[rows, dim]` a model, whole on the device.
+    /// Vectors `[rows, dim]` per model, completely on the device.
     Frozen(Stack<B>),
-    /// Token ids on the host; the table is one of the weights. For one model alone.
+    /// Token ids on the host; the table is one of the weights. Only for a single model.
     Tuned(Bags),
-    /// `[rows, layers * dim]`, and the number of layers; the mix is one of the weights. For one model alone.
+    /// The layers of an encoder, `[rows, layers * dim]`, and their number; the mix is one of the weights. Only for a
+    /// single model.
     Mixed(Stack<B>, usize),
 }
 
-/// A batch of bags, ready for the table: vectors = weights x `table[ids]`.
+/// A batch of bags in matrix form: vectors = weights x `table[ids]`.
 pub(super) struct BagBatch<B: Backend> {
-    /// `[tokens]`, rows of the table, text after text.
+    /// `[tokens]`: the rows of the table, text by text.
     pub(super) ids: Tensor<B, 1, Int>,
-    /// `[texts, tokens]`, the combiner's weight where the token is the text's, else 0.
+    /// `[texts, tokens]`: the combiner's weight if the token belongs to the text, else 0.
     pub(super) weights: Tensor<B, 2>,
-    /// Whether a text's vector is scaled to length 1.
+    /// Whether the vectors are scaled to length 1.
     pub(super) normalize: bool,
 }
 
 impl<B: Backend> Inputs<B> {
-    /// One split's features, a model's each; several models have frozen ones.
+    /// Copies the features of one split to the device, one per model; several models must have frozen ones.
     pub(super) fn new(features: &[&Features], device: &B::Device) -> Self {
         match features {
             [Features::Tuned(bags)] => Self::Tuned(bags.clone()),
@@ -45,7 +46,7 @@ impl<B: Backend> Inputs<B> {
         }
     }
 
-    /// The rows of the split.
+    /// Returns the number of rows of the split.
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Frozen(stack) | Self::Mixed(stack, _) => stack.rows(),
@@ -53,8 +54,8 @@ impl<B: Backend> Inputs<B> {
         }
     }
 
-    /// How many of the weights are the embedding's; the head's follow.
-    pub(super) fn arrays(&self) -> usize {
+    /// Returns how many of the arrays belong to the embedding; those of the head follow.
+    pub(super) fn embedding_arrays(&self) -> usize {
         match self {
             Self::Frozen(_) => 0,
             Self::Tuned(_) => 1,

@@ -1,14 +1,15 @@
-//! The engines: what runs an epoch of steps on a device. Fitting sees this trait alone.
+//! Engines, which compute the steps of an epoch on a device. Fitting uses them through the trait [`Engine`] only.
 
 mod autodiff;
-#[cfg(feature = "gpu")]
-mod card;
 mod dense;
 mod dropout;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod inference;
 mod inputs;
-mod one_by_one;
+mod sequential;
 mod stack;
+mod vectors;
 
 use emberline_base::{Features, Matrix, SplitName, Splits};
 use emberline_device::Device;
@@ -16,52 +17,54 @@ use emberline_device::Device;
 use crate::Error;
 use crate::head::Architecture;
 use crate::settings::{Loss, Optimizer};
-use crate::weights::{State, Weights};
+use crate::weights::{TrainingState, Weights};
 
 pub(crate) use self::dense::{Network, Vectors};
+pub(crate) use self::vectors::{FeatureMismatch, GAMMA, MIX, TABLE, pooled, shares, vectors};
 
-/// Models of one shape on a device, with their data. Those that are in are trained beside each other, step by step; each
-/// has its own rows, order and step size, and no number of one depends on another.
+/// Trains models of one shape on a device that holds their data. The active models are trained concurrently, step by
+/// step. Each has its own rows, order and learning rate, and no number of one model depends on another.
 ///
-/// At first all are in, in the order of their specs.
+/// At first all models are active, in the order of their specs. Methods address the active models by their positions.
 pub(crate) trait Engine {
-    /// Trains every model that is in, each by its input, in batches; gives each one's logits as they were
-    /// before each row's step, `[rows, outputs]`.
+    /// Trains every active model for one epoch, each with its input, in batches. Returns the logits of each model,
+    /// `[rows, outputs]`, as they were before each row's step.
     fn train_epoch(&mut self, epoch: u32, inputs: &[EpochInput]) -> Vec<Matrix>;
 
-    /// For every model that is in, the logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
+    /// Returns the logits of a split's rows for every active model, `[rows, outputs]`; no rows if the split doesn't
+    /// exist.
     fn logits(&mut self, split: SplitName) -> Vec<Matrix>;
 
-    /// The weights of some of the models that are in, by their places, as they are now. `old`: earlier ones of the same
-    /// models, or empty ones, whose memory may be used again.
-    fn weights(&self, places: &[usize], old: Vec<Weights>) -> Vec<Weights>;
+    /// Returns the current weights of the active models at these positions. `old` holds earlier weights of the same
+    /// models, or empty ones, whose memory may be reused.
+    fn weights(&self, positions: &[usize], old: Vec<Weights>) -> Vec<Weights>;
 
-    /// Only the models at these places stay in.
-    fn keep(&mut self, places: &[usize]);
+    /// Deactivates all models except those at these positions.
+    fn retain(&mut self, positions: &[usize]);
 
-    /// All models are in again, with weights of the same shapes in place of the present ones.
+    /// Activates all models, and replaces their weights by others of the same shapes.
     fn load(&mut self, weights: &[&Weights]);
 
-    /// What some of the models that are in would go on from, by their places.
-    fn states(&self, places: &[usize]) -> Vec<State>;
+    /// Returns the training state of the active models at these positions.
+    fn states(&self, positions: &[usize]) -> Vec<TrainingState>;
 
-    /// All models are in, and go on from states that took equally many steps.
-    fn resume(&mut self, states: &[&State]);
+    /// Activates all models, and continues from states that took equally many steps.
+    fn resume(&mut self, states: &[&TrainingState]);
 }
 
-/// One model's part in an epoch.
+/// The input of one model for an epoch.
 pub(crate) struct EpochInput {
-    /// The training rows, in order; of equal number for all models.
+    /// The training rows in order, equally many for all models.
     pub(crate) order: Vec<usize>,
     pub(crate) learning_rate: f64,
 }
 
-/// What a model is made from.
+/// What a model is built from.
 pub(crate) struct EngineSpec<'a> {
     pub(crate) architecture: &'a Architecture,
     pub(crate) optimizer: &'a Optimizer,
     pub(crate) loss: Loss,
-    /// Rows of a step.
+    /// The number of rows per step.
     pub(crate) batch_size: usize,
     pub(crate) seed: u64,
     pub(crate) features: &'a Splits<Features>,
@@ -69,50 +72,50 @@ pub(crate) struct EngineSpec<'a> {
     pub(crate) weights: &'a Weights,
 }
 
-/// What builds an engine.
-pub(crate) type Build = for<'a> fn(Device, &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error>;
+/// A function that builds an engine for models of one shape on a device.
+pub(crate) type BuildEngine = for<'a> fn(Device, &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error>;
 
-/// Builds the engine of a device for models of one shape. A processor gains nothing from taking the steps of several models
-/// as one: they leave its caches.
+/// Builds the engine of a device for models of one shape. A CPU gains nothing from computing the steps of several
+/// models as one, because their arrays exceed its caches.
 pub(crate) fn build<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
     match (device, specs) {
-        (Device::Cpu, [one]) => build_on_processor(one),
+        (Device::Cpu, [one]) => build_on_cpu(one),
         (Device::Cpu, several) => {
-            let models = several.iter().map(build_on_processor).collect::<Result<_, _>>()?;
-            Ok(Box::new(one_by_one::OneByOne::new(models)))
+            let models = several.iter().map(build_on_cpu).collect::<Result<_, _>>()?;
+            Ok(Box::new(sequential::SequentialEngine::new(models)))
         }
         #[cfg(feature = "gpu")]
-        (Device::Cuda, _) => build_on_card::<cubecl::cuda::CudaRuntime>(device, specs),
+        (Device::Cuda, _) => build_on_gpu::<cubecl::cuda::CudaRuntime>(device, specs),
         #[cfg(feature = "gpu")]
-        (Device::Wgpu, _) => build_on_card::<cubecl::wgpu::WgpuRuntime>(device, specs),
+        (Device::Wgpu, _) => build_on_gpu::<cubecl::wgpu::WgpuRuntime>(device, specs),
         #[cfg(not(feature = "gpu"))]
         (Device::Wgpu | Device::Cuda, _) => build_burn(device, specs),
     }
 }
 
-/// Builds a card's engine: kernels of its own, for the heads that it has them for.
+/// Builds a GPU's engine: Emberline's own kernels if they support the head, else Burn's tensors.
 #[cfg(feature = "gpu")]
-fn build_on_card<'a, R: cubecl::Runtime>(
+fn build_on_gpu<'a, R: cubecl::Runtime>(
     device: Device,
     specs: &[EngineSpec<'a>],
 ) -> Result<Box<dyn Engine + 'a>, Error> {
-    match card::CardEngine::<R>::new(specs) {
+    match gpu::GpuEngine::<R>::new(specs) {
         Some(engine) => Ok(Box::new(engine)),
         None => build_burn(device, specs),
     }
 }
 
-/// Builds the CPU's engine for one model: a step of its own, for the heads that it has one for; else Burn's, whose logits
-/// are computed by the kernels of inference.
-fn build_on_processor<'a>(spec: &EngineSpec<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
-    if dense::fits(spec) {
+/// Builds the CPU's engine for one model: the fused step of `dense` if it supports the head, else Burn's tensors, with
+/// logits computed by the inference kernels.
+fn build_on_cpu<'a>(spec: &EngineSpec<'a>) -> Result<Box<dyn Engine + 'a>, Error> {
+    if dense::supports(spec) {
         return Ok(Box::new(dense::DenseEngine::new(spec)?));
     }
     let engine = build_burn(Device::Cpu, std::slice::from_ref(spec))?;
     Ok(Box::new(inference::InferenceKernels::new(engine, spec)))
 }
 
-/// Builds the engine on Burn's tensors: the one place where a device's name becomes a type.
+/// Builds the engine on Burn's tensors. This is the only place where a device becomes a backend's type.
 pub(crate) fn build_burn<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
     Ok(match device {
         Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(specs, Default::default())),

@@ -1,4 +1,4 @@
-//! Categorical cross-entropy from logits: log(sum exp z) - z of the right class.
+//! Categorical cross-entropy from logits: log(sum exp z) - z of the correct class.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -8,16 +8,16 @@ use emberline_base::function::exp;
 pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));
     let sum: f64 = logits.iter().map(|&z| (f64::from(z) - largest).exp()).sum();
-    let right: f64 = logits.iter().zip(targets).map(|(&z, &y)| f64::from(z) * f64::from(y)).sum();
-    largest + sum.ln() - right
+    let correct: f64 = logits.iter().zip(targets).map(|(&z, &y)| f64::from(z) * f64::from(y)).sum();
+    largest + sum.ln() - correct
 }
 
-/// softmax(z) - y, `[models, batch, classes]`.
+/// Returns the gradient: softmax(z) - y, `[models, batch, classes]`.
 pub(super) fn gradient<B: Backend>(logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
     softmax(logits, 2) - targets
 }
 
-/// The same of one row, on the host.
+/// Computes the gradient of one row on the host.
 #[inline(always)]
 pub(super) fn gradient_of_row(logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
     let largest = logits.iter().fold(f32::NEG_INFINITY, |m, &z| m.max(z));

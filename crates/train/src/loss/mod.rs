@@ -1,8 +1,8 @@
-//! The losses. To add one: a file here, a variant of [`Loss`], and its arms below.
+//! Loss functions. To add one: a file here, a variant of [`Loss`], and its arms below.
 //!
-//! Every loss is computed from the logits. The host's value is what records show; the device's
-//! gradient is what training follows: handing the gradient in closed form to backpropagation is
-//! exact where autodiff through `max` and `abs` is not (a logit of 0, as an all-zero text gives).
+//! Every loss is computed from the logits. Records show the value computed on the host; training follows the gradient
+//! computed on the device. Passing the gradient in closed form to backpropagation is exact where autodiff through `max`
+//! and `abs` is not (a logit of 0, as an all-zero text gives).
 
 mod binary_cross_entropy;
 mod categorical_cross_entropy;
@@ -13,7 +13,7 @@ use burn::tensor::backend::Backend;
 use crate::settings::Loss;
 
 impl Loss {
-    /// The loss of one row, from its logits `[outputs]` and targets `[outputs]`.
+    /// Returns the loss of one row, from its logits `[outputs]` and targets `[outputs]`.
     pub(crate) fn of_row(self, logits: &[f32], targets: &[f32]) -> f64 {
         match self {
             Self::BinaryCrossEntropy => binary_cross_entropy::of_row(logits, targets),
@@ -21,7 +21,8 @@ impl Loss {
         }
     }
 
-    /// The gradient of each model's mean loss over its batch by the logits, `[models, batch, outputs]`.
+    /// Returns the gradient of each model's mean loss over its batch with respect to the logits, `[models, batch,
+    /// outputs]`.
     pub(crate) fn gradient<B: Backend>(self, logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
         let [_, batch, outputs] = logits.dims();
         let gradient = match self {
@@ -31,8 +32,8 @@ impl Loss {
         gradient / self.divisor(batch, outputs)
     }
 
-    /// The gradient of one row's part in the batch's mean loss by its logits, before it is divided by the
-    /// [`divisor`](Self::divisor); logits, targets and gradient are `[outputs]`.
+    /// Computes the gradient of one row's share of the batch's mean loss with respect to its logits, before it is
+    /// divided by the [`divisor`](Self::divisor). Logits, targets and gradient are `[outputs]`.
     #[inline(always)]
     pub(crate) fn gradient_of_row(self, logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
         match self {
@@ -41,7 +42,7 @@ impl Loss {
         }
     }
 
-    /// What the mean over a batch divides by.
+    /// Returns the divisor of the mean over a batch.
     #[inline(always)]
     pub(crate) fn divisor(self, batch: usize, outputs: usize) -> f32 {
         match self {
@@ -57,7 +58,7 @@ mod tests {
     use burn::backend::Flex;
     use burn::tensor::TensorData;
 
-    /// The gradient against central differences of the host's value.
+    /// Compares the gradient with central differences of the value on the host.
     fn check(loss: Loss, logits: [f32; 6], targets: [f32; 6]) {
         let device = Default::default();
         let tensor = |v: [f32; 6]| Tensor::<Flex, 3>::from_data(TensorData::new(v.to_vec(), [1, 2, 3]), &device);
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn saturated_logits_give_keras_values() {
-        // Keras computes from the logits even behind a sigmoid: no clipping at 1e-7.
+        // Keras also computes from the logits after a sigmoid: no clipping at 1e-7.
         for (logit, target, expected) in
             [(60., 0., 60.), (-20., 1., 20.), (0., 1., std::f64::consts::LN_2), (60., 1., 0.)]
         {

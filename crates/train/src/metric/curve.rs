@@ -1,17 +1,17 @@
-//! Precision-recall and ROC curves: the rows of one output by falling score, and the areas below.
+//! Precision-recall and ROC curves: the rows of one output by descending score, and the areas under the curves.
 //!
 //! Equal scores are one threshold, as in scikit-learn's `precision_recall_curve` and `roc_curve`.
 
-/// The rows of one output by falling score: true and false positives at every distinct score.
+/// The rows of one output by descending score: true and false positives at every distinct score.
 pub(super) struct Curve {
     points: Vec<Point>,
     positives: f64,
     negatives: f64,
-    /// Whether every score is a number; if not, neither is anything that depends on their order.
+    /// Whether no score is NaN; if one is, so is everything that depends on the order of scores.
     is_ordered: bool,
 }
 
-/// What is counted when the rows with at least `score` are predicted as positive.
+/// The counts if the rows with at least `score` are predicted as positive.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
     score: f64,
@@ -19,7 +19,7 @@ pub(super) struct Point {
     false_positives: f64,
 }
 
-/// A decision by threshold, and how good it is.
+/// A decision threshold and its metrics.
 pub(super) struct Decision {
     pub(super) threshold: f64,
     pub(super) f1: f64,
@@ -28,7 +28,7 @@ pub(super) struct Decision {
 }
 
 impl Curve {
-    /// The curve of rows with a score and whether they are positive.
+    /// Computes the curve of rows, each with its score and whether it is positive.
     pub(super) fn of(rows: impl Iterator<Item = (f64, bool)>) -> Self {
         let mut rows: Vec<(f64, bool)> = rows.collect();
         let is_ordered = rows.iter().all(|(score, _)| !score.is_nan());
@@ -46,7 +46,7 @@ impl Curve {
         Self { points, positives: true_positives, negatives: false_positives, is_ordered }
     }
 
-    /// sum over thresholds of (recall - last recall) * precision; none without a positive row.
+    /// Returns the sum over thresholds of (recall - last recall) * precision; none without a positive row.
     pub(super) fn average_precision(&self) -> Option<f64> {
         let mut last = 0.0;
         let mut area = 0.0;
@@ -57,7 +57,8 @@ impl Curve {
         (self.positives > 0.0).then(|| self.if_ordered(area / self.positives))
     }
 
-    /// The area by trapezoids, so that ties count half; none unless there are positive and negative rows.
+    /// Returns the area under the ROC curve by trapezoids, so that ties count half; none unless there are positive and
+    /// negative rows.
     pub(super) fn roc_auc(&self) -> Option<f64> {
         let (mut last_true, mut last_false, mut area) = (0.0, 0.0, 0.0);
         for point in &self.points {
@@ -68,28 +69,28 @@ impl Curve {
         (pairs > 0.0).then(|| self.if_ordered(area / pairs))
     }
 
-    /// The decision with the best F1; of equal ones, the one with the fewest rows predicted as positive. None without a
-    /// positive row.
+    /// Returns the decision with the best F1; of equal ones, the one with the fewest rows predicted as positive. None
+    /// without a positive row.
     ///
-    /// Its threshold is the midpoint between the lowest score that is predicted as positive and the next lower one (or 0,
-    /// as there is none): a program that rounds scores otherwise still decides every row alike.
+    /// Its threshold is the midpoint between the lowest score that is predicted as positive and the next lower score
+    /// (or 0, if there is none): a program that rounds scores differently still decides every row in the same way.
     pub(super) fn best_decision(&self) -> Option<Decision> {
         let f1 = |point: &Point| point.f1(self.positives);
-        let places = 0..self.points.len();
+        let indices = 0..self.points.len();
         let best =
-            places.reduce(|best, next| if f1(&self.points[next]) > f1(&self.points[best]) { next } else { best })?;
+            indices.reduce(|best, next| if f1(&self.points[next]) > f1(&self.points[best]) { next } else { best })?;
         let next_lower = self.points.get(best + 1).map_or(0.0, |point| point.score);
         let threshold = midpoint_above(next_lower, self.points[best].score);
         (self.positives > 0.0).then(|| self.decision(threshold, Some(&self.points[best])))
     }
 
-    /// The decision by a threshold that was chosen elsewhere; none without a positive row.
+    /// Returns the metrics at a threshold that was chosen elsewhere; none without a positive row.
     pub(super) fn decision_at(&self, threshold: f64) -> Option<Decision> {
         let point = self.points.iter().take_while(|point| point.score >= threshold).last();
         (self.positives > 0.0).then(|| self.decision(threshold, point))
     }
 
-    /// `point`: the counts of the rows that are predicted as positive; none where no row is.
+    /// `point` holds the counts of the rows that are predicted as positive; none if no row is.
     fn decision(&self, threshold: f64, point: Option<&Point>) -> Decision {
         let of =
             |value: fn(&Point, f64) -> f64| self.if_ordered(point.map_or(0.0, |point| value(point, self.positives)));
@@ -111,13 +112,14 @@ impl Point {
         self.true_positives / (self.true_positives + self.false_positives)
     }
 
-    /// 2 tp / (2 tp + fp + fn)
+    /// Returns F1 = 2 tp / (2 tp + fp + fn).
     fn f1(&self, positives: f64) -> f64 {
         2.0 * self.true_positives / (self.true_positives + self.false_positives + positives)
     }
 }
 
-/// The midpoint of two numbers; the higher one where no number lies between them, so that the lower one stays below.
+/// Returns the midpoint of two numbers; the higher one if no number lies between them, so that the lower one stays
+/// below the threshold.
 fn midpoint_above(low: f64, high: f64) -> f64 {
     let middle = f64::midpoint(low, high);
     if middle > low { middle } else { high }
@@ -136,7 +138,7 @@ mod tests {
         assert_eq!(all.best_decision().expect("positives").threshold, 0.25);
     }
 
-    /// Neighbouring numbers, tied ones, and 0 have no number between them.
+    /// Tests adjacent numbers, equal ones, and 0, which have no number between them.
     #[test]
     fn a_threshold_changes_no_decision_where_scores_touch() {
         let high = 0.75_f64;

@@ -1,6 +1,7 @@
-//! The metrics of a split, from logits and targets, on the host in 64 bits, equal to scikit-learn's.
+//! Metrics of a split, computed from logits and targets on the host with 64-bit numbers, equal to those of
+//! scikit-learn.
 //!
-//! | metric | scikit-learn's, of probabilities `p` `[rows, outputs]` and targets `y` |
+//! | metric | equivalent in scikit-learn, for probabilities `p` `[rows, outputs]` and targets `y` |
 //! |---|---|
 //! | loss | `log_loss`; multi-label: the mean over classes |
 //! | accuracy | `accuracy_score`; multi-label: `1 - hamming_loss` |
@@ -8,9 +9,9 @@
 //! | ROC-AUC | `roc_auc_score`, one class against the rest; the mean over the classes that have a positive and a negative row |
 //! | F1, precision, recall | binary: at the threshold; else `f1_score` and so on with `average="macro"`, `labels` = all classes, `zero_division=0` |
 //!
-//! The classes are those of the whole data: which of them are averaged over never depends on what a model predicts. What
-//! isn't defined (a curve without a positive row) is left out. `tests/fixtures/metrics/make.py` makes the values that tests
-//! compare with.
+//! The classes are those of the whole data: which of them are averaged over never depends on what a model predicts.
+//! Metrics that aren't defined (a curve without a positive row) are left out. `tests/fixtures/metrics/make.py` creates
+//! the values that tests compare with.
 
 mod curve;
 mod probability;
@@ -23,19 +24,19 @@ pub(crate) use self::probability::probabilities_of_row;
 pub use self::probability::probability;
 use crate::settings::Loss;
 
-/// Where a binary task's F1, precision and recall are taken.
+/// The threshold at which F1, precision and recall of a binary task are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
-    /// Where F1 is best on these very rows (validation).
+    /// The threshold with the best F1 on these rows (for validation).
     Best,
-    /// At a probability that was chosen elsewhere (test, with validation's).
+    /// A given probability (for the test split: the threshold chosen on validation).
     At(f64),
 }
 
-/// Loss and accuracy alone: what is measured while training.
+/// Computes loss and accuracy, the metrics that are measured during training.
 pub fn basic(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix) -> Scores {
     let rows = logits.rows();
-    let (mut total, mut right, mut known) = (0.0, 0.0, 0);
+    let (mut total, mut correct, mut known) = (0.0, 0.0, 0);
     for row in 0..rows {
         let (z, y) = (logits.row(row), targets.row(row));
         if is_unknown(y) {
@@ -43,15 +44,15 @@ pub fn basic(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix) -> Score
         }
         known += 1;
         total += loss.of_row(z, y);
-        right += match task {
+        correct += match task {
             Task::MultiClass => f64::from(u8::from(argmax(z) == argmax(y))),
-            Task::Binary | Task::MultiLabel => share_right(z, y),
+            Task::Binary | Task::MultiLabel => share_correct(z, y),
         };
     }
-    Scores::from([(Metric::Loss, total / f64::from(known)), (Metric::Accuracy, right / rows as f64)])
+    Scores::from([(Metric::Loss, total / f64::from(known)), (Metric::Accuracy, correct / rows as f64)])
 }
 
-/// Every metric that is defined for the rows.
+/// Computes every metric that is defined for the rows.
 pub fn all(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix, threshold: Threshold) -> Scores {
     let mut scores = basic(task, loss, logits, targets);
     let probabilities = Probabilities::of(task, logits);
@@ -64,19 +65,19 @@ pub fn all(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix, threshold:
         let curve = curve(output);
         areas.push((curve.average_precision(), curve.roc_auc()));
         if task == Task::Binary {
-            binary_counts(&mut scores, &curve, threshold);
+            insert_binary_decision(&mut scores, &curve, threshold);
         }
     }
     insert_mean(&mut scores, Metric::PrAuc, areas.iter().filter_map(|area| area.0));
     insert_mean(&mut scores, Metric::RocAuc, areas.iter().filter_map(|area| area.1));
     if task != Task::Binary {
-        macro_counts(&mut scores, task, logits, targets);
+        insert_macro_averages(&mut scores, task, logits, targets);
     }
     scores
 }
 
-/// Whether a row is of a class that training has no row of. No prediction for it is right, so it lowers accuracy; it is a
-/// negative of every class; and no loss is defined for it, so the mean loss leaves it out.
+/// Returns whether a row has a class that no training row has. No prediction for it is correct, so it lowers the
+/// accuracy; it is a negative of every class; and no loss is defined for it, so the mean loss leaves it out.
 fn is_unknown(targets: &[f32]) -> bool {
     targets[0].is_nan()
 }
@@ -91,9 +92,9 @@ fn argmax(values: &[f32]) -> usize {
     best
 }
 
-fn share_right(logits: &[f32], targets: &[f32]) -> f64 {
-    let right = logits.iter().zip(targets).filter(|&(&z, &y)| (z > 0.0) == (y > 0.5)).count();
-    right as f64 / logits.len() as f64
+fn share_correct(logits: &[f32], targets: &[f32]) -> f64 {
+    let correct = logits.iter().zip(targets).filter(|&(&z, &y)| (z > 0.0) == (y > 0.5)).count();
+    correct as f64 / logits.len() as f64
 }
 
 fn insert_mean(scores: &mut Scores, metric: Metric, values: impl Iterator<Item = f64>) {
@@ -103,7 +104,7 @@ fn insert_mean(scores: &mut Scores, metric: Metric, values: impl Iterator<Item =
     }
 }
 
-fn binary_counts(scores: &mut Scores, curve: &Curve, threshold: Threshold) {
+fn insert_binary_decision(scores: &mut Scores, curve: &Curve, threshold: Threshold) {
     let decision = match threshold {
         Threshold::Best => curve.best_decision(),
         Threshold::At(threshold) => curve.decision_at(threshold),
@@ -118,9 +119,9 @@ fn binary_counts(scores: &mut Scores, curve: &Curve, threshold: Threshold) {
     }
 }
 
-/// F1, precision and recall per class at the natural decision (argmax, or a probability above 0.5), averaged over all
-/// classes. What would be divided by 0 is 0, so a class without a row counts as one that is never found.
-fn macro_counts(scores: &mut Scores, task: Task, logits: &Matrix, targets: &Matrix) {
+/// Computes F1, precision and recall per class at the default decision (argmax, or a probability above 0.5), averaged
+/// over all classes. A division by 0 gives 0, so a class without a row counts as one that is never found.
+fn insert_macro_averages(scores: &mut Scores, task: Task, logits: &Matrix, targets: &Matrix) {
     let classes = logits.cols();
     // [classes] of (true positives, predicted positives, positives)
     let mut counts = vec![(0.0f64, 0.0f64, 0.0f64); classes];
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_defined_is_left_out() {
+    fn metrics_that_are_not_defined_are_left_out() {
         let scores = binary(&[1.0, 2.0], &[0., 0.], Threshold::Best);
         assert_eq!(scores.keys().copied().collect::<Vec<_>>(), [Metric::Loss, Metric::Accuracy]);
     }
@@ -175,11 +176,11 @@ mod tests {
         let targets = Matrix::new(3, 3, vec![1., 0., 0., 0., 1., 0., 0., 1., 0.]);
         let scores = all(Task::MultiClass, Loss::CategoricalCrossEntropy, &logits, &targets, Threshold::Best);
         close(&scores, Metric::Accuracy, 2.0 / 3.0);
-        // The third class has no row and isn't predicted; it counts as 0 all the same.
+        // The third class has no row and isn't predicted; it counts as 0 nevertheless.
         close(&scores, Metric::F1, (2.0 / 3.0 + 2.0 / 3.0) / 3.0);
     }
 
-    /// A row of an unknown class against the same rows without it, and against the same row as a negative.
+    /// Compares a row of an unknown class with the same rows without it, and with the same row as a negative.
     #[test]
     fn a_row_of_an_unknown_class_counts_as_wrong() {
         let logits = [2.0, 1.0, 0.5, -1.0, 3.0];

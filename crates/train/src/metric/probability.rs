@@ -1,18 +1,18 @@
-//! Probabilities from logits, in 64 bits.
+//! Probabilities from logits, computed with 64-bit numbers.
 
 use emberline_base::{Matrix, Task};
 
-/// sigmoid(z), the probability of a binary or multi-label output.
+/// Returns sigmoid(z), the probability of a binary or multi-label output.
 pub fn probability(logit: f32) -> f64 {
     sigmoid(f64::from(logit))
 }
 
-/// The probabilities of one row's logits, `[outputs]`, equal to those that [`Probabilities`] gives.
+/// Returns the probabilities of one row's logits, `[outputs]`, equal to those of [`Probabilities`].
 pub(crate) fn probabilities_of_row(task: Task, logits: &[f64]) -> Vec<f64> {
     match task {
         Task::Binary | Task::MultiLabel => logits.iter().map(|&logit| sigmoid(logit)).collect(),
         Task::MultiClass => {
-            let (largest, sum) = normaliser(logits.iter().copied());
+            let (largest, sum) = softmax_terms(logits.iter().copied());
             logits.iter().map(|&logit| (logit - largest).exp() / sum).collect()
         }
     }
@@ -22,20 +22,22 @@ fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-/// The probabilities that logits `[rows, outputs]` stand for: sigmoid per output, or softmax over the row of a
-/// multi-class task.
+/// The probabilities of logits `[rows, outputs]`: a sigmoid per output, or a softmax over the row of a multi-class
+/// task.
 ///
-/// They are computed as `exp(z - max(z)) / sum(exp(z - max(z)))` on 64-bit numbers, in NumPy's order of summation, so that
-/// scores tie exactly where those of `scipy.special.softmax` do. Kept are two numbers per row, not one per class.
+/// They are computed as `exp(z - max(z)) / sum(exp(z - max(z)))` with 64-bit numbers, in NumPy's order of summation, so
+/// that scores tie exactly where those of `scipy.special.softmax` do. Only two numbers per row are stored, not one per
+/// class.
 pub(super) struct Probabilities<'a> {
     logits: &'a Matrix,
-    /// The largest logit of each row and the sum that it is divided by; none where each output is a sigmoid.
+    /// The largest logit and the divisor of each row; none if each output is a sigmoid.
     softmax: Option<Vec<(f64, f64)>>,
 }
 
 impl<'a> Probabilities<'a> {
     pub(super) fn of(task: Task, logits: &'a Matrix) -> Self {
-        let rows = || (0..logits.rows()).map(|row| normaliser(logits.row(row).iter().map(|&z| f64::from(z)))).collect();
+        let rows =
+            || (0..logits.rows()).map(|row| softmax_terms(logits.row(row).iter().map(|&z| f64::from(z)))).collect();
         let softmax = match task {
             Task::MultiClass => Some(rows()),
             Task::Binary | Task::MultiLabel => None,
@@ -43,7 +45,7 @@ impl<'a> Probabilities<'a> {
         Self { logits, softmax }
     }
 
-    /// The probability of one output in one row.
+    /// Returns the probability of one output in one row.
     pub(super) fn get(&self, row: usize, output: usize) -> f64 {
         let logit = self.logits.row(row)[output];
         match &self.softmax {
@@ -53,14 +55,15 @@ impl<'a> Probabilities<'a> {
     }
 }
 
-/// The largest logit, and the sum of exp(z - largest).
-fn normaliser(logits: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+/// Returns the largest logit, and the sum of exp(z - largest).
+fn softmax_terms(logits: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let largest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
     let exponentials: Vec<f64> = logits.map(|z| (z - largest).exp()).collect();
     (largest, pairwise_sum(&exponentials))
 }
 
-/// The sum in NumPy's order: fewer than 8 numbers one after another, up to 128 in eight interleaved sums, more in halves.
+/// Returns the sum in NumPy's order: fewer than 8 numbers one after another, up to 128 in eight interleaved sums, more
+/// in halves.
 fn pairwise_sum(values: &[f64]) -> f64 {
     match values.len() {
         0..8 => values.iter().sum(),

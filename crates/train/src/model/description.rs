@@ -1,4 +1,4 @@
-//! What a model says of itself: its task, classes and thresholds, and what it was made from.
+//! The description of a model: its task, classes and thresholds, and its origin.
 
 use std::collections::BTreeMap;
 
@@ -8,49 +8,49 @@ use serde::{Deserialize, Serialize};
 use super::ModelError;
 use crate::head::Architecture;
 
-/// What a model is, beside its layers and weights.
+/// The description of a model: everything except its layers and weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelDescription {
-    /// What the labels ask.
+    /// The classification task.
     pub task: Task,
     /// The names of the classes. Binary: `[negative, positive]`.
     pub classes: Vec<String>,
-    /// From which probability on an output counts as positive: one for a binary task; for a multi-label task one per class,
-    /// or none for the natural decision (more than an even chance); none for a multi-class task.
+    /// The probability from which an output counts as positive: one for a binary task; for a multi-label task one per
+    /// class, or none for the default decision (a probability above 0.5); none for a multi-class task.
     pub thresholds: Vec<f64>,
-    /// How logits become calibrated ones; none if they are taken as they are.
+    /// How logits are calibrated; none if they are used unchanged.
     pub calibration: Option<Calibration>,
     /// The embedding whose features the model takes.
     pub embedding: EmbeddingOrigin,
-    /// The digest of the texts and labels that it was trained and validated on.
+    /// The digest of the texts and labels of training and validation.
     pub data_digest: Digest,
-    /// More that shall be known of it, by name: the source's settings, the cell's id, ...
+    /// Further information by name: the source's settings, the cell's id, ...
     pub provenance: BTreeMap<String, String>,
 }
 
-/// The embedding that a model takes its features from.
+/// The embedding from which the features of a model come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddingOrigin {
     /// Its name in the pipeline file.
     pub name: String,
     /// The kind of its source, such as `word_vectors`.
     pub kind: String,
-    /// The digest of everything that decides its vectors.
+    /// The digest of everything that determines its vectors.
     pub digest: Digest,
 }
 
-/// Calibrated logits are `scale * logit + offset` (Platt, 1999); temperature scaling has no offset.
+/// A calibration of logits: `scale * logit + offset` (Platt, 1999); temperature scaling has no offset.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// What a logit is multiplied by.
+    /// The factor of a logit.
     pub scale: f64,
-    /// What is added then.
+    /// The number that is then added.
     pub offset: f64,
 }
 
 impl Default for Calibration {
-    /// Changes nothing.
+    /// The calibration that changes nothing.
     fn default() -> Self {
         Self { scale: 1.0, offset: 0.0 }
     }
@@ -63,16 +63,18 @@ impl Calibration {
 }
 
 impl ModelDescription {
-    /// The name of the positive class of a binary task.
+    /// Returns the name of the positive class of a binary task.
     pub fn positive_class(&self) -> Option<&str> {
         self.classes.get(1).filter(|_| self.task == Task::Binary).map(String::as_str)
     }
 
-    /// The number of outputs that a head for these classes has.
+    /// Returns the number of outputs of a head for these classes.
     pub fn outputs(&self) -> usize {
         if self.task == Task::Binary { 1 } else { self.classes.len() }
     }
 
+    /// Checks that the description fits a head.
+    ///
     /// # Errors
     /// When classes, thresholds or calibration don't fit the task, or the head has another number of outputs.
     pub(super) fn check(&self, architecture: &Architecture) -> Result<(), ModelError> {
@@ -82,7 +84,7 @@ impl ModelDescription {
             return refuse(format!("{} class names don't fit a head of {outputs} outputs", self.classes.len()));
         }
         if architecture.dim == 0 {
-            return refuse("a text's vector has no numbers".to_owned());
+            return refuse("the length of a text's vector is 0".to_owned());
         }
         let thresholds = self.thresholds.len();
         let fits = match self.task {

@@ -1,34 +1,35 @@
-//! Why a model can't be read or used.
+//! The errors of reading and using models.
 
 use emberline_base::OutOfMemory;
 
 use super::file::VERSION;
+use crate::engine::FeatureMismatch;
 
 /// Why a model can't be read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The file holds something else.
+    /// The file isn't a model.
     #[error(
         "this isn't a model file: its metadata lack `format`; give the `model.safetensors` of a finished cell (older \
          versions wrote `head.safetensors`, which can't be used alone: run the pipeline again)"
     )]
     NotAModel,
-    /// The file has a version that this program doesn't know.
+    /// The file has a version that this program doesn't support.
     #[error("the model file has version {found}, and this program reads version {VERSION}; use a newer emberline")]
     OtherVersion {
-        /// As the file says.
+        /// The version that the file states.
         found: String,
     },
-    /// The file isn't what was written.
+    /// The file is damaged.
     #[error("the model file is damaged: {why}; copy it again, or train the cell again")]
     Damaged {
-        /// What shows it.
+        /// How the damage was detected.
         why: String,
     },
-    /// A metadata entry is missing or has no meaning.
+    /// A metadata entry is missing or invalid.
     #[error("the model file's metadata entry `{key}` can't be used: {why}; train the cell again")]
     Metadata {
-        /// The entry.
+        /// The key of the entry.
         key: String,
         /// What is wrong with it.
         why: String,
@@ -36,27 +37,27 @@ pub enum ModelError {
     /// An array is missing.
     #[error("the model lacks the array `{name}`; train the cell again")]
     MissingArray {
-        /// Its name.
+        /// The name of the array.
         name: String,
     },
-    /// An array is there that nothing uses.
+    /// The file holds an array that no layer uses.
     #[error("the model holds an array `{name}` that none of its layers uses; train the cell again")]
     UnknownArray {
-        /// Its name.
+        /// The name of the array.
         name: String,
     },
-    /// An array doesn't fit the layers.
+    /// An array has the wrong type or shape.
     #[error("the array `{name}` has {found}, and the model needs {expected}; train the cell again")]
     WrongArray {
-        /// Its name.
+        /// The name of the array.
         name: String,
-        /// The element type and shape that it has.
+        /// The element type or shape that it has.
         found: String,
-        /// Those that it must have.
+        /// The element type or shape that it must have.
         expected: String,
     },
     /// The classes, thresholds or row names don't fit the task or the arrays.
-    #[error("a model can't be made: {why}")]
+    #[error("the model is inconsistent: {why}")]
     Description {
         /// What doesn't fit.
         why: String,
@@ -64,21 +65,27 @@ pub enum ModelError {
     /// The features aren't of the kind or length that the model was trained on.
     #[error("the model takes {expected}, not {found}; embed the texts with the embedding that it was trained with")]
     Features {
-        /// What it was trained on.
+        /// The features that the model was trained on.
         expected: String,
-        /// What it was given.
+        /// The given features.
         found: String,
     },
-    /// A table is larger than an ONNX file can be.
+    /// The table is too large for an ONNX file.
     #[error(
         "an ONNX file holds at most 2 GiB, and this one would take {bytes} bytes; export the head alone with \
          `--onnx-input vectors`, or train with a smaller `dim`"
     )]
     OnnxTooLarge {
-        /// What it would take.
+        /// The size of the file, in bytes.
         bytes: u64,
     },
-    /// The system gave no more memory.
+    /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
+}
+
+impl From<FeatureMismatch> for ModelError {
+    fn from(mismatch: FeatureMismatch) -> Self {
+        Self::Features { expected: mismatch.expected, found: mismatch.found }
+    }
 }

@@ -1,15 +1,15 @@
-//! `model.safetensors`: a trained model as one file that any safetensors reader reads.
+//! `model.safetensors`: a trained model in one file that any safetensors reader can read.
 //!
-//! The layout is that of [`array_file`]: a JSON header, then the arrays. Equal models give equal bytes, and a file of which
-//! a byte has changed is refused. Memory for reading is bounded by the file's size.
+//! The layout is that of [`array_file`]: a JSON header, then the arrays. Equal models give equal bytes, and a file with
+//! a changed byte is refused. The memory for reading is bounded by the size of the file.
 //!
 //! | array | type and shape | content |
 //! |---|---|---|
-//! | `head.N.kernel`, `head.N.bias` | F32 `[inputs, units]`, `[units]` | the dense layer N of `layers`, 0 for the first |
-//! | `head.output.kernel`, `head.output.bias` | F32 `[inputs, outputs]`, `[outputs]` | the output layer, which gives logits |
+//! | `head.N.kernel`, `head.N.bias` | F32 `[inputs, units]`, `[units]` | dense layer N of `layers`, 0 for the first |
+//! | `head.output.kernel`, `head.output.bias` | F32 `[inputs, outputs]`, `[outputs]` | the output layer, which computes logits |
 //! | `embedding.table` | F32 `[rows, dim]` | the rows of a fine-tuned table |
-//! | `embedding.rows` | U32 `[rows]` | the source's row of each of them, if known |
-//! | `embedding.words` | U8 `[bytes]` | their words, a JSON list, if the source has words |
+//! | `embedding.rows` | U32 `[rows]` | the source's row number of each of them, if known |
+//! | `embedding.words` | U8 `[bytes]` | their words as a JSON list, if the source has words |
 //! | `embedding.mix`, `embedding.gamma` | F32 `[layers]`, `[1]` | a learned mix of an encoder's layers: gamma * softmax(mix) |
 //!
 //! | metadata entry | content |
@@ -22,10 +22,10 @@
 //! | `layers` | the hidden layers as `[head]` has them, a JSON list |
 //! | `dim` | the length of a text's vector |
 //! | `thresholds` | a JSON list of probabilities: one (binary), one per class or none (multi-label), none |
-//! | `calibration` | `{"scale": s, "offset": o}`: what is done to logits before probabilities; absent if nothing |
-//! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of what decides its vectors |
+//! | `calibration` | `{"scale": s, "offset": o}`: the calibration of logits before probabilities; absent if none |
+//! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of everything that determines its vectors |
 //! | `data_digest` | the digest of the texts and labels |
-//! | `provenance.NAME` | whatever else the writer gave |
+//! | `provenance.NAME` | further information from the writer |
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,7 +52,7 @@ const WORDS: &str = "embedding.words";
 const PROVENANCE: &str = "provenance.";
 
 impl Model {
-    /// The bytes of the model's file. Equal models give equal bytes.
+    /// Serializes the model to the bytes of its file. Equal models give equal bytes.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -72,10 +72,10 @@ impl Model {
         Ok(array_file::to_bytes(&self.metadata(), arrays)?)
     }
 
-    /// Reads the bytes of a model's file.
+    /// Parses the bytes of a model's file.
     ///
     /// # Errors
-    /// When they aren't a model's, are of another version or damaged, or there is no memory.
+    /// When they aren't those of a model, have another version or are damaged, or there is not enough memory.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, ModelError> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
         let entries =
@@ -105,10 +105,10 @@ impl Model {
         }
     }
 
-    /// Reads a model's file.
+    /// Reads a model from its file.
     ///
     /// # Errors
-    /// When it can't be read, or isn't a model's; the error names the file.
+    /// When it can't be read, or isn't a model; the error names the file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = emberline_base::file::read(path)?;
         Self::from_safetensors(&bytes).map_err(|why| Error::ModelFile { path: path.to_owned(), why })
@@ -177,7 +177,7 @@ impl Entries {
     }
 }
 
-/// The arrays of 32-bit floats, and the rows of a fine-tuned table.
+/// Reads the arrays of 32-bit floats, and the origin of the rows of a fine-tuned table.
 fn arrays(file: &SafeTensors<'_>) -> Result<(Weights, Option<TunedRows>), ModelError> {
     let (mut weights, mut ids, mut words) = (Weights::default(), None, None);
     for (name, view) in file.tensors() {
@@ -205,7 +205,8 @@ fn integers(name: &str, view: &TensorView<'_>) -> Result<Vec<u32>, ModelError> {
 
 fn texts(name: &str, view: &TensorView<'_>) -> Result<Vec<String>, ModelError> {
     expect_type(name, view, Dtype::U8)?;
-    serde_json::from_slice(view.data()).map_err(|error| damaged(&format!("`{name}` is no JSON list of texts: {error}")))
+    serde_json::from_slice(view.data())
+        .map_err(|error| damaged(&format!("`{name}` isn't a JSON list of strings: {error}")))
 }
 
 fn expect_type(name: &str, view: &TensorView<'_>, expected: Dtype) -> Result<(), ModelError> {
@@ -217,7 +218,7 @@ fn expect_type(name: &str, view: &TensorView<'_>, expected: Dtype) -> Result<(),
 }
 
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts and finite numbers are JSON")
+    serde_json::to_string(value).expect("strings and finite numbers are JSON")
 }
 
 fn damaged(why: &dyn std::fmt::Display) -> ModelError {

@@ -1,13 +1,12 @@
-//! A trained model: what remains of a fit, and gives logits, probabilities and decisions for new texts.
+//! Trained models, which compute logits, probabilities and decisions for new texts.
 //!
-//! It holds the layers, the weights, the classes and the thresholds, and no optimiser, targets or data. Features enter, as
-//! the embedding makes them; logits `[texts, outputs]` leave. On the CPU they are equal, to the bit, to the logits that
-//! training recorded at the best epoch, whatever the number of texts at a time.
+//! A model holds the layers, the weights, the classes and the thresholds of a fit, but no optimiser, targets or data.
+//! It takes features as the embedding computes them, and returns logits `[texts, outputs]`. On the CPU these equal, to
+//! the bit, the logits that training recorded at the best epoch, whatever the number of texts per call is.
 
 mod description;
 mod error;
 mod file;
-mod inputs;
 mod onnx;
 #[cfg(test)]
 mod tests;
@@ -16,11 +15,8 @@ use emberline_base::{Bags, Features, Matrix, Task, TunedRows};
 
 pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
-pub(crate) use self::inputs::vectors;
-use self::inputs::{GAMMA, MIX, TABLE, pooled};
 pub use self::onnx::{OnnxInput, OnnxTable};
-pub(crate) use crate::engine::Network;
-use crate::engine::Vectors;
+use crate::engine::{GAMMA, MIX, Network, TABLE, Vectors, pooled, vectors};
 use crate::head::Architecture;
 use crate::metric::probabilities_of_row;
 use crate::weights::{Tensor, Weights};
@@ -30,15 +26,15 @@ use crate::weights::{Tensor, Weights};
 pub struct Model {
     description: ModelDescription,
     architecture: Architecture,
-    /// In the order of the forward pass.
+    /// The arrays, in the order of the forward pass.
     weights: Weights,
     network: Network,
     tuned_rows: Option<TunedRows>,
 }
 
 impl Model {
-    /// A model of these layers. The weights are those of a fit: the embedding's arrays, if it was trained along, and kernel
-    /// and bias of every dense layer, in any order.
+    /// Creates a model from these layers and the weights of a fit: the embedding's arrays, if it was trained as well,
+    /// and kernel and bias of every dense layer, in any order.
     ///
     /// # Errors
     /// When the weights don't fit the layers, the description doesn't fit its task, or there is no memory.
@@ -53,10 +49,10 @@ impl Model {
         Ok(Self { description, architecture, weights, network, tuned_rows: None })
     }
 
-    /// The same, which knows which rows of the source the rows of its fine-tuned table are.
+    /// Returns the same model with the origin of the rows of its fine-tuned table.
     ///
     /// # Errors
-    /// When there are not as many as the table has rows.
+    /// When there aren't as many as the table has rows.
     pub fn with_tuned_rows(self, rows: TunedRows) -> Result<Self, ModelError> {
         let expected = self.table().map_or(0, |table| table.shape[0]);
         for found in [Some(rows.ids.len()), rows.words.as_ref().map(Vec::len)].into_iter().flatten() {
@@ -68,8 +64,8 @@ impl Model {
         Ok(Self { tuned_rows: Some(rows), ..self })
     }
 
-    /// The logits of texts, `[texts, outputs]`. Bags index the rows of the model's own fine-tuned table, as they did in
-    /// training; the table that they carry isn't read.
+    /// Computes the logits of texts, `[texts, outputs]`. Bags index the rows of the model's own fine-tuned table, as in
+    /// training; the table that they carry isn't used.
     ///
     /// # Errors
     /// When the features aren't of the kind and length that the model was trained on, or there is no memory.
@@ -77,8 +73,8 @@ impl Model {
         Ok(self.network.logits(&vectors(&self.weights, self.dim(), features)?)?)
     }
 
-    /// The logits of texts whose bags bring their own table: the rows that training moved among those of the source, so
-    /// that words count which training never saw.
+    /// Computes the logits of texts whose bags carry their own table, in which the rows that training changed are
+    /// merged into those of the source. Words that training never saw are thus used too.
     ///
     /// # Errors
     /// When the model has no fine-tuned table, rows have another length or are missing, or there is no memory.
@@ -86,7 +82,7 @@ impl Model {
         Ok(self.network.logits(&pooled(&self.weights, self.dim(), bags)?)?)
     }
 
-    /// The vectors that enter the first layer, `[texts, dim]`: frozen ones as they are, rows of bags pooled, layers mixed. Bags
+    /// Returns the vectors that enter the first layer, `[texts, dim]`: frozen ones as they are, rows of bags pooled, layers mixed. Bags
     /// bring their own table, as for [`logits_of_bags`](Self::logits_of_bags).
     ///
     /// # Errors
@@ -103,8 +99,8 @@ impl Model {
         Ok(vectors)
     }
 
-    /// The logits of vectors that are ready for the first layer, `[texts, dim]`: frozen ones, or such as were pooled or
-    /// mixed elsewhere.
+    /// Computes the logits of vectors `[texts, dim]` that are ready for the first layer: frozen ones, or vectors that
+    /// were pooled or mixed elsewhere.
     ///
     /// # Errors
     /// When their length isn't the model's, or there is no memory.
@@ -116,18 +112,19 @@ impl Model {
         Ok(self.network.logits(&Vectors::Fixed(vectors))?)
     }
 
-    /// The probabilities of one text's logits, `[outputs]`: of the positive class of a binary task; of every class else.
+    /// Returns the probabilities of one text's logits, `[outputs]`: of the positive class for a binary task, otherwise
+    /// of every class.
     pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
         let calibration = self.description.calibration.unwrap_or_default();
         let logits: Vec<f64> = logits.iter().map(|&logit| calibration.apply(f64::from(logit))).collect();
         probabilities_of_row(self.description.task, &logits)
     }
 
-    /// The classes that are decided for, by the [`probabilities`](Self::probabilities) of one text, as indices into the
-    /// class names: one class, or for a multi-label task any number.
+    /// Decides for classes, given the [`probabilities`](Self::probabilities) of one text. Returns indices into the
+    /// class names: one class, or any number for a multi-label task.
     pub fn decide(&self, probabilities: &[f64]) -> Vec<usize> {
         let ModelDescription { task, thresholds, .. } = &self.description;
-        // Without a threshold, a label needs more than an even chance.
+        // Without a threshold, a label needs a probability above 0.5.
         let is_reached = |(class, &probability): (usize, &f64)| match thresholds.get(class) {
             Some(&threshold) => probability >= threshold,
             None => probability > 0.5,
@@ -141,38 +138,38 @@ impl Model {
         }
     }
 
-    /// What the model is: its task, classes, thresholds, and what it was made from.
+    /// Returns the description of the model: its task, classes, thresholds, and origin.
     pub fn description(&self) -> &ModelDescription {
         &self.description
     }
 
-    /// The layers.
+    /// Returns the layers.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// The arrays, in the order of the forward pass.
+    /// Returns the arrays, in the order of the forward pass.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// The length of a text's vector.
+    /// Returns the length of a text's vector.
     pub fn dim(&self) -> usize {
         self.architecture.dim
     }
 
-    /// The fine-tuned table, `[rows, dim]`, if there is one.
+    /// Returns the fine-tuned table, `[rows, dim]`, if there is one.
     pub fn table(&self) -> Option<&Tensor> {
         self.weights.get(TABLE)
     }
 
-    /// Which rows of the source those of the table are, if there is one and it was said.
+    /// Returns the origin of the rows of the fine-tuned table, if there is one and it is known.
     pub fn tuned_rows(&self) -> Option<&TunedRows> {
         self.tuned_rows.as_ref()
     }
 }
 
-/// The first of the largest numbers.
+/// Returns the index of the first of the largest numbers.
 fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
@@ -183,7 +180,7 @@ fn argmax(values: &[f64]) -> usize {
     best
 }
 
-/// The arrays in the order of the forward pass.
+/// Sorts the arrays into the order of the forward pass.
 ///
 /// # Errors
 /// When one is missing, has another shape than the layers need, or isn't used.
@@ -204,8 +201,8 @@ fn in_forward_order(architecture: &Architecture, mut weights: Weights) -> Result
     }
 }
 
-/// The names and shapes of the arrays of these layers; of an embedding that was trained along, as many rows or layers as
-/// there are.
+/// Returns the names and shapes of the arrays of these layers. An embedding that was trained as well may have any
+/// number of rows or layers.
 fn expected_arrays(architecture: &Architecture, weights: &Weights) -> Vec<(String, Vec<usize>)> {
     let length = |name| weights.get(name).map(|array| array.shape.first().copied().unwrap_or(0));
     let table = length(TABLE).map(|rows| (TABLE.to_owned(), vec![rows, architecture.dim]));

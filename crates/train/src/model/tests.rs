@@ -1,4 +1,4 @@
-//! Models against the logits of training, their file against damage.
+//! Tests models against the logits of training, and their file against damage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError};
 use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use crate::{Architecture, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
-/// No multiple of a batch, a tile or a panel.
+/// Not a multiple of a batch, a tile or a panel.
 const ROWS: usize = 301;
 const DIM: usize = 21;
 
@@ -20,7 +20,7 @@ fn random(name: &str, rows: usize, cols: usize) -> Matrix {
     Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(1.0)).collect())
 }
 
-/// Texts of no to eleven rows out of sixty, the first of which are all zeros.
+/// Returns texts of 0 to 11 rows out of 60, the first of which is all zeros.
 fn bags(name: &str, normalize: bool) -> Bags {
     let mut stream = Substream::new(7, name);
     let mut table = random("table", 60, DIM);
@@ -86,12 +86,12 @@ fn model_of(fit: &FittedModel, task: Task) -> Model {
     Model::new(description, fit.architecture.clone(), fit.weights.clone()).expect("a model")
 }
 
-/// What is written and read again.
+/// Writes a model and reads it again.
 fn copied(model: &Model) -> Model {
     Model::from_safetensors(&model.to_safetensors().expect("memory")).expect("a model")
 }
 
-/// The features of one text.
+/// Returns the features of one text.
 fn one_text(features: &Features, text: usize) -> Features {
     match features {
         Features::Frozen(matrix) => Features::Frozen(matrix.select(&[text])),
@@ -105,7 +105,7 @@ fn one_text(features: &Features, text: usize) -> Features {
     }
 }
 
-/// Every kind of feature, and heads with and without dropout.
+/// Returns every kind of features, with heads with and without dropout.
 fn cases() -> Vec<(Vec<Layer>, Splits<Features>)> {
     let frozen = || splits(|name| Features::Frozen(random(name, ROWS, DIM)));
     let tuned = |normalize| splits(|name| Features::Tuned(bags(name, normalize)));
@@ -162,7 +162,7 @@ fn bags_may_bring_rows_that_training_never_saw() {
     let own = model.table().expect("a table");
     let expected = model.logits(&features.train).expect("logits");
     let Features::Tuned(known) = &features.train else { unreachable!("bags were made") };
-    // The same rows in another place, behind one of the source's.
+    // The same rows, moved by one, after a row of the source.
     let rows = [&[9.0; DIM][..], &own.values].concat();
     let table = |cols: usize| Arc::new(Matrix::new(rows.len() / cols, cols, rows[..rows.len() / cols * cols].to_vec()));
     let moved = Bags { ids: known.ids.iter().map(|id| id + 1).collect(), table: table(DIM), ..known.clone() };
@@ -240,7 +240,7 @@ fn a_calibration_changes_probabilities_and_survives_the_file() {
 }
 
 #[test]
-fn what_does_not_fit_together_makes_no_model() {
+fn an_inconsistent_model_is_refused() {
     let architecture = || Architecture::new(&Head::default(), DIM, 1);
     let weights = || architecture().initial_weights(1).expect("memory");
     let refused = |description, weights| Model::new(description, architecture(), weights).expect_err("refused");
@@ -263,7 +263,7 @@ fn what_does_not_fit_together_makes_no_model() {
     assert!(matches!(refused(fits, Weights::default()), ModelError::MissingArray { .. }));
 }
 
-/// A small model with a fine-tuned table whose rows have words.
+/// Returns a small model with a fine-tuned table whose rows have words.
 fn small() -> Model {
     let architecture = Architecture::new(&Head { layers: vec![dense(2, Activation::Tanh)] }, 2, 1);
     let mut weights = architecture.initial_weights(1).expect("memory");
@@ -324,7 +324,8 @@ fn a_file_that_is_cut_or_changed_is_refused() {
     }
 }
 
-/// The small model with a text in its header replaced by one of the same length, and a digest that fits.
+/// Replaces a string in the header of the small model by one of the same length, and updates the digest. Returns the
+/// error of reading it.
 fn forged(old: &str, new: &str) -> ModelError {
     let bytes = small().to_safetensors().expect("memory");
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("safetensors");
@@ -341,13 +342,13 @@ fn forged(old: &str, new: &str) -> ModelError {
 }
 
 #[test]
-fn forged_files_are_refused_by_what_is_wrong() {
+fn forged_files_are_refused_with_the_right_error() {
     for (old, new, expected) in [
         ("emberline model", "another format", "this isn't a model file"),
         ("1", "2", "the model file has version 2, and this program reads version 1; use a newer emberline"),
         ("binary", "unary", "the model file's metadata entry `task` can't be used"),
         ("[\"no\",\"yes\"]", "[\"no\",\"no\"]", "the model file's metadata entry `positive_class` can't be used"),
-        ("[0.25]", "[]", "a model can't be made: 0 thresholds"),
+        ("[0.25]", "[]", "the model is inconsistent: 0 thresholds"),
         ("tanh", "tahn", "the model file's metadata entry `layers` can't be used"),
         (
             "\"dense\":2",

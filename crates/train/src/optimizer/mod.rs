@@ -1,7 +1,7 @@
-//! The optimisers. To add one: a file here, a variant of [`Optimizer`], and its arm below.
+//! Optimisers. To add one: a file here, a variant of [`Optimizer`], and its arm below.
 //!
-//! An optimiser inputs one array's gradient into that array's next value, for several models at once. It keeps what it
-//! remembers of the array in a [`Memory`]; the sizes of a step come from outside, once for all arrays.
+//! An optimiser computes an array's next value from its gradient, for several models at once. Its state for the array
+//! is an [`OptimizerState`]; the [`StepSizes`] are computed once per step for all arrays.
 
 mod adam;
 mod sgd;
@@ -13,30 +13,31 @@ use crate::settings::Optimizer;
 
 pub(crate) use adam::scaled_rate;
 
-/// Steps after which what an optimiser remembers, but is too small to matter, is set to 0. A unit that no text wakes any
-/// more has no gradient: its mean is multiplied by 0.9 until nothing smaller can be written, and stays there, where
-/// processors take a hundred times as long for every operation. Within so many steps it doesn't come there from [`NO_MEAN`].
-const SETTLED_EVERY: u32 = 256;
-/// Means and velocities below this move no weight.
-pub(crate) const NO_MEAN: f32 = 1e-25;
-/// Mean squares below this are nothing beside any epsilon.
-pub(crate) const NO_SQUARE: f32 = 1e-36;
+/// The number of steps after which tiny values in the state of an optimiser are set to zero. A unit that no text
+/// activates any more has no gradient: its first moment is multiplied by 0.9 until it is subnormal, and stays there,
+/// where CPUs need a hundred times as long for every operation. Within this number of steps it doesn't become subnormal
+/// from [`FLUSH_BELOW`].
+const FLUSH_EVERY: u32 = 256;
+/// First moments and velocities below this move no weight.
+pub(crate) const FLUSH_BELOW: f32 = 1e-25;
+/// Second moments below this are negligible compared with any epsilon.
+pub(crate) const FLUSH_SQUARE_BELOW: f32 = 1e-36;
 
-/// Whether what is too small to matter becomes 0 in this step.
-pub(crate) fn settles(step: u32) -> bool {
-    step.is_multiple_of(SETTLED_EVERY)
+/// Returns whether tiny values of the state are set to zero in this step.
+pub(crate) fn flush_subnormals(step: u32) -> bool {
+    step.is_multiple_of(FLUSH_EVERY)
 }
 
-/// The numbers of at least this size, 0 for others.
-fn settled<B: Backend>(array: Tensor<B, 3>, least: f32) -> Tensor<B, 3> {
+/// Sets values whose magnitude is below `least` to zero.
+fn flush_below<B: Backend>(array: Tensor<B, 3>, least: f32) -> Tensor<B, 3> {
     let tiny = array.clone().abs().lower_elem(least);
     array.mask_fill(tiny, 0.0)
 }
 
-/// What an optimiser remembers of one array: up to two arrays of its shape, all zeros at first.
-pub(crate) struct Memory<B: Backend>(Option<(Tensor<B, 3>, Tensor<B, 3>)>);
+/// An optimiser's state for one array: up to two arrays of its shape, all zeros at first.
+pub(crate) struct OptimizerState<B: Backend>(Option<(Tensor<B, 3>, Tensor<B, 3>)>);
 
-impl<B: Backend> Memory<B> {
+impl<B: Backend> OptimizerState<B> {
     pub(crate) fn new() -> Self {
         Self(None)
     }
@@ -45,27 +46,27 @@ impl<B: Backend> Memory<B> {
         self.0.take().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()))
     }
 
-    /// Both arrays, zeros where nothing has been remembered yet.
+    /// Returns both arrays; zeros if there are none yet.
     pub(crate) fn arrays(&self, like: &Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
         let arrays = self.0.clone().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()));
         arrays.into()
     }
 
-    /// Remembers both arrays.
+    /// Returns a state of these two arrays.
     pub(crate) fn of(first: Tensor<B, 3>, second: Tensor<B, 3>) -> Self {
         Self(Some((first, second)))
     }
 
-    /// Forgets all models but these.
+    /// Drops all models except these.
     pub(crate) fn select(&mut self, models: &Tensor<B, 1, Int>) {
         let of_models = |array: Tensor<B, 3>| array.select(0, models.clone());
         self.0 = self.0.take().map(|(first, second)| (of_models(first), of_models(second)));
     }
 }
 
-/// A number a model.
+/// One number per model.
 enum Factor<B: Backend> {
-    /// The same for all.
+    /// The same number for all models.
     Same(f32),
     /// `[models, 1, 1]`
     Each(Tensor<B, 3>),
@@ -90,22 +91,22 @@ impl<B: Backend> Factor<B> {
     }
 }
 
-/// How far one step goes, for each model.
-pub(crate) struct Sizes<B: Backend> {
-    /// What the gradient, or its mean, is scaled by.
+/// The sizes of one step, for each model.
+pub(crate) struct StepSizes<B: Backend> {
+    /// The factor of the gradient or of its first moment.
     rate: Factor<B>,
-    /// What is left of every weight before the step.
-    kept: Option<Factor<B>>,
-    /// Whether what is too small to matter becomes 0.
-    settles: bool,
+    /// The factor of the weights before the step, for weight decay.
+    decay: Option<Factor<B>>,
+    /// Whether tiny values of the state are set to zero.
+    flush_subnormals: bool,
 }
 
 impl Optimizer {
-    /// The sizes of step number `step` (1 for the first) at these learning rates, one a model.
-    pub(crate) fn sizes<B: Backend>(&self, learning_rates: &[f64], step: u32, device: &B::Device) -> Sizes<B> {
+    /// Returns the sizes of step number `step` (1 for the first) at these learning rates, one per model.
+    pub(crate) fn step_sizes<B: Backend>(&self, learning_rates: &[f64], step: u32, device: &B::Device) -> StepSizes<B> {
         let factor =
             |of: &dyn Fn(f64) -> f32| Factor::new(learning_rates.iter().map(|&rate| of(rate)).collect(), device);
-        let (rate, kept) = match self {
+        let (rate, decay) = match self {
             Self::Adam(s) => (factor(&|rate| scaled_rate(rate, s.beta_1, s.beta_2, step)), None),
             // Keras decays before the step, by learning rate x weight decay.
             Self::Adamw(s) => (
@@ -114,30 +115,30 @@ impl Optimizer {
             ),
             Self::Sgd(_) => (factor(&|rate| rate as f32), None),
         };
-        Sizes { rate, kept, settles: settles(step) }
+        StepSizes { rate, decay, flush_subnormals: flush_subnormals(step) }
     }
 
-    /// The array's value after a step of these sizes, `[models, rows, cols]`.
+    /// Returns the array's value after a step of these sizes, `[models, rows, cols]`.
     pub(crate) fn apply<B: Backend>(
         &self,
-        memory: &mut Memory<B>,
+        state: &mut OptimizerState<B>,
         value: Tensor<B, 3>,
         gradient: Tensor<B, 3>,
-        sizes: &Sizes<B>,
+        step_sizes: &StepSizes<B>,
     ) -> Tensor<B, 3> {
-        let value = match &sizes.kept {
-            Some(kept) => kept.scale(value),
+        let value = match &step_sizes.decay {
+            Some(decay) => decay.scale(value),
             None => value,
         };
         match self {
-            Self::Adam(s) => adam::apply(memory, value, gradient, sizes, (s.beta_1, s.beta_2, s.epsilon)),
-            Self::Adamw(s) => adam::apply(memory, value, gradient, sizes, (s.beta_1, s.beta_2, s.epsilon)),
-            Self::Sgd(s) => sgd::apply(memory, value, gradient, sizes, s.momentum),
+            Self::Adam(s) => adam::apply(state, value, gradient, step_sizes, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Adamw(s) => adam::apply(state, value, gradient, step_sizes, (s.beta_1, s.beta_2, s.epsilon)),
+            Self::Sgd(s) => sgd::apply(state, value, gradient, step_sizes, s.momentum),
         }
     }
 
-    /// Whether an array whose gradient has always been zero stays as it is, so that rows of a table
-    /// that never occur need not be held.
+    /// Returns whether an array whose gradient has always been zero never changes, so that rows of a table that never
+    /// occur need not be held.
     pub fn leaves_untouched_rows(&self) -> bool {
         match self {
             Self::Adam(_) | Self::Sgd(_) => true,
@@ -153,27 +154,26 @@ mod tests {
     use super::*;
     use crate::settings::Sgd;
 
-    /// A weight whose gradient is 0 from the second step on: what is remembered ends at 0, not at the smallest number there
-    /// is.
+    /// A weight whose gradient is 0 from the second step on: the state ends at 0, not at the smallest number above it.
     #[test]
-    fn what_fades_ends_at_zero() {
+    fn decaying_moments_end_at_zero() {
         let device = Default::default();
         for optimizer in
             [Optimizer::Adam(Default::default()), Optimizer::Sgd(Sgd { learning_rate: 1e-3, momentum: 0.9 })]
         {
-            let mut memory = Memory::<Flex>::new();
+            let mut state = OptimizerState::<Flex>::new();
             let mut value = Tensor::<Flex, 3>::zeros([1, 1, 2], &device);
-            let mean = |memory: &Memory<Flex>, like: &Tensor<Flex, 3>| {
-                memory.arrays(like)[0].to_data().to_vec::<f32>().expect("32-bit numbers")
+            let mean = |state: &OptimizerState<Flex>, like: &Tensor<Flex, 3>| {
+                state.arrays(like)[0].to_data().to_vec::<f32>().expect("32-bit numbers")
             };
             for step in 1..=800 {
                 let gradient = if step == 1 { value.ones_like() } else { value.zeros_like() };
-                let sizes = optimizer.sizes(&[1e-3], step, &device);
-                value = optimizer.apply(&mut memory, value, gradient, &sizes);
-                let mean = mean(&memory, &value);
+                let step_sizes = optimizer.step_sizes(&[1e-3], step, &device);
+                value = optimizer.apply(&mut state, value, gradient, &step_sizes);
+                let mean = mean(&state, &value);
                 assert!(mean.iter().all(|mean| *mean == 0.0 || mean.is_normal()), "step {step}: {mean:?}");
             }
-            assert_eq!(mean(&memory, &value), [0.0; 2]);
+            assert_eq!(mean(&state, &value), [0.0; 2]);
         }
     }
 }

@@ -3,23 +3,23 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::{Memory, NO_MEAN, Sizes, settled};
+use super::{FLUSH_BELOW, OptimizerState, StepSizes, flush_below};
 
 pub(super) fn apply<B: Backend>(
-    memory: &mut Memory<B>,
+    state: &mut OptimizerState<B>,
     value: Tensor<B, 3>,
     gradient: Tensor<B, 3>,
-    sizes: &Sizes<B>,
+    step_sizes: &StepSizes<B>,
     momentum: f64,
 ) -> Tensor<B, 3> {
     if momentum == 0.0 {
-        return value - sizes.rate.scale(gradient);
+        return value - step_sizes.rate.scale(gradient);
     }
-    let (velocity, unused) = memory.take(&value);
-    let mut velocity = velocity * momentum as f32 - sizes.rate.scale(gradient);
-    if sizes.settles {
-        velocity = settled(velocity, NO_MEAN);
+    let (velocity, unused) = state.take(&value);
+    let mut velocity = velocity * momentum as f32 - step_sizes.rate.scale(gradient);
+    if step_sizes.flush_subnormals {
+        velocity = flush_below(velocity, FLUSH_BELOW);
     }
-    memory.0 = Some((velocity.clone(), unused));
+    state.0 = Some((velocity.clone(), unused));
     value + velocity
 }

@@ -1,4 +1,4 @@
-//! One fit, alone.
+//! Trains a single fit.
 
 use emberline_device::Device;
 use emberline_train::callback::Callback;

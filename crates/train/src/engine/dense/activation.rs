@@ -1,4 +1,4 @@
-//! Activations and their slopes, on groups of a panel.
+//! Activation functions and their derivatives, on groups of a panel.
 
 use emberline_base::function::{erf, exp, tanh};
 use pulp::Simd;
@@ -7,12 +7,13 @@ use super::panels::{Group, flat, flat_mut};
 use crate::settings::Activation;
 
 impl Activation {
-    /// Whether the slope can't be told from the output alone.
+    /// Returns whether the derivative can't be computed from the output alone.
     pub(super) fn needs_slopes(self) -> bool {
         self == Self::Gelu
     }
 
-    /// Changes every number; `slopes` takes the slopes where they are needed, and is empty elsewhere.
+    /// Applies the activation to every number. `slopes` receives the derivatives if
+    /// [`needs_slopes`](Self::needs_slopes) is true, and is empty otherwise.
     #[inline(always)]
     pub(super) fn apply<S: Simd>(self, simd: S, numbers: &mut [Group], slopes: &mut [Group]) {
         match self {
@@ -28,7 +29,8 @@ impl Activation {
         }
     }
 
-    /// Multiplies gradients by the slopes: from gradients by the outputs to gradients by what was activated.
+    /// Multiplies gradients by the derivatives (chain rule): converts the gradient of the outputs to that of the inputs
+    /// of the activation.
     #[inline(always)]
     pub(super) fn chain<S: Simd>(self, simd: S, gradients: &mut [Group], outputs: &[Group], slopes: &[Group]) {
         match self {
@@ -41,8 +43,8 @@ impl Activation {
     }
 }
 
-/// Not `max`, which would make 0 of NaN, so that a training that has failed went on. By registers, since compilers make
-/// of the comparison a masked store, which some processors are slow at.
+/// Not `max`, which would turn NaN into 0 and hide a failed training. Computed on registers, since compilers turn the
+/// comparison into a masked store, which is slow on some CPUs.
 #[inline(always)]
 fn relu<S: Simd>(simd: S, numbers: &mut [Group]) {
     let zero = simd.splat_f32s(0.0);
@@ -79,7 +81,7 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// x Phi(x), and its slope Phi(x) + x phi(x).
+/// Returns x Phi(x) and its derivative Phi(x) + x phi(x).
 #[inline(always)]
 fn gelu(x: f32) -> (f32, f32) {
     /// 1 / sqrt(2 pi)

@@ -1,4 +1,4 @@
-//! One dense layer: its arrays, the buffers of a step, and the way forward and back.
+//! A dense layer: its arrays, the buffers of a step, and the forward and backward passes.
 
 use emberline_base::OutOfMemory;
 use pulp::Simd;
@@ -8,30 +8,30 @@ use super::product::{descend, multiply};
 use super::rule::{AnyRule, Rule};
 use crate::head::Step;
 use crate::settings::Activation;
-use crate::weights::{Part, Tensor};
+use crate::weights::{StatePart, Tensor};
 
-/// activation(x kernel + bias), `[batch, inputs]` -> `[batch, units]`
+/// Computes activation(x kernel + bias), `[batch, inputs]` -> `[batch, units]`.
 pub(super) struct Layer {
     name: String,
     activation: Activation,
-    /// `[inputs, units]`: the values, and what the optimiser remembers of them.
+    /// `[inputs, units]`: the values and the optimiser's state.
     kernel: [Panels; 3],
-    /// `[1, units]`, likewise.
+    /// `[1, units]`: the values and the optimiser's state.
     bias: [Panels; 3],
     /// `[batch, units]`.
     outputs: Panels,
-    /// `[batch, units]` where the activation needs them, else empty.
+    /// `[batch, units]`: the derivatives of the activation if it needs them, else empty.
     slopes: Panels,
-    /// `[batch, units]`: by the outputs, then by what was activated.
+    /// `[batch, units]`: the gradient of the outputs, then that of the inputs of the activation.
     gradient: Panels,
-    /// The gradient transposed, `[units, batch]`.
-    turned: Panels,
-    /// The gradient by the inputs, transposed, `[inputs, batch]`.
-    below: Panels,
+    /// `[units, batch]`: the gradient, transposed.
+    gradient_transposed: Panels,
+    /// `[inputs, batch]`: the gradient of the inputs, transposed.
+    input_gradient_transposed: Panels,
 }
 
 impl Layer {
-    /// The layer of a dense step, from its kernel and bias.
+    /// Creates the layer of a dense step from its kernel and bias.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -40,75 +40,83 @@ impl Layer {
     /// When the step isn't dense.
     pub(super) fn new(step: &Step, kernel: &Tensor, bias: &Tensor) -> Result<Self, OutOfMemory> {
         let Step::Dense { name, inputs, units, activation } = step else {
-            unreachable!("a spec that fits has dense steps only")
+            unreachable!("a supported spec has dense steps only")
         };
-        let moving = |rows: usize, values: &[f32]| {
+        let with_state = |rows: usize, values: &[f32]| {
             Ok([Panels::of(rows, *units, values)?, Panels::zeros(rows, *units)?, Panels::zeros(rows, *units)?])
         };
         Ok(Self {
             name: name.clone(),
             activation: *activation,
-            kernel: moving(*inputs, &kernel.values)?,
-            bias: moving(1, &bias.values)?,
+            kernel: with_state(*inputs, &kernel.values)?,
+            bias: with_state(1, &bias.values)?,
             outputs: Panels::default(),
             slopes: Panels::default(),
             gradient: Panels::default(),
-            turned: Panels::default(),
-            below: Panels::default(),
+            gradient_transposed: Panels::default(),
+            input_gradient_transposed: Panels::default(),
         })
     }
 
-    /// What the last [`forward`](Self::forward) gave, `[batch, units]`.
+    /// Returns the outputs of the last [`forward`](Self::forward), `[batch, units]`.
     pub(super) fn outputs(&self) -> &Panels {
         &self.outputs
     }
 
-    /// Where the gradient by the outputs belongs, `[batch, units]`, before [`learn`](Self::learn).
+    /// Returns the buffer for the gradient of the outputs, `[batch, units]`, to be filled before
+    /// [`backward`](Self::backward).
     pub(super) fn gradient_mut(&mut self) -> &mut Panels {
         &mut self.gradient
     }
 
-    /// Both at once: what the layer above reads and writes.
+    /// Returns the outputs and the buffer for their gradient, which the layer above reads and writes.
     pub(super) fn outputs_and_gradient_mut(&mut self) -> (&Panels, &mut Panels) {
         (&self.outputs, &mut self.gradient)
     }
 
-    /// Computes the outputs. No row's depend on another's.
+    /// Computes the outputs. No row depends on another.
     #[inline(always)]
     pub(super) fn forward<S: Simd>(&mut self, simd: S, inputs: &Panels) {
         let arrays = [&self.kernel[0], &self.bias[0]];
         forward(simd, self.activation, arrays, inputs, [&mut self.outputs, &mut self.slopes]);
     }
 
-    /// From the gradient by the outputs to the gradient by the inputs, which goes to `below` where it is asked for, and to
-    /// the next kernel and bias.
+    /// Computes the gradient of the inputs from that of the outputs, into `input_gradient` if it is requested, and
+    /// updates kernel and bias.
     #[inline(always)]
-    pub(super) fn learn<S: Simd>(&mut self, simd: S, rule: AnyRule, inputs: &Panels, below: Option<&mut Panels>) {
+    pub(super) fn backward<S: Simd>(
+        &mut self,
+        simd: S,
+        rule: AnyRule,
+        inputs: &Panels,
+        input_gradient: Option<&mut Panels>,
+    ) {
         self.activation.chain(simd, self.gradient.groups_mut(), self.outputs.groups(), self.slopes.groups());
-        if let Some(below) = below {
-            self.pass_down(simd, below);
+        if let Some(input_gradient) = input_gradient {
+            self.compute_input_gradient(simd, input_gradient);
         }
         match rule {
-            AnyRule::Adam(adam) => self.step(simd, adam, inputs),
-            AnyRule::Sgd(sgd) => self.step(simd, sgd, inputs),
+            AnyRule::Adam(adam) => self.update(simd, adam, inputs),
+            AnyRule::Sgd(sgd) => self.update(simd, sgd, inputs),
         }
     }
 
-    /// gradient x kernel^T, as (kernel x gradient^T)^T: transposing two gradients is less than transposing a kernel.
+    /// Computes gradient x kernel^T as (kernel x gradient^T)^T: transposing two gradients is cheaper than transposing a
+    /// kernel.
     #[inline(always)]
-    fn pass_down<S: Simd>(&mut self, simd: S, target: &mut Panels) {
+    fn compute_input_gradient<S: Simd>(&mut self, simd: S, target: &mut Panels) {
         let (batch, units, inputs) = (self.gradient.rows(), self.gradient.cols(), self.kernel[0].rows());
-        self.turned.reshape(units, batch);
-        self.gradient.transpose_into(&mut self.turned);
-        self.below.reshape(inputs, batch);
-        self.below.groups_mut().fill(Group::ZEROS);
-        multiply(simd, &self.kernel[0], &self.turned, &mut self.below);
+        self.gradient_transposed.reshape(units, batch);
+        self.gradient.transpose_into(&mut self.gradient_transposed);
+        self.input_gradient_transposed.reshape(inputs, batch);
+        self.input_gradient_transposed.groups_mut().fill(Group::ZEROS);
+        multiply(simd, &self.kernel[0], &self.gradient_transposed, &mut self.input_gradient_transposed);
         target.reshape(batch, inputs);
-        self.below.transpose_into(target);
+        self.input_gradient_transposed.transpose_into(target);
     }
 
     #[inline(always)]
-    fn step<S: Simd, R: Rule>(&mut self, simd: S, rule: R, inputs: &Panels) {
+    fn update<S: Simd, R: Rule>(&mut self, simd: S, rule: R, inputs: &Panels) {
         descend(simd, rule, inputs, &self.gradient, &mut self.kernel);
         for panel in 0..self.gradient.panels() {
             let mut sum = Group::ZEROS;
@@ -120,8 +128,8 @@ impl Layer {
         }
     }
 
-    /// Kernel and bias, or what the optimiser remembers of them, as they are now.
-    pub(super) fn tensors(&self, part: Part) -> [Tensor; 2] {
+    /// Returns kernel and bias, or the optimiser's state of them.
+    pub(super) fn tensors(&self, part: StatePart) -> [Tensor; 2] {
         let (kernel, bias) = (&self.kernel[part as usize], &self.bias[part as usize]);
         let tensor = |kind, shape, panels: &Panels| Tensor {
             name: format!("{}.{kind}", self.name),
@@ -131,16 +139,17 @@ impl Layer {
         [tensor("kernel", vec![kernel.rows(), kernel.cols()], kernel), tensor("bias", vec![bias.cols()], bias)]
     }
 
-    /// Puts values of the same shapes in place of the present ones.
-    pub(super) fn load(&mut self, part: Part, kernel: &Tensor, bias: &Tensor) {
+    /// Replaces the present values by others of the same shapes.
+    pub(super) fn load(&mut self, part: StatePart, kernel: &Tensor, bias: &Tensor) {
         for (panels, tensor) in [(&mut self.kernel[part as usize], kernel), (&mut self.bias[part as usize], bias)] {
             panels.load(&tensor.values);
         }
     }
 }
 
-/// activation(inputs kernel + bias), `[batch, units]`, and the slopes of the activation if it needs them. No row depends on
-/// another's. Training and inference both compute a layer here, so that their numbers are equal to the bit.
+/// Computes activation(inputs kernel + bias), `[batch, units]`, and the derivatives of the activation if it needs them.
+/// No row depends on another. Training and inference both compute layers with this function, so that their numbers are
+/// equal to the bit.
 #[inline(always)]
 pub(super) fn forward<S: Simd>(
     simd: S,

@@ -1,15 +1,17 @@
-//! The engine for heads of dense layers on the processor: one fused step, on one thread.
+//! The engine for heads of dense layers on the CPU: one fused step, on one thread.
 //!
-//! Frozen vectors or bags over a tuned table enter; every loss, optimiser and activation is here, dropout and mixed layers
-//! aren't (Burn's). Against Burn's tensors it saves what a step of a small head mostly consists of: new arrays, bookkeeping
-//! of gradients, and passes over memory. Gradients are written by hand; an optimiser moves a kernel while its gradient is
-//! still in registers; of a tuned table, only the rows of a batch are touched (`table.rs`).
+//! It takes frozen vectors, or bags of rows of a fine-tuned table, and supports every loss, optimiser and activation;
+//! dropout and mixed layers are left to Burn. Compared with Burn's tensors it saves what most of a small head's step
+//! consists of: allocations, bookkeeping of gradients, and passes over memory. The gradients are written by hand; an
+//! optimiser updates a kernel while its gradient is still in registers; of a fine-tuned table, only the rows of a batch
+//! are updated (`table.rs`).
 //!
-//! A row's logits don't depend on the rows beside it, and nothing on the number of threads or the width of registers.
+//! A row's logits don't depend on the other rows, and nothing depends on the number of threads or the width of
+//! registers.
 
 mod activation;
-mod idle;
 mod layer;
+mod lazy;
 mod network;
 mod panels;
 mod product;
@@ -26,25 +28,25 @@ pub(crate) use self::network::{Network, Vectors};
 use self::trainer::HeadTrainer;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
-use crate::weights::{State, Weights};
+use crate::weights::{TrainingState, Weights};
 
 /// One head of dense layers.
 pub(super) struct DenseEngine<'a>(HeadTrainer<'a>);
 
-/// Whether this engine can train what is asked for.
-pub(super) fn fits(spec: &EngineSpec<'_>) -> bool {
-    let dense = spec.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
-    let known = match spec.features.train {
+/// Returns whether this engine can train a spec.
+pub(super) fn supports(spec: &EngineSpec<'_>) -> bool {
+    let has_dense_steps_only = spec.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
+    let has_supported_features = match spec.features.train {
         Features::Frozen(_) => true,
         // Weight decay moves even rows whose gradients have always been 0.
         Features::Tuned(_) => spec.optimizer.leaves_untouched_rows(),
         Features::Mixed(_) => false,
     };
-    dense && known
+    has_dense_steps_only && has_supported_features
 }
 
 impl<'a> DenseEngine<'a> {
-    /// For a spec that [`fits`].
+    /// Creates the engine for a spec that it [`supports`].
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -67,18 +69,18 @@ impl Engine for DenseEngine<'_> {
         old.into_iter().map(|old| self.0.weights(old)).collect()
     }
 
-    /// There is one, and it stays.
-    fn keep(&mut self, _: &[usize]) {}
+    /// Does nothing: the engine has one model, which stays active.
+    fn retain(&mut self, _: &[usize]) {}
 
     fn load(&mut self, weights: &[&Weights]) {
         weights.iter().for_each(|weights| self.0.load(weights));
     }
 
-    fn states(&self, places: &[usize]) -> Vec<State> {
-        places.iter().map(|_| self.0.state()).collect()
+    fn states(&self, positions: &[usize]) -> Vec<TrainingState> {
+        positions.iter().map(|_| self.0.state()).collect()
     }
 
-    fn resume(&mut self, states: &[&State]) {
+    fn resume(&mut self, states: &[&TrainingState]) {
         states.iter().for_each(|state| self.0.resume(state));
     }
 }

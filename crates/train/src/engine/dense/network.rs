@@ -1,7 +1,7 @@
-//! The forward pass alone: the layers of a trained head, without an optimiser, targets or data.
+//! Inference: the forward pass through the layers of a trained head, without an optimiser, targets or data.
 //!
-//! It shares the kernels of training (`layer::forward`, `table`), so that its logits are those that `DenseEngine` computes,
-//! to the bit. No row's logits depend on the rows beside it, on how many there are, or on the width of registers.
+//! It shares the functions of training (`layer::forward`, `table`), so that its logits equal those of `DenseEngine` to
+//! the bit. No row's logits depend on other rows, on their number, or on the width of registers.
 
 use emberline_base::memory::{self, OutOfMemory};
 use emberline_base::{Bags, Layered, Matrix};
@@ -15,7 +15,7 @@ use crate::head::{Architecture, Step};
 use crate::settings::Activation;
 use crate::weights::Weights;
 
-/// The dense layers of a trained head. Dropout changes nothing outside training.
+/// The dense layers of a trained head. Dropout has no effect outside training.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     arch: Arch,
@@ -31,18 +31,18 @@ struct DenseLayer {
     activation: Activation,
 }
 
-/// What enters the first layer, a vector per text.
+/// The inputs of the first layer, one vector per text.
 pub(crate) enum Vectors<'a> {
     /// `[texts, dim]`.
     Fixed(&'a Matrix),
-    /// Rows of a fine-tuned table, pooled.
+    /// Bags of rows of a fine-tuned table, to be pooled.
     Pooled {
         /// The rows of each text.
         bags: &'a Bags,
         /// The table, `[rows, dim]`.
         table: &'a [f32],
     },
-    /// The weighted sum of an encoder's layers.
+    /// An encoder's layers, to be mixed.
     Mixed {
         /// The layers of each text.
         layered: &'a Layered,
@@ -51,7 +51,7 @@ pub(crate) enum Vectors<'a> {
     },
 }
 
-/// Memory that all chunks of rows use.
+/// Buffers that are shared by all chunks of rows.
 #[derive(Default)]
 struct Buffers {
     /// `[batch, dim]`.
@@ -65,7 +65,7 @@ struct Buffers {
 }
 
 impl Network {
-    /// The layers of an architecture, whose arrays must be among the weights in the shapes that it names.
+    /// Creates the layers of an architecture, whose arrays must be among the weights with the shapes that it names.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -82,7 +82,7 @@ impl Network {
         Ok(Self { arch: Arch::new(), layers: architecture.steps.iter().filter_map(layer).collect::<Result<_, _>>()? })
     }
 
-    /// The logits of texts, `[texts, outputs]`.
+    /// Computes the logits of texts, `[texts, outputs]`.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -103,7 +103,7 @@ impl Network {
         Ok(logits)
     }
 
-    /// What enters the first layer, `[texts, dim]`: the very numbers that [`logits`](Self::logits) are computed from.
+    /// Returns what enters the first layer, `[texts, dim]`: the very numbers that [`logits`](Self::logits) are computed from.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -123,12 +123,12 @@ impl Network {
         Ok(inputs)
     }
 
-    /// The length of a text's vector.
+    /// Returns the length of a text's vector.
     fn dim(&self) -> usize {
         self.layers.first().expect("an output layer").kernel.rows()
     }
 
-    /// The logits of texts from `first` on.
+    /// Computes the logits of texts from `first` on.
     #[inline(always)]
     fn forward<S: Simd>(
         &self,
@@ -165,7 +165,7 @@ impl Vectors<'_> {
 }
 
 impl Buffers {
-    /// Puts the vector of a text into the row `at` of the batch.
+    /// Computes the vector of a text into the row `at` of the batch.
     #[inline(always)]
     fn load<S: Simd>(&mut self, simd: S, vectors: &Vectors<'_>, text: usize, at: usize) {
         match vectors {
@@ -205,7 +205,7 @@ impl Buffers {
     }
 }
 
-/// [`Network::forward`], compiled for the widest registers there are.
+/// [`Network::forward`] as a function that `pulp` compiles for the widest registers.
 struct Forward<'s, 'a> {
     network: &'s Network,
     vectors: &'s Vectors<'a>,

@@ -1,20 +1,21 @@
-//! A matrix laid out for products: panels of [`LANES`] columns, each of them row after row.
+//! A matrix in panel layout, for matrix products: panels of [`LANES`] columns, each stored row by row.
 //!
-//! In this layout every operand of a step's products is read front to back, and every result is written where the next
-//! product reads it: nothing is packed. Rows are padded to whole [`STEP`]s, columns to whole panels. What stands in the
-//! padding never reaches a number that counts.
+//! In this layout every operand of a step's products is read sequentially, and every result is written where the next
+//! product reads it, so no operand has to be packed. Rows are padded to a multiple of [`STEP`], columns to whole
+//! panels. The padding never affects a number outside it. For example, `[5, 20]` is stored as 2 panels of 8 groups of
+//! 16 numbers.
 
 use std::ops::{Deref, DerefMut};
 
 use emberline_base::memory::{self, OutOfMemory};
 
-/// The columns of a panel.
+/// The number of columns of a panel.
 pub(super) const LANES: usize = 16;
 
-/// Rows are padded to a multiple of it.
+/// The number of rows is padded to a multiple of this.
 pub(super) const STEP: usize = 4;
 
-/// A row's columns in one panel. They fill one line of a cache: a register that is loaded from two takes twice the time.
+/// A row's columns in one panel. They fill one cache line: loading a register that spans two takes twice the time.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Group(pub(super) [f32; LANES]);
@@ -39,19 +40,19 @@ impl DerefMut for Group {
     }
 }
 
-/// The numbers of groups.
+/// Returns the numbers of groups as one slice.
 #[inline(always)]
 pub(super) fn flat(groups: &[Group]) -> &[f32] {
     bytemuck::cast_slice(groups)
 }
 
-/// The numbers of groups, to write to.
+/// Returns the numbers of groups as one mutable slice.
 #[inline(always)]
 pub(super) fn flat_mut(groups: &mut [Group]) -> &mut [f32] {
     bytemuck::cast_slice_mut(groups)
 }
 
-/// A matrix `[rows, cols]`, held as groups `[panels, height]`.
+/// A matrix `[rows, cols]`, stored as groups `[panels, height]`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels {
     rows: usize,
@@ -60,7 +61,7 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// Zeros, `[rows, cols]`.
+    /// Creates a matrix of zeros, `[rows, cols]`.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -69,7 +70,7 @@ impl Panels {
         Ok(Self { rows, cols, groups: memory::filled(Group::ZEROS, groups)? })
     }
 
-    /// From row-major values, `[rows, cols]`.
+    /// Creates a matrix from row-major values, `[rows, cols]`.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -79,7 +80,7 @@ impl Panels {
         Ok(panels)
     }
 
-    /// Puts row-major values in place of the present ones, `[rows, cols]`.
+    /// Replaces the values by row-major ones, `[rows, cols]`.
     pub(super) fn load(&mut self, values: &[f32]) {
         self.groups.fill(Group::ZEROS);
         for (row, values) in values.chunks_exact(self.cols).enumerate() {
@@ -87,8 +88,8 @@ impl Panels {
         }
     }
 
-    /// Gives the matrix another shape, all zeros; as it is where it has that shape. Memory that it once held is used
-    /// again.
+    /// Gives the matrix another shape, with all zeros; unchanged if it already has that shape. Allocated memory is
+    /// reused.
     #[inline(always)]
     pub(super) fn reshape(&mut self, rows: usize, cols: usize) {
         if (self.rows, self.cols) == (rows, cols) {
@@ -109,7 +110,7 @@ impl Panels {
         self.cols
     }
 
-    /// The rows with their padding.
+    /// Returns the number of rows including the padding.
     #[inline(always)]
     pub(super) fn height(&self) -> usize {
         self.rows.next_multiple_of(STEP)
@@ -120,21 +121,21 @@ impl Panels {
         self.cols.div_ceil(LANES)
     }
 
-    /// One panel, `[height]`.
+    /// Returns one panel, `[height]`.
     #[inline(always)]
     pub(super) fn panel(&self, index: usize) -> &[Group] {
         let height = self.height();
         &self.groups[index * height..][..height]
     }
 
-    /// One panel to write to, `[height]`.
+    /// Returns one mutable panel, `[height]`.
     #[inline(always)]
     pub(super) fn panel_mut(&mut self, index: usize) -> &mut [Group] {
         let height = self.height();
         &mut self.groups[index * height..][..height]
     }
 
-    /// Panels from `first` on to write to, `[height]` each.
+    /// Returns the mutable panels from `first` on, `[height]` each.
     #[inline(always)]
     pub(super) fn panels_mut<const COUNT: usize>(&mut self, first: usize) -> [&mut [Group]; COUNT] {
         let height = self.height();
@@ -142,13 +143,13 @@ impl Panels {
         std::array::from_fn(|_| panels.next().expect("a panel"))
     }
 
-    /// All groups, panel after panel.
+    /// Returns all groups, panel by panel.
     #[inline(always)]
     pub(super) fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// All groups to write to, panel after panel.
+    /// Returns all groups, mutable, panel by panel.
     #[inline(always)]
     pub(super) fn groups_mut(&mut self) -> &mut [Group] {
         &mut self.groups
@@ -171,20 +172,20 @@ impl Panels {
         }
     }
 
-    /// A row's groups, panel after panel.
+    /// Returns a row's groups, panel by panel.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = &Group> {
         self.groups[row..].iter().step_by(self.height())
     }
 
-    /// A row's groups to write to, panel after panel.
+    /// Returns a row's groups, mutable, panel by panel.
     #[inline(always)]
     pub(super) fn row_mut(&mut self, row: usize) -> impl Iterator<Item = &mut Group> {
         let height = self.height();
         self.groups[row..].iter_mut().step_by(height)
     }
 
-    /// All values, row after row, without padding.
+    /// Returns all values, row by row, without padding.
     pub(super) fn to_values(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.rows * self.cols];
         for (row, values) in values.chunks_exact_mut(self.cols).enumerate() {
@@ -193,7 +194,7 @@ impl Panels {
         values
     }
 
-    /// `target[c, r] = self[r, c]`.
+    /// Transposes the matrix: `target[c, r] = self[r, c]`.
     #[inline(always)]
     pub(super) fn transpose_into(&self, target: &mut Self) {
         for panel in 0..self.panels() {
@@ -206,7 +207,7 @@ impl Panels {
     }
 }
 
-/// Transposes a block of at most [`LANES`] rows and columns; a whole one by a loop of fixed length, which is faster.
+/// Transposes a block of at most [`LANES`] rows and columns; a full block by a loop of fixed length, which is faster.
 #[inline(always)]
 fn transpose(from: &[Group], to: &mut [Group]) {
     if let (Some(from), Some(to)) = (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>()) {
@@ -226,7 +227,7 @@ fn transpose(from: &[Group], to: &mut [Group]) {
 mod tests {
     use super::*;
 
-    /// `[rows, cols]` of the numbers 1, 2, 3, ...
+    /// Returns the numbers 1, 2, 3, ... for a matrix `[rows, cols]`.
     fn counted(rows: usize, cols: usize) -> Vec<f32> {
         (1..=rows * cols).map(|i| i as f32).collect()
     }

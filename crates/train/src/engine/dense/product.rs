@@ -1,9 +1,9 @@
-//! The two products of a training step, on panels.
+//! The two matrix products of a training step, on panels.
 //!
-//! A tile of rows and one or two panels of columns stays in registers while the inner index runs. **Every number is one chain
-//! of fused multiply-adds in the order of the inner index**, so that it is the same, bit for bit, whatever rows stand beside
-//! it and whatever the width of the processor's registers. All functions are inlined into code that [`pulp::Arch`] compiles
-//! for the widest registers there are.
+//! A tile of rows and one or two panels of columns stays in registers while the inner index runs. **Every number is one
+//! chain of fused multiply-adds in the order of the inner index**, so that it is the same, bit for bit, whatever the
+//! other rows are and whatever the width of the CPU's registers is. All functions are inlined into code that
+//! [`pulp::Arch`] compiles for the widest registers available.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -13,14 +13,14 @@ use pulp::Simd;
 use super::panels::{Group, LANES, Panels, STEP};
 use super::rule::Rule;
 
-/// Rows of the left side that are worked on at once, a multiple of every tile's: with [`INNER`] columns they stay in the
-/// second cache.
+/// The number of rows of the left side per block, a multiple of every tile's: with [`INNER`] columns they fit into the
+/// second-level cache.
 const ROWS: usize = 264;
 
-/// Rows of a panel that are worked on at once, a multiple of [`LANES`]: two panels' stay in the first cache.
+/// The number of rows of a panel per block, a multiple of [`LANES`]: two panels fit into the first-level cache.
 const INNER: usize = 256;
 
-/// `target += left * right`: `[rows, inner] * [inner, cols]`.
+/// Computes `target += left * right`: `[rows, inner] * [inner, cols]`.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: &mut Panels) {
     assert_eq!((left.cols(), left.rows(), right.cols()), (right.rows(), target.rows(), target.cols()));
@@ -32,8 +32,8 @@ pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: 
     }
 }
 
-/// Moves `arrays` (the values, and two arrays that the rule keeps) by `rule` along the gradient `left^T * right`:
-/// `[rows, inner]^T * [rows, cols]`. The gradient never leaves the registers.
+/// Updates `arrays` (the values and the two arrays of the optimiser's state) by `rule` with the gradient `left^T *
+/// right`: `[rows, inner]^T * [rows, cols]`. The gradient never leaves the registers.
 #[inline(always)]
 pub(super) fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: &Panels, arrays: &mut [Panels; 3]) {
     assert_eq!((left.rows(), left.cols(), right.cols()), (right.rows(), arrays[0].rows(), arrays[0].cols()));
@@ -45,7 +45,7 @@ pub(super) fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: 
     }
 }
 
-/// Tiles of `TALL` rows, which divides 12 or is a multiple of [`STEP`], and `WIDE` panels, each `VECTORS` registers wide.
+/// Tiles of `TALL` rows, which divides 12 or is a multiple of [`STEP`], and `WIDE` panels, each of `VECTORS` registers.
 #[derive(Clone, Copy)]
 struct Tiles<S, const TALL: usize, const WIDE: usize, const VECTORS: usize>(S);
 
@@ -72,7 +72,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         }
     }
 
-    /// `columns` are the rows from `first` on, of as many panels as `target` has.
+    /// `columns` holds the rows from `first` on of as many panels as `target` has.
     #[inline(always)]
     fn multiply_panels<const PANELS: usize>(
         self,
@@ -82,7 +82,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         columns: [&[Group]; PANELS],
         mut target: [&mut [Group]; PANELS],
     ) {
-        let middle = rows.start + Self::short(rows.len());
+        let middle = rows.start + Self::rows_in_short_tiles(rows.len());
         for row in (rows.start..middle).step_by(STEP) {
             self.multiply_tile::<STEP, PANELS>(left, row, first, columns, &mut target);
         }
@@ -137,7 +137,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         }
     }
 
-    /// A tile's rows all lie in one panel of `left`.
+    /// All rows of a tile lie in one panel of `left`.
     #[inline(always)]
     fn descend_panels<R: Rule, const PANELS: usize>(
         self,
@@ -150,7 +150,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         for panel in 0..left.panels() {
             let (left, first) = (left.panel(panel), panel * LANES);
             let bottom = LANES.min(height - first);
-            let middle = Self::short(bottom);
+            let middle = Self::rows_in_short_tiles(bottom);
             for row in (0..middle).step_by(STEP) {
                 self.descend_tile::<R, STEP, PANELS>(rule, (left, row), columns, first + row, &mut arrays);
             }
@@ -160,7 +160,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         }
     }
 
-    /// The columns of `left` from the given one on are the arrays' rows from `row` on.
+    /// The columns of `left` from the given one on correspond to the rows of the arrays from `row` on.
     #[inline(always)]
     fn descend_tile<R: Rule, const HEIGHT: usize, const PANELS: usize>(
         self,
@@ -193,7 +193,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         [[[self.0.splat_f32s(0.0); VECTORS]; PANELS]; HEIGHT]
     }
 
-    /// `sums += left * right`, `[HEIGHT, 1] * [1, PANELS]`.
+    /// Computes `sums += left * right`, `[HEIGHT, 1] * [1, PANELS]`.
     #[inline(always)]
     fn add<const HEIGHT: usize, const PANELS: usize>(
         self,
@@ -210,9 +210,10 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         }
     }
 
-    /// How many rows go into tiles of [`STEP`] rows, so that the rest is whole tiles.
+    /// Returns how many rows are computed in tiles of [`STEP`] rows, so that the rest is a multiple of `TALL`. For
+    /// example, with `TALL = 8` and 28 rows: 28 % 8 / 4 * 4 = 4 rows, and then three tiles of 8.
     #[inline(always)]
-    fn short(height: usize) -> usize {
+    fn rows_in_short_tiles(height: usize) -> usize {
         let whole = if TALL.is_multiple_of(STEP) { TALL } else { 12 };
         height % whole / STEP * STEP
     }

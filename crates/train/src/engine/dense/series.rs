@@ -1,48 +1,50 @@
-//! Steps of Adam that a row of a table has missed, in closed form.
+//! The steps of Adam that a row of a table has missed, in closed form.
 //!
-//! For a row with mean m and mean square v after step s, the steps s+1 .. s+n take away `m sum_k a_k / (c_k q + eps)`, with
-//! q = sqrt(v), a_k = rate(s+k) beta_1^k, c_k = beta_2^(k/2). What makes that cheap is that a_k vanishes long before c_k
-//! has gone far from 1. So 1 / (c q + eps) is expanded about a centre C: with D = C q + eps and u = q / D,
+//! For a row with first moment m and second moment v after step s, the steps s+1 .. s+n subtract `m sum_k a_k / (c_k q
+//! + eps)`, with q = sqrt(v), a_k = rate(s+k) beta_1^k, c_k = beta_2^(k/2). This is cheap to compute because a_k
+//! vanishes long before c_k is far from 1. So 1 / (c q + eps) is expanded about a centre C: with D = C q + eps and u =
+//! q / D,
 //!
 //! ```text
 //! sum_k a_k / (c_k q + eps) = 1/D (M_0 - u M_1 + u^2 M_2 - ...),   M_j = sum_k a_k (c_k - C)^j
 //! ```
 //!
-//! where only M_j depends on the steps, and not on the row's numbers: one set for every s, to which each step adds a term.
-//! Since u <= 1/C, the error is bounded before training begins ([`Series::new`]), and is kept below that of a 32-bit
-//! rounding. Betas for which that takes too many terms are computed step by step.
+//! where M_j depends only on the steps, not on the row's numbers: one set of sums per s, to which each step adds a
+//! term. Since u <= 1/C, the error is bounded before training starts ([`AdamSeries::new`]), and is kept below that of a
+//! 32-bit rounding. Betas that would need too many terms are computed step by step.
 
 use pulp::Simd;
 
-use super::idle::{power, registers};
+use super::lazy::{power, row_registers};
 use super::panels::Group;
 
-/// The error of the series, relative to what it gives: less than that of rounding it to 32 bits.
+/// The maximum relative error of the series: less than that of rounding to 32 bits.
 const TOLERANCE: f64 = 1.0 / (1_u64 << 26) as f64;
 
-/// The most terms of the series.
-const MOST_TERMS: usize = 16;
+/// The maximum number of terms of the series.
+const MAX_TERMS: usize = 16;
 
-/// The most steps behind which the rest is worth nothing. More, and the sums would cost more than the rows.
-const FARTHEST: usize = 4096;
+/// The maximum number of steps after which the remaining terms are negligible. With more, the sums would cost more than
+/// the rows.
+const MAX_STEPS: usize = 4096;
 
-/// The sums M_j for every step of the epoch as s.
-pub(super) struct Series {
+/// The sums M_j for every step s of the epoch.
+pub(super) struct AdamSeries {
     beta_1: f64,
     beta_2: f64,
     epsilon: f32,
     centre: f64,
     terms: usize,
-    /// beta_1^k (c_k - C)^j, `[steps, terms]`, from the farthest step that counts to the latest, k = 1.
+    /// `[steps, terms]`: beta_1^k (c_k - C)^j, from the farthest step that counts to the latest, k = 1.
     weights: Vec<f64>,
-    /// M_j, `[steps, terms]`: what a row has missed since each step.
+    /// `[steps, terms]`: M_j, for a row that has been current since each step.
     sums: Vec<f64>,
 }
 
-impl Series {
-    /// None where too many terms would be needed, or too many steps.
+impl AdamSeries {
+    /// Creates the series; none if it would need too many terms or steps.
     pub(super) fn new(beta_1: f64, beta_2: f64, epsilon: f64) -> Option<Self> {
-        // The optimiser computes with betas of 32 bits.
+        // The optimiser computes with 32-bit betas.
         let (beta_1, beta_2) = (f64::from(beta_1 as f32), f64::from(beta_2 as f32));
         let farthest = farthest(beta_1, beta_2)?;
         let ks = || 1..=farthest;
@@ -51,21 +53,21 @@ impl Series {
         let total: f64 = ks().map(share).sum();
         let centre = if total > 0.0 { ks().map(|k| share(k) * root(k)).sum::<f64>() / total } else { 1.0 };
         let off = |k: usize| (root(k) - centre).abs() / centre;
-        let terms = (1..=MOST_TERMS).find(|&terms| worst_error(terms, farthest, share, off) < TOLERANCE)?;
+        let terms = (1..=MAX_TERMS).find(|&terms| worst_error(terms, farthest, share, off) < TOLERANCE)?;
         let weight = |k: usize| (0..terms).map(move |j| share(k) * power(root(k) - centre, j));
         let weights = ks().rev().flat_map(weight).collect();
         Some(Self { beta_1, beta_2, epsilon: epsilon as f32, centre, terms, weights, sums: Vec::new() })
     }
 
-    pub(super) fn begin(&mut self, steps: usize) {
+    pub(super) fn begin_epoch(&mut self, steps: usize) {
         self.sums.clear();
         self.sums.reserve((steps + 1) * self.terms);
         self.sums.resize(self.terms, 0.0);
     }
 
-    /// Step number `step` adds its term to the sums since every step before it that is near enough.
+    /// Adds the term of step number `step` to the sums of every earlier step that is near enough.
     #[inline(always)]
-    pub(super) fn advance(&mut self, step: usize, rate: f64) {
+    pub(super) fn record_step(&mut self, step: usize, rate: f64) {
         let count = self.weights.len().min(step * self.terms);
         let near = self.sums.len() - count;
         let weights = &self.weights[self.weights.len() - count..];
@@ -76,34 +78,35 @@ impl Series {
     }
 
     #[inline(always)]
-    pub(super) fn missed(&self, since: usize, missed: usize) -> Missed {
-        let mut sums = [0.0; MOST_TERMS];
+    pub(super) fn skipped_steps(&self, since: usize, count: usize) -> SkippedAdamSteps {
+        let mut sums = [0.0; MAX_TERMS];
         for (sum, value) in sums.iter_mut().zip(&self.sums[since * self.terms..][..self.terms]) {
             *sum = *value as f32;
         }
-        Missed {
+        SkippedAdamSteps {
             sums,
             terms: self.terms,
             centre: self.centre as f32,
             epsilon: self.epsilon,
-            decay_1: power(self.beta_1, missed) as f32,
-            decay_2: power(self.beta_2, missed) as f32,
+            decay_1: power(self.beta_1, count) as f32,
+            decay_2: power(self.beta_2, count) as f32,
         }
     }
 }
 
-/// The number of steps behind which the rest is less than the tolerance. The k-th term is at most
-/// rate (beta_1 / sqrt(beta_2))^k / (q + eps), since c_k q + eps >= c_k (q + eps). None where that doesn't fall, or not soon.
+/// Returns the number of steps after which the remaining terms are below the tolerance. The k-th term is at most rate
+/// (beta_1 / sqrt(beta_2))^k / (q + eps), since c_k q + eps >= c_k (q + eps). None if that doesn't decrease, or not
+/// soon enough.
 fn farthest(beta_1: f64, beta_2: f64) -> Option<usize> {
     let ratio = beta_1 / beta_2.sqrt();
     if ratio.is_nan() || ratio >= 1.0 {
         return None;
     }
-    (1..=FARTHEST).find(|&k| power(ratio, k) / (1.0 - ratio) < TOLERANCE / 4.0)
+    (1..=MAX_STEPS).find(|&k| power(ratio, k) / (1.0 - ratio) < TOLERANCE / 4.0)
 }
 
-/// The greatest relative error of a series of so many terms, over all numbers of missed steps: what is left out of step k's
-/// is at most off(k)^terms / (1 - off(k)) of a_k / D. Infinite where the series doesn't converge.
+/// Returns the maximum relative error of a series with this number of terms, over all numbers of missed steps: the
+/// omitted part of step k is at most off(k)^terms / (1 - off(k)) of a_k / D. Infinite if the series doesn't converge.
 fn worst_error(terms: usize, farthest: usize, share: impl Fn(usize) -> f64, off: impl Fn(usize) -> f64) -> f64 {
     let (mut left_out, mut total, mut worst) = (0.0, 0.0, 0.0_f64);
     for k in 1..=farthest {
@@ -118,9 +121,9 @@ fn worst_error(terms: usize, farthest: usize, share: impl Fn(usize) -> f64, off:
     worst
 }
 
-/// Steps of Adam that a row has missed.
-pub(super) struct Missed {
-    sums: [f32; MOST_TERMS],
+/// The steps of Adam that a row has missed, as factors that apply to all of its numbers.
+pub(super) struct SkippedAdamSteps {
+    sums: [f32; MAX_TERMS],
     terms: usize,
     centre: f32,
     epsilon: f32,
@@ -128,12 +131,12 @@ pub(super) struct Missed {
     decay_2: f32,
 }
 
-impl Missed {
+impl SkippedAdamSteps {
     #[inline(always)]
-    pub(super) fn apply_all<S: Simd>(&self, simd: S, cells: &mut [Group]) {
+    pub(super) fn apply_all<S: Simd>(&self, simd: S, row: &mut [Group]) {
         let splat = |value| simd.splat_f32s(value);
         let (last, sums) = self.sums[..self.terms].split_last().expect("a term at least");
-        for [value, mean, square] in registers::<S>(cells) {
+        for [value, mean, square] in row_registers::<S>(row) {
             let root = simd.sqrt_f32s(*square);
             let inverse = simd.div_f32s(splat(1.0), simd.mul_add_f32s(root, splat(self.centre), splat(self.epsilon)));
             let minus_u = simd.neg_f32s(simd.mul_f32s(root, inverse));

@@ -1,45 +1,46 @@
-//! A tuned table: bags of its rows are pooled into vectors, and gradients by the vectors go back to the rows.
+//! A fine-tuned table: pools bags of its rows into vectors, and updates the rows from the vectors' gradients.
 //!
-//! A step reads and moves the rows of its batch alone, yet every row is where an optimiser would have it that moves the
-//! whole table at every step: a row's missed steps are made up for when it is next touched, and at the end of the epoch
-//! (`idle.rs`).
+//! A step reads and updates only the rows of its batch, yet every row has the value that an optimiser would give it
+//! that updates the whole table at every step: the steps that a row missed are applied when it is next used, and at the
+//! end of the epoch (`lazy.rs`).
 
 use emberline_base::Bags;
 use emberline_base::memory::{self, OutOfMemory};
 use pulp::Simd;
 
-use super::idle::Idle;
+use super::lazy::LazyUpdate;
 use super::panels::{Group, LANES, Panels, flat, flat_mut};
 use super::rule::{AnyRule, Rule};
 use crate::settings::Optimizer;
-use crate::weights::{Part, Tensor};
+use crate::weights::{StatePart, Tensor};
 
-/// The least sum of squares that a row is scaled by.
+/// The minimum sum of squares by which a row is scaled.
 const SMALLEST_SQUARE: f32 = 1e-24;
 
-/// The table, with what the optimiser remembers of it.
+/// The table, with the optimiser's state for it.
 pub(super) struct Table {
     name: String,
     rows: usize,
     dim: usize,
-    /// Groups of a row.
+    /// The number of groups per row.
     width: usize,
-    /// `[rows, 3, width]`: a row's values and the optimiser's two arrays stand together, since they are read together.
-    cells: Vec<Group>,
-    /// `[rows]`: the step of this epoch up to which a row has been moved.
-    current: Vec<u32>,
-    idle: Idle,
+    /// `[rows, 3, width]`: a row's values and the two arrays of the optimiser's state, stored together since they are
+    /// read together.
+    row_data: Vec<Group>,
+    /// `[rows]`: the step of this epoch up to which a row is current.
+    current_step: Vec<u32>,
+    lazy: LazyUpdate,
     batch: Batch,
 }
 
-/// The rows that a batch touches.
+/// The rows that a batch uses.
 #[derive(Default)]
 struct Batch {
-    /// Each once, in the order in which they occur.
+    /// The distinct rows, in order of first use.
     touched: Vec<u32>,
-    /// `[rows]`: where a row stands in `touched`, if it does.
-    places: Vec<u32>,
-    /// `[touched, width]`.
+    /// `[rows]`: the index of a row in `touched`, if it is there.
+    touched_index: Vec<u32>,
+    /// `[touched, width]`: the gradients of the rows.
     gradients: Vec<Group>,
     /// `[texts]`: the sum of squares of the vector before it was scaled to length 1.
     squares: Vec<f32>,
@@ -48,7 +49,7 @@ struct Batch {
 }
 
 impl Table {
-    /// From a table `[rows, dim]`.
+    /// Creates the table from an array `[rows, dim]`.
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -60,43 +61,43 @@ impl Table {
             rows,
             dim,
             width,
-            cells: memory::filled(Group::ZEROS, rows * 3 * width)?,
-            current: vec![0; rows],
-            idle: Idle::new(optimizer),
-            batch: Batch { places: vec![0; rows], vector: vec![Group::ZEROS; width], ..Batch::default() },
+            row_data: memory::filled(Group::ZEROS, rows * 3 * width)?,
+            current_step: vec![0; rows],
+            lazy: LazyUpdate::new(optimizer),
+            batch: Batch { touched_index: vec![0; rows], vector: vec![Group::ZEROS; width], ..Batch::default() },
         };
-        table.load(Part::Values, tensor);
+        table.load(StatePart::Values, tensor);
         Ok(table)
     }
 
-    /// An epoch of at most so many steps begins.
+    /// Starts an epoch of at most `steps` steps.
     pub(super) fn begin_epoch(&mut self, steps: usize) {
-        self.idle.begin(steps);
-        self.current.fill(0);
+        self.lazy.begin_epoch(steps);
+        self.current_step.fill(0);
     }
 
-    /// Brings all rows up to date.
+    /// Applies the skipped steps to all rows.
     #[inline(always)]
-    pub(super) fn catch_up_all<S: Simd>(&mut self, simd: S) {
-        for (cells, current) in self.cells.chunks_exact_mut(3 * self.width).zip(&mut self.current) {
-            self.idle.catch_up(simd, *current as usize, cells);
-            *current = self.idle.steps() as u32;
+    pub(super) fn apply_all_skipped_steps<S: Simd>(&mut self, simd: S) {
+        for (row_data, current_step) in self.row_data.chunks_exact_mut(3 * self.width).zip(&mut self.current_step) {
+            self.lazy.apply_skipped_steps(simd, *current_step as usize, row_data);
+            *current_step = self.lazy.steps() as u32;
         }
     }
 
-    /// Brings the rows of a batch up to date, and notes which they are.
+    /// Applies the skipped steps to the rows of a batch, and records which rows these are.
     #[inline(always)]
     pub(super) fn touch<S: Simd>(&mut self, simd: S, bags: &Bags, rows: &[usize]) {
         self.batch.touched.clear();
         for &id in rows.iter().flat_map(|&row| bags.of_text(row)) {
-            if self.batch.note(id) {
-                let cells = &mut self.cells[id as usize * 3 * self.width..][..3 * self.width];
-                self.idle.catch_up(simd, self.current[id as usize] as usize, cells);
+            if self.batch.mark_touched(id) {
+                let row_data = &mut self.row_data[id as usize * 3 * self.width..][..3 * self.width];
+                self.lazy.apply_skipped_steps(simd, self.current_step[id as usize] as usize, row_data);
             }
         }
     }
 
-    /// The vectors of texts, `[texts, dim]`. Their rows must be up to date.
+    /// Pools the vectors of texts, `[texts, dim]`. Their rows must be current.
     #[inline(always)]
     pub(super) fn pool<S: Simd>(
         &mut self,
@@ -113,7 +114,7 @@ impl Table {
             let vector = &mut self.batch.vector;
             vector.fill(Group::ZEROS);
             for &id in ids {
-                let values = &self.cells[id as usize * 3 * self.width..][..self.width];
+                let values = &self.row_data[id as usize * 3 * self.width..][..self.width];
                 add_scaled(simd, vector, values.iter(), weight);
             }
             if bags.normalize {
@@ -123,9 +124,10 @@ impl Table {
         }
     }
 
-    /// Moves the rows of the batch that was touched and pooled last, from the gradient by its vectors, `[texts, dim]`.
+    /// Updates the rows of the batch that was last touched and pooled, given the gradient of its vectors, `[texts,
+    /// dim]`.
     #[inline(always)]
-    pub(super) fn learn<S: Simd>(
+    pub(super) fn backward<S: Simd>(
         &mut self,
         simd: S,
         rule: AnyRule,
@@ -134,43 +136,43 @@ impl Table {
         vectors: &Panels,
         gradient: &Panels,
     ) {
-        self.collect(simd, bags, texts, vectors, gradient);
+        self.sum_gradients(simd, bags, texts, vectors, gradient);
         match rule {
-            AnyRule::Adam(adam) => self.step(simd, adam),
-            AnyRule::Sgd(sgd) => self.step(simd, sgd),
+            AnyRule::Adam(adam) => self.update(simd, adam),
+            AnyRule::Sgd(sgd) => self.update(simd, sgd),
         }
-        self.idle.advance(rule);
+        self.lazy.record_step(rule);
         for &row in &self.batch.touched {
-            self.current[row as usize] = self.idle.steps() as u32;
+            self.current_step[row as usize] = self.lazy.steps() as u32;
         }
     }
 
-    /// The gradients by the rows: a row that a text holds twice gets the text's gradient twice.
+    /// Sums the gradients of the rows; a row that a text holds twice gets the text's gradient twice.
     #[inline(always)]
-    fn collect<S: Simd>(&mut self, simd: S, bags: &Bags, texts: &[usize], vectors: &Panels, gradient: &Panels) {
-        let Batch { touched, places, gradients, squares, vector } = &mut self.batch;
+    fn sum_gradients<S: Simd>(&mut self, simd: S, bags: &Bags, texts: &[usize], vectors: &Panels, gradient: &Panels) {
+        let Batch { touched, touched_index, gradients, squares, vector } = &mut self.batch;
         gradients.clear();
         gradients.resize(touched.len() * self.width, Group::ZEROS);
         for (at, &text) in texts.iter().enumerate() {
             vector.iter_mut().zip(gradient.row(at)).for_each(|(to, from)| *to = *from);
             if bags.normalize {
-                unscale(simd, vector, || vectors.row(at), squares[at]);
+                normalize_backward(simd, vector, || vectors.row(at), squares[at]);
             }
             let ids = bags.of_text(text);
             let weight = bags.combiner.weight(ids.len());
             for &id in ids {
-                let place = places[id as usize] as usize;
-                let sum = &mut gradients[place * self.width..][..self.width];
+                let index = touched_index[id as usize] as usize;
+                let sum = &mut gradients[index * self.width..][..self.width];
                 add_scaled(simd, sum, vector.iter(), weight);
             }
         }
     }
 
     #[inline(always)]
-    fn step<S: Simd, R: Rule>(&mut self, simd: S, rule: R) {
+    fn update<S: Simd, R: Rule>(&mut self, simd: S, rule: R) {
         for (&row, gradient) in self.batch.touched.iter().zip(self.batch.gradients.chunks_exact(self.width)) {
-            let cells = &mut self.cells[row as usize * 3 * self.width..][..3 * self.width];
-            let (values, memory) = cells.split_at_mut(self.width);
+            let row_data = &mut self.row_data[row as usize * 3 * self.width..][..3 * self.width];
+            let (values, memory) = row_data.split_at_mut(self.width);
             let (first, second) = memory.split_at_mut(self.width);
             for (((gradient, value), first), second) in gradient.iter().zip(values).zip(first).zip(second) {
                 rule.apply_all(simd, S::as_simd_f32s(&**gradient).0, [value, first, second]);
@@ -178,44 +180,44 @@ impl Table {
         }
     }
 
-    /// The values, or what the optimiser remembers of them, as they are now, `[rows, dim]`, in this memory.
-    pub(super) fn tensor(&self, part: Part, mut values: Vec<f32>) -> Tensor {
+    /// Returns the values, or the optimiser's state, `[rows, dim]`, in the memory of `values`.
+    pub(super) fn tensor(&self, part: StatePart, mut values: Vec<f32>) -> Tensor {
         values.clear();
         values.reserve_exact(self.rows * self.dim);
-        for cells in self.cells.chunks_exact(self.width).skip(part as usize).step_by(3) {
-            values.extend_from_slice(&flat(cells)[..self.dim]);
+        for row_data in self.row_data.chunks_exact(self.width).skip(part as usize).step_by(3) {
+            values.extend_from_slice(&flat(row_data)[..self.dim]);
         }
         Tensor { name: self.name.clone(), shape: vec![self.rows, self.dim], values }
     }
 
-    /// Puts other values in place of the present ones.
-    pub(super) fn load(&mut self, part: Part, tensor: &Tensor) {
-        let cells = self.cells.chunks_exact_mut(self.width).skip(part as usize).step_by(3);
-        for (cells, values) in cells.zip(tensor.values.chunks_exact(self.dim)) {
-            flat_mut(cells)[..self.dim].copy_from_slice(values);
+    /// Replaces the values, or the optimiser's state.
+    pub(super) fn load(&mut self, part: StatePart, tensor: &Tensor) {
+        let row_data = self.row_data.chunks_exact_mut(self.width).skip(part as usize).step_by(3);
+        for (row_data, values) in row_data.zip(tensor.values.chunks_exact(self.dim)) {
+            flat_mut(row_data)[..self.dim].copy_from_slice(values);
         }
     }
 }
 
 impl Batch {
-    /// Notes that a row is touched; whether that is new. CallbackContext of earlier batches need not be wiped: a place counts only
-    /// if the row stands there.
+    /// Records that a row is used. Returns whether it is new in this batch. Indices of earlier batches need not be
+    /// cleared: an index counts only if `touched` has the row there.
     #[inline(always)]
-    fn note(&mut self, row: u32) -> bool {
-        let place = self.places[row as usize] as usize;
-        if self.touched.get(place) == Some(&row) {
+    fn mark_touched(&mut self, row: u32) -> bool {
+        let index = self.touched_index[row as usize] as usize;
+        if self.touched.get(index) == Some(&row) {
             return false;
         }
-        self.places[row as usize] = self.touched.len() as u32;
+        self.touched_index[row as usize] = self.touched.len() as u32;
         self.touched.push(row);
         true
     }
 }
 
-/// From the gradient by a vector x of length 1 to that by the vector that was scaled: (g - x (x . g)) / length. The vector 0
-/// was divided by the least length.
+/// Converts the gradient g of a vector x of length 1 to that of the vector before it was scaled: (g - x (x . g)) /
+/// length. A vector of zeros was divided by the minimum length.
 #[inline(always)]
-fn unscale<'a, S: Simd, I: Iterator<Item = &'a Group>>(
+fn normalize_backward<'a, S: Simd, I: Iterator<Item = &'a Group>>(
     simd: S,
     gradient: &mut [Group],
     scaled: impl Fn() -> I,
@@ -228,7 +230,7 @@ fn unscale<'a, S: Simd, I: Iterator<Item = &'a Group>>(
     scale(gradient, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
 }
 
-/// Scales a vector to length 1 (the vector 0 stays); returns the sum of squares that it had.
+/// Scales a vector to length 1 (a vector of zeros stays). Returns its former sum of squares.
 #[inline(always)]
 pub(super) fn normalize(vector: &mut [Group]) -> f32 {
     let square = dot(vector, vector.iter());
@@ -236,7 +238,7 @@ pub(super) fn normalize(vector: &mut [Group]) -> f32 {
     square
 }
 
-/// `sum += values * weight`
+/// Computes `sum += values * weight`.
 #[inline(always)]
 pub(super) fn add_scaled<'a, S: Simd>(
     simd: S,
@@ -252,7 +254,7 @@ pub(super) fn add_scaled<'a, S: Simd>(
     }
 }
 
-/// The inner product, its partial sums added in one fixed order.
+/// Returns the inner product, adding its partial sums in a fixed order.
 #[inline(always)]
 fn dot<'a>(left: &[Group], right: impl Iterator<Item = &'a Group>) -> f32 {
     let mut sums = [0.0_f32; LANES];

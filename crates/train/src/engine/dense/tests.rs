@@ -1,4 +1,4 @@
-//! The fused step against Burn's, against finite differences, and against itself.
+//! Tests the fused step against Burn's, against finite differences, and for reproducibility.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::metric::basic;
 use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Optimizer, Sgd};
 use crate::weights::{Tensor, Weights};
 
-/// No multiple of a batch, a tile or a panel.
+/// Not a multiple of a batch, a tile or a panel.
 const ROWS: usize = 203;
 const DIM: usize = 21;
 
-/// All that a spec borrows.
+/// Everything that a spec borrows.
 struct Case {
     architecture: Architecture,
     optimizer: Optimizer,
@@ -33,7 +33,7 @@ fn random(name: &str, rows: usize, cols: usize) -> Matrix {
     Matrix::new(rows, cols, (0..rows * cols).map(|_| stream.symmetric(1.0)).collect())
 }
 
-/// A training and a validation split of the same rows.
+/// Returns a training and a validation split of the same rows.
 fn both(features: Features) -> Splits<Features> {
     Splits { train: features.clone(), valid: Some(features), test: None }
 }
@@ -42,7 +42,7 @@ fn frozen() -> Features {
     Features::Frozen(random("vectors", ROWS, DIM))
 }
 
-/// Bags of 0 to 11 of 60 rows; the row 0 of the table is all zeros, and stands alone in some bags.
+/// Returns bags of 0 to 11 of 60 rows; row 0 of the table is all zeros, and some bags hold only that row.
 fn tuned(combiner: Combiner, normalize: bool) -> Features {
     let mut stream = Substream::new(7, "bags");
     let mut table = random("table", 60, DIM);
@@ -90,7 +90,7 @@ impl Case {
     }
 
     fn dense(&self) -> HeadTrainer<'_> {
-        assert!(super::fits(&self.spec()));
+        assert!(super::supports(&self.spec()));
         HeadTrainer::new(&self.spec()).expect("memory")
     }
 
@@ -103,7 +103,7 @@ impl Case {
         basic(task, self.loss, logits, &self.targets.select(order))[&emberline_base::Metric::Loss]
     }
 
-    /// Losses of an engine's epochs, training and validation, and where the weights end.
+    /// Runs epochs on an engine. Returns the losses of each, training and validation, and the final weights.
     fn run(&self, engine: &mut dyn Engine, epochs: u32) -> (Vec<f64>, Weights) {
         let mut losses = Vec::new();
         for epoch in 1..=epochs {
@@ -170,7 +170,8 @@ fn tuned_tables_train_as_burns() {
     }
 }
 
-/// One step of size 1 of plain descent is the gradient.
+/// Checks gradients against finite differences. One step of plain gradient descent with learning rate 1 subtracts the
+/// gradient.
 fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features) {
     let plain = Optimizer::Sgd(Sgd { learning_rate: 1.0, momentum: 0.0 });
     let case = Case { batch_size: ROWS, ..Case::new(layers, plain, loss, features) };
@@ -208,7 +209,7 @@ fn gradients_are_the_slopes_of_the_loss() {
 #[test]
 fn gradients_pass_through_vectors_of_length_1() {
     let Features::Tuned(mut bags) = tuned(Combiner::Mean, true) else { unreachable!("bags") };
-    // The vector 0 has no direction, and so no slope: every row is another's.
+    // A vector of zeros has no direction and thus no derivative, so the rows are replaced by others.
     let rows = random("rows", 60, DIM);
     bags.table = Arc::new(rows);
     check_gradients(&[(19, Activation::Tanh)], LOSSES[0], Features::Tuned(bags));
@@ -231,7 +232,7 @@ fn two_runs_give_equal_bytes() {
 }
 
 #[test]
-fn logits_do_not_depend_on_the_rows_beside() {
+fn logits_do_not_depend_on_other_rows() {
     let mut case = Case::new(&[(300, Activation::Relu), (18, Activation::Tanh)], adam(), LOSSES[0], frozen());
     let all = case.dense().logits(SplitName::Valid);
     let rows: Vec<usize> = (150..ROWS).rev().collect();

@@ -1,4 +1,5 @@
-//! One head of dense layers, with its data: the fused step, from a batch's rows to the next weights.
+//! Trains one head of dense layers on its data with the fused step, which leads from the rows of a batch to the next
+//! weights.
 
 use emberline_base::{Bags, Features, Matrix, OutOfMemory, SplitName, Splits};
 use pulp::{Arch, Simd, WithSimd};
@@ -10,28 +11,28 @@ use super::rule::AnyRule;
 use super::table::Table;
 use crate::head::Step;
 use crate::settings::{Loss, Optimizer};
-use crate::weights::{Part, State, Weights};
+use crate::weights::{StatePart, TrainingState, Weights};
 
-/// Rows whose logits are computed at once, where nothing is trained.
+/// The number of rows whose logits are computed at once during evaluation.
 pub(super) const EVALUATION_ROWS: usize = 256;
 
-/// A head of dense layers, and the table below it where that is tuned, with the features that they are fed.
+/// A head of dense layers, with the fine-tuned table below it if there is one, and its features.
 pub(super) struct HeadTrainer<'a> {
     arch: Arch,
     features: &'a Splits<Features>,
     head: Head<'a>,
 }
 
-/// What one split feeds to the first layer.
+/// The inputs of the first layer for one split.
 #[derive(Clone, Copy)]
 enum Input<'a> {
     /// `[rows, dim]`.
     Vectors(&'a Matrix),
-    /// Rows of the tuned table.
+    /// Bags of rows of the fine-tuned table.
     Bags(&'a Bags),
 }
 
-/// What is trained, and what a step writes to.
+/// The trained arrays, and the buffers of a step.
 struct Head<'a> {
     optimizer: &'a Optimizer,
     loss: Loss,
@@ -39,17 +40,17 @@ struct Head<'a> {
     targets: &'a Matrix,
     table: Option<Table>,
     layers: Vec<Layer>,
-    /// What enters the first layer, `[batch, dim]`.
+    /// The inputs of the first layer, `[batch, dim]`.
     vectors: Panels,
-    /// The gradient by it, where a table is tuned.
+    /// The gradient of `vectors`, if a table is fine-tuned.
     vectors_gradient: Panels,
-    /// The gradient of one row by its logits, `[outputs]`.
+    /// The gradient of the logits of one row, `[outputs]`.
     row_gradient: Vec<f32>,
     steps_done: u32,
 }
 
 impl<'a> HeadTrainer<'a> {
-    /// For a spec that [`fits`](super::fits).
+    /// Creates a trainer for a spec that the engine [`supports`](super::supports).
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -57,7 +58,7 @@ impl<'a> HeadTrainer<'a> {
         Ok(Self { arch: Arch::new(), features: spec.features, head: Head::new(spec)? })
     }
 
-    /// Trains on the training rows in this order; gives the logits as they were before each row's step,
+    /// Trains on the training rows in this order. Returns the logits as they were before each row's step,
     /// `[order.len(), outputs]`.
     pub(super) fn train_epoch(&mut self, order: &[usize], learning_rate: f64) -> Matrix {
         let (outputs, batch_size) = (self.head.targets.cols(), self.head.batch_size);
@@ -77,7 +78,7 @@ impl<'a> HeadTrainer<'a> {
         logits
     }
 
-    /// The logits of a split's rows, `[rows, outputs]`; no rows where there is no such split.
+    /// Returns the logits of a split's rows, `[rows, outputs]`; no rows if the split doesn't exist.
     pub(super) fn logits(&mut self, split: SplitName) -> Matrix {
         let outputs = self.head.targets.cols();
         let Some(input) = self.features.get(split).map(Input::of) else { return Matrix::zeros(0, outputs) };
@@ -90,34 +91,37 @@ impl<'a> HeadTrainer<'a> {
         logits
     }
 
-    /// The weights as they are now, a table in the memory of an old one.
+    /// Returns the current weights, with the table in the memory of an old one.
     pub(super) fn weights(&self, old: Weights) -> Weights {
-        self.arrays(Part::Values, old)
+        self.arrays(StatePart::Values, old)
     }
 
-    /// Puts weights of the same shapes in place of the present ones.
+    /// Replaces the weights by others of the same shapes.
     pub(super) fn load(&mut self, weights: &Weights) {
-        self.load_part(Part::Values, weights);
+        self.load_part(StatePart::Values, weights);
     }
 
-    /// What training would go on from.
-    pub(super) fn state(&self) -> State {
-        State { parts: Part::ALL.map(|part| self.arrays(part, Weights::default())), steps: self.head.steps_done }
+    /// Returns the training state.
+    pub(super) fn state(&self) -> TrainingState {
+        TrainingState {
+            parts: StatePart::ALL.map(|part| self.arrays(part, Weights::default())),
+            steps: self.head.steps_done,
+        }
     }
 
-    /// Goes on from there.
-    pub(super) fn resume(&mut self, state: &State) {
-        Part::ALL.iter().zip(&state.parts).for_each(|(&part, arrays)| self.load_part(part, arrays));
+    /// Continues from a training state.
+    pub(super) fn resume(&mut self, state: &TrainingState) {
+        StatePart::ALL.iter().zip(&state.parts).for_each(|(&part, arrays)| self.load_part(part, arrays));
         self.head.steps_done = state.steps;
     }
 
-    fn arrays(&self, part: Part, old: Weights) -> Weights {
+    fn arrays(&self, part: StatePart, old: Weights) -> Weights {
         let old = old.0.into_iter().next().map_or(Vec::new(), |first| first.values);
         let table = self.head.table.as_ref().map(|table| table.tensor(part, old)).into_iter();
         Weights(table.chain(self.head.layers.iter().flat_map(|layer| layer.tensors(part))).collect())
     }
 
-    fn load_part(&mut self, part: Part, weights: &Weights) {
+    fn load_part(&mut self, part: StatePart, weights: &Weights) {
         let mut arrays = weights.0.as_slice();
         if let (Some(table), [first, head @ ..]) = (&mut self.head.table, arrays) {
             table.load(part, first);
@@ -153,7 +157,7 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// One step on a batch, whose logits go to `logits`, `[batch, outputs]`.
+    /// Takes one step on a batch, and writes its logits to `logits`, `[batch, outputs]`.
     #[inline(always)]
     fn step<S: Simd>(&mut self, simd: S, input: Input<'_>, rows: &[usize], learning_rate: f64, logits: &mut [f32]) {
         self.steps_done += 1;
@@ -162,14 +166,14 @@ impl<'a> Head<'a> {
             table.touch(simd, bags, rows);
         }
         self.forward(simd, input, rows.iter().copied(), logits);
-        self.start_back(rows, logits);
-        self.back(simd, rule);
+        self.compute_logit_gradient(rows, logits);
+        self.backward(simd, rule);
         if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
-            table.learn(simd, rule, bags, rows, &self.vectors, &self.vectors_gradient);
+            table.backward(simd, rule, bags, rows, &self.vectors, &self.vectors_gradient);
         }
     }
 
-    /// The logits of rows, `[rows, outputs]`.
+    /// Computes the logits of rows, `[rows, outputs]`.
     #[inline(always)]
     fn forward<S: Simd>(
         &mut self,
@@ -196,9 +200,9 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The gradient of the batch's mean loss by the logits, to the last layer.
+    /// Computes the gradient of the batch's mean loss with respect to the logits, into the last layer.
     #[inline(always)]
-    fn start_back(&mut self, rows: &[usize], logits: &[f32]) {
+    fn compute_logit_gradient(&mut self, rows: &[usize], logits: &[f32]) {
         let outputs = self.row_gradient.len();
         let divisor = self.loss.divisor(rows.len(), outputs);
         let gradient = self.layers.last_mut().expect("an output layer").gradient_mut();
@@ -210,19 +214,20 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// From the last layer to the first; each moves its arrays when the gradient has passed.
+    /// Propagates the gradient from the last layer to the first; each layer updates its arrays when the gradient has
+    /// passed.
     #[inline(always)]
-    fn back<S: Simd>(&mut self, simd: S, rule: AnyRule) {
+    fn backward<S: Simd>(&mut self, simd: S, rule: AnyRule) {
         for index in (0..self.layers.len()).rev() {
             let (lower, upper) = self.layers.split_at_mut(index);
             match lower.last_mut() {
                 Some(lower) => {
                     let (inputs, gradient) = lower.outputs_and_gradient_mut();
-                    upper[0].learn(simd, rule, inputs, Some(gradient));
+                    upper[0].backward(simd, rule, inputs, Some(gradient));
                 }
                 None => {
-                    let below = self.table.is_some().then_some(&mut self.vectors_gradient);
-                    upper[0].learn(simd, rule, &self.vectors, below);
+                    let input_gradient = self.table.is_some().then_some(&mut self.vectors_gradient);
+                    upper[0].backward(simd, rule, &self.vectors, input_gradient);
                 }
             }
         }
@@ -234,7 +239,7 @@ impl<'a> Input<'a> {
         match features {
             Features::Frozen(matrix) => Self::Vectors(matrix),
             Features::Tuned(bags) => Self::Bags(bags),
-            Features::Mixed(_) => unreachable!("mixed layers don't fit"),
+            Features::Mixed(_) => unreachable!("mixed layers aren't supported"),
         }
     }
 
@@ -246,7 +251,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// [`Head::step`], compiled for the widest registers there are.
+/// [`Head::step`] as a function that `pulp` compiles for the widest registers.
 struct TrainStep<'s, 'a> {
     head: &'s mut Head<'a>,
     input: Input<'a>,
@@ -264,7 +269,7 @@ impl WithSimd for TrainStep<'_, '_> {
     }
 }
 
-/// [`Table::catch_up_all`], likewise.
+/// [`Table::apply_all_skipped_steps`], likewise.
 struct EndEpoch<'s> {
     table: &'s mut Table,
 }
@@ -274,7 +279,7 @@ impl WithSimd for EndEpoch<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.table.catch_up_all(simd);
+        self.table.apply_all_skipped_steps(simd);
     }
 }
 

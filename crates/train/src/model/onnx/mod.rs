@@ -1,17 +1,17 @@
-//! A model as an ONNX file: opset 17, checked against onnxruntime by `ci/export.py`.
+//! Exports a model as an ONNX file, opset 17; checked against onnxruntime by `ci/export.py`.
 //!
 //! | input | type and shape | content |
 //! |---|---|---|
-//! | `vectors` | F32 `[batch, dim]` | what the embedding makes of texts; of a learned mix, all layers `[batch, layers * dim]` |
-//! | or `ids` | I64 `[batch, tokens]` | rows of the table, which the file holds; -1 is padding |
+//! | `vectors` | F32 `[batch, dim]` | the embedding's vectors; for a learned mix, those of all layers `[batch, layers * dim]` |
+//! | or `ids` | I64 `[batch, tokens]` | row numbers of the table, which the file contains; -1 is padding |
 //!
 //! | output | type and shape | content |
 //! |---|---|---|
-//! | `logits` | F32 `[batch, outputs]` | as [`Model::logits`] |
-//! | `probabilities` | F32 `[batch, outputs]` | as [`Model::probabilities`]: calibrated; binary: of the positive class |
+//! | `logits` | F32 `[batch, outputs]` | see [`Model::logits`] |
+//! | `probabilities` | F32 `[batch, outputs]` | see [`Model::probabilities`]: calibrated; binary: of the positive class |
 //!
-//! The metadata are those of the model's own file: classes, thresholds, digests. With `ids`, `vocabulary` is a JSON list with
-//! the word of every row, null for a row without one. Dropout does nothing in use and is left out.
+//! The metadata are those of the model's own file: classes, thresholds, digests. With `ids`, `vocabulary` is a JSON
+//! list of the word of every row, null for a row without one. Dropout has no effect during inference and is left out.
 //!
 //! Specification: <https://github.com/onnx/onnx/blob/main/docs/IR.md>.
 
@@ -27,46 +27,46 @@ use prost::Message;
 use self::graph::{Graph, Length, integer};
 use self::pooling::vectors_of_ids;
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, element};
-use super::inputs::shares;
-use super::{MIX, Model, ModelError};
+use super::{Model, ModelError};
+use crate::engine::{MIX, shares};
 use crate::head::Step;
 use crate::settings::Activation;
 
-/// The version of the file's layout that has opset 17.
+/// The version of the file format that introduced opset 17.
 const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
-/// Protocol buffers end below 2 GiB.
+/// The maximum size of a protocol buffer, just below 2 GiB.
 const MAX_BYTES: u64 = (1 << 31) - 1;
-/// What the texts beside the table may take.
+/// The space reserved for everything but the table, in bytes.
 const MARGIN: u64 = 1 << 20;
 
-/// What enters an ONNX graph.
+/// The input of an ONNX graph.
 #[derive(Clone, Copy, Debug)]
 pub enum OnnxInput<'t> {
-    /// Vectors of texts, made elsewhere.
+    /// Vectors of texts, computed elsewhere.
     Vectors,
-    /// Token ids, as rows of this table, which becomes part of the file.
+    /// Token ids, which are row numbers of this table; the table becomes part of the file.
     Ids(OnnxTable<'t>),
 }
 
-/// A table, and how its rows become a text's vector.
+/// A table, and how its rows are combined into a text's vector.
 #[derive(Clone, Copy, Debug)]
 pub struct OnnxTable<'t> {
-    /// The rows, `[rows, dim]`, with those that training moved.
+    /// The rows, `[rows, dim]`, including those that training changed.
     pub rows: &'t Matrix,
     /// The word of every row.
     pub words: &'t [Option<String>],
     /// How the rows of a text are combined.
     pub combiner: Combiner,
-    /// Whether the outcome is scaled to length 1; the vector 0 stays.
+    /// Whether the vector is scaled to length 1; a vector of zeros stays.
     pub normalize: bool,
 }
 
 impl Model {
-    /// The bytes of an ONNX file. Equal models give equal bytes.
+    /// Serializes the model to the bytes of an ONNX file. Equal models give equal bytes.
     ///
     /// # Errors
-    /// When the table has rows of another length than the model takes, or is larger than an ONNX file can be.
+    /// When the rows of the table have another length than the model takes, or the table is too large for an ONNX file.
     pub fn to_onnx(&self, input: OnnxInput<'_>) -> Result<Vec<u8>, ModelError> {
         let mut graph = Graph::default();
         let mut metadata = self.metadata();
@@ -95,7 +95,7 @@ impl Model {
         if bytes > MAX_BYTES { Err(ModelError::OnnxTooLarge { bytes }) } else { Ok(model.encode_to_vec()) }
     }
 
-    /// Refuses a table that doesn't fit, before it is copied.
+    /// Checks the size of a table before it is copied.
     fn check_table(&self, table: &OnnxTable<'_>) -> Result<(), ModelError> {
         let of = |dim: usize| format!("rows of length {dim}");
         if table.rows.cols() != self.dim() {
@@ -105,13 +105,14 @@ impl Model {
         if bytes + MARGIN > MAX_BYTES { Err(ModelError::OnnxTooLarge { bytes }) } else { Ok(()) }
     }
 
-    /// Adds the input `vectors`, and the sum of an encoder's layers where the model learned one; returns the name of the vectors.
+    /// Adds the input `vectors`, and the weighted sum of an encoder's layers if the model learned one. Returns the name
+    /// of the vectors.
     fn vectors_input(&self, graph: &mut Graph) -> String {
         let Some(mix) = self.weights.get(MIX) else {
-            return graph.input("vectors", element::FLOAT, &[Length::Free("batch"), Length::Fixed(self.dim())]);
+            return graph.input("vectors", element::FLOAT, &[Length::Dynamic("batch"), Length::Fixed(self.dim())]);
         };
         let layers = mix.shape[0];
-        let shape = [Length::Free("batch"), Length::Fixed(layers * self.dim())];
+        let shape = [Length::Dynamic("batch"), Length::Fixed(layers * self.dim())];
         let input = graph.input("vectors", element::FLOAT, &shape);
         let layered = graph.integers("embedding.layered", &[-1, layers as i64, self.dim() as i64]);
         let shares = graph.floats("embedding.shares", &[layers, 1], &shares(&self.weights));
@@ -121,7 +122,7 @@ impl Model {
         graph.node_with("ReduceSum", &[&weighted, &axis], "mixed", vec![integer("keepdims", 0)]) // [batch, dim]
     }
 
-    /// Adds the layers, which end with `logits`.
+    /// Adds the layers, which end with the output `logits`.
     fn add_head(&self, graph: &mut Graph, vectors: String) {
         let mut x = vectors;
         let last = self.architecture.steps.len() - 1;
@@ -141,7 +142,7 @@ impl Model {
         graph.output("logits", &self.output_shape());
     }
 
-    /// Adds `probabilities`, of calibrated logits.
+    /// Adds the output `probabilities`, which are those of the calibrated logits.
     fn add_probabilities(&self, graph: &mut Graph) {
         let mut logits = "logits".to_owned();
         if let Some(calibration) = self.description.calibration {
@@ -158,11 +159,11 @@ impl Model {
     }
 
     fn output_shape(&self) -> [Length; 2] {
-        [Length::Free("batch"), Length::Fixed(self.architecture.outputs())]
+        [Length::Dynamic("batch"), Length::Fixed(self.architecture.outputs())]
     }
 }
 
-/// Adds an activation, and returns the name of its outcome.
+/// Adds an activation function, and returns the name of its output.
 fn activate(graph: &mut Graph, activation: Activation, x: String, layer: &str) -> String {
     let output = format!("{layer}.output");
     match activation {
@@ -174,7 +175,7 @@ fn activate(graph: &mut Graph, activation: Activation, x: String, layer: &str) -
     }
 }
 
-/// x Phi(x) = x (0.5 + 0.5 erf(x / sqrt(2))); opset 17 has no operation of its own for it.
+/// Adds x Phi(x) = x (0.5 + 0.5 erf(x / sqrt(2))); opset 17 has no operator for it.
 fn gelu(graph: &mut Graph, x: &str, layer: &str) -> String {
     let name = |part: &str| format!("{layer}.{part}");
     let root = graph.floats(&name("root_of_half"), &[1], &[std::f32::consts::FRAC_1_SQRT_2]);

@@ -1,4 +1,4 @@
-//! The part of an ONNX graph that makes one vector of a text's token ids: rows of the table, combined.
+//! The part of an ONNX graph that computes a text's vector from its token ids, by combining rows of the table.
 
 use emberline_base::Combiner;
 
@@ -6,11 +6,12 @@ use super::OnnxTable;
 use super::graph::{Graph, Length, integer, list};
 use super::proto::element;
 
-/// Adds the input `ids` `[batch, tokens]` and what makes vectors `[batch, dim]` of it; returns the name of the vectors.
+/// Adds the input `ids` `[batch, tokens]` and the nodes that compute vectors `[batch, dim]` from it. Returns the name
+/// of the vectors.
 ///
-/// Ids below 0 are padding. The row 0 is read in their place, and left out by the mask.
+/// Ids below 0 are padding. Row 0 is gathered in their place, and excluded by the mask.
 pub(super) fn vectors_of_ids(graph: &mut Graph, table: &OnnxTable<'_>) -> String {
-    let ids = graph.input("ids", element::INT64, &[Length::Free("batch"), Length::Free("tokens")]);
+    let ids = graph.input("ids", element::INT64, &[Length::Dynamic("batch"), Length::Dynamic("tokens")]);
     let all = graph.floats("embedding.table", &[table.rows.rows(), table.rows.cols()], table.rows.values());
     let zero = graph.integers("embedding.zero", &[0]);
     let is_token = graph.node("GreaterOrEqual", &[&ids, &zero], "is_token"); // [batch, tokens]
@@ -36,7 +37,8 @@ fn cast(graph: &mut Graph, input: &str, to: i32, output: &str) -> String {
     graph.node_with("Cast", &[input], output, vec![integer("to", i64::from(to))])
 }
 
-/// The sum, or the sum divided by the number of tokens or its square root; zeros for a text without tokens.
+/// Adds the division of the sum by the number of tokens or its square root, if the combiner needs it; zeros for a text
+/// without tokens.
 fn scaled(graph: &mut Graph, combiner: Combiner, sum: String, tokens: &str) -> String {
     if combiner == Combiner::Sum {
         return sum;
@@ -50,7 +52,7 @@ fn scaled(graph: &mut Graph, combiner: Combiner, sum: String, tokens: &str) -> S
     graph.node("Div", &[&sum, &divisor], "combined")
 }
 
-/// The largest value of each column; zeros for a text without tokens.
+/// Adds the maximum of each column; zeros for a text without tokens.
 fn largest(graph: &mut Graph, rows: &str, mask: &str, tokens: &str) -> String {
     let lowest = graph.floats("embedding.lowest", &[1], &[f32::MIN]);
     let zero = graph.floats("embedding.nothing", &[1], &[0.0]);
@@ -62,7 +64,7 @@ fn largest(graph: &mut Graph, rows: &str, mask: &str, tokens: &str) -> String {
     graph.node("Where", &[&has_tokens, &largest, &zero], "combined")
 }
 
-/// Vectors scaled to length 1; the vector 0 stays.
+/// Adds the scaling of vectors to length 1; a vector of zeros stays.
 fn normalized(graph: &mut Graph, vectors: &str) -> String {
     let attributes = vec![list("axes", &[1]), integer("keepdims", 1)];
     let length = graph.node_with("ReduceL2", &[vectors], "length", attributes);

@@ -1,6 +1,7 @@
 //! The protocol-buffer messages of an ONNX file, as far as an exported model needs them.
 //!
-//! Field numbers are those of ONNX's `onnx.proto`, whose syntax, proto2, doesn't pack repeated integers. Numbers of tensors lie in `raw_data`, little-endian.
+//! Field numbers are those of ONNX's `onnx.proto`, whose syntax, proto2, doesn't pack repeated integers. The values of
+//! tensors are in `raw_data`, little-endian.
 
 use prost::Message;
 
@@ -127,7 +128,7 @@ pub(super) struct TensorShapeProto {
     pub(super) dim: Vec<DimensionProto>,
 }
 
-/// One of both: a length, or the name of a length that is free.
+/// The length of an axis: either a number, or the name of a dynamic length.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct DimensionProto {
     #[prost(int64, optional, tag = "1")]

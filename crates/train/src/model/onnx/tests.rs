@@ -1,4 +1,5 @@
-//! The structure of exported graphs; that they compute what the model does is tested end to end (`tests/tests/export.rs`).
+//! Tests the structure of exported graphs. That they compute what the model does is tested end to end
+//! (`tests/tests/export.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use crate::weights::Tensor;
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Linear, Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid];
 
-/// A model with a layer of every activation, dropout and a calibration, whose embedding has these arrays.
+/// Returns a model with a layer of every activation, dropout and a calibration, whose embedding has these arrays.
 fn model(task: Task, embedding: Vec<Tensor>) -> Model {
     let dense = |activation| [Layer::Dense { units: 3, activation }, Layer::Dropout { rate: 0.5 }];
     let head = Head { layers: ACTIVATIONS.into_iter().flat_map(dense).collect() };
@@ -37,7 +38,7 @@ fn decoded(bytes: &[u8]) -> ModelProto {
     ModelProto::decode(bytes).expect("a message")
 }
 
-/// Whether every value is made once, and before it is used.
+/// Asserts that every value is defined once, and before it is used.
 fn assert_sound(model: &ModelProto) {
     let graph = model.graph.as_ref().expect("a graph");
     let mut known = BTreeSet::new();

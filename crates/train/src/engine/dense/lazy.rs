@@ -1,131 +1,132 @@
-//! What the steps of an epoch do to rows of a table that they don't touch.
+//! Lazy optimiser updates: applies the steps that a table's row has missed when it is next used.
 //!
-//! Under Adam, a row whose gradient is 0 still moves while its mean decays, and under momentum while its velocity does. A
-//! row is brought up to date when it is next touched; in closed form, so that a step costs the same for every size of table.
+//! Under Adam, a row whose gradient is 0 still moves while its first moment decays, and under momentum while its
+//! velocity does. The missed steps are applied in closed form when the row is next used, so that a step costs the same
+//! for every size of table.
 
 use pulp::Simd;
 
 use super::panels::{Group, flat_mut};
 use super::rule::{Adam, AnyRule, Rule};
-use super::series::Series;
+use super::series::AdamSeries;
 use crate::settings::Optimizer;
 
-/// The steps of this epoch so far, as rows that weren't touched see them.
-pub(super) struct Idle {
+/// The steps of this epoch so far, as they affect rows without a gradient.
+pub(super) struct LazyUpdate {
     kind: Kind,
     steps: usize,
 }
 
 enum Kind {
-    /// A row stays where it is.
-    Still,
-    /// Momentum: the velocity decays.
-    Coasting { momentum: f64 },
-    /// Adam, by its series.
-    Series(Series),
-    /// Adam, by the rules of the steps, one after another.
+    /// Plain gradient descent: a row without a gradient stays as it is.
+    None,
+    /// Gradient descent with momentum: the velocity decays.
+    Momentum { momentum: f64 },
+    /// Adam in closed form, by its series.
+    Series(AdamSeries),
+    /// Adam step by step, by the rule of each step of the epoch.
     Replay(Vec<Adam>),
 }
 
-impl Idle {
+impl LazyUpdate {
     pub(super) fn new(optimizer: &Optimizer) -> Self {
         let adam = |beta_1: f64, beta_2: f64, epsilon: f64| {
-            Series::new(beta_1, beta_2, epsilon).map_or(Kind::Replay(Vec::new()), Kind::Series)
+            AdamSeries::new(beta_1, beta_2, epsilon).map_or(Kind::Replay(Vec::new()), Kind::Series)
         };
         let kind = match optimizer {
             Optimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon),
             Optimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon),
-            Optimizer::Sgd(s) if s.momentum == 0.0 => Kind::Still,
-            Optimizer::Sgd(s) => Kind::Coasting { momentum: f64::from(s.momentum as f32) },
+            Optimizer::Sgd(s) if s.momentum == 0.0 => Kind::None,
+            Optimizer::Sgd(s) => Kind::Momentum { momentum: f64::from(s.momentum as f32) },
         };
         Self { kind, steps: 0 }
     }
 
-    /// An epoch of at most so many steps begins; all rows are up to date.
-    pub(super) fn begin(&mut self, steps: usize) {
+    /// Starts an epoch of at most `steps` steps; all rows must be up to date.
+    pub(super) fn begin_epoch(&mut self, steps: usize) {
         self.steps = 0;
         match &mut self.kind {
-            Kind::Series(series) => series.begin(steps),
+            Kind::Series(series) => series.begin_epoch(steps),
             Kind::Replay(rules) => {
                 rules.clear();
                 rules.reserve(steps);
             }
-            Kind::Still | Kind::Coasting { .. } => {}
+            Kind::None | Kind::Momentum { .. } => {}
         }
     }
 
-    /// The steps since [`begin`](Self::begin).
+    /// Returns the number of steps since [`begin_epoch`](Self::begin).
     #[inline(always)]
     pub(super) fn steps(&self) -> usize {
         self.steps
     }
 
-    /// A step has been taken.
+    /// Records a step that has been taken.
     #[inline(always)]
-    pub(super) fn advance(&mut self, rule: AnyRule) {
+    pub(super) fn record_step(&mut self, rule: AnyRule) {
         self.steps += 1;
         match (&mut self.kind, rule) {
-            (Kind::Series(series), _) => series.advance(self.steps, f64::from(rule.rate())),
+            (Kind::Series(series), _) => series.record_step(self.steps, f64::from(rule.rate())),
             (Kind::Replay(rules), AnyRule::Adam(adam)) => rules.push(adam),
-            (Kind::Replay(_) | Kind::Still | Kind::Coasting { .. }, _) => {}
+            (Kind::Replay(_) | Kind::None | Kind::Momentum { .. }, _) => {}
         }
     }
 
-    /// Brings a row up to date that is as it was after step `since`; `cells` holds its values, then the optimiser's two
-    /// arrays.
+    /// Applies to a row the steps after step `since`, up to which it is current. `row` holds its values, then the two
+    /// arrays of the optimiser's state.
     #[inline(always)]
-    pub(super) fn catch_up<S: Simd>(&self, simd: S, since: usize, cells: &mut [Group]) {
+    pub(super) fn apply_skipped_steps<S: Simd>(&self, simd: S, since: usize, row: &mut [Group]) {
         if since == self.steps {
             return;
         }
-        let missed = self.steps - since;
+        let skipped = self.steps - since;
         match &self.kind {
-            Kind::Still => {}
-            Kind::Coasting { momentum } => Coast::new(*momentum, missed).apply_all(simd, cells),
-            Kind::Series(series) => series.missed(since, missed).apply_all(simd, cells),
+            Kind::None => {}
+            Kind::Momentum { momentum } => SkippedMomentumSteps::new(*momentum, skipped).apply_all(simd, row),
+            Kind::Series(series) => series.skipped_steps(since, skipped).apply_all(simd, row),
             Kind::Replay(rules) => {
                 for rule in &rules[since..] {
-                    replay(simd, *rule, cells);
+                    apply_zero_gradient(simd, *rule, row);
                 }
             }
         }
     }
 }
 
-/// Values and the optimiser's two arrays, as registers.
+/// Returns the values and the two arrays of the optimiser's state as registers.
 #[inline(always)]
-pub(super) fn registers<S: Simd>(cells: &mut [Group]) -> impl Iterator<Item = [&mut S::f32s; 3]> {
-    let (values, memory) = cells.split_at_mut(cells.len() / 3);
+pub(super) fn row_registers<S: Simd>(row: &mut [Group]) -> impl Iterator<Item = [&mut S::f32s; 3]> {
+    let (values, memory) = row.split_at_mut(row.len() / 3);
     let (first, second) = memory.split_at_mut(values.len());
     let [values, first, second] =
         [values, first, second].map(|groups| S::as_mut_simd_f32s(flat_mut(groups)).0.iter_mut());
     values.zip(first).zip(second).map(|((value, first), second)| [value, first, second])
 }
 
-/// A step with a gradient of 0.
+/// Applies one step with a gradient of 0.
 #[inline(always)]
-fn replay<S: Simd>(simd: S, rule: Adam, cells: &mut [Group]) {
-    for [value, first, second] in registers::<S>(cells) {
+fn apply_zero_gradient<S: Simd>(simd: S, rule: Adam, row: &mut [Group]) {
+    for [value, first, second] in row_registers::<S>(row) {
         rule.apply(simd, simd.splat_f32s(0.0), value, first, second);
     }
 }
 
-/// Steps under momentum: w += u (b + b^2 + ... + b^n); u becomes b^n u.
-struct Coast {
+/// Missed steps under momentum: w += u (b + b^2 + ... + b^n); u becomes b^n u.
+struct SkippedMomentumSteps {
     distance: f32,
     decay: f32,
 }
 
-impl Coast {
+impl SkippedMomentumSteps {
     #[inline(always)]
-    fn new(momentum: f64, missed: usize) -> Self {
-        let decay = power(momentum, missed);
+    fn new(momentum: f64, skipped: usize) -> Self {
+        let decay = power(momentum, skipped);
         Self { distance: (momentum * (1.0 - decay) / (1.0 - momentum)) as f32, decay: decay as f32 }
     }
 
     #[inline(always)]
-    fn apply_all<S: Simd>(self, simd: S, cells: &mut [Group]) {
-        for [value, velocity, _] in registers::<S>(cells) {
+    fn apply_all<S: Simd>(self, simd: S, row: &mut [Group]) {
+        for [value, velocity, _] in row_registers::<S>(row) {
             *value = simd.mul_add_f32s(*velocity, simd.splat_f32s(self.distance), *value);
             *velocity = simd.mul_f32s(*velocity, simd.splat_f32s(self.decay));
         }
@@ -148,11 +149,11 @@ mod tests {
     const STEPS: u32 = 500;
     const ROWS: usize = 12;
 
-    /// A row's values and the two arrays of its memory, in 64 bits, as if every step had been taken.
+    /// A row's values and optimiser state, in 64 bits, as if every step had been taken.
     type Dense = [[f64; LANES]; 3];
 
-    fn dense_step(optimizer: &Optimizer, step: u32, rate: f64, gradient: &Group, cells: &mut Dense) {
-        let [values, first, second] = cells;
+    fn dense_step(optimizer: &Optimizer, step: u32, rate: f64, gradient: &Group, row: &mut Dense) {
+        let [values, first, second] = row;
         for lane in 0..LANES {
             let g = f64::from(gradient[lane]);
             match optimizer {
@@ -171,17 +172,17 @@ mod tests {
         }
     }
 
-    /// Random touches, some rows often and some hardly ever; the step size falls at two thirds. What is replayed is what every
-    /// step would have given, bit for bit; what is in closed form is nearer to the 64 bits.
+    /// Updates rows at random, some often and some rarely; the learning rate falls at two thirds. Replayed steps must
+    /// give what every step would have given, bit for bit; steps in closed form must be nearer to the 64-bit result.
     fn check(optimizer: &Optimizer, series: bool) {
         let mut stream = Substream::new(11, "touches");
-        let mut idle = Idle::new(optimizer);
-        assert_eq!(matches!(idle.kind, Kind::Series(_)), series, "{optimizer:?}");
-        idle.begin(STEPS as usize);
+        let mut lazy = LazyUpdate::new(optimizer);
+        assert_eq!(matches!(lazy.kind, Kind::Series(_)), series, "{optimizer:?}");
+        lazy.begin_epoch(STEPS as usize);
         let mut ours = [[Group([0.5; LANES]), Group::ZEROS, Group::ZEROS]; ROWS];
         let mut dense = [[[0.5; LANES]; 3]; ROWS];
-        let mut narrow = ours;
-        dense.iter_mut().for_each(|cells| cells[1..].fill([0.0; LANES]));
+        let mut stepwise = ours;
+        dense.iter_mut().for_each(|row| row[1..].fill([0.0; LANES]));
         let mut since = [0; ROWS];
         for step in 1..=STEPS {
             let learning_rate = if step < 333 { 1e-2 } else { 1e-3 };
@@ -189,38 +190,38 @@ mod tests {
             for row in 0..ROWS {
                 let mut gradient = Group::ZEROS;
                 if stream.unit() < 0.5f32.powi(row as i32) {
-                    // From 1 to 1e-8: where the root is beside epsilon, too.
+                    // From 1 to 1e-8: also where the square root is comparable with epsilon.
                     gradient.0 = std::array::from_fn(|lane| stream.symmetric(1.0) * 0.3f32.powi(lane as i32));
-                    idle.catch_up(Scalar::new(), since[row], &mut ours[row]);
-                    touch(rule, &gradient, &mut ours[row]);
+                    lazy.apply_skipped_steps(Scalar::new(), since[row], &mut ours[row]);
+                    update(rule, &gradient, &mut ours[row]);
                     since[row] = step as usize;
                 }
-                touch(rule, &gradient, &mut narrow[row]);
+                update(rule, &gradient, &mut stepwise[row]);
                 dense_step(optimizer, step, learning_rate, &gradient, &mut dense[row]);
             }
-            idle.advance(rule);
+            lazy.record_step(rule);
         }
         for row in 0..ROWS {
-            idle.catch_up(Scalar::new(), since[row], &mut ours[row]);
-            match idle.kind {
-                Kind::Replay(_) => assert_eq!(ours[row], narrow[row], "{optimizer:?}, row {row}"),
-                _ => compare(&format!("{optimizer:?}, row {row}"), &ours[row], &narrow[row], &dense[row]),
+            lazy.apply_skipped_steps(Scalar::new(), since[row], &mut ours[row]);
+            match lazy.kind {
+                Kind::Replay(_) => assert_eq!(ours[row], stepwise[row], "{optimizer:?}, row {row}"),
+                _ => compare(&format!("{optimizer:?}, row {row}"), &ours[row], &stepwise[row], &dense[row]),
             }
         }
     }
 
-    fn touch(rule: AnyRule, gradient: &Group, cells: &mut [Group; 3]) {
-        let arrays = cells.each_mut();
+    fn update(rule: AnyRule, gradient: &Group, row: &mut [Group; 3]) {
+        let arrays = row.each_mut();
         match rule {
             AnyRule::Adam(adam) => adam.apply_all(Scalar::new(), &**gradient, arrays),
             AnyRule::Sgd(sgd) => sgd.apply_all(Scalar::new(), &**gradient, arrays),
         }
     }
 
-    /// Within 1e-6, beyond what 500 steps of 32 bits are off by themselves.
-    fn compare(what: &str, ours: &[Group; 3], narrow: &[Group; 3], dense: &Dense) {
-        let off = |cells: &[Group; 3], lane: usize| (f64::from(cells[0][lane]) - dense[0][lane]).abs();
-        let rounding = (0..LANES).map(|lane| off(narrow, lane)).fold(0.0, f64::max);
+    /// Accepts 1e-6 in addition to the error of 500 steps of 32 bits.
+    fn compare(what: &str, ours: &[Group; 3], stepwise: &[Group; 3], dense: &Dense) {
+        let off = |row: &[Group; 3], lane: usize| (f64::from(row[0][lane]) - dense[0][lane]).abs();
+        let rounding = (0..LANES).map(|lane| off(stepwise, lane)).fold(0.0, f64::max);
         for (lane, value) in dense[0].iter().enumerate() {
             let allowed = 1e-6 * value.abs().max(1.0) + rounding;
             assert!(off(ours, lane) < allowed, "{what}, {lane}: off by {}, not {allowed}", off(ours, lane));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_where_every_step_would_have_taken_them() {
+    fn rows_are_where_every_step_would_have_moved_them() {
         let adam = |beta_1, beta_2, epsilon| Optimizer::Adam(Settings { learning_rate: 1e-2, beta_1, beta_2, epsilon });
         for epsilon in [1e-7, 1e-3, 1.0] {
             check(&adam(0.9, 0.999, epsilon), true);
@@ -244,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_step_is_worth_a_32_bit_rounding_of_what_it_does() {
-        // One row, touched once, against the same optimiser in 64 bits: here the movement itself is measured.
+    fn the_movement_of_skipped_steps_is_right_within_32_bit_rounding() {
+        // One row, updated once, against the same optimiser in 64 bits: this measures the movement itself.
         let optimizer = Optimizer::Adam(Settings::default());
-        let mut idle = Idle::new(&optimizer);
-        idle.begin(300);
+        let mut lazy = LazyUpdate::new(&optimizer);
+        lazy.begin_epoch(300);
         let mut ours = [Group::ZEROS; 3];
         let mut dense = [[0.0; LANES]; 3];
         for step in 1..=300 {
@@ -256,12 +257,12 @@ mod tests {
             let gradient =
                 if step == 1 { Group(std::array::from_fn(|lane| 0.1f32.powi(lane as i32))) } else { Group::ZEROS };
             if step == 1 {
-                touch(rule, &gradient, &mut ours);
+                update(rule, &gradient, &mut ours);
             }
             dense_step(&optimizer, step, 1e-3, &gradient, &mut dense);
-            idle.advance(rule);
+            lazy.record_step(rule);
         }
-        idle.catch_up(Scalar::new(), 1, &mut ours);
+        lazy.apply_skipped_steps(Scalar::new(), 1, &mut ours);
         for lane in 0..LANES {
             let relative = f64::from(ours[0][lane]) / dense[0][lane] - 1.0;
             assert!(relative.abs() < 1e-6, "{lane}: {relative}");

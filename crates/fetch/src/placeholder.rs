@@ -1,4 +1,4 @@
-//! Refuses what servers send in a file's place: a page to log in, an error page, a Git LFS pointer.
+//! Detects placeholders that servers send instead of a file: a login page, an error page, a Git LFS pointer.
 
 use std::path::Path;
 
@@ -8,22 +8,22 @@ use emberline_base::sniff::{self, Kind, Use};
 
 use crate::Error;
 
-/// Refuses a file that arrived if its first bytes are those of something that only stands for a file. A folder is not
-/// looked into: whoever reads its files recognises them.
+/// Refuses a downloaded file whose first bytes are those of a placeholder. Folders are not examined: whoever reads
+/// their files recognises placeholders.
 ///
 /// # Errors
-/// When it is such a thing, or can't be read.
-pub(crate) fn refuse_stand_in(path: &Path, url: &str) -> Result<(), Error> {
+/// When it is a placeholder, or can't be read.
+pub(crate) fn refuse_placeholder(path: &Path, url: &str) -> Result<(), Error> {
     let head = sniff::head(path).map_err(FileError::new("read", path))?;
     let Some(found) = sniff::stand_in(&head) else { return Ok(()) };
     let cure = match found {
         Kind::GitLfsPointer => {
-            "name the file's own address: on GitHub below media.githubusercontent.com/media/, on Hugging Face with `resolve` in \
-             place of `raw`"
+            "use the file's own URL: on GitHub it is below media.githubusercontent.com/media/, on Hugging Face it has `resolve` \
+             instead of `raw`"
         }
         found => found.cure(Use::Model),
     };
-    Err(Error::Answer { url: secret::url(url), reason: format!("sent {}; {cure}", found.name()) })
+    Err(Error::Answer { url: secret::url(url), reason: format!("the server sent {}; {cure}", found.name()) })
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_for_a_file_is_refused() {
+    fn a_placeholder_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.bin");
         for (content, expected) in [
@@ -41,12 +41,12 @@ mod tests {
             (b"", None),
         ] {
             std::fs::write(&path, content).expect("written");
-            let refusal = refuse_stand_in(&path, "https://example.org/x.bin").err().map(|error| error.to_string());
+            let refusal = refuse_placeholder(&path, "https://example.org/x.bin").err().map(|error| error.to_string());
             match expected {
                 Some(expected) => assert!(refusal.as_deref().is_some_and(|r| r.contains(expected)), "{refusal:?}"),
                 None => assert_eq!(refusal, None),
             }
         }
-        refuse_stand_in(folder.path(), "https://example.org/x").expect("a folder");
+        refuse_placeholder(folder.path(), "https://example.org/x").expect("a folder");
     }
 }

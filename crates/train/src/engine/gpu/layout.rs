@@ -1,28 +1,31 @@
-//! Where a head's numbers stand in flat arrays.
+//! The layout of a head's parameters and outputs in flat arrays.
+
+use cubecl::Runtime;
 
 use super::kernel::{
-    ACTIVATION, BIT, BITS, COLUMN, DROPS, FACTS, FIRST_TILE, GAIN, GELU, INPUTS, KERNEL, LINEAR, OUTPUTS, RELU, SIDE,
-    SIGMOID, TANH, TRANSPOSED,
+    ACTIVATION, COLUMN, DESCRIPTOR_LENGTH, DROPOUT_GAIN, FIRST_BIT, FIRST_TILE, GELU, HAS_DROPOUT,
+    HeadDimensionsLaunch, INPUTS, KERNEL, LINEAR, RELU, SIGMOID, TANH, TILE_SIDE, TRANSPOSED, UNITS, WORD_BITS,
 };
 use crate::engine::dropout::{self, Dropout};
 use crate::head::Step;
 use crate::settings::Activation;
 use crate::weights::{Tensor, Weights};
 
-/// The layers of a head, and how long arrays of it are.
+/// The layers of a head, and the lengths of its flat arrays.
 pub(super) struct Layout {
     layers: Vec<Layer>,
-    /// The arrays' names and shapes.
+    /// The names and shapes of the arrays.
     shapes: Vec<(String, Vec<usize>)>,
-    /// Numbers of a model that are trained.
+    /// The number of trained parameters of a model.
     pub(super) parameters: usize,
-    /// Numbers of a model's kernels but the first, which are there transposed, too: going back is a product with them.
+    /// The number of values of a model's kernels except the first. They are stored transposed as well, since the
+    /// backward pass is a product with the transposed kernels.
     pub(super) transposed: usize,
-    /// Outputs of all layers.
+    /// The number of outputs of all layers.
     pub(super) columns: usize,
-    /// Tiles of all layers.
+    /// The number of tiles of all layers.
     pub(super) tiles: usize,
-    /// Outputs that can be dropped, of all layers.
+    /// The number of outputs that dropout may drop, of all layers.
     droppable: usize,
 }
 
@@ -34,12 +37,13 @@ struct Layer {
     transposed: usize,
     column: usize,
     first_tile: usize,
-    /// The rate that outputs are dropped at, and the first one's place among those of all layers.
+    /// The dropout rate of the outputs, and the first output's index among the droppable outputs of all layers.
     dropout: Option<(f32, usize)>,
 }
 
 impl Layout {
-    /// Of a head's steps, and arrays of its shapes; none where something is dropped that isn't a dense layer's outputs.
+    /// Creates the layout of a head's steps and arrays; none if dropout is applied to anything but the outputs of a
+    /// dense layer.
     pub(super) fn new(steps: &[Step], weights: &Weights) -> Option<Self> {
         let shapes = weights.0.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
         let mut layout =
@@ -65,20 +69,23 @@ impl Layout {
         }
         self.parameters += (inputs + 1) * units;
         self.columns += units;
-        self.tiles += (inputs + 1).div_ceil(SIDE) * units.div_ceil(SIDE);
+        self.tiles += (inputs + 1).div_ceil(TILE_SIDE) * units.div_ceil(TILE_SIDE);
         self.layers.push(Layer { inputs, units, activation, kernel, transposed, column, first_tile, dropout: None });
     }
 
-    pub(super) fn layers(&self) -> usize {
-        self.layers.len()
+    /// Returns the dimensions of the head as an argument of a kernel, for vectors of length `dim`.
+    pub(super) fn dimensions<R: Runtime>(&self, dim: usize) -> HeadDimensionsLaunch<R> {
+        let Self { columns, parameters, transposed, .. } = *self;
+        HeadDimensionsLaunch::new(self.layers.len(), dim, columns, self.words(), parameters, transposed)
     }
 
-    /// Numbers of a row of masks.
+    /// Returns the number of 32-bit words of a mask row. For example, 40 droppable outputs need 2.
     pub(super) fn words(&self) -> usize {
-        self.droppable.div_ceil(BITS)
+        self.droppable.div_ceil(WORD_BITS)
     }
 
-    /// What stays of a model's outputs in an epoch, `[rows, words]`, a bit each.
+    /// Draws the dropout masks of a model for one epoch, `[rows, words]`, with one bit per output, 1 if it is kept. For
+    /// example, output 40 is bit 8 of word 1.
     pub(super) fn masks(&self, mut dropout: Dropout, rows: usize, batch_size: usize) -> Vec<u32> {
         let mut masks = vec![0; rows * self.words()];
         for batch in masks.chunks_mut(batch_size * self.words().max(1)) {
@@ -86,7 +93,7 @@ impl Layout {
                 let Some((rate, first)) = layer.dropout else { continue };
                 for row in batch.chunks_exact_mut(self.words()) {
                     for bit in first..first + layer.units {
-                        row[bit / BITS] |= u32::from(!dropout.drops(rate)) << (bit % BITS);
+                        row[bit / WORD_BITS] |= u32::from(!dropout.drops(rate)) << (bit % WORD_BITS);
                     }
                 }
             }
@@ -94,10 +101,10 @@ impl Layout {
         masks
     }
 
-    /// What kernels are told of it, `[layers, FACTS]`.
-    pub(super) fn facts(&self) -> Vec<u32> {
-        let mut facts = vec![0; self.layers.len() * FACTS];
-        for (facts, layer) in facts.chunks_exact_mut(FACTS).zip(&self.layers) {
+    /// Returns the layer descriptors for kernels, `[layers, DESCRIPTOR_LENGTH]`.
+    pub(super) fn descriptors(&self) -> Vec<u32> {
+        let mut descriptors = vec![0; self.layers.len() * DESCRIPTOR_LENGTH];
+        for (descriptor, layer) in descriptors.chunks_exact_mut(DESCRIPTOR_LENGTH).zip(&self.layers) {
             let activation = match layer.activation {
                 Activation::Linear => LINEAR,
                 Activation::Relu => RELU,
@@ -105,25 +112,25 @@ impl Layout {
                 Activation::Sigmoid => SIGMOID,
                 Activation::Gelu => GELU,
             };
-            for (fact, value) in [
+            for (field, value) in [
                 (INPUTS, layer.inputs),
-                (OUTPUTS, layer.units),
+                (UNITS, layer.units),
                 (ACTIVATION, activation),
                 (KERNEL, layer.kernel),
                 (TRANSPOSED, layer.transposed),
                 (COLUMN, layer.column),
                 (FIRST_TILE, layer.first_tile),
-                (DROPS, usize::from(layer.dropout.is_some())),
-                (BIT, layer.dropout.map_or(0, |(_, first)| first)),
-                (GAIN, layer.dropout.map_or(0, |(rate, _)| dropout::gain(rate).to_bits() as usize)),
+                (HAS_DROPOUT, usize::from(layer.dropout.is_some())),
+                (FIRST_BIT, layer.dropout.map_or(0, |(_, first)| first)),
+                (DROPOUT_GAIN, layer.dropout.map_or(0, |(rate, _)| dropout::gain(rate).to_bits() as usize)),
             ] {
-                facts[fact] = value as u32;
+                descriptor[field] = value as u32;
             }
         }
-        facts
+        descriptors
     }
 
-    /// A model's numbers, one array after the other, as arrays.
+    /// Splits the flat parameters of a model into its arrays.
     pub(super) fn weights(&self, numbers: &[f32]) -> Weights {
         let mut rest = numbers;
         let tensor = |(name, shape): &(String, Vec<usize>)| {
@@ -134,7 +141,7 @@ impl Layout {
         Weights(self.shapes.iter().map(tensor).collect())
     }
 
-    /// The kernels but the first of a model's numbers, each `[units, inputs]`.
+    /// Returns the values of a model's kernels except the first, transposed, each `[units, inputs]`.
     pub(super) fn transpose<'n>(&'n self, numbers: &'n [f32]) -> impl Iterator<Item = f32> + 'n {
         self.layers.iter().skip(1).flat_map(move |layer| {
             let kernel = &numbers[layer.kernel..layer.kernel + layer.inputs * layer.units];
