@@ -318,13 +318,13 @@ mod tests {
         let message = fault(|_, text| text[..text.len() / 2].to_owned());
         assert!(message.starts_with("RUN/summary.json:") && message.contains("it ends too early"), "{message}");
         let message = fault(|_, text| text.replacen("\"task\": \"binary\"", "\"task\": \"ternary\"", 1));
-        assert!(message.contains("`ternary` is no known value") && !message.contains("json:0"), "{message}");
+        assert!(message.contains("unknown value `ternary`") && !message.contains("json:0"), "{message}");
         let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 99", 1));
         assert!(message.contains("version 99 of the records is newer than this program reads (3)"), "{message}");
         let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 1", 1));
         assert!(message.contains("version 1 of the records is that of an earlier program"), "{message}");
         let message = fault(|_, text| text.replacen("\"best_epoch\": ", "\"best_epoch\": -", 1));
-        assert!(message.contains("is done, but a value is not of the kind"), "{message}");
+        assert!(message.contains("is done, but a value has the wrong type"), "{message}");
         let message = fault(|_, text| text.replacen("\"id\": \"swivel-20", "\"id\": \"../swivel-20", 1));
         assert!(message.contains("has an id that can't be the name of a folder"), "{message}");
     }

@@ -1,7 +1,8 @@
-//! Temporary files and folders: they lie beside what they become, and are removed if their writer was killed.
+//! Temporary files and folders: created in the folder of their final path, and removed later if their process was killed.
 //!
 //! A writer holds an advisory lock on its temporary file or folder, which the system releases when the process ends,
-//! however it ends. Whoever finds one that nobody has locked may remove it; no clock and no process id is asked.
+//! however it ends. A temporary file without a lock is stale, and any process may remove it; neither the clock nor process
+//! ids are used.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,29 +12,29 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::is_at;
 
-/// What the names of temporary files and folders begin and end with.
+/// Prefix and suffix of the names of temporary files and folders.
 const NAME: (&str, &str) = (".emberline-", ".tmp");
-/// What the names of files begin and end with that only hold a lock.
+/// Prefix and suffix of the names of lock files.
 pub const LOCK: (&str, &str) = (".emberline-", ".lock");
 
-/// Creates a temporary file in a folder, which its writer renames into place. Its permissions are those of any new file,
-/// as the umask leaves them.
+/// Creates a locked temporary file in a folder, which its writer renames to its final path. It has the default permissions
+/// of a new file, as the umask restricts them.
 ///
 /// # Errors
-/// When the folder can't be written.
+/// If the folder isn't writable.
 pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     loop {
         let mut builder = tempfile::Builder::new();
         builder.prefix(NAME.0).suffix(NAME.1);
-        readable(&mut builder);
+        set_default_permissions(&mut builder);
         let file = builder.tempfile_in(folder)?;
-        if is_ours(file.as_file(), file.path()) {
+        if try_lock_new(file.as_file(), file.path()) {
             return Ok(file);
         }
     }
 }
 
-/// A temporary folder, removed with all that it holds when it is dropped.
+/// A locked temporary folder, removed with its content when it is dropped.
 #[derive(Debug)]
 pub struct TemporaryFolder {
     folder: TempDir,
@@ -47,71 +48,71 @@ impl TemporaryFolder {
     }
 }
 
-/// Creates a temporary folder in another one, which only its user can read.
+/// Creates a locked temporary folder in another folder; only its owner can read it.
 ///
 /// # Errors
-/// When the folder can't be written.
+/// If the folder isn't writable.
 pub fn temporary_folder_in(folder: &Path) -> io::Result<TemporaryFolder> {
     loop {
         let made = tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).tempdir_in(folder)?;
-        // Some systems can't open folders. There nobody takes one for abandoned either.
+        // Some systems can't open folders. There, no process finds a folder stale either.
         let Ok(lock) = File::open(made.path()) else { return Ok(TemporaryFolder { folder: made, _lock: None }) };
-        if is_ours(&lock, made.path()) {
+        if try_lock_new(&lock, made.path()) {
             return Ok(TemporaryFolder { folder: made, _lock: Some(lock) });
         }
     }
 }
 
-/// Lists the temporary files and folders whose writer was killed, and the files of locks that nobody holds.
+/// Lists a folder's stale temporary files and folders (their writer was killed) and its lock files that no process holds.
 pub fn litter(folder: &Path) -> Vec<PathBuf> {
-    abandoned(folder).map(|(path, _)| path).collect()
+    lock_stale(folder).map(|(path, _)| path).collect()
 }
 
-/// Removes a folder's [`litter`]. What can't be removed is met again another time.
+/// Removes a folder's [stale temporary files](litter). A failure is ignored: the next call tries again.
 pub fn clear_litter(folder: &Path) {
-    for (path, lock) in abandoned(folder) {
-        // The lock is held until the path is gone: a writer that has just created it then makes another one.
+    for (path, lock) in lock_stale(folder) {
+        // The lock is held until the path is removed: a writer that has just created the file then creates another one.
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         drop(lock);
     }
 }
 
-/// Locks a new file or folder; false if another process took it for abandoned before it could be locked.
-fn is_ours(file: &File, path: &Path) -> bool {
+/// Locks a new file or folder. Returns false if another process removed it as stale before it could be locked.
+fn try_lock_new(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Ok(()) => is_at(path, file),
         Err(TryLockError::WouldBlock) => false,
-        // Without locks nothing is ever taken for abandoned.
+        // On a file system without locks, nothing is ever found stale.
         Err(TryLockError::Error(_)) => true,
     }
 }
 
-/// Temporary files and folders, and files of locks, that nobody has locked, each locked now.
-fn abandoned(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
+/// Finds the temporary files and folders and the lock files that no process has locked, and locks each of them.
+fn lock_stale(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         [NAME, LOCK].iter().any(|(begin, end)| name.starts_with(begin) && name.ends_with(end))
     });
-    // Neither links nor pipes, which would lead elsewhere or block, are ours.
-    let ours = named.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()));
-    ours.filter_map(|entry| {
+    // Links and pipes, which would lead elsewhere or block, were not created by this program.
+    let candidates = named.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()));
+    candidates.filter_map(|entry| {
         let file = File::open(entry.path()).ok()?;
         file.try_lock().ok()?;
         Some((entry.path(), file))
     })
 }
 
-/// Asks for the permissions of any new file, from which the system takes those that the umask names.
+/// Requests the default permissions of a new file (0666), which the system restricts by the umask.
 #[cfg(unix)]
-fn readable(builder: &mut tempfile::Builder<'_, '_>) {
+fn set_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt;
     builder.permissions(fs::Permissions::from_mode(0o666));
 }
 
 #[cfg(not(unix))]
-fn readable(_: &mut tempfile::Builder<'_, '_>) {}
+fn set_default_permissions(_: &mut tempfile::Builder<'_, '_>) {}
 
 #[cfg(test)]
 mod tests {

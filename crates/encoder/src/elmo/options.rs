@@ -156,7 +156,7 @@ mod tests {
             ("[7, 1024]", "[7, 32000]", "the sum of char_cnn.filters"),
             ("token\": 50", "token\": 2", "max_characters_per_token is 2"),
             ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip is no bound"),
-            ("relu", "swish", "`swish` is no known value"),
+            ("relu", "swish", "unknown value `swish`"),
             ("\"lstm\"", "\"gru\"", "`lstm` is missing"),
             ("{\"lstm\"", "[\"lstm\"", "not the options of an ELMo model"),
         ] {
