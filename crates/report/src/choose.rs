@@ -1,4 +1,5 @@
-//! What of a run classifies: the cell that is named, the refit of the best setting, or the best cell of the best setting.
+//! Chooses the model of a run for classification: the cell that the user names, the refit, or the best cell of the best
+//! setting.
 
 use std::path::{Path, PathBuf};
 
@@ -8,63 +9,63 @@ use emberline_base::{file, run_files};
 use crate::grouping::Setting;
 use crate::ranking::{MainMetric, Ranking};
 use crate::refit::read_refit;
-use crate::run::{check, sums_of};
+use crate::run::{check, read_sums};
 use crate::{Error, Run};
 
-/// A cell of a run, and why it was taken.
+/// The chosen cell of a run.
 #[derive(Clone, Debug)]
 pub struct Chosen<'a> {
     /// The cell.
     pub cell: &'a Cell,
-    /// Why, as a phrase.
+    /// Why it was chosen, as a phrase.
     pub why: String,
 }
 
-/// A trained model of a run: a cell's, or that of all rows.
+/// The chosen model of a run: that of a cell, or the refit.
 #[derive(Clone, Debug)]
 pub struct ChosenModel {
-    /// The folder of its `model.safetensors` and `cell.toml`.
+    /// The folder with its `model.safetensors` and `cell.toml`.
     pub folder: PathBuf,
-    /// Which model it is and why it was taken, in one line.
+    /// Which model it is and why it was chosen, in one line.
     pub description: String,
 }
 
 /// The best setting of a run.
 #[derive(Clone, Debug)]
 pub struct ChosenSetting<'a> {
-    /// What tells it from the others.
+    /// The label of the setting.
     pub label: String,
-    /// Its finished cells, one per replicate, in the order of the plan.
+    /// The finished cells of the setting, one per replicate, in the order of the plan.
     pub cells: Vec<&'a Cell>,
 }
 
 impl Run {
-    /// The model that classifies: that of the cell that is named; without a name, the refit in `dir`, the run's folder, as
-    /// long as it is of these cells, else the best cell of the best setting.
+    /// Chooses the model for classification: that of the cell `named`; without a name, the refit in the run folder `dir` if
+    /// it is up to date, otherwise the best cell of the best setting.
     ///
     /// # Errors
-    /// Those of [`choose`](Self::choose), and when a file of the refit isn't what was written.
+    /// Those of [`choose`](Self::choose), or if a file of the refit or the cell's model doesn't match its checksum.
     pub fn choose_model(&self, dir: &Path, named: Option<&str>) -> Result<ChosenModel, Error> {
         let refit = if named.is_none() { read_refit(dir)? } else { None };
         let outdated = match refit {
             Some(refit) if refit.is_of(&self.summary) => {
                 return Ok(ChosenModel { folder: dir.join(run_files::REFIT), description: refit.to_string() });
             }
-            Some(_) => "; the refit is of earlier results, `emberline run` renews it",
+            Some(_) => "; the refit is outdated, `emberline run` renews it",
             None => "",
         };
         let Chosen { cell, why } = self.choose(named)?;
         let description = format!("cell {}: {why}{outdated}", cell.id);
         let folder = run_files::cell(dir, &cell.id);
         let model = folder.join(run_files::MODEL);
-        check(&sums_of(&folder)?, &model, &file::read(&model)?)?;
+        check(&read_sums(&folder)?, &model, &file::read(&model)?)?;
         Ok(ChosenModel { folder, description })
     }
 
-    /// The best setting, by the metric that the report ranks by; the only one if there is but one.
+    /// Chooses the best setting by the main metric of the report; a single setting needs no metric.
     ///
     /// # Errors
-    /// When no cell is done, or nothing tells which setting is best.
+    /// If no cell is done, or there are no scores to rank the settings by.
     pub fn choose_setting(&self) -> Result<ChosenSetting<'_>, Error> {
         let ranking = Ranking::of(&self.summary);
         let best = match ranking.settings.as_slice() {
@@ -79,10 +80,10 @@ impl Run {
         chosen.ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })
     }
 
-    /// The cell that is named; without a name, the best cell of the best setting by the metric that the report ranks by.
+    /// Chooses the cell `named`; without a name, the best cell of the best setting by the main metric of the report.
     ///
     /// # Errors
-    /// When there is no such cell, it isn't done, or nothing tells which is best.
+    /// If there is no such cell, it isn't done, or there are no scores to rank the cells by.
     pub fn choose(&self, named: Option<&str>) -> Result<Chosen<'_>, Error> {
         match named {
             Some(id) => self.named(id).map(|cell| Chosen { cell, why: "named by --cell".to_owned() }),
@@ -119,7 +120,7 @@ impl Run {
     }
 }
 
-/// The first of the cells of a setting with its best value.
+/// Returns the best cell of a setting and its value; the first one among equals.
 fn best_cell<'a>(setting: &Setting<'a>, main: &MainMetric) -> Option<(&'a Cell, f64)> {
     let mut best: Option<(&Cell, f64)> = None;
     for (cell, outcome) in setting.done() {

@@ -1,16 +1,16 @@
-//! `predictions.safetensors`: what a cell's model says of the validation and test rows, at the best epoch.
+//! `predictions.safetensors`: the predictions of a cell's model for the validation and test rows, at the best epoch.
 //!
-//! The layout is that of [`array_file`]: equal predictions give equal bytes, and a changed byte is noticed.
+//! The layout is that of [`array_file`]: equal predictions give equal bytes, and every changed byte is detected.
 //!
 //! | array | type and shape | content |
 //! |---|---|---|
-//! | `valid`, `test` | F32 `[rows, outputs]` | the logits, in the order of the split; absent without such rows |
+//! | `valid`, `test` | F32 `[rows, outputs]` | the logits, in the order of the split's rows; absent if there is no such split |
 //!
 //! | metadata | content |
 //! |---|---|
 //! | `format`, `version` | `emberline predictions`, `1` |
 //! | `sha256` | the digest of the file, see [`array_file`] |
-//! | `valid`, `test` | the digest of the split's rows: `inputs/<digest>.rows` says which they are |
+//! | `valid`, `test` | the digest of the split's rows, which are in `inputs/<digest>.rows` |
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use safetensors::tensor::Dtype;
 const FORMAT: &str = "emberline predictions";
 const VERSION: &str = "1";
 
-/// The splits whose predictions are kept: training rows have been learned, and say nothing.
+/// The splits whose predictions are kept. Those of training rows are no evaluation, since the model was trained on them.
 const KEPT: [SplitName; 2] = [SplitName::Valid, SplitName::Test];
 
-/// The bytes of a file with the logits, `[rows, outputs]`, and the digests of the rows that they are of.
+/// Returns the bytes of a file with the logits, `[rows, outputs]`, and the digests of the rows.
 ///
 /// # Errors
-/// When there is no memory for them.
+/// If there is not enough memory.
 pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8>, OutOfMemory> {
     let mut metadata = BTreeMap::from([("format", FORMAT), ("version", VERSION)].map(owned));
     let mut arrays = Vec::new();
@@ -42,20 +42,20 @@ pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8
     array_file::to_bytes(&metadata, arrays)
 }
 
-/// The logits that a file holds; none for training rows.
+/// Parses a file and returns its logits, `[rows, outputs]`; an empty matrix for training rows.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence.
+/// What is wrong with the file, as a phrase that follows its path.
 pub fn from_bytes(bytes: &[u8]) -> Result<Splits<Matrix>, String> {
     let damaged = |error: safetensors::SafeTensorError| format!("is damaged: {error}; run the cell again with --force");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let entry = |name: &str| header.metadata().as_ref().and_then(|entries| entries.get(name)).map(String::as_str);
     if entry("format") != Some(FORMAT) {
-        return Err("holds no predictions".to_owned());
+        return Err("isn't a file of predictions".to_owned());
     }
     if entry("version") != Some(VERSION) {
         let found = entry("version").unwrap_or("none");
-        return Err(format!("has version {found}, and {VERSION} is read; use a newer emberline"));
+        return Err(format!("has version {found}, but this program reads version {VERSION}; use a newer emberline"));
     }
     if !array_file::is_intact(bytes) {
         return Err("isn't what was written; run the cell again with --force".to_owned());
@@ -65,12 +65,12 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Splits<Matrix>, String> {
     Ok(Splits { train: Matrix::zeros(0, 0), valid: valid?, test: test? })
 }
 
-/// The logits of a split, if it is there.
+/// Returns the logits of a split, if the file has it.
 fn matrix(file: &SafeTensors<'_>, split: SplitName) -> Result<Option<Matrix>, String> {
     let Ok(array) = file.tensor(&split.to_string()) else { return Ok(None) };
-    let &[rows, cols] = array.shape() else { return Err(format!("has no matrix `{split}`")) };
+    let &[rows, cols] = array.shape() else { return Err(format!("has an array `{split}` that isn't a matrix")) };
     if array.dtype() != Dtype::F32 {
-        return Err(format!("has no 32-bit numbers in `{split}`"));
+        return Err(format!("has an array `{split}` that isn't of type F32"));
     }
     let numbers = array.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
     Ok(Some(Matrix::new(rows, cols, numbers.collect())))

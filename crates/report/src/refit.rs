@@ -1,4 +1,4 @@
-//! `refit/`, read back: what the model of all rows was made of. Its files have to be what was written.
+//! Reads the record of the refit (`refit/`), the model that was trained on all rows, and verifies its files.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use emberline_base::record::Refit;
 use emberline_base::{file, run_files};
 
 use crate::Error;
-use crate::run::{check, check_version, json_error, sums_of};
+use crate::run::{check, check_version, json_error, read_sums};
 
-/// Reads the record of the refit in a run's folder; none if there is none.
+/// Reads the record of the refit in a run folder; `None` if there is none.
 ///
 /// # Errors
-/// When its record, its settings or its model isn't what was written, or another version has written it.
+/// If its record, its settings or its model doesn't match its checksum, or another version wrote it.
 pub fn read_refit(dir: &Path) -> Result<Option<Refit>, Error> {
     let folder = dir.join(run_files::REFIT);
     let path = folder.join(run_files::RESULT);
@@ -19,7 +19,7 @@ pub fn read_refit(dir: &Path) -> Result<Option<Refit>, Error> {
         return Ok(None);
     }
     let bytes = file::read(&path)?;
-    let sums = sums_of(&folder)?;
+    let sums = read_sums(&folder)?;
     check(&sums, &path, &bytes)?;
     check_version(&path, &serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?)?;
     for name in [run_files::SETTINGS, run_files::MODEL] {
