@@ -14,13 +14,13 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file doesn't match its checksum.
-    #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again to write it anew", .0.display())]
+    #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again to recreate it", .0.display())]
     Changed(PathBuf),
     /// A folder has no checksum file.
     #[error("{} is missing, so the files of its folder can't be verified; run the pipeline again", .0.display())]
     NoSums(PathBuf),
     /// A file is no valid JSON, or has an unexpected structure.
-    #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to write it anew", path.display())]
+    #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to recreate it", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum Error {
         known: u32,
     },
     /// The entry of a cell is invalid.
-    #[error("{}: cell {cell:?} {fault}; the file is damaged, run the pipeline again to write it anew", path.display())]
+    #[error("{}: cell {cell:?} {fault}; the file is damaged, run the pipeline again to recreate it", path.display())]
     Cell {
         /// The file.
         path: PathBuf,

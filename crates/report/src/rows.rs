@@ -143,7 +143,7 @@ pub struct RowPlace {
 /// # Errors
 /// What is wrong with the file, as a phrase that follows its path.
 pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
-    let damaged = || "is damaged; run the pipeline again to write it again".to_owned();
+    let damaged = || "is damaged; run the pipeline again to recreate it".to_owned();
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| damaged())?;
     let entry = |name: &str| header.metadata().as_ref().and_then(|entries| entries.get(name)).map(String::as_str);
     if entry("format") != Some(FORMAT) {
