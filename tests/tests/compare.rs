@@ -106,7 +106,7 @@ fn ci_is_told_what_is_worse_or_unmeasured() {
         "{unmeasured:?}"
     );
     let unknown = compare(folder, &["compare", "one", "more", "--metric", "val_f7"], 2);
-    assert!(unknown.stderr.contains("`val_f7` is no metric to compare by; there are"), "{unknown:?}");
+    assert!(unknown.stderr.contains("can't compare by `val_f7`: there is no such metric; there are"), "{unknown:?}");
     compare(folder, &["compare", "one", "more", "--margin", "-1"], 2);
 }
 
@@ -129,7 +129,7 @@ fn what_cant_be_read_is_named() {
     let folder = at.path();
     for missing in ["nowhere", "nowhere.lock", "texts.csv/x"] {
         let ended = compare(folder, &["compare", "one", missing], 8);
-        assert!(ended.stderr.contains(missing) && ended.stderr.contains("is no run folder"), "{ended:?}");
+        assert!(ended.stderr.contains(missing) && ended.stderr.contains("is not a run folder"), "{ended:?}");
     }
     let ended = compare(folder, &["compare", "one", "texts.csv"], 5);
     assert!(ended.stderr.contains("texts.csv: line 1"), "{ended:?}");

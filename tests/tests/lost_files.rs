@@ -73,7 +73,7 @@ fn a_run_of_which_no_cell_has_ended_is_work_that_is_pending() {
     }
     fs::remove_dir_all(&run).expect("removed");
     for reader in READERS {
-        refused(here, reader, 8, &["is no run folder"]);
+        refused(here, reader, 8, &["is not a run folder"]);
     }
 }
 

@@ -69,7 +69,7 @@ fn pipes_as_data_or_models_are_refused() {
     for args in [&["check", "--data", "p.toml"][..], &["run", "p.toml"]] {
         let ended = run(data.path(), args);
         assert_eq!(ended.code, Some(8), "{}", ended.stderr);
-        assert!(ended.stderr.contains("texts.csv: it is a pipe, not an ordinary file"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("texts.csv: it is a pipe, not a regular file"), "{}", ended.stderr);
     }
     let in_folder = |name: &'static str| {
         move |at: &Path| {
@@ -102,7 +102,7 @@ fn pipelines_that_are_no_files_are_refused() {
         for command in ["check", "plan", "run"] {
             let ended = run(folder.path(), &[command, name]);
             assert_eq!(ended.code, Some(8), "{command} {name}: {}", ended.stderr);
-            assert!(ended.stderr.contains(kind) && ended.stderr.contains("not an ordinary file"), "{}", ended.stderr);
+            assert!(ended.stderr.contains(kind) && ended.stderr.contains("not a regular file"), "{}", ended.stderr);
         }
     }
 }

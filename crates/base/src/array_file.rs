@@ -1,16 +1,16 @@
-//! Writes arrays and metadata as a safetensors file that proves its own content.
+//! Writes arrays and metadata as a safetensors file that contains its own checksum.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 8 | N, the length of the header, little-endian |
-//! | N | the header, JSON: `__metadata__` (texts by key, sorted), then a `dtype`, `shape` and `data_offsets` for each array; padded with spaces to a multiple of 8 |
-//! | rest | the arrays, row-major and little-endian: 64-bit numbers first, then 32-bit numbers, then bytes, so that each is aligned; those of one width sorted by name |
+//! | N | the header, JSON: `__metadata__` (strings by key, sorted), then `dtype`, `shape` and `data_offsets` of each array; padded with spaces to a multiple of 8 |
+//! | rest | the arrays, row-major and little-endian: 64-bit numbers first, then 32-bit numbers, then bytes, so that each array is aligned; arrays of equal width are sorted by name |
 //!
-//! Equal content gives equal bytes. The metadata entry `sha256` is the SHA-256 of the whole file with 64 zeros in place of
-//! the entry itself, so every changed byte is noticed. In Python:
+//! Equal content gives equal bytes. The metadata entry `sha256` is the SHA-256 of the whole file, computed with 64 zeros in
+//! place of the entry itself, so that every changed byte is detected. To verify it in Python:
 //! `hashlib.sha256(file.replace(sha256, b"0" * 64, 1)).hexdigest() == sha256.decode()`.
-//! Any reader of the safetensors format (<https://huggingface.co/docs/safetensors>) reads the file. [`layout`] writes the same
-//! layout without that entry, for formats that prove their content in another way.
+//! Any reader of the safetensors format (<https://huggingface.co/docs/safetensors>) can read the file. [`layout`] writes the same
+//! layout without that entry, for formats that verify their content in another way.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -34,14 +34,14 @@ pub enum ElementType {
     U8,
 }
 
-/// An array to be written.
+/// An array to write.
 #[derive(Clone, Debug)]
 pub struct Array<'a> {
-    /// Its name, unique in the file.
+    /// The name of the array, unique in the file.
     pub name: String,
-    /// The type of its elements.
+    /// The type of the elements.
     pub element: ElementType,
-    /// The length along every axis.
+    /// The length along each axis.
     pub shape: Vec<usize>,
     /// The elements, row-major and little-endian.
     pub bytes: Cow<'a, [u8]>,
@@ -50,17 +50,17 @@ pub struct Array<'a> {
 /// The metadata entry that holds the file's digest.
 pub const DIGEST: &str = "sha256";
 
-/// What the header holds before the digest's hex digits. A quote within a text or name has a backslash in front, so it
-/// occurs once without one.
+/// The characters of the header before the digest's hex digits. They are unique: a quote within a string is escaped by a
+/// backslash.
 const BEFORE_DIGEST: &[u8] = b"\"sha256\":\"";
 
-/// What stands for the digest while it is computed.
+/// The placeholder for the digest while it is computed.
 pub(crate) const ZEROS: [u8; 64] = [b'0'; 64];
 
-/// The bytes of a file with this metadata, to which the digest is added, and these arrays.
+/// Returns the bytes of a file with the given metadata and arrays; the digest is added to the metadata.
 ///
 /// # Errors
-/// When there is no memory for it.
+/// If there is not enough memory.
 pub fn to_bytes(metadata: &BTreeMap<String, String>, arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
     let mut file = layout(&with_zeros(metadata), arrays)?;
     let at = digest_position(&file).expect("the header holds the digest's entry");
@@ -69,10 +69,10 @@ pub fn to_bytes(metadata: &BTreeMap<String, String>, arrays: Vec<Array<'_>>) -> 
     Ok(file)
 }
 
-/// The bytes of a file with exactly this metadata and these arrays: nothing is added that proves its content.
+/// Returns the bytes of a file with exactly the given metadata and arrays, without a digest.
 ///
 /// # Errors
-/// When there is no memory for it.
+/// If there is not enough memory.
 pub fn layout(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
     arrays.sort_by(|a, b| (Reverse(a.element.width()), &a.name).cmp(&(Reverse(b.element.width()), &b.name)));
     let header =
@@ -85,7 +85,7 @@ pub fn layout(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>) -
     Ok(file)
 }
 
-/// Whether a file's content is what its digest says.
+/// Returns whether the content of a file matches its digest.
 pub fn is_intact(file: &[u8]) -> bool {
     let Some(at) = digest_position(file) else { return false };
     let (before, rest) = file.split_at(at);
@@ -93,14 +93,14 @@ pub fn is_intact(file: &[u8]) -> bool {
     sha256_hex_of([before, &ZEROS, after]).as_bytes() == digest
 }
 
-/// The metadata with the digest's entry, which holds zeros.
+/// Returns the metadata with an entry for the digest that consists of zeros.
 pub(crate) fn with_zeros(metadata: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut entries = metadata.clone();
     entries.insert(DIGEST.to_owned(), "0".repeat(ZEROS.len()));
     entries
 }
 
-/// The header of a file with this metadata and these arrays: name, type, shape and length in bytes.
+/// Returns the header of a file with the given metadata and arrays (name, type, shape and length in bytes).
 pub(crate) fn header<'a>(
     metadata: &BTreeMap<String, String>,
     arrays: impl Iterator<Item = (&'a str, ElementType, &'a [usize], usize)>,
@@ -119,7 +119,7 @@ pub(crate) fn header<'a>(
     text + &" ".repeat(padding)
 }
 
-/// Where the digest's hex digits begin.
+/// Returns the offset of the digest's hex digits in a file.
 pub(crate) fn digest_position(file: &[u8]) -> Option<usize> {
     let (length, rest) = file.split_first_chunk::<8>()?;
     let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
@@ -129,7 +129,7 @@ pub(crate) fn digest_position(file: &[u8]) -> Option<usize> {
 }
 
 impl ElementType {
-    /// The name in a file's header.
+    /// Returns the name of the type in a header.
     pub fn name(self) -> &'static str {
         match self {
             Self::F64 => "F64",

@@ -1,7 +1,7 @@
-//! Files of [`array_file`] whose arrays are bytes too many for memory: each array is copied from and to
-//! another file, piece by piece.
+//! Reads and writes [`array_file`]s whose byte arrays may be larger than memory: each array is copied from or to another
+//! file in chunks.
 //!
-//! Memory is bounded by the header, which may hold 16 MB, and by the arrays that are asked for by [`ByteArrays::bytes`].
+//! Memory is bounded by the header, of at most 16 MB, and by the arrays that are read by [`ByteArrays::bytes`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,39 +17,39 @@ use crate::digest::hex;
 use crate::file::{self, FileError};
 use crate::memory;
 
-/// The longest header that is written and read.
+/// Maximum length of a header in bytes.
 const MAX_HEADER: u64 = 16 << 20;
 
 /// Bytes that are copied at a time.
-const PIECE: usize = 1 << 16;
+const CHUNK: usize = 1 << 16;
 
-/// Where the bytes of an array come from.
+/// The content of an array to write.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// Memory.
+    /// Bytes in memory.
     Bytes(Vec<u8>),
-    /// A file, all of it.
+    /// The whole content of a file.
     File(PathBuf),
 }
 
-/// Why a file can't be read.
+/// The reason why a file can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ByteArraysError {
-    /// The system said no.
+    /// An I/O error.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file isn't what was written.
+    /// The file is corrupt, truncated or of another format; the text says how.
     #[error("{0}")]
     Damaged(String),
-    /// There is no memory for an array.
+    /// There is not enough memory for an array.
     #[error(transparent)]
     OutOfMemory(#[from] memory::OutOfMemory),
 }
 
-/// Writes a file with this metadata and these arrays of bytes, by name. Equal content gives equal bytes.
+/// Writes a file with the given metadata and byte arrays (by name). Equal content gives equal bytes.
 ///
 /// # Errors
-/// When a file can't be read or changes meanwhile, the header becomes too long, or `out` can't be written.
+/// If a file can't be read or changes while it is copied, the header becomes too long, or `out` can't be written.
 pub fn write(
     out: &mut File,
     metadata: &BTreeMap<String, String>,
@@ -64,7 +64,7 @@ pub fn write(
     let failed = || FileError::new("write", Path::new("the file of arrays"));
     if start.len() as u64 > MAX_HEADER {
         return Err(failed()(io::Error::other(
-            "its header has more than 16 MB; use fewer files or shorter class names",
+            "its header is larger than 16 MB; use fewer files or shorter class names",
         )));
     }
     let digest_at = array_file::digest_position(&start).expect("the header holds the digest's entry");
@@ -93,7 +93,7 @@ impl Content {
         }
     }
 
-    /// Gives `take` all bytes, which must be `length` many.
+    /// Passes all bytes to `take` in chunks; fails if there are not exactly `length` of them.
     fn copy(&self, length: u64, take: &mut dyn FnMut(&[u8]) -> Result<(), FileError>) -> Result<(), FileError> {
         let path = match self {
             Self::Bytes(bytes) => return take(bytes),
@@ -101,7 +101,7 @@ impl Content {
         };
         let failed = || FileError::new("read", path);
         let mut file = file::open(path).map_err(failed())?;
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; CHUNK];
         let mut copied = 0;
         loop {
             let read = file.read(&mut buffer).map_err(failed())?;
@@ -117,40 +117,40 @@ impl Content {
     }
 }
 
-/// An opened file of byte arrays.
+/// A file of byte arrays, opened for reading.
 #[derive(Debug)]
 pub struct ByteArrays {
     path: PathBuf,
     file: File,
-    /// The length of the file.
+    /// The length of the file in bytes.
     total: u64,
-    /// The length and text of the header, as the file begins.
+    /// The beginning of the file: the header's length (8 bytes) and the header.
     start: Vec<u8>,
     metadata: BTreeMap<String, String>,
-    /// Where each array should lie in the file.
+    /// The byte range of each array in the file, as the header gives it.
     arrays: BTreeMap<String, Range<u64>>,
 }
 
 impl ByteArrays {
-    /// Reads the header of a file. Its content counts only after [`verify`](Self::verify).
+    /// Opens a file and reads its header. The content must not be trusted before [`verify`](Self::verify).
     ///
     /// # Errors
-    /// When the file can't be read, is cut, or isn't a safetensors file of bytes.
+    /// If the file can't be read, is truncated, or isn't a safetensors file of byte arrays.
     pub fn open(path: &Path) -> Result<Self, ByteArraysError> {
         let failed = || FileError::new("read", path);
         let mut file = file::open(path).map_err(failed())?;
         let total = file.metadata().map_err(failed())?.len();
         let mut length = [0; 8];
         if total < 8 {
-            return Err(damaged("it is cut off in its header"));
+            return Err(damaged("it is truncated in its header"));
         }
         file.read_exact(&mut length).map_err(failed())?;
         let header = u64::from_le_bytes(length);
         if header > total - 8 {
-            return Err(damaged("it is cut off in its header, or no safetensors file"));
+            return Err(damaged("it is truncated in its header, or not a safetensors file"));
         }
         if header > MAX_HEADER {
-            return Err(damaged("its header has more than 16 MB"));
+            return Err(damaged("its header is larger than 16 MB"));
         }
         let mut start = memory::filled(0, 8 + header as usize)?;
         start[..8].copy_from_slice(&length);
@@ -159,20 +159,20 @@ impl ByteArrays {
         Ok(Self { path: path.to_owned(), file, total, start, metadata, arrays })
     }
 
-    /// The metadata by key.
+    /// Returns the metadata by key.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// The names of the arrays, sorted.
+    /// Returns the names of the arrays, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.arrays.keys().map(String::as_str)
     }
 
-    /// Compares the whole file with the digest that it holds.
+    /// Verifies the whole file by the digest in its metadata.
     ///
     /// # Errors
-    /// When they differ, the file is cut, or it can't be read.
+    /// If the digest doesn't match, or the file is truncated or can't be read.
     pub fn verify(&mut self) -> Result<(), ByteArraysError> {
         for name in self.arrays.keys() {
             self.range(name)?;
@@ -197,10 +197,10 @@ impl ByteArrays {
         if hex(&hash.finalize()).as_bytes() == digest { Ok(()) } else { Err(differs()) }
     }
 
-    /// The bytes of an array; none if there is no such array.
+    /// Reads the bytes of an array; `None` if there is no such array.
     ///
     /// # Errors
-    /// When the file can't be read, or there is no memory for them.
+    /// If the file can't be read, or there is not enough memory.
     pub fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>, ByteArraysError> {
         let Some(range) = self.range(name)? else { return Ok(None) };
         let mut bytes = memory::with_capacity((range.end - range.start) as usize)?;
@@ -211,10 +211,10 @@ impl ByteArrays {
         Ok(Some(bytes))
     }
 
-    /// Writes the bytes of an array to a new file.
+    /// Extracts an array to a new file.
     ///
     /// # Errors
-    /// When there is no such array, something is at the path already, or a file can't be read or written.
+    /// If there is no such array, the path exists already, or a file can't be read or written.
     pub fn extract(&mut self, name: &str, to: &Path) -> Result<(), ByteArraysError> {
         let failed = || FileError::new("write", to);
         let Some(range) = self.range(name)? else {
@@ -224,10 +224,10 @@ impl ByteArrays {
         self.copy_range(range, &mut |piece| out.write_all(piece).map_err(failed()))
     }
 
-    /// Where an array lies in the file.
+    /// Returns the byte range of an array in the file; `None` if there is no such array.
     fn range(&self, name: &str) -> Result<Option<Range<u64>>, ByteArraysError> {
         match self.arrays.get(name) {
-            Some(range) if range.end > self.total => Err(damaged(&format!("it is cut off in the array `{name}`"))),
+            Some(range) if range.end > self.total => Err(damaged(&format!("it is truncated in the array `{name}`"))),
             range => Ok(range.cloned()),
         }
     }
@@ -240,7 +240,7 @@ impl ByteArrays {
         let failed = || FileError::new("read", &self.path);
         self.file.seek(SeekFrom::Start(range.start)).map_err(failed())?;
         let mut rest = (&mut self.file).take(range.end - range.start);
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; CHUNK];
         loop {
             let read = rest.read(&mut buffer).map_err(failed())?;
             if read == 0 {
@@ -257,22 +257,23 @@ impl ByteArrays {
 
 type Header = (BTreeMap<String, String>, BTreeMap<String, Range<u64>>);
 
-/// The metadata of a header, and where in the file its arrays should be.
+/// Parses a header into the metadata and the byte range of each array in the file.
 fn parse(header: &[u8]) -> Result<Header, String> {
     let value =
         serde_json::from_slice(header).map_err(|error| format!("{} in its header", crate::json::words(&error)))?;
-    let Value::Object(entries) = value else { return Err("its header is no JSON object".to_owned()) };
+    let Value::Object(entries) = value else { return Err("its header isn't a JSON object".to_owned()) };
     let (mut metadata, mut arrays) = (BTreeMap::new(), BTreeMap::new());
     let begin = 8 + header.len() as u64;
     for (name, entry) in entries {
         if name == "__metadata__" {
-            metadata = serde_json::from_value(entry).map_err(|_| "its metadata aren't texts".to_owned())?;
+            metadata =
+                serde_json::from_value(entry).map_err(|_| "a value of its metadata isn't a string".to_owned())?;
             continue;
         }
-        let place = |at: usize| begin.checked_add(entry["data_offsets"].get(at)?.as_u64()?);
-        match (entry["dtype"].as_str(), place(0), place(1)) {
+        let offset = |at: usize| begin.checked_add(entry["data_offsets"].get(at)?.as_u64()?);
+        match (entry["dtype"].as_str(), offset(0), offset(1)) {
             (Some("U8"), Some(from), Some(to)) if from <= to => drop(arrays.insert(name, from..to)),
-            _ => return Err(format!("the array `{name}` isn't of bytes")),
+            _ => return Err(format!("the array `{name}` isn't an array of bytes")),
         }
     }
     Ok((metadata, arrays))

@@ -1,24 +1,24 @@
-//! Canonical text of settings, for digests that are stored.
+//! Canonical JSON of settings, from which stored digests are computed.
 //!
-//! Digests that lie in locks, records and caches must not change when a Rust type or variant is renamed. So they are made
-//! of the names that users write (serde's names) and never of `{:?}`.
+//! Digests in locks, records and caches must not change if a Rust type or variant is renamed. Therefore they are computed
+//! from the names that users write (serde's names) and never from `{:?}`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The canonical JSON of a value: the keys of objects sorted, no white space, and one spelling for each number
-/// (`-0.0` is `0.0`). Two values with equal settings have equal texts, whatever the order of their fields.
+/// Returns the canonical JSON of a value: object keys are sorted, there is no white space, and each number has one spelling
+/// (`-0.0` is `0.0`). Equal settings have equal texts, whatever the order of their fields.
 pub fn canonical(value: &impl Serialize) -> String {
     sorted(serde_json::to_value(value).unwrap_or_default()).to_string()
 }
 
-/// The name of a variant without fields, as users write it.
+/// Returns the serialised name of a unit variant, as users write it.
 pub fn name_of(variant: &impl Serialize) -> String {
     let text = canonical(variant);
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map_or(text.clone(), str::to_owned)
 }
 
-/// A value with the keys of all its objects sorted.
+/// Sorts the keys of all objects in a value, and replaces `-0.0` by `0.0`.
 pub fn sorted(value: Value) -> Value {
     match value {
         Value::Object(entries) => {

@@ -1,46 +1,46 @@
-//! What changed between two values of one kind: settings, facts of inputs, results.
+//! Compares two values of one type (settings, facts about inputs, results) and lists what changed.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Keys of settings that say where files are, or what is shown: no result depends on them.
+/// Keys of settings that no result depends on: they say where files are, or what is shown.
 pub const IGNORED_KEYS: [&str; 5] = ["path", "url", "sha256", "rows", "epoch_dots"];
 
-/// One thing that is not what it was.
+/// One value that differs between the old and the new side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Change {
-    /// What: dotted, as in the pipeline file, a record or the lock.
+    /// The dotted key of the value, as in the pipeline file, a record or the lock.
     pub what: String,
-    /// What it was; none: it wasn't there.
+    /// The old value; `None` if the key was added.
     pub old: Option<String>,
-    /// What it is; none: it is gone.
+    /// The new value; `None` if the key was removed.
     pub new: Option<String>,
 }
 
-/// What differs between two values of one kind, place by place, in the order of the places' names.
+/// Lists the differences between two values of one type, one per dotted key, sorted by key.
 pub fn changes(old: &impl Serialize, new: &impl Serialize) -> Vec<Change> {
-    let mut places: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+    let mut leaves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
     let values = [serde_json::to_value(old).unwrap_or_default(), serde_json::to_value(new).unwrap_or_default()];
     for (side, value) in values.iter().enumerate() {
-        flatten(String::new(), value, &mut |place, value| places.entry(place).or_default()[side] = Some(value));
+        flatten(String::new(), value, &mut |key, value| leaves.entry(key).or_default()[side] = Some(value));
     }
-    let changed = places.into_iter().filter(|(_, [old, new])| old != new);
+    let changed = leaves.into_iter().filter(|(_, [old, new])| old != new);
     changed.map(|(what, [old, new])| Change { what, old, new }).collect()
 }
 
-/// Tells every leaf of a value, with its place.
-fn flatten(place: String, value: &Value, told: &mut impl FnMut(String, String)) {
+/// Calls `visit` with the dotted key and the text of every leaf of a value. An array is one leaf.
+fn flatten(path: String, value: &Value, visit: &mut impl FnMut(String, String)) {
     match value {
         Value::Object(entries) => {
             for (key, value) in entries {
-                let below = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
-                flatten(below, value, told);
+                let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(child, value, visit);
             }
         }
-        Value::String(text) => told(place, text.clone()),
-        other => told(place, other.to_string()),
+        Value::String(text) => visit(path, text.clone()),
+        other => visit(path, other.to_string()),
     }
 }
 

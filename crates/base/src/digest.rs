@@ -1,4 +1,4 @@
-//! Content addresses, shown as lower-case hex: SHA-256; of what is large, BLAKE3, which takes a quarter of the time.
+//! Content digests in lower-case hex: SHA-256, or BLAKE3 for large inputs, which takes a quarter of the time.
 
 use std::{fmt, io};
 
@@ -6,19 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The hash of some content. Two equal digests mean equal content.
+/// The digest of some content, 64 lower-case hex digits. Two equal digests mean equal content.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    /// The digest of one byte string.
+    /// Computes the SHA-256 digest of one byte string, preceded by its length as [`of_parts`](Self::of_parts) does.
     pub fn of(bytes: &[u8]) -> Self {
         Self::of_parts([bytes])
     }
 
-    /// The digest of several byte strings, each preceded by its length, so that no two
-    /// different lists of parts share a digest.
+    /// Computes the SHA-256 digest of several byte strings, each preceded by its length (u64, little-endian), so that no
+    /// two different lists of parts have the same digest.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -28,60 +28,60 @@ impl Digest {
         Self(hex(&hasher.finalize()))
     }
 
-    /// The first eight hex digits, for names that people read.
+    /// Returns the first eight hex digits, for names that people read.
     pub fn short(&self) -> &str {
         &self.0[..8]
     }
 
-    /// All 64 hex digits.
+    /// Returns all 64 hex digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Bytes that are gathered before they are hashed: millions of short parts cost more one by one, and BLAKE3 hashes many
-/// blocks of 1 KiB side by side.
-const GATHERED: usize = 1 << 16;
+/// Bytes that are buffered before they are hashed: millions of short parts take longer one by one, and BLAKE3 hashes many
+/// blocks of 1 KiB in parallel.
+const BUFFER: usize = 1 << 16;
 
-/// The digest of very many or very large byte strings, one after the other, each preceded by its length.
+/// An incremental BLAKE3 hasher for very many or very large byte strings, each preceded by its length.
 #[derive(Clone, Debug)]
 pub struct Parts {
     hasher: blake3::Hasher,
-    gathered: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Parts {
-    /// Before the first part.
-    #[expect(clippy::new_without_default, reason = "a digest of nothing is nobody's default")]
+    /// Creates a hasher without parts.
+    #[expect(clippy::new_without_default, reason = "the digest of no parts is no sensible default")]
     pub fn new() -> Self {
-        Self { hasher: blake3::Hasher::new(), gathered: Vec::new() }
+        Self { hasher: blake3::Hasher::new(), buffer: Vec::new() }
     }
 
-    /// Adds a part, preceded by its length.
+    /// Adds a part, preceded by its length (u64, little-endian).
     pub fn add(&mut self, part: &[u8]) {
         let length = (part.len() as u64).to_le_bytes();
-        if self.gathered.len() + length.len() + part.len() > GATHERED {
-            self.hasher.update(&self.gathered);
-            self.gathered.clear();
+        if self.buffer.len() + length.len() + part.len() > BUFFER {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
         }
-        self.gathered.extend_from_slice(&length);
-        if part.len() < GATHERED / 2 {
-            self.gathered.extend_from_slice(part);
+        self.buffer.extend_from_slice(&length);
+        if part.len() < BUFFER / 2 {
+            self.buffer.extend_from_slice(part);
         } else {
-            self.hasher.update(&self.gathered);
-            self.gathered.clear();
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
             self.hasher.update(part);
         }
     }
 
-    /// The digest of the parts so far.
+    /// Returns the digest of the parts that were added.
     pub fn digest(mut self) -> Digest {
-        self.hasher.update(&self.gathered);
+        self.hasher.update(&self.buffer);
         Digest(self.hasher.finalize().to_hex().to_string())
     }
 }
 
-/// Bytes as lower-case hex.
+/// Formats bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -98,24 +98,24 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The plain SHA-256 of a file's bytes, as `sha256sum` prints it (no length prefix).
+/// Computes the plain SHA-256 of bytes, as `sha256sum` prints it (without a length prefix).
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The plain SHA-256 of byte strings, one after the other.
+/// Computes the plain SHA-256 of the concatenation of byte strings.
 pub(crate) fn sha256_hex_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.into_iter().for_each(|part| hash.update(part));
     hex(&hash.finalize())
 }
 
-/// The first 16 bytes of the plain SHA-256 of some bytes: enough to tell texts apart where millions of digests are kept.
+/// Computes the first 16 bytes of the plain SHA-256: enough to distinguish texts, at half the memory for millions of them.
 pub fn sha256_start(bytes: &[u8]) -> [u8; 16] {
     *Sha256::digest(bytes).first_chunk().expect("a SHA-256 has 32 bytes")
 }
 
-/// The same of what a reader gives.
+/// Computes the plain SHA-256 of everything that a reader yields.
 pub(crate) fn sha256_of(reader: &mut impl io::Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(reader, &mut hash)?;
@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn how_parts_are_gathered_does_not_show() {
-        let long = vec![7; 3 * GATHERED];
-        let mut all: Vec<&[u8]> = vec![&long, b"", &long[..GATHERED / 2], &long[..GATHERED - 9], b"a"];
+        let long = vec![7; 3 * BUFFER];
+        let mut all: Vec<&[u8]> = vec![&long, b"", &long[..BUFFER / 2], &long[..BUFFER - 9], b"a"];
         all.extend((0..20_000).map(|at| &long[..at % 11]));
         let mut hasher = blake3::Hasher::new();
         let mut parts = Parts::new();

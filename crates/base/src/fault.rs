@@ -1,33 +1,33 @@
-//! A fault in settings that parse but can't be meant.
+//! Validation errors of settings that have the right types but invalid values.
 
-/// What is wrong with one key of a table. The pipeline points it at its place in the file.
+/// A validation error of one key of a table. The pipeline adds the position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The dotted key below the table that was checked, for example `split.valid`; empty: the table itself.
+    /// The dotted key relative to the table that was checked, for example `split.valid`; empty for the table itself.
     pub key: String,
-    /// What is wrong: short, lower case.
+    /// What is wrong, as a short phrase in lower case.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: String,
-    /// Other keys that the fault is about: where the value of one of them is faulty by itself, this fault is not
-    /// reported, since it may come of that alone.
+    /// Other keys that are involved. If the value of one of them is invalid by itself, this fault isn't reported, since it
+    /// may be a mere consequence.
     pub related: Vec<String>,
 }
 
 impl Fault {
-    /// A fault at `key`.
+    /// Creates a fault at `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { key: key.into(), message: message.into(), hint: hint.into(), related: Vec::new() }
     }
 
-    /// The same fault, which is about another key too.
+    /// Adds another key that is involved.
     #[must_use]
     pub fn related_to(mut self, key: impl Into<String>) -> Self {
         self.related.push(key.into());
         self
     }
 
-    /// The same fault, seen from the table above: `key` below `table`.
+    /// Makes the keys relative to the parent table: `key` becomes `table.key`.
     #[must_use]
     pub fn below(mut self, table: &str) -> Self {
         for key in std::iter::once(&mut self.key).chain(&mut self.related) {

@@ -1,5 +1,5 @@
-//! What an embedding hands to training: a fixed vector a text, or bags of rows of a table
-//! that training may move.
+//! Training features of a list of texts: one fixed vector per text for a frozen embedding, bags of table rows for a
+//! fine-tuned one, or the layers of an encoder whose mix is trained.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Matrix;
 
-/// How the vectors of a text's tokens become one vector.
+/// How the vectors of a text's tokens are combined into one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Combiner {
@@ -23,12 +23,13 @@ pub enum Combiner {
 }
 
 impl Combiner {
-    /// Whether a text's vector is a weighted sum of its rows.
+    /// Returns whether a text's vector is a weighted sum of its token vectors.
     pub fn is_linear(self) -> bool {
         self != Self::Max
     }
 
-    /// What the sum over `tokens` rows is multiplied by. 0 tokens: 0. A maximum is of one row a column: 1.
+    /// Returns the factor that the sum over `tokens` rows is multiplied by: 0 for no tokens, and 1 for a maximum, which
+    /// takes each column from a single row.
     pub fn weight(self, tokens: usize) -> f32 {
         match (self, tokens) {
             (_, 0) => 0.0,
@@ -39,63 +40,64 @@ impl Combiner {
     }
 }
 
-/// The token ids of a list of texts, as rows of one table.
+/// Bags of tokens: the token ids of a list of texts, as row numbers of one trainable table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bags {
-    /// The table's rows, `[rows, dim]`; shared by all splits.
+    /// The rows of the embedding table that occur in the texts, `[rows, dim]`; shared by all splits.
     pub table: Arc<Matrix>,
-    /// The row that each row of `table` has in its source, by which a trained row is found again; shared by all splits.
+    /// The row number in the source's whole table of each row of `table`, `[rows]`, which identifies a trained row later;
+    /// shared by all splits.
     pub rows: Arc<[u32]>,
-    /// How a text's rows become one vector.
+    /// How a text's rows are combined into one vector.
     pub combiner: Combiner,
-    /// Whether that vector is then scaled to length 1 (the vector 0 stays).
+    /// Whether that vector is then scaled to length 1 (a zero vector stays zero).
     pub normalize: bool,
-    /// `texts + 1` positions in `ids`: text `i` holds `ids[offsets[i]..offsets[i + 1]]`.
+    /// The bounds of the texts in `ids`, `[texts + 1]`: text `i` has the ids `ids[offsets[i]..offsets[i + 1]]`.
     pub offsets: Vec<usize>,
-    /// Rows of `table`, text after text; repeated tokens are repeated.
+    /// Row numbers of `table`, text after text; a repeated token is repeated.
     pub ids: Vec<u32>,
 }
 
 impl Bags {
-    /// The rows of one text.
+    /// Returns the row numbers of one text, counted from 0.
     pub fn of_text(&self, text: usize) -> &[u32] {
         &self.ids[self.offsets[text]..self.offsets[text + 1]]
     }
 }
 
-/// Which rows of its source the rows of a fine-tuned table are: a model keeps them beside the table, so that the rows are
+/// Maps the rows of a fine-tuned table to the rows of its source. A model stores the map beside the table, so that the rows are
 /// found again when the source is opened for other texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunedRows {
-    /// The source's row of every row of the table.
+    /// For every row of the table, the row of the source.
     pub ids: Vec<u32>,
-    /// The word of each, `""` for a row without one; none if the source has no words.
+    /// The word of each row, `""` for a row without one; `None` if the source has no words.
     pub words: Option<Vec<String>>,
 }
 
-/// Several layers of an encoder, whose weighted sum is a text's vector. Training moves the weights: the sum is
+/// Layer vectors of an encoder, whose weighted sum is a text's vector. Training changes the weights: the sum is
 /// `gamma * softmax(weights) . layers` (Peters et al., "Deep contextualized word representations", 2018).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layered {
-    /// The layers of a text one behind another, `[texts, layers * dim]`.
+    /// The layer vectors of each text, concatenated in the order of the layers, `[texts, layers * dim]`.
     pub vectors: Matrix,
-    /// How many.
+    /// The number of layers.
     pub layers: usize,
 }
 
-/// What stands for the texts of one split.
+/// The training features of the texts of one split.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Features {
-    /// A fixed vector a text, `[texts, dim]`.
+    /// A frozen embedding: one fixed vector per text, `[texts, dim]`.
     Frozen(Matrix),
-    /// Bags over a table that is trained along.
+    /// A fine-tuned embedding: bags of rows of a table that is trained with the head.
     Tuned(Bags),
-    /// Layers whose mix is trained along.
+    /// A frozen encoder with a trained layer mix: the weights of its layers are trained with the head.
     Mixed(Layered),
 }
 
 impl Features {
-    /// The number of texts.
+    /// Returns the number of texts.
     pub fn texts(&self) -> usize {
         match self {
             Self::Frozen(matrix) => matrix.rows(),
@@ -104,7 +106,7 @@ impl Features {
         }
     }
 
-    /// The length of a text's vector.
+    /// Returns the dimension of a text's vector.
     pub fn dim(&self) -> usize {
         match self {
             Self::Frozen(matrix) => matrix.cols(),

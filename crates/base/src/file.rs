@@ -1,6 +1,7 @@
-//! Files: errors that name the path, and writes that a reader never sees half of.
+//! File operations: atomic writes, and errors that name the path.
 //!
-//! New files and folders have the permissions that the user's umask leaves them.
+//! A reader of a file that is written here sees the old content or the new content, never a part of it. New files and
+//! folders get the default permissions, as the user's umask restricts them.
 
 mod links;
 mod output;
@@ -20,38 +21,39 @@ pub use self::temporary::{
     LOCK, TemporaryFile, TemporaryFolder, clear_litter, litter, remove_all_and_exit, temporary_folder_in, temporary_in,
 };
 
-/// What could not be done to which file, and why.
+/// An I/O error, with the operation that failed and the path of the file.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {action} {}: {}", path.display(), plain(source))]
 pub struct FileError {
-    /// For example `read`, `write`, `make the folder`.
+    /// The operation that failed, as a verb phrase: `read`, `write`, `make the folder`, ...
     pub action: &'static str,
-    /// The file or folder.
+    /// The path of the file or folder.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
 impl FileError {
-    /// Whether there is no ordinary file where one was to be read: nothing, or a folder, a pipe, a socket or a device.
+    /// Returns whether a read failed because there is no regular file at the path: nothing is there, or it is a folder, a
+    /// pipe, a socket or a device.
     pub fn is_no_file(&self) -> bool {
         let is_missing = self.source.kind() == ErrorKind::NotFound;
         self.action == "read" && (is_missing || self.source.get_ref().is_some_and(|inner| inner.is::<NotAFile>()))
     }
 
-    /// Whether the system had no memory for what the file holds.
+    /// Returns whether there was not enough memory for the file's content.
     pub fn is_out_of_memory(&self) -> bool {
         self.source.kind() == ErrorKind::OutOfMemory
     }
 
-    /// For `map_err`: names what was done to which file.
+    /// Returns a closure for `map_err` that adds the operation and the path to an I/O error.
     pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }
 }
 
-/// The system's words without the number of its error.
+/// Formats a system error for a message: it begins in lower case and has no `(os error N)` at its end.
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
@@ -59,16 +61,16 @@ pub fn plain(error: &io::Error) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// What is at a path where an ordinary file is needed, such as `a named pipe`.
+/// The error for a path that is no regular file; it holds what is there as a noun phrase, such as `a pipe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is {0}, not an ordinary file; copy what it holds to a file, and name that")]
+#[error("it is {0}, not a regular file; copy its content to a regular file, and name that one")]
 pub struct NotAFile(&'static str);
 
-/// Opens an ordinary file to be read, through links too. Anything else is refused before it is opened: a named pipe would
-/// wait for a writer, a device might never end, and neither can be read twice.
+/// Opens a regular file for reading, and follows symbolic links. Anything else is refused before it is opened: a named
+/// pipe would block until there is a writer, a device might never end, and neither can be read twice.
 ///
 /// # Errors
-/// When it can't be opened, or isn't an ordinary file.
+/// If the file can't be opened, or isn't a regular file.
 pub fn open(path: &Path) -> io::Result<fs::File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() {
@@ -93,10 +95,10 @@ fn name_of(kind: fs::FileType) -> &'static str {
     if kind.is_dir() { "a folder" } else { "something else" }
 }
 
-/// Reads a whole file.
+/// Reads a whole file into memory.
 ///
 /// # Errors
-/// When it can't be read, or isn't an ordinary file.
+/// If the file can't be read, isn't a regular file, or doesn't fit into memory.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let read = || {
         let mut file = open(path)?;
@@ -109,30 +111,31 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read().map_err(FileError::new("read", path))
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its missing parent folders.
 ///
 /// # Errors
-/// When one of them can't be made.
+/// If one of them can't be created.
 pub fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::new("make the folder", path))
 }
 
-/// Writes `bytes` beside `path`, flushes them to the disk and renames the file into place: a
-/// reader finds the old content or the new one, never a part of it, and after an error the
-/// old one stands. Makes the folder where it is missing, and removes what killed writers left in it.
+/// Writes a file atomically: writes `bytes` to a temporary file in the same folder, flushes it to the disk and renames it
+/// to `path`. A reader finds the old content or the new content, never a part of it; after an error, the old content is
+/// unchanged. Creates the folder if it is missing, and removes the [stale temporary files](litter) of killed processes.
 ///
 /// # Errors
-/// When the disk is full, the folder can't be written, ...
+/// If the disk is full, the folder isn't writable, ...
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     clear_litter(folder_of(path));
     replace(path, bytes, fs::File::sync_all)
 }
 
-/// As [`write_atomic`], but without waiting for the disk, which takes longer than many a training. A process that is
-/// killed loses nothing by it; where the power fails in the next seconds, the file may turn out empty.
+/// Writes a file atomically as [`write_atomic`] does, but doesn't wait until it is flushed to the disk, which can take
+/// longer than training a small head. A killed process loses nothing; if the power fails within seconds, the file may be
+/// empty afterwards.
 ///
 /// # Errors
-/// When the disk is full, the folder can't be written, ...
+/// If the disk is full, the folder isn't writable, ...
 pub fn write_atomic_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, |_| Ok(()))
 }
@@ -154,8 +157,8 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
     write().map_err(FileError::new("write", path))
 }
 
-/// Returns whether what lies at the path takes bytes as they come, and must not be replaced by a file: a device, a pipe, a
-/// socket, or one of the links such as `/dev/stdout`.
+/// Returns whether the path is a stream, to which bytes are written directly and which a rename must not replace: a
+/// device, a pipe, a socket, or a link such as `/dev/stdout`.
 pub fn is_stream(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| match found.file_type() {
         kind if kind.is_symlink() => path.starts_with("/dev") || path.starts_with("/proc"),
@@ -163,19 +166,19 @@ pub fn is_stream(path: &Path) -> bool {
     })
 }
 
-/// Opens a [stream](is_stream) to be written to.
+/// Opens a [stream](is_stream) for writing.
 ///
 /// # Errors
-/// When the system refuses.
+/// If it can't be opened.
 pub fn open_stream(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).open(path)
 }
 
-/// Gives a file a second name (a hard link), in place of what has that name; copies it on a system without hard links. What
-/// had the name is never written to: it may be another link's.
+/// Creates a hard link at `to` to the file `from`, and replaces a file that is at `to`. Copies the file if the file system
+/// has no hard links. The replaced file's content is never overwritten, since other hard links may share it.
 ///
 /// # Errors
-/// When the file can't be read, or the folder not be written.
+/// If `from` can't be read, or the folder of `to` isn't writable.
 pub fn link(from: &Path, to: &Path) -> Result<(), FileError> {
     loop {
         match fs::hard_link(from, to) {
@@ -186,10 +189,10 @@ pub fn link(from: &Path, to: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Removes a file; one that isn't there is no error.
+/// Removes a file; a missing file is no error.
 ///
 /// # Errors
-/// When it can't be removed.
+/// If the file can't be removed.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", path)(error)),
@@ -197,43 +200,44 @@ pub fn remove_file(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// The folder that a file lies in.
+/// Returns the folder that contains a file; `.` for a bare file name.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether a relative path stays within the folder that it is joined to: it has no `..`, no root and no drive.
+/// Returns whether a relative path stays within the folder that it is joined to: it has no `..`, no root and no drive.
 pub fn stays_within(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// Returns whether an open file or folder is the one that lies at the path: it may have been removed or replaced.
+/// Returns whether an open file or folder is still the one at the path, that is, it was neither removed nor replaced. The
+/// device and the inode number are compared.
 #[cfg(unix)]
 pub fn is_at(path: &Path, file: &fs::File) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let identity = |about: fs::Metadata| (about.dev(), about.ino());
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     match (fs::symlink_metadata(path), file.metadata()) {
-        (Ok(there), Ok(ours)) => identity(there) == identity(ours),
+        (Ok(at_path), Ok(open)) => identity(at_path) == identity(open),
         _ => false,
     }
 }
 
-/// Returns whether an open file or folder is the one that lies at the path: an open one isn't removed on this system.
+/// Returns whether an open file or folder is still the one at the path: this system doesn't remove open files.
 #[cfg(not(unix))]
 pub fn is_at(path: &Path, _: &fs::File) -> bool {
     path.exists()
 }
 
-/// The SHA-256 of a file that is read piece by piece, as `sha256sum` prints it.
+/// Computes the SHA-256 of a file in lower-case hex, as `sha256sum` prints it. The file is read in chunks.
 ///
 /// # Errors
-/// When it can't be read.
+/// If the file can't be read.
 pub fn sha256_of(path: &Path) -> Result<String, FileError> {
     let hash = open(path).and_then(|mut file| digest::sha256_of(&mut file));
     hash.map_err(FileError::new("read", path))
 }
 
-/// The SHA-256 of a file's bytes, as `sha256sum` prints it.
+/// Computes the SHA-256 of bytes in lower-case hex, as `sha256sum` prints it.
 pub fn sha256(bytes: &[u8]) -> String {
     digest::sha256_hex(bytes)
 }

@@ -1,16 +1,16 @@
-//! Functions of 32-bit numbers that give the same bits on every machine, and can be computed many at a time.
+//! Elementary functions (exp, erf, tanh) of 32-bit floats that give the same bits on every machine and can be vectorised.
 //!
-//! They are inlined without a branch or a call, so that a loop over them is compiled for the registers of whatever code
-//! stands around it: what encoders and heads are made of on the processor.
+//! They are inlined without branches and calls, so that the compiler vectorises a loop over them for the SIMD registers of
+//! the surrounding code. The CPU code of encoders and heads computes its activations with them.
 
-/// e^x to 2 units in the last place, for x of at most 88; 0 where it would be subnormal.
+/// Computes e^x for x <= 88, with an error of at most 2 units in the last place; returns 0 if the result would be subnormal.
 ///
-/// x = n ln 2 + r with |r| <= ln(2) / 2, and e^r by its Taylor series.
+/// Range reduction: x = n ln 2 + r with |r| <= ln(2) / 2, so that e^x = 2^n e^r, with e^r by its Taylor series.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    /// 1.5 * 2^23: adding it leaves the rounded number in the low bits.
+    /// 1.5 * 2^23. Adding it rounds a number to an integer in the low mantissa bits: 2.7 + ROUND has the bits of ROUND plus 3.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.0, 88.0);
     let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
@@ -20,12 +20,13 @@ pub fn exp(x: f32) -> f32 {
     for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         series = series.mul_add(r, coefficient);
     }
-    // 2^n, by its exponent bits; n is in -126..=127.
+    // 2^n by its exponent bits, with the bias 127 (n = 3: 130 << 23 is 8.0); n is in -126..=127.
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if x < -87.0 { 0.0 } else { series * power }
 }
 
-/// The error function, to 3e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] of Eigen and TensorFlow.
+/// Computes the error function with an absolute error of at most 4e-7, by the rational approximation x P(x^2) / Q(x^2) on
+/// [-4, 4] that Eigen and TensorFlow use.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
     const P: [f32; 7] = [
@@ -51,7 +52,8 @@ pub fn erf(x: f32) -> f32 {
     x * p / q
 }
 
-/// tanh x = 1 - 2 / (e^2x + 1), by its odd series where that would cancel.
+/// Computes tanh x = 1 - 2 / (e^2x + 1), or its Taylor series for |x| < 0.1, where that formula would lose digits to
+/// cancellation.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let square = x * x;
@@ -67,7 +69,7 @@ pub fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// erf in 64 bits, by its series.
+    /// Computes the error function in 64 bits by its Taylor series.
     fn reference_erf(x: f64) -> f64 {
         let mut term = x;
         let mut total = x;

@@ -1,33 +1,35 @@
-//! A shared cancellation flag for work under way.
+//! Cancellation of running work by a shared flag.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Set by whoever hears of a signal, and looked at where work can be left without loss. Clones share one flag.
+/// A shared cancellation flag; clones share it. It is set when the process gets a signal, and checked where work can be
+/// stopped without losing results.
 #[derive(Clone, Default)]
 pub struct Interrupt(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    asked: AtomicBool,
+    is_cancelled: AtomicBool,
     listeners: Mutex<Vec<Box<dyn Fn() + Send>>>,
 }
 
 impl Interrupt {
-    /// Asks for the end; it can't be taken back. Listeners are called before this returns.
+    /// Requests cancellation, which can't be undone. The listeners are called before this function returns.
     pub fn ask(&self) {
-        self.0.asked.store(true, Ordering::SeqCst);
+        self.0.is_cancelled.store(true, Ordering::SeqCst);
         let listeners = std::mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         listeners.iter().for_each(|listener| listener());
     }
 
-    /// Whether the end was asked for.
+    /// Returns whether cancellation was requested.
     pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::SeqCst)
+        self.0.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Calls `listener` once when the end is asked for, on the thread that asks; at once if it was asked for before.
+    /// Registers a listener. It is called once, on the thread that requests cancellation; at once if cancellation was
+    /// requested before.
     pub fn on_ask(&self, listener: impl Fn() + Send + 'static) {
         let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_asked() {
@@ -52,20 +54,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listeners_hear_of_it_once() {
-        let (interrupt, heard) = (Interrupt::default(), Arc::new(AtomicUsize::new(0)));
+    fn each_listener_is_called_once() {
+        let (interrupt, calls) = (Interrupt::default(), Arc::new(AtomicUsize::new(0)));
         let listener = || {
-            let heard = Arc::clone(&heard);
+            let calls = Arc::clone(&calls);
             move || {
-                heard.fetch_add(1, Ordering::SeqCst);
+                calls.fetch_add(1, Ordering::SeqCst);
             }
         };
         interrupt.clone().on_ask(listener());
-        assert!(!interrupt.is_asked() && heard.load(Ordering::SeqCst) == 0);
+        assert!(!interrupt.is_asked() && calls.load(Ordering::SeqCst) == 0);
         interrupt.ask();
         interrupt.ask();
-        assert!(interrupt.is_asked() && heard.load(Ordering::SeqCst) == 1);
+        assert!(interrupt.is_asked() && calls.load(Ordering::SeqCst) == 1);
         interrupt.on_ask(listener());
-        assert_eq!(heard.load(Ordering::SeqCst), 2);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 }

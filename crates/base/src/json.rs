@@ -1,8 +1,8 @@
-//! What is wrong with a JSON file, for people: the words of its reader speak of Rust's types.
+//! Rewords JSON errors for users: serde's own messages refer to Rust types.
 
 use serde_json::error::Category;
 
-/// What is wrong, without its place.
+/// Describes a JSON error without its position.
 pub fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let named = |prefix: &str| {
@@ -15,16 +15,16 @@ pub fn words(error: &serde_json::Error) -> String {
         Category::Syntax => "this is not JSON".to_owned(),
         Category::Data => {
             let missing = named("missing field `").map(|name| format!("`{name}` is missing"));
-            let unknown = || named("unknown field `").map(|name| format!("`{name}` is not known"));
-            let twice = || named("duplicate field `").map(|name| format!("`{name}` is given twice"));
-            let other = || named("unknown variant `").map(|name| format!("`{name}` is no known value"));
+            let unknown = || named("unknown field `").map(|name| format!("unknown key `{name}`"));
+            let twice = || named("duplicate field `").map(|name| format!("duplicate key `{name}`"));
+            let other = || named("unknown variant `").map(|name| format!("unknown value `{name}`"));
             let known = missing.or_else(unknown).or_else(twice).or_else(other);
-            known.unwrap_or_else(|| "a value is not of the kind that belongs here".to_owned())
+            known.unwrap_or_else(|| "a value has the wrong type".to_owned())
         }
     }
 }
 
-/// The same with its place, where there is one.
+/// Describes a JSON error with its line and column, if they are known.
 pub fn words_at(error: &serde_json::Error) -> String {
     match (error.line(), error.column()) {
         (0, _) => words(error),
@@ -38,22 +38,22 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Kept {
+    struct Record {
         #[expect(dead_code, reason = "only read by serde")]
         name: u32,
     }
 
     #[test]
-    fn types_of_rust_are_not_spoken_of() {
+    fn no_message_refers_to_rust_types() {
         for (text, expected) in [
             ("{}", "`name` is missing (line 1, column 2)"),
-            ("{\"name\": \"x\"}", "a value is not of the kind that belongs here (line 1, column 12)"),
-            ("{\"nam\": 1}", "`nam` is not known (line 1, column 6)"),
-            ("{\"name\": 1, \"name\": 2}", "`name` is given twice (line 1, column 18)"),
+            ("{\"name\": \"x\"}", "a value has the wrong type (line 1, column 12)"),
+            ("{\"nam\": 1}", "unknown key `nam` (line 1, column 6)"),
+            ("{\"name\": 1, \"name\": 2}", "duplicate key `name` (line 1, column 18)"),
             ("{\"name\": ", "it ends too early (line 1, column 9)"),
             ("{name: 1}", "this is not JSON (line 1, column 2)"),
         ] {
-            let error = serde_json::from_str::<Kept>(text).expect_err("faulty");
+            let error = serde_json::from_str::<Record>(text).expect_err("faulty");
             assert_eq!(words_at(&error), expected);
         }
     }

@@ -1,30 +1,30 @@
-//! Labels: the task they make, their classes, and the targets a head is trained on.
+//! Labels: the classification task, the classes, and the targets that a head is trained on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Matrix, OutOfMemory};
 
-/// What kind of question the labels ask.
+/// The classification task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
-    /// One of two classes; one output.
+    /// Each text has one of two classes; the head has one output.
     Binary,
-    /// One of several classes; an output a class.
+    /// Each text has one of several classes; the head has one output per class.
     MultiClass,
-    /// Any subset of the classes; an output a class.
+    /// Each text has any subset of the classes; the head has one output per class.
     MultiLabel,
 }
 
-/// The class of every row, as indices into the class list.
+/// The class or classes of every row, as indices into the list of classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
-    /// One class a row (binary and multi-class); [`Labels::UNKNOWN`] where the row's label isn't among the classes.
+    /// One class per row (binary and multi-class), `[rows]`; [`Labels::UNKNOWN`] if the row's label isn't among the classes.
     Single(Vec<u32>),
-    /// A sorted set of classes a row (multi-label): row `i` holds `ids[offsets[i]..offsets[i + 1]]`.
+    /// A sorted set of classes per row (multi-label): row `i` has the classes `ids[offsets[i]..offsets[i + 1]]`.
     Multi {
-        /// `rows + 1` positions in `ids`.
+        /// The bounds of the rows in `ids`, `[rows + 1]`.
         offsets: Vec<usize>,
         /// Class indices, row after row.
         ids: Vec<u32>,
@@ -34,7 +34,7 @@ pub enum Targets {
 /// The labels of a list of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
-    /// What the labels ask.
+    /// The classification task.
     pub task: Task,
     /// The names of the classes, in a stable order. Binary: `[negative, positive]`.
     pub classes: Vec<String>,
@@ -43,10 +43,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Stands for the class of a validation or test row whose label no training row has.
+    /// The class index of a validation or test row whose label no training row has.
     pub const UNKNOWN: u32 = u32::MAX;
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         match &self.targets {
             Targets::Single(classes) => classes.len(),
@@ -54,12 +54,12 @@ impl Labels {
         }
     }
 
-    /// Whether there are no rows.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The classes of one row; none if its label isn't among them.
+    /// Returns the class indices of one row; empty if its label isn't among the classes.
     pub fn of_row(&self, row: usize) -> &[u32] {
         match &self.targets {
             Targets::Single(classes) if classes[row] == Self::UNKNOWN => &[],
@@ -68,7 +68,7 @@ impl Labels {
         }
     }
 
-    /// The number of outputs a head needs: 1 for a binary task, else one a class.
+    /// Returns the number of outputs of a head: 1 for a binary task, else one per class.
     pub fn outputs(&self) -> usize {
         match self.task {
             Task::Binary => 1,
@@ -76,12 +76,12 @@ impl Labels {
         }
     }
 
-    /// The targets of the named rows as numbers, `[rows.len(), outputs]`: 0/1 for a binary task,
-    /// one-hot for a multi-class one, multi-hot for a multi-label one. A row whose class is [unknown](Self::UNKNOWN) is NaN:
-    /// it has no loss, is a negative of every class, and never counts as right.
+    /// Returns the targets of the given rows, `[rows.len(), outputs]`: 0 or 1 for a binary task, one-hot for a multi-class
+    /// task, multi-hot for a multi-label task. A row whose class is [unknown](Self::UNKNOWN) is NaN: it has no loss, is a
+    /// negative of every class, and its prediction is never correct.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub fn matrix(&self, rows: &[usize]) -> Result<Matrix, OutOfMemory> {
         let mut matrix = Matrix::try_zeros(rows.len(), self.outputs())?;
         for (to, &from) in rows.iter().enumerate() {
@@ -98,7 +98,7 @@ impl Labels {
         Ok(matrix)
     }
 
-    /// How many of the named rows carry each class, in the order of `classes`.
+    /// Counts the given rows per class, in the order of `classes`.
     pub fn counts(&self, rows: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for &row in rows {
@@ -109,7 +109,7 @@ impl Labels {
         counts
     }
 
-    /// How many of the named rows have a label that isn't among the classes.
+    /// Counts the given rows whose label isn't among the classes.
     pub fn unknown(&self, rows: &[usize]) -> usize {
         match &self.targets {
             Targets::Single(classes) => rows.iter().filter(|&&row| classes[row] == Self::UNKNOWN).count(),

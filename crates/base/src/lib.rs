@@ -1,7 +1,8 @@
-//! What the stages hand to each other: matrices, labels, features, records.
+//! Shared types of the pipeline's stages (matrices, labels, features, metrics, records) and the file, hash and random-number
+//! code that all of them use.
 //!
-//! A type enters this crate only if two other crates name it. It reads no formats, trains
-//! nothing and prints nothing.
+//! A type belongs in this crate only if at least two other crates use it. The crate knows nothing of data formats, training
+//! or the terminal.
 
 pub mod array_file;
 pub mod byte_arrays;
@@ -29,6 +30,7 @@ pub mod secret;
 pub mod sniff;
 mod split;
 mod substream;
+pub mod suggest;
 pub mod sums;
 mod texts;
 pub mod threads;

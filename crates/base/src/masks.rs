@@ -1,43 +1,47 @@
-//! What the bytes of a block are, as masks: a bit a byte, the first in the lowest.
+//! Byte-class bitmasks of a 64-byte block (SIMD): bit i is set if byte i belongs to the class. The first byte is the lowest
+//! bit; the mask of `,` in `a,b,` is `0b1010`.
 //!
-//! What is sought in a mask is counted and not searched for: a processor can't foresee where the next word or field ends,
-//! and every wrong guess costs it more than the word.
+//! Delimiters are found by counting bits of a mask, not by a loop with a branch per byte: where the next word or field ends
+//! can't be predicted, and a branch misprediction takes longer than scanning a word.
 
 pub use wide::u8x16;
 
-/// Bytes that a mask tells of.
+/// Bytes per mask.
 pub const BLOCK: usize = u64::BITS as usize;
-/// Bytes that are looked at together.
-const SIDE: usize = 16;
+/// Bytes per SIMD register.
+const LANES: usize = 16;
 
-/// The masks of the first [`BLOCK`] bytes, one for each of the `kinds`, which says of bytes what they are: all bits of a
-/// byte, or at least the highest. Behind the end nothing is of any kind.
+/// Computes the masks of the first [`BLOCK`] bytes, one per class. `classes` compares 16 bytes at a time: it returns one
+/// vector per class, in which every byte of the class has its highest bit set. Bytes past the end match no class.
 #[inline]
-pub fn masks<const N: usize>(bytes: &[u8], kinds: impl Fn(u8x16) -> [u8x16; N]) -> [u64; N] {
+pub fn masks<const N: usize>(bytes: &[u8], classes: impl Fn(u8x16) -> [u8x16; N]) -> [u64; N] {
     let length = bytes.len().min(BLOCK);
-    let of = |side: [u8; SIDE]| kinds(u8x16::new(side)).map(|found| u64::from(found.move_mask() as u16));
+    let classify = |lanes: [u8; LANES]| classes(u8x16::new(lanes)).map(|found| u64::from(found.move_mask() as u16));
     let mut masks = [0; N];
-    let Some(last) = length.checked_sub(SIDE) else {
-        let mut side = [0; SIDE];
-        side[..length].copy_from_slice(bytes);
-        return of(side).map(|mask| mask & !(u64::MAX << length));
+    let Some(last) = length.checked_sub(LANES) else {
+        let mut lanes = [0; LANES];
+        lanes[..length].copy_from_slice(bytes);
+        return classify(lanes).map(|mask| mask & !(u64::MAX << length));
     };
-    // Bytes before the end are looked at again where fewer are left: what doesn't depend on the length need not be guessed.
-    for at in [0, SIDE, 2 * SIDE, 3 * SIDE] {
+    // A block shorter than 64 bytes is read at overlapping offsets, so that the loop has no branch that depends on the
+    // length: of 40 bytes, the registers begin at 0, 16, 24 and 24.
+    for at in [0, LANES, 2 * LANES, 3 * LANES] {
         let at = at.min(last);
-        let side = bytes[at..].first_chunk().copied().unwrap_or_default();
-        for (mask, found) in masks.iter_mut().zip(of(side)) {
+        let lanes = bytes[at..].first_chunk().copied().unwrap_or_default();
+        for (mask, found) in masks.iter_mut().zip(classify(lanes)) {
             *mask |= found << at;
         }
     }
     masks
 }
 
-/// Which bytes lie between two, these included.
+/// Marks the bytes from `first` to `last`, both included: all bits of such a byte are set, those of others are zero.
+///
+/// After subtracting `first` with wraparound, smaller bytes are large: for `b'0'..=b'9'`, `b'5'` becomes 5 and `b'/'` 255.
 #[inline]
 pub fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
-    let beyond = bytes - u8x16::splat(first);
-    beyond.cmp_eq(beyond.min(u8x16::splat(last - first)))
+    let offset = bytes - u8x16::splat(first);
+    offset.cmp_eq(offset.min(u8x16::splat(last - first)))
 }
 
 #[cfg(test)]

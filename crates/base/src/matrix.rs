@@ -1,4 +1,4 @@
-//! A dense row-major matrix of 32-bit floats: what embeddings and targets are made of.
+//! A dense row-major matrix of 32-bit floats, used for embeddings, features and targets.
 
 use crate::memory::{self, OutOfMemory};
 
@@ -11,70 +11,70 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// A matrix of zeros, `[rows, cols]`.
+    /// Creates a matrix of zeros, `[rows, cols]`.
     pub fn zeros(rows: usize, cols: usize) -> Self {
         Self { rows, cols, values: vec![0.0; rows * cols] }
     }
 
-    /// As [`zeros`](Self::zeros), for matrices whose size comes from data or settings.
+    /// Creates a matrix of zeros, `[rows, cols]`, whose size comes from data or settings.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub fn try_zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
         let count = rows.saturating_mul(cols);
         Ok(Self { rows, cols, values: memory::filled(0.0, count)? })
     }
 
-    /// Wraps row-major values.
+    /// Wraps row-major values, `[rows, cols]`.
     ///
     /// # Panics
-    /// When `values` does not hold `rows * cols` numbers.
+    /// If `values` doesn't hold `rows * cols` numbers.
     pub fn new(rows: usize, cols: usize, values: Vec<f32>) -> Self {
         assert_eq!(values.len(), rows * cols, "a [{rows}, {cols}] matrix");
         Self { rows, cols, values }
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The number of columns.
+    /// Returns the number of columns.
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// One row, `[cols]`.
+    /// Returns one row, `[cols]`.
     pub fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.cols..(index + 1) * self.cols]
     }
 
-    /// One row, `[cols]`, to write to.
+    /// Returns one row, `[cols]`, for writing.
     pub fn row_mut(&mut self, index: usize) -> &mut [f32] {
         &mut self.values[index * self.cols..(index + 1) * self.cols]
     }
 
-    /// Writes the row `from` over the row `to`.
+    /// Copies the row `from` over the row `to`.
     pub fn copy_row(&mut self, from: usize, to: usize) {
         self.values.copy_within(from * self.cols..(from + 1) * self.cols, to * self.cols);
     }
 
-    /// All values, row after row.
+    /// Returns all values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// All values, row after row, to write to.
+    /// Returns all values in row-major order, for writing.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
     }
 
-    /// Gives the values away.
+    /// Returns the values in row-major order without copying them.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
 
-    /// The named rows, in that order, `[indices.len(), cols]`.
+    /// Copies the rows with the given indices, in that order, `[indices.len(), cols]`.
     pub fn select(&self, indices: &[usize]) -> Self {
         let mut values = Vec::with_capacity(indices.len() * self.cols);
         for &index in indices {

@@ -1,68 +1,70 @@
-//! Large arrays whose allocation may fail. A lack of memory within `Vec`'s own functions ends the whole process; here it is an
-//! error of whoever asks, such as one cell's failure.
+//! Fallible allocation of large arrays: too little memory becomes an error, such as the failure of one cell, whereas `Vec`'s
+//! own functions would abort the whole process.
 //!
-//! For arrays whose length comes from data or from files; small ones need none of this.
+//! It is for arrays whose length comes from data or from files; small arrays don't need it.
 
-/// The system gave no more memory.
+/// The error for an allocation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{bytes} bytes of memory could not be had; make the data, the layers or `dim` smaller, or provide more memory (`ulimit -v`, the container's limit)"
+    "not enough memory: can't allocate {bytes} bytes; make the data, the layers or `dim` smaller, or provide more memory (`ulimit -v`, the container's limit)"
 )]
 pub struct OutOfMemory {
-    /// How many were asked for.
+    /// The number of bytes that were requested.
     pub bytes: u64,
 }
 
-/// An empty array with room for `len` elements.
+/// Creates an empty array with capacity for `len` elements.
 ///
 /// # Errors
-/// When there is no memory for it.
+/// If there is not enough memory.
 pub fn with_capacity<T>(len: usize) -> Result<Vec<T>, OutOfMemory> {
     let mut values = Vec::new();
     reserve(&mut values, len)?;
     Ok(values)
 }
 
-/// Makes room for exactly `additional` elements more.
+/// Reserves capacity for exactly `additional` more elements.
 ///
 /// # Errors
-/// When there is no memory for them; the array stays as it was.
+/// If there is not enough memory; the array is unchanged.
 pub fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), OutOfMemory> {
     values.try_reserve_exact(additional).map_err(|_| out_of_memory::<T>(additional))
 }
 
-/// Makes room for at least `additional` elements more, so that an array can grow bit by bit.
+/// Reserves capacity for at least `additional` more elements, in amortised constant time per element, for an array that
+/// grows little by little.
 ///
 /// # Errors
-/// When there is no memory for them; the array stays as it was.
+/// If there is not enough memory; the array is unchanged.
 pub fn grow<T>(values: &mut Vec<T>, additional: usize) -> Result<(), OutOfMemory> {
     values.try_reserve(additional).map_err(|_| out_of_memory::<T>(additional))
 }
 
-/// `len` times the same value.
+/// Creates an array of `len` copies of a value.
 ///
 /// # Errors
-/// When there is no memory for them.
+/// If there is not enough memory.
 pub fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>, OutOfMemory> {
     let mut values = with_capacity(len)?;
     values.resize(len, value);
     Ok(values)
 }
 
-/// A copy.
+/// Copies a slice into a new array.
 ///
 /// # Errors
-/// When there is no memory for it.
+/// If there is not enough memory.
 pub fn copied<T: Copy>(from: &[T]) -> Result<Vec<T>, OutOfMemory> {
     let mut values = with_capacity(from.len())?;
     values.extend_from_slice(from);
     Ok(values)
 }
 
-/// Makes sure that `bytes` can be had, without keeping them: before code that allocates by itself and can't fail.
+/// Checks that `bytes` bytes can be allocated, and frees them again. It is called before library code that allocates without
+/// a way to fail.
 ///
 /// # Errors
-/// When they can't be had.
+/// If there is not enough memory.
 pub fn probe(bytes: u64) -> Result<(), OutOfMemory> {
     let len = usize::try_from(bytes).map_err(|_| OutOfMemory { bytes })?;
     with_capacity::<u8>(len).map(drop)

@@ -1,4 +1,4 @@
-//! The metrics there are, what is known of each (one table), and where they are read from.
+//! Evaluation metrics: their names and properties in one table, and the metrics that callbacks can monitor.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,34 +9,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::Task;
 
-/// A measure of a model on one split.
+/// An evaluation metric of a model on one split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// The mean of the loss over the rows.
+    /// The mean loss over the rows.
     Loss,
-    /// The share of right answers: of rows (binary at 0.5, multi-class), of row-class pairs (multi-label).
+    /// The share of correct predictions: of rows (binary at a threshold of 0.5, multi-class) or of row-class pairs
+    /// (multi-label).
     Accuracy,
-    /// Average precision, the area under the precision-recall curve of probabilities. Of several classes, one against the
-    /// rest: the mean over the classes that have a positive row.
+    /// Average precision, the area under the precision-recall curve. With several classes, one-vs-rest: the mean over the
+    /// classes that have a positive row.
     PrAuc,
-    /// The area under the ROC curve of probabilities. Of several classes, one against the rest: the mean over the classes
-    /// that have a positive and a negative row.
+    /// The area under the ROC curve. With several classes, one-vs-rest: the mean over the classes that have a positive and a
+    /// negative row.
     RocAuc,
-    /// Binary: F1 at `threshold`. Multi-class and multi-label: F1 averaged over all classes of the data (macro), 0 for one
-    /// that has no row and is never predicted.
+    /// F1. Binary: at `threshold`. Multi-class and multi-label: the mean over all classes of the data (macro-averaged), with
+    /// 0 for a class that has no row and is never predicted.
     F1,
-    /// Precision where `f1` is taken.
+    /// Precision, at the same threshold or averaged in the same way as `f1`.
     Precision,
-    /// Recall where `f1` is taken.
+    /// Recall, at the same threshold or averaged in the same way as `f1`.
     Recall,
-    /// Binary: the probability from which on a row counts as positive. It is chosen for the best F1 on validation, halfway
-    /// between the lowest score that counts as positive and the next lower one.
+    /// The decision threshold of a binary task: a row with at least this probability is predicted positive. It maximises F1
+    /// on the validation rows, halfway between the lowest score that is predicted positive and the next lower one.
     Threshold,
 }
 
 impl Metric {
-    /// All of them, in the order of reports.
+    /// All metrics, in the order of reports.
     pub const ALL: [Self; 8] = [
         Self::Loss,
         Self::Accuracy,
@@ -48,13 +49,18 @@ impl Metric {
         Self::Threshold,
     ];
 
-    /// The table of metrics: everything that terminal, reports, TensorBoard and ranking know of one.
+    /// Returns the row of the table of metrics: everything that the terminal, reports, TensorBoard and rankings know about
+    /// a metric.
     fn properties(self) -> Properties {
-        use Better::{Higher, Lower, Neither};
-        let of =
-            |name, better, measured_in_training, headline| Properties { name, better, measured_in_training, headline };
+        use Direction::{Higher, Lower, Neither};
+        let of = |name, direction, measured_in_training, headline| Properties {
+            name,
+            direction,
+            measured_in_training,
+            headline,
+        };
         match self {
-            // The name, which value is better, whether it is measured in training, whether it is a headline.
+            // Name, direction, measured in training, headline.
             Self::Loss => of("loss", Lower, true, true),
             Self::Accuracy => of("accuracy", Higher, true, true),
             Self::PrAuc => of("pr_auc", Higher, false, true),
@@ -66,7 +72,7 @@ impl Metric {
         }
     }
 
-    /// The metrics that settings are ranked by, first choice first.
+    /// Returns the metrics that settings are ranked by, in order of preference.
     pub fn ranking(task: Task) -> [Self; 3] {
         match task {
             Task::Binary => [Self::PrAuc, Self::Accuracy, Self::Loss],
@@ -75,47 +81,48 @@ impl Metric {
         }
     }
 
-    /// The metric of that name.
+    /// Returns the metric with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// The name in files, for example `pr_auc`.
+    /// Returns the name in files, for example `pr_auc`.
     pub fn name(self) -> &'static str {
         self.properties().name
     }
 
-    /// Whether a smaller value is the better one.
+    /// Returns whether a smaller value is better.
     pub fn smaller_is_better(self) -> bool {
-        matches!(self.properties().better, Better::Lower)
+        matches!(self.properties().direction, Direction::Lower)
     }
 
-    /// Whether one value is better than another at all: a threshold is only reported.
+    /// Returns whether one value can be better than another; a threshold is only reported.
     pub fn is_comparable(self) -> bool {
-        !matches!(self.properties().better, Better::Neither)
+        !matches!(self.properties().direction, Direction::Neither)
     }
 
-    /// Whether it is measured on the training rows while they are trained on.
+    /// Returns whether the metric is measured on the training rows during each epoch.
     pub fn is_measured_in_training(self) -> bool {
         self.properties().measured_in_training
     }
 
-    /// Whether it stands in short tables, progress lines and TensorBoard's HParams page; the others are details.
+    /// Returns whether the metric is shown in short tables, progress lines and TensorBoard's HParams page; the others are
+    /// details.
     pub fn is_headline(self) -> bool {
         self.properties().headline
     }
 }
 
-/// A line of the table of metrics.
+/// A row of the table of metrics.
 struct Properties {
     name: &'static str,
-    better: Better,
+    direction: Direction,
     measured_in_training: bool,
     headline: bool,
 }
 
-/// Which value of a metric is the better one.
-enum Better {
+/// Which values of a metric are better.
+enum Direction {
     Lower,
     Higher,
     Neither,
@@ -127,22 +134,23 @@ impl fmt::Display for Metric {
     }
 }
 
-/// The metrics of one split.
+/// The values of the metrics of one split.
 pub type Scores = BTreeMap<Metric, f64>;
 
-/// A metric that callbacks watch: `loss`, `accuracy`, or any metric of the validation rows
-/// (`val_loss`, `val_pr_auc`, ...).
+/// A metric that callbacks monitor: `loss` or `accuracy` of the training rows, or any comparable metric of the validation
+/// rows (`val_loss`, `val_pr_auc`, ...).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Monitor {
-    /// Whether it is read on the validation rows (`val_`), or while training.
+    /// Whether the metric of the validation rows is monitored (`val_`), or that of the training rows.
     pub valid: bool,
-    /// What is read.
+    /// The monitored metric.
     pub metric: Metric,
 }
 
 impl Monitor {
-    /// All that a pipeline file may name: every comparable metric of the validation rows, then those of training.
+    /// Returns all monitors that a pipeline file may name: every comparable metric of the validation rows, then the metrics
+    /// that are measured in training.
     pub fn all() -> impl Iterator<Item = Self> {
         let valid = Metric::ALL.into_iter().filter(|metric| metric.is_comparable());
         let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
@@ -153,12 +161,12 @@ impl Monitor {
     /// `val_loss`.
     pub const VAL_LOSS: Self = Self { valid: true, metric: Metric::Loss };
 
-    /// Whether `candidate` is better than `best` by more than `min_delta`.
+    /// Returns whether `candidate` is better than `best` by more than `min_delta`.
     pub fn improves(self, candidate: f64, best: f64, min_delta: f64) -> bool {
         if self.metric.smaller_is_better() { candidate < best - min_delta } else { candidate > best + min_delta }
     }
 
-    /// A value that everything improves on.
+    /// Returns the worst possible value, which every other value improves on.
     pub fn worst(self) -> f64 {
         if self.metric.smaller_is_better() { f64::INFINITY } else { f64::NEG_INFINITY }
     }
@@ -203,7 +211,7 @@ impl JsonSchema for Monitor {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A metric that callbacks watch; `val_` is read on the validation rows.",
+            "description": "A metric that callbacks monitor; `val_` stands for a metric of the validation rows.",
             "enum": Self::all().map(String::from).collect::<Vec<_>>(),
         })
     }
@@ -213,7 +221,7 @@ impl JsonSchema for Monitor {
 mod tests {
     use super::*;
 
-    /// A metric that is missing in the list would be missing in every table.
+    /// A metric that is missing in `Metric::ALL` would be missing in every table.
     #[test]
     fn the_list_holds_every_metric() {
         let schema = schemars::schema_for!(Metric).to_value();

@@ -1,8 +1,8 @@
-//! Text normalisation: the one lower-casing, and the key by which two texts count as the same.
+//! Text normalisation: lower-casing, and the key by which two texts are duplicates of each other.
 //!
-//! Duplicates are found by [`push_key`], and the sources that look words up in lower case use [`lowercase`]. The key is
-//! coarser than every lower-casing in use, so that two texts which a source can't tell apart by case have equal keys, and
-//! never stand in two splits. For every text `t`, all of these have the key of `t`:
+//! Duplicates are found by [`push_key`]; the sources that look words up in lower case use [`lowercase`]. The key is coarser
+//! than every lower-casing in use, so that two texts which a source can't distinguish by case have equal keys and are never
+//! put into different splits. For every text `t`, all of these have the key of `t`:
 //!
 //! - `lowercase(t)`, whole or word by word (the word list sources);
 //! - `t` lower-cased character by character, where a final sigma stays `σ` (the `tokenizers` library);
@@ -16,14 +16,14 @@ use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// The text in lower case by Unicode's full mapping, in which the last sigma of a word becomes `ς`. It is copied only if
-/// that may change it.
+/// Converts a text to lower case by Unicode's full mapping, in which the last sigma of a word becomes `ς`. Copies the text
+/// only if it may change.
 pub fn lowercase(text: &str) -> Cow<'_, str> {
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
-/// The text in normalisation form C (composed accents), copied only if that changes it.
+/// Converts a text to normalisation form C (composed accents). Copies the text only if it may change.
 pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => text,
@@ -31,26 +31,27 @@ pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// The text without the format characters that show nothing: soft hyphen, direction marks, word joiners, byte order mark.
+/// Removes [invisible](is_invisible) format characters from a text. Copies the text only if it changes.
 pub fn without_invisible(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains(is_invisible) { Cow::Owned(text.replace(is_invisible, "")) } else { text }
 }
 
-/// Whether a character shows nothing and separates nothing.
+/// Returns whether a character is an invisible format character that separates nothing: a soft hyphen, a direction mark, a
+/// word joiner or a byte order mark.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
-/// Whether a text has nothing to read: white space and invisible characters alone, or no character.
+/// Returns whether a text is blank: it is empty, or has only white space and invisible characters.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_invisible(c))
 }
 
-/// Appends the key of a text, in UTF-8: texts with equal keys count as the same.
+/// Appends the duplicate key of a text, in UTF-8: two texts with equal keys are duplicates.
 ///
 /// The key is the text without invisible characters, in lower case, in normalisation form C, with every final sigma as
-/// `σ` (which sigma is final depends on where a text is cut into words), every run of white space as one space, and no
-/// white space at the ends.
+/// `σ` (which sigma is final depends on how a text is split into words), every run of white space as one space, and no
+/// white space at the beginning and the end.
 pub fn push_key(text: &str, key: &mut Vec<u8>) {
     if text.is_ascii() {
         return push_words(text, key, |word, key| {
@@ -66,7 +67,7 @@ pub fn push_key(text: &str, key: &mut Vec<u8>) {
     });
 }
 
-/// Appends the words between white space, one space apart.
+/// Appends the words of a text, separated by single spaces.
 fn push_words(text: &str, key: &mut Vec<u8>, push: impl Fn(&str, &mut Vec<u8>)) {
     for (at, word) in text.split_whitespace().enumerate() {
         if at > 0 {
@@ -88,7 +89,7 @@ mod tests {
         String::from_utf8(key).expect("a key is UTF-8")
     }
 
-    /// What the sources and other programs make of a text before they compare it, as far as case and accents go.
+    /// Returns the forms to which sources and other programs convert the case and accents of a text.
     fn forms(text: &str) -> [String; 8] {
         let by_character: String = text.chars().flat_map(char::to_lowercase).collect();
         let lower = lowercase(text).into_owned();
@@ -112,7 +113,7 @@ mod tests {
         }
     }
 
-    /// Whether a character has another case, or consists of others.
+    /// Returns whether a character has another case, decomposes into others, or is invisible.
     fn has_forms(c: char) -> bool {
         let mut decomposed = String::new();
         decompose_canonical(c, |part| decomposed.push(part));

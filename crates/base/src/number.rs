@@ -1,12 +1,13 @@
-//! Numbers as people read them: at most six significant digits, else an exponent.
+//! Formats numbers for people: at most six significant digits, with an exponent if the number is very large or very small.
 //!
-//! Files that programs read hold every digit; terminals, reports and messages show these.
+//! The terminal, reports and messages use these functions; files for programs hold every digit.
 
-/// The most significant digits that are shown.
-const DIGITS: usize = 6;
+/// Maximum number of significant digits that are shown.
+const MAX_DIGITS: usize = 6;
 
-/// A number with so many decimals, fewer where more than six digits would be shown: `0.9381`, `12345.7`. One that is too
-/// small to show a digit, or has more than six digits before the point, has an exponent: `1.2e-5`, `1.0e16`.
+/// Formats a number with `decimals` decimals, or with fewer if there would be more than six significant digits: `0.9381`,
+/// `12345.7`. A number that is too small to show a digit, or that has more than six digits before the point, is given with
+/// an exponent: `1.2e-5`, `1.0e16`.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return value.to_string();
@@ -17,14 +18,14 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
     let shown = |decimals: usize| format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value });
     let text = shown(decimals);
-    match digits(&text).saturating_sub(DIGITS) {
+    match digits(&text).saturating_sub(MAX_DIGITS) {
         0 => text,
-        excess if excess <= decimals && digits(&shown(decimals - excess)) <= DIGITS => shown(decimals - excess),
+        excess if excess <= decimals && digits(&shown(decimals - excess)) <= MAX_DIGITS => shown(decimals - excess),
         _ => format!("{value:.1e}"),
     }
 }
 
-/// A number with six significant digits, or as few as it has: `0.5`, `0.123457`, `1.5e16`.
+/// Formats a number with at most six significant digits, without trailing zeros: `0.5`, `0.123457`, `1.5e16`.
 pub fn significant(value: f64) -> String {
     let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     match rounded.abs() {
@@ -34,14 +35,14 @@ pub fn significant(value: f64) -> String {
     }
 }
 
-/// A count with its thousands apart: `999`, `65,949`.
+/// Formats a count with thousands separators: `999`, `65,949`.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// A count with its noun: `1 row`, `65,949 rows`, `2 classes`. `noun` is the singular; only its last word changes.
+/// Formats a count with its noun: `1 row`, `65,949 rows`, `2 classes`. `noun` is the singular; only its ending changes.
 pub fn counted(count: usize, noun: &str) -> String {
     let ending = match noun {
         _ if count == 1 => "",
@@ -51,21 +52,22 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{ending}", grouped(count as u64))
 }
 
-/// The form of a word that agrees with a count: `agreeing(1, "is", "are")` is `is`.
+/// Returns the form of a word that agrees with a count: `agreeing(1, "is", "are")` is `is`.
 pub fn agreeing<'w>(count: usize, one: &'w str, many: &'w str) -> &'w str {
     if count == 1 { one } else { many }
 }
 
-/// A text for people: if it is a decimal number with more than six digits, six of them.
+/// Shortens a text that is a decimal number of more than six significant digits to six of them; returns any other text
+/// unchanged.
 pub fn shortened(text: &str) -> String {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && text.contains('.') && digits(mantissa) > DIGITS => significant(value),
+        Ok(value) if value.is_finite() && text.contains('.') && digits(mantissa) > MAX_DIGITS => significant(value),
         _ => text.to_owned(),
     }
 }
 
-/// The significant digits of a decimal number: all but leading zeros.
+/// Counts the significant digits of a decimal number: all digits but leading zeros.
 fn digits(text: &str) -> usize {
     text.trim_start_matches(['-', '+', '0', '.']).bytes().filter(u8::is_ascii_digit).count()
 }
@@ -112,7 +114,7 @@ mod tests {
                 let value = mantissa * 10f64.powi(exponent);
                 for text in [fixed(value, 0), fixed(value, 4), significant(value), shortened(&format!("{value:?}"))] {
                     let mantissa = text.split('e').next().unwrap_or_default();
-                    assert!(digits(mantissa) <= DIGITS && text.len() <= 16, "{value}: {text}");
+                    assert!(digits(mantissa) <= MAX_DIGITS && text.len() <= 16, "{value}: {text}");
                 }
             }
         }

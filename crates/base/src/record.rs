@@ -1,7 +1,7 @@
-//! What a run leaves behind: the epochs and result of each cell, and the summary of them all.
+//! The records of a run: the epochs and the result of each cell, and the summary of the whole run.
 //!
-//! These types are the definition of `summary.json` and `cells/<cell>/result.json`
-//! (`schemas/summary.schema.json` is generated from them). Reports are made of them alone.
+//! These types define `summary.json` and `cells/<cell>/result.json` (`schemas/summary.schema.json` is generated from
+//! them). Reports are rendered from these records alone.
 
 mod refit;
 
@@ -14,66 +14,66 @@ use serde::{Deserialize, Serialize};
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, SplitName, Splits, Task, Warning};
 
-/// The version of all files of a run folder (`run.json`, `summary.json`, `result.json` and what `SHA256SUMS` lists beside
-/// it); it grows when a reader of the old ones would be misled.
+/// The format version of a run folder (`run.json`, `summary.json`, `result.json` and the files that `SHA256SUMS` lists). It is
+/// increased if an older reader would misread the new files.
 pub const VERSION: u32 = 3;
 
 /// One epoch of one cell: a line of `record.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Epoch {
-    /// 1 for the first.
+    /// The number of the epoch, counted from 1.
     pub epoch: u32,
-    /// The step size that the epoch was trained with.
+    /// The learning rate of the epoch.
     pub learning_rate: f64,
     /// Wall time of training and validation, in seconds.
     pub seconds: f64,
     /// Loss and accuracy, measured while training.
     pub train: Scores,
-    /// All metrics of the validation rows, after the epoch.
+    /// All metrics of the validation rows, measured after the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Scores>,
 }
 
-/// Where a cell stands.
+/// The status of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Trained and recorded.
     Done,
-    /// Tried; `error` says what went wrong.
+    /// Failed; `error` says what went wrong.
     Failed,
     /// Not run yet.
     Pending,
 }
 
-/// Why a fit ended.
+/// The reason why a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// All epochs were run.
     Epochs,
-    /// Early stopping saw no improvement.
+    /// Early stopping: the monitored metric didn't improve any more.
     EarlyStopping,
 }
 
-/// How many numbers a model holds, as Keras's `model.summary()` counts them: the whole table of
-/// the embedding and the head.
+/// The number of parameters of a model, as Keras's `model.summary()` counts them: those of the whole embedding table and of
+/// the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parameters {
-    /// All of them.
+    /// All parameters.
     pub total: u64,
-    /// Those that training moves.
+    /// The parameters that training changes.
     pub trainable: u64,
 }
 
-/// One cell: `cells/<id>/result.json`, and an entry of `summary.json`.
+/// The record of one cell: `cells/<id>/result.json`, and an entry of `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
-    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`; the name of the cell's folder.
+    /// The cell's id, readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`; also the name of its folder.
     pub id: String,
-    /// A digest of the cell's settings, 32 hex digits: two cells are the same only if these are equal.
+    /// The digest of the cell's settings, 32 hex digits: two cells are the same only if their identities are equal.
     pub identity: String,
-    /// Where the cell stands.
+    /// The status of the cell.
     pub status: Status,
     /// The value of each axis of the grid, by dotted key.
     pub settings: IndexMap<String, serde_json::Value>,
@@ -81,34 +81,34 @@ pub struct Cell {
     pub embedding: String,
     /// The embedding's kind, for example `tfhub`.
     pub source: String,
-    /// Whether the embedding's table was trained along.
+    /// Whether the embedding was fine-tuned, that is, its table was trained with the head.
     pub trainable: bool,
     /// The seed of initialisation, order and dropout.
     pub seed: u64,
-    /// What only a finished cell has.
+    /// The results of a finished cell; absent for any other.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// What went wrong, for a failed cell.
+    /// The error message of a failed cell; absent for any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whose fault it was, for a failed cell.
+    /// The cause of a failed cell's error, which decides whether it is tried again; absent for any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
 }
 
-/// Why a cell failed: whether it would fail again.
+/// The cause of a failure, which decides whether the cell is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The cell itself: from the same inputs it fails again, as one whose loss becomes NaN. It is not tried again until an
-    /// input changes.
+    /// The cell itself: with the same inputs it fails again, for example because its loss becomes NaN. It is not tried again
+    /// until an input changes.
     Cell(MadeFrom),
-    /// What surrounds it: a file that was away, a full disk, a lack of memory, an error of the program. The next run tries
-    /// it again.
+    /// The environment: a missing file, a full disk, too little memory, an error of the program. The next run tries the cell
+    /// again.
     Surroundings,
 }
 
-/// What a result was made from, besides the settings: while these are the same, the result is.
+/// The inputs of a result besides the cell's settings: if all of them are equal, the result is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MadeFrom {
     /// The texts and labels of every split, in order.
@@ -119,90 +119,91 @@ pub struct MadeFrom {
     pub computation: u32,
     /// The device: `cpu`, `cuda`, `wgpu`.
     pub device: String,
-    /// What its rounding may depend on.
+    /// The hardware that the rounding of results may depend on.
     pub arithmetic: String,
 }
 
-/// What training one cell gave.
+/// The results of a finished cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// The length of a text's vector.
+    /// The dimension of a text's vector.
     pub dim: usize,
-    /// Epochs trained.
+    /// The number of epochs that were trained.
     pub epochs: u32,
-    /// The epoch whose weights are kept and scored; 1 for the first.
+    /// The epoch whose weights are kept and evaluated, counted from 1.
     pub best_epoch: u32,
-    /// Why training ended.
+    /// The reason why training ended.
     pub stopped: Stop,
-    /// Wall time of training, in seconds, without embedding the texts.
+    /// Wall time of training in seconds, without the time for embedding the texts.
     pub seconds: f64,
-    /// The size of the model.
+    /// The number of parameters of the model.
     pub parameters: Parameters,
-    /// How many rows each split had, and the seed that chose them.
+    /// The number of rows of each split, and the seed of the split.
     #[serde(flatten, default)]
     pub split: SplitSize,
-    /// `loss`, `accuracy` (while training), `val_loss`, `val_pr_auc`, ..., `test_*` where there is
-    /// a test split; all of the best epoch.
+    /// The metrics of the best epoch by name: `loss` and `accuracy` (measured while training), `val_loss`, `val_pr_auc`,
+    /// ..., and `test_*` if there is a test split.
     pub metrics: BTreeMap<String, f64>,
-    /// What the cell was made from and what came out.
+    /// The digests of the cell's inputs and outputs.
     pub digests: Digests,
-    /// The device that trained it: `cpu`, `cuda`, `wgpu`.
+    /// The device that trained the cell: `cpu`, `cuda`, `wgpu`.
     pub device: String,
-    /// What its rounding may depend on: a processor's widest registers, such as `x86_64 avx2`, or a card's name.
+    /// The hardware that the rounding of results may depend on: a CPU's widest registers, such as `x86_64 avx2`, or the name
+    /// of a GPU.
     #[serde(default)]
     pub arithmetic: String,
-    /// The version of the computation of training: results of another version are made again.
+    /// The version of the training computation: results of another version are computed again.
     pub computation: u32,
-    /// How many words of the texts the embedding's table knows; absent where whole texts are encoded.
+    /// The share of words that the embedding's table has a vector for; absent if whole texts are encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_words: Option<KnownWords>,
-    /// What a person should know of this cell before trusting it; `cells` is empty here.
+    /// The warnings of this cell; `cells` is empty in each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
 
-/// How many rows a cell was trained, validated and tested on, and the seed that chose them.
+/// The number of rows of each split of a cell, and the seed of the split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SplitSize {
-    /// Training rows.
+    /// The number of training rows.
     #[serde(default)]
     pub n_train: usize,
-    /// Validation rows, where there are some.
+    /// The number of validation rows, if there is a validation split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_valid: Option<usize>,
-    /// Test rows, where there are some.
+    /// The number of test rows, if there is a test split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_test: Option<usize>,
-    /// The seed of the hash that placed the rows; that of the repeat, where there are repeats.
+    /// The seed of the hash that assigns rows to splits; the seed of the repeat if there are repeats.
     #[serde(default)]
     pub split_seed: u64,
 }
 
-/// How many words of the texts an embedding's table knows: of all texts, and of each split.
+/// Vocabulary coverage: the share of words that an embedding's table has a vector for, over all texts and per split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownWords {
-    /// Of the texts of all splits.
+    /// The coverage of the texts of all splits.
     #[serde(flatten)]
     pub all: KnownShare,
-    /// Of the texts of each split.
+    /// The coverage of the texts of each split.
     #[serde(flatten)]
     pub splits: Splits<KnownShare>,
 }
 
-/// How many words of some texts an embedding's table knows, as shares from 0 to 1.
+/// The vocabulary coverage of some texts by an embedding's table, as shares from 0 to 1.
 ///
-/// A word is a token, as the source cuts texts, that holds a letter or a digit; of a source with pieces of words, any
+/// A word is a token of the source's tokenizer that contains a letter or a digit; for a source with subword tokens, any
 /// token. A word is known if the table has a row for it that no other word shares by chance: a bucket for
-/// out-of-vocabulary words, the row of an unknown token and a vector composed of character n-grams don't count. (Of
-/// `hashing`, which has nothing but buckets, every word is known.)
+/// out-of-vocabulary words, the row of an unknown token and a vector composed of character n-grams don't count. (For
+/// `hashing`, which has only buckets, every word is known.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownShare {
-    /// Known words, as a share of all words; 1 where there is no word.
+    /// The share of words that are known; 1 if there are no words.
     pub tokens: f64,
-    /// Words that are not known, but have a vector composed of their character n-grams, as a share of all words.
+    /// The share of words that are not known but have a vector composed of their character n-grams.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub composed: f64,
-    /// Texts without any known word, as a share of all texts.
+    /// The share of texts without a known word.
     pub texts_without: f64,
 }
 
@@ -220,7 +221,7 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-/// Content addresses of a cell's inputs and outputs.
+/// The digests of a cell's inputs and outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Digests {
     /// The texts and labels of every split, in order.
@@ -229,13 +230,13 @@ pub struct Digests {
     pub embedding: Digest,
     /// The weights of the best epoch.
     pub weights: Digest,
-    /// The file of the predictions; absent if they aren't kept.
+    /// The file of predictions; absent if predictions aren't kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<Digest>,
 }
 
 impl Outcome {
-    /// What it was made from.
+    /// Returns the inputs of the result, besides the settings.
     pub fn made_from(&self) -> MadeFrom {
         MadeFrom {
             data: self.digests.data.clone(),
@@ -248,7 +249,7 @@ impl Outcome {
 }
 
 impl Cell {
-    /// What a finished cell, or one that failed by itself, was made from.
+    /// Returns the inputs, besides the settings, of a finished cell or of one that failed by its own fault.
     pub fn made_from(&self) -> Option<MadeFrom> {
         match (&self.outcome, &self.cause) {
             (Some(outcome), _) => Some(outcome.made_from()),
@@ -258,12 +259,12 @@ impl Cell {
     }
 }
 
-/// The rows of one split.
+/// The row counts of one split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SplitRows {
-    /// All rows.
+    /// The number of rows.
     pub rows: usize,
-    /// Rows a class, in the order of the classes.
+    /// The number of rows per class, in the order of the classes.
     pub classes: IndexMap<String, usize>,
 }
 
@@ -273,11 +274,11 @@ pub struct SplitRows {
 pub enum ChosenBy {
     /// By `data.positive` in the pipeline file.
     Setting,
-    /// By its name, which says yes (`1`, `true`, `yes`, ...) where the other's doesn't.
+    /// By its name: it means yes (`1`, `true`, `yes`, ...) and the other one doesn't.
     Name,
-    /// By its rows, which are fewer than the other's in all files together.
+    /// By its frequency: it is the class with fewer rows in all files together.
     Minority,
-    /// By its place: both have equally many rows, and it is the last in order.
+    /// By its order: both classes have equally many rows, and it is the last one.
     Order,
 }
 
@@ -292,61 +293,63 @@ impl std::fmt::Display for ChosenBy {
     }
 }
 
-/// What was read, and how it was divided.
+/// The dataset of a run: its task, its classes, its splits and the rows that were left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Data {
-    /// What the labels ask.
+    /// The classification task.
     pub task: Task,
-    /// The names of the classes; binary: negative, positive.
+    /// The names of the classes; for a binary task, the negative and then the positive class.
     pub classes: Vec<String>,
-    /// The class that F1, precision, recall, PR-AUC and the threshold are of; binary tasks alone have one.
+    /// The positive class, which F1, precision, recall, PR-AUC and the threshold refer to; only a binary task has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// How that class was chosen.
+    /// How the positive class was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive_by: Option<ChosenBy>,
-    /// Rows per split and class.
+    /// The number of rows per split and class.
     pub splits: Splits<SplitRows>,
-    /// The accuracy of always answering the most frequent class of the training rows (multi-label:
-    /// of answering each class by its majority), per split.
+    /// The accuracy, per split, of always predicting the most frequent class of the training rows (for a multi-label task,
+    /// of predicting each class by its majority).
     pub majority_accuracy: Splits<f64>,
-    /// Rows read from the files, before anything was left out.
+    /// The number of rows read from the files, before any was left out.
     pub rows_read: usize,
-    /// Rows left out because their text was empty.
+    /// The number of rows left out because their text was empty.
     pub empty_texts: usize,
-    /// Rows left out because their label was missing.
+    /// The number of rows left out because their label was missing.
     pub missing_labels: usize,
-    /// Rows whose normalised text had occurred before: left out, unless `duplicates_kept`.
+    /// The number of rows whose normalised text had occurred before; they are left out unless `duplicates_kept`.
     pub duplicate_texts: usize,
-    /// Whether such rows were kept, as `data.duplicates = "keep"` says.
+    /// Whether duplicate texts were kept, as `data.duplicates = "keep"` says.
     #[serde(default, skip_serializing_if = "is_false")]
     pub duplicates_kept: bool,
-    /// Rows left out because their text stands in the file of a more protected split: test before validation before training.
+    /// The number of rows left out because their text is also in the file of a more protected split: test before validation
+    /// before training.
     #[serde(default)]
     pub shared_texts: usize,
-    /// Rows left out because their group (`data.group`) stands in the file of a more protected split, though their text doesn't.
+    /// The number of rows left out because their group (`data.group`) is also in the file of a more protected split, although
+    /// their text isn't.
     #[serde(default, skip_serializing_if = "is_none_of_them")]
     pub shared_groups: usize,
-    /// Validation and test rows whose label no training row has: left out, or counted as wrong, as
+    /// The number of validation and test rows whose label no training row has; they are left out or counted as wrong, as
     /// `data.unknown_labels` says.
     #[serde(default)]
     pub unknown_labels: usize,
-    /// Normalised texts that carry different labels in different rows.
+    /// The number of normalised texts that have different labels in different rows.
     pub conflicting_labels: usize,
-    /// What a person should know of the data before trusting a result.
+    /// The warnings about the data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
 
 impl Data {
-    /// The positive class and how it was chosen, in words; none unless the task is binary.
+    /// Describes the positive class and how it was chosen; `None` unless the task is binary.
     pub fn positive_in_words(&self) -> Option<String> {
         let (class, by) = (self.positive.as_ref()?, self.positive_by?);
         Some(format!("{class} ({by})"))
     }
 
-    /// What PR-AUC of a split is for scores that mean nothing: the share of positive rows; with several classes, the mean
-    /// of their shares, over those that the split has rows of.
+    /// Returns the prevalence of the positive class in a split, from 0 to 1, which is the PR-AUC of random scores. With
+    /// several classes, returns the mean of their prevalences, over the classes that the split has rows of.
     pub fn prevalence(&self, split: SplitName) -> Option<f64> {
         let rows = self.splits.get(split)?;
         let share = |count: &usize| *count as f64 / rows.rows.max(1) as f64;
@@ -358,14 +361,14 @@ impl Data {
     }
 }
 
-/// Combinations of the grid that are left out for one reason.
+/// Combinations of the grid that were skipped for the same reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
-    /// Why, and what to do about it.
+    /// Why they were skipped, and what to do about it.
     pub reason: String,
-    /// How many there are.
+    /// The number of combinations.
     pub combinations: usize,
-    /// The values that all of them share, by the dotted key of their axis.
+    /// The values that all of these combinations share, by the dotted key of their axis.
     pub settings: IndexMap<String, serde_json::Value>,
 }
 
@@ -378,25 +381,25 @@ pub struct Summary {
     pub name: String,
     /// The grid's axes with their values, by dotted key, in the order of the file.
     pub axes: IndexMap<String, Vec<serde_json::Value>>,
-    /// The data of the cells that share the pipeline's own split.
+    /// The dataset, with the pipeline's own split.
     pub data: Data,
     /// Every cell of the grid, in the order of the plan.
     pub cells: Vec<Cell>,
-    /// Combinations of the grid that can't be done, by reason.
+    /// Combinations of the grid that were skipped, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
-    /// The warnings of the data, then those of the cells, equal ones merged.
+    /// The warnings about the data, then those about the cells, with equal ones merged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
 
 impl Summary {
-    /// Whether any cell knows how many words its embedding knows.
+    /// Returns whether any cell has a vocabulary coverage.
     pub fn knows_words(&self) -> bool {
         self.cells.iter().filter_map(|cell| cell.outcome.as_ref()).any(|outcome| outcome.known_words.is_some())
     }
 
-    /// Gathers the warnings of data and cells.
+    /// Collects the warnings about the data and the cells, with equal ones of several cells merged.
     pub fn gather_warnings(data: &Data, cells: &[Cell]) -> Vec<Warning> {
         let of_cells = cells.iter().filter_map(|cell| {
             let outcome = cell.outcome.as_ref()?;

@@ -1,22 +1,23 @@
-//! Replicate axes: those whose values repeat a setting instead of making another one. Replicates are averaged and compared
-//! pair by pair, and never ranked.
+//! Replicate axes: grid axes whose values repeat a setting (seeds, folds, repeats) instead of making another one. Replicates
+//! are averaged and compared pairwise, and never ranked.
 //!
-//! This is the one list of them: plans show them in the ids of cells, and reports leave them out of the labels of settings.
+//! This is the only list of these axes: plans show them in the ids of cells, and reports omit them from the labels of
+//! settings.
 
 use crate::Substream;
 
-/// An axis whose values are repetitions of a setting.
+/// A grid axis whose values are replicates of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReplicateAxis {
     /// The seed of initialisation, order and dropout.
     Seed,
     /// The seed of the split.
     SplitSeed,
-    /// The number of a repeat: another split, another initialisation, other random tables.
+    /// The number of a repeat: it has its own split, initialisation and random tables.
     Repeat,
-    /// The number of a fold of a cross-validation: its rows are the test rows.
+    /// The number of a cross-validation fold: its rows are the test rows.
     Fold,
-    /// The name of a draw of a file of explicit rows.
+    /// The name of a draw in a file of explicit rows.
     Draw,
 }
 
@@ -24,7 +25,7 @@ impl ReplicateAxis {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Seed, Self::SplitSeed, Self::Repeat, Self::Fold, Self::Draw];
 
-    /// The dotted key of the setting.
+    /// Returns the dotted key of the setting.
     pub fn key(self) -> &'static str {
         match self {
             Self::Seed => "seed",
@@ -35,12 +36,12 @@ impl ReplicateAxis {
         }
     }
 
-    /// The axis with that dotted key; none where the key makes settings that are compared.
+    /// Returns the replicate axis with a dotted key; `None` if the key distinguishes settings that are compared.
     pub fn of(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|axis| axis.key() == key)
     }
 
-    /// What stands before its value in the id of a cell.
+    /// Returns the prefix of the axis's value in the id of a cell.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Seed => "s",
@@ -51,7 +52,7 @@ impl ReplicateAxis {
         }
     }
 
-    /// What one of its values is called.
+    /// Returns the noun for one replicate of the axis.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Seed => "seed",
@@ -62,7 +63,7 @@ impl ReplicateAxis {
         }
     }
 
-    /// Whether its values have other rows in their splits.
+    /// Returns whether the replicates differ in the rows of their splits.
     pub fn moves_rows(self) -> bool {
         match self {
             Self::Seed => false,
@@ -71,8 +72,8 @@ impl ReplicateAxis {
     }
 }
 
-/// The seed of a repeat: that of the first one is the seed itself, so that the first of several repeats is what a pipeline
-/// without repeats comes to. The others have 53 bits, which every format of numbers holds exactly.
+/// Derives the seed of a repeat, counted from 1. The first repeat has the seed itself, so that it equals a run without
+/// repeats. The others have 53 bits, which a 64-bit float (and so JSON in any program) holds exactly.
 pub fn seed_of_repeat(seed: u64, repeat: u32) -> u64 {
     match repeat {
         0 | 1 => seed,

@@ -1,17 +1,18 @@
-//! The names of the files of a run folder, each written once: whoever writes, reads or reserves one takes it from here.
+//! The layout of a run folder: the name of every file and folder in it. All code that writes, reads or reserves a name uses
+//! these constants.
 //!
 //! ```text
 //! run.json  summary.json  report.html  report.md  summary.csv  SHA256SUMS
-//! cells/<cell>/result.json                 names the attempt that counts; written last
-//!              cell.toml  history.csv ...  the files of that attempt, hard links
+//! cells/<cell>/result.json                 the cell's record; names the valid attempt; written last
+//!              cell.toml  history.csv ...  the files of that attempt (hard links)
 //!              attempts/<number>/          cell.toml  history.csv  record.jsonl  model.safetensors
 //!                                          predictions.safetensors  SHA256SUMS
-//!                                          checkpoint.safetensors, while it is trained
-//! inputs/<digest>.json                     what a dataset or an embedding was, for `explain`
-//!        <digest>.rows                     which rows a split of validation or test has
-//!        <rows>.<embedding>.known          how many words of each of these rows an embedding knows
+//!                                          checkpoint.safetensors, while the cell is trained
+//! inputs/<digest>.json                     facts about a dataset or an embedding, for `explain`
+//!        <digest>.rows                     the rows of a validation or test split
+//!        <rows>.<embedding>.known          the number of known words of each of these rows, for an embedding
 //!        <digest>.safetensors              what an embedding learned from the training texts
-//! under_way/<cell>.json                    while the cell is under way
+//! under_way/<cell>.json                    a marker, while the cell is running
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
 //! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
@@ -22,53 +23,53 @@ use std::path::{Path, PathBuf};
 use crate::Digest;
 pub use crate::sums::FILE as SUMS;
 
-/// Whose folder it is, and the version of its files.
+/// The file with the pipeline that the run folder belongs to, and the format version.
 pub const RUN: &str = "run.json";
-/// The whole run.
+/// The summary of the whole run.
 pub const SUMMARY: &str = "summary.json";
-/// The folder of the cells' folders.
+/// The folder that contains one folder per cell.
 pub const CELLS: &str = "cells";
-/// The folder of a cell's attempts, in the cell's.
+/// The folder of a cell's attempts, in the cell's folder.
 pub const ATTEMPTS: &str = "attempts";
-/// The folder of what datasets and embeddings were.
+/// The folder of facts about datasets and embeddings.
 pub const INPUTS: &str = "inputs";
-/// The folder of the markers of cells under way.
+/// The folder of the markers of running cells.
 pub const UNDER_WAY: &str = "under_way";
-/// The folder of the best setting's model that was trained once more on all rows.
+/// The folder of the refit: the model of the best setting, trained once more on all rows.
 pub const REFIT: &str = "refit";
-/// The folder of TensorBoard's logs.
+/// The folder of TensorBoard's event files.
 pub const TENSORBOARD: &str = "tensorboard";
 
-/// A cell's record, which names the attempt that counts.
+/// A cell's record, which names the valid attempt.
 pub const RESULT: &str = "result.json";
-/// A cell's settings, every default filled in.
+/// A cell's settings, with every default filled in.
 pub const SETTINGS: &str = "cell.toml";
-/// A cell's epochs, as a table.
+/// A cell's epochs as a CSV table.
 pub const HISTORY: &str = "history.csv";
-/// A cell's epochs, one line of JSON per epoch.
+/// A cell's epochs as JSON Lines, one line per epoch.
 pub const EPOCHS: &str = "record.jsonl";
 /// A cell's trained model.
 pub const MODEL: &str = "model.safetensors";
-/// The logits of a cell's validation and test rows, if they are kept.
+/// The logits of a cell's validation and test rows, if predictions are kept.
 pub const PREDICTIONS: &str = "predictions.safetensors";
-/// What a cell that is cut short goes on from.
+/// The checkpoint from which an interrupted cell resumes.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Every name that a cell's own files have: a log of the user's must have another.
+/// The reserved names in a cell's folder, which a user's log file must not have.
 pub const OF_A_CELL: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, CHECKPOINT, SUMS, ATTEMPTS];
 
-/// The folder of a cell in a run folder.
+/// Returns the folder of a cell in a run folder.
 pub fn cell(run: &Path, id: &str) -> PathBuf {
     run.join(CELLS).join(id)
 }
 
-/// How many words of each row of a split an embedding's table knows, by the digests of both.
+/// Returns the file with the number of known words of each row of a split, for an embedding; both are given by their digests.
 pub fn known(run: &Path, rows: &Digest, embedding: &Digest) -> PathBuf {
-    // Two whole digests would be a longer name than some file systems take below a deep folder; the file states both.
+    // Two whole digests would be a longer name than some file systems allow below a deep folder; the file contains both.
     run.join(INPUTS).join(format!("{}.{}.known", rows.as_str(), &embedding.as_str()[..32]))
 }
 
-/// The folder of one of a cell's attempts, in the cell's folder.
+/// Returns the folder of an attempt in a cell's folder. Attempts are counted from 1.
 pub fn attempt(cell: &Path, number: u32) -> PathBuf {
     cell.join(ATTEMPTS).join(number.to_string())
 }

@@ -1,12 +1,13 @@
-//! Urls as messages and records show them: without what may be a secret.
+//! Masks secrets in URLs before they are shown in messages or stored in records.
 //!
-//! A url may hold `user:password@` before its host, and tokens in its query or fragment. Both are replaced by [`MASK`],
-//! so that a reader still sees that something was there.
+//! A URL may contain `user:password@` before its host, and tokens in its query or fragment. Both are replaced by [`MASK`], so
+//! that a reader still sees that something was there.
 
-/// What stands for a secret.
+/// The replacement for a secret.
 pub const MASK: &str = "***";
 
-/// A url without user and password, query and fragment. What isn't quite a url, too: it may be one with a slip.
+/// Masks the user and password, the query and the fragment of a URL. A malformed URL is masked too, as it may contain a
+/// secret all the same.
 pub fn url(text: &str) -> String {
     let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
     let (user, rest) = rest.split_at(user_end(rest));
@@ -16,7 +17,7 @@ pub fn url(text: &str) -> String {
     format!("{scheme}{user}{place}{hidden}")
 }
 
-/// A text with every url in it shown as by [`url`].
+/// Masks every URL in a text as [`url`] does.
 pub fn urls(text: &str) -> String {
     if !text.contains("://") {
         return text.to_owned();
@@ -25,18 +26,18 @@ pub fn urls(text: &str) -> String {
     pieces.map(|piece| if piece.contains("://") { piece_masked(piece) } else { piece.to_owned() }).collect()
 }
 
-/// What ends a url in a text: a password may hold any other character.
+/// Returns whether a character ends a URL in a text; a password may contain any other character.
 fn ends_piece(c: char) -> bool {
     c.is_whitespace() || c == '"'
 }
 
-/// The beginning of the piece of a text that holds the byte `at`: a part of the text that begins there is shown by
-/// [`urls`] as it is within the whole.
+/// Returns the start of the URL, or of the run of other characters without white space, that contains the byte `at`. A part
+/// of the text that begins there is masked by [`urls`] in the same way as within the whole text.
 pub fn piece_start(text: &str, at: usize) -> usize {
     text[..at].char_indices().rev().find(|(_, c)| ends_piece(*c)).map_or(0, |(at, c)| at + c.len_utf8())
 }
 
-/// The end of the piece of a text that holds the byte `at`.
+/// Returns the end of the URL, or of the run of other characters without white space, that contains the byte `at`.
 pub fn piece_end(text: &str, at: usize) -> usize {
     text[at..].find(ends_piece).map_or(text.len(), |further| at + further)
 }
@@ -46,13 +47,13 @@ fn piece_masked(piece: &str) -> String {
     url(end) + &piece[end.len()..]
 }
 
-/// Where the host begins behind user and password.
+/// Returns the offset of the host after user and password; 0 if there are none. `rest` is a URL without its scheme.
 fn user_end(rest: &str) -> usize {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
     let at = match authority.rfind('@') {
         Some(at) => Some(at),
-        // A password may hold a `/` that should have been written `%2F`.
+        // A password may contain a `/` that should have been written as `%2F`.
         None if !port.bytes().all(|byte| byte.is_ascii_digit()) => rest.rfind('@'),
         None => None,
     };

@@ -1,24 +1,24 @@
-//! The three parts of a dataset.
+//! The splits of a dataset: training, validation and test.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which part of a dataset.
+/// The name of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitName {
-    /// The rows that weights are fitted to.
+    /// The rows that the weights are trained on.
     Train,
-    /// The rows that choose the epoch, the threshold and the cell.
+    /// The rows by which the epoch, the threshold and the best setting are chosen.
     Valid,
-    /// The rows that nothing is chosen by.
+    /// The rows for the final evaluation; nothing is chosen by them.
     Test,
 }
 
 impl SplitName {
-    /// All three, in order.
+    /// All splits, in order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
 }
 
@@ -32,21 +32,21 @@ impl fmt::Display for SplitName {
     }
 }
 
-/// One value a split; validation and test may be absent.
+/// One value per split; there may be no validation or test split.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Splits<T> {
-    /// Of the training rows.
+    /// The value of the training split.
     pub train: T,
-    /// Of the validation rows.
+    /// The value of the validation split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid: Option<T>,
-    /// Of the test rows.
+    /// The value of the test split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<T>,
 }
 
 impl<A, B> Splits<(A, B)> {
-    /// The first and the second values of every split.
+    /// Separates the first and the second values of every split.
     pub fn unzip(self) -> (Splits<A>, Splits<B>) {
         let (train, valid, test) = (self.train, self.valid.unzip(), self.test.unzip());
         (
@@ -57,7 +57,7 @@ impl<A, B> Splits<(A, B)> {
 }
 
 impl<T> Splits<T> {
-    /// The value of one split, where there is one.
+    /// Returns the value of a split; `None` if there is no such split.
     pub fn get(&self, name: SplitName) -> Option<&T> {
         match name {
             SplitName::Train => Some(&self.train),
@@ -66,12 +66,12 @@ impl<T> Splits<T> {
         }
     }
 
-    /// The splits there are, in order.
+    /// Iterates over the splits that there are, in order.
     pub fn iter(&self) -> impl Iterator<Item = (SplitName, &T)> {
         SplitName::ALL.into_iter().filter_map(|name| self.get(name).map(|value| (name, value)))
     }
 
-    /// The same splits with every value replaced.
+    /// Maps every value by a function that may fail.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -83,12 +83,12 @@ impl<T> Splits<T> {
         })
     }
 
-    /// The same splits with every value taken and replaced.
+    /// Maps every value, by value.
     pub fn into_map<U>(self, mut f: impl FnMut(T) -> U) -> Splits<U> {
         Splits { train: f(self.train), valid: self.valid.map(&mut f), test: self.test.map(f) }
     }
 
-    /// The same splits with every value replaced.
+    /// Maps every value, by reference, together with the split's name.
     pub fn map<'s, U>(&'s self, mut f: impl FnMut(SplitName, &'s T) -> U) -> Splits<U> {
         Splits {
             train: f(SplitName::Train, &self.train),

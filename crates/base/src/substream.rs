@@ -1,20 +1,19 @@
-//! Random numbers that are the same on every platform: named substreams of one seed.
+//! Seeded random numbers that are equal on every platform: named substreams of one seed.
 //!
-//! Every use of randomness (split, initialisation, shuffling, dropout, ...) draws from a
-//! substream of its own, so that one more draw in one place moves nothing elsewhere. The
-//! generator is ChaCha8, keyed by SHA-256 of seed and name; the sampling below is written
-//! out, so that no library's change of algorithm can move a result.
+//! Every use of randomness (split, initialisation, shuffling, dropout, ...) draws from its own substream, so that an
+//! additional draw in one place changes nothing elsewhere. The generator is ChaCha8, keyed by the SHA-256 of seed and name.
+//! The sampling algorithms are implemented here, so that an update of a library can't change results.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest as _, Sha256};
 
-/// A stream of random numbers that depends on a seed and a name alone.
+/// A stream of random numbers that depends only on a seed and a name.
 #[derive(Clone, Debug)]
 pub struct Substream(ChaCha8Rng);
 
 impl Substream {
-    /// The substream `name` of `seed`, for example `"shuffle/epoch/3"`.
+    /// Creates the substream `name` of `seed`, for example `"shuffle/epoch/3"`.
     pub fn new(seed: u64, name: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(b"emberline substream\0");
@@ -23,20 +22,21 @@ impl Substream {
         Self(ChaCha8Rng::from_seed(hasher.finalize().into()))
     }
 
-    /// 64 random bits.
+    /// Draws 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A whole number in `0..bound`, each equally likely.
+    /// Draws an integer uniformly from `0..bound`.
     ///
     /// # Panics
-    /// When `bound` is 0.
+    /// If `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "an empty range");
         let bound = bound as u64;
-        // Reject the incomplete last group, so that the remainder is unbiased. It is shorter than `bound`: only what
-        // comes near it is worth the division that tells where it begins.
+        // Rejection sampling: 2^64 numbers form groups of `bound`, and the numbers of the incomplete last group are rejected,
+        // so that the remainder is unbiased (with 3 bits and a bound of 3, 6 and 7 are rejected). That group is shorter than
+        // `bound`, so its exact limit, which takes a division, is computed only for the last `bound` numbers.
         let limit = || u64::MAX - (u64::MAX % bound + 1) % bound;
         loop {
             let bits = self.bits();
@@ -46,17 +46,17 @@ impl Substream {
         }
     }
 
-    /// A float in `[0, 1)`, a multiple of 2^-24.
+    /// Draws a float uniformly from `[0, 1)`, as a multiple of 2^-24.
     pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1u32 << 24) as f32
     }
 
-    /// A float in `[-limit, limit)`.
+    /// Draws a float uniformly from `[-limit, limit)`.
     pub fn symmetric(&mut self, limit: f32) -> f32 {
         (2.0 * self.unit() - 1.0) * limit
     }
 
-    /// Puts the items in random order (Fisher-Yates, from the end).
+    /// Shuffles the items (Fisher-Yates, from the end).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

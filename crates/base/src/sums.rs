@@ -1,6 +1,7 @@
-//! `SHA256SUMS`: what the files of a folder held when they were written, as `sha256sum --check` reads it.
+//! `SHA256SUMS`: the checksums of a folder's files, in the format that `sha256sum --check` reads.
 //!
-//! Each line: 64 hex digits, two spaces, the file's name. Without it, a digit that the disk changed would be another result.
+//! Each line holds 64 hex digits, two spaces and a file name. Without the checksums, a digit that was corrupted on the disk
+//! would pass for another result.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,28 +10,28 @@ use std::path::Path;
 
 use crate::file::{self, FileError};
 
-/// The name of the file.
+/// The name of the checksum file.
 pub const FILE: &str = "SHA256SUMS";
 
-/// The SHA-256 of files, by name.
+/// The SHA-256 checksums of a folder's files, by file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums(BTreeMap<String, String>);
 
 impl Sums {
-    /// Notes what a file holds.
+    /// Adds the checksum of a file's content.
     pub fn add(&mut self, name: &str, bytes: &[u8]) {
         self.0.insert(name.to_owned(), file::sha256(bytes));
     }
 
-    /// The file's text.
+    /// Returns the text of the checksum file.
     pub fn to_text(&self) -> String {
         self.0.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
     }
 
-    /// Reads the sums of a folder; none where there are none.
+    /// Reads the checksum file of a folder; `None` if there is no such file.
     ///
     /// # Errors
-    /// When the file can't be read; what it doesn't hold is met by [`check`](Self::check).
+    /// If the file can't be read. A malformed line is skipped, so that [`check`](Self::check) fails for its file.
     pub fn of_folder(folder: &Path) -> Result<Option<Self>, FileError> {
         let path = folder.join(FILE);
         match fs::read(&path) {
@@ -44,12 +45,12 @@ impl Sums {
         }
     }
 
-    /// The names.
+    /// Returns the names of the files, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether a file holds what it held.
+    /// Returns whether a file's content has the recorded checksum; false for a file that isn't listed.
     pub fn check(&self, name: &str, bytes: &[u8]) -> bool {
         self.0.get(name).is_some_and(|sum| *sum == file::sha256(bytes))
     }

@@ -1,17 +1,17 @@
-//! Texts that stand somewhere, in order.
+//! Random access to a list of texts, however they are stored.
 
-/// A list of texts. They are bytes: they need not be UTF-8.
+/// An ordered list of texts. Texts are bytes, which need not be valid UTF-8.
 pub trait TextList: Sync {
-    /// How many there are.
+    /// Returns the number of texts.
     fn count(&self) -> usize;
 
-    /// One of them, from 0.
+    /// Returns the text at an index, counted from 0.
     ///
     /// # Panics
-    /// When there are not so many.
+    /// If `at >= count()`.
     fn text(&self, at: usize) -> &[u8];
 
-    /// All of them.
+    /// Iterates over all texts in order.
     fn all<'a>(&'a self) -> Box<dyn ExactSizeIterator<Item = &'a [u8]> + 'a> {
         Box::new((0..self.count()).map(|at| self.text(at)))
     }

@@ -1,14 +1,14 @@
-//! Threads that the system may not start: too few are fewer threads, never a panic.
+//! Scoped worker threads: if the system can't start as many as requested, fewer run; there is no panic.
 
 use std::thread::{Builder, ScopedJoinHandle};
 use std::{panic, thread};
 
-/// Runs `work` on several threads at once, and gives what each made of it. Where the system starts fewer than `count`
-/// threads, fewer run; where it starts none, the calling thread does the work. So `work` must take what is to be done from
-/// something shared, until nothing is left. The threads are called `name`.
+/// Runs `work` on `count` threads at once, and returns the result of each. If the system starts fewer threads, fewer run; if
+/// it starts none, the calling thread does the work. Therefore `work` must take its tasks from a shared queue until that is
+/// empty. `name` is the name of the threads.
 ///
 /// # Panics
-/// When `work` does.
+/// If `work` panics.
 pub fn work_on<T: Send>(count: usize, name: &str, work: impl Fn() -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let start = |_| Builder::new().name(name.to_owned()).spawn_scoped(scope, &work).ok();

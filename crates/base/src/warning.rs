@@ -1,24 +1,24 @@
-//! Coded warnings: what a person should know before trusting a result. They do not stop a run.
+//! Warnings with codes: what a user should know before trusting a result. Warnings don't stop a run.
 //!
-//! A code is stable and documented in `docs/warnings.md`, so that a reader can search for it and a CI job can match it.
+//! A code is stable and documented in `docs/warnings.md`, so that a user can search for it and a CI job can match it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One warning, shown by `check --data`, `run` and the report, and stored in `summary.json`.
+/// A warning, shown by `check --data`, `run` and the report, and stored in `summary.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
-    /// What kind of thing it is.
+    /// The code of the warning.
     pub code: Code,
-    /// What was found, where, and what to do about it: full sentences.
+    /// What was found, where, and what to do about it, in full sentences.
     pub text: String,
-    /// The ids of the cells that it concerns; empty if it concerns all of them.
+    /// The ids of the cells that the warning concerns; empty if it concerns all cells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<String>,
 }
 
 impl Warning {
-    /// A warning that concerns every cell.
+    /// Creates a warning that concerns all cells.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), cells: Vec::new() }
     }
@@ -30,34 +30,34 @@ impl std::fmt::Display for Warning {
     }
 }
 
-/// The kinds of warnings. A code is never given to another kind.
+/// The codes of warnings. A code is never reused for another kind of warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Code {
     /// Labels differ only by case, by number form (`1`, `1.0`) or by boolean form (`True`, `TRUE`, `true`).
     #[serde(rename = "EMB001")]
     SimilarLabels,
-    /// A row repeats the names of the columns.
+    /// A row repeats the header, that is, the names of the columns.
     #[serde(rename = "EMB002")]
     HeaderAsRow,
-    /// Equal texts carry different labels.
+    /// Equal texts have different labels.
     #[serde(rename = "EMB003")]
     ConflictingLabels,
     /// The positive class was chosen by a narrow majority: it has 45 to 55 % of the rows and no setting names it.
     #[serde(rename = "EMB004")]
     BalancedPositive,
-    /// Rows were left out, or count as wrong, because training has no row with their label.
+    /// Rows were left out, or count as wrong, because no training row has their label.
     #[serde(rename = "EMB005")]
     UnknownLabels,
-    /// An embedding knows less than half of the words of the data.
+    /// An embedding has vectors for less than half of the words of the data.
     #[serde(rename = "EMB006")]
     FewKnownWords,
     /// Quotes of a tab-separated file are kept as part of the text.
     #[serde(rename = "EMB007")]
     QuotesKept,
-    /// A prompt is a single word and no name of one of the model's prompts.
+    /// A prompt is a single word, but not the name of one of the model's prompts.
     #[serde(rename = "EMB008")]
     PromptIsNoName,
-    /// A text stands in the files of two splits.
+    /// A text is in the files of two splits.
     #[serde(rename = "EMB009")]
     SharedTexts,
     /// A label is a word that other programs write in place of a missing value: `NA`, `null`, `None`.
@@ -66,10 +66,10 @@ pub enum Code {
     /// A supervised model of fastText is used with fastText's words, but the vectors of texts are not fastText's.
     #[serde(rename = "EMB011")]
     OtherThanFastText,
-    /// A group stands in the files of two splits.
+    /// A group is in the files of two splits.
     #[serde(rename = "EMB012")]
     SharedGroups,
-    /// No epoch of a cell answers a validation row rightly: the best epoch was chosen by its place alone.
+    /// No epoch of a cell predicts a validation row correctly, so the choice of the best epoch is arbitrary.
     #[serde(rename = "EMB013")]
     NothingLearned,
 }
@@ -80,7 +80,7 @@ impl std::fmt::Display for Code {
     }
 }
 
-/// Merges the warnings of cells: equal ones become one that names all of their cells.
+/// Merges the warnings of cells: equal warnings become one that lists all of their cells.
 pub fn merge<'a>(of_cells: impl IntoIterator<Item = (&'a str, &'a [Warning])>) -> Vec<Warning> {
     let mut merged: Vec<Warning> = Vec::new();
     for (cell, warnings) in of_cells {

@@ -1,13 +1,13 @@
-//! What the panic hook prints, seen from outside: this test runs itself as another process.
+//! Tests what the panic hook prints: the test runs itself as another process and reads its standard error.
 
 use std::process::Command;
 
 use emberline_base::fence::{fenced, report_panics};
 
-/// Names the scene that the other process plays.
+/// The environment variable with the name of the scene that the other process runs.
 const SCENE: &str = "EMBERLINE_FENCE_SCENE";
 
-/// Fenced panics, on this thread, on a worker of a pool, and in one fence within another.
+/// Catches panics on this thread, on a worker of a pool, and in a nested call.
 fn fenced_panics() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
     assert_eq!(fenced(|| -> () { panic!("on this thread") }), Err("on this thread".to_owned()));
@@ -26,9 +26,9 @@ fn play(scene: &str) {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
             let (up, hear) = std::sync::mpsc::channel();
             let (end, ends) = std::sync::mpsc::channel::<()>();
-            // Another thread's fence is up while a worker panics that no fence is for.
+            // Another thread is in a guarded call while a worker panics outside of any.
             let other = std::thread::spawn(move || fenced(|| (up.send(()).expect("heard"), ends.recv())));
-            hear.recv().expect("the fence is up");
+            hear.recv().expect("the guarded call has begun");
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.install(|| panic!("unfenced"))));
             end.send(()).expect("heard");
             other.join().expect("joined").expect("no panic").1.expect("heard");

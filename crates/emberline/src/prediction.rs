@@ -1,17 +1,17 @@
-//! What a classifier says of one text, by the names of the classes.
+//! The prediction for one text, by the names of the classes.
 
 use std::sync::Arc;
 
 use emberline_base::Task;
 
-/// What a classifier says of one text.
+/// The prediction for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     task: Task,
     classes: Arc<[String]>,
-    /// The positions of the predicted classes.
+    /// The indices of the predicted classes.
     predicted: Vec<usize>,
-    /// The probability of every class.
+    /// The probability of each class, `[classes]`.
     probabilities: Vec<f64>,
 }
 
@@ -21,29 +21,29 @@ impl Prediction {
         Self { task, classes, predicted, probabilities }
     }
 
-    /// The predicted class; of a multi-label task the first one, if any.
+    /// Returns the predicted class; for a multi-label task, the first one, if there is any.
     pub fn label(&self) -> Option<&str> {
         self.labels().next()
     }
 
-    /// The predicted classes: one, or of a multi-label task any number.
+    /// Returns the predicted classes: exactly one, or any number for a multi-label task.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.predicted.iter().map(|&class| self.classes[class].as_str())
     }
 
-    /// The probability that stands beside the label in the output of `emberline predict`: of a binary task that of the positive
-    /// class, whichever is predicted; else that of [`label`](Self::label), 0 if there is none.
+    /// Returns the probability that `emberline predict` writes next to the label: for a binary task, that of the positive class,
+    /// whichever class is predicted; otherwise that of [`label`](Self::label), or 0 if there is none.
     pub fn probability(&self) -> f64 {
         let class = if self.task == Task::Binary { Some(1) } else { self.predicted.first().copied() };
         class.map_or(0.0, |class| self.probabilities[class])
     }
 
-    /// The probability of a class; none if no class has that name.
+    /// Returns the probability of a class; `None` if there is no class of that name.
     pub fn probability_of(&self, class: &str) -> Option<f64> {
         self.probabilities().find(|(name, _)| *name == class).map(|(_, probability)| probability)
     }
 
-    /// The name and probability of every class.
+    /// Iterates over the names and probabilities of all classes.
     pub fn probabilities(&self) -> impl Iterator<Item = (&str, f64)> {
         self.classes.iter().map(String::as_str).zip(self.probabilities.iter().copied())
     }

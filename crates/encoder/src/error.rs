@@ -1,4 +1,4 @@
-//! What can go wrong with a neural encoder.
+//! The errors of opening and running a neural encoder.
 
 use std::path::PathBuf;
 
@@ -7,32 +7,32 @@ use emberline_base::file::FileError;
 use emberline_device::Unavailable;
 use emberline_device::memory::Lack;
 
-/// Why a model can't be used.
+/// The reason why a model can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file can't be read.
+    /// An I/O error.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file or folder of the model isn't there.
+    /// A file or folder of the model is missing.
     #[error("{} isn't there{hint}", path.display())]
     Missing {
         /// The file or folder.
         path: PathBuf,
-        /// What to do, starting with `; `, or nothing.
+        /// What to do about it, starting with `; `; may be empty.
         hint: String,
     },
-    /// A file isn't what it should be: damaged, truncated, of another kind, or hostile.
+    /// A file is invalid: corrupt, truncated, of another format, or malicious.
     #[error("{}: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the line or byte offset where there is one, and what to do.
+        /// What is wrong, with the line or byte offset if there is one, and what to do about it.
         reason: String,
     },
-    /// The system gave no more memory.
+    /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
-    /// More memory is needed than there is.
+    /// The model needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] Lack),
     /// The device can't be used.
@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A fault in a file's content.
+    /// Creates the error for an invalid file.
     pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
     }

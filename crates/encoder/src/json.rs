@@ -1,4 +1,4 @@
-//! JSON files of a model.
+//! Reads the JSON files of a model.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
-/// The largest settings file; published ones have a few KiB.
+/// Maximum size of a JSON file in bytes; those of published models have a few KiB.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Reads a file that holds one object.
+/// Reads a JSON file whose value is an object.
 pub(crate) fn object(path: &Path) -> Result<Map<String, Value>, Error> {
     match read(path)? {
         Value::Object(object) => Ok(object),
@@ -27,7 +27,7 @@ pub(crate) fn read(path: &Path) -> Result<Value, Error> {
     serde_json::from_slice(&bytes).map_err(fault)
 }
 
-/// The bytes of a settings file, which must be there.
+/// Reads the bytes of a JSON file, which must exist.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     if !path.is_file() {
         let hint = "; the model is incomplete, get it again".to_owned();

@@ -1,8 +1,8 @@
-//! Neural encoders: a folder with a model enters, vectors of texts leave.
+//! Neural text encoders: each reads a model from a folder and encodes texts as vectors.
 //!
-//! Nothing here knows of pipelines, tables, labels or heads. `transformer` computes tokens' vectors, on the processor with
-//! code of its own and on cards with Burn; [`sentence_transformer`] reads folders of the library of that name; `onnx` (a
-//! feature of the same name) runs graphs.
+//! [`elmo`] computes ELMo. [`sentence_transformer`] reads the folders of the library sentence-transformers; its token vectors
+//! come from `transformer`, which has its own forward pass for the CPU and one in Burn for GPUs. `onnx` (a feature of the
+//! same name) runs ONNX graphs. This crate knows nothing of pipelines, embedding tables, labels or heads.
 
 pub mod elmo;
 mod error;

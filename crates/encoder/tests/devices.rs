@@ -1,4 +1,4 @@
-//! The same models on every device that is there: vectors equal within what the order of sums can change.
+//! Tests that the same models give equal vectors on every available device, except for the rounding of sums.
 #![cfg(feature = "gpu")]
 
 use std::path::{Path, PathBuf};

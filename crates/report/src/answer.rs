@@ -1,8 +1,9 @@
-//! The answer in a few sentences: which setting is best, by how much, and whether that is more than chance.
+//! The answer of a report in a few sentences: which setting is best, by how much, and whether the difference is more than
+//! chance.
 //!
-//! A ranking enters, paragraphs leave. No claim without its uncertainty: what is said of the best setting and the runner-up
-//! is whether they differ across the seeds on these rows, by the paired t interval over shared seeds. That is a statement
-//! about the heads that were trained, not about the embeddings: other rows may turn it over.
+//! Input: a ranking. Output: paragraphs. Every claim has its uncertainty: the best setting and the runner-up are compared
+//! across the seeds on these rows, by the paired t interval over the seeds that both have. That is a statement about the
+//! trained heads, not about the embeddings; on other rows the result may be reversed.
 
 use emberline_base::number::agreeing;
 use emberline_base::record::{Status, Summary};
@@ -11,10 +12,10 @@ use crate::document::Prose;
 use crate::grouping::{ReplicateNames, Values};
 use crate::number::{counted, decimals, fixed, signed, single};
 use crate::ranking::{MainMetric, Ranking, paired};
-use crate::statistics::{self, Interval, LEVEL};
+use crate::statistics::{self, CONFIDENCE_LEVEL, Interval};
 use crate::table;
 
-/// The paragraphs at the top of a report.
+/// Returns the paragraphs at the top of a report.
 pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
     let ranked = ranking.ranked();
     let mut paragraphs = Vec::new();
@@ -52,6 +53,7 @@ fn no_scores(summary: &Summary) -> Prose {
     )
 }
 
+/// States that every finished cell has the worst value of the main metric.
 fn nothing_learned(main: &MainMetric) -> Prose {
     Prose::default().strong("No setting learned anything").plain(format!(
         " by {name}: it is 0, its worst value, in every finished cell, so none is best. Train for more epochs, with a larger \
@@ -60,7 +62,7 @@ fn nothing_learned(main: &MainMetric) -> Prose {
     ))
 }
 
-/// `0.5123 ± 0.0041 (mean ± sd of 3 seeds)`.
+/// Describes the best setting: `NAME has the highest mean val_pr_auc: 0.5123 ± 0.0041 (mean ± sd of 3 seeds).`
 fn lead(ranking: &Ranking<'_>, main: &MainMetric, label: &str, values: &Values, article: &str) -> Prose {
     let ReplicateNames { one, .. } = ranking.replicates;
     let statistic = if values.len() > 1 { "mean " } else { "" };
@@ -90,7 +92,7 @@ fn mean_and_spread(values: &Values) -> String {
     }
 }
 
-/// Whether the best and the runner-up differ across the replicates.
+/// States whether the best setting and the runner-up differ across the replicates.
 fn verdict(names: ReplicateNames, main: &MainMetric, best: &Values, label: &str, second: &Values) -> Prose {
     let ReplicateNames { many, pair, across, .. } = names;
     let opening = Prose::default().plain("Runner-up: ").strong(label).plain(format!(", {}. ", mean_and_spread(second)));
@@ -108,7 +110,7 @@ fn verdict(names: ReplicateNames, main: &MainMetric, best: &Values, label: &str,
     let figures = format!(
         "The lead of {} has the {:.0}\u{a0}% interval {} to {} (paired over {}): ",
         fixed(ahead.mean, digits),
-        LEVEL * 100.0,
+        CONFIDENCE_LEVEL * 100.0,
         signed(ahead.low, digits),
         signed(ahead.high, digits),
         counted(ahead.count, &format!("shared {pair}")),
@@ -135,9 +137,10 @@ fn no_pairs(names: ReplicateNames, best: &Values, second: &Values) -> String {
     }
 }
 
-/// How many other settings show no difference from the best.
+/// States how many of the other settings don't differ from the best; `None` for fewer than two.
 fn others(ranking: &Ranking<'_>) -> Option<Prose> {
-    let rest: Vec<_> = ranking.ranked().into_iter().skip(1).filter_map(|(s, _)| ranking.behind(s)).collect();
+    let rest: Vec<_> =
+        ranking.ranked().into_iter().skip(1).filter_map(|(s, _)| ranking.difference_to_best(s)).collect();
     if rest.len() < 2 {
         return None;
     }
@@ -149,11 +152,11 @@ fn others(ranking: &Ranking<'_>) -> Option<Prose> {
         "Of {} settings compared with the best {pair} by {pair}, {close} {show} no difference from it {across} (each by its \
          own {:.0}\u{a0}% interval, not corrected for the number of comparisons).",
         rest.len(),
-        LEVEL * 100.0
+        CONFIDENCE_LEVEL * 100.0
     )))
 }
 
-/// The best setting's accuracy beside that of always giving the most frequent answer.
+/// Compares the best setting's accuracy with that of always predicting the most frequent class.
 fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
     let (best, _) = ranking.ranked().into_iter().next()?;
     let (name, majority) =
@@ -175,7 +178,7 @@ fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
     }))
 }
 
-/// What is missing from the answer.
+/// Names the cells that failed or are pending, since the answer lacks them; `None` if all cells are done.
 fn unfinished(summary: &Summary) -> Option<Prose> {
     let count = |status: Status| summary.cells.iter().filter(|cell| cell.status == status).count();
     let (done, failed, pending) = (count(Status::Done), count(Status::Failed), count(Status::Pending));
@@ -190,12 +193,12 @@ fn unfinished(summary: &Summary) -> Option<Prose> {
     Some(Prose::default().strong(parts).plain(text))
 }
 
-/// What the grid can't do, and so doesn't answer.
+/// States how many combinations of the grid were left out; `None` if there are none.
 fn left_out(summary: &Summary) -> Option<Prose> {
     let combinations = table::left_out::combinations(summary);
     let are = agreeing(combinations, "is", "are");
     let text =
-        format!(" of the grid {are} left out; the reasons, and what to do about them, stand under \"Left out\".");
+        format!(" of the grid {are} left out; the reasons, and what to do about them, are listed under \"Left out\".");
     (combinations > 0).then(|| Prose::default().strong(counted(combinations, "combination")).plain(text))
 }
 
@@ -215,7 +218,7 @@ mod tests {
         text.replace('\u{a0}', " ")
     }
 
-    /// Sets the main metric of every cell.
+    /// Returns the text of a report in which the main metric of every cell is set by `score`.
     fn with_scores(score: impl Fn(&str, bool, u64) -> f64) -> String {
         let mut run = sample::course();
         for cell in &mut run.summary.cells {
@@ -257,7 +260,7 @@ mod tests {
         assert!(text.contains("no difference shows across seeds on these rows."), "{text}");
     }
 
-    /// No report calls embeddings distinguishable: seeds on one division of the rows can't tell.
+    /// No report calls embeddings distinguishable: seeds on one split of the rows can't show that.
     #[test]
     fn nothing_is_called_distinguishable() {
         let runs = [sample::course(), sample::sweep(), sample::of_splits(), sample::many_classes(), sample::single()];

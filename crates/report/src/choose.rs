@@ -1,5 +1,5 @@
-//! Which model of a run is used: that of the cell that is named, the refit of the best setting, or the best cell of the best
-//! setting. `predict` and `export` choose alike.
+//! Chooses the model of a run for classification: the cell that the user names, the refit of the best setting, or the best cell
+//! of the best setting. `predict` and `export` choose the same model.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,47 +13,47 @@ use crate::ranking::{MainMetric, Ranking};
 use crate::refit::read_refit;
 use crate::{Error, Run};
 
-/// A trained model of a run.
+/// A trained model of a run: that of a cell, or the refit.
 #[derive(Clone, Debug)]
 pub enum ChosenModel<'a> {
-    /// That of a cell.
+    /// The model of a cell.
     Cell(&'a Cell),
-    /// That of all rows.
+    /// The model that was refitted on all rows.
     Refit(Box<Refit>),
 }
 
-/// The model of a run that is used, and why it was taken.
+/// The chosen model of a run, and the description of the choice.
 #[derive(Clone, Debug)]
 pub struct Chosen<'a> {
     /// The model.
     pub model: ChosenModel<'a>,
-    /// What to tell of the choice.
+    /// Describes the choice.
     pub choice: ModelChoice,
 }
 
-/// What to tell of the model that was taken.
+/// Describes the chosen model to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelChoice {
-    /// Which model it is and why it was taken, in one line.
+    /// Which model it is and why it was chosen, in one line.
     pub description: String,
-    /// What speaks against the model, and the cure; none if it was named.
+    /// A warning about the model, with the cure; `None` if the user named the model.
     pub warning: Option<String>,
 }
 
 /// The best setting of a run.
 #[derive(Clone, Debug)]
 pub struct ChosenSetting<'a> {
-    /// What tells it from the others.
+    /// The label of the setting.
     pub label: String,
-    /// Its finished cells, one per replicate, in the order of the plan.
+    /// The finished cells of the setting, one per replicate, in the order of the plan.
     pub cells: Vec<&'a Cell>,
 }
 
 impl<'a> ChosenSetting<'a> {
-    /// The best setting, by the metric that the report ranks by; the only one if there is but one.
+    /// Chooses the best setting by the main metric of the report; a single setting needs no metric.
     ///
     /// # Errors
-    /// When no cell is done, or nothing tells which setting is best.
+    /// If no cell is done, or there are no scores to rank the settings by.
     pub fn of(summary: &'a Summary) -> Result<Self, Error> {
         let ranking = Ranking::of(summary);
         let best = match ranking.settings.as_slice() {
@@ -66,7 +66,7 @@ impl<'a> ChosenSetting<'a> {
         chosen.ok_or_else(|| Error::NothingToChoose { name: summary.name.clone() })
     }
 
-    /// What a refit of the setting records of its cells.
+    /// Returns the records of the setting's cells that a refit stores.
     pub fn refit_cells(&self) -> Vec<RefitCell> {
         let of_cell = |cell: &&Cell| {
             let Outcome { digests, best_epoch, .. } = cell.outcome.as_ref()?;
@@ -77,12 +77,12 @@ impl<'a> ChosenSetting<'a> {
 }
 
 impl Run {
-    /// The model that is used for new texts: that of the cell that is named; without a name, the refit in `dir`, the run's
-    /// folder, as long as it is of the best setting's present results, else the best cell of the best setting.
+    /// Chooses the model for classification: that of the cell `named`; without a name, the refit in the run folder `dir` if
+    /// it is up to date, otherwise the best cell of the best setting.
     ///
     /// # Errors
-    /// When there is no such cell, it isn't done, nothing tells which is best, or the record of the refit isn't what was
-    /// written.
+    /// If there is no such cell, it isn't done, there are no scores to rank the cells by, or the record of the refit doesn't
+    /// match its checksum.
     pub fn choose(&self, dir: &Path, named: Option<&str>) -> Result<Chosen<'_>, Error> {
         if let Some(id) = named {
             let model = ChosenModel::Cell(self.named(id)?);
@@ -103,7 +103,7 @@ impl Run {
         Ok(Chosen { model: ChosenModel::Cell(cell), choice })
     }
 
-    /// Warns of a cell that is one of several of its setting which train on other rows each, such as folds or repeats.
+    /// Returns a warning if the setting's cells were trained on different rows, for example on folds or repeats.
     fn warning_of_part(&self, cell: &Cell) -> Option<String> {
         let settings = grouping::settings(&self.summary);
         let setting = settings.iter().find(|setting| setting.cells.iter().any(|other| other.id == cell.id))?;
@@ -124,7 +124,7 @@ impl Run {
         })
     }
 
-    /// Whether a refit was made of the cells of the setting that is the best one now.
+    /// Returns whether the refit is up to date: it is based on the present results of the best setting's cells.
     fn is_current(&self, refit: &Refit) -> bool {
         ChosenSetting::of(&self.summary).is_ok_and(|setting| setting.refit_cells() == refit.cells)
     }
@@ -141,7 +141,7 @@ impl Run {
         done.map(|cell| cell.id.clone()).collect()
     }
 
-    /// The best cell of the best setting, and why it is that one.
+    /// Returns the best cell of the best setting, and why it was chosen.
     fn best(&self) -> Option<(&Cell, String)> {
         if let [only] = self.done().as_slice() {
             let cell = self.summary.cells.iter().find(|cell| cell.id == *only)?;
@@ -159,7 +159,7 @@ impl Run {
     }
 }
 
-/// The first of the cells of a setting with its best value.
+/// Returns the best cell of a setting and its value; the first one among equals.
 fn best_cell<'a>(setting: &Setting<'a>, main: &MainMetric) -> Option<(&'a Cell, f64)> {
     let mut best: Option<(&Cell, f64)> = None;
     for (cell, outcome) in setting.done() {
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    /// A folder without a refit.
+    /// Returns a folder without a refit.
     fn nowhere() -> &'static Path {
         Path::new("no such folder")
     }
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// Writes the record of a refit of these cells.
+    /// Writes the record of a refit that is based on these cells.
     fn write_refit(dir: &Path, cells: Vec<RefitCell>) {
         let digest = || Digest::of(b"");
         let digests = record::Digests { data: digest(), embedding: digest(), weights: digest(), predictions: None };
@@ -253,7 +253,7 @@ mod tests {
         assert!(warning.contains("split ") && warning.contains("refit = true"), "{warning}");
         let id = &cell(&chosen).id;
         assert_eq!(run.choose(nowhere(), Some(id)).expect("done").choice.warning, None);
-        // Seeds have the same rows, and the refit has all.
+        // Cells that differ only in their seed have the same rows, and a refit has all rows.
         let seeds = sample::course();
         assert_eq!(seeds.choose(nowhere(), None).expect("a best cell").choice.warning, None);
         let dir = tempfile::tempdir().expect("a folder");
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(chosen.choice.description, "refit of setting s on all 1,200 rows, 7 epochs");
         let id = &run.summary.cells[0].id;
         assert_eq!(cell(&run.choose(dir.path(), Some(id)).expect("done")).id, *id, "a name comes first");
-        // Of another setting, whose cells are still what they were; and of the same with other weights.
+        // A refit of another setting whose cells are unchanged, and a refit of the best setting with other weights.
         let others = run.summary.cells.iter().filter(|cell| best.iter().all(|of_best| of_best.id != cell.id)).collect();
         let other = ChosenSetting { label: String::new(), cells: others }.refit_cells();
         let trained_again = best.into_iter().map(|cell| RefitCell { weights: Digest::of(b"other"), ..cell }).collect();

@@ -1,8 +1,8 @@
-//! The pictures of training: accuracy by epoch and loss by epoch, all settings in one picture each.
+//! The charts of training curves: accuracy by epoch and loss by epoch, with all settings in each chart.
 //!
-//! Training is dashed, validation solid. Several seeds of a setting give a bold mean and, while there are few
-//! settings, a thin line a seed. A mean ends with the first seed that ends, because a mean over ever other seeds
-//! would jump. Of many settings the best are drawn, and the note says so.
+//! Training curves are dashed, validation curves are solid. A setting with several seeds has a bold mean and, if there are
+//! few settings, one thin line per seed. The mean ends at the first epoch that not every seed has reached, because a mean
+//! over fewer and fewer seeds would jump. If there are many settings, only the best are drawn, and a note says so.
 
 use std::collections::BTreeMap;
 
@@ -11,39 +11,39 @@ use emberline_base::record::Epoch;
 
 use crate::Run;
 use crate::chart::axis::{self, Axis};
-use crate::chart::{Chart, Pen, Series};
+use crate::chart::{Chart, LineStyle, Series};
 use crate::document::Prose;
 use crate::grouping::ReplicateNames;
 use crate::number::{counted, single};
-use crate::ranking::{DRAWN, Ranking};
+use crate::ranking::{MAX_DRAWN, Ranking};
 use crate::statistics;
 
-/// Up to how many settings each seed has its own line.
-const WITH_SEEDS: usize = 6;
+/// Maximum number of settings for which each seed is drawn.
+const MAX_WITH_SEEDS: usize = 6;
 
-/// Up to how many settings training is drawn beside validation.
-const WITH_TRAINING: usize = 8;
+/// Maximum number of settings for which training curves are drawn besides validation curves.
+const MAX_WITH_TRAINING: usize = 8;
 
-/// The pictures and what goes with them.
+/// The charts of training curves, with their legend and notes.
 pub(crate) struct Curves {
-    /// Accuracy, then loss; those with nothing to show are absent.
+    /// The charts of accuracy and of loss; a chart without values is absent.
     pub(crate) charts: Vec<Chart>,
-    /// Whether lines of training, and of validation, are among them.
-    pub(crate) pens: (bool, bool),
-    /// The drawn settings: place and label.
+    /// Whether training curves are drawn, and whether validation curves are drawn.
+    pub(crate) styles: (bool, bool),
+    /// The index and label of each setting that is drawn.
     pub(crate) legend: Vec<(usize, String)>,
-    /// How to read them, and what is not drawn.
+    /// Notes on how to read the charts, and on what is not drawn.
     pub(crate) notes: Vec<Prose>,
 }
 
 /// The histories of one setting's cells.
-struct Drawn<'a> {
+struct DrawnSetting<'a> {
     mark: usize,
     label: &'a str,
     histories: Vec<&'a [Epoch]>,
 }
 
-/// The pictures of a run.
+/// Creates the charts of a run.
 pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     let drawn = drawn(run, ranking);
     let mut cut = false;
@@ -54,35 +54,41 @@ pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     });
     let charts: Vec<Chart> = charts.collect();
     let legend = drawn.iter().map(|drawn| (drawn.mark, drawn.label.to_owned())).collect();
-    let has = |pen: Pen| charts.iter().flat_map(|chart| &chart.series).any(|series| series.pen == pen);
-    let pens = (has(Pen::Dashed), has(Pen::Mean));
-    Curves { charts, pens, legend, notes: notes(run, ranking, &drawn, cut) }
+    let has = |style: LineStyle| charts.iter().flat_map(|chart| &chart.series).any(|series| series.style == style);
+    let styles = (has(LineStyle::Dashed), has(LineStyle::Mean));
+    Curves { charts, styles, legend, notes: notes(run, ranking, &drawn, cut) }
 }
 
-fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<Drawn<'a>> {
+fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<DrawnSetting<'a>> {
     let marks = ranking.marks();
     let marked = ranking.settings.iter().zip(marks).filter_map(|(setting, mark)| mark.map(|mark| (setting, mark)));
     let with_histories = marked.map(|(setting, mark)| {
         let histories = setting.cells.iter().filter_map(|cell| run.histories.get(&cell.id)).map(Vec::as_slice);
-        Drawn { mark, label: &setting.label, histories: histories.filter(|epochs| !epochs.is_empty()).collect() }
+        DrawnSetting { mark, label: &setting.label, histories: histories.filter(|epochs| !epochs.is_empty()).collect() }
     });
     with_histories.filter(|drawn| !drawn.histories.is_empty()).collect()
 }
 
-/// One picture, and whether values beyond its edges are cut off.
-fn chart(run: &Run, drawn: &[Drawn<'_>], many: &str, key: &'static str, metric: Metric) -> Option<(Chart, bool)> {
+/// Creates one chart; the second value tells whether outliers are cut off.
+fn chart(
+    run: &Run,
+    drawn: &[DrawnSetting<'_>],
+    many: &str,
+    key: &'static str,
+    metric: Metric,
+) -> Option<(Chart, bool)> {
     let has_valid = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
     let mut series = Vec::new();
-    if drawn.len() <= WITH_TRAINING || !has_valid {
+    if drawn.len() <= MAX_WITH_TRAINING || !has_valid {
         series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), false, metric)));
     }
     series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), true, metric)));
-    // Means in front of single seeds, validation in front of training.
-    series.sort_by_key(|series| match series.pen {
-        Pen::ThinDashed => 0,
-        Pen::Thin | Pen::Dots => 1,
-        Pen::Dashed => 2,
-        Pen::Mean => 3,
+    // Drawing order: means in front of single seeds, validation in front of training.
+    series.sort_by_key(|series| match series.style {
+        LineStyle::ThinDashed => 0,
+        LineStyle::Thin | LineStyle::Dots => 1,
+        LineStyle::Dashed => 2,
+        LineStyle::Mean => 3,
     });
     let values: Vec<f64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).collect();
     let (low, high, cut_off) = axis::range(&values)?;
@@ -106,8 +112,8 @@ fn chart(run: &Run, drawn: &[Drawn<'_>], many: &str, key: &'static str, metric: 
     Some((chart, cut_off))
 }
 
-/// The lines of one setting: training or validation, the mean and perhaps each seed.
-fn lines(setting: &Drawn<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
+/// Creates the lines of one setting, for training or validation: the mean, and each seed if there are few settings.
+fn lines(setting: &DrawnSetting<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
     let value = |epoch: &Epoch| {
         let scores = if valid { epoch.valid.as_ref() } else { Some(&epoch.train) };
         scores.and_then(|scores| scores.get(&metric)).copied()
@@ -119,15 +125,16 @@ fn lines(setting: &Drawn<'_>, settings: usize, valid: bool, metric: Metric) -> V
     if seeds.iter().flatten().all(|point| point.1.is_nan()) {
         return Vec::new();
     }
-    let (thin, bold) = if valid { (Pen::Thin, Pen::Mean) } else { (Pen::ThinDashed, Pen::Dashed) };
-    let mut series = vec![Series { mark: setting.mark, pen: bold, shift: 0.0, points: mean_line(&seeds) }];
-    if seeds.len() > 1 && settings <= WITH_SEEDS {
-        series.extend(seeds.into_iter().map(|points| Series { mark: setting.mark, pen: thin, shift: 0.0, points }));
+    let (thin, bold) =
+        if valid { (LineStyle::Thin, LineStyle::Mean) } else { (LineStyle::ThinDashed, LineStyle::Dashed) };
+    let mut series = vec![Series { mark: setting.mark, style: bold, shift: 0.0, points: mean_line(&seeds) }];
+    if seeds.len() > 1 && settings <= MAX_WITH_SEEDS {
+        series.extend(seeds.into_iter().map(|points| Series { mark: setting.mark, style: thin, shift: 0.0, points }));
     }
     series
 }
 
-/// The mean over the seeds, as far as all of them go.
+/// Computes the mean over the seeds, for the epochs that all of them have.
 fn mean_line(seeds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     let shared = seeds.iter().map(Vec::len).min().unwrap_or(0);
     let mean = |index: usize| {
@@ -137,9 +144,9 @@ fn mean_line(seeds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     (0..shared).map(mean).collect()
 }
 
-/// The last values in words, for those who do not see the picture.
-fn description(drawn: &[Drawn<'_>], metric: Metric, many: &str) -> String {
-    let last = |drawn: &Drawn<'_>| {
+/// Describes the last values in words, for readers who can't see the chart.
+fn description(drawn: &[DrawnSetting<'_>], metric: Metric, many: &str) -> String {
+    let last = |drawn: &DrawnSetting<'_>| {
         let ends = drawn.histories.iter().filter_map(|history| history.last());
         let values = |valid: bool| -> Vec<f64> {
             let scores = ends.clone().filter_map(|epoch| if valid { epoch.valid.as_ref() } else { Some(&epoch.train) });
@@ -153,27 +160,28 @@ fn description(drawn: &[Drawn<'_>], metric: Metric, many: &str) -> String {
     format!("At the last epoch, mean over the {many}. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
 }
 
-fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[Drawn<'_>], cut: bool) -> Vec<Prose> {
+fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[DrawnSetting<'_>], cut: bool) -> Vec<Prose> {
     let mut notes = Vec::new();
     let several = drawn.iter().any(|setting| setting.histories.len() > 1);
     if several {
         let ReplicateNames { one, many, .. } = ranking.replicates;
-        let thin = if drawn.len() <= WITH_SEEDS { format!(" Thin lines are single {many}.") } else { String::new() };
+        let thin =
+            if drawn.len() <= MAX_WITH_SEEDS { format!(" Thin lines are single {many}.") } else { String::new() };
         notes.push(format!("Bold lines are means over the {many}, as far as every {one} was trained.{thin}"));
     }
     let finished = ranking.settings.iter().filter(|setting| setting.done().next().is_some()).count();
-    if finished > DRAWN {
+    if finished > MAX_DRAWN {
         let by = ranking
             .main
             .as_ref()
             .map_or("the first in the plan".to_owned(), |main| format!("the best by {}", main.name));
-        notes.push(format!("Of {} the {DRAWN} drawn are {by}.", counted(finished, "setting")));
+        notes.push(format!("Of {} the {MAX_DRAWN} drawn are {by}.", counted(finished, "setting")));
     }
-    if drawn.len() > WITH_TRAINING {
-        notes.push("Training is left out where so many settings are drawn.".to_owned());
+    if drawn.len() > MAX_WITH_TRAINING {
+        notes.push("Training curves are left out, because many settings are drawn.".to_owned());
     }
     if cut {
-        notes.push("Values far beyond the others, and those that are no numbers, are not drawn.".to_owned());
+        notes.push("Outliers and values that are not finite are not drawn.".to_owned());
     }
     let missing: BTreeMap<&str, ()> = run
         .summary
@@ -207,7 +215,7 @@ mod tests {
         assert!(curves.charts[0].reference.is_some());
     }
 
-    /// Whether a setting of the sample has one seed only, which then has no thin line.
+    /// Returns whether a setting of the sample has a single seed, which is then not drawn as a thin line.
     fn has_single_seed() -> bool {
         Ranking::of(&sample::course().summary).settings.iter().any(|setting| setting.done().count() == 1)
     }
@@ -215,8 +223,8 @@ mod tests {
     #[test]
     fn many_settings_are_capped_and_the_note_says_so() {
         let curves = curves_of(&sample::sweep());
-        assert_eq!(curves.legend.len(), DRAWN);
-        assert!(curves.charts.iter().all(|chart| chart.series.len() == DRAWN));
+        assert_eq!(curves.legend.len(), MAX_DRAWN);
+        assert!(curves.charts.iter().all(|chart| chart.series.len() == MAX_DRAWN));
         let notes = format!("{:?}", curves.notes);
         assert!(notes.contains("Of 40 settings the 12 drawn are the best by val_pr_auc."), "{notes}");
     }
@@ -232,7 +240,7 @@ mod tests {
     #[test]
     fn training_alone_is_drawn_and_missing_histories_are_told() {
         let mut run = sample::without_validation();
-        assert!(curves_of(&run).charts.iter().all(|chart| chart.series[0].pen == Pen::Dashed));
+        assert!(curves_of(&run).charts.iter().all(|chart| chart.series[0].style == LineStyle::Dashed));
         run.histories.clear();
         let curves = curves_of(&run);
         assert!(curves.charts.is_empty() && format!("{:?}", curves.notes).contains("1 finished cell without"));

@@ -1,15 +1,15 @@
-//! What every format shows, before it is HTML or Markdown: sentences and tables of plain text.
+//! The format-independent content of a report: paragraphs and tables of plain text.
 //!
-//! The text in here is as the user wrote it; each format escapes it as its last step.
+//! The text is not escaped yet; each format escapes it as its last step.
 
 use crate::number::count;
 
-/// A piece of a sentence.
+/// A run of text with one style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
-    /// Words.
+    /// Plain text.
     Plain(String),
-    /// Something to stand out: a setting's name, the figure that the sentence is about.
+    /// Emphasised text: the name of a setting, the number that the sentence is about.
     Strong(String),
 }
 
@@ -18,34 +18,34 @@ pub(crate) enum Span {
 pub(crate) struct Prose(pub(crate) Vec<Span>);
 
 impl Prose {
-    /// Adds words.
+    /// Appends plain text.
     pub(crate) fn plain(mut self, text: impl Into<String>) -> Self {
         self.0.push(Span::Plain(text.into()));
         self
     }
 
-    /// Adds what stands out.
+    /// Appends emphasised text.
     pub(crate) fn strong(mut self, text: impl Into<String>) -> Self {
         self.0.push(Span::Strong(text.into()));
         self
     }
 }
 
-/// A table; the first field of each row is its heading.
+/// A table; the first field of each row is the row's heading.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Table {
-    /// What it shows, in a few words.
+    /// The caption: what the table shows, in a few words.
     pub(crate) caption: String,
-    /// The headings.
+    /// The headings of the columns.
     pub(crate) columns: Vec<Column>,
-    /// As many fields a row as there are columns.
+    /// The rows; each has one field per column.
     pub(crate) rows: Vec<Row>,
-    /// What a reader has to know to read it.
+    /// Notes below the table, which explain how to read it.
     pub(crate) notes: Vec<Prose>,
 }
 
 impl Table {
-    /// The table with its first rows only, and a note where rows are left out.
+    /// Keeps at most the first `rows` rows, and adds a note if rows were left out.
     pub(crate) fn capped(mut self, rows: usize) -> Self {
         let all = self.rows.len();
         if all > rows {
@@ -58,71 +58,71 @@ impl Table {
     }
 }
 
-/// A heading.
+/// The heading of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Column {
-    /// The metric's or axis's name.
+    /// The name of the metric or axis.
     pub(crate) name: String,
-    /// A second, small line: `majority 0.9380`.
+    /// A second line in small type: `majority 0.9380`.
     pub(crate) note: String,
-    /// Whether the fields are numbers, which are set flush right.
+    /// Whether the fields are numbers, which are aligned to the right.
     pub(crate) numeric: bool,
 }
 
 impl Column {
-    /// A column of words.
+    /// Creates a column of text.
     pub(crate) fn text(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// A column of numbers.
+    /// Creates a column of numbers.
     pub(crate) fn number(name: impl Into<String>) -> Self {
         Self { name: name.into(), numeric: true, ..Self::default() }
     }
 
-    /// The same with a second line.
+    /// Sets the second line.
     pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 }
 
-/// A line of a table.
+/// A row of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row {
-    /// One a column.
+    /// The fields, one per column.
     pub(crate) fields: Vec<Field>,
-    /// Whether it stands back, as what is not done does.
+    /// Whether the row is greyed out, because its cells aren't done.
     pub(crate) muted: bool,
 }
 
-/// What stands in a row and column.
+/// A field of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Field {
-    /// The text, or the number as it is shown.
+    /// The text, or the formatted number.
     pub(crate) text: String,
-    /// What follows it more quietly: `± 0.0041`.
-    pub(crate) aside: String,
-    /// The number to sort by.
+    /// Text in small type after it: `± 0.0041`.
+    pub(crate) detail: String,
+    /// The number by which the column is sorted.
     pub(crate) value: Option<f64>,
-    /// Whether it is the best of its column.
+    /// Whether the number is the best of its column.
     pub(crate) best: bool,
-    /// The place of the setting among the drawn curves, which gives its colour and shape.
+    /// The index of the setting among those that are drawn, which determines its colour and marker shape.
     pub(crate) mark: Option<usize>,
 }
 
 impl Field {
-    /// Words.
+    /// Creates a field of text.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// A number and how it is shown.
+    /// Creates a field of a number with its formatted text.
     pub(crate) fn number(value: f64, text: impl Into<String>) -> Self {
         Self { text: text.into(), value: Some(value), ..Self::default() }
     }
 
-    /// Nothing to show.
+    /// Creates a field without a value, shown as a dash.
     pub(crate) fn none() -> Self {
         Self::text("–")
     }

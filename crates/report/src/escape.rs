@@ -1,13 +1,13 @@
-//! User text made safe for each format: names, settings and messages are shown, never obeyed.
+//! Escapes user text (names, settings, messages) for each format, so that it is shown and never interpreted.
 //!
-//! Whatever enters may be hostile. In every format control characters (ANSI sequences, line ends) and the
-//! Unicode controls that reorder text become visible escapes, so that a name takes one line and reads as it is.
+//! All text is treated as untrusted. In every format, control characters (ANSI sequences, line breaks) and the Unicode
+//! controls that reorder text become visible escapes, so that a name takes one line and is shown as it is.
 
 use std::fmt::Write as _;
 
 use emberline_base::is_acting;
 
-/// The text with control characters and reordering controls written out: `\n`, `\u{1b}`, `\u{202e}`.
+/// Escapes control characters and characters that reorder text: `\n`, `\u{1b}`, `\u{202e}`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -20,7 +20,7 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// The first `limit` characters, with an ellipsis where more follow.
+/// Truncates a text to its first `limit` characters, followed by an ellipsis if it is longer.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
@@ -28,7 +28,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     }
 }
 
-/// Text for HTML, between tags or inside a quoted attribute.
+/// Escapes text for HTML, between tags or inside a quoted attribute.
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in visible(text).chars() {
@@ -44,9 +44,9 @@ pub(crate) fn html(text: &str) -> String {
     out
 }
 
-/// Text for GitHub-flavoured Markdown, inside a line or a field of a table.
+/// Escapes text for GitHub-flavoured Markdown, inside a line or a field of a table.
 ///
-/// An underscore between letters is left alone (it means nothing there), so that `val_pr_auc` stays readable.
+/// An underscore between letters isn't escaped (it has no meaning there), so that `val_pr_auc` stays readable.
 pub(crate) fn markdown(text: &str) -> String {
     let text = visible(text);
     let letters: Vec<char> = text.chars().collect();
@@ -73,10 +73,10 @@ pub(crate) fn markdown(text: &str) -> String {
     out
 }
 
-/// What means something in Markdown, or starts a link by itself (`https:`, `www.`), a list or a heading.
+/// Characters with a meaning in Markdown, and those that begin an automatic link (`https:`, `www.`), a list or a heading.
 const MARKDOWN: &str = "\\`*_{}[]|~$#+-=:.!";
 
-/// A text field of CSV that no spreadsheet takes for a formula, on one line; quoting is the writer's part.
+/// Escapes a text field of CSV, so that it is on one line and no spreadsheet interprets it as a formula. The writer quotes it.
 pub(crate) fn csv_text(text: &str) -> String {
     let shown = visible(text);
     let starts = |text: &str| text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);

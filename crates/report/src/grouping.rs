@@ -1,8 +1,8 @@
-//! Cells that differ only by replicates (their seed, the seed of the split, a repeat, a fold or a draw) are one setting:
-//! replicates are averaged, never ranked.
+//! Groups cells into settings: cells that differ only by replicate axes (seed, seed of the split, repeat, fold, draw) form
+//! one setting. Replicates are averaged, never ranked.
 //!
-//! Cells enter in the order of the plan; settings leave in the order of their first cells, each with a label
-//! made of the axes that vary: `swivel-20 · tuned · dim 64`.
+//! Input: the cells in the order of the plan. Output: settings in the order of their first cells, each with a label made of
+//! the axes that vary: `swivel-20 · tuned · dim 64`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use crate::escape::shorten;
 
-/// Longest label of an axis's value.
-const VALUE_LENGTH: usize = 48;
+/// Maximum length in characters of an axis's value in a label.
+const MAX_VALUE_LENGTH: usize = 48;
 
-/// Which repetition of a setting a cell is. Only cells of equal replicates are compared with each other.
+/// Identifies a cell among the replicates of its setting. Two settings are compared over the replicates that both have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Replicate {
-    /// Which split of the rows: the values of the axes that move rows, where there are some.
+    /// The split of the rows: the values of the axes that change the split; `None` if there are no such axes.
     pub(crate) split: Option<String>,
     /// The seed of initialisation, order and dropout.
     pub(crate) seed: u64,
@@ -39,32 +39,32 @@ pub(crate) type Values = BTreeMap<Replicate, f64>;
 /// The cells of one combination of all axes but the replicates.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting<'a> {
-    /// What tells it from the other settings; unique, and user text.
+    /// The unique label of the setting; it contains text of the user, and isn't escaped.
     pub(crate) label: String,
-    /// Its cells, one per replicate, in the order of the plan.
+    /// The cells of the setting, one per replicate, in the order of the plan.
     pub(crate) cells: Vec<&'a Cell>,
 }
 
 impl<'a> Setting<'a> {
-    /// The finished cells.
+    /// Iterates over the finished cells.
     pub(crate) fn done(&self) -> impl Iterator<Item = (&'a Cell, &'a Outcome)> + '_ {
         self.cells.iter().filter_map(|cell| cell.outcome.as_ref().map(|outcome| (*cell, outcome)))
     }
 
-    /// A metric by replicate, of the finished cells that have it.
+    /// Returns the values of a metric by replicate, of the finished cells that have it.
     pub(crate) fn by_replicate(&self, metric: &str) -> Values {
         self.done().filter_map(|(cell, o)| o.metrics.get(metric).map(|value| (Replicate::of(cell), *value))).collect()
     }
 
-    /// A metric of the finished cells that have it, in the order of the plan.
+    /// Returns the values of a metric, of the finished cells that have it, in the order of the plan.
     pub(crate) fn values(&self, metric: &str) -> Vec<f64> {
         self.done().filter_map(|(_, outcome)| outcome.metrics.get(metric).copied()).collect()
     }
 }
 
-/// Gathers the cells of a run into settings.
+/// Groups the cells of a run into settings.
 pub(crate) fn settings(summary: &Summary) -> Vec<Setting<'_>> {
-    let names = Names::of(summary);
+    let names = AxisNames::of(summary);
     let mut index = BTreeMap::new();
     let mut settings: Vec<Setting<'_>> = Vec::new();
     for cell in &summary.cells {
@@ -78,7 +78,7 @@ pub(crate) fn settings(summary: &Summary) -> Vec<Setting<'_>> {
     settings
 }
 
-/// Equal for the cells of one setting.
+/// Returns the grouping key of a cell, which is equal for the cells of one setting.
 fn key(cell: &Cell) -> String {
     let axes: Vec<(&String, &Value)> = cell.settings.iter().filter(|(axis, _)| !is_replicate(axis)).collect();
     let key = serde_json::to_string(&(axes, &cell.embedding, cell.trainable));
@@ -97,17 +97,17 @@ fn make_unique(settings: &mut [Setting<'_>]) {
     }
 }
 
-/// The axes that vary, with the words that labels call them by.
-pub(crate) struct Names {
+/// The axes that vary, with their short names for labels.
+pub(crate) struct AxisNames {
     axes: Vec<(String, String)>,
 }
 
-impl Names {
+impl AxisNames {
     fn of(summary: &Summary) -> Self {
         Self::of_axes(varying_axes(summary))
     }
 
-    /// The names of axes: the last part of each, or all of it where that would be ambiguous.
+    /// AxisNames axes by the last part of their key, or by the whole key if that would be ambiguous.
     pub(crate) fn of_axes(axes: Vec<String>) -> Self {
         let short = |axis: &str| axis.rsplit('.').next().unwrap_or(axis).to_owned();
         let is_shared = |axis: &str| axes.iter().filter(|other| short(other) == short(axis)).count() > 1;
@@ -119,7 +119,7 @@ impl Names {
         self.text(&cell.embedding, cell.trainable, |axis| cell.settings.get(axis))
     }
 
-    /// The label of a cell with this embedding and these values of the axes.
+    /// Returns the label of a setting with the given embedding and values of the axes.
     pub(crate) fn text<'v>(
         &self,
         embedding: &str,
@@ -138,7 +138,7 @@ impl Names {
     }
 }
 
-/// The axes but the replicates that take several values among the cells, in the order of the file.
+/// Returns the axes, except for replicate axes, that have several values among the cells, in the order of the file.
 pub(crate) fn varying_axes(summary: &Summary) -> Vec<String> {
     let mut names: Vec<&String> = summary.axes.keys().collect();
     names.extend(summary.cells.iter().flat_map(|cell| cell.settings.keys()));
@@ -147,43 +147,43 @@ pub(crate) fn varying_axes(summary: &Summary) -> Vec<String> {
     compared.cloned().collect()
 }
 
-/// Whether an axis is repeated rather than compared.
+/// Returns whether an axis is a replicate axis.
 pub(crate) fn is_replicate(axis: &str) -> bool {
     ReplicateAxis::of(axis).is_some()
 }
 
-/// The axes that move rows and take several values among the cells.
-pub(crate) fn moved_rows(summary: &Summary) -> Vec<ReplicateAxis> {
+/// Returns the replicate axes that change the split and have several values among the cells.
+pub(crate) fn split_axes(summary: &Summary) -> Vec<ReplicateAxis> {
     let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
     moved.filter(|axis| varies(summary, axis.key())).collect()
 }
 
-/// Whether an axis takes several values among the cells.
+/// Returns whether an axis has several values among the cells.
 pub(crate) fn varies(summary: &Summary, axis: &str) -> bool {
     let mut values = summary.cells.iter().map(|cell| cell.settings.get(axis));
     let first = values.next();
     values.any(|value| Some(value) != first)
 }
 
-/// What the replicates of a run are called.
+/// The nouns for the replicates of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReplicateNames {
-    /// One of them.
+    /// The singular: `seed`.
     pub(crate) one: &'static str,
-    /// Several.
+    /// The plural: `seeds`.
     pub(crate) many: &'static str,
-    /// What pairs of settings are compared over: splits, where there are several.
+    /// The unit over which settings are compared pairwise: `split` if there are several splits, else `seed`.
     pub(crate) pair: &'static str,
-    /// Where differences show, after "differ".
+    /// The phrase after "differ": `across seeds on these rows`.
     pub(crate) across: &'static str,
 }
 
 impl ReplicateNames {
-    /// By the axes that vary.
+    /// Chooses the nouns by the replicate axes that vary.
     pub(crate) fn of(summary: &Summary) -> Self {
         let across = "across these splits";
         let splits = |one, many| Self { one, many, pair: "split", across };
-        match (moved_rows(summary).as_slice(), varies(summary, ReplicateAxis::Seed.key())) {
+        match (split_axes(summary).as_slice(), varies(summary, ReplicateAxis::Seed.key())) {
             ([], _) => Self { one: "seed", many: "seeds", pair: "seed", across: "across seeds on these rows" },
             ([ReplicateAxis::Repeat], false) => splits("repeat", "repeats"),
             ([ReplicateAxis::Fold], false) => splits("fold", "folds"),
@@ -194,22 +194,22 @@ impl ReplicateNames {
     }
 }
 
-/// How a label calls `trainable`.
+/// Returns the word for `trainable` in labels: `tuned` or `frozen`.
 pub(crate) fn tuning(trainable: bool) -> &'static str {
     if trainable { "tuned" } else { "frozen" }
 }
 
-/// A value of an axis for people: tables lose their braces and quotes.
+/// Formats the value of an axis for people: tables have no braces, strings no quotes.
 pub(crate) fn value_text(value: &Value) -> String {
-    shorten(&bare(value), VALUE_LENGTH)
+    shorten(&unquoted(value), MAX_VALUE_LENGTH)
 }
 
-fn bare(value: &Value) -> String {
+fn unquoted(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(bare).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!("[{}]", items.iter().map(unquoted).collect::<Vec<_>>().join(", ")),
         Value::Object(table) => {
-            table.iter().map(|(key, value)| format!("{key} {}", bare(value))).collect::<Vec<_>>().join(" ")
+            table.iter().map(|(key, value)| format!("{key} {}", unquoted(value))).collect::<Vec<_>>().join(" ")
         }
         other => other.to_string(),
     }

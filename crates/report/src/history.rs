@@ -3,14 +3,14 @@
 //! | column | |
 //! |---|---|
 //! | `epoch` | 1, 2, 3, ... |
-//! | `learning_rate` | the step size of the epoch |
+//! | `learning_rate` | the learning rate of the epoch |
 //! | `seconds` | wall time of training and validation |
-//! | `loss`, `accuracy`, ... | measured while training, in the order of [`Metric::ALL`] |
-//! | `val_loss`, `val_accuracy`, ... | of the validation rows, where there are any |
+//! | `loss`, `accuracy`, ... | metrics measured while training, in the order of [`Metric::ALL`] |
+//! | `val_loss`, `val_accuracy`, ... | metrics of the validation rows, if there are any |
 //!
-//! UTF-8, commas, LF; the first line names the columns and every line ends. Numbers are the shortest that
-//! read back as the same double; `NaN`, `inf` and `-inf` are what a diverged fit leaves. A field is empty
-//! where an epoch lacks what others have. Epochs enter and leave; the reader refuses a file that was cut off.
+//! UTF-8, comma-separated, LF; the first line is the header, and every line ends with LF. Numbers have the shortest form
+//! that reads back as the same 64-bit float; a fit that diverged has `NaN`, `inf` and `-inf`. A field is empty if the epoch
+//! lacks a metric that others have. The reader refuses a truncated file.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use emberline_base::{Metric, Scores};
 
 use crate::Error;
 
-/// The columns that every history starts with.
+/// The first columns of every history.
 const FIXED: [&str; 3] = ["epoch", "learning_rate", "seconds"];
 
-/// Writes the epochs of one cell as the text of its `history.csv`.
+/// Formats the epochs of one cell as the text of its `history.csv`.
 pub fn to_csv(epochs: &[Epoch]) -> String {
     let train: Vec<Metric> = present(epochs, |epoch| Some(&epoch.train));
     let valid: Vec<Metric> = present(epochs, |epoch| epoch.valid.as_ref());
@@ -41,7 +41,7 @@ pub fn to_csv(epochs: &[Epoch]) -> String {
     text
 }
 
-/// The metrics that any epoch has.
+/// Returns the metrics that at least one epoch has.
 fn present<'a>(epochs: &'a [Epoch], scores: impl Fn(&'a Epoch) -> Option<&'a Scores>) -> Vec<Metric> {
     let has = |metric: &Metric| epochs.iter().filter_map(&scores).any(|scores| scores.contains_key(metric));
     Metric::ALL.into_iter().filter(has).collect()
@@ -51,15 +51,15 @@ fn field(scores: Option<&Scores>, metric: Metric) -> String {
     scores.and_then(|scores| scores.get(&metric)).map(|value| format!("{value:?}")).unwrap_or_default()
 }
 
-/// Reads the text of a `history.csv`; `path` is only named in errors.
+/// Parses the text of a `history.csv`; `path` is only used in errors.
 ///
 /// # Errors
-/// [`Error::History`] with the line when a column is unknown or missing, a number can't be read, an epoch is
-/// out of order, or the file was cut off.
+/// [`Error::History`] with the line if a column is unknown or missing, a number can't be parsed, an epoch is out of order,
+/// or the file is truncated.
 pub fn from_csv(path: &Path, text: &str) -> Result<Vec<Epoch>, Error> {
     let fault = |line: u64, fault: String| Error::History { path: path.to_owned(), line, fault };
     if !text.ends_with('\n') {
-        return Err(fault(text.lines().count().max(1) as u64, "the last line does not end".to_owned()));
+        return Err(fault(text.lines().count().max(1) as u64, "the last line is truncated".to_owned()));
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     let mut columns = Vec::new();
@@ -74,7 +74,7 @@ pub fn from_csv(path: &Path, text: &str) -> Result<Vec<Epoch>, Error> {
         }
     }
     if columns.is_empty() {
-        return Err(fault(1, "the line that names the columns is missing".to_owned()));
+        return Err(fault(1, "the header is missing".to_owned()));
     }
     Ok(epochs)
 }
@@ -82,13 +82,13 @@ pub fn from_csv(path: &Path, text: &str) -> Result<Vec<Epoch>, Error> {
 fn why(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields where the first line names {expected_len}")
+            format!("{len} fields, but the header has {expected_len} columns")
         }
         _ => "this is not UTF-8".to_owned(),
     }
 }
 
-/// What a column holds.
+/// The content of a column.
 #[derive(Clone, Copy, PartialEq)]
 enum Column {
     Epoch,
@@ -106,7 +106,7 @@ impl Column {
             "learning_rate" => Some(Self::LearningRate),
             "seconds" => Some(Self::Seconds),
             _ => match name.strip_prefix("val_") {
-                Some(bare) => metric(bare).map(Self::Valid),
+                Some(metric_name) => metric(metric_name).map(Self::Valid),
                 None => metric(name).map(Self::Train),
             },
         }
@@ -116,9 +116,9 @@ impl Column {
 fn read_header(record: &csv::StringRecord) -> Result<Vec<Column>, String> {
     let mut columns = Vec::new();
     for name in record {
-        let column = Column::named(name).ok_or_else(|| format!("no column is called {name:?}"))?;
+        let column = Column::named(name).ok_or_else(|| format!("unknown column {name:?}"))?;
         if columns.contains(&column) {
-            return Err(format!("the column {name:?} is there twice"));
+            return Err(format!("duplicate column {name:?}"));
         }
         columns.push(column);
     }
@@ -148,7 +148,7 @@ fn read_epoch(columns: &[Column], record: &csv::StringRecord, before: usize) -> 
         }
     }
     if epoch.epoch as usize != before + 1 {
-        return Err(format!("epoch {} where {} is due", epoch.epoch, before + 1));
+        return Err(format!("found epoch {}, expected epoch {}", epoch.epoch, before + 1));
     }
     Ok(epoch)
 }
@@ -201,19 +201,22 @@ mod tests {
     fn every_damage_is_named_with_its_line() {
         let head = "epoch,learning_rate,seconds,loss\n";
         assert!(fault("").starts_with("history.csv:1: "));
-        assert!(fault("\n").contains("names the columns is missing"));
+        assert!(fault("\n").contains("the header is missing"));
         assert!(
-            fault(&format!("{head}1,0.1,2,0.25\n2,0.1,2,0.2")).starts_with("history.csv:3: the last line does not end")
+            fault(&format!("{head}1,0.1,2,0.25\n2,0.1,2,0.2")).starts_with("history.csv:3: the last line is truncated")
         );
-        assert!(fault(&format!("{head}1,0.1,2\n")).starts_with("history.csv:2: 3 fields where the first line names 4"));
         assert!(
-            fault(&format!("{head}1,0.1,2,0.25\n3,0.1,2,0.25\n")).starts_with("history.csv:3: epoch 3 where 2 is due")
+            fault(&format!("{head}1,0.1,2\n")).starts_with("history.csv:2: 3 fields, but the header has 4 columns")
+        );
+        assert!(
+            fault(&format!("{head}1,0.1,2,0.25\n3,0.1,2,0.25\n"))
+                .starts_with("history.csv:3: found epoch 3, expected epoch 2")
         );
         assert!(fault(&format!("{head}1,0.1,2,x\n")).contains("\"x\" is not a number"));
         assert!(fault(&format!("{head}-1,0.1,2,1\n")).contains("\"-1\" is not an epoch"));
         assert!(fault("epoch,seconds,loss\n").contains("\"learning_rate\" is missing"));
-        assert!(fault("epoch,learning_rate,seconds,lost\n").contains("no column is called \"lost\""));
-        assert!(fault("epoch,epoch,learning_rate,seconds\n").contains("is there twice"));
+        assert!(fault("epoch,learning_rate,seconds,lost\n").contains("unknown column \"lost\""));
+        assert!(fault("epoch,epoch,learning_rate,seconds\n").contains("duplicate column \"epoch\""));
     }
 
     #[test]

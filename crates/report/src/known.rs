@@ -1,21 +1,21 @@
-//! `inputs/<rows>.<embedding>.known`: how many words of each row of validation or test an embedding's table knows. Written once
-//! for all cells that share the rows and the embedding, since it depends on these two alone; the layout is that of
-//! [`array_file`]. Encoders of whole texts know no words, and `hashing` has a row for every word: they have no such file, nor has a
-//! run of a program that didn't write it yet.
+//! `inputs/<rows>.<embedding>.known`: the number of known words of each validation or test row, for the table of an embedding.
+//! All cells with the same rows and the same embedding share one file. The layout is that of [`array_file`]. Encoders of whole
+//! texts have no table of words, and `hashing` has a row for every word, so they have no such file; neither have runs of earlier
+//! versions of the program.
 //!
-//! What a word is and when it is known: [`KnownShare`](emberline_base::record::KnownShare).
+//! [`KnownShare`](emberline_base::record::KnownShare) defines what a word is and when it is known.
 //!
 //! | array | type and shape | content |
 //! |---|---|---|
-//! | `words` | U32 `[rows]` | the words of the text, in the order of `inputs/<rows>.rows` |
-//! | `known` | U32 `[rows]` | those that the table has a row for |
-//! | `composed` | U32 `[rows]` | those that it hasn't, but whose vector is composed of their character n-grams |
+//! | `words` | U32 `[rows]` | the number of words of the text, in the order of `inputs/<rows>.rows` |
+//! | `known` | U32 `[rows]` | the number of words that have a row in the table |
+//! | `composed` | U32 `[rows]` | the number of words without a row whose vector is composed of their character n-grams |
 //!
 //! | metadata | content |
 //! |---|---|
 //! | `format`, `version` | `emberline known words`, `1` |
 //! | `sha256` | the digest of the file, see [`array_file`] |
-//! | `rows`, `embedding` | the digests of the split's rows and of the embedding, as predictions and records name them |
+//! | `rows`, `embedding` | the digests of the split's rows and of the embedding, as in predictions and records |
 
 use emberline_base::array_file::{self, Array, ElementType};
 use emberline_base::{Digest, OutOfMemory};
@@ -26,31 +26,32 @@ const FORMAT: StoredFormat = StoredFormat {
     name: "emberline known words",
     version: "1",
     holds: "known words",
-    cure: "run the pipeline again with --force to write it anew",
+    cure: "run the pipeline again with --force to recreate it",
 };
 
-/// The words of one row's text.
+/// The word counts of one row's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowWords {
-    /// All of them.
+    /// The number of words.
     pub words: u32,
-    /// Those that the table has a row for.
+    /// The number of words that have a row in the table.
     pub known: u32,
-    /// Those that it hasn't, but whose vector is composed of their character n-grams.
+    /// The number of words without a row whose vector is composed of their character n-grams.
     pub composed: u32,
 }
 
 impl RowWords {
-    /// The known words as a share of all words, from 0 to 1; 1 where there is no word.
+    /// Returns the share of known words, from 0 to 1; 1 if there is no word.
     pub fn share(self) -> f64 {
         if self.words == 0 { 1.0 } else { f64::from(self.known) / f64::from(self.words) }
     }
 }
 
-/// The bytes of a file: the words of each row of the split with the digest `rows`, for the embedding with the digest `embedding`.
+/// Returns the bytes of a file with the word counts of each row. `rows` and `embedding` are the digests of the split's rows and of
+/// the embedding.
 ///
 /// # Errors
-/// When there is no memory for them.
+/// If there is not enough memory.
 pub fn to_bytes(rows: &Digest, embedding: &Digest, words: &[RowWords]) -> Result<Vec<u8>, OutOfMemory> {
     let mut metadata = FORMAT.metadata();
     metadata
@@ -66,14 +67,14 @@ pub fn to_bytes(rows: &Digest, embedding: &Digest, words: &[RowWords]) -> Result
     array_file::to_bytes(&metadata, arrays)
 }
 
-/// The words of each row that a file holds. `rows` and `embedding` are the digests that it must be of.
+/// Parses a file and returns the word counts of each row. `rows` and `embedding` are the digests that the file must have.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence.
+/// What is wrong with the file, as a phrase that follows its path.
 pub fn from_bytes(bytes: &[u8], rows: &Digest, embedding: &Digest) -> Result<Vec<RowWords>, String> {
     let stored = FORMAT.open(bytes)?;
     if (stored.entry("rows")?, stored.entry("embedding")?) != (rows.as_str(), embedding.as_str()) {
-        return Err("is of other rows or of another embedding".to_owned());
+        return Err("belongs to other rows or to another embedding".to_owned());
     }
     let integers = |name: &str| stored.integers(name)?.ok_or_else(|| stored.damaged());
     let (words, known, composed) = (integers("words")?, integers("known")?, integers("composed")?);

@@ -1,18 +1,19 @@
-//! Records to reports: a run folder's `summary.json` and histories become `report.html`,
-//! `report.md` and `summary.csv`.
+//! Renders reports: the `summary.json` and the histories of a run folder become `report.html`, `report.md` and
+//! `summary.csv`.
 //!
-//! What enters is records alone ([`Run::load`]); what leaves is text ([`render`]), the same bytes
-//! for the same records. No training, no data and no pipeline is needed, so that a report can be
-//! rendered again years later. Nothing here prints or writes a file.
+//! Input: the records of a run ([`Run::load`]). Output: text ([`render`]), with equal bytes for equal records. Neither
+//! training nor the data nor the pipeline is needed, so that a report can be rendered again years later. This crate prints
+//! nothing and writes no files.
 //!
-//! The way through: [`Run`] -> `grouping` (cells that differ only by their seed are a setting) -> `ranking` ->
-//! `warnings`, `answer`, `table`, `curves` and `sizes` -> one file a format in `format/`. Escaping is each format's last step.
+//! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) -> `ranking` -> `warnings`,
+//! `answer`, `table`, `curves` and `dimension` -> one module per format in `format/`, which escapes text as its last step.
 
 mod answer;
 mod chart;
 mod choose;
 pub mod compare;
 mod curves;
+mod dimension;
 mod document;
 mod error;
 mod escape;
@@ -26,7 +27,7 @@ mod ranking;
 mod refit;
 pub mod rows;
 mod run;
-mod sizes;
+
 pub mod statistics;
 mod stored;
 mod summed;

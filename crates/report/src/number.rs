@@ -1,11 +1,11 @@
-//! Numbers for people: as many digits as mean something, equal decimals down a column.
+//! Formats numbers for reports: three to four significant digits, with equal decimals within a column.
 //!
-//! Numbers enter, text leaves. Minus is U+2212, so that signs align with figures.
+//! The minus sign is U+2212, which has the width of a digit.
 
 use emberline_base::number;
 pub(crate) use emberline_base::number::{counted, grouped as count};
 
-/// How many decimals show three to four digits of the largest of `values`.
+/// Returns the number of decimals that shows three to four significant digits of the largest of `values`.
 pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     let largest = values.into_iter().filter(|v| v.is_finite()).fold(0.0, |largest: f64, v| largest.max(v.abs()));
     match largest {
@@ -16,35 +16,36 @@ pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     }
 }
 
-/// A number with a fixed count of decimals, as [`number::fixed`] shows it: at most six digits, else a power of ten.
+/// Formats a number with a fixed number of decimals as [`number::fixed`] does: at most six digits, otherwise with an
+/// exponent.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let size = if value.is_infinite() { "∞".to_owned() } else { number::fixed(value.abs(), decimals) };
     if value < 0.0 { format!("−{size}") } else { size }
 }
 
-/// A single number outside a column, to three or four digits.
+/// Formats a number outside a column, with three to four significant digits.
 pub(crate) fn single(value: f64) -> String {
     fixed(value, decimals([value]))
 }
 
-/// A number with an explicit sign, for differences.
+/// Formats a difference, with an explicit sign.
 pub(crate) fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if value > 0.0 { format!("+{text}") } else { text }
 }
 
-/// A share as percents: `6.2 %`.
+/// Formats a share as a percentage: `6.2 %`.
 pub(crate) fn percent(part: usize, whole: usize) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * part as f64 / whole as f64) }
 }
 
-/// A stretch of time: `0.8 s`, `3 min 20 s`, `2 h 5 min`.
+/// Formats a duration: `0.8 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || !(0.0..1e15).contains(&seconds) {
         return "–".to_owned();
     }
     if seconds < 59.95 {
-        // A sum of nothing is -0.
+        // `abs`, because the sum of no numbers is -0.
         return format!("{:.1} s", seconds.abs());
     }
     let whole = seconds.round() as u64;

@@ -1,16 +1,16 @@
-//! `predictions.safetensors`: what a cell's model says of the validation and test rows, at the best epoch.
+//! `predictions.safetensors`: the predictions of a cell's model for the validation and test rows, at the best epoch.
 //!
-//! The layout is that of [`array_file`]: equal predictions give equal bytes, and a changed byte is noticed.
+//! The layout is that of [`array_file`]: equal predictions give equal bytes, and every changed byte is detected.
 //!
 //! | array | type and shape | content |
 //! |---|---|---|
-//! | `valid`, `test` | F32 `[rows, outputs]` | the logits, in the order of the split; absent without such rows |
+//! | `valid`, `test` | F32 `[rows, outputs]` | the logits, in the order of the split's rows; absent if there is no such split |
 //!
 //! | metadata | content |
 //! |---|---|
 //! | `format`, `version` | `emberline predictions`, `1` |
 //! | `sha256` | the digest of the file, see [`array_file`] |
-//! | `valid`, `test` | the digest of the split's rows: `inputs/<digest>.rows` says which they are |
+//! | `valid`, `test` | the digest of the split's rows, which are in `inputs/<digest>.rows` |
 
 use emberline_base::array_file::{self, Array, ElementType};
 use emberline_base::{Digest, Matrix, OutOfMemory, SplitName, Splits};
@@ -24,13 +24,13 @@ const FORMAT: StoredFormat = StoredFormat {
     cure: "run the cell again with --force",
 };
 
-/// The splits whose predictions are kept: training rows have been learned, and say nothing.
+/// The splits whose predictions are kept. Those of training rows are no evaluation, since the model was trained on them.
 const KEPT: [SplitName; 2] = [SplitName::Valid, SplitName::Test];
 
-/// The bytes of a file with the logits, `[rows, outputs]`, and the digests of the rows that they are of.
+/// Returns the bytes of a file with the logits, `[rows, outputs]`, and the digests of the rows.
 ///
 /// # Errors
-/// When there is no memory for them.
+/// If there is not enough memory.
 pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8>, OutOfMemory> {
     let mut metadata = FORMAT.metadata();
     let mut arrays = Vec::new();
@@ -44,10 +44,10 @@ pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8
     array_file::to_bytes(&metadata, arrays)
 }
 
-/// The logits that a file holds; none for training rows.
+/// Parses a file and returns its logits, `[rows, outputs]`; an empty matrix for training rows.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence.
+/// What is wrong with the file, as a phrase that follows its path.
 pub fn from_bytes(bytes: &[u8]) -> Result<Splits<Matrix>, String> {
     let file = FORMAT.open(bytes)?;
     let [valid, test] = KEPT.map(|split| file.matrix(&split.to_string()));

@@ -1,13 +1,13 @@
-//! Which setting is best, by the main metric.
+//! Ranks the settings of a run by the main metric.
 //!
-//! | task | main metric | else |
+//! | task | main metric | otherwise |
 //! |---|---|---|
 //! | binary | `val_pr_auc` | `val_accuracy`, `val_loss` |
 //! | multi-class | `val_accuracy` | `val_f1`, `val_loss` |
 //! | multi-label | `val_f1` | `val_pr_auc`, `val_loss` |
 //!
-//! Without validation rows the same of the test rows, which the report then says; training scores rank nothing.
-//! Binary data are mostly unbalanced, where accuracy hardly tells models apart and average precision does.
+//! Without validation rows, the same metric of the test rows is used, and the report says so; training scores are never used.
+//! Binary data are mostly unbalanced, where accuracy hardly distinguishes models but average precision does.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -16,35 +16,35 @@ use emberline_base::Metric;
 use emberline_base::record::{Outcome, Summary};
 
 use crate::grouping::{self, ReplicateNames, Setting, Values};
-use crate::statistics::{self, Interval, LEVEL};
+use crate::statistics::{self, CONFIDENCE_LEVEL, Interval};
 
-/// How many settings a picture shows at most.
-pub(crate) const DRAWN: usize = 12;
+/// Maximum number of settings that are drawn in a chart.
+pub(crate) const MAX_DRAWN: usize = 12;
 
-/// The measure that settings are ranked by.
+/// The metric that settings are ranked by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MainMetric {
-    /// As in the records: `val_pr_auc`.
+    /// The name in the records: `val_pr_auc`.
     pub(crate) name: String,
-    /// Which one it is.
+    /// The metric without its split.
     pub(crate) metric: Metric,
-    /// Whether it is read on the test rows, for want of validation rows.
+    /// Whether it is the metric of the test rows, because there are no validation rows.
     pub(crate) on_test: bool,
 }
 
-/// The settings of a run and their order.
+/// The settings of a run and their rank.
 pub(crate) struct Ranking<'a> {
-    /// In the order of the plan.
+    /// The settings, in the order of the plan.
     pub(crate) settings: Vec<Setting<'a>>,
-    /// Positions in `settings`, best first; those with nothing to rank by come last, in the order of the plan.
+    /// Indices into `settings`, best first; settings without a value of the main metric come last, in the order of the plan.
     pub(crate) order: Vec<usize>,
-    /// What they are ranked by; nothing where there are neither validation nor test scores.
+    /// The main metric; `None` if there are neither validation nor test scores.
     pub(crate) main: Option<MainMetric>,
-    /// What repetitions of a setting are called.
+    /// The nouns for the replicates.
     pub(crate) replicates: ReplicateNames,
-    /// Whether every value that could rank has the worst value of the metric, so that no setting is better than another.
+    /// Whether every value of the main metric is the worst possible one, so that no setting is better than another.
     pub(crate) is_worst_throughout: bool,
-    /// The best setting's place and its values by replicate.
+    /// The index of the best setting, and its values by replicate.
     best: Option<(usize, Values)>,
 }
 
@@ -61,13 +61,13 @@ impl<'a> Ranking<'a> {
         let replicates = ReplicateNames::of(summary);
         let is_worst_throughout = main.as_ref().is_some_and(|main| is_worst_throughout(main, &settings));
         let ranking = Self { settings, order, main, replicates, is_worst_throughout, best: None };
-        let best = ranking.ranked_places().next();
+        let best = ranking.ranked_indices().next();
         Self { best, ..ranking }
     }
 
-    /// Places and values by replicate of the settings whose every value is a number, best first; none if none is better than
-    /// another.
-    fn ranked_places(&self) -> impl Iterator<Item = (usize, Values)> + '_ {
+    /// Iterates over the settings that have only finite values, best first: their index and their values by replicate. It is
+    /// empty if no setting is better than another.
+    fn ranked_indices(&self) -> impl Iterator<Item = (usize, Values)> + '_ {
         let main = self.main.as_ref().filter(|_| !self.is_worst_throughout);
         let places = main.map(|main| (main, &self.order)).into_iter();
         let all = places.flat_map(|(main, order)| order.iter().map(move |&index| (main, index)));
@@ -75,42 +75,43 @@ impl<'a> Ranking<'a> {
         valued.filter(|(_, values)| !values.is_empty() && values.values().all(|value| value.is_finite()))
     }
 
-    /// The settings that the main metric ranks, best first, with their values by replicate.
+    /// Returns the settings that have only finite values of the main metric, best first, with their values by replicate.
     pub(crate) fn ranked(&self) -> Vec<(&Setting<'a>, Values)> {
-        let places = self.ranked_places();
+        let places = self.ranked_indices();
         places.filter_map(|(index, values)| Some((self.settings.get(index)?, values))).collect()
     }
 
-    /// The place of each setting among the drawn curves, in the order of the plan; nothing for those beyond the
-    /// best [`DRAWN`] and those with no finished cell.
+    /// Returns the index of each setting among those that are drawn, in the order of the plan; `None` for settings beyond the
+    /// best [`MAX_DRAWN`] and for those without a finished cell.
     pub(crate) fn marks(&self) -> Vec<Option<usize>> {
         let has_cells = |index: &usize| self.settings.get(*index).is_some_and(|s| s.done().next().is_some());
-        let mut drawn: Vec<usize> = self.order.iter().copied().filter(has_cells).take(DRAWN).collect();
+        let mut drawn: Vec<usize> = self.order.iter().copied().filter(has_cells).take(MAX_DRAWN).collect();
         drawn.sort_unstable();
         (0..self.settings.len()).map(|index| drawn.binary_search(&index).ok()).collect()
     }
 
-    /// The best setting.
+    /// Returns the best setting.
     pub(crate) fn best(&self) -> Option<&Setting<'a>> {
         self.best.as_ref().and_then(|(index, _)| self.settings.get(*index))
     }
 
-    /// How far a setting lies behind the best one, over the replicates that both have: its value minus the best one's.
-    pub(crate) fn behind(&self, setting: &Setting<'_>) -> Option<Interval> {
+    /// Returns the difference of a setting from the best one (its value minus the best one's), over the replicates that both
+    /// have.
+    pub(crate) fn difference_to_best(&self, setting: &Setting<'_>) -> Option<Interval> {
         let main = self.main.as_ref()?;
         let (_, best) = self.best.as_ref()?;
         paired(&setting.by_replicate(&main.name), best)
     }
 }
 
-/// Whether each finished cell has the worst value of a metric of which more is better: 0.
+/// Returns whether every finished cell has the worst value, 0, of a metric of which a larger value is better.
 fn is_worst_throughout(main: &MainMetric, settings: &[Setting<'_>]) -> bool {
     let values = || settings.iter().flat_map(|setting| setting.values(&main.name));
     !main.metric.smaller_is_better() && values().next().is_some() && values().all(|value| value == 0.0)
 }
 
-/// The interval of `a - b` over the replicates that both have. Where they are of several splits, a split counts once, with
-/// the mean over its seeds: seeds say little about other rows.
+/// Computes the paired t interval of `a - b` over the replicates that both have. If there are several splits, each split
+/// counts once, with the mean over its seeds, because seeds on the same rows are not independent samples of rows.
 pub(crate) fn paired(a: &Values, b: &Values) -> Option<Interval> {
     let mut of_splits: BTreeMap<&Option<String>, Vec<f64>> = BTreeMap::new();
     for (replicate, value) in a {
@@ -122,16 +123,16 @@ pub(crate) fn paired(a: &Values, b: &Values) -> Option<Interval> {
         1 => of_splits.into_values().flatten().collect(),
         _ => of_splits.values().map(|differences| statistics::mean(differences)).collect(),
     };
-    statistics::t_interval(&differences, LEVEL)
+    statistics::t_interval(&differences, CONFIDENCE_LEVEL)
 }
 
-/// Finite means before the rest, the better one first.
+/// Orders means: finite ones before the rest, better ones first.
 fn better_first(metric: Metric, a: f64, b: f64) -> Ordering {
     let by_value = if metric.smaller_is_better() { a.total_cmp(&b) } else { b.total_cmp(&a) };
     b.is_finite().cmp(&a.is_finite()).then(if a.is_finite() { by_value } else { Ordering::Equal })
 }
 
-/// The first choice that any cell has a finite value of.
+/// Returns the first metric, in order of preference, of which any cell has a finite value.
 fn main_metric(summary: &Summary) -> Option<MainMetric> {
     let outcomes: Vec<&Outcome> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let is_there = |name: &String| outcomes.iter().any(|o| o.metrics.get(name).is_some_and(|value| value.is_finite()));
@@ -171,11 +172,11 @@ mod tests {
         let ranking = Ranking::of(&run.summary);
         let [(_, best), (second, _)] = ranking.ranked().try_into().expect("two settings");
         assert_eq!(best.len(), 6);
-        assert_eq!(ranking.behind(second).map(|gap| gap.count), Some(3));
+        assert_eq!(ranking.difference_to_best(second).map(|gap| gap.count), Some(3));
         let mut one_split = run.clone();
         one_split.summary.cells.retain(|cell| cell.settings["data.split.seed"] == 1);
         let ranking = Ranking::of(&one_split.summary);
-        assert_eq!(ranking.behind(ranking.ranked()[1].0).map(|gap| gap.count), Some(2));
+        assert_eq!(ranking.difference_to_best(ranking.ranked()[1].0).map(|gap| gap.count), Some(2));
     }
 
     #[test]

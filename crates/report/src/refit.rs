@@ -1,4 +1,4 @@
-//! `refit/`, read back: what the model of all rows was made of. Its files have to be what was written.
+//! Reads the record of the refit (`refit/`), the model that was trained on all rows, and verifies its files.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use emberline_base::{file, run_files};
 use crate::run::{check_version, json_error};
 use crate::{Error, SummedFolder};
 
-/// Reads the record of the refit in a run's folder; none if there is none. Its other files are checked when they are read.
+/// Reads the record of the refit in a run folder; `None` if there is none. Its other files are verified when they are read.
 ///
 /// # Errors
-/// When the record isn't what was written, or another version has written it.
+/// If the record doesn't match its checksum, or another version wrote it.
 pub fn read_refit(dir: &Path) -> Result<Option<Refit>, Error> {
     let folder = dir.join(run_files::REFIT);
     let path = folder.join(run_files::RESULT);
@@ -24,10 +24,10 @@ pub fn read_refit(dir: &Path) -> Result<Option<Refit>, Error> {
     serde_json::from_slice(&bytes).map(Some).map_err(|error| json_error(&path, &error))
 }
 
-/// Reads the record of the refit, as [`read_refit`] does, and compares every other file of it with what was written.
+/// Reads the record of the refit as [`read_refit`] does, and verifies every other file of the refit by its checksum.
 ///
 /// # Errors
-/// Those of [`read_refit`], and when a file is missing or isn't what was written.
+/// Those of [`read_refit`], or if a file is missing or doesn't match its checksum.
 pub fn read_whole_refit(dir: &Path) -> Result<Option<Refit>, Error> {
     let Some(refit) = read_refit(dir)? else { return Ok(None) };
     let folder = SummedFolder::open(dir.join(run_files::REFIT))?;

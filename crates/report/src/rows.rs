@@ -1,15 +1,15 @@
-//! `inputs/<digest>.rows`: which rows a split of validation or test has, so that predictions can be laid beside them years
-//! later. Written once for all cells that share the split; the layout is that of [`array_file`].
+//! `inputs/<digest>.rows`: the rows of a validation or test split, so that predictions can be matched with them years later.
+//! All cells with the same split share one file. The layout is that of [`array_file`].
 //!
 //! | array | type and shape | content |
 //! |---|---|---|
-//! | `file` | U32 `[rows]` | the row's file, as a position in `files` |
-//! | `number` | U32 `[rows]` | the line in which the row begins, or its number in a file without lines; 1 is the first |
-//! | `text_digest` | U8 `[rows, 16]` | the first bytes of the SHA-256 of the normalised text: equal for texts that count as the same |
-//! | `class`, `class_end` | U32 `[labels]`, `[rows]` | the classes of row `i` are `class[class_end[i - 1]..class_end[i]]`; 4294967295 is a label that training lacks |
-//! | `group_digest` | U8 `[rows, 16]` | the same of the row's group, zeros for none; absent without `data.group` |
-//! | `length` | U32 `[rows]` | the text's length, in characters |
-//! | `text`, `text_end` | U8 `[bytes]`, U32 `[rows]` | the text's first 300 characters, UTF-8; absent with `[report] texts = false` |
+//! | `file` | U32 `[rows]` | the row's file, as an index into `files` |
+//! | `number` | U32 `[rows]` | the line in which the row begins, or its number in a file without lines; counted from 1 |
+//! | `text_digest` | U8 `[rows, 16]` | the first bytes of the SHA-256 of the normalised text: equal for duplicate texts |
+//! | `class`, `class_end` | U32 `[labels]`, `[rows]` | the classes of row `i` are `class[class_end[i - 1]..class_end[i]]`; 4294967295 is a label that no training row has |
+//! | `group_digest` | U8 `[rows, 16]` | the first bytes of the SHA-256 of the row's group, zeros for none; absent without `data.group` |
+//! | `length` | U32 `[rows]` | the length of the text in characters |
+//! | `text`, `text_end` | U8 `[bytes]`, U32 `[rows]` | the first 300 characters of the text in UTF-8, ending at `text_end[i]`; absent with `[report] texts = false` |
 //!
 //! | metadata | content |
 //! |---|---|
@@ -23,34 +23,30 @@ use emberline_base::{OutOfMemory, sha256_start};
 
 use crate::stored::StoredFormat;
 
-const FORMAT: StoredFormat = StoredFormat {
-    name: "emberline rows",
-    version: "1",
-    holds: "rows",
-    cure: "run the pipeline again to write it anew",
-};
+const FORMAT: StoredFormat =
+    StoredFormat { name: "emberline rows", version: "1", holds: "rows", cure: "run the pipeline again to recreate it" };
 
-/// The characters of a text that are kept.
-const CLIPPED: usize = 300;
+/// Maximum number of characters of a text that are stored.
+const MAX_TEXT_CHARS: usize = 300;
 
-/// A row that is to be kept.
+/// A row to store.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    /// The file, as the pipeline names it.
+    /// The path of the row's file, as the pipeline gives it.
     pub file: &'a str,
-    /// Its line, or its number in a file without lines.
+    /// The line in which the row begins, or its number in a file without lines; counted from 1.
     pub number: u64,
     /// The text.
     pub text: &'a str,
-    /// What the text counts as the same by.
+    /// The normalised text, by which duplicates are found.
     pub normalised: &'a [u8],
-    /// Its classes, as positions among the names.
+    /// The classes of the row, as indices into the names of all classes.
     pub classes: &'a [u32],
-    /// Its group, if the data have groups.
+    /// The group of the row, if the data have groups.
     pub group: Option<&'a str>,
 }
 
-/// The rows of a split, gathered one by one.
+/// The rows of a split, column by column.
 #[derive(Clone, Debug, Default)]
 pub struct RowTable {
     files: Vec<String>,
@@ -67,7 +63,7 @@ pub struct RowTable {
 }
 
 impl RowTable {
-    /// Adds a row.
+    /// Appends a row.
     pub fn push(&mut self, row: &Row<'_>) {
         let known = self.files.iter().rposition(|file| file == row.file);
         let file = known.unwrap_or_else(|| {
@@ -82,15 +78,15 @@ impl RowTable {
         self.has_groups |= row.group.is_some();
         self.group_digest.extend(row.group.map_or([0; 16], |group| sha256_start(group.as_bytes())));
         self.length.push(u32::try_from(row.text.chars().count()).unwrap_or(u32::MAX));
-        let end = row.text.char_indices().nth(CLIPPED).map_or(row.text.len(), |(at, _)| at);
+        let end = row.text.char_indices().nth(MAX_TEXT_CHARS).map_or(row.text.len(), |(at, _)| at);
         self.text.extend(&row.text.as_bytes()[..end]);
         self.text_end.push(self.text.len() as u32);
     }
 
-    /// The bytes of the file. `classes`: the names of all classes; `texts`: whether the texts are kept.
+    /// Returns the bytes of the file. `classes`: the names of all classes; `texts`: whether the texts are stored.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub fn to_bytes(&self, classes: &[String], texts: bool) -> Result<Vec<u8>, OutOfMemory> {
         let rows = self.file.len();
         let mut metadata = FORMAT.metadata();
@@ -126,21 +122,21 @@ impl RowTable {
     }
 }
 
-/// Where each row of a file stands, and its text as far as it was kept.
+/// The location of a row in the data files, and the beginning of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowPlace {
-    /// The file, as the pipeline names it.
+    /// The path of the row's file, as the pipeline gives it.
     pub file: String,
-    /// Its line, or its number in a file without lines.
+    /// The line in which the row begins, or its number in a file without lines; counted from 1.
     pub number: u32,
-    /// The first characters of the text; none if texts weren't kept.
+    /// The first 300 characters of the text; `None` if texts weren't stored.
     pub text: Option<String>,
 }
 
-/// The places of the rows that a file holds, in the order of the split.
+/// Parses a file and returns the locations of its rows, in the order of the split.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence.
+/// What is wrong with the file, as a phrase that follows its path.
 pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
     let stored = FORMAT.open(bytes)?;
     let damaged = || stored.damaged();
@@ -174,7 +170,7 @@ mod tests {
 
     fn table(group: Option<&str>) -> RowTable {
         let mut table = RowTable::default();
-        let long = "é".repeat(CLIPPED + 1);
+        let long = "é".repeat(MAX_TEXT_CHARS + 1);
         for (number, text) in [(2, "a text"), (7, ""), (3, long.as_str())] {
             let file = if number == 3 { "b.csv" } else { "a.csv" };
             table.push(&Row { file, number, text, normalised: text.as_bytes(), classes: &[1], group });
@@ -189,7 +185,7 @@ mod tests {
         let shown: Vec<(&str, u32)> = found.iter().map(|row| (row.file.as_str(), row.number)).collect();
         assert_eq!(shown, [("a.csv", 2), ("a.csv", 7), ("b.csv", 3)]);
         assert_eq!(found[0].text.as_deref(), Some("a text"));
-        assert_eq!(found[2].text.as_ref().map(|text| text.chars().count()), Some(CLIPPED));
+        assert_eq!(found[2].text.as_ref().map(|text| text.chars().count()), Some(MAX_TEXT_CHARS));
         let without = table(None).to_bytes(&classes, false).expect("memory");
         assert!(places(&without).expect("whole").iter().all(|row| row.text.is_none()));
         assert!(!without.windows(6).any(|bytes| bytes == b"a text"));

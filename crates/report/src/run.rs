@@ -1,12 +1,12 @@
-//! A run folder, read back.
+//! Reads the records of a run folder.
 //!
 //! ```text
 //! runs/<pipeline>/summary.json  SHA256SUMS                        record::Summary
-//!                 cells/<id>/result.json                          names the attempt that counts
+//!                 cells/<id>/result.json                          names the valid attempt
 //!                            attempts/<n>/history.csv SHA256SUMS  of each done cell (see `history`)
 //! ```
-//! What is read has to be what was written: a file that `SHA256SUMS` doesn't vouch for, or a record that the summary
-//! contradicts, is refused, since nobody could tell what such a report would be of.
+//! Every file is verified: a file that doesn't match its checksum in `SHA256SUMS`, or a record that contradicts the summary,
+//! is refused, so that no report is made from corrupt or mixed results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,22 +20,22 @@ use serde_json::Value;
 
 use crate::{Error, SummedFolder, history};
 
-/// Everything that a report is made of.
+/// The records of a run, from which reports are rendered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// The cells with their results, and the data.
+    /// The summary: the cells with their results, and the data.
     pub summary: Summary,
-    /// The epochs of the done cells, by the cell's id. A cell may lack here: the report says so.
+    /// The epochs of the done cells, by the cell's id. A cell whose folder is missing has no entry.
     pub histories: BTreeMap<String, Vec<Epoch>>,
 }
 
 impl Run {
     /// Reads `dir/summary.json` and the histories of its done cells.
     ///
-    /// The history of a cell whose folder is missing is left out (and named in the report).
+    /// The history of a cell whose folder is missing is skipped, and the report says so.
     ///
     /// # Errors
-    /// When `dir` is no run folder, a file isn't what was written, or another version has written it.
+    /// If `dir` is not a run folder, a file doesn't match its checksum, or another version wrote it.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(run_files::SUMMARY);
         let text = match read_text(&path) {
@@ -50,7 +50,7 @@ impl Run {
         if let Ok(value) = &value {
             check_version(&path, value)?;
         }
-        check(&sums_of(dir)?, &path, text.as_bytes())?;
+        check(&read_sums(dir)?, &path, text.as_bytes())?;
         let value = value.map_err(|error| json_error(&path, &error))?;
         let (summary, entries) = read_summary(&path, &text, value)?;
         let mut histories = BTreeMap::new();
@@ -59,7 +59,7 @@ impl Run {
             if !folder.exists() {
                 continue;
             }
-            let attempt = attempt_of(&folder, entry)?;
+            let attempt = find_attempt(&folder, entry)?;
             if let Some(outcome) = &cell.outcome {
                 histories.insert(cell.id.clone(), read_history(&attempt, outcome)?);
             }
@@ -68,24 +68,25 @@ impl Run {
     }
 }
 
-/// Why a folder has no summary: it is no run folder, the run was cut short before the first one, or the file was removed.
+/// Returns the error of a folder without a summary: it is not a run folder, the run was interrupted before its first summary,
+/// or the file was removed.
 fn without_summary(dir: &Path) -> Error {
     if !dir.join(run_files::RUN).is_file() && !dir.join(run_files::CELLS).is_dir() {
         return Error::NotARun(dir.to_owned());
     }
     let entries = |folder: &str| fs::read_dir(dir.join(folder)).into_iter().flatten().flatten();
-    let (ended, cut_short): (Vec<_>, Vec<_>) =
+    let (ended, interrupted): (Vec<_>, Vec<_>) =
         entries(run_files::CELLS).partition(|cell| cell.path().join(run_files::RESULT).is_file());
     if ended.is_empty() {
         Error::NoCellEnded(dir.to_owned())
-    } else if !cut_short.is_empty() || entries(run_files::UNDER_WAY).next().is_some() {
+    } else if !interrupted.is_empty() || entries(run_files::UNDER_WAY).next().is_some() {
         Error::NotSummarised(dir.to_owned())
     } else {
         Error::Missing(dir.join(run_files::SUMMARY))
     }
 }
 
-/// Reads a file that a run wrote.
+/// Reads a file that a run wrote; a missing file is [`Error::Missing`].
 pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>, Error> {
     file::read(path).map_err(|error| match error.source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Error::Missing(path.to_owned()),
@@ -93,22 +94,22 @@ pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// The `SHA256SUMS` of a folder, which must have one.
-pub(crate) fn sums_of(folder: &Path) -> Result<Sums, Error> {
+/// Reads the `SHA256SUMS` of a folder, which must have one.
+pub(crate) fn read_sums(folder: &Path) -> Result<Sums, Error> {
     Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(run_files::SUMS)))
 }
 
-/// Compares a file with what `SHA256SUMS` says of it.
+/// Verifies the content of a file by its checksum.
 pub(crate) fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if sums.check(&name, bytes) { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
 }
 
-/// The folder of the attempt that counts for a cell. Its `result.json` has to be what was written, and to say the same as the
-/// cell's entry in the summary, but for the axes of its plan.
-fn attempt_of(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
+/// Returns the folder of a cell's valid attempt. The cell's `result.json` must match its checksum, and be equal to the cell's
+/// entry in the summary except for the values of the axes.
+fn find_attempt(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
     let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (attempt, mut result) = attempt_that_counts(folder, &cell)?;
+    let (attempt, mut result) = valid_attempt(folder, &cell)?;
     for value in [&mut result, &mut entry] {
         if let Some(object) = value.as_object_mut() {
             ["version", "attempt", "settings"].iter().for_each(|key| drop(object.remove(*key)));
@@ -117,11 +118,16 @@ fn attempt_of(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
     if result == entry {
         return Ok(attempt);
     }
-    Err(Error::Cell { path: folder.join(run_files::RESULT), cell, fault: "isn't what summary.json says".to_owned() })
+    Err(Error::Cell {
+        path: folder.join(run_files::RESULT),
+        cell,
+        fault: "differs from its entry in summary.json".to_owned(),
+    })
 }
 
-/// The attempt that the `result.json` in a cell's folder names, and what that file says; it has to be what was written.
-fn attempt_that_counts(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
+/// Returns the attempt that the `result.json` in a cell's folder names, and the content of that file, which must match its
+/// checksum.
+fn valid_attempt(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
     let path = folder.join(run_files::RESULT);
     let bytes = read_record(&path)?;
     let result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
@@ -132,7 +138,7 @@ fn attempt_that_counts(folder: &Path, cell: &str) -> Result<(SummedFolder, Value
     Ok((attempt, result))
 }
 
-/// Refuses a summary that another version has written, whatever else may be wrong with it.
+/// Refuses a record that another version of the program wrote. It is called before any other check of the record.
 pub(crate) fn check_version(path: &Path, value: &Value) -> Result<(), Error> {
     match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > record::VERSION.into() => {
@@ -158,7 +164,7 @@ pub(crate) fn json_error(path: &Path, error: &serde_json::Error) -> Error {
     Error::Json { path: path.to_owned(), line: error.line(), column: error.column(), message: json::words(error) }
 }
 
-/// The summary, and the entry of each of its cells as it stands in the file.
+/// Parses the summary, and returns it with the JSON entry of each of its cells.
 fn read_summary(path: &Path, text: &str, mut value: Value) -> Result<(Summary, Vec<Value>), Error> {
     let mut summary: Summary = serde_json::from_str(text).map_err(|error| json_error(path, &error))?;
     let mut ids = BTreeSet::new();
@@ -171,19 +177,19 @@ fn read_summary(path: &Path, text: &str, mut value: Value) -> Result<(Summary, V
             return Err(fault("is listed twice".to_owned()));
         }
         if cell.status != Status::Done {
-            // What an earlier try left is no result.
+            // A cell that failed or is pending may have an outcome of an earlier attempt, which is no result.
             cell.outcome = None;
         } else if cell.outcome.is_none() {
             let entry = value.get("cells").and_then(|cells| cells.get(index)).cloned().unwrap_or_default();
-            cell.outcome = Some(outcome_with_gaps(entry).map_err(|e| fault(format!("is done, but {e}")))?);
+            cell.outcome = Some(parse_outcome_with_nulls(entry).map_err(|e| fault(format!("is done, but {e}")))?);
         }
     }
     let entries = value.get_mut("cells").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     Ok((summary, entries))
 }
 
-/// Reads an outcome whose metrics may be null, which is how JSON writes a metric that is not a number.
-fn outcome_with_gaps(mut entry: Value) -> Result<Outcome, String> {
+/// Parses an outcome whose metrics may be null, which is how JSON represents NaN.
+fn parse_outcome_with_nulls(mut entry: Value) -> Result<Outcome, String> {
     let mut gaps = Vec::new();
     if let Some(metrics) = entry.get_mut("metrics").and_then(Value::as_object_mut) {
         gaps = metrics.iter().filter(|(_, v)| v.is_null()).map(|(name, _)| name.clone()).collect();
@@ -194,20 +200,20 @@ fn outcome_with_gaps(mut entry: Value) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// Whether an id names a folder right below `cells/`, on every system.
+/// Returns whether an id is a valid name of a folder directly below `cells/`, on every operating system.
 fn is_file_name(id: &str) -> bool {
     let mut parts = Path::new(id).components();
     let single = matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none();
     single && !id.contains(['/', '\\', ':', '\0'])
 }
 
-/// The settings that a cell was trained with (`cell.toml`); none if it has no folder, or was never begun.
+/// Reads the settings that a cell was trained with (`cell.toml`); `None` if it has no folder or is pending.
 pub(crate) fn read_settings(dir: &Path, cell: &record::Cell) -> Result<Option<Value>, Error> {
     let folder = run_files::cell(dir, &cell.id);
     if cell.status == Status::Pending || !folder.exists() {
         return Ok(None);
     }
-    let attempt = attempt_that_counts(&folder, &cell.id)?.0;
+    let attempt = valid_attempt(&folder, &cell.id)?.0;
     let bytes = attempt.read(run_files::SETTINGS)?;
     let table: Option<toml::Table> = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
     let settings = table.and_then(|table| serde_json::to_value(table).ok());
@@ -244,7 +250,7 @@ mod tests {
         }
     }
 
-    /// Writes files and their sums.
+    /// Writes files and their checksums.
     fn write_summed(folder: &Path, files: &[(&str, &str)]) {
         let mut sums = Sums::default();
         for (name, text) in files {
@@ -261,7 +267,7 @@ mod tests {
         fs::rename(attempt.join(run_files::RESULT), folder.join(run_files::RESULT)).expect("moved");
     }
 
-    /// What loading says of the course's run after `change` to its folder.
+    /// Returns the error of loading the sample run after `change` to its folder.
     fn fault(change: impl Fn(&Path, String) -> String) -> String {
         let dir = tempfile::tempdir().expect("a folder");
         write(&sample::course(), dir.path());
@@ -279,14 +285,14 @@ mod tests {
     }
 
     /// The folder of the attempt at the first cell.
-    fn attempt_of_first(dir: &Path) -> PathBuf {
+    fn attempt_of_first_cell(dir: &Path) -> PathBuf {
         run_files::attempt(&cell_of(dir), 1)
     }
 
-    /// Changes the first cell's record and history, and the sums that vouch for them.
+    /// Changes the first cell's record and history, and updates their checksums.
     fn change_cell(dir: &Path, result: impl Fn(&str) -> String, history: impl Fn(&str) -> String) {
         let read = |path: PathBuf| fs::read_to_string(path).expect("readable");
-        let old = [cell_of(dir).join(run_files::RESULT), attempt_of_first(dir).join(run_files::HISTORY)].map(read);
+        let old = [cell_of(dir).join(run_files::RESULT), attempt_of_first_cell(dir).join(run_files::HISTORY)].map(read);
         write_cell(&cell_of(dir), &result(&old[0]), &history(&old[1]));
     }
 
@@ -295,18 +301,18 @@ mod tests {
         type Change = fn(&Path);
         let changes: [(Change, &str); 5] = [
             (
-                |dir| fs::remove_file(attempt_of_first(dir).join(run_files::SUMS)).expect("removed"),
+                |dir| fs::remove_file(attempt_of_first_cell(dir).join(run_files::SUMS)).expect("removed"),
                 "SHA256SUMS is missing",
             ),
-            (|dir| fs::remove_file(attempt_of_first(dir).join("history.csv")).expect("removed"), "history.csv"),
+            (|dir| fs::remove_file(attempt_of_first_cell(dir).join("history.csv")).expect("removed"), "history.csv"),
             (
-                |dir| fs::write(attempt_of_first(dir).join("history.csv"), "epoch\n").expect("written"),
+                |dir| fs::write(attempt_of_first_cell(dir).join("history.csv"), "epoch\n").expect("written"),
                 "isn't what was written",
             ),
             (
-                // Whoever makes the sums anew, too, is told by the summary.
+                // If the checksums are updated as well, the contradiction to the summary is detected.
                 |dir| change_cell(dir, |text| text.replacen("\"best_epoch\":", "\"best_epoch\":1", 1), str::to_owned),
-                "isn't what summary.json says",
+                "differs from its entry in summary.json",
             ),
             (
                 |dir| change_cell(dir, |text| text.replacen("\"attempt\":1", "\"other\":1", 1), str::to_owned),
@@ -343,7 +349,7 @@ mod tests {
     fn a_folder_that_is_no_run_is_named() {
         let dir = tempfile::tempdir().expect("a folder");
         let message = Run::load(dir.path()).expect_err("empty").to_string();
-        assert!(message.contains("is no run folder: it holds no summary.json"), "{message}");
+        assert!(message.contains("is not a run folder: it has no summary.json"), "{message}");
         assert!(matches!(Run::load(&dir.path().join("missing")), Err(Error::NotARun(_))));
     }
 
@@ -378,13 +384,13 @@ mod tests {
         let message = fault(|_, text| text[..text.len() / 2].to_owned());
         assert!(message.starts_with("RUN/summary.json:") && message.contains("it ends too early"), "{message}");
         let message = fault(|_, text| text.replacen("\"task\": \"binary\"", "\"task\": \"ternary\"", 1));
-        assert!(message.contains("`ternary` is no known value") && !message.contains("json:0"), "{message}");
+        assert!(message.contains("unknown value `ternary`") && !message.contains("json:0"), "{message}");
         let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 99", 1));
         assert!(message.contains("version 99 of the records is newer than this program reads (3)"), "{message}");
         let message = fault(|_, text| text.replacen("\"version\": 3", "\"version\": 1", 1));
         assert!(message.contains("version 1 of the records is that of an earlier program"), "{message}");
         let message = fault(|_, text| text.replacen("\"best_epoch\": ", "\"best_epoch\": -", 1));
-        assert!(message.contains("is done, but a value is not of the kind"), "{message}");
+        assert!(message.contains("is done, but a value has the wrong type"), "{message}");
         let message = fault(|_, text| text.replacen("\"id\": \"swivel-20", "\"id\": \"../swivel-20", 1));
         assert!(message.contains("has an id that can't be the name of a folder"), "{message}");
     }
@@ -404,7 +410,7 @@ mod tests {
             change_cell(dir, str::to_owned, |whole| whole[..whole.len() - 3].to_owned());
             text
         });
-        assert!(message.contains("history.csv:") && message.contains("the last line does not end"), "{message}");
+        assert!(message.contains("history.csv:") && message.contains("the last line is truncated"), "{message}");
         let message = fault(|dir, text| {
             change_cell(dir, str::to_owned, |whole| {
                 let lines: Vec<&str> = whole.lines().collect();

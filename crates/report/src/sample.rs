@@ -1,4 +1,4 @@
-//! Runs for tests: plausible numbers, made without randomness.
+//! Artificial runs for tests: plausible numbers, computed without randomness.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Run;
 
-/// Three embeddings, frozen and tuned, three seeds; one cell failed, one is pending.
+/// A run of three embeddings, frozen and tuned, with three seeds; one cell failed, one is pending.
 pub(crate) fn course() -> Run {
     let mut cells = Vec::new();
     for (embedding, dim) in [("swivel-20", 20), ("nnlm-50", 50), ("nnlm-128", 128)] {
@@ -36,13 +36,13 @@ pub(crate) fn course() -> Run {
     run
 }
 
-/// One cell, no grid.
+/// A run of one cell, without a grid.
 pub(crate) fn single() -> Run {
     let cells = vec![cell("swivel-20", "tfhub", false, 42, 20, &[])];
     run("one <cell>", binary_data(), cells, &Shape { skill: 0.5, slope: 0.01 })
 }
 
-/// One cell, no validation rows.
+/// A run of one cell, without validation rows.
 pub(crate) fn without_validation() -> Run {
     let mut run = single();
     run.summary.data.splits.valid = None;
@@ -56,7 +56,7 @@ pub(crate) fn without_validation() -> Run {
     run
 }
 
-/// The course's run with every cell failed.
+/// The run of [`course`] with every cell failed.
 pub(crate) fn all_failed() -> Run {
     let mut run = course();
     for index in 0..run.summary.cells.len() {
@@ -65,12 +65,12 @@ pub(crate) fn all_failed() -> Run {
     run
 }
 
-/// A grid without cells.
+/// A run of a grid without cells.
 pub(crate) fn empty() -> Run {
     run("", binary_data(), Vec::new(), &Shape { skill: 0.0, slope: 0.0 })
 }
 
-/// 77 classes and a test split.
+/// A run with 77 classes and a test split.
 pub(crate) fn many_classes() -> Run {
     let classes: Vec<String> = (0..77).map(|index| format!("intent_{index:02}")).collect();
     let split =
@@ -96,7 +96,7 @@ pub(crate) fn many_classes() -> Run {
     run("banking-77", data, cells, &Shape { skill: 0.6, slope: 0.03 })
 }
 
-/// 200 cells: two sources, five sizes, four rates, five seeds.
+/// A run of 200 cells: two sources, five dimensions, four learning rates, five seeds.
 pub(crate) fn sweep() -> Run {
     let mut cells = Vec::new();
     for embedding in ["corpus", "hashing"] {
@@ -117,7 +117,7 @@ pub(crate) fn sweep() -> Run {
     run("size-sweep", binary_data(), cells, &Shape { skill: 0.3, slope: 0.05 })
 }
 
-/// Two embeddings, three seeds of the split, two of training.
+/// A run of two embeddings, with three seeds of the split and two seeds of training.
 pub(crate) fn of_splits() -> Run {
     let mut cells = Vec::new();
     for (embedding, dim) in [("swivel-20", 20), ("nnlm-128", 128)] {
@@ -132,7 +132,7 @@ pub(crate) fn of_splits() -> Run {
     run("splits", binary_data(), cells, &Shape { skill: 0.47, slope: 0.022 })
 }
 
-/// The course's run with names that try to get out of every format.
+/// The run of [`course`] with names that try to break out of every format.
 pub(crate) fn hostile() -> Run {
     let mut run = course();
     let name = "</title><script>alert(1)</script>|`\n# x\u{1b}[31m\u{202e}\"'";
@@ -151,7 +151,7 @@ pub(crate) fn hostile() -> Run {
     run
 }
 
-/// How well the cells do: at dimension 1, and for each doubling.
+/// How good the scores of the cells are: `skill` at dimension 1, and `slope` more for each doubling of the dimension.
 struct Shape {
     skill: f64,
     slope: f64,
@@ -239,14 +239,14 @@ fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
     }
 }
 
-/// A number in -1..1 that depends on the text alone.
+/// Returns a number in -1..1 that depends only on the text.
 fn wobble(text: &str) -> f64 {
     let digest = Digest::of(text.as_bytes());
     let value = u32::from_str_radix(&digest.as_str()[digest.as_str().len() - 6..], 16).expect("hexadecimal");
     f64::from(value) / f64::from(0xff_ffff) * 2.0 - 1.0
 }
 
-/// Curves as of early stopping with patience 2, and the scores of the best epoch.
+/// Creates curves that look like early stopping with a patience of 2, and sets the scores of the best epoch.
 fn train(outcome: &mut Outcome, trainable: bool, noise: f64, shape: &Shape, has_test: bool) -> Vec<Epoch> {
     let size = (outcome.dim as f64).log2();
     let speed = if trainable { 1.6 } else { 0.8 };

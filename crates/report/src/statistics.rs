@@ -1,14 +1,14 @@
-//! What a few seeds can tell: mean, standard deviation, Student's t interval.
+//! Statistics of small samples: mean, standard deviation and Student's t interval.
 //!
-//! Numbers enter and leave. The distribution of t is the finite series of Abramowitz and Stegun, Handbook of
-//! Mathematical Functions, 26.7.3 and 26.7.4, inverted by bisection; it is exact for whole degrees of freedom.
+//! The distribution function of t is the finite series of Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3
+//! and 26.7.4, which is exact for integer degrees of freedom; its inverse is computed by bisection.
 
 use std::f64::consts::FRAC_2_PI;
 
-/// The share of intervals that hold the true value, in every report.
-pub const LEVEL: f64 = 0.95;
+/// The confidence level of the intervals in reports.
+pub const CONFIDENCE_LEVEL: f64 = 0.95;
 
-/// A mean and the bounds that hold the true one with the asked confidence.
+/// A mean with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The mean of the sample.
@@ -17,36 +17,36 @@ pub struct Interval {
     pub low: f64,
     /// The upper bound.
     pub high: f64,
-    /// How many values the mean is of.
+    /// The number of values in the sample.
     pub count: usize,
 }
 
 impl Interval {
-    /// Whether zero lies outside: a difference that chance does not explain at this level.
+    /// Returns whether zero is outside the interval, so that a difference is significant at the confidence level.
     pub fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 }
 
-/// The mean; not a number where there are no values.
+/// Computes the mean; NaN if there are no values.
 pub fn mean(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let first = values.iter().sum::<f64>() / count;
     if !first.is_finite() {
         return first;
     }
-    // The second pass takes away the rounding of the first.
+    // The second pass corrects the rounding error of the first.
     first + values.iter().map(|value| value - first).sum::<f64>() / count
 }
 
-/// The standard deviation of the sample (n - 1), or nothing where there are fewer than two values.
+/// Computes the sample standard deviation (with n - 1); `None` for fewer than two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let centre = mean(values);
     let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
     (values.len() >= 2).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// The probability that |t| stays below `t` with `freedom` degrees of freedom.
+/// Computes the probability that |T| < `t`, where T has Student's distribution with `freedom` degrees of freedom.
 fn central_probability(t: f64, freedom: usize) -> f64 {
     let angle = (t / (freedom as f64).sqrt()).atan();
     let (sine, cosine) = angle.sin_cos();
@@ -62,10 +62,10 @@ fn central_probability(t: f64, freedom: usize) -> f64 {
     if odd { FRAC_2_PI * (angle + sine * cosine * sum) } else { sine * sum }
 }
 
-/// The value that |t| stays below with probability `level`, with `freedom` degrees of freedom (at least 1):
-/// 4.30 for 0.95 and 2.
+/// Computes the two-sided critical value of Student's distribution: |T| is below it with probability `level`, with `freedom`
+/// degrees of freedom (at least 1). Example: 4.30 for a level of 0.95 and 2 degrees of freedom.
 pub fn t_critical(level: f64, freedom: usize) -> f64 {
-    // Beyond some thousands t is the normal distribution to all printed digits.
+    // For more than a few thousand degrees of freedom, t equals the normal distribution in all printed digits.
     let freedom = freedom.clamp(1, 10_000);
     let (mut low, mut high) = (0.0, 1.0);
     while central_probability(high, freedom) < level && high < 1e12 {
@@ -78,7 +78,7 @@ pub fn t_critical(level: f64, freedom: usize) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// The t interval of the mean, or nothing where there are fewer than two values or one is not finite.
+/// Computes the t interval of the mean; `None` if there are fewer than two values, or one of them isn't finite.
 pub fn t_interval(values: &[f64], level: f64) -> Option<Interval> {
     let deviation = standard_deviation(values).filter(|deviation| deviation.is_finite())?;
     let mean = mean(values);
@@ -128,7 +128,8 @@ mod tests {
     /// `scipy.stats.ttest_rel([.51, .53, .52], [.50, .505, .515]).confidence_interval(.95)`.
     #[test]
     fn the_interval_of_paired_differences_is_that_of_scipy() {
-        let interval = t_interval(&[0.51 - 0.50, 0.53 - 0.505, 0.52 - 0.515], LEVEL).expect("three differences");
+        let interval =
+            t_interval(&[0.51 - 0.50, 0.53 - 0.505, 0.52 - 0.515], CONFIDENCE_LEVEL).expect("three differences");
         assert_eq!(interval.count, 3);
         assert!(close(interval.mean, 0.013_333_333_333_333_3), "{interval:?}");
         assert!((interval.low + 0.012_522_391_7).abs() < 1e-9, "{interval:?}");
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn nothing_is_concluded_from_one_value_or_from_no_number() {
-        assert_eq!(t_interval(&[0.1], LEVEL), None);
-        assert_eq!(t_interval(&[0.1, f64::NAN], LEVEL), None);
+        assert_eq!(t_interval(&[0.1], CONFIDENCE_LEVEL), None);
+        assert_eq!(t_interval(&[0.1, f64::NAN], CONFIDENCE_LEVEL), None);
     }
 }

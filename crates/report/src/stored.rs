@@ -1,8 +1,8 @@
-//! The array files that a run keeps beside its records, each of one [`StoredFormat`]: written with the same first entries, and
-//! opened by the same checks.
+//! The array files that a run stores beside its records. Each has a [`StoredFormat`], which gives its first metadata entries and
+//! the checks when it is opened.
 //!
-//! The layout is that of [`array_file`]. What is read is of the format's name and version, and exactly what was written;
-//! only then are its arrays looked at, whose types and lengths are checked when they are taken.
+//! The layout is that of [`array_file`]. Opening a file verifies the name and the version of its format and its digest; the type
+//! and the shape of an array are checked when the array is read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +10,20 @@ use emberline_base::{Matrix, array_file};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-/// A kind of file.
+/// A file format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoredFormat {
-    /// The entry `format`.
+    /// The value of the metadata entry `format`.
     pub(crate) name: &'static str,
-    /// The entry `version`: the one that is written, and the only one that is read.
+    /// The value of the metadata entry `version`, the only version that this program writes and reads.
     pub(crate) version: &'static str,
-    /// What a file of it holds, in a word.
+    /// A noun for the content of a file.
     pub(crate) holds: &'static str,
-    /// What makes a damaged file whole again.
+    /// What the user can do to recreate a damaged file, for messages.
     pub(crate) cure: &'static str,
 }
 
-/// A file that is whole.
+/// An opened file, whose digest has been verified.
 pub(crate) struct Stored<'b> {
     arrays: SafeTensors<'b>,
     metadata: HashMap<String, String>,
@@ -31,15 +31,15 @@ pub(crate) struct Stored<'b> {
 }
 
 impl StoredFormat {
-    /// The metadata that a file of this format begins with.
+    /// Returns the metadata entries that every file of this format has.
     pub(crate) fn metadata(&self) -> BTreeMap<String, String> {
         [("format", self.name), ("version", self.version)].map(|(key, text)| (key.to_owned(), text.to_owned())).into()
     }
 
-    /// Opens the bytes of a file.
+    /// Opens a file from its bytes.
     ///
     /// # Errors
-    /// What is wrong with it, as the rest of a sentence.
+    /// What is wrong with the file, as a phrase that follows its path.
     pub(crate) fn open(self, bytes: &[u8]) -> Result<Stored<'_>, String> {
         let Self { name, version, holds, .. } = self;
         let damaged = |_| self.damaged();
@@ -47,11 +47,13 @@ impl StoredFormat {
         let metadata = header.metadata().clone().unwrap_or_default();
         let entry = |key: &str| metadata.get(key).map(String::as_str);
         if entry("format") != Some(name) {
-            return Err(format!("holds no {holds}"));
+            return Err(format!("isn't a file of {holds}"));
         }
         if entry("version") != Some(version) {
             let found = entry("version").unwrap_or("none");
-            return Err(format!("has version {found}, and {version} is read; use a newer emberline"));
+            return Err(format!(
+                "has version {found}, but this program reads version {version}; use a newer emberline"
+            ));
         }
         if !array_file::is_intact(bytes) {
             return Err(format!("isn't what was written; {}", self.cure));
@@ -66,35 +68,35 @@ impl StoredFormat {
 }
 
 impl Stored<'_> {
-    /// An entry of the metadata.
+    /// Returns a metadata entry.
     ///
     /// # Errors
-    /// When it is missing.
+    /// If it is missing.
     pub(crate) fn entry(&self, key: &str) -> Result<&str, String> {
         self.metadata.get(key).map(String::as_str).ok_or_else(|| self.damaged())
     }
 
-    /// The integers of an array, `[numbers]`; none if there is no such array.
+    /// Returns the integers of an array, `[numbers]`; `None` if there is no such array.
     ///
     /// # Errors
-    /// When it has another type.
+    /// If it has another type.
     pub(crate) fn integers(&self, name: &str) -> Result<Option<Vec<u32>>, String> {
         let Some(array) = self.array(name, Dtype::U32)? else { return Ok(None) };
         Ok(Some(array.data().chunks_exact(4).map(|bytes| u32::from_le_bytes(four(bytes))).collect()))
     }
 
-    /// The bytes of an array; none if there is no such array.
+    /// Returns the bytes of an array; `None` if there is no such array.
     ///
     /// # Errors
-    /// When it has another type.
+    /// If it has another type.
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<&[u8]>, String> {
         Ok(self.array(name, Dtype::U8)?.map(|array| array.data()))
     }
 
-    /// A matrix of 32-bit numbers; none if there is no such array.
+    /// Returns a matrix of 32-bit floats; `None` if there is no such array.
     ///
     /// # Errors
-    /// When it has another type or shape.
+    /// If it has another type or shape.
     pub(crate) fn matrix(&self, name: &str) -> Result<Option<Matrix>, String> {
         let Some(array) = self.array(name, Dtype::F32)? else { return Ok(None) };
         let &[rows, cols] = array.shape() else { return Err(self.damaged()) };
@@ -102,7 +104,7 @@ impl Stored<'_> {
         Ok(Some(Matrix::new(rows, cols, numbers.collect())))
     }
 
-    /// What is said of a file whose content contradicts itself.
+    /// Returns the message for a file with inconsistent content.
     pub(crate) fn damaged(&self) -> String {
         self.format.damaged()
     }
@@ -150,9 +152,9 @@ mod tests {
 
     #[test]
     fn other_formats_and_versions_are_named() {
-        assert_eq!(refusal(&file(StoredFormat { name: "another", ..FORMAT })), "holds no tests");
+        assert_eq!(refusal(&file(StoredFormat { name: "another", ..FORMAT })), "isn't a file of tests");
         let newer = refusal(&file(StoredFormat { version: "3", ..FORMAT }));
-        assert_eq!(newer, "has version 3, and 2 is read; use a newer emberline");
+        assert_eq!(newer, "has version 3, but this program reads version 2; use a newer emberline");
         assert_eq!(refusal(b"no file"), "is damaged; make it anew");
         let mut changed = file(FORMAT);
         *changed.last_mut().expect("bytes") ^= 1;

@@ -1,13 +1,13 @@
-//! A folder whose `SHA256SUMS` says what its files hold.
+//! A folder whose files are verified by the checksums in its `SHA256SUMS`.
 //!
-//! A file is read once and what was read is compared, so that the bytes that are used are the bytes that were checked.
+//! A file is read once, so that the bytes that are used are the bytes that were verified.
 
 use std::path::{Path, PathBuf};
 
 use emberline_base::Sums;
 
 use crate::Error;
-use crate::run::{check, read_record, sums_of};
+use crate::run::{check, read_record, read_sums};
 
 /// A folder with a `SHA256SUMS`, which was read when the folder was opened.
 #[derive(Clone, Debug)]
@@ -20,22 +20,22 @@ impl SummedFolder {
     /// Reads the `SHA256SUMS` of a folder.
     ///
     /// # Errors
-    /// When there is none, or it can't be read.
+    /// If there is none, or it can't be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let sums = sums_of(&path)?;
+        let sums = read_sums(&path)?;
         Ok(Self { path, sums })
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in the folder.
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Reads a file.
+    /// Reads a file and verifies it by its checksum.
     ///
     /// # Errors
-    /// When it is missing or can't be read, or isn't what was written.
+    /// If it is missing, can't be read, or doesn't match its checksum.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         let path = self.path_of(name);
         let bytes = read_record(&path)?;
@@ -43,10 +43,10 @@ impl SummedFolder {
         Ok(bytes)
     }
 
-    /// Compares bytes with what the file of that name held when it was written; the file itself may lie elsewhere.
+    /// Verifies bytes by the checksum of the file with the path's name; the file itself may be in another folder.
     ///
     /// # Errors
-    /// When they differ; the error names the path.
+    /// If they don't match; the error names the path.
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         check(&self.sums, path, bytes)
     }
@@ -71,7 +71,7 @@ mod tests {
         fs::write(folder.path().join("b"), "beside").expect("written");
         let summed = SummedFolder::open(folder.path()).expect("sums");
         assert_eq!(summed.read("a").expect("whole"), b"written");
-        assert!(matches!(summed.read("b"), Err(Error::Changed(path)) if path.ends_with("b")), "nothing vouches for it");
+        assert!(matches!(summed.read("b"), Err(Error::Changed(path)) if path.ends_with("b")), "it has no checksum");
         fs::write(folder.path().join("a"), "changed").expect("written");
         assert!(matches!(summed.read("a"), Err(Error::Changed(path)) if path.ends_with("a")));
         fs::remove_file(folder.path().join("a")).expect("removed");

@@ -1,4 +1,4 @@
-//! The warnings at the top of a report: what a reader should know before trusting a number below.
+//! The warnings at the top of a report.
 
 use emberline_base::Warning;
 use emberline_base::number::agreeing;
@@ -7,16 +7,16 @@ use emberline_base::record::Summary;
 use crate::document::Prose;
 use crate::number::count;
 
-/// The most warnings that a report shows.
-const SHOWN: usize = 20;
+/// Maximum number of warnings that a report shows.
+const MAX_WARNINGS: usize = 20;
 
-/// The most cells that a warning names.
-const CELLS: usize = 3;
+/// Maximum number of cells that a warning names.
+const MAX_CELLS: usize = 3;
 
-/// A paragraph for each warning, its code first; none if there are no warnings.
+/// Returns one paragraph per warning, beginning with its code.
 pub(crate) fn warnings(summary: &Summary) -> Vec<Prose> {
-    let mut paragraphs: Vec<Prose> = summary.warnings.iter().take(SHOWN).map(paragraph).collect();
-    let more = summary.warnings.len().saturating_sub(SHOWN);
+    let mut paragraphs: Vec<Prose> = summary.warnings.iter().take(MAX_WARNINGS).map(paragraph).collect();
+    let more = summary.warnings.len().saturating_sub(MAX_WARNINGS);
     if more > 0 {
         paragraphs.push(Prose::default().plain(format!("{} more: see summary.json.", count(more as u64))));
     }
@@ -32,10 +32,10 @@ fn paragraph(warning: &Warning) -> Prose {
     Prose::default().strong(warning.code.to_string()).plain(text)
 }
 
-/// Such as `cells a, b, c and 4 more`.
+/// Lists the first cells and the number of the others: `cells a, b, c and 4 more`.
 fn named(cells: &[String]) -> String {
-    let first = cells.iter().take(CELLS).cloned().collect::<Vec<_>>().join(", ");
-    let more = cells.len().saturating_sub(CELLS);
+    let first = cells.iter().take(MAX_CELLS).cloned().collect::<Vec<_>>().join(", ");
+    let more = cells.len().saturating_sub(MAX_CELLS);
     let noun = agreeing(cells.len(), "cell", "cells");
     if more == 0 { format!("{noun} {first}") } else { format!("{noun} {first} and {} more", count(more as u64)) }
 }
@@ -60,7 +60,7 @@ mod tests {
         let shown = warnings(&summary);
         assert_eq!(shown[0], Prose::default().strong("EMB003").plain(": 1 text has two labels."));
         assert_eq!(shown[1].0[1], Span::Plain(": few. (cells a, b, c and 1 more)".to_owned()));
-        summary.warnings = vec![Warning::new(Code::QuotesKept, "quotes."); SHOWN + 2];
+        summary.warnings = vec![Warning::new(Code::QuotesKept, "quotes."); MAX_WARNINGS + 2];
         let last = warnings(&summary).pop();
         assert_eq!(last, Some(Prose::default().plain("2 more: see summary.json.")));
     }

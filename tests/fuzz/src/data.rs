@@ -1,4 +1,4 @@
-//! Reads a file of data in several ways.
+//! Fuzzes the readers of data files: reads a file with several settings.
 
 use emberline_dataset::settings::Column;
 use emberline_dataset::{Error, Settings, Source, TextInput, read};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{folder, memory};
 
-/// The columns of a reading: by name, by number, several labels in one, a label a column.
+/// Settings of columns: by name, by number, several labels in one column, and one label per column.
 const COLUMNS: [&str; 4] = [
     r#"{"text": "question_text", "label": "target"}"#,
     r#"{"text": 1, "label": 2}"#,
@@ -14,13 +14,13 @@ const COLUMNS: [&str; 4] = [
     r#"{"text": "text", "label": ["toxic", "insult"], "delimiter": ";", "split": {"train": 2, "stratify": false}}"#,
 ];
 
-/// Reads an input whose first line is the file's name, where that ends in one of the formats.
+/// Reads a file whose name is the first line of the input, if it is a name of one of the formats; otherwise does nothing.
 ///
 /// # Panics
-/// When the columns above aren't settings.
+/// If one of `COLUMNS` isn't valid.
 pub fn rows(input: &[u8], formats: &[&str]) {
     let Some((name, content)) = crate::first_line(input) else { return };
-    if !formats.iter().any(|format| is(name, format)) {
+    if !formats.iter().any(|format| is_name_of(name, format)) {
         return;
     }
     crate::write(name, content);
@@ -44,7 +44,8 @@ pub fn rows(input: &[u8], formats: &[&str]) {
     std::fs::remove_file(folder().join(name)).expect("the file is there");
 }
 
-/// Whether a name is that of the format, plain or packed: no other can be written to.
-fn is(name: &str, format: &str) -> bool {
-    ["", ".gz", ".zst", ".zip"].iter().any(|packing| name.strip_prefix("rows.") == Some(&format!("{format}{packing}")))
+/// Returns whether a name is `rows.FORMAT`, plain or compressed. Other names are refused, so that no other path is written.
+fn is_name_of(name: &str, format: &str) -> bool {
+    let extension = name.strip_prefix("rows.");
+    ["", ".gz", ".zst", ".zip"].iter().any(|compression| extension == Some(&format!("{format}{compression}")))
 }

@@ -1,11 +1,11 @@
-//! What the fuzz targets share: the start, the folder that hostile files lie in, and the limits that a run must keep.
+//! Shared code of the fuzz targets: initialisation, the folder for malformed files, and the memory limit.
 //!
-//! `ci/fuzz.sh [SECONDS] [TARGET...]` builds and runs the targets (`targets/`). Each hands bytes of libFuzzer's to a
-//! reader through its public interface and asks three things: no panic, no run over ten seconds (`-timeout`, set by the
-//! script), and no more memory than [`memory::limit`] allows. A file that is refused is what most runs end with.
+//! `ci/fuzz.sh [SECONDS] [TARGET...]` builds and runs the targets (`targets/`). Each target passes the bytes of libFuzzer to a
+//! reader through its public interface, and three conditions are checked: no panic, no run over ten seconds (`-timeout`, set by
+//! the script), and no more memory than [`memory::limit`] allows. An error is a correct result, and the most frequent one.
 //!
-//! Inputs of sources that are one file are that file. Inputs of sources that are folders begin with a line that names the
-//! file which they replace; the other files are those of a fixture.
+//! For a source that is a single file, the input is that file. For a source that is a folder, the first line of the input names
+//! the file that the rest replaces; the other files are those of a fixture.
 
 pub mod data;
 pub mod fixtures;
@@ -17,19 +17,19 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// Makes the process ready; every target's `init`.
+/// Initialises the process; this is the `init` of every target.
 ///
-/// libFuzzer's crate aborts from a panic hook, which also runs for panics that the program catches on purpose: the
-/// parsers of tokenizers, HDF5 and Parquet panic on some damaged files, and are fenced. So the hook is replaced by one
-/// that only speaks. A panic that nobody catches still ends the process: libFuzzer's entry point aborts on it.
+/// The crate of libFuzzer aborts in a panic hook, which also runs for panics that the program catches on purpose: the parsers
+/// of tokenizers, HDF5 and Parquet panic on some corrupt files. Therefore the hook is replaced by one that only prints. A panic
+/// that isn't caught still ends the process, since libFuzzer's entry point aborts on it.
 pub fn begin() {
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}\n{}", std::backtrace::Backtrace::capture())));
 }
 
-/// The folder of this process's files: in memory where the system has such a place, since each run writes some.
+/// Returns the folder for the files of this process: in memory if the system supports it, since each run writes files.
 ///
 /// # Panics
-/// When it can't be made.
+/// If the folder can't be created.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let make = || {
@@ -42,10 +42,10 @@ pub fn folder() -> &'static Path {
     FOLDER.get_or_init(make).path()
 }
 
-/// Writes a file below [`folder`].
+/// Writes a file in [`folder`], and creates its parent folders.
 ///
 /// # Panics
-/// When the disk is full.
+/// If the disk is full.
 pub fn write(name: &str, bytes: &[u8]) {
     let path = folder().join(name);
     if let Some(parent) = path.parent() {
@@ -54,7 +54,7 @@ pub fn write(name: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("the disk has room");
 }
 
-/// An input's first line and the rest.
+/// Splits an input into its first line and the rest; `None` if there is no line break, or the line isn't UTF-8.
 pub fn first_line(input: &[u8]) -> Option<(&str, &[u8])> {
     let end = input.iter().position(|&byte| byte == b'\n')?;
     Some((std::str::from_utf8(&input[..end]).ok()?, &input[end + 1..]))

@@ -1,72 +1,76 @@
-//! The memory that a run may take, counted where it is allocated.
+//! Limits the memory of a run by a counting allocator.
 //!
-//! libFuzzer's own `-malloc_limit_mb` needs a sanitizer, which the stable toolchain lacks. This also counts what is held
-//! at once, so that many allocations are seen too.
+//! libFuzzer's own `-malloc_limit_mb` needs a sanitizer, which the stable toolchain lacks. This allocator limits the total
+//! memory as well, so that many small allocations are detected too.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Whatever the input, an allocation may have this size.
-const ALWAYS: usize = 64 << 20;
-/// And this often the size of the input.
-const TIMES: usize = 4;
-/// All that is held may take so many times an allocation's limit.
-const AT_ONCE: usize = 4;
+/// Maximum size of an allocation in bytes for an empty input.
+const BASE_LIMIT: usize = 64 << 20;
+/// Additional bytes of an allocation per byte of the input.
+const BYTES_PER_INPUT_BYTE: usize = 4;
+/// Maximum total memory, as a multiple of the maximum size of an allocation.
+const TOTAL_FACTOR: usize = 4;
 
-static HELD: AtomicUsize = AtomicUsize::new(0);
-/// The limits of an allocation and of all that is held.
-static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
-static MOST_HELD: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Bytes that are allocated now.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+/// Maximum size of a single allocation in bytes.
+static MAX_SIZE: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Maximum of [`ALLOCATED`].
+static MAX_ALLOCATED: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 #[global_allocator]
-static COUNTED: Counted = Counted;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Allows the run that begins now, on an input of `bytes`, allocations of four times that and 64 MiB.
+/// Sets the limits for a run on an input of `bytes` bytes: an allocation may have 64 MiB and four times the size of the input,
+/// and all allocations of the run together four times as much.
 pub fn limit(bytes: usize) {
-    let most = ALWAYS + TIMES * bytes;
-    MOST.store(most, Ordering::Relaxed);
-    MOST_HELD.store(HELD.load(Ordering::Relaxed) + AT_ONCE * most, Ordering::Relaxed);
+    let size = BASE_LIMIT + BYTES_PER_INPUT_BYTE * bytes;
+    MAX_SIZE.store(size, Ordering::Relaxed);
+    MAX_ALLOCATED.store(ALLOCATED.load(Ordering::Relaxed) + TOTAL_FACTOR * size, Ordering::Relaxed);
 }
 
-struct Counted;
+struct CountingAllocator;
 
-#[expect(unsafe_code, reason = "an allocator is unsafe by its nature; this one counts and asks the system's")]
-// SAFETY: every call is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counted {
+#[expect(unsafe_code, reason = "the trait of allocators is unsafe; this one counts and calls the system's allocator")]
+// SAFETY: every call is passed unchanged to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        take(layout.size());
-        // SAFETY: as asked of this function.
+        count(layout.size());
+        // SAFETY: the caller guarantees the same conditions for this function.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        take(layout.size());
-        // SAFETY: as asked of this function.
+        count(layout.size());
+        // SAFETY: the caller guarantees the same conditions for this function.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        take(size);
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as asked of this function.
+        count(size);
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller guarantees the same conditions for this function.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as asked of this function.
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller guarantees the same conditions for this function.
         unsafe { System.dealloc(block, layout) }
     }
 }
 
-/// Counts an allocation, before it is made: one that is too large ends the process, and libFuzzer keeps the input.
-fn take(size: usize) {
-    let held = HELD.fetch_add(size, Ordering::Relaxed).saturating_add(size);
-    if size > MOST.load(Ordering::Relaxed) || held > MOST_HELD.load(Ordering::Relaxed) {
-        // What is told allocates too.
-        MOST.store(usize::MAX, Ordering::Relaxed);
-        MOST_HELD.store(usize::MAX, Ordering::Relaxed);
-        eprintln!("out of memory: {size} bytes more make {held}\n{}", std::backtrace::Backtrace::force_capture());
+/// Counts an allocation before it is made. If it exceeds a limit, the process is aborted, and libFuzzer keeps the input.
+fn count(size: usize) {
+    let allocated = ALLOCATED.fetch_add(size, Ordering::Relaxed).saturating_add(size);
+    if size > MAX_SIZE.load(Ordering::Relaxed) || allocated > MAX_ALLOCATED.load(Ordering::Relaxed) {
+        // Printing the message allocates too.
+        MAX_SIZE.store(usize::MAX, Ordering::Relaxed);
+        MAX_ALLOCATED.store(usize::MAX, Ordering::Relaxed);
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        eprintln!("out of memory: an allocation of {size} bytes makes {allocated} bytes in total\n{backtrace}");
         std::process::abort();
     }
 }

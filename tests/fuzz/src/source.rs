@@ -1,4 +1,4 @@
-//! Opens a source and embeds a few texts.
+//! Fuzzes embedding sources: opens a source and embeds a few texts.
 
 use emberline_base::{Interrupt, Splits};
 use emberline_device::Device;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{folder, memory};
 
-/// Words that the fixtures know and others, with what tokenisers stumble over.
+/// Texts with known and unknown words, and with characters that are difficult for tokenizers.
 const TEXTS: [&str; 8] = [
     "",
     "the quick brown fox jumps over the lazy dog.",
@@ -21,11 +21,11 @@ const TEXTS: [&str; 8] = [
     "a-very-long-word-of-which-no-vocabulary-has-ever-heard-and-which-is-longer-than-fifty-characters",
 ];
 
-/// Opens the source that a pipeline file would write so, at most `bytes` large, and embeds texts: every answer but a
-/// panic is right.
+/// Opens the source with the given settings, as in a pipeline file, and embeds texts; `bytes` is the size of its files. Every
+/// result except for a panic is correct.
 ///
 /// # Panics
-/// When the settings aren't a source's.
+/// If the settings aren't those of a source.
 pub fn embed(settings: Value, bytes: usize) {
     let source: Source = serde_json::from_value(settings).expect("settings of a source");
     memory::limit(bytes);

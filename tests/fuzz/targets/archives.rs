@@ -1,4 +1,4 @@
-//! An archive that a server sends: fetched from this machine and unpacked, as a folder, and for one of its files.
+//! Fuzzes archives that are downloaded: fetches one from a local server and unpacks it, as a folder and for a single file.
 #![no_main]
 
 use std::io::{BufRead, BufReader, Write};
@@ -10,13 +10,13 @@ use emberline_fetch::{Fetcher, Options, Request, Silent};
 use emberline_fuzz::{begin, folder, memory};
 use libfuzzer_sys::fuzz_target;
 
-/// What the server answers next.
+/// The body of the server's next response.
 static BODY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 fuzz_target!(init: begin(), |input: &[u8]| {
     let address = server();
     input.clone_into(&mut BODY.lock().unwrap_or_else(PoisonError::into_inner));
-    // The archive is held by the server too.
+    // The server has the archive in memory too.
     memory::limit(2 * input.len());
     for name in ["model", "words.txt"] {
         let path = folder().join("fetched").join(name);
@@ -31,14 +31,14 @@ fuzz_target!(init: begin(), |input: &[u8]| {
     let _ = std::fs::remove_dir_all(folder().join("fetched"));
 });
 
-/// Nothing may be written beside the folder that was asked for.
+/// Asserts that nothing was written outside of the requested folder.
 fn assert_only_below(fetched: &Path) {
     let entries = std::fs::read_dir(folder()).expect("the folder is there");
-    let beside: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path != fetched).collect();
-    assert!(beside.is_empty(), "{beside:?}");
+    let others: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path != fetched).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
 
-/// A server that answers each connection with the body.
+/// Starts a server that responds to each connection with [`BODY`]; returns its address.
 fn server() -> SocketAddr {
     static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
     *ADDRESS.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! A bundle: opened, and used where it is one. Its digest is passed by, since a fuzzer can't guess it.
+//! Fuzzes bundles: opens one, and classifies with it if it is valid. The digest isn't verified, since a fuzzer can't guess it.
 #![no_main]
 
 use emberline_device::Device;

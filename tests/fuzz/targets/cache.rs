@@ -1,4 +1,4 @@
-//! A segment of the cache, under the name that its content asks for: opened, listed, read and merged.
+//! Fuzzes segments of the cache, under the name that belongs to their content: opens, lists, reads and merges them.
 #![no_main]
 
 use emberline_base::Digest;
@@ -6,7 +6,7 @@ use emberline_cache::{Cache, Key, Producer};
 use emberline_fuzz::{begin, folder, memory, write};
 use libfuzzer_sys::fuzz_target;
 
-/// The length of the seeds' vectors.
+/// The dimension of the vectors in the seeds.
 const DIM: usize = 3;
 
 fuzz_target!(init: begin(), |input: &[u8]| {

@@ -1,4 +1,4 @@
-//! A checkpoint: read, and written again where it is one. Checksums are passed by, since a fuzzer can't guess them.
+//! Fuzzes checkpoints: reads one, and writes it again if it is valid. Checksums aren't verified, since a fuzzer can't guess them.
 #![no_main]
 
 use emberline_fuzz::{begin, memory};

@@ -1,4 +1,4 @@
-//! Fields between delimiters, plain or packed: the first line is the file's name, `rows.FORMAT[.PACKING]`.
+//! Fuzzes CSV and TSV files, plain or compressed: the first line is the file's name, `rows.FORMAT[.COMPRESSION]`.
 #![no_main]
 
 use emberline_fuzz::{begin, data};

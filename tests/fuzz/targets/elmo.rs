@@ -1,4 +1,4 @@
-//! An ELMo model: the first line names the file of the fixture, options or weights, that the rest replaces.
+//! Fuzzes ELMo models: the first line names the file of the fixture, options or weights, that the rest replaces.
 #![no_main]
 
 use emberline_fuzz::fixtures::Fixtures;

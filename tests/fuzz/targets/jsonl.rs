@@ -1,4 +1,4 @@
-//! A JSON object a line, plain or packed: the first line is the file's name, `rows.FORMAT[.PACKING]`.
+//! Fuzzes JSON Lines files, plain or compressed: the first line is the file's name, `rows.FORMAT[.COMPRESSION]`.
 #![no_main]
 
 use emberline_fuzz::{begin, data};

@@ -1,4 +1,4 @@
-//! A lock: parsed, and written again where it is one. A fuzzer can't guess its checksum; that is compared last.
+//! Fuzzes locks: parses one. The checksum, which a fuzzer can't guess, is verified last.
 #![no_main]
 
 use emberline_fuzz::{begin, memory};

@@ -1,4 +1,5 @@
-//! A model's file: read, used, and written again where it is one. Digests are passed by, since a fuzzer can't guess them.
+//! Fuzzes model files: reads one, and uses and writes it again if it is valid. Digests aren't verified, since a fuzzer can't
+//! guess them.
 #![no_main]
 
 use emberline_base::Matrix;

@@ -1,4 +1,4 @@
-//! An encoder as an ONNX graph: the first line names the file of a fixture that the rest replaces.
+//! Fuzzes ONNX encoders: the first line names the file of a fixture that the rest replaces.
 #![no_main]
 
 use emberline_fuzz::fixtures::Fixtures;

@@ -1,12 +1,12 @@
-//! A pipeline file, with `-S` assignments behind NUL bytes: parsed, typed, and planned where the grid is small.
+//! Fuzzes pipeline files, followed by `-S` assignments after NUL bytes: parses one, and plans it if the grid is small.
 #![no_main]
 
 use emberline_fuzz::{begin, folder, memory};
 use emberline_pipeline::{Pipeline, Plan};
 use libfuzzer_sys::fuzz_target;
 
-/// Grids of more combinations only repeat what these do.
-const MOST: usize = 64;
+/// Maximum number of combinations that are planned; larger grids find nothing new.
+const MAX_COMBINATIONS: usize = 64;
 
 fuzz_target!(init: begin(), |input: &[u8]| {
     memory::limit(input.len());
@@ -19,7 +19,7 @@ fuzz_target!(init: begin(), |input: &[u8]| {
         Ok(pipeline) => {
             let resolved = pipeline.resolved();
             assert!(toml::from_str::<toml::Value>(&resolved).is_ok(), "{resolved}");
-            if pipeline.combinations() <= MOST {
+            if pipeline.combinations() <= MAX_COMBINATIONS {
                 drop(Plan::of(&pipeline));
             }
         }

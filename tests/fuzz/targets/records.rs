@@ -1,4 +1,4 @@
-//! The records of a run, `summary.json` and behind a NUL byte the `history.csv` of its cells: read and rendered.
+//! Fuzzes the records of a run: reads and renders `summary.json` and, after a NUL byte, the `history.csv` of its cells.
 #![no_main]
 
 use emberline_fuzz::{begin, folder, memory, write};

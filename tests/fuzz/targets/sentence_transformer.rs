@@ -1,4 +1,4 @@
-//! A folder of sentence-transformers: the first line names the file of a fixture that the rest replaces.
+//! Fuzzes sentence-transformers folders: the first line names the file of a fixture that the rest replaces.
 #![no_main]
 
 use emberline_fuzz::fixtures::Fixtures;

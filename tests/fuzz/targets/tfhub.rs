@@ -1,4 +1,4 @@
-//! A module of TensorFlow Hub: the first line names the file of a fixture that the rest replaces.
+//! Fuzzes TensorFlow Hub modules: the first line names the file of a fixture that the rest replaces.
 #![no_main]
 
 use emberline_fuzz::fixtures::Fixtures;

@@ -1,4 +1,4 @@
-//! A file of word vectors: word2vec, GloVe, fastText or finalfusion, plain or gzipped.
+//! Fuzzes files of word vectors: word2vec, GloVe, fastText and finalfusion, plain or gzipped.
 #![no_main]
 
 use emberline_fuzz::{begin, source, write};

@@ -1,6 +1,7 @@
-//! Symbolic links are never written through: a link that someone placed in a folder of ours would lead writes elsewhere.
+//! Protection against symbolic links: the program never writes through a link inside its own folders, since such a link
+//! would redirect the write to another place.
 //!
-//! The folder that a user names may be a link; what the program makes in it may not.
+//! The folder that a user names may itself be a link; the files and folders that the program creates in it may not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,24 +9,25 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, make_folder};
 
-/// What to do about a link.
+/// The message for a symbolic link that is in the way of a write.
 const CURE: &str = "it is a symbolic link, which is not written through; remove it";
 
-/// Opens a file as `options` say, but refuses a symbolic link.
+/// Opens a file with the given options, but refuses a symbolic link.
 ///
 /// # Errors
-/// When it is a link, or can't be opened.
+/// If the path is a link, or the file can't be opened.
 pub fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     refuse(path)?;
     no_follow(options);
-    // Another process may have placed a link since.
+    // Another process may have placed a link there since the check: `O_NOFOLLOW` refuses it, and its error is explained.
     options.open(path).map_err(|error| refuse(path).err().unwrap_or(error))
 }
 
-/// Makes the folder `below` in `root`, and gives its path. `root` may be a link to a folder; no part of `below` may.
+/// Creates the folder `root/below`, and returns its path. `root` may be a link to a folder; no component of `below` may be
+/// a link.
 ///
 /// # Errors
-/// When a part is a link or a file, or can't be made.
+/// If a component is a link or a file, or can't be created.
 pub fn make_folder_below(root: &Path, below: &Path) -> Result<PathBuf, FileError> {
     refuse_links(root, below)?;
     let path = root.join(below);
@@ -33,10 +35,10 @@ pub fn make_folder_below(root: &Path, below: &Path) -> Result<PathBuf, FileError
     Ok(path)
 }
 
-/// Refuses a path `below` a folder in which a part is a symbolic link. What isn't there is none.
+/// Checks that no component of `below`, a path relative to `root`, is a symbolic link. A missing component is no link.
 ///
 /// # Errors
-/// When a part is a link: which one.
+/// If a component is a link; the error names it.
 pub fn refuse_links(root: &Path, below: &Path) -> Result<(), FileError> {
     let mut path = root.to_owned();
     below.components().try_for_each(|part| {
@@ -45,20 +47,20 @@ pub fn refuse_links(root: &Path, below: &Path) -> Result<(), FileError> {
     })
 }
 
-/// Removes a symbolic link, so that a new file can take its place; leaves anything else.
+/// Removes a symbolic link, so that a new file can take its place; leaves anything else untouched.
 ///
 /// # Errors
-/// When it can't be removed.
+/// If the link can't be removed.
 pub fn remove_if_link(path: &Path) -> Result<(), FileError> {
     match fs::symlink_metadata(path) {
-        Ok(about) if about.is_symlink() => fs::remove_file(path).map_err(FileError::new("remove the link", path)),
+        Ok(metadata) if metadata.is_symlink() => fs::remove_file(path).map_err(FileError::new("remove the link", path)),
         _ => Ok(()),
     }
 }
 
 fn refuse(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(about) if about.is_symlink() => Err(io::Error::other(CURE)),
+        Ok(metadata) if metadata.is_symlink() => Err(io::Error::other(CURE)),
         _ => Ok(()),
     }
 }

@@ -1,15 +1,15 @@
-//! Files that a person names as an output: written beside their place, renamed into it when they are complete, and through
-//! symbolic links.
+//! Writes output files that the user names: into a temporary file in the same folder, which is renamed to the final path when it
+//! is complete. Symbolic links are followed.
 //!
 //! | at the path | what happens |
 //! |---|---|
-//! | nothing | the file is made, and the folders above it |
+//! | nothing | the file and its parent folders are created |
 //! | a file | it is replaced when the new one is complete |
-//! | a symbolic link | it stays, and the same is done with what it names |
-//! | a device, a pipe | it takes the bytes as they come |
+//! | a symbolic link | it is kept, and these rules apply to its target |
+//! | a device, a pipe | the bytes are written to it directly |
 //!
 //! Files that the program names itself, such as those of a run folder, are written by [`write_atomic`](super::write_atomic),
-//! which follows no link.
+//! which doesn't follow links.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, TemporaryFile, clear_litter, folder_of, is_stream, make_folder, open_stream, temporary_in};
 
-/// As many links in a row are followed; more of them lead in a circle.
-const MOST_LINKS: usize = 40;
+/// Maximum number of consecutive links that are followed; a longer chain is taken for a cycle.
+const MAX_LINKS: usize = 40;
 
-/// An output that is written piece by piece.
+/// An output file that is written incrementally.
 #[derive(Debug)]
 pub struct Output {
-    /// The path, as it was given.
+    /// The path, as the user gave it.
     path: PathBuf,
     to: To,
 }
@@ -35,10 +35,10 @@ enum To {
 }
 
 impl Output {
-    /// Opens an output. Nothing is at its path before [`finish`](Self::finish), unless it was there already.
+    /// Opens an output. The path isn't changed before [`finish`](Self::finish).
     ///
     /// # Errors
-    /// When the folder can't be made or written, or the device can't be opened.
+    /// If the folder can't be created or written, or the device can't be opened.
     pub fn create(path: &Path) -> Result<Self, FileError> {
         let failed = || FileError::new("write", path);
         let target = link_target(path);
@@ -53,10 +53,10 @@ impl Output {
         Ok(Self { path: path.to_owned(), to: To::File { out, target } })
     }
 
-    /// Puts the complete file in its place, and waits until it is on the disk.
+    /// Flushes the file to the disk and renames it to its final path.
     ///
     /// # Errors
-    /// When the disk is full, ...; what was at the path is there still.
+    /// If it can't be written, for example because the disk is full; an existing file at the path is then unchanged.
     pub fn finish(self) -> Result<(), FileError> {
         let finish = || match self.to {
             To::Stream(mut out) => out.flush(),
@@ -86,7 +86,7 @@ impl Write for Output {
     }
 }
 
-/// Writes a whole output.
+/// Writes an output file as a whole.
 ///
 /// # Errors
 /// Those of [`Output::create`] and [`Output::finish`].
@@ -96,11 +96,11 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     output.finish()
 }
 
-/// What a path leads to through symbolic links, whether it exists or not; the path itself if it is none. Links such as
-/// `/dev/stdout`, which name what is open, stay.
+/// Resolves symbolic links and returns the target, whether it exists or not; returns the path itself if it isn't a link. Links
+/// to open files, such as `/dev/stdout`, are not resolved.
 pub fn link_target(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         if is_stream(&target) {
             break;
         }

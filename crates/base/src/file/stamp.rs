@@ -1,4 +1,4 @@
-//! Whether a file was changed or replaced while it was in use.
+//! Detects that a file was changed or replaced while it was in use.
 
 use std::fs;
 use std::path::Path;
@@ -6,30 +6,31 @@ use std::time::SystemTime;
 
 use super::FileError;
 
-/// What tells two states of a file apart without reading it: where it is stored, its length, and its times. It serves to
-/// compare a file with itself within one process; nothing that is kept may depend on it.
+/// A file's identity and modification state, without reading its content: device, inode, length and times. It is for
+/// comparing a file with itself within one process; nothing that is stored may depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// The device, the number of the file there, and the time of its last change in any respect, which no program can set.
+    /// Device, inode, and the seconds and nanoseconds of the change time (`ctime`), which no program can set.
     #[cfg(unix)]
-    stored: (u64, u64, i64, i64),
+    inode: (u64, u64, i64, i64),
     length: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    /// The present state of a file, or of the one that a link names. None for what isn't a regular file, such as a pipe.
+    /// Takes the present stamp of a file; a symbolic link is followed. Returns `None` for anything but a regular file, such
+    /// as a pipe.
     pub fn of(path: &Path) -> Option<Self> {
-        let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         Some(Self {
             #[cfg(unix)]
-            stored: stored(&about),
-            length: about.len(),
-            modified: about.modified().ok(),
+            inode: inode(&metadata),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
         })
     }
 
-    /// What to say of a file that was changed while it was in use.
+    /// Returns the error for a file that was changed while it was in use.
     pub fn changed(path: &Path) -> FileError {
         let source = std::io::Error::other("it was changed or replaced while it was in use; run again");
         FileError { action: "read", path: path.to_owned(), source }
@@ -37,9 +38,9 @@ impl Stamp {
 }
 
 #[cfg(unix)]
-fn stored(about: &fs::Metadata) -> (u64, u64, i64, i64) {
+fn inode(metadata: &fs::Metadata) -> (u64, u64, i64, i64) {
     use std::os::unix::fs::MetadataExt;
-    (about.dev(), about.ino(), about.ctime(), about.ctime_nsec())
+    (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Temporary files and folders: they lie beside what they become, and are removed if their writer was killed.
+//! Temporary files and folders: created in the folder of their final path, and removed later if their process was killed.
 //!
 //! A writer holds an advisory lock on its temporary file or folder, which the system releases when the process ends,
-//! however it ends. Whoever finds one that nobody has locked may remove it; no clock and no process id is asked.
+//! however it ends. A temporary file without a lock is stale, and any process may remove it; neither the clock nor process
+//! ids are used.
 //!
-//! A process that a signal ends removes its own by [`remove_all_and_exit`]: values aren't dropped then.
+//! A process that is ended by a signal removes its own temporary files by [`remove_all_and_exit`], because values aren't dropped
+//! then.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -14,18 +16,18 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::is_at;
 
-/// What the names of temporary files and folders begin and end with.
+/// Prefix and suffix of the names of temporary files and folders.
 const NAME: (&str, &str) = (".emberline-", ".tmp");
-/// What the names of files begin and end with that only hold a lock.
+/// Prefix and suffix of the names of lock files.
 pub const LOCK: (&str, &str) = (".emberline-", ".lock");
 
-/// The temporary files and folders of this process.
+/// The paths of the temporary files and folders of this process.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// How often a folder is removed into which another thread may be writing at the same time.
-const ATTEMPTS: usize = 3;
+/// Maximum number of attempts to remove a folder, since another thread may be writing to it at the same time.
+const MAX_ATTEMPTS: usize = 3;
 
-/// An entry of the list of this process's temporary files and folders, taken out when it is dropped.
+/// An entry in the list of this process's temporary files and folders, which is removed when the value is dropped.
 #[derive(Debug)]
 struct Listed(PathBuf);
 
@@ -39,34 +41,34 @@ fn live() -> MutexGuard<'static, Vec<PathBuf>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A temporary file, removed when it is dropped unless it was renamed into place.
+/// A temporary file, which is removed when it is dropped unless it was renamed to its final path.
 #[derive(Debug)]
 pub struct TemporaryFile {
-    // Fields are dropped in this order: a file is listed for as long as it exists.
+    // Fields are dropped in this order, so that a file is listed as long as it exists.
     file: NamedTempFile,
     _listed: Listed,
 }
 
 impl TemporaryFile {
-    /// The open file.
+    /// Returns the open file.
     pub fn as_file(&self) -> &File {
         self.file.as_file()
     }
 
-    /// The open file, to be written to.
+    /// Returns the open file for writing.
     pub fn as_file_mut(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
 
-    /// The file's path.
+    /// Returns the path of the temporary file.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Renames the file into place, instead of what is there.
+    /// Renames the file to its final path; an existing file is replaced.
     ///
     /// # Errors
-    /// When the system refuses; the temporary file is removed then.
+    /// If the system can't rename it; the temporary file is then removed.
     pub fn persist(self, path: &Path) -> io::Result<()> {
         self.file.persist(path).map(drop).map_err(|error| error.error)
     }
@@ -82,24 +84,24 @@ impl Write for TemporaryFile {
     }
 }
 
-/// Creates a temporary file in a folder, which its writer renames into place. Its permissions are those of any new file,
-/// as the umask leaves them.
+/// Creates a locked temporary file in a folder, which its writer renames to its final path. It has the default permissions
+/// of a new file, as the umask restricts them.
 ///
 /// # Errors
-/// When the folder can't be written.
+/// If the folder isn't writable.
 pub fn temporary_in(folder: &Path) -> io::Result<TemporaryFile> {
     loop {
         let mut builder = tempfile::Builder::new();
         builder.prefix(NAME.0).suffix(NAME.1);
-        readable(&mut builder);
+        set_default_permissions(&mut builder);
         let (file, listed) = create(|| builder.tempfile_in(folder), NamedTempFile::path)?;
-        if is_ours(file.as_file(), file.path()) {
+        if try_lock_new(file.as_file(), file.path()) {
             return Ok(TemporaryFile { file, _listed: listed });
         }
     }
 }
 
-/// A temporary folder, removed with all that it holds when it is dropped.
+/// A locked temporary folder, removed with its content when it is dropped.
 #[derive(Debug)]
 pub struct TemporaryFolder {
     folder: TempDir,
@@ -114,23 +116,23 @@ impl TemporaryFolder {
     }
 }
 
-/// Creates a temporary folder in another one, which only its user can read.
+/// Creates a locked temporary folder in another folder; only its owner can read it.
 ///
 /// # Errors
-/// When the folder can't be written.
+/// If the folder isn't writable.
 pub fn temporary_folder_in(folder: &Path) -> io::Result<TemporaryFolder> {
     loop {
         let make = || tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).tempdir_in(folder);
         let (made, listed) = create(make, TempDir::path)?;
-        // Some systems can't open folders. There nobody takes one for abandoned either.
+        // Some systems can't open folders. There, no process finds a folder stale either.
         let lock = File::open(made.path()).ok();
-        if lock.as_ref().is_none_or(|lock| is_ours(lock, made.path())) {
+        if lock.as_ref().is_none_or(|lock| try_lock_new(lock, made.path())) {
             return Ok(TemporaryFolder { folder: made, _lock: lock, _listed: listed });
         }
     }
 }
 
-/// Creates something temporary and lists it, in one step as [`remove_all_and_exit`] sees it.
+/// Creates a temporary file or folder and lists it; the two steps are atomic for [`remove_all_and_exit`].
 fn create<T>(make: impl FnOnce() -> io::Result<T>, path: impl FnOnce(&T) -> &Path) -> io::Result<(T, Listed)> {
     let mut live = live();
     let made = make()?;
@@ -139,8 +141,8 @@ fn create<T>(make: impl FnOnce() -> io::Result<T>, path: impl FnOnce(&T) -> &Pat
     Ok((made, Listed(path)))
 }
 
-/// Ends the process as a signal asks for it: removes its temporary files and folders, and exits. Other threads may be at any
-/// point of their work; one that creates another temporary file waits until the process has ended.
+/// Removes the temporary files and folders of this process, and exits. It is called after a signal, while other threads may
+/// still be working; a thread that creates another temporary file blocks until the process has ended.
 pub fn remove_all_and_exit(code: i32) -> ! {
     let mut live = live();
     live.drain(..).for_each(|path| remove(&path));
@@ -150,59 +152,59 @@ pub fn remove_all_and_exit(code: i32) -> ! {
 fn remove(path: &Path) {
     let is_gone =
         || if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.is_ok() || !path.exists();
-    let _ = (0..ATTEMPTS).any(|_| is_gone());
+    let _ = (0..MAX_ATTEMPTS).any(|_| is_gone());
 }
 
-/// Lists the temporary files and folders whose writer was killed, and the files of locks that nobody holds.
+/// Lists a folder's stale temporary files and folders (their writer was killed) and its lock files that no process holds.
 pub fn litter(folder: &Path) -> Vec<PathBuf> {
-    abandoned(folder).map(|(path, _)| path).collect()
+    lock_stale(folder).map(|(path, _)| path).collect()
 }
 
-/// Removes a folder's [`litter`]. What can't be removed is met again another time.
+/// Removes a folder's [stale temporary files](litter). A failure is ignored: the next call tries again.
 pub fn clear_litter(folder: &Path) {
-    for (path, lock) in abandoned(folder) {
-        // The lock is held until the path is gone: a writer that has just created it then makes another one.
+    for (path, lock) in lock_stale(folder) {
+        // The lock is held until the path is removed: a writer that has just created the file then creates another one.
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         drop(lock);
     }
 }
 
-/// Locks a new file or folder; false if another process took it for abandoned before it could be locked.
-fn is_ours(file: &File, path: &Path) -> bool {
+/// Locks a new file or folder. Returns false if another process removed it as stale before it could be locked.
+fn try_lock_new(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Ok(()) => is_at(path, file),
         Err(TryLockError::WouldBlock) => false,
-        // Without locks nothing is ever taken for abandoned.
+        // On a file system without locks, nothing is ever found stale.
         Err(TryLockError::Error(_)) => true,
     }
 }
 
-/// Temporary files and folders, and files of locks, that nobody has locked, each locked now.
-fn abandoned(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
+/// Finds the temporary files and folders and the lock files that no process has locked, and locks each of them.
+fn lock_stale(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         [NAME, LOCK].iter().any(|(begin, end)| name.starts_with(begin) && name.ends_with(end))
     });
-    // Neither links nor pipes, which would lead elsewhere or block, are ours.
-    let ours = named.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()));
-    ours.filter_map(|entry| {
+    // Links and pipes, which would lead elsewhere or block, were not created by this program.
+    let candidates = named.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()));
+    candidates.filter_map(|entry| {
         let file = File::open(entry.path()).ok()?;
         file.try_lock().ok()?;
         Some((entry.path(), file))
     })
 }
 
-/// Asks for the permissions of any new file, from which the system takes those that the umask names.
+/// Requests the default permissions of a new file (0666), which the system restricts by the umask.
 #[cfg(unix)]
-fn readable(builder: &mut tempfile::Builder<'_, '_>) {
+fn set_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt;
     builder.permissions(fs::Permissions::from_mode(0o666));
 }
 
 #[cfg(not(unix))]
-fn readable(_: &mut tempfile::Builder<'_, '_>) {}
+fn set_default_permissions(_: &mut tempfile::Builder<'_, '_>) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! `refit/result.json`: the best setting of a run, trained once more on all rows.
+//! `refit/result.json`: the record of the refit, that is, the best setting of a run trained once more on all rows.
 
 use std::collections::BTreeMap;
 
@@ -8,77 +8,77 @@ use super::Digests;
 use crate::Digest;
 use crate::number::{counted, fixed, grouped};
 
-/// A model of all rows, and what it was made of.
+/// The record of a model that was refitted on all rows, and of the cells that it is based on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refit {
-    /// The version of all files of a run folder.
+    /// The format version of the run folder.
     pub version: u32,
     /// The label of the setting.
     pub setting: String,
-    /// The replicates that gave the number of epochs and the threshold, in the order of the plan.
+    /// The replicates from which the number of epochs and the threshold were derived, in the order of the plan.
     pub cells: Vec<RefitCell>,
-    /// How many rows trained: all of them.
+    /// The number of training rows: all rows of the dataset.
     pub rows: usize,
-    /// How many epochs: the median of the best epochs of the replicates.
+    /// The number of epochs: the median of the best epochs of the replicates.
     pub epochs: u32,
-    /// From which probability on a text is positive; binary tasks alone have one.
+    /// The decision threshold; only a binary task has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<RefitThreshold>,
-    /// The scores of the training rows after the last epoch: nothing else was left to measure.
+    /// The metrics of the training rows after the last epoch; no rows are left to validate or test on.
     pub metrics: BTreeMap<String, f64>,
-    /// Of its inputs and weights.
+    /// The digests of its inputs and outputs.
     pub digests: Digests,
-    /// What it was trained on: `cpu`, `cuda`, ...
+    /// The device that trained the model: `cpu`, `cuda`, ...
     pub device: String,
-    /// How that rounds.
+    /// The hardware that the rounding of results may depend on.
     pub arithmetic: String,
-    /// The version of the computation.
+    /// The version of the training computation.
     pub computation: u32,
-    /// Wall time of training, in seconds.
+    /// Wall time of training in seconds.
     pub seconds: f64,
 }
 
-/// A replicate of the setting.
+/// A replicate that a refit is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefitCell {
-    /// Its id.
+    /// The id of the cell.
     pub id: String,
-    /// Its weights.
+    /// The digest of the cell's weights.
     pub weights: Digest,
-    /// Its best epoch.
+    /// The best epoch of the cell, counted from 1.
     pub best_epoch: u32,
 }
 
-/// A threshold, and where it comes from.
+/// A decision threshold, and how it was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefitThreshold {
-    /// The probability.
+    /// The threshold: a text with at least this probability is positive.
     pub value: f64,
-    /// Where it comes from.
+    /// How the threshold was chosen.
     pub from: ThresholdOrigin,
-    /// How many scores of rows it was chosen on.
+    /// The number of predictions that the threshold was chosen on.
     pub rows: usize,
 }
 
-/// Where a threshold comes from.
+/// How a decision threshold was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdOrigin {
-    /// F1 is best there on the test rows of all folds together.
+    /// It maximises F1 on the pooled test rows of all folds.
     PooledTest,
-    /// F1 is best there on the validation rows of all replicates together.
+    /// It maximises F1 on the pooled validation rows of all replicates.
     PooledValid,
-    /// It is the median of the replicates' thresholds: not all of them have kept their predictions.
+    /// It is the median of the replicates' thresholds, since not all of them kept their predictions.
     Median,
-    /// An even chance: there are no validation rows.
+    /// It is 0.5, since there are no validation rows.
     Even,
 }
 
 impl std::fmt::Display for Refit {
-    /// What the model is, as a phrase.
+    /// Describes the model in a phrase.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { setting, rows, epochs, .. } = self;
         let epochs = counted(*epochs as usize, "epoch");

@@ -1,8 +1,8 @@
-//! Recognises files by their first bytes, so that a message can say what a file is when it is not what its name says.
+//! Detects file types by content ("magic numbers"), so that a message can say what a file is if it isn't what its name says.
 //!
-//! The first bytes enter ([`head`] reads them), a [`Kind`] leaves: what the file is, and what to do about it. Every reader
-//! of data and of models asks here, so that a Git LFS pointer or a saved error page gets the same words everywhere.
-//! Signatures are in `signatures.rs`; advice about bytes that are not UTF-8 is in `utf8.rs`.
+//! Input: the first bytes of a file ([`head`] reads them). Output: a [`Kind`], with its name and the advice for messages.
+//! Every reader of data and models uses this module, so that a Git LFS pointer or a saved error page gets the same message
+//! everywhere. The signatures are in `signatures.rs`, the advice about invalid UTF-8 is in `utf8.rs`.
 
 mod signatures;
 mod utf8;
@@ -14,13 +14,13 @@ use std::path::Path;
 pub use self::signatures::kind;
 pub use self::utf8::cure_of_invalid_utf8;
 
-/// How many bytes are enough to recognise a file.
+/// Number of bytes that are enough to detect the type of a file.
 pub const HEAD: usize = 4096;
 
-/// The name of tar among [`Kind::OtherArchive`].
+/// The name of the tar format in [`Kind::OtherArchive`].
 pub const TAR: &str = "tar";
 
-/// What a reader wanted the file for: the cure depends on it.
+/// What a reader needs the file for; the advice depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// A table of texts.
@@ -29,22 +29,22 @@ pub enum Use {
     Model,
 }
 
-/// What a file is.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The text file that Git LFS checks out when the large file was not downloaded.
+    /// A Git LFS pointer: the text file that Git checks out if the large file wasn't downloaded.
     GitLfsPointer,
     /// gzip (RFC 1952).
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
-    /// Another compression or archive format, by its name.
+    /// Another compression or archive format, with its name.
     OtherArchive(&'static str),
-    /// A zip archive of no kind that is told apart below.
+    /// A zip archive that is none of the zip-based formats below.
     Zip,
     /// An Excel or OpenDocument workbook.
     Workbook,
-    /// Another document of an office program.
+    /// Another office document.
     OfficeDocument,
     /// A model saved by PyTorch: a zip archive of pickles.
     PyTorch,
@@ -54,9 +54,9 @@ pub enum Kind {
     Xml,
     /// Text in UTF-16.
     Utf16 {
-        /// Whether the high byte comes first.
+        /// Whether the byte order is big-endian.
         big_endian: bool,
-        /// Whether it begins with a byte order mark.
+        /// Whether the text begins with a byte order mark.
         marked: bool,
     },
     /// Text in UTF-32.
@@ -65,7 +65,7 @@ pub enum Kind {
     TfLite,
     /// A TensorFlow SavedModel or graph in protobuf's text form.
     GraphText,
-    /// The extended attributes that macOS writes beside a file as `._NAME`.
+    /// An AppleDouble file: the extended attributes of `NAME`, which macOS writes to `._NAME`.
     AppleDouble,
     /// A Python pickle.
     Pickle,
@@ -94,7 +94,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What it is, as a noun phrase.
+    /// Returns the name of the type, as a noun phrase or an adjective for a message.
     pub fn name(self) -> String {
         let name = match self {
             Self::GitLfsPointer => "a Git LFS pointer, which stands for a file that was not downloaded",
@@ -111,7 +111,7 @@ impl Kind {
             Self::Utf32 => "text in UTF-32",
             Self::TfLite => "a TensorFlow Lite model",
             Self::GraphText => "a TensorFlow graph in text form (.pbtxt)",
-            Self::AppleDouble => "an AppleDouble file, which macOS writes beside the file itself as `._NAME`",
+            Self::AppleDouble => "an AppleDouble file, which macOS writes next to the file itself as `._NAME`",
             Self::Pickle => "a Python pickle, which may run code and is never loaded",
             Self::Parquet => "Parquet",
             Self::Arrow => "an Arrow (Feather) file",
@@ -128,7 +128,7 @@ impl Kind {
         name.to_owned()
     }
 
-    /// What to do about it.
+    /// Returns the advice for a file of this type that was found in place of another type.
     pub fn cure(self, used_as: Use) -> &'static str {
         self.common_cure().unwrap_or_else(|| match used_as {
             Use::Data => self.cure_of_data(),
@@ -136,7 +136,7 @@ impl Kind {
         })
     }
 
-    /// The cure, if it is the same for data and models.
+    /// Returns the advice that is the same for data and models, if there is any.
     fn common_cure(self) -> Option<&'static str> {
         Some(match self {
             Self::GitLfsPointer => "run `git lfs pull` in its repository to get the file itself",
@@ -190,23 +190,24 @@ impl Kind {
         }
     }
 
-    /// What a message says after the file's name: what was expected, what is there, and the cure.
+    /// Returns the message for a file of another type than expected: the expected type, the actual one and the advice. The
+    /// caller puts the file's path in front.
     ///
     /// `expected`: a noun phrase such as `CSV` or `a safetensors file`.
     pub fn instead_of(self, expected: &str, used_as: Use) -> String {
         format!("not {expected} but {}; {}", self.name(), self.cure(used_as))
     }
 
-    /// Whether its bytes are text in UTF-8, so that a reader of text may try them.
+    /// Returns whether the type is text in UTF-8, so that a reader of text may try to read it.
     pub fn is_text(self) -> bool {
         matches!(self, Self::Text | Self::Html | Self::Xml | Self::GraphText)
     }
 }
 
-/// The first bytes of a file, at most [`HEAD`]. Of a pipe or a device nothing is read.
+/// Reads the first bytes of a file, at most [`HEAD`]. Returns no bytes for a pipe or a device.
 ///
 /// # Errors
-/// When it can't be read.
+/// If the file can't be read.
 pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if fs::metadata(path)?.is_file() {
@@ -215,10 +216,10 @@ pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a message about a model's file says after its name, if the first bytes show that it can't be what the ending of the
-/// name says. `None` also if the bytes say nothing: a damaged file keeps the message of its reader.
+/// Returns the message for a model file whose first bytes contradict the extension of its name. Returns `None` if they
+/// don't, or if the type is unknown: a damaged file gets its reader's own message.
 ///
-/// `also_read`: what the reader takes under any name.
+/// `also_read`: types that the reader accepts under any name.
 pub fn explain_model_file(path: &Path, head: &[u8], also_read: &[Kind]) -> Option<String> {
     let expected = Expected::of(path);
     let found = kind(head).filter(|found| Some(*found) != expected.own && !also_read.contains(found))?;
@@ -232,18 +233,19 @@ pub fn explain_model_file(path: &Path, head: &[u8], also_read: &[Kind]) -> Optio
     }
 }
 
-/// What a file is that only stands for another one, a Git LFS pointer or a saved page; `None` for every other file. For
-/// readers that can't fail by themselves: any bytes are numbers, and any lines are words.
+/// Returns the type of a placeholder for another file (a Git LFS pointer or a saved web page), and `None` for any other file.
+/// It is for readers of formats without a syntax, which would accept such a file: any bytes are numbers, any lines are words.
 pub fn stand_in(head: &[u8]) -> Option<Kind> {
     kind(&head[..head.len().min(HEAD)]).filter(|found| matches!(found, Kind::GitLfsPointer | Kind::Html))
 }
 
-/// What the ending of a model file's name says.
+/// The type of a model file that the extension of its name promises.
 struct Expected {
-    /// As a noun phrase.
+    /// The type as a noun phrase.
     name: &'static str,
+    /// The type itself, if its content can be detected.
     own: Option<Kind>,
-    /// Whether text can't be right.
+    /// Whether the format is binary, so that text is a mistake.
     is_binary: bool,
 }
 
@@ -270,15 +272,15 @@ impl Expected {
     }
 }
 
-/// The first characters of a text on one line, between quotes, for a message about a text in a binary file's place.
+/// Quotes the first 60 characters of a text on one line, for a message about text in place of a binary file.
 pub fn beginning(head: &[u8]) -> String {
     let text = String::from_utf8_lossy(head);
     let line: String = text.trim_start().chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{:?}", line.trim_end())
 }
 
-/// Whether a member of an archive was put there by an operating system: macOS' resource forks (`__MACOSX/`, `._NAME`) and
-/// other hidden files, Windows' thumbnails. `name`: its path in the archive, with `/`.
+/// Returns whether a member of an archive was added by an operating system: macOS' resource forks (`__MACOSX/`, `._NAME`) and
+/// other hidden files, and Windows' thumbnails. `name`: the member's path in the archive, with `/` as the separator.
 pub fn is_system_file(name: &str) -> bool {
     name.split('/').any(|part| {
         part == "__MACOSX"

@@ -1,4 +1,4 @@
-//! The signatures of file formats.
+//! Detects a file type by its signature ("magic number").
 //!
 //! | kind | bytes |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | tar | `ustar` at 257 |
 //! | Office before 2007 | `d0 cf 11 e0 a1 b1 1a e1` |
 //! | UTF-16, UTF-32 | a byte order mark, or zeros in every other byte |
-//! | TensorFlow Lite | `TFL3` at 4, behind a small u32 |
+//! | TensorFlow Lite | `TFL3` at 4, after a small u32 |
 //! | AppleDouble, AppleSingle | `00 05 16 07`, `00 05 16 00` |
 //! | pickle | `80`, a protocol of 2 to 5 |
 //! | Parquet, Arrow | `PAR1` and a control character; `ARROW1 00 00` |
@@ -16,17 +16,17 @@
 //! | safetensors | u64 LE length of a header that begins with `{` |
 //! | GGUF, fastText, finalfusion | `GGUF` and a small u32; `ba 16 4f 2f`; `FiFu` and a small u32 |
 //!
-//! A signature that a text could begin with asks for a byte behind it that no text has.
+//! A signature that a text could begin with is followed by a check for a byte that no text contains.
 
 use super::Kind;
 
-/// The longest header of a safetensors file that is believed.
+/// Maximum header length in bytes that is accepted as that of a safetensors file.
 const MAX_HEADER: u64 = 100 << 20;
-/// How many bytes of a text without a byte order mark tell its encoding.
+/// Number of bytes from which the encoding of a text without a byte order mark is detected.
 const SAMPLE: usize = 256;
 
-/// What a file is, by its first bytes; `None` when they are of no known kind. `head`: at least the first 300 bytes where the
-/// file has so many, better [`HEAD`](super::HEAD).
+/// Detects the type of a file by its first bytes; `None` if it is unknown. `head`: the first [`HEAD`](super::HEAD) bytes of
+/// the file, at least 300 if the file has that many.
 pub fn kind(head: &[u8]) -> Option<Kind> {
     compressed(head)
         .or_else(|| binary(head))
@@ -34,7 +34,7 @@ pub fn kind(head: &[u8]) -> Option<Kind> {
         .or_else(|| std::str::from_utf8(whole_characters(head)).ok().and_then(text))
 }
 
-/// Archives and compressed files.
+/// Detects archives and compressed files.
 fn compressed(head: &[u8]) -> Option<Kind> {
     let others: [(&[u8], &str); 5] = [
         (b"\xfd7zXZ\0", "xz"),
@@ -58,7 +58,7 @@ fn compressed(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// What kind of zip archive, by the names of its first members, which stand in it uncompressed.
+/// Detects the format of a zip archive by the names of its first members, which are stored uncompressed.
 fn zip(head: &[u8]) -> Kind {
     let holds = |name: &str| head.windows(name.len()).any(|window| window == name.as_bytes());
     if holds("xl/workbook")
@@ -72,7 +72,7 @@ fn zip(head: &[u8]) -> Kind {
     } else if holds("word/") || holds("ppt/") || holds("application/vnd.oasis.opendocument") {
         Kind::OfficeDocument
     } else if holds("[Content_Types].xml") || holds("_rels/.rels") {
-        // Of the office formats, workbooks are what is met in a table's place.
+        // Only the parts that all office formats share are visible; in place of a table, a workbook is the most likely.
         Kind::Workbook
     } else if head.get(30..).is_some_and(|names| names.windows(4).take(256).any(|window| window == b".npy")) {
         Kind::Npy
@@ -81,7 +81,7 @@ fn zip(head: &[u8]) -> Kind {
     }
 }
 
-/// Formats with a signature of their own.
+/// Detects binary formats by their own signatures.
 fn binary(head: &[u8]) -> Option<Kind> {
     let number = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
     let is_small = |at: usize| number(at).is_some_and(|number| number < 1 << 16);
@@ -118,7 +118,8 @@ fn is_safetensors(head: &[u8]) -> bool {
     (2..MAX_HEADER).contains(&u64::from_le_bytes(*length)) && rest.first() == Some(&b'{')
 }
 
-/// UTF-16 and UTF-32, by a byte order mark or by their zeros.
+/// Detects UTF-16 and UTF-32 by their byte order mark, or by the zero bytes of Western text: in UTF-16LE, `a,b` is
+/// `61 00 2c 00 62 00`.
 fn wide_text(head: &[u8]) -> Option<Kind> {
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some(Kind::Utf32),
@@ -126,7 +127,7 @@ fn wide_text(head: &[u8]) -> Option<Kind> {
         [0xfe, 0xff, ..] => return Some(Kind::Utf16 { big_endian: true, marked: true }),
         _ => {}
     }
-    // Of Western text every other byte is zero; a single NUL in a text is something else.
+    // Counts zeros at each offset modulo 4, scaled to the sample's length; a single NUL in a text must not match.
     let sample = &head[..head.len().min(SAMPLE) & !3];
     let zeros = |offset: usize| sample.iter().skip(offset).step_by(4).filter(|&&byte| byte == 0).count() * 4;
     let (zeros, length) = ([zeros(0), zeros(1), zeros(2), zeros(3)], sample.len());
@@ -145,12 +146,12 @@ fn wide_text(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Whether the low bytes of UTF-16 look like text.
+/// Returns whether the low bytes of UTF-16 are those of text, without control characters.
 fn is_printable(sample: &[u8], offset: usize) -> bool {
     sample.iter().skip(offset).step_by(2).all(|&byte| !byte.is_ascii_control() || byte.is_ascii_whitespace())
 }
 
-/// The bytes without a character that the end of the head cuts off.
+/// Returns the bytes without an incomplete UTF-8 character at the end of the head.
 fn whole_characters(head: &[u8]) -> &[u8] {
     match std::str::from_utf8(head) {
         Err(error) if error.error_len().is_none() && head.len() >= super::HEAD => &head[..error.valid_up_to()],
@@ -158,7 +159,7 @@ fn whole_characters(head: &[u8]) -> &[u8] {
     }
 }
 
-/// Kinds of UTF-8 text.
+/// Detects types of UTF-8 text.
 fn text(text: &str) -> Option<Kind> {
     let is_binary = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c' | '\x1b');
     let trimmed = text.trim_start_matches('\u{feff}').trim_start();
@@ -184,7 +185,7 @@ fn text(text: &str) -> Option<Kind> {
     }
 }
 
-/// Whether a text is an HTML page: texts that only speak of tags are not.
+/// Returns whether a text is an HTML page; a text that only mentions tags is not.
 fn is_page(start: &str) -> bool {
     let is_tag = start.strip_prefix("<html").is_some_and(|rest| rest.starts_with(['>', ' ', '\n', '\r', '\t']));
     start.starts_with("<!doctype html")

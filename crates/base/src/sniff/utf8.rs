@@ -1,24 +1,24 @@
-//! What to do about bytes that are not UTF-8.
+//! Advice about bytes that are not valid UTF-8.
 //!
-//! `iconv` helps where the whole file is in another encoding. It does harm where the rest of the file is UTF-8 already, or
-//! where the file is no text at all, so the bytes around the fault decide.
+//! Converting with `iconv` helps if the whole file is in another encoding. It does harm if the rest of the file is UTF-8
+//! already, or if the file isn't text at all, so the advice depends on the bytes around the invalid one.
 
 use super::{Kind, kind};
 
-/// How many bytes on each side of the fault are looked at.
-const AROUND: usize = 2048;
+/// Number of bytes before and after the invalid byte that are inspected.
+const CONTEXT: usize = 2048;
 
-/// What to do about a byte that is not UTF-8, as a part of a sentence that begins with what is the matter.
+/// Returns the advice for an invalid byte, as the second part of a sentence whose first part says what is wrong.
 ///
-/// `bytes`: what is known of the file around the fault; `at`: where the fault is in it.
+/// `bytes`: the known part of the file around the invalid byte; `at`: the index of that byte in `bytes`.
 ///
 /// # Panics
-/// When `at` is not within `bytes`.
+/// If `at >= bytes.len()`.
 pub fn cure_of_invalid_utf8(bytes: &[u8], at: usize) -> String {
     if let Some(kind @ (Kind::Utf16 { .. } | Kind::Utf32)) = kind(&bytes[..bytes.len().min(super::HEAD)]) {
         return format!("this is {}; {}", kind.name(), kind.cure(super::Use::Data));
     }
-    let around = &bytes[at.saturating_sub(AROUND)..bytes.len().min(at + AROUND)];
+    let around = &bytes[at.saturating_sub(CONTEXT)..bytes.len().min(at + CONTEXT)];
     let is_binary = |byte: &&u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
     if around.iter().filter(is_binary).count() * 20 > around.len() {
         return "the file is not text; export it as text in UTF-8".to_owned();
@@ -28,7 +28,7 @@ pub fn cure_of_invalid_utf8(bytes: &[u8], at: usize) -> String {
                 Python with errors=\"replace\""
             .to_owned();
     }
-    if has_multibyte(&bytes[at.saturating_sub(AROUND)..at]) {
+    if has_multibyte(&bytes[at.saturating_sub(CONTEXT)..at]) {
         return "the text before it is UTF-8, so that this byte is damaged or was pasted in; repair the line, or drop such \
                 bytes: iconv -c -f UTF-8 -t UTF-8 OLD > NEW"
             .to_owned();
@@ -37,7 +37,7 @@ pub fn cure_of_invalid_utf8(bytes: &[u8], at: usize) -> String {
         .to_owned()
 }
 
-/// Whether a text holds characters beyond ASCII that are valid UTF-8. Its beginning may be cut.
+/// Returns whether a text contains valid UTF-8 characters beyond ASCII. Its first character may be incomplete.
 fn has_multibyte(bytes: &[u8]) -> bool {
     bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii())
 }

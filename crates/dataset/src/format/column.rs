@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use emberline_base::suggest::nearest;
+
 use crate::error::Error;
 use crate::settings::Column;
-
-/// The least likeness (Jaro-Winkler, 1 is equal) of a name that is worth suggesting.
-const LIKENESS: f64 = 0.8;
 
 /// The positions, from 0, of the wanted columns among `names`.
 ///
@@ -48,23 +47,10 @@ fn position(path: &Path, column: &Column, names: &[String]) -> Result<usize, Err
 pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
     let nearest = match column {
         Column::Number(_) => None,
-        Column::Name(name) => nearest(name, names),
+        Column::Name(name) => nearest(name, names.iter().map(String::as_str)).map(str::to_owned),
     };
     let columns = names.to_vec();
     Error::NoColumn { path: path.to_owned(), column: column.to_string(), nearest, columns, hint: other_dialect(names) }
-}
-
-/// The name that looks most like `name`, the first among equals.
-pub(crate) fn nearest(name: &str, names: &[String]) -> Option<String> {
-    let name = name.to_lowercase();
-    let mut best: Option<(f64, &String)> = None;
-    for candidate in names {
-        let likeness = strsim::jaro_winkler(&name, &candidate.to_lowercase());
-        if likeness >= LIKENESS && best.is_none_or(|(most, _)| likeness > most) {
-            best = Some((likeness, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate.clone())
 }
 
 /// What a header suggests that is written in another dialect, or another format.

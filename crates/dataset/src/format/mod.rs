@@ -156,7 +156,6 @@ impl Format {
     }
 }
 
-pub(crate) use column::nearest;
 pub(crate) use compression::{FormatOf, Packing};
 
 /// Hands every row of a file to `sink`. Returns the wanted columns' names, in the order of the

@@ -5,12 +5,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use emberline_base::record::ChosenBy;
-use emberline_base::{Labels, Targets, Task};
+use emberline_base::{Labels, Targets, Task, suggest};
 
 use super::Collector;
 use super::forms::{number, says_yes};
 use crate::error::Error;
-use crate::format::nearest;
 
 /// The labels that are classes, by their numbers: those of the training file.
 pub(crate) struct Classes {
@@ -160,8 +159,8 @@ fn sets(offsets: &[usize], classes: &[u32]) -> Targets {
 
 fn place_of(positive: &str, classes: [&str; 2]) -> Result<usize, Error> {
     classes.iter().position(|&class| class == positive).ok_or_else(|| {
+        let nearest = suggest::nearest(positive, classes).map(str::to_owned);
         let classes = classes.map(str::to_owned).to_vec();
-        let nearest = nearest(positive, &classes);
         Error::UnknownPositive { positive: positive.to_owned(), nearest, classes }
     })
 }

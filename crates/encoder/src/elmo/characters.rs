@@ -1,20 +1,21 @@
-//! Tokens as rows of character ids.
+//! Converts tokens to character ids.
 //!
 //! | id | what |
 //! |---|---|
 //! | 0 to 255 | a byte of the token's UTF-8 |
 //! | 256, 257 | the only character of `<S>`, `</S>` |
-//! | 258, 259 | a token begins, ends |
+//! | 258, 259 | the beginning and the end of a token |
 //! | 260 | padding |
 //!
-//! A row is 258, at most `positions - 2` bytes, 259, then 260 up to `positions`: `ELMoCharacterMapper` of AllenNLP,
-//! without its shift by one (its 0 masks tokens that aren't there; here there are none).
+//! The ids of a token are 258, at most `positions - 2` bytes, 259, and then 260 up to the length `positions`. This is
+//! `ELMoCharacterMapper` of AllenNLP without its shift by one (whose 0 masks missing tokens, which don't occur here).
+//! Example with 5 positions: `ab` is 258, 97, 98, 259, 260.
 
-/// Rows of the table of characters.
+/// Number of rows of the character embedding table.
 pub(super) const CHARACTERS: usize = 261;
 /// The token before a text.
 pub(super) const BEGIN: &str = "<S>";
-/// The token behind a text.
+/// The token after a text.
 pub(super) const END: &str = "</S>";
 
 const TEXT_BEGINS: u16 = 256;
@@ -23,7 +24,7 @@ const TOKEN_BEGINS: u16 = 258;
 const TOKEN_ENDS: u16 = 259;
 const PADDING: u16 = 260;
 
-/// The ids of a token, `[positions]`.
+/// Returns the character ids of a token, `[positions]`.
 pub(super) fn ids(token: &str, positions: usize) -> Vec<u16> {
     let bytes = &token.as_bytes()[..token.len().min(positions - 2)];
     let mut ids = Vec::with_capacity(positions);

@@ -1,13 +1,13 @@
-//! A stack of LSTM layers with projections and clipping, one direction of ELMo's two.
+//! A stack of LSTM layers with projection and clipping: one of ELMo's two directions.
 //!
-//! Gates `z = x Wx + h Wh + b` in the order i, j, f, o;
-//! `c = clip(sigmoid(f + 1) c + sigmoid(i) tanh(j))`, `h = clip((sigmoid(o) tanh(c)) W_P)`; the state begins at 0 for every
-//! text. Every layer but the first adds its input to its output.
+//! The gates are `z = x Wx + h Wh + b` in the order i, j, f, o;
+//! `c = clip(sigmoid(f + 1) c + sigmoid(i) tanh(j))`, `h = clip((sigmoid(o) tanh(c)) W_P)`. The state is 0 at the beginning of
+//! every text. With skip connections, every layer except the first adds its input to its output.
 //!
-//! Texts run in batches of one number of rows, each from its own first token, in blocks of [`STEPS`] tokens through all
-//! layers: memory doesn't depend on a text's length. What runs on behind a text's end is masked out of its sums, and
-//! a row never sees another one; the input's product is done a block at once. Every product has one shape whatever
-//! the texts, so that a text's numbers never depend on those beside it.
+//! Texts are computed in batches with a fixed number of rows, one text per row, in blocks of [`STEPS`] tokens through all
+//! layers, so that memory doesn't depend on the length of a text. Steps after the end of a text are masked out of its sums, and
+//! rows don't depend on each other. The product with the input is computed for a whole block at once. Every product has the
+//! same shape for all texts, so that the numbers of a text never depend on the other texts.
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
@@ -17,58 +17,59 @@ use super::options::{Lstm, Options};
 use super::panels::Panels;
 use super::weights::{self, Array};
 
-/// The tokens of a block.
+/// Number of tokens per block.
 pub(super) const STEPS: usize = 4;
 
-/// What a device takes at a time.
+/// The batch size and panel width for a device.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    /// Texts of a batch.
+    /// Number of texts per batch.
     pub(super) rows: usize,
-    /// The most columns of a matrix's panel.
+    /// Maximum number of columns per panel of a matrix.
     pub(super) panel: usize,
 }
 
 /// The layers of one direction on a device.
 pub(super) struct Stack<B: Backend> {
     layers: Vec<Layer<B>>,
-    /// Rows of a batch.
+    /// Number of texts per batch.
     rows: usize,
+    /// Whether every layer except the first adds its input to its output.
     skip: bool,
     device: B::Device,
 }
 
-/// One layer.
+/// An LSTM layer.
 struct Layer<B: Backend> {
-    /// `[P, 4C]`
+    /// The input weights Wx, `[P, 4C]`.
     input: Tensor<B, 2>,
-    /// `[P, 4C]`
+    /// The recurrent weights Wh, `[P, 4C]`.
     recurrent: Panels<B>,
-    /// `[1, 4C]`, with the forget gate's 1.
+    /// The bias, `[1, 4C]`, including the 1 of the forget gate.
     bias: Tensor<B, 2>,
-    /// `[C, P]`
+    /// The projection W_P, `[C, P]`.
     projection: Panels<B>,
     cell_clip: Option<f32>,
     proj_clip: Option<f32>,
 }
 
-/// Where a layer stands between two blocks.
+/// The state of a layer between two blocks.
 struct State<B: Backend> {
-    /// `[rows, C]`
+    /// The cell state c, `[rows, C]`.
     cell: Tensor<B, 2>,
-    /// `[rows, P]`
+    /// The last output h, `[rows, P]`.
     output: Tensor<B, 2>,
-    /// The outputs at counted tokens so far, added up, `[rows, P]`.
+    /// The sum of the outputs at the tokens that count, `[rows, P]`.
     sum: Tensor<B, 2>,
 }
 
-/// A block of tokens, the rows' first ones before their second ones.
+/// A block of tokens, step by step: first the first token of all rows, then the second, and so on.
 pub(super) struct Block {
-    /// Token vectors `[STEPS * rows, P]`, 0 where a row has ended.
+    /// The token vectors, `[STEPS * rows, P]`; 0 after the end of a row.
     pub(super) tokens: Vec<f32>,
-    /// 1 where the output counts, else 0, `[STEPS * rows]`.
+    /// 1 if the output counts, otherwise 0, `[STEPS * rows]`.
     pub(super) counts: Vec<f32>,
-    /// The steps that any row still needs, at most [`STEPS`].
+    /// The number of steps until the last row has ended, at most [`STEPS`].
     pub(super) steps: usize,
 }
 
@@ -78,7 +79,7 @@ impl<B: Backend> Stack<B> {
         Self { layers, rows: shape.rows, skip: options.lstm.use_skip_connections, device: device.clone() }
     }
 
-    /// Runs a batch; gives for each layer the sum of its outputs at the tokens that count, `[rows, P]` row after row.
+    /// Runs a batch. Returns for each layer the sum of its outputs at the tokens that count, `[rows, P]`, row-major.
     pub(super) fn sums(&self, blocks: impl Iterator<Item = Block>) -> Vec<Vec<f32>> {
         let mut states: Vec<State<B>> = self.layers.iter().map(|layer| layer.start(self.rows, &self.device)).collect();
         for block in blocks {
@@ -125,7 +126,7 @@ impl<B: Backend> Layer<B> {
         State { cell: zeros(c), output: zeros(p), sum: zeros(p) }
     }
 
-    /// A block `[STEPS * rows, P]` -> the outputs, of that shape; what stands behind `steps` repeats the last one.
+    /// Runs a block, `[STEPS * rows, P]`; returns the outputs in the same shape. Outputs after `steps` repeat the last one.
     fn run(&self, x: Tensor<B, 2>, state: &mut State<B>, steps: usize) -> Tensor<B, 2> {
         let rows = state.cell.dims()[0];
         let inputs = x.matmul(self.input.clone()) + self.bias.clone();
@@ -141,7 +142,7 @@ impl<B: Backend> Layer<B> {
         Tensor::cat(outputs, 0)
     }
 
-    /// One token of every row; `input` is `x Wx + b`, `[rows, 4C]`.
+    /// Runs one token of every row; `input` is `x Wx + b`, `[rows, 4C]`.
     fn step(&self, input: Tensor<B, 2>, state: &mut State<B>) {
         let z = input + self.recurrent.product(state.output.clone());
         let [rows, c] = state.cell.dims();
@@ -160,18 +161,18 @@ fn clip<B: Backend>(x: Tensor<B, 2>, bound: Option<f32>) -> Tensor<B, 2> {
     }
 }
 
-/// An array of two dimensions on a device.
+/// Copies a two-dimensional array to a device.
 pub(super) fn tensor<B: Backend>(array: Array, device: &B::Device) -> Tensor<B, 2> {
     Tensor::from_data(TensorData::new(array.values, array.shape), device)
 }
 
-/// An array of one dimension, `[1, n]` on a device.
+/// Copies a one-dimensional array to a device, as `[1, n]`.
 pub(super) fn row<B: Backend>(array: Array, device: &B::Device) -> Tensor<B, 2> {
     let shape = [1, array.values.len()];
     Tensor::from_data(TensorData::new(array.values, shape), device)
 }
 
-/// A tensor's numbers on the host, row after row.
+/// Copies the values of a tensor to the host, row-major.
 pub(super) fn host<B: Backend>(x: Tensor<B, 2>) -> Vec<f32> {
     x.into_data().into_vec().expect("encoders compute in 32 bits")
 }

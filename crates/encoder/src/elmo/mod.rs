@@ -1,10 +1,10 @@
-//! ELMo: vectors of texts from two language models over characters (Peters et al., 2018, "Deep contextualized word
-//! representations").
+//! ELMo: text vectors from two character-based LSTM language models, forward and backward (Peters et al., 2018, "Deep
+//! contextualized word representations").
 //!
-//! `options.json`, an HDF5 weights file and texts cut into tokens enter; a text's layers, each the mean over its tokens,
-//! leave. Layer 0 is the token's own vector (twice, so that all layers have one length), layer l the output of the l-th
-//! forward and backward LSTM layers. Nothing is carried from text to text, so that a vector depends on its text alone;
-//! AllenNLP's `Elmo` carries state across batches, and equals this on the first.
+//! Input: `options.json`, an HDF5 weights file and tokenised texts. Output: the layers of each text, averaged over its tokens.
+//! Layer 0 is the context-free token vector (repeated, so that all layers have the same dimension); layer l is the output of
+//! the l-th forward and backward LSTM layers. No state is carried from text to text, so that a vector depends only on its
+//! text; AllenNLP's `Elmo` carries its state across batches, and agrees with this on the first batch.
 //!
 //! `options.rs` and `weights.rs` read the files; `characters.rs` and `token.rs` encode single tokens, `lstm.rs` (with
 //! `panels.rs`) runs the language models.
@@ -34,17 +34,17 @@ use self::token::TokenEncoder;
 use self::weights::Weights;
 use crate::Error;
 
-/// The texts that a batch of the language models holds: on the processor few, so that little is wasted on the last
-/// batch; on a GPU many, since a step costs its launches.
+/// The batch shape on the CPU: few texts, so that little is wasted in the last batch.
 const CPU: Shape = Shape { rows: 32, panel: panels::WIDTH };
+/// The batch shape on a GPU: many texts, since the time of a step is that of its kernel launches.
 #[cfg(feature = "gpu")]
 const GPU: Shape = Shape { rows: 256, panel: usize::MAX };
-/// The token vectors that are kept at a time, in numbers: 256 MiB.
+/// Maximum number of values of the token vectors that are in memory at a time (256 MiB).
 const MAX_VECTORS: usize = 1 << 26;
-/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
-/// that the same files and settings give, if only in their last bit.
+/// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
+/// give other vectors, even if only in their last bit.
 pub const COMPUTATION: u32 = 1;
-/// The largest options file.
+/// Maximum size of the options file in bytes.
 const MAX_OPTIONS: usize = 1 << 20;
 
 /// An ELMo model on a device.
@@ -54,10 +54,10 @@ pub struct Elmo {
 }
 
 impl Elmo {
-    /// Reads the two files of a model and puts it on a device.
+    /// Reads the two files of a model and moves it to a device.
     ///
     /// # Errors
-    /// When a file can't be read, isn't what it should be, or doesn't fit the other; when the build lacks the device.
+    /// If a file can't be read, is invalid or doesn't fit the other one, or if this build doesn't support the device.
     pub fn open(weights: &Path, options: &Path, device: Device) -> Result<Self, Error> {
         let text = file::read(options)?;
         if text.len() > MAX_OPTIONS {
@@ -68,87 +68,88 @@ impl Elmo {
         Ok(Self { engine: engine(device, &parsed, weights)?, options: parsed })
     }
 
-    /// Layers of a text: one of single tokens, and those of the language models.
+    /// Returns the number of layers: the context-free one, and those of the language models.
     pub fn layers(&self) -> usize {
         self.options.lstm.n_layers + 1
     }
 
-    /// Numbers of a layer.
+    /// Returns the dimension of a layer.
     pub fn dim(&self) -> usize {
         2 * self.options.lstm.projection_dim
     }
 
-    /// Numbers of the whole model.
+    /// Returns the number of parameters of the model.
     pub fn parameters(&self) -> u64 {
         weights::parameters(&self.options)
     }
 
-    /// Every setting of the model's options that is looked at, in words that change when one of them does.
+    /// Returns the canonical text of the model's options, for digests: it changes if a setting that matters changes.
     pub fn settings(&self) -> String {
         canonical(&self.options)
     }
 
-    /// The layers of every text, a text of tokens, each layer the mean over the tokens: `[texts, layers * dim]`, layer 0
-    /// first; 0 for a text without tokens. A text's numbers don't depend on the other texts.
+    /// Encodes tokenised texts: the layers of each text, averaged over its tokens, `[texts, layers * dim]`, layer 0 first. A
+    /// text without tokens has zeros. The numbers of a text don't depend on the other texts.
     pub fn pool(&self, texts: &[Vec<&str>]) -> Matrix {
         let mut pooled = Matrix::zeros(texts.len(), self.layers() * self.dim());
         let most = (MAX_VECTORS / self.options.lstm.projection_dim).max(1);
         let mut rest = 0..texts.len();
         while !rest.is_empty() {
-            let run = Run::of(&texts[rest.clone()], most);
-            for (&text, layers) in run.texts.iter().zip(self.engine.layers(&run)) {
+            let group = TextGroup::of(&texts[rest.clone()], most);
+            for (&text, layers) in group.texts.iter().zip(self.engine.layers(&group)) {
                 pooled.row_mut(rest.start + text).copy_from_slice(&layers);
             }
-            rest.start += run.taken;
+            rest.start += group.taken;
         }
         pooled
     }
 }
 
-/// Texts that are worked on at a time: as many as don't exceed a number of distinct tokens, and at least one.
-struct Run<'a> {
-    /// Distinct tokens; `<S>` and `</S>` are the first two.
+/// A group of texts that are encoded together: as many as have at most a number of distinct tokens, and at least one.
+struct TextGroup<'a> {
+    /// The distinct tokens; `<S>` and `</S>` are the first two.
     tokens: Vec<&'a str>,
-    /// Which texts have tokens, by their number: longest first.
+    /// The indices of the texts that have tokens, longest first.
     texts: Vec<usize>,
-    /// The tokens of each of those, by number.
+    /// The tokens of each of these texts, as indices into `tokens`.
     ids: Vec<Vec<u32>>,
-    /// The texts that the run covers, those without tokens included.
+    /// The number of texts in the group, including those without tokens.
     taken: usize,
 }
 
-impl<'a> Run<'a> {
+impl<'a> TextGroup<'a> {
+    /// Groups the first texts, with at most `most` distinct tokens.
     fn of(texts: &[Vec<&'a str>], most: usize) -> Self {
-        let mut run = Self { tokens: vec![BEGIN, END], texts: Vec::new(), ids: Vec::new(), taken: 0 };
+        let mut group = Self { tokens: vec![BEGIN, END], texts: Vec::new(), ids: Vec::new(), taken: 0 };
         let mut numbers = HashMap::from([(BEGIN, 0), (END, 1)]);
         let mut ids = Vec::new();
         for text in texts {
-            if run.taken > 0 && run.tokens.len() + text.len() > most {
+            if group.taken > 0 && group.tokens.len() + text.len() > most {
                 break;
             }
             let number = |token: &&'a str| {
                 *numbers.entry(*token).or_insert_with(|| {
-                    run.tokens.push(token);
-                    run.tokens.len() as u32 - 1
+                    group.tokens.push(token);
+                    group.tokens.len() as u32 - 1
                 })
             };
             ids.push(text.iter().map(number).collect::<Vec<u32>>());
-            run.taken += 1;
+            group.taken += 1;
         }
-        run.texts = (0..run.taken).filter(|&text| !ids[text].is_empty()).collect();
-        run.texts.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
-        run.ids = run.texts.iter().map(|&text| std::mem::take(&mut ids[text])).collect();
-        run
+        group.texts = (0..group.taken).filter(|&text| !ids[text].is_empty()).collect();
+        group.texts.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
+        group.ids = group.texts.iter().map(|&text| std::mem::take(&mut ids[text])).collect();
+        group
     }
 }
 
-/// A model on a device, whatever its backend.
+/// A model on a device of any backend.
 trait Engine: Send + Sync {
-    /// The layers of each of the run's texts that have tokens, `[layers * dim]`, in the run's order.
-    fn layers(&self, run: &Run<'_>) -> Vec<Vec<f32>>;
+    /// Computes the layers of each text of a group that has tokens, `[layers * dim]`, in the order of `group.texts`.
+    fn layers(&self, group: &TextGroup<'_>) -> Vec<Vec<f32>>;
 }
 
-/// Puts a model on a device: the one place where a device's name becomes a type.
+/// Moves a model to a device. This is the only place where the name of a device selects a backend type.
 fn engine(device: Device, options: &Options, weights: Weights) -> Result<Box<dyn Engine>, Error> {
     Ok(match device {
         Device::Cpu => Box::new(Model::<burn::backend::Flex>::new(options, weights, CPU, true)),
@@ -164,13 +165,13 @@ fn engine(device: Device, options: &Options, weights: Weights) -> Result<Box<dyn
 /// The model on a backend.
 struct Model<B: Backend> {
     tokens: TokenEncoder<B>,
-    /// Forward, backward.
+    /// The forward and the backward stack.
     directions: [Stack<B>; 2],
-    /// Texts of a batch.
+    /// Number of texts per batch.
     rows: usize,
-    /// P
+    /// The dimension of a direction's output, P.
     width: usize,
-    /// Whether batches run side by side.
+    /// Whether batches run in parallel.
     parallel: bool,
 }
 
@@ -187,14 +188,14 @@ impl<B: Backend> Model<B> {
         }
     }
 
-    /// The sums of every layer of one direction, for the texts of a batch: `[layers][rows * P]`.
+    /// Computes the sums of every layer of one direction, for the texts of a batch, `[layers][rows * P]`.
     fn sums(&self, batch: &[Vec<u32>], backward: bool, vectors: &[f32]) -> Vec<Vec<f32>> {
         let longest = batch.iter().map(Vec::len).max().unwrap_or_default() + 2;
         let blocks = (0..longest).step_by(STEPS).map(|first| self.block(batch, backward, vectors, first, longest));
         self.directions[usize::from(backward)].sums(blocks)
     }
 
-    /// The tokens of a batch from `first` on.
+    /// Returns the block of a batch that begins at step `first`.
     fn block(&self, batch: &[Vec<u32>], backward: bool, vectors: &[f32], first: usize, longest: usize) -> Block {
         let mut tokens = vec![0.0; STEPS * self.rows * self.width];
         let mut counts = vec![0.0; STEPS * self.rows];
@@ -208,7 +209,7 @@ impl<B: Backend> Model<B> {
         Block { tokens, counts, steps: STEPS.min(longest - first) }
     }
 
-    /// The layers of a batch's texts of the sums of both directions.
+    /// Computes the layers of a batch's texts from the sums of both directions.
     fn means(&self, batch: &[Vec<u32>], sums: [&Vec<Vec<f32>>; 2], vectors: &[f32]) -> Vec<Vec<f32>> {
         let mean = |(row, text): (usize, &Vec<u32>)| {
             let token = self.token_mean(text, vectors);
@@ -234,7 +235,8 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// The token at a place of `<S>` text `</S>`, read forward or backward; none behind its end.
+/// Returns the token at a position of `<S>` text `</S>`, read forward or backward; `None` after its end. For a text of one
+/// token t: forward 0, t, 1 and backward 1, t, 0.
 fn id_at(text: &[u32], at: usize, backward: bool) -> Option<u32> {
     let from_start = if backward { (text.len() + 1).checked_sub(at)? } else { at };
     match from_start {
@@ -245,9 +247,9 @@ fn id_at(text: &[u32], at: usize, backward: bool) -> Option<u32> {
 }
 
 impl<B: Backend> Engine for Model<B> {
-    fn layers(&self, run: &Run<'_>) -> Vec<Vec<f32>> {
-        let vectors = self.tokens.encode(&run.tokens, self.parallel);
-        let batches: Vec<&[Vec<u32>]> = run.ids.chunks(self.rows).collect();
+    fn layers(&self, group: &TextGroup<'_>) -> Vec<Vec<f32>> {
+        let vectors = self.tokens.encode(&group.tokens, self.parallel);
+        let batches: Vec<&[Vec<u32>]> = group.ids.chunks(self.rows).collect();
         let sums = |unit: usize| self.sums(batches[unit / 2], unit % 2 == 1, &vectors);
         let units = 0..2 * batches.len();
         let sums: Vec<Vec<Vec<f32>>> =

@@ -1,20 +1,20 @@
-//! `options.json`: the sizes and settings of an ELMo model.
+//! Parses `options.json`: the sizes and settings of an ELMo model.
 //!
-//! The file's text enters, checked [`Options`] leave. Keys as AllenNLP's and bilm-tf's training writes them; others
-//! are passed over. Every size is bounded, so that products of them can't overflow and a hostile file can't ask for
-//! more memory than the weights beside it hold.
+//! Input: the text of the file. Output: validated [`Options`]. The keys are those that the training of AllenNLP and bilm-tf
+//! writes; other keys are ignored. Every size is bounded, so that products of sizes can't overflow and a malicious file can't
+//! request more memory than the size of the weights file.
 
 use emberline_base::json;
 use serde::{Deserialize, Serialize};
 
-/// The largest width of a layer.
+/// Maximum width of a layer.
 const MAX_WIDTH: usize = 1 << 15;
-/// The most layers, highway layers and kinds of filters.
+/// Maximum number of layers, of highway layers and of filter widths.
 const MAX_DEPTH: usize = 16;
-/// The longest token, in characters with its two marks.
+/// Maximum length of a token in characters, including its begin and end markers.
 const MAX_CHARACTERS: usize = 1 << 10;
 
-/// The whole file.
+/// The options of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Options {
     /// The two language models.
@@ -26,47 +26,47 @@ pub(super) struct Options {
 /// Two stacks of LSTM layers with projections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lstm {
-    /// Numbers of a cell, C.
+    /// The dimension of the cell state, C.
     pub(super) dim: usize,
-    /// Numbers of an output, P.
+    /// The dimension of the output, P.
     pub(super) projection_dim: usize,
-    /// Layers of a stack.
+    /// The number of layers per stack.
     pub(super) n_layers: usize,
-    /// Cells stay in `[-cell_clip, cell_clip]`; unbounded where 0 or absent.
+    /// Cell states are clipped to `[-cell_clip, cell_clip]`; unbounded if 0 or absent.
     #[serde(default)]
     pub(super) cell_clip: Option<f32>,
-    /// Outputs stay in `[-proj_clip, proj_clip]`; unbounded where 0 or absent.
+    /// Outputs are clipped to `[-proj_clip, proj_clip]`; unbounded if 0 or absent.
     #[serde(default)]
     pub(super) proj_clip: Option<f32>,
-    /// Whether each layer but the first adds its input to its output.
+    /// Whether each layer except the first adds its input to its output.
     #[serde(default)]
     pub(super) use_skip_connections: bool,
 }
 
-/// Characters to a token's vector.
+/// The token encoder: a convolution over characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct CharCnn {
-    /// The table of characters.
+    /// The character embedding table.
     pub(super) embedding: Characters,
-    /// Width and number of each kind of filter.
+    /// The width and the number of filters, for each width.
     pub(super) filters: Vec<(usize, usize)>,
-    /// Highway layers behind the filters.
+    /// The number of highway layers after the filters.
     #[serde(default)]
     pub(super) n_highway: usize,
-    /// Characters of a token, its two marks included; longer tokens are cut.
+    /// Maximum number of characters of a token, including its begin and end markers; longer tokens are truncated.
     pub(super) max_characters_per_token: usize,
-    /// What follows the maximum over positions.
+    /// The activation after the maximum over positions.
     pub(super) activation: Activation,
 }
 
-/// The table of characters.
+/// The character embedding table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Characters {
-    /// Numbers of a character.
+    /// The dimension of a character's vector.
     pub(super) dim: usize,
 }
 
-/// An activation.
+/// An activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Activation {
@@ -77,10 +77,10 @@ pub(super) enum Activation {
 }
 
 impl Options {
-    /// Reads the file's text.
+    /// Parses and validates the text of the file.
     ///
     /// # Errors
-    /// What is wrong, with line and column where JSON can tell.
+    /// What is wrong, with line and column for an error of the JSON.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let mut options: Self = serde_json::from_slice(text)
             .map_err(|e| format!("not the options of an ELMo model: {}", json::words_at(&e)))?;
@@ -107,20 +107,24 @@ impl Options {
         within("the sum of char_cnn.filters", self.features(), 1, MAX_WIDTH)?;
         for (name, clip) in [("cell_clip", lstm.cell_clip), ("proj_clip", lstm.proj_clip)] {
             if clip.is_some_and(|clip| !clip.is_finite() || clip < 0.0) {
-                return Err(format!("lstm.{name} is no bound; a positive number, or 0 for none"));
+                return Err(format!("lstm.{name} must be a positive number, or 0 for no bound"));
             }
         }
         Ok(())
     }
 
-    /// What the filters give, F.
+    /// Returns the number of features of all filters together, F.
     pub(super) fn features(&self) -> usize {
         self.char_cnn.filters.iter().map(|(_, count)| count).sum()
     }
 }
 
 fn within(key: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
-    if (least..=most).contains(&value) { Ok(()) } else { Err(format!("{key} is {value}; {least} to {most} is read")) }
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{key} is {value}, but must be from {least} to {most}"))
+    }
 }
 
 #[cfg(test)]
@@ -155,8 +159,8 @@ mod tests {
             ("[7, 1024]", "[51, 1024]", "a width in char_cnn.filters is 51; 1 to 50"),
             ("[7, 1024]", "[7, 32000]", "the sum of char_cnn.filters"),
             ("token\": 50", "token\": 2", "max_characters_per_token is 2"),
-            ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip is no bound"),
-            ("relu", "swish", "`swish` is no known value"),
+            ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip must be a positive number"),
+            ("relu", "swish", "unknown value `swish`"),
             ("\"lstm\"", "\"gru\"", "`lstm` is missing"),
             ("{\"lstm\"", "[\"lstm\"", "not the options of an ELMo model"),
         ] {

@@ -1,23 +1,23 @@
-//! A product of few rows with a large matrix, the matrix cut into panels of columns.
+//! Products of few rows with a large matrix that is split into panels of columns, for cache efficiency.
 //!
-//! `x [rows, inputs]` times `[inputs, outputs]` reads the matrix once for few rows of `x`. With all columns in a row of memory,
-//! each of its rows lies on another page, and where `outputs` is a power of two in the same lines of the cache. Panels
-//! of [`WIDTH`] columns, one behind the other, are read as they lie: twice as fast on a processor at 32 rows of
-//! 512 x 16,384. A GPU takes the matrix whole.
+//! `x [rows, inputs]` times `[inputs, outputs]` reads the matrix once for few rows of `x`. In row-major order, each row of a
+//! wide matrix is on another memory page and, if `outputs` is a power of two, its columns map to the same cache lines. Panels
+//! of [`WIDTH`] columns, stored one after another, are read sequentially: this is twice as fast on a CPU for 32 rows and a
+//! matrix of 512 x 16,384. On a GPU, the matrix is a single panel.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::weights::Array;
 
-/// The most columns of a panel on a processor.
+/// Maximum number of columns per panel on a CPU.
 pub(super) const WIDTH: usize = 32;
 
-/// A matrix in panels: `[panels, inputs, outputs / panels]`.
+/// A matrix in panels, `[panels, inputs, outputs / panels]`.
 pub(super) struct Panels<B: Backend>(Tensor<B, 3>);
 
 impl<B: Backend> Panels<B> {
-    /// Cuts a matrix `[inputs, outputs]` into the widest equal panels of at most `widest` columns.
+    /// Splits a matrix `[inputs, outputs]` into the widest equal panels of at most `widest` columns.
     pub(super) fn new(matrix: Array, widest: usize, device: &B::Device) -> Self {
         let (inputs, outputs) = (matrix.shape[0], matrix.shape[1]);
         let width = (1..=widest.min(outputs)).rev().find(|width| outputs % width == 0).unwrap_or(1);
@@ -34,18 +34,18 @@ impl<B: Backend> Panels<B> {
         Self(Tensor::from_data(TensorData::new(values, shape), device))
     }
 
-    /// The columns of the matrix.
+    /// Returns the number of columns of the matrix.
     pub(super) fn outputs(&self) -> usize {
         let [panels, _, width] = self.0.dims();
         panels * width
     }
 
-    /// The rows of the matrix.
+    /// Returns the number of rows of the matrix.
     pub(super) fn inputs(&self) -> usize {
         self.0.dims()[1]
     }
 
-    /// `[rows, inputs]` -> `[rows, outputs]`
+    /// Multiplies rows by the matrix: `[rows, inputs]` -> `[rows, outputs]`.
     pub(super) fn product(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let rows = x.dims()[0];
         let y = x.unsqueeze::<3>().matmul(self.0.clone()); // [panels, rows, width]

@@ -1,10 +1,10 @@
-//! The token encoder: characters to a vector that knows nothing of the token's neighbours.
+//! The token encoder (character CNN): computes a context-free vector per token from its characters.
 //!
-//! Character embeddings -> filters over all positions -> the maximum over positions -> activation -> highway layers ->
-//! projection: Kim et al., 2016, as Jozefowicz et al., 2016, and Peters et al., 2018, use it.
+//! Character embeddings -> filters over all positions -> maximum over positions -> activation -> highway layers ->
+//! projection (Kim et al., 2016, as used by Jozefowicz et al., 2016, and Peters et al., 2018).
 //!
-//! Tokens are computed in batches of one size, the last filled up with empty tokens: every matrix product then has
-//! one shape, so that a token's numbers never depend on how many stand beside it.
+//! Tokens are computed in batches of a fixed size, the last one padded with empty tokens: so every matrix product has the
+//! same shape, and the numbers of a token never depend on the other tokens.
 
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::backend::Backend;
@@ -16,10 +16,10 @@ use super::lstm::{host, row, tensor};
 use super::options::{Activation, Options};
 use super::weights::{self, Array};
 
-/// The tokens of a batch.
+/// Number of tokens per batch.
 const BATCH: usize = 32;
 
-/// `x weight + bias`
+/// A linear map, `x weight + bias`.
 pub(super) struct Affine<B: Backend> {
     /// `[inputs, outputs]`
     weight: Tensor<B, 2>,
@@ -32,13 +32,13 @@ impl<B: Backend> Affine<B> {
         Self { weight: tensor(affine.weight, device), bias: row(affine.bias, device) }
     }
 
-    /// `[rows, inputs]` -> `[rows, outputs]`
+    /// Maps `[rows, inputs]` to `[rows, outputs]`.
     fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         x.matmul(self.weight.clone()) + self.bias.clone()
     }
 }
 
-/// Filters of one width.
+/// The filters of one width, with the maximum over positions.
 struct Filters<B: Backend> {
     width: usize,
     /// `[width * d, n]`
@@ -46,7 +46,7 @@ struct Filters<B: Backend> {
 }
 
 impl<B: Backend> Filters<B> {
-    /// `[tokens, positions, d]` -> `[tokens, n]`: the maximum over positions.
+    /// Maps `[tokens, positions, d]` to `[tokens, n]`, the maximum over positions.
     fn forward(&self, x: &Tensor<B, 3>) -> Tensor<B, 2> {
         let [tokens, positions, d] = x.dims();
         let windows = positions - self.width + 1;
@@ -59,14 +59,14 @@ impl<B: Backend> Filters<B> {
     }
 }
 
-/// `carry * relu(transform) + (1 - carry) * x`
+/// A highway layer, `carry * relu(transform) + (1 - carry) * x`.
 struct Highway<B: Backend> {
     transform: Affine<B>,
     carry: Affine<B>,
 }
 
 impl<B: Backend> Highway<B> {
-    /// `[tokens, F]` -> `[tokens, F]`
+    /// Maps `[tokens, F]` to `[tokens, F]`.
     fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let carry = sigmoid(self.carry.forward(x.clone()));
         let transformed = relu(self.transform.forward(x.clone()));
@@ -77,7 +77,7 @@ impl<B: Backend> Highway<B> {
 /// The token encoder on a device.
 pub(super) struct TokenEncoder<B: Backend> {
     device: B::Device,
-    /// The table of characters `[261, d]`, on the host.
+    /// The character embedding table on the host, `[261, d]`.
     characters: Array,
     positions: usize,
     filters: Vec<Filters<B>>,
@@ -116,7 +116,7 @@ impl<B: Backend> TokenEncoder<B> {
         }
     }
 
-    /// A vector a token, row after row `[tokens, P]`.
+    /// Computes one vector per token, `[tokens, P]`, row-major.
     pub(super) fn encode(&self, tokens: &[&str], parallel: bool) -> Vec<f32> {
         let batch = |tokens: &[&str]| {
             let mut values = host(self.batch(tokens));
@@ -129,7 +129,7 @@ impl<B: Backend> TokenEncoder<B> {
         tokens.chunks(BATCH).flat_map(batch).collect()
     }
 
-    /// At most `BATCH` tokens -> `[BATCH, P]`
+    /// Computes a batch of at most `BATCH` tokens, `[BATCH, P]`.
     fn batch(&self, tokens: &[&str]) -> Tensor<B, 2> {
         let x = self.embedded(tokens);
         let features = self.filters.iter().map(|filters| filters.forward(&x)).collect();
@@ -142,7 +142,7 @@ impl<B: Backend> TokenEncoder<B> {
         self.projection.forward(self.highways.iter().fold(features, |x, highway| highway.forward(x)))
     }
 
-    /// The characters' vectors, `[BATCH, positions, d]`.
+    /// Looks up the vectors of the tokens' characters, `[BATCH, positions, d]`.
     fn embedded(&self, tokens: &[&str]) -> Tensor<B, 3> {
         let d = self.characters.shape[1];
         let mut values = Vec::with_capacity(BATCH * self.positions * d);

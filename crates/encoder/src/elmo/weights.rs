@@ -1,20 +1,20 @@
-//! The weights file: HDF5, read by `hdf5-reader`, which knows superblocks, groups and heaps.
+//! Reads the weights file in the HDF5 format with the crate `hdf5-reader`.
 //!
-//! A path and [`Options`] enter, [`Weights`] leave. All numbers are f32; sizes: P `lstm.projection_dim`, C `lstm.dim`,
-//! d `char_cnn.embedding.dim`, F the sum of the filters.
+//! Input: a path and [`Options`]. Output: [`Weights`]. All values are f32. Sizes: P is `lstm.projection_dim`, C is `lstm.dim`,
+//! d is `char_cnn.embedding.dim`, F is the number of all filters.
 //!
-//! | dataset | shape | what |
+//! | dataset | shape | content |
 //! |---|---|---|
-//! | `char_embed` | 261, d | the table of characters |
+//! | `char_embed` | 261, d | the character embedding table |
 //! | `CNN/W_cnn_{i}`, `b_cnn_{i}` | 1, width, d, n; n | filters |
 //! | `CNN_high_{k}/W_transform`, `b_transform`, `W_carry`, `b_carry` | F, F; F; F, F; F | a highway layer |
-//! | `CNN_proj/W_proj`, `b_proj` | F, P; P | the token's projection |
+//! | `CNN_proj/W_proj`, `b_proj` | F, P; P | the projection of the token encoder |
 //! | `RNN_{0 forward, 1 backward}/RNN/MultiRNNCell/Cell{l}/LSTMCell/W_0` | 2P, 4C | input rows, then output rows; gates i, j, f, o |
-//! | `.../B` | 4C | without the 1 that the forget gate adds |
-//! | `.../W_P_0` | C, P | the output's projection |
+//! | `.../B` | 4C | the bias, without the 1 that is added for the forget gate |
+//! | `.../W_P_0` | C, P | the projection of the output |
 //!
-//! Nothing is allocated before the options' numbers are known to fit in the file, and before a dataset has the shape
-//! that the options say. External files and links aren't followed.
+//! Nothing is allocated before it is checked that the file is large enough for the weights that the options describe, and that
+//! the dataset has the shape that they require. External files and links aren't followed.
 
 use std::path::Path;
 
@@ -26,17 +26,17 @@ use super::characters::CHARACTERS;
 use super::options::Options;
 use crate::Error;
 
-/// An object header of a model is some hundred bytes.
+/// Maximum size of an HDF5 object header in bytes; those of models have a few hundred.
 const MAX_HEADER: usize = 1 << 20;
 
-/// Numbers and their shape, row after row.
+/// A row-major array with its shape.
 #[derive(Debug)]
 pub(super) struct Array {
     pub(super) shape: Vec<usize>,
     pub(super) values: Vec<f32>,
 }
 
-/// The whole model on the host.
+/// The weights of a model in host memory.
 #[derive(Debug)]
 pub(super) struct Weights {
     /// `[261, d]`
@@ -45,20 +45,20 @@ pub(super) struct Weights {
     pub(super) highways: Vec<Highway>,
     /// `[F, P]`
     pub(super) projection: Affine,
-    /// Forward, backward; a layer after the other.
+    /// The layers of the forward and of the backward stack.
     pub(super) directions: [Vec<Cell>; 2],
 }
 
-/// `x weight + bias`
+/// A linear map, `x weight + bias`.
 #[derive(Debug)]
 pub(super) struct Affine {
-    /// `[inputs, outputs]`; a filter's `[1, width, d, n]`.
+    /// `[inputs, outputs]`; `[1, width, d, n]` for filters.
     pub(super) weight: Array,
     /// `[outputs]`
     pub(super) bias: Array,
 }
 
-/// A highway layer, `[F, F]` each.
+/// A highway layer, with two maps `[F, F]`.
 #[derive(Debug)]
 pub(super) struct Highway {
     pub(super) transform: Affine,
@@ -77,37 +77,37 @@ pub(super) struct Cell {
 /// Reads a weights file.
 ///
 /// # Errors
-/// [`Error::File`] when it can't be read, [`Error::Format`] when it isn't HDF5, is damaged, lacks a dataset or has one of
-/// another type or shape than the options say.
+/// [`Error::File`] if it can't be read; [`Error::Format`] if it isn't HDF5 or is corrupt, or if a dataset is missing or has
+/// another type or shape than the options require.
 pub(super) fn read(path: &Path, options: &Options) -> Result<Weights, Error> {
     let about = file::open(path).and_then(|file| file.metadata());
     let bytes = about.map_err(FileError::new("read", path))?.len();
     let asked = parameters(options).saturating_mul(4);
     if asked > bytes {
         let reason = format!(
-            "has {bytes} bytes, but options.json speaks of {asked} bytes of numbers; a truncated or compressed file, \
-             or the options of another model"
+            "has {bytes} bytes, but options.json requires {asked} bytes of weights; the file is truncated or compressed, \
+             or the options are those of another model"
         );
         return Err(Error::format(path, reason));
     }
-    // The reader holds what it reads, and we the numbers made of it.
+    // The reader keeps the bytes that it reads, in addition to the values that are converted from them.
     memory::probe(2 * asked)?;
     let limits = OpenOptions::default()
         .with_max_read_bytes(usize::try_from(bytes).unwrap_or(usize::MAX))
         .with_max_object_header_bytes(MAX_HEADER)
         .with_chunk_cache_bytes(0);
-    // The reader isn't ours: should a damaged file make it panic, that is a fault of the file.
+    // If the reader, a library, panics on a corrupt file, that is reported as an error of the file.
     let outcome = fenced(|| {
         let file = Hdf5File::open_with_options(path, limits)
             .map_err(|e| format!("not an HDF5 file that can be read: {e}; get it again"))?;
         File(file).weights(options)
     });
     let outcome =
-        outcome.unwrap_or_else(|_| Err("damaged beyond what the HDF5 reader can tell; get it again".to_owned()));
+        outcome.unwrap_or_else(|_| Err("the HDF5 reader failed on it; the file is damaged, get it again".to_owned()));
     outcome.map_err(|reason| Error::format(path, reason))
 }
 
-/// The numbers that a model of these options has.
+/// Returns the number of parameters of a model with the given options.
 pub(super) fn parameters(options: &Options) -> u64 {
     let (lstm, cnn) = (&options.lstm, &options.char_cnn);
     let [p, c, d, f] = [lstm.projection_dim, lstm.dim, cnn.embedding.dim, options.features()].map(|size| size as u64);
@@ -164,16 +164,21 @@ impl File {
         let found = dataset.shape();
         if !shape.iter().map(|&size| size as u64).eq(found.iter().copied()) {
             return Err(format!(
-                "{name} has the shape {found:?}, options.json asks for {shape:?}: files of two models?"
+                "{name} has the shape {found:?}, but options.json requires {shape:?}; are these the files of two models?"
             ));
         }
         if !matches!(dataset.dtype(), Datatype::FloatingPoint { size: 4, .. }) {
-            return Err(format!("{name} is of the type {:?}; 32-bit floating point is read", dataset.dtype()));
+            return Err(format!(
+                "{name} is of the type {:?}; only 32-bit floating point is supported",
+                dataset.dtype()
+            ));
         }
         let mut values = memory::filled(0.0, shape.iter().product()).map_err(|error| error.to_string())?;
         dataset.read_into::<f32>(&mut values).map_err(|e| format!("can't read {name}: {e}"))?;
         match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(format!("{name} holds {} as its number {at}; damaged, get it again", values[at])),
+            Some(at) => {
+                Err(format!("{name} has the value {} at index {at}; the file is damaged, get it again", values[at]))
+            }
             None => Ok(Array { shape: shape.to_vec(), values }),
         }
     }

@@ -1,4 +1,4 @@
-//! A graph of ONNX: which of its inputs and outputs are what, and one text through it.
+//! An ONNX graph: identifies its inputs and its output, and runs it for one text at a time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use sha2::{Digest as _, Sha256};
 use super::files::Files;
 use super::sizes;
 use crate::Error;
-use crate::sentence_transformer::tokenizer::Tokens;
+use crate::sentence_transformer::tokenizer::PromptTokenizer;
 
-/// The outputs that exporters write, the one that is nearest to a text's vector first.
+/// The names of outputs that exporters use, in order of preference: the text's own vector first.
 const OUTPUTS: [&str; 3] = ["sentence_embedding", "last_hidden_state", "token_embeddings"];
-/// The bytes that loading takes for each byte of the files.
+/// Bytes of memory that loading needs per byte of the files.
 const LOADING: u64 = 3;
-/// More numbers than any encoder gives a token.
+/// Maximum dimension of a token's vector, more than that of any encoder.
 const MAX_HIDDEN: usize = 1 << 20;
 
-/// A graph that is ready to run.
+/// A loaded graph.
 pub(super) struct Graph {
     path: PathBuf,
     model: Model,
@@ -31,29 +31,29 @@ pub(super) struct Graph {
     output: NodeId,
 }
 
-/// What an input of a graph takes, `[1, tokens]` each.
+/// The meaning of an input of a graph; each has the shape `[1, tokens]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Input {
     Ids,
-    /// 1 everywhere: nothing is padded.
+    /// The attention mask: all 1, since there is no padding.
     Mask,
-    /// 0 everywhere: one text, not two.
+    /// The token types: all 0, since there is one text and not a pair.
     Types,
     /// 0, 1, 2, ...
     Positions,
 }
 
-/// What a graph gives.
+/// The kind of a graph's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Given {
-    /// A vector a token, `[1, tokens, hidden]`.
-    Tokens,
-    /// A vector a text, `[1, hidden]`.
-    Text,
+pub(super) enum Output {
+    /// One vector per token, `[1, tokens, hidden]`.
+    PerToken,
+    /// One vector per text, `[1, hidden]`.
+    PerText,
 }
 
 impl Graph {
-    /// Reads a graph, and gives what decides its results with it: the hashes of its files, and its output.
+    /// Loads a graph. Returns it with the parts of its digest: the hashes of its files, and the name of its output.
     pub(super) fn open(files: &Files, output: Option<&str>) -> Result<(Self, Vec<Vec<u8>>), Error> {
         let bytes = file::read(&files.graph)?;
         let mut size = bytes.len() as u64;
@@ -70,7 +70,7 @@ impl Graph {
             options.external_data(name, numbers);
         }
         let fault = |reason: String| Error::format(&files.graph, reason);
-        // The runtime copies the numbers when it reads them, and again when it lays them out for products.
+        // The runtime copies the weights when it reads them, and again when it packs them for matrix products.
         memory::require(LOADING * size)?;
         let checked =
             fenced(|| sizes::check(&bytes, size)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
@@ -97,46 +97,46 @@ impl Graph {
         Ok((Self { path: files.graph.clone(), model, inputs, output }, parts))
     }
 
-    /// The numbers of the graph.
+    /// Returns the number of parameters of the graph.
     pub(super) fn parameters(&self) -> u64 {
         self.model.total_params() as u64
     }
 
-    /// A fault of this graph.
+    /// Creates an error about the graph's file.
     pub(super) fn fault(&self, reason: &str) -> Error {
         Error::format(&self.path, reason)
     }
 
-    /// Runs the graph once: what it gives, and how many numbers a token, or a text, has.
-    pub(super) fn probe(&self, tokens: &Tokens) -> Result<(Given, usize), Error> {
+    /// Runs the graph once to find out the kind of its output, and the dimension of a token's (or a text's) vector.
+    pub(super) fn probe(&self, tokens: &PromptTokenizer) -> Result<(Output, usize), Error> {
         let mut ids = tokens.ids(b"a")?;
         if ids.is_empty() {
             ids.push(0);
         }
-        let (given, numbers) = self.runner().run(&ids)?;
-        let hidden = if given == Given::Tokens { numbers.len() / ids.len() } else { numbers.len() };
+        let (kind, numbers) = self.runner().run(&ids)?;
+        let hidden = if kind == Output::PerToken { numbers.len() / ids.len() } else { numbers.len() };
         if (1..=MAX_HIDDEN).contains(&hidden) {
-            return Ok((given, hidden));
+            return Ok((kind, hidden));
         }
-        Err(self.fault(&format!("gives vectors of {hidden} numbers")))
+        Err(self.fault(&format!("its vectors have {hidden} numbers; 1 to {MAX_HIDDEN} are supported")))
     }
 
-    /// What runs the graph on one thread.
+    /// Creates a runner with its own thread pool of one thread.
     pub(super) fn runner(&self) -> Runner<'_> {
-        let alone = Arc::new(ThreadPool::with_num_threads(1));
-        Runner { graph: self, options: RunOptions::default().with_thread_pool(Some(alone)) }
+        let pool = Arc::new(ThreadPool::with_num_threads(1));
+        Runner { graph: self, options: RunOptions::default().with_thread_pool(Some(pool)) }
     }
 }
 
-/// One thread that runs a graph.
+/// Runs a graph on a single thread.
 pub(super) struct Runner<'g> {
     graph: &'g Graph,
     options: RunOptions,
 }
 
 impl Runner<'_> {
-    /// The numbers of a text with at least one token.
-    pub(super) fn run(&mut self, ids: &[u32]) -> Result<(Given, Vec<f32>), Error> {
+    /// Runs the graph for a text of at least one token; returns the kind of the output and its numbers.
+    pub(super) fn run(&mut self, ids: &[u32]) -> Result<(Output, Vec<f32>), Error> {
         let Graph { model, inputs, output, .. } = self.graph;
         let inputs = inputs.iter().map(|(id, input)| (*id, Value::from(input.of(ids)).into())).collect();
         let run = fenced(|| model.run_n(inputs, [*output], Some(self.options.clone())));
@@ -144,14 +144,14 @@ impl Runner<'_> {
         let wrong =
             || self.graph.fault("its output isn't `[texts, tokens, numbers]` or `[texts, numbers]` of 32-bit floats");
         let tensor: rten_tensor::Tensor<f32> = value.try_into().map_err(|_| wrong())?;
-        let given = match tensor.shape() {
-            [1, tokens, _] if *tokens == ids.len() => Given::Tokens,
-            [1, _] => Given::Text,
+        let kind = match tensor.shape() {
+            [1, tokens, _] if *tokens == ids.len() => Output::PerToken,
+            [1, _] => Output::PerText,
             _ => return Err(wrong()),
         };
         let numbers = tensor.to_vec();
         match numbers.iter().find(|number| !number.is_finite()) {
-            None => Ok((given, numbers)),
+            None => Ok((kind, numbers)),
             Some(number) => Err(self.failed(ids, &format!("it gives {number}"))),
         }
     }
@@ -177,7 +177,7 @@ impl Input {
         }
     }
 
-    /// `[1, tokens]`.
+    /// Creates the tensor of the input, `[1, tokens]`.
     fn of(self, ids: &[u32]) -> NdTensor<i32, 2> {
         let values = match self {
             Self::Ids => ids.iter().map(|&id| i32::try_from(id).unwrap_or(i32::MAX)).collect(),
@@ -189,8 +189,11 @@ impl Input {
     }
 }
 
-/// What to do where the numbers of a graph aren't there.
+/// Returns the advice for a graph whose external data is missing.
 fn cure(error: &LoadError) -> &'static str {
-    let apart = error.to_string().contains("external data");
-    if apart { "; its numbers belong beside it, in a file of its name with `_data` or `.data` behind it" } else { "" }
+    if error.to_string().contains("external data") {
+        "; its weights must be in the same folder, in a file whose name is that of the graph followed by `_data` or `.data`"
+    } else {
+        ""
+    }
 }

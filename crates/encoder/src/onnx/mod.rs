@@ -1,19 +1,19 @@
-//! Encoders as ONNX graphs, computed by the runtime `rten`.
+//! Text encoders in the ONNX format, run by the runtime `rten`.
 //!
-//! A folder (or a graph's file) and [`Options`] enter, an [`Onnx`] leaves, which makes a vector of a text:
-//! text -> token ids (`sentence_transformer/tokenizer.rs`) -> the graph (`graph.rs`) -> one vector. Where the graph gives a
-//! vector a token, pooling and the steps behind it are those of the folder, as with safetensors; where it gives a vector a
-//! text, that is it.
+//! Input: a folder (or the file of a graph) and [`Options`]. Output: an [`Onnx`] encoder, which computes text -> token ids
+//! (`sentence_transformer/tokenizer.rs`) -> the graph (`graph.rs`) -> one vector per text. If the graph's output is one vector
+//! per token, the folder's pooling and the modules after it are applied, as for safetensors; if it is one vector per text,
+//! that vector is the result.
 //!
-//! | file (`files.rs`) | what it says |
+//! | file (`files.rs`) | content |
 //! |---|---|
-//! | `model.onnx`, `onnx/model.onnx`, or as [`Options::graphs`] say | the graph |
-//! | `model.onnx_data`, `model.onnx.data` | its numbers, where they don't fit into the graph's file |
-//! | `tokenizer.json` and its kin, beside the graph or one folder up | from text to token ids |
-//! | `modules.json`, `1_Pooling/config.json`, ... one folder up | the steps behind the graph; without them: the mean of the tokens |
+//! | `model.onnx`, `onnx/model.onnx`, or a name of [`Options::graphs`] | the graph |
+//! | `model.onnx_data`, `model.onnx.data` | the external data: weights that don't fit into the graph's file |
+//! | `tokenizer.json` and related files, next to the graph or in the parent folder | the tokenizer |
+//! | `modules.json`, `1_Pooling/config.json`, ... in the same folders | the modules after the graph; without them, mean pooling |
 //!
-//! Specification: ONNX, <https://onnx.ai/onnx/intro/concepts.html>; the names of inputs and outputs are those that the
-//! exporters of `transformers`, Optimum and sentence-transformers write.
+//! Specification: ONNX, <https://onnx.ai/onnx/intro/concepts.html>. The names of inputs and outputs are those that the
+//! exporters of `transformers`, Optimum and sentence-transformers use.
 
 mod files;
 mod graph;
@@ -28,45 +28,46 @@ use emberline_base::{Digest, Matrix, Warning, threads};
 use emberline_device::memory;
 
 use self::files::Files;
-use self::graph::{Given, Graph};
+use self::graph::{Graph, Output};
 use crate::Error;
 use crate::sentence_transformer::modules::Modules;
 use crate::sentence_transformer::pooling::Pooling;
 use crate::sentence_transformer::prompt;
 use crate::sentence_transformer::stage::Stage;
-use crate::sentence_transformer::tokenizer::{Bounds, Tokens};
+use crate::sentence_transformer::tokenizer::{ModelLimits, PromptTokenizer};
 use crate::transformer::Config;
 
-/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
-/// that the same files and settings give, if only in their last bit: here too when `rten` is raised and computes otherwise.
+/// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
+/// give other vectors, even if only in their last bit, also because of an update of `rten`.
 pub const COMPUTATION: u32 = 1;
 
-/// What a person may set.
+/// Options of an ONNX encoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The names that the graph may have in the folder; the first that is there is it.
+    /// Possible names of the graph in the folder; the first one that exists is used.
     pub graphs: Vec<String>,
-    /// The graph's output; when left out, `sentence_embedding`, `last_hidden_state`, `token_embeddings` or the first one.
+    /// The name of the graph's output. By default, `sentence_embedding`, `last_hidden_state`, `token_embeddings` or the first
+    /// output.
     pub output: Option<String>,
-    /// How tokens' vectors become one, by name; when left out, as the folder says, else the mean.
+    /// The pooling mode, by name. By default, that of the folder, or else the mean.
     pub pooling: Option<String>,
-    /// What stands before every text: the name of a prompt of the model, or a text. When left out, the model's default
-    /// prompt, where it has one.
+    /// The prompt that is prepended to every text: the name of a prompt of the model, or a text. By default, the model's
+    /// default prompt, if it has one.
     pub prompt: Option<String>,
-    /// Scales vectors to length 1, even where the model doesn't.
+    /// Whether vectors are scaled to length 1, even if the model doesn't do so.
     pub normalize: bool,
-    /// The longest text in tokens, special ones included; when left out, the model's own.
+    /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
     pub max_length: Option<usize>,
 }
 
-/// An encoder of texts.
+/// A text encoder in the ONNX format.
 pub struct Onnx {
     graph: Graph,
-    tokens: Tokens,
-    /// None where the graph gives a vector a text.
+    tokens: PromptTokenizer,
+    /// `None` if the graph's output is one vector per text.
     pooling: Option<Pooling>,
     stages: Vec<Stage>,
-    /// The numbers that the graph gives a token, or a text.
+    /// The dimension of the graph's output, per token or per text.
     hidden: usize,
     dim: usize,
     digest: Digest,
@@ -74,11 +75,11 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// Reads a folder, or a graph's file.
+    /// Opens a folder, or the file of a graph.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the folder or a file isn't there, [`Error::Format`] when one is damaged, an operation isn't
-    /// known, or inputs and outputs aren't those of an encoder of texts.
+    /// [`Error::Missing`] if the folder or a file is missing; [`Error::Format`] if a file is corrupt, an operator is
+    /// unsupported, or the inputs and outputs aren't those of a text encoder.
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
         let files = Files::find(path, &options.graphs)?;
         let prompt = prompt::resolve(&files.root, options.prompt.as_deref())?;
@@ -87,12 +88,12 @@ impl Onnx {
         } else {
             None
         };
-        let bounds = Bounds { positions, most: None, rows: None };
-        let tokens = Tokens::read(&files.tokenizer, bounds, options.max_length, prompt.text)?;
+        let bounds = ModelLimits { positions, most: None, rows: None };
+        let tokens = PromptTokenizer::read(&files.tokenizer, bounds, options.max_length, prompt.text)?;
         let (graph, mut parts) = Graph::open(&files, options.output.as_deref())?;
-        // What a graph gives is only known for certain once it has given something.
-        let (given, hidden) = graph.probe(&tokens)?;
-        let (pooling, stages) = behind(&files, options, given, hidden, &graph)?;
+        // The kind and the dimension of the output are only certain after the graph has run once.
+        let (kind, hidden) = graph.probe(&tokens)?;
+        let (pooling, stages) = post_processing(&files, options, kind, hidden, &graph)?;
         let mut dim = pooling.as_ref().map_or(hidden, |pooling| pooling.dim(hidden));
         let mut read = Vec::new();
         for module in &stages {
@@ -102,39 +103,39 @@ impl Onnx {
             read.push(Stage::Normalize);
         }
         parts.push(b"onnx/1".to_vec());
-        parts.push(tokens.rules());
-        parts.push(pooling.as_ref().map_or_else(Vec::new, |pooling| pooling.rules().into_bytes()));
-        parts.extend(read.iter().map(Stage::rules));
+        parts.push(tokens.digest_part());
+        parts.push(pooling.as_ref().map_or_else(Vec::new, |pooling| pooling.digest_part().into_bytes()));
+        parts.extend(read.iter().map(Stage::digest_part));
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         let warnings = prompt.warning.into_iter().collect();
         Ok(Self { graph, tokens, pooling, stages: read, hidden, dim, digest, warnings })
     }
 
-    /// The length of a vector.
+    /// Returns the dimension of a vector.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The numbers of the graph and of the steps behind it.
+    /// Returns the number of parameters of the graph and of the modules after it.
     pub fn parameters(&self) -> u64 {
         self.graph.parameters() + self.stages.iter().map(Stage::parameters).sum::<u64>()
     }
 
-    /// The content address of everything that decides a text's vector.
+    /// Returns the digest of everything that determines a text's vector.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
     }
 
-    /// What a person should know of the settings before trusting the vectors.
+    /// Returns the warnings about the options.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// A vector a text, `[texts, dim]`. Every text is computed by itself on one thread, so that its vector doesn't depend on
-    /// what stands beside it, nor on the number of threads. What isn't UTF-8 is replaced by U+FFFD.
+    /// Encodes texts, one vector per text, `[texts, dim]`. Every text is computed alone on one thread, so that its vector
+    /// depends neither on the other texts nor on the number of threads. Invalid UTF-8 is replaced by U+FFFD.
     ///
     /// # Errors
-    /// When the tokenizer fails, or the graph can't compute.
+    /// If the tokenizer fails, or the graph can't be run.
     pub fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let mut vectors = Matrix::zeros(texts.len(), self.dim);
         let work = Mutex::new(texts.iter().zip(vectors.values_mut().chunks_exact_mut(self.dim)));
@@ -146,7 +147,7 @@ impl Onnx {
             }
             Ok(())
         };
-        // Each starts another, for its runner.
+        // Each thread starts another one, for its runner.
         let threads = rayon::current_num_threads().min(texts.len()).min(memory::room_for_threads() / 2);
         threads::work_on(threads, "onnx", each).into_iter().collect::<Result<(), Error>>()?;
         Ok(vectors)
@@ -154,28 +155,30 @@ impl Onnx {
 
     fn vector(&self, text: &[u8], runner: &mut graph::Runner<'_>) -> Result<Vec<f32>, Error> {
         let ids = self.tokens.ids(text)?;
-        let given = if ids.is_empty() { Vec::new() } else { runner.run(&ids)?.1 };
+        let output = if ids.is_empty() { Vec::new() } else { runner.run(&ids)?.1 };
         let vector = match &self.pooling {
-            Some(pooling) => pooling.pool(&given, self.hidden, self.tokens.prompt_tokens()?),
-            None if given.is_empty() => vec![0.0; self.hidden],
-            None => given,
+            Some(pooling) => pooling.pool(&output, self.hidden, self.tokens.prompt_tokens()?),
+            None if output.is_empty() => vec![0.0; self.hidden],
+            None => output,
         };
         Ok(self.stages.iter().fold(vector, |vector, stage| stage.apply(vector)))
     }
 }
 
-/// What stands behind the graph: nothing where it gives a vector a text already.
-fn behind(
+/// Returns the pooling and the modules that are applied to the graph's output; none if it is one vector per text already.
+fn post_processing(
     files: &Files,
     options: &Options,
-    given: Given,
+    kind: Output,
     hidden: usize,
     graph: &Graph,
 ) -> Result<(Option<Pooling>, Vec<crate::sentence_transformer::modules::Module>), Error> {
-    if given == Given::Text {
+    if kind == Output::PerText {
         return match &options.pooling {
             None => Ok((None, Vec::new())),
-            Some(_) => Err(graph.fault("the output is a vector a text, pooled already; leave `pooling` out")),
+            Some(_) => {
+                Err(graph.fault("the output is one vector per text, which is pooled already; leave `pooling` out"))
+            }
         };
     }
     let modules = if files.root.join("modules.json").exists() { Some(Modules::read(&files.root)?) } else { None };
@@ -184,5 +187,5 @@ fn behind(
         (None, Some(modules)) => modules.pooling(hidden)?,
         (None, None) => Pooling::mean(),
     };
-    Ok((Some(pooling), modules.map(|modules| modules.behind).unwrap_or_default()))
+    Ok((Some(pooling), modules.map(|modules| modules.after_pooling).unwrap_or_default()))
 }

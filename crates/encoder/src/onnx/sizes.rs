@@ -1,8 +1,9 @@
-//! What the nodes of a graph would allocate, as far as the graph alone tells, checked before the runtime loads it: loading
-//! computes everything that depends on constants alone, and a graph of a kilobyte may ask for a tensor of many gigabytes.
+//! Limits the memory that loading a graph may allocate, by shape inference before the runtime loads it: loading evaluates all
+//! nodes that depend only on constants, and a malicious graph of a kilobyte may allocate a tensor of many gigabytes.
 //!
-//! Every tensor is followed by its shape, and small ones by their numbers, since shapes are computed from those. What depends
-//! on the texts isn't known, and not refused; but of what multiplies it (`Tile`, `Pad`, ...) the least size is.
+//! Every tensor is followed by its shape, and small ones by their values too, since shapes are computed from them. A size that
+//! depends on the texts is unknown and not refused; but for a node that multiplies it (`Tile`, `Pad`, ...), a lower bound of
+//! the size is computed.
 //!
 //! Specification: ONNX, `docs/Operators.md`.
 
@@ -15,83 +16,87 @@ mod tensor;
 
 use self::tensor::Tensor;
 
-/// Bytes of a tensor that no graph is suspicious for.
-const FREE: u64 = 64 << 20;
-/// The most bytes that a tensor may take for each byte of the graph's files.
-const GROWTH: u64 = 250;
-
-/// Refuses a graph that would make a tensor out of all proportion to its files, of so many bytes together. What can't be read
-/// is the runtime's to explain.
-///
-/// # Errors
-/// Which node would, and how much it would take.
-pub(super) fn check(graph: &[u8], bytes: u64) -> Result<(), String> {
-    let Ok(ModelProto { graph: Some(graph), .. }) = ModelProto::parse_buf(graph) else { return Ok(()) };
-    let most = bytes.saturating_mul(GROWTH).max(FREE);
-    Checker { most, depth: MAX_DEPTH }.graph(&graph, None)
-}
-
-/// Graphs within graphs, at most.
+/// Size in bytes that every tensor may have, however small the graph's files are.
+const ALWAYS_ALLOWED: u64 = 64 << 20;
+/// Maximum size of a tensor in bytes per byte of the graph's files.
+const MAX_GROWTH: u64 = 250;
+/// Maximum depth of nested graphs.
 const MAX_DEPTH: u32 = 16;
 
+/// Refuses a graph with a tensor that is disproportionately large. `bytes`: the total size of the graph's files. A graph that
+/// can't be parsed is accepted, since the runtime explains why.
+///
+/// # Errors
+/// The node with the tensor, and how many bytes it would take.
+pub(super) fn check(graph: &[u8], bytes: u64) -> Result<(), String> {
+    let Ok(ModelProto { graph: Some(graph), .. }) = ModelProto::parse_buf(graph) else { return Ok(()) };
+    let limit = bytes.saturating_mul(MAX_GROWTH).max(ALWAYS_ALLOWED);
+    Checker { limit, depth: MAX_DEPTH }.graph(&graph, None)
+}
+
+/// Checks the nodes of a graph and of its nested graphs.
 struct Checker {
-    most: u64,
+    /// Maximum size of a tensor in bytes.
+    limit: u64,
+    /// How many more levels of graphs may be nested.
     depth: u32,
 }
 
-/// What is known of the tensors of a graph; those of the graphs around it can be asked for, too.
-struct Known<'o> {
-    outer: Option<&'o Known<'o>>,
+/// The tensors of a graph by name, with access to those of the enclosing graphs.
+struct Scope<'o> {
+    outer: Option<&'o Scope<'o>>,
     own: HashMap<String, Tensor>,
 }
 
-impl Known<'_> {
+impl Scope<'_> {
     fn get(&self, name: &str) -> Option<&Tensor> {
         self.own.get(name).or_else(|| self.outer?.get(name))
     }
 }
 
 impl Checker {
-    /// Follows the nodes of a graph, which stand in the order of computation. `outer`: what a graph around it knows.
-    fn graph(&self, graph: &GraphProto, outer: Option<&Known<'_>>) -> Result<(), String> {
-        let mut known = Known { outer, own: HashMap::new() };
+    /// Checks the nodes of a graph, which are in the order of computation. `outer`: the tensors of the enclosing graph.
+    fn graph(&self, graph: &GraphProto, outer: Option<&Scope<'_>>) -> Result<(), String> {
+        let mut scope = Scope { outer, own: HashMap::new() };
         for initializer in &graph.initializer {
-            known.own.insert(initializer.name.clone().unwrap_or_default(), of_constant(initializer));
+            scope.own.insert(initializer.name.clone().unwrap_or_default(), of_constant(initializer));
         }
         for node in &graph.node {
             let inputs: Vec<Tensor> =
-                node.input.iter().map(|name| known.get(name).cloned().unwrap_or_default()).collect();
+                node.input.iter().map(|name| scope.get(name).cloned().unwrap_or_default()).collect();
             let output = ops::output(node, &inputs);
-            let taken = output.least.saturating_mul(4);
-            if taken > self.most {
-                return Err(refusal(node, taken, self.most));
+            let bytes = output.least.saturating_mul(4);
+            if bytes > self.limit {
+                return Err(refusal(node, bytes, self.limit));
             }
             if let Some(name) = node.output.first() {
-                known.own.insert(name.clone(), output);
+                scope.own.insert(name.clone(), output);
             }
-            self.graphs_within(node, &known)?;
+            self.nested_graphs(node, &scope)?;
         }
         Ok(())
     }
 
-    fn graphs_within(&self, node: &NodeProto, known: &Known<'_>) -> Result<(), String> {
-        let Some(depth) = self.depth.checked_sub(1) else { return Err("its graphs nest without end".to_owned()) };
+    fn nested_graphs(&self, node: &NodeProto, scope: &Scope<'_>) -> Result<(), String> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(format!("its graphs are nested more than {MAX_DEPTH} levels deep"));
+        };
         let inner = Self { depth, ..*self };
         node.attribute
             .iter()
             .filter_map(|attribute| attribute.g.as_ref())
-            .try_for_each(|graph| inner.graph(graph, Some(known)))
+            .try_for_each(|graph| inner.graph(graph, Some(scope)))
     }
 }
 
-fn refusal(node: &NodeProto, taken: u64, most: u64) -> String {
+fn refusal(node: &NodeProto, bytes: u64, limit: u64) -> String {
     let [kind, name] = [&node.op_type, &node.name].map(|text| text.as_deref().unwrap_or_default());
     format!(
-        "its node {name:?} ({kind}) would take {taken} bytes, and {most} at most are believed; it is damaged, or isn't meant to be run"
+        "its node {name:?} ({kind}) would take {bytes} bytes, more than the {limit} bytes that are plausible for its size; the file is damaged or malicious"
     )
 }
 
-/// A constant as the graph holds it.
+/// Converts a constant of the graph.
 fn of_constant(tensor: &TensorProto) -> Tensor {
     let dims: Vec<u64> = tensor.dims.iter().map(|&dim| u64::try_from(dim).unwrap_or_default()).collect();
     Tensor::of(dims).with(tensor::numbers(tensor))
@@ -126,7 +131,7 @@ mod tests {
     fn refused(constants: &[(&str, &[i64])], nodes: Vec<NodeProto>) -> bool {
         let initializer = constants.iter().map(|(name, numbers)| constant(name, numbers)).collect();
         let graph = GraphProto { node: nodes, initializer, ..GraphProto::default() };
-        Checker { most: FREE, depth: MAX_DEPTH }.graph(&graph, None).is_err()
+        Checker { limit: ALWAYS_ALLOWED, depth: MAX_DEPTH }.graph(&graph, None).is_err()
     }
 
     #[test]
@@ -137,7 +142,7 @@ mod tests {
             for x in [true, false] {
                 let mut constants: Vec<(&str, &[i64])> = vec![("shape", much)];
                 constants.extend(x.then_some(("x", &[1, 2][..])));
-                // A vector has one axis to be padded, before and behind.
+                // A vector has one axis to pad, at its beginning and its end.
                 let many = [("shape", &[1 << 30, 1 << 30][..]), ("x", &[1][..])];
                 let constants = if kind == "Pad" { many.to_vec() } else { constants };
                 assert!(refused(&constants, vec![node(kind, inputs, "y")]), "{kind}");

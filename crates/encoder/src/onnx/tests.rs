@@ -1,5 +1,5 @@
-//! Graphs of `tests/fixtures` (recipe: `make_onnx.py` there) against what sentence-transformers says of the models that
-//! they were exported from, and damaged ones.
+//! Compares the graphs of `tests/fixtures` (made by `make_onnx.py` there) with the vectors that sentence-transformers computes
+//! for the models they were exported from, and tests corrupt files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn error(path: &Path, options: &Options) -> String {
     Onnx::open(path, options).err().expect("refused").to_string()
 }
 
-/// Texts, and their vectors by model and case.
+/// Returns the texts of the reference data, and their vectors by model and case.
 fn goldens() -> (Vec<String>, serde_json::Value) {
     let goldens = fs::read(fixtures().join("goldens.json")).expect("goldens");
     let goldens: serde_json::Value = serde_json::from_slice(&goldens).expect("JSON");
@@ -35,7 +35,7 @@ fn bytes(texts: &[String]) -> Vec<&[u8]> {
     texts.iter().map(|text| text.as_bytes()).collect()
 }
 
-/// The largest difference of any number from columns `columns` of the expected ones.
+/// Returns the largest absolute difference between the vectors and the columns `columns` of the expected ones.
 fn distance(vectors: &Matrix, expected: &serde_json::Value, columns: std::ops::Range<usize>) -> f32 {
     let expected: Vec<Vec<f32>> = serde_json::from_value(expected.clone()).expect("vectors");
     assert_eq!((vectors.rows(), vectors.cols()), (expected.len(), columns.len()));
@@ -66,7 +66,7 @@ fn vectors_are_those_of_the_exported_models() {
 fn a_graph_may_pool_by_itself() {
     let (texts, models) = goldens();
     let pooled = Options { graphs: vec!["onnx/pooled.onnx".into()], ..Options::default() };
-    // BERT's goldens are all ways of pooling side by side; the mean is the third.
+    // The expected vectors of BERT are all pooling modes concatenated; the mean is the third.
     let model = open("bert", &pooled);
     let vectors = model.encode(&bytes(&texts)).expect("encoded");
     assert!(distance(&vectors, &models["bert"][""], 48..72) < 1e-5);
@@ -74,7 +74,7 @@ fn a_graph_may_pool_by_itself() {
     let own = open("bert", &mean).encode(&bytes(&texts)).expect("encoded");
     assert!(distance(&own, &models["bert"][""], 48..72) < 1e-5);
     let twice = Options { pooling: Some("mean".into()), ..pooled };
-    assert!(error(&fixtures().join("bert"), &twice).contains("pooled already; leave `pooling` out"));
+    assert!(error(&fixtures().join("bert"), &twice).contains("is pooled already; leave `pooling` out"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn what_is_missing_or_asked_in_vain_is_named() {
     let output = Options { output: Some("logits".into()), ..usual() };
     assert!(error(&folder, &output).contains("has no output \"logits\"; there are last_hidden_state"));
     let pooling = Options { pooling: Some("median".into()), ..usual() };
-    assert!(error(&folder, &pooling).contains("isn't known; cls, max, mean"));
+    assert!(error(&folder, &pooling).contains("unknown pooling mode \"median\"; the modes are cls, max, mean"));
     let lone = tempfile::tempdir().expect("a folder");
     fs::copy(folder.join("onnx/model.onnx"), lone.path().join("model.onnx")).expect("copied");
     assert!(error(lone.path(), &usual()).contains("put the model's tokenizer.json beside the graph"));
@@ -139,10 +139,10 @@ fn numbers_that_lie_elsewhere_must_be_there() {
         let to = folder.path().join(Path::new(file).file_name().expect("a name"));
         fs::copy(fixtures().join("distilbert").join(file), to).expect("copied");
     }
-    assert!(error(folder.path(), &usual()).contains("its numbers belong beside it"));
+    assert!(error(folder.path(), &usual()).contains("its weights must be in the same folder"));
 }
 
-/// Cut anywhere, or with bits flipped: an error, or a graph that still answers.
+/// A truncated graph, or one with flipped bits, gives an error or a graph that still runs.
 #[test]
 fn no_damage_is_a_panic() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -161,19 +161,19 @@ fn no_damage_is_a_panic() {
     }
 }
 
-/// A field of protocol buffers: a number, or bytes behind their length.
+/// Encodes a length-delimited field of protocol buffers: its tag, the length and the bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let length = u8::try_from(content.len()).expect("short");
     assert!(length < 0x80);
     [&[number << 3 | 2, length], content].concat()
 }
 
-/// A graph of a hundred bytes, which asks for 2^40 numbers when it is loaded.
+/// A graph of a hundred bytes that would allocate 2^40 numbers when it is loaded.
 #[test]
 fn a_graph_that_asks_for_more_than_its_files_hold_is_refused_before_it_is_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::copy(fixtures().join("bert/tokenizer.json"), folder.path().join("tokenizer.json")).expect("copied");
-    // The dims 2 and the type INT64; the numbers 2^20 and 2^20; the name.
+    // The dimension 2 and the type INT64; the numbers 2^20 and 2^20; the name.
     let side = [0x80, 0x80, 0x40];
     let shape = [&[8, 2, 16, 7][..], &field(7, &[side, side].concat()), &field(8, b"shape")].concat();
     let node = [field(1, b"shape"), field(2, b"y"), field(3, b"large"), field(4, b"ConstantOfShape")].concat();

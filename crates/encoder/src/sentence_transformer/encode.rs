@@ -1,4 +1,4 @@
-//! From texts to vectors: each text once, the longest first, in batches of few tokens.
+//! Encodes texts: each distinct text once, the longest first, in batches of a limited number of tokens.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use crate::Error;
 use crate::transformer::Forward;
 
 impl SentenceTransformer {
-    /// A vector a text, `[texts, dim]`; a text without a token has the vector of no tokens. Equal texts have equal vectors,
-    /// bit for bit, wherever they stand. What isn't UTF-8 is replaced by U+FFFD.
+    /// Encodes texts, one vector per text, `[texts, dim]`. A text without tokens is pooled from no tokens. Equal texts have
+    /// equal vectors, bit for bit, in any order and company. Invalid UTF-8 is replaced by U+FFFD.
     ///
     /// # Errors
-    /// When the tokenizer fails, or gives a token that the model has no row for; at first also when it or the model's numbers
-    /// are damaged, or this build can't use the device.
+    /// If the tokenizer fails, or gives a token that isn't in the model's vocabulary. The first call, which loads the model,
+    /// also fails if the tokenizer or the weights are corrupt, or this build doesn't support the device.
     pub fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
-        let (unique, places) = unique(texts);
+        let (unique, indices) = unique(texts);
         let prompt_tokens = self.tokens.prompt_tokens()?;
         let ids = unique.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
         let mut order: Vec<usize> = (0..ids.len()).collect();
@@ -25,7 +25,7 @@ impl SentenceTransformer {
         let forward = self.transformer.forward()?;
         let batches = batches(&order, &ids, forward.batch_tokens());
         let vectors = |batch: &&[usize]| self.vectors(forward, batch, &ids, prompt_tokens);
-        let vectors: Vec<Vec<f32>> = if forward.side_by_side() {
+        let vectors: Vec<Vec<f32>> = if forward.runs_in_parallel() {
             batches.par_iter().map(vectors).collect()
         } else {
             batches.iter().map(vectors).collect()
@@ -35,10 +35,10 @@ impl SentenceTransformer {
         for (&text, row) in order.iter().zip(rows) {
             of_unique.row_mut(text).copy_from_slice(row);
         }
-        Ok(of_unique.select(&places))
+        Ok(of_unique.select(&indices))
     }
 
-    /// The vectors of a batch, `[batch, dim]`.
+    /// Computes the vectors of a batch, `[batch, dim]`.
     fn vectors(&self, forward: &dyn Forward, batch: &[usize], ids: &[Vec<u32>], prompt_tokens: usize) -> Vec<f32> {
         let texts: Vec<&[u32]> = batch.iter().map(|&text| &ids[text][..]).filter(|ids| !ids.is_empty()).collect();
         let hidden = if texts.is_empty() { Vec::new() } else { forward.hidden(&texts) };
@@ -54,21 +54,21 @@ impl SentenceTransformer {
     }
 }
 
-/// Every text once, in the order they first occur, and which one stands where.
+/// Returns the distinct texts, in order of their first occurrence, and the index of each text among them.
 fn unique<'a>(texts: &[&'a [u8]]) -> (Vec<&'a [u8]>, Vec<usize>) {
     let mut known = HashMap::with_capacity(texts.len());
     let mut unique = Vec::new();
-    let place = |text: &&'a [u8]| {
+    let index = |text: &&'a [u8]| {
         *known.entry(*text).or_insert_with(|| {
             unique.push(*text);
             unique.len() - 1
         })
     };
-    let places = texts.iter().map(place).collect();
-    (unique, places)
+    let indices = texts.iter().map(index).collect();
+    (unique, indices)
 }
 
-/// Runs of `order` with at most `most` tokens, but at least one text, each.
+/// Splits `order` into batches of at most `most` tokens, but at least one text.
 fn batches<'a>(order: &'a [usize], ids: &[Vec<u32>], most: usize) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let (mut start, mut tokens) = (0, 0);
@@ -77,7 +77,7 @@ fn batches<'a>(order: &'a [usize], ids: &[Vec<u32>], most: usize) -> Vec<&'a [us
             batches.push(&order[start..at]);
             (start, tokens) = (at, 0);
         }
-        // A text counts even where it has no token, so that a batch never grows without bound.
+        // A text without tokens counts as one token, so that the number of texts in a batch is bounded too.
         tokens += ids[text].len().max(1);
     }
     batches.push(&order[start..]);

@@ -1,19 +1,19 @@
-//! Folders of the library sentence-transformers (Reimers and Gurevych, 2019), and plain ones of `transformers`.
+//! Models of the library sentence-transformers (Reimers and Gurevych, 2019), and plain models of `transformers`.
 //!
-//! A folder and [`Options`] enter, a [`SentenceTransformer`] leaves, which makes a vector of a text:
-//! text -> token ids (`tokenizer.rs`) -> a vector a token (`transformer`) -> one vector (`pooling.rs`) -> Dense
-//! and Normalize (`stage.rs`).
+//! Input: a folder and [`Options`]. Output: a [`SentenceTransformer`] encoder, which computes text -> token ids
+//! (`tokenizer.rs`) -> one vector per token (`transformer`) -> one vector per text (`pooling.rs`) -> Dense and Normalize
+//! modules (`stage.rs`).
 //!
-//! | file | what it says |
+//! | file | content |
 //! |---|---|
-//! | `modules.json` | the steps, each with its folder; without it: the transformer, then the mean of its tokens |
+//! | `modules.json` | the modules and their folders; without it, the transformer and mean pooling |
 //! | `config.json`, `model.safetensors`, `tokenizer.json`, `tokenizer_config.json` | the transformer |
-//! | `sentence_bert_config.json` | the longest text in tokens, lower case |
-//! | `1_Pooling/config.json` | how tokens' vectors become one |
+//! | `sentence_bert_config.json` | the maximum length in tokens, lower case |
+//! | `1_Pooling/config.json` | the pooling modes |
 //! | `2_Dense/config.json`, `2_Dense/model.safetensors` | a linear map and its activation |
-//! | `config_sentence_transformers.json` | texts to put before a text, by name |
+//! | `config_sentence_transformers.json` | the prompts by name |
 //!
-//! Settings of `tokenizer.json` for padding and truncation are not taken: texts are never padded, and the longest one is
+//! The settings for padding and truncation in `tokenizer.json` are ignored: texts are never padded, and the maximum length is
 //! that of `sentence_bert_config.json`.
 
 mod encode;
@@ -33,30 +33,30 @@ use emberline_device::Device;
 use self::modules::Modules;
 use self::pooling::Pooling;
 use self::stage::Stage;
-use self::tokenizer::{Bounds, Tokens};
+use self::tokenizer::{ModelLimits, PromptTokenizer};
 use crate::Error;
-use crate::transformer::{self, Config, Deferred, Transformer};
+use crate::transformer::{self, Config, LazyTransformer, Transformer};
 
-/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
-/// that the same files and settings give, if only in their last bit.
+/// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
+/// give other vectors, even if only in their last bit.
 pub const COMPUTATION: u32 = 1;
 
-/// What a person may set.
+/// Options of a sentence transformer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What stands before every text: the name of a prompt of the model, or a text. When left out, the model's default
-    /// prompt, where it has one.
+    /// The prompt that is prepended to every text: the name of a prompt of the model, or a text. By default, the model's
+    /// default prompt, if it has one.
     pub prompt: Option<String>,
-    /// Scales vectors to length 1, even where the model doesn't.
+    /// Whether vectors are scaled to length 1, even if the model doesn't do so.
     pub normalize: bool,
-    /// The longest text in tokens, special ones included; when left out, the model's own.
+    /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
     pub max_length: Option<usize>,
 }
 
-/// An encoder of texts.
+/// A text encoder of the library sentence-transformers.
 pub struct SentenceTransformer {
-    transformer: Deferred,
-    tokens: Tokens,
+    transformer: LazyTransformer,
+    tokens: PromptTokenizer,
     pooling: Pooling,
     stages: Vec<Stage>,
     hidden: usize,
@@ -67,43 +67,43 @@ pub struct SentenceTransformer {
 }
 
 impl SentenceTransformer {
-    /// Opens a folder, whose transformer is brought onto a device, and its tokenizer parsed, when the first text is encoded.
+    /// Opens a folder. The tokenizer is parsed, and the transformer loaded to the device, when the first text is encoded.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the folder or a file isn't there, [`Error::Format`] when one that is read now is damaged or
-    /// asks for what isn't known here.
+    /// [`Error::Missing`] if the folder or a file is missing; [`Error::Format`] if a file that is read now is corrupt or needs
+    /// an unsupported feature.
     pub fn open(folder: &Path, options: &Options, device: Device) -> Result<Self, Error> {
         let modules = Modules::read(folder)?;
         let config = Config::read(&modules.transformer)?;
         let weights = transformer::open_weights(&modules.transformer)?;
-        let mut sketch = weights.sketch();
-        let model = Transformer::read(&config, &mut sketch)?;
+        let mut shapes = weights.without_values();
+        let model = Transformer::read(&config, &mut shapes)?;
         let prompt = prompt::resolve(folder, options.prompt.as_deref())?;
         let bounds =
-            Bounds { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
-        let tokens = Tokens::read(&modules.transformer, bounds, options.max_length, prompt.text)?;
+            ModelLimits { positions: config.max_positions(), most: model.max_tokens(), rows: Some(model.words.rows) };
+        let tokens = PromptTokenizer::read(&modules.transformer, bounds, options.max_length, prompt.text)?;
         let hashes = weights.hashes()?;
-        let mut parts = vec![b"sentence_transformer/3".to_vec(), config.bytes()?, tokens.rules()];
+        let mut parts = vec![b"sentence_transformer/3".to_vec(), config.bytes()?, tokens.digest_part()];
         parts.extend(hashes.iter().map(|hash| hash.to_vec()));
-        let mut parameters = sketch.parameters();
+        let mut parameters = shapes.parameters();
         let hidden = model.hidden;
         let pooling = modules.pooling(hidden)?;
         let mut dim = pooling.dim(hidden);
-        parts.push(pooling.rules().into_bytes());
+        parts.push(pooling.digest_part().into_bytes());
         let mut stages = Vec::new();
-        for module in &modules.behind {
+        for module in &modules.after_pooling {
             let Some(stage) = Stage::read(module, &mut dim)? else { continue };
             parameters += stage.parameters();
-            parts.push(stage.rules());
+            parts.push(stage.digest_part());
             stages.push(stage);
         }
         if options.normalize && !matches!(stages.last(), Some(Stage::Normalize)) {
-            parts.push(Stage::Normalize.rules());
+            parts.push(Stage::Normalize.digest_part());
             stages.push(Stage::Normalize);
         }
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Ok(Self {
-            transformer: Deferred::new(config, weights, hashes, device),
+            transformer: LazyTransformer::new(config, weights, hashes, device),
             tokens,
             pooling,
             stages,
@@ -115,10 +115,10 @@ impl SentenceTransformer {
         })
     }
 
-    /// Whether the files of the model in a folder are there. Its weights aren't read.
+    /// Checks that the files of the model in a folder exist. The weights aren't read.
     ///
     /// # Errors
-    /// As [`Self::open`], for what is missing.
+    /// Those of [`Self::open`] for missing files.
     pub fn find_files(folder: &Path) -> Result<(), Error> {
         let transformer = Modules::read(folder)?.transformer;
         transformer::open_weights(&transformer)?;
@@ -127,31 +127,31 @@ impl SentenceTransformer {
         if path.exists() { Ok(()) } else { Err(Error::Missing { path, hint }) }
     }
 
-    /// The length of the vectors of the model in a folder, as far as its settings tell.
+    /// Returns the dimension of the vectors of the model in a folder, if its configs give it.
     pub fn length(folder: &Path) -> Option<usize> {
         let modules = Modules::read(folder).ok()?;
         let hidden = Config::read(&modules.transformer).ok()?.size(&["hidden_size", "dim"]).ok()?;
         let mut dim = modules.pooling(hidden).ok()?.dim(hidden);
-        modules.behind.iter().try_for_each(|module| Stage::read(module, &mut dim).map(drop)).ok()?;
+        modules.after_pooling.iter().try_for_each(|module| Stage::read(module, &mut dim).map(drop)).ok()?;
         Some(dim)
     }
 
-    /// The length of a vector.
+    /// Returns the dimension of a vector.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The numbers of the model, what isn't used for vectors (a pooler, a head) aside.
+    /// Returns the number of parameters of the model, without those that aren't used for vectors (a pooler, a head).
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// The content address of everything that decides a text's vector.
+    /// Returns the digest of everything that determines a text's vector.
     pub fn digest(&self) -> Digest {
         self.digest.clone()
     }
 
-    /// What a person should know of the settings before trusting the vectors.
+    /// Returns the warnings about the options.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }

@@ -1,7 +1,7 @@
-//! `modules.json`: the steps of a model.
+//! Reads `modules.json`: the modules of a model, in the order in which they are applied.
 //!
-//! `[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}, ...]`. The last part of a
-//! type's dotted name is what counts: the library moved its classes more than once.
+//! `[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}, ...]`. Only the last part of a
+//! type's dotted name is significant, since the library moved its classes more than once.
 
 use std::path::{Path, PathBuf};
 
@@ -12,31 +12,31 @@ use super::pooling::Pooling;
 use crate::Error;
 use crate::json;
 
-/// More steps than any model has.
+/// Maximum number of modules, more than any model has.
 const MAX_MODULES: usize = 64;
-const KNOWN: &str = "Transformer, Pooling, Dense, Normalize and Dropout are known";
+const KNOWN: &str = "the supported types are Transformer, Pooling, Dense, Normalize and Dropout";
 
-/// The steps of a model, each with its folder.
+/// The modules of a model, with their folders.
 pub(crate) struct Modules {
     pub(crate) transformer: PathBuf,
-    /// None where the model is one of `transformers` alone: the mean of its tokens then.
+    /// `None` for a plain model of `transformers`, which gets mean pooling.
     pooling: Option<PathBuf>,
-    /// The steps behind pooling.
-    pub(crate) behind: Vec<Module>,
+    /// The modules after pooling.
+    pub(crate) after_pooling: Vec<Module>,
 }
 
-/// A step with its folder.
+/// A module with its folder.
 pub(crate) enum Module {
     Transformer(PathBuf),
     Pooling(PathBuf),
     Dense(PathBuf),
     Normalize(PathBuf),
-    /// Does nothing outside training.
+    /// Dropout, which has no effect outside of training.
     Dropout,
 }
 
 impl Modules {
-    /// Reads the steps of a folder.
+    /// Reads the modules of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
         if !folder.exists() {
             let hint = "; correct `path`, or download the model's folder".to_owned();
@@ -59,28 +59,30 @@ impl Modules {
         let mut modules = modules.into_iter().filter(|module| !matches!(module, Module::Dropout));
         let (Some(Module::Transformer(transformer)), Some(Module::Pooling(pooling))) = (modules.next(), modules.next())
         else {
-            return Err(fault("a model begins with a Transformer and a Pooling; others aren't known here".into()));
+            return Err(fault(
+                "the first two modules must be a Transformer and a Pooling; other models are unsupported".into(),
+            ));
         };
-        let behind: Vec<Module> = modules.collect();
-        if behind.iter().any(|module| matches!(module, Module::Transformer(_) | Module::Pooling(_))) {
-            return Err(fault("a Transformer or Pooling behind the first; one of each is known".into()));
+        let after_pooling: Vec<Module> = modules.collect();
+        if after_pooling.iter().any(|module| matches!(module, Module::Transformer(_) | Module::Pooling(_))) {
+            return Err(fault("a second Transformer or Pooling; only one of each is supported".into()));
         }
-        Ok(Self { transformer, pooling: Some(pooling), behind })
+        Ok(Self { transformer, pooling: Some(pooling), after_pooling })
     }
 
-    /// How tokens' vectors become one.
+    /// Reads the pooling, for token vectors of `hidden` numbers.
     pub(crate) fn pooling(&self, hidden: usize) -> Result<Pooling, Error> {
         self.pooling.as_ref().map_or_else(|| Ok(Pooling::mean()), |folder| Pooling::read(folder, hidden))
     }
 }
 
-/// A folder of `transformers`: no steps of its own.
+/// Returns the modules of a plain model of `transformers`, which has no `modules.json`.
 fn plain(folder: &Path) -> Result<Modules, Error> {
     if !folder.join("config.json").exists() {
         let hint = "; a model's folder holds modules.json, or at least config.json and model.safetensors".to_owned();
         return Err(Error::Missing { path: folder.join("modules.json"), hint });
     }
-    Ok(Modules { transformer: folder.to_owned(), pooling: None, behind: Vec::new() })
+    Ok(Modules { transformer: folder.to_owned(), pooling: None, after_pooling: Vec::new() })
 }
 
 fn module(entry: &Value, folder: &Path) -> Result<Module, String> {
@@ -97,6 +99,6 @@ fn module(entry: &Value, folder: &Path) -> Result<Module, String> {
         "Normalize" => Module::Normalize(folder),
         "Dropout" => Module::Dropout,
         "StaticEmbedding" => return Err("a table of static vectors; open it as the source `model2vec`".into()),
-        other => return Err(format!("a module of the type {other:?}; {KNOWN}")),
+        other => return Err(format!("unsupported module type {other:?}; {KNOWN}")),
     })
 }

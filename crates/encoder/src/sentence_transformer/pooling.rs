@@ -1,16 +1,17 @@
-//! Pooling: the vectors of a text's tokens become one.
+//! Pooling: combines the vectors of a text's tokens into one vector.
 //!
-//! | mode | vector, from tokens x_1 ... x_n |
+//! | mode | vector from the tokens x_1 ... x_n |
 //! |---|---|
 //! | `cls` | x_1 |
-//! | `max` | the largest number of each column |
+//! | `max` | the maximum of each column |
 //! | `mean` | sum x_i / n |
 //! | `mean_sqrt_len_tokens` | sum x_i / sqrt n |
 //! | `weightedmean` | sum i x_i / sum i |
 //! | `lasttoken` | x_n |
 //!
-//! Several modes are put one behind the other: old configs hold a truth value a mode, in the order of the table; newer ones the
-//! key `pooling_mode`, a name or a list in its own order. With `include_prompt = false` the prompt's tokens are passed over.
+//! The vectors of several modes are concatenated: old configs have one boolean per mode, and the order is that of the table;
+//! newer ones have the key `pooling_mode`, with a name or a list in its own order. With `include_prompt = false`, the tokens of
+//! the prompt are skipped.
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::json;
 
-/// A way of pooling.
+/// A pooling mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Cls,
@@ -30,7 +31,7 @@ enum Mode {
     LastToken,
 }
 
-/// Name, old key, mode: in the order of concatenation.
+/// The name, the old key and the mode, in the order of concatenation.
 const MODES: [(&str, &str, Mode); 6] = [
     ("cls", "pooling_mode_cls_token", Mode::Cls),
     ("max", "pooling_mode_max_tokens", Mode::Max),
@@ -40,7 +41,7 @@ const MODES: [(&str, &str, Mode); 6] = [
     ("lasttoken", "pooling_mode_lasttoken", Mode::LastToken),
 ];
 
-/// How tokens' vectors become one.
+/// The pooling of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pooling {
     modes: Vec<Mode>,
@@ -48,18 +49,18 @@ pub(crate) struct Pooling {
 }
 
 impl Pooling {
-    /// The mean of all tokens.
+    /// Creates mean pooling over all tokens.
     pub(crate) fn mean() -> Self {
         Self { modes: vec![Mode::Mean], include_prompt: true }
     }
 
-    /// One mode, by its name.
+    /// Creates pooling by the name of a mode.
     #[cfg(feature = "onnx")]
     pub(crate) fn named(name: &str) -> Result<Self, String> {
         Ok(Self { modes: vec![Mode::named(&Value::from(name))?], include_prompt: true })
     }
 
-    /// Reads `config.json` of a Pooling module, for tokens of `hidden` numbers.
+    /// Reads the `config.json` of a Pooling module, for token vectors of `hidden` numbers.
     pub(crate) fn read(folder: &Path, hidden: usize) -> Result<Self, Error> {
         let path = folder.join("config.json");
         let config = json::object(&path)?;
@@ -73,19 +74,19 @@ impl Pooling {
         Ok(Self { modes: modes(&config).map_err(fault)?, include_prompt })
     }
 
-    /// The length of a vector.
+    /// Returns the dimension of a text's vector.
     pub(crate) fn dim(&self, hidden: usize) -> usize {
         self.modes.len() * hidden
     }
 
-    /// What decides vectors.
-    pub(crate) fn rules(&self) -> String {
+    /// Returns the settings that determine vectors, as a part of the digest.
+    pub(crate) fn digest_part(&self) -> String {
         let names: Vec<&str> = self.modes.iter().map(|mode| mode.name()).collect();
         format!("pooling modes={} include_prompt={}", names.join(","), self.include_prompt)
     }
 
-    /// The vector of a text: `tokens` is `[n, hidden]`, of which the first `prompt` are the prompt's. Zeros where no
-    /// token is left.
+    /// Pools the token vectors of a text, `[n, hidden]`, the first `prompt` of which are those of the prompt. Returns zeros if
+    /// there are no tokens.
     pub(crate) fn pool(&self, tokens: &[f32], hidden: usize, prompt: usize) -> Vec<f32> {
         let skipped = if self.include_prompt { 0 } else { prompt };
         let rows: Vec<&[f32]> = tokens.chunks_exact(hidden).collect();
@@ -99,7 +100,7 @@ impl Pooling {
 }
 
 impl Mode {
-    /// The name in configs.
+    /// Returns the name of the mode in configs.
     fn name(self) -> &'static str {
         MODES.iter().find(|(_, _, mode)| *mode == self).map_or("", |(name, _, _)| name)
     }
@@ -107,10 +108,10 @@ impl Mode {
     fn named(name: &Value) -> Result<Self, String> {
         let found = MODES.iter().find(|(known, ..)| name.as_str() == Some(known)).map(|(.., mode)| *mode);
         let known = MODES.map(|(name, ..)| name).join(", ");
-        found.ok_or_else(|| format!("the pooling mode {name} isn't known; {known} are"))
+        found.ok_or_else(|| format!("unknown pooling mode {name}; the modes are {known}"))
     }
 
-    /// `first`: how many tokens stand before `rows`.
+    /// Pools token vectors. `first`: the number of tokens that were skipped before `rows`.
     fn pool(self, rows: &[&[f32]], first: usize, hidden: usize) -> Vec<f32> {
         let count = rows.len() as f32;
         let row = |row: Option<&&[f32]>| row.map_or_else(|| vec![0.0; hidden], |row| row.to_vec());
@@ -131,7 +132,7 @@ impl Mode {
     }
 }
 
-/// The sum of weighted rows, divided.
+/// Computes the weighted sum of rows, divided by `divisor`.
 fn weighted(rows: &[&[f32]], hidden: usize, weight: impl Fn(usize) -> f32, divisor: f32) -> Vec<f32> {
     let mut sums = vec![0.0; hidden];
     for (at, row) in rows.iter().enumerate() {
@@ -150,7 +151,7 @@ fn modes(config: &Map<String, Value>) -> Result<Vec<Mode>, String> {
     };
     match named {
         Value::Array(list) if (1..=MODES.len()).contains(&list.len()) => list.iter().map(Mode::named).collect(),
-        Value::Array(list) => Err(format!("{} pooling modes; 1 to {}", list.len(), MODES.len())),
+        Value::Array(list) => Err(format!("{} pooling modes; there must be 1 to {}", list.len(), MODES.len())),
         value => Ok(vec![Mode::named(value)?]),
     }
 }

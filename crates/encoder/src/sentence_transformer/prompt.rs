@@ -1,4 +1,4 @@
-//! Prompts: texts that some models want before every text, by name in `config_sentence_transformers.json`.
+//! Prompts: texts that some models need before every text, by name in `config_sentence_transformers.json`.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use crate::json;
 
 const FILE: &str = "config_sentence_transformers.json";
 
-/// What stands before every text, and what a person should know of it.
+/// The prompt that is prepended to every text, and a warning about it.
 #[derive(Debug, Default)]
 pub(crate) struct Prompt {
     pub(crate) text: String,
     pub(crate) warning: Option<Warning>,
 }
 
-/// The text to put before every text: the prompt of that name, else the text that was asked for, else the model's default.
+/// Resolves the prompt: the model's prompt with the name `asked`, or `asked` itself as a text; without `asked`, the model's
+/// default prompt.
 pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<Prompt, Error> {
     let path = folder.join(FILE);
     let config = if path.exists() { json::object(&path)? } else { serde_json::Map::new() };
@@ -43,7 +44,7 @@ pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<Prompt, Erro
     Ok(Prompt { text, warning: None })
 }
 
-/// A warning if a prompt looks like the name of one, a single word, but the model has none of that name.
+/// Returns a warning if a prompt looks like a name, that is, a single word, but the model has no prompt of that name.
 fn no_name(asked: &str, names: &[&str]) -> Option<Warning> {
     let is_word = !asked.is_empty() && asked.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
     if !is_word {

@@ -1,4 +1,4 @@
-//! What stands behind pooling: linear maps with an activation, scaling to length 1.
+//! The modules after pooling: Dense (a linear map with an activation) and Normalize (scaling to length 1).
 
 use std::path::Path;
 
@@ -9,22 +9,22 @@ use crate::Error;
 use crate::json;
 use crate::transformer::{Activation, Linear, Weights, dense};
 
-/// The widest map.
+/// Maximum number of inputs or outputs of a Dense module.
 const MAX_WIDTH: u64 = 1 << 17;
 
-/// One step.
+/// A module after pooling.
 pub(crate) enum Stage {
     Dense {
         linear: Linear,
         activation: Activation,
         residual: Residual,
-        /// Of its files.
-        rules: Vec<u8>,
+        /// The part of the digest: its settings and the hashes of its files.
+        digest_part: Vec<u8>,
     },
     Normalize,
 }
 
-/// What is added to a map's result.
+/// The residual connection of a Dense module.
 pub(crate) enum Residual {
     None,
     Input,
@@ -32,16 +32,19 @@ pub(crate) enum Residual {
 }
 
 impl Stage {
-    /// Reads a step for vectors of `dim` numbers, and sets `dim` to what it makes of them. None where it does nothing.
+    /// Reads a module for vectors of `dim` numbers, and sets `dim` to the dimension of its output. Returns `None` if the module
+    /// has no effect.
     pub(crate) fn read(module: &Module, dim: &mut usize) -> Result<Option<Self>, Error> {
         match module {
             Module::Dense(folder) => read_dense(folder, dim).map(Some),
-            Module::Normalize(folder) => check_place(&folder.join("config.json")).map(|()| Some(Self::Normalize)),
+            Module::Normalize(folder) => {
+                check_applies_to_text(&folder.join("config.json")).map(|()| Some(Self::Normalize))
+            }
             Module::Transformer(_) | Module::Pooling(_) | Module::Dropout => Ok(None),
         }
     }
 
-    /// The numbers of its weights.
+    /// Returns the number of parameters.
     pub(crate) fn parameters(&self) -> u64 {
         let of = |linear: &Linear| (linear.weight.values.len() + linear.bias.len()) as u64;
         match self {
@@ -51,15 +54,15 @@ impl Stage {
         }
     }
 
-    /// What decides its result.
-    pub(crate) fn rules(&self) -> Vec<u8> {
+    /// Returns everything that determines the result, as a part of the digest.
+    pub(crate) fn digest_part(&self) -> Vec<u8> {
         match self {
-            Self::Dense { rules, .. } => rules.clone(),
+            Self::Dense { digest_part, .. } => digest_part.clone(),
             Self::Normalize => b"normalize".to_vec(),
         }
     }
 
-    /// Applies the step to a vector.
+    /// Applies the module to a vector.
     pub(crate) fn apply(&self, vector: Vec<f32>) -> Vec<f32> {
         match self {
             Self::Dense { linear, activation, residual, .. } => {
@@ -85,25 +88,26 @@ fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
     let path = folder.join("config.json");
     let config = json::object(&path)?;
     let fault = |reason: String| Error::format(&path, reason);
-    check_place(&path)?;
+    check_applies_to_text(&path)?;
     let size = |key: &str| {
         let size = config.get(key).and_then(Value::as_u64).filter(|size| (1..=MAX_WIDTH).contains(size));
         size.map(|size| size as usize).ok_or_else(|| fault(format!("`{key}` isn't a size of 1 to {MAX_WIDTH}")))
     };
     let (inputs, outputs) = (size("in_features")?, size("out_features")?);
     if inputs != *dim {
-        return Err(fault(format!("`in_features` is {inputs}; what stands before gives {dim}")));
+        return Err(fault(format!("`in_features` is {inputs}, but the vectors have {dim} numbers")));
     }
     let activation = match config.get("activation_function").and_then(Value::as_str) {
         None => Activation::Tanh,
-        Some(class) => Activation::of_class(class)
-            .ok_or_else(|| fault(format!("the activation {class:?} isn't known; {} are", Activation::CLASSES)))?,
+        Some(class) => Activation::of_class(class).ok_or_else(|| {
+            fault(format!("unsupported activation {class:?}; the supported ones are {}", Activation::CLASSES))
+        })?,
     };
     let mut weights = Weights::open(folder, "model")?;
     let hashes = weights.hashes()?;
     let bias = config.get("bias").is_none_or(|bias| bias != &Value::Bool(false));
     if bias != weights.has("linear.bias") {
-        return Err(fault(format!("`bias` is {bias}, but model.safetensors says otherwise; get the model again")));
+        return Err(fault(format!("`bias` is {bias}, which contradicts model.safetensors; get the model again")));
     }
     let linear = weights.linear("linear", outputs, inputs)?;
     let residual = match config.get("use_residual") {
@@ -115,24 +119,24 @@ fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
         Residual::None => "none",
         Residual::Input | Residual::Mapped(_) => "added",
     };
-    let mut rules = format!("dense {inputs} {outputs} {} residual={kind} ", activation.name()).into_bytes();
+    let mut digest_part = format!("dense {inputs} {outputs} {} residual={kind} ", activation.name()).into_bytes();
     if weights.hashes()? != hashes {
         return Err(weights.changed());
     }
-    rules.extend(hashes.concat());
+    digest_part.extend(hashes.concat());
     *dim = outputs;
-    Ok(Stage::Dense { linear, activation, residual, rules })
+    Ok(Stage::Dense { linear, activation, residual, digest_part })
 }
 
-/// A step must work on the text's vector: some models work on their tokens' vectors.
-fn check_place(path: &Path) -> Result<(), Error> {
+/// Checks that a module applies to the text's vector: the modules of some models apply to token vectors.
+fn check_applies_to_text(path: &Path) -> Result<(), Error> {
     if !path.exists() {
         return Ok(());
     }
     let config = json::object(path)?;
     for key in ["module_input_name", "module_output_name"] {
         if let Some(name) = config.get(key).and_then(Value::as_str).filter(|name| *name != "sentence_embedding") {
-            return Err(Error::format(path, format!("`{key}` is {name:?}; only \"sentence_embedding\" is known")));
+            return Err(Error::format(path, format!("`{key}` is {name:?}; only \"sentence_embedding\" is supported")));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! From text to token ids, by `tokenizer.json`.
+//! Tokenises texts: converts a text to token ids by `tokenizer.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 use crate::Error;
 use crate::json;
 
-/// The names that the library gave the same file.
-const SETTINGS: [&str; 7] = [
+/// The names of the settings file, which depend on the model's family in old versions of the library.
+const SETTINGS_FILES: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_distilbert_config.json",
@@ -21,79 +21,79 @@ const SETTINGS: [&str; 7] = [
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
-/// The longest text where nothing says otherwise, and there is no table of positions.
+/// Maximum length of a text in tokens, if neither a file nor a table of positions limits it.
 const MAX_TOKENS: usize = 1 << 15;
 
-/// A tokenizer with its prompt. `tokenizer.json` is parsed when the first text has to be encoded: where a cache holds every
-/// vector, it was parsed when they were made, and to do so again takes half as long as all else before the first step.
-pub(crate) struct Tokens {
+/// A tokenizer with its prompt. `tokenizer.json` is parsed when the first text is encoded: if all vectors are cached, parsing
+/// it would take half as long as everything else before the first training step.
+pub(crate) struct PromptTokenizer {
     path: PathBuf,
     bytes: Vec<u8>,
-    limits: Limits,
+    settings: TokenizerSettings,
     prompt: String,
-    /// The rows of the word table, where they are known.
+    /// The number of rows of the word table, if it is known.
     rows: Option<usize>,
     parsed: OnceCell<Parsed>,
 }
 
-/// A tokenizer that is ready.
+/// A parsed tokenizer.
 struct Parsed {
     tokenizer: Tokenizer,
-    /// The tokens that the prompt takes at the start of a text.
+    /// The number of tokens of the prompt at the beginning of a text.
     prompt_tokens: usize,
 }
 
-/// What a model says of its tokens.
+/// The limits that a model sets for its tokens.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// `max_position_embeddings` of its configuration: the longest text where nothing else says so.
+pub(crate) struct ModelLimits {
+    /// `max_position_embeddings` of its config: the default maximum length in tokens.
     pub(crate) positions: Option<usize>,
-    /// The longest text that it can compute.
+    /// The maximum length in tokens that the model can compute.
     pub(crate) most: Option<usize>,
-    /// The rows of its word table.
+    /// The number of rows of its word table.
     pub(crate) rows: Option<usize>,
 }
 
-impl Tokens {
-    /// Reads the tokenizer of a model's folder. `asked`: the longest text in tokens, where a person says so.
-    pub(crate) fn read(folder: &Path, model: Bounds, asked: Option<usize>, prompt: String) -> Result<Self, Error> {
+impl PromptTokenizer {
+    /// Reads the tokenizer of a model's folder. `asked`: the maximum length in tokens, if the user sets it.
+    pub(crate) fn read(folder: &Path, model: ModelLimits, asked: Option<usize>, prompt: String) -> Result<Self, Error> {
         let path = folder.join("tokenizer.json");
         let bytes = bytes(&path)?;
-        let limits = Limits::read(folder, model, asked)?;
-        Ok(Self { path, bytes, limits, prompt, rows: model.rows, parsed: OnceCell::new() })
+        let settings = TokenizerSettings::read(folder, model, asked)?;
+        Ok(Self { path, bytes, settings, prompt, rows: model.rows, parsed: OnceCell::new() })
     }
 
-    /// The ids of a text, special tokens included; all are rows of the word table, where its size is known.
+    /// Returns the token ids of a text, including special tokens. All are rows of the word table, if its size is known.
     ///
     /// # Errors
-    /// When the tokenizer is damaged, or gives a token that the model has no row for.
+    /// If the tokenizer is corrupt, or gives a token that isn't in the word table.
     pub(crate) fn ids(&self, text: &[u8]) -> Result<Vec<u32>, Error> {
         self.ids_by(&self.parsed()?.tokenizer, text)
     }
 
-    /// The tokens that the prompt takes at the start of a text.
+    /// Returns the number of tokens of the prompt at the beginning of a text.
     ///
     /// # Errors
-    /// When the tokenizer is damaged.
+    /// If the tokenizer is corrupt.
     pub(crate) fn prompt_tokens(&self) -> Result<usize, Error> {
         Ok(self.parsed()?.prompt_tokens)
     }
 
-    /// What decides ids.
-    pub(crate) fn rules(&self) -> Vec<u8> {
-        let Limits { longest, lowercase, direction, .. } = &self.limits;
+    /// Returns everything that determines token ids, as a part of the digest.
+    pub(crate) fn digest_part(&self) -> Vec<u8> {
+        let TokenizerSettings { longest, lowercase, direction, .. } = &self.settings;
         let cut = match direction {
             TruncationDirection::Left => "left",
             TruncationDirection::Right => "right",
         };
         let prompt = canonical(&self.prompt);
-        let rules = format!("prompt={prompt} longest={longest} lowercase={lowercase} cut={cut} ");
-        [rules.as_bytes(), &self.bytes].concat()
+        let digest_part = format!("prompt={prompt} longest={longest} lowercase={lowercase} cut={cut} ");
+        [digest_part.as_bytes(), &self.bytes].concat()
     }
 
     fn parsed(&self) -> Result<&Parsed, Error> {
         self.parsed.get_or_try_init(|| {
-            let tokenizer = self.limits.of(&self.path, parse(&self.path, &self.bytes)?)?;
+            let tokenizer = self.settings.apply(&self.path, parse(&self.path, &self.bytes)?)?;
             let prompt_tokens = self.count_prompt(&tokenizer)?;
             Ok(Parsed { tokenizer, prompt_tokens })
         })
@@ -102,12 +102,13 @@ impl Tokens {
     fn ids_by(&self, tokenizer: &Tokenizer, text: &[u8]) -> Result<Vec<u32>, Error> {
         let text = String::from_utf8_lossy(text);
         let text = if self.prompt.is_empty() { text } else { format!("{}{text}", self.prompt).into() };
-        let encoded = fenced(&self.path, || tokenizer.encode_fast(text, true))?;
+        let encoded = catch_panic(&self.path, || tokenizer.encode_fast(text, true))?;
         let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
         let ids = encoded.get_ids();
-        if ids.len() > self.limits.longest {
-            // A template that repeats the text, for which the tokenizer cuts it as if it stood there once.
-            let reason = format!("makes {} tokens of a text that it cut to {}", ids.len(), self.limits.longest);
+        if ids.len() > self.settings.longest {
+            // The template repeats the text, but the tokenizer truncates it as if it occurred once.
+            let reason =
+                format!("gives {} tokens for a text that it truncated to {}", ids.len(), self.settings.longest);
             return Err(Error::format(&self.path, reason));
         }
         let rows = self.rows.unwrap_or(usize::MAX);
@@ -120,7 +121,7 @@ impl Tokens {
         }
     }
 
-    /// The tokens of the prompt alone, without a special one at its end.
+    /// Counts the tokens of the prompt, without a special token at its end.
     fn count_prompt(&self, tokenizer: &Tokenizer) -> Result<usize, Error> {
         if self.prompt.is_empty() {
             return Ok(0);
@@ -132,24 +133,24 @@ impl Tokens {
     }
 }
 
-/// What other files say of tokens.
-struct Limits {
-    /// The most tokens of a text, special ones included.
+/// The settings of tokenisation in other files than `tokenizer.json`.
+struct TokenizerSettings {
+    /// Maximum length of a text in tokens, including special tokens.
     longest: usize,
-    /// The file that says so.
+    /// The file that sets the maximum length.
     from: PathBuf,
     lowercase: bool,
     direction: TruncationDirection,
 }
 
-impl Limits {
-    fn read(folder: &Path, model: Bounds, asked: Option<usize>) -> Result<Self, Error> {
-        let path = SETTINGS.iter().map(|name| folder.join(name)).find(|path| path.exists());
+impl TokenizerSettings {
+    fn read(folder: &Path, model: ModelLimits, asked: Option<usize>) -> Result<Self, Error> {
+        let path = SETTINGS_FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
         let settings = path.as_ref().map(|path| json::object(path)).transpose()?.unwrap_or_default();
         let of_tokenizer = folder.join("tokenizer_config.json");
         let tokenizer = if of_tokenizer.exists() { json::object(&of_tokenizer)? } else { serde_json::Map::new() };
         let said = settings.get("max_seq_length").and_then(Value::as_u64).map(|most| most as usize);
-        // Absurdly large where it isn't known, which `as` saturates.
+        // An unknown maximum length is given as a huge number, which `as` saturates.
         let usual = tokenizer.get("model_max_length").and_then(Value::as_f64).map(|most| most as usize);
         let usual = usual.into_iter().chain(model.positions).min();
         let left = tokenizer.get("truncation_side").and_then(Value::as_str) == Some("left");
@@ -162,8 +163,8 @@ impl Limits {
         })
     }
 
-    /// The tokenizer at `path`, kept within them.
-    fn of(&self, path: &Path, mut tokenizer: Tokenizer) -> Result<Tokenizer, Error> {
+    /// Applies the settings to the tokenizer at `path`.
+    fn apply(&self, path: &Path, mut tokenizer: Tokenizer) -> Result<Tokenizer, Error> {
         let Self { longest, from, lowercase, direction } = self;
         let (max_length, direction) = (*longest, *direction);
         let special = tokenizer.get_post_processor().map_or(0, |post| {
@@ -171,7 +172,10 @@ impl Limits {
             post.added_tokens(false)
         });
         if max_length <= special {
-            return Err(Error::format(from, format!("at most {longest} tokens a text; {special} of them are special")));
+            return Err(Error::format(
+                from,
+                format!("at most {longest} tokens per text, but {special} of them are special tokens"),
+            ));
         }
         if *lowercase {
             let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
@@ -195,13 +199,13 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     Err(Error::Missing { path: path.to_owned(), hint })
 }
 
-/// Reads a tokenizer.
+/// Parses a tokenizer.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer, Error> {
-    fenced(path, || Tokenizer::from_bytes(bytes))?.map_err(|e| damaged(path, &e.to_string()))
+    catch_panic(path, || Tokenizer::from_bytes(bytes))?.map_err(|e| damaged(path, &e.to_string()))
 }
 
-/// Turns a panic into an error: some steps of a tokenizer panic where what the file says of them is damaged.
-fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
+/// Turns a panic into an error: some steps of the tokenizer library panic if their settings in the file are corrupt.
+fn catch_panic<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
     emberline_base::fenced(call).map_err(|_| damaged(path, "it doesn't hold together"))
 }
 

@@ -1,12 +1,12 @@
-//! The activations that models may name. Names of code are matched against this list, never run.
+//! The activation functions of models. A class name in a config is matched against this list; no code is ever loaded by name.
 
-/// An activation.
+/// An activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,
-    /// x Phi(x), with the error function.
+    /// GELU: x Phi(x), computed with the error function.
     Gelu,
-    /// GELU by its approximation with tanh.
+    /// The approximation of GELU with tanh.
     GeluTanh,
     Relu,
     Tanh,
@@ -15,7 +15,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    /// By the name that `config.json` uses.
+    /// Parses the name of an activation in `config.json`.
     pub(crate) fn of_config(name: &str) -> Option<Self> {
         Some(match name {
             "gelu" | "gelu_python" => Self::Gelu,
@@ -27,7 +27,7 @@ impl Activation {
         })
     }
 
-    /// By the path of a class of PyTorch, as a Dense module names it.
+    /// Parses the path of a PyTorch class, as in the config of a Dense module.
     pub(crate) fn of_class(path: &str) -> Option<Self> {
         Some(match path.strip_prefix("torch.nn.modules.")? {
             "linear.Identity" => Self::Identity,
@@ -40,7 +40,7 @@ impl Activation {
         })
     }
 
-    /// A name that stays when this type is renamed: it is part of stored digests.
+    /// Returns the stable name, which is part of stored digests and must not change.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -53,6 +53,6 @@ impl Activation {
         }
     }
 
-    /// The names of `of_class`, for messages.
+    /// The classes that [`of_class`](Self::of_class) accepts, for messages.
     pub(crate) const CLASSES: &str = "Identity, GELU, ReLU, Tanh, Sigmoid and SiLU of torch.nn.modules";
 }

@@ -1,5 +1,5 @@
-//! BERT (Devlin et al., 2018) and RoBERTa (Liu et al., 2019), which has the same tensors and counts positions from
-//! behind the padding's; XLM-RoBERTa and CamemBERT are RoBERTa.
+//! BERT (Devlin et al., 2018) and RoBERTa (Liu et al., 2019). RoBERTa has the same tensors, and counts positions from the row
+//! after that of the padding token; XLM-RoBERTa and CamemBERT have the same architecture as RoBERTa.
 //!
 //! | tensor (prefix `bert.`, `roberta.` or none) | shape |
 //! |---|---|
@@ -19,12 +19,12 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     let intermediate = config.size(&["intermediate_size"])?;
     let epsilon = config.positive_or("layer_norm_eps", 1e-12)?;
     let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
-    let places = config.size_or("max_position_embeddings", 512)?;
-    let table = weights.table("embeddings.position_embeddings.weight", places, hidden)?;
+    let position_count = config.size_or("max_position_embeddings", 512)?;
+    let table = weights.table("embeddings.position_embeddings.weight", position_count, hidden)?;
     let positions = if config.model_type == "bert" {
         Positions::Table(table)
     } else {
-        weights.behind(config, table, config.token_or("pad_token_id", 1)?)?
+        weights.positions_after_padding(config, table, config.token_or("pad_token_id", 1)?)?
     };
     let types = config.size_or("type_vocab_size", 2)?;
     let types = weights.table("embeddings.token_type_embeddings.weight", types, hidden)?;

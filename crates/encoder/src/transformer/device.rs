@@ -1,7 +1,7 @@
-//! The forward pass with Burn, on any of its backends.
+//! The forward pass in Burn, for any of its backends.
 //!
-//! Texts of one length are computed together, always in batches of the same size for that length (the last one is
-//! filled up with its first text), so that kernels that are chosen by shape are the same for a text wherever it stands.
+//! Texts of equal length are computed together, in batches whose size depends only on that length (the last batch is padded
+//! with copies of its first text). So a kernel that is selected by shape is the same for a text in any batch.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{Activation, Forward, Layer, Linear, Norm, Table, Transformer, bucket, rotation};
 
-/// Tokens of a batch on a card.
+/// Number of tokens per batch on a GPU.
 const BATCH_TOKENS: usize = 1 << 14;
 
 /// A model on a device.
-pub(crate) struct OnDevice<B: Backend> {
+pub(crate) struct DeviceModel<B: Backend> {
     device: B::Device,
-    /// What isn't a tensor: sizes, positions, windows.
+    /// The model on the host, for its sizes, positions and windows.
     model: Transformer,
     words: Tensor<B, 2>,
     positions: Option<Tensor<B, 2>>,
@@ -36,7 +36,7 @@ struct DeviceLayer<B: Backend> {
     down: DeviceLinear<B>,
 }
 
-/// The weight `[in, out]`.
+/// A linear map with the weight `[in, out]`.
 struct DeviceLinear<B: Backend> {
     weight: Tensor<B, 2>,
     bias: Option<Tensor<B, 2>>,
@@ -48,7 +48,7 @@ struct DeviceNorm<B: Backend> {
     epsilon: f32,
 }
 
-impl<B: Backend> OnDevice<B> {
+impl<B: Backend> DeviceModel<B> {
     /// Copies a model to a device.
     pub(crate) fn new(model: &Transformer, device: B::Device) -> Self {
         let at = &device;
@@ -72,7 +72,7 @@ impl<B: Backend> OnDevice<B> {
         }
     }
 
-    /// The vectors of texts of one length, `[texts * length, hidden]`.
+    /// Computes the vectors of texts of equal length, `[texts * length, hidden]`.
     fn equal(&self, texts: &[&[u32]], length: usize) -> Vec<f32> {
         let shape = Shape { texts: texts.len(), length };
         let mut state = self.embed(texts);
@@ -100,8 +100,8 @@ impl<B: Backend> OnDevice<B> {
             state = state + token_type.clone();
         }
         if let Some(table) = &self.positions {
-            let places = texts.iter().flat_map(|text| self.model.position_ids(text)).collect();
-            state = state + table.clone().select(0, self.indices(places));
+            let positions = texts.iter().flat_map(|text| self.model.position_ids(text)).collect();
+            state = state + table.clone().select(0, self.indices(positions));
         }
         self.embedding_norm.apply(state)
     }
@@ -150,7 +150,7 @@ impl<B: Backend> OnDevice<B> {
     }
 }
 
-impl<B: Backend> Forward for OnDevice<B> {
+impl<B: Backend> Forward for DeviceModel<B> {
     fn hidden(&self, texts: &[&[u32]]) -> Vec<f32> {
         let hidden = self.model.hidden;
         let mut starts = Vec::with_capacity(texts.len());
@@ -180,7 +180,7 @@ impl<B: Backend> Forward for OnDevice<B> {
         BATCH_TOKENS
     }
 
-    fn side_by_side(&self) -> bool {
+    fn runs_in_parallel(&self) -> bool {
         false
     }
 }
@@ -191,16 +191,16 @@ struct Shape {
     length: usize,
 }
 
-/// What depends on the length of a text alone.
+/// Tensors that depend only on the length of the texts.
 struct Extra<B: Backend> {
-    /// `[1, heads, length, length]`.
+    /// The bias by relative position, `[1, heads, length, length]`.
     bias: Option<Tensor<B, 4>>,
-    /// By window, `[1, 1, length, length]`: 0 or minus infinity's stand-in.
+    /// The masks by window, `[1, 1, length, length]`: 0 within the window, -1e30 outside (for minus infinity).
     masks: Vec<(usize, Tensor<B, 4>)>,
     rotations: Vec<(f32, Rotation<B>)>,
 }
 
-/// Cosines and sines, `[1, 1, length, width / 2]`.
+/// The cosines and sines of rotary positions, `[1, 1, length, width / 2]` each.
 struct Rotation<B: Backend>(Tensor<B, 4>, Tensor<B, 4>);
 
 impl<B: Backend> Extra<B> {
@@ -230,7 +230,7 @@ impl<B: Backend> Extra<B> {
 }
 
 impl<B: Backend> Rotation<B> {
-    /// `x`: `[texts, heads, length, width]`.
+    /// Rotates queries or keys, `[texts, heads, length, width]`.
     fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let half = x.dims()[3] / 2;
         let (first, second) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));

@@ -1,4 +1,4 @@
-//! DistilBERT (Sanh et al., 2019): BERT without token types, under other names.
+//! DistilBERT (Sanh et al., 2019): BERT without token types, with other names of tensors.
 //!
 //! | tensor (prefix `distilbert.` or none) | shape |
 //! |---|---|
@@ -10,7 +10,7 @@
 use super::{Config, Layer, Positions, Transformer, Weights};
 use crate::Error;
 
-/// DistilBERT's config has no epsilon.
+/// The epsilon of layer norms, which isn't in DistilBERT's config.
 const EPSILON: f32 = 1e-12;
 
 pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
@@ -18,8 +18,8 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     let (hidden, heads) = config.hidden_and_heads(&["dim", "hidden_size"], &["n_heads", "num_attention_heads"])?;
     let intermediate = config.size(&["hidden_dim"])?;
     let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
-    let places = config.size_or("max_position_embeddings", 512)?;
-    let positions = Positions::Table(weights.table("embeddings.position_embeddings.weight", places, hidden)?);
+    let position_count = config.size_or("max_position_embeddings", 512)?;
+    let positions = Positions::Table(weights.table("embeddings.position_embeddings.weight", position_count, hidden)?);
     let layers = (0..config.layers(&["n_layers", "num_hidden_layers"])?).map(|layer| {
         let at = |name: &str| format!("transformer.layer.{layer}.{name}");
         let three = ["q", "k", "v"].map(|name| at(&format!("attention.{name}_lin")));

@@ -1,23 +1,23 @@
-//! Transformer encoders: token ids enter, a vector a token leaves.
+//! Transformer encoders: compute one vector per token from token ids.
 //!
-//! Five families are read into one description, [`Transformer`], which two forward passes compute: `cpu` on the
-//! processor, `device` with Burn on a card. A test holds them against each other.
+//! The models of all families are read into one type, [`Transformer`], for which there are two forward passes: `cpu` on the
+//! CPU, and `device` with Burn on a GPU. A test compares them.
 //!
 //! | family (`model_type`) | layer norm | positions | file |
 //! |---|---|---|---|
-//! | BERT (`bert`), RoBERTa (`roberta`, `xlm-roberta`, `camembert`) | behind | a table | `bert.rs` |
-//! | DistilBERT (`distilbert`) | behind | a table | `distilbert.rs` |
-//! | MPNet (`mpnet`) | behind | a table, and a bias by relative position | `mpnet.rs` |
-//! | ModernBERT (`modernbert`) | before | rotary; most layers see a window only | `modernbert.rs` |
+//! | BERT (`bert`), RoBERTa (`roberta`, `xlm-roberta`, `camembert`) | post-norm | a table | `bert.rs` |
+//! | DistilBERT (`distilbert`) | post-norm | a table | `distilbert.rs` |
+//! | MPNet (`mpnet`) | post-norm | a table, and a bias by relative position | `mpnet.rs` |
+//! | ModernBERT (`modernbert`) | pre-norm | rotary; most layers have a sliding window | `modernbert.rs` |
 
 mod activation;
 mod bert;
 mod config;
 mod cpu;
-mod deferred;
 #[cfg(any(feature = "gpu", test))]
 mod device;
 mod distilbert;
+mod lazy;
 mod modernbert;
 mod mpnet;
 mod parts;
@@ -29,41 +29,41 @@ use emberline_device::Device;
 
 pub(crate) use self::activation::Activation;
 pub(crate) use self::config::Config;
-pub(crate) use self::cpu::{Processor, dense};
-pub(crate) use self::deferred::Deferred;
+pub(crate) use self::cpu::{CpuModel, dense};
 #[cfg(test)]
-pub(crate) use self::device::OnDevice;
+pub(crate) use self::device::DeviceModel;
+pub(crate) use self::lazy::LazyTransformer;
 pub(crate) use self::weights::{Table, Weights};
 use crate::Error;
 
-/// What computes the tokens' vectors.
+/// A forward pass, which computes the vectors of tokens.
 pub(crate) trait Forward: Send + Sync {
-    /// The vectors of the tokens of every text, one text after another, `[tokens, hidden]`. No text is empty, every
-    /// id is a row of the word table, and no text is longer than [`Transformer::max_tokens`]. A text's vectors are the
-    /// same whatever texts stand beside it.
+    /// Computes the vectors of the tokens of all texts, one text after another, `[tokens, hidden]`. No text is empty, every id
+    /// is a row of the word table, and no text is longer than [`Transformer::max_tokens`]. A text's vectors don't depend on
+    /// the other texts of the batch.
     fn hidden(&self, texts: &[&[u32]]) -> Vec<f32>;
 
-    /// How many tokens are best computed at once.
+    /// Returns the best number of tokens per batch.
     fn batch_tokens(&self) -> usize;
 
-    /// Whether batches are best computed side by side, each by a thread.
-    fn side_by_side(&self) -> bool;
+    /// Returns whether batches should be computed in parallel, one per thread.
+    fn runs_in_parallel(&self) -> bool;
 }
 
-/// Brings a model onto a device: the one place where a device's name becomes a type.
+/// Moves a model to a device. This is the only place where the name of a device selects a backend type.
 fn build(model: Transformer, device: Device) -> Result<Box<dyn Forward>, Error> {
     Ok(match device {
-        Device::Cpu => Box::new(Processor::new(model)),
+        Device::Cpu => Box::new(CpuModel::new(model)),
         #[cfg(feature = "gpu")]
-        Device::Wgpu => Box::new(device::OnDevice::<burn::backend::Wgpu>::new(&model, Default::default())),
+        Device::Wgpu => Box::new(device::DeviceModel::<burn::backend::Wgpu>::new(&model, Default::default())),
         #[cfg(feature = "gpu")]
-        Device::Cuda => Box::new(device::OnDevice::<burn::backend::Cuda>::new(&model, Default::default())),
+        Device::Cuda => Box::new(device::DeviceModel::<burn::backend::Cuda>::new(&model, Default::default())),
         #[cfg(not(feature = "gpu"))]
         Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
     })
 }
 
-/// A transformer encoder, all numbers on the host.
+/// A transformer encoder with all weights in host memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Transformer {
     pub(crate) hidden: usize,
@@ -73,45 +73,46 @@ pub(crate) struct Transformer {
     /// The vector of token type 0, added to every token.
     pub(crate) token_type: Option<Vec<f32>>,
     pub(crate) embedding_norm: Norm,
-    /// Whether a layer's norms stand before its two parts, or behind them.
+    /// Whether a layer's norms are applied before attention and feed-forward (pre-norm), or after them (post-norm).
     pub(crate) norm_first: bool,
     pub(crate) activation: Activation,
-    /// Whether the up projection gives values and their factors.
+    /// Whether the feed-forward is gated: the up projection computes values and then their factors.
     pub(crate) gated: bool,
-    /// `[buckets, heads]`, added to attention scores by relative position.
+    /// The bias that is added to attention scores by relative position, `[buckets, heads]`.
     pub(crate) relative_bias: Option<Table>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) final_norm: Option<Norm>,
 }
 
-/// How a model knows the order of tokens.
+/// The encoding of token positions.
 #[derive(Clone, Debug)]
 pub(crate) enum Positions {
-    /// The table's rows, from the first one on.
+    /// A table of positions, from its first row on.
     Table(Table),
-    /// The table's rows behind that of the padding token; a padding token within a text has the padding's own row.
-    Behind(Table, u32),
-    /// By rotation of queries and keys.
+    /// A table of positions, from the row after that of the padding token on; a padding token within a text has the row of
+    /// the padding token itself.
+    AfterPadding(Table, u32),
+    /// Rotary positions: queries and keys are rotated.
     Rotary,
 }
 
-/// One layer.
+/// A layer of a transformer.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) attention_norm: Option<Norm>,
-    /// Queries, keys, values: `[3 * hidden, hidden]`.
+    /// The projections to queries, keys and values, `[3 * hidden, hidden]`.
     pub(crate) queries_keys_values: Linear,
     pub(crate) attention_out: Linear,
     pub(crate) feed_forward_norm: Norm,
     pub(crate) up: Linear,
     pub(crate) down: Linear,
-    /// How far a token sees to either side; all where there is none.
+    /// The half-width of the sliding window: how far a token attends to either side; `None` for full attention.
     pub(crate) window: Option<usize>,
-    /// The base of the rotation's wavelengths.
+    /// The base of the rotary frequencies (`rope_theta`).
     pub(crate) rotary_base: Option<f32>,
 }
 
-/// `x W^T + b`.
+/// A linear map, `x W^T + b`.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
     /// `[out, in]`.
@@ -129,10 +130,10 @@ pub(crate) struct Norm {
 }
 
 impl Transformer {
-    /// Reads the model of a folder: `config.json` and `model.safetensors`, whole or in shards.
+    /// Reads a model from its `config.json` and its `model.safetensors`, in one file or in shards.
     ///
     /// # Errors
-    /// When a file is missing or damaged, the family isn't known, or a tensor hasn't the shape that the config says.
+    /// If a file is missing or corrupt, the family is unsupported, or a tensor doesn't have the shape that the config requires.
     pub(crate) fn read(config: &Config, weights: &mut Weights) -> Result<Self, Error> {
         match config.model_type.as_str() {
             "bert" | "roberta" | "xlm-roberta" | "camembert" => bert::read(config, weights),
@@ -143,50 +144,51 @@ impl Transformer {
         }
     }
 
-    /// The longest text in tokens, where the model has a table of positions.
+    /// Returns the maximum length of a text in tokens, if the model has a table of positions.
     pub(crate) fn max_tokens(&self) -> Option<usize> {
         match &self.positions {
             Positions::Table(table) => Some(table.rows),
-            Positions::Behind(table, padding) => Some(table.rows - 1 - *padding as usize),
+            Positions::AfterPadding(table, padding) => Some(table.rows - 1 - *padding as usize),
             Positions::Rotary => None,
         }
     }
 
-    /// The rows of the position table that the tokens of a text take; empty where there is none.
+    /// Returns the row of the position table for each token of a text; empty for rotary positions.
     pub(crate) fn position_ids(&self, text: &[u32]) -> Vec<u32> {
         match &self.positions {
             Positions::Table(_) => (0..text.len() as u32).collect(),
-            Positions::Behind(_, padding) => {
+            Positions::AfterPadding(_, padding) => {
                 let mut last = *padding;
-                let place = |id: &u32| {
+                let row = |id: &u32| {
                     if id == padding {
                         return *padding;
                     }
                     last += 1;
                     last
                 };
-                text.iter().map(place).collect()
+                text.iter().map(row).collect()
             }
             Positions::Rotary => Vec::new(),
         }
     }
 
-    /// The position table, where there is one.
+    /// Returns the table of positions, if there is one.
     pub(crate) fn position_table(&self) -> Option<&Table> {
         match &self.positions {
-            Positions::Table(table) | Positions::Behind(table, _) => Some(table),
+            Positions::Table(table) | Positions::AfterPadding(table, _) => Some(table),
             Positions::Rotary => None,
         }
     }
 
-    /// The numbers that a head has.
+    /// Returns the dimension of an attention head.
     pub(crate) fn head_dim(&self) -> usize {
         self.hidden / self.heads
     }
 }
 
-/// The row of the relative bias for what stands `distance` to the right (T5, with both directions): half the rows for
-/// either side, the first half of those exact, then logarithmic up to a distance of 128.
+/// Returns the row of the relative bias for a token `distance` to the right (the bidirectional buckets of T5, Raffel et al.,
+/// 2020): half of the rows are for each side; the first half of those are for exact distances, the others are logarithmic, up
+/// to a distance of 128. With 32 buckets, -7 is row 7, -8 is row 8 and -12 is row 9.
 pub(crate) fn bucket(distance: i64, buckets: usize) -> usize {
     const MAX_DISTANCE: f32 = 128.0;
     let half = buckets / 2;
@@ -201,7 +203,7 @@ pub(crate) fn bucket(distance: i64, buckets: usize) -> usize {
     side + logarithmic.min(half - 1)
 }
 
-/// Cosines and sines of the rotation of one head, `[tokens, head_dim / 2]` each.
+/// Computes the cosines and sines of the rotary positions of one head, `[tokens, head_dim / 2]` each.
 pub(crate) fn rotation(base: f32, tokens: usize, head_dim: usize) -> (Vec<f32>, Vec<f32>) {
     let half = head_dim / 2;
     let frequency = |i: usize| 1.0 / base.powf((2 * i) as f32 / head_dim as f32);
@@ -209,7 +211,7 @@ pub(crate) fn rotation(base: f32, tokens: usize, head_dim: usize) -> (Vec<f32>, 
     angles.map(|angle| (angle.cos(), angle.sin())).unzip()
 }
 
-/// `model.safetensors` of a folder.
+/// Opens the `model.safetensors` of a folder.
 pub(crate) fn open_weights(folder: &Path) -> Result<Weights, Error> {
     Weights::open(folder, "model")
 }
@@ -218,7 +220,7 @@ pub(crate) fn open_weights(folder: &Path) -> Result<Weights, Error> {
 mod tests {
     use super::bucket;
 
-    /// Of `MPNetEncoder.relative_position_bucket`.
+    /// The expected rows are those of `MPNetEncoder.relative_position_bucket`.
     #[test]
     fn buckets_are_those_of_mpnet() {
         let expected = [(0, 0), (-1, 1), (1, 17), (-7, 7), (-8, 8), (8, 24), (-12, 9), (40, 28), (-127, 15)];

@@ -1,20 +1,20 @@
-//! ModernBERT (Warner et al., 2024): norms before, rotary positions, gated feed-forward, most layers with a window.
+//! ModernBERT (Warner et al., 2024): pre-norm, rotary positions, gated feed-forward, and a sliding window in most layers.
 //!
 //! | tensor (prefix `model.` or none) | shape |
 //! |---|---|
 //! | `embeddings.tok_embeddings.weight`, `embeddings.norm.weight` | `[vocabulary, hidden]`, `[hidden]` |
 //! | `layers.N.attn_norm.weight` (not in layer 0), `layers.N.mlp_norm.weight` | `[hidden]` |
 //! | `layers.N.attn.{Wqkv,Wo}.weight` | `[3 * hidden, hidden]`, `[hidden, hidden]` |
-//! | `layers.N.mlp.{Wi,Wo}.weight` | `[2 * intermediate, hidden]`: values, then their factors; and back |
+//! | `layers.N.mlp.{Wi,Wo}.weight` | `[2 * intermediate, hidden]` (values, then their factors), `[hidden, intermediate]` |
 //! | `final_norm.weight` | `[hidden]` |
 //!
-//! Biases are there where the config says so, and are taken where they are there.
+//! Biases are present if the config says so; they are read if they are present.
 
 use super::{Config, Layer, Positions, Transformer, Weights};
 use crate::Error;
 
-/// One layer in so many sees the whole text, the first one too.
-const EVERY: usize = 3;
+/// Default interval of layers with full attention, beginning with the first layer.
+const FULL_ATTENTION_INTERVAL: usize = 3;
 const FULL: &str = "full_attention";
 const SLIDING: &str = "sliding_attention";
 
@@ -22,7 +22,8 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     weights.find_prefix(&["", "model."], "embeddings.tok_embeddings.weight");
     let (hidden, heads) = config.hidden_and_heads(&["hidden_size"], &["num_attention_heads"])?;
     if !(hidden / heads).is_multiple_of(2) {
-        return Err(config.fault(format!("heads of {} numbers can't be rotated in pairs", hidden / heads)));
+        return Err(config
+            .fault(format!("the dimension of a head is {}, which must be even for rotary positions", hidden / heads)));
     }
     let intermediate = config.size(&["intermediate_size"])?;
     let epsilon = config.positive_or("norm_eps", 1e-5)?;
@@ -62,15 +63,17 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     })
 }
 
-/// Which layers see the whole text.
+/// Returns for each layer whether it has full attention.
 fn full_layers(config: &Config) -> Result<Vec<bool>, Error> {
     let count = config.layers(&["num_hidden_layers"])?;
     let Some(kinds) = config.words("layer_types") else {
-        let every = config.size_or("global_attn_every_n_layers", EVERY)?;
-        return Ok((0..count).map(|layer| layer.is_multiple_of(every)).collect());
+        let interval = config.size_or("global_attn_every_n_layers", FULL_ATTENTION_INTERVAL)?;
+        return Ok((0..count).map(|layer| layer.is_multiple_of(interval)).collect());
     };
     if kinds.len() != count || kinds.iter().any(|kind| ![FULL, SLIDING].contains(kind)) {
-        return Err(config.fault(format!("`layer_types` isn't {count} times {FULL:?} or {SLIDING:?}")));
+        return Err(
+            config.fault(format!("`layer_types` must be a list of {count} values, each {FULL:?} or {SLIDING:?}"))
+        );
     }
     Ok(kinds.into_iter().map(|kind| kind == FULL).collect())
 }

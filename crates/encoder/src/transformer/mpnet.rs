@@ -1,4 +1,4 @@
-//! MPNet (Song et al., 2020): RoBERTa's positions, and a bias by relative position that all layers share.
+//! MPNet (Song et al., 2020): positions as in RoBERTa, and a bias by relative position that all layers share.
 //!
 //! | tensor (prefix `mpnet.` or none) | shape |
 //! |---|---|
@@ -10,7 +10,7 @@
 use super::{Config, Layer, Transformer, Weights};
 use crate::Error;
 
-/// MPNet's embeddings count from behind row 1, whatever the config says of padding.
+/// The row of the padding token: MPNet counts positions from the row after it, whatever the config says about padding.
 const PADDING: u32 = 1;
 
 pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
@@ -19,12 +19,12 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     let intermediate = config.size(&["intermediate_size"])?;
     let epsilon = config.positive_or("layer_norm_eps", 1e-12)?;
     let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
-    let places = config.size_or("max_position_embeddings", 512)?;
-    let table = weights.table("embeddings.position_embeddings.weight", places, hidden)?;
-    let positions = weights.behind(config, table, PADDING)?;
+    let position_count = config.size_or("max_position_embeddings", 512)?;
+    let table = weights.table("embeddings.position_embeddings.weight", position_count, hidden)?;
+    let positions = weights.positions_after_padding(config, table, PADDING)?;
     let buckets = config.size_or("relative_attention_num_buckets", 32)?;
     if buckets < 4 {
-        return Err(config.fault(format!("{buckets} buckets of relative positions; at least 4")));
+        return Err(config.fault(format!("{buckets} buckets of relative positions; there must be at least 4")));
     }
     let relative_bias = Some(weights.table("encoder.relative_attention_bias.weight", buckets, heads)?);
     let layers = (0..config.layers(&["num_hidden_layers"])?).map(|layer| {

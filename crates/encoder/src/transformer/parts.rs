@@ -1,10 +1,10 @@
-//! What every family has: linear maps, norms, and positions that begin behind the padding's.
+//! Reads the parts that all families have: linear maps, layer norms, and positions that begin after the padding token's.
 
 use super::{Config, Linear, Norm, Positions, Table, Weights};
 use crate::Error;
 
 impl Weights {
-    /// `NAME.weight [outputs, inputs]`, and `NAME.bias [outputs]` where it is there.
+    /// Reads a linear map: `NAME.weight`, `[outputs, inputs]`, and `NAME.bias`, `[outputs]`, if it is present.
     pub(crate) fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, Error> {
         let weight = self.table(&format!("{name}.weight"), outputs, inputs)?;
         let bias = format!("{name}.bias");
@@ -12,7 +12,7 @@ impl Weights {
         Ok(Linear { weight, bias })
     }
 
-    /// Several maps of the same inputs as one.
+    /// Reads three linear maps of the same inputs and stacks them to one map.
     pub(super) fn stacked(&mut self, names: &[String; 3], outputs: usize, inputs: usize) -> Result<Linear, Error> {
         let mut all = Linear { weight: Table { rows: 0, cols: inputs, values: Vec::new() }, bias: Vec::new() };
         for name in names {
@@ -24,7 +24,8 @@ impl Weights {
         Ok(all)
     }
 
-    /// `NAME.weight` and, where it is there, `NAME.bias`, `[width]` each; files of the first BERTs say gamma and beta.
+    /// Reads a layer norm: `NAME.weight` and, if it is present, `NAME.bias`, `[width]` each; in files of the first BERT models
+    /// they are called `gamma` and `beta`.
     pub(super) fn norm(&mut self, name: &str, width: usize, epsilon: f32) -> Result<Norm, Error> {
         let old = self.has(&format!("{name}.gamma"));
         let (scale, shift) = if old { ("gamma", "beta") } else { ("weight", "bias") };
@@ -34,11 +35,18 @@ impl Weights {
         Ok(Norm { scale, shift, epsilon })
     }
 
-    /// Positions behind the padding's row, which must leave room for one token.
-    pub(super) fn behind(&self, config: &Config, table: Table, padding: u32) -> Result<Positions, Error> {
+    /// Creates positions that begin after the row of the padding token; the table must have at least one such row.
+    pub(super) fn positions_after_padding(
+        &self,
+        config: &Config,
+        table: Table,
+        padding: u32,
+    ) -> Result<Positions, Error> {
         if padding as usize + 1 >= table.rows {
-            return Err(config.fault(format!("{} positions leave none behind padding {padding}", table.rows)));
+            return Err(
+                config.fault(format!("{} positions, but none after that of the padding token, {padding}", table.rows))
+            );
         }
-        Ok(Positions::Behind(table, padding))
+        Ok(Positions::AfterPadding(table, padding))
     }
 }

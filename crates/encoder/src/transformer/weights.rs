@@ -1,12 +1,13 @@
-//! Tensors of a model: `model.safetensors`, or shards that `model.safetensors.index.json` names.
+//! Reads the tensors of a model from `model.safetensors`, or from the shards that `model.safetensors.index.json` lists.
 //!
-//! Names and expected shapes enter, `f32` numbers leave; each must be finite. Numbers of 16 and 64 bits are converted.
+//! Input: the name and the expected shape of a tensor. Output: its values as `f32`, all of which must be finite; values of 16
+//! and 64 bits are converted.
 //!
 //! | bytes of a safetensors file | |
 //! |---|---|
-//! | 0..8 | length n of the header, little-endian |
-//! | 8..8+n | JSON: name -> dtype, shape, data_offsets from the header's end |
-//! | 8+n.. | the numbers, little-endian, without gaps |
+//! | 0..8 | length n of the header, u64, little-endian |
+//! | 8..8+n | the header, JSON: name -> dtype, shape, data_offsets relative to the end of the header |
+//! | 8+n.. | the values, little-endian, without gaps |
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,10 +22,10 @@ use serde_json::Value;
 use crate::Error;
 use crate::json;
 
-/// The longest header: a model of 10,000 tensors has about 2 MiB.
+/// Maximum length of a header in bytes; a model of 10,000 tensors has a header of about 2 MiB.
 const MAX_HEADER: u64 = 64 << 20;
 
-/// A matrix on the host; a vector is one row.
+/// A row-major matrix in host memory, `[rows, cols]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Table {
     pub(crate) rows: usize,
@@ -33,37 +34,37 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// One row.
+    /// Returns one row, `[cols]`.
     pub(crate) fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.cols..][..self.cols]
     }
 }
 
-/// The tensors of a model's files, by name.
+/// The tensors of a model's files, by name. Only the headers are read when it is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     files: Vec<Shard>,
-    /// Which file holds a tensor.
-    places: BTreeMap<String, usize>,
-    /// What stands before every name.
+    /// The index of the file that contains a tensor, by the tensor's name.
+    shards: BTreeMap<String, usize>,
+    /// The prefix of all names.
     prefix: String,
-    /// The file to name when a tensor isn't there.
+    /// The file to name in an error about a missing tensor.
     path: PathBuf,
     parameters: u64,
-    /// Whether only names, shapes and types are looked at.
-    sketched: bool,
+    /// Whether only names, shapes and types are checked, and no values are read.
+    shapes_only: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Shard {
     path: PathBuf,
     metadata: Metadata,
-    /// Where the numbers begin.
+    /// The offset of the values.
     start: u64,
 }
 
 impl Weights {
-    /// Opens `STEM.safetensors` of a folder, or the shards of `STEM.safetensors.index.json`.
+    /// Opens the `STEM.safetensors` of a folder, or the shards of its `STEM.safetensors.index.json`.
     pub(crate) fn open(folder: &Path, stem: &str) -> Result<Self, Error> {
         let whole = folder.join(format!("{stem}.safetensors"));
         let index = folder.join(format!("{stem}.safetensors.index.json"));
@@ -76,69 +77,70 @@ impl Weights {
         } else {
             return Err(Error::Missing { path: whole, hint: pickle_hint(folder) });
         };
-        let mut places = BTreeMap::new();
+        let mut shards = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             for name in file.metadata.offset_keys() {
-                if places.insert(name.clone(), at).is_some() {
+                if shards.insert(name.clone(), at).is_some() {
                     return Err(Error::format(&file.path, format!("the tensor {name:?} is in another shard too")));
                 }
             }
         }
-        Ok(Self { files, places, prefix: String::new(), path, parameters: 0, sketched: false })
+        Ok(Self { files, shards, prefix: String::new(), path, parameters: 0, shapes_only: false })
     }
 
-    /// The same tensors, but none is read, and each consists of one row of zeros: what is missing, or of another shape, shows as
-    /// it would.
-    pub(crate) fn sketch(&self) -> Self {
-        Self { sketched: true, ..self.clone() }
+    /// Returns the same tensors without their values: reading one checks its name, shape and type, and returns a single row of
+    /// zeros. So the errors of a whole model are found without reading it.
+    pub(crate) fn without_values(&self) -> Self {
+        Self { shapes_only: true, ..self.clone() }
     }
 
-    /// Takes the first of these prefixes under which `name` is found: a model saved below a head has one.
+    /// Sets the prefix of names to the first of `prefixes` with which `name` exists: the names of a model that was saved with a
+    /// head have a prefix.
     pub(crate) fn find_prefix(&mut self, prefixes: &[&str], name: &str) {
-        let found = prefixes.iter().find(|prefix| self.places.contains_key(&format!("{prefix}{name}")));
+        let found = prefixes.iter().find(|prefix| self.shards.contains_key(&format!("{prefix}{name}")));
         self.prefix = found.map_or(String::new(), |prefix| (*prefix).to_owned());
     }
 
-    /// Whether the tensor is there.
+    /// Returns whether a tensor exists.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.places.contains_key(&format!("{}{name}", self.prefix))
+        self.shards.contains_key(&format!("{}{name}", self.prefix))
     }
 
-    /// The numbers that were read so far.
+    /// Returns the number of parameters that were read so far.
     pub(crate) fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// A vector of this length.
+    /// Reads a vector, `[length]`.
     pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, Error> {
         self.read(name, &[length])
     }
 
-    /// A matrix of this shape.
+    /// Reads a matrix, `[rows, cols]`.
     pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> Result<Table, Error> {
         Ok(Table { rows, cols, values: self.read(name, &[rows, cols])? })
     }
 
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let name = format!("{}{name}", self.prefix);
-        let Some(&at) = self.places.get(&name) else {
+        let Some(&at) = self.shards.get(&name) else {
             return Err(Error::format(
                 &self.path,
                 format!("no tensor {name:?}; the model is incomplete, get it again"),
             ));
         };
         let file = &self.files[at];
-        let values = if self.sketched { file.sketch(&name, shape)? } else { file.read(&name, shape)? };
+        let values = if self.shapes_only { file.check(&name, shape)? } else { file.read(&name, shape)? };
         self.parameters += shape.iter().product::<usize>() as u64;
         Ok(values)
     }
 
-    /// What to say where files aren't what they were.
+    /// Creates the error for files that were changed while they were in use.
     pub(crate) fn changed(&self) -> Error {
         Error::format(&self.path, "was changed while it was in use; run again")
     }
 
-    /// The content address of every file, in order: its BLAKE3, of which all cores take a part.
+    /// Computes the BLAKE3 hash of every file, in order, on all cores.
     pub(crate) fn hashes(&self) -> Result<Vec<[u8; 32]>, Error> {
         self.files.iter().map(Shard::hash).collect()
     }
@@ -148,7 +150,7 @@ impl Shard {
     fn open(path: PathBuf) -> Result<Self, Error> {
         let mut file = file::open(&path).map_err(FileError::new("read", &path))?;
         let length = file.metadata().map_err(FileError::new("read", &path))?.len();
-        let damaged = |reason: &str| Error::format(&path, format!("{reason}; not a safetensors file, or cut off"));
+        let damaged = |reason: &str| Error::format(&path, format!("{reason}; not a safetensors file, or truncated"));
         if length < 8 {
             return Err(damaged(&format!("{length} bytes")));
         }
@@ -156,16 +158,16 @@ impl Shard {
         file.read_exact(&mut prefix).map_err(FileError::new("read", &path))?;
         let header = u64::from_le_bytes(prefix);
         if header > MAX_HEADER || header > length - 8 {
-            return Err(damaged(&format!("its header would have {header} bytes of {length}")));
+            return Err(damaged(&format!("a header of {header} bytes in a file of {length}")));
         }
         let mut bytes = Vec::new();
         (&mut file).take(header).read_to_end(&mut bytes).map_err(FileError::new("read", &path))?;
-        // Checks that tensors lie behind each other without gaps, as long as their shapes say.
+        // Parsing checks that the tensors are adjacent, and that their lengths match their shapes.
         let metadata: Metadata = serde_json::from_slice(&bytes)
             .map_err(|e| damaged(&format!("a bad header: {}", emberline_base::json::words(&e))))?;
         let start = 8 + header;
         if start.checked_add(metadata.data_len() as u64) != Some(length) {
-            return Err(damaged(&format!("{length} bytes where the header says {start} + {}", metadata.data_len())));
+            return Err(damaged(&format!("{length} bytes, but the header requires {start} + {}", metadata.data_len())));
         }
         Ok(Self { path, metadata, start })
     }
@@ -176,28 +178,31 @@ impl Shard {
         Ok(hasher.finalize().into())
     }
 
-    /// What kind of numbers a tensor holds, and where, if it has this shape.
-    fn place(&self, name: &str, shape: &[usize]) -> Result<(Dtype, Range<usize>), Error> {
+    /// Returns the type of a tensor and its byte range in the data, if it has the expected shape.
+    fn locate(&self, name: &str, shape: &[usize]) -> Result<(Dtype, Range<usize>), Error> {
         let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
         let info = self.metadata.info(name).ok_or_else(|| fault("isn't there".into()))?;
         if info.shape != shape {
             return Err(fault(format!("has the shape {:?}; the config says {shape:?}", info.shape)));
         }
         if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
-            return Err(fault(format!("is of the type {:?}; F16, BF16, F32 and F64 are read", info.dtype)));
+            return Err(fault(format!(
+                "is of the type {:?}; the supported types are F16, BF16, F32 and F64",
+                info.dtype
+            )));
         }
         Ok((info.dtype, info.data_offsets.0..info.data_offsets.1))
     }
 
-    /// Zeros for the first row alone, if the tensor has this shape: a whole model of zeros would take time.
-    fn sketch(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.place(name, shape).map(|_| vec![0.0; shape.last().copied().unwrap_or_default()])
+    /// Checks the shape and type of a tensor, and returns zeros for its first row only: filling a whole model would take long.
+    fn check(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.locate(name, shape).map(|_| vec![0.0; shape.last().copied().unwrap_or_default()])
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
-        let (dtype, Range { start: begin, end }) = self.place(name, shape)?;
-        // Within the file: the header's end was checked against its length.
+        let (dtype, Range { start: begin, end }) = self.locate(name, shape)?;
+        // The range is within the file: the total length was checked when the file was opened.
         let mut bytes = memory::filled(0, end - begin)?;
         let mut file = file::open(&self.path).map_err(FileError::new("read", &self.path))?;
         file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(FileError::new("read", &self.path))?;
@@ -207,13 +212,13 @@ impl Shard {
             return Err(fault("has another length than its shape".into()));
         }
         match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(fault(format!("holds {} at {at}; the model is damaged", values[at]))),
+            Some(at) => Err(fault(format!("has the value {} at index {at}; the model is damaged", values[at]))),
             None => Ok(values),
         }
     }
 }
 
-/// The numbers of a tensor; none where they are of a type that isn't read.
+/// Converts the values of a tensor to `f32`; `None` for an unsupported type.
 fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Option<Vec<f32>>, OutOfMemory> {
     let mut values = memory::with_capacity(bytes.len() / (dtype.bitsize() / 8).max(1))?;
     match dtype {
@@ -229,7 +234,8 @@ fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Option<Vec<f32>>, OutOfMemory> 
     Ok(Some(values))
 }
 
-/// A number of IEEE 754's binary16.
+/// Widens an IEEE 754 binary16 number: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. The exponent is moved to the
+/// bias 127, hence + 112: 0x3c00 (exponent 15) is 0x3f800000, 1.0. A subnormal is its fraction times 2^-24.
 fn half(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
@@ -240,14 +246,14 @@ fn half(bits: u16) -> f32 {
     }
 }
 
-/// The files that an index names, each once; all must lie in its folder.
+/// Returns the files that an index lists, without duplicates; all must be in its folder.
 fn shard_names(index: &Path) -> Result<Vec<String>, Error> {
     let fault = |reason: &str| Error::format(index, reason);
     let object = json::object(index)?;
     let map = object.get("weight_map").and_then(Value::as_object).ok_or_else(|| fault("no `weight_map`"))?;
     let mut names = Vec::new();
     for name in map.values() {
-        let name = name.as_str().ok_or_else(|| fault("`weight_map` names what isn't a file"))?;
+        let name = name.as_str().ok_or_else(|| fault("`weight_map` has a value that isn't the name of a file"))?;
         if name.contains(['/', '\\', ':', '\0']) || name.starts_with('.') || !name.ends_with(".safetensors") {
             return Err(fault(&format!("`weight_map` names {name:?}, not a .safetensors file of this folder")));
         }

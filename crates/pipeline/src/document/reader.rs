@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use emberline_base::Fault;
+use emberline_base::suggest::nearest;
 
 use super::shape::{Range, Shape};
 use super::tree::{Entry, Form, Leaf, Node, Tree};
 use super::words::{found, slip, wanted};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::diagnostics::Diagnostics;
-use crate::name::{did_you_mean, list, nearest, short};
+use crate::name::{did_you_mean, list, short};
 
 /// The parts of a dotted key; none of the empty one.
 pub(super) fn segments(key: &str) -> impl Iterator<Item = &str> {

@@ -277,7 +277,7 @@ fn select(plan: &Plan, only: &[String]) -> Result<(), Error> {
     for asked in only {
         if plan.find(asked).is_none() {
             let ids = plan.cells.iter().map(|cell| cell.id.as_str());
-            let hint = crate::name::nearest(asked, ids).map(str::to_owned);
+            let hint = emberline_base::suggest::nearest(asked, ids).map(str::to_owned);
             return Err(Error::NoSuchCell { asked: asked.clone(), hint });
         }
     }

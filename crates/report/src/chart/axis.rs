@@ -1,29 +1,29 @@
-//! Axes: the range of the values, round ticks, and where a value lies in the picture.
+//! Axes of a chart: the range of values, round ticks, and the position of a value.
 
-/// How values are spread along an axis.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scale {
-    /// Equal steps.
+    /// A linear scale.
     Linear,
-    /// Equal factors; only for values above zero.
+    /// A logarithmic scale; only for positive values.
     Logarithmic,
 }
 
 /// One axis of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
-    /// The value at the start.
+    /// The value at the start of the axis.
     pub(crate) low: f64,
-    /// The value at the end.
+    /// The value at the end of the axis.
     pub(crate) high: f64,
-    /// Where marks and labels stand.
+    /// The values of the ticks.
     pub(crate) ticks: Vec<f64>,
     scale: Scale,
     decimals: usize,
 }
 
 impl Axis {
-    /// An axis over `low..=high` with about `count` round ticks; `whole` keeps them to whole numbers.
+    /// Creates a linear axis over `low..=high` with about `count` round ticks; `whole` restricts them to integers.
     pub(crate) fn linear(low: f64, high: f64, count: usize, whole: bool) -> Self {
         let (low, high) = if high > low { (low, high) } else { widened(low) };
         let mut step = round_step((high - low) / count.max(1) as f64);
@@ -37,11 +37,11 @@ impl Axis {
         Self { low, high, ticks, scale: Scale::Linear, decimals }
     }
 
-    /// An axis over the epochs from 1 to `last`, with a little room at both ends for marks.
+    /// Creates an axis over the epochs from 1 to `last`, with a small margin at both ends for markers.
     pub(crate) fn epochs(last: f64) -> Self {
         let last = last.max(2.0);
-        let room = 0.02 * (last - 1.0);
-        let mut axis = Self::linear(1.0 - room, last + room, 8, true);
+        let margin = 0.02 * (last - 1.0);
+        let mut axis = Self::linear(1.0 - margin, last + margin, 8, true);
         axis.ticks.retain(|tick| *tick >= 1.0);
         if axis.ticks.first().is_none_or(|tick| axis.place(*tick) - axis.place(1.0) > 0.05) {
             axis.ticks.insert(0, 1.0);
@@ -49,7 +49,7 @@ impl Axis {
         axis
     }
 
-    /// An axis of equal factors with the given ticks, which lie close to each other at no place.
+    /// Creates a logarithmic axis with ticks at the given values, in ascending order; ticks that would overlap are left out.
     pub(crate) fn logarithmic(values: &[f64]) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
         let high = values.iter().copied().fold(low, f64::max);
@@ -65,7 +65,7 @@ impl Axis {
         axis
     }
 
-    /// Where a value lies: 0 at the start, 1 at the end.
+    /// Returns the position of a value on the axis: 0 at the start, 1 at the end.
     pub(crate) fn place(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
@@ -73,7 +73,7 @@ impl Axis {
         }
     }
 
-    /// A tick's label.
+    /// Returns the label of a tick.
     pub(crate) fn label(&self, tick: f64) -> String {
         let decimals = self.decimals;
         let text = if tick.abs() >= 1e6 { format!("{tick:.1e}") } else { format!("{tick:.decimals$}") };
@@ -85,13 +85,13 @@ impl Axis {
     }
 }
 
-/// A range around a single value.
+/// Returns a range around a single value.
 fn widened(value: f64) -> (f64, f64) {
     let half = if value == 0.0 { 0.5 } else { value.abs() * 0.05 };
     (value - half, value + half)
 }
 
-/// The nearest of 1, 2, 5, 10, 20, 50 ... to `step`.
+/// Rounds a step to the nearest of 1, 2, 5, 10, 20, 50, ...
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     let factor = match step / power {
@@ -103,8 +103,8 @@ fn round_step(step: f64) -> f64 {
     factor * power
 }
 
-/// The range that shows `values`: all of them, or, where a few lie far above the rest as after a fit diverged,
-/// up to a little above the rest. The second value tells whether something was cut off.
+/// Returns the range to show: that of all finite values or, if a few outliers are far above the rest (as after a fit has
+/// diverged), up to a little above the rest. The last value tells whether values are cut off.
 pub(crate) fn range(values: &[f64]) -> Option<(f64, f64, bool)> {
     let mut sorted: Vec<f64> =
         values.iter().copied().filter(|value| value.is_finite() && value.abs() < 1e100).collect();

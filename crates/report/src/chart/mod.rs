@@ -1,8 +1,8 @@
-//! Charts as inline SVG: lines and dots over two axes.
+//! Renders charts as inline SVG: lines and dots over two axes.
 //!
-//! Series enter in the units of the data, one `<svg>` leaves: a title and a description for those who don't see
-//! it, colours through the classes `s0` ... (Okabe and Ito's palette, in the style sheet), and a shape for each
-//! setting besides, so that no colour has to be told from another. No ids but those that `key` gives.
+//! Input: series in the units of the data. Output: one `<svg>` element with a title and a description for readers who can't
+//! see it. Colours are the classes `s0`, `s1`, ... of the style sheet (the palette of Okabe and Ito); each setting also has a
+//! marker shape, so that no two colours need to be distinguished. All element ids begin with `key`.
 
 pub(crate) mod axis;
 
@@ -11,51 +11,51 @@ use std::fmt::Write as _;
 use crate::escape::html;
 use axis::Axis;
 
-/// The picture's size, in its own units.
+/// Width and height of the chart, in its own units.
 const SIZE: (f64, f64) = (560.0, 350.0);
 
-/// Left, top, right and bottom of the plot.
+/// Left, top, right and bottom of the plot area.
 const PLOT: (f64, f64, f64, f64) = (60.0, 34.0, 546.0, 302.0);
 
-/// How many colours there are.
+/// Number of colours in the palette.
 const COLOURS: usize = 7;
 
-/// A picture of several settings.
+/// A chart of several settings.
 pub(crate) struct Chart {
-    /// Tells the pictures of a page apart: `accuracy`.
+    /// The unique key of the chart on the page: `accuracy`.
     pub(crate) key: &'static str,
-    /// In a few words.
+    /// The title.
     pub(crate) title: String,
-    /// What there is to see.
+    /// The content in words, for readers who can't see the chart.
     pub(crate) description: String,
-    /// What runs to the right, and what upwards.
+    /// The labels of the x and the y axis.
     pub(crate) labels: (String, String),
-    /// To the right.
+    /// The horizontal axis.
     pub(crate) x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub(crate) y: Axis,
-    /// A level to compare with, and its name.
+    /// A horizontal reference line: its y value and its label.
     pub(crate) reference: Option<(f64, String)>,
-    /// Those in front come last.
+    /// The series in drawing order; later ones cover earlier ones.
     pub(crate) series: Vec<Series>,
 }
 
-/// How a series is drawn.
+/// The style in which a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pen {
-    /// The mean: a line with its setting's shape on it.
+pub(crate) enum LineStyle {
+    /// A mean: a bold line with the markers of its setting.
     Mean,
-    /// A line without shapes, dashed.
+    /// A dashed mean without markers.
     Dashed,
-    /// One seed: a thin line.
+    /// A single seed: a thin line.
     Thin,
-    /// One seed, dashed.
+    /// A single seed: a thin dashed line.
     ThinDashed,
-    /// One seed a point: small dots without a line.
+    /// Single cells: small dots without a line.
     Dots,
 }
 
-impl Pen {
+impl LineStyle {
     fn class(self) -> &'static str {
         match self {
             Self::Mean => "mean",
@@ -67,20 +67,20 @@ impl Pen {
     }
 }
 
-/// The points of one setting.
+/// A series of points of one setting.
 pub(crate) struct Series {
-    /// The setting's place, which gives its colour and shape.
+    /// The index of the setting, which determines its colour and marker shape.
     pub(crate) mark: usize,
-    /// How it is drawn.
-    pub(crate) pen: Pen,
-    /// How far to the right of their places the points are drawn, so that equal ones of other settings show.
+    /// The style.
+    pub(crate) style: LineStyle,
+    /// Horizontal offset in units of the chart, so that equal points of different settings don't cover each other.
     pub(crate) shift: f64,
-    /// From left to right; a point that is not a number leaves a gap.
+    /// The points (x, y) in the units of the data, from left to right; a point that isn't finite leaves a gap.
     pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Chart {
-    /// The picture.
+    /// Renders the chart as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
         let (width, height) = SIZE;
         let key = self.key;
@@ -92,7 +92,7 @@ impl Chart {
         );
         self.draw_axes(&mut svg);
         let (left, top, right, bottom) = PLOT;
-        // A picture within the picture cuts off what lies beyond its edges, without an id to refer to.
+        // A nested `<svg>` clips the series at the edges of the plot area; a `<clipPath>` would need another id.
         let _ = writeln!(
             svg,
             "<svg x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" viewBox=\"{left} {top} {} {}\">",
@@ -112,7 +112,7 @@ impl Chart {
     fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         let (left, top, right, bottom) = PLOT;
         let place = (left + self.x.place(x) * (right - left), bottom - self.y.place(y) * (bottom - top));
-        // Far outside, renderers lose precision; the edge is cut off anyway.
+        // Renderers lose precision far outside of the plot area, which is clipped anyway.
         (x.is_finite() && y.is_finite()).then(|| (place.0, place.1.clamp(-1e4, 1e4)))
     }
 
@@ -153,7 +153,7 @@ impl Chart {
         let Some((value, name)) = &self.reference else { return };
         let (left, top, right, bottom) = PLOT;
         let y = bottom - self.y.place(*value) * (bottom - top);
-        // The name goes below the line where there is room.
+        // The label is below the line if there is space for it.
         let text = if y + 20.0 < bottom { y + 16.0 } else { y - 6.0 };
         let _ = writeln!(
             svg,
@@ -174,17 +174,17 @@ impl Chart {
             svg,
             "<g class=\"{} {}\" data-setting=\"{}\">",
             colour(series.mark),
-            series.pen.class(),
+            series.style.class(),
             series.mark
         );
-        if series.pen == Pen::Dots {
+        if series.style == LineStyle::Dots {
             for (x, y) in &known {
                 let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
             }
         } else {
             let _ = write!(svg, "<path d=\"{}\"/>", path(&places));
         }
-        if series.pen == Pen::Mean {
+        if series.style == LineStyle::Mean {
             for (x, y) in marked(&known, series.mark) {
                 svg.push_str(&shape(series.mark, x, y));
             }
@@ -193,7 +193,8 @@ impl Chart {
     }
 }
 
-/// A path through the places, broken at gaps; a lone place gets a stroke of no length, which round caps show.
+/// Returns the data of a path through the points, broken at gaps. A single point gets a stroke of length 0, which is visible
+/// by its round caps.
 fn path(places: &[Option<(f64, f64)>]) -> String {
     let mut path = String::new();
     let mut drawing = false;
@@ -212,7 +213,8 @@ fn path(places: &[Option<(f64, f64)>]) -> String {
     path
 }
 
-/// The places that carry a shape: the last one, and every so many before it, at other places for other settings.
+/// Returns the points that get a marker: all of them if there are few, otherwise the last one and about five more, which are
+/// different for each setting.
 fn marked(places: &[(f64, f64)], mark: usize) -> Vec<(f64, f64)> {
     let Some(end) = places.len().checked_sub(1) else { return Vec::new() };
     let stride = places.len().div_ceil(5).max(1);
@@ -220,12 +222,12 @@ fn marked(places: &[(f64, f64)], mark: usize) -> Vec<(f64, f64)> {
     (0..=end).filter(is_marked).filter_map(|index| places.get(index).copied()).collect()
 }
 
-/// The class that gives a setting's colour.
+/// Returns the CSS class with the colour of a setting.
 pub(crate) fn colour(mark: usize) -> String {
     format!("s{}", mark % COLOURS)
 }
 
-/// A setting's shape around a place: five shapes over seven colours tell 35 settings apart.
+/// Returns the marker of a setting at a point. Five shapes and seven colours distinguish 35 settings.
 fn shape(mark: usize, x: f64, y: f64) -> String {
     match mark % 5 {
         0 => format!("<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"),
@@ -236,7 +238,7 @@ fn shape(mark: usize, x: f64, y: f64) -> String {
     }
 }
 
-/// A small picture of a setting's line and shape, for legends and tables.
+/// Returns the swatch of a setting, with its line and marker, for legends and tables.
 pub(crate) fn swatch(mark: usize) -> String {
     let class = colour(mark);
     let shape = shape(mark, 15.0, 7.0);
@@ -249,7 +251,7 @@ pub(crate) fn swatch(mark: usize) -> String {
 mod tests {
     use super::*;
 
-    fn chart(points: Vec<(f64, f64)>, pen: Pen) -> String {
+    fn chart(points: Vec<(f64, f64)>, style: LineStyle) -> String {
         Chart {
             key: "accuracy",
             title: "<accuracy>".to_owned(),
@@ -258,14 +260,14 @@ mod tests {
             x: Axis::linear(1.0, 3.0, 5, true),
             y: Axis::linear(0.0, 1.0, 5, false),
             reference: Some((0.5, "majority".to_owned())),
-            series: vec![Series { mark: 8, pen, shift: 0.0, points }],
+            series: vec![Series { mark: 8, style, shift: 0.0, points }],
         }
         .svg()
     }
 
     #[test]
     fn text_is_escaped_and_the_picture_is_named() {
-        let svg = chart(vec![(1.0, 0.0), (3.0, 1.0)], Pen::Mean);
+        let svg = chart(vec![(1.0, 0.0), (3.0, 1.0)], LineStyle::Mean);
         assert!(svg.contains("<title id=\"accuracy-title\">&lt;accuracy&gt;</title>"), "{svg}");
         assert!(svg.contains("<desc id=\"accuracy-desc\">a &amp; b</desc>"));
         assert!(svg.contains("class=\"s1 mean\" data-setting=\"8\""), "{svg}");
@@ -274,10 +276,10 @@ mod tests {
 
     #[test]
     fn gaps_break_lines_and_lone_points_show() {
-        let svg = chart(vec![(1.0, 0.0), (2.0, f64::NAN), (3.0, f64::INFINITY)], Pen::Dashed);
+        let svg = chart(vec![(1.0, 0.0), (2.0, f64::NAN), (3.0, f64::INFINITY)], LineStyle::Dashed);
         assert!(svg.contains("d=\"M60.0 302.0h0\"") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-        assert!(!chart(vec![(1.0, f64::NAN)], Pen::Dots).contains("<g"));
-        assert!(!chart(vec![(1.0, 1e300)], Pen::Mean).contains("1e"));
+        assert!(!chart(vec![(1.0, f64::NAN)], LineStyle::Dots).contains("<g"));
+        assert!(!chart(vec![(1.0, 1e300)], LineStyle::Mean).contains("1e"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Two runs side by side, setting by setting: the metric of each, the difference, and what else differs.
+//! Compares two runs setting by setting: the metric of each, the difference, and what else changed.
 //!
-//! A [`Side`] is a run or a lock. Cells are gathered into settings by the axes that vary on either side, and replicates (seeds
-//! of training and of the split) are averaged. An axis that one side lacks counts there with the value of the cell's settings,
-//! so that a grid that has grown still compares with the smaller one. What differs without telling settings apart, such as a
-//! number of epochs that was changed between two runs, is named as a [`Change`].
+//! A [`Side`] is a run or a lock. Cells are grouped into settings by the axes that vary on either side, and replicates (seeds
+//! of training and of the split) are averaged. If one side lacks an axis, its value is taken from the cell's settings, so
+//! that a grid can be compared with a smaller, earlier one. A difference that doesn't distinguish settings, such as a number
+//! of epochs that was changed between two runs, is listed as a [`Change`].
 //!
-//! The figures are means, standard deviations and paired differences; none of them says whether a difference is more than
-//! chance. [`Paired`] holds the differences that a test needs.
+//! The results are means, standard deviations and paired differences; no significance test is made. [`Paired`] has the
+//! differences that such a test needs.
 
 mod pairing;
 mod show;
@@ -24,107 +24,107 @@ pub use self::pairing::compare;
 pub use self::show::{heading, markdown, notes, rows};
 pub use self::side::{Side, SideCell};
 
-/// What two runs are compared by.
+/// Options of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The metric, as the records name it; the main one of the task when left out.
+    /// The metric, by its name in the records, such as `val_f1`; `None` for the main metric of the task.
     pub metric: Option<String>,
-    /// By how much a setting may be worse without being called so.
+    /// The tolerance: a setting that is worse by at most this much counts as equal.
     pub margin: f64,
 }
 
-/// Two runs, compared.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What the first one is called: the older one, that the second is held against.
+    /// The name of the first side, the baseline.
     pub first: String,
-    /// What the second one is called.
+    /// The name of the second side, which is compared with the baseline.
     pub second: String,
-    /// What they are compared by.
+    /// The metric by which they are compared.
     pub metric: String,
-    /// Whether a smaller value of it is the better one.
+    /// Whether smaller values of the metric are better.
     pub smaller_is_better: bool,
-    /// By how much a setting may be worse without being called so.
+    /// The tolerance: a setting that is worse by at most this much counts as equal.
     pub margin: f64,
-    /// Whether all settings that have run on both sides were scored on the same rows; none: no setting has.
+    /// Whether all settings that have run on both sides were scored on the same rows; `None` if there is no such setting.
     pub same_data: Option<bool>,
-    /// The settings, in the order of the first, then those of the second alone.
+    /// The settings, in the order of the first side, then those that only the second side has.
     pub settings: Vec<Pair>,
 }
 
-/// A setting on both sides, or on one.
+/// The comparison of one setting; either side may lack it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pair {
-    /// The values of the axes that tell it from the others.
+    /// The values of the axes that distinguish the settings.
     pub setting: IndexMap<String, Value>,
-    /// The same for people.
+    /// The label of the setting.
     pub label: String,
-    /// Its cells on the first side.
+    /// The cells of the setting on the first side.
     pub first: Option<Replicates>,
-    /// Its cells on the second side.
+    /// The cells of the setting on the second side.
     pub second: Option<Replicates>,
-    /// The second's mean minus the first's.
+    /// The mean of the second side minus the mean of the first side.
     pub difference: Option<f64>,
-    /// The differences of the replicates that both have.
+    /// The differences of the replicates that both sides have.
     pub paired: Option<Paired>,
-    /// What the difference means.
+    /// The verdict on the difference.
     pub verdict: Verdict,
-    /// Whether its cells were scored on the same rows; none: none has run on both sides.
+    /// Whether the cells were scored on the same rows; `None` unless the setting has run on both sides.
     pub same_data: Option<bool>,
-    /// What differs between its cells: settings, digests of data and embedding, device.
+    /// The changes between the cells: settings, digests of data and embedding, device.
     pub changes: Vec<Change>,
 }
 
 /// The cells of a setting on one side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Replicates {
-    /// Their ids.
+    /// The ids of the cells.
     pub cells: Vec<String>,
-    /// The metric of the cells that have it.
+    /// The metric's values, of the cells that have it.
     pub values: Vec<f64>,
-    /// How many cells lack it: they failed, are left to run, or weren't scored by it.
+    /// The number of cells without the metric: they failed, haven't run yet, or don't measure it.
     pub unmeasured: usize,
     /// The mean of the values.
     pub mean: Option<f64>,
-    /// Their standard deviation (n - 1).
+    /// The standard deviation of the values (n - 1).
     pub standard_deviation: Option<f64>,
 }
 
-/// Second minus first, replicate by replicate.
+/// Paired differences: second minus first, per replicate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Paired {
     /// The differences.
     pub differences: Vec<f64>,
-    /// Their mean.
+    /// The mean of the differences.
     pub mean: f64,
-    /// Their standard deviation (n - 1).
+    /// The standard deviation of the differences (n - 1).
     pub standard_deviation: Option<f64>,
 }
 
-/// What became of a setting, by its means alone.
+/// The verdict on a setting, by the difference of its means alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The second is better.
+    /// The second side is better.
     Better,
-    /// The second is as good, or worse by no more than the margin.
+    /// The second side is equal, or worse by no more than the margin.
     Equal,
-    /// The second is worse by more than the margin.
+    /// The second side is worse by more than the margin.
     Worse,
     /// A cell of either side lacks the metric, or the second side lacks the setting.
     Unmeasured,
-    /// The second side alone has the setting: there is nothing to hold it against.
+    /// Only the second side has the setting, so there is nothing to compare it with.
     New,
 }
 
 impl Comparison {
-    /// How many settings have this verdict.
+    /// Counts the settings with a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.settings.iter().filter(|pair| pair.verdict == verdict).count()
     }
 
-    /// Returns whether nothing is worse: every setting of the first side is measured on both, and none is worse by more than
-    /// the margin.
+    /// Returns whether the second side is not worse: every setting of the first side is measured on both sides, and none is
+    /// worse by more than the margin.
     pub fn passes(&self) -> bool {
         self.same_data.is_some() && self.count(Verdict::Worse) + self.count(Verdict::Unmeasured) == 0
     }

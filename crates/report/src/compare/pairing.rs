@@ -1,4 +1,4 @@
-//! Which cells are held against which, and what comes of it.
+//! Matches the cells of the two sides and computes the comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,24 +8,24 @@ use indexmap::IndexMap;
 
 use super::{Comparison, Options, Pair, Paired, Replicates, Side, SideCell, Verdict};
 use crate::Error;
-use crate::grouping::{Names, is_replicate};
+use crate::grouping::{AxisNames, is_replicate};
 use crate::statistics::{mean, standard_deviation};
 use crate::table::metric_of;
 
-/// Differences so small come of rounding.
-const ROUNDING: f64 = 1e-12;
+/// Differences up to this size are rounding errors.
+const ROUNDING_TOLERANCE: f64 = 1e-12;
 
-/// Compares two sides; the second is held against the first.
+/// Compares the second side with the first, the baseline.
 ///
 /// # Errors
-/// [`Error::UnknownMetric`] if there is no metric of that name that is better or worse.
+/// [`Error::UnknownMetric`] if there is no comparable metric of that name.
 pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Comparison, Error> {
     let name = options.metric.clone().unwrap_or_else(|| main_metric(first, second));
     let metric = metric_of(&name).filter(|metric| *metric != Metric::Threshold);
     let metric = metric.ok_or_else(|| Error::UnknownMetric { asked: name.clone(), there: metrics(first, second) })?;
-    let judge = Judge { name: &name, metric, margin: options.margin };
+    let comparer = Comparer { name: &name, metric, margin: options.margin };
     let axes = varying_axes(first, second);
-    let names = Names::of_axes(axes.clone());
+    let names = AxisNames::of_axes(axes.clone());
     let [mut gathered, others] = [first, second].map(|side| gather(side, &axes));
     let mut matched: Vec<(Vec<&SideCell>, Vec<&SideCell>)> = Vec::new();
     let mut rest = others;
@@ -33,7 +33,7 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
         matched.push((cells, rest.shift_remove(&key).unwrap_or_default()));
     }
     matched.extend(rest.into_values().map(|cells| (Vec::new(), cells)));
-    let settings: Vec<Pair> = matched.iter().map(|(a, b)| judge.pair(&axes, &names, a, b)).collect();
+    let settings: Vec<Pair> = matched.iter().map(|(a, b)| comparer.pair(&axes, &names, a, b)).collect();
     let same_data = settings.iter().filter_map(|pair| pair.same_data).reduce(|a, b| a && b);
     Ok(Comparison {
         first: first.name.clone(),
@@ -46,10 +46,10 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
     })
 }
 
-/// What a change of the rows is called.
+/// The name of a change of the rows, in [`Change::what`].
 pub(super) const DATA: &str = "data digest";
 
-/// The axes but the replicates that take several values on one of the sides: what tells settings apart.
+/// Returns the axes that distinguish settings: those that have several values on one of the sides, except for replicate axes.
 fn varying_axes(first: &Side, second: &Side) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let all = [first, second].into_iter().flat_map(|side| side.cells.iter().flat_map(|cell| cell.axes.keys()));
@@ -62,7 +62,7 @@ fn varying_axes(first: &Side, second: &Side) -> Vec<String> {
     compared.filter(|axis| varies(first, axis) || varies(second, axis)).cloned().collect()
 }
 
-/// The cells of a side by setting, in the order of the plan.
+/// Groups the cells of a side by setting, in the order of the plan.
 fn gather<'s>(side: &'s Side, axes: &[String]) -> IndexMap<Vec<String>, Vec<&'s SideCell>> {
     let mut settings: IndexMap<Vec<String>, Vec<&SideCell>> = IndexMap::new();
     for cell in &side.cells {
@@ -72,12 +72,12 @@ fn gather<'s>(side: &'s Side, axes: &[String]) -> IndexMap<Vec<String>, Vec<&'s 
     settings
 }
 
-/// Which repetition of a setting a cell is.
+/// Returns the key that identifies a cell among the replicates of its setting.
 fn replicate(cell: &SideCell) -> Vec<String> {
     ReplicateAxis::ALL.iter().map(|axis| canonical(&cell.value(axis.key()))).collect()
 }
 
-/// The metric that ranks a run of the first side's task, of those that a cell has.
+/// Returns the main metric of the first side's task: the first one in order of preference that a cell has.
 fn main_metric(first: &Side, second: &Side) -> String {
     let candidates: Vec<String> = ["val", "test"]
         .into_iter()
@@ -89,23 +89,23 @@ fn main_metric(first: &Side, second: &Side) -> String {
     found.unwrap_or(&candidates[0]).clone()
 }
 
-/// The names of all metrics that two sides can be compared by.
+/// Returns the names of all metrics by which the two sides can be compared.
 fn metrics(first: &Side, second: &Side) -> Vec<String> {
     let cells = [first, second].into_iter().flat_map(|side| &side.cells);
     let names: BTreeSet<&String> = cells.flat_map(|cell| cell.metrics.keys()).collect();
-    let is_judged = |name: &&String| metric_of(name).is_some_and(|metric| metric != Metric::Threshold);
-    names.into_iter().filter(is_judged).cloned().collect()
+    let is_comparable = |name: &&String| metric_of(name).is_some_and(|metric| metric != Metric::Threshold);
+    names.into_iter().filter(is_comparable).cloned().collect()
 }
 
-/// By what settings are judged.
-struct Judge<'a> {
+/// Compares settings by one metric.
+struct Comparer<'a> {
     name: &'a str,
     metric: Metric,
     margin: f64,
 }
 
-impl Judge<'_> {
-    fn pair(&self, axes: &[String], names: &Names, first: &[&SideCell], second: &[&SideCell]) -> Pair {
+impl Comparer<'_> {
+    fn pair(&self, axes: &[String], names: &AxisNames, first: &[&SideCell], second: &[&SideCell]) -> Pair {
         let any = first.first().or(second.first()).expect("a setting has a cell on one of the sides");
         let setting: IndexMap<String, _> = axes.iter().map(|axis| (axis.clone(), any.value(axis))).collect();
         let label = names.text(any.embedding(), any.trainable(), |axis| setting.get(axis));
@@ -118,7 +118,7 @@ impl Judge<'_> {
         Pair { label, paired: self.paired(&shared), first, second, difference, verdict, same_data, changes, setting }
     }
 
-    /// The metric of a cell; none if it has none, or one that is no number.
+    /// Returns the metric of a cell; `None` if it is missing or not finite.
     fn value(&self, cell: &SideCell) -> Option<f64> {
         cell.metrics.get(self.name).copied().filter(|value| value.is_finite())
     }
@@ -134,8 +134,8 @@ impl Judge<'_> {
         })
     }
 
-    fn paired(&self, shared: &Shared<'_>) -> Option<Paired> {
-        let Shared::Replicates(pairs) = shared else { return None };
+    fn paired(&self, shared: &MatchedCells<'_>) -> Option<Paired> {
+        let MatchedCells::Replicates(pairs) = shared else { return None };
         let difference = |(a, b): &(&SideCell, &SideCell)| Some(self.value(b)? - self.value(a)?);
         let differences: Vec<f64> = pairs.iter().filter_map(difference).collect();
         (!differences.is_empty()).then(|| Paired {
@@ -153,15 +153,15 @@ impl Judge<'_> {
             return Verdict::Unmeasured;
         };
         match if self.metric.smaller_is_better() { -difference } else { difference } {
-            gain if gain < -(self.margin + ROUNDING) => Verdict::Worse,
-            gain if gain > ROUNDING => Verdict::Better,
+            gain if gain < -(self.margin + ROUNDING_TOLERANCE) => Verdict::Worse,
+            gain if gain > ROUNDING_TOLERANCE => Verdict::Better,
             _ => Verdict::Equal,
         }
     }
 }
 
-/// Whether the cells of both sides that have run were made from the same rows, each split of one side also on the other; none
-/// if a side has none.
+/// Returns whether the cells of both sides that have run were made from the same rows, that is, both sides have the same set
+/// of splits; `None` if no cell of a side has run.
 fn same_data(first: &[&SideCell], second: &[&SideCell]) -> Option<bool> {
     let [first, second] = [first, second].map(|cells| {
         let data = cells.iter().filter_map(|cell| cell.made_from.as_ref().map(|made_from| &made_from.data));
@@ -170,24 +170,24 @@ fn same_data(first: &[&SideCell], second: &[&SideCell]) -> Option<bool> {
     (!first.is_empty() && !second.is_empty()).then(|| first == second)
 }
 
-/// The cells of one setting that are looked at side by side.
-enum Shared<'s> {
-    /// Those of equal replicates.
+/// Pairs of cells of one setting, from the first and the second side.
+enum MatchedCells<'s> {
+    /// The pairs of equal replicates.
     Replicates(Vec<(&'s SideCell, &'s SideCell)>),
-    /// The first of each side, which share no replicate.
+    /// The first cell of each side, if the sides have no replicate in common. It only serves to list changes.
     First(Option<(&'s SideCell, &'s SideCell)>),
 }
 
-fn shared<'s>(first: &[&'s SideCell], second: &[&'s SideCell]) -> Shared<'s> {
+fn shared<'s>(first: &[&'s SideCell], second: &[&'s SideCell]) -> MatchedCells<'s> {
     let others: BTreeMap<Vec<String>, &SideCell> = second.iter().map(|cell| (replicate(cell), *cell)).collect();
     let pairs: Vec<_> = first.iter().filter_map(|cell| Some((*cell, *others.get(&replicate(cell))?))).collect();
     if pairs.is_empty() {
-        return Shared::First(first.first().copied().zip(second.first().copied()));
+        return MatchedCells::First(first.first().copied().zip(second.first().copied()));
     }
-    Shared::Replicates(pairs)
+    MatchedCells::Replicates(pairs)
 }
 
-impl<'s> Shared<'s> {
+impl<'s> MatchedCells<'s> {
     fn pairs(&self) -> &[(&'s SideCell, &'s SideCell)] {
         match self {
             Self::Replicates(pairs) => pairs,
@@ -195,7 +195,7 @@ impl<'s> Shared<'s> {
         }
     }
 
-    /// What differs between the cells, each change once.
+    /// Returns the changes between the cells, each of them once.
     fn changes(&self, axes: &[String]) -> Vec<Change> {
         let mut found: Vec<Change> = Vec::new();
         for change in self.pairs().iter().flat_map(|(a, b)| changes_of_cells(a, b, axes)) {
@@ -208,16 +208,16 @@ impl<'s> Shared<'s> {
 }
 
 fn changes_of_cells(first: &SideCell, second: &SideCell, axes: &[String]) -> Vec<Change> {
-    let is_told = |change: &Change| {
+    let is_relevant = |change: &Change| {
         let is_below = |axis: &String| change.what.strip_prefix(axis).is_some_and(|rest| rest.starts_with('.'));
         let is_ignored = change.what.split('.').any(|key| IGNORED_KEYS.contains(&key));
         !is_ignored && !axes.iter().any(|axis| change.what == *axis || is_below(axis) && axis != "embedding")
     };
     let mut found = Vec::new();
     if first.settings.get("data").is_some() && second.settings.get("data").is_some() {
-        // Of a cell that hasn't run, only its embedding and its seed are known.
+        // If a cell hasn't run, only its embedding and its seed are known.
         found = changes(&first.settings, &second.settings);
-        found.retain(is_told);
+        found.retain(is_relevant);
     }
     let (Some(a), Some(b)) = (&first.made_from, &second.made_from) else { return found };
     let facts = |of: &MadeFrom| {

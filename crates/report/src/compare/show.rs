@@ -1,6 +1,6 @@
-//! A comparison for people: the sentences above the table, the table, the notes below it.
+//! Formats a comparison for people: the lines above the table, the table, and the notes below it.
 //!
-//! The parts are plain text as users wrote it; [`markdown`] escapes them, and the terminal does so for itself.
+//! The parts are plain text that contains text of the user; [`markdown`] escapes it, and the terminal has its own escaping.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,23 +14,26 @@ use super::{Comparison, Pair, Replicates, Verdict};
 use crate::escape;
 use crate::number::{counted, decimals, fixed, signed};
 
-/// The most changes that are listed.
-const MOST_CHANGES: usize = 30;
+/// Maximum number of changes that are listed.
+const MAX_CHANGES: usize = 30;
 
-/// Longest value of a changed setting, and longest label.
-const LENGTH: usize = 120;
+/// Maximum length in characters of the value of a changed setting, and of a label.
+const MAX_LENGTH: usize = 120;
 
-/// Digits of a digest that are shown.
-const DIGITS: usize = 12;
+/// Number of digits of a digest that are shown.
+const DIGEST_DIGITS: usize = 12;
 
-/// The sentences that stand first: on which rows the two were scored, what they are, and by what they are compared.
+/// Returns the lines above the table: whether both sides were scored on the same rows, their names, and the metric.
 pub fn heading(comparison: &Comparison) -> Vec<String> {
     let Comparison { first, second, metric, smaller_is_better, .. } = comparison;
     let rows = match comparison.same_data {
         None => "nothing to compare: no setting has run on both sides".to_owned(),
         Some(true) => "same data: both were scored on the same rows".to_owned(),
         Some(false) => {
-            format!("DIFFERENT DATA: {}; a difference may come of the rows alone", shown_digests(comparison).join(", "))
+            format!(
+                "DIFFERENT DATA: {}; a difference may be due to the rows alone",
+                shown_digests(comparison).join(", ")
+            )
         }
     };
     let better = if *smaller_is_better { "smaller" } else { "larger" };
@@ -42,14 +45,14 @@ pub fn heading(comparison: &Comparison) -> Vec<String> {
         rows,
         format!("first: {first}, {}", cells(|pair| pair.first.as_ref())),
         format!("second: {second}, {}", cells(|pair| pair.second.as_ref())),
-        format!("by {metric}: {better} is better; the difference is the second's less the first's"),
+        format!("by {metric}: {better} is better; the difference is second minus first"),
     ]
 }
 
-/// The digests of data that differ, such as `0123456789ab -> ba9876543210`; a few of them.
+/// Formats the digests of data that differ, at most three: `data digest 0123456789ab -> ba9876543210`.
 fn shown_digests(comparison: &Comparison) -> Vec<String> {
     let changes = comparison.settings.iter().flat_map(|pair| &pair.changes).filter(|change| change.what == DATA);
-    let all: BTreeSet<String> = changes.map(|change| from_to(change, DIGITS)).collect();
+    let all: BTreeSet<String> = changes.map(|change| from_to(change, DIGEST_DIGITS)).collect();
     let more = all.len().saturating_sub(3);
     let mut shown: Vec<String> = all.into_iter().take(3).map(|digests| format!("data digest {digests}")).collect();
     if more > 0 {
@@ -58,7 +61,7 @@ fn shown_digests(comparison: &Comparison) -> Vec<String> {
     shown
 }
 
-/// The table, its heading first: a row a setting.
+/// Returns the table: the heading, then one row per setting.
 pub fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
     let sides = |pair: &Pair| [pair.first.as_ref().and_then(|s| s.mean), pair.second.as_ref().and_then(|s| s.mean)];
     let digits = decimals(comparison.settings.iter().flat_map(sides).flatten());
@@ -73,7 +76,7 @@ pub fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
             },
         );
         let [first, second] = [&pair.first, &pair.second].map(|side| measured(side.as_ref(), digits));
-        vec![escape::shorten(&pair.label, LENGTH), first, second, difference, paired, verdict(pair).to_owned()]
+        vec![escape::shorten(&pair.label, MAX_LENGTH), first, second, difference, paired, verdict(pair).to_owned()]
     };
     std::iter::once(head).chain(comparison.settings.iter().map(row)).collect()
 }
@@ -86,7 +89,7 @@ fn measured(side: Option<&Replicates>, digits: usize) -> String {
     with_spread(fixed(mean, digits), side.standard_deviation, digits, &count)
 }
 
-/// `0.7012 ± 0.0110 (3)`; of a single value the number alone.
+/// Formats a mean with its standard deviation and count: `0.7012 ± 0.0110 (3)`; only the number for a single value.
 fn with_spread(mean: String, deviation: Option<f64>, digits: usize, count: &str) -> String {
     match deviation {
         Some(deviation) => format!("{mean} ± {} ({count})", fixed(deviation, digits)),
@@ -107,7 +110,7 @@ fn verdict(pair: &Pair) -> &'static str {
     }
 }
 
-/// What stands below the table: what differs besides the metric, and what the figures are.
+/// Returns the notes below the table: what differs besides the metric, and what the figures mean.
 pub fn notes(comparison: &Comparison) -> Vec<String> {
     let mut counts: IndexMap<&Change, usize> = IndexMap::new();
     for change in comparison.settings.iter().flat_map(|pair| &pair.changes) {
@@ -115,17 +118,17 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
     }
     let compared = comparison.settings.iter().filter(|pair| pair.first.is_some() && pair.second.is_some()).count();
     let line = |(change, count): (&&Change, &usize)| {
-        let where_ = if *count == compared {
+        let scope = if *count == compared {
             String::new()
         } else {
             format!(" (in {count} of {})", counted(compared, "setting"))
         };
-        let length = if change.what.ends_with("digest") { DIGITS } else { LENGTH };
-        format!("differs: {}: {}{where_}", change.what, from_to(change, length))
+        let length = if change.what.ends_with("digest") { DIGEST_DIGITS } else { MAX_LENGTH };
+        format!("differs: {}: {}{scope}", change.what, from_to(change, length))
     };
-    let mut notes: Vec<String> = counts.iter().take(MOST_CHANGES).map(line).collect();
-    if counts.len() > MOST_CHANGES {
-        let more = counts.len() - MOST_CHANGES;
+    let mut notes: Vec<String> = counts.iter().take(MAX_CHANGES).map(line).collect();
+    if counts.len() > MAX_CHANGES {
+        let more = counts.len() - MAX_CHANGES;
         notes.push(format!("{more} more {}; `--format json` lists all", agreeing(more, "differs", "differ")));
     } else if counts.is_empty() && compared > 0 {
         notes.push("no setting, data, embedding or device differs between the cells that are compared".to_owned());
@@ -143,7 +146,7 @@ fn from_to(change: &Change, length: usize) -> String {
         value.as_deref().map_or_else(
             || "nothing".to_owned(),
             |value| match value.len() {
-                64 if length == DIGITS => value.chars().take(DIGITS).collect(),
+                64 if length == DIGEST_DIGITS => value.chars().take(DIGEST_DIGITS).collect(),
                 _ => escape::shorten(&shortened(value), length),
             },
         )
@@ -151,7 +154,7 @@ fn from_to(change: &Change, length: usize) -> String {
     format!("{} -> {}", shown(&change.old), shown(&change.new))
 }
 
-/// The whole as GitHub-flavoured Markdown, for pull requests.
+/// Renders the comparison as GitHub-flavoured Markdown, for pull requests.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     let lines = |out: &mut String, lines: Vec<String>| {

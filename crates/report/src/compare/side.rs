@@ -1,4 +1,4 @@
-//! One side of a comparison: what a run or a lock says of its cells.
+//! One side of a comparison: the cells of a run or a lock.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,15 +11,15 @@ use serde_json::{Map, Value, json};
 use crate::run::read_settings;
 use crate::{Error, Run};
 
-/// The axis of the embeddings.
+/// The key of the axis of embeddings.
 const EMBEDDING: &str = "embedding";
 
-/// A run or a lock.
+/// A run or a lock, as one side of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
-    /// What it is called: its path, as the user gave it.
+    /// The name: the path as the user gave it.
     pub name: String,
-    /// What its cells answer.
+    /// The classification task.
     pub task: Task,
     /// The cells, in the order of the plan.
     pub cells: Vec<SideCell>,
@@ -28,15 +28,15 @@ pub struct Side {
 /// A cell of one side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SideCell {
-    /// Its id.
+    /// The id of the cell.
     pub id: String,
     /// The value of each axis, by dotted key.
     pub axes: IndexMap<String, Value>,
-    /// Its settings: `embedding` is `{name, kind, ...options}`. See [`SideCell::settings_of`].
+    /// The settings of the cell, with `embedding` as `{name, kind, ...options}`. See [`SideCell::settings_of`].
     pub settings: Value,
-    /// What was measured; nothing unless it is done.
+    /// The metrics by name; empty unless the cell is done.
     pub metrics: BTreeMap<String, f64>,
-    /// What it was made from, if it has run.
+    /// The inputs of the cell's result, if it has run.
     pub made_from: Option<MadeFrom>,
 }
 
@@ -55,7 +55,7 @@ impl Side {
 impl SideCell {
     fn of(folder: &Path, cell: &Cell) -> Result<Self, Error> {
         let written = read_settings(folder, cell)?.map(|file| Self::settings_of(file, &cell.embedding, &cell.settings));
-        // Of a cell that hasn't run, its record says the little that is known.
+        // A cell that hasn't run has no settings file: its record has the seed and the embedding.
         let embedding = json!({"name": cell.embedding, "kind": cell.source, "trainable": cell.trainable});
         let settings = written.unwrap_or_else(|| json!({"seed": cell.seed, EMBEDDING: embedding}));
         Ok(Self {
@@ -67,8 +67,8 @@ impl SideCell {
         })
     }
 
-    /// The settings of one cell, from a pipeline file of which it is a cell: without name and grid, with the axes' values in
-    /// their places, and of the embeddings its own alone: `{name, kind, ...options}`.
+    /// Derives the settings of a cell from its pipeline file: removes the name and the grid, sets the values of the axes, and
+    /// replaces the table of embeddings by the cell's own embedding, as `{name, kind, ...options}`.
     pub fn settings_of(mut file: Value, embedding: &str, axes: &IndexMap<String, Value>) -> Value {
         let Some(table) = file.as_object_mut() else { return file };
         ["name", "grid"].into_iter().for_each(|key| drop(table.remove(key)));
@@ -88,17 +88,17 @@ impl SideCell {
         file
     }
 
-    /// The embedding's name.
+    /// Returns the name of the embedding.
     pub(super) fn embedding(&self) -> &str {
         self.settings[EMBEDDING]["name"].as_str().unwrap_or_default()
     }
 
-    /// Whether the embedding was trained along.
+    /// Returns whether the embedding was fine-tuned.
     pub(super) fn trainable(&self) -> bool {
         self.settings[EMBEDDING]["trainable"] == true
     }
 
-    /// The value that the cell has on an axis, be it one of its own or of the other side's grid; null if it has none.
+    /// Returns the cell's value of an axis, which may be an axis of the other side's grid; null if it has no value.
     pub(super) fn value(&self, axis: &str) -> Value {
         if axis == EMBEDDING {
             return self.embedding().into();
@@ -108,15 +108,15 @@ impl SideCell {
     }
 }
 
-/// Sets the value at a dotted key; a plain value on the way gives way to a table.
+/// Sets the value at a dotted key. A value on the path that isn't a table is replaced by a table.
 fn set(table: &mut Value, key: &str, value: Value) {
-    let place = key.split('.').fold(table, |table, key| {
+    let target = key.split('.').fold(table, |table, key| {
         if !table.is_object() {
             *table = Value::Object(Map::new());
         }
-        table.as_object_mut().expect("it was just made one").entry(key).or_insert(Value::Null)
+        table.as_object_mut().expect("it was just made a table").entry(key).or_insert(Value::Null)
     });
-    *place = value;
+    *target = value;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Comparisons of made-up runs.
+//! Tests comparisons of artificial runs.
 
 use emberline_base::{Digest, Task};
 use indexmap::IndexMap;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{Error, Run, sample};
 
-/// A run as a side, without a folder.
+/// Makes a side from a run in memory.
 fn side(run: &Run, name: &str) -> Side {
     let cells = run.summary.cells.iter().map(|cell| SideCell {
         id: cell.id.clone(),
@@ -22,7 +22,7 @@ fn side(run: &Run, name: &str) -> Side {
     Side { name: name.to_owned(), task: run.summary.data.task, cells: cells.collect() }
 }
 
-/// Two embeddings, three seeds of the split, two of training; all measured.
+/// A side with two embeddings, three seeds of the split and two seeds of training, all cells done.
 fn splits() -> Side {
     side(&sample::of_splits(), "runs/a")
 }
@@ -70,7 +70,7 @@ fn replicates_are_averaged_and_paired() {
     assert!(!comparison.passes());
 }
 
-/// What the terminal and a pull request show.
+/// Pins the text that the terminal and a pull request show.
 #[test]
 fn a_comparison_reads_like_this() {
     let (first, mut second) = (splits(), splits());
@@ -86,7 +86,7 @@ fn a_comparison_reads_like_this() {
         "same data: both were scored on the same rows",
         "first: runs/a, 12 cells",
         "second: runs/b, 6 cells",
-        "by val_pr_auc: larger is better; the difference is the second's less the first's",
+        "by val_pr_auc: larger is better; the difference is second minus first",
         "setting | first | second | difference | paired | ",
         "swivel-20 | 0.5384 ± 0.0222 (6) | - | - | - | unmeasured: the second lacks it",
         "nnlm-128 | 0.5923 ± 0.0146 (6) | 0.5850 ± 0.0187 (6) | −0.0073 | −0.0073 ± 0.0230 (6) | worse",
@@ -143,7 +143,7 @@ fn what_is_missing_is_never_a_pass() {
         (cell.metrics, cell.made_from) = (Default::default(), None);
     }
     assert_eq!(compared(&first, &pending).same_data, None, "rows that nothing was scored on are not the same");
-    // What the first side lacks is new, and no reason to refuse.
+    // A setting that the first side lacks is new, which doesn't count as worse.
     let mut fewer = splits();
     fewer.cells.retain(|cell| cell.axes["embedding"] == "nnlm-128");
     let comparison = compared(&fewer, &first);
@@ -190,8 +190,8 @@ fn what_tells_no_settings_apart_is_named_as_a_change() {
     second.cells[0].settings["data"]["path"] = json!("elsewhere.csv");
     second.cells[0].settings["embedding"]["name"] = json!("nnlm-50");
     let comparison = compared(&first, &second);
-    let told: Vec<&str> = comparison.settings[0].changes.iter().map(|change| change.what.as_str()).collect();
-    assert_eq!(told, ["embedding.name", "train.epochs"]);
+    let changed: Vec<&str> = comparison.settings[0].changes.iter().map(|change| change.what.as_str()).collect();
+    assert_eq!(changed, ["embedding.name", "train.epochs"]);
     assert!(notes(&comparison).contains(&"differs: train.epochs: 5 -> 10".to_owned()), "{:?}", notes(&comparison));
 }
 
@@ -210,7 +210,7 @@ fn only_what_is_better_or_worse_is_compared() {
     assert_eq!(compared(&multi_class, &splits()).metric, "val_accuracy");
 }
 
-/// Bars that are no part of a table's frame would add a column.
+/// An unescaped `|` in a field would add a column.
 #[test]
 fn hostile_names_stay_in_their_fields() {
     let mut hostile = splits();

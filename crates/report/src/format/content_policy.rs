@@ -1,16 +1,17 @@
-//! The page's content security policy: this style and this script, by hash, and nothing else.
+//! The Content Security Policy of the HTML report: it allows the report's own style and script, by hash, and nothing else.
 //!
-//! Names are escaped; should one slip through all the same, a browser does not run it and loads nothing for it.
-//! Content Security Policy Level 3, section 2.3.1 (hash sources); base64 as in RFC 4648, section 4.
+//! User text is escaped; if escaping should miss something, the browser still doesn't run it and loads nothing for it.
+//! See Content Security Policy Level 3, section 2.3.1 (hash sources), and RFC 4648, section 4 (base64).
 
 use emberline_base::file::sha256;
 
-/// The policy of a page with one `<style>` and one `<script>`.
+/// Returns the policy of a page with one `<style>` and one `<script>`, given their content.
 pub(super) fn policy(style: &str, script: &str) -> String {
     let (style, script) = (source(style), source(script));
     format!("default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'")
 }
 
+/// Returns the hash source of a style or script: `'sha256-...'`.
 fn source(text: &str) -> String {
     let hex = sha256(text.as_bytes());
     let pairs = hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
@@ -22,6 +23,7 @@ fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
+        // 3 bytes are 24 bits, which are 4 letters of 6 bits; missing bytes become `=`.
         let joined = (0..3).fold(0, |joined, index| joined << 8 | u32::from(group.get(index).copied().unwrap_or(0)));
         for index in 0..4 {
             let letter = LETTERS[(joined >> (18 - 6 * index) & 63) as usize];

@@ -1,9 +1,9 @@
-//! `summary.csv`: a row a cell, for spreadsheets and data frames.
+//! `summary.csv`: one row per cell, for spreadsheets and data frames.
 //!
 //! | columns | |
 //! |---|---|
 //! | `id`, `status` | |
-//! | the grid's axes, by dotted key | but `embedding` and `seed`, which have columns of their own |
+//! | the grid's axes, by dotted key | except `embedding` and `seed`, which have their own columns |
 //! | `embedding`, `source`, `dim`, `trainable`, `seed` | |
 //! | `epochs`, `best_epoch`, `stopped`, `seconds` | |
 //! | `parameters_total`, `parameters_trainable` | |
@@ -11,8 +11,8 @@
 //! | every metric, by name | |
 //! | `device`, `error` | |
 //!
-//! Numbers are written in full and stay numbers. Text that a spreadsheet would take for a formula gets a leading
-//! apostrophe; control characters are written out, so that a cell is always one line. UTF-8, commas, LF.
+//! Numbers have all their digits. Text that a spreadsheet would interpret as a formula gets a leading apostrophe; control
+//! characters are escaped, so that a cell is always on one line. UTF-8, comma-separated, LF.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::Run;
 use crate::escape::csv_text;
 use crate::table::cells::{status_name, stop_name};
 
-/// Renders the cells.
+/// Renders the table of cells.
 pub(super) fn render(run: &Run) -> String {
     let axes = axes(&run.summary);
     let metrics = metrics(&run.summary);
@@ -33,7 +33,7 @@ pub(super) fn render(run: &Run) -> String {
     lines.collect()
 }
 
-/// A field in quotes where it needs them.
+/// Quotes a field if necessary.
 fn quoted(field: &str) -> String {
     if field.contains([',', '"', ' ', ';']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }
@@ -78,7 +78,7 @@ fn row(cell: &Cell, axes: &[&String], metrics: &[&String]) -> Vec<String> {
     row
 }
 
-/// The shortest text that reads back as the same number.
+/// Formats a number in the shortest form that reads back as the same 64-bit float.
 fn number(value: f64) -> String {
     format!("{value:?}")
 }

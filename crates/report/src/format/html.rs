@@ -1,7 +1,7 @@
-//! `report.html`: one page with its style and pictures inside.
+//! `report.html`: a self-contained page with inline style, script and charts.
 //!
-//! It needs no network and no script: the script only sorts tables and hides curves. The page follows the
-//! reader's light or dark theme and prints. Everything from the records is escaped as the last step here.
+//! It loads nothing from the network. It is complete without the script, which only sorts tables and hides curves. The page
+//! follows the reader's light or dark theme and is printable. All text from the records is escaped here, as the last step.
 
 use std::fmt::Write as _;
 
@@ -12,34 +12,34 @@ use crate::Run;
 use crate::answer::answer;
 use crate::chart::{Chart, swatch};
 use crate::curves::{Curves, curves};
+use crate::dimension::{DimensionChart, dimension_chart};
 use crate::document::{Column, Field, Prose, Row, Span, Table};
 use crate::escape::{html, shorten};
 use crate::number::{count, counted, duration, single};
 use crate::ranking::Ranking;
-use crate::sizes::{Sizes, sizes};
 use crate::table::{self, data::split_title, data::task_title};
 use crate::warnings::warnings;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// Longest name or setting.
-const LENGTH: usize = 200;
+/// Maximum length in characters of a name or label.
+const MAX_LENGTH: usize = 200;
 
-/// Most rows of a table; `summary.csv` has all.
-const ROWS: usize = 1000;
+/// Maximum number of rows of a table; `summary.csv` has all rows.
+const MAX_ROWS: usize = 1000;
 
-/// Most failed cells with their messages.
-const FAILURES: usize = 100;
+/// Maximum number of failed cells that are listed with their messages.
+const MAX_FAILURES: usize = 100;
 
-/// From how many rows on a table scrolls in its own box.
-const LONG: usize = 40;
+/// Number of rows from which on a table scrolls in its own box.
+const SCROLL_FROM_ROWS: usize = 40;
 
 /// Renders the report.
 pub(super) fn render(run: &Run) -> String {
     let ranking = Ranking::of(&run.summary);
     let name = if run.summary.name.is_empty() { "unnamed pipeline" } else { run.summary.name.as_str() };
-    let name = html(&shorten(name, LENGTH));
+    let name = html(&shorten(name, MAX_LENGTH));
     let policy = policy(STYLE, SCRIPT);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -51,8 +51,8 @@ pub(super) fn render(run: &Run) -> String {
     header(&mut out, run, &ranking, &name);
     section(&mut out, "settings", "Settings", &table(&table::settings::table(&run.summary, &ranking)));
     curves_section(&mut out, &curves(run, &ranking));
-    if let Some(sizes) = sizes(&run.summary, &ranking) {
-        sizes_section(&mut out, &sizes);
+    if let Some(chart) = dimension_chart(&run.summary, &ranking) {
+        dimension_section(&mut out, &chart);
     }
     section(&mut out, "data", "Data", &table(&table::data::table(&run.summary.data)));
     let cells = failures(run) + &table(&table::cells::table(&run.summary));
@@ -78,7 +78,7 @@ fn header(out: &mut String, run: &Run, ranking: &Ranking<'_>, name: &str) {
     out.push_str("</dl>\n</header>\n");
 }
 
-/// What a reader should know first; nothing if there are no warnings.
+/// Writes the box of warnings at the top; nothing if there are no warnings.
 fn warnings_block(out: &mut String, summary: &Summary) {
     let paragraphs = warnings(summary);
     if paragraphs.is_empty() {
@@ -91,14 +91,14 @@ fn warnings_block(out: &mut String, summary: &Summary) {
     out.push_str("</div>\n");
 }
 
-/// What one wants to know of a run at a glance.
+/// Returns the summary facts for the page header, as terms with their values.
 fn facts(summary: &Summary) -> Vec<(String, String)> {
     let done: Vec<_> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let mut facts = vec![("cells done".to_owned(), format!("{} of {}", done.len(), summary.cells.len()))];
     let classes = summary.data.classes.len();
     facts.push(("task".to_owned(), format!("{}, {}", task_title(summary.data.task), counted(classes, "class"))));
     if let Some(positive) = summary.data.positive_in_words() {
-        facts.push(("positive class".to_owned(), shorten(&positive, LENGTH)));
+        facts.push(("positive class".to_owned(), shorten(&positive, MAX_LENGTH)));
     }
     for (name, split) in summary.data.splits.iter() {
         let majority = summary.data.majority_accuracy.get(name).map(|share| format!(" (majority {})", single(*share)));
@@ -111,7 +111,7 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
     devices.sort_unstable();
     devices.dedup();
     if !devices.is_empty() {
-        facts.push(("device".to_owned(), shorten(&devices.join(", "), LENGTH)));
+        facts.push(("device".to_owned(), shorten(&devices.join(", "), MAX_LENGTH)));
     }
     facts
 }
@@ -123,7 +123,7 @@ fn section(out: &mut String, id: &str, title: &str, body: &str) {
 fn prose(prose: &Prose) -> String {
     let span = |span: &Span| match span {
         Span::Plain(text) => html(text),
-        Span::Strong(text) => format!("<strong>{}</strong>", html(&shorten(text, LENGTH))),
+        Span::Strong(text) => format!("<strong>{}</strong>", html(&shorten(text, MAX_LENGTH))),
     };
     prose.0.iter().map(span).collect()
 }
@@ -139,7 +139,9 @@ fn curves_section(out: &mut String, curves: &Curves) {
         body.push_str("<p>There are no curves to draw.</p>\n");
     } else {
         body.push_str("<ul class=\"legend pens\">");
-        for (shown, class, name) in [(curves.pens.1, "mean", "validation"), (curves.pens.0, "mean dash", "training")] {
+        for (shown, class, name) in
+            [(curves.styles.1, "mean", "validation"), (curves.styles.0, "mean dash", "training")]
+        {
             if shown {
                 let line = "viewBox=\"0 0 30 14\" aria-hidden=\"true\"><path d=\"M2 7H28\"/></svg>";
                 let _ = write!(body, "<li><svg class=\"swatch {class}\" {line}{name}</li>");
@@ -152,21 +154,21 @@ fn curves_section(out: &mut String, curves: &Curves) {
     section(out, "curves", "Curves", &body);
 }
 
-fn sizes_section(out: &mut String, sizes: &Sizes) {
-    let mut body = pictures(std::slice::from_ref(&sizes.chart), &sizes.legend);
+fn dimension_section(out: &mut String, dimension: &DimensionChart) {
+    let mut body = pictures(std::slice::from_ref(&dimension.chart), &dimension.legend);
     let mut note = "Small dots are cells, large marks and lines their means.".to_owned();
-    if sizes.cut {
+    if dimension.cut {
         note.push_str(" The best series are drawn, not all.");
     }
     body.push_str(&notes(&[Prose::default().plain(note)]));
     section(out, "dimension", "Dimension", &body);
 }
 
-/// Pictures that share a legend.
+/// Renders charts that share a legend.
 fn pictures(charts: &[Chart], legend: &[(usize, String)]) -> String {
     let mut out = String::from("<div class=\"pictures\">\n<ul class=\"legend\">");
     for (mark, label) in legend {
-        let _ = write!(out, "<li data-setting=\"{mark}\">{}{}</li>", swatch(*mark), html(&shorten(label, LENGTH)));
+        let _ = write!(out, "<li data-setting=\"{mark}\">{}{}</li>", swatch(*mark), html(&shorten(label, MAX_LENGTH)));
     }
     out.push_str("</ul>\n<div class=\"charts\">\n");
     for chart in charts {
@@ -182,8 +184,8 @@ fn failures(run: &Run) -> String {
         return String::new();
     }
     let mut out = String::from("<h3>Failed cells</h3>\n<dl class=\"failures\">\n");
-    let more = failures.len().saturating_sub(FAILURES);
-    for (id, message) in failures.into_iter().take(FAILURES) {
+    let more = failures.len().saturating_sub(MAX_FAILURES);
+    for (id, message) in failures.into_iter().take(MAX_FAILURES) {
         let lines: Vec<String> = message.lines().map(html).collect();
         let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", html(id), lines.join("<br>"));
     }
@@ -195,8 +197,8 @@ fn failures(run: &Run) -> String {
 }
 
 fn table(table: &Table) -> String {
-    let table = &table.clone().capped(ROWS);
-    let long = if table.rows.len() >= LONG { " long" } else { "" };
+    let table = &table.clone().capped(MAX_ROWS);
+    let long = if table.rows.len() >= SCROLL_FROM_ROWS { " long" } else { "" };
     let caption = html(&table.caption);
     let mut out = format!(
         "<div class=\"scroll{long}\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\n<table>\n<caption><span>{caption}</span></caption>\n<thead><tr>"
@@ -210,8 +212,8 @@ fn table(table: &Table) -> String {
 
 fn heading(column: &Column) -> String {
     let class = if column.numeric { " class=\"n\"" } else { "" };
-    // A dotted key may break after its dots.
-    let name = html(&shorten(&column.name, LENGTH)).replace('.', ".<wbr>");
+    // A line break is allowed after each dot of a dotted key.
+    let name = html(&shorten(&column.name, MAX_LENGTH)).replace('.', ".<wbr>");
     let note = if column.note.is_empty() { String::new() } else { format!("<small>{}</small>", html(&column.note)) };
     format!("<th scope=\"col\"{class}>{name}{note}</th>")
 }
@@ -229,12 +231,12 @@ fn line(row: &Row, columns: &[Column]) -> String {
 }
 
 fn content(field: &Field) -> String {
-    let mut text = html(&shorten(&field.text, LENGTH));
+    let mut text = html(&shorten(&field.text, MAX_LENGTH));
     if field.best {
         text = format!("<strong>{text}</strong>");
     }
-    if !field.aside.is_empty() {
-        let _ = write!(text, " <small>{}</small>", html(&field.aside));
+    if !field.detail.is_empty() {
+        let _ = write!(text, " <small>{}</small>", html(&field.detail));
     }
     match field.mark {
         Some(mark) => swatch(mark) + &text,

@@ -1,6 +1,6 @@
 //! `report.md`: the answer and the tables in GitHub-flavoured Markdown, for pull requests and terminals.
 //!
-//! No pictures; long tables fold.
+//! There are no charts; long tables are collapsed.
 
 use std::fmt::Write as _;
 
@@ -13,26 +13,26 @@ use crate::ranking::Ranking;
 use crate::table;
 use crate::warnings::warnings;
 
-/// From how many rows on a table folds.
-const LONG: usize = 24;
+/// Number of rows from which on a table is collapsed.
+const COLLAPSE_FROM_ROWS: usize = 24;
 
-/// Most rows of a table; `summary.csv` has all.
-const ROWS: usize = 200;
+/// Maximum number of rows of a table; `summary.csv` has all rows.
+const MAX_ROWS: usize = 200;
 
-/// Most failed cells with their messages.
-const FAILURES: usize = 20;
+/// Maximum number of failed cells that are listed with their messages.
+const MAX_FAILURES: usize = 20;
 
-/// Longest name or setting.
-const LENGTH: usize = 160;
+/// Maximum length in characters of a name or label.
+const MAX_LENGTH: usize = 160;
 
-/// Longest message of a failed cell.
-const MESSAGE_LENGTH: usize = 1000;
+/// Maximum length in characters of a failed cell's message.
+const MAX_MESSAGE_LENGTH: usize = 1000;
 
 /// Renders the report.
 pub(super) fn render(run: &Run) -> String {
     let ranking = Ranking::of(&run.summary);
     let name = if run.summary.name.is_empty() { "unnamed pipeline" } else { run.summary.name.as_str() };
-    let mut out = format!("# {}\n\n", markdown(&shorten(name, LENGTH)));
+    let mut out = format!("# {}\n\n", markdown(&shorten(name, MAX_LENGTH)));
     let warnings = warnings(&run.summary);
     if !warnings.is_empty() {
         let lines: Vec<String> = warnings.iter().map(|warning| format!("> - {}", prose(warning))).collect();
@@ -56,15 +56,15 @@ pub(super) fn render(run: &Run) -> String {
 fn prose(prose: &Prose) -> String {
     let span = |span: &Span| match span {
         Span::Plain(text) => markdown(text),
-        Span::Strong(text) => format!("**{}**", markdown(&shorten(text, LENGTH))),
+        Span::Strong(text) => format!("**{}**", markdown(&shorten(text, MAX_LENGTH))),
     };
     prose.0.iter().map(span).collect()
 }
 
 fn section(out: &mut String, title: &str, table: &Table) {
-    let table = &table.clone().capped(ROWS);
+    let table = &table.clone().capped(MAX_ROWS);
     let _ = write!(out, "## {title}\n\n");
-    let folds = table.rows.len() >= LONG;
+    let folds = table.rows.len() >= COLLAPSE_FROM_ROWS;
     if folds {
         let _ = write!(
             out,
@@ -95,9 +95,9 @@ fn rows(out: &mut String, table: &Table) {
 }
 
 fn field(field: &Field) -> String {
-    let text = markdown(&shorten(&field.text, LENGTH));
+    let text = markdown(&shorten(&field.text, MAX_LENGTH));
     let text = if field.best { format!("**{text}**") } else { text };
-    if field.aside.is_empty() { text } else { format!("{text} {}", markdown(&field.aside)) }
+    if field.detail.is_empty() { text } else { format!("{text} {}", markdown(&field.detail)) }
 }
 
 fn failures(out: &mut String, run: &Run) {
@@ -106,9 +106,9 @@ fn failures(out: &mut String, run: &Run) {
         return;
     }
     out.push_str("### Failed cells\n\n");
-    let more = failures.len().saturating_sub(FAILURES);
-    for (id, message) in failures.into_iter().take(FAILURES) {
-        let message = shorten(message, MESSAGE_LENGTH);
+    let more = failures.len().saturating_sub(MAX_FAILURES);
+    for (id, message) in failures.into_iter().take(MAX_FAILURES) {
+        let message = shorten(message, MAX_MESSAGE_LENGTH);
         let lines: Vec<String> = message.lines().map(markdown).collect();
         let _ = writeln!(out, "- **{}**: {}", markdown(id), lines.join("<br>"));
     }
@@ -134,7 +134,7 @@ mod tests {
         assert!(text.contains("1.4 GiB free<br>in the embedding table"));
     }
 
-    /// Bars that are no part of a table's frame would add a column.
+    /// An unescaped `|` in a field would add a column.
     #[test]
     fn hostile_names_stay_in_their_fields() {
         let text = render(&sample::hostile());

@@ -1,4 +1,4 @@
-//! The formats of a report: records to text, pure, the same bytes for the same records.
+//! The formats of a report. Rendering is a pure function: equal records give equal bytes.
 
 mod content_policy;
 mod csv;
@@ -7,23 +7,23 @@ mod markdown;
 
 use crate::Run;
 
-/// A file that a report is rendered to.
+/// A format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `report.html`: one page that holds its pictures and style, and reaches for nothing outside.
+    /// `report.html`: a self-contained page with charts.
     Html,
-    /// `report.md`: the answer and the tables, GitHub-flavoured.
+    /// `report.md`: the answer and the tables in GitHub-flavoured Markdown.
     Markdown,
-    /// `summary.csv`: a row a cell.
+    /// `summary.csv`: one row per cell.
     Csv,
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 3] = [Self::Html, Self::Markdown, Self::Csv];
 }
 
-/// What a format's file is called in the run folder.
+/// Returns the name of a format's file in the run folder.
 pub fn file_name(format: Format) -> &'static str {
     match format {
         Format::Html => "report.html",
@@ -32,7 +32,7 @@ pub fn file_name(format: Format) -> &'static str {
     }
 }
 
-/// The text of a report.
+/// Renders a report.
 pub fn render(run: &Run, format: Format) -> String {
     match format {
         Format::Html => html::render(run),

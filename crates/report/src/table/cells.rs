@@ -7,14 +7,14 @@ use crate::document::{Column, Field, Row, Table};
 use crate::grouping::{self, tuning, value_text};
 use crate::number::{count, decimals, fixed};
 
-/// Axes that the table shows in columns of their own, for runs with and without them.
-const SHOWN: [&str; 2] = ["embedding", "embedding.trainable"];
+/// Axes that always have a column, whether they vary or not.
+const ALWAYS_SHOWN: [&str; 2] = ["embedding", "embedding.trainable"];
 
-/// A row a cell.
+/// Creates the table, with one row per cell.
 pub(crate) fn table(summary: &Summary) -> Table {
     let mut axes: Vec<String> =
-        grouping::varying_axes(summary).into_iter().filter(|axis| !SHOWN.contains(&axis.as_str())).collect();
-    axes.extend(grouping::moved_rows(summary).into_iter().map(|axis| axis.key().to_owned()));
+        grouping::varying_axes(summary).into_iter().filter(|axis| !ALWAYS_SHOWN.contains(&axis.as_str())).collect();
+    axes.extend(grouping::split_axes(summary).into_iter().map(|axis| axis.key().to_owned()));
     let mut columns = ["cell", "status", "embedding", "source"].map(Column::text).to_vec();
     columns.push(Column::number("dim"));
     columns.push(Column::text("tuning"));
@@ -30,13 +30,13 @@ pub(crate) fn table(summary: &Summary) -> Table {
     Table { caption: "Every cell of the grid, in the order of the plan".to_owned(), columns, rows, notes: Vec::new() }
 }
 
-/// A cell that went wrong, and what it said.
+/// Returns the id and the error message of each failed cell.
 pub(crate) fn failures(summary: &Summary) -> Vec<(&str, &str)> {
     let failed = summary.cells.iter().filter(|cell| cell.status == Status::Failed);
     failed.map(|cell| (cell.id.as_str(), cell.error.as_deref().unwrap_or("no cause was recorded"))).collect()
 }
 
-/// How a status is called.
+/// Returns the name of a status.
 pub(crate) fn status_name(status: Status) -> &'static str {
     match status {
         Status::Done => "done",
@@ -45,7 +45,7 @@ pub(crate) fn status_name(status: Status) -> &'static str {
     }
 }
 
-/// How the end of a fit is called in the records.
+/// Returns the name of the reason why a fit ended, as in the records.
 pub(crate) fn stop_name(stop: Stop) -> &'static str {
     match stop {
         Stop::Epochs => "epochs",
@@ -102,7 +102,7 @@ fn numbers(summary: &Summary, of: impl Fn(&Outcome) -> Option<f64>) -> Vec<Optio
     summary.cells.iter().map(|cell| cell.outcome.as_ref().and_then(&of)).collect()
 }
 
-/// The columns that tell how training went.
+/// Creates the columns about training: epochs, time, parameters, device and known words.
 fn training(summary: &Summary) -> Vec<Measured> {
     let column = |column: Column, field: &dyn Fn(&Outcome) -> Field| {
         let fields = summary.cells.iter().map(|cell| cell.outcome.as_ref().map_or_else(Field::none, field));
@@ -110,7 +110,7 @@ fn training(summary: &Summary) -> Vec<Measured> {
     };
     let mut columns = vec![
         column(Column::number("best epoch"), &|o| Field {
-            aside: format!("of {}", o.epochs),
+            detail: format!("of {}", o.epochs),
             ..Field::number(o.best_epoch.into(), o.best_epoch.to_string())
         }),
         column(Column::text("stopped by"), &|o| Field::text(stop_name(o.stopped).replace('_', " "))),
@@ -127,7 +127,7 @@ fn training(summary: &Summary) -> Vec<Measured> {
     columns
 }
 
-/// A share as percents.
+/// Creates a field of a share, shown as a percentage.
 pub(crate) fn share(share: Option<f64>) -> Field {
     share.map_or_else(Field::none, |share| Field::number(share, format!("{:.1} %", 100.0 * share)))
 }

@@ -1,4 +1,4 @@
-//! The data: rows per split and class, what was left out, and what always giving one answer reaches.
+//! The table of the data: rows per split and class, the rows that were left out, and the majority accuracy.
 
 use emberline_base::number::agreeing;
 use emberline_base::record::Data;
@@ -7,7 +7,8 @@ use emberline_base::{SplitName, Task};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::number::{count, counted, percent, single};
 
-/// A row a class, a column a split, whose heading names the majority accuracy; a first row for all classes.
+/// Creates the table, with one row per class, after a row for all classes, and one column per split, whose heading has the
+/// majority accuracy.
 pub(crate) fn table(data: &Data) -> Table {
     let mut columns = vec![Column::text("class")];
     columns.extend(data.splits.iter().map(|(name, _)| {
@@ -20,7 +21,7 @@ pub(crate) fn table(data: &Data) -> Table {
         let fields = data.splits.iter().map(|(_, s)| rows(s.classes.get(class).copied().unwrap_or(0), s.rows));
         let mut row = row(class, fields.collect());
         if data.positive.as_ref() == Some(class) {
-            "positive".clone_into(&mut row.fields[0].aside);
+            "positive".clone_into(&mut row.fields[0].detail);
         }
         table_rows.push(row);
     }
@@ -33,12 +34,12 @@ fn row(name: &str, fields: Vec<Field>) -> Row {
 }
 
 fn rows(part: usize, whole: usize) -> Field {
-    // Figure spaces keep the counts in line whatever the share's length.
-    let aside = format!("{:\u{2007}>7}", percent(part, whole));
-    Field { aside, ..Field::number(part as f64, count(part as u64)) }
+    // Padding with figure spaces aligns the counts, whatever the length of the percentage.
+    let detail = format!("{:\u{2007}>7}", percent(part, whole));
+    Field { detail, ..Field::number(part as f64, count(part as u64)) }
 }
 
-/// How a split is called.
+/// Returns the name of a split in reports.
 pub(crate) fn split_title(name: SplitName) -> &'static str {
     match name {
         SplitName::Train => "training",
@@ -47,7 +48,7 @@ pub(crate) fn split_title(name: SplitName) -> &'static str {
     }
 }
 
-/// How a task is called.
+/// Returns the name of a task in reports.
 pub(crate) fn task_title(task: Task) -> &'static str {
     match task {
         Task::Binary => "binary",
@@ -78,7 +79,7 @@ fn notes(data: &Data) -> Vec<Prose> {
     ));
     let shared = (data.shared_texts > 0).then(|| {
         Prose::default().plain(format!(
-            "{} left out whose text stands in the file of a more protected split (test before validation before training).",
+            "{} left out whose text is also in the file of a more protected split (test before validation before training).",
             counted(data.shared_texts, "row"),
         ))
     });
@@ -117,8 +118,11 @@ mod tests {
             table.rows.iter().map(|row| row.fields.iter().map(|field| field.text.as_str()).collect()).collect();
         assert_eq!(texts[0], ["all rows", "13,061", "1,293"]);
         assert_eq!(texts[2], ["insincere", "808", "80"]);
-        assert_eq!((table.rows[1].fields[0].aside.as_str(), table.rows[2].fields[0].aside.as_str()), ("", "positive"));
-        assert_eq!(table.rows[2].fields[1].aside.trim_start_matches('\u{2007}'), "6.2 %");
+        assert_eq!(
+            (table.rows[1].fields[0].detail.as_str(), table.rows[2].fields[0].detail.as_str()),
+            ("", "positive")
+        );
+        assert_eq!(table.rows[2].fields[1].detail.trim_start_matches('\u{2007}'), "6.2 %");
         assert_eq!((texts.len(), table.columns[2].note.as_str()), (3, "majority 0.9381"));
         assert_eq!(
             table.notes[0],
@@ -129,10 +133,10 @@ mod tests {
     #[test]
     fn kept_copies_of_texts_are_told() {
         let mut data = sample::course().summary.data;
-        let told = |data: &Data| format!("{:?}", table(data).notes);
-        assert!(told(&data).contains("31 rows whose text had occurred before (left out)"));
+        let notes_of = |data: &Data| format!("{:?}", table(data).notes);
+        assert!(notes_of(&data).contains("31 rows whose text had occurred before (left out)"));
         data.duplicates_kept = true;
-        assert!(told(&data).contains("31 rows whose text had occurred before (kept, as data.duplicates says)"));
+        assert!(notes_of(&data).contains("31 rows whose text had occurred before (kept, as data.duplicates says)"));
     }
 
     #[test]

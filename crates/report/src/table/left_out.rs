@@ -1,4 +1,4 @@
-//! What the grid leaves out: a row for each reason, with what to do about it.
+//! The table of the combinations of the grid that were left out, by reason.
 
 use emberline_base::record::{LeftOut, Summary};
 
@@ -6,7 +6,7 @@ use crate::document::{Column, Field, Row, Table};
 use crate::grouping::value_text;
 use crate::number::count;
 
-/// A row per reason; nothing where no combination is left out.
+/// Creates the table, with one row per reason; `None` if no combination was left out.
 pub(crate) fn table(summary: &Summary) -> Option<Table> {
     let columns = vec![Column::text("reason"), Column::text("settings"), Column::number("combinations")];
     let rows: Vec<Row> = summary.left_out.iter().map(row).collect();
@@ -14,7 +14,7 @@ pub(crate) fn table(summary: &Summary) -> Option<Table> {
     (!rows.is_empty()).then_some(Table { caption, columns, rows, notes: Vec::new() })
 }
 
-/// How many combinations are left out.
+/// Returns the number of combinations that were left out.
 pub(crate) fn combinations(summary: &Summary) -> usize {
     summary.left_out.iter().map(|left_out| left_out.combinations).sum()
 }

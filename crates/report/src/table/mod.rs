@@ -1,11 +1,11 @@
-//! The tables of a report, made from records: one file each.
+//! The tables of a report, one module per table.
 //!
 //! | table | rows |
 //! |---|---|
-//! | `settings` | a setting: mean and spread over its seeds |
-//! | `cells` | a cell: everything that was measured |
-//! | `data` | a class: its rows in each split |
-//! | `left_out` | a reason why combinations of the grid are left out |
+//! | `settings` | one per setting: mean and standard deviation over its seeds |
+//! | `cells` | one per cell: all metrics and facts about training |
+//! | `data` | one per class: its number of rows in each split |
+//! | `left_out` | one per reason why combinations of the grid were left out |
 
 pub(crate) mod cells;
 pub(crate) mod data;
@@ -19,8 +19,8 @@ use emberline_base::{Metric, SplitName, Task};
 
 use crate::number::single;
 
-/// The metrics that any finished cell has, as the records name them: validation, test, then training; within
-/// each in the order of [`Metric::ALL`], and names unknown to this program last.
+/// Returns the names of the metrics that any finished cell has: those of validation, of test, then of training, each in the
+/// order of [`Metric::ALL`], and last the names that this program doesn't know.
 pub(crate) fn metric_names(summary: &Summary) -> Vec<String> {
     let outcomes = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
     let present: BTreeSet<&String> = outcomes.flat_map(|outcome: &Outcome| outcome.metrics.keys()).collect();
@@ -31,14 +31,14 @@ pub(crate) fn metric_names(summary: &Summary) -> Vec<String> {
     names
 }
 
-/// The metric of a record's name, without its split.
+/// Parses the name of a metric in the records, ignoring its split: `val_f1` is F1.
 pub(crate) fn metric_of(name: &str) -> Option<Metric> {
-    let bare = name.strip_prefix("val_").or_else(|| name.strip_prefix("test_")).unwrap_or(name);
-    Metric::from_name(bare)
+    let metric = name.strip_prefix("val_").or_else(|| name.strip_prefix("test_")).unwrap_or(name);
+    Metric::from_name(metric)
 }
 
-/// What an answer without knowledge reaches on the same rows: for an accuracy, always giving the most frequent answer; for
-/// PR-AUC, any order of the rows, which reaches the share of positive rows (the mean over classes where there are several).
+/// Formats the value of a metric for a model without skill: for an accuracy, always predicting the most frequent class; for a
+/// PR-AUC, random scores, which reach the share of positive rows (the mean over the classes if there are several).
 pub(crate) fn reference_note(name: &str, data: &Data) -> String {
     let split = match name {
         _ if name.starts_with("val_") => SplitName::Valid,
@@ -54,13 +54,13 @@ pub(crate) fn reference_note(name: &str, data: &Data) -> String {
     reached.map(|share| format!("{kind} {}", single(share))).unwrap_or_default()
 }
 
-/// Whether the finished cells were made from different rows.
+/// Returns whether the finished cells were made from different rows.
 pub(crate) fn data_differ(summary: &Summary) -> bool {
     let digests = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).map(|o| o.digests.data.as_str());
     digests.collect::<BTreeSet<_>>().len() > 1
 }
 
-/// The place of the best of `values`; all of them where several are equal, none where only one is a number.
+/// Marks the best of `values`: all of them if several are equal, none if fewer than two are finite.
 pub(crate) fn best_of(values: &[f64], metric: Metric) -> Vec<bool> {
     let numbers: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let better = if metric.smaller_is_better() { f64::min } else { f64::max };

@@ -1,4 +1,4 @@
-//! The summary by setting: a row for each combination of the axes but the seeds, best first.
+//! The table of settings: one row per combination of the axes except for replicate axes, best first.
 
 use emberline_base::Metric;
 use emberline_base::record::Summary;
@@ -9,9 +9,9 @@ use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::Setting;
 use crate::number::{count, decimals, fixed, signed};
 use crate::ranking::{MainMetric, Ranking};
-use crate::statistics::{self, LEVEL};
+use crate::statistics::{self, CONFIDENCE_LEVEL};
 
-/// A row a setting, in the order of the ranking.
+/// Creates the table, with one row per setting in the order of the ranking.
 pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
     let marks = ranking.marks();
     let ordered = ranking.order.iter().filter_map(|&index| ranking.settings.get(index).map(|s| (index, s)));
@@ -38,7 +38,7 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
     Table { caption, columns, rows, notes: notes(summary, ranking) }
 }
 
-/// How many of a setting's cells are done.
+/// Creates the field with the number of finished cells of a setting.
 fn seeds(setting: &Setting<'_>) -> Field {
     let (done, all) = (setting.done().count(), setting.cells.len());
     let text = if done == all { done.to_string() } else { format!("{done} of {all}") };
@@ -52,7 +52,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
     let main = ranking.main.as_ref();
     if let Some(main) = main {
         columns.push(metric_column(summary, settings, &main.name));
-        columns.extend(behind_column(ranking, settings, main));
+        columns.extend(best_difference_column(ranking, settings, main));
     }
     let is_shown =
         |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(Metric::is_headline);
@@ -84,7 +84,7 @@ fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Me
     (column.with_note(reference_note(name, &summary.data)), fields)
 }
 
-/// Mean and standard deviation of what `values` gives, with equal decimals.
+/// Creates a column with the mean and standard deviation of `values` for each setting, with equal decimals.
 fn spread_column(name: &str, settings: &[&Setting<'_>], values: impl Fn(&Setting<'_>) -> Vec<f64>) -> Measured {
     let values: Vec<Vec<f64>> = settings.iter().map(|setting| values(setting)).collect();
     let counts = matches!(name, "epochs" | "seconds");
@@ -99,16 +99,17 @@ fn spread_column(name: &str, settings: &[&Setting<'_>], values: impl Fn(&Setting
         }
         let mean = statistics::mean(values);
         let deviation = statistics::standard_deviation(values);
-        let aside = deviation.map(|deviation| format!("± {}", fixed(deviation, digits))).unwrap_or_default();
-        Field { aside, ..Field::number(mean, fixed(mean, digits)) }
+        let detail = deviation.map(|deviation| format!("± {}", fixed(deviation, digits))).unwrap_or_default();
+        Field { detail, ..Field::number(mean, fixed(mean, digits)) }
     };
     (Column::number(name), values.iter().map(field).collect())
 }
 
-/// How far each setting lies behind the best, with the interval; nothing where no two seeds are shared.
-fn behind_column(ranking: &Ranking<'_>, settings: &[&Setting<'_>], main: &MainMetric) -> Option<Measured> {
+/// Creates the column of differences from the best setting, with their intervals; `None` if no setting has two replicates in
+/// common with the best one.
+fn best_difference_column(ranking: &Ranking<'_>, settings: &[&Setting<'_>], main: &MainMetric) -> Option<Measured> {
     let best = &ranking.best()?.label;
-    let gaps: Vec<_> = settings.iter().map(|s| ranking.behind(s).filter(|_| s.label != *best)).collect();
+    let gaps: Vec<_> = settings.iter().map(|s| ranking.difference_to_best(s).filter(|_| s.label != *best)).collect();
     if gaps.iter().all(Option::is_none) {
         return None;
     }
@@ -118,11 +119,14 @@ fn behind_column(ranking: &Ranking<'_>, settings: &[&Setting<'_>], main: &MainMe
         None => Field::none(),
         Some(gap) => {
             let interval = format!("[{}, {}]", signed(gap.low, digits), signed(gap.high, digits));
-            Field { aside: interval, ..Field::number(gap.mean, signed(gap.mean, digits)) }
+            Field { detail: interval, ..Field::number(gap.mean, signed(gap.mean, digits)) }
         }
     });
-    let column =
-        Column::number("to the best").with_note(format!("{}, {:.0}\u{a0}% interval", main.name, LEVEL * 100.0));
+    let column = Column::number("to the best").with_note(format!(
+        "{}, {:.0}\u{a0}% interval",
+        main.name,
+        CONFIDENCE_LEVEL * 100.0
+    ));
     Some((column, fields.collect()))
 }
 
@@ -189,9 +193,9 @@ mod tests {
         let table = table(&run.summary, &Ranking::of(&run.summary));
         assert!(table.rows.iter().all(|row| row.fields.len() == table.columns.len()));
         let main = column(&table, "val_pr_auc");
-        assert!(main[0].best && !main[1].best && main[0].aside.starts_with("± 0.0"), "{main:?}");
+        assert!(main[0].best && !main[1].best && main[0].detail.starts_with("± 0.0"), "{main:?}");
         assert_eq!(column(&table, "to the best")[0].text, "best");
-        assert!(column(&table, "to the best")[1].aside.starts_with("[−"));
+        assert!(column(&table, "to the best")[1].detail.starts_with("[−"));
         assert!(column(&table, "seeds").iter().any(|field| field.text == "2 of 3"));
     }
 
@@ -222,6 +226,6 @@ mod tests {
         let run = sample::single();
         let table = table(&run.summary, &Ranking::of(&run.summary));
         assert!(table.columns.iter().all(|column| column.name != "to the best"));
-        assert!(table.rows[0].fields.iter().all(|field| field.aside.is_empty() && !field.best));
+        assert!(table.rows[0].fields.iter().all(|field| field.detail.is_empty() && !field.best));
     }
 }

@@ -1,4 +1,4 @@
-//! Damaged and mismatched files: a clear error that names the file, never a panic.
+//! Tests that corrupt and mismatched files give a clear error that names the file, and never a panic.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// The tiny model's weights under another content.
+/// A copy of the tiny model's weights file whose content can be replaced.
 struct Copy {
     folder: TempDir,
     whole: Vec<u8>,
@@ -18,7 +18,7 @@ impl Copy {
         Self { folder: tempfile::tempdir().expect("a folder"), whole }
     }
 
-    /// Reads the weights from other bytes. A fault must be one of the file's content.
+    /// Reads the weights from other bytes; an error must be one about the file's content.
     fn read(&self, bytes: &[u8]) -> Result<Weights, String> {
         let path = self.folder.path().join("weights.hdf5");
         fs::write(&path, bytes).expect("written");
@@ -36,7 +36,7 @@ fn assert_not_a_panic(error: &str) {
 #[test]
 fn every_truncation_is_refused() {
     let copy = Copy::new();
-    // The last dataset ends where the file ends, or groups stand there: either way something is missing.
+    // The end of the file is either the last dataset or the groups: a truncated file always lacks something.
     for len in (0..copy.whole.len()).step_by(7).chain(copy.whole.len() - 64..copy.whole.len()) {
         let error = copy.read(&copy.whole[..len]).expect_err("a truncated file");
         assert_not_a_panic(&error);
@@ -59,7 +59,7 @@ fn flipped_bits_are_refused_or_change_numbers_alone() {
     assert!(refused > 100, "{refused} of some 4,500");
 }
 
-/// A heap of names that says it has a terabyte: no more is read than the file has.
+/// A name heap that claims a terabyte: no more bytes are read than the file has.
 #[test]
 fn a_size_beyond_the_file_is_refused_before_it_is_read() {
     let copy = Copy::new();
@@ -115,7 +115,7 @@ fn options_of_another_model_are_refused() {
         ("\"projection_dim\": 4", "\"projection_dim\": 3", "CNN_proj/W_proj has the shape [9, 4]"),
         ("\"n_layers\": 2", "\"n_layers\": 3", "can't find the dataset RNN_0/RNN/MultiRNNCell/Cell2"),
         ("\"n_highway\": 1", "\"n_highway\": 2", "can't find the dataset CNN_high_1/W_transform"),
-        ("\"dim\": 6", "\"dim\": 32768", "options.json speaks of"),
+        ("\"dim\": 6", "\"dim\": 32768", "options.json requires"),
     ] {
         assert!(text.contains(from), "{from}");
         fs::write(&options, text.replace(from, to)).expect("written");

@@ -1,4 +1,4 @@
-//! Against the layers that other implementations give.
+//! Compares the layers with those of other implementations.
 
 use std::io::{self, Write as _};
 
@@ -6,14 +6,14 @@ use hdf5_reader::Hdf5File;
 
 use super::*;
 
-/// The largest error that is accepted.
+/// Maximum error.
 const TOLERANCE: f32 = 1e-5;
 
-/// Every layer at every token, `[layers][tokens][2 P]`: a batch of the one text, with one token counting at a time.
+/// Computes every layer at every token, `[layers][tokens][2 P]`, by batches of one text in which one token counts at a time.
 fn contextual(model: &Model<Flex>, text: &[&str]) -> Vec<Vec<Vec<f32>>> {
-    let run = Run::of(&[text.to_vec()], usize::MAX);
-    let vectors = model.tokens.encode(&run.tokens, false);
-    let batch = &run.ids[..1];
+    let group = TextGroup::of(&[text.to_vec()], usize::MAX);
+    let vectors = model.tokens.encode(&group.tokens, false);
+    let batch = &group.ids[..1];
     let sums = |backward: bool, token: usize| {
         let longest = text.len() + 2;
         let blocks = (0..longest).step_by(STEPS).map(|first| {
@@ -98,7 +98,7 @@ fn every_option_counts() {
     }
 }
 
-/// The folder with AllenNLP's fixtures; says so where it isn't there.
+/// Returns the folder with AllenNLP's fixtures; prints that the test is skipped if it is missing.
 fn allennlp() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
@@ -120,7 +120,7 @@ fn fixture(folder: &Path) -> Files {
     Files { weights: folder.join("lm_weights.hdf5"), options: folder.join("options.json") }
 }
 
-/// Layer 0: AllenNLP's own vectors of single tokens.
+/// Compares layer 0 with AllenNLP's vectors of single tokens.
 #[test]
 fn token_vectors_are_allennlps() {
     let Some(folder) = allennlp() else { return };
@@ -132,8 +132,8 @@ fn token_vectors_are_allennlps() {
     assert!(worst < TOLERANCE, "{worst}");
 }
 
-/// The top layer at every token, which every other layer enters: the first batch of each of bilm-tf's three streams,
-/// where its state is still 0.
+/// Compares the top layer, which depends on all other layers, at every token, for the first batch of each of bilm-tf's three
+/// streams, in which its state is still 0.
 #[test]
 fn the_top_layer_is_bilm_tfs() {
     let Some(folder) = allennlp() else { return };

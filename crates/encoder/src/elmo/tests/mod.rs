@@ -1,4 +1,4 @@
-//! A whole model: against goldens, whatever stands beside a text, and damaged.
+//! Tests a whole model: compared with reference values, with texts in any batch, and with corrupt files.
 
 mod damage;
 mod golden;
@@ -9,14 +9,14 @@ use burn::backend::Flex;
 
 use super::*;
 
-/// A model's two files.
+/// The two files of a model.
 struct Files {
     weights: PathBuf,
     options: PathBuf,
 }
 
 impl Files {
-    /// The tiny model of `tests/fixtures/elmo/make.py`.
+    /// Returns the tiny model, which was made by `tests/fixtures/elmo/make.py`.
     fn tiny() -> Self {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/elmo"));
         Self { weights: folder.join("weights.hdf5"), options: folder.join("options.json") }
@@ -50,7 +50,7 @@ fn a_text_is_the_same_alone_together_and_shuffled() {
     let elmo = Files::tiny().open();
     let words = "why does the cat that sat on a mat not see what dogs know of longer and longer texts ? !".split(' ');
     let words: Vec<&str> = words.collect();
-    // 90 texts of 0 to 40 tokens: several batches, of rows that end at different steps.
+    // 90 texts of 0 to 40 tokens: several batches, whose rows end at different steps.
     let texts: Vec<Vec<&str>> =
         (0..90).map(|n| (0..n * 7 % 41).map(|i| words[(n * 5 + i * (n + 1)) % words.len()]).collect()).collect();
     let together = elmo.pool(&texts);
@@ -70,9 +70,9 @@ fn runs_divide_texts_by_their_distinct_tokens() {
     let runs = |most| {
         let (mut start, mut found) = (0, Vec::new());
         while start < texts.len() {
-            let run = Run::of(&texts[start..], most);
-            found.push((run.taken, run.tokens.len(), run.texts.clone()));
-            start += run.taken;
+            let group = TextGroup::of(&texts[start..], most);
+            found.push((group.taken, group.tokens.len(), group.texts.clone()));
+            start += group.taken;
         }
         found
     };

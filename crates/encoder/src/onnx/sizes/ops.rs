@@ -1,17 +1,17 @@
-//! What an operation makes of tensors, by shape, and small ones by their numbers.
+//! Shape inference: the shape of an operator's output, and its values if it is small.
 
 use rten_onnx::onnx::{AttributeProto, NodeProto};
 
 use super::of_constant;
 use super::tensor::Tensor;
 
-/// A node with what is known of its inputs.
+/// A node with its inputs, as far as they are known.
 struct Op<'n> {
     node: &'n NodeProto,
     inputs: &'n [Tensor],
 }
 
-/// What is known of a node's first output.
+/// Infers a node's first output, as far as it is known.
 pub(super) fn output(node: &NodeProto, inputs: &[Tensor]) -> Tensor {
     let op = Op { node, inputs };
     let made = match node.op_type.as_deref().unwrap_or_default() {
@@ -59,7 +59,7 @@ impl Op<'_> {
         self.node.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name))
     }
 
-    /// An axis, counted from the end where it is negative.
+    /// Returns the attribute `axis`; a negative one counts from the end.
     fn axis(&self, rank: usize) -> Option<usize> {
         let axis = self.attribute("axis").and_then(|axis| axis.i).unwrap_or(0);
         from_end(axis, rank).filter(|&axis| axis < rank)
@@ -176,20 +176,20 @@ impl Op<'_> {
         let axes = given.map(|axes| axes.iter().map(|&axis| axis as i64).collect()).or_else(attribute);
         let (Some(axes), Some(dims)) = (axes, &from.dims) else { return self.same_size() };
         let rank = dims.len() + axes.len();
-        let mut places: Vec<usize> = axes.iter().map(|&axis| from_end(axis, rank)).collect::<Option<_>>()?;
-        places.sort_unstable();
+        let mut indices: Vec<usize> = axes.iter().map(|&axis| from_end(axis, rank)).collect::<Option<_>>()?;
+        indices.sort_unstable();
         let mut made = dims.clone();
-        for place in places {
-            made.insert(place.min(made.len()), 1);
+        for index in indices {
+            made.insert(index.min(made.len()), 1);
         }
         Some(Tensor::of(made).with(from.numbers.clone()))
     }
 
     fn mat_mul(&self) -> Option<Tensor> {
         let (left, right) = (self.dims(0)?, self.dims(1)?);
-        let ([.., before, _], [.., _, behind]) = (left, right) else { return None };
+        let ([.., rows, _], [.., _, columns]) = (left, right) else { return None };
         let outer = broadcast(&[&left[..left.len() - 2], &right[..right.len() - 2]]);
-        Some(Tensor::of([&outer[..], &[*before, *behind]].concat()))
+        Some(Tensor::of([&outer[..], &[*rows, *columns]].concat()))
     }
 
     fn elementwise(&self) -> Option<Tensor> {
@@ -200,7 +200,7 @@ impl Op<'_> {
         Some(Tensor::of(broadcast(&all)).with(self.arithmetic()))
     }
 
-    /// The numbers of two small tensors, of which one may have a single number.
+    /// Computes the values of an operation on two small tensors; a tensor of one value is broadcast.
     fn arithmetic(&self) -> Option<Vec<f64>> {
         let [a, b] = self.inputs else { return None };
         let (a, b) = (a.numbers.as_deref()?, b.numbers.as_deref()?);
@@ -212,17 +212,17 @@ impl Op<'_> {
             _ => None,
         };
         let count = a.len().max(b.len());
-        let at = |numbers: &[f64], place: usize| {
-            if numbers.len() == 1 { numbers.first().copied() } else { numbers.get(place).copied() }
+        let at = |numbers: &[f64], index: usize| {
+            if numbers.len() == 1 { numbers.first().copied() } else { numbers.get(index).copied() }
         };
-        (0..count).map(|place| apply(at(a, place)?, at(b, place)?)).collect()
+        (0..count).map(|index| apply(at(a, index)?, at(b, index)?)).collect()
     }
 
     fn unary(&self) -> Option<Tensor> {
         Some(Tensor { numbers: None, ..self.input(0)?.clone() })
     }
 
-    /// The same numbers in another shape.
+    /// Returns a tensor with the same values in another shape.
     fn same_size(&self) -> Option<Tensor> {
         let from = self.input(0)?;
         let is_vector = from.dims.as_ref().is_some_and(|dims| dims.len() <= 1);
@@ -231,7 +231,7 @@ impl Op<'_> {
     }
 }
 
-/// The place that a number names, counted from the end where it is negative.
+/// Resolves an index; a negative one counts from the end.
 fn from_end(at: i64, length: usize) -> Option<usize> {
     usize::try_from(if at < 0 { at + length as i64 } else { at }).ok()
 }
@@ -240,7 +240,7 @@ fn lengths(numbers: &[i64]) -> Vec<u64> {
     numbers.iter().map(|&number| u64::try_from(number).unwrap_or_default()).collect()
 }
 
-/// The shape that all of these are stretched to, from their last axis on.
+/// Returns the shape to which all of the given shapes are broadcast; they are aligned at their last axis.
 fn broadcast(all: &[&[u64]]) -> Vec<u64> {
     let rank = all.iter().map(|dims| dims.len()).max().unwrap_or(0);
     let of_axis = |from_end: usize| {

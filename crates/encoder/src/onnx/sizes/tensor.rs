@@ -1,57 +1,57 @@
-//! What is known of a tensor before the graph is run.
+//! The statically known properties of a tensor: shape, values and a lower bound of its size.
 
 use rten_onnx::onnx::{DataType, TensorProto};
 
-/// Tensors of more numbers are followed by their shape alone: nobody computes shapes with them.
-const MOST_NUMBERS: usize = 1 << 10;
+/// Maximum number of values that are followed; no graph computes shapes from larger tensors.
+const MAX_NUMBERS: usize = 1 << 10;
 
-/// What is known of a tensor.
+/// The statically known properties of a tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Tensor {
-    /// Its shape.
+    /// The shape, if it is known.
     pub(super) dims: Option<Vec<u64>>,
-    /// Its numbers, of a small one.
+    /// The values, if they are known and few.
     pub(super) numbers: Option<Vec<f64>>,
-    /// How many numbers it has at least.
+    /// A lower bound of the number of values.
     pub(super) least: u64,
 }
 
 impl Default for Tensor {
-    /// Nothing is known.
+    /// A tensor of which nothing is known.
     fn default() -> Self {
         Self::at_least(1)
     }
 }
 
 impl Tensor {
-    /// One of a shape.
+    /// Creates a tensor of a known shape.
     pub(super) fn of(dims: Vec<u64>) -> Self {
         let least = dims.iter().fold(1, |size: u64, &dim| size.saturating_mul(dim));
         Self { dims: Some(dims), numbers: None, least }
     }
 
-    /// One of a shape that depends on the texts.
+    /// Creates a tensor whose shape depends on the texts, with a lower bound of its number of values.
     pub(super) fn at_least(least: u64) -> Self {
         Self { dims: None, numbers: None, least }
     }
 
-    /// The same, with these numbers.
+    /// Sets the values, unless there are too many, or their number doesn't fit the shape.
     pub(super) fn with(self, numbers: Option<Vec<f64>>) -> Self {
-        let fits = |numbers: &Vec<f64>| numbers.len() as u64 == self.least && numbers.len() <= MOST_NUMBERS;
+        let fits = |numbers: &Vec<f64>| numbers.len() as u64 == self.least && numbers.len() <= MAX_NUMBERS;
         Self { numbers: numbers.filter(fits), ..self }
     }
 
-    /// A vector of these numbers.
+    /// Creates a vector of known values.
     pub(super) fn vector(numbers: Vec<f64>) -> Self {
         Self::of(vec![numbers.len() as u64]).with(Some(numbers))
     }
 
-    /// Its numbers as lengths.
+    /// Returns the values as lengths.
     pub(super) fn lengths(&self) -> Option<Vec<u64>> {
         Some(self.numbers.as_ref()?.iter().map(|&number| number.max(0.0) as u64).collect())
     }
 
-    /// Its only number.
+    /// Returns the value of a tensor with a single value.
     pub(super) fn number(&self) -> Option<f64> {
         match self.numbers.as_deref()? {
             [number] => Some(*number),
@@ -60,11 +60,11 @@ impl Tensor {
     }
 }
 
-/// The numbers of a small constant.
+/// Returns the values of a small constant.
 pub(super) fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     let raw = tensor.raw_data.as_ref().map(|raw| raw.borrow());
     let raw = raw.as_deref().map_or(&[][..], Vec::as_slice);
-    if raw.len() > 8 * MOST_NUMBERS {
+    if raw.len() > 8 * MAX_NUMBERS {
         return None;
     }
     fn words<const N: usize>(raw: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {

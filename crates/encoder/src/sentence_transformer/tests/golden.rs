@@ -1,4 +1,4 @@
-//! Vectors are the reference's, on the processor and through Burn.
+//! Compares vectors with those of the reference implementation, on the CPU and in Burn.
 
 use std::io::{self, Write as _};
 
@@ -7,7 +7,7 @@ use emberline_base::Matrix;
 
 use super::*;
 use crate::sentence_transformer::modules::Modules;
-use crate::transformer::{self, Config, Forward, OnDevice, Processor, Transformer};
+use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
 
 fn options(case: &str) -> Options {
     let mut options = Options::default();
@@ -19,7 +19,7 @@ fn options(case: &str) -> Options {
     options
 }
 
-/// The largest difference of any number.
+/// Returns the largest absolute difference between vectors and the expected ones.
 fn distance(vectors: &Matrix, expected: &serde_json::Value) -> f64 {
     let expected: Vec<Vec<f64>> = serde_json::from_value(expected.clone()).expect("vectors");
     assert_eq!((vectors.rows(), vectors.cols()), (expected.len(), expected[0].len()));
@@ -51,8 +51,8 @@ fn both_forward_passes_agree() {
         let model = Transformer::read(&config, &mut weights).expect("a model");
         let texts: Vec<Vec<u32>> = [1, 2, 7, 7, 30, 31].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let burn = OnDevice::<Flex>::new(&model, Default::default()).hidden(&texts);
-        let own = Processor::new(model).hidden(&texts);
+        let burn = DeviceModel::<Flex>::new(&model, Default::default()).hidden(&texts);
+        let own = CpuModel::new(model).hidden(&texts);
         let distance = own.iter().zip(&burn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(own.len() == burn.len() && distance < 1e-5, "{name}: {distance}");
     }
@@ -78,7 +78,7 @@ fn what_changes_a_vector_changes_the_digest() {
     assert_eq!(all[0], open(elsewhere.path(), &Options::default()).expect("a model").digest());
 }
 
-/// The first numbers that sentence-transformers gives for all-MiniLM-L6-v2, whose folder `EMBERLINE_MINILM` names.
+/// Compares with the first numbers that sentence-transformers computes for all-MiniLM-L6-v2, in the folder `EMBERLINE_MINILM`.
 #[test]
 fn a_published_model_gives_the_published_vectors() {
     let Some(folder) = std::env::var_os("EMBERLINE_MINILM").map(PathBuf::from) else {

@@ -1,4 +1,4 @@
-//! The models of `tests/fixtures` (recipe: `make.py` there) against what sentence-transformers says of them.
+//! Compares the models of `tests/fixtures` (made by `make.py` there) with the results of sentence-transformers.
 
 mod damage;
 mod golden;
@@ -23,12 +23,12 @@ fn open(folder: &Path, options: &Options) -> Result<SentenceTransformer, Error> 
     SentenceTransformer::open(folder, options, Device::Cpu)
 }
 
-/// A model that opens.
+/// Opens a model of the fixtures.
 fn model(name: &str) -> SentenceTransformer {
     open(&fixtures().join(name), &Options::default()).expect("a good model")
 }
 
-/// The texts of the goldens.
+/// Returns the texts of the reference data.
 fn texts(goldens: &serde_json::Value) -> Vec<String> {
     serde_json::from_value(goldens["texts"].clone()).expect("texts")
 }
@@ -41,7 +41,7 @@ fn bytes(texts: &[String]) -> Vec<&[u8]> {
     texts.iter().map(|text| text.as_bytes()).collect()
 }
 
-/// A copy of a model that may be damaged.
+/// Copies a model, so that a test can corrupt it.
 fn copy(name: &str) -> tempfile::TempDir {
     let to = tempfile::tempdir().expect("a folder");
     copy_all(&fixtures().join(name), to.path());

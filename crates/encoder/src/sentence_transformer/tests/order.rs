@@ -1,8 +1,8 @@
-//! A text's vector is the same, bit for bit, whatever stands beside it.
+//! Tests that a text's vector is equal, bit for bit, in any batch.
 
 use super::*;
 
-/// Texts of many lengths.
+/// Returns texts of many lengths.
 fn many() -> Vec<String> {
     let words = ["the", "dog", "is", "red", "why", "run", "?", "moon", "café", "unknown"];
     (0..90).map(|n| (0..n % 41).map(|i| words[(n * i + i) % 10]).collect::<Vec<_>>().join(" ")).collect()

@@ -1,4 +1,4 @@
-//! A measure, no test: the processor's own forward pass beside Burn's flex, on one thread.
+//! A benchmark (ignored by default): the forward pass on the CPU compared with Burn's flex backend, on one thread.
 //!
 //! `EMBERLINE_MINILM=FOLDER cargo test --release -p emberline-encoder --lib forward_passes -- --ignored --nocapture`
 
@@ -8,7 +8,7 @@ use burn::backend::Flex;
 
 use super::*;
 use crate::sentence_transformer::modules::Modules;
-use crate::transformer::{self, Config, Forward, OnDevice, Processor, Transformer};
+use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
 
 #[test]
 #[ignore = "a measure"]
@@ -19,7 +19,7 @@ fn forward_passes_are_timed() {
     let config = Config::read(&modules.transformer).expect("a config");
     let mut weights = transformer::open_weights(&modules.transformer).expect("weights");
     let model = Transformer::read(&config, &mut weights).expect("a model");
-    // Texts as long as questions are; batches as each side likes them.
+    // Texts have the length of questions; each side has its own batch size.
     let texts: Vec<Vec<u32>> = (0..256).map(|n| (0..10 + n % 12).map(|i| 1000 + i * 7 + n).collect()).collect();
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
     let rate = |name: &str, forward: &dyn Forward| {
@@ -28,8 +28,8 @@ fn forward_passes_are_timed() {
         texts.chunks(batch).for_each(|texts| drop(std::hint::black_box(forward.hidden(texts))));
         eprintln!("{name}: {:.0} texts/s", texts.len() as f64 / started.elapsed().as_secs_f64());
     };
-    let burn = OnDevice::<Flex>::new(&model, Default::default());
-    let own = Processor::new(model);
+    let burn = DeviceModel::<Flex>::new(&model, Default::default());
+    let own = CpuModel::new(model);
     for _ in 0..3 {
         rate("flex", &burn);
         rate("own", &own);

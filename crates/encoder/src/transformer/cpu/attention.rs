@@ -1,4 +1,4 @@
-//! Attention of one text on the processor (Vaswani et al., 2017), head after head.
+//! Self-attention of one text on the CPU (Vaswani et al., 2017), one head at a time.
 
 use pulp::Simd;
 
@@ -6,16 +6,17 @@ use super::lanes;
 use super::product::{Panels, Rows, Target, product};
 use super::{Layer, Positions, Transformer, bucket, rotation};
 
-/// The arrays that attention needs, kept from text to text.
+/// The buffers of attention, which are reused for all texts of a batch.
 pub(super) struct Attention {
     keys: Panels,
     values: Panels,
-    /// `[tokens, tokens]` of one head.
+    /// The attention scores of one head, `[tokens, tokens]`.
     scores: Vec<f32>,
-    /// By relative position, from `-(longest - 1)` on: `[heads, 2 * longest - 1]`; empty where the model has no such bias.
+    /// The bias by relative position, from `-(longest - 1)` on, `[heads, 2 * longest - 1]`; empty if the model has none.
     bias: Vec<f32>,
+    /// The length of the longest text in tokens.
     longest: usize,
-    /// Cosines and sines by the rotation's base.
+    /// The cosines and sines of rotary positions, by their base.
     rotations: Vec<(f32, Vec<f32>, Vec<f32>)>,
 }
 
@@ -40,7 +41,8 @@ impl Attention {
         }
     }
 
-    /// `three`: queries, keys and values of a text's tokens, `[tokens, 3 * hidden]`. The result replaces the queries.
+    /// Computes the attention of a text. `three`: the queries, keys and values of its tokens, `[tokens, 3 * hidden]`; the
+    /// result replaces the queries.
     #[inline(always)]
     pub(super) fn attend<S: Simd>(&mut self, simd: S, model: &Transformer, layer: &Layer, three: &mut [f32]) {
         let Transformer { hidden, heads, .. } = *model;
@@ -58,6 +60,7 @@ impl Attention {
             for (token, row) in scores.chunks_exact_mut(tokens).enumerate() {
                 row.iter_mut().for_each(|score| *score *= scale);
                 if !self.bias.is_empty() {
+                    // The bias of the first token is `-token` from this one: token 2 of 5 begins at 5 - 1 - 2 = 2.
                     let bias = &self.bias[head * (2 * self.longest - 1)..][self.longest - 1 - token..];
                     lanes::add(row, &bias[..tokens]);
                 }
@@ -71,7 +74,8 @@ impl Attention {
         }
     }
 
-    /// Rotates queries and keys by their place: the halves of a head's numbers are the two coordinates.
+    /// Rotates queries and keys by their position. The coordinates of a pair are in the two halves of a head: with 8 numbers
+    /// per head, numbers 0 and 4 form the first pair.
     #[inline(always)]
     fn rotate(&self, model: &Transformer, layer: &Layer, three: &mut [f32]) {
         let Some((_, cosines, sines)) = self.rotations.iter().find(|(base, ..)| Some(*base) == layer.rotary_base)
@@ -94,7 +98,7 @@ impl Attention {
     }
 }
 
-/// Leaves a token only what stands within its window.
+/// Masks the scores of tokens outside of a token's window.
 #[inline(always)]
 fn mask(row: &mut [f32], token: usize, window: usize) {
     let near = token.saturating_sub(window)..(token + window + 1).min(row.len());

@@ -1,23 +1,23 @@
-//! Arithmetic on rows of numbers, for the processor: activations, softmax, layer normalisation.
+//! Vectorised arithmetic on rows of `f32` on the CPU: activations, softmax, layer normalisation.
 //!
-//! Rows of `f32` enter and are changed in place. Sums are kept in [`LANES`] partial sums that are added in one fixed
-//! order, so that a result doesn't depend on the width of the processor's registers. All functions are inlined into
-//! code that [`pulp::Arch`] compiles for the widest registers there are.
+//! Rows are changed in place. Sums are accumulated in [`LANES`] partial sums that are added in a fixed order, so that the
+//! result doesn't depend on the width of the CPU's SIMD registers. All functions are inlined into code that [`pulp::Arch`]
+//! compiles for the widest registers available.
 
 use emberline_base::function::{erf, exp, tanh};
 
 use crate::transformer::Activation;
 
-/// The partial sums of a row, and the columns of a packed panel.
+/// Number of partial sums of a row, and of columns in a packed panel.
 pub(super) const LANES: usize = 16;
 
-/// A row in whole groups of lanes, and what is left.
+/// Splits a row into groups of lanes and the remainder.
 #[inline(always)]
 fn groups(row: &mut [f32]) -> (&mut [[f32; LANES]], &mut [f32]) {
     row.as_chunks_mut::<LANES>()
 }
 
-/// Changes every number of a row.
+/// Applies a function to every number of a row.
 #[inline(always)]
 fn map(row: &mut [f32], change: impl Fn(f32) -> f32) {
     let (whole, rest) = groups(row);
@@ -31,7 +31,7 @@ fn map(row: &mut [f32], change: impl Fn(f32) -> f32) {
     }
 }
 
-/// The sum of `term` of every number of a row.
+/// Sums `term` over the numbers of a row.
 #[inline(always)]
 fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let (whole, rest) = row.as_chunks::<LANES>();
@@ -47,7 +47,7 @@ fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     total(sums)
 }
 
-/// Partial sums added in one fixed order.
+/// Adds partial sums in a fixed order: lane i and lane i + 8, then i and i + 4, and so on.
 #[inline(always)]
 fn total(mut sums: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
@@ -60,7 +60,7 @@ fn total(mut sums: [f32; LANES]) -> f32 {
     sums[0]
 }
 
-/// The inner product of two rows.
+/// Computes the inner product of two rows.
 #[inline(always)]
 pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut sums = [0.0_f32; LANES];
@@ -72,7 +72,7 @@ pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     total(sums)
 }
 
-/// The largest number of a row.
+/// Returns the largest number of a row.
 #[inline(always)]
 fn largest(row: &[f32]) -> f32 {
     let (whole, rest) = row.as_chunks::<LANES>();
@@ -113,7 +113,8 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// `gated[i] = activation(row[i]) * row[i + half]`, half of the row's length: what ModernBERT calls GeGLU.
+/// Applies a gated activation: `row[i] = activation(row[i]) * row[i + half]` for the first half of the row (GeGLU in
+/// ModernBERT).
 #[inline(always)]
 pub(super) fn gate(activation: Activation, row: &mut [f32]) {
     let (input, factors) = row.split_at_mut(row.len() / 2);
@@ -123,7 +124,7 @@ pub(super) fn gate(activation: Activation, row: &mut [f32]) {
     }
 }
 
-/// Turns scores into weights that add up to 1.
+/// Applies softmax: converts scores to weights that sum to 1.
 #[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
     let top = largest(row);
@@ -132,7 +133,7 @@ pub(super) fn softmax(row: &mut [f32]) {
     map(row, |weight| weight * scale);
 }
 
-/// Brings a row to mean 0 and variance 1, then scales and shifts each column.
+/// Applies layer normalisation: shifts and scales a row to mean 0 and variance 1, then scales and shifts each column.
 #[inline(always)]
 pub(super) fn normalise(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
     let count = row.len() as f32;

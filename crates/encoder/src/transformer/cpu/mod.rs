@@ -1,11 +1,12 @@
-//! The forward pass on the processor.
+//! The forward pass on the CPU.
 //!
-//! Texts are worked on side by side, one thread a batch. A batch is the tokens of its texts, one text after another, without
-//! any padding: what belongs to a token (products, norms, activations) is done for all rows at once, attention text by
-//! text. No number of a text is computed from another's, and each by the same steps whatever the batch: see `product.rs`.
+//! Batches are computed in parallel, one thread per batch. A batch consists of the tokens of its texts, one text after
+//! another, without padding: operations per token (matrix products, norms, activations) are done for all rows at once, and
+//! attention is done per text. The numbers of a text never depend on other texts, and are computed by the same steps in any
+//! batch: see `product.rs`.
 //!
-//! Burn's flex computes the same (a test holds them together), at a third to a half of the speed: weights are packed for
-//! every product anew, and each operation makes a new array.
+//! Burn's flex backend computes the same (a test compares them) at a third to a half of the speed: it packs the weights again
+//! for every product, and allocates a new array for every operation.
 
 mod attention;
 mod lanes;
@@ -17,35 +18,35 @@ use self::attention::Attention;
 use self::product::{Panels, Rows, Target, product};
 use super::{Activation, Forward, Layer, Linear, Norm, Positions, Table, Transformer, bucket, rotation};
 
-/// Tokens of a batch. A layer's intermediate rows then stay in a core's cache, and packed weights are read often
-/// enough from each.
+/// Number of tokens per batch: few enough for a layer's intermediate rows to stay in a core's cache, and enough to reuse each
+/// packed weight often.
 const BATCH_TOKENS: usize = 256;
 
-/// A model whose weights are packed for this processor.
-pub(crate) struct Processor {
+/// A model with weights that are packed for the CPU.
+pub(crate) struct CpuModel {
     arch: Arch,
     model: Transformer,
-    layers: Vec<Packed>,
+    layers: Vec<PackedLayer>,
 }
 
-/// The packed products of a layer.
-struct Packed {
+/// The packed weights of a layer.
+struct PackedLayer {
     queries_keys_values: Panels,
     attention_out: Panels,
     up: Panels,
     down: Panels,
 }
 
-impl Processor {
-    /// Packs the weights.
+impl CpuModel {
+    /// Packs the weights of a model.
     pub(crate) fn new(mut model: Transformer) -> Self {
-        let layers = model.layers.iter_mut().map(Packed::of).collect();
+        let layers = model.layers.iter_mut().map(PackedLayer::of).collect();
         Self { arch: Arch::new(), model, layers }
     }
 }
 
-impl Packed {
-    /// Packs a layer's weights and drops the layer's own.
+impl PackedLayer {
+    /// Packs the weights of a layer and frees the unpacked ones.
     fn of(layer: &mut Layer) -> Self {
         Self {
             queries_keys_values: packed(&mut layer.queries_keys_values),
@@ -64,7 +65,7 @@ fn packed(linear: &mut Linear) -> Panels {
     panels
 }
 
-impl Forward for Processor {
+impl Forward for CpuModel {
     fn hidden(&self, texts: &[&[u32]]) -> Vec<f32> {
         self.arch.dispatch(Pass { processor: self, texts })
     }
@@ -73,14 +74,14 @@ impl Forward for Processor {
         BATCH_TOKENS
     }
 
-    fn side_by_side(&self) -> bool {
+    fn runs_in_parallel(&self) -> bool {
         true
     }
 }
 
-/// One forward pass of one batch.
+/// A forward pass for one batch.
 struct Pass<'a> {
-    processor: &'a Processor,
+    processor: &'a CpuModel,
     texts: &'a [&'a [u32]],
 }
 
@@ -89,55 +90,55 @@ impl WithSimd for Pass<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let Self { processor: Processor { model, layers, .. }, texts } = self;
-        let mut run = Run::new(simd, model, texts);
+        let Self { processor: CpuModel { model, layers, .. }, texts } = self;
+        let mut buffers = ForwardBuffers::new(simd, model, texts);
         for (layer, packed) in model.layers.iter().zip(layers) {
             if model.norm_first {
-                run.layer_norm_first(layer, packed);
+                buffers.pre_norm_layer(layer, packed);
             } else {
-                run.layer_norm_behind(layer, packed);
+                buffers.post_norm_layer(layer, packed);
             }
         }
         if let Some(norm) = &model.final_norm {
-            normalise(&mut run.state, norm);
+            normalise(&mut buffers.state, norm);
         }
-        run.state
+        buffers.state
     }
 }
 
-/// The arrays of a pass.
-struct Run<'a, S> {
+/// The buffers of a forward pass.
+struct ForwardBuffers<'a, S> {
     simd: S,
     model: &'a Transformer,
     texts: &'a [&'a [u32]],
     tokens: usize,
-    /// `[tokens, hidden]`: what goes from layer to layer.
+    /// The hidden state, `[tokens, hidden]`.
     state: Vec<f32>,
-    /// `[tokens, hidden]`.
-    second: Vec<f32>,
-    /// `[tokens, 3 * hidden]` or `[tokens, intermediate]`.
+    /// The input and output of attention and feed-forward, which are added to the hidden state, `[tokens, hidden]`.
+    branch: Vec<f32>,
+    /// Queries, keys and values, `[tokens, 3 * hidden]`, or the feed-forward's inner values, `[tokens, intermediate]`.
     wide: Vec<f32>,
     attention: Attention,
 }
 
-impl<'a, S: Simd> Run<'a, S> {
+impl<'a, S: Simd> ForwardBuffers<'a, S> {
     #[inline(always)]
     fn new(simd: S, model: &'a Transformer, texts: &'a [&'a [u32]]) -> Self {
         let tokens: usize = texts.iter().map(|text| text.len()).sum();
         let widest = model.layers.iter().map(|layer| layer.up.weight.rows).max().unwrap_or(0).max(3 * model.hidden);
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        let mut run = Self {
+        let mut buffers = Self {
             simd,
             model,
             texts,
             tokens,
             state: vec![0.0; tokens * model.hidden],
-            second: vec![0.0; tokens * model.hidden],
+            branch: vec![0.0; tokens * model.hidden],
             wide: vec![0.0; tokens * widest],
             attention: Attention::new(model, longest),
         };
-        run.embed();
-        run
+        buffers.embed();
+        buffers
     }
 
     #[inline(always)]
@@ -145,54 +146,54 @@ impl<'a, S: Simd> Run<'a, S> {
         let model = self.model;
         let mut rows = self.state.chunks_exact_mut(model.hidden);
         for text in self.texts {
-            let places = model.position_ids(text);
+            let positions = model.position_ids(text);
             for (at, (&id, row)) in text.iter().zip(&mut rows).enumerate() {
                 row.copy_from_slice(model.words.row(id as usize));
-                // In the order of the reference implementations: words and types, then positions.
+                // The order of additions is that of the reference implementations: words and types, then positions.
                 if let Some(token_type) = &model.token_type {
                     lanes::add(row, token_type);
                 }
-                if let (Some(table), Some(&place)) = (model.position_table(), places.get(at)) {
-                    lanes::add(row, table.row(place as usize));
+                if let (Some(table), Some(&position)) = (model.position_table(), positions.get(at)) {
+                    lanes::add(row, table.row(position as usize));
                 }
             }
         }
         normalise(&mut self.state, &model.embedding_norm);
     }
 
-    /// x = norm(x + attention(x)); x = norm(x + feed_forward(x))
+    /// Computes a post-norm layer: x = norm(x + attention(x)); x = norm(x + feed_forward(x)).
     #[inline(always)]
-    fn layer_norm_behind(&mut self, layer: &Layer, packed: &Packed) {
+    fn post_norm_layer(&mut self, layer: &Layer, packed: &PackedLayer) {
         self.attend(layer, packed, false);
-        lanes::add(&mut self.state, &self.second);
+        lanes::add(&mut self.state, &self.branch);
         if let Some(norm) = &layer.attention_norm {
             normalise(&mut self.state, norm);
         }
         self.feed_forward(layer, packed, false);
-        lanes::add(&mut self.state, &self.second);
+        lanes::add(&mut self.state, &self.branch);
         normalise(&mut self.state, &layer.feed_forward_norm);
     }
 
-    /// x = x + attention(norm(x)); x = x + feed_forward(norm(x))
+    /// Computes a pre-norm layer: x = x + attention(norm(x)); x = x + feed_forward(norm(x)).
     #[inline(always)]
-    fn layer_norm_first(&mut self, layer: &Layer, packed: &Packed) {
-        self.second.copy_from_slice(&self.state);
+    fn pre_norm_layer(&mut self, layer: &Layer, packed: &PackedLayer) {
+        self.branch.copy_from_slice(&self.state);
         if let Some(norm) = &layer.attention_norm {
-            normalise(&mut self.second, norm);
+            normalise(&mut self.branch, norm);
         }
         self.attend(layer, packed, true);
-        lanes::add(&mut self.state, &self.second);
-        self.second.copy_from_slice(&self.state);
-        normalise(&mut self.second, &layer.feed_forward_norm);
+        lanes::add(&mut self.state, &self.branch);
+        self.branch.copy_from_slice(&self.state);
+        normalise(&mut self.branch, &layer.feed_forward_norm);
         self.feed_forward(layer, packed, true);
-        lanes::add(&mut self.state, &self.second);
+        lanes::add(&mut self.state, &self.branch);
     }
 
-    /// Attention of the state, or of `second`; the result stands in `second`.
+    /// Computes the attention of the hidden state, or of `branch`, and writes the result to `branch`.
     #[inline(always)]
-    fn attend(&mut self, layer: &Layer, packed: &Packed, of_second: bool) {
+    fn attend(&mut self, layer: &Layer, packed: &PackedLayer, of_branch: bool) {
         let hidden = self.model.hidden;
-        let from = if of_second { &self.second } else { &self.state };
+        let from = if of_branch { &self.branch } else { &self.state };
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let wide = &mut self.wide[..self.tokens * 3 * hidden];
         let target = Target { values: wide, stride: 3 * hidden };
@@ -204,18 +205,18 @@ impl<'a, S: Simd> Run<'a, S> {
             self.attention.attend(self.simd, self.model, layer, three);
             first = tokens.end;
         }
-        // Attention leaves its result in the queries' place.
+        // Attention has written its result over the queries.
         let rows = Rows { values: wide, stride: 3 * hidden, count: self.tokens };
-        let target = Target { values: &mut self.second, stride: hidden };
+        let target = Target { values: &mut self.branch, stride: hidden };
         product(self.simd, rows, &packed.attention_out, &layer.attention_out.bias, target);
     }
 
-    /// The feed-forward part of the state, or of `second`; the result stands in `second`.
+    /// Computes the feed-forward of the hidden state, or of `branch`, and writes the result to `branch`.
     #[inline(always)]
-    fn feed_forward(&mut self, layer: &Layer, packed: &Packed, of_second: bool) {
+    fn feed_forward(&mut self, layer: &Layer, packed: &PackedLayer, of_branch: bool) {
         let Transformer { hidden, activation, gated, .. } = *self.model;
         let width = packed.up.outer();
-        let from = if of_second { &self.second } else { &self.state };
+        let from = if of_branch { &self.branch } else { &self.state };
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let wide = &mut self.wide[..self.tokens * width];
         product(self.simd, rows, &packed.up, &layer.up.bias, Target { values: wide, stride: width });
@@ -223,7 +224,7 @@ impl<'a, S: Simd> Run<'a, S> {
             activate(activation, gated, row);
         }
         let rows = Rows { values: wide, stride: width, count: self.tokens };
-        let target = Target { values: &mut self.second, stride: hidden };
+        let target = Target { values: &mut self.branch, stride: hidden };
         product(self.simd, rows, &packed.down, &layer.down.bias, target);
     }
 }
@@ -240,7 +241,7 @@ fn normalise(rows: &mut [f32], norm: &Norm) {
     }
 }
 
-/// One linear map of one row, then an activation: what stands behind the transformer.
+/// Computes a Dense module for one vector: a linear map and an activation.
 pub(crate) fn dense(linear: &Linear, activation: Activation, input: &[f32]) -> Vec<f32> {
     Arch::new().dispatch(|| {
         let mut output: Vec<f32> =

@@ -1,25 +1,25 @@
-//! Matrix products for the processor.
+//! Matrix products on the CPU: rows `[m, k]` times a packed matrix `[k, n]` give `[m, n]`.
 //!
-//! Rows `[m, k]` and a matrix `[k, n]` packed beforehand enter, `[m, n]` leaves. The right side is packed in panels of
-//! [`LANES`] columns, `k` after `k`, zeros behind the last column. A tile of rows x one panel stays in registers while
-//! `k` runs from first to last: **every number is one chain of fused multiply-adds in the order of `k`**, so that it is
-//! the same, bit for bit, whatever rows stand beside it and whatever the width of the registers.
+//! The right matrix is packed in panels of [`LANES`] columns, row by row, padded with zeros after the last column. A tile of
+//! several rows times one panel stays in registers while `k` runs from first to last: **every result is one chain of fused
+//! multiply-adds in the order of `k`**, so that it is equal, bit for bit, whatever the other rows and the register width are.
 
 use pulp::Simd;
 
 use super::lanes::LANES;
 
-/// A right side, packed.
+/// A packed right matrix.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels {
-    /// `[panels, inner]` groups of columns.
+    /// The groups of `LANES` columns, `[panels, inner]`: element (k, c) of the matrix is
+    /// `values[c / LANES * inner + k][c % LANES]`.
     values: Vec<[f32; LANES]>,
     inner: usize,
     outer: usize,
 }
 
 impl Panels {
-    /// Packs `[outer, inner]`, row after row `stride` numbers apart: the right side is its transpose.
+    /// Packs the transpose of a matrix `[outer, inner]`, whose rows begin `stride` numbers apart.
     #[inline(always)]
     pub(super) fn pack_transposed(&mut self, rows: &[f32], stride: usize, outer: usize, inner: usize) {
         self.resize(inner, outer);
@@ -31,7 +31,7 @@ impl Panels {
         }
     }
 
-    /// Packs `[inner, outer]`, row after row `stride` numbers apart.
+    /// Packs a matrix `[inner, outer]`, whose rows begin `stride` numbers apart.
     #[inline(always)]
     pub(super) fn pack(&mut self, rows: &[f32], stride: usize, inner: usize, outer: usize) {
         self.resize(inner, outer);
@@ -49,17 +49,17 @@ impl Panels {
         self.values.resize(outer.div_ceil(LANES) * inner, [0.0; LANES]);
     }
 
-    /// The columns of the product.
+    /// Returns the number of columns.
     pub(super) fn outer(&self) -> usize {
         self.outer
     }
 }
 
-/// Rows of a matrix that may stand in a wider one.
+/// A view of the rows of a matrix, which may be part of a wider one.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) values: &'a [f32],
-    /// From the start of a row to the start of the next.
+    /// The distance from the start of a row to the start of the next.
     pub(super) stride: usize,
     pub(super) count: usize,
 }
@@ -67,18 +67,18 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     #[inline(always)]
     fn row(self, index: usize, length: usize) -> &'a [f32] {
-        // Behind the last row, the last one again: its results aren't kept.
+        // After the last row, the last one is repeated; the results aren't stored.
         &self.values[index.min(self.count - 1) * self.stride..][..length]
     }
 }
 
-/// Where a product goes: rows `stride` apart.
+/// The output of a product, with rows that begin `stride` numbers apart.
 pub(super) struct Target<'a> {
     pub(super) values: &'a mut [f32],
     pub(super) stride: usize,
 }
 
-/// `target = rows * panels + bias`; no bias where it is empty.
+/// Computes `target = rows * panels + bias`; an empty bias is zero.
 #[inline(always)]
 pub(super) fn product<S: Simd>(simd: S, rows: Rows<'_>, panels: &Panels, bias: &[f32], target: Target<'_>) {
     match S::F32_LANES {
@@ -89,7 +89,7 @@ pub(super) fn product<S: Simd>(simd: S, rows: Rows<'_>, panels: &Panels, bias: &
     }
 }
 
-/// All tiles of `HEIGHT` rows and one panel, which is `VECTORS` registers wide.
+/// Computes the product in tiles of `HEIGHT` rows and one panel, which is `VECTORS` registers wide.
 #[inline(always)]
 fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     simd: S,

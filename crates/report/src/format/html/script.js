@@ -1,6 +1,6 @@
 
 "use strict";
-// Headings sort their table; names in a legend hide their curves. The page reads the same without.
+// Clicking a heading sorts its table; clicking a name in a legend hides its curves. The page is complete without this script.
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const original = [...body.rows];

@@ -1,44 +1,44 @@
-//! The picture of the main metric against the embedding's dimension, where the run has several dimensions.
+//! The chart of the main metric by the embedding's dimension, for a run with several dimensions.
 //!
-//! A line joins what differs in the axis `dim` alone, so that each embedding has a line of its own for each state (frozen,
-//! tuned) and each value of another axis: two embeddings differ in more than their dimension. Dots are cells, the line
-//! joins the means over the seeds.
+//! A line connects settings that differ only in the axis `dim`: each embedding has its own line for frozen and for tuned
+//! vectors and for each value of another axis, since two embeddings differ in more than their dimension. Small dots are
+//! cells; the line connects the means over the seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use emberline_base::record::{Cell, Outcome, Summary};
 
 use crate::chart::axis::{self, Axis};
-use crate::chart::{Chart, Pen, Series};
+use crate::chart::{Chart, LineStyle, Series};
 use crate::grouping::{self, tuning, value_text};
-use crate::ranking::{DRAWN, MainMetric, Ranking};
+use crate::ranking::{MAX_DRAWN, MainMetric, Ranking};
 use crate::statistics;
 
-/// The picture with its legend.
-pub(crate) struct Sizes {
-    /// The picture.
+/// A chart by dimension, with its legend.
+pub(crate) struct DimensionChart {
+    /// The chart.
     pub(crate) chart: Chart,
-    /// The series: place and label.
+    /// The index and label of each series.
     pub(crate) legend: Vec<(usize, String)>,
-    /// Whether there were more series than are drawn.
+    /// Whether only the best series are drawn, because there are too many.
     pub(crate) cut: bool,
 }
 
 /// The values of a series by dimension.
 type Points = BTreeMap<usize, Vec<f64>>;
 
-/// The picture, or nothing where there is no metric or only one dimension.
-pub(crate) fn sizes(summary: &Summary, ranking: &Ranking<'_>) -> Option<Sizes> {
+/// Creates the chart; `None` if there is no main metric or only one dimension.
+pub(crate) fn dimension_chart(summary: &Summary, ranking: &Ranking<'_>) -> Option<DimensionChart> {
     let main = ranking.main.as_ref()?;
     let mut series = gather(summary, main);
     let dims: BTreeSet<usize> = series.iter().flat_map(|(_, points)| points.keys().copied()).collect();
     if dims.len() < 2 {
         return None;
     }
-    let cut = series.len() > DRAWN;
+    let cut = series.len() > MAX_DRAWN;
     if cut {
         series.sort_by(|a, b| best(main, &b.1).total_cmp(&best(main, &a.1)));
-        series.truncate(DRAWN);
+        series.truncate(MAX_DRAWN);
     }
     let values: Vec<f64> = series.iter().flat_map(|(_, points)| points.values().flatten().copied()).collect();
     let (low, high, _) = axis::range(&values)?;
@@ -55,7 +55,7 @@ pub(crate) fn sizes(summary: &Summary, ranking: &Ranking<'_>) -> Option<Sizes> {
         series: draw(&series),
     };
     let legend = series.into_iter().enumerate().map(|(mark, (label, _))| (mark, label)).collect();
-    Some(Sizes { chart, legend, cut })
+    Some(DimensionChart { chart, legend, cut })
 }
 
 fn best(main: &MainMetric, points: &Points) -> f64 {
@@ -68,11 +68,11 @@ fn draw(series: &[(String, Points)]) -> Vec<Series> {
     let middle = (series.len().max(1) - 1) as f64 / 2.0;
     let dots = series.iter().enumerate().map(|(mark, (_, points))| {
         let points = points.iter().flat_map(|(dim, values)| values.iter().map(move |value| at(dim, *value)));
-        Series { mark, pen: Pen::Dots, shift: 5.0 * (mark as f64 - middle), points: points.collect() }
+        Series { mark, style: LineStyle::Dots, shift: 5.0 * (mark as f64 - middle), points: points.collect() }
     });
     let means = series.iter().enumerate().map(|(mark, (_, points))| {
         let points = points.iter().map(|(dim, values)| at(dim, statistics::mean(values)));
-        Series { mark, pen: Pen::Mean, shift: 0.0, points: points.collect() }
+        Series { mark, style: LineStyle::Mean, shift: 0.0, points: points.collect() }
     });
     dots.chain(means).collect()
 }
@@ -86,7 +86,7 @@ fn describe(series: &[(String, Points)]) -> String {
     format!("Means. {}.", series.iter().map(one).collect::<Vec<_>>().join("; "))
 }
 
-/// The finished cells' values by series, in the order of the plan.
+/// Groups the finished cells' values by series, in the order of the plan.
 fn gather(summary: &Summary, main: &MainMetric) -> Vec<(String, Points)> {
     let apart: Vec<String> = grouping::varying_axes(summary).into_iter().filter(|axis| !is_dimension(axis)).collect();
     let mut series: Vec<(String, Points)> = Vec::new();
@@ -122,7 +122,7 @@ fn label(cell: &Cell, apart: &[String]) -> String {
     if label.is_empty() { "all cells".to_owned() } else { label }
 }
 
-/// Whether an axis is the length of vectors: `embedding.dim`, `embedding.NAME.KIND.dim`.
+/// Returns whether an axis is the dimension of vectors: `embedding.dim`, `embedding.NAME.KIND.dim`.
 fn is_dimension(axis: &str) -> bool {
     axis.starts_with("embedding.") && axis.ends_with(".dim")
 }
@@ -133,8 +133,8 @@ mod tests {
     use crate::sample;
 
     fn labels(run: &crate::Run) -> Vec<String> {
-        let sizes = sizes(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
-        sizes.legend.into_iter().map(|(_, label)| label).collect()
+        let dimension_chart = dimension_chart(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
+        dimension_chart.legend.into_iter().map(|(_, label)| label).collect()
     }
 
     #[test]
@@ -143,8 +143,12 @@ mod tests {
         let expected =
             ["swivel-20", "nnlm-50", "nnlm-128"].map(|name| [format!("{name} · frozen"), format!("{name} · tuned")]);
         assert_eq!(labels(&run), expected.concat());
-        let sizes = sizes(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
-        let joined = sizes.chart.series.iter().filter(|series| series.pen == Pen::Mean && series.points.len() > 1);
+        let dimension_chart = dimension_chart(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
+        let joined = dimension_chart
+            .chart
+            .series
+            .iter()
+            .filter(|series| series.style == LineStyle::Mean && series.points.len() > 1);
         assert_eq!(joined.count(), 0, "no line joins embeddings");
     }
 
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn one_dimension_or_no_metric_has_no_picture() {
         for run in [sample::single(), sample::many_classes(), sample::all_failed(), sample::empty()] {
-            assert!(sizes(&run.summary, &Ranking::of(&run.summary)).is_none());
+            assert!(dimension_chart(&run.summary, &Ranking::of(&run.summary)).is_none());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A transformer that is read when the first text has to be encoded: where a cache holds every vector, a model of a gigabyte need
-//! not be read, nor its weights packed or brought onto a card.
+//! Lazy loading of a transformer: the weights are read when the first text is encoded. If all vectors are cached, a model of a
+//! gigabyte is neither read nor packed nor copied to a GPU.
 
 use emberline_device::Device;
 use once_cell::sync::OnceCell;
@@ -7,25 +7,25 @@ use once_cell::sync::OnceCell;
 use super::{Config, Forward, Transformer, Weights, build};
 use crate::Error;
 
-/// A transformer of a folder, whose tensors are known to have the right shapes.
-pub(crate) struct Deferred {
+/// A lazily loaded transformer, whose tensors are known to have the right shapes.
+pub(crate) struct LazyTransformer {
     config: Config,
     weights: Weights,
-    /// The content address of every file, as it was when it was opened.
+    /// The hash of every file when it was opened.
     hashes: Vec<[u8; 32]>,
     device: Device,
     read: OnceCell<Box<dyn Forward>>,
 }
 
-impl Deferred {
+impl LazyTransformer {
     pub(crate) fn new(config: Config, weights: Weights, hashes: Vec<[u8; 32]>, device: Device) -> Self {
         Self { config, weights, hashes, device, read: OnceCell::new() }
     }
 
-    /// What computes, read by the first caller.
+    /// Returns the forward pass, which the first caller loads.
     ///
     /// # Errors
-    /// When numbers are damaged, or a file isn't what it was when it was opened.
+    /// If a value isn't finite, or a file was changed after it was opened.
     pub(crate) fn forward(&self) -> Result<&dyn Forward, Error> {
         let read = self.read.get_or_try_init(|| {
             let mut weights = self.weights.clone();
