@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Once;
 
-use emberline_base::{Digest, Features, Layered, Matrix, Task};
+use emberline_base::{Digest, Features, LayerStack, Matrix, Task};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
@@ -239,7 +239,7 @@ fn a_learned_mix_and_a_calibration_are_part_of_the_graph() {
     let model = Model::new(description, architecture, weights).expect("a model");
     let values: Vec<f32> = (0..5 * 12).map(|at| (at as f32).sin()).collect();
     let vectors = Matrix::new(5, 12, values.clone());
-    let logits = model.logits(&Features::Mixed(Layered { vectors, layers: 3 })).expect("logits");
+    let logits = model.logits(&Features::Mixed(LayerStack { vectors, layers: 3 })).expect("logits");
     let graph = model.to_onnx(OnnxInput::Vectors).expect("a file");
     let graph = rten::ModelOptions::with_all_ops().load(graph).expect("a graph");
     let node = |name: &str| graph.node_id(name).expect("a node of this name");

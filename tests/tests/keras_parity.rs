@@ -175,8 +175,13 @@ fn text(case: &str, trainable: bool) {
     let all = Texts { all: &borrowed.train, train: &borrowed.train };
     let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
     let told = &mut |_| {};
-    let mut encoding =
-        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: emberline_base::Interrupt::default() };
+    let mut encoding = Encoding {
+        cache: None,
+        device: Device::Cpu,
+        about: "",
+        told,
+        interrupt: emberline_base::CancellationToken::default(),
+    };
     let features =
         features(&opened, &borrowed, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
     let first = usize::from(trainable);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use emberline_base::{Digest, Features, Interrupt, Splits};
+use emberline_base::{CancellationToken, Digest, Features, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, Wanted};
@@ -69,7 +69,7 @@ fn vectors(source: &Source, folder: &Path, train: &Table, rest: &Rest, wanted: &
     let texts = Splits { train, valid: rest.valid.as_ref(), test: rest.test.as_ref() }.into_map(texts_of);
     let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
     let opened = source.bare().open(folder, Texts { all: &all, train: &texts.train }, Device::Cpu).expect("it opens");
-    let (told, interrupt) = (&mut |_| {}, Interrupt::default());
+    let (told, interrupt) = (&mut |_| {}, CancellationToken::default());
     let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
     let made = features::features(&opened, &texts, wanted, &mut encoding).expect("vectors");
     (numbers(&made.train), features::digest(&opened, wanted, &texts.train))
@@ -79,7 +79,7 @@ fn numbers(features: &Features) -> Vec<Vec<f32>> {
     let text = |text| match features {
         Features::Frozen(vectors) => vectors.row(text).to_vec(),
         Features::Mixed(layered) => layered.vectors.row(text).to_vec(),
-        Features::Tuned(bags) => {
+        Features::Trainable(bags) => {
             bags.of_text(text).iter().flat_map(|&id| bags.table.row(id as usize).iter().copied()).collect()
         }
     };

@@ -259,8 +259,8 @@ type Header = (BTreeMap<String, String>, BTreeMap<String, Range<u64>>);
 
 /// Parses a header into the metadata and the byte range of each array in the file.
 fn parse(header: &[u8]) -> Result<Header, String> {
-    let value =
-        serde_json::from_slice(header).map_err(|error| format!("{} in its header", crate::json::words(&error)))?;
+    let value = serde_json::from_slice(header)
+        .map_err(|error| format!("{} in its header", crate::json::describe_error(&error)))?;
     let Value::Object(entries) = value else { return Err("its header isn't a JSON object".to_owned()) };
     let (mut metadata, mut arrays) = (BTreeMap::new(), BTreeMap::new());
     let begin = 8 + header.len() as u64;

@@ -13,7 +13,7 @@ pub fn canonical(value: &impl Serialize) -> String {
 }
 
 /// Returns the serialised name of a unit variant, as users write it.
-pub fn name_of(variant: &impl Serialize) -> String {
+pub fn variant_name(variant: &impl Serialize) -> String {
     let text = canonical(variant);
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map_or(text.clone(), str::to_owned)
 }
@@ -49,6 +49,6 @@ mod tests {
 
     #[test]
     fn a_variant_is_named_as_users_write_it() {
-        assert_eq!(name_of(&Combiner::Sqrtn), "sqrtn");
+        assert_eq!(variant_name(&Combiner::Sqrtn), "sqrtn");
     }
 }

@@ -45,12 +45,12 @@ const BUFFER: usize = 1 << 16;
 
 /// An incremental BLAKE3 hasher for very many or very large byte strings, each preceded by its length.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct PartsHasher {
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
 }
 
-impl Parts {
+impl PartsHasher {
     /// Creates a hasher without parts.
     #[expect(clippy::new_without_default, reason = "the digest of no parts is no sensible default")]
     pub fn new() -> Self {
@@ -111,7 +111,7 @@ pub(crate) fn sha256_hex_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> St
 }
 
 /// Computes the first 16 bytes of the plain SHA-256: enough to distinguish texts, at half the memory for millions of them.
-pub fn sha256_start(bytes: &[u8]) -> [u8; 16] {
+pub fn sha256_prefix(bytes: &[u8]) -> [u8; 16] {
     *Sha256::digest(bytes).first_chunk().expect("a SHA-256 has 32 bytes")
 }
 
@@ -139,7 +139,7 @@ mod tests {
         let mut all: Vec<&[u8]> = vec![&long, b"", &long[..BUFFER / 2], &long[..BUFFER - 9], b"a"];
         all.extend((0..20_000).map(|at| &long[..at % 11]));
         let mut hasher = blake3::Hasher::new();
-        let mut parts = Parts::new();
+        let mut parts = PartsHasher::new();
         for part in all {
             parts.add(part);
             hasher.update(&(part.len() as u64).to_le_bytes());

@@ -78,7 +78,7 @@ pub struct TunedRows {
 /// Layer vectors of an encoder, whose weighted sum is a text's vector. Training changes the weights: the sum is
 /// `gamma * softmax(weights) . layers` (Peters et al., "Deep contextualized word representations", 2018).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Layered {
+pub struct LayerStack {
     /// The layer vectors of each text, concatenated in the order of the layers, `[texts, layers * dim]`.
     pub vectors: Matrix,
     /// The number of layers.
@@ -91,9 +91,9 @@ pub enum Features {
     /// A frozen embedding: one fixed vector per text, `[texts, dim]`.
     Frozen(Matrix),
     /// A fine-tuned embedding: bags of rows of a table that is trained with the head.
-    Tuned(Bags),
+    Trainable(Bags),
     /// A frozen encoder with a trained layer mix: the weights of its layers are trained with the head.
-    Mixed(Layered),
+    Mixed(LayerStack),
 }
 
 impl Features {
@@ -101,7 +101,7 @@ impl Features {
     pub fn texts(&self) -> usize {
         match self {
             Self::Frozen(matrix) => matrix.rows(),
-            Self::Tuned(bags) => bags.offsets.len() - 1,
+            Self::Trainable(bags) => bags.offsets.len() - 1,
             Self::Mixed(layered) => layered.vectors.rows(),
         }
     }
@@ -110,7 +110,7 @@ impl Features {
     pub fn dim(&self) -> usize {
         match self {
             Self::Frozen(matrix) => matrix.cols(),
-            Self::Tuned(bags) => bags.table.cols(),
+            Self::Trainable(bags) => bags.table.cols(),
             Self::Mixed(layered) => layered.vectors.cols() / layered.layers,
         }
     }

@@ -18,12 +18,13 @@ pub use self::links::{make_folder_below, open_no_follow, refuse_links, remove_if
 pub use self::output::{Output, link_target, write_output};
 pub use self::stamp::Stamp;
 pub use self::temporary::{
-    LOCK, TemporaryFile, TemporaryFolder, clear_litter, litter, remove_all_and_exit, temporary_folder_in, temporary_in,
+    LOCK, TemporaryFile, TemporaryFolder, remove_all_and_exit, remove_stale, stale_files, temporary_folder_in,
+    temporary_in,
 };
 
 /// An I/O error, with the operation that failed and the path of the file.
 #[derive(Debug, thiserror::Error)]
-#[error("can't {action} {}: {}", path.display(), plain(source))]
+#[error("can't {action} {}: {}", path.display(), system_message(source))]
 pub struct FileError {
     /// The operation that failed, as a verb phrase: `read`, `write`, `make the folder`, ...
     pub action: &'static str,
@@ -36,7 +37,7 @@ pub struct FileError {
 impl FileError {
     /// Returns whether a read failed because there is no regular file at the path: nothing is there, or it is a folder, a
     /// pipe, a socket or a device.
-    pub fn is_no_file(&self) -> bool {
+    pub fn is_not_a_file(&self) -> bool {
         let is_missing = self.source.kind() == ErrorKind::NotFound;
         self.action == "read" && (is_missing || self.source.get_ref().is_some_and(|inner| inner.is::<NotAFile>()))
     }
@@ -54,7 +55,7 @@ impl FileError {
 }
 
 /// Formats a system error for a message: it begins in lower case and has no `(os error N)` at its end.
-pub fn plain(error: &io::Error) -> String {
+pub fn system_message(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
@@ -121,12 +122,12 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
 
 /// Writes a file atomically: writes `bytes` to a temporary file in the same folder, flushes it to the disk and renames it
 /// to `path`. A reader finds the old content or the new content, never a part of it; after an error, the old content is
-/// unchanged. Creates the folder if it is missing, and removes the [stale temporary files](litter) of killed processes.
+/// unchanged. Creates the folder if it is missing, and removes the [stale temporary files](stale_files) of killed processes.
 ///
 /// # Errors
 /// If the disk is full, the folder isn't writable, ...
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    clear_litter(folder_of(path));
+    remove_stale(folder_of(path));
     replace(path, bytes, fs::File::sync_all)
 }
 
@@ -213,7 +214,7 @@ pub fn stays_within(path: &Path) -> bool {
 /// Returns whether an open file or folder is still the one at the path, that is, it was neither removed nor replaced. The
 /// device and the inode number are compared.
 #[cfg(unix)]
-pub fn is_at(path: &Path, file: &fs::File) -> bool {
+pub fn is_same_file(path: &Path, file: &fs::File) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     match (fs::symlink_metadata(path), file.metadata()) {
@@ -224,7 +225,7 @@ pub fn is_at(path: &Path, file: &fs::File) -> bool {
 
 /// Returns whether an open file or folder is still the one at the path: this system doesn't remove open files.
 #[cfg(not(unix))]
-pub fn is_at(path: &Path, _: &fs::File) -> bool {
+pub fn is_same_file(path: &Path, _: &fs::File) -> bool {
     path.exists()
 }
 
@@ -285,10 +286,10 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", &link).expect("a link");
         for (path, kind) in [(folder.path(), "a folder"), (&socket, "a socket"), (&link, "a device")] {
             let error = read(path).expect_err("not a file");
-            assert!(error.is_no_file() && error.to_string().contains(kind), "{error}");
-            assert!(sha256_of(path).expect_err("not a file").is_no_file());
+            assert!(error.is_not_a_file() && error.to_string().contains(kind), "{error}");
+            assert!(sha256_of(path).expect_err("not a file").is_not_a_file());
         }
-        assert!(read(&folder.path().join("none")).expect_err("nothing is there").is_no_file());
+        assert!(read(&folder.path().join("none")).expect_err("nothing is there").is_not_a_file());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::error::Category;
 
 /// Describes a JSON error without its position.
-pub fn words(error: &serde_json::Error) -> String {
+pub fn describe_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let named = |prefix: &str| {
         let name = text.strip_prefix(prefix)?.split('`').next()?;
@@ -25,10 +25,10 @@ pub fn words(error: &serde_json::Error) -> String {
 }
 
 /// Describes a JSON error with its line and column, if they are known.
-pub fn words_at(error: &serde_json::Error) -> String {
+pub fn describe_error_at(error: &serde_json::Error) -> String {
     match (error.line(), error.column()) {
-        (0, _) => words(error),
-        (line, column) => format!("{} (line {line}, column {column})", words(error)),
+        (0, _) => describe_error(error),
+        (line, column) => format!("{} (line {line}, column {column})", describe_error(error)),
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
             ("{name: 1}", "this is not JSON (line 1, column 2)"),
         ] {
             let error = serde_json::from_str::<Record>(text).expect_err("faulty");
-            assert_eq!(words_at(&error), expected);
+            assert_eq!(describe_error_at(&error), expected);
         }
     }
 }

@@ -39,7 +39,7 @@ pub fn masks<const N: usize>(bytes: &[u8], classes: impl Fn(u8x16) -> [u8x16; N]
 ///
 /// After subtracting `first` with wraparound, smaller bytes are large: for `b'0'..=b'9'`, `b'5'` becomes 5 and `b'/'` 255.
 #[inline]
-pub fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
+pub fn in_range(bytes: u8x16, first: u8, last: u8) -> u8x16 {
     let offset = bytes - u8x16::splat(first);
     offset.cmp_eq(offset.min(u8x16::splat(last - first)))
 }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn ends_lie_within() {
-        let found = within(u8x16::new([0, 9, 10, 11, 12, 13, 14, 127, 128, 200, 255, 10, 0, 13, 14, 9]), 10, 13);
+        let found = in_range(u8x16::new([0, 9, 10, 11, 12, 13, 14, 127, 128, 200, 255, 10, 0, 13, 14, 9]), 10, 13);
         assert_eq!(found.move_mask(), 0b0010_1000_0011_1100);
     }
 

@@ -24,7 +24,7 @@ pub fn lowercase(text: &str) -> Cow<'_, str> {
 }
 
 /// Converts a text to normalisation form C (composed accents). Copies the text only if it may change.
-pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
+pub fn to_nfc(text: Cow<'_, str>) -> Cow<'_, str> {
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => text,
         _ => Cow::Owned(text.nfc().collect()),
@@ -63,7 +63,7 @@ pub fn push_key(text: &str, key: &mut Vec<u8>) {
     push_words(&without_invisible(Cow::Borrowed(text)), key, |word, key| {
         let lower = lowercase(word);
         let lower = if lower.contains('ς') { Cow::Owned(lower.replace('ς', "σ")) } else { lower };
-        key.extend_from_slice(composed(lower).as_bytes());
+        key.extend_from_slice(to_nfc(lower).as_bytes());
     });
 }
 

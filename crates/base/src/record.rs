@@ -343,7 +343,7 @@ pub struct Data {
 
 impl Data {
     /// Describes the positive class and how it was chosen; `None` unless the task is binary.
-    pub fn positive_in_words(&self) -> Option<String> {
+    pub fn describe_positive(&self) -> Option<String> {
         let (class, by) = (self.positive.as_ref()?, self.positive_by?);
         Some(format!("{class} ({by})"))
     }
@@ -395,7 +395,7 @@ pub struct Summary {
 
 impl Summary {
     /// Returns whether any cell has a vocabulary coverage.
-    pub fn knows_words(&self) -> bool {
+    pub fn has_known_words(&self) -> bool {
         self.cells.iter().filter_map(|cell| cell.outcome.as_ref()).any(|outcome| outcome.known_words.is_some())
     }
 

@@ -64,7 +64,7 @@ impl ReplicateAxis {
     }
 
     /// Returns whether the replicates differ in the rows of their splits.
-    pub fn moves_rows(self) -> bool {
+    pub fn changes_split(self) -> bool {
         match self {
             Self::Seed => false,
             Self::SplitSeed | Self::Repeat | Self::Fold | Self::Draw => true,
@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(ReplicateAxis::of(axis.key()), Some(axis));
         }
         assert_eq!(ReplicateAxis::of("data.split.train"), None);
-        assert!(!ReplicateAxis::Seed.moves_rows() && ReplicateAxis::Fold.moves_rows());
+        assert!(!ReplicateAxis::Seed.changes_split() && ReplicateAxis::Fold.changes_split());
     }
 
     /// Pinned: recorded results depend on these numbers.

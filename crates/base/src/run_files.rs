@@ -56,7 +56,7 @@ pub const PREDICTIONS: &str = "predictions.safetensors";
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// The reserved names in a cell's folder, which a user's log file must not have.
-pub const OF_A_CELL: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, CHECKPOINT, SUMS, ATTEMPTS];
+pub const CELL_FILES: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, CHECKPOINT, SUMS, ATTEMPTS];
 
 /// Returns the folder of a cell in a run folder.
 pub fn cell(run: &Path, id: &str) -> PathBuf {

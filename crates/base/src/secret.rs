@@ -8,7 +8,7 @@ pub const MASK: &str = "***";
 
 /// Masks the user and password, the query and the fragment of a URL. A malformed URL is masked too, as it may contain a
 /// secret all the same.
-pub fn url(text: &str) -> String {
+pub fn mask_url(text: &str) -> String {
     let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
     let (user, rest) = rest.split_at(user_end(rest));
     let (place, hidden) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
@@ -17,8 +17,8 @@ pub fn url(text: &str) -> String {
     format!("{scheme}{user}{place}{hidden}")
 }
 
-/// Masks every URL in a text as [`url`] does.
-pub fn urls(text: &str) -> String {
+/// Masks every URL in a text as [`mask_url`] does.
+pub fn mask_urls(text: &str) -> String {
     if !text.contains("://") {
         return text.to_owned();
     }
@@ -32,19 +32,19 @@ fn ends_piece(c: char) -> bool {
 }
 
 /// Returns the start of the URL, or of the run of other characters without white space, that contains the byte `at`. A part
-/// of the text that begins there is masked by [`urls`] in the same way as within the whole text.
-pub fn piece_start(text: &str, at: usize) -> usize {
+/// of the text that begins there is masked by [`mask_urls`] in the same way as within the whole text.
+pub fn url_start(text: &str, at: usize) -> usize {
     text[..at].char_indices().rev().find(|(_, c)| ends_piece(*c)).map_or(0, |(at, c)| at + c.len_utf8())
 }
 
 /// Returns the end of the URL, or of the run of other characters without white space, that contains the byte `at`.
-pub fn piece_end(text: &str, at: usize) -> usize {
+pub fn url_end(text: &str, at: usize) -> usize {
     text[at..].find(ends_piece).map_or(text.len(), |further| at + further)
 }
 
 fn piece_masked(piece: &str) -> String {
     let end = piece.trim_end_matches(ends_piece);
-    url(end) + &piece[end.len()..]
+    mask_url(end) + &piece[end.len()..]
 }
 
 /// Returns the offset of the host after user and password; 0 if there are none. `rest` is a URL without its scheme.
@@ -81,17 +81,17 @@ mod tests {
             ("hf://org/model@v1.0", "hf://org/model@v1.0"),
             ("", ""),
         ] {
-            assert_eq!(url(text), shown);
+            assert_eq!(mask_url(text), shown);
         }
     }
 
     #[test]
     fn urls_within_a_text_are_hidden_where_they_stand() {
         assert_eq!(
-            urls("x = \"https://a:secret@b.org/c?d='secret',e\", y = 1\t# or http://b.org?f=secret\n"),
+            mask_urls("x = \"https://a:secret@b.org/c?d='secret',e\", y = 1\t# or http://b.org?f=secret\n"),
             "x = \"https://***@b.org/c?***\", y = 1\t# or http://b.org?***\n"
         );
-        assert_eq!(urls("what? me@b.org #1"), "what? me@b.org #1");
-        assert_eq!(urls("a.url=https://b.org/?secret"), "a.url=https://b.org/?***");
+        assert_eq!(mask_urls("what? me@b.org #1"), "what? me@b.org #1");
+        assert_eq!(mask_urls("a.url=https://b.org/?secret"), "a.url=https://b.org/?***");
     }
 }

@@ -9,7 +9,7 @@ use std::{panic, thread};
 ///
 /// # Panics
 /// If `work` panics.
-pub fn work_on<T: Send>(count: usize, name: &str, work: impl Fn() -> T + Sync) -> Vec<T> {
+pub fn run_on_threads<T: Send>(count: usize, name: &str, work: impl Fn() -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let start = |_| Builder::new().name(name.to_owned()).spawn_scoped(scope, &work).ok();
         let started: Vec<ScopedJoinHandle<'_, T>> = (0..count).map_while(start).collect();
@@ -33,7 +33,7 @@ mod tests {
             let next = AtomicUsize::new(0);
             let take =
                 || std::iter::repeat_with(|| next.fetch_add(1, Ordering::SeqCst)).take_while(|&at| at < 100).count();
-            let done = work_on(count, "worker", take);
+            let done = run_on_threads(count, "worker", take);
             assert_eq!((done.len(), done.iter().sum::<usize>()), (count.max(1), 100));
         }
     }

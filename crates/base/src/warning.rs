@@ -76,7 +76,7 @@ pub enum Code {
 
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&crate::name_of(self))
+        f.write_str(&crate::variant_name(self))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use emberline_base::file::{FileError, litter};
+use emberline_base::file::{FileError, stale_files};
 
 use crate::segment::{self, OpenError, Segment};
 use crate::{Cache, Producer, entries};
@@ -108,7 +108,7 @@ impl Cache {
         let mut removed = Removed::default();
         let mut files = Vec::new();
         for folder in &producer_folders {
-            let leftovers: Vec<CachedFile> = litter(folder).into_iter().filter_map(CachedFile::at).collect();
+            let leftovers: Vec<CachedFile> = stale_files(folder).into_iter().filter_map(CachedFile::at).collect();
             let (others, present): (Vec<_>, Vec<_>) =
                 segments(folder)?.into_iter().partition(|file| segment::is_of_other_version(&file.path));
             leftovers.iter().chain(&others).for_each(|file| removed.remove(file, dry_run));

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use emberline_base::file::{FileError, clear_litter};
+use emberline_base::file::{FileError, remove_stale};
 
 use crate::segment::{self, OpenError, Segment, SegmentMetadata};
 use crate::{Key, Producer};
@@ -28,7 +28,7 @@ impl Shelf {
     /// Opens and verifies every segment. A segment that is damaged, or isn't this producer's, is removed. Segments of
     /// other versions of the format are kept, but not read.
     pub(crate) fn open(folder: PathBuf, producer: &Producer, dim: usize, about: &str) -> Result<Self, FileError> {
-        clear_litter(&folder);
+        remove_stale(&folder);
         let metadata = SegmentMetadata { producer: producer.clone(), dim, about: about.to_owned() };
         let mut store =
             Self { folder, metadata, segments: Vec::new(), rows_by_key: HashMap::new(), removed: Vec::new() };

@@ -79,9 +79,11 @@ impl Error {
             Self::Pipeline(Pipeline::NoTrainingText) => Code::Usage,
             Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
-            Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
+            Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_not_a_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,
-            Self::Pipeline(Pipeline::Train(emberline_train::Error::File(error))) if error.is_no_file() => Code::Asset,
+            Self::Pipeline(Pipeline::Train(emberline_train::Error::File(error))) if error.is_not_a_file() => {
+                Code::Asset
+            }
             Self::Pipeline(Pipeline::Train(emberline_train::Error::ModelFile { why, .. })) => of_model(why),
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Model(
                 emberline_train::ModelError::OnnxTooLarge { .. },
@@ -135,7 +137,7 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
         | Report::Json { .. }
         | Report::Cell { .. }
         | Report::History { .. } => Code::Asset,
-        Report::File(error) if error.is_no_file() => Code::Asset,
+        Report::File(error) if error.is_not_a_file() => Code::Asset,
         Report::File(_) => Code::Unexpected,
     }
 }
@@ -196,7 +198,7 @@ impl std::fmt::Display for Error {
             Self::Threads(error) => write!(
                 f,
                 "the system starts no thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
-                emberline_base::file::plain(error)
+                emberline_base::file::system_message(error)
             ),
             Self::File(error) => error.fmt(f),
             Self::Output(error) => write!(f, "can't write to standard output: {error}"),

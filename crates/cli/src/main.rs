@@ -18,7 +18,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     keep_freed_memory();
     emberline_device::memory::give_back_by(give_freed_memory_back);
-    emberline_base::fence::report_panics(run)
+    emberline_base::panics::report_panics(run)
 }
 
 fn run() -> ExitCode {

@@ -45,7 +45,7 @@ impl Observer for Progress {
     }
 
     fn data(&mut self, data: &record::Data) {
-        if let Some(positive) = data.positive_in_words() {
+        if let Some(positive) = data.describe_positive() {
             say(&format!("positive class: {positive}"));
         }
         data.warnings.iter().for_each(warn);

@@ -1,6 +1,6 @@
 //! Signals that ask the program to end (SIGINT, SIGTERM).
 //!
-//! A command that can go on later, such as `run`, is asked by its [`Interrupt`]: it leaves checkpoints, and is gone within two
+//! A command that can go on later, such as `run`, is asked by its [`CancellationToken`]: it leaves checkpoints, and is gone within two
 //! seconds whatever it is doing. Any other command ends at once. Nothing is lost by a process that ends at any moment, so
 //! what hasn't come to rest by then is left where it is, but for temporary files, which are removed.
 
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use emberline_base::Interrupt;
+use emberline_base::CancellationToken;
 use emberline_base::file::remove_all_and_exit;
 
 use crate::exit::Code;
@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 static ENDS_WITH: OnceLock<Code> = OnceLock::new();
 
 /// What asks the command under way to end, if it is one that can go on later.
-static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+static INTERRUPT: OnceLock<CancellationToken> = OnceLock::new();
 
 /// The exit code that a signal has asked for, if one has come.
 pub(crate) fn received() -> Option<Code> {
@@ -29,8 +29,8 @@ pub(crate) fn received() -> Option<Code> {
 }
 
 /// What asks for the end from the first signal on. A second one ends the program at once.
-pub(crate) fn interrupt() -> Interrupt {
-    INTERRUPT.get_or_init(Interrupt::default).clone()
+pub(crate) fn interrupt() -> CancellationToken {
+    INTERRUPT.get_or_init(CancellationToken::default).clone()
 }
 
 /// Waits for signals from now on, on a thread of its own.
@@ -62,7 +62,7 @@ fn hear(code: Code) {
     let is_first = ENDS_WITH.set(code).is_ok();
     match INTERRUPT.get() {
         Some(interrupt) if is_first => {
-            interrupt.ask();
+            interrupt.cancel();
             say("interrupted: what is under way goes on from here when it is run again");
             end_after_grace(code);
         }
@@ -71,12 +71,12 @@ fn hear(code: Code) {
 }
 
 /// Asks for the end, as SIGTERM does, when standard input is closed: whoever started this program has ended.
-pub(crate) fn end_with_stdin(interrupt: &Interrupt) {
+pub(crate) fn end_with_stdin(interrupt: &CancellationToken) {
     let asked = interrupt.clone();
     let listen = move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         if ENDS_WITH.set(Code::ComeBack).is_ok() {
-            asked.ask();
+            asked.cancel();
             end_after_grace(Code::ComeBack);
         }
     };

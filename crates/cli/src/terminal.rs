@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use emberline_base::number::{agreeing, counted, fixed};
-use emberline_base::{Warning, is_acting};
+use emberline_base::{Warning, is_control_or_bidi};
 use emberline_pipeline::{LeftOut, ModelChoice};
 
 use crate::exit::Error;
@@ -49,7 +49,7 @@ fn of_cells(cells: &[String]) -> String {
 
 /// The text without characters that could drive the terminal or reorder a line; line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> String {
-    let acts = |c: char| is_acting(c) && c != '\n' && c != '\t';
+    let acts = |c: char| is_control_or_bidi(c) && c != '\n' && c != '\t';
     if !text.contains(acts) {
         return text.to_owned();
     }

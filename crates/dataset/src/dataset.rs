@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use emberline_base::digest::{Digest, Parts};
+use emberline_base::digest::{Digest, PartsHasher};
 use emberline_base::record::{Data, SplitRows};
 use emberline_base::{Labels, SplitName, Splits, Task, TextList};
 use indexmap::IndexMap;
@@ -50,7 +50,7 @@ impl Dataset {
     /// The content of every split: classes, texts and labels, in order. Files' names, other
     /// rows and other columns don't matter.
     pub fn digest(&self) -> Digest {
-        let mut parts = Parts::new();
+        let mut parts = PartsHasher::new();
         parts.add(match self.labels.task {
             Task::Binary => b"binary",
             Task::MultiClass => b"multi_class",
@@ -67,7 +67,7 @@ impl Dataset {
 
     /// The texts and labels of one split, and in which order training takes them.
     pub fn split_digest(&self, split: SplitName) -> Digest {
-        let mut parts = Parts::new();
+        let mut parts = PartsHasher::new();
         let rows = self.splits.get(split).map(Vec::as_slice).unwrap_or_default();
         rows.iter().for_each(|&row| self.add_row(row, &mut parts));
         if split == SplitName::Train {
@@ -76,7 +76,7 @@ impl Dataset {
         parts.digest()
     }
 
-    fn add_row(&self, row: usize, parts: &mut Parts) {
+    fn add_row(&self, row: usize, parts: &mut PartsHasher) {
         let labels = self.labels.of_row(row);
         parts.add(self.texts.bytes(row));
         parts.add(&(labels.len() as u32).to_le_bytes());

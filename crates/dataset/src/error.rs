@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
 use emberline_base::number::{agreeing, counted};
-use emberline_base::sniff::{Kind, Use};
+use emberline_base::sniff::{FileUse, Kind};
 use emberline_base::{OutOfMemory, SplitName};
 
 pub use self::place::{Place, Unit};
@@ -419,7 +419,7 @@ pub enum Error {
 impl Error {
     /// A file of another kind than its name says. `expected`: a noun phrase such as `CSV`.
     pub(crate) fn other_kind(path: &Path, found: Kind, expected: &str) -> Self {
-        Self::OtherKind { path: path.to_owned(), reason: found.instead_of(expected, Use::Data) }
+        Self::OtherKind { path: path.to_owned(), reason: found.mismatch_message(expected, FileUse::Data) }
     }
 
     /// Whether a file's content has not the form that its format asks for, as when it is of another format.
@@ -460,7 +460,7 @@ impl Error {
     pub fn is_asset(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::NotFetched { .. } | Self::Hash { .. } | Self::Folder { .. } => true,
-            Self::File(error) => error.is_no_file(),
+            Self::File(error) => error.is_not_a_file(),
             _ => false,
         }
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use emberline_base::{Interrupt, Splits};
+use emberline_base::{CancellationToken, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{Wanted, features};
@@ -52,7 +52,7 @@ fn measure(texts: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::
     for _ in 0..ROUNDS {
         let told = &mut |_| {};
         let mut encoding =
-            Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
+            Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
         std::hint::black_box(features(&opened, &splits, &wanted, &mut encoding)?);
     }
     let seconds = (processor_seconds()? - before) / f64::from(ROUNDS);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use emberline_base::{Interrupt, Matrix};
+use emberline_base::{CancellationToken, Matrix};
 use emberline_cache::{Cache, Key, Producer, Shelf, Writer};
 use emberline_device::Device;
 use rayon::prelude::*;
@@ -57,7 +57,7 @@ pub struct Encoding<'a> {
     /// Told of progress.
     pub told: &'a mut dyn FnMut(Event),
     /// Ends the encoding between two chunks; what is done is kept.
-    pub interrupt: Interrupt,
+    pub interrupt: CancellationToken,
 }
 
 /// A text to encode, and its key.
@@ -171,7 +171,7 @@ impl Encoding<'_> {
             }
             progress.encoded += chunk.len();
             (self.told)(Event::Progress(progress));
-            let ends = self.interrupt.is_asked();
+            let ends = self.interrupt.is_cancelled();
             if ends || flushed.elapsed() > FLUSH_EVERY || writer.as_ref().is_some_and(Writer::is_full) {
                 if let Some(Err(error)) = writer.as_mut().map(Writer::flush) {
                     self.warn(&error);
@@ -241,8 +241,9 @@ mod tests {
         let mut events = Vec::new();
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         let told = &mut |event| events.push(event);
-        let made = Encoding { cache, device: Device::Cpu, about: "lengths", told, interrupt: Interrupt::default() }
-            .vectors(encoder, &texts);
+        let made =
+            Encoding { cache, device: Device::Cpu, about: "lengths", told, interrupt: CancellationToken::default() }
+                .vectors(encoder, &texts);
         (made, events)
     }
 
@@ -292,8 +293,8 @@ mod tests {
         let texts: Vec<String> = (0..200).map(|number| number.to_string()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-        let interrupt = Interrupt::default();
-        interrupt.ask();
+        let interrupt = CancellationToken::default();
+        interrupt.cancel();
         let told = &mut |_| {};
         let mut encoding = Encoding { cache: Some(&cache), device: Device::Cpu, about: "lengths", told, interrupt };
         let ended = encoding.vectors(&Lengths::default(), &bytes);

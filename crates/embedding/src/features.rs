@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use emberline_base::memory::{self, OutOfMemory};
 use emberline_base::record::KnownWords;
-use emberline_base::{Bags, Digest, Features, Layered, Matrix, Splits, TextList};
+use emberline_base::{Bags, Digest, Features, LayerStack, Matrix, Splits, TextList};
 use rayon::prelude::*;
 
 use crate::combine::{Pooling, combine, pool};
@@ -133,7 +133,7 @@ fn looked_up(table: &dyn Lookup, texts: &Splits<&dyn TextList>, wanted: &Wanted)
         bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
     }
     if wanted.trainable {
-        return Ok((bags.into_map(Features::Tuned), words, projection));
+        return Ok((bags.into_map(Features::Trainable), words, projection));
     }
     let frozen = bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(of_bags(bags, Pooling::of(table))?)))?;
     Ok((frozen, words, projection))
@@ -151,7 +151,7 @@ pub(crate) fn of_encoder(
         Wanted { trainable: true, layers: Layers::Mix { .. }, .. } => {
             let layers = encoder.layers();
             let vectors = encoded(encoder, texts, encoding)?;
-            Ok((vectors.into_map(|vectors| Features::Mixed(Layered { vectors, layers })), None))
+            Ok((vectors.into_map(|vectors| Features::Mixed(LayerStack { vectors, layers })), None))
         }
         Wanted { trainable: true, .. } => {
             Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
@@ -366,7 +366,7 @@ mod tests {
             device: emberline_device::Device::Cpu,
             about: "",
             told,
-            interrupt: emberline_base::Interrupt::default(),
+            interrupt: emberline_base::CancellationToken::default(),
         };
         embed(source, texts, wanted, &mut encoding).expect("possible")
     }
@@ -407,7 +407,7 @@ mod tests {
     #[test]
     fn tuned_texts_share_a_table_of_what_occurs() {
         let features = made(&table(), &texts(), &TUNED);
-        let (Features::Tuned(train), Some(Features::Tuned(valid))) = (&features.train, &features.valid) else {
+        let (Features::Trainable(train), Some(Features::Trainable(valid))) = (&features.train, &features.valid) else {
             panic!("bags")
         };
         assert_eq!(train.table.values(), [2., 20., 3., 30., 7., 70., 9., 90.]);
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn texts_without_a_known_word_give_an_empty_table() {
         let texts = Splits { train: vec![b"none".as_slice()], valid: None, test: None };
-        let Features::Tuned(bags) = made(&table(), &texts, &TUNED).train else { panic!("bags") };
+        let Features::Trainable(bags) = made(&table(), &texts, &TUNED).train else { panic!("bags") };
         assert_eq!((bags.table.rows(), bags.table.cols(), bags.of_text(0).len()), (0, 2, 0));
     }
 
@@ -430,7 +430,7 @@ mod tests {
         let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
         let frozen = made(&table(), &texts(), &Wanted { reduction, ..FROZEN });
         assert_eq!(frozen.train, Features::Frozen(Matrix::new(3, 1, vec![17., 0., 2.])));
-        let Features::Tuned(bags) = made(&table(), &texts(), &Wanted { reduction, ..TUNED }).train else {
+        let Features::Trainable(bags) = made(&table(), &texts(), &Wanted { reduction, ..TUNED }).train else {
             panic!("bags")
         };
         assert_eq!((bags.table.cols(), bags.table.values()), (1, &[2., 3., 7., 9.][..]));
@@ -519,7 +519,7 @@ mod tests {
         assert_eq!(of(Layers::All), Features::Frozen(Matrix::new(1, 2, vec![2.0, 20.0])));
         let trained = made(&source, &texts, &Wanted { layers: mix, ..TUNED }).train;
         let vectors = Matrix::new(1, 2, vec![2.0, 20.0]);
-        assert_eq!((trained.dim(), trained), (1, Features::Mixed(Layered { vectors, layers: 2 })));
+        assert_eq!((trained.dim(), trained), (1, Features::Mixed(LayerStack { vectors, layers: 2 })));
         let digest = |layers| digest(&source, &Wanted { layers, ..FROZEN }, &Vec::<&str>::new());
         assert_ne!(digest(Layers::One(0)), digest(Layers::One(1)));
     }

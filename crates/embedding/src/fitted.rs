@@ -119,7 +119,7 @@ impl FittedEmbedding {
     pub fn features(&self, texts: &dyn TextList, encoding: &mut Encoding<'_>) -> Result<Features, Error> {
         match self.opened.as_ref() {
             Opened::Table(table) if self.wanted.trainable => {
-                Ok(Features::Tuned(self.with_rows(table.as_ref(), texts, |_, bags| Ok(bags))?))
+                Ok(Features::Trainable(self.with_rows(table.as_ref(), texts, |_, bags| Ok(bags))?))
             }
             Opened::Table(table) => Ok(Features::Frozen(self.pooled(table.as_ref(), texts)?)),
             Opened::Encoder(encoder) => {
@@ -140,7 +140,7 @@ impl FittedEmbedding {
         }
         match self.features(texts, encoding)? {
             Features::Frozen(vectors) => Ok(vectors),
-            Features::Tuned(_) | Features::Mixed(_) => {
+            Features::Trainable(_) | Features::Mixed(_) => {
                 Err(Error::Unsupported("the mix of the layers was trained; take the model's own vectors".into()))
             }
         }

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use emberline_base::{Digest, Fault, Matrix, OutOfMemory, Substream, TextList, name_of};
+use emberline_base::{Digest, Fault, Matrix, OutOfMemory, Substream, TextList, variant_name};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Reduction {
     /// The content address of vectors of a source with the digest `source`, reduced so; `train` are the training texts.
     pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
         let Self { dim, reduce } = self;
-        let settings = format!("reduce/2 dim={dim} reduce={}", name_of(&reduce));
+        let settings = format!("reduce/2 dim={dim} reduce={}", variant_name(&reduce));
         let learned = (self.reduce == Reduce::Pca).then(|| train.all());
         let head = [source.as_str().as_bytes(), settings.as_bytes()];
         Digest::of_parts(head.into_iter().chain(learned.into_iter().flatten()))

@@ -108,10 +108,10 @@ fn assert_every_file_is_named(&(kind, fixture, options, files): &Model) {
     for file in files {
         let path = folder.path().join(file);
         let whole = fs::read(&path).expect("a file of the model");
-        for (stand_in, what, cure) in
+        for (placeholder, what, cure) in
             [(POINTER, "Git LFS pointer", "`git lfs pull`"), (PAGE, "a web page", "download the file itself")]
         {
-            fs::write(&path, stand_in).expect("written");
+            fs::write(&path, placeholder).expect("written");
             let error = open(&source).err().unwrap_or_else(|| panic!("{kind}: {file} was taken")).to_string();
             assert!(error.contains(&format!("{file}: ")), "{kind}: {file}: {error}");
             assert!(error.contains(what) && error.contains(cure), "{kind}: {error}");

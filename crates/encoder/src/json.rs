@@ -22,7 +22,7 @@ pub(crate) fn object(path: &Path) -> Result<Map<String, Value>, Error> {
 pub(crate) fn read(path: &Path) -> Result<Value, Error> {
     let bytes = bytes(path)?;
     let fault = |e: serde_json::Error| {
-        Error::format(path, format!("{}; the model is damaged, get it again", json::words_at(&e)))
+        Error::format(path, format!("{}; the model is damaged, get it again", json::describe_error_at(&e)))
     };
     serde_json::from_slice(&bytes).map_err(fault)
 }

@@ -53,7 +53,7 @@ impl Address {
     /// # Errors
     /// When it isn't of a kind that can be fetched.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |reason: String| Error::Address { url: secret::url(text), reason };
+        let invalid = |reason: String| Error::Address { url: secret::mask_url(text), reason };
         if let Some(rest) = text.strip_prefix("hf://datasets/") {
             let file = repository(RepositoryKind::Dataset, rest).filter(|dataset| !dataset.subpath.is_empty());
             return file.map(Self::Hub).ok_or_else(|| invalid(format!("write it as {HUB_DATASET}")));
@@ -112,7 +112,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// Formats a URL for messages, without its query, which may hold a signature.
 pub(crate) fn redacted(url: &Url) -> String {
-    secret::url(url.as_str())
+    secret::mask_url(url.as_str())
 }
 
 fn repository(kind: RepositoryKind, rest: &str) -> Option<Repository> {

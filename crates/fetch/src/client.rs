@@ -169,9 +169,9 @@ pub(crate) fn transport_failure(url: &Url, error: ureq::Error) -> Failure {
         matches!(error, ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_))
             || text.contains("invalid peer certificate");
     let error = network(match &error {
-        ureq::Error::Timeout(_) => format!("no response in time ({})", secret::urls(&text)),
+        ureq::Error::Timeout(_) => format!("no response in time ({})", secret::mask_urls(&text)),
         ureq::Error::HostNotFound => "the host doesn't exist, or there is no network".to_owned(),
-        _ => secret::urls(&text),
+        _ => secret::mask_urls(&text),
     });
     if is_permanent { Failure::Permanent(error) } else { Failure::Transient { error, after: None, progress: false } }
 }

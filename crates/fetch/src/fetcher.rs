@@ -90,7 +90,7 @@ impl Fetcher {
             return Ok(existing);
         }
         let lock = Lock::take(&request.path, observer)?;
-        file::clear_litter(file::folder_of(&request.path));
+        file::remove_stale(file::folder_of(&request.path));
         // Another process may have fetched it while this one waited.
         if let Some(existing) = self.existing(request)? {
             return Ok(existing);
@@ -118,7 +118,7 @@ impl Fetcher {
 
 /// Removes what a killed process left next to a path whose content is complete.
 fn remove_leftovers(path: &Path) {
-    file::clear_litter(file::folder_of(path));
+    file::remove_stale(file::folder_of(path));
     if partial::has_leftovers(path)
         && let Some(_lock) = Lock::try_take(path)
     {
@@ -130,7 +130,7 @@ fn refuse_pickle(request: &Request) -> Result<(), Error> {
     let name = request.url.split(['?', '#']).next().unwrap_or_default();
     if hub::is_pickle(name) || hub::is_pickle(&request.path.to_string_lossy()) {
         let reason = "this is a pickle, which could run code when it is loaded; use safetensors instead".to_owned();
-        return Err(Error::Address { url: secret::url(&request.url), reason });
+        return Err(Error::Address { url: secret::mask_url(&request.url), reason });
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The lock is on a file next to the path, `.emberline-NAME.lock`, a name that no file of a user has. It is a lock of
 //! the operating system, so it ends with its process; a file that a killed process left is removed like other
-//! [temporary files](emberline_base::file::clear_litter). On a file system without locks, none is taken, and a download
+//! [temporary files](emberline_base::file::remove_stale). On a file system without locks, none is taken, and a download
 //! is written under a name that includes the process id.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -32,7 +32,7 @@ impl Lock {
         loop {
             let lock = Self::open(target)?;
             let is_held = acquire(&lock, target, observer).map_err(FileError::new("lock", &lock_path(target)))?;
-            if !is_held || file::is_at(&lock_path(target), &lock) {
+            if !is_held || file::is_same_file(&lock_path(target), &lock) {
                 return Ok(Self { path: lock_path(target), file: lock, is_held });
             }
         }
@@ -41,7 +41,7 @@ impl Lock {
     /// Takes the lock of `target`, unless another process holds it.
     pub(crate) fn try_take(target: &Path) -> Option<Self> {
         let (path, file) = (lock_path(target), Self::open(target).ok()?);
-        (file.try_lock().is_ok() && file::is_at(&path, &file)).then_some(Self { path, file, is_held: true })
+        (file.try_lock().is_ok() && file::is_same_file(&path, &file)).then_some(Self { path, file, is_held: true })
     }
 
     fn open(target: &Path) -> Result<File, Error> {
@@ -60,7 +60,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Removed before it is released: whoever waits for it then sees that it is gone, and creates a new one.
-        if file::is_at(&self.path, &self.file) {
+        if file::is_same_file(&self.path, &self.file) {
             let _ = fs::remove_file(&self.path);
         }
         let _ = self.file.unlock();
@@ -120,11 +120,11 @@ mod tests {
         fs::write(folder.path().join("p.lock"), b"mine").expect("written");
         fs::write(lock_path(&target), b"").expect("written");
         let held = Lock::take(&target, &mut Silent).expect("a lock");
-        file::clear_litter(folder.path());
+        file::remove_stale(folder.path());
         assert!(held.path.exists() && Lock::try_take(&target).is_none());
         drop(held);
         fs::write(lock_path(&target), b"").expect("written");
-        file::clear_litter(folder.path());
+        file::remove_stale(folder.path());
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use emberline_base::file::FileError;
 use emberline_base::secret;
-use emberline_base::sniff::{self, Kind, Use};
+use emberline_base::sniff::{self, FileUse, Kind};
 
 use crate::Error;
 
@@ -15,15 +15,15 @@ use crate::Error;
 /// When it is a placeholder, or can't be read.
 pub(crate) fn refuse_placeholder(path: &Path, url: &str) -> Result<(), Error> {
     let head = sniff::head(path).map_err(FileError::new("read", path))?;
-    let Some(found) = sniff::stand_in(&head) else { return Ok(()) };
+    let Some(found) = sniff::placeholder_kind(&head) else { return Ok(()) };
     let cure = match found {
         Kind::GitLfsPointer => {
             "use the file's own URL: on GitHub it is below media.githubusercontent.com/media/, on Hugging Face it has `resolve` \
              instead of `raw`"
         }
-        found => found.cure(Use::Model),
+        found => found.cure(FileUse::Model),
     };
-    Err(Error::Answer { url: secret::url(url), reason: format!("the server sent {}; {cure}", found.name()) })
+    Err(Error::Answer { url: secret::mask_url(url), reason: format!("the server sent {}; {cure}", found.name()) })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use emberline_base::{Interrupt, Splits};
+use emberline_base::{CancellationToken, Splits};
 use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split};
 use emberline_dataset::{Dataset, read, read_texts};
 use emberline_device::Device;
@@ -58,7 +58,8 @@ fn measure(file: &Path, source: &str) -> Result<(), Box<dyn Error>> {
     let (opened, seconds) = timed(|| open(&source, &data))?;
     stages.add(&format!("open ({})", source.kind()), seconds)?;
     let told = &mut |_| {};
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
+    let mut encoding =
+        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
     let (_, seconds) = timed(|| Ok(features(&opened, &data.lists(), &source.wanted(), &mut encoding)?))?;
     stages.add(&format!("embed ({})", source.kind()), seconds)?;
     stages.print("all", stages.total)?;

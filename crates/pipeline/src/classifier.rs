@@ -14,7 +14,7 @@ mod word_effects;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::TemporaryFolder;
-use emberline_base::{Interrupt, Matrix, Task};
+use emberline_base::{CancellationToken, Matrix, Task};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
@@ -57,7 +57,7 @@ pub struct ClassifierOptions {
     /// The folder that the paths of sources count from; the pipeline file's if left out.
     pub assets: Option<PathBuf>,
     /// Asks a long encoding to end.
-    pub interrupt: Interrupt,
+    pub interrupt: CancellationToken,
 }
 
 /// What a classifier says of one text.
@@ -72,7 +72,7 @@ pub struct Prediction {
 impl ClassifierOptions {
     /// Computes on a device, without a cache, with the source's files where the pipeline file names them.
     pub fn on(device: Device) -> Self {
-        Self { device, cache: None, assets: None, interrupt: Interrupt::default() }
+        Self { device, cache: None, assets: None, interrupt: CancellationToken::default() }
     }
 }
 

@@ -36,7 +36,7 @@ impl DataFiles {
         let done = work()?;
         let after = Self::of(settings, folder);
         match before.0.iter().zip(&after.0).find(|(before, after)| before != after) {
-            Some(((path, _), _)) => Err(Stamp::changed(path).into()),
+            Some(((path, _), _)) => Err(Stamp::changed_error(path).into()),
             None => Ok((done, before)),
         }
     }
@@ -58,7 +58,7 @@ impl DataFiles {
             if let Some((path, _)) = self.0.iter().zip(&now.0).find_map(|(read, now)| (read != now).then_some(read))
                 && !again()?
             {
-                return Err(Stamp::changed(path).into());
+                return Err(Stamp::changed_error(path).into());
             }
             settings.all_paths().map(hash).collect()
         };

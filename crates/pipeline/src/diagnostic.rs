@@ -83,8 +83,8 @@ impl Span {
     fn excerpt(&self) -> Excerpt {
         let (line, start) = self.line();
         // Secrets are masked piece by piece, so whole pieces are masked before anything is cut off.
-        let from = secret::piece_start(line, back(line, start, SHOWN_BEFORE));
-        let to = secret::piece_end(line, forth(line, start, SHOWN_FROM));
+        let from = secret::url_start(line, back(line, start, SHOWN_BEFORE));
+        let to = secret::url_end(line, forth(line, start, SHOWN_FROM));
         let masked: Vec<char> = shown(&line[from..to]).chars().collect();
         let at = shown(&line[from..start]).chars().count().min(masked.len());
         let first = if from == 0 && at <= SHOWN_BEFORE { 0 } else { at.saturating_sub(SHOWN_BEFORE) };
@@ -122,7 +122,7 @@ fn forth(line: &str, at: usize, characters: usize) -> usize {
 
 /// A part of a line for people: a tab as a space, urls without secrets.
 fn shown(text: &str) -> String {
-    secret::urls(text).replace('\t', " ")
+    secret::mask_urls(text).replace('\t', " ")
 }
 
 /// The beginning of a text, at most `characters` of them, with an ellipsis where something is cut off.
@@ -137,14 +137,14 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.span.position();
         let margin = " ".repeat(line.to_string().len());
-        let name = clipped(&secret::urls(&self.span.source.name), SHOWN_NAME);
+        let name = clipped(&secret::mask_urls(&self.span.source.name), SHOWN_NAME);
         let Excerpt { text, indent, width } = self.span.excerpt();
-        writeln!(f, "{name}:{line}:{column}: {}", secret::urls(&self.message))?;
+        writeln!(f, "{name}:{line}:{column}: {}", secret::mask_urls(&self.message))?;
         writeln!(f, "{margin} |")?;
         writeln!(f, "{line} | {}", text.trim_end())?;
         write!(f, "{margin} | {}{}", " ".repeat(indent), "^".repeat(width))?;
         if let Some(hint) = &self.hint {
-            write!(f, "\n{margin} = {}", secret::urls(hint))?;
+            write!(f, "\n{margin} = {}", secret::mask_urls(hint))?;
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ fn hide_secrets_of(key: &str, value: &mut Tree) {
     match &mut value.node {
         Node::Table(table) => table.iter_mut().for_each(|(key, entry)| hide_secrets_of(key, &mut entry.value)),
         Node::Array(items) => items.iter_mut().for_each(|item| hide_secrets_of(key, item)),
-        Node::Leaf(Leaf::Text(text)) if key.rsplit('.').next() == Some("url") => *text = secret::url(text).into(),
+        Node::Leaf(Leaf::Text(text)) if key.rsplit('.').next() == Some("url") => *text = secret::mask_url(text).into(),
         Node::Leaf(_) => {}
     }
 }

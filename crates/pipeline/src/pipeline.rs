@@ -207,7 +207,7 @@ pub(crate) fn to_toml(mut settings: Settings) -> String {
 /// Hides what urls hold of secrets, in a value that stands at the dotted key.
 pub(crate) fn hide_secrets(key: &str, value: &mut toml::Value) {
     match value {
-        toml::Value::String(text) if key.rsplit('.').next() == Some("url") => *text = secret::url(text),
+        toml::Value::String(text) if key.rsplit('.').next() == Some("url") => *text = secret::mask_url(text),
         toml::Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets(key, item)),
         toml::Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide_secrets(key, value)),
         _ => {}

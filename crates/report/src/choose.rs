@@ -113,7 +113,7 @@ impl Run {
             let value = grouping::value_text(cell.settings.get(axis.key())?);
             (values.len() > 1).then(|| format!("{} {value} (one of {})", axis.noun(), values.len()))
         };
-        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.changes_split());
         let parts: Vec<String> = moved.filter_map(part).collect();
         (!parts.is_empty()).then(|| {
             format!(

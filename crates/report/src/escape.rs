@@ -5,13 +5,13 @@
 
 use std::fmt::Write as _;
 
-use emberline_base::is_acting;
+use emberline_base::is_control_or_bidi;
 
 /// Escapes control characters and characters that reorder text: `\n`, `\u{1b}`, `\u{202e}`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if is_acting(letter) {
+        if is_control_or_bidi(letter) {
             out.extend(letter.escape_default());
         } else {
             out.push(letter);

@@ -26,7 +26,7 @@ pub(crate) struct Replicate {
 
 impl Replicate {
     fn of(cell: &Cell) -> Self {
-        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.changes_split());
         let values: Vec<String> =
             moved.filter_map(|axis| cell.settings.get(axis.key()).map(Value::to_string)).collect();
         Self { split: (!values.is_empty()).then(|| values.join(" ")), seed: cell.seed }
@@ -154,7 +154,7 @@ pub(crate) fn is_replicate(axis: &str) -> bool {
 
 /// Returns the replicate axes that change the split and have several values among the cells.
 pub(crate) fn split_axes(summary: &Summary) -> Vec<ReplicateAxis> {
-    let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+    let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.changes_split());
     moved.filter(|axis| varies(summary, axis.key())).collect()
 }
 

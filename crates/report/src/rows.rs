@@ -19,7 +19,7 @@
 //! | `classes` | the names of the classes, a JSON list |
 
 use emberline_base::array_file::{self, Array, ElementType};
-use emberline_base::{OutOfMemory, sha256_start};
+use emberline_base::{OutOfMemory, sha256_prefix};
 
 use crate::stored::StoredFormat;
 
@@ -72,11 +72,11 @@ impl RowTable {
         });
         self.file.push(file as u32);
         self.number.push(u32::try_from(row.number).unwrap_or(u32::MAX));
-        self.text_digest.extend(sha256_start(row.normalised));
+        self.text_digest.extend(sha256_prefix(row.normalised));
         self.class.extend(row.classes);
         self.class_end.push(self.class.len() as u32);
         self.has_groups |= row.group.is_some();
-        self.group_digest.extend(row.group.map_or([0; 16], |group| sha256_start(group.as_bytes())));
+        self.group_digest.extend(row.group.map_or([0; 16], |group| sha256_prefix(group.as_bytes())));
         self.length.push(u32::try_from(row.text.chars().count()).unwrap_or(u32::MAX));
         let end = row.text.char_indices().nth(MAX_TEXT_CHARS).map_or(row.text.len(), |(at, _)| at);
         self.text.extend(&row.text.as_bytes()[..end]);

@@ -161,7 +161,12 @@ fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 pub(crate) fn json_error(path: &Path, error: &serde_json::Error) -> Error {
-    Error::Json { path: path.to_owned(), line: error.line(), column: error.column(), message: json::words(error) }
+    Error::Json {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        message: json::describe_error(error),
+    }
 }
 
 /// Parses the summary, and returns it with the JSON entry of each of its cells.
@@ -195,7 +200,7 @@ fn parse_outcome_with_nulls(mut entry: Value) -> Result<Outcome, String> {
         gaps = metrics.iter().filter(|(_, v)| v.is_null()).map(|(name, _)| name.clone()).collect();
         metrics.retain(|_, value| !value.is_null());
     }
-    let mut outcome: Outcome = serde_json::from_value(entry).map_err(|error| json::words(&error))?;
+    let mut outcome: Outcome = serde_json::from_value(entry).map_err(|error| json::describe_error(&error))?;
     outcome.metrics.extend(gaps.into_iter().map(|name| (name, f64::NAN)));
     Ok(outcome)
 }

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for dim in [64, 256, 1024] {
             measure("frozen", &Features::Frozen(random(ROWS, dim)), 32, 10, false)?;
         }
-        measure("tuned", &Features::Tuned(bags(63_000)), 32, 4, false)?;
+        measure("tuned", &Features::Trainable(bags(63_000)), 32, 4, false)?;
     }
     for (dim, batch) in [(20, 32), (128, 32), (512, 32), (20, 256), (128, 256), (512, 256)] {
         if wants("frozen") {
@@ -59,7 +59,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (rows, batch) in [(20_000, 32), (200_000, 32), (20_000, 256), (974_000, 32)] {
         if if rows > 200_000 { asked.iter().any(|word| word == "large") } else { wants("tuned") } {
             // Burn updates the whole table at every step.
-            measure("tuned", &Features::Tuned(bags(rows)), batch, 4, wants("burn") && (rows, batch) == (20_000, 32))?;
+            measure(
+                "tuned",
+                &Features::Trainable(bags(rows)),
+                batch,
+                4,
+                wants("burn") && (rows, batch) == (20_000, 32),
+            )?;
         }
     }
     Ok(())
@@ -89,7 +95,7 @@ fn bags(rows: usize) -> Bags {
 }
 
 fn measure(kind: &str, features: &Features, batch: u32, epochs: u32, burn: bool) -> Result<(), Box<dyn Error>> {
-    let table = if let Features::Tuned(bags) = features { Some(bags.table.rows()) } else { None };
+    let table = if let Features::Trainable(bags) = features { Some(bags.table.rows()) } else { None };
     let engines = [("dense", epochs), ("burn", if table.is_some() { 1 } else { epochs.min(3) })];
     for (engine, epochs) in engines.into_iter().take(1 + usize::from(burn)) {
         let gflops = gflops();

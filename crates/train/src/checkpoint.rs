@@ -145,7 +145,7 @@ fn by_name(arrays: &Weights) -> Vec<(String, &Tensor)> {
 /// Computes the checksum of `facts` and of all arrays, sorted by name.
 fn checksum(facts: &str, mut arrays: Vec<(String, &Tensor)>) -> String {
     arrays.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut parts = emberline_base::digest::Parts::new();
+    let mut parts = emberline_base::digest::PartsHasher::new();
     parts.add(facts.as_bytes());
     for (name, tensor) in arrays {
         parts.add(name.as_bytes());

@@ -85,7 +85,7 @@ impl FitSpec<'_> {
 
     fn trained_parameters(&self) -> u64 {
         let table = match &self.features.train {
-            Features::Tuned(bags) => bags.table.values().len() as u64,
+            Features::Trainable(bags) => bags.table.values().len() as u64,
             Features::Frozen(_) | Features::Mixed(_) => 0,
         };
         self.architecture().parameters().saturating_add(table)
@@ -139,10 +139,10 @@ fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
     let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
     match features {
         Features::Frozen(_) => Ok(Vec::new()),
-        Features::Tuned(bags) if bags.table.rows() == 0 => {
+        Features::Trainable(bags) if bags.table.rows() == 0 => {
             Err(Error::Unsupported("no word of the texts is in the embedding's table, so there is nothing to fine-tune; use `trainable = false` or another embedding".into()))
         }
-        Features::Tuned(bags) => {
+        Features::Trainable(bags) => {
             let shape = vec![bags.table.rows(), bags.table.cols()];
             Ok(vec![tensor("embedding.table", shape, memory::copied(bags.table.values())?)])
         }

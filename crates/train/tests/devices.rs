@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
 use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit};
@@ -195,8 +195,8 @@ fn devices_agree_on_frozen_tuned_and_mixed_fits() {
         offsets,
         ids: bags.concat(),
     };
-    compare(&Features::Tuned(tuned), &targets);
+    compare(&Features::Trainable(tuned), &targets);
     let layers = random(3 * ROWS);
     let vectors = Matrix::new(ROWS, 3 * DIM, layers.into_values());
-    compare(&Features::Mixed(Layered { vectors, layers: 3 }), &targets);
+    compare(&Features::Mixed(LayerStack { vectors, layers: 3 }), &targets);
 }

@@ -1,6 +1,6 @@
 //! Tests that the mix of an encoder's layers is learned together with the head.
 
-use emberline_base::{Features, Layered, Matrix, Metric, Monitor, Splits, Substream, Task};
+use emberline_base::{Features, LayerStack, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
 use emberline_train::{EngineChoice, FitSpec, FittedModel};
@@ -19,7 +19,7 @@ fn fitted(signal: usize) -> FittedModel {
     let vectors = Matrix::new(ROWS, LAYERS * DIM, vectors);
     let class = |row| f32::from(u8::from(vectors.row(row)[signal * DIM] > 0.0));
     let targets = Matrix::new(ROWS, 1, (0..ROWS).map(class).collect());
-    let features = Splits { train: Features::Mixed(Layered { vectors, layers: LAYERS }), valid: None, test: None };
+    let features = Splits { train: Features::Mixed(LayerStack { vectors, layers: LAYERS }), valid: None, test: None };
     let adam = Adam { learning_rate: 0.05, ..Adam::default() };
     let spec = FitSpec {
         head: &Head { layers: Vec::new() },

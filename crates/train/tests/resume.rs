@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Features, Layered, Matrix, Monitor, Splits, Substream, Task};
+use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
@@ -57,7 +57,7 @@ fn tuned() -> Splits<Features> {
             ids.extend((0..row % 5).map(|_| stream.below(30) as u32));
             offsets.push(ids.len());
         }
-        Features::Tuned(Bags {
+        Features::Trainable(Bags {
             table: table.clone(),
             rows: Arc::default(),
             ids,
@@ -70,7 +70,7 @@ fn tuned() -> Splits<Features> {
 }
 
 fn mixed() -> Splits<Features> {
-    let layered = |name| Features::Mixed(Layered { layers: 3, vectors: random(name, ROWS, 3 * DIM) });
+    let layered = |name| Features::Mixed(LayerStack { layers: 3, vectors: random(name, ROWS, 3 * DIM) });
     Splits { train: layered("train"), valid: Some(layered("valid")), test: None }
 }
 

@@ -1,6 +1,6 @@
 //! Fuzzes embedding sources: opens a source and embeds a few texts.
 
-use emberline_base::{Interrupt, Splits};
+use emberline_base::{CancellationToken, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{digest, features};
@@ -35,7 +35,7 @@ pub fn embed(settings: Value, bytes: usize) {
         Err(error) => drop(error.to_string()),
         Ok(opened) => {
             let splits = Splits { train: &TEXTS[..4], valid: Some(&TEXTS[4..]), test: None };
-            let (told, interrupt) = (&mut |_| {}, Interrupt::default());
+            let (told, interrupt) = (&mut |_| {}, CancellationToken::default());
             let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
             let _ = digest(&opened, &source.wanted(), &splits.train);
             let _ = features(&opened, &splits, &source.wanted(), &mut encoding);

@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{FileError, TemporaryFile, clear_litter, folder_of, is_stream, make_folder, open_stream, temporary_in};
+use super::{FileError, TemporaryFile, folder_of, is_stream, make_folder, open_stream, remove_stale, temporary_in};
 
 /// Maximum number of consecutive links that are followed; a longer chain is taken for a cycle.
 const MAX_LINKS: usize = 40;
@@ -48,7 +48,7 @@ impl Output {
         }
         let folder = folder_of(&target);
         make_folder(folder)?;
-        clear_litter(folder);
+        remove_stale(folder);
         let out = BufWriter::new(temporary_in(folder).map_err(failed())?);
         Ok(Self { path: path.to_owned(), to: To::File { out, target } })
     }

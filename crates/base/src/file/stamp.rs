@@ -31,7 +31,7 @@ impl Stamp {
     }
 
     /// Returns the error for a file that was changed while it was in use.
-    pub fn changed(path: &Path) -> FileError {
+    pub fn changed_error(path: &Path) -> FileError {
         let source = std::io::Error::other("it was changed or replaced while it was in use; run again");
         FileError { action: "read", path: path.to_owned(), source }
     }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::is_at;
+use super::is_same_file;
 
 /// Prefix and suffix of the names of temporary files and folders.
 const NAME: (&str, &str) = (".emberline-", ".tmp");
@@ -156,12 +156,12 @@ fn remove(path: &Path) {
 }
 
 /// Lists a folder's stale temporary files and folders (their writer was killed) and its lock files that no process holds.
-pub fn litter(folder: &Path) -> Vec<PathBuf> {
+pub fn stale_files(folder: &Path) -> Vec<PathBuf> {
     lock_stale(folder).map(|(path, _)| path).collect()
 }
 
-/// Removes a folder's [stale temporary files](litter). A failure is ignored: the next call tries again.
-pub fn clear_litter(folder: &Path) {
+/// Removes a folder's [stale temporary files](stale_files). A failure is ignored: the next call tries again.
+pub fn remove_stale(folder: &Path) {
     for (path, lock) in lock_stale(folder) {
         // The lock is held until the path is removed: a writer that has just created the file then creates another one.
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
@@ -172,7 +172,7 @@ pub fn clear_litter(folder: &Path) {
 /// Locks a new file or folder. Returns false if another process removed it as stale before it could be locked.
 fn try_lock_new(file: &File, path: &Path) -> bool {
     match file.try_lock() {
-        Ok(()) => is_at(path, file),
+        Ok(()) => is_same_file(path, file),
         Err(TryLockError::WouldBlock) => false,
         // On a file system without locks, nothing is ever found stale.
         Err(TryLockError::Error(_)) => true,
@@ -224,11 +224,11 @@ mod tests {
         fs::write(&left, b"half").expect("written");
         fs::create_dir(&left_folder).and_then(|()| fs::write(left_folder.join("half"), b"")).expect("made");
         fs::write(folder.path().join("kept.tmp"), b"whole").expect("written");
-        let mut found = litter(folder.path());
+        let mut found = stale_files(folder.path());
         found.sort();
         assert_eq!(found, [left, left_folder]);
-        clear_litter(folder.path());
-        assert!(litter(folder.path()).is_empty() && file.path().exists() && inside.path().exists());
+        remove_stale(folder.path());
+        assert!(stale_files(folder.path()).is_empty() && file.path().exists() && inside.path().exists());
         assert_eq!(count(folder.path()), 3);
         drop((file, inside));
         assert_eq!(count(folder.path()), 1);
@@ -257,7 +257,7 @@ mod tests {
         std::os::unix::fs::symlink(other.path(), folder.path().join(".emberline-l.tmp")).expect("linked");
         let pipe = folder.path().join(".emberline-p.tmp");
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().expect("run").success());
-        clear_litter(folder.path());
+        remove_stale(folder.path());
         assert!(other.path().join("kept").exists());
     }
 
@@ -265,7 +265,7 @@ mod tests {
     fn a_writer_is_not_disturbed_by_those_who_clear() {
         let folder = tempfile::tempdir().expect("a folder");
         std::thread::scope(|scope| {
-            let clear = || (0..2_000).for_each(|_| clear_litter(folder.path()));
+            let clear = || (0..2_000).for_each(|_| remove_stale(folder.path()));
             scope.spawn(clear);
             scope.spawn(clear);
             for number in 0..500 {

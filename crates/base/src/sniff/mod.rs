@@ -22,7 +22,7 @@ pub const TAR: &str = "tar";
 
 /// What a reader needs the file for; the advice depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum FileUse {
     /// A table of texts.
     Data,
     /// A file of a pretrained model.
@@ -129,10 +129,10 @@ impl Kind {
     }
 
     /// Returns the advice for a file of this type that was found in place of another type.
-    pub fn cure(self, used_as: Use) -> &'static str {
+    pub fn cure(self, used_as: FileUse) -> &'static str {
         self.common_cure().unwrap_or_else(|| match used_as {
-            Use::Data => self.cure_of_data(),
-            Use::Model => self.cure_of_model(),
+            FileUse::Data => self.cure_of_data(),
+            FileUse::Model => self.cure_of_model(),
         })
     }
 
@@ -194,7 +194,7 @@ impl Kind {
     /// caller puts the file's path in front.
     ///
     /// `expected`: a noun phrase such as `CSV` or `a safetensors file`.
-    pub fn instead_of(self, expected: &str, used_as: Use) -> String {
+    pub fn mismatch_message(self, expected: &str, used_as: FileUse) -> String {
         format!("not {expected} but {}; {}", self.name(), self.cure(used_as))
     }
 
@@ -226,16 +226,16 @@ pub fn explain_model_file(path: &Path, head: &[u8], also_read: &[Kind]) -> Optio
     match found {
         Kind::Text if !expected.is_binary => None,
         Kind::Text => {
-            let (expected, cure) = (expected.name, Kind::Text.cure(Use::Model));
+            let (expected, cure) = (expected.name, Kind::Text.cure(FileUse::Model));
             Some(format!("not {expected} but text that begins with {}; {cure}", beginning(head)))
         }
-        found => Some(found.instead_of(expected.name, Use::Model)),
+        found => Some(found.mismatch_message(expected.name, FileUse::Model)),
     }
 }
 
 /// Returns the type of a placeholder for another file (a Git LFS pointer or a saved web page), and `None` for any other file.
 /// It is for readers of formats without a syntax, which would accept such a file: any bytes are numbers, any lines are words.
-pub fn stand_in(head: &[u8]) -> Option<Kind> {
+pub fn placeholder_kind(head: &[u8]) -> Option<Kind> {
     kind(&head[..head.len().min(HEAD)]).filter(|found| matches!(found, Kind::GitLfsPointer | Kind::Html))
 }
 

@@ -16,7 +16,7 @@ const CONTEXT: usize = 2048;
 /// If `at >= bytes.len()`.
 pub fn cure_of_invalid_utf8(bytes: &[u8], at: usize) -> String {
     if let Some(kind @ (Kind::Utf16 { .. } | Kind::Utf32)) = kind(&bytes[..bytes.len().min(super::HEAD)]) {
-        return format!("this is {}; {}", kind.name(), kind.cure(super::Use::Data));
+        return format!("this is {}; {}", kind.name(), kind.cure(super::FileUse::Data));
     }
     let around = &bytes[at.saturating_sub(CONTEXT)..bytes.len().min(at + CONTEXT)];
     let is_binary = |byte: &&u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use emberline_base::number::counted;
-use emberline_base::{Features, Interrupt, Matrix, Splits, file};
+use emberline_base::{CancellationToken, Features, Matrix, Splits, file};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
@@ -61,10 +61,10 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     };
     let cache = Cache::of_user();
     let mut encoding =
-        Encoding { cache: cache.as_ref(), device, about: source.kind(), told, interrupt: Interrupt::default() };
+        Encoding { cache: cache.as_ref(), device, about: source.kind(), told, interrupt: CancellationToken::default() };
     match features(&opened, &texts, &wanted, &mut encoding)?.train {
         Features::Frozen(vectors) => Ok(vectors),
-        Features::Tuned(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),
+        Features::Trainable(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),
     }
 }
 

@@ -115,7 +115,7 @@ fn write_folder<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, Error>) -
     let path = &file::link_target(path);
     let parent = file::folder_of(path);
     file::make_folder(parent)?;
-    file::clear_litter(parent);
+    file::remove_stale(parent);
     let failed = || FileError::new("write", path);
     let temporary = file::temporary_folder_in(parent).map_err(failed())?;
     let (new, old) = (temporary.path().join("new"), temporary.path().join("old"));

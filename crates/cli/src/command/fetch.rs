@@ -240,7 +240,7 @@ fn json_of(asset: &Asset, outcome: &Outcome) -> serde_json::Value {
     json!({
         "data": data,
         "embedding": embedding,
-        "url": asset.url.as_deref().map(secret::url),
+        "url": asset.url.as_deref().map(secret::mask_url),
         "path": asset.path,
         "status": outcome.status().1,
         "bytes": outcome.bytes(),

@@ -54,7 +54,7 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
 /// Reads the pipeline of a command that writes. What killed commands left half written beside its file is removed.
 fn load(args: &PipelineArgs) -> Result<Pipeline, Error> {
     let pipeline = Pipeline::load(&args.file, &args.set)?;
-    file::clear_litter(file::folder_of(&args.file));
+    file::remove_stale(file::folder_of(&args.file));
     Ok(pipeline)
 }
 

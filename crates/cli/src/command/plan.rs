@@ -94,7 +94,7 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
         if to_run > 0 { format!(", at most {} of training", counted(most as usize, "step")) } else { String::new() };
     let shared = shared_texts(data).map(|message| format!("\n{message}")).unwrap_or_default();
     let rows = splits.join(", ");
-    let positive = data.positive_in_words().map(|words| format!("\npositive class: {words}")).unwrap_or_default();
+    let positive = data.describe_positive().map(|words| format!("\npositive class: {words}")).unwrap_or_default();
     format!(
         "{}: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{positive}{shared}",
         counted(states.len(), "cell")

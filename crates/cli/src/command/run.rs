@@ -124,7 +124,7 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(metric))
     };
     let metrics: Vec<String> = columns().filter(has).collect();
-    let known_words = summary.knows_words().then_some("known_words");
+    let known_words = summary.has_known_words().then_some("known_words");
     let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().map(String::as_str));
     let head = head.chain(known_words).chain(["seconds"]);
     let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];

@@ -28,7 +28,7 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
         ..Options::on(args.device.resolve()?)
     };
     let system = std::env::temp_dir();
-    file::clear_litter(&system);
+    file::remove_stale(&system);
     let temporary = file::temporary_folder_in(&system).map_err(FileError::new("make a folder in", &system))?;
     let folder = RunFolder::new(args.out.clone().unwrap_or_else(|| temporary.path().join("run")));
     let sample = args.sample.map(usize::from);

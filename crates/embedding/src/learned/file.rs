@@ -146,8 +146,8 @@ fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>, String> {
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&length| length <= rest.len());
     let header = &rest[..length.ok_or_else(cut)?];
-    let header: Value =
-        serde_json::from_slice(header).map_err(|error| format!("{} in its header; {DAMAGED}", json::words(&error)))?;
+    let header: Value = serde_json::from_slice(header)
+        .map_err(|error| format!("{} in its header; {DAMAGED}", json::describe_error(&error)))?;
     let metadata: BTreeMap<String, String> = serde_json::from_value(header["__metadata__"].clone()).unwrap_or_default();
     if metadata.get("format").is_none_or(|format| format != FORMAT) {
         return Err(

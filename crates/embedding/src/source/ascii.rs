@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use emberline_base::masks::{BLOCK, masks, u8x16, within};
+use emberline_base::masks::{BLOCK, in_range, masks, u8x16};
 
 /// Calls `take` with the place of every piece, in order. Whether the text is ASCII: if it isn't, nothing is taken.
 pub(super) fn for_each_piece(text: &[u8], mut take: impl FnMut(Range<usize>)) -> bool {
@@ -75,9 +75,9 @@ impl Masks {
     /// Those of the first bytes of a text.
     fn of(text: &[u8]) -> Self {
         let [word, apostrophe, visible, beyond] = masks(text, |bytes| {
-            let letters = within(bytes | u8x16::splat(0x20), b'a', b'z');
-            let word = letters | within(bytes, b'0', b'9');
-            [word, bytes.cmp_eq(u8x16::splat(b'\'')), within(bytes, b'!', b'~'), bytes]
+            let letters = in_range(bytes | u8x16::splat(0x20), b'a', b'z');
+            let word = letters | in_range(bytes, b'0', b'9');
+            [word, bytes.cmp_eq(u8x16::splat(b'\'')), in_range(bytes, b'!', b'~'), bytes]
         });
         Self { word, apostrophe, visible, beyond }
     }

@@ -17,7 +17,7 @@ mod files;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, Stamp};
-use emberline_base::{Digest, Fault, Matrix, name_of};
+use emberline_base::{Digest, Fault, Matrix, variant_name};
 use emberline_device::Device;
 use emberline_encoder::elmo::{self, Elmo};
 use schemars::JsonSchema;
@@ -236,9 +236,9 @@ fn open(settings: &Settings, base: &Path, device: Device) -> Result<Sentences, E
     let elmo = Elmo::open(&weights, &options, device)?;
     // The file is read twice: its hash must be of what was read the second time.
     if Stamp::of(&weights) != stamp {
-        return Err(Stamp::changed(&weights).into());
+        return Err(Stamp::changed_error(&weights).into());
     }
-    let rules = format!("elmo/2 tokens={}", name_of(&settings.tokens));
+    let rules = format!("elmo/2 tokens={}", variant_name(&settings.tokens));
     let options = elmo.settings();
     let digest = Digest::of_parts([&rules, words::RULES, &options, &found].map(str::as_bytes));
     Ok(Sentences { elmo, tokens: settings.tokens, digest })

@@ -16,7 +16,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use emberline_base::{Combiner, Digest, Fault, Substream, memory, name_of};
+use emberline_base::{Combiner, Digest, Fault, Substream, memory, variant_name};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -203,7 +203,7 @@ impl Lookup for Hashing {
     fn digest(&self) -> Digest {
         let Settings { dim, buckets, combiner, ngrams, seed, trainable: _ } = &self.settings;
         let seed = seed.unwrap_or_default();
-        let combiner = name_of(combiner);
+        let combiner = variant_name(combiner);
         let settings = format!("hashing/2 dim={dim} buckets={buckets} combiner={combiner} ngrams={ngrams} seed={seed}");
         Digest::of_parts([settings.as_bytes(), words::RULES.as_bytes()])
     }

@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use emberline_base::normalise::{composed, lowercase, without_invisible};
+use emberline_base::normalise::{lowercase, to_nfc, without_invisible};
 use unicode_normalization::char::is_combining_mark;
 
 use super::ascii;
@@ -27,7 +27,7 @@ pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(text),
     };
-    composed(without_invisible(text))
+    to_nfc(without_invisible(text))
 }
 
 /// Calls `take` with every piece of a text, in lower case and with straight apostrophes.

@@ -31,7 +31,8 @@ const TEXTS: [&str; 12] = [
 fn fine_tuned(source: &Source) -> FittedEmbedding {
     let corpus = corpus();
     let (opened, embedded, digest) = trained(source, &corpus);
-    let (Features::Tuned(train), Some(Features::Tuned(new))) = (&embedded.features.train, &embedded.features.valid)
+    let (Features::Trainable(train), Some(Features::Trainable(new))) =
+        (&embedded.features.train, &embedded.features.valid)
     else {
         panic!("{source:?}: bags")
     };

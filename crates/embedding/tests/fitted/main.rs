@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Digest, Features, Interrupt, Matrix, Splits, TextList, TunedRows};
+use emberline_base::{Bags, CancellationToken, Digest, Features, Matrix, Splits, TextList, TunedRows};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, Embedded};
@@ -17,7 +17,7 @@ use emberline_embedding::{Error, FittedEmbedding, LearnedState, Opened, Source, 
 use self::sources::{Corpus, corpus, fixtures, source, sources, vector_files};
 
 fn encoding(events: &mut dyn FnMut(emberline_embedding::encode::Event)) -> Encoding<'_> {
-    Encoding { cache: None, device: Device::Cpu, about: "", told: events, interrupt: Interrupt::default() }
+    Encoding { cache: None, device: Device::Cpu, about: "", told: events, interrupt: CancellationToken::default() }
 }
 
 /// What training makes of the texts: the new texts are those of validation, so that it looks them up too.
@@ -56,7 +56,7 @@ fn bits(features: &Features) -> Vec<Vec<u32>> {
     match features {
         Features::Frozen(vectors) => rows(vectors),
         Features::Mixed(layered) => rows(&layered.vectors),
-        Features::Tuned(bags) => {
+        Features::Trainable(bags) => {
             let text = |text| bags.of_text(text).iter().flat_map(|&id| of(bags.table.row(id as usize))).collect();
             (0..features.texts()).map(text).collect()
         }
@@ -120,14 +120,15 @@ fn rows_that_training_moved_come_from_the_model_and_all_others_from_the_source()
     let mut with_others = 0;
     for source in trainable {
         let (opened, embedded, digest) = trained(&source, &corpus);
-        let (Features::Tuned(train), Some(Features::Tuned(new))) = (&embedded.features.train, &embedded.features.valid)
+        let (Features::Trainable(train), Some(Features::Trainable(new))) =
+            (&embedded.features.train, &embedded.features.valid)
         else {
             panic!("{source:?}: bags")
         };
         let ((rows, table), expected) = tuned(&opened, train, new);
         with_others += usize::from(table.rows() < new.table.rows());
         let fitted = reopened(&source, (opened, &embedded, &digest)).with_tuned(rows, table).expect("they fit");
-        let expected = bits(&Features::Tuned(expected));
+        let expected = bits(&Features::Trainable(expected));
         for size in [1, 7, corpus.new.len()] {
             assert_eq!(in_chunks(&fitted, &corpus.new, size), expected, "{source:?} in chunks of {size}");
         }

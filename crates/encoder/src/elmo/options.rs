@@ -83,7 +83,7 @@ impl Options {
     /// What is wrong, with line and column for an error of the JSON.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let mut options: Self = serde_json::from_slice(text)
-            .map_err(|e| format!("not the options of an ELMo model: {}", json::words_at(&e)))?;
+            .map_err(|e| format!("not the options of an ELMo model: {}", json::describe_error_at(&e)))?;
         options.check()?;
         let bound = |clip: Option<f32>| clip.filter(|&clip| clip != 0.0);
         options.lstm.cell_clip = bound(options.lstm.cell_clip);

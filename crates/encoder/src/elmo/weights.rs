@@ -19,7 +19,7 @@
 use std::path::Path;
 
 use emberline_base::file::{self, FileError};
-use emberline_base::{fenced, memory};
+use emberline_base::{catch_panic, memory};
 use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 
 use super::characters::CHARACTERS;
@@ -97,7 +97,7 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Weights, Error> {
         .with_max_object_header_bytes(MAX_HEADER)
         .with_chunk_cache_bytes(0);
     // If the reader, a library, panics on a corrupt file, that is reported as an error of the file.
-    let outcome = fenced(|| {
+    let outcome = catch_panic(|| {
         let file = Hdf5File::open_with_options(path, limits)
             .map_err(|e| format!("not an HDF5 file that can be read: {e}; get it again"))?;
         File(file).weights(options)

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use emberline_base::sniff::{self, Use};
-use emberline_base::{fenced, file};
+use emberline_base::sniff::{self, FileUse};
+use emberline_base::{catch_panic, file};
 use emberline_device::memory;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::NdTensor;
@@ -62,8 +62,11 @@ impl Graph {
         options.prepack_weights(true);
         for (name, path) in &files.data {
             let numbers = file::read(path)?;
-            if let Some(found) = sniff::stand_in(&numbers) {
-                return Err(Error::format(path, found.instead_of("the numbers of an ONNX graph", Use::Model)));
+            if let Some(found) = sniff::placeholder_kind(&numbers) {
+                return Err(Error::format(
+                    path,
+                    found.mismatch_message("the numbers of an ONNX graph", FileUse::Model),
+                ));
             }
             parts.push(Sha256::digest(&numbers).to_vec());
             size += numbers.len() as u64;
@@ -72,10 +75,11 @@ impl Graph {
         let fault = |reason: String| Error::format(&files.graph, reason);
         // The runtime copies the weights when it reads them, and again when it packs them for matrix products.
         memory::require(LOADING * size)?;
-        let checked =
-            fenced(|| sizes::check(&bytes, size)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
+        let checked = catch_panic(|| sizes::check(&bytes, size))
+            .map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
         checked.map_err(&fault)?;
-        let model = fenced(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
+        let model =
+            catch_panic(|| options.load(bytes)).map_err(|panic| fault(format!("not an ONNX graph ({panic})")))?;
         let model = model.map_err(|e| fault(format!("can't be loaded as an ONNX graph: {e}{}", cure(&e))))?;
         let name = |id: &NodeId| model.node_info(*id).and_then(|info| info.name()).unwrap_or_default().to_owned();
         let inputs = model.input_ids().iter().map(|id| Ok((*id, Input::named(&name(id))?)));
@@ -139,7 +143,7 @@ impl Runner<'_> {
     pub(super) fn run(&mut self, ids: &[u32]) -> Result<(Output, Vec<f32>), Error> {
         let Graph { model, inputs, output, .. } = self.graph;
         let inputs = inputs.iter().map(|(id, input)| (*id, Value::from(input.of(ids)).into())).collect();
-        let run = fenced(|| model.run_n(inputs, [*output], Some(self.options.clone())));
+        let run = catch_panic(|| model.run_n(inputs, [*output], Some(self.options.clone())));
         let [value] = run.map_err(|panic| self.failed(ids, &panic))?.map_err(|e| self.failed(ids, &e.to_string()))?;
         let wrong =
             || self.graph.fault("its output isn't `[texts, tokens, numbers]` or `[texts, numbers]` of 32-bit floats");

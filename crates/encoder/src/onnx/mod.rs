@@ -149,7 +149,7 @@ impl Onnx {
         };
         // Each thread starts another one, for its runner.
         let threads = rayon::current_num_threads().min(texts.len()).min(memory::room_for_threads() / 2);
-        threads::work_on(threads, "onnx", each).into_iter().collect::<Result<(), Error>>()?;
+        threads::run_on_threads(threads, "onnx", each).into_iter().collect::<Result<(), Error>>()?;
         Ok(vectors)
     }
 

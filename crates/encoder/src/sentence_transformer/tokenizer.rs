@@ -206,7 +206,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer, Error> {
 
 /// Turns a panic into an error: some steps of the tokenizer library panic if their settings in the file are corrupt.
 fn catch_panic<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
-    emberline_base::fenced(call).map_err(|_| damaged(path, "it doesn't hold together"))
+    emberline_base::catch_panic(call).map_err(|_| damaged(path, "it doesn't hold together"))
 }
 
 fn damaged(path: &Path, reason: &str) -> Error {

@@ -164,7 +164,7 @@ impl Shard {
         (&mut file).take(header).read_to_end(&mut bytes).map_err(FileError::new("read", &path))?;
         // Parsing checks that the tensors are adjacent, and that their lengths match their shapes.
         let metadata: Metadata = serde_json::from_slice(&bytes)
-            .map_err(|e| damaged(&format!("a bad header: {}", emberline_base::json::words(&e))))?;
+            .map_err(|e| damaged(&format!("a bad header: {}", emberline_base::json::describe_error(&e))))?;
         let start = 8 + header;
         if start.checked_add(metadata.data_len() as u64) != Some(length) {
             return Err(damaged(&format!("{length} bytes, but the header requires {start} + {}", metadata.data_len())));

@@ -158,7 +158,7 @@ impl Downloaded<'_> {
     }
 
     fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Archive { url: secret::url(self.url), reason: reason.into() }
+        Error::Archive { url: secret::mask_url(self.url), reason: reason.into() }
     }
 
     fn damaged(&self, error: &io::Error) -> Error {

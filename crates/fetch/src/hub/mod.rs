@@ -95,9 +95,9 @@ pub(crate) fn endpoint<'a>(
     segments: impl IntoIterator<Item = &'a str>,
 ) -> Result<Url, Error> {
     let wrong = |reason: String| Error::Environment { variable, reason };
-    let mut url = Url::parse(base).map_err(|e| wrong(format!("`{}` isn't a url ({e})", secret::url(base))))?;
+    let mut url = Url::parse(base).map_err(|e| wrong(format!("`{}` isn't a url ({e})", secret::mask_url(base))))?;
     check_allowed(&url).map_err(wrong)?;
-    let wrong = || Error::Environment { variable, reason: format!("`{}` can't have a path", secret::url(base)) };
+    let wrong = || Error::Environment { variable, reason: format!("`{}` can't have a path", secret::mask_url(base)) };
     url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(segments);
     Ok(url)
 }

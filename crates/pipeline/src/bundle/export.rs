@@ -6,7 +6,7 @@ use std::path::Path;
 use emberline_base::byte_arrays::{self, Content};
 use emberline_base::file::{self, FileError};
 use emberline_base::record::Outcome;
-use emberline_base::{name_of, run_files};
+use emberline_base::{run_files, variant_name};
 use emberline_embedding::source::PortableSource;
 use emberline_report::ModelChoice;
 use emberline_train::Model;
@@ -55,7 +55,7 @@ fn card(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap
         ("format", FORMAT.to_owned()),
         ("version", VERSION.to_owned()),
         ("program", concat!("emberline ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ("task", name_of(&description.task)),
+        ("task", variant_name(&description.task)),
         ("classes", json(&description.classes)),
         ("thresholds", json(&description.thresholds)),
         ("embedding", description.embedding.name.clone()),

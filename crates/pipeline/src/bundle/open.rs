@@ -86,7 +86,7 @@ fn check(source: &Source) -> Result<(), BundleError> {
 /// Writes the source's files into a folder that only the user can read.
 fn unpack(file: &mut ByteArrays) -> Result<TemporaryFolder, Fault> {
     let system = std::env::temp_dir();
-    file::clear_litter(&system);
+    file::remove_stale(&system);
     let folder = file::temporary_folder_in(&system).map_err(FileError::new("make a folder in", &system))?;
     let names: Vec<String> = file.names().filter(|name| name.starts_with(SOURCE)).map(str::to_owned).collect();
     for name in names {

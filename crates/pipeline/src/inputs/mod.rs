@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use emberline_base::record::KnownWords;
-use emberline_base::{Digest, Features, Interrupt, Splits, fenced};
+use emberline_base::{CancellationToken, Digest, Features, Splits, catch_panic};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event, Progress};
@@ -37,7 +37,7 @@ pub(crate) struct Inputs {
     folder: PathBuf,
     device: Device,
     cache: Option<Cache>,
-    interrupt: Interrupt,
+    interrupt: CancellationToken,
     keys: Keys,
     rows: Stage<String, RowsRead>,
     data: Stage<String, Arc<Data>>,
@@ -78,7 +78,7 @@ impl Inputs {
             folder,
             device,
             cache,
-            interrupt: Interrupt::default(),
+            interrupt: CancellationToken::default(),
             keys: Keys::default(),
             rows: Stage::default(),
             data: Stage::default(),
@@ -90,7 +90,7 @@ impl Inputs {
     }
 
     /// Encodings end when they are asked to.
-    pub(crate) fn interrupted_by(self, interrupt: &Interrupt) -> Self {
+    pub(crate) fn interrupted_by(self, interrupt: &CancellationToken) -> Self {
         Self { interrupt: interrupt.clone(), ..self }
     }
 
@@ -106,7 +106,7 @@ impl Inputs {
         }
         let key = (self.keys.source(cell).to_owned(), None);
         let (folder, device) = (self.folder.clone(), self.device);
-        let opened = || fenced(|| open(&folder, device, cell, &Splits::default()));
+        let opened = || catch_panic(|| open(&folder, device, cell, &Splits::default()));
         let (data, opened) = rayon::join(|| self.data(cell), opened);
         // An error is reported when the cell's turn comes and the source is opened again.
         if let Ok(Ok(opened)) = opened {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use emberline_base::{Interrupt, file};
+use emberline_base::{CancellationToken, file};
 use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error};
 
 /// Checkpoints are written no more often than this.
@@ -20,7 +20,7 @@ pub(super) struct CellCheckpointer<'r> {
     path: PathBuf,
     /// What the cell is made from: settings, inputs and device.
     identity: String,
-    interrupt: &'r Interrupt,
+    interrupt: &'r CancellationToken,
     /// When the next checkpoint is due.
     due: Instant,
     events: CheckpointEvents<'r>,
@@ -37,7 +37,12 @@ pub(super) struct CheckpointEvents<'r> {
 }
 
 impl<'r> CellCheckpointer<'r> {
-    pub(super) fn new(path: PathBuf, identity: String, interrupt: &'r Interrupt, events: CheckpointEvents<'r>) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        identity: String,
+        interrupt: &'r CancellationToken,
+        events: CheckpointEvents<'r>,
+    ) -> Self {
         Self { path, identity, interrupt, due: Instant::now() + EVERY, events, skipped: false }
     }
 }
@@ -57,7 +62,7 @@ impl Checkpointer for CellCheckpointer<'_> {
     }
 
     fn next_action(&mut self) -> CheckpointAction {
-        match (self.interrupt.is_asked(), Instant::now() >= self.due) {
+        match (self.interrupt.is_cancelled(), Instant::now() >= self.due) {
             (true, _) => CheckpointAction::SaveAndStop,
             (false, true) => CheckpointAction::Save,
             (false, false) => CheckpointAction::Continue,

@@ -23,7 +23,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
-use emberline_base::{Interrupt, file};
+use emberline_base::{CancellationToken, file};
 use serde::{Deserialize, Serialize};
 
 use super::locked;
@@ -78,12 +78,12 @@ pub(super) struct Sorted<'c> {
 
 impl CrashMarkers {
     /// The markers of a run folder. What became of the cells under way when a process vanished is counted, once.
-    pub(super) fn new(run: &RunFolder, interrupt: &Interrupt) -> Self {
+    pub(super) fn new(run: &RunFolder, interrupt: &CancellationToken) -> Self {
         let folder = run.under_way();
         let process = format!("{:016x}", RandomState::new().build_hasher().finish());
         let own = Arc::new(Own { folder, process, markers: Mutex::new(Some(BTreeMap::new())) });
         let weak: Weak<Own> = Arc::downgrade(&own);
-        interrupt.on_ask(move || {
+        interrupt.on_cancel(move || {
             if let Some(own) = weak.upgrade() {
                 own.remove_all();
             }
@@ -98,7 +98,7 @@ impl CrashMarkers {
         // One process counts at a time: which cells were under way together is seen before any marker is changed.
         let _lock = self.run.lock();
         let folder = &self.own.folder;
-        file::clear_litter(folder);
+        file::remove_stale(folder);
         let mut markers = read_all(folder);
         let is_left = |id: &String, marker: &Marker| {
             marker.under_way && marker.process != self.own.process && !self.run.is_locked(id)
@@ -236,7 +236,7 @@ mod tests {
 
     /// The seeds of the cells: usual, alone, given up.
     fn sorted(plan: &Plan, run: &RunFolder, retries: bool) -> [Vec<u64>; 3] {
-        let markers = CrashMarkers::new(run, &Interrupt::default());
+        let markers = CrashMarkers::new(run, &CancellationToken::default());
         let Sorted { usual, alone, given_up } = markers.sort(plan.cells.iter().collect(), retries);
         let given_up = given_up.into_iter().map(|(cell, _)| cell).collect();
         [usual, alone, given_up].map(|cells: Vec<&Cell>| cells.iter().map(|cell| cell.settings.seed).collect())
@@ -244,7 +244,7 @@ mod tests {
 
     /// A process that vanishes while cells are under way; of which some have written a checkpoint.
     fn vanish(plan: &Plan, run: &RunFolder, under_way: &[usize], progressed: &[usize]) {
-        let markers = CrashMarkers::new(run, &Interrupt::default());
+        let markers = CrashMarkers::new(run, &CancellationToken::default());
         under_way.iter().for_each(|&at| markers.begin(&plan.cells[at].id));
         progressed.iter().for_each(|&at| markers.progressed(&plan.cells[at].id));
         std::mem::forget(markers);
@@ -265,7 +265,7 @@ mod tests {
         vanish(&plan, &run, &[1], &[]);
         assert_eq!(sorted(&plan, &run, true), [vec![1, 3], vec![2], vec![]]);
         assert_eq!(sorted(&plan, &run, false), [vec![1, 3], vec![], vec![2]]);
-        CrashMarkers::new(&run, &Interrupt::default()).end(&plan.cells[1].id);
+        CrashMarkers::new(&run, &CancellationToken::default()).end(&plan.cells[1].id);
         assert_eq!(sorted(&plan, &run, false), [vec![1, 2, 3], vec![], vec![]]);
         assert!(!run.under_way().exists());
     }
@@ -282,11 +282,12 @@ mod tests {
     #[test]
     fn each_process_that_vanished_is_counted_by_itself_and_none_that_is_at_work() {
         let (plan, (_at, run)) = (plan(), folder());
-        let (working, lock) = (CrashMarkers::new(&run, &Interrupt::default()), run.lock_cell(&plan.cells[1].id));
+        let (working, lock) =
+            (CrashMarkers::new(&run, &CancellationToken::default()), run.lock_cell(&plan.cells[1].id));
         working.begin(&plan.cells[1].id);
         for _ in 0..2 {
             // Two processes at once, each with a cell of its own.
-            let both = [0, 2].map(|at| (at, CrashMarkers::new(&run, &Interrupt::default())));
+            let both = [0, 2].map(|at| (at, CrashMarkers::new(&run, &CancellationToken::default())));
             both.iter().for_each(|(at, markers)| markers.begin(&plan.cells[*at].id));
             std::mem::forget(both);
             assert!(sorted(&plan, &run, false)[0].contains(&2), "its process is at work");
@@ -308,11 +309,11 @@ mod tests {
     #[test]
     fn an_interruption_is_no_vanishing() {
         let (plan, (_at, run)) = (plan(), folder());
-        let interrupt = Interrupt::default();
+        let interrupt = CancellationToken::default();
         let markers = CrashMarkers::new(&run, &interrupt);
         markers.begin(&plan.cells[0].id);
         assert_eq!(read_all(&run.under_way()).len(), 1);
-        interrupt.ask();
+        interrupt.cancel();
         markers.progressed(&plan.cells[0].id);
         markers.begin(&plan.cells[1].id);
         assert!(read_all(&run.under_way()).is_empty());

@@ -251,7 +251,7 @@ fn outline(summary: Summary, kept: usize, tally: &Tally, options: &Options, enco
         elsewhere: tally.elsewhere.load(Ordering::Relaxed),
         failed: count(Status::Failed),
         pending: count(Status::Pending),
-        interrupted: options.interrupt.is_asked(),
+        interrupted: options.interrupt.is_cancelled(),
         encoded,
         summary,
         refit: None,

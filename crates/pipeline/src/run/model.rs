@@ -33,7 +33,7 @@ pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> 
     };
     let model = Model::new(description, fit.architecture.clone(), std::mem::take(&mut fit.weights))?;
     match &prepared.features.train {
-        Features::Tuned(bags) => {
+        Features::Trainable(bags) => {
             let words = prepared.opened.row_words(&bags.rows);
             model.with_tuned_rows(TunedRows { ids: bags.rows.to_vec(), words })
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use emberline_base::Interrupt;
+use emberline_base::CancellationToken;
 use emberline_cache::Cache;
 use emberline_device::Device;
 
@@ -33,7 +33,7 @@ pub struct Options {
     /// Inputs have to be what this says.
     pub locked: Option<Lock>,
     /// Asks the run to end: cells under way leave checkpoints.
-    pub interrupt: Interrupt,
+    pub interrupt: CancellationToken,
 }
 
 impl Options {
@@ -50,7 +50,7 @@ impl Options {
             jobs: None,
             pack: None,
             locked: None,
-            interrupt: Interrupt::default(),
+            interrupt: CancellationToken::default(),
         }
     }
 

@@ -135,7 +135,7 @@ impl<'a> Runner<'a> {
 
     /// Returns false once the run should stop starting cells.
     pub(super) fn should_continue(&self) -> bool {
-        !self.options().interrupt.is_asked() && !self.has_failed.load(Ordering::Relaxed)
+        !self.options().interrupt.is_cancelled() && !self.has_failed.load(Ordering::Relaxed)
     }
 
     fn sort<'c>(&self, cells: Vec<&'c Cell>) -> Sorted<'c> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, SplitSize, Status};
-use emberline_base::{Digest, Features, fenced};
+use emberline_base::{Digest, Features, catch_panic};
 use emberline_device::Device;
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam};
@@ -287,7 +287,7 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
 
 /// One cell's panic must not cost the others: it becomes that cell's failure.
 pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    fenced(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
+    catch_panic(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
 }
 
 /// How many rows the cell had, and the seed that chose them.
@@ -313,7 +313,7 @@ fn outcome(
     let head = spec.architecture().parameters();
     let trainable = match &spec.features.train {
         Features::Frozen(_) => head,
-        Features::Tuned(_) => table + head,
+        Features::Trainable(_) => table + head,
         Features::Mixed(layered) => layered.layers as u64 + 1 + head,
     };
     Outcome {

@@ -36,7 +36,7 @@ impl RunFolder {
     pub(crate) fn begin<'l>(&self, cell: &Cell, lock: &'l Lock) -> Result<Attempt<'l>, FileError> {
         let folder = self.cell_to_write(&cell.id)?;
         if lock.is_held() {
-            file::clear_litter(&folder);
+            file::remove_stale(&folder);
         }
         let earlier = attempts(&folder);
         let counts = self.attempt_that_counts(&cell.id);

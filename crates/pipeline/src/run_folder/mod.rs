@@ -117,8 +117,8 @@ impl RunFolder {
             file::refuse_links(&self.path, Path::new(folder))?;
         }
         let _lock = self.lock();
-        file::clear_litter(&self.path);
-        file::clear_litter(&self.path.join(run_files::INPUTS));
+        file::remove_stale(&self.path);
+        file::remove_stale(&self.path.join(run_files::INPUTS));
         owner::claim(&self.path, pipeline)
     }
 

@@ -50,7 +50,7 @@ impl RunFolder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| damaged(&format!("can't be read: {error}")))?,
         };
-        let words = |error: serde_json::Error| damaged(&json::words_at(&error));
+        let words = |error: serde_json::Error| damaged(&json::describe_error_at(&error));
         let Version { version } = serde_json::from_slice(&bytes).map_err(words)?;
         if version != record::VERSION {
             return Err(damaged(&format!("has version {version}; {} is read", record::VERSION)));

@@ -97,7 +97,7 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
     let mut facts = vec![("cells done".to_owned(), format!("{} of {}", done.len(), summary.cells.len()))];
     let classes = summary.data.classes.len();
     facts.push(("task".to_owned(), format!("{}, {}", task_title(summary.data.task), counted(classes, "class"))));
-    if let Some(positive) = summary.data.positive_in_words() {
+    if let Some(positive) = summary.data.describe_positive() {
         facts.push(("positive class".to_owned(), shorten(&positive, MAX_LENGTH)));
     }
     for (name, split) in summary.data.splits.iter() {

@@ -119,7 +119,7 @@ fn training(summary: &Summary) -> Vec<Measured> {
         column(Column::number("trainable"), &|o| total(o.parameters.trainable)),
         column(Column::text("device"), &|o| Field::text(&o.device)),
     ];
-    if summary.knows_words() {
+    if summary.has_known_words() {
         columns.push(column(Column::number("known words"), &|o| share(o.known_words.as_ref().map(|k| k.all.tokens))));
         let without = |o: &Outcome| share(o.known_words.as_ref().map(|known| known.all.texts_without));
         columns.push(column(Column::number("texts without").with_note("a known word"), &without));

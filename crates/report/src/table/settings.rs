@@ -58,7 +58,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
         |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(Metric::is_headline);
     let names = metric_names(summary).into_iter().filter(is_shown);
     columns.extend(names.map(|name| metric_column(summary, settings, &name)));
-    if summary.knows_words() {
+    if summary.has_known_words() {
         let known = |setting: &Setting<'_>| -> Vec<f64> {
             setting.done().filter_map(|(_, o)| o.known_words.as_ref().map(|known| known.all.tokens)).collect()
         };
@@ -146,7 +146,7 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
             main.name
         )));
     }
-    if let Some(positive) = summary.data.positive_in_words() {
+    if let Some(positive) = summary.data.describe_positive() {
         notes.push(
             Prose::default()
                 .plain("F1, precision, recall, PR-AUC and the threshold are of the positive class: ")

@@ -42,7 +42,7 @@ impl CsvLogger {
     fn filename_fault(&self) -> Option<Fault> {
         let name = self.filename.as_str();
         let is_plain = Path::new(name).file_name().is_some_and(|last| last == name) && !name.starts_with('.');
-        let is_reserved = run_files::OF_A_CELL.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
+        let is_reserved = run_files::CELL_FILES.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
         let fault = |message: String, hint: &str| Some(Fault::new("filename", message, hint));
         if name.len() > MAX_NAME {
             let message = format!("the file name has {} bytes; at most {MAX_NAME} are possible", name.len());

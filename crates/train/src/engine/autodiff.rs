@@ -96,7 +96,7 @@ impl<B: Backend> AutodiffEngine<B> {
         let tracked: Vec<Tensor<Autodiff<B>, R>> = self.parameters.iter().map(track).collect();
         let vectors = match &self.inputs.train {
             Inputs::Frozen(stack) => Tensor::from_inner(with_rank(self.gather(stack, rows))),
-            Inputs::Tuned(bags) => {
+            Inputs::Trainable(bags) => {
                 let batch = BagBatch::<B>::new(bags, rows[0], &self.device);
                 let (ids, weights) = (Tensor::from_inner(batch.ids), Tensor::from_inner(batch.weights));
                 with_rank(pool(with_rank(tracked[0].clone()), ids, weights, batch.normalize))
@@ -149,7 +149,7 @@ impl<B: Backend> AutodiffEngine<B> {
         let of_all = vec![rows.as_slice(); self.models.len()];
         let vectors = match inputs {
             Inputs::Frozen(stack) => self.gather(stack, &of_all),
-            Inputs::Tuned(bags) => {
+            Inputs::Trainable(bags) => {
                 let batch = BagBatch::<B>::new(bags, &rows, &self.device);
                 pool(with_rank(values[0].clone()), batch.ids, batch.weights, batch.normalize).unsqueeze()
             }

@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
-use emberline_base::{Bags, Features, Layered, Matrix};
+use emberline_base::{Bags, Features, LayerStack, Matrix};
 
 use super::stack::Stack;
 
@@ -11,7 +11,7 @@ pub(super) enum Inputs<B: Backend> {
     /// Vectors `[rows, dim]` per model, completely on the device.
     Frozen(Stack<B>),
     /// Token ids on the host; the table is one of the weights. Only for a single model.
-    Tuned(Bags),
+    Trainable(Bags),
     /// The layers of an encoder, `[rows, layers * dim]`, and their number; the mix is one of the weights. Only for a
     /// single model.
     Mixed(Stack<B>, usize),
@@ -31,12 +31,12 @@ impl<B: Backend> Inputs<B> {
     /// Copies the features of one split to the device, one per model; several models must have frozen ones.
     pub(super) fn new(features: &[&Features], device: &B::Device) -> Self {
         match features {
-            [Features::Tuned(bags)] => Self::Tuned(bags.clone()),
-            [Features::Mixed(Layered { vectors, layers })] => Self::Mixed(Stack::new(&[vectors], device), *layers),
+            [Features::Trainable(bags)] => Self::Trainable(bags.clone()),
+            [Features::Mixed(LayerStack { vectors, layers })] => Self::Mixed(Stack::new(&[vectors], device), *layers),
             several => {
                 let vectors = several.iter().map(|features| match features {
                     Features::Frozen(matrix) => matrix,
-                    Features::Tuned(_) | Features::Mixed(_) => {
+                    Features::Trainable(_) | Features::Mixed(_) => {
                         unreachable!("only frozen vectors are trained beside others")
                     }
                 });
@@ -50,7 +50,7 @@ impl<B: Backend> Inputs<B> {
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Frozen(stack) | Self::Mixed(stack, _) => stack.rows(),
-            Self::Tuned(bags) => bags.offsets.len() - 1,
+            Self::Trainable(bags) => bags.offsets.len() - 1,
         }
     }
 
@@ -58,7 +58,7 @@ impl<B: Backend> Inputs<B> {
     pub(super) fn embedding_arrays(&self) -> usize {
         match self {
             Self::Frozen(_) => 0,
-            Self::Tuned(_) => 1,
+            Self::Trainable(_) => 1,
             Self::Mixed(..) => 2,
         }
     }

@@ -1,6 +1,6 @@
 //! Derives the vectors that enter the first layer from the features of texts and the embedding's weights.
 
-use emberline_base::{Bags, Features, Layered};
+use emberline_base::{Bags, Features, LayerStack};
 
 use super::dense::Vectors;
 use crate::weights::Weights;
@@ -34,7 +34,7 @@ pub(crate) fn vectors<'a>(
     let mismatch = |found: String| Err(FeatureMismatch { expected: describe_expected(weights, dim), found });
     match (features, weights.get(TABLE), weights.get(MIX)) {
         (Features::Frozen(matrix), None, None) if matrix.cols() == dim => Ok(Vectors::Fixed(matrix)),
-        (Features::Tuned(bags), Some(table), _) => {
+        (Features::Trainable(bags), Some(table), _) => {
             let table = table.values.as_slice();
             match missing_row(bags, table, dim) {
                 None => Ok(Vectors::Pooled { bags, table }),
@@ -45,7 +45,7 @@ pub(crate) fn vectors<'a>(
             Ok(Vectors::Mixed { layered, shares: shares(weights) })
         }
         (Features::Frozen(matrix), ..) => mismatch(describe_vectors(matrix.cols())),
-        (Features::Tuned(_), ..) => mismatch("bags of rows of a table".to_owned()),
+        (Features::Trainable(_), ..) => mismatch("bags of rows of a table".to_owned()),
         (Features::Mixed(layered), ..) => {
             let [layers, length] = layer_sizes(layered);
             mismatch(format!("{layers} layers of an encoder, of {length} numbers together"))
@@ -54,7 +54,7 @@ pub(crate) fn vectors<'a>(
 }
 
 /// Returns the number of layers, and the length of all layers of a text together.
-fn layer_sizes(layered: &Layered) -> [usize; 2] {
+fn layer_sizes(layered: &LayerStack) -> [usize; 2] {
     [layered.layers, layered.vectors.cols()]
 }
 

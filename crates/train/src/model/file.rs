@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emberline_base::array_file::{self, Array, ElementType};
-use emberline_base::{Digest, TunedRows, memory, name_of};
+use emberline_base::{Digest, TunedRows, memory, variant_name};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
@@ -122,7 +122,7 @@ impl Model {
         let always = [
             ("format", FORMAT.to_owned()),
             ("version", VERSION.to_owned()),
-            ("task", name_of(task)),
+            ("task", variant_name(task)),
             ("classes", json(classes)),
             ("layers", json(&self.architecture.hidden_layers())),
             ("dim", self.dim().to_string()),

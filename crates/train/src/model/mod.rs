@@ -89,7 +89,7 @@ impl Model {
     /// When the features aren't of the kind and length that the model was trained on, or there is no memory.
     pub fn head_inputs(&self, features: Features) -> Result<Matrix, ModelError> {
         let entering = match &features {
-            Features::Tuned(bags) => pooled(&self.weights, self.dim(), bags)?,
+            Features::Trainable(bags) => pooled(&self.weights, self.dim(), bags)?,
             features => vectors(&self.weights, self.dim(), features)?,
         };
         if !matches!(entering, Vectors::Fixed(_)) {

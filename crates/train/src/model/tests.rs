@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Digest, Features, Layered, Matrix, Monitor, Splits, Substream, Task, TunedRows};
+use emberline_base::{
+    Bags, Combiner, Digest, Features, LayerStack, Matrix, Monitor, Splits, Substream, Task, TunedRows,
+};
 use emberline_device::Device;
 use safetensors::SafeTensors;
 
@@ -95,12 +97,12 @@ fn copied(model: &Model) -> Model {
 fn one_text(features: &Features, text: usize) -> Features {
     match features {
         Features::Frozen(matrix) => Features::Frozen(matrix.select(&[text])),
-        Features::Tuned(bags) => {
+        Features::Trainable(bags) => {
             let ids = bags.of_text(text).to_vec();
-            Features::Tuned(Bags { offsets: vec![0, ids.len()], ids, ..bags.clone() })
+            Features::Trainable(Bags { offsets: vec![0, ids.len()], ids, ..bags.clone() })
         }
-        Features::Mixed(Layered { vectors, layers }) => {
-            Features::Mixed(Layered { vectors: vectors.select(&[text]), layers: *layers })
+        Features::Mixed(LayerStack { vectors, layers }) => {
+            Features::Mixed(LayerStack { vectors: vectors.select(&[text]), layers: *layers })
         }
     }
 }
@@ -108,8 +110,8 @@ fn one_text(features: &Features, text: usize) -> Features {
 /// Returns every kind of features, with heads with and without dropout.
 fn cases() -> Vec<(Vec<Layer>, Splits<Features>)> {
     let frozen = || splits(|name| Features::Frozen(random(name, ROWS, DIM)));
-    let tuned = |normalize| splits(|name| Features::Tuned(bags(name, normalize)));
-    let mixed = || splits(|name| Features::Mixed(Layered { layers: 3, vectors: random(name, ROWS, 3 * DIM) }));
+    let tuned = |normalize| splits(|name| Features::Trainable(bags(name, normalize)));
+    let mixed = || splits(|name| Features::Mixed(LayerStack { layers: 3, vectors: random(name, ROWS, 3 * DIM) }));
     let dropout = Layer::Dropout { rate: 0.3 };
     let hidden = vec![dense(40, Activation::Gelu), dense(18, Activation::Relu)];
     vec![
@@ -156,12 +158,12 @@ fn the_logits_are_near_those_of_burn() {
 
 #[test]
 fn bags_may_bring_rows_that_training_never_saw() {
-    let features = splits(|name| Features::Tuned(bags(name, true)));
+    let features = splits(|name| Features::Trainable(bags(name, true)));
     let fit = fitted(EngineChoice::Fastest, vec![dense(8, Activation::Relu)], Task::Binary, &features);
     let model = model_of(&fit, Task::Binary);
     let own = model.table().expect("a table");
     let expected = model.logits(&features.train).expect("logits");
-    let Features::Tuned(known) = &features.train else { unreachable!("bags were made") };
+    let Features::Trainable(known) = &features.train else { unreachable!("bags were made") };
     // The same rows, moved by one, after a row of the source.
     let rows = [&[9.0; DIM][..], &own.values].concat();
     let table = |cols: usize| Arc::new(Matrix::new(rows.len() / cols, cols, rows[..rows.len() / cols * cols].to_vec()));
@@ -182,7 +184,7 @@ fn the_inputs_of_a_head_give_its_logits() {
         let fit = fitted(EngineChoice::Fastest, layers, Task::Binary, &features);
         let model = model_of(&fit, Task::Binary);
         let mut train = features.train.clone();
-        if let (Features::Tuned(bags), Some(table)) = (&mut train, model.table()) {
+        if let (Features::Trainable(bags), Some(table)) = (&mut train, model.table()) {
             bags.table = Arc::new(Matrix::new(table.shape[0], table.shape[1], table.values.clone()));
         }
         let inputs = model.head_inputs(train).expect("vectors");
@@ -200,8 +202,8 @@ fn features_of_another_kind_or_length_are_refused() {
     let model = model_of(&fitted(EngineChoice::Fastest, Vec::new(), Task::Binary, &features), Task::Binary);
     for wrong in [
         Features::Frozen(random("", 2, DIM + 1)),
-        Features::Tuned(bags("", false)),
-        Features::Mixed(Layered { vectors: random("", 2, DIM), layers: 1 }),
+        Features::Trainable(bags("", false)),
+        Features::Mixed(LayerStack { vectors: random("", 2, DIM), layers: 1 }),
     ] {
         let refused = model.logits(&wrong).expect_err("refused");
         assert!(refused.to_string().starts_with("the model takes vectors of length 21, not "), "{refused}");

@@ -8,7 +8,7 @@
 //! | null, NaN | a missing value (`missing.rs`) |
 //!
 //! Only the wanted columns are decoded. The crate trusts some numbers of the file: those that would cost time or memory
-//! are checked in [`footer`], [`pages`] and [`claims`], and each call into it is fenced, so that a panic on a damaged file becomes an error.
+//! are checked in [`footer`], [`pages`] and [`claims`], and each call into it catches panics, so that a panic on a damaged file becomes an error.
 
 mod claims;
 mod footer;
@@ -40,7 +40,7 @@ use crate::missing::{of_list, of_number};
 /// Reads a whole file; see [`super::read`].
 pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
     let path = request.path;
-    let Opened { reader, check, bytes } = fenced(path, || open(path, input))??;
+    let Opened { reader, check, bytes } = catch_panic(path, || open(path, input))??;
     let schema = reader.metadata().file_metadata().schema().clone();
     let columns = Columns::of(request, &schema)?;
     let projection = projection(path, &schema, &columns.projected)?;
@@ -49,13 +49,13 @@ pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>)
     let mut number = 0;
     for at in 0..reader.num_row_groups() {
         let group = reader.metadata().row_group(at);
-        fenced(path, || columns.chunks(group).try_for_each(&check))?
+        catch_panic(path, || columns.chunks(group).try_for_each(&check))?
             .map_err(|fault| refused_page(path, bytes, fault))?;
-        let inner = fenced(path, || reader.get_row_group(at))?.map_err(|e| damaged(path, &e))?;
+        let inner = catch_panic(path, || reader.get_row_group(at))?.map_err(|e| damaged(path, &e))?;
         let group = Group { inner, budget: budget.clone() };
-        let rows = fenced(path, || group.get_row_iter(Some(projection.clone())))?;
+        let rows = catch_panic(path, || group.get_row_iter(Some(projection.clone())))?;
         let mut rows = rows.map_err(|e| damaged(path, &e))?;
-        while let Some(row) = fenced(path, || rows.next())? {
+        while let Some(row) = catch_panic(path, || rows.next())? {
             number += 1;
             let row = row.map_err(|e| damaged(path, &e))?;
             let values: Vec<serde_json::Value> = if request.originals {
@@ -231,8 +231,8 @@ fn refused_page(path: &Path, packed: u64, fault: pages::Fault) -> Error {
 }
 
 /// Turns a panic of the crate into an error.
-fn fenced<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
-    emberline_base::fenced(call)
+fn catch_panic<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
+    emberline_base::catch_panic(call)
         .map_err(|_| Error::Damaged { path: path.to_owned(), reason: "its numbers contradict each other".to_owned() })
 }
 

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Combiner, Digest, Fault, Matrix, Substream, name_of};
+use emberline_base::{Combiner, Digest, Fault, Matrix, Substream, variant_name};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -231,7 +231,7 @@ fn scaled(vectors: &[f64], dim: usize, counts: &[u64]) -> Vec<f32> {
 fn digest(settings: &Settings, train: &[&str]) -> Digest {
     let Settings { dim, window, min_count, max_words, combiner, seed, trainable: _ } = settings;
     let seed = seed.unwrap_or_default();
-    let combiner = name_of(combiner);
+    let combiner = variant_name(combiner);
     let settings = format!(
         "corpus/2 dim={dim} window={window} min_count={min_count} max_words={max_words} combiner={combiner} seed={seed}"
     );

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use emberline_base::{Features, Interrupt, Splits};
+use emberline_base::{CancellationToken, Features, Splits};
 
 use super::*;
 use crate::Source;
@@ -52,10 +52,11 @@ fn made(toml: &str) -> Vec<f32> {
     let opened = source.bare().open(Path::new(""), Texts { all: &[], train: &[] }, Device::Cpu).expect("a model");
     let texts = Splits { train: vec![b"Why?".as_slice()], valid: None, test: None };
     let told = &mut |_| {};
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: Interrupt::default() };
+    let mut encoding =
+        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
     match features(&opened, &texts, &source.wanted(), &mut encoding).expect("vectors").train {
         Features::Frozen(matrix) => matrix.into_values(),
-        Features::Tuned(_) | Features::Mixed(_) => panic!("frozen"),
+        Features::Trainable(_) | Features::Mixed(_) => panic!("frozen"),
     }
 }
 

@@ -73,7 +73,7 @@ impl Files {
 
 impl Config {
     fn read(json: &[u8]) -> Result<Self, String> {
-        let config: Value = serde_json::from_slice(json).map_err(|e| json::words_at(&e))?;
+        let config: Value = serde_json::from_slice(json).map_err(|e| json::describe_error_at(&e))?;
         let config = config.as_object().ok_or("not a JSON object")?;
         let normalize = match config.get("normalize") {
             None | Some(Value::Null) => false,

@@ -35,12 +35,12 @@ pub(super) struct Tokens {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub(super) fn new(json: &[u8]) -> Result<Self, String> {
-        let mut file: Value = serde_json::from_slice(json).map_err(|e| json::words_at(&e))?;
+        let mut file: Value = serde_json::from_slice(json).map_err(|e| json::describe_error_at(&e))?;
         let parts = file.as_object_mut().ok_or("not a JSON object")?;
         for part in LEFT_OUT {
             parts.insert(part.to_owned(), Value::Null);
         }
-        let tokenizer = fenced(|| tokenizers::Tokenizer::from_bytes(file.to_string()))?
+        let tokenizer = catch_panic(|| tokenizers::Tokenizer::from_bytes(file.to_string()))?
             .map_err(|e| format!("not a tokenizer that is read here: {e}"))?;
         if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
             && bpe.dropout.is_some_and(|dropout| dropout > 0.0)
@@ -80,15 +80,15 @@ impl Tokenizer {
 
     /// Appends the token ids of a text, unknown ones included.
     pub(super) fn token_ids(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), String> {
-        let encoding = fenced(|| self.tokenizer.encode_fast(text, false))?.map_err(|e| e.to_string())?;
+        let encoding = catch_panic(|| self.tokenizer.encode_fast(text, false))?.map_err(|e| e.to_string())?;
         ids.extend_from_slice(encoding.get_ids());
         Ok(())
     }
 }
 
 /// Turns a panic into an error: some steps of the crate's panic where what the file says of them is damaged.
-fn fenced<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    emberline_base::fenced(call).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
+fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    emberline_base::catch_panic(call).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
 }
 
 impl Tokens {

@@ -229,8 +229,8 @@ fn check_vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<(), Error>
         // What can't be read is told when it is read as a whole.
         let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
     }
-    match sniff::stand_in(&head) {
-        Some(found) => Err(files::fault(files, &path, found.instead_of("a vocabulary", sniff::Use::Model))),
+    match sniff::placeholder_kind(&head) {
+        Some(found) => Err(files::fault(files, &path, found.mismatch_message("a vocabulary", sniff::FileUse::Model))),
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use emberline_base::masks::{BLOCK, masks, u8x16, within};
+use emberline_base::masks::{BLOCK, in_range, masks, u8x16};
 use savedmodel::text::{PUNCTUATION, without_punctuation};
 
 /// Hands on each token, in order: a text, and where the token stands in it. Whether the text is ASCII: if it isn't, nothing is
@@ -51,7 +51,7 @@ fn length_kept(marks: u128, length: usize) -> Option<usize> {
 fn spaces_and_punctuation(text: &[u8]) -> [u64; 2] {
     masks(text, |bytes| {
         let punctuation =
-            ASCII.into_iter().fold(u8x16::splat(0), |found, (first, last)| found | within(bytes, first, last));
+            ASCII.into_iter().fold(u8x16::splat(0), |found, (first, last)| found | in_range(bytes, first, last));
         [bytes.cmp_eq(u8x16::splat(b' ')), punctuation]
     })
 }

@@ -139,7 +139,7 @@ fn read(path: &Path, file: &mut VectorFile, query: WordsOf<'_>) -> Result<Conten
     let head = file.head().map_err(explained)?;
     match sniff::kind(&head[..head.len().min(sniff::HEAD)]) {
         Some(found) if !FORMATS.contains(&found) => {
-            Err(Error::format(path, found.instead_of("word vectors", sniff::Use::Model)))
+            Err(Error::format(path, found.mismatch_message("word vectors", sniff::FileUse::Model)))
         }
         _ => file.read(&query).map_err(explained),
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::sniff::Kind as FileKind;
-use emberline_base::{Combiner, Fault, canonical, name_of};
+use emberline_base::{Combiner, Fault, canonical, variant_name};
 use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl Settings {
     /// All settings that decide a vector, for the digest.
     pub(super) fn description(&self) -> String {
         let Self { combiner, tokens, lowercase, digits_as_hash, pre_normalize, weights, normalize, .. } = self;
-        let (combiner, tokens) = (name_of(combiner), name_of(tokens));
+        let (combiner, tokens) = (variant_name(combiner), variant_name(tokens));
         let (lowercase, weights) = (canonical(lowercase), canonical(weights));
         format!(
             "word_vectors/3 combiner={combiner} tokens={tokens} lowercase={lowercase} digits_as_hash={digits_as_hash} \

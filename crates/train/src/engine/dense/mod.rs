@@ -39,7 +39,7 @@ pub(super) fn supports(spec: &EngineSpec<'_>) -> bool {
     let has_supported_features = match spec.features.train {
         Features::Frozen(_) => true,
         // Weight decay moves even rows whose gradients have always been 0.
-        Features::Tuned(_) => spec.optimizer.leaves_untouched_rows(),
+        Features::Trainable(_) => spec.optimizer.leaves_untouched_rows(),
         Features::Mixed(_) => false,
     };
     has_dense_steps_only && has_supported_features

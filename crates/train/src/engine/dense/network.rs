@@ -4,7 +4,7 @@
 //! the bit. No row's logits depend on other rows, on their number, or on the width of registers.
 
 use emberline_base::memory::{self, OutOfMemory};
-use emberline_base::{Bags, Layered, Matrix};
+use emberline_base::{Bags, LayerStack, Matrix};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::layer::forward;
@@ -45,7 +45,7 @@ pub(crate) enum Vectors<'a> {
     /// An encoder's layers, to be mixed.
     Mixed {
         /// The layers of each text.
-        layered: &'a Layered,
+        layered: &'a LayerStack,
         /// The weight of each layer.
         shares: Vec<f32>,
     },

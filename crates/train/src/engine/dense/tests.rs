@@ -57,7 +57,7 @@ fn tuned(combiner: Combiner, normalize: bool) -> Features {
         }
         offsets.push(ids.len());
     }
-    Features::Tuned(Bags { table: Arc::new(table), rows: Arc::default(), combiner, normalize, offsets, ids })
+    Features::Trainable(Bags { table: Arc::new(table), rows: Arc::default(), combiner, normalize, offsets, ids })
 }
 
 impl Case {
@@ -66,7 +66,7 @@ impl Case {
         let layers = layers.iter().map(|&(units, activation)| Layer::Dense { units, activation }).collect();
         let architecture = Architecture::new(&Head { layers }, DIM, outputs);
         let mut weights = architecture.initial_weights(1).expect("memory");
-        if let Features::Tuned(bags) = &features {
+        if let Features::Trainable(bags) = &features {
             let shape = vec![bags.table.rows(), DIM];
             let values = bags.table.values().to_vec();
             weights.0.insert(0, Tensor { name: "embedding.table".into(), shape, values });
@@ -208,11 +208,11 @@ fn gradients_are_the_slopes_of_the_loss() {
 
 #[test]
 fn gradients_pass_through_vectors_of_length_1() {
-    let Features::Tuned(mut bags) = tuned(Combiner::Mean, true) else { unreachable!("bags") };
+    let Features::Trainable(mut bags) = tuned(Combiner::Mean, true) else { unreachable!("bags") };
     // A vector of zeros has no direction and thus no derivative, so the rows are replaced by others.
     let rows = random("rows", 60, DIM);
     bags.table = Arc::new(rows);
-    check_gradients(&[(19, Activation::Tanh)], LOSSES[0], Features::Tuned(bags));
+    check_gradients(&[(19, Activation::Tanh)], LOSSES[0], Features::Trainable(bags));
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl<'a> Head<'a> {
     fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
         let mut arrays = spec.weights.0.as_slice();
         let mut table = None;
-        if let (Features::Tuned(_), [first, head @ ..]) = (&spec.features.train, arrays) {
+        if let (Features::Trainable(_), [first, head @ ..]) = (&spec.features.train, arrays) {
             table = Some(Table::new(first, spec.optimizer)?);
             arrays = head;
         }
@@ -238,7 +238,7 @@ impl<'a> Input<'a> {
     fn of(features: &'a Features) -> Self {
         match features {
             Features::Frozen(matrix) => Self::Vectors(matrix),
-            Features::Tuned(bags) => Self::Bags(bags),
+            Features::Trainable(bags) => Self::Bags(bags),
             Features::Mixed(_) => unreachable!("mixed layers aren't supported"),
         }
     }

@@ -99,7 +99,7 @@ fn capacity(spec: &EngineSpec<'_>) -> usize {
 fn frozen_vectors<'b>(spec: &EngineSpec<'b>, split: SplitName) -> Option<&'b Matrix> {
     match spec.features.get(split)? {
         Features::Frozen(matrix) => Some(matrix),
-        Features::Tuned(_) | Features::Mixed(_) => None,
+        Features::Trainable(_) | Features::Mixed(_) => None,
     }
 }
 

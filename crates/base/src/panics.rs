@@ -2,10 +2,10 @@
 //! cell.
 //!
 //! The default panic hook would print a message to the terminal before our own error message. Therefore a panic hook,
-//! installed once, suppresses the message of a panic that will be caught by [`fenced`]; every other panic is printed as usual.
+//! installed once, suppresses the message of a panic that will be caught by [`catch_panic`]; every other panic is printed as usual.
 //!
 //! A guarded call may panic on a worker thread of a rayon pool, its own or a library's, which passes the panic on to the
-//! thread that waits in [`fenced`]. So the message of a worker's panic is held back while any thread is in a guarded call,
+//! thread that waits in [`catch_panic`]. So the message of a worker's panic is held back while any thread is in a guarded call,
 //! and [`report_panics`] prints it if no such call caught the panic after all.
 
 use std::cell::Cell;
@@ -31,7 +31,7 @@ thread_local! {
 ///
 /// # Errors
 /// If `call` panics.
-pub fn fenced<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     install_panic_hook();
     let guard = CallGuard::enter();
     let result = catch_unwind(AssertUnwindSafe(call));
@@ -119,10 +119,10 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error_with_its_message() {
-        assert_eq!(fenced(|| 1), Ok(1));
-        assert_eq!(fenced(|| -> u8 { panic!("a {}", "fault") }), Err("a fault".to_owned()));
-        assert_eq!(fenced(|| -> u8 { std::panic::panic_any(7) }), Err("for an unknown reason".to_owned()));
-        assert_eq!(fenced(|| fenced(|| -> u8 { panic!("within") })), Ok(Err("within".to_owned())));
+        assert_eq!(catch_panic(|| 1), Ok(1));
+        assert_eq!(catch_panic(|| -> u8 { panic!("a {}", "fault") }), Err("a fault".to_owned()));
+        assert_eq!(catch_panic(|| -> u8 { std::panic::panic_any(7) }), Err("for an unknown reason".to_owned()));
+        assert_eq!(catch_panic(|| catch_panic(|| -> u8 { panic!("within") })), Ok(Err("within".to_owned())));
         assert_eq!(GUARDED_CALLS_HERE.get(), 0);
     }
 }

@@ -2,24 +2,24 @@
 
 use std::process::Command;
 
-use emberline_base::fence::{fenced, report_panics};
+use emberline_base::panics::{catch_panic, report_panics};
 
 /// The environment variable with the name of the scene that the other process runs.
 const SCENE: &str = "EMBERLINE_FENCE_SCENE";
 
 /// Catches panics on this thread, on a worker of a pool, and in a nested call.
-fn fenced_panics() {
+fn caught_panics() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
-    assert_eq!(fenced(|| -> () { panic!("on this thread") }), Err("on this thread".to_owned()));
-    assert_eq!(fenced(|| pool.install(|| -> () { panic!("on a worker") })), Err("on a worker".to_owned()));
-    assert_eq!(fenced(|| fenced(|| -> () { panic!("within") })), Ok(Err("within".to_owned())));
+    assert_eq!(catch_panic(|| -> () { panic!("on this thread") }), Err("on this thread".to_owned()));
+    assert_eq!(catch_panic(|| pool.install(|| -> () { panic!("on a worker") })), Err("on a worker".to_owned()));
+    assert_eq!(catch_panic(|| catch_panic(|| -> () { panic!("within") })), Ok(Err("within".to_owned())));
 }
 
 fn play(scene: &str) {
     match scene {
-        "fenced" => fenced_panics(),
+        "caught" => caught_panics(),
         "free" => {
-            fenced_panics();
+            caught_panics();
             panic!("outside");
         }
         "worker" => report_panics(|| {
@@ -27,9 +27,9 @@ fn play(scene: &str) {
             let (up, hear) = std::sync::mpsc::channel();
             let (end, ends) = std::sync::mpsc::channel::<()>();
             // Another thread is in a guarded call while a worker panics outside of any.
-            let other = std::thread::spawn(move || fenced(|| (up.send(()).expect("heard"), ends.recv())));
+            let other = std::thread::spawn(move || catch_panic(|| (up.send(()).expect("heard"), ends.recv())));
             hear.recv().expect("the guarded call has begun");
-            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.install(|| panic!("unfenced"))));
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.install(|| panic!("uncaught"))));
             end.send(()).expect("heard");
             other.join().expect("joined").expect("no panic").1.expect("heard");
             std::panic::resume_unwind(caught.expect_err("a panic"));
@@ -44,7 +44,7 @@ fn only_panics_outside_a_fence_are_printed() {
         return play(&scene);
     }
     let this = std::env::current_exe().expect("this test");
-    for (scene, printed) in [("fenced", &[][..]), ("free", &["outside"]), ("worker", &["unfenced"])] {
+    for (scene, printed) in [("caught", &[][..]), ("free", &["outside"]), ("worker", &["uncaught"])] {
         let mut command = Command::new(&this);
         command.args(["only_panics_outside_a_fence_are_printed", "--exact", "--nocapture"]).env(SCENE, scene);
         let ended = command.output().expect("it runs");
