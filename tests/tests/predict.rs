@@ -62,7 +62,7 @@ fn texts(run: &Path, cell: &Path) -> Splits<Vec<String>> {
     let of = |split: &str| {
         let digest = header["__metadata__"][split].as_str().expect("the digest of the rows");
         let table = fs::read(run.join("inputs").join(format!("{digest}.rows"))).expect("rows");
-        let places = rows::places(&table).expect("whole");
+        let places = rows::read_locations(&table).expect("whole");
         places.into_iter().map(|place| place.text.expect("texts are kept")).collect()
     };
     Splits { train: Vec::new(), valid: Some(of("valid")), test: Some(of("test")) }

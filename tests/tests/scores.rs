@@ -169,7 +169,7 @@ embedding = ["half", "random"]
             }
             let words = known::from_bytes(&fs::read(&path).expect("readable"), &rows, &embedding).expect("whole");
             let places = fs::read(run.join(format!("inputs/{}.rows", rows.as_str()))).expect("readable");
-            let places = rows::places(&places).expect("whole");
+            let places = rows::read_locations(&places).expect("whole");
             assert_eq!((places.len(), words.len()), (count, count));
             for (place, words) in places.iter().zip(&words) {
                 let text = place.text.as_deref().expect("texts are kept");

@@ -132,7 +132,7 @@ impl Run {
     fn named(&self, id: &str) -> Result<&Cell, Error> {
         let cells = &self.summary.cells;
         let found = cells.iter().find(|cell| cell.id == id);
-        let cell = found.ok_or_else(|| Error::NoSuchCell { asked: id.to_owned(), done: self.done() })?;
+        let cell = found.ok_or_else(|| Error::NoSuchCell { id: id.to_owned(), done: self.done() })?;
         if cell.status == Status::Done { Ok(cell) } else { Err(Error::NotDone { cell: id.to_owned() }) }
     }
 

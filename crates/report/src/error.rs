@@ -71,18 +71,18 @@ pub enum Error {
         fault: String,
     },
     /// A comparison was requested by an unknown metric, or by one without better and worse values.
-    #[error("can't compare by `{asked}`: there is no such metric; {}", if there.is_empty() { "no cell of either run is done".to_owned() } else { format!("there are {}", there.join(", ")) })]
+    #[error("can't compare by `{name}`: there is no such metric; {}", if known.is_empty() { "no cell of either run is done".to_owned() } else { format!("there are {}", known.join(", ")) })]
     UnknownMetric {
         /// The name that was requested.
-        asked: String,
+        name: String,
         /// The names of the metrics in the records.
-        there: Vec<String>,
+        known: Vec<String>,
     },
     /// The run has no cell with the requested id.
-    #[error("there is no cell `{asked}`; {}", if done.is_empty() { "no cell is done".to_owned() } else { format!("the cells that are done: {}", done.join(", ")) })]
+    #[error("there is no cell `{id}`; {}", if done.is_empty() { "no cell is done".to_owned() } else { format!("the cells that are done: {}", done.join(", ")) })]
     NoSuchCell {
         /// The id that was requested.
-        asked: String,
+        id: String,
         /// The ids of the cells that are done.
         done: Vec<String>,
     },

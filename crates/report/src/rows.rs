@@ -124,7 +124,7 @@ impl RowTable {
 
 /// The location of a row in the data files, and the beginning of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowPlace {
+pub struct RowLocation {
     /// The path of the row's file, as the pipeline gives it.
     pub file: String,
     /// The line in which the row begins, or its number in a file without lines; counted from 1.
@@ -137,7 +137,7 @@ pub struct RowPlace {
 ///
 /// # Errors
 /// What is wrong with the file, as a phrase that follows its path.
-pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
+pub fn read_locations(bytes: &[u8]) -> Result<Vec<RowLocation>, String> {
     let stored = FORMAT.open(bytes)?;
     let damaged = || stored.damaged();
     let integers = |name: &str| stored.integers(name)?.ok_or_else(damaged);
@@ -153,7 +153,7 @@ pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
     };
     let place = |(row, (&file, &number)): (usize, (&u32, &u32))| {
         let file = files.get(file as usize).cloned().ok_or_else(damaged)?;
-        Ok(RowPlace { file, number, text: text(row)? })
+        Ok(RowLocation { file, number, text: text(row)? })
     };
     of_file.iter().zip(&number).enumerate().map(place).collect()
 }
@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn rows_are_found_again_and_texts_clipped() {
         let classes = ["no".to_owned(), "yes".to_owned()];
-        let found = places(&table(None).to_bytes(&classes, true).expect("memory")).expect("whole");
+        let found = read_locations(&table(None).to_bytes(&classes, true).expect("memory")).expect("whole");
         let shown: Vec<(&str, u32)> = found.iter().map(|row| (row.file.as_str(), row.number)).collect();
         assert_eq!(shown, [("a.csv", 2), ("a.csv", 7), ("b.csv", 3)]);
         assert_eq!(found[0].text.as_deref(), Some("a text"));
         assert_eq!(found[2].text.as_ref().map(|text| text.chars().count()), Some(MAX_TEXT_CHARS));
         let without = table(None).to_bytes(&classes, false).expect("memory");
-        assert!(places(&without).expect("whole").iter().all(|row| row.text.is_none()));
+        assert!(read_locations(&without).expect("whole").iter().all(|row| row.text.is_none()));
         assert!(!without.windows(6).any(|bytes| bytes == b"a text"));
     }
 
@@ -203,10 +203,10 @@ mod tests {
     fn a_damaged_file_is_refused() {
         let bytes = table(Some("g")).to_bytes(&["a".to_owned()], true).expect("memory");
         for at in (0..bytes.len()).step_by(7) {
-            assert!(places(&bytes[..at]).is_err(), "cut at {at}");
+            assert!(read_locations(&bytes[..at]).is_err(), "cut at {at}");
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(places(&damaged).is_err(), "flipped at {at}");
+            assert!(read_locations(&damaged).is_err(), "flipped at {at}");
         }
     }
 }

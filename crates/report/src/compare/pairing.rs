@@ -22,7 +22,7 @@ const ROUNDING_TOLERANCE: f64 = 1e-12;
 pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Comparison, Error> {
     let name = options.metric.clone().unwrap_or_else(|| main_metric(first, second));
     let metric = metric_of(&name).filter(|metric| *metric != Metric::Threshold);
-    let metric = metric.ok_or_else(|| Error::UnknownMetric { asked: name.clone(), there: metrics(first, second) })?;
+    let metric = metric.ok_or_else(|| Error::UnknownMetric { name: name.clone(), known: metrics(first, second) })?;
     let comparer = Comparer { name: &name, metric, margin: options.margin };
     let axes = varying_axes(first, second);
     let names = AxisNames::of_axes(axes.clone());

@@ -201,7 +201,7 @@ fn only_what_is_better_or_worse_is_compared() {
         let options = Options { metric: Some(name.to_owned()), ..Options::default() };
         let error = compare(&splits(), &splits(), &options).expect_err(name);
         assert!(
-            matches!(&error, Error::UnknownMetric { there, .. } if there.contains(&"val_f1".to_owned())),
+            matches!(&error, Error::UnknownMetric { known, .. } if known.contains(&"val_f1".to_owned())),
             "{error}"
         );
     }
