@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use emberline_base::Digest;
-use emberline_cache::{Cache, Key, Producer, Shelf};
+use emberline_cache::{Cache, EmbeddingStore, Key, Producer};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -28,7 +28,7 @@ fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>>
     let cache = Cache::at(folder);
     let (device, arithmetic) = ("cpu".to_owned(), "bench".to_owned());
     let producer = Producer { source: Digest::of(b"bench"), computation: 1, device, arithmetic };
-    let open = || cache.shelf(&producer, dim, "bench");
+    let open = || cache.store(&producer, dim, "bench");
     let mut memory = PrivateMemory::default();
     let store = open()?;
     let mut writer = store.writer();
@@ -44,7 +44,7 @@ fn stream(folder: &Path, texts: usize, dim: usize) -> Result<(), Box<dyn Error>>
     })?;
     memory.stage("one segment of all", texts, dim, |_| Ok(writer.finish()?))?;
     drop(store);
-    let mut again: Option<Shelf> = None;
+    let mut again: Option<EmbeddingStore> = None;
     memory.stage("open and verify", texts, dim, |_| {
         again = Some(open()?);
         Ok(())

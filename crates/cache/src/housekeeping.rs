@@ -11,7 +11,7 @@ use crate::{Cache, Producer, entries};
 
 /// The cached vectors of one producer, in one version of the format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct CacheEntry {
     /// The digest of the encoder.
     pub source: String,
     /// The kind of device and its arithmetic, such as `cpu x86_64 avx2`.
@@ -28,22 +28,22 @@ pub struct Held {
     pub used: SystemTime,
     /// One message per segment that is damaged.
     pub damaged: Vec<String>,
-    /// Whether the segments have another version of the format: they are never read, and [`Cache::clear`] removes them.
-    pub older: bool,
+    /// Whether the segments have another version of the format: they are never read, and [`Cache::collect_garbage`] removes them.
+    pub is_other_format: bool,
 }
 
-/// What [`Cache::clear`] removes.
+/// What [`Cache::collect_garbage`] removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct RetentionLimits {
     /// The maximum size to keep, in bytes; the most recently used files are kept.
     pub size: Option<u64>,
     /// Files that were not used for longer than this are removed.
     pub unused: Option<Duration>,
 }
 
-/// The result of [`Cache::clear`].
+/// The result of [`Cache::collect_garbage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
+pub struct ClearReport {
     /// The number of files removed.
     pub files: usize,
     /// The bytes removed.
@@ -67,14 +67,14 @@ impl Cache {
     ///
     /// # Errors
     /// When a folder can't be read.
-    pub fn held(&self) -> Result<Vec<Held>, FileError> {
+    pub fn list(&self) -> Result<Vec<CacheEntry>, FileError> {
         let mut all = Vec::new();
         for folder in self.producer_folders()? {
-            let mut held = [Held::empty(&folder, false), Held::empty(&folder, true)];
+            let mut held = [CacheEntry::empty(&folder, false), CacheEntry::empty(&folder, true)];
             for file in segments(&folder)? {
                 let segment = self.open_verified(&folder, &file.path);
-                let older = segment.as_ref().is_ok_and(|segment| segment.producer.is_none());
-                held[usize::from(older)].add(&file, segment);
+                let is_other_format = segment.as_ref().is_ok_and(|segment| segment.producer.is_none());
+                held[usize::from(is_other_format)].add(&file, segment);
             }
             all.extend(held.into_iter().filter(|held| held.bytes > 0));
         }
@@ -89,7 +89,7 @@ impl Cache {
             Err(OpenError::Io(error)) => return Err(format!("can't be read: {error}")),
         };
         match &segment.producer {
-            Some(producer) if self.place(producer) != folder => {
+            Some(producer) if self.producer_folder(producer) != folder => {
                 Err(format!("its vectors are from {}, which has another folder", segment.about))
             }
             _ => Ok(segment),
@@ -101,11 +101,11 @@ impl Cache {
     ///
     /// # Errors
     /// When a folder can't be read.
-    pub fn clear(&self, limits: Limits, dry_run: bool) -> Result<Removed, FileError> {
+    pub fn collect_garbage(&self, limits: RetentionLimits, dry_run: bool) -> Result<ClearReport, FileError> {
         let now = SystemTime::now();
         let age = |file: &CachedFile| now.duration_since(file.used).unwrap_or_default();
         let producer_folders = self.producer_folders()?;
-        let mut removed = Removed::default();
+        let mut removed = ClearReport::default();
         let mut files = Vec::new();
         for folder in &producer_folders {
             let leftovers: Vec<CachedFile> = stale_files(folder).into_iter().filter_map(CachedFile::at).collect();
@@ -143,9 +143,9 @@ impl Cache {
     }
 }
 
-impl Held {
+impl CacheEntry {
     /// An empty entry for a producer's folder.
-    fn empty(folder: &Path, older: bool) -> Self {
+    fn empty(folder: &Path, is_other_format: bool) -> Self {
         Self {
             source: name(folder.parent().unwrap_or(Path::new(""))),
             device: name(folder),
@@ -155,7 +155,7 @@ impl Held {
             bytes: 0,
             used: SystemTime::UNIX_EPOCH,
             damaged: Vec::new(),
-            older,
+            is_other_format,
         }
     }
 
@@ -176,7 +176,7 @@ impl Held {
     }
 }
 
-impl Removed {
+impl ClearReport {
     /// Removes a file, or counts it as kept if it can't be removed.
     fn remove(&mut self, file: &CachedFile, dry_run: bool) {
         let outcome = if dry_run { Ok(()) } else { fs::remove_file(&file.path) };

@@ -5,7 +5,7 @@
 //!          embeddings/<digest of the encoder>/<device>-<digest>/<BLAKE3 of the file>.safetensors      a segment
 //! ```
 //!
-//! A [`Shelf`] holds the vectors of one [`Producer`]: an encoder, in one version of its computation, on one kind of
+//! A [`EmbeddingStore`] holds the vectors of one [`Producer`]: an encoder, in one version of its computation, on one kind of
 //! device. It consists of segments, which are immutable files named by their content. A segment is written to a
 //! temporary file and renamed, so two processes that encode the same texts at once can't harm each other: at worst,
 //! both write the same vectors. Whenever a segment is opened, its content is compared with its name, and the producer
@@ -29,7 +29,7 @@ use emberline_base::file::{FileError, make_folder, refuse_links, write_atomic};
 use sha2::{Digest as _, Sha256};
 
 pub use self::producer::Producer;
-pub use self::store::{Shelf, Writer};
+pub use self::store::{EmbeddingStore, Writer};
 
 /// The environment variable that names the cache's folder.
 pub const VARIABLE: &str = "EMBERLINE_CACHE_DIR";
@@ -63,7 +63,7 @@ impl Cache {
 
     /// Returns the cache in the folder that `EMBERLINE_CACHE_DIR` names, else in the platform's cache folder; none if
     /// the platform has none.
-    pub fn of_user() -> Option<Self> {
+    pub fn for_current_user() -> Option<Self> {
         let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         named.or_else(|| Some(dirs::cache_dir()?.join("emberline"))).map(Self::at)
     }
@@ -78,13 +78,13 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder can't be read.
-    pub fn shelf(&self, producer: &Producer, dim: usize, about: &str) -> Result<Shelf, FileError> {
+    pub fn store(&self, producer: &Producer, dim: usize, about: &str) -> Result<EmbeddingStore, FileError> {
         refuse_links(&self.folder, &Path::new("embeddings").join(producer.folder()))?;
-        Shelf::open(self.place(producer), producer, dim, about)
+        EmbeddingStore::open(self.producer_folder(producer), producer, dim, about)
     }
 
     /// Returns the folder of a producer's segments.
-    pub fn place(&self, producer: &Producer) -> PathBuf {
+    pub fn producer_folder(&self, producer: &Producer) -> PathBuf {
         self.embeddings().join(producer.folder())
     }
 

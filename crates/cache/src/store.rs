@@ -15,23 +15,23 @@ const FLUSH_FROM: usize = 16 << 20;
 
 /// The cached vectors of one producer.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct EmbeddingStore {
     folder: PathBuf,
     metadata: SegmentMetadata,
     segments: Vec<Segment>,
     /// The segment and the row of every text.
     rows_by_key: HashMap<Key, (u32, u32)>,
-    removed: Vec<String>,
+    warnings: Vec<String>,
 }
 
-impl Shelf {
+impl EmbeddingStore {
     /// Opens and verifies every segment. A segment that is damaged, or isn't this producer's, is removed. Segments of
     /// other versions of the format are kept, but not read.
     pub(crate) fn open(folder: PathBuf, producer: &Producer, dim: usize, about: &str) -> Result<Self, FileError> {
         remove_stale(&folder);
         let metadata = SegmentMetadata { producer: producer.clone(), dim, about: about.to_owned() };
         let mut store =
-            Self { folder, metadata, segments: Vec::new(), rows_by_key: HashMap::new(), removed: Vec::new() };
+            Self { folder, metadata, segments: Vec::new(), rows_by_key: HashMap::new(), warnings: Vec::new() };
         for path in segment::paths(&store.folder)? {
             match Segment::open(&path) {
                 Ok(segment) if segment.producer.is_none() => {}
@@ -45,7 +45,7 @@ impl Shelf {
                 // It may belong to another user.
                 Err(OpenError::Io(error)) => {
                     let error = FileError::new("read", &path)(error);
-                    store.removed.push(format!("{error}; its texts are encoded again"));
+                    store.warnings.push(format!("{error}; its texts are encoded again"));
                 }
             }
         }
@@ -65,16 +65,16 @@ impl Shelf {
     fn remove(&mut self, path: &Path, reason: &str) {
         // A segment that can't be removed is only reported again next time.
         let removed = if fs::remove_file(path).is_ok() { " and removed" } else { ", and can't be removed" };
-        self.removed.push(format!("{}: damaged ({reason}){removed}; its texts are encoded again", path.display()));
+        self.warnings.push(format!("{}: damaged ({reason}){removed}; its texts are encoded again", path.display()));
     }
 
     /// Returns one message per segment that couldn't be used.
-    pub fn removed(&self) -> &[String] {
-        &self.removed
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Returns whether the text's vector is cached.
-    pub fn holds(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &Key) -> bool {
         self.rows_by_key.contains_key(key)
     }
 
@@ -96,7 +96,7 @@ impl Shelf {
 /// Buffers new vectors, and writes them to disk at every [`flush`](Writer::flush).
 #[derive(Debug)]
 pub struct Writer<'a> {
-    store: &'a Shelf,
+    store: &'a EmbeddingStore,
     keys: Vec<Key>,
     vectors: Vec<f32>,
     parts: Vec<PathBuf>,

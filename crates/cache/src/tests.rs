@@ -7,7 +7,7 @@ use std::time::Duration;
 use emberline_base::Digest;
 
 use super::*;
-use crate::housekeeping::Limits;
+use crate::housekeeping::RetentionLimits;
 
 const DIM: usize = 3;
 
@@ -26,12 +26,12 @@ fn others() -> [Producer; 4] {
     ]
 }
 
-fn store(cache: &Cache) -> Shelf {
+fn store(cache: &Cache) -> EmbeddingStore {
     store_of(cache, &producer())
 }
 
-fn store_of(cache: &Cache, producer: &Producer) -> Shelf {
-    cache.shelf(producer, DIM, "a test's model").expect("a store")
+fn store_of(cache: &Cache, producer: &Producer) -> EmbeddingStore {
+    cache.store(producer, DIM, "a test's model").expect("a store")
 }
 
 fn vector(number: usize) -> [f32; DIM] {
@@ -63,14 +63,14 @@ fn held(cache: &Cache, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
     let there = |number: &usize| {
         let there = store.read(&key(*number), &mut out);
         assert!(!there || out == vector(*number), "{number}: {out:?}");
-        assert_eq!(there, store.holds(&key(*number)));
+        assert_eq!(there, store.contains(&key(*number)));
         there
     };
     numbers.into_iter().filter(there).collect()
 }
 
 fn files(cache: &Cache) -> Vec<PathBuf> {
-    entries(&cache.place(&producer())).expect("readable")
+    entries(&cache.producer_folder(&producer())).expect("readable")
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn vectors_come_back_from_one_file_per_writer() {
 fn a_writer_says_when_it_should_be_flushed() {
     let folder = tempfile::tempdir().expect("a folder");
     let dim = 1 << 20;
-    let store = Cache::at(folder.path()).shelf(&producer(), dim, "a test's model").expect("a store");
+    let store = Cache::at(folder.path()).store(&producer(), dim, "a test's model").expect("a store");
     let mut writer = store.writer();
     for number in 0..16 {
         assert!(!writer.is_full());
@@ -122,7 +122,7 @@ fn producers_do_not_share_vectors() {
     let cache = Cache::at(folder.path());
     write(&cache, 0..2);
     for other in others() {
-        assert!(!store_of(&cache, &other).holds(&key(0)), "{other:?}");
+        assert!(!store_of(&cache, &other).contains(&key(0)), "{other:?}");
     }
 }
 
@@ -134,17 +134,17 @@ fn a_segment_in_another_producers_place_is_found_and_never_read() {
         write(&cache, 0..2);
         write_of(&cache, &other, 1..3);
         let [ours] = &files(&cache)[..] else { panic!("one file") };
-        let [theirs] = &entries(&cache.place(&other)).expect("readable")[..] else { panic!("one file") };
+        let [theirs] = &entries(&cache.producer_folder(&other)).expect("readable")[..] else { panic!("one file") };
         // Both files are whole, and named by their contents.
         let swapped = |from: &Path, to: &Path| to.with_file_name(from.file_name().expect("a name"));
         let (to_theirs, to_ours) = (swapped(ours, theirs), swapped(theirs, ours));
         fs::rename(ours, &to_theirs).and_then(|()| fs::rename(theirs, &to_ours)).expect("moved");
-        let damaged: usize = cache.held().expect("readable").iter().map(|held| held.damaged.len()).sum();
+        let damaged: usize = cache.list().expect("readable").iter().map(|held| held.damaged.len()).sum();
         assert_eq!(damaged, 2, "{other:?}");
         for (producer, moved) in [(producer(), to_ours), (other, to_theirs)] {
             let store = store_of(&cache, &producer);
-            assert!((0..3).all(|number| !store.holds(&key(number))) && !moved.exists(), "{producer:?}");
-            let [removed] = store.removed() else { panic!("one message") };
+            assert!((0..3).all(|number| !store.contains(&key(number))) && !moved.exists(), "{producer:?}");
+            let [removed] = store.warnings() else { panic!("one message") };
             assert!(removed.contains("damaged") && removed.contains("its vectors are from "), "{removed}");
         }
     }
@@ -160,19 +160,19 @@ fn segments_of_other_formats_are_named_and_only_removed_when_asked() {
         let former = cache.embeddings().join(producer().source.as_str()).join("cpu");
         let content = other_format(version);
         let name = format!("{}.safetensors", blake3::hash(&content).to_hex());
-        let left: Vec<PathBuf> = [former, cache.place(&producer())].map(|place| place.join(&name)).to_vec();
+        let left: Vec<PathBuf> = [former, cache.producer_folder(&producer())].map(|place| place.join(&name)).to_vec();
         for path in &left {
             make_folder(path.parent().expect("a folder")).expect("made");
             fs::write(path, &content).expect("written");
         }
-        let held_now = cache.held().expect("readable");
-        let older: Vec<_> = held_now.iter().filter(|held| held.older).collect();
+        let held_now = cache.list().expect("readable");
+        let older: Vec<_> = held_now.iter().filter(|held| held.is_other_format).collect();
         assert_eq!(older.iter().map(|held| (held.texts, held.about.as_str())).collect::<Vec<_>>(), [(1, "old"); 2]);
         assert!(held_now.iter().all(|held| held.damaged.is_empty()));
         assert_eq!(held(&cache, 0..2), [0], "the older vector of text 1 is not read");
         assert!(left.iter().all(|path| path.exists()));
-        assert_eq!(cache.clear(Limits::default(), true).expect("counted").files, 2);
-        assert_eq!(cache.clear(Limits::default(), false).expect("cleared").files, 2);
+        assert_eq!(cache.collect_garbage(RetentionLimits::default(), true).expect("counted").files, 2);
+        assert_eq!(cache.collect_garbage(RetentionLimits::default(), false).expect("cleared").files, 2);
         assert!(left.iter().all(|path| !path.exists()));
         assert_eq!(held(&cache, 0..2), [0]);
     }
@@ -197,13 +197,16 @@ fn nothing_is_removed_through_a_link() {
     let model = elsewhere.path().join("model.safetensors");
     fs::write(&model, b"a model").expect("written");
     let cache = Cache::at(folder.path());
-    let place = cache.place(&producer());
+    let place = cache.producer_folder(&producer());
     make_folder(place.parent().expect("a folder")).expect("made");
     symlink(elsewhere.path(), &place).expect("linked");
-    let error = cache.shelf(&producer(), DIM, "").expect_err("a link").to_string();
+    let error = cache.store(&producer(), DIM, "").expect_err("a link").to_string();
     assert!(error.contains("symbolic link"), "{error}");
-    assert!(cache.held().expect("readable").is_empty());
-    assert_eq!(cache.clear(Limits { size: Some(0), unused: None }, false).expect("cleared").files, 0);
+    assert!(cache.list().expect("readable").is_empty());
+    assert_eq!(
+        cache.collect_garbage(RetentionLimits { size: Some(0), unused: None }, false).expect("cleared").files,
+        0
+    );
     assert!(model.exists());
 }
 
@@ -214,12 +217,12 @@ fn special_files_and_unreadable_files_are_skipped() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
     write(&cache, 0..2);
-    let place = cache.place(&producer());
+    let place = cache.producer_folder(&producer());
     let pipe = place.join("pipe.safetensors");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("run").success());
     fs::create_dir(place.join("folder.safetensors")).expect("made");
     assert_eq!(held(&cache, 0..2), [0, 1]);
-    assert!(cache.held().expect("readable").iter().all(|held| held.damaged.is_empty()));
+    assert!(cache.list().expect("readable").iter().all(|held| held.damaged.is_empty()));
     // A file that only its owner may read; root may read every file.
     let [path] = &segment::paths(&place).expect("readable")[..] else { panic!("one file") };
     fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("set");
@@ -259,11 +262,11 @@ fn a_damaged_segment_is_removed_and_said() {
         for content in [&bad[..], &good[..at]] {
             fs::write(path, content).expect("writable");
             assert_eq!(
-                cache.held().expect("readable").iter().map(|h| h.damaged.len()).sum::<usize>(),
+                cache.list().expect("readable").iter().map(|h| h.damaged.len()).sum::<usize>(),
                 usize::from(!content.is_empty())
             );
             let store = store(&cache);
-            assert!(!store.holds(&key(0)) && store.removed().len() == 1, "byte {at}");
+            assert!(!store.contains(&key(0)) && store.warnings().len() == 1, "byte {at}");
             assert!(!path.exists());
         }
     }
@@ -273,14 +276,14 @@ fn a_damaged_segment_is_removed_and_said() {
 fn files_named_by_their_content_that_are_not_segments_are_removed() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = Cache::at(folder.path());
-    let place = cache.place(&producer());
+    let place = cache.producer_folder(&producer());
     make_folder(&place).expect("made");
     let metadata = segment::SegmentMetadata { producer: producer(), dim: 1, about: String::new() };
     let other = segment::write(&place, &metadata, &[key(0)], &[1.0]).expect("written");
-    assert!(!store(&cache).holds(&key(0)) && !other.exists());
+    assert!(!store(&cache).contains(&key(0)) && !other.exists());
     let hash = blake3::hash(b"{}").to_hex();
     fs::write(place.join(format!("{hash}.safetensors")), b"{}").expect("written");
-    assert_eq!(store(&cache).removed().len(), 1);
+    assert_eq!(store(&cache).warnings().len(), 1);
 }
 
 #[test]
@@ -299,14 +302,14 @@ fn clearing_keeps_what_was_used_last() {
             fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(used)).expect("set");
         }
     }
-    let [all] = &cache.held().expect("readable")[..] else { panic!("one store") };
+    let [all] = &cache.list().expect("readable")[..] else { panic!("one store") };
     assert_eq!((all.texts, all.dim, all.about.as_str(), all.damaged.len()), (3, DIM, "a test's model", 0));
-    let limits = Limits { size: Some(all.bytes * 2 / 3), unused: None };
-    let dry = cache.clear(limits, true).expect("counted");
+    let limits = RetentionLimits { size: Some(all.bytes * 2 / 3), unused: None };
+    let dry = cache.collect_garbage(limits, true).expect("counted");
     assert_eq!((dry.files, files(&cache).len()), (1, 3));
-    assert_eq!(cache.clear(limits, false).expect("cleared"), dry);
+    assert_eq!(cache.collect_garbage(limits, false).expect("cleared"), dry);
     assert_eq!(held(&cache, 0..3), [1, 2]);
-    let all = cache.clear(Limits { size: Some(0), unused: None }, false).expect("cleared");
+    let all = cache.collect_garbage(RetentionLimits { size: Some(0), unused: None }, false).expect("cleared");
     assert_eq!((all.files, all.kept, files(&cache).len()), (2, 0, 0));
 }
 
@@ -319,7 +322,7 @@ fn leftovers_are_removed_unless_a_process_writes_to_them() {
     let left = place.join(".emberline-left.tmp");
     fs::write(&left, b"half").expect("written");
     let held_open = emberline_base::file::temporary_in(&place).expect("a file");
-    assert_eq!(cache.clear(Limits::default(), false).expect("cleared").files, 1);
+    assert_eq!(cache.collect_garbage(RetentionLimits::default(), false).expect("cleared").files, 1);
     assert!(!left.exists() && held_open.path().exists());
     fs::write(&left, b"half").expect("written");
     assert_eq!(held(&cache, [0]), [0]);

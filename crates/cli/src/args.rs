@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 
 pub(crate) use self::cache::{Cache, CacheCommand, CacheGc};
 pub(crate) use self::compare::{Compare, CompareFormat, FailIf};
@@ -141,7 +141,7 @@ pub(crate) struct Run {
     pub(crate) only: Vec<String>,
     /// What trains: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
+    pub(crate) device: DeviceChoice,
     /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -257,7 +257,7 @@ pub(crate) struct Predict {
     pub(crate) cell: Option<String>,
     /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
+    pub(crate) device: DeviceChoice,
     /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
     #[arg(long, value_name = "DIR")]
     pub(crate) assets: Option<PathBuf>,

@@ -44,14 +44,14 @@ impl Download {
 }
 
 impl Observer for Download {
-    fn expects(&mut self, total: u64) {
+    fn on_total(&mut self, total: u64) {
         self.total = Some(total);
         if let Some(bar) = &self.bar {
             bar.set_length(total);
         }
     }
 
-    fn advances(&mut self, position: u64) {
+    fn on_progress(&mut self, position: u64) {
         if !self.begun {
             self.begin(position);
         }
@@ -64,7 +64,7 @@ impl Observer for Download {
         }
     }
 
-    fn says(&mut self, message: &str) {
+    fn on_message(&mut self, message: &str) {
         let show = || say(&format!("{}: {message}", self.name));
         match &self.bar {
             Some(bar) => bar.suspend(show),

@@ -17,7 +17,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    emberline_device::memory::give_back_by(give_freed_memory_back);
+    emberline_device::memory::set_memory_release(give_freed_memory_back);
     emberline_base::panics::report_panics(run)
 }
 

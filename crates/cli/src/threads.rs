@@ -24,7 +24,7 @@ pub(crate) fn start_pool() -> io::Result<()> {
     let wanted = wanted();
     let (hand_out, tasks) = channel::<ThreadBuilder>();
     let tasks = Arc::new(Mutex::new(tasks));
-    let most = wanted.min(memory::room_for_threads().max(1));
+    let most = wanted.min(memory::max_additional_threads().max(1));
     let mut started = 0;
     while started < most {
         match start_thread(&tasks) {

@@ -26,7 +26,7 @@ pub enum Device {
 
 /// The value of `--device`: a device, or automatic selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum DeviceChoice {
     /// CUDA if it works, else wgpu if its adapter is a real GPU, else the CPU.
     Auto,
     /// This device; an error if it can't be used.
@@ -64,7 +64,7 @@ impl Device {
             #[cfg(feature = "gpu")]
             Self::Wgpu => gpu::wgpu(),
             #[cfg(not(feature = "gpu"))]
-            Self::Cuda | Self::Wgpu => Err(self.not_built().0),
+            Self::Cuda | Self::Wgpu => Err(self.unsupported_by_build().0),
         };
         Availability { device: self, detail }
     }
@@ -79,12 +79,12 @@ impl Device {
     }
 
     /// Returns the error that a build without GPU backends gives for this device.
-    pub fn not_built(self) -> Unavailable {
+    pub fn unsupported_by_build(self) -> Unavailable {
         Unavailable(format!("this build doesn't support {self}; build with `--features gpu`, or use `--device cpu`"))
     }
 }
 
-impl Choice {
+impl DeviceChoice {
     /// Returns the device to use.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl fmt::Display for Device {
     }
 }
 
-impl FromStr for Choice {
+impl FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use emberline_base::{CancellationToken, Matrix};
-use emberline_cache::{Cache, Key, Producer, Shelf, Writer};
+use emberline_cache::{Cache, EmbeddingStore, Key, Producer, Writer};
 use emberline_device::Device;
 use rayon::prelude::*;
 
@@ -75,13 +75,13 @@ impl Encoding<'_> {
     /// When the encoder can't compute, or is interrupted. A cache that can't be used is only a warning.
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let keys: Vec<Key> = texts.par_iter().map(|text| Key::of(text)).collect();
-        let shelf = self.shelf(encoder);
+        let store = self.open_store(encoder);
         let dim = encoder.dim();
         let mut vectors = Matrix::try_zeros(texts.len(), dim)?;
-        let held: Vec<bool> = match &shelf {
-            Some(shelf) if dim > 0 => {
+        let held: Vec<bool> = match &store {
+            Some(store) if dim > 0 => {
                 let rows = vectors.values_mut().par_chunks_mut(dim);
-                rows.zip(&keys).map(|(vector, key)| shelf.read(key, vector)).collect()
+                rows.zip(&keys).map(|(vector, key)| store.read(key, vector)).collect()
             }
             _ => vec![false; texts.len()],
         };
@@ -104,7 +104,7 @@ impl Encoding<'_> {
         progress.bytes = new.iter().map(|new| new.text.len() as u64).sum();
         // The longest first: what doesn't fit into memory shows at once.
         new.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(b.text)));
-        let mut writer = shelf.as_ref().map(Shelf::writer);
+        let mut writer = store.as_ref().map(EmbeddingStore::writer);
         self.encode(encoder, &new, &mut writer, progress, |row, vector| {
             vectors.row_mut(row).copy_from_slice(vector);
         })?;
@@ -119,25 +119,25 @@ impl Encoding<'_> {
 
     /// How many different texts there are, and how many of them the cache holds.
     pub fn survey(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Progress {
-        let shelf = self.shelf(encoder);
+        let store = self.open_store(encoder);
         let mut lengths: HashMap<Key, u64> = texts.iter().map(|text| (Key::of(text), text.len() as u64)).collect();
         let texts = lengths.len();
-        lengths.retain(|key, _| !shelf.as_ref().is_some_and(|shelf| shelf.holds(key)));
+        lengths.retain(|key, _| !store.as_ref().is_some_and(|store| store.contains(key)));
         Progress { texts, cached: texts - lengths.len(), bytes: lengths.values().sum(), ..Progress::default() }
     }
 
     /// What the cache holds of the encoder's vectors.
-    fn shelf(&mut self, encoder: &dyn Encoder) -> Option<Shelf> {
+    fn open_store(&mut self, encoder: &dyn Encoder) -> Option<EmbeddingStore> {
         let producer = Producer {
             source: encoder.digest(),
             computation: encoder.computation(),
             device: self.device.to_string(),
             arithmetic: self.device.arithmetic(),
         };
-        match self.cache?.shelf(&producer, encoder.dim(), self.about) {
-            Ok(shelf) => {
-                shelf.removed().iter().for_each(|message| (self.told)(Event::Warning(message.clone())));
-                Some(shelf)
+        match self.cache?.store(&producer, encoder.dim(), self.about) {
+            Ok(store) => {
+                store.warnings().iter().for_each(|message| (self.told)(Event::Warning(message.clone())));
+                Some(store)
             }
             Err(error) => {
                 self.warn(&error);

@@ -6,7 +6,7 @@ use emberline_base::file::FileError;
 use emberline_base::sniff::{self, Kind};
 use emberline_base::{Digest, OutOfMemory};
 use emberline_device::Unavailable;
-use emberline_device::memory::Lack;
+use emberline_device::memory::InsufficientMemory;
 
 /// Why a source can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,7 @@ pub enum Error {
     OutOfMemory(#[from] OutOfMemory),
     /// More memory is needed than there is.
     #[error(transparent)]
-    Memory(#[from] Lack),
+    Memory(#[from] InsufficientMemory),
     /// The encoding was asked to end before its time; what it goes on from is in the cache.
     #[error("interrupted")]
     Interrupted,

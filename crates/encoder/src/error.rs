@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use emberline_base::OutOfMemory;
 use emberline_base::file::FileError;
 use emberline_device::Unavailable;
-use emberline_device::memory::Lack;
+use emberline_device::memory::InsufficientMemory;
 
 /// The reason why a model can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum Error {
     OutOfMemory(#[from] OutOfMemory),
     /// The model needs more memory than is available.
     #[error(transparent)]
-    Memory(#[from] Lack),
+    Memory(#[from] InsufficientMemory),
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),

@@ -22,7 +22,7 @@ fn sentences(model: &str, device: Device) -> Matrix {
 fn elmo(device: Device) -> Matrix {
     let folder = fixture("elmo");
     let model = Elmo::open(&folder.join("weights.hdf5"), &folder.join("options.json"), device).expect("a good model");
-    model.pool(&TEXTS.map(|text| text.split(' ').filter(|token| !token.is_empty()).collect()))
+    model.encode(&TEXTS.map(|text| text.split(' ').filter(|token| !token.is_empty()).collect()))
 }
 
 fn compare(what: &str, vectors: impl Fn(Device) -> Matrix) {

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 32;
 
 /// The size and the digest of a file or folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FileInfo {
     /// The size of all files together, in bytes.
     pub bytes: u64,
     /// The SHA-256; none if it wasn't requested.
@@ -35,12 +35,12 @@ pub struct Found {
 ///
 /// # Errors
 /// When it can't be read, or has another SHA-256 than expected.
-pub fn look(path: &Path, expected: Option<&str>) -> Result<Option<Found>, Error> {
+pub fn inspect(path: &Path, expected: Option<&str>) -> Result<Option<FileInfo>, Error> {
     if fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
         return Ok(None);
     }
     let Some(expected) = expected else {
-        return Ok(Some(Found { bytes: files(path)?.iter().map(|file| file.1).sum(), sha256: None }));
+        return Ok(Some(FileInfo { bytes: files(path)?.iter().map(|file| file.1).sum(), sha256: None }));
     };
     let found = sum(path)?;
     let actual = found.sha256.clone().unwrap_or_default();
@@ -52,10 +52,10 @@ pub fn look(path: &Path, expected: Option<&str>) -> Result<Option<Found>, Error>
 }
 
 /// Computes the size and the SHA-256 of a file or folder.
-pub(crate) fn sum(path: &Path) -> Result<Found, Error> {
+pub(crate) fn sum(path: &Path) -> Result<FileInfo, Error> {
     if !fs::metadata(path).map_err(FileError::new("read", path))?.is_dir() {
         let (bytes, sha256) = of_file(path)?;
-        return Ok(Found { bytes, sha256: Some(sha256) });
+        return Ok(FileInfo { bytes, sha256: Some(sha256) });
     }
     let mut lines = Sha256::new();
     let mut total = 0;
@@ -64,7 +64,7 @@ pub(crate) fn sum(path: &Path) -> Result<Found, Error> {
         lines.update(format!("{sha256}  {name}\n"));
         total += bytes;
     }
-    Ok(Found { bytes: total, sha256: Some(hex(&lines.finalize())) })
+    Ok(FileInfo { bytes: total, sha256: Some(hex(&lines.finalize())) })
 }
 
 /// Computes the size and the SHA-256 of a file.
@@ -145,9 +145,9 @@ mod tests {
                         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  b.txt\n";
         assert_eq!(all.sha256, Some(emberline_base::file::sha256(expected.as_bytes())));
         assert_eq!(all.bytes, 3);
-        assert_eq!(look(folder.path(), all.sha256.as_deref()).expect("equal"), Some(all));
-        assert!(matches!(look(folder.path(), Some("00")), Err(Error::Hash { .. })));
-        assert_eq!(look(&folder.path().join("none"), Some("00")).expect("nothing there"), None);
-        assert_eq!(look(folder.path(), None).expect("there"), Some(Found { bytes: 3, sha256: None }));
+        assert_eq!(inspect(folder.path(), all.sha256.as_deref()).expect("equal"), Some(all));
+        assert!(matches!(inspect(folder.path(), Some("00")), Err(Error::Hash { .. })));
+        assert_eq!(inspect(&folder.path().join("none"), Some("00")).expect("nothing there"), None);
+        assert_eq!(inspect(folder.path(), None).expect("there"), Some(FileInfo { bytes: 3, sha256: None }));
     }
 }

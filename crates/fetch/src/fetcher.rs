@@ -8,7 +8,7 @@ use emberline_base::secret;
 
 use crate::address::{Address, Repository, RepositoryKind};
 use crate::archive::Downloaded;
-use crate::checksum::{self, Found, look};
+use crate::checksum::{self, FileInfo, inspect};
 use crate::client::{Client, Resource};
 use crate::hub::{self, Listing};
 use crate::lock::Lock;
@@ -48,20 +48,20 @@ pub struct Fetched {
 /// Observes the progress of a download.
 pub trait Observer {
     /// Called with the total number of bytes to expect.
-    fn expects(&mut self, _total: u64) {}
+    fn on_total(&mut self, _total: u64) {}
 
     /// Called with the number of bytes that have arrived, including those of earlier attempts.
-    fn advances(&mut self, _position: u64) {}
+    fn on_progress(&mut self, _position: u64) {}
 
     /// Called with a message for the person who waits.
-    fn says(&mut self, _message: &str) {}
+    fn on_message(&mut self, _message: &str) {}
 }
 
 /// An observer that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub struct IgnoreProgress;
 
-impl Observer for Silent {}
+impl Observer for IgnoreProgress {}
 
 /// Fetches what requests name.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Fetcher {
         if self.client.options.force {
             return Ok(None);
         }
-        let found = look(&request.path, request.sha256.as_deref())?;
+        let found = inspect(&request.path, request.sha256.as_deref())?;
         Ok(found.map(|found| Fetched { new: false, bytes: found.bytes, sha256: found.sha256, pinned: None }))
     }
 }
@@ -151,7 +151,7 @@ impl FetchJob<'_> {
         match self.install(partial) {
             // The server gave wrong validators, or the disk lost bytes of the part: download once more from the start.
             Err(error) if is_resumed && !error.is_local() => {
-                observer.says(&format!("{error}; downloading it again from the start"));
+                observer.on_message(&format!("{error}; downloading it again from the start"));
                 self.install(download(self.client, download_request, self.working, observer)?)
             }
             installed => installed,
@@ -220,7 +220,7 @@ impl FetchJob<'_> {
     }
 
     /// Compares the digest with the expected one. `archive` is the file that the content was unpacked from.
-    fn check(&self, found: &Found, archive: Option<&Path>) -> Result<(), Error> {
+    fn check(&self, found: &FileInfo, archive: Option<&Path>) -> Result<(), Error> {
         let (Some(expected), Some(actual)) = (&self.request.sha256, &found.sha256) else { return Ok(()) };
         if actual.eq_ignore_ascii_case(expected) {
             return Ok(());

@@ -39,7 +39,7 @@ mod range;
 mod retry;
 mod transfer;
 
-pub use checksum::{Found, look};
+pub use checksum::{FileInfo, inspect};
 pub use error::Error;
-pub use fetcher::{Fetched, Fetcher, Observer, Request, Silent};
+pub use fetcher::{Fetched, Fetcher, IgnoreProgress, Observer, Request};
 pub use options::{Limits, Login, Options, RetryPolicy};

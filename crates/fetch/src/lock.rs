@@ -78,7 +78,7 @@ fn acquire(file: &File, target: &Path, observer: &mut dyn Observer) -> io::Resul
     match file.try_lock() {
         Ok(()) => return Ok(true),
         Err(TryLockError::WouldBlock) => {
-            observer.says(&format!("another process is fetching {}; waiting for it", target.display()));
+            observer.on_message(&format!("another process is fetching {}; waiting for it", target.display()));
         }
         Err(TryLockError::Error(_)) => return Ok(false),
     }
@@ -91,7 +91,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::Silent;
+    use crate::IgnoreProgress;
 
     #[test]
     fn one_process_holds_the_lock_and_no_file_stays() {
@@ -102,7 +102,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let _lock = Lock::take(&target, &mut Silent).expect("a lock");
+                        let _lock = Lock::take(&target, &mut IgnoreProgress).expect("a lock");
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         inside.fetch_sub(1, Ordering::SeqCst);
                     }
@@ -119,7 +119,7 @@ mod tests {
         // The pipeline `p.toml` has this lock file next to it.
         fs::write(folder.path().join("p.lock"), b"mine").expect("written");
         fs::write(lock_path(&target), b"").expect("written");
-        let held = Lock::take(&target, &mut Silent).expect("a lock");
+        let held = Lock::take(&target, &mut IgnoreProgress).expect("a lock");
         file::remove_stale(folder.path());
         assert!(held.path.exists() && Lock::try_take(&target).is_none());
         drop(held);
@@ -134,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (target, elsewhere) = (folder.path().join("x"), folder.path().join("elsewhere"));
         std::os::unix::fs::symlink(&elsewhere, lock_path(&target)).expect("linked");
-        drop(Lock::take(&target, &mut Silent).expect("a lock"));
+        drop(Lock::take(&target, &mut IgnoreProgress).expect("a lock"));
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
     }
 }

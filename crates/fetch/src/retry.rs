@@ -54,7 +54,7 @@ pub(crate) fn retry<T>(
             return Err(error);
         }
         let delay = after.unwrap_or_else(|| delay(policy, failed));
-        observer.says(&format!("{error}; trying again in {:.0} s", delay.as_secs_f64().ceil()));
+        observer.on_message(&format!("{error}; trying again in {:.0} s", delay.as_secs_f64().ceil()));
         thread::sleep(delay);
     }
 }
@@ -78,7 +78,7 @@ pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Silent;
+    use crate::IgnoreProgress;
 
     fn transient(after: Option<Duration>, progress: bool) -> Failure {
         let error = Error::Network { url: "x".to_owned(), reason: "broke".to_owned() };
@@ -91,7 +91,7 @@ mod tests {
 
     fn count(mut failure: impl FnMut(u32) -> Result<(), Failure>) -> (u32, bool) {
         let mut attempts = 0;
-        let ended = retry(&policy(), &mut Silent, |_| {
+        let ended = retry(&policy(), &mut IgnoreProgress, |_| {
             attempts += 1;
             failure(attempts)
         });

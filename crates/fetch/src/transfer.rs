@@ -77,7 +77,7 @@ fn attempt(
     check_content_type(url, &response)?;
     let limit = byte_limit(client, request, total)?;
     if let Some(total) = total.filter(|_| request.bytes_before.is_none()) {
-        observer.expects(total);
+        observer.on_total(total);
     }
     let origin = Origin::new(url.as_str(), &source, Validator::of(&response), total);
     let file = partial.open(offset, origin)?;
@@ -127,7 +127,7 @@ fn request_missing(
             Extent::From(offset, total) => return Ok(Some(BodyResponse { response, source, offset, total })),
             Extent::Complete => return Ok(None),
             Extent::Mismatch(why) if part.is_some() => {
-                observer.says(&format!("{}: {why}; downloading it again from the start", redacted(url)));
+                observer.on_message(&format!("{}: {why}; downloading it again from the start", redacted(url)));
                 partial.discard();
             }
             Extent::Mismatch(why) => {
@@ -220,7 +220,7 @@ impl PartWriter<'_> {
             }
             self.file.write_all(&buffer[..read]).map_err(FileError::new("write", &self.partial.path))?;
             self.position += read as u64;
-            observer.advances(self.bytes_before + self.position);
+            observer.on_progress(self.bytes_before + self.position);
             stall_detector.check(url, self.position, policy)?;
         }
         self.file.sync_all().map_err(FileError::new("write", &self.partial.path))?;

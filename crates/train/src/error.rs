@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use emberline_base::file::FileError;
 use emberline_base::{Monitor, OutOfMemory};
 use emberline_device::Unavailable;
-use emberline_device::memory::Lack;
+use emberline_device::memory::InsufficientMemory;
 
 use crate::divergence::Divergence;
 use crate::model::ModelError;
@@ -35,7 +35,7 @@ pub enum Error {
     Unsupported(String),
     /// The fit needs more memory than is available.
     #[error(transparent)]
-    Memory(#[from] Lack),
+    Memory(#[from] InsufficientMemory),
     /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),

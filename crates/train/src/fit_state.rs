@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits, Task};
-use emberline_device::memory::Lack;
+use emberline_device::memory::InsufficientMemory;
 
 use crate::Error;
 use crate::callback::Control;
@@ -115,7 +115,7 @@ impl<'w, 'c> FitState<'w, 'c> {
     }
 
     /// Continues without a checkpoint, since there is no memory for one; stops if that was requested.
-    pub(crate) fn skip_checkpoint(&mut self, lack: &Lack, action: CheckpointAction) {
+    pub(crate) fn skip_checkpoint(&mut self, lack: &InsufficientMemory, action: CheckpointAction) {
         self.request.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.on_skip(lack));
         self.stop_if_requested(action);
     }

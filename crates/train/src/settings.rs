@@ -279,7 +279,7 @@ impl Optimizer {
 impl Head {
     /// Returns whether GPUs have their own kernels for the head, if no embedding is fine-tuned below it. If not, GPUs
     /// are slower than a CPU.
-    pub fn suits_cards(&self) -> bool {
+    pub fn has_gpu_kernels(&self) -> bool {
         !matches!(self.layers.first(), Some(Layer::Dropout { .. }))
     }
 

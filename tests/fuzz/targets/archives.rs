@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use emberline_fetch::{Fetcher, Options, Request, Silent};
+use emberline_fetch::{Fetcher, Options, Request, IgnoreProgress};
 use emberline_fuzz::{begin, folder, memory};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,7 +22,7 @@ fuzz_target!(init: begin(), |input: &[u8]| {
         let path = folder().join("fetched").join(name);
         let request = Request { url: format!("http://{address}/archive"), path, sha256: None, graphs: Vec::new() };
         let fetcher = Fetcher::new(Options::default()).expect("sound options");
-        match fetcher.fetch(&request, &mut Silent) {
+        match fetcher.fetch(&request, &mut IgnoreProgress) {
             Err(error) => drop(error.to_string()),
             Ok(_) => assert!(request.path.exists(), "fetched, but not there"),
         }

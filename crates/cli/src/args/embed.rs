@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 
 use crate::texts::TextArgs;
 
@@ -26,7 +26,7 @@ pub(crate) struct Embed {
     pub(crate) path: Option<PathBuf>,
     /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
+    pub(crate) device: DeviceChoice,
     /// Set an option of the source, such as combiner=sum; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

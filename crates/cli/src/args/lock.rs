@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 
 use super::{ListFormat, PipelineArgs};
 
@@ -32,7 +32,7 @@ pub(crate) struct Verify {
     pub(crate) sample: Option<NonZeroUsize>,
     /// What trains: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
+    pub(crate) device: DeviceChoice,
     /// The run folder to train in, where cells that are done are trained again; a temporary one when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
-use emberline_cache::housekeeping::{Held, Limits};
+use emberline_cache::housekeeping::{CacheEntry, RetentionLimits};
 
 use crate::args::{Cache as Args, CacheCommand, CacheGc, ListFormat};
 use crate::download::megabytes;
@@ -15,7 +15,7 @@ use crate::terminal::{say, table};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn run(args: &Args) -> Result<Code, Error> {
-    let cache = Cache::of_user().ok_or_else(|| {
+    let cache = Cache::for_current_user().ok_or_else(|| {
         Error::Usage(format!("there is no folder for caches; name one in {}", emberline_cache::VARIABLE))
     })?;
     match &args.command {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
 }
 
 fn list(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
-    let held = cache.held()?;
+    let held = cache.list()?;
     match format {
         ListFormat::Text => {
             if !held.is_empty() {
@@ -42,12 +42,12 @@ fn list(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
 }
 
 fn verify(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
-    let held = cache.held()?;
+    let held = cache.list()?;
     let damaged: Vec<&String> = held.iter().flat_map(|held| &held.damaged).collect();
     match format {
         ListFormat::Text => {
             damaged.iter().for_each(|message| say(&format!("damaged: {message}")));
-            let texts = held.iter().filter(|held| !held.older).map(|held| held.texts).sum();
+            let texts = held.iter().filter(|held| !held.is_other_format).map(|held| held.texts).sum();
             let (are_whole, are_damaged) = (agreeing(texts, "is", "are"), agreeing(damaged.len(), "is", "are"));
             let (vectors, files) = (counted(texts, "vector"), counted(damaged.len(), "file"));
             let hint = if damaged.is_empty() { "" } else { "; a run removes them and encodes their texts again" };
@@ -60,9 +60,11 @@ fn verify(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
 }
 
 fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
-    let limits =
-        Limits { size: if args.all { Some(0) } else { args.max_size }, unused: args.unused_for.map(|days| DAY * days) };
-    let removed = cache.clear(limits, args.dry_run)?;
+    let limits = RetentionLimits {
+        size: if args.all { Some(0) } else { args.max_size },
+        unused: args.unused_for.map(|days| DAY * days),
+    };
+    let removed = cache.collect_garbage(limits, args.dry_run)?;
     let what = if args.dry_run { "would be removed" } else { "removed" };
     removed.refused.iter().for_each(|message| say(&format!("warning: {message}")));
     let (bytes, kept) = (megabytes(removed.bytes), megabytes(removed.kept));
@@ -71,8 +73,8 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
 }
 
 /// Says what is of another format, and how it goes.
-fn say_older(held: &[Held]) {
-    let older = || held.iter().filter(|held| held.older);
+fn say_older(held: &[CacheEntry]) {
+    let older = || held.iter().filter(|held| held.is_other_format);
     if older().next().is_some() {
         let (texts, bytes) = (older().map(|held| held.texts).sum(), older().map(|held| held.bytes).sum());
         let (vectors, bytes, are) = (counted(texts, "vector"), megabytes(bytes), agreeing(texts, "is", "are"));
@@ -82,12 +84,12 @@ fn say_older(held: &[Held]) {
     }
 }
 
-fn rows(held: &[Held]) -> Vec<Vec<String>> {
+fn rows(held: &[CacheEntry]) -> Vec<Vec<String>> {
     let head = ["made by", "device", "dim", "texts", "size", "last used", "source"];
-    let row = |held: &Held| {
+    let row = |held: &CacheEntry| {
         let days = SystemTime::now().duration_since(held.used).unwrap_or_default().as_secs() / DAY.as_secs();
         vec![
-            if held.older { format!("{} (older format)", held.about) } else { held.about.clone() },
+            if held.is_other_format { format!("{} (older format)", held.about) } else { held.about.clone() },
             held.device.clone(),
             held.dim.to_string(),
             grouped(held.texts as u64),
@@ -99,12 +101,12 @@ fn rows(held: &[Held]) -> Vec<Vec<String>> {
     std::iter::once(head.map(str::to_owned).to_vec()).chain(held.iter().map(row)).collect()
 }
 
-fn print_json(cache: &Cache, held: &[Held]) -> Result<(), Error> {
-    let entry = |held: &Held| {
+fn print_json(cache: &Cache, held: &[CacheEntry]) -> Result<(), Error> {
+    let entry = |held: &CacheEntry| {
         let used = held.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         serde_json::json!({
             "source": held.source, "device": held.device, "about": held.about, "dim": held.dim, "texts": held.texts,
-            "bytes": held.bytes, "used": used, "damaged": held.damaged, "older_format": held.older,
+            "bytes": held.bytes, "used": used, "damaged": held.damaged, "older_format": held.is_other_format,
         })
     };
     let entries: Vec<_> = held.iter().map(entry).collect();

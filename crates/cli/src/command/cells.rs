@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use emberline_cache::Cache;
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 use emberline_pipeline::{Pipeline, Plan, State, survey};
 
 use super::plan::{state_name, write_json};
@@ -23,7 +23,7 @@ pub(super) fn run(args: &Cells) -> Result<Code, Error> {
     let asks_for_states = args.missing || args.failed || args.done || args.format == CellsFormat::Json;
     let states = if asks_for_states {
         let folder = run_folder(&pipeline, args.out.as_ref());
-        survey(&pipeline, &plan, &folder, Choice::Auto.resolve()?, Cache::of_user())?.states
+        survey(&pipeline, &plan, &folder, DeviceChoice::Auto.resolve()?, Cache::for_current_user())?.states
     } else {
         Vec::new()
     };

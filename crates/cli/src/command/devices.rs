@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use emberline_device::{Availability, Choice, Device};
+use emberline_device::{Availability, Device, DeviceChoice};
 
 use crate::args::{Devices, ListFormat};
 use crate::exit::{Code, Error};
 use crate::terminal::table;
 
 pub(super) fn run(args: &Devices) -> Result<Code, Error> {
-    let chosen = Choice::Auto.resolve()?;
+    let chosen = DeviceChoice::Auto.resolve()?;
     let all: Vec<Availability> = Device::ALL.into_iter().map(Device::availability).collect();
     let mut out = io::stdout();
     match args.format {

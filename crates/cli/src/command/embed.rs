@@ -59,7 +59,7 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     let told = &mut |event| {
         bar.show(source.kind(), &event, || {});
     };
-    let cache = Cache::of_user();
+    let cache = Cache::for_current_user();
     let mut encoding =
         Encoding { cache: cache.as_ref(), device, about: source.kind(), told, interrupt: CancellationToken::default() };
     match features(&opened, &texts, &wanted, &mut encoding)?.train {

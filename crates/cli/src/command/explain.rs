@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use emberline_base::number::shortened;
 use emberline_cache::Cache;
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 use emberline_pipeline::{Change, Explanation, Pipeline, Plan, Replaced, State, explain};
 
 use super::plan::{describe, state_name, write_json};
@@ -17,7 +17,7 @@ pub(super) fn run(args: &Explain) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
     let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
-    let (device, cache) = (Choice::Auto.resolve()?, Cache::of_user());
+    let (device, cache) = (DeviceChoice::Auto.resolve()?, Cache::for_current_user());
     let mut explained = explain(&pipeline, &plan, &folder, device, cache, args.cell.as_deref())?;
     explained.retain(|cell| args.cell.is_some() || cell.state != State::Done);
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use emberline_base::secret;
 use emberline_dataset::Settings as DataSettings;
 use emberline_embedding::Source;
-use emberline_fetch::{Fetched, Fetcher, Options, Request, look};
+use emberline_fetch::{Fetched, Fetcher, Options, Request, inspect};
 use emberline_pipeline::{Cell, Pipeline, Plan};
 use serde_json::json;
 
@@ -150,7 +150,7 @@ impl fmt::Display for User {
 impl Asset {
     /// Only looks.
     fn look(&self) -> Outcome {
-        match look(&self.path, self.sha256.as_deref()) {
+        match inspect(&self.path, self.sha256.as_deref()) {
             Ok(Some(found)) => {
                 Outcome::There(Fetched { new: false, bytes: found.bytes, sha256: found.sha256, pinned: None })
             }

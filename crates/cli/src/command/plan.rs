@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use emberline_base::number::counted;
 use emberline_base::record::Data;
 use emberline_cache::Cache;
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 use emberline_pipeline::{
     Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, Report, State, Survey, ToEncode, survey,
 };
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     }
     let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
-    let survey = survey(&pipeline, &plan, &folder, Choice::Auto.resolve()?, Cache::of_user())?;
+    let survey = survey(&pipeline, &plan, &folder, DeviceChoice::Auto.resolve()?, Cache::for_current_user())?;
     let report = pipeline.settings.report.unwrap_or_default();
     match args.format {
         ListFormat::Text => {

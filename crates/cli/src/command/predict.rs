@@ -22,7 +22,7 @@ const ROWS: usize = 4096;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn run(args: &Predict) -> Result<Code, Error> {
-    let (cache, assets) = (Cache::of_user(), args.assets.clone());
+    let (cache, assets) = (Cache::for_current_user(), args.assets.clone());
     let options = ClassifierOptions { cache, assets, ..ClassifierOptions::on(args.device.resolve()?) };
     if args.assets.is_some() && args.run.is_file() {
         return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));

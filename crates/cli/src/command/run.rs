@@ -8,7 +8,7 @@ use emberline_base::number::{agreeing, counted, fixed};
 use emberline_base::record::{Status, Summary};
 use emberline_base::{Metric, SplitName};
 use emberline_cache::Cache;
-use emberline_device::{Choice, Device};
+use emberline_device::{Device, DeviceChoice};
 use emberline_pipeline::{Executor, Local, Lock, Options, RunFolder, Subprocess, run_with};
 
 use super::plan::shared_texts;
@@ -26,8 +26,8 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     let locked = args.locked.then(|| Lock::load(&Lock::path_of(&args.pipeline.file))).transpose()?;
     let options = Options {
         device,
-        auto: args.device == Choice::Auto,
-        cache: Cache::of_user(),
+        auto: args.device == DeviceChoice::Auto,
+        cache: Cache::for_current_user(),
         only: args.only.clone(),
         force: args.force,
         retry_failed: args.retry_failed,
@@ -90,8 +90,8 @@ fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
     let program = std::env::current_exe()
         .map_err(|error| Error::Usage(format!("this program can't be started again: {error}")))?;
     let device = match args.device {
-        Choice::Auto => "auto".to_owned(),
-        Choice::Only(device) => device.to_string(),
+        DeviceChoice::Auto => "auto".to_owned(),
+        DeviceChoice::Only(device) => device.to_string(),
     };
     let mut command: Vec<OsString> = vec![program.into(), "run".into(), args.pipeline.file.clone().into()];
     command.extend(args.pipeline.set.iter().flat_map(|set| ["-S".into(), set.into()]));

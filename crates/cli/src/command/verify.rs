@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use emberline_base::file::{self, FileError};
 use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
-use emberline_device::Choice;
+use emberline_device::DeviceChoice;
 use emberline_pipeline::{Encoded, Lock, Options, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
 
 use super::load;
@@ -20,8 +20,8 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let pipeline = load(&args.pipeline)?;
     let lock = Lock::load(&Lock::path_of(&args.pipeline.file))?;
     let options = Options {
-        auto: args.device == Choice::Auto,
-        cache: if args.fresh { None } else { Cache::of_user() },
+        auto: args.device == DeviceChoice::Auto,
+        cache: if args.fresh { None } else { Cache::for_current_user() },
         only: args.only.clone(),
         jobs: args.jobs,
         interrupt: signals::interrupt(),

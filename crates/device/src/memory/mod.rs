@@ -20,7 +20,7 @@ use self::limits::Remaining;
      smaller batch size, or provide more memory",
     human_size(*.needed), human_size(*.available)
 )]
-pub struct Lack {
+pub struct InsufficientMemory {
     /// The estimated need, in bytes.
     pub needed: u64,
     /// The available memory, in bytes.
@@ -34,7 +34,7 @@ pub struct Lack {
 ///
 /// # Errors
 /// When they don't fit although nothing is reserved.
-pub fn require(needed: u64) -> Result<(), Lack> {
+pub fn require(needed: u64) -> Result<(), InsufficientMemory> {
     RESERVATIONS.wait_for(needed).map(drop)
 }
 
@@ -42,7 +42,7 @@ pub fn require(needed: u64) -> Result<(), Lack> {
 ///
 /// # Errors
 /// When they don't fit although nothing else is reserved.
-pub fn reserve(needed: u64) -> Result<Reservation, Lack> {
+pub fn reserve(needed: u64) -> Result<Reservation, InsufficientMemory> {
     let mut account = RESERVATIONS.wait_for(needed)?;
     account.count += 1;
     Ok(Reservation { _private: () })
@@ -65,13 +65,13 @@ impl Drop for Reservation {
 ///
 /// # Errors
 /// When they aren't available.
-pub fn check_available(needed: u64) -> Result<(), Lack> {
+pub fn check_available(needed: u64) -> Result<(), InsufficientMemory> {
     check(needed).map(drop)
 }
 
 /// Returns how many more threads fit into the address-space limit. Each thread takes memory for its stack and much more
 /// for an allocation arena of its own, and the process ends if it doesn't get them.
-pub fn room_for_threads() -> usize {
+pub fn max_additional_threads() -> usize {
     const BYTES_PER_THREAD: u64 = 128 << 20;
     let bounded = limits::remaining().into_iter().filter(|left| left.limit == Limit::AddressSpace);
     let most = bounded.map(|left| left.bytes / BYTES_PER_THREAD).min().unwrap_or(u64::MAX);
@@ -80,7 +80,7 @@ pub fn room_for_threads() -> usize {
 
 /// Registers a function that returns freed memory to the system, which allocators keep for reuse. It is called when
 /// memory appears to be short. Only the first registration counts.
-pub fn give_back_by(release: fn()) {
+pub fn set_memory_release(release: fn()) {
     let _ = RELEASE.set(release);
 }
 
@@ -108,7 +108,7 @@ impl Reservations {
     }
 
     /// Waits until `needed` bytes are left, subtracts them, and returns the locked account.
-    fn wait_for(&self, needed: u64) -> Result<MutexGuard<'_, Account>, Lack> {
+    fn wait_for(&self, needed: u64) -> Result<MutexGuard<'_, Account>, InsufficientMemory> {
         let mut account = self.account();
         while account.count > 0 {
             if needed <= account.left && exceeded_limit(needed, &limits::remaining()).is_none() {
@@ -124,7 +124,7 @@ impl Reservations {
 }
 
 /// Checks that `needed` bytes are available, and returns how many are available in total.
-fn check(needed: u64) -> Result<u64, Lack> {
+fn check(needed: u64) -> Result<u64, InsufficientMemory> {
     let mut left = limits::remaining();
     if exceeded_limit(needed, &left).is_some() {
         RELEASE.get().into_iter().for_each(|release| release());
@@ -140,10 +140,10 @@ fn check(needed: u64) -> Result<u64, Lack> {
 
 /// Returns the limit that `needed` bytes would exceed, if any. A limit beyond which the process is killed takes
 /// precedence over one that makes allocations fail.
-fn exceeded_limit(needed: u64, left: &[Remaining]) -> Option<Lack> {
+fn exceeded_limit(needed: u64, left: &[Remaining]) -> Option<InsufficientMemory> {
     let lacking = left.iter().filter(|left| needed > left.bytes);
     let worst = lacking.min_by_key(|left| (left.limit.fails_allocations(), left.bytes))?;
-    Some(Lack { needed, available: worst.bytes, limit: worst.limit })
+    Some(InsufficientMemory { needed, available: worst.bytes, limit: worst.limit })
 }
 
 /// Returns whether `needed` bytes can be allocated. The memory is never written to, and so takes no physical memory.

@@ -263,7 +263,7 @@ impl Encoder for Sentences {
             Tokens::Words => texts.iter().map(|text| words::pieces(text).collect()).collect(),
             Tokens::Whitespace => texts.iter().map(|text| text.split_whitespace().collect()).collect(),
         };
-        Ok(self.elmo.pool(&texts))
+        Ok(self.elmo.encode(&texts))
     }
 
     fn digest(&self) -> Digest {

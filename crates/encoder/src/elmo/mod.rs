@@ -90,7 +90,7 @@ impl Elmo {
 
     /// Encodes tokenised texts: the layers of each text, averaged over its tokens, `[texts, layers * dim]`, layer 0 first. A
     /// text without tokens has zeros. The numbers of a text don't depend on the other texts.
-    pub fn pool(&self, texts: &[Vec<&str>]) -> Matrix {
+    pub fn encode(&self, texts: &[Vec<&str>]) -> Matrix {
         let mut pooled = Matrix::zeros(texts.len(), self.layers() * self.dim());
         let most = (MAX_VECTORS / self.options.lstm.projection_dim).max(1);
         let mut rest = 0..texts.len();
@@ -158,7 +158,7 @@ fn engine(device: Device, options: &Options, weights: Weights) -> Result<Box<dyn
         #[cfg(feature = "gpu")]
         Device::Cuda => Box::new(Model::<burn::backend::Cuda>::new(options, weights, GPU, false)),
         #[cfg(not(feature = "gpu"))]
-        Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
+        Device::Wgpu | Device::Cuda => return Err(device.unsupported_by_build().into()),
     })
 }
 

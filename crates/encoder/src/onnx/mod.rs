@@ -148,7 +148,7 @@ impl Onnx {
             Ok(())
         };
         // Each thread starts another one, for its runner.
-        let threads = rayon::current_num_threads().min(texts.len()).min(memory::room_for_threads() / 2);
+        let threads = rayon::current_num_threads().min(texts.len()).min(memory::max_additional_threads() / 2);
         threads::run_on_threads(threads, "onnx", each).into_iter().collect::<Result<(), Error>>()?;
         Ok(vectors)
     }

@@ -59,7 +59,7 @@ fn build(model: Transformer, device: Device) -> Result<Box<dyn Forward>, Error> 
         #[cfg(feature = "gpu")]
         Device::Cuda => Box::new(device::DeviceModel::<burn::backend::Cuda>::new(&model, Default::default())),
         #[cfg(not(feature = "gpu"))]
-        Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
+        Device::Wgpu | Device::Cuda => return Err(device.unsupported_by_build().into()),
     })
 }
 

@@ -152,7 +152,7 @@ impl Listing {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let files = self.selection(client, graphs)?;
-        observer.expects(files.iter().map(|(_, entry)| entry.size).sum());
+        observer.on_total(files.iter().map(|(_, entry)| entry.size).sum());
         let mut bytes_before = 0;
         for (name, entry) in files {
             let path = folder.join(&name);
@@ -161,7 +161,7 @@ impl Listing {
                 self.download_one(client, entry, bytes_before, &path, observer)?;
             }
             bytes_before += entry.size;
-            observer.advances(bytes_before);
+            observer.on_progress(bytes_before);
         }
         Ok(())
     }

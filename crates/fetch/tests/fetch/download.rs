@@ -340,5 +340,5 @@ fn a_proxy_isnt_asked_for_this_machine() {
     let fetcher = Fetcher::new(behind).expect("sound options");
     let path = folder.path().join("x.bin");
     let wanted = request(&server.url("x"), &path, None);
-    assert!(fetcher.fetch(&wanted, &mut emberline_fetch::Silent).expect("fetched").new);
+    assert!(fetcher.fetch(&wanted, &mut emberline_fetch::IgnoreProgress).expect("fetched").new);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use emberline_base::file::sha256;
-use emberline_fetch::{Fetched, Fetcher, Options, Request, Silent};
+use emberline_fetch::{Fetched, Fetcher, IgnoreProgress, Options, Request};
 
 use crate::server::{Asked, Reply, Server, answer, cut, fetch_with, names, options, part, request, whole};
 
@@ -110,9 +110,9 @@ fn a_graph_takes_the_place_of_safetensors() {
         Request { graphs, ..request("hf://org/model", &path, None) }
     };
     let fetcher = Fetcher::new(at(&server)).expect("sound options");
-    let error = fetcher.fetch(&wanted(&["graph.onnx"]), &mut Silent).expect_err("no such graph");
+    let error = fetcher.fetch(&wanted(&["graph.onnx"]), &mut IgnoreProgress).expect_err("no such graph");
     assert!(error.to_string().contains("but onnx/model.onnx, onnx/model_O4.onnx; name the graph"), "{error}");
-    fetcher.fetch(&wanted(&["model.onnx", "onnx/model.onnx"]), &mut Silent).expect("fetched");
+    fetcher.fetch(&wanted(&["model.onnx", "onnx/model.onnx"]), &mut IgnoreProgress).expect("fetched");
     assert_eq!(names(&path), ["1_Pooling", "config.json", "onnx", "vocab.txt"]);
     assert_eq!(names(&path.join("onnx")), ["model.onnx", "model.onnx_data"]);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use emberline_fetch::{Error, Fetched, Fetcher, Limits, Options, Request, RetryPolicy, Silent};
+use emberline_fetch::{Error, Fetched, Fetcher, IgnoreProgress, Limits, Options, Request, RetryPolicy};
 
 /// A request that the server received.
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ pub(crate) fn request(url: &str, path: &Path, sha256: Option<&str>) -> Request {
 
 /// Fetches with these options.
 pub(crate) fn fetch_with(options: Options, url: &str, path: &Path, sha256: Option<&str>) -> Result<Fetched, Error> {
-    Fetcher::new(options).expect("sound options").fetch(&request(url, path, sha256), &mut Silent)
+    Fetcher::new(options).expect("sound options").fetch(&request(url, path, sha256), &mut IgnoreProgress)
 }
 
 pub(crate) fn fetch(url: &str, path: &Path) -> Result<Fetched, Error> {

@@ -62,7 +62,7 @@ impl Options {
     /// What trains a cell.
     pub(super) fn device_of(&self, cell: &Cell) -> Device {
         let CellSettings { embedding, head, .. } = &cell.settings;
-        let suits_cards = head.suits_cards() && !embedding.source.trainable();
-        if self.auto && !suits_cards { Device::Cpu } else { self.device }
+        let has_gpu_kernels = head.has_gpu_kernels() && !embedding.source.trainable();
+        if self.auto && !has_gpu_kernels { Device::Cpu } else { self.device }
     }
 }

@@ -124,6 +124,6 @@ pub(crate) fn build_burn<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result
         #[cfg(feature = "gpu")]
         Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(specs, Default::default())),
         #[cfg(not(feature = "gpu"))]
-        Device::Wgpu | Device::Cuda => return Err(device.not_built().into()),
+        Device::Wgpu | Device::Cuda => return Err(device.unsupported_by_build().into()),
     })
 }

@@ -27,7 +27,7 @@ use emberline_base::file::{self, FileError};
 use emberline_base::sniff::{self, Kind};
 use emberline_base::warning::Code;
 use emberline_base::{Combiner, Digest, OutOfMemory, TextList, Warning};
-use emberline_device::memory::{self, Lack};
+use emberline_device::memory::{self, InsufficientMemory};
 use wordvectors::{Content, Difference, Model, VectorFile};
 
 use self::query::WordsOf;
@@ -151,7 +151,7 @@ fn explained(error: wordvectors::Error) -> Error {
         wordvectors::Error::File { path, source } => FileError { action: "read", path, source }.into(),
         wordvectors::Error::Format { path, reason } => Error::format(path, reason),
         wordvectors::Error::OutOfMemory { bytes } => OutOfMemory { bytes }.into(),
-        wordvectors::Error::Refused(reason) => match reason.downcast::<Lack>() {
+        wordvectors::Error::Refused(reason) => match reason.downcast::<InsufficientMemory>() {
             Ok(lack) => (*lack).into(),
             Err(other) => Error::Unsupported(other.to_string()),
         },

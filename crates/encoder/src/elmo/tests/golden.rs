@@ -60,7 +60,7 @@ fn the_tiny_model_gives_torchs_layers() {
     let elmo = Files::tiny().open();
     for Expected { tokens, layers } in expected() {
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        let pooled = elmo.pool(std::slice::from_ref(&tokens));
+        let pooled = elmo.encode(std::slice::from_ref(&tokens));
         if tokens.is_empty() {
             assert_eq!(pooled.row(0), [0.0; 24]);
             continue;

@@ -53,15 +53,15 @@ fn a_text_is_the_same_alone_together_and_shuffled() {
     // 90 texts of 0 to 40 tokens: several batches, whose rows end at different steps.
     let texts: Vec<Vec<&str>> =
         (0..90).map(|n| (0..n * 7 % 41).map(|i| words[(n * 5 + i * (n + 1)) % words.len()]).collect()).collect();
-    let together = elmo.pool(&texts);
+    let together = elmo.encode(&texts);
     for (row, text) in texts.iter().enumerate().step_by(7) {
-        assert_eq!(bits(elmo.pool(std::slice::from_ref(text)).row(0)), bits(together.row(row)), "text {row} alone");
+        assert_eq!(bits(elmo.encode(std::slice::from_ref(text)).row(0)), bits(together.row(row)), "text {row} alone");
     }
     let order: Vec<usize> = (0..texts.len()).map(|i| i * 37 % texts.len()).collect();
-    let shuffled = elmo.pool(&order.iter().map(|&i| texts[i].clone()).collect::<Vec<_>>());
+    let shuffled = elmo.encode(&order.iter().map(|&i| texts[i].clone()).collect::<Vec<_>>());
     assert_eq!(bits(shuffled.values()), bits(together.select(&order).values()));
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-    assert_eq!(bits(one_thread.install(|| elmo.pool(&texts)).values()), bits(together.values()));
+    assert_eq!(bits(one_thread.install(|| elmo.encode(&texts)).values()), bits(together.values()));
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn runs_divide_texts_by_their_distinct_tokens() {
 #[test]
 fn no_texts_and_empty_texts_are_fine() {
     let elmo = Files::tiny().open();
-    assert_eq!(elmo.pool(&[]).rows(), 0);
-    assert_eq!(elmo.pool(&split(&["", "a", ""])).row(2), [0.0; 24]);
+    assert_eq!(elmo.encode(&[]).rows(), 0);
+    assert_eq!(elmo.encode(&split(&["", "a", ""])).row(2), [0.0; 24]);
 }
 
 #[test]
@@ -92,5 +92,5 @@ fn a_long_text_and_a_long_token_run() {
     let elmo = Files::tiny().open();
     let token = "x".repeat(100_000);
     let text: Vec<&str> = std::iter::repeat_n([token.as_str(), "y"], 1500).flatten().collect();
-    assert!(elmo.pool(&[text, vec!["y"]]).values().iter().all(|value| value.is_finite()));
+    assert!(elmo.encode(&[text, vec!["y"]]).values().iter().all(|value| value.is_finite()));
 }

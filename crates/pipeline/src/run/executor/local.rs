@@ -153,7 +153,7 @@ fn side_by_side<'c>(jobs: usize, packs: &mut Packs<'_, 'c>, work: &dyn Work<'c>)
             thread.spawn_scoped(scope, || pool.work(work)).is_ok()
         };
         // The system may start fewer threads than are asked for; each starts another, see `work`.
-        let most = jobs.min(memory::room_for_threads() / 2);
+        let most = jobs.min(memory::max_additional_threads() / 2);
         let started = (1..=most).take_while(start).count();
         if started == 0 {
             return one_by_one(packs, work);
