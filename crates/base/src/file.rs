@@ -62,7 +62,7 @@ pub fn system_message(error: &io::Error) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The error for a path that is no regular file; it holds what is there as a noun phrase, such as `a pipe`.
+/// The error for a path that is not a regular file; it holds what is there as a noun phrase, such as `a pipe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is {0}, not a regular file; copy its content to a regular file, and name that one")]
 pub struct NotAFile(&'static str);

@@ -5,7 +5,7 @@
 //!          embeddings/<digest of the encoder>/<device>-<digest>/<BLAKE3 of the file>.safetensors      a segment
 //! ```
 //!
-//! A [`EmbeddingStore`] holds the vectors of one [`Producer`]: an encoder, in one version of its computation, on one kind of
+//! An [`EmbeddingStore`] holds the vectors of one [`Producer`]: an encoder, in one version of its computation, on one kind of
 //! device. It consists of segments, which are immutable files named by their content. A segment is written to a
 //! temporary file and renamed, so two processes that encode the same texts at once can't harm each other: at worst,
 //! both write the same vectors. Whenever a segment is opened, its content is compared with its name, and the producer

@@ -1,8 +1,8 @@
 //! Signals that ask the program to end (SIGINT, SIGTERM).
 //!
-//! A command that can go on later, such as `run`, is asked by its [`CancellationToken`]: it leaves checkpoints, and is gone within two
-//! seconds whatever it is doing. Any other command ends at once. Nothing is lost by a process that ends at any moment, so
-//! what hasn't come to rest by then is left where it is, but for temporary files, which are removed.
+//! A command that can be continued later, such as `run`, is stopped by its [`CancellationToken`]: it saves checkpoints, and ends
+//! within two seconds whatever it is doing. Any other command ends at once. Nothing is lost by a process that ends at any
+//! moment, so unfinished work is left as it is, except for temporary files, which are removed.
 
 use std::sync::OnceLock;
 use std::thread;

@@ -28,7 +28,7 @@ pub enum Error {
     /// A folder has no checksum file.
     #[error("{} is missing, so the files of its folder can't be verified; run the pipeline again (`emberline run FILE`) to recreate it", .0.display())]
     NoSums(PathBuf),
-    /// A file is no valid JSON, or has an unexpected structure.
+    /// A file is not valid JSON, or has an unexpected structure.
     #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to recreate it", path.display())]
     Json {
         /// The file.

@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    const FORMAT: StoredFormat = StoredFormat { name: "a test", version: "2", holds: "tests", cure: "make it anew" };
+    const FORMAT: StoredFormat = StoredFormat { name: "a test", version: "2", holds: "tests", cure: "make it again" };
 
     fn file(format: StoredFormat) -> Vec<u8> {
         let bytes = [1u32, 2, 3].iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>().into();
@@ -145,8 +145,8 @@ mod tests {
         let bytes = file(FORMAT);
         let stored = FORMAT.open(&bytes).expect("whole");
         assert_eq!((stored.integers("n"), stored.integers("m")), (Ok(Some(vec![1, 2, 3])), Ok(None)));
-        assert_eq!(stored.bytes("n"), Err("is damaged; make it anew".to_owned()));
-        assert_eq!(stored.matrix("n"), Err("is damaged; make it anew".to_owned()));
+        assert_eq!(stored.bytes("n"), Err("is damaged; make it again".to_owned()));
+        assert_eq!(stored.matrix("n"), Err("is damaged; make it again".to_owned()));
         assert_eq!(stored.entry("version"), Ok("2"));
     }
 
@@ -155,9 +155,9 @@ mod tests {
         assert_eq!(refusal(&file(StoredFormat { name: "another", ..FORMAT })), "isn't a file of tests");
         let newer = refusal(&file(StoredFormat { version: "3", ..FORMAT }));
         assert_eq!(newer, "has version 3, but this program reads version 2; use a newer emberline");
-        assert_eq!(refusal(b"no file"), "is damaged; make it anew");
+        assert_eq!(refusal(b"no file"), "is damaged; make it again");
         let mut changed = file(FORMAT);
         *changed.last_mut().expect("bytes") ^= 1;
-        assert_eq!(refusal(&changed), "isn't what was written; make it anew");
+        assert_eq!(refusal(&changed), "isn't what was written; make it again");
     }
 }

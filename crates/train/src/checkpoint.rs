@@ -41,7 +41,7 @@ pub trait Checkpointer {
     /// When it can't be written; the fit then fails.
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
 
-    /// Called if there is no memory for a checkpoint; the fit continues without one.
+    /// Called if there is not enough memory for a checkpoint; the fit continues without one.
     fn on_skip(&mut self, _: &dyn std::error::Error) {}
 }
 

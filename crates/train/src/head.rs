@@ -96,7 +96,7 @@ impl Architecture {
     /// Returns the initial weights for a seed.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub fn initial_weights(&self, seed: u64) -> Result<Weights, OutOfMemory> {
         let mut tensors = Vec::new();
         for step in &self.steps {

@@ -28,7 +28,7 @@ impl Tensor {
     /// Copies an array of a file, which must be one of 32-bit floats.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub(crate) fn of_view(name: String, view: &TensorView<'_>) -> Result<Self, OutOfMemory> {
         let mut values = memory::with_capacity(view.data().len() / 4)?;
         values.extend(view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use emberline_fetch::{Fetcher, Options, Request, IgnoreProgress};
+use emberline_fetch::{Fetcher, IgnoreProgress, Options, Request};
 use emberline_fuzz::{begin, folder, memory};
 use libfuzzer_sys::fuzz_target;
 

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn litter_is_what_no_writer_has_locked() {
+    fn stale_files_are_those_that_no_writer_has_locked() {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, inside) = (temporary_in(folder.path()), temporary_folder_in(folder.path()));
         let (file, inside) = (file.expect("a file"), inside.expect("a folder"));

@@ -85,7 +85,7 @@ fn notes(data: &Data) -> Vec<Prose> {
     });
     let groups = (data.shared_groups > 0).then(|| {
         Prose::default().plain(format!(
-            "{} left out whose group stands in the file of a more protected split.",
+            "{} left out whose group is also in the file of a more protected split.",
             counted(data.shared_groups, "row"),
         ))
     });

@@ -55,7 +55,7 @@ impl Model {
     /// Serializes the model to the bytes of its file. Equal models give equal bytes.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, ModelError> {
         let words = self.tuned_rows.as_ref().and_then(|rows| rows.words.as_ref()).map(json).unwrap_or_default();
         let ids: Vec<u8> = self.tuned_rows.iter().flat_map(|rows| &rows.ids).flat_map(|id| id.to_le_bytes()).collect();

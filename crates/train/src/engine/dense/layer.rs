@@ -34,7 +34,7 @@ impl Layer {
     /// Creates the layer of a dense step from its kernel and bias.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     ///
     /// # Panics
     /// When the step isn't dense.

@@ -49,7 +49,7 @@ impl<'a> DenseEngine<'a> {
     /// Creates the engine for a spec that it [`supports`].
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub(super) fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
         HeadTrainer::new(spec).map(Self)
     }

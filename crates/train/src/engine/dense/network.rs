@@ -68,7 +68,7 @@ impl Network {
     /// Creates the layers of an architecture, whose arrays must be among the weights with the shapes that it names.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub(crate) fn new(architecture: &Architecture, weights: &Weights) -> Result<Self, OutOfMemory> {
         let array = |name: String| weights.get(&name).expect("weights hold the arrays of their architecture");
         let layer = |step: &Step| match step {
@@ -85,7 +85,7 @@ impl Network {
     /// Computes the logits of texts, `[texts, outputs]`.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub(crate) fn logits(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
         let outputs = self.layers.last().expect("an output layer").kernel.cols();
         let mut logits = Matrix::try_zeros(vectors.texts(), outputs)?;
@@ -106,7 +106,7 @@ impl Network {
     /// Returns what enters the first layer, `[texts, dim]`: the very numbers that [`logits`](Self::logits) are computed from.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub(crate) fn inputs(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
         let dim = self.dim();
         let mut inputs = Matrix::try_zeros(vectors.texts(), dim)?;

@@ -64,7 +64,7 @@ impl Panels {
     /// Creates a matrix of zeros, `[rows, cols]`.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub(super) fn zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
         let groups = cols.div_ceil(LANES) * rows.next_multiple_of(STEP);
         Ok(Self { rows, cols, groups: memory::filled(Group::ZEROS, groups)? })
@@ -73,7 +73,7 @@ impl Panels {
     /// Creates a matrix from row-major values, `[rows, cols]`.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub(super) fn of(rows: usize, cols: usize, values: &[f32]) -> Result<Self, OutOfMemory> {
         let mut panels = Self::zeros(rows, cols)?;
         panels.load(values);

@@ -52,7 +52,7 @@ impl Table {
     /// Creates the table from an array `[rows, dim]`.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub(super) fn new(tensor: &Tensor, optimizer: &Optimizer) -> Result<Self, OutOfMemory> {
         let (rows, dim) = (tensor.shape[0], tensor.shape[1]);
         let width = dim.div_ceil(LANES);

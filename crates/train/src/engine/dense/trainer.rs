@@ -53,7 +53,7 @@ impl<'a> HeadTrainer<'a> {
     /// Creates a trainer for a spec that the engine [`supports`](super::supports).
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub(super) fn new(spec: &EngineSpec<'a>) -> Result<Self, OutOfMemory> {
         Ok(Self { arch: Arch::new(), features: spec.features, head: Head::new(spec)? })
     }
