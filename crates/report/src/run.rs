@@ -272,7 +272,7 @@ mod tests {
             (
                 // If the checksums are updated as well, the contradiction to the summary is detected.
                 |dir| change_cell(dir, |text| text.replacen("\"best_epoch\":", "\"best_epoch\":1", 1), str::to_owned),
-                "isn't what summary.json says",
+                "differs from its entry in summary.json",
             ),
             (
                 |dir| change_cell(dir, |text| text.replacen("\"attempt\":1", "\"other\":1", 1), str::to_owned),
