@@ -130,7 +130,7 @@ fn predict_takes_the_refit_as_long_as_it_holds() {
     assert_eq!(fs::read(&model).expect("a model"), whole);
     // Of earlier results, it is left alone; not asked for any more, it goes.
     run(at, &["p.toml", "-S", "train.batch_size=32", "--only", &id_of(at, "train.batch_size=32")]);
-    assert!(said(&predict(&[])).contains("earlier results"), "{}", said(&predict(&[])));
+    assert!(said(&predict(&[])).contains("the refit is outdated"), "{}", said(&predict(&[])));
     run(at, &["p.toml", "-S", "decide.refit=false"]);
     assert!(!at.join("runs/p/refit").exists());
     assert!(said(&predict(&[])).contains("cell "), "{}", said(&predict(&[])));

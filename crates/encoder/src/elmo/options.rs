@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn faults_name_the_key() {
         for (from, to, message) in [
-            ("4096", "99999999999", "lstm.dim is 99999999999; 1 to 32768"),
+            ("4096", "99999999999", "lstm.dim is 99999999999, but must be from 1 to 32768"),
             ("512,", "0,", "lstm.projection_dim is 0"),
             ("\"n_layers\": 2", "\"n_layers\": 17", "lstm.n_layers is 17"),
-            ("[7, 1024]", "[51, 1024]", "a width in char_cnn.filters is 51; 1 to 50"),
+            ("[7, 1024]", "[51, 1024]", "a width in char_cnn.filters is 51, but must be from 1 to 50"),
             ("[7, 1024]", "[7, 32000]", "the sum of char_cnn.filters"),
             ("token\": 50", "token\": 2", "max_characters_per_token is 2"),
             ("\"cell_clip\": 3", "\"cell_clip\": -1", "lstm.cell_clip must be a positive number"),

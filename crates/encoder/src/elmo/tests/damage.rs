@@ -30,7 +30,7 @@ impl Copy {
 }
 
 fn assert_not_a_panic(error: &str) {
-    assert!(!error.contains("damaged beyond"), "the reader panicked");
+    assert!(!error.contains("the HDF5 reader failed"), "the reader panicked");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn numbers_that_are_none_are_refused() {
     let at = bytes.windows(4).position(|window| window == number).expect("the number");
     bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     let error = copy.read(&bytes).expect_err("a number that is none");
-    assert!(error.contains("CNN_proj/b_proj holds NaN as its number 1"), "{error}");
+    assert!(error.contains("CNN_proj/b_proj has the value NaN at index 1"), "{error}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn options_of_another_model_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = folder.path().join("options.json");
     for (from, to, message) in [
-        ("\"dim\": 6", "\"dim\": 5", "LSTMCell/W_0 has the shape [8, 24], options.json asks for [8, 20]"),
+        ("\"dim\": 6", "\"dim\": 5", "LSTMCell/W_0 has the shape [8, 24], but options.json requires [8, 20]"),
         ("\"dim\": 3", "\"dim\": 2", "char_embed has the shape [261, 3]"),
         ("\"projection_dim\": 4", "\"projection_dim\": 3", "CNN_proj/W_proj has the shape [9, 4]"),
         ("\"n_layers\": 2", "\"n_layers\": 3", "can't find the dataset RNN_0/RNN/MultiRNNCell/Cell2"),

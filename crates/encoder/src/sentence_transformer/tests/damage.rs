@@ -54,9 +54,15 @@ fn what_is_missing_is_named_with_its_cure() {
 #[test]
 fn what_is_not_known_is_named_with_what_is() {
     let message = changed("bert", "config.json", "\"bert\"", "\"t5\"");
-    assert!(message.contains("\"t5\"; bert, roberta, xlm-roberta"), "{message}");
+    assert!(
+        message.contains("unsupported model type \"t5\"; the supported types are bert, roberta, xlm-roberta"),
+        "{message}"
+    );
     let message = changed("bert", "modules.json", "models.Pooling", "models.LSTM");
-    assert!(message.contains("\"LSTM\"; Transformer, Pooling"), "{message}");
+    assert!(
+        message.contains("unsupported module type \"LSTM\"; the supported types are Transformer, Pooling"),
+        "{message}"
+    );
     let message = changed("distilbert", "2_Dense/config.json", "torch.nn.modules.activation.Tanh", "os.system");
     assert!(
         message.contains("unsupported activation \"os.system\"; the supported ones are Identity, GELU"),
@@ -87,14 +93,14 @@ fn paths_stay_inside_the_folder() {
 fn sizes_must_belong_together() {
     for (file, from, to, said) in [
         ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 48", "the config says [32, 48]"),
-        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 25", "can't be shared by 3 heads"),
+        ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 25", "isn't divisible by 3 heads"),
         ("config.json", "\"hidden_size\": 24", "\"hidden_size\": -3", "not a size"),
         ("config.json", "\"hidden_size\": 24", "\"hidden_size\": 1e99", "not a size"),
         ("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "no tensor \"bert.encoder.layer.2"),
         ("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 99999", "at most 1024"),
         ("config.json", "\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 0", "isn't a positive number"),
         ("1_Pooling/config.json", "24", "25", "the transformer's tokens have 24"),
-        ("sentence_bert_config.json", "40", "2", "at most 2 tokens a text; 2 of them are special"),
+        ("sentence_bert_config.json", "40", "2", "at most 2 tokens per text, but 2 of them are special"),
         ("tokenizer.json", "\"dog\": 14", "\"dog\": 9999", "gives token 9999, but the model has"),
     ] {
         let message = changed("bert", file, from, to);
@@ -103,7 +109,7 @@ fn sizes_must_belong_together() {
     let message = changed("distilbert", "2_Dense/config.json", "\"in_features\": 32", "\"in_features\": 31");
     assert!(message.contains("but the vectors have 32 numbers"), "{message}");
     let message = changed("roberta", "config.json", "\"pad_token_id\": 0", "\"pad_token_id\": 49");
-    assert!(message.contains("50 positions leave none"), "{message}");
+    assert!(message.contains("50 positions, but none after that of the padding token"), "{message}");
 }
 
 /// If all vectors are cached, the tokenizer isn't parsed; a corrupt one must have another digest than the intact one.
@@ -147,11 +153,15 @@ fn numbers_must_be_finite_and_of_a_known_type() {
     bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, &bytes).expect("written");
     bytes = whole;
-    assert!(error(folder.path()).contains("holds NaN at"), "{}", error(folder.path()));
+    assert!(error(folder.path()).contains("has the value NaN at"), "{}", error(folder.path()));
     let at = bytes.windows(5).position(|part| part == b"\"F32\"").expect("a type");
     bytes[at + 1..at + 4].copy_from_slice(b"U32");
     fs::write(&path, &bytes).expect("written");
-    assert!(error(folder.path()).contains("is of the type U32; F16"), "{}", error(folder.path()));
+    assert!(
+        error(folder.path()).contains("is of the type U32; the supported types are F16"),
+        "{}",
+        error(folder.path())
+    );
 }
 
 /// A truncated file, or one with flipped bits, gives an error or a model that still runs.
@@ -199,7 +209,7 @@ fn a_shape_that_no_file_holds_is_refused_before_it_is_read() {
         let text = lying.to_string();
         let bytes = [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &whole[8 + length..]].concat();
         fs::write(&path, bytes).expect("written");
-        assert!(error(folder.path()).contains("not a safetensors file, or cut off"), "{}", error(folder.path()));
+        assert!(error(folder.path()).contains("not a safetensors file, or truncated"), "{}", error(folder.path()));
     }
 }
 
@@ -210,6 +220,6 @@ fn cut_weights_are_refused() {
     let whole = fs::read(&path).expect("read");
     for length in (0..whole.len()).step_by(97) {
         fs::write(&path, &whole[..length]).expect("written");
-        assert!(error(folder.path()).contains("not a safetensors file, or cut off"), "{length}");
+        assert!(error(folder.path()).contains("not a safetensors file, or truncated"), "{length}");
     }
 }
