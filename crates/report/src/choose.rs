@@ -94,7 +94,7 @@ impl Run {
                 let choice = ModelChoice { description: refit.to_string(), warning: None };
                 return Ok(Chosen { model: ChosenModel::Refit(Box::new(refit)), choice });
             }
-            Some(_) => "; the refit is of earlier results, `emberline run` renews it",
+            Some(_) => "; the refit is outdated, `emberline run` renews it",
             None => "",
         };
         let (cell, why) = self.best().ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })?;
@@ -279,7 +279,7 @@ mod tests {
         for outdated in [other, trained_again] {
             write_refit(dir.path(), outdated);
             let chosen = run.choose(dir.path(), None).expect("a best cell");
-            assert!(chosen.choice.description.contains("earlier results"), "{}", chosen.choice.description);
+            assert!(chosen.choice.description.contains("the refit is outdated"), "{}", chosen.choice.description);
             cell(&chosen);
         }
     }
