@@ -138,7 +138,7 @@ fn faults_name_their_line() {
     let wide = fault(b"text,label\na,1\nb, c,0\n");
     assert!(wide.starts_with("a.csv, line 3: 3 fields where the first row has 2; put double quotes"), "{wide}");
     let short = fault(b"text,label\na,1\nb");
-    assert!(short.starts_with("a.csv, line 3: 1 fields where the first row has 2; the row is cut off"), "{short}");
+    assert!(short.starts_with("a.csv, line 3: 1 field where the first row has 2; the row is cut off"), "{short}");
     let open = fault(b"text,label\na,1\n\n\"b\nc,0\nd,1\n");
     assert!(open.starts_with("a.csv, line 4: the quote that opens here is never closed"), "{open}");
     let after = fault(b"text,label\na,1\n\"b\nc,0\n\"d\",1\n");
