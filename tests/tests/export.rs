@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
 
 use emberline_base::{Digest, Features, Layered, Matrix, Task};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
-use emberline_tests::{Ended, run_in, say};
+use emberline_test_support::{Requirement, from_environment};
+use emberline_tests::{Ended, run_in};
 use emberline_train::settings::Head;
 use emberline_train::{Architecture, Calibration, EmbeddingOrigin, Model, ModelDescription, OnnxInput, Tensor};
 use rten_tensor::NdTensor;
@@ -160,13 +160,10 @@ fn check_by_rten(path: &Path, input: rten::ValueOrView<'_>, name: &str, expected
     }
 }
 
-/// Runs a check of `ci/export.py`; without a Python for it, says so once.
+/// Runs a check of `ci/export.py`, if there is a Python for it.
 fn check_by_python(check: &str, path: &Path, expected: &Value) {
-    let Some(python) = std::env::var_os("EMBERLINE_EXPORT_PYTHON") else {
-        static SAID: Once = Once::new();
-        let what = "EMBERLINE_EXPORT_PYTHON, a Python with onnx, onnxruntime, model2vec and gensim, is not set";
-        return SAID.call_once(|| say(&format!("SKIPPED: {what}")));
-    };
+    let untested = "exported models as other programs read them";
+    let Some(python) = from_environment(Requirement::ExportPython, untested) else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/export.py");
     let beside = path.with_extension("expected.json");
     fs::write(&beside, expected.to_string()).expect("written");

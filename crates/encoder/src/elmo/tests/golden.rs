@@ -1,7 +1,6 @@
 //! Against the layers that other implementations give.
 
-use std::io::{self, Write as _};
-
+use emberline_test_support::shared;
 use hdf5_reader::Hdf5File;
 
 use super::*;
@@ -98,17 +97,9 @@ fn every_option_counts() {
     }
 }
 
-/// The folder with AllenNLP's fixtures; says so where it isn't there.
+/// The folder with AllenNLP's fixtures, if it is there.
 fn allennlp() -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let path = root.join("assets/elmo");
-    if path.exists() {
-        return Some(path);
-    }
-    let why = format!("{} isn't there; EMBERLINE_SHARED names the folder with goldens", path.display());
-    let _ = writeln!(io::stderr(), "SKIPPED: {why}");
-    None
+    shared("assets/elmo")
 }
 
 fn dataset(path: &Path, name: &str) -> Vec<f32> {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::synthetic::{PLAIN, Recipe, write};
 
+use emberline_test_support::shared;
+
 use super::{Module, Settings, TextModule, open};
-use crate::test_assets::shared;
 use crate::{Error, Lookup, Words, combine::combine};
 
 pub(super) fn settings(path: impl Into<PathBuf>) -> Settings {
