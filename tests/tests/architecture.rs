@@ -10,8 +10,9 @@ use emberline_tests::end;
 use emberline_tests::fixture::{list, repository, text};
 use serde_json::Value;
 
-const BEGIN: &str = "<!-- The crates, bottom-up. Written by tests/tests/architecture.rs. -->\n```text\n";
-const END: &str = "```\n<!-- End of the crates. -->";
+/// What encloses the graph in `ARCHITECTURE.md`.
+const BEGIN: &str = "<!-- crates -->\n```text\n";
+const END: &str = "```\n<!-- /crates -->";
 
 /// A crate of the workspace, with what it depends on when it is built (not for tests and benches alone).
 struct Package {

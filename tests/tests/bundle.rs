@@ -10,7 +10,7 @@ use emberline_tests::{Fixture, Pipeline};
 use serde_json::Value;
 
 fn options() -> ClassifierOptions {
-    ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() }
+    ClassifierOptions::on(Device::Cpu)
 }
 
 /// The folder with a run of these sources.
@@ -140,8 +140,29 @@ fn what_cant_be_written_or_used_is_said() {
     *flipped.last_mut().expect("bytes") ^= 1;
     fixture.write("flipped.bundle", flipped);
     refused(&predict("flipped.bundle"), 8, &["flipped.bundle", "damaged"]);
-    fixture.remove(format!("runs/p/cells/{}/model.safetensors", metadata(&bytes)["cell"].as_str().expect("an id")));
-    refused(&["export", "runs/p", "--bundle", "x.bundle"], 8, &["model.safetensors"]);
+    // The files of the attempt that counts are read, not their links in the cell's folder.
+    let cell = format!("runs/p/cells/{}", metadata(&bytes)["cell"].as_str().expect("an id"));
+    fixture.remove(format!("{cell}/model.safetensors"));
+    fixture.done(&["export", "runs/p", "--bundle", "same.bundle"]);
+    assert!(fixture.bytes("same.bundle") == bytes);
+    fixture.remove(format!("{cell}/attempts/1/model.safetensors"));
+    refused(&["export", "runs/p", "--bundle", "x.bundle"], 8, &["attempts/1/model.safetensors"]);
+    refused(&predict("runs/p"), 8, &["attempts/1/model.safetensors"]);
+}
+
+/// A source that isn't the one that the cell was trained with is named as such, and not called a fault of the program.
+#[test]
+fn a_source_that_changed_is_not_bundled() {
+    let fixture = Fixture::empty();
+    let sources: Vec<Small> = every_kind(fixture.path()).into_iter().filter(|source| source.name == "idf").collect();
+    let fixture = run(fixture, &sources, &labelled("seen", 60));
+    let vectors = fixture.read("vectors.txt");
+    fixture.write("vectors.txt", vectors.replacen("0.", "0.1", 1));
+    let id = fixture.ids("runs/p").remove(0);
+    let export = ["export", "runs/p", "--bundle", "x.bundle", "--cell", &id];
+    let said = fixture.ends(&export, 8).stderr;
+    assert!(said.contains("idf") && said.contains("isn't the one that the model was trained with"), "{said}");
+    assert!(!fixture.join("x.bundle").exists());
 }
 
 #[test]

@@ -397,7 +397,7 @@ fn damaged_records_are_named_and_made_again() {
         assert!(explained.stdout.contains("its record is damaged"), "{name}: {}", explained.stdout);
         let again = fixture.done(&RUN);
         assert!(
-            again.stderr.contains("isn't what was written") && again.stderr.contains("1 cells trained"),
+            again.stderr.contains("isn't what was written") && again.stderr.contains("1 cell trained"),
             "{}",
             again.stderr
         );

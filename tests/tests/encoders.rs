@@ -209,7 +209,7 @@ fn segments_of_the_former_format_are_named_and_cleared_when_asked() {
     }
     assert!(fixture.emberline(&["cache", "ls"]).stdout.contains("elmo old (older format)"));
     let dry = fixture.emberline(&["cache", "gc", "--dry-run"]);
-    assert!(dry.stdout.starts_with("1 files would be removed"), "{}", dry.stdout);
+    assert!(dry.stdout.starts_with("1 file would be removed"), "{}", dry.stdout);
     fixture.done(&["cache", "gc"]);
     assert!(!former.exists());
     assert_eq!(segments(&fixture).len(), 1);

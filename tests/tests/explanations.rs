@@ -87,12 +87,8 @@ fn a_words_effect_is_what_the_decision_loses_without_it() {
     let text = "good awful film good unseen";
     let without = ["awful film unseen", "good film good unseen", "good awful good unseen", "good awful film good"];
     for id in &cells {
-        let options = ClassifierOptions {
-            device: Device::Cpu,
-            cache: None,
-            assets: Some(folder.path().to_owned()),
-            interrupt: Default::default(),
-        };
+        let assets = Some(folder.path().to_owned());
+        let options = ClassifierOptions { assets, ..ClassifierOptions::on(Device::Cpu) };
         let classifier = Classifier::of_run(&RunFolder::new(&run), Some(id), options).expect(id);
         let classified = |texts: &[&str]| classifier.classify(texts, &mut |_| {}).expect(id);
         let whole = classified(&[text]);

@@ -18,6 +18,9 @@ use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
 use serde_json::{Value, json};
 
+/// In the place of a cell's id: what is taken if none is named and there is a refit.
+const REFIT: &str = "refit";
+
 /// Tables of every combiner, and a head with every activation.
 const PIPELINE: &str = r#"
 name = "p"
@@ -88,13 +91,16 @@ fn finished_run(pipeline: &str, classes: usize) -> (tempfile::TempDir, Vec<Strin
     (folder, ids)
 }
 
+/// Exports a cell; the refit where that is named.
 fn export(at: &Path, cell: &str, arguments: &[&str]) -> Ended {
-    run_in(at, &[&["export", "runs/p", "--cell", cell], arguments].concat())
+    let named: &[&str] = if cell == REFIT { &[] } else { &["--cell", cell] };
+    run_in(at, &[&["export", "runs/p"], named, arguments].concat())
 }
 
 fn exported(at: &Path, cell: &str, arguments: &[&str]) {
     let ended = export(at, cell, arguments);
     assert_eq!(ended.code, Some(0), "{cell}: {}", ended.stderr);
+    assert_eq!(ended.stderr.starts_with("refit of setting "), cell == REFIT, "{}", ended.stderr);
 }
 
 /// The cell itself, and what it makes of texts: vectors, padded rows of the table, logits and probabilities.
@@ -105,10 +111,10 @@ struct Expected {
 
 impl Expected {
     fn new(at: &Path, cell: &str) -> Self {
-        let options =
-            ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() };
+        let options = ClassifierOptions::on(Device::Cpu);
         let folder = RunFolder::new(at.join("runs/p"));
-        Self { classifier: Classifier::of_run(&folder, Some(cell), options).expect(cell), texts: new_texts() }
+        let named = (cell != REFIT).then_some(cell);
+        Self { classifier: Classifier::of_run(&folder, named, options).expect(cell), texts: new_texts() }
     }
 
     fn vectors(&self) -> Matrix {
@@ -254,7 +260,29 @@ fn tables_give_the_vectors_of_the_cell() {
         let found = cells.iter().find(|id| id.starts_with(name) && id.contains("tuned"));
         found.expect("a fine-tuned cell").as_str()
     };
-    let cell = tuned("learned-");
+    check_model2vec(at, tuned("learned-"));
+    check_word2vec(at, tuned("vectors-"));
+}
+
+#[test]
+fn exports_of_the_refit_give_what_it_predicts() {
+    for name in ["learned", "vectors"] {
+        let grid = format!("[decide]\nrefit = true\n[grid]\nembedding = [\"{name}\"]");
+        let pipeline = PIPELINE.replace("[grid]", &grid).replace("[false, true]", "[true]");
+        let (folder, cells) = finished_run(&pipeline, 2);
+        let at = folder.path();
+        check_onnx(at, REFIT);
+        match name {
+            "learned" => check_model2vec(at, REFIT),
+            _ => check_word2vec(at, REFIT),
+        }
+        // The cell is another model, which was trained on fewer rows.
+        assert_ne!(Expected::new(at, REFIT).logits(), Expected::new(at, &cells[0]).logits());
+    }
+}
+
+/// A model2vec folder gives the vectors of the model.
+fn check_model2vec(at: &Path, cell: &str) {
     exported(at, cell, &["--model2vec", "out/m2v"]);
     let expected = Expected::new(at, cell);
     let vectors = expected.vectors();
@@ -270,8 +298,10 @@ fn tables_give_the_vectors_of_the_cell() {
     let far = found.values.iter().zip(vectors.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(far < 1e-6, "{far}");
     check_by_python("model2vec", &at.join("out/m2v"), &json!({"texts": expected.texts, "vectors": vectors.values()}));
+}
 
-    let cell = tuned("vectors-");
+/// word2vec text has the rows of the model.
+fn check_word2vec(at: &Path, cell: &str) {
     exported(at, cell, &["--word2vec", "words.txt"]);
     let expected = Expected::new(at, cell);
     let bags = expected.classifier.embedding().word_bags(&expected.texts()).expect("made").expect("a table");

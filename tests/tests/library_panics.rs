@@ -32,7 +32,7 @@ fn only_our_message_is_shown() {
     for jobs in ["1", "2"] {
         let ended = run(&fixture, &["run", "p.toml", "--jobs", jobs, "--force"]);
         assert_eq!(ended.code, Some(7), "{}", ended.stderr);
-        assert!(ended.stderr.contains("doesn't hold together") && ended.stderr.contains("1 cells trained"));
+        assert!(ended.stderr.contains("doesn't hold together") && ended.stderr.contains("1 cell trained"));
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{}", ended.stderr);
     }
 }

@@ -40,7 +40,7 @@ fn a_head_that_does_not_fit_fails_alone() {
             let ended = limited(&fixture, limit, &["run", "p.toml", "--jobs", jobs, "--force"]);
             assert_eq!(ended.code, Some(7), "{}", ended.stderr);
             assert!(ended.stderr.contains("of memory are needed") && ended.stderr.contains(named), "{}", ended.stderr);
-            assert!(ended.stderr.contains("1 cells trained"), "{}", ended.stderr);
+            assert!(ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
             assert_no_panic(&ended);
         }
     }
@@ -66,7 +66,7 @@ embedding = ["wide", "long", "h"]
     let ended = limited(&fixture, "-v 1600000", &["run", "p.toml", "--jobs", "1"]);
     assert_eq!(ended.code, Some(7), "{}", ended.stderr);
     assert!(ended.stderr.matches("of memory are needed").count() == 2, "{}", ended.stderr);
-    assert!(ended.stderr.contains("1 cells trained"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
     assert_no_panic(&ended);
 }
 
@@ -124,7 +124,7 @@ fn a_cell_at_which_the_process_vanishes_does_not_keep_the_others_from_being_done
     }
     let ended = fixture.ends(&run, 7);
     let said = ended.stderr.contains("the process ended 2 times while this cell was under way");
-    assert!(said && ended.stderr.contains("1 cells trained"), "{}", ended.stderr);
+    assert!(said && ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
     assert!(markers(&fixture).is_empty());
     // It is tried again, and by itself: whatever vanishes then is counted anew.
     vanish(&fixture, &["run", "p.toml", "--jobs", "1", "--retry-failed"], 0);

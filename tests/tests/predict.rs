@@ -84,7 +84,7 @@ fn a_classifier_gives_the_recorded_logits_to_the_bit() {
         let recorded = predictions::from_bytes(&fs::read(cell.join("predictions.safetensors")).expect("predictions"));
         let recorded = recorded.expect("whole");
         let assets = Some(folder.path().to_owned());
-        let options = ClassifierOptions { device: Device::Cpu, cache: None, assets, interrupt: Default::default() };
+        let options = ClassifierOptions { assets, ..ClassifierOptions::on(Device::Cpu) };
         let classifier = Classifier::of_run(&RunFolder::new(&copied), Some(id), options).expect(id);
         for (split, texts) in texts(&copied, &cell).iter().skip(1) {
             let expected = recorded.get(split).expect("rows");

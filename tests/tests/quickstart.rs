@@ -87,7 +87,7 @@ fn two_runs_give_equal_files_whatever_ran_first() {
     done(&fixture, &["--out", "one"]);
     let ids = fixture.ids("one");
     let only = done(&fixture, &["--out", "two", "--only", ids.last().expect("a cell")]);
-    assert!(only.stderr.contains("1 cells trained") && only.stderr.contains("left to run"), "{}", only.stderr);
+    assert!(only.stderr.contains("1 cell trained") && only.stderr.contains("left to run"), "{}", only.stderr);
     done(&fixture, &["--out", "two"]);
     assert_eq!(differ(&fixture, "one", "two"), Vec::<PathBuf>::new());
 }
@@ -176,7 +176,7 @@ fn a_change_of_data_runs_the_cells_again_and_a_damaged_record_too() {
     done(&fixture, &small);
     fixture.write(format!("{RUN}/cells/{}/result.json", fixture.ids(RUN)[0]), "{\"id\": ");
     let again = run(&fixture, &small);
-    assert!(again.stderr.contains("1 cells trained on cpu, 5 done before"), "{}", again.stderr);
+    assert!(again.stderr.contains("1 cell trained on cpu, 5 done before"), "{}", again.stderr);
     let text = fixture.read("mine/data/questions.csv");
     fixture.write("mine/data/questions.csv", text + "What is a new question?,0\n");
     let plan = fixture.emberline(&[&["plan", "mine/pipeline.toml"], SHORT.as_slice(), &small].concat());

@@ -136,6 +136,109 @@ fn predict_takes_the_refit_as_long_as_it_holds() {
     assert!(said(&predict(&[])).contains("cell "), "{}", said(&predict(&[])));
 }
 
+#[test]
+fn export_takes_the_refit_as_predict_does() {
+    let folder = folder();
+    let at = folder.path();
+    run(at, &["p.toml"]);
+    let predicted = |from: &str| {
+        let output = emberline(at, &["predict", from, "--input", "new.csv", "--all"]);
+        assert!(output.status.success(), "{}", said(&output));
+        (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
+    };
+    let (by_run, chosen) = predicted("runs/p");
+    let exported = emberline(at, &["export", "runs/p", "--bundle", "p.bundle"]);
+    assert!(exported.status.success(), "{}", said(&exported));
+    let description = chosen.lines().next().expect("a model");
+    assert!(description.starts_with("refit of setting") && said(&exported).contains(description), "{chosen}");
+    let (by_bundle, chosen) = predicted("p.bundle");
+    assert_eq!(by_bundle, by_run);
+    assert!(chosen.starts_with(&format!("{description}: the bundle's")), "{chosen}");
+    // A damaged model is refused by both, and so is one whose settings were changed.
+    for name in ["model.safetensors", "cell.toml"] {
+        let path = at.join("runs/p/refit").join(name);
+        let whole = fs::read(&path).expect("readable");
+        fs::write(&path, &whole[1..]).expect("written");
+        for arguments in [&["predict", "runs/p", "--input", "new.csv"][..], &["export", "runs/p", "--onnx", "p.onnx"]] {
+            let refused = emberline(at, arguments);
+            let expected = format!("refit/{name}");
+            assert_eq!(refused.status.code(), Some(8), "{}", said(&refused));
+            assert!(said(&refused).contains(&expected), "{}", said(&refused));
+        }
+        fs::write(&path, &whole).expect("written");
+    }
+}
+
+#[test]
+fn a_model_of_one_fold_is_warned_of_unless_it_was_named() {
+    let folder = folder();
+    let at = folder.path();
+    run(at, &["p.toml", "-S", "decide.refit=false"]);
+    let id = id_of(at, "decide.refit=false");
+    let commands = [
+        &["predict", "runs/p", "--input", "new.csv"][..],
+        &["export", "runs/p", "--force", "--bundle", "p.bundle"],
+        &["export", "runs/p", "--force", "--onnx", "p.onnx"],
+    ];
+    for command in commands {
+        let warned = emberline(at, command);
+        let expected = "warning: this model was trained on the training rows of fold ";
+        assert!(warned.status.success() && said(&warned).contains(expected), "{}", said(&warned));
+        assert!(said(&warned).contains("(one of 3) alone; `[decide] refit = true`"), "{}", said(&warned));
+        let named = emberline(at, &[command, &["--cell", &id]].concat());
+        assert!(named.status.success() && !said(&named).contains("warning"), "{}", said(&named));
+    }
+    // A bundle is a choice that was made.
+    let bundle = emberline(at, &["predict", "p.bundle", "--input", "new.csv"]);
+    assert!(bundle.status.success() && !said(&bundle).contains("warning"), "{}", said(&bundle));
+}
+
+#[test]
+fn a_lock_holds_the_refit_and_verify_proves_it() {
+    let folder = folder();
+    let at = folder.path();
+    let early = emberline(at, &["lock", "p.toml"]);
+    assert_eq!(early.status.code(), Some(5), "{}", said(&early));
+    run(at, &["p.toml"]);
+    let locked = emberline(at, &["lock", "p.toml"]);
+    assert!(locked.status.success(), "{}", said(&locked));
+    assert!(String::from_utf8_lossy(&locked.stdout).contains("3 cells, and the refit"));
+    let verify = |more: &[&str]| emberline(at, &[&["verify", "p.toml"], more].concat());
+    let proved = verify(&["--junit", "junit.xml"]);
+    assert_eq!(proved.status.code(), Some(0), "{}", said(&proved));
+    assert!(String::from_utf8_lossy(&proved.stdout).contains("refit: equal to the byte"));
+    assert!(said(&proved).contains("3 of 3 cells and the refit came out again, to the byte"), "{}", said(&proved));
+    assert!(fs::read_to_string(at.join("junit.xml")).expect("a file").contains(r#"name="refit""#));
+    let sampled = verify(&["--sample", "1"]);
+    assert!(sampled.status.success() && said(&sampled).contains("was not trained again"), "{}", said(&sampled));
+    // Another number of epochs, as in a lock that came from elsewhere.
+    let text = fs::read_to_string(at.join("p.lock")).expect("a lock");
+    let refit = text.find("[refit]").expect("a refit");
+    let epochs = refit + text[refit..].find("epochs = ").expect("epochs");
+    let other = format!("{}epochs = 1{}", &text[..epochs], &text[epochs + "epochs = ".len()..]);
+    fs::write(at.join("p.lock"), resealed(&other)).expect("written");
+    let differs = verify(&[]);
+    assert_eq!(differs.status.code(), Some(6), "{}", said(&differs));
+    assert!(String::from_utf8_lossy(&differs.stdout).contains("refit: epochs: 1"), "{differs:?}");
+    assert!(said(&differs).contains("the refit is not what the lock says"), "{}", said(&differs));
+    // A lock of before has none.
+    fs::write(at.join("p.lock"), resealed(&format!("{}\n", text[..refit].trim_end()))).expect("written");
+    let stale = verify(&[]);
+    assert_eq!(stale.status.code(), Some(5), "{}", said(&stale));
+    let cure = said(&stale) + &String::from_utf8_lossy(&stale.stdout);
+    assert!(cure.contains("refit: it isn't in the lock") && cure.contains("`emberline lock` renews it"), "{cure}");
+    let run = emberline(at, &["run", "p.toml", "--locked"]);
+    assert_eq!(run.status.code(), Some(5), "{}", said(&run));
+}
+
+/// A lock's text with the checksum that `lock` would have written.
+fn resealed(text: &str) -> String {
+    let (_, from_version) = text.split_once('\n').expect("a first line");
+    let old = from_version.lines().find(|line| line.starts_with("checksum")).expect("a checksum");
+    let bare = from_version.replace(old, "checksum = \"\"");
+    text.replace(old, &format!("checksum = \"{}\"", emberline_base::file::sha256(bare.as_bytes())))
+}
+
 /// The id of the first cell with a setting.
 fn id_of(at: &Path, set: &str) -> String {
     let output = emberline(at, &["cells", "p.toml", "-S", set, "--format", "lines"]);

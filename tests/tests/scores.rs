@@ -1,5 +1,10 @@
 //! What a run says of its cells, end to end: metrics of softmax tasks, known words, divergence, replicates, what is left out.
 
+use std::fs;
+
+use emberline_base::{Digest, run_files};
+use emberline_report::known::{self, RowWords};
+use emberline_report::rows;
 use emberline_tests::fixture::of_tests;
 use emberline_tests::{Ended, Fixture, Pipeline};
 use serde_json::Value;
@@ -104,6 +109,53 @@ seed = [1, 2]
     }
     let csv = fixture.read("runs/p/summary.csv");
     assert!(csv.lines().next().is_some_and(|head| head.contains("known_words,texts_without_known_word")), "{csv}");
+}
+
+/// Every held-out row has its words in a file of the run, by the digests of its split and of the embedding; hash buckets know no
+/// words.
+#[test]
+fn known_words_are_stored_for_every_held_out_row() {
+    let fixture = folder(
+        r#"
+[data.split]
+valid = 30
+test = 20
+[embedding.half.word_vectors]
+path = "half.txt"
+[embedding.random.hashing]
+dim = 4
+[grid]
+embedding = ["half", "random"]
+"embedding.trainable" = [false, true]
+"#,
+    );
+    fixture.write("half.txt", "good 1 2\nbad 2 1\nfine 0 1\npoor 1 0\n");
+    let (_, summary) = run(&fixture, 0);
+    let run = fixture.join("runs/p");
+    let digest = |value: &Value| serde_json::from_value::<Digest>(value.clone()).expect("a digest");
+    for cell in summary["cells"].as_array().expect("cells") {
+        let facts = fs::read(run.join(format!("inputs/{}.json", cell["digests"]["data"].as_str().expect("a digest"))));
+        let facts: Value = serde_json::from_slice(&facts.expect("what the data were")).expect("JSON");
+        for (split, count) in [("valid", 30), ("test", 20)] {
+            let (rows, embedding) = (digest(&facts["splits"][split]["digest"]), digest(&cell["digests"]["embedding"]));
+            let path = run_files::known(&run, &rows, &embedding);
+            assert_eq!(path.exists(), cell["embedding"] == "half", "{}", path.display());
+            if !path.exists() {
+                continue;
+            }
+            let words = known::from_bytes(&fs::read(&path).expect("readable"), &rows, &embedding).expect("whole");
+            let places = fs::read(run.join(format!("inputs/{}.rows", rows.as_str()))).expect("readable");
+            let places = rows::places(&places).expect("whole");
+            assert_eq!((places.len(), words.len()), (count, count));
+            for (place, words) in places.iter().zip(&words) {
+                let text = place.text.as_deref().expect("texts are kept");
+                let known = text.split(' ').filter(|word| WORDS[..4].contains(word)).count() as u32;
+                assert_eq!(*words, RowWords { words: 4, known, composed: 0 }, "{text}");
+            }
+            let all: f64 = words.iter().map(|words| words.share()).sum::<f64>() / count as f64;
+            assert!((all - cell["known_words"][split]["tokens"].as_f64().expect("a share")).abs() < 1e-12);
+        }
+    }
 }
 
 /// Whatever was embedded before, a cell's counts are the same: also where its features were made for another cell.

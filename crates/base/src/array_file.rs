@@ -4,14 +4,16 @@
 //! |---|---|
 //! | 8 | N, the length of the header, little-endian |
 //! | N | the header, JSON: `__metadata__` (texts by key, sorted), then a `dtype`, `shape` and `data_offsets` for each array; padded with spaces to a multiple of 8 |
-//! | rest | the arrays, row-major and little-endian: 32-bit numbers first, then bytes, each kind sorted by name |
+//! | rest | the arrays, row-major and little-endian: 64-bit numbers first, then 32-bit numbers, then bytes, so that each is aligned; those of one width sorted by name |
 //!
 //! Equal content gives equal bytes. The metadata entry `sha256` is the SHA-256 of the whole file with 64 zeros in place of
 //! the entry itself, so every changed byte is noticed. In Python:
 //! `hashlib.sha256(file.replace(sha256, b"0" * 64, 1)).hexdigest() == sha256.decode()`.
-//! Any reader of the safetensors format (<https://huggingface.co/docs/safetensors>) reads the file.
+//! Any reader of the safetensors format (<https://huggingface.co/docs/safetensors>) reads the file. [`layout`] writes the same
+//! layout without that entry, for formats that prove their content in another way.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -22,6 +24,8 @@ use crate::memory::{self, OutOfMemory};
 /// The type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ElementType {
+    /// 64-bit floats.
+    F64,
     /// 32-bit floats.
     F32,
     /// Unsigned 32-bit integers.
@@ -57,8 +61,20 @@ pub(crate) const ZEROS: [u8; 64] = [b'0'; 64];
 ///
 /// # Errors
 /// When there is no memory for it.
-pub fn to_bytes(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
-    arrays.sort_by(|a, b| (a.element == ElementType::U8, &a.name).cmp(&(b.element == ElementType::U8, &b.name)));
+pub fn to_bytes(metadata: &BTreeMap<String, String>, arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
+    let mut file = layout(&with_zeros(metadata), arrays)?;
+    let at = digest_position(&file).expect("the header holds the digest's entry");
+    let digest = sha256_hex_of([file.as_slice()]);
+    file[at..at + ZEROS.len()].copy_from_slice(digest.as_bytes());
+    Ok(file)
+}
+
+/// The bytes of a file with exactly this metadata and these arrays: nothing is added that proves its content.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn layout(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>) -> Result<Vec<u8>, OutOfMemory> {
+    arrays.sort_by(|a, b| (Reverse(a.element.width()), &a.name).cmp(&(Reverse(b.element.width()), &b.name)));
     let header =
         header(metadata, arrays.iter().map(|a| (a.name.as_str(), a.element, a.shape.as_slice(), a.bytes.len())));
     let size = arrays.iter().map(|array| array.bytes.len()).sum::<usize>();
@@ -66,9 +82,6 @@ pub fn to_bytes(metadata: &BTreeMap<String, String>, mut arrays: Vec<Array<'_>>)
     file.extend_from_slice(&(header.len() as u64).to_le_bytes());
     file.extend_from_slice(header.as_bytes());
     arrays.iter().for_each(|array| file.extend_from_slice(&array.bytes));
-    let at = digest_position(&file).expect("the header holds the digest's entry");
-    let digest = sha256_hex_of([file.as_slice()]);
-    file[at..at + ZEROS.len()].copy_from_slice(digest.as_bytes());
     Ok(file)
 }
 
@@ -80,14 +93,20 @@ pub fn is_intact(file: &[u8]) -> bool {
     sha256_hex_of([before, &ZEROS, after]).as_bytes() == digest
 }
 
-/// The header of a file with these arrays: name, type, shape and length in bytes. The digest's entry holds zeros.
+/// The metadata with the digest's entry, which holds zeros.
+pub(crate) fn with_zeros(metadata: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut entries = metadata.clone();
+    entries.insert(DIGEST.to_owned(), "0".repeat(ZEROS.len()));
+    entries
+}
+
+/// The header of a file with this metadata and these arrays: name, type, shape and length in bytes.
 pub(crate) fn header<'a>(
     metadata: &BTreeMap<String, String>,
     arrays: impl Iterator<Item = (&'a str, ElementType, &'a [usize], usize)>,
 ) -> String {
-    let mut entries = metadata.clone();
-    entries.insert(DIGEST.to_owned(), "0".repeat(ZEROS.len()));
-    let entries: Map<String, Value> = entries.into_iter().map(|(key, text)| (key, Value::String(text))).collect();
+    let entries: Map<String, Value> =
+        metadata.iter().map(|(key, text)| (key.clone(), Value::String(text.clone()))).collect();
     let mut header = Map::from_iter([("__metadata__".to_owned(), Value::Object(entries))]);
     let mut begin = 0;
     for (name, element, shape, length) in arrays {
@@ -111,11 +130,21 @@ pub(crate) fn digest_position(file: &[u8]) -> Option<usize> {
 
 impl ElementType {
     /// The name in a file's header.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
+            Self::F64 => "F64",
             Self::F32 => "F32",
             Self::U32 => "U32",
             Self::U8 => "U8",
+        }
+    }
+
+    /// The bytes of one element.
+    fn width(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 | Self::U32 => 4,
+            Self::U8 => 1,
         }
     }
 }
@@ -144,6 +173,18 @@ mod tests {
         assert_eq!(header["__metadata__"]["title"], "\"sha256\":\"é");
         let keys: Vec<&str> = header["__metadata__"].as_object().expect("a map").keys().map(String::as_str).collect();
         assert_eq!(keys, ["a\"sha256", "sha256", "title"]);
+    }
+
+    #[test]
+    fn wider_numbers_come_first() {
+        let array = |name: &str, element: ElementType| {
+            let bytes = vec![name.as_bytes()[0]; element.width()];
+            Array { name: name.into(), element, shape: vec![1], bytes: bytes.into() }
+        };
+        use ElementType::{F32, F64, U8, U32};
+        let arrays = [("a", U8), ("d", U32), ("c", F32), ("z", F64)].map(|(name, element)| array(name, element));
+        let file = layout(&BTreeMap::new(), arrays.to_vec()).expect("memory");
+        assert!(file.ends_with(b"zzzzzzzzccccdddda") && !is_intact(&file), "no digest is added");
     }
 
     #[test]

@@ -57,9 +57,8 @@ pub fn write(
 ) -> Result<(), FileError> {
     let lengths = arrays.values().map(Content::length).collect::<Result<Vec<u64>, _>>()?;
     let shapes: Vec<[usize; 1]> = lengths.iter().map(|&length| [length as usize]).collect();
-    let described = arrays.keys().zip(&shapes);
-    let header =
-        array_file::header(metadata, described.map(|(name, shape)| (&**name, ElementType::U8, &shape[..], shape[0])));
+    let described = arrays.keys().zip(&shapes).map(|(name, shape)| (&**name, ElementType::U8, &shape[..], shape[0]));
+    let header = array_file::header(&array_file::with_zeros(metadata), described);
     let mut start = (header.len() as u64).to_le_bytes().to_vec();
     start.extend_from_slice(header.as_bytes());
     let failed = || FileError::new("write", Path::new("the file of arrays"));

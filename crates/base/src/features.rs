@@ -63,6 +63,16 @@ impl Bags {
     }
 }
 
+/// Which rows of its source the rows of a fine-tuned table are: a model keeps them beside the table, so that the rows are
+/// found again when the source is opened for other texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunedRows {
+    /// The source's row of every row of the table.
+    pub ids: Vec<u32>,
+    /// The word of each, `""` for a row without one; none if the source has no words.
+    pub words: Option<Vec<String>>,
+}
+
 /// Several layers of an encoder, whose weighted sum is a text's vector. Training moves the weights: the sum is
 /// `gamma * softmax(weights) . layers` (Peters et al., "Deep contextualized word representations", 2018).
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 //! New files and folders have the permissions that the user's umask leaves them.
 
 mod links;
+mod output;
 mod stamp;
 mod temporary;
 
@@ -13,8 +14,11 @@ use std::path::{Component, Path, PathBuf};
 use crate::digest;
 
 pub use self::links::{make_folder_below, open_no_follow, refuse_links, remove_if_link};
+pub use self::output::{Output, link_target, write_output};
 pub use self::stamp::Stamp;
-pub use self::temporary::{LOCK, TemporaryFolder, clear_litter, litter, temporary_folder_in, temporary_in};
+pub use self::temporary::{
+    LOCK, TemporaryFile, TemporaryFolder, clear_litter, litter, remove_all_and_exit, temporary_folder_in, temporary_in,
+};
 
 /// What could not be done to which file, and why.
 #[derive(Debug, thiserror::Error)]

@@ -39,7 +39,7 @@ pub use canonical::{canonical, name_of, sorted};
 pub use change::{Change, IGNORED_KEYS, changes};
 pub use digest::{Digest, sha256_start};
 pub use fault::Fault;
-pub use features::{Bags, Combiner, Features, Layered};
+pub use features::{Bags, Combiner, Features, Layered, TunedRows};
 pub use fence::fenced;
 pub use interrupt::Interrupt;
 pub use labels::{Labels, Targets, Task};

@@ -34,6 +34,28 @@ pub fn significant(value: f64) -> String {
     }
 }
 
+/// A count with its thousands apart: `999`, `65,949`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// A count with its noun: `1 row`, `65,949 rows`, `2 classes`. `noun` is the singular; only its last word changes.
+pub fn counted(count: usize, noun: &str) -> String {
+    let ending = match noun {
+        _ if count == 1 => "",
+        noun if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", grouped(count as u64))
+}
+
+/// The form of a word that agrees with a count: `agreeing(1, "is", "are")` is `is`.
+pub fn agreeing<'w>(count: usize, one: &'w str, many: &'w str) -> &'w str {
+    if count == 1 { one } else { many }
+}
+
 /// A text for people: if it is a decimal number with more than six digits, six of them.
 pub fn shortened(text: &str) -> String {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
@@ -51,6 +73,15 @@ fn digits(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_agree_with_their_nouns() {
+        assert_eq!([7, 999, 1000, 65_949, 1_000_000].map(grouped), ["7", "999", "1,000", "65,949", "1,000,000"]);
+        let counts = [(0, "row"), (1, "row"), (1_234, "training row"), (1, "class"), (3, "class"), (2, "text")];
+        let shown = counts.map(|(count, noun)| counted(count, noun));
+        assert_eq!(shown, ["0 rows", "1 row", "1,234 training rows", "1 class", "3 classes", "2 texts"]);
+        assert_eq!([0, 1, 2].map(|count| agreeing(count, "is", "are")), ["are", "is", "are"]);
+    }
 
     #[test]
     fn decimals_are_kept_while_they_fit() {

@@ -207,6 +207,10 @@ pub struct KnownShare {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_none_of_them(count: &usize) -> bool {
+    *count == 0
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -320,6 +324,9 @@ pub struct Data {
     /// Rows left out because their text stands in the file of a more protected split: test before validation before training.
     #[serde(default)]
     pub shared_texts: usize,
+    /// Rows left out because their group (`data.group`) stands in the file of a more protected split, though their text doesn't.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub shared_groups: usize,
     /// Validation and test rows whose label no training row has: left out, or counted as wrong, as
     /// `data.unknown_labels` says.
     #[serde(default)]

@@ -51,6 +51,17 @@ impl ReplicateAxis {
         }
     }
 
+    /// What one of its values is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::SplitSeed => "split",
+            Self::Repeat => "repeat",
+            Self::Fold => "fold",
+            Self::Draw => "draw",
+        }
+    }
+
     /// Whether its values have other rows in their splits.
     pub fn moves_rows(self) -> bool {
         match self {

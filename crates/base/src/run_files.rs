@@ -9,6 +9,7 @@
 //!                                          checkpoint.safetensors, while it is trained
 //! inputs/<digest>.json                     what a dataset or an embedding was, for `explain`
 //!        <digest>.rows                     which rows a split of validation or test has
+//!        <rows>.<embedding>.known          how many words of each of these rows an embedding knows
 //!        <digest>.safetensors              what an embedding learned from the training texts
 //! under_way/<cell>.json                    while the cell is under way
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
@@ -18,6 +19,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Digest;
 pub use crate::sums::FILE as SUMS;
 
 /// Whose folder it is, and the version of its files.
@@ -58,6 +60,12 @@ pub const OF_A_CELL: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PRED
 /// The folder of a cell in a run folder.
 pub fn cell(run: &Path, id: &str) -> PathBuf {
     run.join(CELLS).join(id)
+}
+
+/// How many words of each row of a split an embedding's table knows, by the digests of both.
+pub fn known(run: &Path, rows: &Digest, embedding: &Digest) -> PathBuf {
+    // Two whole digests would be a longer name than some file systems take below a deep folder; the file states both.
+    run.join(INPUTS).join(format!("{}.{}.known", rows.as_str(), &embedding.as_str()[..32]))
 }
 
 /// The folder of one of a cell's attempts, in the cell's folder.

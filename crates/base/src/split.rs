@@ -45,6 +45,17 @@ pub struct Splits<T> {
     pub test: Option<T>,
 }
 
+impl<A, B> Splits<(A, B)> {
+    /// The first and the second values of every split.
+    pub fn unzip(self) -> (Splits<A>, Splits<B>) {
+        let (train, valid, test) = (self.train, self.valid.unzip(), self.test.unzip());
+        (
+            Splits { train: train.0, valid: valid.0, test: test.0 },
+            Splits { train: train.1, valid: valid.1, test: test.1 },
+        )
+    }
+}
+
 impl<T> Splits<T> {
     /// The value of one split, where there is one.
     pub fn get(&self, name: SplitName) -> Option<&T> {

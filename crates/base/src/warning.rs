@@ -66,6 +66,12 @@ pub enum Code {
     /// A supervised model of fastText is used with fastText's words, but the vectors of texts are not fastText's.
     #[serde(rename = "EMB011")]
     OtherThanFastText,
+    /// A group stands in the files of two splits.
+    #[serde(rename = "EMB012")]
+    SharedGroups,
+    /// No epoch of a cell answers a validation row rightly: the best epoch was chosen by its place alone.
+    #[serde(rename = "EMB013")]
+    NothingLearned,
 }
 
 impl std::fmt::Display for Code {

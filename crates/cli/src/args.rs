@@ -1,11 +1,20 @@
 //! The command line as typed.
 
+mod cache;
+mod compare;
+mod embed;
+mod lock;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use emberline_device::Choice;
 
+pub(crate) use self::cache::{Cache, CacheCommand, CacheGc};
+pub(crate) use self::compare::{Compare, CompareFormat, FailIf};
+pub(crate) use self::embed::{Embed, VectorFormat};
+pub(crate) use self::lock::{Lock, Verify};
 use crate::predictions::PredictionFormat;
 use crate::texts::TextArgs;
 
@@ -216,48 +225,6 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Lock {
-    #[command(flatten)]
-    pub(crate) pipeline: PipelineArgs,
-    /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// How far a metric may be off on another kind of device; losses above 1 relatively.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.01)]
-    pub(crate) tolerance: f64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Verify {
-    #[command(flatten)]
-    pub(crate) pipeline: PipelineArgs,
-    /// Train only this cell again; may be repeated.
-    #[arg(long, value_name = "CELL", conflicts_with = "sample")]
-    pub(crate) only: Vec<String>,
-    /// Train only so many cells again, drawn by the lock's checksum.
-    #[arg(long, value_name = "N")]
-    pub(crate) sample: Option<NonZeroUsize>,
-    /// What trains: auto, cpu, cuda or wgpu.
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
-    /// The run folder to train in, where cells that are done are trained again; a temporary one when left out.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Train so many cells side by side [default: as many as there are cores on the CPU, 1 on a GPU].
-    #[arg(long, short, value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
-    /// Encode every text again, without the cache, which is neither read nor written.
-    #[arg(long)]
-    pub(crate) fresh: bool,
-    /// Write a JUnit file for a CI service.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// For people, or for programs.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: ListFormat,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -279,86 +246,6 @@ pub(crate) struct Fetch {
 pub(crate) struct Report {
     /// The run folder, such as runs/quora-insincere.
     pub(crate) run: PathBuf,
-}
-
-/// How a comparison is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CompareFormat {
-    /// For people.
-    Text,
-    /// For a pull request.
-    Markdown,
-    /// For programs.
-    Json,
-}
-
-/// What a comparison refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FailIf {
-    /// A setting of the first that is worse in the second, or isn't measured there.
-    Worse,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Compare {
-    /// The run that is compared with: a run folder, or a lock.
-    pub(crate) first: PathBuf,
-    /// The run that is compared: a run folder, or a lock.
-    pub(crate) second: PathBuf,
-    /// What is compared, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, as the task asks for].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) metric: Option<String>,
-    /// End with exit code 6 if a setting of the first is worse in the second, or unmeasured.
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub(crate) fail_if: Option<FailIf>,
-    /// How much worse a setting may be.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
-    pub(crate) margin: f64,
-    /// For people, for a pull request, or for programs.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: CompareFormat,
-}
-
-/// How vectors are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum VectorFormat {
-    /// A line of JSON a text.
-    Jsonl,
-    /// A NumPy array, [texts, dim].
-    Npy,
-    /// A safetensors file with one array, `embeddings`.
-    Safetensors,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Embed {
-    /// The kind of source, such as tfhub, word_vectors, model2vec or sentence_transformer.
-    pub(crate) kind: String,
-    /// The source's file or folder, where it has one.
-    pub(crate) path: Option<PathBuf>,
-    /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: Choice,
-    /// Set an option of the source, such as combiner=sum; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    #[command(flatten)]
-    pub(crate) texts: TextArgs,
-    /// The column of the texts, by its name, or by its number (1 is the first) where a file has no header.
-    #[arg(long, value_name = "COLUMN", default_value = "text")]
-    pub(crate) text: String,
-    /// Where the vectors go [default: standard output].
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// How the vectors are written.
-    #[arg(long, value_enum, default_value = "jsonl")]
-    pub(crate) format: VectorFormat,
-    /// Print the cosine similarity of every two texts, instead.
-    #[arg(long)]
-    pub(crate) similarity: bool,
-    /// Compare the model with its published vectors, instead: use-4, use-large-5 or all-MiniLM-L6-v2.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "text", "delimiter", "output", "similarity"])]
-    pub(crate) verify_published: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -392,6 +279,10 @@ pub(crate) struct Predict {
     /// Add a column with the words that moved the decision most: what its probability loses without each. Tables of words only.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Add a column with the K training rows (at most 1000) whose vectors are nearest to the text's, by cosine similarity. The data
+    /// are read again.
+    #[arg(long, value_name = "K", alias = "neighbors", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) neighbours: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -403,7 +294,7 @@ pub(crate) struct Export {
     /// What enters the ONNX graph [default: vectors].
     #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec"])]
     pub(crate) onnx_input: Option<OnnxInputName>,
-    /// The cell that is exported [default: the best one of the best setting].
+    /// The cell that is exported [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
     pub(crate) cell: Option<String>,
     /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
@@ -440,66 +331,6 @@ pub(crate) enum OnnxInputName {
     Vectors,
     /// `ids` [batch, tokens], rows of the table, which the file holds; -1 is padding.
     TokenIds,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Cache {
-    #[command(subcommand)]
-    pub(crate) command: CacheCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CacheCommand {
-    /// List what is kept: model, device, texts, size.
-    Ls(CacheLs),
-    /// Compare every file with the hash that it is named by, and what it states with its place; exit code 8 if one is damaged.
-    Verify(CacheLs),
-    /// Remove what is not wanted any more. Without a limit: leftovers of interrupted writes, and files of older formats.
-    Gc(CacheGc),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CacheLs {
-    /// For people, or for programs.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: ListFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CacheGc {
-    /// Keep at most so much, such as 500MB or 20GB; what was used last is kept.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(crate) max_size: Option<u64>,
-    /// Remove what was not used for so many days.
-    #[arg(long, value_name = "DAYS")]
-    pub(crate) unused_for: Option<u32>,
-    /// Remove everything.
-    #[arg(long, conflicts_with_all = ["max_size", "unused_for"])]
-    pub(crate) all: bool,
-    /// Only say what would be removed.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// Bytes from a text such as `20GB`, `1.5 GiB` or `1000`.
-fn size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" => 1e9,
-        "t" | "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1024f64.powi(2),
-        "gib" => 1024f64.powi(3),
-        "tib" => 1024f64.powi(4),
-        _ => return Err(format!("`{unit}` is no unit of size; use kB, MB, GB or TB")),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| "write a number and a unit, such as 20GB".to_owned())?;
-    if number.is_finite() && number >= 0.0 { Ok((number * factor) as u64) } else { Err("a size is at least 0".into()) }
 }
 
 #[derive(Debug, Args)]

@@ -74,6 +74,9 @@ impl Error {
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_out_of_memory() => Code::Unexpected,
             Self::Pipeline(Pipeline::Data(error)) | Self::Data(error) if error.is_asset() => Code::Asset,
             Self::Data(emberline_dataset::Error::UnknownFormat { .. }) => Code::Usage,
+            Self::Pipeline(Pipeline::TrainingData { source }) => of_training_data(source),
+            Self::Pipeline(Pipeline::OtherTrainingData { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::NoTrainingText) => Code::Usage,
             Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_no_file() => Code::Asset,
@@ -84,9 +87,11 @@ impl Error {
                 emberline_train::ModelError::OnnxTooLarge { .. },
             ))) => Code::Usage,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Unsupported(_))) => Code::Invalid,
-            Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. } | Pipeline::WorkPending(_)) => Code::Stale,
+            Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::WorkPending(_) | Pipeline::RefitPending(_)) => Code::Stale,
             Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
+            Self::Pipeline(Pipeline::RunFile { .. } | Pipeline::Learned { .. }) => Code::Asset,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Refit { .. }) => Code::CellsFailed,
             Self::Pipeline(Pipeline::Report(error)) => of_report(error),
@@ -104,6 +109,16 @@ pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
     if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
 }
 
+/// Of data that a model was trained on: a file that is away is an asset; data that can't be read or divided any more have
+/// changed since.
+fn of_training_data(error: &emberline_dataset::Error) -> Code {
+    match error {
+        error if error.is_out_of_memory() => Code::Unexpected,
+        error if error.is_asset() => Code::Asset,
+        _ => Code::Stale,
+    }
+}
+
 fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     use emberline_pipeline::ReportError as Report;
     match error {
@@ -111,7 +126,9 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
         Report::UnknownMetric { .. } => Code::Usage,
         Report::NoSuchCell { .. } => Code::Usage,
         Report::NotDone { .. } | Report::NothingToChoose { .. } => Code::Stale,
+        Report::NoCellEnded(_) | Report::NotSummarised(_) => Code::Stale,
         Report::NotARun(_)
+        | Report::Missing(_)
         | Report::Settings(_)
         | Report::Changed(_)
         | Report::NoSums(_)
@@ -149,7 +166,9 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
         emberline_embedding::Error::File(error) if error.is_out_of_memory() => Code::Unexpected,
         emberline_embedding::Error::Missing { .. } | emberline_embedding::Error::Hash { .. } => Code::Asset,
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
-        emberline_embedding::Error::OtherSource { .. } | emberline_embedding::Error::TunedRows { .. } => Code::Asset,
+        emberline_embedding::Error::OtherSource { .. }
+        | emberline_embedding::Error::TunedRows { .. }
+        | emberline_embedding::Error::NotLearned { .. } => Code::Asset,
         emberline_embedding::Error::Export { .. } => Code::Usage,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,
         emberline_embedding::Error::Interrupted => Code::Interrupted,

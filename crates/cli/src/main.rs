@@ -23,7 +23,10 @@ fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     let arguments = args::Arguments::parse();
-    let ended = threads::start_pool().map_err(exit::Error::Threads).and_then(|()| command::run(arguments.command));
+    let ended = threads::start_pool().map_err(exit::Error::Threads).and_then(|()| {
+        signals::listen();
+        command::run(arguments.command)
+    });
     match ended {
         Ok(code) => code.into(),
         Err(error) => {

@@ -9,19 +9,23 @@
 //!
 //! After these come `predicted`, `probability` and, if asked for, `probability_CLASS` of each class. Of a multi-label task,
 //! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV. If asked for,
-//! `explanation` is last: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV.
+//! `explanation` follows: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV; and `neighbours`: a list of
+//! `{file, row, label, similarity, text}` in JSON (`neighbours.rs`).
+
+mod neighbours;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use emberline_base::Task;
 use emberline_dataset::{Original, TextRow};
-use emberline_pipeline::{Prediction, WordEffect};
+use emberline_pipeline::{Neighbour, Prediction, WordEffect};
 use serde_json::{Map, Value, json};
 
 const PREDICTED: &str = "predicted";
 const PROBABILITY: &str = "probability";
 const EXPLANATION: &str = "explanation";
+const NEIGHBOURS: &str = "neighbours";
 
 /// The column of the texts of an input that names no columns.
 const TEXT: &str = "text";
@@ -49,6 +53,19 @@ pub(crate) struct Columns {
     pub(crate) all: bool,
     /// Whether the words that moved the decision are told.
     pub(crate) explains: bool,
+    /// Whether the nearest training rows are told.
+    pub(crate) neighbours: bool,
+}
+
+/// What is said of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'r> {
+    /// What is predicted.
+    pub(crate) prediction: &'r Prediction,
+    /// The words that moved the decision, if they are told.
+    pub(crate) explanation: &'r [WordEffect],
+    /// The nearest training rows, if they are told; none for a text without a vector.
+    pub(crate) neighbours: Option<&'r [Neighbour<'r>]>,
 }
 
 impl Columns {
@@ -56,7 +73,9 @@ impl Columns {
     fn names(&self) -> Vec<String> {
         let of_classes = self.classes.iter().filter(|_| self.all).map(|class| format!("{PROBABILITY}_{class}"));
         let explanation = self.explains.then(|| EXPLANATION.to_owned());
-        [PREDICTED.to_owned(), PROBABILITY.to_owned()].into_iter().chain(of_classes).chain(explanation).collect()
+        let neighbours = self.neighbours.then(|| NEIGHBOURS.to_owned());
+        let first = [PREDICTED.to_owned(), PROBABILITY.to_owned()].into_iter();
+        first.chain(of_classes).chain(explanation).chain(neighbours).collect()
     }
 
     /// Refuses names of the input that the output adds.
@@ -72,8 +91,9 @@ impl Columns {
         prediction.classes.iter().map(|&class| self.classes[class].as_str())
     }
 
-    /// Appends what is predicted to the fields of a row.
-    fn push_fields(&self, prediction: &Prediction, explanation: &[WordEffect], record: &mut csv::StringRecord) {
+    /// Appends what is said of a row to its fields.
+    fn push_fields(&self, said: Said<'_>, record: &mut csv::StringRecord) {
+        let Said { prediction, explanation, neighbours } = said;
         record.push_field(&self.predicted(prediction).collect::<Vec<_>>().join(LABEL_SEPARATOR));
         let shown: Vec<String> = self.shown(prediction).into_iter().map(text).collect();
         record.push_field(&shown.join(LABEL_SEPARATOR));
@@ -84,10 +104,14 @@ impl Columns {
             let words = explanation.iter().map(|WordEffect { word, effect }| format!("{word} {effect:+.4}"));
             record.push_field(&words.collect::<Vec<_>>().join("; "));
         }
+        if self.neighbours {
+            record.push_field(&neighbours::field(neighbours, &self.classes));
+        }
     }
 
-    /// What is predicted, as the entries of a JSON object.
-    fn entries(&self, prediction: &Prediction, explanation: &[WordEffect]) -> Map<String, Value> {
+    /// What is said of a row, as the entries of a JSON object.
+    fn entries(&self, said: Said<'_>) -> Map<String, Value> {
+        let Said { prediction, explanation, neighbours } = said;
         let predicted = self.predicted(prediction).map(Value::from);
         let shown = self.shown(prediction).into_iter().map(number);
         let [predicted, shown]: [Value; 2] = match self.task {
@@ -98,7 +122,9 @@ impl Columns {
         let words =
             explanation.iter().map(|WordEffect { word, effect }| json!({"word": word, "effect": number(*effect)}));
         let explanation = self.explains.then(|| Value::from_iter(words));
-        self.names().into_iter().zip([predicted, shown].into_iter().chain(of_classes).chain(explanation)).collect()
+        let neighbours = self.neighbours.then(|| neighbours::value(neighbours, self.task, &self.classes));
+        let values = [predicted, shown].into_iter().chain(of_classes).chain(explanation).chain(neighbours);
+        self.names().into_iter().zip(values).collect()
     }
 
     /// The probabilities that stand beside the predicted classes: binary, that of the positive class.
@@ -217,23 +243,18 @@ impl<W: Write> Writer<W> {
         self.columns.explains
     }
 
-    /// Writes a row with its prediction, and the words that moved it if they are asked for.
+    /// Writes a row with what is said of it.
     ///
     /// # Errors
     /// When the output can't be written.
-    pub(crate) fn write(
-        &mut self,
-        row: InputRow,
-        prediction: &Prediction,
-        explanation: &[WordEffect],
-    ) -> io::Result<()> {
+    pub(crate) fn write(&mut self, row: InputRow, said: Said<'_>) -> io::Result<()> {
         match (&mut self.out, row) {
             (Output::Csv(out), InputRow::Fields(mut record)) => {
-                self.columns.push_fields(prediction, explanation, &mut record);
+                self.columns.push_fields(said, &mut record);
                 out.write_record(&record).map_err(plain)
             }
             (Output::Jsonl(out), InputRow::Object(open)) => {
-                let added = Value::from(self.columns.entries(prediction, explanation)).to_string();
+                let added = Value::from(self.columns.entries(said)).to_string();
                 let separator = if open.ends_with('{') { "" } else { "," };
                 writeln!(out, "{open}{separator}{}", &added[1..])
             }
@@ -323,7 +344,7 @@ fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
         Original::Values { names, values } => made(names, &mut values.iter().cloned()),
         Original::Object(object) => {
             // Only an object that holds such a word may have such a key.
-            if [PREDICTED, PROBABILITY, EXPLANATION].iter().any(|name| object.contains(name)) {
+            if [PREDICTED, PROBABILITY, EXPLANATION, NEIGHBOURS].iter().any(|name| object.contains(name)) {
                 columns.refuse_taken(parsed(object)?.keys().map(String::as_str))?;
             }
             return Ok(without_brace(object.trim_end()).to_owned());

@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use emberline_base::number::fixed;
+use emberline_base::number::{agreeing, counted, fixed, grouped};
 use emberline_base::record::{self, Status};
 use emberline_base::{Metric, SplitName};
 use emberline_embedding::encode::{Event, Progress as Encoded};
 use emberline_pipeline::{LeftOut, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::terminal::{grouped, left_out_message, printable, say, seconds, warn};
+use crate::terminal::{left_out_message, printable, say, seconds, warn};
 
 /// Where there is no terminal to draw a bar on, a line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -36,7 +36,8 @@ impl Progress {
 
 impl Observer for Progress {
     fn waits(&mut self, cells: usize) {
-        say(&format!("{cells} cells are under way in another process; this one waits for them"));
+        let (are, them) = (agreeing(cells, "is", "are"), agreeing(cells, "it", "them"));
+        say(&format!("{} {are} under way in another process; this one waits for {them}", counted(cells, "cell")));
     }
 
     fn warns(&mut self, message: &str) {
@@ -150,7 +151,7 @@ fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
     };
     let metrics: Vec<String> =
         Metric::ALL.into_iter().filter(|metric| metric.is_headline()).filter_map(shown).collect();
-    let best = format!("best of {} epochs: {}", outcome.epochs, outcome.best_epoch);
+    let best = format!("best of {}: {}", counted(outcome.epochs as usize, "epoch"), outcome.best_epoch);
     format!("{}  {best}  {} s", metrics.join("  "), seconds(outcome.seconds, 1))
 }
 
@@ -233,7 +234,7 @@ fn bar(progress: &Encoded) -> Option<ProgressBar> {
 /// Such as `1,024 of 65,949 texts encoded, 512 texts/s, 2 min 7 s left`.
 fn so_far(progress: &Encoded, since: Duration) -> String {
     let to_encode = progress.texts - progress.cached;
-    let counts = format!("{} of {} texts encoded", grouped(progress.encoded as u64), grouped(to_encode as u64));
+    let counts = format!("{} of {} encoded", grouped(progress.encoded as u64), counted(to_encode, "text"));
     if progress.encoded == 0 {
         return counts;
     }
@@ -245,13 +246,12 @@ fn so_far(progress: &Encoded, since: Duration) -> String {
 
 /// Such as `65,949 texts encoded in 128.8 s (512 texts/s), 12 from the cache`.
 fn outcome(progress: &Encoded, since: Duration) -> String {
-    let cached = grouped(progress.cached as u64);
     if progress.encoded == 0 {
-        return format!("{cached} texts from the cache");
+        return format!("{} from the cache", counted(progress.cached, "text"));
     }
-    let encoded = grouped(progress.encoded as u64);
+    let (encoded, cached) = (counted(progress.encoded, "text"), grouped(progress.cached as u64));
     let cached = if progress.cached > 0 { format!(", {cached} from the cache") } else { String::new() };
-    format!("{encoded} texts encoded in {:.1} s ({} texts/s){cached}", since.as_secs_f64(), rate(progress, since))
+    format!("{encoded} encoded in {:.1} s ({} texts/s){cached}", since.as_secs_f64(), rate(progress, since))
 }
 
 fn rate(progress: &Encoded, since: Duration) -> String {

@@ -1,13 +1,15 @@
-//! Signals that ask a run to end: it leaves checkpoints, and is gone within two seconds whatever it is doing.
+//! Signals that ask the program to end (SIGINT, SIGTERM).
 //!
-//! Nothing is lost by a process that ends at any moment, so what hasn't come to rest by then is left where it is.
+//! A command that can go on later, such as `run`, is asked by its [`Interrupt`]: it leaves checkpoints, and is gone within two
+//! seconds whatever it is doing. Any other command ends at once. Nothing is lost by a process that ends at any moment, so
+//! what hasn't come to rest by then is left where it is, but for temporary files, which are removed.
 
-use std::process;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 use emberline_base::Interrupt;
+use emberline_base::file::remove_all_and_exit;
 
 use crate::exit::Code;
 use crate::terminal::say;
@@ -18,38 +20,54 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// How the program ends, once a signal has come.
 static ENDS_WITH: OnceLock<Code> = OnceLock::new();
 
+/// What asks the command under way to end, if it is one that can go on later.
+static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+
 /// The exit code that a signal has asked for, if one has come.
 pub(crate) fn received() -> Option<Code> {
     ENDS_WITH.get().copied()
 }
 
 /// What asks for the end from the first signal on. A second one ends the program at once.
-#[cfg(unix)]
 pub(crate) fn interrupt() -> Interrupt {
+    INTERRUPT.get_or_init(Interrupt::default).clone()
+}
+
+/// Waits for signals from now on, on a thread of its own.
+#[cfg(unix)]
+pub(crate) fn listen() {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    let interrupt = Interrupt::default();
-    let asked = interrupt.clone();
-    // Where signals can't be caught, they end the program as they always do.
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
-        let listen = move || {
-            for signal in signals.forever() {
-                let code = if signal == SIGINT { Code::Interrupted } else { Code::ComeBack };
-                if ENDS_WITH.set(code).is_err() {
-                    process::exit(code as i32);
-                }
-                asked.ask();
-                say("interrupted: what is under way goes on from here when it is run again");
-                end_after_grace(code);
-            }
-        };
-        // Without a thread to hear of them, signals would be lost: what ends the program then ends it without a word.
-        if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(listen) {
-            say(&format!("warning: no thread can be started to wait for signals: {error}; Ctrl-C has no effect"));
+    // If signals can't be caught, they end the program as they always do.
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+    let listen = move || {
+        for signal in signals.forever() {
+            hear(if signal == SIGINT { Code::Interrupted } else { Code::ComeBack });
         }
+    };
+    // Without a thread to hear of them, signals would be lost: what ends the program then ends it without a word.
+    if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(listen) {
+        say(&format!("warning: no thread can be started to wait for signals: {error}; Ctrl-C has no effect"));
     }
-    interrupt
+}
+
+/// Elsewhere, whoever ends the program ends it at once.
+#[cfg(not(unix))]
+pub(crate) fn listen() {}
+
+/// Ends the program with this code, or asks the command under way to end.
+#[cfg(unix)]
+fn hear(code: Code) {
+    let is_first = ENDS_WITH.set(code).is_ok();
+    match INTERRUPT.get() {
+        Some(interrupt) if is_first => {
+            interrupt.ask();
+            say("interrupted: what is under way goes on from here when it is run again");
+            end_after_grace(code);
+        }
+        Some(_) | None => remove_all_and_exit(code as i32),
+    }
 }
 
 /// Asks for the end, as SIGTERM does, when standard input is closed: whoever started this program has ended.
@@ -71,15 +89,9 @@ pub(crate) fn end_with_stdin(interrupt: &Interrupt) {
 fn end_after_grace(code: Code) {
     let end = move || {
         thread::sleep(GRACE);
-        process::exit(code as i32);
+        remove_all_and_exit(code as i32)
     };
     if thread::Builder::new().name("grace".to_owned()).spawn(end).is_err() {
         end();
     }
-}
-
-/// Elsewhere, whoever ends the program ends it at once.
-#[cfg(not(unix))]
-pub(crate) fn interrupt() -> Interrupt {
-    Interrupt::default()
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use emberline_base::number::fixed;
+use emberline_base::number::{agreeing, counted, fixed};
 use emberline_base::{Warning, is_acting};
-use emberline_pipeline::LeftOut;
+use emberline_pipeline::{LeftOut, ModelChoice};
 
 use crate::exit::Error;
 
@@ -29,12 +29,21 @@ pub(crate) fn warn(warning: &Warning) {
     say(&format!("warning: {warning}{}", of_cells(&warning.cells)));
 }
 
+/// Prints which model was taken and why, and what speaks against it.
+pub(crate) fn say_choice(choice: &ModelChoice) {
+    let ModelChoice { description, warning } = choice;
+    say(description);
+    if let Some(warning) = warning {
+        say(&format!("warning: {warning}"));
+    }
+}
+
 /// Which cells a warning concerns: ` (3 cells, such as ID)`; nothing if it concerns all.
 fn of_cells(cells: &[String]) -> String {
     match cells {
         [] => String::new(),
         [only] => format!(" (cell {only})"),
-        [first, ..] => format!(" ({} cells, such as {first})", cells.len()),
+        [first, ..] => format!(" ({}, such as {first})", counted(cells.len(), "cell")),
     }
 }
 
@@ -80,14 +89,6 @@ pub(crate) fn seconds(seconds: f64, decimals: usize) -> String {
     fixed(shown, decimals)
 }
 
-/// A number with its thousands apart, such as 65,949.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-    groups.join(",")
-}
-
 /// What is left out of a grid and why, one line a reason.
 pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
     let mut reasons: Vec<(&str, usize)> = Vec::new();
@@ -99,7 +100,7 @@ pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
             None => reasons.push((&combination.reason, 1)),
         }
     }
-    let count = |n: usize| if n == 1 { "1 combination is".to_owned() } else { format!("{n} combinations are") };
+    let count = |n: usize| format!("{} {}", counted(n, "combination"), agreeing(n, "is", "are"));
     let lines: Vec<String> =
         reasons.into_iter().map(|(reason, n)| format!("{} left out: {reason}", count(n))).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

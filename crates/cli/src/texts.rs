@@ -18,9 +18,9 @@ pub(crate) struct TextArgs {
     /// standard input [default: -].
     #[arg(long, short, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// What standard input holds.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "lines")]
-    input_format: InputFormat,
+    /// What the input holds, whatever its name says [default: as a file's name says; lines for standard input].
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    input_format: Option<InputFormat>,
     /// What stands between the fields of a .csv or .tsv file: a comma, a tab [default: as the name says].
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<char>,
@@ -58,24 +58,26 @@ impl TextArgs {
     /// When the input can't be read, or lacks the column; and whatever `take` answers.
     pub(crate) fn read(
         &self,
-        text: Column,
+        text: TextColumn,
         originals: bool,
         take: impl FnMut(TextRow<'_>) -> Result<(), Error>,
     ) -> Result<TextsRead, Error> {
         let mut stream: Box<dyn Read>;
-        let format = self.input_format.into();
+        let format = self.input_format.map(StreamFormat::from);
+        let of_stream = format.unwrap_or_default();
         let from = match self.path() {
             None => {
                 stream = Box::new(io::stdin());
-                Source::Stream(&mut *stream, self.name(), format)
+                Source::Stream(&mut *stream, self.name(), of_stream)
             }
             Some(path) if is_open_already(path) => {
                 stream = Box::new(File::open(path).map_err(FileError::new("read", path))?);
-                Source::Stream(&mut *stream, self.name(), format)
+                Source::Stream(&mut *stream, self.name(), of_stream)
             }
             Some(path) => Source::File(path),
         };
-        let input = TextInput { delimiter: self.delimiter, originals, ..TextInput::of_column(from, text) };
+        let of_column = TextInput::of_column(from, text.column);
+        let input = TextInput { format, header: text.header, delimiter: self.delimiter, originals, ..of_column };
         if let Some(fault) = input.delimiter_fault() {
             return Err(Error::Usage(format!("--delimiter: {fault}")));
         }
@@ -90,7 +92,8 @@ impl TextArgs {
     /// Whether the input is JSON Lines.
     pub(crate) fn is_jsonl(&self) -> bool {
         match self.path().filter(|path| !is_open_already(path)) {
-            None => self.input_format == InputFormat::Jsonl,
+            _ if self.input_format.is_some() => self.input_format == Some(InputFormat::Jsonl),
+            None => false,
             Some(path) => {
                 let name = path.to_string_lossy().to_ascii_lowercase();
                 let plain = [".gz", ".zst", ".zip"].iter().find_map(|packing| name.strip_suffix(packing));
@@ -105,9 +108,19 @@ impl TextArgs {
     }
 }
 
+/// The column of the texts.
+#[derive(Debug)]
+pub(crate) struct TextColumn {
+    /// Which one it is.
+    pub(crate) column: Column,
+    /// Whether the first row holds names; when left out: whether the column is given by name.
+    pub(crate) header: Option<bool>,
+}
+
 /// The column that a word of the command line names: a number, or a name.
-pub(crate) fn column(word: &str) -> Column {
-    word.parse().map_or_else(|_| Column::Name(word.to_owned()), Column::Number)
+pub(crate) fn column(word: &str) -> TextColumn {
+    let column = word.parse().map_or_else(|_| Column::Name(word.to_owned()), Column::Number);
+    TextColumn { column, header: None }
 }
 
 /// Whether a path names what is open already: standard input, or what a shell makes of `<(...)`.

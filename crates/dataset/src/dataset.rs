@@ -115,7 +115,7 @@ impl Rows {
         Ok(Dataset {
             texts: Arc::clone(&self.texts),
             labels: Arc::clone(&self.labels),
-            data: self.data(&splits, leaks.iter().map(|(_, rows)| rows).sum()),
+            data: self.data(&splits),
             unused: self.texts.len() - used,
             order: places_in(&splits.train, &train_order, self.texts.len()),
             splits,
@@ -128,7 +128,7 @@ impl Rows {
         self.parts.iter().find(|part| part.split == split)
     }
 
-    fn data(&self, splits: &Splits<Vec<usize>>, shared_texts: usize) -> Data {
+    fn data(&self, splits: &Splits<Vec<usize>>) -> Data {
         let labels = &self.labels;
         let warnings = self.warnings.iter().cloned().chain(self.untrained_classes(splits)).collect();
         let splits = splits.map(|_, rows| split_rows(labels, rows));
@@ -145,7 +145,8 @@ impl Rows {
             missing_labels: count(|part| part.unlabelled.count),
             duplicate_texts: self.texts.len() - self.conflicts.len(),
             duplicates_kept: self.duplicates == Duplicates::Keep,
-            shared_texts,
+            shared_texts: self.leaks.iter().map(|(_, rows)| rows).sum::<usize>() - self.group_leaks,
+            shared_groups: self.group_leaks,
             unknown_labels: count(|part| part.unknown.count),
             conflicting_labels: self.conflicts.iter().filter(|&&conflict| conflict).count(),
             warnings,

@@ -9,6 +9,7 @@
 //! Without any amount, and without a file of validation rows, 0.2 of the rows validate. Fractions are of the rows of the file
 //! that may be taken, rounded to the nearest. `split.rs` cuts the order at borders, `order.rs` says what the order is.
 
+use emberline_base::number::counted;
 use emberline_base::{Labels, SplitName, Splits, Targets};
 
 use crate::error::Error;
@@ -133,7 +134,7 @@ impl<'a> Divider<'a> {
         };
         let count = self.rows_of(name, name, amount, pool.len())?;
         if count > pool.len() {
-            return Err(self.too_few(name, format!("{count} rows for {name}"), pool.len()));
+            return Err(self.too_few(name, format!("{} for {name}", counted(count, "row")), pool.len()));
         }
         self.held_out(name, &self.sampler(pool).cut(0, &[count])[0]).map(Some)
     }
@@ -211,7 +212,7 @@ impl<'a> Divider<'a> {
             let each = [("train", train), ("valid", Some(valid)), ("test", Some(test))];
             let each =
                 each.iter().filter_map(|(name, rows)| Some(format!("{} for {name}", (*rows).filter(|&r| r > 0)?)));
-            let asked = format!("{asked} rows ({})", each.collect::<Vec<_>>().join(", "));
+            let asked = format!("{} ({})", counted(asked, "row"), each.collect::<Vec<_>>().join(", "));
             return Err(self.too_few(SplitName::Train, asked, available));
         }
         Ok(Sizes { before, test, valid, train: train.map(|rows| rows.min(available - held_out)) })
@@ -221,7 +222,7 @@ impl<'a> Divider<'a> {
     fn fold(&self, available: usize) -> Result<Option<(usize, usize)>, Error> {
         let Some(folds) = self.split.folds else { return Ok(None) };
         if folds as usize > available {
-            let asked = format!("{folds} folds of at least one row");
+            let asked = format!("{} of at least one row", counted(folds as usize, "fold"));
             return Err(self.too_few(SplitName::Train, asked, available));
         }
         let fold = self.split.fold.unwrap_or(1);
@@ -238,7 +239,9 @@ impl<'a> Divider<'a> {
         if rows == 0 {
             let reason = match amount {
                 Amount::Count(_) => "0 rows are asked for; leave it out for none".to_owned(),
-                Amount::Fraction(part) => format!("{part:?} of {available} rows is less than one; raise split.{name}"),
+                Amount::Fraction(part) => {
+                    format!("{part:?} of {} is less than one; raise split.{name}", counted(available, "row"))
+                }
             };
             return Err(self.empty(name, file, reason));
         }

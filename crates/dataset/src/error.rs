@@ -1,47 +1,19 @@
 //! What can go wrong between a file and a divided dataset; every variant names the file, and
 //! the line where there is one.
 
-use std::fmt;
+mod place;
+mod words;
+
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
+use emberline_base::number::{agreeing, counted};
 use emberline_base::sniff::{Kind, Use};
 use emberline_base::{OutOfMemory, SplitName};
 
-/// A row's place in its file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// What `number` counts.
-    pub unit: Unit,
-    /// 1 is the first.
-    pub number: u64,
-}
-
-/// What a file's rows are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// Lines of a text file; a row stands where it begins.
-    Line,
-    /// Rows of a table without lines (Parquet).
-    Row,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Line => "line",
-            Self::Row => "row",
-        })
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} {}", self.path.display(), self.unit, self.number)
-    }
-}
+pub use self::place::{Place, Unit};
+pub(crate) use self::words::excerpt;
+use self::words::{all_are, all_have, left_out, listed, none_of, suggested};
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +103,7 @@ pub enum Error {
         header: bool,
     },
     /// Rows there are, but none with both a text and a label.
-    #[error("{}: none of the {read} rows can be used: {empty} have no text, {unlabelled} have no label", path.display())]
+    #[error("{}: {}: {empty} {} no text, {unlabelled} {} no label", path.display(), none_of(*read), agreeing(*empty, "has", "have"), agreeing(*unlabelled, "has", "have"))]
     NoUsableRows {
         /// The file.
         path: PathBuf,
@@ -185,7 +157,7 @@ pub enum Error {
         column: String,
     },
     /// Two settings that mean one column.
-    #[error("{}: columns {first} and {second} are one and the same; name another", path.display())]
+    #[error("{}: columns {first} and {second} are one and the same; data.text, data.label, data.group and data.split.order each need a column of their own", path.display())]
     SameColumn {
         /// The file.
         path: PathBuf,
@@ -207,7 +179,7 @@ pub enum Error {
         expected: Vec<String>,
     },
     /// A row with more or fewer fields than the first.
-    #[error("{place}: {found} fields where the first row has {expected}; {cure}")]
+    #[error("{place}: {} where the first row has {expected}; {cure}", counted(*found, "field"))]
     FieldCount {
         /// Where the row begins.
         place: Place,
@@ -323,7 +295,7 @@ pub enum Error {
         classes: Vec<String>,
     },
     /// `positive` where there is no positive class.
-    #[error("`data.positive` is for two classes in one column; here {}; leave it out", if *multi_label { "the task is multi-label".to_owned() } else { format!("there are {classes} classes") })]
+    #[error("`data.positive` is for two classes in one column; here {}; leave it out", if *multi_label { "the task is multi-label".to_owned() } else { format!("there {} {}", agreeing(*classes, "is", "are"), counted(*classes, "class")) })]
     NoPositive {
         /// The number of classes.
         classes: usize,
@@ -331,7 +303,7 @@ pub enum Error {
         multi_label: bool,
     },
     /// A label of validation or test that the training rows lack.
-    #[error("{place}: no training row has the label `{}` (training has {}){}; {} such a label. Correct them, or set data.unknown_labels: \"drop\" leaves such rows out, \"count_as_wrong\" keeps them and counts them as wrong", excerpt(label), listed(classes, 30), hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default(), if *rows == 1 { "1 validation or test row has".to_owned() } else { format!("{rows} validation and test rows have") })]
+    #[error("{place}: no training row has the label `{}` (training has {}){}; {} {} such a label. Correct them, or set data.unknown_labels: \"drop\" leaves such rows out, \"count_as_wrong\" keeps them and counts them as wrong", excerpt(label), listed(classes, 30), hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default(), counted(*rows, if *rows == 1 { "validation or test row" } else { "validation and test row" }), agreeing(*rows, "has", "have"))]
     UnknownLabel {
         /// Its first row.
         place: Place,
@@ -356,7 +328,7 @@ pub enum Error {
         names: Vec<String>,
     },
     /// Training rows that are all one text.
-    #[error("{}: all {rows} rows are one text ({text:?}), so there is nothing to learn from; is the right column given as `text`?", path.display())]
+    #[error("{}: {} one text ({text:?}), so there is nothing to learn from; is the right column given as `text`?", path.display(), all_are(*rows))]
     OneText {
         /// The file of the training rows.
         path: PathBuf,
@@ -366,7 +338,7 @@ pub enum Error {
         text: String,
     },
     /// A training split in which every row has the same label.
-    #[error("{}: all {rows} training rows have the label {label}, so there is nothing to learn; {reason}", path.display())]
+    #[error("{}: {} the label {label}, so there is nothing to learn; {reason}", path.display(), all_have(*rows))]
     OneClassToTrainOn {
         /// The file of the training rows.
         path: PathBuf,
@@ -378,7 +350,7 @@ pub enum Error {
         reason: String,
     },
     /// More rows asked for than there are.
-    #[error("{}: {asked} asked for, but there are {available} usable rows{}; lower `split`", path.display(), left_out(*leaks, *copies))]
+    #[error("{}: {asked} asked for, but there {} {}{}; lower `split`", path.display(), agreeing(*available, "is", "are"), counted(*available, "usable row"), left_out(*leaks, *copies))]
     TooFewRows {
         /// The file that the rows are taken from.
         path: PathBuf,
@@ -392,7 +364,7 @@ pub enum Error {
         copies: usize,
     },
     /// A class with too few rows for a training draw of so many a class.
-    #[error("{}: {asked} training rows of each class are asked for, but of `{class}` {left} are left beside validation and test; lower split.per_class, or hold out fewer rows", path.display())]
+    #[error("{}: {} of each class {} asked for, but of `{class}` {left} {} left beside validation and test; lower split.per_class, or hold out fewer rows", path.display(), counted(*asked as usize, "training row"), agreeing(*asked as usize, "is", "are"), agreeing(*left, "is", "are"))]
     TooFewOfClass {
         /// The file that the rows are taken from.
         path: PathBuf,
@@ -492,34 +464,4 @@ impl Error {
             _ => false,
         }
     }
-}
-
-fn suggested(nearest: &Option<String>) -> String {
-    nearest.as_deref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
-}
-
-/// Up to `limit` names between backticks, and how many more there are.
-/// Why rows can't be taken, in brackets.
-fn left_out(leaks: usize, copies: usize) -> String {
-    let leaks = (leaks > 0).then(|| format!("{leaks} more stand in another split too"));
-    let copies = (copies > 0).then(|| format!("{copies} more are copies of a text, see data.duplicates"));
-    let reasons: Vec<String> = leaks.into_iter().chain(copies).collect();
-    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
-}
-
-fn listed(names: &[String], limit: usize) -> String {
-    let mut shown: Vec<String> = names.iter().take(limit).map(|name| format!("`{}`", excerpt(name))).collect();
-    if names.len() > limit {
-        shown.push(format!("{} more", names.len() - limit));
-    }
-    shown.join(", ")
-}
-
-/// The first 80 characters of a text on one line, for messages.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
 }

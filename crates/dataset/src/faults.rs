@@ -73,10 +73,7 @@ impl Settings {
             let fault = Fault::new("label", "the label column is the text column", "name another column");
             faults.push(fault.related_to("text"));
         }
-        if self.group.as_ref() == Some(&self.text) {
-            let hint = "name the column of the groups; rows of equal texts stay together anyway";
-            faults.push(Fault::new("group", "the group column is the text column", hint).related_to("text"));
-        }
+        self.extra_columns_faults(faults);
         if let LabelColumns::Several(several) = &self.label {
             self.several_faults(several, faults);
         }
@@ -86,6 +83,30 @@ impl Settings {
         }
         if self.separator.as_deref() == Some("") {
             faults.push(Fault::new("separator", "the separator is empty", "give for example \",\", or leave it out"));
+        }
+    }
+
+    /// The columns of groups and of times must be columns of their own.
+    fn extra_columns_faults(&self, faults: &mut Vec<Fault>) {
+        let (group, order) = (self.group.as_ref(), self.split.order.as_ref());
+        let same = |one: Option<&Column>, other: &Column| one == Some(other);
+        let labels = self.label.columns();
+        let of_groups = "name the column of the groups, or leave `group` out: rows of equal texts stay together anyway";
+        let of_times = "name the column that says how old a row is, or leave `order` out";
+        let keys = [("group", "group", group, of_groups), ("split.order", "order", order, of_times)];
+        for (key, name, column, hint) in keys {
+            if same(column, &self.text) {
+                let message = format!("the {name} column is the text column");
+                faults.push(Fault::new(key, message, hint).related_to("text"));
+            }
+            if labels.iter().any(|label| same(column, label)) {
+                let message = format!("the {name} column is a label column");
+                faults.push(Fault::new(key, message, hint).related_to("label"));
+            }
+        }
+        if group.is_some() && group == order {
+            faults
+                .push(Fault::new("split.order", "the order column is the group column", of_times).related_to("group"));
         }
     }
 
@@ -191,6 +212,22 @@ mod tests {
         let both = Settings { label: several(&["a", "b"]), separator: Some(",".into()), ..settings() };
         assert_eq!(keys(&both), ["separator"]);
         assert_eq!(keys(&Settings { separator: Some(String::new()), ..settings() }), ["separator"]);
+    }
+
+    #[test]
+    fn groups_and_times_have_columns_of_their_own() {
+        let name = |name: &str| Some(Column::Name(name.to_owned()));
+        let with = |group: Option<Column>, order: Option<Column>| {
+            let split = Split { order, ..Split::default() };
+            let faults = Settings { group, split, ..settings() }.faults();
+            faults.into_iter().map(|fault| format!("{}: {}", fault.key, fault.message)).collect::<Vec<_>>()
+        };
+        assert_eq!(with(name("author"), name("day")), [""; 0]);
+        assert_eq!(with(name("text"), None), ["group: the group column is the text column"]);
+        assert_eq!(with(name("label"), None), ["group: the group column is a label column"]);
+        assert_eq!(with(None, name("text")), ["split.order: the order column is the text column"]);
+        assert_eq!(with(None, name("label")), ["split.order: the order column is a label column"]);
+        assert_eq!(with(name("day"), name("day")), ["split.order: the order column is the group column"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use emberline_base::number::{agreeing, counted, grouped};
 use emberline_base::{SplitName, Warning};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -206,17 +207,18 @@ impl fmt::Display for Findings {
 impl fmt::Display for FileFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let split = self.split.map(|split| format!(" ({split})")).unwrap_or_default();
-        writeln!(f, "{}{split}: {} rows, {} usable", self.path, self.rows_read, self.rows)?;
+        writeln!(f, "{}{split}: {}, {} usable", self.path, counted(self.rows_read, "row"), grouped(self.rows as u64))?;
         for (title, count, at) in [
             ("empty texts", self.empty_texts, &self.empty_at),
             ("missing labels", self.missing_labels, &self.missing_at),
             ("labels that no training row has", self.unknown_labels, &self.unknown_at),
         ] {
             if count > 0 {
+                let lines = agreeing(count, "line", "lines");
                 let at: Vec<String> = at.iter().map(u64::to_string).collect();
                 writeln!(
                     f,
-                    "  {title}: {count} (lines {}{})",
+                    "  {title}: {count} ({lines} {}{})",
                     at.join(", "),
                     if count > at.len() { ", ..." } else { "" }
                 )?;
@@ -232,7 +234,7 @@ impl fmt::Display for FileFindings {
 
 impl fmt::Display for Repeated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  {:?}, {} rows", self.text, self.rows)?;
+        writeln!(f, "  {:?}, {}", self.text, counted(self.rows, "row"))?;
         for Occurrence { path, line, labels } in &self.occurrences {
             let labels: Vec<String> = labels.iter().map(|label| excerpt(label)).collect();
             writeln!(f, "    {path}, {line}: {}", labels.join(", "))?;

@@ -20,6 +20,7 @@ mod files;
 mod findings;
 mod format;
 mod group;
+mod header_rows;
 mod labels;
 mod missing;
 mod normal;

@@ -2,6 +2,7 @@
 //! to give that answer always, and score well where validation has the same label alone.
 
 use emberline_base::Task;
+use emberline_base::number::counted;
 
 use crate::error::{Error, excerpt};
 use crate::rows::{Part, Rows};
@@ -50,8 +51,8 @@ impl Rows {
         texts.dedup();
         let rows = self.parts[0].rows.len() - self.leaks.train;
         (texts.len() <= FEW_TEXTS && texts.len() < rows).then(|| {
-            let texts = texts.len();
-            format!("the {rows} rows of its file are only {texts} different texts, and equal texts stay in one split")
+            let (rows, texts) = (counted(rows, "row"), counted(texts.len(), "different text"));
+            format!("the {rows} of its file are only {texts}, and equal texts stay in one split")
         })
     }
 
@@ -65,13 +66,11 @@ impl Rows {
         let others = pool.iter().filter(|&&row| self.labels.of_row(row as usize) != label).count();
         let kind = if self.labels.task == Task::MultiLabel { "other labels" } else { "another label" };
         let cure = if split.stratifies() { "" } else { " or set stratify = true," };
-        let of = pool.len();
+        let of = counted(pool.len(), "row");
         match others {
-            0 => format!("so have all {of} rows of its file that no other split has"),
-            1 => format!("1 of {of} rows of its file has {kind}: give it more such rows,{cure} or change data.split"),
-            _ => format!(
-                "{others} of {of} rows of its file have {kind}:{cure} raise data.split.train, or lower the others"
-            ),
+            0 => format!("so have all {of} of its file that no other split has"),
+            1 => format!("1 of {of} of its file has {kind}: give it more such rows,{cure} or change data.split"),
+            _ => format!("{others} of {of} of its file have {kind}:{cure} raise data.split.train, or lower the others"),
         }
     }
 }

@@ -11,16 +11,20 @@ use emberline_base::Warning;
 
 use crate::error::{Error, Place, Unit};
 use crate::faults::{DELIMITERS, delimiter_fault};
-use crate::format::{self, Field, Format, Original, Packing, QuotedRows, Request, Row};
+use crate::format::{self, Field, Format, FormatOf, Original, Packing, QuotedRows, Request, Row};
+use crate::header_rows::HeaderRows;
 use crate::settings::Column;
 
 /// Where texts are read from.
 pub struct TextInput<'a> {
     /// The file, or the stream.
     pub from: Source<'a>,
+    /// What the file holds, whatever its name says; left out: what its name says. A stream names its own.
+    pub format: Option<StreamFormat>,
     /// The column of the texts; a file of lines has no other.
     pub text: Column,
-    /// Whether the first row holds names; when left out: whether the column is given by name.
+    /// Whether the first row holds names; when left out: whether the column is given by name, as in `[data]`. A first row that
+    /// seems to hold names all the same is warned of.
     pub header: Option<bool>,
     /// What stands between fields, one ASCII character; what the file's name says when left out.
     pub delimiter: Option<char>,
@@ -60,6 +64,16 @@ impl StreamFormat {
             Self::Jsonl => Format::Jsonl,
         }
     }
+
+    /// As the format of every name.
+    fn of_any_name(self) -> FormatOf {
+        match self {
+            Self::Lines => |_| Some(Format::Lines),
+            Self::Csv => |_| Some(Format::Csv),
+            Self::Tsv => |_| Some(Format::Tsv),
+            Self::Jsonl => |_| Some(Format::Jsonl),
+        }
+    }
 }
 
 /// A row of a file of texts.
@@ -87,16 +101,12 @@ pub struct TextsRead {
 impl<'a> TextInput<'a> {
     /// The texts of a column, without what else is in the rows.
     pub fn of_column(from: Source<'a>, text: Column) -> Self {
-        Self { from, text, header: None, delimiter: None, originals: false }
+        Self { from, format: None, text, header: None, delimiter: None, originals: false }
     }
 
     /// Why the delimiter can't be meant, by the rules of `[data]`; none if it can.
     pub fn delimiter_fault(&self) -> Option<String> {
-        let format = match self.from {
-            Source::File(path) => Packing::of(path, Format::of_texts).1,
-            Source::Stream(_, _, format) => Some(format.format()),
-        };
-        let has_fields = format.is_none_or(|format| format.delimiter().is_some());
+        let has_fields = self.format().is_none_or(|format| format.delimiter().is_some());
         let fault = |delimiter| {
             let for_files = || "it is for .csv and .tsv files; leave it out".to_owned();
             delimiter_fault(delimiter)
@@ -106,13 +116,27 @@ impl<'a> TextInput<'a> {
         self.delimiter.and_then(fault)
     }
 
+    /// The format, as far as it is known before the input is opened.
+    fn format(&self) -> Option<Format> {
+        match self.from {
+            Source::File(path) => Packing::of(path, self.format_of()).1,
+            Source::Stream(_, _, format) => Some(format.format()),
+        }
+    }
+
+    fn format_of(&self) -> FormatOf {
+        self.format.map_or(Format::of_texts, StreamFormat::of_any_name)
+    }
+
     /// Hands every row to `take`, in order.
     ///
     /// # Errors
     /// When the input can't be read, is of another kind than its name says, isn't UTF-8, or lacks the column; and whatever
     /// `take` answers.
     pub fn read<E: From<Error>>(self, mut take: impl FnMut(TextRow<'_>) -> Result<(), E>) -> Result<TextsRead, E> {
-        let Self { from, text, header, delimiter, originals } = self;
+        let is_delimited = self.format().is_some_and(|format| format.delimiter().is_some());
+        let format_of = self.format_of();
+        let Self { from, format: _, text, header, delimiter, originals } = self;
         let path = match &from {
             Source::File(path) => path,
             Source::Stream(_, name, _) => Path::new(*name),
@@ -120,23 +144,29 @@ impl<'a> TextInput<'a> {
         let delimiter = delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
         let request =
             Request { path, columns: std::slice::from_ref(&text), header, delimiter, originals, needs_text: true };
-        let (mut rows, mut quoted, mut refusal) = (0, QuotedRows::default(), None);
+        let (mut rows, mut quoted, mut headers, mut refusal) = (0, QuotedRows::default(), HeaderRows::default(), None);
         let mut sink = |row: Row<'_>| {
-            let Row { unit, number, fields, names: _, original, quoting } = row;
+            let Row { unit, number, fields, names, original, quoting } = row;
             rows += 1;
             quoted.add(quoting, number);
             let found = as_text(fields.first(), &text, || Place { path: path.to_owned(), unit, number })?;
+            if is_delimited {
+                headers.look((number, found, &original), &text, names, rows == 1);
+            }
             take(TextRow { unit, number, text: found, original }).map_err(|error| {
                 refusal = Some(error);
                 Error::Stopped
             })
         };
         let outcome = match from {
-            Source::File(_) => format::read(&request, Format::of_texts, &mut sink),
+            Source::File(_) => format::read(&request, format_of, &mut sink),
             Source::Stream(stream, _, format) => format::read_stream(&request, format.format(), stream, &mut sink),
         };
         match (outcome, refusal) {
-            (Ok(_), _) => Ok(TextsRead { rows, warnings: quoted.warning(path, rows).into_iter().collect() }),
+            (Ok(_), _) => {
+                let warnings = [headers.warning(path), quoted.warning(path, rows)].into_iter().flatten().collect();
+                Ok(TextsRead { rows, warnings })
+            }
             (Err(_), Some(refusal)) => Err(refusal),
             (Err(error), None) => Err(error.into()),
         }

@@ -2,9 +2,13 @@
 //!
 //! Files are named as the settings name them, so that a warning reads the same wherever a command is called.
 
+use std::collections::HashMap;
+
+use emberline_base::number::{agreeing, counted};
 use emberline_base::record::ChosenBy;
 use emberline_base::warning::Code;
 use emberline_base::{SplitName, Splits, Warning};
+use indexmap::IndexMap;
 
 use crate::error::excerpt;
 use crate::labels::{Positive, number, similar};
@@ -19,7 +23,7 @@ const EXAMPLES: usize = 5;
 const BALANCED: f64 = 0.45;
 
 /// Names that label columns often bear.
-const COLUMN_NAMES: [&str; 16] = [
+pub(crate) const COLUMN_NAMES: [&str; 16] = [
     "label",
     "labels",
     "class",
@@ -60,7 +64,8 @@ impl Reading<'_> {
         };
         let mut described: Vec<String> = groups.iter().take(EXAMPLES).map(group).collect();
         if groups.len() > EXAMPLES {
-            described.push(format!("and so do {} more groups of labels", groups.len() - EXAMPLES));
+            let (more, do_so) = (groups.len() - EXAMPLES, agreeing(groups.len() - EXAMPLES, "does", "do"));
+            described.push(format!("and so {do_so} {} of labels", counted(more, "more group")));
         }
         let second = *groups.first()?.0.get(1)?;
         let text = format!(
@@ -122,9 +127,10 @@ impl Reading<'_> {
 }
 
 impl Rows {
-    /// Warnings about the rows that can be used: EMB003, EMB004, EMB009.
+    /// Warnings about the rows that can be used: EMB003, EMB004, EMB009, EMB012.
     pub(crate) fn row_warnings(&self) -> Vec<Warning> {
-        [self.conflicting_labels(), self.balanced_positive(), self.texts_of_two_files()].into_iter().flatten().collect()
+        let of_files = [self.texts_of_two_files(), self.groups_of_two_files()];
+        [self.conflicting_labels(), self.balanced_positive()].into_iter().chain(of_files).flatten().collect()
     }
 
     /// EMB003: equal texts with different labels.
@@ -137,7 +143,7 @@ impl Rows {
         let text = format!(
             "{} different labels in different rows, such as {:?}: {}, {}. No head can learn both: correct the labels, or \
              remove the rows; `check --data` lists more of them.",
-            if count == 1 { "1 text has".to_owned() } else { format!("{count} texts have") },
+            format!("{} {}", counted(count, "text"), agreeing(count, "has", "have")),
             excerpt(&self.texts[rows[0]]),
             says(rows[0]),
             rows.iter().find(differs).map(|&row| says(row)).unwrap_or_default(),
@@ -159,8 +165,9 @@ impl Rows {
         }
         let [other, positive] = [0, 1].map(|class| excerpt(&self.labels.classes[class]));
         let text = format!(
-            "`{positive}` was taken as the positive class because {why}: {rows} of {of} rows ({:.1} %). F1, precision, \
+            "`{positive}` was taken as the positive class because {why}: {rows} of {} ({:.1} %). F1, precision, \
              recall and PR-AUC are of it, and a few rows more could make it `{other}`: set data.positive.",
+            counted(of, "row"),
             100.0 * share,
         );
         Some(Warning::new(Code::BalancedPositive, text))
@@ -195,12 +202,43 @@ impl Rows {
         };
         let text = format!(
             "{} in the files of two splits, such as {:?} ({}; {}). {outcome}; `check --data` lists more of them.",
-            if count == 1 { "1 text stands".to_owned() } else { format!("{count} texts stand") },
+            format!("{} {}", counted(count, "text"), agreeing(count, "stands", "stand")),
             excerpt(&self.texts[first]),
             self.shown(first),
             self.shown(second),
         );
         Some(Warning::new(Code::SharedTexts, text))
+    }
+
+    /// EMB012: groups with rows in the files of two splits.
+    fn groups_of_two_files(&self) -> Option<Warning> {
+        if self.parts.len() == 1 || !self.group_column.is_there() {
+            return None;
+        }
+        let (mut first_rows, mut shared) = (HashMap::new(), IndexMap::new());
+        for part in &self.parts {
+            for row in part.rows.clone() {
+                let Some(group) = self.group_column.name_of(row) else { continue };
+                let first = *first_rows.entry(group).or_insert(row);
+                if first < part.rows.start {
+                    shared.entry(group).or_insert((first, row));
+                }
+            }
+        }
+        let (group, &(first, second)) = shared.first()?;
+        let left_out = self.group_leaks;
+        let text = format!(
+            "{} {} in the files of two splits, such as `{}` ({}; {}). Its rows in the most protected file stay (test before \
+             validation before training); {} of the others {} left out for that.",
+            counted(shared.len(), "group"),
+            agreeing(shared.len(), "stands", "stand"),
+            excerpt(group),
+            self.shown(first),
+            self.shown(second),
+            counted(left_out, "row"),
+            agreeing(left_out, "is", "are"),
+        );
+        Some(Warning::new(Code::SharedGroups, text))
     }
 
     /// EMB005: rows that validate or test, of classes that this division gives training no row of.
@@ -259,10 +297,10 @@ pub(crate) fn examples(names: &[String]) -> String {
 }
 
 fn rows(count: usize) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    counted(count, "row")
 }
 
 /// Such as `1 test row has` and `5 test rows have`.
 pub(crate) fn rows_have(count: usize, kind: &str) -> String {
-    if count == 1 { format!("1 {kind} row has") } else { format!("{count} {kind} rows have") }
+    format!("{} {}", counted(count, &format!("{kind} row")), agreeing(count, "has", "have"))
 }

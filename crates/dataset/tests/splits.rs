@@ -178,6 +178,26 @@ fn texts_in_several_files_stay_in_the_most_protected() {
 }
 
 #[test]
+fn rows_that_are_left_out_for_their_group_are_counted_and_warned_of() {
+    let folder = folder_with(&[
+        ("train.csv", "text,label,author\none,a,ann\ntwo,b,bob\nthree,a,cyd\nfour,b,cyd\nfive,a,\n"),
+        ("valid.csv", "text,label,author\nsix,a,dan\nFIVE,b,\n"),
+        ("test.csv", "text,label,author\nseven,b,ann\neight,a,bob\n"),
+    ]);
+    let group = Some(Column::Name("author".into()));
+    let data = load(&Settings { group, ..three_files() }, folder.path(), 1).expect("readable").data;
+    assert_eq!((data.shared_texts, data.shared_groups), (1, 2));
+    let warning = data.warnings.iter().map(ToString::to_string).find(|warning| warning.starts_with("EMB012"));
+    let warning = warning.expect("a warning");
+    let begins =
+        "EMB012: 2 groups stand in the files of two splits, such as `ann` (train.csv, line 2; test.csv, line 2).";
+    assert!(warning.starts_with(begins) && warning.contains("2 rows of the others are left out"), "{warning}");
+    let alone = load(&three_files(), folder.path(), 1).expect("readable").data;
+    assert_eq!((alone.shared_texts, alone.shared_groups), (1, 0));
+    assert!(alone.warnings.iter().all(|warning| !warning.to_string().starts_with("EMB012")));
+}
+
+#[test]
 fn a_split_with_a_file_may_be_cut_and_one_without_is_carved() {
     let folder = folder_with(&[
         ("train.csv", &table(100, 4)),

@@ -43,6 +43,15 @@ pub enum Error {
     /// The settings ask for what this source can't do.
     #[error("{0}")]
     Unsupported(String),
+    /// A source is opened again for later texts, without what it learned from the training texts.
+    #[error(
+        "{what}: learned from the training texts, and there is no file with it; restore the run's `inputs` folder, or run the \
+         cell again with --force"
+    )]
+    NotLearned {
+        /// What is missing, as a noun phrase.
+        what: &'static str,
+    },
     /// A source was opened that isn't the one that a model was trained with.
     #[error(
         "the embedding `{kind}` isn't the one that the model was trained with: its digest is {found}, the model's is \

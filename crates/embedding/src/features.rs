@@ -5,7 +5,6 @@
 //! side by side; the result doesn't depend on how many threads do it.
 
 use std::borrow::Cow;
-use std::ops::Add as _;
 use std::sync::Arc;
 
 use emberline_base::memory::{self, OutOfMemory};
@@ -15,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::combine::{Pooling, combine, pool};
 use crate::encode::Encoding;
-use crate::known::{self, Counts};
+use crate::known::{self, Words};
 use crate::layers::{Layers, mix};
 use crate::reduce::{Projection, Reduction};
 use crate::{Encoder, Error, Lookup, Opened};
@@ -45,6 +44,9 @@ pub struct Embedded {
     pub features: Splits<Features>,
     /// How many words of the texts the table knows; none of an encoder of whole texts.
     pub known_words: Option<KnownWords>,
+    /// The words of each text of validation and test, in order; no text of training. None of an encoder, and of a source that
+    /// has no vocabulary.
+    pub words: Option<Splits<Vec<Words>>>,
     /// How vectors were made shorter; a projection may have been learned from the training texts.
     pub projection: Option<Arc<Projection>>,
 }
@@ -100,27 +102,28 @@ pub fn embed(
     let texts = &texts.map(|_, texts| texts as &dyn TextList);
     match source {
         Opened::Table(table) => {
-            let (features, counts, projection) = looked_up(table.as_ref(), texts, wanted)?;
-            Ok(Embedded { features, known_words: Some(known::known_words(&counts)), projection })
+            let (features, words, projection) = looked_up(table.as_ref(), texts, wanted)?;
+            let known_words = Some(known::known_words(&words));
+            let held_out = table.has_vocabulary().then(|| Splits { train: Vec::new(), ..words });
+            Ok(Embedded { features, known_words, words: held_out, projection })
         }
         Opened::Encoder(encoder) => {
             let shortening = Shortening::Fit(wanted.reduction);
             let (features, projection) = of_encoder(encoder.as_ref(), texts, wanted, shortening, encoding)?;
-            Ok(Embedded { features, known_words: None, projection })
+            Ok(Embedded { features, known_words: None, words: None, projection })
         }
     }
 }
 
-/// The features that a table gives, the words that it knows, and how vectors were made shorter.
-type LookedUp = (Splits<Features>, Splits<Counts>, Option<Arc<Projection>>);
+/// The features that a table gives, the words of each text, and how vectors were made shorter.
+type LookedUp = (Splits<Features>, Splits<Vec<Words>>, Option<Arc<Projection>>);
 
 fn looked_up(table: &dyn Lookup, texts: &Splits<&dyn TextList>, wanted: &Wanted) -> Result<LookedUp, Error> {
     if let Wanted { reduction: None, trainable: false, .. } = wanted {
-        let made = texts.try_map(|_, texts| frozen(table, *texts))?;
-        let counts = made.map(|_, (_, counts)| *counts);
-        return Ok((made.into_map(|(vectors, _)| Features::Frozen(vectors)), counts, None));
+        let (vectors, words) = texts.try_map(|_, texts| frozen(table, *texts))?.unzip();
+        return Ok((vectors.into_map(Features::Frozen), words, None));
     }
-    let (mut bags, counts) = bags(table, texts)?;
+    let (mut bags, words) = bags(table, texts)?;
     // Directions are those of the vectors before they are scaled to length 1.
     let unscaled = Pooling { normalize: false, ..Pooling::of(table) };
     let training = || Ok(Cow::Owned(pooled(&bags.train, unscaled)?));
@@ -130,10 +133,10 @@ fn looked_up(table: &dyn Lookup, texts: &Splits<&dyn TextList>, wanted: &Wanted)
         bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
     }
     if wanted.trainable {
-        return Ok((bags.into_map(Features::Tuned), counts, projection));
+        return Ok((bags.into_map(Features::Tuned), words, projection));
     }
     let frozen = bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(of_bags(bags, Pooling::of(table))?)))?;
-    Ok((frozen, counts, projection))
+    Ok((frozen, words, projection))
 }
 
 /// The features that an encoder gives, and how they were made shorter.
@@ -197,22 +200,20 @@ fn digest_of(source: &Opened, content: &Digest, wanted: &Wanted, train: &impl Te
     }
 }
 
-/// A vector per text, `[texts, dim]`, and the words that are known.
-pub(crate) fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Counts), OutOfMemory> {
+/// A vector per text, `[texts, dim]`, and the words of each.
+pub(crate) fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Vec<Words>), OutOfMemory> {
     let dim = lookup.dim();
     let mut matrix = Matrix::try_zeros(texts.count(), dim)?;
-    let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).enumerate();
-    let counts = together.map_init(Vec::new, |ids, (chunk, vectors)| {
-        let mut counts = Counts::default();
-        for (at, vector) in (chunk * TOGETHER..).zip(vectors.chunks_exact_mut(dim)) {
+    let mut words = memory::filled(Words::default(), texts.count())?;
+    let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).zip(words.par_chunks_mut(TOGETHER)).enumerate();
+    together.for_each_init(Vec::new, |ids, (chunk, (vectors, words))| {
+        for ((at, vector), words) in (chunk * TOGETHER..).zip(vectors.chunks_exact_mut(dim)).zip(words) {
             ids.clear();
-            counts = counts + Counts::of_text(lookup.token_ids(texts.text(at), ids));
+            *words = lookup.token_ids(texts.text(at), ids);
             combine(lookup, ids, vector);
         }
-        counts
     });
-    let counts = counts.reduce(Counts::default, Counts::add);
-    Ok((matrix, counts))
+    Ok((matrix, words))
 }
 
 /// A vector a text, `[texts, dim]`.
@@ -257,13 +258,11 @@ fn encoded(
 }
 
 /// What [`bags`] makes of the texts of every split.
-pub(crate) type Looked = (Splits<Bags>, Splits<Counts>);
+pub(crate) type Looked = (Splits<Bags>, Splits<Vec<Words>>);
 
-/// The token ids of every text and the table of the rows that occur, and the words that are known.
+/// The token ids of every text and the table of the rows that occur, and the words of every text.
 pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, OutOfMemory> {
-    let found = texts.map(|_, texts| token_ids(lookup, *texts));
-    let counts = found.map(|_, (_, counts)| *counts);
-    let ids = found.into_map(|(ids, _)| ids);
+    let (ids, words) = texts.try_map(|_, texts| token_ids(lookup, *texts))?.unzip();
     let mut occurs = memory::filled(false, lookup.rows())?;
     for (_, texts) in ids.iter() {
         texts.iter().flatten().for_each(|&id| occurs[id as usize] = true);
@@ -292,14 +291,17 @@ pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result
         let (table, rows) = (Arc::clone(&table), Arc::clone(&rows));
         Ok(Bags { table, rows, combiner: lookup.combiner(), normalize: lookup.normalize(), offsets, ids })
     })?;
-    Ok((bags, counts))
+    Ok((bags, words))
 }
 
-fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> (Vec<Vec<u32>>, Counts) {
+/// The token ids and the words of each text.
+fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Vec<Vec<u32>>, Vec<Words>), OutOfMemory> {
     let mut ids = vec![Vec::new(); texts.count()];
-    let counted = |(at, ids): (usize, &mut Vec<u32>)| Counts::of_text(lookup.token_ids(texts.text(at), ids));
-    let counts = ids.par_iter_mut().enumerate().map(counted).reduce(Counts::default, Counts::add);
-    (ids, counts)
+    let mut words = memory::filled(Words::default(), texts.count())?;
+    ids.par_iter_mut().zip(&mut words).enumerate().for_each(|(at, (ids, words))| {
+        *words = lookup.token_ids(texts.text(at), ids);
+    });
+    Ok((ids, words))
 }
 
 #[cfg(test)]
@@ -367,6 +369,17 @@ mod tests {
             interrupt: emberline_base::Interrupt::default(),
         };
         embed(source, texts, wanted, &mut encoding).expect("possible")
+    }
+
+    #[test]
+    fn words_are_told_of_each_held_out_text() {
+        let words = |all, known| Words { all, known, composed: 0 };
+        let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
+        for wanted in [FROZEN, TUNED, Wanted { reduction, ..FROZEN }] {
+            let told = embedded(&table(), &texts(), &wanted).words.expect("a table");
+            assert_eq!((told.train, told.valid, told.test), (vec![], Some(vec![words(1, 1), words(0, 0)]), None));
+        }
+        assert!(embedded(&Opened::Encoder(Box::new(Bytes)), &texts(), &FROZEN).words.is_none());
     }
 
     /// The words are counted alike however their rows are used.

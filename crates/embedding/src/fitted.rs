@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Digest, Features, Matrix, Splits, TextList, memory};
+use emberline_base::{Bags, Digest, Features, Matrix, Splits, TextList, TunedRows, memory};
 use emberline_device::Device;
 
 use crate::combine::Pooling;
@@ -15,7 +15,7 @@ use crate::encode::Encoding;
 use crate::features::{self, Shortening, Wanted};
 use crate::reduce::{Projection, Reduce};
 use crate::tuned::Tuned;
-use crate::{Error, LearnedState, Lookup, Opened, Source, TunedRows};
+use crate::{Error, LearnedState, Lookup, Opened, Source};
 
 /// An embedding that needs no training texts any more.
 pub struct FittedEmbedding {
@@ -88,16 +88,17 @@ impl FittedEmbedding {
         Some(LearnedState { source, projection, origin, content, embedding: self.digest.clone() })
     }
 
-    /// The same embedding with a fine-tuned table: rows that training moved come from `rows`, all others from the source.
+    /// The same embedding with a fine-tuned table: rows that training moved come from `table` `[rows, dim]`, in which `rows`
+    /// names them, all others from the source.
     ///
     /// # Errors
     /// When the rows don't fit the table, or the source is no table.
-    pub fn with_tuned(self, rows: TunedRows) -> Result<Self, Error> {
-        let Opened::Table(table) = self.opened.as_ref() else {
+    pub fn with_tuned(self, rows: TunedRows, table: Matrix) -> Result<Self, Error> {
+        let Opened::Table(lookup) = self.opened.as_ref() else {
             return Err(Error::TunedRows { reason: "the embedding is an encoder of whole texts".into() });
         };
-        let dim = self.projection.as_deref().map_or(table.dim(), Projection::dim);
-        let tuned = Some(Tuned::new(table.as_ref(), dim, rows)?);
+        let dim = self.projection.as_deref().map_or(lookup.dim(), Projection::dim);
+        let tuned = Some(Tuned::new(lookup.as_ref(), dim, rows, table)?);
         Ok(Self { tuned, ..self })
     }
 
@@ -226,10 +227,6 @@ fn projection(
     let fits = |projection: &Projection| matches!(projection, Projection::Matrix { dim, weights } if *dim == reduction.dim && weights.len() == from * dim);
     match learned {
         Some(projection) if fits(&projection) => Ok(Some(projection)),
-        _ => Err(Error::Unsupported(
-            "`reduce = \"pca\"`: the directions that were learned from the training texts are missing; restore the run's \
-             `inputs` folder, or train again"
-                .into(),
-        )),
+        _ => Err(Error::NotLearned { what: "the principal directions (`reduce = \"pca\"`)" }),
     }
 }

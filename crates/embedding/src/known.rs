@@ -1,7 +1,6 @@
-//! How many words of texts a table knows, counted while their rows are looked up.
+//! How many words of texts a table knows, met while their rows are looked up.
 //!
-//! What counts as a word and when it is known: [`KnownShare`]. Counts are whole numbers, so that neither the order of texts
-//! nor the number of threads matters.
+//! What counts as a word and when it is known: [`KnownShare`].
 
 use std::ops::{Add, AddAssign};
 
@@ -56,9 +55,9 @@ fn is_word_token(token: &[u8]) -> bool {
         || (!token.is_ascii() && String::from_utf8_lossy(token).contains(char::is_alphanumeric))
 }
 
-/// The words of several texts.
+/// The words of several texts, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+struct Counts {
     words: u64,
     known: u64,
     composed: u64,
@@ -68,7 +67,7 @@ pub struct Counts {
 
 impl Counts {
     /// Those of one text.
-    pub(crate) fn of_text(words: Words) -> Self {
+    fn of_text(words: Words) -> Self {
         let Words { all, known, composed } = words;
         let texts_without = u64::from(known == 0);
         Self { words: all.into(), known: known.into(), composed: composed.into(), texts: 1, texts_without }
@@ -98,8 +97,10 @@ impl Add for Counts {
     }
 }
 
-/// What records show of the counts of each split.
-pub(crate) fn known_words(counts: &Splits<Counts>) -> KnownWords {
+/// What records show of the words of each text.
+pub(crate) fn known_words(words: &Splits<Vec<Words>>) -> KnownWords {
+    let counts =
+        words.map(|_, words| words.iter().map(|&words| Counts::of_text(words)).fold(Counts::default(), Counts::add));
     let all = counts.iter().fold(Counts::default(), |all, (_, counts)| all + *counts);
     KnownWords { all: all.share(), splits: counts.map(|_, counts| counts.share()) }
 }
@@ -128,9 +129,9 @@ mod tests {
 
     #[test]
     fn shares_are_of_all_texts_and_of_each_split() {
-        let text = |all, known, composed| Counts::of_text(Words { all, known, composed });
-        let train = text(4, 3, 1) + text(4, 0, 0);
-        let known = known_words(&Splits { train, valid: Some(text(2, 2, 0)), test: Some(Counts::default()) });
+        let text = |all, known, composed| Words { all, known, composed };
+        let train = vec![text(4, 3, 1), text(4, 0, 0)];
+        let known = known_words(&Splits { train, valid: Some(vec![text(2, 2, 0)]), test: Some(Vec::new()) });
         assert_eq!(known.all, KnownShare { tokens: 0.5, composed: 0.1, texts_without: 1.0 / 3.0 });
         assert_eq!(known.splits.train, KnownShare { tokens: 0.375, composed: 0.125, texts_without: 0.5 });
         assert_eq!(known.splits.valid, Some(KnownShare { tokens: 1.0, ..KnownShare::default() }));

@@ -29,4 +29,3 @@ pub use learned::LearnedState;
 pub use left_out::TextWord;
 pub use opened::{Encoder, Lookup, Opened, RowKey, TokenizerFile};
 pub use source::{Source, Texts};
-pub use tuned::TunedRows;

@@ -99,6 +99,11 @@ pub trait Lookup: Send + Sync {
         None
     }
 
+    /// Whether there are words that the source doesn't know: hash buckets have a row for every word.
+    fn has_vocabulary(&self) -> bool {
+        true
+    }
+
     /// Appends the text of every token of a text, in the order of [`token_ids`](Self::token_ids), to `tokens`; returns whether the
     /// source can tell. Only sources whose rows have no words need to.
     fn token_texts(&self, _text: &[u8], _tokens: &mut Vec<String>) -> bool {

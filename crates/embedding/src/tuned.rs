@@ -6,20 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Matrix};
+use emberline_base::{Bags, Matrix, TunedRows};
 
 use crate::{Error, Lookup, RowKey};
-
-/// The rows of a fine-tuned table, as a model stores them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TunedRows {
-    /// The row that each had in its source.
-    pub ids: Vec<u32>,
-    /// The word of each, `""` for a row without one; none if the source has no words.
-    pub words: Option<Vec<String>>,
-    /// The rows after training, `[ids, dim]`; of the length after reduction.
-    pub table: Matrix,
-}
 
 /// Fine-tuned rows, found by what names them.
 #[derive(Clone, Debug)]
@@ -36,12 +25,13 @@ enum Places {
 }
 
 impl Tuned {
-    /// Checks rows against the table that they belong to; `dim` is the length of a row after reduction.
+    /// Checks rows, `table` `[rows, dim]` after training, against the source's table, which they belong to; `dim` is the
+    /// length of a row after reduction.
     ///
     /// # Errors
     /// When there are more or fewer names than rows, a row isn't of the table, a row is named twice, or rows have another length.
-    pub(crate) fn new(lookup: &dyn Lookup, dim: usize, rows: TunedRows) -> Result<Self, Error> {
-        let TunedRows { ids, words, table } = rows;
+    pub(crate) fn new(lookup: &dyn Lookup, dim: usize, rows: TunedRows, table: Matrix) -> Result<Self, Error> {
+        let TunedRows { ids, words } = rows;
         let refused = |reason: String| Err(Error::TunedRows { reason });
         if table.cols() != dim {
             return refused(format!("they have {} numbers each, the embedding's {dim}", table.cols()));

@@ -23,8 +23,7 @@
 //! let trained = RunFolder::beside(&films);
 //! run(&films, &trained, &Options::on(Device::Cpu), &mut Silent)?;
 //! let file = folder.path().join("films.bundle");
-//! let options = ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() };
-//! bundle::export(&trained, None, &file, false, &options)?;
+//! bundle::export(&trained, None, &file, false, &ClassifierOptions::on(Device::Cpu))?;
 //!
 //! // This is all that a program needs which classifies.
 //! let classifier = Classifier::load(&file)?;
@@ -67,15 +66,14 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens a bundle, or the best cell of the best setting of a run folder, to compute on the processor.
+    /// Opens a bundle, or of a run folder the refit if there is one, else the best cell of the best setting, to compute on the
+    /// processor.
     ///
     /// # Errors
     /// When nothing is at the path, or it is damaged or of another version; of a run folder, when no cell is done, or a file of
     /// its embedding is missing or isn't the one that it was trained with.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let options =
-            ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() };
-        Self::load_with(path, None, options)
+        Self::load_with(path, None, ClassifierOptions::on(Device::Cpu))
     }
 
     /// Opens a bundle, or a cell of a run folder by its id, with options: the device, a cache of encoders' vectors, ...
@@ -108,7 +106,7 @@ impl Classifier {
         self.inner.task()
     }
 
-    /// Which cell it is, in one line.
+    /// Which model it is and why it was taken, in one line.
     pub fn description(&self) -> &str {
         self.inner.description()
     }

@@ -3,28 +3,33 @@
 //! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
 //! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
 //! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
-//! recorded for it, to the bit. Neither the data nor the training's engine is needed.
+//! recorded for it, to the bit. Neither the data nor the training's engine is needed; only the nearest training rows
+//! ([`TrainingRows`]) are found in data that are read again.
 
+mod nearest;
+mod run_model;
+mod training_rows;
 mod word_effects;
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::{Features, Interrupt, Matrix, Task, run_files};
+use emberline_base::file::TemporaryFolder;
+use emberline_base::{Interrupt, Matrix, Task};
 use emberline_cache::Cache;
 use emberline_dataset::settings::Column;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
-use emberline_embedding::{FittedEmbedding, LearnedState, Source, TunedRows};
-use emberline_report::{ChosenModel, Run};
+use emberline_embedding::{FittedEmbedding, LearnedState, Source};
+use emberline_report::ModelChoice;
 use emberline_train::Model;
 use rayon::prelude::*;
-use tempfile::TempDir;
 
+pub(crate) use self::run_model::{RunModel, Trained};
+use self::training_rows::Training;
+pub use self::training_rows::{Neighbour, TrainingRows};
 pub use self::word_effects::WordEffect;
 use crate::Error;
 use crate::bundle::Bundle;
-use crate::pipeline::Pipeline;
-use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
 /// A model and the embedding whose vectors it takes.
@@ -32,11 +37,14 @@ pub struct Classifier {
     model: Model,
     embedding: FittedEmbedding,
     label: String,
-    description: String,
+    choice: ModelChoice,
     text: Column,
+    header: Option<bool>,
     options: ClassifierOptions,
+    /// What it was trained on; a bundle doesn't say.
+    training: Option<Training>,
     /// Where the source's files of a bundle are: an encoder may read them later.
-    _unpacked: Option<TempDir>,
+    _unpacked: Option<TemporaryFolder>,
 }
 
 /// What a classifier computes with.
@@ -61,6 +69,13 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
 }
 
+impl ClassifierOptions {
+    /// Computes on a device, without a cache, with the source's files where the pipeline file names them.
+    pub fn on(device: Device) -> Self {
+        Self { device, cache: None, assets: None, interrupt: Interrupt::default() }
+    }
+}
+
 impl Classifier {
     /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best cell of
     /// the best setting.
@@ -69,19 +84,14 @@ impl Classifier {
     /// When the folder holds no run, the cell isn't done, a file of it is missing or isn't what was written, or the source
     /// isn't the one that it was trained with.
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
-        let run = Run::load(folder.path())?;
-        let ChosenModel { folder: files, description } = run.choose_model(folder.path(), cell)?;
-        let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
-        let trained = settled(&files, &base)?;
-        let model = Model::read(&files.join(run_files::MODEL))?;
-        let source = trained.settings.embedding.source.of_repeat(trained.repeat());
-        let learned = folder.learned_path(&model.description().embedding.digest);
-        let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
-        let learned = learned.exists().then(|| LearnedState::read(&learned)).transpose().map_err(named)?;
-        let embedding = reopen(&source, &base, learned.as_ref(), &model, options.device).map_err(named)?;
-        let label = format!("{} {}", source.kind(), trained.embedding());
-        let text = trained.settings.data.text.clone();
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: None })
+        let chosen = RunModel::choose(folder, cell, &options)?;
+        let model = chosen.parse(&chosen.bytes()?)?;
+        let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
+        let RunModel { choice, cell, trained, .. } = chosen;
+        let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
+        let (text, header) = (cell.settings.data.text.clone(), cell.settings.data.header);
+        let training = Some(Training::new(folder.pipeline_folder()?, cell, &trained)?);
+        Ok(Self { model, embedding, label, choice, text, header, options, training, _unpacked: None })
     }
 
     /// Opens a bundle, which `emberline export --bundle` writes.
@@ -89,12 +99,13 @@ impl Classifier {
     /// # Errors
     /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
-        let Bundle { model, learned, source, folder, text, cell } = Bundle::open(path)?;
+        let Bundle { model, learned, source, folder, text, header, description } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
         let named = |source| Error::Embedding { name: name.clone(), source };
         let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
-        let (label, description) = (format!("{} {name}", source.kind()), format!("cell {cell}: the bundle's"));
-        Ok(Self { model, embedding, label, description, text, options, _unpacked: Some(folder) })
+        let label = format!("{} {name}", source.kind());
+        let choice = ModelChoice { description, warning: None };
+        Ok(Self { model, embedding, label, choice, text, header, options, training: None, _unpacked: Some(folder) })
     }
 
     /// Opens what lies at a path: a bundle, or a run folder.
@@ -113,7 +124,12 @@ impl Classifier {
 
     /// Which model it is and why, in one line.
     pub fn description(&self) -> &str {
-        &self.description
+        &self.choice.description
+    }
+
+    /// The same, with what speaks against the model.
+    pub fn choice(&self) -> &ModelChoice {
+        &self.choice
     }
 
     /// The trained model.
@@ -129,6 +145,11 @@ impl Classifier {
     /// The column of the texts that it was trained on.
     pub fn text_column(&self) -> &Column {
         &self.text
+    }
+
+    /// Whether the first row of the files that it was trained on holds names, if the pipeline says so (`data.header`).
+    pub fn header(&self) -> Option<bool> {
+        self.header
     }
 
     /// The task.
@@ -150,7 +171,15 @@ impl Classifier {
         texts: &[T],
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<Prediction>, Error> {
-        let logits = self.logits(texts, on_event)?;
+        self.classify_vectors(&self.vectors(texts, on_event)?)
+    }
+
+    /// Classifies texts by their [`vectors`](Self::vectors), `[texts, dim]`.
+    ///
+    /// # Errors
+    /// When the vectors have another length than the model takes, or there is too little memory.
+    pub fn classify_vectors(&self, vectors: &Matrix) -> Result<Vec<Prediction>, Error> {
+        let logits = self.model.logits_of_vectors(vectors).map_err(emberline_train::Error::from)?;
         let rows: Vec<usize> = (0..logits.rows()).collect();
         Ok(rows.into_par_iter().map(|row| self.prediction(logits.row(row))).collect())
     }
@@ -160,6 +189,16 @@ impl Classifier {
     /// # Errors
     /// Those of [`classify`](Self::classify).
     pub fn logits<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
+        let vectors = self.vectors(texts, on_event)?;
+        Ok(self.model.logits_of_vectors(&vectors).map_err(emberline_train::Error::from)?)
+    }
+
+    /// The vectors of texts as they enter the head, `[texts, dim]`: pooled and shortened; of a fine-tuned table, its rows as
+    /// training left them. Zeros for a text without a word that a table knows.
+    ///
+    /// # Errors
+    /// Those of [`classify`](Self::classify).
+    pub fn vectors<T: AsRef<str> + Sync>(&self, texts: &[T], on_event: &mut dyn FnMut(Event)) -> Result<Matrix, Error> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let ClassifierOptions { device, cache, interrupt, .. } = &self.options;
         let mut encoding = Encoding {
@@ -170,12 +209,9 @@ impl Classifier {
             interrupt: interrupt.clone(),
         };
         let failed = |source| Error::Embedding { name: self.label.clone(), source };
-        let logits = match self.embedding.features(&texts, &mut encoding).map_err(failed)? {
-            // Their table holds the rows that training moved, put over the source's.
-            Features::Tuned(bags) => self.model.logits_of_bags(&bags),
-            features => self.model.logits(&features),
-        };
-        Ok(logits.map_err(emberline_train::Error::from)?)
+        // A fine-tuned table holds the rows that training moved, put over the source's.
+        let features = self.embedding.features(&texts, &mut encoding).map_err(failed)?;
+        Ok(self.model.head_inputs(features).map_err(emberline_train::Error::from)?)
     }
 
     fn prediction(&self, logits: &[f32]) -> Prediction {
@@ -189,16 +225,6 @@ impl Classifier {
     }
 }
 
-/// A cell as it was trained, by the `cell.toml` among its files; paths count from `base`.
-pub(crate) fn settled(files: &Path, base: &Path) -> Result<Cell, Error> {
-    let path = files.join(run_files::SETTINGS);
-    let bytes = emberline_base::file::read(&path)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let pipeline = Pipeline::parse(&path.display().to_string(), &text, base, &[])?;
-    let mut plan = Plan::of(&pipeline);
-    if plan.cells.is_empty() { Err(crate::run::no_cells(&plan)) } else { Ok(plan.cells.swap_remove(0)) }
-}
-
 /// Opens the embedding that a model was trained with: the source, and what it learned from the training texts.
 fn reopen(
     source: &Source,
@@ -210,5 +236,5 @@ fn reopen(
     let embedding = FittedEmbedding::reopen(source, base, learned, &model.description().embedding.digest, device)?;
     let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
     let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
-    embedding.with_tuned(TunedRows { ids: rows.ids.clone(), words: rows.words.clone(), table })
+    embedding.with_tuned(rows.clone(), table)
 }

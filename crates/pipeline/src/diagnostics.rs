@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use emberline_base::number::{counted, grouped};
+
 use crate::diagnostic::Diagnostic;
 
 /// The most faults that are shown.
@@ -86,21 +88,10 @@ impl fmt::Display for Diagnostics {
             write!(f, "{fault}\n\n")?;
         }
         if self.more > 0 {
-            write!(f, "and {} more\n\n", grouped(self.more))?;
+            write!(f, "and {} more\n\n", grouped(self.more as u64))?;
         }
-        match self.count() {
-            1 => f.write_str("1 fault"),
-            count => write!(f, "{} faults", grouped(count)),
-        }
+        f.write_str(&counted(self.count(), "fault"))
     }
-}
-
-/// A number with its thousands apart, such as 1,234.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-    groups.join(",")
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::FileError;
+use emberline_base::number::{agreeing, counted};
 
 use crate::diagnostics::Diagnostics;
 use crate::lock::Difference;
-use crate::run::State;
+use crate::run::{RefitState, State};
 
 /// Why a command on a pipeline can't be done.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// Several files that the pipeline names aren't there.
-    #[error("{} files are missing:\n{}", .0.len(), each(.0))]
+    #[error("{} {} missing:\n{}", counted(.0.len(), "file"), agreeing(.0.len(), "is", "are"), each(.0))]
     MissingFiles(Vec<Error>),
     /// The data can't be read, or don't fit the settings.
     #[error(transparent)]
@@ -56,6 +57,26 @@ pub enum Error {
         /// What is wrong with it.
         why: crate::BundleError,
     },
+    /// The data that a model was trained on can't be read again.
+    #[error(
+        "the nearest training rows are found in the data that the model was trained on: {source}; restore them, or ask for no neighbours"
+    )]
+    TrainingData {
+        /// Why.
+        source: emberline_dataset::Error,
+    },
+    /// The data have changed since a model was trained on them.
+    #[error(
+        "{files}: the data have changed since the model was trained, so that nobody can tell its training rows; restore them, run the \
+         pipeline again, or ask for no neighbours"
+    )]
+    OtherTrainingData {
+        /// The files, as the pipeline names them.
+        files: String,
+    },
+    /// The training rows of a bundle were asked for.
+    #[error("a bundle holds no training text, so that it has no nearest training rows; name the run folder instead")]
+    NoTrainingText,
     /// No combination of the grid can be done.
     #[error("no cell can be run: {0}")]
     NoCells(String),
@@ -68,6 +89,28 @@ pub enum Error {
         found: Option<u64>,
         /// The version that this program writes.
         known: u32,
+    },
+    /// The file that says which pipeline a run folder is of is missing beside records, or damaged.
+    #[error(
+        "{} {fault}: it says which pipeline file the run is of; run the pipeline again (`emberline run FILE`), which writes it \
+         anew", path.display()
+    )]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as the rest of a sentence.
+        fault: &'static str,
+    },
+    /// The file of what a cell's embedding learned from the training texts isn't there.
+    #[error(
+        "{} is missing: it holds what the embedding learned from the training texts ({what}); run the cell again with \
+         `emberline run FILE --force`, which writes it anew", path.display()
+    )]
+    Learned {
+        /// The file.
+        path: PathBuf,
+        /// What was learned.
+        what: &'static str,
     },
     /// A run folder that belongs to another pipeline file.
     #[error(
@@ -87,7 +130,8 @@ pub enum Error {
     Panic(String),
     /// The process ended without a word, more than once in a row, while this cell was under way.
     #[error(
-        "the process ended {times} times while this cell was under way, perhaps for lack of memory; another run tries it again, and so does --retry-failed"
+        "the process ended {} while this cell was under way, perhaps for lack of memory; another run tries it again, and so does --retry-failed",
+        counted(*times as usize, "time")
     )]
     Vanished {
         /// How often.
@@ -122,8 +166,11 @@ pub enum Error {
     #[error("the lock is stale:\n{}\n`emberline lock` renews it after a run", lines(.0))]
     Stale(Vec<Difference>),
     /// A lock was asked for before all cells have run.
-    #[error("{} of the cells are left to run, such as `{}`; run the pipeline first, then lock it", .0.len(), .0[0].0)]
+    #[error("{} {} left to run, such as `{}`; run the pipeline first, then lock it", counted(.0.len(), "cell"), agreeing(.0.len(), "is", "are"), .0[0].0)]
     WorkPending(Vec<(String, State)>),
+    /// A lock was asked for before the refit was made of the present results.
+    #[error("all cells have run, but the refit ([decide] refit) {0}; run the pipeline first, then lock it")]
+    RefitPending(RefitState),
     /// A cell that was asked for isn't in the plan.
     #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
     NoSuchCell {

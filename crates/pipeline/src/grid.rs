@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use emberline_base::number::counted;
 use emberline_base::secret;
 use indexmap::{IndexMap, IndexSet};
 
@@ -262,7 +263,7 @@ impl Reader<'_> {
 }
 
 fn too_many(span: Span, axes: &[Axis], cells: Option<usize>) -> Diagnostic {
-    let count = cells.map_or("more cells than can be counted".to_owned(), |n| format!("{n} cells"));
+    let count = cells.map_or("more cells than can be counted".to_owned(), |n| counted(n, "cell"));
     let size = |axis: &Axis| format!("{} {}", axis.values.len(), short(&axis.key));
     let mut sizes: Vec<String> = axes.iter().filter(|axis| axis.values.len() > 1).take(8).map(size).collect();
     if axes.iter().filter(|axis| axis.values.len() > 1).count() > sizes.len() {

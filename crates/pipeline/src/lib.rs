@@ -27,11 +27,11 @@ mod settings;
 mod source_options;
 
 pub use bundle::BundleError;
-pub use classifier::{Classifier, ClassifierOptions, Prediction, WordEffect};
+pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, TrainingRows, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
-pub use emberline_report::{Error as ReportError, compare};
+pub use emberline_report::{Error as ReportError, ModelChoice, compare};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};
@@ -40,8 +40,8 @@ pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, 
 pub use pipeline::{MAX_CELLS, Pipeline};
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use run::{
-    Executor, Explanation, Job, Local, Observer, Options, Outline, Replaced, Silent, State, Subprocess, Survey,
-    ToEncode, explain, run, run_with, survey,
+    Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
+    Survey, ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Report, Settings};

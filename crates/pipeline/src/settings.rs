@@ -93,6 +93,11 @@ impl Report {
 }
 
 impl Settings {
+    /// Whether the best setting is trained once more on all rows.
+    pub(crate) fn asks_for_refit(&self) -> bool {
+        self.decide.is_some_and(|decide| decide.refit)
+    }
+
     /// What parses but can't be meant, by dotted key; the grid aside.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -4,6 +4,7 @@
 //! is whether they differ across the seeds on these rows, by the paired t interval over shared seeds. That is a statement
 //! about the heads that were trained, not about the embeddings: other rows may turn it over.
 
+use emberline_base::number::agreeing;
 use emberline_base::record::{Status, Summary};
 
 use crate::document::Prose;
@@ -19,6 +20,7 @@ pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
     let mut paragraphs = Vec::new();
     match (&ranking.main, ranked.as_slice()) {
         (None, _) => paragraphs.push(no_scores(summary)),
+        (Some(main), []) if ranking.is_worst_throughout => paragraphs.push(nothing_learned(main)),
         (Some(main), []) => {
             paragraphs.push(Prose::default().plain(format!("No setting has a {} that is a number.", main.name)));
         }
@@ -48,6 +50,14 @@ fn no_scores(summary: &Summary) -> Prose {
         "There are neither validation nor test scores, and training scores can't tell which setting is best: \
          give the pipeline validation rows.",
     )
+}
+
+fn nothing_learned(main: &MainMetric) -> Prose {
+    Prose::default().strong("No setting learned anything").plain(format!(
+        " by {name}: it is 0, its worst value, in every finished cell, so none is best. Train for more epochs, with a larger \
+         learning_rate or on more rows, and check the labels.",
+        name = main.name
+    ))
 }
 
 /// `0.5123 ± 0.0041 (mean ± sd of 3 seeds)`.
@@ -132,10 +142,11 @@ fn others(ranking: &Ranking<'_>) -> Option<Prose> {
         return None;
     }
     let close = rest.iter().filter(|gap| !gap.excludes_zero()).count();
-    let close = if close == 0 { "none".to_owned() } else { close.to_string() };
+    let (close, show) =
+        (if close == 0 { "none".to_owned() } else { close.to_string() }, agreeing(close, "shows", "show"));
     let ReplicateNames { pair, across, .. } = ranking.replicates;
     Some(Prose::default().plain(format!(
-        "Of {} settings compared with the best {pair} by {pair}, {close} show no difference from it {across} (each by its \
+        "Of {} settings compared with the best {pair} by {pair}, {close} {show} no difference from it {across} (each by its \
          own {:.0}\u{a0}% interval, not corrected for the number of comparisons).",
         rest.len(),
         LEVEL * 100.0
@@ -182,7 +193,7 @@ fn unfinished(summary: &Summary) -> Option<Prose> {
 /// What the grid can't do, and so doesn't answer.
 fn left_out(summary: &Summary) -> Option<Prose> {
     let combinations = table::left_out::combinations(summary);
-    let are = if combinations == 1 { "is" } else { "are" };
+    let are = agreeing(combinations, "is", "are");
     let text =
         format!(" of the grid {are} left out; the reasons, and what to do about them, stand under \"Left out\".");
     (combinations > 0).then(|| Prose::default().strong(counted(combinations, "combination")).plain(text))
@@ -214,6 +225,13 @@ mod tests {
             }
         }
         text(&run.summary)
+    }
+
+    #[test]
+    fn where_nothing_was_learned_no_setting_is_called_best() {
+        let told = with_scores(|_, _, _| 0.0);
+        assert!(told.starts_with("No setting learned anything by val_pr_auc: it is 0"), "{told}");
+        assert!(!told.contains("the highest"), "{told}");
     }
 
     #[test]

@@ -1,32 +1,43 @@
-//! What of a run classifies: the cell that is named, the refit of the best setting, or the best cell of the best setting.
+//! Which model of a run is used: that of the cell that is named, the refit of the best setting, or the best cell of the best
+//! setting. `predict` and `export` choose alike.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use emberline_base::record::{Cell, Status};
-use emberline_base::{file, run_files};
+use emberline_base::ReplicateAxis;
+use emberline_base::record::{Cell, Outcome, Refit, RefitCell, Status, Summary};
+use serde_json::Value;
 
-use crate::grouping::Setting;
+use crate::grouping::{self, Setting};
 use crate::ranking::{MainMetric, Ranking};
 use crate::refit::read_refit;
-use crate::run::{check, sums_of};
 use crate::{Error, Run};
 
-/// A cell of a run, and why it was taken.
+/// A trained model of a run.
 #[derive(Clone, Debug)]
-pub struct Chosen<'a> {
-    /// The cell.
-    pub cell: &'a Cell,
-    /// Why, as a phrase.
-    pub why: String,
+pub enum ChosenModel<'a> {
+    /// That of a cell.
+    Cell(&'a Cell),
+    /// That of all rows.
+    Refit(Box<Refit>),
 }
 
-/// A trained model of a run: a cell's, or that of all rows.
+/// The model of a run that is used, and why it was taken.
 #[derive(Clone, Debug)]
-pub struct ChosenModel {
-    /// The folder of its `model.safetensors` and `cell.toml`.
-    pub folder: PathBuf,
+pub struct Chosen<'a> {
+    /// The model.
+    pub model: ChosenModel<'a>,
+    /// What to tell of the choice.
+    pub choice: ModelChoice,
+}
+
+/// What to tell of the model that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelChoice {
     /// Which model it is and why it was taken, in one line.
     pub description: String,
+    /// What speaks against the model, and the cure; none if it was named.
+    pub warning: Option<String>,
 }
 
 /// The best setting of a run.
@@ -38,56 +49,84 @@ pub struct ChosenSetting<'a> {
     pub cells: Vec<&'a Cell>,
 }
 
-impl Run {
-    /// The model that classifies: that of the cell that is named; without a name, the refit in `dir`, the run's folder, as
-    /// long as it is of these cells, else the best cell of the best setting.
-    ///
-    /// # Errors
-    /// Those of [`choose`](Self::choose), and when a file of the refit isn't what was written.
-    pub fn choose_model(&self, dir: &Path, named: Option<&str>) -> Result<ChosenModel, Error> {
-        let refit = if named.is_none() { read_refit(dir)? } else { None };
-        let outdated = match refit {
-            Some(refit) if refit.is_of(&self.summary) => {
-                return Ok(ChosenModel { folder: dir.join(run_files::REFIT), description: refit.to_string() });
-            }
-            Some(_) => "; the refit is of earlier results, `emberline run` renews it",
-            None => "",
-        };
-        let Chosen { cell, why } = self.choose(named)?;
-        let description = format!("cell {}: {why}{outdated}", cell.id);
-        let folder = run_files::cell(dir, &cell.id);
-        let model = folder.join(run_files::MODEL);
-        check(&sums_of(&folder)?, &model, &file::read(&model)?)?;
-        Ok(ChosenModel { folder, description })
-    }
-
+impl<'a> ChosenSetting<'a> {
     /// The best setting, by the metric that the report ranks by; the only one if there is but one.
     ///
     /// # Errors
     /// When no cell is done, or nothing tells which setting is best.
-    pub fn choose_setting(&self) -> Result<ChosenSetting<'_>, Error> {
-        let ranking = Ranking::of(&self.summary);
+    pub fn of(summary: &'a Summary) -> Result<Self, Error> {
+        let ranking = Ranking::of(summary);
         let best = match ranking.settings.as_slice() {
             [only] => Some(only),
             _ => ranking.best(),
         };
-        let chosen = best.map(|setting| ChosenSetting {
-            label: setting.label.clone(),
-            cells: setting.done().map(|(cell, _)| cell).collect(),
-        });
+        let chosen =
+            best.map(|best| Self { label: best.label.clone(), cells: best.done().map(|(cell, _)| cell).collect() });
         let chosen = chosen.filter(|setting| !setting.cells.is_empty());
-        chosen.ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })
+        chosen.ok_or_else(|| Error::NothingToChoose { name: summary.name.clone() })
     }
 
-    /// The cell that is named; without a name, the best cell of the best setting by the metric that the report ranks by.
+    /// What a refit of the setting records of its cells.
+    pub fn refit_cells(&self) -> Vec<RefitCell> {
+        let of_cell = |cell: &&Cell| {
+            let Outcome { digests, best_epoch, .. } = cell.outcome.as_ref()?;
+            Some(RefitCell { id: cell.id.clone(), weights: digests.weights.clone(), best_epoch: *best_epoch })
+        };
+        self.cells.iter().filter_map(of_cell).collect()
+    }
+}
+
+impl Run {
+    /// The model that is used for new texts: that of the cell that is named; without a name, the refit in `dir`, the run's
+    /// folder, as long as it is of the best setting's present results, else the best cell of the best setting.
     ///
     /// # Errors
-    /// When there is no such cell, it isn't done, or nothing tells which is best.
-    pub fn choose(&self, named: Option<&str>) -> Result<Chosen<'_>, Error> {
-        match named {
-            Some(id) => self.named(id).map(|cell| Chosen { cell, why: "named by --cell".to_owned() }),
-            None => self.best().ok_or(Error::NothingToChoose { name: self.summary.name.clone() }),
+    /// When there is no such cell, it isn't done, nothing tells which is best, or the record of the refit isn't what was
+    /// written.
+    pub fn choose(&self, dir: &Path, named: Option<&str>) -> Result<Chosen<'_>, Error> {
+        if let Some(id) = named {
+            let model = ChosenModel::Cell(self.named(id)?);
+            let choice = ModelChoice { description: format!("cell {id}: named by --cell"), warning: None };
+            return Ok(Chosen { model, choice });
         }
+        let outdated = match read_refit(dir)? {
+            Some(refit) if self.is_current(&refit) => {
+                let choice = ModelChoice { description: refit.to_string(), warning: None };
+                return Ok(Chosen { model: ChosenModel::Refit(Box::new(refit)), choice });
+            }
+            Some(_) => "; the refit is of earlier results, `emberline run` renews it",
+            None => "",
+        };
+        let (cell, why) = self.best().ok_or_else(|| Error::NothingToChoose { name: self.summary.name.clone() })?;
+        let description = format!("cell {}: {why}{outdated}", cell.id);
+        let choice = ModelChoice { description, warning: self.warning_of_part(cell) };
+        Ok(Chosen { model: ChosenModel::Cell(cell), choice })
+    }
+
+    /// Warns of a cell that is one of several of its setting which train on other rows each, such as folds or repeats.
+    fn warning_of_part(&self, cell: &Cell) -> Option<String> {
+        let settings = grouping::settings(&self.summary);
+        let setting = settings.iter().find(|setting| setting.cells.iter().any(|other| other.id == cell.id))?;
+        let part = |axis: ReplicateAxis| {
+            let values: BTreeSet<String> =
+                setting.cells.iter().filter_map(|cell| cell.settings.get(axis.key()).map(Value::to_string)).collect();
+            let value = grouping::value_text(cell.settings.get(axis.key())?);
+            (values.len() > 1).then(|| format!("{} {value} (one of {})", axis.noun(), values.len()))
+        };
+        let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.moves_rows());
+        let parts: Vec<String> = moved.filter_map(part).collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "this model was trained on the training rows of {} alone; `[decide] refit = true` in the pipeline makes a \
+                 model of all rows, and --cell names the cell to take",
+                parts.join(" and of ")
+            )
+        })
+    }
+
+    /// Whether a refit was made of the cells of the setting that is the best one now.
+    fn is_current(&self, refit: &Refit) -> bool {
+        ChosenSetting::of(&self.summary).is_ok_and(|setting| setting.refit_cells() == refit.cells)
     }
 
     fn named(&self, id: &str) -> Result<&Cell, Error> {
@@ -102,10 +141,11 @@ impl Run {
         done.map(|cell| cell.id.clone()).collect()
     }
 
-    fn best(&self) -> Option<Chosen<'_>> {
+    /// The best cell of the best setting, and why it is that one.
+    fn best(&self) -> Option<(&Cell, String)> {
         if let [only] = self.done().as_slice() {
             let cell = self.summary.cells.iter().find(|cell| cell.id == *only)?;
-            return Some(Chosen { cell, why: "the only one that is done".to_owned() });
+            return Some((cell, "the only one that is done".to_owned()));
         }
         let ranking = Ranking::of(&self.summary);
         let (main, setting) = (ranking.main.as_ref()?, ranking.best()?);
@@ -115,7 +155,7 @@ impl Run {
         } else {
             "the best".to_owned()
         };
-        Some(Chosen { cell, why: format!("{of} by {} ({})", main.name, emberline_base::number::fixed(value, 4)) })
+        Some((cell, format!("{of} by {} ({})", main.name, emberline_base::number::fixed(value, 4))))
     }
 }
 
@@ -134,31 +174,113 @@ fn best_cell<'a>(setting: &Setting<'a>, main: &MainMetric) -> Option<(&'a Cell, 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use emberline_base::{Digest, Sums, record, run_files};
+
     use super::*;
     use crate::sample;
+
+    /// A folder without a refit.
+    fn nowhere() -> &'static Path {
+        Path::new("no such folder")
+    }
+
+    fn cell<'a>(chosen: &Chosen<'a>) -> &'a Cell {
+        match &chosen.model {
+            ChosenModel::Cell(cell) => cell,
+            ChosenModel::Refit(refit) => panic!("{refit}"),
+        }
+    }
+
+    /// Writes the record of a refit of these cells.
+    fn write_refit(dir: &Path, cells: Vec<RefitCell>) {
+        let digest = || Digest::of(b"");
+        let digests = record::Digests { data: digest(), embedding: digest(), weights: digest(), predictions: None };
+        let refit = Refit {
+            version: record::VERSION,
+            setting: "s".to_owned(),
+            cells,
+            rows: 1200,
+            epochs: 7,
+            threshold: None,
+            metrics: Default::default(),
+            digests,
+            device: "cpu".to_owned(),
+            arithmetic: String::new(),
+            computation: 1,
+            seconds: 0.0,
+        };
+        let text = serde_json::to_string(&refit).expect("JSON");
+        let mut sums = Sums::default();
+        sums.add(run_files::RESULT, text.as_bytes());
+        let folder = dir.join(run_files::REFIT);
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join(run_files::SUMS), sums.to_text()).expect("written");
+        fs::write(folder.join(run_files::RESULT), text).expect("written");
+    }
 
     #[test]
     fn the_best_cell_of_the_best_setting_is_chosen() {
         let run = sample::course();
-        let chosen = run.choose(None).expect("a best cell");
+        let chosen = run.choose(nowhere(), None).expect("a best cell");
         let ranking = Ranking::of(&run.summary);
         let best = ranking.best().expect("a best setting");
         let values = best.values("val_pr_auc");
-        let value = chosen.cell.outcome.as_ref().expect("done").metrics["val_pr_auc"];
-        assert!(best.cells.iter().any(|cell| cell.id == chosen.cell.id));
+        let value = cell(&chosen).outcome.as_ref().expect("done").metrics["val_pr_auc"];
+        assert!(best.cells.iter().any(|of_best| of_best.id == cell(&chosen).id));
         assert!(values.iter().all(|&other| other <= value), "{values:?}");
-        assert!(chosen.why.contains("val_pr_auc"), "{}", chosen.why);
+        assert!(chosen.choice.description.contains("val_pr_auc"), "{}", chosen.choice.description);
     }
 
     #[test]
     fn a_cell_is_chosen_by_name_if_it_is_done() {
         let mut run = sample::course();
         let id = run.summary.cells[1].id.clone();
-        assert_eq!(run.choose(Some(&id)).expect("done").cell.id, id);
-        assert!(matches!(run.choose(Some("none")), Err(Error::NoSuchCell { .. })));
+        assert_eq!(cell(&run.choose(nowhere(), Some(&id)).expect("done")).id, id);
+        assert!(matches!(run.choose(nowhere(), Some("none")), Err(Error::NoSuchCell { .. })));
         run.summary.cells[1].status = Status::Failed;
-        assert!(matches!(run.choose(Some(&id)), Err(Error::NotDone { .. })));
+        assert!(matches!(run.choose(nowhere(), Some(&id)), Err(Error::NotDone { .. })));
         run.summary.cells.iter_mut().for_each(|cell| (cell.status, cell.outcome) = (Status::Pending, None));
-        assert!(matches!(run.choose(None), Err(Error::NothingToChoose { .. })));
+        assert!(matches!(run.choose(nowhere(), None), Err(Error::NothingToChoose { .. })));
+    }
+
+    #[test]
+    fn a_part_of_the_rows_is_warned_of_unless_it_was_named() {
+        let run = sample::of_splits();
+        let chosen = run.choose(nowhere(), None).expect("a best cell");
+        let warning = chosen.choice.warning.as_deref().expect("a split of several");
+        assert!(warning.contains("split ") && warning.contains("refit = true"), "{warning}");
+        let id = &cell(&chosen).id;
+        assert_eq!(run.choose(nowhere(), Some(id)).expect("done").choice.warning, None);
+        // Seeds have the same rows, and the refit has all.
+        let seeds = sample::course();
+        assert_eq!(seeds.choose(nowhere(), None).expect("a best cell").choice.warning, None);
+        let dir = tempfile::tempdir().expect("a folder");
+        write_refit(dir.path(), ChosenSetting::of(&run.summary).expect("a best setting").refit_cells());
+        assert_eq!(run.choose(dir.path(), None).expect("the refit").choice.warning, None);
+    }
+
+    #[test]
+    fn a_refit_is_chosen_while_it_is_of_the_best_setting() {
+        let run = sample::course();
+        let dir = tempfile::tempdir().expect("a folder");
+        let best = ChosenSetting::of(&run.summary).expect("a best setting").refit_cells();
+        write_refit(dir.path(), best.clone());
+        let chosen = run.choose(dir.path(), None).expect("the refit");
+        assert!(matches!(chosen.model, ChosenModel::Refit(_)));
+        assert_eq!(chosen.choice.description, "refit of setting s on all 1,200 rows, 7 epochs");
+        let id = &run.summary.cells[0].id;
+        assert_eq!(cell(&run.choose(dir.path(), Some(id)).expect("done")).id, *id, "a name comes first");
+        // Of another setting, whose cells are still what they were; and of the same with other weights.
+        let others = run.summary.cells.iter().filter(|cell| best.iter().all(|of_best| of_best.id != cell.id)).collect();
+        let other = ChosenSetting { label: String::new(), cells: others }.refit_cells();
+        let trained_again = best.into_iter().map(|cell| RefitCell { weights: Digest::of(b"other"), ..cell }).collect();
+        for outdated in [other, trained_again] {
+            write_refit(dir.path(), outdated);
+            let chosen = run.choose(dir.path(), None).expect("a best cell");
+            assert!(chosen.choice.description.contains("earlier results"), "{}", chosen.choice.description);
+            cell(&chosen);
+        }
     }
 }

@@ -10,14 +10,23 @@ pub enum Error {
     /// There is no `summary.json`.
     #[error("{} is no run folder: it holds no summary.json; give the folder that a run wrote, for example runs/quickstart", .0.display())]
     NotARun(PathBuf),
+    /// A run was begun, and no cell of it has ended.
+    #[error("{}: no cell has ended yet; run the pipeline (`emberline run FILE`), which goes on from here", .0.display())]
+    NoCellEnded(PathBuf),
+    /// A run was cut short before its first summary.
+    #[error("{}: the run was cut short before it wrote summary.json; run the pipeline again (`emberline run FILE`), which goes on from here", .0.display())]
+    NotSummarised(PathBuf),
+    /// A file that a run wrote isn't there any more.
+    #[error("{} is missing; run the pipeline again (`emberline run FILE`) to write it anew", .0.display())]
+    Missing(PathBuf),
     /// The system refused.
     #[error(transparent)]
     File(#[from] FileError),
     /// A file isn't what was written.
-    #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again to write it anew", .0.display())]
+    #[error("{} isn't what was written: it was changed, or the disk is faulty; run the pipeline again (`emberline run FILE`) to write it anew", .0.display())]
     Changed(PathBuf),
     /// Nothing vouches for the files of a folder.
-    #[error("{} is missing, so nothing tells whether the files beside it are what was written; run the pipeline again", .0.display())]
+    #[error("{} is missing, so nothing tells whether the files beside it are what was written; run the pipeline again (`emberline run FILE`) to write it anew", .0.display())]
     NoSums(PathBuf),
     /// `summary.json` is not what it should be.
     #[error("{}:{line}:{column}: {message}; the file is damaged, run the pipeline again to write it anew", path.display())]
@@ -85,7 +94,7 @@ pub enum Error {
     },
     /// No cell is done, or nothing tells which is best.
     #[error(
-        "nothing tells which cell of {name} is best: no cell is done, or there are no validation and no test rows; run the pipeline, or name a cell with --cell"
+        "nothing tells which cell of {name} is best: no cell is done, there are no validation and no test rows, or every cell has the worst score there is; run the pipeline, or name a cell with --cell"
     )]
     NothingToChoose {
         /// The pipeline's name.

@@ -19,6 +19,7 @@ mod escape;
 mod format;
 mod grouping;
 pub mod history;
+pub mod known;
 mod number;
 pub mod predictions;
 mod ranking;
@@ -27,14 +28,17 @@ pub mod rows;
 mod run;
 mod sizes;
 pub mod statistics;
+mod stored;
+mod summed;
 mod table;
 mod warnings;
 
 #[cfg(test)]
 mod sample;
 
-pub use choose::{Chosen, ChosenModel, ChosenSetting};
+pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
 pub use error::Error;
 pub use format::{Format, file_name, render};
-pub use refit::read_refit;
+pub use refit::{read_refit, read_whole_refit};
 pub use run::Run;
+pub use summed::SummedFolder;

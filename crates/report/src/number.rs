@@ -3,6 +3,7 @@
 //! Numbers enter, text leaves. Minus is U+2212, so that signs align with figures.
 
 use emberline_base::number;
+pub(crate) use emberline_base::number::{counted, grouped as count};
 
 /// How many decimals show three to four digits of the largest of `values`.
 pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
@@ -30,25 +31,6 @@ pub(crate) fn single(value: f64) -> String {
 pub(crate) fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if value > 0.0 { format!("+{text}") } else { text }
-}
-
-/// A count with its thousands set apart: `1,234,567`.
-pub(crate) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A count with its noun: `1 seed`, `3 seeds`.
-pub(crate) fn counted(value: usize, noun: &str) -> String {
-    let plural = if value == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", count(value as u64))
 }
 
 /// A share as percents: `6.2 %`.
@@ -96,13 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn counts_and_times() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    fn shares_and_times() {
         assert_eq!(
             [-0.0, 0.84, 59.99, 200.4, 7500.0, f64::NAN].map(duration),
             ["0.0 s", "0.8 s", "1 min 0 s", "3 min 20 s", "2 h 5 min", "–"]
         );
         assert_eq!((percent(1, 16), percent(0, 0)), ("6.2 %".to_owned(), "–".to_owned()));
-        assert_eq!((counted(1, "seed"), counted(3, "seed")), ("1 seed".to_owned(), "3 seeds".to_owned()));
     }
 }

@@ -12,15 +12,17 @@
 //! | `sha256` | the digest of the file, see [`array_file`] |
 //! | `valid`, `test` | the digest of the split's rows: `inputs/<digest>.rows` says which they are |
 
-use std::collections::BTreeMap;
-
 use emberline_base::array_file::{self, Array, ElementType};
 use emberline_base::{Digest, Matrix, OutOfMemory, SplitName, Splits};
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
 
-const FORMAT: &str = "emberline predictions";
-const VERSION: &str = "1";
+use crate::stored::StoredFormat;
+
+const FORMAT: StoredFormat = StoredFormat {
+    name: "emberline predictions",
+    version: "1",
+    holds: "predictions",
+    cure: "run the cell again with --force",
+};
 
 /// The splits whose predictions are kept: training rows have been learned, and say nothing.
 const KEPT: [SplitName; 2] = [SplitName::Valid, SplitName::Test];
@@ -30,7 +32,7 @@ const KEPT: [SplitName; 2] = [SplitName::Valid, SplitName::Test];
 /// # Errors
 /// When there is no memory for them.
 pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8>, OutOfMemory> {
-    let mut metadata = BTreeMap::from([("format", FORMAT), ("version", VERSION)].map(owned));
+    let mut metadata = FORMAT.metadata();
     let mut arrays = Vec::new();
     for split in KEPT {
         let (Some(logits), Some(digest)) = (logits.get(split), rows.get(split)) else { continue };
@@ -47,37 +49,9 @@ pub fn to_bytes(logits: &Splits<Matrix>, rows: &Splits<Digest>) -> Result<Vec<u8
 /// # Errors
 /// What is wrong with it, as the rest of a sentence.
 pub fn from_bytes(bytes: &[u8]) -> Result<Splits<Matrix>, String> {
-    let damaged = |error: safetensors::SafeTensorError| format!("is damaged: {error}; run the cell again with --force");
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let entry = |name: &str| header.metadata().as_ref().and_then(|entries| entries.get(name)).map(String::as_str);
-    if entry("format") != Some(FORMAT) {
-        return Err("holds no predictions".to_owned());
-    }
-    if entry("version") != Some(VERSION) {
-        let found = entry("version").unwrap_or("none");
-        return Err(format!("has version {found}, and {VERSION} is read; use a newer emberline"));
-    }
-    if !array_file::is_intact(bytes) {
-        return Err("isn't what was written; run the cell again with --force".to_owned());
-    }
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let [valid, test] = KEPT.map(|split| matrix(&file, split));
+    let file = FORMAT.open(bytes)?;
+    let [valid, test] = KEPT.map(|split| file.matrix(&split.to_string()));
     Ok(Splits { train: Matrix::zeros(0, 0), valid: valid?, test: test? })
-}
-
-/// The logits of a split, if it is there.
-fn matrix(file: &SafeTensors<'_>, split: SplitName) -> Result<Option<Matrix>, String> {
-    let Ok(array) = file.tensor(&split.to_string()) else { return Ok(None) };
-    let &[rows, cols] = array.shape() else { return Err(format!("has no matrix `{split}`")) };
-    if array.dtype() != Dtype::F32 {
-        return Err(format!("has no 32-bit numbers in `{split}`"));
-    }
-    let numbers = array.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
-    Ok(Some(Matrix::new(rows, cols, numbers.collect())))
-}
-
-fn owned((key, text): (&str, &str)) -> (String, String) {
-    (key.to_owned(), text.to_owned())
 }
 
 #[cfg(test)]

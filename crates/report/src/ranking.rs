@@ -42,6 +42,8 @@ pub(crate) struct Ranking<'a> {
     pub(crate) main: Option<MainMetric>,
     /// What repetitions of a setting are called.
     pub(crate) replicates: ReplicateNames,
+    /// Whether every value that could rank has the worst value of the metric, so that no setting is better than another.
+    pub(crate) is_worst_throughout: bool,
     /// The best setting's place and its values by replicate.
     best: Option<(usize, Values)>,
 }
@@ -57,14 +59,17 @@ impl<'a> Ranking<'a> {
             order.sort_by(|&a, &b| better_first(main.metric, means[a], means[b]));
         }
         let replicates = ReplicateNames::of(summary);
-        let ranking = Self { settings, order, main, replicates, best: None };
+        let is_worst_throughout = main.as_ref().is_some_and(|main| is_worst_throughout(main, &settings));
+        let ranking = Self { settings, order, main, replicates, is_worst_throughout, best: None };
         let best = ranking.ranked_places().next();
         Self { best, ..ranking }
     }
 
-    /// Places and values by replicate of the settings whose every value is a number, best first.
+    /// Places and values by replicate of the settings whose every value is a number, best first; none if none is better than
+    /// another.
     fn ranked_places(&self) -> impl Iterator<Item = (usize, Values)> + '_ {
-        let places = self.main.as_ref().map(|main| (main, &self.order)).into_iter();
+        let main = self.main.as_ref().filter(|_| !self.is_worst_throughout);
+        let places = main.map(|main| (main, &self.order)).into_iter();
         let all = places.flat_map(|(main, order)| order.iter().map(move |&index| (main, index)));
         let valued = all.filter_map(|(main, index)| Some((index, self.settings.get(index)?.by_replicate(&main.name))));
         valued.filter(|(_, values)| !values.is_empty() && values.values().all(|value| value.is_finite()))
@@ -96,6 +101,12 @@ impl<'a> Ranking<'a> {
         let (_, best) = self.best.as_ref()?;
         paired(&setting.by_replicate(&main.name), best)
     }
+}
+
+/// Whether each finished cell has the worst value of a metric of which more is better: 0.
+fn is_worst_throughout(main: &MainMetric, settings: &[Setting<'_>]) -> bool {
+    let values = || settings.iter().flat_map(|setting| setting.values(&main.name));
+    !main.metric.smaller_is_better() && values().next().is_some() && values().all(|value| value == 0.0)
 }
 
 /// The interval of `a - b` over the replicates that both have. Where they are of several splits, a split counts once, with
@@ -165,6 +176,21 @@ mod tests {
         one_split.summary.cells.retain(|cell| cell.settings["data.split.seed"] == 1);
         let ranking = Ranking::of(&one_split.summary);
         assert_eq!(ranking.behind(ranking.ranked()[1].0).map(|gap| gap.count), Some(2));
+    }
+
+    #[test]
+    fn where_every_value_is_the_worst_no_setting_is_best() {
+        let mut run = sample::course();
+        let set = |run: &mut crate::Run, value: f64| {
+            for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+                outcome.metrics.insert("val_pr_auc".to_owned(), value);
+            }
+        };
+        set(&mut run, 0.0);
+        let ranking = Ranking::of(&run.summary);
+        assert!(ranking.is_worst_throughout && ranking.best().is_none() && ranking.ranked().is_empty());
+        set(&mut run, 0.1);
+        assert!(Ranking::of(&run.summary).best().is_some());
     }
 
     #[test]

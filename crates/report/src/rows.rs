@@ -18,14 +18,17 @@
 //! | `files` | the files as the pipeline names them, a JSON list |
 //! | `classes` | the names of the classes, a JSON list |
 
-use std::collections::BTreeMap;
-
 use emberline_base::array_file::{self, Array, ElementType};
 use emberline_base::{OutOfMemory, sha256_start};
-use safetensors::SafeTensors;
 
-const FORMAT: &str = "emberline rows";
-const VERSION: &str = "1";
+use crate::stored::StoredFormat;
+
+const FORMAT: StoredFormat = StoredFormat {
+    name: "emberline rows",
+    version: "1",
+    holds: "rows",
+    cure: "run the pipeline again to write it anew",
+};
 
 /// The characters of a text that are kept.
 const CLIPPED: usize = 300;
@@ -90,12 +93,8 @@ impl RowTable {
     /// When there is no memory for them.
     pub fn to_bytes(&self, classes: &[String], texts: bool) -> Result<Vec<u8>, OutOfMemory> {
         let rows = self.file.len();
-        let metadata = BTreeMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("version".to_owned(), VERSION.to_owned()),
-            ("files".to_owned(), list(&self.files)),
-            ("classes".to_owned(), list(classes)),
-        ]);
+        let mut metadata = FORMAT.metadata();
+        metadata.extend([("files".to_owned(), list(&self.files)), ("classes".to_owned(), list(classes))]);
         let numbers = |name: &str, values: &[u32]| Array {
             name: name.to_owned(),
             element: ElementType::U32,
@@ -143,35 +142,22 @@ pub struct RowPlace {
 /// # Errors
 /// What is wrong with it, as the rest of a sentence.
 pub fn places(bytes: &[u8]) -> Result<Vec<RowPlace>, String> {
-    let damaged = || "is damaged; run the pipeline again to write it anew".to_owned();
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| damaged())?;
-    let entry = |name: &str| header.metadata().as_ref().and_then(|entries| entries.get(name)).map(String::as_str);
-    if entry("format") != Some(FORMAT) {
-        return Err("holds no rows".to_owned());
-    }
-    if entry("version") != Some(VERSION) {
-        return Err(format!("has another version than {VERSION}; use a newer emberline"));
-    }
-    if !array_file::is_intact(bytes) {
-        return Err(damaged());
-    }
-    let file = SafeTensors::deserialize(bytes).map_err(|_| damaged())?;
-    let numbers = |name: &str| {
-        let data = file.tensor(name).ok()?.data().chunks_exact(4);
-        Some(data.map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect::<Vec<u32>>())
-    };
-    let files: Vec<String> = entry("files").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
-    let (of_file, number) = (numbers("file").ok_or_else(damaged)?, numbers("number").ok_or_else(damaged)?);
-    let texts = numbers("text_end").zip(file.tensor("text").ok());
+    let stored = FORMAT.open(bytes)?;
+    let damaged = || stored.damaged();
+    let integers = |name: &str| stored.integers(name)?.ok_or_else(damaged);
+    let files: Vec<String> = serde_json::from_str(stored.entry("files")?).map_err(|_| damaged())?;
+    let (of_file, number) = (integers("file")?, integers("number")?);
+    let texts = stored.integers("text_end")?.zip(stored.bytes("text")?);
     let text = |row: usize| {
-        let (ends, texts) = texts.as_ref()?;
-        let begin = row.checked_sub(1).map_or(0, |before| ends[before]);
-        let bytes = texts.data().get(begin as usize..*ends.get(row)? as usize)?;
-        Some(String::from_utf8_lossy(bytes).into_owned())
+        let Some((ends, texts)) = &texts else { return Ok(None) };
+        let begin = row.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied());
+        let span = begin.zip(ends.get(row)).ok_or_else(damaged)?;
+        let bytes = texts.get(span.0 as usize..*span.1 as usize).ok_or_else(damaged)?;
+        Ok::<_, String>(Some(String::from_utf8_lossy(bytes).into_owned()))
     };
     let place = |(row, (&file, &number)): (usize, (&u32, &u32))| {
         let file = files.get(file as usize).cloned().ok_or_else(damaged)?;
-        Ok(RowPlace { file, number, text: text(row) })
+        Ok(RowPlace { file, number, text: text(row)? })
     };
     of_file.iter().zip(&number).enumerate().map(place).collect()
 }
@@ -182,6 +168,8 @@ fn list(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
 
     fn table(group: Option<&str>) -> RowTable {

@@ -9,14 +9,16 @@
 //! contradicts, is refused, since nobody could tell what such a report would be of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
+use emberline_base::number::counted;
 use emberline_base::record::{self, Epoch, Outcome, Status, Summary};
 use emberline_base::{Sums, file, json, run_files};
 use serde_json::Value;
 
-use crate::{Error, history};
+use crate::{Error, SummedFolder, history};
 
 /// Everything that a report is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +42,7 @@ impl Run {
             Err(Error::File(error))
                 if matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
-                return Err(Error::NotARun(dir.to_owned()));
+                return Err(without_summary(dir));
             }
             other => other?,
         };
@@ -66,6 +68,31 @@ impl Run {
     }
 }
 
+/// Why a folder has no summary: it is no run folder, the run was cut short before the first one, or the file was removed.
+fn without_summary(dir: &Path) -> Error {
+    if !dir.join(run_files::RUN).is_file() && !dir.join(run_files::CELLS).is_dir() {
+        return Error::NotARun(dir.to_owned());
+    }
+    let entries = |folder: &str| fs::read_dir(dir.join(folder)).into_iter().flatten().flatten();
+    let (ended, cut_short): (Vec<_>, Vec<_>) =
+        entries(run_files::CELLS).partition(|cell| cell.path().join(run_files::RESULT).is_file());
+    if ended.is_empty() {
+        Error::NoCellEnded(dir.to_owned())
+    } else if !cut_short.is_empty() || entries(run_files::UNDER_WAY).next().is_some() {
+        Error::NotSummarised(dir.to_owned())
+    } else {
+        Error::Missing(dir.join(run_files::SUMMARY))
+    }
+}
+
+/// Reads a file that a run wrote.
+pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>, Error> {
+    file::read(path).map_err(|error| match error.source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Error::Missing(path.to_owned()),
+        _ => error.into(),
+    })
+}
+
 /// The `SHA256SUMS` of a folder, which must have one.
 pub(crate) fn sums_of(folder: &Path) -> Result<Sums, Error> {
     Sums::of_folder(folder)?.ok_or_else(|| Error::NoSums(folder.join(run_files::SUMS)))
@@ -79,21 +106,30 @@ pub(crate) fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error>
 
 /// The folder of the attempt that counts for a cell. Its `result.json` has to be what was written, and to say the same as the
 /// cell's entry in the summary, but for the axes of its plan.
-fn attempt_of(folder: &Path, mut entry: Value) -> Result<PathBuf, Error> {
-    let path = folder.join(run_files::RESULT);
-    let bytes = file::read(&path)?;
-    let mut result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
-    let number = result.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+fn attempt_of(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
     let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let fault = |fault: &str| Error::Cell { path: path.clone(), cell: cell.clone(), fault: fault.to_owned() };
-    let attempt = run_files::attempt(folder, number.ok_or_else(|| fault("names no attempt"))?);
-    check(&sums_of(&attempt)?, &path, &bytes)?;
+    let (attempt, mut result) = attempt_that_counts(folder, &cell)?;
     for value in [&mut result, &mut entry] {
         if let Some(object) = value.as_object_mut() {
             ["version", "attempt", "settings"].iter().for_each(|key| drop(object.remove(*key)));
         }
     }
-    if result == entry { Ok(attempt) } else { Err(fault("isn't what summary.json says")) }
+    if result == entry {
+        return Ok(attempt);
+    }
+    Err(Error::Cell { path: folder.join(run_files::RESULT), cell, fault: "isn't what summary.json says".to_owned() })
+}
+
+/// The attempt that the `result.json` in a cell's folder names, and what that file says; it has to be what was written.
+fn attempt_that_counts(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
+    let path = folder.join(run_files::RESULT);
+    let bytes = read_record(&path)?;
+    let result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
+    let number = result.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    let unnamed = || Error::Cell { path: path.clone(), cell: cell.to_owned(), fault: "names no attempt".to_owned() };
+    let attempt = SummedFolder::open(run_files::attempt(folder, number.ok_or_else(unnamed)?))?;
+    attempt.check(&path, &bytes)?;
+    Ok((attempt, result))
 }
 
 /// Refuses a summary that another version has written, whatever else may be wrong with it.
@@ -171,22 +207,20 @@ pub(crate) fn read_settings(dir: &Path, cell: &record::Cell) -> Result<Option<Va
     if cell.status == Status::Pending || !folder.exists() {
         return Ok(None);
     }
-    let path = folder.join(run_files::SETTINGS);
-    let bytes = file::read(&path)?;
-    check(&sums_of(&folder)?, &path, &bytes)?;
+    let attempt = attempt_that_counts(&folder, &cell.id)?.0;
+    let bytes = attempt.read(run_files::SETTINGS)?;
     let table: Option<toml::Table> = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
     let settings = table.and_then(|table| serde_json::to_value(table).ok());
-    settings.map(Some).ok_or(Error::Settings(path))
+    settings.map(Some).ok_or_else(|| Error::Settings(attempt.path_of(run_files::SETTINGS)))
 }
 
-fn read_history(attempt: &Path, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
-    let path = attempt.join(run_files::HISTORY);
-    let bytes = file::read(&path)?;
-    check(&sums_of(attempt)?, &path, &bytes)?;
+fn read_history(attempt: &SummedFolder, outcome: &Outcome) -> Result<Vec<Epoch>, Error> {
+    let path = attempt.path_of(run_files::HISTORY);
+    let bytes = attempt.read(run_files::HISTORY)?;
     let text = String::from_utf8_lossy(&bytes);
     let epochs = history::from_csv(&path, &text)?;
     if epochs.len() != outcome.epochs as usize {
-        let fault = format!("{} epochs, but summary.json counts {}", epochs.len(), outcome.epochs);
+        let fault = format!("{}, but summary.json counts {}", counted(epochs.len(), "epoch"), outcome.epochs);
         return Err(Error::History { path, line: epochs.len() as u64 + 1, fault });
     }
     Ok(epochs)
@@ -194,7 +228,7 @@ fn read_history(attempt: &Path, outcome: &Outcome) -> Result<Vec<Epoch>, Error> 
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::{Format, render, sample};
@@ -311,6 +345,32 @@ mod tests {
         let message = Run::load(dir.path()).expect_err("empty").to_string();
         assert!(message.contains("is no run folder: it holds no summary.json"), "{message}");
         assert!(matches!(Run::load(&dir.path().join("missing")), Err(Error::NotARun(_))));
+    }
+
+    #[test]
+    fn a_run_without_a_summary_says_why() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let why = || Run::load(dir.path()).expect_err("no summary");
+        fs::write(dir.path().join(run_files::RUN), "{}").expect("written");
+        assert!(matches!(why(), Error::NoCellEnded(_)));
+        let cells = dir.path().join(run_files::CELLS);
+        fs::create_dir_all(cells.join("a/attempts/1")).expect("made");
+        assert!(why().to_string().contains("no cell has ended yet; run the pipeline"), "{}", why());
+        fs::create_dir(cells.join("b")).and_then(|()| fs::write(cells.join("b/result.json"), "{}")).expect("made");
+        assert!(matches!(why(), Error::NotSummarised(_)));
+        fs::remove_dir_all(cells.join("a")).expect("removed");
+        assert!(matches!(why(), Error::Missing(path) if path.ends_with("summary.json")));
+    }
+
+    #[test]
+    fn a_file_of_a_cell_that_was_removed_is_named() {
+        for name in [run_files::RESULT, "attempts/1/history.csv"] {
+            let message = fault(|dir, text| {
+                fs::remove_file(cell_of(dir).join(name)).expect("removed");
+                text
+            });
+            assert!(message.contains(name) && message.contains("is missing; run the pipeline again"), "{message}");
+        }
     }
 
     #[test]

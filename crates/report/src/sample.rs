@@ -305,6 +305,7 @@ fn binary_data() -> Data {
         duplicate_texts: 31,
         duplicates_kept: false,
         shared_texts: 0,
+        shared_groups: 0,
         unknown_labels: 0,
         conflicting_labels: 3,
         warnings: Vec::new(),

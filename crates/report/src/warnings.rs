@@ -1,6 +1,7 @@
 //! The warnings at the top of a report: what a reader should know before trusting a number below.
 
 use emberline_base::Warning;
+use emberline_base::number::agreeing;
 use emberline_base::record::Summary;
 
 use crate::document::Prose;
@@ -35,7 +36,7 @@ fn paragraph(warning: &Warning) -> Prose {
 fn named(cells: &[String]) -> String {
     let first = cells.iter().take(CELLS).cloned().collect::<Vec<_>>().join(", ");
     let more = cells.len().saturating_sub(CELLS);
-    let noun = if cells.len() == 1 { "cell" } else { "cells" };
+    let noun = agreeing(cells.len(), "cell", "cells");
     if more == 0 { format!("{noun} {first}") } else { format!("{noun} {first} and {} more", count(more as u64)) }
 }
 

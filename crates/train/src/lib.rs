@@ -32,6 +32,6 @@ pub use error::Error;
 pub use fit::{EngineChoice, fit_with};
 pub use fit::{FitRequest, FittedModel, fit};
 pub use head::Architecture;
-pub use model::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, OnnxInput, OnnxTable, TunedRows};
+pub use model::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, OnnxInput, OnnxTable};
 pub use spec::{FitSpec, Shape};
 pub use weights::{Tensor, Weights};

@@ -11,8 +11,7 @@ const NAME: &str = "fuzzed.bundle";
 fuzz_target!(init: begin(), |input: &[u8]| {
     write(NAME, input);
     memory::limit(input.len());
-    let options = ClassifierOptions { device: Device::Cpu, cache: None, assets: None, interrupt: Default::default() };
-    match Classifier::of_bundle(&folder().join(NAME), options) {
+    match Classifier::of_bundle(&folder().join(NAME), ClassifierOptions::on(Device::Cpu)) {
         Err(error) => drop(error.to_string()),
         Ok(classifier) => drop(classifier.classify(&["how are you", ""], &mut |_| {})),
     }

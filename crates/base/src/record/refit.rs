@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digests, Summary};
+use super::Digests;
 use crate::Digest;
+use crate::number::{counted, fixed, grouped};
 
 /// A model of all rows, and what it was made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,43 +77,12 @@ pub enum ThresholdOrigin {
     Even,
 }
 
-impl Refit {
-    /// Whether the cells that it was made of are still the ones of this summary.
-    pub fn is_of(&self, summary: &Summary) -> bool {
-        let is_there = |part: &RefitCell| {
-            let cell = summary.cells.iter().find(|cell| cell.id == part.id);
-            let outcome = cell.and_then(|cell| cell.outcome.as_ref());
-            outcome.is_some_and(|outcome| outcome.digests.weights == part.weights)
-        };
-        !self.cells.is_empty() && self.cells.iter().all(is_there)
-    }
-}
-
 impl std::fmt::Display for Refit {
     /// What the model is, as a phrase.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { setting, rows, epochs, .. } = self;
-        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
-        write!(f, "refit of setting {setting} on all {} rows, {epochs}", grouped(*rows))?;
-        self.threshold
-            .as_ref()
-            .map_or(Ok(()), |threshold| write!(f, ", threshold {}", crate::number::fixed(threshold.value, 4)))
-    }
-}
-
-/// A number with a comma before each group of three digits.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
-    groups.collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_in_threes() {
-        assert_eq!([7, 999, 1000, 65_949, 1_000_000].map(grouped), ["7", "999", "1,000", "65,949", "1,000,000"]);
+        let epochs = counted(*epochs as usize, "epoch");
+        write!(f, "refit of setting {setting} on all {} rows, {epochs}", grouped(*rows as u64))?;
+        self.threshold.as_ref().map_or(Ok(()), |threshold| write!(f, ", threshold {}", fixed(threshold.value, 4)))
     }
 }

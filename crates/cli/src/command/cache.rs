@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
+use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
 use emberline_cache::housekeeping::{Held, Limits};
 
 use crate::args::{Cache as Args, CacheCommand, CacheGc, ListFormat};
 use crate::download::megabytes;
 use crate::exit::{Code, Error};
-use crate::terminal::{grouped, say, table};
+use crate::terminal::{say, table};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -46,9 +47,11 @@ fn verify(cache: &Cache, format: ListFormat) -> Result<Code, Error> {
     match format {
         ListFormat::Text => {
             damaged.iter().for_each(|message| say(&format!("damaged: {message}")));
-            let texts = held.iter().filter(|held| !held.older).map(|held| held.texts as u64).sum();
+            let texts = held.iter().filter(|held| !held.older).map(|held| held.texts).sum();
+            let (are_whole, are_damaged) = (agreeing(texts, "is", "are"), agreeing(damaged.len(), "is", "are"));
+            let (vectors, files) = (counted(texts, "vector"), counted(damaged.len(), "file"));
             let hint = if damaged.is_empty() { "" } else { "; a run removes them and encodes their texts again" };
-            writeln!(io::stdout(), "{} vectors are whole, {} files are damaged{hint}", grouped(texts), damaged.len())?;
+            writeln!(io::stdout(), "{vectors} {are_whole} whole, {files} {are_damaged} damaged{hint}")?;
             say_older(&held);
         }
         ListFormat::Json => print_json(cache, &held)?,
@@ -63,7 +66,7 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
     let what = if args.dry_run { "would be removed" } else { "removed" };
     removed.refused.iter().for_each(|message| say(&format!("warning: {message}")));
     let (bytes, kept) = (megabytes(removed.bytes), megabytes(removed.kept));
-    writeln!(io::stdout(), "{} files {what} ({bytes}), {kept} kept", removed.files)?;
+    writeln!(io::stdout(), "{} {what} ({bytes}), {kept} kept", counted(removed.files, "file"))?;
     Ok(Code::Fine)
 }
 
@@ -71,10 +74,10 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
 fn say_older(held: &[Held]) {
     let older = || held.iter().filter(|held| held.older);
     if older().next().is_some() {
-        let (texts, bytes) = (older().map(|held| held.texts as u64).sum(), older().map(|held| held.bytes).sum());
-        let (texts, bytes) = (grouped(texts), megabytes(bytes));
+        let (texts, bytes) = (older().map(|held| held.texts).sum(), older().map(|held| held.bytes).sum());
+        let (vectors, bytes, are) = (counted(texts, "vector"), megabytes(bytes), agreeing(texts, "is", "are"));
         say(&format!(
-            "{texts} vectors ({bytes}) are in an older format, which is not read; `emberline cache gc` removes them"
+            "{vectors} ({bytes}) {are} in an older format, which is not read; `emberline cache gc` removes such files"
         ));
     }
 }
@@ -89,7 +92,7 @@ fn rows(held: &[Held]) -> Vec<Vec<String>> {
             held.dim.to_string(),
             grouped(held.texts as u64),
             megabytes(held.bytes),
-            if days == 0 { "today".to_owned() } else { format!("{days} days ago") },
+            if days == 0 { "today".to_owned() } else { format!("{} ago", counted(days as usize, "day")) },
             held.source.chars().take(8).collect(),
         ]
     };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::counted;
 use emberline_pipeline::{DataFault, Error as Fault, Examined, Pipeline, Plan};
 
 use crate::args::Check;
@@ -36,7 +37,7 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
         Err(none @ Fault::NoCells(_)) => return Err(none.into()),
         other => other.err().map(Error::from),
     };
-    let cells = if plan.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", plan.cells.len()) };
+    let cells = counted(plan.cells.len(), "cell");
     writeln!(io::stdout(), "{}: valid, {cells}", printable(&path.display().to_string()))?;
     let code = missing.as_ref().map_or(Code::Fine, Error::code);
     if let Some(missing) = &missing {

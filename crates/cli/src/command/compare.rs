@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use emberline_base::number::{agreeing, counted};
 use emberline_pipeline::compare::{Comparison, Options, Side, Verdict, compare, heading, markdown, notes, rows};
 use emberline_pipeline::{Error as Fault, Lock};
 
@@ -55,7 +56,8 @@ fn unmeasured(comparison: &Comparison) -> Option<String> {
     let count = comparison.count(Verdict::Unmeasured);
     let metric = &comparison.metric;
     (count > 0).then(|| {
-        format!("{count} of {} settings are unmeasured by {metric}, which is no pass", comparison.settings.len())
+        let (are, settings) = (agreeing(count, "is", "are"), counted(comparison.settings.len(), "setting"));
+        format!("{count} of {settings} {are} unmeasured by {metric}, which is no pass")
     })
 }
 
@@ -65,5 +67,7 @@ fn refusal(comparison: &Comparison) -> String {
     }
     let [worse, unmeasured] = [Verdict::Worse, Verdict::Unmeasured].map(|verdict| comparison.count(verdict));
     let by = if comparison.margin > 0.0 { format!(" by more than {}", comparison.margin) } else { String::new() };
-    format!("fails: by {}, {worse} settings are worse{by} and {unmeasured} are unmeasured", comparison.metric)
+    let (are, are_not) = (agreeing(worse, "is", "are"), agreeing(unmeasured, "is", "are"));
+    let settings = counted(worse, "setting");
+    format!("fails: by {}, {settings} {are} worse{by} and {unmeasured} {are_not} unmeasured", comparison.metric)
 }

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use emberline_base::number::counted;
 use emberline_base::{Features, Interrupt, Matrix, Splits, file};
 use emberline_cache::Cache;
 use emberline_device::Device;
@@ -37,12 +38,13 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
         VectorFormat::Safetensors => safetensors(&vectors),
     };
     match &args.output {
-        Some(path) => file::write_atomic(path, &bytes)?,
+        Some(path) => file::write_output(path, &bytes)?,
         None => io::stdout().write_all(&bytes)?,
     }
     let empty = texts.iter().filter(|text| text.trim().is_empty()).count();
     let of_them = if empty == 0 { String::new() } else { format!(" ({empty} of them empty)") };
-    say(&format!("{} texts{of_them}, {} numbers each", vectors.rows(), vectors.cols()));
+    let (texts, numbers) = (counted(vectors.rows(), "text"), counted(vectors.cols(), "number"));
+    say(&format!("{texts}{of_them}, {numbers} each"));
     Ok(Code::Fine)
 }
 

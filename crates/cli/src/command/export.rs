@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use emberline_base::Interrupt;
 use emberline_base::file::{self, FileError};
+use emberline_base::number::counted;
 use emberline_device::Device;
 use emberline_embedding::export::{self, Exported};
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder, bundle};
@@ -13,7 +13,7 @@ use emberline_train::{OnnxInput, OnnxTable};
 
 use crate::args::{Export, OnnxInputName};
 use crate::exit::{Code, Error};
-use crate::terminal::say;
+use crate::terminal::{say, say_choice};
 
 pub(super) fn run(args: &Export) -> Result<Code, Error> {
     let targets = &args.targets;
@@ -21,20 +21,15 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
         check_file(path, args.force)?;
     }
     targets.model2vec.iter().try_for_each(|path| check_folder(path, args.force))?;
-    let options = ClassifierOptions {
-        device: Device::Cpu,
-        cache: None,
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let options = ClassifierOptions { assets: args.assets.clone(), ..ClassifierOptions::on(Device::Cpu) };
     let (folder, cell) = (RunFolder::new(&args.run), args.cell.as_deref());
     if let Some(path) = &targets.bundle {
-        say(&bundle::export(&folder, cell, path, args.force, &options)?);
+        say_choice(&bundle::export(&folder, cell, path, args.force, &options)?);
         say(&format!("{} written", path.display()));
         return Ok(Code::Fine);
     }
     let classifier = Classifier::of_run(&folder, cell, options)?;
-    say(classifier.description());
+    say_choice(classifier.choice());
     if let Some(path) = &targets.onnx {
         write_onnx(&classifier, args.onnx_input.unwrap_or_default(), path)?;
     }
@@ -44,7 +39,7 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
     }
     if let Some(path) = &targets.word2vec {
         let (bytes, exported) = export::word2vec_text(classifier.embedding())?;
-        file::write_atomic(path, &bytes)?;
+        file::write_output(path, &bytes)?;
         report(path, &exported);
     }
     Ok(Code::Fine)
@@ -61,18 +56,19 @@ fn write_onnx(classifier: &Classifier, input: OnnxInputName, path: &Path) -> Res
             model.to_onnx(OnnxInput::Ids(OnnxTable { rows, words, combiner: *combiner, normalize: *normalize }))
         }
     };
-    file::write_atomic(path, &bytes.map_err(failed)?)?;
+    file::write_output(path, &bytes.map_err(failed)?)?;
     say(&format!("{} written", path.display()));
     Ok(())
 }
 
 fn report(path: &Path, exported: &Exported) {
     let Exported { rows, left_out } = exported;
-    let left_out = match left_out {
+    let left_out = match *left_out {
         0 => String::new(),
-        rows => format!("; {rows} rows belong to no word that the format can hold, and are left out"),
+        1 => "; 1 row belongs to no word that the format can hold, and is left out".to_owned(),
+        rows => format!("; {} belong to no word that the format can hold, and are left out", counted(rows, "row")),
     };
-    say(&format!("{} written: {rows} rows{left_out}", path.display()));
+    say(&format!("{} written: {}{left_out}", path.display(), counted(*rows, "row")));
 }
 
 /// Refuses a path that a file can't be written to, or that may not be replaced.
@@ -81,7 +77,7 @@ fn check_file(path: &Path, force: bool) -> Result<(), Error> {
         Ok(found) if found.is_dir() => {
             Err(Error::Usage(format!("{} is a folder; name a file to write to", path.display())))
         }
-        Ok(_) if file::is_stream(path) => {
+        Ok(_) if file::is_stream(&file::link_target(path)) => {
             Err(Error::Usage(format!("{} is a device or a pipe; name a file to write to", path.display())))
         }
         Ok(_) if !force => Err(already_there(path)),
@@ -113,8 +109,10 @@ fn already_there(path: &Path) -> Error {
     Error::Usage(format!("{} is already there; replace it with --force, or give another name", path.display()))
 }
 
-/// Has a folder written beside its name, and renames it into place when it is complete.
+/// Has a folder written beside its name, and renames it into place when it is complete. A symbolic link stays; what it names
+/// is written.
 fn write_folder<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
+    let path = &file::link_target(path);
     let parent = file::folder_of(path);
     file::make_folder(parent)?;
     file::clear_litter(parent);
@@ -181,5 +179,12 @@ mod tests {
         write_folder(&path, with("second")).expect("written");
         assert_eq!(content(), "second");
         assert_eq!(fs::read_dir(folder.path().join("made")).expect("readable").count(), 1);
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink("made/model", &link).expect("linked");
+            write_folder(&link, with("third")).expect("written");
+            assert!(content() == "third" && fs::symlink_metadata(&link).expect("there").is_symlink());
+        }
     }
 }

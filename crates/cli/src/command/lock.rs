@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::counted;
 use emberline_pipeline::{Lock, lock};
 
 use super::{load, run_folder};
@@ -17,6 +18,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;
     let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
-    writeln!(io::stdout(), "{}: {} cells{failed}", path.display(), lock.cells())?;
+    let refit = if lock.has_refit() { ", and the refit" } else { "" };
+    writeln!(io::stdout(), "{}: {}{failed}{refit}", path.display(), counted(lock.cells(), "cell"))?;
     Ok(Code::Fine)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::counted;
 use emberline_base::record::Data;
 use emberline_cache::Cache;
 use emberline_device::Choice;
@@ -89,13 +90,14 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let most: u64 = waiting.map(|(cell, _)| steps(cell)).sum();
     let to_run = states.len() - done - failed;
     let splits: Vec<String> = data.splits.iter().map(|(name, split)| format!("{} {name}", split.rows)).collect();
-    let cost = if to_run > 0 { format!(", at most {most} steps of training") } else { String::new() };
+    let cost =
+        if to_run > 0 { format!(", at most {} of training", counted(most as usize, "step")) } else { String::new() };
     let shared = shared_texts(data).map(|message| format!("\n{message}")).unwrap_or_default();
     let rows = splits.join(", ");
     let positive = data.positive_in_words().map(|words| format!("\npositive class: {words}")).unwrap_or_default();
     format!(
-        "{} cells: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{positive}{shared}",
-        states.len()
+        "{}: {done} done, {failed} failed, {to_run} to run{cost}\nrows: {rows}{positive}{shared}",
+        counted(states.len(), "cell")
     )
 }
 
@@ -118,11 +120,15 @@ fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 { format!("{} kB", bytes.div_ceil(1000)) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
 }
 
-/// What a person must know who gave files that share texts.
+/// What a person must know who gave files that share texts or groups.
 pub(super) fn shared_texts(data: &Data) -> Option<String> {
-    let rows = data.shared_texts;
-    let why = "stand in the file of a more protected split too; `check --data` lists them";
-    (rows > 0).then(|| format!("left out: {rows} rows whose texts {why}"))
+    let left_out = |rows: usize, what: &str| {
+        let stands = format!("{} whose {what} stands in the file of a more protected split too", counted(rows, "row"));
+        (rows > 0).then_some(stands)
+    };
+    let reasons: Vec<String> =
+        left_out(data.shared_texts, "text").into_iter().chain(left_out(data.shared_groups, "group")).collect();
+    (!reasons.is_empty()).then(|| format!("left out: {}; `check --data` says more", reasons.join(", and ")))
 }
 
 /// What a neural encoder has to do.
@@ -131,7 +137,7 @@ fn to_encode(encoding: &ToEncode) -> String {
     match &encoding.texts {
         Ok(texts) => {
             let new = texts.texts - texts.cached;
-            format!("{name}: {} different texts, {} cached, {new} to encode", texts.texts, texts.cached)
+            format!("{name}: {}, {} cached, {new} to encode", counted(texts.texts, "different text"), texts.cached)
         }
         Err(problem) => format!("{name} can't encode its texts: {problem}"),
     }

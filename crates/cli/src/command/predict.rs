@@ -1,35 +1,29 @@
 //! `predict`: classifies texts with a trained cell of a run or a bundle, row for row.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use emberline_base::Interrupt;
-use emberline_base::file::{self, FileError};
+use emberline_base::file;
+use emberline_base::number::counted;
 use emberline_cache::Cache;
 use emberline_dataset::TextRow;
-use emberline_pipeline::{Classifier, ClassifierOptions};
-use tempfile::NamedTempFile;
+use emberline_pipeline::{Classifier, ClassifierOptions, TrainingRows};
 
 use crate::args::Predict;
 use crate::exit::{Code, Error};
-use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Writer};
+use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Said, Writer};
 use crate::progress::EncodingBar;
-use crate::terminal::{say, warn};
-use crate::texts::column;
+use crate::terminal::{say, say_choice, warn};
+use crate::texts::{TextColumn, column};
 
 /// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
 const ROWS: usize = 4096;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn run(args: &Predict) -> Result<Code, Error> {
-    let options = ClassifierOptions {
-        device: args.device.resolve()?,
-        cache: Cache::of_user(),
-        assets: args.assets.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let (cache, assets) = (Cache::of_user(), args.assets.clone());
+    let options = ClassifierOptions { cache, assets, ..ClassifierOptions::on(args.device.resolve()?) };
     if args.assets.is_some() && args.run.is_file() {
         return Err(Error::Usage("a bundle holds the files of its embedding; leave --assets out".to_owned()));
     }
@@ -37,18 +31,26 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     if args.explain {
         classifier.check_explains()?;
     }
-    say(classifier.description());
-    let text = args.text.as_deref().map_or_else(|| classifier.text_column().clone(), column);
+    say_choice(classifier.choice());
+    let neighbours = args.neighbours.map(|count| Neighbours::find_among(&classifier, count)).transpose()?;
+    let of_pipeline = || TextColumn { column: classifier.text_column().clone(), header: classifier.header() };
+    let text = args.text.as_deref().map_or_else(of_pipeline, column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
-    let columns = Columns { task, classes, all: args.all, explains: args.explain };
+    let columns =
+        Columns { task, classes, all: args.all, explains: args.explain, neighbours: args.neighbours.is_some() };
     let output = Output::new(args.output.as_deref())?;
-    let mut rows = Rows::new(&classifier, Writer::new(output, format(args)?, columns));
+    let mut rows = Rows::new(&classifier, neighbours, Writer::new(output, format(args)?, columns));
     let read = args.texts.read(text, true, |row| rows.take(&row, args.texts.name()))?;
     rows.classify()?;
+    let without_vector = rows.neighbours.map_or(0, |neighbours| neighbours.without_vector);
     let output = rows.writer.finish()?;
     output.finish()?;
     read.warnings.iter().for_each(warn);
-    say(&format!("{} classified", if read.rows == 1 { "1 text".to_owned() } else { format!("{} texts", read.rows) }));
+    say(&format!("{} classified", counted(read.rows, "text")));
+    if without_vector > 0 {
+        let texts = counted(without_vector, "text");
+        say(&format!("{texts} without a word that the embedding knows: no vector, no neighbours"));
+    }
     Ok(Code::Fine)
 }
 
@@ -69,9 +71,29 @@ fn format(args: &Predict) -> Result<PredictionFormat, Error> {
     }
 }
 
+/// The training rows among which neighbours are found.
+struct Neighbours {
+    rows: TrainingRows,
+    /// How many a text gets.
+    count: usize,
+    /// Texts that have no vector.
+    without_vector: usize,
+}
+
+impl Neighbours {
+    fn find_among(classifier: &Classifier, count: u16) -> Result<Self, Error> {
+        let mut bar = EncodingBar::default();
+        let rows = classifier.training_rows(&mut |event| {
+            bar.show("training rows", &event, || {});
+        })?;
+        Ok(Self { rows, count: count.into(), without_vector: 0 })
+    }
+}
+
 /// Rows on their way through the classifier.
 struct Rows<'c, W: Write> {
     classifier: &'c Classifier,
+    neighbours: Option<Neighbours>,
     writer: Writer<W>,
     waiting: Vec<InputRow>,
     texts: Vec<String>,
@@ -80,8 +102,9 @@ struct Rows<'c, W: Write> {
 }
 
 impl<'c, W: Write> Rows<'c, W> {
-    fn new(classifier: &'c Classifier, writer: Writer<W>) -> Self {
-        Self { classifier, writer, waiting: Vec::new(), texts: Vec::new(), bytes: 0, bar: EncodingBar::default() }
+    fn new(classifier: &'c Classifier, neighbours: Option<Neighbours>, writer: Writer<W>) -> Self {
+        let (waiting, texts, bar) = (Vec::new(), Vec::new(), EncodingBar::default());
+        Self { classifier, neighbours, writer, waiting, texts, bytes: 0, bar }
     }
 
     fn take(&mut self, row: &TextRow<'_>, input: &str) -> Result<(), Error> {
@@ -98,15 +121,25 @@ impl<'c, W: Write> Rows<'c, W> {
     /// Classifies and writes the rows that wait.
     fn classify(&mut self) -> Result<(), Error> {
         let bar = &mut self.bar;
-        let predictions = self.classifier.classify(&self.texts, &mut |event| {
+        let vectors = self.classifier.vectors(&self.texts, &mut |event| {
             bar.show("predict", &event, || {});
         })?;
+        let predictions = self.classifier.classify_vectors(&vectors)?;
         let explanations = match self.writer.explains() {
             true => self.classifier.explain(&self.texts, &predictions)?,
             false => vec![Vec::new(); predictions.len()],
         };
-        for ((row, prediction), explanation) in self.waiting.drain(..).zip(&predictions).zip(&explanations) {
-            self.writer.write(row, prediction, explanation)?;
+        let nearest = match &mut self.neighbours {
+            Some(Neighbours { rows, count, without_vector }) => {
+                let nearest = rows.nearest(vectors, *count)?;
+                *without_vector += nearest.iter().filter(|nearest| nearest.is_none()).count();
+                nearest
+            }
+            None => vec![None; predictions.len()],
+        };
+        let each = predictions.iter().zip(&explanations).zip(&nearest);
+        for (row, ((prediction, explanation), nearest)) in self.waiting.drain(..).zip(each) {
+            self.writer.write(row, Said { prediction, explanation, neighbours: nearest.as_deref() })?;
         }
         self.texts.clear();
         self.bytes = 0;
@@ -117,38 +150,21 @@ impl<'c, W: Write> Rows<'c, W> {
 /// Where predictions go: standard output, or a file that appears under its name when it is complete.
 enum Output {
     Stdout(BufWriter<io::Stdout>),
-    /// A device or a pipe, which takes rows as they come.
-    Stream(BufWriter<File>),
-    File {
-        out: BufWriter<File>,
-        temporary: NamedTempFile,
-        path: std::path::PathBuf,
-    },
+    File(file::Output),
 }
 
 impl Output {
     fn new(path: Option<&Path>) -> Result<Self, Error> {
-        let Some(path) = path else { return Ok(Self::Stdout(BufWriter::new(io::stdout()))) };
-        let failed = || FileError::new("write", path);
-        if file::is_stream(path) {
-            return Ok(Self::Stream(BufWriter::new(file::open_stream(path).map_err(failed())?)));
+        match path {
+            None => Ok(Self::Stdout(BufWriter::new(io::stdout()))),
+            Some(path) => Ok(Self::File(file::Output::create(path)?)),
         }
-        let temporary = file::temporary_in(file::folder_of(path)).map_err(failed())?;
-        let out = BufWriter::new(temporary.as_file().try_clone().map_err(failed())?);
-        Ok(Self::File { out, temporary, path: path.to_owned() })
     }
 
     fn finish(self) -> Result<(), Error> {
         match self {
             Self::Stdout(mut out) => Ok(out.flush()?),
-            Self::Stream(mut out) => Ok(out.flush()?),
-            Self::File { mut out, temporary, path } => {
-                let failed = || FileError::new("write", &path);
-                out.flush().map_err(failed())?;
-                temporary.as_file().sync_all().map_err(failed())?;
-                temporary.persist(&path).map_err(|error| failed()(error.error))?;
-                Ok(())
-            }
+            Self::File(out) => Ok(out.finish()?),
         }
     }
 }
@@ -157,16 +173,14 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(out) => out.write(bytes),
-            Self::Stream(out) => out.write(bytes),
-            Self::File { out, .. } => out.write(bytes),
+            Self::File(out) => out.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.flush(),
-            Self::Stream(out) => out.flush(),
-            Self::File { out, .. } => out.flush(),
+            Self::File(out) => out.flush(),
         }
     }
 }

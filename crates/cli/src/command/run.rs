@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-use emberline_base::number::fixed;
+use emberline_base::number::{agreeing, counted, fixed};
 use emberline_base::record::{Status, Summary};
 use emberline_base::{Metric, SplitName};
 use emberline_cache::Cache;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
             let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
             let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
             let too = if both { " and cpu" } else { "" };
-            say(&format!("{} cells trained on {device}{too}{kept}", outline.trained));
+            say(&format!("{} trained on {device}{too}{kept}", counted(outline.trained, "cell")));
         }
         ListFormat::Json => {
             let text = serde_json::to_string_pretty(&outline.summary).expect("a summary is plain JSON");
@@ -67,10 +67,12 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     // Those of the data were shown when the run began.
     outline.summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
     if outline.pending > 0 {
-        say(&format!("{} cells are left to run", outline.pending));
+        let are = agreeing(outline.pending, "is", "are");
+        say(&format!("{} {are} left to run", counted(outline.pending, "cell")));
     }
     if outline.failed > 0 {
-        say(&format!("{} cells failed; the report says why, `--retry-failed` tries them again", outline.failed));
+        let (failed, them) = (counted(outline.failed, "cell"), agreeing(outline.failed, "it", "them"));
+        say(&format!("{failed} failed; the report says why, `--retry-failed` tries {them} again"));
     }
     if let Some(refit) = &outline.refit {
         say(&refit.to_string());

@@ -1,8 +1,9 @@
-//! `verify`: trains the cells of a lock again, and compares.
+//! `verify`: trains the cells and the refit of a lock again, and compares.
 
 use std::io::{self, Write};
 
 use emberline_base::file::{self, FileError};
+use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
 use emberline_device::Choice;
 use emberline_pipeline::{Encoded, Lock, Options, Proof, RunFolder, Verified, VerifiedCell, junit, verify};
@@ -13,7 +14,7 @@ use crate::args::{ListFormat, Verify};
 use crate::exit::{Code, Error, of_inputs};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{grouped, printable, say};
+use crate::terminal::{printable, say};
 
 pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     let pipeline = load(&args.pipeline)?;
@@ -40,14 +41,14 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     if let Some(message) = from_cache(&verified.encoded) {
         say(&message);
     }
-    say(&verdict(&verified, lock.cells()));
+    say(&verdict(&verified, &lock));
     if let Some(path) = &args.junit {
-        file::write_atomic(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
+        file::write_output(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
     }
     Ok(code(&verified))
 }
 
-/// Every difference; a line a cell that has none.
+/// Every difference; a line for each cell, and for the refit, that has none.
 fn text(verified: &Verified) -> String {
     let proof = |cell: &VerifiedCell| match cell.proof {
         Proof::Bytes => "equal to the byte",
@@ -58,32 +59,43 @@ fn text(verified: &Verified) -> String {
         differences => differences.iter().map(|difference| format!("{difference}\n")).collect(),
     };
     let inputs = verified.inputs.iter().map(|difference| format!("{difference}\n"));
-    inputs.chain(verified.cells.iter().map(of_cell)).collect()
+    inputs.chain(verified.models().map(of_cell)).collect()
 }
 
 /// What wasn't computed again; none if all of it was.
 fn from_cache(encoded: &Encoded) -> Option<String> {
     let Encoded { texts, cached } = encoded;
-    let (shown, all) = (grouped(*cached as u64), grouped(*texts as u64));
-    (*cached > 0).then(|| format!("{shown} of {all} texts came from the cache; `--fresh` encodes them again"))
+    let (shown, all) = (grouped(*cached as u64), counted(*texts, "text"));
+    (*cached > 0).then(|| format!("{shown} of {all} came from the cache; `--fresh` encodes them again"))
 }
 
-fn verdict(verified: &Verified, locked: usize) -> String {
+/// What it comes to, in one line.
+fn verdict(verified: &Verified, lock: &Lock) -> String {
     let differ = verified.cells.iter().filter(|cell| !cell.differences.is_empty()).count();
-    let equal = verified.cells.iter().filter(|cell| cell.proof == Proof::Bytes).count();
+    let refit_differs = verified.refit.as_ref().is_some_and(|refit| !refit.differences.is_empty());
     let all = verified.cells.len();
     if !verified.inputs.is_empty() {
         "the lock is stale, so nothing was trained; `emberline lock` renews it after a run".to_owned()
     } else if differ > 0 {
-        format!("{differ} of {all} cells are not what the lock says")
+        let refit = if refit_differs { ", nor is the refit" } else { "" };
+        let are = agreeing(differ, "is", "are");
+        format!("{differ} of {} {are} not what the lock says{refit}", counted(all, "cell"))
+    } else if refit_differs {
+        "the refit is not what the lock says; all cells are".to_owned()
     } else {
-        let by = if equal == all { "to the byte" } else { "within the tolerance, as on another kind of device" };
-        format!("{all} of {locked} cells came out again, {by}")
+        let is_equal = verified.models().all(|cell| cell.proof == Proof::Bytes);
+        let by = if is_equal { "to the byte" } else { "within the tolerance, as on another kind of device" };
+        let (refit, left_out) = match &verified.refit {
+            Some(_) => (" and the refit", ""),
+            None if lock.has_refit() => ("", "; the refit is made of all cells, and was not trained again"),
+            None => ("", ""),
+        };
+        format!("{all} of {}{refit} came out again, {by}{left_out}", counted(lock.cells(), "cell"))
     }
 }
 
 fn code(verified: &Verified) -> Code {
-    let has = |wanted: &dyn Fn(&VerifiedCell) -> bool| verified.cells.iter().any(wanted);
+    let has = |wanted: &dyn Fn(&VerifiedCell) -> bool| verified.models().any(wanted);
     if !verified.inputs.is_empty() {
         of_inputs(&verified.inputs)
     } else if has(&|cell| cell.differences.iter().any(|difference| difference.change.what == "status")) {

@@ -128,7 +128,11 @@ mod tests {
     fn a_name_and_a_number_of_one_column_are_refused() {
         let wanted = [Column::Name("b".to_owned()), Column::Number(1), Column::Number(2)];
         let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "b"])).expect_err("the same");
-        assert_eq!(error.to_string(), "a.csv: columns `b` and 2 are one and the same; name another");
+        assert_eq!(
+            error.to_string(),
+            "a.csv: columns `b` and 2 are one and the same; data.text, data.label, data.group and data.split.order each need a \
+             column of their own"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! elsewhere is an ordinary character. In TSV quotes are always ordinary characters.
 //!
 //! A row ends at LF, CR LF, or CR; any run of CRs before an LF belongs to the same line end
-//! (spreadsheets write CR CR LF). Lines without a character are no rows. A byte order mark at the
+//! (spreadsheets write CR CR LF). Lines without a character are no rows, unless the file has one column: there such a line is a
+//! row with an empty field, as spreadsheets write it, but for those above the header. A byte order mark at the
 //! beginning of a row is passed over: files that were put together have one in the middle. Every row must have as many fields as the first. The scanner is this crate's
 //! own because a quote that is never closed, text behind a closing quote and the exact line of
 //! each row have to be known.
@@ -47,13 +48,21 @@ pub(super) fn read(
     let dialect = Dialect { delimiter, quotes: format == Format::Csv };
     let mut columns: Option<Columns> = None;
     let mut is_empty = true;
+    let mut blank = 0;
     each(path, dialect, buffer, |rows| {
+        if rows.is_blank() && columns.as_ref().is_none_or(|columns| columns.width > 1) {
+            blank += 1;
+            return Ok(());
+        }
         let columns = match &columns {
             Some(columns) => columns,
             None => {
                 let first = columns.insert(Columns::of(rows, request)?);
                 if request.has_header() {
                     return Ok(());
+                }
+                if first.width == 1 {
+                    (1..=blank).try_for_each(|line| sink(first.blank_row(line, request)))?;
                 }
                 first
             }
@@ -111,13 +120,25 @@ impl Columns {
         Ok(Self { width, wanted, names, has_header: request.has_header() })
     }
 
+    /// The row that a line without a character is in a file of one column.
+    fn blank_row(&self, line: u64, request: &Request<'_>) -> Row<'_> {
+        const EMPTY: [Field<'_>; 1] = [Field::Text(Cow::Borrowed(""))];
+        const FIELDS: [Cow<'_, str>; 1] = [Cow::Borrowed("")];
+        let original = match request.originals {
+            true => Original::Fields { names: &self.names, fields: &FIELDS },
+            false => Original::Line,
+        };
+        let (unit, quoting) = (Unit::Line, Quoting::None);
+        Row { unit, number: line, fields: &EMPTY, names: self.header(), original, quoting }
+    }
+
     /// The names that the first row holds.
     fn header(&self) -> &[String] {
         if self.has_header { &self.names } else { &[] }
     }
 }
 
-/// Calls `take` at every row that has a character.
+/// Calls `take` at every row, also at lines without a character.
 fn each(
     path: &Path,
     dialect: Dialect,
@@ -128,9 +149,7 @@ fn each(
     loop {
         let mut rows = Rows::new(path, dialect, &buffer, line);
         while rows.next()? {
-            if !rows.is_blank() {
-                take(&rows)?;
-            }
+            take(&rows)?;
         }
         line = rows.line;
         let taken = rows.start;

@@ -1,10 +1,11 @@
 //! JSON Lines: a JSON object (RFC 8259) a line, in UTF-8; lines of white space are no rows.
 //!
 //! Only the wanted keys are kept. A key that a row lacks, or that is null, is a missing value;
-//! a key that no row has is a fault. A column given by number is that key of the first object. `NaN` and infinite numbers,
+//! a key that no row has is a fault, and so is a key that stands twice in one object: programs differ in which value they take. A column given by number is that key of the first object. `NaN` and infinite numbers,
 //! which Python writes although JSON has none, are missing values (`python.rs`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserializer as _;
@@ -13,12 +14,14 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use super::buffer::Buffer;
 use super::lines::Lines;
 use super::{Field, Original, Quoting, Request, Row, Sink, column, python};
-use crate::error::{Error, Unit};
+use crate::error::{Error, Unit, excerpt};
 use crate::missing::{of_list, of_number};
 use crate::settings::Column;
 
 /// Rows whose keys are remembered for messages.
 const SURVEYED: u64 = 100;
+/// What the parser's error of a repeated key begins with.
+const REPEATED: &str = "repeated key ";
 
 /// Reads a whole file; see [`super::read`].
 pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
@@ -41,7 +44,7 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
                 Some(names) => names,
                 None => wanted.insert(names_of(request, &keys)?),
             };
-            let fields = object(line, names).map_err(|error| fault(&lines, line, &error))?;
+            let fields = object(line, names, &keys).map_err(|error| fault(&lines, line, &error))?;
             if request.needs_text && fields.first().is_some_and(Option::is_none) {
                 return Err(without_text(request, &lines, rows, &keys));
             }
@@ -100,7 +103,13 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
         return Error::Json { place, reason };
     }
     let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    if let Some(key) = reason.strip_prefix(REPEATED) {
+        return Error::Json {
+            place,
+            reason: format!("the key {key} stands twice in the object; remove one of the two"),
+        };
+    }
     let cure = match line.trim_start().as_bytes().first() {
         Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
         Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
@@ -111,10 +120,10 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
     Error::Json { place, reason: format!("not a JSON object: {reason} (column {}){cure}", error.column()) }
 }
 
-/// The wanted values of one object; `None` where it lacks the key.
-fn object<'a>(line: &'a str, wanted: &[String]) -> Result<Vec<Option<Field<'a>>>, serde_json::Error> {
+/// The wanted values of one object; `None` where it lacks the key. `known`: the keys of the first objects.
+fn object<'a>(line: &'a str, wanted: &[String], known: &[String]) -> Result<Vec<Option<Field<'a>>>, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(line);
-    let fields = parser.deserialize_map(Object { wanted })?;
+    let fields = parser.deserialize_map(Object { wanted, known })?;
     parser.end()?;
     Ok(fields)
 }
@@ -148,6 +157,7 @@ impl<'de> Visitor<'de> for Keys<'_> {
 
 struct Object<'w> {
     wanted: &'w [String],
+    known: &'w [String],
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
@@ -159,7 +169,8 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = vec![None; self.wanted.len()];
-        while let Some(at) = map.next_key_seed(Key(self.wanted))? {
+        let mut seen = SeenKeys::new(self.known);
+        while let Some(at) = map.next_key_seed(Key { wanted: self.wanted, seen: &mut seen })? {
             match at {
                 Some(at) => fields[at] = Some(map.next_value_seed(Value)?),
                 None => {
@@ -171,10 +182,40 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// The position of a key among the wanted ones.
-struct Key<'w>(&'w [String]);
+/// The keys that one object has had so far. Those of the first objects are bits of a number, by their positions.
+struct SeenKeys<'k> {
+    known: &'k [String],
+    bits: u64,
+    /// Where the next key is looked for first: objects of one file mostly have their keys in one order.
+    next: usize,
+    others: HashSet<String>,
+}
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'k> SeenKeys<'k> {
+    fn new(known: &'k [String]) -> Self {
+        let known = &known[..known.len().min(u64::BITS as usize)];
+        Self { known, bits: 0, next: 0, others: HashSet::new() }
+    }
+
+    /// Adds a key; false if it was there already.
+    fn add(&mut self, key: &str) -> bool {
+        let is_next = self.known.get(self.next).is_some_and(|next| next == key);
+        let found = if is_next { Some(self.next) } else { self.known.iter().position(|known| known == key) };
+        let Some(at) = found else { return self.others.insert(key.to_owned()) };
+        let is_new = self.bits & (1 << at) == 0;
+        self.bits |= 1 << at;
+        self.next = at + 1;
+        is_new
+    }
+}
+
+/// The position of a key among the wanted ones.
+struct Key<'w, 'k> {
+    wanted: &'w [String],
+    seen: &'w mut SeenKeys<'k>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
     type Value = Option<usize>;
 
     fn deserialize<D: de::Deserializer<'de>>(self, parser: D) -> Result<Self::Value, D::Error> {
@@ -182,7 +223,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for Key<'_, '_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,7 +231,10 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted == key))
+        if !self.seen.add(key) {
+            return Err(E::custom(format!("{REPEATED}`{}`", excerpt(key))));
+        }
+        Ok(self.wanted.iter().position(|wanted| wanted == key))
     }
 }
 
@@ -337,6 +381,26 @@ mod tests {
         assert!(absent.contains("no column `label` (did you mean `labels`?)"), "{absent}");
         assert!(matches!(table(b"", &named()), Err(Error::Empty { .. })));
         assert!(matches!(table(b"\n \n", &named()), Err(Error::NoRows { .. })));
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused_with_its_line() {
+        let good = "{\"text\":\"a\",\"label\":1}\n";
+        let many: String = (0..90).map(|n| format!(",\"k{n}\":{n}")).collect();
+        for (twice, key) in [
+            ("{\"text\":\"a\",\"label\":1,\"text\":\"b\"}".to_owned(), "`text`"),
+            ("{\"id\":1,\"text\":\"a\",\"label\":1,\"i\\u0064\":2}".to_owned(), "`id`"),
+            (format!("{{\"text\":\"a\",\"label\":1{many},\"k89\":0}}"), "`k89`"),
+        ] {
+            let error = table((good.to_owned() + &twice).as_bytes(), &named()).expect_err("twice").to_string();
+            assert!(
+                error.starts_with(&format!("a.jsonl, line 2: the key {key} stands twice in the object")),
+                "{error}"
+            );
+            assert!(table(twice.as_bytes(), &named()).is_err(), "in the first row, too");
+        }
+        let nested = "{\"text\":\"a\",\"label\":1,\"of\":{\"text\":1}}\n{\"label\":2,\"text\":\"b\"}\n";
+        assert_eq!(table(nested.as_bytes(), &named()).expect("once each").len(), 2);
     }
 
     #[test]

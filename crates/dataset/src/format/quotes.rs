@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use emberline_base::Warning;
+use emberline_base::number::counted;
 use emberline_base::warning::Code;
 
 /// How a value would read if its quotes meant something.
@@ -62,10 +63,11 @@ impl QuotedRows {
             return None;
         }
         let text = format!(
-            "{}: in {count} of {read} rows (line {first} is the first) a value stands between double quotes, which are kept as a \
+            "{}: in {count} of {} (line {first} is the first) a value stands between double quotes, which are kept as a \
              part of it, because quotes are ordinary characters in .tsv files. If pandas or a spreadsheet wrote them, let the \
              file's name end in .csv and set delimiter = \"\\t\".",
-            path.file_name().unwrap_or(path.as_os_str()).display()
+            path.file_name().unwrap_or(path.as_os_str()).display(),
+            counted(read, "row")
         );
         Some(Warning::new(Code::QuotesKept, text))
     }

@@ -149,3 +149,56 @@ fn quotes_that_tsv_keeps_are_warned_of() {
     let read = TextInput::of_column(Source::File(&path), column()).read(|_| Ok::<_, Error>(())).expect("readable");
     assert!(read.warnings[0].to_string().starts_with("EMB007: "), "{:?}", read.warnings);
 }
+
+/// The texts of a file with this content, and what is warned of.
+fn read(name: &str, content: &[u8], column: Column, format: Option<StreamFormat>) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    fs::write(&path, content).expect("written");
+    let mut texts = Vec::new();
+    let input = TextInput { format, ..TextInput::of_column(Source::File(&path), column) };
+    let read = input.read(|row| {
+        texts.push(row.text.to_owned());
+        Ok::<_, Error>(())
+    });
+    let warnings = read.unwrap_or_else(|error| panic!("{name}: {error}")).warnings;
+    (texts, warnings.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_format_that_is_named_counts_whatever_the_name_says() {
+    let csv = b"id,text\n1,\"a, b\"\n";
+    for packing in PACKINGS {
+        let name = format!("a.dat{packing}");
+        let (texts, _) = read(&name, &packed(csv, packing, "a.dat"), column(), Some(StreamFormat::Csv));
+        assert_eq!(texts, ["a, b"], "{name}");
+    }
+    assert_eq!(read("a.csv", csv, column(), Some(StreamFormat::Lines)).0, ["id,text", "1,\"a, b\""]);
+    assert_eq!(read("a.txt", b"id\ttext\n1\t\"a\n", column(), Some(StreamFormat::Tsv)).0, ["\"a"]);
+    assert_eq!(read("a.csv", b"{\"text\": \"a\"}\n", column(), Some(StreamFormat::Jsonl)).0, ["a"]);
+}
+
+#[test]
+fn rows_that_seem_to_be_headers_are_warned_of() {
+    let (texts, warnings) = read("a.csv", b"id,question_text\n1,why so\n", Column::Number(2), None);
+    assert_eq!(texts, ["question_text", "why so"]);
+    assert!(warnings[0].starts_with("EMB002: a.csv, line 1: this row seems to hold the names"), "{warnings:?}");
+    // Two files of one header that gzip or cat has put together.
+    let member = |text: &str| packed(format!("id,text\n1,{text}\n").as_bytes(), ".gz", "a.csv");
+    let (texts, warnings) = read("a.csv.gz", &[member("one"), member("two")].concat(), column(), None);
+    assert_eq!(texts, ["one", "text", "two"]);
+    assert!(warnings[0].starts_with("EMB002: a.csv.gz: 1 row (line 3 is the first) repeats the names"), "{warnings:?}");
+    for (name, content) in [("a.txt", "text\ntext\n"), ("a.jsonl", "{\"text\":\"text\"}\n")] {
+        assert!(read(name, content.as_bytes(), column(), None).1.is_empty(), "{name} has no header");
+    }
+}
+
+#[test]
+fn every_line_of_a_single_column_is_a_row() {
+    let content = b"text\na\n\nb\n\n";
+    for name in ["a.csv", "a.tsv"] {
+        assert_eq!(read(name, content, column(), None).0, ["a", "", "b", ""], "{name}");
+    }
+    assert_eq!(read("a.txt", content, column(), None).0, ["text", "a", "", "b", ""]);
+    assert_eq!(read("a.csv", b"id,text\n1,a\n\n2,b\n\n", column(), None).0, ["a", "b"]);
+}

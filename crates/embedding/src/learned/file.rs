@@ -1,10 +1,4 @@
-//! The file of a [`LearnedState`]: a safetensors file that any reader of the format can open.
-//!
-//! | bytes | content |
-//! |---|---|
-//! | u64 LE | the length of the header, a multiple of 8 |
-//! | header | JSON, padded with spaces: metadata, and the type, shape and span of every array, both in the order of their names |
-//! | the rest | the arrays, those of wider numbers first, so that each is aligned |
+//! The file of a [`LearnedState`]: a safetensors file that any reader of the format can open, in the layout of [`array_file`].
 //!
 //! | array | type | shape | there for |
 //! |---|---|---|---|
@@ -23,10 +17,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emberline_base::{Digest, Matrix, json};
+use emberline_base::array_file::{self, Array, ElementType};
+use emberline_base::{Digest, Matrix, OutOfMemory, json};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Learned, LearnedState, LearnedTable, WordWeights};
 use crate::reduce::Projection;
@@ -36,59 +31,48 @@ pub(crate) const FORMAT: &str = "emberline learned state";
 /// The version of the format that is written, and the newest that is read.
 pub(crate) const VERSION: u32 = 1;
 
+/// The metadata entry of the digest of everything else.
+const CHECKSUM: &str = "checksum";
+
 const DAMAGED: &str = "it is damaged; restore it, or train again";
 
-/// An array to be written.
-struct Array {
-    name: &'static str,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
 /// The bytes of a state.
-pub(crate) fn write(state: &LearnedState) -> Vec<u8> {
+///
+/// # Errors
+/// When there is no memory for them.
+pub(crate) fn write(state: &LearnedState) -> Result<Vec<u8>, OutOfMemory> {
     let arrays = arrays(state);
-    let mut metadata = BTreeMap::from([
+    let own = [
         ("format", FORMAT.to_owned()),
         ("version", VERSION.to_string()),
         ("origin", state.origin.as_str().to_owned()),
         ("content", state.content.as_str().to_owned()),
         ("embedding", state.embedding.as_str().to_owned()),
-    ]);
-    let described = arrays.iter().map(|array| (array.name, array.dtype, &array.shape[..], &array.bytes[..]));
-    let checksum = checksum(metadata.iter().map(|(key, value)| (*key, value.as_str())), described);
-    metadata.insert("checksum", checksum.as_str().to_owned());
-    let mut header = BTreeMap::from([("__metadata__", json!(metadata))]);
-    let mut end = 0;
-    for Array { name, dtype, shape, bytes } in &arrays {
-        let start = end;
-        end += bytes.len();
-        header.insert(name, json!({"dtype": name_of_type(*dtype), "shape": shape, "data_offsets": [start, end]}));
-    }
-    let mut header = json!(header).to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
-    arrays.iter().for_each(|array| file.extend_from_slice(&array.bytes));
-    file
+    ];
+    let mut metadata: BTreeMap<String, String> = own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let described = arrays.iter().map(|a| (a.name.as_str(), a.element.name(), &a.shape[..], &a.bytes[..]));
+    let checksum = checksum(metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())), described);
+    metadata.insert(CHECKSUM.to_owned(), checksum.as_str().to_owned());
+    array_file::layout(&metadata, arrays)
 }
 
-/// The arrays of a state, the widest numbers first.
-fn arrays(state: &LearnedState) -> Vec<Array> {
+/// The arrays of a state.
+fn arrays(state: &LearnedState) -> Vec<Array<'static>> {
+    let array = |name: &str, element, shape, bytes: Vec<u8>| {
+        let (name, bytes) = (name.to_owned(), bytes.into());
+        Array { name, element, shape, bytes }
+    };
     let floats = |name, shape, values: &[f32]| {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Array { name, dtype: Dtype::F32, shape, bytes }
+        array(name, ElementType::F32, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     };
     let listed = |words: &[String]| {
-        let bytes = json!(words).to_string().into_bytes();
-        Array { name: "words", dtype: Dtype::U8, shape: vec![bytes.len()], bytes }
+        let bytes = serde_json::to_vec(words).expect("texts are JSON");
+        array("words", ElementType::U8, vec![bytes.len()], bytes)
     };
     let mut arrays = Vec::new();
     if let Some(Projection::Matrix { dim, weights }) = state.projection.as_deref() {
         let bytes = weights.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let shape = vec![weights.len() / dim, *dim];
-        arrays.push(Array { name: "projection", dtype: Dtype::F64, shape, bytes });
+        arrays.push(array("projection", ElementType::F64, vec![weights.len() / dim, *dim], bytes));
     }
     match &state.source {
         Some(Learned::Table(LearnedTable { words, table })) => {
@@ -105,24 +89,25 @@ fn arrays(state: &LearnedState) -> Vec<Array> {
     arrays
 }
 
+/// The name of an array's type in a file's header, as far as a state has such arrays.
 fn name_of_type(dtype: Dtype) -> &'static str {
     match dtype {
-        Dtype::F64 => "F64",
-        Dtype::F32 => "F32",
-        _ => "U8",
+        Dtype::F64 => ElementType::F64.name(),
+        Dtype::F32 => ElementType::F32.name(),
+        _ => ElementType::U8.name(),
     }
 }
 
 /// The digest of all that a file says, whatever its header is spelled like.
 fn checksum<'a>(
     metadata: impl Iterator<Item = (&'a str, &'a str)>,
-    arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
+    arrays: impl Iterator<Item = (&'a str, &'a str, &'a [usize], &'a [u8])>,
 ) -> Digest {
     let mut parts: Vec<(String, &[u8])> =
         metadata.map(|(key, value)| (format!("metadata {key}"), value.as_bytes())).collect();
-    parts.extend(arrays.map(|(name, dtype, shape, bytes)| {
+    parts.extend(arrays.map(|(name, element, shape, bytes)| {
         let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
-        (format!("array {name} {} [{}]", name_of_type(dtype), shape.join(", ")), bytes)
+        (format!("array {name} {element} [{}]", shape.join(", ")), bytes)
     }));
     parts.sort();
     Digest::of_parts(parts.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]))
@@ -135,10 +120,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<LearnedState, String> {
     let mut arrays = file.tensors();
     arrays.sort_by(|a, b| a.0.cmp(&b.0));
     let entry = |key: &str| metadata.get(key).cloned().ok_or_else(|| format!("its header lacks `{key}`; {DAMAGED}"));
-    let said = entry("checksum")?;
-    let stated =
-        metadata.iter().filter(|(key, _)| *key != "checksum").map(|(key, value)| (key.as_str(), value.as_str()));
-    let described = arrays.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data()));
+    let said = entry(CHECKSUM)?;
+    let stated = metadata.iter().filter(|(key, _)| *key != CHECKSUM).map(|(key, value)| (key.as_str(), value.as_str()));
+    let described =
+        arrays.iter().map(|(name, view)| (name.as_str(), name_of_type(view.dtype()), view.shape(), view.data()));
     if checksum(stated, described).as_str() != said {
         return Err(format!("its content isn't what its checksum says; {DAMAGED}"));
     }
@@ -247,12 +232,30 @@ mod tests {
         ]
     }
 
+    fn written(state: &LearnedState) -> Vec<u8> {
+        write(state).expect("memory")
+    }
+
+    /// Bundles and run folders hold such files, and equal states must keep equal bytes.
+    #[test]
+    fn the_bytes_of_a_state_stay() {
+        // SHA-256 of the files that this module's header describes, put together by Python's `struct` and `json`.
+        let expected = [
+            "70119b50ef4885c3f544889d71b4c43f751313e734664919288b55cc35bc1f1d",
+            "7ac1e60131edba29b57097718691ebd6da4fe99c00f44f2e0de01c95715001c3",
+            "0f1c82f60838779dd0b3812ed27e09fcffd3aa5cd5cf2b992a23b66d45ad8f1c",
+        ];
+        for (state, expected) in states().iter().zip(expected) {
+            assert_eq!(emberline_base::file::sha256(&written(state)), expected);
+        }
+    }
+
     #[test]
     fn a_state_comes_back_and_equal_states_have_equal_bytes() {
         for state in states() {
-            let bytes = write(&state);
+            let bytes = written(&state);
             assert_eq!(read(&bytes).as_ref(), Ok(&state));
-            assert_eq!(write(&state.clone()), bytes);
+            assert_eq!(written(&state.clone()), bytes);
             SafeTensors::deserialize(&bytes).expect("any reader opens it");
         }
     }
@@ -260,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_cut_or_flipped_is_refused() {
         for state in states() {
-            let bytes = write(&state);
+            let bytes = written(&state);
             for end in 0..bytes.len() {
                 read(&bytes[..end]).expect_err("cut");
             }
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_and_another_file_are_named() {
-        let bytes = write(&states()[0]);
+        let bytes = written(&states()[0]);
         let with = |from: &str, to: &str| {
             let mut bytes = bytes.clone();
             let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect("it is there");
@@ -301,7 +304,7 @@ mod tests {
             Learned::Weights(WordWeights { words: vec!["a".into()], weights: vec![f32::NAN], unseen: 1.0 }),
         ];
         for learned in odd {
-            let error = read(&write(&state(Some(learned), None))).expect_err("refused");
+            let error = read(&written(&state(Some(learned), None))).expect_err("refused");
             assert!(error.contains("doesn't hold what belongs there"), "{error}");
         }
     }

@@ -15,7 +15,7 @@ pub(crate) mod file;
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Digest, Matrix};
+use emberline_base::{Digest, Matrix, OutOfMemory};
 
 use crate::Error;
 use crate::reduce::Projection;
@@ -79,7 +79,10 @@ impl LearnedState {
     }
 
     /// The bytes of its file. Equal states give equal bytes.
-    pub fn to_safetensors(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, OutOfMemory> {
         file::write(self)
     }
 

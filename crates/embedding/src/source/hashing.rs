@@ -177,6 +177,10 @@ impl Lookup for Hashing {
     }
 
     /// A bucket is shared by many words, so a token is named by its own text: a word, or several with a space between them.
+    fn has_vocabulary(&self) -> bool {
+        false
+    }
+
     fn token_texts(&self, text: &[u8], tokens: &mut Vec<String>) -> bool {
         let mut ending: Vec<String> = Vec::new();
         words::for_each_lower(text, &mut |word| {

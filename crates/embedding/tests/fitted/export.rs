@@ -35,8 +35,8 @@ fn fine_tuned(source: &Source) -> FittedEmbedding {
     else {
         panic!("{source:?}: bags")
     };
-    let (rows, _) = tuned(&opened, train, new);
-    reopened(source, (opened, &embedded, &digest)).with_tuned(rows).expect("they fit")
+    let ((rows, table), _) = tuned(&opened, train, new);
+    reopened(source, (opened, &embedded, &digest)).with_tuned(rows, table).expect("they fit")
 }
 
 fn vectors(embedding: &FittedEmbedding) -> Matrix {

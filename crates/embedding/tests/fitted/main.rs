@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Digest, Features, Interrupt, Matrix, Splits, TextList};
+use emberline_base::{Bags, Digest, Features, Interrupt, Matrix, Splits, TextList, TunedRows};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, Embedded};
-use emberline_embedding::{Error, FittedEmbedding, LearnedState, Opened, Source, Texts, TunedRows};
+use emberline_embedding::{Error, FittedEmbedding, LearnedState, Opened, Source, Texts};
 
 use self::sources::{Corpus, corpus, fixtures, source, sources, vector_files};
 
@@ -37,8 +37,9 @@ fn trained(source: &Source, corpus: &Corpus) -> (Arc<Opened>, Embedded, Digest) 
 fn reopened(source: &Source, (opened, embedded, digest): (Arc<Opened>, &Embedded, &Digest)) -> FittedEmbedding {
     let content = opened.digest();
     let fitted = FittedEmbedding::new(opened, source.wanted(), embedded.projection.clone(), digest.clone());
-    let bytes = fitted.learned().map(|state| state.to_safetensors());
-    assert_eq!(bytes, fitted.learned().map(|state| state.to_safetensors()), "equal states have equal bytes");
+    let written = || fitted.learned().map(|state| state.to_safetensors().expect("memory"));
+    let bytes = written();
+    assert_eq!(bytes, written(), "equal states have equal bytes");
     drop(fitted);
     let state = bytes.map(|bytes| LearnedState::from_safetensors(&bytes, Path::new("state")).expect("whole"));
     let again = FittedEmbedding::reopen(source, Path::new(""), state.as_ref(), digest, Device::Cpu);
@@ -94,7 +95,7 @@ fn moved(row: &[f32]) -> Vec<f32> {
 }
 
 /// The rows that occur in the training texts, moved; and those of the new texts as a model must see them.
-fn tuned(opened: &Opened, train: &Bags, new: &Bags) -> (TunedRows, Bags) {
+fn tuned(opened: &Opened, train: &Bags, new: &Bags) -> ((TunedRows, Matrix), Bags) {
     let occur: BTreeSet<usize> = train.ids.iter().map(|&id| id as usize).collect();
     let ids: Vec<u32> = occur.iter().map(|&at| train.rows[at]).collect();
     let table = occur.iter().flat_map(|&at| moved(train.table.row(at))).collect();
@@ -105,7 +106,7 @@ fn tuned(opened: &Opened, train: &Bags, new: &Bags) -> (TunedRows, Bags) {
         let row = moved(train.table.row(at));
         shown.row_mut(at).copy_from_slice(&row);
     });
-    (TunedRows { words: opened.row_words(&ids), ids, table }, expected)
+    ((TunedRows { words: opened.row_words(&ids), ids }, table), expected)
 }
 
 #[test]
@@ -123,9 +124,9 @@ fn rows_that_training_moved_come_from_the_model_and_all_others_from_the_source()
         else {
             panic!("{source:?}: bags")
         };
-        let (rows, expected) = tuned(&opened, train, new);
-        with_others += usize::from(rows.table.rows() < new.table.rows());
-        let fitted = reopened(&source, (opened, &embedded, &digest)).with_tuned(rows).expect("they fit");
+        let ((rows, table), expected) = tuned(&opened, train, new);
+        with_others += usize::from(table.rows() < new.table.rows());
+        let fitted = reopened(&source, (opened, &embedded, &digest)).with_tuned(rows, table).expect("they fit");
         let expected = bits(&Features::Tuned(expected));
         for size in [1, 7, corpus.new.len()] {
             assert_eq!(in_chunks(&fitted, &corpus.new, size), expected, "{source:?} in chunks of {size}");
@@ -199,15 +200,14 @@ fn fine_tuned_rows_that_do_not_fit_are_refused() {
     let corpus = corpus();
     let folder = tempfile::tempdir().expect("a folder");
     let [glove, ..] = vector_files(folder.path());
-    let rows = |ids: &[u32], words: Option<&[&str]>, dim: usize| TunedRows {
-        ids: ids.to_vec(),
-        words: words.map(|words| words.iter().map(ToString::to_string).collect()),
-        table: Matrix::zeros(ids.len(), dim),
+    let rows = |ids: &[u32], words: Option<&[&str]>, dim: usize| {
+        let words = words.map(|words| words.iter().map(ToString::to_string).collect());
+        (TunedRows { ids: ids.to_vec(), words }, Matrix::zeros(ids.len(), dim))
     };
     let hashing: Source = toml::from_str("[hashing]\ndim = 4\nbuckets = 8\ntrainable = true").expect("a source");
     let by_word = source("word_vectors", &glove, "trainable = true");
     let encoder = source("sentence_transformer", &fixtures("encoder/tests/fixtures/bert"), "");
-    for (source, rows, reason) in [
+    for (source, (rows, table), reason) in [
         (&hashing, rows(&[0], None, 3), "3 numbers"),
         (&hashing, rows(&[8], None, 4), "a row 8"),
         (&hashing, rows(&[1, 1], None, 4), "named twice"),
@@ -218,7 +218,7 @@ fn fine_tuned_rows_that_do_not_fit_are_refused() {
     ] {
         let (opened, embedded, digest) = trained(source, &corpus);
         let fitted = reopened(source, (opened, &embedded, &digest));
-        let error = fitted.with_tuned(rows).err().expect("refused").to_string();
+        let error = fitted.with_tuned(rows, table).err().expect("refused").to_string();
         assert!(error.contains(reason) && error.contains("belongs to another embedding"), "{error}");
     }
 }

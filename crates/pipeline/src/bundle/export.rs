@@ -1,4 +1,4 @@
-//! Writes a bundle of a trained cell.
+//! Writes a bundle of a trained model.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,19 +8,18 @@ use emberline_base::file::{self, FileError};
 use emberline_base::record::Outcome;
 use emberline_base::{name_of, run_files};
 use emberline_embedding::source::PortableSource;
-use emberline_report::{Chosen, Run};
+use emberline_report::ModelChoice;
 use emberline_train::Model;
 use serde::Serialize;
 
 use super::{BundleError, FORMAT, LEARNED, MODEL, VERSION};
 use crate::Error;
-use crate::classifier::{Classifier, ClassifierOptions, settled};
-use crate::plan::Cell;
+use crate::classifier::{Classifier, ClassifierOptions, RunModel, Trained};
 use crate::run_folder::RunFolder;
 
-/// Writes the bundle of a cell of a run (the one that is named, or the best one of the best setting) to a file that appears
-/// when it is complete and has been opened once; returns which cell it is and why, in one line. What is there already is
-/// replaced only with `replace`.
+/// Writes the bundle of a model of a run to a file that appears when it is complete and has been opened once: of the cell that
+/// is named; without a name, of the refit if there is one, else of the best cell of the best setting. Returns which model it
+/// is, and why. What is there already is replaced only with `replace`.
 ///
 /// # Errors
 /// Those of [`Classifier::of_run`]; when the file exists already, or can't be written.
@@ -30,34 +29,27 @@ pub fn export(
     to: &Path,
     replace: bool,
     options: &ClassifierOptions,
-) -> Result<String, Error> {
+) -> Result<ModelChoice, Error> {
     if !replace && to.exists() {
         return Err(BundleError::at(to)(BundleError::Exists));
     }
-    let run = Run::load(folder.path())?;
-    let Chosen { cell, why } = run.choose(cell)?;
-    // Sees that the cell is whole and the source is the one that it was trained with.
-    Classifier::of_run(folder, Some(&cell.id), options.clone())?;
-    let base = options.assets.clone().map_or_else(|| folder.pipeline_folder(), Ok)?;
-    let trained = settled(&folder.cell(&cell.id), &base)?;
-    let model = Model::read(&folder.cell(&cell.id).join(run_files::MODEL))?;
-    let named = |source| Error::Embedding { name: trained.embedding().to_owned(), source };
-    let portable = source_of(&trained).portable(&base).map_err(named)?;
-    let mut card = card(&model, &trained, &portable);
-    card.extend([("pipeline", run.summary.name.clone()), ("cell", cell.id.clone())]);
-    card.extend(cell.outcome.as_ref().map(|Outcome { metrics, .. }| ("metrics", json(metrics))));
-    let card = card.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
-    write(to, &card, &arrays(folder, &cell.id, &model, portable), options)?;
-    Ok(format!("cell {}: {why}", cell.id))
-}
-
-/// The source that a cell was trained with.
-fn source_of(cell: &Cell) -> emberline_embedding::Source {
-    cell.settings.embedding.source.of_repeat(cell.repeat())
+    let chosen = RunModel::choose(folder, cell, options)?;
+    let bytes = chosen.bytes()?;
+    let model = chosen.parse(&bytes)?;
+    let learned = chosen.learned(&model)?;
+    let portable = chosen.source().portable(&chosen.base).map_err(|source| chosen.named(&model, source))?;
+    let card = card(&model, &chosen, &portable);
+    let own = [(MODEL, Some(bytes)), (LEARNED, learned.clone())];
+    let written = write(to, &card, &arrays(own, portable), options);
+    if let Err(Error::Bundle { why: BundleError::Incomplete { .. }, .. }) = &written {
+        // The bundle isn't at fault if the source itself isn't the one that the model was trained with.
+        chosen.embedding(&model, learned.as_deref(), options)?;
+    }
+    written.map(|()| chosen.choice)
 }
 
 /// What the metadata say of the model and its embedding.
-fn card(model: &Model, cell: &Cell, portable: &PortableSource) -> BTreeMap<&'static str, String> {
+fn card(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap<String, String> {
     let description = model.description();
     let always = [
         ("format", FORMAT.to_owned()),
@@ -70,19 +62,33 @@ fn card(model: &Model, cell: &Cell, portable: &PortableSource) -> BTreeMap<&'sta
         ("embedding_kind", description.embedding.kind.clone()),
         ("embedding_digest", description.embedding.digest.to_string()),
         ("source", json(&portable.source)),
-        ("text", json(&cell.settings.data.text)),
+        ("text", json(&chosen.cell.settings.data.text)),
+        ("pipeline", chosen.pipeline.clone()),
     ];
     let positive = description.positive_class().map(|class| ("positive_class", class.to_owned()));
-    always.into_iter().chain(positive).collect()
+    let header = chosen.cell.settings.data.header.map(|header| ("header", json(&header)));
+    let entries = always.into_iter().chain(positive).chain(header).chain(trained(&chosen.trained));
+    entries.map(|(key, text)| (key.to_owned(), text)).collect()
 }
 
-/// The files that the bundle holds, by the names of their arrays.
-fn arrays(folder: &RunFolder, id: &str, model: &Model, portable: PortableSource) -> BTreeMap<String, Content> {
-    let learned = folder.learned_path(&model.description().embedding.digest);
-    let own = [(MODEL, Some(folder.cell(id).join(run_files::MODEL))), (LEARNED, learned.exists().then_some(learned))];
-    let own = own.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?)));
-    let files = portable.files.into_iter().map(|file| (file.name, file.path));
-    own.chain(files).map(|(name, path)| (name, Content::File(path))).collect()
+/// What the metadata say of the cell, or of the refit.
+fn trained(trained: &Trained) -> Vec<(&'static str, String)> {
+    match trained {
+        Trained::Cell(cell) => {
+            let metrics = cell.outcome.as_ref().map(|Outcome { metrics, .. }| ("metrics", json(metrics)));
+            [("cell", cell.id.clone())].into_iter().chain(metrics).collect()
+        }
+        Trained::Refit(refit) => {
+            let (id, words) = (run_files::REFIT.to_owned(), refit.to_string());
+            vec![("cell", id), (run_files::REFIT, words), ("metrics", json(&refit.metrics))]
+        }
+    }
+}
+
+/// The arrays of the bundle by name: the model's own files, as they were read and checked, and the files of the source.
+fn arrays(own: [(&str, Option<Vec<u8>>); 2], portable: PortableSource) -> BTreeMap<String, Content> {
+    let own = own.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), Content::Bytes(bytes?))));
+    own.chain(portable.files.into_iter().map(|file| (file.name, Content::File(file.path)))).collect()
 }
 
 /// Writes the file beside its place, opens it, and renames it.
@@ -93,7 +99,9 @@ fn write(
     options: &ClassifierOptions,
 ) -> Result<(), Error> {
     let failed = || FileError::new("write", to);
-    let mut temporary = file::temporary_in(file::folder_of(to)).map_err(failed())?;
+    let target = file::link_target(to);
+    file::make_folder(file::folder_of(&target))?;
+    let mut temporary = file::temporary_in(file::folder_of(&target)).map_err(failed())?;
     byte_arrays::write(temporary.as_file_mut(), card, arrays).map_err(|error| match error.action {
         "write" => failed()(error.source),
         _ => error,
@@ -102,8 +110,7 @@ fn write(
         return Err(BundleError::at(to)(BundleError::Incomplete { why: Box::new(why) }));
     }
     temporary.as_file().sync_all().map_err(failed())?;
-    temporary.persist(to).map_err(|error| failed()(error.error))?;
-    Ok(())
+    Ok(temporary.persist(&target).map_err(failed())?)
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -5,7 +5,7 @@
 //!
 //! | array | content |
 //! |---|---|
-//! | `model.safetensors` | the cell's model |
+//! | `model.safetensors` | the model of a cell or of the refit |
 //! | `learned.safetensors` | what the embedding learned from the training texts, if it learned something |
 //! | `source/...` | each file that the embedding's source reads |
 //!
@@ -16,9 +16,11 @@
 //! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of what decides its vectors |
 //! | `source` | the settings of the source, JSON as in `[embedding.NAME]`; its paths are names of arrays |
 //! | `text` | the column of the texts in the training data, JSON |
-//! | `pipeline`, `cell` | the pipeline's name and the cell's id |
+//! | `header` | whether the first row of the training data holds names, JSON, if the pipeline says so |
+//! | `pipeline`, `cell` | the pipeline's name and the cell's id, `refit` for the refit |
+//! | `refit` | what the refit is, in words; absent for a cell |
 //! | `task`, `classes`, `positive_class`, `thresholds` | what the model decides, as in `model.safetensors`; for readers |
-//! | `metrics` | the metrics of the cell, JSON; for readers |
+//! | `metrics` | the metrics of the cell, or of the refit on its training rows, JSON; for readers |
 //! | `program` | the version of the program that wrote it; for readers |
 //!
 //! [`Classifier::of_bundle`](crate::Classifier::of_bundle) unpacks the source's files into a temporary folder that only the user can read, and removes it with

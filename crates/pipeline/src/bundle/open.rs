@@ -4,12 +4,12 @@ use std::fs::DirBuilder;
 use std::path::Path;
 
 use emberline_base::byte_arrays::{ByteArrays, ByteArraysError};
-use emberline_base::file::{self, FileError};
+use emberline_base::file::{self, FileError, TemporaryFolder};
+use emberline_base::run_files;
 use emberline_dataset::settings::Column;
 use emberline_embedding::{LearnedState, Source};
 use emberline_train::Model;
 use serde::de::DeserializeOwned;
-use tempfile::TempDir;
 
 use super::{BundleError, FORMAT, Fault, LEARNED, MODEL, SOURCE, VERSION, damaged};
 use crate::Error;
@@ -20,9 +20,11 @@ pub(crate) struct Bundle {
     pub(crate) learned: Option<LearnedState>,
     pub(crate) source: Source,
     /// Where the source's files are, until it is dropped.
-    pub(crate) folder: TempDir,
+    pub(crate) folder: TemporaryFolder,
     pub(crate) text: Column,
-    pub(crate) cell: String,
+    pub(crate) header: Option<bool>,
+    /// Which model it is, in one line.
+    pub(crate) description: String,
 }
 
 impl Bundle {
@@ -56,8 +58,12 @@ impl Bundle {
         let model = Model::from_safetensors(&model).map_err(damaged)?;
         let learned = file.bytes(LEARNED)?;
         let learned = learned.map(|bytes| LearnedState::from_safetensors(&bytes, Path::new(LEARNED))).transpose();
-        let (learned, text, cell) = (learned.map_err(damaged)?, json(&file, "text")?, entry(&file, "cell")?);
-        Ok(Self { model, learned, source, folder: unpack(&mut file)?, text, cell })
+        let (learned, text) = (learned.map_err(damaged)?, json(&file, "text")?);
+        let header = file.metadata().contains_key("header").then(|| json(&file, "header")).transpose()?;
+        let cell = entry(&file, "cell")?;
+        let which = file.metadata().get(run_files::REFIT).cloned().unwrap_or_else(|| format!("cell {cell}"));
+        let description = format!("{which}: the bundle's");
+        Ok(Self { model, learned, source, folder: unpack(&mut file)?, text, header, description })
     }
 }
 
@@ -78,9 +84,10 @@ fn check(source: &Source) -> Result<(), BundleError> {
 }
 
 /// Writes the source's files into a folder that only the user can read.
-fn unpack(file: &mut ByteArrays) -> Result<TempDir, Fault> {
-    let folder = tempfile::Builder::new().prefix("emberline-").tempdir();
-    let folder = folder.map_err(|error| FileError::new("make a folder in", &std::env::temp_dir())(error))?;
+fn unpack(file: &mut ByteArrays) -> Result<TemporaryFolder, Fault> {
+    let system = std::env::temp_dir();
+    file::clear_litter(&system);
+    let folder = file::temporary_folder_in(&system).map_err(FileError::new("make a folder in", &system))?;
     let names: Vec<String> = file.names().filter(|name| name.starts_with(SOURCE)).map(str::to_owned).collect();
     for name in names {
         if !file::stays_within(Path::new(&name)) || name.contains(['\\', ':', '\0']) {

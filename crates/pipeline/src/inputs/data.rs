@@ -81,7 +81,7 @@ impl Data {
     fn row_table(&self, rows: &[usize]) -> RowTable {
         let (mut table, mut normalised) = (RowTable::default(), Vec::new());
         for &row in rows {
-            let RowOrigin { file, number, group } = self.rows.origin(row);
+            let RowOrigin { file, number, group } = self.origin(row);
             let (file, text) = (file.to_string_lossy(), &self.dataset.texts[row]);
             normalised.clear();
             normalise::push_key(text, &mut normalised);
@@ -89,6 +89,11 @@ impl Data {
             table.push(&Row { file: &file, number, text, normalised: &normalised, classes, group });
         }
         table
+    }
+
+    /// Where a row of the texts comes from.
+    pub(crate) fn origin(&self, row: usize) -> RowOrigin<'_> {
+        self.rows.origin(row)
     }
 
     /// The texts of every split.

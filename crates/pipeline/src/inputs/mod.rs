@@ -25,6 +25,7 @@ use self::data::RowsRead;
 use self::key::{EmbeddedKey, OpenedKey};
 pub(crate) use self::key::{Keys, rows_key};
 pub use self::source::Encoded;
+pub(crate) use self::source::HeldOutWords;
 use self::source::{Embedded, embed, label, open};
 use self::stage::Stage;
 use crate::Error;
@@ -53,6 +54,8 @@ pub(crate) struct Prepared {
     pub(crate) features: Arc<Splits<Features>>,
     /// How many words of the texts the embedding knows; none for an encoder of whole texts.
     pub(crate) known_words: Option<KnownWords>,
+    /// The words of each held-out text, of which a table knows some; none for other sources.
+    pub(crate) words: Option<Arc<HeldOutWords>>,
     /// The content address of everything that decides the vectors.
     pub(crate) digest: Digest,
     wanted: Wanted,
@@ -145,9 +148,9 @@ impl Inputs {
     /// Everything that the cell is trained on; `on_event` hears of an encoding that takes its time.
     pub(crate) fn prepare(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
-        let Embedded { features, known_words, projection } = self.embedded(cell, on_event)?;
+        let Embedded { features, known_words, words, projection } = self.embedded(cell, on_event)?;
         let (wanted, digest) = (cell.source().1.wanted(), self.embedding_digest(cell)?);
-        Ok(Prepared { data, opened, features, known_words, digest, wanted, projection })
+        Ok(Prepared { data, opened, features, known_words, words, digest, wanted, projection })
     }
 
     /// The vectors, or bags, of the cell's texts.

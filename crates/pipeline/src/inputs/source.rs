@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use emberline_base::record::KnownWords;
-use emberline_base::{Features, Splits, TextList};
+use emberline_base::{Features, SplitName, Splits, TextList};
 use emberline_device::{Device, memory};
 use emberline_embedding::encode::{Encoding, Event, Progress};
 use emberline_embedding::features::{self, Wanted};
 use emberline_embedding::reduce::Projection;
-use emberline_embedding::{Opened, Texts};
+use emberline_embedding::{Opened, Texts, Words};
 use serde::Serialize;
 
 use super::data::Data;
@@ -21,8 +22,34 @@ use crate::plan::Cell;
 pub(super) struct Embedded {
     pub(super) features: Arc<Splits<Features>>,
     pub(super) known_words: Option<KnownWords>,
+    pub(super) words: Option<Arc<HeldOutWords>>,
     /// How the vectors were made shorter, if it was learned from the texts.
     pub(super) projection: Option<Arc<Projection>>,
+}
+
+/// The words of each text of validation and test, of which a table knows some.
+pub(crate) struct HeldOutWords {
+    words: Splits<Vec<Words>>,
+    /// Whether their files have been written by this process.
+    is_written: AtomicBool,
+}
+
+impl HeldOutWords {
+    fn new(words: Splits<Vec<Words>>) -> Arc<Self> {
+        Arc::new(Self { words, is_written: AtomicBool::new(false) })
+    }
+
+    /// Calls `write` with the words of the texts of validation and of test, once.
+    ///
+    /// # Errors
+    /// What `write` answers.
+    pub(crate) fn write<E>(&self, mut write: impl FnMut(SplitName, &[Words]) -> Result<(), E>) -> Result<(), E> {
+        if self.is_written.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let held_out = self.words.iter().filter(|(split, _)| *split != SplitName::Train);
+        held_out.into_iter().try_for_each(|(split, words)| write(split, words))
+    }
 }
 
 /// How many texts neural encoders were asked for, each different text of an encoding once.
@@ -68,7 +95,8 @@ pub(super) fn embed(
     memory::require(size(opened, data, wanted)).map_err(emberline_train::Error::from)?;
     let made = features::embed(opened, &data.dataset.lists(), wanted, encoding);
     let made = made.map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })?;
-    Ok(Embedded { features: Arc::new(made.features), known_words: made.known_words, projection: made.projection })
+    let features::Embedded { features, known_words, words, projection } = made;
+    Ok(Embedded { features: Arc::new(features), known_words, words: words.map(HeldOutWords::new), projection })
 }
 
 /// How many of the data's texts an encoder has to encode; none for other sources.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use emberline_base::number::shortened;
-use emberline_base::{Change, changes, record};
+use emberline_base::{Change, changes, record, run_files};
 use emberline_train::COMPUTATION;
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ pub enum Subject {
     Embedding(String),
     /// What a cell came to.
     Cell(String),
+    /// The model of all rows.
+    Refit,
 }
 
 /// One thing that is not as the lock says.
@@ -49,6 +51,7 @@ impl fmt::Display for Subject {
             Self::Data(files) => write!(f, "data {files}"),
             Self::Embedding(name) => write!(f, "embedding `{name}`"),
             Self::Cell(id) => f.write_str(id),
+            Self::Refit => f.write_str(run_files::REFIT),
         }
     }
 }
@@ -63,6 +66,9 @@ impl fmt::Display for Difference {
                 (Some(_), None) => "is in the lock alone",
             };
             return write!(f, "cells: {what} {there}");
+        }
+        if self.subject == Subject::Refit && *what == run_files::REFIT {
+            return f.write_str("refit: it isn't in the lock, and `[decide] refit` asks for it");
         }
         let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
         write!(f, "{}: {what}: {} -> {}", self.subject, shown(old), shown(new))?;
@@ -95,6 +101,7 @@ impl Lock {
         let mut found = about(&Subject::Settings, changes(&self.settings, &settings(pipeline)));
         found.extend(about(&Subject::Cells, self.compare_cells(plan)));
         found.extend(about(&Subject::Settings, changes_of_computation(self.computation)));
+        found.extend(about(&Subject::Refit, self.missing_refit(pipeline)));
         // Which datasets are still what they were, by their keys in the lock: each is compared once.
         let mut is_same: HashMap<&str, bool> = HashMap::new();
         let mut compared: HashSet<&str> = HashSet::new();
@@ -125,6 +132,13 @@ impl Lock {
         Ok(found)
     }
 
+    /// The refit, if the lock lacks it although the pipeline asks for one, as it did when the lock was written.
+    fn missing_refit(&self, pipeline: &Pipeline) -> Option<Change> {
+        let is_missing = pipeline.settings.asks_for_refit() && self.refit.is_none();
+        let change = |what: &str| Change { what: what.to_owned(), old: None, new: Some("asked for".to_owned()) };
+        is_missing.then(|| change(run_files::REFIT))
+    }
+
     /// Cells that the lock or the plan lacks, or whose settings aren't those of the lock.
     fn compare_cells(&self, plan: &Plan) -> Vec<Change> {
         let old: BTreeMap<&str, String> =
@@ -143,14 +157,14 @@ impl Lock {
         };
         let new = LockedResult::of(outcome);
         let same_kind = (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic);
-        let found = if same_kind { changes(old, &new) } else { self.outside(old, &new) };
+        let found = if same_kind { changes(old, &new) } else { self.outside(&old.metrics, &new.metrics) };
         Some((about(&subject, found), same_kind))
     }
 
     /// The metrics that are further off than the tolerance. Where a threshold lies is no measure of quality.
-    fn outside(&self, old: &LockedResult, new: &LockedResult) -> Vec<Change> {
-        let metrics = |result: &LockedResult| {
-            let mut metrics = result.metrics.clone();
+    pub(super) fn outside(&self, old: &BTreeMap<String, f64>, new: &BTreeMap<String, f64>) -> Vec<Change> {
+        let metrics = |metrics: &BTreeMap<String, f64>| {
+            let mut metrics = metrics.clone();
             metrics.retain(|name, _| !name.ends_with("threshold"));
             BTreeMap::from([("metrics", metrics)])
         };
@@ -189,6 +203,6 @@ fn changes_of_computation(locked: u32) -> Vec<Change> {
     if locked == COMPUTATION { Vec::new() } else { vec![change] }
 }
 
-fn about(subject: &Subject, changes: Vec<Change>) -> Vec<Difference> {
+pub(super) fn about(subject: &Subject, changes: impl IntoIterator<Item = Change>) -> Vec<Difference> {
     changes.into_iter().map(|change| Difference { subject: subject.clone(), change }).collect()
 }

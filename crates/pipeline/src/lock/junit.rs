@@ -1,4 +1,5 @@
-//! What has become of a lock as a JUnit file, which CI services show: a case for the inputs, and one a cell.
+//! What has become of a lock as a JUnit file, which CI services show: a case for the inputs, and one for each cell and
+//! the refit.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::verify::Verified;
 pub fn junit(pipeline: &str, verified: &Verified) -> String {
     let mut suite = TestSuite::new(pipeline);
     suite.add_test_case(case("inputs", &verified.inputs));
-    for cell in &verified.cells {
+    for cell in verified.models() {
         let mut case = case(&cell.id, &cell.differences);
         case.set_time(Duration::try_from_secs_f64(cell.seconds).unwrap_or_default());
         suite.add_test_case(case);

@@ -7,18 +7,18 @@ use emberline_base::{Digest, IGNORED_KEYS};
 use emberline_device::Device;
 use emberline_train::COMPUTATION;
 
-use super::{Lock, LockedCell, LockedFailure, LockedResult, VERSION};
+use super::{Lock, LockedCell, LockedFailure, LockedRefit, LockedResult, VERSION};
 use crate::Error;
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
-use crate::run::{State, groups, no_cells, state};
+use crate::run::{Decided, RefitState, State, groups, no_cells, state, summary_of};
 use crate::run_folder::RunFolder;
 
 /// The lock of a run. `tolerance`: how far a metric may be off on another kind of device.
 ///
 /// # Errors
-/// When cells are left to run, an input can't be read, or the records are damaged.
+/// When cells or the refit are left to run, an input can't be read, or the records are damaged.
 pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<Lock, Error> {
     folder.check(&pipeline.file)?;
     let plan = Plan::of(pipeline);
@@ -35,22 +35,46 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
         data: BTreeMap::new(),
         embedding: BTreeMap::new(),
         cells: BTreeMap::new(),
+        refit: None,
     };
     // What an input is doesn't depend on the device.
     let mut inputs = Inputs::new(pipeline.folder.clone(), Device::Cpu, None);
-    let mut pending = Vec::new();
+    let (mut pending, mut records) = (Vec::new(), Vec::new());
     for at in groups(&plan).into_iter().flat_map(|group| group.cells) {
         let cell = &plan.cells[at];
         match state(&mut inputs, folder, cell) {
-            (State::Done | State::Failed(_), Some(record)) => lock.add(cell, &record, &mut inputs)?,
+            (State::Done | State::Failed(_), Some(record)) => {
+                lock.add(cell, &record, &mut inputs)?;
+                records.push(record);
+            }
             (state, _) => pending.push((cell.id.clone(), state)),
         }
     }
     if !pending.is_empty() {
         return Err(Error::WorkPending(pending));
     }
+    if pipeline.settings.asks_for_refit() {
+        lock.refit = Some(refit(pipeline, &plan, folder, records, &mut inputs)?);
+    }
     lock.checksum = lock.sum();
     Ok(lock)
+}
+
+/// The refit that the cells with these records decide, as the folder has it.
+fn refit(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    folder: &RunFolder,
+    records: Vec<record::Cell>,
+    inputs: &mut Inputs,
+) -> Result<LockedRefit, Error> {
+    let data = inputs.data(&plan.cells[0])?.dataset.data.clone();
+    let summary = summary_of(pipeline, plan, &data, records);
+    let decided = Decided::by(plan, &summary)?;
+    match decided.state(folder, inputs)? {
+        RefitState::Made(refit) => Ok(LockedRefit::of(&refit, &decided.cell)),
+        state => Err(Error::RefitPending(state)),
+    }
 }
 
 impl Lock {

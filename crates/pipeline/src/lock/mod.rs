@@ -13,6 +13,9 @@
 //! [cells.CELL.result]              # the device, and the hashes of its weights and predictions
 //! [cells.CELL.result.metrics]
 //! [cells.CELL.failure]             # of a cell that failed by itself: why, and on which device
+//! [refit]                          # with `[decide] refit`: what the best setting came to on all rows
+//! [refit.threshold]                # of a binary task
+//! [refit.metrics]                  # of its training rows: nothing is held out
 //! ```
 //! Tables are sorted by their keys, so that a change is a short diff. On the device kind that a cell was made on, its results
 //! come again byte for byte; on others, within the tolerance.
@@ -20,6 +23,7 @@
 mod compare;
 mod junit;
 mod make;
+mod refit;
 mod side;
 mod verify;
 
@@ -27,7 +31,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use emberline_base::record::Outcome;
+use emberline_base::record::{Outcome, RefitThreshold};
 use emberline_base::{Digest, file};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +65,9 @@ pub struct Lock {
     data: BTreeMap<String, DataFacts>,
     embedding: BTreeMap<String, EmbeddingFacts>,
     cells: BTreeMap<String, LockedCell>,
+    /// The model of all rows. A lock of a pipeline without one is as it always was, and so the version stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refit: Option<LockedRefit>,
 }
 
 /// What a cell was made from and came to.
@@ -102,6 +109,30 @@ struct LockedResult {
     weights: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     predictions: Option<Digest>,
+    metrics: BTreeMap<String, f64>,
+}
+
+/// What the best setting came to on all rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedRefit {
+    /// The digest of its settings, with the number of epochs.
+    identity: String,
+    /// The label of the setting.
+    setting: String,
+    /// The ids of the replicates that decided the epochs and the threshold, in the order of the plan.
+    cells: Vec<String>,
+    device: String,
+    arithmetic: String,
+    rows: usize,
+    epochs: u32,
+    data: Digest,
+    embedding: Digest,
+    weights: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predictions: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<RefitThreshold>,
     metrics: BTreeMap<String, f64>,
 }
 
@@ -187,7 +218,7 @@ impl Lock {
     /// # Errors
     /// When the file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        Ok(file::write_atomic(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
+        Ok(file::write_output(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
     }
 
     /// The number of cells.
@@ -198,6 +229,11 @@ impl Lock {
     /// The number of cells that failed, and are expected to fail again.
     pub fn failed(&self) -> usize {
         self.cells.values().filter(|cell| cell.failure.is_some()).count()
+    }
+
+    /// Whether it holds the model of all rows.
+    pub fn has_refit(&self) -> bool {
+        self.refit.is_some()
     }
 
     fn to_text(&self) -> String {

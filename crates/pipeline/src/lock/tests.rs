@@ -1,8 +1,12 @@
-use emberline_train::COMPUTATION;
+//! Locks: written, proved, compared, damaged.
+
+mod refit;
+
 use std::fs;
 use std::path::Path;
 
 use emberline_device::Device;
+use emberline_train::COMPUTATION;
 
 use super::*;
 use crate::pipeline::Pipeline;

@@ -1,4 +1,4 @@
-//! Proving a lock: its cells are trained again, and what they come to is compared.
+//! Proving a lock: its cells and its refit are trained again, and what they come to is compared.
 
 use emberline_base::Substream;
 use emberline_base::record::{self, Status};
@@ -10,26 +10,36 @@ use crate::Error;
 use crate::inputs::Encoded;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::run::{Local, Observer, Options, run_cells};
+use crate::run::{Observer, Options, run};
 use crate::run_folder::RunFolder;
 
 /// What has become of a lock.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Verified {
     /// What differs in the inputs: then nothing was trained.
     pub inputs: Vec<Difference>,
     /// The cells that were trained again, in the order of the plan.
     pub cells: Vec<VerifiedCell>,
+    /// The refit, if the lock has one and it was trained again: it is made of all cells, so not if some were named or sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refit: Option<VerifiedCell>,
     /// Whether it was asked to end before it had finished.
     pub interrupted: bool,
     /// How many texts were encoded again, or only taken from the cache.
     pub encoded: Encoded,
 }
 
-/// What has become of a cell.
+impl Verified {
+    /// Every model that was trained again: the cells, then the refit.
+    pub fn models(&self) -> impl Iterator<Item = &VerifiedCell> {
+        self.cells.iter().chain(&self.refit)
+    }
+}
+
+/// What has become of a cell, or of the refit.
 #[derive(Clone, Debug, Serialize)]
 pub struct VerifiedCell {
-    /// Its id.
+    /// Its id; `refit` for the refit.
     pub id: String,
     /// How it was compared.
     pub proof: Proof,
@@ -49,7 +59,7 @@ pub enum Proof {
     Tolerance,
 }
 
-/// Trains cells of a lock again in a folder, and compares: those that `options` name, or a sample, or all.
+/// Trains cells of a lock again in a folder, and compares: those that `options` name, or a sample, or all of them and the refit.
 ///
 /// # Errors
 /// Those of [`run`](crate::run()).
@@ -61,21 +71,22 @@ pub fn verify(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<Verified, Error> {
+    let plan = Plan::of(pipeline);
     let only = match sample {
-        Some(count) => lock.sample(&Plan::of(pipeline), count),
+        Some(count) => lock.sample(&plan, count),
         None => options.only.clone(),
     };
     let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
-    let outline = match run_cells(&Local::default(), pipeline, folder, &options, observer).map(|ran| ran.outline) {
-        Err(Error::Stale(inputs)) => {
-            return Ok(Verified { inputs, cells: Vec::new(), interrupted: false, encoded: Encoded::default() });
-        }
+    let outline = match run(pipeline, folder, &options, observer) {
+        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, ..Verified::default() }),
         outline => outline?,
     };
     let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
     let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
     let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
-    Ok(Verified { inputs: Vec::new(), cells, interrupted: outline.interrupted, encoded: outline.encoded })
+    let refit = outline.refit.as_ref().and_then(|refit| lock.verified_refit(&plan, refit));
+    let (interrupted, encoded) = (outline.interrupted, outline.encoded);
+    Ok(Verified { inputs: Vec::new(), cells, refit, interrupted, encoded })
 }
 
 impl Lock {

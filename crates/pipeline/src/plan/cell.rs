@@ -93,17 +93,18 @@ impl Cell {
 
     /// The cell that trains this one's setting once more: on all rows, for a fixed number of epochs, without callbacks.
     pub(crate) fn refit(&self, epochs: u32) -> Self {
-        let CellSettings { data, train, .. } = &self.settings;
-        let data = emberline_dataset::Settings { split: data.split.undivided(), ..data.as_ref().clone() };
-        let train = Train { epochs, ..train.as_ref().clone() };
-        let settings = CellSettings {
-            data: Arc::new(data),
-            train: Arc::new(train),
-            callbacks: Arc::default(),
-            ..self.settings.clone()
-        };
+        let train = Train { epochs, ..self.settings.train.as_ref().clone() };
+        let settings = CellSettings { train: Arc::new(train), callbacks: Arc::default(), ..self.undivided().settings };
         let identity = Identity::of(&format!(r#"{{"refit":"{}","epochs":{epochs}}}"#, self.identity));
         Self { id: run_files::REFIT.to_owned(), identity, axes: self.axes.clone(), settings }
+    }
+
+    /// The same cell on all rows, whatever its settings say of splits.
+    pub(crate) fn undivided(&self) -> Self {
+        let data = self.settings.data.as_ref();
+        let data = emberline_dataset::Settings { split: data.split.undivided(), ..data.clone() };
+        let settings = CellSettings { data: Arc::new(data), ..self.settings.clone() };
+        Self { settings, ..self.clone() }
     }
 
     /// The cell's settings as a file, every default filled in.

@@ -12,6 +12,7 @@ mod hparams;
 mod known_words;
 mod left_out;
 mod model;
+mod nothing_learned;
 mod observer;
 mod options;
 mod records;
@@ -33,6 +34,9 @@ use self::hparams::experiment;
 pub use self::observer::{Observer, Silent};
 pub use self::options::Options;
 use self::records::Records;
+pub(crate) use self::records::summary_of;
+pub(crate) use self::refit::Decided;
+pub use self::refit::RefitState;
 use self::refit::Refitter;
 use self::runner::{Runner, Tally};
 use self::survey::execution_order;
@@ -95,42 +99,21 @@ pub fn run_with(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Outline, Error> {
-    let Ran { outline, plan, mut inputs } = run_cells(executor, pipeline, folder, options, observer)?;
+    let plan = plan(pipeline, folder, options, observer)?;
+    let (mut outline, mut inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
     // A part of the plan, or what another process has still to do, decides nothing.
     if outline.pending > 0 || outline.interrupted || !options.only.is_empty() {
         return Ok(outline);
     }
-    if !pipeline.settings.decide.is_some_and(|decide| decide.refit) {
+    if !pipeline.settings.asks_for_refit() {
         folder.remove_refit()?;
         return Ok(outline);
     }
-    let refit = Refitter { plan: &plan, folder, options, inputs: &mut inputs }.refit();
-    let refit = refit.map_err(|source| Error::Refit { source: Box::new(source) })?;
-    Ok(Outline { refit, ..outline })
-}
-
-/// Cells that have been run, and what they were made from.
-pub(crate) struct Ran {
-    /// What has become of them.
-    pub(crate) outline: Outline,
-    plan: Plan,
-    inputs: Inputs,
-}
-
-/// Runs the cells alone.
-///
-/// # Errors
-/// Those of [`run_with`].
-pub(crate) fn run_cells(
-    executor: &dyn Executor,
-    pipeline: &Pipeline,
-    folder: &RunFolder,
-    options: &Options,
-    observer: &mut dyn Observer,
-) -> Result<Ran, Error> {
-    let plan = plan(pipeline, folder, options, observer)?;
-    let (outline, inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
-    Ok(Ran { outline, plan, inputs })
+    let summary = &outline.summary;
+    let refit = Refitter { plan: &plan, summary, folder, options, inputs: &mut inputs }.refit();
+    outline.refit = refit.map_err(|source| Error::Refit { source: Box::new(source) })?;
+    outline.encoded = inputs.encoded();
+    Ok(outline)
 }
 
 /// Runs what is missing of a plan.
@@ -187,7 +170,6 @@ fn plan(
     let plan = Plan::of(pipeline);
     select(&plan, &options.only)?;
     observer.left_out(&plan.left_out);
-    folder.check(&pipeline.file)?;
     folder.claim(&pipeline.file)?;
     if plan.cells.is_empty() { Err(no_cells(&plan)) } else { Ok(plan) }
 }

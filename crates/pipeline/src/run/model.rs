@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::Features;
-use emberline_train::{EmbeddingOrigin, FittedModel, Model, ModelDescription, ModelError, TunedRows};
+use emberline_base::{Features, TunedRows};
+use emberline_train::{EmbeddingOrigin, FittedModel, Model, ModelDescription, ModelError};
 
 use crate::inputs::Prepared;
 use crate::plan::Cell;

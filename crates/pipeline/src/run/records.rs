@@ -124,6 +124,13 @@ impl<'p> Records<'p> {
     }
 }
 
+/// The summary of a plan whose cells have these records. `data`: those of the first cell.
+pub(crate) fn summary_of(pipeline: &Pipeline, plan: &Plan, data: &record::Data, records: Vec<record::Cell>) -> Summary {
+    let mut all = Records::pending(pipeline, plan, data);
+    records.into_iter().for_each(|record| all.note(&record.id.clone(), None, Some(record)));
+    all.summary()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

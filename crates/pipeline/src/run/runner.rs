@@ -220,6 +220,7 @@ impl<'a> Work<'a> for Runner<'a> {
         folder.note_input(&prepared.digest, || inputs.embedding_facts(cell))?;
         folder.note_learned(&prepared)?;
         folder.note_rows(&prepared.data, self.trainer.report)?;
+        folder.note_known_words(&prepared)?;
         Ok(prepared)
     }
 

@@ -17,6 +17,7 @@ use super::executor::local::PreparedCell;
 use super::hparams::hparams;
 use super::known_words;
 use super::model::model;
+use super::nothing_learned;
 use super::options::Options;
 use crate::Error;
 use crate::inputs::{Data, Prepared};
@@ -212,8 +213,7 @@ impl Trainer<'_> {
 
     /// The file of the logits of validation and test, if there are such rows and they are to be kept.
     fn predictions(&self, data: &Data, fit: &FittedModel) -> Result<Option<Vec<u8>>, Error> {
-        let held_out = [&fit.logits.valid, &fit.logits.test].into_iter().flatten();
-        let bytes: u64 = held_out.map(|logits| 4 * logits.values().len() as u64).sum();
+        let bytes = settings::Report::predictions_size(&data.dataset.data);
         if !self.report.keeps_predictions(bytes) {
             return Ok(None);
         }
@@ -307,6 +307,7 @@ fn outcome(
 ) -> Outcome {
     let Prepared { opened, known_words, .. } = prepared;
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
+    let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
     let dim = spec.features.train.dim();
     let table = opened.parameters(dim);
     let head = spec.architecture().parameters();
@@ -329,6 +330,6 @@ fn outcome(
         arithmetic: device.arithmetic(),
         computation: COMPUTATION,
         known_words: known_words.clone(),
-        warnings: opened.warnings().into_iter().chain(few_known).collect(),
+        warnings: opened.warnings().into_iter().chain(few_known).chain(nothing_learned).collect(),
     }
 }

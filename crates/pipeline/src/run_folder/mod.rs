@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use emberline_base::file::{self, FileError};
 use emberline_base::record::Summary;
 use emberline_base::{Digest, Sums, run_files};
+use emberline_embedding::Words;
+use emberline_report::known::{self, RowWords};
 use emberline_report::{Format, Run};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -93,7 +95,7 @@ impl RunFolder {
     /// they are neither read nor replaced.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be read.
+    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], [`Error::RunFile`], or when the folder can't be read.
     pub(crate) fn check(&self, pipeline: &Path) -> Result<(), Error> {
         owner::check(&self.path, pipeline)
     }
@@ -104,11 +106,12 @@ impl RunFolder {
     }
 
     /// Makes the folder that of a pipeline file, which no other may then run in, and clears away what killed processes left
-    /// half written in it.
+    /// half written in it. A `run.json` that was lost is written anew.
     ///
     /// # Errors
     /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be written.
     pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
+        owner::may_claim(&self.path, pipeline)?;
         file::make_folder(&self.path)?;
         for folder in [run_files::CELLS, run_files::INPUTS, run_files::TENSORBOARD] {
             file::refuse_links(&self.path, Path::new(folder))?;
@@ -159,14 +162,18 @@ impl RunFolder {
     }
 
     /// Writes what an embedding learned from the training texts, if it did; once.
-    pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// When the file can't be written, or there is no memory for it.
+    pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), Error> {
         let path = self.learned_path(&prepared.digest);
         if path.exists() {
             return Ok(());
         }
         let Some(learned) = prepared.learned() else { return Ok(()) };
         file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
-        file::write_atomic_unflushed(&path, &learned.to_safetensors())
+        let bytes = learned.to_safetensors().map_err(emberline_train::Error::from)?;
+        Ok(file::write_atomic_unflushed(&path, &bytes)?)
     }
 
     /// Writes which rows the splits of validation and test have, unless it stands there already.
@@ -176,12 +183,29 @@ impl RunFolder {
             let bytes =
                 table.to_bytes(&data.dataset.labels.classes, report.texts).map_err(emberline_train::Error::from)?;
             // The same rows may have moved to other lines since.
-            if fs::read(&path).is_ok_and(|written| written == bytes) {
-                return Ok(());
-            }
-            file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
-            Ok(file::write_atomic_unflushed(&path, &bytes)?)
+            self.write_input(&path, &bytes)
         })
+    }
+
+    /// Writes how many words of each text of validation and test the embedding's table knows, unless it stands there already.
+    pub(crate) fn note_known_words(&self, prepared: &Prepared) -> Result<(), Error> {
+        let Some(words) = &prepared.words else { return Ok(()) };
+        words.write(|split, words| {
+            let Some(rows) = prepared.data.split_digests().get(split) else { return Ok(()) };
+            let of_row = |&Words { all, known, composed }: &Words| RowWords { words: all, known, composed };
+            let of_rows: Vec<RowWords> = words.iter().map(of_row).collect();
+            let bytes = known::to_bytes(rows, &prepared.digest, &of_rows).map_err(emberline_train::Error::from)?;
+            self.write_input(&run_files::known(&self.path, rows, &prepared.digest), &bytes)
+        })
+    }
+
+    /// Writes an input that may have been written before.
+    fn write_input(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        if fs::read(path).is_ok_and(|written| written == bytes) {
+            return Ok(());
+        }
+        file::refuse_links(&self.path, Path::new(run_files::INPUTS))?;
+        Ok(file::write_atomic_unflushed(path, bytes)?)
     }
 
     /// Where what an embedding learned lies, by the embedding's digest.
@@ -192,7 +216,7 @@ impl RunFolder {
     /// The folder of the pipeline file that the run is of: what the paths of its sources count from.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`], or when `run.json` can't be read.
+    /// [`Error::OtherVersion`], [`Error::RunFile`], or when `run.json` can't be read.
     pub(crate) fn pipeline_folder(&self) -> Result<PathBuf, Error> {
         owner::pipeline_folder(&self.path)
     }
@@ -216,7 +240,7 @@ impl RunFolder {
 
     /// A cell's settings as it was trained.
     pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
-        Document::table(&fs::read_to_string(self.cell(id).join(run_files::SETTINGS)).ok()?)
+        Document::table(&fs::read_to_string(self.files_of(id)?.join(run_files::SETTINGS)).ok()?)
     }
 
     /// Writes the summary and, from the records alone, every report. The caller holds the folder's [`lock`](Self::lock).

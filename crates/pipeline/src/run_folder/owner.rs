@@ -4,8 +4,8 @@
 //! { "version": 3, "pipeline": "../../pipelines/quickstart.toml" }
 //! ```
 //! `pipeline` is the path of the pipeline file, relative to the folder, so that both may be moved together. The file is
-//! written before any record: a folder with records but without it was written by a version before it, whose records
-//! must not be mixed with new ones.
+//! written before any record. A folder with records but without it was written by a version before it, whose records must not
+//! be mixed with new ones, unless the records state the present version: then the file was lost, and a run writes it anew.
 
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
@@ -13,6 +13,7 @@ use std::{fs, io};
 use emberline_base::record::VERSION;
 use emberline_base::{file, run_files};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Error;
 
@@ -26,7 +27,7 @@ struct Owner {
 /// records is fine.
 ///
 /// # Errors
-/// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; or when `run.json` can't be read.
+/// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; [`Error::RunFile`]; or when `run.json` can't be read.
 pub(super) fn check(folder: &Path, pipeline: &Path) -> Result<(), Error> {
     is_owned(folder, pipeline).map(drop)
 }
@@ -52,18 +53,30 @@ pub(super) fn is_owned(folder: &Path, pipeline: &Path) -> Result<bool, Error> {
 /// The folder of the pipeline file that a run folder is of; if it is nobody's, where that file lies by default.
 ///
 /// # Errors
-/// [`Error::OtherVersion`], or when `run.json` can't be read.
+/// [`Error::OtherVersion`], [`Error::RunFile`], or when `run.json` can't be read.
 pub(super) fn pipeline_folder(folder: &Path) -> Result<PathBuf, Error> {
     let file = read(folder)?.map(|owner| folder.join(owner.pipeline));
     Ok(file.map_or_else(|| folder.join("../.."), |file| file::folder_of(&file).to_owned()))
 }
 
+/// Returns whether the folder is that of the pipeline file already; if not, it may be made so. Whose it was is unknown if
+/// `run.json` was lost; its records are of this version, and a cell's record says by its identity whether it is the pipeline's.
+///
+/// # Errors
+/// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; or when `run.json` can't be read.
+pub(super) fn may_claim(folder: &Path, pipeline: &Path) -> Result<bool, Error> {
+    match is_owned(folder, pipeline) {
+        Err(Error::RunFile { .. }) => Ok(false),
+        found => found,
+    }
+}
+
 /// Makes the folder that of a pipeline file.
 ///
 /// # Errors
-/// As [`check`], or when `run.json` can't be written.
+/// As [`may_claim`], or when `run.json` can't be written.
 pub(super) fn claim(folder: &Path, pipeline: &Path) -> Result<(), Error> {
-    if is_owned(folder, pipeline)? {
+    if may_claim(folder, pipeline)? {
         return Ok(());
     }
     let text = serde_json::to_string_pretty(&Owner { version: VERSION, pipeline: relative(folder, pipeline) });
@@ -73,27 +86,52 @@ pub(super) fn claim(folder: &Path, pipeline: &Path) -> Result<(), Error> {
 
 fn read(folder: &Path) -> Result<Option<Owner>, Error> {
     let path = folder.join(run_files::RUN);
-    let other_version = |found| Error::OtherVersion { folder: folder.to_owned(), found, known: VERSION };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return if holds_records(folder) { Err(other_version(None)) } else { Ok(None) };
+            return nobody(folder, "is missing");
         }
         Err(error) => return Err(file::FileError::new("read", &path)(error).into()),
     };
-    let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let version = value.get("version").and_then(serde_json::Value::as_u64);
-    if version != Some(u64::from(VERSION)) {
-        return Err(other_version(version));
+    let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    match version(&value) {
+        Some(found) if found != u64::from(VERSION) => Err(other_version(folder, Some(found))),
+        Some(_) => serde_json::from_value(value).map_or_else(|_| nobody(folder, "is damaged"), |owner| Ok(Some(owner))),
+        None => nobody(folder, "is damaged"),
     }
-    // A damaged owner is nobody's.
-    Ok(serde_json::from_value(value).ok())
 }
 
-fn holds_records(folder: &Path) -> bool {
+/// Of a folder whose `run.json` can't be used: nobody's if it holds no records.
+fn nobody(folder: &Path, fault: &'static str) -> Result<Option<Owner>, Error> {
+    let mut records = records(folder).peekable();
+    if records.peek().is_none() {
+        return Ok(None);
+    }
+    let is_ours = |version: u64| version == u64::from(VERSION);
+    match records.find_map(|record| record) {
+        Some(found) if found.is_none_or(|found| !is_ours(found)) => Err(other_version(folder, found)),
+        // Of records that can't be read at all nobody knows the version; a run makes them anew.
+        Some(_) | None => Err(Error::RunFile { path: folder.join(run_files::RUN), fault }),
+    }
+}
+
+/// The version that each of a folder's records states, if it states one; nothing of a record that can't be read.
+fn records(folder: &Path) -> impl Iterator<Item = Option<Option<u64>>> {
     let cells = fs::read_dir(folder.join(run_files::CELLS)).into_iter().flatten().flatten();
-    folder.join(run_files::SUMMARY).exists()
-        || cells.into_iter().any(|cell| cell.path().join(run_files::RESULT).exists())
+    let results = cells.map(|cell| cell.path().join(run_files::RESULT));
+    let paths = std::iter::once(folder.join(run_files::SUMMARY)).chain(results).filter(|path| path.exists());
+    paths.map(|path| {
+        let record: Option<Value> = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        record.map(|record| version(&record))
+    })
+}
+
+fn version(record: &Value) -> Option<u64> {
+    record.get("version").and_then(Value::as_u64)
+}
+
+fn other_version(folder: &Path, found: Option<u64>) -> Error {
+    Error::OtherVersion { folder: folder.to_owned(), found, known: VERSION }
 }
 
 /// The way from a folder to a file, with `/` between the parts; the file's own path if there is no way.
@@ -158,6 +196,7 @@ mod tests {
     fn records_of_other_versions_are_named() {
         for old in ["summary.json", "cells/a-frozen-s0-01234567/result.json"] {
             let at = files(&["p.toml", old]);
+            fs::write(at.path().join(old), "{}").expect("written");
             let refused = claim(at.path(), &at.path().join("p.toml")).expect_err("older");
             assert!(matches!(refused, Error::OtherVersion { found: None, .. }), "{refused}");
             assert!(check(at.path(), &at.path().join("p.toml")).is_err() && at.path().join(old).exists());
@@ -166,5 +205,26 @@ mod tests {
         fs::write(at.path().join(run_files::RUN), r#"{"version": 99, "pipeline": "p.toml"}"#).expect("written");
         let refused = check(at.path(), &at.path().join("p.toml")).expect_err("newer").to_string();
         assert!(refused.contains("version 99"), "{refused}");
+    }
+
+    #[test]
+    fn a_lost_owner_is_named_and_a_run_writes_it_anew() {
+        let (at, pipeline) = (files(&["p.toml", "summary.json"]), "p.toml");
+        let pipeline = at.path().join(pipeline);
+        let run = at.path().join(run_files::RUN);
+        let whole = format!("{{\"version\": {VERSION}}}");
+        for records in [whole.as_str(), "cut"] {
+            fs::write(at.path().join("summary.json"), records).expect("written");
+            for owner in [None, Some("cut"), Some(whole.as_str())] {
+                let _ = fs::remove_file(&run);
+                owner.into_iter().for_each(|text| fs::write(&run, text).expect("written"));
+                let lost = check(at.path(), &pipeline).expect_err("lost").to_string();
+                let fault = if owner.is_none() { "run.json is missing" } else { "run.json is damaged" };
+                assert!(lost.contains(fault) && lost.contains("emberline run"), "{lost}");
+                assert!(pipeline_folder(at.path()).is_err());
+                claim(at.path(), &pipeline).expect("written anew");
+                assert!(is_owned(at.path(), &pipeline).expect("whole"));
+            }
+        }
     }
 }

@@ -34,6 +34,12 @@ impl RunFolder {
         }
     }
 
+    /// The lock of the refit, once no other process makes it.
+    pub(crate) fn wait_for_refit(&self) -> Result<Lock, FileError> {
+        let path = file::make_folder_below(&self.path, Path::new(run_files::REFIT))?;
+        Ok(Lock(File::open(&path).ok().filter(|folder| folder.lock().is_ok())))
+    }
+
     /// Writes a refit in place of an earlier one.
     pub(crate) fn write_refit(
         &self,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use emberline_base::Change;
-use emberline_base::number::shortened;
+use emberline_base::number::{agreeing, shortened};
 use indexmap::IndexMap;
 
 use super::pairing::DATA;
@@ -115,13 +115,18 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
     }
     let compared = comparison.settings.iter().filter(|pair| pair.first.is_some() && pair.second.is_some()).count();
     let line = |(change, count): (&&Change, &usize)| {
-        let where_ = if *count == compared { String::new() } else { format!(" (in {count} of {compared} settings)") };
+        let where_ = if *count == compared {
+            String::new()
+        } else {
+            format!(" (in {count} of {})", counted(compared, "setting"))
+        };
         let length = if change.what.ends_with("digest") { DIGITS } else { LENGTH };
         format!("differs: {}: {}{where_}", change.what, from_to(change, length))
     };
     let mut notes: Vec<String> = counts.iter().take(MOST_CHANGES).map(line).collect();
     if counts.len() > MOST_CHANGES {
-        notes.push(format!("{} more differ; `--format json` lists all", counts.len() - MOST_CHANGES));
+        let more = counts.len() - MOST_CHANGES;
+        notes.push(format!("{more} more {}; `--format json` lists all", agreeing(more, "differs", "differ")));
     } else if counts.is_empty() && compared > 0 {
         notes.push("no setting, data, embedding or device differs between the cells that are compared".to_owned());
     }

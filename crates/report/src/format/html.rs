@@ -14,7 +14,7 @@ use crate::chart::{Chart, swatch};
 use crate::curves::{Curves, curves};
 use crate::document::{Column, Field, Prose, Row, Span, Table};
 use crate::escape::{html, shorten};
-use crate::number::{count, duration, single};
+use crate::number::{count, counted, duration, single};
 use crate::ranking::Ranking;
 use crate::sizes::{Sizes, sizes};
 use crate::table::{self, data::split_title, data::task_title};
@@ -96,7 +96,7 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
     let done: Vec<_> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let mut facts = vec![("cells done".to_owned(), format!("{} of {}", done.len(), summary.cells.len()))];
     let classes = summary.data.classes.len();
-    facts.push(("task".to_owned(), format!("{}, {} classes", task_title(summary.data.task), classes)));
+    facts.push(("task".to_owned(), format!("{}, {}", task_title(summary.data.task), counted(classes, "class"))));
     if let Some(positive) = summary.data.positive_in_words() {
         facts.push(("positive class".to_owned(), shorten(&positive, LENGTH)));
     }

@@ -8,7 +8,7 @@ use crate::Run;
 use crate::answer::answer;
 use crate::document::{Field, Prose, Span, Table};
 use crate::escape::{markdown, shorten};
-use crate::number::count;
+use crate::number::{count, counted};
 use crate::ranking::Ranking;
 use crate::table;
 use crate::warnings::warnings;
@@ -66,7 +66,12 @@ fn section(out: &mut String, title: &str, table: &Table) {
     let _ = write!(out, "## {title}\n\n");
     let folds = table.rows.len() >= LONG;
     if folds {
-        let _ = write!(out, "<details><summary>{} ({} rows)</summary>\n\n", markdown(&table.caption), table.rows.len());
+        let _ = write!(
+            out,
+            "<details><summary>{} ({})</summary>\n\n",
+            markdown(&table.caption),
+            counted(table.rows.len(), "row")
+        );
     }
     rows(out, table);
     out.push_str(if folds { "\n</details>\n\n" } else { "\n" });

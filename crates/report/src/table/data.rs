@@ -1,5 +1,6 @@
 //! The data: rows per split and class, what was left out, and what always giving one answer reaches.
 
+use emberline_base::number::agreeing;
 use emberline_base::record::Data;
 use emberline_base::{SplitName, Task};
 
@@ -72,14 +73,19 @@ fn notes(data: &Data) -> Vec<Prose> {
         if data.duplicates_kept { "kept, as data.duplicates says" } else { "left out" },
         match data.conflicting_labels {
             0 => "no text has".to_owned(),
-            1 => "1 text has".to_owned(),
-            n => format!("{} texts have", count(n as u64)),
+            n => format!("{} {}", counted(n, "text"), agreeing(n, "has", "have")),
         },
     ));
     let shared = (data.shared_texts > 0).then(|| {
         Prose::default().plain(format!(
             "{} left out whose text stands in the file of a more protected split (test before validation before training).",
             counted(data.shared_texts, "row"),
+        ))
+    });
+    let groups = (data.shared_groups > 0).then(|| {
+        Prose::default().plain(format!(
+            "{} left out whose group stands in the file of a more protected split.",
+            counted(data.shared_groups, "row"),
         ))
     });
     let unknown = (data.unknown_labels > 0).then(|| {
@@ -96,7 +102,7 @@ fn notes(data: &Data) -> Vec<Prose> {
             "Majority: the accuracy of always giving the most frequent class of the training rows."
         }
     });
-    [Some(read), Some(repeated), shared, unknown, Some(majority)].into_iter().flatten().collect()
+    [Some(read), Some(repeated), shared, groups, unknown, Some(majority)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -127,6 +133,17 @@ mod tests {
         assert!(told(&data).contains("31 rows whose text had occurred before (left out)"));
         data.duplicates_kept = true;
         assert!(told(&data).contains("31 rows whose text had occurred before (kept, as data.duplicates says)"));
+    }
+
+    #[test]
+    fn rows_that_are_left_out_for_their_group_are_told() {
+        let mut data = sample::course().summary.data;
+        (data.shared_texts, data.shared_groups) = (1, 3);
+        let told = format!("{:?}", table(&data).notes);
+        assert!(
+            told.contains("1 row left out whose text stands") && told.contains("3 rows left out whose group"),
+            "{told}"
+        );
     }
 
     #[test]

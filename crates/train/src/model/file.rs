@@ -31,13 +31,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emberline_base::array_file::{self, Array, ElementType};
-use emberline_base::{Digest, memory, name_of};
+use emberline_base::{Digest, TunedRows, memory, name_of};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{EmbeddingOrigin, Model, ModelDescription, ModelError, TunedRows};
+use super::{EmbeddingOrigin, Model, ModelDescription, ModelError};
 use crate::Error;
 use crate::head::Architecture;
 use crate::settings::{Head, Layer};

@@ -12,7 +12,7 @@ mod onnx;
 #[cfg(test)]
 mod tests;
 
-use emberline_base::{Bags, Features, Matrix, Task};
+use emberline_base::{Bags, Features, Matrix, Task, TunedRows};
 
 pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
@@ -34,15 +34,6 @@ pub struct Model {
     weights: Weights,
     network: Network,
     tuned_rows: Option<TunedRows>,
-}
-
-/// Which rows of the source the rows of a fine-tuned table are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunedRows {
-    /// The source's row of every row of the table.
-    pub ids: Vec<u32>,
-    /// Their words, if the source has words.
-    pub words: Option<Vec<String>>,
 }
 
 impl Model {
@@ -93,6 +84,23 @@ impl Model {
     /// When the model has no fine-tuned table, rows have another length or are missing, or there is no memory.
     pub fn logits_of_bags(&self, bags: &Bags) -> Result<Matrix, ModelError> {
         Ok(self.network.logits(&pooled(&self.weights, self.dim(), bags)?)?)
+    }
+
+    /// The vectors that enter the first layer, `[texts, dim]`: frozen ones as they are, rows of bags pooled, layers mixed. Bags
+    /// bring their own table, as for [`logits_of_bags`](Self::logits_of_bags).
+    ///
+    /// # Errors
+    /// When the features aren't of the kind and length that the model was trained on, or there is no memory.
+    pub fn head_inputs(&self, features: Features) -> Result<Matrix, ModelError> {
+        let entering = match &features {
+            Features::Tuned(bags) => pooled(&self.weights, self.dim(), bags)?,
+            features => vectors(&self.weights, self.dim(), features)?,
+        };
+        if !matches!(entering, Vectors::Fixed(_)) {
+            return Ok(self.network.inputs(&entering)?);
+        }
+        let Features::Frozen(vectors) = features else { unreachable!("only frozen vectors are ready as they are") };
+        Ok(vectors)
     }
 
     /// The logits of vectors that are ready for the first layer, `[texts, dim]`: frozen ones, or such as were pooled or

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emberline_base::{Bags, Combiner, Digest, Features, Layered, Matrix, Monitor, Splits, Substream, Task};
+use emberline_base::{Bags, Combiner, Digest, Features, Layered, Matrix, Monitor, Splits, Substream, Task, TunedRows};
 use emberline_device::Device;
 use safetensors::SafeTensors;
 
-use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, TunedRows};
+use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError};
 use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use crate::{Architecture, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
@@ -173,6 +173,25 @@ fn bags_may_bring_rows_that_training_never_saw() {
     for refused in [missing, Bags { table: table(DIM + 1), ..moved }] {
         assert!(matches!(model.logits_of_bags(&refused), Err(ModelError::Features { .. })));
     }
+}
+
+/// The vectors that enter the head are those that the logits are computed from, to the bit.
+#[test]
+fn the_inputs_of_a_head_give_its_logits() {
+    for (layers, features) in cases() {
+        let fit = fitted(EngineChoice::Fastest, layers, Task::Binary, &features);
+        let model = model_of(&fit, Task::Binary);
+        let mut train = features.train.clone();
+        if let (Features::Tuned(bags), Some(table)) = (&mut train, model.table()) {
+            bags.table = Arc::new(Matrix::new(table.shape[0], table.shape[1], table.values.clone()));
+        }
+        let inputs = model.head_inputs(train).expect("vectors");
+        assert_eq!((inputs.rows(), inputs.cols()), (features.train.texts(), model.dim()));
+        assert_eq!(model.logits_of_vectors(&inputs).expect("logits"), model.logits(&features.train).expect("logits"));
+    }
+    let features = splits(|name| Features::Frozen(random(name, ROWS, DIM)));
+    let model = model_of(&fitted(EngineChoice::Fastest, Vec::new(), Task::Binary, &features), Task::Binary);
+    assert!(model.head_inputs(Features::Frozen(random("", 2, DIM - 1))).is_err());
 }
 
 #[test]

@@ -153,11 +153,7 @@ impl Kind for Settings {
             Some((Learned::Table(learned), content)) => {
                 Ok(Opened::Table(Box::new(with_learned(self, learned, content.clone())?)))
             }
-            Some((Learned::Weights(_), _)) | None => Err(Error::Unsupported(
-                "corpus: its vectors were learned from training texts, and there is no file with what it learned; \
-                 restore the run's `inputs` folder, or train again"
-                    .into(),
-            )),
+            Some((Learned::Weights(_), _)) | None => Err(Error::NotLearned { what: "the vectors of `corpus`" }),
         }
     }
 }

@@ -142,11 +142,7 @@ impl Kind for Settings {
             (None, _) => None,
             (Some(_), Some((Learned::Weights(weights), content))) => Some((weights, content.clone())),
             (Some(_), Some((Learned::Table(_), _)) | None) => {
-                return Err(Error::Unsupported(
-                    "`weights`: words were weighed by their counts in the training texts, and there is no file with these; \
-                     restore the run's `inputs` folder, or train again"
-                        .into(),
-                ));
+                return Err(Error::NotLearned { what: "the weights of words (`weights`)" });
             }
         };
         Ok(Opened::Table(Box::new(super::reopen(self, base, learned)?)))

@@ -103,6 +103,26 @@ impl Network {
         Ok(logits)
     }
 
+    /// What enters the first layer, `[texts, dim]`: the very numbers that [`logits`](Self::logits) are computed from.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(crate) fn inputs(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
+        let dim = self.dim();
+        let mut inputs = Matrix::try_zeros(vectors.texts(), dim)?;
+        let width = dim.div_ceil(LANES);
+        let mut buffers = Buffers {
+            vector: memory::filled(Group::ZEROS, width)?,
+            row: memory::filled(Group::ZEROS, width)?,
+            ..Buffers::default()
+        };
+        for (chunk, inputs) in inputs.values_mut().chunks_mut(EVALUATION_ROWS * dim).enumerate() {
+            let (first, buffers) = (chunk * EVALUATION_ROWS, &mut buffers);
+            self.arch.dispatch(Gather { vectors, first, buffers, inputs, dim });
+        }
+        Ok(inputs)
+    }
+
     /// The length of a text's vector.
     fn dim(&self) -> usize {
         self.layers.first().expect("an output layer").kernel.rows()
@@ -200,5 +220,28 @@ impl WithSimd for Forward<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         self.network.forward(simd, self.vectors, self.first, self.buffers, self.logits);
+    }
+}
+
+/// Puts the vectors of texts from `first` on into `inputs`, compiled for the widest registers there are.
+struct Gather<'s, 'a> {
+    vectors: &'s Vectors<'a>,
+    first: usize,
+    buffers: &'s mut Buffers,
+    inputs: &'s mut [f32],
+    dim: usize,
+}
+
+impl WithSimd for Gather<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { vectors, first, buffers, inputs, dim } = self;
+        buffers.vectors.reshape(inputs.len() / dim, dim);
+        for (at, row) in inputs.chunks_exact_mut(dim).enumerate() {
+            buffers.load(simd, vectors, first + at, at);
+            buffers.vectors.copy_row(at, row);
+        }
     }
 }

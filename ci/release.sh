@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes a release: ci/release.sh VERSION
+#
+# Sets the version of the workspace, builds the program, proves with it the lock of the quickstart, and leaves
+# emberline-VERSION-TRIPLE.tar.gz and its SHA-256 in target/release-VERSION. The commit, the tag and the upload are yours:
+# the last lines printed say how.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "ci/release.sh: $*" >&2; exit 1; }
+
+version="${1:-}"
+[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "name the version: ci/release.sh 0.2.0"
+[ -z "$(git status --porcelain)" ] || fail "the working tree has changes that aren't committed"
+grep -q "^## \[\?$version\]\?" CHANGELOG.md || fail "CHANGELOG.md has no section '## $version'; rename 'Unreleased' and give the date"
+
+sed -i "0,/^version = \".*\"/s//version = \"$version\"/" Cargo.toml
+cargo update --workspace --offline --quiet
+cargo update --workspace --offline --quiet --manifest-path tests/fuzz/Cargo.toml
+
+target="${CARGO_TARGET_DIR:-target}"
+cargo build --release --locked --package emberline-cli
+program="$target/release/emberline"
+[ "$("$program" --version)" = "emberline $version" ] || fail "the program says $("$program" --version)"
+EMBERLINE="$program" ci/reproduce.sh "$target/reproduce.xml"
+
+name="emberline-$version-$(rustc -vV | sed -n 's/^host: //p')"
+out="$target/release-$version"
+rm -rf "${out:?}/$name"
+mkdir -p "$out/$name"
+cp -r "$program" README.md CHANGELOG.md LICENSE LICENSE-APACHE LICENSE-MIT docs schemas "$out/$name/"
+# Equal content gives equal bytes, whoever makes the archive and when.
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" -C "$out" -cf - "$name" | gzip -n > "$out/$name.tar.gz"
+(cd "$out" && sha256sum "$name.tar.gz" > "$name.tar.gz.sha256")
+
+cat <<END
+$out/$name.tar.gz
+Commit the version and tag it:
+  git commit -am "release $version" && git tag -a v$version -m "Emberline $version"
+END

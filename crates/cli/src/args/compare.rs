@@ -1,0 +1,43 @@
+//! The arguments of `compare`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// For people.
+    Text,
+    /// For a pull request.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// What a comparison refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailIf {
+    /// A setting of the first that is worse in the second, or isn't measured there.
+    Worse,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The run that is compared with: a run folder, or a lock.
+    pub(crate) first: PathBuf,
+    /// The run that is compared: a run folder, or a lock.
+    pub(crate) second: PathBuf,
+    /// What is compared, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, as the task asks for].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// End with exit code 6 if a setting of the first is worse in the second, or unmeasured.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_if: Option<FailIf>,
+    /// How much worse a setting may be.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub(crate) margin: f64,
+    /// For people, for a pull request, or for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CompareFormat,
+}

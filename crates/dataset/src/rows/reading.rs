@@ -1,0 +1,230 @@
+//! Reads files row by row, and makes the usable rows a whole: classes, texts that count as the same, pools.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use emberline_base::SplitName;
+
+use super::part::place_of;
+use super::pools::{Pools, Sides, pools};
+use super::{Numbers, Part, Rows, conflicts, strata};
+use crate::error::{Error, Place};
+use crate::format::{self, Field, Format, Request, Row};
+use crate::group::GroupColumn;
+use crate::labels::{Collector, MOST_CLASSES, Refusal};
+use crate::missing::{is_blank, trimmed};
+use crate::normal::Hashes;
+use crate::one_class::refuse_one_text;
+use crate::reader::as_text;
+use crate::settings::{Column, LabelColumns, Settings};
+use crate::texts::Texts;
+use crate::time::TimeColumn;
+
+/// What is expected of flags in the first row of a file that is read without a header.
+const FLAG_OR_HEADER: &str = "0 or 1; if the line holds the columns' names, set header = true";
+
+/// What is gathered while the files are read.
+pub(crate) struct Reading<'s> {
+    pub(crate) settings: &'s Settings,
+    /// The text column, then the label columns, then those of groups and of times, where there are such.
+    columns: Vec<Column>,
+    /// The label columns' names in the first file.
+    label_names: Vec<String>,
+    pub(crate) texts: Texts,
+    pub(crate) hashes: Hashes,
+    pub(crate) numbers: Numbers,
+    pub(crate) ordinals: Numbers,
+    pub(crate) groups: GroupColumn,
+    pub(crate) times: TimeColumn,
+    pub(crate) labels: Collector,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn new(settings: &'s Settings) -> Self {
+        let columns = std::iter::once(&settings.text).chain(settings.label.columns());
+        let columns = columns.chain(&settings.group).chain(&settings.split.order).cloned().collect();
+        let flags = matches!(settings.label, LabelColumns::Several(_));
+        let labels = Collector::new(settings.separator.clone(), flags);
+        Self {
+            settings,
+            columns,
+            label_names: Vec::new(),
+            texts: Texts::default(),
+            hashes: Hashes::default(),
+            numbers: Numbers::default(),
+            ordinals: Numbers::default(),
+            groups: GroupColumn::default(),
+            times: TimeColumn::default(),
+            labels,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Adds the rows of one file.
+    pub(super) fn file(&mut self, split: SplitName, name: PathBuf, path: PathBuf) -> Result<(), Error> {
+        let mut part = Part::before(split, name, path.clone(), self.texts.len());
+        // An unpacked file is at least as long as its texts; a missing one is told of below.
+        self.texts.reserve(fs::metadata(&path).map_or(0, |facts| facts.len()));
+        let columns = std::mem::take(&mut self.columns);
+        let delimiter = self.settings.delimiter.and_then(|d| u8::try_from(d).ok());
+        let header = self.settings.header;
+        let request =
+            Request { path: &path, columns: &columns, header, delimiter, originals: false, needs_text: false };
+        let names = format::read(&request, Format::of, &mut |row| self.row(&columns, &mut part, row))?;
+        self.columns = columns;
+        part.rows.end = self.texts.len();
+        if part.rows.is_empty() {
+            let (read, empty, unlabelled) = (part.read, part.empty.count, part.unlabelled.count);
+            return Err(Error::NoUsableRows { path, read, empty, unlabelled });
+        }
+        let labels = self.settings.label.columns().len();
+        self.compare_names(path, names.into_iter().skip(1).take(labels).collect())?;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Adds one row, or counts why it is left out.
+    fn row(&mut self, columns: &[Column], part: &mut Part, row: Row<'_>) -> Result<(), Error> {
+        part.read += 1;
+        part.unit = row.unit;
+        part.quoted.add(row.quoting, row.number);
+        let text = as_text(row.fields.first(), &columns[0], || row.place(&part.path))?;
+        if let Some(names) = second_header(&row) {
+            return Err(Error::SecondHeader { place: row.place(&part.path), names });
+        }
+        if is_blank(text) {
+            part.empty.add(row.number);
+            return Ok(());
+        }
+        let labels = 1..1 + self.settings.label.columns().len();
+        match self.labels.push(row.fields.get(labels).unwrap_or_default()) {
+            Ok(()) => {
+                if part.read == 1 && row.names.is_empty() {
+                    part.first_unnamed = Some(self.texts.len());
+                }
+                self.numbers.set(self.texts.len(), row.number);
+                self.ordinals.set(self.texts.len(), part.read as u64);
+                self.texts.push(text)?;
+                self.hashes.push(text);
+                self.group_and_time(part, &row)
+            }
+            Err(Refusal::Missing) => {
+                part.unlabelled.add(row.number);
+                Ok(())
+            }
+            Err(Refusal::TooMany) => {
+                let column = columns[1].to_string();
+                Err(Error::TooManyClasses { place: row.place(&part.path), limit: MOST_CLASSES, column })
+            }
+            Err(Refusal::Value { column, found, expected }) => {
+                let column = columns[column + 1].to_string();
+                let may_be_header = part.read == 1 && row.names.is_empty();
+                let expected = if may_be_header { FLAG_OR_HEADER } else { expected };
+                Err(Error::Value { place: row.place(&part.path), column, found, expected })
+            }
+        }
+    }
+
+    /// Adds the group and the time of a row that is kept, where the settings name columns of them.
+    fn group_and_time(&mut self, part: &Part, row: &Row<'_>) -> Result<(), Error> {
+        let Settings { group, split, .. } = self.settings;
+        let mut fields = row.fields.iter().skip(1 + self.settings.label.columns().len());
+        if group.is_some() {
+            self.groups.push(fields.next());
+        }
+        match &split.order {
+            Some(column) => self.times.push(fields.next(), column, || row.place(&part.path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Label columns that are classes must be the same in every file.
+    fn compare_names(&mut self, path: PathBuf, names: Vec<String>) -> Result<(), Error> {
+        let Some(first) = self.parts.first() else {
+            self.labels.name_flags(&names);
+            self.label_names = names;
+            return Ok(());
+        };
+        if matches!(self.settings.label, LabelColumns::One(_)) || names == self.label_names {
+            return Ok(());
+        }
+        Err(Error::OtherColumns {
+            path,
+            columns: names,
+            first: first.path.clone(),
+            expected: std::mem::take(&mut self.label_names),
+        })
+    }
+
+    /// Numbers the classes and the texts that count as the same.
+    pub(super) fn finish(mut self) -> Result<Rows, Error> {
+        self.texts.shrink();
+        let train = self.train();
+        let mut classes = self.labels.classes(train.rows.clone(), &train.path)?;
+        let mut warnings = self.label_warnings();
+        warnings.extend(self.settle_unknown(&classes)?);
+        self.labels.choose_positive(&mut classes, self.settings.positive.as_deref())?;
+        let Self { settings, texts, hashes, numbers, ordinals, groups: group_column, times, labels, parts, .. } = self;
+        let labels = labels.finish(&classes);
+        let groups = hashes.groups(&texts);
+        let duplicates = settings.duplicates;
+        let units = group_column.units(&groups.of_rows, duplicates);
+        let sides = Sides { texts: &groups.of_rows, groups: group_column.is_there().then_some(&units), duplicates };
+        let Pools { rows: pools, leaks, by_group: group_leaks } = pools(&parts, &sides)?;
+        refuse_one_text(&parts[0], &pools.train, &groups.of_rows, &texts)?;
+        let conflicts = conflicts(&groups, &labels);
+        let strata = strata(&labels, &parts);
+        let (texts, labels) = (Arc::new(texts), Arc::new(labels));
+        let mut rows = Rows {
+            texts,
+            labels,
+            parts,
+            numbers,
+            ordinals,
+            groups: groups.of_rows,
+            units,
+            group_column,
+            times: times.ranks(),
+            draws: None,
+            duplicates,
+            leaks,
+            group_leaks,
+            strata,
+            pools,
+            conflicts,
+            positive: classes.positive,
+            warnings,
+        };
+        rows.warnings.extend(rows.row_warnings());
+        rows.warnings.extend(rows.parts.iter().filter_map(Part::quotes_kept));
+        Ok(rows)
+    }
+
+    /// The file of the training rows, or of all rows.
+    pub(crate) fn train(&self) -> &Part {
+        self.parts.first().expect("a faultless `[data]` names a file of training rows, which is read first")
+    }
+
+    /// The place of a usable row.
+    pub(crate) fn place(&self, row: usize) -> Place {
+        place_of(&self.parts, &self.numbers, row)
+    }
+}
+
+/// What a row holds, if that is nothing but names of different columns, in whatever order.
+fn second_header(row: &Row<'_>) -> Option<Vec<String>> {
+    let name_in = |field: &Field<'_>| match field {
+        Field::Text(text) => row.names.iter().position(|name| trimmed(text).eq_ignore_ascii_case(name)),
+        _ => None,
+    };
+    // A name of nothing but digits may as well be a value.
+    let is_word = |at: &usize| row.names[*at].contains(char::is_alphabetic);
+    // Most rows end here.
+    name_in(row.fields.first()?)?;
+    let found: Vec<usize> = row.fields.iter().map(name_in).collect::<Option<_>>()?;
+    let differ = (1..found.len()).all(|at| !found[..at].contains(&found[at]));
+    (found.len() > 1 && differ && found.iter().any(is_word))
+        .then(|| found.into_iter().map(|at| row.names[at].clone()).collect())
+}

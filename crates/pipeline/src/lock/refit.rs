@@ -1,0 +1,66 @@
+//! The refit in a lock: which model of all rows a run came to, and how it is compared.
+
+use std::collections::BTreeMap;
+
+use emberline_base::record::Refit;
+use emberline_base::{Change, changes, run_files};
+
+use super::compare::{Difference, Subject, about};
+use super::verify::{Proof, VerifiedCell};
+use super::{Lock, LockedRefit};
+use crate::plan::{Cell, Plan};
+
+impl LockedRefit {
+    /// What a lock says of a refit; `cell` is the one that it trained.
+    pub(super) fn of(refit: &Refit, cell: &Cell) -> Self {
+        Self {
+            identity: cell.identity.to_string(),
+            setting: refit.setting.clone(),
+            cells: refit.cells.iter().map(|cell| cell.id.clone()).collect(),
+            device: refit.device.clone(),
+            arithmetic: refit.arithmetic.clone(),
+            rows: refit.rows,
+            epochs: refit.epochs,
+            data: refit.digests.data.clone(),
+            embedding: refit.digests.embedding.clone(),
+            weights: refit.digests.weights.clone(),
+            predictions: refit.digests.predictions.clone(),
+            threshold: refit.threshold.clone(),
+            metrics: refit.metrics.clone(),
+        }
+    }
+
+    /// What has to be equal on every kind of device: the setting, its replicates and the rows.
+    fn of_every_device(&self) -> BTreeMap<&str, String> {
+        [
+            ("setting", self.setting.clone()),
+            ("cells", self.cells.join(", ")),
+            ("rows", self.rows.to_string()),
+            ("data", self.data.to_string()),
+            ("embedding", self.embedding.to_string()),
+        ]
+        .into()
+    }
+}
+
+impl Lock {
+    /// The comparison of a refit that was trained again; none if the lock has none.
+    pub(super) fn verified_refit(&self, plan: &Plan, refit: &Refit) -> Option<VerifiedCell> {
+        let locked = self.refit.as_ref()?;
+        let trained = plan.find(&refit.cells.first()?.id)?.refit(refit.epochs);
+        let (found, proof) = self.compare_refit(locked, &LockedRefit::of(refit, &trained));
+        let differences: Vec<Difference> = about(&Subject::Refit, found);
+        Some(VerifiedCell { id: run_files::REFIT.to_owned(), proof, differences, seconds: refit.seconds })
+    }
+
+    /// What differs between two refits: everything counts on one kind of device; on another kind, on which the best epochs may
+    /// be others, the metrics within the tolerance and what decides the rows.
+    fn compare_refit(&self, old: &LockedRefit, new: &LockedRefit) -> (Vec<Change>, Proof) {
+        if (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic) {
+            return (changes(old, new), Proof::Bytes);
+        }
+        let mut found = changes(&old.of_every_device(), &new.of_every_device());
+        found.extend(self.outside(&old.metrics, &new.metrics));
+        (found, Proof::Tolerance)
+    }
+}

@@ -1,0 +1,196 @@
+//! Trains the best setting of a finished run once more, on all rows: the model that classifies later texts.
+//!
+//! Nothing is held out, so nothing can be chosen: the number of epochs is the median of the best epochs of the setting's
+//! replicates, and the threshold of a binary task is where F1 is best on their pooled held-out scores. No callback acts, and the
+//! last epoch is kept.
+
+mod threshold;
+
+use emberline_base::Digest;
+use emberline_base::record::{self, Digests, Refit, RefitCell, RefitThreshold, Summary};
+use emberline_report::{ChosenSetting, read_whole_refit};
+use emberline_train::{COMPUTATION, FitRequest, FitSpec, FittedModel, Model, fit};
+
+use super::model::model;
+use super::options::Options;
+use super::trainer::spec;
+use crate::Error;
+use crate::inputs::{Inputs, Prepared};
+use crate::plan::{Cell, Plan};
+use crate::run_folder::RunFolder;
+
+/// Where a refit is made.
+pub(super) struct Refitter<'r> {
+    pub(super) plan: &'r Plan,
+    /// What the plan's cells came to.
+    pub(super) summary: &'r Summary,
+    pub(super) folder: &'r RunFolder,
+    pub(super) options: &'r Options,
+    pub(super) inputs: &'r mut Inputs,
+}
+
+/// What the results of a plan decide of its refit.
+pub(crate) struct Decided<'s> {
+    /// The best setting.
+    setting: ChosenSetting<'s>,
+    /// What is recorded of its replicates.
+    replicates: Vec<RefitCell>,
+    epochs: u32,
+    /// The setting, on all rows.
+    pub(crate) cell: Cell,
+}
+
+/// What is in the place of a plan's refit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RefitState {
+    /// The refit.
+    Made(Box<Refit>),
+    /// Nothing.
+    Missing,
+    /// A refit of earlier results, rows or computations.
+    Outdated,
+    /// Files that aren't what was written.
+    Damaged(String),
+}
+
+impl std::fmt::Display for RefitState {
+    /// What is to be said of the refit, as the rest of a sentence.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Made(_) => f.write_str("is made"),
+            Self::Missing => f.write_str("isn't made yet"),
+            Self::Outdated => f.write_str("is of earlier results"),
+            Self::Damaged(what) => write!(f, "is damaged ({what})"),
+        }
+    }
+}
+
+impl<'s> Decided<'s> {
+    /// By the results of a plan.
+    ///
+    /// # Errors
+    /// When nothing tells which setting is best.
+    pub(crate) fn by(plan: &Plan, summary: &'s Summary) -> Result<Self, Error> {
+        let setting = ChosenSetting::of(summary)?;
+        let replicates = setting.refit_cells();
+        let epochs = median_epoch(&replicates);
+        let cell = cell(plan, &replicates[0].id)?.refit(epochs);
+        Ok(Self { setting, replicates, epochs, cell })
+    }
+
+    /// Whether the refit that lies in the folder is this one, of the present rows.
+    ///
+    /// # Errors
+    /// When the data or the embedding can't be read.
+    pub(crate) fn state(&self, folder: &RunFolder, inputs: &mut Inputs) -> Result<RefitState, Error> {
+        let refit = match read_whole_refit(folder.path()) {
+            Ok(Some(refit)) => refit,
+            Ok(None) => return Ok(RefitState::Missing),
+            Err(error) => return Ok(RefitState::Damaged(error.to_string())),
+        };
+        let is_present = refit.cells == self.replicates
+            && refit.computation == COMPUTATION
+            && refit.digests.data == inputs.data(&self.cell)?.digest
+            && refit.digests.embedding == inputs.embedding_digest(&self.cell)?;
+        Ok(if is_present { RefitState::Made(Box::new(refit)) } else { RefitState::Outdated })
+    }
+}
+
+impl Refitter<'_> {
+    /// Trains the best setting on all rows, unless that has been done with the same cells and rows, or has to be done anew
+    /// (`force`). None: another process is at it.
+    ///
+    /// # Errors
+    /// When nothing tells which setting is best, the fit fails, or a file can't be read or written.
+    pub(super) fn refit(&mut self) -> Result<Option<Refit>, Error> {
+        let decided = Decided::by(self.plan, self.summary)?;
+        // What another process makes meanwhile would not be made anew.
+        let lock = if self.options.force { Some(self.folder.wait_for_refit()?) } else { self.folder.lock_refit()? };
+        let Some(_lock) = lock else { return Ok(None) };
+        if let Some(earlier) = self.present(&decided)? {
+            return Ok(Some(earlier));
+        }
+        let threshold = self.threshold(&decided.setting)?;
+        self.train(decided, threshold).map(Some)
+    }
+
+    /// The refit that lies there, if it need not be made again: it is of the same cells and rows, and of the same device.
+    fn present(&mut self, decided: &Decided<'_>) -> Result<Option<Refit>, Error> {
+        if self.options.force {
+            return Ok(None);
+        }
+        let RefitState::Made(refit) = decided.state(self.folder, self.inputs)? else { return Ok(None) };
+        let device = self.options.device_of(&decided.cell);
+        let is_made_alike = (&refit.device, &refit.arithmetic) == (&device.to_string(), &device.arithmetic());
+        Ok(is_made_alike.then_some(*refit))
+    }
+
+    /// Trains the cell of all rows, and writes its model and record.
+    fn train(&mut self, decided: Decided<'_>, threshold: Option<RefitThreshold>) -> Result<Refit, Error> {
+        let Decided { setting, replicates, epochs, cell } = decided;
+        let prepared = self.inputs.prepare(&cell, &mut |_| {})?;
+        self.folder.note_learned(&prepared)?;
+        let mut fit = self.fit(&cell, &prepared)?;
+        fit.thresholds = threshold.iter().map(|threshold| threshold.value).collect();
+        let weights = Digest::of(&fit.weights.to_safetensors()?);
+        let to_bytes = |model: Model| model.to_safetensors();
+        let model = model(&cell, &prepared, &mut fit).and_then(to_bytes).map_err(emberline_train::Error::from)?;
+        let device = self.options.device_of(&cell);
+        let refit = Refit {
+            version: record::VERSION,
+            setting: setting.label,
+            cells: replicates,
+            rows: prepared.data.dataset.splits.train.len(),
+            epochs,
+            threshold,
+            metrics: fit.metrics.clone(),
+            digests: Digests {
+                data: prepared.data.digest.clone(),
+                embedding: prepared.digest.clone(),
+                weights,
+                predictions: None,
+            },
+            device: device.to_string(),
+            arithmetic: device.arithmetic(),
+            computation: COMPUTATION,
+            seconds: fit.seconds,
+        };
+        self.folder.write_refit(&cell, &refit, &fit.history, &model)?;
+        Ok(refit)
+    }
+
+    /// The weights after the last epoch, since no row is held out to choose another.
+    fn fit(&self, cell: &Cell, prepared: &Prepared) -> Result<FittedModel, Error> {
+        let spec = FitSpec { monitor: None, ..spec(cell, prepared) };
+        let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
+        let mut fitted = fit(vec![request], self.options.device_of(cell))?;
+        Ok(fitted.pop().expect("one fit was asked for")?)
+    }
+}
+
+/// The cell of a plan with this id, which the plan's summary lists.
+fn cell<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell, Error> {
+    plan.find(id).ok_or_else(|| Error::NoSuchCell { asked: id.to_owned(), hint: None })
+}
+
+/// The median of the best epochs; of two in the middle their mean, rounded up.
+fn median_epoch(replicates: &[RefitCell]) -> u32 {
+    let mut epochs: Vec<u32> = replicates.iter().map(|cell| cell.best_epoch).collect();
+    epochs.sort_unstable();
+    let (low, high) = (epochs[(epochs.len() - 1) / 2], epochs[epochs.len() / 2]);
+    (low + high).div_ceil(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_of_epochs_is_rounded_up() {
+        let median = |epochs: &[u32]| {
+            let cell = |&best_epoch: &u32| RefitCell { id: String::new(), weights: Digest::of(b""), best_epoch };
+            median_epoch(&epochs.iter().map(cell).collect::<Vec<_>>())
+        };
+        assert_eq!([median(&[4]), median(&[9, 1, 3]), median(&[8, 3]), median(&[2, 9, 4, 4])], [4, 3, 6, 4]);
+    }
+}
