@@ -230,8 +230,12 @@ fn signals_leave_a_checkpoint_that_the_next_run_goes_on_from() {
 
 /// How many cells a run says that it trained.
 fn trained(stderr: &str) -> usize {
-    let count = stderr.lines().find_map(|line| line.split_once(" cells trained on ")).map(|(count, _)| count);
-    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count: {stderr}"))
+    let count = |line: &str| {
+        let (count, rest) = line.split_once(" cell")?;
+        let is_it = rest.trim_start_matches('s').starts_with(" trained on ");
+        if is_it { count.parse().ok() } else { None }
+    };
+    stderr.lines().find_map(count).unwrap_or_else(|| panic!("no count: {stderr}"))
 }
 
 /// Runs commands at the same time; what each says.
