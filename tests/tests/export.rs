@@ -162,7 +162,7 @@ fn check_by_python(check: &str, path: &Path, expected: &Value) {
     fs::write(&beside, expected.to_string()).expect("written");
     let output = Command::new(python).arg(script).arg(check).arg(path).arg(&beside).output().expect("it starts");
     fs::remove_file(beside).expect("removed");
-    assert!(output.code == Some(0), "{}: {}", path.display(), output.stderr);
+    assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
 }
 
 fn check_onnx(fixture: &Fixture, cell: &str) {
