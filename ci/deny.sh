@@ -2,12 +2,13 @@
 # Licences, sources and known vulnerabilities of all dependencies, by deny.toml. Installs cargo-deny where it isn't there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/skip.sh
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/cargo-deny"
 export PATH="$tools/bin:$PATH"
 if ! command -v cargo-deny >/dev/null &&
   ! env -u CARGO_TARGET_DIR cargo install cargo-deny --version '^0.20' --locked --quiet --root "$tools"; then
-  echo "SKIPPED: licences, sources and advisories of dependencies: cargo-deny can't be installed" >&2
+  skip cargo-deny "licences, sources and advisories of dependencies: cargo-deny can't be installed"
   exit 0
 fi
 # Without the warnings, which are of crates that come in two versions.
@@ -16,5 +17,5 @@ deny check licenses bans sources
 if timeout 120 cargo deny --locked fetch db >/dev/null 2>&1; then
   deny --offline check advisories
 else
-  echo "SKIPPED: advisories of dependencies: the database, RustSec/advisory-db on GitHub, can't be reached" >&2
+  skip advisories "advisories of dependencies: the database, RustSec/advisory-db on GitHub, can't be reached"
 fi

@@ -15,16 +15,17 @@
 # EMBERLINE_BINARY names a built program; else the dev build is made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/skip.sh
 
 count="${1:-200}"
 RANDOM="${2:-1}"
 
 if ! command -v strace >/dev/null && ! { apt-get install -y strace >/dev/null 2>&1 && command -v strace >/dev/null; }; then
-  echo "SKIPPED: injected faults: strace isn't there and can't be installed" >&2
+  skip strace "injected faults: strace isn't there and can't be installed"
   exit 0
 fi
 if ! strace -o /dev/null true 2>/dev/null; then
-  echo "SKIPPED: injected faults: strace may not trace here" >&2
+  skip strace "injected faults: strace may not trace here"
   exit 0
 fi
 

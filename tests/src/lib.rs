@@ -1,31 +1,19 @@
-//! What the end-to-end tests share: where real data lies, sources of every kind, how NumPy's files are read, and how the
-//! built program is run.
+//! What the end-to-end tests share: a pipeline in a folder of its own, sources of every kind, how NumPy's files and run folders
+//! are read, and how the built program is run.
 
+pub mod fixture;
+pub mod pipeline;
 pub mod run_files;
 pub mod sources;
 
+pub use fixture::Fixture;
+pub use pipeline::Pipeline;
+
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-
-/// A file or folder of the real data and models that the project can't ship: below
-/// `EMBERLINE_SHARED`, or `../shared` beside the checkout. None, loudly, where it isn't there.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let found = std::env::var_os("EMBERLINE_SHARED").map_or_else(beside, PathBuf::from).join(path);
-    if !found.exists() {
-        say(&format!("SKIPPED: {} isn't there; set EMBERLINE_SHARED to the folder that holds {path}", found.display()));
-        return None;
-    }
-    Some(found)
-}
-
-/// Prints past the test runner's capture, which takes what `eprintln!` prints, so that a skipped test is seen.
-pub fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "{message}");
-}
 
 /// An array of NumPy's, as 32-bit floats.
 #[derive(Clone, Debug)]
@@ -109,6 +97,13 @@ pub struct Ended {
     pub stdout: String,
     /// What it said on the way.
     pub stderr: String,
+}
+
+impl Ended {
+    /// All that was printed: the result, then the messages.
+    pub fn printed(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
 }
 
 /// Runs a command to its end.

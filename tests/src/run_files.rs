@@ -1,10 +1,12 @@
-//! The files of a run's folder without what is stated to vary: times, hashes over them, the names of event files, which hold
-//! one too, and how many attempts at a cell were cut short.
+//! The files of a run folder, to be compared with those of another run: all of them, but for a list of exceptions, and without
+//! what is stated to vary: times, hashes over them, the names of event files, which hold one too, and how many attempts at a
+//! cell were cut short.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use emberline_base::{Sums, run_files};
@@ -19,26 +21,59 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-/// Every record and weight by its path, without times; the folder stays as it is. Reports and logs are left out.
+/// Files that two runs with the same results may differ in.
+#[derive(Clone, Copy, Debug)]
+pub struct Exception {
+    /// Whether a file of a run folder is meant, by its path in it.
+    pub is_meant: fn(&Path) -> bool,
+    /// Why it may differ.
+    pub reason: &'static str,
+}
+
+/// Every file that [`records`] leaves out. All others are compared, of whatever kind they are.
+pub const EXCEPTIONS: [Exception; 3] = [
+    Exception {
+        is_meant: |path| path == Path::new(run_files::RUN),
+        reason: "it holds the way to the pipeline file, which is another from another folder",
+    },
+    Exception {
+        is_meant: is_of_attempt,
+        reason: "an attempt that was cut short raises the number of the next; the files of the attempt that counts are linked \
+                 into the cell's folder, and compared there",
+    },
+    Exception {
+        is_meant: is_sums,
+        reason: "they are sums of other files, some of which are excepted; that each is right is asserted instead",
+    },
+];
+
+/// The longest that a test takes, in seconds: times of its runs are at most this long ago.
+const LONGEST_TEST: f64 = 86_400.0;
+
+/// Every file of a run by its path, but for the [`EXCEPTIONS`], without times and numbers of attempts. The folder stays as it
+/// is.
 ///
 /// # Panics
-/// When a file isn't sound.
+/// If a file isn't sound, or a report isn't what the records give.
 pub fn records(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let kept = |path: &Path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("json" | "jsonl" | "csv" | "toml" | "safetensors"))
-    };
-    // `run.json` tells the way to the pipeline file, which is another from another folder; the files of the attempts that
-    // count are linked into the cells' folders.
-    let passed_over =
-        |path: &Path| path.ends_with("summary.csv") || path.ends_with(run_files::RUN) || is_of_attempt(path);
-    let all = files(run).into_iter().filter(|(path, _)| kept(path) && !passed_over(path));
-    all.map(|(path, bytes)| {
-        let bytes = timeless(&path, &bytes).unwrap_or(bytes);
-        let bytes = if path.ends_with(run_files::RESULT) { without_attempt(text(&bytes)).into_bytes() } else { bytes };
-        (path, bytes)
-    })
-    .collect()
+    let copy = tempfile::tempdir().expect("a folder");
+    // Files that are linked to each other stay so, as in the run folder.
+    let copied = end(Command::new("cp").arg("-a").arg(run.join(".")).arg(copy.path()));
+    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
+    let all = without_times(copy.path(), &(now() - LONGEST_TEST..=now()));
+    let compared = all.into_iter().filter(|(path, _)| exception(path).is_none());
+    compared
+        .map(|(path, bytes)| {
+            let is_result = path.starts_with(run_files::CELLS) && path.ends_with(run_files::RESULT);
+            let bytes = if is_result { without_attempt(text(&bytes)).into_bytes() } else { bytes };
+            (path, bytes)
+        })
+        .collect()
+}
+
+/// The exception that a file of a run folder is.
+fn exception(path: &Path) -> Option<&'static Exception> {
+    EXCEPTIONS.iter().find(|exception| (exception.is_meant)(path))
 }
 
 /// Every file by its path, times made 0 in the folder itself: a number called `seconds` in records, that column of
@@ -79,6 +114,14 @@ pub fn without_times(run: &Path, during: &RangeInclusive<f64>) -> BTreeMap<PathB
 pub fn differences(one: &BTreeMap<PathBuf, Vec<u8>>, other: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<PathBuf> {
     let paths = one.keys().chain(other.keys().filter(|path| !one.contains_key(*path)));
     paths.filter(|path| one.get(*path) != other.get(*path)).cloned().collect()
+}
+
+/// Asserts that a run folder has the files that [`records`] gave of another, and names those that differ.
+///
+/// # Panics
+/// If one differs, or as [`records`] does.
+pub fn assert_same(run: &Path, expected: &BTreeMap<PathBuf, Vec<u8>>, when: &str) {
+    assert_eq!(differences(&records(run), expected), Vec::<PathBuf>::new(), "files that differ {when}");
 }
 
 /// A record without times; none where it has none.
@@ -191,4 +234,28 @@ fn events_without(file: &[u8], times: &RangeInclusive<f64>) -> Vec<u8> {
         events.extend(event);
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exceptions_are_left_out() {
+        for path in [
+            "summary.csv",
+            "report.html",
+            "inputs/0a.rows",
+            "cells/a/result.json",
+            "cells/a/training.csv",
+            "cells/a/of-a-new-kind.bin",
+            "tensorboard/a/train/events",
+            "a-new-folder/run.json",
+        ] {
+            assert!(exception(Path::new(path)).is_none(), "{path} is compared");
+        }
+        for path in ["run.json", "SHA256SUMS", "cells/a/SHA256SUMS", "cells/a/attempts/2/history.csv"] {
+            assert!(exception(Path::new(path)).is_some(), "{path} is an exception");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! own fixtures.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::fs;
 use std::path::Path;
 
@@ -110,7 +110,7 @@ pub fn labelled(stream: &str, rows: usize) -> Vec<(String, usize)> {
 }
 
 /// The rows as a CSV file.
-pub fn csv(rows: &[(String, usize)]) -> String {
+pub fn csv<T: Display, L: Display>(rows: &[(T, L)]) -> String {
     rows.iter().fold("text,label\n".to_owned(), |text, (row, class)| text + &format!("{row},{class}\n"))
 }
 

@@ -3,12 +3,11 @@
 //!
 //! `ci/cases.sh` runs these alone.
 
+use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use emberline_tests::{Ended, emberline, end, run_in};
-use serde_json::Value;
+use emberline_tests::fixture::{of_tests, repository};
+use emberline_tests::{Fixture, end};
 
 /// What one command on a case must give.
 struct Expected {
@@ -94,43 +93,17 @@ const CASES: &[Expected] = &[
     case("37-panic-text", &["check", "--data", "parquet/p.toml"], 4, &["d.parquet"], &["panicked"]),
 ];
 
-fn folder_of(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(name)
-}
-
 /// A copy of a case to work in.
-fn copy_of(name: &str) -> tempfile::TempDir {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).expect("a folder");
-        for entry in fs::read_dir(from).expect("the case").map(|entry| entry.expect("an entry")) {
-            let target = to.join(entry.file_name());
-            match entry.file_type().expect("a type").is_dir() {
-                true => copy(&entry.path(), &target),
-                false => drop(fs::copy(entry.path(), target).expect("copied")),
-            }
-        }
-    }
-    let at = tempfile::tempdir().expect("a folder");
-    copy(&folder_of(name), at.path());
-    at
-}
-
-fn said(ended: &Ended) -> String {
-    format!("{}\n{}", ended.stdout, ended.stderr)
-}
-
-fn summary(run: &Path) -> Value {
-    let text = fs::read(run.join("summary.json")).expect("a summary");
-    serde_json::from_slice(&text).expect("JSON")
+fn copy_of(name: &str) -> Fixture {
+    Fixture::copy_of(&of_tests("cases").join(name))
 }
 
 #[test]
 fn every_case_says_what_it_must() {
     let mut wrong = Vec::new();
     for Expected { folder, args, code, says, never } in CASES {
-        let at = copy_of(folder);
-        let ended = run_in(at.path(), args);
-        let text = said(&ended);
+        let ended = copy_of(folder).emberline(args);
+        let text = ended.printed();
         let told = |what: String| format!("{folder}: emberline {}: {what}\n{text}", args.join(" "));
         if ended.code != Some(*code) {
             wrong.push(told(format!("ends with {:?}, not {code}", ended.code)));
@@ -144,44 +117,39 @@ fn every_case_says_what_it_must() {
 
 #[test]
 fn case_31_equal_short_ids_stay_two_cells() {
-    let at = copy_of("31-cell-id-collision");
-    assert_eq!(run_in(at.path(), &["run", "p.toml"]).code, Some(0));
-    let summary = summary(&at.path().join("runs/g"));
-    let cells = summary["cells"].as_array().expect("cells");
-    let distinct =
-        |key: &str| cells.iter().map(|cell| cell[key].to_string()).collect::<std::collections::HashSet<_>>().len();
+    let case = copy_of("31-cell-id-collision");
+    case.done(&["run", "p.toml"]);
+    let cells = case.cells("runs/g");
+    let distinct = |key: &str| cells.iter().map(|cell| cell[key].to_string()).collect::<HashSet<_>>().len();
     assert_eq!((cells.len(), distinct("id"), distinct("identity")), (4, 4, 4));
     assert!(cells.iter().all(|cell| cell["status"] == "done"));
 }
 
 #[test]
 fn case_35_swapped_lines_of_the_grid_keep_all_cells() {
-    let at = copy_of("35-axis-order");
-    assert_eq!(run_in(at.path(), &["run", "a.toml", "--out", "o"]).code, Some(0));
-    assert_eq!(run_in(at.path(), &["lock", "a.toml", "--out", "o"]).code, Some(0));
+    let case = copy_of("35-axis-order");
+    case.done(&["run", "a.toml", "--out", "o"]);
+    case.done(&["lock", "a.toml", "--out", "o"]);
     // The file is edited.
-    fs::rename(at.path().join("b.toml"), at.path().join("a.toml")).expect("renamed");
-    let planned = run_in(at.path(), &["plan", "a.toml", "--out", "o"]);
-    assert!(planned.stdout.contains("4 cells: 4 done"), "{}", said(&planned));
-    let verified = run_in(at.path(), &["verify", "a.toml"]);
-    assert_eq!(verified.code, Some(0), "{}", said(&verified));
+    fs::rename(case.join("b.toml"), case.join("a.toml")).expect("renamed");
+    let planned = case.emberline(&["plan", "a.toml", "--out", "o"]);
+    assert!(planned.stdout.contains("4 cells: 4 done"), "{}", planned.printed());
+    case.done(&["verify", "a.toml"]);
 }
 
 #[test]
 fn case_05_an_empty_text_has_a_vector() {
-    let at = copy_of("05-embed-jsonl-empty-text");
-    let args = ["embed", "hashing", "-i", "texts.jsonl", "--set", "dim=2", "--format", "npy", "-o", "o.npy"];
-    assert_eq!(run_in(at.path(), &args).code, Some(0));
-    let bytes = fs::read(at.path().join("o.npy")).expect("written");
-    assert_eq!(emberline_tests::read_npy(&bytes).shape, [3, 2]);
+    let case = copy_of("05-embed-jsonl-empty-text");
+    case.done(&["embed", "hashing", "-i", "texts.jsonl", "--set", "dim=2", "--format", "npy", "-o", "o.npy"]);
+    assert_eq!(emberline_tests::read_npy(&case.bytes("o.npy")).shape, [3, 2]);
 }
 
 /// The metrics of the probabilities, by the definitions of scikit-learn on the logits of the run's own weights.
 #[test]
 fn case_01_curves_rank_probabilities() {
-    let at = copy_of("01-multiclass-auc-from-logits");
-    assert_eq!(run_in(at.path(), &["run", "pipeline.toml"]).code, Some(0));
-    let metrics = summary(&at.path().join("runs/auc"))["cells"][0]["metrics"].clone();
+    let case = copy_of("01-multiclass-auc-from-logits");
+    case.done(&["run", "pipeline.toml"]);
+    let metrics = &case.cells("runs/auc")[0]["metrics"];
     for (metric, expected) in [("val_pr_auc", 0.818_972_861_504_684), ("val_roc_auc", 0.883_333_333_333_333_3)] {
         let found = metrics[metric].as_f64().expect("measured");
         assert!((found - expected).abs() < 1e-9, "{metric}: {found}, not {expected}");
@@ -190,58 +158,49 @@ fn case_01_curves_rank_probabilities() {
 
 #[test]
 fn case_34_diagnostics_stay_small() {
-    let at = copy_of("34-toml-quadratic");
-    let ended = run_in(at.path(), &["check", "p.toml"]);
-    assert_eq!(ended.code, Some(3));
+    let ended = copy_of("34-toml-quadratic").ends(&["check", "p.toml"], 3);
     let written = ended.stdout.len() + ended.stderr.len();
     assert!(written < 200_000, "{written} bytes");
-    assert!(said(&ended).contains("more"), "says how many faults are left out");
+    assert!(ended.printed().contains("more"), "says how many faults are left out");
 }
 
 /// Within 1.6 GB of address space a cell that can't fit is recorded as failed, and the other one is done.
 #[test]
 #[cfg(target_os = "linux")]
 fn case_36_lack_of_memory_is_the_failure_of_a_cell() {
-    let at = copy_of("36-memory");
+    let case = copy_of("36-memory");
     let rows: String = (0..400).map(|row| format!("{row},good and bad text {row},{}\n", row % 2)).collect();
-    fs::write(at.path().join("d.csv"), format!("qid,question_text,target\n{rows}")).expect("written");
-    let program = emberline().get_program().to_owned();
-    let script = "ulimit -v 1600000; exec \"$0\" run mem.toml --out om --jobs 1";
+    case.write("d.csv", format!("qid,question_text,target\n{rows}"));
     for _ in 0..2 {
-        let ended = end(Command::new("sh").current_dir(at.path()).args(["-c", script]).arg(&program));
-        assert_eq!(ended.code, Some(7), "{}", said(&ended));
-        let summary = summary(&at.path().join("om"));
-        let statuses: Vec<&str> =
-            summary["cells"].as_array().expect("cells").iter().filter_map(|cell| cell["status"].as_str()).collect();
+        let args = ["run", "mem.toml", "--out", "om", "--jobs", "1"];
+        let ended = end(&mut case.command_after("ulimit -v 1600000", &args));
+        assert_eq!(ended.code, Some(7), "{}", ended.printed());
+        let cells = case.cells("om");
+        let statuses: Vec<&str> = cells.iter().filter_map(|cell| cell["status"].as_str()).collect();
         assert_eq!(statuses, ["done", "failed"]);
     }
 }
 
 #[test]
 fn case_37_only_our_message_shows() {
-    let at = copy_of("37-panic-text");
-    fs::write(at.path().join("a.txt"), "a\n").expect("written");
-    let ended = run_in(at.path(), &["embed", "model2vec", "m2v/m", "-i", "a.txt"]);
-    assert!(ended.code == Some(8) && !said(&ended).contains("panicked"), "{ended:?}");
+    let case = copy_of("37-panic-text").file("a.txt", "a\n");
+    let ended = case.ends(&["embed", "model2vec", "m2v/m", "-i", "a.txt"], 8);
+    assert!(!ended.printed().contains("panicked"), "{ended:?}");
 }
 
 #[test]
 fn case_19_a_module_elsewhere_is_named() {
-    let at = copy_of("19-savedmodel-one-folder-down");
-    fs::write(at.path().join("a.txt"), "a\n").expect("written");
-    let serving = run_in(at.path(), &["embed", "tfhub", "serving", "-i", "a.txt"]);
-    assert!(serving.code == Some(8) && said(&serving).contains("1/"), "{serving:?}");
-    let tflite = run_in(at.path(), &["embed", "tfhub", "tflite", "-i", "a.txt"]);
-    assert!(tflite.code == Some(8) && said(&tflite).to_lowercase().contains("tflite"), "{tflite:?}");
+    let case = copy_of("19-savedmodel-one-folder-down").file("a.txt", "a\n");
+    let serving = case.ends(&["embed", "tfhub", "serving", "-i", "a.txt"], 8);
+    assert!(serving.printed().contains("1/"), "{serving:?}");
+    let tflite = case.ends(&["embed", "tfhub", "tflite", "-i", "a.txt"], 8);
+    assert!(tflite.printed().to_lowercase().contains("tflite"), "{tflite:?}");
 }
 
 #[test]
 fn case_26_a_prompt_that_is_no_name_is_told() {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/encoder/tests/fixtures/roberta");
-    let at = tempfile::tempdir().expect("a folder");
-    fs::write(at.path().join("a.txt"), "a\n").expect("written");
-    let model = model.display().to_string();
-    let args = ["embed", "sentence_transformer", &model, "-i", "a.txt", "--set", "prompt=querry"];
-    let ended = run_in(at.path(), &args);
-    assert!(ended.code == Some(0) && ended.stderr.contains("EMB008"), "{ended:?}");
+    let model = repository("crates/encoder/tests/fixtures/roberta").display().to_string();
+    let fixture = Fixture::empty().file("a.txt", "a\n");
+    let ended = fixture.done(&["embed", "sentence_transformer", &model, "-i", "a.txt", "--set", "prompt=querry"]);
+    assert!(ended.stderr.contains("EMB008"), "{ended:?}");
 }

@@ -2,12 +2,11 @@
 //! whichever ran first, with a cold cache and a warm one. Over every kind of source, under every callback.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use emberline_tests::run_files::{differences, now, without_times};
-use emberline_tests::sources::{Small, callbacks, csv, every_kind, labelled, tables};
-use emberline_tests::{Ended, emberline, end};
+use emberline_tests::sources::{Small, callbacks, every_kind, labelled};
+use emberline_tests::{Ended, Fixture, Pipeline, end};
 use serde_json::Value;
 
 /// The files of a run by their paths, without times.
@@ -37,50 +36,39 @@ const ROWS: &str = "[30, 44]";
 
 /// A folder with data of 80 rows, some of them twice, and a pipeline over every source.
 struct Folder {
-    folder: tempfile::TempDir,
+    fixture: Fixture,
     sources: Vec<Small>,
 }
 
 impl Folder {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let mut rows = labelled("text", 76);
         rows.extend_from_within(..4);
-        fs::write(folder.path().join("texts.csv"), csv(&rows)).expect("written");
-        let sources = every_kind(folder.path());
-        Self { folder, sources }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
+        let fixture = Fixture::empty().rows(rows);
+        let sources = every_kind(fixture.path());
+        Self { fixture, sources }
     }
 
     /// Writes a pipeline with the lines of `[grid]`.
     fn pipeline(&self, name: &str, grid: &[(&str, String)]) {
         let grid: String = grid.iter().map(|(axis, values)| format!("{axis} = {values}\n")).collect();
-        let text = format!(
-            r#"
-            name = "determinism"
-            seed = 1
-            [data]
-            path = "texts.csv"
-            text = "text"
-            label = "label"
-            split = {{ valid = 20, test = 12 }}
-            {}
-            [head]
-            layers = [{{ dense = 8, activation = "relu" }}, {{ dropout = 0.2 }}, {{ dense = 5 }}]
-            [train]
-            epochs = 7
-            batch_size = 8
-            optimizer = {{ adam = {{ learning_rate = 0.03 }} }}
-            {CALLBACKS}
-            [grid]
-            {grid}
-            "#,
-            tables(&self.sources)
-        );
-        fs::write(self.path().join(name), text).expect("written");
+        let pipeline = Pipeline::new("determinism")
+            .top("seed = 1")
+            .data("split = { valid = 20, test = 12 }")
+            .sources(&self.sources)
+            .toml(
+                r#"
+                [head]
+                layers = [{ dense = 8, activation = "relu" }, { dropout = 0.2 }, { dense = 5 }]
+                [train]
+                epochs = 7
+                batch_size = 8
+                optimizer = { adam = { learning_rate = 0.03 } }
+                "#,
+            )
+            .toml(CALLBACKS)
+            .section("grid", &grid);
+        self.fixture.write(name, pipeline.to_string());
     }
 
     /// The axes as in the first pipeline.
@@ -96,19 +84,12 @@ impl Folder {
 
     /// Runs a pipeline on so many threads, and with a cache of its own.
     fn run(&self, pipeline: &str, threads: Threads, cache: &str, out: &str, only: &[String]) -> Ended {
-        let mut command = emberline();
-        command.current_dir(self.path()).env("EMBERLINE_CACHE_DIR", self.path().join(cache));
-        command.env("RAYON_NUM_THREADS", threads.rayon).args(["run", pipeline, "--device", "cpu"]);
-        command.args(["--jobs", threads.jobs, "--out", out]);
-        command.args(only.iter().flat_map(|id| ["--only", id]));
-        let ended = end(&mut command);
+        let mut command =
+            self.fixture.command(&["run", pipeline, "--device", "cpu", "--jobs", threads.jobs, "--out", out]);
+        command.env("EMBERLINE_CACHE_DIR", self.fixture.join(cache)).env("RAYON_NUM_THREADS", threads.rayon);
+        let ended = end(command.args(only.iter().flat_map(|id| ["--only", id])));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
-    }
-
-    fn summary(&self, out: &str) -> Value {
-        let bytes = fs::read(self.path().join(out).join("summary.json")).expect("a summary");
-        serde_json::from_slice(&bytes).expect("JSON")
     }
 }
 
@@ -159,8 +140,7 @@ fn assert_all_take_part(folder: &Folder, summary: &Value) {
     assert!((1..cells.len()).contains(&stopped), "{stopped} of {} stopped early", cells.len());
     let slower = |cell: &&Value| {
         let id = cell["id"].as_str().expect("an id");
-        let history = fs::read_to_string(folder.path().join("base/cells").join(id).join("history.csv"));
-        history.expect("a history").contains(",0.015,")
+        folder.fixture.read(format!("base/cells/{id}/history.csv")).contains(",0.015,")
     };
     assert!(cells.iter().filter(slower).count() > 0, "no step size was made smaller");
 }
@@ -207,15 +187,15 @@ fn every_byte_but_times_is_the_same_however_the_cells_are_run() {
     let begun = now();
     folder.pipeline("pipeline.toml", &folder.axes());
     run_wide_and_warm(&folder);
-    let summary = folder.summary("base");
+    let summary = folder.fixture.summary("base");
     assert_all_take_part(&folder, &summary);
     run_in_pieces(&folder, &summary);
     run_in_other_orders(&folder);
     // An id holds the order of the axes, and so do the settings in a record.
-    assert_eq!(outcomes(&summary), outcomes(&folder.summary("turned")), "axes in another order");
+    assert_eq!(outcomes(&summary), outcomes(&folder.fixture.summary("turned")), "axes in another order");
 
     let during = begun..=now();
-    let files = |out: &str| without_times(&folder.path().join(out), &during);
+    let files = |out: &str| without_times(&folder.fixture.join(out), &during);
     let base = files("base");
     assert!(base.len() > 8 * summary["cells"].as_array().map_or(0, Vec::len), "{} files", base.len());
     for out in ["wide", "warm", "pieces"] {

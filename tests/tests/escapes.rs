@@ -1,9 +1,8 @@
 //! Texts, classes and names that hold HTML, ANSI escapes and formulas of spreadsheets: shown everywhere, obeyed nowhere.
 
 use std::fs;
-use std::path::Path;
 
-use emberline_tests::{Ended, run_in};
+use emberline_tests::{Ended, Fixture, Pipeline};
 use serde_json::json;
 
 /// Names of columns, which an axis of the grid goes through.
@@ -12,8 +11,7 @@ const COLUMNS: [&str; 5] =
 const CLASSES: [&str; 2] = ["<img src=x onerror=alert(2)>\u{1b}[2J", "=1+1"];
 
 /// A pipeline whose data come from a stranger.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+fn folder() -> Fixture {
     let mut rows = String::new();
     for number in 0..12 {
         let class = CLASSES[number % 2];
@@ -23,16 +21,12 @@ fn folder() -> tempfile::TempDir {
         }
         rows += &format!("{row}\n{row}\n");
     }
-    fs::write(folder.path().join("data.jsonl"), rows).expect("written");
-    let pipeline = format!(
-        "name = \"hostile\"\n[data]\npath = \"data.jsonl\"\ntext = \"text\"\nlabel = {}\n[embedding.hashing.hashing]\n\
-         dim = 8\n[train]\nepochs = 1\n[grid]\n\"data.label\" = {}\n",
-        json!(COLUMNS[0]),
-        json!(COLUMNS)
-    );
     // JSON's strings are TOML's, too.
-    fs::write(folder.path().join("p.toml"), pipeline).expect("written");
-    folder
+    let pipeline = Pipeline::without_data("hostile")
+        .data(&format!("path = \"data.jsonl\"\ntext = \"text\"\nlabel = {}", json!(COLUMNS[0])))
+        .toml("[embedding.hashing.hashing]\ndim = 8\n[train]\nepochs = 1")
+        .section("grid", &format!("\"data.label\" = {}", json!(COLUMNS)));
+    Fixture::empty().file("data.jsonl", rows).pipeline(&pipeline)
 }
 
 /// A terminal shows what was printed, and does nothing else. What programs read is JSON or TOML, which write out the
@@ -48,15 +42,10 @@ fn assert_only_shown(ended: &Ended, what: &[&str]) {
     }
 }
 
-fn read(folder: &Path, name: &str) -> String {
-    fs::read_to_string(folder.join("runs/hostile").join(name)).expect("readable")
-}
-
 #[test]
 fn hostile_data_are_shown_and_not_obeyed() {
-    let folder = folder();
-    let here = folder.path();
-    fs::copy(here.join("p.toml"), here.join("\u{1b}[31mp.toml")).expect("copied");
+    let fixture = folder();
+    fs::copy(fixture.join("p.toml"), fixture.join("\u{1b}[31mp.toml")).expect("copied");
     for (args, code) in [
         (&["check", "p.toml", "--data"][..], 0),
         (&["plan", "p.toml"], 0),
@@ -74,19 +63,19 @@ fn hostile_data_are_shown_and_not_obeyed() {
         (&["run", "p.toml", "--only", "\u{1b}[31m"], 2),
         (&["check", "\u{1b}[31mgone.toml"], 8),
     ] {
-        let ended = run_in(here, args);
+        let ended = fixture.emberline(args);
         assert_only_shown(&ended, args);
         assert_eq!(ended.code, Some(code), "{args:?}: {}{}", ended.stdout, ended.stderr);
     }
-    let page = read(here, "report.html");
+    let page = fixture.read("runs/hostile/report.html");
     assert_eq!((page.matches("<script").count(), page.matches("<img").count()), (1, 0));
     assert!(
         page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("&lt;img src=x onerror=alert(2)&gt;")
     );
-    let markdown = read(here, "report.md");
+    let markdown = fixture.read("runs/hostile/report.md");
     assert!(!markdown.contains("<script") && !markdown.contains("<img"), "{markdown}");
     assert!(markdown.contains("&lt;script&gt;alert(1)") && markdown.contains("&lt;img src=x"), "{markdown}");
-    let csv = read(here, "summary.csv");
+    let csv = fixture.read("runs/hostile/summary.csv");
     assert_eq!(csv.lines().count(), 1 + COLUMNS.len());
     for field in csv.lines().flat_map(|line| line.split(',')).map(|field| field.trim_start_matches('"')) {
         assert!(field.parse::<f64>().is_ok() || !field.starts_with(['=', '+', '-', '@']), "{field}");

@@ -1,23 +1,13 @@
 //! `predict --explain`, end to end: what a word's effect is said to be is what the decision loses if the text is classified
 //! without the word, for every table whose rows are pooled.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Output;
-
 use emberline_device::Device;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
-use emberline_tests::sources;
+use emberline_tests::{Fixture, Pipeline, sources};
 use serde_json::Value;
 
 /// Sources that need no download: their tables are random, learned, or made here.
-const PIPELINE: &str = r#"
-name = "p"
-seed = 3
-[data]
-path = "data.csv"
-text = "text"
-label = "label"
+const SECTIONS: &str = r#"
 [data.split]
 train = 90
 valid = 30
@@ -49,45 +39,31 @@ batch_size = 16
 const WORDS: [&str; 12] =
     ["good", "bad", "fine", "awful", "film", "book", "plot", "story", "the", "a", "very", "quite"];
 
-/// A folder with data and vectors; two of the words are unknown to the vectors.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+/// A finished run over data and vectors; two of the words are unknown to the vectors.
+fn finished_run() -> Fixture {
     let text = |row: usize| {
         let word = |place: usize| WORDS[(row * (place + 3) + place * place + row / 7) % WORDS.len()];
         (0..3 + row % 4).map(word).collect::<Vec<_>>().join(" ") + &format!(" {row}")
     };
-    let rows: String =
-        (0..150).map(|row| format!("{},{},{row}\n", text(row), ["no", "yes"][row * row % 7 % 2])).collect();
-    fs::write(folder.path().join("data.csv"), format!("text,label,id\n{rows}")).expect("written");
+    let row = |row| format!("{},{},{row}\n", text(row), ["no", "yes"][row * row % 7 % 2]);
+    let rows = format!("text,label,id\n{}", (0..150).map(row).collect::<String>());
     let line = |(at, word): (usize, &&str)| format!("{word} {}.5 -0.{at} 0.25 1.{at}\n", at % 3);
     let vectors: String = WORDS[..10].iter().enumerate().map(line).collect();
-    fs::write(folder.path().join("vectors.txt"), vectors).expect("written");
-    fs::write(folder.path().join("p.toml"), PIPELINE).expect("written");
-    folder
-}
-
-fn emberline(at: &Path, arguments: &[&str]) -> Output {
-    emberline_tests::emberline().current_dir(at).args(arguments).output().expect("the program starts")
-}
-
-fn run(at: &Path) -> (PathBuf, Vec<String>) {
-    let output = emberline(at, &["run", "p.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let run = at.join("runs/p");
-    let summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).expect("a summary")).expect("JSON");
-    let ids = summary["cells"].as_array().expect("cells").iter().map(|cell| cell["id"].as_str().expect("an id").into());
-    (run, ids.collect())
+    let fixture = Fixture::empty().file("texts.csv", rows).file("vectors.txt", vectors);
+    let fixture = fixture.pipeline(&Pipeline::new("p").top("seed = 3").toml(SECTIONS));
+    fixture.done(&["run", "p.toml"]);
+    fixture
 }
 
 /// What a frozen table, a fine-tuned one and hash buckets say of a word is what classifying the text without it says.
 #[test]
 fn a_words_effect_is_what_the_decision_loses_without_it() {
-    let folder = folder();
-    let (run, cells) = run(folder.path());
+    let fixture = finished_run();
+    let (run, cells) = (fixture.join("runs/p"), fixture.ids("runs/p"));
     let text = "good awful film good unseen";
     let without = ["awful film unseen", "good film good unseen", "good awful good unseen", "good awful film good"];
     for id in &cells {
-        let assets = Some(folder.path().to_owned());
+        let assets = Some(fixture.path().to_owned());
         let options = ClassifierOptions { assets, ..ClassifierOptions::on(Device::Cpu) };
         let classifier = Classifier::of_run(&RunFolder::new(&run), Some(id), options).expect(id);
         let classified = |texts: &[&str]| classifier.classify(texts, &mut |_| {}).expect(id);
@@ -110,15 +86,14 @@ fn a_words_effect_is_what_the_decision_loses_without_it() {
 
 #[test]
 fn explanations_are_written_beside_the_predictions() {
-    let folder = folder();
-    let (_, cells) = run(folder.path());
-    let at = folder.path();
-    fs::write(at.join("new.csv"), "text\ngood film\n\n\"\"\n").expect("written");
+    let fixture = finished_run();
+    let cells = fixture.ids("runs/p");
+    fixture.write("new.csv", "text\ngood film\n\n\"\"\n");
     let cell = cells.iter().find(|id| id.starts_with("hashed-frozen")).expect("a cell");
     let predict = |more: &[&str]| {
-        let output = emberline(at, &[&["predict", "runs/p", "--input", "new.csv", "--cell", cell], more].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
+        let output = fixture.emberline(&[&["predict", "runs/p", "--input", "new.csv", "--cell", cell], more].concat());
+        assert!(output.code == Some(0), "{}", output.stderr);
+        output.stdout
     };
     let lines = predict(&["--explain"]);
     let fields: Vec<&str> = lines.lines().nth(1).expect("a row").split(',').collect();
@@ -136,15 +111,13 @@ fn explanations_are_written_beside_the_predictions() {
 
 #[test]
 fn encoders_of_whole_texts_explain_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = folder.path();
-    let sources: Vec<_> = sources::every_kind(at).into_iter().filter(|source| source.name == "bert").collect();
-    fs::write(at.join("data.csv"), sources::csv(&sources::labelled("t", 60))).expect("written");
-    let data = "name = \"p\"\n[data]\npath = \"data.csv\"\ntext = \"text\"\nlabel = \"label\"\n";
-    fs::write(at.join("p.toml"), format!("{data}{}[train]\nepochs = 1\n", sources::tables(&sources))).expect("written");
-    run(at);
-    let output = emberline(at, &["predict", "runs/p", "--input", "data.csv", "--explain"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains("--explain"), "{said}");
+    let fixture = Fixture::empty().rows(sources::labelled("t", 60));
+    let sources = sources::every_kind(fixture.path()).into_iter().filter(|source| source.name == "bert");
+    let pipeline = Pipeline::new("p").sources(&sources.collect::<Vec<_>>()).section("train", "epochs = 1");
+    let fixture = fixture.pipeline(&pipeline);
+    fixture.done(&["run", "p.toml"]);
+    let output = fixture.emberline(&["predict", "runs/p", "--input", "texts.csv", "--explain"]);
+    let said = &output.stderr;
+    assert!(output.code == Some(2) && said.contains("--explain"), "{said}");
     assert!(output.stdout.is_empty());
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
 
 use emberline_base::{Digest, Features, LayerStack, Matrix, Task};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
-use emberline_tests::{Ended, run_in, say};
+use emberline_test_support::{Requirement, from_environment};
+use emberline_tests::{Ended, Fixture, Pipeline};
 use emberline_train::settings::Head;
 use emberline_train::{Architecture, Calibration, EmbeddingOrigin, Model, ModelDescription, OnnxInput, Tensor};
 use rten_tensor::NdTensor;
@@ -22,13 +22,7 @@ use serde_json::{Value, json};
 const REFIT: &str = "refit";
 
 /// Tables of every combiner, and a head with every activation.
-const PIPELINE: &str = r#"
-name = "p"
-seed = 3
-[data]
-path = "data.csv"
-text = "text"
-label = "label"
+const SECTIONS: &str = r#"
 [data.split]
 train = 90
 valid = 30
@@ -71,34 +65,27 @@ fn new_texts() -> Vec<String> {
     (0..500).map(|row| if row % 50 == 0 { String::new() } else { text(row) }).collect()
 }
 
-/// A folder with a finished run of this pipeline over so many classes, and the ids of its cells.
-fn finished_run(pipeline: &str, classes: usize) -> (tempfile::TempDir, Vec<String>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = folder.path();
+/// A folder with a finished run of these sections over so many classes, and the ids of its cells.
+fn finished_run(sections: &str, classes: usize) -> (Fixture, Vec<String>) {
     let label = |row: usize| ["no", "yes", "perhaps"][row * row % 7 % classes];
-    let rows: String = (1..161).map(|row| format!("{} {row},{}\n", text(row), label(row))).collect();
-    fs::write(at.join("data.csv"), format!("text,label\n{rows}")).expect("written");
     let line = |(place, word): (usize, &&str)| format!("{word} {}.5 -0.{place} 0.25 1.{place}\n", place % 3);
     let vectors: String = WORDS[..10].iter().enumerate().map(line).collect();
-    fs::write(at.join("vectors.txt"), vectors).expect("written");
-    fs::write(at.join("p.toml"), pipeline).expect("written");
-    let ended = run_in(at, &["run", "p.toml"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let summary = fs::read(at.join("runs/p/summary.json")).expect("a summary");
-    let summary: Value = serde_json::from_slice(&summary).expect("JSON");
-    let ids = summary["cells"].as_array().expect("cells").iter().map(|cell| cell["id"].as_str().expect("an id").into());
-    let ids = ids.collect();
-    (folder, ids)
+    let rows = (1..161).map(|row| (format!("{} {row}", text(row)), label(row)));
+    let pipeline = Pipeline::new("p").top("seed = 3").toml(sections);
+    let fixture = Fixture::empty().rows(rows).file("vectors.txt", vectors).pipeline(&pipeline);
+    fixture.done(&["run", "p.toml"]);
+    let ids = fixture.ids("runs/p");
+    (fixture, ids)
 }
 
-/// Exports a cell; the refit where that is named.
-fn export(at: &Path, cell: &str, arguments: &[&str]) -> Ended {
+/// Exports a cell, or the refit where that is named.
+fn export(fixture: &Fixture, cell: &str, arguments: &[&str]) -> Ended {
     let named: &[&str] = if cell == REFIT { &[] } else { &["--cell", cell] };
-    run_in(at, &[&["export", "runs/p"], named, arguments].concat())
+    fixture.emberline(&[&["export", "runs/p"], named, arguments].concat())
 }
 
-fn exported(at: &Path, cell: &str, arguments: &[&str]) {
-    let ended = export(at, cell, arguments);
+fn exported(fixture: &Fixture, cell: &str, arguments: &[&str]) {
+    let ended = export(fixture, cell, arguments);
     assert_eq!(ended.code, Some(0), "{cell}: {}", ended.stderr);
     assert_eq!(ended.stderr.starts_with("refit of setting "), cell == REFIT, "{}", ended.stderr);
 }
@@ -110,9 +97,9 @@ struct Expected {
 }
 
 impl Expected {
-    fn new(at: &Path, cell: &str) -> Self {
+    fn new(fixture: &Fixture, cell: &str) -> Self {
         let options = ClassifierOptions::on(Device::Cpu);
-        let folder = RunFolder::new(at.join("runs/p"));
+        let folder = RunFolder::new(fixture.join("runs/p"));
         let named = (cell != REFIT).then_some(cell);
         Self { classifier: Classifier::of_run(&folder, named, options).expect(cell), texts: new_texts() }
     }
@@ -166,13 +153,10 @@ fn check_by_rten(path: &Path, input: rten::ValueOrView<'_>, name: &str, expected
     }
 }
 
-/// Runs a check of `ci/export.py`; without a Python for it, says so once.
+/// Runs a check of `ci/export.py`, if there is a Python for it.
 fn check_by_python(check: &str, path: &Path, expected: &Value) {
-    let Some(python) = std::env::var_os("EMBERLINE_EXPORT_PYTHON") else {
-        static SAID: Once = Once::new();
-        let what = "EMBERLINE_EXPORT_PYTHON, a Python with onnx, onnxruntime, model2vec and gensim, is not set";
-        return SAID.call_once(|| say(&format!("SKIPPED: {what}")));
-    };
+    let untested = "exported models as other programs read them";
+    let Some(python) = from_environment(Requirement::ExportPython, untested) else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/export.py");
     let beside = path.with_extension("expected.json");
     fs::write(&beside, expected.to_string()).expect("written");
@@ -181,12 +165,12 @@ fn check_by_python(check: &str, path: &Path, expected: &Value) {
     assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
 }
 
-fn check_onnx(at: &Path, cell: &str) {
-    let (vectors_file, ids_file) = (at.join(format!("{cell}.onnx")), at.join(format!("{cell}-ids.onnx")));
+fn check_onnx(fixture: &Fixture, cell: &str) {
+    let (vectors_file, ids_file) = (fixture.join(format!("{cell}.onnx")), fixture.join(format!("{cell}-ids.onnx")));
     let name = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-    exported(at, cell, &["--onnx", &name(&vectors_file)]);
-    exported(at, cell, &["--onnx", &name(&ids_file), "--onnx-input", "token-ids"]);
-    let expected = Expected::new(at, cell);
+    exported(fixture, cell, &["--onnx", &name(&vectors_file)]);
+    exported(fixture, cell, &["--onnx", &name(&ids_file), "--onnx-input", "token-ids"]);
+    let expected = Expected::new(fixture, cell);
     let vectors = expected.vectors();
     let tensor = NdTensor::from_data([vectors.rows(), vectors.cols()], vectors.values().to_vec());
     check_by_rten(&vectors_file, rten::Value::from(tensor).into(), "vectors", &expected);
@@ -207,17 +191,17 @@ fn check_onnx(at: &Path, cell: &str) {
 
 #[test]
 fn onnx_graphs_give_the_logits_of_the_cell() {
-    let (folder, cells) = finished_run(PIPELINE, 2);
+    let (fixture, cells) = finished_run(SECTIONS, 2);
     // Rows that are combined by their largest values can't be trained.
     assert_eq!(cells.len(), 7, "{cells:?}");
-    cells.iter().for_each(|cell| check_onnx(folder.path(), cell));
+    cells.iter().for_each(|cell| check_onnx(&fixture, cell));
 }
 
 #[test]
 fn onnx_graphs_of_several_classes_give_the_logits_of_the_cell() {
-    let pipeline = PIPELINE.replace("[grid]", "[grid]\nembedding = [\"learned\"]");
-    let (folder, cells) = finished_run(&pipeline, 3);
-    cells.iter().for_each(|cell| check_onnx(folder.path(), cell));
+    let pipeline = SECTIONS.replace("[grid]", "[grid]\nembedding = [\"learned\"]");
+    let (fixture, cells) = finished_run(&pipeline, 3);
+    cells.iter().for_each(|cell| check_onnx(&fixture, cell));
 }
 
 #[test]
@@ -257,76 +241,79 @@ fn a_learned_mix_and_a_calibration_are_part_of_the_graph() {
 
 #[test]
 fn tables_give_the_vectors_of_the_cell() {
-    let (folder, cells) = finished_run(PIPELINE, 2);
-    let at = folder.path();
+    let (fixture, cells) = finished_run(SECTIONS, 2);
+    let fixture = &fixture;
     let tuned = |name: &str| {
         let found = cells.iter().find(|id| id.starts_with(name) && id.contains("tuned"));
         found.expect("a fine-tuned cell").as_str()
     };
-    check_model2vec(at, tuned("learned-"));
-    check_word2vec(at, tuned("vectors-"));
+    check_model2vec(fixture, tuned("learned-"));
+    check_word2vec(fixture, tuned("vectors-"));
 }
 
 #[test]
 fn exports_of_the_refit_give_what_it_predicts() {
     for name in ["learned", "vectors"] {
         let grid = format!("[decide]\nrefit = true\n[grid]\nembedding = [\"{name}\"]");
-        let pipeline = PIPELINE.replace("[grid]", &grid).replace("[false, true]", "[true]");
-        let (folder, cells) = finished_run(&pipeline, 2);
-        let at = folder.path();
-        check_onnx(at, REFIT);
+        let pipeline = SECTIONS.replace("[grid]", &grid).replace("[false, true]", "[true]");
+        let (fixture, cells) = finished_run(&pipeline, 2);
+        check_onnx(&fixture, REFIT);
         match name {
-            "learned" => check_model2vec(at, REFIT),
-            _ => check_word2vec(at, REFIT),
+            "learned" => check_model2vec(&fixture, REFIT),
+            _ => check_word2vec(&fixture, REFIT),
         }
         // The cell is another model, which was trained on fewer rows.
-        assert_ne!(Expected::new(at, REFIT).logits(), Expected::new(at, &cells[0]).logits());
+        assert_ne!(Expected::new(&fixture, REFIT).logits(), Expected::new(&fixture, &cells[0]).logits());
     }
 }
 
 /// A model2vec folder gives the vectors of the model.
-fn check_model2vec(at: &Path, cell: &str) {
-    exported(at, cell, &["--model2vec", "out/m2v"]);
-    let expected = Expected::new(at, cell);
+fn check_model2vec(fixture: &Fixture, cell: &str) {
+    exported(fixture, cell, &["--model2vec", "out/m2v"]);
+    let expected = Expected::new(fixture, cell);
     let vectors = expected.vectors();
     let again =
-        run_in(at, &["embed", "model2vec", "out/m2v", "--input", "new.txt", "--format", "npy", "-o", "new.npy"]);
+        fixture.emberline(&["embed", "model2vec", "out/m2v", "--input", "new.txt", "--format", "npy", "-o", "new.npy"]);
     assert_eq!(again.code, Some(8), "there is no new.txt yet");
-    fs::write(at.join("new.txt"), expected.texts.join("\n") + "\n").expect("written");
+    fixture.write("new.txt", expected.texts.join("\n") + "\n");
     let again =
-        run_in(at, &["embed", "model2vec", "out/m2v", "--input", "new.txt", "--format", "npy", "-o", "new.npy"]);
+        fixture.emberline(&["embed", "model2vec", "out/m2v", "--input", "new.txt", "--format", "npy", "-o", "new.npy"]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
-    let found = emberline_tests::read_npy(&fs::read(at.join("new.npy")).expect("readable"));
+    let found = emberline_tests::read_npy(&fixture.bytes("new.npy"));
     assert_eq!(found.shape, [vectors.rows(), vectors.cols()]);
     let far = found.values.iter().zip(vectors.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(far < 1e-6, "{far}");
-    check_by_python("model2vec", &at.join("out/m2v"), &json!({"texts": expected.texts, "vectors": vectors.values()}));
+    check_by_python(
+        "model2vec",
+        &fixture.join("out/m2v"),
+        &json!({"texts": expected.texts, "vectors": vectors.values()}),
+    );
 }
 
 /// word2vec text has the rows of the model.
-fn check_word2vec(at: &Path, cell: &str) {
-    exported(at, cell, &["--word2vec", "words.txt"]);
-    let expected = Expected::new(at, cell);
+fn check_word2vec(fixture: &Fixture, cell: &str) {
+    exported(fixture, cell, &["--word2vec", "words.txt"]);
+    let expected = Expected::new(fixture, cell);
     let bags = expected.classifier.embedding().word_bags(&expected.texts()).expect("made").expect("a table");
     let rows = bags.words.iter().zip(0..).map(|(word, row)| (word.clone().expect("a word"), bags.bags.table.row(row)));
     let rows: BTreeMap<String, &[f32]> = rows.collect();
-    let text = fs::read_to_string(at.join("words.txt")).expect("readable");
+    let text = fixture.read("words.txt");
     assert!(text.starts_with("10 4\n") && rows.len() == 10, "{text}");
     for line in text.lines().skip(1) {
         let (word, numbers) = line.split_once(' ').expect("a word and numbers");
         let numbers: Vec<f32> = numbers.split(' ').map(|number| number.parse().expect("a number")).collect();
         assert_eq!(numbers, rows[word], "{word}");
     }
-    check_by_python("word2vec", &at.join("words.txt"), &json!(rows));
+    check_by_python("word2vec", &fixture.join("words.txt"), &json!(rows));
 }
 
 #[test]
 fn what_cant_be_exported_is_refused() {
-    let (folder, cells) = finished_run(PIPELINE, 2);
-    let at = folder.path();
+    let (fixture, cells) = finished_run(SECTIONS, 2);
+    let fixture = &fixture;
     let of = |name: &str| cells.iter().find(|id| id.starts_with(name)).expect("a cell").as_str();
     let refused = |cell: &str, arguments: &[&str], code: i32, words: &[&str]| {
-        let ended = export(at, cell, arguments);
+        let ended = export(fixture, cell, arguments);
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
         assert!(words.iter().all(|word| ended.stderr.contains(word)), "{arguments:?}: {}", ended.stderr);
     };
@@ -336,16 +323,16 @@ fn what_cant_be_exported_is_refused() {
     refused("none", &["--onnx", "a.onnx"], 2, &["`none`"]);
     refused(of("vectors-"), &["--model2vec", "m"], 2, &["model2vec", "mean"]);
     refused(of("hashed-"), &["--word2vec", "a.txt"], 2, &["no words"]);
-    fs::write(at.join("there.onnx"), "kept").expect("written");
+    fixture.write("there.onnx", "kept");
     refused(of("vectors-"), &["--onnx", "there.onnx"], 2, &["there.onnx", "--force"]);
-    assert_eq!(fs::read_to_string(at.join("there.onnx")).expect("readable"), "kept");
-    exported(at, of("vectors-"), &["--onnx", "there.onnx", "--force"]);
-    assert_ne!(fs::read(at.join("there.onnx")).expect("readable"), b"kept");
-    assert!(["a.onnx", "a.txt", "m"].iter().all(|name| !at.join(name).exists()));
+    assert_eq!(fixture.read("there.onnx"), "kept");
+    exported(fixture, of("vectors-"), &["--onnx", "there.onnx", "--force"]);
+    assert_ne!(fixture.bytes("there.onnx"), b"kept");
+    assert!(["a.onnx", "a.txt", "m"].iter().all(|name| !fixture.join(name).exists()));
     // A cell that isn't done.
     let (cell, other) = (of("hashed-"), of("vectors-"));
-    let ended = run_in(at, &["run", "p.toml", "--only", other, "--out", "part"]);
+    let ended = fixture.emberline(&["run", "p.toml", "--only", other, "--out", "part"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let ended = run_in(at, &["export", "part", "--cell", cell, "--onnx", "a.onnx"]);
+    let ended = fixture.emberline(&["export", "part", "--cell", cell, "--onnx", "a.onnx"]);
     assert!(ended.code == Some(5) && ended.stderr.contains(cell), "{ended:?}");
 }

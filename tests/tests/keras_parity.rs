@@ -10,7 +10,8 @@ use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{Wanted, features};
 use emberline_embedding::source::tfhub;
 use emberline_embedding::{Lookup, Opened, Source, Texts};
-use emberline_tests::{Array, read_npz, shared};
+use emberline_test_support::shared;
+use emberline_tests::{Array, read_npz};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use emberline_train::{FitRequest, FitSpec, FittedModel, Tensor, Weights, fit};
 

@@ -11,8 +11,8 @@ use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, Wanted};
 use emberline_embedding::reduce::{Reduce, Reduction};
 use emberline_embedding::{Source, Texts};
-use emberline_tests::run_in;
-use emberline_tests::sources::{Small, csv, every_kind, labelled, tables};
+use emberline_tests::sources::{Small, csv, every_kind, labelled};
+use emberline_tests::{Fixture, Pipeline};
 use emberline_train::{Model, Tensor, Weights};
 use serde_json::Value;
 
@@ -121,36 +121,27 @@ fn the_vectors_of_training_texts_depend_on_training_texts_alone() {
 }
 
 /// Every source frozen and tuned, over files of their own for each split.
-fn pipeline(sources: &[Small], rest: &Rest, callbacks: &str) -> String {
+fn pipeline(sources: &[Small], rest: &Rest, callbacks: &str) -> Pipeline {
     let names: Vec<&str> = sources.iter().map(|source| source.name).collect();
-    let file =
-        |name: &str, there: bool| if there { format!("{name} = {{ path = '{name}.csv' }}\n") } else { String::new() };
-    format!(
-        r#"
-        name = "leaks"
-        seed = 1
-        [data]
-        text = "text"
-        label = "label"
-        split = {{ train = 40 }}
-        {}{}{}
-        {}
-        [head]
-        layers = [{{ dense = 6, activation = "relu" }}, {{ dropout = 0.2 }}]
-        [train]
-        epochs = 5
-        batch_size = 8
-        optimizer = {{ adam = {{ learning_rate = 0.02 }} }}
-        {callbacks}
-        [grid]
-        embedding = {names:?}
-        "embedding.trainable" = [false, true]
-        "#,
-        file("train", true),
-        file("valid", rest.valid.is_some()),
-        file("test", rest.test.is_some()),
-        tables(sources),
-    )
+    let files = [("train", true), ("valid", rest.valid.is_some()), ("test", rest.test.is_some())];
+    let there = files.into_iter().filter(|(_, is_there)| *is_there);
+    let files: String = there.map(|(name, _)| format!("{name} = {{ path = '{name}.csv' }}\n")).collect();
+    Pipeline::without_data("leaks")
+        .top("seed = 1")
+        .data(&format!("text = \"text\"\nlabel = \"label\"\nsplit = {{ train = 40 }}\n{files}"))
+        .sources(sources)
+        .toml(
+            r#"
+            [head]
+            layers = [{ dense = 6, activation = "relu" }, { dropout = 0.2 }]
+            [train]
+            epochs = 5
+            batch_size = 8
+            optimizer = { adam = { learning_rate = 0.02 } }
+            "#,
+        )
+        .toml(callbacks)
+        .section("grid", &format!("embedding = {names:?}\n\"embedding.trainable\" = [false, true]"))
 }
 
 /// What a run has learned.
@@ -175,21 +166,16 @@ struct Cell {
 }
 
 fn run(rest: &Rest, callbacks: &str) -> Run {
-    let folder = tempfile::tempdir().expect("a folder");
-    let here = folder.path();
-    let written = |name: &str, table: &Table| fs::write(here.join(name), csv(table)).expect("written");
-    written("train.csv", &labelled("Train", 40));
-    rest.valid.iter().for_each(|table| written("valid.csv", table));
-    rest.test.iter().for_each(|table| written("test.csv", table));
-    fs::write(here.join("pipeline.toml"), pipeline(&every_kind(here), rest, callbacks)).expect("written");
-    let ended = run_in(here, &["run", "pipeline.toml", "--device", "cpu", "--out", "out"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let out = here.join("out");
-    let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).expect("a summary")).expect("JSON");
-    let data = &summary["data"];
+    let fixture = Fixture::empty().file("train.csv", csv(&labelled("Train", 40)));
+    rest.valid.iter().for_each(|table| fixture.write("valid.csv", csv(table)));
+    rest.test.iter().for_each(|table| fixture.write("test.csv", csv(table)));
+    let sources = every_kind(fixture.path());
+    let fixture = fixture.pipeline(&pipeline(&sources, rest, callbacks));
+    fixture.done(&["run", "p.toml", "--device", "cpu", "--out", "out"]);
+    let data = &fixture.summary("out")["data"];
     let data = [&data["classes"], &data["splits"]["train"], &data["majority_accuracy"]["train"]].map(Value::clone);
-    let cells = summary["cells"].as_array().expect("cells").iter().map(|cell| learned(&out, cell));
-    Run { data, cells: cells.collect() }
+    let cells = fixture.cells("out").iter().map(|cell| learned(&fixture.join("out"), cell)).collect();
+    Run { data, cells }
 }
 
 fn learned(out: &Path, cell: &Value) -> ((String, bool), Cell) {

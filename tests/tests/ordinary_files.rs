@@ -7,12 +7,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use emberline_tests::{Ended, emberline, end};
+use emberline_tests::{Ended, Fixture, Pipeline, emberline, end};
 
 /// Runs a command that must end by itself; standard input is a pipe that nobody writes to.
-fn run(folder: &Path, args: &[&str]) -> Ended {
-    let mut command = emberline();
-    command.current_dir(folder).env("EMBERLINE_CACHE_DIR", folder.join("cache")).args(args);
+fn run(fixture: &Fixture, args: &[&str]) -> Ended {
+    let mut command = fixture.command(args);
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("it starts");
     let begun = Instant::now();
@@ -35,27 +34,14 @@ fn pipe(path: &Path) {
     assert_eq!(end(Command::new("mkfifo").arg(path)).code, Some(0));
 }
 
-const PIPELINE: &str = r#"
-name = "p"
-[data]
-path = "texts.csv"
-text = "text"
-label = "label"
-[embedding.e.KIND]
-path = "model"
-[train]
-epochs = 1
-"#;
-
 /// A folder with a sound pipeline, but for what `spoil` does to it.
-fn folder(kind: &str, spoil: impl FnOnce(&Path)) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let rows: String = (0..60).map(|row| format!("good and bad {row},{}\n", row % 2)).collect();
-    fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
-    fs::write(folder.path().join("words"), "good 1 0\nbad 0 1\n").expect("written");
-    fs::write(folder.path().join("p.toml"), PIPELINE.replace("KIND", kind)).expect("written");
-    spoil(folder.path());
-    folder
+fn folder(kind: &str, spoil: impl FnOnce(&Path)) -> Fixture {
+    let source = format!("embedding.e.{kind}");
+    let pipeline = Pipeline::new("p").section(&source, "path = \"model\"").section("train", "epochs = 1");
+    let rows = (0..60).map(|row| (format!("good and bad {row}"), row % 2));
+    let fixture = Fixture::empty().rows(rows).file("words", "good 1 0\nbad 0 1\n").pipeline(&pipeline);
+    spoil(fixture.path());
+    fixture
 }
 
 #[test]
@@ -67,7 +53,7 @@ fn pipes_as_data_or_models_are_refused() {
         fs::copy(at.join("words"), at.join("model")).expect("copied");
     });
     for args in [&["check", "--data", "p.toml"][..], &["run", "p.toml"]] {
-        let ended = run(data.path(), args);
+        let ended = run(&data, args);
         assert_eq!(ended.code, Some(8), "{}", ended.stderr);
         assert!(ended.stderr.contains("texts.csv: it is a pipe, not a regular file"), "{}", ended.stderr);
     }
@@ -88,7 +74,7 @@ fn pipes_as_data_or_models_are_refused() {
         folder("onnx", in_folder("model.onnx")),
     ] {
         for args in [&["check", "p.toml"][..], &["plan", "p.toml"], &["run", "p.toml"]] {
-            let ended = run(model.path(), args);
+            let ended = run(&model, args);
             assert!(args[0] != "run" || ended.code == Some(7), "{}", ended.stderr);
         }
     }
@@ -100,7 +86,7 @@ fn pipelines_that_are_no_files_are_refused() {
     fs::create_dir(folder.path().join("folder.toml")).expect("made");
     for (name, kind) in [("pipe.toml", "a pipe"), ("folder.toml", "a folder"), ("/dev/null", "a device")] {
         for command in ["check", "plan", "run"] {
-            let ended = run(folder.path(), &[command, name]);
+            let ended = run(&folder, &[command, name]);
             assert_eq!(ended.code, Some(8), "{command} {name}: {}", ended.stderr);
             assert!(ended.stderr.contains(kind) && ended.stderr.contains("not a regular file"), "{}", ended.stderr);
         }
@@ -110,7 +96,7 @@ fn pipelines_that_are_no_files_are_refused() {
 #[test]
 fn texts_come_from_open_pipes_alone() {
     let folder = folder("hashing", |at| pipe(&at.join("pipe.txt")));
-    let ended = run(folder.path(), &["embed", "hashing", "--input", "pipe.txt"]);
+    let ended = run(&folder, &["embed", "hashing", "--input", "pipe.txt"]);
     assert_eq!(ended.code, Some(8), "{}", ended.stderr);
     assert!(ended.stderr.contains("it is a pipe"), "{}", ended.stderr);
     for line in [

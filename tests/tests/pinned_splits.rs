@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use emberline_tests::{run_in, shared};
+use emberline_test_support::shared;
+use emberline_tests::Fixture;
+use emberline_tests::fixture::{of_tests, repository};
 use serde_json::Value;
 
 const QUICKSTART: &str = include_str!("../../pipelines/quickstart.toml");
@@ -35,22 +36,15 @@ embedding = ["corpus", "hashing"]
 "embedding.trainable" = [false, true]
 "#;
 
-/// A file of the project, by its path from the folder of the end-to-end tests.
-fn project(path: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 fn expected(name: &str) -> Value {
-    let text = fs::read(project("tests/pinned/expected.json")).expect("the expectations");
+    let text = fs::read(of_tests("tests/pinned/expected.json")).expect("the expectations");
     serde_json::from_slice::<Value>(&text).expect("JSON")[name].clone()
 }
 
 /// Runs the pipeline and holds every cell against what is expected of it.
-fn assert_pinned(name: &str, folder: &Path) {
-    let ended = run_in(folder, &["run", "pipeline.toml", "--device", "cpu", "--out", "run"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let summary = fs::read(folder.join("run/summary.json")).expect("a summary");
-    let summary: Value = serde_json::from_slice(&summary).expect("JSON");
+fn assert_pinned(name: &str, fixture: &Fixture) {
+    fixture.done(&["run", "pipeline.toml", "--device", "cpu", "--out", "run"]);
+    let summary = fixture.summary("run");
     let expected = expected(name);
     let mut found: BTreeMap<String, &Value> = BTreeMap::new();
     for cell in summary["cells"].as_array().expect("cells") {
@@ -84,26 +78,22 @@ fn assert_equal_results(cell: &str, found: &Value, expected: &Value, arithmetic:
 
 #[test]
 fn the_quickstart_s_pinned_rows_give_the_weights_and_metrics_of_before() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let copy = |from: &str, to: &str| fs::copy(project(from), folder.path().join(to)).expect("copied");
-    copy("../pipelines/data/questions.csv", "questions.csv");
-    copy("tests/pinned/quickstart-rows.csv", "rows.csv");
+    let questions = fs::read(repository("pipelines/data/questions.csv")).expect("the data");
+    let rows = fs::read(of_tests("tests/pinned/quickstart-rows.csv")).expect("the rows");
     let pipeline = QUICKSTART
         .replace("data/questions.csv", "questions.csv")
         .replace("train = 0.6\nvalid = 0.2\ntest = 0.2", "rows = \"rows.csv\"")
         .replace("\"embedding.dim\" = [8, 32, 128]", "\"embedding.dim\" = [8]")
         .replace("seed = [1, 2, 3]", "seed = [1]");
-    fs::write(folder.path().join("pipeline.toml"), pipeline).expect("written");
-    assert_pinned("quickstart", folder.path());
+    let fixture = Fixture::empty().file("questions.csv", questions).file("rows.csv", rows);
+    assert_pinned("quickstart", &fixture.file("pipeline.toml", pipeline));
 }
 
 #[test]
 fn quora_s_pinned_rows_give_the_weights_and_metrics_of_before() {
     let Some(data) = shared("data/quora/labelled.csv") else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::copy(project("tests/pinned/quora-rows.csv"), folder.path().join("quora-rows.csv")).expect("copied");
+    let rows = fs::read(of_tests("tests/pinned/quora-rows.csv")).expect("the rows");
     let data = data.canonicalize().expect("the data's path");
     let pipeline = QUORA.replace("QUORA", data.to_str().expect("a path of UTF-8"));
-    fs::write(folder.path().join("pipeline.toml"), pipeline).expect("written");
-    assert_pinned("quora", folder.path());
+    assert_pinned("quora", &Fixture::empty().file("quora-rows.csv", rows).file("pipeline.toml", pipeline));
 }

@@ -3,32 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use emberline_tests::{Ended, run_in};
+use emberline_tests::{Ended, Fixture, Pipeline, run_in, sources};
 
-const PIPELINE: &str = r#"
-name = "p"
-[data]
-path = "texts.csv"
-text = "text"
-label = "label"
-[embedding.small.hashing]
-dim = 4
-[train]
-epochs = 1
-"#;
-
-/// A folder `at/project` with data and a pipeline file, and an empty folder `at/elsewhere`.
-fn project() -> tempfile::TempDir {
-    let at = tempfile::tempdir().expect("a folder");
-    fs::create_dir(at.path().join("elsewhere")).expect("made");
-    let project = at.path().join("project");
-    fs::create_dir(&project).expect("made");
-    let rows: String = (0..40).map(|n| format!("{} {n},{}\n", ["good fine", "bad poor"][n % 2], n % 2)).collect();
-    fs::write(project.join("texts.csv"), format!("text,label\n{rows}")).expect("written");
-    fs::write(project.join("p.toml"), PIPELINE).expect("written");
-    at
+/// A folder `project` with data and a pipeline file, and an empty folder `elsewhere`.
+fn project() -> Fixture {
+    let rows: Vec<_> = (0..40).map(|n| (format!("{} {n}", ["good fine", "bad poor"][n % 2]), n % 2)).collect();
+    let pipeline = Pipeline::new("p").toml("[embedding.small.hashing]\ndim = 4\n[train]\nepochs = 1");
+    let fixture = Fixture::empty().file("project/texts.csv", sources::csv(&rows));
+    fs::create_dir(fixture.join("elsewhere")).expect("made");
+    fixture.file("project/p.toml", pipeline.to_string())
 }
 
+/// Runs a command in a folder, where it must end well.
 fn fine(folder: &Path, args: &[&str]) -> Ended {
     let ended = run_in(folder, args);
     assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
@@ -38,7 +24,7 @@ fn fine(folder: &Path, args: &[&str]) -> Ended {
 #[test]
 fn every_command_finds_the_run_from_every_folder() {
     let at = project();
-    let (elsewhere, project) = (at.path().join("elsewhere"), at.path().join("project"));
+    let (elsewhere, project) = (at.join("elsewhere"), at.join("project"));
     let ended = fine(&elsewhere, &["run", "../project/p.toml"]);
     assert!(ended.stderr.contains("report: ../project/runs/p/report.html"), "{}", ended.stderr);
     assert!(project.join("runs/p/summary.json").is_file() && !elsewhere.join("runs").exists());
@@ -59,7 +45,7 @@ fn every_command_finds_the_run_from_every_folder() {
 #[test]
 fn a_folder_of_another_pipeline_is_refused_by_every_command() {
     let at = project();
-    let project = at.path().join("project");
+    let project = at.join("project");
     fine(&project, &["run", "p.toml"]);
     let before = fs::read(project.join("runs/p/summary.json")).expect("readable");
     fs::copy(project.join("p.toml"), project.join("q.toml")).expect("copied");
@@ -81,8 +67,8 @@ fn a_run_where_earlier_versions_kept_it_is_named() {
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("runs/p holds a run")).collect();
     assert!(matches!(lines[..], [line] if line.contains("move it to project/runs/p") && line.contains("--out runs/p")));
     assert!(ended.stdout.contains("0 done"), "{ended:?}");
-    fs::create_dir(at.path().join("project/runs")).expect("made");
-    fs::rename(at.path().join("runs/p"), at.path().join("project/runs/p")).expect("moved");
+    fs::create_dir(at.join("project/runs")).expect("made");
+    fs::rename(at.join("runs/p"), at.join("project/runs/p")).expect("moved");
     let ended = fine(at.path(), &["plan", "project/p.toml"]);
     assert!(ended.stdout.contains("1 done") && !ended.stderr.contains("holds a run"), "{ended:?}");
 }
@@ -91,7 +77,7 @@ fn a_run_where_earlier_versions_kept_it_is_named() {
 #[test]
 fn a_pipe_is_refused_alike_by_check_and_run() {
     let at = project();
-    let project = at.path().join("project");
+    let project = at.join("project");
     let made = std::process::Command::new("mkfifo").arg(project.join("pipe.csv")).status().expect("mkfifo starts");
     assert!(made.success());
     let said: Vec<String> =

@@ -2,56 +2,35 @@
 //! process on a copy of the run folder; and every row of the input comes out, in order, with its columns.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
 use emberline_base::Splits;
 use emberline_device::Device;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
 use emberline_report::{predictions, rows};
-use emberline_tests::sources::{csv, every_kind, labelled, tables};
+use emberline_tests::sources::{every_kind, labelled};
+use emberline_tests::{Fixture, Pipeline};
 use serde_json::Value;
 
-/// A pipeline over every kind of source, frozen and fine-tuned, in a folder with its data.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let sources = every_kind(folder.path());
-    fs::write(folder.path().join("data.csv"), csv(&labelled("text", 120))).expect("written");
-    let pipeline = format!(
+/// A finished run over every kind of source, frozen and fine-tuned, and how many cells that makes.
+fn finished_run() -> (Fixture, usize) {
+    let fixture = Fixture::empty().rows(labelled("text", 120));
+    let sources = every_kind(fixture.path());
+    let pipeline = Pipeline::new("p").top("seed = 3").data("split = { valid = 30, test = 20 }").sources(&sources).toml(
         r#"
-        name = "p"
-        seed = 3
-        [data]
-        path = "data.csv"
-        text = "text"
-        label = "label"
-        split = {{ valid = 30, test = 20 }}
-        [head]
-        layers = [{{ dense = 16, activation = "relu" }}, {{ dropout = 0.2 }}, {{ dense = 5, activation = "tanh" }}]
-        [train]
-        epochs = 3
-        batch_size = 16
-        {}
-        [grid]
-        "embedding.trainable" = [false, true]
-        "#,
-        tables(&sources)
+            [head]
+            layers = [{ dense = 16, activation = "relu" }, { dropout = 0.2 }, { dense = 5, activation = "tanh" }]
+            [train]
+            epochs = 3
+            batch_size = 16
+            [grid]
+            "embedding.trainable" = [false, true]
+            "#,
     );
-    fs::write(folder.path().join("p.toml"), pipeline).expect("written");
-    folder
-}
-
-fn emberline(at: &Path, arguments: &[&str]) -> Output {
-    emberline_tests::emberline().current_dir(at).args(arguments).output().expect("the program starts")
-}
-
-fn run(at: &Path) -> (PathBuf, Vec<String>) {
-    let output = emberline(at, &["run", "p.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let run = at.join("runs/p");
-    let summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).expect("a summary")).expect("JSON");
-    let ids = summary["cells"].as_array().expect("cells").iter().map(|cell| cell["id"].as_str().expect("an id").into());
-    (run, ids.collect())
+    let fixture = fixture.pipeline(&pipeline);
+    fixture.done(&["run", "p.toml"]);
+    (fixture, sources.len() + sources.iter().filter(|source| source.trainable).count())
 }
 
 /// The texts of a split, by the rows that a cell's predictions name.
@@ -70,11 +49,9 @@ fn texts(run: &Path, cell: &Path) -> Splits<Vec<String>> {
 
 #[test]
 fn a_classifier_gives_the_recorded_logits_to_the_bit() {
-    let folder = folder();
-    let (run, cells) = run(folder.path());
-    // Every source frozen, and those that can be fine-tuned.
-    let tuned = every_kind(folder.path()).iter().filter(|source| source.trainable).count();
-    assert_eq!(cells.len(), every_kind(folder.path()).len() + tuned, "{cells:?}");
+    let (fixture, expected) = finished_run();
+    let (run, cells) = (fixture.join("runs/p"), fixture.ids("runs/p"));
+    assert_eq!(cells.len(), expected, "{cells:?}");
     // A copy elsewhere: only the files of the sources are still where they were.
     let copy = tempfile::tempdir().expect("a folder");
     let copied = copy.path().join("copy");
@@ -83,7 +60,7 @@ fn a_classifier_gives_the_recorded_logits_to_the_bit() {
         let cell = copied.join("cells").join(id);
         let recorded = predictions::from_bytes(&fs::read(cell.join("predictions.safetensors")).expect("predictions"));
         let recorded = recorded.expect("whole");
-        let assets = Some(folder.path().to_owned());
+        let assets = Some(fixture.path().to_owned());
         let options = ClassifierOptions { assets, ..ClassifierOptions::on(Device::Cpu) };
         let classifier = Classifier::of_run(&RunFolder::new(&copied), Some(id), options).expect(id);
         for (split, texts) in texts(&copied, &cell).iter().skip(1) {
@@ -99,15 +76,12 @@ fn a_classifier_gives_the_recorded_logits_to_the_bit() {
 
 #[test]
 fn every_row_comes_out_with_its_columns() {
-    let folder = folder();
-    let (_, cells) = run(folder.path());
-    let at = folder.path();
-    fs::write(at.join("new.csv"), "id,text,note\n1,\"good, very good\",x\n2,,\"a \"\"b\"\"\"\n3,unseen words only,\n")
-        .expect("written");
-    fs::write(at.join("new.jsonl"), "{\"text\": \"good\", \"n\": 1.50}\n{\"text\":\"\"}\n").expect("written");
-    let output = emberline(at, &["predict", "runs/p", "--input", "new.csv"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines: Vec<String> = String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();
+    let (fixture, _) = finished_run();
+    let cells = fixture.ids("runs/p");
+    fixture.write("new.csv", "id,text,note\n1,\"good, very good\",x\n2,,\"a \"\"b\"\"\"\n3,unseen words only,\n");
+    fixture.write("new.jsonl", "{\"text\": \"good\", \"n\": 1.50}\n{\"text\":\"\"}\n");
+    let output = fixture.done(&["predict", "runs/p", "--input", "new.csv"]);
+    let lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
     assert_eq!(lines[0], "id,text,note,predicted,probability");
     for (line, begin) in
         lines[1..].iter().zip(["1,\"good, very good\",x,", "2,,\"a \"\"b\"\"\",", "3,unseen words only,,"])
@@ -118,10 +92,10 @@ fn every_row_comes_out_with_its_columns() {
         assert!(["0", "1"].contains(&rest[0]) && (0.0..=1.0).contains(&probability), "{line}");
     }
     assert_eq!(lines.len(), 4);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("3 texts classified"));
+    assert!(output.stderr.contains("3 texts classified"));
     // The object stays as it was written.
-    let output = emberline(at, &["predict", "runs/p", "--input", "new.jsonl", "--all", "--cell", &cells[0]]);
-    let text = String::from_utf8(output.stdout).expect("text");
+    let output = fixture.emberline(&["predict", "runs/p", "--input", "new.jsonl", "--all", "--cell", &cells[0]]);
+    let text = output.stdout;
     assert!(text.starts_with("{\"text\": \"good\", \"n\": 1.50,\"predicted\":\""), "{text}");
     let objects: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sum = |object: &Value| {
@@ -132,21 +106,18 @@ fn every_row_comes_out_with_its_columns() {
 
 #[test]
 fn what_cant_be_done_is_said() {
-    let folder = folder();
-    let (run, cells) = run(folder.path());
-    let at = folder.path();
-    fs::write(at.join("taken.csv"), "text,predicted\nwhy,1\n").expect("written");
-    fs::write(at.join("other.csv"), "words\ngood\n").expect("written");
-    fs::write(at.join("good.csv"), "text\ngood\n").expect("written");
+    let (fixture, _) = finished_run();
+    let (run, cells) = (fixture.join("runs/p"), fixture.ids("runs/p"));
+    fixture.write("taken.csv", "text,predicted\nwhy,1\n");
+    fixture.write("other.csv", "words\ngood\n");
+    fixture.write("good.csv", "text\ngood\n");
     let refused = |arguments: &[&str], code: i32, words: &[&str]| {
-        let output = emberline(at, &[&["predict", "runs/p"], arguments].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        let said = fixture.ends(&[&["predict", "runs/p"], arguments].concat(), code).stderr;
         assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
     };
     refused(&["--input", "taken.csv", "--output", "out.csv"], 4, &["taken.csv, line 2", "`predicted`", "rename"]);
-    assert!(!at.join("out.csv").exists());
-    fs::write(at.join("twice.csv"), "text,a,a\nwhy,1,2\n").expect("written");
+    assert!(!fixture.join("out.csv").exists());
+    fixture.write("twice.csv", "text,a,a\nwhy,1,2\n");
     refused(&["--input", "twice.csv", "--format", "jsonl"], 4, &["`a`", "rename"]);
     refused(&["--input", "good.csv", "--output", "out.parquet"], 2, &[".parquet", ".csv"]);
     refused(&["--input", "other.csv"], 4, &["other.csv", "text"]);
@@ -154,10 +125,10 @@ fn what_cant_be_done_is_said() {
     refused(&["--input", "good.csv", "--cell", "none"], 2, &["`none`"]);
     // A source that is not the one trained with.
     let vectors = cells.iter().find(|id| id.starts_with("idf-")).expect("a cell of word vectors");
-    let text = fs::read_to_string(at.join("vectors.txt")).expect("readable");
-    fs::write(at.join("vectors.txt"), text.replace("the ", "a ")).expect("written");
+    let text = fixture.read("vectors.txt");
+    fixture.write("vectors.txt", text.replace("the ", "a "));
     refused(&["--input", "good.csv", "--cell", vectors], 8, &["idf"]);
-    fs::remove_file(at.join("vectors.txt")).expect("removed");
+    fixture.remove("vectors.txt");
     refused(&["--input", "good.csv", "--cell", vectors], 8, &["vectors.txt"]);
     // A model that is cut.
     let model = run.join("cells").join(&cells[0]).join("model.safetensors");

@@ -1,58 +1,34 @@
 //! Repeats, folds and draws end to end: each replicate is a cell of its own, records say which rows it had, and reports
 //! average them. And the faults of `[data.split]` with their exit codes.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-
-use emberline_tests::{Ended, run_in};
+use emberline_tests::{Ended, Fixture, Pipeline};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A folder with 120 rows and a pipeline with these lines in `[data]`, `[data.split]` and `[grid]`.
-fn folder(data: &str, split: &str, grid: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+fn folder(data: &str, split: &str, grid: &str) -> Fixture {
     let word = |row: usize| if row.is_multiple_of(3) { "good fine" } else { "bad poor" };
     let rows: String =
         (0..120).map(|row| format!("{} text {row},{},{}\n", word(row), usize::from(row % 3 == 0), row / 4)).collect();
-    fs::write(folder.path().join("a.csv"), format!("text,label,when\n{rows}")).expect("written");
-    let pipeline = format!(
+    let pipeline = Pipeline::new("replicates").top("seed = 3").data(data).section("data.split", split).toml(
         r#"
-        name = "replicates"
-        seed = 3
-        [data]
-        path = "a.csv"
-        text = "text"
-        label = "label"
-        {data}
-        [data.split]
-        {split}
         [embedding.table.hashing]
         dim = 4
         [embedding.learned.corpus]
         dim = 4
         min_count = 1
         [head]
-        layers = [{{ dropout = 0.1 }}]
+        layers = [{ dropout = 0.1 }]
         [train]
         epochs = 2
-        [grid]
-        {grid}
-        "#
+        "#,
     );
-    fs::write(folder.path().join("p.toml"), pipeline).expect("written");
-    folder
+    let rows = format!("text,label,when\n{rows}");
+    Fixture::empty().file("texts.csv", rows).pipeline(&pipeline.section("grid", grid))
 }
 
-fn run(folder: &Path, out: &str) -> Ended {
-    let ended = run_in(folder, &["run", "p.toml", "--device", "cpu", "--out", out]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    ended
-}
-
-fn cells(folder: &Path, out: &str) -> Vec<Value> {
-    let bytes = fs::read(folder.join(out).join("summary.json")).expect("a summary");
-    let summary: Value = serde_json::from_slice(&bytes).expect("JSON");
-    summary["cells"].as_array().expect("cells").clone()
+fn run(fixture: &Fixture, out: &str) -> Ended {
+    fixture.done(&["run", "p.toml", "--device", "cpu", "--out", out])
 }
 
 fn strings(cells: &[Value], key: &[&str]) -> BTreeSet<String> {
@@ -62,9 +38,9 @@ fn strings(cells: &[Value], key: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn repeats_vary_rows_weights_and_tables_and_are_averaged() {
-    let folder = folder("", "valid = 0.3\nrepeats = 3", "");
-    run(folder.path(), "run");
-    let cells = cells(folder.path(), "run");
+    let fixture = folder("", "valid = 0.3\nrepeats = 3", "");
+    run(&fixture, "run");
+    let cells = fixture.cells("run");
     assert_eq!(cells.len(), 6);
     for (at, cell) in cells.iter().enumerate() {
         let repeat = at % 3 + 1;
@@ -78,24 +54,23 @@ fn repeats_vary_rows_weights_and_tables_and_are_averaged() {
         assert_eq!(different.len(), 3, "{what} of each repeat");
     }
     assert_eq!(strings(&cells, &["split_seed"]).len(), 3);
-    let report = fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
+    let report = fixture.read("run/report.md");
     assert!(report.contains("repeats"), "{report}");
     // The first repeat is what no repeats come to, and more repeats leave those that are done.
-    let text = fs::read_to_string(folder.path().join("p.toml")).expect("the pipeline");
-    fs::write(folder.path().join("p.toml"), text.replace("repeats = 3", "")).expect("written");
-    run(folder.path(), "single");
-    let single = self::cells(folder.path(), "single");
+    fixture.edit("p.toml", "repeats = 3", "");
+    run(&fixture, "single");
+    let single = fixture.cells("single");
     assert_eq!(single[0]["digests"], cells[0]["digests"]);
-    fs::write(folder.path().join("p.toml"), text.replace("repeats = 3", "repeats = 4")).expect("written");
-    let more = run(folder.path(), "run");
+    fixture.edit("p.toml", "valid = 0.3", "valid = 0.3\nrepeats = 4");
+    let more = run(&fixture, "run");
     assert!(more.stderr.contains("2 cells trained") || more.stdout.contains("2 cells trained"), "{more:?}");
 }
 
 #[test]
 fn folds_test_every_row_once() {
-    let folder = folder("", "valid = 0.2\nfolds = 4", "embedding = [\"table\"]\nseed = [1, 2]");
-    run(folder.path(), "run");
-    let cells = cells(folder.path(), "run");
+    let fixture = folder("", "valid = 0.2\nfolds = 4", "embedding = [\"table\"]\nseed = [1, 2]");
+    run(&fixture, "run");
+    let cells = fixture.cells("run");
     let ids: Vec<&str> = cells.iter().map(|cell| cell["id"].as_str().expect("an id")).collect();
     assert!(ids[0].starts_with("table-frozen-s1-f1-") && ids[7].starts_with("table-frozen-s2-f4-"), "{ids:?}");
     for cell in &cells {
@@ -103,10 +78,10 @@ fn folds_test_every_row_once() {
     }
     assert_eq!(strings(&cells, &["digests", "data"]).len(), 4);
     assert_eq!(strings(&cells, &["digests", "embedding"]).len(), 1, "folds share their table");
-    let csv = fs::read_to_string(folder.path().join("run/summary.csv")).expect("a table");
+    let csv = fixture.read("run/summary.csv");
     assert!(csv.lines().next().expect("a header").contains("data.split.fold"), "{csv}");
     // A single one of them, from the command line.
-    let one = run_in(folder.path(), &["plan", "p.toml", "--format", "json", "-S", "data.split.fold=2"]);
+    let one = fixture.emberline(&["plan", "p.toml", "--format", "json", "-S", "data.split.fold=2"]);
     let plan: Value = serde_json::from_str(&one.stdout).expect("JSON");
     let ids: Vec<&str> =
         plan["cells"].as_array().expect("cells").iter().filter_map(|cell| cell["id"].as_str()).collect();
@@ -115,32 +90,29 @@ fn folds_test_every_row_once() {
 
 #[test]
 fn draws_are_replicates_and_their_file_is_a_part_of_the_data() {
-    let folder = folder("", "rows = \"draws.csv\"", "embedding = [\"table\"]");
+    let fixture = folder("", "rows = \"draws.csv\"", "embedding = [\"table\"]");
     let list = |draws: &[usize]| {
         let lines = draws.iter().flat_map(|&draw| {
             let split = move |row: usize| if row.is_multiple_of(4) { "valid" } else { "train" };
             (1..=100).map(move |row| format!("{draw},{},{}\n", split(row + draw), row + draw))
         });
         let lines: String = lines.collect();
-        fs::write(folder.path().join("draws.csv"), format!("draw,split,row\n{lines}")).expect("written");
+        fixture.write("draws.csv", format!("draw,split,row\n{lines}"));
     };
     list(&[1, 2]);
-    run(folder.path(), "run");
-    let cells = cells(folder.path(), "run");
+    run(&fixture, "run");
+    let cells = fixture.cells("run");
     let ids: Vec<&str> = cells.iter().map(|cell| cell["id"].as_str().expect("an id")).collect();
     assert!(ids.len() == 2 && ids[0].contains("-d1-") && ids[1].contains("-d2-"), "{ids:?}");
-    assert_eq!(run_in(folder.path(), &["lock", "p.toml", "--out", "run"]).code, Some(0));
-    assert_eq!(run_in(folder.path(), &["verify", "p.toml", "--out", "again", "--device", "cpu"]).code, Some(0));
+    fixture.done(&["lock", "p.toml", "--out", "run"]);
+    fixture.done(&["verify", "p.toml", "--out", "again", "--device", "cpu"]);
     list(&[2, 3]);
-    let stale = run_in(folder.path(), &["run", "p.toml", "--locked", "--out", "run", "--device", "cpu"]);
-    assert_eq!(stale.code, Some(5), "{}", stale.stderr);
-    fs::remove_file(folder.path().join("draws.csv")).expect("removed");
-    let missing = run_in(folder.path(), &["run", "p.toml", "--out", "run", "--device", "cpu"]);
-    assert_eq!(missing.code, Some(8), "{}", missing.stderr);
+    fixture.ends(&["run", "p.toml", "--locked", "--out", "run", "--device", "cpu"], 5);
+    fixture.remove("draws.csv");
+    let missing = fixture.ends(&["run", "p.toml", "--out", "run", "--device", "cpu"], 8);
     assert!(missing.stderr.contains("draws.csv: there is no such file"), "{}", missing.stderr);
-    fs::write(folder.path().join("draws.csv"), "draw,split,row\n1,train,500\n").expect("written");
-    let faulty = run_in(folder.path(), &["run", "p.toml", "--out", "run", "--device", "cpu"]);
-    assert_eq!(faulty.code, Some(4), "{}", faulty.stderr);
+    fixture.write("draws.csv", "draw,split,row\n1,train,500\n");
+    let faulty = fixture.ends(&["run", "p.toml", "--out", "run", "--device", "cpu"], 4);
     assert!(faulty.stderr.contains("draws.csv, line 2: there is no row 500"), "{}", faulty.stderr);
 }
 
@@ -156,25 +128,22 @@ fn what_can_t_be_meant_ends_with_its_place_and_cure() {
         ("per_class = 8\ntrain = 10", "", "both say how many rows to train on"),
         ("valid = 0.2", "\"data.split.repeats\" = [3, 5]", "replicates are averaged, never compared"),
     ] {
-        let folder = folder("", split, grid);
-        let ended = run_in(folder.path(), &["check", "p.toml"]);
-        assert_eq!(ended.code, Some(3), "{split}: {}", ended.stderr);
-        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let fixture = folder("", split, grid);
+        let said = fixture.ends(&["check", "p.toml"], 3).printed();
         assert!(said.contains(found) && said.contains("p.toml:"), "{split}: {said}");
     }
 }
 
 #[test]
 fn a_split_by_time_and_kept_copies_run_and_are_told() {
-    let folder = folder("duplicates = \"keep\"", "order = \"when\"\nvalid = 20\ntest = 20", "embedding = [\"table\"]");
-    let mut rows = fs::read_to_string(folder.path().join("a.csv")).expect("the data");
-    rows += "good fine text 0,1,0\n";
-    fs::write(folder.path().join("a.csv"), rows).expect("written");
-    run(folder.path(), "run");
-    let cells = cells(folder.path(), "run");
+    let fixture = folder("duplicates = \"keep\"", "order = \"when\"\nvalid = 20\ntest = 20", "embedding = [\"table\"]");
+    let rows = fixture.read("texts.csv");
+    fixture.write("texts.csv", rows + "good fine text 0,1,0\n");
+    run(&fixture, "run");
+    let cells = fixture.cells("run");
     assert_eq!((&cells[0]["n_train"], &cells[0]["n_test"]), (&81.into(), &20.into()));
-    let report = fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
+    let report = fixture.read("run/report.md");
     assert!(report.contains("1 row whose text had occurred before (kept, as data.duplicates says)"), "{report}");
-    let checked = run_in(folder.path(), &["check", "p.toml", "--data"]);
-    assert!(format!("{}{}", checked.stdout, checked.stderr).contains("which are kept: data.duplicates = \"keep\""));
+    let checked = fixture.emberline(&["check", "p.toml", "--data"]);
+    assert!(checked.printed().contains("which are kept: data.duplicates = \"keep\""));
 }

@@ -1,59 +1,37 @@
 //! What a run says of its cells, end to end: metrics of softmax tasks, known words, divergence, replicates, what is left out.
 
 use std::fs;
-use std::path::Path;
 
 use emberline_base::{Digest, run_files};
 use emberline_report::known::{self, RowWords};
 use emberline_report::rows;
-use emberline_tests::{Ended, run_in};
+use emberline_tests::fixture::of_tests;
+use emberline_tests::{Ended, Fixture, Pipeline};
 use serde_json::Value;
 
 const WORDS: [&str; 6] = ["good", "bad", "fine", "poor", "warm", "cold"];
 
-/// A folder with `p.toml` and 120 rows of two classes.
-fn folder(pipeline: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let text = |row: usize| format!("{} {}", WORDS[row % 6], WORDS[row / 6 % 6]);
-    let rows: String = (0..120).map(|row| format!("{} row {row},{}\n", text(row), row % 2)).collect();
-    fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
-    fs::write(folder.path().join("p.toml"), pipeline).expect("written");
-    folder
+/// A folder with 120 rows of two classes, and a pipeline of these sections.
+fn folder(sections: &str) -> Fixture {
+    let text = |row: usize| format!("{} {} row {row}", WORDS[row % 6], WORDS[row / 6 % 6]);
+    let pipeline = Pipeline::new("p").section("train", "epochs = 2").toml(sections);
+    Fixture::empty().rows((0..120).map(|row| (text(row), row % 2))).pipeline(&pipeline)
 }
 
-fn run(folder: &Path, code: i32) -> (Ended, Value) {
-    let ended = run_in(folder, &["run", "p.toml"]);
-    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
-    let summary = fs::read_to_string(folder.join("runs/p/summary.json")).expect("a summary");
-    (ended, serde_json::from_str(&summary).expect("JSON"))
+fn run(fixture: &Fixture, code: i32) -> (Ended, Value) {
+    (fixture.ends(&["run", "p.toml"], code), fixture.summary("runs/p"))
 }
 
-fn report(folder: &Path, format: &str) -> String {
-    fs::read_to_string(folder.join("runs/p").join(format!("report.{format}"))).expect("a report")
+fn report(fixture: &Fixture, format: &str) -> String {
+    fixture.read(format!("runs/p/report.{format}"))
 }
-
-const HEAD: &str = r#"
-name = "p"
-[data]
-path = "texts.csv"
-text = "text"
-label = "label"
-[train]
-epochs = 2
-"#;
 
 /// A copy of a folder of `tests/cases`, run, and its summary.
-fn run_case(case: &str, name: &str) -> (tempfile::TempDir, Ended, Value) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(case);
-    for file in fs::read_dir(files).expect("the case").map(|file| file.expect("a file")) {
-        fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
-    }
-    let ended = run_in(folder.path(), &["run", "pipeline.toml"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let summary = fs::read_to_string(folder.path().join("runs").join(name).join("summary.json")).expect("a summary");
-    let summary = serde_json::from_str(&summary).expect("JSON");
-    (folder, ended, summary)
+fn run_case(case: &str, name: &str) -> (Fixture, Ended, Value) {
+    let fixture = Fixture::copy_of(&of_tests("cases").join(case));
+    let ended = fixture.done(&["run", "pipeline.toml"]);
+    let summary = fixture.summary(&format!("runs/{name}"));
+    (fixture, ended, summary)
 }
 
 /// Three classes, texts of very different length and the sum of their words: the size of logits differs from row to row.
@@ -75,15 +53,14 @@ fn no_known_word_is_said_in_every_place() {
     assert_eq!((known["tokens"].as_f64(), known["texts_without"].as_f64()), (Some(0.0), Some(1.0)), "{known}");
     assert_eq!(summary["warnings"][0]["code"], "EMB006");
     assert!(ended.stdout.contains("known_words"), "{}", ended.stdout);
-    let report = fs::read_to_string(folder.path().join("runs/t/report.md")).expect("a report");
+    let report = folder.read("runs/t/report.md");
     assert!(report.contains("known words") && report.contains("100.0 %"), "{report}");
 }
 
 #[test]
 fn an_embedding_that_knows_no_word_is_warned_of() {
-    let folder = folder(
-        &(HEAD.to_owned()
-            + r#"
+    let fixture = folder(
+        r#"
 [embedding.none.word_vectors]
 path = "none.txt"
 [embedding.half.word_vectors]
@@ -93,12 +70,12 @@ dim = 4
 [grid]
 embedding = ["none", "half", "random"]
 seed = [1, 2]
-"#),
+"#,
     );
-    fs::write(folder.path().join("none.txt"), "слово 1 2\nдругое 2 1\n").expect("written");
+    fixture.write("none.txt", "слово 1 2\nдругое 2 1\n");
     // Of the 480 words, 164 are among these four; `row` and its number are not.
-    fs::write(folder.path().join("half.txt"), "good 1 2\nbad 2 1\nfine 0 1\npoor 1 0\n").expect("written");
-    let (ended, summary) = run(folder.path(), 0);
+    fixture.write("half.txt", "good 1 2\nbad 2 1\nfine 0 1\npoor 1 0\n");
+    let (ended, summary) = run(&fixture, 0);
     let cells = summary["cells"].as_array().expect("cells");
     for cell in cells {
         let known = &cell["known_words"];
@@ -127,10 +104,10 @@ seed = [1, 2]
     assert!(ended.stdout.lines().next().is_some_and(|head| head.contains("known_words")), "{}", ended.stdout);
     assert!(ended.stdout.contains("0.0000") && ended.stdout.contains("0.3417"), "{}", ended.stdout);
     for format in ["md", "html"] {
-        let text = report(folder.path(), format);
+        let text = report(&fixture, format);
         assert!(text.contains("known words") && text.contains("34.2 %") && text.contains("0.0 %"), "{text}");
     }
-    let csv = report_csv(folder.path());
+    let csv = fixture.read("runs/p/summary.csv");
     assert!(csv.lines().next().is_some_and(|head| head.contains("known_words,texts_without_known_word")), "{csv}");
 }
 
@@ -138,9 +115,8 @@ seed = [1, 2]
 /// words.
 #[test]
 fn known_words_are_stored_for_every_held_out_row() {
-    let folder = folder(
-        &(HEAD.to_owned()
-            + r#"
+    let fixture = folder(
+        r#"
 [data.split]
 valid = 30
 test = 20
@@ -151,11 +127,11 @@ dim = 4
 [grid]
 embedding = ["half", "random"]
 "embedding.trainable" = [false, true]
-"#),
+"#,
     );
-    fs::write(folder.path().join("half.txt"), "good 1 2\nbad 2 1\nfine 0 1\npoor 1 0\n").expect("written");
-    let (_, summary) = run(folder.path(), 0);
-    let run = folder.path().join("runs/p");
+    fixture.write("half.txt", "good 1 2\nbad 2 1\nfine 0 1\npoor 1 0\n");
+    let (_, summary) = run(&fixture, 0);
+    let run = fixture.join("runs/p");
     let digest = |value: &Value| serde_json::from_value::<Digest>(value.clone()).expect("a digest");
     for cell in summary["cells"].as_array().expect("cells") {
         let facts = fs::read(run.join(format!("inputs/{}.json", cell["digests"]["data"].as_str().expect("a digest"))));
@@ -182,15 +158,10 @@ embedding = ["half", "random"]
     }
 }
 
-fn report_csv(folder: &Path) -> String {
-    fs::read_to_string(folder.join("runs/p/summary.csv")).expect("a summary")
-}
-
 /// Whatever was embedded before, a cell's counts are the same: also where its features were made for another cell.
 #[test]
 fn known_words_do_not_depend_on_which_cells_ran_before() {
-    let pipeline = HEAD.to_owned()
-        + r#"
+    let sections = r#"
 [embedding.some.word_vectors]
 path = "some.txt"
 [grid]
@@ -198,17 +169,16 @@ path = "some.txt"
 seed = [1, 2]
 "#;
     let known = |only: Option<&str>| {
-        let folder = folder(&pipeline);
-        fs::write(folder.path().join("some.txt"), "good 1 2\nbad 2 1\n").expect("written");
+        let fixture = folder(sections).file("some.txt", "good 1 2\nbad 2 1\n");
         if let Some(only) = only {
-            let plan = run_in(folder.path(), &["plan", "p.toml", "--format", "json"]);
+            let plan = fixture.emberline(&["plan", "p.toml", "--format", "json"]);
             let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
             let cells = plan["cells"].as_array().expect("cells");
             let id =
                 cells.iter().filter_map(|cell| cell["id"].as_str()).find(|id| id.contains(only)).expect("the cell");
-            assert_eq!(run_in(folder.path(), &["run", "p.toml", "--only", id]).code, Some(0));
+            fixture.done(&["run", "p.toml", "--only", id]);
         }
-        let (_, summary) = run(folder.path(), 0);
+        let (_, summary) = run(&fixture, 0);
         let cells = summary["cells"].as_array().expect("cells").clone();
         cells.into_iter().map(|cell| cell["known_words"].clone()).collect::<Vec<_>>()
     };
@@ -219,16 +189,15 @@ seed = [1, 2]
 
 #[test]
 fn a_finite_but_absurd_loss_is_a_failure_with_its_cause() {
-    let folder = folder(
-        &(HEAD.to_owned()
-            + r#"
+    let fixture = folder(
+        r#"
 [embedding.random.hashing]
 dim = 4
 [grid]
 "train.optimizer" = [{ adam = { learning_rate = 1e16 } }, { sgd = { learning_rate = 1e38 } }, { adam = { learning_rate = 0.01 } }]
-"#),
+"#,
     );
-    let (ended, summary) = run(folder.path(), 7);
+    let (ended, summary) = run(&fixture, 7);
     let cells = summary["cells"].as_array().expect("cells");
     let states: Vec<&str> = cells.iter().filter_map(|cell| cell["status"].as_str()).collect();
     assert_eq!(states, ["failed", "failed", "done"], "{summary}");
@@ -245,22 +214,17 @@ dim = 4
 /// No number that people read has more than six digits, however large it is.
 #[test]
 fn numbers_have_at_most_six_digits_or_an_exponent() {
-    let folder = folder(
-        &(HEAD.to_owned()
-            + r#"
+    let fixture = folder(
+        r#"
 [embedding.long.word_vectors]
 path = "long.txt"
 combiner = "sum"
-"#),
+"#,
     );
-    fs::write(
-        folder.path().join("long.txt"),
-        "good 1e9 2e9\nbad -2e9 1e9\nfine 1e9 0\npoor -1e9 0\nwarm 5e9 1\ncold -5e9 1\n",
-    )
-    .expect("written");
-    let (ended, summary) = run(folder.path(), 0);
+    fixture.write("long.txt", "good 1e9 2e9\nbad -2e9 1e9\nfine 1e9 0\npoor -1e9 0\nwarm 5e9 1\ncold -5e9 1\n");
+    let (ended, summary) = run(&fixture, 0);
     assert!(summary["cells"][0]["metrics"]["val_loss"].as_f64().is_some_and(|loss| loss > 1e7), "{summary}");
-    for text in [ended.stdout.clone(), report(folder.path(), "md")] {
+    for text in [ended.stdout.clone(), report(&fixture, "md")] {
         for word in text.split([' ', '|', '\n']).filter(|word| word.contains('.')) {
             let digits = word.split('e').next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
             assert!(word.parse::<f64>().is_err() || digits <= 6, "{word} in {text}");
@@ -271,9 +235,8 @@ combiner = "sum"
 
 #[test]
 fn the_seed_of_the_split_is_a_replicate_and_what_is_left_out_is_said() {
-    let folder = folder(
-        &(HEAD.to_owned()
-            + r#"
+    let fixture = folder(
+        r#"
 [embedding.random.hashing]
 dim = 4
 [embedding.some.word_vectors]
@@ -282,20 +245,20 @@ path = "some.txt"
 embedding = ["random", "some"]
 "data.split.seed" = [1, 2, 3]
 "embedding.dim" = [2, 4]
-"#),
+"#,
     );
-    fs::write(folder.path().join("some.txt"), "good 1 2\nbad 2 1\n").expect("written");
-    let (_, summary) = run(folder.path(), 0);
+    fixture.write("some.txt", "good 1 2\nbad 2 1\n");
+    let (_, summary) = run(&fixture, 0);
     let left_out = summary["left_out"].as_array().expect("a list");
     assert_eq!(left_out.len(), 1, "{left_out:?}");
     assert_eq!((&left_out[0]["combinations"], &left_out[0]["settings"]["embedding"]), (&6.into(), &"some".into()));
     for format in ["md", "html"] {
-        let text = report(folder.path(), format);
+        let text = report(&fixture, format);
         assert!(text.contains("Left out") && text.contains("pca"), "{text}");
         assert!(!text.to_lowercase().contains("distinguishable"), "{text}");
         assert!(text.contains("3 splits"), "{text}");
     }
-    let settings: Vec<String> = report(folder.path(), "md")
+    let settings: Vec<String> = report(&fixture, "md")
         .split("## Cells")
         .next()
         .unwrap_or_default()

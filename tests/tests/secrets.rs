@@ -6,39 +6,34 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 
-use emberline_tests::{Ended, emberline, end, run_in};
+use emberline_tests::{Ended, Fixture, Pipeline, end};
 
 /// Stands in every secret below.
 const SECRET: &str = "hush";
 
 /// A pipeline of one source, whose url holds a user, a password and a token.
-const PIPELINE: &str = r#"
-name = "secrets"
-[data]
-path = "data.csv"
-text = "text"
-label = "label"
-[embedding.words.word_vectors]
-path = "words.txt"
-url = "https://me:hush1@example.org/words.txt?token=hush2#hush3"
-[train]
-epochs = 1
-[callbacks.tensorboard]
-"#;
+fn pipeline() -> Pipeline {
+    Pipeline::new("secrets").toml(
+        r#"
+        [embedding.words.word_vectors]
+        path = "words.txt"
+        url = "https://me:hush1@example.org/words.txt?token=hush2#hush3"
+        [train]
+        epochs = 1
+        [callbacks.tensorboard]
+        "#,
+    )
+}
 
-fn folder_of(pipeline: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let rows: String = (0..12).map(|n| format!("{} {n},{}\n", ["good fine", "bad poor"][n % 2], 1 - n % 2)).collect();
+fn folder_of(pipeline: &Pipeline) -> Fixture {
+    let rows = (0..12).map(|n| (format!("{} {n}", ["good fine", "bad poor"][n % 2]), 1 - n % 2));
     let words = "good 1.0 0.5\nbad -1.0 0.25\nfine 0.75 0.5\npoor -0.5 0.0\n";
-    for (name, text) in [("data.csv", &*format!("text,label\n{rows}")), ("words.txt", words), ("p.toml", pipeline)] {
-        fs::write(folder.path().join(name), text).expect("written");
-    }
-    folder
+    Fixture::empty().rows(rows).file("words.txt", words).pipeline(pipeline)
 }
 
 /// Runs a command that is to end with this code, and gives all that it printed.
-fn printed(folder: &Path, args: &[&str], code: i32) -> String {
-    told(&run_in(folder, args), &args.join(" "), code)
+fn printed(fixture: &Fixture, args: &[&str], code: i32) -> String {
+    told(&fixture.emberline(args), &args.join(" "), code)
 }
 
 fn told(ended: &Ended, what: &str, code: i32) -> String {
@@ -67,11 +62,10 @@ fn assert_nothing_is_recorded(folder: &Path) -> usize {
 
 #[test]
 fn secrets_of_urls_are_nowhere_to_be_found() {
-    let of_data = "[data]\nurl = \"https://me:hush4@example.org/data.csv?token=hush5\"";
-    let folder = folder_of(&PIPELINE.replace("[data]", of_data));
-    let here = folder.path();
+    let of_data = "url = \"https://me:hush4@example.org/data.csv?token=hush5\"";
+    let fixture = folder_of(&pipeline().data(of_data));
     let shown = "url = \"https://***@example.org/words.txt?***\"";
-    assert!(printed(here, &["plan", "p.toml", "--resolved"], 0).contains(shown));
+    assert!(printed(&fixture, &["plan", "p.toml", "--resolved"], 0).contains(shown));
     for args in [
         &["check", "p.toml", "--data"][..],
         &["plan", "p.toml"],
@@ -83,14 +77,14 @@ fn secrets_of_urls_are_nowhere_to_be_found() {
         &["compare", "runs/secrets", "p.lock", "--format", "json"],
         &["fetch", "p.toml", "--offline", "--format", "json"],
     ] {
-        printed(here, args, 0);
+        printed(&fixture, args, 0);
     }
     for format in ["text", "json"] {
-        let refused = printed(here, &["fetch", "p.toml", "--format", format], 8);
+        let refused = printed(&fixture, &["fetch", "p.toml", "--format", format], 8);
         assert!(refused.contains("credentials don't belong in a url"), "{refused}");
     }
-    assert!(assert_nothing_is_recorded(here) > 10);
-    let cells = fs::read_dir(here.join("runs/secrets/cells")).expect("cells").map(|cell| cell.expect("one").path());
+    assert!(assert_nothing_is_recorded(fixture.path()) > 10);
+    let cells = fs::read_dir(fixture.join("runs/secrets/cells")).expect("cells").map(|cell| cell.expect("one").path());
     let settings: Vec<String> =
         cells.map(|cell| fs::read_to_string(cell.join("cell.toml")).expect("settings")).collect();
     assert!(settings.len() == 1 && settings[0].contains(shown), "{settings:?}");
@@ -106,7 +100,7 @@ fn urls_on_an_axis_hold_no_secrets_either() {
         format!("\"embedding.words\" = [{}, {}]", source("a"), source("b")),
     ];
     for axis in axes {
-        let folder = folder_of(&format!("{PIPELINE}[grid]\n{axis}\n"));
+        let fixture = folder_of(&pipeline().section("grid", &axis));
         for args in [
             &["plan", "p.toml"][..],
             &["plan", "p.toml", "--format", "json"],
@@ -115,31 +109,30 @@ fn urls_on_an_axis_hold_no_secrets_either() {
             &["lock", "p.toml"],
         ] {
             let is_silent = args == ["run", "p.toml"] || args == ["lock", "p.toml"];
-            assert!(printed(folder.path(), args, 0).contains("h.org/") || is_silent, "{axis}: {args:?}");
+            assert!(printed(&fixture, args, 0).contains("h.org/") || is_silent, "{axis}: {args:?}");
         }
-        assert!(assert_nothing_is_recorded(folder.path()) > 20);
+        assert!(assert_nothing_is_recorded(fixture.path()) > 20);
     }
     // Records couldn't tell these apart.
     let same = r#""embedding.url" = ["https://h.org/a?hush1", "https://h.org/a?hush2"]"#;
-    let folder = folder_of(&format!("{PIPELINE}[grid]\n{same}\n"));
-    assert!(printed(folder.path(), &["check", "p.toml"], 3).contains("names this value twice"));
+    let fixture = folder_of(&pipeline().section("grid", same));
+    assert!(printed(&fixture, &["check", "p.toml"], 3).contains("names this value twice"));
 }
 
 #[test]
 fn faults_beside_a_url_dont_show_its_secrets() {
     let inline = r#"word_vectors = {path = "words.txt", url = "https://me:hush@h.org/?token=hush", combinr = 1}"#;
-    let pipeline = PIPELINE.split("[embedding").next().expect("the data").to_owned() + "[embedding.words]\n" + inline;
-    let folder = folder_of(&pipeline);
-    let said = printed(folder.path(), &["check", "p.toml"], 3);
+    let fixture = folder_of(&Pipeline::new("secrets").section("embedding.words", inline));
+    let said = printed(&fixture, &["check", "p.toml"], 3);
     assert!(said.contains("unknown key `combinr`") && said.contains("https://***@h.org/?***"), "{said}");
-    let folder = folder_of(PIPELINE);
+    let fixture = folder_of(&pipeline());
     for assignment in [
         "embedding.words.word_vectors.url=[\"https://me:hush@h.org/?hush\"]",
         "train.epochs=https://me:hush@h.org/?hush",
         "name=https://me:hush@h.org/?hush",
         "embedding.words.word_vectors.url.x=https://h.org/?hush",
     ] {
-        let said = printed(folder.path(), &["check", "p.toml", "-S", assignment], 3);
+        let said = printed(&fixture, &["check", "p.toml", "-S", assignment], 3);
         assert!(said.contains("h.org/"), "{said}");
     }
 }
@@ -153,13 +146,12 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("NO_PROXY", "localhost"),
 ];
 
-fn with_environment(folder: &Path, more: &[(&str, &str)], args: &[&str], code: i32) -> String {
-    let mut command = emberline();
+fn with_environment(fixture: &Fixture, more: &[(&str, &str)], args: &[&str], code: i32) -> String {
+    let mut command = fixture.command(args);
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE"] {
         command.env_remove(variable);
     }
-    command.current_dir(folder).env("EMBERLINE_CACHE_DIR", folder.join("cache"));
-    command.envs(ENVIRONMENT).envs(more.iter().copied()).args(args);
+    command.envs(ENVIRONMENT).envs(more.iter().copied());
     told(&end(&mut command), &format!("{more:?} {args:?}"), code)
 }
 
@@ -180,9 +172,9 @@ fn server(status: &'static str) -> String {
 
 #[test]
 fn secrets_of_the_environment_are_nowhere_to_be_found() {
-    let folder = folder_of(PIPELINE);
-    with_environment(folder.path(), &[], &["run", "p.toml"], 0);
-    assert!(assert_nothing_is_recorded(folder.path()) > 10);
+    let fixture = folder_of(&pipeline());
+    with_environment(&fixture, &[], &["run", "p.toml"], 0);
+    assert!(assert_nothing_is_recorded(fixture.path()) > 10);
     for status in ["401 No", "404 No", "200 OK"] {
         let address = server(status);
         for url in ["hf://org/model@v1", "kaggle://google/nnlm/tensorFlow2/en-dim50/1"] {
@@ -190,18 +182,18 @@ fn secrets_of_the_environment_are_nowhere_to_be_found() {
             let args = ["fetch", "p.toml", "--force", "-S", "embedding.words.word_vectors.path=got.txt", "-S", &url];
             let asked = [("HF_ENDPOINT", address.as_str()), ("KAGGLE_API_ENDPOINT", &address)];
             let kept = status == "200 OK" && url.contains("kaggle");
-            with_environment(folder.path(), &asked, &args, if kept { 0 } else { 8 });
+            with_environment(&fixture, &asked, &args, if kept { 0 } else { 8 });
         }
         let url = format!("embedding.words.word_vectors.url={address}/x.txt?token=hush");
         let args = ["fetch", "p.toml", "--force", "-S", "embedding.words.word_vectors.path=got.txt", "-S", &url];
-        with_environment(folder.path(), &[], &args, if status == "200 OK" { 0 } else { 8 });
+        with_environment(&fixture, &[], &args, if status == "200 OK" { 0 } else { 8 });
     }
-    assert_nothing_is_recorded(folder.path());
+    assert_nothing_is_recorded(fixture.path());
 }
 
 #[test]
 fn addresses_in_the_environment_are_refused_without_their_secrets() {
-    let folder = folder_of(PIPELINE);
+    let fixture = folder_of(&pipeline());
     let fetch = ["fetch", "p.toml", "--force", "-S", "embedding.words.word_vectors.url=hf://org/model"];
     for (variable, value, code) in [
         ("HF_ENDPOINT", "https://me:hush@h.org", 8),
@@ -211,7 +203,7 @@ fn addresses_in_the_environment_are_refused_without_their_secrets() {
         ("HTTPS_PROXY", "me:hush@", 2),
         ("SSL_CERT_FILE", "p.toml", 2),
     ] {
-        let said = with_environment(folder.path(), &[(variable, value)], &fetch, code);
+        let said = with_environment(&fixture, &[(variable, value)], &fetch, code);
         assert!(said.contains(variable), "{said}");
     }
 }

@@ -1,13 +1,15 @@
-//! The cases of `tests/suite`: what a command prints, to the letter, and its exit code.
+//! The cases of `tests/suite`: what a command prints, to the letter, and its exit code. Each folder is a test of its name.
 //!
 //! A case is a folder with `case.toml` (the steps), its files, and `expected/N.stdout`, `expected/N.stderr`
-//! for step N. It runs in a copy of the folder. `EMBERLINE_BLESS=1 cargo test -p emberline-tests --test suite`
+//! for step N. It runs in a copy of the folder. `EMBERLINE_BLESS=1 cargo test --workspace --test suite [CASE]`
 //! writes the expectations anew: read them before committing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use emberline_tests::{Ended, run_in};
+use emberline_tests::{Ended, Fixture};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
 /// `case.toml`
@@ -31,55 +33,56 @@ struct Step {
     any_stdout: bool,
 }
 
-#[test]
-fn every_case_prints_what_is_expected() {
+fn main() -> ExitCode {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite");
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(&suite).expect("the suite").map(|entry| entry.expect("an entry").path()).collect();
+    let entries = fs::read_dir(&suite).expect("the suite").map(|entry| entry.expect("an entry").path());
+    let mut folders: Vec<PathBuf> = entries.collect();
     folders.sort();
-    let wrong: Vec<String> = folders.iter().flat_map(|folder| run_case(folder)).collect();
     assert!(folders.len() >= 10, "cases are missing from {}", suite.display());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    libtest_mimic::run(&Arguments::from_args(), folders.into_iter().map(test).collect()).exit_code()
 }
 
+/// The test of a folder.
+fn test(folder: PathBuf) -> Trial {
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    Trial::test(name, move || {
+        let wrong = run_case(&folder);
+        if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n\n"))) }
+    })
+}
+
+/// Runs the steps of a case, and gives what isn't as expected.
 fn run_case(folder: &Path) -> Vec<String> {
-    let copy = tempfile::tempdir().expect("a folder");
-    copy_files(folder, copy.path());
+    let copy = Fixture::copy_of(folder);
     let text = fs::read_to_string(folder.join("case.toml")).expect("case.toml");
     let case: Case = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let mut wrong = Vec::new();
-    for (number, step) in case.step.iter().enumerate() {
+    let run = |(number, step): (usize, &Step)| {
         let args: Vec<&str> = step.args.iter().map(String::as_str).collect();
-        let ended = run_in(copy.path(), &args);
-        wrong.extend(compare(folder, number + 1, step, &ended));
-    }
-    wrong
+        compare(folder, number + 1, step, &copy.emberline(&args))
+    };
+    case.step.iter().enumerate().flat_map(run).collect()
 }
 
 fn compare(folder: &Path, number: usize, step: &Step, ended: &Ended) -> Vec<String> {
-    let name = |what: &str| format!("{}, step {number}, {what}", folder.file_name().unwrap_or_default().display());
     let mut wrong = Vec::new();
     if ended.code != Some(step.code) {
-        wrong.push(format!("{}: {:?}, not {}\n{}", name("exit code"), ended.code, step.code, ended.stderr));
+        wrong.push(format!("step {number}, exit code: {:?}, not {}\n{}", ended.code, step.code, ended.stderr));
     }
     let streams = [("stdout", &ended.stdout, step.any_stdout), ("stderr", &ended.stderr, step.any_stderr)];
-    for (stream, found, any) in streams {
+    for (stream, found, _) in streams.into_iter().filter(|(.., any)| !any) {
         let path = folder.join(format!("expected/{number}.{stream}"));
-        if any {
-            continue;
-        }
         if std::env::var_os("EMBERLINE_BLESS").is_some() {
             bless(&path, found);
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
         if *found != expected {
-            wrong.push(format!("{}\n--- expected\n{expected}\n--- found\n{found}", name(stream)));
+            wrong.push(format!("step {number}, {stream}\n--- expected\n{expected}\n--- found\n{found}"));
         }
     }
     wrong
 }
 
-/// An empty stream needs no file.
+/// Writes an expectation; an empty stream needs no file.
 fn bless(path: &Path, text: &str) {
     if text.is_empty() {
         let _ = fs::remove_file(path);
@@ -87,17 +90,4 @@ fn bless(path: &Path, text: &str) {
     }
     fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     fs::write(path, text).expect("written");
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            fs::create_dir_all(&target).expect("made");
-            copy_files(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).expect("copied");
-        }
-    }
 }

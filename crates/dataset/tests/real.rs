@@ -1,23 +1,15 @@
-//! Real files: numbers of rows and classes as their publishers give them. They are looked for
-//! in the folder that `EMBERLINE_SHARED` names, and skipped, loudly, where it isn't there.
+//! Real files: numbers of rows and classes as their publishers give them. The tests are skipped if the shared data aren't there.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use emberline_base::{Labels, SplitName, Task};
 use emberline_dataset::settings::{Amount, Column, Duplicates, LabelColumns, Settings, Split, SplitFile};
 use emberline_dataset::{Dataset, load, read, read_texts};
+use emberline_test_support::shared;
 
 fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("EMBERLINE_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from)
-        .join("data");
-    if !folder.is_dir() {
-        let _ = writeln!(io::stderr(), "SKIPPED: no real data, {} is not there", folder.display());
-        return None;
-    }
-    Some(folder)
+    shared("data")
 }
 
 fn named(path: &str, text: &str, label: &str) -> Settings {

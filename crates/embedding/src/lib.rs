@@ -20,8 +20,6 @@ pub mod opened;
 mod pca;
 pub mod reduce;
 pub mod source;
-#[cfg(test)]
-mod test_assets;
 mod tuned;
 
 pub use error::Error;

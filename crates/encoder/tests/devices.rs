@@ -7,6 +7,7 @@ use emberline_base::Matrix;
 use emberline_device::Device;
 use emberline_encoder::elmo::Elmo;
 use emberline_encoder::sentence_transformer::{Options, SentenceTransformer};
+use emberline_test_support::{Requirement, skip};
 
 const TEXTS: [&str; 5] = ["the dog is red", "", "Why do dogs run?", "a", "the sun of the moon is how the cat walks ."];
 
@@ -29,8 +30,7 @@ fn compare(what: &str, vectors: impl Fn(Device) -> Matrix) {
     let cpu = vectors(Device::Cpu);
     for device in [Device::Wgpu, Device::Cuda] {
         if let Err(why) = device.availability().detail {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {what} on {device}: {why}");
+            skip(Requirement::of_device(&device.to_string()), &format!("{what} on {device}: {why}"));
             continue;
         }
         let other = vectors(device);

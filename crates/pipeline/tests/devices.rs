@@ -1,11 +1,11 @@
 //! What the quickstart's lock says of the processor comes out on a card within its tolerance.
 #![cfg(feature = "gpu")]
 
-use std::io::Write;
 use std::path::Path;
 
 use emberline_device::Device;
 use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Silent, verify};
+use emberline_test_support::{Requirement, skip};
 
 /// Cells: a software card takes seconds for each.
 const SAMPLE: usize = 4;
@@ -17,7 +17,7 @@ fn cards_come_to_what_the_processor_came_to() {
     let lock = Lock::load(&Lock::path_of(&path)).expect("a lock");
     for device in [Device::Wgpu, Device::Cuda] {
         if let Err(why) = device.availability().detail {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
+            skip(Requirement::of_device(&device.to_string()), &format!("the quickstart's lock on {device}: {why}"));
             continue;
         }
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,31 +1,29 @@
 //! Whole logs, read by TensorBoard's own reader and HParams backend (`read_back.py`).
 //!
 //! Needs a Python with `tensorboard`: the one that `EMBERLINE_TENSORBOARD_PYTHON` names, else
-//! `python3`; without one the tests say so and pass.
+//! `python3`; without one the tests are skipped.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use emberline_base::record::Epoch;
 use emberline_base::{Metric, Scores};
 use emberline_tensorboard::{Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_experiment};
+use emberline_test_support::{Requirement, named, skip};
 use tfevents::{Clock, EventFile, Histogram, PrCurve};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_back.py");
 
 /// What TensorBoard reads in `folder`, sorted; `None` where there is no TensorBoard.
 fn read_back(folder: &Path) -> Option<Vec<String>> {
-    let named = std::env::var("EMBERLINE_TENSORBOARD_PYTHON").ok();
-    let python = named.as_deref().unwrap_or("python3");
+    let named = named(Requirement::Tensorboard);
+    let python = named.as_deref().unwrap_or(Path::new("python3"));
     let run =
         |argument: &Path| Command::new(python).arg(SCRIPT).arg(argument).env("TF_CPP_MIN_LOG_LEVEL", "3").output();
     let works = |output: &Output| output.status.success();
     if named.is_none() && !run(Path::new("--check")).as_ref().is_ok_and(works) {
-        // Not `eprintln!`, which the test harness keeps to itself where a test passes.
-        let why = "`python3` can't import tensorboard; name one that can in EMBERLINE_TENSORBOARD_PYTHON";
-        writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error");
+        skip(Requirement::Tensorboard, "event files as TensorBoard reads them: `python3` can't import tensorboard");
         return None;
     }
     let output = run(folder).expect("EMBERLINE_TENSORBOARD_PYTHON names a Python");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
+use emberline_test_support::{Requirement, skip};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
 use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit};
 
@@ -66,8 +67,7 @@ fn gpu_devices() -> impl Iterator<Item = Device> {
     [Device::Wgpu, Device::Cuda].into_iter().filter(|device| {
         let detail = device.availability().detail;
         if let Err(why) = &detail {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
+            skip(Requirement::of_device(&device.to_string()), &format!("training on {device}: {why}"));
         }
         detail.is_ok()
     })

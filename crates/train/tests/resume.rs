@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
+use emberline_test_support::{Requirement, skip};
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
 use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error, FitRequest, FitSpec, FittedModel, fit};
@@ -144,10 +145,7 @@ fn a_fit_that_was_cut_short_comes_to_the_same_bytes() {
         match device.availability().detail {
             Ok(_) => check_on(device),
             Err(_) if !cfg!(feature = "gpu") => {}
-            Err(why) => {
-                use std::io::Write;
-                let _ = writeln!(std::io::stderr(), "SKIPPED: {device}: {why}");
-            }
+            Err(why) => skip(Requirement::of_device(&device.to_string()), &format!("resumed fits on {device}: {why}")),
         }
     }
 }

@@ -2,12 +2,12 @@
 //! (`EMBERLINE_EXPORT_PYTHON`: with `model2vec==0.10.0` and `gensim==4.4.0`).
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 
 use emberline_base::{Features, Matrix};
 use emberline_embedding::{Error, FittedEmbedding, Opened, Source, export};
+use emberline_test_support::{Requirement, from_environment};
 
 use super::{corpus, encoding, fixtures, reopened, source, trained, tuned, vector_files};
 
@@ -54,11 +54,7 @@ fn assert_close(found: &Matrix, expected: &Matrix, what: &str) {
 
 /// What a script prints, as a matrix; none without a Python to run it.
 fn from_python(script: &str, path: &Path) -> Option<Matrix> {
-    let Some(python) = std::env::var_os("EMBERLINE_EXPORT_PYTHON") else {
-        let what = "EMBERLINE_EXPORT_PYTHON, a Python with model2vec and gensim, is not set";
-        let _ = writeln!(io::stderr(), "SKIPPED: {what}");
-        return None;
-    };
+    let python = from_environment(Requirement::ExportPython, "exported tables as model2vec and gensim read them")?;
     let texts = serde_json::json!(TEXTS).to_string();
     let output = Command::new(python).arg("-c").arg(script).arg(path).arg(texts).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

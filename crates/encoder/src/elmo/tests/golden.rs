@@ -1,7 +1,6 @@
 //! Compares the layers with those of other implementations.
 
-use std::io::{self, Write as _};
-
+use emberline_test_support::shared;
 use hdf5_reader::Hdf5File;
 
 use super::*;
@@ -100,15 +99,7 @@ fn every_option_counts() {
 
 /// Returns the folder with AllenNLP's fixtures; prints that the test is skipped if it is missing.
 fn allennlp() -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let root = std::env::var_os("EMBERLINE_SHARED").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let path = root.join("assets/elmo");
-    if path.exists() {
-        return Some(path);
-    }
-    let why = format!("{} isn't there; EMBERLINE_SHARED names the folder with goldens", path.display());
-    let _ = writeln!(io::stderr(), "SKIPPED: {why}");
-    None
+    shared("assets/elmo")
 }
 
 fn dataset(path: &Path, name: &str) -> Vec<f32> {

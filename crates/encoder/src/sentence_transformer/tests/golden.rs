@@ -1,9 +1,8 @@
 //! Compares vectors with those of the reference implementation, on the CPU and in Burn.
 
-use std::io::{self, Write as _};
-
 use burn::backend::Flex;
 use emberline_base::Matrix;
+use emberline_test_support::{Requirement, from_environment};
 
 use super::*;
 use crate::sentence_transformer::modules::Modules;
@@ -81,10 +80,8 @@ fn what_changes_a_vector_changes_the_digest() {
 /// Compares with the first numbers that sentence-transformers computes for all-MiniLM-L6-v2, in the folder `EMBERLINE_MINILM`.
 #[test]
 fn a_published_model_gives_the_published_vectors() {
-    let Some(folder) = std::env::var_os("EMBERLINE_MINILM").map(PathBuf::from) else {
-        let _ = writeln!(io::stderr(), "SKIPPED: set EMBERLINE_MINILM to the folder of all-MiniLM-L6-v2");
-        return;
-    };
+    let published = "the published vectors of all-MiniLM-L6-v2";
+    let Some(folder) = from_environment(Requirement::Minilm, published) else { return };
     let model = open(&folder, &Options::default()).expect("the model");
     let texts: [&[u8]; 3] = [b"This is an example sentence", b"Each sentence is converted", b""];
     let vectors = model.encode(&texts).expect("encoded");

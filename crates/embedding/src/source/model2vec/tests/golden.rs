@@ -2,10 +2,10 @@
 
 use std::fs;
 
+use emberline_test_support::shared;
 use serde_json::Value;
 
 use super::*;
-use crate::test_assets::shared;
 
 /// A model that was distilled for real, or its golden.
 fn asset(below: &str) -> Option<PathBuf> {

@@ -130,7 +130,7 @@ fn tables_give_what_their_graphs_compute() {
 
 #[test]
 fn the_shared_tables_give_what_their_graphs_compute() {
-    let Some(tables) = shared("assets/tfhub") else { return };
+    let Some(tables) = emberline_test_support::shared("assets/tfhub") else { return };
     let mut texts = texts();
     texts.extend(
         [&b"\xff\xfe a\x00b \xe2\x80"[..], b"a b c d e f g h i j k", b"What is the the best?"].map(<[u8]>::to_vec),

@@ -9,9 +9,10 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+use emberline_test_support::shared;
+
 use self::synthetic::{PLAIN, Recipe, write};
 use super::{Module, Settings, TextModule, open};
-use crate::test_assets::shared;
 use crate::{Error, Lookup, Words, combine::combine};
 
 fn settings(path: impl Into<PathBuf>) -> Settings {

@@ -1,9 +1,9 @@
 //! Models of fastText, against what fastText itself says (`make.py` beside the models).
 
+use emberline_test_support::{Requirement, from_environment};
 use serde_json::Value;
 
 use super::*;
-use crate::test_assets::skip;
 
 /// What fastText says of each model, by file name.
 pub(super) fn golden(folder: &str) -> Vec<(String, Value)> {
@@ -116,9 +116,8 @@ fn texts_of_a_supervised_model_have_fasttexts_sentence_vectors() {
 /// A model that fastText trained here and now (`EMBERLINE_FASTTEXT_PYTHON`: a Python with the package `fasttext-wheel`).
 #[test]
 fn a_model_that_fasttext_trains_now_gives_its_sentence_vectors() {
-    let Some(python) = std::env::var_os("EMBERLINE_FASTTEXT_PYTHON") else {
-        return skip("EMBERLINE_FASTTEXT_PYTHON, a Python with fasttext-wheel");
-    };
+    let untested = "a model that fastText trains now";
+    let Some(python) = from_environment(Requirement::FasttextPython, untested) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let script = fixtures("fasttext").join("supervised.py");
     let output = std::process::Command::new(python).arg(script).arg(folder.path()).output().expect("it runs");

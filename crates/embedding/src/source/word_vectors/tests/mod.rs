@@ -4,13 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use emberline_test_support::shared;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
 use wordvectors::MAX_WORD;
 
 use super::*;
-use crate::test_assets::shared;
 
 mod fasttext;
 mod finalfusion;
