@@ -93,8 +93,12 @@ fn finished_run(pipeline: &str, classes: usize) -> (tempfile::TempDir, Vec<Strin
 
 /// Exports a cell; the refit where that is named.
 fn export(at: &Path, cell: &str, arguments: &[&str]) -> Ended {
-    let named = ["--cell", cell];
-    run_in(at, &[&["export", "runs/p"], if cell == REFIT { &[] } else { &named[..] }, arguments].concat())
+    let mut all = vec!["export", "runs/p"];
+    if cell != REFIT {
+        all.extend(["--cell", cell]);
+    }
+    all.extend(arguments);
+    run_in(at, &all)
 }
 
 fn exported(at: &Path, cell: &str, arguments: &[&str]) {
