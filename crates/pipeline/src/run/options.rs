@@ -20,7 +20,7 @@ pub struct Options {
     pub cache: Option<Cache>,
     /// Only the cells with these ids; all of them when empty.
     pub only: Vec<String>,
-    /// Cells that are done are run again.
+    /// Cells that are done are run again, and the refit is made again.
     pub force: bool,
     /// Cells that failed are run again.
     pub retry_failed: bool,
