@@ -50,8 +50,8 @@ pub const EXCEPTIONS: [Exception; 3] = [
 /// The longest that a test takes, in seconds: times of its runs are at most this long ago.
 const LONGEST_TEST: f64 = 86_400.0;
 
-/// Every file of a run by its path, but for the [`EXCEPTIONS`], without times and numbers of attempts. The folder stays as it
-/// is.
+/// Every file of a run by its path, but for the [`EXCEPTIONS`], without times, numbers of attempts, and the events by which
+/// the log of a cell that is trained again discards the points of the attempt before. The folder stays as it is.
 ///
 /// # Panics
 /// If a file isn't sound, or a report isn't what the records give.
@@ -66,6 +66,7 @@ pub fn records(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .map(|(path, bytes)| {
             let is_result = path.starts_with(run_files::CELLS) && path.ends_with(run_files::RESULT);
             let bytes = if is_result { without_attempt(text(&bytes)).into_bytes() } else { bytes };
+            let bytes = if path.ends_with("events") { without_restarts(&bytes) } else { bytes };
             (path, bytes)
         })
         .collect()
@@ -234,6 +235,29 @@ fn events_without(file: &[u8], times: &RangeInclusive<f64>) -> Vec<u8> {
         events.extend(event);
     }
     events
+}
+
+/// Events as [`events_without`] gives them, without those that tell TensorBoard of a restart.
+///
+/// An event begins with its time (tag 9, 8 bytes) and its step (tag 16, a varint; absent if 0). A restart follows as tag 58, the
+/// field `session_log`.
+fn without_restarts(events: &[u8]) -> Vec<u8> {
+    let (mut kept, mut rest) = (Vec::new(), events);
+    while let Some((length, after)) = rest.split_first_chunk::<8>() {
+        let length = u64::from_le_bytes(*length) as usize;
+        let (event, after) = after.split_at(length);
+        let content = event.get(9..).unwrap_or_default();
+        let step = if content.first() == Some(&16) {
+            2 + content[1..].iter().take_while(|byte| **byte > 127).count()
+        } else {
+            0
+        };
+        if content.get(step) != Some(&58) {
+            kept.extend(&rest[..8 + length]);
+        }
+        rest = after;
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ fn segments_of_the_former_format_are_named_and_cleared_when_asked() {
     fs::rename(&unnamed, former.join(format!("{}.safetensors", hash.trim()))).expect("named");
     for command in ["ls", "verify"] {
         let ended = fixture.done(&["cache", command]);
-        assert!(ended.stderr.contains("1 vectors (241 B) are in an older format"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("1 vector (241 B) is in an older format"), "{}", ended.stderr);
     }
     assert!(fixture.emberline(&["cache", "ls"]).stdout.contains("elmo old (older format)"));
     let dry = fixture.emberline(&["cache", "gc", "--dry-run"]);

@@ -16,9 +16,9 @@ name = "outputs"
 path = "texts.csv"
 text = "text"
 label = "label"
-[embedding.hashed.hashing]
+[embedding.learned.corpus]
 dim = 4
-buckets = 64
+min_count = 1
 [train]
 epochs = 1
 "#;

@@ -29,7 +29,7 @@ fn every_command_finds_the_run_from_every_folder() {
     assert!(ended.stderr.contains("report: ../project/runs/p/report.html"), "{}", ended.stderr);
     assert!(project.join("runs/p/summary.json").is_file() && !elsewhere.join("runs").exists());
     for (folder, file) in [(&elsewhere, "../project/p.toml"), (&project, "p.toml"), (&project, "./p.toml")] {
-        assert!(fine(folder, &["plan", file]).stdout.contains("1 cells: 1 done"));
+        assert!(fine(folder, &["plan", file]).stdout.contains("1 cell: 1 done"));
         assert!(fine(folder, &["explain", file]).stderr.contains("all cells are done"));
         assert!(fine(folder, &["run", file]).stderr.contains("0 cells trained"));
         fine(folder, &["lock", file]);

@@ -122,7 +122,7 @@ fn data_are_fetched_and_their_address_changes_no_cell() {
         // Another address, and the hash: the cells that are done stay.
         let (url, hash) = (format!("{table}.url=https://example.org/rows.csv"), format!("{table}.sha256={hash}"));
         let planned = run(folder.path(), &["plan", "pipeline.toml", "-S", &url, "-S", &hash]);
-        assert!(planned.stdout.contains("1 cells: 1 done"), "{planned:?}");
+        assert!(planned.stdout.contains("1 cell: 1 done"), "{planned:?}");
         let listed = run(folder.path(), &["fetch", "pipeline.toml", "-S", &hash, "--format", "json"]);
         let list: serde_json::Value = serde_json::from_str(&listed.stdout).expect("JSON");
         assert_eq!((&list["assets"][0]["data"], &list["assets"][0]["status"]), (&table.into(), &"there".into()));

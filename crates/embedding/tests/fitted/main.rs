@@ -187,7 +187,7 @@ fn a_source_that_is_not_the_one_trained_with_is_refused() {
         assert!(matches!(error, Error::OtherSource { .. }), "{error}");
         if state.is_some() {
             let error = refusal(&first, None, &digest).to_string();
-            assert!(error.contains("isn't the one") || error.contains("train again"), "{error}");
+            assert!(error.contains("isn't the one") || error.contains("restore the run's `inputs` folder"), "{error}");
         }
     }
     let learned: Source = toml::from_str("[corpus]\ndim = 4").expect("a source");

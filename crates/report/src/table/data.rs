@@ -145,7 +145,7 @@ mod tests {
         (data.shared_texts, data.shared_groups) = (1, 3);
         let told = format!("{:?}", table(&data).notes);
         assert!(
-            told.contains("1 row left out whose text stands") && told.contains("3 rows left out whose group"),
+            told.contains("1 row left out whose text is also") && told.contains("3 rows left out whose group"),
             "{told}"
         );
     }
