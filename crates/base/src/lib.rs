@@ -14,7 +14,6 @@ pub mod digest;
 mod fault;
 mod features;
 pub mod file;
-pub mod function;
 pub mod json;
 mod labels;
 pub mod masks;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
-use emberline_base::function::exp;
+use emberline_kernels::function;
 
 pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
     let of_output = |(&z, &y): (&f32, &f32)| softplus(f64::from(z)) - f64::from(z) * f64::from(y);
@@ -24,6 +24,6 @@ pub(super) fn gradient<B: Backend>(logits: Tensor<B, 3>, targets: Tensor<B, 3>) 
 #[inline(always)]
 pub(super) fn gradient_of_row(logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
     for ((gradient, &z), &y) in gradient.iter_mut().zip(logits).zip(targets) {
-        *gradient = 1.0 / (1.0 + exp(-z)) - y;
+        *gradient = function::sigmoid(z) - y;
     }
 }

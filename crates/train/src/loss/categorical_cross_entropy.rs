@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
-use emberline_base::function::exp;
+use emberline_kernels::function::exp;
 
 pub(super) fn of_row(logits: &[f32], targets: &[f32]) -> f64 {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));

@@ -1,9 +1,10 @@
 //! Self-attention of one text on the CPU (Vaswani et al., 2017), one head at a time.
 
+use emberline_kernels::Panels;
+use emberline_kernels::rows::{Rows, Target, multiply_rows};
 use pulp::Simd;
 
 use super::lanes;
-use super::product::{Panels, Rows, Target, product};
 use super::{Layer, Positions, Transformer, bucket, rotation};
 
 /// The buffers of attention, which are reused for all texts of a batch.
@@ -52,11 +53,11 @@ impl Attention {
         let scale = 1.0 / (width as f32).sqrt();
         for head in 0..heads {
             let at = head * width;
-            self.keys.pack_transposed(&three[hidden + at..], stride, tokens, width);
+            self.keys.pack_transposed(&three[hidden + at..], stride, width, tokens);
             self.values.pack(&three[2 * hidden + at..], stride, tokens, width);
             let scores = &mut self.scores[..tokens * tokens];
             let queries = Rows { values: &three[at..], stride, count: tokens };
-            product(simd, queries, &self.keys, &[], Target { values: scores, stride: tokens });
+            multiply_rows(simd, queries, &self.keys, &[], Target { values: scores, stride: tokens });
             for (token, row) in scores.chunks_exact_mut(tokens).enumerate() {
                 row.iter_mut().for_each(|score| *score *= scale);
                 if !self.bias.is_empty() {
@@ -70,7 +71,7 @@ impl Attention {
                 lanes::softmax(row);
             }
             let weights = Rows { values: scores, stride: tokens, count: tokens };
-            product(simd, weights, &self.values, &[], Target { values: &mut three[at..], stride });
+            multiply_rows(simd, weights, &self.values, &[], Target { values: &mut three[at..], stride });
         }
     }
 

@@ -4,12 +4,11 @@
 //! result doesn't depend on the width of the CPU's SIMD registers. All functions are inlined into code that [`pulp::Arch`]
 //! compiles for the widest registers available.
 
-use emberline_base::function::{erf, exp, tanh};
+use emberline_kernels::LANES;
+use emberline_kernels::dot::sum_in_pairs;
+use emberline_kernels::function::{exp, gelu, sigmoid, tanh};
 
 use crate::transformer::Activation;
-
-/// Number of partial sums of a row, and of columns in a packed panel.
-pub(super) const LANES: usize = 16;
 
 /// Splits a row into groups of lanes and the remainder.
 #[inline(always)]
@@ -44,32 +43,7 @@ fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     for (sum, &value) in sums.iter_mut().zip(rest) {
         *sum += term(value);
     }
-    total(sums)
-}
-
-/// Adds partial sums in a fixed order: lane i and lane i + 8, then i and i + 4, and so on.
-#[inline(always)]
-fn total(mut sums: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
-    }
-    sums[0]
-}
-
-/// Computes the inner product of two rows.
-#[inline(always)]
-pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (left, right) in left.chunks(LANES).zip(right.chunks(LANES)) {
-        for ((sum, &left), &right) in sums.iter_mut().zip(left).zip(right) {
-            *sum = left.mul_add(right, *sum);
-        }
-    }
-    total(sums)
+    sum_in_pairs(sums)
 }
 
 /// Returns the largest number of a row.
@@ -100,17 +74,6 @@ pub(super) fn activate(activation: Activation, row: &mut [f32]) {
         Activation::Sigmoid => map(row, sigmoid),
         Activation::Silu => map(row, |x| x * sigmoid(x)),
     }
-}
-
-#[inline(always)]
-fn gelu(x: f32) -> f32 {
-    let half = 0.5 * x;
-    half.mul_add(erf(x * std::f32::consts::FRAC_1_SQRT_2), half)
-}
-
-#[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
 }
 
 /// Applies a gated activation: `row[i] = activation(row[i]) * row[i + half]` for the first half of the row (GeGLU in

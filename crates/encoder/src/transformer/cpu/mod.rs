@@ -3,19 +3,20 @@
 //! Batches are computed in parallel, one thread per batch. A batch consists of the tokens of its texts, one text after
 //! another, without padding: operations per token (matrix products, norms, activations) are done for all rows at once, and
 //! attention is done per text. The numbers of a text never depend on other texts, and are computed by the same steps in any
-//! batch: see `product.rs`.
+//! batch: see `emberline_kernels`.
 //!
 //! Burn's flex backend computes the same (a test compares them) at a third to a half of the speed: it packs the weights again
 //! for every product, and allocates a new array for every operation.
 
 mod attention;
 mod lanes;
-mod product;
 
+use emberline_kernels::Panels;
+use emberline_kernels::dot::dot_in_pairs;
+use emberline_kernels::rows::{Rows, Target, multiply_rows};
 use pulp::{Arch, Simd, WithSimd};
 
 use self::attention::Attention;
-use self::product::{Panels, Rows, Target, product};
 use super::{Activation, Forward, Layer, Linear, Norm, Positions, Table, Transformer, bucket, rotation};
 
 /// Number of tokens per batch: few enough for a layer's intermediate rows to stay in a core's cache, and enough to reuse each
@@ -60,7 +61,7 @@ impl PackedLayer {
 fn packed(linear: &mut Linear) -> Panels {
     let Table { rows, cols, values } = &mut linear.weight;
     let mut panels = Panels::default();
-    panels.pack_transposed(values, *cols, *rows, *cols);
+    panels.pack_transposed(values, *cols, *cols, *rows);
     *values = Vec::new();
     panels
 }
@@ -197,7 +198,7 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let wide = &mut self.wide[..self.tokens * 3 * hidden];
         let target = Target { values: wide, stride: 3 * hidden };
-        product(self.simd, rows, &packed.queries_keys_values, &layer.queries_keys_values.bias, target);
+        multiply_rows(self.simd, rows, &packed.queries_keys_values, &layer.queries_keys_values.bias, target);
         let mut first = 0;
         for text in self.texts {
             let tokens = first..first + text.len();
@@ -208,24 +209,24 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         // Attention has written its result over the queries.
         let rows = Rows { values: wide, stride: 3 * hidden, count: self.tokens };
         let target = Target { values: &mut self.branch, stride: hidden };
-        product(self.simd, rows, &packed.attention_out, &layer.attention_out.bias, target);
+        multiply_rows(self.simd, rows, &packed.attention_out, &layer.attention_out.bias, target);
     }
 
     /// Computes the feed-forward of the hidden state, or of `branch`, and writes the result to `branch`.
     #[inline(always)]
     fn feed_forward(&mut self, layer: &Layer, packed: &PackedLayer, of_branch: bool) {
         let Transformer { hidden, activation, gated, .. } = *self.model;
-        let width = packed.up.outer();
+        let width = packed.up.cols();
         let from = if of_branch { &self.branch } else { &self.state };
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let wide = &mut self.wide[..self.tokens * width];
-        product(self.simd, rows, &packed.up, &layer.up.bias, Target { values: wide, stride: width });
+        multiply_rows(self.simd, rows, &packed.up, &layer.up.bias, Target { values: wide, stride: width });
         for row in wide.chunks_exact_mut(width) {
             activate(activation, gated, row);
         }
         let rows = Rows { values: wide, stride: width, count: self.tokens };
         let target = Target { values: &mut self.branch, stride: hidden };
-        product(self.simd, rows, &packed.down, &layer.down.bias, target);
+        multiply_rows(self.simd, rows, &packed.down, &layer.down.bias, target);
     }
 }
 
@@ -245,7 +246,7 @@ fn normalise(rows: &mut [f32], norm: &Norm) {
 pub(crate) fn dense(linear: &Linear, activation: Activation, input: &[f32]) -> Vec<f32> {
     Arch::new().dispatch(|| {
         let mut output: Vec<f32> =
-            (0..linear.weight.rows).map(|row| lanes::dot(linear.weight.row(row), input)).collect();
+            (0..linear.weight.rows).map(|row| dot_in_pairs(linear.weight.row(row), input)).collect();
         lanes::add(&mut output, &linear.bias);
         lanes::activate(activation, &mut output);
         output

@@ -1,9 +1,9 @@
 //! Activation functions and their derivatives, on groups of a panel.
 
-use emberline_base::function::{erf, exp, tanh};
+use emberline_kernels::function::{gelu_with_slope, sigmoid, tanh};
+use emberline_kernels::{Group, flat, flat_mut};
 use pulp::Simd;
 
-use super::panels::{Group, flat, flat_mut};
 use crate::settings::Activation;
 
 impl Activation {
@@ -23,7 +23,7 @@ impl Activation {
             Self::Sigmoid => map(numbers, sigmoid),
             Self::Gelu => {
                 for (x, slope) in flat_mut(numbers).iter_mut().zip(flat_mut(slopes)) {
-                    (*x, *slope) = gelu(*x);
+                    (*x, *slope) = gelu_with_slope(*x);
                 }
             }
         }
@@ -74,18 +74,4 @@ fn change(numbers: &mut [Group], by: &[Group], function: impl Fn(f32, f32) -> f3
     for (x, &by) in flat_mut(numbers).iter_mut().zip(flat(by)) {
         *x = function(*x, by);
     }
-}
-
-#[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-/// Returns x Phi(x) and its derivative Phi(x) + x phi(x).
-#[inline(always)]
-fn gelu(x: f32) -> (f32, f32) {
-    /// 1 / sqrt(2 pi)
-    const DENSITY: f32 = 0.398_942_3;
-    let share = erf(x * std::f32::consts::FRAC_1_SQRT_2).mul_add(0.5, 0.5);
-    (x * share, (x * DENSITY).mul_add(exp(-0.5 * x * x), share))
 }

@@ -1,11 +1,11 @@
 //! A dense layer: its arrays, the buffers of a step, and the forward and backward passes.
 
 use emberline_base::OutOfMemory;
+use emberline_kernels::product::{Rule, descend, multiply};
+use emberline_kernels::{Group, Panels};
 use pulp::Simd;
 
-use super::panels::{Group, Panels};
-use super::product::{descend, multiply};
-use super::rule::{AnyRule, Rule};
+use super::rule::AnyRule;
 use crate::head::Step;
 use crate::settings::Activation;
 use crate::weights::{StatePart, Tensor};

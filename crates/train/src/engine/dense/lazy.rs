@@ -4,10 +4,11 @@
 //! velocity does. The missed steps are applied in closed form when the row is next used, so that a step costs the same
 //! for every size of table.
 
+use emberline_kernels::product::Rule;
+use emberline_kernels::{Group, flat_mut};
 use pulp::Simd;
 
-use super::panels::{Group, flat_mut};
-use super::rule::{Adam, AnyRule, Rule};
+use super::rule::{Adam, AnyRule};
 use super::series::AdamSeries;
 use crate::settings::Optimizer;
 
@@ -140,9 +141,9 @@ pub(super) fn power(base: f64, exponent: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use emberline_base::Substream;
+    use emberline_kernels::LANES;
     use pulp::Scalar;
 
-    use super::super::panels::LANES;
     use super::*;
     use crate::settings::{Adam as Settings, Sgd};
 

@@ -7,14 +7,12 @@
 //! are updated (`table.rs`).
 //!
 //! A row's logits don't depend on the other rows, and nothing depends on the number of threads or the width of
-//! registers.
+//! registers: the products are those of `emberline_kernels`.
 
 mod activation;
 mod layer;
 mod lazy;
 mod network;
-mod panels;
-mod product;
 mod rule;
 mod series;
 mod table;

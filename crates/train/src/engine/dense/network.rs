@@ -5,10 +5,10 @@
 
 use emberline_base::memory::{self, OutOfMemory};
 use emberline_base::{Bags, LayerStack, Matrix};
+use emberline_kernels::{Group, LANES, Panels, flat_mut};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::layer::forward;
-use super::panels::{Group, LANES, Panels, flat_mut};
 use super::table::{add_scaled, normalize};
 use super::trainer::EVALUATION_ROWS;
 use crate::head::{Architecture, Step};

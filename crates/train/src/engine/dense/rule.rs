@@ -1,25 +1,10 @@
 //! The update rules of the optimisers on registers; they compute what `optimizer/` computes on tensors.
 
+use emberline_kernels::product::Rule;
 use pulp::Simd;
 
-use super::panels::Group;
 use crate::optimizer::{FLUSH_BELOW, FLUSH_SQUARE_BELOW, flush_subnormals, scaled_rate};
 use crate::settings::Optimizer;
-
-/// An update rule: how one step changes a number, given its gradient.
-pub(super) trait Rule: Copy {
-    /// Updates `value`; `first` and `second` are the optimiser's state for it, both 0 before the first step.
-    fn apply<S: Simd>(self, simd: S, gradient: S::f32s, value: &mut S::f32s, first: &mut S::f32s, second: &mut S::f32s);
-
-    /// Updates a group and the optimiser's state for it, with a gradient of as many registers.
-    #[inline(always)]
-    fn apply_all<S: Simd>(self, simd: S, gradient: &[S::f32s], arrays: [&mut Group; 3]) {
-        let [values, first, second] = arrays.map(|group| S::as_mut_simd_f32s(&mut **group).0);
-        for (((gradient, value), first), second) in gradient.iter().zip(values).zip(first).zip(second) {
-            self.apply(simd, *gradient, value, first, second);
-        }
-    }
-}
 
 /// Sets values whose magnitude is below `least` to zero.
 #[inline(always)]
@@ -132,8 +117,9 @@ impl Rule for Sgd {
 
 #[cfg(test)]
 mod tests {
+    use emberline_kernels::{Group, LANES};
+
     use super::*;
-    use crate::engine::dense::panels::LANES;
 
     /// A weight whose gradient is 0 from the second step on: its first moment, or velocity, ends at 0, not at the
     /// smallest number above it.

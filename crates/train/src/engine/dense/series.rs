@@ -13,10 +13,10 @@
 //! term. Since u <= 1/C, the error is bounded before training starts ([`AdamSeries::new`]), and is kept below that of a
 //! 32-bit rounding. Betas that would need too many terms are computed step by step.
 
+use emberline_kernels::Group;
 use pulp::Simd;
 
 use super::lazy::{power, row_registers};
-use super::panels::Group;
 
 /// The maximum relative error of the series: less than that of rounding to 32 bits.
 const TOLERANCE: f64 = 1.0 / (1_u64 << 26) as f64;

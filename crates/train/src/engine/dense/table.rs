@@ -6,11 +6,13 @@
 
 use emberline_base::Bags;
 use emberline_base::memory::{self, OutOfMemory};
+use emberline_kernels::dot::dot_in_order;
+use emberline_kernels::product::Rule;
+use emberline_kernels::{Group, LANES, Panels, flat, flat_mut};
 use pulp::Simd;
 
 use super::lazy::LazyUpdate;
-use super::panels::{Group, LANES, Panels, flat, flat_mut};
-use super::rule::{AnyRule, Rule};
+use super::rule::AnyRule;
 use crate::settings::Optimizer;
 use crate::weights::{StatePart, Tensor};
 
@@ -224,7 +226,7 @@ fn normalize_backward<'a, S: Simd, I: Iterator<Item = &'a Group>>(
     square: f32,
 ) {
     if square > SMALLEST_SQUARE {
-        let along = dot(gradient, scaled());
+        let along = dot_in_order(gradient, scaled());
         add_scaled(simd, gradient, scaled(), -along);
     }
     scale(gradient, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
@@ -233,7 +235,7 @@ fn normalize_backward<'a, S: Simd, I: Iterator<Item = &'a Group>>(
 /// Scales a vector to length 1 (a vector of zeros stays). Returns its former sum of squares.
 #[inline(always)]
 pub(super) fn normalize(vector: &mut [Group]) -> f32 {
-    let square = dot(vector, vector.iter());
+    let square = dot_in_order(vector, vector.iter());
     scale(vector, 1.0 / square.max(SMALLEST_SQUARE).sqrt());
     square
 }
@@ -252,18 +254,6 @@ pub(super) fn add_scaled<'a, S: Simd>(
             *sum = simd.mul_add_f32s(*value, weight, *sum);
         }
     }
-}
-
-/// Returns the inner product, adding its partial sums in a fixed order.
-#[inline(always)]
-fn dot<'a>(left: &[Group], right: impl Iterator<Item = &'a Group>) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (left, right) in left.iter().zip(right) {
-        for ((sum, left), right) in sums.iter_mut().zip(&**left).zip(&**right) {
-            *sum = left.mul_add(*right, *sum);
-        }
-    }
-    sums.iter().sum()
 }
 
 #[inline(always)]

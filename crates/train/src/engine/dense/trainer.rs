@@ -2,11 +2,11 @@
 //! weights.
 
 use emberline_base::{Bags, Features, Matrix, OutOfMemory, SplitName, Splits};
+use emberline_kernels::Panels;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::EngineSpec;
 use super::layer::Layer;
-use super::panels::Panels;
 use super::rule::AnyRule;
 use super::table::Table;
 use crate::head::Step;

@@ -1,7 +1,8 @@
-//! Elementary functions (exp, erf, tanh) of 32-bit floats that give the same bits on every machine and can be vectorised.
+//! Elementary functions (exp, erf, tanh) and activations (sigmoid, GELU) of 32-bit floats that give the same bits on every
+//! machine and can be vectorised.
 //!
 //! They are inlined without branches and calls, so that the compiler vectorises a loop over them for the SIMD registers of
-//! the surrounding code. The CPU code of encoders and heads computes its activations with them.
+//! the surrounding code.
 
 /// Computes e^x for x <= 88, with an error of at most 2 units in the last place; returns 0 if the result would be subnormal.
 ///
@@ -65,6 +66,29 @@ pub fn tanh(x: f32) -> f32 {
     if square < 0.01 { x * series } else { far }
 }
 
+/// Computes 1 / (1 + e^-x).
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Computes GELU: x Phi(x) with the normal distribution's Phi, as x/2 + x/2 erf(x / sqrt(2)) with one rounding at the end.
+#[inline(always)]
+pub fn gelu(x: f32) -> f32 {
+    let half = 0.5 * x;
+    half.mul_add(erf(x * std::f32::consts::FRAC_1_SQRT_2), half)
+}
+
+/// Computes GELU and its derivative, x Phi(x) and Phi(x) + x phi(x), from one Phi(x). The former differs from [`gelu`] in
+/// the last bits, since Phi(x) is rounded before it is multiplied by x.
+#[inline(always)]
+pub fn gelu_with_slope(x: f32) -> (f32, f32) {
+    /// 1 / sqrt(2 pi)
+    const DENSITY: f32 = 0.398_942_3;
+    let share = erf(x * std::f32::consts::FRAC_1_SQRT_2).mul_add(0.5, 0.5);
+    (x * share, (x * DENSITY).mul_add(exp(-0.5 * x * x), share))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +111,13 @@ mod tests {
             let wide = f64::from(x);
             assert!((f64::from(erf(x)) - reference_erf(wide)).abs() < 4e-7, "erf {x}");
             assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 3e-7, "tanh {x}");
+            let phi = 0.5 + 0.5 * reference_erf(wide * std::f64::consts::FRAC_1_SQRT_2);
+            let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let (value, slope) = gelu_with_slope(x);
+            assert!((f64::from(sigmoid(x)) - 1.0 / (1.0 + (-wide).exp())).abs() < 3e-7, "sigmoid {x}");
+            assert!((f64::from(gelu(x)) - wide * phi).abs() < 2e-6, "gelu {x}");
+            assert!((f64::from(value) - wide * phi).abs() < 2e-6, "gelu {x}");
+            assert!((f64::from(slope) - (phi + wide * density)).abs() < 2e-6, "slope of gelu {x}");
             let large = x * 20.0;
             let relative = f64::from(exp(large)) / f64::from(large).exp() - 1.0;
             assert!(relative.abs() < 3e-7, "exp {large}: {relative}");

@@ -1,4 +1,4 @@
-//! The two matrix products of a training step, on panels.
+//! The two matrix products of a training step, on panels; inference needs the first alone.
 //!
 //! A tile of rows and one or two panels of columns stays in registers while the inner index runs. **Every number is one
 //! chain of fused multiply-adds in the order of the inner index**, so that it is the same, bit for bit, whatever the
@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::panels::{Group, LANES, Panels, STEP};
-use super::rule::Rule;
+use crate::panels::{Group, LANES, Panels, STEP};
+use crate::tile::{Sums, add_product, vectors};
 
 /// The number of rows of the left side per block, a multiple of every tile's: with [`INNER`] columns they fit into the
 /// second-level cache.
@@ -20,9 +20,27 @@ const ROWS: usize = 264;
 /// The number of rows of a panel per block, a multiple of [`LANES`]: two panels fit into the first-level cache.
 const INNER: usize = 256;
 
+/// An optimiser's update rule: how one step changes a number, given its gradient.
+pub trait Rule: Copy {
+    /// Updates `value`; `first` and `second` are the optimiser's state for it, both 0 before the first step.
+    fn apply<S: Simd>(self, simd: S, gradient: S::f32s, value: &mut S::f32s, first: &mut S::f32s, second: &mut S::f32s);
+
+    /// Updates a group and the optimiser's state for it, with a gradient of as many registers.
+    #[inline(always)]
+    fn apply_all<S: Simd>(self, simd: S, gradient: &[S::f32s], arrays: [&mut Group; 3]) {
+        let [values, first, second] = arrays.map(|group| S::as_mut_simd_f32s(&mut **group).0);
+        for (((gradient, value), first), second) in gradient.iter().zip(values).zip(first).zip(second) {
+            self.apply(simd, *gradient, value, first, second);
+        }
+    }
+}
+
 /// Computes `target += left * right`: `[rows, inner] * [inner, cols]`.
+///
+/// # Panics
+/// If the shapes don't fit.
 #[inline(always)]
-pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: &mut Panels) {
+pub fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: &mut Panels) {
     assert_eq!((left.cols(), left.rows(), right.cols()), (right.rows(), target.rows(), target.cols()));
     match S::F32_LANES {
         16 => Tiles::<S, 8, 2, 1>(simd).multiply(left, right, target),
@@ -34,8 +52,11 @@ pub(super) fn multiply<S: Simd>(simd: S, left: &Panels, right: &Panels, target: 
 
 /// Updates `arrays` (the values and the two arrays of the optimiser's state) by `rule` with the gradient `left^T *
 /// right`: `[rows, inner]^T * [rows, cols]`. The gradient never leaves the registers.
+///
+/// # Panics
+/// If the shapes don't fit.
 #[inline(always)]
-pub(super) fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: &Panels, arrays: &mut [Panels; 3]) {
+pub fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: &Panels, arrays: &mut [Panels; 3]) {
     assert_eq!((left.rows(), left.cols(), right.cols()), (right.rows(), arrays[0].rows(), arrays[0].cols()));
     match S::F32_LANES {
         16 => Tiles::<S, 8, 2, 1>(simd).descend(rule, left, right, arrays),
@@ -48,9 +69,6 @@ pub(super) fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: 
 /// Tiles of `TALL` rows, which divides 12 or is a multiple of [`STEP`], and `WIDE` panels, each of `VECTORS` registers.
 #[derive(Clone, Copy)]
 struct Tiles<S, const TALL: usize, const WIDE: usize, const VECTORS: usize>(S);
-
-/// `[HEIGHT, WIDE, VECTORS]`
-type Sums<V, const HEIGHT: usize, const WIDE: usize, const VECTORS: usize> = [[[V; VECTORS]; WIDE]; HEIGHT];
 
 impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<S, TALL, WIDE, VECTORS> {
     #[inline(always)]
@@ -111,7 +129,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
             let rows = tile::<HEIGHT>(left.panel((first + start) / LANES), row);
             let columns = columns.map(|columns| &columns[start..length.min(start + LANES)]);
             for k in 0..columns[0].len() {
-                self.add(&mut sums, from_fn(|r| rows[r][k % LANES]), from_fn(|w| &columns[w][k]));
+                add_product(self.0, &mut sums, from_fn(|r| rows[r][k % LANES]), from_fn(|w| &columns[w][k]));
             }
         }
         for (w, target) in target.iter_mut().enumerate() {
@@ -175,7 +193,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
         let (left, columns) = (&left[..length], columns.map(|columns| &columns[..length]));
         for k in 0..length {
             let left = left[k][column..].first_chunk::<HEIGHT>().expect("a tile ends within a panel");
-            self.add(&mut sums, *left, from_fn(|w| &columns[w][k]));
+            add_product(self.0, &mut sums, *left, from_fn(|w| &columns[w][k]));
         }
         let [values, first, second] = arrays;
         for w in 0..PANELS {
@@ -191,23 +209,6 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
     #[inline(always)]
     fn zeros<const HEIGHT: usize, const PANELS: usize>(self) -> Sums<S::f32s, HEIGHT, PANELS, VECTORS> {
         [[[self.0.splat_f32s(0.0); VECTORS]; PANELS]; HEIGHT]
-    }
-
-    /// Computes `sums += left * right`, `[HEIGHT, 1] * [1, PANELS]`.
-    #[inline(always)]
-    fn add<const HEIGHT: usize, const PANELS: usize>(
-        self,
-        sums: &mut Sums<S::f32s, HEIGHT, PANELS, VECTORS>,
-        left: [f32; HEIGHT],
-        right: [&Group; PANELS],
-    ) {
-        let right = right.map(vectors::<S, VECTORS>);
-        for (sums, left) in sums.iter_mut().zip(left) {
-            let left = self.0.splat_f32s(left);
-            for (sum, right) in sums.as_flattened_mut().iter_mut().zip(right.as_flattened()) {
-                *sum = self.0.mul_add_f32s(left, *right, *sum);
-            }
-        }
     }
 
     /// Returns how many rows are computed in tiles of [`STEP`] rows, so that the rest is a multiple of `TALL`. For
@@ -227,10 +228,4 @@ fn tile<const HEIGHT: usize>(groups: &[Group], row: usize) -> &[Group; HEIGHT] {
 #[inline(always)]
 fn tile_mut<const HEIGHT: usize>(groups: &mut [Group], row: usize) -> &mut [Group; HEIGHT] {
     groups[row..].first_chunk_mut().expect("heights are whole tiles")
-}
-
-#[inline(always)]
-fn vectors<S: Simd, const VECTORS: usize>(group: &Group) -> [S::f32s; VECTORS] {
-    let (whole, _) = S::as_simd_f32s(&**group);
-    from_fn(|v| whole[v])
 }

@@ -10,18 +10,22 @@ use std::ops::{Deref, DerefMut};
 use emberline_base::memory::{self, OutOfMemory};
 
 /// The number of columns of a panel.
-pub(super) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// The number of rows is padded to a multiple of this.
-pub(super) const STEP: usize = 4;
+pub const STEP: usize = 4;
 
 /// A row's columns in one panel. They fill one cache line: loading a register that spans two takes twice the time.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
-pub(super) struct Group(pub(super) [f32; LANES]);
+pub struct Group(
+    /// The numbers of the columns, zeros after the last one.
+    pub [f32; LANES],
+);
 
 impl Group {
-    pub(super) const ZEROS: Self = Self([0.0; LANES]);
+    /// A group of zeros.
+    pub const ZEROS: Self = Self([0.0; LANES]);
 }
 
 impl Deref for Group {
@@ -42,19 +46,19 @@ impl DerefMut for Group {
 
 /// Returns the numbers of groups as one slice.
 #[inline(always)]
-pub(super) fn flat(groups: &[Group]) -> &[f32] {
+pub fn flat(groups: &[Group]) -> &[f32] {
     bytemuck::cast_slice(groups)
 }
 
 /// Returns the numbers of groups as one mutable slice.
 #[inline(always)]
-pub(super) fn flat_mut(groups: &mut [Group]) -> &mut [f32] {
+pub fn flat_mut(groups: &mut [Group]) -> &mut [f32] {
     bytemuck::cast_slice_mut(groups)
 }
 
 /// A matrix `[rows, cols]`, stored as groups `[panels, height]`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Panels {
+pub struct Panels {
     rows: usize,
     cols: usize,
     groups: Vec<Group>,
@@ -65,7 +69,7 @@ impl Panels {
     ///
     /// # Errors
     /// If there is not enough memory.
-    pub(super) fn zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
+    pub fn zeros(rows: usize, cols: usize) -> Result<Self, OutOfMemory> {
         let groups = cols.div_ceil(LANES) * rows.next_multiple_of(STEP);
         Ok(Self { rows, cols, groups: memory::filled(Group::ZEROS, groups)? })
     }
@@ -74,24 +78,54 @@ impl Panels {
     ///
     /// # Errors
     /// If there is not enough memory.
-    pub(super) fn of(rows: usize, cols: usize, values: &[f32]) -> Result<Self, OutOfMemory> {
+    pub fn of(rows: usize, cols: usize, values: &[f32]) -> Result<Self, OutOfMemory> {
         let mut panels = Self::zeros(rows, cols)?;
         panels.load(values);
         Ok(panels)
     }
 
     /// Replaces the values by row-major ones, `[rows, cols]`.
-    pub(super) fn load(&mut self, values: &[f32]) {
+    pub fn load(&mut self, values: &[f32]) {
         self.groups.fill(Group::ZEROS);
         for (row, values) in values.chunks_exact(self.cols).enumerate() {
             self.set_row(row, values);
         }
     }
 
+    /// Replaces the matrix by another, `[rows, cols]`, whose rows begin `stride` numbers apart.
+    ///
+    /// # Panics
+    /// If there are fewer than `rows` rows of `cols` numbers.
+    #[inline(always)]
+    pub fn pack(&mut self, values: &[f32], stride: usize, rows: usize, cols: usize) {
+        assert!(values.len() >= spanned(rows, stride, cols), "fewer rows than the matrix has");
+        self.reshape(rows, cols);
+        for (row, values) in values.chunks(stride).take(rows).enumerate() {
+            self.set_row(row, &values[..cols]);
+        }
+    }
+
+    /// Replaces the matrix, `[rows, cols]`, by the transpose of another, `[cols, rows]`, whose rows begin `stride` numbers
+    /// apart.
+    ///
+    /// # Panics
+    /// If there are fewer than `cols` rows of `rows` numbers.
+    #[inline(always)]
+    pub fn pack_transposed(&mut self, values: &[f32], stride: usize, rows: usize, cols: usize) {
+        assert!(values.len() >= spanned(cols, stride, rows), "fewer rows than the matrix has columns");
+        self.reshape(rows, cols);
+        for (col, values) in values.chunks(stride).take(cols).enumerate() {
+            let panel = self.panel_mut(col / LANES);
+            for (group, value) in panel.iter_mut().zip(&values[..rows]) {
+                group[col % LANES] = *value;
+            }
+        }
+    }
+
     /// Gives the matrix another shape, with all zeros; unchanged if it already has that shape. Allocated memory is
     /// reused.
     #[inline(always)]
-    pub(super) fn reshape(&mut self, rows: usize, cols: usize) {
+    pub fn reshape(&mut self, rows: usize, cols: usize) {
         if (self.rows, self.cols) == (rows, cols) {
             return;
         }
@@ -100,44 +134,50 @@ impl Panels {
         self.groups.resize(cols.div_ceil(LANES) * rows.next_multiple_of(STEP), Group::ZEROS);
     }
 
+    /// Returns the number of rows without the padding.
     #[inline(always)]
-    pub(super) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Returns the number of columns without the padding.
     #[inline(always)]
-    pub(super) fn cols(&self) -> usize {
+    pub fn cols(&self) -> usize {
         self.cols
     }
 
     /// Returns the number of rows including the padding.
     #[inline(always)]
-    pub(super) fn height(&self) -> usize {
+    pub fn height(&self) -> usize {
         self.rows.next_multiple_of(STEP)
     }
 
+    /// Returns the number of panels.
     #[inline(always)]
-    pub(super) fn panels(&self) -> usize {
+    pub fn panels(&self) -> usize {
         self.cols.div_ceil(LANES)
     }
 
     /// Returns one panel, `[height]`.
     #[inline(always)]
-    pub(super) fn panel(&self, index: usize) -> &[Group] {
+    pub fn panel(&self, index: usize) -> &[Group] {
         let height = self.height();
         &self.groups[index * height..][..height]
     }
 
     /// Returns one mutable panel, `[height]`.
     #[inline(always)]
-    pub(super) fn panel_mut(&mut self, index: usize) -> &mut [Group] {
+    pub fn panel_mut(&mut self, index: usize) -> &mut [Group] {
         let height = self.height();
         &mut self.groups[index * height..][..height]
     }
 
     /// Returns the mutable panels from `first` on, `[height]` each.
+    ///
+    /// # Panics
+    /// If there are fewer than `COUNT`.
     #[inline(always)]
-    pub(super) fn panels_mut<const COUNT: usize>(&mut self, first: usize) -> [&mut [Group]; COUNT] {
+    pub fn panels_mut<const COUNT: usize>(&mut self, first: usize) -> [&mut [Group]; COUNT] {
         let height = self.height();
         let mut panels = self.groups[first * height..].chunks_exact_mut(height);
         std::array::from_fn(|_| panels.next().expect("a panel"))
@@ -145,19 +185,19 @@ impl Panels {
 
     /// Returns all groups, panel by panel.
     #[inline(always)]
-    pub(super) fn groups(&self) -> &[Group] {
+    pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
     /// Returns all groups, mutable, panel by panel.
     #[inline(always)]
-    pub(super) fn groups_mut(&mut self) -> &mut [Group] {
+    pub fn groups_mut(&mut self) -> &mut [Group] {
         &mut self.groups
     }
 
     /// Writes a row, `[cols]`.
     #[inline(always)]
-    pub(super) fn set_row(&mut self, row: usize, values: &[f32]) {
+    pub fn set_row(&mut self, row: usize, values: &[f32]) {
         let (whole, rest) = values.as_chunks::<LANES>();
         let mut groups = self.row_mut(row);
         whole.iter().zip(groups.by_ref()).for_each(|(values, group)| group.0 = *values);
@@ -166,7 +206,7 @@ impl Panels {
 
     /// Reads a row, `[cols]`.
     #[inline(always)]
-    pub(super) fn copy_row(&self, row: usize, values: &mut [f32]) {
+    pub fn copy_row(&self, row: usize, values: &mut [f32]) {
         for (values, group) in values.chunks_mut(LANES).zip(self.row(row)) {
             values.copy_from_slice(&group[..values.len()]);
         }
@@ -174,19 +214,19 @@ impl Panels {
 
     /// Returns a row's groups, panel by panel.
     #[inline(always)]
-    pub(super) fn row(&self, row: usize) -> impl Iterator<Item = &Group> {
+    pub fn row(&self, row: usize) -> impl Iterator<Item = &Group> {
         self.groups[row..].iter().step_by(self.height())
     }
 
     /// Returns a row's groups, mutable, panel by panel.
     #[inline(always)]
-    pub(super) fn row_mut(&mut self, row: usize) -> impl Iterator<Item = &mut Group> {
+    pub fn row_mut(&mut self, row: usize) -> impl Iterator<Item = &mut Group> {
         let height = self.height();
         self.groups[row..].iter_mut().step_by(height)
     }
 
     /// Returns all values, row by row, without padding.
-    pub(super) fn to_values(&self) -> Vec<f32> {
+    pub fn to_values(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.rows * self.cols];
         for (row, values) in values.chunks_exact_mut(self.cols).enumerate() {
             self.copy_row(row, values);
@@ -196,7 +236,7 @@ impl Panels {
 
     /// Transposes the matrix: `target[c, r] = self[r, c]`.
     #[inline(always)]
-    pub(super) fn transpose_into(&self, target: &mut Self) {
+    pub fn transpose_into(&self, target: &mut Self) {
         for panel in 0..self.panels() {
             let first = panel * LANES;
             let width = LANES.min(target.height() - first);
@@ -205,6 +245,13 @@ impl Panels {
             }
         }
     }
+}
+
+/// Returns how many numbers there are from the first of `count` rows to the last one's end. For example, 3 rows of 2 numbers
+/// that begin 5 numbers apart span 2 * 5 + 2 = 12.
+#[inline(always)]
+fn spanned(count: usize, stride: usize, length: usize) -> usize {
+    if count == 0 { 0 } else { (count - 1) * stride + length }
 }
 
 /// Transposes a block of at most [`LANES`] rows and columns; a full block by a loop of fixed length, which is faster.
@@ -253,6 +300,29 @@ mod tests {
                 assert_eq!(values[c * rows + r], (r * cols + c + 1) as f32);
             }
         }
+    }
+
+    /// The second packing has the shape of the first, so that nothing is cleared between them.
+    #[test]
+    fn packed_rows_may_be_parts_of_wider_ones() {
+        const STRIDE: usize = 50;
+        let (mut panels, mut transposed) = (Panels::default(), Panels::default());
+        for (rows, cols) in [(1, 1), (5, 20), (5, 20), (33, 47), (4, 16)] {
+            let wide = counted(rows, STRIDE);
+            panels.pack(&wide, STRIDE, rows, cols);
+            transposed.pack_transposed(&wide, STRIDE, cols, rows);
+            let mut expected = Panels::zeros(cols, rows).expect("memory");
+            panels.transpose_into(&mut expected);
+            let cut: Vec<f32> = wide.chunks(STRIDE).flat_map(|row| row[..cols].to_vec()).collect();
+            assert_eq!((panels.to_values(), panels.rows(), panels.cols()), (cut, rows, cols));
+            assert_eq!(transposed.groups(), expected.groups());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer rows than the matrix has")]
+    fn rows_that_are_missing_are_not_taken_for_packed_ones() {
+        Panels::default().pack(&counted(3, 20), 20, 4, 20);
     }
 
     #[test]

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The slow tier of checks: what takes long, or needs more than Rust and a C compiler. Documentation, dependencies, GPU backends,
+# fuzzers. What can't be checked on this machine is skipped, visibly (ci/skip.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source ci/skip.sh
+
+step() { printf '\n== %s\n' "$*"; "$@"; }
+
+RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" step cargo doc --workspace --no-deps --document-private-items --locked --quiet
+step ci/deny.sh
+step ci/gpu.sh
+# The fuzzers are a workspace of their own, which would break unseen; libFuzzer wants a C++ compiler.
+if command -v c++ >/dev/null; then
+  step cargo clippy --manifest-path tests/fuzz/Cargo.toml --all-targets --locked --quiet -- -D warnings
+else
+  skip cpp "lints of the fuzzers: there is no C++ compiler"
+fi
