@@ -52,8 +52,8 @@ impl<'a> Divider<'a> {
     /// # Errors
     /// When more rows are asked for than there are, a split would be empty, or no replicate is chosen.
     pub(crate) fn divide(&self) -> Result<Division, Error> {
-        if self.split.undivided {
-            return Ok(self.undivided());
+        if self.split.all_train {
+            return Ok(self.all_train());
         }
         if self.rows.draws.is_some() {
             return self.listed();
@@ -86,7 +86,7 @@ impl<'a> Divider<'a> {
     }
 
     /// All rows train, but those of a class that no training row had when the files were read.
-    fn undivided(&self) -> Division {
+    fn all_train(&self) -> Division {
         let Rows { pools, labels, .. } = self.rows;
         let is_known = |row: &u32| match &labels.targets {
             Targets::Single(classes) => classes[*row as usize] != Labels::UNKNOWN,

@@ -44,7 +44,7 @@ fn undivided_rows_all_train() {
     let other = "text,label\nnew one,a\nnew two,b\ntext 3,a\n";
     let folder = folder_with(&[("a.csv", &table(1000, 16)), ("v.csv", other)]);
     let split = Split { folds: Some(3), fold: Some(2), seed: Some(5), ..Split::default() };
-    let settings = Settings { split: split.undivided(), ..one_file() };
+    let settings = Settings { split: split.all_train(), ..one_file() };
     let all = load(&settings, folder.path(), 7).expect("rows");
     assert_eq!((sizes(&all), all.unused), ((900, None, None), 100));
     let counted = Split { train: Some(Amount::Count(900)), seed: Some(5), ..Split::default() };

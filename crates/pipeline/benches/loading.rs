@@ -1,10 +1,11 @@
-//! How fast a CSV file becomes labelled, divided, embedded texts, stage by stage, and how much memory that takes.
+//! Measures how fast a CSV file becomes labelled, split and embedded texts, stage by stage, and the memory that this
+//! takes.
 //!
 //! `cargo bench -p emberline-pipeline --bench loading -- FILE.csv [SOURCE]`
 //!
-//! In: a file with the columns `question_text` and `target` (`ci/bench/competition.py` writes one), and a source as a
-//! pipeline file would hold it, as JSON. Out: a line a stage with its processor time, the MB of the file per second of
-//! it, and the peak memory of the process so far. `RAYON_NUM_THREADS=1` keeps it to one core. Linux only.
+//! Input: a file with the columns `question_text` and `target` (`ci/bench/competition.py` writes one), and a source as
+//! a pipeline file would have it, as JSON. Output: one line per stage with its CPU time, the MB of the file per second
+//! of it, and the peak memory of the process so far. `RAYON_NUM_THREADS=1` limits it to one core. Linux only.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its result")]
 
@@ -20,7 +21,7 @@ use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::features;
 use emberline_embedding::{Opened, Source, Texts};
 
-/// 20 numbers a text, as the smallest of the course's modules.
+/// 20 numbers per text, like the smallest of the course's modules.
 const SOURCE: &str = r#"{"hashing": {"dim": 20, "buckets": 20000}}"#;
 
 fn main() -> ExitCode {
@@ -76,7 +77,7 @@ fn open(source: &Source, data: &Dataset) -> Result<Opened, Box<dyn Error>> {
     Ok(source.open(Path::new(""), Texts { all: &all, train: &texts.train }, Device::Cpu)?)
 }
 
-/// What is printed of the stages.
+/// Prints the stages.
 struct Stages {
     megabytes: f64,
     total: f64,
@@ -95,14 +96,15 @@ impl Stages {
     }
 }
 
-/// What `work` gives, and the processor time that it takes.
+/// Returns the result of `work`, and the CPU time that it takes.
 fn timed<T>(work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<(T, f64), Box<dyn Error>> {
     let before = processor_seconds()?;
     let done = work()?;
     Ok((done, processor_seconds()? - before))
 }
 
-/// Processor time of this process so far, all threads: the first number of the kernel's account of each, in nanoseconds.
+/// Returns the CPU time of this process so far, of all threads: the first number in the kernel's account of each, in
+/// nanoseconds.
 fn processor_seconds() -> Result<f64, Box<dyn Error>> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir("/proc/self/task")? {
@@ -112,7 +114,7 @@ fn processor_seconds() -> Result<f64, Box<dyn Error>> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// The most memory that the process held so far, in MB, as Linux counts it.
+/// Returns the peak memory of the process so far, in MB, as Linux counts it.
 fn peak_memory() -> Result<f64, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;

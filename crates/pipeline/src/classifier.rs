@@ -1,10 +1,10 @@
-//! A trained cell of a run folder, or a bundle of one, opened to classify new texts.
+//! A classifier: a trained cell of a run folder, or a bundle, opened to classify new texts.
 //!
-//! The cell's `model.safetensors`, its settings, what its embedding learned from the training texts
-//! (`inputs/<digest>.safetensors`) and the source's own files enter; [`Prediction`]s leave. Texts are embedded exactly as
-//! training embedded them, so that on the same kind of device a text of the validation split gets the logits that are
-//! recorded for it, to the bit. Neither the data nor the training's engine is needed; only the nearest training rows
-//! ([`TrainingRows`]) are found in data that are read again.
+//! It is made of the cell's `model.safetensors`, its settings, what its embedding learned from the training texts
+//! (`inputs/<digest>.safetensors`) and the source's own files, and returns [`Prediction`]s. Texts are embedded exactly
+//! as in training, so that on the same kind of device a text of the validation split gets the recorded logits, to the
+//! bit. It needs neither the data nor the training engine, except for the nearest training rows ([`TrainingRows`]),
+//! which are found in data that are read again.
 
 mod nearest;
 mod run_model;
@@ -41,48 +41,48 @@ pub struct Classifier {
     text: Column,
     header: Option<bool>,
     options: ClassifierOptions,
-    /// What it was trained on; a bundle doesn't say.
+    /// The data that it was trained on; `None` for a bundle, which doesn't say.
     training: Option<Training>,
-    /// Where the source's files of a bundle are: an encoder may read them later.
+    /// The folder with the source's files of a bundle, kept because an encoder may read them later.
     _unpacked: Option<TemporaryFolder>,
 }
 
-/// What a classifier computes with.
+/// How a classifier computes, and where it finds files.
 #[derive(Clone, Debug)]
 pub struct ClassifierOptions {
-    /// What a neural encoder computes on.
+    /// The device that neural encoders compute on.
     pub device: Device,
-    /// Where vectors of neural encoders are kept.
+    /// The cache of vectors of neural encoders, if there is one.
     pub cache: Option<Cache>,
-    /// The folder that the paths of sources count from; the pipeline file's if left out.
+    /// The folder that the paths of sources are relative to; if left out, the pipeline file's folder.
     pub assets: Option<PathBuf>,
-    /// Asks a long encoding to end.
+    /// Interrupts a long encoding.
     pub interrupt: CancellationToken,
 }
 
-/// What a classifier says of one text.
+/// The prediction for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The predicted classes, as positions among the class names: one, or for a multi-label task any number.
+    /// The predicted classes, as indices into the class names: one, or any number for a multi-label task.
     pub classes: Vec<usize>,
     /// The probability of every class.
     pub probabilities: Vec<f64>,
 }
 
 impl ClassifierOptions {
-    /// Computes on a device, without a cache, with the source's files where the pipeline file names them.
+    /// Returns options for a device, without a cache, with the source's files where the pipeline file names them.
     pub fn on(device: Device) -> Self {
         Self { device, cache: None, assets: None, interrupt: CancellationToken::default() }
     }
 }
 
 impl Classifier {
-    /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best cell of
-    /// the best setting.
+    /// Opens a model of a run: that of the cell that is named; without a name, the refit if there is one, else the best
+    /// cell of the best setting.
     ///
     /// # Errors
-    /// When the folder holds no run, the cell isn't done, a file of it is missing or isn't what was written, or the source
-    /// isn't the one that it was trained with.
+    /// If the folder holds no run, the cell isn't done, a file of it is missing or damaged, or the source isn't the one
+    /// that it was trained with.
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
         let chosen = RunModel::choose(folder, cell, &options)?;
         let model = chosen.parse(&chosen.bytes()?)?;
@@ -97,7 +97,7 @@ impl Classifier {
     /// Opens a bundle, which `emberline export --bundle` writes.
     ///
     /// # Errors
-    /// When the file can't be read, is no bundle, is damaged or of another version, or its files can't be unpacked.
+    /// If the file can't be read, isn't a bundle, is damaged or has another version, or if its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
         let Bundle { model, learned, source, folder, text, header, description } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
@@ -108,10 +108,11 @@ impl Classifier {
         Ok(Self { model, embedding, label, choice, text, header, options, training: None, _unpacked: Some(folder) })
     }
 
-    /// Opens what lies at a path: a bundle, or a run folder.
+    /// Opens the bundle or the run folder at a path.
     ///
     /// # Errors
-    /// Those of [`of_bundle`](Self::of_bundle) and [`of_run`](Self::of_run), and when a cell of a bundle is named: it has one.
+    /// Those of [`of_bundle`](Self::of_bundle) and [`of_run`](Self::of_run); and if a cell of a bundle is named, since
+    /// a bundle has only one.
     pub fn open(path: &Path, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
         if !path.is_file() {
             return Self::of_run(&RunFolder::new(path), cell, options);
@@ -122,50 +123,50 @@ impl Classifier {
         }
     }
 
-    /// Which model it is and why, in one line.
+    /// Returns which model was chosen and why, in one line.
     pub fn description(&self) -> &str {
         &self.choice.description
     }
 
-    /// The same, with what speaks against the model.
+    /// Returns which model was chosen and why, with any warning about it.
     pub fn choice(&self) -> &ModelChoice {
         &self.choice
     }
 
-    /// The trained model.
+    /// Returns the trained model.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The embedding whose vectors the model takes, with the rows of a fine-tuned table.
+    /// Returns the embedding whose vectors the model takes, with the rows of a fine-tuned table.
     pub fn embedding(&self) -> &FittedEmbedding {
         &self.embedding
     }
 
-    /// The column of the texts that it was trained on.
+    /// Returns the column of the texts that it was trained on.
     pub fn text_column(&self) -> &Column {
         &self.text
     }
 
-    /// Whether the first row of the files that it was trained on holds names, if the pipeline says so (`data.header`).
+    /// Returns whether the first row of the training files holds names, if the pipeline says so (`data.header`).
     pub fn header(&self) -> Option<bool> {
         self.header
     }
 
-    /// The task.
+    /// Returns the task.
     pub fn task(&self) -> Task {
         self.model.description().task
     }
 
-    /// The names of the classes.
+    /// Returns the names of the classes.
     pub fn classes(&self) -> &[String] {
         &self.model.description().classes
     }
 
-    /// Classifies texts; what is said of one doesn't depend on the others.
+    /// Classifies texts. The prediction for one text doesn't depend on the others.
     ///
     /// # Errors
-    /// When an encoder can't compute, is interrupted, or there is too little memory.
+    /// If an encoder fails or is interrupted, or there is too little memory.
     pub fn classify<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -177,14 +178,14 @@ impl Classifier {
     /// Classifies texts by their [`vectors`](Self::vectors), `[texts, dim]`.
     ///
     /// # Errors
-    /// When the vectors have another length than the model takes, or there is too little memory.
+    /// If the vectors have another length than the model takes, or there is too little memory.
     pub fn classify_vectors(&self, vectors: &Matrix) -> Result<Vec<Prediction>, Error> {
         let logits = self.model.logits_of_vectors(vectors).map_err(emberline_train::Error::from)?;
         let rows: Vec<usize> = (0..logits.rows()).collect();
         Ok(rows.into_par_iter().map(|row| self.prediction(logits.row(row))).collect())
     }
 
-    /// The logits of texts, `[texts, outputs]`.
+    /// Returns the logits of texts, `[texts, outputs]`.
     ///
     /// # Errors
     /// Those of [`classify`](Self::classify).
@@ -193,8 +194,8 @@ impl Classifier {
         Ok(self.model.logits_of_vectors(&vectors).map_err(emberline_train::Error::from)?)
     }
 
-    /// The vectors of texts as they enter the head, `[texts, dim]`: pooled and shortened; of a fine-tuned table, its rows as
-    /// training left them. Zeros for a text without a word that a table knows.
+    /// Returns the vectors of texts as they enter the head, `[texts, dim]`: pooled and shortened, with the fine-tuned
+    /// rows of a fine-tuned table. A text without a word that a table knows has zeros.
     ///
     /// # Errors
     /// Those of [`classify`](Self::classify).
@@ -209,7 +210,7 @@ impl Classifier {
             interrupt: interrupt.clone(),
         };
         let failed = |source| Error::Embedding { name: self.label.clone(), source };
-        // A fine-tuned table holds the rows that training moved, put over the source's.
+        // A fine-tuned table has the rows that training changed in place of the source's.
         let features = self.embedding.features(&texts, &mut encoding).map_err(failed)?;
         Ok(self.model.head_inputs(features).map_err(emberline_train::Error::from)?)
     }

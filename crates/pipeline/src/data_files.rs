@@ -1,8 +1,8 @@
-//! The files of a dataset and their hashes: a hash is recorded for a file only if it is of the bytes that were read.
+//! The files of a dataset and their hashes. A hash is recorded only if it belongs to the bytes that were read.
 //!
-//! Files are hashed after they were read, and only where somebody wants to know. To hash what is read in passing would cost
-//! every run 60 to 80 ms per 100 MB. Instead the state of each file (see [`Stamp`]) is noted before it is read, and
-//! compared after it was read and again after it was hashed. The settings and the folder of the data enter.
+//! Files are hashed after they were read, and only if the hash is needed. Hashing while reading would cost every run 60
+//! to 80 ms per 100 MB. Instead, the state of each file (see [`Stamp`]) is noted before it is read, and compared after
+//! it was read and again after it was hashed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use emberline_dataset::Settings;
 
 use crate::Error;
 
-/// The files of a dataset in one state.
+/// The files of a dataset, with their state at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DataFiles(Vec<(PathBuf, Option<Stamp>)>);
 
 impl DataFiles {
-    /// The present state of the files. What is missing, or is no regular file, has none.
+    /// Returns the present state of the files. A file that is missing or isn't regular has none.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Self {
         let paths = settings.all_paths().map(|path| folder.join(path));
         Self(paths.map(|path| (path.clone(), Stamp::of(&path))).collect())
     }
 
-    /// Does something with the files, and refuses what came of it if one of them was changed or replaced meanwhile.
+    /// Runs `work` on the files, and refuses its result if one of them was changed or replaced meanwhile.
     ///
     /// # Errors
-    /// Those of `work`; which file was changed.
+    /// Those of `work`; or the file that was changed.
     pub(crate) fn unchanged<T>(
         settings: &Settings,
         folder: &Path,
@@ -41,11 +41,12 @@ impl DataFiles {
         }
     }
 
-    /// The SHA-256 of the files as they were read, by their paths in the settings. Where one has been replaced since, `again`
-    /// reads all of them and returns whether they still give the same data: only then their hashes count.
+    /// Returns the SHA-256 of the files as they were read, by their paths in the settings. If one has been replaced
+    /// since, `again` reads all of them and returns whether they still give the same data; only then their hashes
+    /// count.
     ///
     /// # Errors
-    /// When a file can't be read, or isn't what was read before.
+    /// If a file can't be read, or differs from what was read before.
     pub(crate) fn hashes(
         &self,
         settings: &Settings,

@@ -1,7 +1,7 @@
-//! One fault of a pipeline file: its place, its message, a hint, and how it is shown.
+//! A fault of a pipeline file, with its position, a message and a hint, and how it is displayed.
 //!
-//! What is shown of a fault is bounded: of a long line only the part around the fault, of a long name or value only its
-//! beginning. However long a line is, a fault of it takes a few lines of the terminal.
+//! The display is bounded: of a long line only the part around the fault is shown, and of a long name or value only its
+//! beginning. However long the line is, a fault takes a few lines of the terminal.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use emberline_base::secret;
 
-/// A text that settings come from: the pipeline file, or a `-S` on the command line.
+/// A text that contains settings: the pipeline file, or a `-S` argument on the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceText {
-    /// How it is called in messages, for example `pipelines/quora.toml`.
+    /// Its name in messages, for example `pipelines/quora.toml`.
     pub name: String,
     /// The whole text.
     pub text: String,
 }
 
-/// A place in a source text, in bytes. Small, since every value of a file has one.
+/// A range of bytes in a source text. Small, since every value of a file has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     source: Arc<SourceText>,
@@ -29,46 +29,46 @@ pub struct Span {
 /// One fault of the user's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where.
+    /// The position.
     pub span: Span,
-    /// What is wrong: short, lower case.
+    /// What is wrong, in a few words that begin in lower case.
     pub message: String,
-    /// What to do.
+    /// How to cure it.
     pub hint: Option<String>,
 }
 
-/// The most characters of a source line that are shown before the fault, and from it on.
+/// Maximum number of characters of the source line that are shown before the fault, and from it on.
 const SHOWN_BEFORE: usize = 60;
 const SHOWN_FROM: usize = 100;
 
-/// The most characters that are shown of the name of a source text: a `-S` is named by its whole assignment.
+/// Maximum number of characters that are shown of the source's name; that of a `-S` argument is its whole assignment.
 const SHOWN_NAME: usize = 80;
 
 impl Span {
-    /// The bytes `range` of a text. (What lies beyond 4 GB of one is not told apart.)
+    /// Returns the span of the bytes `range` of a text. Positions beyond 4 GB are clamped.
     pub(crate) fn new(source: &Arc<SourceText>, range: Range<usize>) -> Self {
         let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Self { source: source.clone(), start: small(range.start), end: small(range.end) }
     }
 
-    /// The text.
+    /// Returns the source text.
     pub fn source(&self) -> &Arc<SourceText> {
         &self.source
     }
 
-    /// The bytes.
+    /// Returns the range of bytes.
     pub fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
-    /// Line and column of the beginning, both from 1; a column is a character.
+    /// Returns the line and the column of the start, both counted from 1; columns count characters.
     pub fn position(&self) -> (usize, usize) {
         let before = self.source.text.get(..self.range().start).unwrap_or(&self.source.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.bytes().filter(|byte| *byte == b'\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The line of the beginning, without its end, and where in it the span begins, in bytes.
+    /// Returns the line of the start, without its line ending, and the byte offset of the start in that line.
     fn line(&self) -> (&str, usize) {
         let text = &self.source.text;
         let start = self.range().start;
@@ -79,10 +79,10 @@ impl Span {
         (line.trim_end_matches('\r'), (start - line_start).min(line.trim_end_matches('\r').len()))
     }
 
-    /// The part of the line that is shown, how far from its beginning the span begins, and how much of it is covered.
+    /// Returns the part of the line that is shown, the indent of the marker below it, and the marker's width.
     fn excerpt(&self) -> Excerpt {
         let (line, start) = self.line();
-        // Secrets are masked piece by piece, so whole pieces are masked before anything is cut off.
+        // Masking works on whole URLs, so they are masked before the line is cut.
         let from = secret::url_start(line, back(line, start, SHOWN_BEFORE));
         let to = secret::url_end(line, forth(line, start, SHOWN_FROM));
         let masked: Vec<char> = shown(&line[from..to]).chars().collect();
@@ -103,29 +103,29 @@ impl Span {
     }
 }
 
-/// A part of a source line with the place of a fault in it, in characters.
+/// A part of a source line, and the position of a fault in it, in characters.
 struct Excerpt {
     text: String,
     indent: usize,
     width: usize,
 }
 
-/// The byte that lies `characters` characters before `at`, or 0.
+/// Returns the byte offset that is `characters` characters before `at`, or 0.
 fn back(line: &str, at: usize, characters: usize) -> usize {
     line[..at].char_indices().rev().take(characters).last().map_or(at, |(at, _)| at)
 }
 
-/// The byte that lies `characters` characters after `at`, or the length of the line.
+/// Returns the byte offset that is `characters` characters after `at`, or the length of the line.
 fn forth(line: &str, at: usize, characters: usize) -> usize {
     line[at..].char_indices().nth(characters).map_or(line.len(), |(further, _)| at + further)
 }
 
-/// A part of a line for people: a tab as a space, urls without secrets.
+/// Prepares a part of a line for display: tabs become spaces, and secrets of URLs are masked.
 fn shown(text: &str) -> String {
     secret::mask_urls(text).replace('\t', " ")
 }
 
-/// The beginning of a text, at most `characters` of them, with an ellipsis where something is cut off.
+/// Returns at most `characters` characters of a text, with an ellipsis if something is cut off.
 pub(crate) fn clipped(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -179,7 +179,7 @@ mod tests {
         );
     }
 
-    /// The line that is shown and the line that points, of a fault at the first `!`.
+    /// Returns the two lines that show the source and the marker, for a fault at the first `!`.
     fn lines(text: &str) -> (String, String) {
         let at = text.find('!').expect("a fault");
         let source = Arc::new(SourceText { name: "p.toml".into(), text: text.into() });

@@ -1,6 +1,6 @@
-//! All the faults of a pipeline file: the first ones in full, the others counted.
+//! All faults of a pipeline file: the first ones in full, the others as a number.
 //!
-//! A file may hold as many faults as bytes. Their number is told; only [`SHOWN`] of them are made, kept and shown.
+//! A file may have as many faults as bytes. They are counted, but only [`MAX_SHOWN`] of them are created, kept and shown.
 
 use std::fmt;
 
@@ -8,39 +8,39 @@ use emberline_base::number::{counted, grouped};
 
 use crate::diagnostic::Diagnostic;
 
-/// The most faults that are shown.
-pub(crate) const SHOWN: usize = 50;
+/// Maximum number of faults that are shown.
+pub(crate) const MAX_SHOWN: usize = 50;
 
 /// The faults of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     shown: Vec<Diagnostic>,
-    /// How many there are beyond those that are shown.
+    /// The number of faults beyond those that are shown.
     more: usize,
 }
 
 impl Diagnostics {
-    /// The faults that are shown, in the order of their places.
+    /// Returns the faults that are shown.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.shown.iter()
     }
 
-    /// How many faults there are, shown or not.
+    /// Returns the number of all faults, shown or not.
     pub fn count(&self) -> usize {
         self.shown.len() + self.more
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no fault.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
 
-    /// Whether a further fault would only be counted.
+    /// Returns whether a further fault would only be counted.
     pub(crate) fn is_full(&self) -> bool {
-        self.shown.len() >= SHOWN
+        self.shown.len() >= MAX_SHOWN
     }
 
-    /// Adds a fault; where enough are kept, it isn't even made.
+    /// Adds a fault. If enough are kept, it is only counted, and `make` isn't called.
     pub(crate) fn push(&mut self, make: impl FnOnce() -> Diagnostic) {
         if self.is_full() {
             self.more += 1;
@@ -58,12 +58,12 @@ impl Diagnostics {
         self.more += other.more;
     }
 
-    /// `Ok` where there is no fault; else the faults in the order of their places.
+    /// Returns `Ok` if there is no fault, else the faults sorted by position.
     pub(crate) fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self.sorted()) }
     }
 
-    /// The same in the order of the faults' places, those of the file first.
+    /// Sorts the faults by position; those of the file come before those of `-S` arguments.
     #[must_use]
     pub(crate) fn sorted(mut self) -> Self {
         let is_assignment = |fault: &Diagnostic| fault.span.source().name.starts_with("-S ");
@@ -110,7 +110,7 @@ mod tests {
     fn the_first_faults_are_shown_and_the_others_counted() {
         let mut faults = Diagnostics::default();
         (0..1284).for_each(|at| faults.push(|| fault(at)));
-        assert_eq!((faults.count(), faults.iter().count()), (1284, SHOWN));
+        assert_eq!((faults.count(), faults.iter().count()), (1284, MAX_SHOWN));
         assert!(faults.to_string().ends_with("\n\nand 1,234 more\n\n1,284 faults"), "{faults}");
     }
 

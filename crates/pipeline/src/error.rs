@@ -1,4 +1,4 @@
-//! What can keep a pipeline from running.
+//! The errors of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::diagnostics::Diagnostics;
 use crate::lock::Difference;
 use crate::run::{RefitState, State};
 
-/// Why a command on a pipeline can't be done.
+/// Why a command on a pipeline failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The pipeline file is faulty: everything that is wrong with it.
+    /// The pipeline file has faults; all of them.
     #[error("{0}")]
     Invalid(Diagnostics),
     /// The pipeline file is far too large to be one.
@@ -20,7 +20,7 @@ pub enum Error {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What a pipeline file has at most.
+        /// Maximum size of a pipeline file.
         megabytes: u64,
     },
     /// The pipeline file can't be read.
@@ -29,7 +29,7 @@ pub enum Error {
     /// A file of the run can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Several files that the pipeline names aren't there.
+    /// Several files that the pipeline names are missing.
     #[error("{} {} missing:\n{}", counted(.0.len(), "file"), agreeing(.0.len(), "is", "are"), each(.0))]
     MissingFiles(Vec<Error>),
     /// The data can't be read, or don't fit the settings.
@@ -77,20 +77,20 @@ pub enum Error {
     /// The training rows of a bundle were asked for.
     #[error("a bundle holds no training text, so that it has no nearest training rows; name the run folder instead")]
     NoTrainingText,
-    /// No combination of the grid can be done.
+    /// No combination of the grid can be run.
     #[error("no cell can be run: {0}")]
     NoCells(String),
-    /// A run folder whose records another version of the program has written.
+    /// The records of the run folder were written by another version of the program.
     #[error("{}", other_version(folder, *found, *known))]
     OtherVersion {
         /// The run folder.
         folder: PathBuf,
-        /// The version that its files state; none if they state none, as the first versions did.
+        /// The version that its files state; `None` if they state none, as the first versions did.
         found: Option<u64>,
-        /// The version that this program writes.
+        /// The version that this program reads and writes.
         known: u32,
     },
-    /// The file that says which pipeline a run folder is of is missing beside records, or damaged.
+    /// The file that says which pipeline a run folder belongs to is damaged, or missing beside records.
     #[error(
         "{} {fault}: it says which pipeline file the run is of; run the pipeline again (`emberline run FILE`), which writes it \
          anew", path.display()
@@ -101,7 +101,7 @@ pub enum Error {
         /// What is wrong with it, as the rest of a sentence.
         fault: &'static str,
     },
-    /// The file of what a cell's embedding learned from the training texts isn't there.
+    /// The file with what a cell's embedding learned from the training texts is missing.
     #[error(
         "{} is missing: it holds what the embedding learned from the training texts ({what}); run the cell again with \
          `emberline run FILE --force`, which writes it anew", path.display()
@@ -112,7 +112,7 @@ pub enum Error {
         /// What was learned.
         what: &'static str,
     },
-    /// A run folder that belongs to another pipeline file.
+    /// The run folder belongs to another pipeline file.
     #[error(
         "{} holds the results of {}, not of {}; give another folder with --out, or another `name` to one of the pipelines",
         folder.display(), other.display(), wanted.display()
@@ -125,19 +125,19 @@ pub enum Error {
         /// The pipeline file that was to run.
         wanted: PathBuf,
     },
-    /// The program itself is at fault.
-    #[error("the program stopped, which is a fault of its own: {0}")]
+    /// A panic: an error of the program itself.
+    #[error("internal error: the cell panicked: {0}")]
     Panic(String),
-    /// The process ended without a word, more than once in a row, while this cell was under way.
+    /// The process was killed more than once in a row while this cell was being run.
     #[error(
         "the process ended {} while this cell was under way, perhaps for lack of memory; another run tries it again, and so does --retry-failed",
         counted(*times as usize, "time")
     )]
     Vanished {
-        /// How often.
+        /// The number of times.
         times: u32,
     },
-    /// A process that runs cells can't be started, or ended by an error of its own.
+    /// A process that runs cells couldn't be started, or ended with an error of its own.
     #[error("a process that runs cells ended by {ended}: {said}")]
     Subprocess {
         /// How it ended.
@@ -189,8 +189,8 @@ impl From<emberline_tensorboard::Error> for Error {
 }
 
 impl Error {
-    /// Whether the cell itself is at fault, so that it fails again from the same inputs: all other failures are those of
-    /// its surroundings, which the next run may meet in a better state.
+    /// Returns whether the failure is the cell's own, so that the same inputs lead to it again. Other failures come
+    /// from the cell's surroundings, which may have changed at the next run.
     pub(crate) fn is_of_the_cell(&self) -> bool {
         use emberline_train::Error as Train;
         match self {
@@ -209,7 +209,7 @@ impl Error {
         }
     }
 
-    /// Whether memory lacked, or seems to have: with more of it, or with less beside it, the same cell may well be done.
+    /// Returns whether there was, or seems to have been, too little memory: with more of it, the same cell may succeed.
     pub(crate) fn is_lack_of_memory(&self) -> bool {
         match self {
             Self::Vanished { .. } => true,
@@ -221,7 +221,7 @@ impl Error {
         }
     }
 
-    /// Whether it only says that the work was asked to end before its time.
+    /// Returns whether the error only says that the work was interrupted.
     pub(crate) fn is_interruption(&self) -> bool {
         matches!(
             self,

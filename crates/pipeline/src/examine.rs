@@ -1,4 +1,4 @@
-//! What `check` finds beyond the pipeline file: files that a run would miss, and, in the data, splits that can't be had.
+//! Implements `check`: finds missing files, and splits that the data can't be divided into.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run::no_cells;
 
-/// What was found in the data.
+/// The findings about the data.
 #[derive(Debug)]
 pub struct Examined {
-    /// What a person should know of the data of the pipeline file.
+    /// A summary of the data with the pipeline file's own settings.
     pub findings: Findings,
-    /// What keeps cells from being run, with the axes' values that it comes of.
+    /// Faults of the data that keep cells from running, with the axes' values that cause them.
     pub faults: Vec<DataFault>,
 }
 
-/// What keeps cells from being run.
+/// A fault of the data that keeps cells from running.
 #[derive(Debug)]
 pub struct DataFault {
-    /// The values of the axes that the data depend on, such as `data.split.train = 400`; none where no axis is of `[data]`.
+    /// The values of the axes that affect the data, such as `data.split.train = 400`; empty if there is no such axis.
     pub axes: String,
     /// What is wrong.
     pub error: Error,
 }
 
 impl Pipeline {
-    /// Whether the plan has a cell, and the files that its cells need are there. Large files aren't read.
+    /// Checks that the plan has a cell and that the files that its cells need exist. Large files aren't read.
     ///
     /// # Errors
-    /// When there is no cell; else all that is missing.
+    /// If there is no cell; otherwise, all files that are missing.
     pub fn check_files(&self, plan: &Plan) -> Result<(), Error> {
         if plan.cells.is_empty() {
             return Err(no_cells(plan));
@@ -60,10 +60,10 @@ impl Pipeline {
         }
     }
 
-    /// Reads the data, and divides them in every way that the plan's cells ask for.
+    /// Reads the data, and splits them in every way that the plan's cells ask for.
     ///
     /// # Errors
-    /// When the data of the pipeline file can't be read.
+    /// If the data of the pipeline file can't be read.
     pub fn examine_data(&self, plan: &Plan) -> Result<Examined, Error> {
         let read = |cell: &Cell| Ok(Arc::new(emberline_dataset::read(&cell.settings.data, &self.folder)?));
         let rows = Arc::new(emberline_dataset::read(&self.settings.data, &self.folder)?);
@@ -76,7 +76,7 @@ impl Pipeline {
                 Some((_, rows)) => Ok(rows.clone()),
                 None => read(cell),
             };
-            // Rows of other files are not kept: an axis may name many.
+            // Rows of other files are dropped again, since an axis may name many files.
             known.truncate(1);
             let divided = rows.and_then(|rows| {
                 known.push((files, rows.clone()));
@@ -90,7 +90,7 @@ impl Pipeline {
         Ok(Examined { findings, faults })
     }
 
-    /// The sources of the plan's cells, each once.
+    /// Returns the sources of the plan's cells, each once.
     fn sources<'p>(&self, plan: &'p Plan) -> Vec<(&'p str, &'p Source)> {
         let mut known = HashSet::new();
         let of_cells = plan.cells.iter().map(Cell::source);
@@ -98,7 +98,7 @@ impl Pipeline {
     }
 }
 
-/// A cell for every variant of the data and of the loss.
+/// Returns a cell for every variant of the data and the loss.
 fn data_variants(plan: &Plan) -> Vec<&Cell> {
     let mut known = HashSet::new();
     let of = |cell: &&Cell| (Arc::as_ptr(&cell.settings.data), cell.settings.train.loss.map(|loss| loss.name()));
@@ -109,7 +109,7 @@ fn unsupported(reason: String) -> Error {
     emberline_train::Error::Unsupported(reason).into()
 }
 
-/// The values of a cell's axes that its data depend on.
+/// Returns the values of a cell's axes that affect its data.
 fn data_axes(cell: &Cell) -> String {
     let is_of_data = |key: &str| key == "data" || key.starts_with("data.");
     let axes = cell.axes.iter().filter(|(key, _)| is_of_data(key));

@@ -1,5 +1,5 @@
-//! What the inputs of cells are, in so many words that a change of them can be named: noted in the run folder for `explain`,
-//! and in the lock.
+//! Descriptions of the inputs of cells, detailed enough to name what changed. They are stored in the run folder for
+//! `explain`, and in the lock.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use emberline_base::{Digest, Splits};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-/// A dataset.
+/// Describes a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFacts {
-    /// Of the texts and labels of every split, in order: what cells depend on.
+    /// The digest of the texts and labels of every split, in order. Cells depend on it.
     pub digest: Digest,
-    /// The rows of all files.
+    /// The number of rows of all files.
     pub rows_read: usize,
     /// The SHA-256 of every file, by its path in the pipeline file.
     pub files: BTreeMap<String, String>,
@@ -24,19 +24,19 @@ pub struct DataFacts {
     pub splits: Splits<SplitFacts>,
 }
 
-/// The rows of one split.
+/// Describes the rows of one split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitFacts {
-    /// All of them.
+    /// The number of rows.
     pub rows: usize,
-    /// Of the texts and labels, in order.
+    /// The digest of the texts and labels, in order.
     pub digest: Digest,
-    /// Rows a class.
+    /// The number of rows per class.
     pub classes: IndexMap<String, usize>,
 }
 
-/// An embedding.
+/// Describes an embedding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingFacts {
@@ -44,8 +44,9 @@ pub struct EmbeddingFacts {
     pub name: String,
     /// Its kind, such as `tfhub`.
     pub kind: String,
-    /// Of everything that decides its vectors: what cells depend on.
+    /// The digest of everything that decides the vectors. Cells depend on it.
     pub digest: Digest,
-    /// Of its files and how texts become tokens; where it learns from the training texts, of those.
+    /// The digest of the files and the tokenisation; for an embedding that learns from the training texts, the digest
+    /// of those texts.
     pub content: Digest,
 }

@@ -1,4 +1,4 @@
-//! The grid's axes: lists of values for dotted keys, whose product is the cells.
+//! Reads `[grid]`: axes, which are lists of values for dotted keys. The cells are the product of the axes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,25 +11,24 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::diagnostics::Diagnostics;
 use crate::document::{Entry, Leaf, Node, Shape, Tree, shape_of, value_faults};
 use crate::name::{did_you_mean, short};
-use crate::pipeline::MAX_CELLS;
-use crate::replicates::{Replicates, is_number_of_replicates};
-use crate::settings::Settings;
+use crate::replicates::{Replicates, sets_number_of_replicates};
+use crate::settings::{MAX_CELLS, Settings};
 
-/// The axis that chooses the source.
+/// The key of the axis that chooses the embedding source.
 pub(crate) const EMBEDDING: &str = "embedding";
 
-/// One axis.
+/// An axis of the grid: a dotted key and its values.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
-    /// The dotted key, as the file says it.
+    /// The dotted key, as written in the file.
     pub(crate) key: String,
-    /// Where the key stands.
+    /// The position of the key in the file.
     pub(crate) span: Span,
-    /// Its values, at least one, as people and records see them.
+    /// The values, at least one, as messages and records show them: secrets in URLs are masked.
     pub(crate) values: Vec<Tree>,
-    /// The same as they are written: what cells are made of.
+    /// The same values as written, from which cells are made.
     pub(crate) written: Vec<Tree>,
-    /// Whether the key is one of the cell's own source: `embedding.KEY`.
+    /// Whether the key has the form `embedding.KEY` and so applies to the source of each cell.
     of_source: bool,
 }
 
@@ -40,12 +39,12 @@ impl Axis {
         Self { key: replicates.axis.key().to_owned(), span, values: written.clone(), written, of_source: false }
     }
 
-    /// Whether the key is one of the cell's own source, whichever that is.
+    /// Returns whether the axis sets a key of each cell's own source, whichever source that is.
     pub(crate) fn is_of_source(&self) -> bool {
         self.of_source
     }
 
-    /// The key's path in the file, for a cell with that source.
+    /// Returns the path in the file that the axis sets for a cell with this source.
     pub(crate) fn path(&self, source: &str, settings: &Settings) -> String {
         if !self.of_source {
             return self.key.clone();
@@ -55,25 +54,26 @@ impl Axis {
         format!("embedding.{source}.{kind}.{key}")
     }
 
-    /// A fault of a key that no setting has.
+    /// Returns the diagnostic for a key that no setting has.
     pub(crate) fn no_such_key(&self) -> Diagnostic {
         Diagnostic { span: self.span.clone(), message: format!("there is no key `{}`", short(&self.key)), hint: None }
     }
 
-    /// A fault that one of the values causes: an unknown key is the axis's, not the value's.
+    /// Points a fault that `value` causes at the axis: an unknown key is reported for the axis's key, not for the
+    /// value.
     pub(crate) fn explain(&self, mut fault: Diagnostic, value: &Tree) -> Diagnostic {
         if fault.message.starts_with("unknown key") {
             fault.span = self.span.clone();
             fault.message = format!("there is no key `{}`", short(&self.key));
         } else if fault.span.source() != value.span.source() || !inside(&fault.span, &value.span) {
-            // The fault shows elsewhere in the file, but this value causes it.
+            // The fault was found elsewhere in the file, but this value causes it.
             fault.span = value.span.clone();
         }
         fault
     }
 }
 
-/// A value of the axis `key`, without the secrets of urls.
+/// Returns a value of the axis `key` with the secrets of URLs masked.
 fn shown(key: &str, written: &Tree) -> Tree {
     let mut value = written.clone();
     hide_secrets_of(key, &mut value);
@@ -93,9 +93,9 @@ fn inside(inner: &Span, outer: &Span) -> bool {
     inner.range().start >= outer.range().start && inner.range().end <= outer.range().end
 }
 
-/// The grid's axes in the order of the file, and all that is wrong with them; where there are several sources and no axis
-/// chooses one, all of them are compared. `file`: the rest of the file, which may have faults of its own. `replicates`: an axis
-/// that the file asks for elsewhere; it changes first.
+/// Returns the axes in the order of the file, and all faults of `[grid]`. If there are several sources and no axis
+/// chooses one, an axis over all of them is added. `file` is the rest of the file, which may have faults of its own.
+/// `replicates` is an axis that `[data.split]` asks for; it is the last axis, whose value changes first.
 pub(crate) fn axes(grid: Option<&Entry>, file: &Tree, replicates: Option<&Replicates>) -> (Vec<Axis>, Diagnostics) {
     let mut reader = Reader { sources: Sources::of(file), axes: Vec::new(), faults: Diagnostics::default() };
     match grid {
@@ -122,7 +122,7 @@ pub(crate) fn axes(grid: Option<&Entry>, file: &Tree, replicates: Option<&Replic
     (axes, faults)
 }
 
-/// The embeddings of a file as written: their names, each with its kind.
+/// The embeddings of a file, not yet checked: each name with its kind.
 struct Sources<'t>(IndexMap<&'t str, &'t str>);
 
 impl<'t> Sources<'t> {
@@ -133,7 +133,7 @@ impl<'t> Sources<'t> {
         Self(sources.map(|(name, entry)| (name.as_str(), kind(entry))).collect())
     }
 
-    /// The axis that compares them all.
+    /// Returns the axis that compares all of them.
     fn axis(&self, file: &Tree) -> Axis {
         let table = file.get(EMBEDDING).expect("there are sources");
         let entries = table.value.table().into_iter().flatten();
@@ -141,13 +141,14 @@ impl<'t> Sources<'t> {
         Axis { key: EMBEDDING.to_owned(), span: table.key.clone(), written: values.clone(), values, of_source: false }
     }
 
-    /// `embedding.KEY`, unless KEY is the name of a source: then it is the key of that one.
+    /// Returns whether a key has the form `embedding.KEY`, unless KEY is the name of a source and so means that source.
     fn is_of_source(&self, key: &str) -> bool {
         let second = key.strip_prefix("embedding.").and_then(|rest| rest.split('.').next());
         second.is_some_and(|second| !self.0.contains_key(second))
     }
 
-    /// What may stand at an axis's key; several where sources of several kinds have it, none where there is no such key.
+    /// Returns the shapes that values of an axis may have: several if sources of several kinds have the key, none if
+    /// there is no such key.
     fn shapes(&self, key: &str) -> Vec<Arc<Shape>> {
         let file = shape_of::<Settings>();
         if !self.is_of_source(key) {
@@ -160,7 +161,7 @@ impl<'t> Sources<'t> {
     }
 }
 
-/// Reads `[grid]`.
+/// Collects the axes of `[grid]` and their faults.
 struct Reader<'t> {
     sources: Sources<'t>,
     axes: Vec<Axis>,
@@ -177,7 +178,7 @@ impl Reader<'_> {
                 Node::Array(values) => self.axis(key, entry, values),
                 Node::Leaf(_) => {
                     let hint = "write its values in brackets, such as [1, 2, 3]";
-                    self.fault(&entry.value.span, format!("the axis `{}` is no list", short(&key)), hint);
+                    self.fault(&entry.value.span, format!("`grid.{}` must be a list", short(&key)), hint);
                 }
             }
         }
@@ -198,7 +199,7 @@ impl Reader<'_> {
             let hint = "an axis is a key that decides a result";
             return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
         }
-        if is_number_of_replicates(&key) {
+        if sets_number_of_replicates(&key) {
             let hint = "replicates are averaged, never compared: set it in [data.split]";
             return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
         }
@@ -222,7 +223,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The values of an axis by themselves. A key of a source need only suit one of the kinds.
+    /// Checks the values of an axis by themselves. A key of a source needs to suit only one of the kinds.
     fn values(&mut self, key: &str, entry: &Entry, values: &[Tree]) {
         let shapes = self.sources.shapes(key);
         if shapes.is_empty() {
@@ -237,7 +238,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Values that an axis has twice, as records tell them apart.
+    /// Reports values that an axis has twice. Values are compared in the form that records show.
     fn repetitions(&mut self, key: &str, values: &[Tree]) {
         let mut earlier: HashSet<String> = HashSet::with_capacity(values.len());
         for value in values {
@@ -248,7 +249,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A value of the axis that chooses the source.
+    /// Checks a value of the axis that chooses the source.
     fn source(&mut self, value: &Tree) {
         let name = value.as_str().unwrap_or_default();
         let names = self.sources.0.keys().copied();

@@ -1,8 +1,8 @@
-//! The story: pipeline file -> plan -> run -> records.
+//! Runs pipelines: pipeline file -> plan -> run -> records.
 //!
-//! [`Pipeline::load`] reads and checks the file, [`Plan::of`] makes its cells, [`run()`] trains what is
-//! missing and leaves records in a [`RunFolder`]. Data, embeddings, training and reports are told what
-//! to do from here alone; none of them knows another.
+//! [`Pipeline::load`] reads and checks the file, [`Plan::of`] expands its cells, and [`run()`] trains what is missing
+//! and writes records to a [`RunFolder`]. This crate alone connects data, embeddings, training and reports, which don't
+//! depend on each other.
 
 pub mod bundle;
 mod classifier;
@@ -37,12 +37,12 @@ pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};
 pub use inputs::Encoded;
 pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
-pub use pipeline::{MAX_CELLS, Pipeline};
+pub use pipeline::Pipeline;
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use run::{
     Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
     Survey, ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
-pub use settings::{Decide, Report, Settings};
+pub use settings::{Decide, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;

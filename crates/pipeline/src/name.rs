@@ -1,21 +1,21 @@
-//! Names that a user wrote, and the known ones that may have been meant.
+//! Shows names that a user wrote in messages, and suggests known ones.
 
 use emberline_base::suggest::nearest;
 
 use crate::diagnostic::clipped;
 
-/// The most characters that are shown of a name or a text in a message.
-pub(crate) const SHOWN_NAME: usize = 60;
+/// Maximum number of characters of a name or text that a message shows.
+pub(crate) const MAX_NAME: usize = 60;
 
-/// The most names of a list in a hint.
-const LISTED: usize = 20;
+/// Maximum number of names in the list of a hint.
+const MAX_LISTED: usize = 20;
 
-/// A name or text as messages quote it: its beginning, where it is long.
+/// Returns a name or text as messages quote it: shortened if it is long.
 pub(crate) fn short(name: &str) -> String {
-    clipped(name, SHOWN_NAME)
+    clipped(name, MAX_NAME)
 }
 
-/// The hint for a name that isn't known: the nearest one that is, and all there are.
+/// Returns the hint for an unknown name: the nearest known name, and all of them.
 pub(crate) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(written, known.clone()) {
         Some(meant) => format!("did you mean `{meant}`? (there are {})", list(known)),
@@ -23,10 +23,10 @@ pub(crate) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a st
     }
 }
 
-/// Names in backquotes, separated by commas; of many the first ones.
+/// Lists names in backquotes, separated by commas; of many, the first ones.
 pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
-    let shown: Vec<String> = names.clone().take(LISTED).map(|name| format!("`{}`", short(name))).collect();
-    match names.count().saturating_sub(LISTED) {
+    let shown: Vec<String> = names.clone().take(MAX_LISTED).map(|name| format!("`{}`", short(name))).collect();
+    match names.count().saturating_sub(MAX_LISTED) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn long_names_and_long_lists_are_cut() {
         let long = "x".repeat(1_000_000);
-        assert_eq!(short(&long).chars().count(), SHOWN_NAME + 1);
+        assert_eq!(short(&long).chars().count(), MAX_NAME + 1);
         let names: Vec<String> = (0..5000).map(|n| format!("n{n}")).collect();
         let hint = did_you_mean("n17x", names.iter().map(String::as_str));
         assert!(hint.starts_with("did you mean `n17`?") && hint.ends_with("and 4980 more)"), "{hint}");

@@ -1,4 +1,4 @@
-//! Loading a pipeline file: document -> overrides -> grid -> typed cells, with every fault at once.
+//! Loads a pipeline file: document -> overrides -> grid -> typed settings. All faults are reported at once.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Pipeline {
     pub settings: Settings,
     /// The grid's axes in the order of the file.
     pub(crate) axes: Vec<Axis>,
-    /// The settings as written, which cells are derived from; without `[grid]`.
+    /// The settings as written, from which cells are made; without `[grid]`.
     pub(crate) tree: Tree,
     /// The folder of the pipeline file.
     pub folder: PathBuf,
@@ -32,14 +32,11 @@ pub struct Pipeline {
     pub file: PathBuf,
 }
 
-/// The most cells of a grid.
-pub const MAX_CELLS: usize = 100_000;
-
 impl Pipeline {
     /// Reads a pipeline file, with `-S` assignments in place of what it says.
     ///
     /// # Errors
-    /// When the file can't be read; or all the faults it has.
+    /// If the file can't be read; or all the faults that it has.
     pub fn load(path: &Path, assignments: &[String]) -> Result<Self, Error> {
         let text = read(path)?;
         let name = path.display().to_string();
@@ -47,7 +44,7 @@ impl Pipeline {
         Self::parse(&name, &text, &folder, assignments)
     }
 
-    /// The same from a text; paths in it are relative to `folder`.
+    /// Parses the text of a pipeline file. Paths in it are relative to `folder`.
     ///
     /// # Errors
     /// All the faults of the text.
@@ -88,7 +85,7 @@ impl Pipeline {
         faults
     }
 
-    /// What is wrong with the file where one value of an axis stands in it. A key of a source need only suit one of the
+    /// Returns the faults of the file with one axis set to this value. A key of a source needs to suit only one of the
     /// sources.
     fn value_faults(&self, axis: &Axis, value: &Tree) -> Vec<Diagnostic> {
         let sources: Vec<&str> = if axis.is_of_source() { self.source_names() } else { vec![self.source_names()[0]] };
@@ -107,8 +104,8 @@ impl Pipeline {
         fewest.unwrap_or_default()
     }
 
-    /// What is wrong with a section of the file where that value stands at that path. Only the section is typed again,
-    /// since an axis may have a great many values. `Err(None)`: the path leads below a plain value.
+    /// Returns the faults of a section of the file with the value set at the path. Only that section is typed again,
+    /// since an axis may have very many values. `Err(None)` means that the path leads below a value that isn't a table.
     fn section_faults(&self, path: &str, value: &Tree) -> Result<(), Option<Diagnostics>> {
         let mut segments = path.split('.');
         let (section, name) = (segments.next().unwrap_or(path), segments.next());
@@ -135,7 +132,7 @@ impl Pipeline {
         .map_err(Some)
     }
 
-    /// The file with one section alone; of `[embedding]` only the source of that name.
+    /// Returns the file with one section alone; of `[embedding]`, only the source with this name.
     fn section(&self, section: &str, name: Option<&str>) -> Tree {
         let mut table = Table::default();
         if let Some(entry) = self.tree.get(section) {
@@ -155,7 +152,7 @@ impl Pipeline {
         Tree::of_table(self.tree.span.clone(), table)
     }
 
-    /// The sources that the grid, or else the file, names.
+    /// Returns the names of the sources that the grid compares, or else of all sources of the file.
     pub(crate) fn source_names(&self) -> Vec<&str> {
         match self.axes.iter().find(|axis| axis.key == grid::EMBEDDING) {
             Some(axis) => axis.values.iter().filter_map(Tree::as_str).collect(),
@@ -163,16 +160,17 @@ impl Pipeline {
         }
     }
 
-    /// The whole file with every default filled in, as TOML; `data.positive`, which follows from the data, where the
-    /// file gives it.
+    /// Returns the whole file as TOML, with every default filled in. `data.positive`, whose default depends on the
+    /// data, appears only if the file sets it.
     pub fn resolved(&self) -> String {
         self.resolved_as(self.settings.clone())
     }
 
-    /// The same with `data.positive` filled in from the data.
+    /// Returns the whole file as TOML, with every default filled in, including `data.positive`, which is read from the
+    /// data.
     ///
     /// # Errors
-    /// When the data can't be read.
+    /// If the data can't be read.
     pub fn resolved_with_data(&self) -> Result<String, Error> {
         let mut settings = self.settings.clone();
         let positive = emberline_dataset::read(&settings.data, &self.folder)?.positive().map(str::to_owned);
@@ -190,13 +188,13 @@ impl Pipeline {
         to_toml(settings)
     }
 
-    /// The number of combinations of the grid, possible or not.
+    /// Returns the number of combinations of the grid, including those that are left out.
     pub fn combinations(&self) -> usize {
         self.axes.iter().map(|axis| axis.values.len()).product()
     }
 }
 
-/// Settings as TOML, for people and records.
+/// Returns settings as TOML, with the secrets of URLs masked.
 pub(crate) fn to_toml(mut settings: Settings) -> String {
     settings.data.split.fill_in();
     let mut value = toml::Value::try_from(&settings).expect("settings are tables of plain values");
@@ -204,7 +202,7 @@ pub(crate) fn to_toml(mut settings: Settings) -> String {
     toml::to_string(&value).expect("settings are tables of plain values")
 }
 
-/// Hides what urls hold of secrets, in a value that stands at the dotted key.
+/// Masks the secrets of URLs in the value of a dotted key.
 pub(crate) fn hide_secrets(key: &str, value: &mut toml::Value) {
     match value {
         toml::Value::String(text) if key.rsplit('.').next() == Some("url") => *text = secret::mask_url(text),
@@ -214,15 +212,15 @@ pub(crate) fn hide_secrets(key: &str, value: &mut toml::Value) {
     }
 }
 
-/// Faults of a table, seen from the one above it.
+/// Adds the name of a table to the keys of its faults.
 fn below(faults: Vec<Fault>, table: &str) -> Vec<Fault> {
     faults.into_iter().map(|fault| fault.below(table)).collect()
 }
 
-/// Larger files are no pipelines: the largest grid takes a megabyte or two.
+/// Maximum size of a pipeline file, in bytes. The largest grid takes one or two megabytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// The text of a pipeline file.
+/// Reads the text of a pipeline file.
 fn read(path: &Path) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let read = file::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
@@ -233,7 +231,8 @@ fn read(path: &Path) -> Result<String, Error> {
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// Fills in what depends on other keys: the seeds that all cells share are the file's own, not the grid's.
+/// Fills in the defaults that depend on other keys: the seeds that all cells share come from the file's `seed`, not
+/// from the grid.
 fn fill_in(tree: &mut Tree, settings: &Settings) {
     let mut keys = Vec::new();
     if settings.data.split.seed.is_none() {

@@ -1,4 +1,4 @@
-//! JSON Schemas, generated from the types: of the pipeline file and of the records.
+//! Generates JSON Schemas of the pipeline file and of the records from their types.
 
 use emberline_base::record::Summary;
 use schemars::generate::SchemaSettings;
@@ -15,10 +15,10 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// All of them.
+    /// All schemas.
     pub const ALL: [Self; 2] = [Self::Pipeline, Self::Summary];
 
-    /// The file in `schemas/`.
+    /// Returns the name of the file in `schemas/`.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Pipeline => "pipeline.schema.json",
@@ -26,7 +26,7 @@ impl Schema {
         }
     }
 
-    /// The schema (draft 2020-12), as the file holds it.
+    /// Returns the schema (draft 2020-12) as the text of that file.
     pub fn text(self) -> String {
         let generator = SchemaSettings::draft2020_12().into_generator();
         let schema = match self {

@@ -1,7 +1,7 @@
-//! The pipeline file's types: the definition of what a user may write.
+//! The types of the pipeline file, which define what a user may write.
 //!
-//! `schemas/pipeline.schema.json` is generated from them. Every section's own types live with the
-//! crate that obeys them.
+//! `schemas/pipeline.schema.json` is generated from them. The types of a section are defined in the crate that uses
+//! them.
 
 use emberline_base::record::Data;
 use emberline_base::{Fault, Task};
@@ -49,6 +49,9 @@ pub struct Settings {
     pub grid: IndexMap<String, toml::Value>,
 }
 
+/// The maximum number of cells that a grid may have.
+pub const MAX_CELLS: usize = 100_000;
+
 /// `[report]`: what of the rows is stored beside the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -69,8 +72,8 @@ pub struct Decide {
     pub refit: bool,
 }
 
-/// The bytes of predictions that are stored without being asked for.
-const PREDICTIONS: u64 = 64_000_000;
+/// Maximum size of a cell's predictions that are stored by default, in bytes.
+const MAX_DEFAULT_PREDICTIONS: u64 = 64_000_000;
 
 impl Default for Report {
     fn default() -> Self {
@@ -79,12 +82,12 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Whether predictions of this many bytes per cell are stored.
+    /// Returns whether predictions of this many bytes per cell are stored.
     pub fn keeps_predictions(self, bytes: u64) -> bool {
-        bytes > 0 && self.predictions.unwrap_or(bytes <= PREDICTIONS)
+        bytes > 0 && self.predictions.unwrap_or(bytes <= MAX_DEFAULT_PREDICTIONS)
     }
 
-    /// The bytes of a cell's predictions: a 32-bit logit per held-out row and output.
+    /// Returns the size of a cell's predictions in bytes: a 32-bit logit per held-out row and output.
     pub fn predictions_size(data: &Data) -> u64 {
         let outputs = if data.task == Task::Binary { 1 } else { data.classes.len() };
         let held_out = [&data.splits.valid, &data.splits.test].into_iter().flatten();
@@ -93,12 +96,12 @@ impl Report {
 }
 
 impl Settings {
-    /// Whether the best setting is trained once more on all rows.
+    /// Returns whether the best setting is to be trained once more on all rows.
     pub(crate) fn asks_for_refit(&self) -> bool {
         self.decide.is_some_and(|decide| decide.refit)
     }
 
-    /// What parses but can't be meant, by dotted key; the grid aside.
+    /// Returns the faults that types can't express, by dotted key; `[grid]` is checked elsewhere.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if !is_name(&self.name) {
@@ -127,12 +130,12 @@ impl Settings {
     }
 }
 
-/// The key of an embedding, or of all where its name can't stand in a dotted key.
+/// Returns the key of an embedding, or of all embeddings if its name can't be part of a dotted key.
 fn named(name: &str) -> String {
     if name.contains('.') { "embedding".to_owned() } else { format!("embedding.{name}") }
 }
 
-/// Callbacks that watch validation metrics where there is no validation split.
+/// Reports callbacks that monitor validation metrics although there is no validation split.
 pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Settings) -> Vec<Fault> {
     if has_valid(data) {
         return Vec::new();
@@ -148,14 +151,15 @@ pub(crate) fn monitor_faults(callbacks: &Callbacks, data: &emberline_dataset::Se
         .collect()
 }
 
-/// Whether there will be validation rows: a file, an amount, or, where no amount is given, the default. A file of explicit rows
-/// may list some.
+/// Returns whether there will be validation rows: from a file, an amount, or the default if no amount is given. A file
+/// of explicit rows may list some.
 fn has_valid(data: &emberline_dataset::Settings) -> bool {
     let split = &data.split;
     data.valid.is_some() || split.valid.is_some() || split.rows.is_some() || split.gives_no_amount()
 }
 
-/// Why a source can't be trained so, where the settings alone tell: said by `plan`, and left out.
+/// Returns why a source can't be trained with these settings, if the settings alone tell; `plan` reports it and leaves
+/// the combination out.
 pub(crate) fn impossible(name: &str, source: &Source, train: &Train) -> Option<String> {
     (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
         format!(
@@ -165,7 +169,7 @@ pub(crate) fn impossible(name: &str, source: &Source, train: &Train) -> Option<S
     })
 }
 
-/// Whether a text can be the name of a folder everywhere.
+/// Returns whether a text can be the name of a folder on every system.
 pub(crate) fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     text.len() <= 100 && text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -1,4 +1,4 @@
-//! An embedding source from the command line: its kind, its path and `key=value` options.
+//! Makes an embedding source from command-line arguments: its kind, its path and `key=value` options.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use crate::Error;
 use crate::diagnostics::Diagnostics;
 use crate::document::{Document, check};
 
-/// The source of a kind, for `embed`. A kind without a path needs none; a seed that is not given is 0.
+/// Returns a source of a kind, for `embed`. Some kinds have no path; a seed that isn't given is 0.
 ///
 /// # Errors
-/// All the faults of kind and options.
+/// All faults of the kind and the options.
 pub fn source_from_options(kind: &str, path: Option<&Path>, options: &[String]) -> Result<Source, Error> {
     let here = std::env::current_dir().unwrap_or_default();
     let mut document = Document::parse("the command line", "").map_err(Error::Invalid)?;

@@ -1,4 +1,4 @@
-//! What the quickstart's lock says of the processor comes out on a card within its tolerance.
+//! The results in the quickstart's lock, made on a CPU, are reproduced on a GPU within the tolerance.
 #![cfg(feature = "gpu")]
 
 use std::path::Path;
@@ -7,11 +7,11 @@ use emberline_device::Device;
 use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Silent, verify};
 use emberline_test_support::{Requirement, skip};
 
-/// Cells: a software card takes seconds for each.
+/// Number of cells; a software GPU takes seconds for each.
 const SAMPLE: usize = 4;
 
 #[test]
-fn cards_come_to_what_the_processor_came_to() {
+fn gpus_reproduce_the_results_of_the_cpu() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/quickstart.toml");
     let pipeline = Pipeline::load(&path, &[]).expect("sound");
     let lock = Lock::load(&Lock::path_of(&path)).expect("a lock");

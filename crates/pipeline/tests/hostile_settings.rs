@@ -1,7 +1,7 @@
-//! Faults by the hundred thousand: time and memory grow with the text alone, and little is shown.
+//! Settings with hundreds of thousands of faults: time and memory grow linearly with the text, and little is shown.
 //!
-//! The limits are those of `ci/fuzz.sh`: 64 MiB and four times the input, here for all that is held at once. What is only
-//! reserved counts too, which the system never gives: a process takes less.
+//! The limits are those of `ci/fuzz.sh`: 64 MiB and four times the input, here for all memory that is allocated at
+//! once. Memory that is only reserved counts as well, so a real process takes less.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
@@ -19,7 +19,7 @@ static COUNTED: Counted = Counted;
 struct Counted;
 
 #[expect(unsafe_code, reason = "an allocator is unsafe by its nature; this one counts and asks the system's")]
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         take(layout.size());
@@ -42,7 +42,7 @@ fn take(size: usize) {
 const SOUND: &str =
     "name = \"t\"\n[data]\npath = \"d.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\ndim = 8\n";
 
-/// As many pieces as make so many bytes.
+/// Repeats numbered pieces until the text has this many bytes.
 fn pieces(bytes: usize, piece: impl Fn(usize) -> String) -> String {
     let mut text = String::with_capacity(bytes + 64);
     (0..)
@@ -55,7 +55,7 @@ fn pieces(bytes: usize, piece: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// Files of about so many bytes with a fault in each of their pieces.
+/// Returns files of about this many bytes, with a fault in each of their pieces.
 fn files(bytes: usize) -> Vec<(&'static str, String)> {
     let list = |above: &str, piece: &'static str| format!("{SOUND}{above}[{}]\n", pieces(bytes, |_| piece.to_owned()));
     let numbered = |before: &str, piece: fn(usize) -> String| format!("{SOUND}{before}{}", pieces(bytes, piece));
@@ -89,7 +89,7 @@ fn files(bytes: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What is said of a text, in what time, and the most memory that it took at once.
+/// Returns what is reported about a text, the time that it takes, and the peak memory.
 fn measured(read: impl FnOnce() -> String) -> (String, Duration, usize) {
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
@@ -107,7 +107,7 @@ fn check(name: &str, bytes: usize, found: (String, Duration, usize)) {
     assert!(shown.ends_with("fault") || shown.ends_with("faults"), "{name}: {shown}");
 }
 
-/// One test, so that nothing else is counted with it.
+/// A single test, so that no other test's memory is counted.
 #[test]
 fn faults_take_little_time_and_memory_however_many_there_are() {
     for bytes in [20_000, 110_000, 1_000_000] {

@@ -86,7 +86,7 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
         let train = &cell.settings.train;
         (data.splits.train.rows as u64).div_ceil(u64::from(train.batch_size)) * u64::from(train.epochs)
     };
-    let waiting = plan.cells.iter().zip(states).filter(|(_, state)| !state.is_settled());
+    let waiting = plan.cells.iter().zip(states).filter(|(_, state)| !state.is_up_to_date());
     let most: u64 = waiting.map(|(cell, _)| steps(cell)).sum();
     let to_run = states.len() - done - failed;
     let splits: Vec<String> = data.splits.iter().map(|(name, split)| format!("{} {name}", split.rows)).collect();

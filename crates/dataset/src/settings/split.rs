@@ -69,7 +69,7 @@ pub struct Split {
     /// Whether all rows train, those of the files of validation and test as well. No key of the file: a model that is trained
     /// once more, after its setting was chosen, sets it.
     #[serde(skip)]
-    pub undivided: bool,
+    pub all_train: bool,
 }
 
 impl Split {
@@ -87,8 +87,8 @@ impl Split {
 
     /// All rows train, in the order that the seed gives.
     #[must_use]
-    pub fn undivided(&self) -> Self {
-        Self { undivided: true, seed: self.seed, ..Self::default() }
+    pub fn all_train(&self) -> Self {
+        Self { all_train: true, seed: self.seed, ..Self::default() }
     }
 
     /// Writes out whether classes are kept in proportion, where that isn't said.

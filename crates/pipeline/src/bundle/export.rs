@@ -17,12 +17,12 @@ use crate::Error;
 use crate::classifier::{Classifier, ClassifierOptions, RunModel, Trained};
 use crate::run_folder::RunFolder;
 
-/// Writes the bundle of a model of a run to a file that appears when it is complete and has been opened once: of the cell that
-/// is named; without a name, of the refit if there is one, else of the best cell of the best setting. Returns which model it
-/// is, and why. What is there already is replaced only with `replace`.
+/// Writes a model of a run as a bundle. The file appears under its name once it is complete and has been opened for a
+/// check. The model is that of the cell that is named; without a name, the refit if there is one, else the best cell of
+/// the best setting. Returns which model was taken, and why. An existing file is replaced only with `replace`.
 ///
 /// # Errors
-/// Those of [`Classifier::of_run`]; when the file exists already, or can't be written.
+/// Those of [`Classifier::of_run`]; if the file exists already, or can't be written.
 pub fn export(
     folder: &RunFolder,
     cell: Option<&str>,
@@ -38,18 +38,18 @@ pub fn export(
     let model = chosen.parse(&bytes)?;
     let learned = chosen.learned(&model)?;
     let portable = chosen.source().portable(&chosen.base).map_err(|source| chosen.named(&model, source))?;
-    let card = card(&model, &chosen, &portable);
+    let metadata = metadata(&model, &chosen, &portable);
     let own = [(MODEL, Some(bytes)), (LEARNED, learned.clone())];
-    let written = write(to, &card, &arrays(own, portable), options);
+    let written = write(to, &metadata, &arrays(own, portable), options);
     if let Err(Error::Bundle { why: BundleError::Incomplete { .. }, .. }) = &written {
-        // The bundle isn't at fault if the source itself isn't the one that the model was trained with.
+        // If the source itself isn't the one that the model was trained with, that is the error to report.
         chosen.embedding(&model, learned.as_deref(), options)?;
     }
     written.map(|()| chosen.choice)
 }
 
-/// What the metadata say of the model and its embedding.
-fn card(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap<String, String> {
+/// Returns the metadata of the model and its embedding.
+fn metadata(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap<String, String> {
     let description = model.description();
     let always = [
         ("format", FORMAT.to_owned()),
@@ -71,7 +71,7 @@ fn card(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTreeMap
     entries.map(|(key, text)| (key.to_owned(), text)).collect()
 }
 
-/// What the metadata say of the cell, or of the refit.
+/// Returns the metadata of the cell, or of the refit.
 fn trained(trained: &Trained) -> Vec<(&'static str, String)> {
     match trained {
         Trained::Cell(cell) => {
@@ -85,16 +85,17 @@ fn trained(trained: &Trained) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The arrays of the bundle by name: the model's own files, as they were read and checked, and the files of the source.
+/// Returns the arrays of the bundle by name: the model's own files, as they were read and checked, and the source's
+/// files.
 fn arrays(own: [(&str, Option<Vec<u8>>); 2], portable: PortableSource) -> BTreeMap<String, Content> {
     let own = own.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), Content::Bytes(bytes?))));
     own.chain(portable.files.into_iter().map(|file| (file.name, Content::File(file.path)))).collect()
 }
 
-/// Writes the file beside its place, opens it, and renames it.
+/// Writes the bundle to a temporary file in the same folder, checks that it can be opened, and renames it.
 fn write(
     to: &Path,
-    card: &BTreeMap<String, String>,
+    metadata: &BTreeMap<String, String>,
     arrays: &BTreeMap<String, Content>,
     options: &ClassifierOptions,
 ) -> Result<(), Error> {
@@ -102,7 +103,7 @@ fn write(
     let target = file::link_target(to);
     file::make_folder(file::folder_of(&target))?;
     let mut temporary = file::temporary_in(file::folder_of(&target)).map_err(failed())?;
-    byte_arrays::write(temporary.as_file_mut(), card, arrays).map_err(|error| match error.action {
+    byte_arrays::write(temporary.as_file_mut(), metadata, arrays).map_err(|error| match error.action {
         "write" => failed()(error.source),
         _ => error,
     })?;

@@ -23,9 +23,9 @@
 //! | `metrics` | the metrics of the cell, or of the refit on its training rows, JSON; for readers |
 //! | `program` | the version of the program that wrote it; for readers |
 //!
-//! [`Classifier::of_bundle`](crate::Classifier::of_bundle) unpacks the source's files into a temporary folder that only the user can read, and removes it with
-//! the classifier: formats that are read by their paths, in pieces, or later than at opening need no second reader. Memory is
-//! that of opening the same source from its own files.
+//! [`Classifier::of_bundle`](crate::Classifier::of_bundle) unpacks the source's files into a temporary folder that only
+//! the user can read, and removes the folder with the classifier. So formats that are read by their paths, in pieces,
+//! or after opening need no second reader. It takes as much memory as opening the same source from its own files.
 
 mod export;
 mod open;
@@ -42,56 +42,56 @@ const FORMAT: &str = "emberline bundle";
 const VERSION: &str = "1";
 const MODEL: &str = "model.safetensors";
 const LEARNED: &str = "learned.safetensors";
-/// What the names of the source's files begin with.
+/// The prefix of the names of the source's files.
 const SOURCE: &str = "source/";
 
 /// Why a bundle can't be written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// The file is something else, or cut in its header.
+    /// The file is something else, or ends within its header.
     #[error(
         "this is neither a run folder nor a whole bundle: {why}; name a run folder, or a file that `emberline export --bundle` \
          wrote"
     )]
     NotABundle {
-        /// What shows it.
+        /// What is wrong.
         why: String,
     },
     /// The file has a version that this program doesn't know.
     #[error("the bundle has version {found}, and this program reads version {VERSION}; use a newer emberline")]
     OtherVersion {
-        /// As the file says.
+        /// The version that the file states.
         found: String,
     },
-    /// The file isn't what was written.
+    /// The file was changed after it was written, or is incomplete.
     #[error("the bundle is damaged: {why}; copy it again, or export it again")]
     Damaged {
-        /// What shows it.
+        /// What is wrong.
         why: String,
     },
     /// The bundle that was just written can't be opened.
     #[error("the source's files don't suffice to open it elsewhere: {why}; this is a fault of the program")]
     Incomplete {
-        /// What opening it gave.
+        /// The error of opening it.
         why: Box<crate::Error>,
     },
-    /// Something is there already.
+    /// There is a file of that name already.
     #[error("it exists already; give another name, or --force to replace it")]
     Exists,
-    /// There is no memory for it.
+    /// There is too little memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
 }
 
 impl BundleError {
-    /// For `map_err`: names the bundle.
+    /// Returns a function for `map_err` that adds the path of the bundle.
     fn at(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> crate::Error {
         let path = path.into();
         move |why| crate::Error::Bundle { path, why }
     }
 }
 
-/// What can go wrong with a bundle's file: the system, or its content.
+/// A failed operation of the system, or a fault of the file's content.
 enum Fault {
     System(FileError),
     Content(BundleError),

@@ -14,16 +14,16 @@ use serde::de::DeserializeOwned;
 use super::{BundleError, FORMAT, Fault, LEARNED, MODEL, SOURCE, VERSION, damaged};
 use crate::Error;
 
-/// The content of a bundle.
+/// An opened bundle.
 pub(crate) struct Bundle {
     pub(crate) model: Model,
     pub(crate) learned: Option<LearnedState>,
     pub(crate) source: Source,
-    /// Where the source's files are, until it is dropped.
+    /// The folder with the source's files, which is removed when this is dropped.
     pub(crate) folder: TemporaryFolder,
     pub(crate) text: Column,
     pub(crate) header: Option<bool>,
-    /// Which model it is, in one line.
+    /// A description of the model, in one line.
     pub(crate) description: String,
 }
 
@@ -31,7 +31,7 @@ impl Bundle {
     /// Reads a bundle.
     ///
     /// # Errors
-    /// When it can't be read, isn't a bundle, is of another version or damaged, or its files can't be unpacked.
+    /// If the file can't be read, isn't a bundle, has another version or is damaged, or if its files can't be unpacked.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         Self::read(path).map_err(|fault| match fault {
             Fault::System(error) => Error::File(error),

@@ -1,9 +1,9 @@
-//! The nearest of many vectors by cosine similarity: every pair is compared, so that the answer is exact.
+//! Finds the nearest vectors by cosine similarity. Every pair is compared, so the answer is exact.
 //!
-//! Similarities are rounded to millionths, so that vectors that differ by rounding alone tie, and a copy has similarity 1; of
-//! equal similarities the lower row comes first. Products are taken in blocks that the processor's caches hold, each as one chain of
-//! operations that depends on the length of a vector alone, so that the answer is the same on every machine and for every number of
-//! threads.
+//! Similarities are rounded to millionths, so that vectors that differ only by rounding errors tie, and an exact copy
+//! has similarity 1; among equal similarities the lower row comes first. Products are computed in blocks that fit the
+//! processor's caches. Each is one chain of operations that depends only on the length of a vector, so the answer is
+//! the same on every machine and for every number of threads.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,26 +11,26 @@ use std::collections::BinaryHeap;
 use emberline_base::{Matrix, OutOfMemory, memory};
 use rayon::prelude::*;
 
-/// Vectors whose nearest ones are looked for together by one thread.
-const QUERIES: usize = 32;
+/// Number of queries that one thread works on at a time.
+const QUERIES_PER_CHUNK: usize = 32;
 
-/// The numbers of a block of rows: 128 kB, which a core's cache holds beside the queries.
-const BLOCK: usize = 32 << 10;
+/// Numbers in a block of rows: 128 kB, which fits a core's cache beside the queries.
+const BLOCK_SIZE: usize = 32 << 10;
 
-/// Sums that are taken beside each other.
+/// Number of partial sums that are computed in parallel.
 const LANES: usize = 16;
 
-/// How many similarities make up 1.
-const ROUNDED_TO: f64 = 1e6;
+/// Similarities are rounded to multiples of 1 / this.
+const STEPS_PER_UNIT: f64 = 1e6;
 
-/// Vectors of length 1, to be searched.
+/// Vectors of length 1 that can be searched.
 pub(super) struct UnitVectors {
-    /// `[rows, dim]`, zeros where there is no direction.
+    /// Vectors, `[rows, dim]`; a row is 0 if its vector has no direction.
     vectors: Matrix,
     has_direction: Vec<bool>,
 }
 
-/// A row that was found. The better of two is the greater.
+/// A row that was found. Better matches compare as greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Found {
     millionths: i32,
@@ -38,14 +38,14 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The row.
+    /// Returns the row.
     pub(super) fn row(self) -> usize {
         self.row.0 as usize
     }
 
-    /// The cosine similarity, from -1 to 1, rounded to millionths.
+    /// Returns the cosine similarity, from -1 to 1, rounded to millionths.
     pub(super) fn similarity(self) -> f64 {
-        f64::from(self.millionths) / ROUNDED_TO
+        f64::from(self.millionths) / STEPS_PER_UNIT
     }
 }
 
@@ -53,7 +53,7 @@ impl UnitVectors {
     /// Scales vectors, `[rows, dim]`, to length 1.
     ///
     /// # Errors
-    /// When there is no memory.
+    /// If there is too little memory.
     pub(super) fn new(mut vectors: Matrix) -> Result<Self, OutOfMemory> {
         let mut has_direction = memory::filled(false, vectors.rows())?;
         let dim = vectors.cols().max(1);
@@ -62,30 +62,30 @@ impl UnitVectors {
         Ok(Self { vectors, has_direction })
     }
 
-    /// The `count` nearest rows of each vector, `[queries, dim]`, the nearest first; fewer if there are no more. None for a vector
-    /// without a direction.
+    /// Returns the `count` nearest rows of each query, `[queries, dim]`, nearest first; fewer if there are fewer rows.
+    /// `None` for a query without a direction.
     ///
     /// # Errors
-    /// When there is no memory.
+    /// If there is too little memory.
     ///
     /// # Panics
-    /// When the queries have another length.
+    /// If the queries have another length.
     pub(super) fn nearest(&self, queries: Matrix, count: usize) -> Result<Vec<Option<Vec<Found>>>, OutOfMemory> {
         assert_eq!(queries.cols(), self.vectors.cols(), "vectors of one length");
         let count = count.min(self.vectors.rows());
         let queries = Self::new(queries)?;
         let mut nearest = vec![None; queries.vectors.rows()];
-        nearest.par_chunks_mut(QUERIES).enumerate().for_each(|(chunk, nearest)| {
-            self.search(&queries, chunk * QUERIES, count, nearest);
+        nearest.par_chunks_mut(QUERIES_PER_CHUNK).enumerate().for_each(|(chunk, nearest)| {
+            self.search(&queries, chunk * QUERIES_PER_CHUNK, count, nearest);
         });
         Ok(nearest)
     }
 
-    /// Finds the nearest rows of the queries from `first` on.
+    /// Finds the nearest rows of the queries of one chunk, which begins at `first`.
     fn search(&self, queries: &Self, first: usize, count: usize, nearest: &mut [Option<Vec<Found>>]) {
         let dim = self.vectors.cols().max(1);
-        let mut best: Vec<Best> = nearest.iter().map(|_| Best::new(count)).collect();
-        let rows_per_block = (BLOCK / dim).max(1);
+        let mut best: Vec<BestRows> = nearest.iter().map(|_| BestRows::new(count)).collect();
+        let rows_per_block = (BLOCK_SIZE / dim).max(1);
         for (block, rows) in self.vectors.values().chunks(rows_per_block * dim).enumerate() {
             for (at, best) in best.iter_mut().enumerate().filter(|(at, _)| queries.has_direction[first + at]) {
                 let query = queries.vectors.row(first + at);
@@ -102,16 +102,16 @@ impl UnitVectors {
     }
 }
 
-/// The best rows so far.
-struct Best {
+/// The best rows found so far.
+struct BestRows {
     count: usize,
-    /// The worst on top.
+    /// A heap with the worst row on top.
     heap: BinaryHeap<Reverse<Found>>,
-    /// A smaller product can't be among the best.
+    /// The lower bound: a smaller product can't be among the best.
     floor: f32,
 }
 
-impl Best {
+impl BestRows {
     fn new(count: usize) -> Self {
         Self { count, heap: BinaryHeap::new(), floor: if count == 0 { f32::INFINITY } else { f32::NEG_INFINITY } }
     }
@@ -120,7 +120,7 @@ impl Best {
         if product < self.floor {
             return;
         }
-        let millionths = (f64::from(product).clamp(-1.0, 1.0) * ROUNDED_TO).round() as i32;
+        let millionths = (f64::from(product).clamp(-1.0, 1.0) * STEPS_PER_UNIT).round() as i32;
         let found = Found { millionths, row: Reverse(row) };
         if self.heap.len() == self.count {
             if self.heap.peek().is_none_or(|worst| found <= worst.0) {
@@ -131,18 +131,18 @@ impl Best {
         self.heap.push(Reverse(found));
         if self.heap.len() == self.count {
             let worst = self.heap.peek().map_or(-1.0, |worst| worst.0.similarity());
-            // What is rounded up to the worst one's millionth lies above this.
-            self.floor = (worst - 2.0 / ROUNDED_TO) as f32;
+            // Products above this may round up to the worst row's millionth.
+            self.floor = (worst - 2.0 / STEPS_PER_UNIT) as f32;
         }
     }
 
-    /// The best first.
+    /// Returns the rows, the best first.
     fn into_sorted(self) -> Vec<Found> {
         self.heap.into_sorted_vec().into_iter().map(|Reverse(found)| found).collect()
     }
 }
 
-/// Scales a vector to length 1; whether it has a direction. Zeros, and what isn't finite, become zeros.
+/// Scales a vector to length 1 and returns whether it has a direction. A zero or non-finite vector becomes zeros.
 fn scale_to_unit(vector: &mut [f32]) -> bool {
     let length = vector.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
     if length > 0.0 && length.is_finite() {
@@ -153,7 +153,7 @@ fn scale_to_unit(vector: &mut [f32]) -> bool {
     false
 }
 
-/// The product of two vectors of one length.
+/// Returns the dot product of two vectors of the same length.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -184,7 +184,7 @@ mod tests {
         nearest.expect("memory").into_iter().map(each).collect()
     }
 
-    /// The cosine similarity to each vector, in 64 bits.
+    /// Returns the cosine similarity to each vector, computed in 64 bits.
     fn naive(vectors: &Matrix, query: &[f32]) -> Vec<f64> {
         let length = |v: &[f32]| v.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         let of_row = |row: usize| {

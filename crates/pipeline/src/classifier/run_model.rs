@@ -1,7 +1,7 @@
-//! A trained model of a run folder, chosen and ready to be read: by [`Classifier`](super::Classifier) and by bundles alike.
+//! A trained model of a run folder, chosen but not yet opened: [`Classifier`](super::Classifier) and bundles read it.
 //!
-//! A cell's files are read in the folder of the attempt that counts, those of the refit in `refit/`. Each is read once, and
-//! what was read is compared with `SHA256SUMS`.
+//! A cell's files are read from the folder of the attempt that counts, those of the refit from `refit/`. Each is read
+//! once, and its content is compared with `SHA256SUMS`.
 
 use std::path::{Path, PathBuf};
 
@@ -21,23 +21,23 @@ use crate::run_folder::RunFolder;
 pub(crate) struct RunModel {
     /// The pipeline's name.
     pub(crate) pipeline: String,
-    /// Whether it is a cell's or that of all rows, with the record.
+    /// Whether it is the model of a cell or the refit, with the record.
     pub(crate) trained: Trained,
-    /// What to tell of the choice.
+    /// Which model was chosen, and why.
     pub(crate) choice: ModelChoice,
     /// The settings that it was trained with.
     pub(crate) cell: Cell,
-    /// The folder that the paths of its source count from.
+    /// The folder that the source's paths are relative to.
     pub(crate) base: PathBuf,
     folder: RunFolder,
     files: SummedFolder,
 }
 
-/// What a model was trained as.
+/// What a model was trained for, with its record.
 pub(crate) enum Trained {
     /// A cell of the grid.
     Cell(Box<record::Cell>),
-    /// The best setting, on all rows.
+    /// The refit: the best setting, trained on all rows.
     Refit(Box<Refit>),
 }
 
@@ -45,7 +45,7 @@ impl RunModel {
     /// Chooses a model of a run, as [`Run::choose`] does, and reads its settings.
     ///
     /// # Errors
-    /// When the folder holds no run, the cell isn't done, or its settings are missing or aren't what was written.
+    /// If the folder holds no run, the cell isn't done, or its settings are missing or damaged.
     pub(crate) fn choose(folder: &RunFolder, named: Option<&str>, options: &ClassifierOptions) -> Result<Self, Error> {
         let run = Run::load(folder.path())?;
         let Chosen { model, choice } = run.choose(folder.path(), named)?;
@@ -63,41 +63,41 @@ impl RunModel {
         Ok(Self { pipeline, trained, choice, cell, base, folder, files })
     }
 
-    /// The bytes of its `model.safetensors`.
+    /// Reads the bytes of `model.safetensors`.
     ///
     /// # Errors
-    /// When the file can't be read, or isn't what was written.
+    /// If the file can't be read or is damaged.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         Ok(self.files.read(run_files::MODEL)?)
     }
 
-    /// The model of these [`bytes`](Self::bytes).
+    /// Parses these [`bytes`](Self::bytes) of the model.
     ///
     /// # Errors
-    /// When they are another version's; the error names the file.
+    /// If they have another version; the error names the file.
     pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Model, Error> {
         let path = self.files.path_of(run_files::MODEL);
         Ok(Model::from_safetensors(bytes).map_err(|why| emberline_train::Error::ModelFile { path, why })?)
     }
 
-    /// The bytes of what its embedding learned from the training texts; none if it learned nothing.
+    /// Reads the bytes of what the embedding learned from the training texts; `None` if it learned nothing.
     ///
     /// # Errors
-    /// When they can't be read.
+    /// If they can't be read.
     pub(crate) fn learned(&self, model: &Model) -> Result<Option<Vec<u8>>, Error> {
         let path = self.learned_path(model);
         Ok(path.exists().then(|| emberline_base::file::read(&path)).transpose()?)
     }
 
-    /// The source that it was trained with.
+    /// Returns the settings of the source that it was trained with.
     pub(crate) fn source(&self) -> Source {
         self.cell.settings.embedding.source.of_repeat(self.cell.repeat())
     }
 
-    /// Opens its embedding, with what was learned and the rows that training moved.
+    /// Opens the embedding, with what it learned and the rows that training changed.
     ///
     /// # Errors
-    /// When a file of the source is missing, or the source isn't the one that it was trained with.
+    /// If a file of the source is missing, or the source isn't the one that the model was trained with.
     pub(crate) fn embedding(
         &self,
         model: &Model,
@@ -111,7 +111,7 @@ impl RunModel {
         opened.map_err(|source| self.named(model, source))
     }
 
-    /// An error of its embedding, by the embedding's name; of what it learned, by the file.
+    /// Names the embedding in an error, or the file if the error is of what the embedding learned.
     pub(crate) fn named(&self, model: &Model, source: emberline_embedding::Error) -> Error {
         match source {
             emberline_embedding::Error::NotLearned { what } => Error::Learned { path: self.learned_path(model), what },
@@ -124,7 +124,7 @@ impl RunModel {
     }
 }
 
-/// A cell as it was trained, by the `cell.toml` among its files; paths count from `base`.
+/// Reads the cell as it was trained from the `cell.toml` among its files. Paths are relative to `base`.
 fn cell_of(files: &SummedFolder, base: &Path) -> Result<Cell, Error> {
     let bytes = files.read(run_files::SETTINGS)?;
     let name = files.path_of(run_files::SETTINGS).display().to_string();

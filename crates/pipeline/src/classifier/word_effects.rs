@@ -1,7 +1,8 @@
-//! Which words of a text moved the decision: what its probability loses if all occurrences of a word are left out.
+//! Explains a decision by words: the effect of a word is what the probability loses if all its occurrences are left
+//! out.
 //!
-//! The text's vector is pooled again without the rows of the word, which is exact for every table whose rows are pooled; an
-//! encoder of whole texts has no such rows.
+//! The text's vector is pooled again without the rows of the word, which is exact for every table whose rows are
+//! pooled. An encoder of whole texts has no such rows.
 
 use rayon::prelude::*;
 
@@ -11,26 +12,26 @@ use emberline_embedding::{Opened, TextWord, WordBags};
 use super::{Classifier, Prediction};
 use crate::Error;
 
-/// How many words of a text are told.
-const MOST: usize = 5;
+/// Maximum number of words that are reported per text.
+const MAX_WORDS: usize = 5;
 
-/// The words of a text whose vectors are held at a time.
-const BLOCK: usize = 1024;
+/// Number of words of a text whose vectors are in memory at a time.
+const WORDS_PER_BLOCK: usize = 1024;
 
-/// A word of a text, and what the decision owes to it.
+/// A word of a text and its effect on the decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WordEffect {
     /// The word.
     pub word: String,
-    /// The probability of the decided class with the word, less that without it.
+    /// The probability of the decided class with the word, minus that without it.
     pub effect: f64,
 }
 
 impl Classifier {
-    /// Whether [`explain`](Self::explain) can tell the words.
+    /// Checks that [`explain`](Self::explain) is possible.
     ///
     /// # Errors
-    /// When the embedding is an encoder of whole texts.
+    /// If the embedding is an encoder of whole texts.
     pub fn check_explains(&self) -> Result<(), Error> {
         match self.embedding.opened().as_ref() {
             Opened::Table(_) => Ok(()),
@@ -44,11 +45,12 @@ impl Classifier {
         Error::Embedding { name: self.label.clone(), source: emberline_embedding::Error::Unsupported(why.to_owned()) }
     }
 
-    /// The words that moved each decision most, the strongest first, at most five a text. A text of several labels: the
-    /// decision for its likeliest predicted one; none where nothing is predicted.
+    /// Returns the words with the largest effect on each decision, the strongest first, at most five per text. In a
+    /// multi-label task the decision is that for the likeliest predicted label; there are no words if none is
+    /// predicted.
     ///
     /// # Errors
-    /// When the embedding is an encoder of whole texts, or there is too little memory.
+    /// If the embedding is an encoder of whole texts, or there is too little memory.
     pub fn explain<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -65,18 +67,18 @@ impl Classifier {
         let Some(class) = likeliest(prediction) else { return Ok(Vec::new()) };
         let whole = self.without(bags, text, &[TextWord::default()], class)?[0];
         let mut effects = Vec::new();
-        for words in bags.words_of(text).chunks(BLOCK) {
+        for words in bags.words_of(text).chunks(WORDS_PER_BLOCK) {
             let without = self.without(bags, text, words, class)?;
             let each = words.iter().zip(without).map(|(word, without)| (word, whole - without));
             let moving = each.filter(|(_, effect)| *effect != 0.0);
             effects.extend(moving.map(|(word, effect)| WordEffect { word: word.name.clone(), effect }));
             effects.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
-            effects.truncate(MOST);
+            effects.truncate(MAX_WORDS);
         }
         Ok(effects)
     }
 
-    /// The probability of a class without each of some words.
+    /// Returns the probability of a class without each of some words.
     fn without(&self, bags: &WordBags, text: usize, words: &[TextWord], class: usize) -> Result<Vec<f64>, Error> {
         let vectors = bags.without_each(text, words).map_err(emberline_train::Error::from)?;
         let logits = self.model.logits_of_vectors(&vectors).map_err(emberline_train::Error::from)?;
@@ -92,7 +94,7 @@ impl Classifier {
     }
 }
 
-/// The predicted class with the highest probability.
+/// Returns the predicted class with the highest probability.
 fn likeliest(prediction: &Prediction) -> Option<usize> {
     let probability = |class: &usize| prediction.probabilities[*class];
     prediction.classes.iter().copied().max_by(|a, b| probability(a).total_cmp(&probability(b)))

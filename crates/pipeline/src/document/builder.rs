@@ -1,4 +1,4 @@
-//! Keys and values, as the parser finds them, to a tree.
+//! Builds a tree from the keys and values that the parser reports.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,43 +12,43 @@ use super::tree::{Leaf, MAX_DEPTH, Node, Table, Tree};
 use crate::diagnostic::{Diagnostic, SourceText, Span};
 use crate::diagnostics::Diagnostics;
 use crate::name::short;
-use crate::pipeline::MAX_CELLS;
+use crate::settings::MAX_CELLS;
 
-/// Puts keys and values together as the parser finds them. After a fault the tree is used for one thing only: to find
-/// keys that are given twice; so lists are no longer filled.
+/// Builds a tree from the parser's events. After a fault, the tree is used only to find duplicate keys, so lists are no
+/// longer filled.
 pub(super) struct Builder<'s> {
     source: &'s Arc<SourceText>,
     text: Source<'s>,
     offset: usize,
     pub(super) root: Table,
-    /// The value, where a single one is read.
+    /// The value, if a single value is parsed.
     pub(super) whole: Option<Tree>,
-    /// The header that keys stand below; none where the header is at fault.
+    /// The header of the current table; `None` if that header has a fault.
     header: Option<Vec<Key>>,
-    /// The parts of the key that is being read.
+    /// The parts of the key that is being parsed.
     key: Vec<Key>,
-    /// The start of the header that is being read.
+    /// The start of the header that is being parsed.
     header_start: usize,
-    /// The lists and inline tables that are being read, outermost first.
+    /// The lists and inline tables that are being parsed, outermost first.
     open: Vec<Open>,
-    /// The key that waits for its value, outside of inline tables.
-    waiting: Vec<Key>,
+    /// The key whose value comes next, outside of inline tables.
+    pending_key: Vec<Key>,
     pub(super) faults: Diagnostics,
     is_broken: bool,
-    /// Whether the parser has reported something since the last `=`.
+    /// Whether the parser has reported an error since the last `=`.
     has_error: bool,
-    /// Values and headers so far, and the most there may be.
-    kept: usize,
-    most: usize,
+    /// The number of values and headers so far, and its maximum.
+    count: usize,
+    max: usize,
 }
 
 enum Open {
     List { start: usize, items: Vec<Tree> },
-    Table { start: usize, entries: Table, waiting: Vec<Key> },
+    Table { start: usize, entries: Table, pending_key: Vec<Key> },
 }
 
 impl<'s> Builder<'s> {
-    pub(super) fn new(source: &'s Arc<SourceText>, text: Source<'s>, offset: usize, most: usize) -> Self {
+    pub(super) fn new(source: &'s Arc<SourceText>, text: Source<'s>, offset: usize, max: usize) -> Self {
         Self {
             source,
             text,
@@ -59,12 +59,12 @@ impl<'s> Builder<'s> {
             key: Vec::new(),
             header_start: 0,
             open: Vec::new(),
-            waiting: Vec::new(),
+            pending_key: Vec::new(),
             faults: Diagnostics::default(),
             is_broken: false,
             has_error: false,
-            kept: 0,
-            most,
+            count: 0,
+            max,
         }
     }
 
@@ -82,9 +82,9 @@ impl<'s> Builder<'s> {
         Raw::new_unchecked(text, encoding, span)
     }
 
-    /// A value is complete: it belongs to the list or table that is open, or to the key before it.
+    /// Adds a complete value to the innermost open list or table, or to the key before it.
     fn complete(&mut self, value: Tree) {
-        if !self.has_room(&value.span) {
+        if !self.count_value(&value.span) {
             return;
         }
         let (table, keys) = match self.open.last_mut() {
@@ -94,13 +94,13 @@ impl<'s> Builder<'s> {
                 }
                 return;
             }
-            Some(Open::Table { entries, waiting, .. }) => (entries, std::mem::take(waiting)),
-            None if self.waiting.is_empty() => {
+            Some(Open::Table { entries, pending_key, .. }) => (entries, std::mem::take(pending_key)),
+            None if self.pending_key.is_empty() => {
                 self.whole = Some(value);
                 return;
             }
             None => {
-                let keys = std::mem::take(&mut self.waiting);
+                let keys = std::mem::take(&mut self.pending_key);
                 let Some(header) = &self.header else { return };
                 let Some(table) = below(&mut self.root, header) else { return };
                 (table, keys)
@@ -111,22 +111,22 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Whether another value, or table, may be kept; the first one too many is a fault.
-    fn has_room(&mut self, span: &Span) -> bool {
-        if self.kept == self.most {
-            let message = format!("the file holds more than {} values", self.most);
+    /// Counts a value or a header, and returns whether it may be kept. The first one beyond the maximum is reported.
+    fn count_value(&mut self, span: &Span) -> bool {
+        if self.count == self.max {
+            let message = format!("the file holds more than {} values", self.max);
             let hint = format!("a grid has at most {MAX_CELLS} cells; divide it between several files");
             self.fault(|| Diagnostic { span: span.clone(), message, hint: Some(hint) });
         }
-        self.kept = self.kept.saturating_add(1);
-        self.kept <= self.most
+        self.count = self.count.saturating_add(1);
+        self.count <= self.max
     }
 
-    /// A header ends: keys stand below it from now on.
+    /// Opens the table of a complete header, to which the following keys belong.
     fn complete_header(&mut self, end: usize, is_list: bool) {
         let keys = std::mem::take(&mut self.key);
         let span = self.span(self.header_start, end);
-        if !self.has_room(&span) {
+        if !self.count_value(&span) {
             self.header = None;
             return;
         }
@@ -137,29 +137,29 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// A value that isn't there, unless the parser has said why.
-    fn refuse_nothing(&mut self, span: toml_parser::Span) {
+    /// Reports a missing value, unless the parser has reported why it is missing.
+    fn report_missing_value(&mut self, span: toml_parser::Span) {
         if !self.has_error {
             let span = self.span(span.start(), span.end());
-            let hint = Some("write a value behind `=`, or remove the key".to_owned());
+            let hint = Some("write a value after `=`, or remove the key".to_owned());
             self.fault(|| Diagnostic { span, message: "there is no value".to_owned(), hint });
         }
     }
 
-    /// A number that TOML's rules or its range forbid, in words of our own.
-    fn refuse_number(&mut self, span: toml_parser::Span, message: &str, hint: String) {
+    /// Reports a number that TOML's rules or its range forbid, in our own words.
+    fn report_number(&mut self, span: toml_parser::Span, message: &str, hint: String) {
         let span = self.span(span.start(), span.end());
         self.fault(|| Diagnostic { span, message: message.to_owned(), hint: Some(hint) });
     }
 
-    /// The value of a scalar; none where it is at fault.
+    /// Returns the value of a scalar, or `None` if it has a fault.
     fn leaf(&mut self, span: toml_parser::Span, raw: Raw<'s>, error: &mut dyn ErrorSink) -> Option<Leaf> {
         if raw.as_str().is_empty() {
-            self.refuse_nothing(span);
+            self.report_missing_value(span);
             return None;
         }
         if let Some(without) = without_leading_zeros(raw.as_str()) {
-            self.refuse_number(span, "a number can't begin with 0", format!("write {without}"));
+            self.report_number(span, "a number can't begin with 0", format!("write {without}"));
             return None;
         }
         let mut decoded = Cow::Borrowed("");
@@ -185,19 +185,19 @@ impl<'s> Builder<'s> {
                 ScalarKind::Float => ("this number is too large", format!("the largest is {:e}", f64::MAX)),
                 _ => ("this number is too large", format!("whole numbers lie from {} to {}", i64::MIN, i64::MAX)),
             };
-            self.refuse_number(span, message, hint);
+            self.report_number(span, message, hint);
         }
         leaf
     }
 }
 
-/// A number with a fraction or an exponent, where there are any so large.
+/// Parses a number with a fraction or an exponent. Returns `None` if it is too large.
 fn float(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     (!number.is_infinite() || text.contains("inf")).then_some(number)
 }
 
-/// What should have been written for a number such as `007`.
+/// Returns what should have been written for a number such as `007`.
 fn without_leading_zeros(text: &str) -> Option<String> {
     let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
     let rest = digits.trim_start_matches(['0', '_']);
@@ -214,7 +214,7 @@ impl EventReceiver for Builder<'_> {
     fn std_table_open(&mut self, span: toml_parser::Span, _: &mut dyn ErrorSink) {
         (self.header_start, self.key) = (span.start(), Vec::new());
         self.open.clear();
-        self.waiting.clear();
+        self.pending_key.clear();
     }
 
     fn std_table_close(&mut self, span: toml_parser::Span, _: &mut dyn ErrorSink) {
@@ -230,7 +230,7 @@ impl EventReceiver for Builder<'_> {
     }
 
     fn inline_table_open(&mut self, span: toml_parser::Span, _: &mut dyn ErrorSink) -> bool {
-        self.open.push(Open::Table { start: span.start(), entries: Table::default(), waiting: Vec::new() });
+        self.open.push(Open::Table { start: span.start(), entries: Table::default(), pending_key: Vec::new() });
         true
     }
 
@@ -269,8 +269,8 @@ impl EventReceiver for Builder<'_> {
         let key = std::mem::take(&mut self.key);
         self.has_error = false;
         match self.open.last_mut() {
-            Some(Open::Table { waiting, .. }) => *waiting = key,
-            _ => self.waiting = key,
+            Some(Open::Table { pending_key, .. }) => *pending_key = key,
+            _ => self.pending_key = key,
         }
     }
 

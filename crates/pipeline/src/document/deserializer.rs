@@ -1,5 +1,5 @@
-//! A tree to any type by serde, for files that the program wrote itself, such as locks: no copy of the tree is made, and
-//! of what is wrong only the place is told, since whoever reads it didn't write it.
+//! Deserializes a tree with serde, for files that the program wrote itself, such as locks. The tree isn't copied, and
+//! of an error only the position is reported, since the reader of the message didn't write the file.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
@@ -8,7 +8,7 @@ use serde::{Deserializer, forward_to_deserialize_any};
 use super::tree::{Leaf, Node, Tree};
 use crate::diagnostic::Span;
 
-/// Reads a tree as a `T`, or says where it isn't one.
+/// Deserializes a tree as a `T`. On failure, returns the path and the position at which the tree doesn't fit.
 pub(crate) fn from_tree<T: DeserializeOwned>(tree: &Tree) -> Result<T, (String, Span)> {
     serde_path_to_error::deserialize(tree).map_err(|error| {
         let path = error.path().to_string();
@@ -51,7 +51,7 @@ impl<'de> Deserializer<'de> for &'de Tree {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Only enums without content are written.
+    /// Files of the program contain only enums without data.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -62,7 +62,7 @@ impl<'de> Deserializer<'de> for &'de Tree {
         visitor.visit_enum(StrDeserializer::<Self::Error>::new(name))
     }
 
-    /// A table has names: it can't be given as a list of its values.
+    /// Refuses to read a struct from a list of its fields' values.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

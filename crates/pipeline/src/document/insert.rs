@@ -1,4 +1,4 @@
-//! How keys and headers add to the tables of a file, by TOML's rules: a table is defined once.
+//! Inserts keys and headers into the tables of a file by TOML's rules: a table is defined once.
 
 use super::tree::{Entry, Form, Node, Table, Tree};
 use crate::diagnostic::{Diagnostic, Span};
@@ -11,12 +11,12 @@ pub(super) struct Key {
     pub(super) span: Span,
 }
 
-/// The table that a header opened, to which its keys add.
+/// Returns the table that a header opened, to which its keys are added.
 pub(super) fn below<'t>(root: &'t mut Table, header: &[Key]) -> Option<&'t mut Table> {
     header.iter().try_fold(root, |table, key| within(&mut table.get_mut(&key.name)?.value))
 }
 
-/// The table that a value is, or the last one of a list of tables.
+/// Returns the value's table, or the last table if the value is a list of tables.
 fn within(value: &mut Tree) -> Option<&mut Table> {
     match &mut value.node {
         Node::Table(table) => Some(table),
@@ -25,7 +25,7 @@ fn within(value: &mut Tree) -> Option<&mut Table> {
     }
 }
 
-/// Puts a value at a dotted key of a table.
+/// Inserts a value at a dotted key of a table.
 pub(super) fn insert(mut table: &mut Table, mut keys: Vec<Key>, value: Tree) -> Result<(), Diagnostic> {
     let Some(last) = keys.pop() else { return Ok(()) };
     for key in keys {
@@ -33,12 +33,12 @@ pub(super) fn insert(mut table: &mut Table, mut keys: Vec<Key>, value: Tree) -> 
         match entry.form {
             Form::Above => entry.form = Form::Dotted,
             Form::Dotted => {}
-            Form::Value | Form::Header | Form::Headers => return Err(closed(&key, entry)),
+            Form::Value | Form::Header | Form::Headers => return Err(cannot_extend(&key, entry)),
         }
         table = entry.value.table_mut().expect("such forms are of tables");
     }
     match table.get(&last.name) {
-        Some(first) => Err(twice(&last, first)),
+        Some(first) => Err(duplicate_key(&last, first)),
         None => {
             if table.capacity() == 0 {
                 table.reserve_exact(1);
@@ -49,8 +49,8 @@ pub(super) fn insert(mut table: &mut Table, mut keys: Vec<Key>, value: Tree) -> 
     }
 }
 
-/// Opens the table of a header, or the next one of a list of tables. Returns the header where keys may add to what it
-/// names, and what is wrong with it.
+/// Opens the table of a header, or appends a table to a list of tables. Returns the header, if keys may be added to its
+/// table, and the fault, if there is one.
 pub(super) fn open_table(
     root: &mut Table,
     keys: Vec<Key>,
@@ -62,7 +62,7 @@ pub(super) fn open_table(
     for key in above {
         let entry = table.entry(key.name.clone()).or_insert_with(|| empty(key, Form::Above));
         if entry.form == Form::Value {
-            return (None, Some(closed(key, entry)));
+            return (None, Some(cannot_extend(key, entry)));
         }
         table = within(&mut entry.value).expect("such forms are of tables");
     }
@@ -87,7 +87,7 @@ pub(super) fn open_table(
             None
         }
         (Some(entry), _) => {
-            let fault = twice(last, entry);
+            let fault = duplicate_key(last, entry);
             if entry.form == Form::Value || within(&mut entry.value).is_none() {
                 return (None, Some(fault));
             }
@@ -97,27 +97,28 @@ pub(super) fn open_table(
     (Some(keys), fault)
 }
 
-/// The table of a key, which will hold another key at once; a table that grows by itself begins with room for four.
+/// Returns an empty table with room for the one key that follows at once; a table that grows by itself would begin with
+/// room for four.
 fn empty(key: &Key, form: Form) -> Entry {
     let table = Table::with_capacity_and_hasher(1, Default::default());
     Entry { key: key.span.clone(), form, value: Tree::of_table(key.span.clone(), table) }
 }
 
-/// A key that stands where another has the same name.
-fn twice(key: &Key, first: &Entry) -> Diagnostic {
+/// Returns the diagnostic for a key that is given twice.
+fn duplicate_key(key: &Key, first: &Entry) -> Diagnostic {
     Diagnostic {
         span: key.span.clone(),
         message: format!("`{}` is given twice", short(&key.name)),
-        hint: Some(format!("the first one stands in line {}; keep one of them", first.key.position().0)),
+        hint: Some(format!("the first one is in line {}; keep one of them", first.key.position().0)),
     }
 }
 
-/// A key below one that is complete.
-fn closed(key: &Key, first: &Entry) -> Diagnostic {
-    let what = if first.value.table().is_some() { "is complete" } else { "is no table" };
+/// Returns the diagnostic for a key below one that can't be added to.
+fn cannot_extend(key: &Key, first: &Entry) -> Diagnostic {
+    let what = if first.value.table().is_some() { "is complete" } else { "isn't a table" };
     Diagnostic {
         span: key.span.clone(),
         message: format!("nothing can be added to `{}`, which {what}", short(&key.name)),
-        hint: Some(format!("it stands in line {}; write all its keys there", first.key.position().0)),
+        hint: Some(format!("it is defined in line {}; write all its keys there", first.key.position().0)),
     }
 }

@@ -1,15 +1,16 @@
-//! The pipeline file as written: a tree of values that know their place.
+//! The pipeline file as written: a tree of values with their positions.
 //!
-//! Three stages: text -> [`Document`] (this module, spans kept) -> typed settings ([`typed()`]) -> the plan. Overrides and
-//! the grid's axes change the tree before it is typed, so that a bad value points at itself, wherever it stands.
+//! There are three stages: text -> [`Document`] (this module, with positions) -> typed settings ([`typed()`]) -> the
+//! plan. Overrides and the axes of the grid change the tree before it is typed, so that a bad value is reported at its
+//! own position.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `syntax`, `builder`, `insert` | TOML to a tree, all faults of the syntax |
-//! | `shape` | what may be written where, from the JSON Schema of the settings' types |
-//! | `typed`, `reader`, `tables` | tree and shape to settings, all faults |
-//! | `words` | what is wanted and what was found, in words |
-//! | `deserializer` | a tree that the program wrote to a type, without faults in detail |
+//! | `syntax`, `builder`, `insert` | parse TOML to a tree, and report syntax errors |
+//! | `shape` | derives what may be written where from the JSON Schema of the settings' types |
+//! | `typed`, `reader`, `tables` | convert a tree to settings by their shape, and report all faults |
+//! | `words` | describes expected and found values in messages |
+//! | `deserializer` | deserializes files that the program wrote, without detailed messages |
 
 mod builder;
 mod deserializer;
@@ -44,13 +45,13 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Reads TOML. All faults of its syntax are given at once.
+    /// Parses TOML. On failure, returns all syntax errors.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         Self::with_values(name, text, syntax::MAX_VALUES)
     }
 
-    /// The same of a file that the program wrote, where a value takes four bytes and more, with what parts it from the
-    /// next; fewer only where it is a single digit in a list.
+    /// Parses a file that the program wrote, without the limit for pipeline files. A value takes at least four bytes
+    /// with its separator, except a single digit in a list; the spare 1,000 are for those.
     pub(crate) fn written(name: &str, text: &str) -> Result<Self, Diagnostics> {
         Self::with_values(name, text, text.len() / 4 + 1000)
     }
@@ -60,7 +61,7 @@ impl Document {
         syntax::document(&source, most).map(|root| Self { root })
     }
 
-    /// The plain table, where the text is TOML.
+    /// Returns the table of a text without positions, or `None` if it isn't TOML.
     pub(crate) fn table(text: &str) -> Option<toml::Table> {
         match Self::written("", text).ok()?.root.to_value() {
             toml::Value::Table(table) => Some(table),
@@ -68,8 +69,8 @@ impl Document {
         }
     }
 
-    /// Applies `-S key=value`. The value is TOML; what isn't TOML is taken as a text. A `path` is
-    /// relative to `folder`, the current one, not to the pipeline file.
+    /// Applies `-S key=value`. The value is TOML; anything else is taken as a string. A `path` is relative to `folder`,
+    /// the current folder, not to the pipeline file's.
     pub(crate) fn set(&mut self, assignment: &str, folder: &Path) -> Result<(), Diagnostic> {
         let source = Arc::new(SourceText { name: format!("-S {assignment}"), text: assignment.to_owned() });
         let fault = |range, message: &str, hint: &str| Diagnostic {
@@ -86,13 +87,13 @@ impl Document {
         if let (Some("path"), Node::Leaf(Leaf::Text(path))) = (key.rsplit('.').next(), &mut tree.node) {
             *path = folder.join(&**path).to_string_lossy().into();
         }
-        let hint = "it stands below a value that is no table";
+        let hint = "it is below a value that isn't a table";
         let place = Span::new(&source, 0..key.len());
         self.root.set(key, &place, tree).map_err(|()| fault(0..key.len(), "this key can't be set", hint))
     }
 }
 
-/// The value of an assignment, which stands at that place: TOML, or else a text as it stands.
+/// Parses the value of an assignment at this position: as TOML, or else as a string.
 fn assigned(source: &Arc<SourceText>, range: Range<usize>) -> Tree {
     let span = Span::new(source, range);
     syntax::value(&span).unwrap_or_else(|_| Tree::of_text(span.clone(), &source.text[span.range()]))

@@ -1,4 +1,4 @@
-//! Compares a tree with a [`Shape`], and gathers what is sound. How tables are read is in `tables`.
+//! Checks a tree against a [`Shape`], and collects the values without faults. Tables are checked in `tables`.
 
 use std::fmt::Write;
 
@@ -7,41 +7,41 @@ use emberline_base::suggest::nearest;
 
 use super::shape::{Range, Shape};
 use super::tree::{Entry, Form, Leaf, Node, Tree};
-use super::words::{found, slip, wanted};
+use super::words::{expected, found, slip};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::diagnostics::Diagnostics;
 use crate::name::{did_you_mean, list, short};
 
-/// The parts of a dotted key; none of the empty one.
+/// Splits a dotted key into its parts. An empty key has none.
 pub(super) fn segments(key: &str) -> impl Iterator<Item = &str> {
     key.split('.').filter(|segment| !segment.is_empty())
 }
 
-/// A step from a value to one within it.
+/// One step of the path from a value to a value inside it.
 #[derive(Clone, Copy)]
 pub(super) enum Segment<'t> {
     Key(&'t str),
     Item(usize),
 }
 
-/// Compares a tree with a shape, and gathers what is sound.
+/// Checks a tree against a shape, and collects the values without faults.
 #[derive(Default)]
 pub(super) struct Reader<'t> {
     pub(super) faults: Diagnostics,
-    /// Where the values are that were left out or replaced; complete unless `faults` are full.
+    /// The paths of values that were left out or replaced because of a fault. Complete unless `faults` is full.
     pub(super) set_aside: Vec<Vec<String>>,
     pub(super) path: Vec<Segment<'t>>,
-    /// Whether the whole tree stands in a list, where no table has a header.
+    /// Whether the whole tree is inside a list, where tables have no headers.
     is_inline: bool,
 }
 
 impl<'t> Reader<'t> {
-    /// Reads a value of a list, where no table has a header, at the key `name`.
+    /// Returns a reader for an item of a list at the key `name`.
     pub(super) fn of_item(name: &'t str) -> Self {
         Self { path: vec![Segment::Key(name)], is_inline: true, ..Self::default() }
     }
 
-    /// The value, where it is sound. `entry`: where it stands in a table.
+    /// Returns the value if it has no faults. `entry` is its entry in the table around it, if it is in one.
     pub(super) fn read(&mut self, shape: &Shape, tree: &'t Tree, entry: Option<&'t Entry>) -> Option<toml::Value> {
         match (shape, &tree.node) {
             (Shape::Any, _) => Some(tree.to_value()),
@@ -61,7 +61,7 @@ impl<'t> Reader<'t> {
             (Shape::List(shape), Node::Array(items)) => Some(self.list(shape, items)),
             (Shape::Table(shape), Node::Table(table)) => self.table(shape, table, tree, entry),
             (Shape::Kinds(_), Node::Table(table)) => self.kind(shape, table, tree, entry),
-            (Shape::Either(shapes), _) => match shapes.iter().find(|shape| is_alike(shape, tree)) {
+            (Shape::Either(shapes), _) => match shapes.iter().find(|shape| is_of_kind(shape, tree)) {
                 Some(shape) => self.read(shape, tree, entry),
                 None => self.other_kind(shape, tree, entry),
             },
@@ -69,7 +69,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Notes a fault of the value at the present path.
+    /// Records a fault of the value at the current path.
     pub(super) fn fault(&mut self, make: impl FnOnce(&Self) -> Diagnostic) {
         if !self.faults.is_full() {
             let path = self.path.iter().map(|segment| match segment {
@@ -83,8 +83,8 @@ impl<'t> Reader<'t> {
         self.faults = faults;
     }
 
-    /// Whether a fault may only come of a value that was set aside.
-    pub(super) fn is_doubtful(&self, fault: &Fault) -> bool {
+    /// Returns whether a fault may be a consequence of a value that was left out or replaced.
+    pub(super) fn may_follow_from_another(&self, fault: &Fault) -> bool {
         let is_below = |key: &str, above: &[String]| {
             let mut segments = segments(key);
             above.iter().all(|segment| segments.next() == Some(segment))
@@ -96,7 +96,7 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// What the value at the present path is called.
+    /// Returns the name of the value at the current path, for messages.
     pub(super) fn subject(&self) -> String {
         match self.path[..] {
             [] => "the file".to_owned(),
@@ -106,7 +106,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The present path as the header of a table; none within lists.
+    /// Returns the current path as the header of a table, or `None` inside lists.
     pub(super) fn header(&self) -> Option<String> {
         if self.is_inline {
             return None;
@@ -132,13 +132,13 @@ impl<'t> Reader<'t> {
                     hint: Some(format!("write [{header}] in single brackets, once")),
                 };
             }
-            let message = format!("{subject} must be {}, not {}", wanted(shape), found(tree));
+            let message = format!("{subject} must be {}, not {}", expected(shape), found(tree));
             Diagnostic { span: place, message, hint: slip(shape, tree).or_else(|| reader.as_table(shape, tree)) }
         });
         None
     }
 
-    /// How a table is written that should stand at the present path.
+    /// Returns a hint on how to write the table that is expected at the current path.
     pub(super) fn as_table(&self, shape: &Shape, tree: &Tree) -> Option<String> {
         match shape {
             Shape::Kinds(kinds) => {
@@ -165,20 +165,20 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// `is_finite`: also in 32 bits.
+    /// Checks a number. `is_finite` says whether it is finite in 32 bits, too.
     fn number(&mut self, is_allowed: bool, is_finite: bool, shape: &Shape, tree: &'t Tree) -> Option<toml::Value> {
         if is_allowed && is_finite {
             return Some(tree.to_value());
         }
         self.fault(|reader| {
-            let wanted = match (shape, &tree.node) {
-                _ if !is_finite => wanted(shape).replacen("number", "finite number", 1),
+            let expected = match (shape, &tree.node) {
+                _ if !is_finite => expected(shape).replacen("number", "finite number", 1),
                 (Shape::Integer(Range { to: Some(to), .. }), Node::Leaf(Leaf::Integer(number))) if number > to => {
                     format!("at most {to}")
                 }
-                _ => wanted(shape),
+                _ => expected(shape),
             };
-            let message = format!("{} must be {wanted}, not {}", reader.subject(), found(tree));
+            let message = format!("{} must be {expected}, not {}", reader.subject(), found(tree));
             let is_large = matches!(tree.node, Node::Leaf(Leaf::Float(number)) if number.is_finite()) && !is_finite;
             let hint = is_large.then(|| format!("numbers are kept in 32 bits, which hold up to {:e}", f32::MAX));
             Diagnostic { span: tree.span.clone(), message, hint }
@@ -206,7 +206,7 @@ impl<'t> Reader<'t> {
         Some(tree.to_value())
     }
 
-    /// A faulty item is replaced, so that the others keep their numbers.
+    /// Reads a list. A faulty item is replaced by an example, so that the others keep their positions.
     fn list(&mut self, shape: &Shape, items: &'t [Tree]) -> toml::Value {
         let mut values = Vec::new();
         for (at, item) in items.iter().enumerate() {
@@ -221,7 +221,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Whether 32 bits hold a number, in which training computes.
+/// Returns whether a number is finite in 32 bits, in which training computes.
 fn fits(number: f64) -> bool {
     (number as f32).is_finite()
 }
@@ -230,8 +230,8 @@ pub(super) fn place(tree: &Tree, entry: Option<&Entry>) -> Span {
     entry.map_or_else(|| tree.span.clone(), Entry::place)
 }
 
-/// Whether a value is of the kind that a shape wants, be it sound or not.
-fn is_alike(shape: &Shape, tree: &Tree) -> bool {
+/// Returns whether a value has the kind that a shape expects, with or without faults.
+fn is_of_kind(shape: &Shape, tree: &Tree) -> bool {
     match (shape, &tree.node) {
         (Shape::Any, _)
         | (Shape::Boolean, Node::Leaf(Leaf::Boolean(_)))
@@ -240,12 +240,12 @@ fn is_alike(shape: &Shape, tree: &Tree) -> bool {
         | (Shape::Text { .. }, Node::Leaf(Leaf::Text(_)))
         | (Shape::List(_), Node::Array(_))
         | (Shape::Table(_) | Shape::Kinds(_), Node::Table(_)) => true,
-        (Shape::Either(shapes), _) => shapes.iter().any(|shape| is_alike(shape, tree)),
+        (Shape::Either(shapes), _) => shapes.iter().any(|shape| is_of_kind(shape, tree)),
         _ => false,
     }
 }
 
-/// A value of a shape, to stand in place of one that is missing or faulty.
+/// Returns a valid value of a shape, to replace one that is missing or faulty.
 pub(super) fn example(shape: &Shape) -> toml::Value {
     match shape {
         Shape::Any | Shape::Boolean => toml::Value::Boolean(false),

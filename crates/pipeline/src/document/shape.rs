@@ -1,8 +1,8 @@
-//! What may be written where: the JSON Schema of the settings' types, made ready for checking a tree.
+//! The shape of a settings file: what may be written where, derived from the JSON Schema of the settings' types.
 //!
-//! The types are the one definition of the pipeline file; `schemars` derives their schema, which editors complete from
-//! (`schemas/pipeline.schema.json`). Here the same schema says what is at fault, so that both agree: kinds of values,
-//! names, ranges, keys that are missing or unknown, keys that exclude or need each other.
+//! The types are the single definition of the pipeline file. `schemars` derives their schema, from which editors
+//! complete (`schemas/pipeline.schema.json`). The same schema is used here to find faults, so that both agree: kinds of
+//! values, names, ranges, missing and unknown keys, and keys that exclude or need each other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -19,28 +19,28 @@ pub(crate) enum Shape {
     Any,
     /// `true` or `false`.
     Boolean,
-    /// A whole number; both ends belong to the range.
+    /// A whole number within a range.
     Integer(Range<i64>),
-    /// A number; it is finite.
+    /// A finite number within a range.
     Number(Range<f64>),
     /// A text.
     Text {
-        /// The texts that it may be, where it is one of a few.
+        /// The allowed texts; empty if any text is allowed.
         choices: Vec<String>,
-        /// Whether it is a single character.
+        /// Whether the text must be a single character.
         is_char: bool,
     },
     /// A list.
     List(Arc<Shape>),
     /// A table.
     Table(TableShape),
-    /// A table with one key, which names the kind of what stands below it.
+    /// A table with exactly one key, which names the kind of the value below it.
     Kinds(IndexMap<String, Arc<Shape>>),
-    /// One of several shapes, which differ in kind.
+    /// One of several shapes, which are told apart by their kind of value.
     Either(Vec<Arc<Shape>>),
 }
 
-/// The numbers that are allowed.
+/// A range of numbers, with inclusive (`from`, `to`) and exclusive (`above`, `below`) bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Range<T> {
     pub(crate) from: Option<T>,
@@ -53,11 +53,11 @@ pub(crate) struct Range<T> {
 #[derive(Debug, Default)]
 pub(crate) struct TableShape {
     pub(crate) keys: IndexMap<String, Key>,
-    /// What stands at other keys, where they are free.
+    /// The shape of values at any other key; `None` if other keys are unknown keys.
     pub(crate) others: Option<Arc<Shape>>,
-    /// Of these keys exactly one is given; none: there is no such rule.
+    /// Keys of which exactly one must be given; empty if there is no such rule.
     pub(crate) one_of: Vec<String>,
-    /// Keys that are given only together with others.
+    /// Keys that may be given only together with others.
     pub(crate) needs: Vec<(String, Vec<String>)>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Key {
 }
 
 impl Shape {
-    /// What stands at a dotted path below; none where nothing can.
+    /// Returns the shape at a dotted path, or `None` if there can't be a value.
     pub(crate) fn at<'p>(self: &Arc<Self>, path: impl IntoIterator<Item = &'p str>) -> Option<Arc<Self>> {
         path.into_iter().try_fold(self.clone(), |shape, segment| shape.below(segment))
     }
@@ -89,7 +89,7 @@ impl Shape {
 }
 
 impl<T: PartialOrd + Copy> Range<T> {
-    /// Whether a number is allowed; one that can't be compared isn't.
+    /// Returns whether a number is within the range. NaN never is.
     pub(crate) fn contains(&self, number: T) -> bool {
         self.from.is_none_or(|from| number >= from)
             && self.above.is_none_or(|above| number > above)
@@ -98,10 +98,10 @@ impl<T: PartialOrd + Copy> Range<T> {
     }
 }
 
-/// The shape of a type. It is made once.
+/// Returns the shape of a type. It is derived once and cached.
 pub(crate) fn shape_of<T: JsonSchema>() -> Arc<Shape> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Shape>>>> = LazyLock::new(Mutex::default);
-    let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    static SHAPES: LazyLock<Mutex<HashMap<String, Arc<Shape>>>> = LazyLock::new(Mutex::default);
+    let known = || SHAPES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let id = T::schema_id().into_owned();
     if let Some(shape) = known().get(&id) {
         return shape.clone();
@@ -113,7 +113,7 @@ pub(crate) fn shape_of<T: JsonSchema>() -> Arc<Shape> {
     known().entry(id).or_insert(shape).clone()
 }
 
-/// Reads a schema as `schemars` writes it.
+/// Converts a schema, as `schemars` writes it.
 struct Compiler {
     definitions: Value,
     made: HashMap<String, Arc<Shape>>,
@@ -142,7 +142,8 @@ impl Compiler {
         shape
     }
 
-    /// `anyOf` and `oneOf`: an optional value, an enumeration, tables with one key each, or values of several kinds.
+    /// Converts `anyOf` and `oneOf`: an optional value, an enumeration, tables with one key each, or values of several
+    /// kinds.
     fn alternatives(&mut self, alternatives: &[Value]) -> Arc<Shape> {
         let alternatives: Vec<&Value> =
             alternatives.iter().filter(|schema| schema.get("type").is_none_or(|kind| kind != "null")).collect();
@@ -167,7 +168,7 @@ impl Compiler {
         Arc::new(Shape::Either(flat))
     }
 
-    /// A schema with a `type`, or with none, which allows anything.
+    /// Converts a schema with a `type`, or without one, which allows any value.
     fn plain(&mut self, schema: &Value) -> Arc<Shape> {
         let kinds: Vec<&str> = match schema.get("type") {
             Some(Value::String(kind)) => vec![kind],
@@ -213,7 +214,7 @@ impl Compiler {
     }
 }
 
-/// The one key of a table that can have no other, as externally tagged enums are written.
+/// Returns the key of a table that has exactly one, as externally tagged enums are written.
 fn single_key(schema: &Value) -> Option<(&str, &Value)> {
     let properties = schema.get("properties")?.as_object()?;
     let (name, below) = properties.iter().next()?;
@@ -226,7 +227,7 @@ fn texts(list: Option<&Value>) -> Vec<String> {
     items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
-/// The range of a whole number: what the schema says, within what its type holds.
+/// Returns the range of a whole number: the schema's bounds within those of its integer type.
 fn integers(schema: &Value) -> Range<i64> {
     let bound = |key: &str| schema.get(key).and_then(Value::as_f64).map(|bound| bound as i64);
     let largest = match schema.get("format").and_then(Value::as_str) {

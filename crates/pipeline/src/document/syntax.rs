@@ -1,7 +1,8 @@
-//! TOML to a [`Tree`], with every fault of the syntax, in time and memory that grow with the text alone.
+//! Parses TOML to a [`Tree`] and reports every syntax error, in time and memory that grow linearly with the text.
 //!
-//! The `toml_parser` crate finds tokens and calls back for each key and value; here they are put together. (The `toml`
-//! crate's own tree would do, but it keeps a list of all calls and of all faults, which takes a hundred times the text.)
+//! The `toml_parser` crate finds tokens and calls back for each key and value; `builder` puts them together. (The tree
+//! of the `toml` crate isn't used, since it keeps a list of all events and errors, which takes a hundred times the size
+//! of the text.)
 
 use std::sync::Arc;
 
@@ -14,23 +15,23 @@ use super::tree::{MAX_DEPTH, Tree};
 use crate::diagnostic::{Diagnostic, SourceText, Span};
 use crate::diagnostics::Diagnostics;
 
-/// The most values of a pipeline file: those of the largest grid, and room for the rest.
+/// Maximum number of values in a pipeline file: those of the largest grid, and some for the rest.
 pub(super) const MAX_VALUES: usize = 150_000;
 
-/// Reads a whole file, which may hold `most` values.
+/// Parses a whole file with at most `most` values.
 pub(super) fn document(source: &Arc<SourceText>, most: usize) -> Result<Tree, Diagnostics> {
     let whole = Span::new(source, 0..source.text.len());
     let root = read(&whole, most, parse_document)?.root;
     Ok(Tree::of_table(Span::new(source, 0..0), root))
 }
 
-/// Reads a single value, which stands at that place and fills it.
+/// Parses the single value that fills this span.
 pub(super) fn value(place: &Span) -> Result<Tree, Diagnostics> {
     let builder = read(place, MAX_VALUES, parse_value)?;
     builder.whole.ok_or_else(Diagnostics::default)
 }
 
-/// One of the parser's entry points.
+/// An entry point of the parser.
 type Parse = fn(&[Token], &mut dyn EventReceiver, &mut dyn ErrorSink);
 
 fn read(place: &Span, most: usize, parse: Parse) -> Result<Builder<'_>, Diagnostics> {
@@ -59,17 +60,17 @@ impl ErrorSink for Faults<'_> {
         let range = span.start() + self.offset..span.end() + self.offset;
         let source = self.source;
         self.found.push(|| {
-            let (message, hint) = words(&error);
+            let (message, hint) = describe(&error);
             Diagnostic { span: Span::new(source, range), message, hint }
         });
     }
 }
 
-/// The parser's error in words, with a hint where there is one.
-fn words(error: &ParseError) -> (String, Option<String>) {
+/// Returns the message for an error of the parser, and a hint if there is one.
+fn describe(error: &ParseError) -> (String, Option<String>) {
     let description = error.description();
     if description == "string values must be quoted" {
-        return (description.to_owned(), Some("texts stand in quotes, as in name = \"quora\"".to_owned()));
+        return (description.to_owned(), Some("write texts in quotes, as in name = \"quora\"".to_owned()));
     }
     let expected = error.expected().unwrap_or_default();
     let expected: Vec<String> = expected

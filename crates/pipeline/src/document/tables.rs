@@ -1,4 +1,4 @@
-//! How a [`Reader`] reads tables: keys that are unknown, missing, or don't go together, and tables that name a kind.
+//! Checks tables for a [`Reader`]: keys that are unknown, missing or exclude each other, and tables that name a kind.
 
 use super::reader::{Reader, Segment, example, place};
 use super::shape::{Shape, TableShape};
@@ -38,7 +38,7 @@ impl<'t> Reader<'t> {
             values.insert(name.clone(), example(&key.shape));
         }
         let keeps_rules = self.one_of(shape, table, tree, entry) && self.needs(shape, table);
-        // Where the one key that must be given is faulty, the table is no use without it.
+        // If the one key that must be given is faulty, the table is useless without it.
         let is_whole = shape.one_of.is_empty() || shape.one_of.iter().any(|key| values.contains_key(key));
         (keeps_rules && is_whole).then_some(toml::Value::Table(values))
     }
@@ -63,13 +63,13 @@ impl<'t> Reader<'t> {
             };
             Diagnostic { span, message: format!("{table} lacks `{name}`"), hint: Some(format!("add `{name} = ...`")) }
         });
-        // What was noted is the table; only the key is set aside.
+        // The path that was just recorded is the table's; only the key is set aside.
         if let Some(path) = self.set_aside.last_mut().filter(|_| !self.faults.is_full()) {
             path.push(name.to_owned());
         }
     }
 
-    /// Whether exactly one of the keys is given that exclude each other.
+    /// Returns whether exactly one of the mutually exclusive keys is given, and reports it otherwise.
     fn one_of(&mut self, shape: &TableShape, table: &'t Table, tree: &'t Tree, entry: Option<&'t Entry>) -> bool {
         let given = shape.one_of.iter().filter(|key| table.contains_key(*key)).count();
         if shape.one_of.is_empty() || given == 1 {
@@ -82,14 +82,14 @@ impl<'t> Reader<'t> {
             let (message, hint) = if given == 0 {
                 (format!("{} needs {}", reader.subject(), names.join(" or ")), format!("write {}", each.join(" or ")))
             } else {
-                (format!("{} can't stand in one table", names.join(" and ")), format!("write {}", each.join(", ")))
+                (format!("{} exclude each other", names.join(" and ")), format!("write {}", each.join(", ")))
             };
             Diagnostic { span, message, hint: Some(hint) }
         });
         false
     }
 
-    /// Whether no key is given without those that it needs.
+    /// Returns whether every key comes with the keys that it needs, and reports it otherwise.
     fn needs(&mut self, shape: &TableShape, table: &'t Table) -> bool {
         let lacks =
             |key: &str| shape.needs.iter().find(|(name, _)| name == key)?.1.iter().find(|n| !table.contains_key(*n));
@@ -105,7 +105,7 @@ impl<'t> Reader<'t> {
         false
     }
 
-    /// A table whose one key names a kind.
+    /// Reads a table whose only key names a kind.
     pub(super) fn kind(
         &mut self,
         shape: &Shape,

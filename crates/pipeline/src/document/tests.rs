@@ -1,9 +1,9 @@
-//! Documents as a whole: syntax, assignments, and faults in all their kinds.
+//! Tests of whole documents: syntax, assignments, and all kinds of faults.
 
 use super::*;
 use crate::Pipeline;
 
-/// A sound file without `[train]`, `[head]`, `[callbacks]` and `[grid]`.
+/// A valid file without `[train]`, `[head]`, `[callbacks]` and `[grid]`.
 const SOUND: &str = "\
 name = \"t\"
 [data]
@@ -14,13 +14,13 @@ label = \"label\"
 dim = 8
 ";
 
-/// What is wrong with a text, as it is shown.
+/// Returns the faults of a text, as they are displayed.
 fn faults_of(text: &str) -> String {
     let here = Path::new("");
     Pipeline::parse("p.toml", text, here, &[]).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// The first lines of what is wrong with `SOUND` and more: place and message.
+/// Returns the first line of each fault of `SOUND` with more text appended: position and message.
 fn messages(more: &str) -> Vec<String> {
     let shown = faults_of(&format!("{SOUND}{more}"));
     shown.lines().filter_map(|line| line.strip_prefix("p.toml:").map(str::to_owned)).collect()
@@ -57,7 +57,7 @@ fn a_fault_of_an_assignment_points_into_its_value() {
     assert!(shown.starts_with("-S head.layers = [{dense=4}, {dense=0}]:1:34: `dense` must be"), "{shown}");
 }
 
-/// The `toml` crate is the oracle: the same tables, and refused where it refuses.
+/// The `toml` crate is the reference: equal tables, and errors for the same texts.
 #[test]
 fn trees_are_those_of_the_toml_crate() {
     for text in [
@@ -127,7 +127,7 @@ patience = 1.0
             "12:8: unknown value `BinaryCrossentropy`",
             "14:20: `dense` must be a whole number from 1 to 65536, not the text \"x\"",
             "14:26: an item of `layers` needs `dense` or `dropout`",
-            "14:30: `dense` and `dropout` can't stand in one table",
+            "14:30: `dense` and `dropout` exclude each other",
             "14:69: `dropout` must be a number from 0 to below 1, not 1.0",
             "14:91: `activation` goes with `dense`, which isn't given",
             "14:104: unknown value `Relu`",
@@ -137,6 +137,21 @@ patience = 1.0
             "20:12: `patience` must be a whole number, 0 or more, not 1.0",
         ]
     );
+}
+
+/// Messages are made from the schema, never by rewriting serde's messages, so the user's own words stay as they are.
+#[test]
+fn words_of_the_user_that_sound_like_serde_are_quoted_as_written() {
+    let found = messages(
+        "[train]\n\"missing field\" = 1\nloss = 'unknown variant, expected a string'\nepochs = 'invalid type: integer `1`, expected u32'\n",
+    );
+    let expected = [
+        ": unknown key `missing field`",
+        "10:8: unknown value `unknown variant, expected a string`",
+        "11:10: `epochs` must be a whole number, 1 or more, not the text \"invalid type: integer `1`, expected u32\"",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    assert!(found.iter().zip(expected).all(|(found, expected)| found.ends_with(expected)), "{found:?}");
 }
 
 #[test]
@@ -166,12 +181,12 @@ fn faults_of_the_grid_are_told_with_the_others() {
             "11:31: `batch_size` must be a whole number, 1 or more, not -1",
             "12:14: there is no such embedding",
             "13:6: there is no key `head.layer`",
-            "14:8: the axis `seed` is no list",
+            "14:8: `grid.seed` must be a list",
         ]
     );
 }
 
-/// Every kind of value that TOML has, none of which suits every key.
+/// Every kind of value that TOML has; none of them suits every key.
 const VALUES: &[&str] = &[
     "\"x\"",
     "\"\"",
@@ -196,7 +211,7 @@ const VALUES: &[&str] = &[
     "{ adam = {}, sgd = {} }",
 ];
 
-/// Words of Rust and of serde, which say nothing to who writes TOML.
+/// Terms of Rust and serde, which mean nothing to users of TOML.
 const FOREIGN: &[&str] = &[
     "struct",
     "enum",
@@ -228,7 +243,7 @@ const FOREIGN: &[&str] = &[
     "field",
 ];
 
-/// The dotted keys of a shape, of lists and kinds too.
+/// Collects the dotted keys of a shape, including those in lists and kinds.
 fn keys(shape: &Shape, path: &str, found: &mut Vec<String>) {
     if !path.is_empty() {
         found.push(path.to_owned());
@@ -261,7 +276,7 @@ fn no_key_is_answered_in_the_words_of_rust() {
                     let word = FOREIGN.iter().find(|word| line.contains(*word));
                     assert!(word.is_none(), "{assignment}: {word:?} in {line}");
                     assert!(
-                        !line.contains("can't stand here"),
+                        !line.contains("isn't allowed here"),
                         "{assignment}: the schema allows what the type refuses"
                     );
                 }
@@ -270,7 +285,7 @@ fn no_key_is_answered_in_the_words_of_rust() {
     }
 }
 
-/// No table may be given by the positions of its keys, and no kind as a text.
+/// A table can't be given as a list of its values, and a kind can't be given as a string.
 #[test]
 fn tables_are_no_lists() {
     let shape = shape_of::<crate::Settings>();
@@ -289,7 +304,7 @@ fn tables_are_no_lists() {
     }
 }
 
-/// Each number of the schema has a range, or stands here with the reason.
+/// Each number of the schema has a range, or is listed here with the reason.
 #[test]
 fn every_number_has_a_range() {
     let free = ["min_delta", "gamma"]; // their sign has a meaning, or none at all
@@ -306,7 +321,7 @@ fn every_number_has_a_range() {
     }
 }
 
-/// Pieces that a file is changed by.
+/// Texts that are inserted into a file to change it.
 const PIECES: &[&str] = &[
     "\n",
     " ",
@@ -349,7 +364,7 @@ const PIECES: &[&str] = &[
     "dim = -1\n",
 ];
 
-/// A file with one to eight of its places changed, cut out or doubled.
+/// Changes a file in one to nine places, by deleting, repeating or inserting text.
 fn mutated(text: &str, stream: &mut emberline_base::Substream) -> String {
     let mut below = |bound: usize| stream.below(bound);
     let mut characters: Vec<char> = text.chars().collect();
@@ -366,7 +381,7 @@ fn mutated(text: &str, stream: &mut emberline_base::Substream) -> String {
     characters.into_iter().collect()
 }
 
-/// Whatever is written, it is read as the `toml` crate reads it, and answered in few words.
+/// Any text is parsed as the `toml` crate parses it, and its faults are reported briefly.
 #[test]
 fn changed_files_are_read_or_answered() {
     let whole = format!(
@@ -381,7 +396,7 @@ fn changed_files_are_read_or_answered() {
         let (expected, found) = (toml::from_str::<toml::Table>(&text), Document::parse("p", &text));
         match (&expected, &found) {
             (Ok(expected), Ok(found)) => {
-                // NaN is no equal of itself.
+                // The texts are compared, since NaN doesn't equal itself.
                 assert_eq!(
                     format!("{:?}", found.root.to_value()),
                     format!("{:?}", toml::Value::Table(expected.clone()))
@@ -392,6 +407,6 @@ fn changed_files_are_read_or_answered() {
             (Ok(_), Err(faults)) => panic!("{text}\nis TOML, but {faults}"),
         }
         let shown = faults_of(&text);
-        assert!(shown.len() < 30_000 && !shown.contains("can't stand here"), "{text}\n{shown}");
+        assert!(shown.len() < 30_000 && !shown.contains("isn't allowed here"), "{text}\n{shown}");
     }
 }

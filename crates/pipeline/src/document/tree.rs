@@ -1,4 +1,4 @@
-//! A tree of TOML values that know where they were written.
+//! A tree of TOML values with their positions in the file.
 
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
@@ -7,17 +7,17 @@ use toml::value::Datetime;
 
 use crate::diagnostic::Span;
 
-/// The most tables and lists that may lie within each other, and the most parts of a dotted key.
+/// Maximum nesting of tables and lists, and maximum number of parts of a dotted key.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) span: Span,
     pub(crate) node: Node,
 }
 
-/// What a value is made of.
+/// The content of a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     Table(Box<Table>),
@@ -25,10 +25,10 @@ pub(crate) enum Node {
     Leaf(Leaf),
 }
 
-/// The entries of a table, in the order of the file. The hasher takes no room: a file may hold a great many tables.
+/// The entries of a table, in the order of the file. The hasher is zero-sized, since a file may have very many tables.
 pub(crate) type Table = IndexMap<String, Entry, BuildHasherDefault<DefaultHasher>>;
 
-/// A value that holds no others. Small, since a file may hold a great many.
+/// A value that contains no others. It is kept small, since a file may have very many.
 #[derive(Clone, Debug)]
 pub(crate) enum Leaf {
     Text(Box<str>),
@@ -38,7 +38,7 @@ pub(crate) enum Leaf {
     Datetime(Box<Datetime>),
 }
 
-/// A table's entry: the key's place, and the value.
+/// An entry of a table: the value, and the position of its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Span,
@@ -46,38 +46,38 @@ pub(crate) struct Entry {
     pub(crate) value: Tree,
 }
 
-/// How an entry was written, which decides how the rest of the file may add to it.
+/// The syntax that an entry was written in, which decides how the rest of the file may add to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A value behind `=`: nothing may be added to it.
+    /// A value after `=`; nothing may be added to it.
     Value,
-    /// A table by its header, `[a]`.
+    /// A table with its own header, `[a]`.
     Header,
-    /// A table by the header of one below it: `a` of `[a.b]`.
+    /// A table implied by the header of one below it: `a` in `[a.b]`.
     Above,
-    /// A table by a dotted key: `a` of `a.b = 1`.
+    /// A table implied by a dotted key: `a` in `a.b = 1`.
     Dotted,
-    /// A list of tables by their headers, `[[a]]`.
+    /// A list of tables with headers, `[[a]]`.
     Headers,
 }
 
 impl Tree {
-    /// A table.
+    /// Returns a tree that is a table.
     pub(crate) fn of_table(span: Span, table: Table) -> Self {
         Self { span, node: Node::Table(Box::new(table)) }
     }
 
-    /// A text.
+    /// Returns a tree that is a string.
     pub(crate) fn of_text(span: Span, text: &str) -> Self {
         Self { span, node: Node::Leaf(Leaf::Text(text.into())) }
     }
 
-    /// A whole number.
+    /// Returns a tree that is a whole number.
     pub(crate) fn of_integer(span: Span, number: i64) -> Self {
         Self { span, node: Node::Leaf(Leaf::Integer(number)) }
     }
 
-    /// The entries, where this is a table.
+    /// Returns the entries if this is a table.
     pub(crate) fn table(&self) -> Option<&Table> {
         match &self.node {
             Node::Table(entries) => Some(entries),
@@ -85,7 +85,7 @@ impl Tree {
         }
     }
 
-    /// The entries, to be changed, where this is a table.
+    /// Returns the entries mutably if this is a table.
     pub(crate) fn table_mut(&mut self) -> Option<&mut Table> {
         match &mut self.node {
             Node::Table(entries) => Some(entries),
@@ -93,12 +93,12 @@ impl Tree {
         }
     }
 
-    /// The entry of a key, where this is a table that has it.
+    /// Returns the entry of a key if this is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.table()?.get(key)
     }
 
-    /// The text, where this is one.
+    /// Returns the text if this is one.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.node {
             Node::Leaf(Leaf::Text(text)) => Some(text),
@@ -106,8 +106,8 @@ impl Tree {
         }
     }
 
-    /// Puts a value at a dotted key, which was written at `place`, making the tables on the way. `Err`: something on the
-    /// way is no table, or the key has too many parts.
+    /// Sets a dotted key, which was written at `place`, and makes the tables on the way. Fails if a value on the way
+    /// isn't a table, or if the key has too many parts.
     pub(crate) fn set(&mut self, key: &str, place: &Span, value: Self) -> Result<(), ()> {
         if key.split('.').nth(MAX_DEPTH).is_some() {
             return Err(());
@@ -126,7 +126,7 @@ impl Tree {
         entries.entry(first.to_owned()).or_insert_with(empty).value.set_below(rest, place, value)
     }
 
-    /// The plain value, for serde.
+    /// Converts the tree to a plain value without positions.
     pub(crate) fn to_value(&self) -> toml::Value {
         match &self.node {
             Node::Table(entries) => {
@@ -137,8 +137,8 @@ impl Tree {
         }
     }
 
-    /// The place of a dotted path: of its value, or of the nearest table above that was written. A table is shown by its
-    /// key; a plain value by itself.
+    /// Returns the position of the value at a dotted path, or of the nearest table above it that was written. A table
+    /// is shown at its key, any other value at the value itself.
     pub(crate) fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Span {
         let mut here = self;
         let mut span = Span::new(self.span.source(), 0..0);
@@ -160,7 +160,7 @@ impl Tree {
 }
 
 impl Entry {
-    /// Where the entry shows: a table by its key, a plain value by itself.
+    /// Returns the position that represents the entry in messages: a table's key, or any other value itself.
     pub(crate) fn place(&self) -> Span {
         if self.value.table().is_some() { self.key.clone() } else { self.value.span.clone() }
     }

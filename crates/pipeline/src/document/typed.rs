@@ -1,9 +1,10 @@
-//! From a tree to typed settings, with every fault found in one pass.
+//! Converts a tree to typed settings, and reports every fault in one pass.
 //!
-//! The tree is compared with the [`Shape`] of the type. A faulty value is noted and set aside: an optional key is left
-//! out, what can't be left out gets an example in its place. So serde always reads something whole, and what types can't
-//! say ([`Fault`]: a name that can't be a folder, keys that contradict each other) is found in the same run as what they
-//! can. A fault that may only come of a value that was set aside is not told.
+//! The tree is checked against the [`Shape`] of the type. A faulty value is reported and set aside: an optional key is
+//! left out, and a required one gets an example value instead. So serde always reads complete input, its error messages
+//! are never shown, and what types can't express ([`Fault`]: a name that can't be a folder, keys that contradict each
+//! other) is found in the same run as what they can. A fault that may be a mere consequence of a value that was set
+//! aside isn't reported.
 
 use emberline_base::Fault;
 use schemars::JsonSchema;
@@ -15,33 +16,33 @@ use super::tree::Tree;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::Diagnostics;
 
-/// Reads `tree` as a `T`, or gives all that is wrong with it.
+/// Reads `tree` as a `T`, or returns all its faults.
 pub(crate) fn typed<T: DeserializeOwned + JsonSchema>(tree: &Tree) -> Result<T, Diagnostics> {
     check(tree, |_: &T| Vec::new())
 }
 
-/// Types a tree and checks what types can't: all faults, each at its place.
+/// Reads `tree` as a `T` and checks what types can't express. Returns all faults, each at its position.
 pub(crate) fn check<T: DeserializeOwned + JsonSchema>(
     tree: &Tree,
     faults: impl Fn(&T) -> Vec<Fault>,
 ) -> Result<T, Diagnostics> {
     let mut reader = Reader::default();
     let value = reader.read(&shape_of::<T>(), tree, None);
-    // What was gathered is whole only as long as every fault was kept.
+    // The collected value is complete only if every fault was recorded.
     let read = value.filter(|_| !reader.faults.is_full()).map(serde_path_to_error::deserialize::<_, T>);
     match &read {
         Some(Ok(settings)) => {
             let mut found = faults(settings);
-            found.retain(|fault| !reader.is_doubtful(fault));
+            found.retain(|fault| !reader.may_follow_from_another(fault));
             for Fault { key, message, hint, related: _ } in found {
                 reader.faults.push(|| Diagnostic { span: tree.locate(segments(&key)), message, hint: Some(hint) });
             }
         }
-        // What a type refuses beyond its schema; the schema should say it.
+        // A type that refuses more than its schema does; the schema should say so.
         Some(Err(error)) if reader.faults.is_empty() => reader.faults.push(|| {
             let path = error.path().to_string();
             let span = tree.locate(segments(&path));
-            Diagnostic { span, message: "this can't stand here".to_owned(), hint: None }
+            Diagnostic { span, message: "this value isn't allowed here".to_owned(), hint: None }
         }),
         _ => {}
     }
@@ -49,7 +50,7 @@ pub(crate) fn check<T: DeserializeOwned + JsonSchema>(
     Ok(read.and_then(Result::ok).expect("what has no fault was read"))
 }
 
-/// What is wrong with a value that stands at the key `name`, by itself.
+/// Returns the faults of a value at the key `name`, checked by itself.
 pub(crate) fn value_faults(shape: &Shape, name: &str, value: &Tree) -> Diagnostics {
     let mut reader = Reader::of_item(name);
     reader.read(shape, value, None);

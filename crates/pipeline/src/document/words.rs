@@ -1,4 +1,4 @@
-//! What is wanted and what was found, in words: messages name values as TOML's users know them.
+//! Describes expected and found values for messages, in the terms that users of TOML know.
 
 use std::fmt::Debug;
 
@@ -6,12 +6,12 @@ use super::shape::{Range, Shape};
 use super::tree::{Leaf, Node, Tree};
 use crate::name::{list, short};
 
-/// What a value must be, to follow `must be`.
-pub(super) fn wanted(shape: &Shape) -> String {
+/// Describes the expected value, as the continuation of `must be`.
+pub(super) fn expected(shape: &Shape) -> String {
     match shape {
         Shape::Any => "a value".to_owned(),
         Shape::Boolean => "true or false".to_owned(),
-        // What a type holds at most is no use to know, unless a number is larger.
+        // The maximum of a type is mentioned only if a number exceeds it.
         Shape::Integer(range) if range.to == Some(i64::from(u32::MAX)) => {
             format!("a whole number{}", numbers(&Range { to: None, ..*range }))
         }
@@ -23,11 +23,11 @@ pub(super) fn wanted(shape: &Shape) -> String {
         Shape::List(_) => "a list in brackets".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
         Shape::Kinds(_) => "a table that names a kind".to_owned(),
-        Shape::Either(shapes) => shapes.iter().map(|shape| wanted(shape)).collect::<Vec<_>>().join(" or "),
+        Shape::Either(shapes) => shapes.iter().map(|shape| expected(shape)).collect::<Vec<_>>().join(" or "),
     }
 }
 
-/// The numbers of a range, to follow `a number`.
+/// Describes a range, as the continuation of `a number`.
 fn numbers<T: Debug + PartialEq + Copy>(range: &Range<T>) -> String {
     let shown = |number: T| format!("{number:?}").trim_end_matches(".0").to_owned();
     let low = range.from.map(shown).or(range.above.map(|above| format!("above {}", shown(above))));
@@ -44,7 +44,7 @@ fn numbers<T: Debug + PartialEq + Copy>(range: &Range<T>) -> String {
     }
 }
 
-/// What was found in its place.
+/// Describes the value that was found instead.
 pub(super) fn found(tree: &Tree) -> String {
     match &tree.node {
         Node::Table(_) => "a table".to_owned(),
@@ -58,7 +58,7 @@ pub(super) fn found(tree: &Tree) -> String {
     }
 }
 
-/// How what was found could be what is wanted, where a slip is likely.
+/// Returns a hint if the value looks like a slip, such as a number in quotes.
 pub(super) fn slip(shape: &Shape, tree: &Tree) -> Option<String> {
     let Node::Leaf(leaf) = &tree.node else { return None };
     match (shape, leaf) {

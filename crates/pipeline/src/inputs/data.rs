@@ -1,4 +1,4 @@
-//! The stages of data: files are read to rows, rows are divided into a dataset.
+//! The stages from data files to a dataset: reads files to rows, and splits rows.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::data_files::DataFiles;
 use crate::facts::{DataFacts, SplitFacts};
 use crate::plan::Cell;
 
-/// The rows of all files, and the files as they were read.
+/// The rows of all files, and the state of the files when they were read.
 #[derive(Clone)]
 pub(super) struct RowsRead {
     rows: Arc<Rows>,
@@ -28,22 +28,22 @@ impl RowsRead {
     }
 }
 
-/// A divided dataset, ready for training.
+/// A dataset that is split and ready for training.
 pub(crate) struct Data {
     pub(crate) dataset: Dataset,
     pub(crate) targets: Splits<Matrix>,
     pub(crate) digest: Digest,
-    /// All rows, of which `dataset` is a division.
+    /// All rows; `dataset` is one split of them.
     rows: Arc<Rows>,
-    /// The files as they were read.
+    /// The state of the files when they were read.
     files: DataFiles,
     split_digests: OnceLock<Splits<Digest>>,
-    /// Whether the tables of rows have been written by this process.
+    /// Whether this process has written the tables of rows.
     has_row_tables: AtomicBool,
 }
 
 impl Data {
-    /// Divides rows as a cell's settings say.
+    /// Splits rows by a cell's settings.
     pub(super) fn of(RowsRead { rows, files }: RowsRead, cell: &Cell) -> Result<Arc<Self>, Error> {
         let split = &cell.settings.data.split;
         let dataset = rows.split(split, cell.settings.seed)?;
@@ -54,15 +54,15 @@ impl Data {
         Ok(Arc::new(Self { dataset, targets, digest, rows, files, split_digests, has_row_tables }))
     }
 
-    /// The digest of the rows of each split.
+    /// Returns the digest of the rows of each split.
     pub(crate) fn split_digests(&self) -> &Splits<Digest> {
         self.split_digests.get_or_init(|| self.dataset.splits.map(|name, _| self.dataset.split_digest(name)))
     }
 
-    /// Calls `write` with the rows of validation and of test, once.
+    /// Calls `write` with the rows of the validation and of the test split, once per process.
     ///
     /// # Errors
-    /// What `write` answers.
+    /// Those of `write`.
     pub(crate) fn write_row_tables<E>(
         &self,
         mut write: impl FnMut(&Digest, &RowTable) -> Result<(), E>,
@@ -91,17 +91,17 @@ impl Data {
         table
     }
 
-    /// Where a row of the texts comes from.
+    /// Returns where a row comes from.
     pub(crate) fn origin(&self, row: usize) -> RowOrigin<'_> {
         self.rows.origin(row)
     }
 
-    /// The texts of every split.
+    /// Returns the texts of every split.
     pub(super) fn texts(&self) -> Splits<Vec<&str>> {
         self.dataset.splits.map(|name, _| self.dataset.texts_of(name).collect())
     }
 
-    /// What the data are, in words. Files that were replaced since are read again, and have to give the same data.
+    /// Describes the data. Files that were replaced since are read again, and must give the same data.
     pub(super) fn facts(&self, cell: &Cell, folder: &Path) -> Result<DataFacts, Error> {
         let settings = &cell.settings.data;
         let again = || {

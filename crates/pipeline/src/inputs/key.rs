@@ -1,4 +1,4 @@
-//! What cells share, spelled out: cells with equal keys share it.
+//! Keys of the inputs that cells share: cells with equal keys share the input.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,30 +8,32 @@ use emberline_dataset::settings::Split;
 
 use crate::plan::{Cell, Embedding};
 
-/// What decides which rows are read: all but how they are divided.
+/// Returns the key of the rows that are read: all settings of the data except how rows are split.
 pub(crate) fn rows_key(data: &emberline_dataset::Settings) -> String {
     let Split { rows, order, .. } = data.split.clone();
     let split = Split { rows, order, ..Split::default() };
     format!("{:?}", emberline_dataset::Settings { split, ..data.clone() })
 }
 
-/// What decides an opened source: its settings without `trainable` and the reduction, and the texts if it reads them.
+/// The key of an opened source: its settings without `trainable` and the reduction, and the digest of the texts if it
+/// reads them.
 pub(super) type OpenedKey = (String, Option<Digest>);
 
-/// What decides the vectors of texts, apart from what is asked of them: the source's settings, and the texts.
+/// The key of the vectors of texts, apart from how features are derived: the source's settings, and the digest of the
+/// texts.
 pub(super) type EmbeddedKey = (String, Digest);
 
-/// The keys of datasets and sources. Each is spelled once for all cells that hold the same settings.
+/// Caches the keys of datasets and sources: each is formatted once for all cells that share the settings.
 #[derive(Default)]
 pub(crate) struct Keys {
-    /// By the settings' place in memory, which they keep while they are held here, and the seed.
+    /// By the address of the settings, which stays valid because the settings are kept here, and the seed.
     data: HashMap<(usize, u64), (Arc<emberline_dataset::Settings>, String)>,
-    /// By the place, and the repeat.
+    /// By the address of the settings, and the repeat.
     sources: HashMap<(usize, u32), (Arc<Embedding>, String)>,
 }
 
 impl Keys {
-    /// What decides a dataset.
+    /// Returns the key of a cell's dataset.
     pub(crate) fn data(&mut self, cell: &Cell) -> &str {
         let data = &cell.settings.data;
         let seed = cell.split_seed();
@@ -39,7 +41,7 @@ impl Keys {
         &self.data.entry((Arc::as_ptr(data).addr(), seed)).or_insert_with(spelled).1
     }
 
-    /// What decides an opened source, the texts aside.
+    /// Returns the key of a cell's opened source, without the texts.
     pub(crate) fn source(&mut self, cell: &Cell) -> &str {
         let embedding = &cell.settings.embedding;
         let spelled = || (embedding.clone(), format!("{} {:?}", embedding.name, cell.opened_source()));

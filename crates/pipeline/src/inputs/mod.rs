@@ -1,7 +1,7 @@
-//! What cells are made from, in stages: files -> rows -> data -> opened source -> features.
+//! The inputs of cells, in stages: files -> rows -> data -> opened source -> features.
 //!
-//! Each [`Stage`] keeps its latest result, so that data are read and divided once, and texts embedded once, for all cells
-//! that need the same; the order of execution puts such cells beside each other.
+//! Each [`Stage`] keeps its latest result, so data are read and split once, and texts embedded once, for all cells that
+//! need the same; the execution order puts such cells next to each other.
 
 mod data;
 mod key;
@@ -32,7 +32,7 @@ use crate::Error;
 use crate::facts::{DataFacts, EmbeddingFacts};
 use crate::plan::Cell;
 
-/// Reads and embeds for cells, each thing once.
+/// Reads and embeds the inputs of cells, each input once.
 pub(crate) struct Inputs {
     folder: PathBuf,
     device: Device,
@@ -47,23 +47,23 @@ pub(crate) struct Inputs {
     encoded: Encoded,
 }
 
-/// Everything that a cell is trained on, shared with the cells that need the same.
+/// Everything that a cell is trained on. Cells that need the same share it.
 pub(crate) struct Prepared {
     pub(crate) data: Arc<Data>,
     pub(crate) opened: Arc<Opened>,
     pub(crate) features: Arc<Splits<Features>>,
-    /// How many words of the texts the embedding knows; none for an encoder of whole texts.
+    /// The share of the texts' words that the embedding knows; `None` for an encoder of whole texts.
     pub(crate) known_words: Option<KnownWords>,
-    /// The words of each held-out text, of which a table knows some; none for other sources.
+    /// The words of each held-out text, with those that the table knows; `None` for other sources.
     pub(crate) words: Option<Arc<HeldOutWords>>,
-    /// The content address of everything that decides the vectors.
+    /// The digest of everything that decides the vectors.
     pub(crate) digest: Digest,
     wanted: Wanted,
     projection: Option<Arc<Projection>>,
 }
 
 impl Prepared {
-    /// What the embedding learned from the training texts, if it did: what a later text needs to be embedded alike.
+    /// Returns what the embedding learned from the training texts, if it did; later texts are embedded with it.
     pub(crate) fn learned(&self) -> Option<LearnedState> {
         let (opened, projection) = (self.opened.clone(), self.projection.clone());
         FittedEmbedding::new(opened, self.wanted.clone(), projection, self.digest.clone()).learned()
@@ -71,8 +71,8 @@ impl Prepared {
 }
 
 impl Inputs {
-    /// Paths in settings are relative to `folder`; neural encoders compute on `device`, and what they made is kept in
-    /// `cache`.
+    /// Returns inputs without any content. Paths in settings are relative to `folder`; neural encoders compute on
+    /// `device`, and their vectors are kept in `cache`.
     pub(crate) fn new(folder: PathBuf, device: Device, cache: Option<Cache>) -> Self {
         Self {
             folder,
@@ -89,17 +89,18 @@ impl Inputs {
         }
     }
 
-    /// Encodings end when they are asked to.
+    /// Sets the token that interrupts encodings.
     pub(crate) fn interrupted_by(self, interrupt: &CancellationToken) -> Self {
         Self { interrupt: interrupt.clone(), ..self }
     }
 
-    /// How many texts were encoded for the cells so far, or taken from the cache.
+    /// Returns how many texts were encoded for the cells so far, or taken from the cache.
     pub(crate) fn encoded(&self) -> Encoded {
         self.encoded
     }
 
-    /// Reads the data of the first cell that is run, and opens its source beside them if that reads no text.
+    /// Reads the data of the first cell that is run, and opens its source at the same time if the source reads no
+    /// texts.
     pub(crate) fn begin(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
         if cell.source().1.reads_texts() {
             return self.data(cell);
@@ -108,14 +109,14 @@ impl Inputs {
         let (folder, device) = (self.folder.clone(), self.device);
         let opened = || catch_panic(|| open(&folder, device, cell, &Splits::default()));
         let (data, opened) = rayon::join(|| self.data(cell), opened);
-        // An error is reported when the cell's turn comes and the source is opened again.
+        // An error is reported later, when the cell is run and the source is opened again.
         if let Ok(Ok(opened)) = opened {
             self.opened.put(key, opened);
         }
         data
     }
 
-    /// The cell's data.
+    /// Returns the cell's data.
     pub(crate) fn data(&mut self, cell: &Cell) -> Result<Arc<Data>, Error> {
         let Self { keys, rows, data, folder, .. } = self;
         let settings = &cell.settings.data;
@@ -125,7 +126,7 @@ impl Inputs {
         })
     }
 
-    /// The cell's embedding, opened for its texts.
+    /// Returns the cell's embedding, opened for its texts.
     pub(crate) fn opened(&mut self, cell: &Cell) -> Result<Arc<Opened>, Error> {
         let data = self.data(cell)?;
         let reads_texts = cell.source().1.reads_texts();
@@ -137,7 +138,7 @@ impl Inputs {
         })
     }
 
-    /// The content address of everything that decides the cell's vectors.
+    /// Returns the digest of everything that decides the cell's vectors.
     pub(crate) fn embedding_digest(&mut self, cell: &Cell) -> Result<Digest, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let key = self.embedded_key(cell, &data);
@@ -145,7 +146,7 @@ impl Inputs {
         self.digest.get(key, || Ok(features::digest(&opened, &wanted, &data.dataset.lists().train)))
     }
 
-    /// Everything that the cell is trained on; `on_event` hears of an encoding that takes its time.
+    /// Returns everything that the cell is trained on. `on_event` is notified of an encoding that takes long.
     pub(crate) fn prepare(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let Embedded { features, known_words, words, projection } = self.embedded(cell, on_event)?;
@@ -153,7 +154,7 @@ impl Inputs {
         Ok(Prepared { data, opened, features, known_words, words, digest, wanted, projection })
     }
 
-    /// The vectors, or bags, of the cell's texts.
+    /// Returns the features of the cell's texts: vectors, or bags of table rows.
     fn embedded(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Embedded, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let key = self.embedded_key(cell, &data);
@@ -173,12 +174,12 @@ impl Inputs {
         (cell.source().1.wanted(), (self.keys.source(cell).to_owned(), data.digest.clone()))
     }
 
-    /// The cell's data, in words.
+    /// Describes the cell's data.
     pub(crate) fn data_facts(&mut self, cell: &Cell) -> Result<DataFacts, Error> {
         self.data(cell)?.facts(cell, &self.folder)
     }
 
-    /// The cell's embedding, in words.
+    /// Describes the cell's embedding.
     pub(crate) fn embedding_facts(&mut self, cell: &Cell) -> Result<EmbeddingFacts, Error> {
         let (name, source) = cell.source();
         Ok(EmbeddingFacts {
@@ -189,7 +190,7 @@ impl Inputs {
         })
     }
 
-    /// How many of the cell's texts a neural encoder has to encode; none for other sources.
+    /// Returns how many of the cell's texts a neural encoder has to encode, or `None` for other sources.
     pub(crate) fn encodings(&mut self, cell: &Cell) -> Result<Option<Progress>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
@@ -224,7 +225,7 @@ embedding = ["table", "learned"]
 "data.split.train" = [10, 20]
 "#;
 
-    /// The inputs and the first cell of a pipeline, whose data have been read.
+    /// Returns the inputs and the first cell of a pipeline, whose data have been read.
     fn read(folder: &Path, rows: &str) -> (Inputs, Cell) {
         fs::write(folder.join("texts.csv"), rows).expect("written");
         let pipeline = Pipeline::parse("p", PIPELINE, folder, &[]).expect("sound");
@@ -243,7 +244,7 @@ embedding = ["table", "learned"]
         let path = folder.path().join("texts.csv");
         let hash = |inputs: &mut Inputs| inputs.data_facts(&cell).map(|facts| facts.files["texts.csv"].clone());
         assert_eq!(hash(&mut inputs).expect("facts"), emberline_base::file::sha256(rows.as_bytes()));
-        // Another file with the same rows gives the same data, and its hash is that of what gives them.
+        // Another file with the same rows gives the same data, and its own hash.
         let other = rows.replace('\n', "\r\n");
         fs::write(folder.path().join("new"), &other).expect("written");
         fs::rename(folder.path().join("new"), &path).expect("replaced");

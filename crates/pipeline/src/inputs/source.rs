@@ -1,4 +1,4 @@
-//! The stages of vectors: a source is opened, and makes features of the texts.
+//! The stages from settings to features: opens a source, and embeds the texts with it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use super::data::Data;
 use crate::Error;
 use crate::plan::Cell;
 
-/// What an embedding makes of the texts, shared with the cells that need the same.
+/// The features of the texts, shared by the cells that need the same.
 #[derive(Clone)]
 pub(super) struct Embedded {
     pub(super) features: Arc<Splits<Features>>,
     pub(super) known_words: Option<KnownWords>,
     pub(super) words: Option<Arc<HeldOutWords>>,
-    /// How the vectors were made shorter, if it was learned from the texts.
+    /// The projection that shortens the vectors, if it was learned from the texts.
     pub(super) projection: Option<Arc<Projection>>,
 }
 
-/// The words of each text of validation and test, of which a table knows some.
+/// The words of each validation and test text, with those that a table knows.
 pub(crate) struct HeldOutWords {
     words: Splits<Vec<Words>>,
-    /// Whether their files have been written by this process.
+    /// Whether this process has written them to files.
     is_written: AtomicBool,
 }
 
@@ -39,10 +39,10 @@ impl HeldOutWords {
         Arc::new(Self { words, is_written: AtomicBool::new(false) })
     }
 
-    /// Calls `write` with the words of the texts of validation and of test, once.
+    /// Calls `write` with the words of the validation and of the test texts, once per process.
     ///
     /// # Errors
-    /// What `write` answers.
+    /// Those of `write`.
     pub(crate) fn write<E>(&self, mut write: impl FnMut(SplitName, &[Words]) -> Result<(), E>) -> Result<(), E> {
         if self.is_written.swap(true, Ordering::Relaxed) {
             return Ok(());
@@ -52,17 +52,17 @@ impl HeldOutWords {
     }
 }
 
-/// How many texts neural encoders were asked for, each different text of an encoding once.
+/// Number of texts that neural encoders were asked for. Within one encoding, equal texts count once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Encoded {
-    /// All of them.
+    /// All texts.
     pub texts: usize,
-    /// Those whose vectors came from the cache.
+    /// Texts whose vectors came from the cache.
     pub cached: usize,
 }
 
 impl Encoded {
-    /// Counts an encoding, by its first event.
+    /// Counts an encoding when its first event arrives.
     pub(super) fn count(&mut self, event: &Event) {
         if let Event::Progress(Progress { texts, cached, encoded: 0, .. }) = event {
             self.texts += texts;
@@ -84,7 +84,7 @@ pub(super) fn open(
     opened.map(Arc::new).map_err(|source| Error::Embedding { name: name.to_owned(), source })
 }
 
-/// Makes the features of the cell's texts, if memory has room for them.
+/// Computes the features of the cell's texts, after checking that there is enough memory.
 pub(super) fn embed(
     cell: &Cell,
     opened: &Opened,
@@ -99,7 +99,7 @@ pub(super) fn embed(
     Ok(Embedded { features: Arc::new(features), known_words, words: words.map(HeldOutWords::new), projection })
 }
 
-/// How many of the data's texts an encoder has to encode; none for other sources.
+/// Returns how many of the texts an encoder still has to encode, or `None` for other sources.
 pub(super) fn survey(opened: &Opened, data: &Data, encoding: &mut Encoding<'_>) -> Option<Progress> {
     let Opened::Encoder(encoder) = opened else { return None };
     let texts = data.dataset.lists();
@@ -107,14 +107,14 @@ pub(super) fn survey(opened: &Opened, data: &Data, encoding: &mut Encoding<'_>) 
     Some(encoding.survey(encoder.as_ref(), &all))
 }
 
-/// What the cache says of a source to people.
+/// Returns the name of a source for people who list the cache.
 pub(super) fn label(cell: &Cell) -> String {
     let (name, source) = cell.source();
     format!("{} {name}", source.kind())
 }
 
-/// The bytes that features take while they are made, about: all vectors, once more where they are shortened, mixed or divided
-/// among the splits, and the numbers of tokens with the rows that they name.
+/// Estimates the bytes that features take while they are computed: all vectors, twice if they are shortened, mixed or
+/// split; and the ids of tokens with the table rows that they name.
 fn size(opened: &Opened, data: &Data, wanted: &Wanted) -> u64 {
     let rows: usize = data.dataset.splits.iter().map(|(_, rows)| rows.len()).sum();
     let bytes =
@@ -123,7 +123,7 @@ fn size(opened: &Opened, data: &Data, wanted: &Wanted) -> u64 {
     match (opened, wanted) {
         (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => vectors(table.dim()),
         (Opened::Table(table), _) => {
-            // A token takes two bytes of its text at least, with the space behind it; mostly six.
+            // A token takes at least two bytes of its text, including the space after it; usually six.
             let tokens = bytes as u64 / 2;
             let named = table.table_rows().min(tokens).saturating_mul(4 * table.dim() as u64);
             let vectors = if wanted.trainable && wanted.reduction.is_none() { 0 } else { vectors(table.dim()) };

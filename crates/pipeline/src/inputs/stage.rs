@@ -1,6 +1,6 @@
-//! A stage of the way from files to features: computes a value from a key, and keeps the latest.
+//! A stage on the way from files to features: computes a value from a key, and keeps the latest one.
 //!
-//! One value is enough, since the order of execution puts cells that share one beside each other.
+//! A single value is enough, since the execution order puts cells that share a value next to each other.
 
 /// The latest value of a stage, with the key that it was computed from.
 #[derive(Debug)]
@@ -15,11 +15,11 @@ impl<K, V> Default for Stage<K, V> {
 }
 
 impl<K: PartialEq, V: Clone> Stage<K, V> {
-    /// The value of a key: the latest one if the key is the same, else what `compute` gives. The old value is dropped
-    /// first, so that memory holds one at a time.
+    /// Returns the value of a key: the latest one if the key is the same, otherwise what `compute` returns. The old
+    /// value is dropped first, so that memory never holds two.
     ///
     /// # Errors
-    /// Those of `compute`; nothing is kept then.
+    /// Those of `compute`; then nothing is kept.
     pub(super) fn get<E>(&mut self, key: K, compute: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         if let Some(value) = self.latest(&key) {
             return Ok(value);
@@ -30,12 +30,12 @@ impl<K: PartialEq, V: Clone> Stage<K, V> {
         Ok(value)
     }
 
-    /// The latest value, if it is that of the key.
+    /// Returns the latest value if it belongs to the key.
     pub(super) fn latest(&self, key: &K) -> Option<V> {
         self.latest.as_ref().filter(|(known, _)| known == key).map(|(_, value)| value.clone())
     }
 
-    /// Keeps a value that was computed elsewhere.
+    /// Stores a value that was computed elsewhere.
     pub(super) fn put(&mut self, key: K, value: V) {
         self.latest = Some((key, value));
     }

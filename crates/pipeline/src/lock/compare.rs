@@ -1,4 +1,4 @@
-//! What differs between a lock and what is there now.
+//! Finds the differences between a lock and the present inputs and results.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -15,30 +15,30 @@ use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 
-/// What a difference is about.
+/// The subject of a difference.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// The pipeline file.
+    /// The settings in the pipeline file.
     Settings,
-    /// Which cells there are.
+    /// The list of cells.
     Cells,
     /// A dataset, by the names of its files.
     Data(String),
     /// An embedding, by its name.
     Embedding(String),
-    /// What a cell came to.
+    /// The result of a cell, by its id.
     Cell(String),
     /// The model of all rows.
     Refit,
 }
 
-/// One thing that is not as the lock says.
+/// One difference from the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What it is about.
+    /// The subject.
     pub subject: Subject,
-    /// What differs, with the old and the new.
+    /// The name of what differs, with the old and the new value.
     #[serde(flatten)]
     pub change: Change,
 }
@@ -79,7 +79,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// How far two numbers that aren't whole are apart.
+/// Returns the difference of two numbers, unless both are whole.
 fn distance(old: Option<&str>, new: Option<&str>) -> Option<f64> {
     let number = |text: Option<&str>| text?.parse::<f64>().ok();
     let by = number(new)? - number(old)?;
@@ -87,7 +87,8 @@ fn distance(old: Option<&str>, new: Option<&str>) -> Option<f64> {
 }
 
 impl Lock {
-    /// What differs in the inputs: the settings, which cells there are, and the data and embeddings of some of them.
+    /// Compares the inputs with the lock: the settings, the list of cells, and the data and embeddings of the cells in
+    /// `cells`.
     ///
     /// # Errors
     /// When an input can't be read.
@@ -98,11 +99,12 @@ impl Lock {
         cells: &[&Cell],
         inputs: &mut Inputs,
     ) -> Result<Vec<Difference>, Error> {
-        let mut found = about(&Subject::Settings, changes(&self.settings, &settings(pipeline)));
-        found.extend(about(&Subject::Cells, self.compare_cells(plan)));
-        found.extend(about(&Subject::Settings, changes_of_computation(self.computation)));
-        found.extend(about(&Subject::Refit, self.missing_refit(pipeline)));
-        // Which datasets are still what they were, by their keys in the lock: each is compared once.
+        let mut found = differences_of(&Subject::Settings, changes(&self.settings, &settings(pipeline)));
+        found.extend(differences_of(&Subject::Cells, self.compare_cells(plan)));
+        found.extend(differences_of(&Subject::Settings, changes_of_computation(self.computation)));
+        found.extend(differences_of(&Subject::Refit, self.missing_refit(pipeline)));
+        // Datasets that were compared, by their keys in the lock, and whether they are unchanged. Each is compared
+        // once.
         let mut is_same: HashMap<&str, bool> = HashMap::new();
         let mut compared: HashSet<&str> = HashSet::new();
         for cell in cells {
@@ -117,29 +119,30 @@ impl Lock {
                 if !same {
                     let files: Vec<&str> = data.files.keys().map(String::as_str).collect();
                     let subject = Subject::Data(files.join(", "));
-                    found.extend(about(&subject, changes(data, &inputs.data_facts(cell)?)));
+                    found.extend(differences_of(&subject, changes(data, &inputs.data_facts(cell)?)));
                 }
             }
-            // An embedding may have learned from the texts: from others it is another, which isn't its own fault.
+            // If the data changed, so does an embedding that learned from them; that is no difference of its own.
             if is_same[locked.data.as_str()]
                 && compared.insert(&locked.embedding)
                 && inputs.embedding_digest(cell)? != embedding.digest
             {
                 let subject = Subject::Embedding(embedding.name.clone());
-                found.extend(about(&subject, changes(embedding, &inputs.embedding_facts(cell)?)));
+                found.extend(differences_of(&subject, changes(embedding, &inputs.embedding_facts(cell)?)));
             }
         }
         Ok(found)
     }
 
-    /// The refit, if the lock lacks it although the pipeline asks for one, as it did when the lock was written.
+    /// Reports the refit as missing if the pipeline asks for one, now and when the lock was written, and the lock has
+    /// none.
     fn missing_refit(&self, pipeline: &Pipeline) -> Option<Change> {
         let is_missing = pipeline.settings.asks_for_refit() && self.refit.is_none();
         let change = |what: &str| Change { what: what.to_owned(), old: None, new: Some("asked for".to_owned()) };
         is_missing.then(|| change(run_files::REFIT))
     }
 
-    /// Cells that the lock or the plan lacks, or whose settings aren't those of the lock.
+    /// Reports cells that only the lock or only the plan has, and cells whose settings aren't those of the lock.
     fn compare_cells(&self, plan: &Plan) -> Vec<Change> {
         let old: BTreeMap<&str, String> =
             self.cells.iter().map(|(id, cell)| (id.as_str(), cell.identity.clone())).collect();
@@ -148,20 +151,22 @@ impl Lock {
         changes(&old, &new)
     }
 
-    /// What differs in a cell that was trained again, and whether it had to be equal to the byte.
+    /// Compares a cell that was trained again. Returns the differences, and whether the results had to be equal to the
+    /// byte.
     pub(super) fn compare_result(&self, cell: &record::Cell) -> Option<(Vec<Difference>, bool)> {
         let locked = self.cells.get(&cell.id)?;
         let subject = Subject::Cell(cell.id.clone());
         let (Some(old), Some(outcome)) = (&locked.result, &cell.outcome) else {
-            return Some((about(&subject, locked.compare_failure(cell)), true));
+            return Some((differences_of(&subject, locked.compare_failure(cell)), true));
         };
         let new = LockedResult::of(outcome);
         let same_kind = (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic);
         let found = if same_kind { changes(old, &new) } else { self.outside(&old.metrics, &new.metrics) };
-        Some((about(&subject, found), same_kind))
+        Some((differences_of(&subject, found), same_kind))
     }
 
-    /// The metrics that are further off than the tolerance. Where a threshold lies is no measure of quality.
+    /// Reports metrics that are off by more than the tolerance. The threshold is skipped, since it is no measure of
+    /// quality.
     pub(super) fn outside(&self, old: &BTreeMap<String, f64>, new: &BTreeMap<String, f64>) -> Vec<Change> {
         let metrics = |metrics: &BTreeMap<String, f64>| {
             let mut metrics = metrics.clone();
@@ -180,8 +185,8 @@ impl Lock {
 }
 
 impl LockedCell {
-    /// What differs where one of the two at least has failed. A failure is the same one if it is the cell's own and has the
-    /// same reason; on another kind of device, whose numbers differ, if it is the cell's own.
+    /// Compares two results of which at least one is a failure. Failures are equal if both are the cell's own and have
+    /// the same reason; on another kind of device, whose numbers differ, if both are the cell's own.
     fn compare_failure(&self, cell: &record::Cell) -> Vec<Change> {
         let failed = |why: &str| format!("failed: {why}");
         let now = cell.error.as_deref().map_or_else(|| "done".to_owned(), failed);
@@ -203,6 +208,6 @@ fn changes_of_computation(locked: u32) -> Vec<Change> {
     if locked == COMPUTATION { Vec::new() } else { vec![change] }
 }
 
-pub(super) fn about(subject: &Subject, changes: impl IntoIterator<Item = Change>) -> Vec<Difference> {
+pub(super) fn differences_of(subject: &Subject, changes: impl IntoIterator<Item = Change>) -> Vec<Difference> {
     changes.into_iter().map(|change| Difference { subject: subject.clone(), change }).collect()
 }

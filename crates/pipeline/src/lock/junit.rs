@@ -1,5 +1,5 @@
-//! What has become of a lock as a JUnit file, which CI services show: a case for the inputs, and one for each cell and
-//! the refit.
+//! Writes the outcome of `verify` as a JUnit file, which CI services display: one test case for the inputs, and one for
+//! each cell and the refit.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::compare::Difference;
 use super::verify::Verified;
 
-/// The JUnit file's text.
+/// Returns the text of the JUnit file.
 pub fn junit(pipeline: &str, verified: &Verified) -> String {
     let mut suite = TestSuite::new(pipeline);
     suite.add_test_case(case("inputs", &verified.inputs));

@@ -1,4 +1,4 @@
-//! Making a lock from a finished run.
+//! Makes a lock from a finished run.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::Error;
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
-use crate::run::{Decided, RefitState, State, groups, no_cells, state, summary_of};
+use crate::run::{RefitDecision, RefitState, State, groups, no_cells, state, summary_of};
 use crate::run_folder::RunFolder;
 
-/// The lock of a run. `tolerance`: how far a metric may be off on another kind of device.
+/// Makes the lock of a finished run. `tolerance` is how far a metric may be off on another kind of device.
 ///
 /// # Errors
 /// When cells or the refit are left to run, an input can't be read, or the records are damaged.
@@ -37,7 +37,7 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
         cells: BTreeMap::new(),
         refit: None,
     };
-    // What an input is doesn't depend on the device.
+    // The digest of an input doesn't depend on the device.
     let mut inputs = Inputs::new(pipeline.folder.clone(), Device::Cpu, None);
     let (mut pending, mut records) = (Vec::new(), Vec::new());
     for at in groups(&plan).into_iter().flat_map(|group| group.cells) {
@@ -60,7 +60,7 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
     Ok(lock)
 }
 
-/// The refit that the cells with these records decide, as the folder has it.
+/// Returns what the lock records of the refit. The refit must exist and be made of the results in `records`.
 fn refit(
     pipeline: &Pipeline,
     plan: &Plan,
@@ -70,7 +70,7 @@ fn refit(
 ) -> Result<LockedRefit, Error> {
     let data = inputs.data(&plan.cells[0])?.dataset.data.clone();
     let summary = summary_of(pipeline, plan, &data, records);
-    let decided = Decided::by(plan, &summary)?;
+    let decided = RefitDecision::by(plan, &summary)?;
     match decided.state(folder, inputs)? {
         RefitState::Made(refit) => Ok(LockedRefit::of(&refit, &decided.cell)),
         state => Err(Error::RefitPending(state)),
@@ -79,7 +79,7 @@ fn refit(
 
 impl Lock {
     fn add(&mut self, cell: &Cell, record: &record::Cell, inputs: &mut Inputs) -> Result<(), Error> {
-        let made_from = record.made_from().expect("only settled records are locked");
+        let made_from = record.made_from().expect("only records of cells that ended are locked");
         let data = key("", &made_from.data);
         if !self.data.contains_key(&data) {
             self.data.insert(data.clone(), inputs.data_facts(cell)?);
@@ -105,12 +105,12 @@ impl LockedFailure {
     }
 }
 
-/// What an input is called in the lock: as much of its digest as tells all inputs apart.
+/// Returns the key of an input in the lock: 32 hexadecimal digits of its digest, enough to tell all inputs apart.
 fn key(name: &str, digest: &Digest) -> String {
     format!("{name}{}", &digest.as_str()[..32])
 }
 
-/// The pipeline's settings, defaults filled in, sorted, as far as a result can depend on them.
+/// Returns the settings that a result can depend on, with defaults filled in and keys sorted.
 pub(super) fn settings(pipeline: &Pipeline) -> toml::Table {
     let mut table: toml::Table = pipeline.resolved().parse().expect("what was written as TOML is TOML");
     // No result depends on what is stored for reports.

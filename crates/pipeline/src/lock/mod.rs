@@ -1,4 +1,5 @@
-//! `<pipeline>.lock`: what a finished run was made from and came to, to be committed beside the pipeline file.
+//! The lock file, `<pipeline>.lock`: records the inputs and the results of a finished run, to be committed beside the
+//! pipeline file.
 //!
 //! ```toml
 //! version = 3
@@ -17,8 +18,8 @@
 //! [refit.threshold]                # of a binary task
 //! [refit.metrics]                  # of its training rows: nothing is held out
 //! ```
-//! Tables are sorted by their keys, so that a change is a short diff. On the device kind that a cell was made on, its results
-//! come again byte for byte; on others, within the tolerance.
+//! Tables are sorted by their keys, so that a change gives a short diff. On the kind of device that a cell was trained
+//! on, its results are reproduced byte for byte; on other kinds, within the tolerance.
 
 mod compare;
 mod junit;
@@ -43,42 +44,43 @@ use crate::Error;
 use crate::document::{Document, from_tree};
 use crate::facts::{DataFacts, EmbeddingFacts};
 
-/// The version of the format; it grows when a reader of the old one would be misled.
+/// The version of the format. It is raised if a reader of the old format would be misled by the new one.
 const VERSION: u32 = 3;
 
-/// The file's first lines.
+/// The first line of the file.
 const HEAD: &str =
     "# What the pipeline's run came to, written by `emberline lock`; `emberline verify` proves it again.\n";
 
-/// What a finished run was made from and came to.
+/// The inputs and the results of a finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
     checksum: String,
     name: String,
-    /// Absolute; of losses above 1, relative.
+    /// The allowed difference of a metric on another kind of device: absolute, but relative for losses above 1.
     tolerance: f64,
-    /// The version of the computation of training.
+    /// The version of the training computation ([`COMPUTATION`](emberline_train::COMPUTATION)).
     computation: u32,
     settings: toml::Table,
     data: BTreeMap<String, DataFacts>,
     embedding: BTreeMap<String, EmbeddingFacts>,
     cells: BTreeMap<String, LockedCell>,
-    /// The model of all rows. A lock of a pipeline without one is as it always was, and so the version stays.
+    /// The model that was trained on all rows. The key is absent if there is none, so the format's version needn't be
+    /// raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refit: Option<LockedRefit>,
 }
 
-/// What a cell was made from and came to.
+/// The inputs and the results of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LockedCell {
-    /// The digest of its settings.
+    /// The digest of the cell's settings.
     identity: String,
-    /// Its key in `data`.
+    /// The key of its dataset in `data`.
     data: String,
-    /// Its key in `embedding`.
+    /// The key of its embedding in `embedding`.
     embedding: String,
     /// The value of each axis, by dotted key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -89,7 +91,7 @@ struct LockedCell {
     failure: Option<LockedFailure>,
 }
 
-/// Why a cell has no result: a failure of its own, which comes again from the same inputs.
+/// Why a cell has no result. Only a failure of the cell itself is locked, since it is reproduced by the same inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LockedFailure {
@@ -98,7 +100,7 @@ struct LockedFailure {
     reason: String,
 }
 
-/// What a finished cell came to.
+/// The results of a finished cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LockedResult {
@@ -112,11 +114,11 @@ struct LockedResult {
     metrics: BTreeMap<String, f64>,
 }
 
-/// What the best setting came to on all rows.
+/// The results of the best setting, trained on all rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LockedRefit {
-    /// The digest of its settings, with the number of epochs.
+    /// The digest of the refit's settings and its number of epochs.
     identity: String,
     /// The label of the setting.
     setting: String,
@@ -136,7 +138,7 @@ struct LockedRefit {
     metrics: BTreeMap<String, f64>,
 }
 
-/// What every version of a lock has.
+/// The fields that every version of the format has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -157,7 +159,8 @@ impl LockedResult {
 }
 
 impl Lock {
-    /// The lock of a pipeline file: beside it, `.lock` in place of `.toml`, or behind any other name.
+    /// Returns the path of a pipeline file's lock: beside it, with `.lock` in place of `.toml`, or appended to any
+    /// other name.
     pub fn path_of(pipeline: &Path) -> PathBuf {
         if pipeline.extension().is_some_and(|extension| extension == "toml") {
             return pipeline.with_extension("lock");
@@ -167,10 +170,10 @@ impl Lock {
         name.into()
     }
 
-    /// Reads a lock.
+    /// Reads a lock file.
     ///
     /// # Errors
-    /// When there is none, or it isn't as it was written.
+    /// If there is no lock, or it isn't as it was written.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let bytes = file::read(path).map_err(|error| match error.source.kind() {
             std::io::ErrorKind::NotFound => Error::NoLock(path.to_owned()),
@@ -179,10 +182,10 @@ impl Lock {
         Self::parse(&bytes).map_err(|fault| Error::Lock { path: path.to_owned(), fault })
     }
 
-    /// The same from its bytes.
+    /// Parses the bytes of a lock file.
     ///
     /// # Errors
-    /// What is wrong with them, with the line where there is one.
+    /// A description of what is wrong, with the line if it is known.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let document = Document::written("the lock", text).map_err(|faults| {
@@ -221,17 +224,17 @@ impl Lock {
         Ok(file::write_output(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     pub fn cells(&self) -> usize {
         self.cells.len()
     }
 
-    /// The number of cells that failed, and are expected to fail again.
+    /// Returns the number of cells that failed and are expected to fail again.
     pub fn failed(&self) -> usize {
         self.cells.values().filter(|cell| cell.failure.is_some()).count()
     }
 
-    /// Whether it holds the model of all rows.
+    /// Returns whether the lock has a model of all rows.
     pub fn has_refit(&self) -> bool {
         self.refit.is_some()
     }
@@ -240,10 +243,10 @@ impl Lock {
         toml::to_string(self).expect("a lock is plain data with text keys")
     }
 
-    /// The checksum of everything but itself.
+    /// Returns the checksum of everything but the checksum itself.
     fn sum(&self) -> String {
-        let bare = Self { checksum: String::new(), ..self.clone() };
-        file::sha256(bare.to_text().as_bytes())
+        let without_checksum = Self { checksum: String::new(), ..self.clone() };
+        file::sha256(without_checksum.to_text().as_bytes())
     }
 }
 

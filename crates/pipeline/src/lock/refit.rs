@@ -1,17 +1,17 @@
-//! The refit in a lock: which model of all rows a run came to, and how it is compared.
+//! Records the refit in a lock, and compares it with a refit that was trained again.
 
 use std::collections::BTreeMap;
 
 use emberline_base::record::Refit;
 use emberline_base::{Change, changes, run_files};
 
-use super::compare::{Difference, Subject, about};
+use super::compare::{Difference, Subject, differences_of};
 use super::verify::{Proof, VerifiedCell};
 use super::{Lock, LockedRefit};
 use crate::plan::{Cell, Plan};
 
 impl LockedRefit {
-    /// What a lock says of a refit; `cell` is the one that it trained.
+    /// Records a refit. `cell` is the cell that it trained.
     pub(super) fn of(refit: &Refit, cell: &Cell) -> Self {
         Self {
             identity: cell.identity.to_string(),
@@ -30,7 +30,7 @@ impl LockedRefit {
         }
     }
 
-    /// What has to be equal on every kind of device: the setting, its replicates and the rows.
+    /// Returns what must be equal on every kind of device: the setting, its replicates and the rows.
     fn of_every_device(&self) -> BTreeMap<&str, String> {
         [
             ("setting", self.setting.clone()),
@@ -44,17 +44,17 @@ impl LockedRefit {
 }
 
 impl Lock {
-    /// The comparison of a refit that was trained again; none if the lock has none.
+    /// Compares a refit that was trained again with the locked one. Returns `None` if the lock has none.
     pub(super) fn verified_refit(&self, plan: &Plan, refit: &Refit) -> Option<VerifiedCell> {
         let locked = self.refit.as_ref()?;
         let trained = plan.find(&refit.cells.first()?.id)?.refit(refit.epochs);
         let (found, proof) = self.compare_refit(locked, &LockedRefit::of(refit, &trained));
-        let differences: Vec<Difference> = about(&Subject::Refit, found);
+        let differences: Vec<Difference> = differences_of(&Subject::Refit, found);
         Some(VerifiedCell { id: run_files::REFIT.to_owned(), proof, differences, seconds: refit.seconds })
     }
 
-    /// What differs between two refits: everything counts on one kind of device; on another kind, on which the best epochs may
-    /// be others, the metrics within the tolerance and what decides the rows.
+    /// Compares two refits. On the same kind of device everything must be equal. On another kind, the best epochs may
+    /// differ, so only the metrics (within the tolerance) and what decides the rows are compared.
     fn compare_refit(&self, old: &LockedRefit, new: &LockedRefit) -> (Vec<Change>, Proof) {
         if (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic) {
             return (changes(old, new), Proof::Bytes);

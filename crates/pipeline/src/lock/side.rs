@@ -1,4 +1,4 @@
-//! A lock as one side of a comparison.
+//! Makes a lock one side of a comparison.
 
 use emberline_base::Task;
 use emberline_base::record::MadeFrom;
@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{Lock, LockedCell};
 
 impl Lock {
-    /// What the lock says of its cells, to be compared with a run or another lock. `name`: what it is called.
+    /// Returns the lock's cells, to be compared with a run or another lock. `name` is the lock's name in the
+    /// comparison.
     pub fn side(&self, name: &str) -> Side {
         let settings = as_json(&self.settings);
         let cells = self.cells.iter().map(|(id, cell)| self.side_cell(id, cell, settings.clone())).collect();
@@ -35,7 +36,8 @@ impl Lock {
         SideCell { settings: SideCell::settings_of(settings, name, &axes), id: id.to_owned(), axes, metrics, made_from }
     }
 
-    /// What the cells answer: two classes have a positive one, and several labels a row take a separator or several columns.
+    /// Derives the task from the locked settings: a binary task has a positive class, and a multi-label one has a
+    /// `separator` or several label columns.
     fn task(&self) -> Task {
         let data = self.settings.get("data").and_then(toml::Value::as_table);
         let is_multi_label = data

@@ -1,4 +1,4 @@
-//! Locks: written, proved, compared, damaged.
+//! Tests of locks: written, verified, compared and damaged ones.
 
 mod refit;
 
@@ -13,7 +13,7 @@ use crate::pipeline::Pipeline;
 use crate::run::{Options, Silent, run};
 use crate::run_folder::RunFolder;
 
-/// Two cells that train, and two whose loss is soon no number.
+/// A pipeline of two cells that train, and two whose loss soon becomes NaN.
 const PIPELINE: &str = r#"
 name = "small"
 [data]
@@ -56,7 +56,7 @@ fn verified(pipeline: &Pipeline, lock: &Lock, folder: &Path) -> Verified {
     verify(pipeline, lock, None, &folder, Options::on(Device::Cpu), &mut Silent).expect("it ends")
 }
 
-fn told(differences: &[Difference]) -> Vec<String> {
+fn lines_of(differences: &[Difference]) -> Vec<String> {
     differences.iter().map(ToString::to_string).collect()
 }
 
@@ -92,7 +92,7 @@ fn a_lock_that_was_edited_is_refused() {
     for (at, digit) in digits.step_by(7) {
         let other = if digit == '1' { "2" } else { "1" };
         let edited = format!("{}{other}{}", &text[..at], &text[at + 1..]);
-        // Digits of a number that no 64 bits can tell apart don't count.
+        // Digits beyond the precision of 64 bits don't count.
         let read = Lock::parse(edited.as_bytes());
         assert!(read.is_err() || read == Ok(lock.clone()), "at {at}: {}", &text[at.saturating_sub(20)..at + 5]);
     }
@@ -110,12 +110,12 @@ fn every_input_that_differs_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, _, lock) = locked(folder.path());
     let renamed = self::pipeline(folder.path(), &["train.epochs=3"]);
-    let found = told(&verified(&renamed, &lock, folder.path()).inputs);
+    let found = lines_of(&verified(&renamed, &lock, folder.path()).inputs);
     assert_eq!(found[0], "settings: train.epochs: 2 -> 3");
     assert!(found.len() == 9 && found[1].starts_with("cells: "), "{found:?}");
 
     write_texts(folder.path(), 59);
-    let found = told(&verified(&pipeline, &lock, folder.path()).inputs);
+    let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
     let has = |text: &str| found.iter().any(|line| line == text);
     assert!(
         has("data texts.csv: rows_read: 60 -> 59") && has("data texts.csv: splits.train.rows: 48 -> 47"),
@@ -142,7 +142,7 @@ fn a_result_that_differs_is_named_with_its_distance() {
         *cell.metrics.get_mut("val_loss").expect("measured") += 0.5;
     }
     let found = self::verified(&pipeline, &wrong, folder.path());
-    let lines: Vec<String> = found.cells.iter().flat_map(|cell| told(&cell.differences)).collect();
+    let lines: Vec<String> = found.cells.iter().flat_map(|cell| lines_of(&cell.differences)).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.contains("metrics.val_loss") && line.ends_with("(by -5.00e-1)")), "{lines:?}");
     let xml = junit("small", &found);
@@ -166,7 +166,7 @@ fn a_run_that_has_not_ended_can_not_be_locked() {
     );
 }
 
-/// Only cells whose loss is soon no number, with vectors that are learned from the training texts.
+/// A pipeline of cells whose loss soon becomes NaN, with vectors that are learned from the training texts.
 fn failing(folder: &Path) -> (Pipeline, Lock) {
     write_texts(folder, 60);
     let set = [
@@ -193,7 +193,7 @@ fn a_failure_is_proved_by_its_inputs_and_its_reason() {
         failure.reason = "no space left on the device".to_owned();
     }
     let found = verified(&pipeline, &other_reason, folder.path());
-    let lines: Vec<String> = found.cells.iter().flat_map(|cell| told(&cell.differences)).collect();
+    let lines: Vec<String> = found.cells.iter().flat_map(|cell| lines_of(&cell.differences)).collect();
     assert!(
         lines.len() == 2 && lines[0].contains("status: failed: no space left on the device -> failed: "),
         "{lines:?}"
@@ -223,7 +223,7 @@ fn a_cell_of_other_settings_under_the_same_id_is_another_cell() {
     let (pipeline, _, mut lock) = locked(folder.path());
     let id = lock.cells.keys().next().expect("a cell").clone();
     lock.cells.get_mut(&id).expect("a cell").identity = "0".repeat(32);
-    let found = told(&verified(&pipeline, &lock, folder.path()).inputs);
+    let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
     assert_eq!(found, [format!("cells: {id} has other settings than in the lock")]);
 }
 
@@ -232,6 +232,6 @@ fn results_of_another_computation_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, _, mut lock) = locked(folder.path());
     lock.computation += 1;
-    let found = told(&verified(&pipeline, &lock, folder.path()).inputs);
+    let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
     assert_eq!(found, [format!("settings: computation: {} -> {COMPUTATION}", COMPUTATION + 1)]);
 }

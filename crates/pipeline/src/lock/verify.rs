@@ -1,4 +1,4 @@
-//! Proving a lock: its cells and its refit are trained again, and what they come to is compared.
+//! Verifies a lock: trains its cells and its refit again, and compares the results with the recorded ones.
 
 use emberline_base::Substream;
 use emberline_base::record::{self, Status};
@@ -13,39 +13,40 @@ use crate::plan::Plan;
 use crate::run::{Observer, Options, run};
 use crate::run_folder::RunFolder;
 
-/// What has become of a lock.
+/// The outcome of `verify`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verified {
-    /// What differs in the inputs: then nothing was trained.
+    /// Differences in the inputs. If there are any, nothing was trained.
     pub inputs: Vec<Difference>,
     /// The cells that were trained again, in the order of the plan.
     pub cells: Vec<VerifiedCell>,
-    /// The refit, if the lock has one and it was trained again: it is made of all cells, so not if some were named or sampled.
+    /// The refit, if the lock has one and it was trained again. It depends on all cells, so it is left out if only some
+    /// of them were named or sampled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refit: Option<VerifiedCell>,
-    /// Whether it was asked to end before it had finished.
+    /// Whether verification was interrupted before it had finished.
     pub interrupted: bool,
-    /// How many texts were encoded again, or only taken from the cache.
+    /// The number of texts that were encoded again or taken from the cache.
     pub encoded: Encoded,
 }
 
 impl Verified {
-    /// Every model that was trained again: the cells, then the refit.
+    /// Returns every model that was trained again: the cells, then the refit.
     pub fn models(&self) -> impl Iterator<Item = &VerifiedCell> {
         self.cells.iter().chain(&self.refit)
     }
 }
 
-/// What has become of a cell, or of the refit.
+/// The outcome of verifying one cell, or the refit.
 #[derive(Clone, Debug, Serialize)]
 pub struct VerifiedCell {
-    /// Its id; `refit` for the refit.
+    /// The cell's id, or `refit`.
     pub id: String,
-    /// How it was compared.
+    /// How the cell was compared with the lock.
     pub proof: Proof,
-    /// What differs.
+    /// Differences between the lock and the new result.
     pub differences: Vec<Difference>,
-    /// Wall time of its training.
+    /// Wall time of the training, in seconds.
     pub seconds: f64,
 }
 
@@ -53,13 +54,14 @@ pub struct VerifiedCell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// Byte for byte: it was made on the same kind of device.
+    /// Byte for byte, because the lock was made on the same kind of device.
     Bytes,
-    /// By its metrics, within the tolerance: it was made on another kind.
+    /// By its metrics within the tolerance, because the lock was made on another kind of device.
     Tolerance,
 }
 
-/// Trains cells of a lock again in a folder, and compares: those that `options` name, or a sample, or all of them and the refit.
+/// Trains cells of a lock again in a folder, and compares the results: the cells that `options` name, or a random
+/// sample, or else all of them and the refit.
 ///
 /// # Errors
 /// Those of [`run`](crate::run()).
@@ -90,14 +92,14 @@ pub fn verify(
 }
 
 impl Lock {
-    /// So many of the cells, in the order of the plan, drawn by the checksum: the same lock has the same sample.
+    /// Draws `count` cells, in the order of the plan. The checksum is the seed, so the same lock gives the same sample.
     fn sample(&self, plan: &Plan, count: usize) -> Vec<String> {
-        let mut places: Vec<usize> = (0..plan.cells.len()).collect();
+        let mut positions: Vec<usize> = (0..plan.cells.len()).collect();
         let seed = u64::from_str_radix(self.checksum.get(..16).unwrap_or_default(), 16).unwrap_or_default();
-        Substream::new(seed, "lock/sample").shuffle(&mut places);
-        places.truncate(count);
-        places.sort_unstable();
-        places.into_iter().map(|at| plan.cells[at].id.clone()).collect()
+        Substream::new(seed, "lock/sample").shuffle(&mut positions);
+        positions.truncate(count);
+        positions.sort_unstable();
+        positions.into_iter().map(|at| plan.cells[at].id.clone()).collect()
     }
 
     fn verified(&self, cell: &record::Cell) -> Option<VerifiedCell> {

@@ -1,4 +1,4 @@
-//! A cell: one combination of the grid, its settings shared with the cells that agree on them.
+//! A cell: one combination of the grid. Cells with equal sections of settings share them.
 
 use std::sync::Arc;
 
@@ -15,13 +15,14 @@ use crate::settings::Settings;
 /// One cell: settings with a single embedding and no grid.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// Readable and stable, for example `swivel-20-frozen-s1-3f9a1c2b`: unique in the plan, and its folder's name.
+    /// The id, for example `swivel-20-frozen-s1-3f9a1c2b`: readable, stable, unique in the plan, and the name of the
+    /// cell's folder.
     pub id: String,
-    /// What makes it this cell: ids that end alike may be of different cells, identities are not.
+    /// The digest of the cell's settings. Ids of different cells may end alike; identities differ.
     pub identity: Identity,
     /// The value of each axis, by dotted key.
     pub axes: Choice,
-    /// All settings; one embedding.
+    /// All settings, with a single embedding.
     pub settings: CellSettings,
 }
 
@@ -30,17 +31,17 @@ pub struct Cell {
 pub struct CellSettings {
     /// The pipeline's name.
     pub(super) name: Arc<str>,
-    /// The seed of initialisation, order and dropout.
+    /// The seed of initialisation, shuffling and dropout.
     pub seed: u64,
     /// The texts, their labels and how they are divided.
     pub data: Arc<emberline_dataset::Settings>,
-    /// Where its vectors come from.
+    /// The source of its vectors.
     pub embedding: Arc<Embedding>,
     /// The layers between embedding and output.
     pub head: Arc<Head>,
     /// How the head is fitted.
     pub train: Arc<Train>,
-    /// What watches the epochs.
+    /// The callbacks, notified after every epoch.
     pub callbacks: Arc<Callbacks>,
 }
 
@@ -51,63 +52,67 @@ pub struct Embedding {
     pub name: String,
     /// Its kind and options.
     pub source: Source,
-    /// Why it can't be done, where only its files can tell.
+    /// Why the source's files can't be used as the settings ask, if so.
     pub(super) impossible: Option<String>,
 }
 
 impl Cell {
-    /// The embedding's name.
+    /// Returns the embedding's name.
     pub fn embedding(&self) -> &str {
         &self.settings.embedding.name
     }
 
-    /// The embedding's name and settings.
+    /// Returns the embedding's name and settings.
     pub fn source(&self) -> (&str, &Source) {
         (self.embedding(), &self.settings.embedding.source)
     }
 
-    /// The canonical text of the source's settings, as identities are made of it: without defaults and places of files.
+    /// Returns the source's part of the identity: the canonical text of its settings, without defaults and paths of
+    /// files.
     pub(crate) fn source_settings(&self) -> String {
         identity::text_of(&self.settings.embedding.source, &[])
     }
 
-    /// Which repeat of the pipeline it is, 1 for the first and where there are no repeats.
+    /// Returns the number of the repeat, from 1; 1 if there are no repeats.
     pub(crate) fn repeat(&self) -> u32 {
         self.settings.data.split.repeat.unwrap_or(1)
     }
 
-    /// The seed that rows are placed by: that of its repeat.
+    /// Returns the seed that assigns rows to splits, which is that of the repeat.
     pub(crate) fn split_seed(&self) -> u64 {
         self.settings.data.split.effective_seed(self.settings.seed)
     }
 
-    /// The seed of initialisation, order and dropout: that of its repeat.
+    /// Returns the seed of initialisation, shuffling and dropout, which is that of the repeat.
     pub(crate) fn training_seed(&self) -> u64 {
         seed_of_repeat(self.settings.seed, self.repeat())
     }
 
-    /// The source as it is opened, for frozen and tuned cells alike: with random tables of its repeat.
+    /// Returns the settings with which the source is opened, which are the same for frozen and fine-tuned cells; random
+    /// tables are those of the repeat.
     pub(crate) fn opened_source(&self) -> Source {
         self.settings.embedding.source.bare().of_repeat(self.repeat())
     }
 
-    /// The cell that trains this one's setting once more: on all rows, for a fixed number of epochs, without callbacks.
+    /// Returns the cell that trains this cell's setting once more: on all rows, for a fixed number of epochs, without
+    /// callbacks.
     pub(crate) fn refit(&self, epochs: u32) -> Self {
         let train = Train { epochs, ..self.settings.train.as_ref().clone() };
-        let settings = CellSettings { train: Arc::new(train), callbacks: Arc::default(), ..self.undivided().settings };
+        let settings =
+            CellSettings { train: Arc::new(train), callbacks: Arc::default(), ..self.on_all_rows().settings };
         let identity = Identity::of(&format!(r#"{{"refit":"{}","epochs":{epochs}}}"#, self.identity));
         Self { id: run_files::REFIT.to_owned(), identity, axes: self.axes.clone(), settings }
     }
 
-    /// The same cell on all rows, whatever its settings say of splits.
-    pub(crate) fn undivided(&self) -> Self {
+    /// Returns the same cell with all rows as training rows, whatever its settings say about splits.
+    pub(crate) fn on_all_rows(&self) -> Self {
         let data = self.settings.data.as_ref();
-        let data = emberline_dataset::Settings { split: data.split.undivided(), ..data.clone() };
+        let data = emberline_dataset::Settings { split: data.split.all_train(), ..data.clone() };
         let settings = CellSettings { data: Arc::new(data), ..self.settings.clone() };
         Self { settings, ..self.clone() }
     }
 
-    /// The cell's settings as a file, every default filled in.
+    /// Returns the cell's settings as a TOML file, with every default filled in.
     pub(crate) fn to_toml(&self) -> String {
         let CellSettings { name, seed, data, embedding, head, train, callbacks } = &self.settings;
         to_toml(Settings {
@@ -124,7 +129,7 @@ impl Cell {
         })
     }
 
-    /// What is recorded of the cell before it has run.
+    /// Returns the record of the cell before it has run.
     pub(crate) fn pending(&self) -> record::Cell {
         let (name, source) = self.source();
         record::Cell {

@@ -1,4 +1,5 @@
-//! A combination of the grid: which value of each axis it has, told by its number alone, since a plan holds many.
+//! A combination of the grid. Only its number is stored, since a plan may have many; the value of each axis follows
+//! from it.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ pub(super) struct Axes(Vec<AxisValues>);
 struct AxisValues {
     key: String,
     values: Vec<Value>,
-    /// How many combinations lie between two values: the last axis changes first.
+    /// The number of combinations between a value and the next one. The last axis changes first: with axes of 2 and 3
+    /// values, the strides are 3 and 1.
     stride: usize,
 }
 
@@ -37,7 +39,8 @@ impl Axes {
 }
 
 impl AxisValues {
-    /// Which of the values the combination of that number has.
+    /// Returns the index of the axis's value in the combination with this number. With stride 3 and 2 values, number 4
+    /// has index 4 / 3 % 2 = 1.
     fn chosen(&self, number: usize) -> usize {
         number / self.stride % self.values.len()
     }
@@ -55,27 +58,27 @@ impl Choice {
         Self { axes, number }
     }
 
-    /// Keys and values, in the order of the axes.
+    /// Iterates over the keys and values, in the order of the axes.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.axes.0.iter().map(|axis| (axis.key.as_str(), &axis.values[axis.chosen(self.number)]))
     }
 
-    /// Whether there is such an axis.
+    /// Returns whether there is an axis with this key.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.axes.0.iter().any(|axis| axis.key == key)
     }
 
-    /// Which of the axis's values it is.
+    /// Returns the index of the value of an axis.
     pub(super) fn chosen(&self, axis: usize) -> usize {
         self.axes.0[axis].chosen(self.number)
     }
 
-    /// One number for the values of some of the axes: equal ones, and only those, have equal numbers.
+    /// Combines the values of some of the axes into one number, which is equal for equal values only.
     pub(super) fn part(&self, axes: &[usize]) -> usize {
         axes.iter().fold(0, |part, &axis| part * self.axes.0[axis].values.len() + self.chosen(axis))
     }
 
-    /// A map of its own, for records.
+    /// Returns keys and values as an owned map, for records.
     pub(crate) fn to_map(&self) -> IndexMap<String, Value> {
         self.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
     }

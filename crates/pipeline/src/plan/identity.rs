@@ -1,13 +1,13 @@
-//! What makes a cell the cell that it is: a digest of its settings.
+//! The identity of a cell: a digest of its settings.
 //!
-//! The digest covers the canonical text of every setting that a result depends on, *without* those that have their default
-//! and without the grid's axes. So a key that a later version adds with a default, an axis that is added for a value that
-//! cells had already, swapped lines of `[grid]`, and numbers that are written differently all leave a cell what it was.
-//! Where a default itself changes, the version of the computation has to be raised (`emberline_train::COMPUTATION` and
-//! its siblings): the same text would mean other settings.
+//! The digest covers the canonical text of every setting that a result depends on, *without* those that have their
+//! default and without the grid's axes. So a cell keeps its identity when a later version adds a key with a default,
+//! when an axis is added for a value that cells had already, when lines of `[grid]` are swapped, and when numbers are
+//! written differently. If a default itself changes, the version of the computation must be raised
+//! (`emberline_train::COMPUTATION` and its siblings), since the same text would mean other settings.
 //!
-//! Not part of it: the pipeline's name, places of files (`path`, `url`, `sha256`; what lies there is told by the digests
-//! of data and embedding), and `epoch_dots`. A place that is itself an axis is part of it, since it tells cells apart.
+//! Not covered: the pipeline's name, paths of files (`path`, `url`, `sha256`; the digests of data and embedding cover
+//! the files' content), and `epoch_dots`. A path that is itself an axis is covered, since it tells cells apart.
 
 use std::fmt;
 
@@ -16,21 +16,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Keys that say where files are.
-const PLACES: [&str; 3] = ["path", "url", "sha256"];
+/// Keys whose values say where a file is.
+const FILE_KEYS: [&str; 3] = ["path", "url", "sha256"];
 
-/// The identity of a cell: 128 bits of SHA-256.
+/// The identity of a cell: the first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(u128);
 
 impl Identity {
-    /// The identity of the settings with this canonical text.
+    /// Returns the identity of the settings with this canonical text.
     pub(super) fn of(text: &str) -> Self {
         let digest = Digest::of(text.as_bytes());
         Self(u128::from_str_radix(&digest.as_str()[..32], 16).expect("a digest is 64 hex digits"))
     }
 
-    /// The first eight hex digits, for names that people read.
+    /// Returns the first eight hexadecimal digits, for names that people read.
     pub(super) fn short(&self) -> String {
         self.to_string()[..8].to_owned()
     }
@@ -48,52 +48,52 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The canonical text of a section: without defaults, places of files, and the keys in `ignored`.
+/// Returns the canonical text of a section, without defaults, paths of files, and the keys in `ignored`.
 pub(super) fn text_of<T: Serialize + DeserializeOwned>(section: &T, ignored: &[&str]) -> String {
     let mut value = without_defaults(section);
-    remove_places(&mut value);
+    remove_file_keys(&mut value);
     if let Some(table) = value.as_object_mut() {
         ignored.iter().for_each(|key| drop(table.remove(*key)));
     }
     canonical(&value)
 }
 
-/// What a value of an axis says of where files are: all of it if the axis's key is that of a place, else what stands at such
-/// keys in it; none if it says nothing of the kind.
-pub(super) fn places_in(key: &str, value: Value) -> Option<Value> {
-    if is_place(key) {
+/// Returns the part of an axis's value that says where files are: the whole value if the axis's key is `path`, `url` or
+/// `sha256`, else the values at such keys inside it; `None` if there are none.
+pub(super) fn file_settings(key: &str, value: Value) -> Option<Value> {
+    if is_file_key(key) {
         return Some(value);
     }
     match value {
         Value::Object(table) => {
-            let below = table.into_iter().filter_map(|(key, value)| Some((key.clone(), places_in(&key, value)?)));
+            let below = table.into_iter().filter_map(|(key, value)| Some((key.clone(), file_settings(&key, value)?)));
             Some(below.collect::<Map<_, _>>()).filter(|places| !places.is_empty()).map(Value::Object)
         }
         Value::Array(values) => {
-            let below: Vec<Value> = values.into_iter().filter_map(|value| places_in("", value)).collect();
+            let below: Vec<Value> = values.into_iter().filter_map(|value| file_settings("", value)).collect();
             Some(below).filter(|places| !places.is_empty()).map(Value::Array)
         }
         _ => None,
     }
 }
 
-/// Whether the last part of a dotted key says where a file is.
-fn is_place(key: &str) -> bool {
-    key.rsplit('.').next().is_some_and(|last| PLACES.contains(&last))
+/// Returns whether the last part of a dotted key says where a file is.
+fn is_file_key(key: &str) -> bool {
+    key.rsplit('.').next().is_some_and(|last| FILE_KEYS.contains(&last))
 }
 
-fn remove_places(value: &mut Value) {
+fn remove_file_keys(value: &mut Value) {
     match value {
         Value::Object(table) => {
-            PLACES.iter().for_each(|key| drop(table.remove(*key)));
-            table.values_mut().for_each(remove_places);
+            FILE_KEYS.iter().for_each(|key| drop(table.remove(*key)));
+            table.values_mut().for_each(remove_file_keys);
         }
-        Value::Array(values) => values.iter_mut().for_each(remove_places),
+        Value::Array(values) => values.iter_mut().for_each(remove_file_keys),
         _ => {}
     }
 }
 
-/// A section as JSON, less every key without which it would be read as the same settings.
+/// Returns a section as JSON, without every key whose removal leaves the deserialized settings unchanged.
 fn without_defaults<T: Serialize + DeserializeOwned>(section: &T) -> Value {
     let full = sorted(serde_json::to_value(section).unwrap_or_default());
     let means_the_same = |value: &Value| {
@@ -115,14 +115,14 @@ fn without_defaults<T: Serialize + DeserializeOwned>(section: &T) -> Value {
     reduced
 }
 
-/// One step into a value.
+/// One step of a path into a value.
 #[derive(Clone)]
 enum Step {
     Key(String),
     At(usize),
 }
 
-/// The paths of all keys of a value, the innermost first.
+/// Returns the paths of all keys of a value, the innermost first.
 fn keys(value: &Value) -> Vec<Vec<Step>> {
     fn collect(value: &Value, path: &mut Vec<Step>, found: &mut Vec<Vec<Step>>) {
         match value {
@@ -149,7 +149,7 @@ fn keys(value: &Value) -> Vec<Vec<Step>> {
     found
 }
 
-/// The table that holds the last key of a path, and that key.
+/// Returns the table that holds the last key of a path, and that key.
 fn parent<'v>(value: &'v mut Value, path: &[Step]) -> Option<(&'v mut Map<String, Value>, String)> {
     let (last, above) = path.split_last()?;
     let Step::Key(key) = last else { return None };
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(text_of(&head, &[]), r#"{"layers":[{"dense":8},{"dropout":0.5}]}"#);
     }
 
-    /// A section before and after a version that adds a key with a default, and moves the fields.
+    /// The same section before and after a version that adds a key with a default and reorders the fields.
     #[test]
     fn a_key_that_is_added_with_a_default_changes_nothing() {
         #[derive(Serialize, serde::Deserialize)]
@@ -215,11 +215,11 @@ mod tests {
 
     #[test]
     fn places_are_told_by_the_last_part_of_a_key() {
-        assert!(is_place("data.path") && is_place("embedding.sha256") && is_place("data.valid.path"));
-        assert!(!is_place("data.text") && !is_place("path.of"));
+        assert!(is_file_key("data.path") && is_file_key("embedding.sha256") && is_file_key("data.valid.path"));
+        assert!(!is_file_key("data.text") && !is_file_key("path.of"));
         let table = json!({"word_vectors": {"path": "a", "combiner": "sum"}, "list": [{"url": "b"}, 1]});
         let places = json!({"word_vectors": {"path": "a"}, "list": [{"url": "b"}]});
-        assert_eq!(places_in("embedding.words", table), Some(places));
-        assert_eq!(places_in("seed", json!(1)), None);
+        assert_eq!(file_settings("embedding.words", table), Some(places));
+        assert_eq!(file_settings("seed", json!(1)), None);
     }
 }

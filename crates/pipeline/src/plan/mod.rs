@@ -1,4 +1,4 @@
-//! From a pipeline to its cells: the product of the axes, each combination typed and named.
+//! The plan: expands a pipeline's grid into cells, each combination typed and named.
 
 mod cell;
 mod choice;
@@ -24,16 +24,16 @@ use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
 
-/// A combination that can't be done.
+/// A combination of the grid that can't be run.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
     /// The value of each axis, by dotted key.
     pub axes: Choice,
-    /// Why.
+    /// Why it can't be run.
     pub reason: String,
 }
 
-/// All combinations of a grid.
+/// All combinations of a grid: the cells, and the combinations that are left out.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The cells, in the order of the axes: the first axis changes last.
@@ -43,7 +43,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a pipeline.
+    /// Makes the plan of a pipeline.
     pub fn of(pipeline: &Pipeline) -> Self {
         let mut plan = Self { cells: Vec::new(), left_out: Vec::new() };
         let axes = Arc::new(Axes::of(&pipeline.axes));
@@ -61,8 +61,9 @@ impl Plan {
         plan
     }
 
-    /// Leaves out cells whose settings are those of an earlier one, such as `1` and `1.0` of an axis, or a value that is
-    /// the default beside one that is left out. The reason names no cell, so that many such cells have one.
+    /// Leaves out cells that have the same settings as an earlier one: for example, `1` and `1.0` of one axis, or a
+    /// value that is the default beside a combination that leaves it out. The reason names no cell, so that many such
+    /// cells share one.
     fn leave_out_repeated(&mut self) {
         let mut seen: HashSet<Identity> = HashSet::with_capacity(self.cells.len());
         let (kept, repeated): (Vec<Cell>, Vec<Cell>) =
@@ -74,7 +75,7 @@ impl Plan {
         }));
     }
 
-    /// Gives ids that several cells would share the whole identity.
+    /// Uses the whole identity in ids that several cells would share.
     fn lengthen_equal_ids(&mut self, names: &CellNames<'_>) {
         let mut cells_of: HashMap<&str, usize> = HashMap::with_capacity(self.cells.len());
         self.cells.iter().for_each(|cell| *cells_of.entry(&cell.id).or_default() += 1);
@@ -85,13 +86,13 @@ impl Plan {
         }
     }
 
-    /// The cell with that id.
+    /// Returns the cell with this id.
     pub fn find(&self, id: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.id == id)
     }
 }
 
-/// All that is wrong with a combination whose sections aren't sound: it is typed as a whole.
+/// Returns all faults of a combination whose sections have faults, by typing it as a whole.
 fn faults_of(pipeline: &Pipeline, source: &str, choice: &Choice) -> String {
     let mut tree = pipeline.tree.clone();
     for (at, axis) in pipeline.axes.iter().enumerate().filter(|(_, axis)| axis.key != EMBEDDING) {

@@ -1,8 +1,8 @@
-//! The readable id of a cell, for people: `minilm-d64-frozen-s1-r2-3f9a1c2b`.
+//! Makes the readable id of a cell: `minilm-d64-frozen-s1-r2-3f9a1c2b`.
 //!
-//! It holds the embedding, every axis that changes what the file says, whether the table is trained, the seed, the
-//! replicate, and as much of the identity as tells the cell apart. A value that is what the file says without the axis shows
-//! nothing, so that an axis that is added for the present value renames no cell.
+//! The id has the embedding, the value of every axis that differs from the file's, whether the table is frozen or
+//! fine-tuned, the seed, the replicate, and the beginning of the identity. A value that the file has without the axis
+//! is left out, so adding an axis that contains the present value renames no cell.
 
 use emberline_base::{Digest, ReplicateAxis, canonical};
 use serde_json::Value;
@@ -12,17 +12,18 @@ use super::choice::Choice;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
 
-/// The axis of vectors' lengths.
+/// The axis of vector lengths.
 const DIMENSION: &str = "embedding.dim";
-/// The longest text of a value.
-const VALUE_LENGTH: usize = 20;
-/// The longest id with the values of its axes: a longer one says the embedding, the seed and the identity alone.
-const ID_LENGTH: usize = 140;
+/// Maximum number of characters of a value.
+const MAX_VALUE_LENGTH: usize = 20;
+/// Maximum length of an id that has the values of the axes. A longer one has only the embedding, the seed and the
+/// identity.
+const MAX_ID_LENGTH: usize = 140;
 
 /// Names the cells of a pipeline.
 pub(super) struct CellNames<'p> {
     pipeline: &'p Pipeline,
-    /// What the file says, defaults filled in.
+    /// The file's settings, with defaults filled in.
     file: Value,
 }
 
@@ -31,7 +32,7 @@ impl<'p> CellNames<'p> {
         Self { pipeline, file: serde_json::to_value(&pipeline.settings).unwrap_or_default() }
     }
 
-    /// The id of a cell. `identity`: as much of it as tells the cell apart.
+    /// Returns the id of a cell. `identity` is the beginning of its identity, long enough to be unique.
     pub(super) fn name(&self, settings: &CellSettings, choice: &Choice, identity: &str) -> String {
         let source = &settings.embedding.source;
         let state = if source.trainable() { "tuned" } else { "frozen" };
@@ -40,11 +41,11 @@ impl<'p> CellNames<'p> {
         let replicate = self.replicate(settings, choice);
         let short = format!("{state}-s{}{replicate}-{identity}", settings.seed);
         let long = format!("{name}{axes}-{short}");
-        if long.len() <= ID_LENGTH { long } else { format!("{name}-{short}") }
+        if long.len() <= MAX_ID_LENGTH { long } else { format!("{name}-{short}") }
     }
 
-    /// The axes that make another setting, such as `-d64-train-100`: the dimension first, the others by their keys, so that the
-    /// order of the lines of `[grid]` doesn't show.
+    /// Returns the axes that change the setting, such as `-d64-train-100`: the dimension first, then the others sorted
+    /// by key, so that the order of lines in `[grid]` has no influence.
     fn axes(&self, source: &str, choice: &Choice) -> String {
         let is_said_elsewhere =
             |key: &str| key == EMBEDDING || key == "embedding.trainable" || ReplicateAxis::of(key).is_some();
@@ -58,7 +59,7 @@ impl<'p> CellNames<'p> {
         tokens.into_iter().map(|(_, _, token)| format!("-{token}")).collect()
     }
 
-    /// Which repetition of its setting it is, such as `-r2`; the seed aside.
+    /// Returns which replicate of its setting the cell is, such as `-r2`; the seed is named separately.
     fn replicate(&self, settings: &CellSettings, choice: &Choice) -> String {
         let split = &settings.data.split;
         let number = |number: Option<u32>| number.map(|number| number.to_string());
@@ -76,20 +77,21 @@ impl<'p> CellNames<'p> {
         shown.map(|(axis, value)| format!("-{}{}", axis.prefix(), plain(&value))).collect()
     }
 
-    /// Whether a path is that of a key of another source than the cell's.
+    /// Returns whether a path is that of a key of another source than the cell's.
     fn is_of_another_source(&self, path: &str, source: &str) -> bool {
         let named = path.strip_prefix("embedding.").and_then(|rest| rest.split('.').next());
         named.is_some_and(|named| named != source)
     }
 
-    /// Whether the file says that value at that path.
+    /// Returns whether the file has this value at this path.
     fn is_of_file(&self, path: &str, value: &Value) -> bool {
         let said = path.split('.').try_fold(&self.file, |value, key| value.get(key));
         said.is_some_and(|said| said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)))
     }
 }
 
-/// A value of an axis, with the last part of its key: `d64`, `train-100`; of a table or a list, four digits of its digest.
+/// Names a value of an axis by the last part of its key: `d64`, `train-100`. A table or a list is named by four digits
+/// of its digest.
 fn token(key: &str, value: &Value) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
     match value {
@@ -102,10 +104,10 @@ fn token(key: &str, value: &Value) -> String {
     }
 }
 
-/// A text in characters that names of files may have everywhere.
+/// Replaces characters that file names may not have on every system.
 fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.+-".contains(c) { c } else { '_' };
-    text.chars().take(VALUE_LENGTH).map(plain).collect()
+    text.chars().take(MAX_VALUE_LENGTH).map(plain).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! One section of the file in all its variants: an axis changes one section, so that cells which agree on a section's
-//! axes share it, and it is typed once for all of them.
+//! One section of the settings in all its variants. An axis changes a single section, so cells with equal values of
+//! that section's axes share the section, and it is deserialized once for all of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::document::{Tree, typed};
 use crate::grid::{Axis, EMBEDDING};
 use crate::pipeline::Pipeline;
 
-/// A section as cells hold it, and as their ids see it.
+/// A typed section of a cell's settings, with its part of the cell's identity.
 #[derive(Debug)]
 pub(super) struct Typed<T> {
     pub(super) value: Arc<T>,
-    /// Its part of the cell's [`Identity`](super::Identity), as text.
+    /// The section's part of the text that the cell's [`Identity`](super::Identity) is a digest of.
     pub(super) identity: Arc<str>,
 }
 
@@ -31,19 +31,19 @@ impl<T> Clone for Typed<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Typed<T> {
-    /// `ignored`: keys that change no result; `places`: the places of files that are values of axes.
-    pub(super) fn new(value: T, ignored: &[&str], places: &str) -> Self {
-        let identity = identity::text_of(&value, ignored) + places;
+    /// `ignored` are keys that change no result; `places` are the paths of files that are values of axes, as text.
+    pub(super) fn new(value: T, ignored: &[&str], file_axes: &str) -> Self {
+        let identity = identity::text_of(&value, ignored) + file_axes;
         Self { value: Arc::new(value), identity: identity.into() }
     }
 }
 
-/// The variants of a section.
+/// All variants of a section that have been used.
 pub(super) struct Section<T> {
     key: &'static str,
-    /// The axes that change it.
+    /// The axes that change the section, as indices.
     axes: Vec<usize>,
-    /// By the values of those axes; none where the section is faulty.
+    /// The variants by [`Choice::part`] of those axes; `None` if the section has faults.
     known: HashMap<usize, Option<Typed<T>>>,
 }
 
@@ -54,15 +54,15 @@ impl<T> Section<T> {
         Self { key, axes, known: HashMap::new() }
     }
 
-    /// The section in a combination. `make` types it and tells nothing of what is wrong.
+    /// Returns the section in a combination. `make` builds it when it is first needed, and reports no faults.
     pub(super) fn get(&mut self, choice: &Choice, make: impl FnOnce(&[usize]) -> Option<Typed<T>>) -> Option<Typed<T>> {
         self.known.entry(choice.part(&self.axes)).or_insert_with(|| make(&self.axes)).clone()
     }
 }
 
 impl<T: DeserializeOwned + JsonSchema + Serialize + Default> Section<T> {
-    /// A section that is its own table, or a plain value; where the file has none, the default. `is_sound`: whether it
-    /// can be meant.
+    /// Returns a section that is a table of its own, or a plain value; if the file has none, the default. `is_sound`
+    /// says whether it has no faults.
     pub(super) fn of(
         &mut self,
         pipeline: &Pipeline,
@@ -74,23 +74,24 @@ impl<T: DeserializeOwned + JsonSchema + Serialize + Default> Section<T> {
         self.get(choice, |axes| {
             let tree = with_axes(pipeline, key, axes, choice, "")?;
             let value = tree.get(key).map_or_else(|| Some(T::default()), |entry| typed(&entry.value).ok())?;
-            is_sound(&value).then(|| Typed::new(value, ignored, &places(pipeline, axes, choice)))
+            is_sound(&value).then(|| Typed::new(value, ignored, &file_axes(pipeline, axes, choice)))
         })
     }
 }
 
-/// Those of the axes that say where files are, with their values; empty where there are none.
-pub(super) fn places(pipeline: &Pipeline, axes: &[usize], choice: &Choice) -> String {
+/// Returns the axes that set paths of files, with their values, as canonical text; empty if there are none.
+pub(super) fn file_axes(pipeline: &Pipeline, axes: &[usize], choice: &Choice) -> String {
     let chosen = axes.iter().map(|&at| (&pipeline.axes[at], choice.chosen(at)));
     let place = |(axis, at): (&'_ Axis, usize)| {
         let value = serde_json::to_value(axis.written[at].to_value()).unwrap_or_default();
-        Some((axis.key.clone(), identity::places_in(&axis.key, value)?))
+        Some((axis.key.clone(), identity::file_settings(&axis.key, value)?))
     };
-    let places: BTreeMap<String, Value> = chosen.filter_map(place).collect();
-    if places.is_empty() { String::new() } else { canonical(&places) }
+    let file_axes: BTreeMap<String, Value> = chosen.filter_map(place).collect();
+    if file_axes.is_empty() { String::new() } else { canonical(&file_axes) }
 }
 
-/// The file with the one section alone, its axes at their values. None: an axis stands below a value that is no table.
+/// Returns the file with this section alone and its axes set. Returns `None` if an axis is below a value that isn't a
+/// table.
 pub(super) fn with_axes(pipeline: &Pipeline, key: &str, axes: &[usize], choice: &Choice, source: &str) -> Option<Tree> {
     let entry = pipeline.tree.get(key).map(|entry| (key.to_owned(), entry.clone()));
     let mut tree = Tree::of_table(pipeline.tree.span.clone(), entry.into_iter().collect());

@@ -1,6 +1,6 @@
-//! From a combination to a cell: its sections, each typed once for all combinations that share it, and its id.
+//! Makes cells from combinations: each section is typed once for all combinations that share it.
 //!
-//! Only what is sound is made here. Whatever is not is typed again as a whole, which knows all that is wrong.
+//! Only combinations without faults become cells here. Any other is typed again as a whole, which finds all its faults.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use super::cell::{Cell, CellSettings, Embedding};
 use super::choice::Choice;
 use super::identity::Identity;
 use super::name::CellNames;
-use super::section::{Section, Typed, places, with_axes};
+use super::section::{Section, Typed, file_axes, with_axes};
 use crate::document::typed;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
 use crate::settings::monitor_faults;
 
 /// Keys of `[callbacks]` that change no result.
-const ONLY_SHOWN: &[&str] = &["epoch_dots"];
+const DISPLAY_KEYS: &[&str] = &["epoch_dots"];
 
-/// The sections of a pipeline's cells.
+/// Caches the sections of a pipeline's cells, and makes cells of them.
 pub(super) struct Sections<'p> {
     pipeline: &'p Pipeline,
     name: Arc<str>,
@@ -33,7 +33,7 @@ pub(super) struct Sections<'p> {
     train: Section<Train>,
     callbacks: Section<Callbacks>,
     pub(super) names: CellNames<'p>,
-    /// Why sources can't be done as their files are. Files are looked into once a source, not once a combination.
+    /// Why sources can't be used with their files, if so. Files are examined once per source, not once per combination.
     reasons: HashMap<String, Option<String>>,
 }
 
@@ -53,14 +53,14 @@ impl<'p> Sections<'p> {
         }
     }
 
-    /// The name of a combination's source.
+    /// Returns the name of a combination's source.
     pub(super) fn source_name(&self, choice: &Choice) -> &'p str {
         let axis = self.pipeline.axes.iter().position(|axis| axis.key == EMBEDDING);
         let named = axis.and_then(|axis| self.pipeline.axes[axis].values[choice.chosen(axis)].as_str());
         named.unwrap_or_else(|| self.pipeline.source_names()[0])
     }
 
-    /// The cell of a combination, or why it can't be done. None: a setting of it is at fault.
+    /// Returns the cell of a combination, or why it can't be run. Returns `None` if one of its settings has a fault.
     pub(super) fn cell(&mut self, choice: &Choice) -> Option<Result<Cell, String>> {
         let pipeline = self.pipeline;
         let seed = self.seed.of(pipeline, choice, &[], |_| true)?;
@@ -68,7 +68,7 @@ impl<'p> Sections<'p> {
         let embedding = self.embedding(choice)?;
         let head = self.head.of(pipeline, choice, &[], |head| head.faults().is_empty())?;
         let train = self.train.of(pipeline, choice, &[], |train| train.faults().is_empty())?;
-        let callbacks = self.callbacks.of(pipeline, choice, ONLY_SHOWN, |callbacks| callbacks.faults().is_empty())?;
+        let callbacks = self.callbacks.of(pipeline, choice, DISPLAY_KEYS, |callbacks| callbacks.faults().is_empty())?;
         if !monitor_faults(&callbacks.value, &data.value).is_empty() {
             return None;
         }
@@ -76,7 +76,8 @@ impl<'p> Sections<'p> {
         if let Some(reason) = crate::settings::impossible(name, source, &train.value).or_else(|| impossible.clone()) {
             return Some(Err(reason));
         }
-        // Other sections never enter: they say how results are judged and shown, not what they are.
+        // The other sections are no part of the identity: they decide how results are judged and shown, not what they
+        // are.
         let name = serde_json::Value::from(name.as_str());
         let identity = Identity::of(&format!(
             r#"{{"name":{name},"embedding":{},"seed":{},"data":{},"head":{},"train":{},"callbacks":{}}}"#,
@@ -100,9 +101,9 @@ impl<'p> Sections<'p> {
         self.data.get(choice, |axes| {
             let tree = with_axes(pipeline, "data", axes, choice, "")?;
             let data: emberline_dataset::Settings = typed(&tree.get("data")?.value).ok()?;
-            let places = places(pipeline, axes, choice);
+            let file_axes = file_axes(pipeline, axes, choice);
             data.faults().is_empty().then(|| {
-                let identity = Typed::new(data.without_replicate_numbers(), &[], &places).identity;
+                let identity = Typed::new(data.without_replicate_numbers(), &[], &file_axes).identity;
                 Typed { value: Arc::new(data), identity }
             })
         })
@@ -119,7 +120,7 @@ impl<'p> Sections<'p> {
             }
             let reason = reasons.entry(format!("{source:?}")).or_insert_with(|| source.impossible(&pipeline.folder));
             let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));
-            let identity = Typed::new(source.clone(), &[], &places(pipeline, axes, choice)).identity;
+            let identity = Typed::new(source.clone(), &[], &file_axes(pipeline, axes, choice)).identity;
             let embedding = Embedding { name: name.to_owned(), source, impossible };
             Some(Typed { value: Arc::new(embedding), identity })
         })

@@ -1,4 +1,4 @@
-//! Ids of cells, and what becomes of combinations.
+//! Tests of plans: ids of cells, and combinations that are left out.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn reasons(plan: &Plan) -> Vec<&str> {
     plan.left_out.iter().map(|left_out| left_out.reason.as_str()).collect()
 }
 
-// The ids are pinned: results are recorded under them.
+// The ids are fixed, since results are recorded under them.
 
 #[test]
 fn sources_alone() {
@@ -201,7 +201,7 @@ fn a_long_axis_is_planned_in_no_time() {
     assert_eq!(plan.cells[19_999].settings.seed, 19_999);
 }
 
-// What a cell is doesn't depend on how the file says it.
+// The identity of a cell doesn't depend on how the file is written.
 
 #[test]
 fn swapped_lines_of_the_grid_rename_no_cell() {
@@ -273,7 +273,7 @@ fn every_axis_that_changes_the_file_shows_in_the_id() {
         "small-d4-batch_size-8-frozen-s7",
         "small-d4-batch_size-8-frozen-s7-split8",
     ];
-    // 64, 32 and 7 are what the file says without the axes.
+    // The file itself has the values 64, 32 and 7.
     assert_eq!(beginnings(&plan(grid))[..4], expected);
     assert_eq!(beginnings(&plan(grid))[4], "small-frozen-s7");
 }

@@ -1,7 +1,7 @@
-//! Saves the checkpoint of a cell under way in its folder.
+//! Saves the checkpoint of a running cell in its folder.
 //!
-//! A checkpoint is written after an epoch if the last one is long enough ago: a killed process loses little, and writing
-//! costs less. A cell of a second or less leaves none.
+//! A checkpoint is written after an epoch if the last one is old enough: a killed process then loses little, and
+//! writing takes only a small share of the time. A cell of a second or less leaves none.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use std::{fs, io};
 use emberline_base::{CancellationToken, file};
 use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error};
 
-/// Checkpoints are written no more often than this.
-const EVERY: Duration = Duration::from_secs(1);
-/// And so seldom that it takes no more than this part of the time.
-const SHARE: u32 = 50;
+/// Minimum time between two checkpoints.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// A checkpoint is due no sooner than this many times the time that the last one took to write.
+const INTERVAL_FACTOR: u32 = 50;
 
 /// The checkpointer of one cell.
 pub(super) struct CellCheckpointer<'r> {
     path: PathBuf,
-    /// What the cell is made from: settings, inputs and device.
+    /// What the checkpoint depends on: settings, inputs and device.
     identity: String,
     interrupt: &'r CancellationToken,
     /// When the next checkpoint is due.
@@ -28,11 +28,11 @@ pub(super) struct CellCheckpointer<'r> {
     skipped: bool,
 }
 
-/// Called on what happens to a cell's checkpoints.
+/// Callbacks for the events of a cell's checkpoints.
 pub(super) struct CheckpointEvents<'r> {
-    /// A checkpoint can't be used or written.
+    /// Called if a checkpoint can't be used or written.
     pub(super) on_warning: Box<dyn Fn(&str) + 'r>,
-    /// A checkpoint was written.
+    /// Called after a checkpoint was written.
     pub(super) on_saved: Box<dyn Fn() + 'r>,
 }
 
@@ -43,7 +43,7 @@ impl<'r> CellCheckpointer<'r> {
         interrupt: &'r CancellationToken,
         events: CheckpointEvents<'r>,
     ) -> Self {
-        Self { path, identity, interrupt, due: Instant::now() + EVERY, events, skipped: false }
+        Self { path, identity, interrupt, due: Instant::now() + MIN_INTERVAL, events, skipped: false }
     }
 }
 
@@ -73,7 +73,7 @@ impl Checkpointer for CellCheckpointer<'_> {
         let begun = Instant::now();
         file::write_atomic_unflushed(&self.path, &checkpoint.to_bytes(&self.identity)?)?;
         (self.events.on_saved)();
-        self.due = Instant::now() + EVERY.max(begun.elapsed() * SHARE);
+        self.due = Instant::now() + MIN_INTERVAL.max(begun.elapsed() * INTERVAL_FACTOR);
         Ok(())
     }
 
@@ -81,6 +81,6 @@ impl Checkpointer for CellCheckpointer<'_> {
         if !std::mem::replace(&mut self.skipped, true) {
             (self.events.on_warning)(&format!("{}: no checkpoint is written: {why}", self.path.display()));
         }
-        self.due = Instant::now() + EVERY;
+        self.due = Instant::now() + MIN_INTERVAL;
     }
 }

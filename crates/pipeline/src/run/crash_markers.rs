@@ -1,12 +1,12 @@
-//! Markers of the cells under way, by which the next run knows at which cell the process vanished: a process that is killed
-//! for lack of memory leaves no other word, and would be killed at the same cell each time.
+//! Crash markers: one file per running cell, which shows the next run at which cell a process was killed. A process
+//! that is killed for lack of memory can't report it, and would be killed at the same cell each time.
 //!
 //! ```text
 //! under_way/<cell>.json  {"vanished": 1, "alone": true, "under_way": true, "progressed": false, "process": "5f0c..."}
 //! ```
-//! A marker is written before a cell is prepared, and removed when it ends, is interrupted, or the run ends in order. The
-//! process that wrote it holds the cell's lock meanwhile: a marker of a cell that nobody has locked tells that its process
-//! vanished. What the next run, or one that waits for the cell, does about a marker that it finds:
+//! A marker is written before a cell is prepared, and removed when it ends, is interrupted, or the run ends normally.
+//! The process that wrote it holds the cell's lock meanwhile, so a marker of a cell that isn't locked shows that its
+//! process vanished. What the next run, or one that waits for the cell, does with such a marker:
 //!
 //! | the process vanished, in a row | and no other cell was under way in it | the cell |
 //! |---|---|---|
@@ -15,7 +15,7 @@
 //! | twice or more | no: it may be another's fault | runs after all others, by itself |
 //! | twice or more | yes | fails in this run, and its count begins anew; `--retry-failed` runs it after all others |
 //!
-//! So a run that is started again until it ends gets all other cells done, and no cell fails for its neighbour's sake.
+//! So a run that is restarted until it ends completes all other cells, and no cell fails because of another one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,63 +26,63 @@ use std::sync::{Arc, Mutex, Weak};
 use emberline_base::{CancellationToken, file};
 use serde::{Deserialize, Serialize};
 
-use super::locked;
+use super::locked::locked;
 use crate::plan::Cell;
 use crate::run_folder::RunFolder;
 
-/// A cell at which the process vanished so often in a row isn't run like the others.
-const SUSPECT: u32 = 2;
+/// A cell at which the process vanished this many times in a row isn't run like the others.
+const SUSPECT_AFTER: u32 = 2;
 
-/// What is known of a cell that hasn't ended.
+/// The content of a marker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Marker {
-    /// How often the process vanished while the cell was under way, without a checkpoint in between.
+    /// How often the process vanished while the cell was running, without a checkpoint in between.
     vanished: u32,
-    /// Whether no other cell was under way when it last vanished.
+    /// Whether no other cell was running in the process when it last vanished.
     alone: bool,
-    /// Whether the cell is under way, or was when the process vanished.
+    /// Whether the cell is running, or was when the process vanished.
     under_way: bool,
     /// Whether a checkpoint was written since the cell began.
     progressed: bool,
-    /// The process that wrote it: a random number.
+    /// The process that wrote the marker, as a random number.
     process: String,
 }
 
-/// The markers of a run folder, of which this process has written some. Those are removed when the run is interrupted or
-/// this is dropped.
+/// The markers of a run folder. Those that this process has written are removed when the run is interrupted or this is
+/// dropped.
 pub(super) struct CrashMarkers {
     run: RunFolder,
-    /// What other processes left, by the cell's id.
+    /// The markers that other processes left, by the cell's id.
     left: Mutex<BTreeMap<String, Marker>>,
-    own: Arc<Own>,
+    own: Arc<OwnMarkers>,
 }
 
 /// The markers that this process has written.
-struct Own {
+struct OwnMarkers {
     folder: PathBuf,
     process: String,
-    /// By the cell's id; none: the run was interrupted, and no more are written.
+    /// By the cell's id; `None` once the run was interrupted and no more are written.
     markers: Mutex<Option<BTreeMap<String, Marker>>>,
 }
 
-/// Cells by how they are to be run.
+/// Cells, sorted by how they are to be run.
 #[derive(Default)]
-pub(super) struct Sorted<'c> {
-    /// In order.
+pub(super) struct SortedCells<'c> {
+    /// Cells to run in order.
     pub(super) usual: Vec<&'c Cell>,
-    /// After all others, one after the other.
+    /// Cells to run after all others, one at a time.
     pub(super) alone: Vec<&'c Cell>,
-    /// Not at all, and how often the process vanished.
+    /// Cells not to run, and how often the process vanished at each.
     pub(super) given_up: Vec<(&'c Cell, u32)>,
 }
 
 impl CrashMarkers {
-    /// The markers of a run folder. What became of the cells under way when a process vanished is counted, once.
+    /// Reads the markers of a run folder, and counts the vanished processes once.
     pub(super) fn new(run: &RunFolder, interrupt: &CancellationToken) -> Self {
         let folder = run.under_way();
         let process = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let own = Arc::new(Own { folder, process, markers: Mutex::new(Some(BTreeMap::new())) });
-        let weak: Weak<Own> = Arc::downgrade(&own);
+        let own = Arc::new(OwnMarkers { folder, process, markers: Mutex::new(Some(BTreeMap::new())) });
+        let weak: Weak<OwnMarkers> = Arc::downgrade(&own);
         interrupt.on_cancel(move || {
             if let Some(own) = weak.upgrade() {
                 own.remove_all();
@@ -93,9 +93,9 @@ impl CrashMarkers {
         markers
     }
 
-    /// Counts the vanishing that the markers of cells tell of which nobody has locked.
+    /// Counts the vanished processes, whose markers belong to cells that nobody has locked.
     pub(super) fn count(&self) {
-        // One process counts at a time: which cells were under way together is seen before any marker is changed.
+        // Only one process counts at a time, and determines which cells ran together before it changes a marker.
         let _lock = self.run.lock();
         let folder = &self.own.folder;
         file::remove_stale(folder);
@@ -116,17 +116,17 @@ impl CrashMarkers {
         *locked(&self.left) = markers;
     }
 
-    /// Whether a process has vanished at this cell more often than by accident.
+    /// Returns whether processes have vanished at this cell so often that it is hardly an accident.
     pub(super) fn is_suspect(&self, id: &str) -> bool {
-        self.left_of(id).vanished >= SUSPECT
+        self.left_of(id).vanished >= SUSPECT_AFTER
     }
 
-    /// Sorts the cells that are to be run. `retries`: whether cells that would fail are run after all.
-    pub(super) fn sort<'c>(&self, cells: Vec<&'c Cell>, retries: bool) -> Sorted<'c> {
-        let mut sorted = Sorted::default();
+    /// Sorts the cells that are to be run. `retries` says whether cells that would be given up are run after all.
+    pub(super) fn sort<'c>(&self, cells: Vec<&'c Cell>, retries: bool) -> SortedCells<'c> {
+        let mut sorted = SortedCells::default();
         for cell in cells {
             let marker = self.left_of(&cell.id);
-            match marker.vanished >= SUSPECT {
+            match marker.vanished >= SUSPECT_AFTER {
                 true if marker.alone && !retries => sorted.given_up.push((cell, marker.vanished)),
                 true => sorted.alone.push(cell),
                 false => sorted.usual.push(cell),
@@ -135,13 +135,13 @@ impl CrashMarkers {
         sorted
     }
 
-    /// A cell begins, whose lock this process holds.
+    /// Records that a cell begins; this process holds its lock.
     pub(super) fn begin(&self, id: &str) {
         let process = self.own.process.clone();
         self.note(id, Marker { under_way: true, progressed: false, process, ..self.left_of(id) });
     }
 
-    /// A cell that has begun is left to whoever takes it next.
+    /// Records that a cell which had begun is left to whichever process takes it next.
     pub(super) fn pause(&self, id: &str) {
         let left = self.left_of(id);
         if left.vanished == 0 {
@@ -153,7 +153,7 @@ impl CrashMarkers {
         }
     }
 
-    /// A checkpoint of the cell was written: should the process vanish now, another attempt goes on from there.
+    /// Records that a checkpoint of the cell was written, from which another attempt could resume.
     pub(super) fn progressed(&self, id: &str) {
         let known = locked(&self.own.markers).as_ref().and_then(|markers| markers.get(id).cloned());
         if let Some(marker) = known.filter(|marker| !marker.progressed) {
@@ -161,7 +161,7 @@ impl CrashMarkers {
         }
     }
 
-    /// The cell has ended, or was given up.
+    /// Records that the cell has ended or was given up.
     pub(super) fn end(&self, id: &str) {
         if let Some(markers) = locked(&self.own.markers).as_mut() {
             markers.remove(id);
@@ -184,12 +184,12 @@ impl CrashMarkers {
 impl Drop for CrashMarkers {
     fn drop(&mut self) {
         self.own.remove_all();
-        // Only an empty folder can be removed so.
+        // This removes the folder only if it is empty.
         let _ = fs::remove_dir(&self.own.folder);
     }
 }
 
-impl Own {
+impl OwnMarkers {
     fn remove_all(&self) {
         let markers = locked(&self.markers).take().unwrap_or_default();
         markers.keys().for_each(|id| remove(&self.folder, id));
@@ -213,7 +213,7 @@ fn read(path: &Path) -> Option<Marker> {
     serde_json::from_slice(&file::read(path).ok()?).ok()
 }
 
-/// A marker that can't be written costs no result; whatever keeps it from being written is told of the records.
+/// Writes a marker. Errors are ignored, since they cost no result, and are reported when the records are written.
 fn write(folder: &Path, id: &str, marker: &Marker) {
     let text = serde_json::to_string(marker).expect("a marker is plain data");
     let _ = file::write_atomic_unflushed(&path(folder, id), (text + "\n").as_bytes());
@@ -234,15 +234,15 @@ mod tests {
         Plan::of(&Pipeline::parse("p", text, Path::new(""), &[]).expect("sound"))
     }
 
-    /// The seeds of the cells: usual, alone, given up.
+    /// Returns the seeds of the cells: usual, alone, given up.
     fn sorted(plan: &Plan, run: &RunFolder, retries: bool) -> [Vec<u64>; 3] {
         let markers = CrashMarkers::new(run, &CancellationToken::default());
-        let Sorted { usual, alone, given_up } = markers.sort(plan.cells.iter().collect(), retries);
+        let SortedCells { usual, alone, given_up } = markers.sort(plan.cells.iter().collect(), retries);
         let given_up = given_up.into_iter().map(|(cell, _)| cell).collect();
         [usual, alone, given_up].map(|cells: Vec<&Cell>| cells.iter().map(|cell| cell.settings.seed).collect())
     }
 
-    /// A process that vanishes while cells are under way; of which some have written a checkpoint.
+    /// Simulates a process that vanishes while cells are running, some of which have written a checkpoint.
     fn vanish(plan: &Plan, run: &RunFolder, under_way: &[usize], progressed: &[usize]) {
         let markers = CrashMarkers::new(run, &CancellationToken::default());
         under_way.iter().for_each(|&at| markers.begin(&plan.cells[at].id));

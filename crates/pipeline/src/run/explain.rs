@@ -1,7 +1,7 @@
-//! Why a cell would run: which of its inputs changed, from what to what.
+//! Explains why a cell would be run: which of its inputs changed, and how.
 //!
-//! States are those that `plan` and `run` go by. A setting that changed makes another cell, since a cell's id covers its
-//! settings: the cell in the run folder that is nearest tells what the setting was.
+//! The states are those that `plan` and `run` use. A cell whose settings changed is another cell, since the id covers
+//! the settings; the most similar cell in the run folder shows what the settings were.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,23 +18,24 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
-/// Where a cell stands, and why.
+/// The state of a cell, and the reason for it.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// The cell's id.
     pub cell: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// What changed: of its inputs or, where it has never run, of its settings against [`nearest`](Self::nearest).
+    /// The changes: of the cell's inputs or, if it has never run, of its settings relative to
+    /// [`nearest`](Self::nearest).
     pub changes: Vec<Change>,
-    /// For a cell that has never run, the one in the run folder whose settings differ least.
+    /// The cell in the run folder whose settings differ least, if this cell has never run.
     pub nearest: Option<String>,
 }
 
-/// Explains every cell of a plan, or the one that is asked for, in the order of the plan.
+/// Explains every cell of a plan, or the one with this id, in the order of the plan.
 ///
 /// # Errors
-/// When there is no such cell, or the run folder is of another version or pipeline.
+/// If there is no such cell, or the run folder belongs to another version or another pipeline.
 pub fn explain(
     pipeline: &Pipeline,
     plan: &Plan,
@@ -46,7 +47,7 @@ pub fn explain(
     folder.check(&pipeline.file)?;
     super::select(plan, &only.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
     let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
-    let old = Old::of(folder, plan);
+    let old = OldCells::of(folder, plan);
     let mut explained: Vec<(usize, Explanation)> = Vec::new();
     for at in groups(plan).into_iter().flat_map(|group| group.cells) {
         let cell = &plan.cells[at];
@@ -69,12 +70,12 @@ pub fn explain(
     Ok(explained.into_iter().map(|(_, explanation)| explanation).collect())
 }
 
-/// The numbers that training comes to aren't those that they were.
+/// Describes a change of the version of the training computation.
 fn computation(old: u32, new: u32) -> Change {
     Change { what: "computation".to_owned(), old: Some(old.to_string()), new: Some(new.to_string()) }
 }
 
-/// What changed of an input; where it wasn't noted what it was, or can't be read now, its digest alone.
+/// Returns the changes of an input. If its description wasn't stored or can't be made now, only the digest is compared.
 fn of_input<T: Serialize + DeserializeOwned>(
     folder: &RunFolder,
     replaced: &Replaced,
@@ -90,13 +91,14 @@ fn of_input<T: Serialize + DeserializeOwned>(
     named.or_else(|| Some(vec![digest(new.as_ref().ok())]))
 }
 
-/// Cells of the run folder that aren't in the plan, by what their ids begin with: embedding, state and seed.
-struct Old<'f> {
+/// The cells of the run folder that aren't in the plan, by the beginning of their ids: embedding, frozen or fine-tuned,
+/// and seed.
+struct OldCells<'f> {
     folder: &'f RunFolder,
     ids: HashMap<String, Vec<String>>,
 }
 
-impl<'f> Old<'f> {
+impl<'f> OldCells<'f> {
     fn of(folder: &'f RunFolder, plan: &Plan) -> Self {
         let planned: HashSet<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
         let mut ids: HashMap<String, Vec<String>> = HashMap::new();
@@ -106,7 +108,8 @@ impl<'f> Old<'f> {
         Self { folder, ids }
     }
 
-    /// Of the cells with the same embedding, state and seed, the one whose settings differ least, and how.
+    /// Returns the cell whose settings differ least among those with the same embedding, kind of training and seed, and
+    /// the differences.
     fn nearest(&self, cell: &Cell) -> Option<(String, Vec<Change>)> {
         let now: toml::Table = cell.to_toml().parse().ok()?;
         let differing = self.ids.get(beginning(&cell.id))?.iter().filter_map(|id| {
@@ -118,7 +121,7 @@ impl<'f> Old<'f> {
     }
 }
 
-/// A cell's id without its digest.
+/// Returns a cell's id without its digest.
 fn beginning(id: &str) -> &str {
     id.rsplit_once('-').map_or(id, |(beginning, _)| beginning)
 }

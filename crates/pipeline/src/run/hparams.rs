@@ -1,11 +1,11 @@
-//! What TensorBoard's HParams page compares cells by.
+//! Hyperparameters and metrics for TensorBoard's HParams page, which compares cells.
 
 use emberline_base::{Metric, record};
 use emberline_tensorboard::{Experiment, HParam, MetricInfo};
 
 use crate::plan::{Cell, Plan};
 
-/// The cell's axes, and what it is by.
+/// Returns a cell's hyperparameters: its axes, the embedding, whether it is fine-tuned, and the seed.
 pub(super) fn hparams(cell: &Cell) -> Vec<(String, HParam)> {
     let mut hparams: Vec<(String, HParam)> =
         cell.axes.iter().map(|(key, value)| (key.to_owned(), hparam(value))).collect();
@@ -31,7 +31,8 @@ fn hparam(value: &serde_json::Value) -> HParam {
     }
 }
 
-/// What the HParams page compares all cells by: their settings, and the metrics of their best epochs.
+/// Returns the experiment that the HParams page shows: the hyperparameters of all cells, and the metrics of their best
+/// epochs.
 pub(super) fn experiment(plan: &Plan, data: &record::Data) -> Experiment {
     let sessions: Vec<_> = plan.cells.iter().map(hparams).collect();
     let names = |prefix: &'static str| {

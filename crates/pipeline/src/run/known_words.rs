@@ -4,12 +4,13 @@ use emberline_base::record::{KnownShare, KnownWords};
 use emberline_base::warning::Code;
 use emberline_base::{SplitName, Warning};
 
-/// A smaller share of known words is warned of, as is a larger share of texts without any.
-const ENOUGH: f64 = 0.5;
+/// Smallest share of known words without a warning, and largest share of texts without any known word.
+const MIN_KNOWN_SHARE: f64 = 0.5;
 
-/// A warning, if an embedding knows less than half of the words of all texts or of a split, or no word of most texts.
+/// Returns a warning if an embedding knows less than half of the words of all texts or of a split, or if most texts
+/// have no word that it knows.
 pub(super) fn warning(embedding: &str, known: &KnownWords) -> Option<Warning> {
-    let is_low = |share: &KnownShare| share.tokens < ENOUGH || share.texts_without > ENOUGH;
+    let is_low = |share: &KnownShare| share.tokens < MIN_KNOWN_SHARE || share.texts_without > MIN_KNOWN_SHARE;
     if !is_low(&known.all) && !known.splits.iter().any(|(_, share)| is_low(share)) {
         return None;
     }

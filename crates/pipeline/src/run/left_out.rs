@@ -1,4 +1,4 @@
-//! The combinations that a grid leaves out, as the summary shows them: by reason, so that a large grid has few entries.
+//! Groups the combinations that a grid leaves out by reason, for the summary, so that a large grid has few entries.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use emberline_base::record;
 
 use crate::plan::LeftOut;
 
-/// Different reasons that are listed; combinations with any other reason are counted together.
-const REASONS: usize = 50;
+/// Maximum number of reasons that are listed; combinations with any other reason are counted together.
+const MAX_REASONS: usize = 50;
 
-/// The combinations by reason, in the order in which the reasons first occur.
+/// Groups the combinations by reason, in the order in which the reasons first occur.
 pub(super) fn by_reason(left_out: &[LeftOut]) -> Vec<record::LeftOut> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut groups: Vec<record::LeftOut> = Vec::new();
     for LeftOut { axes, reason } in left_out {
-        let is_listed = places.len() < REASONS || places.contains_key(reason.as_str());
+        let is_listed = places.len() < MAX_REASONS || places.contains_key(reason.as_str());
         let reason = if is_listed { reason.as_str() } else { "other reasons; `emberline plan` names them all" };
         let place = *places.entry(reason).or_insert(groups.len());
         match groups.get_mut(place) {
@@ -78,7 +78,10 @@ path = "v.txt"
             (0..199).map(|number| LeftOut { axes: axes.clone(), reason: format!("reason {number}") }).collect()
         };
         let groups = by_reason(&left_out);
-        assert!(groups.len() == REASONS + 1 && groups[REASONS].reason.starts_with("other reasons"), "{groups:?}");
+        assert!(
+            groups.len() == MAX_REASONS + 1 && groups[MAX_REASONS].reason.starts_with("other reasons"),
+            "{groups:?}"
+        );
         assert_eq!(groups.iter().map(|group| group.combinations).sum::<usize>(), 199);
     }
 }

@@ -1,8 +1,9 @@
-//! Running a plan: what is missing is trained, cell after cell or side by side, and every cell leaves its record.
+//! Runs a plan: trains the missing cells, one after another or concurrently, and writes a record of each.
 //!
-//! [`run()`] is the story. `survey.rs` tells what is missing, `runner.rs` gives every cell its turn, beside other processes
-//! that work in the same run folder, `executor/` says where and how many at a time, `trainer.rs` turns cells into records,
-//! `records.rs` merges the records of all processes into the summary.
+//! [`run()`] is the entry point. `survey.rs` finds what is missing, `runner.rs` runs the cells beside other processes
+//! that work in the same run folder, `executor/` chooses threads or processes, `schedule.rs` decides the order and how
+//! many cells train at a time, `trainer.rs` turns cells into records, and `records.rs` merges the records of all
+//! processes into the summary.
 
 mod checkpointer;
 mod crash_markers;
@@ -11,18 +12,22 @@ mod explain;
 mod hparams;
 mod known_words;
 mod left_out;
+mod locked;
 mod model;
 mod nothing_learned;
 mod observer;
 mod options;
+mod packs;
 mod records;
 mod refit;
 mod runner;
+mod schedule;
 mod survey;
 mod trainer;
+mod work;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use emberline_base::record::{self, Refit, Status, Summary};
 use emberline_tensorboard::{Experiment, write_experiment};
@@ -35,7 +40,7 @@ pub use self::observer::{Observer, Silent};
 pub use self::options::Options;
 use self::records::Records;
 pub(crate) use self::records::summary_of;
-pub(crate) use self::refit::Decided;
+pub(crate) use self::refit::RefitDecision;
 pub use self::refit::RefitState;
 use self::refit::Refitter;
 use self::runner::{Runner, Tally};
@@ -50,7 +55,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
-/// What has become of a plan.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Outline {
     /// Cells trained by this run.
@@ -63,22 +68,22 @@ pub struct Outline {
     pub failed: usize,
     /// Cells that are left to run.
     pub pending: usize,
-    /// Whether the run was asked to end before it had finished.
+    /// Whether the run was interrupted before it had finished.
     pub interrupted: bool,
-    /// How many texts were encoded, or taken from the cache.
+    /// The number of texts that were encoded or taken from the cache.
     pub encoded: Encoded,
     /// The summary as written.
     pub summary: Summary,
-    /// The model of all rows, if the pipeline asks for one and all cells have ended.
+    /// The model that was trained on all rows, if the pipeline asks for one and all cells have ended.
     pub refit: Option<Refit>,
 }
 
-/// Runs what is missing of a pipeline. Finished cells whose inputs have not changed stay. Other processes may run cells in
-/// the same folder at the same time.
+/// Runs what is missing of a pipeline. Cells that are done stay if their inputs are unchanged. Other processes may run
+/// cells in the same folder at the same time.
 ///
 /// # Errors
-/// When the data can't be read or records can't be written. A cell that fails is no error: it is
-/// recorded, and the others go on.
+/// If the data can't be read or records can't be written. A cell that fails is no error: it is recorded, and the others
+/// go on.
 pub fn run(
     pipeline: &Pipeline,
     folder: &RunFolder,
@@ -88,10 +93,11 @@ pub fn run(
     run_with(&Local::default(), pipeline, folder, options, observer)
 }
 
-/// The same by an executor.
+/// Runs what is missing of a pipeline with an executor.
 ///
 /// # Errors
-/// As [`run`]; when the executor can't run cells; and when the best setting can't be trained on all rows, if that is asked for.
+/// Those of [`run`]; if the executor can't run cells; and if the best setting can't be trained on all rows, when that
+/// is asked for.
 pub fn run_with(
     executor: &dyn Executor,
     pipeline: &Pipeline,
@@ -101,7 +107,7 @@ pub fn run_with(
 ) -> Result<Outline, Error> {
     let plan = plan(pipeline, folder, options, observer)?;
     let (mut outline, mut inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
-    // A part of the plan, or what another process has still to do, decides nothing.
+    // An incomplete plan can't decide which setting is best.
     if outline.pending > 0 || outline.interrupted || !options.only.is_empty() {
         return Ok(outline);
     }
@@ -160,7 +166,7 @@ fn run_plan(
     Ok((outline, inputs))
 }
 
-/// Plans the cells, and makes the run folder that of the pipeline.
+/// Plans the cells, and claims the run folder for the pipeline.
 fn plan(
     pipeline: &Pipeline,
     folder: &RunFolder,
@@ -174,8 +180,9 @@ fn plan(
     if plan.cells.is_empty() { Err(no_cells(&plan)) } else { Ok(plan) }
 }
 
-/// Reads the data of the first cell, and opens its source beside them if the cell will run. Faulty data end the run at once,
-/// not as a failure of every cell. The process may vanish at this, too, and so the cell is marked as under way.
+/// Reads the data of the first cell, and opens its source at the same time if the cell will run. Faulty data end the
+/// run at once, rather than failing every cell. The process may be killed here, too, so the cell has a crash marker
+/// meanwhile.
 fn read_data(
     plan: &Plan,
     folder: &RunFolder,
@@ -199,7 +206,7 @@ fn read_data(
     Ok(data.dataset.data.clone())
 }
 
-/// Takes over the records of cells that need not run, and gives the others, in order.
+/// Takes over the records of cells that need not run, and returns the other cells in execution order.
 fn survey_cells<'p>(
     plan: &'p Plan,
     folder: &RunFolder,
@@ -232,7 +239,7 @@ fn survey_cells<'p>(
     Ok(work)
 }
 
-/// Tells TensorBoard what cells are compared by.
+/// Writes the hyperparameters by which TensorBoard compares cells.
 fn prepare(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder, data: &record::Data) -> Result<Experiment, Error> {
     let experiment = experiment(plan, data);
     if pipeline.settings.callbacks.tensorboard.is_some() {
@@ -242,7 +249,7 @@ fn prepare(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder, data: &record::
     Ok(experiment)
 }
 
-/// What has become of the plan, in numbers.
+/// Counts what has become of the plan's cells.
 fn outline(summary: Summary, kept: usize, tally: &Tally, options: &Options, encoded: Encoded) -> Outline {
     let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count();
     Outline {
@@ -258,7 +265,7 @@ fn outline(summary: Summary, kept: usize, tally: &Tally, options: &Options, enco
     }
 }
 
-/// Refuses inputs that aren't what the lock says, of the cells that are asked for.
+/// Refuses to run if the inputs of the requested cells differ from the lock.
 fn refuse_stale(
     lock: &Lock,
     pipeline: &Pipeline,
@@ -284,11 +291,6 @@ fn select(plan: &Plan, only: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a lock holds, even where a thread that had it panicked: nothing here is left half done by a panic.
-fn locked<T: ?Sized>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 pub(crate) fn no_cells(plan: &Plan) -> Error {
     let reasons: Vec<&str> = plan.left_out.iter().map(|l| l.reason.as_str()).collect();
     Error::NoCells(reasons.first().copied().unwrap_or("the grid is empty").to_owned())
@@ -301,10 +303,10 @@ mod tests {
 
     use emberline_device::Device;
 
-    use super::executor::local::Concurrency;
+    use super::schedule::Concurrency;
     use super::*;
 
-    /// Seeds, rates of which one fails, two lengths of vectors, frozen and tuned; dropout.
+    /// Seeds, learning rates of which one fails, two vector lengths, frozen and fine-tuned cells, and dropout.
     const PIPELINE: &str = r#"
 name = "packs"
 [data]
@@ -332,23 +334,24 @@ embedding = ["one", "other"]
 "#;
 
     #[test]
-    fn a_card_gets_what_it_is_faster_at_and_all_that_it_is_asked_for() {
+    fn a_gpu_gets_the_cells_it_is_faster_at_and_all_that_it_is_asked_for() {
         use Device::{Cpu, Cuda};
         let dropout_first = "head.layers=[{ dropout = 0.2 }, { dense = 8 }]".to_owned();
         for (set, suits) in [(vec![], true), (vec![dropout_first], false)] {
             let pipeline = Pipeline::parse("p", PIPELINE, Path::new("."), &set).expect("sound");
             let (named, auto) = (Options::on(Cuda), Options { auto: true, ..Options::on(Cuda) });
-            let no_card = Options { auto: true, ..Options::on(Cpu) };
+            let no_gpu = Options { auto: true, ..Options::on(Cpu) };
             for cell in &Plan::of(&pipeline).cells {
                 let frozen = !cell.settings.embedding.source.trainable();
                 assert_eq!(named.device_of(cell), Cuda, "{}", cell.id);
                 assert_eq!(auto.device_of(cell), if suits && frozen { Cuda } else { Cpu }, "{}", cell.id);
-                assert_eq!(no_card.device_of(cell), Cpu, "{}", cell.id);
+                assert_eq!(no_gpu.device_of(cell), Cpu, "{}", cell.id);
             }
         }
     }
 
-    /// What stands around a cell: a file that comes later is no failure for ever, and can't be locked.
+    /// A failure of the surroundings: a file that is missing may come later, so the failure isn't final and can't be
+    /// locked.
     #[test]
     fn a_failure_of_the_surroundings_is_tried_again() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -370,7 +373,7 @@ embedding = ["one", "other"]
         assert_eq!((second.trained, second.failed, second.pending), (1, 0, 0));
     }
 
-    /// What a cell does itself comes again, until an input changes.
+    /// A failure of the cell itself is repeated until an input changes.
     #[test]
     fn a_failure_of_the_cell_itself_stays_until_an_input_changes() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -399,7 +402,7 @@ embedding = ["one", "other"]
         let rows: String = (0..120).map(line).collect();
         fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
         let pipeline = Pipeline::parse("p", PIPELINE, folder.path(), &[]).expect("sound");
-        let local = |jobs, pack| Local { width: Some(Concurrency { jobs, pack }) };
+        let local = |jobs, pack| Local { concurrency: Some(Concurrency { jobs, pack }) };
         let executors = [local(1, 1), local(1, 5), local(2, 64)];
         let [alone, packed, wide] = [0, 1, 2].map(|at| {
             let run = RunFolder::new(folder.path().join(at.to_string()));

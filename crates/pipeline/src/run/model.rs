@@ -1,4 +1,4 @@
-//! The model of a finished cell, as its folder keeps it.
+//! Makes the model file of a finished cell.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use emberline_train::{EmbeddingOrigin, FittedModel, Model, ModelDescription, Mod
 use crate::inputs::Prepared;
 use crate::plan::Cell;
 
-/// Makes the model of a fit, whose weights it takes.
+/// Makes the model of a fit, and moves the weights out of the fit.
 pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> Result<Model, ModelError> {
     let labels = &prepared.data.dataset.labels;
     let (name, source) = cell.source();

@@ -1,11 +1,11 @@
-//! The warning about a cell that has learned nothing by the metric that its epochs, or the settings, are chosen by.
+//! The warning about a cell that learned nothing, judged by the metric that chooses its best epoch or the best setting.
 
 use emberline_base::record::Epoch;
 use emberline_base::warning::Code;
 use emberline_base::{Metric, Monitor, Task, Warning};
 
-/// A warning, if a metric by which epochs or settings are chosen has its worst value after every epoch. `monitor`: what the
-/// best epoch is chosen by.
+/// Returns a warning if a metric that chooses epochs or settings has its worst value after every epoch. `monitor` is
+/// the metric that chooses the best epoch.
 pub(super) fn warning(task: Task, monitor: Option<Monitor>, history: &[Epoch]) -> Option<Warning> {
     let monitored = monitor.filter(|monitor| monitor.valid).map(|monitor| monitor.metric);
     let [ranking, ..] = Metric::ranking(task);
@@ -20,7 +20,7 @@ pub(super) fn warning(task: Task, monitor: Option<Monitor>, history: &[Epoch]) -
     ))
 }
 
-/// Whether a metric of which more is better is 0 on the validation rows after every epoch.
+/// Returns whether a metric that should be high is 0 on the validation rows after every epoch.
 fn is_worst(metric: Metric, history: &[Epoch]) -> bool {
     let value = |epoch: &Epoch| epoch.valid.as_ref().and_then(|scores| scores.get(&metric)).copied();
     metric.is_comparable()

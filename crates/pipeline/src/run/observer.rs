@@ -1,4 +1,4 @@
-//! Who hears of a run's progress.
+//! The observer of a run, which is notified of its progress.
 
 use std::io::Write;
 
@@ -7,29 +7,30 @@ use emberline_embedding::encode::Event;
 
 use crate::plan::LeftOut;
 
-/// Told of the run's progress, by the threads that train.
+/// Is notified of a run's progress by the threads that train.
 pub trait Observer: Send {
-    /// Only cells are left that other processes work on: this one waits for them.
+    /// Called if only cells are left that other processes work on, and this process waits for them.
     fn waits(&mut self, cells: usize);
-    /// Something went wrong that costs time, not results.
+    /// Called on a problem that costs time but no results.
     fn warns(&mut self, message: &str);
-    /// The data of the first cell have been read and divided: what a person should know of them first.
+    /// Called when the data of the first cell have been read and split.
     fn data(&mut self, data: &record::Data);
-    /// Some combinations are left out.
+    /// Called with the combinations that are left out.
     fn left_out(&mut self, left_out: &[LeftOut]);
-    /// So many cells are to be trained, at most `at_once` at a time.
+    /// Called before training starts: `cells` cells are to be trained, at most `at_once` at a time.
     fn starts(&mut self, cells: usize, at_once: usize);
-    /// The turn of this cell has come: its texts are embedded, then it is trained. The first has the number 1.
+    /// Called when a cell begins: its texts are embedded, then it is trained. The first cell has the number 1.
     fn begins(&mut self, number: usize, id: &str);
-    /// A neural encoder, by its name in the pipeline, works on the texts of the cell that began.
+    /// Called while a neural encoder, which has this name in the pipeline file, encodes the texts of the cell that
+    /// began.
     fn encoding(&mut self, embedding: &str, event: &Event);
-    /// The cell with that number has ended, well or not.
+    /// Called when the cell with this number has ended, successfully or not.
     fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data);
-    /// Where the callbacks of a cell print their progress.
+    /// Returns where the callbacks of a cell print their progress.
     fn terminal(&mut self, id: &str) -> Box<dyn Write>;
 }
 
-/// An observer that keeps quiet.
+/// An observer that ignores everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! How a plan is run.
+//! Options of a run.
 
 use std::num::NonZeroUsize;
 
@@ -9,35 +9,35 @@ use emberline_device::Device;
 use crate::lock::Lock;
 use crate::plan::{Cell, CellSettings};
 
-/// How a plan is run.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What trains, and encodes.
+    /// The device that trains and encodes.
     pub device: Device,
-    /// Whether cells at which a card is slower than the processor train there.
+    /// Whether cells for which a GPU is slower than the CPU are trained on the CPU.
     pub auto: bool,
-    /// Where vectors of neural encoders are kept; none: they are made anew.
+    /// The cache of vectors of neural encoders; without one, they are computed again.
     pub cache: Option<Cache>,
-    /// Only the cells with these ids; all of them when empty.
+    /// The ids of the cells to run; all cells if empty.
     pub only: Vec<String>,
-    /// Cells that are done are run again, and the refit is made again.
+    /// Whether to run cells again that are done, and the refit too.
     pub force: bool,
-    /// Cells that failed are run again.
+    /// Whether to run cells again that failed.
     pub retry_failed: bool,
-    /// The first failure ends the run.
+    /// Whether the first failure ends the run.
     pub fail_fast: bool,
-    /// How many cells are trained side by side; none: as many as there are cores on the CPU, one on a GPU.
+    /// How many cells are trained concurrently; by default as many as there are cores on the CPU, and one on a GPU.
     pub jobs: Option<NonZeroUsize>,
-    /// How many cells of one shape are trained as one computation on a GPU, at most; none: each by itself.
+    /// Maximum number of cells of one shape that a GPU trains as one computation; by default each is trained by itself.
     pub pack: Option<NonZeroUsize>,
-    /// Inputs have to be what this says.
+    /// The lock that the inputs must agree with.
     pub locked: Option<Lock>,
-    /// Asks the run to end: cells under way leave checkpoints.
+    /// Interrupts the run: cells that are being trained leave checkpoints.
     pub interrupt: CancellationToken,
 }
 
 impl Options {
-    /// Everything that is missing, on a device, without a cache.
+    /// Returns options that run everything that is missing on a device, without a cache.
     pub fn on(device: Device) -> Self {
         Self {
             device,
@@ -54,12 +54,12 @@ impl Options {
         }
     }
 
-    /// Whether the cell with this id is to be run.
+    /// Returns whether the cell with this id is to be run.
     pub(crate) fn asks_for(&self, id: &String) -> bool {
         self.only.is_empty() || self.only.contains(id)
     }
 
-    /// What trains a cell.
+    /// Returns the device that trains a cell.
     pub(super) fn device_of(&self, cell: &Cell) -> Device {
         let CellSettings { embedding, head, .. } = &cell.settings;
         let has_gpu_kernels = head.has_gpu_kernels() && !embedding.source.trainable();

@@ -1,4 +1,4 @@
-//! What is known of every cell of a plan, merged from the records of all processes that work in the run folder.
+//! The records of a plan's cells, merged from all processes that work in the run folder.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,34 +12,34 @@ use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
 
-/// Summaries are rewritten after a cell, but not more often than this.
-const SUMMARY_EVERY: Duration = Duration::from_secs(5);
-/// And so seldom that it takes no more than this part of the time.
-const SUMMARY_SHARE: u32 = 50;
-/// How often a summary is merged again if, on a system without locks, records change while it is written.
-const TRIES: usize = 3;
+/// Minimum time between two summaries.
+const MIN_SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
+/// A summary is due no sooner than this many times the time that the last one took to write.
+const SUMMARY_INTERVAL_FACTOR: u32 = 50;
+/// Maximum number of attempts to write a summary if, on a system without locks, records change meanwhile.
+const MAX_TRIES: usize = 3;
 
 /// The records of a plan's cells.
 pub(super) struct Records<'p> {
     plan: &'p Plan,
     /// In the order of the plan.
     entries: Vec<Entry>,
-    /// The places of the entries, by the cell's id.
-    places: HashMap<&'p str, usize>,
-    /// All of the summary but what the cells say.
+    /// The indices of the entries, by the cell's id.
+    indices: HashMap<&'p str, usize>,
+    /// The summary without its cells.
     frame: Summary,
     next_summary: Instant,
 }
 
-/// What is known of a cell.
+/// The record of a cell.
 struct Entry {
-    /// The attempt that counted when the record was last looked at, whether or not it still holds.
+    /// The attempt that counted when the record was last read, whether or not the record still holds.
     attempt: Option<u32>,
     record: record::Cell,
 }
 
 impl<'p> Records<'p> {
-    /// Every cell is pending. `data`: those of the first cell.
+    /// Returns records in which every cell is pending. `data` are those of the first cell.
     pub(super) fn pending(pipeline: &Pipeline, plan: &'p Plan, data: &record::Data) -> Self {
         let axes = pipeline.axes.iter().map(|axis| {
             let values = axis.values.iter().map(|v| serde_json::to_value(v.to_value()).unwrap_or_default());
@@ -55,13 +55,13 @@ impl<'p> Records<'p> {
             left_out: left_out::by_reason(&plan.left_out),
         };
         let entries = plan.cells.iter().map(|cell| Entry { attempt: None, record: cell.pending() }).collect();
-        let places = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), at)).collect();
-        Self { plan, entries, places, frame, next_summary: Instant::now() + SUMMARY_EVERY }
+        let indices = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), at)).collect();
+        Self { plan, entries, indices, frame, next_summary: Instant::now() + MIN_SUMMARY_INTERVAL }
     }
 
-    /// Notes which attempt counts for a cell, and its record if that holds.
+    /// Sets the attempt that counts for a cell, and its record if that is valid.
     pub(super) fn note(&mut self, id: &str, attempt: Option<u32>, record: Option<record::Cell>) {
-        if let Some(entry) = self.places.get(id).map(|&at| &mut self.entries[at]) {
+        if let Some(entry) = self.indices.get(id).map(|&at| &mut self.entries[at]) {
             entry.attempt = attempt;
             if let Some(record) = record {
                 entry.record = record;
@@ -69,24 +69,25 @@ impl<'p> Records<'p> {
         }
     }
 
-    /// Whether another attempt at the cell counts than when its record was last looked at: another process has run it.
+    /// Returns whether another attempt at the cell counts than when its record was last read, because another process
+    /// has run it.
     pub(super) fn is_outdated(&self, folder: &RunFolder, id: &str) -> bool {
-        let known = self.places.get(id).and_then(|&at| self.entries[at].attempt);
+        let known = self.indices.get(id).and_then(|&at| self.entries[at].attempt);
         let counts = folder.attempt_that_counts(id);
         counts.is_some() && counts != known
     }
 
-    /// Writes the summary, if the last one is long enough ago.
+    /// Writes the summary if the last one is old enough.
     pub(super) fn write_now_and_then(&mut self, folder: &RunFolder) -> Result<(), Error> {
         let begun = Instant::now();
         if begun > self.next_summary {
             self.write(folder)?;
-            self.next_summary = Instant::now() + SUMMARY_EVERY.max(begun.elapsed() * SUMMARY_SHARE);
+            self.next_summary = Instant::now() + MIN_SUMMARY_INTERVAL.max(begun.elapsed() * SUMMARY_INTERVAL_FACTOR);
         }
         Ok(())
     }
 
-    /// Takes over what other processes have recorded meanwhile, and writes the summary and the reports.
+    /// Merges the records that other processes have written meanwhile, and writes the summary and the reports.
     pub(super) fn write(&mut self, folder: &RunFolder) -> Result<Summary, Error> {
         let _lock = folder.lock();
         let mut tries = 1;
@@ -94,7 +95,7 @@ impl<'p> Records<'p> {
             self.merge(folder);
             let summary = self.summary();
             match folder.write_summary(&summary) {
-                Err(Error::Report(_)) if tries < TRIES => tries += 1,
+                Err(Error::Report(_)) if tries < MAX_TRIES => tries += 1,
                 written => return written.map(|()| summary),
             }
         }
@@ -118,13 +119,13 @@ impl<'p> Records<'p> {
         Summary { cells, warnings, ..self.frame.clone() }
     }
 
-    /// How many cells have a status.
+    /// Returns how many cells have this status.
     pub(super) fn count(&self, status: Status) -> usize {
         self.entries.iter().filter(|entry| entry.record.status == status).count()
     }
 }
 
-/// The summary of a plan whose cells have these records. `data`: those of the first cell.
+/// Returns the summary of a plan whose cells have these records. `data` are those of the first cell.
 pub(crate) fn summary_of(pipeline: &Pipeline, plan: &Plan, data: &record::Data, records: Vec<record::Cell>) -> Summary {
     let mut all = Records::pending(pipeline, plan, data);
     records.into_iter().for_each(|record| all.note(&record.id.clone(), None, Some(record)));
@@ -168,14 +169,14 @@ seed = [1, 2, 3]
         };
         let data = run_only(0).data;
         let mut records = Records::pending(&pipeline, &plan, &data);
-        // A record that doesn't hold: it stays out until another attempt counts.
+        // An invalid record stays out until another attempt counts.
         records.note(&plan.cells[0].id, Some(1), None);
         run_only(1);
         assert!(!records.is_outdated(&folder, &plan.cells[0].id) && records.is_outdated(&folder, &plan.cells[1].id));
         let summary = records.write(&folder).expect("written");
         let status: Vec<Status> = summary.cells.iter().map(|cell| cell.status).collect();
         assert_eq!(status, [Status::Pending, Status::Done, Status::Pending]);
-        // Whoever comes last has the results of all.
+        // The process that writes last has the results of all.
         assert!(run_only(2).cells.iter().all(|cell| cell.status == Status::Done));
     }
 }

@@ -1,4 +1,4 @@
-//! A run under way: gives cells their turns, takes over what other processes have run, and keeps the records.
+//! The state of a run: claims and runs cells, takes over what other processes have run, and keeps the records.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -9,23 +9,24 @@ use std::time::Duration;
 use emberline_base::record::{self, Status, Summary};
 use emberline_train::Shape;
 
-use super::crash_markers::Sorted;
-use super::executor::local::{Concurrency, PreparedCell, Work, execute};
-use super::locked;
+use super::crash_markers::SortedCells;
+use super::locked::locked;
 use super::observer::Observer;
 use super::options::Options;
 use super::records::Records;
+use super::schedule::{Concurrency, execute};
 use super::survey::{State, state};
 use super::trainer::{Listener, Trainer};
+use super::work::{PreparedCell, Work};
 use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::plan::Cell;
 use crate::run_folder::{Lock, RunFolder};
 
-/// How often cells that other processes work on are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two looks at the cells that other processes work on.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A run under way, shared by the threads that train.
+/// A run in progress, shared by the threads that train.
 pub(super) struct Runner<'a> {
     /// The data of the first cell.
     pub(super) data: record::Data,
@@ -34,19 +35,19 @@ pub(super) struct Runner<'a> {
     pub(super) records: Mutex<Records<'a>>,
     /// Cells that another process works on.
     pub(super) busy: Mutex<Vec<&'a Cell>>,
-    /// Whether a cell has failed that was to end the run.
+    /// Whether a cell has failed under `fail_fast`, which ends the run.
     pub(super) has_failed: AtomicBool,
     pub(super) tally: Tally,
 }
 
-/// How many cells have been run since the run began.
+/// The number of cells that have ended since the run began.
 #[derive(Default)]
 pub(super) struct Tally {
-    /// By this process, to a result.
+    /// Cells that this run has trained.
     pub(super) trained: AtomicUsize,
-    /// By other processes.
+    /// Cells that other runs have trained meanwhile.
     pub(super) elsewhere: AtomicUsize,
-    /// Those that have ended in processes of this run.
+    /// Cells that subprocesses of this run have finished.
     taken: AtomicUsize,
 }
 
@@ -57,13 +58,13 @@ impl Tally {
 }
 
 impl<'a> Runner<'a> {
-    /// Runs the cells. Those that another process works on come last: each is taken over when that process has ended, if it
-    /// left no record.
-    pub(super) fn run(&self, width: Concurrency, cells: Vec<&'a Cell>, inputs: &mut Inputs) -> Result<(), Error> {
+    /// Runs the cells. Those that another process works on come last: each is taken over if that process has ended
+    /// without leaving a record.
+    pub(super) fn run(&self, concurrency: Concurrency, cells: Vec<&'a Cell>, inputs: &mut Inputs) -> Result<(), Error> {
         let (mut cells, mut number, mut has_waited) = (cells, 1, false);
         loop {
             let sorted = self.sort(cells);
-            if !self.run_sorted(width, &sorted, &mut number, inputs)? {
+            if !self.run_sorted(concurrency, &sorted, &mut number, inputs)? {
                 return Ok(());
             }
             cells = std::mem::take(&mut *locked(&self.busy));
@@ -78,26 +79,27 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Waits until the process that works on one of the cells has left it.
+    /// Waits until another process has left one of the cells.
     fn wait_for_any(&self, cells: &[&Cell]) {
         while self.should_continue() && cells.iter().all(|cell| self.folder().is_locked(&cell.id)) {
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Runs cells: those that a process may have vanished at come last, one after the other, so that the others are done
-    /// before it vanishes again. Gives whether more may follow.
+    /// Runs cells. Those that may have killed a process come last, one at a time, so that all others are done before.
+    /// Returns whether more cells may follow.
     fn run_sorted(
         &self,
-        width: Concurrency,
-        cells: &Sorted<'a>,
+        concurrency: Concurrency,
+        cells: &SortedCells<'a>,
         number: &mut usize,
         inputs: &mut Inputs,
     ) -> Result<bool, Error> {
-        let Sorted { usual, alone, given_up } = cells;
-        let by_itself = Concurrency { jobs: 1, pack: 1 };
-        let goes_on = execute(width, number, usual, inputs, self)? && execute(by_itself, number, alone, inputs, self)?;
-        for (cell, times) in given_up.iter().take_while(|_| goes_on && self.should_continue()) {
+        let SortedCells { usual, alone, given_up } = cells;
+        let one_at_a_time = Concurrency { jobs: 1, pack: 1 };
+        let may_continue =
+            execute(concurrency, number, usual, inputs, self)? && execute(one_at_a_time, number, alone, inputs, self)?;
+        for (cell, times) in given_up.iter().take_while(|_| may_continue && self.should_continue()) {
             if let Some(lock) = self.claim(cell, inputs) {
                 self.begins(*number, cell);
                 let record = self.trainer.give_up(cell, &lock, *times)?;
@@ -106,10 +108,10 @@ impl<'a> Runner<'a> {
                 *number += 1;
             }
         }
-        Ok(goes_on)
+        Ok(may_continue)
     }
 
-    /// Notes a record of this process, and writes the summary now and then.
+    /// Adds a record of this process, and writes the summary if the last one is old enough.
     fn keep(&self, attempt: Option<u32>, record: record::Cell) -> Result<(), Error> {
         self.count(&record);
         let mut records = locked(&self.records);
@@ -120,7 +122,7 @@ impl<'a> Runner<'a> {
         records.write_now_and_then(self.folder())
     }
 
-    /// Writes the last summary.
+    /// Writes the final summary.
     pub(super) fn summarise(&self) -> Result<Summary, Error> {
         locked(&self.records).write(self.folder())
     }
@@ -138,16 +140,16 @@ impl<'a> Runner<'a> {
         !self.options().interrupt.is_cancelled() && !self.has_failed.load(Ordering::Relaxed)
     }
 
-    fn sort<'c>(&self, cells: Vec<&'c Cell>) -> Sorted<'c> {
+    fn sort<'c>(&self, cells: Vec<&'c Cell>) -> SortedCells<'c> {
         self.trainer.markers.sort(cells, self.options().retry_failed || self.options().force)
     }
 
-    /// The cells at which no process has vanished.
+    /// Returns the cells at which processes haven't vanished repeatedly.
     pub(super) fn usual<'c>(&self, cells: &[&'c Cell]) -> Vec<&'c Cell> {
         self.sort(cells.to_vec()).usual
     }
 
-    /// Takes over the record of a cell that a process of this run has left in the run folder; whether there is one.
+    /// Takes over the record that a process of this run has left in the run folder. Returns whether there was one.
     pub(super) fn take_outcome(&self, cell: &Cell, inputs: &mut Inputs) -> bool {
         let Some(record) = self.newer_record(cell, inputs) else { return false };
         let data = inputs.data(cell).map_or_else(|_| self.data.clone(), |data| data.dataset.data.clone());
@@ -157,12 +159,12 @@ impl<'a> Runner<'a> {
         observer.ended(number, &record, &data);
         drop(observer);
         self.count(&record);
-        // What can't be written now is written, or told, in the end.
+        // An error is reported when the final summary is written.
         let _ = locked(&self.records).write_now_and_then(self.folder());
         true
     }
 
-    /// Counts a record of this run; a failure may be the one that ends it.
+    /// Counts a record of this run. A failure ends the run under `fail_fast`.
     fn count(&self, record: &record::Cell) {
         match record.status {
             Status::Done => drop(self.tally.trained.fetch_add(1, Ordering::Relaxed)),
@@ -171,8 +173,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The record of a cell that another process has run since it was looked at last, which is noted; none if there is none,
-    /// or it doesn't hold.
+    /// Returns the record of a cell that another process has run since the cell was last looked at, and stores it.
+    /// Returns `None` if there is no such record, or it isn't valid.
     fn newer_record(&self, cell: &Cell, inputs: &mut Inputs) -> Option<record::Cell> {
         let folder = self.folder();
         if !locked(&self.records).is_outdated(folder, &cell.id) {
@@ -203,7 +205,7 @@ impl<'a> Work<'a> for Runner<'a> {
                 locked(&self.busy).push(cell);
                 None
             }
-            // Whatever keeps the folder from being made is reported when the attempt begins.
+            // The error is reported when the attempt begins.
             Err(_) => Some(Lock::none()),
         }
     }

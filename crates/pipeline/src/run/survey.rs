@@ -1,4 +1,4 @@
-//! Where the cells of a plan stand: `plan` and `run` both ask here.
+//! Determines the state of the cells of a plan, for both `plan` and `run`.
 
 use std::sync::Arc;
 
@@ -17,66 +17,66 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
-/// Where a cell stands, seen from its record and its inputs.
+/// The state of a cell, derived from its record and its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its record is made from what it would be made from now.
+    /// It is done: the record was made from the present inputs.
     Done,
-    /// Its record says that it failed, and why; from the same inputs it would again.
+    /// It failed with this reason, and would fail again with the same inputs.
     Failed(String),
-    /// It failed because of what surrounds it, such as a file that was away: the next run tries it again.
+    /// It failed because of its surroundings, such as a missing file: the next run tries it again.
     FailedByChance(String),
     /// It has no record.
     Missing,
-    /// It was cut short, and goes on from its checkpoint.
+    /// It was interrupted, and resumes from its checkpoint.
     Interrupted,
-    /// Its record can't be trusted: what is wrong with it.
+    /// Its record is damaged; a description of the damage.
     Damaged(String),
     /// Its record was made from other data.
     OtherData(Replaced),
     /// Its record was made from another embedding.
     OtherEmbedding(Replaced),
-    /// Its record was made by another version of the computation: the old one, and the present one.
+    /// Its record was made by another version of the training computation: the recorded version and the present one.
     OtherComputation(u32, u32),
 }
 
-/// An input that isn't what it was.
+/// An input that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// What it was.
+    /// The recorded digest.
     pub old: Digest,
-    /// What it is, or why it can't be read.
+    /// The present digest, or why it can't be computed.
     pub new: Result<Digest, String>,
 }
 
 impl State {
-    /// Whether `run` has nothing to do, unless it is asked to do it again.
-    pub fn is_settled(&self) -> bool {
+    /// Returns whether `run` has nothing to do, unless it is told to run the cell again.
+    pub fn is_up_to_date(&self) -> bool {
         matches!(self, Self::Done | Self::Failed(_))
     }
 }
 
-/// What a neural encoder has to do before cells can be trained.
+/// The texts that a neural encoder has to encode before cells can be trained.
 #[derive(Clone, Debug)]
 pub struct ToEncode {
     /// The embedding's name in the pipeline file.
     pub embedding: String,
-    /// Its texts, and how many of them are cached; or why it can't be opened.
+    /// The number of texts, and how many are cached; or why the encoder can't be opened.
     pub texts: Result<Progress, String>,
 }
 
-/// Where a plan stands.
+/// The state of a plan.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// A state a cell, in the order of the plan.
+    /// The state of each cell, in the order of the plan.
     pub states: Vec<State>,
-    /// What there is to encode, an entry a neural encoder and dataset.
+    /// The texts to encode, one entry per neural encoder and dataset.
     pub encodings: Vec<ToEncode>,
     /// The data of the first cell.
     pub data: record::Data,
 }
 
-/// Where every cell of a plan stands, in the order of the plan, and what there is to encode on `device`.
+/// Determines the state of every cell of a plan, in the order of the plan, and the texts to encode on `device`.
 ///
 /// # Errors
 /// When data can't be read.
@@ -98,7 +98,7 @@ pub fn survey(
         for at in group.cells {
             let cell = &plan.cells[at];
             states[at] = state(&mut inputs, folder, cell).0;
-            if states[at].is_settled() || !encodes || encodings.contains_key(&group.key) {
+            if states[at].is_up_to_date() || !encodes || encodings.contains_key(&group.key) {
                 continue;
             }
             let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
@@ -110,7 +110,7 @@ pub fn survey(
     Ok(Survey { states, encodings: encodings.into_values().collect(), data })
 }
 
-/// A cell's state, with its record where there is one.
+/// Returns a cell's state, and its record if there is one.
 pub(crate) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (State, Option<record::Cell>) {
     let record = match folder.record(cell) {
         Ok(Some(record)) => record,
@@ -120,13 +120,13 @@ pub(crate) fn state(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell) -> (St
     };
     let error = record.error.clone().unwrap_or_default();
     let Some(made_from) = record.made_from() else { return (State::FailedByChance(error), Some(record)) };
-    let settled = if record.outcome.is_some() { State::Done } else { State::Failed(error) };
-    (of_inputs(inputs, cell, &made_from, settled), Some(record))
+    let unchanged = if record.outcome.is_some() { State::Done } else { State::Failed(error) };
+    (of_inputs(inputs, cell, &made_from, unchanged), Some(record))
 }
 
-/// The state of a cell that has finished or failed by itself: `settled` as long as its inputs are the same. Those that
-/// can't be read show when it runs.
-fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &MadeFrom, settled: State) -> State {
+/// Returns the state of a cell that has finished or failed by itself: `unchanged` if its inputs are the same. Inputs
+/// that can't be read are reported when the cell runs.
+fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &MadeFrom, unchanged: State) -> State {
     if made_from.computation != COMPUTATION {
         return State::OtherComputation(made_from.computation, COMPUTATION);
     }
@@ -137,18 +137,18 @@ fn of_inputs(inputs: &mut Inputs, cell: &Cell, made_from: &MadeFrom, settled: St
     if let Some(data) = replaced(&made_from.data, inputs.data(cell).map(|data| data.digest.clone())) {
         return State::OtherData(data);
     }
-    replaced(&made_from.embedding, inputs.embedding_digest(cell)).map_or(settled, State::OtherEmbedding)
+    replaced(&made_from.embedding, inputs.embedding_digest(cell)).map_or(unchanged, State::OtherEmbedding)
 }
 
 /// Cells that share data and an opened embedding.
 pub(crate) struct Group {
-    /// What decides both.
+    /// The key of both.
     key: String,
-    /// Places in the plan.
+    /// Indices into the plan's cells.
     pub(crate) cells: Vec<usize>,
 }
 
-/// The cells by what they share: data first, then embedding; else in the order of the plan.
+/// Groups the cells by their data, then by their embedding, otherwise in the order of the plan.
 pub(crate) fn groups(plan: &Plan) -> Vec<Group> {
     let mut keys = Keys::default();
     let mut groups: IndexMap<String, IndexMap<String, Vec<usize>>> = IndexMap::new();
@@ -168,8 +168,8 @@ pub(crate) fn groups(plan: &Plan) -> Vec<Group> {
     groups.into_iter().flat_map(with_key).collect()
 }
 
-/// Cells that share data and embedding, one behind the other, of these the ones that share vectors, then those of one head;
-/// else the order of the plan.
+/// Returns the cells in execution order: cells that share data and embedding follow each other; among these, the ones
+/// that share vectors, then the ones with equal heads; otherwise the order of the plan.
 pub(super) fn execution_order(plan: &Plan) -> Vec<&Cell> {
     let mut seen = IndexSet::new();
     let mut first_seen = |section: usize| seen.insert_full(section).0;

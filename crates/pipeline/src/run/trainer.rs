@@ -1,10 +1,10 @@
-//! From inputs that are ready to records on the disk, whatever becomes of the cells.
+//! Trains prepared cells and writes their records, whether they succeed or fail.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, SplitSize, Status};
-use emberline_base::{Digest, Features, catch_panic};
+use emberline_base::{Digest, Features};
 use emberline_device::Device;
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam};
@@ -13,19 +13,19 @@ use emberline_train::{COMPUTATION, Checkpointer, FitRequest, FitSpec, FittedMode
 
 use super::checkpointer::{CellCheckpointer, CheckpointEvents};
 use super::crash_markers::CrashMarkers;
-use super::executor::local::PreparedCell;
 use super::hparams::hparams;
 use super::known_words;
 use super::model::model;
 use super::nothing_learned;
 use super::options::Options;
+use super::work::{PreparedCell, catch_cell_panic};
 use crate::Error;
 use crate::inputs::{Data, Prepared};
 use crate::plan::Cell;
 use crate::run_folder::{Attempt, Lock, RunFolder};
 use crate::settings;
 
-/// Trains cells; holds what all of them share, and can be used by several threads at once.
+/// Trains cells. It holds what all cells share, and may be used by several threads at once.
 pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) options: &'a Options,
@@ -34,51 +34,51 @@ pub(super) struct Trainer<'a> {
     pub(super) markers: &'a CrashMarkers,
 }
 
-/// What has become of a cell, and the attempt that its record is of; none if it was interrupted.
+/// The record of a cell, and the attempt that it belongs to; `None` if the cell was interrupted.
 pub(super) struct Recorded {
     pub(super) attempt: Option<u32>,
     pub(super) cell: record::Cell,
 }
 
-/// What a finished cell leaves.
+/// The results of a finished cell.
 struct Trained {
     outcome: Outcome,
     fit: FittedModel,
-    /// The file of the trained model.
+    /// The content of the model file.
     model: Vec<u8>,
-    /// The file of its predictions, if they are kept.
+    /// The content of the predictions file, if predictions are kept.
     predictions: Option<Vec<u8>>,
 }
 
-/// Who hears of what happens to a cell.
+/// Is notified of the progress of a cell.
 pub(super) trait Listener {
-    /// Where what its callbacks print goes.
+    /// Returns where the cell's callbacks print.
     fn terminal(&self, cell: &Cell) -> Box<dyn Write>;
 
-    /// Something went wrong that costs time, not results.
+    /// Called on a problem that costs time but no results.
     fn warn(&self, message: &str);
 }
 
 impl Trainer<'_> {
-    /// Trains cells of one shape from their inputs, or records why there are none. A record per cell, in order; of one that
-    /// was interrupted, that it is pending.
+    /// Trains cells of one shape from their inputs, or records why there are no inputs. Returns a record per cell, in
+    /// order; an interrupted cell is recorded as pending.
     ///
     /// # Errors
-    /// Only when a record can't be written: then nothing that follows could be.
+    /// Only if a record can't be written, since no later one could be.
     pub(super) fn train(&self, pack: &[PreparedCell<'_>], listener: &dyn Listener) -> Result<Vec<Recorded>, Error> {
         let begun =
             pack.iter().map(|ready| self.folder.begin(ready.cell, &ready.lock)).collect::<Result<Vec<_>, _>>()?;
         let cells = match pack.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(cells) => cells,
-            // It has no shape, and so it is alone.
+            // A cell without inputs has no shape, so it is alone in its pack.
             Err(error) => {
                 let each = pack.iter().zip(&begun);
                 return each.map(|(ready, attempt)| self.record_failure(ready.cell, attempt, error, None)).collect();
             }
         };
-        let fits = match unharmed(|| self.fit(&cells, &begun, listener)) {
+        let fits = match catch_cell_panic(|| self.fit(&cells, &begun, listener)) {
             Ok(fits) => fits,
-            // What ends all at once, such as a lack of memory, need not end each by itself.
+            // A failure of the whole pack, such as a lack of memory, may not occur if each cell is trained alone.
             Err(_) if pack.len() > 1 => {
                 drop(begun);
                 return pack.iter().map(|ready| self.train_alone(ready, listener)).collect();
@@ -100,7 +100,8 @@ impl Trainer<'_> {
         self.record_failure(cell, &attempt, &Error::Vanished { times }, None)
     }
 
-    /// What cells must share to be trained together with this one; none for one that goes on from a checkpoint.
+    /// Returns what cells must share to be trained together with this one; `None` for one that resumes from a
+    /// checkpoint.
     pub(super) fn shape(&self, ready: &PreparedCell<'_>) -> Option<Shape> {
         let (cell, prepared) = prepared(ready).ok()?;
         spec(cell, prepared).shape().filter(|_| !self.folder.has_checkpoint(&cell.id))
@@ -125,7 +126,8 @@ impl Trainer<'_> {
         }
     }
 
-    /// Records why a cell has no result; one that was interrupted is left to run. `prepared`: its inputs, if it had them.
+    /// Records why a cell has no result; an interrupted one stays pending. `prepared` are its inputs, if they could be
+    /// prepared.
     fn record_failure(
         &self,
         cell: &Cell,
@@ -188,7 +190,7 @@ impl Trainer<'_> {
         Ok(cells.iter().zip(&specs).zip(fitted).map(trained).collect())
     }
 
-    /// What a finished fit leaves.
+    /// Collects the results of a finished fit.
     fn trained(
         &self,
         cell: &Cell,
@@ -211,7 +213,8 @@ impl Trainer<'_> {
         Ok(Trained { outcome, fit, model, predictions })
     }
 
-    /// The file of the logits of validation and test, if there are such rows and they are to be kept.
+    /// Returns the content of the predictions file (logits of the validation and test rows), if there are such rows and
+    /// predictions are to be kept.
     fn predictions(&self, data: &Data, fit: &FittedModel) -> Result<Option<Vec<u8>>, Error> {
         let bytes = settings::Report::predictions_size(&data.dataset.data);
         if !self.report.keeps_predictions(bytes) {
@@ -264,12 +267,12 @@ impl CellOutputs {
     }
 }
 
-/// A cell with its inputs, or why there are none.
+/// Returns a cell with its inputs, or why it has none.
 fn prepared<'r>(ready: &'r PreparedCell<'_>) -> Result<(&'r Cell, &'r Prepared), &'r Error> {
     ready.prepared.as_ref().map(|prepared| (ready.cell, prepared))
 }
 
-/// What a cell's fit is made from.
+/// Returns the specification of a cell's fit.
 pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
     let Prepared { data, features, .. } = prepared;
     FitSpec {
@@ -285,18 +288,13 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
     }
 }
 
-/// One cell's panic must not cost the others: it becomes that cell's failure.
-pub(super) fn unharmed<T>(attempt: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_panic(attempt).unwrap_or_else(|panic| Err(Error::Panic(panic)))
-}
-
-/// How many rows the cell had, and the seed that chose them.
+/// Returns the number of rows of each split, and the seed of the split.
 fn split_size(cell: &Cell, prepared: &Prepared) -> SplitSize {
     let rows = prepared.data.dataset.splits.map(|_, rows| rows.len());
     SplitSize { n_train: rows.train, n_valid: rows.valid, n_test: rows.test, split_seed: cell.split_seed() }
 }
 
-/// What a finished fit is recorded as.
+/// Returns the record of a finished fit.
 fn outcome(
     device: Device,
     cell: &Cell,

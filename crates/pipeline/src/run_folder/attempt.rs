@@ -5,8 +5,8 @@
 //! cells/<cell>/result.json   names attempt 2, from then on the one that counts
 //! cells/<cell>/cell.toml ... hard links to its files, for people
 //! ```
-//! Numbers only grow, since whoever removes older attempts has made a newer one before. Only the holder of the cell's lock
-//! removes any: without a lock, an older attempt may be another process's, and under way.
+//! Numbers only grow, since an older attempt is removed only after a newer one was made. Only the holder of the cell's
+//! lock removes any: without the lock, an older attempt may belong to another process that still works on it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,8 +31,8 @@ pub(crate) struct Attempt<'l> {
 }
 
 impl RunFolder {
-    /// Begins an attempt at a cell, whose lock is held: a folder with the cell's settings and, if an earlier attempt was cut
-    /// short, its checkpoint. Earlier attempts but the one that counts are removed.
+    /// Begins an attempt at a cell whose lock is held: makes a folder with the cell's settings and, if an earlier
+    /// attempt was interrupted, its checkpoint. Earlier attempts are removed, except the one that counts.
     pub(crate) fn begin<'l>(&self, cell: &Cell, lock: &'l Lock) -> Result<Attempt<'l>, FileError> {
         let folder = self.cell_to_write(&cell.id)?;
         if lock.is_held() {
@@ -52,7 +52,7 @@ impl RunFolder {
         Ok(attempt)
     }
 
-    /// Whether a cell was cut short with a checkpoint to go on from.
+    /// Returns whether a cell was interrupted and left a checkpoint from which it can resume.
     pub(crate) fn has_checkpoint(&self, id: &str) -> bool {
         let folder = self.cell(id);
         attempts(&folder).into_iter().any(|number| has_checkpoint(&folder, number))
@@ -74,8 +74,9 @@ impl RunFolder {
         }
     }
 
-    /// The folder of a cell, made with that of its attempts if it is missing. Neither they nor the folder of its TensorBoard
-    /// log may be a symbolic link: what is written, or removed, there would lie elsewhere.
+    /// Returns the folder of a cell, and makes it and that of its attempts if they are missing. Neither they nor the
+    /// folder of the cell's TensorBoard log may be a symbolic link, since files would then be written or removed
+    /// elsewhere.
     fn cell_to_write(&self, id: &str) -> Result<PathBuf, FileError> {
         for part in ["train", "validation"] {
             file::refuse_links(&self.path, &Path::new(run_files::TENSORBOARD).join(id).join(part))?;
@@ -86,22 +87,22 @@ impl RunFolder {
 }
 
 impl Attempt<'_> {
-    /// Its folder.
+    /// Returns the attempt's folder.
     pub(crate) fn path(&self) -> PathBuf {
         run_files::attempt(&self.cell, self.number)
     }
 
-    /// Its number among the cell's attempts, from 1.
+    /// Returns its number among the cell's attempts, from 1.
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    /// Where its checkpoint is, or will be.
+    /// Returns the path of its checkpoint.
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.path().join(run_files::CHECKPOINT)
     }
 
-    /// Writes what a finished fit left, and lets the attempt count.
+    /// Writes the results of a finished fit, and makes this attempt the one that counts.
     pub(crate) fn finish(
         &self,
         cell: &Cell,
@@ -121,7 +122,8 @@ impl Attempt<'_> {
         self.end(cell, record, &files, false)
     }
 
-    /// Writes the record of a cell that has failed. Its checkpoint is removed, unless another attempt can go on from it.
+    /// Writes the record of a cell that has failed. The checkpoint is removed, unless another attempt can resume from
+    /// it.
     pub(crate) fn fail(&self, cell: &Cell, record: &record::Cell, keeps_checkpoint: bool) -> Result<(), FileError> {
         self.end(cell, record, &[], keeps_checkpoint)
     }
@@ -148,7 +150,7 @@ impl Attempt<'_> {
             file::remove_file(&self.checkpoint())?;
         }
         {
-            // Whoever writes the summary meanwhile finds the old record or the new one in every place.
+            // A process that writes the summary meanwhile finds either the old record or the new one everywhere.
             let _lock = self.run.lock();
             file::write_atomic_unflushed(&self.cell.join(run_files::RESULT), result.as_bytes())?;
         }
@@ -156,8 +158,8 @@ impl Attempt<'_> {
         self.remove_earlier(None)
     }
 
-    /// Links the attempt's files into the cell's folder, in place of those of another attempt; `SHA256SUMS` last, by which
-    /// one sees that all are linked.
+    /// Links the attempt's files into the cell's folder, in place of those of another attempt. `SHA256SUMS` comes last,
+    /// and shows that all files are linked.
     fn link_files(&self) -> Result<(), FileError> {
         let path = self.path();
         let mut names = names(&path);
@@ -169,7 +171,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Removes the attempts before this one, but for one.
+    /// Removes the attempts before this one, except one.
     fn remove_earlier(&self, but: Option<u32>) -> Result<(), FileError> {
         if !self.lock.is_held() {
             return Ok(());
@@ -193,17 +195,17 @@ fn make_folder_after(cell: &Path, last: u32) -> Result<u32, FileError> {
     }
 }
 
-/// The numbers of a cell's attempts.
+/// Returns the numbers of a cell's attempts.
 fn attempts(cell: &Path) -> BTreeSet<u32> {
     names(&cell.join(run_files::ATTEMPTS)).iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn has_checkpoint(cell: &Path, number: u32) -> bool {
     let path = run_files::attempt(cell, number).join(run_files::CHECKPOINT);
-    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// The names of what a folder holds, in order; none if there is no such folder.
+/// Returns the names of a folder's entries, sorted; none if there is no such folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -211,12 +213,12 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Removes what a folder holds, files and folders, if their names are chosen.
+/// Removes the entries of a folder, files and folders, whose names `chosen` selects.
 fn clear(folder: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), FileError> {
     for path in names(folder).into_iter().filter(|name| chosen(name)).map(|name| folder.join(name)) {
-        let is_folder = fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
         match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
-            // On a system without locks, another process may have removed it.
+            // Without locks, another process may have removed it already.
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::new("remove", &path)(error)),
             Ok(()) | Err(_) => {}
         }

@@ -1,13 +1,14 @@
-//! `runs/<pipeline>/`: where records lie, and how they come there whole. `emberline_base::run_files` lists the files.
+//! The run folder, `runs/<pipeline>/`, and how records are written to it as a whole. `emberline_base::run_files` lists
+//! the files.
 //!
-//! Several processes may work in one run folder. Each works on one [`Attempt`] per cell, a folder of its own,
-//! and holds the cell's lock meanwhile; `run.json`, `result.json` and the summary are written under the run folder's lock.
-//! Locks are advisory and only save work: on a file system without them, two processes may train the same cell, and
-//! `result.json`, replaced as a whole, names one of two whole attempts.
+//! Several processes may work in one run folder. Each works on one [`Attempt`] per cell, a folder of its own, and holds
+//! the cell's lock meanwhile; `run.json`, `result.json` and the summary are written under the run folder's lock. Locks
+//! are advisory and only save work: on a file system without them, two processes may train the same cell, and
+//! `result.json`, which is replaced as a whole, names one of two complete attempts.
 //!
-//! `result.json` is written last: a cell without one has not finished, and is run again. So is a cell whose files are not
-//! what `SHA256SUMS` says. The files of a cell are not flushed to the disk one by one, which would take longer than many a
-//! training; a record that a power cut left empty counts as damaged.
+//! `result.json` is written last: a cell without one has not finished, and is run again. So is a cell whose files don't
+//! match `SHA256SUMS`. The files of a cell are not flushed to the disk one by one, which would often take longer than
+//! the training; a record that a power cut left empty counts as damaged.
 
 mod attempt;
 mod owner;
@@ -44,55 +45,56 @@ pub struct RunFolder {
 pub(crate) struct Lock(Option<File>);
 
 impl Lock {
-    /// No lock, as on a system that can't lock folders.
+    /// Returns a value that stands for no lock, as on a system that can't lock folders.
     pub(crate) fn none() -> Self {
         Self(None)
     }
 
-    /// Whether other processes are kept out.
+    /// Returns whether other processes are kept out.
     fn is_held(&self) -> bool {
         self.0.is_some()
     }
 }
 
 impl RunFolder {
-    /// A run folder at `path`; nothing is made yet.
+    /// Returns the run folder at `path`, without making it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The run folder of a pipeline: `runs/<name>` beside the pipeline file, from wherever a command is called.
+    /// Returns the run folder of a pipeline: `runs/<name>` beside the pipeline file, whatever the current folder is.
     pub fn beside(pipeline: &Pipeline) -> Self {
         Self::new(pipeline.folder.join("runs").join(&pipeline.settings.name))
     }
 
-    /// The folder itself.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of a cell: its record, and links to the files of the attempt that counts, for people.
+    /// Returns the folder of a cell, with its record and, for people, links to the files of the attempt that counts.
     pub fn cell(&self, id: &str) -> PathBuf {
         run_files::cell(&self.path, id)
     }
 
-    /// The folder of the attempt that counts for a cell, where its files are read; none if no attempt has ended.
+    /// Returns the folder of the attempt that counts, from which a cell's files are read, or `None` if no attempt has
+    /// ended.
     pub fn files_of(&self, id: &str) -> Option<PathBuf> {
         self.attempt_that_counts(id).map(|number| run_files::attempt(&self.cell(id), number))
     }
 
-    /// The root of all TensorBoard logs: what `tensorboard --logdir` is given.
+    /// Returns the root of all TensorBoard logs, the argument of `tensorboard --logdir`.
     pub fn tensorboard(&self) -> PathBuf {
         self.path.join(run_files::TENSORBOARD)
     }
 
-    /// Where the markers of cells under way are.
+    /// Returns the folder with the markers of the cells that are being run.
     pub(crate) fn under_way(&self) -> PathBuf {
         self.path.join(run_files::UNDER_WAY)
     }
 
-    /// Refuses a folder whose records another version of the program has written, or that belongs to another pipeline file:
-    /// they are neither read nor replaced.
+    /// Refuses a folder whose records were written by another version of the program, or that belongs to another
+    /// pipeline file: they are neither read nor replaced.
     ///
     /// # Errors
     /// [`Error::OtherVersion`], [`Error::OtherPipeline`], [`Error::RunFile`], or when the folder can't be read.
@@ -105,8 +107,8 @@ impl RunFolder {
         owner::is_owned(&self.path, &pipeline.file).is_ok_and(|is_owned| is_owned)
     }
 
-    /// Makes the folder that of a pipeline file, which no other may then run in, and clears away what killed processes left
-    /// half written in it. A `run.json` that was lost is written anew.
+    /// Makes the folder belong to a pipeline file, so that no other may run in it, and removes partial files that
+    /// killed processes left in it. A `run.json` that was lost is written again.
     ///
     /// # Errors
     /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be written.
@@ -122,15 +124,15 @@ impl RunFolder {
         owner::claim(&self.path, pipeline)
     }
 
-    /// Waits for the lock of the run folder, which is held only while a small file, or the summary, is written.
+    /// Waits for the lock of the run folder, which is held only while a small file or the summary is written.
     pub(crate) fn lock(&self) -> Lock {
         Lock(File::open(&self.path).ok().filter(|folder| folder.lock().is_ok()))
     }
 
-    /// The lock of a cell's folder; none while another process works on the cell.
+    /// Locks a cell's folder, or returns `None` while another process works on the cell.
     ///
     /// # Errors
-    /// When the folder can't be made.
+    /// If the folder can't be made.
     pub(crate) fn lock_cell(&self, id: &str) -> Result<Option<Lock>, FileError> {
         let path = file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(id))?;
         let Ok(folder) = File::open(&path) else { return Ok(Some(Lock::none())) };
@@ -141,13 +143,13 @@ impl RunFolder {
         }
     }
 
-    /// Whether a process works on a cell: its folder is locked.
+    /// Returns whether a process works on a cell, that is, whether its folder is locked.
     pub(crate) fn is_locked(&self, id: &str) -> bool {
         let folder = File::open(self.cell(id));
         folder.is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Notes what an input was, by its digest; once.
+    /// Writes the description of an input, named by its digest, unless it exists already.
     pub(crate) fn note_input<T: Serialize>(
         &self,
         digest: &Digest,
@@ -161,10 +163,10 @@ impl RunFolder {
         Ok(file::write_atomic_unflushed(&path, (pretty(&input()?) + "\n").as_bytes())?)
     }
 
-    /// Writes what an embedding learned from the training texts, if it did; once.
+    /// Writes what an embedding learned from the training texts, if it did, unless it exists already.
     ///
     /// # Errors
-    /// When the file can't be written, or there is no memory for it.
+    /// If the file can't be written, or there is too little memory for it.
     pub(crate) fn note_learned(&self, prepared: &Prepared) -> Result<(), Error> {
         let path = self.learned_path(&prepared.digest);
         if path.exists() {
@@ -176,18 +178,18 @@ impl RunFolder {
         Ok(file::write_atomic_unflushed(&path, &bytes)?)
     }
 
-    /// Writes which rows the splits of validation and test have, unless it stands there already.
+    /// Writes which rows the validation and test splits have, unless that exists already.
     pub(crate) fn note_rows(&self, data: &Data, report: settings::Report) -> Result<(), Error> {
         data.write_row_tables(|digest, table| {
             let path = self.path.join(run_files::INPUTS).join(format!("{}.rows", digest.as_str()));
             let bytes =
                 table.to_bytes(&data.dataset.labels.classes, report.texts).map_err(emberline_train::Error::from)?;
-            // The same rows may have moved to other lines since.
+            // The same rows may have moved to other lines since then.
             self.write_input(&path, &bytes)
         })
     }
 
-    /// Writes how many words of each text of validation and test the embedding's table knows, unless it stands there already.
+    /// Writes how many words of each validation and test text the embedding's table knows, unless that exists already.
     pub(crate) fn note_known_words(&self, prepared: &Prepared) -> Result<(), Error> {
         let Some(words) = &prepared.words else { return Ok(()) };
         words.write(|split, words| {
@@ -199,7 +201,7 @@ impl RunFolder {
         })
     }
 
-    /// Writes an input that may have been written before.
+    /// Writes a file of an input, which may exist already.
     fn write_input(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         if fs::read(path).is_ok_and(|written| written == bytes) {
             return Ok(());
@@ -208,12 +210,12 @@ impl RunFolder {
         Ok(file::write_atomic_unflushed(path, bytes)?)
     }
 
-    /// Where what an embedding learned lies, by the embedding's digest.
+    /// Returns the path of what an embedding learned, by the embedding's digest.
     pub(crate) fn learned_path(&self, embedding: &Digest) -> PathBuf {
         self.path.join(run_files::INPUTS).join(format!("{}.safetensors", embedding.as_str()))
     }
 
-    /// The folder of the pipeline file that the run is of: what the paths of its sources count from.
+    /// Returns the folder of the pipeline file that the run belongs to. Paths of sources are relative to it.
     ///
     /// # Errors
     /// [`Error::OtherVersion`], [`Error::RunFile`], or when `run.json` can't be read.
@@ -221,7 +223,7 @@ impl RunFolder {
         owner::pipeline_folder(&self.path)
     }
 
-    /// What was noted of an input; none where nothing was, or it can't be read.
+    /// Reads the description of an input, or returns `None` if there is none or it can't be read.
     pub(crate) fn input<T: DeserializeOwned>(&self, digest: &Digest) -> Option<T> {
         serde_json::from_slice(&fs::read(self.input_path(digest)).ok()?).ok()
     }
@@ -230,7 +232,7 @@ impl RunFolder {
         self.path.join(run_files::INPUTS).join(format!("{}.json", digest.as_str()))
     }
 
-    /// The ids of all cells that have a folder, in order.
+    /// Returns the ids of all cells that have a folder, sorted.
     pub(crate) fn cells(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path.join(run_files::CELLS)).into_iter().flatten().flatten();
         let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -238,7 +240,7 @@ impl RunFolder {
         ids
     }
 
-    /// A cell's settings as it was trained.
+    /// Reads the settings that a cell was trained with.
     pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
         Document::table(&fs::read_to_string(self.files_of(id)?.join(run_files::SETTINGS)).ok()?)
     }
@@ -253,12 +255,12 @@ impl RunFolder {
         self.render_reports().map(drop)
     }
 
-    /// Renders every report from the records; gives the files.
+    /// Renders every report from the records, and returns the files.
     ///
     /// # Errors
-    /// When a record is damaged, or a report can't be written.
+    /// If a record is damaged, or a report can't be written.
     pub fn write_reports(&self) -> Result<Vec<PathBuf>, Error> {
-        // Processes at work put no record beside the summary meanwhile that it doesn't know.
+        // The lock keeps other processes from adding a record that the summary doesn't list.
         let _lock = self.lock();
         self.render_reports()
     }

@@ -1,11 +1,12 @@
-//! `run.json`: whose a run folder is, and in which version its files are written.
+//! Reads and writes `run.json`: which pipeline file a run folder belongs to, and the version of its files.
 //!
 //! ```json
 //! { "version": 3, "pipeline": "../../pipelines/quickstart.toml" }
 //! ```
-//! `pipeline` is the path of the pipeline file, relative to the folder, so that both may be moved together. The file is
-//! written before any record. A folder with records but without it was written by a version before it, whose records must not
-//! be mixed with new ones, unless the records state the present version: then the file was lost, and a run writes it anew.
+//! `pipeline` is the path of the pipeline file relative to the folder, so that both may be moved together. The file is
+//! written before any record. A folder that has records but no `run.json` was written by an older version, whose
+//! records must not be mixed with new ones, unless the records state the present version: then the file was lost, and a
+//! run writes it again.
 
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
@@ -23,8 +24,8 @@ struct Owner {
     pipeline: String,
 }
 
-/// Refuses a folder whose files another version has written, or that belongs to another pipeline file. A folder without
-/// records is fine.
+/// Refuses a folder whose files were written by another version, or that belongs to another pipeline file. A folder
+/// without records is accepted.
 ///
 /// # Errors
 /// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; [`Error::RunFile`]; or when `run.json` can't be read.
@@ -32,8 +33,8 @@ pub(super) fn check(folder: &Path, pipeline: &Path) -> Result<(), Error> {
     is_owned(folder, pipeline).map(drop)
 }
 
-/// Returns whether `run.json` names the pipeline file as the folder's. A pipeline file that was renamed keeps its results:
-/// a folder whose pipeline file is gone is anybody's.
+/// Returns whether `run.json` names this pipeline file. A pipeline file that was renamed keeps its results: a folder
+/// whose pipeline file no longer exists may be claimed by any.
 ///
 /// # Errors
 /// As [`check`].
@@ -50,7 +51,8 @@ pub(super) fn is_owned(folder: &Path, pipeline: &Path) -> Result<bool, Error> {
     Err(Error::OtherPipeline { folder: folder.to_owned(), other, wanted: pipeline.to_owned() })
 }
 
-/// The folder of the pipeline file that a run folder is of; if it is nobody's, where that file lies by default.
+/// Returns the folder of the pipeline file that a run folder belongs to; if it belongs to none, the default place of
+/// that file.
 ///
 /// # Errors
 /// [`Error::OtherVersion`], [`Error::RunFile`], or when `run.json` can't be read.
@@ -59,8 +61,9 @@ pub(super) fn pipeline_folder(folder: &Path) -> Result<PathBuf, Error> {
     Ok(file.map_or_else(|| folder.join("../.."), |file| file::folder_of(&file).to_owned()))
 }
 
-/// Returns whether the folder is that of the pipeline file already; if not, it may be made so. Whose it was is unknown if
-/// `run.json` was lost; its records are of this version, and a cell's record says by its identity whether it is the pipeline's.
+/// Returns whether the folder belongs to the pipeline file already; if not, it may be claimed. If `run.json` was lost,
+/// the owner is unknown, but the records have this version, and each record's identity says whether it belongs to the
+/// pipeline.
 ///
 /// # Errors
 /// [`Error::OtherVersion`]; [`Error::OtherPipeline`]; or when `run.json` can't be read.
@@ -71,7 +74,7 @@ pub(super) fn may_claim(folder: &Path, pipeline: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Makes the folder that of a pipeline file.
+/// Makes the folder belong to a pipeline file.
 ///
 /// # Errors
 /// As [`may_claim`], or when `run.json` can't be written.
@@ -101,7 +104,7 @@ fn read(folder: &Path) -> Result<Option<Owner>, Error> {
     }
 }
 
-/// Of a folder whose `run.json` can't be used: nobody's if it holds no records.
+/// Handles a folder whose `run.json` can't be used: it belongs to nobody if it has no records.
 fn nobody(folder: &Path, fault: &'static str) -> Result<Option<Owner>, Error> {
     let mut records = records(folder).peekable();
     if records.peek().is_none() {
@@ -110,12 +113,12 @@ fn nobody(folder: &Path, fault: &'static str) -> Result<Option<Owner>, Error> {
     let is_ours = |version: u64| version == u64::from(VERSION);
     match records.find_map(|record| record) {
         Some(found) if found.is_none_or(|found| !is_ours(found)) => Err(other_version(folder, found)),
-        // Of records that can't be read at all nobody knows the version; a run makes them anew.
+        // The version of records that can't be read is unknown; a run makes them again.
         Some(_) | None => Err(Error::RunFile { path: folder.join(run_files::RUN), fault }),
     }
 }
 
-/// The version that each of a folder's records states, if it states one; nothing of a record that can't be read.
+/// Returns the version that each of a folder's records states, if any; unreadable records are skipped.
 fn records(folder: &Path) -> impl Iterator<Item = Option<Option<u64>>> {
     let cells = fs::read_dir(folder.join(run_files::CELLS)).into_iter().flatten().flatten();
     let results = cells.map(|cell| cell.path().join(run_files::RESULT));
@@ -134,7 +137,7 @@ fn other_version(folder: &Path, found: Option<u64>) -> Error {
     Error::OtherVersion { folder: folder.to_owned(), found, known: VERSION }
 }
 
-/// The way from a folder to a file, with `/` between the parts; the file's own path if there is no way.
+/// Returns the relative path from a folder to a file, with `/` between its parts; the file's own path if there is none.
 fn relative(folder: &Path, file: &Path) -> String {
     let absolute = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     let (Ok(folder), Ok(target)) = (absolute(folder), absolute(file)) else { return shown(file) };

@@ -1,6 +1,6 @@
-//! `refit/`: the best setting's model that was trained once more on all rows.
+//! The folder `refit/`: the best setting's model, trained on all rows.
 //!
-//! `result.json` is written last and removed first: without it, nothing of the folder is read.
+//! `result.json` is written last and removed first: without it, no file of the folder is read.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -14,16 +14,16 @@ use emberline_report::history;
 use super::{Lock, RunFolder, pretty};
 use crate::plan::Cell;
 
-/// What the settings of a refit begin with.
+/// The first line of a refit's settings.
 const HEAD: &str = "# A refit: all rows train, whatever [data.split] says.\n";
 
 impl RunFolder {
-    /// The folder of the refit.
+    /// Returns the folder of the refit.
     pub fn refit(&self) -> PathBuf {
         self.path.join(run_files::REFIT)
     }
 
-    /// The lock of the refit; none while another process makes it.
+    /// Locks the refit, or returns `None` while another process trains it.
     pub(crate) fn lock_refit(&self) -> Result<Option<Lock>, FileError> {
         let path = file::make_folder_below(&self.path, Path::new(run_files::REFIT))?;
         let Ok(folder) = File::open(&path) else { return Ok(Some(Lock::none())) };
@@ -34,7 +34,7 @@ impl RunFolder {
         }
     }
 
-    /// The lock of the refit, once no other process makes it.
+    /// Waits until no other process trains the refit, and locks it.
     pub(crate) fn wait_for_refit(&self) -> Result<Lock, FileError> {
         let path = file::make_folder_below(&self.path, Path::new(run_files::REFIT))?;
         Ok(Lock(File::open(&path).ok().filter(|folder| folder.lock().is_ok())))
@@ -67,10 +67,10 @@ impl RunFolder {
         file::write_atomic(&folder.join(run_files::RESULT), result.as_bytes())
     }
 
-    /// Removes the refit, which the pipeline no longer asks for.
+    /// Removes the refit, because the pipeline no longer asks for one.
     pub(crate) fn remove_refit(&self) -> Result<(), FileError> {
         let folder = self.refit();
-        let is_folder = fs::symlink_metadata(&folder).is_ok_and(|about| about.is_dir());
+        let is_folder = fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir());
         match if is_folder { fs::remove_dir_all(&folder) } else { Ok(()) } {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", &folder)(error)),
             Ok(()) | Err(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! `cells/<cell>/result.json`, read back: a cell's record, and which attempt it is of.
+//! Reads `cells/<cell>/result.json`: a cell's record, and the attempt that it belongs to.
 //!
 //! ```json
 //! { "version": 3, "attempt": 1, "id": "...", ... }
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::RunFolder;
 use crate::plan::Cell;
 
-/// What a finished cell has besides `result.json`; a failed one has the first.
+/// The files of a finished cell beside `result.json`; a failed one has only the first.
 pub(super) const RECORDS: [&str; 4] = [run_files::SETTINGS, run_files::HISTORY, run_files::EPOCHS, run_files::MODEL];
 
 const CHANGED: &str = "isn't what was written: it was changed, or the disk is faulty";
 
-/// What `result.json` holds.
+/// The content of `result.json`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResultFile<R> {
     pub(super) version: u32,
@@ -31,17 +31,18 @@ pub(super) struct ResultFile<R> {
     pub(super) record: R,
 }
 
-/// What every version of `result.json` has.
+/// The fields that every version of `result.json` has.
 #[derive(Deserialize)]
 struct Version {
     version: u32,
 }
 
 impl RunFolder {
-    /// The record of a cell that has finished or failed, if there is one.
+    /// Returns the record of a cell that has finished or failed, or `None` if there is none.
     ///
     /// # Errors
-    /// What is damaged, if a file isn't what was written, or is another cell's: the work has to be done again.
+    /// A description of the damage, if a file isn't as it was written, or belongs to another cell: the cell has to be
+    /// run again.
     pub(crate) fn record(&self, cell: &Cell) -> Result<Option<record::Cell>, String> {
         let folder = self.cell(&cell.id);
         let path = folder.join(run_files::RESULT);
@@ -68,13 +69,14 @@ impl RunFolder {
         Ok(Some(with_axes(result.record, cell)))
     }
 
-    /// The number of the attempt that counts, if there is one; its files aren't looked at.
+    /// Returns the number of the attempt that counts, if there is one, without checking its files.
     pub(crate) fn attempt_that_counts(&self, id: &str) -> Option<u32> {
         let bytes = fs::read(self.cell(id).join(run_files::RESULT)).ok()?;
         serde_json::from_slice::<ResultFile<serde::de::IgnoredAny>>(&bytes).ok().map(|result| result.attempt)
     }
 
-    /// The attempt that counts and its record, if it is one of this cell in this version; its files aren't looked at.
+    /// Returns the attempt that counts and its record, if the record belongs to this cell and has this version; files
+    /// aren't checked.
     pub(crate) fn result(&self, cell: &Cell) -> Option<(u32, record::Cell)> {
         let bytes = fs::read(self.cell(&cell.id).join(run_files::RESULT)).ok()?;
         let ResultFile { version, attempt, record } = serde_json::from_slice(&bytes).ok()?;
@@ -103,7 +105,7 @@ fn is_of(record: &record::Cell, cell: &Cell) -> bool {
     record.id == cell.id && record.identity == cell.identity.to_string()
 }
 
-/// The plan says which axes there are; a record from before an axis was added doesn't know.
+/// The plan decides which axes there are; a record that was written before an axis was added doesn't have it.
 fn with_axes(record: record::Cell, cell: &Cell) -> record::Cell {
     record::Cell { settings: cell.axes.to_map(), ..record }
 }

@@ -1,4 +1,5 @@
-//! Records that are written read back, and what is damaged, linked elsewhere or another process's is left alone.
+//! Tests of the run folder: records are read as written, and damaged or linked files and those of other processes are
+//! left alone.
 
 use emberline_base::record::{self, Status};
 
@@ -8,7 +9,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::Cell;
 use crate::plan::Plan;
 
-/// A run folder with a record of the only cell, and what was written.
+/// Returns a run folder with a record of the only cell, and the record.
 fn recorded(at: &Path, failed: bool) -> (RunFolder, Cell, record::Cell) {
     let text = "name = \"n\"\n[data]\npath = \"a.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\n";
     let plan = Plan::of(&Pipeline::parse("p", text, Path::new(""), &[]).expect("sound"));
@@ -103,7 +104,7 @@ fn every_byte_that_is_flipped_is_noticed_and_named() {
     assert_eq!(folder.record(&cell), Ok(Some(record)));
 }
 
-/// The names of a folder's files and folders.
+/// Returns the names of a folder's files and folders.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("readable");
     let mut names: Vec<String> =
@@ -117,7 +118,7 @@ fn the_last_attempt_that_ended_counts_and_earlier_ones_go() {
     let at = tempfile::tempdir().expect("a folder");
     let (folder, cell, record) = recorded(at.path(), true);
     let lock = folder.lock_cell(&cell.id).expect("made").expect("nobody else is there");
-    // Cut short with a checkpoint, which the next attempt goes on from.
+    // It was interrupted with a checkpoint, from which the next attempt resumes.
     let second = folder.begin(&cell, &lock).expect("begun");
     file::write_atomic(&second.checkpoint(), b"half").expect("written");
     assert_eq!((second.number(), folder.attempt_that_counts(&cell.id)), (2, Some(1)));
@@ -135,7 +136,7 @@ fn the_last_attempt_that_ended_counts_and_earlier_ones_go() {
     assert_eq!(folder.record(&cell), Ok(Some(done)));
 }
 
-/// As on a file system without locks: neither process takes the other's files, and one of two whole attempts counts.
+/// As on a file system without locks: neither process takes the other's files, and one of two complete attempts counts.
 #[test]
 fn two_attempts_without_locks_never_mix() {
     let at = tempfile::tempdir().expect("a folder");

@@ -1,8 +1,8 @@
-//! The refit in a lock: held, proved, and missed.
+//! Tests of the refit in a lock: present, verified and missing.
 
 use super::*;
 
-/// A finished run of folds with a refit, and its lock.
+/// Returns a finished run of folds with a refit, and its lock.
 fn refitted(folder: &Path) -> (Pipeline, RunFolder, Lock) {
     write_texts(folder, 60);
     let set = ["grid={seed=[1]}", "data.split={folds=3}", "decide.refit=true", "train.epochs=4"];
@@ -12,7 +12,7 @@ fn refitted(folder: &Path) -> (Pipeline, RunFolder, Lock) {
     (pipeline, run_folder, lock)
 }
 
-/// The lock's refit, to be changed.
+/// Returns the lock's refit mutably.
 fn refit(lock: &mut Lock) -> &mut LockedRefit {
     lock.refit.as_mut().expect("a refit")
 }
@@ -30,12 +30,12 @@ fn a_refit_is_locked_and_proved() {
     assert!(proved.differences.is_empty() && proved.proof == Proof::Bytes, "{found:?}");
     let xml = junit("small", &found);
     assert!(xml.contains(r#"tests="5""#) && xml.contains(r#"name="refit""#), "{xml}");
-    // Where it lies already, it is made again all the same.
+    // A refit that exists already is made again.
     let model = folder.path().join("again/refit/model.safetensors");
-    let made = fs::metadata(&model).and_then(|about| about.modified()).expect("a file");
+    let made = fs::metadata(&model).and_then(|metadata| metadata.modified()).expect("a file");
     assert!(verified(&pipeline, &lock, folder.path()).refit.expect("again").differences.is_empty());
-    assert!(fs::metadata(&model).and_then(|about| about.modified()).expect("a file") > made);
-    // Made of all cells, it isn't proved by some of them.
+    assert!(fs::metadata(&model).and_then(|metadata| metadata.modified()).expect("a file") > made);
+    // A refit depends on all cells, so verifying only some of them leaves it out.
     let some = RunFolder::new(folder.path().join("some"));
     let found = verify(&pipeline, &lock, Some(2), &some, Options::on(Device::Cpu), &mut Silent).expect("it ends");
     assert_eq!((found.cells.len(), found.refit.is_none()), (2, true));
@@ -49,7 +49,7 @@ fn a_refit_that_differs_is_named() {
         let found = verified(&pipeline, lock, folder.path());
         assert!(found.inputs.is_empty() && found.cells.iter().all(|cell| cell.differences.is_empty()), "{found:?}");
         let refit = found.refit.expect("trained again");
-        (told(&refit.differences), refit.proof)
+        (lines_of(&refit.differences), refit.proof)
     };
     let mut wrong = lock.clone();
     refit(&mut wrong).weights = Digest::of(b"others");
@@ -60,7 +60,7 @@ fn a_refit_that_differs_is_named() {
     for (line, what) in found.iter().zip(["epochs", "threshold.value", "weights"]) {
         assert!(line.starts_with(&format!("refit: {what}: ")), "{line}");
     }
-    // On another kind of device, other weights are as good, but not other scores, and not another setting.
+    // On another kind of device, other weights are accepted, but not other scores or another setting.
     refit(&mut wrong).arithmetic = "of another kind".to_owned();
     assert_eq!(differences(&wrong), (Vec::new(), Proof::Tolerance));
     *refit(&mut wrong).metrics.get_mut("loss").expect("measured") += 0.5;
@@ -77,9 +77,9 @@ fn a_lock_without_the_refit_that_is_asked_for_is_stale() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, run_folder, mut lock) = refitted(folder.path());
     lock.refit = None;
-    let found = told(&verified(&pipeline, &lock, folder.path()).inputs);
+    let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
     assert_eq!(found, ["refit: it isn't in the lock, and `[decide] refit` asks for it"]);
-    // Nor is one locked that isn't made, or is of other results.
+    // A refit that is missing, or was made of other results, can't be locked.
     let pending = |expected: &str| {
         let refused = crate::lock::lock(&pipeline, &run_folder, 0.01).expect_err("refused").to_string();
         assert!(refused.contains(expected) && refused.contains("run the pipeline first"), "{refused}");

@@ -1,38 +1,37 @@
-//! Where cells are run: an [`Executor`] takes the cells of a [`Job`] and sees to it that each leaves its record in the run folder.
+//! Executors: an [`Executor`] runs the cells of a [`Job`], and each cell leaves its record in the run folder.
 //!
 //! | executor | cells run |
 //! |---|---|
 //! | [`Local`] | on threads of this process, in packs on a GPU |
 //! | [`Subprocess`] | in processes of their own, so that one that dies takes no other along |
 //!
-//! An executor needs to know little: which cells there are, where their records come to lie, and whom to tell. Results are
-//! taken from the run folder, whoever put them there, so that an executor of another machine needs no way back.
+//! An executor knows only the list of cells, the run folder and whom to notify. Results are read from the run folder,
+//! whoever wrote them, so that an executor that uses other machines needs no way to send them back.
 
-pub(super) mod local;
-mod packs;
+mod local;
 mod subprocess;
 
 use std::sync::{Mutex, MutexGuard};
 
 pub use self::local::Local;
 pub use self::subprocess::Subprocess;
-use super::locked;
+use super::locked::locked;
 use super::runner::Runner;
 use crate::Error;
 use crate::inputs::Inputs;
 use crate::plan::Cell;
 use crate::run_folder::RunFolder;
 
-/// Runs the cells of a job somewhere.
+/// Runs the cells of a job.
 pub trait Executor {
-    /// Runs cells; returns when each has ended, or no more should be started.
+    /// Runs the cells. Returns when each has ended, or no more should be started.
     ///
     /// # Errors
-    /// When cells can't be run, or records not be written. A cell that fails is no error: its record says so.
+    /// If cells can't be run, or records can't be written. A cell that fails is no error: its record says so.
     fn execute(&self, job: &Job<'_>) -> Result<(), Error>;
 }
 
-/// The cells to run, where, and who hears of it.
+/// The cells to run, with the run folder and the observer.
 pub struct Job<'j> {
     cells: Vec<&'j Cell>,
     runner: &'j Runner<'j>,
@@ -44,12 +43,12 @@ impl<'j> Job<'j> {
         Self { cells, runner, inputs: Mutex::new(inputs) }
     }
 
-    /// The cells to run, in order: those that share data and embedding are neighbours.
+    /// Returns the cells to run, in order: cells that share data and embedding follow each other.
     pub fn cells(&self) -> &[&'j Cell] {
         &self.cells
     }
 
-    /// Where records come to lie.
+    /// Returns the run folder.
     pub fn folder(&self) -> &RunFolder {
         self.runner.folder()
     }
@@ -59,18 +58,18 @@ impl<'j> Job<'j> {
         self.runner.should_continue()
     }
 
-    /// Tells the observer that the cells are started now, at most `at_once` at a time.
+    /// Notifies the observer that training starts, with at most `at_once` cells at a time.
     pub fn starts(&self, at_once: usize) {
         locked(&self.runner.observer).starts(self.cells.len(), at_once);
     }
 
-    /// Tells the observer of something that costs time, not results.
+    /// Notifies the observer of a problem that costs time but no results.
     pub fn warn(&self, message: &str) {
         locked(&self.runner.observer).warns(message);
     }
 
-    /// Takes over the record that a cell has left in the run folder since the run began, tells the observer, and returns
-    /// whether there was one.
+    /// Takes over the record that a cell has left in the run folder since the run began, notifies the observer, and
+    /// returns whether there was one.
     pub fn take_outcome(&self, cell: &Cell) -> bool {
         self.runner.take_outcome(cell, &mut self.inputs())
     }

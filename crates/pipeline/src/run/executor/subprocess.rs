@@ -1,8 +1,8 @@
 //! Runs cells in processes of their own: `emberline run FILE --only CELL...`, one process per worker at a time.
 //!
-//! A process that dies costs what it was doing and no more: the cells that it left go to another process, and the markers of
-//! cells under way (`crash_markers.rs`) see to it that one cell can't kill process after process. Progress is seen where
-//! results are: in the run folder. A process ends when its standard input is closed, and so with this one.
+//! A process that dies costs only the cell that it was running: the remaining cells go to another process, and the
+//! crash markers (`crash_markers.rs`) keep one cell from killing process after process. Results are read from the run
+//! folder. A process ends when its standard input is closed, and so also when this process ends.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -11,18 +11,18 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use super::super::locked;
+use super::super::locked::locked;
 use super::{Executor, Job};
 use crate::Error;
 use crate::plan::Cell;
 
-/// How often a process and its results are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// As many processes in a row may die without leaving a result.
-const DEATHS: usize = 5;
-/// Exit codes of processes whose cells have all ended, some of them by failing.
+/// Time between two looks at a process and its results.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of processes in a row that may die without leaving a result.
+const MAX_DEATHS: usize = 5;
+/// Exit codes of processes whose cells have all ended, possibly some with failures.
 const ENDED: [i32; 2] = [0, 7];
-/// Exit codes of processes that were asked to end.
+/// Exit codes of processes that were interrupted.
 const INTERRUPTED: [i32; 2] = [75, 130];
 
 /// Runs cells in processes of their own.
@@ -33,7 +33,8 @@ pub struct Subprocess {
 }
 
 impl Subprocess {
-    /// Runs `command`, a program and its arguments, completed by `--only CELL` for each cell, in so many processes at once.
+    /// Returns an executor that runs `command`, a program and its arguments, with `--only CELL` appended for each cell,
+    /// in at most `workers` processes at once.
     pub fn new(command: Vec<OsString>, workers: usize) -> Self {
         Self { command, workers: workers.max(1) }
     }
@@ -43,26 +44,29 @@ impl Subprocess {
         let (mut left, mut deaths) = (cells.to_vec(), 0);
         while !left.is_empty() && job.should_continue() {
             let before = left.len();
-            let (status, said) = self.run_process(&mut left, job)?;
+            let (status, last_line) = self.run_process(&mut left, job)?;
             left.retain(|cell| !job.take_outcome(cell));
             match status.code() {
                 Some(code) if ENDED.contains(&code) || INTERRUPTED.contains(&code) => return Ok(()),
-                Some(_) => return Err(Error::Subprocess { ended: status.to_string(), said }),
+                Some(_) => return Err(Error::Subprocess { ended: status.to_string(), said: last_line }),
                 None if left.len() < before => deaths = 0,
-                None if deaths + 1 == DEATHS => return Err(Error::Subprocess { ended: status.to_string(), said }),
+                None if deaths + 1 == MAX_DEATHS => {
+                    return Err(Error::Subprocess { ended: status.to_string(), said: last_line });
+                }
                 None => deaths += 1,
             }
         }
         Ok(())
     }
 
-    /// Runs cells in one process, takes over their results as they come, and gives how the process ended and its last words.
+    /// Runs cells in one process and takes over their results as they appear. Returns the exit status and the last line
+    /// of standard error.
     fn run_process<'c>(&self, left: &mut Vec<&'c Cell>, job: &Job<'c>) -> Result<(ExitStatus, String), Error> {
         let mut process = self.start(left)?;
         let stderr = process.stderr.take().expect("it is piped");
         let mut lifeline = process.stdin.take();
         let status = thread::scope(|scope| {
-            let said = scope.spawn(|| forward(stderr, job));
+            let last_line = scope.spawn(|| forward(stderr, job));
             let status = loop {
                 if let Some(status) = process.try_wait().map_err(failed)? {
                     break status;
@@ -73,9 +77,9 @@ impl Subprocess {
                 while left.first().is_some_and(|cell| job.take_outcome(cell)) {
                     left.remove(0);
                 }
-                thread::sleep(LOOK_EVERY);
+                thread::sleep(POLL_INTERVAL);
             };
-            Ok((status, said.join().unwrap_or_default()))
+            Ok((status, last_line.join().unwrap_or_default()))
         });
         drop(lifeline);
         status
@@ -97,7 +101,7 @@ impl Executor for Subprocess {
         job.starts(workers);
         let fault = Mutex::new(None);
         thread::scope(|scope| {
-            // Neighbours share data and embedding: they stay together.
+            // Consecutive cells share data and embedding, so each worker gets a consecutive part.
             for share in cells.chunks(cells.len().div_ceil(workers).max(1)) {
                 let fault = &fault;
                 scope.spawn(move || {
@@ -115,7 +119,7 @@ fn failed(error: std::io::Error) -> Error {
     Error::Subprocess { ended: "an error of the system".to_owned(), said: error.to_string() }
 }
 
-/// Hands a process's warnings on; gives its last line.
+/// Forwards a process's warnings, and returns the last line that it printed.
 fn forward(stderr: ChildStderr, job: &Job<'_>) -> String {
     let mut last = String::new();
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {

@@ -1,8 +1,8 @@
-//! Trains the best setting of a finished run once more, on all rows: the model that classifies later texts.
+//! Trains the best setting of a finished run once more, on all rows: the refit, which classifies new texts.
 //!
-//! Nothing is held out, so nothing can be chosen: the number of epochs is the median of the best epochs of the setting's
-//! replicates, and the threshold of a binary task is where F1 is best on their pooled held-out scores. No callback acts, and the
-//! last epoch is kept.
+//! Nothing is held out, so nothing can be chosen: the number of epochs is the median of the best epochs of the
+//! setting's replicates, and the threshold of a binary task is the one with the best F1 on their pooled held-out
+//! scores. There are no callbacks, and the weights of the last epoch are kept.
 
 mod threshold;
 
@@ -19,42 +19,42 @@ use crate::inputs::{Inputs, Prepared};
 use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 
-/// Where a refit is made.
+/// Trains the refit of a run.
 pub(super) struct Refitter<'r> {
     pub(super) plan: &'r Plan,
-    /// What the plan's cells came to.
+    /// The results of the plan's cells.
     pub(super) summary: &'r Summary,
     pub(super) folder: &'r RunFolder,
     pub(super) options: &'r Options,
     pub(super) inputs: &'r mut Inputs,
 }
 
-/// What the results of a plan decide of its refit.
-pub(crate) struct Decided<'s> {
+/// The refit that the results of a plan decide on.
+pub(crate) struct RefitDecision<'s> {
     /// The best setting.
     setting: ChosenSetting<'s>,
-    /// What is recorded of its replicates.
+    /// Its replicates, as recorded in the refit.
     replicates: Vec<RefitCell>,
     epochs: u32,
-    /// The setting, on all rows.
+    /// The cell that trains the setting on all rows.
     pub(crate) cell: Cell,
 }
 
-/// What is in the place of a plan's refit.
+/// The state of a plan's refit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RefitState {
-    /// The refit.
+    /// It exists and is up to date.
     Made(Box<Refit>),
-    /// Nothing.
+    /// There is none.
     Missing,
-    /// A refit of earlier results, rows or computations.
+    /// It was made of earlier results, of other rows, or by another version of the computation.
     Outdated,
-    /// Files that aren't what was written.
+    /// Its files are damaged; a description of the damage.
     Damaged(String),
 }
 
 impl std::fmt::Display for RefitState {
-    /// What is to be said of the refit, as the rest of a sentence.
+    /// Describes the state, as the rest of a sentence about the refit.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Made(_) => f.write_str("is made"),
@@ -65,11 +65,11 @@ impl std::fmt::Display for RefitState {
     }
 }
 
-impl<'s> Decided<'s> {
-    /// By the results of a plan.
+impl<'s> RefitDecision<'s> {
+    /// Decides by the results of a plan.
     ///
     /// # Errors
-    /// When nothing tells which setting is best.
+    /// If nothing tells which setting is best.
     pub(crate) fn by(plan: &Plan, summary: &'s Summary) -> Result<Self, Error> {
         let setting = ChosenSetting::of(summary)?;
         let replicates = setting.refit_cells();
@@ -78,10 +78,10 @@ impl<'s> Decided<'s> {
         Ok(Self { setting, replicates, epochs, cell })
     }
 
-    /// Whether the refit that lies in the folder is this one, of the present rows.
+    /// Returns the state of the refit in the folder: whether it is this one, made of the present rows.
     ///
     /// # Errors
-    /// When the data or the embedding can't be read.
+    /// If the data or the embedding can't be read.
     pub(crate) fn state(&self, folder: &RunFolder, inputs: &mut Inputs) -> Result<RefitState, Error> {
         let refit = match read_whole_refit(folder.path()) {
             Ok(Some(refit)) => refit,
@@ -97,25 +97,26 @@ impl<'s> Decided<'s> {
 }
 
 impl Refitter<'_> {
-    /// Trains the best setting on all rows, unless that has been done with the same cells and rows, or has to be done anew
-    /// (`force`). None: another process is at it.
+    /// Trains the best setting on all rows, unless the refit is up to date and `force` isn't set. Returns `None` if
+    /// another process is training it.
     ///
     /// # Errors
-    /// When nothing tells which setting is best, the fit fails, or a file can't be read or written.
+    /// If nothing tells which setting is best, the fit fails, or a file can't be read or written.
     pub(super) fn refit(&mut self) -> Result<Option<Refit>, Error> {
-        let decided = Decided::by(self.plan, self.summary)?;
-        // What another process makes meanwhile would not be made anew.
+        let decided = RefitDecision::by(self.plan, self.summary)?;
+        // With `force`, the refit that another process makes meanwhile wouldn't be made again.
         let lock = if self.options.force { Some(self.folder.wait_for_refit()?) } else { self.folder.lock_refit()? };
         let Some(_lock) = lock else { return Ok(None) };
-        if let Some(earlier) = self.present(&decided)? {
+        if let Some(earlier) = self.up_to_date(&decided)? {
             return Ok(Some(earlier));
         }
         let threshold = self.threshold(&decided.setting)?;
         self.train(decided, threshold).map(Some)
     }
 
-    /// The refit that lies there, if it need not be made again: it is of the same cells and rows, and of the same device.
-    fn present(&mut self, decided: &Decided<'_>) -> Result<Option<Refit>, Error> {
+    /// Returns the existing refit if it need not be made again: it has the same cells and rows, and was made on the
+    /// same device.
+    fn up_to_date(&mut self, decided: &RefitDecision<'_>) -> Result<Option<Refit>, Error> {
         if self.options.force {
             return Ok(None);
         }
@@ -125,9 +126,9 @@ impl Refitter<'_> {
         Ok(is_made_alike.then_some(*refit))
     }
 
-    /// Trains the cell of all rows, and writes its model and record.
-    fn train(&mut self, decided: Decided<'_>, threshold: Option<RefitThreshold>) -> Result<Refit, Error> {
-        let Decided { setting, replicates, epochs, cell } = decided;
+    /// Trains the cell on all rows, and writes its model and record.
+    fn train(&mut self, decided: RefitDecision<'_>, threshold: Option<RefitThreshold>) -> Result<Refit, Error> {
+        let RefitDecision { setting, replicates, epochs, cell } = decided;
         let prepared = self.inputs.prepare(&cell, &mut |_| {})?;
         self.folder.note_learned(&prepared)?;
         let mut fit = self.fit(&cell, &prepared)?;
@@ -159,7 +160,7 @@ impl Refitter<'_> {
         Ok(refit)
     }
 
-    /// The weights after the last epoch, since no row is held out to choose another.
+    /// Fits the cell. The weights are those after the last epoch, since no row is held out to choose another.
     fn fit(&self, cell: &Cell, prepared: &Prepared) -> Result<FittedModel, Error> {
         let spec = FitSpec { monitor: None, ..spec(cell, prepared) };
         let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
@@ -168,12 +169,12 @@ impl Refitter<'_> {
     }
 }
 
-/// The cell of a plan with this id, which the plan's summary lists.
+/// Returns the cell of a plan with this id, which the plan's summary lists.
 fn cell<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell, Error> {
     plan.find(id).ok_or_else(|| Error::NoSuchCell { asked: id.to_owned(), hint: None })
 }
 
-/// The median of the best epochs; of two in the middle their mean, rounded up.
+/// Returns the median of the best epochs; of two in the middle, their mean, rounded up.
 fn median_epoch(replicates: &[RefitCell]) -> u32 {
     let mut epochs: Vec<u32> = replicates.iter().map(|cell| cell.best_epoch).collect();
     epochs.sort_unstable();

@@ -1,4 +1,4 @@
-//! The threshold of a refit: where F1 is best on the pooled held-out scores of the replicates.
+//! Chooses the threshold of a refit: the one with the best F1 on the pooled held-out scores of the replicates.
 
 use std::fs;
 
@@ -11,10 +11,10 @@ use super::Refitter;
 use crate::Error;
 
 impl Refitter<'_> {
-    /// The threshold of a binary task; none for others.
+    /// Returns the threshold of a binary task, or `None` for other tasks.
     ///
     /// # Errors
-    /// When the data can't be read.
+    /// If the data can't be read.
     pub(super) fn threshold(&mut self, setting: &ChosenSetting<'_>) -> Result<Option<RefitThreshold>, Error> {
         let first = super::cell(self.plan, &setting.cells[0].id)?.clone();
         let data = self.inputs.data(&first)?;
@@ -37,7 +37,8 @@ impl Refitter<'_> {
         Ok(Some(RefitThreshold { value: value.unwrap_or(0.5), from, rows: logits.rows() }))
     }
 
-    /// The logits and targets of a split of all replicates, one below the other; none if one of them kept no predictions.
+    /// Returns the logits and targets of a split of all replicates, concatenated; `None` if one of them kept no
+    /// predictions.
     fn pooled(&mut self, setting: &ChosenSetting<'_>, split: SplitName) -> Result<Option<(Matrix, Matrix)>, Error> {
         let (mut logits, mut targets) = (Vec::new(), Vec::new());
         for replicate in &setting.cells {
@@ -56,7 +57,7 @@ impl Refitter<'_> {
     }
 }
 
-/// The median of the replicates' own thresholds.
+/// Returns the median of the replicates' own thresholds.
 fn median_threshold(setting: &ChosenSetting<'_>) -> RefitThreshold {
     let name = format!("val_{}", Metric::Threshold);
     let of_cell = |cell: &&Cell| cell.outcome.as_ref()?.metrics.get(&name).copied();

@@ -2,18 +2,18 @@
 
 use emberline_train::Shape;
 
-use super::local::{PreparedCell, Work};
+use super::work::{PreparedCell, Work};
 
 /// Maximum number of full packs waiting to be trained; bounds how many feature matrices are in memory.
 const MAX_QUEUED_PACKS: usize = 4;
 
-/// Cells, gathered by their shapes.
+/// An iterator over packs: gathers cells by their shapes.
 pub(super) struct Packs<'p, 'c> {
     pub(super) ready: &'p mut dyn Iterator<Item = PreparedCell<'c>>,
     pub(super) work: &'p dyn Work<'c>,
-    /// The cells of a full pack.
+    /// The number of cells in a full pack.
     pub(super) most: usize,
-    /// Packs that aren't full.
+    /// Packs that aren't full yet.
     pub(super) open: Vec<(Shape, Vec<PreparedCell<'c>>)>,
 }
 
@@ -31,7 +31,7 @@ impl<'c> Iterator for Packs<'_, 'c> {
 }
 
 impl<'c> Packs<'_, 'c> {
-    /// Lets a cell wait for others, unless there is a pack to be trained now.
+    /// Adds a cell to the pack of its shape. Returns a pack if one should be trained now.
     fn add(&mut self, ready: PreparedCell<'c>) -> Option<Vec<PreparedCell<'c>>> {
         let shape = if self.most > 1 { self.work.shape(&ready) } else { None };
         let Some(shape) = shape else { return Some(vec![ready]) };
