@@ -197,7 +197,7 @@ impl std::fmt::Display for Error {
             Self::Fetch(error) => error.fmt(f),
             Self::Threads(error) => write!(
                 f,
-                "the system starts no thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
+                "the system could not start a thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
                 emberline_base::file::system_message(error)
             ),
             Self::File(error) => error.fmt(f),

@@ -63,7 +63,7 @@ fn hear(code: Code) {
     match INTERRUPT.get() {
         Some(interrupt) if is_first => {
             interrupt.cancel();
-            say("interrupted: what is under way goes on from here when it is run again");
+            say("interrupted; run the command again to continue from here");
             end_after_grace(code);
         }
         Some(_) | None => remove_all_and_exit(code as i32),

@@ -226,7 +226,7 @@ fn forms_of_one_label_are_warned_of_and_never_merged() {
     assert_eq!((codes(&rows), data(&rows).data.classes.len()), (vec![Code::SimilarLabels], 6));
     let text = warning(&rows, Code::SimilarLabels);
     assert!(text.starts_with("Labels `True` (2 rows), `TRUE` (1 row), `true` (1 row) differ only by case"), "{text}");
-    assert!(text.ends_with("The first `TRUE` stands in a.csv, line 3."), "{text}");
+    assert!(text.ends_with("The first `TRUE` is in a.csv, line 3."), "{text}");
     let rows = csv_rows(&["1", "0", "1.0", "0.0", "1", "0"]);
     assert_eq!((codes(&rows), data(&rows).data.classes.len()), (vec![Code::SimilarLabels], 4));
     let rows = csv_rows(&["yes", "0", "1", "no", "yes", "0"]);
@@ -434,7 +434,7 @@ fn warnings_name_files_as_the_settings_do() {
     );
     let text = warning(&rows, Code::SharedTexts);
     assert!(
-        text.starts_with("1 text stands in the files of two splits, such as \"b\" (t.csv, line 4; v.csv, line 2)."),
+        text.starts_with("1 text is in the files of two splits, such as \"b\" (t.csv, line 4; v.csv, line 2)."),
         "{text}"
     );
     assert_eq!(data(&rows).data.warnings, rows.findings().warnings);

@@ -40,11 +40,11 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// A model of all rows has those of the files of validation and test too, in the order that the seed gives them.
 #[test]
-fn undivided_rows_all_train() {
+fn all_rows_train_without_a_split() {
     let other = "text,label\nnew one,a\nnew two,b\ntext 3,a\n";
     let folder = folder_with(&[("a.csv", &table(1000, 16)), ("v.csv", other)]);
     let split = Split { folds: Some(3), fold: Some(2), seed: Some(5), ..Split::default() };
-    let settings = Settings { split: split.undivided(), ..one_file() };
+    let settings = Settings { split: split.training_on_all(), ..one_file() };
     let all = load(&settings, folder.path(), 7).expect("rows");
     assert_eq!((sizes(&all), all.unused), ((900, None, None), 100));
     let counted = Split { train: Some(Amount::Count(900)), seed: Some(5), ..Split::default() };
@@ -190,7 +190,7 @@ fn rows_that_are_left_out_for_their_group_are_counted_and_warned_of() {
     let warning = data.warnings.iter().map(ToString::to_string).find(|warning| warning.starts_with("EMB012"));
     let warning = warning.expect("a warning");
     let begins =
-        "EMB012: 2 groups stand in the files of two splits, such as `ann` (train.csv, line 2; test.csv, line 2).";
+        "EMB012: 2 groups are in the files of two splits, such as `ann` (train.csv, line 2; test.csv, line 2).";
     assert!(warning.starts_with(begins) && warning.contains("2 rows of the others are left out"), "{warning}");
     let alone = load(&three_files(), folder.path(), 1).expect("readable").data;
     assert_eq!((alone.shared_texts, alone.shared_groups), (1, 0));

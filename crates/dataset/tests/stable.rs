@@ -230,10 +230,10 @@ fn faults_of_explicit_rows_name_file_and_line() {
         ("1,train,1\n1,train,9\n", "draws.csv, line 3: there is no row 9; "),
         ("1,train,0\n", "draws.csv, line 2: there is no row 0; "),
         ("1,train,3\n", "draws.csv, line 2: row 3 of "),
-        ("1,train,x\n", "draws.csv, line 2: `x` is no number of a row"),
-        ("1,dev,1\n", "draws.csv, line 2: `dev` is no split; write train, valid or test"),
+        ("1,train,x\n", "draws.csv, line 2: `x` is not a row number"),
+        ("1,dev,1\n", "draws.csv, line 2: unknown split `dev`; write train, valid or test"),
         ("1,train,\n", "draws.csv, line 2: there is no `row`"),
-        ("1,train,1\n1,train,2\n1,valid,2\n", "draws.csv, line 4: row 2 stands in this draw twice, first in line 3"),
+        ("1,train,1\n1,train,2\n1,valid,2\n", "draws.csv, line 4: row 2 is listed twice in this draw, first in line 3"),
         (
             "1,train,1\n1,train,2\n1,test,5\n",
             "draws.csv, line 4: row 5 is for test, but line 2 has the same text for train",

@@ -58,7 +58,7 @@ fn size(text: &str) -> Result<u64, String> {
         "mib" => 1024f64.powi(2),
         "gib" => 1024f64.powi(3),
         "tib" => 1024f64.powi(4),
-        _ => return Err(format!("`{unit}` is no unit of size; use kB, MB, GB or TB")),
+        _ => return Err(format!("unknown unit `{unit}`; use kB, MB, GB or TB")),
     };
     let number: f64 = number.trim().parse().map_err(|_| "write a number and a unit, such as 20GB".to_owned())?;
     if number.is_finite() && number >= 0.0 { Ok((number * factor) as u64) } else { Err("a size is at least 0".into()) }

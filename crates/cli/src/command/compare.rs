@@ -57,7 +57,7 @@ fn unmeasured(comparison: &Comparison) -> Option<String> {
     let metric = &comparison.metric;
     (count > 0).then(|| {
         let (are, settings) = (agreeing(count, "is", "are"), counted(comparison.settings.len(), "setting"));
-        format!("{count} of {settings} {are} unmeasured by {metric}, which is no pass")
+        format!("{count} of {settings} {are} unmeasured by {metric}, which does not count as a pass")
     })
 }
 

@@ -123,7 +123,7 @@ fn megabytes(bytes: u64) -> String {
 /// What a person must know who gave files that share texts or groups.
 pub(super) fn shared_texts(data: &Data) -> Option<String> {
     let left_out = |rows: usize, what: &str| {
-        let stands = format!("{} whose {what} stands in the file of a more protected split too", counted(rows, "row"));
+        let stands = format!("{} whose {what} is also in the file of a more protected split", counted(rows, "row"));
         (rows > 0).then_some(stands)
     };
     let reasons: Vec<String> =

@@ -102,7 +102,7 @@ impl Cell {
     /// The same cell on all rows, whatever its settings say of splits.
     pub(crate) fn undivided(&self) -> Self {
         let data = self.settings.data.as_ref();
-        let data = emberline_dataset::Settings { split: data.split.undivided(), ..data.clone() };
+        let data = emberline_dataset::Settings { split: data.split.training_on_all(), ..data.clone() };
         let settings = CellSettings { data: Arc::new(data), ..self.settings.clone() };
         Self { settings, ..self.clone() }
     }
