@@ -109,7 +109,7 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
         return Error::Json { place, reason: format!("duplicate key {key} in the object; remove one of the two") };
     }
     let cure = match line.trim_start().as_bytes().first() {
-        Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
+        Some(b'[') => "; this looks like one JSON array: write one object per line, for example with jq -c '.[]'",
         Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
         Some(b'{') => "",
         _ if place.number == 1 => "; if this is CSV or TSV, let the file's name end in .csv or .tsv",
