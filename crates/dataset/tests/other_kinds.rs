@@ -1,5 +1,5 @@
-//! Files that are not what their names say, and files in the dialects of other programs: the message says what they are and
-//! what to do; where they can be read as they are meant, they are.
+//! Tests files of another kind than their names say, and files in dialects of other programs: the message says what they are and
+//! what to do; those that can be read correctly are read.
 
 use std::fs;
 use std::path::Path;
@@ -126,7 +126,7 @@ fn dialects_of_other_programs_are_explained() {
     }
 }
 
-/// A blank before a quote that belongs to the text, and what is quoted well, are no faults.
+/// A space before a quote that belongs to the text, and a correctly quoted field, are accepted.
 #[test]
 fn quotes_that_are_meant_stay() {
     let content = "text,label\n\" \"\"a\"\" \",1\nsaid \"hi\", 0\n \"a\" and b,0\n\"x\",1\n";

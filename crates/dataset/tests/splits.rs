@@ -1,4 +1,4 @@
-//! Dividing small files: amounts, files per split, leaks, findings, errors that name the cure.
+//! Tests the split of small files: amounts, files per split, leaks, findings, and errors that name the cure.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +38,7 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// A model of all rows has those of the files of validation and test too, in the order that the seed gives them.
+/// If all rows are for training, those of the validation and test files are too, in the order that the seed gives.
 #[test]
 fn all_rows_train_without_a_split() {
     let other = "text,label\nnew one,a\nnew two,b\ntext 3,a\n";
@@ -112,7 +112,7 @@ fn one_size_does_not_move_the_others() {
 }
 
 #[test]
-fn the_split_s_own_seed_stands_above_the_pipeline_s() {
+fn the_split_s_own_seed_overrides_the_pipeline_s() {
     let folder = folder_with(&[("a.csv", &table(100, 4))]);
     let rows = read(&one_file(), folder.path()).expect("readable");
     let own = Split { seed: Some(5), ..Split::default() };

@@ -259,7 +259,7 @@ mod tests {
         assert!(refused(dictionary(26)).is_some_and(|said| said.contains("dictionary")));
     }
 
-    /// Three numbers in a block of 128 and 4 parts: the first part is 32 differences of 8 bits.
+    /// Returns three values in a block of 128 and 4 parts, with `count` as the claimed count: the first part is 32 differences of 8 bits.
     fn deltas(count: u64) -> Vec<u8> {
         let mut bytes = vec![0x80, 0x01, 4];
         let mut rest = count;

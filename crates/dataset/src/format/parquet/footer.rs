@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn no_collection_has_more_elements_than_the_footer_has_bytes() {
-        // Field 1, a list of so many: 0x19; then the type of its elements.
+        // 0x19 is field 1, a list; then come its size and the type of its elements.
         for (footer, too_much) in [
             (&[0x19, 0x21, 0][..], false),
             (&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 7, 0], true),
@@ -82,7 +82,7 @@ mod tests {
         assert!(!claims_too_much(&[0x1c; 1000]));
     }
 
-    /// A footer whose schema has elements with so many children each.
+    /// Returns a footer whose schema elements have these numbers of children.
     fn footer_of(children: &[u64]) -> Vec<u8> {
         let mut footer = vec![0x29, 0xfc];
         let varint = |mut number: u64, bytes: &mut Vec<u8>| {
