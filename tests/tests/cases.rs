@@ -69,7 +69,7 @@ const CASES: &[Expected] = &[
         "16-quotes-of-others",
         &["check", "--data", "trail.toml"],
         4,
-        &["at the end of the row"],
+        &["the row ends with a"],
         &["put double quotes around"],
     ),
     case("16-quotes-of-others", &["check", "--data", "pandas.toml"], 0, &["EMB007"], &[]),

@@ -84,7 +84,7 @@ fn ci_is_told_what_is_worse_or_unmeasured() {
     // No test split, so no test metric: that is no pass.
     let unmeasured = fixture.ends(&["compare", "one", "more", "--metric", "test_f1", "--fail-if", "worse"], 6);
     assert!(
-        unmeasured.stderr.contains("2 of 2 settings are unmeasured by test_f1, which is no pass"),
+        unmeasured.stderr.contains("2 of 2 settings are unmeasured by test_f1, which does not count as a pass"),
         "{unmeasured:?}"
     );
     let unknown = fixture.ends(&["compare", "one", "more", "--metric", "val_f7"], 2);

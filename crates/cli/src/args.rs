@@ -1,4 +1,4 @@
-//! The command line as typed.
+//! The command-line arguments, as the user types them.
 
 mod cache;
 mod compare;
@@ -43,11 +43,11 @@ pub(crate) enum Command {
     ///   emberline cells p.toml --missing | parallel emberline run p.toml --jobs 1 --only {}
     #[command(verbatim_doc_comment)]
     Cells(Cells),
-    /// Tell why cells would run: which input changed, from what to what.
+    /// Explain why cells would run: which input changed, with its old and new value.
     Explain(Explain),
-    /// Write what a finished run came to beside the pipeline file, to be proved again.
+    /// Write the inputs and results of a finished run to a lock file beside the pipeline file, for `verify`.
     Lock(Lock),
-    /// Train the cells of a lock again, and compare; the exit code tells.
+    /// Train the cells of a lock again and compare the results; the exit code says whether they match.
     Verify(Verify),
     /// Render the reports of a run again, from its records alone.
     Report(Report),
@@ -80,12 +80,12 @@ pub(crate) enum ListFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The folder to write to; made where it is missing.
+    /// The folder to write to; created if it doesn't exist.
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
 }
 
-/// The pipeline, and what the command line changes in it.
+/// The pipeline file, and the keys that the command line overrides.
 #[derive(Debug, Args)]
 pub(crate) struct PipelineArgs {
     /// The pipeline file.
@@ -139,40 +139,40 @@ pub(crate) struct Run {
     /// Run only this cell; may be repeated.
     #[arg(long, value_name = "CELL")]
     pub(crate) only: Vec<String>,
-    /// What trains: auto, cpu, cuda or wgpu.
+    /// The device to train on: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
     /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Run cells again that are done.
+    /// Run cells again that are already done.
     #[arg(long)]
     pub(crate) force: bool,
-    /// End at the first cell that fails.
+    /// Stop at the first cell that fails.
     #[arg(long)]
     pub(crate) fail_fast: bool,
     /// Run cells again that failed.
     #[arg(long)]
     pub(crate) retry_failed: bool,
-    /// Train so many cells side by side, each on one core; results don't depend on it [default: as many as there are
-    /// cores on the CPU, 1 on a GPU].
+    /// The number of cells to train in parallel, each on one core; results don't depend on it [default: the number of cores
+    /// on the CPU, 1 on a GPU].
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// On a GPU, train up to so many cells as one computation, where they differ in seed, learning rate or frozen embedding
-    /// alone: the steps of one small head mostly wait for launches [default: 1].
+    /// On a GPU, the maximum number of cells to train as one computation, if they differ only in seed, learning rate or frozen
+    /// embedding: a single small head keeps the GPU waiting for kernel launches [default: 1].
     #[arg(long, value_name = "N")]
     pub(crate) pack: Option<NonZeroUsize>,
-    /// Where cells are trained: on threads of this process, or in `--jobs` processes of their own, of which one that dies
-    /// costs only what it was doing.
+    /// Where cells are trained: on threads of this process, or in `--jobs` separate processes. If one of those crashes, only
+    /// its own work is lost.
     #[arg(long, value_enum, default_value = "local")]
     pub(crate) executor: ExecutorName,
-    /// End when standard input is closed, as `--executor subprocess` asks its processes to.
+    /// Stop when standard input is closed, as `--executor subprocess` asks its processes to.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
-    /// Refuse to run where an input differs from the pipeline's lock.
+    /// Refuse to run if an input differs from the pipeline's lock.
     #[arg(long)]
     pub(crate) locked: bool,
-    /// Stay off the network, as a run always does: there is nothing to change.
+    /// Don't use the network. A run never does, so this changes nothing.
     #[arg(long)]
     pub(crate) offline: bool,
     /// Print the summary as JSON, instead of a table.
@@ -193,13 +193,13 @@ pub(crate) enum CellsFormat {
 pub(crate) struct Cells {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Only those that `run` would run.
+    /// Only cells that `run` would run.
     #[arg(long, conflicts_with_all = ["failed", "done"])]
     pub(crate) missing: bool,
-    /// Only those that failed by themselves, which `run --retry-failed` runs again.
+    /// Only cells that failed by themselves, which `run --retry-failed` runs again.
     #[arg(long, conflicts_with = "done")]
     pub(crate) failed: bool,
-    /// Only those that are done.
+    /// Only cells that are done.
     #[arg(long)]
     pub(crate) done: bool,
     /// The run folder; `runs/<pipeline>` when left out.
@@ -228,13 +228,13 @@ pub(crate) struct Explain {
 pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Fetch what the whole file names, not only what the cells of the grid need.
+    /// Fetch everything that the file names, not only what the cells of the grid need.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Fetch again what is there.
+    /// Download files again that exist already.
     #[arg(long, conflicts_with = "offline")]
     pub(crate) force: bool,
-    /// Only say what is missing.
+    /// Don't download anything; only report what is missing.
     #[arg(long)]
     pub(crate) offline: bool,
     /// For people, or for programs.
@@ -255,28 +255,29 @@ pub(crate) struct Predict {
     /// The cell that classifies [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
     pub(crate) cell: Option<String>,
-    /// What a neural encoder computes on: auto, cpu, cuda or wgpu.
+    /// The device for neural encoders: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
+    /// The folder that the paths of the embedding's files are relative to [default: the pipeline file's].
     #[arg(long, value_name = "DIR")]
     pub(crate) assets: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) texts: TextArgs,
-    /// The column of the texts, by its name, or by its number (1 is the first) where a file has no header [default: the
+    /// The column of the texts, by its name, or by its number (1 is the first) if a file has no header [default: the
     /// pipeline's].
     #[arg(long, value_name = "COLUMN")]
     pub(crate) text: Option<String>,
-    /// Where the predictions go [default: standard output].
+    /// The file to write the predictions to [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// How they are written [default: as the output's name says, else JSON Lines for JSON Lines and CSV for all else].
+    /// The format of the output [default: by the output's name; else JSON Lines for JSON Lines input, and CSV otherwise].
     #[arg(long, value_enum)]
     pub(crate) format: Option<PredictionFormat>,
     /// Add a column with the probability of each class.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Add a column with the words that moved the decision most: what its probability loses without each. Tables of words only.
+    /// Add a column with the words that influenced the decision most, and how much its probability drops without each. Only for
+    /// tables of words.
     #[arg(long)]
     pub(crate) explain: bool,
     /// Add a column with the K training rows (at most 1000) whose vectors are nearest to the text's, by cosine similarity. The data
@@ -291,21 +292,21 @@ pub(crate) struct Export {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) targets: ExportTargets,
-    /// What enters the ONNX graph [default: vectors].
+    /// The input of the ONNX graph [default: vectors].
     #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec"])]
     pub(crate) onnx_input: Option<OnnxInputName>,
     /// The cell that is exported [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
     pub(crate) cell: Option<String>,
-    /// The folder that the paths of the embedding's files count from [default: the pipeline file's].
+    /// The folder that the paths of the embedding's files are relative to [default: the pipeline file's].
     #[arg(long, value_name = "DIR")]
     pub(crate) assets: Option<PathBuf>,
-    /// Replace what is already there.
+    /// Replace an existing file or folder.
     #[arg(long)]
     pub(crate) force: bool,
 }
 
-/// What is written, and where to: one of them.
+/// The format to export, and the path to write to; exactly one is given.
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false)]
 pub(crate) struct ExportTargets {
@@ -323,13 +324,13 @@ pub(crate) struct ExportTargets {
     pub(crate) word2vec: Option<PathBuf>,
 }
 
-/// What enters an ONNX graph.
+/// The input of an ONNX graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnnxInputName {
     /// `vectors` [batch, dim], made by the embedding.
     #[default]
     Vectors,
-    /// `ids` [batch, tokens], rows of the table, which the file holds; -1 is padding.
+    /// `ids` [batch, tokens], rows of the table, which is in the file; -1 is padding.
     TokenIds,
 }
 
@@ -351,7 +352,7 @@ pub(crate) enum SchemaName {
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Which format.
+    /// The file format.
     #[arg(value_enum, default_value = "pipeline")]
     pub(crate) name: SchemaName,
 }

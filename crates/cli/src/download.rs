@@ -1,4 +1,4 @@
-//! How a download is shown on standard error: a bar on a terminal, a line now and then elsewhere.
+//! Shows the progress of a download on standard error: a bar on a terminal, else a line from time to time.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -8,26 +8,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::terminal::{printable, say};
 
-/// The time between two lines where there is no terminal.
-const PAUSE: Duration = Duration::from_secs(15);
+/// The time between two lines if there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(15);
 
-/// One download.
+/// The progress of one download.
 #[derive(Debug)]
 pub(crate) struct Download {
     name: String,
     bar: Option<ProgressBar>,
     total: Option<u64>,
     begun: bool,
-    said: Instant,
+    /// When the last line was printed.
+    printed: Instant,
 }
 
 impl Download {
-    /// Nothing is shown before something comes.
+    /// Returns the progress of a download that has not begun. Nothing is shown before the first bytes arrive.
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: printable(name), bar: None, total: None, begun: false, said: Instant::now() }
+        Self { name: printable(name), bar: None, total: None, begun: false, printed: Instant::now() }
     }
 
-    /// Shows the bar, or says the first line; a continued download is fast only from here on.
+    /// Shows the bar, or prints the first line. The rate of a resumed download is measured from `position` on.
     fn begin(&mut self, position: u64) {
         self.begun = true;
         if io::stderr().is_terminal() {
@@ -57,8 +58,8 @@ impl Observer for Download {
         }
         if let Some(bar) = &self.bar {
             bar.set_position(position);
-        } else if self.said.elapsed() >= PAUSE {
-            self.said = Instant::now();
+        } else if self.printed.elapsed() >= LINE_EVERY {
+            self.printed = Instant::now();
             let of = self.total.map(|total| format!(" of {}", megabytes(total))).unwrap_or_default();
             say(&format!("{}: {}{of}", self.name, megabytes(position)));
         }
@@ -90,7 +91,7 @@ fn style(sized: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is sound").progress_chars("=> ")
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes with a decimal unit, such as `1.5 kB`.
 pub(crate) fn megabytes(bytes: u64) -> String {
     let bytes = bytes as f64;
     match bytes {

@@ -1,21 +1,21 @@
-//! Exit codes, and which error ends with which.
+//! The exit codes, and the code of each error.
 
 use std::process::ExitCode;
 
 use emberline_pipeline::{Difference, Subject};
 
-/// How the program ends.
+/// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// All is well.
+    /// Success.
     Fine = 0,
-    /// Something unexpected.
+    /// An unexpected error.
     Unexpected = 1,
     /// The command line is wrong.
     Usage = 2,
     /// The pipeline file is faulty.
     Invalid = 3,
-    /// The data are not as they should be.
+    /// The data are invalid.
     Data = 4,
     /// The lock is missing or no longer fits, or cells are left to run.
     Stale = 5,
@@ -25,9 +25,9 @@ pub(crate) enum Code {
     CellsFailed = 7,
     /// A file that the pipeline names is missing, or has another hash.
     Asset = 8,
-    /// A signal asked to come back later; what was under way goes on from its checkpoint.
-    ComeBack = 75,
-    /// A person interrupted it; likewise.
+    /// SIGTERM ended the run, which continues from its checkpoints when it is started again (EX_TEMPFAIL of `sysexits.h`).
+    TempFail = 75,
+    /// SIGINT (Ctrl-C) ended the run, which continues from its checkpoints when it is started again.
     Interrupted = 130,
 }
 
@@ -37,33 +37,33 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// An error on its way to the terminal.
+/// An error that ends a command.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// The command line asks for what can't be.
+    /// The command line is invalid.
     Usage(String),
     /// A pipeline can't be loaded or run.
     Pipeline(emberline_pipeline::Error),
     /// Texts can't be read.
     Data(emberline_dataset::Error),
-    /// A row of the input has no place in the output.
+    /// A row of the input can't be represented in the output.
     Row(String),
     /// An embedding can't be opened.
     Embedding(emberline_embedding::Error),
     /// The device that is asked for can't be used.
     Device(emberline_device::Unavailable),
-    /// Nothing can be fetched, for a reason in the environment.
+    /// Nothing can be downloaded, for a reason in the environment.
     Fetch(emberline_fetch::Error),
-    /// The system starts no threads.
+    /// The system could not start a thread.
     Threads(std::io::Error),
     /// A file can't be written.
     File(emberline_base::file::FileError),
-    /// Standard output can't be written; a closed pipe is no error.
+    /// Standard output can't be written to; a closed pipe is no error.
     Output(std::io::Error),
 }
 
 impl Error {
-    /// The exit code.
+    /// Returns the exit code of the error.
     pub(crate) fn code(&self) -> Code {
         use emberline_pipeline::Error as Pipeline;
         match self {
@@ -105,14 +105,14 @@ impl Error {
     }
 }
 
-/// Of inputs that aren't what the lock says: an embedding's files are an asset, all else is the lock's affair.
+/// Returns the code for inputs that differ from the lock: `Asset` if an embedding's files differ, else `Stale`.
 pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
     let is_asset = |difference: &Difference| matches!(difference.subject, Subject::Embedding(_));
     if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
 }
 
-/// Of data that a model was trained on: a file that is away is an asset; data that can't be read or divided any more have
-/// changed since.
+/// Returns the code for training data that are read again: `Asset` if a file is missing. If the data can't be read or split any
+/// more, they have changed since training: `Stale`.
 fn of_training_data(error: &emberline_dataset::Error) -> Code {
     match error {
         error if error.is_out_of_memory() => Code::Unexpected,
@@ -142,7 +142,7 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     }
 }
 
-/// Of a model's file: one of another version is stale, any other that can't be used is an asset.
+/// Returns the code for a model file: `Stale` if it has another version, `Asset` if it can't be used for another reason.
 fn of_model(error: &emberline_train::ModelError) -> Code {
     match error {
         emberline_train::ModelError::OtherVersion { .. } => Code::Stale,
@@ -151,7 +151,7 @@ fn of_model(error: &emberline_train::ModelError) -> Code {
     }
 }
 
-/// Of a bundle: one of another version is stale, any other that can't be used is an asset.
+/// Returns the code for a bundle: `Stale` if it has another version, `Asset` if it can't be used for another reason.
 fn of_bundle(error: &emberline_pipeline::BundleError) -> Code {
     use emberline_pipeline::BundleError as Bundle;
     match error {
@@ -187,7 +187,7 @@ impl std::fmt::Display for Error {
             }
             Self::Data(emberline_dataset::Error::UnknownFormat { path }) => write!(
                 f,
-                "{}: unknown format; the name must end in .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with \
+                "{}: unknown format; the name must end in .txt (one text per line), .csv, .tsv, .jsonl or .parquet, plain or with \
                  .gz, .zst or .zip after it",
                 path.display()
             ),
@@ -197,7 +197,7 @@ impl std::fmt::Display for Error {
             Self::Fetch(error) => error.fmt(f),
             Self::Threads(error) => write!(
                 f,
-                "the system starts no thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
+                "the system could not start a thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
                 emberline_base::file::system_message(error)
             ),
             Self::File(error) => error.fmt(f),

@@ -1,4 +1,4 @@
-//! `emberline`: arguments, terminal and exit codes; everything else is in the library crates.
+//! The `emberline` program: arguments, terminal output and exit codes. Everything else is in the library crates.
 
 mod args;
 mod command;
@@ -36,20 +36,20 @@ fn run() -> ExitCode {
     }
 }
 
-/// Training allocates and frees the same large blocks at every step. glibc gives them back to the
-/// system each time unless told not to, which makes a step up to 2.7 times as slow. It isn't told to
-/// take more at once than is asked for: it would no longer know that what it took is zeros.
+/// Sets glibc's allocator to keep freed memory. Training allocates and frees the same large blocks at every step; by default, glibc
+/// returns them to the system each time, which makes a step up to 2.7 times as slow. `M_TOP_PAD` is not raised: glibc would no
+/// longer know that the memory it gets is zeroed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "mallopt has no safe form; it is called before any thread starts")]
 fn keep_freed_memory() {
-    // SAFETY: the process has one thread yet, and the options are ones that glibc documents.
+    // SAFETY: the process still has only one thread, and glibc documents both options.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
     }
 }
 
-/// What was freed is given back to the system after all, where memory lacks.
+/// Returns freed memory to the system. It is called when memory runs short.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "malloc_trim has no safe form")]
 fn give_freed_memory_back() {

@@ -1,5 +1,4 @@
-//! Writes predictions beside the rows that they are of: every input column stays, in order, and every row, also one with an
-//! empty text.
+//! Writes the input's rows with their predictions: all input columns and all rows stay, in order, even rows with an empty text.
 //!
 //! | input | CSV output | JSON Lines output |
 //! |---|---|---|
@@ -7,10 +6,10 @@
 //! | JSON Lines | the keys of the first object | the object as it was written |
 //! | a text per line | the column `text` | an object with the key `text` |
 //!
-//! After these come `predicted`, `probability` and, if asked for, `probability_CLASS` of each class. Of a multi-label task,
-//! `predicted` and `probability` hold one entry for each predicted label: a list in JSON, joined by `|` in CSV. If asked for,
-//! `explanation` follows: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV; and `neighbours`: a list of
-//! `{file, row, label, similarity, text}` in JSON (`neighbours.rs`).
+//! These columns are added: `predicted`, `probability` and, with `--all`, `probability_CLASS` for each class. In a multi-label
+//! task, `predicted` and `probability` hold one entry per predicted label: a list in JSON, joined by `|` in CSV. With
+//! `--explain`, `explanation` follows: a list of `{word, effect}` in JSON, `good +0.1200; film -0.0100` in CSV; with
+//! `--neighbours`, `neighbours`: a list of `{file, row, label, similarity, text}` in JSON (`neighbours.rs`).
 
 mod neighbours;
 
@@ -27,10 +26,10 @@ const PROBABILITY: &str = "probability";
 const EXPLANATION: &str = "explanation";
 const NEIGHBOURS: &str = "neighbours";
 
-/// The column of the texts of an input that names no columns.
+/// The name of the text column if the input has no names.
 const TEXT: &str = "text";
 
-/// Stands between the labels of one row in CSV.
+/// The separator between the labels of one row in CSV.
 const LABEL_SEPARATOR: &str = "|";
 
 /// The form of the output.
@@ -42,34 +41,34 @@ pub(crate) enum PredictionFormat {
     Jsonl,
 }
 
-/// What predictions are of, and which columns tell it.
+/// The task and classes of predictions, and the columns to add.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     /// The task.
     pub(crate) task: Task,
     /// The names of all classes.
     pub(crate) classes: Vec<String>,
-    /// Whether each class gets a column of its own.
+    /// Whether to add a column with the probability of each class.
     pub(crate) all: bool,
-    /// Whether the words that moved the decision are told.
+    /// Whether to add the words that influenced the decision.
     pub(crate) explains: bool,
-    /// Whether the nearest training rows are told.
+    /// Whether to add the nearest training rows.
     pub(crate) neighbours: bool,
 }
 
-/// What is said of a row.
+/// The output for one row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Said<'r> {
-    /// What is predicted.
+pub(crate) struct RowOutput<'r> {
+    /// The prediction.
     pub(crate) prediction: &'r Prediction,
-    /// The words that moved the decision, if they are told.
+    /// The words that influenced the decision; empty unless they are asked for.
     pub(crate) explanation: &'r [WordEffect],
-    /// The nearest training rows, if they are told; none for a text without a vector.
+    /// The nearest training rows, if they are asked for; none for a text without a vector.
     pub(crate) neighbours: Option<&'r [Neighbour<'r>]>,
 }
 
 impl Columns {
-    /// The names of the columns that are added.
+    /// Returns the names of the added columns.
     fn names(&self) -> Vec<String> {
         let of_classes = self.classes.iter().filter(|_| self.all).map(|class| format!("{PROBABILITY}_{class}"));
         let explanation = self.explains.then(|| EXPLANATION.to_owned());
@@ -78,7 +77,7 @@ impl Columns {
         first.chain(of_classes).chain(explanation).chain(neighbours).collect()
     }
 
-    /// Refuses names of the input that the output adds.
+    /// Refuses input columns with the name of an added column.
     fn refuse_taken<'n>(&self, mut names: impl Iterator<Item = &'n str>) -> Result<(), Refusal> {
         let added = self.names();
         match names.find(|name| added.iter().any(|added| added == name)) {
@@ -91,9 +90,9 @@ impl Columns {
         prediction.classes.iter().map(|&class| self.classes[class].as_str())
     }
 
-    /// Appends what is said of a row to its fields.
-    fn push_fields(&self, said: Said<'_>, record: &mut csv::StringRecord) {
-        let Said { prediction, explanation, neighbours } = said;
+    /// Appends the added fields to a row of CSV.
+    fn push_fields(&self, output: RowOutput<'_>, record: &mut csv::StringRecord) {
+        let RowOutput { prediction, explanation, neighbours } = output;
         record.push_field(&self.predicted(prediction).collect::<Vec<_>>().join(LABEL_SEPARATOR));
         let shown: Vec<String> = self.shown(prediction).into_iter().map(text).collect();
         record.push_field(&shown.join(LABEL_SEPARATOR));
@@ -109,9 +108,9 @@ impl Columns {
         }
     }
 
-    /// What is said of a row, as the entries of a JSON object.
-    fn entries(&self, said: Said<'_>) -> Map<String, Value> {
-        let Said { prediction, explanation, neighbours } = said;
+    /// Returns the added entries of a JSON object.
+    fn entries(&self, output: RowOutput<'_>) -> Map<String, Value> {
+        let RowOutput { prediction, explanation, neighbours } = output;
         let predicted = self.predicted(prediction).map(Value::from);
         let shown = self.shown(prediction).into_iter().map(number);
         let [predicted, shown]: [Value; 2] = match self.task {
@@ -127,7 +126,7 @@ impl Columns {
         self.names().into_iter().zip(values).collect()
     }
 
-    /// The probabilities that stand beside the predicted classes: binary, that of the positive class.
+    /// Returns the probabilities of the column `probability`: those of the predicted classes; binary, that of the positive class.
     fn shown(&self, prediction: &Prediction) -> Vec<f64> {
         let of = |class: usize| prediction.probabilities[class];
         match self.task {
@@ -140,11 +139,11 @@ impl Columns {
 /// Why a row can't be written.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The input has a column that the output adds.
+    /// The input has a column with the name of an added column.
     Taken(String),
-    /// Two columns of the input have one name, and a JSON object has room for one of them.
+    /// Two columns of the input have the same name, and a JSON object can hold only one of them.
     Repeated(String),
-    /// A JSON object has a key that the first object lacks, so that CSV has no column for it.
+    /// A JSON object has a key that the first object lacks, so CSV has no column for it.
     NewKey(String),
     /// A JSON object can't be read.
     Json(serde_json::Error),
@@ -195,7 +194,7 @@ enum Output<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// A writer to `out`.
+    /// Returns a writer to `out`.
     pub(crate) fn new(out: W, format: PredictionFormat, columns: Columns) -> Self {
         let out = match format {
             PredictionFormat::Csv => Output::Csv(Box::new(csv::Writer::from_writer(out))),
@@ -204,10 +203,10 @@ impl<W: Write> Writer<W> {
         Self { columns, out, names: None }
     }
 
-    /// Takes an input row over.
+    /// Converts an input row to the output's form. The first row decides the input's columns.
     ///
     /// # Errors
-    /// When the output has no place for the row.
+    /// When the row can't be represented in the output.
     pub(crate) fn take(&mut self, row: &TextRow<'_>) -> Result<InputRow, Refusal> {
         if self.names.is_none() {
             self.begin(names_of(&row.original)?)?;
@@ -219,7 +218,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes the header, now that the input's columns are known.
+    /// Writes the header, once the input's columns are known.
     fn begin(&mut self, names: Vec<String>) -> Result<(), Refusal> {
         self.columns.refuse_taken(names.iter().map(String::as_str))?;
         match &mut self.out {
@@ -238,31 +237,31 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Whether the words that moved the decision are written.
+    /// Whether the words that influenced the decision are written.
     pub(crate) fn explains(&self) -> bool {
         self.columns.explains
     }
 
-    /// Writes a row with what is said of it.
+    /// Writes a row with its added columns.
     ///
     /// # Errors
     /// When the output can't be written.
-    pub(crate) fn write(&mut self, row: InputRow, said: Said<'_>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, row: InputRow, output: RowOutput<'_>) -> io::Result<()> {
         match (&mut self.out, row) {
             (Output::Csv(out), InputRow::Fields(mut record)) => {
-                self.columns.push_fields(said, &mut record);
+                self.columns.push_fields(output, &mut record);
                 out.write_record(&record).map_err(plain)
             }
             (Output::Jsonl(out), InputRow::Object(open)) => {
-                let added = Value::from(self.columns.entries(said)).to_string();
+                let added = Value::from(self.columns.entries(output)).to_string();
                 let separator = if open.ends_with('{') { "" } else { "," };
                 writeln!(out, "{open}{separator}{}", &added[1..])
             }
-            _ => unreachable!("a row is taken and written in one form"),
+            _ => unreachable!("`take` converts rows to the form that is written"),
         }
     }
 
-    /// Ends the output and hands it back.
+    /// Flushes the output and returns it.
     ///
     /// # Errors
     /// When the output can't be written.
@@ -274,7 +273,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// What the system said of a write.
+/// Returns the system's error of a failed write.
 fn plain(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -282,7 +281,7 @@ fn plain(error: csv::Error) -> io::Error {
     }
 }
 
-/// The columns of a row.
+/// Returns the names of a row's columns.
 fn names_of(row: &Original<'_>) -> Result<Vec<String>, Refusal> {
     match row {
         Original::Line => Ok(vec![TEXT.to_owned()]),
@@ -295,7 +294,7 @@ fn parsed(object: &str) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_str(object).map_err(Refusal::Json)
 }
 
-/// A row as fields of CSV, in the order of `names`.
+/// Returns a row as fields of CSV, in the order of `names`.
 fn fields(row: &TextRow<'_>, names: &[String]) -> Result<csv::StringRecord, Refusal> {
     let mut record = csv::StringRecord::new();
     match row.original {
@@ -315,7 +314,7 @@ fn fields(row: &TextRow<'_>, names: &[String]) -> Result<csv::StringRecord, Refu
     Ok(record)
 }
 
-/// A probability with the digits that 32 bits hold.
+/// Formats a probability with the shortest digits of a 32-bit float.
 fn text(probability: f64) -> String {
     (probability as f32).to_string()
 }
@@ -324,7 +323,7 @@ fn number(probability: f64) -> Value {
     text(probability).parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-/// A JSON value as a field of CSV: strings as they are, null as nothing, all else as JSON.
+/// Converts a JSON value to a field of CSV: strings unchanged, null as an empty field, all else as JSON.
 fn field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -333,7 +332,7 @@ fn field(value: &Value) -> String {
     }
 }
 
-/// A row as a JSON object without its closing brace.
+/// Returns a row as a JSON object without its closing brace.
 fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
     let made = |names: &[String], values: &mut dyn Iterator<Item = Value>| -> Map<String, Value> {
         names.iter().cloned().zip(values).collect()
@@ -343,7 +342,7 @@ fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
         Original::Fields { names, fields } => made(names, &mut fields.iter().map(|field| Value::from(field.as_ref()))),
         Original::Values { names, values } => made(names, &mut values.iter().cloned()),
         Original::Object(object) => {
-            // Only an object that holds such a word may have such a key.
+            // Most objects contain none of these words, and need not be parsed.
             if [PREDICTED, PROBABILITY, EXPLANATION, NEIGHBOURS].iter().any(|name| object.contains(name)) {
                 columns.refuse_taken(parsed(object)?.keys().map(String::as_str))?;
             }
@@ -353,7 +352,7 @@ fn object(row: &TextRow<'_>, columns: &Columns) -> Result<String, Refusal> {
     Ok(without_brace(&Value::from(made).to_string()).to_owned())
 }
 
-/// An object without its closing brace, and without the space before it.
+/// Returns an object without its closing brace and the space before it.
 fn without_brace(object: &str) -> &str {
     object.strip_suffix('}').unwrap_or(object).trim_end()
 }

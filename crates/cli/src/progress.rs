@@ -1,4 +1,4 @@
-//! Progress on standard error: a line a cell, a bar while texts are encoded.
+//! Shows the progress of a run on standard error: one line per cell, and a bar while texts are encoded.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,22 +12,23 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal::{left_out_message, printable, say, seconds, warn};
 
-/// Where there is no terminal to draw a bar on, a line is printed this often.
+/// The time between two lines if there is no terminal to draw a bar on.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A run's progress on standard error: a line a cell. The line of a cell that trains alone begins when the cell does;
-/// where cells train side by side, it is printed whole when the cell has ended.
+/// Prints one line per cell. If one cell trains at a time, its line begins when the cell does; if several train in parallel, a
+/// line is printed whole when its cell has ended.
 #[derive(Default)]
 pub(crate) struct Progress {
     cells: usize,
-    side_by_side: bool,
-    /// What the line of the present cell begins with.
+    /// Whether several cells train at the same time.
+    parallel: bool,
+    /// The beginning of the current cell's line.
     line: String,
     bar: EncodingBar,
 }
 
 impl Progress {
-    /// What a cell's line begins with.
+    /// Returns the beginning of a cell's line.
     fn beginning(&self, number: usize, id: &str) -> String {
         let cells = self.cells;
         format!("[{number:>width$}/{cells}] {}  ", printable(id), width = cells.to_string().len())
@@ -41,7 +42,7 @@ impl Observer for Progress {
     }
 
     fn warns(&mut self, message: &str) {
-        self.bar.aside(|| say(&format!("warning: {message}")));
+        self.bar.suspend(|| say(&format!("warning: {message}")));
     }
 
     fn data(&mut self, data: &record::Data) {
@@ -59,18 +60,18 @@ impl Observer for Progress {
 
     fn starts(&mut self, cells: usize, at_once: usize) {
         self.cells = cells;
-        self.side_by_side = at_once > 1;
+        self.parallel = at_once > 1;
     }
 
     fn begins(&mut self, number: usize, id: &str) {
-        if !self.side_by_side {
+        if !self.parallel {
             self.line = self.beginning(number, id);
             begin_line(&self.line);
         }
     }
 
     fn encoding(&mut self, embedding: &str, event: &Event) {
-        let alone = !self.side_by_side;
+        let alone = !self.parallel;
         if self.bar.show(embedding, event, || {
             if alone {
                 begin_line("\n")
@@ -86,22 +87,22 @@ impl Observer for Progress {
             (None, None) if cell.status == Status::Pending => "interrupted".to_owned(),
             (None, error) => format!("failed: {}", error.as_deref().unwrap_or("for an unknown reason")),
         };
-        let beginning = if self.side_by_side { self.beginning(number, &cell.id) } else { String::new() };
-        self.bar.aside(|| say(&(beginning + &line)));
+        let beginning = if self.parallel { self.beginning(number, &cell.id) } else { String::new() };
+        self.bar.suspend(|| say(&(beginning + &line)));
     }
 
     fn terminal(&mut self, id: &str) -> Box<dyn Write> {
-        if self.side_by_side { Box::new(Lines::of(id)) } else { Box::new(io::stderr()) }
+        if self.parallel { Box::new(PrefixedLines::of(id)) } else { Box::new(io::stderr()) }
     }
 }
 
-/// What a cell prints while others do too: whole lines, each with the cell's name.
-struct Lines {
+/// Prints the output of a cell while others print too: whole lines, each prefixed with the cell's name.
+struct PrefixedLines {
     name: String,
     line: Vec<u8>,
 }
 
-impl Lines {
+impl PrefixedLines {
     fn of(id: &str) -> Self {
         Self { name: printable(id), line: Vec::new() }
     }
@@ -114,7 +115,7 @@ impl Lines {
     }
 }
 
-impl Write for Lines {
+impl Write for PrefixedLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(part.strip_suffix(b"\n").unwrap_or(part));
@@ -125,13 +126,13 @@ impl Write for Lines {
         Ok(bytes.len())
     }
 
-    /// Half a line waits for its end.
+    /// Prints nothing: an incomplete line is kept until its end is written.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl Drop for Lines {
+impl Drop for PrefixedLines {
     fn drop(&mut self) {
         self.end_line();
     }
@@ -155,25 +156,27 @@ fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
     format!("{}  {best}  {} s", metrics.join("  "), seconds(outcome.seconds, 1))
 }
 
-/// Begins a line that something else will end.
+/// Prints the beginning of a line that a later message ends.
 fn begin_line(text: &str) {
     let mut terminal = io::stderr();
     let _ = write!(terminal, "{text}").and_then(|()| terminal.flush());
 }
 
-/// How far an encoding is: a bar on a terminal, else a line now and then; at the end one line.
+/// Shows the progress of encoding texts: a bar on a terminal, else a line from time to time; and one line at the end.
 #[derive(Default)]
-pub(crate) struct EncodingBar(Option<Begun>);
+pub(crate) struct EncodingBar(Option<ActiveEncoding>);
 
-/// An encoding that goes on.
-struct Begun {
+/// An encoding that has begun and not ended.
+struct ActiveEncoding {
     since: Instant,
+    /// When the last line was printed.
     printed: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl EncodingBar {
-    /// Shows an event, and says whether it was the last. `interrupt` ends a line that has begun, before anything is shown.
+    /// Shows an event, and returns whether it was the last. `interrupt` is called before anything is shown, to end a line that has
+    /// begun.
     pub(crate) fn show(&mut self, embedding: &str, event: &Event, interrupt: impl FnOnce()) -> bool {
         let progress = match event {
             Event::Progress(progress) => progress,
@@ -183,35 +186,33 @@ impl EncodingBar {
                 return false;
             }
         };
-        let begun = self.0.get_or_insert_with(|| {
+        let active = self.0.get_or_insert_with(|| {
             interrupt();
-            Begun { since: Instant::now(), printed: Instant::now(), bar: bar(progress) }
+            ActiveEncoding { since: Instant::now(), printed: Instant::now(), bar: bar(progress) }
         });
         let is_last = progress.cached + progress.encoded == progress.texts;
         if is_last {
-            if let Some(bar) = &begun.bar {
+            if let Some(bar) = &active.bar {
                 bar.finish_and_clear();
             }
-            say(&format!("{embedding}: {}", outcome(progress, begun.since.elapsed())));
+            say(&format!("{embedding}: {}", outcome(progress, active.since.elapsed())));
             self.0 = None;
         } else {
-            begun.show(embedding, progress);
+            active.show(embedding, progress);
         }
         is_last
     }
-}
 
-impl EncodingBar {
-    /// Prints something else, with the bar out of the way.
-    fn aside(&self, print: impl FnOnce()) {
-        match self.0.as_ref().and_then(|begun| begun.bar.as_ref()) {
+    /// Hides the bar while `print` prints something else.
+    fn suspend(&self, print: impl FnOnce()) {
+        match self.0.as_ref().and_then(|active| active.bar.as_ref()) {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
     }
 }
 
-impl Begun {
+impl ActiveEncoding {
     fn show(&mut self, embedding: &str, progress: &Encoded) {
         let message = format!("{embedding}: {}", so_far(progress, self.since.elapsed()));
         if let Some(bar) = &self.bar {
@@ -224,7 +225,7 @@ impl Begun {
     }
 }
 
-/// A bar, where there is a terminal to draw it on.
+/// Returns a progress bar if there is a terminal to draw it on.
 fn bar(progress: &Encoded) -> Option<ProgressBar> {
     let bar = ProgressBar::with_draw_target(Some(progress.bytes), ProgressDrawTarget::stderr());
     bar.set_style(ProgressStyle::with_template("[{bar:30}] {msg}").expect("a valid template"));

@@ -1,8 +1,8 @@
-//! Signals that ask the program to end (SIGINT, SIGTERM).
+//! Handles the signals that end the program: SIGINT and SIGTERM.
 //!
-//! A command that can be continued later, such as `run`, is stopped by its [`CancellationToken`]: it saves checkpoints, and ends
-//! within two seconds whatever it is doing. Any other command ends at once. Nothing is lost by a process that ends at any
-//! moment, so unfinished work is left as it is, except for temporary files, which are removed.
+//! A command that can be continued later, such as `run`, is stopped by its [`CancellationToken`]: it saves checkpoints, and is
+//! ended within two seconds whatever it is doing. Any other command ends at once. Ending at any moment loses no finished work, so
+//! unfinished files are left as they are, except for temporary files, which are removed.
 
 use std::sync::OnceLock;
 use std::thread;
@@ -14,26 +14,26 @@ use emberline_base::file::remove_all_and_exit;
 use crate::exit::Code;
 use crate::terminal::say;
 
-/// How long work may take to come to rest.
+/// How long a cancelled command may take to save its checkpoints.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// How the program ends, once a signal has come.
-static ENDS_WITH: OnceLock<Code> = OnceLock::new();
+/// The exit code of the first signal, once one was received.
+static EXIT_CODE: OnceLock<Code> = OnceLock::new();
 
-/// What asks the command under way to end, if it is one that can go on later.
+/// Cancels the current command, if it can be continued later.
 static INTERRUPT: OnceLock<CancellationToken> = OnceLock::new();
 
-/// The exit code that a signal has asked for, if one has come.
+/// Returns the exit code of the first signal, if one was received.
 pub(crate) fn received() -> Option<Code> {
-    ENDS_WITH.get().copied()
+    EXIT_CODE.get().copied()
 }
 
-/// What asks for the end from the first signal on. A second one ends the program at once.
+/// Returns the token that the first signal cancels. A second signal ends the program at once.
 pub(crate) fn interrupt() -> CancellationToken {
     INTERRUPT.get_or_init(CancellationToken::default).clone()
 }
 
-/// Waits for signals from now on, on a thread of its own.
+/// Starts a thread that waits for signals.
 #[cfg(unix)]
 pub(crate) fn listen() {
     use signal_hook::consts::{SIGINT, SIGTERM};
@@ -43,49 +43,49 @@ pub(crate) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     let listen = move || {
         for signal in signals.forever() {
-            hear(if signal == SIGINT { Code::Interrupted } else { Code::ComeBack });
+            handle(if signal == SIGINT { Code::Interrupted } else { Code::TempFail });
         }
     };
-    // Without a thread to hear of them, signals would be lost: what ends the program then ends it without a word.
+    // Without this thread, the caught signals have no effect: only SIGKILL ends the program.
     if let Err(error) = thread::Builder::new().name("signals".to_owned()).spawn(listen) {
         say(&format!("warning: no thread can be started to wait for signals: {error}; Ctrl-C has no effect"));
     }
 }
 
-/// Elsewhere, whoever ends the program ends it at once.
+/// On other systems, signals are not caught: they end the program at once.
 #[cfg(not(unix))]
 pub(crate) fn listen() {}
 
-/// Ends the program with this code, or asks the command under way to end.
+/// Cancels the current command at the first signal; otherwise ends the program with this code.
 #[cfg(unix)]
-fn hear(code: Code) {
-    let is_first = ENDS_WITH.set(code).is_ok();
+fn handle(code: Code) {
+    let is_first = EXIT_CODE.set(code).is_ok();
     match INTERRUPT.get() {
         Some(interrupt) if is_first => {
             interrupt.cancel();
-            say("interrupted: what is under way goes on from here when it is run again");
+            say("interrupted; run the command again to continue from here");
             end_after_grace(code);
         }
         Some(_) | None => remove_all_and_exit(code as i32),
     }
 }
 
-/// Asks for the end, as SIGTERM does, when standard input is closed: whoever started this program has ended.
+/// Cancels the command, as SIGTERM does, when standard input is closed: the parent process has ended.
 pub(crate) fn end_with_stdin(interrupt: &CancellationToken) {
-    let asked = interrupt.clone();
+    let interrupt = interrupt.clone();
     let listen = move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        if ENDS_WITH.set(Code::ComeBack).is_ok() {
-            asked.cancel();
-            end_after_grace(Code::ComeBack);
+        if EXIT_CODE.set(Code::TempFail).is_ok() {
+            interrupt.cancel();
+            end_after_grace(Code::TempFail);
         }
     };
-    if thread::Builder::new().name("lifeline".to_owned()).spawn(listen).is_err() {
-        say("warning: no thread can be started to wait for the end of whoever started this process");
+    if thread::Builder::new().name("stdin".to_owned()).spawn(listen).is_err() {
+        say("warning: no thread can be started to wait for the end of the parent process");
     }
 }
 
-/// Ends the program when work had time to come to rest, whatever it is doing then.
+/// Ends the program after the grace period, whatever it is doing then.
 fn end_after_grace(code: Code) {
     let end = move || {
         thread::sleep(GRACE);

@@ -1,4 +1,4 @@
-//! What people see: results on standard output, progress and messages on standard error.
+//! Terminal output: results on standard output, progress and messages on standard error.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ pub(crate) fn error(error: &Error) {
     say(&format!("error: {error}"));
 }
 
-/// Prints a message. A terminal that is gone can't be told so.
+/// Prints a message to standard error. A failure to write is ignored, because it could not be reported anywhere.
 pub(crate) fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(message));
 }
@@ -29,7 +29,7 @@ pub(crate) fn warn(warning: &Warning) {
     say(&format!("warning: {warning}{}", of_cells(&warning.cells)));
 }
 
-/// Prints which model was taken and why, and what speaks against it.
+/// Prints which model was chosen and why, and a warning about it if there is one.
 pub(crate) fn say_choice(choice: &ModelChoice) {
     let ModelChoice { description, warning } = choice;
     say(description);
@@ -38,7 +38,7 @@ pub(crate) fn say_choice(choice: &ModelChoice) {
     }
 }
 
-/// Which cells a warning concerns: ` (3 cells, such as ID)`; nothing if it concerns all.
+/// Returns which cells a warning concerns, such as ` (3 cells, such as ID)`; empty if it concerns all.
 fn of_cells(cells: &[String]) -> String {
     match cells {
         [] => String::new(),
@@ -47,7 +47,7 @@ fn of_cells(cells: &[String]) -> String {
     }
 }
 
-/// The text without characters that could drive the terminal or reorder a line; line ends and tabs stay.
+/// Escapes control characters and those that change the text direction; line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> String {
     let acts = |c: char| is_control_or_bidi(c) && c != '\n' && c != '\t';
     if !text.contains(acts) {
@@ -57,7 +57,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Columns as wide as their widest entry, numbers to the right.
+/// Formats rows as a table: columns are as wide as their widest entry, and numbers are aligned to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
@@ -83,13 +83,13 @@ fn is_number(text: &str) -> bool {
     text.is_empty() || text == "-" || text.replace([',', '_'], "").parse::<f64>().is_ok()
 }
 
-/// A time with so many decimals; one that is too short to show a digit is 0.
+/// Formats a time with this number of decimals; one that rounds to zero is shown as 0.
 pub(crate) fn seconds(seconds: f64, decimals: usize) -> String {
     let shown: f64 = format!("{seconds:.decimals$}").parse().unwrap_or(seconds);
     fixed(shown, decimals)
 }
 
-/// What is left out of a grid and why, one line a reason.
+/// Returns which combinations of a grid are left out and why, one line per reason.
 pub(crate) fn left_out_message(left_out: &[LeftOut]) -> Option<String> {
     let mut reasons: Vec<(&str, usize)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Where a command's texts come from: a file, standard input, or what a shell makes of `<(...)`.
+//! The input of commands that read texts: a file, standard input, or a shell's process substitution `<(...)`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,28 +14,28 @@ use crate::exit::Error;
 /// The input of a command that reads texts.
 #[derive(Debug, Args)]
 pub(crate) struct TextArgs {
-    /// The texts: .txt (a text a line), .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it; `-` for
-    /// standard input [default: -].
+    /// The file of the texts: .txt (one text per line), .csv, .tsv, .jsonl or .parquet, plain or followed by .gz, .zst or
+    /// .zip; `-` for standard input [default: -].
     #[arg(long, short, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// What the input holds, whatever its name says [default: as a file's name says; lines for standard input].
+    /// The format of the input, whatever its name says [default: by a file's name; lines for standard input].
     #[arg(long, value_name = "FORMAT", value_enum)]
     input_format: Option<InputFormat>,
-    /// What stands between the fields of a .csv or .tsv file: a comma, a tab [default: as the name says].
+    /// The delimiter between the fields of a .csv or .tsv file, such as a comma or a tab [default: by the name].
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<char>,
 }
 
-/// What a stream holds, which has no name that tells it.
+/// The format of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum InputFormat {
-    /// A text per line.
+    /// One text per line.
     Lines,
     /// Comma-separated values.
     Csv,
     /// Tab-separated values without quotes.
     Tsv,
-    /// A JSON object per line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -51,11 +51,11 @@ impl From<InputFormat> for StreamFormat {
 }
 
 impl TextArgs {
-    /// Hands every row to `take`, in order, the empty ones too. `text` is the column of the texts; `originals`: whether rows
-    /// come with all of their fields.
+    /// Passes every row to `take`, in order, the empty ones too. `text` is the column of the texts; `originals` says whether rows
+    /// are passed with all their fields.
     ///
     /// # Errors
-    /// When the input can't be read, or lacks the column; and whatever `take` answers.
+    /// When the input can't be read, or lacks the column; and the errors of `take`.
     pub(crate) fn read(
         &self,
         text: TextColumn,
@@ -84,7 +84,7 @@ impl TextArgs {
         input.read(take)
     }
 
-    /// The input's name in messages.
+    /// Returns the name of the input for messages.
     pub(crate) fn name(&self) -> &str {
         self.path().map_or("standard input", |path| path.to_str().unwrap_or("the input"))
     }
@@ -102,7 +102,7 @@ impl TextArgs {
         }
     }
 
-    /// The file that is named; none for standard input.
+    /// Returns the named file; none for standard input.
     fn path(&self) -> Option<&Path> {
         self.input.as_deref().filter(|path| path.as_os_str() != "-")
     }
@@ -111,19 +111,19 @@ impl TextArgs {
 /// The column of the texts.
 #[derive(Debug)]
 pub(crate) struct TextColumn {
-    /// Which one it is.
+    /// Its name or number.
     pub(crate) column: Column,
-    /// Whether the first row holds names; when left out: whether the column is given by name.
+    /// Whether the first row holds names; if none, it does when the column is given by name.
     pub(crate) header: Option<bool>,
 }
 
-/// The column that a word of the command line names: a number, or a name.
+/// Parses a column from the command line: a number, or a name.
 pub(crate) fn column(word: &str) -> TextColumn {
     let column = word.parse().map_or_else(|_| Column::Name(word.to_owned()), Column::Number);
     TextColumn { column, header: None }
 }
 
-/// Whether a path names what is open already: standard input, or what a shell makes of `<(...)`.
+/// Whether a path names a descriptor that is open already: standard input, or a shell's process substitution `<(...)`.
 fn is_open_already(path: &Path) -> bool {
     ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
 }

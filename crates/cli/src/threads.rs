@@ -15,8 +15,8 @@ use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 use crate::terminal::say;
 
-/// Starts the pool: one thread per core, or as many as `RAYON_NUM_THREADS` says. Where the system doesn't start all of them,
-/// half of those it does start are left to whatever else needs a thread.
+/// Starts the pool: one thread per core, or the number in `RAYON_NUM_THREADS`. If the system doesn't start all of them, half of
+/// those that it does start are left for other uses.
 ///
 /// # Errors
 /// When not a single thread can be started.
@@ -43,7 +43,7 @@ pub(crate) fn start_pool() -> io::Result<()> {
     ThreadPoolBuilder::new().num_threads(used).spawn_handler(hand_out).build_global().map_err(io::Error::other)
 }
 
-/// Starts a thread that works for the pool, or ends when the pool takes no more.
+/// Starts a thread that works for the pool, or ends if the pool needs no more threads.
 fn start_thread(tasks: &Arc<Mutex<Receiver<ThreadBuilder>>>) -> io::Result<()> {
     let tasks = Arc::clone(tasks);
     let work = move || {

@@ -1,4 +1,4 @@
-//! `fetch` against a server on this machine, and a run from what it brought.
+//! `fetch` from a local server, and a run with the downloaded files.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use emberline_base::file::sha256;
 
 const WORDS: &str = "good 1.0 0.5\nbad -1.0 0.25\nfine 0.75 0.5\npoor -0.5 0.0\n";
 
-/// Serves the same bytes to all who ask, at the address that it gives.
+/// Serves the same bytes for every request, at the returned address.
 fn serve(body: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -36,7 +36,7 @@ fn pipeline(folder: &Path, url: &str) {
     fs::write(folder.join("pipeline.toml"), settings).expect("written");
 }
 
-/// What a command left.
+/// The exit code and output of a command.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,

@@ -1,7 +1,7 @@
-//! Dividing the rows, and what a divided dataset tells.
+//! A dataset after the split: which rows belong to which split, its digest, and its record.
 //!
-//! `divide.rs` says which rows go where. The rows of a split lie in the order of their file, so that what is made of a million
-//! texts meets them where they lie in memory; training takes its own in another order, which is kept beside them.
+//! `divide.rs` decides which rows belong to which split. The rows of a split are in the order of their file, so that a pass over
+//! a million texts reads memory in order. Training takes its rows in another order, which is kept separately.
 
 use std::sync::Arc;
 
@@ -16,39 +16,39 @@ use crate::rows::{Part, Rows};
 use crate::settings::{Duplicates, Split};
 use crate::texts::Texts;
 
-/// Texts and labels, and which rows belong to which split.
+/// Texts and labels, and the rows of each split.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The usable texts of all files, as they came.
+    /// The usable texts of all files, in the order in which they were read.
     pub texts: Arc<Texts>,
     /// A label, or a set of labels, for each of `texts`.
     pub labels: Arc<Labels>,
     /// Positions in `texts`, ascending.
     pub splits: Splits<Vec<usize>>,
-    /// The order in which training takes its rows: positions in the split of training.
+    /// The order in which training takes its rows, as positions in `splits.train`.
     pub order: Vec<usize>,
-    /// What was read, and how it was divided.
+    /// The record of what was read and how it was split.
     pub data: Data,
-    /// Rows kept out of each split that has a file, since their text stands in the file of a
-    /// more protected split too (test before validation before training).
+    /// The number of rows left out of each split that has a file, because their text is also in the file of a more protected
+    /// split (test before validation before training).
     pub leaks: Splits<usize>,
-    /// Usable rows in no split: not asked for, leaks, or copies of a text.
+    /// The number of usable rows in no split: rows that no amount covers, leaks, and duplicates.
     pub unused: usize,
 }
 
 impl Dataset {
-    /// The texts of one split, in order; none where there is no such split.
+    /// Returns the texts of one split, in order; none if there is no such split.
     pub fn texts_of(&self, split: SplitName) -> impl ExactSizeIterator<Item = &str> {
         self.splits.get(split).map(Vec::as_slice).unwrap_or_default().iter().map(|&row| &self.texts[row])
     }
 
-    /// The texts of every split, in order, as bytes.
+    /// Returns the texts of every split, in order, as bytes.
     pub fn lists(&self) -> Splits<SplitTexts<'_>> {
         self.splits.map(|_, rows| SplitTexts { texts: &self.texts, rows })
     }
 
-    /// The content of every split: classes, texts and labels, in order. Files' names, other
-    /// rows and other columns don't matter.
+    /// Returns the digest of the content of every split: classes, texts and labels, in order. The names of files, other rows and
+    /// other columns don't enter it.
     pub fn digest(&self) -> Digest {
         let mut parts = PartsHasher::new();
         parts.add(match self.labels.task {
@@ -65,7 +65,7 @@ impl Dataset {
         parts.digest()
     }
 
-    /// The texts and labels of one split, and in which order training takes them.
+    /// Returns the digest of the texts and labels of one split, and of the order in which training takes them.
     pub fn split_digest(&self, split: SplitName) -> Digest {
         let mut parts = PartsHasher::new();
         let rows = self.splits.get(split).map(Vec::as_slice).unwrap_or_default();
@@ -84,7 +84,7 @@ impl Dataset {
     }
 }
 
-/// The texts of one split, found where they lie: a million slices would take 16 MB.
+/// The texts of one split, looked up by row: a list of a million slices would take 16 MB.
 pub struct SplitTexts<'d> {
     texts: &'d Texts,
     rows: &'d [usize],
@@ -101,10 +101,10 @@ impl TextList for SplitTexts<'_> {
 }
 
 impl Rows {
-    /// Divides the rows; `seed` is used where the settings give none.
+    /// Splits the rows; `seed` is used if the settings give none.
     ///
     /// # Errors
-    /// When more rows are asked for than there are, or a split would be empty.
+    /// When the settings ask for more rows than there are, or a split would be empty.
     pub fn split(&self, split: &Split, seed: u64) -> Result<Dataset, Error> {
         let has_valid_file = self.pools.valid.is_some();
         let split = split.resolved(has_valid_file);
@@ -117,13 +117,13 @@ impl Rows {
             labels: Arc::clone(&self.labels),
             data: self.data(&splits),
             unused: self.texts.len() - used,
-            order: places_in(&splits.train, &train_order, self.texts.len()),
+            order: positions_in(&splits.train, &train_order, self.texts.len()),
             splits,
             leaks,
         })
     }
 
-    /// The file of a split.
+    /// Returns the file of a split.
     pub(crate) fn part(&self, split: SplitName) -> Option<&Part> {
         self.parts.iter().find(|part| part.split == split)
     }
@@ -154,21 +154,22 @@ impl Rows {
     }
 }
 
-/// Where rows stand among the same rows in ascending order. `count`: the rows of all files.
-fn places_in(ascending: &[usize], rows: &[u32], count: usize) -> Vec<usize> {
-    let mut places = vec![0; count];
-    ascending.iter().enumerate().for_each(|(place, &row)| places[row] = place);
-    rows.iter().map(|&row| places[row as usize]).collect()
+/// Returns the position of each of `rows` in `ascending`, which holds the same rows: rows `[7, 2]` among `[2, 5, 7]` are
+/// `[2, 0]`. `count` is the number of rows in all files.
+fn positions_in(ascending: &[usize], rows: &[u32], count: usize) -> Vec<usize> {
+    let mut positions = vec![0; count];
+    ascending.iter().enumerate().for_each(|(position, &row)| positions[row] = position);
+    rows.iter().map(|&row| positions[row as usize]).collect()
 }
 
-/// Rows per class.
+/// Counts the rows of each class.
 pub(crate) fn split_rows(labels: &Labels, rows: &[usize]) -> SplitRows {
     let classes: IndexMap<String, usize> = labels.classes.iter().cloned().zip(labels.counts(rows)).collect();
     SplitRows { rows: rows.len(), classes }
 }
 
-/// Of always answering what most training rows have: the first among equal classes; multi-label:
-/// for each class by itself (a tie is no), averaged over classes.
+/// Returns the accuracy of always predicting the most frequent class of the training rows (the first of several). For a
+/// multi-label task, each class is predicted by itself (a tie counts as absent), and the accuracy is averaged over classes.
 fn majority_accuracy(task: Task, splits: &Splits<SplitRows>) -> Splits<f64> {
     let train = &splits.train;
     if task != Task::MultiLabel {

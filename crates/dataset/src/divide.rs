@@ -1,13 +1,13 @@
-//! Dividing the rows of one dataset: amounts, folds, draws of so many a class, and explicit rows.
+//! Splits the rows of a dataset: by amounts, into folds, by a number of rows per class, or by explicit row lists.
 //!
 //! | split | its own file | no file |
 //! |---|---|---|
-//! | test | all rows of it, or the amount | the amount, or the fold, from the front of the order; none without one |
-//! | validation | all rows of it, or the amount | the amount, behind test; none without one |
-//! | training | | what follows, or the amount, or so many of each class |
+//! | test | all its rows, or the amount | the amount, or the fold, from the front of the order; none without one |
+//! | validation | all its rows, or the amount | the amount, after the test rows; none without one |
+//! | training | | the remaining rows, or the amount, or a number per class |
 //!
-//! Without any amount, and without a file of validation rows, 0.2 of the rows validate. Fractions are of the rows of the file
-//! that may be taken, rounded to the nearest. `split.rs` cuts the order at borders, `order.rs` says what the order is.
+//! Without any amount, and without a file of validation rows, 0.2 of the rows are for validation. A fraction is a fraction of the
+//! usable rows of the file, rounded to the nearest number. `order.rs` defines the order of the rows, and `split.rs` cuts it.
 
 use emberline_base::number::counted;
 use emberline_base::{Labels, SplitName, Splits, Targets};
@@ -18,23 +18,23 @@ use crate::rows::Rows;
 use crate::settings::{Amount, Split};
 use crate::split::StratifiedSampler;
 
-/// One division of the rows.
+/// Splits rows by one set of settings.
 pub(crate) struct Divider<'a> {
     rows: &'a Rows,
     split: &'a Split,
     hasher: RowHasher,
 }
 
-/// Positions in the rows of all files: ascending in each split; and those of training once more, in the order in which it
-/// takes them.
+/// The rows of each split, as positions in the rows of all files, ascending; and the training rows again, in the order in which
+/// training takes them.
 pub(crate) struct Division {
     pub(crate) splits: Splits<Vec<usize>>,
     pub(crate) train_order: Vec<u32>,
 }
 
-/// Rows to be taken, in the order of the cuts.
+/// The number of rows of each split, in the order of the cuts.
 struct Sizes {
-    /// Rows before the test split: those of the folds before this one.
+    /// Rows before the test split: those of the earlier folds.
     before: usize,
     test: usize,
     valid: usize,
@@ -42,21 +42,21 @@ struct Sizes {
 }
 
 impl<'a> Divider<'a> {
-    /// `seed`: that of the pipeline, used where the settings give none.
+    /// `seed` is that of the pipeline, used if the settings give none.
     pub(crate) fn new(rows: &'a Rows, split: &'a Split, seed: u64) -> Self {
         Self { rows, split, hasher: RowHasher::new(split.effective_seed(seed)) }
     }
 
-    /// The rows of every split.
+    /// Returns the rows of every split.
     ///
     /// # Errors
-    /// When more rows are asked for than there are, a split would be empty, or no replicate is chosen.
+    /// When the settings ask for more rows than there are, a split would be empty, or the draw doesn't exist.
     pub(crate) fn divide(&self) -> Result<Division, Error> {
-        if self.split.all_train {
-            return Ok(self.all_train());
+        if self.split.trains_on_all {
+            return Ok(self.all_for_training());
         }
         if self.rows.draws.is_some() {
-            return self.listed();
+            return self.explicit();
         }
         let Rows { pools, .. } = self.rows;
         let own_test = self.of_own_file(SplitName::Test, pools.test.as_deref(), self.split.test)?;
@@ -71,12 +71,12 @@ impl<'a> Divider<'a> {
         if let Some(count) = self.split.per_class {
             train = self.of_each_class(&train, count)?;
         }
-        let carved = |name, own: Option<Vec<usize>>, rows: &[u32], asked: usize| match (own, asked) {
+        let own_or_cut = |name, own: Option<Vec<usize>>, rows: &[u32], asked: usize| match (own, asked) {
             (None, 1..) => self.held_out(name, rows).map(Some),
             (own, _) => Ok(own),
         };
-        let test = carved(SplitName::Test, own_test, &test, sizes.test)?;
-        let valid = carved(SplitName::Valid, own_valid, &valid, sizes.valid)?;
+        let test = own_or_cut(SplitName::Test, own_test, &test, sizes.test)?;
+        let valid = own_or_cut(SplitName::Valid, own_valid, &valid, sizes.valid)?;
         if train.is_empty() {
             let few = self.rows.few_texts().map(|few| format!(" ({few})")).unwrap_or_default();
             let reason = format!("test and valid take all; lower `split`{few}");
@@ -85,8 +85,8 @@ impl<'a> Divider<'a> {
         Ok(Division { splits: Splits { train: positions(&train), valid, test }, train_order: self.by_hash(&train) })
     }
 
-    /// All rows train, but those of a class that no training row had when the files were read.
-    fn all_train(&self) -> Division {
+    /// Makes all rows training rows, except those of a class that no training row had when the files were read.
+    fn all_for_training(&self) -> Division {
         let Rows { pools, labels, .. } = self.rows;
         let is_known = |row: &u32| match &labels.targets {
             Targets::Single(classes) => classes[*row as usize] != Labels::UNKNOWN,
@@ -97,8 +97,8 @@ impl<'a> Divider<'a> {
         Division { splits: Splits { train: positions(&all), valid: None, test: None }, train_order: self.by_hash(&all) }
     }
 
-    /// The rows of the draw that is chosen.
-    fn listed(&self) -> Result<Division, Error> {
+    /// Returns the explicit rows of the chosen draw.
+    fn explicit(&self) -> Result<Division, Error> {
         let draws = self.rows.draws.iter().flatten();
         let names = || draws.clone().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let chosen = match &self.split.draw {
@@ -113,8 +113,8 @@ impl<'a> Divider<'a> {
         Ok(Division { splits, train_order: train.clone() })
     }
 
-    /// Rows in the order in which training takes them: by the hash of their texts, which is random and moves no row when
-    /// another is added.
+    /// Returns rows in the order in which training takes them: by the hash of their texts, which is random, and keeps the order
+    /// of the others when a row is added.
     fn by_hash(&self, rows: &[u32]) -> Vec<u32> {
         let mut keyed: Vec<(u128, u32)> =
             rows.iter().map(|&row| (self.hasher.of_text(&self.rows.texts[row as usize]), row)).collect();
@@ -122,7 +122,7 @@ impl<'a> Divider<'a> {
         keyed.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// A split that has a file: all of it, or the amount.
+    /// Returns the rows of a split that has a file: all of them, or the amount.
     fn of_own_file(
         &self,
         name: SplitName,
@@ -139,7 +139,7 @@ impl<'a> Divider<'a> {
         self.held_out(name, &self.sampler(pool).cut(0, &[count])[0]).map(Some)
     }
 
-    /// The rows of a split that nothing is trained on, of which there must be one.
+    /// Returns the rows of a validation or test split, and refuses an empty one.
     fn held_out(&self, name: SplitName, rows: &[u32]) -> Result<Vec<usize>, Error> {
         if rows.is_empty() {
             let reason = "rows of one text or one group stay together, and none of them fits; ask for more rows";
@@ -148,7 +148,7 @@ impl<'a> Divider<'a> {
         Ok(positions(rows))
     }
 
-    /// The first rows of each class, by their hash, or the newest.
+    /// Returns the first `count` rows of each class in the order of the split: by hash, or the newest.
     fn of_each_class(&self, rows: &[u32], count: u32) -> Result<Vec<u32>, Error> {
         let labels = &self.rows.labels;
         let mut left = vec![count; labels.classes.len()];
@@ -173,7 +173,7 @@ impl<'a> Divider<'a> {
         Ok(taken)
     }
 
-    /// Single rows in the order of the split.
+    /// Returns rows in the order of the split, without regard to which of them stay together.
     fn in_order(&self, rows: &[u32]) -> Vec<u32> {
         if self.split.order.is_none() {
             return self.by_hash(rows);
@@ -192,7 +192,7 @@ impl<'a> Divider<'a> {
         StratifiedSampler::new(pool, &self.rows.units, strata, key)
     }
 
-    /// The rows that each split takes from the training file.
+    /// Returns how many rows each split takes from the training file.
     fn sizes(&self, has_test: bool, has_valid: bool) -> Result<Sizes, Error> {
         let available = self.rows.pools.train.len();
         let rows_of = |name, amount: Option<Amount>| {
@@ -206,7 +206,7 @@ impl<'a> Divider<'a> {
         };
         let held_out = test.saturating_add(valid);
         let asked = held_out.saturating_add(train.unwrap_or(0));
-        // Two fractions that were rounded up may reach one row too far.
+        // Two fractions that were both rounded up may take one row too many.
         let by_rounding = matches!(self.split.train, Some(Amount::Fraction(_))) && asked - available.min(asked) <= 1;
         if asked > available && !(by_rounding && held_out < available) {
             let each = [("train", train), ("valid", Some(valid)), ("test", Some(test))];
@@ -218,7 +218,7 @@ impl<'a> Divider<'a> {
         Ok(Sizes { before, test, valid, train: train.map(|rows| rows.min(available - held_out)) })
     }
 
-    /// Where the fold that is chosen begins and ends; none without folds.
+    /// Returns where the chosen fold begins and ends; none without folds. The folds of 10 rows in 3 folds are 0..3, 3..6, 6..10.
     fn fold(&self, available: usize) -> Result<Option<(usize, usize)>, Error> {
         let Some(folds) = self.split.folds else { return Ok(None) };
         if folds as usize > available {
@@ -230,7 +230,7 @@ impl<'a> Divider<'a> {
         Ok(Some((border(fold - 1), border(fold))))
     }
 
-    /// An amount of the rows of `file`.
+    /// Converts an amount to a number of rows of `file`.
     fn rows_of(&self, name: SplitName, file: SplitName, amount: Amount, available: usize) -> Result<usize, Error> {
         let rows = match amount {
             Amount::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),

@@ -1,4 +1,4 @@
-//! `data.split.rows`: explicit rows for each split, from a file with the columns `draw`, `split` and `row`.
+//! Reads `data.split.rows`: explicit rows for each split, from a file with the columns `draw`, `split` and `row`.
 //!
 //! | column | holds |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `split` | `train`, `valid` or `test` |
 //! | `row` | the number of a row of the data file: 1 is the first below the header, and every row counts, the empty ones too |
 //!
-//! The rows of training are taken in the order in which they are listed. The file may be of any format that data have. All
-//! of its faults name its line.
+//! Training takes its rows in the order in which they are listed. The file may have any format that data files have. Every
+//! error names a line of it.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ use crate::missing::trimmed;
 use crate::rows::Rows;
 use crate::settings::{Column, Duplicates};
 
-/// The rows of each split, by the name of the draw.
+/// The rows of each split, per draw by its name.
 pub(crate) type Draws = IndexMap<String, Splits<Vec<u32>>>;
 
-/// A line of the file.
-struct Listed {
+/// One line of the file.
+struct DrawLine {
     draw: String,
     split: SplitName,
     /// The number of the row in the data file.
@@ -32,33 +32,33 @@ struct Listed {
     place: Place,
 }
 
-/// The names of the draws of such a file, in the order of their first lines.
+/// Returns the names of the draws in such a file, in the order of their first lines.
 ///
 /// # Errors
 /// When the file can't be read, or a line is faulty.
 pub fn draw_names(path: &Path) -> Result<Vec<String>, Error> {
     let mut names = IndexSet::new();
-    read(path, &mut |listed| {
-        names.insert(listed.draw);
+    read(path, &mut |line| {
+        names.insert(line.draw);
         Ok(())
     })?;
     Ok(names.into_iter().collect())
 }
 
 impl Rows {
-    /// Reads the draws that say which rows go where.
+    /// Reads the draws.
     ///
     /// # Errors
-    /// When the file can't be read, or names rows that can't be used, or one twice, or a text for two splits (unless copies
-    /// are kept), or none for training.
+    /// When the file can't be read, lists a row that can't be used, lists a row twice in a draw, lists a text for two splits
+    /// (unless duplicates are kept), or lists no training row.
     pub(crate) fn read_draws(&self, path: &Path, duplicates: Duplicates) -> Result<Draws, Error> {
         let mut draws = Draws::new();
-        // Of each draw: the place and split of each text, and of each row.
+        // By number of the draw: the split and place of each text, and the place of each row.
         let mut texts: IndexMap<(usize, u32), (SplitName, Place)> = IndexMap::new();
         let mut rows: IndexMap<(usize, u32), Place> = IndexMap::new();
-        read(path, &mut |listed| {
-            let row = self.listed_row(&listed)?;
-            let Listed { draw, split, place, .. } = listed;
+        read(path, &mut |line| {
+            let row = self.listed_row(&line)?;
+            let DrawLine { draw, split, place, .. } = line;
             let entry = draws.entry(draw);
             let number = entry.index();
             let splits = entry.or_default();
@@ -66,8 +66,8 @@ impl Rows {
                 return Err(fault(
                     place,
                     format!(
-                        "row {} stands in this draw twice, first in {} {}",
-                        listed.row, earlier.unit, earlier.number
+                        "row {} is listed twice in this draw, first in {} {}",
+                        line.row, earlier.unit, earlier.number
                     ),
                 ));
             }
@@ -77,7 +77,7 @@ impl Rows {
                 let reason = format!(
                     "row {} is for {split}, but {} {} has the same text for {other}, so that one would give the other \
                      away; leave one out, or set data.duplicates = \"keep\" to repeat a published protocol",
-                    listed.row, earlier.unit, earlier.number
+                    line.row, earlier.unit, earlier.number
                 );
                 return Err(fault(place, reason));
             }
@@ -97,16 +97,16 @@ impl Rows {
         }
     }
 
-    /// The position of a listed row among the usable ones.
-    fn listed_row(&self, listed: &Listed) -> Result<u32, Error> {
+    /// Returns the position of a listed row among the usable rows.
+    fn listed_row(&self, line: &DrawLine) -> Result<u32, Error> {
         let part = &self.parts[0];
-        if listed.row == 0 || listed.row > part.read as u64 {
-            let reason = format!("there is no row {}; {} has rows 1 to {}", listed.row, part.path.display(), part.read);
-            return Err(fault(listed.place.clone(), reason));
+        if line.row == 0 || line.row > part.read as u64 {
+            let reason = format!("there is no row {}; {} has rows 1 to {}", line.row, part.path.display(), part.read);
+            return Err(fault(line.place.clone(), reason));
         }
-        self.ordinals.find(listed.row, part.rows.end).map(|row| row as u32).ok_or_else(|| {
-            let reason = format!("row {} of {} has no text or no label; leave it out", listed.row, part.path.display());
-            fault(listed.place.clone(), reason)
+        self.ordinals.find(line.row, part.rows.end).map(|row| row as u32).ok_or_else(|| {
+            let reason = format!("row {} of {} has no text or no label; leave it out", line.row, part.path.display());
+            fault(line.place.clone(), reason)
         })
     }
 }
@@ -115,15 +115,15 @@ fn fault(place: Place, reason: String) -> Error {
     Error::Draw { place, reason }
 }
 
-/// Hands every line of the file to `take`.
-fn read(path: &Path, take: &mut dyn FnMut(Listed) -> Result<(), Error>) -> Result<(), Error> {
+/// Passes every line of the file to `take`.
+fn read(path: &Path, take: &mut dyn FnMut(DrawLine) -> Result<(), Error>) -> Result<(), Error> {
     let columns = ["draw", "split", "row"].map(|name| Column::Name(name.to_owned()));
     let request =
         Request { path, columns: &columns, header: None, delimiter: None, originals: false, needs_text: false };
-    format::read(&request, Format::of, &mut |row| take(listed(path, &row)?)).map(drop)
+    format::read(&request, Format::of, &mut |row| take(draw_line(path, &row)?)).map(drop)
 }
 
-fn listed(path: &Path, row: &Row<'_>) -> Result<Listed, Error> {
+fn draw_line(path: &Path, row: &Row<'_>) -> Result<DrawLine, Error> {
     let place = || row.place(path);
     let value = |at: usize, name: &str| match row.fields.get(at) {
         Some(Field::Text(text)) if !trimmed(text).is_empty() => Ok(trimmed(text)),
@@ -134,10 +134,10 @@ fn listed(path: &Path, row: &Row<'_>) -> Result<Listed, Error> {
         "train" => SplitName::Train,
         "valid" => SplitName::Valid,
         "test" => SplitName::Test,
-        other => return Err(fault(place(), format!("`{other}` is no split; write train, valid or test"))),
+        other => return Err(fault(place(), format!("unknown split `{other}`; write train, valid or test"))),
     };
     let number = value(2, "row")?;
     let row =
-        number.parse().map_err(|_| fault(place(), format!("`{number}` is no number of a row; 1 is the first")))?;
-    Ok(Listed { draw: value(0, "draw")?.to_owned(), split, row, place: place() })
+        number.parse().map_err(|_| fault(place(), format!("`{number}` is not a row number; 1 is the first row")))?;
+    Ok(DrawLine { draw: value(0, "draw")?.to_owned(), split, row, place: place() })
 }

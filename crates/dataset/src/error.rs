@@ -1,5 +1,4 @@
-//! What can go wrong between a file and a divided dataset; every variant names the file, and
-//! the line where there is one.
+//! The errors of reading and splitting data. Every variant names the file, and the line if there is one.
 
 mod place;
 mod words;
@@ -15,17 +14,17 @@ pub use self::place::{Place, Unit};
 pub(crate) use self::words::excerpt;
 use self::words::{all_are, all_have, left_out, listed, none_of, suggested};
 
-/// Why there is no dataset.
+/// An error of reading or splitting data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No file stands there.
+    /// The file doesn't exist.
     #[error("{}: there is no such file (a relative path counts from the pipeline file's folder)", path.display())]
     Missing {
         /// The path, joined to the base folder.
         path: PathBuf,
     },
-    /// No file stands there, but the settings say where it can be downloaded.
+    /// The file doesn't exist, but the settings say where it can be downloaded.
     #[error("{}: there is no such file; run `emberline fetch FILE`, which downloads it", path.display())]
     NotFetched {
         /// The path, joined to the base folder.
@@ -44,19 +43,19 @@ pub enum Error {
         /// What it has.
         found: String,
     },
-    /// A folder stands where a file is needed.
+    /// The path is that of a folder.
     #[error("{}: this is a folder; name a file in it", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
     },
-    /// The system would not read the file.
+    /// The system failed to read the file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The system gave no more memory.
+    /// There is not enough memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
-    /// The name's ending says no known format.
+    /// The ending of the file's name is that of no known format.
     #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it", path.display())]
     UnknownFormat {
         /// The file.
@@ -70,7 +69,7 @@ pub enum Error {
         /// What its reader found.
         reason: String,
     },
-    /// A compressed file that grows beyond all sense.
+    /// A compressed file that is far larger when uncompressed than data files are (a decompression bomb).
     #[error("{}: refused after {unpacked} unpacked bytes, {} times its own size; unpack it first if it is meant", path.display(), unpacked / packed.max(&1))]
     Oversized {
         /// The file.
@@ -88,13 +87,13 @@ pub enum Error {
         /// What is wrong with it, and the cure.
         reason: String,
     },
-    /// Nothing in the file.
+    /// An empty file.
     #[error("{}: the file is empty", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// A header, or blank lines, and nothing else.
+    /// A file that holds only a header, or only blank lines.
     #[error("{}: there are no rows{}", path.display(), if *header { " below the header" } else { "" })]
     NoRows {
         /// The file.
@@ -102,7 +101,7 @@ pub enum Error {
         /// Whether a header was read.
         header: bool,
     },
-    /// Rows there are, but none with both a text and a label.
+    /// A file with rows of which none has both a text and a label.
     #[error("{}: {}: {empty} {} no text, {unlabelled} {} no label", path.display(), none_of(*read), agreeing(*empty, "has", "have"), agreeing(*unlabelled, "has", "have"))]
     NoUsableRows {
         /// The file.
@@ -127,11 +126,11 @@ pub enum Error {
     NotUtf8 {
         /// Where.
         place: Place,
-        /// The first byte that doesn't fit.
+        /// The first invalid byte.
         byte: u8,
         /// Its number in the unpacked file; 1 is the first.
         offset: u64,
-        /// What the bytes around it suggest to do.
+        /// What to do, by the bytes around it.
         cure: String,
     },
     /// A column that isn't in the file.
@@ -141,14 +140,14 @@ pub enum Error {
         path: PathBuf,
         /// The column, as the settings name it.
         column: String,
-        /// The name that looks most like it.
+        /// The most similar name.
         nearest: Option<String>,
-        /// The names there are.
+        /// The names of all columns.
         columns: Vec<String>,
-        /// What else may be the matter.
+        /// What else may be wrong.
         hint: Option<String>,
     },
-    /// A name that two columns bear.
+    /// A name that two columns have.
     #[error("{}: two columns are named `{column}`; give the column by its number", path.display())]
     AmbiguousColumn {
         /// The file.
@@ -208,16 +207,16 @@ pub enum Error {
         /// What is likely to help.
         cure: &'static str,
     },
-    /// A quoted field with blanks before its opening quote, which RFC 4180 takes for a field without quotes.
+    /// A quoted field with spaces before its opening quote, which is a field without quotes in RFC 4180.
     #[error(
-        "{place}: a blank stands before the opening quote of column {column}, so that the quotes would become part of the value; remove the blanks between delimiter and quote, for example: sed -E 's/{delimiter} +\"/{delimiter}\"/g' OLD > NEW"
+        "{place}: there is a space before the opening quote of column {column}, so the quotes would become part of the value; remove the spaces between the delimiter and the quote, for example: sed -E 's/{delimiter} +\"/{delimiter}\"/g' OLD > NEW"
     )]
     BlankBeforeQuote {
         /// Where the row begins.
         place: Place,
         /// The column, by its name or number.
         column: String,
-        /// What stands between fields.
+        /// The delimiter between fields.
         delimiter: char,
     },
     /// A line that isn't a JSON object.
@@ -243,9 +242,9 @@ pub enum Error {
         place: Place,
         /// The column, as the settings name it.
         column: String,
-        /// What stands there.
+        /// The value.
         found: String,
-        /// What should.
+        /// What is expected instead.
         expected: &'static str,
     },
     /// A column of a type that can't be a text or a label.
@@ -260,7 +259,7 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
-    /// Nothing to tell apart.
+    /// Only one class.
     #[error("{}: every label is `{class}`; at least two classes are needed", path.display())]
     OneClass {
         /// The file that gives the classes.
@@ -274,12 +273,12 @@ pub enum Error {
         /// The file that gives the classes.
         path: PathBuf,
     },
-    /// More classes than any classifier here is meant for.
+    /// More classes than are supported.
     #[error("{place}: more than {limit} different labels by this row; is column {column} the label column?")]
     TooManyClasses {
         /// The row with the first label too many.
         place: Place,
-        /// The most that are taken.
+        /// The largest supported number of classes.
         limit: usize,
         /// The label column.
         column: String,
@@ -289,12 +288,12 @@ pub enum Error {
     UnknownPositive {
         /// The setting.
         positive: String,
-        /// The class that looks most like it.
+        /// The most similar class.
         nearest: Option<String>,
-        /// The classes there are.
+        /// All classes.
         classes: Vec<String>,
     },
-    /// `positive` where there is no positive class.
+    /// `positive` in a task without a positive class.
     #[error("`data.positive` is for two classes in one column; here {}; leave it out", if *multi_label { "the task is multi-label".to_owned() } else { format!("there {} {}", agreeing(*classes, "is", "are"), counted(*classes, "class")) })]
     NoPositive {
         /// The number of classes.
@@ -311,14 +310,14 @@ pub enum Error {
         label: Box<str>,
         /// The classes of the training rows.
         classes: Vec<String>,
-        /// What may be the matter.
+        /// What may be wrong.
         hint: Option<Box<str>>,
         /// Validation and test rows with such a label.
         rows: usize,
     },
-    /// A row that repeats the header: files that were put together with theirs.
+    /// A row that repeats the header, as when files were concatenated.
     #[error(
-        "{place}: this row repeats the column names {}, so it is a second header and no data; remove the line",
+        "{place}: this row repeats the column names {}, so it is a second header, not data; remove the line",
         listed(names, 30)
     )]
     SecondHeader {
@@ -349,7 +348,7 @@ pub enum Error {
         /// Why, and the cure.
         reason: String,
     },
-    /// More rows asked for than there are.
+    /// Settings that ask for more rows than there are.
     #[error("{}: {asked} asked for, but there {} {}{}; lower `split`", path.display(), agreeing(*available, "is", "are"), counted(*available, "usable row"), left_out(*leaks, *copies))]
     TooFewRows {
         /// The file that the rows are taken from.
@@ -358,12 +357,12 @@ pub enum Error {
         asked: String,
         /// Usable rows in the file.
         available: usize,
-        /// Rows that were left out since their text or group stands in another split.
+        /// Rows that were left out because their text or group is in another split.
         leaks: usize,
-        /// Rows that were left out as copies of a text.
+        /// Rows that were left out as duplicates.
         copies: usize,
     },
-    /// A class with too few rows for a training draw of so many a class.
+    /// A class with fewer rows than `per_class` asks for.
     #[error("{}: {} of each class {} asked for, but of `{class}` {left} {} left beside validation and test; lower split.per_class, or hold out fewer rows", path.display(), counted(*asked as usize, "training row"), agreeing(*asked as usize, "is", "are"), agreeing(*left, "is", "are"))]
     TooFewOfClass {
         /// The file that the rows are taken from.
@@ -372,10 +371,10 @@ pub enum Error {
         asked: u32,
         /// The class.
         class: String,
-        /// The rows of it that may be trained on.
+        /// The rows of the class that are available for training.
         left: usize,
     },
-    /// A line of a file of explicit rows that can't be meant.
+    /// An invalid line in a file of explicit rows.
     #[error("{place}: {reason}")]
     Draw {
         /// The line.
@@ -388,7 +387,7 @@ pub enum Error {
     NoDraw {
         /// The draw, as the settings name it.
         draw: String,
-        /// The draws there are.
+        /// All draws.
         draws: Vec<String>,
     },
     /// A split without rows.
@@ -401,7 +400,7 @@ pub enum Error {
         /// Why, and the cure.
         reason: String,
     },
-    /// The function that takes the rows failed; its own error is given instead of this one.
+    /// The function that receives the rows failed; its own error is returned instead of this one.
     #[error("reading was stopped")]
     Stopped,
     /// Settings that contradict themselves; `Settings::faults` lists all of them.
@@ -417,13 +416,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// A file of another kind than its name says. `expected`: a noun phrase such as `CSV`.
+    /// Returns the error for a file of another kind than its name says. `expected` is a noun phrase such as `CSV`.
     pub(crate) fn other_kind(path: &Path, found: Kind, expected: &str) -> Self {
         Self::OtherKind { path: path.to_owned(), reason: found.mismatch_message(expected, FileUse::Data) }
     }
 
-    /// Whether a file's content has not the form that its format asks for, as when it is of another format.
-    pub(crate) fn is_of_form(&self) -> bool {
+    /// Whether the content doesn't have the form of its format, as when the file is of another format.
+    pub(crate) fn is_malformed(&self) -> bool {
         matches!(
             self,
             Self::NoRows { .. }
@@ -437,7 +436,7 @@ impl Error {
         )
     }
 
-    /// For `map_err`: tells a missing file and a folder from other failures of the system.
+    /// Returns a function for `map_err` that distinguishes a missing file and a folder from other failures of the system.
     pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {
@@ -447,7 +446,7 @@ impl Error {
         }
     }
 
-    /// Whether memory lacked: the data aren't at fault.
+    /// Whether memory was exhausted, which is no fault of the data.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::OutOfMemory(_) => true,
@@ -456,7 +455,7 @@ impl Error {
         }
     }
 
-    /// Whether there is no ordinary file where the pipeline names one, or another one than it means.
+    /// Whether a file that the pipeline names is missing, is no ordinary file, or has another hash.
     pub fn is_asset(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::NotFetched { .. } | Self::Hash { .. } | Self::Folder { .. } => true,

@@ -1,4 +1,4 @@
-//! Contradictions of the `[data]` table that show without looking at the data.
+//! Validates the settings of `[data]` without reading the data.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::format::{Format, Packing};
 use crate::settings::{Column, LabelColumns, Settings, SplitFile};
 
 impl Settings {
-    /// All that is wrong with the settings by themselves, in the order of the table.
+    /// Returns all faults of the settings, in the order of the table.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.files_faults(&mut faults);
@@ -86,7 +86,7 @@ impl Settings {
         }
     }
 
-    /// The columns of groups and of times must be columns of their own.
+    /// Adds a fault if the column of groups or of times is also used for something else.
     fn extra_columns_faults(&self, faults: &mut Vec<Fault>) {
         let (group, order) = (self.group.as_ref(), self.split.order.as_ref());
         let same = |one: Option<&Column>, other: &Column| one == Some(other);
@@ -117,8 +117,8 @@ impl Settings {
             _ => {}
         }
         let mut earlier = HashSet::with_capacity(several.len());
-        if let Some(twice) = several.iter().find(|column| !earlier.insert(*column)) {
-            let message = format!("column {twice} stands in the list twice");
+        if let Some(duplicate) = several.iter().find(|column| !earlier.insert(*column)) {
+            let message = format!("duplicate column {duplicate}");
             faults.push(Fault::new("label", message, "name each column once"));
         }
         if self.separator.is_some() {
@@ -147,10 +147,10 @@ impl Settings {
     }
 }
 
-/// What a delimiter may be, for example.
+/// Examples of delimiters, for messages.
 pub(crate) const DELIMITERS: &str = "for example \";\" or \"\\t\"";
 
-/// Why a character can't stand between fields; none if it can.
+/// Returns why a character can't be a delimiter; none if it can.
 pub(crate) fn delimiter_fault(delimiter: char) -> Option<String> {
     match delimiter {
         d if !d.is_ascii() => Some(format!("{d:?} is not an ASCII character")),

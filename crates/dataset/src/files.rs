@@ -1,6 +1,6 @@
-//! The files that `[data]` names: where each lies, where it can be downloaded, and which SHA-256 it must have.
+//! The files that `[data]` names: their paths, their addresses for download, and their SHA-256 hashes.
 //!
-//! Only `path` matters to a result, and only by what lies there: `url` and `sha256` enter no digest.
+//! Results depend only on the content of the file at `path`: `url` and `sha256` enter no digest.
 
 use std::fs;
 use std::path::Path;
@@ -14,19 +14,19 @@ use crate::settings::{Settings, SplitFile};
 /// A file of `[data]`, or of one of its splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataFile<'a> {
-    /// The table below `[data]` that names the file: `train`, `valid`, `test`, or `split` for explicit rows; none: `[data]`
+    /// The table below `[data]` that names the file: `train`, `valid`, `test`, or `split` for explicit rows; none for `[data]`
     /// itself.
     pub table: Option<&'static str>,
-    /// Where it lies, relative to the pipeline file's folder.
+    /// Its path, relative to the folder of the pipeline file.
     pub path: &'a Path,
-    /// Where `emberline fetch` gets it.
+    /// The address from which `emberline fetch` downloads it.
     pub url: Option<&'a str>,
-    /// The SHA-256 of the file.
+    /// The SHA-256 that the file must have, in hex.
     pub sha256: Option<&'a str>,
 }
 
 impl Settings {
-    /// Every file that is named: the one with all rows, or those of the splits.
+    /// Returns the data files: the one with all rows, or those of the splits.
     pub fn data_files(&self) -> impl Iterator<Item = DataFile<'_>> {
         let (url, sha256) = (self.url.as_deref(), self.sha256.as_deref());
         let whole = self.path.iter().map(move |path| DataFile { table: None, path, url, sha256 });
@@ -34,23 +34,23 @@ impl Settings {
         whole.chain(splits.into_iter().filter_map(|(name, file)| Some(file.as_ref()?.at(name))))
     }
 
-    /// The path of every file that a dataset is made of: those of the data, and that of explicit rows, if there is one.
+    /// Returns the paths of all files that a dataset depends on: the data files, and the file of explicit rows if there is one.
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
         self.data_files().map(|file| file.path).chain(self.split.rows.as_deref())
     }
 
-    /// What is wrong with the files that the settings name, as far as it shows without reading them. Relative paths count
-    /// from `base`.
+    /// Returns an error for each file that is missing or can't be opened; no file is read. Relative paths are resolved against
+    /// `base`.
     pub fn missing_files(&self, base: &Path) -> Vec<Error> {
         self.data_files().chain(self.rows_file()).filter_map(|file| file.find(base).err()).collect()
     }
 
-    /// What is wrong with the names of the files.
+    /// Returns the faults of the files' names, addresses and hashes.
     pub(crate) fn name_faults(&self) -> Vec<Fault> {
         self.data_files().chain(self.rows_file()).flat_map(|file| file.faults()).collect()
     }
 
-    /// The file of explicit rows, `split.rows`.
+    /// Returns the file of explicit rows, `split.rows`.
     fn rows_file(&self) -> Option<DataFile<'_>> {
         let path = self.split.rows.as_deref()?;
         Some(DataFile { table: Some("split"), path, url: None, sha256: None })
@@ -58,7 +58,7 @@ impl Settings {
 }
 
 impl SplitFile {
-    /// The file, as one of the split of that name.
+    /// Returns the file as the one of the split with this name.
     fn at(&self, name: &'static str) -> DataFile<'_> {
         let Self { path, url, sha256 } = self;
         DataFile { table: Some(name), path, url: url.as_deref(), sha256: sha256.as_deref() }
@@ -66,18 +66,18 @@ impl SplitFile {
 }
 
 impl DataFile<'_> {
-    /// A key of the file's table, seen from `[data]`.
+    /// Returns the path of a key of the file's table below `[data]`, such as `train.url`.
     pub(crate) fn key(&self, name: &str) -> String {
         // The file of explicit rows has a key of its own for its path.
         let name = if self.table == Some("split") { "rows" } else { name };
         self.table.map_or_else(|| name.to_owned(), |table| format!("{table}.{name}"))
     }
 
-    /// Whether an ordinary file lies there.
+    /// Checks that the path is that of an ordinary file that can be opened.
     fn find(&self, base: &Path) -> Result<(), Error> {
         let path = base.join(self.path);
         let found = match fs::metadata(&path) {
-            Ok(about) if about.is_dir() => return Err(Error::Folder { path }),
+            Ok(metadata) if metadata.is_dir() => return Err(Error::Folder { path }),
             Ok(_) => file::open(&path).map(drop),
             Err(error) => Err(error),
         };
@@ -87,10 +87,10 @@ impl DataFile<'_> {
         })
     }
 
-    /// Whether the file is there, and is the one that `sha256` names. It is read whole only if there is a `sha256`.
+    /// Checks that the file exists and has the hash `sha256`. It is read only if there is a `sha256`.
     ///
     /// # Errors
-    /// When it isn't, or can't be read.
+    /// When the file is missing, can't be read, or has another hash.
     pub(crate) fn check(&self, base: &Path) -> Result<(), Error> {
         self.find(base)?;
         let Some(expected) = self.sha256 else { return Ok(()) };
@@ -102,7 +102,7 @@ impl DataFile<'_> {
         Err(Error::Hash { path, expected: expected.to_owned(), found })
     }
 
-    /// What can't be meant.
+    /// Returns the faults of the settings of this file.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.path.as_os_str().is_empty() {

@@ -1,6 +1,5 @@
-//! What a person should know of the data before training on it: empty texts, missing labels,
-//! repeated texts, texts with different labels, texts that two files share, class balance, the
-//! positive class, and the coded warnings.
+//! The findings of `check --data`: empty texts, missing labels, duplicate texts, texts with different labels, texts in the files
+//! of two splits, class balance, the positive class, and the coded warnings.
 
 use std::fmt;
 
@@ -14,29 +13,29 @@ use crate::error::{Place, excerpt};
 use crate::rows::{Part, Rows};
 use crate::settings::Duplicates;
 
-/// Examples of each kind.
+/// Maximum number of examples of each kind.
 const EXAMPLES: usize = 10;
-/// Rows shown of each example.
+/// Maximum number of rows shown per example.
 const SHOWN: usize = 5;
 
-/// The result of looking at the data.
+/// The findings about the data, before any split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Findings {
-    /// The files, that of training (or of all rows) first.
+    /// The files; that of the training rows (or of all rows) is the first.
     pub files: Vec<FileFindings>,
-    /// Rows whose normalised text had occurred before.
+    /// The number of rows whose normalised text occurs in an earlier row.
     pub duplicate_texts: usize,
     /// Whether these rows are kept; otherwise they are left out.
     pub duplicates_kept: bool,
-    /// Normalised texts that carry different labels in different rows.
+    /// The number of normalised texts with different labels in different rows.
     pub conflicting_labels: usize,
-    /// Normalised texts that stand in the files of two splits.
+    /// The number of normalised texts in the files of two splits.
     pub shared_texts: usize,
-    /// Repeated texts whose rows agree, the first ones.
+    /// The first duplicate texts whose rows have equal labels.
     pub duplicates: Vec<Repeated>,
-    /// Texts with different labels, the first ones.
+    /// The first texts with different labels.
     pub conflicts: Vec<Repeated>,
-    /// Texts in the files of two splits, the first ones.
+    /// The first texts in the files of two splits.
     pub shared: Vec<Repeated>,
     /// The positive class of a binary task, and how it was chosen.
     pub positive: Option<String>,
@@ -44,39 +43,39 @@ pub struct Findings {
     pub warnings: Vec<Warning>,
 }
 
-/// What one file holds.
+/// The findings about one file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FileFindings {
     /// The file.
     pub path: String,
-    /// The split it is the file of; none for a file to be divided.
+    /// The split of the file; none for a file that is split.
     pub split: Option<SplitName>,
-    /// All rows.
+    /// The number of all rows.
     pub rows_read: usize,
-    /// Rows with a text and a label.
+    /// The number of usable rows: those with a text and a label.
     pub rows: usize,
     /// Usable rows per class, in the order of the classes.
     pub classes: IndexMap<String, usize>,
-    /// Rows without a text.
+    /// The number of rows without a text.
     pub empty_texts: usize,
-    /// Where the first of them stand.
+    /// The lines of the first of these rows.
     pub empty_at: Vec<u64>,
-    /// Rows without a label.
+    /// The number of rows without a label.
     pub missing_labels: usize,
-    /// Where the first of them stand.
+    /// The lines of the first of these rows.
     pub missing_at: Vec<u64>,
-    /// Rows with a label that no training row has, whether they are left out or count as wrong.
+    /// The number of rows with a label that no training row has, whether they are left out or count as wrong.
     pub unknown_labels: usize,
-    /// Where the first of them stand.
+    /// The lines of the first of these rows.
     pub unknown_at: Vec<u64>,
 }
 
 /// A text that several rows have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Repeated {
-    /// As in its first row; long ones are cut.
+    /// The text of its first row; a long one is truncated.
     pub text: String,
-    /// How many rows have it.
+    /// The number of rows with the text.
     pub rows: usize,
     /// The first of these rows.
     pub occurrences: Vec<Occurrence>,
@@ -94,15 +93,15 @@ pub struct Occurrence {
 }
 
 impl Findings {
-    /// Whether something was found that spoils a result rather than costing rows: texts with
-    /// different labels, or in the files of two splits.
+    /// Whether there is a finding that invalidates results rather than only costing rows: texts with different labels, or in the
+    /// files of two splits.
     pub fn are_serious(&self) -> bool {
         self.conflicting_labels > 0 || self.shared_texts > 0
     }
 }
 
 impl Rows {
-    /// Looks at the usable rows as they stand in the files, before any split.
+    /// Returns the findings about the usable rows of the files, before any split.
     pub fn findings(&self) -> Findings {
         let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); self.conflicts.len()];
         for (row, &group) in self.groups.iter().enumerate() {
@@ -150,12 +149,12 @@ impl Rows {
         }
     }
 
-    /// Adds an example while there is room.
+    /// Adds an example unless there are enough.
     fn add(&self, examples: &mut Vec<Repeated>, rows: &[usize]) {
         if examples.len() == EXAMPLES {
             return;
         }
-        // A row of each label first, so that a conflict shows.
+        // One row of each label comes first, so that a conflict is visible.
         let mut order: Vec<usize> = Vec::new();
         for &row in rows {
             if order.len() < SHOWN && order.iter().all(|&seen| self.labels.of_row(seen) != self.labels.of_row(row)) {

@@ -1,4 +1,4 @@
-//! `data.group`: the column whose equal values keep rows on one side, and which rows stay together in all.
+//! The column of `data.group`, whose rows with equal values are in one split, and the units of rows that stay together.
 
 use std::collections::HashMap;
 
@@ -6,20 +6,20 @@ use crate::format::Field;
 use crate::missing::trimmed;
 use crate::settings::Duplicates;
 
-/// The group of every row, where the settings name a column of groups.
+/// The group of every row, if the settings name a column of groups.
 #[derive(Debug, Default)]
 pub(crate) struct GroupColumn {
-    /// Positions in `names`; empty without such a column.
+    /// The group of each row as a position in `names`; empty without such a column.
     of_rows: Vec<u32>,
     names: Vec<String>,
     numbers: HashMap<String, u32>,
 }
 
 impl GroupColumn {
-    /// Stands for the group of a row that has none.
+    /// The number of a row without a group.
     const NONE: u32 = u32::MAX;
 
-    /// Adds the group of the next row; an empty field is none.
+    /// Adds the group of the next row; an empty field means no group.
     pub(crate) fn push(&mut self, field: Option<&Field<'_>>) {
         let name = match field {
             Some(Field::Text(text)) => trimmed(text),
@@ -39,27 +39,28 @@ impl GroupColumn {
         self.of_rows.push(number);
     }
 
-    /// Leaves out the rows that aren't to be kept.
+    /// Removes the rows whose `keep` is false.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut keep = keep.iter();
         self.of_rows.retain(|_| keep.next().is_some_and(|&keep| keep));
     }
 
     /// Whether the settings name a column of groups.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         !self.of_rows.is_empty()
     }
 
-    /// The name of a row's group.
+    /// Returns the name of a row's group.
     pub(crate) fn name_of(&self, row: usize) -> Option<&str> {
         let number = *self.of_rows.get(row)?;
         self.names.get(number as usize).map(String::as_str)
     }
 
-    /// Which rows stay together: a number a row. `texts`: a number a row that rows of one text share. Where copies of a
-    /// text are kept, those in several groups join them; where they are dropped, they say nothing of groups.
+    /// Returns the unit of each row: rows of one unit stay together in one split. `texts` is the text of each row, as a number
+    /// that duplicates share. If duplicates are kept, a text in several groups joins these groups to one unit; if they are
+    /// dropped, they join nothing.
     pub(crate) fn units(&self, texts: &[u32], duplicates: Duplicates) -> Vec<u32> {
-        if !self.is_there() {
+        if !self.exists() {
             return texts.to_vec();
         }
         let groups = self.names.len() as u32;
@@ -84,7 +85,7 @@ impl GroupColumn {
     }
 }
 
-/// Sets that are joined; each is named by its lowest number.
+/// Disjoint sets of numbers (union-find). A set is identified by its lowest number.
 struct DisjointSets(Vec<u32>);
 
 impl DisjointSets {

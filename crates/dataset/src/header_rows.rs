@@ -1,8 +1,8 @@
-//! Rows of texts without labels that seem to hold the names of the columns: a header that is read as a row because the column
-//! is given by number, and one that is repeated further down in files that were put together.
+//! Detects header rows among texts without labels: a header that is read as a row because the column is given by number, and one
+//! that is repeated further down in concatenated files.
 //!
-//! Training data with labels are looked at more closely (`warnings.rs`), and a repeated header is refused there. Here every
-//! row is handed over, so that what is made of the rows can be laid beside them, and a warning names the suspicious ones.
+//! Training data with labels are checked more closely (`warnings.rs`), and a repeated header is refused there. Here every row is
+//! passed on, so that results match the rows of the file, and a warning names the suspicious ones.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::missing::trimmed;
 use crate::settings::Column;
 use crate::warnings::COLUMN_NAMES;
 
-/// Words of names that text columns often bear.
+/// Words that are common in the names of text columns.
 const TEXT_NAMES: [&str; 20] = [
     "text",
     "texts",
@@ -40,7 +40,7 @@ const TEXT_NAMES: [&str; 20] = [
     "summary",
 ];
 
-/// The suspicious rows of one file.
+/// The rows of one file that seem to be headers.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderRows {
     /// The first row's text, if it is read without a header and looks like the name of a column.
@@ -52,9 +52,9 @@ pub(crate) struct HeaderRows {
 }
 
 impl HeaderRows {
-    /// Looks at a row of a file with fields between delimiters. `names`: those that the header holds; none if no header is
-    /// read. `is_first`: whether it is the first row.
-    pub(crate) fn look(&mut self, row: (u64, &str, &Original<'_>), column: &Column, names: &[String], is_first: bool) {
+    /// Checks a row of a delimited file. `names` are those of the header; none if the file is read without one. `is_first` says
+    /// whether it is the first row.
+    pub(crate) fn check(&mut self, row: (u64, &str, &Original<'_>), column: &Column, names: &[String], is_first: bool) {
         let (line, text, original) = row;
         let text = trimmed(text);
         if is_first && names.is_empty() && looks_like_names(text, original) {
@@ -65,7 +65,7 @@ impl HeaderRows {
         }
     }
 
-    /// Whether a row holds the names of the columns again.
+    /// Whether a row repeats the names of the columns.
     fn repeats(&self, text: &str, original: &Original<'_>, column: &Column, names: &[String]) -> bool {
         let name = match column {
             _ if names.is_empty() => self.first.as_deref(),
@@ -84,7 +84,7 @@ impl HeaderRows {
             }
     }
 
-    /// The warning, if there is something to warn of. Only the file's name is shown.
+    /// Returns a warning if there are suspicious rows. It shows only the file's name.
     pub(crate) fn warning(&self, path: &Path) -> Option<Warning> {
         let file = path.file_name().unwrap_or(path.as_os_str()).display();
         let first = self.first.as_ref().map(|text| {
@@ -110,7 +110,7 @@ impl HeaderRows {
     }
 }
 
-/// Whether the first row looks like names of columns: its text is one word, which is such a name or stands beside one.
+/// Whether the first row looks like names of columns: its text is one word, which is a common name, or another field is one.
 fn looks_like_names(text: &str, original: &Original<'_>) -> bool {
     let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     let is_name = |text: &str, known: &[&str]| {
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of rows whose second column is the text.
+    /// Returns the warning about rows whose second column is the text.
     fn warned(names: &[&str], rows: &[[&str; 2]]) -> Option<String> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut found = HeaderRows::default();
@@ -142,13 +142,13 @@ mod tests {
             let fields = fields.map(Cow::Borrowed);
             let original = Original::Fields { names: &names, fields: &fields };
             let line = at as u64 + 1 + u64::from(!names.is_empty());
-            found.look((line, &fields[1], &original), &Column::Number(2), &names, at == 0);
+            found.check((line, &fields[1], &original), &Column::Number(2), &names, at == 0);
         }
         found.warning(Path::new("folder/new.csv")).map(|warning| warning.text)
     }
 
     #[test]
-    fn a_header_that_is_read_as_a_row_is_told() {
+    fn a_header_that_is_read_as_a_row_is_reported() {
         for header in [["7", "question_text"], ["id", "words"], ["Label", "Said"], ["", "text"]] {
             let text = warned(&[], &[header, ["1", "why is it so"]]).expect("a warning");
             assert!(text.starts_with("new.csv, line 1: this row seems to hold the names"), "{text}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_repeated_is_told() {
+    fn a_header_that_is_repeated_is_reported() {
         let names = ["id", "text"];
         assert_eq!(warned(&names, &[["1", "text"], ["2", "a"]]), None, "a text may be a column's name");
         let text = warned(&names, &[["1", "a"], ["ID", " Text"], ["2", "b"], ["id", "text"]]).expect("a warning");

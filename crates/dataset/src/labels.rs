@@ -1,5 +1,4 @@
-//! From what stands in the label columns to classes: which there are, in which order, and
-//! which task they make.
+//! Collects the values of the label columns, and derives the classes, their order and the task.
 //!
 //! | label columns | task |
 //! |---|---|
@@ -8,10 +7,9 @@
 //! | one with `separator`, or that holds lists | multi-label |
 //! | several of 0 and 1 | multi-label; the classes are the columns, in the order given |
 //!
-//! The classes are those of the training file's usable rows, before anything is divided, so
-//! that every size of the training split has the same. They stand in numeric order where all
-//! are numbers, else in the order of their bytes; of two classes, the positive one is the second
-//! (`classes.rs`). Which labels are missing is the rule of `missing.rs`.
+//! The classes are those of the usable rows of the training file, before the split, so that they don't depend on the size of the
+//! training split. They are in numeric order if all are numbers, else in byte order; of two classes, the positive one is the
+//! second (`classes.rs`). `missing.rs` defines which labels are missing.
 
 mod classes;
 mod forms;
@@ -25,13 +23,13 @@ use crate::error::excerpt;
 use crate::format::Field;
 use crate::missing::{is_missing, trimmed};
 
-/// The most classes that a label column may have.
-pub(crate) const MOST_CLASSES: usize = 10_000;
+/// The largest number of classes that a label column may have.
+pub(crate) const MAX_CLASSES: usize = 10_000;
 
-/// The first labels, which are tried one after the other.
+/// The number of first labels that are compared one by one before the hash map is used.
 const FEW: usize = 4;
 
-/// The labels of the rows read so far, as they came.
+/// The labels of the rows read so far, numbered in the order of their first rows.
 pub(crate) struct Collector {
     separator: Option<String>,
     /// Whether every label column is a class of its own.
@@ -41,7 +39,7 @@ pub(crate) struct Collector {
     numbers: HashMap<String, u32>,
     /// The labels in the order of their first rows.
     names: Vec<String>,
-    /// `rows + 1` positions in `ids`, from the first row on that hasn't one label; nothing before.
+    /// The labels of row `r` are `ids[offsets[r]..offsets[r + 1]]`. Empty as long as every row has exactly one label.
     offsets: Vec<usize>,
     ids: Vec<u32>,
 }
@@ -50,14 +48,14 @@ pub(crate) struct Collector {
 pub(crate) enum Refusal {
     /// A label is missing.
     Missing,
-    /// One more class than are taken.
+    /// There are more classes than are supported.
     TooMany,
-    /// A value that is no label, in the label column with this position.
+    /// A value that is no label, in the label column at this position.
     Value { column: usize, found: String, expected: &'static str },
 }
 
 impl Collector {
-    /// Before the first row. `flags`: each label column is a class.
+    /// Returns a collector without rows. `flags`: each label column is a class.
     pub(crate) fn new(separator: Option<String>, flags: bool) -> Self {
         Self {
             separator,
@@ -70,14 +68,14 @@ impl Collector {
         }
     }
 
-    /// The classes of label columns that are one class each.
+    /// Sets the classes to the names of the label columns, if each column is a class.
     pub(crate) fn name_flags(&mut self, columns: &[String]) {
         if self.flags && self.names.is_empty() {
             self.names = columns.to_vec();
         }
     }
 
-    /// Takes one row's labels, or nothing of it.
+    /// Adds the labels of a row. If they are refused, nothing of the row is kept.
     pub(crate) fn push(&mut self, fields: &[Field<'_>]) -> Result<(), Refusal> {
         let before = self.ids.len();
         let taken = if self.flags { self.push_flags(fields) } else { self.push_labels(fields) };
@@ -152,9 +150,9 @@ impl Collector {
         }
     }
 
-    /// One label; a missing one is none.
+    /// Adds one label; a missing one is skipped.
     fn push_label(&mut self, label: &str) -> Result<(), Refusal> {
-        // Most columns hold a few labels, which are compared faster than looked up.
+        // Most columns hold few labels, and comparing with them is faster than hashing.
         if let Some(early) = self.names.iter().take(FEW).position(|name| name == label) {
             self.ids.push(early as u32);
             return Ok(());
@@ -165,7 +163,7 @@ impl Collector {
         }
         let number = match self.numbers.get(label) {
             Some(&number) => number,
-            None if self.names.len() == MOST_CLASSES => return Err(Refusal::TooMany),
+            None if self.names.len() == MAX_CLASSES => return Err(Refusal::TooMany),
             None => {
                 let number = self.names.len() as u32;
                 self.numbers.insert(label.to_owned(), number);
@@ -197,14 +195,14 @@ impl Collector {
         &self.ids[self.ids_of(row..row + 1)]
     }
 
-    /// How many rows have each label.
+    /// Returns the number of rows with each label.
     pub(crate) fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.names.len()];
         self.ids.iter().for_each(|&label| counts[label as usize] += 1);
         counts
     }
 
-    /// The first row with a label.
+    /// Returns the first row with a label.
     pub(crate) fn first_row(&self, label: u32) -> Option<usize> {
         let at = self.ids.iter().position(|&id| id == label)?;
         Some(match &self.offsets[..] {
@@ -213,7 +211,7 @@ impl Collector {
         })
     }
 
-    /// Leaves out the rows that aren't to be kept.
+    /// Removes the rows whose `keep` is false.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         let (mut ids, mut offsets) = (Vec::with_capacity(self.ids.len()), vec![0]);
         for row in (0..self.len()).filter(|&row| keep[row]) {
@@ -226,7 +224,7 @@ impl Collector {
         self.ids = ids;
     }
 
-    /// Where the labels of rows stand in `ids`.
+    /// Returns the range of the labels of `rows` in `ids`.
     fn ids_of(&self, rows: Range<usize>) -> Range<usize> {
         match &self.offsets[..] {
             [] => rows,

@@ -1,15 +1,13 @@
-//! From files to labelled, divided texts.
+//! Reads labelled texts from files and splits them for training, validation and test.
 //!
 //! ```text
 //! Settings ── read ──> Rows ── split ──> Dataset
 //! ```
 //!
-//! [`read`] opens the files that `[data]` names (`format/`: CSV, TSV, JSON Lines, Parquet,
-//! plain or packed), keeps the wanted columns, numbers the classes and finds the texts that
-//! count as the same. [`Rows::split`] divides them, as often as a grid asks, without copying a
-//! text. [`Rows::findings`] tells what a person should know of the data first. [`TextInput`] reads
-//! the same files for their texts alone, every row of them. This crate embeds nothing and trains
-//! nothing.
+//! [`read`] opens the files that `[data]` names (`format/`: CSV, TSV, JSON Lines and Parquet, plain or compressed), keeps the
+//! wanted columns, numbers the classes and finds duplicate texts. [`Rows::split`] splits the rows as often as a grid needs,
+//! without copying a text. [`Rows::findings`] reports problems in the data before anything is trained. [`TextInput`] reads only
+//! the texts of the same kinds of files, row by row. This crate knows nothing of embeddings and training.
 
 mod dataset;
 mod divide;
@@ -27,6 +25,7 @@ mod normal;
 mod one_class;
 mod order;
 mod reader;
+mod resolve;
 mod rows;
 pub mod settings;
 mod split;
@@ -49,8 +48,8 @@ pub use rows::{RowOrigin, Rows, read};
 pub use settings::Settings;
 pub use texts::Texts;
 
-/// Reads and divides the data in one go. Relative paths count from `base`; `seed` is the
-/// split's where the settings give it none.
+/// Reads and splits the data. Relative paths are resolved against `base`; `seed` is the seed of the split if the settings give
+/// none.
 ///
 /// # Errors
 /// As [`read`] and [`Rows::split`].

@@ -1,4 +1,4 @@
-//! Which values are missing: one rule for texts, labels and flag columns, in every format.
+//! Defines missing values: one rule for texts, labels and flag columns, in every format.
 //!
 //! | value | in CSV and TSV | in JSON Lines | in Parquet |
 //! |---|---|---|---|
@@ -7,15 +7,15 @@
 //! | the number NaN | (see below) | `NaN`, where it is read | NaN in a FLOAT or DOUBLE column |
 //! | a label or flag that reads `nan`, in any case | `nan`, `NaN` | `"nan"` | `"nan"` |
 //!
-//! The last row is for labels and flags alone: text files have no other way to write the number NaN. A *text* that reads
+//! The last row applies only to labels and flags: text files have no other way to write the number NaN. A *text* that reads
 //! `nan` is a text like any other. Invisible characters, such as a byte order mark, count as white space.
 //!
 //! A row whose text is missing, or whose label (any of its flags) is missing, is left out and counted. In a list of labels,
-//! and between separators, a missing element is passed over; if nothing else is there, the label is missing. An empty list
-//! is not missing: it is a row of no class.
+//! and between separators, a missing element is skipped; if no other element is left, the label is missing. An empty list is not
+//! missing: it is a row of no class.
 //!
 //! Words that other programs write for a missing value (`NA`, `null`, `None`, ...) may be names of classes, so they stay
-//! labels, and [`looks_missing`] lets them be warned of (EMB010).
+//! labels; [`looks_missing`] recognises them for a warning (EMB010).
 
 use emberline_base::normalise::is_invisible;
 
@@ -23,12 +23,12 @@ pub(crate) use emberline_base::normalise::is_blank;
 
 use crate::format::Field;
 
-/// A label without the white space and invisible characters at its ends.
+/// Trims white space and invisible characters from both ends of a label.
 pub(crate) fn trimmed(label: &str) -> &str {
     label.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// Whether a label or a flag is missing, given as [`trimmed`] leaves it.
+/// Whether a label or a flag, after [`trimmed`], is missing.
 pub(crate) fn is_missing(trimmed: &str) -> bool {
     trimmed.is_empty() || trimmed.eq_ignore_ascii_case("nan")
 }
@@ -42,17 +42,20 @@ pub(crate) fn looks_missing(label: &str) -> bool {
     LOOK_MISSING.contains(&label)
 }
 
-/// A number as a label: whole numbers without a point, and no sign for zero; NaN is missing.
+/// Converts a number to a label: whole numbers are written without a decimal point, and zero without a sign; NaN is missing.
 pub(crate) fn of_number(number: f64) -> Field<'static> {
     if number.is_nan() {
         return Field::Missing;
     }
     let is_whole = number.fract() == 0.0 && number.abs() < 1e15;
-    // Adding 0 makes 0 of -0.
+    // Adding 0.0 turns -0.0 into 0.0.
     Field::Scalar(if is_whole { format!("{:.0}", number + 0.0) } else { format!("{number}") })
 }
 
-/// A list from its elements. `Err`: an element is a list itself.
+/// Builds a list from its elements.
+///
+/// # Errors
+/// When an element is a list itself.
 pub(crate) fn of_list<'f>(elements: impl IntoIterator<Item = Field<'f>>) -> Result<Field<'f>, &'static str> {
     let (mut values, mut has_missing) = (Vec::new(), false);
     for element in elements {

@@ -1,5 +1,5 @@
-//! Which texts count as the same: those with equal keys (`emberline_base::normalise`), which are equal but for case, white
-//! space, invisible characters, and whether accents are composed.
+//! Finds duplicate texts: those with equal keys (`emberline_base::normalise`), which differ only in case, white space, invisible
+//! characters, and whether accents are composed.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use crate::texts::Texts;
 
-/// Appends the key of a text, in UTF-8.
+/// Appends the normalised form of a text, in UTF-8.
 pub(crate) fn normalise(text: &str, into: &mut Vec<u8>) {
     if !is_plain(text.as_bytes()) {
         return push_key(text, into);
@@ -19,8 +19,9 @@ pub(crate) fn normalise(text: &str, into: &mut Vec<u8>) {
     into[start..].make_ascii_lowercase();
 }
 
-/// Whether nothing but the case can have to change, as in most texts: ASCII without control characters, single spaces,
-/// none at the ends. Sixteen bytes are looked at together, the last sixteen once more rather than what is left one by one.
+/// Whether normalising a text can change nothing but its case, as with most texts: it is ASCII without control characters, has
+/// only single spaces, and none at its ends. Sixteen bytes are compared at once; the last sixteen overlap those before them, so
+/// that no rest is left to compare byte by byte.
 fn is_plain(text: &[u8]) -> bool {
     let ([first, after @ ..], [before @ .., last]) = (text, text) else { return true };
     let is_visible = |byte: u8| (b' '..0x7F).contains(&byte);
@@ -36,12 +37,13 @@ fn is_plain(text: &[u8]) -> bool {
     !odd && is_visible(*last) && *first != b' ' && *last != b' '
 }
 
-/// What tells texts apart: they are added as they are read, while they lie near.
+/// The hashes of all texts. Each is computed when its text is read, while the text is still in the processor's cache.
 #[derive(Default)]
 pub(crate) struct Hashes {
     random: RandomState,
     of_rows: Vec<u32>,
-    normal: Vec<u8>,
+    /// Reused for the normalised form of each text.
+    normalised: Vec<u8>,
 }
 
 impl Hashes {
@@ -50,34 +52,34 @@ impl Hashes {
         let hash = if is_plain(text.as_bytes()) {
             hash(&self.random, text.as_bytes())
         } else {
-            self.normal.clear();
-            normalise(text, &mut self.normal);
-            hash(&self.random, &self.normal)
+            self.normalised.clear();
+            normalise(text, &mut self.normalised);
+            hash(&self.random, &self.normalised)
         };
         self.of_rows.push(hash);
     }
 
-    /// Leaves out the texts that aren't to be kept.
+    /// Removes the texts whose `keep` is false.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut keep = keep.iter();
         self.of_rows.retain(|_| keep.next().is_some_and(|&keep| keep));
     }
 
-    /// Which of the texts count as the same.
+    /// Groups the duplicates among the texts.
     pub(crate) fn groups(self, texts: &Texts) -> Groups {
         Groups::of(&self.of_rows, texts)
     }
 }
 
-/// The hash of a text in which the case of ASCII letters doesn't count, so that a plain text need not be normalised.
+/// Hashes a text without regard to the case of ASCII letters, so that a plain text need not be normalised.
 fn hash(random: &RandomState, text: &[u8]) -> u32 {
-    /// The bit that tells lower case from upper.
+    /// The bit that distinguishes lower case from upper: `b'A' | 0x20 == b'a'`.
     const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
     let mut hasher = random.build_hasher();
     let mut add = |eight: [u8; 8]| hasher.write_u64(u64::from_le_bytes(eight) | LOWER);
     let (eights, rest) = text.as_chunks();
     eights.iter().for_each(|eight| add(*eight));
-    // The last eight bytes, some of them once more, rather than what is left.
+    // The last eight bytes overlap those before them, so that no shorter rest needs padding.
     add(text.last_chunk().copied().unwrap_or_else(|| {
         let mut end = [0; 8];
         end[..rest.len()].copy_from_slice(rest);
@@ -87,24 +89,24 @@ fn hash(random: &RandomState, text: &[u8]) -> u32 {
     (hasher.finish() >> 32) as u32
 }
 
-/// Which texts count as the same.
+/// The rows grouped by text: duplicates are in one group.
 pub(crate) struct Groups {
-    /// A number a row, which those share whose texts count as the same: 0, 1, 2, ... in the order of their first rows.
+    /// The group of each row. Groups are numbered 0, 1, 2, ... in the order of their first rows.
     pub(crate) of_rows: Vec<u32>,
-    /// The rows whose text a row before them has, in order, and the first row that has it.
+    /// The duplicates in order, each as its row and the first row with the same text.
     pub(crate) repeated: Vec<(u32, u32)>,
 }
 
 impl Groups {
     fn of(hashes: &[u32], texts: &Texts) -> Self {
         let spread = |&row: &u32| u64::from(hashes[row as usize]) << 32 | u64::from(hashes[row as usize]);
-        let crowd = Crowd::of(hashes);
+        let filter = TwoBitFilter::of(hashes);
         let mut firsts = HashTable::new();
         let mut groups = Self { of_rows: Vec::with_capacity(hashes.len()), repeated: Vec::new() };
         let mut new = 0..;
         for (row, &hash) in (0..).zip(hashes) {
             let mut first = None;
-            if crowd.has_more_than_one(hash) {
+            if filter.may_repeat(hash) {
                 let is_same = |&other: &u32| {
                     hashes[other as usize] == hash && are_same(&texts[other as usize], &texts[row as usize])
                 };
@@ -125,40 +127,43 @@ impl Groups {
     }
 }
 
-/// Which hashes may occur twice. Few texts are equal: to look all up in a table, which lies in no cache, or to sort them takes
-/// longer than to tell most of them apart here, in two bits a place.
-struct Crowd {
-    /// The lower bit of a place: a hash falls on it. The higher: a second does.
-    places: Vec<u64>,
-    /// From a hash to its place.
+/// A counting Bloom filter with one hash function and counters of two bits, which finds the hashes that may repeat. Few texts
+/// are duplicates. To look up every hash in a table larger than the processor's cache, or to sort the hashes, takes longer than
+/// to exclude most of them here.
+struct TwoBitFilter {
+    /// The counters, 32 per word. The lower bit is set by the first hash that falls on a counter, the higher by a second.
+    words: Vec<u64>,
+    /// The counter of a hash is its upper bits, `hash >> shift`.
     shift: u32,
 }
 
-impl Crowd {
-    /// Places in a word.
-    const PLACES: u32 = u64::BITS / 2;
+impl TwoBitFilter {
+    /// Counters per word.
+    const PER_WORD: u32 = u64::BITS / 2;
 
     fn of(hashes: &[u32]) -> Self {
-        // From 4 to 8 places a hash: more of them would lie further away.
-        let bits = (hashes.len().max(1).ilog2() + 3).clamp(Self::PLACES.ilog2(), u32::BITS);
-        let mut crowd = Self { places: vec![0; 1 << (bits - Self::PLACES.ilog2())], shift: u32::BITS - bits };
+        // From 4 to 8 counters per hash: more of them would no longer fit into the processor's cache.
+        let bits = (hashes.len().max(1).ilog2() + 3).clamp(Self::PER_WORD.ilog2(), u32::BITS);
+        let mut filter = Self { words: vec![0; 1 << (bits - Self::PER_WORD.ilog2())], shift: u32::BITS - bits };
         for &hash in hashes {
-            let (word, bit) = crowd.place(hash);
-            let before = crowd.places[word] >> bit & 1;
-            crowd.places[word] |= (1 | before << 1) << bit;
+            let (word, bit) = filter.counter(hash);
+            // A counter goes from 0b00 to 0b01 to 0b11, and stays there.
+            let is_set = filter.words[word] >> bit & 1;
+            filter.words[word] |= (1 | is_set << 1) << bit;
         }
-        crowd
+        filter
     }
 
-    fn has_more_than_one(&self, hash: u32) -> bool {
-        let (word, bit) = self.place(hash);
-        self.places[word] >> bit & 2 != 0
+    /// Whether a second hash may equal this one. False is certain.
+    fn may_repeat(&self, hash: u32) -> bool {
+        let (word, bit) = self.counter(hash);
+        self.words[word] >> bit & 2 != 0
     }
 
-    /// The number of the word, and the lower of the two bits in it.
-    fn place(&self, hash: u32) -> (usize, u32) {
-        let place = hash >> self.shift;
-        ((place / Self::PLACES) as usize, place % Self::PLACES * 2)
+    /// Returns the word that holds a hash's counter, and the lower of its two bits: counter 33 is bit 2 of word 1.
+    fn counter(&self, hash: u32) -> (usize, u32) {
+        let counter = hash >> self.shift;
+        ((counter / Self::PER_WORD) as usize, counter % Self::PER_WORD * 2)
     }
 }
 
@@ -226,7 +231,7 @@ mod tests {
         }
     }
 
-    /// The short way for plain texts against the rule itself.
+    /// Compares the fast path for plain texts with the general one.
     #[test]
     fn plain_texts_are_normalised_as_all_are() {
         let characters = ['a', 'B', ' ', ' ', '\t', '\u{B}', '\u{1C}', '\u{7F}', 'É', '\u{A0}', '~', '0'];

@@ -1,5 +1,5 @@
-//! Refuses training rows that are all one text, and a division whose training rows all have the same label: a head would learn
-//! to give that answer always, and score well where validation has the same label alone.
+//! Refuses training rows that are all one text, and splits whose training rows all have the same label: a head would learn to
+//! always predict it, and score well if validation has only that label too.
 
 use emberline_base::Task;
 use emberline_base::number::counted;
@@ -9,7 +9,7 @@ use crate::rows::{Part, Rows};
 use crate::settings::Split;
 use crate::texts::Texts;
 
-/// Up to so many different texts are given as the cause, since they can't be divided as rows can.
+/// Up to this number of different texts, the message names them as the cause, because texts can't be split as rows can.
 const FEW_TEXTS: usize = 20;
 
 /// Refuses training rows that are all one text.
@@ -27,7 +27,7 @@ impl Rows {
     /// Refuses training rows that all have the same label, or the same labels.
     ///
     /// # Errors
-    /// When they have, with the cause.
+    /// When they all have the same label; the error says why.
     pub(crate) fn refuse_one_class(&self, train: &[usize], split: &Split) -> Result<(), Error> {
         let labels = self.labels.of_row(train[0]);
         if train.iter().any(|&row| self.labels.of_row(row) != labels) {
@@ -43,7 +43,7 @@ impl Rows {
         })
     }
 
-    /// That the rows to be divided are only a few texts, if so.
+    /// Returns an explanation if the rows to split are only a few different texts.
     pub(crate) fn few_texts(&self) -> Option<String> {
         let pool = &self.pools.train;
         let mut texts: Vec<u32> = pool.iter().map(|&row| self.groups[row as usize]).collect();
@@ -56,7 +56,7 @@ impl Rows {
         })
     }
 
-    /// Why no row of another label is left for training, and the cure.
+    /// Explains why no row with another label is left for training, and gives the cure.
     fn reason(&self, train: &[usize], split: &Split) -> String {
         if let Some(few) = self.few_texts() {
             return format!("{few}: give it more different texts");

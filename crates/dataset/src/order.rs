@@ -1,22 +1,23 @@
-//! The order in which rows are divided: by a keyed hash of their text, or of their group, or by time.
+//! Sort keys of rows for the split: a keyed hash of their text or group, or their time.
 //!
-//! The hash is BLAKE3 under a key that is derived from the split's seed, of the text as it counts (`normalise`). It depends on
-//! nothing else: not on the file, the other rows or the machine. So the same text has the same place everywhere.
+//! The hash is BLAKE3, keyed by the split's seed, of the normalised text (`normalise`). It depends on nothing else: not on the
+//! file, the other rows or the machine. So the same text has the same key everywhere.
 
 use crate::normal::normalise;
 use crate::rows::Rows;
 
-/// Says what the key is for, so that no other use of the seed shares it. Part of every recorded split: it never changes.
+/// The context of the key derivation, so that no other use of the seed has the same key. Every recorded split depends on it: it
+/// must never change.
 const CONTEXT: &str = "emberline 2026-11-29 order of rows in a split";
 
-/// What is hashed: one text is not the group of the same name.
+/// The first hashed byte: a text and a group of the same name have different hashes.
 #[derive(Clone, Copy)]
 enum Kind {
     Text = 0,
     Group = 1,
 }
 
-/// Keyed hashes of texts and groups.
+/// Computes keyed hashes of texts and groups.
 pub(crate) struct RowHasher {
     key: [u8; blake3::KEY_LEN],
 }
@@ -26,14 +27,14 @@ impl RowHasher {
         Self { key: blake3::derive_key(CONTEXT, &seed.to_le_bytes()) }
     }
 
-    /// Of a text as it counts.
+    /// Hashes a text in its normalised form.
     pub(crate) fn of_text(&self, text: &str) -> u128 {
         let mut bytes = vec![Kind::Text as u8];
         normalise(text, &mut bytes);
         self.of(&bytes)
     }
 
-    /// Of a group by its name.
+    /// Hashes the name of a group.
     fn of_group(&self, name: &str) -> u128 {
         self.of(&[&[Kind::Group as u8], name.as_bytes()].concat())
     }
@@ -46,20 +47,20 @@ impl RowHasher {
 }
 
 impl Rows {
-    /// The key of a unit of rows by its hash: that of its group where it has one, else of its text; the smallest, should
-    /// it have several.
+    /// Returns the sort key of a unit of rows by hash: that of its group if it has one, else of its text. If it has several, the
+    /// smallest counts.
     pub(crate) fn hash_key(&self, rows: &[u32], hasher: &RowHasher) -> u128 {
         let of_row = |&row: &u32| match self.group_column.name_of(row as usize) {
             Some(name) => hasher.of_group(name),
             None => hasher.of_text(&self.texts[row as usize]),
         };
         // Rows of one text have one hash.
-        let different = if self.group_column.is_there() { rows } else { &rows[..1] };
+        let different = if self.group_column.exists() { rows } else { &rows[..1] };
         different.iter().map(of_row).min().unwrap_or_default()
     }
 
-    /// The key of a unit of rows by time: the newest comes first, and the oldest row of a unit counts. Of equal times the
-    /// later row is the newer one.
+    /// Returns the sort key of a unit of rows by time: the newest comes first, and the oldest row of a unit counts. Of rows with
+    /// equal times, the later one in the file is newer.
     pub(crate) fn time_key(&self, rows: &[u32]) -> u128 {
         let newest_first = |&row: &u32| !(u64::from(self.times[row as usize]) << 32 | u64::from(row));
         u128::from(rows.iter().map(newest_first).max().unwrap_or_default())

@@ -1,8 +1,8 @@
-//! Texts without labels: one reader for every program that makes something of a file's texts, row for row.
+//! Reads texts without labels, row by row, for commands such as `predict` and `embed`.
 //!
-//! [`TextInput`] names where the texts are; [`TextInput::read`] hands over every row in order, the empty ones too, so that
-//! what is made of them can be laid beside the rows. Formats and packings are those of `[data]`, and text files with a text
-//! in every line. What is refused there is refused here, by the same code.
+//! [`TextInput`] names the file or stream and the column; [`TextInput::read`] passes every row in order, the empty ones too, so
+//! that results match the rows of the file. The formats and compressions are those of `[data]`, and text files with one text per
+//! line. The same code reads `[data]`, so the same faults are refused.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,43 +15,43 @@ use crate::format::{self, Field, Format, FormatOf, Original, Packing, QuotedRows
 use crate::header_rows::HeaderRows;
 use crate::settings::Column;
 
-/// Where texts are read from.
+/// The source of texts: a file or stream, its format, and the column of the texts.
 pub struct TextInput<'a> {
     /// The file, or the stream.
     pub from: Source<'a>,
-    /// What the file holds, whatever its name says; left out: what its name says. A stream names its own.
+    /// The format of the file; if none, the ending of its name decides. A stream has a format of its own.
     pub format: Option<StreamFormat>,
-    /// The column of the texts; a file of lines has no other.
+    /// The column of the texts; a file of lines has only one.
     pub text: Column,
-    /// Whether the first row holds names; when left out: whether the column is given by name, as in `[data]`. A first row that
-    /// seems to hold names all the same is warned of.
+    /// Whether the first row holds names; if none, it does when the column is given by name, as in `[data]`. A first row that is
+    /// read as data but seems to hold names causes a warning.
     pub header: Option<bool>,
-    /// What stands between fields, one ASCII character; what the file's name says when left out.
+    /// The delimiter between fields, one ASCII character; if none, that of the format.
     pub delimiter: Option<char>,
-    /// Whether every row is handed over with all of its fields, too.
+    /// Whether every row is passed with all its fields.
     pub originals: bool,
 }
 
 /// A file, or a stream.
 pub enum Source<'a> {
-    /// A file: .csv, .tsv, .jsonl, .parquet or .txt (a text a line), each plain or with .gz, .zst or .zip after it. A name
-    /// without an ending is that of lines.
+    /// A file: .csv, .tsv, .jsonl, .parquet or .txt (one text per line), each plain or followed by .gz, .zst or .zip. A file
+    /// without an ending is read as lines.
     File(&'a Path),
-    /// An unpacked stream of a format, with a name for messages, such as `standard input`.
+    /// An uncompressed stream, its name in messages, such as `standard input`, and its format.
     Stream(&'a mut dyn Read, &'a str, StreamFormat),
 }
 
-/// What a stream, which has no name that tells it, holds.
+/// The format of a stream, which has no file name to derive it from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamFormat {
-    /// A text a line.
+    /// One text per line.
     #[default]
     Lines,
-    /// Fields between commas, as in RFC 4180.
+    /// Comma-separated values, as in RFC 4180.
     Csv,
-    /// Fields between tabs, without quotes.
+    /// Tab-separated values, without quoting.
     Tsv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -65,7 +65,7 @@ impl StreamFormat {
         }
     }
 
-    /// As the format of every name.
+    /// Returns a function that gives this format to every file name.
     fn of_any_name(self) -> FormatOf {
         match self {
             Self::Lines => |_| Some(Format::Lines),
@@ -83,28 +83,28 @@ pub struct TextRow<'a> {
     pub unit: Unit,
     /// The line in which the row begins, or its number in a file without lines; 1 is the first.
     pub number: u64,
-    /// The text as it stands there; empty where there is none.
+    /// The text, unchanged; empty if it is missing.
     pub text: &'a str,
-    /// The whole row, if it was asked for.
+    /// The whole row, if [`TextInput::originals`] asks for it.
     pub original: Original<'a>,
 }
 
-/// What was read of an input.
+/// The number of rows that were read, and warnings about them.
 #[derive(Debug)]
 pub struct TextsRead {
-    /// How many rows there were.
+    /// The number of rows.
     pub rows: usize,
-    /// What a person should know of them.
+    /// Warnings about the rows.
     pub warnings: Vec<Warning>,
 }
 
 impl<'a> TextInput<'a> {
-    /// The texts of a column, without what else is in the rows.
+    /// Returns an input that gives the texts of a column, without the other fields.
     pub fn of_column(from: Source<'a>, text: Column) -> Self {
         Self { from, format: None, text, header: None, delimiter: None, originals: false }
     }
 
-    /// Why the delimiter can't be meant, by the rules of `[data]`; none if it can.
+    /// Returns why the delimiter is invalid, by the rules of `[data]`; none if it is valid.
     pub fn delimiter_fault(&self) -> Option<String> {
         let has_fields = self.format().is_none_or(|format| format.delimiter().is_some());
         let fault = |delimiter| {
@@ -128,11 +128,11 @@ impl<'a> TextInput<'a> {
         self.format.map_or(Format::of_texts, StreamFormat::of_any_name)
     }
 
-    /// Hands every row to `take`, in order.
+    /// Passes every row to `take`, in order.
     ///
     /// # Errors
-    /// When the input can't be read, is of another kind than its name says, isn't UTF-8, or lacks the column; and whatever
-    /// `take` answers.
+    /// When the input can't be read, is of another kind than its name says, isn't UTF-8, or lacks the column; and the errors of
+    /// `take`.
     pub fn read<E: From<Error>>(self, mut take: impl FnMut(TextRow<'_>) -> Result<(), E>) -> Result<TextsRead, E> {
         let is_delimited = self.format().is_some_and(|format| format.delimiter().is_some());
         let format_of = self.format_of();
@@ -151,7 +151,7 @@ impl<'a> TextInput<'a> {
             quoted.add(quoting, number);
             let found = as_text(fields.first(), &text, || Place { path: path.to_owned(), unit, number })?;
             if is_delimited {
-                headers.look((number, found, &original), &text, names, rows == 1);
+                headers.check((number, found, &original), &text, names, rows == 1);
             }
             take(TextRow { unit, number, text: found, original }).map_err(|error| {
                 refusal = Some(error);
@@ -173,8 +173,7 @@ impl<'a> TextInput<'a> {
     }
 }
 
-/// Reads the texts of one file without labels, row by row: empty ones too, so that what is
-/// made of them can be laid beside the file's rows. Missing texts are empty.
+/// Reads the texts of a file without labels: one per row, the empty ones too. Missing texts are empty.
 ///
 /// `header` and `delimiter` are those of [`Settings`](crate::Settings).
 ///
@@ -195,7 +194,10 @@ pub fn read_texts(
     Ok(texts)
 }
 
-/// The text in a field; missing ones are empty.
+/// Returns the text of a field; a missing one is empty.
+///
+/// # Errors
+/// When the field is a number, a boolean or a list.
 pub(crate) fn as_text<'f>(
     field: Option<&'f Field<'_>>,
     column: &Column,

@@ -1,11 +1,9 @@
-//! Reading: the usable rows of all files, with their classes and which of them count as the
-//! same text.
+//! Reads the usable rows of all files, with their classes and duplicates.
 //!
-//! A row is left out, and counted, when its text or its label is missing (`missing.rs`). A row that
-//! repeats the header is refused. With a file per split, a text that stands in several files belongs to the most
-//! protected of them: test before validation before training. Its rows elsewhere are kept out
-//! of the split and counted as leaks. Within a file the first row of a text stays, unless `duplicates = "keep"`, with which
-//! texts may stand in two files, too.
+//! A row whose text or label is missing (`missing.rs`) is left out and counted. A row that repeats the header is refused. If each
+//! split has a file, a text in several files belongs to the most protected of them: test before validation before training. Its
+//! rows in the other files are left out and counted as leaks. Within a file, only the first row of a text is used. With
+//! `duplicates = "keep"`, all rows are used, even of texts in two files.
 
 mod part;
 mod pools;
@@ -33,38 +31,37 @@ use crate::texts::Texts;
 pub struct Rows {
     pub(crate) texts: Arc<Texts>,
     pub(crate) labels: Arc<Labels>,
-    /// The files, that of training (or of all rows) first.
+    /// The files; that of the training rows (or of all rows) is the first.
     pub(crate) parts: Vec<Part>,
-    /// Each row's line or number in its file.
+    /// The line of each row in its file, or its number in a file without lines.
     pub(crate) numbers: Numbers,
-    /// Each row's number in its file, those that are left out counted too; 1 is the first below the header.
+    /// The number of each row in its file, counting the rows that are left out; 1 is the first below the header.
     pub(crate) ordinals: Numbers,
-    /// Texts that count as the same share a number; in order of their first rows.
+    /// The text of each row, as a number that duplicates share. Numbers are in the order of first rows.
     pub(crate) groups: Vec<u32>,
-    /// Rows that stay together share a number.
+    /// The unit of each row; rows of one unit stay together in one split.
     pub(crate) units: Vec<u32>,
-    /// The column of groups, where there is one.
+    /// The column of groups, if the settings name one.
     pub(crate) group_column: GroupColumn,
-    /// A number a row that grows with time, where the rows are divided by time.
+    /// The rank of each row by time, if the rows are split by time.
     pub(crate) times: Vec<u32>,
-    /// Explicit rows for each split, where the settings name a file of them.
+    /// Explicit rows for each split, if the settings name a file of them.
     pub(crate) draws: Option<Draws>,
-    /// What becomes of the copies of a text.
+    /// How duplicate texts are treated.
     pub(crate) duplicates: Duplicates,
-    /// Rows left out of each file, since their text or group stands in that of a more protected split.
+    /// The number of rows left out of each file, because their text or group is also in the file of a more protected split.
     pub(crate) leaks: Splits<usize>,
-    /// Of these, the rows whose text alone would have let them stay.
+    /// How many of these were left out only because of their group.
     pub(crate) group_leaks: usize,
-    /// What each row is stratified by, unless it is the row's class.
+    /// The stratum of each row; empty if it is the row's class.
     strata: Vec<u32>,
-    /// The rows that each split may be taken from; those of training serve the splits without
-    /// a file too.
+    /// The rows that each split may be taken from; splits without a file are taken from those of training.
     pub(crate) pools: Splits<Vec<u32>>,
-    /// Whether the rows of each group carry different labels.
+    /// Whether the rows of each text have different labels.
     pub(crate) conflicts: Vec<bool>,
     /// How the positive class was chosen, in a binary task.
     pub(crate) positive: Option<Positive>,
-    /// What a person should know of the data before trusting a result.
+    /// Warnings about the data.
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -75,14 +72,14 @@ pub struct RowOrigin<'a> {
     pub file: &'a Path,
     /// Its line, or its number in a file without lines; 1 is the first.
     pub number: u64,
-    /// Its group, if the settings name a column of groups and the row has one.
+    /// Its group, if the settings name a column of groups and the row has a group.
     pub group: Option<&'a str>,
 }
 
-/// Reads the files that the settings name. Relative paths count from `base`.
+/// Reads the files that the settings name. Relative paths are resolved against `base`.
 ///
 /// # Errors
-/// When the settings have faults, a file can't be read, or the rows make no dataset.
+/// When the settings are invalid, a file can't be read, or its rows are no valid data, such as those of only one class.
 pub fn read(settings: &Settings, base: &Path) -> Result<Rows, Error> {
     if let Some(fault) = settings.faults().into_iter().next() {
         return Err(Error::Settings { key: fault.key, message: fault.message, hint: fault.hint });
@@ -105,13 +102,13 @@ pub fn read(settings: &Settings, base: &Path) -> Result<Rows, Error> {
 }
 
 impl Rows {
-    /// Where a row of the texts comes from.
+    /// Returns the file, line and group of a usable row.
     pub fn origin(&self, row: usize) -> RowOrigin<'_> {
         let part = &self.parts[self.parts.partition_point(|part| part.rows.end <= row)];
         RowOrigin { file: &part.name, number: self.numbers.of(row), group: self.group_column.name_of(row) }
     }
 
-    /// What each row is stratified by: its class, or the one of its classes that is among the rarest of its file.
+    /// Returns the stratum of each row: its class or, of several classes, one of the rarest in its file.
     pub(crate) fn strata(&self) -> &[u32] {
         match &self.labels.targets {
             Targets::Single(classes) if self.strata.is_empty() => classes,
@@ -119,18 +116,18 @@ impl Rows {
         }
     }
 
-    /// The place of a usable row.
+    /// Returns the place of a usable row.
     pub(crate) fn place(&self, row: usize) -> Place {
         place_of(&self.parts, &self.numbers, row)
     }
 
-    /// The positive class of a binary task.
+    /// Returns the positive class of a binary task.
     pub fn positive(&self) -> Option<&str> {
         self.positive.and_then(|_| self.labels.classes.get(1)).map(String::as_str)
     }
 }
 
-/// Whether the rows of each group differ in their labels.
+/// Returns for each text whether its rows have different labels.
 fn conflicts(groups: &Groups, labels: &Labels) -> Vec<bool> {
     let mut conflicts = vec![false; groups.of_rows.len() - groups.repeated.len()];
     for &(row, first) in &groups.repeated {
@@ -140,9 +137,10 @@ fn conflicts(groups: &Groups, labels: &Labels) -> Vec<bool> {
     conflicts
 }
 
-/// What each row is stratified by where that isn't its class: its rarest class in its file; of no class, one more. How rare a
-/// class is counts in powers of two, and among equals the first name, so that one row more reorders no classes. Another file's
-/// labels don't count: a held-out file must not decide which rows are trained on. Nothing where each row has one class.
+/// Returns the stratum of each row if that isn't its class: its rarest class in its file; rows without a class are one more
+/// stratum. Counts are compared as powers of two, and equal ones by the class's name, so that an added row rarely changes the
+/// order of classes. The labels of other files don't matter: a held-out file must not decide which rows are trained on. The
+/// result is empty if each row has exactly one class.
 fn strata(labels: &Labels, parts: &[Part]) -> Vec<u32> {
     let none = labels.classes.len() as u32;
     if let Targets::Single(classes) = &labels.targets {

@@ -1,4 +1,4 @@
-//! `[data]`: where the texts and labels are, and how they are divided.
+//! The settings of `[data]`: the files, the columns and the split.
 
 mod split;
 
@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::split::{Amount, Split};
-use crate::format::{Format, Packing};
 
 /// `[data]`: the files, the columns and the split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,11 +24,11 @@ pub struct Settings {
     /// The SHA-256 of the file at `path`, in hex; a file with another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The text column: its name, or its number (1 is the first) where there is no header.
+    /// The text column: its name, or its number (1 is the first) if the file has no header.
     pub text: Column,
     /// The label column; with `separator`, or as a list of 0/1 columns: multi-label.
     pub label: LabelColumns,
-    /// What stands between the labels of a multi-label column, for example `","`.
+    /// The separator between the labels of a multi-label column, for example `","`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
     /// The label that counts as positive in a binary task: F1, precision, recall, PR-AUC and the threshold are of it. When
@@ -37,39 +36,39 @@ pub struct Settings {
     /// two does, else the one with fewer rows in all files together; of equally many, the last in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// What becomes of rows of the validation and test files whose label no row of the training file has.
+    /// How to treat rows of the validation and test files with a label that no row of the training file has.
     #[serde(default)]
     pub unknown_labels: UnknownLabels,
-    /// What stands between fields, one ASCII character; a comma for .csv, a tab for .tsv when left
-    /// out. Quotes follow RFC 4180 in .csv files and are ordinary characters in .tsv files.
+    /// The delimiter between fields, one ASCII character; when left out, a comma for .csv and a tab for .tsv. Quotes follow
+    /// RFC 4180 in .csv files and are ordinary characters in .tsv files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// Whether the first row holds the columns' names; when left out: whether columns are given by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// A file of training rows, instead of `path`; texts that the files of the other splits hold too are left out.
+    /// A file of training rows, instead of `path`; texts that are also in the files of the other splits are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<SplitFile>,
-    /// A file of validation rows; texts that the test file holds too are left out.
+    /// A file of validation rows; texts that are also in the test file are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<SplitFile>,
     /// A file of test rows; all of its texts stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<SplitFile>,
-    /// A column whose equal values keep rows on one side, such as an author: no group is in two splits. A row with nothing
-    /// there is a group of its own.
+    /// A column that groups rows, such as an author: the rows of a group are all in one split. A row with an empty value is a
+    /// group of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Column>,
-    /// What becomes of rows whose text, as it counts (case, white space and invisible characters don't), another row has too.
+    /// How to treat rows with the text of another row. Case, white space and invisible characters make no difference.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// How the rows are divided.
+    /// How the rows are split.
     #[serde(default)]
     pub split: Split,
 }
 
 impl Settings {
-    /// One file, with all else left out.
+    /// Returns the settings for one file, with the default of every other key.
     pub fn new(path: impl Into<PathBuf>, text: Column, label: LabelColumns) -> Self {
         Self {
             path: Some(path.into()),
@@ -91,8 +90,8 @@ impl Settings {
         }
     }
 
-    /// The same settings without what changes no result: the numbers of replicates there are, the first repeat (which is what
-    /// a pipeline without repeats comes to), the place of explicit rows, and proportions that are kept anyway.
+    /// Returns the same settings without the keys that change no result: the number of replicates, the first repeat (which equals
+    /// a pipeline without repeats), the path of explicit rows, and `stratify` if it has its default.
     #[must_use]
     pub fn without_replicate_numbers(&self) -> Self {
         let mut settings = self.clone();
@@ -102,26 +101,6 @@ impl Settings {
         let by_default = Split { stratify: None, ..split.clone() }.stratifies();
         split.stratify = split.stratify.filter(|&stratify| stratify != by_default);
         settings
-    }
-
-    /// The same settings with the defaults that follow from the others written out: `header`,
-    /// `delimiter` (both for delimited files) and `split.valid`.
-    #[must_use]
-    pub fn resolved(&self) -> Self {
-        let mut resolved = self.clone();
-        resolved.split = self.split.resolved(self.valid.is_some());
-        let mut delimiters: Vec<Option<u8>> =
-            self.data_files().map(|file| Packing::of(file.path, Format::of).1.and_then(Format::delimiter)).collect();
-        delimiters.dedup();
-        if delimiters.iter().any(Option::is_some) {
-            let named = |column: &Column| matches!(column, Column::Name(_));
-            let by_name = named(&self.text) || self.label.columns().iter().any(named);
-            resolved.header = self.header.or(Some(by_name));
-        }
-        if let [Some(delimiter)] = delimiters[..] {
-            resolved.delimiter = self.delimiter.or(Some(char::from(delimiter)));
-        }
-        resolved
     }
 }
 
@@ -140,7 +119,7 @@ pub struct SplitFile {
 }
 
 impl SplitFile {
-    /// A file that is only read.
+    /// Returns a file that is not downloaded, and whose hash is not checked.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), url: None, sha256: None }
     }
@@ -150,7 +129,7 @@ impl SplitFile {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a column's name, or its number (1 is the first)")]
 pub enum Column {
-    /// As the header names it.
+    /// Its name in the header.
     Name(String),
     /// 1 for the first.
     Number(#[schemars(range(min = 1))] u32),
@@ -165,22 +144,22 @@ impl fmt::Display for Column {
     }
 }
 
-/// What becomes of validation and test rows with a label that no training row has.
+/// How to treat validation and test rows with a label that no training row has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownLabels {
     /// The data are refused; the message names the first such label, its file and line.
     #[default]
     Refuse,
-    /// Such rows are left out, and counted. With several labels a row: rows that have at least one such label.
+    /// Such rows are left out, and counted. In a multi-label task: rows that have at least one such label.
     Drop,
-    /// Such rows stay. No output can answer them, so each counts as wrong in `accuracy`, and as a negative of every class
-    /// in PR-AUC, ROC-AUC, F1, precision and recall; `loss`, which needs the right class, is the mean over the other rows.
-    /// With several labels a row: the labels that training has are scored as usual, and the others count in no metric.
+    /// Such rows stay. No prediction can be right for them, so each counts as wrong in `accuracy`, and as a negative of every
+    /// class in PR-AUC, ROC-AUC, F1, precision and recall; `loss`, which needs the right class, is the mean over the other
+    /// rows. In a multi-label task: the labels that training has are scored as usual, and the others count in no metric.
     CountAsWrong,
 }
 
-/// What becomes of the copies of a text.
+/// How to treat duplicate texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
@@ -188,8 +167,8 @@ pub enum Duplicates {
     /// before validation before training.
     #[default]
     Drop,
-    /// Every row stays. Of one file, the copies of a text fall on one side. Where the splits have files of their own, or
-    /// `split.rows` lists them, texts that stand in two splits stay in both, as in published protocols; reports say so.
+    /// Every row stays. If one file is split, duplicates are all in one split. If the splits have files of their own, or
+    /// `split.rows` lists them, a text in two splits stays in both, as in published protocols; reports say so.
     Keep,
 }
 
@@ -197,9 +176,9 @@ pub enum Duplicates {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a column's name or number, or a list of them")]
 pub enum LabelColumns {
-    /// One column: a class a row, or several with `separator`.
+    /// One column: one class per row, or several with `separator`.
     One(Column),
-    /// A column a class, each 0 or 1: multi-label.
+    /// One column per class, each 0 or 1: multi-label.
     Several(Vec<Column>),
 }
 

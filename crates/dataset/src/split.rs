@@ -1,21 +1,21 @@
-//! Which rows go where: every stratum is put into an order that depends on each text alone, and cut at borders.
+//! Stratified, stable splitting: every stratum has an order that depends on each text alone, and is cut at borders.
 //!
-//! A unit is what stays together: the rows of one text, or of one group. The units of a stratum (a class) lie in the order of
-//! their keys, which are hashes of the texts or, for a split by time, the times. A border is a number of rows, counted from the
-//! front over all strata; each stratum's part of it follows Webster's method (Sainte-Lague), and a unit lies before a border if
-//! at least half of it does.
+//! A unit is a set of rows that stay together: those of one text, or of one group. The units of a stratum (a class) are ordered
+//! by their keys, which are hashes of the texts or, for a split by time, the times. A border is a number of rows, counted from
+//! the front over all strata; Webster's method (Sainte-Lague) apportions it to the strata, and a unit is before a border if at
+//! least half of it is.
 //!
-//! - **One row more moves little.** Its unit takes its place among the others, and the part of each stratum in a border changes by
-//!   one row at most (the method is monotone in the sizes and in the count). So at each border at most one unit of a stratum
-//!   changes sides.
-//! - **Smaller splits are subsets**, since a part never shrinks when the count grows; no border depends on a later one.
-//! - **Counts are exact where units are single rows.** A larger unit goes whole to one side, so that a count is met up to
-//!   half a unit a stratum, and no row is lost.
+//! - **An added row moves few others.** Its unit is inserted into the order, and the quota of each stratum changes by at most one
+//!   row (the method is monotone in the sizes and in the count). So at each border at most one unit per stratum changes sides.
+//! - **Smaller splits are subsets** of larger ones, because a quota never shrinks when the count grows, and no border depends on
+//!   a later one.
+//! - **Counts are exact if units are single rows.** A larger unit is wholly on one side, so a count is exact up to half a unit per
+//!   stratum, and no row is lost.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// The units of some rows, by stratum, each stratum in order.
+/// Cuts rows into pieces that keep the proportions of the strata.
 pub(crate) struct StratifiedSampler {
     /// The rows, unit by unit.
     members: Vec<u32>,
@@ -25,25 +25,25 @@ pub(crate) struct StratifiedSampler {
 /// The units of one stratum.
 #[derive(Default)]
 struct Stratum {
-    /// In order.
+    /// Ordered by their keys.
     units: Vec<Unit>,
-    /// Rows of all.
+    /// The number of rows in all units.
     size: usize,
 }
 
 /// Rows that stay together.
 struct Unit {
     key: u128,
-    /// The first of its rows: among equal keys the earlier unit comes first.
+    /// Its first row: of units with equal keys, the one with the earlier row comes first.
     row: u32,
-    /// Where its rows begin in `members`.
+    /// The position of its first row in `members`.
     start: u32,
     length: u32,
 }
 
 impl StratifiedSampler {
-    /// Orders the units of some rows. `unit_of`, `stratum_of`: of every row there is; without strata all are in one. `key_of`:
-    /// of the rows of a unit.
+    /// Orders the units of `rows`. `unit_of` and `stratum_of` are indexed by row, of all rows there are; without strata, all rows
+    /// are in one. `key_of` returns the key of the rows of a unit.
     pub(crate) fn new(
         rows: &[u32],
         unit_of: &[u32],
@@ -69,9 +69,9 @@ impl StratifiedSampler {
         Self { members, strata }
     }
 
-    /// The rows between borders, in the order of the file. The first piece begins behind `start` rows, the others where the
-    /// piece before them ends; the last one holds the rows behind all borders, and those before the start, at which the order
-    /// goes on behind its end. `borders`: rows behind the start, ascending.
+    /// Returns the rows between the borders, each piece in the order of the file. The first piece begins after `start` rows, each
+    /// other piece where the one before it ends. The order is cyclic: the last piece holds the rows after all borders, and those
+    /// before the start. `borders` are numbers of rows after the start, ascending.
     pub(crate) fn cut(&self, start: usize, borders: &[usize]) -> Vec<Vec<u32>> {
         let sizes: Vec<usize> = self.strata.iter().map(|stratum| stratum.size).collect();
         let starts = cyclic_quotas(&sizes, start);
@@ -81,7 +81,7 @@ impl StratifiedSampler {
             let mut before = 0;
             for unit in &stratum.units {
                 let length = unit.length as usize;
-                // Twice the middle of the unit, a whole number: a unit of one row behind 3 others has its middle at 3.5.
+                // Twice the middle of the unit, which is a whole number: the middle of a unit of one row after 3 others is 3.5.
                 let mut middle = 2 * before + length;
                 before += length;
                 if middle <= 2 * starts[at] {
@@ -96,7 +96,7 @@ impl StratifiedSampler {
     }
 }
 
-/// The stratum of most of the rows; of equally many the first.
+/// Returns the stratum of most of the rows; if several have equally many, the lowest.
 fn majority(rows: &[u32], stratum_of: &[u32]) -> u32 {
     let stratum = |row: &u32| stratum_of[*row as usize];
     if rows.iter().all(|row| stratum(row) == stratum(&rows[0])) {
@@ -108,8 +108,9 @@ fn majority(rows: &[u32], stratum_of: &[u32]) -> u32 {
     runs.max_by_key(|run| (run.len(), Reverse(run[0]))).map_or(0, |run| run[0])
 }
 
-/// The rows unit after unit, those of a unit as they came, and where each unit ends: sorted by counting, since units are
-/// numbers without large gaps.
+/// Groups rows by unit. Returns the rows unit after unit, those of a unit in their given order, and where each unit ends. It is
+/// a counting sort, because units are numbered without large gaps: rows `[5, 6, 7]` of units `[1, 0, 1]` become `[6, 5, 7]`, and
+/// the units end at `[1, 3]`.
 fn by_unit(rows: &[u32], unit_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let unit_of = |row: u32| unit_of[row as usize] as usize;
     let units = rows.iter().map(|&row| unit_of(row) + 1).max().unwrap_or(0);
@@ -130,7 +131,7 @@ fn by_unit(rows: &[u32], unit_of: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (members, next)
 }
 
-/// The parts of a count that may go around: behind all rows the first ones come again.
+/// Returns the quotas of a count that may exceed the number of rows: after the last row, the first ones are counted again.
 fn cyclic_quotas(sizes: &[usize], count: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     if count <= total {
@@ -140,8 +141,8 @@ fn cyclic_quotas(sizes: &[usize], count: usize) -> Vec<usize> {
     sizes.iter().zip(again).map(|(size, again)| size + again).collect()
 }
 
-/// A row of a stratum in the order of all: the k-th row (from 0) of a stratum of n rows stands at (k + 1/2) / n of the
-/// whole, here as (2 k + 1) / n. Two are compared without a division.
+/// A row of a stratum in the proportional order of all rows: the k-th row (from 0) of a stratum of n rows is at (k + 1/2) / n of
+/// the whole, stored as (2 k + 1) / n. Two seats are compared without division, by cross-multiplication.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seat {
     numerator: u64,
@@ -162,8 +163,8 @@ impl PartialOrd for Seat {
     }
 }
 
-/// Shares `count` among strata in proportion to their sizes, by Webster's method: the first `count` seats in their order.
-/// Of equal seats the lower stratum's comes first. No stratum gets more than its size.
+/// Apportions `count` to strata in proportion to their sizes, by Webster's method: it takes the first `count` seats in order. Of
+/// equal seats, the one of the lower stratum comes first. No stratum gets more than its size.
 fn quotas(sizes: &[usize], count: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     if count >= total {
@@ -171,24 +172,24 @@ fn quotas(sizes: &[usize], count: usize) -> Vec<usize> {
     }
     let seat =
         |stratum: usize, k: usize| Seat { numerator: 2 * k as u64 + 1, denominator: sizes[stratum] as u64, stratum };
-    // Every seat up to 2 * count / total, the share of each stratum rounded; that is nearly as many as are wanted.
+    // The exact share of each stratum, rounded, is nearly the quota: the loops below add or remove the last few seats.
     let rounded = |size: usize| ((2 * size as u128 * count as u128 + total as u128) / (2 * total as u128)) as usize;
     let mut quotas: Vec<usize> = sizes.iter().map(|&size| rounded(size)).collect();
-    let mut given: usize = quotas.iter().sum();
+    let mut assigned: usize = quotas.iter().sum();
     let free = |stratum: usize, quota: usize| (quota < sizes[stratum]).then(|| Reverse(seat(stratum, quota)));
     let mut next: BinaryHeap<_> = (0..sizes.len()).filter_map(|stratum| free(stratum, quotas[stratum])).collect();
-    while given < count {
+    while assigned < count {
         let Some(Reverse(Seat { stratum, .. })) = next.pop() else { break };
         quotas[stratum] += 1;
-        given += 1;
+        assigned += 1;
         next.extend(free(stratum, quotas[stratum]));
     }
     let taken = |stratum: usize, quota: usize| quota.checked_sub(1).map(|last| seat(stratum, last));
     let mut last: BinaryHeap<_> = (0..sizes.len()).filter_map(|stratum| taken(stratum, quotas[stratum])).collect();
-    while given > count {
+    while assigned > count {
         let Some(Seat { stratum, .. }) = last.pop() else { break };
         quotas[stratum] -= 1;
-        given -= 1;
+        assigned -= 1;
         last.extend(taken(stratum, quotas[stratum]));
     }
     quotas

@@ -1,20 +1,20 @@
-//! Contradictions of `[data.split]` that show without looking at the data.
+//! Validates `[data.split]` without reading the data.
 
 use emberline_base::Fault;
 
 use crate::settings::{Amount, LabelColumns, Settings};
 
-/// How far fractions may sum above 1 by rounding alone.
+/// How far the sum of fractions may exceed 1 because of rounding.
 const SLACK: f64 = 1e-9;
 
-/// The most folds and repeats.
-const MOST_REPLICATES: u32 = 1_000;
+/// The largest number of folds and repeats.
+const MAX_REPLICATES: u32 = 1_000;
 
-/// Two keys that can't be meant together: the key at fault, the other, what is wrong, and the cure.
+/// Two keys that exclude each other: the key at fault, the other, the message, and the cure.
 type Exclusion = (&'static str, &'static str, String, &'static str);
 
 impl Settings {
-    /// What is wrong with `[data.split]` by itself, and beside the files.
+    /// Adds the faults of `[data.split]`, by itself and together with the files.
     pub(crate) fn split_faults(&self, faults: &mut Vec<Fault>) {
         self.amount_faults(faults);
         self.per_class_faults(faults);
@@ -63,12 +63,12 @@ impl Settings {
         }
     }
 
-    /// Numbers of folds and repeats, and the ones that are chosen.
+    /// Adds the faults of folds, repeats and draws: their numbers, and the chosen ones.
     fn replicate_faults(&self, faults: &mut Vec<Fault>) {
         let split = &self.split;
         let mut chosen = |key: &str, number: Option<u32>, of_key: &str, of: Option<u32>, least: u32| {
-            if let Some(of) = of.filter(|of| !(least..=MOST_REPLICATES).contains(of)) {
-                let hint = format!("give a number from {least} to {MOST_REPLICATES}");
+            if let Some(of) = of.filter(|of| !(least..=MAX_REPLICATES).contains(of)) {
+                let hint = format!("give a number from {least} to {MAX_REPLICATES}");
                 faults.push(Fault::new(format!("split.{of_key}"), format!("{of} {of_key}"), hint));
             }
             let (message, hint) = match (number, of) {
@@ -103,7 +103,7 @@ impl Settings {
         }
     }
 
-    /// The keys of which only one can be meant.
+    /// Returns the pairs of given keys that exclude each other.
     fn exclusions(&self) -> Vec<Exclusion> {
         let split = &self.split;
         let given = |key: &str| match key {
@@ -134,8 +134,8 @@ impl Settings {
             ("test", "folds", "each fold is the test split once; leave `test` out"),
             ("train", "per_class", "both say how many rows to train on; leave one out"),
         ];
-        let is_meant = |key: &str| given(key) && !(key == "stratify" && split.stratify == Some(false));
-        let together = pairs.into_iter().filter(|(key, other, _)| is_meant(key) && given(other));
+        let is_active = |key: &str| given(key) && !(key == "stratify" && split.stratify == Some(false));
+        let together = pairs.into_iter().filter(|(key, other, _)| is_active(key) && given(other));
         found.extend(together.map(|(key, other, hint)| (key, other, format!("`{key}` beside `{other}`"), hint)));
         found
     }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_meant_together_is_refused() {
+    fn keys_that_exclude_each_other_are_refused() {
         let time = || Split { order: Some(Column::Name("created_at".into())), ..Split::default() };
         let rows = || Split { rows: Some("draws.csv".into()), ..Split::default() };
         let folds = || Split { folds: Some(10), ..Split::default() };

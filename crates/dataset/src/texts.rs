@@ -1,12 +1,12 @@
-//! Many texts, one behind another in one block of memory: a million texts of their own would cost an allocation each,
-//! and more memory than their letters.
+//! A list of texts in one block of memory. A million separate strings would need an allocation each, and more memory for
+//! their headers than for short texts themselves.
 
 use std::ops::{Index, Range};
 
 use emberline_base::OutOfMemory;
 
-/// A block that is asked for before its size is known is no larger than this.
-const MOST_RESERVED: usize = 1 << 30;
+/// The largest block that is reserved before the texts are read.
+const MAX_RESERVED: usize = 1 << 30;
 
 /// A list of texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Texts {
         (0..self.len()).map(|at| &self[at])
     }
 
-    /// One text's bytes. They aren't looked at, as they are where a string is cut.
+    /// Returns the bytes of one text. This is faster than indexing, which checks that a string is cut between characters.
     pub fn bytes(&self, at: usize) -> &[u8] {
         &self.block.as_bytes()[self.range(at)]
     }
@@ -55,14 +55,14 @@ impl Texts {
         Ok(())
     }
 
-    /// Makes room for texts of so many bytes, so that the block need not be moved while it grows. Memory that is never
-    /// written to costs nothing, and where there is none, the texts themselves will tell.
+    /// Reserves space for `bytes` bytes of text, so that the block need not be copied while it grows. Reserved memory that is
+    /// never written to costs nothing; if the reservation fails, a later [`push`](Self::push) reports it.
     pub(crate) fn reserve(&mut self, bytes: u64) {
-        let bytes = usize::try_from(bytes).unwrap_or(MOST_RESERVED).min(MOST_RESERVED);
+        let bytes = usize::try_from(bytes).unwrap_or(MAX_RESERVED).min(MAX_RESERVED);
         let _ = self.block.try_reserve(bytes);
     }
 
-    /// Leaves out the texts that aren't to be kept.
+    /// Removes the texts whose `keep` is false.
     ///
     /// # Errors
     /// When there is no memory for a second block.
@@ -74,7 +74,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Gives back the room that wasn't needed.
+    /// Frees the reserved memory that isn't used.
     pub(crate) fn shrink(&mut self) {
         self.block.shrink_to_fit();
         self.ends.shrink_to_fit();

@@ -1,7 +1,7 @@
-//! `data.split.order`: the column that says how old rows are.
+//! The column of `data.split.order`, by which rows are split by time.
 //!
-//! Numbers compare as numbers; everything else must be a date or a time of ISO 8601, such as `2024-05-31` or
-//! `2024-05-31T12:00:00`, which compare as texts. Times of one column should have one form and one time zone.
+//! Numbers are compared as numbers; everything else must be a date or a time of ISO 8601, such as `2024-05-31` or
+//! `2024-05-31T12:00:00`, which is compared as text. The times of a column should have one form and one time zone.
 
 use std::cmp::Ordering;
 
@@ -9,14 +9,14 @@ use crate::error::{Error, Place};
 use crate::format::Field;
 use crate::missing::trimmed;
 
-/// What the column holds, by its first value.
+/// The type of the column, which its first value decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Number,
     Iso,
 }
 
-/// The times of rows as they are read.
+/// The times of the rows read so far.
 #[derive(Debug, Default)]
 pub(crate) struct TimeColumn {
     form: Option<Form>,
@@ -32,7 +32,7 @@ impl TimeColumn {
     /// Adds the time of the next row.
     ///
     /// # Errors
-    /// When there is none, or it is of another form than the first.
+    /// When the field is missing, is no time, or is of another form than the first.
     pub(crate) fn push(
         &mut self,
         field: Option<&Field<'_>>,
@@ -68,7 +68,7 @@ impl TimeColumn {
         Ok(())
     }
 
-    /// Leaves out the rows that aren't to be kept.
+    /// Removes the rows whose `keep` is false.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut kept = keep.iter();
         self.numbers.retain(|_| kept.next().is_some_and(|&keep| keep));
@@ -76,7 +76,7 @@ impl TimeColumn {
         self.texts.retain(|_| kept.next().is_some_and(|&keep| keep));
     }
 
-    /// A number a row, which grows with time: equal for equal times. Empty without such a column.
+    /// Returns the rank of each row by time: 0 is the oldest, and equal times have equal ranks. Empty without such a column.
     pub(crate) fn ranks(&self) -> Vec<u32> {
         match self.form {
             None => Vec::new(),

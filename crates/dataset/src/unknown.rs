@@ -1,5 +1,5 @@
-//! Labels of validation and test rows that no training row has: refused, left out, or counted as wrong, as
-//! `data.unknown_labels` says.
+//! Applies `data.unknown_labels` to validation and test rows with a label that no training row has: they are refused, left
+//! out, or counted as wrong.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,11 @@ use crate::settings::UnknownLabels;
 use crate::warnings::{examples, rows_have};
 
 impl Reading<'_> {
-    /// Does with rows of unknown labels what the settings say, and warns of them.
+    /// Treats rows with unknown labels as the settings say, and returns a warning about them.
     ///
     /// # Errors
-    /// When such labels are to be refused, or leave a split without a row.
-    pub(crate) fn settle_unknown(&mut self, classes: &Classes) -> Result<Option<Warning>, Error> {
+    /// When the settings refuse such labels, or a split is left without a row.
+    pub(crate) fn apply_unknown_labels(&mut self, classes: &Classes) -> Result<Option<Warning>, Error> {
         let rows = self.labels.rows_of_unknown(classes);
         let Some(&first) = rows.first() else { return Ok(None) };
         let rule = self.settings.unknown_labels;
@@ -29,7 +29,7 @@ impl Reading<'_> {
         if rule == UnknownLabels::Drop {
             self.drop_rows(&rows)?;
         }
-        // With several labels a row, a row of an unknown label is scored by its others.
+        // In a multi-label task, a row with an unknown label is scored by its other labels.
         if rule == UnknownLabels::Drop || classes.task() != Task::MultiLabel {
             self.refuse_empty(rule)?;
         }
@@ -74,7 +74,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Leaves rows out as if they had never been read.
+    /// Removes rows as if they had never been read.
     fn drop_rows(&mut self, rows: &[usize]) -> Result<(), Error> {
         let mut keep = vec![true; self.texts.len()];
         rows.iter().for_each(|&row| keep[row] = false);

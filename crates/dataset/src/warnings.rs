@@ -1,6 +1,6 @@
-//! The coded warnings about data (`docs/warnings.md`): what `check --data`, `run` and the report show.
+//! The coded warnings about data (`docs/warnings.md`), which `check --data`, `run` and the report show.
 //!
-//! Files are named as the settings name them, so that a warning reads the same wherever a command is called.
+//! Files are named as the settings name them, so that a warning doesn't depend on the working folder.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use crate::missing::looks_missing;
 use crate::rows::{Part, Reading, Rows};
 use crate::settings::Duplicates;
 
-/// The most examples that a warning names.
+/// Maximum number of examples in a warning.
 const EXAMPLES: usize = 5;
 
-/// A positive class that was chosen as the minority is warned of from this share of the rows on.
+/// The share of rows from which a positive class that was chosen as the minority causes a warning.
 const BALANCED: f64 = 0.45;
 
-/// Names that label columns often bear.
+/// Common names of label columns.
 pub(crate) const COLUMN_NAMES: [&str; 16] = [
     "label",
     "labels",
@@ -43,7 +43,7 @@ pub(crate) const COLUMN_NAMES: [&str; 16] = [
 ];
 
 impl Reading<'_> {
-    /// Warnings about the labels as they stand in the files: EMB001, EMB002, EMB010.
+    /// Returns the warnings about the labels in the files: EMB001, EMB002, EMB010.
     pub(crate) fn label_warnings(&self) -> Vec<Warning> {
         if self.labels.are_flags() {
             return Vec::new();
@@ -69,7 +69,7 @@ impl Reading<'_> {
         }
         let second = *groups.first()?.0.get(1)?;
         let text = format!(
-            "Labels {}. Each is a label of its own; if they mean the same, write them alike. The first `{}` stands in {}.",
+            "Labels {}. Each is a label of its own; if they mean the same, write them alike. The first `{}` is in {}.",
             described.join("; "),
             excerpt(&names[second]),
             self.labels.first_row(second as u32).map(|row| self.shown(row)).unwrap_or_default(),
@@ -113,21 +113,21 @@ impl Reading<'_> {
         let named: Vec<String> = found.iter().map(|&at| format!("`{}` ({})", names[at], rows(counts[at]))).collect();
         let text = format!(
             "Other programs write {} for a missing value, but here it is a label like any other. If it means that there is \
-             no label, leave the field empty: such rows are left out and counted. The first stands in {}.",
+             no label, leave the field empty: such rows are left out and counted. The first is in {}.",
             examples(&named),
             self.labels.first_row(first as u32).map(|row| self.shown(row)).unwrap_or_default(),
         );
         Some(Warning::new(Code::MissingAsLabel, text))
     }
 
-    /// A row's file, as the settings name it, and line.
+    /// Returns the file of a row, as the settings name it, and its line.
     pub(crate) fn shown(&self, row: usize) -> String {
         shown(&self.parts, self.numbers.of(row), row)
     }
 }
 
 impl Rows {
-    /// Warnings about the rows that can be used: EMB003, EMB004, EMB009, EMB012.
+    /// Returns the warnings about the usable rows: EMB003, EMB004, EMB009, EMB012.
     pub(crate) fn row_warnings(&self) -> Vec<Warning> {
         let of_files = [self.texts_of_two_files(), self.groups_of_two_files()];
         [self.conflicting_labels(), self.balanced_positive()].into_iter().chain(of_files).flatten().collect()
@@ -202,7 +202,7 @@ impl Rows {
         };
         let text = format!(
             "{} in the files of two splits, such as {:?} ({}; {}). {outcome}; `check --data` lists more of them.",
-            format!("{} {}", counted(count, "text"), agreeing(count, "stands", "stand")),
+            format!("{} {}", counted(count, "text"), agreeing(count, "is", "are")),
             excerpt(&self.texts[first]),
             self.shown(first),
             self.shown(second),
@@ -212,7 +212,7 @@ impl Rows {
 
     /// EMB012: groups with rows in the files of two splits.
     fn groups_of_two_files(&self) -> Option<Warning> {
-        if self.parts.len() == 1 || !self.group_column.is_there() {
+        if self.parts.len() == 1 || !self.group_column.exists() {
             return None;
         }
         let (mut first_rows, mut shared) = (HashMap::new(), IndexMap::new());
@@ -231,7 +231,7 @@ impl Rows {
             "{} {} in the files of two splits, such as `{}` ({}; {}). Its rows in the most protected file stay (test before \
              validation before training); {} of the others {} left out for that.",
             counted(shared.len(), "group"),
-            agreeing(shared.len(), "stands", "stand"),
+            agreeing(shared.len(), "is", "are"),
             excerpt(group),
             self.shown(first),
             self.shown(second),
@@ -241,7 +241,7 @@ impl Rows {
         Some(Warning::new(Code::SharedGroups, text))
     }
 
-    /// EMB005: rows that validate or test, of classes that this division gives training no row of.
+    /// EMB005: validation or test rows of classes without a training row in this split.
     pub(crate) fn untrained_classes(&self, splits: &Splits<Vec<usize>>) -> Option<Warning> {
         let in_training = self.labels.counts(&splits.train);
         let is_untrained = |class: &u32| in_training[*class as usize] == 0;
@@ -265,7 +265,7 @@ impl Rows {
         Some(Warning::new(Code::UnknownLabels, text))
     }
 
-    /// The rows whose text counts as the same.
+    /// Returns the rows of one group of duplicates.
     fn rows_of_group(&self, group: u32) -> impl Iterator<Item = usize> {
         self.groups.iter().enumerate().filter(move |(_, of)| **of == group).map(|(row, _)| row)
     }
@@ -287,7 +287,7 @@ fn shown(parts: &[Part], number: u64, row: usize) -> String {
     format!("{}, {} {number}", part.name.display(), part.unit)
 }
 
-/// The first of some names, and how many more there are.
+/// Lists the first names, and the number of others.
 pub(crate) fn examples(names: &[String]) -> String {
     let mut shown = names.iter().take(EXAMPLES).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > EXAMPLES {

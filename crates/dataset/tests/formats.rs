@@ -1,5 +1,4 @@
-//! Every format in every packing: what is written comes back, and what is damaged is an error
-//! that names the file.
+//! Tests every format in every compression: the written rows are read back, and a damaged file is an error that names it.
 
 mod text_input;
 mod write;
@@ -21,7 +20,7 @@ fn settings(path: &str) -> Settings {
     Settings::new(path, Column::Name("text".into()), LabelColumns::One(Column::Name("label".into())))
 }
 
-/// All rows for training but one.
+/// A split with all rows but one for training.
 fn one_valid(settings: Settings) -> Settings {
     Settings { split: Split { valid: Some(Amount::Count(1)), ..Split::default() }, ..settings }
 }
@@ -237,7 +236,7 @@ fn a_bomb_is_refused() {
     }
 }
 
-/// A file of less than a kilobyte that claims millions of rows: two numbers say so, and they could as well say billions.
+/// A file of less than a kilobyte can claim millions or billions of rows with two numbers.
 #[test]
 fn more_rows_than_a_file_can_hold_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -256,7 +255,7 @@ fn more_rows_than_a_file_can_hold_are_refused() {
     }
 }
 
-/// What is claimed of them is read from their pages: a claim that was misread would refuse a sound file.
+/// The checks parse the counts in pages: a count that is parsed wrongly would refuse a valid file.
 #[test]
 fn texts_in_every_encoding_of_parquet_come_back() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -282,7 +281,7 @@ fn texts_in_every_encoding_of_parquet_come_back() {
     }
 }
 
-/// One long word of a dictionary, named by every row.
+/// One long dictionary entry, referenced by every row.
 #[test]
 fn texts_that_take_far_more_than_their_file_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -330,8 +329,7 @@ fn columns_of_other_types_are_refused() {
     assert!(fault("a.jsonl").ends_with("line 1: column `text` holds `1`; expected a text"), "{}", fault("a.jsonl"));
 }
 
-/// Cut off anywhere: never taken for whole (a cut text file may end between rows, so packed
-/// files and Parquet only).
+/// A truncated file is never read as complete. Only compressed files and Parquet: a truncated text file may end between rows.
 #[test]
 fn whatever_is_cut_off_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -348,7 +346,7 @@ fn whatever_is_cut_off_is_noticed() {
     }
 }
 
-/// Bits flipped anywhere: an error or other content, never a panic.
+/// Flipped bits cause an error or other content, never a panic.
 #[test]
 fn whatever_is_flipped_does_no_harm() {
     let folder = tempfile::tempdir().expect("a folder");

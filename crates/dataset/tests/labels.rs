@@ -1,5 +1,5 @@
-//! What a column of labels turns into, in every format: missing values, second headers, forms of one label, labels that
-//! training lacks, the positive class, and data that leave nothing to learn.
+//! Tests the label columns in every format: missing values, second headers, similar labels, labels that training lacks, the
+//! positive class, and data from which nothing can be learned.
 
 #[expect(dead_code, reason = "the tests of formats use the rest")]
 mod write;
@@ -169,12 +169,12 @@ fn a_second_header_is_refused_in_every_format() {
     // In another order, and with other columns.
     let error = read_file("a.csv", "id,text,label\n1,a,1\n2,b,0\nText,Label,id\nc,1,3\n", |_| {});
     assert!(matches!(error, Err(Error::SecondHeader { .. })), "{error:?}");
-    // Names of digits alone may be values.
+    // Names of only digits may be values.
     let digits = |settings: &mut Settings| {
         *settings = Settings::new("a.csv", name("0"), LabelColumns::One(name("1")));
     };
     assert!(read_file("a.csv", "0,1\na,1\n0,1\nb,0\n", digits).is_ok());
-    // One name alone is no header.
+    // A single name is not a header.
     assert!(read_file("a.csv", "text,label\ntext,1\na,0\nb,1\nc,label\n", |_| {}).is_ok());
 }
 
@@ -226,7 +226,7 @@ fn forms_of_one_label_are_warned_of_and_never_merged() {
     assert_eq!((codes(&rows), data(&rows).data.classes.len()), (vec![Code::SimilarLabels], 6));
     let text = warning(&rows, Code::SimilarLabels);
     assert!(text.starts_with("Labels `True` (2 rows), `TRUE` (1 row), `true` (1 row) differ only by case"), "{text}");
-    assert!(text.ends_with("The first `TRUE` stands in a.csv, line 3."), "{text}");
+    assert!(text.ends_with("The first `TRUE` is in a.csv, line 3."), "{text}");
     let rows = csv_rows(&["1", "0", "1.0", "0.0", "1", "0"]);
     assert_eq!((codes(&rows), data(&rows).data.classes.len()), (vec![Code::SimilarLabels], 4));
     let rows = csv_rows(&["yes", "0", "1", "no", "yes", "0"]);
@@ -240,7 +240,7 @@ fn forms_of_one_label_are_warned_of_and_never_merged() {
     assert_eq!(codes(&read_file("a.jsonl", write::jsonl(&NAMES, &rows), |_| {}).expect("readable")), []);
 }
 
-/// Files of their own for training, validation and test.
+/// A file for each of training, validation and test.
 fn with_files(train: &str, valid: &str, test: Option<&str>, change: impl Fn(&mut Settings)) -> Result<Rows, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     let write =
@@ -319,7 +319,7 @@ fn unknown_labels_that_count_as_wrong_stay() {
     let targets = data.labels.matrix(valid).expect("memory");
     assert_eq!(targets.values().iter().filter(|target| target.is_nan()).count(), 3);
     assert!(data.labels.matrix(&data.splits.train).expect("memory").values().iter().all(|target| target.is_finite()));
-    // A part of such a file is stratified all the same.
+    // A part of such a file is still stratified.
     let split = Split { valid: Some(Amount::Count(4)), ..Split::default() };
     assert_eq!(rows.split(&split, 1).expect("divisible").splits.valid.map(|rows| rows.len()), Some(4));
 }
@@ -364,10 +364,10 @@ fn the_positive_class_is_told_with_how_it_was_chosen() {
         text.contains("`none`") && text.contains("2 of 4 rows (50.0 %)") && text.contains("data.positive"),
         "{text}"
     );
-    // All files count, not only training's.
+    // The rows of all files count, not only those of training.
     let rows = with_files("a,x\nb,y\nc,y\n", "d,x\ne,x\nf,x\n", None, |_| {}).expect("readable");
     assert_eq!(rows.positive(), Some("y"));
-    // Three classes have none.
+    // With three classes, there is no positive class.
     assert_eq!(csv_rows(&["a", "b", "c"]).positive(), None);
 }
 
@@ -434,13 +434,13 @@ fn warnings_name_files_as_the_settings_do() {
     );
     let text = warning(&rows, Code::SharedTexts);
     assert!(
-        text.starts_with("1 text stands in the files of two splits, such as \"b\" (t.csv, line 4; v.csv, line 2)."),
+        text.starts_with("1 text is in the files of two splits, such as \"b\" (t.csv, line 4; v.csv, line 2)."),
         "{text}"
     );
     assert_eq!(data(&rows).data.warnings, rows.findings().warnings);
 }
 
-/// The other ways into the crate agree.
+/// The other entry points of the crate give the same result.
 #[test]
 fn a_fault_of_labels_ends_loading_too() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,5 +1,5 @@
-//! What holds for every division, on random tables: no text stands on two sides, amounts are met, and the rows that are
-//! held out move nothing of the others.
+//! Tests properties of every split, on random tables: no text is in two splits, amounts are met, and held-out rows don't affect
+//! the other rows.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,11 +35,11 @@ const CLASSES: [&str; 3] = ["no", "yes", "10"];
 #[derive(Clone, Debug)]
 struct Row {
     text: String,
-    /// In `CLASSES`; only the first counts where a row has one.
+    /// Positions in `CLASSES`; in a single-label task, only the first counts.
     classes: BTreeSet<usize>,
 }
 
-/// A table, or one for each split, and how to divide it.
+/// A table, or one per split, and the settings of the split.
 #[derive(Clone, Debug)]
 struct Case {
     tables: Splits<Vec<Row>>,
@@ -79,7 +79,7 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// A row of each class first, so that every label of the other tables is known.
+/// One row of each class comes first, so that every label of the other tables is known.
 fn with_every_class(rows: Vec<Row>) -> Vec<Row> {
     let first = |class: usize| Row { text: format!("first {class}"), classes: [class].into() };
     (0..CLASSES.len()).map(first).chain(rows).collect()
@@ -117,7 +117,7 @@ impl Case {
         writer.flush().expect("written");
     }
 
-    /// The rows of all tables and their division; none where there are too few for it.
+    /// Returns the rows of all tables and the split dataset; none if there are too few rows.
     fn divided(&self) -> Option<(Rows, Dataset)> {
         let folder = tempfile::tempdir().expect("a folder");
         let divided = self.rows(folder.path()).and_then(|rows| {
@@ -139,7 +139,7 @@ fn normal(text: &str) -> String {
     String::from_utf8(key).expect("a key is UTF-8")
 }
 
-/// The texts of each split as they count, and the texts in order.
+/// Returns the normalised texts of each split, and the texts in order.
 fn sides(data: &Dataset) -> Splits<BTreeSet<String>> {
     data.splits.map(|name, _| data.texts_of(name).map(normal).collect())
 }
@@ -148,7 +148,7 @@ fn texts(data: &Dataset, name: SplitName) -> Vec<String> {
     data.texts_of(name).map(str::to_owned).collect()
 }
 
-/// Runs the check on random cases, always the same ones; it says which of them had rows enough.
+/// Runs the check on random cases with a fixed seed; the check returns whether a case had enough rows.
 fn for_all(check: impl Fn(&Case) -> Result<bool, TestCaseError>) {
     let config = Config { cases: 400, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() };
     let divided = Cell::new(0);
@@ -161,7 +161,7 @@ fn for_all(check: impl Fn(&Case) -> Result<bool, TestCaseError>) {
 }
 
 #[test]
-fn no_normalised_text_stands_in_two_splits() {
+fn no_normalised_text_is_in_two_splits() {
     for_all(|case| {
         let Some((rows, data)) = case.divided() else { return Ok(false) };
         let sides: Vec<BTreeSet<String>> = sides(&data).iter().map(|(_, side)| side.clone()).collect();
@@ -183,7 +183,7 @@ fn counts_are_met(case: &Case, data: &Dataset) -> TestCaseResult {
     let Split { train, valid, test, .. } = case.split;
     for (name, amount) in SplitName::ALL.into_iter().zip([train, valid, test]) {
         if let Some(Amount::Count(count)) = amount {
-            // Copies are dropped, so that every unit is a row.
+            // Duplicates are dropped, so every unit is one row.
             prop_assert_eq!(data.splits.get(name).map(Vec::len), Some(count as usize));
         }
     }

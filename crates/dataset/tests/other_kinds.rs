@@ -1,5 +1,5 @@
-//! Files that are not what their names say, and files in the dialects of other programs: the message says what they are and
-//! what to do; where they can be read as they are meant, they are.
+//! Tests files of another kind than their names say, and files in dialects of other programs: the message says what they are and
+//! what to do; those that can be read correctly are read.
 
 use std::fs;
 use std::path::Path;
@@ -108,13 +108,13 @@ fn dialects_of_other_programs_are_explained() {
         (
             "a.csv",
             "text, label\ngood film, \"1\"\nbad film, \"0\"\n",
-            "a blank stands before the opening quote of column `label`",
+            "there is a space before the opening quote of column `label`",
         ),
-        ("a.csv", "text,label\na,1\n \"good, film\",1\n", "a blank stands before an opening quote"),
-        ("a.csv", "text,label\na,1,\nb,0,\n", "a ',' stands at the end of the row"),
+        ("a.csv", "text,label\na,1\n \"good, film\",1\n", "there is a space before an opening quote"),
+        ("a.csv", "text,label\na,1,\nb,0,\n", "the row ends with a ','"),
         ("a.csv", "sep=;\ntext;label\na;1\n", "set delimiter = \";\""),
         ("a.csv", "text,label\n\"he said \\\"hi\\\"\",1\n", "escaped with backslashes"),
-        ("a.csv", "text,label\n\"a\" ,1\n", "remove the blank behind the quote"),
+        ("a.csv", "text,label\n\"a\" ,1\n", "remove the space after the quote"),
         ("a.tsv", "\"text\"\t\"label\"\n\"a\"\t\"1\"\n", "set delimiter = \"\\t\""),
         ("a.tsv", "text\tlabel\n\"a\tb\"\t1\n", "let the file's name end in .csv"),
         ("a.tsv", "text\tlabel\n\"a\nb\"\t1\n", "let the file's name end in .csv"),
@@ -126,7 +126,7 @@ fn dialects_of_other_programs_are_explained() {
     }
 }
 
-/// A blank before a quote that belongs to the text, and what is quoted well, are no faults.
+/// A space before a quote that belongs to the text, and a correctly quoted field, are accepted.
 #[test]
 fn quotes_that_are_meant_stay() {
     let content = "text,label\n\" \"\"a\"\" \",1\nsaid \"hi\", 0\n \"a\" and b,0\n\"x\",1\n";

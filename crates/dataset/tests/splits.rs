@@ -1,4 +1,4 @@
-//! Dividing small files: amounts, files per split, leaks, findings, errors that name the cure.
+//! Tests the split of small files: amounts, files per split, leaks, findings, and errors that name the cure.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,13 +38,13 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// A model of all rows has those of the files of validation and test too, in the order that the seed gives them.
+/// If all rows are for training, those of the validation and test files are too, in the order that the seed gives.
 #[test]
-fn undivided_rows_all_train() {
+fn all_rows_train_without_a_split() {
     let other = "text,label\nnew one,a\nnew two,b\ntext 3,a\n";
     let folder = folder_with(&[("a.csv", &table(1000, 16)), ("v.csv", other)]);
     let split = Split { folds: Some(3), fold: Some(2), seed: Some(5), ..Split::default() };
-    let settings = Settings { split: split.all_train(), ..one_file() };
+    let settings = Settings { split: split.training_on_all(), ..one_file() };
     let all = load(&settings, folder.path(), 7).expect("rows");
     assert_eq!((sizes(&all), all.unused), ((900, None, None), 100));
     let counted = Split { train: Some(Amount::Count(900)), seed: Some(5), ..Split::default() };
@@ -112,7 +112,7 @@ fn one_size_does_not_move_the_others() {
 }
 
 #[test]
-fn the_split_s_own_seed_stands_above_the_pipeline_s() {
+fn the_split_s_own_seed_overrides_the_pipeline_s() {
     let folder = folder_with(&[("a.csv", &table(100, 4))]);
     let rows = read(&one_file(), folder.path()).expect("readable");
     let own = Split { seed: Some(5), ..Split::default() };
@@ -190,7 +190,7 @@ fn rows_that_are_left_out_for_their_group_are_counted_and_warned_of() {
     let warning = data.warnings.iter().map(ToString::to_string).find(|warning| warning.starts_with("EMB012"));
     let warning = warning.expect("a warning");
     let begins =
-        "EMB012: 2 groups stand in the files of two splits, such as `ann` (train.csv, line 2; test.csv, line 2).";
+        "EMB012: 2 groups are in the files of two splits, such as `ann` (train.csv, line 2; test.csv, line 2).";
     assert!(warning.starts_with(begins) && warning.contains("2 rows of the others are left out"), "{warning}");
     let alone = load(&three_files(), folder.path(), 1).expect("readable").data;
     assert_eq!((alone.shared_texts, alone.shared_groups), (1, 0));

@@ -1,5 +1,5 @@
-//! Where rows stand: the same text in the same split on every machine, hardly a row moved by one that is appended, and
-//! groups, copies, explicit rows, draws of so many a class, folds, repeats and times.
+//! Tests that splits are stable: a text is in the same split on every machine, an appended row moves hardly any other, and the
+//! same holds for groups, duplicates, explicit rows, rows per class, folds, repeats and times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -29,7 +29,7 @@ fn folder(header: &str, rows: &[String]) -> tempfile::TempDir {
     folder
 }
 
-/// So many rows of classes a, b and c, of which b has a quarter and c a few.
+/// Rows of the classes a, b and c, of which b has a quarter of the rows and c a few.
 fn rows(count: usize) -> Vec<String> {
     let label = |row: usize| match row % 16 {
         3 => "c",
@@ -230,10 +230,10 @@ fn faults_of_explicit_rows_name_file_and_line() {
         ("1,train,1\n1,train,9\n", "draws.csv, line 3: there is no row 9; "),
         ("1,train,0\n", "draws.csv, line 2: there is no row 0; "),
         ("1,train,3\n", "draws.csv, line 2: row 3 of "),
-        ("1,train,x\n", "draws.csv, line 2: `x` is no number of a row"),
-        ("1,dev,1\n", "draws.csv, line 2: `dev` is no split; write train, valid or test"),
+        ("1,train,x\n", "draws.csv, line 2: `x` is not a row number"),
+        ("1,dev,1\n", "draws.csv, line 2: unknown split `dev`; write train, valid or test"),
         ("1,train,\n", "draws.csv, line 2: there is no `row`"),
-        ("1,train,1\n1,train,2\n1,valid,2\n", "draws.csv, line 4: row 2 stands in this draw twice, first in line 3"),
+        ("1,train,1\n1,train,2\n1,valid,2\n", "draws.csv, line 4: row 2 is listed twice in this draw, first in line 3"),
         (
             "1,train,1\n1,train,2\n1,test,5\n",
             "draws.csv, line 4: row 5 is for test, but line 2 has the same text for train",
@@ -251,7 +251,7 @@ fn faults_of_explicit_rows_name_file_and_line() {
     assert!(error.contains("no column `split`"), "{error}");
 }
 
-/// With several labels a row, one row more reorders no strata: how rare a label is counts in powers of two.
+/// In a multi-label task, an added row reorders no strata, because the counts of labels are compared as powers of two.
 #[test]
 fn a_row_more_does_not_reorder_the_strata_of_labels() {
     // `a` and `b` are about as rare, and every row has both or one of them.

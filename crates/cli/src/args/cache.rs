@@ -12,11 +12,11 @@ pub(crate) struct Cache {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List what is kept: model, device, texts, size.
+    /// List the cached vectors: model, device, texts, size.
     Ls(CacheLs),
-    /// Compare every file with the hash that it is named by, and what it states with its place; exit code 8 if one is damaged.
+    /// Compare every file with the hash in its name, and what it states with its path; exit code 8 if a file is damaged.
     Verify(CacheLs),
-    /// Remove what is not wanted any more. Without a limit: leftovers of interrupted writes, and files of older formats.
+    /// Remove cached vectors by size or age. Without a limit: leftovers of interrupted writes, and files of older formats.
     Gc(CacheGc),
 }
 
@@ -29,21 +29,21 @@ pub(crate) struct CacheLs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CacheGc {
-    /// Keep at most so much, such as 500MB or 20GB; what was used last is kept.
+    /// The maximum size to keep, such as 500MB or 20GB; the least recently used vectors are removed first.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_size: Option<u64>,
-    /// Remove what was not used for so many days.
+    /// Remove vectors that were not used for this number of days.
     #[arg(long, value_name = "DAYS")]
     pub(crate) unused_for: Option<u32>,
     /// Remove everything.
     #[arg(long, conflicts_with_all = ["max_size", "unused_for"])]
     pub(crate) all: bool,
-    /// Only say what would be removed.
+    /// Only report what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
-/// Bytes from a text such as `20GB`, `1.5 GiB` or `1000`.
+/// Parses a size in bytes, such as `20GB`, `1.5 GiB` or `1000`.
 fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -58,7 +58,7 @@ fn size(text: &str) -> Result<u64, String> {
         "mib" => 1024f64.powi(2),
         "gib" => 1024f64.powi(3),
         "tib" => 1024f64.powi(4),
-        _ => return Err(format!("`{unit}` is no unit of size; use kB, MB, GB or TB")),
+        _ => return Err(format!("unknown unit `{unit}`; use kB, MB, GB or TB")),
     };
     let number: f64 = number.trim().parse().map_err(|_| "write a number and a unit, such as 20GB".to_owned())?;
     if number.is_finite() && number >= 0.0 { Ok((number * factor) as u64) } else { Err("a size is at least 0".into()) }

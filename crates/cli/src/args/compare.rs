@@ -15,23 +15,23 @@ pub(crate) enum CompareFormat {
     Json,
 }
 
-/// What a comparison refuses.
+/// What makes a comparison fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailIf {
-    /// A setting of the first that is worse in the second, or isn't measured there.
+    /// A setting of the first run that is worse in the second, or isn't measured there.
     Worse,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The run that is compared with: a run folder, or a lock.
+    /// The baseline: a run folder, or a lock.
     pub(crate) first: PathBuf,
-    /// The run that is compared: a run folder, or a lock.
+    /// The run to compare with the baseline: a run folder, or a lock.
     pub(crate) second: PathBuf,
-    /// What is compared, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, as the task asks for].
+    /// The metric, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, depending on the task].
     #[arg(long, value_name = "NAME")]
     pub(crate) metric: Option<String>,
-    /// End with exit code 6 if a setting of the first is worse in the second, or unmeasured.
+    /// Exit with code 6 if a setting of the first run is worse in the second, or unmeasured.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) fail_if: Option<FailIf>,
     /// How much worse a setting may be.

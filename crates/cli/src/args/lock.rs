@@ -15,7 +15,7 @@ pub(crate) struct Lock {
     /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// How far a metric may be off on another kind of device; losses above 1 relatively.
+    /// The tolerance of a metric on another kind of device; it is relative for losses above 1.
     #[arg(long, value_name = "NUMBER", default_value_t = 0.01)]
     pub(crate) tolerance: f64,
 }
@@ -27,19 +27,19 @@ pub(crate) struct Verify {
     /// Train only this cell again; may be repeated.
     #[arg(long, value_name = "CELL", conflicts_with = "sample")]
     pub(crate) only: Vec<String>,
-    /// Train only so many cells again, drawn by the lock's checksum.
+    /// Train only this number of cells again, sampled by the lock's checksum.
     #[arg(long, value_name = "N")]
     pub(crate) sample: Option<NonZeroUsize>,
-    /// What trains: auto, cpu, cuda or wgpu.
+    /// The device to train on: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
     /// The run folder to train in, where cells that are done are trained again; a temporary one when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Train so many cells side by side [default: as many as there are cores on the CPU, 1 on a GPU].
+    /// The number of cells to train in parallel [default: the number of cores on the CPU, 1 on a GPU].
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Encode every text again, without the cache, which is neither read nor written.
+    /// Encode every text again; the cache is neither read nor written.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Write a JUnit file for a CI service.

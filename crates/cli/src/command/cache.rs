@@ -1,4 +1,4 @@
-//! `cache`: what neural encoders have made and is kept, and clearing it.
+//! `cache`: lists, verifies and clears the cached vectors of neural encoders.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -72,7 +72,7 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-/// Says what is of another format, and how it goes.
+/// Reports files of older formats, and how to remove them.
 fn say_older(held: &[CacheEntry]) {
     let older = || held.iter().filter(|held| held.is_other_format);
     if older().next().is_some() {

@@ -1,4 +1,4 @@
-//! `cells`: the ids of a pipeline's cells, for GNU Parallel, HyperQueue and the like to run one by one with `run --only`.
+//! `cells`: lists the ids of a pipeline's cells, which GNU Parallel, HyperQueue and similar tools run with `run --only`.
 
 use std::io::{self, Write};
 
@@ -19,7 +19,7 @@ pub(super) fn run(args: &Cells) -> Result<Code, Error> {
         State::Failed(_) => args.failed,
         _ => args.missing,
     };
-    // Only where cells stand takes data and embeddings to tell.
+    // Only the states of cells depend on data and embeddings, which take time to read.
     let asks_for_states = args.missing || args.failed || args.done || args.format == CellsFormat::Json;
     let states = if asks_for_states {
         let folder = run_folder(&pipeline, args.out.as_ref());

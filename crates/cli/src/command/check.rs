@@ -1,4 +1,4 @@
-//! `check`: is a pipeline file valid, and, with `--data`, are its data sound?
+//! `check`: validates pipeline files and, with `--data`, their data.
 
 use std::io::{self, Write};
 
@@ -48,13 +48,13 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
     }
     match (examine(&pipeline, &plan), code) {
         (found, Code::Fine) => found,
-        // That the data are missing has been said.
+        // The same error, such as missing data, has been printed above.
         (Err(found), code) if found.code() == code => Ok(code),
         (found, code) => found.map(|_| code),
     }
 }
 
-/// Looks at the data. Returns the code of the first fault.
+/// Prints the findings about the data, and returns the code of the first fault.
 fn examine(pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
     let Examined { findings, faults } = pipeline.examine_data(plan)?;
     write!(io::stdout(), "{}", printable(&findings.to_string()))?;

@@ -1,4 +1,4 @@
-//! `compare`: two runs, or a run and a lock, setting by setting.
+//! `compare`: compares two runs, or a run and a lock, setting by setting.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Compare) -> Result<Code, Error> {
     }
 }
 
-/// A file is a lock, all else a run folder.
+/// Loads one side of the comparison: a file is a lock, a folder is a run.
 fn side(path: &Path) -> Result<Side, Error> {
     if path.is_file() {
         return Ok(Lock::load(path)?.side(&path.display().to_string()));
@@ -51,13 +51,13 @@ fn text(comparison: &Comparison) -> String {
     printable(&format!("{heading}\n{}\n{notes}", table(&rows(comparison))))
 }
 
-/// What can't be said of settings that lack the metric.
+/// Returns a message about settings without the metric, if there are any.
 fn unmeasured(comparison: &Comparison) -> Option<String> {
     let count = comparison.count(Verdict::Unmeasured);
     let metric = &comparison.metric;
     (count > 0).then(|| {
         let (are, settings) = (agreeing(count, "is", "are"), counted(comparison.settings.len(), "setting"));
-        format!("{count} of {settings} {are} unmeasured by {metric}, which is no pass")
+        format!("{count} of {settings} {are} unmeasured by {metric}, which does not count as a pass")
     })
 }
 

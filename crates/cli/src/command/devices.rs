@@ -1,4 +1,4 @@
-//! `devices`: what can train here.
+//! `devices`: lists the devices that can train on this machine.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `embed`: texts in, vectors out.
+//! `embed`: turns texts into vectors.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     }
     let texts = read_texts(args)?;
     if texts.is_empty() {
-        return Err(Error::Usage("there is no text; give one a line".into()));
+        return Err(Error::Usage("there is no text; give one per line".into()));
     }
     let vectors = embed(&source, &texts, args.device.resolve()?)?;
     if args.similarity {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Embed) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-/// A vector a text, as a frozen cell would see it.
+/// Returns one vector per text, [texts, dim], as a cell with a frozen embedding gets them.
 pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result<Matrix, Error> {
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
@@ -68,7 +68,7 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     }
 }
 
-/// Every text of the input, in order, the empty ones too: a vector has the row of its text.
+/// Reads every text of the input, in order, the empty ones too, so that row `i` of the vectors is that of text `i`.
 fn read_texts(args: &Embed) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     let read = args.texts.read(column(&args.text), false, |row| {
@@ -112,7 +112,7 @@ fn floats(vectors: &Matrix) -> impl Iterator<Item = u8> + '_ {
     vectors.values().iter().flat_map(|v| v.to_le_bytes())
 }
 
-/// The cosine of every two vectors; 0 where one of them is zero.
+/// Prints the cosine similarity of every pair of vectors; 0 if one of them is zero.
 fn similarity(texts: &[String], vectors: &Matrix) -> Result<Code, Error> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let norms: Vec<f64> = (0..vectors.rows()).map(|r| dot(vectors.row(r), vectors.row(r)).sqrt()).collect();

@@ -1,4 +1,4 @@
-//! `explain`: why cells would run, from what to what their inputs changed.
+//! `explain`: explains why cells would run, with the old and new value of each input that changed.
 
 use std::io::{self, Write};
 
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Explain) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-/// The cell, then a line for everything that changed.
+/// Returns a line for the cell, then one line per change.
 fn text(explained: &Explanation) -> String {
     let lines = match &explained.state {
         State::Failed(why) => vec![why.clone(), "`run --retry-failed` tries it again".to_owned()],

@@ -1,5 +1,5 @@
-//! `export`: a trained cell of a run in the formats of other programs. A file or folder appears under its name when it is
-//! complete, and replaces nothing unless asked to.
+//! `export`: writes a trained cell of a run in the formats of other programs. A file or folder appears under its name when it is
+//! complete, and replaces another only with `--force`.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,7 @@ fn report(path: &Path, exported: &Exported) {
     say(&format!("{} written: {}{left_out}", path.display(), counted(*rows, "row")));
 }
 
-/// Refuses a path that a file can't be written to, or that may not be replaced.
+/// Refuses a path that is no file, or that exists if `force` is false.
 fn check_file(path: &Path, force: bool) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
@@ -85,7 +85,8 @@ fn check_file(path: &Path, force: bool) -> Result<(), Error> {
     }
 }
 
-/// Refuses a path that a folder can't be written to, or that may not be replaced. A folder with other files is never replaced.
+/// Refuses a path that is no folder, or that exists with files if `force` is false. A folder with files other than those of a
+/// model2vec model is never replaced.
 fn check_folder(path: &Path, force: bool) -> Result<(), Error> {
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
     if !found.is_dir() {
@@ -109,8 +110,8 @@ fn already_there(path: &Path) -> Error {
     Error::Usage(format!("{} is already there; replace it with --force, or give another name", path.display()))
 }
 
-/// Has a folder written beside its name, and renames it into place when it is complete. A symbolic link stays; what it names
-/// is written.
+/// Writes a folder under a temporary name, and renames it when it is complete. If `path` is a symbolic link, its target is
+/// replaced.
 fn write_folder<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
     let path = &file::link_target(path);
     let parent = file::folder_of(path);

@@ -1,4 +1,4 @@
-//! `fetch`: downloads what the pipeline's data and embeddings name. No other command touches the network.
+//! `fetch`: downloads the files that the pipeline's data and embeddings name. No other command uses the network.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -52,7 +52,7 @@ struct Asset {
     graphs: Vec<String>,
 }
 
-/// What needs a file.
+/// The part of the pipeline that needs a file.
 enum User {
     /// `[data]`, or a split's table below it.
     Data(Option<&'static str>),
@@ -60,15 +60,16 @@ enum User {
     Embedding(String, &'static str),
 }
 
-/// What became of it.
+/// The result of looking for or downloading a file.
 enum Outcome {
     There(Fetched),
-    /// It isn't there: what to do.
+    /// The file doesn't exist; the message says what to do.
     Missing(String),
     Failed(emberline_fetch::Error),
 }
 
-/// What the cells of the grid need, or all that the file names. Of the data only files with a url: others are the user's own.
+/// Returns the files that the cells of the grid need, or all that the pipeline names. Data files without a url are left out: the
+/// user provides them.
 fn assets(pipeline: &Pipeline, all: bool) -> Vec<Asset> {
     let mut assets: Vec<Asset> = Vec::new();
     let mut add = |asset: Asset| {
@@ -120,7 +121,7 @@ fn of_source(folder: &Path, name: &str, source: &Source) -> Option<Asset> {
 }
 
 impl User {
-    /// Its table in the pipeline file.
+    /// Returns its table in the pipeline file.
     fn table(&self) -> String {
         match self {
             Self::Data(None) => "data".to_owned(),
@@ -129,7 +130,7 @@ impl User {
         }
     }
 
-    /// A short name for tables and bars: an embedding's own, or the table of data between brackets.
+    /// Returns a short name for tables and progress bars: an embedding's name, or a data table in brackets.
     fn short(&self) -> String {
         match self {
             Self::Data(_) => format!("[{}]", self.table()),
@@ -148,7 +149,7 @@ impl fmt::Display for User {
 }
 
 impl Asset {
-    /// Only looks.
+    /// Looks for the file without downloading it.
     fn look(&self) -> Outcome {
         match inspect(&self.path, self.sha256.as_deref()) {
             Ok(Some(found)) => {
@@ -178,7 +179,7 @@ impl Asset {
         Outcome::Missing(format!("{} isn't there; {cure}", self.path.display()))
     }
 
-    /// What to add to the pipeline file, so that everyone gets the same.
+    /// Returns the lines to add to the pipeline file, so that everyone gets the same file.
     fn advice(&self, outcome: &Outcome) -> Option<String> {
         let Outcome::There(fetched) = outcome else { return None };
         let mut lines = Vec::new();
@@ -201,7 +202,7 @@ impl Outcome {
         }
     }
 
-    /// For people, and for programs.
+    /// Returns the status for people, and that for programs.
     fn status(&self) -> (&'static str, &'static str) {
         match self {
             Self::There(fetched) if fetched.new => ("fetched", "fetched"),
@@ -250,7 +251,7 @@ fn json_of(asset: &Asset, outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-/// A full disk isn't the pipeline's fault; all else that keeps a file from being there is.
+/// Returns the exit code: a local failure, such as a full disk, is unexpected; any other missing file is an asset error.
 fn code(ended: &[(Asset, Outcome)]) -> Code {
     let mut code = Code::Fine;
     for (_, outcome) in ended {

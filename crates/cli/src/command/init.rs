@@ -1,4 +1,4 @@
-//! `init`: a pipeline file and example data that run as they are.
+//! `init`: writes a pipeline file and example data that run as they are.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Init) -> Result<Code, Error> {
     let mut out = io::stdout();
     for (name, text) in FILES {
         let path = args.dir.join(name);
-        // The schema lies beside the project's pipelines, not beside the user's.
+        // The schema's relative path is valid only in this project.
         let text = text.replace("#:schema ../schemas/pipeline.schema.json\n", "");
         file::write_atomic(&path, text.trim_start().as_bytes())?;
         writeln!(out, "{}", path.display())?;

@@ -1,4 +1,4 @@
-//! `lock`: writes what a finished run came to beside the pipeline file.
+//! `lock`: writes the inputs and results of a finished run to a lock file beside the pipeline file.
 
 use std::io::{self, Write};
 

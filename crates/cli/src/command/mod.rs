@@ -1,4 +1,4 @@
-//! The commands, one file each: arguments in, text and exit code out.
+//! The commands, one file each: they take arguments, print text and return an exit code.
 
 mod cache;
 mod cells;
@@ -51,17 +51,17 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
     }
 }
 
-/// Reads the pipeline of a command that writes. What killed commands left half written beside its file is removed.
+/// Loads the pipeline of a command that writes, and removes stale temporary files of killed commands beside it.
 fn load(args: &PipelineArgs) -> Result<Pipeline, Error> {
     let pipeline = Pipeline::load(&args.file, &args.set)?;
     file::remove_stale(file::folder_of(&args.file));
     Ok(pipeline)
 }
 
-/// The folder that is named, or else `runs/<pipeline>` beside the pipeline file.
+/// Returns the run folder: `out`, or else `runs/<pipeline>` beside the pipeline file.
 ///
-/// Earlier versions kept runs in the working folder: where one of this pipeline lies there and none beside the file, that is
-/// said.
+/// Earlier versions kept runs in the working folder: if there is a run of this pipeline there and none beside the file, a message
+/// says so.
 fn run_folder(pipeline: &Pipeline, out: Option<&PathBuf>) -> RunFolder {
     if let Some(out) = out {
         return RunFolder::new(out);

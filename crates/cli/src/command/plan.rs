@@ -1,4 +1,4 @@
-//! `plan`: the cells, and where each stands.
+//! `plan`: lists the cells and their states.
 
 use std::io::{self, Write};
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-/// The file with every default filled in; `data.positive` follows from the data, if they can be read.
+/// Returns the pipeline file with every default filled in; `data.positive` is derived from the data, if they can be read.
 fn resolved(pipeline: &Pipeline) -> String {
     if pipeline.settings.data.positive.is_some() {
         return pipeline.resolved();
@@ -63,7 +63,7 @@ fn rows(plan: &Plan, states: &[State]) -> Vec<Vec<String>> {
     rows
 }
 
-/// Where a cell stands, in a few words.
+/// Describes the state of a cell in a few words.
 pub(super) fn describe(state: &State) -> &'static str {
     match state {
         State::Done => "done",
@@ -78,7 +78,7 @@ pub(super) fn describe(state: &State) -> &'static str {
     }
 }
 
-/// How many cells there are to run, and the most steps that they can take.
+/// Summarises the plan: the number of cells to run, the maximum number of training steps, and the rows of each split.
 fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let count = |wanted: &dyn Fn(&State) -> bool| states.iter().filter(|state| wanted(state)).count();
     let (done, failed) = (count(&|s| *s == State::Done), count(&|s| matches!(s, State::Failed(_))));
@@ -101,7 +101,7 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     )
 }
 
-/// What a cell's predictions take on the disk; nothing if no row is held out.
+/// Returns the disk space of a cell's predictions; empty if no row is held out.
 fn stored(report: Report, data: &Data) -> String {
     let bytes = Report::predictions_size(data);
     let size = megabytes(bytes);
@@ -115,23 +115,23 @@ fn stored(report: Report, data: &Data) -> String {
     }
 }
 
-/// A size on the disk: kilobytes below a tenth of a megabyte.
+/// Formats a size on disk, in kilobytes below 0.1 MB.
 fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 { format!("{} kB", bytes.div_ceil(1000)) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
 }
 
-/// What a person must know who gave files that share texts or groups.
+/// Returns a message about rows that were left out because two files share texts or groups.
 pub(super) fn shared_texts(data: &Data) -> Option<String> {
     let left_out = |rows: usize, what: &str| {
-        let stands = format!("{} whose {what} stands in the file of a more protected split too", counted(rows, "row"));
-        (rows > 0).then_some(stands)
+        let reason = format!("{} whose {what} is also in the file of a more protected split", counted(rows, "row"));
+        (rows > 0).then_some(reason)
     };
     let reasons: Vec<String> =
         left_out(data.shared_texts, "text").into_iter().chain(left_out(data.shared_groups, "group")).collect();
     (!reasons.is_empty()).then(|| format!("left out: {}; `check --data` says more", reasons.join(", and ")))
 }
 
-/// What a neural encoder has to do.
+/// Describes how many texts a neural encoder has to encode.
 fn to_encode(encoding: &ToEncode) -> String {
     let name = &encoding.embedding;
     match &encoding.texts {
@@ -143,7 +143,7 @@ fn to_encode(encoding: &ToEncode) -> String {
     }
 }
 
-/// What programs read; written as it is made, since a plan may be long.
+/// The JSON output. It borrows from the plan and is serialised directly, because a plan may be long.
 #[derive(Serialize)]
 struct Listed<'a> {
     cells: Vec<ListedCell<'a>>,
@@ -155,7 +155,7 @@ struct Listed<'a> {
     predictions: ListedPredictions,
 }
 
-/// What a cell's predictions take, and whether they are stored.
+/// The size of a cell's predictions, and whether they are stored.
 #[derive(Serialize)]
 struct ListedPredictions {
     bytes_per_cell: u64,
@@ -195,7 +195,7 @@ fn listed<'a>(report: Report, plan: &'a Plan, survey: &'a Survey) -> Listed<'a> 
     }
 }
 
-/// To standard output, with a line end.
+/// Writes a value as JSON, with a line end.
 pub(super) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     serde_json::to_writer(&mut out, value)?;
@@ -203,7 +203,7 @@ pub(super) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Re
     out.flush()
 }
 
-/// Where a cell stands, for programs.
+/// Returns the name of a cell's state in JSON output.
 pub(super) fn state_name(state: &State) -> &'static str {
     match state {
         State::Done => "done",

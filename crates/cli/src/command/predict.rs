@@ -12,13 +12,14 @@ use emberline_pipeline::{Classifier, ClassifierOptions, TrainingRows};
 
 use crate::args::Predict;
 use crate::exit::{Code, Error};
-use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, Said, Writer};
+use crate::predictions::{Columns, InputRow, PredictionFormat, Refusal, RowOutput, Writer};
 use crate::progress::EncodingBar;
 use crate::terminal::{say, say_choice, warn};
 use crate::texts::{TextColumn, column};
 
-/// Rows are classified together up to this number of them, or of bytes of their texts: the memory that a stream takes.
+/// Maximum number of rows per batch; with [`BYTES`], it bounds the memory that a stream takes.
 const ROWS: usize = 4096;
+/// Maximum number of bytes of text per batch.
 const BYTES: usize = 4 << 20;
 
 pub(super) fn run(args: &Predict) -> Result<Code, Error> {
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     Ok(Code::Fine)
 }
 
-/// The output's form: as asked for, as the output's name says, or the input's.
+/// Returns the format of the output: that of `--format`, of the output's name, or of the input.
 fn format(args: &Predict) -> Result<PredictionFormat, Error> {
     if let Some(format) = args.format {
         return Ok(format);
@@ -71,12 +72,12 @@ fn format(args: &Predict) -> Result<PredictionFormat, Error> {
     }
 }
 
-/// The training rows among which neighbours are found.
+/// Finds the nearest training rows of texts.
 struct Neighbours {
     rows: TrainingRows,
-    /// How many a text gets.
+    /// The number of neighbours per text.
     count: usize,
-    /// Texts that have no vector.
+    /// The number of texts without a vector so far.
     without_vector: usize,
 }
 
@@ -90,7 +91,7 @@ impl Neighbours {
     }
 }
 
-/// Rows on their way through the classifier.
+/// Classifies rows in batches and writes them.
 struct Rows<'c, W: Write> {
     classifier: &'c Classifier,
     neighbours: Option<Neighbours>,
@@ -118,7 +119,7 @@ impl<'c, W: Write> Rows<'c, W> {
         if self.texts.len() >= ROWS || self.bytes >= BYTES { self.classify() } else { Ok(()) }
     }
 
-    /// Classifies and writes the rows that wait.
+    /// Classifies and writes the rows of the current batch.
     fn classify(&mut self) -> Result<(), Error> {
         let bar = &mut self.bar;
         let vectors = self.classifier.vectors(&self.texts, &mut |event| {
@@ -139,7 +140,7 @@ impl<'c, W: Write> Rows<'c, W> {
         };
         let each = predictions.iter().zip(&explanations).zip(&nearest);
         for (row, ((prediction, explanation), nearest)) in self.waiting.drain(..).zip(each) {
-            self.writer.write(row, Said { prediction, explanation, neighbours: nearest.as_deref() })?;
+            self.writer.write(row, RowOutput { prediction, explanation, neighbours: nearest.as_deref() })?;
         }
         self.texts.clear();
         self.bytes = 0;
@@ -147,7 +148,7 @@ impl<'c, W: Write> Rows<'c, W> {
     }
 }
 
-/// Where predictions go: standard output, or a file that appears under its name when it is complete.
+/// The output of predictions: standard output, or a file that appears under its name when it is complete.
 enum Output {
     Stdout(BufWriter<io::Stdout>),
     File(file::Output),

@@ -1,4 +1,4 @@
-//! `embed --verify-published`: a downloaded model against the vectors that its authors published.
+//! `embed --verify-published`: compares a downloaded model with the vectors that its authors published.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use emberline_embedding::source::published::{PUBLISHED, Published};
 use super::embed::embed;
 use crate::exit::{Code, Error};
 
-/// Compares the source with what was published under `name`; prints the largest difference.
+/// Compares the source with the vectors published under `name`, and prints the largest difference.
 pub(super) fn verify(source: &Source, name: &str, device: Device) -> Result<Code, Error> {
     let published = Published::named(name).ok_or_else(|| Error::Usage(unknown(name)))?;
     if source.kind() != published.kind {

@@ -1,4 +1,4 @@
-//! `run`: trains what is missing, and prints how the cells compare.
+//! `run`: trains the cells that are missing, and prints a table of results.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     if let Some(message) = shared_texts(&outline.summary.data) {
         say(&message);
     }
-    // Those of the data were shown when the run began.
+    // Warnings about the data were printed when the run began.
     outline.summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
     if outline.pending > 0 {
         let are = agreeing(outline.pending, "is", "are");
@@ -85,7 +85,8 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
     Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
 }
 
-/// Runs cells by this program, as this command does but for which cells and how many at a time.
+/// Returns an executor that runs cells in processes of this program, with the same options as this command except the cells and
+/// the number of jobs.
 fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
     let program = std::env::current_exe()
         .map_err(|error| Error::Usage(format!("this program can't be started again: {error}")))?;
@@ -109,8 +110,8 @@ fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
     Ok(Subprocess::new(command, args.jobs.map_or_else(cores, NonZeroUsize::get)))
 }
 
-/// The columns of the table, if the cells have them: what was measured in training, the headline metrics of validation, and
-/// those of test but for the loss.
+/// Returns the metrics of the table, if the cells have them: those measured in training, the headline metrics of validation, and
+/// those of test except the loss.
 fn columns() -> impl Iterator<Item = String> {
     let headlines = || Metric::ALL.into_iter().filter(|metric| metric.is_headline());
     let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
@@ -147,12 +148,12 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-/// A number of the table; `-` where there is none.
+/// Formats a number of the table; `-` if there is none.
 fn shown(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| fixed(value, 4))
 }
 
-/// What PR-AUC is to be held against, as the last row: the share of positive rows, or its mean over classes.
+/// Returns the last row of the table, the baseline of PR-AUC: the share of positive rows, or its mean over classes.
 fn prevalence(summary: &Summary, metrics: &[String], has_known_words: bool) -> Option<Vec<String>> {
     let share = |metric: &String| match metric.as_str() {
         "val_pr_auc" => summary.data.prevalence(SplitName::Valid),

@@ -1,4 +1,4 @@
-//! `verify`: trains the cells and the refit of a lock again, and compares.
+//! `verify`: trains the cells and the refit of a lock again, and compares the results.
 
 use std::io::{self, Write};
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
     Ok(code(&verified))
 }
 
-/// Every difference; a line for each cell, and for the refit, that has none.
+/// Returns one line per difference, and one line for each cell, or the refit, without a difference.
 fn text(verified: &Verified) -> String {
     let proof = |cell: &VerifiedCell| match cell.proof {
         Proof::Bytes => "equal to the byte",
@@ -62,14 +62,14 @@ fn text(verified: &Verified) -> String {
     inputs.chain(verified.models().map(of_cell)).collect()
 }
 
-/// What wasn't computed again; none if all of it was.
+/// Returns a message about vectors that came from the cache; none if all were computed again.
 fn from_cache(encoded: &Encoded) -> Option<String> {
     let Encoded { texts, cached } = encoded;
     let (shown, all) = (grouped(*cached as u64), counted(*texts, "text"));
     (*cached > 0).then(|| format!("{shown} of {all} came from the cache; `--fresh` encodes them again"))
 }
 
-/// What it comes to, in one line.
+/// Summarises the result in one line.
 fn verdict(verified: &Verified, lock: &Lock) -> String {
     let differ = verified.cells.iter().filter(|cell| !cell.differences.is_empty()).count();
     let refit_differs = verified.refit.as_ref().is_some_and(|refit| !refit.differences.is_empty());

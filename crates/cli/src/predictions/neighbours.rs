@@ -1,9 +1,9 @@
-//! The nearest training rows of a text, in a cell of CSV and in JSON.
+//! Formats the nearest training rows of a text as a field of CSV and as JSON.
 //!
 //! | output | form |
 //! |---|---|
-//! | JSON Lines | a list of `{"file", "row", "label", "similarity", "text"}`, the text whole; `null` for a text without a vector |
-//! | CSV, for people | `1.0000 yes data.csv:17 the text; 0.9312 no data.csv:4 another ...`, texts shortened; `no vector` |
+//! | JSON Lines | a list of `{"file", "row", "label", "similarity", "text"}` with whole texts; `null` for a text without a vector |
+//! | CSV, for people | `1.0000 yes data.csv:17 the text; 0.9312 no data.csv:4 another ...` with shortened texts; or `no vector` |
 
 use emberline_base::Task;
 use emberline_pipeline::Neighbour;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::LABEL_SEPARATOR;
 
-/// What stands for the neighbours of a text without a vector.
+/// The field of a text without a vector.
 const NO_VECTOR: &str = "no vector";
 
-/// The characters of a text that a cell of CSV shows.
+/// The number of characters of a text in a field of CSV.
 const SHOWN: usize = 80;
 
-/// The neighbours as a cell of CSV. `classes`: the names of all classes.
+/// Returns the neighbours as a field of CSV. `classes` are the names of all classes.
 pub(super) fn field(neighbours: Option<&[Neighbour<'_>]>, classes: &[String]) -> String {
     let Some(neighbours) = neighbours else { return NO_VECTOR.to_owned() };
     let each = neighbours.iter().map(|neighbour| {
@@ -28,7 +28,7 @@ pub(super) fn field(neighbours: Option<&[Neighbour<'_>]>, classes: &[String]) ->
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// The neighbours as JSON. `classes`: the names of all classes.
+/// Returns the neighbours as JSON. `classes` are the names of all classes.
 pub(super) fn value(neighbours: Option<&[Neighbour<'_>]>, task: Task, classes: &[String]) -> Value {
     let of_one = |neighbour: &Neighbour<'_>| {
         let mut labels = labels(neighbour, classes).map(Value::from);
@@ -43,7 +43,7 @@ fn labels<'c>(neighbour: &Neighbour<'c>, classes: &'c [String]) -> impl Iterator
     neighbour.classes.iter().filter_map(|&class| classes.get(class as usize)).map(String::as_str)
 }
 
-/// A text on one line, cut behind its first characters.
+/// Returns the first characters of a text, on one line.
 fn shortened(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(SHOWN) {

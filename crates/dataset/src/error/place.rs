@@ -1,23 +1,23 @@
-//! Where a row stands: file, unit and number.
+//! The place of a row: its file, and its line or row number.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A row's place in its file.
+/// The place of a row in its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,
     /// What `number` counts.
     pub unit: Unit,
-    /// 1 is the first.
+    /// The line or row; 1 is the first.
     pub number: u64,
 }
 
 /// What a file's rows are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
-    /// Lines of a text file; a row stands where it begins.
+    /// Lines of a text file; a row has the number of the line in which it begins.
     Line,
     /// Rows of a table without lines (Parquet).
     Row,

@@ -1,8 +1,8 @@
-//! Words and phrases of the messages about data.
+//! Phrases of error messages about data.
 
 use emberline_base::number::{agreeing, counted};
 
-/// The nearest name as a question in brackets, if there is one.
+/// Such as ` (did you mean `text`?)`; empty without a nearest name.
 pub(super) fn suggested(nearest: &Option<String>) -> String {
     nearest.as_deref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }
@@ -30,10 +30,9 @@ pub(super) fn all_have(rows: usize) -> String {
     }
 }
 
-/// Why rows can't be taken, in brackets.
+/// Why rows are not available, in parentheses; empty if all are.
 pub(super) fn left_out(leaks: usize, copies: usize) -> String {
-    let leaks =
-        (leaks > 0).then(|| format!("{leaks} more {} in another split too", agreeing(leaks, "stands", "stand")));
+    let leaks = (leaks > 0).then(|| format!("{leaks} more {} also in another split", agreeing(leaks, "is", "are")));
     let copies = (copies > 0).then(|| match copies {
         1 => "1 more is a copy of a text, see data.duplicates".to_owned(),
         copies => format!("{copies} more are copies of a text, see data.duplicates"),
@@ -42,7 +41,7 @@ pub(super) fn left_out(leaks: usize, copies: usize) -> String {
     if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
 }
 
-/// Up to `limit` names between backticks, and how many more there are.
+/// Lists up to `limit` names in backticks, and the number of others.
 pub(super) fn listed(names: &[String], limit: usize) -> String {
     let mut shown: Vec<String> = names.iter().take(limit).map(|name| format!("`{}`", excerpt(name))).collect();
     if names.len() > limit {
@@ -51,7 +50,7 @@ pub(super) fn listed(names: &[String], limit: usize) -> String {
     shown.join(", ")
 }
 
-/// The first 80 characters of a text on one line, for messages.
+/// Shortens a text to 80 characters on one line, for messages.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if shown.len() < text.len() {

@@ -1,11 +1,11 @@
-//! A window on a stream of bytes that grows as far as one row needs.
+//! A buffer over a stream of bytes that grows until it holds one whole row.
 
 use std::io::{self, Read};
 
-/// Bytes asked from the stream at once.
+/// The initial size of the buffer in bytes.
 pub(super) const CHUNK: usize = 1 << 18;
 
-/// The bytes that were read but not yet taken.
+/// The bytes that have been read from a stream but not consumed.
 pub(super) struct Buffer<'r> {
     reader: &'r mut dyn Read,
     bytes: Vec<u8>,
@@ -17,17 +17,17 @@ pub(super) struct Buffer<'r> {
 }
 
 impl<'r> Buffer<'r> {
-    /// Before the first byte of `reader`.
+    /// Returns an empty buffer.
     pub(super) fn new(reader: &'r mut dyn Read) -> Self {
         Self { reader, bytes: vec![0; CHUNK], start: 0, end: 0, taken: 0, ended: false }
     }
 
-    /// What has been read and not taken.
+    /// The bytes that have been read and not consumed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Whether the stream has no more than [`Self::bytes`].
+    /// Whether the stream has no more bytes than [`Self::bytes`].
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
@@ -37,15 +37,15 @@ impl<'r> Buffer<'r> {
         self.taken
     }
 
-    /// Moves past `count` bytes, at most as many as [`Self::bytes`] has.
+    /// Consumes `count` bytes, or all of [`Self::bytes`] if they are fewer.
     pub(super) fn take(&mut self, count: usize) {
         let count = count.min(self.end - self.start);
         self.start += count;
         self.taken += count as u64;
     }
 
-    /// Reads on. A row that fills the window doubles it, so that a row of n bytes is looked at
-    /// in O(n) altogether.
+    /// Reads more bytes. If more than half of the buffer is not consumed, it is doubled, so that a row of n bytes is scanned in
+    /// O(n) altogether.
     pub(super) fn fill(&mut self) -> io::Result<()> {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -65,7 +65,7 @@ impl<'r> Buffer<'r> {
         Ok(())
     }
 
-    /// Reads the first bytes and moves past a UTF-8 byte order mark.
+    /// Reads the first bytes and consumes a UTF-8 byte order mark.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.fill()?;
         if self.bytes().starts_with(b"\xEF\xBB\xBF") {

@@ -1,4 +1,4 @@
-//! Which column is meant: by name, by number, and the nearest name when there is none.
+//! Finds columns by name or number, and suggests the nearest name for an unknown one.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use emberline_base::suggest::nearest;
 use crate::error::Error;
 use crate::settings::Column;
 
-/// The positions, from 0, of the wanted columns among `names`.
+/// Returns the positions, from 0, of the wanted columns among `names`.
 ///
 /// # Errors
-/// When one isn't there, or a name stands there twice.
+/// When a column doesn't exist, two columns have the wanted name, or two settings mean the same column.
 pub(super) fn positions(path: &Path, wanted: &[Column], names: &[String]) -> Result<Vec<usize>, Error> {
     let positions: Vec<usize> = wanted.iter().map(|column| position(path, column, names)).collect::<Result<_, _>>()?;
     refuse_same(path, wanted, &positions)?;
     Ok(positions)
 }
 
-/// A name and a number may mean one column.
+/// Refuses two settings that mean the same column, one by its name and the other by its number.
 pub(super) fn refuse_same<T: PartialEq>(path: &Path, wanted: &[Column], found: &[T]) -> Result<(), Error> {
     for later in 1..found.len() {
         if let Some(earlier) = found[..later].iter().position(|earlier| *earlier == found[later]) {
@@ -43,7 +43,7 @@ fn position(path: &Path, column: &Column, names: &[String]) -> Result<usize, Err
     found.ok_or_else(|| missing(path, column, names))
 }
 
-/// The error that names the column, the nearest name and the names there are.
+/// Returns the error for a missing column, with the nearest name and all names.
 pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
     let nearest = match column {
         Column::Number(_) => None,
@@ -53,27 +53,27 @@ pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
     Error::NoColumn { path: path.to_owned(), column: column.to_string(), nearest, columns, hint: other_dialect(names) }
 }
 
-/// What a header suggests that is written in another dialect, or another format.
+/// Returns a hint if the header seems to be in another dialect or another format.
 fn other_dialect(names: &[String]) -> Option<String> {
     let first = names.first()?;
     if let Some(delimiter) = first.strip_prefix("sep=") {
         let set = if delimiter.is_empty() { String::new() } else { format!(", and set delimiter = {delimiter:?}") };
-        return Some(format!("line 1 tells Excel the delimiter and is no header; remove it{set}"));
+        return Some(format!("line 1 tells Excel the delimiter and is not a header; remove it{set}"));
     }
     if first.starts_with("{\"") || first.starts_with("[{") {
         return Some("this looks like JSON: let the name of a file of JSON Lines end in .jsonl".to_owned());
     }
     if names.iter().all(|name| name.len() > 1 && name.starts_with('"') && name.ends_with('"')) {
         let cure = "let the file's name end in .csv and set delimiter = \"\\t\"";
-        return Some(format!("the names stand between quotes, which are ordinary characters in .tsv files: {cure}"));
+        return Some(format!("the names are in quotes, which are ordinary characters in .tsv files: {cure}"));
     }
     if names.iter().all(|name| name.len() > 1 && name.starts_with('\'') && name.ends_with('\'')) {
-        return Some("fields stand between single quotes; write them between double quotes".to_owned());
+        return Some("fields are in single quotes; use double quotes".to_owned());
     }
-    // A header of one name that holds another common delimiter was cut at the wrong one.
+    // A header of one name that contains another common delimiter was probably separated by the wrong one.
     let [only] = names else { return None };
     let found = [';', '\t', ',', '|'].into_iter().find(|&d| only.contains(d))?;
-    Some(format!("if the fields stand between {found:?}, set delimiter = {:?}", found.to_string()))
+    Some(format!("if {found:?} separates the fields, set delimiter = {:?}", found.to_string()))
 }
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_refused() {
+    fn a_name_that_two_columns_have_is_refused() {
         let wanted = [Column::Name("a".to_owned())];
         let error = positions(Path::new("a.csv"), &wanted, &names(&["a", "a"])).expect_err("ambiguous");
         assert!(matches!(error, Error::AmbiguousColumn { .. }));
@@ -125,7 +125,7 @@ mod tests {
     fn a_header_of_another_dialect_is_explained() {
         let wanted = [Column::Name("text".to_owned())];
         for (header, hint) in [
-            (&["\"text\"", "\"label\""][..], "the names stand between quotes"),
+            (&["\"text\"", "\"label\""][..], "the names are in quotes"),
             (&["'text'", "'label'"], "single quotes"),
             (&["sep=;"], "set delimiter = \";\""),
             (&["{\"text\": \"a\"", " \"label\": 1}"], ".jsonl"),

@@ -1,8 +1,8 @@
-//! From a file's name to an open stream of unpacked bytes: plain, gzip (RFC 1952, several
-//! members one after another), Zstandard (RFC 8878) and zip (APPNOTE 6.3: stored or deflated).
+//! Opens a file, by the ending of its name, as a stream of uncompressed bytes: plain, gzip (RFC 1952, with several members),
+//! Zstandard (RFC 8878) and zip (APPNOTE 6.3: stored or deflated).
 //!
-//! What comes out of a compressed file is capped at [`GROWTH`] times its size once it passes
-//! [`FREE`] bytes, and at [`MOST`] bytes. Nothing is ever unpacked to the disk.
+//! To stop decompression bombs, the output of a compressed file is limited to [`GROWTH`] times its size once it exceeds [`FREE`]
+//! bytes, and to [`MAX`] bytes. Nothing is ever decompressed to the disk.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -16,17 +16,17 @@ use zip::result::ZipError;
 use super::Format;
 use crate::error::Error;
 
-/// Unpacked bytes below which no ratio is suspicious.
+/// Uncompressed bytes below which no ratio is suspicious.
 const FREE: u64 = 64 << 20;
-/// The most unpacked bytes a packed byte may give; texts give 3 to 20.
+/// The largest allowed ratio of uncompressed to compressed bytes; that of texts is 3 to 20.
 const GROWTH: u64 = 250;
-/// The most unpacked bytes at all.
-const MOST: u64 = 64 << 30;
+/// The largest allowed number of uncompressed bytes.
+const MAX: u64 = 64 << 30;
 
-/// How a file is packed, by its name.
+/// How a file is compressed, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// Not at all.
+    /// Not compressed.
     Plain,
     /// `.gz`
     Gzip,
@@ -37,8 +37,8 @@ pub(crate) enum Packing {
 }
 
 impl Packing {
-    /// The packing of a file, and the format of what is in it where the name says it. `format_of` reads the format from a
-    /// name without a packing's ending.
+    /// Returns the compression of a file and, if the name says it, the format of its content. `format_of` derives the format from
+    /// a name without the ending of the compression.
     pub(crate) fn of(path: &Path, format_of: FormatOf) -> (Self, Option<Format>) {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         let packing = match ending.as_str() {
@@ -50,7 +50,7 @@ impl Packing {
         (packing, path.file_stem().map(PathBuf::from).and_then(|stem| format_of(&stem)))
     }
 
-    /// Refuses a file whose first bytes are packed otherwise, or not at all.
+    /// Refuses a file whose first bytes show another compression, or none.
     fn check(self, path: &Path, head: &[u8]) -> Result<(), Error> {
         let (ending, expected) = match self {
             Self::Plain => return Ok(()),
@@ -72,19 +72,19 @@ impl Packing {
     }
 }
 
-/// How the format of a file is read from its name.
+/// Derives the format of a file from its name.
 pub(crate) type FormatOf = fn(&Path) -> Option<Format>;
 
-/// Unpacked bytes.
+/// The uncompressed bytes of a file.
 pub(super) enum Input<'a> {
-    /// A plain file, which a reader may seek in.
+    /// A plain file, in which a reader may seek.
     File(File),
-    /// What is being unpacked.
+    /// The output of a decoder.
     Packed(&'a mut dyn Read),
 }
 
 impl Input<'_> {
-    /// The bytes from the first to the last.
+    /// Returns all bytes as a stream.
     pub(super) fn stream(&mut self) -> &mut dyn Read {
         match self {
             Self::File(file) => file,
@@ -93,23 +93,23 @@ impl Input<'_> {
     }
 }
 
-/// Opens a file and hands its format and unpacked bytes to `read`.
+/// Opens a file and passes its format and uncompressed bytes to `read`.
 ///
 /// # Errors
-/// When it isn't there, is a folder, is of no known format, or isn't packed as its name says.
+/// When it doesn't exist, is a folder, is of no known format, or isn't compressed as its name says.
 pub(super) fn open<T>(
     path: &Path,
     format_of: FormatOf,
     read: impl FnOnce(Format, &mut Input<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let facts = fs::metadata(path).map_err(Error::reading(path))?;
-    if facts.is_dir() {
+    let metadata = fs::metadata(path).map_err(Error::reading(path))?;
+    if metadata.is_dir() {
         return Err(Error::Folder { path: path.to_owned() });
     }
     let (packing, format) = Packing::of(path, format_of);
     let unknown = || Error::UnknownFormat { path: path.to_owned() };
     let file = file::open(path).map_err(Error::reading(path))?;
-    if packing != Packing::Plain && facts.len() == 0 {
+    if packing != Packing::Plain && metadata.len() == 0 {
         return Err(Error::Empty { path: path.to_owned() });
     }
     if packing != Packing::Plain {
@@ -119,22 +119,22 @@ pub(super) fn open<T>(
         Packing::Plain => read(format.ok_or_else(unknown)?, &mut Input::File(file)),
         Packing::Gzip => {
             let unpacked = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, file));
-            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, metadata.len())))
         }
         Packing::Zstd => {
             let unpacked = zstd::Decoder::new(file).map_err(explained(path))?;
-            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+            read(format.ok_or_else(unknown)?, &mut Input::Packed(&mut Capped::new(unpacked, metadata.len())))
         }
         Packing::Zip => {
             let mut archive = ZipArchive::new(io::BufReader::new(file)).map_err(|error| unzipped(path, error))?;
             let (index, format) = data_file(path, &mut archive, format, format_of)?;
             let unpacked = archive.by_index(index).map_err(|error| unzipped(path, error))?;
-            read(format, &mut Input::Packed(&mut Capped::new(unpacked, facts.len())))
+            read(format, &mut Input::Packed(&mut Capped::new(unpacked, metadata.len())))
         }
     }
 }
 
-/// The one data file of an archive. Folders, hidden files and `__MACOSX` are passed over.
+/// Finds the only data file in an archive. Folders, hidden files and `__MACOSX` are skipped.
 fn data_file(
     path: &Path,
     archive: &mut ZipArchive<io::BufReader<File>>,
@@ -160,7 +160,7 @@ fn data_file(
             None => others.push((index, entry.encrypted(), name)),
         }
     }
-    // A note in an archive of a table is no text to read, although it could be one.
+    // Beside one table, text files are notes such as a README, not data.
     if named.iter().filter(|(_, format, ..)| *format != Format::Lines).count() == 1 {
         named.retain(|(_, format, ..)| *format != Format::Lines);
     }
@@ -199,7 +199,7 @@ fn unzipped(path: &Path, error: ZipError) -> Error {
     }
 }
 
-/// For `map_err`: tells damage and bombs from failures of the system.
+/// Returns a function for `map_err` that distinguishes damaged files and decompression bombs from failures of the system.
 pub(super) fn explained(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>()) {
@@ -210,12 +210,12 @@ pub(super) fn explained(path: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-/// The most bytes that may come out of so many.
+/// Returns the limit of the uncompressed size of a file with `packed` bytes.
 pub(super) fn cap(packed: u64) -> u64 {
-    packed.saturating_mul(GROWTH).clamp(FREE, MOST)
+    packed.saturating_mul(GROWTH).clamp(FREE, MAX)
 }
 
-/// The mark of a stream that grew beyond its cap.
+/// The error of a stream that exceeds its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("{unpacked} bytes from {packed}")]
 struct Bomb {
@@ -223,7 +223,7 @@ struct Bomb {
     unpacked: u64,
 }
 
-/// A reader that gives up on what can't be meant.
+/// A reader that fails once its output exceeds the limit of [`cap`].
 struct Capped<R> {
     inner: R,
     packed: u64,
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_packing_and_format() {
+    fn names_determine_compression_and_format() {
         let of = |name: &str| Packing::of(Path::new(name), Format::of);
         assert_eq!(of("a/train.csv"), (Packing::Plain, Some(Format::Csv)));
         assert_eq!(of("a/Train.TSV.GZ"), (Packing::Gzip, Some(Format::Tsv)));

@@ -1,8 +1,9 @@
-//! JSON Lines: a JSON object (RFC 8259) a line, in UTF-8; lines of white space are no rows.
+//! Reads JSON Lines: one JSON object (RFC 8259) per line, in UTF-8; lines of white space are skipped.
 //!
-//! Only the wanted keys are kept. A key that a row lacks, or that is null, is a missing value;
-//! a key that no row has is a fault, and so is a key that stands twice in one object: programs differ in which value they take. A column given by number is that key of the first object. `NaN` and infinite numbers,
-//! which Python writes although JSON has none, are missing values (`python.rs`).
+//! Only the wanted keys are kept. A key that a row lacks, or whose value is null, is a missing value. A key that no row has is an
+//! error, and so is a duplicate key in one object, because programs differ in which value they take. A column given by number is
+//! that key of the first object. `NaN` and infinite numbers, which Python writes although JSON has none, are missing values
+//! (`python.rs`).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -18,9 +19,9 @@ use crate::error::{Error, Unit, excerpt};
 use crate::missing::{of_list, of_number};
 use crate::settings::Column;
 
-/// Rows whose keys are remembered for messages.
+/// The number of first rows whose keys are collected for messages.
 const SURVEYED: u64 = 100;
-/// What the parser's error of a repeated key begins with.
+/// The beginning of the parser's error for a duplicate key.
 const REPEATED: &str = "repeated key ";
 
 /// Reads a whole file; see [`super::read`].
@@ -31,7 +32,7 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
     let mut keys: Vec<String> = Vec::new();
     let mut rows = 0;
     while let Some(length) = lines.next()? {
-        // Files that were put together have byte order marks in the middle.
+        // Concatenated files have byte order marks in the middle.
         let line = lines.text(length)?.trim_start_matches('\u{feff}').trim_end_matches('\r');
         if !line.trim().is_empty() {
             rows += 1;
@@ -73,7 +74,7 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
     }
 }
 
-/// The keys that the columns mean, by the keys of the first object.
+/// Returns the keys of the wanted columns; a number is resolved by the keys of the first object.
 fn names_of(request: &Request<'_>, keys: &[String]) -> Result<Vec<String>, Error> {
     let name = |column: &Column| match column {
         Column::Name(name) => Ok(name.clone()),
@@ -87,7 +88,7 @@ fn names_of(request: &Request<'_>, keys: &[String]) -> Result<Vec<String>, Error
     Ok(names)
 }
 
-/// An object without a text, where every row needs one: if it is the first, the file is likely to have another key for it.
+/// Returns the error for an object without a text. If it is the first object, the file probably has another key for the text.
 fn without_text(request: &Request<'_>, lines: &Lines<'_, '_>, rows: u64, keys: &[String]) -> Error {
     let column = &request.columns[0];
     if rows == 1 {
@@ -96,7 +97,7 @@ fn without_text(request: &Request<'_>, lines: &Lines<'_, '_>, rows: u64, keys: &
     Error::NoText { place: lines.place(), column: column.to_string() }
 }
 
-/// What is wrong with a line, and what to do about it.
+/// Explains what is wrong with a line, and what to do about it.
 fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error {
     let place = lines.place();
     if let Some(reason) = python::fault(line) {
@@ -105,13 +106,10 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
     let text = error.to_string();
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
     if let Some(key) = reason.strip_prefix(REPEATED) {
-        return Error::Json {
-            place,
-            reason: format!("the key {key} stands twice in the object; remove one of the two"),
-        };
+        return Error::Json { place, reason: format!("duplicate key {key} in the object; remove one of the two") };
     }
     let cure = match line.trim_start().as_bytes().first() {
-        Some(b'[') => "; this looks like one JSON array: make it an object a line, for example with jq -c '.[]'",
+        Some(b'[') => "; this looks like one JSON array: write one object per line, for example with jq -c '.[]'",
         Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
         Some(b'{') => "",
         _ if place.number == 1 => "; if this is CSV or TSV, let the file's name end in .csv or .tsv",
@@ -120,7 +118,7 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
     Error::Json { place, reason: format!("not a JSON object: {reason} (column {}){cure}", error.column()) }
 }
 
-/// The wanted values of one object; `None` where it lacks the key. `known`: the keys of the first objects.
+/// Returns the wanted values of one object, `None` for each key that it lacks. `known` are the keys of the first objects.
 fn object<'a>(line: &'a str, wanted: &[String], known: &[String]) -> Result<Vec<Option<Field<'a>>>, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(line);
     let fields = parser.deserialize_map(Object { wanted, known })?;
@@ -128,7 +126,7 @@ fn object<'a>(line: &'a str, wanted: &[String], known: &[String]) -> Result<Vec<
     Ok(fields)
 }
 
-/// Adds the keys of one object to those that are known.
+/// Adds the new keys of one object to `keys`.
 fn survey(line: &str, keys: &mut Vec<String>) -> Result<(), serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(line);
     parser.deserialize_map(Keys(keys))?;
@@ -182,11 +180,12 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// The keys that one object has had so far. Those of the first objects are bits of a number, by their positions.
+/// The keys of one object that have been read so far, to find duplicates. The known keys are bits by their position: after `b` of
+/// `[a, b, c]`, `bits` is 0b010.
 struct SeenKeys<'k> {
     known: &'k [String],
     bits: u64,
-    /// Where the next key is looked for first: objects of one file mostly have their keys in one order.
+    /// The known key that is compared first: objects of one file mostly have their keys in one order.
     next: usize,
     others: HashSet<String>,
 }
@@ -209,7 +208,7 @@ impl<'k> SeenKeys<'k> {
     }
 }
 
-/// The position of a key among the wanted ones.
+/// Parses a key and returns its position among the wanted ones.
 struct Key<'w, 'k> {
     wanted: &'w [String],
     seen: &'w mut SeenKeys<'k>,
@@ -238,7 +237,7 @@ impl Visitor<'_> for Key<'_, '_> {
     }
 }
 
-/// A wanted value.
+/// Parses the value of a wanted key.
 struct Value;
 
 impl<'de> DeserializeSeed<'de> for Value {
@@ -393,10 +392,7 @@ mod tests {
             (format!("{{\"text\":\"a\",\"label\":1{many},\"k89\":0}}"), "`k89`"),
         ] {
             let error = table((good.to_owned() + &twice).as_bytes(), &named()).expect_err("twice").to_string();
-            assert!(
-                error.starts_with(&format!("a.jsonl, line 2: the key {key} stands twice in the object")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("a.jsonl, line 2: duplicate key {key} in the object")), "{error}");
             assert!(table(twice.as_bytes(), &named()).is_err(), "in the first row, too");
         }
         let nested = "{\"text\":\"a\",\"label\":1,\"of\":{\"text\":1}}\n{\"label\":2,\"text\":\"b\"}\n";

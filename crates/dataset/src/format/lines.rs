@@ -1,6 +1,7 @@
-//! Lines: of a text file every line is a text, an empty one too.
+//! Reads text files: every line is a text, the empty ones too.
 //!
-//! A line ends at LF; CRs before it belong to the line end. Behind the last line end there is no line. Nothing is trimmed.
+//! A line ends at LF; CRs before it belong to the line end. There is no further line after the last line end. Texts are not
+//! trimmed.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -36,17 +37,17 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
 pub(super) struct Lines<'p, 'r> {
     path: &'p Path,
     buffer: Buffer<'r>,
-    /// The number of the line at hand.
+    /// The number of the current line; 0 before the first.
     number: u64,
 }
 
 impl<'p, 'r> Lines<'p, 'r> {
-    /// Before the first line. `buffer` is behind the byte order mark.
+    /// Returns a reader before the first line. `buffer` must be past the byte order mark.
     pub(super) fn new(path: &'p Path, buffer: Buffer<'r>) -> Self {
         Self { path, buffer, number: 0 }
     }
 
-    /// The length, without its LF, of the next line.
+    /// Goes to the next line and returns its length without its LF; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<usize>, Error> {
         let mut searched = 0;
         loop {
@@ -64,12 +65,12 @@ impl<'p, 'r> Lines<'p, 'r> {
         }
     }
 
-    /// The number of the line at hand; 1 is the first, 0 before it.
+    /// The number of the current line; 1 is the first, and 0 means that no line has been read.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The line at hand.
+    /// Returns the current line, which has this length.
     pub(super) fn text(&self, length: usize) -> Result<&str, Error> {
         let bytes = self.buffer.bytes();
         std::str::from_utf8(&bytes[..length]).map_err(|error| {
@@ -83,12 +84,12 @@ impl<'p, 'r> Lines<'p, 'r> {
         })
     }
 
-    /// Steps over the line at hand.
+    /// Moves past the current line, which has this length.
     pub(super) fn take(&mut self, length: usize) {
         self.buffer.take(length + 1);
     }
 
-    /// The place of the line at hand.
+    /// Returns the place of the current line.
     pub(super) fn place(&self) -> Place {
         Place { path: self.path.to_owned(), unit: Unit::Line, number: self.number }
     }

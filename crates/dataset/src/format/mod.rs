@@ -1,16 +1,16 @@
-//! The files that rows come from: format and compression follow from the file's name, and
-//! every format hands the wanted columns over row by row.
+//! Readers of data files, one per format. The format and compression follow from the file's name, and every reader passes on the
+//! wanted columns row by row.
 //!
 //! | ending | format | quotes |
 //! |---|---|---|
 //! | `.csv` | fields between commas (or `delimiter`) | as in RFC 4180 |
 //! | `.tsv` | fields between tabs (or `delimiter`) | ordinary characters |
-//! | `.jsonl`, `.ndjson` | a JSON object a line | |
+//! | `.jsonl`, `.ndjson` | one JSON object per line | |
 //! | `.parquet` | Apache Parquet | |
-//! | `.txt`, or none (texts without labels only) | a text a line | |
+//! | `.txt`, or none (texts without labels only) | one text per line | |
 //!
-//! each as it is, or with `.gz`, `.zst` or `.zip` after it; an archive `NAME.zip` may also hold
-//! one file whose own name ends in one of these.
+//! Each may be followed by `.gz`, `.zst` or `.zip`; an archive `NAME.zip` may also hold one file whose own name has one of
+//! these endings.
 
 mod buffer;
 mod column;
@@ -34,19 +34,19 @@ pub use self::original::Original;
 use crate::error::{Error, Place, Unit};
 use crate::settings::Column;
 
-/// What to read from which file.
+/// What to read from a file.
 pub(crate) struct Request<'a> {
     /// The file.
     pub(crate) path: &'a Path,
-    /// The wanted columns: the text first.
+    /// The wanted columns; the first is that of the text.
     pub(crate) columns: &'a [Column],
-    /// Whether the first row holds names; `None`: when a column is given by name.
+    /// Whether the first row holds names; `None`: it does if a column is given by name.
     pub(crate) header: Option<bool>,
-    /// What stands between fields; `None`: what the format's name says.
+    /// The delimiter between fields; `None`: that of the format.
     pub(crate) delimiter: Option<u8>,
-    /// Whether rows are handed over with all of their fields as well, as [`Row::original`].
+    /// Whether rows are also passed with all their fields, as [`Row::original`].
     pub(crate) originals: bool,
-    /// Whether a JSON object without the text's key is a fault; a null is none.
+    /// Whether a JSON object without the text's key is an error; a null is allowed.
     pub(crate) needs_text: bool,
 }
 
@@ -57,38 +57,38 @@ impl Request<'_> {
     }
 }
 
-/// One row's wanted columns.
+/// The wanted columns of one row.
 pub(crate) struct Row<'a> {
     /// What `number` counts.
     pub(crate) unit: Unit,
-    /// The line it begins in, or its number in a file without lines; 1 is the first.
+    /// The line in which it begins, or its number in a file without lines; 1 is the first.
     pub(crate) number: u64,
-    /// As many as the request names columns, in that order.
+    /// One field per column of the request, in that order.
     pub(crate) fields: &'a [Field<'a>],
-    /// The names of all columns of the file, or of the keys of its first objects; none if it is read without a header.
+    /// The names of all columns of the file, or the keys of its first objects; empty if it is read without a header.
     pub(crate) names: &'a [String],
-    /// The whole row; [`Original::Line`] unless the request asks for it, or the format has it at hand (JSON Lines).
+    /// The whole row; [`Original::Line`] unless the request asks for it, or it costs nothing (JSON Lines).
     pub(crate) original: Original<'a>,
-    /// Which of the fields look as if they stood between quotes that the format doesn't know.
+    /// Whether a field seems to be quoted although the format has no quotes.
     pub(crate) quoting: Quoting,
 }
 
 impl Row<'_> {
-    /// Where it stands in the file that it came from.
+    /// Returns the place of the row in its file.
     pub(crate) fn place(&self, path: &Path) -> Place {
         Place { path: path.to_owned(), unit: self.unit, number: self.number }
     }
 }
 
-/// What stands in one column of one row.
+/// The value of one column in one row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Field<'a> {
-    /// Nothing: see `missing.rs` for what counts as nothing.
+    /// A missing value; `missing.rs` defines which values are missing.
     #[default]
     Missing,
     /// A string.
     Text(Cow<'a, str>),
-    /// A number or a boolean, written out; whole floats without a point.
+    /// A number or a boolean as text; whole floats have no decimal point.
     Scalar(String),
     /// A list of such values.
     List(Vec<String>),
@@ -96,7 +96,7 @@ pub(crate) enum Field<'a> {
 
 pub(crate) use quotes::{QuotedRows, Quoting};
 
-/// What takes the rows.
+/// Receives the rows.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<(), Error>;
 
 /// The formats, without their compression.
@@ -104,18 +104,18 @@ pub(crate) type Sink<'a> = &'a mut dyn FnMut(Row<'_>) -> Result<(), Error>;
 pub(crate) enum Format {
     /// RFC 4180.
     Csv,
-    /// Fields between tabs, without quoting.
+    /// Tab-separated values, without quoting.
     Tsv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// Apache Parquet.
     Parquet,
-    /// A text a line, and nothing else.
+    /// One text per line, without other columns.
     Lines,
 }
 
 impl Format {
-    /// The format of a name that ends in no compression.
+    /// Returns the format of a file name without the ending of a compression.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
@@ -126,7 +126,7 @@ impl Format {
         }
     }
 
-    /// What stands between fields when the settings don't say; `None`: the format has none.
+    /// Returns the default delimiter between fields; `None` if the format has none.
     pub(crate) fn delimiter(self) -> Option<u8> {
         match self {
             Self::Csv => Some(b','),
@@ -135,7 +135,7 @@ impl Format {
         }
     }
 
-    /// As [`Self::of`], of files that need hold no more than texts: a name that ends in `.txt` or in nothing is one of lines.
+    /// As [`Self::of`], for files that may hold only texts: a name that ends in `.txt`, or has no ending, is read as lines.
     pub(crate) fn of_texts(path: &Path) -> Option<Self> {
         match path.extension() {
             None => Some(Self::Lines),
@@ -144,7 +144,7 @@ impl Format {
         }
     }
 
-    /// What a file of the format is, as a noun phrase.
+    /// Returns the name of the format for messages, as a noun phrase.
     fn name(self) -> &'static str {
         match self {
             Self::Csv => "CSV",
@@ -158,12 +158,12 @@ impl Format {
 
 pub(crate) use compression::{FormatOf, Packing};
 
-/// Hands every row of a file to `sink`. Returns the wanted columns' names, in the order of the
-/// request; numbers where there are no names.
+/// Passes every row of a file to `sink`. Returns the names of the wanted columns, in the order of the request; their numbers if
+/// the file has no names.
 ///
 /// # Errors
-/// When the file can't be read, isn't what its name says, lacks a column, holds no row; and
-/// whatever `sink` answers.
+/// When the file can't be read, isn't of the format that its name says, lacks a column or holds no row; and the errors of
+/// `sink`.
 pub(crate) fn read(request: &Request<'_>, format_of: FormatOf, sink: Sink<'_>) -> Result<Vec<String>, Error> {
     compression::open(request.path, format_of, |format, input| match format {
         Format::Parquet => parquet::read(request, input, sink),
@@ -171,7 +171,7 @@ pub(crate) fn read(request: &Request<'_>, format_of: FormatOf, sink: Sink<'_>) -
     })
 }
 
-/// As [`read`], of a stream of unpacked text.
+/// As [`read`], for a stream of uncompressed text.
 pub(crate) fn read_stream(
     request: &Request<'_>,
     format: Format,
@@ -181,24 +181,24 @@ pub(crate) fn read_stream(
     let path = request.path;
     let mut buffer = Buffer::new(stream);
     buffer.begin().map_err(compression::explained(path))?;
-    let found = recognised(path, format, buffer.bytes())?;
+    let found = sniff_text(path, format, buffer.bytes())?;
     let names = match format {
         Format::Jsonl => jsonl::read(request, buffer, sink),
         Format::Lines => lines::read(request, buffer, sink),
         format => delimited::read(request, format, buffer, sink),
     };
     names.map_err(|error| match found {
-        Some(found) if error.is_of_form() => Error::other_kind(path, found, format.name()),
+        Some(found) if error.is_malformed() => Error::other_kind(path, found, format.name()),
         _ => error,
     })
 }
 
-/// Refuses first bytes that can't be text in UTF-8, or stand for a file that isn't there. Gives the kind of text that they
-/// are, where it is a kind of its own: it explains why a table can't be read.
-fn recognised(path: &Path, format: Format, bytes: &[u8]) -> Result<Option<Kind>, Error> {
+/// Checks the first bytes of a stream: it refuses bytes that can't be text in UTF-8, and placeholders for another file. Returns
+/// the kind of text if it is a specific one, such as HTML, which explains why a table can't be read.
+fn sniff_text(path: &Path, format: Format, bytes: &[u8]) -> Result<Option<Kind>, Error> {
     match kind(&bytes[..bytes.len().min(HEAD)]) {
         None | Some(Kind::Text) => Ok(None),
-        // Of lines any text is good, so nothing would fail later on.
+        // Any text is valid as lines, so no later error would reveal the wrong kind.
         Some(found) if found.is_text() && (format != Format::Lines || found != Kind::Html) => Ok(Some(found)),
         Some(found) => Err(Error::other_kind(path, found, format.name())),
     }

@@ -1,7 +1,7 @@
-//! JSON as Python's `json.dumps` writes it, and what else Python leaves in files of JSON Lines.
+//! Handles what Python writes into JSON Lines files although JSON doesn't allow it.
 //!
-//! `json.dumps` writes `NaN`, `Infinity` and `-Infinity`, which JSON doesn't have, and strings that hold half of a surrogate
-//! pair, which no character is. The former are missing values; the latter can't be read, and the message says so.
+//! `json.dumps` writes `NaN`, `Infinity` and `-Infinity`, which JSON doesn't have, and strings with half of a surrogate pair, which
+//! is no character. The former are read as missing values; the latter can't be read, and the message says so.
 
 use std::sync::LazyLock;
 
@@ -10,11 +10,11 @@ use memchr::memmem;
 /// The tokens for numbers that JSON doesn't have.
 const TOKENS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// Find what all of them hold: made once, since most lines are only looked through.
+/// Searches for the parts that all tokens have. They are built once, because most lines hold no token.
 static FINDERS: LazyLock<[memmem::Finder<'static>; 2]> =
     LazyLock::new(|| [memmem::Finder::new("NaN"), memmem::Finder::new("Infinity")]);
 
-/// The same line with `null` for every number that isn't one; `None` where there is none.
+/// Returns the line with `null` for every such token; `None` if the line has no token.
 pub(super) fn without_nan(line: &str) -> Option<String> {
     if FINDERS.iter().all(|finder| finder.find(line.as_bytes()).is_none()) {
         return None;
@@ -37,7 +37,7 @@ pub(super) fn without_nan(line: &str) -> Option<String> {
     found.then_some(parts)
 }
 
-/// The bytes of the string that begins here, with its quotes; all of them where it has no end.
+/// Returns the length in bytes of the string at the beginning of `text`, with its quotes; all of `text` if it isn't closed.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -51,7 +51,7 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// The escape of a surrogate without its other half, as the line writes it.
+/// Returns the first escape of a surrogate without its other half, such as `\ud83d`.
 fn lone_surrogate(line: &str) -> Option<&str> {
     let code = |at: usize| {
         let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -63,14 +63,14 @@ fn lone_surrogate(line: &str) -> Option<&str> {
             + match (code(found), code(found + 6)) {
                 (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
                 (Some(0xd800..=0xdfff), _) => return line.get(found..found + 6),
-                // The character behind a backslash is at least skipped, as it may be a backslash itself.
+                // The character after a backslash is skipped, because it may be a backslash itself.
                 _ => 1 + line[found + 1..].chars().next().map_or(0, char::len_utf8),
             };
     }
     None
 }
 
-/// What is wrong with a line that Python wrote and JSON doesn't allow, and what to do about it.
+/// Explains a line that Python wrote and JSON doesn't allow, and says what to do about it.
 pub(super) fn fault(line: &str) -> Option<String> {
     if let Some(escape) = lone_surrogate(line) {
         return Some(format!(

@@ -1,4 +1,4 @@
-//! Quotes of other dialects: what pandas and spreadsheets write into files whose format has no quotes.
+//! Detects quoted values in formats without quotes, as pandas and spreadsheets write them.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use emberline_base::Warning;
 use emberline_base::number::counted;
 use emberline_base::warning::Code;
 
-/// How a value would read if its quotes meant something.
+/// How a value is quoted, in a format where quotes are ordinary characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quoting {
     /// No quotes around it.
     #[default]
     None,
-    /// Quotes around it, as a person writes them too.
+    /// Quotes around it, as people write them too.
     Around,
     /// Quotes around it and doubled quotes within, as only programs write them.
     Doubled,
 }
 
 impl Quoting {
-    /// Of a value that begins and ends as it stands in the file.
+    /// Returns how an untrimmed value is quoted.
     pub(crate) fn of(value: &str) -> Self {
         let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Self::None };
         let (quotes, pairs) = (inner.matches('"').count(), inner.matches("\"\"").count());
@@ -31,11 +31,11 @@ impl Quoting {
     }
 }
 
-/// The rows of a file with a value that stands between quotes, where quotes are ordinary characters.
+/// Counts the rows of a file that have a quoted value although its format has no quotes.
 #[derive(Debug, Default)]
 pub(crate) struct QuotedRows {
     count: usize,
-    /// Of these, those with doubled quotes within.
+    /// How many of them have doubled quotes within.
     doubled: usize,
     /// The line of the first.
     first: u64,
@@ -54,16 +54,17 @@ impl QuotedRows {
         self.doubled += usize::from(quoting == Quoting::Doubled);
     }
 
-    /// Warns of quotes that are kept as a part of values: if a program wrote them, they are not meant to be. `read`: all rows
-    /// of the file. Only the file's name is shown, since records hold warnings and must not depend on where a folder lies.
+    /// Returns a warning about quotes that are kept as part of values, if a program seems to have written them. `read` is the
+    /// number of all rows of the file. The warning shows only the file's name, because records hold warnings and must not depend
+    /// on the path of a folder.
     pub(crate) fn warning(&self, path: &Path, read: usize) -> Option<Warning> {
         let Self { count, doubled, first } = self;
-        // A person puts a few sentences between quotes, a program those that need them, or all.
+        // People quote a few sentences; a program quotes those that need it, or all.
         if *doubled == 0 && (*count == 0 || count * 2 < read) {
             return None;
         }
         let text = format!(
-            "{}: in {count} of {} (line {first} is the first) a value stands between double quotes, which are kept as a \
+            "{}: in {count} of {} (line {first} is the first) a value is in double quotes, which are kept as \
              part of it, because quotes are ordinary characters in .tsv files. If pandas or a spreadsheet wrote them, let the \
              file's name end in .csv and set delimiter = \"\\t\".",
             path.file_name().unwrap_or(path.as_os_str()).display(),

@@ -1,4 +1,4 @@
-//! From the labels as they came to classes: which labels are classes, in which order, and which one is positive.
+//! Derives classes from the collected labels: which labels are classes, in which order, and which class is positive.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use super::Collector;
 use super::forms::{number, says_yes};
 use crate::error::Error;
 
-/// The labels that are classes, by their numbers: those of the training file.
+/// The labels that are classes: those of the training file.
 pub(crate) struct Classes {
-    /// Numbers of labels; binary: negative, positive.
+    /// The labels in the order of the classes, as positions in the collector's names; binary: negative, positive.
     order: Vec<u32>,
     /// Whether each label is a class.
     is_class: Vec<bool>,
@@ -23,13 +23,13 @@ pub(crate) struct Classes {
     pub(crate) positive: Option<Positive>,
 }
 
-/// The positive class.
+/// How the positive class was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Positive {
     pub(crate) by: ChosenBy,
-    /// Its rows in all files.
+    /// The number of its rows in all files.
     pub(crate) rows: usize,
-    /// The rows of both classes in all files.
+    /// The number of rows of both classes in all files.
     pub(crate) of: usize,
 }
 
@@ -42,7 +42,7 @@ impl Classes {
         }
     }
 
-    /// The classes' names in order.
+    /// Returns the names of the classes in order.
     pub(crate) fn names(&self, collector: &Collector) -> Vec<String> {
         self.order.iter().map(|&label| collector.names[label as usize].clone()).collect()
     }
@@ -53,11 +53,11 @@ impl Classes {
 }
 
 impl Collector {
-    /// The labels of the rows `train` as classes, in numeric order if all are numbers, else in the order of their bytes;
-    /// flags as given. `path`: the file of those rows.
+    /// Returns the labels of the rows `train` as classes, in numeric order if all are numbers, else in byte order; flags in the order
+    /// of their columns. `path` is the file of these rows.
     ///
     /// # Errors
-    /// When there are fewer than two.
+    /// When there are fewer than two classes.
     pub(crate) fn classes(&self, train: Range<usize>, path: &Path) -> Result<Classes, Error> {
         let mut is_class = vec![self.flags; self.names.len()];
         for &label in &self.ids[self.ids_of(train)] {
@@ -65,7 +65,7 @@ impl Collector {
         }
         let mut order: Vec<u32> = (0..self.names.len() as u32).filter(|&label| is_class[label as usize]).collect();
         if !self.flags {
-            in_order(&mut order, &self.names);
+            sort_labels(&mut order, &self.names);
         }
         let path = path.to_owned();
         match order.as_slice() {
@@ -77,7 +77,7 @@ impl Collector {
         Ok(Classes { order, is_class, single, positive: None })
     }
 
-    /// The rows with a label that is no class, in order.
+    /// Returns the rows with a label that is no class, in order.
     pub(crate) fn rows_of_unknown(&self, classes: &Classes) -> Vec<usize> {
         if classes.is_class.iter().all(|&is_class| is_class) {
             return Vec::new();
@@ -86,13 +86,13 @@ impl Collector {
         (0..self.len()).filter(is_unknown).collect()
     }
 
-    /// The first label of a row that is no class.
+    /// Returns the first label of a row that is no class.
     pub(crate) fn unknown_label(&self, row: usize, classes: &Classes) -> &str {
         let unknown = self.of_row(row).iter().find(|&&id| !classes.is_class(id));
         unknown.map_or("", |&id| &self.names[id as usize])
     }
 
-    /// Chooses the positive one of two classes, by all rows, and makes it the second.
+    /// Chooses the positive one of two classes, by the rows of all files, and makes it the second.
     ///
     /// # Errors
     /// When `positive` is no class, or there aren't two.
@@ -111,7 +111,7 @@ impl Collector {
         let counts = [rows(first), rows(second)];
         let names = [first, second].map(|label| self.names[label as usize].as_str());
         let (at, by) = match (positive, names.map(says_yes)) {
-            (Some(positive), _) => (place_of(positive, names)?, ChosenBy::Setting),
+            (Some(positive), _) => (position_of(positive, names)?, ChosenBy::Setting),
             (None, [true, false]) => (0, ChosenBy::Name),
             (None, [false, true]) => (1, ChosenBy::Name),
             (None, _) if counts[0] == counts[1] => (1, ChosenBy::Order),
@@ -124,8 +124,8 @@ impl Collector {
         Ok(())
     }
 
-    /// The labels as classes. A row whose label is no class has the class [`Labels::UNKNOWN`]; of several labels, those that
-    /// are no classes are left out.
+    /// Converts the labels to classes. A row whose label is no class gets the class [`Labels::UNKNOWN`]; in a multi-label task,
+    /// labels that are no classes are left out.
     pub(crate) fn finish(self, classes: &Classes) -> Labels {
         let task = classes.task();
         let mut class_of = vec![Labels::UNKNOWN; self.names.len()];
@@ -144,7 +144,7 @@ impl Collector {
     }
 }
 
-/// Sorted sets of the known classes of each row.
+/// Returns the sorted set of known classes of each row.
 fn sets(offsets: &[usize], classes: &[u32]) -> Targets {
     let (mut ends, mut ids) = (Vec::with_capacity(offsets.len()), Vec::with_capacity(classes.len()));
     ends.push(0);
@@ -157,7 +157,7 @@ fn sets(offsets: &[usize], classes: &[u32]) -> Targets {
     Targets::Multi { offsets: ends, ids }
 }
 
-fn place_of(positive: &str, classes: [&str; 2]) -> Result<usize, Error> {
+fn position_of(positive: &str, classes: [&str; 2]) -> Result<usize, Error> {
     classes.iter().position(|&class| class == positive).ok_or_else(|| {
         let nearest = suggest::nearest(positive, classes).map(str::to_owned);
         let classes = classes.map(str::to_owned).to_vec();
@@ -165,8 +165,8 @@ fn place_of(positive: &str, classes: [&str; 2]) -> Result<usize, Error> {
     })
 }
 
-/// Numeric order where all are numbers, then by bytes; else by bytes.
-fn in_order(order: &mut [u32], names: &[String]) {
+/// Sorts labels in numeric order if all are numbers, equal numbers in byte order; else in byte order.
+fn sort_labels(order: &mut [u32], names: &[String]) {
     let values: Option<Vec<f64>> = order.iter().map(|&id| number(&names[id as usize])).collect();
     let by_name = |a: &u32, b: &u32| names[*a as usize].as_bytes().cmp(names[*b as usize].as_bytes());
     if values.is_none() {

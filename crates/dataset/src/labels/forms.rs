@@ -1,13 +1,13 @@
-//! Forms of a label: labels that differ only by case, by how a number is written, or by how yes or no is written.
+//! Finds similar labels: those that differ only by case, by how a number is written, or by how yes or no is written.
 //!
-//! They are never merged, since a data set may mean them; they are warned of (EMB001).
+//! They are never merged, because a data set may mean them to differ; they cause a warning (EMB001).
 
 use emberline_base::normalise::{lowercase, push_key};
 
-/// Words for yes; a binary task whose labels are one of these and something else has this one as its positive class.
+/// Words for yes. If exactly one of the two labels of a binary task is such a word, it is the positive class.
 const YES: [&str; 7] = ["1", "true", "t", "yes", "y", "positive", "pos"];
 
-/// Words for yes and no as booleans are written.
+/// Words for booleans.
 const BOOLEAN: [(&str, bool); 10] = [
     ("1", true),
     ("true", true),
@@ -21,7 +21,7 @@ const BOOLEAN: [(&str, bool); 10] = [
     ("n", false),
 ];
 
-/// How the labels of a group differ.
+/// How similar labels differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     Case,
@@ -42,18 +42,18 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Whether a label says yes, in any case and number form.
+/// Whether a label means yes, in any case and number form.
 pub(crate) fn says_yes(label: &str) -> bool {
     YES.contains(&plain(label).as_str())
 }
 
-/// A finite number in digits; not `nan`, `inf` or `infinity`.
+/// Parses a finite number in digits; not `nan`, `inf` or `infinity`.
 pub(crate) fn number(label: &str) -> Option<f64> {
     let is_digits = label.ends_with(|c: char| c.is_ascii_digit() || c == '.');
     is_digits.then(|| label.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
 }
 
-/// The positions of labels that differ only by their form, group by group, in order.
+/// Returns the groups of similar labels, as positions in `labels`, and how the labels of each group differ.
 pub(crate) fn similar(labels: &[String]) -> Vec<(Vec<usize>, Difference)> {
     let plain: Vec<String> = labels.iter().map(|label| plain(label)).collect();
     let booleans: Option<Vec<bool>> = plain.iter().map(|label| boolean(label)).collect();
@@ -70,7 +70,7 @@ pub(crate) fn similar(labels: &[String]) -> Vec<(Vec<usize>, Difference)> {
     groups
 }
 
-/// The first of `others` that differs from a label only by its form.
+/// Returns the first of `others` that is similar to a label.
 pub(crate) fn similar_to<'o>(label: &str, others: &'o [String]) -> Option<&'o String> {
     let pair = |other: &&String| !similar(&[label.to_owned(), (*other).clone()]).is_empty();
     others.iter().find(pair)
@@ -88,10 +88,10 @@ fn difference(group: &[usize], labels: &[String], plain: &[String]) -> Differenc
     }
 }
 
-/// What labels have in common that differ only by case or number form.
+/// Returns the key that labels share if they differ only by case or number form: `1.0` and `01` have the key `1`.
 fn plain(label: &str) -> String {
     if let Some(number) = number(label) {
-        // Adding 0 makes 0 of -0.
+        // Adding 0.0 turns -0.0 into 0.0.
         return format!("{}", number + 0.0);
     }
     let mut key = Vec::new();

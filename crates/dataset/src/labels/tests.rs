@@ -137,7 +137,7 @@ fn labels_that_training_lacks_are_unknown() {
 #[test]
 fn an_id_column_is_refused_early() {
     let mut collector = Collector::new(None, false);
-    for row in 0..MOST_CLASSES {
+    for row in 0..MAX_CLASSES {
         assert!(collector.push(&[Field::Scalar(row.to_string())]).is_ok());
     }
     assert!(collector.push(&[Field::Scalar("7".to_owned())]).is_ok());

@@ -1,4 +1,4 @@
-//! One file of the data and its rows: which are usable, and how many are not.
+//! One data file: its usable rows, and the counts of the others.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,21 +8,21 @@ use emberline_base::{SplitName, Warning};
 use crate::error::{Place, Unit};
 use crate::format::QuotedRows;
 
-/// How many places of a kind of fault are remembered.
-const REMEMBERED: usize = 5;
+/// The number of row numbers that a [`Tally`] keeps.
+const EXAMPLES: usize = 5;
 
 /// One file and its rows.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The split it is the file of; training for the file of all rows.
+    /// The split of the file; training for a file of all rows.
     pub(crate) split: SplitName,
     pub(crate) path: PathBuf,
     /// The path as the settings give it.
     pub(crate) name: PathBuf,
     pub(crate) unit: Unit,
-    /// The usable ones, in [`Rows::texts`](super::Rows::texts).
+    /// The usable rows, as positions in [`Rows::texts`](super::Rows::texts).
     pub(crate) rows: Range<usize>,
-    /// All rows of the file.
+    /// The number of all rows of the file.
     pub(crate) read: usize,
     pub(crate) empty: Tally,
     pub(crate) unlabelled: Tally,
@@ -30,15 +30,16 @@ pub(crate) struct Part {
     pub(crate) unknown: Tally,
     /// The first row, if it is usable and the file is read without a header.
     pub(crate) first_unnamed: Option<usize>,
-    /// Rows with a text or label that stands between quotes, where quotes are ordinary characters.
+    /// Rows with a quoted text or label in a format without quotes.
     pub(crate) quoted: QuotedRows,
 }
 
-/// A number a row. Most are one more than the row's before: what is kept is where they aren't.
+/// A number per row, stored as runs, because most numbers are one more than the one before. The numbers 2, 3, 4, 7, 8 of rows 0
+/// to 4 are the runs `(0, 2)` and `(3, 7)`.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(Vec<(usize, u64)>);
 
-/// How often something was seen, and where at first.
+/// Counts rows, and keeps the numbers of the first ones.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) count: usize,
@@ -46,8 +47,8 @@ pub(crate) struct Tally {
 }
 
 impl Part {
-    /// Before its first row. `row`: how many usable rows there were before.
-    pub(super) fn before(split: SplitName, name: PathBuf, path: PathBuf, row: usize) -> Self {
+    /// Returns a file without rows. `row` is the number of usable rows in the files before.
+    pub(super) fn new(split: SplitName, name: PathBuf, path: PathBuf, row: usize) -> Self {
         Self {
             split,
             path,
@@ -63,14 +64,14 @@ impl Part {
         }
     }
 
-    /// A warning if quotes of other programs are kept.
+    /// Returns a warning if quotes of other programs are kept as part of values.
     pub(crate) fn quotes_kept(&self) -> Option<Warning> {
         self.quoted.warning(&self.path, self.read)
     }
 }
 
 impl Numbers {
-    /// Sets that of a row behind all others.
+    /// Sets the number of a row after all others.
     pub(crate) fn set(&mut self, row: usize, number: u64) {
         let expected = self.0.last().map(|&(first, of_first)| of_first + (row - first) as u64);
         if expected != Some(number) {
@@ -83,7 +84,7 @@ impl Numbers {
         of_first + (row - first) as u64
     }
 
-    /// The row with that number among the first `rows` ones, whose numbers grow.
+    /// Returns the row with this number among the first `rows` rows, whose numbers are ascending.
     pub(crate) fn find(&self, number: u64, rows: usize) -> Option<usize> {
         let at = self.0.partition_point(|&(first, of_first)| first < rows && of_first <= number).checked_sub(1)?;
         let (first, of_first) = self.0[at];
@@ -92,7 +93,7 @@ impl Numbers {
         (row < end).then_some(row)
     }
 
-    /// Leaves out the rows that aren't to be kept.
+    /// Removes the rows whose `keep` is false.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut kept = Self::default();
         let rows = (0..keep.len()).filter(|&row| keep[row]);
@@ -104,13 +105,13 @@ impl Numbers {
 impl Tally {
     pub(crate) fn add(&mut self, number: u64) {
         self.count += 1;
-        if self.first.len() < REMEMBERED {
+        if self.first.len() < EXAMPLES {
             self.first.push(number);
         }
     }
 }
 
-/// The place of a usable row.
+/// Returns the place of a usable row.
 pub(super) fn place_of(parts: &[Part], numbers: &Numbers, row: usize) -> Place {
     let part = &parts[parts.partition_point(|part| part.rows.end <= row)];
     Place { path: part.path.clone(), unit: part.unit, number: numbers.of(row) }

@@ -1,4 +1,4 @@
-//! The rows that each split may be taken from: no text, and no group, is in two of them.
+//! Selects the rows that each split may be taken from, so that no text and no group is in two splits.
 
 use emberline_base::{SplitName, Splits};
 
@@ -6,11 +6,11 @@ use super::Part;
 use crate::error::Error;
 use crate::settings::Duplicates;
 
-/// What decides which rows may be on two sides.
-pub(super) struct Sides<'a> {
-    /// A number a row that rows of one text share.
+/// What the rows of two splits must not have in common.
+pub(super) struct SeparationKeys<'a> {
+    /// The text of each row, as a number that duplicates share.
     pub(super) texts: &'a [u32],
-    /// A number a row that rows of one group share, where there is a column of groups.
+    /// The group of each row, as a number that the rows of a group share, if there is a column of groups.
     pub(super) groups: Option<&'a Vec<u32>>,
     pub(super) duplicates: Duplicates,
 }
@@ -18,37 +18,40 @@ pub(super) struct Sides<'a> {
 /// The rows that each split may be taken from.
 pub(super) struct Pools {
     pub(super) rows: Splits<Vec<u32>>,
-    /// How many rows of each file were left out because their text or group stands in a more protected one.
+    /// The number of rows of each file that were left out because their text or group is also in a more protected file.
     pub(super) leaks: Splits<usize>,
-    /// How many of all of these were left out for their group alone.
+    /// How many of all of these were left out because of their group alone.
     pub(super) by_group: usize,
 }
 
-/// Each file's rows, without those whose text or group stands in a more protected file too, and without copies of a text
+/// Returns the rows of each file, without those whose text or group is also in a more protected file, and without duplicates
 /// unless they are kept.
-pub(super) fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<Pools, Error> {
-    let mut is_own = vec![true; sides.texts.len()];
-    if parts.len() > 1 && sides.duplicates == Duplicates::Drop {
-        refuse_leaks(parts, sides.texts, &mut is_own);
+///
+/// # Errors
+/// When a file has no row left.
+pub(super) fn pools(parts: &[Part], keys: &SeparationKeys<'_>) -> Result<Pools, Error> {
+    let mut is_own = vec![true; keys.texts.len()];
+    if parts.len() > 1 && keys.duplicates == Duplicates::Drop {
+        exclude_leaks(parts, keys.texts, &mut is_own);
     }
     let count = |is_own: &[bool]| is_own.iter().filter(|&&own| own).count();
     let before = count(&is_own);
-    if let Some(groups) = sides.groups.filter(|_| parts.len() > 1) {
-        refuse_leaks(parts, groups, &mut is_own);
+    if let Some(groups) = keys.groups.filter(|_| parts.len() > 1) {
+        exclude_leaks(parts, groups, &mut is_own);
     }
     let by_group = before - count(&is_own);
-    let mut is_known = vec![sides.duplicates == Duplicates::Keep; sides.texts.len()];
+    let mut is_known = vec![keys.duplicates == Duplicates::Keep; keys.texts.len()];
     let (mut pools, mut leaks) = (Splits::default(), Splits::default());
     for part in parts {
         let own = || part.rows.clone().filter(|&row| is_own[row]);
         let leaked = part.rows.len() - own().count();
         let is_new = |row: &usize| {
-            sides.duplicates == Duplicates::Keep || !std::mem::replace(&mut is_known[sides.texts[*row] as usize], true)
+            keys.duplicates == Duplicates::Keep || !std::mem::replace(&mut is_known[keys.texts[*row] as usize], true)
         };
         let rows: Vec<u32> = own().filter(is_new).map(|row| row as u32).collect();
         if rows.is_empty() {
-            let what = if sides.groups.is_some() { "texts or groups" } else { "texts" };
-            let reason = format!("each of its {what} stands in another split's file too");
+            let what = if keys.groups.is_some() { "texts or groups" } else { "texts" };
+            let reason = format!("each of its {what} is also in another split's file");
             return Err(Error::EmptySplit { path: part.path.clone(), split: part.split, reason });
         }
         match part.split {
@@ -60,8 +63,8 @@ pub(super) fn pools(parts: &[Part], sides: &Sides<'_>) -> Result<Pools, Error> {
     Ok(Pools { rows: pools, leaks, by_group })
 }
 
-/// Marks the rows that share a number with a row of a more protected file: test before validation before training.
-fn refuse_leaks(parts: &[Part], numbers: &[u32], is_own: &mut [bool]) {
+/// Clears `is_own` of the rows that share a key with a row of a more protected file: test before validation before training.
+fn exclude_leaks(parts: &[Part], numbers: &[u32], is_own: &mut [bool]) {
     let protection = |split| match split {
         SplitName::Train => 0u8,
         SplitName::Valid => 1,

@@ -1,4 +1,4 @@
-//! Reads files row by row, and makes the usable rows a whole: classes, texts that count as the same, pools.
+//! Reads the data files row by row, then derives what needs all rows: classes, duplicate texts, and the rows of each split.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use emberline_base::SplitName;
 
 use super::part::place_of;
-use super::pools::{Pools, Sides, pools};
+use super::pools::{Pools, SeparationKeys, pools};
 use super::{Numbers, Part, Rows, conflicts, strata};
 use crate::error::{Error, Place};
 use crate::format::{self, Field, Format, Request, Row};
 use crate::group::GroupColumn;
-use crate::labels::{Collector, MOST_CLASSES, Refusal};
+use crate::labels::{Collector, MAX_CLASSES, Refusal};
 use crate::missing::{is_blank, trimmed};
 use crate::normal::Hashes;
 use crate::one_class::refuse_one_text;
@@ -21,15 +21,15 @@ use crate::settings::{Column, LabelColumns, Settings};
 use crate::texts::Texts;
 use crate::time::TimeColumn;
 
-/// What is expected of flags in the first row of a file that is read without a header.
+/// The expected value of a flag in the first row of a file that is read without a header.
 const FLAG_OR_HEADER: &str = "0 or 1; if the line holds the columns' names, set header = true";
 
-/// What is gathered while the files are read.
+/// The rows and statistics collected while the files are read.
 pub(crate) struct Reading<'s> {
     pub(crate) settings: &'s Settings,
-    /// The text column, then the label columns, then those of groups and of times, where there are such.
+    /// The text column, the label columns, and then the columns of groups and of times if the settings name them.
     columns: Vec<Column>,
-    /// The label columns' names in the first file.
+    /// The names of the label columns in the first file.
     label_names: Vec<String>,
     pub(crate) texts: Texts,
     pub(crate) hashes: Hashes,
@@ -64,9 +64,9 @@ impl<'s> Reading<'s> {
 
     /// Adds the rows of one file.
     pub(super) fn file(&mut self, split: SplitName, name: PathBuf, path: PathBuf) -> Result<(), Error> {
-        let mut part = Part::before(split, name, path.clone(), self.texts.len());
-        // An unpacked file is at least as long as its texts; a missing one is told of below.
-        self.texts.reserve(fs::metadata(&path).map_or(0, |facts| facts.len()));
+        let mut part = Part::new(split, name, path.clone(), self.texts.len());
+        // An uncompressed file is at least as long as its texts. If it is missing, `format::read` below reports it.
+        self.texts.reserve(fs::metadata(&path).map_or(0, |metadata| metadata.len()));
         let columns = std::mem::take(&mut self.columns);
         let delimiter = self.settings.delimiter.and_then(|d| u8::try_from(d).ok());
         let header = self.settings.header;
@@ -116,7 +116,7 @@ impl<'s> Reading<'s> {
             }
             Err(Refusal::TooMany) => {
                 let column = columns[1].to_string();
-                Err(Error::TooManyClasses { place: row.place(&part.path), limit: MOST_CLASSES, column })
+                Err(Error::TooManyClasses { place: row.place(&part.path), limit: MAX_CLASSES, column })
             }
             Err(Refusal::Value { column, found, expected }) => {
                 let column = columns[column + 1].to_string();
@@ -127,7 +127,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// Adds the group and the time of a row that is kept, where the settings name columns of them.
+    /// Adds the group and the time of a usable row, if the settings name columns for them.
     fn group_and_time(&mut self, part: &Part, row: &Row<'_>) -> Result<(), Error> {
         let Settings { group, split, .. } = self.settings;
         let mut fields = row.fields.iter().skip(1 + self.settings.label.columns().len());
@@ -140,7 +140,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// Label columns that are classes must be the same in every file.
+    /// Refuses a file whose label columns have other names than in the first file, if each column is a class.
     fn compare_names(&mut self, path: PathBuf, names: Vec<String>) -> Result<(), Error> {
         let Some(first) = self.parts.first() else {
             self.labels.name_flags(&names);
@@ -158,21 +158,22 @@ impl<'s> Reading<'s> {
         })
     }
 
-    /// Numbers the classes and the texts that count as the same.
+    /// Numbers the classes, groups duplicate texts, and collects the warnings.
     pub(super) fn finish(mut self) -> Result<Rows, Error> {
         self.texts.shrink();
         let train = self.train();
         let mut classes = self.labels.classes(train.rows.clone(), &train.path)?;
         let mut warnings = self.label_warnings();
-        warnings.extend(self.settle_unknown(&classes)?);
+        warnings.extend(self.apply_unknown_labels(&classes)?);
         self.labels.choose_positive(&mut classes, self.settings.positive.as_deref())?;
         let Self { settings, texts, hashes, numbers, ordinals, groups: group_column, times, labels, parts, .. } = self;
         let labels = labels.finish(&classes);
         let groups = hashes.groups(&texts);
         let duplicates = settings.duplicates;
         let units = group_column.units(&groups.of_rows, duplicates);
-        let sides = Sides { texts: &groups.of_rows, groups: group_column.is_there().then_some(&units), duplicates };
-        let Pools { rows: pools, leaks, by_group: group_leaks } = pools(&parts, &sides)?;
+        let keys =
+            SeparationKeys { texts: &groups.of_rows, groups: group_column.exists().then_some(&units), duplicates };
+        let Pools { rows: pools, leaks, by_group: group_leaks } = pools(&parts, &keys)?;
         refuse_one_text(&parts[0], &pools.train, &groups.of_rows, &texts)?;
         let conflicts = conflicts(&groups, &labels);
         let strata = strata(&labels, &parts);
@@ -202,26 +203,26 @@ impl<'s> Reading<'s> {
         Ok(rows)
     }
 
-    /// The file of the training rows, or of all rows.
+    /// Returns the file of the training rows, or of all rows.
     pub(crate) fn train(&self) -> &Part {
-        self.parts.first().expect("a faultless `[data]` names a file of training rows, which is read first")
+        self.parts.first().expect("a valid `[data]` names a file of training rows, which is read first")
     }
 
-    /// The place of a usable row.
+    /// Returns the place of a usable row.
     pub(crate) fn place(&self, row: usize) -> Place {
         place_of(&self.parts, &self.numbers, row)
     }
 }
 
-/// What a row holds, if that is nothing but names of different columns, in whatever order.
+/// Returns the values of a row that repeats the header: they are all names of different columns, in any order.
 fn second_header(row: &Row<'_>) -> Option<Vec<String>> {
     let name_in = |field: &Field<'_>| match field {
         Field::Text(text) => row.names.iter().position(|name| trimmed(text).eq_ignore_ascii_case(name)),
         _ => None,
     };
-    // A name of nothing but digits may as well be a value.
+    // A name that is only digits may also be a value.
     let is_word = |at: &usize| row.names[*at].contains(char::is_alphabetic);
-    // Most rows end here.
+    // Most rows are excluded by their first field.
     name_in(row.fields.first()?)?;
     let found: Vec<usize> = row.fields.iter().map(name_in).collect::<Option<_>>()?;
     let differ = (1..found.len()).all(|at| !found[..at].contains(&found[at]));

@@ -69,7 +69,7 @@ impl Random {
     }
 }
 
-/// Borders as fractions of so many rows: 0.2, 0.35, 0.8.
+/// Returns borders at these fractions of `rows` rows: 0.2, 0.35, 0.8.
 fn borders(rows: usize) -> Vec<usize> {
     [0.2, 0.35, 0.8].map(|part: f64| (part * rows as f64).round() as usize).to_vec()
 }

@@ -1,4 +1,4 @@
-//! Texts without labels, row for row: whatever the format and packing, every row comes out, with its place and its fields.
+//! Tests texts without labels: in every format and compression, every row is passed on with its place and its fields.
 
 use std::fs;
 
@@ -98,7 +98,7 @@ fn a_stream_of_lines_is_read_like_a_file() {
     assert!(error.starts_with("standard input, line 2: byte 0xE9"), "{error}");
 }
 
-/// The error of whoever takes the rows comes back as it was.
+/// The error of the function that receives the rows is returned unchanged.
 #[test]
 fn a_refusal_of_the_taker_ends_the_reading() {
     #[derive(Debug)]
@@ -150,7 +150,7 @@ fn quotes_that_tsv_keeps_are_warned_of() {
     assert!(read.warnings[0].to_string().starts_with("EMB007: "), "{:?}", read.warnings);
 }
 
-/// The texts of a file with this content, and what is warned of.
+/// Returns the texts of a file with this content, and the warnings.
 fn read(name: &str, content: &[u8], column: Column, format: Option<StreamFormat>) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);

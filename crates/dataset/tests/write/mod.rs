@@ -9,7 +9,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
-/// The packings there are, by their endings.
+/// All compressions, by their endings.
 pub(crate) const PACKINGS: [&str; 4] = ["", ".gz", ".zst", ".zip"];
 
 /// A cell of a table; all of a column are of one kind.
@@ -52,7 +52,7 @@ pub(crate) fn csv(names: &[&str], rows: &[Vec<Value>], delimiter: u8) -> Vec<u8>
     writer.into_inner().expect("flushed")
 }
 
-/// An object a row.
+/// One object per row.
 pub(crate) fn jsonl(names: &[&str], rows: &[Vec<Value>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for row in rows {

@@ -107,7 +107,7 @@ impl Cell {
     /// Returns the same cell with all rows as training rows, whatever its settings say about splits.
     pub(crate) fn on_all_rows(&self) -> Self {
         let data = self.settings.data.as_ref();
-        let data = emberline_dataset::Settings { split: data.split.all_train(), ..data.clone() };
+        let data = emberline_dataset::Settings { split: data.split.training_on_all(), ..data.clone() };
         let settings = CellSettings { data: Arc::new(data), ..self.settings.clone() };
         Self { settings, ..self.clone() }
     }

@@ -1,28 +1,28 @@
-//! Rows that other programs write in another dialect of CSV: what is the matter, and what to do about it.
+//! Recognises rows in another dialect of CSV, and says how to correct them.
 //!
-//! | what is found | who writes it |
+//! | what is found | what writes it |
 //! |---|---|
-//! | a blank before the opening quote | people, `", ".join` |
+//! | a space before the opening quote | people, `", ".join` |
 //! | a delimiter at the end of every row | exports of databases, sheets with an empty last column |
 //! | `sep=;` in line 1 | Excel |
 //! | quotes in TSV | pandas, Excel |
-//! | `\"` within quotes | MySQL, Spark, `escapechar` |
+//! | `\"` within quotes | MySQL, Spark, pandas with `escapechar` |
 
 use super::Dialect;
 
-/// What to do about a row with another number of fields than the first row has. `fields`: as they were cut, without the
-/// quotes that the dialect knows.
+/// Returns the cure for a row with another number of fields than the first row. `fields` are the fields as they were
+/// separated, without the quotes that the dialect removes.
 pub(super) fn cure_of_width(fields: &[&[u8]], expected: usize, Dialect { delimiter, quotes }: Dialect) -> String {
     let shown = char::from(delimiter);
     let opens = |field: &&[u8]| field.starts_with(b"\"");
     match (fields.len() < expected, quotes) {
         (false, true) if fields.iter().any(|field| is_opened_behind_blanks(field)) => format!(
-            "a blank stands before an opening quote, so that the quotes don't count; remove it, for example: sed -E 's/{shown} +\"/{shown}\"/g' OLD > NEW"
+            "there is a space before an opening quote, so the quotes are ordinary characters; remove it, for example: sed -E 's/{shown} +\"/{shown}\"/g' OLD > NEW"
         ),
         (false, _) if fields.len() == expected + 1 && fields.last().is_some_and(|last| last.is_empty()) => {
             let pattern = if delimiter == b'\t' { "\\t".to_owned() } else { shown.to_string() };
             format!(
-                "a {shown:?} stands at the end of the row; remove it from every row, for example: sed 's/{pattern}\\r\\?$//' OLD > NEW"
+                "the row ends with a {shown:?}; remove it from every row, for example: sed 's/{pattern}\\r\\?$//' OLD > NEW"
             )
         }
         (_, false) if fields.iter().any(opens) => format!(
@@ -35,24 +35,24 @@ pub(super) fn cure_of_width(fields: &[&[u8]], expected: usize, Dialect { delimit
     }
 }
 
-/// What to do about text behind a closing quote. `before`: up to and with the quote; `after`: what follows.
+/// Returns the cure for text after a closing quote. `before` is the row up to and including the quote, `after` what follows.
 pub(super) fn cure_after_quote(before: &[u8], after: &[u8]) -> &'static str {
     if before.ends_with(b"\\\"") {
         "quotes are escaped with backslashes here; write the file again with doubled quotes (\"\"), in pandas without `escapechar`"
     } else if after.starts_with(b" ") || after.starts_with(b"\t") {
-        "remove the blank behind the quote, or double the quote (\"\") if it belongs to the text"
+        "remove the space after the quote, or double the quote (\"\") if it belongs to the text"
     } else {
         "a quote inside a quoted field must be doubled (\"\")"
     }
 }
 
-/// Whether a field is blanks, a quote, anything, a quote, blanks.
+/// Whether a field is quoted after leading spaces, such as ` "a" `.
 pub(super) fn is_quoted_behind_blanks(field: &[u8]) -> bool {
     let inner = field.trim_ascii();
     is_opened_behind_blanks(field) && inner.len() > 1 && inner.ends_with(b"\"")
 }
 
-/// Whether a field is blanks, then a quote.
+/// Whether a field opens with a quote after leading spaces, such as ` "a`.
 fn is_opened_behind_blanks(field: &[u8]) -> bool {
     field.starts_with(b" ") && field.trim_ascii_start().starts_with(b"\"")
 }
@@ -70,9 +70,9 @@ mod tests {
             let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
             cure_of_width(&fields, expected, dialect)
         };
-        assert!(cure(&["1", " \"a", " b\""], 2, CSV).starts_with("a blank stands before an opening quote"));
+        assert!(cure(&["1", " \"a", " b\""], 2, CSV).starts_with("there is a space before an opening quote"));
         let trailing = cure(&["a", "1", ""], 2, CSV);
-        assert!(trailing.starts_with("a ',' stands at the end of the row") && trailing.contains("s/,"), "{trailing}");
+        assert!(trailing.starts_with("the row ends with a ','") && trailing.contains("s/,"), "{trailing}");
         assert!(cure(&["a", "1", ""], 2, TSV).contains("'s/\\t"));
         assert!(cure(&["\"a", "b\"", "1"], 2, TSV).contains("set delimiter = \"\\t\""));
         assert!(cure(&["\"a"], 2, TSV).contains("end in .csv"));
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn backslashes_and_blanks_behind_a_quote_are_named() {
         assert!(cure_after_quote(b"\"he said \\\"", b"hi").contains("backslashes"));
-        assert!(cure_after_quote(b"\"a\"", b" ,1").contains("blank behind"));
+        assert!(cure_after_quote(b"\"a\"", b" ,1").contains("space after"));
         assert!(cure_after_quote(b"\"a\"", b"b").contains("doubled"));
     }
 }

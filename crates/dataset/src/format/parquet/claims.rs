@@ -1,12 +1,12 @@
-//! What the pages of a Parquet file claim to hold, checked before the crate takes them at their word.
+//! Checks the counts that the pages of a Parquet file claim, before the `parquet` crate trusts them.
 //!
-//! A run of nulls, or of one word of a dictionary, is two numbers however long it is: a file of a few hundred bytes may
-//! claim billions of rows, which would take minutes to count, and a header of lengths may claim more than memory holds.
+//! A run of nulls, or of one dictionary entry, is stored as two numbers however long it is: a file of a few hundred bytes may
+//! claim billions of rows, which would take minutes to count, and a header of lengths may claim more than fits into memory.
 //!
 //! | claim | bound |
 //! |---|---|
-//! | the values of all pages that are read, nulls too | [`FREE`], or [`GROWTH`] a byte of the file where that is more |
-//! | the words of a dictionary | as many as its page holds of the shortest value of the column's type |
+//! | the values of all pages that are read, nulls too | the larger of [`FREE`] and [`GROWTH`] per byte of the file |
+//! | the entries of a dictionary | the size of its page divided by that of the shortest value of the column's type |
 //! | the lengths of a page of DELTA_LENGTH_BYTE_ARRAY or DELTA_BYTE_ARRAY | the values of the page |
 
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use parquet::file::reader::RowGroupReader;
 use parquet::record::reader::RowIter;
 use parquet::schema::types::{ColumnDescriptor, Type};
 
-/// Values below which no file is suspicious.
+/// The number of values below which no file is suspicious.
 const FREE: u64 = 1 << 20;
-/// The most values that a byte of a file may stand for; texts take a byte or more each.
+/// The largest allowed number of values per byte of a file; a text takes at least one byte.
 const GROWTH: u64 = 64;
 
-/// How many values a file may still claim.
+/// The number of values that a file may still claim.
 #[derive(Clone, Debug)]
 pub(super) struct Budget(Arc<AtomicU64>);
 
 impl Budget {
-    /// That of a file of so many bytes.
+    /// Returns the budget of a file of this size in bytes.
     pub(super) fn of(bytes: u64) -> Self {
         Self(Arc::new(AtomicU64::new(bytes.saturating_mul(GROWTH).max(FREE))))
     }
@@ -123,7 +123,7 @@ fn check(page: &Page, column: &ColumnDescriptor, budget: &Budget) -> Result<()> 
     Ok(())
 }
 
-/// The bytes of the shortest value in a dictionary; a text begins with its length.
+/// Returns the size in bytes of the shortest value in a dictionary; a text begins with its length in 4 bytes.
 fn shortest(column: &ColumnDescriptor) -> u64 {
     match column.physical_type() {
         Physical::BOOLEAN => 1,
@@ -134,11 +134,11 @@ fn shortest(column: &ColumnDescriptor) -> u64 {
     }
 }
 
-/// The bytes of a data page behind its levels.
+/// Returns the bytes of a data page after its levels.
 fn values<'p>(page: &'p Page, column: &ColumnDescriptor) -> Option<&'p [u8]> {
     match page {
         Page::DataPage { buf, .. } => {
-            // RLE, with its length before it. Levels in the older BIT_PACKED come with no delta encoding.
+            // Levels in RLE follow their length. Levels in the older BIT_PACKED don't occur together with delta encodings.
             let mut rest = &buf[..];
             for level in [column.max_rep_level(), column.max_def_level()] {
                 if level > 0 {
@@ -155,34 +155,34 @@ fn values<'p>(page: &'p Page, column: &ColumnDescriptor) -> Option<&'p [u8]> {
     }
 }
 
-/// How many lengths the page claims: of texts, or of what each shares with the text before, then of the rest.
+/// Returns the numbers of lengths that a page claims: those of the texts, or those of the shared prefixes and of the suffixes.
 fn lengths(encoding: Encoding, values: &[u8]) -> Vec<u64> {
     match encoding {
         Encoding::DELTA_LENGTH_BYTE_ARRAY => delta_count(values).into_iter().collect(),
         Encoding::DELTA_BYTE_ARRAY => {
-            let rest = behind_delta(values).unwrap_or_default();
+            let rest = after_delta(values).unwrap_or_default();
             [values, rest].into_iter().filter_map(delta_count).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// How many numbers a sequence in DELTA_BINARY_PACKED claims.
+/// Returns the number of values that a sequence in DELTA_BINARY_PACKED claims.
 fn delta_count(mut bytes: &[u8]) -> Option<u64> {
     let [_block, _parts, count] = [varint(&mut bytes)?, varint(&mut bytes)?, varint(&mut bytes)?];
     Some(count)
 }
 
-/// What follows a sequence in DELTA_BINARY_PACKED.
+/// Returns the bytes after a sequence in DELTA_BINARY_PACKED.
 ///
-/// | field | type | what |
+/// | field | type | content |
 /// |---|---|---|
-/// | block, parts, count | varints | numbers of a block, parts of it, numbers in all |
-/// | first | varint | the first number |
-/// | each block: least | varint | what is added to every difference |
-/// | widths | u8 each part | bits of a difference |
-/// | parts | | block / parts differences each; those behind the last number are left away |
-fn behind_delta(mut bytes: &[u8]) -> Option<&[u8]> {
+/// | block, parts, count | varints | values per block, parts (miniblocks) per block, values in total |
+/// | first | varint | the first value |
+/// | each block: least | varint | the number to add to every difference |
+/// | widths | u8 per part | bits per difference |
+/// | parts | | block / parts differences each; parts after the last value are left out |
+fn after_delta(mut bytes: &[u8]) -> Option<&[u8]> {
     let [block, parts, count, _first] =
         [varint(&mut bytes)?, varint(&mut bytes)?, varint(&mut bytes)?, varint(&mut bytes)?];
     let part = block.checked_div(parts)?;
@@ -202,7 +202,7 @@ fn behind_delta(mut bytes: &[u8]) -> Option<&[u8]> {
     Some(bytes)
 }
 
-/// An unsigned number in groups of 7 bits, the lowest first.
+/// Reads an unsigned LEB128 number: groups of 7 bits, the lowest first. The bytes `0x80 0x01` are 128.
 pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -259,7 +259,7 @@ mod tests {
         assert!(refused(dictionary(26)).is_some_and(|said| said.contains("dictionary")));
     }
 
-    /// Three numbers in a block of 128 and 4 parts: the first part is 32 differences of 8 bits.
+    /// Returns three values in a block of 128 and 4 parts, with `count` as the claimed count: the first part is 32 differences of 8 bits.
     fn deltas(count: u64) -> Vec<u8> {
         let mut bytes = vec![0x80, 0x01, 4];
         let mut rest = count;

@@ -1,16 +1,16 @@
-//! The footer of a Parquet file, walked before the crate reads it. The crate takes two of its claims at their word: a list of
-//! booleans in a field that it passes over costs it a step an element, and no byte, so that a kilobyte could keep it busy for
-//! minutes; and the number of an element's children, for which it makes room at once, and goes as deep as they nest.
+//! Checks the footer of a Parquet file before the `parquet` crate reads it. The crate trusts two of its claims: the length of a
+//! list of booleans in a skipped field, which costs a step but no byte per element, so that a kilobyte could keep it busy for
+//! minutes; and the number of children of a schema element, for which it allocates memory at once and recurses.
 //!
-//! | value | field | what |
+//! | value | field | content |
 //! |---|---|---|
 //! | FileMetaData | 2 | the schema: a list of SchemaElement, parents before their children |
-//! | SchemaElement | 5 | how many children follow |
+//! | SchemaElement | 5 | the number of its children, which follow |
 
 use super::thrift::{I32, LIST, MAX_DEPTH, STRUCT, Walk};
 
-/// Whether its collections claim more elements than it has bytes, or its schema more columns than it lists, or nests deeper
-/// than any does. What can't be walked is the crate's to explain.
+/// Whether collections claim more elements than the footer has bytes, the schema claims more children than it lists, or it is
+/// nested too deeply. The crate reports a footer that can't be parsed.
 pub(super) fn claims_too_much(footer: &[u8]) -> bool {
     let mut walk = Walk::of(footer);
     let _ = walk.fields(|walk, id, kind| match (id, kind) {
@@ -20,13 +20,13 @@ pub(super) fn claims_too_much(footer: &[u8]) -> bool {
     walk.left.is_none()
 }
 
-/// Walks the schema. One that claims too much leaves nothing that may be claimed.
+/// Walks the schema. If it claims too much, the budget of the walk is set to none.
 fn schema(walk: &mut Walk<'_>) -> Option<()> {
     let (size, kind) = walk.list()?;
     if kind != STRUCT {
         return (0..size).try_for_each(|_| walk.skip(kind, MAX_DEPTH));
     }
-    // The children that are still to come, of every element above.
+    // The remaining children of every enclosing element.
     let mut open: Vec<u64> = Vec::new();
     let mut claimed = 0_u64;
     for _ in 0..size {
@@ -45,7 +45,7 @@ fn schema(walk: &mut Walk<'_>) -> Option<()> {
     Some(())
 }
 
-/// The number of children of a schema's element.
+/// Returns the number of children of a schema element.
 fn children(walk: &mut Walk<'_>) -> Option<u64> {
     let mut children = 0;
     walk.fields(|walk, id, kind| match (id, kind) {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn no_collection_has_more_elements_than_the_footer_has_bytes() {
-        // Field 1, a list of so many: 0x19; then the type of its elements.
+        // 0x19 is field 1, a list; then come its size and the type of its elements.
         for (footer, too_much) in [
             (&[0x19, 0x21, 0][..], false),
             (&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 7, 0], true),
@@ -82,7 +82,7 @@ mod tests {
         assert!(!claims_too_much(&[0x1c; 1000]));
     }
 
-    /// A footer whose schema has elements with so many children each.
+    /// Returns a footer whose schema elements have these numbers of children.
     fn footer_of(children: &[u64]) -> Vec<u8> {
         let mut footer = vec![0x29, 0xfc];
         let varint = |mut number: u64, bytes: &mut Vec<u8>| {

@@ -1,10 +1,10 @@
-//! Values of Parquet as JSON, for rows that are handed over whole.
+//! Converts Parquet values to JSON, for rows that are passed with all their fields.
 
 use parquet::record::Field as Value;
 use serde_json::{Map, Number, Value as Json};
 
-/// A value of any type. Numbers that JSON doesn't have are null; bytes that aren't UTF-8 have their faults replaced; dates and
-/// times are written as the `parquet` crate shows them.
+/// Converts a value of any type. NaN and infinities become null, invalid UTF-8 is replaced by U+FFFD, and dates and times are
+/// written as the `parquet` crate displays them.
 pub(super) fn json(value: &Value) -> Json {
     let float = |number: f64| Number::from_f64(number).map_or(Json::Null, Json::Number);
     match value {
@@ -18,7 +18,7 @@ pub(super) fn json(value: &Value) -> Json {
         Value::UShort(value) => (*value).into(),
         Value::UInt(value) => (*value).into(),
         Value::ULong(value) => (*value).into(),
-        // Written with the digits that 32 bits have, not those of the nearest number of 64 bits.
+        // The shortest digits of the 32-bit float: 0.1, not 0.10000000149011612.
         Value::Float(value) => value.to_string().parse().map_or(Json::Null, float),
         Value::Double(value) => float(*value),
         Value::Str(value) => Json::String(value.clone()),
@@ -38,7 +38,7 @@ pub(super) fn json(value: &Value) -> Json {
     }
 }
 
-/// About how many bytes a value takes.
+/// Estimates the size of a value in bytes.
 pub(super) fn size(value: &Json) -> usize {
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => 8,

@@ -1,14 +1,15 @@
-//! Apache Parquet (format 2.x), by the `parquet` crate's record reader.
+//! Reads Apache Parquet (format 2.x) with the record reader of the `parquet` crate.
 //!
-//! | column | gives |
+//! | column | value |
 //! |---|---|
 //! | BYTE_ARRAY (string, or bytes that are UTF-8) | a text |
 //! | BOOLEAN, INT32, INT64, FLOAT, DOUBLE | a scalar; whole floats without a point |
 //! | LIST of one of these | a list |
 //! | null, NaN | a missing value (`missing.rs`) |
 //!
-//! Only the wanted columns are decoded. The crate trusts some numbers of the file: those that would cost time or memory
-//! are checked in [`footer`], [`pages`] and [`claims`], and each call into it catches panics, so that a panic on a damaged file becomes an error.
+//! Only the wanted columns are decoded. The crate trusts some numbers in the file: those that could cost much time or memory are
+//! checked in [`footer`], [`pages`] and [`claims`] before. Panics in each call into the crate are caught, so that a panic on a
+//! damaged file becomes an error.
 
 mod claims;
 mod footer;
@@ -85,14 +86,14 @@ pub(super) fn read(request: &Request<'_>, input: &mut Input<'_>, sink: Sink<'_>)
     Ok(columns.wanted())
 }
 
-/// The wanted columns.
+/// The columns that are decoded, and the wanted ones among them.
 struct Columns<'a> {
     path: &'a Path,
-    /// All names of the file.
+    /// The names of all columns.
     names: Vec<String>,
-    /// Where the wanted ones stand in the file, ascending: so they are read.
+    /// The positions of the decoded columns in the file, ascending.
     projected: Vec<usize>,
-    /// Where the wanted ones stand among those.
+    /// The positions of the wanted columns in `projected`, in the order of the request.
     order: Vec<usize>,
 }
 
@@ -110,7 +111,7 @@ impl<'a> Columns<'a> {
         Ok(Self { path, names, projected, order })
     }
 
-    /// What a row group holds of them.
+    /// Returns the chunks of the decoded columns in a row group.
     fn chunks<'g>(&self, group: &'g RowGroupMetaData) -> impl Iterator<Item = &'g ColumnChunkMetaData> {
         let names: Vec<&String> = self.projected.iter().map(|&at| &self.names[at]).collect();
         let is_wanted = move |column: &&ColumnChunkMetaData| {
@@ -119,12 +120,12 @@ impl<'a> Columns<'a> {
         group.columns().iter().filter(is_wanted)
     }
 
-    /// Their names, in the order of the request.
+    /// Returns the names of the wanted columns, in the order of the request.
     fn wanted(&self) -> Vec<String> {
         self.order.iter().map(|&at| self.names[self.projected[at]].clone()).collect()
     }
 
-    /// What they hold in a row, in the order of the request.
+    /// Returns the wanted fields of a row, in the order of the request.
     fn fields(&self, row: Record, number: u64) -> Result<Vec<Field<'static>>, Error> {
         let mut columns: Vec<Value> = row.into_columns().into_iter().map(|(_, value)| value).collect();
         let take = |&at: &usize| {
@@ -139,7 +140,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Gives up on texts that take far more than the file: a long word of a dictionary, named a million times.
+/// Limits the total size of the texts relative to the file: a long dictionary entry may be referenced a million times.
 struct TextCap<'a> {
     path: &'a Path,
     packed: u64,
@@ -151,7 +152,7 @@ impl<'a> TextCap<'a> {
         Self { path, packed: bytes, unpacked: 0 }
     }
 
-    /// Counts a row: its wanted fields, and all of its values where they are handed over too.
+    /// Counts the size of a row: its wanted fields, and all its values if they are passed too.
     fn take(&mut self, fields: &[Field<'_>], values: &[serde_json::Value]) -> Result<(), Error> {
         let length = |field: &Field<'_>| match field {
             Field::Missing => 0,
@@ -170,17 +171,16 @@ impl<'a> TextCap<'a> {
 /// Checks the pages of a column before they are decoded.
 type PageCheck = Box<dyn Fn(&ColumnChunkMetaData) -> Result<(), pages::Fault>>;
 
-/// A file that is open.
+/// An open file.
 struct Opened {
     reader: Box<dyn FileReader>,
-    /// Checks the pages of a column, before they are read.
+    /// Checks the pages of a column before they are decoded.
     check: PageCheck,
-    /// The bytes of the file.
+    /// The size of the file in bytes.
     bytes: u64,
 }
 
-/// A plain file is read where it lies; a packed one must be unpacked whole, since the format
-/// begins at its end.
+/// Opens a file. A compressed one is decompressed whole into memory, because reading begins with the footer at its end.
 fn open(path: &Path, input: &mut Input<'_>) -> Result<Opened, Error> {
     match input {
         Input::File(file) => {
@@ -202,7 +202,8 @@ fn open(path: &Path, input: &mut Input<'_>) -> Result<Opened, Error> {
     }
 }
 
-/// A reader of `length` bytes: the magic, ..., the footer, its length (u32 LE) and the magic again. `again`: the same file.
+/// Checks the first bytes and the footer, and opens a reader. A file of `length` bytes is: magic, row groups, footer, length of
+/// the footer (u32 LE), magic. `again` is a second handle of the same file.
 fn checked<R: ChunkReader + 'static>(path: &Path, file: R, again: R, length: u64) -> Result<Opened, Error> {
     let head = file.get_bytes(0, length.min(HEAD as u64) as usize).map_err(|e| damaged(path, &e))?;
     if let Some(found) = kind(&head).filter(|found| *found != Kind::Parquet) {
@@ -213,7 +214,7 @@ fn checked<R: ChunkReader + 'static>(path: &Path, file: R, again: R, length: u64
         let size = u32::from_le_bytes(*tail.first_chunk()?);
         file.get_bytes(length.checked_sub(8 + u64::from(size))?, size as usize).ok()
     };
-    // Where there is no footer, the crate says so.
+    // If there is no footer, the crate reports it.
     if footer().is_some_and(|footer| footer::claims_too_much(&footer)) {
         let reason = "its footer claims more than it holds".to_owned();
         return Err(Error::Damaged { path: path.to_owned(), reason });
@@ -230,7 +231,7 @@ fn refused_page(path: &Path, packed: u64, fault: pages::Fault) -> Error {
     }
 }
 
-/// Turns a panic of the crate into an error.
+/// Converts a panic of the crate to an error.
 fn catch_panic<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T, Error> {
     emberline_base::catch_panic(call)
         .map_err(|_| Error::Damaged { path: path.to_owned(), reason: "its numbers contradict each other".to_owned() })
@@ -247,13 +248,13 @@ fn damaged(path: &Path, error: &ParquetError) -> Error {
     }
 }
 
-/// The schema cut down to the fields at these positions.
+/// Returns the schema with only the columns at these positions.
 fn projection(path: &Path, schema: &Type, at: &[usize]) -> Result<Type, Error> {
     let fields = at.iter().map(|&at| Arc::clone(&schema.get_fields()[at])).collect();
     Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(|e| damaged(path, &e))
 }
 
-/// Texts are strings; labels are strings, numbers, booleans or lists of them.
+/// Refuses a column of an unsupported type: texts must be strings; labels strings, numbers, booleans or lists of them.
 fn refuse_type(path: &Path, field: &Type, is_text: bool) -> Result<(), Error> {
     let expected = if is_text { "a string" } else { "a string, a number, a boolean or a list of them" };
     let element = element(field);
@@ -273,8 +274,8 @@ fn refuse_type(path: &Path, field: &Type, is_text: bool) -> Result<(), Error> {
     Err(Error::ColumnType { path: path.to_owned(), column: field.name().to_owned(), found, expected })
 }
 
-/// The primitive type of a column, or of the elements of a list column (three levels, or the
-/// two of older writers).
+/// Returns the primitive type of a column, or of the elements of a list column, which has three levels, or two from older
+/// writers.
 fn element(field: &Type) -> Option<&Type> {
     if field.is_primitive() {
         return Some(field);
@@ -295,7 +296,10 @@ fn element(field: &Type) -> Option<&Type> {
     }
 }
 
-/// What a record holds; otherwise words for what it holds instead.
+/// Converts a value to a field.
+///
+/// # Errors
+/// When the type is not supported; the error describes the value.
 fn field(value: Value) -> Result<Field<'static>, String> {
     Ok(match value {
         Value::Null => Field::Missing,
@@ -308,7 +312,7 @@ fn field(value: Value) -> Result<Field<'static>, String> {
             let elements: Vec<Field<'_>> = list.elements().iter().cloned().map(field).collect::<Result<_, _>>()?;
             of_list(elements)?
         }
-        // The shortest digits that give back the 32 bits.
+        // The shortest decimal number that rounds to the same 32-bit float.
         Value::Float(number) if number.is_finite() && number.fract() != 0.0 => Field::Scalar(number.to_string()),
         Value::Float(number) => of_number(f64::from(number)),
         Value::Double(number) => of_number(number),

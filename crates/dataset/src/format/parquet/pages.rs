@@ -1,12 +1,12 @@
-//! The headers of a column's pages, walked before the crate reads them: it makes room for as many bytes as a header claims
-//! that its page unpacks to, and unpacks without looking at the claim again where the packing is Brotli or gzip.
+//! Checks the page headers of a column before the `parquet` crate reads them. The crate allocates as many bytes as a header claims
+//! for the uncompressed page, and for Brotli and gzip it decompresses more if there is more.
 //!
-//! | value | field | what |
+//! | value | field | content |
 //! |---|---|---|
-//! | PageHeader | 2 | the bytes of the page, unpacked |
-//! | PageHeader | 3 | the bytes of the page as it lies in the file, behind the header |
-//! | PageHeader | 8 | DataPageHeaderV2, of pages of version 2 alone |
-//! | DataPageHeaderV2 | 5, 6 | the bytes of its levels, which lie before what is packed |
+//! | PageHeader | 2 | the uncompressed size of the page in bytes |
+//! | PageHeader | 3 | its compressed size, which follows the header in the file |
+//! | PageHeader | 8 | DataPageHeaderV2, only in pages of version 2 |
+//! | DataPageHeaderV2 | 5, 6 | the sizes of its levels, which are not compressed and come first |
 
 use std::io::{self, Read};
 
@@ -18,49 +18,49 @@ use parquet::file::reader::ChunkReader;
 use super::thrift::{I32, MAX_DEPTH, STRUCT, Walk};
 use crate::format::compression::cap;
 
-/// What is wrong with the claims of a page.
+/// Why a page is refused.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It unpacks to so many bytes, or more.
+    /// Its uncompressed size is at least this number of bytes.
     Oversized(u64),
-    /// There is no memory for it.
+    /// There is not enough memory for it.
     OutOfMemory(memory::OutOfMemory),
 }
 
-/// The bytes of a header that are read at first; one with long statistics is read again, whole.
+/// The number of bytes that are read for a header at first; more are read for one with long statistics.
 const HEADER: usize = 1 << 10;
-/// No header is longer.
+/// The largest supported size of a header.
 const MAX_HEADER: usize = 1 << 24;
 
-/// Checks the pages of a column in a file of `length` bytes. What can't be walked is the crate's to explain.
+/// Checks the pages of a column in a file of `length` bytes. The crate reports headers that can't be parsed.
 ///
 /// # Errors
-/// When a page would unpack to more than any page of such a file does, or than there is memory for.
+/// When the uncompressed size of a page exceeds the limit of a file of this size, or the available memory.
 pub(super) fn check<R: ChunkReader>(file: &R, length: u64, column: &ColumnChunkMetaData) -> Result<(), Fault> {
     let (mut at, size) = column.byte_range();
     let end = at.saturating_add(size).min(length);
     while at < end {
-        let Some((behind, header)) = header(file, at, end) else { return Ok(()) };
-        let packed = header.packed.min(end - behind);
+        let Some((page, header)) = header(file, at, end) else { return Ok(()) };
+        let packed = header.packed.min(end - page);
         if header.unpacked > cap(length) {
             return Err(Fault::Oversized(header.unpacked));
         }
-        // The crate holds the page, and with Brotli a buffer of its size.
+        // The crate allocates the page and, for Brotli, a buffer of the same size.
         memory::probe(2 * header.unpacked).map_err(Fault::OutOfMemory)?;
         let is_bounded = match column.compression() {
             Compression::BROTLI(_) => false,
             Compression::GZIP(_) => packed.saturating_mul(DEFLATE) <= cap(length),
             _ => true,
         };
-        if !is_bounded && unpacks_to_more(file, behind, &header, column.compression()) {
+        if !is_bounded && unpacks_to_more(file, page, &header, column.compression()) {
             return Err(Fault::Oversized(header.unpacked + 1));
         }
-        at = behind + packed;
+        at = page + packed;
     }
     Ok(())
 }
 
-/// No byte of deflate gives more bytes than these.
+/// The largest possible ratio of uncompressed to compressed bytes in deflate.
 const DEFLATE: u64 = 1032;
 
 struct Header {
@@ -69,7 +69,7 @@ struct Header {
     levels: u64,
 }
 
-/// The header at a place, and where it ends.
+/// Reads the header at `at`. Returns the position after it, and the header.
 fn header<R: ChunkReader>(file: &R, at: u64, end: u64) -> Option<(u64, Header)> {
     let mut size = HEADER;
     loop {
@@ -107,14 +107,14 @@ fn parsed(bytes: &[u8]) -> Option<(usize, Header)> {
     Some((bytes.len() - walk.rest.len(), header))
 }
 
-/// Whether more comes out of a page than it claims.
+/// Whether a page decompresses to more bytes than its header claims.
 fn unpacks_to_more<R: ChunkReader>(file: &R, at: u64, header: &Header, packing: Compression) -> bool {
     let Some(packed) = header.packed.checked_sub(header.levels) else { return false };
     let bytes = usize::try_from(packed).ok().and_then(|packed| file.get_bytes(at + header.levels, packed).ok());
     let Some(bytes) = bytes else { return false };
     let claimed = header.unpacked.saturating_sub(header.levels);
     let count = |reader: &mut dyn Read| io::copy(&mut reader.take(claimed + 1), &mut io::sink());
-    // What can't be unpacked up to there is the crate's to explain.
+    // The crate reports data that can't be decompressed.
     let unpacked = match packing {
         Compression::BROTLI(_) => count(&mut brotli_decompressor::Decompressor::new(&bytes[..], 1 << 16)),
         _ => count(&mut flate2::read::MultiGzDecoder::new(&bytes[..])),

@@ -1,13 +1,14 @@
-//! Walks values of Thrift's compact protocol, in which Parquet writes its footer and the headers of its pages.
+//! Walks values in Thrift's compact protocol, in which Parquet writes its footer and page headers.
 //!
-//! A field is a byte (by how much its id grows, its type), a list a byte (size, type), a number a varint, zigzag. Types are
-//! 1 and 2 booleans, 3 byte, 4 to 6 varints, 7 double, 8 binary, 9 list, 10 set, 11 map, 12 struct, 13 uuid.
+//! A field begins with a byte: the increment of its id (4 bits) and its type (4 bits). A list begins with a byte: its size (4 bits,
+//! 15 if a varint follows) and the type of its elements. A number is a zigzag varint. Types are 1 and 2 booleans, 3 byte, 4 to 6
+//! varints, 7 double, 8 binary, 9 list, 10 set, 11 map, 12 struct, 13 uuid.
 //!
 //! Specification: Apache Thrift, `doc/specs/thrift-compact-protocol.md`.
 
 use super::claims::varint;
 
-/// Deeper than any footer nests.
+/// The largest supported depth of nesting.
 pub(super) const MAX_DEPTH: u32 = 64;
 /// The type of a 32-bit number.
 pub(super) const I32: u8 = 5;
@@ -16,20 +17,21 @@ pub(super) const LIST: u8 = 9;
 /// The type of a struct.
 pub(super) const STRUCT: u8 = 12;
 
-/// Bytes that are walked, from the first to the last.
+/// A walk over encoded values.
 pub(super) struct Walk<'a> {
+    /// The bytes that haven't been walked.
     pub(super) rest: &'a [u8],
-    /// The elements that may still be claimed; none: more were.
+    /// The number of collection elements that may still be claimed; none once more were claimed.
     pub(super) left: Option<u64>,
 }
 
 impl<'a> Walk<'a> {
-    /// No more elements may be claimed than there are bytes.
+    /// Starts a walk. At most as many elements may be claimed as there are bytes.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, left: Some(bytes.len() as u64) }
     }
 
-    /// Steps over a value of this type; none where it can't.
+    /// Skips a value of this type; none if it is invalid or nested too deeply.
     pub(super) fn skip(&mut self, kind: u8, depth: u32) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {
@@ -52,7 +54,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Hands the fields of a struct to `visit`, each by its id and type; `visit` steps over its value.
+    /// Passes the id and type of each field of a struct to `visit`, which must consume its value.
     pub(super) fn fields(&mut self, mut visit: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
         let mut id = 0_i64;
         loop {
@@ -68,7 +70,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The size of a list, and the type of its elements; their number is claimed.
+    /// Reads the size of a list and the type of its elements, and claims the size.
     pub(super) fn list(&mut self) -> Option<(u64, u8)> {
         let head = self.byte()?;
         let size = if head >> 4 == 15 { varint(&mut self.rest)? } else { u64::from(head >> 4) };
@@ -76,13 +78,13 @@ impl<'a> Walk<'a> {
         Some((size, head & 15))
     }
 
-    /// A signed number.
+    /// Reads a signed number in zigzag encoding: 0, 1, 2, 3 are 0, -1, 1, -2.
     pub(super) fn number(&mut self) -> Option<i64> {
         let zigzag = varint(&mut self.rest)?;
         Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
     }
 
-    /// Takes so many elements from those that may be claimed.
+    /// Subtracts `size` from the elements that may still be claimed; none if they are fewer.
     pub(super) fn claim(&mut self, size: u64) -> Option<()> {
         self.left = self.left?.checked_sub(size);
         self.left.map(drop)
