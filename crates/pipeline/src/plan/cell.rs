@@ -88,7 +88,7 @@ impl Cell {
 
     /// The source as it is opened, for frozen and tuned cells alike: with random tables of its repeat.
     pub(crate) fn opened_source(&self) -> Source {
-        self.settings.embedding.source.bare().of_repeat(self.repeat())
+        self.settings.embedding.source.without_tuning().of_repeat(self.repeat())
     }
 
     /// The cell that trains this one's setting once more: on all rows, for a fixed number of epochs, without callbacks.
