@@ -75,7 +75,8 @@ impl SourceSettings for Settings {
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim.is_some() && self.reduce.is_none() {
-            let message = "can't be truncated to `dim`, because the numbers of a module's vectors have no meaningful order";
+            let message =
+                "can't be truncated to `dim`, because the numbers of a module's vectors have no meaningful order";
             let hint = r#"add reduce = "pca", "random" or "truncate""#;
             faults.push(Fault::new("dim", message, hint).related_to("reduce"));
         }

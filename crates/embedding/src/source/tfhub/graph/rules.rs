@@ -59,13 +59,14 @@ pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -
         "Pack" | "ConcatV2" => sizes::joined(node, inputs),
         "Max" | "Prod" | "Sum" => sizes::reduced(node, inputs),
         "Range" => sizes::range(inputs),
-        op => match sizes::arithmetic(op) {
-            Some(op) => sizes::binary(op, inputs),
-            None if op == "LogicalNot" => sizes::not(inputs),
-            None => {
-                Err("is an unsupported op; text modules that split at spaces and look words up are supported".to_owned())
+        op => {
+            match sizes::arithmetic(op) {
+                Some(op) => sizes::binary(op, inputs),
+                None if op == "LogicalNot" => sizes::not(inputs),
+                None => Err("is an unsupported op; text modules that split at spaces and look words up are supported"
+                    .to_owned()),
             }
-        },
+        }
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) fn partition(node: &NodeDef, inputs: &[Value]) -> Outcome {
 /// Brings parts of rows back into the order of their ids.
 pub(super) fn stitch(inputs: &[Value]) -> Outcome {
     let (positions, rows) = inputs.split_at(inputs.len() / 2);
-    let Some(Value::PartOfRows(first, row, _)) = rows.first() else { return unsupported_use(&inputs[..inputs.len().min(3)]) };
+    let Some(Value::PartOfRows(first, row, _)) = rows.first() else {
+        return unsupported_use(&inputs[..inputs.len().min(3)]);
+    };
     let mut variables = Vec::with_capacity(rows.len());
     for (index, pair) in positions.iter().zip(rows).enumerate() {
         let expected = Part { index, ..first.clone() };
@@ -157,7 +159,9 @@ pub(super) fn select(inputs: &[Value]) -> Outcome {
             Ok(vec![Value::Sizes(vec![Size::Some; c.len().max(a.len()).max(b.len())])])
         }
         _ => {
-            let Some(of) = [condition, yes, no].into_iter().find_map(sizes::sequence) else { return unsupported_use(inputs) };
+            let Some(of) = [condition, yes, no].into_iter().find_map(sizes::sequence) else {
+                return unsupported_use(inputs);
+            };
             match [condition, yes, no].map(|value| sizes::expr(value, of)) {
                 [Some(condition), Some(yes), Some(no)] => {
                     Ok(vec![Value::Each(of.clone(), Expr::select(&condition, &yes, &no)?)])

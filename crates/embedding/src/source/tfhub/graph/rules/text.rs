@@ -27,7 +27,9 @@ pub(super) fn edit(node: &NodeDef, inputs: &[Value]) -> Outcome {
             (edits, Edit::Replace { pattern, rewrite, global })
         }
         [Value::Texts(edits), Value::Strings(pattern), Value::Strings(rewrite)] => {
-            let ([pattern], [rewrite]) = (pattern.as_slice(), rewrite.as_slice()) else { return unsupported_use(inputs) };
+            let ([pattern], [rewrite]) = (pattern.as_slice(), rewrite.as_slice()) else {
+                return unsupported_use(inputs);
+            };
             (edits, Edit::Replace { pattern: pattern.clone(), rewrite: rewrite.clone(), global })
         }
         _ => return unsupported_use(inputs),
