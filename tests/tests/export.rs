@@ -105,9 +105,9 @@ impl Expected {
     }
 
     fn vectors(&self) -> Matrix {
-        let told = &mut |_| {};
+        let on_event = &mut |_| {};
         let mut encoding =
-            Encoding { cache: None, device: Device::Cpu, about: "test", told, interrupt: Default::default() };
+            Encoding { cache: None, device: Device::Cpu, label: "test", on_event, interrupt: Default::default() };
         self.classifier.embedding().vectors(&self.texts(), &mut encoding).expect("vectors")
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Task};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
-use emberline_embedding::features::{Wanted, features};
+use emberline_embedding::features::{FeatureSpec, features};
 use emberline_embedding::source::tfhub;
 use emberline_embedding::{Lookup, Opened, Source, Texts};
 use emberline_test_support::shared;
@@ -175,16 +175,16 @@ fn text(case: &str, trainable: bool) {
         Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, dim: None, reduce: None, trainable });
     let all = Texts { all: &borrowed.train, train: &borrowed.train };
     let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
-    let told = &mut |_| {};
+    let on_event = &mut |_| {};
     let mut encoding = Encoding {
         cache: None,
         device: Device::Cpu,
-        about: "",
-        told,
+        label: "",
+        on_event,
         interrupt: emberline_base::CancellationToken::default(),
     };
-    let features =
-        features(&opened, &borrowed, &Wanted { trainable, ..Wanted::default() }, &mut encoding).expect("a table");
+    let features = features(&opened, &borrowed, &FeatureSpec { trainable, ..FeatureSpec::default() }, &mut encoding)
+        .expect("a table");
     let first = usize::from(trainable);
     let fit = golden.run(&features, first);
     golden.compare_history(case, &fit);

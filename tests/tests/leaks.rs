@@ -8,7 +8,7 @@ use std::path::Path;
 use emberline_base::{CancellationToken, Digest, Features, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
-use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::{Reduce, Reduction};
 use emberline_embedding::{Source, Texts};
 use emberline_tests::sources::{Small, csv, every_kind, labelled};
@@ -62,15 +62,22 @@ fn valid_altered() -> Rest {
 }
 
 /// The numbers of each training text, a tuned one's row after row, and the digest of what decides them.
-fn vectors(source: &Source, folder: &Path, train: &Table, rest: &Rest, wanted: &Wanted) -> (Vec<Vec<f32>>, Digest) {
+fn vectors(
+    source: &Source,
+    folder: &Path,
+    train: &Table,
+    rest: &Rest,
+    wanted: &FeatureSpec,
+) -> (Vec<Vec<f32>>, Digest) {
     fn texts_of(table: &Table) -> Vec<&str> {
         table.iter().map(|(text, _)| text.as_str()).collect()
     }
     let texts = Splits { train, valid: rest.valid.as_ref(), test: rest.test.as_ref() }.into_map(texts_of);
     let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
-    let opened = source.bare().open(folder, Texts { all: &all, train: &texts.train }, Device::Cpu).expect("it opens");
-    let (told, interrupt) = (&mut |_| {}, CancellationToken::default());
-    let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
+    let opened =
+        source.without_tuning().open(folder, Texts { all: &all, train: &texts.train }, Device::Cpu).expect("it opens");
+    let (on_event, interrupt) = (&mut |_| {}, CancellationToken::default());
+    let mut encoding = Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt };
     let made = features::features(&opened, &texts, wanted, &mut encoding).expect("vectors");
     (numbers(&made.train), features::digest(&opened, wanted, &texts.train))
 }
@@ -87,10 +94,10 @@ fn numbers(features: &Features) -> Vec<Vec<f32>> {
 }
 
 /// Frozen, made shorter by PCA, tuned; and whether that is learned from the training texts.
-fn ways(small: &Small, source: &Source) -> Vec<(Wanted, bool)> {
-    let own = Wanted { trainable: false, ..source.wanted() };
-    let pca = Wanted { reduction: Some(Reduction { dim: 2, reduce: Reduce::Pca }), ..own.clone() };
-    let tuned = Wanted { trainable: true, ..own.clone() };
+fn ways(small: &Small, source: &Source) -> Vec<(FeatureSpec, bool)> {
+    let own = FeatureSpec { trainable: false, ..source.feature_spec() };
+    let pca = FeatureSpec { reduction: Some(Reduction { dim: 2, reduce: Reduce::Pca }), ..own.clone() };
+    let tuned = FeatureSpec { trainable: true, ..own.clone() };
     let mut ways = vec![(own, small.learns), (pca, true)];
     if small.trainable {
         ways.push((tuned, small.learns));

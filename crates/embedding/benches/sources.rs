@@ -1,11 +1,11 @@
-//! How fast one source turns texts into vectors once it is loaded, and how much memory it takes.
+//! Measures how fast one source turns texts into vectors once it is loaded, and how much memory it takes.
 //!
 //! `cargo bench -p emberline-embedding --bench sources -- TEXTS '{"tfhub": {"path": "module"}}'`
 //!
-//! In: a file with a text a line, and a source as a pipeline file would hold it, as JSON. Out: one line of JSON with the
-//! number of texts, the seconds that opening took, texts per second of processor time (which other work on the machine
-//! doesn't count into), and the peak memory of the process in MB. `RAYON_NUM_THREADS=1` keeps it to one core.
-//! `ci/bench/sources.py` runs it for every source, beside the reference implementations. Linux only.
+//! In: a file with one text per line, and a source as a pipeline file would hold it, as JSON. Out: one line of JSON
+//! with the number of texts, the seconds that opening took, the texts per second of processor time (which other work
+//! on the machine doesn't affect), and the peak memory of the process in MB. `RAYON_NUM_THREADS=1` keeps it to one
+//! core. `ci/bench/sources.py` runs it for every source, together with the reference implementations. Linux only.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its result")]
 
@@ -16,7 +16,7 @@ use std::time::Instant;
 use emberline_base::{CancellationToken, Splits};
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
-use emberline_embedding::features::{Wanted, features};
+use emberline_embedding::features::{FeatureSpec, features};
 use emberline_embedding::{Source, Texts};
 
 const ROUNDS: u32 = 5;
@@ -47,13 +47,13 @@ fn measure(texts: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::
     let opened = source.open(Path::new(""), Texts { all: &texts, train: &texts }, Device::Cpu)?;
     let load = begun.elapsed().as_secs_f64();
     let splits = Splits { train: texts.as_slice(), valid: None, test: None };
-    let wanted = Wanted { trainable: false, ..source.wanted() };
+    let spec = FeatureSpec { trainable: false, ..source.feature_spec() };
     let before = processor_seconds()?;
     for _ in 0..ROUNDS {
-        let told = &mut |_| {};
+        let on_event = &mut |_| {};
         let mut encoding =
-            Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
-        std::hint::black_box(features(&opened, &splits, &wanted, &mut encoding)?);
+            Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt: CancellationToken::default() };
+        std::hint::black_box(features(&opened, &splits, &spec, &mut encoding)?);
     }
     let seconds = (processor_seconds()? - before) / f64::from(ROUNDS);
     Ok(serde_json::json!({
@@ -62,7 +62,7 @@ fn measure(texts: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::
     }))
 }
 
-/// User and system time of this process so far, which the kernel counts in hundredths of a second.
+/// Returns the user and system time of this process so far, which the kernel counts in hundredths of a second.
 fn processor_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().ok_or("no fields")?.split_whitespace();
@@ -70,7 +70,7 @@ fn processor_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     Ok(ticks / 100.0)
 }
 
-/// The most memory that the process held so far, in MB, as Linux counts it.
+/// Returns the peak memory of the process so far, in MB, as Linux counts it.
 fn peak_memory() -> Result<f64, Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;

@@ -1,27 +1,27 @@
-//! One vector of a text's rows, summed in TensorFlow's order.
+//! Combines the rows of a text's tokens into one vector, summed in TensorFlow's order.
 //!
-//! In: the row ids of a text's tokens. Out: their sum, mean, or sum divided by the square root of their number, equal
-//! bit for bit to what TensorFlow gives on the CPU ([`savedmodel::segment`] says how). Or the largest value of each column.
-//! Where the source says so, the vector is scaled to length 1 afterwards.
+//! In: the row ids of a text's tokens. Out: their sum, their mean, or their sum divided by the square root of their
+//! number, equal bit for bit to TensorFlow's result on the CPU ([`savedmodel::segment`] describes the order); or the
+//! largest value of each column. If the source says so, the vector is then scaled to length 1.
 
 use emberline_base::Combiner;
 use savedmodel::segment::{self, Reduction};
 
 use crate::Lookup;
 
-/// How rows become a vector.
+/// How the rows of a text become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooling {
     /// How the rows are combined.
     pub combiner: Combiner,
-    /// Whether the outcome is scaled to length 1.
+    /// Whether the result is scaled to length 1.
     pub normalize: bool,
-    /// Whether rows are added one after the other, however many they are.
+    /// Whether rows are always added one after another, instead of in TensorFlow's groups.
     pub one_by_one: bool,
 }
 
 impl Pooling {
-    /// That of a table.
+    /// Returns the pooling of a table.
     pub fn of(lookup: &dyn Lookup) -> Self {
         Self { combiner: lookup.combiner(), normalize: lookup.normalize(), one_by_one: lookup.one_by_one() }
     }
@@ -36,7 +36,7 @@ pub fn combine(lookup: &dyn Lookup, ids: &[u32], out: &mut [f32]) {
     pool(Pooling::of(lookup), ids, lookup.table(), out);
 }
 
-/// Writes the vector of these rows of a table, `[rows, dim]`, into `out`, `[dim]`.
+/// Writes the combination of these rows of a table, `[rows, dim]`, into `out`, `[dim]`.
 pub(crate) fn pool(pooling: Pooling, ids: &[u32], table: &[f32], out: &mut [f32]) {
     let reduction = match pooling.combiner {
         Combiner::Sum => Some(Reduction::Sum),
@@ -54,7 +54,7 @@ pub(crate) fn pool(pooling: Pooling, ids: &[u32], table: &[f32], out: &mut [f32]
     }
 }
 
-/// Scales a vector to length 1; the vector 0 stays. The sum of squares is taken in 64 bits.
+/// Scales a vector to length 1; a vector of zeros stays as it is. The sum of squares is computed in 64 bits.
 pub fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
     if length > 0.0 {
@@ -62,7 +62,7 @@ pub fn normalize(vector: &mut [f32]) {
     }
 }
 
-/// The largest value of each column; zeros without rows.
+/// Writes the largest value of each column into `out`; zeros if there are no rows.
 fn largest(ids: &[u32], table: &[f32], out: &mut [f32]) {
     let [first, rest @ ..] = ids else { return out.fill(0.0) };
     let dim = out.len();
@@ -78,7 +78,7 @@ mod tests {
     use emberline_base::{Digest, Matrix};
 
     use super::*;
-    use crate::Words;
+    use crate::WordCounts;
 
     struct Table(Matrix, Combiner);
 
@@ -91,8 +91,8 @@ mod tests {
             self.0.rows() as u64
         }
 
-        fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) -> Words {
-            Words::default()
+        fn token_ids(&self, _: &[u8], _: &mut Vec<u32>) -> WordCounts {
+            WordCounts::default()
         }
 
         fn table(&self) -> &[f32] {
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    /// Which is another sum than one row after the other gives.
+    /// The sum in groups differs from the sum of one row after another.
     #[test]
     fn many_rows_are_summed_in_groups_as_tensorflow_does() {
         let ids = [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];

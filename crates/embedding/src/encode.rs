@@ -1,7 +1,8 @@
-//! Vectors of whole texts, each text encoded once: from the cache where it holds them, else by the encoder.
+//! Encodes whole texts, each distinct text once, and reads vectors from the cache if it has them.
 //!
-//! New texts are encoded in chunks of texts of like length, so that memory is bounded and progress can be told; what is
-//! done is kept on the disk every half a minute, so that a long encoding that is cut off goes on where it was.
+//! New texts are encoded in chunks of texts of similar length, so that memory is bounded and progress can be
+//! reported. Finished vectors are written to the disk every half a minute, so that an interrupted encoding resumes
+//! where it stopped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,65 +15,66 @@ use rayon::prelude::*;
 
 use crate::{Encoder, Error};
 
-/// How long a chunk should take: progress is told after each.
+/// Target duration of a chunk; progress is reported after each one.
 const CHUNK_TIME: Duration = Duration::from_secs(1);
-/// Texts of the first chunk, and of the largest.
+/// Number of texts in the first chunk, and in the largest one.
 const FIRST_CHUNK: usize = 64;
 const MAX_CHUNK: usize = 8192;
-/// What is done is kept on the disk this often, or when there is much of it.
+/// Finished vectors are written to the disk this often, or earlier if many have accumulated.
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
-/// What is told while texts are encoded.
+/// An event during encoding, given to [`Encoding::on_event`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// So far.
+    /// The progress so far.
     Progress(Progress),
-    /// Something went wrong that costs time, not results.
+    /// A problem that costs time but changes no result.
     Warning(String),
 }
 
-/// How far an encoding is.
+/// How far an encoding has got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Different texts.
+    /// Number of distinct texts.
     pub texts: usize,
-    /// Those that the cache held.
+    /// Number of texts whose vectors were in the cache.
     pub cached: usize,
-    /// Those that were encoded now.
+    /// Number of texts encoded in this run.
     pub encoded: usize,
-    /// Bytes of the texts that are to be encoded now, and of those that are: time goes with them.
+    /// Bytes of the texts to encode in this run, finished or not: the time needed is roughly proportional to them.
     pub bytes: u64,
-    /// Bytes of the texts that were encoded now.
+    /// Bytes of the texts encoded so far in this run.
     pub encoded_bytes: u64,
 }
 
-/// Where vectors of whole texts come from.
+/// Encodes whole texts through the cache.
 pub struct Encoding<'a> {
-    /// Where they are kept; none: they are made anew each time.
+    /// The cache. Without one, vectors are computed anew each time.
     pub cache: Option<&'a Cache>,
-    /// What the encoder computes on: others round otherwise, and what they made is never taken from the cache.
+    /// The device that the encoder runs on. Other devices round differently, and their vectors are never taken from
+    /// the cache.
     pub device: Device,
-    /// What the cache says of them to people, such as `sentence_transformer minilm`.
-    pub about: &'a str,
-    /// Told of progress.
-    pub told: &'a mut dyn FnMut(Event),
-    /// Ends the encoding between two chunks; what is done is kept.
+    /// A label that the cache shows to people, such as `sentence_transformer minilm`.
+    pub label: &'a str,
+    /// Called with progress and warnings.
+    pub on_event: &'a mut dyn FnMut(Event),
+    /// Stops the encoding between two chunks; finished vectors are kept in the cache.
     pub interrupt: CancellationToken,
 }
 
-/// A text to encode, and its key.
+/// A text to encode, with its cache key.
 struct New<'t> {
     text: &'t [u8],
     key: Key,
-    /// The first row that is this text's.
+    /// The first row that belongs to this text.
     row: usize,
 }
 
 impl Encoding<'_> {
-    /// A vector a text, `[texts, dim]`.
+    /// Returns one vector per text, `[texts, dim]`.
     ///
     /// # Errors
-    /// When the encoder can't compute, or is interrupted. A cache that can't be used is only a warning.
+    /// When the encoder fails or the encoding is cancelled. A cache that can't be used is only a warning.
     pub fn vectors(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let keys: Vec<Key> = texts.par_iter().map(|text| Key::of(text)).collect();
         let store = self.open_store(encoder);
@@ -102,7 +104,7 @@ impl Encoding<'_> {
         let texts = first_rows.len();
         let mut progress = Progress { texts, cached: texts - new.len(), ..Progress::default() };
         progress.bytes = new.iter().map(|new| new.text.len() as u64).sum();
-        // The longest first: what doesn't fit into memory shows at once.
+        // The longest texts come first: if they don't fit into memory, that shows at once.
         new.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(b.text)));
         let mut writer = store.as_ref().map(EmbeddingStore::writer);
         self.encode(encoder, &new, &mut writer, progress, |row, vector| {
@@ -117,7 +119,7 @@ impl Encoding<'_> {
         Ok(vectors)
     }
 
-    /// How many different texts there are, and how many of them the cache holds.
+    /// Counts the distinct texts, and those whose vectors are in the cache.
     pub fn survey(&mut self, encoder: &dyn Encoder, texts: &[&[u8]]) -> Progress {
         let store = self.open_store(encoder);
         let mut lengths: HashMap<Key, u64> = texts.iter().map(|text| (Key::of(text), text.len() as u64)).collect();
@@ -126,7 +128,7 @@ impl Encoding<'_> {
         Progress { texts, cached: texts - lengths.len(), bytes: lengths.values().sum(), ..Progress::default() }
     }
 
-    /// What the cache holds of the encoder's vectors.
+    /// Opens the part of the cache that holds this encoder's vectors.
     fn open_store(&mut self, encoder: &dyn Encoder) -> Option<EmbeddingStore> {
         let producer = Producer {
             source: encoder.digest(),
@@ -134,9 +136,9 @@ impl Encoding<'_> {
             device: self.device.to_string(),
             arithmetic: self.device.arithmetic(),
         };
-        match self.cache?.store(&producer, encoder.dim(), self.about) {
+        match self.cache?.store(&producer, encoder.dim(), self.label) {
             Ok(store) => {
-                store.warnings().iter().for_each(|message| (self.told)(Event::Warning(message.clone())));
+                store.warnings().iter().for_each(|message| (self.on_event)(Event::Warning(message.clone())));
                 Some(store)
             }
             Err(error) => {
@@ -156,7 +158,7 @@ impl Encoding<'_> {
     ) -> Result<(), Error> {
         let mut size = FIRST_CHUNK;
         let mut flushed = Instant::now();
-        (self.told)(Event::Progress(progress));
+        (self.on_event)(Event::Progress(progress));
         while !new.is_empty() {
             let (chunk, rest) = new.split_at(size.min(new.len()));
             let started = Instant::now();
@@ -170,7 +172,7 @@ impl Encoding<'_> {
                 progress.encoded_bytes += text.len() as u64;
             }
             progress.encoded += chunk.len();
-            (self.told)(Event::Progress(progress));
+            (self.on_event)(Event::Progress(progress));
             let ends = self.interrupt.is_cancelled();
             if ends || flushed.elapsed() > FLUSH_EVERY || writer.as_ref().is_some_and(Writer::is_full) {
                 if let Some(Err(error)) = writer.as_mut().map(Writer::flush) {
@@ -189,11 +191,12 @@ impl Encoding<'_> {
     }
 
     fn warn(&mut self, error: &dyn std::error::Error) {
-        (self.told)(Event::Warning(format!("the cache can't be used: {error}; texts are encoded without it")));
+        (self.on_event)(Event::Warning(format!("the cache can't be used: {error}; texts are encoded without it")));
     }
 }
 
-/// Chunks grow until they take about as long as they should; a text's vector doesn't depend on them.
+/// Returns the size of the next chunk: chunks grow until they take about [`CHUNK_TIME`]. A text's vector doesn't
+/// depend on its chunk.
 fn next_size(size: usize, took: Duration) -> usize {
     let next = if took < CHUNK_TIME { size * 2 } else { size / 2 };
     next.clamp(FIRST_CHUNK / 8, MAX_CHUNK)
@@ -207,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A vector is the text's length; remembers what it was asked for.
+    /// An encoder whose vectors hold the text's length. It records the texts that it was given.
     #[derive(Default)]
     struct Lengths(Mutex<Vec<Vec<u8>>>, u32);
 
@@ -240,10 +243,15 @@ mod tests {
     fn vectors(encoder: &Lengths, cache: Option<&Cache>, texts: &[&str]) -> (Result<Matrix, Error>, Vec<Event>) {
         let mut events = Vec::new();
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-        let told = &mut |event| events.push(event);
-        let made =
-            Encoding { cache, device: Device::Cpu, about: "lengths", told, interrupt: CancellationToken::default() }
-                .vectors(encoder, &texts);
+        let on_event = &mut |event| events.push(event);
+        let made = Encoding {
+            cache,
+            device: Device::Cpu,
+            label: "lengths",
+            on_event,
+            interrupt: CancellationToken::default(),
+        }
+        .vectors(encoder, &texts);
         (made, events)
     }
 
@@ -295,8 +303,8 @@ mod tests {
         let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         let interrupt = CancellationToken::default();
         interrupt.cancel();
-        let told = &mut |_| {};
-        let mut encoding = Encoding { cache: Some(&cache), device: Device::Cpu, about: "lengths", told, interrupt };
+        let on_event = &mut |_| {};
+        let mut encoding = Encoding { cache: Some(&cache), device: Device::Cpu, label: "lengths", on_event, interrupt };
         let ended = encoding.vectors(&Lengths::default(), &bytes);
         assert!(matches!(ended, Err(Error::Interrupted)));
         let (made, events) = vectors(&Lengths::default(), Some(&cache), &texts);

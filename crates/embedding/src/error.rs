@@ -1,4 +1,4 @@
-//! What can go wrong with an embedding source.
+//! The errors of embedding sources.
 
 use std::path::PathBuf;
 
@@ -14,36 +14,36 @@ pub enum Error {
     /// A file can't be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file or folder that the pipeline names isn't there.
+    /// A file or folder that the pipeline names doesn't exist.
     #[error("{} isn't there{hint}", path.display())]
     Missing {
         /// The file or folder.
         path: PathBuf,
-        /// What to do, starting with `; `, or nothing.
+        /// What to do, starting with `; `, or an empty string.
         hint: String,
     },
-    /// A file's content has another hash than the pipeline says.
+    /// A file's SHA-256 differs from the one in the pipeline.
     #[error("{}: its sha256 is {found}, the pipeline says {expected}; download it again, or correct `sha256`", path.display())]
     Hash {
         /// The file.
         path: PathBuf,
-        /// What the pipeline says.
+        /// The hash in the pipeline.
         expected: String,
-        /// What the file has.
+        /// The hash of the file.
         found: String,
     },
-    /// A file isn't what it should be: damaged, truncated, of another kind, or hostile.
+    /// A file isn't what it should be: it is damaged, truncated, of another kind, or hostile.
     #[error("{}: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the line or byte offset where there is one, and what to do.
+        /// What is wrong, with the line or byte offset if there is one, and what to do.
         reason: String,
     },
-    /// The settings ask for what this source can't do.
+    /// The settings ask for something that this source can't do.
     #[error("{0}")]
     Unsupported(String),
-    /// A source is opened again for later texts, without what it learned from the training texts.
+    /// A source is reopened for later texts without the state that it learned from the training texts.
     #[error(
         "{what}: learned from the training texts, and there is no file with it; restore the run's `inputs` folder, or run the \
          cell again with --force"
@@ -52,7 +52,7 @@ pub enum Error {
         /// What is missing, as a noun phrase.
         what: &'static str,
     },
-    /// A source was opened that isn't the one that a model was trained with.
+    /// The opened source isn't the one that the model was trained with.
     #[error(
         "the embedding `{kind}` isn't the one that the model was trained with: its digest is {found}, the model's is \
          {expected}; restore its files and settings, or train again"
@@ -60,12 +60,12 @@ pub enum Error {
     OtherSource {
         /// The kind of source.
         kind: &'static str,
-        /// The digest that the model names.
+        /// The digest stored in the model.
         expected: Digest,
-        /// The digest of what was opened.
+        /// The digest of the opened source.
         found: Digest,
     },
-    /// Fine-tuned rows don't fit the embedding that they are put into.
+    /// Fine-tuned rows don't fit the embedding that they belong to.
     #[error(
         "the model's fine-tuned rows don't fit its embedding: {reason}; the model is damaged, or belongs to another embedding"
     )]
@@ -73,24 +73,24 @@ pub enum Error {
         /// What doesn't fit.
         reason: String,
     },
-    /// A format can't say what the embedding does.
+    /// An export format can't represent the embedding.
     #[error("{format} can't hold this embedding: {reason}; use `export --bundle`, which holds every embedding")]
     Export {
         /// The format.
         format: &'static str,
-        /// What it can't say.
+        /// What it can't represent.
         reason: String,
     },
     /// The device can't be used.
     #[error(transparent)]
     Device(#[from] Unavailable),
-    /// The system gave no more memory.
+    /// The system refused to allocate memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
-    /// More memory is needed than there is.
+    /// More memory is needed than is available.
     #[error(transparent)]
     Memory(#[from] InsufficientMemory),
-    /// The encoding was asked to end before its time; what it goes on from is in the cache.
+    /// The encoding was cancelled; the vectors finished so far are in the cache.
     #[error("interrupted")]
     Interrupted,
 }
@@ -110,7 +110,7 @@ impl From<emberline_encoder::Error> for Error {
 }
 
 impl Error {
-    /// Whether memory lacked: the source isn't at fault.
+    /// Returns whether memory ran out, in which case the source isn't at fault.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::OutOfMemory(_) | Self::Memory(_) => true,
@@ -119,13 +119,14 @@ impl Error {
         }
     }
 
-    /// A fault in a file's content.
+    /// Returns an error about a file's content.
     pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
     }
 
-    /// The same error, unless the first bytes of the file show that it is of another kind than its name says: then that is
-    /// what is wrong with it, whatever its reader met. `also_read`: the kinds that the reader takes under any name.
+    /// Returns the same error, unless the first bytes of the file show that it is of another kind than its name says:
+    /// that is then the more useful message, whatever the reader failed on. `also_read`: the kinds of files that the
+    /// reader accepts under any name.
     #[must_use]
     pub(crate) fn explained(self, also_read: &[Kind]) -> Self {
         let (Self::Format { path, .. } | Self::Hash { path, .. }) = &self else { return self };

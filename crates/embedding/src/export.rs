@@ -1,4 +1,4 @@
-//! Tables in the formats of other programs: word vectors as word2vec text, static models as folders of model2vec.
+//! Exports tables in the formats of other programs: word2vec text, and the folders of model2vec.
 //!
 //! | format | file | content |
 //! |---|---|---|
@@ -7,10 +7,10 @@
 //! | | `tokenizer.json` | how a text becomes token ids |
 //! | | `config.json` | `normalize`, `max_length` |
 //!
-//! A [`FittedEmbedding`] enters, shortened and fine-tuned as it is. What a format can't say is refused
-//! ([`Error::Export`]): a model2vec text is the mean of its tokens' rows, and word2vec text has rows of whole words only.
+//! A [`FittedEmbedding`] enters, with its reduced and fine-tuned rows. An embedding that a format can't represent is
+//! refused ([`Error::Export`]): a model2vec text is the mean of its tokens' rows, and word2vec text has rows of whole
+//! words only.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use emberline_base::{Combiner, Matrix, file};
@@ -31,27 +31,27 @@ pub const MODEL2VEC_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "
 pub struct Exported {
     /// The rows written.
     pub rows: usize,
-    /// Rows that the format has no place for: those of no word, or of a word with white space.
+    /// Rows that the format can't hold: rows without a word, or whose word contains white space.
     pub left_out: usize,
 }
 
-/// A whole table, and how its rows become a text's vector.
+/// A whole table, with the way its rows become a text's vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeTable {
-    /// The rows, `[rows, dim]`, shortened and with those that training moved.
+    /// The rows, `[rows, dim]`, after reduction and fine-tuning.
     pub rows: Matrix,
-    /// The word of every row; none for a row that belongs to no word, or to several.
+    /// The word of every row. `None` for a row that belongs to no word, or to several.
     pub words: Vec<Option<String>>,
     /// How the rows of a text are combined.
     pub combiner: Combiner,
-    /// Whether the outcome is scaled to length 1; the vector 0 stays.
+    /// Whether the result is scaled to length 1; a vector of zeros stays as it is.
     pub normalize: bool,
 }
 
-/// The table of an embedding, for a graph that takes token ids.
+/// Returns the table of an embedding, for a graph that takes token ids.
 ///
 /// # Errors
-/// When the embedding has no table, or one whose rows depend on the texts; when there is too little memory.
+/// When the embedding has no table, when the table's rows depend on the texts, or when there is too little memory.
 pub fn whole_table(embedding: &FittedEmbedding) -> Result<WholeTable, Error> {
     let table = table_of(embedding, TOKEN_IDS)?;
     let rows = embedding.whole_table(table)?;
@@ -59,7 +59,7 @@ pub fn whole_table(embedding: &FittedEmbedding) -> Result<WholeTable, Error> {
     Ok(WholeTable { rows, words, combiner: table.combiner(), normalize: table.normalize() })
 }
 
-/// The bytes of word2vec text with every word of the table.
+/// Returns the bytes of a word2vec text file with every word of the table.
 ///
 /// # Errors
 /// When the embedding has no table of whole words, or there is too little memory.
@@ -67,35 +67,25 @@ pub fn word2vec_text(embedding: &FittedEmbedding) -> Result<(Vec<u8>, Exported),
     let table = table_of(embedding, WORD2VEC)?;
     let rows = embedding.whole_table(table)?;
     let words: Vec<Option<String>> = (0..rows.rows()).map(|id| table.row_word(id as u32)).collect();
-    let is_sayable = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_writable = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
     let named: Vec<(&str, &[f32])> = words
         .iter()
         .enumerate()
-        .filter_map(|(id, word)| Some((word.as_ref().filter(|word| is_sayable(word))?.as_str(), rows.row(id))))
+        .filter_map(|(id, word)| Some((word.as_ref().filter(|word| is_writable(word))?.as_str(), rows.row(id))))
         .collect();
     if named.is_empty() {
         return refused(WORD2VEC, "its rows belong to no words");
     }
     let mut bytes = Vec::new();
-    write_rows(&mut bytes, &named, rows.cols()).expect("writing to memory can't fail");
+    wordvectors::write_text(&mut bytes, &named).expect("the words are writable, and memory takes all bytes");
     Ok((bytes, Exported { rows: named.len(), left_out: rows.rows() - named.len() }))
 }
 
-fn write_rows(out: &mut impl Write, named: &[(&str, &[f32])], dim: usize) -> io::Result<()> {
-    writeln!(out, "{} {dim}", named.len())?;
-    for (word, row) in named {
-        write!(out, "{word}")?;
-        row.iter().try_for_each(|value| write!(out, " {value}"))?;
-        writeln!(out)?;
-    }
-    Ok(())
-}
-
-/// Writes a folder that the Python package model2vec loads, and that gives the embedding's vectors.
+/// Writes a folder that the Python package model2vec loads, and that gives the same vectors as the embedding.
 ///
 /// # Errors
-/// When model2vec can't make texts' vectors so: another combiner than the mean, or tokens that no `tokenizer.json` makes; when
-/// a file can't be written.
+/// When model2vec can't compute texts' vectors in this way (a combiner other than the mean, or tokens that no
+/// `tokenizer.json` produces), or when a file can't be written.
 pub fn model2vec(embedding: &FittedEmbedding, folder: &Path) -> Result<Exported, Error> {
     let table = table_of(embedding, MODEL2VEC)?;
     if table.combiner() != Combiner::Mean {
@@ -128,7 +118,7 @@ fn safetensors(rows: &Matrix) -> Vec<u8> {
     safetensors::serialize([("embeddings", view)], None).expect("one array has one name")
 }
 
-/// The table of an embedding whose rows are all there.
+/// Returns the table of an embedding whose rows are all loaded.
 fn table_of<'e>(embedding: &'e FittedEmbedding, format: &'static str) -> Result<&'e dyn Lookup, Error> {
     let Opened::Table(table) = embedding.opened().as_ref() else {
         return refused(format, "it is an encoder of whole texts, and has no table");

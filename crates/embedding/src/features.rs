@@ -1,8 +1,8 @@
-//! What training takes: a vector a text where the embedding is frozen, bags of rows where it is tuned.
+//! Builds training features: one vector per text for a frozen embedding, bags of table rows for a fine-tuned one.
 //!
-//! An opened source and the texts of every split enter, [`Features`] leave, and how many words of the texts a table knows,
-//! which is counted while they are looked up. Texts are worked on
-//! side by side; the result doesn't depend on how many threads do it.
+//! An opened source and the texts of every split enter; [`Features`] leave, with the share of the texts' words that
+//! the table knows, which is counted during the look-up. Texts are processed in parallel; the result doesn't depend
+//! on the number of threads.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,53 +14,54 @@ use rayon::prelude::*;
 
 use crate::combine::{Pooling, combine, pool};
 use crate::encode::Encoding;
-use crate::known::{self, Words};
+use crate::known::{self, WordCounts};
 use crate::layers::{Layers, mix};
 use crate::reduce::{Projection, Reduction};
 use crate::{Encoder, Error, Lookup, Opened};
 
-/// The version of what is computed here: pooling, the mix of layers and reduction. Raise it when the same source, settings
-/// and texts come to other numbers; an encoder has a version of its own.
+/// The version of the computation in this file: pooling, the mix of layers, and reduction. Raise it when the same
+/// source, settings and texts give other numbers; an encoder has a version of its own.
 const COMPUTATION: u32 = 1;
 
-/// Texts that are worked on by one thread at a time.
-const TOGETHER: usize = 32;
+/// Texts per parallel work item.
+const CHUNK_TEXTS: usize = 32;
 
-/// What is made of a source's vectors.
+/// How features are derived from a source's vectors: the layer mix, the reduction, and whether they are fine-tuned.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
-    /// What becomes of the layers of an encoder's vectors.
+pub struct FeatureSpec {
+    /// How the layers of an encoder become one vector.
     pub layers: Layers,
-    /// Shorter ones.
+    /// How vectors are reduced to fewer dimensions. `None`: they keep their length.
     pub reduction: Option<Reduction>,
-    /// Bags of rows that training moves; of an encoder's layers, their mix.
+    /// Whether training updates the table's rows; for an encoder with several layers, the weights of their mix.
     pub trainable: bool,
 }
 
-/// What an embedding makes of texts.
+/// The features of every split, with what was learned and counted while they were built.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    /// What training takes.
+    /// The training features.
     pub features: Splits<Features>,
-    /// How many words of the texts the table knows; none of an encoder of whole texts.
+    /// How many words of the texts the table knows. `None` for an encoder of whole texts.
     pub known_words: Option<KnownWords>,
-    /// The words of each text of validation and test, in order; no text of training. None of an encoder, and of a source that
-    /// has no vocabulary.
-    pub words: Option<Splits<Vec<Words>>>,
-    /// How vectors were made shorter; a projection may have been learned from the training texts.
+    /// The word counts of each validation and test text, in order; empty for training. `None` for an encoder, and for
+    /// a source without a vocabulary.
+    pub words: Option<Splits<Vec<WordCounts>>>,
+    /// The projection that reduced the vectors; it may have been learned from the training texts.
     pub projection: Option<Arc<Projection>>,
 }
 
-/// What makes vectors shorter: still to be learned, or learned before.
-pub(crate) enum Shortening {
+/// The reduction of vectors: still to be fitted, or fitted before.
+pub(crate) enum ReductionStep {
     /// Fits the projection on the training texts.
     Fit(Option<Reduction>),
-    /// Applies a projection; none where vectors keep their length.
+    /// Applies a fitted projection. `None`: vectors keep their length.
     Fitted(Option<Arc<Projection>>),
 }
 
-impl Shortening {
-    /// The projection of vectors of `from` numbers. `training`: makes the training texts' vectors, `[texts, from]`.
+impl ReductionStep {
+    /// Returns the projection of vectors of `from` numbers. `training` computes the vectors of the training texts,
+    /// `[texts, from]`.
     fn projection<'m>(
         self,
         from: usize,
@@ -74,95 +75,102 @@ impl Shortening {
     }
 }
 
-/// Embeds texts, and gives the features alone: those of [`embed()`].
+/// Embeds texts and returns the features alone, those of [`embed()`].
 ///
 /// # Errors
 /// Those of [`embed()`].
 pub fn features(
     source: &Opened,
     texts: &Splits<impl TextList>,
-    wanted: &Wanted,
+    spec: &FeatureSpec,
     encoding: &mut Encoding<'_>,
 ) -> Result<Splits<Features>, Error> {
-    Ok(embed(source, texts, wanted, encoding)?.features)
+    Ok(embed(source, texts, spec, encoding)?.features)
 }
 
-/// The features of every split, and the words that a table knows. Tuned: one table, shared by the splits, of the rows that occur
-/// in any of them, in the order of the source; a text with no known word has an empty bag. Of an encoder: its layers.
-/// Otherwise a fixed vector a text, zeros for a text with no known word. A text is bytes: it need not be UTF-8.
+/// Returns the features of every split, and the words that the table knows.
+///
+/// A fine-tuned table gives bags of rows of one table, shared by the splits, that has the rows occurring in any of
+/// them, in the order of the source; a text without a known word has an empty bag. An encoder whose mix is trained
+/// gives its layers. Otherwise the result is one fixed vector per text, zeros for a text without a known word. A text
+/// is bytes and need not be UTF-8.
 ///
 /// # Errors
-/// When an encoder can't compute, or is to be tuned; when vectors can't be made as short as wanted.
+/// When an encoder fails or is asked to be fine-tuned, or when vectors can't be reduced to the given length.
 pub fn embed(
     source: &Opened,
     texts: &Splits<impl TextList>,
-    wanted: &Wanted,
+    spec: &FeatureSpec,
     encoding: &mut Encoding<'_>,
 ) -> Result<Embedded, Error> {
     let texts = &texts.map(|_, texts| texts as &dyn TextList);
     match source {
         Opened::Table(table) => {
-            let (features, words, projection) = looked_up(table.as_ref(), texts, wanted)?;
+            let (features, words, projection) = table_features(table.as_ref(), texts, spec)?;
             let known_words = Some(known::known_words(&words));
             let held_out = table.has_vocabulary().then(|| Splits { train: Vec::new(), ..words });
             Ok(Embedded { features, known_words, words: held_out, projection })
         }
         Opened::Encoder(encoder) => {
-            let shortening = Shortening::Fit(wanted.reduction);
-            let (features, projection) = of_encoder(encoder.as_ref(), texts, wanted, shortening, encoding)?;
+            let step = ReductionStep::Fit(spec.reduction);
+            let (features, projection) = encoder_features(encoder.as_ref(), texts, spec, step, encoding)?;
             Ok(Embedded { features, known_words: None, words: None, projection })
         }
     }
 }
 
-/// The features that a table gives, the words of each text, and how vectors were made shorter.
-type LookedUp = (Splits<Features>, Splits<Vec<Words>>, Option<Arc<Projection>>);
+/// The features of a table, the word counts of each text, and the projection of the vectors.
+type TableFeatures = (Splits<Features>, Splits<Vec<WordCounts>>, Option<Arc<Projection>>);
 
-fn looked_up(table: &dyn Lookup, texts: &Splits<&dyn TextList>, wanted: &Wanted) -> Result<LookedUp, Error> {
-    if let Wanted { reduction: None, trainable: false, .. } = wanted {
-        let (vectors, words) = texts.try_map(|_, texts| frozen(table, *texts))?.unzip();
+fn table_features(
+    table: &dyn Lookup,
+    texts: &Splits<&dyn TextList>,
+    spec: &FeatureSpec,
+) -> Result<TableFeatures, Error> {
+    if let FeatureSpec { reduction: None, trainable: false, .. } = spec {
+        let (vectors, words) = texts.try_map(|_, texts| frozen_vectors(table, *texts))?.unzip();
         return Ok((vectors.into_map(Features::Frozen), words, None));
     }
     let (mut bags, words) = bags(table, texts)?;
-    // Directions are those of the vectors before they are scaled to length 1.
+    // The directions are those of the vectors before they are scaled to length 1.
     let unscaled = Pooling { normalize: false, ..Pooling::of(table) };
     let training = || Ok(Cow::Owned(pooled(&bags.train, unscaled)?));
-    let projection = Shortening::Fit(wanted.reduction).projection(table.dim(), training)?;
+    let projection = ReductionStep::Fit(spec.reduction).projection(table.dim(), training)?;
     if let Some(projection) = &projection {
         let table = Arc::new(projection.apply(&bags.train.table)?);
         bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });
     }
-    if wanted.trainable {
+    if spec.trainable {
         return Ok((bags.into_map(Features::Trainable), words, projection));
     }
-    let frozen = bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(of_bags(bags, Pooling::of(table))?)))?;
+    let frozen = bags.try_map(|_, bags| Ok::<_, Error>(Features::Frozen(pooled_bags(bags, Pooling::of(table))?)))?;
     Ok((frozen, words, projection))
 }
 
-/// The features that an encoder gives, and how they were made shorter.
-pub(crate) fn of_encoder(
+/// Returns the features of an encoder, and the projection of its vectors.
+pub(crate) fn encoder_features(
     encoder: &dyn Encoder,
     texts: &Splits<&dyn TextList>,
-    wanted: &Wanted,
-    shortening: Shortening,
+    spec: &FeatureSpec,
+    step: ReductionStep,
     encoding: &mut Encoding<'_>,
 ) -> Result<(Splits<Features>, Option<Arc<Projection>>), Error> {
-    match wanted {
-        Wanted { trainable: true, layers: Layers::Mix { .. }, .. } => {
+    match spec {
+        FeatureSpec { trainable: true, layers: Layers::Mix { .. }, .. } => {
             let layers = encoder.layers();
             let vectors = encoded(encoder, texts, encoding)?;
             Ok((vectors.into_map(|vectors| Features::Mixed(LayerStack { vectors, layers })), None))
         }
-        Wanted { trainable: true, .. } => {
+        FeatureSpec { trainable: true, .. } => {
             Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
         }
-        Wanted { trainable: false, .. } => {
-            let shares = wanted.layers.shares(encoder.layers())?;
+        FeatureSpec { trainable: false, .. } => {
+            let shares = spec.layers.shares(encoder.layers())?;
             let mut vectors = encoded(encoder, texts, encoding)?;
             if let Some(shares) = &shares {
                 vectors = vectors.try_map(|_, vectors| mix(vectors, shares))?;
             }
-            let projection = shortening.projection(vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
+            let projection = step.projection(vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
             let features = match &projection {
                 Some(projection) => {
                     vectors.try_map(|_, vectors| Ok::<_, Error>(Features::Frozen(projection.apply(vectors)?)))?
@@ -174,40 +182,44 @@ pub(crate) fn of_encoder(
     }
 }
 
-/// The content address of everything that decides a text's vector; `train` are the training texts, which a
+/// Returns the content address of everything that decides a text's vector. `train` are the training texts, which a
 /// reduction may learn from.
-pub fn digest(source: &Opened, wanted: &Wanted, train: &impl TextList) -> Digest {
-    digest_of(source, &source.digest(), wanted, train)
+pub fn digest(source: &Opened, spec: &FeatureSpec, train: &impl TextList) -> Digest {
+    digest_of(source, &source.digest(), spec, train)
 }
 
-/// The digest without what was learned from the training texts: what can be computed again without them.
-pub(crate) fn origin(source: &Opened, wanted: &Wanted) -> Digest {
-    digest_of(source, &source.origin(), wanted, &Vec::<&str>::new())
+/// Returns the digest without what was learned from the training texts: it can be computed again without them.
+pub(crate) fn origin(source: &Opened, spec: &FeatureSpec) -> Digest {
+    digest_of(source, &source.origin(), spec, &Vec::<&str>::new())
 }
 
-/// The digest of an embedding whose source has the digest `content`.
-fn digest_of(source: &Opened, content: &Digest, wanted: &Wanted, train: &impl TextList) -> Digest {
+/// Returns the digest of an embedding whose source has the digest `content`.
+fn digest_of(source: &Opened, content: &Digest, spec: &FeatureSpec, train: &impl TextList) -> Digest {
     let (computation, dim, layers) = match source {
         Opened::Table(table) => (0, table.dim(), None),
         Opened::Encoder(encoder) if encoder.layers() == 1 => (encoder.computation(), encoder.dim(), None),
-        Opened::Encoder(encoder) => (encoder.computation(), 0, Some(wanted.layers.description())),
+        Opened::Encoder(encoder) => (encoder.computation(), 0, Some(spec.layers.description())),
     };
     let versions = format!("features/{COMPUTATION} encoder/{computation} layers={}", layers.unwrap_or_default());
     let digest = Digest::of_parts([content.as_str().as_bytes(), versions.as_bytes()]);
-    match wanted.reduction {
+    match spec.reduction {
         Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
         _ => digest,
     }
 }
 
-/// A vector per text, `[texts, dim]`, and the words of each.
-pub(crate) fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matrix, Vec<Words>), OutOfMemory> {
+/// Returns one vector per text, `[texts, dim]`, and the word counts of each text.
+pub(crate) fn frozen_vectors(
+    lookup: &dyn Lookup,
+    texts: &dyn TextList,
+) -> Result<(Matrix, Vec<WordCounts>), OutOfMemory> {
     let dim = lookup.dim();
     let mut matrix = Matrix::try_zeros(texts.count(), dim)?;
-    let mut words = memory::filled(Words::default(), texts.count())?;
-    let together = matrix.values_mut().par_chunks_mut(dim * TOGETHER).zip(words.par_chunks_mut(TOGETHER)).enumerate();
+    let mut words = memory::filled(WordCounts::default(), texts.count())?;
+    let together =
+        matrix.values_mut().par_chunks_mut(dim * CHUNK_TEXTS).zip(words.par_chunks_mut(CHUNK_TEXTS)).enumerate();
     together.for_each_init(Vec::new, |ids, (chunk, (vectors, words))| {
-        for ((at, vector), words) in (chunk * TOGETHER..).zip(vectors.chunks_exact_mut(dim)).zip(words) {
+        for ((at, vector), words) in (chunk * CHUNK_TEXTS..).zip(vectors.chunks_exact_mut(dim)).zip(words) {
             ids.clear();
             *words = lookup.token_ids(texts.text(at), ids);
             combine(lookup, ids, vector);
@@ -216,7 +228,7 @@ pub(crate) fn frozen(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Matri
     Ok((matrix, words))
 }
 
-/// A vector a text, `[texts, dim]`.
+/// Returns one vector per text, `[texts, dim]`.
 fn pooled(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
     let (texts, dim) = (bags.offsets.len() - 1, bags.table.cols());
     let mut matrix = Matrix::try_zeros(texts, dim)?;
@@ -226,8 +238,8 @@ fn pooled(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
     Ok(matrix)
 }
 
-/// A vector per text as a frozen head gets it, `[texts, dim]`.
-pub(crate) fn of_bags(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
+/// Returns one vector per text as a head on a frozen embedding takes it, `[texts, dim]`.
+pub(crate) fn pooled_bags(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemory> {
     let mut vectors = pooled(bags, Pooling { normalize: false, ..pooling })?;
     if pooling.normalize {
         let dim = vectors.cols();
@@ -236,7 +248,7 @@ pub(crate) fn of_bags(bags: &Bags, pooling: Pooling) -> Result<Matrix, OutOfMemo
     Ok(vectors)
 }
 
-/// The vectors of all splits, made in one go.
+/// Returns the vectors of all splits, encoded together.
 fn encoded(
     encoder: &dyn Encoder,
     texts: &Splits<&dyn TextList>,
@@ -245,7 +257,7 @@ fn encoded(
     let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.all()).collect();
     let dim = encoder.dim();
     let mut vectors = encoding.vectors(encoder, &all)?.into_values();
-    // From the end, so that what is left, which is the most, need not be copied.
+    // Splits are taken from the end, so that the largest one, which comes first, need not be copied.
     let mut take = |texts: &&dyn TextList| -> Result<Matrix, OutOfMemory> {
         let start = vectors.len() - texts.count() * dim;
         let rest = memory::copied(&vectors[start..])?;
@@ -257,17 +269,17 @@ fn encoded(
     Ok(Splits { train: Matrix::new(texts.train.count(), dim, vectors), valid, test })
 }
 
-/// What [`bags`] makes of the texts of every split.
-pub(crate) type Looked = (Splits<Bags>, Splits<Vec<Words>>);
+/// The result of [`bags`]: bags of rows and word counts per split.
+pub(crate) type SplitBags = (Splits<Bags>, Splits<Vec<WordCounts>>);
 
-/// The token ids of every text and the table of the rows that occur, and the words of every text.
-pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<Looked, OutOfMemory> {
+/// Returns the token ids of every text, the table of the rows that occur, and the word counts of every text.
+pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result<SplitBags, OutOfMemory> {
     let (ids, words) = texts.try_map(|_, texts| token_ids(lookup, *texts))?.unzip();
     let mut occurs = memory::filled(false, lookup.rows())?;
     for (_, texts) in ids.iter() {
         texts.iter().flatten().for_each(|&id| occurs[id as usize] = true);
     }
-    // The new row of every old one, and the old row of every new one.
+    // Maps every old row to its new row, and every new row to its old one.
     let mut new = memory::filled(u32::MAX, lookup.rows())?;
     let mut old = Vec::new();
     for id in (0..lookup.rows()).filter(|&id| occurs[id]) {
@@ -294,10 +306,10 @@ pub(crate) fn bags(lookup: &dyn Lookup, texts: &Splits<&dyn TextList>) -> Result
     Ok((bags, words))
 }
 
-/// The token ids and the words of each text.
-fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Vec<Vec<u32>>, Vec<Words>), OutOfMemory> {
+/// Returns the token ids and the word counts of each text.
+fn token_ids(lookup: &dyn Lookup, texts: &dyn TextList) -> Result<(Vec<Vec<u32>>, Vec<WordCounts>), OutOfMemory> {
     let mut ids = vec![Vec::new(); texts.count()];
-    let mut words = memory::filled(Words::default(), texts.count())?;
+    let mut words = memory::filled(WordCounts::default(), texts.count())?;
     ids.par_iter_mut().zip(&mut words).enumerate().for_each(|(at, (ids, words))| {
         *words = lookup.token_ids(texts.text(at), ids);
     });
@@ -310,9 +322,9 @@ mod tests {
     use emberline_base::{Combiner, Digest};
 
     use super::*;
-    use crate::Words;
+    use crate::WordCounts;
 
-    /// Ten rows `[id, 10 * id]`; a text is digits, each its own id.
+    /// A table of ten rows `[id, 10 * id]`; a text is a string of digits, each its own id.
     struct Digits(Vec<f32>);
 
     impl Lookup for Digits {
@@ -324,10 +336,10 @@ mod tests {
             10
         }
 
-        fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+        fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
             ids.extend(text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')));
-            let mut words = Words::default();
-            text.iter().for_each(|byte| words.meet(&[*byte], byte.is_ascii_digit()));
+            let mut words = WordCounts::default();
+            text.iter().for_each(|byte| words.count_token(&[*byte], byte.is_ascii_digit()));
             words
         }
 
@@ -348,50 +360,50 @@ mod tests {
         Opened::Table(Box::new(Digits((0..10u8).flat_map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())))
     }
 
-    const FROZEN: Wanted = Wanted { layers: Layers::All, reduction: None, trainable: false };
-    const TUNED: Wanted = Wanted { trainable: true, ..FROZEN };
+    const FROZEN: FeatureSpec = FeatureSpec { layers: Layers::All, reduction: None, trainable: false };
+    const TUNED: FeatureSpec = FeatureSpec { trainable: true, ..FROZEN };
 
     fn texts() -> Splits<Vec<&'static [u8]>> {
         Splits { train: vec![b"7 3 7", b"none", b"2"], valid: Some(vec![b"9", b""]), test: None }
     }
 
-    fn made(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Splits<Features> {
-        embedded(source, texts, wanted).features
+    fn made(source: &Opened, texts: &Splits<Vec<&[u8]>>, spec: &FeatureSpec) -> Splits<Features> {
+        embedded(source, texts, spec).features
     }
 
-    fn embedded(source: &Opened, texts: &Splits<Vec<&[u8]>>, wanted: &Wanted) -> Embedded {
-        let told = &mut |_| {};
+    fn embedded(source: &Opened, texts: &Splits<Vec<&[u8]>>, spec: &FeatureSpec) -> Embedded {
+        let on_event = &mut |_| {};
         let mut encoding = Encoding {
             cache: None,
             device: emberline_device::Device::Cpu,
-            about: "",
-            told,
+            label: "",
+            on_event,
             interrupt: emberline_base::CancellationToken::default(),
         };
-        embed(source, texts, wanted, &mut encoding).expect("possible")
+        embed(source, texts, spec, &mut encoding).expect("possible")
     }
 
     #[test]
     fn words_are_told_of_each_held_out_text() {
-        let words = |all, known| Words { all, known, composed: 0 };
+        let words = |all, known| WordCounts { all, known, composed: 0 };
         let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
-        for wanted in [FROZEN, TUNED, Wanted { reduction, ..FROZEN }] {
-            let told = embedded(&table(), &texts(), &wanted).words.expect("a table");
-            assert_eq!((told.train, told.valid, told.test), (vec![], Some(vec![words(1, 1), words(0, 0)]), None));
+        for spec in [FROZEN, TUNED, FeatureSpec { reduction, ..FROZEN }] {
+            let counts = embedded(&table(), &texts(), &spec).words.expect("a table");
+            assert_eq!((counts.train, counts.valid, counts.test), (vec![], Some(vec![words(1, 1), words(0, 0)]), None));
         }
         assert!(embedded(&Opened::Encoder(Box::new(Bytes)), &texts(), &FROZEN).words.is_none());
     }
 
-    /// The words are counted alike however their rows are used.
+    /// Words are counted in the same way for frozen and fine-tuned tables.
     #[test]
     fn known_words_are_counted_for_frozen_and_tuned_alike() {
         let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
-        for wanted in [FROZEN, TUNED, Wanted { reduction, ..FROZEN }] {
-            let known = embedded(&table(), &texts(), &wanted).known_words.expect("a table");
+        for spec in [FROZEN, TUNED, FeatureSpec { reduction, ..FROZEN }] {
+            let known = embedded(&table(), &texts(), &spec).known_words.expect("a table");
             let share = |tokens, texts_without| KnownShare { tokens, composed: 0.0, texts_without };
-            assert_eq!(known.splits.train, share(0.5, 1.0 / 3.0), "{wanted:?}");
-            assert_eq!(known.splits.valid, Some(share(1.0, 0.5)), "{wanted:?}");
-            assert_eq!(known.all, share(5.0 / 9.0, 2.0 / 5.0), "{wanted:?}");
+            assert_eq!(known.splits.train, share(0.5, 1.0 / 3.0), "{spec:?}");
+            assert_eq!(known.splits.valid, Some(share(1.0, 0.5)), "{spec:?}");
+            assert_eq!(known.all, share(5.0 / 9.0, 2.0 / 5.0), "{spec:?}");
         }
         assert!(embedded(&Opened::Encoder(Box::new(Bytes)), &texts(), &FROZEN).known_words.is_none());
     }
@@ -424,19 +436,19 @@ mod tests {
         assert_eq!((bags.table.rows(), bags.table.cols(), bags.of_text(0).len()), (0, 2, 0));
     }
 
-    /// Truncated rows are combined; so frozen vectors are the combined rows of tuned ones.
+    /// Rows are truncated before they are combined, so that frozen vectors are the combined rows of fine-tuned ones.
     #[test]
     fn rows_are_reduced_before_they_are_combined() {
         let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
-        let frozen = made(&table(), &texts(), &Wanted { reduction, ..FROZEN });
+        let frozen = made(&table(), &texts(), &FeatureSpec { reduction, ..FROZEN });
         assert_eq!(frozen.train, Features::Frozen(Matrix::new(3, 1, vec![17., 0., 2.])));
-        let Features::Trainable(bags) = made(&table(), &texts(), &Wanted { reduction, ..TUNED }).train else {
+        let Features::Trainable(bags) = made(&table(), &texts(), &FeatureSpec { reduction, ..TUNED }).train else {
             panic!("bags")
         };
         assert_eq!((bags.table.cols(), bags.table.values()), (1, &[2., 3., 7., 9.][..]));
     }
 
-    /// A vector is the text's length, its first byte, and 1.
+    /// An encoder whose vectors hold the text's length, its first byte, and 1.
     struct Bytes;
 
     impl Encoder for Bytes {
@@ -470,15 +482,16 @@ mod tests {
         assert_eq!(full.train, Features::Frozen(Matrix::new(2, 3, vec![2., 97., 1., 1., 98., 1.])));
         assert_eq!(full.test, Some(Features::Frozen(Matrix::new(1, 3, vec![1., 98., 1.]))));
         let reduce = |dim| Some(Reduction { dim, reduce: crate::reduce::Reduce::Truncate });
-        let short = made(&source, &texts, &Wanted { reduction: reduce(2), ..FROZEN });
+        let short = made(&source, &texts, &FeatureSpec { reduction: reduce(2), ..FROZEN });
         assert_eq!(short.train, Features::Frozen(Matrix::new(2, 2, vec![2., 97., 1., 98.])));
-        let digest = |dim| super::digest(&source, &Wanted { reduction: reduce(dim), ..FROZEN }, &Vec::<&str>::new());
+        let digest =
+            |dim| super::digest(&source, &FeatureSpec { reduction: reduce(dim), ..FROZEN }, &Vec::<&str>::new());
         assert_ne!(digest(2), digest(3));
-        // The source's own length is no reduction.
+        // A `dim` equal to the source's own length is no reduction.
         assert_eq!(digest(3), super::digest(&source, &FROZEN, &Vec::<&str>::new()));
     }
 
-    /// Two layers of one number: the text's length, and 10 times that.
+    /// An encoder with two layers of one number: the text's length, and 10 times that.
     struct TwoLayers;
 
     impl Encoder for TwoLayers {
@@ -512,15 +525,15 @@ mod tests {
     fn layers_are_mixed_or_left_to_training() {
         let source = Opened::Encoder(Box::new(TwoLayers));
         let texts = Splits { train: vec![b"aa".as_slice()], valid: None, test: None };
-        let of = |layers| made(&source, &texts, &Wanted { layers, ..FROZEN }).train;
+        let of = |layers| made(&source, &texts, &FeatureSpec { layers, ..FROZEN }).train;
         let mix = Layers::Mix { weights: None, gamma: 2.0 };
         assert_eq!(of(mix.clone()), Features::Frozen(Matrix::new(1, 1, vec![22.0])));
         assert_eq!(of(Layers::One(1)), Features::Frozen(Matrix::new(1, 1, vec![20.0])));
         assert_eq!(of(Layers::All), Features::Frozen(Matrix::new(1, 2, vec![2.0, 20.0])));
-        let trained = made(&source, &texts, &Wanted { layers: mix, ..TUNED }).train;
+        let trained = made(&source, &texts, &FeatureSpec { layers: mix, ..TUNED }).train;
         let vectors = Matrix::new(1, 2, vec![2.0, 20.0]);
         assert_eq!((trained.dim(), trained), (1, Features::Mixed(LayerStack { vectors, layers: 2 })));
-        let digest = |layers| digest(&source, &Wanted { layers, ..FROZEN }, &Vec::<&str>::new());
+        let digest = |layers| digest(&source, &FeatureSpec { layers, ..FROZEN }, &Vec::<&str>::new());
         assert_ne!(digest(Layers::One(0)), digest(Layers::One(1)));
     }
 }

@@ -1,31 +1,31 @@
-//! How many words of texts a table knows, met while their rows are looked up.
+//! Counts the words of texts that a table knows, while their rows are looked up.
 //!
-//! What counts as a word and when it is known: [`KnownShare`].
+//! [`KnownShare`] defines what counts as a word, and when a word is known.
 
 use std::ops::{Add, AddAssign};
 
 use emberline_base::Splits;
 use emberline_base::record::{KnownShare, KnownWords};
 
-/// The words of one text.
+/// The word counts of one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Words {
-    /// All of them.
+pub struct WordCounts {
+    /// All words.
     pub all: u32,
-    /// Those that the table has a row for.
+    /// Words that the table has a row for.
     pub known: u32,
-    /// Those that it hasn't, but whose vector is composed of their character n-grams.
+    /// Words without a row whose vector is composed of their character n-grams.
     pub composed: u32,
 }
 
-impl Words {
-    /// So many words that are all known.
+impl WordCounts {
+    /// Returns the counts of `words` words that are all known.
     pub(crate) fn all_known(words: usize) -> Self {
         Self { all: words as u32, known: words as u32, composed: 0 }
     }
 
     /// Counts a token, if it is a word.
-    pub(crate) fn meet(&mut self, token: &[u8], known: bool) {
+    pub(crate) fn count_token(&mut self, token: &[u8], known: bool) {
         if is_word_token(token) {
             self.all += 1;
             self.known += u32::from(known);
@@ -33,7 +33,7 @@ impl Words {
     }
 
     /// Counts a token whose vector is composed of its character n-grams, if it is a word.
-    pub(crate) fn meet_composed(&mut self, token: &[u8]) {
+    pub(crate) fn count_composed(&mut self, token: &[u8]) {
         if is_word_token(token) {
             self.all += 1;
             self.composed += 1;
@@ -41,7 +41,7 @@ impl Words {
     }
 }
 
-impl AddAssign for Words {
+impl AddAssign for WordCounts {
     fn add_assign(&mut self, other: Self) {
         self.all += other.all;
         self.known += other.known;
@@ -49,13 +49,13 @@ impl AddAssign for Words {
     }
 }
 
-/// Whether a token holds a letter or a digit.
+/// Returns whether a token contains a letter or a digit.
 fn is_word_token(token: &[u8]) -> bool {
     token.iter().any(u8::is_ascii_alphanumeric)
         || (!token.is_ascii() && String::from_utf8_lossy(token).contains(char::is_alphanumeric))
 }
 
-/// The words of several texts, counted.
+/// The word counts of several texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     words: u64,
@@ -66,9 +66,9 @@ struct Counts {
 }
 
 impl Counts {
-    /// Those of one text.
-    fn of_text(words: Words) -> Self {
-        let Words { all, known, composed } = words;
+    /// Returns the counts of one text.
+    fn of_text(words: WordCounts) -> Self {
+        let WordCounts { all, known, composed } = words;
         let texts_without = u64::from(known == 0);
         Self { words: all.into(), known: known.into(), composed: composed.into(), texts: 1, texts_without }
     }
@@ -97,8 +97,8 @@ impl Add for Counts {
     }
 }
 
-/// What records show of the words of each text.
-pub(crate) fn known_words(words: &Splits<Vec<Words>>) -> KnownWords {
+/// Returns what records show about the words of each text.
+pub(crate) fn known_words(words: &Splits<Vec<WordCounts>>) -> KnownWords {
     let counts =
         words.map(|_, words| words.iter().map(|&words| Counts::of_text(words)).fold(Counts::default(), Counts::add));
     let all = counts.iter().fold(Counts::default(), |all, (_, counts)| all + *counts);
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_all_texts_and_of_each_split() {
-        let text = |all, known, composed| Words { all, known, composed };
+        let text = |all, known, composed| WordCounts { all, known, composed };
         let train = vec![text(4, 3, 1), text(4, 0, 0)];
         let known = known_words(&Splits { train, valid: Some(vec![text(2, 2, 0)]), test: Some(Vec::new()) });
         assert_eq!(known.all, KnownShare { tokens: 0.5, composed: 0.1, texts_without: 1.0 / 3.0 });

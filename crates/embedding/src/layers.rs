@@ -1,37 +1,38 @@
-//! One vector of an encoder's layers.
+//! Combines an encoder's layers into one vector.
 //!
-//! An encoder such as ELMo makes several layers a text; they are encoded and cached once, whatever is made of them:
+//! An encoder such as ELMo computes several layers per text. They are encoded and cached once, whatever is derived
+//! from them:
 //!
 //! | layers | a text's vector |
 //! |---|---|
-//! | `All` | the layers one behind another |
+//! | `All` | the layers, concatenated |
 //! | `One(j)` | layer j |
-//! | `Mix` | `gamma * sum_j softmax(weights)_j * layer_j` (Peters et al., 2018, equation 1); trained along where wanted |
+//! | `Mix` | `gamma * sum_j softmax(weights)_j * layer_j` (Peters et al., 2018, equation 1); trained with the head if set to be |
 
 use emberline_base::{Matrix, OutOfMemory, canonical};
 use rayon::prelude::*;
 
 use crate::Error;
 
-/// What becomes of the layers of a vector.
+/// How the layers of an encoder become one vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Layers {
-    /// All, one behind another; the one of a source that has a single one.
+    /// All layers, concatenated; for a source with a single layer, that layer.
     #[default]
     All,
-    /// One of them, 0 for the first.
+    /// One of the layers, 0 for the first.
     One(usize),
     /// Their weighted sum.
     Mix {
-        /// What each weighs, before the softmax; all alike when left out.
+        /// The weight of each layer before the softmax; equal weights if left out.
         weights: Option<Vec<f32>>,
-        /// What the sum is multiplied by.
+        /// The factor that multiplies the sum.
         gamma: f32,
     },
 }
 
 impl Layers {
-    /// The settings in words that stay when this type is renamed: they are part of stored digests.
+    /// Returns the settings in words that stay the same when this type is renamed: they are part of stored digests.
     pub(crate) fn description(&self) -> String {
         match self {
             Self::All => "all".to_owned(),
@@ -40,10 +41,10 @@ impl Layers {
         }
     }
 
-    /// What each of `layers` layers weighs in the sum; none: they stay one behind another.
+    /// Returns the share of each of `layers` layers in the sum. `None`: the layers stay concatenated.
     ///
     /// # Errors
-    /// When there are fewer layers than are named, or another number than there are weights.
+    /// When there are fewer layers than the settings name, or when the number of weights isn't that of the layers.
     pub(crate) fn shares(&self, layers: usize) -> Result<Option<Vec<f32>>, Error> {
         match self {
             Self::All => Ok(None),
@@ -59,7 +60,7 @@ impl Layers {
     }
 }
 
-/// `gamma * softmax(weights)`, in 64 bits.
+/// Returns `gamma * softmax(weights)`, computed in 64 bits.
 fn softmax(weights: &[f32], gamma: f32) -> Vec<f32> {
     let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = weights.iter().map(|weight| libm::exp(f64::from(weight - largest))).collect();
@@ -67,7 +68,7 @@ fn softmax(weights: &[f32], gamma: f32) -> Vec<f32> {
     powers.iter().map(|power| (f64::from(gamma) * power / sum) as f32).collect()
 }
 
-/// The weighted sum of the layers of every vector: `[texts, layers * dim]` -> `[texts, dim]`.
+/// Returns the weighted sum of the layers of every vector: `[texts, layers * dim]` -> `[texts, dim]`.
 pub(crate) fn mix(vectors: &Matrix, shares: &[f32]) -> Result<Matrix, OutOfMemory> {
     let dim = vectors.cols() / shares.len();
     let mut mixed = Matrix::try_zeros(vectors.rows(), dim)?;

@@ -1,10 +1,11 @@
-//! From texts to vectors: every embedding source behind one interface.
+//! Turns texts into vectors: every embedding source behind one interface.
 //!
-//! A source's settings ([`Source`]) are opened against the texts of a pipeline and give an [`Opened`]: a
-//! [`Lookup`], with token ids of a text and the table's rows, or an [`Encoder`] of whole texts. [`combine`] makes
-//! one vector of a text's rows, [`encode`] keeps vectors of whole texts, [`reduce`] makes them shorter, and [`features`]
-//! is what training takes. A [`FittedEmbedding`] embeds any later text as training did, given what was [`learned`] from the
-//! training texts. Nothing here knows of labels, heads or training.
+//! A source's settings ([`Source`]) are opened for the texts of a pipeline. The result is an [`Opened`]: a
+//! [`Lookup`], which has the token ids of a text and the rows of a table, or an [`Encoder`] of whole texts.
+//! [`combine`] pools a text's rows into one vector, [`encode`] encodes and caches whole texts, [`reduce`] reduces the
+//! dimension of vectors, and [`features`] builds the training features. A [`FittedEmbedding`] embeds any later text
+//! as training did, given what was [`learned`] from the training texts. Nothing here depends on labels, heads or
+//! training.
 
 pub mod combine;
 pub mod encode;
@@ -15,7 +16,7 @@ mod fitted;
 pub mod known;
 pub mod layers;
 pub mod learned;
-mod left_out;
+mod leave_one_out;
 pub mod opened;
 mod pca;
 pub mod reduce;
@@ -24,8 +25,8 @@ mod tuned;
 
 pub use error::Error;
 pub use fitted::{FittedEmbedding, WordBags};
-pub use known::Words;
+pub use known::WordCounts;
 pub use learned::LearnedState;
-pub use left_out::TextWord;
+pub use leave_one_out::TextWord;
 pub use opened::{Encoder, Lookup, Opened, RowKey, TokenizerFile};
 pub use source::{Source, Texts};

@@ -1,7 +1,9 @@
-//! Principal components: the directions along which the vectors of texts vary most (Pearson, 1901; Jolliffe,
-//! "Principal Component Analysis", 2002). Equal to scikit-learn's `PCA(svd_solver="covariance_eigh")` up to signs.
+//! Principal component analysis: finds the directions along which the vectors of texts vary most (Pearson, 1901;
+//! Jolliffe, "Principal Component Analysis", 2002). Equal to scikit-learn's `PCA(svd_solver="covariance_eigh")` up to
+//! signs.
 //!
-//! The covariance is summed in 64 bits, text after text whatever the number of threads; its eigenvectors are nalgebra's.
+//! The covariance is summed in 64 bits, text after text, whatever the number of threads; nalgebra computes its
+//! eigenvectors.
 
 use emberline_base::Matrix;
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -9,16 +11,16 @@ use rayon::prelude::*;
 
 use crate::Error;
 
-/// Vectors that are worked on at once: they stay in the cache while every row of the covariance passes.
+/// Vectors per block: they stay in the processor's cache while every row of the covariance is updated.
 const BLOCK: usize = 64;
-/// A direction with less than this share of the largest variance is rounding.
+/// A direction whose variance is below this share of the largest one is rounding error.
 const NEGLIGIBLE: f64 = 1e-10;
 
-/// The `dim` leading directions of the vectors `[texts, from]` about their mean, as the columns of a matrix
-/// `[from, dim]`, row-major. In each direction the number of the largest magnitude is positive.
+/// Returns the `dim` leading directions of the vectors `[texts, from]` about their mean, as the columns of a matrix
+/// `[from, dim]`, row-major. In each direction the number with the largest magnitude is positive.
 ///
 /// # Errors
-/// When the vectors vary along fewer directions.
+/// When the vectors vary along fewer than `dim` directions.
 pub(crate) fn directions(vectors: &Matrix, dim: usize) -> Result<Vec<f64>, Error> {
     let from = vectors.cols();
     let eigen = SymmetricEigen::new(DMatrix::from_vec(from, from, covariance(vectors)));
@@ -45,7 +47,7 @@ pub(crate) fn directions(vectors: &Matrix, dim: usize) -> Result<Vec<f64>, Error
     Ok(weights)
 }
 
-/// The sum of `(x - mean)' (x - mean)` over the vectors, `[cols, cols]`.
+/// Returns the sum of `(x - mean)' (x - mean)` over the vectors, `[cols, cols]`.
 fn covariance(vectors: &Matrix) -> Vec<f64> {
     let cols = vectors.cols();
     let mean = mean(vectors);
@@ -82,8 +84,8 @@ mod tests {
 
     use super::*;
 
-    /// Vectors about `(5, 5, ...)` that vary along known directions: column k of the discrete cosine basis with the
-    /// deviation `10 / (k + 1)`.
+    /// Returns vectors about `(5, 5, ...)` that vary along known directions: column k of the discrete cosine basis,
+    /// with the standard deviation `10 / (k + 1)`.
     fn known(texts: usize, size: usize) -> (Matrix, impl Fn(usize, usize) -> f64) {
         let cosine = move |k: usize, i: usize| {
             let angle = std::f64::consts::PI * (i as f64 + 0.5) * (k + 1) as f64 / size as f64;
@@ -113,7 +115,8 @@ mod tests {
         }
     }
 
-    /// `sklearn.decomposition.PCA(2, svd_solver="covariance_eigh").fit(x).components_`, signs turned as here.
+    /// `sklearn.decomposition.PCA(2, svd_solver="covariance_eigh").fit(x).components_`, with the same choice of signs
+    /// as here.
     #[test]
     fn directions_are_scikit_learns() {
         let x = Matrix::new(5, 3, vec![1., 2., 0., 4., 0., 1., -1., 3., 2., 0.5, -2., 7., 3., 3., 3.]);

@@ -1,13 +1,13 @@
-//! Shorter vectors from longer ones, so that one source sweeps over sizes.
+//! Reduces the dimension of vectors, so that one source can be swept over sizes.
 //!
 //! | `reduce` | a vector x of D numbers becomes |
 //! |---|---|
 //! | `truncate` | its first `dim` numbers: for models trained for it (Matryoshka), and those whose columns are principal components |
-//! | `pca` | x W, W the leading principal directions `[D, dim]` of the training texts' vectors about their mean (`pca.rs`); the mean is not taken off: a head's bias takes it up |
+//! | `pca` | x W, W the leading principal directions `[D, dim]` of the training texts' vectors about their mean (`pca.rs`); the mean isn't subtracted, since a head's bias absorbs it |
 //! | `random` | x W, W of +1/sqrt(dim) and -1/sqrt(dim), each equally likely (Achlioptas, "Database-friendly random projections", 2003); the same in every pipeline |
 //!
-//! All three are linear, so that a table is reduced row by row, and then combined: frozen and tuned cells start from the
-//! same vectors. Sums are taken in 64 bits and in a fixed order.
+//! All three are linear, so that a table is reduced row by row and combined afterwards: frozen and fine-tuned cells
+//! start from the same vectors. Sums are computed in 64 bits and in a fixed order.
 
 use std::borrow::Cow;
 
@@ -31,22 +31,22 @@ pub enum Reduce {
     Random,
 }
 
-/// To how many numbers, and how.
+/// A reduction: the target dimension, and the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reduction {
     /// The length of a vector afterwards.
     pub dim: usize,
-    /// How.
+    /// The method.
     pub reduce: Reduce,
 }
 
 impl Reduction {
-    /// What `dim` and `reduce` of a source say; none where vectors keep their length.
+    /// Returns the reduction that `dim` and `reduce` of a source ask for. `None`: vectors keep their length.
     pub(crate) fn of(dim: Option<usize>, reduce: Option<Reduce>) -> Option<Self> {
         dim.map(|dim| Self { dim, reduce: reduce.unwrap_or_default() })
     }
 
-    /// What can't be meant.
+    /// Returns what is wrong with the settings.
     pub(crate) fn faults(self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim == 0 {
@@ -55,7 +55,8 @@ impl Reduction {
         faults
     }
 
-    /// The content address of vectors of a source with the digest `source`, reduced so; `train` are the training texts.
+    /// Returns the content address of the reduced vectors of a source with the digest `source`; `train` are the
+    /// training texts.
     pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
         let Self { dim, reduce } = self;
         let settings = format!("reduce/2 dim={dim} reduce={}", variant_name(&reduce));
@@ -64,11 +65,11 @@ impl Reduction {
         Digest::of_parts(head.into_iter().chain(learned.into_iter().flatten()))
     }
 
-    /// The map from vectors of `from` numbers to shorter ones; none where they have that length already.
-    /// `training`: makes the training texts' vectors, `[texts, from]`; only asked where they are needed.
+    /// Returns the projection of vectors of `from` numbers. `None` if they already have the target length. `training`
+    /// computes the vectors of the training texts, `[texts, from]`; it is only called if they are needed.
     ///
     /// # Errors
-    /// When `dim` is more than `from`, or than the training texts can tell.
+    /// When `dim` is larger than `from`, or than the number of directions in the training texts.
     pub(crate) fn fit<'m>(
         self,
         from: usize,
@@ -91,15 +92,15 @@ impl Reduction {
     }
 }
 
-/// A linear map to shorter vectors.
+/// A linear map to vectors of fewer dimensions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Projection {
-    /// The first numbers.
+    /// Keeps the first numbers.
     Truncate {
-        /// How many.
+        /// How many numbers are kept.
         dim: usize,
     },
-    /// A matrix `[from, dim]`, row after row.
+    /// A matrix `[from, dim]`, row-major.
     Matrix {
         /// The length of a vector afterwards.
         dim: usize,
@@ -109,13 +110,13 @@ pub enum Projection {
 }
 
 impl Projection {
-    /// The length of a vector afterwards.
+    /// Returns the length of a vector afterwards.
     pub(crate) fn dim(&self) -> usize {
         let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
         dim
     }
 
-    /// Every row made shorter: `[rows, from]` -> `[rows, dim]`.
+    /// Projects every row: `[rows, from]` -> `[rows, dim]`.
     pub(crate) fn apply(&self, vectors: &Matrix) -> Result<Matrix, OutOfMemory> {
         let dim = self.dim();
         let mut shorter = Matrix::try_zeros(vectors.rows(), dim)?;
@@ -130,7 +131,7 @@ impl Projection {
     }
 }
 
-/// `out = x W`, x `[from]`, W `[from, dim]`.
+/// Computes `out = x W`, x `[from]`, W `[from, dim]`.
 fn project(x: &[f32], weights: &[f64], sums: &mut [f64], out: &mut [f32]) {
     sums.fill(0.0);
     for (&number, weights) in x.iter().zip(weights.chunks_exact(out.len())) {
@@ -140,7 +141,7 @@ fn project(x: &[f32], weights: &[f64], sums: &mut [f64], out: &mut [f32]) {
     out.iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum as f32);
 }
 
-/// A random projection, `[from, dim]`.
+/// Returns a random projection, `[from, dim]`.
 fn random(from: usize, dim: usize) -> Vec<f64> {
     let mut stream = Substream::new(0, &format!("embedding/reduce/{from}/{dim}"));
     let weight = 1.0 / (dim as f64).sqrt();

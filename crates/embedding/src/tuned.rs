@@ -1,7 +1,7 @@
-//! Fine-tuned rows of a table: what training moved, put over the rows of the source.
+//! Fine-tuned rows of a table: replace the source's rows that training updated.
 //!
 //! A row that occurred in training comes from the model; every other row comes from the source, since training never
-//! moved it. Rows are found again by their id, or by their word where ids depend on the texts at hand ([`RowKey`]).
+//! updated it. Rows are identified by their id, or by their word if ids depend on the given texts ([`RowKey`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,26 +10,27 @@ use emberline_base::{Bags, Matrix, TunedRows};
 
 use crate::{Error, Lookup, RowKey};
 
-/// Fine-tuned rows, found by what names them.
+/// Fine-tuned rows with an index that finds them.
 #[derive(Clone, Debug)]
-pub(crate) struct Tuned {
-    places: Places,
+pub(crate) struct TunedTable {
+    positions: RowIndex,
     table: Matrix,
 }
 
-/// The place of each row in the tuned table.
+/// Maps each row of the source to its position in the fine-tuned table.
 #[derive(Clone, Debug)]
-enum Places {
+enum RowIndex {
     ById(HashMap<u32, usize>),
     ByWord(HashMap<String, usize>),
 }
 
-impl Tuned {
-    /// Checks rows, `table` `[rows, dim]` after training, against the source's table, which they belong to; `dim` is the
+impl TunedTable {
+    /// Checks fine-tuned rows, `table` `[rows, dim]`, against the source's table that they belong to; `dim` is the
     /// length of a row after reduction.
     ///
     /// # Errors
-    /// When there are more or fewer names than rows, a row isn't of the table, a row is named twice, or rows have another length.
+    /// When the number of names isn't that of the rows, a row isn't in the table, a row is named twice, or rows have
+    /// another length.
     pub(crate) fn new(lookup: &dyn Lookup, dim: usize, rows: TunedRows, table: Matrix) -> Result<Self, Error> {
         let TunedRows { ids, words } = rows;
         let refused = |reason: String| Err(Error::TunedRows { reason });
@@ -40,38 +41,38 @@ impl Tuned {
             return refused(format!("{} rows have {} ids", table.rows(), ids.len()));
         }
         let count = ids.len();
-        let (places, distinct) = match (lookup.row_key(), words) {
+        let (positions, distinct) = match (lookup.row_key(), words) {
             (RowKey::Word, None) => return refused("they have no words, by which this source names its rows".into()),
             (RowKey::Word, Some(words)) => {
-                let places: HashMap<String, usize> = words.into_iter().zip(0..).collect();
-                let distinct = places.len();
-                (Places::ByWord(places), distinct)
+                let positions: HashMap<String, usize> = words.into_iter().zip(0..).collect();
+                let distinct = positions.len();
+                (RowIndex::ByWord(positions), distinct)
             }
             (RowKey::Id, _) => {
                 if let Some(id) = ids.iter().find(|&&id| id as usize >= lookup.rows()) {
                     return refused(format!("there is a row {id}, but the source's table has {}", lookup.rows()));
                 }
-                let places: HashMap<u32, usize> = ids.into_iter().zip(0..).collect();
-                let distinct = places.len();
-                (Places::ById(places), distinct)
+                let positions: HashMap<u32, usize> = ids.into_iter().zip(0..).collect();
+                let distinct = positions.len();
+                (RowIndex::ById(positions), distinct)
             }
         };
         if distinct != count {
             return refused(format!("{} of {count} rows are named twice", count - distinct));
         }
-        Ok(Self { places, table })
+        Ok(Self { positions, table })
     }
 
-    /// The fine-tuned row that a source's row has become; none for a row that training never moved.
+    /// Returns the fine-tuned row of a source's row. `None` for a row that training never updated.
     pub(crate) fn row(&self, lookup: &dyn Lookup, id: u32) -> Option<&[f32]> {
-        let place = match &self.places {
-            Places::ById(places) => places.get(&id),
-            Places::ByWord(places) => places.get(&lookup.row_word(id)?),
+        let place = match &self.positions {
+            RowIndex::ById(positions) => positions.get(&id),
+            RowIndex::ByWord(positions) => positions.get(&lookup.row_word(id)?),
         };
         place.map(|&place| self.table.row(place))
     }
 
-    /// Puts fine-tuned rows in the place of the source's.
+    /// Replaces the source's rows by the fine-tuned ones.
     pub(crate) fn overlay(&self, lookup: &dyn Lookup, bags: &mut Bags) {
         let table = Arc::make_mut(&mut bags.table);
         for (at, &id) in bags.rows.iter().enumerate() {

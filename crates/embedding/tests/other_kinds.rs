@@ -1,5 +1,5 @@
-//! Files that only stand for a model's files, in the place of each file of every kind of source: the message names the file,
-//! what it is and the cure, whatever the file's own reader would have met.
+//! Wrong files in the place of each file of every kind of source, such as a Git LFS pointer or an HTML page: the
+//! message names the file, what it is, and the cure, whatever the file's own reader would have reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use emberline_embedding::{Error, Opened, Source, Texts};
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
 const PAGE: &[u8] = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n";
 
-/// A kind of source, its model below `crates/`, the settings beside `path`, and the files that it reads.
+/// A kind of source, its model below `crates/`, the settings besides `path`, and the files that it reads.
 type Model = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const MODELS: [Model; 6] = [
@@ -90,7 +90,7 @@ fn source(kind: &str, path: &Path, options: &str) -> Source {
     toml::from_str(&format!("[{kind}]\npath = {:?}\n{options}", path.display().to_string())).expect("a source")
 }
 
-/// Opens the source and has it encode a text: some files are read no earlier.
+/// Opens the source and encodes a text with it, because some files are only read then.
 fn open(source: &Source) -> Result<Opened, Error> {
     let all = ["the river"];
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, Device::Cpu)?;

@@ -58,10 +58,10 @@ fn measure(file: &Path, source: &str) -> Result<(), Box<dyn Error>> {
     stages.add("digest", seconds)?;
     let (opened, seconds) = timed(|| open(&source, &data))?;
     stages.add(&format!("open ({})", source.kind()), seconds)?;
-    let told = &mut |_| {};
+    let on_event = &mut |_| {};
     let mut encoding =
-        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
-    let (_, seconds) = timed(|| Ok(features(&opened, &data.lists(), &source.wanted(), &mut encoding)?))?;
+        Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt: CancellationToken::default() };
+    let (_, seconds) = timed(|| Ok(features(&opened, &data.lists(), &source.feature_spec(), &mut encoding)?))?;
     stages.add(&format!("embed ({})", source.kind()), seconds)?;
     stages.print("all", stages.total)?;
     let (_, alone) = timed(|| Ok(read_texts(file, &text, None, None)?))?;

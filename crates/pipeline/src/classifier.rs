@@ -205,8 +205,8 @@ impl Classifier {
         let mut encoding = Encoding {
             cache: cache.as_ref(),
             device: *device,
-            about: &self.label,
-            told: on_event,
+            label: &self.label,
+            on_event,
             interrupt: interrupt.clone(),
         };
         let failed = |source| Error::Embedding { name: self.label.clone(), source };

@@ -94,7 +94,7 @@ impl Pipeline {
     fn sources<'p>(&self, plan: &'p Plan) -> Vec<(&'p str, &'p Source)> {
         let mut known = HashSet::new();
         let of_cells = plan.cells.iter().map(Cell::source);
-        of_cells.filter(|(name, source)| known.insert((*name, format!("{:?}", source.place())))).collect()
+        of_cells.filter(|(name, source)| known.insert((*name, format!("{:?}", source.location())))).collect()
     }
 }
 

@@ -1,13 +1,13 @@
 //! TensorFlow's TensorBundle: the variables of a checkpoint.
 //!
-//! In: `variables/variables.index` (a [LevelDB table](crate::leveldb) of `BundleHeader` and `BundleEntry` messages) and
-//! the shards `variables/variables.data-0000I-of-0000N`. Out: single tensors; of the shards only their bytes are read.
-//! Follows `tensor_bundle.proto` and `tensor_bundle.cc`.
+//! In: `variables/variables.index` (a [LevelDB table](crate::leveldb) of `BundleHeader` and `BundleEntry` messages)
+//! and the shards `variables/variables.data-0000I-of-0000N`. Out: single tensors; only their bytes are read from the
+//! shards. Follows `tensor_bundle.proto` and `tensor_bundle.cc`.
 //!
-//! | what | bytes in a shard |
+//! | content | bytes in a shard |
 //! |---|---|
 //! | numbers | little-endian, row-major |
-//! | strings | varint length each, u32 masked CRC-32C of the lengths (each as u32), then the bytes |
+//! | strings | a varint length for each, the u32 masked CRC-32C of the lengths (each as u32), then the bytes |
 //! | a sliced tensor | nothing; each slice is a tensor with a [key of its own](crate::slice_key) |
 
 use std::io::{self, Read};
@@ -22,11 +22,11 @@ use crate::slices::{self, Region};
 use crate::{digest, memory};
 
 const INDEX: &str = "variables/variables.index";
-/// The largest index that is read.
+/// The maximum size of an index.
 const MAX_INDEX: u64 = 64 << 20;
-/// The largest string tensor that is read.
+/// The maximum size of a string tensor.
 const MAX_STRINGS: u64 = 256 << 20;
-/// How much of a table is read at once; a multiple of the size of every number.
+/// How many bytes of a table are read at once; a multiple of the size of every number.
 const CHUNK: usize = 1 << 20;
 
 /// An opened checkpoint.
@@ -42,17 +42,18 @@ pub struct Bundle<'a> {
 pub struct Numbers<T> {
     /// The first dimension.
     pub rows: usize,
-    /// All other dimensions as one.
+    /// The product of all other dimensions.
     pub cols: usize,
-    /// Row after row.
+    /// The numbers, row-major.
     pub values: Vec<T>,
-    /// The content address of the bytes in the file: SHA-256, in lower-case hex, over those of its pieces.
+    /// The content address of the tensor's bytes in the file: SHA-256, in lower-case hex, over the bytes of its
+    /// pieces.
     pub digest: String,
 }
 
-/// A type of numbers that a checkpoint holds.
+/// A type of numbers that a checkpoint contains.
 pub trait Number: Copy + Default {
-    /// Appends the numbers of whole little-endian elements; false: not of an element type that this can hold.
+    /// Appends the numbers of whole little-endian elements. Returns false if this type can't hold the element type.
     fn read(dtype: i32, bytes: &[u8], values: &mut Vec<Self>) -> bool;
 }
 
@@ -88,8 +89,8 @@ impl Number for i64 {
     }
 }
 
-/// Where a tensor's bytes are, checked against its shard's length.
-struct Place {
+/// The range of a tensor's bytes, checked against its shard's length.
+struct ByteRange {
     shard: String,
     offset: u64,
     size: u64,
@@ -100,7 +101,7 @@ impl<'a> Bundle<'a> {
     /// Reads the index.
     ///
     /// # Errors
-    /// When there is none, or it is damaged or of another kind.
+    /// When there is no index, or it is damaged or of another kind.
     pub fn open(files: &'a Files) -> Result<Self, Error> {
         let bytes = files.read(INDEX, MAX_INDEX)?;
         let fault = |reason: String| files.fault(INDEX, reason);
@@ -119,15 +120,15 @@ impl<'a> Bundle<'a> {
         Ok(Self { files, shards: header.num_shards, entries })
     }
 
-    /// The names of all tensors, in order; slices of partitioned ones are left out.
+    /// Returns the names of all tensors, in order; slices of partitioned ones are left out.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|(key, _)| str::from_utf8(key).ok().filter(|name| !name.starts_with('\0')))
     }
 
-    /// A string tensor of rank 0: its one element.
+    /// Returns the only element of a string tensor of rank 0.
     ///
     /// # Errors
-    /// When the checkpoint has no such tensor, it is another, or its bytes are damaged.
+    /// When the checkpoint has no such tensor, the tensor is of another kind, or its bytes are damaged.
     pub fn string(&self, name: &str) -> Result<Vec<u8>, Error> {
         let entry = self.entry(name.as_bytes())?;
         let fault = |reason: String| self.fault(name, &reason);
@@ -144,20 +145,21 @@ impl<'a> Bundle<'a> {
         one_string(&bytes, place.crc32c).map_err(|reason| self.shard_fault(&place, name, &reason))
     }
 
-    /// A matrix of 32- or 64-bit floats, or the part of it that `region` names, as 32-bit floats.
+    /// Returns a matrix of 32- or 64-bit floats, or the part of it that `region` names, as 32-bit floats.
     ///
     /// # Errors
-    /// When the checkpoint has no such matrix, its bytes are damaged, or memory lacks.
+    /// When the checkpoint has no such matrix, its bytes are damaged, or there is too little memory.
     pub fn floats(&self, name: &str, region: Option<&Region>) -> Result<Numbers<f32>, Error> {
         let entry = self.entry(name.as_bytes())?;
         let shape = matrix_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
         self.numbers(name, &entry, shape, region)
     }
 
-    /// The element type (a [`dtype`]) of a tensor of any rank, and its shape or that of the part that `region` names.
+    /// Returns the element type (a [`dtype`]) of a tensor of any rank, and its shape or that of the part that
+    /// `region` names.
     ///
     /// # Errors
-    /// When the checkpoint has no such tensor, or it has no shape.
+    /// When the checkpoint has no such tensor, or the tensor has no shape.
     pub fn describe(&self, name: &str, region: Option<&Region>) -> Result<(i32, Vec<usize>), Error> {
         let entry = self.entry(name.as_bytes())?;
         let shape = shape(&entry).map_err(|reason| self.fault(name, &reason))?;
@@ -168,11 +170,12 @@ impl<'a> Bundle<'a> {
         })
     }
 
-    /// The numbers of a tensor of any rank, or those of the part that `region` names. All dimensions but the first
-    /// are taken for one.
+    /// Returns the numbers of a tensor of any rank, or of the part that `region` names. All dimensions except the
+    /// first are combined into one.
     ///
     /// # Errors
-    /// When the checkpoint has no such tensor, it has another element type, its bytes are damaged, or memory lacks.
+    /// When the checkpoint has no such tensor, the tensor has another element type, its bytes are damaged, or there
+    /// is too little memory.
     pub fn tensor<T: Number>(&self, name: &str, region: Option<&Region>) -> Result<Numbers<T>, Error> {
         let entry = self.entry(name.as_bytes())?;
         let shape = flat_shape(&entry).map_err(|reason| self.fault(name, &reason))?;
@@ -220,7 +223,7 @@ impl<'a> Bundle<'a> {
         self.whole(name, &entry, found)
     }
 
-    /// The whole of a sliced matrix.
+    /// Assembles a sliced matrix.
     fn assembled<T: Number>(
         &self,
         name: &str,
@@ -244,7 +247,8 @@ impl<'a> Bundle<'a> {
         Ok(Numbers { rows, cols, values, digest })
     }
 
-    /// Every slice is as large as its region and has bytes of its own, so the whole is no larger than the files.
+    /// Checks that every slice is as large as its region and has bytes of its own, so that the whole is no larger
+    /// than the files.
     fn check_slices(&self, name: &str, full: &BundleEntry, regions: &[Region]) -> Result<(), Error> {
         let mut spans = Vec::with_capacity(regions.len());
         for (index, region) in regions.iter().enumerate() {
@@ -263,7 +267,7 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// A matrix that is stored in one piece.
+    /// Reads a matrix that is stored in one piece.
     fn whole<T: Number>(&self, name: &str, entry: &BundleEntry, [rows, cols]: [usize; 2]) -> Result<Numbers<T>, Error> {
         let width = width(entry.dtype);
         if !T::read(entry.dtype, &[], &mut Vec::new()) {
@@ -281,8 +285,8 @@ impl<'a> Bundle<'a> {
         Ok(Numbers { rows, cols, values, digest })
     }
 
-    /// Hands the bytes of a tensor on, chunk by chunk, and checks their checksum.
-    fn read_chunks(&self, name: &str, place: &Place, mut take: impl FnMut(&[u8])) -> Result<String, Error> {
+    /// Calls `take` with the bytes of a tensor, chunk by chunk, and verifies their checksum.
+    fn read_chunks(&self, name: &str, place: &ByteRange, mut take: impl FnMut(&[u8])) -> Result<String, Error> {
         let mut reader = self.files.reader(&place.shard, place.offset)?;
         let mut buffer = vec![0; CHUNK.min(usize::try_from(place.size).unwrap_or(CHUNK))];
         let mut digests = Vec::new();
@@ -313,7 +317,7 @@ impl<'a> Bundle<'a> {
         BundleEntry::decode(value).map_err(|e| self.fault(&name, &e.to_string()))
     }
 
-    fn place(&self, name: &str, entry: &BundleEntry) -> Result<Place, Error> {
+    fn place(&self, name: &str, entry: &BundleEntry) -> Result<ByteRange, Error> {
         if !(0..self.shards).contains(&entry.shard_id) {
             return Err(self.fault(name, &format!("lies in shard {} of {}", entry.shard_id, self.shards)));
         }
@@ -321,7 +325,7 @@ impl<'a> Bundle<'a> {
         let len = self.files.len(&shard)?;
         match (u64::try_from(entry.offset), u64::try_from(entry.size)) {
             (Ok(offset), Ok(size)) if offset.checked_add(size).is_some_and(|end| end <= len) => {
-                Ok(Place { shard, offset, size, crc32c: entry.crc32c })
+                Ok(ByteRange { shard, offset, size, crc32c: entry.crc32c })
             }
             _ => {
                 let reason = format!(
@@ -333,23 +337,23 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// A fault of one variable.
+    /// Returns an error about one variable.
     pub(crate) fn fault(&self, name: &str, reason: &str) -> Error {
         self.files.fault(INDEX, format!("the variable {name:?} {reason}"))
     }
 
-    fn unreadable(&self, place: &Place, source: io::Error) -> Error {
+    fn unreadable(&self, place: &ByteRange, source: io::Error) -> Error {
         Error::File { path: self.files.place(&place.shard), source }
     }
 
-    fn shard_fault(&self, place: &Place, name: &str, reason: &str) -> Error {
+    fn shard_fault(&self, place: &ByteRange, name: &str, reason: &str) -> Error {
         self.files.fault(&place.shard, format!("byte {}: the variable {name:?} {reason}", place.offset))
     }
 }
 
 const CHECKSUM: &str = "has another checksum than the index says; the file is damaged, get it again";
 
-/// The bytes of a number; 0: not a type that is read.
+/// Returns the size of a number in bytes; 0 for unsupported types.
 fn width(dtype: i32) -> u64 {
     match dtype {
         dtype::FLOAT | dtype::INT32 => 4,
@@ -377,7 +381,7 @@ fn matrix_shape(entry: &BundleEntry) -> Result<[usize; 2], String> {
     }
 }
 
-/// The first dimension, and all others as one; a single number has one row of one.
+/// Returns the first dimension, and the product of all others; a scalar is one row of one number.
 fn flat_shape(entry: &BundleEntry) -> Result<[usize; 2], String> {
     let shape = shape(entry)?;
     let fits = shape.iter().try_fold(8_usize, |n, &d| n.checked_mul(d)).is_some();
@@ -388,7 +392,7 @@ fn flat_shape(entry: &BundleEntry) -> Result<[usize; 2], String> {
     }
 }
 
-/// Takes the bytes of a string tensor with one element apart.
+/// Parses the bytes of a string tensor with one element.
 fn one_string(bytes: &[u8], crc: u32) -> Result<Vec<u8>, String> {
     let mut rest = bytes;
     let length = u32::try_from(varint(&mut rest)?).map_err(|_| "is too long")?;

@@ -1,9 +1,9 @@
-//! Content addresses: SHA-256 in lower-case hex over byte strings, each preceded by its length (64 bits, little-endian), so that
-//! no two different lists of parts share one.
+//! Content addresses: SHA-256 in lower-case hex over byte strings, each preceded by its length (64 bits,
+//! little-endian), so that no two different lists of parts have the same address.
 
 use sha2::{Digest as _, Sha256};
 
-/// The digest of some byte strings.
+/// Returns the digest of some byte strings.
 pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -20,7 +20,7 @@ mod tests {
     #[test]
     fn parts_are_told_apart() {
         assert_ne!(of_parts([&b"ab"[..], b"c"]), of_parts([&b"a"[..], b"bc"]));
-        // sha256 of eight zeros
+        // The SHA-256 of eight zeros.
         assert_eq!(of_parts([&b""[..]]), "af5570f5a1810b7af78caf4bc70a660f0df51e42baf91d4de5b2328de0e83dfc");
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a SavedModel.
+//! The errors of reading and running a SavedModel.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,31 +11,31 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of the model isn't there.
+    /// A file of the model doesn't exist.
     #[error("{}: isn't there; the model is incomplete, get it again", path.display())]
     Missing {
-        /// Its name below the model's folder, with `/` between.
+        /// Its name below the model's folder, with `/` between the parts.
         file: String,
         /// Its path.
         path: PathBuf,
     },
-    /// A file is damaged, truncated or hostile, or holds what isn't read here.
+    /// A file is damaged, truncated or hostile, or contains something unsupported.
     #[error("{}: {reason}", path.display())]
     Format {
-        /// Its name below the model's folder, with `/` between.
+        /// Its name below the model's folder, with `/` between the parts.
         file: String,
         /// Its path.
         path: PathBuf,
-        /// What is wrong, with the byte, line, node or variable where there is one.
+        /// What is wrong, with the byte, line, node or variable if there is one.
         reason: String,
     },
-    /// The system gave no more memory.
+    /// The system refused to allocate memory.
     #[error("{bytes} bytes of memory could not be had")]
     OutOfMemory {
-        /// How many were asked for.
+        /// How many bytes were asked for.
         bytes: u64,
     },
     /// A function can't be run on these inputs.

@@ -1,6 +1,6 @@
-//! The files of a model: a folder, or in memory.
+//! The files of a model: in a folder, or in memory.
 //!
-//! A folder's files are read as they are asked for, shards of a checkpoint in pieces.
+//! A folder's files are read on demand, shards of a checkpoint in pieces.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::memory;
 
-/// The file that makes a folder a SavedModel.
+/// The file that marks a folder as a SavedModel.
 pub const SAVED_MODEL: &str = "saved_model.pb";
 
-/// Where a model's files are. Names of files are relative, with `/` between: `variables/variables.index`.
+/// Where a model's files are. Names of files are relative, with `/` between the parts: `variables/variables.index`.
 #[derive(Debug)]
 pub enum Files {
     /// A folder.
@@ -24,7 +24,7 @@ pub enum Files {
 }
 
 impl Files {
-    /// The path to name in a message about one file.
+    /// Returns the path that a message about one file names.
     pub fn place(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
@@ -32,12 +32,12 @@ impl Files {
         }
     }
 
-    /// A fault of one file.
+    /// Returns an error about one file.
     pub fn fault(&self, name: &str, reason: impl Into<String>) -> Error {
         Error::Format { file: name.to_owned(), path: self.place(name), reason: reason.into() }
     }
 
-    /// Whether the file is there: an ordinary file, or a link to one.
+    /// Returns whether the file exists: an ordinary file, or a link to one.
     pub fn has(&self, name: &str) -> bool {
         match self {
             Self::Folder(folder) => folder.join(name).is_file(),
@@ -45,7 +45,7 @@ impl Files {
         }
     }
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     ///
     /// # Errors
     /// [`Error::Missing`] when there is no such file.
@@ -60,10 +60,10 @@ impl Files {
         }
     }
 
-    /// The whole file, which may hold at most `cap` bytes.
+    /// Reads the whole file, which may have at most `cap` bytes.
     ///
     /// # Errors
-    /// When it isn't there, is larger, or can't be read.
+    /// When it doesn't exist, is larger, or can't be read.
     pub fn read(&self, name: &str, cap: u64) -> Result<Cow<'_, [u8]>, Error> {
         let len = self.len(name)?;
         if len > cap {
@@ -80,10 +80,10 @@ impl Files {
         }
     }
 
-    /// The file, to read from `offset` on.
+    /// Opens the file, to read from `offset` on.
     ///
     /// # Errors
-    /// When it isn't there, or can't be read.
+    /// When it doesn't exist, or can't be read.
     pub fn reader(&self, name: &str, offset: u64) -> Result<Box<dyn Read + '_>, Error> {
         self.len(name)?;
         match self {

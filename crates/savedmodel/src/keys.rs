@@ -1,7 +1,7 @@
-//! Where a checkpoint keeps the variables of a graph.
+//! Finds the keys under which a checkpoint stores the variables of a graph.
 //!
-//! A TF2 variable's key stands in the checkpoint's own object graph, reached by the same names as in the SavedModel's.
-//! A TF1 variable's key is its name, or that of the partitioned variable it is a slice of.
+//! A TF2 variable's key is in the checkpoint's own object graph, at the same path of names as in the SavedModel's. A
+//! TF1 variable's key is its name, or that of the partitioned variable it is a slice of.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +17,7 @@ use crate::slices::Region;
 
 /// The string tensor with the checkpoint's object graph.
 const OBJECT_GRAPH: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
-/// The attribute under which a variable keeps its value.
+/// The attribute under which a variable stores its value.
 const VALUE: &str = "VARIABLE_VALUE";
 
 /// The keys of variables in a checkpoint.
@@ -27,7 +27,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads where these variables are.
+    /// Finds the keys of these variables.
     ///
     /// # Errors
     /// When the checkpoint's object graph is needed and can't be read.
@@ -48,7 +48,7 @@ impl Keys {
         Ok(Self { objects, nodes: slices(meta) })
     }
 
-    /// A variable's key, and the part of it that the variable is.
+    /// Returns a variable's key, and the region of the stored tensor that the variable is.
     ///
     /// # Errors
     /// When the checkpoint's object graph doesn't have the variable.
@@ -63,7 +63,7 @@ impl Keys {
     }
 }
 
-/// The keys of the SavedModel's objects: both graphs are walked from their roots by the same names.
+/// Returns the keys of the SavedModel's objects: both graphs are walked from their roots by the same names.
 fn matched(saved: &SavedObjectGraph, stored: &TrackableObjectGraph) -> BTreeMap<usize, String> {
     let mut keys = BTreeMap::new();
     let mut seen = vec![false; saved.nodes.len()];
@@ -93,7 +93,7 @@ fn key(object: &TrackableObject) -> Option<String> {
     object.attributes.iter().find(|a| a.name == VALUE).map(|a| a.checkpoint_key.clone())
 }
 
-/// TF1: the partitioned variables that variables are slices of, by the names of their nodes.
+/// For TF1: returns the partitioned variables that variables are slices of, by the names of their nodes.
 fn slices(meta: &MetaGraphDef) -> BTreeMap<String, (String, Option<Region>)> {
     let collections = ["variables", "trainable_variables"].iter().filter_map(|name| meta.collection_def.get(*name));
     let bytes = collections.filter_map(|c| c.bytes_list.as_ref()).flat_map(|list| &list.value);

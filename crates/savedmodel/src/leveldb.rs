@@ -1,9 +1,9 @@
 //! The LevelDB table in which a checkpoint keeps its index: sorted keys and values.
 //!
-//! In: the bytes of `variables.index`. Out: its entries in ascending order of their keys, which are unique; and back.
-//! Follows LevelDB's `doc/table_format.md`.
+//! In: the bytes of `variables.index`. Out: its entries in ascending order of their keys, which are unique; and the
+//! reverse. Follows LevelDB's `doc/table_format.md`.
 //!
-//! | where | what |
+//! | part | content |
 //! |---|---|
 //! | last 48 bytes | handles of the metaindex and the index block (2 x 2 varints), zeros up to 40, magic `57 fb 80 8b 24 75 47 db` |
 //! | handle | varint offset, varint size of a block without its trailer |
@@ -16,9 +16,10 @@ pub use self::writer::table;
 const FOOTER: usize = 48;
 const MAGIC: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 const TRAILER: usize = 5;
-/// Longer than any variable's name.
+/// The maximum length of a key; no variable has a longer name.
 const MAX_KEY: usize = 1 << 14;
-/// What all blocks and keys may take, unpacked: prefixes of keys and Snappy save ten times, not more than this.
+/// The maximum size of all blocks and keys after decompression: shared key prefixes and Snappy save a factor of ten,
+/// but not more than this.
 const MAX_UNPACKED: usize = 256 << 20;
 const ALWAYS_UNPACKED: usize = 16 << 20;
 const MAX_RATIO: usize = 64;
@@ -26,17 +27,19 @@ const MAX_RATIO: usize = 64;
 /// One key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
-/// The masked CRC-32C that LevelDB and TensorFlow store.
+/// Returns the masked form of a CRC-32C, which LevelDB and TensorFlow store: rotated right by 15 bits, plus
+/// `0xa282ead8`. Example: `masked(0)` is `0xa282ead8`.
 pub fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Whether content with this CRC-32C has the stored checksum; a fuzzer, which can't guess one, always gets through.
+/// Returns whether content with this CRC-32C has the stored checksum. Under a fuzzer, which can't guess one, the
+/// result is always true.
 pub(crate) fn is_checksum(stored: u32, crc: u32) -> bool {
     cfg!(fuzzing) || stored == masked(crc)
 }
 
-/// The entries of a table.
+/// Returns the entries of a table.
 ///
 /// # Errors
 /// What is wrong, with the byte offset.
@@ -68,7 +71,8 @@ pub fn entries(table: &[u8]) -> Result<Vec<Entry>, String> {
     }
 }
 
-/// A varint of at most 64 bits.
+/// Parses a varint of at most 64 bits: seven bits per byte, the lowest first, the top bit set in all bytes but the
+/// last. Example: `ac 02` is 300.
 pub(crate) fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
@@ -90,7 +94,7 @@ fn handle(bytes: &mut &[u8]) -> Result<(usize, usize), String> {
     Ok((length(bytes)?, length(bytes)?))
 }
 
-/// The entries of the block at `(offset, size)`, whose trailer ends before `end`.
+/// Returns the entries of the block at `(offset, size)`, whose trailer must end before `end`.
 fn block(table: &[u8], end: usize, at: (usize, usize), budget: &mut usize) -> Result<Vec<Entry>, String> {
     let (offset, size) = at;
     let fault = |reason: &str| format!("byte {offset}: {reason}");
@@ -142,7 +146,7 @@ fn block_entries(body: &[u8], spend: &mut dyn FnMut(usize) -> Result<(), String>
     Ok(entries)
 }
 
-/// Writes tables as LevelDB would: keys prefix-compressed within a block.
+/// Writes tables as LevelDB does: keys are prefix-compressed within a block.
 mod writer {
     use super::{Entry, MAGIC, masked};
 
@@ -180,8 +184,8 @@ mod writer {
         handle
     }
 
-    /// The bytes of a table with these entries, whose keys must ascend; three to a block, each compressed with Snappy if asked
-    /// for.
+    /// Returns the bytes of a table with these entries, whose keys must ascend; there are three entries per block,
+    /// and each block is compressed with Snappy if `snappy` is set.
     pub fn table(entries: &[Entry], snappy: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let mut index = Vec::new();
@@ -237,7 +241,7 @@ mod tests {
         }
     }
 
-    /// What a checksum doesn't guard: blocks that were written wrong.
+    /// Damage that checksums don't detect: blocks that were written wrongly.
     #[test]
     fn no_block_makes_it_panic_or_spend_too_much() {
         let whole = writer::table(&sample()[..3], false);
@@ -258,7 +262,7 @@ mod tests {
         }
     }
 
-    /// An index block that names a block at the end of all numbers: where it ends can't be told in 64 bits.
+    /// An index block with a block offset so large that the block's end overflows 64 bits.
     #[test]
     fn a_block_beyond_all_numbers_is_refused() {
         let mut handle = vec![0xff; 9];
@@ -272,7 +276,7 @@ mod tests {
         assert!(entries(&out).expect_err("beyond").contains("reaches beyond the file"));
     }
 
-    /// Keys that share all with their predecessors: 3 bytes a key of 16 KiB.
+    /// Keys that share everything with their predecessors: 3 bytes for a key of 16 KiB.
     #[test]
     fn a_table_does_not_unpack_to_a_multiple_of_its_size() {
         let mut body = [&[0, 0x80, 0x80, 0x01, 0][..], &vec![b'k'; 1 << 14]].concat();
@@ -283,10 +287,10 @@ mod tests {
         assert!(entries(&around(body, 0)).expect_err("256 MiB").contains("unpacks to too many bytes"));
     }
 
-    /// What ends a block of one run.
+    /// The end of a block with a single run of entries.
     const ONE_RESTART: [u8; 8] = [0, 0, 0, 0, 1, 0, 0, 0];
 
-    /// A table of this one block, with a right checksum.
+    /// Returns a table of this one block, with a correct checksum.
     fn around(mut body: Vec<u8>, compression: u8) -> Vec<u8> {
         let mut handle = vec![0];
         writer::push_varint(&mut handle, body.len() as u64);
@@ -313,7 +317,7 @@ mod tests {
             ("restarts don't fit", vec![0xff; 8], 0),
             ("without restarts", vec![1, 0, 0], 0),
             ("unknown compression", with_restart(&[]), 2),
-            // Snappy that announces 1 GiB.
+            // Snappy data that announces 1 GiB.
             ("unpacks to too many bytes", vec![0x80, 0x80, 0x80, 0x80, 4, 0, b'x'], 1),
         ] {
             let error = entries(&around(body, compression)).expect_err(message);

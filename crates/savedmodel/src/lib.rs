@@ -1,7 +1,8 @@
-//! TensorFlow SavedModels, read and run without TensorFlow.
+//! Reads and runs TensorFlow SavedModels without TensorFlow.
 //!
-//! In: a folder with `saved_model.pb`, `variables/` and `assets/`, or its files in memory ([`Files`]). Out: signatures and
-//! the graph ([`SavedModel`]), tensors of the checkpoint ([`Bundle`]), and the outputs of a [`Function`] that is run.
+//! In: a folder with `saved_model.pb`, `variables/` and `assets/`, or its files in memory ([`Files`]). Out:
+//! signatures and the graph ([`SavedModel`]), tensors of the checkpoint ([`Bundle`]), and the outputs of a
+//! [`Function`] that is run.
 //!
 //! ```
 //! use savedmodel::{SavedModel, Tensor};
@@ -14,9 +15,9 @@
 //! # Ok::<(), savedmodel::Error>(())
 //! ```
 //!
-//! [`proto`] holds the messages; [`graph`] walks graphs, also for readers that find a meaning in them instead of running
-//! them; [`Bundle`] (with [`leveldb`], slices and [`Keys`]) reads variables; [`text`] holds TensorFlow's operations on
-//! strings, [`segment`] its sums over rows.
+//! [`proto`] has the protocol-buffer messages; [`graph`] walks graphs, also for readers that derive a meaning from
+//! them instead of running them; [`Bundle`] (with [`leveldb`], slices and [`Keys`]) reads variables; [`text`] has
+//! TensorFlow's operations on strings, and [`segment`] its sums over rows.
 
 mod bundle;
 mod digest;
@@ -37,7 +38,7 @@ pub use bundle::{Bundle, Number, Numbers};
 pub use error::Error;
 pub use files::{Files, SAVED_MODEL};
 pub use function::tensor::{Data, Element, Tensor};
-pub use function::{Entry, Function, Sketch};
+pub use function::{Entry, Function, UnboundFunction};
 pub use keys::Keys;
 pub use model::{SavedModel, inference_graph};
 pub use slices::{Region, slice_key};

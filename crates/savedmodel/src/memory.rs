@@ -1,8 +1,8 @@
-//! Large arrays whose allocation may fail: a lack of memory is an error, not the end of the process.
+//! Fallible allocation of large arrays: running out of memory is an error, and doesn't abort the process.
 
 use crate::error::Error;
 
-/// An empty array with room for `len` elements.
+/// Returns an empty array with capacity for `len` elements.
 pub(crate) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();
     let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
@@ -10,7 +10,7 @@ pub(crate) fn with_capacity<T>(len: usize) -> Result<Vec<T>, Error> {
     Ok(values)
 }
 
-/// `len` times the same value.
+/// Returns an array of `len` copies of a value.
 pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
     let mut values = with_capacity(len)?;
     values.resize(len, value);

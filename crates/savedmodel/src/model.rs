@@ -7,14 +7,14 @@ use prost::Message as _;
 use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::files::{Files, SAVED_MODEL};
-use crate::function::{Entry, Function, Sketch};
+use crate::function::{Entry, Function, UnboundFunction};
 use crate::graph::{Objects, child};
 use crate::proto::{self, MetaGraphDef, ObjectKind, SignatureDef};
 
-/// The largest graph that is read: the most that a protocol-buffer message may have.
+/// The maximum size of a graph: the limit of protocol-buffer messages.
 const MAX_GRAPH: u64 = 2 << 30;
 
-/// An opened model. Variables are loaded by [`function`](Self::function) alone.
+/// An opened model. Only [`function`](Self::function) loads variables.
 #[derive(Debug)]
 pub struct SavedModel {
     files: Files,
@@ -25,12 +25,12 @@ impl SavedModel {
     /// Opens the model in a folder.
     ///
     /// # Errors
-    /// When `saved_model.pb` isn't there, can't be read, or isn't a SavedModel with a graph.
+    /// When `saved_model.pb` doesn't exist, can't be read, or isn't a SavedModel with a graph.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(Files::Folder(folder.as_ref().to_owned()))
     }
 
-    /// Opens the model that these files are.
+    /// Opens the model in these files.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
@@ -43,17 +43,17 @@ impl SavedModel {
         Ok(Self { files, graphs })
     }
 
-    /// The graph for inference.
+    /// Returns the graph for inference.
     pub fn meta_graph(&self) -> &MetaGraphDef {
         inference_graph(&self.graphs).expect("`read` has found it")
     }
 
-    /// The signatures by name: their inputs and outputs with names, tensors and element types.
+    /// Returns the signatures by name: their inputs and outputs with names, tensors and element types.
     pub fn signatures(&self) -> impl Iterator<Item = (&str, &SignatureDef)> {
         self.meta_graph().signature_def.iter().map(|(name, signature)| (name.as_str(), signature))
     }
 
-    /// The checkpoint, for single tensors.
+    /// Opens the checkpoint, to read single tensors.
     ///
     /// # Errors
     /// When the model has no variables, or their index is damaged.
@@ -61,24 +61,24 @@ impl SavedModel {
         Bundle::open(&self.files)
     }
 
-    /// Makes a function ready to run, and loads the variables that it uses. `name`: a signature's, or that of a function of
-    /// the root object, such as `__call__`.
+    /// Prepares a function to run, and loads the variables that it uses. `name`: the name of a signature, or of a
+    /// function of the root object, such as `__call__`.
     ///
     /// # Errors
-    /// When there is no such function, it has an op that isn't known, or a variable or vocabulary can't be read.
+    /// When there is no such function, it has an unsupported op, or a variable or vocabulary can't be read.
     pub fn function(&self, name: &str) -> Result<Function, Error> {
         let meta = self.meta_graph();
         let fault = |reason: String| self.files.fault(SAVED_MODEL, reason);
         let entry = entry(meta, name).map_err(fault)?;
-        Sketch::of(meta, &entry).map_err(fault)?.load(&self.files, meta)
+        UnboundFunction::of(meta, &entry).map_err(fault)?.load(&self.files, meta)
     }
 }
 
-/// The graph for inference. TF2 models have one graph. TF1 models have one for inference, without tags or with the tag
-/// `serve`, and may have others for training.
+/// Returns the graph for inference. TF2 models have one graph. TF1 models have one for inference, without tags or
+/// with the tag `serve`, and may have others for training.
 ///
 /// # Errors
-/// When there is none.
+/// When there is no such graph.
 pub fn inference_graph(model: &proto::SavedModel) -> Result<&MetaGraphDef, String> {
     let tags = |meta: &MetaGraphDef| meta.meta_info_def.as_ref().map_or(Vec::new(), |info| info.tags.clone());
     let graphs = &model.meta_graphs;
@@ -102,7 +102,7 @@ fn entry<'g>(meta: &'g MetaGraphDef, name: &str) -> Result<Entry<'g>, String> {
     }
 }
 
-/// The first concrete function of a signature or of a function of the root object.
+/// Returns the first concrete function of a signature or of a function of the root object.
 fn concrete_function(objects: &Objects<'_>, name: &str) -> Result<Option<String>, String> {
     let Some(root) = objects.root() else { return Ok(None) };
     let signatures = child(root, "signatures").and_then(|id| objects.object(id).ok());

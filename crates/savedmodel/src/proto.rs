@@ -1,8 +1,8 @@
-//! The protocol-buffer messages of a SavedModel and its checkpoint, as far as they are read here.
+//! The protocol-buffer messages of a SavedModel and its checkpoint, reduced to the fields that are read here.
 //!
 //! Field numbers are those of TensorFlow's `saved_model.proto`, `meta_graph.proto`, `graph.proto`, `function.proto`,
 //! `node_def.proto`, `attr_value.proto`, `tensor.proto`, `saved_object_graph.proto`, `trackable_object_graph.proto`,
-//! `tensor_bundle.proto`, `variable.proto` and TensorFlow Hub's `module_def.proto`. Fields that nothing here asks for
+//! `tensor_bundle.proto`, `variable.proto` and TensorFlow Hub's `module_def.proto`. Fields that nothing here needs
 //! are left out; decoding skips them.
 #![expect(missing_docs, reason = "names and meanings are those of the .proto files")]
 
@@ -179,7 +179,7 @@ pub enum Attr {
     Func(NameAttrList),
 }
 
-/// `AttrValue.ListValue`: whole numbers are all that is asked for.
+/// `AttrValue.ListValue`, with integers only.
 #[derive(Clone, PartialEq, Message)]
 pub struct ListValue {
     #[prost(int64, repeated, tag = "3")]
@@ -369,7 +369,7 @@ pub struct TensorSlice {
     pub extent: Vec<Extent>,
 }
 
-/// One dimension of a slice; no length: all of the dimension.
+/// One dimension of a slice; without a length, it is the whole dimension.
 #[derive(Clone, PartialEq, Message)]
 pub struct Extent {
     #[prost(int64, tag = "1")]

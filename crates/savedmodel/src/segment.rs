@@ -11,7 +11,7 @@
 //! | 2 to 9 | left to right | times 1/n or 1/sqrt(n) |
 //! | from 10 | groups, each left to right, added up in order: the first of n mod 8 rows (8 for 0, 9 for 1), then 8 each | divided by n or sqrt(n) |
 
-/// How rows become one.
+/// How several rows are reduced to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
     /// Their sum.
@@ -30,7 +30,7 @@ pub fn reduce(reduction: Reduction, ids: &[u32], table: &[f32], out: &mut [f32])
     in_groups(reduction, first_group(ids.len()), ids, table, out);
 }
 
-/// As [`reduce`], but rows are added one after the other, however many they are.
+/// Like [`reduce`], but always adds one row after another, however many there are.
 ///
 /// # Panics
 /// When an id is not below the number of rows.
@@ -38,7 +38,7 @@ pub fn reduce_one_by_one(reduction: Reduction, ids: &[u32], table: &[f32], out: 
     in_groups(reduction, ids.len(), ids, table, out);
 }
 
-/// The first so many rows one after the other, then groups of eight.
+/// Adds the first `alone` rows one after another, then groups of eight.
 fn in_groups(reduction: Reduction, alone: usize, ids: &[u32], table: &[f32], out: &mut [f32]) {
     let [first, rest @ ..] = ids else { return out.fill(0.0) };
     let dim = out.len();
@@ -50,8 +50,8 @@ fn in_groups(reduction: Reduction, alone: usize, ids: &[u32], table: &[f32], out
     scale(out, reduction, ids.len());
 }
 
-/// Adds rows one after the other. Four are read side by side: a table is larger than any cache, and waiting for one row
-/// at a time would take most of the time.
+/// Adds rows one after another. Four are read at the same time: a table is larger than any cache, and waiting for one
+/// row at a time would take most of the time.
 fn add_each<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
     let fours = ids.chunks_exact(4);
     let single = fours.remainder();
@@ -75,7 +75,8 @@ fn add_group<'r>(sum: &mut [f32], ids: &[u32], row: impl Fn(u32) -> &'r [f32]) {
     }
 }
 
-/// How many rows the first group has; the others have 8.
+/// Returns how many rows the first group has; the others have 8. Example: 17 rows are groups of 9 and 8, and 18 rows
+/// are groups of 2, 8 and 8.
 fn first_group(tokens: usize) -> usize {
     match (tokens, tokens % 8) {
         (0..=9, _) => tokens,
@@ -110,8 +111,8 @@ mod tests {
 
     const ALL: [Reduction; 3] = [Reduction::Sum, Reduction::Mean, Reduction::SqrtN];
 
-    /// Expectations from `SparseSegmentSum`, `-Mean` and `-SqrtN` of TensorFlow 2.21 over the rows 0 to n of a table
-    /// whose row r is `1 / (3 r + 1)` in every column.
+    /// Expected values from `SparseSegmentSum`, `-Mean` and `-SqrtN` of TensorFlow 2.21 over the rows 0 to n of a
+    /// table whose row r is `1 / (3 r + 1)` in every column.
     #[test]
     fn sums_are_tensorflows_bit_for_bit() {
         for (rows, expected) in [

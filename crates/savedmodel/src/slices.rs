@@ -2,7 +2,7 @@
 //!
 //! Follows TensorFlow's `saved_tensor_slice_util.cc` (`EncodeTensorNameSlice`) and `ordered_code.cc`.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | `00` | mark of a slice |
 //! | name, `00 01` | the full tensor's name; 00 in it as `00 ff`, ff as `ff 00` |
@@ -11,7 +11,7 @@
 
 use crate::proto::TensorSlice;
 
-/// More than any partitioned variable has.
+/// The maximum number of slices; no partitioned variable has more.
 const MAX_SLICES: usize = 4096;
 
 /// A rectangle of a matrix.
@@ -28,7 +28,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// All of a matrix.
+    /// Returns the region of a whole matrix.
     pub fn whole(rows: usize, cols: usize) -> Self {
         Self { row: 0, col: 0, rows, cols }
     }
@@ -39,13 +39,13 @@ impl Region {
     }
 }
 
-/// The regions of a matrix's slices, which cover it and don't overlap.
+/// Returns the regions of a matrix's slices, after checking that they cover it and don't overlap.
 pub(crate) fn regions(slices: &[TensorSlice], rows: usize, cols: usize) -> Result<Vec<Region>, String> {
     if slices.len() > MAX_SLICES {
         return Err(format!("has {} slices; at most {MAX_SLICES} are read", slices.len()));
     }
     let regions = slices.iter().map(|slice| region(slice, rows, cols)).collect::<Result<Vec<_>, _>>()?;
-    // Within the matrix and apart from each other: they cover it when their areas add up to its own.
+    // Regions within the matrix that don't overlap cover it if the sum of their areas equals its own.
     let apart = regions.iter().enumerate().all(|(i, a)| regions[..i].iter().all(|b| !a.overlaps(b)));
     let area = regions.iter().try_fold(0_usize, |sum, r| sum.checked_add(r.rows * r.cols));
     if apart && area == Some(rows * cols) {
@@ -74,7 +74,7 @@ fn region(slice: &TensorSlice, rows: usize, cols: usize) -> Result<Region, Strin
     }
 }
 
-/// The key under which a slice of the tensor is stored.
+/// Returns the key under which a slice of the tensor is stored.
 pub fn slice_key(name: &str, slice: &TensorSlice) -> Vec<u8> {
     let mut key = vec![0];
     for &byte in name.as_bytes() {
@@ -87,7 +87,7 @@ pub fn slice_key(name: &str, slice: &TensorSlice) -> Vec<u8> {
     key.extend([0, 1]);
     match slice.extent.len() {
         0 => key.push(0),
-        // Never more than two: `region` has seen them.
+        // There are at most two: `region` has checked them.
         dims => key.extend([1, dims as u8]),
     }
     for extent in &slice.extent {
@@ -97,10 +97,11 @@ pub fn slice_key(name: &str, slice: &TensorSlice) -> Vec<u8> {
     key
 }
 
-/// An ordered signed number: its length in unary, as leading ones (zeros for a negative number), then its bits.
+/// Appends an order-preserving signed number: its length in unary, as leading ones (zeros for a negative number),
+/// then its bits.
 fn push_signed(key: &mut Vec<u8>, value: i64) {
     let magnitude = if value < 0 { !value } else { value };
-    // n bytes hold 7 n - 1 bits beside the unary length and the sign.
+    // n bytes hold 7 n - 1 bits in addition to the unary length and the sign.
     let bits = 64 - magnitude.leading_zeros() as usize;
     let len = bits / 7 + 1;
     let mut wide = [if value < 0 { 0xff } else { 0_u8 }; 10];

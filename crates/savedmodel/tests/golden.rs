@@ -1,4 +1,4 @@
-//! Functions against TensorFlow: the models that `fixtures/models/make.py` wrote, and its vectors.
+//! Compares functions with TensorFlow: the models that `fixtures/models/make.py` wrote, and its vectors.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Hostile graphs: a clear error that names the node, no panic, no large allocation.
+//! Hostile graphs: they give a clear error that names the node, no panic, and no large allocation.
 
 mod synthetic;
 
@@ -10,13 +10,13 @@ use savedmodel::{SavedModel, Tensor};
 
 use self::synthetic::{PLAIN, Recipe, ints, node, saved_model, string, with, write};
 
-/// The functions of the only graph.
+/// Returns the functions of the only graph.
 fn functions(model: &mut savedmodel::proto::SavedModel) -> &mut Vec<FunctionDef> {
     let graph = model.meta_graphs[0].graph_def.as_mut();
     &mut graph.and_then(|graph| graph.library.as_mut()).expect("functions").function
 }
 
-/// Runs the plain model with these nodes behind its sum, the last of them the output; gives the error.
+/// Runs the plain model with these nodes after its sum, the last of them the output; returns the error.
 fn hostile(nodes: Vec<NodeDef>) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), &PLAIN);
@@ -39,7 +39,7 @@ fn number(name: &str, attribute: &str, value: i64, op: &str, inputs: &[&str]) ->
     with(node(name, op, inputs), attribute, Attr::I(value))
 }
 
-/// Nodes that each join the one before with itself.
+/// Returns nodes that each join the previous one with itself.
 fn doubled(op: &str, times: usize, first: &str, more: &[&str]) -> Vec<NodeDef> {
     let mut previous = first.to_owned();
     let double = |i: usize| {
@@ -154,7 +154,7 @@ fn missing_and_truncated_files_are_named() {
         write(folder.path(), &PLAIN);
         let path = folder.path().join(name);
         let open = || SavedModel::open(folder.path()).and_then(|model| model.function("__call__")).err();
-        // Half of a vocabulary is a vocabulary.
+        // Half of a vocabulary is still a valid vocabulary.
         if !name.ends_with(".txt") {
             let whole = fs::read(&path).expect("readable");
             fs::write(&path, &whole[..whole.len() / 2]).expect("written");

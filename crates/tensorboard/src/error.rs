@@ -1,4 +1,4 @@
-//! What can go wrong with the log of a cell.
+//! The errors of writing a cell's log.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use emberline_base::file::FileError;
 /// Why a log can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder can't be made, written, listed or removed.
+    /// A file or folder can't be created, written, listed or removed.
     #[error(transparent)]
     File(#[from] FileError),
 }

@@ -1,7 +1,7 @@
-//! What TensorBoard's HParams page compares: the sessions' settings and metrics.
+//! The data of TensorBoard's HParams page: the settings and metrics of the sessions that it compares.
 //!
-//! Enters: settings and metrics by name. Leaves: values of the plugin `hparams`.
-//! Specification: `tensorboard/plugins/hparams/{plugin_data,api}.proto`.
+//! Settings and metrics enter by name; values of the plugin `hparams` leave. Specification:
+//! `tensorboard/plugins/hparams/{plugin_data,api}.proto`.
 //!
 //! | tag | where | content field | message |
 //! |---|---|---|---|
@@ -26,17 +26,17 @@ use crate::proto::{self, Kind, PluginData};
 /// The events of the HParams page have no step.
 const NO_STEP: u64 = 0;
 
-/// Up to this many different numbers are offered one by one, more as an interval.
+/// The maximum number of distinct values listed one by one; more are offered as an interval.
 const LISTED_NUMBERS: usize = 24;
 
-/// The value of one setting.
+/// The value of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HParam {
     /// A number.
     Number(f64),
     /// A text.
     Text(String),
-    /// Yes or no.
+    /// A Boolean.
     Bool(bool),
 }
 
@@ -44,7 +44,7 @@ impl HParam {
     fn value_type(&self) -> Type {
         match self {
             Self::Number(number) if number.is_finite() => Type::Number,
-            // TensorBoard's JSON has no place for NaN and infinity.
+            // TensorBoard's JSON can't represent NaN and infinity.
             Self::Number(_) | Self::Text(_) => Type::Text,
             Self::Bool(_) => Type::Bool,
         }
@@ -90,9 +90,9 @@ impl From<&str> for HParam {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionStatus {
-    /// All was trained.
+    /// Everything was trained.
     Success,
-    /// An error ended it.
+    /// The session ended with an error.
     Failure,
 }
 
@@ -103,20 +103,20 @@ enum Type {
     Number = 3,
 }
 
-/// Where a metric of the sessions is found and how it is headed.
+/// Where a metric of the sessions is found, and its column heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricInfo {
-    /// The folder below the session's, empty for the session's own.
+    /// The folder below the session's; empty for the session's own folder.
     pub group: String,
     /// The scalar's tag.
     pub tag: String,
-    /// The heading.
+    /// The column heading.
     pub display_name: String,
 }
 
 impl MetricInfo {
-    /// A metric of Keras's curves, of which the page shows the last epoch: `epoch_loss` in
-    /// `validation`, headed `val_loss`; or in `train`, headed `loss`.
+    /// Returns a metric of Keras's curves, of which the page shows the last epoch: `epoch_loss` in `validation`,
+    /// headed `val_loss`; or in `train`, headed `loss`.
     pub fn last(metric: Metric, valid: bool) -> Self {
         let (group, prefix) = if valid { ("validation", "val_") } else { ("train", "") };
         Self {
@@ -126,8 +126,8 @@ impl MetricInfo {
         }
     }
 
-    /// A metric that [`RunLog::finish`](crate::RunLog::finish) was given under this name, for
-    /// example `val_loss`.
+    /// Returns a metric that [`RunLog::finish`](crate::RunLog::finish) was given under this name, for example
+    /// `val_loss`.
     pub fn result(name: &str) -> Self {
         Self { group: String::new(), tag: result_tag(name), display_name: name.to_owned() }
     }
@@ -138,12 +138,12 @@ impl MetricInfo {
     }
 }
 
-/// The tag under which a finished session's metrics stand.
+/// Returns the tag under which a finished session's metrics are stored.
 pub(crate) fn result_tag(name: &str) -> String {
     format!("result/{name}")
 }
 
-/// What the sessions vary, and what they are compared by.
+/// The settings that vary between sessions, and the metrics they are compared by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
     hparams: Vec<HParamInfo>,
@@ -161,14 +161,14 @@ struct HParamInfo {
 /// The values a setting takes.
 #[derive(Clone, Debug, PartialEq)]
 enum Domain {
-    /// Each once, ascending.
+    /// Each value once, ascending.
     Listed(Vec<HParam>),
     Interval(f64, f64),
 }
 
 impl Experiment {
-    /// Gathers the settings of all sessions; a setting that not all have, or with one value
-    /// throughout, is fine. The page's columns stand in the order of first mention.
+    /// Collects the settings of all sessions; a setting that only some sessions have, or that has the same value in
+    /// all, is allowed. The page's columns are in the order of first mention.
     pub fn of<'a>(sessions: impl IntoIterator<Item = &'a [(String, HParam)]>, metrics: Vec<MetricInfo>) -> Self {
         let mut order = Vec::new();
         let mut values: BTreeMap<&str, Vec<&HParam>> = BTreeMap::new();
@@ -183,9 +183,8 @@ impl Experiment {
         Self { hparams: order.into_iter().map(info).collect(), metrics }
     }
 
-    /// A session's settings with values of the types that the experiment states: where a setting
-    /// is a number in one session and a text in another, it is a text in all, because TensorBoard
-    /// can't sort a column of both.
+    /// Returns a session's settings with values of the types that the experiment states: if a setting is a number in
+    /// one session and a text in another, it is a text in all, because TensorBoard can't sort a column of both.
     pub fn typed(&self, session: &[(String, HParam)]) -> Vec<(String, HParam)> {
         let is_text = |name: &str| self.hparams.iter().any(|info| info.name == name && info.value_type == Type::Text);
         let typed = |(name, value): &(String, HParam)| {
@@ -251,15 +250,15 @@ impl Domain {
     }
 }
 
-/// Writes `_hparams_/experiment`: what the sessions below the file's folder vary and what they are compared by. It stands in the
-/// folder above the sessions' own.
+/// Writes `_hparams_/experiment`: the settings that vary between the sessions below the file's folder, and the
+/// metrics they are compared by. The file must be in the parent folder of the sessions' own.
 pub(crate) fn write_experiment(events: &mut EventFile, experiment: &Experiment) -> Result<(), tfevents::Error> {
     write(events, "_hparams_/experiment", &experiment_data(experiment))
 }
 
-/// Writes `_hparams_/session_start_info`: a session of training begins in the file's folder. Sessions of one `group` are one row
-/// of the HParams page, with the mean of their metrics; an empty group stands for the session alone. Of several starts in a
-/// folder, TensorBoard keeps the first.
+/// Writes `_hparams_/session_start_info`: a training session begins in the file's folder. Sessions of one `group` are
+/// one row of the HParams page, with the mean of their metrics; a session with an empty group has a row of its own.
+/// If a folder has several starts, TensorBoard keeps the first.
 pub(crate) fn write_start(
     events: &mut EventFile,
     group: &str,
@@ -269,7 +268,7 @@ pub(crate) fn write_start(
     write(events, "_hparams_/session_start_info", &start_data(group, hparams, start_secs))
 }
 
-/// Writes `_hparams_/session_end_info`: the session ended. Of several ends in a folder, TensorBoard keeps the first.
+/// Writes `_hparams_/session_end_info`: the session ended. If a folder has several ends, TensorBoard keeps the first.
 pub(crate) fn write_end(events: &mut EventFile, status: SessionStatus, end_secs: f64) -> Result<(), tfevents::Error> {
     write(events, "_hparams_/session_end_info", &end_data(status, end_secs))
 }
@@ -305,7 +304,7 @@ fn end_data(status: SessionStatus, end_secs: f64) -> PluginData {
 mod tests {
     use super::*;
 
-    /// The only event of a file after its first, from behind its wall time on, in hexadecimal.
+    /// Returns the only event of a file after its first one, without its wall time, in hexadecimal.
     fn written(write: impl FnOnce(&mut EventFile) -> Result<(), tfevents::Error>) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let mut events = EventFile::create(folder.path(), "tests").expect("a file");
@@ -315,7 +314,7 @@ mod tests {
         event[9..].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// An event of a summary with one value, whose bytes these are.
+    /// Returns an event of a summary with one value, whose bytes these are.
     fn event(value: &str) -> String {
         let length = |bytes: usize| {
             if bytes < 0x80 { format!("{bytes:02x}") } else { format!("{:02x}{:02x}", bytes & 0x7f | 0x80, bytes >> 7) }

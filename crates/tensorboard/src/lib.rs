@@ -1,13 +1,13 @@
-//! Writes TensorBoard's event files: the curves that Keras's callback writes, under its names,
-//! and the HParams page that compares cells.
+//! Writes TensorBoard logs: the curves that Keras's callback writes, under its names, and the HParams page that
+//! compares cells.
 //!
-//! Enters: settings and scores. Leaves: `events.out.tfevents.*` files. Nothing here knows of
-//! training or tensors. [`RunLog`] writes the log of one cell, in event files of the crate [`tfevents`].
+//! Settings and scores enter; `events.out.tfevents.*` files leave. This crate depends neither on training nor on
+//! tensors. [`RunLog`] writes the log of one cell, in event files of the crate [`tfevents`].
 //!
 //! # What Keras writes
 //!
-//! `keras.callbacks.TensorBoard(log_dir)` with `update_freq="epoch"`, and
-//! `hparams.api.KerasCallback(log_dir, hparams)` beside it (TensorFlow 2.21, Keras 2 and 3):
+//! `keras.callbacks.TensorBoard(log_dir)` with `update_freq="epoch"`, and `hparams.api.KerasCallback(log_dir,
+//! hparams)` beside it (TensorFlow 2.21, Keras 2 and 3):
 //!
 //! | folder | tag | step | value |
 //! |---|---|---|---|
@@ -20,39 +20,36 @@
 //! | `./` | `_hparams_/session_end_info` | 0 | when training ends; status, time |
 //! | log root | `_hparams_/experiment` | 0 | by hand, `hp.hparams_config` |
 //!
-//! In `validation/` an epoch's evaluation stands before its epoch tags. Each folder has a file of
-//! its own, opened at its first event. Scalars are float tensors of plugin `scalars` without a
-//! data class.
+//! In `validation/` an epoch's evaluation comes before its epoch tags. Each folder has a file of its own, opened at
+//! its first event. Scalars are float tensors of plugin `scalars` without a data class.
 //!
-//! [`RunLog`] writes all of this but the model (tag `keras`): there is no Keras model. In addition
-//! it writes the metrics of the epoch whose weights were kept into the cell's folder, tag
-//! `result/<name>`, because the HParams page shows the last point of a curve, and under early
-//! stopping the last epoch is not the one that counts.
+//! [`RunLog`] writes all of this except the model (tag `keras`), since there is no Keras model. In addition it writes
+//! the metrics of the epoch whose weights were kept into the cell's folder, under the tag `result/<name>`, because
+//! the HParams page shows the last point of a curve, and under early stopping the last epoch is not the one that
+//! counts.
 //!
-//! # What its readers do
+//! # How TensorBoard reads logs
 //!
-//! TensorBoard reads the files of a folder in the order of their names, and never goes back to an
-//! earlier one; of a tag that occurs again it keeps the first description (hence the first session
-//! start and end). So a new attempt is a new file with a later name, and the old one goes. A
-//! TensorBoard that watched the old one shows the new curves at once, and the new settings, groups
-//! and ends of sessions after a restart. With more than 40 runs (each cell has three) its Scalars
-//! page begins with none selected: filter the runs by `validation`.
+//! TensorBoard reads the files of a folder in the order of their names, and never goes back to an earlier one; of a
+//! tag that occurs again it keeps the first description (hence the first session start and end). A new attempt is
+//! therefore a new file with a later name, and the old file is removed. A TensorBoard that watched the old file shows
+//! the new curves at once, and the new settings, groups and ends of sessions after a restart. With more than 40 runs
+//! (each cell has three) its Scalars page begins with none selected: filter the runs by `validation`.
 //!
 //! # Why not `tensorboard-rs`
 //!
-//! What `tensorboard-rs` 0.5.9 (the newest, of 2022) can't do:
+//! `tensorboard-rs` 0.5.9 (the newest, of 2022) can't do the following:
 //!
-//! - HParams: `add_hparams` isn't implemented and panics, as do `add_text`, `add_pr_curve`,
-//!   `add_histogram` (from values) and `add_embedding`. `FileWriter::add_event` takes an event made
-//!   by hand of `tensorboard-proto`'s messages: all the work of `tfevents` but the framing.
-//! - Scalars as Keras writes them: `simple_value` only, neither tensor nor plugin metadata.
-//! - Two writers in one folder within one second: the name is second, host, process and a constant
-//!   0, opened with `File::create`, so the second writer truncates the first one's file. Nothing
-//!   makes a resumed run's name sort after those that are there.
-//! - Errors: every operation returns `()`. A folder that can't be made, a full disk and a host name
-//!   that isn't UTF-8 panic (`expect("")`), on a writer thread of its own and then in the caller.
+//! - HParams: `add_hparams` isn't implemented and panics, as does `add_embedding`. `FileWriter::add_event` takes an
+//!   event assembled by hand from `tensorboard-proto`'s messages: all the work of `tfevents` except the framing.
+//! - Scalars as Keras writes them: it writes `simple_value` only, neither tensor nor plugin metadata.
+//! - Two writers in one folder within one second: the name consists of second, host, process and a constant 0, and is
+//!   opened with `File::create`, so that the second writer truncates the first one's file. Nothing makes a resumed
+//!   run's name sort after the existing ones.
+//! - Errors: every operation returns `()`. A folder that can't be created, a full disk and a host name that isn't
+//!   UTF-8 panic (`expect("")`), on a writer thread of its own and then in the caller.
 //! - A wall time other than the system's: equal calls can't give equal bytes.
-//! - Being small: `image` 0.23 with its decoders, `protobuf` 2.28 and a thread per file come along.
+//! - A small set of dependencies: it needs `image` 0.23 with its decoders, `protobuf` 2.28, and a thread per file.
 
 mod error;
 mod hparams;
@@ -62,4 +59,4 @@ mod run_log;
 pub use error::Error;
 pub use hparams::{Experiment, HParam, MetricInfo, SessionStatus};
 pub use run_log::{RunLog, write_experiment};
-pub use tfevents::{Clock, Histogram, PrCurve};
+pub use tfevents::Clock;

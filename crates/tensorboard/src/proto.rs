@@ -1,11 +1,11 @@
-//! The protocol-buffer messages of the plugin `hparams`, as far as they are written here.
+//! The protocol-buffer messages of the plugin `hparams`, reduced to the fields that are written here.
 //!
-//! Field numbers are those of `tensorboard/plugins/hparams/{plugin_data,api}.proto` and of `google.protobuf.Value`. Numbers that
-//! are written even where they are 0 are optional.
+//! Field numbers are those of `tensorboard/plugins/hparams/{plugin_data,api}.proto` and of `google.protobuf.Value`.
+//! Numbers that must be written even if they are 0 are optional.
 
 use prost::{Message, Oneof};
 
-/// What stands in the metadata of a value of the plugin: one of the three.
+/// The metadata of a value of the plugin: exactly one of the three fields is set.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PluginData {
     #[prost(message, optional, tag = "2")]

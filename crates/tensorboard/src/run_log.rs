@@ -1,9 +1,8 @@
 //! The log of one cell: Keras's folders and tags, and a session of the HParams page.
 //!
-//! Enters: the cell's settings, the scores of its epochs, its end. Leaves: event files in
-//! `tensorboard/<cell>/`, `tensorboard/<cell>/train/` and `tensorboard/<cell>/validation/`, with
-//! the tags that the crate's documentation lists; and `tensorboard/` itself, which says what the
-//! cells vary.
+//! The cell's settings, the scores of its epochs and its end enter. Event files leave, in `tensorboard/<cell>/`,
+//! `tensorboard/<cell>/train/` and `tensorboard/<cell>/validation/`, with the tags that the crate's documentation
+//! lists; and in `tensorboard/` itself, whose file describes what varies between the cells.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +11,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::Scores;
 use emberline_base::file::FileError;
 use emberline_base::record::Epoch;
-
-use tfevents::{Clock, EventFile, Histogram, PrCurve, event_files};
+use tfevents::{Clock, EventFile, event_files};
 
 use crate::error::Error;
 use crate::hparams::{self, Experiment, HParam, SessionStatus};
@@ -21,13 +19,13 @@ use crate::hparams::{self, Experiment, HParam, SessionStatus};
 /// The program that event files name as their source.
 const WRITER: &str = "emberline";
 
-/// Writes one cell's log. A log that is dropped without [`finish`](Self::finish) is one of a
-/// session that still runs, or was interrupted.
+/// Writes one cell's log. A log that is dropped without [`finish`](Self::finish) looks like a session that is still
+/// running, or was interrupted.
 #[derive(Debug)]
 pub struct RunLog {
     folder: PathBuf,
     clock: Clock,
-    /// The cell's folder had event files before this log.
+    /// Whether the cell's folder had event files before this log.
     again: bool,
     session: EventFile,
     train: Option<EventFile>,
@@ -35,26 +33,26 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the log of a cell in `folder` and notes its settings there.
+    /// Creates the log of a cell in `folder` and writes its settings there.
     ///
-    /// Cells with one `group` share a row of the HParams page, which shows the settings of one of
-    /// them and the means of their metrics: leave out what tells them apart, such as the seed. An
-    /// empty group stands for the cell alone.
+    /// Cells with one `group` share a row of the HParams page, which shows the settings of one of them and the means
+    /// of their metrics: leave out settings that differ within the group, such as the seed. A cell with an empty
+    /// group has a row of its own.
     ///
-    /// A log of an earlier attempt in the folder is replaced: TensorBoard would hold on to its
-    /// settings and its end. To resume a cell, open its log anew and give it the epochs that were
-    /// recorded, then those that follow. A cell's log has one writer at a time.
+    /// A log of an earlier attempt in the folder is replaced, since TensorBoard would keep its settings and its end.
+    /// To resume a cell, create its log anew and give it the recorded epochs, then those that follow. A cell's log
+    /// must have only one writer at a time.
     ///
     /// # Errors
-    /// When files can't be written, or an earlier attempt's not be removed.
+    /// When files can't be written, or an earlier attempt's can't be removed.
     pub fn create(folder: &Path, group: &str, hparams: &[(String, HParam)]) -> Result<Self, Error> {
         Self::create_at(folder, group, hparams, Clock::System)
     }
 
-    /// As [`create`](Self::create), with the times of `clock`.
+    /// Like [`create`](Self::create), with the times of `clock`.
     ///
     /// # Errors
-    /// When files can't be written, or an earlier attempt's not be removed.
+    /// When files can't be written, or an earlier attempt's can't be removed.
     pub fn create_at(folder: &Path, group: &str, hparams: &[(String, HParam)], clock: Clock) -> Result<Self, Error> {
         let mut session = EventFile::create_at(folder, WRITER, clock)?;
         let mut again = remove_others(folder, Some(session.path()))?;
@@ -69,8 +67,8 @@ impl RunLog {
         Ok(Self { folder: folder.to_owned(), clock, again, session, train: None, valid: None })
     }
 
-    /// Logs an epoch, as Keras does after it: `iterations` is the number of steps (batches)
-    /// trained since the first epoch began, this one's included.
+    /// Writes the scores of an epoch, as Keras does after it: `iterations` is the number of steps (batches) trained
+    /// since the first epoch began, including this epoch's.
     ///
     /// # Errors
     /// When files can't be written.
@@ -90,38 +88,9 @@ impl RunLog {
         Ok(events.flush()?)
     }
 
-    /// A text about the cell, in Markdown.
-    ///
-    /// # Errors
-    /// When files can't be written.
-    pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), Error> {
-        self.session.text(0, tag, markdown)?;
-        Ok(self.session.flush()?)
-    }
-
-    /// The precision-recall curve of the validation rows after `epoch` (1 for the first).
-    ///
-    /// # Errors
-    /// When files can't be written.
-    pub fn pr_curve(&mut self, epoch: u32, tag: &str, curve: &PrCurve) -> Result<(), Error> {
-        let events = self.valid()?;
-        events.pr_curve(index(epoch), tag, curve)?;
-        Ok(events.flush()?)
-    }
-
-    /// The distribution of some weights or vectors after `epoch` (1 for the first).
-    ///
-    /// # Errors
-    /// When files can't be written.
-    pub fn histogram(&mut self, epoch: u32, tag: &str, histogram: &Histogram) -> Result<(), Error> {
-        let events = self.train()?;
-        events.histogram(index(epoch), tag, histogram)?;
-        Ok(events.flush()?)
-    }
-
-    /// Ends the session: its metrics, by names such as `val_loss`, of `epoch` (1 for the first),
-    /// whose weights were kept; under tags such as `result/val_loss`, which [`MetricInfo::result`]
-    /// names to the HParams page. A metric that isn't finite is left out.
+    /// Ends the session. Its metrics, by names such as `val_loss`, are those of `epoch` (1 for the first), whose
+    /// weights were kept; they get tags such as `result/val_loss`, which [`MetricInfo::result`] names to the HParams
+    /// page. A metric that isn't finite is left out.
     ///
     /// [`MetricInfo::result`]: crate::MetricInfo::result
     ///
@@ -144,11 +113,11 @@ impl RunLog {
     }
 }
 
-/// Writes the experiment's description into `folder`, above the cells' own; it replaces an
-/// earlier one, of which TensorBoard would take the first it finds.
+/// Writes the experiment's description into `folder`, the parent folder of the cells' own. It replaces an earlier
+/// one, since TensorBoard would use the first that it finds.
 ///
 /// # Errors
-/// When files can't be written, or the earlier one not be removed.
+/// When files can't be written, or the earlier one can't be removed.
 pub fn write_experiment(folder: &Path, experiment: &Experiment) -> Result<(), Error> {
     let mut events = EventFile::create(folder, WRITER)?;
     hparams::write_experiment(&mut events, experiment)?;
@@ -157,7 +126,7 @@ pub fn write_experiment(folder: &Path, experiment: &Experiment) -> Result<(), Er
     Ok(())
 }
 
-/// Keras counts epochs from 0.
+/// Returns the epoch as Keras counts it, from 0.
 fn index(epoch: u32) -> u64 {
     u64::from(epoch).saturating_sub(1)
 }
@@ -166,7 +135,7 @@ fn epoch_scores(events: &mut EventFile, step: u64, scores: &Scores) -> Result<()
     scores.iter().try_for_each(|(metric, &score)| events.scalar(step, &format!("epoch_{metric}"), score))
 }
 
-/// As Keras does, a file is opened when there is something to write.
+/// Returns the event file of a folder. As in Keras, it is opened when there is something to write.
 fn open<'a>(
     events: &'a mut Option<EventFile>,
     folder: &Path,
@@ -183,7 +152,7 @@ fn open<'a>(
     Ok(events.insert(opened))
 }
 
-/// Removes the event files of a folder, but for `keep`; tells whether there were any.
+/// Removes the event files of a folder, except `keep`; returns whether there were any.
 fn remove_others(folder: &Path, keep: Option<&Path>) -> Result<bool, Error> {
     if !folder.exists() {
         return Ok(false);

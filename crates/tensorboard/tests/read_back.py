@@ -1,9 +1,7 @@
 """Reads a log with TensorBoard's own reader and HParams backend.  read_back.py --check | read_back.py LOG_DIR
 
-Prints one line a fact, fields separated by tabs, sorted:
+Prints one line per fact, its fields separated by tabs, sorted:
     scalar      run  tag  step  the float's bits
-    tensor      run  tag  step  plugin  shape  the numbers
-    text        run  tag  step  the text
     experiment  hparam   name  type  domain  differs
     experiment  metric   group  tag  display name
     group       name  the settings
@@ -28,10 +26,6 @@ def events(multiplexer):
                 array = tensor_util.make_ndarray(event.tensor_proto)
                 if plugin == "scalars":
                     yield "scalar", run, tag, event.step, struct.pack(">f", array.item()).hex()
-                elif plugin == "text":
-                    yield "text", run, tag, event.step, json.dumps(array.item().decode())
-                elif plugin != "hparams":
-                    yield "tensor", run, tag, event.step, plugin, list(array.shape), array.flatten().tolist()
 
 
 def python_value(value):
@@ -68,7 +62,7 @@ def hparams(multiplexer):
 
 if __name__ == "__main__" and sys.argv[1] != "--check":
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"scalars": 0, "pr_curves": 0, "histograms": 0, "text": 0})
+    multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"scalars": 0})
     multiplexer.AddRunsFromDirectory(sys.argv[1])
     multiplexer.Reload()
     lines = ["\t".join(map(str, fact)) for read in (events, hparams) for fact in read(multiplexer)]

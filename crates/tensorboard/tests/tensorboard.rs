@@ -1,7 +1,7 @@
 //! Whole logs, read by TensorBoard's own reader and HParams backend (`read_back.py`).
 //!
-//! Needs a Python with `tensorboard`: the one that `EMBERLINE_TENSORBOARD_PYTHON` names, else
-//! `python3`; without one the tests are skipped.
+//! They need a Python with `tensorboard`: the one that `EMBERLINE_TENSORBOARD_PYTHON` names, or `python3`; without
+//! one the tests are skipped.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,11 +11,11 @@ use emberline_base::record::Epoch;
 use emberline_base::{Metric, Scores};
 use emberline_tensorboard::{Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_experiment};
 use emberline_test_support::{Requirement, named, skip};
-use tfevents::{Clock, EventFile, Histogram, PrCurve};
+use tfevents::{Clock, EventFile};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_back.py");
 
-/// What TensorBoard reads in `folder`, sorted; `None` where there is no TensorBoard.
+/// Returns what TensorBoard reads in `folder`, sorted; `None` without TensorBoard.
 fn read_back(folder: &Path) -> Option<Vec<String>> {
     let named = named(Requirement::Tensorboard);
     let python = named.as_deref().unwrap_or(Path::new("python3"));
@@ -36,7 +36,7 @@ fn scalar(run: &str, tag: &str, step: u64, value: f64) -> String {
     format!("scalar\t{run}\t{tag}\t{step}\t{:08x}", (value as f32).to_bits())
 }
 
-/// Scores of one epoch that no other epoch shares.
+/// Returns scores of one epoch that no other epoch has.
 fn scores(seed: f64) -> Scores {
     Scores::from([(Metric::Loss, seed), (Metric::Accuracy, seed + 0.1), (Metric::PrAuc, seed / 3.0)])
 }
@@ -51,7 +51,7 @@ fn settings(embedding: &str, rate: HParam, trainable: bool, dim: f64) -> Vec<(St
     named.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// The points that Keras would log for an epoch.
+/// Returns the points that Keras would log for an epoch.
 fn points(cell: &str, epoch: &Epoch, iterations: u64) -> Vec<String> {
     let step = u64::from(epoch.epoch) - 1;
     let mut points = vec![scalar(&format!("{cell}/train"), "epoch_learning_rate", step, epoch.learning_rate)];
@@ -121,40 +121,20 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
 }
 
 #[test]
-fn tensorboard_reads_every_kind_of_value() {
+fn tensorboard_reads_odd_values_and_large_steps() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut events = EventFile::create(&folder.path().join("all"), "tests").expect("a file");
-    let histogram = Histogram::of(&[1.0, 2.0, 2.0, 3.0], 2);
-    let curve = PrCurve::of([(0.25, false), (0.75, true)]);
-    for step in [0, 3, u64::from(u32::MAX) + 1] {
-        events.histogram(step, "weights", &histogram).expect("written");
-        events.pr_curve(step, "validation", &curve).expect("written");
-    }
-    events.text(0, "notes", "# Überschrift\n\n* a").expect("written");
-    for (step, value) in [f64::NAN, f64::INFINITY, -0.0, 1e300].into_iter().enumerate() {
-        events.scalar(step as u64, "odd", value).expect("written");
+    let points = [(0, f64::NAN), (1, f64::INFINITY), (2, -0.0), (3, 1e300), (u64::from(u32::MAX) + 1, 0.5)];
+    for (step, value) in points {
+        events.scalar(step, "odd", value).expect("written");
     }
     events.flush().expect("written");
 
     let Some(read) = read_back(folder.path()) else { return };
-    let histogram = |step| format!("tensor\tall\tweights\t{step}\thistograms\t[2, 3]\t[1.0, 2.0, 1.0, 2.0, 3.0, 3.0]");
-    let odd = |step, value| scalar("all", "odd", step, value);
-    let expected = [
-        odd(0, f64::NAN),
-        odd(1, f64::INFINITY),
-        odd(2, -0.0),
-        odd(3, f64::INFINITY),
-        histogram("0"),
-        histogram("3"),
-        histogram("4294967296"),
-        "text\tall\tnotes\t0\t\"# \\u00dcberschrift\\n\\n* a\"".to_owned(),
-    ];
-    for line in &expected {
-        assert!(read.contains(line), "{line}\nis not in\n{}", read.join("\n"));
-    }
-    let curves: Vec<_> = read.iter().filter(|line| line.starts_with("tensor\tall\tvalidation\t")).collect();
-    assert_eq!((curves.len(), read.len()), (3, expected.len() + 3));
-    assert!(curves[0].contains("pr_curves\t[6, 201]\t[1.0, 1.0, "), "{}", curves[0]);
+    // A 32-bit float can't hold 1e300, which is therefore written as infinity.
+    let mut expected = points.map(|(step, value)| scalar("all", "odd", step, value));
+    expected.sort_unstable();
+    assert_eq!(read, expected);
 }
 
 #[test]

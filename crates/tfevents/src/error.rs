@@ -1,4 +1,4 @@
-//! What can go wrong with event files.
+//! The errors of writing and reading event files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use crate::record::RecordError;
 /// Why an event file can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder can't be made, written, listed or read.
+    /// A file or folder can't be created, written, listed or read.
     #[error("can't {action} {}: {source}", path.display())]
     File {
-        /// What was tried, for example `write` or `make the folder`.
+        /// The failed action, for example `write` or `make the folder`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A record is damaged.
@@ -23,21 +23,21 @@ pub enum Error {
     Record {
         /// The file.
         path: PathBuf,
-        /// Where, and how.
+        /// Where the record is, and how it is damaged.
         source: RecordError,
     },
-    /// A record is whole, but it is not an event.
+    /// A record is intact, but it is not an event.
     #[error("{}: record {number} is not an event", path.display())]
     Event {
         /// The file.
         path: PathBuf,
-        /// The record, 1 for the first.
+        /// The number of the record, 1 for the first.
         number: usize,
     },
 }
 
 impl Error {
-    /// For `map_err`: names what was tried with which file.
+    /// Returns a function for `map_err`, which adds the action and the path.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }

@@ -1,16 +1,16 @@
-//! One event file: created under a name that sorts last, then events appended record by record.
+//! One event file: created under a name that sorts last; events are appended record by record.
 //!
-//! Enters: steps, tags and values. Leaves: `events.out.tfevents.*` files that TensorBoard reads.
-//! Specification: `tensorflow/core/util/event.proto` and `events_writer.cc`.
+//! Steps, tags and values enter; `events.out.tfevents.*` files that TensorBoard reads leave. Specification:
+//! `tensorflow/core/util/event.proto` and `events_writer.cc`.
 //!
-//! | field of an event | what |
+//! | field of an event | content |
 //! |---|---|
 //! | 1 double | wall time, seconds since 1970 |
-//! | 2 int64 | step, left out where 0 |
-//! | 3 string | `brain.Event:2`, in the first event alone |
+//! | 2 int64 | step, left out if 0 |
+//! | 3 string | `brain.Event:2`, in the first event only |
 //! | 5 message | the summary: field 1, a value (see `summary.rs`) |
 //! | 7 message | session log: field 1, status; 1 = START |
-//! | 10 message | source metadata: field 1, the writer; in the first event alone |
+//! | 10 message | source metadata: field 1, the writer; in the first event only |
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -23,44 +23,44 @@ use crate::error::Error;
 use crate::file_name;
 use crate::proto::{Content, Event, SessionLog, SourceMetadata, Summary, Value};
 use crate::record;
-use crate::summary::{self, Histogram, PrCurve};
+use crate::summary;
 
-/// `SessionLog.status` of a start.
+/// The value of `SessionLog.status` for a start.
 const START: i32 = 1;
 
-/// Whole records are handed to the system at the latest when this many bytes wait.
+/// The maximum number of buffered bytes: more are written without a call of [`EventFile::flush`].
 const PENDING_LIMIT: usize = 1 << 16;
 
-/// A growing event file. One run (a folder) has one writer at a time.
+/// A growing event file. A run (a folder) must have only one writer at a time.
 ///
-/// Whole records are written by [`flush`](Self::flush) (and in between, once some have gathered),
-/// so that a reader beside the writer never waits for the rest of one.
+/// Only whole records are written, by [`flush`](Self::flush) and whenever enough of them have accumulated, so that a
+/// concurrent reader never waits for the rest of a record.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
     file: File,
     clock: Clock,
-    /// Whole records that are not in the file yet.
+    /// Whole records that aren't in the file yet.
     pending: Vec<u8>,
-    /// The file's length, up to which it holds whole records.
+    /// The file's length, up to which it consists of whole records.
     length: u64,
 }
 
 impl EventFile {
-    /// Makes the folder where it is missing, and in it a new event file whose name sorts after
-    /// those of all event files there: TensorBoard reads the files of a folder in the order of
-    /// their names and never returns to an earlier one. `writer` is the program that the file names as its source.
+    /// Creates the folder if it is missing, and in it a new event file whose name sorts after those of all existing
+    /// event files: TensorBoard reads the files of a folder in the order of their names and never returns to an
+    /// earlier one. `writer` is the program that the file names as its source.
     ///
     /// # Errors
-    /// When the folder or the file can't be made or written.
+    /// When the folder or the file can't be created or written.
     pub fn create(folder: &Path, writer: &str) -> Result<Self, Error> {
         Self::create_at(folder, writer, Clock::System)
     }
 
-    /// As [`create`](Self::create), with the times of `clock`.
+    /// Like [`create`](Self::create), with the times of `clock`.
     ///
     /// # Errors
-    /// When the folder or the file can't be made or written.
+    /// When the folder or the file can't be created or written.
     pub fn create_at(folder: &Path, writer: &str, clock: Clock) -> Result<Self, Error> {
         let (path, file) = file_name::create_last(folder, clock)?;
         let mut events = Self { path, file, clock, pending: Vec::new(), length: 0 };
@@ -70,12 +70,12 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A point of a curve, as a 32-bit float.
+    /// Writes a point of a curve, as a 32-bit float.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -83,31 +83,8 @@ impl EventFile {
         self.summary(step, summary::scalar(tag, value as f32))
     }
 
-    /// The distribution of values at one step.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub fn histogram(&mut self, step: u64, tag: &str, histogram: &Histogram) -> Result<(), Error> {
-        self.summary(step, histogram.value(tag))
-    }
-
-    /// A precision-recall curve at one step.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub fn pr_curve(&mut self, step: u64, tag: &str, curve: &PrCurve) -> Result<(), Error> {
-        self.summary(step, curve.value(tag))
-    }
-
-    /// A text, which TensorBoard shows as Markdown.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<(), Error> {
-        self.summary(step, summary::text(tag, markdown))
-    }
-
-    /// Data of a plugin that takes them as metadata, without a tensor: of HParams, for example, whose messages are `content`.
+    /// Writes data of a plugin that takes them as metadata, without a tensor. The plugin HParams, for example, takes
+    /// messages as `content`.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -115,26 +92,26 @@ impl EventFile {
         self.summary(step, summary::plugin_data(tag, plugin, content))
     }
 
-    /// What earlier files of this folder hold at `step` and later is void: they were written by
-    /// an attempt that did not finish. TensorBoard's own reader drops it at this event; its data
-    /// server, at the first event of a tag whose step is not later than the last.
+    /// Invalidates what earlier files of this folder contain at `step` and later, since they were written by an
+    /// attempt that did not finish. TensorBoard's own reader drops these events at this one; its data server drops
+    /// them at the first event of a tag whose step is not later than the last.
     ///
     /// # Errors
     /// When the file can't be written.
     pub fn restart(&mut self, step: u64) -> Result<(), Error> {
-        // TensorBoard takes the first start of a run for its beginning: only the next one voids.
+        // TensorBoard takes the first start of a run as its beginning; only the next one invalidates earlier events.
         (0..2).try_for_each(|_| self.push(step, Content::SessionLog(SessionLog { status: START }), None))
     }
 
-    /// Hands all records to the operating system. After an error the file ends with a whole
-    /// record, and what is missing is tried again by the next call.
+    /// Writes all records to the file. After an error the file ends with a whole record, and the next call tries
+    /// again to write the rest.
     ///
     /// # Errors
-    /// When the disk is full, ...
+    /// When the file can't be written, for example because the disk is full.
     pub fn flush(&mut self) -> Result<(), Error> {
         let written = self.file.write_all(&self.pending);
         if let Err(source) = written {
-            // Best effort: the first error is the one to tell.
+            // Truncating is best effort: the first error is the one to report.
             let _ = self.file.set_len(self.length);
             let _ = self.file.seek(std::io::SeekFrom::Start(self.length));
             return Err(Error::File { action: "write", path: self.path.clone(), source });
@@ -148,7 +125,7 @@ impl EventFile {
         self.push(step, Content::Summary(Summary { value: vec![value] }), None)
     }
 
-    /// Appends an event, with the present time.
+    /// Appends an event, with the current time.
     fn push(&mut self, step: u64, content: Content, source_metadata: Option<SourceMetadata>) -> Result<(), Error> {
         let event = Event { wall_time: Some(self.clock.seconds()), step, content: Some(content), source_metadata };
         record::push_record(&mut self.pending, &event.encode_to_vec());
@@ -157,7 +134,7 @@ impl EventFile {
 }
 
 impl Drop for EventFile {
-    /// Whoever wants to know of errors has flushed before.
+    /// Errors are ignored here; a caller who needs them calls [`flush`](Self::flush) first.
     fn drop(&mut self) {
         let _ = self.flush();
     }
@@ -168,8 +145,8 @@ mod tests {
     use super::*;
     use crate::record::records;
 
-    /// The events of a file after their wall times, in hexadecimal; the first, with the file's
-    /// version, left out.
+    /// Returns the events of a file without their wall times, in hexadecimal; the first event, with the file's
+    /// version, is left out.
     fn written(write: impl FnOnce(&mut EventFile)) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let mut events = EventFile::create_at(folder.path(), "tests", Clock::Fixed(5.0)).expect("a file");
@@ -211,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let files = [1, 2].map(|_| {
             let mut events = EventFile::create_at(folder.path(), "tests", Clock::Fixed(9.0)).expect("a file");
-            events.text(0, "notes", "# hi").expect("written");
+            events.plugin_data(0, "notes", "hparams", vec![1, 2]).expect("written");
             events.flush().expect("written");
             (events.path().to_owned(), std::fs::read(events.path()).expect("readable"))
         });

@@ -1,7 +1,7 @@
 //! Names of event files: `events.out.tfevents.<10-digit seconds>.<host>.<process>.<count>.v2`.
 //!
-//! Enters: a folder. Leaves: a new file in it whose name sorts after those of the event files that
-//! are there, whatever the clock says, and that no other writer has taken.
+//! A folder enters; a new file in it leaves, whose name sorts after those of the existing event files, whatever the
+//! clock says, and that no other writer uses.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,12 +13,12 @@ use crate::error::Error;
 
 const PREFIX: &str = "events.out.tfevents.";
 
-/// The latest time that ten digits hold.
+/// The latest time that fits into ten digits.
 const LAST_SECOND: u64 = 9_999_999_999;
 
-/// Creates an event file in `folder`, which is made where it is missing.
+/// Creates an event file in `folder`, which is created if it is missing.
 pub(crate) fn create_last(folder: &Path, clock: Clock) -> Result<(PathBuf, File), Error> {
-    /// Tells the files of one process apart.
+    /// Distinguishes the files of one process.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
     let newest = event_files(folder)?.pop();
@@ -39,7 +39,7 @@ pub(crate) fn create_last(folder: &Path, clock: Clock) -> Result<(PathBuf, File)
     }
 }
 
-/// The names of the event files in `folder`, in the order in which TensorBoard reads them.
+/// Returns the names of the event files in `folder`, in the order in which TensorBoard reads them.
 ///
 /// # Errors
 /// When the folder can't be listed.
@@ -55,14 +55,14 @@ pub fn event_files(folder: &Path) -> Result<Vec<String>, Error> {
     list().map_err(Error::file("list", folder))
 }
 
-/// The time in an event file's name; `None` for other files.
+/// Returns the time in an event file's name; `None` for other files.
 fn seconds(name: &str) -> Option<u64> {
     let (digits, rest) = name.strip_prefix(PREFIX)?.split_at_checked(10)?;
     let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     if all_digits && rest.starts_with('.') { digits.parse().ok() } else { None }
 }
 
-/// A name at `now`, or at the second after `newest` where it would not sort after it.
+/// Returns a name with the time `now`, or one second after `newest` if the name would not sort after it otherwise.
 fn name_after(newest: Option<&str>, now: u64, ending: &str) -> Option<String> {
     let name_at = |time: u64| format!("{PREFIX}{time:010}.{ending}");
     let name = name_at(now.min(LAST_SECOND));
@@ -71,7 +71,8 @@ fn name_after(newest: Option<&str>, now: u64, ending: &str) -> Option<String> {
     (next <= LAST_SECOND).then(|| name_at(next))
 }
 
-/// This machine's name, reduced to what may stand in a file's name; `localhost` where unknown.
+/// Returns this machine's name, reduced to characters that are allowed in a file's name; `localhost` if it is
+/// unknown.
 fn host() -> String {
     let from_system = || fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let from_file = || fs::read_to_string("/etc/hostname").ok();
@@ -92,9 +93,9 @@ mod tests {
         let at = |time: &str| Some(format!("events.out.tfevents.{time}.host.9.10.v2"));
         assert_eq!(name(None, 1_700_000_000), at("1700000000"));
         assert_eq!(name(Some("events.out.tfevents.1600000000.z.1.0"), 1_700_000_000), at("1700000000"));
-        // the same second, and `9` sorts after `10`
+        // The second is the same, and `9` sorts after `10`.
         assert_eq!(name(Some("events.out.tfevents.1700000000.host.9.9.v2"), 1_700_000_000), at("1700000001"));
-        // the clock went back
+        // The clock was set back.
         assert_eq!(name(Some("events.out.tfevents.1800000000.a.1.0"), 1_700_000_000), at("1800000001"));
         assert_eq!(name(None, 7), at("0000000007"));
         assert_eq!(name(None, u64::MAX), at("9999999999"));

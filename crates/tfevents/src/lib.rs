@@ -1,7 +1,7 @@
 //! Writes TensorBoard event files, and reads scalars back.
 //!
-//! In: steps, tags and values. Out: `events.out.tfevents.*` files ([`EventFile`]) whose records are byte for byte those of
-//! TensorFlow 2's summary writer; and the points of the curves in a folder ([`scalars`]).
+//! In: steps, tags and values. Out: `events.out.tfevents.*` files ([`EventFile`]) whose records are byte for byte
+//! those of TensorFlow 2's summary writer; and the points of the curves in a folder ([`scalars`]).
 //!
 //! ```
 //! use tfevents::{Clock, EventFile};
@@ -18,7 +18,7 @@
 //! ```
 //!
 //! TensorBoard reads the files of a folder in the order of their names, and never goes back to an earlier one. A new
-//! [`EventFile`] therefore gets a name that sorts after those that are there, whatever the clock says.
+//! [`EventFile`] therefore gets a name that sorts after the existing ones, whatever the clock says.
 
 mod clock;
 mod error;
@@ -35,7 +35,6 @@ pub use event_file::EventFile;
 pub use file_name::event_files;
 pub use read::{Scalar, scalars};
 pub use record::{RecordError, Records, push_record, records};
-pub use summary::{Histogram, PrCurve};
 
 /// The README's example is a test too.
 #[cfg(doctest)]

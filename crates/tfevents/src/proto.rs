@@ -1,11 +1,11 @@
-//! The protocol-buffer messages of event files, as far as they are written and read here.
+//! The protocol-buffer messages of event files, reduced to the fields that are written and read here.
 //!
-//! Field numbers are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`. Fields that
-//! are not written are left out; decoding skips them.
+//! Field numbers are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`.
+//! Fields that are not written are left out; decoding skips them.
 
 use prost::{Message, Oneof};
 
-/// One event: what a record holds.
+/// One event: the content of a record.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Event {
     /// Seconds since 1970. Optional, so that a time of 0 is written too.
@@ -21,7 +21,7 @@ pub(crate) struct Event {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum Content {
-    /// `brain.Event:2`, in the first event alone.
+    /// `brain.Event:2`, in the first event only.
     #[prost(string, tag = "3")]
     FileVersion(String),
     #[prost(message, tag = "5")]
@@ -70,8 +70,6 @@ pub(crate) struct Tensor {
     /// The numbers, little-endian, row-major.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) content: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "8")]
-    pub(crate) strings: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -90,8 +88,6 @@ pub(crate) struct Dim {
 pub(crate) struct Metadata {
     #[prost(message, optional, tag = "1")]
     pub(crate) plugin: Option<Plugin>,
-    #[prost(string, tag = "2")]
-    pub(crate) display_name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,18 +98,9 @@ pub(crate) struct Plugin {
     pub(crate) content: Vec<u8>,
 }
 
-/// What the plugin `pr_curves` is told of a curve.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub(crate) struct PrCurveData {
-    #[prost(uint64, tag = "2")]
-    pub(crate) thresholds: u64,
-}
-
 /// Element types, `DataType` of `types.proto`.
 pub(crate) mod dtype {
     pub(crate) const FLOAT: i32 = 1;
-    pub(crate) const DOUBLE: i32 = 2;
-    pub(crate) const STRING: i32 = 7;
 }
 
 #[cfg(test)]

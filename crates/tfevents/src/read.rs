@@ -1,6 +1,6 @@
-//! Reads scalars back, for checks of one's own logs; TensorBoard reads much more.
+//! Reads scalars back, to check logs that this crate wrote; TensorBoard itself reads much more.
 //!
-//! Enters: a folder of event files. Leaves: the points of its curves.
+//! A folder of event files enters; the points of its curves leave.
 
 use std::fs;
 use std::path::Path;
@@ -17,17 +17,17 @@ use crate::record::{RecordError, records};
 pub struct Scalar {
     /// The curve's name.
     pub tag: String,
-    /// Where the point is.
+    /// The step of the point.
     pub step: u64,
-    /// What it says.
+    /// The value at the step.
     pub value: f32,
 }
 
-/// The scalars of all event files in `folder`, in TensorBoard's order of reading. The last record
-/// of a file may break off: it is still being written, or never will be.
+/// Returns the scalars of all event files in `folder`, in TensorBoard's order of reading. The last record of a file
+/// may be truncated: it may still be in the middle of being written.
 ///
 /// # Errors
-/// When a file can't be read, is damaged, or holds something other than events.
+/// When a file can't be read, is damaged, or contains something other than events.
 pub fn scalars(folder: &Path) -> Result<Vec<Scalar>, Error> {
     let mut scalars = Vec::new();
     for name in file_name::event_files(folder)? {
@@ -46,13 +46,13 @@ pub fn scalars(folder: &Path) -> Result<Vec<Scalar>, Error> {
     Ok(scalars)
 }
 
-/// The scalars of one event.
+/// Returns the scalars of one event.
 fn of_event(event: Event) -> Vec<Scalar> {
     let Some(Content::Summary(summary)) = event.content else { return Vec::new() };
     summary.value.into_iter().filter_map(|value| scalar(event.step, value)).collect()
 }
 
-/// The value where its plugin is `scalars`, and its tensor is one float.
+/// Returns the value, if its plugin is `scalars` and its tensor is one float.
 fn scalar(step: u64, value: Value) -> Option<Scalar> {
     value.metadata?.plugin.filter(|plugin| plugin.name == "scalars")?;
     let number = value.tensor?.content.try_into().ok().map(f32::from_le_bytes)?;

@@ -1,17 +1,17 @@
-//! The frame around each event: its length and two checksums.
+//! The frame around each event: its length and two checksums (TFRecord).
 //!
-//! Enters: the bytes of one event. Leaves: a record; and back again, for reading.
-//! Specification: `tensorflow/core/lib/io/record_writer.h` (TFRecord).
+//! The bytes of one event enter; a record leaves. The reverse is for reading. Specification:
+//! `tensorflow/core/lib/io/record_writer.h`.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | n, the length of the data, u64 LE |
 //! | 4 | masked crc32c of those 8 bytes, u32 LE |
 //! | n | the data |
 //! | 4 | masked crc32c of the data, u32 LE |
 //!
-//! Masked: rotated right by 15 bits, plus 0xa282ead8, so that the checksum of data that holds
-//! checksums stays strong.
+//! Masked: rotated right by 15 bits, plus 0xa282ead8, so that the checksum of data that contain checksums stays
+//! strong. Example: the masked form of 0 is 0xa282ead8.
 
 /// Why a record can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum RecordError {
         /// Where the record begins.
         offset: usize,
     },
-    /// The length or the data are not what was written.
+    /// The length or the data don't match their checksum.
     #[error("the checksum of the record at byte {offset} is wrong: the file is damaged")]
     Checksum {
         /// Where the record begins.
@@ -39,12 +39,12 @@ pub fn push_record(file: &mut Vec<u8>, data: &[u8]) {
     file.extend_from_slice(&masked_crc(data).to_le_bytes());
 }
 
-/// The data of each record of a file, in order. Ends after the first error.
+/// Returns the data of each record of a file, in order. The iteration ends after the first error.
 pub fn records(file: &[u8]) -> Records<'_> {
     Records { file, offset: 0 }
 }
 
-/// Iterates over the records of a file, see [`records`].
+/// An iterator over the records of a file, see [`records`].
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     file: &'a [u8],
@@ -69,7 +69,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The data of the first record of `rest`, and how many bytes the record takes.
+/// Splits off the first record of `rest`; returns its data, and the length of the record in bytes.
 fn split(rest: &[u8], offset: usize) -> Result<(&[u8], usize), RecordError> {
     let truncated = RecordError::Truncated { offset };
     let (length, rest) = rest.split_first_chunk::<8>().ok_or(truncated)?;

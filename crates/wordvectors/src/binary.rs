@@ -1,23 +1,23 @@
-//! word2vec binary, as `word2vec -binary 1` and gensim write it. The header was read by `sniff.rs`.
+//! word2vec binary, as `word2vec -binary 1` and gensim write it. The header is read by `sniff.rs`.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
-//! | ASCII `V D\n` | the number of rows and of numbers a row |
-//! | then V times: any number of bytes but 0x20 | a word; line feeds before it end the row above |
+//! | ASCII `V D\n` | the number of rows, and of numbers per row |
+//! | then V times: any number of bytes except 0x20 | a word; line feeds before it end the row above |
 //! | 0x20 | |
 //! | 4 D | D floats, little-endian |
 //! | 0x0a | after each row or none (Google's tool writes it, GoogleNews lacks it) |
 //!
-//! Words may be cut in the middle of a UTF-8 sequence: they are compared as bytes.
+//! Words may be truncated in the middle of a UTF-8 sequence: they are compared as bytes.
 
+use crate::collector::{RowCollector, display_word};
 use crate::error::Error;
 use crate::stream::Stream;
 use crate::vectors::Vectors;
-use crate::wanted::{Wanted, shown};
 use crate::{MAX_WORD, Shape};
 
 /// Reads `shape.rows` rows and nothing after them.
-pub(crate) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Result<Vectors, Error> {
+pub(crate) fn read(stream: &mut Stream, shape: Shape, mut collector: RowCollector) -> Result<Vectors, Error> {
     for row in 1..=shape.rows {
         let space = word_length(stream, row, shape)?;
         let length = space + 1 + 4 * shape.dim;
@@ -26,10 +26,10 @@ pub(crate) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Res
         }
         let bytes = &stream.window()[..length];
         let word = without_line_feeds(&bytes[..space]);
-        if wanted.is_open(word) {
+        if collector.is_open(word) {
             let numbers = bytes[space + 1..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-            if let Err(at) = wanted.keep(word, numbers) {
-                let (word, offset) = (shown(word), stream.offset());
+            if let Err(at) = collector.keep(word, numbers) {
+                let (word, offset) = (display_word(word), stream.offset());
                 return Err(stream.format(format!(
                     "row {row} ({word}, byte {offset}): number {} isn't finite; the file is damaged",
                     at + 1
@@ -39,10 +39,10 @@ pub(crate) fn read(stream: &mut Stream, shape: Shape, mut wanted: Wanted) -> Res
         stream.consume(length);
     }
     nothing_follows(stream, shape)?;
-    Ok(wanted.into_vectors(shape.dim, shape.rows))
+    Ok(collector.into_vectors(shape.dim, shape.rows))
 }
 
-/// The bytes before the space that ends the word, line feeds of the row above included.
+/// Returns the number of bytes before the space that ends the word, including line feeds of the row above.
 fn word_length(stream: &mut Stream, row: u64, shape: Shape) -> Result<usize, Error> {
     if let Some(length) = stream.find(b' ', MAX_WORD)? {
         return Ok(length);
@@ -64,7 +64,7 @@ fn cut_off(stream: &Stream, row: u64, shape: Shape) -> Error {
     ))
 }
 
-/// After the last row: its line feed, then the end.
+/// Checks that after the last row there is at most its line feed.
 fn nothing_follows(stream: &mut Stream, shape: Shape) -> Result<(), Error> {
     stream.fill(2)?;
     match stream.window() {
@@ -77,7 +77,7 @@ fn nothing_follows(stream: &mut Stream, shape: Shape) -> Result<(), Error> {
     }
 }
 
-/// A word without the line feed of the row above.
+/// Removes the line feed of the row above from a word.
 fn without_line_feeds(word: &[u8]) -> &[u8] {
     let start = word.iter().position(|&byte| byte != b'\n').unwrap_or(word.len());
     &word[start..]

@@ -1,9 +1,9 @@
-//! Vectors of words that are sums of a matrix's rows: of the word itself and of its n-grams.
+//! Composes the vectors of words from a matrix's rows: those of the word itself and of its n-grams.
 //!
-//! A dictionary and a query enter; the words that are asked for leave ([`Used`]), then the matrix rows that these
-//! need ([`Parts`]), then, while the matrix passes by, their numbers ([`Gathered`]), then the [`Vectors`]. Memory
-//! holds what is hit, whatever the size of the file. Where words aren't known yet, all of the file is held ([`Model`]), and
-//! gives the vectors of the words that are asked for later.
+//! A dictionary and a query enter; the words that are asked for leave ([`SelectedWords`]), then the matrix rows that
+//! they need ([`WordParts`]), then, while the matrix is read, the numbers of these rows ([`GatheredRows`]), then the
+//! [`Vectors`]. Memory holds only the rows that are needed, whatever the size of the file. If the words aren't known
+//! yet, the whole file is held ([`Model`]), and gives the vectors of the words that are asked for later.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -18,23 +18,23 @@ use crate::memory;
 use crate::query::{Query, Selection};
 use crate::vectors::{Difference, Ids, LINE_END, Line, Vectors};
 
-/// The words of a file that may be asked for, and where they stand.
+/// The words of a file that may be asked for, with their rows.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    /// None: every word may be.
+    /// The words that may be asked for. `None`: every word.
     asked: Option<HashSet<Box<[u8]>>>,
     rows: HashMap<Box<[u8]>, u64, FixedState>,
     is_cased: bool,
 }
 
 impl Dictionary {
-    /// For these candidates; none: for every word.
+    /// Returns an empty dictionary for these candidates; `None`: for every word.
     pub(crate) fn new(asked: Option<HashSet<Box<[u8]>>>) -> Self {
         Self { asked, rows: HashMap::default(), is_cased: false }
     }
 
-    /// A word of the file and its row; the first of two equal ones counts.
-    pub(crate) fn meet(&mut self, word: &[u8], row: u64) {
+    /// Adds a word of the file with its row; of two equal words the first one counts.
+    pub(crate) fn insert(&mut self, word: &[u8], row: u64) {
         self.is_cased |= word.iter().any(u8::is_ascii_uppercase);
         match &mut self.asked {
             Some(asked) => self.rows.extend(asked.take(word).map(|word| (word, row))),
@@ -43,12 +43,12 @@ impl Dictionary {
         }
     }
 
-    /// A word that was met, and its row.
+    /// Returns a word of the dictionary, and its row.
     pub(crate) fn row(&self, word: &[u8]) -> Option<(&[u8], u64)> {
         self.rows.get_key_value(word).map(|(word, &row)| (&**word, row))
     }
 
-    /// All words that were met, in no order.
+    /// Returns all words of the dictionary, in no particular order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], u64)> {
         self.rows.iter().map(|(word, &row)| (&**word, row))
     }
@@ -57,40 +57,41 @@ impl Dictionary {
         self.is_cased
     }
 
-    /// The words that a query asks for, and the end of a line where texts are lines.
-    pub(crate) fn used(&self, query: &dyn Query, reads_lines: bool) -> Used {
+    /// Returns the words that a query asks for, and the end of a line if texts are lines.
+    pub(crate) fn used(&self, query: &dyn Query, reads_lines: bool) -> SelectedWords {
         let mut selection = Selection::new(self);
         query.select(&mut selection);
         if reads_lines && !selection.known(LINE_END) {
             selection.composed(LINE_END);
         }
         let (known, unknown) = selection.into_parts();
-        Used { known, unknown, is_cased: self.is_cased }
+        SelectedWords { known, unknown, is_cased: self.is_cased }
     }
 }
 
 /// The words that are asked for.
-pub(crate) struct Used {
-    /// Those that the file holds, and their rows, in the order of the file.
+pub(crate) struct SelectedWords {
+    /// Words that the file holds, with their rows, in the order of the file.
     pub(crate) known: Vec<(u64, Box<[u8]>)>,
-    /// The others, in the order of their bytes.
+    /// The other words, in the order of their bytes.
     pub(crate) unknown: Vec<Box<[u8]>>,
     is_cased: bool,
 }
 
-/// The matrix rows that each word's vector is made of, in the order in which they are added.
-pub(crate) struct Parts {
+/// The matrix rows that each word's vector is composed of, in the order in which they are added.
+pub(crate) struct WordParts {
     rows: Vec<u64>,
-    /// Where each word's rows end.
+    /// The end of each word's rows.
     ends: Vec<usize>,
     ids: Ids,
     known: u32,
     is_cased: bool,
 }
 
-impl Parts {
-    /// `parts` appends the rows of a word, given its own row where the file holds it. A word without any has no vector.
-    pub(crate) fn new(used: Used, mut parts: impl FnMut(&[u8], Option<u64>, &mut Vec<u64>)) -> Self {
+impl WordParts {
+    /// Collects the rows of words. `parts` appends the rows of a word, given its own row if the file holds it. A word
+    /// without any rows has no vector.
+    pub(crate) fn new(used: SelectedWords, mut parts: impl FnMut(&[u8], Option<u64>, &mut Vec<u64>)) -> Self {
         let (mut rows, mut ends, mut ids, mut known) = (Vec::new(), Vec::new(), Ids::default(), 0);
         let unknown = used.unknown.into_iter().map(|word| (None, word));
         for (row, word) in used.known.into_iter().map(|(row, word)| (Some(row), word)).chain(unknown) {
@@ -105,12 +106,12 @@ impl Parts {
         Self { rows, ends, ids, known, is_cased: used.is_cased }
     }
 
-    /// The rows that occur, in order, each once.
-    fn needed(&self) -> Needed {
+    /// Returns the distinct rows that occur, in order.
+    fn needed(&self) -> NeededRows {
         let mut needed = self.rows.clone();
         needed.sort_unstable();
         needed.dedup();
-        Needed::Rows(needed)
+        NeededRows::Rows(needed)
     }
 
     fn of_word(&self, word: usize) -> &[u64] {
@@ -119,65 +120,66 @@ impl Parts {
     }
 }
 
-/// How vectors of words are made of a matrix's rows.
+/// How vectors of words are composed of a matrix's rows.
 pub(crate) trait Composer: fmt::Debug + Send + Sync {
-    /// Appends the rows of a word, given its own row where the file holds it.
+    /// Appends the rows of a word, given its own row if the file holds it.
     fn parts(&self, word: &[u8], own: Option<u64>, rows: &mut Vec<u64>);
 
-    /// Makes a word's vector of the sum of its rows; `is_known`: the file holds the word.
+    /// Turns the sum of a word's rows into its vector; `is_known`: the file holds the word.
     fn finish(&self, sum: &mut [f32], rows: &[u64], is_known: bool);
 }
 
-/// A model with n-grams, or what was read of one: the rows that the words asked for need, or all.
+/// A model with n-grams, or the part of one that was read: the rows that the requested words need, or all.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) path: PathBuf,
     pub(crate) dictionary: Dictionary,
     pub(crate) composer: Box<dyn Composer>,
-    pub(crate) gathered: Gathered,
+    pub(crate) gathered: GatheredRows,
     pub(crate) file_rows: u64,
-    /// Whether texts are lines of a supervised model, and why their mean isn't fastText's vector, if so.
+    /// Whether texts are lines of a supervised model; if so, why their mean isn't fastText's vector, if it isn't.
     pub(crate) lines: Option<Option<Difference>>,
 }
 
-/// A model, and the parts of the words that were asked for.
+/// A model, with the parts of the words that were asked for.
 pub struct Loaded {
-    /// The model. Only if the query had no candidates does it hold all of the file, and can be asked for other words.
+    /// The model. Only if the query had no candidates does it hold the whole file, and can be asked for other words.
     pub model: Model,
-    /// None: words aren't known yet.
-    pub(crate) parts: Option<Parts>,
+    /// `None`: the words aren't known yet.
+    pub(crate) parts: Option<WordParts>,
 }
 
 impl Loaded {
-    /// The vectors of the words that the file was read for.
+    /// Returns the vectors of the words that the file was read for.
     ///
     /// # Errors
-    /// When they aren't finite, or memory lacks.
+    /// When they aren't finite, or there is too little memory.
     pub fn into_vectors(self, query: &dyn Query) -> Result<Vectors, Error> {
         let Self { model, parts } = self;
         parts.map_or_else(|| model.vectors(query), |parts| model.compose(parts))
     }
 }
 
-/// The rows of the words used, and which rows of the matrix that needs.
-pub(crate) fn plan(used: Option<Used>, composer: &dyn Composer) -> (Option<Parts>, Needed) {
-    let parts = used.map(|used| Parts::new(used, |word, own, rows| composer.parts(word, own, rows)));
-    let needed = parts.as_ref().map_or(Needed::All, Parts::needed);
+/// Returns the parts of the selected words, and the rows of the matrix that they need.
+pub(crate) fn plan(used: Option<SelectedWords>, composer: &dyn Composer) -> (Option<WordParts>, NeededRows) {
+    let parts = used.map(|used| WordParts::new(used, |word, own, rows| composer.parts(word, own, rows)));
+    let needed = parts.as_ref().map_or(NeededRows::All, WordParts::needed);
     (parts, needed)
 }
 
 impl Model {
-    /// The vectors of the words that a query selects. All of the file must have been read: by a query without candidates.
+    /// Returns the vectors of the words that a query selects. The whole file must have been read, by a query without
+    /// candidates.
     ///
     /// # Errors
-    /// When they aren't finite, or memory lacks.
+    /// When they aren't finite, or there is too little memory.
     pub fn vectors(&self, query: &dyn Query) -> Result<Vectors, Error> {
         let used = self.dictionary.used(query, self.lines.is_some());
-        self.compose(Parts::new(used, |word, own, rows| self.composer.parts(word, own, rows)))
+        self.compose(WordParts::new(used, |word, own, rows| self.composer.parts(word, own, rows)))
     }
 
-    /// The vectors of all words of these parts.
-    fn compose(&self, parts: Parts) -> Result<Vectors, Error> {
+    /// Returns the vectors of all words of these parts.
+    fn compose(&self, parts: WordParts) -> Result<Vectors, Error> {
         let dim = self.gathered.dim;
         let mut values = memory::filled(0.0_f32, parts.ends.len() * dim)?;
         values.par_chunks_exact_mut(dim).enumerate().for_each(|(word, sum)| {
@@ -191,7 +193,7 @@ impl Model {
             let reason = "the vectors are too large to be added up, or not finite; the file is damaged";
             return Err(Error::format(&self.path, reason));
         }
-        let Parts { ids, known, is_cased, .. } = parts;
+        let WordParts { ids, known, is_cased, .. } = parts;
         let line = self.lines.map(|differs| {
             let end = ids.get(LINE_END.as_bytes()).copied().filter(|&id| id < known);
             Line { end, differs }
@@ -202,14 +204,14 @@ impl Model {
 
 /// Which rows of a matrix are needed.
 #[derive(Clone, Debug)]
-pub(crate) enum Needed {
+pub(crate) enum NeededRows {
     All,
-    /// These, in order, each once.
+    /// These rows, in order, each once.
     Rows(Vec<u64>),
 }
 
-impl Needed {
-    /// The place of a needed row among those gathered.
+impl NeededRows {
+    /// Returns the position of a needed row among the gathered ones.
     fn place(&self, row: u64) -> usize {
         match self {
             Self::All => row as usize,
@@ -220,24 +222,24 @@ impl Needed {
 
 /// Some rows of a matrix.
 #[derive(Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct GatheredRows {
     pub(crate) dim: usize,
-    /// Which rows.
-    pub(crate) needed: Needed,
+    /// The numbers of the rows.
+    pub(crate) needed: NeededRows,
     pub(crate) values: Vec<f32>,
 }
 
-impl Gathered {
-    /// One of the rows needed.
+impl GatheredRows {
+    /// Returns one of the needed rows.
     pub(crate) fn row(&self, row: u64) -> &[f32] {
         let at = self.needed.place(row);
         &self.values[at * self.dim..(at + 1) * self.dim]
     }
 
-    /// Refuses infinite numbers and such, which only a damaged file has. Of all rows, those that are asked for are checked when
-    /// they are.
+    /// Refuses numbers that aren't finite, which only a damaged file has. If all rows were read, each is checked when
+    /// it is used.
     pub(crate) fn checked(self, fields: &Fields<'_>) -> Result<Self, Error> {
-        let Needed::Rows(needed) = &self.needed else { return Ok(self) };
+        let NeededRows::Rows(needed) = &self.needed else { return Ok(self) };
         if let Some(at) = self.values.iter().position(|value| !value.is_finite()) {
             let (row, number) = (needed[at / self.dim], at % self.dim + 1);
             return Err(
@@ -248,13 +250,13 @@ impl Gathered {
     }
 }
 
-/// Passes over the `rows` rows of a matrix, `stride` bytes each, and gives those `needed` (all below `rows`) to `take`, in
-/// order.
-pub(crate) fn pass(
+/// Reads the `rows` rows of a matrix, `stride` bytes each, and calls `take` with those `needed` (all below `rows`),
+/// in order.
+pub(crate) fn visit_rows(
     fields: &mut Fields<'_>,
     rows: u64,
     stride: usize,
-    needed: &Needed,
+    needed: &NeededRows,
     what: &str,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
@@ -268,28 +270,28 @@ pub(crate) fn pass(
         Ok::<_, Error>(())
     };
     match needed {
-        Needed::All => (0..rows).try_for_each(&mut take_row)?,
-        Needed::Rows(needed) => needed.iter().try_for_each(|&row| take_row(row))?,
+        NeededRows::All => (0..rows).try_for_each(&mut take_row)?,
+        NeededRows::Rows(needed) => needed.iter().try_for_each(|&row| take_row(row))?,
     }
     fields.skip((rows - at) * stride as u64, what)
 }
 
-/// The needed rows of a matrix of floats, `[rows, dim]`.
-pub(crate) fn pass_floats(
+/// Returns the needed rows of a matrix of floats, `[rows, dim]`.
+pub(crate) fn read_rows(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
-    needed: Needed,
+    needed: NeededRows,
     what: &str,
-) -> Result<Gathered, Error> {
+) -> Result<GatheredRows, Error> {
     let mut values = Vec::new();
-    pass(fields, rows, 4 * dim, &needed, what, |bytes| {
+    visit_rows(fields, rows, 4 * dim, &needed, what, |bytes| {
         values.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
     })?;
-    Gathered { dim, needed, values }.checked(fields)
+    GatheredRows { dim, needed, values }.checked(fields)
 }
 
-/// Room for decoded rows, which take more memory than their codes in the file.
+/// Allocates an array for decoded rows, which take more memory than their codes in the file.
 pub(crate) fn decoded(query: &dyn Query, rows: usize, dim: usize) -> Result<Vec<f32>, Error> {
     let numbers = rows.saturating_mul(dim);
     query.reserve((numbers as u64).saturating_mul(4)).map_err(Error::Refused)?;

@@ -1,4 +1,4 @@
-//! What can go wrong with a file of word vectors.
+//! The errors of reading and writing word vectors.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file is damaged, truncated, hostile, or of another kind.
@@ -22,19 +22,19 @@ pub enum Error {
         /// What is wrong, with the line, row or byte, and what to do.
         reason: String,
     },
-    /// The system gave no more memory.
+    /// The system refused to allocate memory.
     #[error("{bytes} bytes of memory could not be had")]
     OutOfMemory {
-        /// How many were asked for.
+        /// How many bytes were asked for.
         bytes: u64,
     },
-    /// The query refused to have so much decoded.
+    /// The query refused to decode so many bytes.
     #[error("{0}")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// A fault in a file's content.
+    /// Returns an error about a file's content.
     pub(crate) fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
     }

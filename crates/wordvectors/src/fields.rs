@@ -1,13 +1,13 @@
-//! Fields of binary formats: little-endian numbers one after another, each read with its name for messages.
+//! Reads fields of binary formats: little-endian numbers one after another, each with a name for messages.
 
 use crate::error::Error;
 use crate::query::Query;
 use crate::stream::Stream;
 
-/// Reads fields; every error says at which byte, and in what.
+/// Reads fields; every error says at which byte it occurred, and in which part.
 pub(crate) struct Fields<'s> {
     pub(crate) stream: &'s mut Stream,
-    /// Is asked before much is decoded.
+    /// Asked for permission before much is decoded.
     pub(crate) query: &'s dyn Query,
 }
 
@@ -32,7 +32,7 @@ impl Fields<'_> {
         Ok(bytes)
     }
 
-    /// The next `length` bytes, which fit the window and are not stepped over.
+    /// Returns the next `length` bytes without consuming them; they must fit into the window.
     pub(crate) fn peek(&mut self, length: usize, what: &str) -> Result<&[u8], Error> {
         if !self.stream.fill(length)? {
             return Err(self.cut_off(what));
@@ -40,13 +40,13 @@ impl Fields<'_> {
         Ok(&self.stream.window()[..length])
     }
 
-    /// Steps over `length` bytes.
+    /// Skips `length` bytes.
     pub(crate) fn skip(&mut self, length: u64, what: &str) -> Result<(), Error> {
         self.check_left(Some(length), what)?;
         if self.stream.skip(length)? { Ok(()) } else { Err(self.cut_off(what)) }
     }
 
-    /// The next `count` floats.
+    /// Reads the next `count` floats.
     pub(crate) fn floats(&mut self, count: u64, what: &str) -> Result<Vec<f32>, Error> {
         self.check_left(count.checked_mul(4), what)?;
         let mut floats = Vec::new();
@@ -64,7 +64,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Refuses a length that can't be in the file. None: more than 64 bits can say.
+    /// Refuses a length that exceeds the rest of the file. `None`: it doesn't fit into 64 bits.
     pub(crate) fn check_left(&self, length: Option<u64>, what: &str) -> Result<(), Error> {
         let left = self.stream.left();
         match length {
@@ -79,7 +79,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Refuses what follows the last field.
+    /// Refuses content after the last field.
     pub(crate) fn nothing_follows(&mut self) -> Result<(), Error> {
         if self.stream.fill(1)? {
             return Err(self.fault("more follows after the end of the model; the file is damaged"));
@@ -91,7 +91,7 @@ impl Fields<'_> {
         self.fault(format!("cut off in {what}: the download is incomplete; download it again"))
     }
 
-    /// An error here.
+    /// Returns an error at the current position.
     pub(crate) fn fault(&self, reason: impl AsRef<str>) -> Error {
         self.stream.format(format!("byte {}: {}", self.stream.offset(), reason.as_ref()))
     }

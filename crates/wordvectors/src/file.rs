@@ -1,22 +1,22 @@
-//! A file of word vectors: opened, recognised, read, hashed.
+//! A file of word vectors: opens it, recognises its format, reads and hashes it.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use crate::collector::RowCollector;
 use crate::compose::Loaded;
 use crate::error::Error;
 use crate::query::Query;
 use crate::sniff::{self, Format, SAMPLE};
 use crate::stream::Stream;
 use crate::vectors::Vectors;
-use crate::wanted::Wanted;
 use crate::{binary, fasttext, finalfusion, text};
 
 /// Reads the vectors of the words that are asked for.
 ///
 /// # Errors
-/// When the file can't be read, is damaged or of another kind, or memory lacks.
+/// When the file can't be read, is damaged or of another kind, or there is too little memory.
 pub fn read(path: impl AsRef<Path>, query: &dyn Query) -> Result<Vectors, Error> {
     VectorFile::open(path)?.read(query)?.into_vectors(query)
 }
@@ -26,16 +26,17 @@ pub struct VectorFile {
     stream: Stream,
 }
 
-/// What was read of a file.
+/// The content read from a file.
 pub enum Content {
     /// Words and their vectors.
     Vectors(Vectors),
-    /// Words and n-grams, of which vectors are made.
+    /// Words and n-grams, from which vectors are composed.
     Model(Loaded),
 }
 
 impl VectorFile {
-    /// Opens an ordinary file. A pipe or a device is refused before it is opened: one might wait or never end.
+    /// Opens an ordinary file. A pipe or a device is refused before it is opened, since reading it might wait or
+    /// never end.
     ///
     /// # Errors
     /// When it can't be opened.
@@ -48,7 +49,7 @@ impl VectorFile {
         Self::new(path, File::open(path).map_err(unreadable)?)
     }
 
-    /// A file that is open already, at its start. `path` is what messages name.
+    /// Takes a file that is open already, at its start. `path` is the name in messages.
     ///
     /// # Errors
     /// When its first bytes can't be read.
@@ -56,7 +57,7 @@ impl VectorFile {
         Ok(Self { stream: Stream::new(path, file)? })
     }
 
-    /// The first bytes of the content, unpacked if the file is gzipped: 4,096, or all.
+    /// Returns the first bytes of the content, decompressed if the file is gzipped: 4,096, or all.
     ///
     /// # Errors
     /// When they can't be read.
@@ -66,7 +67,7 @@ impl VectorFile {
         Ok(&window[..window.len().min(SAMPLE)])
     }
 
-    /// The length of its vectors, as far as the first bytes tell. Nothing can be read afterwards.
+    /// Returns the length of its vectors, as far as the first bytes show it. Nothing can be read afterwards.
     pub fn into_dim(mut self) -> Option<usize> {
         match sniff::format(&mut self.stream).ok()? {
             Format::Binary(shape) | Format::Text(shape) => Some(shape.dim),
@@ -76,24 +77,24 @@ impl VectorFile {
         }
     }
 
-    /// Reads what is asked for, once.
+    /// Reads the vectors that the query asks for, once.
     ///
     /// # Errors
-    /// When the file is damaged or of another kind, or memory lacks.
+    /// When the file is damaged or of another kind, or there is too little memory.
     pub fn read(&mut self, query: &dyn Query) -> Result<Content, Error> {
         let stream = &mut self.stream;
         let format = sniff::format(stream)?;
-        let wanted = || query.candidates().map_or_else(Wanted::all, Wanted::new);
+        let collector = || query.candidates().map_or_else(RowCollector::all, RowCollector::new);
         match format {
-            Format::Binary(shape) => binary::read(stream, shape, wanted()).map(Content::Vectors),
-            Format::Text(shape) => text::read(stream, Some(shape), wanted()).map(Content::Vectors),
-            Format::Glove => text::read(stream, None, wanted()).map(Content::Vectors),
+            Format::Binary(shape) => binary::read(stream, shape, collector()).map(Content::Vectors),
+            Format::Text(shape) => text::read(stream, Some(shape), collector()).map(Content::Vectors),
+            Format::Glove => text::read(stream, None, collector()).map(Content::Vectors),
             Format::FastText => fasttext::read(stream, query).map(Content::Model),
             Format::Finalfusion => finalfusion::read(stream, query).map(Content::Model),
         }
     }
 
-    /// Reads what is left and gives the SHA-256 of the file as it lies on the disk, as `sha256sum` prints it.
+    /// Reads the rest and returns the SHA-256 of the file as it is on the disk, as `sha256sum` prints it.
     ///
     /// # Errors
     /// When the rest can't be read.
@@ -103,10 +104,10 @@ impl VectorFile {
 }
 
 impl Content {
-    /// The vectors of the words that the file was read for.
+    /// Returns the vectors of the words that the file was read for.
     ///
     /// # Errors
-    /// When they aren't finite, or memory lacks.
+    /// When they aren't finite, or there is too little memory.
     pub fn into_vectors(self, query: &dyn Query) -> Result<Vectors, Error> {
         match self {
             Self::Vectors(vectors) => Ok(vectors),

@@ -1,8 +1,8 @@
-//! Word vectors, read from one file in one pass.
+//! Reads word vectors from one file in one pass.
 //!
-//! In: a file and the words that are asked for (a [`Query`]). Out: their vectors ([`Vectors`]), or a [`Model`] that composes
-//! the vectors of any words later. The file is read once, front to back, whatever its size; memory holds the rows that
-//! were asked for.
+//! In: a file, and the words that are asked for (a [`Query`]). Out: their vectors ([`Vectors`]), or a [`Model`] that
+//! composes the vectors of any words later. The file is read once, from start to end, whatever its size; memory holds
+//! the rows that were asked for.
 //!
 //! ```
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/fasttext/words.bin");
@@ -19,10 +19,12 @@
 //! | fastText model, `.bin` or quantised `.ftz` | `ba 16 4f 2f` | `fasttext/` |
 //! | finalfusion `.fifu` | `FiFu` | `finalfusion/` |
 //!
-//! Each may be gzipped (`1f 8b`); names of files are never looked at. Where a word stands twice in a file, the first row
-//! wins. Only rows that occur are looked into, and their numbers must be finite; the row structure is checked throughout.
+//! Each may be gzipped (`1f 8b`); the names of files don't matter. If a file contains a word twice, the first row is
+//! used. Only rows that are asked for are decoded, and their numbers must be finite; the row structure is checked
+//! throughout.
 
 mod binary;
+mod collector;
 mod compose;
 mod error;
 mod fasttext;
@@ -35,7 +37,6 @@ mod sniff;
 mod stream;
 mod text;
 mod vectors;
-mod wanted;
 mod write;
 
 pub use compose::{Loaded, Model};
@@ -45,12 +46,12 @@ pub use query::{All, Query, Selection, Words};
 pub use vectors::{Difference, Ids, LINE_END, Line, Vectors};
 pub use write::{write_binary, write_text};
 
-/// The longest vector; the longest published word vectors have 1,024 numbers.
+/// The maximum length of a vector; the longest published word vectors have 1,024 numbers.
 pub const MAX_DIM: u64 = 1 << 15;
-/// The longest word, in bytes.
+/// The maximum length of a word, in bytes.
 pub const MAX_WORD: usize = 1 << 12;
 
-/// What a file's header says that it holds.
+/// The shape that a file's header states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     rows: u64,

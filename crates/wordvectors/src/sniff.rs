@@ -1,6 +1,6 @@
-//! Which format a file has, from its first bytes.
+//! Recognises a file's format by its first bytes.
 //!
-//! | first bytes | what |
+//! | first bytes | format |
 //! |---|---|
 //! | `ba 16 4f 2f` | fastText model (`.bin`, `.ftz`) |
 //! | `FiFu` | finalfusion |
@@ -11,24 +11,24 @@ use crate::error::Error;
 use crate::stream::Stream;
 use crate::{MAX_DIM, Shape, fasttext, finalfusion, text};
 
-/// A format, and what its header says where it has one. The header is consumed.
+/// A format, and the content of its header if it has one. The header is consumed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// word2vec binary.
     Binary(Shape),
     /// word2vec text.
     Text(Shape),
-    /// GloVe text, no header.
+    /// GloVe text, which has no header.
     Glove,
-    /// A model of fastText, its magic number not consumed.
+    /// A fastText model; its magic number isn't consumed.
     FastText,
-    /// finalfusion, its magic not consumed.
+    /// finalfusion; its magic number isn't consumed.
     Finalfusion,
 }
 
-/// How many bytes after a header tell binary from text.
+/// The number of bytes after a header by which binary and text are distinguished.
 pub(crate) const SAMPLE: usize = 4096;
-/// The longest header: two numbers of 20 digits, and room.
+/// The maximum length of a header: two numbers of 20 digits, with some slack.
 const MAX_HEADER: usize = 128;
 
 /// Recognises the file.
@@ -66,15 +66,15 @@ fn unknown(stream: &Stream) -> Error {
     )
 }
 
-/// What line 1 says, as far as it fits into 64 bits.
+/// The numbers on line 1, saturated to 64 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Header {
     rows: u64,
     pub(crate) dim: u64,
 }
 
-/// Exactly two integers on line 1, and the bytes that they take with the line feed (none where the file
-/// is cut off there).
+/// Parses exactly two integers on line 1; returns them and the number of bytes that they take with the line feed
+/// (`None` if the file is truncated there).
 fn header(window: &[u8]) -> Option<(Header, usize)> {
     let line_feed = window.iter().take(MAX_HEADER).position(|&byte| byte == b'\n');
     let end = line_feed.or_else(|| (window.len() < MAX_HEADER).then_some(window.len()))?;
@@ -84,19 +84,19 @@ fn header(window: &[u8]) -> Option<(Header, usize)> {
     fields.next().is_none().then_some((Header { rows, dim }, window.len().min(end + 1)))
 }
 
-/// Digits as a number; too many of them are as many as can be.
+/// Parses digits as a number; a number that is too large becomes the largest one.
 fn integer(field: &str) -> Option<u64> {
     field.bytes().all(|byte| byte.is_ascii_digit()).then(|| field.parse().unwrap_or(u64::MAX))
 }
 
-/// The bytes before the next line feed, or as many as a line may have.
+/// Returns the bytes before the next line feed, or as many as a line may have.
 pub(crate) fn first_line(stream: &mut Stream) -> Result<&[u8], Error> {
     let end = stream.find(b'\n', text::MAX_LINE)?;
     let window = stream.window();
     Ok(&window[..end.unwrap_or(window.len().min(text::MAX_LINE))])
 }
 
-/// Whether a sample is UTF-8 (its end may be cut) without control characters.
+/// Returns whether a sample is UTF-8 (its end may be truncated) without control characters.
 fn looks_like_text(window: &[u8]) -> bool {
     let sample = &window[..window.len().min(SAMPLE)];
     let valid = match std::str::from_utf8(sample) {
@@ -106,7 +106,7 @@ fn looks_like_text(window: &[u8]) -> bool {
     valid && !sample.iter().any(|&byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
 }
 
-/// A header whose rows can all be in the file.
+/// Checks that all rows that a header states fit into the file.
 fn checked(stream: &Stream, header: Header, is_text: bool) -> Result<Shape, Error> {
     let Header { rows, dim } = header;
     if rows == 0 || dim == 0 {
@@ -115,7 +115,8 @@ fn checked(stream: &Stream, header: Header, is_text: bool) -> Result<Shape, Erro
     if dim > MAX_DIM {
         return Err(stream.format(format!("line 1 says {dim} numbers a row, the longest that is read is {MAX_DIM}")));
     }
-    // Text: a separator and a digit a number, and a line feed that the last row may lack. Binary: a space.
+    // Text: a separator and at least a digit per number, and a line feed, which the last row may lack. Binary: a
+    // space.
     let row = if is_text { 2 * dim + 1 } else { 4 * dim + 1 };
     let least = (u128::from(rows) * u128::from(row)).saturating_sub(u128::from(is_text));
     let limit = stream.limit().saturating_sub(stream.offset());

@@ -1,21 +1,21 @@
 //! Text vectors: word2vec's and fastText's `.vec` (with a header, read by `sniff.rs`) and GloVe.
 //!
-//! A line a word: the word, then D numbers, separated by single spaces (tabs and repeated spaces are
-//! met too, and a space at the end). The **last D fields** are the numbers, because some of GloVe's
-//! words hold spaces. Lines end with LF or CRLF, and only there: words may hold any white space of Unicode.
-//! Without a header, line 1 gives D. Blank lines are skipped.
+//! There is one line per word: the word, then D numbers, separated by single spaces (tabs, repeated spaces and a
+//! space at the end occur too). The **last D fields** are the numbers, because some of GloVe's words contain spaces.
+//! Lines end with LF or CRLF, and only there: words may contain any white space of Unicode. Without a header, line 1
+//! determines D. Blank lines are skipped.
 
+use crate::collector::{RowCollector, display_word};
 use crate::error::Error;
 use crate::stream::Stream;
 use crate::vectors::Vectors;
-use crate::wanted::{Wanted, shown};
 use crate::{MAX_DIM, MAX_WORD, Shape};
 
-/// The longest line: 32 bytes a number, and a word.
+/// The maximum length of a line: 32 bytes per number, and a word.
 pub(crate) const MAX_LINE: usize = 32 * MAX_DIM as usize + MAX_WORD;
 
-/// Reads every line; `header` is what line 1 said, where it was a header.
-pub(crate) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wanted) -> Result<Vectors, Error> {
+/// Reads every line; `header` is the content of line 1, if that was a header.
+pub(crate) fn read(stream: &mut Stream, header: Option<Shape>, mut collector: RowCollector) -> Result<Vectors, Error> {
     let mut shape = Shape { rows: 0, dim: header.map_or(0, |shape| shape.dim) };
     let mut number = u64::from(header.is_some());
     while let Some(Line { length, whole }) = next_line(stream, number + 1)? {
@@ -25,7 +25,7 @@ pub(crate) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wante
             if shape.dim == 0 {
                 shape.dim = dim_of(line).ok_or_else(|| not_a_row(stream))?;
             }
-            row(line, shape.dim, whole, &mut wanted).map_err(|fault| explain(stream, number, whole, fault))?;
+            row(line, shape.dim, whole, &mut collector).map_err(|fault| explain(stream, number, whole, fault))?;
             shape.rows += 1;
         }
         stream.consume(length + usize::from(whole));
@@ -42,14 +42,14 @@ pub(crate) fn read(stream: &mut Stream, header: Option<Shape>, mut wanted: Wante
             shape.rows
         ))),
         None if shape.rows == 0 => Err(not_a_row(stream)),
-        _ => Ok(wanted.into_vectors(shape.dim, shape.rows)),
+        _ => Ok(collector.into_vectors(shape.dim, shape.rows)),
     }
 }
 
 /// The next line in the window.
 struct Line {
     length: usize,
-    /// Whether a line feed ends it.
+    /// Whether it ends with a line feed.
     whole: bool,
 }
 
@@ -64,7 +64,7 @@ fn next_line(stream: &mut Stream, number: u64) -> Result<Option<Line>, Error> {
     }
 }
 
-/// A line without what may stand at its end.
+/// Removes the separators and the carriage return at the end of a line.
 fn trimmed(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|&byte| !matches!(byte, b' ' | b'\t' | b'\r')).map_or(0, |last| last + 1);
     &line[..end]
@@ -78,8 +78,8 @@ enum Fault {
     Number { word: String, field: String },
 }
 
-/// Keeps the row if it is wanted; `whole`: its line was not the file's unended last one.
-fn row(line: &[u8], dim: usize, whole: bool, wanted: &mut Wanted) -> Result<(), Fault> {
+/// Keeps the row if it is asked for; `whole`: the line isn't the file's last one without a line feed.
+fn row(line: &[u8], dim: usize, whole: bool, collector: &mut RowCollector) -> Result<(), Fault> {
     let Some((word, numbers)) = split(line, dim) else {
         return Err(Fault::TooFew { found: line.split(is_separator).filter(|f| !f.is_empty()).count() - 1, dim });
     };
@@ -89,11 +89,11 @@ fn row(line: &[u8], dim: usize, whole: bool, wanted: &mut Wanted) -> Result<(), 
     if word.iter().any(is_separator) && word.rsplit(is_separator).next().is_some_and(is_decimal) {
         return Err(Fault::TooMany { dim });
     }
-    // An unended line may be a cut one, and the cut may be in a number.
-    if wanted.is_open(word) || !whole {
+    // A last line without a line feed may be truncated, possibly in the middle of a number.
+    if collector.is_open(word) || !whole {
         let parsed = numbers.split(is_separator).filter(|f| !f.is_empty()).map(|f| number(f).unwrap_or(f32::NAN));
-        let kept = if wanted.is_open(word) { wanted.keep(word, parsed) } else { all_finite(parsed) };
-        kept.map_err(|at| Fault::Number { word: shown(word), field: field(numbers, at) })?;
+        let kept = if collector.is_open(word) { collector.keep(word, parsed) } else { all_finite(parsed) };
+        kept.map_err(|at| Fault::Number { word: display_word(word), field: field(numbers, at) })?;
     }
     Ok(())
 }
@@ -102,10 +102,10 @@ fn all_finite(mut numbers: impl Iterator<Item = f32>) -> Result<(), usize> {
     numbers.position(|number| !number.is_finite()).map_or(Ok(()), Err)
 }
 
-/// The word, and the D last fields with what separates them; none where there are fewer than D after
+/// Splits a line into the word, and the D last fields with their separators; `None` if there are fewer than D after
 /// the line's first byte.
 fn split(line: &[u8], dim: usize) -> Option<(&[u8], &[u8])> {
-    // As nearly every line is: D separators, none beside another.
+    // The fast path for nearly every line: D separators, none next to another.
     if separators(line) == (dim, 0) {
         let end = line.iter().position(is_separator)?;
         return Some((&line[..end], &line[end + 1..]));
@@ -118,13 +118,14 @@ fn split(line: &[u8], dim: usize) -> Option<(&[u8], &[u8])> {
     Some((without_separators(&line[..start]), &line[start..]))
 }
 
-/// A word without the separators after it.
+/// Removes the separators after a word.
 fn without_separators(word: &[u8]) -> &[u8] {
     let end = word.iter().rposition(|byte| !is_separator(byte)).map_or(0, |last| last + 1);
     &word[..end]
 }
 
-/// How many separators a line has, and how many of them follow another at once.
+/// Returns the number of separators of a line, and how many of them directly follow another. Example: `a  1 2` has 3
+/// separators, one of which follows another.
 fn separators(line: &[u8]) -> (usize, usize) {
     let next = line.get(1..).unwrap_or_default();
     let doubled = line.chunks(BLOCK).zip(next.chunks(BLOCK)).map(|(bytes, next)| {
@@ -135,7 +136,7 @@ fn separators(line: &[u8]) -> (usize, usize) {
     (all.sum(), doubled.sum())
 }
 
-/// Bytes whose separators are counted in one byte, which the compiler does sixteen at a time.
+/// The number of bytes whose separators are counted in one byte, which the compiler vectorises sixteen at a time.
 const BLOCK: usize = 128;
 
 fn is_separator(byte: &u8) -> bool {
@@ -146,7 +147,7 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// Whether a field is a number with a fraction or exponent, which a word of several fields doesn't end in.
+/// Returns whether a field is a number with a fraction or exponent; a word of several fields doesn't end in one.
 fn is_decimal(field: &[u8]) -> bool {
     field.iter().any(u8::is_ascii_digit)
         && field.iter().any(|b| matches!(b, b'.' | b'e' | b'E'))
@@ -154,10 +155,10 @@ fn is_decimal(field: &[u8]) -> bool {
 }
 
 fn field(numbers: &[u8], at: usize) -> String {
-    shown(numbers.split(is_separator).filter(|f| !f.is_empty()).nth(at).unwrap_or_default())
+    display_word(numbers.split(is_separator).filter(|f| !f.is_empty()).nth(at).unwrap_or_default())
 }
 
-/// Whether a line is a word and `dim` numbers.
+/// Returns whether a line is a word and `dim` numbers.
 pub(crate) fn is_row(line: &[u8], dim: u64) -> bool {
     if dim == 0 || dim > MAX_DIM {
         return false;
@@ -166,8 +167,8 @@ pub(crate) fn is_row(line: &[u8], dim: u64) -> bool {
         .is_some_and(|(_, numbers)| numbers.split(is_separator).filter(|f| !f.is_empty()).all(|f| number(f).is_some()))
 }
 
-/// The length of a vector by the first line of a file without header: the numbers at its end, of which
-/// the first field is never one.
+/// Returns the length of a vector from the first line of a file without header: the count of numbers at its end. The
+/// first field never counts.
 pub(crate) fn dim_of(line: &[u8]) -> Option<usize> {
     let fields = trimmed(line).split(is_separator).filter(|field| !field.is_empty());
     let all = fields.clone().count();

@@ -15,40 +15,41 @@ pub const LINE_END: &str = "</s>";
 pub struct Vectors {
     /// The length of a vector.
     pub dim: usize,
-    /// The rows of the file, whether kept or not; those of n-grams, too.
+    /// The number of rows of the file, whether kept or not, including those of n-grams.
     pub file_rows: u64,
-    /// The vectors, `[words, dim]`, row after row.
+    /// The vectors, `[words, dim]`, row-major.
     pub values: Vec<f32>,
-    /// The row of each word among the values. Words are bytes: some files cut them in the middle of a character.
+    /// The row of each word among the values. Words are bytes: some files truncate them in the middle of a character.
     pub ids: Ids,
-    /// Rows below are of words that the file holds, those from here on of words composed of their n-grams.
+    /// Rows below this number belong to words that the file holds; the others to words composed of their n-grams.
     pub known: u32,
-    /// Whether the file holds words with capitals. Of a file without n-grams it isn't known, and true.
+    /// Whether the file holds words with capitals. For a file without n-grams this is unknown, and set to true.
     pub is_cased: bool,
-    /// How a supervised fastText model reads a text, where the query reads lines.
+    /// How a supervised fastText model reads a text, if the query reads lines.
     pub line: Option<Line>,
 }
 
-/// A text as a supervised model of fastText reads it: a line, whose end is a word too. What stands behind `</s>` is not read.
+/// A text as a supervised model of fastText reads it: a line, whose end is a word too. Anything after `</s>` is
+/// ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// The row of the line's end, where the model has one.
+    /// The row of the line's end, if the model has one.
     pub end: Option<u32>,
-    /// Why the mean over a text's words is not fastText's vector of the text, where that is so.
+    /// Why the mean over a text's words is not fastText's vector of the text, if it isn't.
     pub differs: Option<Difference>,
 }
 
 /// Why the mean over a text's words is not fastText's vector of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// The model was trained with n-grams of words (`wordNgrams`), which are not read here.
+    /// The model was trained with n-grams of words (`wordNgrams`), which aren't read here.
     WordNgrams,
     /// The model has n-grams of characters (`maxn`), which fastText counts one by one, not as parts of their word.
     CharacterNgrams,
 }
 
 impl Vectors {
-    /// The vector of a word.
+    /// Returns the vector of a word.
     pub fn get(&self, word: impl AsRef<[u8]>) -> Option<&[f32]> {
         let row = *self.ids.get(word.as_ref())? as usize;
         self.values.get(row * self.dim..(row + 1) * self.dim)

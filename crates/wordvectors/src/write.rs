@@ -7,11 +7,12 @@
 
 use std::io::{self, Write};
 
-/// Writes word2vec text: words and their vectors, each as long as the first. Numbers are written so that they read back equal.
+/// Writes word2vec text: words and their vectors, each as long as the first. Numbers are written with enough digits
+/// to be read back exactly.
 ///
 /// # Errors
-/// When `out` can't be written to; [`io::ErrorKind::InvalidInput`] when a word is empty or holds white space, or vectors have
-/// several lengths.
+/// When `out` can't be written to; [`io::ErrorKind::InvalidInput`] when a word is empty or contains white space, or
+/// vectors have different lengths.
 pub fn write_text(out: &mut impl Write, words: &[(&str, &[f32])]) -> io::Result<()> {
     header(out, words)?;
     for (word, row) in words {

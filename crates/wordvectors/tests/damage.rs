@@ -1,4 +1,4 @@
-//! Damaged and hostile models: cut at every byte, flipped bits, absurd counts.
+//! Damaged and hostile models: truncated at every byte, flipped bits, absurd counts.
 
 use std::fs;
 use std::io::Write;
@@ -39,7 +39,7 @@ impl Folder {
         wordvectors::read(self.path_of(bytes), &WORDS)
     }
 
-    /// What is said of a file.
+    /// Returns the error message about a file.
     fn refusal(&self, bytes: &[u8]) -> String {
         let message = self.read(bytes).expect_err("read without complaint").to_string();
         assert!(message.starts_with(&self.0.path().display().to_string()), "{message}");
@@ -47,7 +47,7 @@ impl Folder {
     }
 }
 
-/// All shipped models.
+/// Returns all models of the fixtures.
 fn models() -> Vec<(String, Vec<u8>)> {
     let mut models = Vec::new();
     for folder in ["fasttext", "finalfusion"] {
@@ -78,14 +78,14 @@ fn a_model_cut_off_anywhere_is_refused() {
     }
 }
 
-/// A damaged file may still be a file; its numbers are finite and no more than it holds.
+/// A damaged file may still be valid; its numbers are then finite, and no more than it holds.
 fn read_without_panic(folder: &Folder, bytes: &[u8]) {
     if let Ok(vectors) = folder.read(bytes) {
         assert!(vectors.values.iter().all(|value| value.is_finite()));
         assert!(vectors.values.capacity() <= 16 * bytes.len());
         assert!(vectors.ids.len() <= WORDS.0.len());
     }
-    // Read whole, for words that aren't known yet.
+    // Read as a whole, for words that aren't known yet.
     let whole = VectorFile::open(folder.path_of(bytes)).and_then(|mut file| file.read(&All));
     if let Ok(Content::Model(loaded)) = whole
         && let Ok(vectors) = loaded.model.vectors(&WORDS)
@@ -100,7 +100,7 @@ fn no_flipped_bit_of_a_model_panics() {
     let folder = Folder::new();
     for (_, whole) in models() {
         for at in 0..whole.len() {
-            // All bits of the header; one of every fifth byte behind it.
+            // All bits of the header are flipped, and one bit of every fifth byte after it.
             let bits = match at {
                 0..100 => 0..8,
                 _ if at % 5 == 0 => at / 5 % 8..at / 5 % 8 + 1,
@@ -134,7 +134,7 @@ fn absurd_counts_allocate_nothing() {
     }
 }
 
-/// A shipped model of fastText with 32-bit numbers put at byte offsets.
+/// Returns a fastText model of the fixtures with 32-bit numbers replaced at byte offsets.
 fn patched(name: &str, patches: &[(usize, i32)]) -> Vec<u8> {
     let mut bytes = fs::read(fixtures("fasttext").join(name)).expect("shipped");
     for &(at, number) in patches {
@@ -147,7 +147,7 @@ fn number_at(bytes: &[u8], at: usize) -> i32 {
     i32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-/// Where the counts and entries of a dictionary stand.
+/// The position of a dictionary's counts, followed by its entries.
 const COUNTS: usize = 64;
 const ENTRIES: usize = COUNTS + 12 + 16;
 

@@ -1,4 +1,4 @@
-//! Models of fastText and finalfusion, against what these packages say of them (`make.py` beside the models).
+//! Models of fastText and finalfusion, compared with the output of these packages (`make.py` in the models' folders).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn fixtures(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder)
 }
 
-/// What fastText says of each word of each of its models, by file name.
+/// fastText's output for each word of each of its models, by file name.
 fn golden() -> Vec<(String, Vec<(String, Vec<f32>)>)> {
     let text = fs::read_to_string(fixtures("fasttext").join("golden.json")).expect("shipped");
     let Value::Object(files) = serde_json::from_str(&text).expect("json") else { panic!("an object") };
@@ -25,7 +25,7 @@ fn golden() -> Vec<(String, Vec<(String, Vec<f32>)>)> {
 }
 
 fn assert_close(found: Option<&[f32]>, expected: &[f32], tolerance: f32, what: &str) {
-    // fastText gives the vector 0 to what has none.
+    // fastText returns a vector of zeros for a word that has none.
     let zeros = vec![0.0; expected.len()];
     let found = found.unwrap_or(&zeros);
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -38,12 +38,12 @@ fn words_known_and_unknown_have_fasttexts_vectors() {
         let asked: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
         let path = fixtures("fasttext").join(&name);
         let vectors = wordvectors::read(&path, &Words(&asked)).expect(&name);
-        // Read whole, and asked afterwards.
+        // Read as a whole, and queried afterwards.
         let Content::Model(loaded) = VectorFile::open(&path).and_then(|mut file| file.read(&All)).expect(&name) else {
             panic!("{name}: not a model")
         };
         let later = loaded.model.vectors(&Words(&asked)).expect(&name);
-        // Products of codes and lengths are rounded once where the processor fuses them.
+        // Products of codes and norms are rounded only once if the processor fuses them.
         let tolerance = if name.ends_with(".ftz") { 1e-6 } else { 0.0 };
         for (word, expected) in &words {
             assert_close(vectors.get(word), expected, tolerance, &format!("{name} {word:?}"));
@@ -67,7 +67,7 @@ fn all_words_of_a_model_are_given() {
     }
 }
 
-/// Reads texts of a supervised model as lines, and refuses to decode anything if told so.
+/// Reads texts of a supervised model as lines, and refuses to decode anything if it is set to.
 struct Lines {
     refuses: bool,
 }

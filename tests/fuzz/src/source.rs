@@ -30,15 +30,15 @@ pub fn embed(settings: Value, bytes: usize) {
     let source: Source = serde_json::from_value(settings).expect("settings of a source");
     memory::limit(bytes);
     let texts = Texts { all: &TEXTS, train: &TEXTS[..4] };
-    let _ = source.impossible(folder());
+    let _ = source.unsupported_reason(folder());
     match source.open(folder(), texts, Device::Cpu) {
         Err(error) => drop(error.to_string()),
         Ok(opened) => {
             let splits = Splits { train: &TEXTS[..4], valid: Some(&TEXTS[4..]), test: None };
-            let (told, interrupt) = (&mut |_| {}, CancellationToken::default());
-            let mut encoding = Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt };
-            let _ = digest(&opened, &source.wanted(), &splits.train);
-            let _ = features(&opened, &splits, &source.wanted(), &mut encoding);
+            let (on_event, interrupt) = (&mut |_| {}, CancellationToken::default());
+            let mut encoding = Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt };
+            let _ = digest(&opened, &source.feature_spec(), &splits.train);
+            let _ = features(&opened, &splits, &source.feature_spec(), &mut encoding);
         }
     }
 }

@@ -8,7 +8,7 @@ use emberline_base::{CancellationToken, Features, Matrix, Splits, file};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
-use emberline_embedding::features::{Wanted, features};
+use emberline_embedding::features::{FeatureSpec, features};
 use emberline_embedding::{Source, Texts};
 use emberline_pipeline::source_from_options;
 
@@ -54,14 +54,19 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
     opened.warnings().iter().for_each(warn);
     let texts = Splits { train: texts, valid: None, test: None };
-    let wanted = Wanted { trainable: false, ..source.wanted() };
+    let wanted = FeatureSpec { trainable: false, ..source.feature_spec() };
     let mut bar = EncodingBar::default();
-    let told = &mut |event| {
+    let on_event = &mut |event| {
         bar.show(source.kind(), &event, || {});
     };
     let cache = Cache::for_current_user();
-    let mut encoding =
-        Encoding { cache: cache.as_ref(), device, about: source.kind(), told, interrupt: CancellationToken::default() };
+    let mut encoding = Encoding {
+        cache: cache.as_ref(),
+        device,
+        label: source.kind(),
+        on_event,
+        interrupt: CancellationToken::default(),
+    };
     match features(&opened, &texts, &wanted, &mut encoding)?.train {
         Features::Frozen(vectors) => Ok(vectors),
         Features::Trainable(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),

@@ -110,7 +110,7 @@ fn of_data<'a>(folder: &'a Path, data: &'a DataSettings) -> impl Iterator<Item =
 }
 
 fn of_source(folder: &Path, name: &str, source: &Source) -> Option<Asset> {
-    let place = source.place()?;
+    let place = source.location()?;
     Some(Asset {
         user: User::Embedding(name.to_owned(), source.kind()),
         url: place.url.map(str::to_owned),

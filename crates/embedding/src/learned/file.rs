@@ -1,6 +1,7 @@
-//! The file of a [`LearnedState`]: a safetensors file that any reader of the format can open, in the layout of [`array_file`].
+//! The file format of a [`LearnedState`]: a safetensors file that any reader of the format can open, in the layout of
+//! [`array_file`].
 //!
-//! | array | type | shape | there for |
+//! | array | type | shape | present for |
 //! |---|---|---|---|
 //! | `projection` | F64 | `[from, dim]` | `reduce = "pca"` |
 //! | `table` | F32 | `[words, dim]` | `corpus` |
@@ -26,20 +27,20 @@ use serde_json::Value;
 use super::{Learned, LearnedState, LearnedTable, WordWeights};
 use crate::reduce::Projection;
 
-/// What the metadata says that the file is.
+/// The value of the metadata entry `format`.
 pub(crate) const FORMAT: &str = "emberline learned state";
 /// The version of the format that is written, and the newest that is read.
 pub(crate) const VERSION: u32 = 1;
 
-/// The metadata entry of the digest of everything else.
+/// The metadata entry that holds the digest of everything else.
 const CHECKSUM: &str = "checksum";
 
 const DAMAGED: &str = "it is damaged; restore it, or train again";
 
-/// The bytes of a state.
+/// Returns the bytes of a state.
 ///
 /// # Errors
-/// When there is no memory for them.
+/// When there is too little memory.
 pub(crate) fn write(state: &LearnedState) -> Result<Vec<u8>, OutOfMemory> {
     let arrays = arrays(state);
     let own = [
@@ -56,7 +57,7 @@ pub(crate) fn write(state: &LearnedState) -> Result<Vec<u8>, OutOfMemory> {
     array_file::layout(&metadata, arrays)
 }
 
-/// The arrays of a state.
+/// Returns the arrays of a state.
 fn arrays(state: &LearnedState) -> Vec<Array<'static>> {
     let array = |name: &str, element, shape, bytes: Vec<u8>| {
         let (name, bytes) = (name.to_owned(), bytes.into());
@@ -89,7 +90,7 @@ fn arrays(state: &LearnedState) -> Vec<Array<'static>> {
     arrays
 }
 
-/// The name of an array's type in a file's header, as far as a state has such arrays.
+/// Returns the name of an array's type in a file's header, for the types that a state has.
 fn name_of_type(dtype: Dtype) -> &'static str {
     match dtype {
         Dtype::F64 => ElementType::F64.name(),
@@ -98,7 +99,7 @@ fn name_of_type(dtype: Dtype) -> &'static str {
     }
 }
 
-/// The digest of all that a file says, whatever its header is spelled like.
+/// Returns the digest of everything in a file, independent of how its header is written.
 fn checksum<'a>(
     metadata: impl Iterator<Item = (&'a str, &'a str)>,
     arrays: impl Iterator<Item = (&'a str, &'a str, &'a [usize], &'a [u8])>,
@@ -113,7 +114,7 @@ fn checksum<'a>(
     Digest::of_parts(parts.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]))
 }
 
-/// Reads a state; errors are what follows a file's name.
+/// Reads a state. Error messages continue a sentence that starts with the file's name.
 pub(crate) fn read(bytes: &[u8]) -> Result<LearnedState, String> {
     let metadata = metadata(bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| format!("{error}; {DAMAGED}"))?;
@@ -140,7 +141,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<LearnedState, String> {
     })
 }
 
-/// The metadata of a file that is a state of a version that can be read.
+/// Returns the metadata of a file, if it is a state of a supported version.
 fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>, String> {
     let cut = || format!("it is cut off in its header; {DAMAGED}");
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
@@ -192,7 +193,7 @@ fn listed(view: &TensorView<'_>) -> Result<Vec<String>, String> {
     serde_json::from_slice(view.data()).map_err(|_| odd("words"))
 }
 
-/// The numbers of an array of 32-bit floats, all finite.
+/// Returns the numbers of an array of 32-bit floats; all must be finite.
 fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, String> {
     let values: Vec<f32> = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     let sound = view.dtype() == Dtype::F32 && values.iter().all(|value| value.is_finite());
@@ -236,10 +237,10 @@ mod tests {
         write(state).expect("memory")
     }
 
-    /// Bundles and run folders hold such files, and equal states must keep equal bytes.
+    /// Bundles and run folders hold such files, and equal states must keep giving equal bytes.
     #[test]
     fn the_bytes_of_a_state_stay() {
-        // SHA-256 of the files that this module's header describes, put together by Python's `struct` and `json`.
+        // SHA-256 of the files that this module's header describes, built with Python's `struct` and `json`.
         let expected = [
             "70119b50ef4885c3f544889d71b4c43f751313e734664919288b55cc35bc1f1d",
             "7ac1e60131edba29b57097718691ebd6da4fe99c00f44f2e0de01c95715001c3",
@@ -271,7 +272,7 @@ mod tests {
             for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
-                // Another spelling of the same header is the same state.
+                // A header that is spelled differently describes the same state.
                 if let Ok(read) = read(&flipped) {
                     assert_eq!(read, state, "byte {at}, bit {bit}");
                 }

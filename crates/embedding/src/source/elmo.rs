@@ -1,13 +1,13 @@
 //! Source `elmo`: mean-pooled layers of an ELMo model.
 //!
-//! A folder (or weights file) and texts enter, layers of whole texts leave. `emberline-encoder` reads the files and
-//! computes a text's layers; here texts are cut into tokens. What becomes of the layers (`crate::layers`), which are
-//! encoded once for all of it:
+//! A folder (or weights file) and texts enter; layers of whole texts leave. `emberline-encoder` reads the files and
+//! computes a text's layers; this file splits texts into tokens. The layers are encoded once, whatever is derived
+//! from them (`crate::layers`):
 //!
 //! | `layers` | a text's vector | numbers (original model) |
 //! |---|---|---|
 //! | `mix` | `gamma * sum_j softmax(mix)_j * layer_j`, as in the paper; with `trainable` both are learned along with the head, from a mix of equal parts | 1,024 |
-//! | `all` | the layers one after the other: a head's first layer then learns what to make of each | 3,072 |
+//! | `all` | the layers, concatenated: a head's first layer then learns how to use each | 3,072 |
 //! | `tokens`, `lstm_1`, `lstm_2` | one layer | 1,024 |
 //!
 //! A layer is the mean over the text's tokens. Mixing is linear, so that the mix of means is the mean of mixes.
@@ -23,52 +23,48 @@ use emberline_encoder::elmo::{self, Elmo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::place::bytes_at;
-use super::{Kind, Place, Texts, words};
-use crate::reduce::{Reduce, Reduction};
+use super::file_settings::{file_settings, file_settings_methods};
+use super::location::bytes_at;
+use super::{SourceSettings, Texts, words};
+use crate::reduce::Reduce;
 use crate::{Encoder, Error, Opened, layers};
 
-/// The most numbers in `mix`; models have three layers.
+/// The maximum length of `mix`; models have three layers.
 const MAX_MIX: usize = 17;
 
-/// `[embedding.NAME.elmo]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.elmo]`
+    settings,
     /// The weights, an HDF5 file; or the folder with the weights and the options.
-    pub path: PathBuf,
-    /// The options of the model, a JSON file; when left out, the one beside the weights: `options.json`, or the weights'
-    /// name with `options.json` for `weights.hdf5`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub options: Option<PathBuf>,
+    path {
+        /// The options of the model, a JSON file; when left out, the one beside the weights: `options.json`, or the weights'
+        /// name with `options.json` for `weights.hdf5`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub options: Option<PathBuf>,
+    }
     /// Where the weights can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of the weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// What a text's vector is made of.
-    #[serde(default)]
-    pub layers: Layers,
-    /// What each layer weighs in the mix, before the softmax, the layer of single tokens first; all alike when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mix: Option<Vec<f32>>,
-    /// What the mix is multiplied by; 1 when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gamma: Option<f32>,
-    /// How texts are cut into tokens.
-    #[serde(default)]
-    pub tokens: Tokens,
+    sha256 {
+        /// What a text's vector is made of.
+        #[serde(default)]
+        pub layers: Layers,
+        /// What each layer weighs in the mix, before the softmax, the layer of single tokens first; all alike when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub mix: Option<Vec<f32>>,
+        /// What the mix is multiplied by; 1 when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub gamma: Option<f32>,
+        /// How texts are cut into tokens.
+        #[serde(default)]
+        pub tokens: Tokens,
+    }
     /// The length to reduce vectors to; their own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Whether training moves the mix of the layers; the model itself stays.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
 /// Which layers make a text's vector.
@@ -101,10 +97,10 @@ pub enum Tokens {
     Whitespace,
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "elmo"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("elmo", "a model's folder or its weights file", |settings| {
+        (settings.layers, settings.mix, settings.gamma) = (Layers::All, None, None);
+    });
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = self.mix_faults();
@@ -113,7 +109,7 @@ impl Kind for Settings {
         }
         if self.dim.is_some() && matches!(self.reduce, None | Some(Reduce::Truncate)) {
             let hint = "set `reduce = \"pca\"` or `reduce = \"random\"`";
-            let message = "ELMo's numbers have no order, the first ones say no more";
+            let message = "the vectors can't be truncated to `dim`, because ELMo's numbers have no meaningful order";
             faults.push(Fault::new("reduce", message, hint).related_to("dim"));
         }
         if self.trainable && self.layers != Layers::Mix {
@@ -128,23 +124,6 @@ impl Kind for Settings {
             faults.push(Fault::new("trainable", message, hint).related_to("layers"));
         }
         faults
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-        (self.layers, self.mix, self.gamma) = (Layers::All, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder or its weights file")
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
     }
 
     fn layers(&self) -> layers::Layers {
@@ -167,7 +146,7 @@ impl Kind for Settings {
         true
     }
 
-    /// The weights as the reader holds them, as numbers, and as they are laid out.
+    /// The weights as the reader holds them, converted to numbers, and in the layout of the computation.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         bytes_at(&base.join(&self.path), ".hdf5").saturating_mul(3)
     }
@@ -201,10 +180,10 @@ impl Settings {
     }
 }
 
-/// The weights and the options of a model.
+/// Returns the paths of a model's weights and options.
 ///
 /// # Errors
-/// When one is missing, or a folder holds several.
+/// When one is missing, or a folder contains several.
 pub(super) fn files_of(settings: &Settings, base: &Path) -> Result<(PathBuf, PathBuf), Error> {
     let weights = files::weights_file(settings, &base.join(&settings.path))?;
     let options = files::options_file(settings, base, &weights)?;
@@ -234,7 +213,7 @@ fn open(settings: &Settings, base: &Path, device: Device) -> Result<Sentences, E
         return Err(Error::Hash { path: weights, expected: expected.to_ascii_lowercase(), found });
     }
     let elmo = Elmo::open(&weights, &options, device)?;
-    // The file is read twice: its hash must be of what was read the second time.
+    // The file is read twice; its hash must be that of the content read the second time.
     if Stamp::of(&weights) != stamp {
         return Err(Stamp::changed_error(&weights).into());
     }

@@ -1,17 +1,17 @@
-//! Source `hashing`: a table of a chosen size with random rows, and words hashed to them.
+//! Source `hashing`: a table of a chosen size with random rows, which words are hashed to.
 //!
-//! Settings enter, a [`Lookup`] leaves; no file is read and nothing is learned. This is the
-//! hashing trick (Weinberger et al., 2009): words and word n-grams in lower case (rules: `words.rs`)
-//! fall on row `hash % buckets`, and what falls on one row shares it. Ids come in the order of the
-//! last word; of n-grams that end together, the shorter first.
+//! Settings enter; a [`Lookup`] leaves. No file is read and nothing is learned. This is the hashing trick (Weinberger
+//! et al., 2009): a word or word n-gram in lower case (rules: `words.rs`) gets the row `hash % buckets`, and all that
+//! get one row share it. Ids come in the order of the last word; of n-grams with the same end, the shorter comes
+//! first.
 //!
-//! The hash is FNV-1a of 64 bits over the UTF-8 bytes, words of an n-gram joined by a space, then
-//! the finaliser of MurmurHash3, because the low bits of FNV-1a alone are poorly mixed.
+//! The hash is FNV-1a of 64 bits over the UTF-8 bytes, with the words of an n-gram joined by a space, followed by the
+//! finaliser of MurmurHash3, because the low bits of FNV-1a alone are poorly mixed.
 //!
-//! The rows are uniform with standard deviation 0.5, drawn from the substream `embedding/hashing`, row
-//! after row. `sqrtn` keeps that deviation for a text of any length: the scale of trained text
-//! modules (0.3 to 0.5), which a head with Keras's default initialisation and step size learns
-//! from. (Keras's own start for a table, 0.03, would leave a frozen one next to no signal.)
+//! The rows are uniform with standard deviation 0.5, drawn from the substream `embedding/hashing`, row after row.
+//! `sqrtn` keeps that deviation for a text of any length: it is the scale of trained text modules (0.3 to 0.5), which
+//! a head with Keras's default initialisation and step size learns from. (Keras's own initialisation of a table,
+//! 0.03, would leave a frozen one next to no signal.)
 
 use std::ops::Range;
 use std::path::Path;
@@ -21,16 +21,16 @@ use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Texts, ascii, tuning, words};
-use crate::{Error, Lookup, Opened, Words};
+use super::{SourceSettings, Texts, ascii, tuning, words};
+use crate::{Error, Lookup, Opened, WordCounts};
 
-/// The largest table, in numbers: 8 GiB.
+/// The maximum size of a table, in numbers: 8 GiB.
 const MAX_VALUES: usize = 1 << 31;
-/// The longest vector.
+/// The maximum length of a vector.
 const MAX_DIM: usize = 1 << 15;
-/// The longest n-gram; a longer one never occurs twice.
+/// The maximum length of an n-gram; a longer one practically never occurs twice.
 const MAX_NGRAMS: usize = 16;
-/// Uniform in `[-LIMIT, LIMIT)` has the standard deviation `LIMIT / sqrt(3)`, that is 0.5.
+/// A uniform distribution over `[-LIMIT, LIMIT)` has the standard deviation `LIMIT / sqrt(3)`, which is 0.5.
 const LIMIT: f32 = 0.866_025_4;
 
 /// `[embedding.NAME.hashing]`
@@ -76,7 +76,7 @@ fn ngrams() -> usize {
     1
 }
 
-impl Kind for Settings {
+impl SourceSettings for Settings {
     fn name(&self) -> &'static str {
         "hashing"
     }
@@ -105,7 +105,7 @@ impl Kind for Settings {
         self.trainable
     }
 
-    fn bare(&mut self) {
+    fn remove_tuning(&mut self) {
         self.trainable = false;
     }
 
@@ -132,7 +132,7 @@ pub(crate) struct Hashing {
     table: Vec<f32>,
 }
 
-/// Draws the table. A seed that was left out is 0: the pipeline puts its own in before.
+/// Draws the table. A seed that was left out is 0; the pipeline fills in its own before.
 ///
 /// # Errors
 /// When the settings have faults.
@@ -157,12 +157,12 @@ impl Lookup for Hashing {
     }
 
     /// Every token has a bucket, so all of them are known.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
         let (longest, start) = (self.settings.ngrams, ids.len());
         if longest == 1 && ascii::for_each_piece(text, |piece| ids.push(self.bucket(&Fnv::of_lower(text, piece)))) {
-            return Words::all_known(ids.len() - start);
+            return WordCounts::all_known(ids.len() - start);
         }
-        // The n-grams that end with the word before, shortest first.
+        // The n-grams that end with the previous word, shortest first.
         let mut ending: Vec<Fnv> = Vec::with_capacity(longest);
         words::for_each_lower(text, &mut |word| {
             let word = word.as_bytes();
@@ -173,10 +173,11 @@ impl Lookup for Hashing {
             ending.insert(0, Fnv::EMPTY.add(word));
             ids.extend(ending.iter().map(|ngram| self.bucket(ngram)));
         });
-        Words::all_known(ids.len() - start)
+        WordCounts::all_known(ids.len() - start)
     }
 
-    /// A bucket is shared by many words, so a token is named by its own text: a word, or several with a space between them.
+    /// A bucket is shared by many words, so that a token is named by its own text: a word, or several words separated
+    /// by spaces.
     fn has_vocabulary(&self) -> bool {
         false
     }
@@ -223,11 +224,13 @@ struct Fnv(u64);
 impl Fnv {
     const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
 
-    /// That of a piece of an ASCII text, in lower case. Most are short: to go on to eight bytes and take the hash behind
-    /// the last of the piece's costs less than to wait for where it ends. A call would add a tenth.
+    /// Returns the hash of a piece of an ASCII text in lower case. Most pieces are short: hashing eight bytes in all
+    /// cases, and taking the intermediate hash after the piece's last byte, costs less than branching on its end. Not
+    /// inlining it would cost a tenth more time.
     #[inline(always)]
     fn of_lower(text: &[u8], piece: Range<usize>) -> Self {
-        // What tells lower case from upper; digits and apostrophes have it.
+        // 0x20 is the bit that makes ASCII letters lower case (`A` = 0x41, `a` = 0x61); digits and apostrophes have
+        // it set already.
         let lower = if text[piece.start].is_ascii_alphanumeric() { 0x20 } else { 0 };
         if piece.len() > 8 {
             return text[piece].iter().fold(Self::EMPTY, |hash, byte| hash.add(&[byte | lower]));
@@ -290,7 +293,7 @@ mod tests {
         let two = settings(4, 1 << 14, 2);
         let found = texts(&two, "Not GOOD so");
         assert_eq!(found, ["not", "good", "not good", "so", "good so"]);
-        // A word has the row that it has alone.
+        // A word has the same row whether it occurs alone or in a text.
         assert_eq!(ids(&two, "Not GOOD so")[3], ids(&two, &found[3])[0]);
     }
 
@@ -305,11 +308,11 @@ mod tests {
         for (ngrams, text, tokens) in [(1, "Why is it so?", 5), (2, "Why is it so?", 9), (1, "Übermut", 1), (1, "", 0)]
         {
             let source = open(&settings(4, 64, ngrams)).expect("good settings");
-            assert_eq!(source.token_ids(text.as_bytes(), &mut Vec::new()), Words::all_known(tokens), "{text}");
+            assert_eq!(source.token_ids(text.as_bytes(), &mut Vec::new()), WordCounts::all_known(tokens), "{text}");
         }
     }
 
-    /// The short way for single words of ASCII texts against the rule itself.
+    /// Compares the fast path for single words of ASCII texts with the general rule.
     #[test]
     fn ascii_texts_are_hashed_as_all_are() {
         let source = open(&settings(1, 1 << 20, 1)).expect("good settings");

@@ -1,6 +1,6 @@
-//! What pieces of texts were found to be made of: a piece that comes again costs one look-up.
+//! A cache of the token ids of text pieces: a piece that occurs again costs one look-up.
 //!
-//! Bytes and ids stand one after another, without an allocation a piece: there may be millions.
+//! Bytes and ids are stored contiguously, without an allocation per piece, as there may be millions.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Pieces, their token ids, and something else that is known of each piece.
+/// Pieces with their token ids, and a further value per piece.
 #[derive(Debug, Default)]
 pub(super) struct Memo<V = ()> {
     bytes: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Memo<V = ()> {
     state: FixedState,
 }
 
-/// Where a piece's bytes and ids are.
+/// Where the bytes and ids of a piece are.
 #[derive(Debug)]
 struct Entry<V> {
     bytes: Range<usize>,
@@ -26,19 +26,19 @@ struct Entry<V> {
 }
 
 impl<V: Copy> Memo<V> {
-    /// The ids of a piece that was taken in, and what else is known of it.
+    /// Returns the ids of a stored piece, and its value.
     pub(super) fn get(&self, piece: &str) -> Option<(&[u32], V)> {
         let is_piece = |entry: &Entry<V>| &self.bytes[entry.bytes.clone()] == piece.as_bytes();
         let entry = self.found.find(self.state.hash_one(piece.as_bytes()), is_piece)?;
         Some((&self.ids[entry.ids.clone()], entry.value))
     }
 
-    /// The bytes of all pieces that were taken in.
+    /// Returns the total length of all stored pieces, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Takes in a piece that isn't there yet.
+    /// Stores a piece that isn't stored yet.
     pub(super) fn insert(&mut self, piece: &str, of_piece: &[u32], value: V) {
         let (bytes, ids) = (self.bytes.len(), self.ids.len());
         self.bytes.extend_from_slice(piece.as_bytes());

@@ -1,13 +1,15 @@
-//! The embedding sources. To add one: a file here with an `impl Kind`, and a variant and its arms in [`Source`].
+//! The embedding sources. To add one: add a file here with an `impl SourceSettings`, and a variant of [`Source`] with
+//! its arms.
 
 mod ascii;
 pub mod corpus;
 pub mod elmo;
+mod file_settings;
 pub mod hashing;
+mod location;
 mod memo;
 pub mod model2vec;
 pub mod onnx;
-mod place;
 mod portable;
 pub mod published;
 pub mod sentence_transformer;
@@ -24,9 +26,9 @@ use emberline_device::{Device, memory};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::place::Place;
+pub use self::location::Location;
 pub use self::portable::{PortableFile, PortableSource};
-use crate::features::Wanted;
+use crate::features::FeatureSpec;
 use crate::layers::Layers;
 use crate::opened::Opened;
 use crate::reduce::Reduction;
@@ -63,107 +65,109 @@ pub struct Texts<'a> {
     pub train: &'a [&'a str],
 }
 
-/// What the settings of every kind of source say.
-pub(crate) trait Kind {
-    /// The kind's name in a pipeline file.
+/// The settings of one kind of source, and how it is opened.
+pub(crate) trait SourceSettings {
+    /// Returns the kind's name in a pipeline file.
     fn name(&self) -> &'static str;
 
-    /// What is wrong with the settings that not every kind has, whatever the files and texts.
+    /// Returns what is wrong with the settings that only this kind has, independent of files and texts.
     fn own_faults(&self) -> Vec<Fault>;
 
-    /// What is wrong with the settings, whatever the files and texts.
+    /// Returns what is wrong with the settings, independent of files and texts.
     fn faults(&self) -> Vec<Fault> {
-        let place = self.place().map_or_else(Vec::new, |place| place.faults());
+        let location = self.location().map_or_else(Vec::new, |location| location.faults());
         let reduction = self.reduction().map_or_else(Vec::new, Reduction::faults);
-        [place, reduction, self.own_faults()].concat()
+        [location, reduction, self.own_faults()].concat()
     }
 
-    /// Whether training moves the table.
+    /// Returns whether training updates the table.
     fn trainable(&self) -> bool;
 
-    /// Leaves the table at rest and vectors at their own length.
-    fn bare(&mut self);
+    /// Freezes the table, and removes the reduction of vectors.
+    fn remove_tuning(&mut self);
 
-    /// Whether its vectors are random and no seed is given: the pipeline then gives its own.
+    /// Returns whether its vectors are random and no seed is given; the pipeline then sets its own.
     fn lacks_seed(&self) -> bool {
         false
     }
 
-    /// The seed of its vectors, where they are random.
+    /// Returns the seed of its vectors, if they are random.
     fn seed_mut(&mut self) -> Option<&mut Option<u64>> {
         None
     }
 
-    /// Where its files are; none where it has no files.
-    fn place(&self) -> Option<Place<'_>> {
+    /// Returns where its files are. `None` if it has no files.
+    fn location(&self) -> Option<Location<'_>> {
         None
     }
 
-    /// The names that its ONNX graph may have in its folder, the first that is there counts.
+    /// Returns the names that its ONNX graph may have in its folder; the first that exists is used.
     fn graphs(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// How its vectors are made shorter, where they are.
+    /// Returns how its vectors are reduced. `None`: they keep their length.
     fn reduction(&self) -> Option<Reduction> {
         None
     }
 
-    /// What becomes of the layers of its vectors, where it has several.
+    /// Returns how the layers of its vectors become one vector.
     fn layers(&self) -> Layers {
         Layers::All
     }
 
-    /// Whether what is opened depends on the texts.
+    /// Returns whether the opened source depends on the texts.
     fn reads_texts(&self) -> bool {
         false
     }
 
-    /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
+    /// Returns whether it is a neural encoder of whole texts, as far as the files (relative to `base`) show it at
+    /// little cost.
     fn encodes(&self, _base: &Path) -> bool {
         false
     }
 
-    /// The length of its vectors before they are made shorter, as far as the files (relative to `base`) tell at little
+    /// Returns the length of its vectors before reduction, as far as the files (relative to `base`) show it at little
     /// cost.
     fn length(&self, _base: &Path) -> Option<usize> {
         None
     }
 
-    /// Why this build can't read it, where that is so.
-    fn not_built(&self) -> Option<&'static str> {
+    /// Returns why this build can't read it, if it can't.
+    fn missing_feature(&self) -> Option<&'static str> {
         None
     }
 
-    /// The bytes of memory that opening it takes, about, as far as settings and the sizes of its files (relative to `base`)
-    /// tell.
+    /// Returns the approximate memory in bytes that opening it takes, estimated from the settings and the sizes of
+    /// its files (relative to `base`).
     fn memory(&self, _base: &Path, _texts: Texts<'_>) -> u64 {
         0
     }
 
-    /// Whether the files (relative to `base`) are there that [`Kind::open`] needs, without reading what is large.
+    /// Checks that the files (relative to `base`) that [`SourceSettings::open`] needs exist, without reading large
+    /// ones.
     fn find_files(&self, base: &Path) -> Result<(), Error> {
-        self.place().map_or(Ok(()), |place| place.find(base))
+        self.location().map_or(Ok(()), |location| location.find(base))
     }
 
-    /// What it reads whatever the file's name ends in.
-    fn also_reads(&self) -> &'static [sniff::Kind] {
+    /// Returns the kinds of files that it reads whatever the file's extension.
+    fn accepted_formats(&self) -> &'static [sniff::Kind] {
         &[]
     }
 
-    /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder computes on
+    /// Reads the files (paths relative to `base`), or learns the vectors, for these texts. A neural encoder runs on
     /// `device`.
     fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error>;
 
-    /// Reads the files (paths relative to `base`) for texts that aren't known yet, with what the source learned from the
-    /// training texts.
+    /// Reads the files (paths relative to `base`) for texts that aren't known yet, with what the source learned from
+    /// the training texts.
     fn reopen(&self, base: &Path, _state: Option<&LearnedState>, device: Device) -> Result<Opened, Error> {
         self.open(base, Texts { all: &[], train: &[] }, device)
     }
 }
 
 impl Source {
-    fn settings(&self) -> &dyn Kind {
+    fn settings(&self) -> &dyn SourceSettings {
         match self {
             Self::Tfhub(s) => s,
             Self::WordVectors(s) => s,
@@ -176,7 +180,7 @@ impl Source {
         }
     }
 
-    fn settings_mut(&mut self) -> &mut dyn Kind {
+    fn settings_mut(&mut self) -> &mut dyn SourceSettings {
         match self {
             Self::Tfhub(s) => s,
             Self::WordVectors(s) => s,
@@ -189,50 +193,50 @@ impl Source {
         }
     }
 
-    /// The kind's name in a pipeline file.
+    /// Returns the kind's name in a pipeline file.
     pub fn kind(&self) -> &'static str {
         self.settings().name()
     }
 
-    /// Whether training moves the table.
+    /// Returns whether training updates the table.
     pub fn trainable(&self) -> bool {
         self.settings().trainable()
     }
 
-    /// Whether its vectors are random and no seed is given: the pipeline then gives its own.
+    /// Returns whether its vectors are random and no seed is given; the pipeline then sets its own.
     pub fn lacks_seed(&self) -> bool {
         self.settings().lacks_seed()
     }
 
-    /// Where its files are; none where it has no files.
-    pub fn place(&self) -> Option<Place<'_>> {
-        self.settings().place()
+    /// Returns where its files are. `None` if it has no files.
+    pub fn location(&self) -> Option<Location<'_>> {
+        self.settings().location()
     }
 
-    /// The names that its ONNX graph may have in its folder, the first that is there counts; none where its weights are in
-    /// other files.
+    /// Returns the names that its ONNX graph may have in its folder; the first that exists is used. Empty if its
+    /// weights are in other files.
     pub fn graphs(&self) -> Vec<String> {
         self.settings().graphs()
     }
 
-    /// What is made of its vectors.
-    pub fn wanted(&self) -> Wanted {
+    /// Returns how features are derived from its vectors.
+    pub fn feature_spec(&self) -> FeatureSpec {
         let settings = self.settings();
-        Wanted { layers: settings.layers(), reduction: settings.reduction(), trainable: settings.trainable() }
+        FeatureSpec { layers: settings.layers(), reduction: settings.reduction(), trainable: settings.trainable() }
     }
 
-    /// What is wrong with the settings, whatever the files and texts.
+    /// Returns what is wrong with the settings, independent of files and texts.
     pub fn faults(&self) -> Vec<Fault> {
         self.settings().faults()
     }
 
-    /// Why the combination of settings can't be done, where only the build or the files (relative to `base`) can tell.
-    /// What is missing or damaged is said when it is opened.
-    pub fn impossible(&self, base: &Path) -> Option<String> {
-        if let Some(reason) = self.settings().not_built() {
+    /// Returns why the combination of settings isn't supported, if only the build or the files (relative to `base`)
+    /// can tell. Missing and damaged files are reported when the source is opened.
+    pub fn unsupported_reason(&self, base: &Path) -> Option<String> {
+        if let Some(reason) = self.settings().missing_feature() {
             return Some(reason.to_owned());
         }
-        let Wanted { layers, reduction, trainable } = self.wanted();
+        let FeatureSpec { layers, reduction, trainable } = self.feature_spec();
         if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
             return Some("is a neural encoder, whose weights can't be trained here; leave `trainable` out".to_owned());
         }
@@ -242,30 +246,31 @@ impl Source {
         })
     }
 
-    /// Whether the files (relative to `base`) are there that the source is read from. Nothing large is read: one that is
-    /// damaged, or has another hash, shows when the source is opened.
+    /// Checks that the files (relative to `base`) that the source is read from exist. No large file is read: a
+    /// damaged one, or one with another hash, is only noticed when the source is opened.
     ///
     /// # Errors
-    /// When a file is missing, or a folder holds none of what it should.
+    /// When a file is missing, or a folder contains none of the expected files.
     pub fn find_files(&self, base: &Path) -> Result<(), Error> {
         self.settings().find_files(base)
     }
 
-    /// Whether it is a neural encoder of whole texts, as far as the files (relative to `base`) tell at little cost.
+    /// Returns whether it is a neural encoder of whole texts, as far as the files (relative to `base`) show it at
+    /// little cost.
     pub fn encodes(&self, base: &Path) -> bool {
         self.settings().encodes(base)
     }
 
-    /// The same source with its table at rest and vectors at their own length: what is opened once for frozen and
-    /// tuned cells, and for all lengths.
+    /// Returns the same source with a frozen table and without reduction: it is opened once for frozen and fine-tuned
+    /// cells, and for all lengths.
     #[must_use]
-    pub fn bare(&self) -> Self {
-        let mut bare = self.clone();
-        bare.settings_mut().bare();
-        bare
+    pub fn without_tuning(&self) -> Self {
+        let mut source = self.clone();
+        source.settings_mut().remove_tuning();
+        source
     }
 
-    /// The same source with the random numbers of a repeat, 1 for the first: those of its own seed.
+    /// Returns the same source with the random numbers of a repeat (1 for the first), derived from its own seed.
     #[must_use]
     pub fn of_repeat(&self, repeat: u32) -> Self {
         let mut source = self.clone();
@@ -275,31 +280,31 @@ impl Source {
         source
     }
 
-    /// Whether what is opened depends on the texts; none need to be given where it doesn't.
+    /// Returns whether the opened source depends on the texts; if it doesn't, none need to be given.
     pub fn reads_texts(&self) -> bool {
         self.settings().reads_texts()
     }
 
-    /// Reads the source's files (paths relative to `base`), or learns its vectors, for these texts. A neural
-    /// encoder computes on `device`.
+    /// Reads the source's files (paths relative to `base`), or learns its vectors, for these texts. A neural encoder
+    /// runs on `device`.
     ///
     /// # Errors
-    /// When a file is missing, damaged or not of the kind, or there is too little memory.
+    /// When a file is missing, damaged or of another kind, or there is too little memory.
     pub fn open(&self, base: &Path, texts: Texts<'_>, device: Device) -> Result<Opened, Error> {
         memory::require(self.settings().memory(base, texts))?;
         let settings = self.settings();
-        settings.open(base, texts, device).map_err(|error| error.explained(settings.also_reads()))
+        settings.open(base, texts, device).map_err(|error| error.explained(settings.accepted_formats()))
     }
 
-    /// Opens the source for texts that aren't known yet, with what it learned from the training texts: it then finds the words
-    /// of any text as it did in training. [`FittedEmbedding::reopen`](crate::FittedEmbedding::reopen) also checks that it is
-    /// the source of the training.
+    /// Opens the source for texts that aren't known yet, with what it learned from the training texts: it then finds
+    /// the words of any text as it did in training. [`FittedEmbedding::reopen`](crate::FittedEmbedding::reopen) also
+    /// checks that it is the source of the training.
     ///
     /// # Errors
     /// Those of [`open`](Self::open), and when `state` isn't what this kind of source learns.
     pub fn reopen(&self, base: &Path, state: Option<&LearnedState>, device: Device) -> Result<Opened, Error> {
         memory::require(self.settings().memory(base, Texts { all: &[], train: &[] }))?;
         let settings = self.settings();
-        settings.reopen(base, state, device).map_err(|error| error.explained(settings.also_reads()))
+        settings.reopen(base, state, device).map_err(|error| error.explained(settings.accepted_formats()))
     }
 }

@@ -1,8 +1,8 @@
-//! Source `onnx`: an encoder as an ONNX graph, with its tokenizer.
+//! Source `onnx`: an encoder in the form of an ONNX graph, with its tokenizer.
 //!
-//! Settings enter, an [`Encoder`](crate::Encoder) leaves. The graph itself is `emberline_encoder::onnx`, which is there in
-//! builds with the feature `onnx` (a default one); without it, a pipeline is valid all the same and `plan` says what is
-//! missing.
+//! Settings enter; an [`Encoder`](crate::Encoder) leaves. The graph itself is run by `emberline_encoder::onnx`, which
+//! exists in builds with the feature `onnx` (a default feature); in other builds a pipeline is still valid, and
+//! `plan` reports what is missing.
 
 use std::path::{Path, PathBuf};
 
@@ -11,59 +11,53 @@ use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::place::missing_hint;
-use super::{Kind, Place, Texts, token_encoder};
-use crate::reduce::{Reduce, Reduction};
+use super::file_settings::{file_settings, file_settings_methods};
+use super::location::missing_hint;
+use super::{SourceSettings, Texts, token_encoder};
 use crate::{Error, Opened};
 
-/// Where exporters put the graph.
+/// Where exporters usually put the graph.
 const USUAL: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
-/// What a build without the feature says.
+/// The message of a build without the feature.
 #[cfg(not(feature = "onnx"))]
 const NOT_BUILT: &str = "needs a build that reads ONNX: build with default features, or with `--features onnx`";
 
-/// `[embedding.NAME.onnx]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.onnx]`
+    settings,
     /// The model's folder, or the graph's file with tokenizer.json beside it or one folder up.
-    pub path: PathBuf,
+    path {}
     /// Where the model can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// The graph's file within the folder; `model.onnx` or `onnx/model.onnx` when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-    /// The graph's output; when left out `sentence_embedding`, `last_hidden_state`, `token_embeddings` or the first one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// How tokens' vectors become one; when left out, as the folder's `modules.json` says, else their mean.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pooling: Option<Pooling>,
-    /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
-    /// model's default prompt, where it has one, when left out; `""` for none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<String>,
-    /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
-    #[serde(default)]
-    pub normalize: bool,
-    /// The longest text in tokens, what is behind is cut off; the model's own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub max_length: Option<usize>,
+    sha256 {
+        /// The graph's file within the folder; `model.onnx` or `onnx/model.onnx` when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub file: Option<PathBuf>,
+        /// The graph's output; when left out `sentence_embedding`, `last_hidden_state`, `token_embeddings` or the first one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub output: Option<String>,
+        /// How tokens' vectors become one; when left out, as the folder's `modules.json` says, else their mean.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub pooling: Option<Pooling>,
+        /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
+        /// model's default prompt, where it has one, when left out; `""` for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub prompt: Option<String>,
+        /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
+        #[serde(default)]
+        pub normalize: bool,
+        /// The longest text in tokens, what is behind is cut off; the model's own when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1))]
+        pub max_length: Option<usize>,
+    }
     /// The length to reduce vectors to; their own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Only `false`: a graph's weights aren't trained.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
 /// How tokens' vectors become one.
@@ -81,7 +75,7 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// The name in configurations of sentence-transformers.
+    /// Returns the name that configurations of sentence-transformers use.
     #[cfg(feature = "onnx")]
     fn name(self) -> &'static str {
         match self {
@@ -93,10 +87,8 @@ impl Pooling {
     }
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "onnx"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("onnx", "a model's folder, or its graph");
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = token_encoder::faults(self.max_length, self.trainable, "a graph's weights");
@@ -107,25 +99,9 @@ impl Kind for Settings {
         faults
     }
 
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder, or its graph")
-    }
-
     fn graphs(&self) -> Vec<String> {
         let named = self.file.as_ref().map(|file| vec![file.to_string_lossy().replace('\\', "/")]);
         named.unwrap_or_else(|| USUAL.map(str::to_owned).to_vec())
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
     }
 
     fn encodes(&self, _: &Path) -> bool {
@@ -133,7 +109,7 @@ impl Kind for Settings {
     }
 
     #[cfg(not(feature = "onnx"))]
-    fn not_built(&self) -> Option<&'static str> {
+    fn missing_feature(&self) -> Option<&'static str> {
         Some(NOT_BUILT)
     }
 

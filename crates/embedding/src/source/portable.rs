@@ -1,26 +1,26 @@
-//! What a source needs to be opened on another machine: the files that it reads, and settings that name them.
+//! Packs a source to be opened on another machine: the files that it reads, and settings that name them.
 //!
-//! A folder's other files (a README, weights for other programs, data) are left out. Whoever packs the files opens the
-//! source from them once, so that one that is missing here is noticed at once.
+//! A folder's other files (a README, weights for other programs, data) are left out. Whoever packs the files opens
+//! the source from them once, so that a file missing from the lists below is noticed at once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
 
-use super::{Kind, Source, elmo, onnx};
+use super::{Source, SourceSettings, elmo, onnx};
 use crate::Error;
 
 /// The folder of a portable source's files.
 const FOLDER: &str = "source";
 
-/// More than the folders of any model lie one within another.
+/// The maximum depth of nested folders; no model has deeper ones.
 const MAX_DEPTH: usize = 4;
 
-/// A source whose paths are those of [`files`](Self::files).
+/// A source whose paths are those of its [`files`](Self::files).
 #[derive(Clone, Debug)]
 pub struct PortableSource {
-    /// The source; its paths are relative to the folder that the files are put into, and no download is named.
+    /// The source; its paths are relative to the folder that the files are put into, and it has no `url`.
     pub source: Source,
     /// The files that it reads.
     pub files: Vec<PortableFile>,
@@ -31,12 +31,12 @@ pub struct PortableSource {
 pub struct PortableFile {
     /// Its path below the folder of all files, with `/` between the parts.
     pub name: String,
-    /// Where it is now.
+    /// Its current path.
     pub path: PathBuf,
 }
 
 impl Source {
-    /// The source with paths of its own, and the files that it reads (now relative to `base`).
+    /// Returns the source with paths of its own, and the files that it reads (now relative to `base`).
     ///
     /// # Errors
     /// When a file is missing, or a folder can't be read.
@@ -45,17 +45,17 @@ impl Source {
         let mut source = self.clone();
         let files = match &mut source {
             Self::Hashing(_) | Self::Corpus(_) => Vec::new(),
-            Self::WordVectors(s) => place(&mut s.path, &mut s.url, &mut s.sha256, base, |_| false)?,
-            Self::Tfhub(s) => place(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_module)?,
-            Self::Model2vec(s) => place(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_transformer)?,
-            Self::SentenceTransformer(s) => place(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_transformer)?,
+            Self::WordVectors(s) => pack(&mut s.path, &mut s.url, &mut s.sha256, base, |_| false)?,
+            Self::Tfhub(s) => pack(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_module)?,
+            Self::Model2vec(s) => pack(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_transformer)?,
+            Self::SentenceTransformer(s) => pack(&mut s.path, &mut s.url, &mut s.sha256, base, is_of_transformer)?,
             Self::Elmo(s) => of_elmo(s, base)?,
             Self::Onnx(s) => of_onnx(s, base)?,
         };
         Ok(PortableSource { source, files })
     }
 
-    /// Whether all of its paths stay within the folder that they are relative to.
+    /// Returns whether all of its paths stay within the folder that they are relative to.
     pub fn stays_within(&self) -> bool {
         let paths = match self {
             Self::Hashing(_) | Self::Corpus(_) => Vec::new(),
@@ -70,15 +70,16 @@ impl Source {
     }
 }
 
-/// The file at a path, or the files of the folder there whose names (below it) are `wanted`; the path becomes theirs.
-fn place(
+/// Returns the file at a path, or the files of the folder there whose names (below it) satisfy `belongs`; the path is
+/// replaced by their new one.
+fn pack(
     path: &mut PathBuf,
     url: &mut Option<String>,
     sha256: &mut Option<String>,
     base: &Path,
-    wanted: impl Fn(&str) -> bool,
+    belongs: impl Fn(&str) -> bool,
 ) -> Result<Vec<PortableFile>, Error> {
-    // The digest of the embedding covers the content.
+    // The digest of the embedding covers the content, so that the hash isn't needed.
     (*url, *sha256) = (None, None);
     let whole = base.join(&*path);
     if !whole.is_dir() {
@@ -87,21 +88,21 @@ fn place(
         return Ok(vec![file]);
     }
     *path = PathBuf::from(FOLDER);
-    let files = names_below(&whole)?.into_iter().filter(|name| wanted(name));
+    let files = names_below(&whole)?.into_iter().filter(|name| belongs(name));
     Ok(files.map(|name| portable(&name, whole.join(&name))).collect())
 }
 
-/// A file by its name below the source's folder.
+/// Returns a file under its name below the source's folder.
 fn portable(name: &str, path: PathBuf) -> PortableFile {
     PortableFile { name: format!("{FOLDER}/{name}"), path }
 }
 
-/// The name of a file alone, which formats are told by.
+/// Returns the last part of a path, whose extension shows the format.
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().replace(['\\', ':'], "_")
 }
 
-/// The two files of a model of ELMo.
+/// Returns the two files of an ELMo model.
 fn of_elmo(settings: &mut elmo::Settings, base: &Path) -> Result<Vec<PortableFile>, Error> {
     let (weights, options) = elmo::files_of(settings, base)?;
     let files = vec![portable("weights.hdf5", weights), portable("options.json", options)];
@@ -111,7 +112,8 @@ fn of_elmo(settings: &mut elmo::Settings, base: &Path) -> Result<Vec<PortableFil
     Ok(files)
 }
 
-/// A graph, its numbers, and the tokenizer and configuration of its folder, or of the one above where the graph itself is named.
+/// Returns a graph, its external weights, and the tokenizer and configuration of its folder, or of the parent folder
+/// if the path names the graph itself.
 fn of_onnx(settings: &mut onnx::Settings, base: &Path) -> Result<Vec<PortableFile>, Error> {
     (settings.url, settings.sha256) = (None, None);
     let path = base.join(&settings.path);
@@ -131,7 +133,7 @@ fn of_onnx(settings: &mut onnx::Settings, base: &Path) -> Result<Vec<PortableFil
     Ok(files.map(|name| portable(&name, root.join(&name))).collect())
 }
 
-/// The folder of a graph's tokenizer, which is the graph's own or the one above, and the graph's name below it.
+/// Returns the folder of a graph's tokenizer, which is the graph's own or its parent, and the graph's name below it.
 fn around_graph(path: &Path) -> (PathBuf, String) {
     let (beside, name) = (file::folder_of(path), name_of(path));
     let is_above = !beside.join("tokenizer.json").exists() && beside.join("../tokenizer.json").exists();
@@ -141,12 +143,12 @@ fn around_graph(path: &Path) -> (PathBuf, String) {
     }
 }
 
-/// Whether a file belongs to a module of TensorFlow Hub.
+/// Returns whether a file belongs to a module of TensorFlow Hub.
 fn is_of_module(name: &str) -> bool {
     name == "saved_model.pb" || name.starts_with("variables/") || name.starts_with("assets/")
 }
 
-/// Whether a file belongs to a model in the layout of `transformers`, sentence-transformers or model2vec.
+/// Returns whether a file belongs to a model in the layout of `transformers`, sentence-transformers or model2vec.
 fn is_of_transformer(name: &str) -> bool {
     const NAMES: [&str; 6] = [
         "added_tokens.json",
@@ -160,7 +162,8 @@ fn is_of_transformer(name: &str) -> bool {
     own.ends_with(".safetensors") || own.ends_with("config.json") || NAMES.contains(&own)
 }
 
-/// The names of all files below a folder, sorted, links followed. Names that aren't UTF-8 belong to no model.
+/// Returns the names of all files below a folder, sorted; links are followed. Names that aren't UTF-8 belong to no
+/// model and are skipped.
 fn names_below(root: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     let mut folders = vec![(String::new(), 0)];

@@ -1,12 +1,12 @@
-//! Vectors that the authors of models published, to compare a downloaded model with: `embed --verify-published`.
+//! Vectors published by the authors of models, to check a downloaded model with: `embed --verify-published`.
 //!
-//! The first numbers of one vector tell models apart: those of another model, or of another version, differ in the
+//! The first numbers of one vector identify a model: those of another model, or of another version, differ in the
 //! second digit.
 
-/// What was published of one model.
+/// The published vectors of one model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
-    /// What the model is called on the command line.
+    /// The model's name on the command line.
     pub name: &'static str,
     /// The kind of source that reads it.
     pub kind: &'static str,
@@ -14,13 +14,14 @@ pub struct Published {
     pub dim: usize,
     /// Texts, and the first numbers of their vectors.
     pub vectors: &'static [(&'static str, &'static [f32])],
-    /// How far a number may be off: a few units of the last published digit, or what hardware changes.
+    /// The tolerance per number: a few units of the last published digit, or the difference between kinds of
+    /// hardware.
     pub tolerance: f32,
 }
 
 const FOX: &str = "The quick brown fox jumps over the lazy dog.";
 
-/// All that is known here.
+/// All models with published vectors that are known here.
 pub const PUBLISHED: [Published; 3] = [
     // The notebook "Semantic similarity with TF-Hub Universal Encoder", run with module 4 ...
     Published {
@@ -38,7 +39,7 @@ pub const PUBLISHED: [Published; 3] = [
         vectors: &[(FOX, &[0.013_051_08, 0.022_351_25, -0.032_632_78])],
         tolerance: 1e-4,
     },
-    // The example of the model's card, as sentence-transformers 5 computes it.
+    // The example of the model's page, as sentence-transformers 5 computes it.
     Published {
         name: "all-MiniLM-L6-v2",
         kind: "sentence_transformer",
@@ -53,18 +54,18 @@ pub const PUBLISHED: [Published; 3] = [
 ];
 
 impl Published {
-    /// What was published under a name, capitals aside.
+    /// Returns the published vectors of a model, ignoring case.
     pub fn named(name: &str) -> Option<&'static Self> {
         PUBLISHED.iter().find(|published| published.name.eq_ignore_ascii_case(name))
     }
 
-    /// The published numbers.
+    /// Returns how many numbers were published.
     pub fn numbers(&self) -> usize {
         self.vectors.iter().map(|(_, start)| start.len()).sum()
     }
 
-    /// The largest difference of vectors from what was published, one vector for each text; infinite where a vector
-    /// holds no number, or too few.
+    /// Returns the largest difference between vectors and the published ones, given one vector per text; infinite if
+    /// a vector contains NaN, or too few numbers.
     pub fn difference<'v>(&self, vectors: impl IntoIterator<Item = &'v [f32]>) -> f32 {
         let mut found = vectors.into_iter();
         let of_text = |(_, start): &(&str, &[f32])| match found.next() {

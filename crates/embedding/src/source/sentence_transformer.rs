@@ -1,83 +1,57 @@
 //! Source `sentence_transformer`: a folder of the library sentence-transformers, or a plain one of `transformers`.
 //!
-//! Settings enter, an [`Encoder`] leaves. The model itself is `emberline_encoder::sentence_transformer`: BERT, RoBERTa,
-//! XLM-RoBERTa, CamemBERT, DistilBERT, MPNet and ModernBERT from safetensors.
+//! Settings enter; an [`Encoder`] leaves. The model itself is computed by `emberline_encoder::sentence_transformer`:
+//! BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT, MPNet and ModernBERT from safetensors.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
 use emberline_encoder::sentence_transformer::{self, Options, SentenceTransformer};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::place::{bytes_at, missing_hint};
-use super::{Kind, Place, Texts, token_encoder};
-use crate::reduce::{Reduce, Reduction};
+use super::file_settings::{file_settings, file_settings_methods};
+use super::location::{bytes_at, missing_hint};
+use super::{SourceSettings, Texts, token_encoder};
 use crate::{Encoder, Error, Opened};
 
-/// `[embedding.NAME.sentence_transformer]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.sentence_transformer]`
+    settings,
     /// The model's folder: modules.json, config.json, tokenizer.json, model.safetensors.
-    pub path: PathBuf,
+    path {}
     /// Where the model can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
-    /// model's default prompt, where it has one, when left out; `""` for none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<String>,
-    /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
-    #[serde(default)]
-    pub normalize: bool,
-    /// The longest text in tokens, what is behind is cut off; the model's own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub max_length: Option<usize>,
+    sha256 {
+        /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
+        /// model's default prompt, where it has one, when left out; `""` for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub prompt: Option<String>,
+        /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
+        #[serde(default)]
+        pub normalize: bool,
+        /// The longest text in tokens, what is behind is cut off; the model's own when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1))]
+        pub max_length: Option<usize>,
+    }
     /// The length to reduce vectors to; their own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Only `false`: a sentence encoder's weights aren't trained.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "sentence_transformer"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("sentence_transformer", "a model's folder");
 
     fn own_faults(&self) -> Vec<Fault> {
         token_encoder::faults(self.max_length, self.trainable, "a sentence encoder's weights")
     }
 
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder")
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
-    }
-
     fn find_files(&self, base: &Path) -> Result<(), Error> {
-        self.place().map_or(Ok(()), |place| place.find(base))?;
+        self.location().map_or(Ok(()), |location| location.find(base))?;
         Ok(SentenceTransformer::find_files(&base.join(&self.path))?)
     }
 
@@ -89,7 +63,7 @@ impl Kind for Settings {
         SentenceTransformer::length(&base.join(&self.path))
     }
 
-    /// The weights in 32 bits, as they are read and as they are laid out; half of that lies in most files.
+    /// The weights in 32 bits, as they are read and in the layout of the computation; most files hold 32-bit numbers.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         bytes_at(&base.join(&self.path), ".safetensors").saturating_mul(3)
     }

@@ -1,8 +1,9 @@
-//! What can't be meant in the settings of neural encoders of tokens.
+//! Checks the settings that neural token encoders have in common.
 
 use emberline_base::Fault;
 
-/// The faults of `max_length` and `trainable`. `weights`: whose they are, such as `a graph's weights`.
+/// Returns the faults of `max_length` and `trainable`. `weights`: how messages describe the weights, such as `a
+/// graph's weights`.
 pub(super) fn faults(max_length: Option<usize>, trainable: bool, weights: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     if max_length == Some(0) {

@@ -1,8 +1,9 @@
-//! What a table that training moves can't do.
+//! Checks the settings of trainable tables.
 
 use emberline_base::{Combiner, Fault};
 
-/// The fault of a trained table under the combiner `max`: its gradient would reach one row a column, which is not offered.
+/// Returns the fault of a trainable table with the combiner `max`: its gradient would reach only one row per column,
+/// which isn't supported.
 pub(super) fn fault(trainable: bool, combiner: Combiner) -> Option<Fault> {
     (trainable && !combiner.is_linear()).then(|| {
         let hint = "leave `trainable` out, or set `combiner` to mean, sqrtn or sum";

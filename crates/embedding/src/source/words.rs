@@ -1,11 +1,11 @@
-//! Words of a text, for the sources that bring no tokenisation of their own.
+//! Splits texts into words, for the sources that have no tokenisation of their own.
 //!
-//! A text (bytes) is read as UTF-8, damaged bytes as U+FFFD; invisible format characters are taken
-//! out and the rest is brought to normalisation form C. What is left falls into *pieces*:
+//! A text (bytes) is read as UTF-8, damaged bytes as U+FFFD; invisible format characters are removed and the rest is
+//! brought to normalisation form C. The result is split into *pieces*:
 //!
-//! - a run of letters, digits and their marks (`is_alphanumeric`, general category M), in which an
-//!   apostrophe (`'` or `’`) between two of them stays: `don't` is one piece;
-//! - a Chinese or Japanese character, since those scripts set no spaces between words;
+//! - a run of letters, digits and their marks (`is_alphanumeric`, general category M), in which an apostrophe (`'` or
+//!   `’`) between two of them stays: `don't` is one piece;
+//! - a Chinese or Japanese character, since those scripts put no spaces between words;
 //! - every other visible character, with its marks.
 //!
 //! White space and control characters only separate.
@@ -17,10 +17,10 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::ascii;
 
-/// The name of these rules, for digests; it changes when they do.
+/// The name and version of these rules, which is part of digests; it changes when they do.
 pub(super) const RULES: &str = "words/1";
 
-/// The text that pieces are cut from.
+/// Returns the normalised text that is split into pieces.
 pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
     let text = match str::from_utf8(text) {
         Ok(ascii) if text.is_ascii() => return Cow::Borrowed(ascii),
@@ -48,7 +48,7 @@ pub(super) fn for_each_lower(text: &[u8], take: &mut impl FnMut(&str)) {
     }
 }
 
-/// The pieces of a normalised text, in order.
+/// Returns the pieces of a normalised text, in order.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -73,8 +73,8 @@ const PIECE: &str = concat!(
     r"|[^\s\p{Cc}\u200b](?:(?![\x00-\x7f])\p{M})*",
 );
 
-/// The `tokenizer.json` that cuts texts by these rules, in lower case, and gives each word its place in the list; the id
-/// behind the last is that of unknown words.
+/// Returns the `tokenizer.json` that splits texts by these rules, in lower case, and numbers the words in the order
+/// of the list; the id after the last word's is that of unknown words.
 pub(super) fn tokenizer_json(words: &[String]) -> String {
     let letter = r"(?:\p{Alphabetic}|\p{N}|\p{M}|\u200c|\u200d)";
     let pattern = spelled_out(&PIECE.replace('W', letter));
@@ -86,7 +86,7 @@ pub(super) fn tokenizer_json(words: &[String]) -> String {
     let normalizers = serde_json::json!([
         replace(invisible, ""),
         {"type": "NFC"},
-        // Lower case character by character doesn't know the sigma at the end of a word.
+        // Lower-casing character by character doesn't handle the sigma at the end of a word.
         replace(r"(?<=\p{L})Σ(?!\p{L})", "ς"),
         {"type": "Lowercase"},
         replace("’", "'"),
@@ -101,7 +101,8 @@ pub(super) fn tokenizer_json(words: &[String]) -> String {
     .to_string()
 }
 
-/// A regular expression with the characters themselves in place of `\uXXXX` and `\UXXXXXXXX`, which not every engine knows.
+/// Returns a regular expression with the characters themselves in place of `\uXXXX` and `\UXXXXXXXX`, which not every
+/// engine supports.
 fn spelled_out(pattern: &str) -> String {
     let mut spelled = String::new();
     let mut rest = pattern;
@@ -120,7 +121,7 @@ pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\u{200b}'
 }
 
-/// Whether a character can stand in a run. Joiners are letters' business in Persian and Hindi.
+/// Returns whether a character can be part of a run. Joiners are parts of words in Persian and Hindi.
 pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || (!c.is_ascii() && (is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}')))
 }
@@ -140,7 +141,7 @@ fn in_run(c: char) -> bool {
     is_word(c) && !stands_alone(c)
 }
 
-/// The bytes of the piece that `text` begins with; 0 for an empty text.
+/// Returns the length in bytes of the piece at the start of `text`; 0 for an empty text.
 fn any_piece_length(text: &str) -> usize {
     let mut chars = text.char_indices().peekable();
     let Some((_, first)) = chars.next() else { return 0 };
@@ -155,7 +156,7 @@ fn any_piece_length(text: &str) -> usize {
     text.len()
 }
 
-/// The same by a shorter way, where the piece and the character behind it are ASCII, as most are.
+/// Returns the same by a fast path, if the piece and the character after it are ASCII, as most are.
 fn ascii_piece_length(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -165,7 +166,7 @@ fn ascii_piece_length(text: &[u8]) -> Option<usize> {
         return match class(text, at) {
             Class::Beyond => None,
             Class::End => Some(at),
-            // A character that is no word's is a piece of its own.
+            // A character that isn't part of a word is a piece of its own.
             _ if at == 0 => (class(text, 1) != Class::Beyond).then_some(1),
             Class::Apostrophe => match class(text, at + 1) {
                 Class::Word => {
@@ -180,7 +181,7 @@ fn ascii_piece_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a byte is to the pieces.
+/// The class of a byte, as far as pieces depend on it.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
     /// White space and control characters.
@@ -199,7 +200,7 @@ fn class(text: &[u8], at: usize) -> Class {
     text.get(at).map_or(Class::End, |&byte| CLASSES[usize::from(byte)])
 }
 
-/// That of every byte.
+/// The class of every byte.
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Beyond; 256];
     let mut byte = 0;
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(lower("cafe\u{301} co\u{ad}op ❤\u{fe0f}!".as_bytes()), ["café", "coop", "❤\u{fe0f}", "!"]);
     }
 
-    /// The short way for ASCII against the rule itself.
+    /// Compares the fast path for ASCII with the general rule.
     #[test]
     fn ascii_pieces_are_cut_as_all_are() {
         let characters = ['a', '7', '\'', '\'', ' ', '.', '\u{7F}', 'é', '\u{301}', '’', '我'];
@@ -253,7 +254,8 @@ mod tests {
         }
     }
 
-    /// Blocks of an ASCII text against the rule itself, with words and apostrophes across every edge of a block.
+    /// Compares blocks of an ASCII text with the general rule, with words and apostrophes across every edge of a
+    /// block.
     #[test]
     fn ascii_texts_are_cut_as_all_are() {
         let cut = |text: &str| {
@@ -290,7 +292,7 @@ mod tests {
         }
     }
 
-    /// Texts that some lower-casing makes equal, and some that none does.
+    /// Texts that some way of lower-casing makes equal, and some that none does.
     const CASES: [&str; 30] = [
         "ΟΔΟΣ",
         "οδος",

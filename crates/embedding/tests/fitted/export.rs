@@ -1,5 +1,5 @@
-//! Tables in the formats of other programs, read back by this one, and by these programs where a Python has them
-//! (`EMBERLINE_EXPORT_PYTHON`: with `model2vec==0.10.0` and `gensim==4.4.0`).
+//! Exported tables, read back by this program, and by the other programs if a Python has them
+//! (`EMBERLINE_EXPORT_PYTHON`: a Python with `model2vec==0.10.0` and `gensim==4.4.0`).
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use emberline_test_support::{Requirement, from_environment};
 
 use super::{corpus, encoding, fixtures, reopened, source, trained, tuned, vector_files};
 
-/// What models of the tests make of these is compared with what other programs make of them.
+/// The vectors of these texts are compared with those that the other programs compute.
 const TEXTS: [&str; 12] = [
     "the fox",
     "The FOX; isn't it: don't, DON\u{2019}T!",
@@ -27,7 +27,7 @@ const TEXTS: [&str; 12] = [
     "日本the本",
 ];
 
-/// The embedding with rows that training moved.
+/// The embedding with fine-tuned rows.
 fn fine_tuned(source: &Source) -> FittedEmbedding {
     let corpus = corpus();
     let (opened, embedded, digest) = trained(source, &corpus);
@@ -52,7 +52,7 @@ fn assert_close(found: &Matrix, expected: &Matrix, what: &str) {
     }
 }
 
-/// What a script prints, as a matrix; none without a Python to run it.
+/// Returns the matrix that a script prints; `None` without a Python to run it.
 fn from_python(script: &str, path: &Path) -> Option<Matrix> {
     let python = from_environment(Requirement::ExportPython, "exported tables as model2vec and gensim read them")?;
     let texts = serde_json::json!(TEXTS).to_string();

@@ -1,5 +1,6 @@
-//! Embeddings that are opened again in fresh objects, from the source's files and what was learned, give every text what
-//! training gave it, bit for bit, in whatever chunks texts come; so they do for texts that training never saw.
+//! Embeddings that are reopened in fresh objects, from the source's files and the learned state, give every text the
+//! vector that training gave it, bit for bit, in chunks of any size; they do so too for texts that training never
+//! saw.
 
 mod export;
 mod sources;
@@ -17,26 +18,29 @@ use emberline_embedding::{Error, FittedEmbedding, LearnedState, Opened, Source, 
 use self::sources::{Corpus, corpus, fixtures, source, sources, vector_files};
 
 fn encoding(events: &mut dyn FnMut(emberline_embedding::encode::Event)) -> Encoding<'_> {
-    Encoding { cache: None, device: Device::Cpu, about: "", told: events, interrupt: CancellationToken::default() }
+    Encoding { cache: None, device: Device::Cpu, label: "", on_event: events, interrupt: CancellationToken::default() }
 }
 
-/// What training makes of the texts: the new texts are those of validation, so that it looks them up too.
+/// Returns what training computes for the texts. The new texts are those of validation, so that they are looked up
+/// too.
 fn trained(source: &Source, corpus: &Corpus) -> (Arc<Opened>, Embedded, Digest) {
     let all: Vec<&str> = corpus.train.iter().chain(&corpus.new).map(String::as_str).collect();
     let texts = Texts { all: &all, train: &all[..corpus.train.len()] };
-    let opened =
-        source.bare().open(Path::new(""), texts, Device::Cpu).unwrap_or_else(|error| panic!("{source:?}: {error}"));
+    let opened = source
+        .without_tuning()
+        .open(Path::new(""), texts, Device::Cpu)
+        .unwrap_or_else(|error| panic!("{source:?}: {error}"));
     let splits = Splits { train: corpus.train.clone(), valid: Some(corpus.new.clone()), test: None };
-    let embedded = features::embed(&opened, &splits, &source.wanted(), &mut encoding(&mut |_| {}));
+    let embedded = features::embed(&opened, &splits, &source.feature_spec(), &mut encoding(&mut |_| {}));
     let embedded = embedded.unwrap_or_else(|error| panic!("{source:?}: {error}"));
-    let digest = features::digest(&opened, &source.wanted(), &corpus.train);
+    let digest = features::digest(&opened, &source.feature_spec(), &corpus.train);
     (Arc::new(opened), embedded, digest)
 }
 
-/// The embedding in fresh objects: all that is left of training are the source's files, a digest, and a file's bytes.
+/// Returns the embedding in fresh objects: only the source's files, a digest, and a file's bytes remain of training.
 fn reopened(source: &Source, (opened, embedded, digest): (Arc<Opened>, &Embedded, &Digest)) -> FittedEmbedding {
     let content = opened.digest();
-    let fitted = FittedEmbedding::new(opened, source.wanted(), embedded.projection.clone(), digest.clone());
+    let fitted = FittedEmbedding::new(opened, source.feature_spec(), embedded.projection.clone(), digest.clone());
     let written = || fitted.learned().map(|state| state.to_safetensors().expect("memory"));
     let bytes = written();
     assert_eq!(bytes, written(), "equal states have equal bytes");
@@ -49,7 +53,7 @@ fn reopened(source: &Source, (opened, embedded, digest): (Arc<Opened>, &Embedded
     again
 }
 
-/// The bits of what each text has become: its vector, or the rows of its bag one after another.
+/// Returns the bits of each text's features: its vector, or the rows of its bag, one after another.
 fn bits(features: &Features) -> Vec<Vec<u32>> {
     let of = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
     let rows = |matrix: &Matrix| (0..matrix.rows()).map(|row| of(matrix.row(row))).collect();
@@ -89,12 +93,12 @@ fn every_kind_of_source_embeds_later_texts_as_training_did() {
     }
 }
 
-/// What training might have made of a row.
+/// Returns what training might have changed a row into.
 fn moved(row: &[f32]) -> Vec<f32> {
     row.iter().map(|value| 2.0 * value + 1.0).collect()
 }
 
-/// The rows that occur in the training texts, moved; and those of the new texts as a model must see them.
+/// Returns the updated rows of the training texts, and the rows of the new texts as a model must see them.
 fn tuned(opened: &Opened, train: &Bags, new: &Bags) -> ((TunedRows, Matrix), Bags) {
     let occur: BTreeSet<usize> = train.ids.iter().map(|&id| id as usize).collect();
     let ids: Vec<u32> = occur.iter().map(|&at| train.rows[at]).collect();
@@ -115,7 +119,7 @@ fn rows_that_training_moved_come_from_the_model_and_all_others_from_the_source()
     let corpus = corpus();
     let trainable: Vec<Source> = sources(folder.path())
         .into_iter()
-        .filter(|source| source.wanted().trainable && source.kind() != "elmo")
+        .filter(|source| source.feature_spec().trainable && source.kind() != "elmo")
         .collect();
     let mut with_others = 0;
     for source in trainable {
@@ -177,7 +181,7 @@ fn a_source_that_is_not_the_one_trained_with_is_refused() {
         let source = |path: &Path, more: &str| self::source("word_vectors", path, &format!("{options}\n{more}"));
         let first = source(&glove, "");
         let (opened, embedded, digest) = trained(&first, &corpus);
-        let fitted = FittedEmbedding::new(opened, first.wanted(), embedded.projection, digest.clone());
+        let fitted = FittedEmbedding::new(opened, first.feature_spec(), embedded.projection, digest.clone());
         let state = fitted.learned();
         for other in [source(&word2vec, ""), source(&glove, "combiner = \"sum\"")] {
             let error = refusal(&other, state.as_ref(), &digest);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::Substream;
 use emberline_embedding::Source;
 
-/// Words that the fixtures know, and some that they don't.
+/// Words that the fixtures know, and some that they don't know.
 const WORDS: [&str; 26] = [
     "the",
     "river",
@@ -36,7 +36,7 @@ const WORDS: [&str; 26] = [
     "U.S.",
 ];
 
-/// Texts of random words; the last `new` words occur in the new texts only.
+/// Texts of random words; the last `new` words only occur in the new texts.
 pub(crate) struct Corpus {
     pub(crate) train: Vec<String>,
     pub(crate) new: Vec<String>,
@@ -64,7 +64,7 @@ pub(crate) fn source(kind: &str, path: &Path, options: &str) -> Source {
     toml::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Word vectors as word2vec writes them, in text and binary, and as GloVe does.
+/// Writes word vectors in the formats of word2vec text, word2vec binary and GloVe.
 pub(crate) fn vector_files(folder: &Path) -> [PathBuf; 3] {
     let mut stream = Substream::new(9, "vectors");
     let rows: Vec<(&str, Vec<f32>)> =
@@ -87,7 +87,7 @@ pub(crate) fn vector_files(folder: &Path) -> [PathBuf; 3] {
     [glove, word2vec, packed]
 }
 
-/// Every kind of source with every fixture, frozen and trainable, shortened and not.
+/// Returns every kind of source with every fixture: frozen and trainable, reduced and not.
 pub(crate) fn sources(folder: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
     for name in ["nnlm-tf1", "nnlm-tf2-double", "use-dan", "use-dan-signed", "use-large", "use-tf1", "wiki-words-tf1"] {

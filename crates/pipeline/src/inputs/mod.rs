@@ -16,7 +16,7 @@ use emberline_base::{CancellationToken, Digest, Features, Splits, catch_panic};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event, Progress};
-use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::Projection;
 use emberline_embedding::{FittedEmbedding, LearnedState, Opened};
 
@@ -42,8 +42,8 @@ pub(crate) struct Inputs {
     rows: Stage<String, RowsRead>,
     data: Stage<String, Arc<Data>>,
     opened: Stage<OpenedKey, Arc<Opened>>,
-    digest: Stage<(Wanted, EmbeddedKey), Digest>,
-    embedded: Stage<(Wanted, EmbeddedKey), Embedded>,
+    digest: Stage<(FeatureSpec, EmbeddedKey), Digest>,
+    embedded: Stage<(FeatureSpec, EmbeddedKey), Embedded>,
     encoded: Encoded,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Prepared {
     pub(crate) words: Option<Arc<HeldOutWords>>,
     /// The digest of everything that decides the vectors.
     pub(crate) digest: Digest,
-    wanted: Wanted,
+    wanted: FeatureSpec,
     projection: Option<Arc<Projection>>,
 }
 
@@ -142,7 +142,7 @@ impl Inputs {
     pub(crate) fn embedding_digest(&mut self, cell: &Cell) -> Result<Digest, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let key = self.embedded_key(cell, &data);
-        let wanted = cell.source().1.wanted();
+        let wanted = cell.source().1.feature_spec();
         self.digest.get(key, || Ok(features::digest(&opened, &wanted, &data.dataset.lists().train)))
     }
 
@@ -150,7 +150,7 @@ impl Inputs {
     pub(crate) fn prepare(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let Embedded { features, known_words, words, projection } = self.embedded(cell, on_event)?;
-        let (wanted, digest) = (cell.source().1.wanted(), self.embedding_digest(cell)?);
+        let (wanted, digest) = (cell.source().1.feature_spec(), self.embedding_digest(cell)?);
         Ok(Prepared { data, opened, features, known_words, words, digest, wanted, projection })
     }
 
@@ -160,18 +160,18 @@ impl Inputs {
         let key = self.embedded_key(cell, &data);
         let Self { embedded, encoded, cache, device, interrupt, .. } = self;
         embedded.get(key, || {
-            let told = &mut |event: Event| {
+            let on_event = &mut |event: Event| {
                 encoded.count(&event);
                 on_event(event);
             };
             let (cache, device, interrupt) = (cache.as_ref(), *device, interrupt.clone());
-            let mut encoding = Encoding { cache, device, about: &label(cell), told, interrupt };
-            embed(cell, &opened, &data, &cell.source().1.wanted(), &mut encoding)
+            let mut encoding = Encoding { cache, device, label: &label(cell), on_event, interrupt };
+            embed(cell, &opened, &data, &cell.source().1.feature_spec(), &mut encoding)
         })
     }
 
-    fn embedded_key(&mut self, cell: &Cell, data: &Data) -> (Wanted, EmbeddedKey) {
-        (cell.source().1.wanted(), (self.keys.source(cell).to_owned(), data.digest.clone()))
+    fn embedded_key(&mut self, cell: &Cell, data: &Data) -> (FeatureSpec, EmbeddedKey) {
+        (cell.source().1.feature_spec(), (self.keys.source(cell).to_owned(), data.digest.clone()))
     }
 
     /// Describes the cell's data.
@@ -194,7 +194,7 @@ impl Inputs {
     pub(crate) fn encodings(&mut self, cell: &Cell) -> Result<Option<Progress>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
-        let mut encoding = Encoding { cache, device, about: &label(cell), told: &mut |_| {}, interrupt };
+        let mut encoding = Encoding { cache, device, label: &label(cell), on_event: &mut |_| {}, interrupt };
         Ok(source::survey(&opened, &data, &mut encoding))
     }
 }

@@ -8,9 +8,9 @@ use emberline_base::record::KnownWords;
 use emberline_base::{Features, SplitName, Splits, TextList};
 use emberline_device::{Device, memory};
 use emberline_embedding::encode::{Encoding, Event, Progress};
-use emberline_embedding::features::{self, Wanted};
+use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::Projection;
-use emberline_embedding::{Opened, Texts, Words};
+use emberline_embedding::{Opened, Texts, WordCounts};
 use serde::Serialize;
 
 use super::data::Data;
@@ -29,13 +29,13 @@ pub(super) struct Embedded {
 
 /// The words of each validation and test text, with those that a table knows.
 pub(crate) struct HeldOutWords {
-    words: Splits<Vec<Words>>,
+    words: Splits<Vec<WordCounts>>,
     /// Whether this process has written them to files.
     is_written: AtomicBool,
 }
 
 impl HeldOutWords {
-    fn new(words: Splits<Vec<Words>>) -> Arc<Self> {
+    fn new(words: Splits<Vec<WordCounts>>) -> Arc<Self> {
         Arc::new(Self { words, is_written: AtomicBool::new(false) })
     }
 
@@ -43,7 +43,7 @@ impl HeldOutWords {
     ///
     /// # Errors
     /// Those of `write`.
-    pub(crate) fn write<E>(&self, mut write: impl FnMut(SplitName, &[Words]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn write<E>(&self, mut write: impl FnMut(SplitName, &[WordCounts]) -> Result<(), E>) -> Result<(), E> {
         if self.is_written.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
@@ -89,7 +89,7 @@ pub(super) fn embed(
     cell: &Cell,
     opened: &Opened,
     data: &Data,
-    wanted: &Wanted,
+    wanted: &FeatureSpec,
     encoding: &mut Encoding<'_>,
 ) -> Result<Embedded, Error> {
     memory::require(size(opened, data, wanted)).map_err(emberline_train::Error::from)?;
@@ -115,13 +115,13 @@ pub(super) fn label(cell: &Cell) -> String {
 
 /// Estimates the bytes that features take while they are computed: all vectors, twice if they are shortened, mixed or
 /// split; and the ids of tokens with the table rows that they name.
-fn size(opened: &Opened, data: &Data, wanted: &Wanted) -> u64 {
+fn size(opened: &Opened, data: &Data, wanted: &FeatureSpec) -> u64 {
     let rows: usize = data.dataset.splits.iter().map(|(_, rows)| rows.len()).sum();
     let bytes =
         data.dataset.splits.iter().flat_map(|(name, _)| data.dataset.texts_of(name)).map(str::len).sum::<usize>();
     let vectors = |dim: usize| (rows as u64).saturating_mul(4 * dim as u64);
     match (opened, wanted) {
-        (Opened::Table(table), Wanted { reduction: None, trainable: false, .. }) => vectors(table.dim()),
+        (Opened::Table(table), FeatureSpec { reduction: None, trainable: false, .. }) => vectors(table.dim()),
         (Opened::Table(table), _) => {
             // A token takes at least two bytes of its text, including the space after it; usually six.
             let tokens = bytes as u64 / 2;

@@ -91,7 +91,7 @@ impl Cell {
     /// Returns the settings with which the source is opened, which are the same for frozen and fine-tuned cells; random
     /// tables are those of the repeat.
     pub(crate) fn opened_source(&self) -> Source {
-        self.settings.embedding.source.bare().of_repeat(self.repeat())
+        self.settings.embedding.source.without_tuning().of_repeat(self.repeat())
     }
 
     /// Returns the cell that trains this cell's setting once more: on all rows, for a fixed number of epochs, without

@@ -118,7 +118,8 @@ impl<'p> Sections<'p> {
             if !source.faults().is_empty() {
                 return None;
             }
-            let reason = reasons.entry(format!("{source:?}")).or_insert_with(|| source.impossible(&pipeline.folder));
+            let reason =
+                reasons.entry(format!("{source:?}")).or_insert_with(|| source.unsupported_reason(&pipeline.folder));
             let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));
             let identity = Typed::new(source.clone(), &[], &file_axes(pipeline, axes, choice)).identity;
             let embedding = Embedding { name: name.to_owned(), source, impossible };

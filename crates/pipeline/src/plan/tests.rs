@@ -110,8 +110,8 @@ fn sizes_amounts_and_steps() {
             "learned-d8-train-0.25-learning_rate-1-frozen-s7-6b792f85"
         ]
     );
-    let reason = "`words` the columns of word vectors have no order to cut them by; set `reduce` too: pca, random, or truncate \
-                  where columns are principal components";
+    let reason = "`words` can't be truncated to `dim`, because the columns of word vectors have no meaningful order; \
+                  set `reduce` too: pca, random, or truncate if the columns are principal components";
     assert_eq!(reasons(&plan), [reason; 8]);
     let json = serde_json::to_string(&plan.left_out[1].axes).expect("a map");
     let expected =

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::file::{self, FileError};
 use emberline_base::record::Summary;
 use emberline_base::{Digest, Sums, run_files};
-use emberline_embedding::Words;
+use emberline_embedding::WordCounts;
 use emberline_report::known::{self, RowWords};
 use emberline_report::{Format, Run};
 use serde::Serialize;
@@ -194,7 +194,7 @@ impl RunFolder {
         let Some(words) = &prepared.words else { return Ok(()) };
         words.write(|split, words| {
             let Some(rows) = prepared.data.split_digests().get(split) else { return Ok(()) };
-            let of_row = |&Words { all, known, composed }: &Words| RowWords { words: all, known, composed };
+            let of_row = |&WordCounts { all, known, composed }: &WordCounts| RowWords { words: all, known, composed };
             let of_rows: Vec<RowWords> = words.iter().map(of_row).collect();
             let bytes = known::to_bytes(rows, &prepared.digest, &of_rows).map_err(emberline_train::Error::from)?;
             self.write_input(&run_files::known(&self.path, rows, &prepared.digest), &bytes)

@@ -1,20 +1,20 @@
 //! Runs a function of a graph.
 //!
-//! In: a MetaGraphDef, the checkpoint, vocabularies, inputs. Out: the outputs. [`mod@sketch`] takes the graph apart into steps
-//! of known [`ops`]; [`program`] computes what doesn't depend on the inputs, once, and runs the rest. [`tensor`] and
-//! [`view`] are what the steps hand on.
+//! In: a MetaGraphDef, the checkpoint, vocabularies and inputs. Out: the outputs. [`mod@unbound`] resolves the graph
+//! into steps of supported [`ops`]; [`program`] computes what doesn't depend on the inputs, once, and runs the rest.
+//! [`tensor`] and [`view`] are the values that the steps exchange.
 
 mod ops;
 mod program;
-mod sketch;
 pub(crate) mod tensor;
+mod unbound;
 mod view;
 
 use std::sync::Arc;
 
 use self::program::Program;
-pub use self::sketch::{Entry, Sketch};
 use self::tensor::{Element, Tensor};
+pub use self::unbound::{Entry, UnboundFunction};
 use crate::bundle::{Bundle, Number};
 use crate::error::Error;
 use crate::files::{Files, SAVED_MODEL};
@@ -24,10 +24,11 @@ use crate::proto::{MetaGraphDef, dtype};
 use crate::slices::Region;
 use crate::text::Tokens;
 
-/// The largest vocabulary that is read.
+/// The maximum size of a vocabulary.
 const MAX_VOCABULARY: u64 = 1 << 30;
 
-/// A function with its variables, ready to run. Runs share nothing but constants: several threads may run it at once.
+/// A function with its variables, ready to run. Runs share only constants, so that several threads may run it at
+/// once.
 pub struct Function {
     program: Program,
     inputs: Vec<String>,
@@ -38,32 +39,32 @@ pub struct Function {
 }
 
 impl Function {
-    pub(super) fn load(mut sketch: Sketch, files: &Files, meta: &MetaGraphDef) -> Result<Self, Error> {
+    pub(super) fn load(mut unbound: UnboundFunction, files: &Files, meta: &MetaGraphDef) -> Result<Self, Error> {
         let fault = |reason: String| files.fault(SAVED_MODEL, reason);
-        let (inputs, outputs) = std::mem::take(&mut sketch.names);
-        let vocabularies = sketch.vocabularies.iter().map(|named| Ok(Arc::new(named.read(files)?)));
+        let (inputs, outputs) = std::mem::take(&mut unbound.names);
+        let vocabularies = unbound.vocabularies.iter().map(|named| Ok(Arc::new(named.read(files)?)));
         let vocabularies = vocabularies.collect::<Result<Vec<_>, Error>>()?;
-        let (variables, digests) = variables(&sketch, files, meta)?;
+        let (variables, digests) = variables(&unbound, files, meta)?;
         let parameters = variables.iter().map(|v| v.len() as u64).sum();
         let tables: Vec<Tensor> = vocabularies.iter().cloned().map(Tensor::table).collect();
-        let program = Program::new(sketch, &variables, &tables).map_err(fault)?;
+        let program = Program::new(unbound, &variables, &tables).map_err(fault)?;
         Ok(Self { program, inputs, outputs, vocabularies, digests, parameters })
     }
 
-    /// The names of the inputs, in the order in which [`run`](Self::run) takes them.
+    /// Returns the names of the inputs, in the order in which [`run`](Self::run) takes them.
     pub fn inputs(&self) -> &[String] {
         &self.inputs
     }
 
-    /// The names of the outputs, in the order in which [`run`](Self::run) gives them.
+    /// Returns the names of the outputs, in the order in which [`run`](Self::run) returns them.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
     }
 
-    /// The outputs for some inputs.
+    /// Returns the outputs for some inputs.
     ///
     /// # Errors
-    /// [`Error::Run`] when there is another number of inputs, or a node can't take what it is given.
+    /// [`Error::Run`] when the number of inputs is wrong, or a node doesn't support its inputs.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         if inputs.len() != self.inputs.len() {
             let names = self.inputs.join("`, `");
@@ -73,17 +74,17 @@ impl Function {
         self.program.run(inputs).map_err(|reason| Error::Run { reason })
     }
 
-    /// The number of numbers that its variables hold.
+    /// Returns the number of parameters: the numbers in its variables.
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// The vocabularies that it looks tokens up in, in the order in which it meets them.
+    /// Returns the vocabularies in which it looks up tokens, in the order of their first use.
     pub fn vocabularies(&self) -> &[Arc<Tokens>] {
         &self.vocabularies
     }
 
-    /// The content addresses of its variables, in the order in which it meets them.
+    /// Returns the content addresses of its variables, in the order of their first use.
     pub fn variable_digests(&self) -> &[String] {
         &self.digests
     }
@@ -93,14 +94,15 @@ impl Vocabulary {
     /// Reads the tokens.
     ///
     /// # Errors
-    /// When its name leads out of the folder `assets`, or the file is missing, too large, or not one token a line.
+    /// When its name leads out of the folder `assets`, or the file is missing, too large, or doesn't have one token
+    /// per line.
     pub fn read(&self, files: &Files) -> Result<Tokens, Error> {
         let path = self.path().map_err(|reason| files.fault(SAVED_MODEL, reason))?;
         let bytes = files.read(&path, MAX_VOCABULARY)?.into_owned();
         Tokens::new(bytes, self.lines).map_err(|reason| files.fault(&path, reason))
     }
 
-    /// The name of its file below the model's folder.
+    /// Returns the name of its file below the model's folder.
     ///
     /// # Errors
     /// When it leads out of the folder `assets`.
@@ -113,21 +115,25 @@ impl Vocabulary {
     }
 }
 
-/// The variables of a function and their content addresses.
-fn variables(sketch: &Sketch, files: &Files, meta: &MetaGraphDef) -> Result<(Vec<Tensor>, Vec<String>), Error> {
-    if sketch.variables.is_empty() {
+/// Reads the variables of a function, with their content addresses.
+fn variables(
+    unbound: &UnboundFunction,
+    files: &Files,
+    meta: &MetaGraphDef,
+) -> Result<(Vec<Tensor>, Vec<String>), Error> {
+    if unbound.variables.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
     let bundle = Bundle::open(files)?;
-    let keys = Keys::read(meta, &bundle, sketch.variables.iter())?;
+    let keys = Keys::read(meta, &bundle, unbound.variables.iter())?;
     let load = |variable| {
         let (key, region) = keys.of(variable).map_err(|reason| files.fault(SAVED_MODEL, reason))?;
         load(&bundle, &key, region.as_ref())
     };
-    sketch.variables.iter().map(load).collect::<Result<Vec<_>, _>>().map(|loaded| loaded.into_iter().unzip())
+    unbound.variables.iter().map(load).collect::<Result<Vec<_>, _>>().map(|loaded| loaded.into_iter().unzip())
 }
 
-/// A variable, as wide as the checkpoint has it.
+/// Reads a variable, with the precision that the checkpoint has.
 fn load(bundle: &Bundle<'_>, key: &str, region: Option<&Region>) -> Result<(Tensor, String), Error> {
     let (kind, shape) = bundle.describe(key, region)?;
     match kind {

@@ -1,6 +1,6 @@
-//! The ops that are run: this list is complete. None of them reads a file, runs code or draws a random number.
+//! The supported ops: this list is complete. None of them reads a file, runs code or draws a random number.
 //!
-//! [`kernel`] reads a node's attributes once, when a function is opened, and gives what then runs on its inputs.
+//! [`kernel`] reads a node's attributes once, when a function is opened, and returns what then runs on its inputs.
 
 mod arithmetic;
 mod gather;
@@ -14,7 +14,7 @@ mod text;
 use super::tensor::Tensor;
 use crate::proto::NodeDef;
 
-/// What an op makes of its inputs, or what is wrong with them.
+/// The outputs of an op, or what is wrong with its inputs.
 pub(crate) type Outcome = Result<Vec<Tensor>, String>;
 
 type Run = dyn Fn(&[&Tensor]) -> Outcome + Send + Sync;
@@ -26,26 +26,26 @@ pub(crate) struct Kernel {
     run: Box<Run>,
 }
 
-/// More outputs than a node of a text model has.
+/// The maximum number of outputs of a node; text models have fewer.
 const MAX_OUTPUTS: usize = 4_096;
 
 impl Kernel {
-    /// An op of one output and N inputs.
+    /// Returns an op of one output and N inputs.
     fn of<const N: usize>(run: impl Fn([&Tensor; N]) -> Result<Tensor, String> + Send + Sync + 'static) -> Self {
         Self::any(1, move |inputs| Ok(vec![run(exactly(inputs)?)?]))
     }
 
-    /// An op of several outputs and N inputs.
+    /// Returns an op of several outputs and N inputs.
     fn several<const N: usize>(outputs: usize, run: impl Fn([&Tensor; N]) -> Outcome + Send + Sync + 'static) -> Self {
         Self::any(outputs, move |inputs| run(exactly(inputs)?))
     }
 
-    /// An op of any number of inputs.
+    /// Returns an op of any number of inputs.
     fn any(outputs: usize, run: impl Fn(&[&Tensor]) -> Outcome + Send + Sync + 'static) -> Self {
         Self { outputs, run: Box::new(run) }
     }
 
-    /// Runs it.
+    /// Runs the op.
     pub(crate) fn run(&self, inputs: &[&Tensor]) -> Outcome {
         (self.run)(inputs)
     }
@@ -55,17 +55,17 @@ fn exactly<'a, const N: usize>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; N],
     inputs.try_into().map_err(|_| format!("has {} inputs; {N} are read", inputs.len()))
 }
 
-/// The number of outputs that an attribute says.
+/// Returns the number of outputs that an attribute states.
 fn outputs(node: &NodeDef, attribute: &str) -> Result<usize, String> {
     let count = crate::graph::int(node, attribute, 0);
     let found = usize::try_from(count).ok().filter(|count| (1..=MAX_OUTPUTS).contains(count));
     found.ok_or_else(|| format!("makes {count} tensors; from 1 to {MAX_OUTPUTS} are read"))
 }
 
-/// The kernel of a node.
+/// Returns the kernel of a node.
 ///
 /// # Errors
-/// An op that isn't on the list, or attributes that aren't read.
+/// An unsupported op, or unsupported attributes.
 pub(crate) fn kernel(node: &NodeDef) -> Result<Kernel, String> {
     let families = [arithmetic::kernel, reduce::kernel, matrix::kernel, layout::kernel, gather::kernel, sizes::kernel];
     for family in families.into_iter().chain([sparse::kernel, text::kernel]) {
@@ -73,5 +73,5 @@ pub(crate) fn kernel(node: &NodeDef) -> Result<Kernel, String> {
             return Ok(kernel);
         }
     }
-    Err("isn't one that is read here; the model needs TensorFlow itself".to_owned())
+    Err("is an unsupported op; the model needs TensorFlow itself".to_owned())
 }

@@ -1,18 +1,19 @@
-//! A function made ready to run: what doesn't depend on its inputs is computed once, the other nodes run in order.
+//! A function ready to run: what doesn't depend on its inputs is computed once, and the other nodes run in order.
 
 use std::collections::BTreeMap;
 
 use super::ops::Kernel;
-use super::sketch::{Origin, Sketch};
 use super::tensor::{Data, Tensor};
+use super::unbound::{Origin, UnboundFunction};
 
-/// What all tensors of one run may take, in bytes, however large its inputs are.
+/// The maximum memory of all tensors of one run, in bytes, however large its inputs are.
 const MAX_LIVE: usize = 4 << 30;
-/// What they may take however small these are; each byte of an input adds to it, and each pair of bytes (attention).
+/// The memory that a run may take even with small inputs, in bytes. Each byte of an input adds to it, and so does
+/// each pair of bytes (attention).
 const ALWAYS_LIVE: usize = 128 << 20;
 const LIVE_A_BYTE: usize = 64 << 10;
 const LIVE_A_PAIR: usize = 256;
-/// What is computed beforehand may take this much beside twice the variables.
+/// The memory that precomputed tensors may take, in bytes, in addition to twice the variables.
 const MAX_FOLDED: usize = 128 << 20;
 
 /// An input of a step.
@@ -22,31 +23,31 @@ enum Arg {
     Slot(usize),
 }
 
-/// One node.
+/// A node of the program.
 struct Step {
     /// `the node "name" (op Op)`.
     node: String,
     kernel: Kernel,
     inputs: Vec<Arg>,
-    /// The slot of the first output; the others follow.
+    /// The slot of the first output; the other outputs follow.
     first: usize,
-    /// Slots that nothing later reads.
+    /// Slots that no later step reads, which are freed after this one.
     last: Vec<usize>,
 }
 
-/// The steps from inputs to outputs.
+/// The steps between inputs and outputs.
 pub(super) struct Program {
     constants: Vec<Tensor>,
     steps: Vec<Step>,
     slots: usize,
     outputs: Vec<Arg>,
-    /// The bytes of the constants.
+    /// The size of the constants in bytes.
     held: usize,
 }
 
-/// Constants as a program numbers them: those that some step reads.
+/// The constants as a program numbers them: those that some step reads.
 struct Constants<'t> {
-    sketch: &'t [Tensor],
+    of_graph: &'t [Tensor],
     variables: &'t [Tensor],
     vocabularies: &'t [Tensor],
     folded: Vec<Option<Tensor>>,
@@ -57,7 +58,7 @@ struct Constants<'t> {
 impl Constants<'_> {
     fn known(&self, origin: Origin) -> Option<&Tensor> {
         match origin {
-            Origin::Constant(number) => self.sketch.get(number),
+            Origin::Constant(number) => self.of_graph.get(number),
             Origin::Variable(number) => self.variables.get(number),
             Origin::Vocabulary(number) => self.vocabularies.get(number),
             Origin::Slot(slot) => self.folded[slot].as_ref(),
@@ -75,7 +76,7 @@ impl Constants<'_> {
                 }))
             }
             (Origin::Slot(slot), None) => Arg::Slot(slot),
-            // Every number of a sketch is that of one of its constants, variables or vocabularies.
+            // Every number in a function's steps is that of one of its constants, variables or vocabularies.
             (_, None) => Arg::Slot(0),
         }
     }
@@ -86,14 +87,14 @@ impl Program {
     ///
     /// # Errors
     /// A node that doesn't fit its inputs, by name.
-    pub(super) fn new(sketch: Sketch, variables: &[Tensor], vocabularies: &[Tensor]) -> Result<Self, String> {
+    pub(super) fn new(unbound: UnboundFunction, variables: &[Tensor], vocabularies: &[Tensor]) -> Result<Self, String> {
         let budget = MAX_FOLDED + 2 * variables.iter().map(Tensor::bytes).sum::<usize>();
-        let folded = vec![None; sketch.slots];
+        let folded = vec![None; unbound.slots];
         let (numbers, kept) = (BTreeMap::new(), Vec::new());
-        let mut constants = Constants { sketch: &sketch.constants, variables, vocabularies, folded, numbers, kept };
+        let mut constants = Constants { of_graph: &unbound.constants, variables, vocabularies, folded, numbers, kept };
         let mut steps = Vec::new();
         let mut made = 0_usize;
-        for super::sketch::Step { node, kernel, inputs, first } in sketch.steps {
+        for super::unbound::Step { node, kernel, inputs, first } in unbound.steps {
             let known: Option<Vec<&Tensor>> = inputs.iter().map(|&input| constants.known(input)).collect();
             let Some(known) = known else {
                 let inputs = inputs.iter().map(|&input| constants.argument(input)).collect();
@@ -109,9 +110,9 @@ impl Program {
                 constants.folded[slot] = Some(tensor);
             }
         }
-        let outputs = sketch.outputs.iter().map(|&output| constants.argument(output)).collect();
+        let outputs = unbound.outputs.iter().map(|&output| constants.argument(output)).collect();
         let held = constants.kept.iter().map(Tensor::bytes).sum();
-        let mut program = Self { constants: constants.kept, steps, slots: sketch.slots, outputs, held };
+        let mut program = Self { constants: constants.kept, steps, slots: unbound.slots, outputs, held };
         program.note_last_uses();
         Ok(program)
     }
@@ -136,7 +137,7 @@ impl Program {
         }
     }
 
-    /// The outputs for these inputs, whose number must be that of the function.
+    /// Returns the outputs for these inputs, whose number must be that of the function.
     ///
     /// # Errors
     /// A node that doesn't fit its inputs, by name.
@@ -163,7 +164,7 @@ impl Program {
         self.outputs.iter().map(|&output| self.value(&slots, output).cloned()).collect()
     }
 
-    /// What the tensors of a run may take, in bytes, with inputs of so many.
+    /// Returns the maximum memory of a run's tensors, in bytes, for inputs of `given` bytes.
     fn most_live(&self, given: usize) -> usize {
         let pairs = given.saturating_mul(given).saturating_mul(LIVE_A_PAIR);
         let grown = given.saturating_mul(LIVE_A_BYTE).saturating_add(pairs);
@@ -178,7 +179,7 @@ impl Program {
     }
 }
 
-/// The bytes of a tensor's content: of strings, those of their letters.
+/// Returns the size of a tensor's content in bytes; for strings, the number of their bytes.
 fn content_bytes(tensor: &Tensor) -> usize {
     match tensor.data() {
         Data::Bytes(values) => values.iter().map(Vec::len).sum(),

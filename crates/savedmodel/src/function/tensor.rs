@@ -1,18 +1,18 @@
 //! Tensors: a shape, and elements of one of the types that functions compute with.
 //!
-//! A copy shares its elements, so that variables and constants stand in memory once, whatever uses them.
+//! A copy shares its elements, so that variables and constants are in memory only once.
 
 use std::sync::Arc;
 
 use crate::proto::{TensorProto, dtype};
 use crate::text::Tokens;
 
-/// The most elements that an op may make of a few numbers (`Fill`, `Tile`, `Range`, ...): 512 for each of 8,192 tokens,
-/// whose attention is as much as memory holds.
+/// The maximum number of elements that an op may create from a few numbers (`Fill`, `Tile`, `Range`, ...): 512 for
+/// each of 8,192 tokens, whose attention takes as much memory as is allowed.
 const MAX_MADE: usize = 1 << 22;
-/// The most elements of any tensor.
+/// The maximum number of elements of any tensor.
 const MAX_ELEMENTS: usize = 1 << 29;
-/// The most dimensions.
+/// The maximum number of dimensions.
 const MAX_RANK: usize = 8;
 
 /// A tensor.
@@ -33,7 +33,7 @@ pub enum Data {
     I32(Arc<Vec<i32>>),
     /// 64-bit whole numbers.
     I64(Arc<Vec<i64>>),
-    /// Truth values.
+    /// Booleans.
     Bool(Arc<Vec<bool>>),
     /// Strings.
     Bytes(Arc<Vec<Vec<u8>>>),
@@ -43,11 +43,11 @@ pub enum Data {
 
 /// A type of elements.
 pub trait Element: Clone + Send + Sync + 'static {
-    /// What a message calls it.
+    /// How a message describes it.
     const NAME: &'static str;
-    /// Elements as those of a tensor.
+    /// Wraps elements as those of a tensor.
     fn wrap(values: Vec<Self>) -> Data;
-    /// The elements of a tensor, if they are of this type.
+    /// Returns the elements of a tensor, if they are of this type.
     fn of(data: &Data) -> Option<&[Self]>;
 }
 
@@ -94,26 +94,26 @@ macro_rules! with_values {
 pub(crate) use with_values;
 
 impl Tensor {
-    /// A tensor whose shape has as many elements as there are values.
+    /// Returns a tensor with these elements.
     ///
     /// # Panics
-    /// When it has not.
+    /// When the shape has another number of elements than there are values.
     pub fn new<T: Element>(shape: Vec<usize>, values: Vec<T>) -> Self {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape has as many elements");
         Self { shape, data: T::wrap(values) }
     }
 
-    /// A tensor of rank 0.
+    /// Returns a tensor of rank 0.
     pub fn scalar<T: Element>(value: T) -> Self {
         Self::new(Vec::new(), vec![value])
     }
 
-    /// A tensor of rank 1, such as a batch of texts.
+    /// Returns a tensor of rank 1, such as a batch of texts.
     pub fn vector<T: Element>(values: Vec<T>) -> Self {
         Self::new(vec![values.len()], values)
     }
 
-    /// Whole numbers of type int32 or int64, as a node's attribute says.
+    /// Returns a tensor of whole numbers of type int32 or int64, as a node's attribute states.
     pub(crate) fn whole(shape: Vec<usize>, values: Vec<i64>, int64: bool) -> Self {
         match int64 {
             true => Self::new(shape, values),
@@ -125,7 +125,7 @@ impl Tensor {
         Self { shape: Vec::new(), data: Data::Table(tokens) }
     }
 
-    /// The same elements in another shape of as many.
+    /// Returns the same elements in another shape with the same number of elements.
     pub(crate) fn reshaped(&self, shape: Vec<usize>) -> Result<Self, String> {
         if elements(&shape)? != self.len() || matches!(self.data, Data::Table(_)) {
             return Err(format!("makes the shape {shape:?} of {:?}", self.shape));
@@ -133,35 +133,35 @@ impl Tensor {
         Ok(Self { shape, data: self.data.clone() })
     }
 
-    /// The length of each dimension.
+    /// Returns the length of each dimension.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The elements.
+    /// Returns the elements.
     pub fn data(&self) -> &Data {
         &self.data
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there is no element.
+    /// Returns whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Elements, if they are of this type.
+    /// Returns the elements, if they are of this type.
     ///
     /// # Errors
-    /// What they are instead.
+    /// The type that they are of instead.
     pub fn values<T: Element>(&self) -> Result<&[T], String> {
         T::of(&self.data).ok_or_else(|| format!("is used on {}, where {} is read", self.what(), T::NAME))
     }
 
-    /// Whole numbers of either type.
+    /// Returns whole numbers of either type.
     pub(crate) fn ints(&self) -> Result<Vec<i64>, String> {
         match &self.data {
             Data::I32(values) => Ok(values.iter().map(|&v| i64::from(v)).collect()),
@@ -170,7 +170,7 @@ impl Tensor {
         }
     }
 
-    /// One whole number.
+    /// Returns a single whole number.
     pub(crate) fn int(&self) -> Result<i64, String> {
         match self.ints()?.as_slice() {
             &[value] => Ok(value),
@@ -178,13 +178,13 @@ impl Tensor {
         }
     }
 
-    /// Whole numbers that are sizes.
+    /// Returns whole numbers that are sizes.
     pub(crate) fn sizes(&self) -> Result<Vec<usize>, String> {
         let size = |v: i64| usize::try_from(v).map_err(|_| format!("is given the size {v}"));
         self.ints()?.into_iter().map(size).collect()
     }
 
-    /// One string.
+    /// Returns a single string.
     pub(crate) fn string(&self) -> Result<&[u8], String> {
         match self.values::<Vec<u8>>()? {
             [value] => Ok(value),
@@ -192,7 +192,7 @@ impl Tensor {
         }
     }
 
-    /// What a message calls its elements.
+    /// Returns how a message describes the elements.
     pub fn what(&self) -> &'static str {
         match &self.data {
             Data::F32(_) => f32::NAME,
@@ -205,7 +205,7 @@ impl Tensor {
         }
     }
 
-    /// The memory that it takes.
+    /// Returns the memory that the tensor takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match &self.data {
             Data::F32(_) | Data::I32(_) => 4 * self.len(),
@@ -216,7 +216,8 @@ impl Tensor {
         }
     }
 
-    /// A constant of a graph. No constant takes much more memory than the file, unless it repeats one element.
+    /// Returns a constant of a graph. No constant takes much more memory than the file, unless it repeats one
+    /// element.
     pub(crate) fn constant(proto: &TensorProto) -> Result<Self, String> {
         let shape = match &proto.tensor_shape {
             Some(shape) if shape.unknown_rank => return Err("is a constant of no shape".to_owned()),
@@ -232,12 +233,12 @@ impl Tensor {
             dtype::INT64 => numbers(shape, content, &proto.int64_val, i64::from_le_bytes),
             dtype::BOOL => numbers(shape, content, &proto.bool_val, |[byte]: [u8; 1]| byte != 0),
             dtype::STRING => filled(shape, proto.string_val.clone()),
-            other => Err(format!("is a constant of type {other}, which isn't read here")),
+            other => Err(format!("is a constant of type {other}, which isn't supported")),
         }
     }
 }
 
-/// The elements of another tensor of the same type.
+/// Returns the elements of another tensor of the same type.
 pub(crate) fn like<'t, T: Element>(_: &[T], other: &'t Tensor) -> Result<&'t [T], String> {
     other.values()
 }
@@ -254,7 +255,7 @@ fn numbers<T: Element + Default, const N: usize>(
     }
 }
 
-/// A message may leave out repetitions of the last element, and zeros.
+/// Expands the elements: a message may leave out repetitions of the last element, and zeros.
 fn filled<T: Element + Default>(shape: Vec<usize>, mut values: Vec<T>) -> Result<Tensor, String> {
     let count = elements(&shape)?;
     if values.len() != count {
@@ -268,13 +269,13 @@ fn filled<T: Element + Default>(shape: Vec<usize>, mut values: Vec<T>) -> Result
     Ok(Tensor::new(shape, values))
 }
 
-/// The number of elements of a shape.
+/// Returns the number of elements of a shape.
 pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
     if shape.len() > MAX_RANK {
         return Err(format!("makes a tensor of {} dimensions; at most {MAX_RANK} are read", shape.len()));
     }
-    // A zero may stand beside sizes that overflow.
+    // A size of zero may occur together with sizes whose product overflows.
     match count {
         _ if shape.contains(&0) && shape.iter().all(|&d| d <= MAX_ELEMENTS) => Ok(0),
         Some(count) => Ok(count),
@@ -282,7 +283,7 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     }
 }
 
-/// The number of elements of a shape that is filled with a few numbers.
+/// Returns the number of elements of a shape that an op fills from a few numbers.
 pub(crate) fn made(shape: &[usize]) -> Result<usize, String> {
     match elements(shape)? {
         count if count <= MAX_MADE => Ok(count),

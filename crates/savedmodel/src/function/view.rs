@@ -2,17 +2,17 @@
 
 use super::tensor::elements;
 
-/// Elements at regular distances: what slicing, transposing and broadcasting see of a tensor.
+/// Elements at regular distances: a tensor after slicing, transposing or broadcasting.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) shape: Vec<usize>,
-    /// How far apart neighbours of each dimension lie.
+    /// The distance between neighbours in each dimension.
     pub(crate) strides: Vec<isize>,
     pub(crate) offset: isize,
 }
 
 impl View {
-    /// All of a row-major tensor.
+    /// Returns the view of a whole row-major tensor.
     pub(crate) fn whole(shape: &[usize]) -> Self {
         let mut strides = vec![0; shape.len()];
         let mut stride = 1_isize;
@@ -23,7 +23,7 @@ impl View {
         Self { shape: shape.to_vec(), strides, offset: 0 }
     }
 
-    /// The same repeated to a larger shape, dimensions counted from the last; none where they don't fit.
+    /// Broadcasts to a larger shape, with dimensions counted from the last; `None` if they don't fit.
     pub(crate) fn broadcast(&self, shape: &[usize]) -> Option<Self> {
         let missing = shape.len().checked_sub(self.shape.len())?;
         let mut strides = vec![0; shape.len()];
@@ -37,7 +37,8 @@ impl View {
         Some(Self { shape: shape.to_vec(), strides, offset: self.offset })
     }
 
-    /// The positions of the elements, row by row: `run(first, stride, length)` for each row of the last dimension.
+    /// Visits the positions of the elements, row by row: calls `run(first, stride, length)` for each row of the last
+    /// dimension.
     pub(crate) fn rows(&self, mut run: impl FnMut(usize, isize, usize)) {
         if self.shape.contains(&0) {
             return;
@@ -63,7 +64,7 @@ impl View {
         }
     }
 
-    /// The elements, row-major.
+    /// Returns the elements in row-major order.
     pub(crate) fn copy<T: Clone>(&self, values: &[T]) -> Vec<T> {
         let mut out = Vec::with_capacity(self.shape.iter().product());
         self.rows(|first, stride, length| match stride {
@@ -74,7 +75,7 @@ impl View {
     }
 }
 
-/// The shape that two shapes broadcast to.
+/// Returns the shape that two shapes broadcast to.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
@@ -88,14 +89,14 @@ pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> 
     Ok(shape)
 }
 
-/// An axis counted from the first dimension, or from the last where it is negative.
+/// Resolves an axis, which is counted from the last dimension if it is negative.
 pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let counted = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     let found = usize::try_from(counted).ok().filter(|&axis| axis < rank);
     found.ok_or_else(|| format!("is used along the axis {axis} of {rank} dimensions"))
 }
 
-/// The sizes before, of, and behind an axis, multiplied.
+/// Returns three products: of the sizes before an axis, of the axis itself, and of the sizes after it.
 pub(crate) fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
     (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
 }

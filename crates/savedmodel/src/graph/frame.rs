@@ -1,4 +1,4 @@
-//! The nodes of one graph or function, and what their inputs refer to.
+//! The nodes of one graph or function, and the references of their inputs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub struct Frame<'g, V> {
     arguments: BTreeMap<String, V>,
 }
 
-/// One output of a node: by number in a graph, by name and number in a function.
+/// A reference to one output of a node: by number in a graph, by name and number in a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reference<'g> {
     pub(crate) node: &'g str,
@@ -19,15 +19,15 @@ pub(crate) struct Reference<'g> {
 }
 
 impl<'g, V> Frame<'g, V> {
-    /// The graph itself; some of its nodes, as placeholders, have values.
+    /// Returns the frame of the graph itself, where some nodes, such as placeholders, have values.
     pub fn graph(graph: &'g GraphDef, arguments: BTreeMap<String, V>) -> Self {
         Self { nodes: graph.node.iter().map(|n| (n.name.as_str(), n)).collect(), arguments }
     }
 
-    /// A function's body.
+    /// Returns the frame of a function's body.
     ///
     /// # Errors
-    /// When it has another number of arguments than there are values.
+    /// When the number of arguments isn't that of the values.
     pub fn function(function: &'g FunctionDef, values: Vec<V>) -> Result<Self, String> {
         let arguments = function.signature.iter().flat_map(|s| &s.input_arg).map(|a| a.name.clone());
         if arguments.clone().count() != values.len() {
@@ -47,7 +47,7 @@ impl<'g, V> Frame<'g, V> {
 }
 
 impl<'g> Reference<'g> {
-    /// `node`, `node:1` (graphs) or `node:output:1` (functions); none for a control input.
+    /// Parses `node`, `node:1` (graphs) or `node:output:1` (functions); `None` for a control input.
     pub(crate) fn parse(input: &'g str) -> Result<Option<Self>, String> {
         if input.starts_with('^') {
             return Ok(None);
@@ -66,12 +66,12 @@ impl<'g> Reference<'g> {
         }
     }
 
-    /// The data inputs of a node.
+    /// Returns the data inputs of a node.
     pub(crate) fn inputs(node: &'g NodeDef) -> Result<Vec<Self>, String> {
         node.input.iter().filter_map(|input| Self::parse(input).transpose()).collect()
     }
 
-    /// Which of the node's outputs, counted through.
+    /// Returns the number of the output among all outputs of the node.
     pub(crate) fn output(&self, op: &str) -> Result<usize, String> {
         let Some(name) = self.name else { return Ok(self.index) };
         let outputs: &[&str] = match op {
@@ -80,7 +80,7 @@ impl<'g> Reference<'g> {
             "SparseFillEmptyRows" => &["output_indices", "output_values", "empty_row_indicator", "reverse_index_map"],
             "SparseReshape" => &["output_indices", "output_shape"],
             "Unique" | "UniqueV2" => &["y", "idx"],
-            // One list of outputs (calls, partitions), or one output.
+            // Either one list of outputs (calls, partitions), or one output.
             _ => return Ok(self.index),
         };
         let found = outputs.iter().position(|&o| o == name).filter(|_| self.index == 0);
@@ -88,7 +88,7 @@ impl<'g> Reference<'g> {
     }
 }
 
-/// A whole number that a node is built with.
+/// Returns an integer attribute of a node.
 pub fn int(node: &NodeDef, name: &str, default: i64) -> i64 {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::I(value)) => *value,
@@ -96,7 +96,7 @@ pub fn int(node: &NodeDef, name: &str, default: i64) -> i64 {
     }
 }
 
-/// Whole numbers that a node is built with; none: an empty list.
+/// Returns an attribute of a node that is a list of integers; an empty list if it has none.
 pub fn ints(node: &NodeDef, name: &str) -> Vec<i64> {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::List(list)) => list.i.clone(),
@@ -104,7 +104,7 @@ pub fn ints(node: &NodeDef, name: &str) -> Vec<i64> {
     }
 }
 
-/// A truth value that a node is built with.
+/// Returns a Boolean attribute of a node.
 pub fn flag(node: &NodeDef, name: &str, default: bool) -> bool {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::B(value)) => *value,
@@ -112,7 +112,7 @@ pub fn flag(node: &NodeDef, name: &str, default: bool) -> bool {
     }
 }
 
-/// An element type that a node is built with; 0: none.
+/// Returns an element type attribute of a node; 0 if it has none.
 pub fn dtype(node: &NodeDef, name: &str) -> i32 {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::Type(value)) => *value,
@@ -120,7 +120,7 @@ pub fn dtype(node: &NodeDef, name: &str) -> i32 {
     }
 }
 
-/// A byte string that a node is built with.
+/// Returns a byte string attribute of a node.
 pub fn bytes<'g>(node: &'g NodeDef, name: &str) -> &'g [u8] {
     match node.attr.get(name).and_then(|a| a.value.as_ref()) {
         Some(Attr::S(value)) => value,
@@ -128,7 +128,7 @@ pub fn bytes<'g>(node: &'g NodeDef, name: &str) -> &'g [u8] {
     }
 }
 
-/// The function that a node calls.
+/// Returns the name of the function that a node calls.
 pub(crate) fn called(node: &NodeDef) -> Option<&str> {
     match (node.op.as_str(), node.attr.get("f").and_then(|a| a.value.as_ref())) {
         ("PartitionedCall" | "StatefulPartitionedCall", Some(Attr::Func(function))) => Some(&function.name),

@@ -1,7 +1,8 @@
-//! Graphs: nodes and their attributes, walks from wanted tensors to inputs, and the objects that functions capture.
+//! Graphs: nodes and their attributes, walks from the requested tensors to the inputs, and the objects that functions
+//! capture.
 //!
-//! In: a MetaGraphDef. [`Walk`] gives every tensor on the way from an output to the inputs a value: a place in a program
-//! (as functions that are run have it), or a meaning. [`Objects`] finds variables, vocabularies, files and constants.
+//! In: a MetaGraphDef. [`Walk`] assigns a value to every tensor between an output and the inputs: a slot of a program
+//! (for functions that are run), or a meaning. [`Objects`] finds variables, vocabularies, files and constants.
 
 mod frame;
 mod objects;

@@ -1,7 +1,7 @@
-//! What a graph uses besides its input: variables, vocabularies, files and constants.
+//! The objects that a graph uses besides its input: variables, vocabularies, files and constants.
 //!
-//! TF2 functions capture objects of the SavedObjectGraph; TF1 graphs hold nodes for them. A vocabulary is a
-//! hash table from the whole lines of a text file to their numbers; the op that fills it says so.
+//! TF2 functions capture objects of the SavedObjectGraph; TF1 graphs have nodes for them. A vocabulary is a hash
+//! table from the whole lines of a text file to their numbers, according to the op that fills it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use crate::proto::{
     SavedObjectGraph,
 };
 
-/// A vocabulary's key is the whole line, its value the line's number (`key_index`, `value_index` of the op).
+/// The attribute value for vocabularies whose key is the whole line, with the line's number as the value
+/// (`key_index`, `value_index` of the op).
 const WHOLE_LINE: i64 = -2;
 const LINE_NUMBER: i64 = -1;
 
@@ -28,7 +29,7 @@ pub enum Variable {
 }
 
 impl Variable {
-    /// The variable that a TF1 node stands for.
+    /// Returns the variable that a TF1 node represents.
     pub fn of_node(node: &NodeDef) -> Self {
         let shared = String::from_utf8_lossy(frame::bytes(node, "shared_name")).into_owned();
         Self::Node(if node.op == "VarHandleOp" && !shared.is_empty() { shared } else { node.name.clone() })
@@ -40,9 +41,9 @@ impl Variable {
 pub struct Vocabulary {
     /// Its name in the folder `assets`.
     pub file: String,
-    /// How many of its lines are read; all when none.
+    /// How many of its lines are read. `None`: all.
     pub lines: Option<u64>,
-    /// The object or node it comes from: two uses of one table are one vocabulary.
+    /// The object or node it comes from: two uses of the same table are one vocabulary.
     origin: Variable,
 }
 
@@ -50,11 +51,11 @@ pub struct Vocabulary {
 pub enum Captured<'g> {
     /// A variable.
     Variable(Variable),
-    /// By its number in [`Objects::vocabularies`].
+    /// A vocabulary, by its number in [`Objects::vocabularies`].
     Vocabulary(usize),
     /// A file in the folder `assets`, by name.
     File(String),
-    /// The node of a constant.
+    /// A constant, with its node.
     Constant(&'g NodeDef),
 }
 
@@ -66,7 +67,7 @@ pub struct Objects<'g> {
     vocabularies: Vec<Vocabulary>,
 }
 
-/// What a tensor on the way to a file's name is.
+/// The meaning of a tensor between an op and a file's name.
 #[derive(Clone)]
 enum Named {
     File(String),
@@ -74,61 +75,61 @@ enum Named {
 }
 
 impl<'g> Objects<'g> {
-    /// Those of a model.
+    /// Returns the objects of a model.
     ///
     /// # Errors
-    /// When it holds no graph.
+    /// When it has no graph.
     pub fn new(meta: &'g MetaGraphDef) -> Result<Self, String> {
         let graph = meta.graph_def.as_ref().ok_or("holds no graph")?;
         Ok(Self { meta, graph, library: Library::new(graph), vocabularies: Vec::new() })
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn meta(&self) -> &'g MetaGraphDef {
         self.meta
     }
 
-    /// The graph.
+    /// Returns the graph.
     pub fn graph(&self) -> &'g GraphDef {
         self.graph
     }
 
-    /// The vocabularies that were met so far, in the order in which they were.
+    /// Returns the vocabularies found so far, in the order of their first use.
     pub fn vocabularies(&self) -> &[Vocabulary] {
         &self.vocabularies
     }
 
-    /// The root of the object graph; none in TF1 models.
+    /// Returns the root of the object graph; `None` in TF1 models.
     pub fn root(&self) -> Option<&'g SavedObject> {
         self.meta.object_graph_def.as_ref()?.nodes.first()
     }
 
-    /// An object by its number.
+    /// Returns an object by its number.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such object.
     pub fn object(&self, id: i32) -> Result<&'g SavedObject, String> {
         let found = usize::try_from(id).ok().and_then(|id| self.objects().ok()?.nodes.get(id));
         found.ok_or_else(|| format!("the object graph has no node {id}"))
     }
 
-    /// What a concrete function captures; none if the object graph doesn't know it.
+    /// Returns what a concrete function captures; `None` if it isn't in the object graph.
     pub fn concrete(&self, function: &str) -> Option<&'g SavedConcreteFunction> {
         self.meta.object_graph_def.as_ref()?.concrete_functions.get(function)
     }
 
-    /// A function's definition.
+    /// Returns a function's definition.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there is no function of this name.
     pub fn function(&self, name: &str) -> Result<&'g FunctionDef, String> {
         self.library.function(name)
     }
 
-    /// What an object is to a graph.
+    /// Returns the role of an object in a graph.
     ///
     /// # Errors
-    /// When it is of another kind, or a table that isn't filled from the lines of a text file.
+    /// When the object is of another kind, or is a table that isn't filled from the lines of a text file.
     pub fn captured(&mut self, id: i32) -> Result<Captured<'g>, String> {
         match &self.object(id)?.kind {
             Some(ObjectKind::Variable(_)) => Ok(Captured::Variable(Variable::Object(id as usize))),
@@ -171,7 +172,7 @@ impl<'g> Objects<'g> {
         self.vocabulary(origin, found)
     }
 
-    /// The file and the number of lines that a table's `_initialize` function fills it with.
+    /// Returns the file with which a table's `_initialize` function fills it, and the number of lines.
     fn initialized_by(&mut self, initialize: i32) -> Result<(String, Option<u64>), String> {
         let Some(ObjectKind::Function(saved)) = &self.object(initialize)?.kind else {
             return Err("a table's _initialize isn't a function".to_owned());
@@ -179,7 +180,7 @@ impl<'g> Objects<'g> {
         let name = saved.concrete_functions.first().ok_or("a table's _initialize has no function")?;
         let captured =
             self.objects()?.concrete_functions.get(name).map(|f| f.bound_inputs.as_slice()).unwrap_or_default();
-        // The table itself is captured too: files and constants are all that matters here.
+        // The table itself is captured too, but only files and constants matter here.
         let values = captured.iter().map(|&id| match self.object(id)?.kind {
             Some(ObjectKind::Asset(ref asset)) => Ok(Named::File(self.asset(asset.asset_file_def_index)?)),
             _ => Ok(Named::Other("a table")),
@@ -191,7 +192,7 @@ impl<'g> Objects<'g> {
         self.filled_by(&frame, fill.ok_or("a table is filled by no op that is known here")?)
     }
 
-    /// Where there is no function: table -> `_initializer` -> `_filename` -> asset.
+    /// Without a function, the file is found by table -> `_initializer` -> `_filename` -> asset.
     fn initializer_file(&self, table: i32) -> Result<String, String> {
         let file = child(self.object(table)?, "_initializer").and_then(|id| child(self.object(id).ok()?, "_filename"));
         let file = file.ok_or("a table has no text file")?;
@@ -201,7 +202,7 @@ impl<'g> Objects<'g> {
         }
     }
 
-    /// The file and number of lines of the op that fills a table.
+    /// Returns the file and the number of lines of the op that fills a table.
     fn filled_by(&mut self, frame: &Frame<'g, Named>, fill: &'g NodeDef) -> Result<(String, Option<u64>), String> {
         let fault = |reason: &str| Err(format!("the node {:?} (op {}) {reason}", fill.name, fill.op));
         if !matches!(fill.op.as_str(), "InitializeTableFromTextFileV2" | "InitializeTableFromTextFile") {
@@ -219,7 +220,7 @@ impl<'g> Objects<'g> {
         }
     }
 
-    /// The number of the vocabulary of a TF1 table's node; the op that fills it stands in the same graph.
+    /// Returns the number of the vocabulary of a TF1 table's node; the op that fills it is in the same graph.
     ///
     /// # Errors
     /// When nothing fills it, or something other than the lines of a text file.
@@ -239,7 +240,8 @@ impl<'g> Objects<'g> {
         self.vocabulary(origin, found)
     }
 
-    /// The nodes that stand for files, and the files: TF1 keeps them in a collection, later versions in a field.
+    /// Returns the nodes that represent files, with the files: TF1 keeps them in a collection, later versions in a
+    /// field.
     fn asset_nodes(&self) -> BTreeMap<String, Named> {
         let collected = self.meta.collection_def.get("saved_model_assets").and_then(|c| c.any_list.as_ref());
         let collected = collected.iter().flat_map(|list| &list.value);
@@ -250,7 +252,7 @@ impl<'g> Objects<'g> {
     }
 }
 
-/// Follows a file's name from the op that fills a table to where it stands.
+/// Follows a file's name from the op that fills a table to where the name is defined.
 struct FileNames<'o, 'g> {
     library: &'o mut Library<'g>,
 }
@@ -272,12 +274,12 @@ impl<'g> Walk<'g> for FileNames<'_, 'g> {
     }
 }
 
-/// Whether a node puts keys and values into a table.
+/// Returns whether a node puts keys and values into a table.
 fn fills_table(node: &NodeDef) -> bool {
     node.op.starts_with("InitializeTable") || node.op.starts_with("LookupTableImport")
 }
 
-/// An object's child of this name.
+/// Returns an object's child of this name.
 pub fn child(object: &SavedObject, name: &str) -> Option<i32> {
     object.children.iter().find(|c| c.local_name == name).map(|c| c.node_id)
 }

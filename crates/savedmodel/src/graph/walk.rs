@@ -1,22 +1,22 @@
-//! Walks a graph from wanted tensors to its inputs and gives every tensor on the way a value: a meaning, or a place in
-//! a program.
+//! Walks a graph from the requested tensors to its inputs and assigns a value to every tensor on the way: a meaning,
+//! or a slot of a program.
 //!
-//! Nodes are evaluated on demand, without recursion within a graph; calls nest to a limit, and all evaluations
-//! together are counted, so that no graph takes long.
+//! Nodes are evaluated on demand, without recursion within a graph; the nesting of calls is limited, as is the total
+//! number of evaluations, so that no graph takes long.
 
 use std::collections::BTreeMap;
 
 use super::frame::{self, Frame, Reference};
 use crate::proto::{FunctionDef, GraphDef, NodeDef};
 
-/// How deep calls may nest.
+/// The maximum nesting depth of calls.
 const MAX_DEPTH: usize = 16;
-/// How many nodes may be evaluated, calls counted each time.
+/// The maximum number of evaluated nodes, counted anew for each call.
 const MAX_NODES: usize = 20_000;
-/// How many inputs a node may have.
+/// The maximum number of inputs of a node.
 const MAX_INPUTS: usize = 4_096;
 
-/// The functions of a graph, and how much of them has been walked.
+/// The functions of a graph, and the number of nodes evaluated so far.
 pub struct Library<'g> {
     functions: BTreeMap<&'g str, &'g FunctionDef>,
     depth: usize,
@@ -24,37 +24,37 @@ pub struct Library<'g> {
 }
 
 impl<'g> Library<'g> {
-    /// Those of a graph.
+    /// Returns the functions of a graph.
     pub fn new(graph: &'g GraphDef) -> Self {
         let library = graph.library.iter().flat_map(|library| &library.function);
         let functions = library.filter_map(|f| Some((f.signature.as_ref()?.name.as_str(), f))).collect();
         Self { functions, depth: 0, evaluated: 0 }
     }
 
-    /// A function by its name.
+    /// Returns a function by its name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such function.
     pub fn function(&self, name: &str) -> Result<&'g FunctionDef, String> {
         self.functions.get(name).copied().ok_or_else(|| format!("the graph has no function {name:?}"))
     }
 }
 
-/// What gives values to tensors.
+/// An interpretation of a graph, which assigns values to tensors.
 pub trait Walk<'g> {
-    /// What a tensor is to it.
+    /// The value of a tensor.
     type Value: Clone;
 
-    /// The functions that may be called.
+    /// Returns the functions that may be called.
     fn library(&mut self) -> &mut Library<'g>;
 
-    /// The outputs of a node that calls no function.
+    /// Returns the outputs of a node that calls no function.
     ///
     /// # Errors
-    /// What is wrong with the node, to stand behind its name.
+    /// What is wrong with the node, to follow its name in a message.
     fn apply(&mut self, node: &'g NodeDef, inputs: &[Self::Value]) -> Result<Vec<Self::Value>, String>;
 
-    /// The values of a function's outputs.
+    /// Returns the values of a function's outputs.
     ///
     /// # Errors
     /// When there is no such function, it doesn't fit its arguments, or a node in it can't be evaluated.
@@ -76,10 +76,10 @@ pub trait Walk<'g> {
         values
     }
 
-    /// The values of some tensors.
+    /// Returns the values of some tensors.
     ///
     /// # Errors
-    /// When there is no such tensor, or a node on the way to it can't be evaluated.
+    /// When there is no such tensor, or a node that it depends on can't be evaluated.
     fn evaluate(&mut self, frame: &Frame<'g, Self::Value>, sources: &[&str]) -> Result<Vec<Self::Value>, String> {
         let mut done: BTreeMap<&str, Vec<Self::Value>> = BTreeMap::new();
         let one = |source: &&str| {
@@ -92,7 +92,7 @@ pub trait Walk<'g> {
         sources.iter().map(one).collect()
     }
 
-    /// Evaluates a node and all that it needs.
+    /// Evaluates a node and all that it depends on.
     ///
     /// # Errors
     /// Those of [`evaluate`](Self::evaluate).
@@ -118,7 +118,7 @@ pub trait Walk<'g> {
         Ok(())
     }
 
-    /// Evaluates a node, or names an input that has to be evaluated before.
+    /// Evaluates a node, or returns an input that must be evaluated first.
     ///
     /// # Errors
     /// Those of [`evaluate`](Self::evaluate).
@@ -155,15 +155,15 @@ pub trait Walk<'g> {
     }
 }
 
-/// What a node needs, or what it gives.
+/// The result of a step: a node to evaluate first, or the outputs.
 pub enum Next<'g, V> {
-    /// This node has to be evaluated before.
+    /// This node must be evaluated first.
     Needs(&'g NodeDef),
     /// The values of the node's outputs.
     Done(Vec<V>),
 }
 
-/// A tensor's value; none where its node isn't evaluated yet.
+/// Returns a tensor's value; `None` if its node isn't evaluated yet.
 fn value_of<V: Clone>(
     frame: &Frame<'_, V>,
     done: &BTreeMap<&str, Vec<V>>,

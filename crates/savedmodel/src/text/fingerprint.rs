@@ -1,12 +1,13 @@
 //! `Fingerprint64` of FarmHash (`farmhashna::Hash64`), with which TensorFlow hashes tokens to buckets.
 //!
-//! The crate `farmhash` differs from TensorFlow on inputs of 128 bytes and other multiples of 64 above, so it stands here.
+//! It is implemented here because the crate `farmhash` differs from TensorFlow on inputs of 128 bytes and larger
+//! multiples of 64.
 
 const K0: u64 = 0xc3a5_c85c_97cb_3127;
 const K1: u64 = 0xb492_b66f_be98_f273;
 const K2: u64 = 0x9ae1_6a3b_2f90_404f;
 
-/// The fingerprint of a byte string.
+/// Returns the fingerprint of a byte string.
 #[inline]
 pub fn fingerprint64(bytes: &[u8]) -> u64 {
     match bytes.len() {
@@ -17,7 +18,7 @@ pub fn fingerprint64(bytes: &[u8]) -> u64 {
     }
 }
 
-/// The eight bytes from `at` on.
+/// Loads the eight bytes from `at` on, little-endian.
 fn fetch(bytes: &[u8], at: usize) -> u64 {
     bytes[at..].first_chunk::<8>().map_or(0, |&chunk| u64::from_le_bytes(chunk))
 }
@@ -90,7 +91,7 @@ fn up_to_64(s: &[u8]) -> u64 {
     mix(u, sum([e, f.wrapping_add(a).rotate_right(18), g]), factor)
 }
 
-/// What is carried from one block of 64 bytes to the next.
+/// The state between two blocks of 64 bytes.
 struct State {
     x: u64,
     y: u64,
@@ -100,7 +101,7 @@ struct State {
 }
 
 impl State {
-    /// Takes a block in; the last one with factors of its own.
+    /// Processes a block; the last block has factors of its own.
     fn block(&mut self, s: &[u8], factor: u64, last: u64) {
         let Self { x, y, z, v, w } = self;
         *x = sum([*x, *y, v.0, fetch(s, 8)]).rotate_right(37).wrapping_mul(factor) ^ w.1.wrapping_mul(last);
@@ -113,7 +114,7 @@ impl State {
     }
 }
 
-/// 32 bytes and two seeds to two numbers.
+/// Hashes 32 bytes and two seeds to two numbers.
 fn weak(s: &[u8], a: u64, b: u64) -> (u64, u64) {
     let a = a.wrapping_add(fetch(s, 0));
     let b = sum([b, a, fetch(s, 24)]).rotate_right(21);
@@ -127,7 +128,8 @@ fn longer(s: &[u8]) -> u64 {
     let z = shift_mix(y.wrapping_mul(K2).wrapping_add(113)).wrapping_mul(K2);
     let x = seed.wrapping_mul(K2).wrapping_add(fetch(s, 0));
     let mut state = State { x, y, z, v: (0, 0), w: (0, 0) };
-    // Whole blocks, but never the last byte: the end is taken in as the last 64 bytes.
+    // Whole blocks are processed, but never the last byte: the end is processed as the last 64 bytes. Example: for
+    // 128 bytes, `rest` is 63.
     let rest = (s.len() - 1) % 64;
     for block in s[..s.len() - 1 - rest].chunks_exact(64) {
         state.block(block, K1, 1);
@@ -146,7 +148,8 @@ fn longer(s: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Expectations from `StringToHashBucketFast` of TensorFlow 2.21 at three moduli, for bytes `7 i + length`.
+    /// Expected values from `StringToHashBucketFast` of TensorFlow 2.21 at three moduli, for the bytes `7 i +
+    /// length`.
     #[test]
     fn fingerprints_are_tensorflows() {
         for (len, expected) in [

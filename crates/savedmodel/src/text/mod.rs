@@ -1,4 +1,5 @@
-//! TensorFlow's operations on strings, which are bytes and need not be UTF-8: splits, replacements, hashes, vocabularies.
+//! TensorFlow's operations on strings, which are bytes and need not be UTF-8: splits, replacements, hashes,
+//! vocabularies.
 
 mod fingerprint;
 mod pattern;

@@ -1,9 +1,9 @@
 //! RE2 patterns and their rewrites, as `RegexReplace` runs them, on top of the crate `regex`.
 //!
-//! Both engines search left to right without look-around and back-references; they part in details. A pattern is
-//! parsed, what means something else is rewritten (`\d`, `\s`, `\w` and `\b` are ASCII in RE2, `\pP` takes
-//! [its own ranges](super::punctuation::RANGES)), and what RE2 lacks or reads differently is refused. Other Unicode
-//! classes use the crate's own, newer tables. On bytes that aren't UTF-8, negated classes and `.` may differ.
+//! Both engines search left to right without look-around and back-references, but differ in details. A pattern is
+//! parsed, parts with another meaning are rewritten (`\d`, `\s`, `\w` and `\b` are ASCII in RE2, `\pP` gets [its own
+//! ranges](super::punctuation::RANGES)), and what RE2 lacks or reads differently is refused. Other Unicode classes
+//! use the crate's own, newer tables. On bytes that aren't UTF-8, negated classes and `.` may differ.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,23 +16,23 @@ use regex_syntax::ast::{
 
 use super::punctuation::{self, RANGES};
 
-/// The longest pattern that is read, in bytes.
+/// The maximum length of a pattern, in bytes.
 const MAX_PATTERN: usize = 1 << 12;
-/// What a compiled pattern may take, in bytes.
+/// The maximum size of a compiled pattern, in bytes.
 const MAX_COMPILED: usize = 1 << 20;
 
-/// A replacement of whatever matches a pattern.
+/// A replacement of the matches of a pattern.
 #[derive(Debug)]
 pub enum Replace {
-    /// `\pP` by nothing, everywhere.
+    /// Removes every match of `\pP`.
     Punctuation,
-    /// Any other.
+    /// Any other replacement.
     Matches {
-        /// What is replaced.
+        /// The pattern.
         regex: Regex,
-        /// By what.
+        /// The rewrite.
         rewrite: Vec<Piece>,
-        /// Whether every match is, or the first alone.
+        /// Whether every match is replaced, or only the first.
         global: bool,
     },
 }
@@ -42,15 +42,15 @@ pub enum Replace {
 pub enum Piece {
     /// These bytes.
     Literal(Vec<u8>),
-    /// What a group matched; 0: the whole match.
+    /// The text matched by a group; 0 is the whole match.
     Group(usize),
 }
 
 impl Replace {
-    /// Reads an RE2 pattern and its rewrite.
+    /// Parses an RE2 pattern and its rewrite.
     ///
     /// # Errors
-    /// When the pattern is no RE2 pattern, or means something that isn't read here.
+    /// When the pattern isn't an RE2 pattern, or uses something unsupported.
     pub fn new(pattern: &[u8], rewrite: &[u8], global: bool) -> Result<Self, String> {
         if pattern == br"\pP" && rewrite.is_empty() && global {
             return Ok(Self::Punctuation);
@@ -61,7 +61,7 @@ impl Replace {
         Ok(Self::Matches { regex, rewrite, global })
     }
 
-    /// The most bytes that can come of a text of so many: every match is one byte long at least.
+    /// Returns the maximum length of the result for a text of `len` bytes: every match is at least one byte long.
     pub fn longest(&self, len: usize) -> Option<usize> {
         match self {
             Self::Punctuation => Some(len),
@@ -72,7 +72,7 @@ impl Replace {
         }
     }
 
-    /// The text with its matches replaced; itself where there are none.
+    /// Returns the text with its matches replaced; the text itself if there are none.
     pub fn apply<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         match self {
             Self::Punctuation => punctuation::removed(text),
@@ -105,7 +105,7 @@ fn replaced<'t>(text: &'t [u8], regex: &Regex, rewrite: &[Piece], limit: usize) 
     Cow::Owned(out)
 }
 
-/// `\0` to `\9` stand for groups, `\\` for a backslash.
+/// Parses a rewrite: `\0` to `\9` are groups, `\\` is a backslash.
 fn pieces(rewrite: &[u8], groups: usize) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut literal = Vec::new();
@@ -135,25 +135,25 @@ fn compiled(pattern: &[u8]) -> Result<Regex, String> {
         return Err(format!("is longer than {MAX_PATTERN} bytes"));
     }
     let parsed = ast::parse::ParserBuilder::new().nest_limit(64).build().parse(text);
-    let parsed = parsed.map_err(|e| format!("isn't one that is read here: {}", e.kind()))?;
+    let parsed = parsed.map_err(|e| format!("isn't supported: {}", e.kind()))?;
     let Translation { edits, .. } = ast::visit(&parsed, Translation { text, ..Translation::default() })?;
     let mut translated = text.to_owned();
     for (span, by) in edits.into_iter().rev() {
         translated.replace_range(span, &by);
     }
     let hir = regex_syntax::ParserBuilder::new().utf8(false).nest_limit(64).build().parse(&translated);
-    if hir.map_err(|_| "isn't one that is read here")?.properties().minimum_len() == Some(0) {
-        return Err("matches the empty text, which isn't read here".to_owned());
+    if hir.map_err(|_| "isn't supported")?.properties().minimum_len() == Some(0) {
+        return Err("matches the empty text, which isn't supported".to_owned());
     }
     let built =
         RegexBuilder::new(&translated).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(64).build();
     built.map_err(|e| match e {
         regex::Error::CompiledTooBig(_) => "is too large".to_owned(),
-        _ => "isn't one that is read here".to_owned(),
+        _ => "isn't supported".to_owned(),
     })
 }
 
-/// What of a pattern has to be written differently, by position.
+/// The parts of a pattern that have to be written differently, by position.
 #[derive(Default)]
 struct Translation<'p> {
     text: &'p str,
@@ -164,7 +164,7 @@ struct Translation<'p> {
 
 impl Translation<'_> {
     fn refuse<T>(&self, span: &ast::Span) -> Result<T, String> {
-        Err(format!("holds {:?}, which isn't read here", &self.text[span.start.offset..span.end.offset]))
+        Err(format!("contains {:?}, which isn't supported", &self.text[span.start.offset..span.end.offset]))
     }
 
     fn edit(&mut self, span: &ast::Span, by: String) {
@@ -172,7 +172,7 @@ impl Translation<'_> {
         self.edits.push((span.start.offset..span.end.offset, by));
     }
 
-    /// A class, in brackets of its own unless it stands in some.
+    /// Writes a class, in brackets of its own unless it is in brackets already.
     fn class(&mut self, span: &ast::Span, members: &str, negated: bool, bracketed: bool) -> Result<(), String> {
         match (negated, bracketed) {
             (true, true) => return self.refuse(span),
@@ -199,7 +199,7 @@ impl Translation<'_> {
             ClassUnicodeKind::Named(name) if name == "P" => {
                 self.class(&class.span, &punctuation(), class.is_negated(), bracketed)
             }
-            // Finer categories of punctuation have no ranges of RE2's version here.
+            // The ranges of RE2's version are only known for all punctuation, not for its subcategories.
             ClassUnicodeKind::Named(name) if name.starts_with('P') => self.refuse(&class.span),
             ClassUnicodeKind::OneLetter(_) | ClassUnicodeKind::Named(_) => Ok(()),
         }
@@ -249,7 +249,7 @@ impl ast::Visitor for Translation<'_> {
 
     fn finish(self) -> Result<Self, String> {
         match self.folds_case && self.has_class {
-            true => Err("folds the case of a class, which isn't read here".to_owned()),
+            true => Err("folds the case of a class, which isn't supported".to_owned()),
             false => Ok(self),
         }
     }
@@ -297,7 +297,7 @@ impl ast::Visitor for Translation<'_> {
     }
 }
 
-/// The members of the class P.
+/// Returns the members of the class P.
 fn punctuation() -> String {
     RANGES.iter().map(|(first, last)| format!(r"\x{{{first:x}}}-\x{{{last:x}}}")).collect()
 }
@@ -311,7 +311,7 @@ mod tests {
         String::from_utf8(replace.apply(text.as_bytes()).into_owned()).expect("UTF-8")
     }
 
-    /// Expectations from `tf.strings.regex_replace` of TensorFlow 2.21.
+    /// Expected values from `tf.strings.regex_replace` of TensorFlow 2.21.
     #[test]
     fn patterns_match_as_in_re2() {
         for (pattern, rewrite, text, expected) in [

@@ -1,7 +1,7 @@
-//! The Unicode category P (punctuation) as RE2 in TensorFlow 2.21 knows it, and its removal from texts.
+//! The Unicode category P (punctuation) of RE2 in TensorFlow 2.21, and its removal from texts.
 //!
-//! [`RANGES`] were found by asking TensorFlow: `tf.strings.regex_replace(c, r"\pP", "")` for every code point `c`.
-//! They are shipped because other Unicode tables are of other versions. Bytes that aren't UTF-8 stay as they are.
+//! [`RANGES`] were determined with TensorFlow: `tf.strings.regex_replace(c, r"\pP", "")` for every code point `c`.
+//! They are listed here because other Unicode tables are of other versions. Bytes that aren't UTF-8 stay as they are.
 
 use std::borrow::Cow;
 
@@ -200,7 +200,7 @@ pub const RANGES: [(u32, u32); 191] = [
     (0x1e95e, 0x1e95f),
 ];
 
-/// A text without its punctuation; the text itself where it has none.
+/// Returns a text without its punctuation; the text itself if it has none.
 pub fn removed(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = next(text, 0) else { return Cow::Borrowed(text) };
     let mut kept = Vec::with_capacity(text.len());
@@ -214,7 +214,7 @@ pub fn removed(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(kept)
 }
 
-/// Where the next punctuation from `from` on starts, and its length in bytes.
+/// Returns the start of the next punctuation character from `from` on, and its length in bytes.
 fn next(text: &[u8], from: usize) -> Option<(usize, usize)> {
     let mut at = from;
     while let Some(&byte) = text.get(at) {
@@ -231,7 +231,7 @@ fn next(text: &[u8], from: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// The character that starts here, and its length in bytes; none where the bytes aren't UTF-8.
+/// Returns the character that starts here, and its length in bytes; `None` if the bytes aren't UTF-8.
 fn decoded(text: &[u8]) -> Option<(u32, usize)> {
     let len = match text[0] {
         0xc2..=0xdf => 2,
@@ -247,7 +247,7 @@ fn is_punctuation(point: u32) -> bool {
     RANGES.get(range).is_some_and(|&(first, _)| first <= point)
 }
 
-/// What a byte at the start of a character says.
+/// The kind of a byte at the start of a character.
 #[derive(Clone, Copy)]
 enum Kind {
     Kept,
@@ -291,7 +291,7 @@ mod tests {
             (b"$+<=>^`|~", b"$+<=>^`|~"),
             ("\u{2018}a\u{2019} \u{2014}\u{2026}b_-".as_bytes(), b"a b"),
             (b"\xff.\xfe", b"\xff\xfe"),
-            // Cut off, overlong and surrogate bytes are no characters.
+            // Truncated, overlong and surrogate sequences aren't characters.
             (b"\xe2\x80 a!", b"\xe2\x80 a"),
             (b"\xc0\xaf?", b"\xc0\xaf"),
             (b"\xed\xa0\x80.", b"\xed\xa0\x80"),

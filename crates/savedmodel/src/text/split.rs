@@ -1,6 +1,6 @@
-//! Splits of texts into tokens, as `StringSplit` and `StringSplitV2` have them. Bytes in, bytes out.
+//! Splits texts into tokens, as `StringSplit` and `StringSplitV2` do. Bytes in, bytes out.
 
-/// How a text becomes tokens.
+/// How a text is split into tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Split {
     /// At a separator; empty tokens stay.
@@ -18,7 +18,7 @@ pub enum Split {
     Bytes,
 }
 
-/// Hands on each token of a text, in order.
+/// Calls `take` with each token of a text, in order.
 pub fn split(text: &[u8], at: &Split, take: &mut impl FnMut(&[u8])) {
     match at {
         Split::At(separator) => match separator.as_slice() {
@@ -39,7 +39,7 @@ pub fn split(text: &[u8], at: &Split, take: &mut impl FnMut(&[u8])) {
                 take(&text[start..]);
             }
         },
-        // C's `isspace`: the vertical tab too.
+        // White space is that of C's `isspace`, which includes the vertical tab.
         Split::WhiteSpace => {
             text.split(|b| matches!(b, b'\t'..=b'\r' | b' ')).filter(|token| !token.is_empty()).for_each(take);
         }
@@ -63,7 +63,7 @@ mod tests {
         tokens
     }
 
-    /// Expectations from `StringSplit` and `StringSplitV2` of TensorFlow 2.21.
+    /// Expected values from `StringSplit` and `StringSplitV2` of TensorFlow 2.21.
     #[test]
     fn texts_are_split_as_in_tensorflow() {
         let whole = |s: &str| Split::At(s.as_bytes().to_vec());

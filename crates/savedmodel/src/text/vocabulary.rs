@@ -1,7 +1,7 @@
-//! The vocabulary of a module: a text file with a token a line, and the line of every token.
+//! The vocabulary of a module: a text file with one token per line, and the line of every token.
 //!
-//! Lines end with `\n` or `\r\n`; they need not be UTF-8. As in TensorFlow's `InitializeTableFromTextFileV2`, an empty
-//! line and a repeated token are faults.
+//! Lines end with `\n` or `\r\n`; they need not be UTF-8. As in TensorFlow's `InitializeTableFromTextFileV2`, an
+//! empty line and a repeated token are faults.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -15,12 +15,13 @@ pub struct Tokens {
     bytes: Vec<u8>,
     /// Where each token starts and ends in `bytes`.
     spans: Vec<(u32, u32)>,
-    /// By the hash of the token. Never iterated over.
+    /// The entries by the hash of the token. Never iterated over.
     lines: HashTable<Entry>,
     state: FixedState,
 }
 
-/// A token and its line. Of most tokens the start is all, and the file need not be looked at.
+/// A token's first bytes and its line. Most tokens are shorter than that, so that the file's content need not be
+/// compared.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: u64,
@@ -28,8 +29,8 @@ struct Entry {
     line: u32,
 }
 
-/// The eight bytes of a text from `start` on, the first in the lowest bits; zeros behind its end. No branch depends on where
-/// the token ends, since a processor can't foresee that.
+/// Loads eight bytes of a text from `start` on, the first in the lowest bits, with zeros past the end. No branch
+/// depends on where the token ends, since a processor can't predict that. Example: `eight(b"abc", 1)` is `0x6362`.
 #[inline]
 fn eight(text: &[u8], start: usize) -> u64 {
     let Some(last) = text.len().checked_sub(8) else {
@@ -42,7 +43,7 @@ fn eight(text: &[u8], start: usize) -> u64 {
     u64::from_le_bytes(bytes).unbounded_shr(8 * (start - at) as u32)
 }
 
-/// The first eight bytes of a token, zeros behind a shorter one's.
+/// Returns the first eight bytes of a token, with zeros after a shorter one. Example: `ab` is `0x6261`.
 #[inline]
 fn start(text: &[u8], token: &Range<usize>) -> u64 {
     let others = 8usize.saturating_sub(token.len());
@@ -53,7 +54,7 @@ impl Tokens {
     /// Reads the first `limit` lines of a file, or all.
     ///
     /// # Errors
-    /// When there is an empty line, a repeated one or too few, with the line.
+    /// When there is an empty line, a repeated token or too few lines; the message names the line.
     pub fn new(bytes: Vec<u8>, limit: Option<u64>) -> Result<Self, String> {
         if u32::try_from(bytes.len()).is_err() {
             return Err("is larger than 4 GiB".to_owned());
@@ -69,23 +70,23 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// The number of tokens.
+    /// Returns the number of tokens.
     pub fn len(&self) -> u32 {
         self.spans.len() as u32
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// The line of a token, from 0.
+    /// Returns the line of a token, counted from 0.
     #[inline]
     pub fn line(&self, token: &[u8]) -> Option<u32> {
         self.line_of(token, 0..token.len())
     }
 
-    /// The line of the token that stands in this place of a text.
+    /// Returns the line of the token at this place of a text.
     #[inline]
     pub fn line_of(&self, text: &[u8], token: Range<usize>) -> Option<u32> {
         let start = start(text, &token);
@@ -96,7 +97,7 @@ impl Tokens {
         self.lines.find(self.hash(start, text, &token), is_token).map(|entry| entry.line)
     }
 
-    /// The hash of a token that starts so.
+    /// Returns the hash of a token with these first bytes.
     #[inline]
     fn hash(&self, start: u64, text: &[u8], token: &Range<usize>) -> u64 {
         match token.len() {
@@ -105,12 +106,12 @@ impl Tokens {
         }
     }
 
-    /// All that decides what is found.
+    /// Returns the bytes that decide every look-up.
     pub fn content(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The token of a line.
+    /// Returns the token of a line.
     ///
     /// # Panics
     /// When there is no such line.

@@ -8,14 +8,14 @@ use savedmodel::leveldb::{masked, table};
 use savedmodel::proto::*;
 use savedmodel::slice_key;
 
-/// How a model differs from the plainest one.
+/// How a model differs from the simplest one.
 pub(crate) struct Recipe {
     pub(crate) segment_op: &'static str,
     /// The op that edits texts, if any.
     pub(crate) edit: Option<NodeDef>,
     pub(crate) double: bool,
     pub(crate) snappy: bool,
-    /// Rows per slice, each in a shard of its own; none: not sliced.
+    /// The number of rows per slice, each in a shard of its own. `None`: the table isn't sliced.
     pub(crate) slices: Option<usize>,
 }
 
@@ -144,7 +144,7 @@ fn numbers(recipe: &Recipe, rows: std::ops::Range<usize>) -> Vec<u8> {
 fn checkpoint(recipe: &Recipe) -> (Vec<u8>, Vec<Vec<u8>>) {
     let key = "vectors/.ATTRIBUTES/VARIABLE_VALUE";
     let value = SerializedTensor { name: "VARIABLE_VALUE".to_owned(), checkpoint_key: key.to_owned() };
-    // Numbered otherwise than in the SavedModel.
+    // The numbers differ from those in the SavedModel.
     let stored = vec![
         TrackableObject { children: children(&[("vectors", 1)]), attributes: vec![] },
         TrackableObject { children: vec![], attributes: vec![value] },

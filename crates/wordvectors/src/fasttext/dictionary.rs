@@ -1,10 +1,10 @@
-//! The dictionary of a fastText model: words, labels, and which n-grams were kept.
+//! The dictionary of a fastText model: words, labels, and the n-grams that were kept.
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
-//! | size, nwords, nlabels | i32 | entries: words first, then labels |
+//! | size, nwords, nlabels | i32 | number of entries: words first, then labels |
 //! | ntokens | i64 | tokens of the training text |
-//! | pruneidx_size | i64 | -1: nothing was pruned; otherwise the n-grams that were kept |
+//! | pruneidx_size | i64 | -1: nothing was pruned; otherwise the number of n-grams that were kept |
 //! | size times | bytes, 00, i64, i8 | the word or label, how often it occurred, 0 word or 1 label |
 //! | pruneidx_size times | i32, i32 | a bucket, and its row among the n-grams' rows |
 
@@ -20,7 +20,7 @@ use crate::fields::Fields;
 pub(super) struct Header {
     pub(super) words: u32,
     labels: u32,
-    /// None: nothing was pruned.
+    /// The number of n-grams kept. `None`: nothing was pruned.
     kept: Option<u32>,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn header(fields: &mut Fields<'_>) -> Result<Header, Error> {
     if i64::from(words) + i64::from(labels) != i64::from(size) {
         return Err(odd(fields, size, words, labels));
     }
-    // An entry takes 10 bytes at least, a kept n-gram 8.
+    // An entry takes at least 10 bytes, a kept n-gram 8.
     fields.check_left(Some(10 * (u64::from(words) + u64::from(labels))), "the dictionary")?;
     let kept = match kept {
         -1 => None,
@@ -51,7 +51,7 @@ fn odd<N: std::fmt::Display>(fields: &Fields<'_>, size: i32, words: N, labels: N
     fields.fault(format!("{size} dictionary entries for {words} words and {labels} labels; the file is damaged"))
 }
 
-/// Reads all entries; `dictionary` keeps the words that are asked for.
+/// Reads all entries; `dictionary` stores the words that are asked for.
 pub(super) fn words(fields: &mut Fields<'_>, header: Header, dictionary: &mut Dictionary) -> Result<(), Error> {
     for entry in 0..header.words + header.labels {
         let what = "the dictionary";
@@ -65,30 +65,31 @@ pub(super) fn words(fields: &mut Fields<'_>, header: Header, dictionary: &mut Di
             return Err(fields.fault(format!("entry {entry} of the dictionary is of kind {kind}; the file is damaged")));
         }
         if kind == 0 {
-            dictionary.meet(&bytes[..length], u64::from(entry));
+            dictionary.insert(&bytes[..length], u64::from(entry));
         }
         fields.stream.consume(length + 10);
     }
     Ok(())
 }
 
-/// Where the rows of n-grams are.
+/// The rows of n-grams.
 #[derive(Debug)]
 pub(super) enum Pruned {
-    /// A row a bucket.
+    /// One row per bucket.
     Nothing,
-    /// The rows of the buckets that are asked for and were kept, and how many were kept in all.
+    /// The rows of the requested buckets that were kept, and how many were kept in all.
     To { rows: HashMap<u32, u32>, kept: u32 },
 }
 
-/// Reads which n-grams were kept. `each_bucket` calls what it is given with every bucket that is asked for; none: all are.
+/// Reads which n-grams were kept. `each_bucket` calls its argument with every requested bucket; `None`: all are
+/// requested.
 pub(super) fn pruned(
     fields: &mut Fields<'_>,
     header: Header,
     each_bucket: Option<impl FnOnce(&mut dyn FnMut(u32))>,
 ) -> Result<Pruned, Error> {
     let Some(kept) = header.kept else { return Ok(Pruned::Nothing) };
-    // No row yet.
+    // No row has been read yet.
     const UNMET: u32 = u32::MAX;
     let mut rows = HashMap::new();
     let all = each_bucket.is_none();
@@ -114,7 +115,7 @@ pub(super) fn pruned(
 }
 
 impl Pruned {
-    /// The row of a bucket among the n-grams' rows; none where it was pruned.
+    /// Returns the row of a bucket among the n-grams' rows; `None` if it was pruned.
     pub(super) fn row(&self, bucket: u32) -> Option<u32> {
         match self {
             Self::Nothing => Some(bucket),
@@ -122,7 +123,7 @@ impl Pruned {
         }
     }
 
-    /// How many rows n-grams have.
+    /// Returns the number of rows of n-grams.
     pub(super) fn rows(&self, buckets: u32) -> u64 {
         match self {
             Self::Nothing => u64::from(buckets),

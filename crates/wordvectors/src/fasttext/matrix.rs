@@ -1,11 +1,11 @@
-//! A matrix of fastText as it was trained.
+//! A matrix of fastText with 32-bit floats, as it was trained.
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
 //! | m, n | i64 | rows and columns |
 //! | m n times | f32 | row after row |
 
-use crate::compose::{Gathered, Needed, pass_floats};
+use crate::compose::{GatheredRows, NeededRows, read_rows};
 use crate::error::Error;
 use crate::fields::Fields;
 
@@ -14,24 +14,24 @@ pub(super) fn read(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
-    needed: Needed,
+    needed: NeededRows,
     what: &str,
-) -> Result<Gathered, Error> {
+) -> Result<GatheredRows, Error> {
     let found = shape(fields, dim, what)?;
     if found != rows {
         return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
     }
-    pass_floats(fields, rows, dim, needed, what)
+    read_rows(fields, rows, dim, needed, what)
 }
 
-/// Steps over a whole matrix.
-pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
+/// Skips a whole matrix.
+pub(super) fn skip_matrix(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
     let rows = shape(fields, dim, what)?;
     fields.check_left(rows.checked_mul(4 * dim as u64), what)?;
     fields.skip(rows * 4 * dim as u64, what)
 }
 
-/// Its rows; its columns must be `dim`.
+/// Returns the number of rows, after checking that there are `dim` columns.
 pub(super) fn shape(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<u64, Error> {
     let (rows, columns) = (fields.i64(what)?, fields.i64(what)?);
     match u64::try_from(rows) {

@@ -1,6 +1,6 @@
 //! A model of fastText, `.bin` or quantised `.ftz`, as `FastText::saveModel` of fastText 0.9 writes it.
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
 //! | magic, version | i32, i32 | `ba 16 4f 2f`; 11 or 12 |
 //! | settings | 12 i32, f64 | dim, ws, epoch, minCount, neg, wordNgrams, loss, model (1 cbow, 2 skip-gram, 3 supervised), bucket, minn, maxn, lrUpdateRate; t |
@@ -8,15 +8,16 @@
 //! | quantised | u8 | 0 or 1 |
 //! | input matrix | | the words' rows, then the n-grams': `matrix.rs`, or quantised: `quantised.rs` |
 //! | quantised output | u8 | 0 or 1 |
-//! | output matrix | | of no use here; its size is checked |
+//! | output matrix | | unused here; its size is checked |
 //!
-//! All numbers are little-endian. A word's vector is the mean of its own row, where the dictionary holds it, and those
-//! of its n-grams (`subwords.rs`), added in this order in 32-bit floats: fastText's `getWordVector`, bit for bit.
-//! Labels are no words. Supervised models of version 11 have no character n-grams, whatever their settings say.
+//! All numbers are little-endian. A word's vector is the mean of its own row, if the dictionary contains it, and
+//! those of its n-grams (`subwords.rs`), added in this order in 32-bit floats: fastText's `getWordVector`, bit for
+//! bit. Labels aren't words. Supervised models of version 11 have no character n-grams, whatever their settings say.
 //!
-//! Where a query reads lines, a text of a supervised model is a line, as `FastText::getSentenceVector` reads it: the end of
-//! the line, `</s>`, is its last word, and the mean is taken over the rows of all words. Where the model has n-grams of
-//! characters or words, fastText's mean is over the rows of these as well, one by one, which a table of words can't give.
+//! If a query reads lines, a text of a supervised model is a line, as `FastText::getSentenceVector` reads it: the end
+//! of the line, `</s>`, is its last word, and the mean is over the rows of all words. If the model has n-grams of
+//! characters or words, fastText's mean is over the rows of these as well, one by one, which a table of words can't
+//! reproduce.
 
 mod dictionary;
 mod matrix;
@@ -36,12 +37,12 @@ use crate::{MAX_DIM, MAX_WORD};
 
 /// The first bytes of a model.
 pub(crate) const MAGIC: [u8; 4] = [0xba, 0x16, 0x4f, 0x2f];
-/// The `model` of a supervised model.
+/// The value of `model` for a supervised model.
 const SUPERVISED: i32 = 3;
-/// The longest n-gram; fastText's own models have up to 6.
+/// The maximum length of an n-gram; fastText's own models have up to 6.
 const MAX_NGRAM: i32 = 64;
 
-/// What a model's settings say of its vectors.
+/// The settings of a model that affect its vectors.
 #[derive(Debug)]
 struct Arguments {
     dim: usize,
@@ -49,11 +50,11 @@ struct Arguments {
     ngrams: Ngrams,
     /// Whether texts of the model are lines.
     is_supervised: bool,
-    /// How many words an n-gram of words has at most.
+    /// The maximum number of words in an n-gram of words.
     word_ngrams: i32,
 }
 
-/// The length of the vectors, of a model's first bytes.
+/// Returns the length of the vectors, from a model's first bytes.
 pub(crate) fn dim_of(head: &[u8]) -> Option<usize> {
     let dim = i32::from_le_bytes(*head.get(8..)?.first_chunk()?);
     usize::try_from(dim).ok().filter(|&dim| dim > 0)
@@ -66,7 +67,7 @@ pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Err
     let arguments = arguments(&mut fields)?;
     let reads_lines = arguments.is_supervised && query.reads_lines();
     let mut candidates = query.candidates();
-    // The end of a line is a word, which every text has.
+    // The end of a line is a word that every text has.
     if let Some(candidates) = candidates.as_mut().filter(|_| reads_lines) {
         candidates.insert(LINE_END.as_bytes().into());
     }
@@ -107,10 +108,10 @@ pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Err
     Ok(Loaded { model, parts })
 }
 
-/// A word's vector: the mean of its own row and those of its n-grams.
+/// Composes a word's vector as the mean of its own row and those of its n-grams.
 #[derive(Debug)]
 struct Mean {
-    /// The rows of words, before those of n-grams.
+    /// The number of rows of words, which come before those of n-grams.
     words: u32,
     arguments: Arguments,
     pruned: Pruned,
@@ -161,7 +162,7 @@ fn arguments(fields: &mut Fields<'_>) -> Result<Arguments, Error> {
 }
 
 impl Arguments {
-    /// Why the mean over the words of a line isn't fastText's vector of it, where that is so.
+    /// Returns why the mean over the words of a line isn't fastText's vector of it, if it isn't.
     fn differs(&self) -> Option<Difference> {
         if self.word_ngrams > 1 {
             Some(Difference::WordNgrams)
@@ -181,12 +182,12 @@ impl Arguments {
     }
 }
 
-/// Checks that the output matrix is whole.
+/// Checks that the output matrix is complete.
 fn output(fields: &mut Fields<'_>, dim: usize) -> Result<(), Error> {
     let what = "the output matrix";
     match fields.u8("the kind of the output matrix")? {
-        0 => matrix::step_over(fields, dim, what),
-        1 => quantised::step_over(fields, dim, what),
+        0 => matrix::skip_matrix(fields, dim, what),
+        1 => quantised::skip_matrix(fields, dim, what),
         kind => Err(fields.fault(format!("an output matrix of kind {kind}, which isn't 0 or 1; the file is damaged"))),
     }
 }

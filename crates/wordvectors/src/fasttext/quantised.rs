@@ -1,29 +1,29 @@
-//! A matrix of fastText, product-quantised (Jégou, Douze and Schmid, 2011): each row is a few code bytes.
+//! A product-quantised matrix of fastText (Jégou, Douze and Schmid, 2011): each row is a few code bytes.
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
-//! | qnorm | u8 | 1: rows were scaled to length 1, their lengths quantised apart |
+//! | qnorm | u8 | 1: rows were scaled to length 1, and their norms quantised separately |
 //! | m, n | i64 | rows and columns |
 //! | codesize | i32 | m times the codes of a row |
 //! | codes | u8 | row after row |
 //! | quantiser | | of the rows |
-//! | where qnorm: codes | m u8 | a code a row |
-//! | where qnorm: quantiser | | of the lengths, with dim 1 |
+//! | if qnorm: codes | m u8 | one code per row |
+//! | if qnorm: quantiser | | of the norms, with dim 1 |
 //!
 //! A quantiser:
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
-//! | dim, nsubq | i32 | columns; parts of a row, a code each |
+//! | dim, nsubq | i32 | columns; parts of a row, with one code each |
 //! | dsub, lastdsub | i32 | columns of a part, and of the last one |
-//! | 256 dim times | f32 | part after part, 256 centroids each; one of the last part has lastdsub numbers |
+//! | 256 dim times | f32 | part after part, 256 centroids each; a centroid of the last part has lastdsub numbers |
 
 use super::matrix;
-use crate::compose::{Gathered, Needed, decoded, pass};
+use crate::compose::{GatheredRows, NeededRows, decoded, visit_rows};
 use crate::error::Error;
 use crate::fields::Fields;
 
-/// Centroids of a part: what a byte can name.
+/// Centroids per part: as many as a byte can number.
 const CENTROIDS: usize = 256;
 
 /// Reads the rows `needed`, which are below `rows`.
@@ -31,16 +31,16 @@ pub(super) fn read(
     fields: &mut Fields<'_>,
     rows: u64,
     dim: usize,
-    needed: Needed,
+    needed: NeededRows,
     what: &str,
-) -> Result<Gathered, Error> {
+) -> Result<GatheredRows, Error> {
     let header = header(fields, dim, what)?;
     if header.rows != rows {
         let found = header.rows;
         return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
     }
     let mut codes = Vec::new();
-    pass(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
+    visit_rows(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, dim, header.codes, what)?;
     let lengths = if header.has_lengths { Some(lengths(fields, rows, &needed, what)?) } else { None };
     let mut values = decoded(fields.query, codes.len() / header.codes, dim)?;
@@ -48,16 +48,16 @@ pub(super) fn read(
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths[at]);
         values.extend(quantiser.decode(codes).map(|value| length * value));
     }
-    Gathered { dim, needed, values }.checked(fields)
+    GatheredRows { dim, needed, values }.checked(fields)
 }
 
-/// Steps over a whole matrix.
-pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
+/// Skips a whole matrix.
+pub(super) fn skip_matrix(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<(), Error> {
     let header = header(fields, dim, what)?;
-    pass(fields, header.rows, header.codes, &Needed::Rows(Vec::new()), what, |_| {})?;
+    visit_rows(fields, header.rows, header.codes, &NeededRows::Rows(Vec::new()), what, |_| {})?;
     Quantiser::read(fields, dim, header.codes, what)?;
     if header.has_lengths {
-        lengths(fields, header.rows, &Needed::Rows(Vec::new()), what)?;
+        lengths(fields, header.rows, &NeededRows::Rows(Vec::new()), what)?;
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(super) fn step_over(fields: &mut Fields<'_>, dim: usize, what: &str) -> Resu
 struct Header {
     has_lengths: bool,
     rows: u64,
-    /// Codes of a row.
+    /// The number of codes of a row.
     codes: usize,
 }
 
@@ -82,19 +82,19 @@ fn header(fields: &mut Fields<'_>, dim: usize, what: &str) -> Result<Header, Err
     }
 }
 
-/// The lengths of the rows `needed`.
-fn lengths(fields: &mut Fields<'_>, rows: u64, needed: &Needed, what: &str) -> Result<Vec<f32>, Error> {
+/// Returns the norms of the rows `needed`.
+fn lengths(fields: &mut Fields<'_>, rows: u64, needed: &NeededRows, what: &str) -> Result<Vec<f32>, Error> {
     let mut codes = Vec::new();
-    pass(fields, rows, 1, needed, what, |bytes| codes.extend_from_slice(bytes))?;
+    visit_rows(fields, rows, 1, needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, 1, 1, what)?;
     Ok(codes.into_iter().map(|code| quantiser.centroids[usize::from(code)]).collect())
 }
 
 struct Quantiser {
-    /// Columns of every part but the last.
+    /// The number of columns of every part except the last.
     part: usize,
     dim: usize,
-    /// 256 times `dim` numbers.
+    /// The centroids, 256 times `dim` numbers.
     centroids: Vec<f32>,
 }
 
@@ -103,7 +103,7 @@ impl Quantiser {
         let mut field = || fields.i32(what);
         let said = [field()?, field()?, field()?, field()?];
         let part = usize::try_from(said[2]).unwrap_or(0);
-        // The last part holds what is left of the columns.
+        // The last part has the remaining columns.
         let last = dim.saturating_sub((codes - 1).saturating_mul(part));
         if part == 0 || last == 0 || last > part || said != [dim as i32, codes as i32, part as i32, last as i32] {
             let [dim, codes, part, last] = said;
@@ -114,7 +114,7 @@ impl Quantiser {
         Ok(Self { part, dim, centroids: fields.floats((CENTROIDS * dim) as u64, what)? })
     }
 
-    /// A row's numbers by its codes.
+    /// Returns a row's numbers from its codes.
     fn decode(&self, codes: &[u8]) -> impl Iterator<Item = f32> {
         codes.iter().enumerate().flat_map(|(at, &code)| {
             let width = self.part.min(self.dim - at * self.part);

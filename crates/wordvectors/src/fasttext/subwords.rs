@@ -1,12 +1,13 @@
-//! The character n-grams of a word and their hashes, as fastText's `computeSubwords`.
+//! The character n-grams of a word and their hashes, as in fastText's `computeSubwords`.
 //!
-//! The word stands between `<` and `>`; its n-grams of `min` to `max` characters are taken by where they start, shorter
-//! ones first. Characters are told apart by the lead bytes of UTF-8, whether the word is valid or not. A single `<` or
-//! `>` is none. The word `</s>`, the end of a line, has no n-grams.
+//! The word is enclosed in `<` and `>`; its n-grams of `min` to `max` characters are in the order of their starts,
+//! shorter ones first. Characters are delimited by the lead bytes of UTF-8, whether the word is valid or not. A
+//! single `<` or `>` isn't an n-gram. The word `</s>`, the end of a line, has no n-grams.
 //!
-//! The hash is FNV-1a of 32 bits, each byte widened with its sign (fastText's `char` is signed).
+//! The hash is FNV-1a of 32 bits, with each byte sign-extended (fastText's `char` is signed): 0xc3 becomes
+//! 0xffffffc3.
 
-/// How long n-grams are, in characters.
+/// The range of the n-grams' lengths, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ngrams {
     /// At least 1.
@@ -48,7 +49,7 @@ fn starts_character(byte: u8) -> bool {
     byte & 0xc0 != 0x80
 }
 
-/// The hash of an n-gram.
+/// Returns the hash of an n-gram.
 pub(crate) fn hash(ngram: &[u8]) -> u32 {
     ngram.iter().fold(Fnv::EMPTY, |hash, &byte| hash.add(byte)).0
 }
@@ -89,7 +90,7 @@ mod tests {
         assert!(buckets("", 1, 1).is_empty());
     }
 
-    /// The test vector of FNV-1a for ASCII; a byte above 127 is widened with its sign.
+    /// The published test vector of FNV-1a for ASCII; a byte above 127 is sign-extended.
     #[test]
     fn the_hash_is_fasttexts() {
         assert_eq!(hash(b"foobar"), 0xbf9c_f968);

@@ -1,6 +1,6 @@
 //! finalfusion (`.fifu`), version 0, as the packages `finalfusion` for Rust and Python write it.
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! |---|---|---|
 //! | magic, version | `FiFu`, u32 | 0 |
 //! | chunks | u32, then u32 each | their kinds, in the order in which they follow |
@@ -8,17 +8,17 @@
 //!
 //! | chunk | kind | read by |
 //! |---|---|---|
-//! | vocabulary: words; with n-grams in buckets (finalfusion's hash, fastText's); with n-grams listed | 1; 3, 7; 8 | `vocabulary.rs` |
+//! | vocabulary: words; with n-grams in buckets (finalfusion's hash, fastText's); with listed n-grams | 1; 3, 7; 8 | `vocabulary.rs` |
 //! | storage: floats; quantised | 2; 4 | `storage.rs` |
-//! | metadata (TOML) | 5 | stepped over |
-//! | lengths of the words' vectors | 6 | `storage.rs` |
+//! | metadata (TOML) | 5 | skipped |
+//! | norms of the words' vectors | 6 | `storage.rs` |
 //!
-//! Metadata comes first where there are any, then vocabulary, storage and lengths. Some writers get the length of a
-//! chunk's content wrong, so that only the metadata's counts.
+//! Metadata comes first if there is any, then vocabulary, storage and norms. Some writers store a wrong length of a
+//! chunk's content, so that only the metadata's is used.
 //!
-//! The vectors of words are stored scaled to length 1; where their lengths are stored too, they are multiplied back. An
-//! unknown word is made of the rows of its n-grams: their mean where there are lengths (fastText's, and on the scale of
-//! the known words), otherwise their sum scaled to length 1, as the finalfusion packages do it.
+//! The vectors of words are stored scaled to length 1; if their norms are stored too, they are multiplied back. The
+//! vector of an unknown word is composed of the rows of its n-grams: their mean if there are norms (as in fastText,
+//! and on the scale of the known words), otherwise their sum scaled to length 1, as in the finalfusion packages.
 
 mod ngrams;
 mod storage;
@@ -26,7 +26,7 @@ mod vocabulary;
 
 use self::ngrams::Ngrams;
 use self::vocabulary::Vocabulary;
-use crate::compose::{Composer, Gathered, Loaded, Model, Needed, plan};
+use crate::compose::{Composer, GatheredRows, Loaded, Model, NeededRows, plan};
 use crate::error::Error;
 use crate::fields::Fields;
 use crate::query::Query;
@@ -35,12 +35,12 @@ use crate::stream::Stream;
 /// The first bytes of a file: the magic and the first byte of the version.
 pub(crate) const MAGIC: &[u8] = b"FiFu\0";
 
-/// The most chunks that a file can have: metadata, vocabulary, storage, lengths.
+/// The maximum number of chunks of a file: metadata, vocabulary, storage, norms.
 const MAX_CHUNKS: u32 = 4;
 const METADATA: u32 = 5;
 const LENGTHS: u32 = 6;
 
-/// Reads a file from its magic to its end.
+/// Reads a file from its magic number to its end.
 pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Error> {
     let path = stream.path().to_owned();
     let mut fields = Fields { stream, query };
@@ -53,8 +53,8 @@ pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Err
     }
     let Vocabulary { words, dictionary, used, ngrams } = vocabulary::read(&mut fields, next)?;
     let known = match &used {
-        Some(used) => Needed::Rows(used.known.iter().map(|&(row, _)| row).collect()),
-        None => Needed::All,
+        Some(used) => NeededRows::Rows(used.known.iter().map(|&(row, _)| row).collect()),
+        None => NeededRows::All,
     };
     let rows = words.checked_add(ngrams.rows()).ok_or_else(|| fields.fault("too many rows; the file is damaged"))?;
     let mut composer = Box::new(Subwords { words, ngrams, lengths: None });
@@ -72,14 +72,14 @@ pub(crate) fn read(stream: &mut Stream, query: &dyn Query) -> Result<Loaded, Err
     Ok(Loaded { model, parts })
 }
 
-/// A known word's vector is its own row, an unknown one's is made of the rows of its n-grams.
+/// Composes vectors: a known word's vector is its own row, an unknown word's is composed of the rows of its n-grams.
 #[derive(Debug)]
 struct Subwords {
-    /// The rows of words, before those of n-grams.
+    /// The number of rows of words, which come before those of n-grams.
     words: u64,
     ngrams: Ngrams,
-    /// The lengths that the words' vectors had.
-    lengths: Option<Gathered>,
+    /// The original norms of the words' vectors.
+    lengths: Option<GatheredRows>,
 }
 
 impl Composer for Subwords {
@@ -100,7 +100,7 @@ impl Composer for Subwords {
     }
 }
 
-/// Scales a vector to length 1; the vector 0 stays. The sum of squares is taken in 64 bits.
+/// Scales a vector to length 1; a vector of zeros stays as it is. The sum of squares is computed in 64 bits.
 fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
     if length > 0.0 {
@@ -112,7 +112,7 @@ fn scale(vector: &mut [f32], factor: f32) {
     vector.iter_mut().for_each(|value| *value *= factor);
 }
 
-/// The kinds of the chunks.
+/// Returns the kinds of the chunks.
 fn header(fields: &mut Fields<'_>) -> Result<Vec<u32>, Error> {
     let what = "the header";
     fields.u32(what)?;
@@ -126,7 +126,7 @@ fn header(fields: &mut Fields<'_>) -> Result<Vec<u32>, Error> {
     (0..chunks).map(|_| fields.u32(what)).collect()
 }
 
-/// The start of a chunk that must be of this kind; the length of its content.
+/// Reads the start of a chunk, which must be of this kind; returns the length of its content.
 fn chunk(fields: &mut Fields<'_>, kind: u32) -> Result<u64, Error> {
     let found = fields.u32("a chunk's kind")?;
     if found != kind {

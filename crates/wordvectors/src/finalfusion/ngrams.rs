@@ -1,12 +1,12 @@
-//! The character n-grams of a word, and the rows they have.
+//! The character n-grams of a word, and their rows.
 //!
-//! The word stands between `<` and `>`; its n-grams of `min` to `max` characters (Unicode scalar values) are taken by
-//! where they start, longer ones first. Their rows, counted from the end of the words':
+//! The word is enclosed in `<` and `>`; its n-grams of `min` to `max` characters (Unicode scalar values) are in the
+//! order of their starts, longer ones first. Their rows, counted from the end of the words' rows:
 //!
 //! - fastText's buckets: its 32-bit hash of the UTF-8 bytes, modulo the buckets;
-//! - finalfusion's buckets: FNV-1a of 64 bits over the number of characters (u64) and each character (u32), all
-//!   little-endian, its lowest bits;
-//! - listed n-grams: a row a number in the list; n-grams that are not listed have none.
+//! - finalfusion's buckets: the lowest bits of FNV-1a of 64 bits over the number of characters (u64) and each
+//!   character (u32), all little-endian;
+//! - listed n-grams: their numbers in the list; n-grams that are not listed have none.
 
 use std::collections::HashMap;
 
@@ -20,24 +20,24 @@ pub(super) struct Ngrams {
     pub(super) rows: Rows,
 }
 
-/// What row an n-gram has.
+/// How an n-gram gets its row.
 #[derive(Debug)]
 pub(super) enum Rows {
-    /// fastText's buckets, at least 1.
+    /// fastText's buckets, at least 1 of them.
     FastText { buckets: u32 },
-    /// Two to this power buckets, less than 64.
+    /// Two to this power buckets; the exponent is below 64.
     Finalfusion { exponent: u32 },
-    /// Listed n-grams; only those that are asked for are held.
+    /// Listed n-grams; only the requested ones are held.
     Listed { ngrams: HashMap<Box<[u8]>, u64>, rows: u64 },
 }
 
 impl Ngrams {
-    /// A vocabulary of words alone.
+    /// Returns the n-grams of a vocabulary that has words only.
     pub(super) fn none() -> Self {
         Self { min: 1, max: 0, rows: Rows::Listed { ngrams: HashMap::new(), rows: 0 } }
     }
 
-    /// How many rows n-grams have.
+    /// Returns the number of rows of n-grams.
     pub(super) fn rows(&self) -> u64 {
         match self.rows {
             Rows::FastText { buckets } => u64::from(buckets),
@@ -55,7 +55,7 @@ impl Ngrams {
         });
     }
 
-    /// Calls `take` with every n-gram of a word, and how many characters it has.
+    /// Calls `take` with every n-gram of a word, and its number of characters.
     pub(super) fn for_each(&self, word: &[u8], mut take: impl FnMut(&str, usize)) {
         let word = format!("<{}>", String::from_utf8_lossy(word));
         let mut at: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
@@ -99,7 +99,7 @@ mod tests {
         assert!(ngrams("abc", 1, 0).is_empty());
     }
 
-    /// Buckets of n-grams of `<Daniël>` under 2,000,000, from the tests of the Rust package.
+    /// The buckets of the n-grams of `<Daniël>` below 2,000,000, from the tests of the Rust package.
     #[test]
     fn buckets_are_fasttexts() {
         let five = Ngrams { min: 5, max: 5, rows: Rows::FastText { buckets: 2_000_000 } };

@@ -1,31 +1,36 @@
-//! The chunks with numbers: the vectors, plain or quantised, and the lengths that the words' vectors had.
+//! The chunks with numbers: the vectors, plain or quantised, and the original norms of the words' vectors.
 //!
 //! | kind | content |
 //! |---|---|
 //! | 2 floats | u64 rows, u32 columns, u32 type 10; padding; f32 row after row |
-//! | 4 quantised | u32 projection, u32 lengths (0 or 1 each), u32 parts of a row, u32 columns, u32 centroids of a part, u64 rows, u32 type 1, u32 type 10; padding; with projection: f32 columns times columns; centroids: f32 part after part; with lengths: f32 a row; codes: u8 row after row |
-//! | 6 lengths | u64 words, u32 type 10; padding; f32 a word |
+//! | 4 quantised | u32 projection, u32 norms (0 or 1 each), u32 parts of a row, u32 columns, u32 centroids of a part, u64 rows, u32 type 1, u32 type 10; padding; with projection: f32 columns times columns; centroids: f32 part after part; with norms: one f32 per row; codes: u8 row after row |
+//! | 6 norms | u64 words, u32 type 10; padding; one f32 per word |
 //!
-//! Padding is 1 to 4 bytes, up to a multiple of 4 in the file. A quantised row is the centroids that its codes name, one
-//! after another, times the transposed projection, times the row's length.
+//! Padding is 1 to 4 bytes, up to a multiple of 4 in the file. A quantised row is the concatenation of the centroids
+//! that its codes number, times the transposed projection, times the row's norm.
 
 use super::{LENGTHS, chunk};
 use crate::MAX_DIM;
-use crate::compose::{Gathered, Needed, decoded, pass, pass_floats};
+use crate::compose::{GatheredRows, NeededRows, decoded, read_rows, visit_rows};
 use crate::error::Error;
 use crate::fields::Fields;
 
 const FLOATS: u32 = 2;
 const QUANTISED: u32 = 4;
-/// The types of numbers.
+/// The codes of the number types.
 const U8: u32 = 1;
 const F32: u32 = 10;
-/// The widest projection; it is held in memory.
+/// The maximum width of a projection, which is held in memory.
 const MAX_PROJECTION: u64 = 1 << 12;
 const VECTORS: &str = "the vectors";
 
 /// Reads the rows `needed`; there must be `rows` in all.
-pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
+pub(super) fn read(
+    fields: &mut Fields<'_>,
+    kind: Option<u32>,
+    rows: u64,
+    needed: NeededRows,
+) -> Result<GatheredRows, Error> {
     match kind {
         Some(FLOATS) => floats(fields, rows, needed),
         Some(QUANTISED) => quantised(fields, rows, needed),
@@ -33,26 +38,26 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>, rows: u64, needed
     }
 }
 
-/// Reads the lengths of the words `needed`; there must be `words` in all.
-pub(super) fn lengths(fields: &mut Fields<'_>, words: u64, needed: Needed) -> Result<Gathered, Error> {
+/// Reads the norms of the words `needed`; there must be `words` in all.
+pub(super) fn lengths(fields: &mut Fields<'_>, words: u64, needed: NeededRows) -> Result<GatheredRows, Error> {
     chunk(fields, LENGTHS)?;
     let what = "the lengths of the vectors";
     check_rows(fields, words)?;
     check_type(fields, F32)?;
     padding(fields)?;
-    pass_floats(fields, words, 1, needed, what)
+    read_rows(fields, words, 1, needed, what)
 }
 
-fn floats(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
+fn floats(fields: &mut Fields<'_>, rows: u64, needed: NeededRows) -> Result<GatheredRows, Error> {
     chunk(fields, FLOATS)?;
     check_rows(fields, rows)?;
     let dim = dim(fields)?;
     check_type(fields, F32)?;
     padding(fields)?;
-    pass_floats(fields, rows, dim, needed, VECTORS)
+    read_rows(fields, rows, dim, needed, VECTORS)
 }
 
-fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathered, Error> {
+fn quantised(fields: &mut Fields<'_>, rows: u64, needed: NeededRows) -> Result<GatheredRows, Error> {
     chunk(fields, QUANTISED)?;
     let (has_projection, has_lengths) = (flag(fields)?, flag(fields)?);
     let parts = fields.u32(VECTORS)? as usize;
@@ -71,9 +76,9 @@ fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathe
     let quantiser =
         Quantiser { dim, parts, centroids: fields.floats((centroids * dim) as u64, "the centroids")?, projection };
     let what = "the lengths of the rows";
-    let lengths = if has_lengths { Some(pass_floats(fields, rows, 1, needed.clone(), what)?) } else { None };
+    let lengths = if has_lengths { Some(read_rows(fields, rows, 1, needed.clone(), what)?) } else { None };
     let mut codes = Vec::new();
-    pass(fields, rows, parts, &needed, VECTORS, |bytes| codes.extend_from_slice(bytes))?;
+    visit_rows(fields, rows, parts, &needed, VECTORS, |bytes| codes.extend_from_slice(bytes))?;
     if let Some(code) = codes.iter().find(|&&code| usize::from(code) >= centroids) {
         return Err(fields.fault(format!("centroid {code} of {centroids}; the file is damaged")));
     }
@@ -82,7 +87,7 @@ fn quantised(fields: &mut Fields<'_>, rows: u64, needed: Needed) -> Result<Gathe
         let length = lengths.as_ref().map_or(1.0, |lengths| lengths.values[at]);
         values.extend(quantiser.decode(codes).into_iter().map(|value| length * value));
     }
-    Gathered { dim, needed, values }.checked(fields)
+    GatheredRows { dim, needed, values }.checked(fields)
 }
 
 struct Quantiser {
@@ -95,7 +100,7 @@ struct Quantiser {
 }
 
 impl Quantiser {
-    /// A row's numbers by its codes.
+    /// Returns a row's numbers from its codes.
     fn decode(&self, codes: &[u8]) -> Vec<f32> {
         let (width, part) = (self.dim / self.parts, self.centroids.len() / self.parts);
         let row = codes.iter().enumerate().flat_map(|(at, &code)| {

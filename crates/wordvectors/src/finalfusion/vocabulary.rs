@@ -7,15 +7,15 @@
 //! | 7 fastText's buckets | u64 words, u32 min, u32 max, u32 buckets; the words |
 //! | 8 listed n-grams | u64 words, u64 n-grams, u32 min, u32 max; the words; the n-grams, each followed by its u64 row |
 //!
-//! A word or n-gram is a u32 length and so many bytes of UTF-8. Rows of listed n-grams are 0, 1, ... without a gap; several
-//! n-grams may share one.
+//! A word or n-gram is a u32 length and that many bytes of UTF-8. Rows of listed n-grams are 0, 1, ... without a gap;
+//! several n-grams may share one.
 
 use std::collections::HashMap;
 
 use super::chunk;
 use super::ngrams::{Ngrams, Rows};
 use crate::MAX_WORD;
-use crate::compose::{Dictionary, Used};
+use crate::compose::{Dictionary, SelectedWords};
 use crate::error::Error;
 use crate::fields::Fields;
 
@@ -25,20 +25,20 @@ const FASTTEXT: u32 = 7;
 const LISTED: u32 = 8;
 const FLORET: u32 = 9;
 
-/// The longest n-gram; usual are up to 6.
+/// The maximum length of an n-gram; up to 6 is usual.
 const MAX_NGRAM: u32 = 64;
 
-/// What a vocabulary says of the words that are asked for.
+/// The vocabulary, as far as it concerns the requested words.
 pub(super) struct Vocabulary {
-    /// All words, whether asked for or not.
+    /// The number of all words, whether asked for or not.
     pub(super) words: u64,
     pub(super) dictionary: Dictionary,
-    /// None: words aren't known yet.
-    pub(super) used: Option<Used>,
+    /// `None`: the words aren't known yet.
+    pub(super) used: Option<SelectedWords>,
     pub(super) ngrams: Ngrams,
 }
 
-/// Reads the chunk, which by the header is of `kind`.
+/// Reads the chunk, which has this `kind` according to the header.
 pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>) -> Result<Vocabulary, Error> {
     let kind = match kind {
         Some(kind @ (WORDS | BUCKETS | FASTTEXT | LISTED)) => kind,
@@ -68,7 +68,7 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: Option<u32>) -> Result<Vocabul
     Ok(Vocabulary { words, dictionary, used, ngrams })
 }
 
-/// How long n-grams are.
+/// Reads the range of the n-grams' lengths.
 fn lengths(fields: &mut Fields<'_>) -> Result<Ngrams, Error> {
     let (min, max) = (fields.u32("the vocabulary")?, fields.u32("the vocabulary")?);
     if min == 0 || min > max || max > MAX_NGRAM {
@@ -92,19 +92,20 @@ fn buckets(fields: &mut Fields<'_>) -> Result<Rows, Error> {
 }
 
 fn read_words(fields: &mut Fields<'_>, words: u64, mut dictionary: Dictionary) -> Result<Dictionary, Error> {
-    // A word takes 4 bytes at least.
+    // A word takes at least 4 bytes.
     fields.check_left(words.checked_mul(4), "the vocabulary")?;
     for row in 0..words {
         let length = item(fields)?;
-        dictionary.meet(fields.peek(length, "the vocabulary")?, row);
+        dictionary.insert(fields.peek(length, "the vocabulary")?, row);
         fields.stream.consume(length);
     }
     Ok(dictionary)
 }
 
-/// The rows of the listed n-grams that unknown words have; of all that are listed if words aren't known yet.
-fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: Option<&Used>) -> Result<Rows, Error> {
-    // An n-gram takes 12 bytes at least.
+/// Returns the rows of the listed n-grams that unknown words have; of all listed n-grams if the words aren't known
+/// yet.
+fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: Option<&SelectedWords>) -> Result<Rows, Error> {
+    // An n-gram takes at least 12 bytes.
     fields.check_left(count.checked_mul(12), "the list of n-grams")?;
     let mut rows = HashMap::<Box<[u8]>, Option<u64>>::new();
     for word in used.iter().flat_map(|used| &used.unknown) {
@@ -133,7 +134,7 @@ fn list(fields: &mut Fields<'_>, count: u64, ngrams: &Ngrams, used: Option<&Used
     Ok(Rows::Listed { ngrams: listed, rows: end })
 }
 
-/// The length of the next word or n-gram.
+/// Reads the length of the next word or n-gram.
 fn item(fields: &mut Fields<'_>) -> Result<usize, Error> {
     match fields.u32("the vocabulary")? as usize {
         length if length <= MAX_WORD => Ok(length),

@@ -1,24 +1,25 @@
-//! Counting: the vocabulary of the training texts, and how often two of its words stand near each other.
+//! Counts words: the vocabulary of the training texts, and how often two of its words occur near each other.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::source::words;
 
-/// A pair at distance `d` weighs `UNIT / d`. The least common multiple of 1 to 16, so that weights
-/// are whole numbers and their sums have no order; further away the rounding is below 2e-5.
+/// The weight of a pair at distance `d` is `UNIT / d`. `UNIT` is the least common multiple of 1 to 16, so that
+/// weights are whole numbers and their sums don't depend on an order; at larger distances the rounding error is below
+/// 2e-5.
 const UNIT: u64 = 720_720;
-/// Pairs that are collected before equal ones are merged, at least.
+/// The minimum number of pairs collected before equal ones are merged.
 const BATCH: usize = 1 << 20;
 
-/// The words that have a vector, the most frequent first; equally frequent ones by their bytes.
+/// The words that have a vector, the most frequent first; equally frequent words are in the order of their bytes.
 pub(super) struct Vocabulary {
     ids: HashMap<String, u32>,
     counts: Vec<u64>,
 }
 
 impl Vocabulary {
-    /// The words that occur at least `min_count` times, at most `max_words` of them.
+    /// Builds the vocabulary of the words that occur at least `min_count` times, at most `max_words` of them.
     pub(super) fn of(texts: &[&str], min_count: usize, max_words: usize) -> Self {
         let mut counts: HashMap<String, u64> = HashMap::new();
         for text in texts {
@@ -39,12 +40,12 @@ impl Vocabulary {
         self.counts.len()
     }
 
-    /// How often each word occurs.
+    /// Returns how often each word occurs.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// The words, in the order of their ids.
+    /// Returns the words in the order of their ids.
     pub(super) fn into_words(self) -> Vec<String> {
         let mut words: Vec<(u32, String)> = self.ids.into_iter().map(|(word, id)| (id, word)).collect();
         words.sort_unstable_by_key(|&(id, _)| id);
@@ -52,7 +53,7 @@ impl Vocabulary {
     }
 }
 
-/// How much two words stand near each other; counted once, with `first <= second`.
+/// Two words with their weighted number of co-occurrences; each pair is counted once, with `first <= second`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) first: u32,
@@ -60,8 +61,8 @@ pub(super) struct Pair {
     pub(super) weight: u64,
 }
 
-/// All pairs within `window` words of each other, in order. Words without a vector keep their place
-/// between others, and pairs don't cross texts.
+/// Returns all pairs within `window` words of each other, in order. Words without a vector keep their position
+/// between the others, and pairs don't cross texts.
 pub(super) fn co_occurrences(texts: &[&str], vocabulary: &Vocabulary, window: usize) -> Vec<Pair> {
     let mut pairs = Vec::new();
     let mut merged = 0;
@@ -69,7 +70,8 @@ pub(super) fn co_occurrences(texts: &[&str], vocabulary: &Vocabulary, window: us
         let mut ids: Vec<Option<u32>> = Vec::new();
         words::for_each_lower(text.as_bytes(), &mut |word| ids.push(vocabulary.ids.get(word).copied()));
         pairs_of_text(&ids, window, &mut pairs);
-        // Twice the merged ones: the sorting stays within a factor of two of sorting once.
+        // Merging at twice the size of the merged pairs keeps the total cost of sorting within a factor of two of
+        // sorting once.
         if pairs.len() >= BATCH + 2 * merged {
             merge(&mut pairs);
             merged = pairs.len();
@@ -90,7 +92,7 @@ fn pairs_of_text(ids: &[Option<u32>], window: usize, pairs: &mut Vec<Pair>) {
     }
 }
 
-/// Sorts, and adds up equal pairs.
+/// Sorts pairs, and adds up equal ones.
 fn merge(pairs: &mut Vec<Pair>) {
     pairs.sort_unstable_by_key(|pair| (u64::from(pair.first) << 32) | u64::from(pair.second));
     pairs.dedup_by(|next, kept| {

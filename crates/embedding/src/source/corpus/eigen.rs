@@ -1,12 +1,12 @@
-//! Eigenvalues and -vectors of a symmetric matrix by cyclic Jacobi rotations (Golub and Van Loan,
-//! "Matrix Computations", section 8.5): short, as exact as can be, and of a fixed order of operations.
+//! Eigenvalues and eigenvectors of a symmetric matrix by cyclic Jacobi rotations (Golub and Van Loan, "Matrix
+//! Computations", section 8.5): short, as exact as possible, and with a fixed order of operations.
 
-/// Sweeps over all pairs; a dozen is plenty, since convergence is quadratic.
+/// The maximum number of sweeps over all pairs; a dozen is enough, since convergence is quadratic.
 const MAX_SWEEPS: usize = 40;
-/// An entry this small beside its diagonal is zero.
+/// An entry this small relative to its diagonal counts as zero.
 const ZERO: f64 = 1e-15;
 
-/// The eigenvalues, the largest first, and the eigenvectors, one a row, `[size, size]`.
+/// Returns the eigenvalues, the largest first, and the eigenvectors, one per row, `[size, size]`.
 pub(super) fn symmetric(mut matrix: Vec<f64>, size: usize) -> (Vec<f64>, Vec<f64>) {
     let mut vectors = vec![0.0; size * size];
     (0..size).for_each(|at| vectors[at * size + at] = 1.0);
@@ -22,7 +22,7 @@ pub(super) fn symmetric(mut matrix: Vec<f64>, size: usize) -> (Vec<f64>, Vec<f64
     (order.iter().map(|&at| values[at]).collect(), sorted)
 }
 
-/// Rotates every pair that isn't zero yet; whether there was one.
+/// Rotates every pair that isn't zero yet; returns whether there was one.
 fn sweep(matrix: &mut [f64], vectors: &mut [f64], size: usize) -> bool {
     let mut rotated = false;
     for p in 0..size {
@@ -43,7 +43,7 @@ fn sweep(matrix: &mut [f64], vectors: &mut [f64], size: usize) -> bool {
     rotated
 }
 
-/// Cosine and sine of the smaller angle that makes the entry zero.
+/// Returns the cosine and sine of the smaller angle that makes the entry zero.
 fn rotation(app: f64, aqq: f64, apq: f64) -> (f64, f64) {
     let tau = (aqq - app) / (2.0 * apq);
     let root = (1.0 + tau * tau).sqrt();
@@ -64,7 +64,7 @@ fn rotate_rows(matrix: &mut [f64], size: usize, (p, q): (usize, usize), (c, s): 
 mod tests {
     use super::*;
 
-    /// The path graph's matrix: eigenvalues `2 - 2 cos(k pi / (n + 1))`.
+    /// The matrix of a path graph has the eigenvalues `2 - 2 cos(k pi / (n + 1))`.
     #[test]
     fn the_eigenvalues_of_a_path_graph() {
         let size = 25usize;

@@ -1,17 +1,17 @@
-//! Source `corpus`: word vectors learned from the pipeline's own training texts, labels unseen.
+//! Source `corpus`: word vectors learned from the pipeline's own training texts, without their labels.
 //!
-//! The training texts enter, a [`Lookup`] leaves. The method is that of Levy, Goldberg and Dagan,
-//! "Improving Distributional Similarity with Lessons Learned from Word Embeddings" (TACL 2015):
+//! The training texts enter; a [`Lookup`] leaves. The method is that of Levy, Goldberg and Dagan, "Improving
+//! Distributional Similarity with Lessons Learned from Word Embeddings" (TACL 2015):
 //!
 //! 1. count words (in lower case, by `words.rs`) and their weighted co-occurrences (`counts.rs`);
-//! 2. weigh each pair by positive pointwise mutual information, contexts smoothed (`ppmi.rs`);
+//! 2. weight each pair by positive pointwise mutual information, with smoothed contexts (`ppmi.rs`);
 //! 3. factorise by truncated SVD, `M ~ U S V'` (`svd.rs`, `orthonormal.rs`, `eigen.rs`), and take `U sqrt(S)`;
-//! 4. scale all numbers by one factor, so that a word drawn from the training texts has a vector with
-//!    the root mean square 0.5: what trained text modules have, and heads learn from.
+//! 4. scale all numbers by one factor, so that the vector of a word drawn from the training texts has the root mean
+//!    square 0.5: the scale of trained text modules, which heads learn well from.
 //!
-//! Words that are not in the vocabulary have no row and don't count in a mean. Every sum has a fixed
-//! order that depends on neither threads nor platform, counts are whole numbers, and `ln` and `pow`
-//! come from `libm`: the same texts and settings give the same bytes everywhere.
+//! Words that aren't in the vocabulary have no row and don't count in a mean. Every sum has a fixed order that
+//! depends on neither threads nor platform, counts are whole numbers, and `ln` and `pow` come from `libm`: the same
+//! texts and settings give the same bytes everywhere.
 
 mod counts;
 mod eigen;
@@ -29,18 +29,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::counts::Vocabulary;
-use super::{Kind, Texts, tuning, words};
+use super::{SourceSettings, Texts, tuning, words};
 use crate::learned::{Learned, LearnedTable};
-use crate::{Error, LearnedState, Lookup, Opened, TokenizerFile, Words};
+use crate::{Error, LearnedState, Lookup, Opened, TokenizerFile, WordCounts};
 
-/// The longest vector: the work grows with its square, the eigenvalues' with its cube.
+/// The maximum length of a vector: the work grows with its square, that of the eigenvalues with its cube.
 const MAX_DIM: usize = 2048;
-/// The widest window.
+/// The maximum window.
 const MAX_WINDOW: usize = 100;
-/// The largest table, in numbers.
+/// The maximum size of a table, in numbers.
 const MAX_VALUES: usize = 1 << 30;
-/// The root mean square of the numbers of a word drawn from the texts.
-/// On one split of real questions, under a head of 256 and 64 units, half and twice of it did no better.
+/// The root mean square of the vector of a word drawn from the texts. On one split of real questions, under a head of
+/// 256 and 64 units, half of it and twice of it did no better.
 const SCALE: f64 = 0.5;
 
 /// `[embedding.NAME.corpus]`
@@ -94,7 +94,7 @@ fn sqrtn() -> Combiner {
     Combiner::Sqrtn
 }
 
-impl Kind for Settings {
+impl SourceSettings for Settings {
     fn name(&self) -> &'static str {
         "corpus"
     }
@@ -122,7 +122,7 @@ impl Kind for Settings {
         self.trainable
     }
 
-    fn bare(&mut self) {
+    fn remove_tuning(&mut self) {
         self.trainable = false;
     }
 
@@ -138,7 +138,8 @@ impl Kind for Settings {
         true
     }
 
-    /// Some matrices `[words, dim]` in 64 bits; a word of the texts takes two bytes at least, with the space behind it.
+    /// Some matrices `[words, dim]` in 64 bits; a word of the texts takes at least two bytes, including the space
+    /// after it.
     fn memory(&self, _: &Path, texts: Texts<'_>) -> u64 {
         let most = texts.train.iter().map(|text| text.len() as u64 / 2 + 1).sum::<u64>();
         most.min(self.max_words as u64).saturating_mul((self.dim as u64).saturating_add(10)).saturating_mul(4 * 8)
@@ -158,7 +159,7 @@ impl Kind for Settings {
     }
 }
 
-/// Learned vectors, a row a word of the vocabulary.
+/// A table of learned vectors, with one row per word of the vocabulary.
 #[derive(Debug)]
 pub(crate) struct Corpus {
     settings: Settings,
@@ -168,10 +169,10 @@ pub(crate) struct Corpus {
     digest: Digest,
 }
 
-/// Learns from `texts.train`. A seed that was left out is 0: the pipeline puts its own in before.
+/// Learns vectors from `texts.train`. A seed that was left out is 0; the pipeline fills in its own before.
 ///
 /// # Errors
-/// When the settings have faults, or the texts hold too few words for `dim`.
+/// When the settings have faults, or the texts contain too few words for `dim`.
 fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
     if let Some(fault) = settings.faults().into_iter().next() {
         return Err(Error::Unsupported(format!("corpus: `{}`: {}; {}", fault.key, fault.message, fault.hint)));
@@ -191,10 +192,10 @@ fn open(settings: &Settings, texts: Texts<'_>) -> Result<Corpus, Error> {
     with_learned(settings, learned, digest(settings, texts.train))
 }
 
-/// The source with what it learned.
+/// Returns the source with vectors learned before.
 ///
 /// # Errors
-/// When vectors of another length were learned.
+/// When the learned vectors have another length.
 fn with_learned(settings: &Settings, learned: LearnedTable, digest: Digest) -> Result<Corpus, Error> {
     let (dim, found) = (settings.dim, learned.table.cols());
     if found != dim {
@@ -217,7 +218,7 @@ fn too_few(settings: &Settings, found: usize, what: &str) -> Error {
     ))
 }
 
-/// The vectors with the root mean square [`SCALE`], each word weighed by its count.
+/// Scales the vectors to the root mean square [`SCALE`], each word weighted by its count.
 fn scaled(vectors: &[f64], dim: usize, counts: &[u64]) -> Vec<f32> {
     let (mut squares, mut numbers) = (0.0, 0.0);
     for (row, &count) in vectors.chunks_exact(dim).zip(counts) {
@@ -248,12 +249,12 @@ impl Lookup for Corpus {
         self.ids.len() as u64
     }
 
-    /// What occurs less than `min_count` times in the training texts isn't known.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
-        let mut found = Words::default();
+    /// A word that occurs fewer than `min_count` times in the training texts is unknown.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
+        let mut found = WordCounts::default();
         words::for_each_lower(text, &mut |word| {
             let id = self.ids.get(word);
-            found.meet(word.as_bytes(), id.is_some());
+            found.count_token(word.as_bytes(), id.is_some());
             ids.extend(id);
         });
         found

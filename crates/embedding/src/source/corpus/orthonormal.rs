@@ -1,19 +1,20 @@
-//! Orthonormal columns of a tall matrix, by Cholesky QR: `Y' Y = R' R`, `Q = Y R^-1`. Twice over it is as
-//! orthogonal as Householder's (Yamamoto et al., 2015), and all its work runs along rows.
+//! Orthonormal columns of a tall matrix, by Cholesky QR: `Y' Y = R' R`, `Q = Y R^-1`. Two passes are as orthogonal as
+//! Householder's method (Yamamoto et al., 2015), and all the work runs along rows.
 //!
-//! Matrices are row-major. Rows are summed in blocks whose bounds depend on the matrix alone, so that the
-//! number of threads can't move a bit.
+//! Matrices are row-major. Rows are summed in blocks whose bounds depend on the matrix alone, so that the number of
+//! threads changes no bit.
 
 use rayon::prelude::*;
 
-/// Rows that are summed by one thread, at least; and the most partial sums.
+/// The minimum number of rows that a thread sums, and the maximum number of partial sums.
 const BLOCK_ROWS: usize = 512;
 const MAX_BLOCKS: usize = 64;
-/// A column that keeps less than this share of its squared length beside those before is dependent on them.
+/// A column that keeps less than this share of its squared length, after the columns before it are subtracted, is
+/// linearly dependent on them.
 const DEPENDENT: f64 = 1e-11;
 
-/// Makes the columns of `matrix`, `[rows, width]`, orthonormal; a column that depends on those
-/// before it becomes zero.
+/// Makes the columns of `matrix`, `[rows, width]`, orthonormal; a column that is linearly dependent on those before
+/// it becomes zero.
 pub(super) fn orthonormalise(matrix: &mut [f64], width: usize, passes: usize) {
     for _ in 0..passes {
         let triangle = cholesky(gram(matrix, width), width);
@@ -21,7 +22,7 @@ pub(super) fn orthonormalise(matrix: &mut [f64], width: usize, passes: usize) {
     }
 }
 
-/// `matrix' * matrix`, `[width, width]`.
+/// Returns `matrix' * matrix`, `[width, width]`.
 pub(super) fn gram(matrix: &[f64], width: usize) -> Vec<f64> {
     let rows = matrix.len() / width;
     let block = BLOCK_ROWS.max(rows.div_ceil(MAX_BLOCKS)) * width;
@@ -38,7 +39,8 @@ pub(super) fn gram(matrix: &[f64], width: usize) -> Vec<f64> {
     gram
 }
 
-/// The upper triangle of one block's product; four rows at a time, so that a sum is loaded once for four.
+/// Returns the upper triangle of one block's product; four rows are added at a time, so that each sum is loaded once
+/// for four of them.
 fn upper_gram(rows: &[f64], width: usize) -> Vec<f64> {
     let mut gram = vec![0.0; width * width];
     let fours = rows.chunks_exact(4 * width);
@@ -64,7 +66,7 @@ fn upper_gram(rows: &[f64], width: usize) -> Vec<f64> {
     gram
 }
 
-/// The upper triangle `R` of a Gram matrix, its rows; a dependent column has a zero on the diagonal.
+/// Returns the rows of the upper triangle `R` of a Gram matrix; a dependent column has a zero on the diagonal.
 fn cholesky(mut gram: Vec<f64>, width: usize) -> Vec<f64> {
     let lengths: Vec<f64> = (0..width).map(|at| gram[at * width + at]).collect();
     for pivot in 0..width {
@@ -86,7 +88,7 @@ fn cholesky(mut gram: Vec<f64>, width: usize) -> Vec<f64> {
     gram
 }
 
-/// Replaces one row `y` by the `x` with `x R = y`.
+/// Replaces one row `y` by the solution `x` of `x R = y`.
 fn solve(row: &mut [f64], triangle: &[f64]) {
     let width = row.len();
     for at in 0..width {

@@ -1,36 +1,36 @@
-//! From counts to association: positive pointwise mutual information, a sparse matrix.
+//! Positive pointwise mutual information: turns counts into a sparse matrix of associations.
 //!
-//! `M[w, c] = max(0, ln(P(w, c) / (P(w) P'(c))) - ln SHIFT)`, where the contexts' distribution `P'` is
-//! smoothed by the power 0.75, which keeps rare contexts from ruling every word (Levy et al., section
-//! 3.1). The shift is that of as many negative samples of word2vec; 1 (no shift) is best on texts as few as a
-//! classifier's, where a larger one leaves most rare words without any context.
+//! `M[w, c] = max(0, ln(P(w, c) / (P(w) P'(c))) - ln SHIFT)`, where the contexts' distribution `P'` is smoothed by
+//! the power 0.75, which keeps rare contexts from dominating every word (Levy et al., section 3.1). A shift of k
+//! corresponds to k negative samples in word2vec; 1 (no shift) is best on as few texts as a classifier has, where a
+//! larger one leaves most rare words without any context.
 
 use super::counts::Pair;
 
 const SMOOTHING: f64 = 0.75;
 const SHIFT: f64 = 1.0;
 
-/// A square sparse matrix in compressed rows.
+/// A square sparse matrix in compressed sparse row format.
 #[derive(Clone, Debug)]
 pub(super) struct Sparse {
     /// `size + 1` positions: row `i` holds `entries[starts[i]..starts[i + 1]]`.
     starts: Vec<usize>,
-    /// Column and value, by column within a row.
+    /// Column and value, ordered by column within a row.
     entries: Vec<(u32, f64)>,
 }
 
 impl Sparse {
-    /// The number of rows, and of columns.
+    /// Returns the number of rows, which is that of columns.
     pub(super) fn size(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// Column and value of what one row holds.
+    /// Returns the columns and values of one row.
     pub(super) fn row(&self, row: usize) -> &[(u32, f64)] {
         &self.entries[self.starts[row]..self.starts[row + 1]]
     }
 
-    /// Gathers rows from triplets `(row, column, value)` whose columns come in order within each row.
+    /// Builds rows from triplets `(row, column, value)` whose columns are in order within each row.
     pub(super) fn new(size: usize, triplets: impl Iterator<Item = (u32, u32, f64)> + Clone) -> Self {
         let mut starts = vec![0; size + 1];
         for (row, _, _) in triplets.clone() {
@@ -55,11 +55,11 @@ impl Sparse {
     }
 }
 
-/// The matrix of `words` words; pairs in order, each once.
+/// Returns the matrix of `words` words; the pairs must be in order, each once.
 pub(super) fn weigh(pairs: &[Pair], words: usize) -> Sparse {
     let mut sums = vec![0u64; words];
     for pair in pairs {
-        // Each word is the other's context; a word beside itself is so twice.
+        // Each word is the other's context; a word next to itself counts twice.
         sums[pair.first as usize] += pair.weight;
         sums[pair.second as usize] += pair.weight;
     }
@@ -71,7 +71,7 @@ pub(super) fn weigh(pairs: &[Pair], words: usize) -> Sparse {
     };
     let below = pairs.iter().filter(|pair| pair.first != pair.second).map(|p| (p.second, p.first, p.weight));
     let above = pairs.iter().map(|p| (p.first, p.second, if p.first == p.second { 2 * p.weight } else { p.weight }));
-    // A row's columns below the diagonal come before those from it on, and either in order.
+    // A row's columns below the diagonal come before those from it on, and both are in order.
     let triplets =
         below.chain(above).map(|(word, context, weight)| (word, context, association(word, context, weight)));
     Sparse::new(words, triplets.filter(|&(_, _, value)| value > 0.0))

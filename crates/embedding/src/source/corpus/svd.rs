@@ -1,9 +1,9 @@
-//! Truncated SVD of a sparse matrix by randomised subspace iteration: algorithm 4.4 of Halko,
-//! Martinsson and Tropp, "Finding Structure with Randomness" (SIAM Review 53, 2011).
+//! Truncated SVD of a sparse matrix by randomised subspace iteration: algorithm 4.4 of Halko, Martinsson and Tropp,
+//! "Finding Structure with Randomness" (SIAM Review 53, 2011).
 //!
-//! `Q` starts as an orthonormal basis of `M W` with random `W`, `dim + OVERSAMPLING` columns; each iteration
-//! replaces it by a basis of `M (M' Q)`. With `Z = M' Q`, the eigenvectors `E` of `Z' Z` and its eigenvalues
-//! `s^2` give `M ~ (Q E) diag(s) (...)'`. Dense matrices are row-major, `[words, width]`.
+//! `Q` starts as an orthonormal basis of `M W` with a random `W` of `dim + OVERSAMPLING` columns; each iteration
+//! replaces it by a basis of `M (M' Q)`. With `Z = M' Q`, the eigenvectors `E` of `Z' Z` and its eigenvalues `s^2`
+//! give `M ~ (Q E) diag(s) (...)'`. Dense matrices are row-major, `[words, width]`.
 
 use emberline_base::Substream;
 use rayon::prelude::*;
@@ -14,14 +14,14 @@ use super::ppmi::Sparse;
 
 const OVERSAMPLING: usize = 10;
 const ITERATIONS: usize = 2;
-/// Singular values below this share of the largest are rounding.
+/// Singular values below this share of the largest one are rounding errors.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// `U sqrt(S)` of the `dim` largest singular values, `[size, dim]`, the largest first. In each
-/// column the number of the largest magnitude is positive.
+/// Returns `U sqrt(S)` of the `dim` largest singular values, `[size, dim]`, the largest first. In each column the
+/// number with the largest magnitude is positive.
 ///
 /// # Errors
-/// The rank of the matrix, where it is below `dim`.
+/// The rank of the matrix, if it is below `dim`.
 pub(super) fn left_vectors(matrix: &Sparse, dim: usize, stream: &mut Substream) -> Result<Vec<f64>, usize> {
     let width = (dim + OVERSAMPLING).min(matrix.size());
     let turned = matrix.transposed();
@@ -46,7 +46,7 @@ pub(super) fn left_vectors(matrix: &Sparse, dim: usize, stream: &mut Substream) 
     Ok(left)
 }
 
-/// `matrix * dense`, `[size, width]`; every row is a sum in the order of its columns.
+/// Returns `matrix * dense`, `[size, width]`; every row is summed in the order of its columns.
 fn product(matrix: &Sparse, dense: &[f64], width: usize) -> Vec<f64> {
     let mut result = vec![0.0; matrix.size() * width];
     result.par_chunks_exact_mut(width).enumerate().for_each(|(row, sum)| {
@@ -60,7 +60,7 @@ fn product(matrix: &Sparse, dense: &[f64], width: usize) -> Vec<f64> {
     result
 }
 
-/// The columns `basis * vectors[j] * sqrt(singular[j])`, `[size, dim]`; `vectors` holds one a row.
+/// Returns the columns `basis * vectors[j] * sqrt(singular[j])`, `[size, dim]`; `vectors` holds one vector per row.
 fn project(basis: &[f64], vectors: &[f64], singular: &[f64], width: usize) -> Vec<f64> {
     let dim = singular.len();
     // [width, dim]
@@ -81,7 +81,7 @@ fn project(basis: &[f64], vectors: &[f64], singular: &[f64], width: usize) -> Ve
     result
 }
 
-/// Singular vectors are known up to their sign.
+/// Fixes the signs of singular vectors, which are only determined up to them.
 fn fix_signs(columns: &mut [f64], dim: usize) {
     let mut largest = vec![0.0f64; dim];
     for row in columns.chunks_exact(dim) {
@@ -114,7 +114,7 @@ mod tests {
         Sparse::new(size, cells.iter().map(|&(row, column)| (row, column, value(row as usize, column as usize))))
     }
 
-    /// A matrix made of known singular vectors: discrete cosines on the left, a shift of them on the right.
+    /// A matrix with known singular vectors: discrete cosines on the left, and shifted ones on the right.
     #[test]
     fn known_singular_vectors_come_back() {
         let size = 40usize;

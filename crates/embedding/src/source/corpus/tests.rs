@@ -1,4 +1,4 @@
-//! The source as a whole.
+//! Tests of the whole source `corpus`.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const KITCHEN: [&str; 8] = ["bread", "oven", "butter", "salt", "soup", "spoon", 
 const GARAGE: [&str; 8] = ["engine", "wheel", "brake", "tyre", "clutch", "piston", "diesel", "wrench"];
 const FILLER: [&str; 6] = ["the", "a", "with", "and", "some", "my"];
 
-/// Sentences that mix one topic's words with words of no topic.
+/// Sentences that mix the words of one topic with words of no topic.
 fn two_topics() -> Vec<String> {
     let mut stream = Substream::new(11, "topics");
     let mut sentence = |topic: &[&'static str]| {
@@ -67,7 +67,7 @@ fn threads_and_repetition_move_no_bit() {
     assert_eq!(one, bits(with(5)));
 }
 
-/// Pinned: these vectors are part of recorded results, and the same on every platform.
+/// These vectors are part of recorded results, and must be the same on every platform.
 #[test]
 fn the_vectors_never_change() {
     let corpus = learn(&settings(4), &two_topics()).expect("learned");
@@ -93,7 +93,7 @@ fn unknown_words_have_no_row() {
     let mut ids = Vec::new();
     let words = corpus.token_ids(b"Xyzzy BREAD \xff oven, !", &mut ids);
     assert_eq!(ids, [corpus.ids["bread"], corpus.ids["oven"]]);
-    assert_eq!(words, Words { all: 3, known: 2, composed: 0 });
+    assert_eq!(words, WordCounts { all: 3, known: 2, composed: 0 });
     assert_eq!(corpus.rows() as u64, corpus.table_rows());
 }
 

@@ -1,7 +1,7 @@
-//! The two files of an ELMo model: which they are, and the hash of the weights.
+//! Finds the two files of an ELMo model, and checks the hash of the weights.
 //!
-//! Published models come as `NAME_weights.hdf5` and `NAME_options.json`; AllenNLP's training writes `lm_weights.hdf5` and
-//! `options.json`.
+//! Published models consist of `NAME_weights.hdf5` and `NAME_options.json`; AllenNLP's training writes
+//! `lm_weights.hdf5` and `options.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use emberline_base::file::FileError;
 
 use super::Settings;
 use crate::Error;
-use crate::source::place::missing_hint;
+use crate::source::location::missing_hint;
 
-/// The weights at a path: itself, or the one `.hdf5` file of a folder, by preference one named `*weights.hdf5`.
+/// Returns the weights at a path: the path itself, or the only `.hdf5` file of a folder, by preference one named
+/// `*weights.hdf5`.
 pub(super) fn weights_file(settings: &Settings, path: &Path) -> Result<PathBuf, Error> {
     let Ok(metadata) = fs::metadata(path) else {
         return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
@@ -24,7 +25,7 @@ pub(super) fn weights_file(settings: &Settings, path: &Path) -> Result<PathBuf, 
     one(path, &files, "weights.hdf5").or_else(|_| one(path, &files, ".hdf5"))
 }
 
-/// The options of a model whose weights are known.
+/// Returns the options file that belongs to the weights.
 pub(super) fn options_file(settings: &Settings, base: &Path, weights: &Path) -> Result<PathBuf, Error> {
     if let Some(options) = &settings.options {
         return Ok(base.join(options));
@@ -41,7 +42,7 @@ pub(super) fn options_file(settings: &Settings, base: &Path, weights: &Path) -> 
     }
 }
 
-/// The one file of a folder whose name ends so.
+/// Returns the only file of a folder whose name has this ending.
 fn one(folder: &Path, files: &[String], end: &str) -> Result<PathBuf, Error> {
     let mut found = files.iter().filter(|name| name.ends_with(end));
     match (found.next(), found.next()) {
@@ -58,7 +59,7 @@ fn one(folder: &Path, files: &[String], end: &str) -> Result<PathBuf, Error> {
     }
 }
 
-/// The names in a folder, in order.
+/// Returns the sorted file names of a folder.
 fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = fs::read_dir(folder).map_err(FileError::new("read", folder))?;
@@ -77,7 +78,7 @@ mod tests {
         folder
     }
 
-    /// The names of the two files that are found below a path.
+    /// Returns the names of the two files that are found below a path.
     fn found(folder: &Path, path: &str) -> Result<(String, String), String> {
         let settings: Settings = serde_json::from_str(r#"{"path": ""}"#).expect("settings");
         let weights = weights_file(&settings, &folder.join(path)).map_err(|e| e.to_string())?;

@@ -1,4 +1,5 @@
-//! The source on the encoder's tiny model, whose layers `crates/encoder/tests/fixtures/elmo/make.py` computed.
+//! Tests of the source on the encoder's tiny model, whose layers `crates/encoder/tests/fixtures/elmo/make.py`
+//! computed.
 
 use std::fs;
 
@@ -46,15 +47,16 @@ fn golden() -> [Vec<f32>; 3] {
     [mean(0), mean(1), mean(2)]
 }
 
-/// The vector that a frozen cell sees.
+/// The vector that a frozen cell gets.
 fn made(toml: &str) -> Vec<f32> {
     let source = Source::Elmo(settings(toml));
-    let opened = source.bare().open(Path::new(""), Texts { all: &[], train: &[] }, Device::Cpu).expect("a model");
+    let opened =
+        source.without_tuning().open(Path::new(""), Texts { all: &[], train: &[] }, Device::Cpu).expect("a model");
     let texts = Splits { train: vec![b"Why?".as_slice()], valid: None, test: None };
-    let told = &mut |_| {};
+    let on_event = &mut |_| {};
     let mut encoding =
-        Encoding { cache: None, device: Device::Cpu, about: "", told, interrupt: CancellationToken::default() };
-    match features(&opened, &texts, &source.wanted(), &mut encoding).expect("vectors").train {
+        Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt: CancellationToken::default() };
+    match features(&opened, &texts, &source.feature_spec(), &mut encoding).expect("vectors").train {
         Features::Frozen(matrix) => matrix.into_values(),
         Features::Trainable(_) | Features::Mixed(_) => panic!("frozen"),
     }
@@ -98,7 +100,7 @@ fn tokens_are_cut_and_case_counts() {
 fn the_digest_is_the_contents() {
     let digest = |toml| opened(toml).digest();
     assert_ne!(digest("tokens = \"whitespace\""), digest(""));
-    // All layers are encoded, whatever becomes of them.
+    // All layers are encoded, whatever is derived from them.
     assert_eq!(digest("layers = \"lstm_1\""), digest(""));
     let folder = tempfile::tempdir().expect("a folder");
     for (from, to) in [("weights.hdf5", "other.hdf5"), ("options.json", "options.json")] {

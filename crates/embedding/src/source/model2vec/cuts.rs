@@ -1,44 +1,46 @@
-//! Where a text may be cut without changing its tokens.
+//! Finds where a text may be split without changing its tokens.
 //!
-//! A tokenizer normalises a text, splits it into words and tokenises each word by itself. Where normalising works
-//! character by character, and splitting leaves no word across a character, the tokens of a text are those of its
-//! pieces between such characters, one after another, and each distinct piece need be tokenised only once:
+//! A tokenizer normalises a text, splits it into words and tokenises each word by itself. If the normaliser works
+//! character by character, and the split never leaves a word across a certain character, the tokens of a text are
+//! those of its pieces between such characters, one after another, and each distinct piece needs to be tokenised only
+//! once:
 //!
-//! | `normalizer` | `pre_tokenizer` | cut |
+//! | `normalizer` | `pre_tokenizer` | split |
 //! |---|---|---|
 //! | none, `BertNormalizer`, `Lowercase` | `BertPreTokenizer` | at spaces, tabs and line ends (dropped), around ASCII punctuation |
 //! | the same | `Whitespace`, `WhitespaceSplit` | at spaces, tabs and line ends |
 //! | any other | any other | nowhere |
 //!
-//! Why that holds: these normalisers map each character without a look at its neighbours, but for the canonical order
-//! of combining marks, which never crosses an ASCII character, and leave ASCII punctuation as it is. The splits are
-//! made at each such character. Added tokens are found before all that: no character of one is cut at; one that is
-//! normalised first must be ASCII, so that normalising brings nothing new into it; and where one must stand as a word
-//! of its own, no cut is made around `_`, which counts as part of a word.
+//! Why this is correct: these normalisers map each character independently of its neighbours, except for the
+//! canonical order of combining marks, which never crosses an ASCII character, and they leave ASCII punctuation as it
+//! is. The pre-tokenizers split at each such character. Added tokens are found before all that, so that no text is
+//! split at a character of one; an added token that is normalised first must be ASCII, so that normalising creates no
+//! new occurrence of it; and if an added token must be a word of its own, no text is split around `_`, which counts
+//! as part of a word.
 
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 
-/// The characters that texts are cut at.
+/// The characters at which texts are split.
 #[derive(Debug)]
 pub(super) struct Cuts {
-    /// What each byte does. All are ASCII.
+    /// The effect of each byte. All splitting characters are ASCII.
     at: [Cut; 256],
 }
 
-/// What happens at a character.
+/// The effect of a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
-    /// It stays in its piece.
+    /// The character stays in its piece.
     None,
-    /// It ends a piece and is dropped.
+    /// The character ends a piece and is dropped.
     Dropped,
-    /// It is a piece.
+    /// The character is a piece of its own.
     Piece,
 }
 
 impl Cuts {
-    /// The cuts of a tokenizer.
+    /// Returns the split characters of a tokenizer.
     pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
         let mut cuts = Self { at: [Cut::None; 256] };
         let by_character = match tokenizer.get_normalizer() {
@@ -62,7 +64,7 @@ impl Cuts {
         cuts.without_added_tokens(tokenizer)
     }
 
-    /// Keeps added tokens whole.
+    /// Removes the split characters that would break added tokens.
     fn without_added_tokens(mut self, tokenizer: &tokenizers::Tokenizer) -> Self {
         let added = tokenizer.get_added_tokens_decoder();
         let mut tokens = added.values();
@@ -76,14 +78,14 @@ impl Cuts {
         self
     }
 
-    /// The pieces of a text, in order.
+    /// Returns the pieces of a text, in order.
     pub(super) fn pieces<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
         let mut rest = text;
         std::iter::from_fn(move || {
             let dropped = rest.bytes().take_while(|&byte| self.cut(byte) == Cut::Dropped).count();
             rest = &rest[dropped..];
             let kept = rest.bytes().position(|byte| self.cut(byte) != Cut::None).unwrap_or(rest.len());
-            // A piece of its own where nothing stands before it.
+            // The character is a piece of its own if no bytes come before it.
             let (piece, after) = rest.split_at(if kept == 0 { rest.len().min(1) } else { kept });
             rest = after;
             (!piece.is_empty()).then_some(piece)

@@ -1,4 +1,4 @@
-//! Where a model's files are, and what its configuration says.
+//! Finds a model's files, and reads its configuration.
 //!
 //! | layout, in this order | configuration | table | tokenizer | tensor |
 //! |---|---|---|---|---|
@@ -12,15 +12,15 @@ use emberline_base::{file, json};
 use serde_json::Value;
 
 use crate::Error;
-use crate::source::place::missing_hint;
+use crate::source::location::missing_hint;
 
-/// Configuration, folder of the other files, and name of the tensor.
+/// The configuration, the folder of the other files, and the name of the tensor.
 const LAYOUTS: [(&str, &str, &str); 3] = [
     ("config.json", "", "embeddings"),
     ("config_sentence_transformers.json", "", "embedding.weight"),
     ("config_sentence_transformers.json", "0_StaticEmbedding", "embedding.weight"),
 ];
-/// The tokens of a text that count where the configuration doesn't say.
+/// The maximum number of tokens of a text if the configuration doesn't say.
 const MAX_LENGTH: usize = 512;
 
 /// The files of a model.
@@ -35,17 +35,17 @@ pub(super) struct Files {
     pub(super) tensor: &'static str,
 }
 
-/// What a configuration says of how a text becomes a vector.
+/// The settings of a configuration that affect how a text becomes a vector.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Config {
     /// Whether vectors are scaled to length 1.
     pub(super) normalize: bool,
-    /// The most tokens of a text that count; none: all.
+    /// The maximum number of tokens of a text. `None`: there is no limit.
     pub(super) max_length: Option<usize>,
 }
 
 impl Files {
-    /// Finds the first layout whose files are all there. `url`: where the model can be downloaded.
+    /// Returns the first layout whose files all exist. `url`: where the model can be downloaded.
     pub(super) fn find(folder: &Path, url: Option<&str>) -> Result<Self, Error> {
         if !folder.exists() {
             return Err(Error::Missing { path: folder.to_owned(), hint: missing_hint(url) });

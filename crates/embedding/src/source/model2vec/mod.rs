@@ -1,13 +1,14 @@
-//! Source `model2vec`: static models distilled from sentence encoders, in the folders of the Python package `model2vec`.
+//! Source `model2vec`: static models distilled from sentence encoders, in the folders of the Python package
+//! `model2vec`.
 //!
-//! In: a folder with a configuration, `model.safetensors` and `tokenizer.json`. Out: a [`StaticModel`], a table with a
-//! row a token. A text is cut after `max_length` times the median token's length characters, then after `max_length`
-//! tokens; unknown tokens are dropped, the rows of the others averaged, and the mean scaled to length 1 where the model
-//! says so (`normalize`). Reference: model2vec 0.10.0, `StaticModel.encode`. It rounds results to the file's type where
-//! that is F16; here they keep 32 bits.
+//! In: a folder with a configuration, `model.safetensors` and `tokenizer.json`. Out: a [`StaticModel`], a table with
+//! one row per token. A text is truncated to `max_length` times the median token's length in characters, then to
+//! `max_length` tokens; unknown tokens are dropped, the rows of the others averaged, and the mean scaled to length 1
+//! if the model says so (`normalize`). Reference: model2vec 0.10.0, `StaticModel.encode`. It rounds results to the
+//! file's type if that is F16; here they keep 32 bits.
 //!
-//! [`files`] finds the files, [`table`] reads the rows, [`tokenizer`] makes token ids of a text, and [`cuts`] says
-//! where a text may be cut so that [`pieces`] tokenises each distinct piece once.
+//! [`files`] finds the files, [`table`] reads the rows, [`tokenizer`] turns a text into token ids, and [`cuts`] finds
+//! where a text may be split, so that [`pieces`] tokenises each distinct piece once.
 
 mod cuts;
 mod files;
@@ -18,61 +19,51 @@ mod tokenizer;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use emberline_base::{Combiner, Digest, Fault, canonical, file, memory};
 use emberline_device::Device;
 use safetensors::SafeTensors;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use self::files::Files;
 use self::pieces::Pieces;
 use self::table::Table;
 use self::tokenizer::Tokenizer;
-use super::place::bytes_at;
-use super::{Kind, Place, Texts};
-use crate::reduce::{Reduce, Reduction};
-use crate::{Error, Lookup, Opened, TokenizerFile, Words};
+use super::file_settings::{file_settings, file_settings_methods};
+use super::location::bytes_at;
+use super::{SourceSettings, Texts};
+use crate::{Error, Lookup, Opened, TokenizerFile, WordCounts};
 
-/// The name of these rules, for digests; it changes when they do.
+/// The name and version of these rules, which is part of digests; it changes when they do.
 const RULES: &str = "model2vec/2";
 
-/// `[embedding.NAME.model2vec]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.model2vec]`
+    settings,
     /// The model: a folder with `model.safetensors`, `tokenizer.json` and `config.json`.
-    pub path: PathBuf,
+    path {}
     /// Where the model can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// Whether a text's vector is scaled to length 1; as the model says when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalize: Option<bool>,
-    /// The most tokens of a text that count; as the model says, or 512, when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub max_length: Option<usize>,
+    sha256 {
+        /// Whether a text's vector is scaled to length 1; as the model says when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub normalize: Option<bool>,
+        /// The most tokens of a text that count; as the model says, or 512, when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1))]
+        pub max_length: Option<usize>,
+    }
     /// The length to reduce vectors to; their own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced; by truncation when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Whether training moves the table.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "model2vec"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("model2vec", "a model's folder");
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -80,22 +71,6 @@ impl Kind for Settings {
             faults.push(Fault::new("max_length", "texts of 0 tokens", "at least 1; leave it out for the model's own"));
         }
         faults
-    }
-
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a model's folder")
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
     }
 
     fn length(&self, base: &Path) -> Option<usize> {
@@ -123,7 +98,7 @@ impl Kind for Settings {
     }
 }
 
-/// A table with a row a token id, and the tokens of the texts it was opened for.
+/// A table with one row per token id, and the tokens of the texts it was opened for.
 #[derive(Debug)]
 pub(crate) struct StaticModel {
     table: Table,
@@ -146,7 +121,7 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<StaticMode
     let tokenizer_fault = |reason: String| Error::format(&files.tokenizer, reason);
     let tokenizer = Tokenizer::new(&json).map_err(tokenizer_fault)?;
     let tensors = file::read(&files.model)?;
-    // A number of the file takes a byte at least, and four in the table.
+    // A number takes at least one byte in the file, and four in the table.
     memory::probe(4 * tensors.len() as u64)?;
     let fault = |reason: String| Error::format(&files.model, reason);
     let table = Table::read(&tensors, files.tensor, tokenizer.tokens()).map_err(fault)?;
@@ -158,11 +133,11 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<StaticMode
     Ok(StaticModel { table, tokenizer, pieces, limits, normalize, digest })
 }
 
-/// How much of a text counts.
+/// The limits that a text is truncated to.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     characters: usize,
-    /// Unknown tokens count too.
+    /// The maximum number of tokens, including unknown ones.
     tokens: usize,
 }
 
@@ -172,7 +147,7 @@ impl Limits {
         Self { characters: max_length.map_or(usize::MAX, |tokens| tokens.saturating_mul(median_length)), tokens }
     }
 
-    /// The first characters (code points) of a text.
+    /// Truncates a text to its first characters (code points).
     fn cut<'t>(&self, text: &'t str) -> &'t str {
         if text.len() <= self.characters {
             return text;
@@ -190,8 +165,8 @@ impl Lookup for StaticModel {
         self.table.file_rows
     }
 
-    /// What is counted are pieces of words; the unknown token, which stands for what no piece fits, isn't known.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+    /// The tokens counted are pieces of words; the unknown token, which replaces what no piece fits, isn't known.
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
         let text = String::from_utf8_lossy(text);
         let start = ids.len();
         self.pieces.token_ids(self.limits.cut(&text), &self.tokenizer, ids);
@@ -205,7 +180,7 @@ impl Lookup for StaticModel {
             }
             ids.truncate(kept);
         }
-        Words { all: pieces as u32, ..Words::all_known(ids.len() - start) }
+        WordCounts { all: pieces as u32, ..WordCounts::all_known(ids.len() - start) }
     }
 
     fn table(&self) -> &[f32] {

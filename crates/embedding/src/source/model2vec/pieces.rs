@@ -1,7 +1,7 @@
 //! The token ids of every distinct piece of the texts that a model is opened for.
 //!
-//! Texts enter once, when the model is opened; each distinct piece is tokenised then, side by side. What a later text
-//! brings anew is tokenised when it comes, and remembered up to a limit.
+//! When the model is opened, each distinct piece of the texts is tokenised, in parallel. New pieces of later texts
+//! are tokenised when they occur, and remembered up to a limit.
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
@@ -12,18 +12,18 @@ use rayon::prelude::*;
 use super::tokenizer::Tokenizer;
 use crate::source::memo::Memo;
 
-/// Pieces that one thread tokenises at a time.
+/// Pieces per parallel work item.
 const AT_ONCE: usize = 1024;
 
-/// Bytes of later texts' pieces that are remembered.
+/// The maximum size in bytes of remembered pieces of later texts.
 const MAX_LATER: usize = 1 << 26;
 
 /// Pieces and their token ids, unknown tokens included.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    /// Those of the texts that the model was opened for.
+    /// The pieces of the texts that the model was opened for.
     known: Memo,
-    /// Those that later texts brought.
+    /// The pieces of later texts.
     later: RwLock<Memo>,
 }
 
@@ -31,7 +31,7 @@ impl Pieces {
     /// Tokenises every distinct piece of these texts.
     ///
     /// # Errors
-    /// When the tokenizer fails: its vocabulary has no token for what is unknown.
+    /// When the tokenizer fails because its vocabulary has no token for unknown words.
     pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>, tokenizer: &Tokenizer) -> Result<Self, String> {
         let mut known = HashSet::with_hasher(FixedState::default());
         let pieces = texts.flat_map(|text| tokenizer.cuts().pieces(text));
@@ -59,8 +59,8 @@ impl Pieces {
         }
     }
 
-    /// Appends the token ids of a piece of a text that the model wasn't opened for. Where the tokenizer fails, nothing of it
-    /// is known.
+    /// Appends the token ids of a piece of a text that the model wasn't opened for. If the tokenizer fails, nothing
+    /// is appended.
     fn later_ids(&self, piece: &str, tokenizer: &Tokenizer, ids: &mut Vec<u32>) {
         if let Some((known, ())) = self.later.read().unwrap_or_else(PoisonError::into_inner).get(piece) {
             return ids.extend_from_slice(known);
@@ -76,7 +76,7 @@ impl Pieces {
     }
 }
 
-/// The ids of these pieces, one after another, and where each one's end.
+/// Returns the concatenated ids of these pieces, and the end of each piece's ids.
 fn tokenise(pieces: &[&str], tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<usize>), String> {
     let (mut ids, mut ends) = (Vec::new(), Vec::with_capacity(pieces.len()));
     for piece in pieces {

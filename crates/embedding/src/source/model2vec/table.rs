@@ -1,12 +1,13 @@
-//! The table of a model: from `model.safetensors` to a row a token id.
+//! Reads the table of a model from `model.safetensors`: one row per token id.
 //!
 //! | tensor | type | shape | |
 //! |---|---|---|---|
 //! | `embeddings` or `embedding.weight` | F16, F32, F64, I8 | `[rows, dim]` | integers are taken as they are: the reference keeps no scale |
 //! | `mapping`, in models with a quantised vocabulary | I32, I64 | `[tokens]` | the row of every token id |
-//! | `weights`, in the same models | F16, F32, F64 | `[tokens]` | what a token's row is multiplied by |
+//! | `weights`, in the same models | F16, F32, F64 | `[tokens]` | the factor of a token's row |
 //!
-//! The safetensors container: u64 LE length of a JSON header, the header (type, shape and span of every tensor), data.
+//! The safetensors container: the length of a JSON header (u64 LE), the header (type, shape and span of every
+//! tensor), and the data.
 
 use emberline_base::memory;
 use safetensors::SafeTensors;
@@ -14,24 +15,25 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::tokenizer::Tokens;
 
-/// The largest table, in numbers: 8 GiB.
+/// The maximum size of a table, in numbers: 8 GiB.
 const MAX_VALUES: usize = 1 << 31;
 
-/// A row for every token id.
+/// A table with one row per token id.
 #[derive(Debug)]
 pub(super) struct Table {
     /// The length of a row.
     pub(super) dim: usize,
-    /// The rows of the file; several ids share one where the vocabulary is quantised.
+    /// The rows of the file; several ids share one if the vocabulary is quantised.
     pub(super) file_rows: u64,
-    /// Whether the reference sums rows in 32 bits; it takes 64 where the numbers or their weights have 64, or are integers.
+    /// Whether the reference sums rows in 32 bits; it uses 64 if the numbers or their weights have 64 bits, or are
+    /// integers.
     pub(super) narrow: bool,
-    /// `[ids, dim]`
+    /// The rows, `[ids, dim]`.
     pub(super) values: Vec<f32>,
 }
 
 impl Table {
-    /// Reads the tensor of this name, and weights and mapping where there are any.
+    /// Reads the tensor of this name, and the weights and the mapping if they exist.
     pub(super) fn read(bytes: &[u8], name: &str, tokens: &Tokens) -> Result<Self, String> {
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file, or damaged: {e}"))?;
@@ -71,7 +73,7 @@ fn no_tensor(tensors: &SafeTensors<'_>, name: &str) -> String {
     format!("holds no tensor `{name}`, so it isn't a model2vec model; it holds {}", names.join(", "))
 }
 
-/// The row of every token id, each below `rows`.
+/// Returns the row of every token id, each below `rows`.
 fn mapping(view: &TensorView<'_>, tokens: &Tokens, rows: usize) -> Result<Vec<usize>, String> {
     let mapping: Vec<i64> = match view.dtype() {
         Dtype::I32 => numbers(view.data(), |bytes| i64::from(i32::from_le_bytes(bytes))).collect(),
@@ -96,7 +98,7 @@ fn weights(view: &TensorView<'_>, tokens: &Tokens) -> Result<Vec<f64>, String> {
     })
 }
 
-/// A number for every token id, at least.
+/// Checks that there is at least one number per token id.
 fn one_a_token(name: &str, view: &TensorView<'_>, tokens: &Tokens) -> Result<(), String> {
     let largest = tokens.largest_id;
     match view.shape() {
@@ -106,7 +108,7 @@ fn one_a_token(name: &str, view: &TensorView<'_>, tokens: &Tokens) -> Result<(),
     }
 }
 
-/// The rows of all ids, weighted, in 32 bits.
+/// Returns the weighted rows of all ids, in 32 bits.
 fn weighted_rows(
     view: &TensorView<'_>,
     dim: usize,

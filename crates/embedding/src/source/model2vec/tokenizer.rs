@@ -1,7 +1,7 @@
 //! A model's tokenizer: `tokenizer.json`, read and run by the crate `tokenizers`.
 //!
-//! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are left out
-//! (the model has its own truncation). So is what else has no part in token ids.
+//! As in the reference, no special tokens are added, and the padding and truncation that the file asks for are
+//! removed (the model has its own truncation), like the other parts that don't affect token ids.
 
 use emberline_base::json;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use tokenizers::ModelWrapper;
 
 use super::cuts::Cuts;
 
-/// What has no part in the token ids of a text.
+/// The parts of a tokenizer that don't affect the token ids of a text.
 const LEFT_OUT: [&str; 4] = ["truncation", "padding", "post_processor", "decoder"];
 
-/// A tokenizer, and where it may be given a text in pieces.
+/// A tokenizer, with the characters at which it may be given a text in pieces.
 #[derive(Debug)]
 pub(super) struct Tokenizer {
     tokenizer: tokenizers::Tokenizer,
@@ -24,11 +24,11 @@ pub(super) struct Tokenizer {
 /// The size of a vocabulary, added tokens included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tokens {
-    /// How many there are.
+    /// The number of tokens.
     pub(super) number: usize,
     /// The largest id.
     pub(super) largest_id: u32,
-    /// The median of their lengths in characters, rounded down.
+    /// The median of the tokens' lengths in characters, rounded down.
     pub(super) median_length: usize,
 }
 
@@ -41,7 +41,7 @@ impl Tokenizer {
             parts.insert(part.to_owned(), Value::Null);
         }
         let tokenizer = catch_panic(|| tokenizers::Tokenizer::from_bytes(file.to_string()))?
-            .map_err(|e| format!("not a tokenizer that is read here: {e}"))?;
+            .map_err(|e| format!("not a supported tokenizer: {e}"))?;
         if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
             && bpe.dropout.is_some_and(|dropout| dropout > 0.0)
         {
@@ -53,27 +53,27 @@ impl Tokenizer {
         Ok(Self { tokenizer, unknown, tokens, cuts })
     }
 
-    /// The id of the token for what the vocabulary doesn't hold.
+    /// Returns the id of the token for unknown words.
     pub(super) fn unknown(&self) -> Option<u32> {
         self.unknown
     }
 
-    /// The file that it was read from, without what has no part in token ids.
+    /// Returns the file that it was read from, without the parts that don't affect token ids.
     pub(super) fn json(&self) -> Result<String, String> {
         self.tokenizer.to_string(false).map_err(|error| format!("has a tokenizer that can't be written: {error}"))
     }
 
-    /// The token of an id.
+    /// Returns the token of an id.
     pub(super) fn token(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
     }
 
-    /// The size of the vocabulary.
+    /// Returns the size of the vocabulary.
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// Where texts may be cut.
+    /// Returns the characters at which texts may be split.
     pub(super) fn cuts(&self) -> &Cuts {
         &self.cuts
     }
@@ -86,7 +86,7 @@ impl Tokenizer {
     }
 }
 
-/// Turns a panic into an error: some steps of the crate's panic where what the file says of them is damaged.
+/// Turns a panic into an error: some steps of the crate panic if their part of the file is damaged.
 fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     emberline_base::catch_panic(call).map_err(|_| "doesn't hold together; it is damaged, get it again".to_owned())
 }
@@ -106,7 +106,7 @@ impl Tokens {
     }
 }
 
-/// The id of the unknown token, which most models name and Unigram numbers.
+/// Returns the id of the unknown token, which most models name and Unigram numbers.
 fn unknown(tokenizer: &tokenizers::Tokenizer, file: &Value) -> Option<u32> {
     match tokenizer.get_model() {
         ModelWrapper::BPE(bpe) => bpe.unk_token.as_ref().and_then(|token| tokenizer.token_to_id(token)),

@@ -1,22 +1,23 @@
-//! A module that is no table of words: the Universal Sentence Encoder and others whose graph is run as it stands.
+//! Runs the graph of a module that isn't a table of words, such as the Universal Sentence Encoder.
 //!
-//! In: a MetaGraphDef and the module's files. Out: a [`GraphModule`], an [`Encoder`]. The graph is run for one text at a time, so
-//! that no text's vector depends on the texts beside it. It is also the oracle of the tables: tests run both on every module.
+//! In: a MetaGraphDef and the module's files. Out: a [`GraphModule`], an [`Encoder`]. The graph is run for one text
+//! at a time, so that no text's vector depends on the other texts. It also serves as the oracle of the tables: tests
+//! run both on every module.
 
 use std::path::PathBuf;
 
 use emberline_base::{Digest, Matrix};
 use rayon::prelude::*;
 use savedmodel::proto::MetaGraphDef;
-use savedmodel::{Data, Files, Function, SAVED_MODEL, Sketch, Tensor};
+use savedmodel::{Data, Files, Function, SAVED_MODEL, Tensor, UnboundFunction};
 
 use super::{check_vocabulary, files, graph};
 use crate::{Encoder, Error};
 
-/// The version of this computation, which is part of the key that vectors are cached by. Raise it when the numbers change
-/// that the same files and settings give, if only in their last bit.
+/// The version of this computation, which is part of the key that vectors are cached under. Raise it when the numbers
+/// change that the same files and settings give, even if only in their last bit.
 const COMPUTATION: u32 = 1;
-/// Any text: shows how long vectors are, and that the graph runs.
+/// An arbitrary text: running it gives the length of the vectors, and shows that the graph runs.
 const PROBE: &[u8] = b"a b";
 
 /// A module whose graph is run, ready for texts.
@@ -28,19 +29,19 @@ pub struct GraphModule {
     place: PathBuf,
 }
 
-/// Loads what a graph uses, and makes it ready to run. `model`: the bytes of the graph.
+/// Loads the variables and vocabularies of a graph, and prepares it to run. `model`: the bytes of the graph.
 pub(super) fn open(files: &Files, meta: &MetaGraphDef, model: &[u8]) -> Result<GraphModule, Error> {
     let fault = |reason: String| files::fault(files, SAVED_MODEL, reason);
     let entry = graph::find(meta).map_err(fault)?;
-    let sketch = Sketch::of(meta, &entry).map_err(fault)?;
-    sketch.vocabularies().iter().try_for_each(|vocabulary| check_vocabulary(vocabulary, files))?;
-    let function = sketch.load(files, meta).map_err(files::explained(files))?;
+    let unbound = UnboundFunction::of(meta, &entry).map_err(fault)?;
+    unbound.vocabularies().iter().try_for_each(|vocabulary| check_vocabulary(vocabulary, files))?;
+    let function = unbound.load(files, meta).map_err(files::explained(files))?;
     let dim = vector(&function, PROBE).map_err(fault)?.len();
     let digest = digest(&function, model);
     Ok(GraphModule { function, dim, digest, place: files.place(SAVED_MODEL) })
 }
 
-/// That of the graph, the words and the weights.
+/// Returns the digest of the graph, the words and the weights.
 fn digest(function: &Function, model: &[u8]) -> Digest {
     let words = function.vocabularies().iter().map(|tokens| Digest::of(tokens.content()));
     let parts: Vec<Digest> = std::iter::once(Digest::of(model)).chain(words).collect();
@@ -49,7 +50,7 @@ fn digest(function: &Function, model: &[u8]) -> Digest {
     Digest::of_parts([b"tfhub graph/2".as_slice()].into_iter().chain(parts))
 }
 
-/// The numbers of one text's vector.
+/// Returns the numbers of one text's vector.
 fn vector(function: &Function, text: &[u8]) -> Result<Vec<f32>, String> {
     let mut outputs = function.run(&[Tensor::vector(vec![text.to_vec()])]).map_err(|error| error.to_string())?;
     let Some(out) = outputs.pop() else { return Err("its function gives no tensor".to_owned()) };

@@ -1,7 +1,8 @@
-//! The files of a module: a folder, or a `.tar.gz` of one unpacked into memory; and what is told of faults in them.
+//! The files of a module: a folder, or a `.tar.gz` of one that is unpacked into memory; and the messages about faults
+//! in them.
 //!
-//! A folder's files are read as they are asked for, tables in pieces. An archive holds files and folders only; links,
-//! absolute paths, `..`, repeated names and archives that unpack to far more than their size are refused.
+//! A folder's files are read on demand, tables in pieces. An archive may contain files and folders only; links,
+//! absolute paths, `..`, repeated names, and archives that unpack to far more than their size are refused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,18 +17,18 @@ use tar::{Archive, EntryType};
 
 use super::{Settings, missing};
 use crate::Error;
-use crate::source::place::missing_hint;
+use crate::source::location::missing_hint;
 
-/// More entries than any module has.
+/// The maximum number of entries of an archive; no module has more.
 const MAX_ENTRIES: usize = 10_000;
 /// Every archive may unpack to this many bytes ...
 const FREE_BYTES: u64 = 64 << 20;
-/// ... and beyond it to so many times its own size. Trained vectors hardly compress.
+/// ... and a larger one to this many times its own size. Trained vectors hardly compress.
 const MAX_RATIO: u64 = 32;
-/// The largest archive that is unpacked in memory.
+/// The maximum size of an archive that is unpacked in memory.
 const MAX_BYTES: u64 = 8 << 30;
 
-/// Opens the module that the settings name; checks its hash where they have one and it is a file.
+/// Opens the module that the settings name, and checks its hash if they have one and it is a file.
 pub(super) fn open(settings: &Settings, path: &Path) -> Result<Files, Error> {
     let Ok(metadata) = fs::metadata(path) else {
         return Err(Error::Missing { path: path.to_owned(), hint: missing_hint(settings.url.as_deref()) });
@@ -50,19 +51,20 @@ pub(super) fn open(settings: &Settings, path: &Path) -> Result<Files, Error> {
     Ok(Files::Memory(path.to_owned(), files))
 }
 
-/// A fault of one file; where its first bytes show that it is another kind of file altogether, that.
+/// Returns an error about one file; if its first bytes show that it is another kind of file altogether, the message
+/// says that instead.
 pub(super) fn fault(files: &Files, name: &str, reason: impl Into<String>) -> Error {
     let place = files.place(name);
     let mut head = Vec::new();
     if let Ok(reader) = files.reader(name, 0) {
-        // What can't be read isn't explained.
+        // A file that can't be read isn't explained.
         let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
     }
     let explained = sniff::explain_model_file(&place, &head, &[]);
     Error::format(place, explained.unwrap_or_else(|| reason.into()))
 }
 
-/// For `map_err`: what the reader of SavedModels met, with what else is known of these files.
+/// Returns a function for `map_err`, which adds what is known of these files to an error of the SavedModel reader.
 pub(super) fn explained(files: &Files) -> impl Fn(savedmodel::Error) -> Error + Copy {
     move |error| match error {
         savedmodel::Error::File { path, source } => FileError { action: "read", path, source }.into(),
@@ -75,7 +77,7 @@ pub(super) fn explained(files: &Files) -> impl Fn(savedmodel::Error) -> Error + 
     }
 }
 
-/// What is there instead of a file that isn't, and what to do.
+/// Returns what is there in place of a missing file, and what to do.
 fn instead_of(files: &Files, name: &str) -> String {
     match files {
         Files::Folder(folder) if name == SAVED_MODEL => missing::instead_of_saved_model(folder),
@@ -83,8 +85,8 @@ fn instead_of(files: &Files, name: &str) -> String {
     }
 }
 
-/// The graph alone of the module at a path, of at most `cap` bytes; of an archive no more than what stands before it
-/// is unpacked. None where there is no such file.
+/// Returns only the graph of the module at a path, of at most `cap` bytes; an archive is unpacked no further than to
+/// the graph. `None` if there is no such file.
 pub(super) fn graph(path: &Path, cap: u64) -> Option<Vec<u8>> {
     let small = |reader: &mut dyn Read, len: u64| {
         let mut bytes = Vec::new();
@@ -107,7 +109,7 @@ pub(super) fn graph(path: &Path, cap: u64) -> Option<Vec<u8>> {
     None
 }
 
-/// The files of a `.tar.gz`, by their names below the folder that holds `saved_model.pb`.
+/// Returns the files of a `.tar.gz`, by their names below the folder that contains `saved_model.pb`.
 fn unpack(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return Err(format!("neither a folder nor a .tar.gz; name the folder that holds {SAVED_MODEL}"));
@@ -126,7 +128,7 @@ fn unpack(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let name = plain_name(&path).ok_or_else(|| format!("the entry {path:?} leads out of the archive"))?;
         match entry.header().entry_type() {
             EntryType::Directory => continue,
-            // macOS' tar writes attributes of a file beside it, as `._NAME`.
+            // The tar of macOS stores the attributes of a file in an extra file `._NAME`.
             _ if sniff::is_system_file(&name) => continue,
             EntryType::Regular | EntryType::Continuous => {}
             kind => return Err(format!("the entry {path:?} is a {kind:?}; only files and folders are read")),
@@ -151,7 +153,7 @@ fn damaged(error: &std::io::Error) -> String {
     format!("a damaged .tar.gz ({error}); get it again")
 }
 
-/// `a/b` of an entry's path; none when it is absolute or climbs.
+/// Returns an entry's path in the form `a/b`; `None` if it is absolute or contains `..`.
 fn plain_name(path: &Path) -> Option<String> {
     let mut parts = Vec::new();
     for component in path.components() {
@@ -164,13 +166,14 @@ fn plain_name(path: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The folder around a module, with its `/`, if this is the name of the file that makes it one; a module may lie in one folder.
+/// Returns the folder around a module, with its `/`, if this is the name of the file that marks one; a module may be
+/// inside one folder.
 fn root_of(name: &str) -> Option<&str> {
     let root = name.strip_suffix(SAVED_MODEL)?;
     (root.is_empty() || root.ends_with('/') && root.matches('/').count() == 1).then_some(root)
 }
 
-/// Takes away the one folder that may stand around the module.
+/// Removes the one folder that may be around the module.
 fn below_root(files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if files.contains_key(SAVED_MODEL) {
         return Ok(files);

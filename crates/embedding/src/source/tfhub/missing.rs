@@ -1,11 +1,11 @@
-//! What is there instead of `saved_model.pb`, and what to do about it.
+//! Explains what is there in place of `saved_model.pb`, and what to do about it.
 
 use std::fs;
 use std::path::Path;
 
 use savedmodel::SAVED_MODEL;
 
-/// What most other downloads of a model hold, and what that is.
+/// File names of the most common other downloads of a model, and what they are.
 const OTHERS: [(&str, &str); 8] = [
     (".tflite", "a TensorFlow Lite model: download the SavedModel (`TF2.0 SavedModel` or `TensorFlow 2`) instead"),
     ("model.json", "a TensorFlow.js model: download the SavedModel (`TF2.0 SavedModel` or `TensorFlow 2`) instead"),
@@ -16,10 +16,10 @@ const OTHERS: [(&str, &str); 8] = [
     (".h5", "a Keras model: save it with `model.export(FOLDER)`"),
     (".tar.gz", "an archive: name it as `path`, or unpack it"),
 ];
-/// More entries of a folder than are looked at.
+/// The maximum number of entries of a folder that are examined.
 const MOST: usize = 1000;
 
-/// What a folder without the file holds.
+/// Describes the content of a folder without the file.
 pub(super) fn instead_of_saved_model(folder: &Path) -> String {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(MOST);
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -36,7 +36,7 @@ pub(super) fn instead_of_saved_model(folder: &Path) -> String {
     }
 }
 
-/// What an archive holds that has no module at its root or in one folder.
+/// Describes the content of an archive that has no module at its root or in one folder.
 pub(super) fn instead_of_root<'n>(names: impl Iterator<Item = &'n String>) -> String {
     let names: Vec<&String> = names.collect();
     let deeper = names.iter().find_map(|name| name.strip_suffix(SAVED_MODEL)?.strip_suffix('/'));
@@ -49,7 +49,7 @@ pub(super) fn instead_of_root<'n>(names: impl Iterator<Item = &'n String>) -> St
     }
 }
 
-/// What a file is, by its name, and what to do.
+/// Returns what a file is, by its name, and what to do.
 pub(super) fn known(name: &str) -> Option<String> {
     let (_, what) = OTHERS.iter().find(|(end, _)| name.ends_with(end))?;
     Some(format!("`{name}` is {what}"))

@@ -1,12 +1,13 @@
 //! Source `tfhub`: text modules of TensorFlow Hub, read from their SavedModels without TensorFlow.
 //!
 //! In: a folder (or `.tar.gz`) with `saved_model.pb`, `variables/` and `assets/`. Out: a [`TextModule`], whose token
-//! ids are TensorFlow's own, and whose vectors are too once [combined](crate::combine); or, where the graph is more
-//! than a table of words, a [`GraphModule`], which runs it.
+//! ids are TensorFlow's own, as are its vectors once [combined](crate::combine); or, if the graph is more than a
+//! table of words, a [`GraphModule`], which runs it.
 //!
-//! The crate [`savedmodel`] reads graphs and checkpoints and runs functions. Here, [`files`] opens the folder ([`missing`] says
-//! what is there instead); [`graph`] finds out what is done to a text; [`table`] orders a table's rows; [`tokenizer`] makes
-//! tokens of texts, and [`module`] rows of tokens; [`encoder`] has what isn't a table run.
+//! The crate [`savedmodel`] reads graphs and checkpoints and runs functions. Here, [`files`] opens the folder
+//! ([`missing`] explains what is there instead); [`graph`] finds out what is done to a text; [`table`] brings a
+//! table's rows into order; [`tokenizer`] splits texts into tokens, and [`module`] finds the rows of tokens;
+//! [`encoder`] runs every module that isn't a table.
 
 mod encoder;
 mod files;
@@ -21,7 +22,7 @@ mod tokenizer;
 mod tests;
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use emberline_base::{Digest, Fault, sniff};
 use emberline_device::Device;
@@ -29,87 +30,61 @@ use prost::Message;
 use savedmodel::graph::Vocabulary;
 use savedmodel::proto::{MetaGraphDef, ModuleDef, SavedModel};
 use savedmodel::text::Tokens;
-use savedmodel::{Bundle, Files, Keys, SAVED_MODEL, Sketch, inference_graph};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use savedmodel::{Bundle, Files, Keys, SAVED_MODEL, UnboundFunction, inference_graph};
 
 use self::graph::{Lines, Plan};
-use super::place::bytes_at;
-use super::{Kind, Place, Texts};
-use crate::reduce::{Reduce, Reduction};
+use super::file_settings::{file_settings, file_settings_methods};
+use super::location::bytes_at;
+use super::{SourceSettings, Texts};
 use crate::{Error, Opened};
 
 pub use self::encoder::GraphModule;
 pub use self::module::TextModule;
 
-/// TF1 modules say here what they need.
+/// The file in which TF1 modules state what they need.
 const MODULE_DEF: &str = "tfhub_module.pb";
 /// `ModuleDef.format` of a module that is a SavedModel.
 const FORMAT_V3: i32 = 3;
-/// The largest graph that is read.
+/// The maximum size of a graph.
 const MAX_GRAPH: u64 = 16 << 20;
 
-/// Why a module that isn't a table can't be tuned.
+/// Why a module that isn't a table can't be fine-tuned.
 const NO_TABLE: &str =
     "the module computes its vectors by a network, not by a table of words; only tables can be trained";
 
-/// `[embedding.NAME.tfhub]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.tfhub]`
+    settings,
     /// The module: a folder with `saved_model.pb`, or a `.tar.gz` of one.
-    pub path: PathBuf,
+    path {}
     /// Where the module can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    sha256 {}
     /// The length to reduce vectors to; their own when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced; needed with `dim`, as the numbers of a vector have no order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Whether training moves the table.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "tfhub"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("tfhub", "a module's folder or its .tar.gz");
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim.is_some() && self.reduce.is_none() {
-            let message = "`dim` needs `reduce` here: a module's numbers have no order to cut them by";
+            let message =
+                "can't be truncated to `dim`, because the numbers of a module's vectors have no meaningful order";
             let hint = r#"add reduce = "pca", "random" or "truncate""#;
             faults.push(Fault::new("dim", message, hint).related_to("reduce"));
         }
         faults
     }
 
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a module's folder or its .tar.gz")
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
-    }
-
     fn find_files(&self, base: &Path) -> Result<(), Error> {
-        self.place().map_or(Ok(()), |place| place.find(base))?;
+        self.location().map_or(Ok(()), |location| location.find(base))?;
         let path = base.join(&self.path);
         if !path.is_dir() {
             return Ok(());
@@ -118,13 +93,13 @@ impl Kind for Settings {
         files.len(SAVED_MODEL).map(drop).map_err(files::explained(&files))
     }
 
-    fn also_reads(&self) -> &'static [sniff::Kind] {
+    fn accepted_formats(&self) -> &'static [sniff::Kind] {
         &[sniff::Kind::Gzip]
     }
 
     fn encodes(&self, base: &Path) -> bool {
         let Some(model) = peek(&base.join(&self.path)) else { return false };
-        let runs = |meta| graph::find(meta).is_ok_and(|entry| Sketch::of(meta, &entry).is_ok());
+        let runs = |meta| graph::find(meta).is_ok_and(|entry| UnboundFunction::of(meta, &entry).is_ok());
         inference_graph(&model).is_ok_and(|meta| graph::read(meta).is_err() && runs(meta))
     }
 
@@ -140,7 +115,7 @@ impl Kind for Settings {
         bundle.describe(&key, region.as_ref()).ok()?.1.last().copied()
     }
 
-    /// The numbers as they are read, and as they are joined; of an archive, what it unpacks to as well.
+    /// The numbers as they are read, and as they are joined; for an archive also its unpacked content.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         let path = base.join(&self.path);
         let variables = bytes_at(&path.join("variables"), "variables.data");
@@ -156,7 +131,7 @@ impl Kind for Settings {
     }
 }
 
-/// The graphs of the module at a path, where it has some.
+/// Returns the graphs of the module at a path, if it has any.
 fn peek(path: &Path) -> Option<SavedModel> {
     SavedModel::decode(files::graph(path, MAX_GRAPH)?.as_slice()).ok()
 }
@@ -173,7 +148,7 @@ pub enum Module {
 ///
 /// # Errors
 /// [`Error::Missing`] when nothing is at the path, [`Error::Hash`] when an archive isn't the one the settings name,
-/// [`Error::Format`] when a file of the module is missing, damaged, or not that of a text module that is read here.
+/// [`Error::Format`] when a file of the module is missing, damaged, or not that of a supported text module.
 pub fn open(settings: &Settings, base: &Path) -> Result<Module, Error> {
     read(&files::open(settings, &base.join(&settings.path))?)
 }
@@ -198,7 +173,7 @@ fn read_table(files: &Files, meta: &MetaGraphDef, model: &[u8], plan: &Plan) -> 
     TextModule::new(plan, tokens, table.rows, digest).map_err(|reason| files::fault(files, SAVED_MODEL, reason))
 }
 
-/// A TF1 module must be a SavedModel and ask for nothing else.
+/// Checks that a TF1 module is a SavedModel and needs nothing else.
 fn check_module_def(files: &Files) -> Result<(), Error> {
     if !files.has(MODULE_DEF) {
         return Ok(());
@@ -215,18 +190,19 @@ fn check_module_def(files: &Files) -> Result<(), Error> {
     }
 }
 
-/// The tokens of a vocabulary, which isn't another file in its place.
+/// Reads the tokens of a vocabulary, after checking that it isn't another kind of file.
 fn vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<Tokens, Error> {
     check_vocabulary(vocabulary, files)?;
     vocabulary.read(files).map_err(files::explained(files))
 }
 
-/// Any file of text is a vocabulary, so one that stands in for another, such as a Git LFS pointer, is told by its first bytes.
+/// Any text file would be a valid vocabulary, so a file in its place, such as a Git LFS pointer, is recognised by its
+/// first bytes.
 fn check_vocabulary(vocabulary: &Vocabulary, files: &Files) -> Result<(), Error> {
     let path = vocabulary.path().map_err(|reason| files::fault(files, SAVED_MODEL, reason))?;
     let mut head = Vec::new();
     if let Ok(reader) = files.reader(&path, 0) {
-        // What can't be read is told when it is read as a whole.
+        // A file that can't be read is reported when it is read as a whole.
         let _ = reader.take(sniff::HEAD as u64).read_to_end(&mut head);
     }
     match sniff::placeholder_kind(&head) {

@@ -1,4 +1,4 @@
-//! An opened text module: token ids of texts, rows of its table.
+//! An opened text module: the token ids of texts, and the rows of its table.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use savedmodel::text::{Tokens, fingerprint64};
 
 use super::graph::{Element, Lines, Plan};
 use super::tokenizer::Tokenizer;
-use crate::{Lookup, Words};
+use crate::{Lookup, WordCounts};
 
 /// The row of a token that the graph drops.
 const DROPPED: u32 = u32::MAX;
@@ -18,17 +18,17 @@ const DROPPED: u32 = u32::MAX;
 pub struct TextModule {
     tokenizer: Tokenizer,
     tokens: Tokens,
-    /// The row of each known token; none where it is the token's line.
+    /// The row of each known token. `None` if it is the token's line.
     known: Option<Vec<u32>>,
-    /// The row of an unknown token by its hash bucket. One: no hash is needed.
+    /// The row of an unknown token by its hash bucket. If there is only one, no hash is computed.
     unknown: Vec<u32>,
-    /// The row of a text without tokens, and of one whose tokens are all dropped; none: the vector 0.
+    /// The row of a text without tokens, and of one whose tokens are all dropped. `None`: a vector of zeros.
     no_token: Option<u32>,
     all_dropped: Option<u32>,
     combiner: Combiner,
     table: Matrix,
     digest: Digest,
-    /// The token of each row, none where a row has several or none; made when it is first asked for.
+    /// The token of each row, `None` for a row with several tokens or none; computed on first use.
     words: OnceLock<Vec<Option<u32>>>,
 }
 
@@ -72,7 +72,7 @@ impl TextModule {
         Ok(Self { tokenizer, tokens, known, unknown, no_token, all_dropped, combiner, table, digest, words })
     }
 
-    /// The line of the one token that each row belongs to.
+    /// Returns the line of the only token that each row belongs to.
     fn lines_of_rows(&self) -> Vec<Option<u32>> {
         let mut lines = vec![None; self.table.rows()];
         let mut is_shared = vec![false; self.table.rows()];
@@ -86,7 +86,7 @@ impl TextModule {
         lines.iter().zip(is_shared).map(|(line, is_shared)| line.filter(|_| !is_shared)).collect()
     }
 
-    /// The row of the token that stands in this place of a text, and whether the vocabulary holds the token.
+    /// Returns the row of the token at this place of a text, and whether the vocabulary contains the token.
     fn row_of(&self, text: &[u8], place: Range<usize>) -> (u32, bool) {
         match (self.tokens.line_of(text, place.clone()), &self.known, self.unknown.as_slice()) {
             (Some(line), None, _) => (line, true),
@@ -107,13 +107,13 @@ impl Lookup for TextModule {
     }
 
     /// A word in a bucket for out-of-vocabulary words isn't known, nor is one that the graph drops.
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
         let start = ids.len();
-        let (mut any, mut words) = (false, Words::default());
+        let (mut any, mut words) = (false, WordCounts::default());
         self.tokenizer.each(text, |text, place| {
             any = true;
             let (row, known) = self.row_of(text, place.clone());
-            words.meet(&text[place], known && row != DROPPED);
+            words.count_token(&text[place], known && row != DROPPED);
             if row != DROPPED {
                 ids.push(row);
             }

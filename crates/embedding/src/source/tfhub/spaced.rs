@@ -1,13 +1,15 @@
-//! What stands between the spaces of an ASCII text without punctuation, as most of Google's modules have it, found 64 bytes at a
-//! time: to write the text down without its punctuation first would take as long as to look its tokens up.
+//! Finds the space-separated tokens of an ASCII text without its punctuation, 64 bytes at a time.
+//!
+//! Most of Google's modules split texts in this way. Writing the text without its punctuation first would take as
+//! long as looking its tokens up.
 
 use std::ops::Range;
 
 use emberline_base::masks::{BLOCK, in_range, masks, u8x16};
 use savedmodel::text::{PUNCTUATION, without_punctuation};
 
-/// Hands on each token, in order: a text, and where the token stands in it. Whether the text is ASCII: if it isn't, nothing is
-/// handed on.
+/// Calls `take` with each token, in order: a text, and the range of the token in it. Returns whether the text is
+/// ASCII; if it isn't, `take` isn't called.
 pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bool {
     if !text.is_ascii() {
         return false;
@@ -24,7 +26,7 @@ pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bo
             let at = ends.trailing_zeros();
             let end = base + at as usize;
             match length_kept(marks << (BLOCK as u32 - at), end - start) {
-                // Marks of bytes further back are gone.
+                // The masks of bytes further back aren't kept.
                 Some(length) if base - start.min(base) <= BLOCK => take(text, start..start + length),
                 _ => {
                     let kept = without_punctuation(&text[start..end]);
@@ -39,15 +41,17 @@ pub(super) fn each(text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) -> bo
     true
 }
 
-/// The bytes that are left of a token of so many, where no more than its end is punctuation, as before a comma. `marks`: which
-/// bytes are, the token's last in the highest bit.
+/// Returns the length of a token of `length` bytes without the punctuation at its end, such as a comma; `None` if
+/// there is punctuation elsewhere in it. `marks` says which bytes are punctuation, the token's last byte in the
+/// highest bit. Example: `ab,` has `marks` = `1 << 127` and the length 2.
 fn length_kept(marks: u128, length: usize) -> Option<usize> {
     let removed = (marks.leading_ones() as usize).min(length);
     let others = marks.unbounded_shl(removed as u32).leading_zeros() as usize;
     (others >= length - removed).then_some(length - removed)
 }
 
-/// Which of the first bytes are spaces, and which are punctuation.
+/// Returns which of the first bytes are spaces, and which are punctuation, the first byte in the lowest bit. Example:
+/// `a, b` gives `0b0100` and `0b0010`.
 fn spaces_and_punctuation(text: &[u8]) -> [u64; 2] {
     masks(text, |bytes| {
         let punctuation =
@@ -56,7 +60,7 @@ fn spaces_and_punctuation(text: &[u8]) -> [u64; 2] {
     })
 }
 
-/// Those of [`PUNCTUATION`] that are ASCII.
+/// The ranges of [`PUNCTUATION`] that are ASCII.
 const ASCII: [(u8, u8); 9] = {
     let mut ranges = [(0, 0); 9];
     let mut at = 0;
@@ -74,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Against the rule itself, on texts of every length up to three blocks.
+    /// Compares with the general rule, on texts of every length up to three blocks.
     #[test]
     fn tokens_are_what_is_left_between_spaces() {
         let mut stream = Substream::new(1, "texts");

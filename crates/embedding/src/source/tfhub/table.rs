@@ -1,4 +1,4 @@
-//! The table of a module: its variables' rows brought into the order of ids.
+//! The table of a module: its variables' rows, brought into the order of ids.
 
 use emberline_base::{Digest, Matrix, memory};
 use savedmodel::proto::MetaGraphDef;
@@ -41,7 +41,7 @@ fn plain(part: Numbers<f32>) -> Matrix {
     Matrix::new(part.rows, part.cols, part.values)
 }
 
-/// The rows of all parts, in the order of ids.
+/// Joins the rows of all parts in the order of ids.
 fn joined(plan: &Plan, parts: &[Numbers<f32>], lines: Lines) -> Result<Matrix, String> {
     let cols = parts.first().map_or(0, |part| part.cols);
     if parts.iter().any(|part| part.cols != cols) {

@@ -1,4 +1,4 @@
-//! Texts to tokens, as a module's graph says: edits, then splitting. Bytes in, bytes out.
+//! Splits texts into tokens as a module's graph says: edits first, then splitting. Bytes in, bytes out.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,12 +8,12 @@ use savedmodel::text::{Replace, Split, split};
 use super::graph::Edit;
 use super::spaced;
 
-/// What is done to a text.
+/// The edits and the split of a text.
 #[derive(Debug)]
 pub(super) struct Tokenizer {
     edits: Vec<Compiled>,
     split: Split,
-    /// Whether that is to remove punctuation, and to split at spaces.
+    /// Whether the edits and the split are to remove punctuation and to split at spaces.
     is_spaced: bool,
 }
 
@@ -38,7 +38,7 @@ impl Tokenizer {
         Ok(Self { edits, split: split.clone(), is_spaced })
     }
 
-    /// Hands on each token of a text, in order: an edited text, and where the token stands in it.
+    /// Calls `take` with each token of a text, in order: an edited text, and the range of the token in it.
     pub(super) fn each(&self, text: &[u8], mut take: impl FnMut(&[u8], Range<usize>)) {
         if self.is_spaced && spaced::each(text, &mut take) {
             return;

@@ -1,16 +1,17 @@
 //! Source `word_vectors`: pretrained word vectors from one file.
 //!
-//! A file and the texts enter, a [`Lookup`] of the words that occur in the texts leaves. The crate [`wordvectors`] reads the
-//! file, once, front to back, whatever its size and format; here, words of texts become what it is asked for (`query.rs`,
-//! `tokens.rs`), and its vectors a table (`table.rs`).
+//! A file and the texts enter; a [`Lookup`] of the words that occur in the texts leaves. The crate [`wordvectors`]
+//! reads the file once, from start to end, whatever its size and format; here, the words of texts become a query to
+//! the file (`query.rs`, `tokens.rs`), and its vectors become a table (`table.rs`).
 //!
-//! A model with subwords gives unknown words vectors too; a row of the table is then a word's composed vector, and
-//! where the table is trained, words move one by one, not the n-grams that they share.
+//! A model with subwords has vectors for unknown words too; a row of the table is then the composed vector of a word,
+//! and if the table is trained, words are updated one by one, not the n-grams that they share.
 //!
-//! fastText's own vector of a text, `get_sentence_vector`, needs `tokens = "fasttext"` and the combiner `mean`. For a model
-//! that was trained without labels it is the mean of the words' vectors, each scaled to length 1 (`pre_normalize = true`).
-//! For a supervised model it is the plain mean over the rows of the words and of the line's end `</s>`, which is added here
-//! (and must not be scaled); with n-grams of characters or words it can't be had, and [`Lookup::warnings`] says so.
+//! fastText's own vector of a text, `get_sentence_vector`, needs `tokens = "fasttext"` and the combiner `mean`. For a
+//! model that was trained without labels it is the mean of the words' vectors, each scaled to length 1
+//! (`pre_normalize = true`). For a supervised model it is the plain mean over the rows of the words and of the end of
+//! the line, `</s>`, which is added here (and must not be scaled); with n-grams of characters or words it can't be
+//! computed, and [`Lookup::warnings`] says so.
 
 mod query;
 mod settings;
@@ -35,18 +36,18 @@ pub use self::settings::Settings;
 use self::table::Table;
 pub use self::tokens::Tokens;
 pub use self::weights::Weights;
-use super::place::{bytes_at, missing_hint};
+use super::location::{bytes_at, missing_hint};
 use super::{Texts, words};
 use crate::learned::{Learned, WordWeights};
-use crate::{Error, Lookup, RowKey, Words};
+use crate::{Error, Lookup, RowKey, WordCounts};
 
-/// The kinds of files that are word vectors, or may be, under any name.
+/// The kinds of files that contain word vectors, or may contain them, whatever their names.
 const FORMATS: [Kind; 4] = [Kind::Gzip, Kind::FastText, Kind::Finalfusion, Kind::Text];
 /// The rows of a word vector file that occur in the texts.
 #[derive(Debug)]
 pub(crate) struct WordVectors {
     table: Table,
-    /// Makes the rows of texts that weren't known when the file was read.
+    /// Computes the rows of texts that weren't known when the file was read.
     model: Option<Arc<Model>>,
     weights: Option<Arc<WordWeights>>,
     settings: Settings,
@@ -74,12 +75,13 @@ fn open(settings: &Settings, base: &Path, texts: Texts<'_>) -> Result<WordVector
     Ok(vectors)
 }
 
-/// Reads every row, for texts that aren't known yet; `learned` are the weights of words, and the source's digest in training.
+/// Reads every row, for texts that aren't known yet; `learned` holds the weights of words, and the source's digest in
+/// training.
 ///
 /// # Errors
 /// Those of [`open`], and when there is too little memory for the whole file.
 fn reopen(settings: &Settings, base: &Path, learned: Option<(WordWeights, Digest)>) -> Result<WordVectors, Error> {
-    // The window's rows, and twice the table while it grows.
+    // The rows of the window, and twice the table while it grows.
     memory::require(bytes_at(&base.join(&settings.path), "").saturating_mul(2))?;
     let (content, sha256) = read_file(settings, base, WordsOf { texts: None, rules: settings.rules() })?;
     let (read, model) = match content {
@@ -98,7 +100,7 @@ fn reopen(settings: &Settings, base: &Path, learned: Option<(WordWeights, Digest
 }
 
 impl WordVectors {
-    /// The vectors before they are weighed.
+    /// Returns the vectors before they are weighted.
     fn new(settings: &Settings, mut table: Table, sha256: &str) -> Self {
         if settings.pre_normalize {
             table.normalize();
@@ -108,12 +110,12 @@ impl WordVectors {
     }
 }
 
-/// Reads the settings' file, and gives its SHA-256 too.
+/// Reads the settings' file, and returns its SHA-256 too.
 fn read_file(settings: &Settings, base: &Path, query: WordsOf<'_>) -> Result<(Content, String), Error> {
     let path = base.join(&settings.path);
     let mut file = open_file(&path, settings.url.as_deref())?;
     let outcome = read(&path, &mut file, query);
-    // A file with another hash is the wrong file, which says more than what is odd about its content.
+    // A file with another hash is the wrong file, which is a more useful message than what is wrong with its content.
     let found = file.finish().map_err(explained)?;
     if let Some(expected) = settings.sha256.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(&found)) {
         return Err(Error::Hash { path, expected: expected.to_ascii_lowercase(), found });
@@ -134,7 +136,7 @@ fn open_file(path: &Path, url: Option<&str>) -> Result<VectorFile, Error> {
     VectorFile::new(path, file).map_err(explained)
 }
 
-/// Reads what is asked for. Pickles, models and archives are refused by name.
+/// Reads the vectors that the query asks for. Pickles, models and archives are refused by name.
 fn read(path: &Path, file: &mut VectorFile, query: WordsOf<'_>) -> Result<Content, Error> {
     let head = file.head().map_err(explained)?;
     match sniff::kind(&head[..head.len().min(sniff::HEAD)]) {
@@ -145,7 +147,7 @@ fn read(path: &Path, file: &mut VectorFile, query: WordsOf<'_>) -> Result<Conten
     }
 }
 
-/// For `map_err`: what the reader of word vectors met.
+/// Converts an error of the word vector reader, for `map_err`.
 fn explained(error: wordvectors::Error) -> Error {
     match error {
         wordvectors::Error::File { path, source } => FileError { action: "read", path, source }.into(),
@@ -158,12 +160,12 @@ fn explained(error: wordvectors::Error) -> Error {
     }
 }
 
-/// The length of a file's vectors, as far as its first bytes tell.
+/// Returns the length of a file's vectors, as far as its first bytes show it.
 fn length(path: &Path) -> Option<usize> {
     open_file(path, None).ok()?.into_dim()
 }
 
-/// The content address. Weights depend on the training texts.
+/// Returns the content address. Weights depend on the training texts.
 fn digest(settings: &Settings, sha256: &str, train: &[&str], reads_lines: bool) -> Digest {
     let mut description = settings.description();
     if reads_lines {
@@ -183,7 +185,7 @@ impl Lookup for WordVectors {
         self.table.file_rows
     }
 
-    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> Words {
+    fn token_ids(&self, text: &[u8], ids: &mut Vec<u32>) -> WordCounts {
         self.table.token_ids(text, self.settings.rules(), ids)
     }
 
@@ -251,7 +253,7 @@ impl Lookup for WordVectors {
     }
 }
 
-/// Why the mean over a text's words is not fastText's vector of the text.
+/// Explains why the mean over a text's words is not fastText's vector of the text.
 fn difference(difference: Difference) -> &'static str {
     match difference {
         Difference::WordNgrams => "it was trained with n-grams of words (`wordNgrams`), which are not read here",

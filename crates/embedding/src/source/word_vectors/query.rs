@@ -1,4 +1,4 @@
-//! What a file of word vectors is asked for: the words of texts.
+//! The query to a file of word vectors: the words of texts.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -11,7 +11,7 @@ use super::tokens::{self, Rules, Tokens, Vocabulary};
 /// The words of texts, and how they are found in them.
 #[derive(Clone, Copy)]
 pub(super) struct WordsOf<'a> {
-    /// None: they aren't known yet, so every word of the file may be asked for.
+    /// `None`: the texts aren't known yet, so that every word of the file may be asked for.
     pub(super) texts: Option<&'a [&'a str]>,
     pub(super) rules: Rules,
 }
@@ -34,7 +34,7 @@ impl Query for WordsOf<'_> {
     }
 }
 
-/// Notes what is asked for.
+/// Records which words are asked for.
 struct Hits<'s, 'd>(&'s mut Selection<'d>);
 
 impl Vocabulary for Hits<'_, '_> {

@@ -1,66 +1,58 @@
-//! `[embedding.NAME.word_vectors]`: the settings, and what can't be meant in them.
+//! `[embedding.NAME.word_vectors]`: the settings, and the checks of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use emberline_base::sniff::Kind as FileKind;
 use emberline_base::{Combiner, Fault, canonical, variant_name};
 use emberline_device::Device;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::tokens::{Rules, Tokens};
 use super::weights::Weights;
 use crate::learned::Learned;
-use crate::reduce::{Reduce, Reduction};
-use crate::source::{Kind, Place, Texts, tuning};
+use crate::source::file_settings::{file_settings, file_settings_methods};
+use crate::source::{SourceSettings, Texts, tuning};
 use crate::{Error, LearnedState, Opened};
 
-/// `[embedding.NAME.word_vectors]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+file_settings! {
+    /// `[embedding.NAME.word_vectors]`
+    settings,
     /// A file of word2vec (binary or text), GloVe, fastText (.vec, .bin, .ftz) or finalfusion (.fifu), plain or .gz.
-    pub path: PathBuf,
+    path {}
     /// Where the file can be downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    url,
     /// The SHA-256 of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// How the vectors of a text's words become one.
-    #[serde(default = "mean")]
-    pub combiner: Combiner,
-    /// How a text falls into words: into the largest pieces that the file knows (auto), at white space, or as fastText
-    /// does it.
-    #[serde(default)]
-    pub tokens: Tokens,
-    /// Whether words are looked up in lower case only (true) or as written only (false); when left out:
-    /// as written, and in lower case where the file doesn't hold that (not under `tokens = "fasttext"`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lowercase: Option<bool>,
-    /// Whether an unknown word with two or more digits is looked up with `#` in place of each, as the vectors of
-    /// GoogleNews have it.
-    #[serde(default)]
-    pub digits_as_hash: bool,
-    /// Whether each word's vector is scaled to length 1 before they are combined; a word with the vector 0 is left out.
-    #[serde(default)]
-    pub pre_normalize: bool,
-    /// How words are weighed against each other, by their counts in the training texts; all alike when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<Weights>,
-    /// Whether a text's vector is scaled to length 1.
-    #[serde(default)]
-    pub normalize: bool,
+    sha256 {
+        /// How the vectors of a text's words become one.
+        #[serde(default = "mean")]
+        pub combiner: Combiner,
+        /// How a text falls into words: into the largest pieces that the file knows (auto), at white space, or as fastText
+        /// does it.
+        #[serde(default)]
+        pub tokens: Tokens,
+        /// Whether words are looked up in lower case only (true) or as written only (false); when left out:
+        /// as written, and in lower case where the file doesn't hold that (not under `tokens = "fasttext"`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub lowercase: Option<bool>,
+        /// Whether an unknown word with two or more digits is looked up with `#` in place of each, as the vectors of
+        /// GoogleNews have it.
+        #[serde(default)]
+        pub digits_as_hash: bool,
+        /// Whether each word's vector is scaled to length 1 before they are combined; a word with the vector 0 is left out.
+        #[serde(default)]
+        pub pre_normalize: bool,
+        /// How words are weighed against each other, by their counts in the training texts; all alike when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub weights: Option<Weights>,
+        /// Whether a text's vector is scaled to length 1.
+        #[serde(default)]
+        pub normalize: bool,
+    }
     /// The length to reduce vectors to; their own when left out. Needs `reduce`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub dim: Option<usize>,
+    dim,
     /// How they are reduced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduce: Option<Reduce>,
+    reduce,
     /// Whether training moves the vectors.
-    #[serde(default)]
-    pub trainable: bool,
+    trainable,
 }
 
 fn mean() -> Combiner {
@@ -68,12 +60,12 @@ fn mean() -> Combiner {
 }
 
 impl Settings {
-    /// How words are found.
+    /// Returns how words are found.
     pub(super) fn rules(&self) -> Rules {
         Rules { tokens: self.tokens, lowercase: self.lowercase, digits_as_hash: self.digits_as_hash }
     }
 
-    /// All settings that decide a vector, for the digest.
+    /// Returns all settings that decide a vector, for the digest.
     pub(super) fn description(&self) -> String {
         let Self { combiner, tokens, lowercase, digits_as_hash, pre_normalize, weights, normalize, .. } = self;
         let (combiner, tokens) = (variant_name(combiner), variant_name(tokens));
@@ -85,16 +77,14 @@ impl Settings {
     }
 }
 
-impl Kind for Settings {
-    fn name(&self) -> &'static str {
-        "word_vectors"
-    }
+impl SourceSettings for Settings {
+    file_settings_methods!("word_vectors", "a file of word vectors");
 
     fn own_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.dim.is_some_and(|dim| dim > 0) && self.reduce.is_none() {
-            let hint = "set `reduce` too: pca, random, or truncate where columns are principal components";
-            let message = "the columns of word vectors have no order to cut them by";
+            let hint = "set `reduce` too: pca, random, or truncate if the columns are principal components";
+            let message = "can't be truncated to `dim`, because the columns of word vectors have no meaningful order";
             faults.push(Fault::new("dim", message, hint).related_to("reduce"));
         }
         if self.digits_as_hash && self.tokens == Tokens::Fasttext {
@@ -105,22 +95,6 @@ impl Kind for Settings {
         faults
     }
 
-    fn trainable(&self) -> bool {
-        self.trainable
-    }
-
-    fn bare(&mut self) {
-        (self.trainable, self.dim, self.reduce) = (false, None, None);
-    }
-
-    fn place(&self) -> Option<Place<'_>> {
-        Place::new(&self.path, self.url.as_ref(), self.sha256.as_ref(), "a file of word vectors")
-    }
-
-    fn reduction(&self) -> Option<Reduction> {
-        Reduction::of(self.dim, self.reduce)
-    }
-
     fn length(&self, base: &Path) -> Option<usize> {
         super::length(&base.join(&self.path))
     }
@@ -129,7 +103,7 @@ impl Kind for Settings {
         true
     }
 
-    fn also_reads(&self) -> &'static [FileKind] {
+    fn accepted_formats(&self) -> &'static [FileKind] {
         &super::FORMATS
     }
 

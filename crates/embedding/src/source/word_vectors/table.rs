@@ -1,4 +1,5 @@
-//! The rows of the words that occur in the texts, whatever file they came from, and how a text's words find them.
+//! A table of the words that occur in the texts, whatever file they came from, and the look-up of a text's words in
+//! it.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -6,7 +7,7 @@ use std::sync::OnceLock;
 use wordvectors::{Ids, LINE_END, Line, Vectors};
 
 use super::tokens::{self, Rules, Vocabulary};
-use crate::Words as Counts;
+use crate::WordCounts;
 use crate::learned::WordWeights;
 use crate::source::memo::Memo;
 
@@ -15,40 +16,40 @@ use crate::source::memo::Memo;
 pub(super) struct Table {
     /// The length of a row.
     pub(super) dim: usize,
-    /// The rows of the file, whether kept or not.
+    /// The number of rows of the file, whether kept or not.
     pub(super) file_rows: u64,
-    /// Row after row.
+    /// The rows, one after another.
     pub(super) values: Vec<f32>,
     /// The row of each word.
     pub(super) ids: Ids,
-    /// Rows below are of words that the file holds, those from here on of words made of their parts.
+    /// Rows below this number belong to words that the file holds; the others to words composed of their parts.
     pub(super) known: u32,
     /// Whether the file holds words with capitals.
     pub(super) is_cased: bool,
-    /// Rows that no text gets.
+    /// Rows that are never used for a text.
     pub(super) left_out: HashSet<u32>,
-    /// What chunks of the texts are known to be made of, and their words.
-    pub(super) chunks: Memo<Counts>,
-    /// How a supervised model of fastText reads a text, where texts are cut as fastText cuts them.
+    /// The rows and word counts of chunks of the texts.
+    pub(super) chunks: Memo<WordCounts>,
+    /// How a supervised model of fastText reads a text, if texts are split as fastText splits them.
     pub(super) line: Option<Line>,
-    /// The word of each row, `""` where it isn't UTF-8; made when it is first asked for.
+    /// The word of each row, `""` if it isn't UTF-8; computed on first use.
     words: OnceLock<Vec<String>>,
 }
 
 impl Table {
-    /// A table of what was read.
+    /// Builds a table from the vectors that were read.
     pub(super) fn of(vectors: Vectors) -> Self {
         let Vectors { dim, file_rows, values, ids, known, is_cased, line } = vectors;
         let (left_out, chunks, words) = (HashSet::new(), Memo::default(), OnceLock::new());
         Self { dim, file_rows, values, ids, known, is_cased, left_out, chunks, line, words }
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub(super) fn rows(&self) -> usize {
         self.values.len() / self.dim
     }
 
-    /// The word of each row, `""` where it isn't UTF-8.
+    /// Returns the word of each row, `""` if it isn't UTF-8.
     pub(super) fn words(&self) -> &[String] {
         self.words.get_or_init(|| {
             let mut words = vec![String::new(); self.rows()];
@@ -59,7 +60,7 @@ impl Table {
         })
     }
 
-    /// Resolves every chunk of the texts, once.
+    /// Looks up every chunk of the texts once, and stores the result.
     pub(super) fn remember(&mut self, texts: &[&str], rules: Rules) {
         let (mut chunks, mut ids) = (Memo::default(), Vec::new());
         for text in texts {
@@ -74,9 +75,10 @@ impl Table {
         self.chunks = chunks;
     }
 
-    /// Appends the rows of a text's words, and counts these. The end of a line is a row, but no word of the text.
-    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) -> Counts {
-        let (mut words, mut has_ended) = (Counts::default(), false);
+    /// Appends the rows of a text's words, and returns the word counts. The end of a line has a row, but isn't a word
+    /// of the text.
+    pub(super) fn token_ids(&self, text: &[u8], rules: Rules, ids: &mut Vec<u32>) -> WordCounts {
+        let (mut words, mut has_ended) = (WordCounts::default(), false);
         rules.for_each_chunk(text, |chunk| {
             has_ended |= self.line.is_some() && chunk == LINE_END;
             if has_ended {
@@ -95,7 +97,7 @@ impl Table {
         words
     }
 
-    /// Scales every row to length 1. A word with the vector 0 has no direction: it is left out of texts.
+    /// Scales every row to length 1. A word whose vector is zero has no direction, and is left out of texts.
     pub(super) fn normalize(&mut self) {
         for (id, row) in self.values.chunks_exact_mut(self.dim).enumerate() {
             if row.iter().all(|&value| value == 0.0) {

@@ -1,26 +1,26 @@
-//! How the words of a text are found in a vocabulary.
+//! Finds the words of a text in a vocabulary.
 //!
-//! `auto`, for a vocabulary that was tokenised in a way we don't know. A text is cut at white space, and each chunk
-//! is looked up in pieces that get smaller until the vocabulary knows one:
+//! `auto`, for a vocabulary whose tokenisation is unknown: a text is split at white space, and each chunk is looked
+//! up in pieces that get smaller until the vocabulary contains one:
 //!
-//! 1. the chunk as a whole: `U.S.`, `:)`, `c++`, and any vocabulary that was itself cut at white space;
-//! 2. without the other characters at either end, each of which becomes a token: `"well-known",` ->
-//!    `"`, `well-known`, `"`, `,`;
+//! 1. the chunk as a whole: `U.S.`, `:)`, `c++`, and any vocabulary that was itself split at white space;
+//! 2. without the other characters at either end, each of which becomes a token: `"well-known",` -> `"`,
+//!    `well-known`, `"`, `,`;
 //! 3. its pieces by `words.rs`: `well`, `-`, `known`; `don't`;
-//! 4. of a piece with an apostrophe, the two halves of the Penn Treebank, where the vocabulary knows the
-//!    second: `do` + `n't`, `it` + `'s`;
+//! 4. of a piece with an apostrophe, the two halves of the Penn Treebank, if the vocabulary contains the second: `do`
+//!    + `n't`, `it` + `'s`;
 //! 5. its runs of letters, and the apostrophes between them.
 //!
-//! `whitespace`: step 1 alone. Both ask for a piece in these forms: as written; in lower case; both with a straight
-//! apostrophe in place of a typographic one; where asked for, with `#` for every digit of a piece with two or more.
+//! `whitespace`: step 1 alone. Both look up a piece in these forms: as written; in lower case; both with a straight
+//! apostrophe in place of a typographic one; and, if asked for, with `#` for every digit of a piece with two or more.
 //! The setting `lowercase` leaves only the lower-case forms (true) or only those as written (false).
 //!
-//! `fasttext`: a text is cut at the seven separators of fastText's `readWord` and words are asked for as written (in
-//! lower case where `lowercase` says so), unchanged by any Unicode normalisation: what fastText itself does.
+//! `fasttext`: a text is split at the seven separators of fastText's `readWord` and words are looked up as written
+//! (in lower case if `lowercase` says so), without any Unicode normalisation: what fastText itself does.
 //!
-//! What no form is known of is made of its parts where the vocabulary can do that (letters and digits only under
-//! `auto`): as written, or in lower case where `lowercase` says so or the vocabulary has no capitals. Otherwise it has
-//! no row and doesn't count in a mean.
+//! A piece of which no form is known is composed of its parts, if the vocabulary can do that (under `auto` only
+//! letters and digits): as written, or in lower case if `lowercase` says so or the vocabulary has no capitals.
+//! Otherwise it has no row and doesn't count in a mean.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ use emberline_base::normalise::lowercase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Words;
+use crate::WordCounts;
 use crate::source::words;
 
 /// How a text falls into words.
@@ -45,7 +45,7 @@ pub enum Tokens {
     Fasttext,
 }
 
-/// How words are found in a text, and forms of words in a vocabulary.
+/// The rules by which words are found in a text, and forms of words in a vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rules {
     pub(super) tokens: Tokens,
@@ -53,26 +53,26 @@ pub(super) struct Rules {
     pub(super) digits_as_hash: bool,
 }
 
-/// What words are looked up in.
+/// A vocabulary in which words are looked up.
 pub(super) trait Vocabulary {
-    /// The row of a word that it holds.
+    /// Returns the row of a word that it contains.
     fn known(&mut self, form: &str) -> Option<u32>;
 
-    /// The row of a word that it doesn't hold, made of the word's parts.
+    /// Returns the row of a word that it doesn't contain, composed of the word's parts.
     fn composed(&mut self, word: &str) -> Option<u32>;
 
-    /// Whether it holds words with capitals.
+    /// Returns whether it contains words with capitals.
     fn is_cased(&self) -> bool;
 
-    /// Whether no text gets this row, although it is a known word's.
+    /// Returns whether this row is never used for a text, although it is a known word's.
     fn is_left_out(&self, _row: u32) -> bool {
         false
     }
 }
 
-/// Every form that [`resolve`] may ask for in these texts.
+/// Returns every form that [`resolve`] may look up in these texts.
 pub(super) fn candidates(texts: &[&str], rules: Rules) -> HashSet<Box<[u8]>> {
-    /// Where nothing is known, every smaller piece is asked for.
+    /// A vocabulary that contains nothing, so that every smaller piece is looked up.
     struct Unknown(HashSet<Box<[u8]>>);
 
     impl Vocabulary for Unknown {
@@ -97,7 +97,7 @@ pub(super) fn candidates(texts: &[&str], rules: Rules) -> HashSet<Box<[u8]>> {
     unknown.0
 }
 
-/// Asks for everything that [`resolve`] will ask for in these texts.
+/// Looks up everything that [`resolve`] will look up in these texts.
 pub(super) fn resolve_all(texts: &[&str], rules: Rules, vocabulary: &mut impl Vocabulary) {
     let (mut chunks, mut ids) = (HashSet::new(), Vec::new());
     for text in texts {
@@ -111,15 +111,15 @@ pub(super) fn resolve_all(texts: &[&str], rules: Rules, vocabulary: &mut impl Vo
     }
 }
 
-/// Appends the rows of a chunk's words, and counts these.
-pub(super) fn resolve(chunk: &str, rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) -> Words {
-    let mut resolver = Resolver { rules, vocabulary, ids, words: Words::default() };
+/// Appends the rows of a chunk's words, and returns the word counts.
+pub(super) fn resolve(chunk: &str, rules: Rules, vocabulary: &mut impl Vocabulary, ids: &mut Vec<u32>) -> WordCounts {
+    let mut resolver = Resolver { rules, vocabulary, ids, words: WordCounts::default() };
     resolver.chunk(chunk);
     resolver.words
 }
 
 impl Rules {
-    /// Calls `take` with what stands between separators: a chunk's words don't depend on the chunks beside it.
+    /// Calls `take` with each chunk between separators: a chunk's words don't depend on the neighbouring chunks.
     pub(super) fn for_each_chunk(self, text: &[u8], mut take: impl FnMut(&str)) {
         match self.tokens {
             Tokens::Auto | Tokens::Whitespace => {
@@ -138,7 +138,7 @@ struct Resolver<'a, V> {
     rules: Rules,
     vocabulary: &'a mut V,
     ids: &'a mut Vec<u32>,
-    words: Words,
+    words: WordCounts,
 }
 
 /// Where the row of a word comes from.
@@ -173,8 +173,8 @@ impl<V: Vocabulary> Resolver<'_, V> {
         };
         self.ids.extend(row);
         match (row, found) {
-            (Some(_), Found::Composed(_)) => self.words.meet_composed(word.as_bytes()),
-            (row, _) => self.words.meet(word.as_bytes(), row.is_some()),
+            (Some(_), Found::Composed(_)) => self.words.count_composed(word.as_bytes()),
+            (row, _) => self.words.count_token(word.as_bytes(), row.is_some()),
         }
     }
 
@@ -214,7 +214,7 @@ impl<V: Vocabulary> Resolver<'_, V> {
         }
     }
 
-    /// Step 4: `n't` takes the letter before its apostrophe along. Both halves are asked for in any case.
+    /// Step 4: `n't` includes the letter before its apostrophe. Both halves are looked up in any case.
     fn contraction(&mut self, piece: &str) -> bool {
         let Some(apostrophe) = piece.rfind(words::is_apostrophe) else { return false };
         let not = ["n't", "N'T", "n’t", "N’T"].iter().any(|not| piece.ends_with(not));
@@ -274,7 +274,7 @@ impl<V: Vocabulary> Resolver<'_, V> {
         }
     }
 
-    /// The row of an unknown word, made of its parts.
+    /// Returns the row of an unknown word, composed of its parts.
     fn composed(&mut self, word: &str) -> Found {
         if word.is_empty() {
             return Found::Nowhere;
@@ -289,12 +289,12 @@ impl<V: Vocabulary> Resolver<'_, V> {
     }
 }
 
-/// With straight apostrophes in place of typographic ones; none where there are none.
+/// Returns the word with straight apostrophes in place of typographic ones; `None` if it has none.
 fn straight(word: &str) -> Option<String> {
     word.contains('’').then(|| word.replace('’', "'"))
 }
 
-/// With `#` for every digit; none where there are fewer than two.
+/// Returns the word with `#` for every digit; `None` if there are fewer than two.
 fn hashes(word: &str) -> Option<String> {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     (digits >= 2).then(|| word.replace(|c: char| c.is_ascii_digit(), "#"))
@@ -304,7 +304,7 @@ fn hashes(word: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Some words, and the unknown ones that were composed.
+    /// A vocabulary of some words, which records the unknown ones that were composed.
     struct List {
         asked: HashSet<Box<[u8]>>,
         words: Vec<String>,
@@ -342,7 +342,7 @@ mod tests {
     fn counted(words: &[&str], text: &str, rules: Rules, composes: bool) -> (u32, u32, u32) {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let mut list = List { asked: candidates(&[text], rules), known: words.len(), words, composes };
-        let mut found = Words::default();
+        let mut found = WordCounts::default();
         rules.for_each_chunk(text.as_bytes(), |chunk| found += resolve(chunk, rules, &mut list, &mut Vec::new()));
         (found.all, found.known, found.composed)
     }

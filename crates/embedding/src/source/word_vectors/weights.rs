@@ -1,13 +1,14 @@
 //! Weights of words, fitted on the training texts alone.
 //!
-//! | `weights` | a word's row is multiplied by |
+//! | `weights` | the factor of a word's row |
 //! |---|---|
 //! | `idf` | `ln((1 + N) / (1 + df)) + 1`: N training texts, df of them with the word (as scikit-learn's `smooth_idf`) |
 //! | `sif` | `a / (a + p)`, `a` = 0.001, p the word's share of the training texts' words |
 //!
 //! SIF is the weight of Arora, Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings" (2017),
-//! without their removal of the common component, which a head's first layer can learn. A word that no training text
-//! has weighs most: `ln(1 + N) + 1`, or 1. Words are counted as they are looked up; those without a row don't count.
+//! without their removal of the common component, which a head's first layer can learn. A word that is in no training
+//! text has the largest weight: `ln(1 + N) + 1`, or 1. Words are counted as they are looked up; those without a row
+//! don't count.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,11 +27,11 @@ pub enum Weights {
     Sif,
 }
 
-/// The `a` of smooth inverse frequency: that of the paper's released code.
+/// The `a` of smooth inverse frequency, as in the paper's published code.
 const SIF_A: f64 = 1e-3;
 
 impl Weights {
-    /// The weights of the words that the training texts have in this table.
+    /// Returns the weights of the words that the training texts have in this table.
     pub(super) fn fit(self, table: &Table, rules: Rules, train: &[&str]) -> WordWeights {
         let mut counts = vec![0_u64; table.rows()];
         let mut ids = Vec::new();

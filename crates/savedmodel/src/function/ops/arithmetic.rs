@@ -1,4 +1,4 @@
-//! Ops on each element: arithmetic, comparison, choice, functions, conversion.
+//! Element-wise ops: arithmetic, comparison, selection, functions, conversion.
 
 use super::Kernel;
 use crate::function::tensor::{Data, Element, Tensor, like, with_values};
@@ -18,7 +18,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         "Neg" | "Abs" | "Sign" | "Square" => sign(&node.op),
         "Equal" | "NotEqual" => {
             if !flag(node, "incompatible_shape_error", true) {
-                return Err("compares shapes that may not fit, which isn't read here".to_owned());
+                return Err("compares shapes that may not fit, which isn't supported".to_owned());
             }
             let wanted = node.op == "Equal";
             Kernel::of(move |[a, b]| with_values!(a, x => pairs(a, b, x, b.values()?, |x, y| (x == y) == wanted)))
@@ -39,7 +39,8 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// A function of one real number. In 64 bits, so that no system's own library decides the last bit.
+/// Returns a function of one real number. It is computed in 64 bits, so that no system's own library decides the last
+/// bit.
 fn function(op: &str) -> Option<fn(f64) -> f64> {
     Some(match op {
         "Tanh" => libm::tanh,
@@ -67,7 +68,7 @@ fn map<T, R: Element>(x: &Tensor, values: &[T], f: impl Fn(&T) -> R) -> Tensor {
     Tensor::new(x.shape().to_vec(), values.iter().map(f).collect())
 }
 
-/// A function of every two elements, the smaller tensor repeated.
+/// Applies a function to every two elements, with the smaller tensor broadcast.
 fn pairs<T, R: Element>(a: &Tensor, b: &Tensor, x: &[T], y: &[T], f: impl Fn(&T, &T) -> R) -> Result<Tensor, String> {
     if a.shape() == b.shape() {
         return Ok(Tensor::new(a.shape().to_vec(), x.iter().zip(y).map(|(x, y)| f(x, y)).collect()));
@@ -86,7 +87,7 @@ fn pairs<T, R: Element>(a: &Tensor, b: &Tensor, x: &[T], y: &[T], f: impl Fn(&T,
     Ok(Tensor::new(shape, out))
 }
 
-/// A tensor of numbers with another one of the same type.
+/// Runs an expression on a tensor of numbers and another one of the same type.
 macro_rules! with_numbers {
     ($a:expr, $b:expr, $x:ident, $y:ident => $float:expr, $whole:expr) => {
         match $a.data() {
@@ -117,7 +118,7 @@ macro_rules! arithmetic {
     };
 }
 
-/// Whole numbers, none of which is divided by 0.
+/// Divides whole numbers, and refuses a division by 0.
 macro_rules! division {
     ($float:expr, $whole:expr) => {
         Kernel::of(|[a, b]| {
@@ -133,7 +134,7 @@ fn add(a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
     with_numbers!(a, b, x, y => pairs(a, b, x, y, |x, y| x + y), pairs(a, b, x, y, |x, y| x.wrapping_add(*y)))
 }
 
-/// A function of two numbers.
+/// Returns a function of two numbers.
 fn numeric(op: &str) -> Option<Kernel> {
     Some(match op {
         "AddV2" | "Add" => Kernel::of(|[a, b]| add(a, b)),
@@ -189,7 +190,7 @@ fn sign(op: &str) -> Kernel {
     }
 }
 
-/// The first version's condition may name whole rows.
+/// The first version of `Select` accepts a condition that selects whole rows.
 fn rows_chosen(condition: &Tensor, yes: &Tensor) -> Result<Tensor, String> {
     match (condition.shape(), yes.shape()) {
         ([rows], [first, rest @ ..]) if rows == first && !rest.is_empty() => {
@@ -214,7 +215,7 @@ fn select(condition: &Tensor, yes: &Tensor, no: &Tensor) -> Result<Tensor, Strin
     with_values!(yes, x => Ok(Tensor::new(shape, picked(chosen, x, like(x, no)?, &places))))
 }
 
-/// The elements at the places of `yes` or `no`.
+/// Returns the elements at the positions of `yes` or `no`.
 fn picked<T: Clone>(chosen: &[bool], yes: &[T], no: &[T], [at, from, other]: &[Vec<usize>; 3]) -> Vec<T> {
     let each = at.iter().zip(from.iter().zip(other));
     each.map(|(&c, (&i, &j))| if chosen[c] { yes[i].clone() } else { no[j].clone() }).collect()

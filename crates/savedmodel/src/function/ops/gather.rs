@@ -1,4 +1,4 @@
-//! Ops by index: rows of tables, partitions and stitches, scattering, segments, different values.
+//! Ops on indices: rows of tables, partitions and stitches, scattering, segments, distinct values.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,7 +15,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         "GatherV2" if int(node, "batch_dims", 0) == 0 => {
             Kernel::of(|[x, ids, along]| gather(x, ids, axis(along.int()?, x.shape().len())?))
         }
-        "Gather" | "ResourceGather" | "GatherV2" => return Err("gathers by batches, which isn't read here".to_owned()),
+        "Gather" | "ResourceGather" | "GatherV2" => return Err("gathers by batches, which isn't supported".to_owned()),
         "GatherNd" => Kernel::of(|[x, ids]| gather_nd(x, ids)),
         "ScatterNd" => Kernel::of(|[ids, updates, shape]| scatter_nd(ids, updates, &shape.sizes()?)),
         "SparseToDense" => Kernel::of(|[ids, shape, values, fill]| dense(ids, &shape.sizes()?, values, fill)),
@@ -34,7 +34,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         "OneHot" => {
             let last = int(node, "axis", -1) == -1;
             if !last {
-                return Err("puts its numbers on another axis than the last, which isn't read here".to_owned());
+                return Err("puts its numbers on another axis than the last, which isn't supported".to_owned());
             }
             Kernel::of(|[ids, depth, on, off]| one_hot(ids, depth, on, off))
         }
@@ -42,7 +42,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// An index below a size.
+/// Checks that an index is below a size.
 fn below(id: i64, size: usize) -> Result<usize, String> {
     let found = usize::try_from(id).ok().filter(|&id| id < size);
     found.ok_or_else(|| format!("takes the element {id} of {size}"))
@@ -68,7 +68,8 @@ fn gather(x: &Tensor, ids: &Tensor, along: usize) -> Result<Tensor, String> {
     })
 }
 
-/// Where each index of `[..., depth]` points in a tensor: the first element, and how many it stands for.
+/// Returns where each index of `[..., depth]` points in a tensor: the first element, and how many elements it
+/// selects.
 fn pointed(ids: &Tensor, shape: &[usize]) -> Result<(Vec<usize>, usize), String> {
     let depth = ids.shape().last().copied().ok_or("is given a single number as index")?;
     if depth > shape.len() {
@@ -97,7 +98,7 @@ fn gather_nd(x: &Tensor, ids: &Tensor) -> Result<Tensor, String> {
     })
 }
 
-/// What is scattered to one place is added up.
+/// Adds up the values that are scattered to the same position.
 fn scatter_nd(ids: &Tensor, updates: &Tensor, shape: &[usize]) -> Result<Tensor, String> {
     let count = made(shape)?;
     let (places, inner) = pointed(ids, shape)?;
@@ -135,7 +136,7 @@ fn dense(ids: &Tensor, shape: &[usize], values: &Tensor, fill: &Tensor) -> Resul
     with_values!(values, v => Ok(Tensor::new(shape.to_vec(), placed(v, like(v, fill)?, &places, count)?)))
 }
 
-/// Values at their places, or one value at all of them; `fill` elsewhere.
+/// Puts values at their positions, or one value at all of them, with `fill` elsewhere.
 fn placed<T: Clone>(values: &[T], fill: &[T], places: &[usize], count: usize) -> Result<Vec<T>, String> {
     let [fill] = fill else { return Err("fills with several values".to_owned()) };
     let mut out = vec![fill.clone(); count];
@@ -145,7 +146,7 @@ fn placed<T: Clone>(values: &[T], fill: &[T], places: &[usize], count: usize) ->
     Ok(out)
 }
 
-/// The elements (or rows) of `x`, by the part that `to` says.
+/// Splits the elements (or rows) of `x` into the parts that `to` names.
 fn partition(x: &Tensor, to: &Tensor, parts: usize) -> Outcome {
     let Some(row) = x.shape().strip_prefix(to.shape()) else {
         return Err(format!("divides the shape {:?} by {:?}", x.shape(), to.shape()));
@@ -164,7 +165,7 @@ fn partition(x: &Tensor, to: &Tensor, parts: usize) -> Outcome {
     })
 }
 
-/// Partitions put together again: rows of each tensor to the places that its indices say; later ones win.
+/// Joins partitions: copies the rows of each tensor to the positions that its indices name; later ones win.
 fn stitch(inputs: &[&Tensor]) -> Result<Tensor, String> {
     let (indices, data) = inputs.split_at(inputs.len() / 2);
     if indices.is_empty() || indices.len() != data.len() {
@@ -173,7 +174,7 @@ fn stitch(inputs: &[&Tensor]) -> Result<Tensor, String> {
     let row = data[0].shape().strip_prefix(indices[0].shape()).ok_or("stitches shapes that don't fit")?;
     let places = indices.iter().map(|i| i.sizes()).collect::<Result<Vec<_>, _>>()?;
     let count = places.iter().flatten().max().map_or(0, |&last| last.saturating_add(1));
-    // Every row is given; gaps would be undefined.
+    // Every row must be given; gaps would be undefined.
     if count > places.iter().map(Vec::len).sum() {
         return Err(format!("stitches {count} rows of fewer"));
     }
@@ -202,7 +203,7 @@ fn stitched<T: Element + Default>(
     Ok(Tensor::new(shape, out))
 }
 
-/// The positions of what is true or not 0, `[count, rank]`.
+/// Returns the positions of the elements that are true or not 0, `[count, rank]`.
 fn positions([x]: [&Tensor; 1]) -> Result<Tensor, String> {
     let places: Vec<usize> = match x.data() {
         Data::Bool(v) => v.iter().enumerate().filter(|&(_, &v)| v).map(|(at, _)| at).collect(),
@@ -227,7 +228,7 @@ fn positions([x]: [&Tensor; 1]) -> Result<Tensor, String> {
     Ok(Tensor::new(vec![places.len(), x.shape().len()], places.iter().flat_map(index).collect()))
 }
 
-/// The different values in the order they first occur, and for each element which it is.
+/// Returns the distinct values in the order of their first occurrence, and for each element the index of its value.
 fn unique(x: &Tensor, wide: bool) -> Outcome {
     if x.shape().len() != 1 {
         return Err(format!("is used on the shape {:?}; a row is read", x.shape()));
@@ -253,7 +254,7 @@ fn distinct<T: Element + Hash + Eq>(values: &[T], wide: bool) -> Vec<Tensor> {
     vec![Tensor::vector(firsts), Tensor::whole(vec![indices.len()], indices, wide)]
 }
 
-/// Sums of rows by the segment that `to` says; sorted where their number isn't given.
+/// Sums rows by the segment that `to` names; the segments must be sorted if their number isn't given.
 fn segments(x: &Tensor, to: &Tensor, count: Option<i64>) -> Result<Tensor, String> {
     let ids = to.ints()?;
     let row = x.shape().strip_prefix(to.shape()).ok_or("adds up shapes that don't fit")?;

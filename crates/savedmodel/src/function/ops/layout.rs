@@ -1,4 +1,4 @@
-//! Ops that move elements or give them another shape: reshaping, slicing, joining, repeating.
+//! Ops that move elements or change the shape: reshaping, slicing, joining, repeating.
 
 use super::{Kernel, outputs};
 use crate::function::tensor::{Element, Tensor, elements, made, with_values};
@@ -77,7 +77,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// A shape in which one size may be -1: what is left of `count` elements.
+/// Resolves a shape in which one size may be -1, which stands for the rest of `count` elements.
 fn inferred(shape: &[i64], count: usize) -> Result<Vec<usize>, String> {
     let known: Vec<usize> = shape.iter().filter_map(|&d| usize::try_from(d).ok()).collect();
     let product = elements(&known)?;
@@ -113,7 +113,7 @@ fn transposed(x: &Tensor, order: &[usize]) -> Result<Tensor, String> {
     viewed(x, View { shape, strides, offset: 0 })
 }
 
-/// From `begin` on, `size` elements in each dimension; -1: all that follow.
+/// Returns `size` elements from `begin` on in each dimension; -1 selects all that follow.
 fn sliced(x: &Tensor, begin: &[i64], size: &[i64]) -> Result<Tensor, String> {
     let unfit = || format!("takes {size:?} from {begin:?} on, of {:?}", x.shape());
     if begin.len() != x.shape().len() || size.len() != x.shape().len() {
@@ -130,7 +130,7 @@ fn sliced(x: &Tensor, begin: &[i64], size: &[i64]) -> Result<Tensor, String> {
     viewed(x, view)
 }
 
-/// `x[begin:end:stride, ...]` of Python, with its masks, new axes and dropped axes.
+/// Python's `x[begin:end:stride, ...]`, with its masks, new axes and dropped axes.
 fn strided_slice(node: &NodeDef) -> Kernel {
     let mask = |name: &str| int(node, name, 0);
     let [begins, ends, ellipsis, new, shrink] =
@@ -183,12 +183,12 @@ struct Range {
 }
 
 impl Range {
-    /// The one position that is named.
+    /// Returns the position that a single index selects.
     fn single(&self, size: usize) -> Result<isize, String> {
         Ok(axis(self.begin, size).map_err(|_| format!("takes the element {} of {size}", self.begin))? as isize)
     }
 
-    /// The first position, and how many.
+    /// Returns the first position, and the number of positions.
     fn of(&self, size: usize, from_start: bool, to_end: bool) -> Result<(isize, usize), String> {
         let size = size as i64;
         let forward = match self.stride {
@@ -205,7 +205,7 @@ impl Range {
     }
 }
 
-/// Sizes of parts, one of which may be -1.
+/// Resolves the sizes of parts, one of which may be -1.
 fn rest(sizes: &[i64], whole: usize) -> Result<Vec<usize>, String> {
     let known = sizes.iter().filter(|&&s| s >= 0).try_fold(0_i64, |sum, &s| sum.checked_add(s));
     let left = known.and_then(|known| usize::try_from(whole as i64 - known).ok());
@@ -227,7 +227,7 @@ fn split(x: &Tensor, along: usize, sizes: &[usize]) -> Result<Vec<Tensor>, Strin
     parts.collect()
 }
 
-/// Parts that are equal but for one axis.
+/// Concatenates parts that are equal in all dimensions except one.
 pub(super) fn concatenated(parts: &[&Tensor], along: usize) -> Result<Tensor, String> {
     let first = parts.first().ok_or("has no input")?;
     let mut shape = first.shape().to_vec();
@@ -272,7 +272,7 @@ fn tiled(x: &Tensor, times: &[usize]) -> Result<Tensor, String> {
     let sizes = x.shape().iter().zip(times).map(|(&size, &times)| size.checked_mul(times));
     let shape = sizes.collect::<Option<Vec<_>>>().ok_or_else(|| format!("repeats a tensor {times:?} times"))?;
     made(&shape)?;
-    // Each dimension as two: the repetitions, which don't move, and its own.
+    // Each dimension becomes two: the repetitions, whose stride is 0, and the dimension itself.
     let whole = View::whole(x.shape());
     let mut view = View { shape: Vec::new(), strides: Vec::new(), offset: 0 };
     for ((&size, &stride), &times) in whole.shape.iter().zip(&whole.strides).zip(times) {

@@ -1,4 +1,4 @@
-//! Products of matrices, and biases.
+//! Matrix products, and biases.
 
 use ndarray::{ArrayView2, ArrayViewMut2, LinalgScalar, linalg::general_mat_mul};
 
@@ -24,7 +24,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         }
         "BiasAdd" => {
             if !matches!(bytes(node, "data_format"), b"" | b"NHWC") {
-                return Err("adds along another axis than the last, which isn't read here".to_owned());
+                return Err("adds along another axis than the last, which isn't supported".to_owned());
             }
             Kernel::of(|[x, bias]| add_bias(x, bias))
         }
@@ -32,7 +32,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// The last two dimensions are multiplied, those before broadcast.
+/// Multiplies the last two dimensions, and broadcasts those before them.
 fn product(a: &Tensor, b: &Tensor, turned: (bool, bool)) -> Result<Tensor, String> {
     match (a.data(), b.data()) {
         (Data::F32(x), Data::F32(y)) => products(a.shape(), x, b.shape(), y, turned),
@@ -76,7 +76,8 @@ fn products<T: Element + LinalgScalar>(
     Ok(Tensor::new(shape, out))
 }
 
-/// One row times a matrix is read once, row by row; larger ones go in blocks.
+/// Multiplies matrices: for a single row, the right matrix is read once, row by row; larger products are computed in
+/// blocks.
 fn multiply<T: LinalgScalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, out: &mut [T]) {
     let (m, n) = (a.nrows(), b.ncols());
     if m == 1 && b.is_standard_layout() {

@@ -1,4 +1,4 @@
-//! Ops along axes: sums, means, extremes, softmax, running sums. Floats are added up in 64 bits.
+//! Ops along axes: sums, means, extremes, softmax, running sums. Floats are summed in 64 bits.
 
 use super::Kernel;
 use crate::function::tensor::{Data, Element, Tensor};
@@ -22,7 +22,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         "Cumsum" => {
             let (exclusive, reverse) = (flag(node, "exclusive", false), flag(node, "reverse", false));
             if reverse {
-                return Err("adds up from the end, which isn't read here".to_owned());
+                return Err("adds up from the end, which isn't supported".to_owned());
             }
             Kernel::of(move |[x, along]| running_sum(x, along, exclusive))
         }
@@ -30,7 +30,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// What of the elements is put together: the shape that stays, and where each element goes.
+/// Returns the shape that remains after a reduction, and the position that each element contributes to.
 fn target(x: &Tensor, axes: &Tensor, keep: bool) -> Result<(Vec<usize>, View), String> {
     let rank = x.shape().len();
     let mut gone = vec![false; rank];
@@ -90,7 +90,7 @@ fn number(
     }
 }
 
-/// 32-bit floats of 64-bit ones.
+/// Converts 64-bit floats to 32 bits.
 fn narrowed(x: &Tensor) -> Result<Tensor, String> {
     Ok(Tensor::new(x.shape().to_vec(), x.values::<f64>()?.iter().map(|&v| v as f32).collect()))
 }
@@ -106,7 +106,7 @@ fn mean(x: &Tensor, axes: &Tensor, keep: bool) -> Result<Tensor, String> {
     if matches!(x.data(), Data::F32(_)) { narrowed(&means) } else { Ok(means) }
 }
 
-/// Along the last axis.
+/// Computes the softmax along the last axis.
 fn softmax(x: &Tensor, log: bool) -> Result<Tensor, String> {
     let values = x.values::<f32>()?;
     let length = x.shape().last().copied().ok_or("is used on a single number")?.max(1);

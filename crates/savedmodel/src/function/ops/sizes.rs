@@ -1,4 +1,4 @@
-//! Ops that make tensors of shapes and numbers. What they make of a few numbers is capped.
+//! Ops that create tensors from shapes and numbers. The size of what they create from a few numbers is limited.
 
 use super::{Kernel, outputs};
 use crate::function::tensor::{Data, Tensor, made, with_values};

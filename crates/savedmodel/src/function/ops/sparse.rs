@@ -18,7 +18,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         "SparseSegmentSqrtN" => Kernel::of(|[x, ids, to]| segments(x, ids, to, Reduction::SqrtN)),
         "Bincount" | "DenseBincount" => {
             if flag(node, "binary_output", false) {
-                return Err("tells what occurs, not how often, which isn't read here".to_owned());
+                return Err("reports which values occur instead of counting them, which isn't supported".to_owned());
             }
             Kernel::of(|[x, size, weights]| counts(x, size, weights))
         }
@@ -27,7 +27,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
     }))
 }
 
-/// A row without a value gets one; values stay in their order.
+/// Adds a value to each row without one; values stay in their order.
 fn fill_empty_rows<T: Element>(indices: &Tensor, values: &[T], shape: &Tensor, fill: &Tensor) -> Outcome {
     let sizes = shape.sizes()?;
     let (&[count, rank], Some(&rows)) = (indices.shape(), sizes.first()) else {
@@ -86,7 +86,7 @@ fn reshape(indices: &Tensor, from: &[usize], to: &[i64]) -> Outcome {
     Ok(vec![Tensor::new(vec![rows, sizes.len()], new), Tensor::vector(sizes)])
 }
 
-/// The rows `ids` of `x`, put together by the segment that `to` says; segments without rows are 0.
+/// Reduces the rows `ids` of `x` by the segment that `to` names; segments without rows are 0.
 fn segments(x: &Tensor, ids: &Tensor, to: &Tensor, reduction: Reduction) -> Result<Tensor, String> {
     let (ids, to) = (ids.ints()?, to.ints()?);
     let Some((&rows, inner)) = x.shape().split_first() else { return Err("adds up a single number".to_owned()) };
@@ -135,7 +135,7 @@ fn segments(x: &Tensor, ids: &Tensor, to: &Tensor, reduction: Reduction) -> Resu
 
 fn counts(x: &Tensor, size: &Tensor, weights: &Tensor) -> Result<Tensor, String> {
     if weights.len() != 0 || x.shape().len() > 1 {
-        return Err("counts with weights, or by rows, which isn't read here".to_owned());
+        return Err("counts with weights, or by rows, which isn't supported".to_owned());
     }
     let size = usize::try_from(size.int()?).map_err(|_| "counts into a negative size")?;
     let mut out = vec![0_i64; made(&[size])?];
@@ -149,7 +149,7 @@ fn counts(x: &Tensor, size: &Tensor, weights: &Tensor) -> Result<Tensor, String>
     Ok(Tensor::whole(vec![size], out, matches!(weights.data(), Data::I64(_))))
 }
 
-/// Rows of one ragged dimension.
+/// Returns the rows of one ragged dimension.
 fn ragged(splits: &Tensor, values: &Tensor) -> Outcome {
     let splits = splits.sizes()?;
     if splits.first() != Some(&0) || !splits.is_sorted() || splits.last() != Some(&values.len()) {

@@ -1,4 +1,4 @@
-//! Ops on strings: edits, splitting, joining, hashing, looking up. Strings are bytes; they need not be UTF-8.
+//! Ops on strings: editing, splitting, joining, hashing, looking up. Strings are bytes and need not be UTF-8.
 
 use super::{Kernel, Outcome};
 use crate::function::tensor::{Data, Tensor};
@@ -7,7 +7,7 @@ use crate::graph::{bytes, flag, int};
 use crate::proto::NodeDef;
 use crate::text::{Replace, Split, fingerprint64, split as split_text};
 
-/// The most bytes that an op may make.
+/// The maximum number of bytes that an op may create.
 const MAX_BYTES: usize = 1 << 28;
 
 pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
@@ -31,7 +31,7 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         }
         "StringSplitV2" => {
             if int(node, "maxsplit", -1) >= 0 {
-                return Err("splits a limited number of times, which isn't read here".to_owned());
+                return Err("splits a limited number of times, which isn't supported".to_owned());
             }
             Kernel::several(3, |[x, separator]| split(x, &at(separator.string()?)))
         }
@@ -65,7 +65,7 @@ fn edited(x: &Tensor, replace: &Replace) -> Result<Tensor, String> {
     Ok(Tensor::new(x.shape().to_vec(), texts.iter().map(|text| replace.apply(text).into_owned()).collect()))
 }
 
-/// The first version: at any byte of the delimiter.
+/// `StringSplit`: splits at any byte of the delimiter.
 fn at_any(delimiters: &[u8], skip_empty: bool) -> Split {
     match delimiters {
         [] => Split::Bytes,
@@ -73,7 +73,7 @@ fn at_any(delimiters: &[u8], skip_empty: bool) -> Split {
     }
 }
 
-/// The second version: at a separator, as Python's `str.split`.
+/// `StringSplitV2`: splits at a separator, as Python's `str.split` does.
 fn at(separator: &[u8]) -> Split {
     if separator.is_empty() { Split::WhiteSpace } else { Split::At(separator.to_vec()) }
 }
@@ -93,7 +93,7 @@ fn split(x: &Tensor, at: &Split) -> Outcome {
     Ok(vec![Tensor::new(vec![tokens.len(), 2], indices), Tensor::vector(tokens), Tensor::vector(shape)])
 }
 
-/// The strings of several tensors, one after another.
+/// Joins the strings of several tensors, element by element.
 fn joined(inputs: &[&Tensor], separator: &[u8]) -> Result<Tensor, String> {
     let shape = inputs.iter().try_fold(Vec::new(), |shape, x| broadcast(&shape, x.shape()))?;
     let mut out: Vec<Vec<u8>> = vec![Vec::new(); shape.iter().product()];
@@ -117,7 +117,7 @@ fn joined(inputs: &[&Tensor], separator: &[u8]) -> Result<Tensor, String> {
     Ok(Tensor::new(shape, out))
 }
 
-/// The line of each token, or the default.
+/// Returns the line of each token, or the default.
 fn found([table, keys, default]: [&Tensor; 3]) -> Result<Tensor, String> {
     let Data::Table(tokens) = table.data() else { return Err(format!("looks up in {}", table.what())) };
     let &[default] = default.values::<i64>()? else { return Err("has several defaults".to_owned()) };

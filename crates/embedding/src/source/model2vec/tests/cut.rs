@@ -1,10 +1,10 @@
-//! Tokens of a text in pieces equal those of the whole text, as the crate `tokenizers` gives them.
+//! The tokens of a text split into pieces equal those of the whole text, as the crate `tokenizers` gives them.
 
 use emberline_base::Substream;
 
 use super::*;
 
-/// What is odd to normalisers and splits, and what added tokens are made of.
+/// Strings that are special to normalisers and splits, and parts of added tokens.
 const ODD: &[&str] = &[
     " ",
     "  ",

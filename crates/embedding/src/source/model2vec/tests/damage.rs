@@ -1,10 +1,10 @@
-//! Damaged and hostile models: a clear error that names the file, never a panic.
+//! Damaged and hostile models: they give a clear error that names the file, and never a panic.
 
 use std::fs;
 
 use super::*;
 
-/// A copy of a model that may be damaged.
+/// A copy of a model, to be damaged.
 struct Copy(tempfile::TempDir);
 
 impl Copy {
@@ -20,7 +20,7 @@ impl Copy {
         open_for(&settings(self.0.path()), &["hello world!", "un\u{1f642}"])
     }
 
-    /// Opens the model with this content of a file. A fault must be one of the folder's files.
+    /// Opens the model with this content of a file. An error must name one of the folder's files.
     fn with(&self, file: &str, bytes: &[u8]) -> Option<StaticModel> {
         fs::write(self.0.path().join(file), bytes).expect("written");
         match self.open() {

@@ -1,4 +1,4 @@
-//! Vectors that model2vec 0.10.0 gave, to 1e-6 of their largest number (at least 1).
+//! Vectors that model2vec 0.10.0 computed, compared to 1e-6 of their largest number (at least 1).
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// A model that was distilled for real, or its golden.
+/// Returns a file of a published model or of its golden vectors, if the shared folder has it.
 fn asset(below: &str) -> Option<PathBuf> {
     shared(&format!("assets/model2vec/{below}"))
 }
@@ -39,7 +39,7 @@ fn every_layout_and_type_gives_the_references_vectors() {
         }
         let vectors = vectors.as_array().expect("vectors");
         assert_eq!(vectors.len(), texts.len());
-        // Opened for all texts, and for none: the same vectors.
+        // Opening the model for all texts or for none gives the same vectors.
         for known in [&texts[..], &[]] {
             let model = open_for(&settings, known).expect("a model");
             for (text, expected) in texts.iter().zip(vectors) {
@@ -47,7 +47,7 @@ fn every_layout_and_type_gives_the_references_vectors() {
                 let mut found = vec![f32::NAN; model.dim()];
                 combine(&model, &ids(&model, text), &mut found);
                 if expected.len() < model.dim() {
-                    // Columns go first, and the mean is normalised afterwards.
+                    // Columns are selected first, and the mean is normalised afterwards.
                     found = (0..expected.len()).map(|column| mean(&model, text, column)).collect();
                     crate::combine::normalize(&mut found);
                 }
@@ -77,7 +77,7 @@ fn real_models_give_the_published_vectors() {
     }
 }
 
-/// Expectations from `StaticModel.encode`; in the case of F16, of the same numbers as F32.
+/// Expected values from `StaticModel.encode`; for F16, from the same numbers in F32.
 #[test]
 fn rounded_models_give_the_references_vectors() {
     for (model, expected) in [

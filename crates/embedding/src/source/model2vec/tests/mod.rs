@@ -1,4 +1,4 @@
-//! Whole models: against model2vec's own results, cut texts against whole ones, damaged files.
+//! Tests of whole models: against model2vec's own results, split texts against whole ones, and damaged files.
 
 mod cut;
 mod damage;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Settings, StaticModel, open};
 use crate::{Error, Lookup, Texts, combine::combine};
 
-/// The models of the recipe `make.py`.
+/// The folder of the models that `make.py` writes.
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/model2vec")
 }
@@ -37,7 +37,7 @@ fn ids(model: &StaticModel, text: &str) -> Vec<u32> {
     ids
 }
 
-/// What stands for a piece that the vocabulary lacks isn't known.
+/// The token that replaces a piece missing from the vocabulary isn't known.
 #[test]
 fn unknown_pieces_are_counted() {
     let texts = ["the river", "\u{2603}\u{2604} the"];

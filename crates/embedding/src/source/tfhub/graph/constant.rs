@@ -1,13 +1,13 @@
-//! Constants of a graph, as values the rules can use. Larger ones, and floats other than zeros, are left unread.
+//! Constants of a graph, as values that the rules can use. Large constants, and floats other than zeros, aren't read.
 
 use savedmodel::proto::{Attr, NodeDef, TensorProto, dtype};
 
 use super::value::{Size, Value};
 
-/// Larger constants decide nothing in a text module.
+/// The maximum number of elements of a constant; in a text module, larger ones don't matter to the rules.
 const MAX_ELEMENTS: usize = 4096;
 
-/// What a constant node says.
+/// Returns the value of a constant node.
 pub(super) fn of_node(node: &NodeDef) -> Value {
     match node.attr.get("value").and_then(|a| a.value.as_ref()) {
         Some(Attr::Tensor(tensor)) => value(tensor),
@@ -15,7 +15,7 @@ pub(super) fn of_node(node: &NodeDef) -> Value {
     }
 }
 
-/// What a constant says.
+/// Returns the value of a constant.
 fn value(tensor: &TensorProto) -> Value {
     let Some(count) = count(tensor) else { return Value::Unread("a large constant") };
     let content = tensor.tensor_content.as_slice();
@@ -32,7 +32,7 @@ fn value(tensor: &TensorProto) -> Value {
         dtype::INT64 => tensor.int64_val.clone(),
         dtype::BOOL => tensor.bool_val.iter().map(|&v| i64::from(v)).collect(),
         dtype::FLOAT | dtype::DOUBLE => return floats(tensor),
-        _ => return Value::Unread("a constant of an unread type"),
+        _ => return Value::Unread("a constant of an unsupported_use type"),
     };
     match repeated(numbers, count, 0) {
         Some(numbers) => Value::Sizes(numbers.into_iter().map(Size::Known).collect()),
@@ -47,7 +47,7 @@ fn count(tensor: &TensorProto) -> Option<usize> {
     (!shape.unknown_rank && count <= MAX_ELEMENTS).then_some(count)
 }
 
-/// A message may leave out repetitions of the last element, and zeros.
+/// Expands the elements: a message may leave out repetitions of the last element, and zeros.
 fn repeated<T: Clone>(mut elements: Vec<T>, count: usize, zero: T) -> Option<Vec<T>> {
     if elements.len() > count {
         return None;

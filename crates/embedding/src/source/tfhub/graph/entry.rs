@@ -8,16 +8,16 @@ use super::plan::Plan;
 use super::reader::Reader;
 use super::value::Value;
 
-/// The signatures that may hold the function: TensorFlow's, TensorFlow Hub's.
+/// The signatures that may hold the function: TensorFlow's, then TensorFlow Hub's.
 const SIGNATURES: [&str; 2] = ["serving_default", "default"];
 
-/// Which output of several holds the vectors.
+/// The names of the output that holds the vectors, if there are several outputs.
 const OUTPUTS: [&str; 3] = ["outputs", "default", "output_0"];
 
-/// What a graph does with texts.
+/// Returns what a graph does with texts.
 ///
 /// # Errors
-/// What isn't understood, by the names of node and op.
+/// What isn't supported, with the names of node and op.
 pub(crate) fn read(meta: &MetaGraphDef) -> Result<Plan, String> {
     let mut reader = Reader::new(meta)?;
     let mut outputs = match any(&reader.objects)? {
@@ -45,7 +45,7 @@ pub(crate) fn read(meta: &MetaGraphDef) -> Result<Plan, String> {
 /// Finds the function or the nodes that embed texts, with one output: the vectors.
 ///
 /// # Errors
-/// When nothing takes texts alone, or it can't be told which output is the vectors.
+/// When nothing takes texts alone, or it is unclear which output holds the vectors.
 pub(crate) fn find(meta: &MetaGraphDef) -> Result<Entry<'_>, String> {
     match any(&Objects::new(meta)?)? {
         Entry::Function { name, captured, outputs } if outputs.len() != 1 => {
@@ -64,7 +64,7 @@ fn any<'g>(objects: &Objects<'g>) -> Result<Entry<'g>, String> {
     }
 }
 
-/// Which of several outputs a signature names.
+/// Returns which of several outputs a signature names.
 fn the_output(meta: &MetaGraphDef, count: usize) -> Result<usize, String> {
     let signature = ["serving_default", "default"].iter().find_map(|name| meta.signature_def.get(*name));
     let named = OUTPUTS.iter().find_map(|name| signature?.outputs.get(*name));
@@ -76,7 +76,7 @@ fn the_output(meta: &MetaGraphDef, count: usize) -> Result<usize, String> {
     })
 }
 
-/// The concrete function of root -> `__call__`, or of a signature, that takes texts and nothing else.
+/// Returns the concrete function of root -> `__call__`, or of a signature, that takes texts and nothing else.
 fn concrete_function(objects: &Objects<'_>) -> Result<Option<String>, String> {
     let Some(root) = objects.root() else { return Ok(None) };
     let signatures = child(root, "signatures").and_then(|id| objects.object(id).ok());
@@ -103,7 +103,7 @@ fn takes_texts_only(objects: &Objects<'_>, function: &str) -> Result<bool, Strin
     Ok(arguments.len().checked_sub(captured) == Some(1) && arguments[0].r#type == dtype::STRING)
 }
 
-/// The nodes of a TF1 graph's signature.
+/// Returns the nodes of a TF1 graph's signature.
 fn nodes(meta: &MetaGraphDef) -> Result<Entry<'_>, String> {
     let named = ["default", "serving_default"].iter().find_map(|name| meta.signature_def.get(*name));
     let signature = named.ok_or("has neither a function nor a signature that embeds texts")?;
@@ -116,8 +116,8 @@ fn nodes(meta: &MetaGraphDef) -> Result<Entry<'_>, String> {
     Ok(Entry::Nodes { inputs: vec![input], outputs: vec![&output.name] })
 }
 
-/// Says which tensors a signature gives, none of which is known to be vectors of texts: the module is for something else, such
-/// as cutting texts into words.
+/// Describes the tensors of a signature, none of which is known to hold vectors of texts: the module is for something
+/// else, such as splitting texts into words.
 fn several_outputs(signature: &SignatureDef) -> String {
     let outputs: Vec<String> = signature.outputs.keys().map(|name| format!("`{name}`")).collect();
     format!(

@@ -1,14 +1,15 @@
-//! Arithmetic on whole numbers, element by element: how a graph makes an id of a token, and a place in a table of an id.
+//! Integer arithmetic on each element: how a graph computes an id from a token, and a table position from an id.
 //!
-//! The rules build expressions; they are evaluated once for each line of the vocabulary, each hash bucket and each
-//! row of the table. So every way of numbering tokens or of spreading a table's rows is read, not guessed.
+//! The rules build expressions, which are evaluated once for each line of the vocabulary, each hash bucket and each
+//! row of the table. Every way of numbering tokens or of partitioning a table is therefore read from the graph, not
+//! guessed.
 
 use std::rc::Rc;
 
-/// More than any known way of numbering needs; keeps evaluation and memory small.
+/// The maximum size of an expression, which bounds time and memory; no known way of numbering needs more.
 const MAX_SIZE: usize = 128;
 
-/// Two numbers to one; truth is 1 and 0.
+/// An operation on two numbers; true is 1 and false is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Add,
@@ -28,14 +29,14 @@ pub(crate) enum Op {
     Or,
 }
 
-/// A number for each element of a sequence.
+/// An expression that gives a number for each element of a sequence.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expr {
-    /// The same for every element.
+    /// The same number for every element.
     Const(i64),
-    /// The element itself, where elements are ids.
+    /// The element itself, if elements are ids.
     Id,
-    /// The line of a token in the vocabulary, or the default where it isn't there.
+    /// The line of a token in the vocabulary, or the default if it isn't in there.
     Found {
         vocabulary: usize,
         default: i64,
@@ -46,22 +47,22 @@ pub(crate) enum Expr {
     Lines(usize),
     Binary(Op, Rc<Self>, Rc<Self>),
     Not(Rc<Self>),
-    /// Condition, value where it holds, value elsewhere.
+    /// The condition, the value if it holds, and the value otherwise.
     Select(Rc<Self>, Rc<Self>, Rc<Self>),
 }
 
-/// What an expression is evaluated for.
+/// The element that an expression is evaluated for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     /// The token on this line of the vocabulary.
     Known(u32),
-    /// A token that isn't in the vocabulary, by its hash bucket.
+    /// A token that isn't in the vocabulary, identified by its hash bucket.
     Unknown(u64),
     /// An id.
     Id(i64),
 }
 
-/// What an expression needs to know of its vocabulary.
+/// The number of lines of a vocabulary, which expressions may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines(pub(crate) u32);
 
@@ -78,8 +79,8 @@ impl Expr {
         Self::Select(Rc::new(condition.clone()), Rc::new(yes.clone()), Rc::new(no.clone())).checked()
     }
 
-    /// The number for one element; none where it depends on the hash of a token that is in the vocabulary, overflows or
-    /// divides by zero.
+    /// Returns the number of one element. `None` if it depends on the hash of a token that is in the vocabulary,
+    /// overflows, or divides by zero.
     pub(super) fn value(&self, element: Element, lines: Lines) -> Option<i64> {
         match self {
             Self::Const(value) => Some(*value),
@@ -109,7 +110,7 @@ impl Expr {
         }
     }
 
-    /// Every leaf and branch, itself included.
+    /// Visits every leaf and branch, including the expression itself.
     pub(super) fn each(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         match self {
@@ -120,7 +121,7 @@ impl Expr {
         }
     }
 
-    /// The parts were checked before, so at most three times the limit is walked.
+    /// Checks the size; the parts were checked before, so that at most three times the limit is visited.
     fn checked(self) -> Result<Self, String> {
         let mut size = 0;
         self.each(&mut |_| size += 1);

@@ -1,10 +1,10 @@
 //! Reads a SavedModel's graph as a text embedding: how texts are edited and split, how tokens become ids, where the
-//! rows of ids lie, how rows become one vector.
+//! rows of ids are, and how rows become one vector.
 //!
 //! In: a MetaGraphDef. Out: a [`Plan`]. The function is found through the object graph (root -> `__call__`, or a
-//! signature), in TF1 modules as the signature "default". It is evaluated symbolically: every tensor on the way from
-//! the output to the input gets a [meaning](value), so nothing is guessed from names, and what isn't understood is
-//! refused by the name of its op. What is refused here is run as it stands ([`super::encoder`]).
+//! signature); in TF1 modules it is the signature "default". It is evaluated symbolically: every tensor between the
+//! output and the input gets a [meaning](value), so that nothing is guessed from names, and an unsupported op is
+//! refused by name. A graph that is refused here is run as it is ([`super::encoder`]).
 
 mod constant;
 mod entry;

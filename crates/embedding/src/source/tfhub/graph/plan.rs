@@ -1,4 +1,4 @@
-//! A text embedding as read from a graph, ready to be filled with a vocabulary and tables.
+//! A text embedding as read from a graph, before its vocabulary and tables are loaded.
 
 use emberline_base::Combiner;
 use savedmodel::graph::{Variable, Vocabulary};
@@ -16,12 +16,12 @@ pub(crate) struct Plan {
     buckets: Option<u64>,
 }
 
-/// The ids of texts that have none of their own.
+/// The ids of texts without ids of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fills {
-    /// Where splitting gives no token.
+    /// If splitting gives no token.
     pub(crate) no_token: Vec<i64>,
-    /// Where every token is dropped.
+    /// If every token is dropped.
     pub(crate) all_dropped: Vec<i64>,
 }
 
@@ -54,48 +54,48 @@ impl Plan {
         Ok(Self { combined, variables, vocabulary, buckets: buckets.first().copied() })
     }
 
-    /// What is done to a text before it is split.
+    /// Returns the edits of a text before it is split.
     pub(crate) fn edits(&self) -> &[Edit] {
         &self.combined.bags.edits
     }
 
-    /// How a text is split.
+    /// Returns how a text is split.
     pub(crate) fn split(&self) -> &Split {
         &self.combined.bags.split
     }
 
-    /// The file of known tokens, if there is one.
+    /// Returns the file of known tokens, if there is one.
     pub(crate) fn vocabulary(&self) -> Option<&Vocabulary> {
         self.vocabulary.as_ref()
     }
 
-    /// Into how many buckets tokens are hashed, if they are.
+    /// Returns the number of hash buckets of tokens, if they are hashed.
     pub(crate) fn buckets(&self) -> Option<u64> {
         self.buckets
     }
 
-    /// How a text's rows become one vector.
+    /// Returns how a text's rows become one vector.
     pub(crate) fn combiner(&self) -> Combiner {
         self.combined.combiner
     }
 
-    /// The variables that make up the table.
+    /// Returns the variables that make up the table.
     pub(crate) fn variables(&self) -> impl ExactSizeIterator<Item = &Variable> {
         self.combined.variables.iter().map(|&index| &self.variables[index])
     }
 
-    /// Whether ids are the rows of the only variable.
+    /// Returns whether ids are the rows of the only variable.
     pub(crate) fn is_plain(&self) -> bool {
         self.combined.variables.len() == 1 && self.combined.variable == Expr::Const(0) && self.combined.row == Expr::Id
     }
 
-    /// The variable that holds the row of an id, and which row of it.
+    /// Returns the variable that holds the row of an id, and the row's position in it.
     pub(crate) fn place(&self, id: i64, lines: Lines) -> Option<(usize, usize)> {
         let at = |expr: &Expr| usize::try_from(expr.value(Element::Id(id), lines)?).ok();
         Some((at(&self.combined.variable)?, at(&self.combined.row)?))
     }
 
-    /// A token's id; none where the graph drops the token.
+    /// Returns a token's id; `None` if the graph drops the token.
     pub(crate) fn id(&self, token: Element, lines: Lines) -> Result<Option<i64>, String> {
         let mut element = token;
         for step in &self.combined.bags.steps {
@@ -109,7 +109,7 @@ impl Plan {
         number(&self.combined.ids, element, lines).map(Some)
     }
 
-    /// The ids of texts that have no token, or none left. `element` tells what a token is.
+    /// Returns the ids of texts that have no token, or none left. `element` classifies a token.
     pub(crate) fn fills(&self, lines: Lines, element: &dyn Fn(&[u8]) -> Element) -> Result<Fills, String> {
         let keep = self.combined.bags.steps.iter().position(|step| matches!(step, Step::Keep(_)));
         Ok(Fills {
@@ -121,7 +121,7 @@ impl Plan {
         })
     }
 
-    /// The ids of a text that is empty before a step.
+    /// Returns the ids of a text that is empty before a step.
     fn filled_from(&self, start: usize, lines: Lines, element: &dyn Fn(&[u8]) -> Element) -> Result<Vec<i64>, String> {
         let mut filled = None;
         for (index, step) in self.combined.bags.steps.iter().enumerate().skip(start) {
@@ -148,7 +148,7 @@ fn number(expr: &Expr, element: Element, lines: Lines) -> Result<i64, String> {
     expr.value(element, lines).ok_or_else(|| "numbers a token in a way that can't be followed".to_owned())
 }
 
-/// Every expression that is evaluated for tokens or ids.
+/// Returns every expression that is evaluated for tokens or ids.
 fn expressions(combined: &Combined) -> Vec<&Expr> {
     let mut all = vec![&combined.ids, &combined.variable, &combined.row];
     for step in &combined.bags.steps {

@@ -1,5 +1,4 @@
-//! Reads a graph's meaning: gives every tensor on the way from the output to the input its [`Value`], by the
-//! [rules].
+//! Reads a graph's meaning: assigns a [`Value`] to every tensor between the output and the input, by the [rules].
 
 use savedmodel::graph::{Captured, Library, Objects, Variable, Walk};
 use savedmodel::proto::{MetaGraphDef, NodeDef};
@@ -8,7 +7,7 @@ use super::constant;
 use super::rules;
 use super::value::Value;
 
-/// A graph under evaluation, and what it was found to use.
+/// A graph under evaluation, with the objects found in it so far.
 pub(crate) struct Reader<'g> {
     pub(super) objects: Objects<'g>,
     pub(super) library: Library<'g>,
@@ -22,7 +21,7 @@ impl<'g> Reader<'g> {
         Ok(Self { objects, library, variables: Vec::new() })
     }
 
-    /// What an object is to the symbolic reading of a graph.
+    /// Returns the meaning of a captured object.
     pub(super) fn capture(&mut self, id: i32) -> Result<Value, String> {
         Ok(match self.objects.captured(id)? {
             Captured::Variable(variable) => self.variable(variable),
@@ -32,7 +31,7 @@ impl<'g> Reader<'g> {
         })
     }
 
-    /// A variable by its number.
+    /// Returns a variable as a value, by its number.
     pub(super) fn variable(&mut self, variable: Variable) -> Value {
         let known = self.variables.iter().position(|v| *v == variable);
         Value::Variable(known.unwrap_or_else(|| {

@@ -1,7 +1,7 @@
-//! The rules: what each op that is read does to the meaning of tensors.
+//! The rules: what each supported op does to the meaning of tensors.
 //!
-//! An op that isn't here, or is used in a way that isn't, is refused by name. No op reads files, runs code or
-//! allocates by what the graph says.
+//! An op that isn't listed here, or is used in another way, is refused by name. No op reads files, runs code, or
+//! allocates memory of a size that the graph chooses.
 
 mod lookup;
 mod sizes;
@@ -13,12 +13,12 @@ use savedmodel::proto::{NodeDef, dtype};
 use super::reader::Reader;
 use super::value::{Size, Value};
 
-/// More elements than a shape or a partition has.
+/// The maximum number of elements of a shape or a partition.
 const MAX_ELEMENTS: usize = 4_096;
 
 type Outcome = Result<Vec<Value>, String>;
 
-/// The outputs of a node whose inputs have these values.
+/// Returns the outputs of a node whose inputs have these values.
 pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -> Outcome {
     match node.op.as_str() {
         "Const" => Ok(vec![super::constant::of_node(node)]),
@@ -27,7 +27,7 @@ pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -
         "Cast" => cast(node, inputs),
         "Tile" => match inputs {
             [Value::WasEmpty(_) | Value::Zeros, _] => same(inputs),
-            _ => unread(inputs),
+            _ => unsupported_use(inputs),
         },
         "VarHandleOp" | "VariableV2" | "Variable" => Ok(vec![reader.variable(Variable::of_node(node))]),
         "HashTableV2" | "HashTable" => Ok(vec![Value::Vocabulary(reader.objects.vocabulary_node(node)?)]),
@@ -59,13 +59,14 @@ pub(super) fn apply(reader: &mut Reader<'_>, node: &NodeDef, inputs: &[Value]) -
         "Pack" | "ConcatV2" => sizes::joined(node, inputs),
         "Max" | "Prod" | "Sum" => sizes::reduced(node, inputs),
         "Range" => sizes::range(inputs),
-        op => match sizes::arithmetic(op) {
-            Some(op) => sizes::binary(op, inputs),
-            None if op == "LogicalNot" => sizes::not(inputs),
-            None => {
-                Err("isn't one that is read here; text modules that split at spaces and look words up are".to_owned())
+        op => {
+            match sizes::arithmetic(op) {
+                Some(op) => sizes::binary(op, inputs),
+                None if op == "LogicalNot" => sizes::not(inputs),
+                None => Err("is an unsupported op; text modules that split at spaces and look words up are supported"
+                    .to_owned()),
             }
-        },
+        }
     }
 }
 
@@ -76,16 +77,16 @@ fn same(inputs: &[Value]) -> Outcome {
     }
 }
 
-/// A use of an op that no rule knows.
-fn unread(inputs: &[Value]) -> Outcome {
+/// Refuses a use of an op that no rule supports.
+fn unsupported_use(inputs: &[Value]) -> Outcome {
     let inputs: Vec<_> = inputs.iter().map(Value::what).collect();
-    Err(format!("is used on {} in a way that isn't read here", inputs.join(", ")))
+    Err(format!("is used on {} in a way that isn't supported", inputs.join(", ")))
 }
 
-/// Reshaping moves no element; only where columns mean something the shape matters.
+/// Reshaping moves no element; the shape matters only if columns have a meaning.
 fn reshaped(inputs: &[Value]) -> Outcome {
     match inputs {
-        [Value::Indices(_) | Value::LastIndex(_), ..] | [] => unread(inputs),
+        [Value::Indices(_) | Value::LastIndex(_), ..] | [] => unsupported_use(inputs),
         _ => same(inputs),
     }
 }
@@ -96,14 +97,14 @@ fn cast(node: &NodeDef, inputs: &[Value]) -> Outcome {
     match inputs {
         [Value::Rows(_) | Value::Combined(_) | Value::Zeros | Value::Variable(_)] if float => same(inputs),
         [Value::Texts(_) | Value::Strings(_) | Value::Tokens(_) | Value::Asset(_) | Value::Vocabulary(_)] => {
-            unread(inputs)
+            unsupported_use(inputs)
         }
         [_] if whole => same(inputs),
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
-/// The numbers of a constant or shape, if all are known.
+/// Returns the numbers of a constant or shape, if all are known.
 fn known(value: &Value) -> Option<Vec<i64>> {
     let Value::Sizes(sizes) = value else { return None };
     let number = |size: &Size| match size {

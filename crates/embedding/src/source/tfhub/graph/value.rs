@@ -1,6 +1,6 @@
-//! What a tensor of a text module's graph means: the values that the [rules](super::rules) compute with.
+//! The meaning of a tensor in a text module's graph: the values that the [rules](super::rules) compute with.
 //!
-//! Two tensors with equal values hold equal numbers for every batch of texts, as every op that is read is pure.
+//! Two tensors with equal values hold equal numbers for every batch of texts, as every supported op is pure.
 
 use std::rc::Rc;
 
@@ -16,16 +16,16 @@ pub(crate) enum Size {
     Batch,
     /// The number of tokens of the longest text.
     Longest,
-    /// Some size that decides no vector.
+    /// A size that affects no vector.
     Some,
 }
 
 /// A change to a text before it is split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// What an RE2 pattern matches is replaced, everywhere or once.
+    /// Replaces the matches of an RE2 pattern, all of them or the first.
     Replace { pattern: Vec<u8>, rewrite: Vec<u8>, global: bool },
-    /// A-Z become a-z.
+    /// Replaces A-Z by a-z.
     Lowercase,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Step {
     FillToken(Vec<u8>),
     /// Tokens become ids; a text without any gets this one.
     FillId { ids: Expr, fill: Fill },
-    /// Tokens or ids for which this isn't true are dropped.
+    /// Tokens or ids for which this is false are dropped.
     Keep(Expr),
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fill {
     Id(i64),
-    /// That of a token.
+    /// The id of a token.
     OfToken(Vec<u8>, Expr),
 }
 
@@ -63,25 +63,25 @@ impl Bags {
         Rc::new(Self { edits: self.edits.clone(), split: self.split.clone(), steps })
     }
 
-    /// Whether every text has a token.
+    /// Returns whether every text has a token.
     pub(super) fn filled(&self) -> bool {
         !matches!(self.steps.last(), None | Some(Step::Keep(_)))
     }
 
-    /// Whether these are the tokens of `other` at an earlier step.
+    /// Returns whether these are the tokens of `other` at an earlier step.
     pub(super) fn precedes(&self, other: &Self) -> bool {
         self.edits == other.edits && self.split == other.split && other.steps.starts_with(&self.steps)
     }
 }
 
-/// Elements that stand in a row.
+/// A sequence of elements.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Sequence {
-    /// Those of the bags, text after text.
+    /// The elements of the bags, text after text.
     Bags(Rc<Bags>),
     /// One token.
     Token(Vec<u8>),
-    /// The different ids of another sequence.
+    /// The distinct ids of another sequence.
     Unique(Rc<Self>, Expr),
 }
 
@@ -90,13 +90,13 @@ pub(crate) enum Sequence {
 pub(crate) struct Rows {
     pub(super) of: Sequence,
     pub(super) variables: Vec<usize>,
-    /// Which variable.
+    /// The variable.
     pub(super) variable: Expr,
-    /// Which row of it.
+    /// The row in the variable.
     pub(super) row: Expr,
 }
 
-/// Ids and where they lie, split up by the variable their rows are in.
+/// Ids and their positions, split by the variable that holds their rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
     pub(super) of: Sequence,
@@ -112,15 +112,15 @@ pub(crate) struct Combined {
     /// The id of each element.
     pub(super) ids: Expr,
     pub(super) variables: Vec<usize>,
-    /// Which variable holds the row of an id, and where.
+    /// The variable that holds the row of an id, and the row's position in it.
     pub(super) variable: Expr,
     pub(super) row: Expr,
     pub(super) combiner: emberline_base::Combiner,
-    /// Texts that were empty before the last step of these bags have the vector 0.
+    /// Texts that were empty before the last step of these bags have a vector of zeros.
     pub(super) zeroed: Option<Rc<Bags>>,
 }
 
-/// What a tensor means.
+/// The meaning of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     /// The texts after some edits, `[batch]`.
@@ -139,7 +139,7 @@ pub(crate) enum Value {
     LastIndex(Rc<Bags>),
     /// The text of each token.
     TextOfToken(Rc<Bags>),
-    /// The number of tokens of each text, and their running sum without and with a leading 0.
+    /// The number of tokens of each text, and the running sum of these numbers without and with a leading 0.
     Counts(Rc<Bags>),
     Ends(Rc<Bags>),
     Splits(Rc<Bags>),
@@ -149,18 +149,18 @@ pub(crate) enum Value {
     Each(Sequence, Expr),
     /// The positions of the elements for which this is true.
     Where(Sequence, Expr),
-    /// For each element of a sequence, the position of its id among the different ones.
+    /// For each element of a sequence, the position of its id among the distinct ones.
     UniqueIndex(Sequence, Expr),
     /// The positions of a sequence: 0, 1, ...
     Positions(Sequence),
-    /// Their number.
+    /// The number of elements of a sequence.
     Length(Sequence),
     PartOfIds(Part, Expr),
     PartOfPositions(Part),
     PartOfRows(Part, Expr, usize),
     Variable(usize),
     Vocabulary(usize),
-    /// The number of a vocabulary's lines.
+    /// The number of lines of a vocabulary.
     Lines(usize),
     /// A file of the module.
     Asset(String),
@@ -175,7 +175,7 @@ impl Value {
         Self::Sizes(vec![Size::Known(value)])
     }
 
-    /// What to call it in a message.
+    /// Returns how a message describes the value.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Texts(_) => "the texts",

@@ -1,4 +1,4 @@
-//! Damaged and hostile modules: a clear error that names the file, never a panic, never wrong vectors.
+//! Damaged and hostile modules: they give a clear error that names the file, never a panic, and never wrong vectors.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use super::*;
 const INDEX: &str = "variables/variables.index";
 const DATA: &str = "variables/variables.data-00000-of-00001";
 
-/// A module in memory: what the archive's reader makes of one.
+/// A module in memory, as the archive reader returns it.
 struct Copy(Files);
 
 impl Copy {
@@ -30,7 +30,7 @@ impl Copy {
         }
     }
 
-    /// Opens the module. A fault must be of one of its files.
+    /// Opens the module. An error must name one of its files.
     fn open(&self) -> Option<TextModule> {
         match read(&self.0) {
             Ok(Module::Table(module)) => Some(module),
@@ -44,7 +44,7 @@ impl Copy {
     }
 }
 
-/// Truncates the index at every byte and the other files at up to `most`, and flips up to `most` bits of each.
+/// Truncates the index at every byte and the other files at up to `most` bytes, and flips up to `most` bits of each.
 fn attack(folder: &Path, most: usize) {
     let mut copy = Copy::of(folder);
     let module = copy.open().expect("a module");
@@ -61,7 +61,7 @@ fn attack(folder: &Path, most: usize) {
             copy.bytes(name)[bit / 8] ^= 1 << (bit % 8);
             let other = copy.open();
             copy.bytes(name)[bit / 8] ^= 1 << (bit % 8);
-            // A graph may still say something with another bit; checksums guard the rest.
+            // A graph may still be valid with a flipped bit; checksums protect the rest.
             if let Some(other) = other.filter(|_| name != "saved_model.pb") {
                 assert_eq!((other.row(0), other.digest()), (module.row(0), module.digest()), "{name}, bit {bit}");
             }
@@ -95,7 +95,7 @@ fn missing_files_are_named() {
     }
 }
 
-/// Opens the synthetic module after a change to its graph; gives the error.
+/// Opens the synthetic module after a change to its graph; returns the error.
 fn changed(change: impl FnOnce(&mut MetaGraphDef)) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), &PLAIN);
@@ -105,7 +105,7 @@ fn changed(change: impl FnOnce(&mut MetaGraphDef)) -> String {
     open_at(folder.path()).expect_err("a fault").to_string()
 }
 
-/// A module for something else, such as the one that cuts texts into words, gives several tensors.
+/// A module for something else, such as the one that splits texts into words, returns several tensors.
 #[test]
 fn a_signature_of_several_tensors_names_them() {
     let tensor = |name: &str, dtype| TensorInfo { name: name.to_owned(), dtype };
@@ -225,13 +225,13 @@ fn vocabulary_faults_name_their_line() {
     fs::write(folder.path().join("assets/tokens.txt"), "a\nb\na\nc\n").expect("written");
     let error = open_at(folder.path()).expect_err("a repeated token").to_string();
     assert!(error.contains("tokens.txt: line 3"), "{error}");
-    // More words than rows.
+    // The vocabulary has more words than the table has rows.
     fs::write(folder.path().join("assets/tokens.txt"), "a\nb\nc\nd\ne\nf\ng\n").expect("written");
     let error = open_at(folder.path()).expect_err("too few rows").to_string();
     assert!(error.contains("the token on line 7 the id 6, but its table has 6 rows"), "{error}");
 }
 
-/// Opens the synthetic module with some entries of its index changed; gives the error.
+/// Opens the synthetic module with some entries of its index changed; returns the error.
 fn reindexed(recipe: &Recipe, change: impl Fn(&str, &mut BundleEntry)) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), recipe);

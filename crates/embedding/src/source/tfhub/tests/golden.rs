@@ -1,5 +1,5 @@
-//! Equality with TensorFlow on the goldens of the shared folder: recipes in its `peers/scripts/export_hub_module.py`
-//! and `golden_text_primitives.py`.
+//! Equality with TensorFlow on the golden vectors of the shared folder: recipes in its
+//! `peers/scripts/export_hub_module.py` and `golden_text_primitives.py`.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn golden(folder: &Path) -> Vec<Golden> {
     lines.lines().map(parse).collect()
 }
 
-/// The numbers of a NumPy file of 32-bit floats.
+/// Reads the numbers of a NumPy file of 32-bit floats.
 fn npy(path: &Path) -> Vec<f32> {
     let bytes = fs::read(path).expect("readable");
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
@@ -61,7 +61,7 @@ fn ids_and_vectors_are_tensorflows() {
     }
 }
 
-/// Expectations from the module itself, loaded with TensorFlow 2.21:
+/// Expected values from the module itself, loaded with TensorFlow 2.21:
 /// `tf.saved_model.load(path)(tf.constant(texts)).numpy()`.
 #[test]
 fn a_table_spread_over_variables_is_read_in_the_order_of_ids() {

@@ -1,4 +1,4 @@
-//! Modules that are run: against TensorFlow, and against the tables that are recognised; and damaged ones.
+//! Modules whose graphs are run: compared with TensorFlow, and with the tables that are recognised; and damaged ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use savedmodel::{Files, SAVED_MODEL, inference_graph};
 use super::super::encoder::{self, GraphModule};
 use super::super::{Settings, files, open, read};
 use super::*;
-use crate::source::Kind;
+use crate::source::SourceSettings;
 use crate::{Encoder, Opened, Source, Texts};
 
 const INDEX: &str = "variables/variables.index";
 const DATA: &str = "variables/variables.data-00000-of-00001";
 
-/// Modules that `make.py` beside them wrote.
+/// Returns a module that `make.py` wrote into the fixtures.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../savedmodel/tests/fixtures/models").join(name)
 }
@@ -33,7 +33,7 @@ fn golden(name: &str) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
 }
 
-/// A module's graph run as it stands, even where it is recognised as a table.
+/// Opens a module to run its graph, even if it is recognised as a table.
 fn interpreted(path: &Path) -> Result<GraphModule, Error> {
     let files = files::open(&settings(path), path)?;
     let model = files.read(SAVED_MODEL, u64::MAX).expect("a graph");
@@ -86,18 +86,18 @@ fn only_tables_are_opened_as_tables() {
         let tuned = Settings { trainable: true, ..settings(name) };
         assert_eq!(tuned.open(&fixture(""), none, emberline_device::Device::Cpu).is_ok(), table, "{name}");
         assert_eq!(settings(name).encodes(&fixture("")), !table, "{name}");
-        assert_eq!(Source::Tfhub(tuned.clone()).impossible(&fixture("")).is_none(), table, "{name}");
+        assert_eq!(Source::Tfhub(tuned.clone()).unsupported_reason(&fixture("")).is_none(), table, "{name}");
         let Opened::Table(lookup) = &opened else { continue };
         assert_eq!(settings(name).length(&fixture("")), Some(lookup.dim()), "{name}");
         let longer = Settings { dim: Some(lookup.dim() + 1), ..settings(name) };
         assert!(
-            Source::Tfhub(longer).impossible(&fixture("")).is_some_and(|why| why.contains("can't be made")),
+            Source::Tfhub(longer).unsupported_reason(&fixture("")).is_some_and(|why| why.contains("can't be made")),
             "{name}"
         );
     }
 }
 
-/// Both ways over one module: the recognised table, and its graph as it stands.
+/// Compares the two ways to open one module: the recognised table, and its graph.
 fn compare(path: &Path, texts: &[Vec<u8>]) {
     let Module::Table(table) = open(&settings(path), Path::new("")).expect("a module") else {
         panic!("{}: not recognised", path.display())
@@ -166,7 +166,8 @@ fn a_digest_is_that_of_graph_words_and_weights() {
     }
 }
 
-/// Truncates and flips the files of a module that is run; no panic, and checksums guard what isn't the graph.
+/// Truncates and flips the files of a module whose graph is run; there is no panic, and checksums protect everything
+/// but the graph.
 #[test]
 fn a_damaged_module_is_refused() {
     let folder = fixture("use-tf1");
@@ -188,7 +189,7 @@ fn a_damaged_module_is_refused() {
     for (name, bytes) in [&whole[0], &whole[3], &whole[4]] {
         for len in (0..bytes.len()).step_by(bytes.len() / 60 + 1) {
             let found = open(name, bytes[..len].to_vec()).map(|module| vector(&module));
-            // Only bytes that no used variable has may be gone.
+            // Only bytes that belong to no used variable may be missing.
             assert!(name == DATA && found == Some(expected.clone()) || found.is_none(), "{name}: cut to {len} bytes");
         }
         for bit in (0..bytes.len() * 8).step_by(bytes.len() * 8 / 150 + 1) {

@@ -1,4 +1,4 @@
-//! Whole modules: against TensorFlow's own results, synthetic ones, damaged ones.
+//! Tests of whole modules: against TensorFlow's own results, synthetic ones, and damaged ones.
 
 mod damage;
 mod golden;
@@ -13,7 +13,7 @@ use emberline_test_support::shared;
 
 use self::synthetic::{PLAIN, Recipe, write};
 use super::{Module, Settings, TextModule, open};
-use crate::{Error, Lookup, Words, combine::combine};
+use crate::{Error, Lookup, WordCounts, combine::combine};
 
 fn settings(path: impl Into<PathBuf>) -> Settings {
     Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, trainable: false }

@@ -1,4 +1,4 @@
-//! Modules that the tests write themselves: what is read of their graphs, settings and archives.
+//! Modules that the tests write themselves: how their graphs, settings and archives are read.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use savedmodel::proto::Attr;
 
 use super::synthetic::{node, with};
 use super::*;
-use crate::source::Kind;
+use crate::source::SourceSettings;
 
 fn opened(recipe: &Recipe) -> TextModule {
     let folder = tempfile::tempdir().expect("a folder");
@@ -28,7 +28,7 @@ fn a_module_is_read_from_its_graph() {
     assert_eq!(vector(&module, b"a b"), [4. * (1. / root), 6. * (1. / root), 8. * (1. / root)]);
 }
 
-/// A word that only a hash bucket has room for is not known; an empty token, between two spaces, is no word.
+/// A word that only a hash bucket has a row for isn't known; an empty token, between two spaces, isn't a word.
 #[test]
 fn words_in_buckets_are_not_known() {
     let module = opened(&PLAIN);
@@ -38,7 +38,7 @@ fn words_in_buckets_are_not_known() {
         (b"", 0, 0),
         ("\u{441}\u{43b}\u{43e}\u{432}\u{43e} dog".as_bytes(), 2, 0),
     ] {
-        assert_eq!(module.token_ids(text, &mut Vec::new()), Words { all, known, composed: 0 }, "{text:?}");
+        assert_eq!(module.token_ids(text, &mut Vec::new()), WordCounts { all, known, composed: 0 }, "{text:?}");
     }
 }
 
@@ -74,7 +74,7 @@ fn an_unknown_op_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), &Recipe { edit: Some(node("edit", "ReadFile", &["texts"])), ..PLAIN });
     let error = open_at(folder.path()).expect_err("no such op").to_string();
-    assert!(error.contains("saved_model.pb: the node \"edit\" (op ReadFile) isn't one that is read here"), "{error}");
+    assert!(error.contains("saved_model.pb: the node \"edit\" (op ReadFile) is an unsupported op"), "{error}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Models of fastText, against what fastText itself says (`make.py` beside the models).
+//! Models of fastText, compared with fastText's own output (`make.py` is in the models' folder).
 
 use emberline_test_support::{Requirement, from_environment};
 use serde_json::Value;
 
 use super::*;
 
-/// What fastText says of each model, by file name.
+/// fastText's output for each model, by file name.
 pub(super) fn golden(folder: &str) -> Vec<(String, Value)> {
     let text = fs::read_to_string(fixtures(folder).join("golden.json")).expect("shipped");
     let Value::Object(files) = serde_json::from_str(&text).expect("json") else { panic!("an object") };
@@ -24,7 +24,7 @@ pub(super) fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// Words as fastText cuts them.
+/// Settings that split words as fastText does.
 pub(super) fn exact(path: &str) -> Settings {
     Settings { tokens: Tokens::Fasttext, ..settings(path) }
 }
@@ -44,14 +44,15 @@ fn combined(vectors: &WordVectors, text: &str) -> Vec<f32> {
     vector
 }
 
-/// A word that is composed of n-grams has a vector, but isn't one of the model's words; a model without n-grams has none.
+/// A word composed of n-grams has a vector, but isn't one of the model's words; a model without n-grams has no vector
+/// for it.
 #[test]
 fn composed_words_are_counted_apart() {
     let text = "the river unseenword";
     for (name, composed) in [("skipgram.bin", 1), ("words.bin", 0)] {
         let vectors = open(&exact(name), &fixtures("fasttext"), Texts { all: &[text], train: &[] }).expect("readable");
         let words = vectors.token_ids(text.as_bytes(), &mut Vec::new());
-        assert_eq!(words, Words { all: 3, known: 2, composed }, "{name}");
+        assert_eq!(words, WordCounts { all: 3, known: 2, composed }, "{name}");
     }
 }
 
@@ -62,13 +63,13 @@ fn words_known_and_unknown_have_fasttexts_vectors() {
         let texts = Texts { all: &words, train: &[] };
         let vectors = open(&exact(&name), &fixtures("fasttext"), texts).expect("readable");
         assert_eq!(Some(vectors.dim() as u64), model["dim"].as_u64(), "{name}");
-        // Products of codes and lengths are rounded once where the processor fuses them.
+        // Products of codes and norms are rounded only once if the processor fuses them.
         let tolerance = if name.ends_with(".ftz") { 1e-6 } else { 0.0 };
         for word in words {
-            // fastText gives the vector 0 to what has none.
+            // fastText returns a vector of zeros for a word that has none.
             let expected = floats(&model["words"][word]);
             let mut rows = rows_of(&vectors, word);
-            // A line of a supervised model has an end; its word stands before that.
+            // A line of a supervised model has an end token; the word comes before it.
             if is_supervised(&name) && word != "</s>" {
                 assert!(rows.pop().is_some(), "{name} {word}");
             }
@@ -113,7 +114,8 @@ fn texts_of_a_supervised_model_have_fasttexts_sentence_vectors() {
     assert_eq!(vectors.warnings(), []);
 }
 
-/// A model that fastText trained here and now (`EMBERLINE_FASTTEXT_PYTHON`: a Python with the package `fasttext-wheel`).
+/// A model that fastText trains during the test (`EMBERLINE_FASTTEXT_PYTHON`: a Python with the package
+/// `fasttext-wheel`).
 #[test]
 fn a_model_that_fasttext_trains_now_gives_its_sentence_vectors() {
     let untested = "a model that fastText trains now";
@@ -145,7 +147,7 @@ fn settings_that_fasttext_has_not_are_warned_of() {
     for settings in [exact("supervised-11.bin"), settings("supervised.bin"), exact("skipgram.bin")] {
         assert_eq!(warnings(settings), "");
     }
-    // Cut otherwise, the texts of a supervised model are no lines.
+    // If they are split in another way, the texts of a supervised model aren't lines.
     let texts = Texts { all: &["the"], train: &[] };
     let auto = open(&settings("supervised-11.bin"), &fixtures("fasttext"), texts).expect("readable");
     assert_eq!(rows_of(&auto, "the").len(), 1);
@@ -169,7 +171,8 @@ fn rows_are_those_of_the_words_that_occur() {
         open(&settings, &fixtures("fasttext"), Texts { all, train: &[] }).expect("readable")
     };
     let vectors = open(settings("skipgram.bin"), &all);
-    // The model is in lower case but for `Fluß` and the like, so that `The` is looked up as `the`; the comma is unknown.
+    // The model is in lower case except for `Fluß` and similar words, so that `The` is looked up as `the`; the comma
+    // is unknown.
     let ids = |vectors: &WordVectors, text: &str| {
         let mut ids = Vec::new();
         vectors.token_ids(text.as_bytes(), &mut ids);
@@ -178,7 +181,7 @@ fn rows_are_those_of_the_words_that_occur() {
     assert_eq!((vectors.rows(), vectors.table.known), (3, 2));
     let row = |text| ids(&vectors, text);
     assert_eq!((row(all[0]).len(), row("the"), row("unseen")), (4, row("The"), vec![2]));
-    // What other texts hold changes no vector.
+    // The content of other texts changes no vector.
     let more = open(settings("skipgram.bin"), &[all[0], "river people unheard, Unheard turns"]);
     assert_eq!(rows_of(&vectors, all[0]), rows_of(&more, all[0]));
     assert_eq!(vectors.digest(), more.digest());
@@ -195,7 +198,8 @@ fn a_gzipped_model_is_the_same() {
     }
 }
 
-/// File, rows of the matrix, dim; words, and their first two and last number as fastText 0.9.2 gives them.
+/// File, rows of the matrix, dim; words with the first two numbers and the last number of their vectors in fastText
+/// 0.9.2.
 type Golden = (&'static str, u64, usize, &'static [(&'static str, [f32; 3])]);
 
 const REAL: [Golden; 4] = [

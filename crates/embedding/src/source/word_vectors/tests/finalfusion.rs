@@ -1,4 +1,4 @@
-//! Files of finalfusion, against what its Python package says (`tests/fixtures/finalfusion/make.py`).
+//! Files of finalfusion, compared with the output of its Python package (`tests/fixtures/finalfusion/make.py`).
 
 use super::fasttext::{assert_close, exact, fixtures, floats, golden, keys};
 use super::*;
@@ -25,7 +25,8 @@ fn words_known_and_unknown_have_finalfusions_vectors() {
             if let Some(length) = file["lengths"][word].as_f64() {
                 expected.iter_mut().for_each(|value| *value *= length as f32);
             } else if !file["lengths"].is_null() {
-                // An unknown word among words with their lengths: the mean of its n-grams, which has the same direction.
+                // An unknown word in a file with stored norms is the mean of its n-grams, whose direction is the
+                // same.
                 assert!((length(&found) - 1.0).abs() > 1e-3, "{what}");
                 crate::combine::normalize(&mut found);
             }

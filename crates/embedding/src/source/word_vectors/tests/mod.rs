@@ -1,4 +1,4 @@
-//! Files of every format: written here, real ones, and damaged ones.
+//! Files of every format: written by the tests, real ones, and damaged ones.
 
 use std::fs;
 use std::io::Write;
@@ -82,7 +82,7 @@ impl Folder {
         self.open_for(bytes, &TEXTS)
     }
 
-    /// What the user is told about a file.
+    /// Returns the error message about a file.
     fn refusal(&self, bytes: &[u8]) -> String {
         let message = match self.open(bytes) {
             Ok(_) => panic!("read without complaint"),
@@ -99,17 +99,17 @@ fn rows_of(vectors: &WordVectors, text: &str) -> Vec<Vec<f32>> {
     ids.into_iter().map(|id| vectors.row(id).to_vec()).collect()
 }
 
-/// Counts don't depend on whether a chunk was met when the file was opened.
+/// The counts don't depend on whether a chunk occurred when the file was opened.
 #[test]
 fn known_words_are_counted_in_known_and_new_texts() {
     let vectors = Folder::new().open(&binary(true)).expect("readable");
     for (text, all, known) in [("The India is, is it?", 5, 4), ("unknown", 1, 0), ("is it new?", 3, 1), ("?", 0, 0)] {
         let words = vectors.token_ids(text.as_bytes(), &mut Vec::new());
-        assert_eq!(words, Words { all, known, composed: 0 }, "{text}");
+        assert_eq!(words, WordCounts { all, known, composed: 0 }, "{text}");
     }
 }
 
-/// `pre_normalize` leaves words with the vector 0 out of texts: they aren't known.
+/// `pre_normalize` leaves words whose vector is zero out of texts: they aren't known.
 #[test]
 fn a_word_that_is_left_out_is_not_known() {
     let folder = Folder::new();
@@ -117,7 +117,7 @@ fn a_word_that_is_left_out_is_not_known() {
     let settings = Settings { pre_normalize: true, ..settings("vectors") };
     let vectors = open(&settings, folder.0.path(), Texts { all: &["the is"], train: &[] }).expect("readable");
     let mut ids = Vec::new();
-    assert_eq!(vectors.token_ids(b"the is", &mut ids), Words { all: 2, known: 1, composed: 0 });
+    assert_eq!(vectors.token_ids(b"the is", &mut ids), WordCounts { all: 2, known: 1, composed: 0 });
     assert_eq!(ids.len(), 1);
 }
 
@@ -180,7 +180,8 @@ fn words_may_hold_spaces_and_odd_bytes() {
 fn a_file_cut_off_anywhere_is_refused() {
     let folder = Folder::new();
     for whole in [binary(true), binary(false), text("4 3\n", "\n"), gzip(&binary(true)), gzip(&text("", "\n"))] {
-        // The line feed at the end may be missing; a number of the last line may be cut only where that leaves a number.
+        // The line feed at the end may be missing; a number of the last line may be truncated only if a number
+        // remains.
         let is_text = whole.starts_with(b"4 3\nthe 0");
         let spare = if is_text { 6 } else { usize::from(whole.starts_with(b"4 3\n") && whole.ends_with(b"\n")) };
         for length in 0..whole.len() - spare {
@@ -318,7 +319,7 @@ fn the_hash_is_checked_and_is_that_of_the_file() {
     };
     let hash = emberline_base::file::sha256(&bytes);
     assert_eq!(with(hash.to_uppercase(), &bytes).expect("the right hash").digest(), plain.digest());
-    // A damaged file is first of all another file than the one meant.
+    // A damaged file is first of all a file other than the intended one.
     for damaged in [&bytes[..bytes.len() - 9], &text("4 4\n", "\n")[..]] {
         let error = with(hash.clone(), damaged).expect_err("another file");
         assert!(
@@ -328,8 +329,8 @@ fn the_hash_is_checked_and_is_that_of_the_file() {
     }
 }
 
-/// A folder of files that the project may use but not ship.
-/// File, rows, dim, a word, its first two and its last number, as gensim 4 reads them.
+/// A folder of files that the project may use but not distribute. File, rows, dim, a word, the first two numbers and
+/// the last number of its vector, as gensim 4 reads them.
 const GOLDEN: [(&str, u64, usize, &str, [f32; 3]); 7] = [
     ("word-vectors/euclidean_vectors.bin", 2747, 10, "fly", [0.700036, 0.83025765, 0.34151116]),
     ("word-vectors/crime-and-punishment.vec", 291, 5, "в", [0.093809, -0.013232, 0.11884]),
@@ -349,7 +350,7 @@ fn real_files_read_as_gensim_reads_them() {
         let row = vectors.row(0);
         assert_eq!([row[0], row[1], row[dim - 1]], [first, second, last], "{path}");
     }
-    // Written before fastText's files had a magic number.
+    // The file was written before fastText's files had a magic number.
     let error =
         open(&settings("fasttext/lee_fasttext.bin"), &assets, Texts { all: &[], train: &[] }).expect_err("a model");
     assert!(error.to_string().contains("take the vectors as text (.vec)"), "{error}");
@@ -361,7 +362,7 @@ fn the_vectors_of_the_module_quora_50() {
     let Some(assets) = shared("assets") else { return };
     let tokens = fs::read_to_string(assets.join("tfhub/quora-50/assets/tokens.txt")).expect("readable");
     let table = fs::read(assets.join("tfhub/quora-50/variables/variables.data-00000-of-00001")).expect("readable");
-    // Words that no smaller piece is asked for, as they are written.
+    // The words that have no smaller pieces, as they are written.
     let words: Vec<&str> = tokens.lines().filter(|word| word.chars().all(char::is_alphanumeric)).collect();
     let vectors =
         open(&settings("quora-vectors/quora.50.bin"), &assets, Texts { all: &words, train: &[] }).expect("readable");

@@ -1,8 +1,8 @@
-//! What the settings do to words and rows, and which are faults.
+//! The effect of the settings on words and rows, and which settings are faults.
 
 use super::*;
 use crate::reduce::Reduce;
-use crate::source::Kind;
+use crate::source::SourceSettings;
 
 const FILE: &str = "a 3 4\nb 0 2\nzero 0 0\n";
 
@@ -20,7 +20,7 @@ fn rows_are_scaled_before_they_are_combined_and_zero_has_no_direction() {
     assert!(open_with(Settings { normalize: true, ..settings("vectors") }, &[]).normalize());
 }
 
-/// Expectations from scikit-learn's formula, and Arora's.
+/// Expected values from scikit-learn's formula, and Arora's.
 #[test]
 fn weights_are_fitted_on_the_training_texts() {
     let train = ["a a b", "a c", "c"];
@@ -32,7 +32,7 @@ fn weights_are_fitted_on_the_training_texts() {
     let rows = rows_of(&open_with(sif.clone(), &train), "a b zero");
     let weight = |p: f64| (1e-3 / (1e-3 + p)) as f32;
     assert_eq!(rows, [[3. * weight(0.75), 4. * weight(0.75)], [0., 2. * weight(0.25)], [0., 0.]]);
-    // Without training texts every word weighs the same.
+    // Without training texts every word has the same weight.
     assert_eq!(rows_of(&open_with(sif, &[]), "a"), [[3., 4.]]);
     assert_eq!(rows_of(&open_with(idf, &[]), "b"), [[0., 1.]]);
 }

@@ -1,14 +1,14 @@
-//! Rules for shapes, and for arithmetic: on shapes as far as they are known, on ids element by element.
+//! Rules for shapes and arithmetic: on shapes as far as they are known, and on ids element by element.
 
 use savedmodel::graph::{flag, int};
 use savedmodel::proto::NodeDef;
 
-use super::{MAX_ELEMENTS, Outcome, known, unread};
+use super::{MAX_ELEMENTS, Outcome, known, unsupported_use};
 use crate::source::tfhub::graph::expr::{Expr, Op};
 use crate::source::tfhub::graph::value::{Sequence, Size, Value};
 
 pub(super) fn of(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let [value] = inputs else { return unread(inputs) };
+    let [value] = inputs else { return unsupported_use(inputs) };
     let shape = match value {
         Value::Texts(_) | Value::WasEmpty(_) => vec![Size::Batch],
         Value::Combined(_) => vec![Size::Batch, Size::Some],
@@ -23,7 +23,7 @@ pub(super) fn of(node: &NodeDef, inputs: &[Value]) -> Outcome {
         ("Size", Value::Sizes(sizes)) => Ok(vec![Value::known(sizes.len() as i64)]),
         ("Size", Value::Texts(_)) => Ok(vec![Value::Sizes(shape)]),
         ("Size", _) => Ok(vec![Value::Sizes(vec![Size::Some])]),
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
@@ -34,17 +34,17 @@ pub(super) fn filled(node: &NodeDef, inputs: &[Value]) -> Outcome {
         ("Fill", [dims, Value::Sizes(value)]) => match (known(dims).as_deref(), value.as_slice()) {
             (Some([]), &[size]) => ones(1, size),
             (Some(&[len]), &[size]) if (0..=MAX_ELEMENTS as i64).contains(&len) => ones(len as usize, size),
-            _ => unread(inputs),
+            _ => unsupported_use(inputs),
         },
         ("ZerosLike", [Value::Combined(_) | Value::Zeros]) => Ok(vec![Value::Zeros]),
         ("ZerosLike", [Value::Sizes(sizes)]) => ones(sizes.len(), Size::Known(0)),
         ("OnesLike", [Value::Sizes(sizes)]) => ones(sizes.len(), Size::Known(1)),
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
 pub(super) fn slice(inputs: &[Value]) -> Outcome {
-    let [value, begin, size] = inputs else { return unread(inputs) };
+    let [value, begin, size] = inputs else { return unsupported_use(inputs) };
     match (value, known(begin).as_deref(), known(size).as_deref()) {
         (Value::Indices(bags), Some(&[0, 0]), Some(&[-1, 1])) => Ok(vec![Value::TextOfToken(bags.clone())]),
         (Value::Sizes(sizes), Some(&[begin]), Some(&[len])) => {
@@ -53,25 +53,25 @@ pub(super) fn slice(inputs: &[Value]) -> Outcome {
             let part = if len == -1 { Some(rest) } else { usize::try_from(len).ok().and_then(|len| rest.get(..len)) };
             Ok(vec![Value::Sizes(part.ok_or("slices beyond its input")?.to_vec())])
         }
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
 pub(super) fn strided_slice(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let [value, begin, end, strides] = inputs else { return unread(inputs) };
+    let [value, begin, end, strides] = inputs else { return unsupported_use(inputs) };
     let (Some(begin), Some(end), Some(strides)) = (known(begin), known(end), known(strides)) else {
-        return unread(inputs);
+        return unsupported_use(inputs);
     };
     let mask = |name| int(node, name, 0);
     if mask("ellipsis_mask") != 0 || mask("new_axis_mask") != 0 || strides.iter().any(|&s| s != 1) {
-        return unread(inputs);
+        return unsupported_use(inputs);
     }
     let (open_begin, open_end, single) = (mask("begin_mask"), mask("end_mask"), mask("shrink_axis_mask"));
     match (value, begin.as_slice(), end.as_slice()) {
         // [:, 0]
         (Value::Indices(bags), [first, 0], [_, _]) => {
             let all = (open_begin & 1 == 1 || *first == 0) && open_end & 1 == 1;
-            if all && single == 2 { Ok(vec![Value::TextOfToken(bags.clone())]) } else { unread(inputs) }
+            if all && single == 2 { Ok(vec![Value::TextOfToken(bags.clone())]) } else { unsupported_use(inputs) }
         }
         (Value::Sizes(sizes), &[begin], &[end]) => {
             let len = sizes.len() as i64;
@@ -84,7 +84,7 @@ pub(super) fn strided_slice(node: &NodeDef, inputs: &[Value]) -> Outcome {
             };
             Ok(vec![Value::Sizes(sizes.get(begin..end).ok_or("slices beyond its input")?.to_vec())])
         }
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn joined(node: &NodeDef, inputs: &[Value]) -> Outcome {
     let parts = match (node.op.as_str(), inputs.split_last()) {
         ("ConcatV2", Some((axis, parts))) if known(axis).as_deref() == Some(&[0]) => parts,
         ("Pack", _) if int(node, "axis", 0) == 0 => inputs,
-        _ => return unread(inputs),
+        _ => return unsupported_use(inputs),
     };
     if let [zero, Value::Ends(bags)] = parts
         && known(zero).as_deref() == Some(&[0])
@@ -111,7 +111,7 @@ pub(super) fn joined(node: &NodeDef, inputs: &[Value]) -> Outcome {
         match part {
             Value::Sizes(sizes) => all.extend_from_slice(sizes),
             Value::Length(_) => all.push(Size::Some),
-            _ => return unread(inputs),
+            _ => return unsupported_use(inputs),
         }
         if all.len() > MAX_ELEMENTS {
             return Err(format!("makes more than {MAX_ELEMENTS} sizes"));
@@ -121,9 +121,9 @@ pub(super) fn joined(node: &NodeDef, inputs: &[Value]) -> Outcome {
 }
 
 pub(super) fn reduced(node: &NodeDef, inputs: &[Value]) -> Outcome {
-    let [value, axis] = inputs else { return unread(inputs) };
+    let [value, axis] = inputs else { return unsupported_use(inputs) };
     if flag(node, "keep_dims", false) || known(axis).as_deref() != Some(&[0]) {
-        return unread(inputs);
+        return unsupported_use(inputs);
     }
     let op = match node.op.as_str() {
         "Max" => Op::Maximum,
@@ -137,7 +137,7 @@ pub(super) fn reduced(node: &NodeDef, inputs: &[Value]) -> Outcome {
             Some((&first, rest)) => Ok(vec![Value::Sizes(vec![rest.iter().fold(first, |a, &b| size(op, a, b))])]),
             None => Ok(vec![Value::known(i64::from(op == Op::Mul))]),
         },
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
@@ -148,11 +148,11 @@ pub(super) fn range(inputs: &[Value]) -> Outcome {
         {
             Ok(vec![Value::Positions(of.clone())])
         }
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
-/// The op that computes one number of two.
+/// Returns the operation of an op that computes one number from two.
 pub(super) fn arithmetic(op: &str) -> Option<Op> {
     Some(match op {
         "Add" | "AddV2" => Op::Add,
@@ -177,26 +177,26 @@ pub(super) fn arithmetic(op: &str) -> Option<Op> {
 pub(super) fn not(inputs: &[Value]) -> Outcome {
     match inputs {
         [Value::Each(of, condition)] => Ok(vec![Value::Each(of.clone(), Expr::not(condition)?)]),
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
 pub(super) fn binary(op: Op, inputs: &[Value]) -> Outcome {
-    let [left, right] = inputs else { return unread(inputs) };
+    let [left, right] = inputs else { return unsupported_use(inputs) };
     if let Some(of) = sequence(left).or_else(|| sequence(right)) {
         return match (expr(left, of), expr(right, of)) {
             (Some(left), Some(right)) => Ok(vec![Value::Each(of.clone(), Expr::binary(op, &left, &right)?)]),
-            _ => unread(inputs),
+            _ => unsupported_use(inputs),
         };
     }
     match (left, right) {
-        // The number of texts, and of the longest one's tokens.
+        // The number of texts, and the number of tokens of the longest one.
         (Value::LastIndex(bags), one) | (one, Value::LastIndex(bags)) if op == Op::Add => {
             match known(one).is_some_and(|ones| ones.iter().all(|&one| one == 1)) {
                 true => {
                     Ok(vec![Value::Sizes(vec![if bags.filled() { Size::Batch } else { Size::Some }, Size::Longest])])
                 }
-                false => unread(inputs),
+                false => unsupported_use(inputs),
             }
         }
         (Value::Sizes(a), Value::Sizes(b)) => {
@@ -210,11 +210,11 @@ pub(super) fn binary(op: Op, inputs: &[Value]) -> Outcome {
         (Value::Sizes(_) | Value::Length(_), Value::Sizes(_) | Value::Length(_)) => {
             Ok(vec![Value::Sizes(vec![Size::Some])])
         }
-        _ => unread(inputs),
+        _ => unsupported_use(inputs),
     }
 }
 
-/// What is known of the result.
+/// Returns what is known of the result.
 fn size(op: Op, a: Size, b: Size) -> Size {
     match (op, a, b) {
         (_, Size::Known(a), Size::Known(b)) => op.apply(a, b).map_or(Size::Some, Size::Known),
@@ -225,7 +225,7 @@ fn size(op: Op, a: Size, b: Size) -> Size {
     }
 }
 
-/// The sequence that a value has a number for each element of.
+/// Returns the sequence for each of whose elements a value has a number.
 pub(super) fn sequence(value: &Value) -> Option<&Sequence> {
     match value {
         Value::Each(of, _) => Some(of),
@@ -233,7 +233,7 @@ pub(super) fn sequence(value: &Value) -> Option<&Sequence> {
     }
 }
 
-/// The value as a number for each element of a sequence.
+/// Returns the value as a number for each element of a sequence.
 pub(super) fn expr(value: &Value, of: &Sequence) -> Option<Expr> {
     match value {
         Value::Each(sequence, expr) if sequence == of => Some(expr.clone()),

@@ -1,4 +1,4 @@
-//! The rows to keep: words that are asked for (or all) enter, their numbers as the file holds them leave.
+//! Collects the rows of the requested words (or of all words) while a file is read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,13 +6,13 @@ use foldhash::fast::FixedState;
 
 use crate::vectors::{Ids, Vectors};
 
-/// In place of a row number: not met in the file yet.
+/// In place of a row number: the word hasn't occurred in the file yet.
 const UNSEEN: u32 = u32::MAX;
-/// In place of a row number: its numbers aren't finite.
+/// In place of a row number: the word's numbers aren't finite.
 const UNREADABLE: u32 = u32::MAX - 1;
 
-/// What is looked for in a file, and what was found of it.
-pub(crate) struct Wanted {
+/// The words that are looked for in a file, and the rows found so far.
+pub(crate) struct RowCollector {
     ids: Ids,
     found: u32,
     values: Vec<f32>,
@@ -20,20 +20,21 @@ pub(crate) struct Wanted {
     all: bool,
 }
 
-impl Wanted {
-    /// These words' rows.
+impl RowCollector {
+    /// Returns a collector of these words' rows.
     pub(crate) fn new(words: HashSet<Box<[u8]>>) -> Self {
         let mut ids = HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
         ids.extend(words.into_iter().map(|word| (word, UNSEEN)));
         Self { ids, found: 0, values: Vec::new(), all: false }
     }
 
-    /// Every row. One with a number that isn't finite is left out: the texts may never ask for it.
+    /// Returns a collector of every row. A row with a number that isn't finite is left out, since it may never be
+    /// asked for.
     pub(crate) fn all() -> Self {
         Self { ids: Ids::default(), found: 0, values: Vec::new(), all: true }
     }
 
-    /// Whether the row of `word` is to be kept: it is asked for and is the first of its name.
+    /// Returns whether the row of `word` is to be kept: it is asked for and is the first of its name.
     pub(crate) fn is_open(&self, word: &[u8]) -> bool {
         match self.ids.get(word) {
             Some(&id) => id == UNSEEN,
@@ -41,7 +42,7 @@ impl Wanted {
         }
     }
 
-    /// Keeps the row of an open word. Gives back the place of the first number that isn't finite.
+    /// Keeps the row of an open word. The error is the position of the first number that isn't finite.
     pub(crate) fn keep(&mut self, word: &[u8], row: impl Iterator<Item = f32>) -> Result<(), usize> {
         let start = self.values.len();
         self.values.extend(row);
@@ -62,7 +63,7 @@ impl Wanted {
         Ok(())
     }
 
-    /// All rows kept, in the order of the file; it has `file_rows` of `dim` numbers.
+    /// Returns all kept rows, in the order of the file, which has `file_rows` of `dim` numbers.
     pub(crate) fn into_vectors(self, dim: usize, file_rows: u64) -> Vectors {
         let Self { mut ids, found, values, .. } = self;
         ids.retain(|_, id| *id < found);
@@ -70,8 +71,8 @@ impl Wanted {
     }
 }
 
-/// A word of a file as a message shows it: readable, escaped, not endless.
-pub(crate) fn shown(word: &[u8]) -> String {
+/// Returns a word of a file as messages show it: readable, escaped and truncated.
+pub(crate) fn display_word(word: &[u8]) -> String {
     let text = String::from_utf8_lossy(word);
     let short: String = text.chars().take(40).collect();
     if short.len() < text.len() { format!("{short:?}...") } else { format!("{short:?}") }

@@ -1,6 +1,6 @@
-//! From a graph to steps: walks it from its outputs to its inputs and takes calls apart.
+//! Turns a graph into steps: walks it from its outputs to its inputs and inlines calls.
 //!
-//! Only the graph is read here, no variable: an unknown op is named before anything is loaded.
+//! Only the graph is read here, not the variables: an unsupported op is reported before anything is loaded.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::files::Files;
 use crate::graph::{Captured, Frame, Library, Objects, Variable, Vocabulary, Walk};
 use crate::proto::{Attr, MetaGraphDef, NodeDef};
 
-/// More slots than any module's program has.
+/// The maximum number of slots; no module's program has more.
 const MAX_SLOTS: usize = 100_000;
 
-/// Where a graph takes its inputs, and where it gives its outputs.
+/// Where a graph takes its inputs, and where it returns its outputs.
 #[derive(Clone, Debug)]
 pub enum Entry<'g> {
-    /// A function of the graph: its first arguments are the inputs, the others the objects that it captures.
+    /// A function of the graph: its first arguments are the inputs, and the others are the objects that it captures.
     Function {
         /// Its name.
         name: String,
@@ -27,9 +27,9 @@ pub enum Entry<'g> {
         /// Which of its results are the outputs.
         outputs: Vec<usize>,
     },
-    /// Nodes of the graph itself, as TF1 signatures have them.
+    /// Nodes of the graph itself, as in TF1 signatures.
     Nodes {
-        /// The nodes that stand for the inputs, such as placeholders.
+        /// The nodes that represent the inputs, such as placeholders.
         inputs: Vec<&'g str>,
         /// The tensors that are the outputs, such as `node:0`.
         outputs: Vec<&'g str>,
@@ -37,17 +37,17 @@ pub enum Entry<'g> {
 }
 
 impl<'g> Entry<'g> {
-    /// A concrete function, with all its results.
+    /// Returns a concrete function, with all its results.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there is no function of this name.
     pub fn function(objects: &Objects<'g>, name: &str) -> Result<Self, String> {
         let results = objects.function(name)?.signature.as_ref().map_or(0, |signature| signature.output_arg.len());
         let captured = objects.concrete(name).map_or(&[][..], |function| function.bound_inputs.as_slice());
         Ok(Self::Function { name: name.to_owned(), captured, outputs: (0..results).collect() })
     }
 
-    /// The names of the inputs and of the outputs.
+    /// Returns the names of the inputs and of the outputs.
     fn names(&self, objects: &Objects<'g>) -> Result<(Vec<String>, Vec<String>), String> {
         match self {
             Self::Nodes { inputs, outputs } => {
@@ -78,7 +78,7 @@ pub(super) enum Origin {
     Constant(usize),
     Variable(usize),
     Vocabulary(usize),
-    /// What an input (the first slots) or an earlier step leaves in a slot.
+    /// A slot, which an input (the first slots) or an earlier step fills.
     Slot(usize),
 }
 
@@ -88,13 +88,13 @@ pub(super) struct Step {
     pub(super) node: String,
     pub(super) kernel: Kernel,
     pub(super) inputs: Vec<Origin>,
-    /// The slot of the first output; the others follow.
+    /// The slot of the first output; the other outputs follow.
     pub(super) first: usize,
 }
 
-/// The steps of a function, before variables are loaded.
+/// A function resolved into steps, before its variables are loaded.
 #[derive(Default)]
-pub struct Sketch {
+pub struct UnboundFunction {
     pub(super) steps: Vec<Step>,
     pub(super) slots: usize,
     pub(super) constants: Vec<Tensor>,
@@ -104,59 +104,60 @@ pub struct Sketch {
     pub(super) names: (Vec<String>, Vec<String>),
 }
 
-impl Sketch {
-    /// The steps from an entry's inputs to its outputs.
+impl UnboundFunction {
+    /// Resolves the steps between an entry's inputs and outputs.
     ///
     /// # Errors
-    /// What isn't read, by the names of node and op.
+    /// What isn't supported, with the names of node and op.
     pub fn of(meta: &MetaGraphDef, entry: &Entry<'_>) -> Result<Self, String> {
         let objects = Objects::new(meta)?;
         let names = entry.names(&objects)?;
         let (library, inputs) = (Library::new(objects.graph()), (0..names.0.len()).map(Origin::Slot));
-        let sketch = Self { slots: inputs.len(), names, ..Self::default() };
-        let mut sketcher = Sketcher { objects, library, sketch };
+        let unbound = Self { slots: inputs.len(), names, ..Self::default() };
+        let mut resolver = Resolver { objects, library, unbound };
         let outputs = match entry {
             Entry::Function { name, captured, outputs } => {
                 let mut arguments: Vec<Origin> = inputs.collect();
                 for &id in *captured {
-                    arguments.push(sketcher.captured(id)?);
+                    arguments.push(resolver.captured(id)?);
                 }
-                let results = sketcher.call(name, arguments)?;
+                let results = resolver.call(name, arguments)?;
                 outputs.iter().map(|&at| results[at]).collect()
             }
             Entry::Nodes { inputs: nodes, outputs } => {
                 let arguments: BTreeMap<String, Origin> =
                     nodes.iter().map(|&node| node.to_owned()).zip(inputs).collect();
-                let frame = Frame::graph(sketcher.objects.graph(), arguments);
-                sketcher.evaluate(&frame, outputs)?
+                let frame = Frame::graph(resolver.objects.graph(), arguments);
+                resolver.evaluate(&frame, outputs)?
             }
         };
-        sketcher.sketch.vocabularies = sketcher.objects.vocabularies().to_vec();
-        Ok(Self { outputs, ..sketcher.sketch })
+        resolver.unbound.vocabularies = resolver.objects.vocabularies().to_vec();
+        Ok(Self { outputs, ..resolver.unbound })
     }
 
-    /// The vocabularies that the function looks tokens up in.
+    /// Returns the vocabularies in which the function looks up tokens.
     pub fn vocabularies(&self) -> &[Vocabulary] {
         &self.vocabularies
     }
 
-    /// Loads what the function uses, and makes it ready to run. `meta`: the model that the steps are of.
+    /// Loads what the function uses, and prepares it to run. `meta`: the model that the steps belong to.
     ///
     /// # Errors
-    /// When a vocabulary or variable is missing or damaged, or what doesn't depend on the inputs can't be computed.
+    /// When a vocabulary or variable is missing or damaged, or when something that doesn't depend on the inputs can't
+    /// be computed.
     pub fn load(self, files: &Files, meta: &MetaGraphDef) -> Result<Function, Error> {
         Function::load(self, files, meta)
     }
 }
 
-struct Sketcher<'g> {
+struct Resolver<'g> {
     /// Finds files, tables and variables.
     objects: Objects<'g>,
     library: Library<'g>,
-    sketch: Sketch,
+    unbound: UnboundFunction,
 }
 
-impl<'g> Sketcher<'g> {
+impl<'g> Resolver<'g> {
     fn captured(&mut self, id: i32) -> Result<Origin, String> {
         Ok(match self.objects.captured(id)? {
             Captured::Variable(variable) => self.variable(variable),
@@ -167,7 +168,7 @@ impl<'g> Sketcher<'g> {
     }
 
     fn variable(&mut self, variable: Variable) -> Origin {
-        let variables = &mut self.sketch.variables;
+        let variables = &mut self.unbound.variables;
         Origin::Variable(variables.iter().position(|v| *v == variable).unwrap_or_else(|| {
             variables.push(variable);
             variables.len() - 1
@@ -175,24 +176,24 @@ impl<'g> Sketcher<'g> {
     }
 
     fn constant(&mut self, value: Tensor) -> Origin {
-        self.sketch.constants.push(value);
-        Origin::Constant(self.sketch.constants.len() - 1)
+        self.unbound.constants.push(value);
+        Origin::Constant(self.unbound.constants.len() - 1)
     }
 
     fn step(&mut self, node: &NodeDef, kernel: Kernel, inputs: &[Origin]) -> Result<Vec<Origin>, String> {
-        let first = self.sketch.slots;
-        self.sketch.slots += kernel.outputs;
-        if self.sketch.slots > MAX_SLOTS {
+        let first = self.unbound.slots;
+        self.unbound.slots += kernel.outputs;
+        if self.unbound.slots > MAX_SLOTS {
             return Err(format!("is behind more than {MAX_SLOTS} tensors"));
         }
-        let outputs = (first..self.sketch.slots).map(Origin::Slot).collect();
+        let outputs = (first..self.unbound.slots).map(Origin::Slot).collect();
         let name = format!("the node {:?} (op {})", node.name, node.op);
-        self.sketch.steps.push(Step { node: name, kernel, inputs: inputs.to_vec(), first });
+        self.unbound.steps.push(Step { node: name, kernel, inputs: inputs.to_vec(), first });
         Ok(outputs)
     }
 }
 
-impl<'g> Walk<'g> for Sketcher<'g> {
+impl<'g> Walk<'g> for Resolver<'g> {
     type Value = Origin;
 
     fn library(&mut self) -> &mut Library<'g> {
@@ -218,7 +219,7 @@ impl<'g> Walk<'g> for Sketcher<'g> {
     }
 }
 
-/// What a constant node says.
+/// Returns the value of a constant node.
 fn value(node: &NodeDef) -> Result<Tensor, String> {
     match node.attr.get("value").and_then(|a| a.value.as_ref()) {
         Some(Attr::Tensor(tensor)) => Tensor::constant(tensor),

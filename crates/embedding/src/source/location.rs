@@ -1,4 +1,4 @@
-//! Where a source's files are, and where they come from.
+//! Where a source's files are, and where they can be downloaded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::Error;
 
 /// A file or folder on this machine, and where it can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// Where it is, relative to the pipeline file's folder.
     pub path: &'a Path,
     /// Where it can be downloaded.
@@ -20,7 +20,7 @@ pub struct Place<'a> {
     what: &'static str,
 }
 
-/// What to do where nothing lies at the path, to follow `isn't there`.
+/// Returns the cure if nothing is at the path, to follow `isn't there`.
 pub(super) fn missing_hint(url: Option<&str>) -> String {
     match url {
         Some(_) => "; `emberline fetch` downloads it".to_owned(),
@@ -28,8 +28,8 @@ pub(super) fn missing_hint(url: Option<&str>) -> String {
     }
 }
 
-/// The bytes of a file, or of the files of a folder whose names contain `part`. What can't be read
-/// is told when it is opened.
+/// Returns the size in bytes of a file, or of the files of a folder whose names contain `part`. Files that can't be
+/// read are reported when they are opened.
 pub(super) fn bytes_at(path: &Path, part: &str) -> u64 {
     let of_file = |path: &Path| fs::metadata(path).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
     let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -37,8 +37,9 @@ pub(super) fn bytes_at(path: &Path, part: &str) -> u64 {
     of_file(path) + entries.filter(is_named).map(|path| of_file(&path)).sum::<u64>()
 }
 
-impl<'a> Place<'a> {
-    /// What the keys `path`, `url` and `sha256` say. `what`: what the path should name, such as `a word2vec or GloVe file`.
+impl<'a> Location<'a> {
+    /// Builds the location from the keys `path`, `url` and `sha256`. `what`: what the path should name, such as `a
+    /// word2vec or GloVe file`.
     pub(super) fn new(
         path: &'a Path,
         url: Option<&'a String>,
@@ -48,13 +49,13 @@ impl<'a> Place<'a> {
         Some(Self { path, url: url.map(String::as_str), sha256: sha256.map(String::as_str), what })
     }
 
-    /// Whether something lies at the path, which is relative to `base`.
+    /// Checks that the path, which is relative to `base`, exists.
     pub(super) fn find(&self, base: &Path) -> Result<(), Error> {
         let path = base.join(self.path);
         if path.exists() { Ok(()) } else { Err(Error::Missing { path, hint: missing_hint(self.url) }) }
     }
 
-    /// What can't be meant.
+    /// Returns what is wrong with the settings.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.path.as_os_str().is_empty() {

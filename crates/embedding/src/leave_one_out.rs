@@ -1,7 +1,7 @@
-//! The words of a text, and its vector without each of them: leave-one-word-out, without cutting the text into tokens again.
+//! Leave-one-word-out: the words of a text, and its vector without each of them, without tokenising the text again.
 //!
-//! A word is left out with all its occurrences. Sums are taken in 64 bits, so that a row that is taken away again leaves what
-//! the others come to.
+//! A word is left out with all its occurrences. Sums are computed in 64 bits, so that subtracting a row leaves
+//! exactly the sum of the others.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,15 @@ use crate::combine::normalize;
 /// A word of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextWord {
-    /// The word of the row; the token's own text for a source whose rows have no words; `row N` for a row that has neither.
+    /// The word of the row; for a source whose rows have no words, the token's own text; for a row that has neither,
+    /// `row N`.
     pub name: String,
-    /// Its places among the tokens of the text.
+    /// The positions of the word among the tokens of the text.
     places: Vec<usize>,
 }
 
 impl WordBags {
-    /// The words of a text, each once, in the order of their first occurrences.
+    /// Returns the distinct words of a text, in the order of their first occurrences.
     pub fn words_of(&self, text: usize) -> Vec<TextWord> {
         let mut found: Vec<TextWord> = Vec::new();
         let mut index: HashMap<String, usize> = HashMap::new();
@@ -43,10 +44,11 @@ impl WordBags {
         self.words[row].clone().unwrap_or_else(|| format!("row {}", self.bags.rows[row]))
     }
 
-    /// The vectors of a text without each of some of its words, `[words, dim]`. A [`TextWord`] by default leaves nothing out.
+    /// Returns the vectors of a text without each of some of its words, `[words, dim]`. A default [`TextWord`] leaves
+    /// nothing out.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// When there is too little memory.
     pub fn without_each(&self, text: usize, words: &[TextWord]) -> Result<Matrix, OutOfMemory> {
         let (ids, table) = (self.bags.of_text(text), &self.bags.table);
         let mut vectors = Matrix::try_zeros(words.len(), table.cols())?;
@@ -79,7 +81,7 @@ impl WordBags {
         Ok(vectors)
     }
 
-    /// The sum of rows, `[dim]`.
+    /// Returns the sum of rows, `[dim]`.
     fn sum(&self, ids: impl Iterator<Item = u32>) -> Vec<f64> {
         let table = &self.bags.table;
         let mut sum = vec![0.0; table.cols()];
@@ -90,7 +92,7 @@ impl WordBags {
     }
 }
 
-/// What the sum over some tokens is multiplied by.
+/// Returns the factor by which the combiner multiplies the sum over `tokens` tokens.
 fn scale(combiner: Combiner, tokens: usize) -> f64 {
     match combiner {
         Combiner::Sum | Combiner::Max => 1.0,
@@ -107,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows `a` (1, 0), `b` (0, 2) and one without a word (4, 4); the text `a b a row`.
+    /// The rows `a` (1, 0), `b` (0, 2) and one without a word (4, 4); the text is `a b a row`.
     fn bags(combiner: Combiner, normalize: bool) -> WordBags {
         let table = Arc::new(Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 2.0, 4.0, 4.0]));
         let (offsets, ids) = (vec![0, 4], vec![0, 1, 0, 2]);
