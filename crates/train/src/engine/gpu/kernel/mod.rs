@@ -6,13 +6,14 @@
 //!
 //! A "unit" is one output of a layer. CubeCL uses the same word for the threads of a kernel, of which `cube` form a cube.
 
+mod descent;
+mod descent;
 mod propagation;
-mod update;
 
 use cubecl::prelude::*;
 
+pub(super) use descent::{OptimizerArraysLaunch, RuleLaunch, UpdateConfig, UpdateInputLaunch, update};
 pub(super) use propagation::{PropagationConfig, PropagationInputLaunch, propagate};
-pub(super) use update::{OptimizerArraysLaunch, RuleLaunch, UpdateConfig, UpdateInputLaunch, update};
 
 /// The maximum number of bindings of a kernel: the arrays of `propagate`, and one for all scalars.
 pub(super) const BINDINGS: u32 = 14;

@@ -198,7 +198,7 @@ pub(in crate::engine::gpu) fn propagate(
 /// Returns how many columns a cube computes at a time: a power of two, so that the other threads share the sums evenly.
 /// For example, 64 units and 256 threads give 64 columns, with 4 threads per column.
 #[cube]
-fn columns_of(units: usize, #[comptime] cube: usize) -> usize {
+fn columns_of(units: usize, #[comptime] threads: usize) -> usize {
     let mut columns = threads.runtime();
     while columns / 2 >= units {
         columns /= 2;
