@@ -122,7 +122,7 @@ fn what_cant_be_written_or_used_is_said() {
     assert!(fixture.bytes("h.bundle") == bytes, "equal content gives equal bytes");
     refused(&["export", "runs/p", "--bundle", "x.bundle", "--cell", "none"], 2, &["`none`"]);
     refused(&["export", "runs/q", "--bundle", "x.bundle"], 8, &["runs/q"]);
-    refused(&["export", "runs/p", "--bundle", "h.bundle/x"], 1, &["h.bundle/x"]);
+    refused(&["export", "runs/p", "--bundle", "h.bundle/x"], 1, &["h.bundle"]);
     assert!(!fixture.join("x.bundle").exists());
     let predict = |name: &'static str| ["predict", name, "--input", "new.csv"];
     refused(&[&predict("h.bundle")[..], &["--cell", "none"]].concat(), 2, &["`none`"]);

@@ -7,7 +7,6 @@
 //! A "unit" is one output of a layer. CubeCL uses the same word for the threads of a kernel, of which `cube` form a cube.
 
 mod descent;
-mod descent;
 mod propagation;
 
 use cubecl::prelude::*;
