@@ -141,9 +141,10 @@ impl Rows {
         let differs = |row: &&usize| self.labels.of_row(**row) != self.labels.of_row(rows[0]);
         let says = |row: usize| format!("{} in {}", self.labels_in_words(row), self.shown(row));
         let text = format!(
-            "{} different labels in different rows, such as {:?}: {}, {}. No head can learn both: correct the labels, or \
+            "{} {} different labels in different rows, such as {:?}: {}, {}. No head can learn both: correct the labels, or \
              remove the rows; `check --data` lists more of them.",
-            format!("{} {}", counted(count, "text"), agreeing(count, "has", "have")),
+            counted(count, "text"),
+            agreeing(count, "has", "have"),
             excerpt(&self.texts[rows[0]]),
             says(rows[0]),
             rows.iter().find(differs).map(|&row| says(row)).unwrap_or_default(),
@@ -201,8 +202,9 @@ impl Rows {
             }
         };
         let text = format!(
-            "{} in the files of two splits, such as {:?} ({}; {}). {outcome}; `check --data` lists more of them.",
-            format!("{} {}", counted(count, "text"), agreeing(count, "is", "are")),
+            "{} {} in the files of two splits, such as {:?} ({}; {}). {outcome}; `check --data` lists more of them.",
+            counted(count, "text"),
+            agreeing(count, "is", "are"),
             excerpt(&self.texts[first]),
             self.shown(first),
             self.shown(second),

@@ -93,9 +93,9 @@ fn hostile_graphs_are_refused() {
         ("divides a whole number by 0", vec![one(), zero(), node("x", "FloorDiv", &["one:output:0", "zero:output:0"])]),
         ("is used on", vec![one(), node("x", "AddV2", &[sum, "one:output:0"])]),
         ("has 1 inputs; 2 are read", vec![node("x", "MatMul", &[sum])]),
-        ("the node \"x\" (op ReadFile) isn't one", vec![node("x", "ReadFile", &[sum])]),
-        ("the node \"x\" (op PyFunc) isn't one", vec![node("x", "PyFunc", &[sum])]),
-        ("the node \"x\" (op SaveV2) isn't one", vec![node("x", "SaveV2", &[sum])]),
+        ("the node \"x\" (op ReadFile) is an unsupported op", vec![node("x", "ReadFile", &[sum])]),
+        ("the node \"x\" (op PyFunc) is an unsupported op", vec![node("x", "PyFunc", &[sum])]),
+        ("the node \"x\" (op SaveV2) is an unsupported op", vec![node("x", "SaveV2", &[sum])]),
         ("no node \"gone\"", vec![node("x", "Relu", &["gone:output:0"])]),
         ("feeds itself", vec![node("x", "Relu", &["x:output:0"])]),
         (

@@ -69,7 +69,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut events = EventFile::create(folder.path(), "tests").expect("a file");
         events.scalar(0, "loss", 0.5).and_then(|()| events.scalar(1, "loss", 0.25)).expect("written");
-        events.text(1, "notes", "no scalar").and_then(|()| events.flush()).expect("written");
+        events.plugin_data(1, "notes", "text", Vec::new()).and_then(|()| events.flush()).expect("written");
         let path = events.path().to_owned();
         let whole = fs::read(&path).expect("readable");
         let mut counts = Vec::new();

@@ -197,14 +197,14 @@ impl<'w, 'c> FitState<'w, 'c> {
 
     /// Returns the result, given the logits of the best epoch.
     pub(crate) fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
-        let fitted = self.to_fitted_model(loss, valid, test);
+        let fitted = self.finish_model(loss, valid, test);
         if !matches!(fitted, Ok(_) | Err(Error::Interrupted)) {
             self.fail();
         }
         fitted
     }
 
-    fn to_fitted_model(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
+    fn finish_model(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
         let (scores, thresholds) = self.best_scores(loss, &valid, &test);
         let metrics = metrics_by_name(&scores);

@@ -1,7 +1,7 @@
 //! The architecture of a head: its steps, its arrays, and their initial values.
 //!
-//! Kernels are initialised like Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with l = sqrt(6 / (inputs
-//! + units)); biases start at zero. Each array is drawn on the host from its own random substream, so that all devices
+//! Kernels are initialised like Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with
+//! l = sqrt(6 / (inputs + units)); biases start at zero. Each array is drawn on the host from its own random substream, so that all devices
 //! start from equal numbers.
 
 use emberline_base::{OutOfMemory, Substream, memory};

@@ -65,10 +65,13 @@ impl Query for Words<'_> {
     }
 }
 
+/// The row of a word in the file, and the word.
+pub(crate) type KnownWord = (u64, Box<[u8]>);
+
 /// The words of a model that are asked for.
 pub struct Selection<'d> {
     dictionary: &'d Dictionary,
-    known: BTreeSet<(u64, Box<[u8]>)>,
+    known: BTreeSet<KnownWord>,
     unknown: BTreeSet<Box<[u8]>>,
 }
 
@@ -103,7 +106,7 @@ impl<'d> Selection<'d> {
     }
 
     /// Returns the words that the file holds, by row, and the other words, in the order of their bytes.
-    pub(crate) fn into_parts(self) -> (Vec<(u64, Box<[u8]>)>, Vec<Box<[u8]>>) {
+    pub(crate) fn into_parts(self) -> (Vec<KnownWord>, Vec<Box<[u8]>>) {
         (self.known.into_iter().collect(), self.unknown.into_iter().collect())
     }
 }

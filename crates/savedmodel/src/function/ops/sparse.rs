@@ -134,7 +134,7 @@ fn segments(x: &Tensor, ids: &Tensor, to: &Tensor, reduction: Reduction) -> Resu
 }
 
 fn counts(x: &Tensor, size: &Tensor, weights: &Tensor) -> Result<Tensor, String> {
-    if weights.len() != 0 || x.shape().len() > 1 {
+    if !weights.is_empty() || x.shape().len() > 1 {
         return Err("counts with weights, or by rows, which isn't supported".to_owned());
     }
     let size = usize::try_from(size.int()?).map_err(|_| "counts into a negative size")?;

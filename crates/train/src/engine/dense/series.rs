@@ -1,7 +1,7 @@
 //! The steps of Adam that a row of a table has missed, in closed form.
 //!
-//! For a row with first moment m and second moment v after step s, the steps s+1 .. s+n subtract `m sum_k a_k / (c_k q
-//! + eps)`, with q = sqrt(v), a_k = rate(s+k) beta_1^k, c_k = beta_2^(k/2). This is cheap to compute because a_k
+//! For a row with first moment m and second moment v after step s, the steps s+1 .. s+n subtract
+//! `m sum_k a_k / (c_k q + eps)`, with q = sqrt(v), a_k = rate(s+k) beta_1^k, c_k = beta_2^(k/2). This is cheap to compute because a_k
 //! vanishes long before c_k is far from 1. So 1 / (c q + eps) is expanded about a centre C: with D = C q + eps and u =
 //! q / D,
 //!
