@@ -76,6 +76,6 @@ fn what_is_asked_for_wrongly_is_named() {
     assert!(matches!(&error, Error::Run { reason } if reason.contains("is given 0 inputs; it has 1: `")), "{error}");
     let error = function.run(&[Tensor::vector(vec![1.0_f32])]).expect_err("no strings").to_string();
     assert!(error.contains("is used on float, where string is read"), "{error}");
-    let error = SavedModel::open(fixture("")).err().expect("no model");
+    let Err(error) = SavedModel::open(fixture("")) else { panic!("no model is there") };
     assert!(matches!(&error, Error::Missing { file, .. } if file == "saved_model.pb"), "{error}");
 }

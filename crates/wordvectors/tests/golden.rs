@@ -10,8 +10,11 @@ fn fixtures(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder)
 }
 
+/// A word, and its vector.
+type WordVector = (String, Vec<f32>);
+
 /// fastText's output for each word of each of its models, by file name.
-fn golden() -> Vec<(String, Vec<(String, Vec<f32>)>)> {
+fn golden() -> Vec<(String, Vec<WordVector>)> {
     let text = fs::read_to_string(fixtures("fasttext").join("golden.json")).expect("shipped");
     let Value::Object(files) = serde_json::from_str(&text).expect("json") else { panic!("an object") };
     let floats = |value: &Value| -> Vec<f32> {
