@@ -56,7 +56,7 @@ impl LazyUpdate {
         }
     }
 
-    /// Returns the number of steps since [`begin_epoch`](Self::begin).
+    /// Returns the number of steps since [`begin_epoch`](Self::begin_epoch).
     #[inline(always)]
     pub(super) fn steps(&self) -> usize {
         self.steps
