@@ -1,0 +1,115 @@
+//! The evidence for scores and differences, by level of claim: splits for embeddings, rows for trained heads.
+
+use crate::answer::LEAST_SPLITS;
+use crate::bootstrap::{Bootstrap, EvaluatedRows, Evaluation};
+use crate::comparable::Comparable;
+use crate::corrected::{Protocol, corrected};
+use crate::power::{Spread, detectable_factor};
+use crate::study::{Run, Study};
+use crate::{Estimate, mean, variance};
+
+/// What differences are judged by.
+pub(crate) enum Evidence {
+    /// Splits: differences per split, with their correction.
+    Splits {
+        /// The mean score over seeds: `[setting][split]`.
+        means: Vec<Vec<f64>>,
+        /// How the splits were made.
+        protocol: Protocol,
+        /// Draws of the shared evaluation rows; only for [`Protocol::SharedRows`].
+        rows: Option<Bootstrap>,
+    },
+    /// Draws of the evaluated rows, the trained heads unchanged.
+    Rows(Bootstrap),
+}
+
+impl Evidence {
+    /// Finds the strongest evidence that a study has; none if it has neither enough splits nor predictions.
+    pub(crate) fn of(study: &Study, comparable: &Comparable<'_>) -> Option<Self> {
+        let enough = comparable.splits.len() >= LEAST_SPLITS;
+        if enough && study.protocol != Protocol::SharedRows {
+            return Some(Self::of_splits(study, comparable, None));
+        }
+        let rows = bootstrap(study, comparable, comparable.splits.len())?;
+        Some(if enough { Self::of_splits(study, comparable, Some(rows)) } else { Self::Rows(rows) })
+    }
+
+    fn of_splits(study: &Study, comparable: &Comparable<'_>, rows: Option<Bootstrap>) -> Self {
+        let means = comparable.means(|run| Some(run.score)).into_iter().flatten().collect();
+        Self::Splits { means, protocol: study.protocol, rows }
+    }
+
+    /// Returns the difference of two settings, none if it can't be had.
+    pub(crate) fn difference(&self, a: usize, b: usize) -> Option<Estimate> {
+        match self {
+            Self::Splits { protocol, .. } => corrected(&self.differences(a, b)?, *protocol, self.row_variance(a, b)?),
+            Self::Rows(bootstrap) => bootstrap.difference(a, b),
+        }
+    }
+
+    /// Returns the score of a setting.
+    pub(crate) fn score(&self, arm: usize) -> Option<Estimate> {
+        match self {
+            Self::Splits { means, protocol, rows } => {
+                let row_variance = match rows {
+                    Some(rows) => rows.score(arm)?.error.powi(2),
+                    None => 0.0,
+                };
+                corrected(&means[arm], *protocol, row_variance)
+            }
+            Self::Rows(bootstrap) => bootstrap.score(arm),
+        }
+    }
+
+    /// Returns how the difference of two settings varies over splits; none if the evidence is rows.
+    pub(crate) fn spread(&self, a: usize, b: usize, alpha: f64) -> Option<Spread> {
+        let Self::Splits { protocol, .. } = self else { return None };
+        let variance = variance(&self.differences(a, b)?)?;
+        Some(Spread { variance, protocol: *protocol, row_variance: self.row_variance(a, b)?, alpha })
+    }
+
+    /// Returns the smallest difference of two settings that this evidence finds at `alpha`.
+    pub(crate) fn smallest_detectable(&self, a: usize, b: usize, alpha: f64) -> Option<f64> {
+        match self {
+            Self::Splits { means, .. } => Some(self.spread(a, b, alpha)?.smallest_detectable(means[a].len())),
+            Self::Rows(rows) => Some(detectable_factor(alpha, f64::INFINITY) * rows.difference(a, b)?.error),
+        }
+    }
+
+    fn differences(&self, a: usize, b: usize) -> Option<Vec<f64>> {
+        let Self::Splits { means, .. } = self else { return None };
+        Some(means[a].iter().zip(&means[b]).map(|(a, b)| a - b).collect())
+    }
+
+    /// The variance of the mean difference over draws of shared rows; zero if rows aren't shared.
+    fn row_variance(&self, a: usize, b: usize) -> Option<f64> {
+        match self {
+            Self::Splits { rows: Some(rows), .. } => Some(rows.difference(a, b)?.error.powi(2)),
+            Self::Splits { rows: None, .. } | Self::Rows(_) => Some(0.0),
+        }
+    }
+}
+
+/// Returns the mean standard deviation of a setting's score over draws of the rows of one split; none without predictions.
+pub(crate) fn row_deviation(study: &Study, comparable: &Comparable<'_>) -> Option<f64> {
+    let bootstrap = bootstrap(study, comparable, 1)?;
+    let variances: Option<Vec<f64>> =
+        (0..comparable.arms.len()).map(|arm| Some(bootstrap.score(arm)?.error.powi(2))).collect();
+    Some(mean(&variances?).sqrt())
+}
+
+/// Returns draws of the rows of the first `splits` splits; none if predictions are missing.
+fn bootstrap(study: &Study, comparable: &Comparable<'_>, splits: usize) -> Option<Bootstrap> {
+    let rows: &EvaluatedRows = study.evaluated.as_ref().filter(|_| comparable.has_rows() && splits > 0)?;
+    let mut evaluations = Vec::new();
+    for (arm, of_splits) in comparable.runs.iter().enumerate() {
+        for run in of_splits.iter().take(splits).flatten().copied() {
+            evaluations.extend(evaluation(arm, run));
+        }
+    }
+    Some(Bootstrap::new(rows, &evaluations, comparable.arms.len(), study.draws, study.seed))
+}
+
+fn evaluation(arm: usize, run: &Run) -> Option<Evaluation<'_>> {
+    Some(Evaluation { arm, split: run.split, metric: run.rows.as_deref()? })
+}
