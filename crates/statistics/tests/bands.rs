@@ -152,6 +152,7 @@ fn holds_the_family(sources: usize) {
 }
 
 #[test]
+#[ignore = "takes a minute: ci/simulate.sh"]
 fn six_equal_sources() {
     holds_the_family(6);
 }

@@ -75,9 +75,9 @@ fn solve(matrix: &[Vector; DIM], right: &Vector) -> Vector {
     for pivot in 0..DIM {
         for below in pivot + 1..DIM {
             let factor = matrix[below][pivot] / matrix[pivot][pivot];
-            for at in pivot..DIM {
-                matrix[below][at] -= factor * matrix[pivot][at];
-            }
+            let of_pivot = matrix[pivot];
+            // Columns before the pivot are 0 in its row.
+            matrix[below].iter_mut().zip(of_pivot).skip(pivot).for_each(|(value, above)| *value -= factor * above);
             right[below] -= factor * right[pivot];
         }
     }
