@@ -2,7 +2,7 @@
 //!
 //! A [`Study`] holds the settings with their scores on each split and seed, how the splits were made, and, if they are at hand, the
 //! metrics as functions of the evaluated rows. [`Study::answer`] makes an [`Answer`], in a form that can be stored as
-//! JSON; [`sentences`] puts it into words, from the answer alone. Nothing here knows of records, files or training.
+//! JSON; [`sentences()`] puts it into words, from the answer alone. Nothing here knows of records, files or training.
 //!
 //! There are two levels of claim, and the words say which. With at least five splits the claim is about the embeddings, whatever
 //! rows they are trained on: the corrected resampled t test ([`corrected()`]), adjusted for all pairs by Holm's procedure
