@@ -44,7 +44,7 @@ fn holds_temporary(folder: &Path) -> bool {
     entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(".emberline-"))
 }
 
-/// Waits, for ten seconds at most.
+/// Waits for at most a minute.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
