@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes a release: ci/release.sh VERSION
 #
-# Sets the version of the workspace, builds the program, proves with it the lock of the quickstart, and leaves
-# emberline-VERSION-TRIPLE.tar.gz and its SHA-256 in target/release-VERSION. The commit, the tag and the upload are yours:
-# the last lines printed say how.
+# Sets the version of the workspace and of the fuzzers, builds the program, proves with it the lock of the quickstart, and
+# leaves emberline-VERSION-TRIPLE.tar.gz and its SHA-256 in target/release-VERSION. The commit, the tag and the upload are
+# yours: the last lines printed say how.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,9 @@ version="${1:-}"
 [ -z "$(git status --porcelain)" ] || fail "the working tree has changes that aren't committed"
 grep -q "^## \[\?$version\]\?" CHANGELOG.md || fail "CHANGELOG.md has no section '## $version'; rename 'Unreleased' and give the date"
 
-sed -i "0,/^version = \".*\"/s//version = \"$version\"/" Cargo.toml
+for manifest in Cargo.toml tests/fuzz/Cargo.toml; do
+    sed -i "0,/^version = \".*\"/s//version = \"$version\"/" "$manifest"
+done
 cargo update --workspace --offline --quiet
 cargo update --workspace --offline --quiet --manifest-path tests/fuzz/Cargo.toml
 
