@@ -1,6 +1,7 @@
-//! Inner products: 16 partial sums by fused multiply-adds, one per lane, which are then added in a fixed order.
+//! Inner products: 16 partial sums, one per lane, which are then added in a fixed order.
 //!
-//! The two functions differ in that order alone, and therefore in the last bits.
+//! The functions differ in that order, and in whether a product is rounded before it is added (fused multiply-adds don't),
+//! and therefore in the last bits.
 
 use crate::panels::{Group, LANES};
 
@@ -41,6 +42,22 @@ pub fn dot_in_order<'a>(left: &[Group], right: impl Iterator<Item = &'a Group>) 
     sums.iter().sum()
 }
 
+/// Returns the inner product of two vectors of the same length, with each product rounded before it is added; the partial
+/// sums are added from the first lane to the last, and then the numbers that fill no group of lanes.
+///
+/// It needs no wide registers: it is fast in code that is compiled for any CPU, where a fused multiply-add is not.
+pub fn dot_unfused(left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (left, right) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
+    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(left, right)| left * right).sum();
+    for (left, right) in left.zip(right) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += left * right;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +73,17 @@ mod tests {
         let [left, ones] = [left, ones].map(|row| Panels::of(1, 20, &row).expect("memory"));
         let groups: Vec<Group> = left.row(0).copied().collect();
         assert_eq!(dot_in_order(&groups, ones.row(0)), 16_777_216.0);
+    }
+
+    /// 4097^2 = 2^24 + 2^13 + 1, whose last bit a 32-bit float can't hold.
+    #[test]
+    fn a_fused_product_is_not_rounded_before_it_is_added() {
+        let mut left = [0.0; 17];
+        let mut right = left;
+        (left[0], right[0]) = (16_785_408.0, -1.0);
+        (left[16], right[16]) = (4097.0, 4097.0);
+        assert_eq!(dot_in_pairs(&left, &right), 1.0);
+        assert_eq!(dot_unfused(&left, &right), 0.0);
+        assert_eq!(dot_unfused(&left, &[1.0; 17]), 16_789_504.0);
     }
 }

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use emberline_base::{Matrix, OutOfMemory, memory};
+use emberline_kernels::dot::dot_unfused;
 use rayon::prelude::*;
 
 /// Number of queries that one thread works on at a time.
@@ -16,9 +17,6 @@ const QUERIES_PER_CHUNK: usize = 32;
 
 /// Numbers in a block of rows: 128 kB, which fits a core's cache beside the queries.
 const BLOCK_SIZE: usize = 32 << 10;
-
-/// Number of partial sums that are computed in parallel.
-const LANES: usize = 16;
 
 /// Similarities are rounded to multiples of 1 / this.
 const STEPS_PER_UNIT: f64 = 1e6;
@@ -91,7 +89,7 @@ impl UnitVectors {
                 let query = queries.vectors.row(first + at);
                 for (row, vector) in (block * rows_per_block..).zip(rows.chunks_exact(dim)) {
                     if self.has_direction[row] {
-                        best.offer(dot(query, vector), row as u32);
+                        best.offer(dot_unfused(query, vector), row as u32);
                     }
                 }
             }
@@ -151,19 +149,6 @@ fn scale_to_unit(vector: &mut [f32]) -> bool {
     }
     vector.fill(0.0);
     false
-}
-
-/// Returns the dot product of two vectors of the same length.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a.zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
