@@ -18,10 +18,16 @@ pub(super) fn read(
     what: &str,
 ) -> Result<GatheredRows, Error> {
     let found = shape(fields, dim, what)?;
-    if found != rows {
-        return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
-    }
+    check_rows(fields, found, rows, what)?;
     read_rows(fields, rows, dim, needed, what)
+}
+
+/// Checks that a matrix has one row for each of the `rows` words and n-grams of the dictionary.
+pub(super) fn check_rows(fields: &Fields<'_>, found: u64, rows: u64, what: &str) -> Result<(), Error> {
+    if found == rows {
+        return Ok(());
+    }
+    Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")))
 }
 
 /// Skips a whole matrix.

@@ -35,10 +35,7 @@ pub(super) fn read(
     what: &str,
 ) -> Result<GatheredRows, Error> {
     let header = header(fields, dim, what)?;
-    if header.rows != rows {
-        let found = header.rows;
-        return Err(fields.fault(format!("{what} has {found} rows for {rows} words and n-grams; the file is damaged")));
-    }
+    matrix::check_rows(fields, header.rows, rows, what)?;
     let mut codes = Vec::new();
     visit_rows(fields, rows, header.codes, &needed, what, |bytes| codes.extend_from_slice(bytes))?;
     let quantiser = Quantiser::read(fields, dim, header.codes, what)?;
