@@ -1,25 +1,7 @@
 //! Compares functions with TensorFlow: the models that `fixtures/models/make.py` wrote, and its vectors.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
+use emberline_test_support::saved_models::{golden, saved_model, texts};
 use savedmodel::{Error, Function, SavedModel, Tensor};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name)
-}
-
-fn texts() -> Vec<Vec<u8>> {
-    let bytes = fs::read(fixture("texts.txt")).expect("readable");
-    let mut texts: Vec<Vec<u8>> = bytes.split(|&b| b == 0x1e).map(<[u8]>::to_vec).collect();
-    texts.pop();
-    texts
-}
-
-fn golden(name: &str) -> Vec<f32> {
-    let bytes = fs::read(fixture(name).join("golden.f32")).expect("readable");
-    bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
-}
 
 /// The vectors of texts, `[texts, dim]`, as 32-bit floats.
 fn vectors(function: &Function, texts: Vec<Vec<u8>>) -> Vec<f32> {
@@ -41,7 +23,7 @@ fn vectors_are_tensorflows() {
         ("wiki-words-tf1", "default", 10, 210),
         ("nnlm-tf2-double", "__call__", 6, 126),
     ] {
-        let function = SavedModel::open(fixture(name)).and_then(|model| model.function(function)).expect(name);
+        let function = SavedModel::open(saved_model(name)).and_then(|model| model.function(function)).expect(name);
         assert_eq!((function.inputs().len(), function.outputs().len()), (1, 1), "{name}");
         assert_eq!(function.parameters(), parameters, "{name}");
         let (found, expected) = (vectors(&function, texts()), golden(name));
@@ -53,7 +35,7 @@ fn vectors_are_tensorflows() {
 
 #[test]
 fn signatures_and_tensors_of_the_checkpoint_are_read() {
-    let model = SavedModel::open(fixture("use-dan-signed")).expect("a model");
+    let model = SavedModel::open(saved_model("use-dan-signed")).expect("a model");
     let names: Vec<&str> = model.signatures().map(|(name, _)| name).collect();
     assert!(names.contains(&"serving_default"), "{names:?}");
     let checkpoint = model.checkpoint().expect("a checkpoint");
@@ -68,7 +50,7 @@ fn signatures_and_tensors_of_the_checkpoint_are_read() {
 
 #[test]
 fn what_is_asked_for_wrongly_is_named() {
-    let model = SavedModel::open(fixture("nnlm-tf1")).expect("a model");
+    let model = SavedModel::open(saved_model("nnlm-tf1")).expect("a model");
     let error = model.function("gone").err().expect("no such function").to_string();
     assert!(error.contains("saved_model.pb: has no function \"gone\""), "{error}");
     let function = model.function("default").expect("a function");
@@ -76,6 +58,6 @@ fn what_is_asked_for_wrongly_is_named() {
     assert!(matches!(&error, Error::Run { reason } if reason.contains("is given 0 inputs; it has 1: `")), "{error}");
     let error = function.run(&[Tensor::vector(vec![1.0_f32])]).expect_err("no strings").to_string();
     assert!(error.contains("is used on float, where string is read"), "{error}");
-    let Err(error) = SavedModel::open(fixture("")) else { panic!("no model is there") };
+    let Err(error) = SavedModel::open(saved_model("")) else { panic!("no model is there") };
     assert!(matches!(&error, Error::Missing { file, .. } if file == "saved_model.pb"), "{error}");
 }

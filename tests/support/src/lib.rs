@@ -3,8 +3,11 @@
 //! A skip is always seen ([`skip`] prints past the test runner's capture), and it can be forbidden: a skip for want of a
 //! requirement that `EMBERLINE_REQUIRE` names (`tensorboard,minilm`), or of any if `EMBERLINE_REQUIRE_ALL=1`, is a failure.
 //! `ci/skip.sh` does the same for the shell scripts.
+//!
+//! [`saved_models`] are fixtures that the tests of two crates read.
 
 mod requirement;
+pub mod saved_models;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};

@@ -1,8 +1,9 @@
 //! Modules whose graphs are run: compared with TensorFlow, and with the tables that are recognised; and damaged ones.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use emberline_test_support::saved_models::{golden, saved_model, texts};
 use prost::Message;
 use savedmodel::proto::SavedModel;
 use savedmodel::{Files, SAVED_MODEL, inference_graph};
@@ -15,23 +16,6 @@ use crate::{Encoder, Opened, Source, Texts};
 
 const INDEX: &str = "variables/variables.index";
 const DATA: &str = "variables/variables.data-00000-of-00001";
-
-/// Returns a module that `make.py` wrote into the fixtures.
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../savedmodel/tests/fixtures/models").join(name)
-}
-
-fn texts() -> Vec<Vec<u8>> {
-    let bytes = fs::read(fixture("texts.txt")).expect("readable");
-    let mut texts: Vec<Vec<u8>> = bytes.split(|&b| b == 0x1e).map(<[u8]>::to_vec).collect();
-    texts.pop();
-    texts
-}
-
-fn golden(name: &str) -> Vec<f32> {
-    let bytes = fs::read(fixture(name).join("golden.f32")).expect("readable");
-    bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
-}
 
 /// Opens a module to run its graph, even if it is recognised as a table.
 fn interpreted(path: &Path) -> Result<GraphModule, Error> {
@@ -62,7 +46,7 @@ fn vectors_are_tensorflows() {
         ("wiki-words-tf1", 10, 210),
         ("nnlm-tf2-double", 6, 126),
     ] {
-        let module = interpreted(&fixture(name)).expect(name);
+        let module = interpreted(&saved_model(name)).expect(name);
         assert_eq!((module.dim(), module.parameters()), (dim, parameters), "{name}");
         let difference = largest_difference(&vectors(&module, &texts()), &golden(name));
         assert!(difference <= 1e-6, "{name}: {difference:e}");
@@ -81,17 +65,17 @@ fn only_tables_are_opened_as_tables() {
         ("nnlm-tf2-double", true),
     ] {
         let none = Texts { all: &[], train: &[] };
-        let opened = settings(name).open(&fixture(""), none, emberline_device::Device::Cpu).expect(name);
+        let opened = settings(name).open(&saved_model(""), none, emberline_device::Device::Cpu).expect(name);
         assert_eq!(matches!(opened, Opened::Table(_)), table, "{name}");
         let tuned = Settings { trainable: true, ..settings(name) };
-        assert_eq!(tuned.open(&fixture(""), none, emberline_device::Device::Cpu).is_ok(), table, "{name}");
-        assert_eq!(settings(name).encodes(&fixture("")), !table, "{name}");
-        assert_eq!(Source::Tfhub(tuned.clone()).unsupported_reason(&fixture("")).is_none(), table, "{name}");
+        assert_eq!(tuned.open(&saved_model(""), none, emberline_device::Device::Cpu).is_ok(), table, "{name}");
+        assert_eq!(settings(name).encodes(&saved_model("")), !table, "{name}");
+        assert_eq!(Source::Tfhub(tuned.clone()).unsupported_reason(&saved_model("")).is_none(), table, "{name}");
         let Opened::Table(lookup) = &opened else { continue };
-        assert_eq!(settings(name).length(&fixture("")), Some(lookup.dim()), "{name}");
+        assert_eq!(settings(name).length(&saved_model("")), Some(lookup.dim()), "{name}");
         let longer = Settings { dim: Some(lookup.dim() + 1), ..settings(name) };
         assert!(
-            Source::Tfhub(longer).unsupported_reason(&fixture("")).is_some_and(|why| why.contains("can't be made")),
+            Source::Tfhub(longer).unsupported_reason(&saved_model("")).is_some_and(|why| why.contains("can't be made")),
             "{name}"
         );
     }
@@ -116,7 +100,7 @@ fn compare(path: &Path, texts: &[Vec<u8>]) {
 #[test]
 fn tables_give_what_their_graphs_compute() {
     for name in ["nnlm-tf1", "wiki-words-tf1", "nnlm-tf2-double"] {
-        compare(&fixture(name), &texts());
+        compare(&saved_model(name), &texts());
     }
     let folder = tempfile::tempdir().expect("a folder");
     for slices in [None, Some(2)] {
@@ -143,7 +127,7 @@ fn the_shared_tables_give_what_their_graphs_compute() {
 #[test]
 fn neighbours_order_and_batches_change_no_bit() {
     for name in ["use-dan", "use-large"] {
-        let module = interpreted(&fixture(name)).expect(name);
+        let module = interpreted(&saved_model(name)).expect(name);
         let mut texts = texts();
         let together = vectors(&module, &texts);
         let alone: Vec<f32> = texts.iter().flat_map(|text| vectors(&module, std::slice::from_ref(text))).collect();
@@ -158,7 +142,7 @@ fn neighbours_order_and_batches_change_no_bit() {
 #[test]
 fn a_digest_is_that_of_graph_words_and_weights() {
     let digests = ["use-dan", "use-dan-signed", "use-large", "use-tf1"].map(|name| {
-        (interpreted(&fixture(name)).expect(name).digest(), interpreted(&fixture(name)).expect(name).digest())
+        (interpreted(&saved_model(name)).expect(name).digest(), interpreted(&saved_model(name)).expect(name).digest())
     });
     for (number, (one, other)) in digests.iter().enumerate() {
         assert_eq!(one, other);
@@ -170,7 +154,7 @@ fn a_digest_is_that_of_graph_words_and_weights() {
 /// but the graph.
 #[test]
 fn a_damaged_module_is_refused() {
-    let folder = fixture("use-tf1");
+    let folder = saved_model("use-tf1");
     let names = ["saved_model.pb", "tfhub_module.pb", "assets/tokens.txt", INDEX, DATA];
     let whole = names.map(|name| (name.to_owned(), fs::read(folder.join(name)).expect("readable")));
     let open = |name: &str, bytes: Vec<u8>| {
