@@ -9,7 +9,9 @@ mod error;
 mod json;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+mod options;
 pub mod sentence_transformer;
 mod transformer;
 
 pub use error::Error;
+pub use options::EncoderOptions;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use emberline_base::Matrix;
 use emberline_device::Device;
+use emberline_encoder::EncoderOptions;
 use emberline_encoder::elmo::Elmo;
-use emberline_encoder::sentence_transformer::{Options, SentenceTransformer};
+use emberline_encoder::sentence_transformer::SentenceTransformer;
 use emberline_test_support::{Requirement, skip};
 
 const TEXTS: [&str; 5] = ["the dog is red", "", "Why do dogs run?", "a", "the sun of the moon is how the cat walks ."];
@@ -16,7 +17,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn sentences(model: &str, device: Device) -> Matrix {
-    let model = SentenceTransformer::open(&fixture(model), &Options::default(), device).expect("a good model");
+    let model = SentenceTransformer::open(&fixture(model), &EncoderOptions::default(), device).expect("a good model");
     model.encode(&TEXTS.map(str::as_bytes)).expect("encoded")
 }
 

@@ -11,9 +11,10 @@ use emberline_device::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::file_settings::{file_settings, file_settings_methods};
+use super::file_settings::file_settings_methods;
 use super::location::missing_hint;
-use super::{SourceSettings, Texts, token_encoder};
+use super::token_encoder::{self, token_encoder_settings};
+use super::{SourceSettings, Texts};
 use crate::{Error, Opened};
 
 /// Where exporters usually put the graph.
@@ -22,15 +23,11 @@ const USUAL: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 #[cfg(not(feature = "onnx"))]
 const NOT_BUILT: &str = "needs a build that reads ONNX: build with default features, or with `--features onnx`";
 
-file_settings! {
+token_encoder_settings! {
     /// `[embedding.NAME.onnx]`
     settings,
     /// The model's folder, or the graph's file with tokenizer.json beside it or one folder up.
-    path {}
-    /// Where the model can be downloaded.
-    url,
-    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    sha256 {
+    path {
         /// The graph's file within the folder; `model.onnx` or `onnx/model.onnx` when left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub file: Option<PathBuf>,
@@ -40,22 +37,7 @@ file_settings! {
         /// How tokens' vectors become one; when left out, as the folder's `modules.json` says, else their mean.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub pooling: Option<Pooling>,
-        /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
-        /// model's default prompt, where it has one, when left out; `""` for none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub prompt: Option<String>,
-        /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
-        #[serde(default)]
-        pub normalize: bool,
-        /// The longest text in tokens, what is behind is cut off; the model's own when left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(range(min = 1))]
-        pub max_length: Option<usize>,
     }
-    /// The length to reduce vectors to; their own when left out.
-    dim,
-    /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
-    reduce,
     /// Only `false`: a graph's weights aren't trained.
     trainable,
 }
@@ -125,9 +107,7 @@ impl SourceSettings for Settings {
             graphs: self.graphs(),
             output: self.output.clone(),
             pooling: self.pooling.map(|pooling| pooling.name().to_owned()),
-            prompt: self.prompt.clone(),
-            normalize: self.normalize,
-            max_length: self.max_length,
+            encoder: self.into(),
         };
         Ok(Opened::Encoder(Box::new(Onnx::open(&path, &options)?)))
     }

@@ -7,38 +7,19 @@ use std::path::Path;
 
 use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
-use emberline_encoder::sentence_transformer::{self, Options, SentenceTransformer};
+use emberline_encoder::sentence_transformer::{self, SentenceTransformer};
 
-use super::file_settings::{file_settings, file_settings_methods};
+use super::file_settings::file_settings_methods;
 use super::location::{bytes_at, missing_hint};
-use super::{SourceSettings, Texts, token_encoder};
+use super::token_encoder::{self, token_encoder_settings};
+use super::{SourceSettings, Texts};
 use crate::{Encoder, Error, Opened};
 
-file_settings! {
+token_encoder_settings! {
     /// `[embedding.NAME.sentence_transformer]`
     settings,
     /// The model's folder: modules.json, config.json, tokenizer.json, model.safetensors.
     path {}
-    /// Where the model can be downloaded.
-    url,
-    /// The SHA-256 of what lies at the path: of a file, or of a folder as `emberline fetch` prints it.
-    sha256 {
-        /// What stands before every text: the name of one of the model's prompts, or a text such as `"query: "`. The
-        /// model's default prompt, where it has one, when left out; `""` for none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub prompt: Option<String>,
-        /// Whether vectors are scaled to length 1, even where the model's own last step isn't that.
-        #[serde(default)]
-        pub normalize: bool,
-        /// The longest text in tokens, what is behind is cut off; the model's own when left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(range(min = 1))]
-        pub max_length: Option<usize>,
-    }
-    /// The length to reduce vectors to; their own when left out.
-    dim,
-    /// How they are reduced; by truncation when left out, as Matryoshka models are trained for.
-    reduce,
     /// Only `false`: a sentence encoder's weights aren't trained.
     trainable,
 }
@@ -73,8 +54,7 @@ impl SourceSettings for Settings {
         if !folder.exists() {
             return Err(Error::Missing { path: folder, hint: missing_hint(self.url.as_deref()) });
         }
-        let options = Options { prompt: self.prompt.clone(), normalize: self.normalize, max_length: self.max_length };
-        let model = SentenceTransformer::open(&folder, &options, device)?;
+        let model = SentenceTransformer::open(&folder, &self.into(), device)?;
         Ok(Opened::Encoder(Box::new(model)))
     }
 }

@@ -29,13 +29,13 @@ use emberline_device::memory;
 
 use self::files::Files;
 use self::graph::{Graph, Output};
-use crate::Error;
 use crate::sentence_transformer::modules::Modules;
 use crate::sentence_transformer::pooling::Pooling;
 use crate::sentence_transformer::prompt;
 use crate::sentence_transformer::stage::Stage;
 use crate::sentence_transformer::tokenizer::{ModelLimits, PromptTokenizer};
 use crate::transformer::Config;
+use crate::{EncoderOptions, Error};
 
 /// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
 /// give other vectors, even if only in their last bit, also because of an update of `rten`.
@@ -51,13 +51,8 @@ pub struct Options {
     pub output: Option<String>,
     /// The pooling mode, by name. By default, that of the folder, or else the mean.
     pub pooling: Option<String>,
-    /// The prompt that is prepended to every text: the name of a prompt of the model, or a text. By default, the model's
-    /// default prompt, if it has one.
-    pub prompt: Option<String>,
-    /// Whether vectors are scaled to length 1, even if the model doesn't do so.
-    pub normalize: bool,
-    /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
-    pub max_length: Option<usize>,
+    /// How texts are encoded.
+    pub encoder: EncoderOptions,
 }
 
 /// A text encoder in the ONNX format.
@@ -82,14 +77,14 @@ impl Onnx {
     /// unsupported, or the inputs and outputs aren't those of a text encoder.
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
         let files = Files::find(path, &options.graphs)?;
-        let prompt = prompt::resolve(&files.root, options.prompt.as_deref())?;
+        let prompt = prompt::resolve(&files.root, options.encoder.prompt.as_deref())?;
         let positions = if files.tokenizer.join("config.json").exists() {
             Config::read(&files.tokenizer)?.max_positions()
         } else {
             None
         };
         let bounds = ModelLimits { positions, most: None, rows: None };
-        let tokens = PromptTokenizer::read(&files.tokenizer, bounds, options.max_length, prompt.text)?;
+        let tokens = PromptTokenizer::read(&files.tokenizer, bounds, options.encoder.max_length, prompt.text)?;
         let (graph, mut parts) = Graph::open(&files, options.output.as_deref())?;
         // The kind and the dimension of the output are only certain after the graph has run once.
         let (kind, hidden) = graph.probe(&tokens)?;
@@ -99,7 +94,7 @@ impl Onnx {
         for module in &stages {
             read.extend(Stage::read(module, &mut dim)?);
         }
-        if options.normalize && !matches!(read.last(), Some(Stage::Normalize)) {
+        if options.encoder.normalize && !matches!(read.last(), Some(Stage::Normalize)) {
             read.push(Stage::Normalize);
         }
         parts.push(b"onnx/1".to_vec());

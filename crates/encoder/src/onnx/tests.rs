@@ -50,9 +50,9 @@ fn vectors_are_those_of_the_exported_models() {
         for (case, expected) in models[name].as_object().expect("cases") {
             let mut options = usual();
             match case.split_once('=') {
-                Some(("prompt", prompt)) => options.prompt = Some(prompt.to_owned()),
-                Some(("max_length", most)) => options.max_length = most.parse().ok(),
-                _ => options.normalize = case == "normalize",
+                Some(("prompt", prompt)) => options.encoder.prompt = Some(prompt.to_owned()),
+                Some(("max_length", most)) => options.encoder.max_length = most.parse().ok(),
+                _ => options.encoder.normalize = case == "normalize",
             }
             let model = open(name, &options);
             let vectors = model.encode(&bytes(&texts)).expect("encoded");
@@ -102,11 +102,12 @@ fn neighbours_order_and_threads_change_no_bit() {
 #[test]
 fn what_changes_a_vector_changes_the_digest() {
     let of = |options: Options| open("roberta", &options).digest();
+    let encoder = |encoder: EncoderOptions| Options { encoder, ..usual() };
     let all = [
         of(usual()),
-        of(Options { prompt: Some("passage".into()), ..usual() }),
-        of(Options { normalize: true, ..usual() }),
-        of(Options { max_length: Some(9), ..usual() }),
+        of(encoder(EncoderOptions { prompt: Some("passage".into()), ..EncoderOptions::default() })),
+        of(encoder(EncoderOptions { normalize: true, ..EncoderOptions::default() })),
+        of(encoder(EncoderOptions { max_length: Some(9), ..EncoderOptions::default() })),
         of(Options { pooling: Some("cls".into()), ..usual() }),
     ];
     for (at, digest) in all.iter().enumerate() {

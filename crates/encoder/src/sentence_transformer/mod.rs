@@ -1,6 +1,6 @@
 //! Models of the library sentence-transformers (Reimers and Gurevych, 2019), and plain models of `transformers`.
 //!
-//! Input: a folder and [`Options`]. Output: a [`SentenceTransformer`] encoder, which computes text -> token ids
+//! Input: a folder and [`EncoderOptions`]. Output: a [`SentenceTransformer`] encoder, which computes text -> token ids
 //! (`tokenizer.rs`) -> one vector per token (`transformer`) -> one vector per text (`pooling.rs`) -> Dense and Normalize
 //! modules (`stage.rs`).
 //!
@@ -34,24 +34,12 @@ use self::modules::Modules;
 use self::pooling::Pooling;
 use self::stage::Stage;
 use self::tokenizer::{ModelLimits, PromptTokenizer};
-use crate::Error;
 use crate::transformer::{self, Config, LazyTransformer, Transformer};
+use crate::{EncoderOptions, Error};
 
 /// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
 /// give other vectors, even if only in their last bit.
 pub const COMPUTATION: u32 = 1;
-
-/// Options of a sentence transformer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The prompt that is prepended to every text: the name of a prompt of the model, or a text. By default, the model's
-    /// default prompt, if it has one.
-    pub prompt: Option<String>,
-    /// Whether vectors are scaled to length 1, even if the model doesn't do so.
-    pub normalize: bool,
-    /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
-    pub max_length: Option<usize>,
-}
 
 /// A text encoder of the library sentence-transformers.
 pub struct SentenceTransformer {
@@ -72,7 +60,7 @@ impl SentenceTransformer {
     /// # Errors
     /// [`Error::Missing`] if the folder or a file is missing; [`Error::Format`] if a file that is read now is corrupt or needs
     /// an unsupported feature.
-    pub fn open(folder: &Path, options: &Options, device: Device) -> Result<Self, Error> {
+    pub fn open(folder: &Path, options: &EncoderOptions, device: Device) -> Result<Self, Error> {
         let modules = Modules::read(folder)?;
         let config = Config::read(&modules.transformer)?;
         let weights = transformer::open_weights(&modules.transformer)?;

@@ -4,7 +4,7 @@ use super::*;
 
 /// Returns the error of opening a folder, or of encoding with it.
 fn error(folder: &Path) -> String {
-    match open(folder, &Options::default()) {
+    match open(folder, &EncoderOptions::default()) {
         Err(error) => error.to_string(),
         Ok(model) => model.encode(&[b"the dog"]).expect_err("a fault").to_string(),
     }
@@ -116,9 +116,9 @@ fn sizes_must_belong_together() {
 #[test]
 fn a_tokenizer_is_parsed_when_a_text_needs_it() {
     let folder = copy("bert");
-    let whole = open(folder.path(), &Options::default()).expect("a model").digest();
+    let whole = open(folder.path(), &EncoderOptions::default()).expect("a model").digest();
     fs::write(folder.path().join("tokenizer.json"), "{").expect("written");
-    let model = open(folder.path(), &Options::default()).expect("not looked into yet");
+    let model = open(folder.path(), &EncoderOptions::default()).expect("not looked into yet");
     assert_ne!(model.digest(), whole);
     for _ in 0..2 {
         let error = model.encode(&[b"the dog"]).expect_err("damaged").to_string();
@@ -185,7 +185,7 @@ fn no_damage_is_a_panic() {
                 flipped[at] ^= 1 << (at % 7);
                 for bytes in [&whole[..at], &flipped] {
                     fs::write(&path, bytes).expect("written");
-                    if let Ok(model) = open(folder.path(), &Options::default()) {
+                    if let Ok(model) = open(folder.path(), &EncoderOptions::default()) {
                         let _ = model.encode(&[b"the dog runs", b""]);
                     }
                 }

@@ -8,8 +8,8 @@ use super::*;
 use crate::sentence_transformer::modules::Modules;
 use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
 
-fn options(case: &str) -> Options {
-    let mut options = Options::default();
+fn options(case: &str) -> EncoderOptions {
+    let mut options = EncoderOptions::default();
     match case.split_once('=') {
         Some(("prompt", prompt)) => options.prompt = Some(prompt.to_owned()),
         Some(("max_length", most)) => options.max_length = Some(most.parse().expect("a number")),
@@ -59,13 +59,13 @@ fn both_forward_passes_agree() {
 
 #[test]
 fn what_changes_a_vector_changes_the_digest() {
-    let of = |options: Options| open(&fixtures().join("roberta"), &options).expect("a model").digest();
-    let prompt = |prompt: &str| Options { prompt: Some(prompt.to_owned()), ..Options::default() };
+    let of = |options: EncoderOptions| open(&fixtures().join("roberta"), &options).expect("a model").digest();
+    let prompt = |prompt: &str| EncoderOptions { prompt: Some(prompt.to_owned()), ..EncoderOptions::default() };
     let all = [
-        of(Options::default()),
+        of(EncoderOptions::default()),
         of(prompt("passage")),
-        of(Options { normalize: true, ..Options::default() }),
-        of(Options { max_length: Some(9), ..Options::default() }),
+        of(EncoderOptions { normalize: true, ..EncoderOptions::default() }),
+        of(EncoderOptions { max_length: Some(9), ..EncoderOptions::default() }),
     ];
     for (at, digest) in all.iter().enumerate() {
         assert!(all[..at].iter().all(|other| other != digest), "{at}");
@@ -74,7 +74,7 @@ fn what_changes_a_vector_changes_the_digest() {
     assert_eq!(all[0], of(prompt("query")));
     assert_eq!(all[0], of(prompt("what is ")));
     let elsewhere = copy("roberta");
-    assert_eq!(all[0], open(elsewhere.path(), &Options::default()).expect("a model").digest());
+    assert_eq!(all[0], open(elsewhere.path(), &EncoderOptions::default()).expect("a model").digest());
 }
 
 /// Compares with the first numbers that sentence-transformers computes for all-MiniLM-L6-v2, in the folder `EMBERLINE_MINILM`.
@@ -82,7 +82,7 @@ fn what_changes_a_vector_changes_the_digest() {
 fn a_published_model_gives_the_published_vectors() {
     let published = "the published vectors of all-MiniLM-L6-v2";
     let Some(folder) = from_environment(Requirement::Minilm, published) else { return };
-    let model = open(&folder, &Options::default()).expect("the model");
+    let model = open(&folder, &EncoderOptions::default()).expect("the model");
     let texts: [&[u8]; 3] = [b"This is an example sentence", b"Each sentence is converted", b""];
     let vectors = model.encode(&texts).expect("encoded");
     let expected = [

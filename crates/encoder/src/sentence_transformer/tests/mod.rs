@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use emberline_device::Device;
 
-use super::{Options, SentenceTransformer};
-use crate::Error;
+use super::SentenceTransformer;
+use crate::{EncoderOptions, Error};
 
 const MODELS: [&str; 5] = ["bert", "roberta", "distilbert", "mpnet", "modernbert"];
 
@@ -19,13 +19,13 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn open(folder: &Path, options: &Options) -> Result<SentenceTransformer, Error> {
+fn open(folder: &Path, options: &EncoderOptions) -> Result<SentenceTransformer, Error> {
     SentenceTransformer::open(folder, options, Device::Cpu)
 }
 
 /// Opens a model of the fixtures.
 fn model(name: &str) -> SentenceTransformer {
-    open(&fixtures().join(name), &Options::default()).expect("a good model")
+    open(&fixtures().join(name), &EncoderOptions::default()).expect("a good model")
 }
 
 /// Returns the texts of the reference data.

@@ -1,0 +1,13 @@
+//! The options that all encoders of tokens share.
+
+/// How texts are encoded, whatever computes the vectors of their tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// The prompt that is prepended to every text: the name of a prompt of the model, or a text. By default, the model's
+    /// default prompt, if it has one.
+    pub prompt: Option<String>,
+    /// Whether vectors are scaled to length 1, even if the model doesn't do so.
+    pub normalize: bool,
+    /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
+    pub max_length: Option<usize>,
+}
