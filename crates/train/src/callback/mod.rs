@@ -23,7 +23,7 @@ use emberline_tensorboard::HParam;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::ModelCheckpoint;
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
 pub use epoch_dots::EpochDots;
@@ -42,7 +42,7 @@ pub struct Callbacks {
     pub early_stopping: Option<EarlyStopping>,
     /// Chooses the epoch that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<Checkpoint>,
+    pub checkpoint: Option<ModelCheckpoint>,
     /// Reduces the learning rate when a metric no longer improves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
@@ -238,7 +238,7 @@ mod tests {
         let monitor = "val_f1".parse().expect("a monitor");
         callbacks.early_stopping = Some(EarlyStopping { monitor, patience: 1, min_delta: 0.0 });
         assert_eq!(callbacks.monitor(true), monitor);
-        callbacks.checkpoint = Some(Checkpoint { monitor: Monitor::VAL_LOSS });
+        callbacks.checkpoint = Some(ModelCheckpoint { monitor: Monitor::VAL_LOSS });
         assert_eq!(callbacks.monitor(true), Monitor::VAL_LOSS);
     }
 }
