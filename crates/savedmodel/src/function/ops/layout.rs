@@ -27,6 +27,16 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         }),
         "Slice" => Kernel::of(|[x, begin, size]| sliced(x, &begin.ints()?, &size.ints()?)),
         "StridedSlice" => strided_slice(node),
+        "Tile" => Kernel::of(|[x, times]| tiled(x, &times.sizes()?)),
+        "Pad" => Kernel::of(|[x, sides]| padded(x, &sides.sizes()?, None)),
+        "PadV2" => Kernel::of(|[x, sides, value]| padded(x, &sides.sizes()?, Some(value))),
+        _ => return parts_kernel(node),
+    }))
+}
+
+/// Returns the kernel of an op that splits a tensor into parts, or joins parts.
+fn parts_kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
+    Ok(Some(match node.op.as_str() {
         "Split" => {
             let parts = outputs(node, "num_split")?;
             Kernel::several(parts, move |[along, x]| {
@@ -46,23 +56,11 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
         }
         "Unpack" => {
             let (parts, along) = (outputs(node, "num")?, int(node, "axis", 0));
-            Kernel::several(parts, move |[x]| {
-                let along = axis(along, x.shape().len())?;
-                let mut shape = x.shape().to_vec();
-                shape.remove(along);
-                split(x, along, &vec![1; parts])?.iter().map(|part| part.reshaped(shape.clone())).collect()
-            })
+            Kernel::several(parts, move |[x]| unpacked(x, along, parts))
         }
         "Pack" => {
             let along = int(node, "axis", 0);
-            Kernel::any(1, move |inputs| {
-                let first = inputs.first().ok_or("has no input")?;
-                let along = axis(along, first.shape().len() + 1)?;
-                let mut shape = first.shape().to_vec();
-                shape.insert(along, 1);
-                let parts = inputs.iter().map(|x| x.reshaped(shape.clone())).collect::<Result<Vec<_>, _>>()?;
-                Ok(vec![concatenated(&parts.iter().collect::<Vec<_>>(), along)?])
-            })
+            Kernel::any(1, move |inputs| Ok(vec![packed(inputs, along)?]))
         }
         "ConcatV2" => Kernel::any(1, |inputs| match inputs.split_last() {
             Some((along, parts @ [first, ..])) => {
@@ -70,11 +68,26 @@ pub(super) fn kernel(node: &NodeDef) -> Result<Option<Kernel>, String> {
             }
             _ => Err("has no input".to_owned()),
         }),
-        "Tile" => Kernel::of(|[x, times]| tiled(x, &times.sizes()?)),
-        "Pad" => Kernel::of(|[x, sides]| padded(x, &sides.sizes()?, None)),
-        "PadV2" => Kernel::of(|[x, sides, value]| padded(x, &sides.sizes()?, Some(value))),
         _ => return Ok(None),
     }))
+}
+
+/// Divides a tensor along an axis into `parts` tensors without this axis.
+fn unpacked(x: &Tensor, along: i64, parts: usize) -> Result<Vec<Tensor>, String> {
+    let along = axis(along, x.shape().len())?;
+    let mut shape = x.shape().to_vec();
+    shape.remove(along);
+    split(x, along, &vec![1; parts])?.iter().map(|part| part.reshaped(shape.clone())).collect()
+}
+
+/// Joins tensors of one shape along a new axis.
+fn packed(inputs: &[&Tensor], along: i64) -> Result<Tensor, String> {
+    let first = inputs.first().ok_or("has no input")?;
+    let along = axis(along, first.shape().len() + 1)?;
+    let mut shape = first.shape().to_vec();
+    shape.insert(along, 1);
+    let parts = inputs.iter().map(|x| x.reshaped(shape.clone())).collect::<Result<Vec<_>, _>>()?;
+    concatenated(&parts.iter().collect::<Vec<_>>(), along)
 }
 
 /// Resolves a shape in which one size may be -1, which stands for the rest of `count` elements.
