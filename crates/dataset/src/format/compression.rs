@@ -134,7 +134,16 @@ pub(super) fn open<T>(
     }
 }
 
-/// Finds the only data file in an archive. Folders, hidden files and `__MACOSX` are skipped.
+/// A file of an archive.
+struct Entry {
+    index: usize,
+    name: PathBuf,
+    /// The format that its name says, if any.
+    format: Option<Format>,
+    encrypted: bool,
+}
+
+/// Finds the only data file in an archive.
 fn data_file(
     path: &Path,
     archive: &mut ZipArchive<io::BufReader<File>>,
@@ -142,50 +151,54 @@ fn data_file(
     format_of: FormatOf,
 ) -> Result<(usize, Format), Error> {
     let refused = |reason: String| Error::Archive { path: path.to_owned(), reason };
-    let mut named = Vec::new();
-    let mut others = Vec::new();
+    let (mut named, others): (Vec<Entry>, Vec<Entry>) =
+        entries(path, archive, format_of)?.into_iter().partition(|entry| entry.format.is_some());
+    // Beside one table, text files are notes such as a README, not data.
+    if named.iter().filter(|entry| entry.format != Some(Format::Lines)).count() == 1 {
+        named.retain(|entry| entry.format != Some(Format::Lines));
+    }
+    let (entry, format) = match (named.as_slice(), others.as_slice(), outer) {
+        ([entry], _, _) => (entry, entry.format),
+        ([], [entry], Some(_)) => (entry, outer),
+        _ => return Err(refused(no_single_file(&named, &others))),
+    };
+    let format = format.expect("either the entry's name or the archive's says the format");
+    if entry.encrypted {
+        return Err(refused("the archive is encrypted; unpack it first".to_owned()));
+    }
+    Ok((entry.index, format))
+}
+
+/// Lists the files of an archive. Folders, hidden files and `__MACOSX` are skipped.
+fn entries(
+    path: &Path,
+    archive: &mut ZipArchive<io::BufReader<File>>,
+    format_of: FormatOf,
+) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|error| unzipped(path, error))?;
         let Some(name) = entry.enclosed_name().filter(|_| !entry.name().starts_with(['/', '\\'])) else {
-            return Err(refused(format!(
-                "`{}` would lie outside the archive; pack it again without such names",
-                entry.name()
-            )));
+            let reason = format!("`{}` would lie outside the archive; pack it again without such names", entry.name());
+            return Err(Error::Archive { path: path.to_owned(), reason });
         };
-        if !entry.is_file() || sniff::is_system_file(&name.to_string_lossy().replace('\\', "/")) {
-            continue;
-        }
-        match format_of(&name) {
-            Some(format) => named.push((index, format, entry.encrypted(), name)),
-            None => others.push((index, entry.encrypted(), name)),
+        if entry.is_file() && !sniff::is_system_file(&name.to_string_lossy().replace('\\', "/")) {
+            entries.push(Entry { index, format: format_of(&name), encrypted: entry.encrypted(), name });
         }
     }
-    // Beside one table, text files are notes such as a README, not data.
-    if named.iter().filter(|(_, format, ..)| *format != Format::Lines).count() == 1 {
-        named.retain(|(_, format, ..)| *format != Format::Lines);
+    Ok(entries)
+}
+
+/// Says why an archive has no single data file, and what to do about it.
+fn no_single_file(named: &[Entry], others: &[Entry]) -> String {
+    if named.is_empty() && others.iter().any(|entry| entry.name.ends_with("[Content_Types].xml")) {
+        return "this is an Excel workbook or another office document; export the sheet as CSV in UTF-8".to_owned();
     }
-    let (index, format, encrypted) = match (named.as_slice(), others.as_slice(), outer) {
-        ([(index, format, encrypted, _)], _, _) => (*index, *format, *encrypted),
-        ([], [(index, encrypted, _)], Some(format)) => (*index, format, *encrypted),
-        ([], others, _) if others.iter().any(|(_, _, name)| name.ends_with("[Content_Types].xml")) => {
-            return Err(refused(
-                "this is an Excel workbook or another office document; export the sheet as CSV in UTF-8".to_owned(),
-            ));
-        }
-        ([], _, _) => return Err(refused("no .csv, .tsv, .jsonl or .parquet file is in this archive".to_owned())),
-        (several, _, _) => {
-            let names: Vec<String> = several.iter().take(5).map(|(_, _, _, name)| name.display().to_string()).collect();
-            let count = several.len();
-            return Err(refused(format!(
-                "{count} data files are in this archive ({}, ...); unpack the one that is meant",
-                names.join(", ")
-            )));
-        }
-    };
-    if encrypted {
-        return Err(refused("the archive is encrypted; unpack it first".to_owned()));
+    if named.is_empty() {
+        return "no .csv, .tsv, .jsonl or .parquet file is in this archive".to_owned();
     }
-    Ok((index, format))
+    let names: Vec<String> = named.iter().take(5).map(|entry| entry.name.display().to_string()).collect();
+    format!("{} data files are in this archive ({}, ...); unpack the one that is meant", named.len(), names.join(", "))
 }
 
 fn unzipped(path: &Path, error: ZipError) -> Error {
