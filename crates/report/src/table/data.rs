@@ -58,17 +58,50 @@ pub(crate) fn task_title(task: Task) -> &'static str {
 }
 
 fn notes(data: &Data) -> Vec<Prose> {
+    let read = Some(Prose::default().plain(rows_read(data)));
+    let repeated = Some(Prose::default().plain(repeated_texts(data)));
+    let counts = [
+        (
+            data.shared_texts,
+            "left out whose text is also in the file of a more protected split (test before validation before training).",
+        ),
+        (data.shared_groups, "left out whose group is also in the file of a more protected split."),
+        (
+            data.unknown_labels,
+            "of validation and test with a label that no training row has (data.unknown_labels says what becomes of them).",
+        ),
+    ];
+    let counted_rows = counts
+        .into_iter()
+        .map(|(rows, which)| (rows > 0).then(|| Prose::default().plain(format!("{} {which}", counted(rows, "row")))));
+    let majority = Some(Prose::default().plain(match data.task {
+        Task::MultiLabel => {
+            "Majority: the accuracy of giving each class its more frequent answer in the training rows."
+        }
+        Task::Binary | Task::MultiClass => {
+            "Majority: the accuracy of always giving the most frequent class of the training rows."
+        }
+    }));
+    [read, repeated].into_iter().chain(counted_rows).chain([majority]).flatten().collect()
+}
+
+/// Says how many rows were read, left out and used.
+fn rows_read(data: &Data) -> String {
     let used: usize = data.splits.iter().map(|(_, split)| split.rows).sum();
     let left_out = data.empty_texts.saturating_add(data.missing_labels);
-    let read = Prose::default().plain(format!(
+    format!(
         "{} read; {} left out ({}, {}); {} used.",
         counted(data.rows_read, "row"),
         count(left_out as u64),
         counted(data.empty_texts, "empty text"),
         counted(data.missing_labels, "missing label"),
         count(used as u64),
-    ));
-    let repeated = Prose::default().plain(format!(
+    )
+}
+
+/// Says how many texts occur several times, and with how many different labels.
+fn repeated_texts(data: &Data) -> String {
+    format!(
         "{} whose text had occurred before ({}); {} different labels in different rows.",
         counted(data.duplicate_texts, "row"),
         if data.duplicates_kept { "kept, as data.duplicates says" } else { "left out" },
@@ -76,34 +109,7 @@ fn notes(data: &Data) -> Vec<Prose> {
             0 => "no text has".to_owned(),
             n => format!("{} {}", counted(n, "text"), agreeing(n, "has", "have")),
         },
-    ));
-    let shared = (data.shared_texts > 0).then(|| {
-        Prose::default().plain(format!(
-            "{} left out whose text is also in the file of a more protected split (test before validation before training).",
-            counted(data.shared_texts, "row"),
-        ))
-    });
-    let groups = (data.shared_groups > 0).then(|| {
-        Prose::default().plain(format!(
-            "{} left out whose group is also in the file of a more protected split.",
-            counted(data.shared_groups, "row"),
-        ))
-    });
-    let unknown = (data.unknown_labels > 0).then(|| {
-        Prose::default().plain(format!(
-            "{} of validation and test with a label that no training row has (data.unknown_labels says what becomes of them).",
-            counted(data.unknown_labels, "row"),
-        ))
-    });
-    let majority = Prose::default().plain(match data.task {
-        Task::MultiLabel => {
-            "Majority: the accuracy of giving each class its more frequent answer in the training rows."
-        }
-        Task::Binary | Task::MultiClass => {
-            "Majority: the accuracy of always giving the most frequent class of the training rows."
-        }
-    });
-    [Some(read), Some(repeated), shared, groups, unknown, Some(majority)].into_iter().flatten().collect()
+    )
 }
 
 #[cfg(test)]
