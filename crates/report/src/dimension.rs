@@ -1,8 +1,8 @@
 //! The chart of the main metric by the embedding's dimension, for a run with several dimensions.
 //!
-//! A line connects settings that differ only in the axis `dim`: each embedding has its own line for frozen and for tuned
-//! vectors and for each value of another axis, since two embeddings differ in more than their dimension. Small dots are
-//! cells; the line connects the means over the seeds.
+//! A line connects settings that differ only in the axis `dim`: each embedding has its own line for frozen and for
+//! fine-tuned vectors and for each value of another axis, since two embeddings differ in more than their dimension.
+//! Small dots are cells; the line connects the means over the seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn each_embedding_and_state_is_a_series_of_its_own() {
         let run = sample::course();
-        let expected =
-            ["swivel-20", "nnlm-50", "nnlm-128"].map(|name| [format!("{name} · frozen"), format!("{name} · tuned")]);
+        let expected = ["swivel-20", "nnlm-50", "nnlm-128"]
+            .map(|name| [format!("{name} · frozen"), format!("{name} · fine-tuned")]);
         assert_eq!(labels(&run), expected.concat());
         let dimension_chart = dimension_chart(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
         let joined = dimension_chart

@@ -2,7 +2,7 @@
 //! one setting. Replicates are averaged, never ranked.
 //!
 //! Input: the cells in the order of the plan. Output: settings in the order of their first cells, each with a label made of
-//! the axes that vary: `swivel-20 · tuned · dim 64`.
+//! the axes that vary: `swivel-20 · fine-tuned · dim 64`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -194,9 +194,9 @@ impl ReplicateNames {
     }
 }
 
-/// Returns the word for `trainable` in labels: `tuned` or `frozen`.
+/// Returns the word for `trainable` in labels: `fine-tuned` or `frozen`.
 pub(crate) fn tuning(trainable: bool) -> &'static str {
-    if trainable { "tuned" } else { "frozen" }
+    if trainable { "fine-tuned" } else { "frozen" }
 }
 
 /// Formats the value of an axis for people: tables have no braces, strings no quotes.
@@ -225,7 +225,7 @@ mod tests {
         let run = sample::course();
         let settings = settings(&run.summary);
         let labels: Vec<&str> = settings.iter().map(|setting| setting.label.as_str()).collect();
-        assert_eq!(labels[..2], ["swivel-20 · frozen", "swivel-20 · tuned"]);
+        assert_eq!(labels[..2], ["swivel-20 · frozen", "swivel-20 · fine-tuned"]);
         assert_eq!((labels.len(), settings[0].cells.len()), (6, 3));
         let seeds: Vec<u64> = settings[0].by_replicate("val_pr_auc").keys().map(|replicate| replicate.seed).collect();
         assert_eq!(seeds, [1, 2, 3]);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Run;
 
-/// A run of three embeddings, frozen and tuned, with three seeds; one cell failed, one is pending.
+/// A run of three embeddings, frozen and fine-tuned, with three seeds; one cell failed, one is pending.
 pub(crate) fn course() -> Run {
     let mut cells = Vec::new();
     for (embedding, dim) in [("swivel-20", 20), ("nnlm-50", 50), ("nnlm-128", 128)] {
@@ -168,7 +168,7 @@ fn fail(run: &mut Run, index: usize, error: &str) {
 fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, settings: &[(&str, Value)]) -> Cell {
     let settings: IndexMap<String, Value> =
         settings.iter().map(|(axis, value)| ((*axis).to_owned(), value.clone())).collect();
-    let tuning = crate::grouping::tuning(trainable);
+    let tuning = if trainable { "tuned" } else { "frozen" };
     let mark = Digest::of(format!("{embedding} {trainable} {settings:?}").as_bytes());
     let id = format!("{embedding}-{tuning}-s{seed}-{}", mark.short());
     let total = 200_000 * dim as u64 + 256 * (dim as u64 + 1) + 16_513;
