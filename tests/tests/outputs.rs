@@ -8,34 +8,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use emberline_tests::{Ended, emberline, end, run_in};
+use emberline_tests::{Fixture, Pipeline, end};
 
-const PIPELINE: &str = r#"
-name = "outputs"
-[data]
-path = "texts.csv"
-text = "text"
-label = "label"
-[embedding.learned.corpus]
-dim = 4
-min_count = 1
-[train]
-epochs = 1
-"#;
-
-/// A folder with a finished run and a file of new texts.
-fn finished() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let rows: String = (0..60).map(|n| format!("word{} text {n},{}\n", n % 7, n % 2)).collect();
-    fs::write(folder.path().join("texts.csv"), format!("text,label\n{rows}")).expect("written");
-    fs::write(folder.path().join("p.toml"), PIPELINE).expect("written");
-    fine(&run_in(folder.path(), &["run", "p.toml"]));
-    fine(&run_in(folder.path(), &["export", "runs/outputs", "--bundle", "model.bundle"]));
-    folder
-}
-
-fn fine(ended: &Ended) {
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+/// A folder with a finished run and its model as a bundle.
+fn finished() -> Fixture {
+    let pipeline =
+        Pipeline::new("outputs").toml("[embedding.learned.corpus]\ndim = 4\nmin_count = 1\n[train]\nepochs = 1");
+    let rows = (0..60).map(|n| (format!("word{} text {n}", n % 7), n % 2));
+    let fixture = Fixture::empty().rows(rows).pipeline(&pipeline);
+    fixture.done(&["run", "p.toml"]);
+    fixture.done(&["export", "runs/outputs", "--bundle", "model.bundle"]);
+    fixture
 }
 
 /// Whether a folder holds something temporary.
@@ -54,23 +37,22 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A prediction that waits for texts from standard input.
-fn waiting(here: &Path, system: &Path, model: &str) -> Child {
-    let mut command = emberline();
-    command.current_dir(here).env("TMPDIR", system).args(["predict", model, "--output", "out/out.csv"]);
+fn waiting(fixture: &Fixture, system: &Path, model: &str) -> Child {
+    let mut command = fixture.command(&["predict", model, "--output", "out/out.csv"]);
+    command.env("TMPDIR", system);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
 #[test]
 fn a_signal_removes_what_is_half_written() {
-    let folder = finished();
-    let here = folder.path();
-    let (out, system) = (here.join("out"), here.join("tmp"));
+    let fixture = finished();
+    let (out, system) = (fixture.join("out"), fixture.join("tmp"));
     for made in [&out, &system] {
         fs::create_dir(made).expect("made");
     }
     for (signal, code) in [("TERM", 75), ("INT", 130)] {
         for model in ["runs/outputs", "model.bundle"] {
-            let mut child = waiting(here, &system, model);
+            let mut child = waiting(&fixture, &system, model);
             wait_until("an output is begun", || holds_temporary(&out));
             assert_eq!(holds_temporary(&system), model == "model.bundle", "a bundle is unpacked");
             end(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]));
@@ -88,9 +70,8 @@ fn a_signal_removes_what_is_half_written() {
 
 #[test]
 fn a_symbolic_link_is_written_through() {
-    let folder = finished();
-    let here = folder.path();
-    fs::create_dir(here.join("far")).expect("made");
+    let fixture = finished();
+    fs::create_dir(fixture.join("far")).expect("made");
     let commands: [&[&str]; 5] = [
         &["predict", "runs/outputs", "--input", "texts.csv", "--output", "link"],
         &["embed", "hashing", "--input", "texts.csv", "--output", "link"],
@@ -100,41 +81,42 @@ fn a_symbolic_link_is_written_through() {
     ];
     for args in commands {
         for is_there in [true, false] {
-            let (link, target) = (here.join("link"), here.join("far/target"));
+            let (link, target) = (fixture.join("link"), fixture.join("far/target"));
             let _ = fs::remove_file(&link);
             let _ = fs::remove_file(&target);
             symlink("far/target", &link).expect("linked");
             if is_there {
                 fs::write(&target, "old").expect("written");
             }
-            fine(&run_in(here, args));
+            fixture.done(args);
             assert!(fs::symlink_metadata(&link).expect("there").is_symlink(), "{args:?}");
             assert!(fs::read(&target).expect("there") != b"old", "{args:?}");
         }
     }
     // The lock and the JUnit file of a verification.
-    fs::write(here.join("far/lock"), "old").and_then(|()| symlink("far/lock", here.join("p.lock"))).expect("linked");
-    fine(&run_in(here, &["lock", "p.toml"]));
-    assert!(fs::symlink_metadata(here.join("p.lock")).expect("there").is_symlink());
-    symlink("far/junit.xml", here.join("junit.xml")).expect("linked");
-    fine(&run_in(here, &["verify", "p.toml", "--junit", "junit.xml"]));
-    assert!(fs::symlink_metadata(here.join("junit.xml")).expect("there").is_symlink());
-    assert!(fs::read_to_string(here.join("far/junit.xml")).expect("there").contains("<testsuite"));
+    fs::write(fixture.join("far/lock"), "old")
+        .and_then(|()| symlink("far/lock", fixture.join("p.lock")))
+        .expect("linked");
+    fixture.done(&["lock", "p.toml"]);
+    assert!(fs::symlink_metadata(fixture.join("p.lock")).expect("there").is_symlink());
+    symlink("far/junit.xml", fixture.join("junit.xml")).expect("linked");
+    fixture.done(&["verify", "p.toml", "--junit", "junit.xml"]);
+    assert!(fs::symlink_metadata(fixture.join("junit.xml")).expect("there").is_symlink());
+    assert!(fs::read_to_string(fixture.join("far/junit.xml")).expect("there").contains("<testsuite"));
 }
 
 #[test]
 fn a_folder_that_is_missing_is_made() {
-    let folder = finished();
-    let here = folder.path();
+    let fixture = finished();
     let commands: [&[&str]; 3] = [
         &["predict", "runs/outputs", "--input", "texts.csv", "--output", "no/such/predict/x"],
         &["embed", "hashing", "--input", "texts.csv", "--output", "no/such/embed/x"],
         &["export", "runs/outputs", "--bundle", "no/such/export/x"],
     ];
     for args in commands {
-        fine(&run_in(here, args));
-        assert!(here.join(args.last().expect("a path")).is_file(), "{args:?}");
+        fixture.done(args);
+        assert!(fixture.join(args.last().expect("a path")).is_file(), "{args:?}");
     }
-    let below = run_in(here, &["predict", "runs/outputs", "--input", "texts.csv", "--output", "texts.csv/x"]);
+    let below = fixture.emberline(&["predict", "runs/outputs", "--input", "texts.csv", "--output", "texts.csv/x"]);
     assert!(below.code != Some(0) && below.stderr.contains("texts.csv"), "{}", below.stderr);
 }
