@@ -29,7 +29,7 @@ use self::training_rows::Training;
 pub use self::training_rows::{Neighbour, TrainingRows};
 pub use self::word_effects::WordEffect;
 use crate::Error;
-use crate::bundle::Bundle;
+use crate::bundle_file::Bundle;
 use crate::run_folder::RunFolder;
 
 /// A model and the embedding whose vectors it takes.

@@ -5,6 +5,7 @@
 //! depend on each other.
 
 pub mod bundle;
+mod bundle_file;
 mod classifier;
 mod data_files;
 mod diagnostic;
@@ -20,13 +21,14 @@ mod name;
 mod pipeline;
 mod plan;
 mod replicates;
+mod reproduce;
 mod run;
 mod run_folder;
 pub mod schema;
 mod settings;
 mod source_options;
 
-pub use bundle::BundleError;
+pub use bundle_file::BundleError;
 pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, TrainingRows, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
@@ -36,9 +38,10 @@ pub use error::Error;
 pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};
 pub use inputs::Encoded;
-pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit, lock, verify};
+pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit};
 pub use pipeline::Pipeline;
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
+pub use reproduce::{lock, verify};
 pub use run::{
     Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
     Survey, ToEncode, explain, run, run_with, survey,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::compare::Difference;
-use super::verify::Verified;
+use super::verified::Verified;
 
 /// Returns the text of the JUnit file.
 pub fn junit(pipeline: &str, verified: &Verified) -> String {

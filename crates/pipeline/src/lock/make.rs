@@ -1,84 +1,36 @@
-//! Makes a lock from a finished run.
+//! Fills a lock with the inputs and the results of cells and of the refit.
 
 use std::collections::BTreeMap;
 
-use emberline_base::record::{self, MadeFrom};
+use emberline_base::record::{self, MadeFrom, Refit};
 use emberline_base::{Digest, IGNORED_KEYS};
-use emberline_device::Device;
 use emberline_train::COMPUTATION;
 
 use super::{Lock, LockedCell, LockedFailure, LockedRefit, LockedResult, VERSION};
 use crate::Error;
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
-use crate::plan::{Cell, Plan};
-use crate::run::{RefitDecision, RefitState, State, groups, no_cells, state, summary_of};
-use crate::run_folder::RunFolder;
-
-/// Makes the lock of a finished run. `tolerance` is how far a metric may be off on another kind of device.
-///
-/// # Errors
-/// When cells or the refit are left to run, an input can't be read, or the records are damaged.
-pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<Lock, Error> {
-    folder.check(&pipeline.file)?;
-    let plan = Plan::of(pipeline);
-    if plan.cells.is_empty() {
-        return Err(no_cells(&plan));
-    }
-    let mut lock = Lock {
-        version: VERSION,
-        checksum: String::new(),
-        name: pipeline.settings.name.clone(),
-        tolerance,
-        computation: COMPUTATION,
-        settings: settings(pipeline),
-        data: BTreeMap::new(),
-        embedding: BTreeMap::new(),
-        cells: BTreeMap::new(),
-        refit: None,
-    };
-    // The digest of an input doesn't depend on the device.
-    let mut inputs = Inputs::new(pipeline.folder.clone(), Device::Cpu, None);
-    let (mut pending, mut records) = (Vec::new(), Vec::new());
-    for at in groups(&plan).into_iter().flat_map(|group| group.cells) {
-        let cell = &plan.cells[at];
-        match state(&mut inputs, folder, cell) {
-            (State::Done | State::Failed(_), Some(record)) => {
-                lock.add(cell, &record, &mut inputs)?;
-                records.push(record);
-            }
-            (state, _) => pending.push((cell.id.clone(), state)),
-        }
-    }
-    if !pending.is_empty() {
-        return Err(Error::WorkPending(pending));
-    }
-    if pipeline.settings.asks_for_refit() {
-        lock.refit = Some(refit(pipeline, &plan, folder, records, &mut inputs)?);
-    }
-    lock.checksum = lock.sum();
-    Ok(lock)
-}
-
-/// Returns what the lock records of the refit. The refit must exist and be made of the results in `records`.
-fn refit(
-    pipeline: &Pipeline,
-    plan: &Plan,
-    folder: &RunFolder,
-    records: Vec<record::Cell>,
-    inputs: &mut Inputs,
-) -> Result<LockedRefit, Error> {
-    let data = inputs.data(&plan.cells[0])?.dataset.data.clone();
-    let summary = summary_of(pipeline, plan, &data, records);
-    let decided = RefitDecision::by(plan, &summary)?;
-    match decided.state(folder, inputs)? {
-        RefitState::Made(refit) => Ok(LockedRefit::of(&refit, &decided.cell)),
-        state => Err(Error::RefitPending(state)),
-    }
-}
+use crate::plan::Cell;
 
 impl Lock {
-    fn add(&mut self, cell: &Cell, record: &record::Cell, inputs: &mut Inputs) -> Result<(), Error> {
+    /// Returns the lock of a pipeline, still without cells.
+    pub(crate) fn without_cells(pipeline: &Pipeline, tolerance: f64) -> Self {
+        Self {
+            version: VERSION,
+            checksum: String::new(),
+            name: pipeline.settings.name.clone(),
+            tolerance,
+            computation: COMPUTATION,
+            settings: settings(pipeline),
+            data: BTreeMap::new(),
+            embedding: BTreeMap::new(),
+            cells: BTreeMap::new(),
+            refit: None,
+        }
+    }
+
+    /// Adds a cell that ended, and its inputs.
+    pub(crate) fn add(&mut self, cell: &Cell, record: &record::Cell, inputs: &mut Inputs) -> Result<(), Error> {
         let made_from = record.made_from().expect("only records of cells that ended are locked");
         let data = key("", &made_from.data);
         if !self.data.contains_key(&data) {
@@ -95,6 +47,16 @@ impl Lock {
         let identity = record.identity.clone();
         self.cells.insert(cell.id.clone(), LockedCell { identity, data, embedding, axes, result, failure });
         Ok(())
+    }
+
+    /// Adds the refit, which trained `cell`.
+    pub(crate) fn add_refit(&mut self, refit: &Refit, cell: &Cell) {
+        self.refit = Some(LockedRefit::of(refit, cell));
+    }
+
+    /// Returns the lock with the checksum of its content.
+    pub(crate) fn sealed(self) -> Self {
+        Self { checksum: self.sum(), ..self }
     }
 }
 

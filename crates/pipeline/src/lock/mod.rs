@@ -26,7 +26,7 @@ mod junit;
 mod make;
 mod refit;
 mod side;
-mod verify;
+mod verified;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -38,8 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::compare::{Difference, Subject};
 pub use self::junit::junit;
-pub use self::make::lock;
-pub use self::verify::{Proof, Verified, VerifiedCell, verify};
+pub use self::verified::{Proof, Verified, VerifiedCell};
 use crate::Error;
 use crate::document::{Document, from_tree};
 use crate::facts::{DataFacts, EmbeddingFacts};

@@ -6,7 +6,7 @@ use emberline_base::record::Refit;
 use emberline_base::{Change, changes, run_files};
 
 use super::compare::{Difference, Subject, differences_of};
-use super::verify::{Proof, VerifiedCell};
+use super::verified::{Proof, VerifiedCell};
 use super::{Lock, LockedRefit};
 use crate::plan::{Cell, Plan};
 
@@ -45,7 +45,7 @@ impl LockedRefit {
 
 impl Lock {
     /// Compares a refit that was trained again with the locked one. Returns `None` if the lock has none.
-    pub(super) fn verified_refit(&self, plan: &Plan, refit: &Refit) -> Option<VerifiedCell> {
+    pub(crate) fn verified_refit(&self, plan: &Plan, refit: &Refit) -> Option<VerifiedCell> {
         let locked = self.refit.as_ref()?;
         let trained = plan.find(&refit.cells.first()?.id)?.refit(refit.epochs);
         let (found, proof) = self.compare_refit(locked, &LockedRefit::of(refit, &trained));

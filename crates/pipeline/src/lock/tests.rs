@@ -10,6 +10,7 @@ use emberline_train::COMPUTATION;
 
 use super::*;
 use crate::pipeline::Pipeline;
+use crate::reproduce::{self, lock, verify};
 use crate::run::{Options, Silent, run};
 use crate::run_folder::RunFolder;
 
@@ -67,7 +68,7 @@ fn a_lock_is_proved_and_survives_its_file() {
     let path = folder.path().join("p.lock");
     lock.write(&path).expect("written");
     assert_eq!(Lock::load(&path).expect("read"), lock);
-    assert_eq!(super::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
+    assert_eq!(reproduce::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
     let verified = verified(&pipeline, &lock, folder.path());
     assert!(verified.inputs.is_empty() && verified.cells.len() == 4);
     assert!(verified.cells.iter().all(|cell| cell.differences.is_empty() && cell.proof == Proof::Bytes));
@@ -157,13 +158,11 @@ fn a_run_that_has_not_ended_can_not_be_locked() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, run_folder, _) = locked(folder.path());
     fs::remove_file(run_folder.path().join("summary.json")).expect("removed");
-    assert!(super::lock(&pipeline, &run_folder, 0.01).is_ok(), "records are enough");
+    assert!(reproduce::lock(&pipeline, &run_folder, 0.01).is_ok(), "records are enough");
     let cells = run_folder.path().join("cells");
     let first = fs::read_dir(cells).expect("readable").next().expect("a cell").expect("a cell").path();
     fs::remove_file(first.join("result.json")).expect("removed");
-    assert!(
-        matches!(super::lock(&pipeline, &run_folder, 0.01), Err(Error::WorkPending(pending)) if pending.len() == 1)
-    );
+    assert!(matches!(lock(&pipeline, &run_folder, 0.01), Err(Error::WorkPending(pending)) if pending.len() == 1));
 }
 
 /// A pipeline of cells whose loss soon becomes NaN, with vectors that are learned from the training texts.

@@ -366,7 +366,7 @@ embedding = ["one", "other"]
         let first = run();
         assert_eq!((first.trained, first.failed), (0, 1));
         assert!(matches!(first.summary.cells[0].cause, Some(record::Cause::Surroundings)));
-        let locked = crate::lock::lock(&pipeline, &run_folder, 0.01);
+        let locked = crate::reproduce::lock(&pipeline, &run_folder, 0.01);
         assert!(matches!(&locked, Err(Error::WorkPending(pending)) if pending.len() == 1), "{locked:?}");
         fs::write(folder.path().join("v.txt"), "good 1 0\nbad 0 1\n").expect("written");
         let second = run();

@@ -24,7 +24,7 @@ fn a_refit_is_locked_and_proved() {
     let text = lock.to_text();
     assert!(text.contains("[refit]") && text.contains("[refit.threshold]"), "{text}");
     assert_eq!(Lock::parse(text.as_bytes()).as_ref(), Ok(&lock));
-    assert_eq!(crate::lock::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
+    assert_eq!(reproduce::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
     let found = verified(&pipeline, &lock, folder.path());
     let proved = found.refit.as_ref().expect("trained again");
     assert!(proved.differences.is_empty() && proved.proof == Proof::Bytes, "{found:?}");
@@ -81,7 +81,7 @@ fn a_lock_without_the_refit_that_is_asked_for_is_stale() {
     assert_eq!(found, ["refit: it isn't in the lock, and `[decide] refit` asks for it"]);
     // A refit that is missing, or was made of other results, can't be locked.
     let pending = |expected: &str| {
-        let refused = crate::lock::lock(&pipeline, &run_folder, 0.01).expect_err("refused").to_string();
+        let refused = reproduce::lock(&pipeline, &run_folder, 0.01).expect_err("refused").to_string();
         assert!(refused.contains(expected) && refused.contains("run the pipeline first"), "{refused}");
     };
     let files = run_folder.refit();
@@ -102,5 +102,5 @@ fn a_lock_without_the_refit_that_is_asked_for_is_stale() {
     fs::write(files.join("SHA256SUMS"), sums.to_text()).expect("written");
     pending("is of earlier results");
     run(&pipeline, &run_folder, &Options::on(Device::Cpu), &mut Silent).expect("it ends");
-    assert!(crate::lock::lock(&pipeline, &run_folder, 0.01).expect("made again").has_refit());
+    assert!(reproduce::lock(&pipeline, &run_folder, 0.01).expect("made again").has_refit());
 }

@@ -1,4 +1,5 @@
-//! Writes a bundle of a trained model.
+//! Writes a bundle of a trained model: one file that classifies new texts without the run folder, the data or the
+//! source's files. The format is that of `bundle_file`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +13,8 @@ use emberline_report::ModelChoice;
 use emberline_train::Model;
 use serde::Serialize;
 
-use super::{BundleError, FORMAT, LEARNED, MODEL, VERSION};
 use crate::Error;
+use crate::bundle_file::{BundleError, FORMAT, LEARNED, MODEL, VERSION};
 use crate::classifier::{Classifier, ClassifierOptions, RunModel, Trained};
 use crate::run_folder::RunFolder;
 

@@ -1,4 +1,4 @@
-//! A bundle: one file that classifies new texts, without the run folder, the data or the source's files.
+//! The format of a bundle, and its reader. A bundle is one file that classifies new texts, without the run folder, the data or the source's files.
 //!
 //! It is a safetensors file of [`byte_arrays`](emberline_base::byte_arrays) (each array is the content of a file, type U8). It
 //! holds no training text.
@@ -27,7 +27,6 @@
 //! the user can read, and removes the folder with the classifier. So formats that are read by their paths, in pieces,
 //! or after opening need no second reader. It takes as much memory as opening the same source from its own files.
 
-mod export;
 mod open;
 
 use std::path::PathBuf;
@@ -35,15 +34,14 @@ use std::path::PathBuf;
 use emberline_base::OutOfMemory;
 use emberline_base::file::FileError;
 
-pub use self::export::export;
 pub(crate) use self::open::Bundle;
 
-const FORMAT: &str = "emberline bundle";
-const VERSION: &str = "1";
-const MODEL: &str = "model.safetensors";
-const LEARNED: &str = "learned.safetensors";
+pub(crate) const FORMAT: &str = "emberline bundle";
+pub(crate) const VERSION: &str = "1";
+pub(crate) const MODEL: &str = "model.safetensors";
+pub(crate) const LEARNED: &str = "learned.safetensors";
 /// The prefix of the names of the source's files.
-const SOURCE: &str = "source/";
+pub(crate) const SOURCE: &str = "source/";
 
 /// Why a bundle can't be written or used.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +83,7 @@ pub enum BundleError {
 
 impl BundleError {
     /// Returns a function for `map_err` that adds the path of the bundle.
-    fn at(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> crate::Error {
+    pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> crate::Error {
         let path = path.into();
         move |why| crate::Error::Bundle { path, why }
     }

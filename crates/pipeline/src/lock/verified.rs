@@ -1,17 +1,13 @@
-//! Verifies a lock: trains its cells and its refit again, and compares the results with the recorded ones.
+//! The outcome of verifying a lock: how cells and the refit that were trained again compare with the recorded results.
 
 use emberline_base::Substream;
-use emberline_base::record::{self, Status};
+use emberline_base::record;
 use serde::Serialize;
 
 use super::Lock;
 use super::compare::Difference;
-use crate::Error;
 use crate::inputs::Encoded;
-use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::run::{Observer, Options, run};
-use crate::run_folder::RunFolder;
 
 /// The outcome of `verify`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -60,40 +56,9 @@ pub enum Proof {
     Tolerance,
 }
 
-/// Trains cells of a lock again in a folder, and compares the results: the cells that `options` name, or a random
-/// sample, or else all of them and the refit.
-///
-/// # Errors
-/// Those of [`run`](crate::run()).
-pub fn verify(
-    pipeline: &Pipeline,
-    lock: &Lock,
-    sample: Option<usize>,
-    folder: &RunFolder,
-    options: Options,
-    observer: &mut dyn Observer,
-) -> Result<Verified, Error> {
-    let plan = Plan::of(pipeline);
-    let only = match sample {
-        Some(count) => lock.sample(&plan, count),
-        None => options.only.clone(),
-    };
-    let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
-    let outline = match run(pipeline, folder, &options, observer) {
-        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, ..Verified::default() }),
-        outline => outline?,
-    };
-    let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
-    let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
-    let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
-    let refit = outline.refit.as_ref().and_then(|refit| lock.verified_refit(&plan, refit));
-    let (interrupted, encoded) = (outline.interrupted, outline.encoded);
-    Ok(Verified { inputs: Vec::new(), cells, refit, interrupted, encoded })
-}
-
 impl Lock {
     /// Draws `count` cells, in the order of the plan. The checksum is the seed, so the same lock gives the same sample.
-    fn sample(&self, plan: &Plan, count: usize) -> Vec<String> {
+    pub(crate) fn sample(&self, plan: &Plan, count: usize) -> Vec<String> {
         let mut positions: Vec<usize> = (0..plan.cells.len()).collect();
         let seed = u64::from_str_radix(self.checksum.get(..16).unwrap_or_default(), 16).unwrap_or_default();
         Substream::new(seed, "lock/sample").shuffle(&mut positions);
@@ -102,7 +67,8 @@ impl Lock {
         positions.into_iter().map(|at| plan.cells[at].id.clone()).collect()
     }
 
-    fn verified(&self, cell: &record::Cell) -> Option<VerifiedCell> {
+    /// Compares a cell that was trained again; `None` if the lock hasn't got it.
+    pub(crate) fn verified(&self, cell: &record::Cell) -> Option<VerifiedCell> {
         let (differences, to_the_byte) = self.compare_result(cell)?;
         Some(VerifiedCell {
             id: cell.id.clone(),
