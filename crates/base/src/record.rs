@@ -5,6 +5,7 @@
 
 mod cell;
 mod data;
+mod fit;
 mod known_words;
 mod refit;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cell::{Cause, Cell, MadeFrom};
 pub use self::data::{ChosenBy, Data, SplitRows};
+pub use self::fit::FitEvidence;
 pub use self::known_words::{KnownShare, KnownWords};
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, Warning};
@@ -106,6 +108,9 @@ pub struct Outcome {
     /// The share of words that the embedding's table has a vector for; absent if whole texts are encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_words: Option<KnownWords>,
+    /// What the validation rows say about the fit besides its metrics; absent without validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<FitEvidence>,
     /// The warnings of this cell; `cells` is empty in each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,

@@ -72,6 +72,15 @@ pub enum Code {
     /// No epoch of a cell predicts a validation row correctly, so the choice of the best epoch is arbitrary.
     #[serde(rename = "EMB013")]
     NothingLearned,
+    /// Training ended by `train.epochs` while the loss was still improving.
+    #[serde(rename = "EMB030")]
+    StillImproving,
+    /// One class is predicted for every validation row, and the loss is no better than that of the shares of the classes.
+    #[serde(rename = "EMB031")]
+    OneClassOnly,
+    /// The validation loss is clearly higher than that of the shares of the classes.
+    #[serde(rename = "EMB032")]
+    WorseThanPrior,
 }
 
 impl std::fmt::Display for Code {

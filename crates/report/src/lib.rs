@@ -17,6 +17,7 @@ mod dimension;
 mod document;
 mod error;
 mod escape;
+mod fit_verdict;
 mod format;
 mod grouping;
 pub mod history;
@@ -39,6 +40,7 @@ mod sample;
 
 pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
 pub use error::Error;
+pub use fit_verdict::{Course, FitVerdict, Gap, Learned};
 pub use format::{Format, file_name, render};
 pub use refit::{read_refit, read_whole_refit};
 pub use run::Run;

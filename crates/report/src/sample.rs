@@ -192,6 +192,7 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         arithmetic: "x86_64 avx2".to_owned(),
         computation: 1,
         known_words: None,
+        fit: None,
         warnings: Vec::new(),
     };
     Cell {

@@ -10,6 +10,7 @@ mod checkpoint;
 mod divergence;
 mod engine;
 mod error;
+mod evidence;
 mod fit;
 mod fit_state;
 mod head;
@@ -30,6 +31,7 @@ pub const COMPUTATION: u32 = 2;
 pub use checkpoint::{Checkpoint, CheckpointAction, Checkpointer};
 pub use divergence::Divergence;
 pub use error::Error;
+pub use evidence::fit_evidence;
 pub use fit::fit;
 #[doc(hidden)]
 pub use fit::{EngineChoice, fit_with};

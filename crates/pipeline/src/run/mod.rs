@@ -9,6 +9,7 @@ mod checkpointer;
 mod crash_markers;
 mod executor;
 mod explain;
+mod fit_warnings;
 mod hparams;
 mod known_words;
 mod left_out;

@@ -3,16 +3,18 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use emberline_base::record::{self, Cause, Digests, MadeFrom, Outcome, Parameters, SplitSize, Status};
+use emberline_base::record::{self, Cause, Digests, FitEvidence, MadeFrom, Outcome, Parameters, SplitSize, Status};
 use emberline_base::{Digest, Features};
 use emberline_device::Device;
+use emberline_embedding::Opened;
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam};
 use emberline_train::callback::CallbackContext;
-use emberline_train::{COMPUTATION, Checkpointer, FitRequest, FitSpec, FittedModel, Model, Shape, fit};
+use emberline_train::{COMPUTATION, Checkpointer, FitRequest, FitSpec, FittedModel, Model, Shape, fit, fit_evidence};
 
 use super::checkpointer::{CellCheckpointer, CheckpointEvents};
 use super::crash_markers::CrashMarkers;
+use super::fit_warnings;
 use super::hparams::hparams;
 use super::known_words;
 use super::model::model;
@@ -306,21 +308,13 @@ fn outcome(
     let Prepared { opened, known_words, .. } = prepared;
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
     let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
-    let dim = spec.features.train.dim();
-    let table = opened.parameters(dim);
-    let head = spec.architecture().parameters();
-    let trainable = match &spec.features.train {
-        Features::Frozen(_) => head,
-        Features::Trainable(_) => table + head,
-        Features::Mixed(layered) => layered.layers as u64 + 1 + head,
-    };
-    Outcome {
-        dim,
+    let mut outcome = Outcome {
+        dim: spec.features.train.dim(),
         epochs: fit.history.len() as u32,
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,
         seconds: fit.seconds,
-        parameters: Parameters { total: table + head, trainable },
+        parameters: parameters(spec, opened),
         split: split_size(cell, prepared),
         metrics: fit.metrics.clone(),
         digests,
@@ -328,6 +322,28 @@ fn outcome(
         arithmetic: device.arithmetic(),
         computation: COMPUTATION,
         known_words: known_words.clone(),
+        fit: evidence(prepared, spec, fit),
         warnings: opened.warnings().into_iter().chain(few_known).chain(nothing_learned).collect(),
-    }
+    };
+    let of_fit = fit_warnings::warnings(&outcome, &fit.history);
+    outcome.warnings.extend(of_fit);
+    outcome
+}
+
+/// Returns the number of parameters of the embedding's table and of the head.
+fn parameters(spec: &FitSpec<'_>, opened: &Opened) -> Parameters {
+    let table = opened.parameters(spec.features.train.dim());
+    let head = spec.architecture().parameters();
+    let trainable = match &spec.features.train {
+        Features::Frozen(_) => head,
+        Features::Trainable(_) => table + head,
+        Features::Mixed(layered) => layered.layers as u64 + 1 + head,
+    };
+    Parameters { total: table + head, trainable }
+}
+
+/// Returns what the validation rows say about a fit besides its metrics.
+fn evidence(prepared: &Prepared, spec: &FitSpec<'_>, fit: &FittedModel) -> Option<FitEvidence> {
+    let loss = spec.train.loss_for(spec.task).ok()?;
+    fit_evidence(spec.task, loss, &prepared.data.dataset.labels.classes, &fit.logits, spec.targets)
 }

@@ -55,7 +55,7 @@ pub(super) fn render(run: &Run) -> String {
         dimension_section(&mut out, &chart);
     }
     section(&mut out, "data", "Data", &table(&table::data::table(&run.summary.data)));
-    let cells = failures(run) + &table(&table::cells::table(&run.summary));
+    let cells = failures(run) + &table(&table::cells::table(run));
     section(&mut out, "cells", "Cells", &cells);
     if let Some(left_out) = table::left_out::table(&run.summary) {
         section(&mut out, "left-out", "Left out", &table(&left_out));

@@ -42,7 +42,7 @@ pub(super) fn render(run: &Run) -> String {
         let _ = write!(out, "{}\n\n", prose(&paragraph));
     }
     section(&mut out, "Settings", &table::settings::table(&run.summary, &ranking));
-    section(&mut out, "Cells", &table::cells::table(&run.summary));
+    section(&mut out, "Cells", &table::cells::table(run));
     failures(&mut out, run);
     if let Some(left_out) = table::left_out::table(&run.summary) {
         section(&mut out, "Left out", &left_out);

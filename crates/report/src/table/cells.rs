@@ -1,9 +1,13 @@
 //! The table of all cells, in the order of the plan: settings, every metric, and how training went.
+//!
+//! The column `fit` is the [`FitVerdict`], and `gap` the difference of the validation and the training loss that belongs to it.
 
 use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
 
 use super::{best_of, metric_names, metric_of, reference_note};
-use crate::document::{Column, Field, Row, Table};
+use crate::Run;
+use crate::document::{Column, Field, Prose, Row, Table};
+use crate::fit_verdict::{FitVerdict, Gap};
 use crate::grouping::{self, tuning, value_text};
 use crate::number::{count, decimals, fixed};
 
@@ -11,7 +15,8 @@ use crate::number::{count, decimals, fixed};
 const ALWAYS_SHOWN: [&str; 2] = ["embedding", "embedding.trainable"];
 
 /// Creates the table, with one row per cell.
-pub(crate) fn table(summary: &Summary) -> Table {
+pub(crate) fn table(run: &Run) -> Table {
+    let summary = &run.summary;
     let mut axes: Vec<String> =
         grouping::varying_axes(summary).into_iter().filter(|axis| !ALWAYS_SHOWN.contains(&axis.as_str())).collect();
     axes.extend(grouping::split_axes(summary).into_iter().map(|axis| axis.key().to_owned()));
@@ -21,13 +26,15 @@ pub(crate) fn table(summary: &Summary) -> Table {
     columns.extend(axes.iter().map(|axis| axis_column(summary, axis)));
     columns.push(Column::number("seed"));
     let mut rows: Vec<Row> = summary.cells.iter().map(|cell| settings(cell, &axes)).collect();
-    for (column, fields) in metrics(summary).into_iter().chain(training(summary)) {
+    for (column, fields) in metrics(summary).into_iter().chain(fits(run)).chain(training(summary)) {
         columns.push(column);
         for (row, field) in rows.iter_mut().zip(fields) {
             row.fields.push(field);
         }
     }
-    Table { caption: "Every cell of the grid, in the order of the plan".to_owned(), columns, rows, notes: Vec::new() }
+    let caption = "Every cell of the grid, in the order of the plan".to_owned();
+    let notes = if columns.iter().any(|column| column.name == GAP) { vec![gap_note()] } else { Vec::new() };
+    Table { caption, columns, rows, notes }
 }
 
 /// Returns the id and the error message of each failed cell.
@@ -102,6 +109,46 @@ fn numbers(summary: &Summary, of: impl Fn(&Outcome) -> Option<f64>) -> Vec<Optio
     summary.cells.iter().map(|cell| cell.outcome.as_ref().and_then(&of)).collect()
 }
 
+/// The name of the column of gaps.
+const GAP: &str = "gap";
+
+/// Creates the columns of the verdicts on the fits; the gap is left out if no cell has validation rows.
+fn fits(run: &Run) -> Vec<Measured> {
+    let verdict = |cell: &Cell| {
+        let history = run.histories.get(&cell.id).map_or(&[][..], Vec::as_slice);
+        cell.outcome.as_ref().map(|outcome| FitVerdict::of(outcome, history))
+    };
+    let verdicts: Vec<Option<FitVerdict>> = run.summary.cells.iter().map(verdict).collect();
+    let words = verdicts.iter().map(|verdict| match verdict.as_ref().map(FitVerdict::words) {
+        Some(words) if !words.is_empty() => Field::text(words),
+        Some(_) | None => Field::none(),
+    });
+    let mut columns = vec![(Column::text("fit"), words.collect())];
+    let gaps: Vec<Option<Gap>> = verdicts.iter().map(|verdict| verdict.as_ref().and_then(|v| v.gap)).collect();
+    if gaps.iter().any(Option::is_some) {
+        columns.push((Column::number(GAP).with_note("val_loss − loss"), gap_fields(&gaps)));
+    }
+    columns
+}
+
+fn gap_fields(gaps: &[Option<Gap>]) -> Vec<Field> {
+    let digits = decimals(gaps.iter().flatten().map(|gap| gap.value));
+    let field = |Gap { value, interval }: &Gap| Field {
+        detail: interval
+            .map(|(low, high)| format!("[{}, {}]", fixed(low, digits), fixed(high, digits)))
+            .unwrap_or_default(),
+        ..Field::number(*value, fixed(*value, digits))
+    };
+    gaps.iter().map(|gap| gap.as_ref().map_or_else(Field::none, field)).collect()
+}
+
+fn gap_note() -> Prose {
+    Prose::default().plain(
+        "Gap: how much higher the loss of the best epoch is on the validation rows than it was on the training rows, with \
+         its 95 % interval over validation rows.",
+    )
+}
+
 /// Creates the columns about training: epochs, time, parameters, device and known words.
 fn training(summary: &Summary) -> Vec<Measured> {
     let column = |column: Column, field: &dyn Fn(&Outcome) -> Field| {
@@ -144,7 +191,7 @@ mod tests {
     #[test]
     fn every_cell_has_a_whole_row_and_failures_their_cause() {
         let run = sample::course();
-        let table = table(&run.summary);
+        let table = table(&run);
         assert_eq!(table.rows.len(), 18);
         assert!(table.rows.iter().all(|row| row.fields.len() == table.columns.len()));
         let statuses: Vec<&str> = table.rows.iter().map(|row| row.fields[1].text.as_str()).collect();
@@ -155,7 +202,7 @@ mod tests {
 
     #[test]
     fn varying_axes_have_columns_and_fixed_ones_do_not() {
-        let names: Vec<String> = table(&sample::sweep().summary).columns.into_iter().map(|c| c.name).collect();
+        let names: Vec<String> = table(&sample::sweep()).columns.into_iter().map(|c| c.name).collect();
         assert!(
             names.contains(&"embedding.dim".to_owned())
                 && names.contains(&"train.optimizer.adam.learning_rate".to_owned())
