@@ -3,6 +3,7 @@
 //! These types define `summary.json` and `cells/<cell>/result.json` (`schemas/summary.schema.json` is generated from
 //! them). Reports are rendered from these records alone.
 
+pub mod answer;
 mod cell;
 mod data;
 mod fit;
@@ -15,6 +16,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::answer::Answer;
 pub use self::cell::{Cause, Cell, MadeFrom};
 pub use self::data::{ChosenBy, Data, SplitRows};
 pub use self::fit::FitEvidence;
@@ -117,7 +119,7 @@ pub struct Outcome {
 }
 
 /// The number of rows of each split of a cell, and the seed of the split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SplitSize {
     /// The number of training rows.
     #[serde(default)]
@@ -128,6 +130,12 @@ pub struct SplitSize {
     /// The number of test rows, if there is a test split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_test: Option<usize>,
+    /// The digest of the validation rows, if there is a validation split: the name of their file in `inputs/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_rows: Option<Digest>,
+    /// The digest of the test rows, if there is a test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_rows: Option<Digest>,
     /// The seed of the hash that assigns rows to splits; the seed of the repeat if there are repeats.
     #[serde(default)]
     pub split_seed: u64,
@@ -184,6 +192,9 @@ pub struct Summary {
     pub data: Data,
     /// Every cell of the grid, in the order of the plan.
     pub cells: Vec<Cell>,
+    /// Which setting is best, and what may be claimed of it; absent while a run is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// Combinations of the grid that were skipped, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,

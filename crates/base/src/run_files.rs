@@ -63,6 +63,11 @@ pub fn cell(run: &Path, id: &str) -> PathBuf {
     run.join(CELLS).join(id)
 }
 
+/// Returns the file with the rows of a split, given by their digest.
+pub fn rows(run: &Path, rows: &Digest) -> PathBuf {
+    run.join(INPUTS).join(format!("{}.rows", rows.as_str()))
+}
+
 /// Returns the file with the number of known words of each row of a split, for an embedding; both are given by their digests.
 pub fn known(run: &Path, rows: &Digest, embedding: &Digest) -> PathBuf {
     // Two whole digests would be a longer name than some file systems allow below a deep folder; the file contains both.

@@ -81,6 +81,18 @@ pub enum Code {
     /// The validation loss is clearly higher than that of the shares of the classes.
     #[serde(rename = "EMB032")]
     WorseThanPrior,
+    /// A setting lacks the scores of splits that others have, so it isn't compared.
+    #[serde(rename = "EMB101")]
+    SettingLeftOut,
+    /// Splits that some setting lacks aren't counted.
+    #[serde(rename = "EMB102")]
+    SplitsLeftOut,
+    /// The scores are of validation rows, which also chose the epoch.
+    #[serde(rename = "EMB103")]
+    SameRows,
+    /// The best setting lies at the edge of an axis.
+    #[serde(rename = "EMB104")]
+    AtTheEdge,
 }
 
 impl std::fmt::Display for Code {

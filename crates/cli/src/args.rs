@@ -7,6 +7,7 @@ mod lock;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use emberline_device::DeviceChoice;
@@ -86,7 +87,7 @@ pub(crate) struct Init {
 }
 
 /// The pipeline file, and the keys that the command line overrides.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct PipelineArgs {
     /// The pipeline file.
     pub(crate) file: PathBuf,
@@ -115,12 +116,37 @@ pub(crate) struct Plan {
     /// Print the whole file with every default filled in, instead.
     #[arg(long)]
     pub(crate) resolved: bool,
+    /// Print how many more splits, seeds or rows would tell the best setting from the others, and how long that takes, instead.
+    #[arg(long, conflicts_with = "resolved")]
+    pub(crate) decide: bool,
     /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// For people, or for programs.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ListFormat,
+}
+
+/// When `run` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Until {
+    /// When the best setting is told apart from the others.
+    Decided,
+}
+
+/// Parses a time such as `30m`, `2h` or `90s`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    let whole = number.parse::<u32>().ok().filter(|&number| number > 0 && seconds > 0);
+    whole
+        .map(|number| Duration::from_secs(u64::from(number) * seconds))
+        .ok_or_else(|| "use a time such as 30m, 2h or 90s".to_owned())
 }
 
 /// Where cells are trained.
@@ -132,7 +158,7 @@ pub(crate) enum ExecutorName {
     Subprocess,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -172,6 +198,13 @@ pub(crate) struct Run {
     /// Refuse to run if an input differs from the pipeline's lock.
     #[arg(long)]
     pub(crate) locked: bool,
+    /// Train on 5 splits, then on 10, 20 and 40 in all, until the best setting is told apart from the others or no such number can be
+    /// expected to do it.
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["only", "locked", "force"])]
+    pub(crate) until: Option<Until>,
+    /// With --until: don't begin a further look that is expected to end after this time, such as 30m, 2h or 90s.
+    #[arg(long, value_name = "TIME", requires = "until", value_parser = parse_time)]
+    pub(crate) budget: Option<Duration>,
     /// Don't use the network. A run never does, so this changes nothing.
     #[arg(long)]
     pub(crate) offline: bool,

@@ -33,7 +33,9 @@ pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, Train
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
-pub use emberline_report::{Error as ReportError, ModelChoice, compare};
+pub use emberline_report::{Error as ReportError, ModelChoice, compare, read_whole_summary};
+pub use emberline_statistics::looks::{LOOKS, NextStep};
+pub use emberline_statistics::{next_step, sentences};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};

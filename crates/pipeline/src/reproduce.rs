@@ -55,7 +55,9 @@ fn add_refit(
     inputs: &mut Inputs,
 ) -> Result<(), Error> {
     let data = inputs.data(&plan.cells[0])?.dataset.data.clone();
-    let summary = summary_of(pipeline, plan, &data, records);
+    let mut summary = summary_of(pipeline, plan, &data, records);
+    // The answer may name the setting that was refitted.
+    summary.answer = Some(pipeline.settings.question().answer(&summary, folder.path(), folder.answer().as_ref())?);
     let decided = RefitDecision::by(plan, &summary)?;
     match decided.state(folder, inputs)? {
         RefitState::Made(refit) => {

@@ -4,8 +4,10 @@
 //! them.
 
 use emberline_base::record::Data;
-use emberline_base::{Fault, Task};
+use emberline_base::{Fault, Monitor, Task};
 use emberline_embedding::Source;
+use emberline_report::Question;
+use emberline_statistics::Size;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Train};
 use indexmap::IndexMap;
@@ -39,7 +41,8 @@ pub struct Settings {
     /// What of the rows is stored for reports; no result depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
-    /// How the model that classifies is made, once the cells are compared; no cell depends on it.
+    /// What the settings are judged by, once all cells are done, and how the model that classifies is made; no cell depends on
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decide: Option<Decide>,
     /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
@@ -63,10 +66,21 @@ pub struct Report {
     pub predictions: Option<bool>,
 }
 
-/// `[decide]`: how the model that classifies is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// `[decide]`: what settings are judged by, and how the model that classifies is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Decide {
+    /// The metric that settings are judged by, such as `val_pr_auc`; when left out, the main metric of the task. Settings are chosen
+    /// by its values on the validation rows, and compared by those on the test rows if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Monitor>,
+    /// The difference that doesn't matter, in units of the metric: the smallest setting that is not worse than any other by this much
+    /// is named, and takes the place of the best one in `predict`, `export` and the refit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// What "small" means; the first size that differs decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<Vec<Size>>,
     /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
     /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
     pub refit: bool,
@@ -98,7 +112,15 @@ impl Report {
 impl Settings {
     /// Returns whether the best setting is to be trained once more on all rows.
     pub(crate) fn asks_for_refit(&self) -> bool {
-        self.decide.is_some_and(|decide| decide.refit)
+        self.decide.as_ref().is_some_and(|decide| decide.refit)
+    }
+
+    /// Returns what the settings of a run are judged by.
+    pub(crate) fn question(&self) -> Question {
+        let Decide { metric, margin, prefer, .. } = self.decide.clone().unwrap_or_default();
+        let prefer = prefer.unwrap_or_else(|| vec![Size::Dim, Size::Bytes]);
+        let decide = emberline_statistics::Decide { margin, prefer };
+        Question { metric: metric.map(|metric| metric.metric), decide, sequential: false }
     }
 
     /// Returns the faults that types can't express, by dotted key; `[grid]` is checked elsewhere.
@@ -126,6 +148,23 @@ impl Settings {
             faults.extend(source.faults().into_iter().map(|f| f.below(&table)));
         }
         faults.extend(monitor_faults(&self.callbacks, &self.data));
+        faults.extend(self.decide.iter().flat_map(Decide::faults));
+        faults
+    }
+}
+
+impl Decide {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(metric) = self.metric.filter(|metric| !metric.valid) {
+            let message =
+                format!("`{metric}` is a metric of the training rows, which can't tell which setting is best");
+            faults.push(Fault::new("decide.metric", message, format!("use `val_{}`", metric.metric)));
+        }
+        if let Some(margin) = self.margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
+            let message = format!("a margin of {margin} is no difference that doesn't matter");
+            faults.push(Fault::new("decide.margin", message, "use a number above 0, such as 0.005, or leave it out"));
+        }
         faults
     }
 }

@@ -1,46 +1,62 @@
 //! The answer of a report in a few sentences: which setting is best, by how much, and whether the difference is more than
 //! chance.
 //!
-//! Input: a ranking. Output: paragraphs. Every claim has its uncertainty: the best setting and the runner-up are compared
-//! across the seeds on these rows, by the paired t interval over the seeds that both have. That is a statement about the
-//! trained heads, not about the embeddings; on other rows the result may be reversed.
+//! Input: a summary and its ranking. Output: paragraphs. What is said of differences is said by the sentences of `summary.answer`
+//! alone, which the terminal and `compare` print too; the paragraphs after them describe the run.
 
 use emberline_base::number::agreeing;
+use emberline_base::record::answer::Answer;
 use emberline_base::record::{Status, Summary};
+use emberline_statistics::sentences;
 
 use crate::document::Prose;
-use crate::grouping::{ReplicateNames, Values};
-use crate::number::{counted, decimals, fixed, signed, single};
-use crate::ranking::{MainMetric, Ranking, paired};
-use crate::statistics::{self, CONFIDENCE_LEVEL, Interval};
+use crate::grouping::Values;
+use crate::moments::{mean, standard_deviation};
+use crate::number::{counted, decimals, fixed, single};
+use crate::ranking::{MainMetric, Ranking};
 use crate::table;
 
 /// Returns the paragraphs at the top of a report.
 pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
-    let ranked = ranking.ranked();
-    let mut paragraphs = Vec::new();
-    match (&ranking.main, ranked.as_slice()) {
-        (None, _) => paragraphs.push(no_scores(summary)),
-        (Some(main), []) if ranking.is_worst_throughout => paragraphs.push(nothing_learned(main)),
-        (Some(main), []) => {
-            paragraphs.push(Prose::default().plain(format!("No setting has a {} that is a number.", main.name)));
-        }
-        (Some(main), [(best, values)]) => {
-            paragraphs.push(lead(ranking, main, &best.label, values, "a"));
-            let verdict = format!("It is the only setting with a {}, so there is nothing to compare.", main.name);
-            paragraphs.push(Prose::default().plain(verdict));
-        }
-        (Some(main), [(best, values), (second, second_values), ..]) => {
-            let extreme = if main.metric.smaller_is_better() { "the lowest" } else { "the highest" };
-            paragraphs.push(lead(ranking, main, &best.label, values, extreme));
-            paragraphs.push(verdict(ranking.replicates, main, values, &second.label, second_values));
-            paragraphs.extend(others(ranking));
-        }
-    }
+    let mut paragraphs = match (&ranking.main, &summary.answer) {
+        (None, _) => vec![no_scores(summary)],
+        (Some(main), _) if ranking.is_worst_throughout => vec![nothing_learned(main)],
+        (Some(_), None) => vec![Prose::default().plain("The run is under way, so there is no answer yet.")],
+        (Some(_), Some(answer)) => claims(answer),
+    };
     paragraphs.extend(against_majority(summary, ranking));
     paragraphs.extend(unfinished(summary));
     paragraphs.extend(left_out(summary));
     paragraphs
+}
+
+/// Returns the sentences of an answer and the score of its first setting.
+fn claims(answer: &Answer) -> Vec<Prose> {
+    let mut paragraphs: Vec<Prose> =
+        sentences(answer).into_iter().map(|sentence| Prose::default().plain(sentence.text)).collect();
+    let at = paragraphs.len().min(1);
+    paragraphs.splice(at..at, score(answer));
+    paragraphs
+}
+
+/// States the score of the leading setting with its interval, and its validation score if the score is of test rows.
+fn score(answer: &Answer) -> Option<Prose> {
+    let leader = answer.leader.as_ref().and_then(|leader| answer.settings.iter().find(|s| s.setting == *leader));
+    let leading = leader.or_else(|| answer.settings.first())?;
+    let digits = decimals([leading.mean]);
+    let interval = match (leading.low, leading.high) {
+        (Some(low), Some(high)) => format!(" [{}, {}]", fixed(low, digits), fixed(high, digits)),
+        _ => String::new(),
+    };
+    let validation = leading.validation_mean.filter(|_| leading.test_mean.is_some());
+    let validation = validation.map(|value| format!("; on validation rows it is {}", fixed(value, digits)));
+    Some(
+        Prose::default()
+            .strong(&leading.label)
+            .plain(format!(" has a mean {} of ", answer.metric))
+            .strong(fixed(leading.mean, digits))
+            .plain(format!("{interval}{}.", validation.unwrap_or_default())),
+    )
 }
 
 fn no_scores(summary: &Summary) -> Prose {
@@ -62,98 +78,14 @@ fn nothing_learned(main: &MainMetric) -> Prose {
     ))
 }
 
-/// Describes the best setting: `NAME has the highest mean val_pr_auc: 0.5123 ± 0.0041 (mean ± sd of 3 seeds).`
-fn lead(ranking: &Ranking<'_>, main: &MainMetric, label: &str, values: &Values, article: &str) -> Prose {
-    let ReplicateNames { one, .. } = ranking.replicates;
-    let statistic = if values.len() > 1 { "mean " } else { "" };
-    let basis = match values.len() {
-        1 => format!(" (one {one})."),
-        several => format!(" (mean\u{a0}±\u{a0}sd of {}).", counted(several, one)),
-    };
-    let prose = Prose::default()
-        .strong(label)
-        .plain(format!(" has {article} {statistic}{}: ", main.name))
-        .strong(mean_and_spread(values))
-        .plain(basis);
-    if main.on_test {
-        prose.plain(" There are no validation rows: this was chosen on the test rows, which flatters it.")
-    } else {
-        prose
-    }
-}
-
 fn mean_and_spread(values: &Values) -> String {
     let values: Vec<f64> = values.values().copied().collect();
-    let mean = statistics::mean(&values);
+    let mean = mean(&values);
     let digits = decimals([mean]);
-    match statistics::standard_deviation(&values) {
+    match standard_deviation(&values) {
         Some(deviation) => format!("{}\u{a0}±\u{a0}{}", fixed(mean, digits), fixed(deviation, digits)),
         None => fixed(mean, digits),
     }
-}
-
-/// States whether the best setting and the runner-up differ across the replicates.
-fn verdict(names: ReplicateNames, main: &MainMetric, best: &Values, label: &str, second: &Values) -> Prose {
-    let ReplicateNames { many, pair, across, .. } = names;
-    let opening = Prose::default().plain("Runner-up: ").strong(label).plain(format!(", {}. ", mean_and_spread(second)));
-    let Some(gap) = paired(best, second) else {
-        return opening.plain(no_pairs(names, best, second));
-    };
-    let ahead = if main.metric.smaller_is_better() { negate(gap) } else { gap };
-    if ahead.low == ahead.high {
-        return opening.plain(format!(
-            "Every shared {pair} gives the same difference ({}), so the {many} do not tell what chance can do.",
-            single(ahead.mean)
-        ));
-    }
-    let digits = decimals([ahead.low, ahead.high]);
-    let figures = format!(
-        "The lead of {} has the {:.0}\u{a0}% interval {} to {} (paired over {}): ",
-        fixed(ahead.mean, digits),
-        CONFIDENCE_LEVEL * 100.0,
-        signed(ahead.low, digits),
-        signed(ahead.high, digits),
-        counted(ahead.count, &format!("shared {pair}")),
-    );
-    let words = if ahead.excludes_zero() {
-        format!("the two differ {across}")
-    } else {
-        format!("no difference shows {across}")
-    };
-    let limits = ". That is said of the heads trained here; another draw of rows may turn it over.";
-    opening.plain(figures).strong(words).plain(limits)
-}
-
-fn negate(gap: Interval) -> Interval {
-    Interval { mean: -gap.mean, low: -gap.high, high: -gap.low, count: gap.count }
-}
-
-fn no_pairs(names: ReplicateNames, best: &Values, second: &Values) -> String {
-    let ReplicateNames { many, pair, .. } = names;
-    if best.len() == 1 || second.len() == 1 {
-        "One seed cannot tell a difference from chance: give the grid several, for example seed = [1, 2, 3].".to_owned()
-    } else {
-        format!("They share fewer than two {many}, so they can't be compared {pair} by {pair}.")
-    }
-}
-
-/// States how many of the other settings don't differ from the best; `None` for fewer than two.
-fn others(ranking: &Ranking<'_>) -> Option<Prose> {
-    let rest: Vec<_> =
-        ranking.ranked().into_iter().skip(1).filter_map(|(s, _)| ranking.difference_to_best(s)).collect();
-    if rest.len() < 2 {
-        return None;
-    }
-    let close = rest.iter().filter(|gap| !gap.excludes_zero()).count();
-    let (close, show) =
-        (if close == 0 { "none".to_owned() } else { close.to_string() }, agreeing(close, "shows", "show"));
-    let ReplicateNames { pair, across, .. } = ranking.replicates;
-    Some(Prose::default().plain(format!(
-        "Of {} settings compared with the best {pair} by {pair}, {close} {show} no difference from it {across} (each by its \
-         own {:.0}\u{a0}% interval, not corrected for the number of comparisons).",
-        rest.len(),
-        CONFIDENCE_LEVEL * 100.0
-    )))
 }
 
 /// Compares the best setting's accuracy with that of always predicting the most frequent class.
@@ -227,37 +159,23 @@ mod tests {
                 outcome.metrics.insert("val_pr_auc".to_owned(), value);
             }
         }
-        text(&run.summary)
+        text(&sample::answered(run).summary)
     }
 
     #[test]
     fn where_nothing_was_learned_no_setting_is_called_best() {
         let told = with_scores(|_, _, _| 0.0);
         assert!(told.starts_with("No setting learned anything by val_pr_auc: it is 0"), "{told}");
-        assert!(!told.contains("the highest"), "{told}");
+        assert!(!told.contains("best embedding"), "{told}");
     }
 
+    /// However steady a lead across seeds is, seeds on one split say nothing of embeddings.
     #[test]
-    fn a_steady_lead_is_a_difference_across_seeds_on_these_rows() {
-        let text = with_scores(|name, trainable, seed| match (name, trainable) {
-            ("nnlm-128", false) => 0.6 + 0.01 * seed as f64,
-            ("swivel-20", false) => 0.55 + 0.0101 * seed as f64,
-            _ => 0.1,
-        });
-        assert!(text.starts_with("nnlm-128 · frozen has the highest mean val_pr_auc: 0.6150 ± 0.0071"), "{text}");
-        assert!(text.contains("Runner-up: swivel-20 · frozen, 0.5702 ± 0.0101"), "{text}");
-        assert!(text.contains("the two differ across seeds on these rows."), "{text}");
-    }
-
-    #[test]
-    fn a_lead_that_seeds_turn_over_is_not() {
-        let text = with_scores(|name, trainable, seed| match (name, trainable, seed) {
-            ("nnlm-128", false, 1) => 0.7,
-            ("nnlm-128", false, _) => 0.5,
-            ("swivel-20", false, _) => 0.55,
-            _ => 0.1,
-        });
-        assert!(text.contains("no difference shows across seeds on these rows."), "{text}");
+    fn seeds_on_one_split_answer_nothing_of_embeddings() {
+        let told = with_scores(|name, _, seed| if name == "nnlm-128" { 0.6 } else { 0.5 } + 0.01 * seed as f64);
+        assert!(told.starts_with("Which setting is better for this task is not answered"), "{told}");
+        assert!(told.contains("nnlm-128 · tuned has a mean val_pr_auc of 0.6150"), "{told}");
+        assert!(!told.contains("is better than"), "{told}");
     }
 
     /// No report calls embeddings distinguishable: seeds on one split of the rows can't show that.
@@ -272,29 +190,20 @@ mod tests {
     }
 
     #[test]
-    fn splits_are_compared_split_by_split() {
-        let text = text(&sample::of_splits().summary);
-        assert!(text.contains("(mean ± sd of 6 replicates)") && text.contains("paired over 3 shared splits"), "{text}");
-        assert!(text.contains("across these splits."), "{text}");
-    }
-
-    #[test]
-    fn equal_differences_tell_nothing() {
-        let text = with_scores(|name, _, _| if name == "nnlm-128" { 0.75 } else { 0.5 });
-        assert!(text.contains("do not tell what chance can do"), "{text}");
-    }
-
-    #[test]
-    fn one_seed_cannot_tell() {
-        let mut run = sample::course();
-        run.summary.cells.retain(|cell| cell.seed == 1);
-        assert!(text(&run.summary).contains("One seed cannot tell a difference from chance"), "{}", text(&run.summary));
+    fn the_sentences_are_those_of_the_stored_answer() {
+        let run = sample::of_five_splits();
+        let told = text(&run.summary);
+        let stored = run.summary.answer.as_ref().expect("an answer");
+        assert!(sentences(stored).iter().all(|sentence| told.contains(&sentence.text)), "{told}");
     }
 
     #[test]
     fn runs_without_an_answer_say_why() {
         assert!(text(&sample::without_validation().summary).contains("neither validation nor test scores"));
         assert!(text(&sample::all_failed().summary).contains("No cell is done yet"));
-        assert!(text(&sample::single().summary).contains("It is the only setting"));
+        assert!(text(&sample::single().summary).contains("is the only embedding with a score"));
+        let mut under_way = sample::course();
+        under_way.summary.answer = None;
+        assert!(text(&under_way.summary).starts_with("The run is under way"));
     }
 }

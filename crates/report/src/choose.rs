@@ -50,7 +50,8 @@ pub struct ChosenSetting<'a> {
 }
 
 impl<'a> ChosenSetting<'a> {
-    /// Chooses the best setting by the main metric of the report; a single setting needs no metric.
+    /// Chooses the smallest setting that is good enough if the answer names one (`[decide] margin`), otherwise the best setting by the
+    /// main metric of the report; a single setting needs no metric.
     ///
     /// # Errors
     /// If no cell is done, or there are no scores to rank the settings by.
@@ -58,7 +59,7 @@ impl<'a> ChosenSetting<'a> {
         let ranking = Ranking::of(summary);
         let best = match ranking.settings.as_slice() {
             [only] => Some(only),
-            _ => ranking.best(),
+            _ => smallest(summary, &ranking).or_else(|| ranking.best()),
         };
         let chosen =
             best.map(|best| Self { label: best.label.clone(), cells: best.done().map(|(cell, _)| cell).collect() });
@@ -148,15 +149,26 @@ impl Run {
             return Some((cell, "the only one that is done".to_owned()));
         }
         let ranking = Ranking::of(&self.summary);
-        let (main, setting) = (ranking.main.as_ref()?, ranking.best()?);
+        let smallest = smallest(&self.summary, &ranking);
+        let (main, setting) = (ranking.main.as_ref()?, smallest.or_else(|| ranking.best())?);
         let (cell, value) = best_cell(setting, main)?;
-        let of = if setting.done().count() > 1 {
+        let of = if smallest.is_some() {
+            format!("the best of {}, the smallest setting that is good enough,", setting.label)
+        } else if setting.done().count() > 1 {
             format!("the best of the setting {}", setting.label)
         } else {
             "the best".to_owned()
         };
         Some((cell, format!("{of} by {} ({})", main.name, emberline_base::number::fixed(value, 4))))
     }
+}
+
+/// Returns the smallest setting that is good enough, if the answer names one.
+fn smallest<'r, 'a>(summary: &Summary, ranking: &'r Ranking<'a>) -> Option<&'r Setting<'a>> {
+    let answer = summary.answer.as_ref()?;
+    let chosen = answer.chosen_smallest.as_ref()?;
+    let label = answer.settings.iter().find(|setting| setting.setting == *chosen).map(|setting| &setting.label)?;
+    ranking.settings.iter().find(|setting| setting.label == *label)
 }
 
 /// Returns the best cell of a setting and its value; the first one among equals.
@@ -231,6 +243,22 @@ mod tests {
         assert!(best.cells.iter().any(|of_best| of_best.id == cell(&chosen).id));
         assert!(values.iter().all(|&other| other <= value), "{values:?}");
         assert!(chosen.choice.description.contains("val_pr_auc"), "{}", chosen.choice.description);
+    }
+
+    #[test]
+    fn the_smallest_setting_that_is_good_enough_comes_before_the_best() {
+        let mut run = sample::of_five_splits();
+        let ranking = Ranking::of(&run.summary);
+        let (best, other) = (ranking.best().expect("a best setting").label.clone(), &ranking.settings);
+        let other =
+            other.iter().map(|setting| setting.label.clone()).find(|label| *label != best).expect("two settings");
+        let answer = run.summary.answer.as_mut().expect("an answer");
+        let smallest =
+            answer.settings.iter().find(|setting| setting.label == other).map(|setting| setting.setting.clone());
+        answer.chosen_smallest = smallest;
+        assert_eq!(ChosenSetting::of(&run.summary).expect("chosen").label, other);
+        let description = run.choose(nowhere(), None).expect("chosen").choice.description;
+        assert!(description.contains("the smallest setting that is good enough"), "{description}");
     }
 
     #[test]

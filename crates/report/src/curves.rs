@@ -14,9 +14,9 @@ use crate::chart::axis::{self, Axis};
 use crate::chart::{Chart, LineStyle, Series};
 use crate::document::Prose;
 use crate::grouping::ReplicateNames;
+use crate::moments;
 use crate::number::{counted, single};
 use crate::ranking::{MAX_DRAWN, Ranking};
-use crate::statistics;
 
 /// Maximum number of settings for which each seed is drawn.
 const MAX_WITH_SEEDS: usize = 6;
@@ -139,7 +139,7 @@ fn mean_line(seeds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     let shared = seeds.iter().map(Vec::len).min().unwrap_or(0);
     let mean = |index: usize| {
         let values: Vec<f64> = seeds.iter().filter_map(|seed| seed.get(index)).map(|point| point.1).collect();
-        (index as f64 + 1.0, statistics::mean(&values))
+        (index as f64 + 1.0, moments::mean(&values))
     };
     (0..shared).map(mean).collect()
 }
@@ -154,8 +154,8 @@ fn description(drawn: &[DrawnSetting<'_>], metric: Metric, many: &str) -> String
         };
         let (train, valid) = (values(false), values(true));
         let valid =
-            if valid.is_empty() { String::new() } else { format!(", validation {}", single(statistics::mean(&valid))) };
-        format!("{}: training {}{valid}", drawn.label, single(statistics::mean(&train)))
+            if valid.is_empty() { String::new() } else { format!(", validation {}", single(moments::mean(&valid))) };
+        format!("{}: training {}{valid}", drawn.label, single(moments::mean(&train)))
     };
     format!("At the last epoch, mean over the {many}. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
 }

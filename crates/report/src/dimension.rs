@@ -11,8 +11,8 @@ use emberline_base::record::{Cell, Outcome, Summary};
 use crate::chart::axis::{self, Axis};
 use crate::chart::{Chart, LineStyle, Series};
 use crate::grouping::{self, tuning, value_text};
+use crate::moments;
 use crate::ranking::{MAX_DRAWN, MainMetric, Ranking};
-use crate::statistics;
 
 /// A chart by dimension, with its legend.
 pub(crate) struct DimensionChart {
@@ -60,7 +60,7 @@ pub(crate) fn dimension_chart(summary: &Summary, ranking: &Ranking<'_>) -> Optio
 
 fn best(main: &MainMetric, points: &Points) -> f64 {
     let sign = if main.metric.smaller_is_better() { -1.0 } else { 1.0 };
-    points.values().map(|values| sign * statistics::mean(values)).fold(f64::NEG_INFINITY, f64::max)
+    points.values().map(|values| sign * moments::mean(values)).fold(f64::NEG_INFINITY, f64::max)
 }
 
 fn draw(series: &[(String, Points)]) -> Vec<Series> {
@@ -71,7 +71,7 @@ fn draw(series: &[(String, Points)]) -> Vec<Series> {
         Series { mark, style: LineStyle::Dots, shift: 5.0 * (mark as f64 - middle), points: points.collect() }
     });
     let means = series.iter().enumerate().map(|(mark, (_, points))| {
-        let points = points.iter().map(|(dim, values)| at(dim, statistics::mean(values)));
+        let points = points.iter().map(|(dim, values)| at(dim, moments::mean(values)));
         Series { mark, style: LineStyle::Mean, shift: 0.0, points: points.collect() }
     });
     dots.chain(means).collect()
@@ -80,7 +80,7 @@ fn draw(series: &[(String, Points)]) -> Vec<Series> {
 fn describe(series: &[(String, Points)]) -> String {
     let one = |(label, points): &(String, Points)| {
         let means =
-            points.iter().map(|(dim, values)| format!("{} at {dim}", crate::number::single(statistics::mean(values))));
+            points.iter().map(|(dim, values)| format!("{} at {dim}", crate::number::single(moments::mean(values))));
         format!("{label}: {}", means.collect::<Vec<_>>().join(", "))
     };
     format!("Means. {}.", series.iter().map(one).collect::<Vec<_>>().join("; "))

@@ -25,7 +25,7 @@ pub(crate) struct Replicate {
 }
 
 impl Replicate {
-    fn of(cell: &Cell) -> Self {
+    pub(crate) fn of(cell: &Cell) -> Self {
         let moved = ReplicateAxis::ALL.into_iter().filter(|axis| axis.changes_split());
         let values: Vec<String> =
             moved.filter_map(|axis| cell.settings.get(axis.key()).map(Value::to_string)).collect();

@@ -10,13 +10,13 @@
 //! Binary data are mostly unbalanced, where accuracy hardly distinguishes models but average precision does.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use emberline_base::Metric;
 use emberline_base::record::{Outcome, Summary};
 
 use crate::grouping::{self, ReplicateNames, Setting, Values};
-use crate::statistics::{self, CONFIDENCE_LEVEL, Interval};
+use crate::moments::mean;
+use crate::table::metric_of;
 
 /// Maximum number of settings that are drawn in a chart.
 pub(crate) const MAX_DRAWN: usize = 12;
@@ -55,7 +55,7 @@ impl<'a> Ranking<'a> {
         let main = main_metric(summary);
         let mut order: Vec<usize> = (0..settings.len()).collect();
         if let Some(main) = &main {
-            let means: Vec<f64> = settings.iter().map(|s| statistics::mean(&s.values(&main.name))).collect();
+            let means: Vec<f64> = settings.iter().map(|s| mean(&s.values(&main.name))).collect();
             order.sort_by(|&a, &b| better_first(main.metric, means[a], means[b]));
         }
         let replicates = ReplicateNames::of(summary);
@@ -94,14 +94,6 @@ impl<'a> Ranking<'a> {
     pub(crate) fn best(&self) -> Option<&Setting<'a>> {
         self.best.as_ref().and_then(|(index, _)| self.settings.get(*index))
     }
-
-    /// Returns the difference of a setting from the best one (its value minus the best one's), over the replicates that both
-    /// have.
-    pub(crate) fn difference_to_best(&self, setting: &Setting<'_>) -> Option<Interval> {
-        let main = self.main.as_ref()?;
-        let (_, best) = self.best.as_ref()?;
-        paired(&setting.by_replicate(&main.name), best)
-    }
 }
 
 /// Returns whether every finished cell has the worst value, 0, of a metric of which a larger value is better.
@@ -110,38 +102,21 @@ fn is_worst_throughout(main: &MainMetric, settings: &[Setting<'_>]) -> bool {
     !main.metric.smaller_is_better() && values().next().is_some() && values().all(|value| value == 0.0)
 }
 
-/// Computes the paired t interval of `a - b` over the replicates that both have. If there are several splits, each split
-/// counts once, with the mean over its seeds, because seeds on the same rows are not independent samples of rows.
-pub(crate) fn paired(a: &Values, b: &Values) -> Option<Interval> {
-    let mut of_splits: BTreeMap<&Option<String>, Vec<f64>> = BTreeMap::new();
-    for (replicate, value) in a {
-        if let Some(other) = b.get(replicate) {
-            of_splits.entry(&replicate.split).or_default().push(value - other);
-        }
-    }
-    let differences: Vec<f64> = match of_splits.len() {
-        1 => of_splits.into_values().flatten().collect(),
-        _ => of_splits.values().map(|differences| statistics::mean(differences)).collect(),
-    };
-    statistics::t_interval(&differences, CONFIDENCE_LEVEL)
-}
-
 /// Orders means: finite ones before the rest, better ones first.
 fn better_first(metric: Metric, a: f64, b: f64) -> Ordering {
     let by_value = if metric.smaller_is_better() { a.total_cmp(&b) } else { b.total_cmp(&a) };
     b.is_finite().cmp(&a.is_finite()).then(if a.is_finite() { by_value } else { Ordering::Equal })
 }
 
-/// Returns the first metric, in order of preference, of which any cell has a finite value.
-fn main_metric(summary: &Summary) -> Option<MainMetric> {
+/// Returns the metric that the answer is about, or else the first metric, in order of preference, of which any cell has a finite
+/// value.
+pub(crate) fn main_metric(summary: &Summary) -> Option<MainMetric> {
     let outcomes: Vec<&Outcome> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let is_there = |name: &String| outcomes.iter().any(|o| o.metrics.get(name).is_some_and(|value| value.is_finite()));
     let candidates = [("val", false), ("test", true)].into_iter().flat_map(|(prefix, on_test)| {
-        Metric::ranking(summary.data.task).map(|metric| MainMetric {
-            name: format!("{prefix}_{metric}"),
-            metric,
-            on_test,
-        })
+        let asked = summary.answer.as_ref().and_then(|answer| metric_of(&answer.metric));
+        let metrics = asked.into_iter().chain(Metric::ranking(summary.data.task));
+        metrics.map(move |metric| MainMetric { name: format!("{prefix}_{metric}"), metric, on_test })
     });
     candidates.into_iter().find(|main| is_there(&main.name))
 }
@@ -161,22 +136,9 @@ mod tests {
         }
         let ranking = Ranking::of(&run.summary);
         assert_eq!(ranking.main.as_ref().map(|main| main.name.as_str()), Some("val_pr_auc"));
-        let means: Vec<f64> = ranking.ranked().iter().map(|(s, _)| statistics::mean(&s.values("val_pr_auc"))).collect();
+        let means: Vec<f64> = ranking.ranked().iter().map(|(s, _)| mean(&s.values("val_pr_auc"))).collect();
         assert!(means.len() == 5 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
         assert_eq!(ranking.order.last(), Some(&2));
-    }
-
-    #[test]
-    fn a_split_counts_once_however_many_seeds_it_has() {
-        let run = sample::of_splits();
-        let ranking = Ranking::of(&run.summary);
-        let [(_, best), (second, _)] = ranking.ranked().try_into().expect("two settings");
-        assert_eq!(best.len(), 6);
-        assert_eq!(ranking.difference_to_best(second).map(|gap| gap.count), Some(3));
-        let mut one_split = run.clone();
-        one_split.summary.cells.retain(|cell| cell.settings["data.split.seed"] == 1);
-        let ranking = Ranking::of(&one_split.summary);
-        assert_eq!(ranking.difference_to_best(ranking.ranked()[1].0).map(|gap| gap.count), Some(2));
     }
 
     #[test]
@@ -206,6 +168,7 @@ mod tests {
     #[test]
     fn each_task_has_its_main_metric() {
         let mut run = sample::course();
+        run.summary.answer = None;
         let mut main_of = |task| {
             run.summary.data.task = task;
             main_metric(&run.summary).map(|main| main.name)

@@ -158,6 +158,44 @@ pub fn read_locations(bytes: &[u8]) -> Result<Vec<RowLocation>, String> {
     of_file.iter().zip(&number).enumerate().map(place).collect()
 }
 
+/// What evaluating predictions needs of each row, in the order of the split.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowTargets {
+    /// A key per row: equal for rows of one group, or, without groups, for duplicate texts.
+    pub keys: Vec<[u8; 16]>,
+    /// The classes of each row, as indices into the names of all classes; a label that no training row has is [`u32::MAX`].
+    pub classes: Vec<Vec<u32>>,
+}
+
+/// Parses a file and returns the targets of its rows.
+///
+/// # Errors
+/// What is wrong with the file, as a phrase that follows its path.
+pub fn read_targets(bytes: &[u8]) -> Result<RowTargets, String> {
+    let stored = FORMAT.open(bytes)?;
+    let damaged = || stored.damaged();
+    let (class, ends) =
+        (stored.integers("class")?.ok_or_else(damaged)?, stored.integers("class_end")?.ok_or_else(damaged)?);
+    let texts = digests(stored.bytes("text_digest")?.ok_or_else(damaged)?);
+    let groups = stored.bytes("group_digest")?.map(digests);
+    if texts.len() != ends.len() || groups.as_ref().is_some_and(|groups| groups.len() != ends.len()) {
+        return Err(damaged());
+    }
+    let key = |(row, text): (usize, &[u8; 16])| match &groups {
+        // A row without a group is a group of its own text.
+        Some(groups) if groups[row] != [0; 16] => groups[row],
+        Some(_) | None => *text,
+    };
+    let begins = std::iter::once(0).chain(ends.iter().copied());
+    let classes = begins.zip(&ends).map(|(begin, &end)| class.get(begin as usize..end as usize).map(<[u32]>::to_vec));
+    let classes = classes.collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
+    Ok(RowTargets { keys: texts.iter().enumerate().map(key).collect(), classes })
+}
+
+fn digests(bytes: &[u8]) -> Vec<[u8; 16]> {
+    bytes.chunks_exact(16).map(|digest| digest.try_into().expect("16 bytes")).collect()
+}
+
 fn list(names: &[String]) -> String {
     serde_json::to_string(names).expect("strings are JSON")
 }
@@ -197,6 +235,16 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
         assert_eq!(file.tensor("group_digest").expect("groups").shape(), [3, 16]);
         assert!(!bytes.windows(6).any(|bytes| bytes == b"author"));
+    }
+
+    #[test]
+    fn targets_are_keyed_by_group_or_by_text() {
+        let classes = ["no".to_owned(), "yes".to_owned()];
+        let read = |group| read_targets(&table(group).to_bytes(&classes, true).expect("memory")).expect("whole");
+        let (of_texts, of_groups) = (read(None), read(Some("author")));
+        assert_eq!(of_texts.classes, vec![vec![1]; 3]);
+        assert!(of_texts.keys[0] != of_texts.keys[1] && of_texts.keys[1] != of_texts.keys[2]);
+        assert_eq!(of_groups.keys, vec![of_groups.keys[0]; 3]);
     }
 
     #[test]

@@ -38,20 +38,8 @@ impl Run {
     /// If `dir` is not a run folder, a file doesn't match its checksum, or another version wrote it.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(run_files::SUMMARY);
-        let text = match read_text(&path) {
-            Err(Error::File(error))
-                if matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                return Err(without_summary(dir));
-            }
-            other => other?,
-        };
-        let value = serde_json::from_str::<Value>(&text);
-        if let Ok(value) = &value {
-            check_version(&path, value)?;
-        }
-        check(&read_sums(dir)?, &path, text.as_bytes())?;
-        let value = value.map_err(|error| json_error(&path, &error))?;
+        let text = summary_text(dir, &path)?;
+        let value = summary_value(dir, &path, &text)?;
         let (summary, entries) = read_summary(&path, &text, value)?;
         let mut histories = BTreeMap::new();
         for (cell, entry) in summary.cells.iter().zip(entries).filter(|(cell, _)| cell.status != Status::Pending) {
@@ -66,6 +54,37 @@ impl Run {
         }
         Ok(Self { summary, histories })
     }
+}
+
+/// Reads `dir/summary.json` alone.
+///
+/// # Errors
+/// Those of [`Run::load`] that concern this file.
+pub fn read_whole_summary(dir: &Path) -> Result<Summary, Error> {
+    let path = dir.join(run_files::SUMMARY);
+    let text = summary_text(dir, &path)?;
+    let value = summary_value(dir, &path, &text)?;
+    Ok(read_summary(&path, &text, value)?.0)
+}
+
+/// Reads the text of a summary.
+fn summary_text(dir: &Path, path: &Path) -> Result<String, Error> {
+    match read_text(path) {
+        Err(Error::File(error)) if matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(without_summary(dir))
+        }
+        other => other,
+    }
+}
+
+/// Parses the text of a summary, of this version and as it was written.
+fn summary_value(dir: &Path, path: &Path, text: &str) -> Result<Value, Error> {
+    let value = serde_json::from_str::<Value>(text);
+    if let Ok(value) = &value {
+        check_version(path, value)?;
+    }
+    check(&read_sums(dir)?, path, text.as_bytes())?;
+    value.map_err(|error| json_error(path, &error))
 }
 
 /// Returns the error of a folder without a summary: it is not a run folder, the run was interrupted before its first summary,
@@ -127,7 +146,7 @@ fn find_attempt(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> 
 
 /// Returns the attempt that the `result.json` in a cell's folder names, and the content of that file, which must match its
 /// checksum.
-fn valid_attempt(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
+pub(crate) fn valid_attempt(folder: &Path, cell: &str) -> Result<(SummedFolder, Value), Error> {
     let path = folder.join(run_files::RESULT);
     let bytes = read_record(&path)?;
     let result: Value = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;

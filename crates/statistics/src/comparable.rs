@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::answer::{LEAST_SPLITS, Warning, code};
+use emberline_base::Warning;
+use emberline_base::warning::Code;
+
+use crate::answer::LEAST_SPLITS;
 use crate::mean;
 use crate::study::{Run, ScoredRows, Study};
 
@@ -63,9 +66,9 @@ impl<'a> Comparable<'a> {
         self.runs.iter().flatten().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Whether predictions of every run are at hand.
-    pub(crate) fn has_rows(&self) -> bool {
-        self.runs.iter().flatten().flatten().all(|run| run.rows.is_some())
+    /// Whether the predictions of every run of the first `splits` splits are at hand.
+    pub(crate) fn has_rows(&self, splits: usize) -> bool {
+        self.runs.iter().flat_map(|of_splits| of_splits.iter().take(splits)).flatten().all(|run| run.rows.is_some())
     }
 }
 
@@ -92,7 +95,7 @@ fn common(scored: &[BTreeMap<usize, Vec<&Run>>], arms: &[usize]) -> Vec<usize> {
 fn left_out(study: &Study, arms: &[usize]) -> Vec<Warning> {
     let out = study.arms.iter().enumerate().filter(|(arm, _)| !arms.contains(arm));
     let warning = |(_, arm): (usize, &crate::study::Arm)| Warning {
-        code: code::SETTING_LEFT_OUT.to_owned(),
+        code: Code::SettingLeftOut,
         text: format!(
             "`{}` is not compared, because it lacks the scores of splits that the others have. Run its cells again \
              (`run --retry-failed`).",
@@ -107,14 +110,12 @@ fn same_rows(study: &Study) -> Option<Warning> {
     let text = "The scores are of validation rows, which also chose the epoch: they flatter every setting. Give the pipeline test \
                 rows (`[data.split] test`)."
         .to_owned();
-    let code = code::SAME_ROWS.to_owned();
-    (study.scored == ScoredRows::Validation).then(|| Warning { code, text, cells: Vec::new() })
+    (study.scored == ScoredRows::Validation).then(|| Warning::new(Code::SameRows, text))
 }
 
 fn dropped(most: usize, left: usize) -> Option<Warning> {
     let text = format!(
         "Only the {left} splits that all compared settings have are counted, of {most}. Run what is missing to count the others."
     );
-    let code = code::SPLITS_LEFT_OUT.to_owned();
-    (left < most).then(|| Warning { code, text, cells: Vec::new() })
+    (left < most).then(|| Warning::new(Code::SplitsLeftOut, text))
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::answer::{Warning, code};
+use emberline_base::Warning;
+use emberline_base::warning::Code;
+
 use crate::study::Setting;
 
 /// The fewest values of an axis that has an edge: of two values, both are.
@@ -14,7 +16,7 @@ pub(crate) fn warnings(settings: &[&Setting], group: &[usize]) -> Vec<Warning> {
     let found =
         axes.into_iter().filter_map(|axis| edge(axis, settings, group).map(|(value, side)| (axis, value, side)));
     let warning = |(axis, value, side): (&String, f64, &str)| Warning {
-        code: code::AT_THE_EDGE.to_owned(),
+        code: Code::AtTheEdge,
         text: format!(
             "The best lies at the {side} value of `{axis}`, {value}: one beyond it may be better. Extend the axis."
         ),

@@ -90,9 +90,17 @@ impl Evidence {
     }
 }
 
-/// Returns the mean standard deviation of a setting's score over draws of the rows of one split; none without predictions.
-pub(crate) fn row_deviation(study: &Study, comparable: &Comparable<'_>) -> Option<f64> {
-    let bootstrap = bootstrap(study, comparable, 1)?;
+/// Returns the mean standard deviation of a setting's score over draws of rows: those that the evidence has drawn, or else those of
+/// one split; none without predictions.
+pub(crate) fn row_deviation(study: &Study, comparable: &Comparable<'_>, evidence: Option<&Evidence>) -> Option<f64> {
+    let of_one_split;
+    let bootstrap = match evidence {
+        Some(Evidence::Rows(drawn) | Evidence::Splits { rows: Some(drawn), .. }) => drawn,
+        Some(Evidence::Splits { rows: None, .. }) | None => {
+            of_one_split = bootstrap(study, comparable, 1)?;
+            &of_one_split
+        }
+    };
     let variances: Option<Vec<f64>> =
         (0..comparable.arms.len()).map(|arm| Some(bootstrap.score(arm)?.error.powi(2))).collect();
     Some(mean(&variances?).sqrt())
@@ -100,7 +108,7 @@ pub(crate) fn row_deviation(study: &Study, comparable: &Comparable<'_>) -> Optio
 
 /// Returns draws of the rows of the first `splits` splits; none if predictions are missing.
 fn bootstrap(study: &Study, comparable: &Comparable<'_>, splits: usize) -> Option<Bootstrap> {
-    let rows: &EvaluatedRows = study.evaluated.as_ref().filter(|_| comparable.has_rows() && splits > 0)?;
+    let rows: &EvaluatedRows = study.evaluated.as_ref().filter(|_| splits > 0 && comparable.has_rows(splits))?;
     let mut evaluations = Vec::new();
     for (arm, of_splits) in comparable.runs.iter().enumerate() {
         for run in of_splits.iter().take(splits).flatten().copied() {

@@ -10,8 +10,6 @@
 //! ([`Bootstrap`]). The crate's README describes both, with the error rates that the simulations in `tests/bands.rs` hold them
 //! to.
 //!
-//! Reports, `compare` and `summary.json` don't use this crate yet: what they say of differences doesn't come from here.
-//!
 //! | module | question | reference |
 //! |---|---|---|
 //! | [`student`] | p-values and quantiles | Abramowitz and Stegun 1964 |
@@ -48,7 +46,7 @@ mod study;
 mod variance;
 
 pub use answer::{
-    Answer, GoodEnough, LEAST_SPLITS, Level, Outlook, Pair, Reason, Replicates, SettingAnswer, Warning, code,
+    Answer, GoodEnough, LEAST_SPLITS, Level, Outlook, Pair, Reason, Replicates, SettingAnswer, VarianceParts, next_step,
 };
 pub use bootstrap::{Bootstrap, EvaluatedRows, Evaluation, LEAST_DRAWS};
 pub use corrected::{Protocol, corrected};
@@ -61,7 +59,7 @@ pub use ranks::{RankInterval, best_group, rank_intervals};
 pub use row_metric::{AveragePrecision, F1, MeanOfRows, RocAuc, RowMetric};
 pub use sentences::{Claim, Sentence, sentences};
 pub use study::{Arm, Better, Decide, Noun, Run, ScoredRows, Setting, Size, Sizes, Study};
-pub use variance::{VarianceParts, variance_parts};
+pub use variance::variance_parts;
 
 /// The README's example is a test too.
 #[cfg(doctest)]

@@ -3,7 +3,9 @@
 //! The steps: which scores are comparable, what evidence there is, all pairs and their verdicts (Holm), ranks and the best group,
 //! the smallest good enough setting, what would decide the rest.
 
-use crate::answer::{Answer, GoodEnough, Level, Pair, Reason, Replicates, SettingAnswer, Warning};
+use emberline_base::Warning;
+
+use crate::answer::{Answer, GoodEnough, Level, Pair, Reason, Replicates, SettingAnswer};
 use crate::comparable::Comparable;
 use crate::evidence::{Evidence, row_deviation};
 use crate::holm::{Adjusted, holm};
@@ -25,6 +27,20 @@ impl Study {
         let comparable = Comparable::of(self);
         let evidence = Evidence::of(self, &comparable);
         Ok(Solver { study: self, comparable, evidence }.answer())
+    }
+
+    /// Returns the score of the setting `a` minus that of `b`, given by their positions, and what it is evidence of; `None` if a
+    /// setting can't be compared or the study contradicts itself. Nothing is adjusted: the caller knows the other comparisons.
+    pub fn difference(&self, a: usize, b: usize) -> Option<(Level, Estimate)> {
+        self.check().ok()?;
+        let comparable = Comparable::of(self);
+        let evidence = Evidence::of(self, &comparable)?;
+        let position = |arm: usize| comparable.arms.iter().position(|&known| known == arm);
+        let level = match &evidence {
+            Evidence::Splits { .. } => Level::Embeddings,
+            Evidence::Rows(_) => Level::Heads,
+        };
+        Some((level, evidence.difference(position(a)?, position(b)?)?))
     }
 }
 
@@ -97,6 +113,7 @@ impl Solver<'_> {
             outlook: leader.filter(|_| reason.is_none()).and_then(|leader| outlook(&self, leader, &group, &pairs)),
             variance: self.variance(),
             warnings: self.warnings(&group),
+            basis: None,
         }
     }
 
@@ -177,6 +194,7 @@ impl Solver<'_> {
         match self.comparable.arms.len() {
             0 => Some(Reason::NoScores),
             1 => Some(Reason::OneSetting),
+            _ if !self.study.same_rows => Some(Reason::DifferentRows),
             _ if self.evidence.is_none() => Some(Reason::NoPredictions),
             _ if !is_compared => Some(Reason::Undefined),
             _ => None,
@@ -222,7 +240,8 @@ impl Solver<'_> {
 
     fn variance(&self) -> Option<crate::VarianceParts> {
         let scores = self.comparable.scores();
-        (!scores.is_empty()).then(|| variance_parts(&scores, row_deviation(self.study, &self.comparable)))
+        (!scores.is_empty())
+            .then(|| variance_parts(&scores, row_deviation(self.study, &self.comparable, self.evidence.as_ref())))
     }
 
     fn warnings(&self, group: &[usize]) -> Vec<Warning> {

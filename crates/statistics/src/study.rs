@@ -2,58 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
+use emberline_base::Warning;
+pub use emberline_base::record::answer::{Better, Noun, ScoredRows, Setting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::answer::Warning;
 use crate::bootstrap::EvaluatedRows;
 use crate::corrected::Protocol;
 use crate::{RowMetric, StudyError, looks};
-
-/// A setting as its axes: dotted key to value, without those that only replicate it.
-pub type Setting = IndexMap<String, Value>;
-
-/// Which value of a metric is the better one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// The higher one.
-    Higher,
-    /// The lower one: a loss.
-    Lower,
-}
-
-impl Better {
-    /// Returns `difference`, or its opposite, such that a positive one is an advantage.
-    pub fn oriented(self, difference: f64) -> f64 {
-        match self {
-            Self::Higher => difference,
-            Self::Lower => -difference,
-        }
-    }
-}
-
-/// Which rows the scores are of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ScoredRows {
-    /// Test rows, which nothing was chosen by.
-    Test,
-    /// Validation rows, which also chose the epoch.
-    Validation,
-}
-
-/// What the settings differ by, for sentences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Noun {
-    /// By the embedding alone.
-    Embedding,
-    /// By something else too.
-    Setting,
-}
 
 /// A size that a small setting is preferred by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +92,8 @@ pub struct Study {
     pub noun: Noun,
     /// The settings, in the order of the plan.
     pub arms: Vec<Arm>,
+    /// Whether all settings were scored on the same rows of each split; otherwise nothing is claimed.
+    pub same_rows: bool,
     /// How the splits were made.
     pub protocol: Protocol,
     /// The rows that more of would help: those of the pool, or those of a shared evaluation file.

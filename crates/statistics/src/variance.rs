@@ -6,27 +6,8 @@
 //! Components, 1992, chapter 4). Settings lack no split; splits may have unequal numbers of seeds, of which the harmonic mean is
 //! taken.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use crate::answer::VarianceParts;
 use crate::{mean, variance};
-
-/// Standard deviations of a score by cause, in the units of the metric.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct VarianceParts {
-    /// Between settings; none with fewer than two.
-    pub setting: Option<f64>,
-    /// Between splits, the same for all settings; none with fewer than two.
-    pub split: Option<f64>,
-    /// By which a split moves one setting more than another: what a comparison over splits has to overcome. Without several seeds
-    /// it includes what a seed does.
-    pub setting_by_split: Option<f64>,
-    /// Between seeds on the same rows; none with one seed per split.
-    pub seed: Option<f64>,
-    /// Between draws of evaluation rows, the trained model unchanged, by the bootstrap: a part of `split` if splits have other
-    /// rows. None without predictions.
-    pub rows: Option<f64>,
-}
 
 /// Returns the parts of the variance of `scores`, `[setting][split][seed]`.
 pub fn variance_parts(scores: &[Vec<Vec<f64>>], rows: Option<f64>) -> VarianceParts {

@@ -1,9 +1,10 @@
 //! From scores to an answer: levels of claim, what is left out, what is refused, and the format that is stored.
 
+use emberline_base::warning::Code;
 use emberline_statistics::looks::NextStep;
 use emberline_statistics::{
     Answer, Arm, Better, Decide, EvaluatedRows, Level, MeanOfRows, Noun, Protocol, Reason, RowMetric, Run, ScoredRows,
-    Size, Sizes, Study, StudyError, code,
+    Size, Sizes, Study, StudyError, next_step,
 };
 use serde_json::json;
 
@@ -36,6 +37,7 @@ fn study(arms: Vec<Arm>) -> Study {
         better: Better::Higher,
         scored: ScoredRows::Test,
         noun: Noun::Setting,
+        same_rows: true,
         arms,
         protocol: Protocol::Pool { rows: 1_000, evaluated: 250 },
         labelled_rows: 1_000,
@@ -181,7 +183,7 @@ fn what_lacks_scores_is_left_out_and_named() {
     failed[3] = f64::NAN;
     let found = answer(&study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE), arm("c", 3.0, &failed)]));
     assert_eq!((found.settings.len(), found.replicates.splits), (2, 5));
-    let warning = found.warnings.iter().find(|warning| warning.code == code::SETTING_LEFT_OUT).expect("a warning");
+    let warning = found.warnings.iter().find(|warning| warning.code == Code::SettingLeftOut).expect("a warning");
     assert!(warning.text.contains("`c`") && warning.cells == ["c-3"], "{warning:?}");
 }
 
@@ -190,15 +192,15 @@ fn a_split_that_one_setting_lacks_is_not_counted_if_enough_are_left() {
     let long: Vec<f64> = GOOD.iter().chain(&CLOSE).copied().collect();
     let found = answer(&study(vec![arm("a", 1.0, &long), arm("b", 2.0, &long[..7])]));
     assert_eq!((found.settings.len(), found.replicates.splits), (2, 7));
-    assert!(found.warnings.iter().any(|warning| warning.code == code::SPLITS_LEFT_OUT));
+    assert!(found.warnings.iter().any(|warning| warning.code == Code::SplitsLeftOut));
 }
 
 #[test]
 fn validation_rows_are_warned_of_and_an_edge_is_named() {
     let arms = vec![arm("a", 16.0, &POOR), arm("a2", 32.0, &[0.7, 0.71, 0.69, 0.72, 0.70]), arm("a3", 64.0, &GOOD)];
     let found = answer(&Study { scored: ScoredRows::Validation, ..study(arms) });
-    let codes: Vec<&str> = found.warnings.iter().map(|warning| warning.code.as_str()).collect();
-    assert_eq!(codes, [code::SAME_ROWS, code::AT_THE_EDGE]);
+    let codes: Vec<Code> = found.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, [Code::SameRows, Code::AtTheEdge]);
     assert!(found.settings.iter().all(|setting| setting.test_mean.is_none() && setting.validation_mean.is_some()));
 }
 
@@ -207,9 +209,9 @@ fn a_look_of_a_sequence_has_a_quarter_of_alpha() {
     let arms = || vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &POOR)];
     let (once, look) = (answer(&study(arms())), answer(&Study { sequential: true, ..study(arms()) }));
     assert!((look.alpha - 0.0125).abs() < 1e-15 && look.pairs[0].low < once.pairs[0].low);
-    assert_eq!(look.next_step(), NextStep::Decided);
+    assert_eq!(next_step(&look), NextStep::Decided);
     let open = answer(&Study { sequential: true, ..study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE)]) });
-    assert_eq!(open.next_step(), NextStep::Continue { splits: 10 });
+    assert_eq!(next_step(&open), NextStep::Continue { splits: 10 });
 }
 
 #[test]

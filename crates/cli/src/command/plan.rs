@@ -1,5 +1,7 @@
 //! `plan`: lists the cells and their states.
 
+mod decide;
+
 use std::io::{self, Write};
 
 use emberline_base::number::counted;
@@ -23,8 +25,11 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
         write!(out, "{}", resolved(&pipeline))?;
         return Ok(Code::Fine);
     }
-    let plan = Plan::of(&pipeline);
     let folder = run_folder(&pipeline, args.out.as_ref());
+    if args.decide {
+        return decide::run(&folder, args.format);
+    }
+    let plan = Plan::of(&pipeline);
     let survey = survey(&pipeline, &plan, &folder, DeviceChoice::Auto.resolve()?, Cache::for_current_user())?;
     let report = pipeline.settings.report.unwrap_or_default();
     match args.format {

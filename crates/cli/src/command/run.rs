@@ -1,5 +1,7 @@
 //! `run`: trains the cells that are missing, and prints a table of results.
 
+mod until;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -9,20 +11,33 @@ use emberline_base::record::{Status, Summary};
 use emberline_base::{Metric, SplitName};
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
-use emberline_pipeline::{Executor, Local, Lock, Options, RunFolder, Subprocess, run_with};
+use emberline_pipeline::{
+    Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with, sentences,
+};
 
 use super::plan::shared_texts;
 use super::{load, run_folder};
-use crate::args::{ExecutorName, ListFormat, Run};
+use crate::args::{ExecutorName, ListFormat, Run, Until};
 use crate::exit::{Code, Error};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{say, seconds, table, warn};
+use crate::terminal::{printable, say, seconds, table, warn};
 
 pub(super) fn run(args: &Run) -> Result<Code, Error> {
-    let pipeline = load(&args.pipeline)?;
+    match args.until {
+        Some(Until::Decided) => until::run(args),
+        None => {
+            let pipeline = load(&args.pipeline)?;
+            let outline = train(args, &pipeline, false)?;
+            print(args, &pipeline, &outline)
+        }
+    }
+}
+
+/// Runs what is missing. `sequential`: whether the answer is a look of a comparison that goes on until it is decided.
+fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, Error> {
     let device = args.device.resolve()?;
-    let folder = run_folder(&pipeline, args.out.as_ref());
+    let folder = run_folder(pipeline, args.out.as_ref());
     let locked = args.locked.then(|| Lock::load(&Lock::path_of(&args.pipeline.file))).transpose()?;
     let options = Options {
         device,
@@ -35,6 +50,7 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         jobs: args.jobs,
         pack: args.pack,
         locked,
+        sequential,
         interrupt: signals::interrupt(),
     };
     if args.until_stdin_closes {
@@ -44,11 +60,19 @@ pub(super) fn run(args: &Run) -> Result<Code, Error> {
         ExecutorName::Local => Box::new(Local::default()),
         ExecutorName::Subprocess => Box::new(subprocess(args, &folder)?),
     };
-    let outline = run_with(executor.as_ref(), &pipeline, &folder, &options, &mut Progress::default())?;
+    Ok(run_with(executor.as_ref(), pipeline, &folder, &options, &mut Progress::default())?)
+}
+
+/// Prints the results, and returns the exit code.
+fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Error> {
+    let (device, folder) = (args.device.resolve()?, run_folder(pipeline, args.out.as_ref()));
     let mut out = io::stdout();
     match args.format {
         ListFormat::Text => {
             write!(out, "{}", table(&rows(&outline.summary)))?;
+            let sentences = outline.summary.answer.iter().flat_map(sentences);
+            let lines: String = sentences.map(|sentence| sentence.text + "\n").collect();
+            write!(out, "{}", printable(&format!("\n{lines}")))?;
             let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
             let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
             let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());

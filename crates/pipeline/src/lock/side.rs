@@ -14,7 +14,7 @@ impl Lock {
     pub fn side(&self, name: &str) -> Side {
         let settings = as_json(&self.settings);
         let cells = self.cells.iter().map(|(id, cell)| self.side_cell(id, cell, settings.clone())).collect();
-        Side { name: name.to_owned(), task: self.task(), cells }
+        Side { name: name.to_owned(), task: self.task(), cells, run: None }
     }
 
     fn side_cell(&self, id: &str, cell: &LockedCell, settings: Value) -> SideCell {

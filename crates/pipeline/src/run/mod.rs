@@ -31,6 +31,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use emberline_base::record::{self, Refit, Status, Summary};
+use emberline_report::Question;
 use emberline_tensorboard::{Experiment, write_experiment};
 
 use self::crash_markers::CrashMarkers;
@@ -162,7 +163,8 @@ fn run_plan(
     let job = Job::new(cells, &runner, inputs);
     executor.execute(&job)?;
     let inputs = job.into_inputs();
-    let summary = runner.summarise()?;
+    let question = Question { sequential: options.sequential, ..pipeline.settings.question() };
+    let summary = runner.summarise(&question)?;
     let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());
     Ok((outline, inputs))
 }

@@ -32,6 +32,8 @@ pub struct Options {
     pub pack: Option<NonZeroUsize>,
     /// The lock that the inputs must agree with.
     pub locked: Option<Lock>,
+    /// Whether the answer is a look of a comparison that goes on until it is decided, so that it has only a share of the error rate.
+    pub sequential: bool,
     /// Interrupts the run: cells that are being trained leave checkpoints.
     pub interrupt: CancellationToken,
 }
@@ -50,6 +52,7 @@ impl Options {
             jobs: None,
             pack: None,
             locked: None,
+            sequential: false,
             interrupt: CancellationToken::default(),
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use emberline_base::record::{self, Status, Summary};
+use emberline_base::record::{self, Answer, Status, Summary};
+use emberline_report::Question;
 use emberline_train::COMPUTATION;
 
 use super::left_out;
@@ -51,6 +52,7 @@ impl<'p> Records<'p> {
             axes: axes.collect(),
             data: data.clone(),
             warnings: Vec::new(),
+            answer: None,
             cells: Vec::new(),
             left_out: left_out::by_reason(&plan.left_out),
         };
@@ -89,11 +91,28 @@ impl<'p> Records<'p> {
 
     /// Merges the records that other processes have written meanwhile, and writes the summary and the reports.
     pub(super) fn write(&mut self, folder: &RunFolder) -> Result<Summary, Error> {
+        self.write_with(folder, |_| Ok(None))
+    }
+
+    /// Writes the summary as [`write`](Self::write) does, with the answer to `question`.
+    pub(super) fn write_answered(&mut self, folder: &RunFolder, question: &Question) -> Result<Summary, Error> {
+        let earlier = folder.answer();
+        self.write_with(folder, |summary| Ok(Some(question.answer(summary, folder.path(), earlier.as_ref())?)))
+    }
+
+    fn write_with(
+        &mut self,
+        folder: &RunFolder,
+        answer: impl Fn(&Summary) -> Result<Option<Answer>, Error>,
+    ) -> Result<Summary, Error> {
         let _lock = folder.lock();
         let mut tries = 1;
         loop {
             self.merge(folder);
-            let summary = self.summary();
+            let mut summary = self.summary();
+            summary.answer = answer(&summary)?;
+            let all = summary.answer.iter().flat_map(|answer| answer.warnings.clone());
+            summary.warnings.extend(all.collect::<Vec<_>>());
             match folder.write_summary(&summary) {
                 Err(Error::Report(_)) if tries < MAX_TRIES => tries += 1,
                 written => return written.map(|()| summary),

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use emberline_base::record::{self, Status, Summary};
+use emberline_report::Question;
 use emberline_train::Shape;
 
 use super::crash_markers::SortedCells;
@@ -122,9 +123,9 @@ impl<'a> Runner<'a> {
         records.write_now_and_then(self.folder())
     }
 
-    /// Writes the final summary.
-    pub(super) fn summarise(&self) -> Result<Summary, Error> {
-        locked(&self.records).write(self.folder())
+    /// Writes the final summary, with the answer.
+    pub(super) fn summarise(&self, question: &Question) -> Result<Summary, Error> {
+        locked(&self.records).write_answered(self.folder(), question)
     }
 
     pub(super) fn folder(&self) -> &'a RunFolder {

@@ -293,7 +293,15 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
 /// Returns the number of rows of each split, and the seed of the split.
 fn split_size(cell: &Cell, prepared: &Prepared) -> SplitSize {
     let rows = prepared.data.dataset.splits.map(|_, rows| rows.len());
-    SplitSize { n_train: rows.train, n_valid: rows.valid, n_test: rows.test, split_seed: cell.split_seed() }
+    let digests = prepared.data.split_digests().clone();
+    SplitSize {
+        n_train: rows.train,
+        n_valid: rows.valid,
+        n_test: rows.test,
+        valid_rows: digests.valid,
+        test_rows: digests.test,
+        split_seed: cell.split_seed(),
+    }
 }
 
 /// Returns the record of a finished fit.

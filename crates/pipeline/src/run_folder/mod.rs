@@ -19,11 +19,11 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
-use emberline_base::record::Summary;
+use emberline_base::record::{Answer, Summary};
 use emberline_base::{Digest, Sums, run_files};
 use emberline_embedding::WordCounts;
 use emberline_report::known::{self, RowWords};
-use emberline_report::{Format, Run};
+use emberline_report::{Format, Run, SummedFolder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -181,7 +181,7 @@ impl RunFolder {
     /// Writes which rows the validation and test splits have, unless that exists already.
     pub(crate) fn note_rows(&self, data: &Data, report: settings::Report) -> Result<(), Error> {
         data.write_row_tables(|digest, table| {
-            let path = self.path.join(run_files::INPUTS).join(format!("{}.rows", digest.as_str()));
+            let path = run_files::rows(&self.path, digest);
             let bytes =
                 table.to_bytes(&data.dataset.labels.classes, report.texts).map_err(emberline_train::Error::from)?;
             // The same rows may have moved to other lines since then.
@@ -243,6 +243,12 @@ impl RunFolder {
     /// Reads the settings that a cell was trained with.
     pub(crate) fn settings(&self, id: &str) -> Option<toml::Table> {
         Document::table(&fs::read_to_string(self.files_of(id)?.join(run_files::SETTINGS)).ok()?)
+    }
+
+    /// Returns the answer in the summary; `None` if there is none, or it isn't what was written.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let bytes = SummedFolder::open(&self.path).ok()?.read(run_files::SUMMARY).ok()?;
+        serde_json::from_slice::<Summary>(&bytes).ok()?.answer
     }
 
     /// Writes the summary and, from the records alone, every report. The caller holds the folder's [`lock`](Self::lock).

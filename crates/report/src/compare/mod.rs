@@ -5,8 +5,8 @@
 //! that a grid can be compared with a smaller, earlier one. A difference that doesn't distinguish settings, such as a number
 //! of epochs that was changed between two runs, is listed as a [`Change`].
 //!
-//! The results are means, standard deviations and paired differences; no significance test is made. [`Paired`] has the
-//! differences that such a test needs.
+//! The results are means, standard deviations and paired differences; of two runs, each difference has a [`Test`] too, the one that
+//! answers are made with, adjusted for the number of settings. The [`Verdict`] is by the means alone.
 
 mod pairing;
 mod show;
@@ -23,6 +23,7 @@ mod tests;
 pub use self::pairing::compare;
 pub use self::show::{heading, markdown, notes, rows};
 pub use self::side::{Side, SideCell};
+pub use crate::study::{RunOfSide, Test};
 
 /// Options of a comparison.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,10 @@ pub struct Comparison {
     pub margin: f64,
     /// Whether all settings that have run on both sides were scored on the same rows; `None` if there is no such setting.
     pub same_data: Option<bool>,
+    /// The sentences of the first run's own answer; none of a lock.
+    pub first_answer: Vec<String>,
+    /// The sentences of the second run's own answer.
+    pub second_answer: Vec<String>,
     /// The settings, in the order of the first side, then those that only the second side has.
     pub settings: Vec<Pair>,
 }
@@ -67,6 +72,8 @@ pub struct Pair {
     pub difference: Option<f64>,
     /// The differences of the replicates that both sides have.
     pub paired: Option<Paired>,
+    /// The test of the difference; `None` unless both sides are runs with at least five splits in common, or with predictions.
+    pub test: Option<Test>,
     /// The verdict on the difference.
     pub verdict: Verdict,
     /// Whether the cells were scored on the same rows; `None` unless the setting has run on both sides.

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use emberline_base::record::MadeFrom;
+use emberline_base::record::answer::ScoredRows;
 use emberline_base::{Change, IGNORED_KEYS, Metric, ReplicateAxis, canonical, changes};
 use indexmap::IndexMap;
 
 use super::{Comparison, Options, Pair, Paired, Replicates, Side, SideCell, Verdict};
 use crate::Error;
 use crate::grouping::{AxisNames, is_replicate};
-use crate::statistics::{mean, standard_deviation};
+use crate::moments::{mean, standard_deviation};
+use crate::study::{Test, tests_between};
 use crate::table::metric_of;
 
 /// Differences up to this size are rounding errors.
@@ -33,17 +35,28 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
         matched.push((cells, rest.shift_remove(&key).unwrap_or_default()));
     }
     matched.extend(rest.into_values().map(|cells| (Vec::new(), cells)));
-    let settings: Vec<Pair> = matched.iter().map(|(a, b)| comparer.pair(&axes, &names, a, b)).collect();
+    let mut settings: Vec<Pair> = matched.iter().map(|(a, b)| comparer.pair(&axes, &names, a, b)).collect();
+    for (pair, test) in settings.iter_mut().zip(comparer.tests(first, second, &matched)) {
+        pair.test = test;
+    }
     let same_data = settings.iter().filter_map(|pair| pair.same_data).reduce(|a, b| a && b);
     Ok(Comparison {
         first: first.name.clone(),
         second: second.name.clone(),
+        first_answer: sentences_of(first),
+        second_answer: sentences_of(second),
         smaller_is_better: metric.smaller_is_better(),
         margin: options.margin,
         metric: name,
         same_data,
         settings,
     })
+}
+
+/// Returns the sentences of a run's answer; none of a lock.
+fn sentences_of(side: &Side) -> Vec<String> {
+    let answer = side.run.iter().filter_map(|run| run.summary.answer.as_ref());
+    answer.flat_map(emberline_statistics::sentences).map(|sentence| sentence.text).collect()
 }
 
 /// The name of a change of the rows, in [`Change::what`].
@@ -105,6 +118,23 @@ struct Comparer<'a> {
 }
 
 impl Comparer<'_> {
+    /// Tests the difference of each setting; `None` for all of them unless both sides are runs.
+    fn tests(&self, first: &Side, second: &Side, matched: &[(Vec<&SideCell>, Vec<&SideCell>)]) -> Vec<Option<Test>> {
+        let scored = match self.name {
+            name if name.starts_with("test_") => Some(ScoredRows::Test),
+            name if name.starts_with("val_") => Some(ScoredRows::Validation),
+            _ => None,
+        };
+        let (Some(first), Some(second), Some(scored)) = (&first.run, &second.run, scored) else {
+            return vec![None; matched.len()];
+        };
+        fn ids<'s>(cells: &[&'s SideCell]) -> BTreeSet<&'s str> {
+            cells.iter().map(|cell| cell.id.as_str()).collect()
+        }
+        let settings: Vec<[BTreeSet<&str>; 2]> = matched.iter().map(|(a, b)| [ids(a), ids(b)]).collect();
+        tests_between(first, second, &settings, self.metric, scored)
+    }
+
     fn pair(&self, axes: &[String], names: &AxisNames, first: &[&SideCell], second: &[&SideCell]) -> Pair {
         let any = first.first().or(second.first()).expect("a setting has a cell on one of the sides");
         let setting: IndexMap<String, _> = axes.iter().map(|axis| (axis.clone(), any.value(axis))).collect();
@@ -115,7 +145,18 @@ impl Comparer<'_> {
         let difference = means.map(|(a, b)| b - a);
         let verdict = self.verdict(first.as_ref(), second.as_ref(), difference);
         let changes = shared.changes(axes);
-        Pair { label, paired: self.paired(&shared), first, second, difference, verdict, same_data, changes, setting }
+        Pair {
+            label,
+            paired: self.paired(&shared),
+            first,
+            second,
+            difference,
+            test: None,
+            verdict,
+            same_data,
+            changes,
+            setting,
+        }
     }
 
     /// Returns the metric of a cell; `None` if it is missing or not finite.

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 
 use emberline_base::Change;
 use emberline_base::number::{agreeing, shortened};
+use emberline_base::record::answer::Level;
 use indexmap::IndexMap;
 
 use super::pairing::DATA;
-use super::{Comparison, Pair, Replicates, Verdict};
+use super::{Comparison, Pair, Replicates, Test, Verdict};
 use crate::escape;
 use crate::number::{counted, decimals, fixed, signed};
 
@@ -65,7 +66,7 @@ fn shown_digests(comparison: &Comparison) -> Vec<String> {
 pub fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
     let sides = |pair: &Pair| [pair.first.as_ref().and_then(|s| s.mean), pair.second.as_ref().and_then(|s| s.mean)];
     let digits = decimals(comparison.settings.iter().flat_map(sides).flatten());
-    let head = ["setting", "first", "second", "difference", "paired", ""].map(str::to_owned).to_vec();
+    let head = ["setting", "first", "second", "difference", "paired", "interval", ""].map(str::to_owned).to_vec();
     let row = |pair: &Pair| {
         let difference = pair.difference.map_or_else(|| "-".to_owned(), |difference| signed(difference, digits));
         let paired = pair.paired.as_ref().map_or_else(
@@ -76,7 +77,12 @@ pub fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
             },
         );
         let [first, second] = [&pair.first, &pair.second].map(|side| measured(side.as_ref(), digits));
-        vec![escape::shorten(&pair.label, MAX_LENGTH), first, second, difference, paired, verdict(pair).to_owned()]
+        let interval = pair.test.as_ref().map_or_else(
+            || "-".to_owned(),
+            |test| format!("[{}, {}]", signed(test.low, digits), signed(test.high, digits)),
+        );
+        let label = escape::shorten(&pair.label, MAX_LENGTH);
+        vec![label, first, second, difference, paired, interval, verdict(pair)]
     };
     std::iter::once(head).chain(comparison.settings.iter().map(row)).collect()
 }
@@ -98,7 +104,17 @@ fn with_spread(mean: String, deviation: Option<f64>, digits: usize, count: &str)
     }
 }
 
-fn verdict(pair: &Pair) -> &'static str {
+/// Returns the verdict, and whether the difference is more than chance.
+fn verdict(pair: &Pair) -> String {
+    let word = by_means(pair);
+    match &pair.test {
+        Some(test) if test.told_apart => format!("{word}, told apart"),
+        Some(_) => format!("{word}, not told apart"),
+        None => word.to_owned(),
+    }
+}
+
+fn by_means(pair: &Pair) -> &'static str {
     match pair.verdict {
         Verdict::Better => "better",
         Verdict::Equal if pair.difference == Some(0.0) => "equal",
@@ -134,11 +150,26 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
         notes.push("no setting, data, embedding or device differs between the cells that are compared".to_owned());
     }
     notes.push(
-        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates. Nothing here says \
-         whether a difference is more than chance"
-            .to_owned(),
+        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates".to_owned(),
     );
+    notes.push(about_tests(comparison).to_owned());
+    for (name, sentences) in [("first", &comparison.first_answer), ("second", &comparison.second_answer)] {
+        notes.extend(sentences.first().map(|sentence| format!("answer of the {name}: {sentence}")));
+    }
     notes
+}
+
+/// Explains the intervals.
+fn about_tests(comparison: &Comparison) -> &'static str {
+    let tests: Vec<&Test> = comparison.settings.iter().filter_map(|pair| pair.test.as_ref()).collect();
+    if tests.is_empty() {
+        "whether a difference is more than chance isn't told: that needs two runs, with five splits in common or with predictions"
+    } else if tests.iter().all(|test| test.level == Level::Embeddings) {
+        "interval: of the difference on other rows too, by the splits that both have, adjusted for all settings here"
+    } else {
+        "interval: of the difference between the heads trained here, on new texts, adjusted for all settings here; other training rows \
+         may turn it over"
+    }
 }
 
 fn from_to(change: &Change, length: usize) -> String {
@@ -168,7 +199,7 @@ pub fn markdown(comparison: &Comparison) -> String {
         let fields: Vec<String> = row.iter().map(|field| escape::markdown(field)).collect();
         let _ = writeln!(out, "| {} |", fields.join(" | "));
         if number == 0 {
-            out.push_str("| --- | ---: | ---: | ---: | ---: | --- |\n");
+            out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | --- |\n");
         }
     }
     out.push('\n');

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::run::read_settings;
+use crate::study::RunOfSide;
 use crate::{Error, Run};
 
 /// The key of the axis of embeddings.
@@ -23,6 +24,8 @@ pub struct Side {
     pub task: Task,
     /// The cells, in the order of the plan.
     pub cells: Vec<SideCell>,
+    /// The records of the run; `None` for a lock.
+    pub run: Option<RunOfSide>,
 }
 
 /// A cell of one side.
@@ -48,7 +51,8 @@ impl Side {
     pub fn of_run(folder: &Path) -> Result<Self, Error> {
         let Run { summary, .. } = Run::load(folder)?;
         let cells: Result<Vec<SideCell>, Error> = summary.cells.iter().map(|cell| SideCell::of(folder, cell)).collect();
-        Ok(Self { name: folder.display().to_string(), task: summary.data.task, cells: cells? })
+        let (name, task, cells) = (folder.display().to_string(), summary.data.task, cells?);
+        Ok(Self { name, task, cells, run: Some(RunOfSide { summary, dir: folder.to_owned() }) })
     }
 }
 

@@ -19,7 +19,7 @@ fn side(run: &Run, name: &str) -> Side {
         metrics: cell.outcome.as_ref().map(|outcome| outcome.metrics.clone()).unwrap_or_default(),
         made_from: cell.made_from(),
     });
-    Side { name: name.to_owned(), task: run.summary.data.task, cells: cells.collect() }
+    Side { name: name.to_owned(), task: run.summary.data.task, cells: cells.collect(), run: None }
 }
 
 /// A side with two embeddings, three seeds of the split and two seeds of training, all cells done.
@@ -52,7 +52,7 @@ fn a_run_equals_itself() {
     assert_eq!((comparison.metric.as_str(), comparison.same_data), ("val_pr_auc", Some(true)));
     assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Equal]);
     assert!(comparison.passes() && comparison.settings.iter().all(|pair| pair.changes.is_empty()));
-    assert_eq!(rows(&comparison)[1][5], "equal");
+    assert_eq!(rows(&comparison)[1][6], "equal");
     assert!(heading(&comparison)[0].starts_with("same data"));
 }
 
@@ -87,12 +87,12 @@ fn a_comparison_reads_like_this() {
         "first: runs/a, 12 cells",
         "second: runs/b, 6 cells",
         "by val_pr_auc: larger is better; the difference is second minus first",
-        "setting | first | second | difference | paired | ",
-        "swivel-20 | 0.5384 ± 0.0222 (6) | - | - | - | unmeasured: the second lacks it",
-        "nnlm-128 | 0.5923 ± 0.0146 (6) | 0.5850 ± 0.0187 (6) | −0.0073 | −0.0073 ± 0.0230 (6) | worse",
+        "setting | first | second | difference | paired | interval | ",
+        "swivel-20 | 0.5384 ± 0.0222 (6) | - | - | - | - | unmeasured: the second lacks it",
+        "nnlm-128 | 0.5923 ± 0.0146 (6) | 0.5850 ± 0.0187 (6) | −0.0073 | −0.0073 ± 0.0230 (6) | - | worse",
         "differs: train.epochs: 5 -> 10",
-        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates. Nothing here says \
-         whether a difference is more than chance",
+        "mean ± standard deviation (number of replicates); paired: the differences of equal replicates",
+        "whether a difference is more than chance isn't told: that needs two runs, with five splits in common or with predictions",
     ];
     assert_eq!([heading(&comparison), table, notes(&comparison)].concat(), expected);
 }
@@ -102,8 +102,36 @@ fn a_margin_is_allowed_to_the_digit() {
     let (first, mut second) = (splits(), splits());
     add(&mut second, "nnlm-128", "val_pr_auc", -0.02);
     assert!(with_margin(&first, &second, 0.02).passes());
-    assert_eq!(rows(&with_margin(&first, &second, 0.02))[2][5], "within the margin");
+    assert_eq!(rows(&with_margin(&first, &second, 0.02))[2][6], "within the margin");
     assert!(!with_margin(&first, &second, 0.0199).passes());
+}
+
+/// Two runs of five splits: each difference has the test of an answer, adjusted for both settings.
+#[test]
+fn differences_between_runs_are_tested() {
+    let of_run = |run: &Run| Side {
+        run: Some(RunOfSide { summary: run.summary.clone(), dir: "no such folder".into() }),
+        ..side(run, "runs/a")
+    };
+    let first = sample::of_five_splits();
+    let mut second = first.clone();
+    for (number, cell) in second.summary.cells.iter_mut().filter(|cell| cell.embedding == "nnlm-128").enumerate() {
+        let value = cell.outcome.as_mut().and_then(|outcome| outcome.metrics.get_mut("val_pr_auc")).expect("a score");
+        *value -= 0.05 + 0.001 * (number % 3) as f64;
+    }
+    let comparison = compared(&of_run(&first), &of_run(&second));
+    let tests: Vec<&Test> = comparison.settings.iter().filter_map(|pair| pair.test.as_ref()).collect();
+    assert_eq!(tests.iter().map(|test| (test.splits, test.told_apart)).collect::<Vec<_>>(), [(5, false), (5, true)]);
+    assert!(tests[1].low < -0.05 && tests[1].high > -0.053 && tests[1].high < 0.0, "{tests:?}");
+    assert!((tests[1].p_holm - 2.0 * tests[1].p).abs() < 1e-15);
+    assert_eq!(rows(&comparison)[2][6], "worse, told apart");
+    let notes = notes(&comparison).join("\n");
+    assert!(notes.contains("answer of the first: "), "{notes}");
+    // Other rows have nothing in common.
+    for outcome in second.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+        outcome.split.valid_rows = Some(Digest::of(b"other rows"));
+    }
+    assert!(compared(&of_run(&first), &of_run(&second)).settings.iter().all(|pair| pair.test.is_none()));
 }
 
 #[test]
@@ -132,7 +160,7 @@ fn what_is_missing_is_never_a_pass() {
         let comparison = compared(&first, &second);
         assert_eq!(verdicts(&comparison), [Verdict::Unmeasured, Verdict::Equal], "{what}");
         assert!(!comparison.passes(), "{what}");
-        assert!(rows(&comparison)[1][5].starts_with("unmeasured"), "{what}");
+        assert!(rows(&comparison)[1][6].starts_with("unmeasured"), "{what}");
     }
     let none = Side { cells: Vec::new(), ..splits() };
     assert_eq!(compared(&first, &none).same_data, None);
@@ -224,6 +252,6 @@ fn hostile_names_stay_in_their_fields() {
     let text = markdown(&compared(&hostile, &hostile));
     let bars = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
     let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
-    assert!(table.len() > 2 && table.iter().all(|line| bars(line) == 7), "{text}");
+    assert!(table.len() > 2 && table.iter().all(|line| bars(line) == 8), "{text}");
     assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("<script") && !text.contains("<img"), "{text}");
 }

@@ -2,14 +2,15 @@
 
 use emberline_base::Metric;
 use emberline_base::record::Summary;
+use emberline_base::record::answer::{Answer, Level, SettingAnswer};
 
 use super::cells::share;
 use super::{best_of, data_differ, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::Setting;
+use crate::moments::{mean, standard_deviation};
 use crate::number::{count, decimals, fixed, signed};
-use crate::ranking::{MainMetric, Ranking};
-use crate::statistics::{self, CONFIDENCE_LEVEL};
+use crate::ranking::Ranking;
 
 /// Creates the table, with one row per setting in the order of the ranking.
 pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
@@ -52,7 +53,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
     let main = ranking.main.as_ref();
     if let Some(main) = main {
         columns.push(metric_column(summary, settings, &main.name));
-        columns.extend(best_difference_column(ranking, settings, main));
+        columns.extend(summary.answer.iter().flat_map(|answer| answer_columns(answer, settings)));
     }
     let is_shown =
         |name: &String| main.is_none_or(|m| m.name != *name) && metric_of(name).is_some_and(Metric::is_headline);
@@ -62,8 +63,7 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
         let known = |setting: &Setting<'_>| -> Vec<f64> {
             setting.done().filter_map(|(_, o)| o.known_words.as_ref().map(|known| known.all.tokens)).collect()
         };
-        let field =
-            |setting: &&Setting<'_>| share(Some(statistics::mean(&known(setting))).filter(|mean| !mean.is_nan()));
+        let field = |setting: &&Setting<'_>| share(Some(mean(&known(setting))).filter(|mean| !mean.is_nan()));
         columns.push((Column::number("known words"), settings.iter().map(field).collect()));
     }
     columns.push(spread_column("epochs", settings, |s| s.done().map(|(_, o)| f64::from(o.epochs)).collect()));
@@ -91,43 +91,57 @@ fn spread_column(name: &str, settings: &[&Setting<'_>], values: impl Fn(&Setting
     let digits = if counts {
         usize::from(values.iter().any(|v| v.len() > 1) || name == "seconds")
     } else {
-        decimals(values.iter().map(|v| statistics::mean(v)))
+        decimals(values.iter().map(|v| mean(v)))
     };
     let field = |values: &Vec<f64>| {
         if values.is_empty() {
             return Field::none();
         }
-        let mean = statistics::mean(values);
-        let deviation = statistics::standard_deviation(values);
+        let mean = mean(values);
+        let deviation = standard_deviation(values);
         let detail = deviation.map(|deviation| format!("± {}", fixed(deviation, digits))).unwrap_or_default();
         Field { detail, ..Field::number(mean, fixed(mean, digits)) }
     };
     (Column::number(name), values.iter().map(field).collect())
 }
 
-/// Creates the column of differences from the best setting, with their intervals; `None` if no setting has two replicates in
-/// common with the best one.
-fn best_difference_column(ranking: &Ranking<'_>, settings: &[&Setting<'_>], main: &MainMetric) -> Option<Measured> {
-    let best = &ranking.best()?.label;
-    let gaps: Vec<_> = settings.iter().map(|s| ranking.difference_to_best(s).filter(|_| s.label != *best)).collect();
-    if gaps.iter().all(Option::is_none) {
-        return None;
+/// Creates the columns of what the answer claims of each setting: its possible ranks, its score with its interval, and its
+/// difference from the leader; none if nothing is claimed.
+fn answer_columns(answer: &Answer, settings: &[&Setting<'_>]) -> Vec<Measured> {
+    if answer.level == Level::None {
+        return Vec::new();
     }
-    let digits = decimals(gaps.iter().flatten().flat_map(|gap| [gap.low, gap.high]));
-    let fields = settings.iter().zip(&gaps).map(|(setting, gap)| match gap {
-        None if setting.label == *best => Field::text("best"),
-        None => Field::none(),
-        Some(gap) => {
-            let interval = format!("[{}, {}]", signed(gap.low, digits), signed(gap.high, digits));
-            Field { detail: interval, ..Field::number(gap.mean, signed(gap.mean, digits)) }
+    let known: Vec<Option<&SettingAnswer>> =
+        settings.iter().map(|setting| answer.settings.iter().find(|known| known.label == setting.label)).collect();
+    let column = |name: &str, note: String, field: &dyn Fn(&SettingAnswer) -> Option<Field>| {
+        let fields = known.iter().map(|known| known.and_then(field).unwrap_or_else(Field::none)).collect();
+        (Column::number(name).with_note(note), fields)
+    };
+    let digits = decimals(answer.pairs.iter().flat_map(|pair| [pair.low, pair.high]));
+    let scored = |setting: &SettingAnswer| {
+        let (low, high) = (setting.low?, setting.high?);
+        let interval = format!("[{}, {}]", fixed(low, digits), fixed(high, digits));
+        Some(Field { detail: interval, ..Field::number(setting.mean, fixed(setting.mean, digits)) })
+    };
+    let ranked = |setting: &SettingAnswer| {
+        let (low, high) = (setting.rank_low, setting.rank_high);
+        let text = if low == high { low.to_string() } else { format!("{low} to {high}") };
+        Some(Field::number(low as f64 + high as f64 / 1e6, text))
+    };
+    let to_leader = |setting: &SettingAnswer| {
+        if answer.leader.as_ref() == Some(&setting.setting) {
+            return Some(Field::text("leader"));
         }
-    });
-    let column = Column::number("to the best").with_note(format!(
-        "{}, {:.0}\u{a0}% interval",
-        main.name,
-        CONFIDENCE_LEVEL * 100.0
-    ));
-    Some((column, fields.collect()))
+        let pair = answer.pairs.iter().find(|pair| pair.b == setting.setting)?;
+        let interval = format!("[{}, {}]", signed(-pair.high, digits), signed(-pair.low, digits));
+        Some(Field { detail: interval, ..Field::number(-pair.difference, signed(-pair.difference, digits)) })
+    };
+    let level = format!("{:.0}\u{a0}% interval", (1.0 - answer.alpha) * 100.0);
+    vec![
+        column("rank", String::new(), &ranked),
+        column("score", format!("{}, {level}", answer.metric), &scored),
+        column("to the leader", "adjusted for all pairs".to_owned(), &to_leader),
+    ]
 }
 
 fn parameters(name: &str, note: &str, settings: &[&Setting<'_>], of: impl Fn(&Setting<'_>) -> Option<u64>) -> Measured {
@@ -154,20 +168,7 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
                 .plain("."),
         );
     }
-    if ranking.settings.iter().any(|setting| setting.done().count() > 1) {
-        let over = if ranking.replicates.pair == "split" {
-            "splits that both have done (seeds of a split are averaged), with its t interval. The splits share rows, which \
-             makes the interval narrower than it should be"
-        } else {
-            "seeds that both have done, with its t interval. It covers the chance in initialisation and order, not the \
-             choice of rows"
-        };
-        let across = ranking.replicates.across;
-        notes.push(Prose::default().plain(format!(
-            "To the best: the difference over the {over}. An interval without 0 means that the two differ {across}, which \
-             is said of the heads trained here, not of their embeddings.",
-        )));
-    }
+    notes.extend(summary.answer.as_ref().and_then(about_claims));
     if data_differ(summary) {
         notes.push(Prose::default().plain(
             "The cells do not all share their rows: scores of different rows compare with care, and the majority is \
@@ -175,6 +176,26 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
         ));
     }
     notes
+}
+
+/// Explains the columns of [`answer_columns`].
+fn about_claims(answer: &Answer) -> Option<Prose> {
+    let what = match answer.level {
+        Level::None => return None,
+        Level::Embeddings => {
+            "The intervals allow for the choice of rows: they are made from differences over splits, corrected for the rows that \
+             splits share."
+        }
+        Level::Heads => {
+            "The intervals allow for which texts were evaluated, not for which rows were trained on: they are made by drawing \
+             the evaluated rows again, and say something of the heads trained here, not of their embeddings."
+        }
+    };
+    Some(Prose::default().plain(format!(
+        "Rank: every rank that a setting may have, given what is told apart. To the leader: the difference in {}, with an \
+         interval that allows for all comparisons; one without 0 tells the two apart. {what}",
+        answer.metric
+    )))
 }
 
 #[cfg(test)]
@@ -194,8 +215,6 @@ mod tests {
         assert!(table.rows.iter().all(|row| row.fields.len() == table.columns.len()));
         let main = column(&table, "val_pr_auc");
         assert!(main[0].best && !main[1].best && main[0].detail.starts_with("± 0.0"), "{main:?}");
-        assert_eq!(column(&table, "to the best")[0].text, "best");
-        assert!(column(&table, "to the best")[1].detail.starts_with("[−"));
         assert!(column(&table, "seeds").iter().any(|field| field.text == "2 of 3"));
     }
 
@@ -222,10 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_claimed_stands_in_columns() {
+        let run = sample::of_five_splits();
+        let stored = run.summary.answer.as_ref().expect("an answer");
+        assert_eq!(stored.level, Level::Embeddings);
+        let table = table(&run.summary, &Ranking::of(&run.summary));
+        let to_leader = column(&table, "to the leader");
+        assert_eq!(to_leader.iter().filter(|field| field.text == "leader").count(), 1);
+        assert!(to_leader.iter().any(|field| field.detail.starts_with('[')), "{to_leader:?}");
+        assert!(column(&table, "rank").iter().all(|field| !field.text.is_empty()));
+    }
+
+    #[test]
     fn one_seed_has_no_spread_and_no_interval() {
         let run = sample::single();
         let table = table(&run.summary, &Ranking::of(&run.summary));
-        assert!(table.columns.iter().all(|column| column.name != "to the best"));
+        assert!(table.columns.iter().all(|column| column.name != "to the leader"));
         assert!(table.rows[0].fields.iter().all(|field| field.detail.is_empty() && !field.best));
     }
 }

@@ -23,6 +23,7 @@ fn study(scores: &[Vec<f64>], better: Better, rows: bool, margin: Option<f64>) -
         better,
         scored: ScoredRows::Test,
         noun: Noun::Embedding,
+        same_rows: true,
         arms: arms.collect(),
         protocol: Protocol::Pool { rows: 100, evaluated: 20 },
         labelled_rows: 100,

@@ -54,6 +54,9 @@ fn no_answer(answer: &Answer, reason: Reason) -> String {
             let label = answer.settings.first().map_or("", |setting| setting.label.as_str());
             format!("{label} is the only {} with a score, so there is nothing to compare.", noun(answer))
         }
+        Reason::DifferentRows => {
+            "Nothing is claimed: the settings were scored on different rows, which can't be compared.".to_owned()
+        }
         Reason::NoPredictions => not_answered(answer),
         Reason::Undefined => format!(
             "Nothing is claimed: {} is not defined on many draws of the evaluated rows. Evaluate more rows of the rare classes.",

@@ -164,6 +164,7 @@ pub(crate) fn study(texts: &Texts, splits: &[Split], protocol: Protocol, with_ro
         better: Better::Higher,
         scored: ScoredRows::Test,
         noun: Noun::Embedding,
+        same_rows: true,
         arms,
         protocol,
         labelled_rows: texts.classes.len(),
