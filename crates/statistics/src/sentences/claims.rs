@@ -29,10 +29,11 @@ fn of_embeddings(answer: &Answer) -> Vec<Claim> {
 fn of_heads(answer: &Answer) -> Vec<Claim> {
     let has_validation = answer.settings.iter().all(|setting| setting.validation_mean.is_some());
     let validation = answer.scored == ScoredRows::Test && has_validation;
-    let mut claims = pairs(answer, true);
+    let mut claims = Vec::new();
     if answer.settings.len() > 2 {
         claims.push(Claim::BestHeads { settings: positions(answer, &answer.best_group) });
     }
+    claims.extend(pairs(answer, true));
     claims.extend([Claim::ChosenOn { validation }, Claim::EmbeddingsNotAnswered]);
     claims
 }
