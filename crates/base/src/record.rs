@@ -7,6 +7,7 @@ pub mod answer;
 mod cell;
 mod data;
 mod fit;
+mod expected;
 mod known_words;
 mod refit;
 
@@ -20,6 +21,7 @@ pub use self::answer::Answer;
 pub use self::cell::{Cause, Cell, MadeFrom};
 pub use self::data::{ChosenBy, Data, SplitRows};
 pub use self::fit::FitEvidence;
+pub use self::expected::Expected;
 pub use self::known_words::{KnownShare, KnownWords};
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, Warning};
@@ -195,6 +197,10 @@ pub struct Summary {
     /// Which setting is best, and what may be claimed of it; absent while a run is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// The published number that the pipeline expects, and what the run came to; absent unless `[expect]` names one and all cells are
+    /// done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// Combinations of the grid that were skipped, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,

@@ -49,5 +49,5 @@ pub use run::{
     Survey, ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
-pub use settings::{Decide, MAX_CELLS, Report, Settings};
+pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;

@@ -96,5 +96,6 @@ pub fn verify(
     let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
     let refit = outline.refit.as_ref().and_then(|refit| lock.verified_refit(&plan, refit));
     let (interrupted, encoded) = (outline.interrupted, outline.encoded);
-    Ok(Verified { inputs: Vec::new(), cells, refit, interrupted, encoded })
+    let expected = outline.summary.expected.filter(|_| options.only.is_empty());
+    Ok(Verified { inputs: Vec::new(), cells, refit, expected, interrupted, encoded })
 }

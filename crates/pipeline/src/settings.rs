@@ -3,8 +3,8 @@
 //! `schemas/pipeline.schema.json` is generated from them. The types of a section are defined in the crate that uses
 //! them.
 
-use emberline_base::record::Data;
-use emberline_base::{Fault, Monitor, Task};
+use emberline_base::record::{self, Data, Expected};
+use emberline_base::{Fault, Metric, Monitor, ReplicateAxis, Task, suggest};
 use emberline_embedding::Source;
 use emberline_report::Question;
 use emberline_statistics::Size;
@@ -45,6 +45,9 @@ pub struct Settings {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decide: Option<Decide>,
+    /// A published number that the cells of this pipeline must come to, on average; `verify` ends with exit code 6 if they don't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
     /// source), or `"embedding.KEY"` (a key of the cell's source); each value a list. The cells are their product.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -84,6 +87,20 @@ pub struct Decide {
     /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
     /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
     pub refit: bool,
+}
+
+/// `[expect]`: a published number. All cells are replicates of one setting, and the mean of their metric is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Where the number was published: a paper, a leaderboard and its version.
+    pub source: String,
+    /// The metric as records name it, such as `test_accuracy`.
+    pub metric: String,
+    /// The published value.
+    pub value: f64,
+    /// How far the mean may be off.
+    pub tolerance: f64,
 }
 
 /// Maximum size of a cell's predictions that are stored by default, in bytes.
@@ -149,8 +166,68 @@ impl Settings {
         }
         faults.extend(monitor_faults(&self.callbacks, &self.data));
         faults.extend(self.decide.iter().flat_map(Decide::faults));
+        faults.extend(self.expect.iter().flat_map(|expect| expect.faults(&self.grid)));
         faults
     }
+}
+
+impl Expect {
+    fn faults(&self, grid: &IndexMap<String, toml::Value>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if !expected_metrics().any(|metric| metric == self.metric) {
+            let message = format!("`{}` is no metric of validation or test rows", short(&self.metric));
+            let known: Vec<String> = expected_metrics().collect();
+            let nearest = suggest::nearest(&self.metric, known.iter().map(String::as_str));
+            let hint = nearest
+                .map_or_else(|| "use one such as `test_accuracy`".to_owned(), |name| format!("did you mean `{name}`?"));
+            faults.push(Fault::new("expect.metric", message, hint));
+        }
+        for (key, number, is_sound) in
+            [("value", self.value, self.value.is_finite()), ("tolerance", self.tolerance, self.tolerance >= 0.0)]
+        {
+            if !(number.is_finite() && is_sound) {
+                let message = format!("{number} is no {key} of a published number");
+                faults.push(Fault::new(format!("expect.{key}"), message, "use a finite number, such as 0.01"));
+            }
+        }
+        let compared = grid.iter().find(|(axis, values)| {
+            ReplicateAxis::of(axis).is_none() && values.as_array().is_some_and(|values| values.len() > 1)
+        });
+        if let Some((axis, _)) = compared {
+            let message =
+                format!("a published number is of one setting, and the grid compares several by `{}`", short(axis));
+            faults.push(
+                Fault::new("expect", message, "leave one value of the axis, or make a pipeline file of its own")
+                    .related_to("grid"),
+            );
+        }
+        faults
+    }
+
+    /// Returns what the cells of a run came to.
+    pub(crate) fn outcome(&self, cells: &[record::Cell]) -> Expected {
+        let value =
+            |cell: &record::Cell| cell.outcome.as_ref()?.metrics.get(&self.metric).copied().filter(|v| v.is_finite());
+        let values: Option<Vec<f64>> = cells.iter().map(value).collect();
+        let mean = values.as_deref().filter(|values| !values.is_empty()).map(emberline_statistics::mean);
+        let variance = values.as_deref().and_then(emberline_statistics::variance);
+        Expected {
+            source: self.source.clone(),
+            metric: self.metric.clone(),
+            value: self.value,
+            tolerance: self.tolerance,
+            mean,
+            standard_deviation: variance.map(f64::sqrt),
+            cells: cells.len(),
+            holds: mean.is_some_and(|mean| (mean - self.value).abs() <= self.tolerance),
+        }
+    }
+}
+
+/// Returns the names of the metrics that `[expect]` may name.
+fn expected_metrics() -> impl Iterator<Item = String> {
+    let comparable = || Metric::ALL.into_iter().filter(|metric| metric.is_comparable());
+    ["val", "test"].into_iter().flat_map(move |split| comparable().map(move |metric| format!("{split}_{metric}")))
 }
 
 impl Decide {

@@ -24,6 +24,7 @@ pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
         (Some(_), None) => vec![Prose::default().plain("The run is under way, so there is no answer yet.")],
         (Some(_), Some(answer)) => claims(answer),
     };
+    paragraphs.extend(summary.expected.iter().map(|expected| Prose::default().plain(format!("{expected}."))));
     paragraphs.extend(against_majority(summary, ranking));
     paragraphs.extend(unfinished(summary));
     paragraphs.extend(left_out(summary));

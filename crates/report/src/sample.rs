@@ -251,6 +251,7 @@ fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
         data,
         cells,
         answer: None,
+        expected: None,
         left_out: Vec::new(),
         warnings: Vec::new(),
     };

@@ -73,6 +73,9 @@ fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Err
             let sentences = outline.summary.answer.iter().flat_map(sentences);
             let lines: String = sentences.map(|sentence| sentence.text + "\n").collect();
             write!(out, "{}", printable(&format!("\n{lines}")))?;
+            if let Some(expected) = &outline.summary.expected {
+                writeln!(out, "{}", printable(&expected.to_string()))?;
+            }
             let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
             let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
             let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());

@@ -42,6 +42,9 @@ pub(super) fn run(args: &Verify) -> Result<Code, Error> {
         say(&message);
     }
     say(&verdict(&verified, &lock));
+    if let Some(expected) = &verified.expected {
+        say(&expected.to_string());
+    }
     if let Some(path) = &args.junit {
         file::write_output(path, junit(&pipeline.settings.name, &verified).as_bytes())?;
     }
@@ -100,7 +103,7 @@ fn code(verified: &Verified) -> Code {
         of_inputs(&verified.inputs)
     } else if has(&|cell| cell.differences.iter().any(|difference| difference.change.what == "status")) {
         Code::CellsFailed
-    } else if has(&|cell| !cell.differences.is_empty()) {
+    } else if has(&|cell| !cell.differences.is_empty()) || verified.expected.as_ref().is_some_and(|it| !it.holds) {
         Code::OutsideTolerance
     } else {
         signals::received().filter(|_| verified.interrupted).unwrap_or(Code::Fine)

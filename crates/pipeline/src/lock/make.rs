@@ -75,8 +75,9 @@ fn key(name: &str, digest: &Digest) -> String {
 /// Returns the settings that a result can depend on, with defaults filled in and keys sorted.
 pub(super) fn settings(pipeline: &Pipeline) -> toml::Table {
     let mut table: toml::Table = pipeline.resolved().parse().expect("what was written as TOML is TOML");
-    // No result depends on what is stored for reports.
+    // No result depends on what is stored for reports, nor on what was published.
     table.remove("report");
+    table.remove("expect");
     sorted(table)
 }
 

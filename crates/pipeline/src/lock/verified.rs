@@ -1,7 +1,7 @@
 //! The outcome of verifying a lock: how cells and the refit that were trained again compare with the recorded results.
 
 use emberline_base::Substream;
-use emberline_base::record;
+use emberline_base::record::{self, Expected};
 use serde::Serialize;
 
 use super::Lock;
@@ -20,6 +20,10 @@ pub struct Verified {
     /// of them were named or sampled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refit: Option<VerifiedCell>,
+    /// What became of the published number that the pipeline expects; `None` if it expects none, or only some cells were trained
+    /// again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// Whether verification was interrupted before it had finished.
     pub interrupted: bool,
     /// The number of texts that were encoded again or taken from the cache.

@@ -125,6 +125,7 @@ impl Cell {
             callbacks: callbacks.as_ref().clone(),
             report: None,
             decide: None,
+            expect: None,
             grid: Default::default(),
         })
     }

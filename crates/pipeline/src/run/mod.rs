@@ -164,7 +164,7 @@ fn run_plan(
     executor.execute(&job)?;
     let inputs = job.into_inputs();
     let question = Question { sequential: options.sequential, ..pipeline.settings.question() };
-    let summary = runner.summarise(&question)?;
+    let summary = runner.summarise(&question, pipeline.settings.expect.as_ref())?;
     let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());
     Ok((outline, inputs))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use emberline_base::record::{self, Answer, Status, Summary};
+use emberline_base::record::{self, Status, Summary};
 use emberline_report::Question;
 use emberline_train::COMPUTATION;
 
@@ -12,6 +12,7 @@ use crate::Error;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
+use crate::settings::Expect;
 
 /// Minimum time between two summaries.
 const MIN_SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,6 +54,7 @@ impl<'p> Records<'p> {
             data: data.clone(),
             warnings: Vec::new(),
             answer: None,
+            expected: None,
             cells: Vec::new(),
             left_out: left_out::by_reason(&plan.left_out),
         };
@@ -91,28 +93,38 @@ impl<'p> Records<'p> {
 
     /// Merges the records that other processes have written meanwhile, and writes the summary and the reports.
     pub(super) fn write(&mut self, folder: &RunFolder) -> Result<Summary, Error> {
-        self.write_with(folder, |_| Ok(None))
+        self.write_with(folder, |_| Ok(()))
     }
 
-    /// Writes the summary as [`write`](Self::write) does, with the answer to `question`.
-    pub(super) fn write_answered(&mut self, folder: &RunFolder, question: &Question) -> Result<Summary, Error> {
+    /// Writes the summary as [`write`](Self::write) does, with the answer to `question` and what became of the number that is expected.
+    pub(super) fn write_answered(
+        &mut self,
+        folder: &RunFolder,
+        question: &Question,
+        expect: Option<&Expect>,
+    ) -> Result<Summary, Error> {
         let earlier = folder.answer();
-        self.write_with(folder, |summary| Ok(Some(question.answer(summary, folder.path(), earlier.as_ref())?)))
+        self.write_with(folder, |summary| {
+            let answer = question.answer(summary, folder.path(), earlier.as_ref())?;
+            let has_ended = summary.cells.iter().all(|cell| cell.status != Status::Pending);
+            summary.expected = expect.filter(|_| has_ended).map(|expect| expect.outcome(&summary.cells));
+            summary.warnings.extend(answer.warnings.iter().cloned());
+            summary.answer = Some(answer);
+            Ok(())
+        })
     }
 
     fn write_with(
         &mut self,
         folder: &RunFolder,
-        answer: impl Fn(&Summary) -> Result<Option<Answer>, Error>,
+        complete: impl Fn(&mut Summary) -> Result<(), Error>,
     ) -> Result<Summary, Error> {
         let _lock = folder.lock();
         let mut tries = 1;
         loop {
             self.merge(folder);
             let mut summary = self.summary();
-            summary.answer = answer(&summary)?;
-            let all = summary.answer.iter().flat_map(|answer| answer.warnings.clone());
-            summary.warnings.extend(all.collect::<Vec<_>>());
+            complete(&mut summary)?;
             match folder.write_summary(&summary) {
                 Err(Error::Report(_)) if tries < MAX_TRIES => tries += 1,
                 written => return written.map(|()| summary),

@@ -23,6 +23,7 @@ use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::plan::Cell;
 use crate::run_folder::{Lock, RunFolder};
+use crate::settings::Expect;
 
 /// Time between two looks at the cells that other processes work on.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -124,8 +125,8 @@ impl<'a> Runner<'a> {
     }
 
     /// Writes the final summary, with the answer.
-    pub(super) fn summarise(&self, question: &Question) -> Result<Summary, Error> {
-        locked(&self.records).write_answered(self.folder(), question)
+    pub(super) fn summarise(&self, question: &Question, expect: Option<&Expect>) -> Result<Summary, Error> {
+        locked(&self.records).write_answered(self.folder(), question, expect)
     }
 
     pub(super) fn folder(&self) -> &'a RunFolder {
