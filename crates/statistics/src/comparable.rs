@@ -40,8 +40,9 @@ impl<'a> Comparable<'a> {
         let runs_of =
             |&arm: &usize| -> Vec<Vec<&Run>> { splits.iter().map(|split| scored[arm][split].clone()).collect() };
         let runs = arms.iter().map(runs_of).collect();
-        let own = same_rows(study).filter(|_| !arms.is_empty());
-        let warnings = left_out(study, &arms).into_iter().chain(dropped(most, splits.len())).chain(own).collect();
+        let all = left_out(study, &arms).into_iter().chain(dropped(most, splits.len())).chain(same_rows(study));
+        // Without any score there is nothing that could be compared.
+        let warnings = all.filter(|_| !arms.is_empty()).collect();
         Self { arms, splits, runs, warnings }
     }
 
