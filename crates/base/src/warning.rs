@@ -93,6 +93,94 @@ pub enum Code {
     /// The best setting lies at the edge of an axis.
     #[serde(rename = "EMB104")]
     AtTheEdge,
+    /// A split has rows of one class only, or every training row has a class.
+    #[serde(rename = "EMB014")]
+    OneClassSplit,
+    /// Held-out texts nearly repeat a training text.
+    #[serde(rename = "EMB015")]
+    NearDuplicates,
+    /// Texts are longer than the model can read, and are cut.
+    #[serde(rename = "EMB016")]
+    TextsCut,
+    /// A model has prompts, and none is set.
+    #[serde(rename = "EMB017")]
+    PromptMissing,
+    /// The texts have no capitals but the embedding distinguishes them, or the reverse.
+    #[serde(rename = "EMB018")]
+    OtherCase,
+    /// The name of a class is inside the texts of the class.
+    #[serde(rename = "EMB019")]
+    ClassNameInText,
+    /// The length of a text alone tells its label.
+    #[serde(rename = "EMB020")]
+    LengthPredicts,
+    /// Characters of texts were decoded wrongly.
+    #[serde(rename = "EMB021")]
+    Mojibake,
+    /// Rows likely have a wrong label.
+    #[serde(rename = "EMB022")]
+    LikelyMislabelled,
+    /// An embedding knows far fewer words of one class than of the others.
+    #[serde(rename = "EMB023")]
+    FewKnownWordsOfAClass,
+}
+
+impl Code {
+    /// All codes, in order.
+    pub const ALL: [Self; 23] = [
+        Self::SimilarLabels,
+        Self::HeaderAsRow,
+        Self::ConflictingLabels,
+        Self::BalancedPositive,
+        Self::UnknownLabels,
+        Self::FewKnownWords,
+        Self::QuotesKept,
+        Self::PromptIsNoName,
+        Self::SharedTexts,
+        Self::MissingAsLabel,
+        Self::OtherThanFastText,
+        Self::SharedGroups,
+        Self::NothingLearned,
+        Self::OneClassSplit,
+        Self::NearDuplicates,
+        Self::TextsCut,
+        Self::PromptMissing,
+        Self::OtherCase,
+        Self::ClassNameInText,
+        Self::LengthPredicts,
+        Self::Mojibake,
+        Self::LikelyMislabelled,
+        Self::FewKnownWordsOfAClass,
+    ];
+
+    /// Returns whether the warning is about an embedding of the data, so that it takes an opened embedding to know.
+    pub fn is_of_embeddings(self) -> bool {
+        match self {
+            Self::FewKnownWords
+            | Self::PromptIsNoName
+            | Self::OtherThanFastText
+            | Self::TextsCut
+            | Self::PromptMissing
+            | Self::OtherCase
+            | Self::FewKnownWordsOfAClass => true,
+            Self::SimilarLabels
+            | Self::HeaderAsRow
+            | Self::ConflictingLabels
+            | Self::BalancedPositive
+            | Self::UnknownLabels
+            | Self::QuotesKept
+            | Self::SharedTexts
+            | Self::MissingAsLabel
+            | Self::SharedGroups
+            | Self::NothingLearned
+            | Self::OneClassSplit
+            | Self::NearDuplicates
+            | Self::ClassNameInText
+            | Self::LengthPredicts
+            | Self::Mojibake
+            | Self::LikelyMislabelled => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Code {
@@ -125,6 +213,9 @@ mod tests {
             assert_eq!(code.to_string(), shown);
             assert_eq!(serde_json::to_value(code).expect("plain"), shown);
         }
+        let all: Vec<String> = Code::ALL.iter().map(Code::to_string).collect();
+        let expected: Vec<String> = (1..=Code::ALL.len()).map(|number| format!("EMB{number:03}")).collect();
+        assert_eq!(all, expected);
     }
 
     #[test]
