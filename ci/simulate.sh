@@ -5,4 +5,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo test --release --locked -p emberline-statistics --test bands -- --include-ignored --nocapture "$@"
-cargo test --release --locked -p emberline-checks --test simulation -- --include-ignored --nocapture "$@"
+cargo test --release --locked -p emberline-checks --test bands -- --include-ignored --nocapture "$@"

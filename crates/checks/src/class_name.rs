@@ -1,6 +1,6 @@
 //! EMB019: class names inside the texts of their own class, such as `#joy` in the texts of `joy`.
 //!
-//! A name gives its class away if a fifth of the class's texts hold it, it is ten times as frequent there as in other texts, and
+//! A name gives its class away if a third of the class's texts hold it, it is ten times as frequent there as in other texts, and
 //! four of five texts with it are of the class. Names of topics are words of their texts too (`love` in texts about love), but
 //! rarely so exclusively.
 
@@ -14,7 +14,7 @@ use crate::words::{push_words, words};
 const MIN_LENGTH: usize = 3;
 /// Least number of a class's texts with its name, and least share of the class's texts.
 const MIN_TEXTS: usize = 10;
-const MIN_SHARE: f64 = 0.2;
+const MIN_SHARE: f64 = 0.33;
 /// Least share of the class among all texts with its name.
 const MIN_PRECISION: f64 = 0.8;
 /// How much more frequent the name is in its class than in other texts, at least.

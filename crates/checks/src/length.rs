@@ -68,7 +68,9 @@ pub(crate) fn check(subject: &Subject<'_>) -> Verdict {
         let how = if by.area > 0.5 { "longer" } else { "shorter" };
         let share = 100.0 * by.area.max(1.0 - by.area);
         let (name, median, others) = (named(&subject.labels.classes[by.class]), by.median, by.others);
-        format!("a text of {name} is {how} than another one in {share:.0} % of pairs (medians: {median} and {others} characters)")
+        format!(
+            "a text of {name} is {how} than another one in {share:.0} % of pairs (medians: {median} and {others} characters)"
+        )
     };
     let shown: Vec<String> = found.iter().map(one).collect();
     let text = format!(

@@ -12,7 +12,7 @@
 //! | EMB021 | `mojibake.rs` | characters that were decoded wrongly |
 //! | EMB022 | `mislabelled.rs` | rows whose words speak for another label |
 //!
-//! Nothing here is random: the same rows give the same verdicts. Error rates are measured by `tests/simulation.rs`. This crate
+//! Nothing here is random: the same rows give the same verdicts. Error rates are measured by `tests/bands.rs`. This crate
 //! knows nothing of files, embeddings and training.
 
 pub mod class_name;
@@ -20,6 +20,7 @@ pub mod length;
 pub mod mislabelled;
 pub mod mojibake;
 pub mod near_duplicates;
+mod noise;
 pub mod one_class;
 mod subject;
 mod verdict;
@@ -28,6 +29,7 @@ mod words;
 use emberline_base::Warning;
 use emberline_base::warning::Code;
 
+pub use self::noise::Noise;
 pub use self::subject::Subject;
 pub use self::verdict::{Finding, Verdict};
 

@@ -12,8 +12,8 @@ use crate::verdict::{Finding, LISTED, Verdict, percent, quoted};
 
 /// The characters of Windows-1252 from byte 0x80 to 0x9F; U+0080 to U+009F themselves where it has none.
 const WINDOWS: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“',
-    '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
+    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 /// The number of wrong sequences that follow each other from which any of them count.
 const RUN: usize = 3;
@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn misread_texts_are_found_and_turned_back() {
-        for text in ["don’t", "naïve café", "5 £ – “so”", "für Größe", "привет", "日本語です", "señor 😀", "Ça va à peu près"] {
+        for text in
+            ["don’t", "naïve café", "5 £ – “so”", "für Größe", "привет", "日本語です", "señor 😀", "Ça va à peu près"]
+        {
             let (points, repaired) = examine(&misread(text)).expect(text);
             assert_eq!((repaired.as_str(), points > 0), (text, true));
         }

@@ -78,9 +78,8 @@ pub(crate) fn check(subject: &Subject<'_>) -> Verdict {
     let mut counts = BTreeMap::new();
     pairs.iter().for_each(|pair| *counts.entry(pair.split).or_insert(0_usize) += 1);
     let size = |split| subject.splits.get(split).map_or(0, Vec::len).min(MAX_HELD_OUT);
-    let is_many = |(split, &count): (&SplitName, &usize)| {
-        count >= MIN_ROWS && count as f64 >= MIN_SHARE * size(*split) as f64
-    };
+    let is_many =
+        |(split, &count): (&SplitName, &usize)| count >= MIN_ROWS && count as f64 >= MIN_SHARE * size(*split) as f64;
     if !counts.iter().any(is_many) {
         return Verdict::Clear;
     }

@@ -108,6 +108,16 @@ impl Rows {
         RowOrigin { file: &part.name, number: self.numbers.of(row), group: self.group_column.name_of(row) }
     }
 
+    /// Returns the usable texts of all files, in the order in which they were read.
+    pub fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// Returns the label, or set of labels, of each of the texts.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     /// Returns the stratum of each row: its class or, of several classes, one of the rarest in its file.
     pub(crate) fn strata(&self) -> &[u32] {
         match &self.labels.targets {

@@ -3,7 +3,7 @@
 
 use std::ops::{Index, Range};
 
-use emberline_base::OutOfMemory;
+use emberline_base::{OutOfMemory, TextList};
 
 /// The largest block that is reserved before the texts are read.
 const MAX_RESERVED: usize = 1 << 30;
@@ -78,6 +78,16 @@ impl Texts {
     pub(crate) fn shrink(&mut self) {
         self.block.shrink_to_fit();
         self.ends.shrink_to_fit();
+    }
+}
+
+impl TextList for Texts {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn text(&self, at: usize) -> &[u8] {
+        self.bytes(at)
     }
 }
 

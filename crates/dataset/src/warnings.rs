@@ -279,7 +279,8 @@ impl Rows {
         if labels.is_empty() { "no known label".to_owned() } else { examples(&labels) }
     }
 
-    fn shown(&self, row: usize) -> String {
+    /// Returns the file of a row, as the settings name it, and its line: `train.csv, line 7`.
+    pub fn shown(&self, row: usize) -> String {
         shown(&self.parts, self.numbers.of(row), row)
     }
 }

@@ -18,6 +18,7 @@ pub(crate) use self::bags::{bags, pooled_bags};
 pub(crate) use self::layers::encoder_features;
 pub(crate) use self::reduction::ReductionStep;
 pub(crate) use self::table::frozen_vectors;
+use rayon::prelude::*;
 use crate::encode::Encoding;
 use crate::known::{self, WordCounts};
 use crate::layers::Layers;
@@ -49,8 +50,7 @@ pub struct Embedded {
     pub features: Splits<Features>,
     /// How many words of the texts the table knows. `None` for an encoder of whole texts.
     pub known_words: Option<KnownWords>,
-    /// The word counts of each validation and test text, in order; empty for training. `None` for an encoder, and for
-    /// a source without a vocabulary.
+    /// The word counts of each text, in order. `None` for an encoder, and for a source without a vocabulary.
     pub words: Option<Splits<Vec<WordCounts>>>,
     /// The projection that reduced the vectors; it may have been learned from the training texts.
     pub projection: Option<Arc<Projection>>,
@@ -89,8 +89,8 @@ pub fn embed(
         Opened::Table(table) => {
             let (features, words, projection) = table::table_features(table.as_ref(), texts, spec)?;
             let known_words = Some(known::known_words(&words));
-            let held_out = table.has_vocabulary().then(|| Splits { train: Vec::new(), ..words });
-            Ok(Embedded { features, known_words, words: held_out, projection })
+            let words = table.has_vocabulary().then_some(words);
+            Ok(Embedded { features, known_words, words, projection })
         }
         Opened::Encoder(encoder) => {
             let step = ReductionStep::Fit(spec.reduction);
@@ -98,6 +98,19 @@ pub fn embed(
             Ok(Embedded { features, known_words: None, words: None, projection })
         }
     }
+}
+
+/// Returns the word counts of each text without its vector, or `None` if the source has no vocabulary.
+pub fn word_counts(source: &Opened, texts: &Splits<impl TextList>) -> Option<Splits<Vec<WordCounts>>> {
+    let Opened::Table(table) = source else { return None };
+    let count = |texts: &dyn TextList| {
+        let of_text = |ids: &mut Vec<u32>, at| {
+            ids.clear();
+            table.token_ids(texts.text(at), ids)
+        };
+        (0..texts.count()).into_par_iter().map_init(Vec::new, of_text).collect()
+    };
+    table.has_vocabulary().then(|| texts.map(|_, texts| count(texts)))
 }
 
 /// Returns the content address of everything that decides a text's vector. `train` are the training texts, which a

@@ -7,6 +7,7 @@
 //! as training did, given what was [`learned`] from the training texts. Nothing here depends on labels, heads or
 //! training.
 
+mod case;
 pub mod combine;
 pub mod encode;
 mod error;
@@ -23,6 +24,7 @@ pub mod reduce;
 pub mod source;
 mod tuned;
 
+pub use case::Case;
 pub use error::Error;
 pub use fitted::{FittedEmbedding, WordBags};
 pub use known::WordCounts;

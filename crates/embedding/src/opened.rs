@@ -2,6 +2,7 @@
 
 use emberline_base::{Combiner, Digest, Matrix, TextList, Warning};
 
+use crate::case::{self, Case};
 use crate::learned::Learned;
 use crate::{Error, WordCounts};
 
@@ -129,6 +130,11 @@ pub trait Lookup: Send + Sync {
         Ok(None)
     }
 
+    /// Returns how the case of letters matters to the look-up. `words` are frequent words of the texts, in lower case.
+    fn case(&self, words: &[String]) -> Case {
+        if self.has_vocabulary() { case::probe(&|text, ids| self.token_ids(text, ids), words) } else { Case::Unknown }
+    }
+
     /// Returns warnings about the settings that users should see before they trust the vectors.
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()
@@ -158,6 +164,19 @@ pub trait Encoder: Send + Sync {
     /// Returns the content address of everything that decides a text's vector: file contents and settings, never
     /// paths, times or the device.
     fn digest(&self) -> Digest;
+
+    /// Returns the maximum length of a text in tokens. `None`: there is no limit.
+    fn max_tokens(&self) -> Option<usize> {
+        None
+    }
+
+    /// Returns whether a text is longer than that, so that a part of it is cut off.
+    ///
+    /// # Errors
+    /// When the tokenizer is damaged.
+    fn is_cut(&self, _text: &[u8]) -> Result<bool, Error> {
+        Ok(false)
+    }
 
     /// Returns the version of the computation. It is raised when the numbers change that the same files and settings
     /// give; vectors of another version are never taken from the cache.

@@ -5,54 +5,54 @@ use emberline_checks::Subject;
 
 /// Syllables that words are made of, by alphabet.
 const LATIN: [&str; 24] = [
-    "ba", "re", "mi", "to", "ku", "sel", "dar", "no", "fi", "gan", "lo", "pe", "tri", "va", "wen", "zo", "chi", "sta", "bru",
-    "ma", "en", "or", "ta", "li",
+    "ba", "re", "mi", "to", "ku", "sel", "dar", "no", "fi", "gan", "lo", "pe", "tri", "va", "wen", "zo", "chi", "sta",
+    "bru", "ma", "en", "or", "ta", "li",
 ];
 const ACCENTED: [&str; 16] =
     ["é", "mün", "ça", "ñor", "là", "grö", "сло", "во", "при", "вет", "να", "λό", "šk", "ř", "æt", "øl"];
 
 /// A kind of data set.
 #[derive(Clone, Copy, Debug)]
-pub struct World {
-    pub name: &'static str,
-    pub task: Task,
+pub(crate) struct World {
+    pub(crate) name: &'static str,
+    pub(crate) task: Task,
     /// The share of rows of each class; of a multi-label task, the share of rows with it.
-    pub classes: &'static [f64],
-    pub rows: usize,
+    pub(crate) classes: &'static [f64],
+    pub(crate) rows: usize,
     /// The median number of words of a text, and the spread of its logarithm.
-    pub words: f64,
-    pub spread: f64,
+    pub(crate) words: f64,
+    pub(crate) spread: f64,
     /// How much longer the texts of each further class are.
-    pub longer: f64,
+    pub(crate) longer: f64,
     /// The share of words that belong to the class, and of these the share that are of a random class instead.
-    pub cues: f64,
-    pub confusion: f64,
-    pub accented: bool,
+    pub(crate) cues: f64,
+    pub(crate) confusion: f64,
+    pub(crate) accented: bool,
 }
 
 /// A data set: texts, labels and splits.
-pub struct Data {
-    pub texts: Vec<String>,
-    pub labels: Labels,
-    pub splits: Splits<Vec<usize>>,
+pub(crate) struct Data {
+    pub(crate) texts: Vec<String>,
+    pub(crate) labels: Labels,
+    pub(crate) splits: Splits<Vec<usize>>,
     /// Rows that were changed to be found.
-    pub planted: Vec<usize>,
+    pub(crate) planted: Vec<usize>,
 }
 
 impl Data {
-    pub fn subject<'a>(&'a self, texts: &'a dyn TextList) -> Subject<'a> {
+    pub(crate) fn subject<'a>(&'a self, texts: &'a dyn TextList) -> Subject<'a> {
         Subject { texts, labels: &self.labels, splits: self.splits.clone(), place: &|row| format!("line {row}") }
     }
 
     /// The classes of single-label rows.
-    pub fn classes_mut(&mut self) -> &mut Vec<u32> {
+    pub(crate) fn classes_mut(&mut self) -> &mut Vec<u32> {
         match &mut self.labels.targets {
             Targets::Single(classes) => classes,
             Targets::Multi { .. } => panic!("a single-label task"),
         }
     }
 
-    pub fn class(&self, row: usize) -> u32 {
+    pub(crate) fn class(&self, row: usize) -> u32 {
         self.labels.of_row(row)[0]
     }
 }
@@ -63,7 +63,7 @@ const OWN: usize = 60;
 
 impl World {
     /// Draws a data set: 70 % of the rows are for training, 15 % for validation, 15 % for test, each class in proportion.
-    pub fn draw(&self, seed: u64) -> Data {
+    pub(crate) fn draw(&self, seed: u64) -> Data {
         let mut stream = Substream::new(seed, self.name);
         let words = vocabulary(GENERAL + OWN * self.classes.len(), self.accented, &mut stream);
         let (general, own) = words.split_at(GENERAL);
@@ -146,7 +146,7 @@ fn split(sets: &[Vec<u32>]) -> Splits<Vec<usize>> {
 }
 
 /// Joins words as people write: a capital at the beginning, a comma or two, a mark at the end.
-pub fn sentence<'w>(words: impl Iterator<Item = &'w str>) -> String {
+pub(crate) fn sentence<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let mut text = String::new();
     for (at, word) in words.enumerate() {
         if at > 0 {

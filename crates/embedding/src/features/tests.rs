@@ -66,12 +66,15 @@ fn embedded(source: &Opened, texts: &Splits<Vec<&[u8]>>, spec: &FeatureSpec) -> 
 }
 
 #[test]
-fn words_are_told_of_each_held_out_text() {
+fn words_are_counted_in_each_text() {
     let words = |all, known| WordCounts { all, known, composed: 0 };
     let reduction = Some(Reduction { dim: 1, reduce: crate::reduce::Reduce::Truncate });
     for spec in [FROZEN, TUNED, FeatureSpec { reduction, ..FROZEN }] {
         let counts = embedded(&table(), &texts(), &spec).words.expect("a table");
-        assert_eq!((counts.train, counts.valid, counts.test), (vec![], Some(vec![words(1, 1), words(0, 0)]), None));
+        let valid = Some(vec![words(1, 1), words(0, 0)]);
+        let expected = Splits { train: vec![words(3, 3), words(1, 0), words(1, 1)], valid, test: None };
+        assert_eq!(counts, expected);
+        assert_eq!(word_counts(&table(), &texts()), Some(expected));
     }
     assert!(embedded(&Opened::Encoder(Box::new(Bytes)), &texts(), &FROZEN).words.is_none());
 }

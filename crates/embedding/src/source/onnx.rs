@@ -144,6 +144,14 @@ impl crate::Encoder for emberline_encoder::onnx::Onnx {
         emberline_encoder::onnx::COMPUTATION
     }
 
+    fn max_tokens(&self) -> Option<usize> {
+        Some(self.max_tokens())
+    }
+
+    fn is_cut(&self, text: &[u8]) -> Result<bool, Error> {
+        Ok(self.is_cut(text)?)
+    }
+
     fn warnings(&self) -> Vec<emberline_base::Warning> {
         self.warnings().to_vec()
     }

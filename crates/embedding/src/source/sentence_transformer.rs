@@ -80,6 +80,14 @@ impl Encoder for SentenceTransformer {
         sentence_transformer::COMPUTATION
     }
 
+    fn max_tokens(&self) -> Option<usize> {
+        Some(self.max_tokens())
+    }
+
+    fn is_cut(&self, text: &[u8]) -> Result<bool, Error> {
+        Ok(self.is_cut(text)?)
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         self.warnings().to_vec()
     }

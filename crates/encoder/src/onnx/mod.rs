@@ -121,6 +121,19 @@ impl Onnx {
         self.digest.clone()
     }
 
+    /// Returns the maximum length of a text in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.tokens.longest()
+    }
+
+    /// Returns whether a text is longer than that, so that a part of it is cut off.
+    ///
+    /// # Errors
+    /// If the tokenizer is corrupt.
+    pub fn is_cut(&self, text: &[u8]) -> Result<bool, Error> {
+        self.tokens.is_cut(text)
+    }
+
     /// Returns the warnings about the options.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings

@@ -10,6 +10,9 @@ use crate::Error;
 use crate::json;
 
 const FILE: &str = "config_sentence_transformers.json";
+/// Maximum number of prompts that a warning shows, and of characters of each.
+const MAX_SHOWN: usize = 5;
+const MAX_CHARS: usize = 40;
 
 /// The prompt that is prepended to every text, and a warning about it.
 #[derive(Debug, Default)]
@@ -41,7 +44,32 @@ pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<Prompt, Erro
             )
         })?,
     };
-    Ok(Prompt { text, warning: None })
+    let warning = if text.is_empty() { none_chosen(&path, prompts) } else { None };
+    Ok(Prompt { text, warning })
+}
+
+/// Returns a warning if a model has prompts, but neither the user nor the model chooses one.
+fn none_chosen(path: &Path, prompts: Option<&serde_json::Map<String, Value>>) -> Option<Warning> {
+    let texts = prompts?.iter().filter_map(|(name, text)| Some((name, text.as_str().filter(|text| !text.is_empty())?)));
+    let shown: Vec<String> = texts.take(MAX_SHOWN).map(|(name, text)| format!("`{name}` ({})", excerpt(text))).collect();
+    if shown.is_empty() {
+        return None;
+    }
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let text = format!(
+        "The model was trained with prompts before its texts ({}; {file}), and none is set: its vectors are worse without. Set \
+         `prompt` to the name of the one for classification or for symmetric tasks (the model's page says which), or to \"\" if it \
+         needs none.",
+        shown.join(", ")
+    );
+    Some(Warning::new(Code::PromptMissing, text))
+}
+
+/// Returns the beginning of a prompt, in quotes.
+fn excerpt(prompt: &str) -> String {
+    let start: String = prompt.chars().take(MAX_CHARS).collect();
+    let more = if start.len() < prompt.len() { "..." } else { "" };
+    format!("{:?}", start + more)
 }
 
 /// Returns a warning if a prompt looks like a name, that is, a single word, but the model has no prompt of that name.
@@ -80,6 +108,17 @@ mod tests {
             let prompt = prompt(asked);
             assert_eq!((prompt.text.as_str(), prompt.warning), (text, None), "{asked:?}");
         }
+        let empty = r#"{"prompts": {"query": "", "document": ""}, "default_prompt_name": null}"#;
+        let without = r#"{"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": null}"#;
+        for (config, asked, warned) in
+            [(empty, None, false), (without, None, true), (without, Some(""), false), (without, Some("query"), false)]
+        {
+            std::fs::write(folder.path().join(FILE), config).expect("written");
+            let warning = resolve(folder.path(), asked).expect("readable").warning.map(|warning| warning.to_string());
+            let begins = "EMB017: The model was trained with prompts before its texts (`query` (\"query: \"); config_";
+            assert_eq!(warning.as_ref().is_some_and(|text| text.starts_with(begins)), warned, "{config} {warning:?}");
+        }
+        std::fs::write(folder.path().join(FILE), config).expect("written");
         for text in ["query: ", "Represent this sentence", "query:"] {
             assert_eq!((prompt(Some(text)).text.as_str(), warning(text).as_str()), (text, ""));
         }

@@ -79,6 +79,29 @@ impl PromptTokenizer {
         Ok(self.parsed()?.prompt_tokens)
     }
 
+    /// Returns the maximum length of a text in tokens, including special tokens and the prompt.
+    pub(crate) fn longest(&self) -> usize {
+        self.settings.longest
+    }
+
+    /// Returns whether a text is longer than that, so that its end is cut off (or its beginning, if the tokenizer says so).
+    ///
+    /// # Errors
+    /// If the tokenizer is corrupt.
+    pub(crate) fn is_cut(&self, text: &[u8]) -> Result<bool, Error> {
+        /// More special tokens than any template adds.
+        const SPECIAL: usize = 8;
+        // No token is shorter than a byte, so that most texts are known to fit before the tokenizer is parsed.
+        if text.is_ascii() && text.len() + self.prompt.len() + SPECIAL <= self.settings.longest {
+            return Ok(false);
+        }
+        let tokenizer = &self.parsed()?.tokenizer;
+        let text = format!("{}{}", self.prompt, String::from_utf8_lossy(text));
+        let encoded = catch_panic(&self.path, || tokenizer.encode_fast(text, true))?;
+        let encoded = encoded.map_err(|e| Error::format(&self.path, format!("can't make tokens of a text: {e}")))?;
+        Ok(!encoded.get_overflowing().is_empty())
+    }
+
     /// Returns everything that determines token ids, as a part of the digest.
     pub(crate) fn digest_part(&self) -> Vec<u8> {
         let TokenizerSettings { longest, lowercase, direction, .. } = &self.settings;

@@ -39,7 +39,7 @@ pub use self::weights::Weights;
 use super::location::{bytes_at, missing_hint};
 use super::{Texts, words};
 use crate::learned::{Learned, WordWeights};
-use crate::{Error, Lookup, RowKey, WordCounts};
+use crate::{Case, Error, Lookup, RowKey, WordCounts};
 
 /// The kinds of files that contain word vectors, or may contain them, whatever their names.
 const FORMATS: [Kind; 4] = [Kind::Gzip, Kind::FastText, Kind::Finalfusion, Kind::Text];
@@ -219,6 +219,17 @@ impl Lookup for WordVectors {
 
     fn row_word(&self, id: u32) -> Option<String> {
         self.table.words().get(id as usize).filter(|word| !word.is_empty()).cloned()
+    }
+
+    /// Only the words of the texts have been read, so the file itself is asked.
+    fn case(&self, _: &[String]) -> Case {
+        let folds = self.settings.lowercase.unwrap_or(self.settings.tokens != Tokens::Fasttext);
+        match (self.settings.lowercase, self.table.is_cased) {
+            (Some(true), _) => Case::Ignored,
+            (_, true) => Case::Distinguished,
+            (_, false) if folds => Case::Ignored,
+            (_, false) => Case::LowerOnly,
+        }
     }
 
     fn for_texts(&self, texts: &dyn TextList) -> Result<Option<Box<dyn Lookup>>, Error> {

@@ -49,7 +49,14 @@ const SHAPES: [World; 10] = [
 /// Classes that their words tell apart: what planted wrong labels need.
 const SEPARABLE: [World; 4] = [
     World { name: "separable, binary", cues: 0.4, confusion: 0.05, ..BINARY },
-    World { name: "separable, 10 % positives", cues: 0.4, confusion: 0.05, classes: &[0.9, 0.1], rows: 2_000, ..BINARY },
+    World {
+        name: "separable, 10 % positives",
+        cues: 0.4,
+        confusion: 0.05,
+        classes: &[0.9, 0.1],
+        rows: 2_000,
+        ..BINARY
+    },
     World {
         name: "separable, six classes",
         task: Task::MultiClass,
@@ -202,7 +209,8 @@ fn lengths(seeds: u64) {
 }
 
 fn damaged_characters(seeds: u64) {
-    let misread = ["donâ€™t", "cafÃ© crÃ¨me", "naÃ¯ve Ã§a", "5 Â£ Ã©", "Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "so â€“ what", "lost \u{fffd} sign"];
+    let misread =
+        ["donâ€™t", "cafÃ© crÃ¨me", "naÃ¯ve Ã§a", "5 Â£ Ã©", "Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "so â€“ what", "lost \u{fffd} sign"];
     let plant = |data: &mut Data, stream: &mut Substream| {
         for _ in 0..(data.texts.len() / 200).max(2) {
             let row = stream.below(data.texts.len());
@@ -240,28 +248,39 @@ fn flip(data: &mut Data, share: f64, stream: &mut Substream) {
     }
 }
 
-fn flips(seeds: u64) {
-    for share in FLIPPED {
-        for world in SEPARABLE {
-            let (mut recalled, mut all, mut wrong, mut warned) = (0, 0, 0, 0);
-            for seed in 1_000..1_000 + seeds {
-                let mut data = world.draw(seed);
-                flip(&mut data, share, &mut Substream::new(seed, "plant"));
-                let judgement = mislabelled::judge(&data.subject(&data.texts)).expect("enough rows");
-                warned += usize::from(judgement.is_convincing);
-                let rows: HashSet<usize> = judgement.suspects.iter().map(|suspect| suspect.row).collect();
-                let planted: HashSet<usize> = data.planted.iter().copied().collect();
-                recalled += planted.intersection(&rows).count();
-                all += planted.len();
-                wrong += rows.difference(&planted).count();
-            }
-            let what = format!("EMB022, {}, {:.0} % flipped", world.name, 100.0 * share);
-            report(&format!("{what}, rows"), recalled, all, "at least .9");
-            report(&format!("{what}, rows that are none"), wrong, recalled + wrong, "");
-            report(&format!("{what}, data sets"), warned, seeds as usize, "all");
-            assert!(recalled * 10 >= all * 9, "{what}: {recalled} of {all}");
-            assert_eq!(warned, seeds as usize, "{what}");
-        }
+/// What was found of planted wrong labels.
+#[derive(Default)]
+struct Flips {
+    planted: usize,
+    recalled: usize,
+    wrong: usize,
+    sets: usize,
+    warned: usize,
+}
+
+impl Flips {
+    fn add(&mut self, world: &World, share: f64, seed: u64) {
+        let mut data = world.draw(seed);
+        flip(&mut data, share, &mut Substream::new(seed, "plant"));
+        let judgement = mislabelled::judge(&data.subject(&data.texts)).expect("enough rows");
+        let rows: HashSet<usize> = judgement.suspects.iter().map(|suspect| suspect.row).collect();
+        let planted: HashSet<usize> = data.planted.iter().copied().collect();
+        self.planted += planted.len();
+        self.recalled += planted.intersection(&rows).count();
+        self.wrong += rows.difference(&planted).count();
+        self.sets += 1;
+        self.warned += usize::from(judgement.is_convincing());
+    }
+
+    /// Holds the figures to the bands.
+    fn hold(&self, what: &str) {
+        let Self { planted, recalled, wrong, sets, warned } = *self;
+        report(&format!("EMB022, {what}, rows"), recalled, planted, "at least .9");
+        report(&format!("EMB022, {what}, rows that are none"), wrong, recalled + wrong, "at most .1");
+        report(&format!("EMB022, {what}, data sets"), warned, sets, "at least .9");
+        assert!(recalled * 10 >= planted * 9, "{what}: {recalled} of {planted}");
+        assert!(wrong * 10 <= recalled + wrong, "{what}: {wrong} beside {recalled}");
+        assert!(warned * 10 >= sets * 9, "{what}: {warned} of {sets} data sets");
     }
 }
 
@@ -276,7 +295,11 @@ fn what_is_planted_is_found() {
 
 #[test]
 fn wrong_labels_are_found() {
-    flips(1);
+    let mut all = Flips::default();
+    for (share, world) in FLIPPED.iter().flat_map(|share| SEPARABLE.iter().map(move |world| (share, world))) {
+        all.add(world, *share, 1_000);
+    }
+    all.hold("all");
 }
 
 #[test]
@@ -292,5 +315,9 @@ fn what_is_planted_is_found_20_times() {
 #[test]
 #[ignore = "takes a minute: ci/simulate.sh"]
 fn wrong_labels_are_found_20_times() {
-    flips(20);
+    for (share, world) in FLIPPED.iter().flat_map(|share| SEPARABLE.iter().map(move |world| (share, world))) {
+        let mut of_world = Flips::default();
+        (1_000..1_020).for_each(|seed| of_world.add(world, *share, seed));
+        of_world.hold(&format!("{}, {:.0} % flipped", world.name, 100.0 * share));
+    }
 }
