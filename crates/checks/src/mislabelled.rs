@@ -33,13 +33,13 @@ const MIN_CLASS: usize = 10;
 /// Maximum number of rows; of more, a sample is judged.
 const MAX_ROWS: usize = 200_000;
 /// Least number and share of suspects that cause a warning.
-const MIN_SUSPECTS: usize = 3;
+const MIN_SUSPECTS: usize = 2;
 const MIN_SHARE: f64 = 0.002;
 /// Least probability that a label is wrong with which a row is suspected.
 const SUSPECTED: f64 = 0.5;
-/// Least evidence for wrong labels that causes a warning: twice the difference of log-likelihoods. By chance alone it exceeds 15
-/// in one of 20,000 data sets.
-const EVIDENCE: f64 = 15.0;
+/// Least evidence for wrong labels that causes a warning: twice the difference of log-likelihoods. By chance alone it exceeds 12
+/// in one of 3,700 data sets.
+const EVIDENCE: f64 = 12.0;
 
 /// A row whose label is likely wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]

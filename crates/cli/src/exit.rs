@@ -77,7 +77,7 @@ impl Error {
             Self::Pipeline(Pipeline::TrainingData { source }) => of_training_data(source),
             Self::Pipeline(Pipeline::OtherTrainingData { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::NoTrainingText) => Code::Usage,
-            Self::Pipeline(Pipeline::Data(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
+            Self::Pipeline(Pipeline::Data(_) | Pipeline::Checks(_)) | Self::Data(_) | Self::Row(_) => Code::Data,
             Self::Pipeline(Pipeline::Embedding { source, .. }) | Self::Embedding(source) => of_embedding(source),
             Self::Pipeline(Pipeline::File(error)) | Self::File(error) if error.is_not_a_file() => Code::Asset,
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Device(_))) => Code::Usage,

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use emberline_base::number::{agreeing, counted, grouped};
+use emberline_base::warning::Code;
 use emberline_base::{SplitName, Warning};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -94,9 +95,10 @@ pub struct Occurrence {
 
 impl Findings {
     /// Whether there is a finding that invalidates results rather than only costing rows: texts with different labels, or in the
-    /// files of two splits.
-    pub fn are_serious(&self) -> bool {
-        self.conflicting_labels > 0 || self.shared_texts > 0
+    /// files of two splits. `counts` tells whether warnings of a code count.
+    pub fn are_serious(&self, counts: impl Fn(Code) -> bool) -> bool {
+        let conflicts = self.conflicting_labels > 0 && counts(Code::ConflictingLabels);
+        conflicts || self.shared_texts > 0 && counts(Code::SharedTexts)
     }
 }
 

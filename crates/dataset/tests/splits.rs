@@ -169,7 +169,7 @@ fn texts_in_several_files_stay_in_the_most_protected() {
     assert_eq!((data.unused, data.data.rows_read, data.data.conflicting_labels), (3, 9, 1));
     let findings = read(&three_files(), folder.path()).expect("readable").findings();
     assert_eq!((findings.shared_texts, findings.conflicting_labels, findings.duplicate_texts), (3, 1, 3));
-    assert!(findings.are_serious());
+    assert!(findings.are_serious(|_| true));
     let conflict = &findings.conflicts[0];
     let lines: Vec<(u64, &str)> = conflict.occurrences.iter().map(|o| (o.line, o.labels[0].as_str())).collect();
     assert_eq!((conflict.text.as_str(), lines), ("two", vec![(3, "b"), (3, "a")]));

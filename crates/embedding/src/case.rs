@@ -84,6 +84,9 @@ mod tests {
         assert_eq!(of(&|word| (!is_capital(word)).then_some(1)), Case::LowerOnly);
         assert_eq!(of(&|_| None), Case::Unknown);
         // Of names alone, half are known with a capital only.
-        assert_eq!(of(&|word| (is_capital(word) || word < "m").then(|| u32::from(is_capital(word)))), Case::Distinguished);
+        assert_eq!(
+            of(&|word| (is_capital(word) || word < "m").then(|| u32::from(is_capital(word)))),
+            Case::Distinguished
+        );
     }
 }

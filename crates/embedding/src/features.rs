@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use emberline_base::record::KnownWords;
 use emberline_base::{Digest, Features, Splits, TextList};
+use rayon::prelude::*;
 
 pub(crate) use self::bags::{bags, pooled_bags};
 pub(crate) use self::layers::encoder_features;
 pub(crate) use self::reduction::ReductionStep;
 pub(crate) use self::table::frozen_vectors;
-use rayon::prelude::*;
+
 use crate::encode::Encoding;
 use crate::known::{self, WordCounts};
 use crate::layers::Layers;

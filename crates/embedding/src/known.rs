@@ -98,7 +98,7 @@ impl Add for Counts {
 }
 
 /// Returns what records show about the words of each text.
-pub(crate) fn known_words(words: &Splits<Vec<WordCounts>>) -> KnownWords {
+pub fn known_words(words: &Splits<Vec<WordCounts>>) -> KnownWords {
     let counts =
         words.map(|_, words| words.iter().map(|&words| Counts::of_text(words)).fold(Counts::default(), Counts::add));
     let all = counts.iter().fold(Counts::default(), |all, (_, counts)| all + *counts);

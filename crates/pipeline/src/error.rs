@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use emberline_base::Warning;
 use emberline_base::file::FileError;
 use emberline_base::number::{agreeing, counted};
 
@@ -171,6 +172,9 @@ pub enum Error {
     /// A lock was asked for before the refit was made of the present results.
     #[error("all cells have run, but the refit ([decide] refit) {0}; run the pipeline first, then lock it")]
     RefitPending(RefitState),
+    /// Checks found what `[checks] fatal` names.
+    #[error("{}", fatal(.0))]
+    Checks(Vec<Warning>),
     /// A cell that was asked for isn't in the plan.
     #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
     NoSuchCell {
@@ -254,4 +258,11 @@ fn each(errors: &[Error]) -> String {
 fn lines(differences: &[Difference]) -> String {
     let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
     lines.join("\n")
+}
+
+/// Lists warnings that end a command.
+fn fatal(warnings: &[Warning]) -> String {
+    let each: Vec<String> = warnings.iter().map(|warning| format!("  {warning}")).collect();
+    let these = agreeing(warnings.len(), "this warning", "these warnings");
+    format!("[checks] fatal ends the run for {these}, before anything is trained:\n{}", each.join("\n"))
 }

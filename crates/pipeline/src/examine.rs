@@ -1,12 +1,17 @@
-//! Implements `check`: finds missing files, and splits that the data can't be divided into.
+//! Implements `check`: finds missing files, splits that the data can't be divided into, and what the checks with codes find.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use emberline_dataset::{Findings, Rows};
-use emberline_embedding::Source;
+use emberline_base::Warning;
+use emberline_base::warning::Code;
+use emberline_checks::{Checked, Verdict};
+use emberline_dataset::{Dataset, Findings, Rows};
+use emberline_device::Device;
+use emberline_embedding::{Source, Texts};
 
 use crate::Error;
+use crate::checks::{check_embedding, check_rows};
 use crate::inputs::rows_key;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
@@ -15,8 +20,15 @@ use crate::run::no_cells;
 /// The findings about the data.
 #[derive(Debug)]
 pub struct Examined {
-    /// A summary of the data with the pipeline file's own settings.
+    /// A summary of the data with the pipeline file's own settings. Its warnings are those of all checks, of the embeddings too;
+    /// those that `[checks] ignore` names are left out.
     pub findings: Findings,
+    /// The rows that a warning is about, most suspicious first, where a check lists them.
+    pub rows: Vec<(Code, Vec<String>)>,
+    /// The checks that can't be made of these data, with the reason.
+    pub not_applicable: Vec<(String, String)>,
+    /// Whether a warning was found that `[checks] fatal` names, or one that invalidates results (EMB003, EMB009).
+    pub is_serious: bool,
     /// Faults of the data that keep cells from running, with the axes' values that cause them.
     pub faults: Vec<DataFault>,
 }
@@ -60,16 +72,16 @@ impl Pipeline {
         }
     }
 
-    /// Reads the data, and splits them in every way that the plan's cells ask for.
+    /// Reads the data, makes all checks of them, and splits them in every way that the plan's cells ask for.
     ///
     /// # Errors
     /// If the data of the pipeline file can't be read.
     pub fn examine_data(&self, plan: &Plan) -> Result<Examined, Error> {
         let read = |cell: &Cell| Ok(Arc::new(emberline_dataset::read(&cell.settings.data, &self.folder)?));
         let rows = Arc::new(emberline_dataset::read(&self.settings.data, &self.folder)?);
-        let findings = rows.findings();
+        let own = rows.split(&self.settings.data.split, self.settings.seed).ok();
+        let mut examined = self.check(rows.findings(), &rows, own.as_ref(), plan);
         let mut known: Vec<(String, Arc<Rows>)> = vec![(rows_key(&self.settings.data), rows)];
-        let mut faults = Vec::new();
         for cell in data_variants(plan) {
             let files = rows_key(&cell.settings.data);
             let rows = match known.iter().find(|(key, _)| *key == files) {
@@ -84,10 +96,58 @@ impl Pipeline {
                 cell.settings.train.loss_for(data.labels.task).map(drop).map_err(unsupported)
             });
             if let Err(error) = divided {
-                faults.push(DataFault { axes: data_axes(cell), error });
+                examined.faults.push(DataFault { axes: data_axes(cell), error });
             }
         }
-        Ok(Examined { findings, faults })
+        Ok(examined)
+    }
+
+    /// Makes all checks of the data and of the plan's embeddings, and applies `[checks]`. Without a dataset, the rows couldn't be
+    /// split.
+    fn check(&self, mut findings: Findings, rows: &Rows, dataset: Option<&Dataset>, plan: &Plan) -> Examined {
+        let checks = self.settings.checks();
+        let (mut listed, mut not_applicable) = (Vec::new(), Vec::new());
+        for Checked { code, verdict } in
+            check_rows(rows, dataset).into_iter().filter(|checked| checks.shows(checked.code))
+        {
+            match verdict {
+                Verdict::Clear => {}
+                Verdict::NotApplicable(reason) => not_applicable.push((code.to_string(), reason)),
+                Verdict::Found(finding) => {
+                    findings.warnings.push(Warning::new(code, finding.text));
+                    listed.extend((!finding.rows.is_empty()).then_some((code, finding.rows)));
+                }
+            }
+        }
+        if let Some(dataset) = dataset {
+            let (warnings, failed) = self.check_embeddings(plan, dataset);
+            findings.warnings.extend(warnings);
+            not_applicable.extend(failed);
+        }
+        checks.retain(&mut findings.warnings);
+        let is_fatal = !checks.fatal(&findings.warnings).is_empty();
+        let is_serious = is_fatal || findings.are_serious(|code| checks.shows(code));
+        Examined { findings, rows: listed, not_applicable, is_serious, faults: Vec::new() }
+    }
+
+    /// Opens the plan's sources and checks what they make of the texts. Returns the warnings, each once, and why sources can't be
+    /// opened.
+    fn check_embeddings(&self, plan: &Plan, dataset: &Dataset) -> (Vec<Warning>, Vec<(String, String)>) {
+        let (mut warnings, mut failed): (Vec<Warning>, _) = (Vec::new(), Vec::new());
+        let texts = dataset.splits.map(|name, _| dataset.texts_of(name).collect::<Vec<&str>>());
+        let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
+        for (name, source) in self.sources(plan) {
+            let texts = Texts { all: &all, train: &texts.train };
+            match source.without_tuning().open(&self.folder, texts, Device::Cpu) {
+                Ok(opened) => {
+                    let new = check_embedding(name, &opened, dataset);
+                    let new: Vec<Warning> = new.into_iter().filter(|new| !warnings.contains(new)).collect();
+                    warnings.extend(new);
+                }
+                Err(error) => failed.push((format!("checks of `{name}`"), error.to_string())),
+            }
+        }
+        (warnings, failed)
     }
 
     /// Returns the sources of the plan's cells, each once.

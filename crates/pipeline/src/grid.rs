@@ -195,7 +195,7 @@ impl Reader<'_> {
             let hint = "give at least one value, or remove it";
             return self.fault(&entry.value.span, format!("the axis `{axis}` is empty"), hint);
         }
-        if matches!(key.split('.').next(), Some("name" | "grid" | "report")) {
+        if matches!(key.split('.').next(), Some("name" | "grid" | "report" | "checks")) {
             let hint = "an axis is a key that decides a result";
             return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
         }

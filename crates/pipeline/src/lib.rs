@@ -6,6 +6,7 @@
 
 pub mod bundle;
 mod bundle_file;
+mod checks;
 mod classifier;
 mod data_files;
 mod diagnostic;
@@ -29,6 +30,7 @@ mod settings;
 mod source_options;
 
 pub use bundle_file::BundleError;
+pub use checks::Checks;
 pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, TrainingRows, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;

@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::checks::Checks;
 use crate::name::short;
 
 /// A pipeline file: data, embeddings, head, training, and the grid of cells to compare.
@@ -48,6 +49,9 @@ pub struct Settings {
     /// A published number that the cells of this pipeline must come to, on average; `verify` ends with exit code 6 if they don't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
+    /// Which warnings end a command, and which aren't shown; no cell depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
     /// The axes: each key is a dotted key of this file (`seed`, `"train.batch_size"`), `embedding` (which
     /// source), or `"embedding.KEY"` (a key of the cell's source); each value a list. The cells are their product.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -140,6 +144,11 @@ impl Settings {
         Question { metric: metric.map(|metric| metric.metric), decide, sequential: false }
     }
 
+    /// Returns what is made of warnings.
+    pub(crate) fn checks(&self) -> Checks {
+        self.checks.clone().unwrap_or_default()
+    }
+
     /// Returns the faults that types can't express, by dotted key; `[grid]` is checked elsewhere.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -165,6 +174,7 @@ impl Settings {
             faults.extend(source.faults().into_iter().map(|f| f.below(&table)));
         }
         faults.extend(monitor_faults(&self.callbacks, &self.data));
+        faults.extend(self.checks.iter().flat_map(|checks| below(checks.faults(), "checks")));
         faults.extend(self.decide.iter().flat_map(Decide::faults));
         faults.extend(self.expect.iter().flat_map(|expect| expect.faults(&self.grid)));
         faults

@@ -56,9 +56,18 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
 
 /// Prints the findings about the data, and returns the code of the first fault.
 fn examine(pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
-    let Examined { findings, faults } = pipeline.examine_data(plan)?;
+    let Examined { findings, rows, not_applicable, is_serious, faults } = pipeline.examine_data(plan)?;
     write!(io::stdout(), "{}", printable(&findings.to_string()))?;
-    let mut code = if findings.are_serious() { Code::Data } else { Code::Fine };
+    for (code, rows) in rows {
+        writeln!(io::stdout(), "rows of {code}:")?;
+        rows.iter().try_for_each(|row| writeln!(io::stdout(), "  {}", printable(row)))?;
+    }
+    if !not_applicable.is_empty() {
+        writeln!(io::stdout(), "not applicable:")?;
+        let mut each = not_applicable.iter();
+        each.try_for_each(|(what, reason)| writeln!(io::stdout(), "  {}", printable(&format!("{what}: {reason}"))))?;
+    }
+    let mut code = if is_serious { Code::Data } else { Code::Fine };
     for DataFault { axes, error } in faults {
         let error = Error::from(error);
         let with = if axes.is_empty() { String::new() } else { format!("with {axes}: ") };

@@ -51,7 +51,8 @@ pub(crate) fn resolve(folder: &Path, asked: Option<&str>) -> Result<Prompt, Erro
 /// Returns a warning if a model has prompts, but neither the user nor the model chooses one.
 fn none_chosen(path: &Path, prompts: Option<&serde_json::Map<String, Value>>) -> Option<Warning> {
     let texts = prompts?.iter().filter_map(|(name, text)| Some((name, text.as_str().filter(|text| !text.is_empty())?)));
-    let shown: Vec<String> = texts.take(MAX_SHOWN).map(|(name, text)| format!("`{name}` ({})", excerpt(text))).collect();
+    let shown: Vec<String> =
+        texts.take(MAX_SHOWN).map(|(name, text)| format!("`{name}` ({})", excerpt(text))).collect();
     if shown.is_empty() {
         return None;
     }

@@ -91,6 +91,11 @@ impl Data {
         table
     }
 
+    /// Returns the rows of all files, of which the dataset is one split.
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// Returns where a row comes from.
     pub(crate) fn origin(&self, row: usize) -> RowOrigin<'_> {
         self.rows.origin(row)

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use emberline_base::record::KnownWords;
-use emberline_base::{CancellationToken, Digest, Features, Splits, catch_panic};
+use emberline_base::{CancellationToken, Digest, Features, Splits, Warning, catch_panic};
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event, Progress};
@@ -56,6 +56,8 @@ pub(crate) struct Prepared {
     pub(crate) known_words: Option<KnownWords>,
     /// The words of each held-out text, with those that the table knows; `None` for other sources.
     pub(crate) words: Option<Arc<HeldOutWords>>,
+    /// What users should know of the embedding of these texts; `cells` is empty.
+    pub(crate) warnings: Arc<[Warning]>,
     /// The digest of everything that decides the vectors.
     pub(crate) digest: Digest,
     wanted: FeatureSpec,
@@ -149,9 +151,9 @@ impl Inputs {
     /// Returns everything that the cell is trained on. `on_event` is notified of an encoding that takes long.
     pub(crate) fn prepare(&mut self, cell: &Cell, on_event: &mut dyn FnMut(Event)) -> Result<Prepared, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
-        let Embedded { features, known_words, words, projection } = self.embedded(cell, on_event)?;
+        let Embedded { features, known_words, words, warnings, projection } = self.embedded(cell, on_event)?;
         let (wanted, digest) = (cell.source().1.feature_spec(), self.embedding_digest(cell)?);
-        Ok(Prepared { data, opened, features, known_words, words, digest, wanted, projection })
+        Ok(Prepared { data, opened, features, known_words, words, warnings, digest, wanted, projection })
     }
 
     /// Returns the features of the cell's texts: vectors, or bags of table rows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use emberline_base::record::KnownWords;
-use emberline_base::{Features, SplitName, Splits, TextList};
+use emberline_base::{Features, SplitName, Splits, TextList, Warning};
 use emberline_device::{Device, memory};
 use emberline_embedding::encode::{Encoding, Event, Progress};
 use emberline_embedding::features::{self, FeatureSpec};
@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::data::Data;
 use crate::Error;
+use crate::checks::embedding_warnings;
 use crate::plan::Cell;
 
 /// The features of the texts, shared by the cells that need the same.
@@ -23,6 +24,8 @@ pub(super) struct Embedded {
     pub(super) features: Arc<Splits<Features>>,
     pub(super) known_words: Option<KnownWords>,
     pub(super) words: Option<Arc<HeldOutWords>>,
+    /// What users should know of the embedding of these texts; `cells` is empty.
+    pub(super) warnings: Arc<[Warning]>,
     /// The projection that shortens the vectors, if it was learned from the texts.
     pub(super) projection: Option<Arc<Projection>>,
 }
@@ -96,7 +99,10 @@ pub(super) fn embed(
     let made = features::embed(opened, &data.dataset.lists(), wanted, encoding);
     let made = made.map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })?;
     let features::Embedded { features, known_words, words, projection } = made;
-    Ok(Embedded { features: Arc::new(features), known_words, words: words.map(HeldOutWords::new), projection })
+    let warnings = embedding_warnings(cell.embedding(), opened, &data.dataset, words.as_ref());
+    let held_out = words.map(|words| HeldOutWords::new(Splits { train: Vec::new(), ..words }));
+    let (features, warnings) = (Arc::new(features), warnings.into());
+    Ok(Embedded { features, known_words, words: held_out, warnings, projection })
 }
 
 /// Returns how many of the texts an encoder still has to encode, or `None` for other sources.

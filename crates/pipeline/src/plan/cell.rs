@@ -126,6 +126,7 @@ impl Cell {
             report: None,
             decide: None,
             expect: None,
+            checks: None,
             grid: Default::default(),
         })
     }

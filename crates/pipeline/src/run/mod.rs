@@ -11,7 +11,6 @@ mod executor;
 mod explain;
 mod fit_warnings;
 mod hparams;
-mod known_words;
 mod left_out;
 mod locked;
 mod model;
@@ -27,10 +26,12 @@ mod survey;
 mod trainer;
 mod work;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use emberline_base::Warning;
 use emberline_base::record::{self, Refit, Status, Summary};
+use emberline_checks::Checked;
 use emberline_report::Question;
 use emberline_tensorboard::{Experiment, write_experiment};
 
@@ -51,7 +52,8 @@ pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
 pub(crate) use self::survey::{groups, state};
 use self::trainer::Trainer;
 use crate::Error;
-use crate::inputs::{Encoded, Inputs};
+use crate::checks::{Checks, check_data, check_embedding};
+use crate::inputs::{Data, Encoded, Inputs};
 use crate::lock::Lock;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
@@ -136,8 +138,13 @@ fn run_plan(
     let markers = CrashMarkers::new(folder, &options.interrupt);
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
-    let data = read_data(plan, folder, options, &markers, &mut inputs)?;
+    let checks = pipeline.settings.checks();
+    let data = checked(read_data(plan, folder, options, &markers, &mut inputs)?, &checks);
     observer.data(&data);
+    checks.refuse(&data.warnings)?;
+    if checks.is_fatal_of_embeddings() {
+        checks.refuse(&of_embeddings(plan, options, &mut inputs))?;
+    }
     if let Some(lock) = &options.locked {
         refuse_stale(lock, pipeline, plan, &options.only, &mut inputs)?;
     }
@@ -192,7 +199,7 @@ fn read_data(
     options: &Options,
     markers: &CrashMarkers,
     inputs: &mut Inputs,
-) -> Result<record::Data, Error> {
+) -> Result<Arc<Data>, Error> {
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
     let data = if !options.asks_for(&first.id) || markers.is_suspect(&first.id) {
         inputs.data(first)?
@@ -206,7 +213,31 @@ fn read_data(
     } else {
         inputs.begin(first)?
     };
-    Ok(data.dataset.data.clone())
+    Ok(data)
+}
+
+/// Describes data, with the warnings of the checks that are made before a run, but without those that aren't to be shown.
+fn checked(data: Arc<Data>, checks: &Checks) -> record::Data {
+    let mut description = data.dataset.data.clone();
+    description.warnings.extend(check_data(&data).iter().filter_map(Checked::warning));
+    checks.retain(&mut description.warnings);
+    description
+}
+
+/// Opens the embeddings of the cells to run, each once for the same data, and returns the warnings about them. An embedding
+/// that can't be opened fails its cells later.
+fn of_embeddings(plan: &Plan, options: &Options, inputs: &mut Inputs) -> Vec<Warning> {
+    let asked = |cell: &&Cell| options.asks_for(&cell.id);
+    let firsts =
+        groups(plan).into_iter().filter_map(|group| group.cells.into_iter().map(|at| &plan.cells[at]).find(asked));
+    let mut warnings: Vec<Warning> = Vec::new();
+    for cell in firsts {
+        if let (Ok(data), Ok(opened)) = (inputs.data(cell), inputs.opened(cell)) {
+            let new = check_embedding(cell.embedding(), &opened, &data.dataset);
+            warnings.extend(new.into_iter().filter(|new| !warnings.contains(new)).collect::<Vec<_>>());
+        }
+    }
+    warnings
 }
 
 /// Takes over the records of cells that need not run, and returns the other cells in execution order.

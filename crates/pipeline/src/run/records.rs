@@ -9,6 +9,7 @@ use emberline_train::COMPUTATION;
 
 use super::left_out;
 use crate::Error;
+use crate::checks::Checks;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
@@ -30,6 +31,7 @@ pub(super) struct Records<'p> {
     indices: HashMap<&'p str, usize>,
     /// The summary without its cells.
     frame: Summary,
+    checks: Checks,
     next_summary: Instant,
 }
 
@@ -60,7 +62,8 @@ impl<'p> Records<'p> {
         };
         let entries = plan.cells.iter().map(|cell| Entry { attempt: None, record: cell.pending() }).collect();
         let indices = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), at)).collect();
-        Self { plan, entries, indices, frame, next_summary: Instant::now() + MIN_SUMMARY_INTERVAL }
+        let checks = pipeline.settings.checks();
+        Self { plan, entries, indices, frame, checks, next_summary: Instant::now() + MIN_SUMMARY_INTERVAL }
     }
 
     /// Sets the attempt that counts for a cell, and its record if that is valid.
@@ -145,7 +148,12 @@ impl<'p> Records<'p> {
     }
 
     fn summary(&self) -> Summary {
-        let cells: Vec<record::Cell> = self.entries.iter().map(|entry| entry.record.clone()).collect();
+        let mut cells: Vec<record::Cell> = self.entries.iter().map(|entry| entry.record.clone()).collect();
+        // Records keep every warning, so that another `ignore` doesn't change what is done.
+        cells
+            .iter_mut()
+            .filter_map(|cell| cell.outcome.as_mut())
+            .for_each(|outcome| self.checks.retain(&mut outcome.warnings));
         let warnings = Summary::gather_warnings(&self.frame.data, &cells);
         Summary { cells, warnings, ..self.frame.clone() }
     }

@@ -16,12 +16,12 @@ use super::checkpointer::{CellCheckpointer, CheckpointEvents};
 use super::crash_markers::CrashMarkers;
 use super::fit_warnings;
 use super::hparams::hparams;
-use super::known_words;
 use super::model::model;
 use super::nothing_learned;
 use super::options::Options;
 use super::work::{PreparedCell, catch_cell_panic};
 use crate::Error;
+use crate::checks::known_words;
 use crate::inputs::{Data, Prepared};
 use crate::plan::Cell;
 use crate::run_folder::{Attempt, Lock, RunFolder};
@@ -313,7 +313,8 @@ fn outcome(
     fit: &FittedModel,
     digests: Digests,
 ) -> Outcome {
-    let Prepared { opened, known_words, .. } = prepared;
+    let Prepared { opened, known_words, warnings, .. } = prepared;
+    let of_texts = warnings.iter().cloned();
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
     let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
     let mut outcome = Outcome {
@@ -331,7 +332,7 @@ fn outcome(
         computation: COMPUTATION,
         known_words: known_words.clone(),
         fit: evidence(prepared, spec, fit),
-        warnings: opened.warnings().into_iter().chain(few_known).chain(nothing_learned).collect(),
+        warnings: opened.warnings().into_iter().chain(few_known).chain(of_texts).chain(nothing_learned).collect(),
     };
     let of_fit = fit_warnings::warnings(&outcome, &fit.history);
     outcome.warnings.extend(of_fit);

@@ -9,7 +9,7 @@ const MIN_KNOWN_SHARE: f64 = 0.5;
 
 /// Returns a warning if an embedding knows less than half of the words of all texts or of a split, or if most texts
 /// have no word that it knows.
-pub(super) fn warning(embedding: &str, known: &KnownWords) -> Option<Warning> {
+pub(crate) fn warning(embedding: &str, known: &KnownWords) -> Option<Warning> {
     let is_low = |share: &KnownShare| share.tokens < MIN_KNOWN_SHARE || share.texts_without > MIN_KNOWN_SHARE;
     if !is_low(&known.all) && !known.splits.iter().any(|(_, share)| is_low(share)) {
         return None;
