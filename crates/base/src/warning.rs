@@ -72,27 +72,6 @@ pub enum Code {
     /// No epoch of a cell predicts a validation row correctly, so the choice of the best epoch is arbitrary.
     #[serde(rename = "EMB013")]
     NothingLearned,
-    /// Training ended by `train.epochs` while the loss was still improving.
-    #[serde(rename = "EMB030")]
-    StillImproving,
-    /// One class is predicted for every validation row, and the loss is no better than that of the shares of the classes.
-    #[serde(rename = "EMB031")]
-    OneClassOnly,
-    /// The validation loss is clearly higher than that of the shares of the classes.
-    #[serde(rename = "EMB032")]
-    WorseThanPrior,
-    /// A setting lacks the scores of splits that others have, so it isn't compared.
-    #[serde(rename = "EMB101")]
-    SettingLeftOut,
-    /// Splits that some setting lacks aren't counted.
-    #[serde(rename = "EMB102")]
-    SplitsLeftOut,
-    /// The scores are of validation rows, which also chose the epoch.
-    #[serde(rename = "EMB103")]
-    SameRows,
-    /// The best setting lies at the edge of an axis.
-    #[serde(rename = "EMB104")]
-    AtTheEdge,
     /// A split has rows of one class only, or every training row has a class.
     #[serde(rename = "EMB014")]
     OneClassSplit,
@@ -123,6 +102,27 @@ pub enum Code {
     /// An embedding knows far fewer words of one class than of the others.
     #[serde(rename = "EMB023")]
     FewKnownWordsOfAClass,
+    /// Training ended by `train.epochs` while the loss was still improving.
+    #[serde(rename = "EMB030")]
+    StillImproving,
+    /// One class is predicted for every validation row, and the loss is no better than that of the shares of the classes.
+    #[serde(rename = "EMB031")]
+    OneClassOnly,
+    /// The validation loss is clearly higher than that of the shares of the classes.
+    #[serde(rename = "EMB032")]
+    WorseThanPrior,
+    /// A setting lacks the scores of splits that others have, so it isn't compared.
+    #[serde(rename = "EMB101")]
+    SettingLeftOut,
+    /// Splits that some setting lacks aren't counted.
+    #[serde(rename = "EMB102")]
+    SplitsLeftOut,
+    /// The scores are of validation rows, which also chose the epoch.
+    #[serde(rename = "EMB103")]
+    SameRows,
+    /// The best setting lies at the edge of an axis.
+    #[serde(rename = "EMB104")]
+    AtTheEdge,
 }
 
 impl Code {

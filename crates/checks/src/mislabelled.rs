@@ -37,9 +37,9 @@ const MIN_SUSPECTS: usize = 2;
 const MIN_SHARE: f64 = 0.002;
 /// Least probability that a label is wrong with which a row is suspected.
 const SUSPECTED: f64 = 0.5;
-/// Least evidence for wrong labels that causes a warning: twice the difference of log-likelihoods. By chance alone it exceeds 12
-/// in one of 3,700 data sets.
-const EVIDENCE: f64 = 12.0;
+/// Least evidence for wrong labels that causes a warning: twice the difference of log-likelihoods. By chance alone it exceeds 10
+/// in one of 1,300 data sets.
+const EVIDENCE: f64 = 10.0;
 
 /// A row whose label is likely wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -26,8 +26,8 @@ const BINARY: World = World {
     accented: false,
 };
 
-/// The shapes of clean data: ten, twenty data sets of each are the 200.
-const SHAPES: [World; 10] = [
+/// The shapes of clean data.
+const SHAPES: [World; 11] = [
     BINARY,
     World { name: "binary, 6 % positives", classes: &[0.94, 0.06], rows: 2_000, ..BINARY },
     World {
@@ -39,6 +39,15 @@ const SHAPES: [World; 10] = [
     },
     World { name: "twenty classes", task: Task::MultiClass, classes: &[0.05; 20], rows: 2_000, ..BINARY },
     World { name: "long texts", rows: 400, words: 150.0, spread: 0.6, cues: 0.08, ..BINARY },
+    World {
+        name: "long texts, overlapping",
+        rows: 300,
+        words: 300.0,
+        spread: 0.5,
+        cues: 0.05,
+        confusion: 0.5,
+        ..BINARY
+    },
     World { name: "multi-label", task: Task::MultiLabel, classes: &[0.1, 0.4, 0.2, 0.05, 0.3, 0.15], ..BINARY },
     World { name: "few rows", rows: 150, ..BINARY },
     World { name: "hard to tell apart", cues: 0.1, confusion: 0.5, ..BINARY },
