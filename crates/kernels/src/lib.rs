@@ -1,7 +1,7 @@
 //! The arithmetic that heads, encoders and the search for neighbours share on the CPU: matrix products on panels, inner
 //! products, and elementary functions.
 //!
-//! Slices and [`Panels`] of `f32` enter and leave; the crate knows nothing of layers, models or training.
+//! Slices and [`Panels`] of `f32` enter and leave ([`double`] has products in `f64`); the crate knows nothing of layers, models or training.
 //!
 //! **Every number is equal, bit for bit, on every CPU**: a sum is taken in an order that depends neither on the width of
 //! the CPU's registers nor on other rows. All inner loops are inlined into code that [`pulp::Arch`] compiles for the
@@ -20,6 +20,7 @@
 //! is `max(x, 0)`.
 
 pub mod dot;
+pub mod double;
 pub mod function;
 mod panels;
 pub mod product;
