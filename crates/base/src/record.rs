@@ -9,6 +9,8 @@ mod data;
 mod fit;
 mod expected;
 mod known_words;
+mod baselines;
+mod convergence;
 mod refit;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ pub use self::data::{ChosenBy, Data, SplitRows};
 pub use self::fit::FitEvidence;
 pub use self::expected::Expected;
 pub use self::known_words::{KnownShare, KnownWords};
+pub use self::baselines::{Baseline, BaselineScores, Baselines};
+pub use self::convergence::Convergence;
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, Warning};
 
@@ -66,6 +70,10 @@ pub enum Stop {
     Epochs,
     /// Early stopping: the monitored metric didn't improve any more.
     EarlyStopping,
+    /// L-BFGS has converged.
+    Converged,
+    /// L-BFGS ended before it converged: after `max_iterations`, or because rounding let no step improve the objective.
+    NotConverged,
 }
 
 /// The number of parameters of a model, as Keras's `model.summary()` counts them: those of the whole embedding table and of
@@ -89,6 +97,9 @@ pub struct Outcome {
     pub best_epoch: u32,
     /// The reason why training ended.
     pub stopped: Stop,
+    /// How a fit by L-BFGS ended; absent for other optimisers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<Convergence>,
     /// Wall time of training in seconds, without the time for embedding the texts.
     pub seconds: f64,
     /// The number of parameters of the model.
@@ -201,6 +212,9 @@ pub struct Summary {
     /// done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
+    /// The baselines on the rows of the cells, one entry for each different set of rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<Baselines>,
     /// Combinations of the grid that were skipped, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,

@@ -13,6 +13,7 @@
 //!        <rows>.<embedding>.known          the number of known words of each of these rows, for an embedding
 //!        <digest>.safetensors              what an embedding learned from the training texts
 //! under_way/<cell>.json                    a marker, while the cell is running
+//! baselines/<digest>.json                  the baselines on the rows of a dataset
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
 //! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
@@ -33,6 +34,8 @@ pub const CELLS: &str = "cells";
 pub const ATTEMPTS: &str = "attempts";
 /// The folder of facts about datasets and embeddings.
 pub const INPUTS: &str = "inputs";
+/// The folder of the baselines, one file per dataset.
+pub const BASELINES: &str = "baselines";
 /// The folder of the markers of running cells.
 pub const UNDER_WAY: &str = "under_way";
 /// The folder of the refit: the model of the best setting, trained once more on all rows.

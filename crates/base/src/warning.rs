@@ -111,6 +111,9 @@ pub enum Code {
     /// The validation loss is clearly higher than that of the shares of the classes.
     #[serde(rename = "EMB032")]
     WorseThanPrior,
+    /// A fit by L-BFGS ended before it converged.
+    #[serde(rename = "EMB035")]
+    NotConverged,
     /// A setting lacks the scores of splits that others have, so it isn't compared.
     #[serde(rename = "EMB101")]
     SettingLeftOut,

@@ -44,6 +44,12 @@ pub enum Error {
         /// What is wrong with it.
         source: emberline_embedding::Error,
     },
+    /// The baselines can't be computed.
+    #[error("{source}")]
+    Baselines {
+        /// Why.
+        source: emberline_linear::Error,
+    },
     /// The device can't be used.
     #[error(transparent)]
     Train(#[from] emberline_train::Error),

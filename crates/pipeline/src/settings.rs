@@ -9,7 +9,7 @@ use emberline_embedding::Source;
 use emberline_report::Question;
 use emberline_statistics::Size;
 use emberline_train::callback::Callbacks;
-use emberline_train::settings::{Head, Train};
+use emberline_train::settings::{Head, Optimizer, Train};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -177,6 +177,41 @@ impl Settings {
         faults.extend(self.checks.iter().flat_map(|checks| below(checks.faults(), "checks")));
         faults.extend(self.decide.iter().flat_map(Decide::faults));
         faults.extend(self.expect.iter().flat_map(|expect| expect.faults(&self.grid)));
+        faults.extend(self.lbfgs_faults());
+        faults
+    }
+
+    /// Reports settings that L-BFGS can't follow, if the file itself sets it. If it is a value of an axis, such settings are those
+    /// of the other values.
+    fn lbfgs_faults(&self) -> Vec<Fault> {
+        let Optimizer::Lbfgs(_) = self.train.optimizer else { return Vec::new() };
+        let fault = |key: &str, message: &str, hint: &str| Fault::new(key, message, hint).related_to("train.optimizer");
+        let mut faults = Vec::new();
+        if !self.head.layers.is_empty() {
+            let message = "`lbfgs` fits a linear classifier, and the head has layers";
+            faults.push(fault("head.layers", message, "set `layers = []`, or use another optimizer, such as adam"));
+        }
+        let Train { epochs, batch_size, shuffle, .. } = Train::default();
+        let set = [
+            ("epochs", self.train.epochs != epochs),
+            ("batch_size", self.train.batch_size != batch_size),
+            ("shuffle", self.train.shuffle != shuffle),
+        ];
+        for (key, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
+            let message = format!("`{key}` has no effect: `lbfgs` uses all rows in every iteration");
+            let hint = "leave it out; `train.optimizer.lbfgs.max_iterations` limits the iterations";
+            faults.push(fault(&format!("train.{key}"), &message, hint));
+        }
+        let Callbacks { early_stopping, checkpoint, reduce_lr_on_plateau, .. } = &self.callbacks;
+        let watching = [
+            ("early_stopping", early_stopping.is_some()),
+            ("checkpoint", checkpoint.is_some()),
+            ("reduce_lr_on_plateau", reduce_lr_on_plateau.is_some()),
+        ];
+        for (key, _) in watching.into_iter().filter(|(_, is_set)| *is_set) {
+            let message = format!("`{key}` has no effect: `lbfgs` has no epochs, it converges");
+            faults.push(fault(&format!("callbacks.{key}"), &message, "leave it out"));
+        }
         faults
     }
 }
@@ -286,13 +321,28 @@ fn has_valid(data: &emberline_dataset::Settings) -> bool {
 
 /// Returns why a source can't be trained with these settings, if the settings alone tell; `plan` reports it and leaves
 /// the combination out.
-pub(crate) fn impossible(name: &str, source: &Source, train: &Train) -> Option<String> {
+pub(crate) fn impossible(name: &str, source: &Source, head: &Head, train: &Train) -> Option<String> {
+    if let Optimizer::Lbfgs(_) = train.optimizer {
+        return impossible_by_lbfgs(name, source, head);
+    }
     (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
         format!(
             "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \
              use adam, or set weight_decay = 0"
         )
     })
+}
+
+/// Returns why L-BFGS can't fit a head on a source.
+fn impossible_by_lbfgs(name: &str, source: &Source, head: &Head) -> Option<String> {
+    let what = if source.trainable() {
+        "can't be fine-tuned by lbfgs, which fits a linear classifier on frozen vectors; use `trainable = false`, or adam"
+    } else if !head.layers.is_empty() {
+        "is left out: lbfgs fits a linear classifier, and the head has layers; use `layers = []`, or adam"
+    } else {
+        return None;
+    };
+    Some(format!("`{name}` {what}"))
 }
 
 /// Returns whether a text can be the name of a folder on every system.

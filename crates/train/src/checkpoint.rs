@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use emberline_base::record::Epoch;
-use emberline_base::{Digest, Scores};
+use emberline_base::{CancellationToken, Digest, Scores};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,11 @@ pub trait Checkpointer {
     /// # Errors
     /// When it can't be written; the fit then fails.
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error>;
+
+    /// Returns the token that ends a fit which has no epochs between which it could be asked; such a fit starts over later.
+    fn interrupt(&self) -> Option<CancellationToken> {
+        None
+    }
 
     /// Called if there is not enough memory for a checkpoint; the fit continues without one.
     fn on_skip(&mut self, _: &dyn std::error::Error) {}

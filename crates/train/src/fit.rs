@@ -10,11 +10,13 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::checkpoint::CheckpointAction;
+use crate::converged;
 use crate::engine::{self, BuildEngine, Engine, EngineSpec, EpochInput};
 use crate::fit_state::FitState;
 use crate::head::Architecture;
+use crate::optimizer::StepOptimizer;
 use crate::request::{FitRequest, FittedModel};
-use crate::settings::Loss;
+use crate::settings::{Loss, Optimizer};
 use crate::spec::FitSpec;
 use crate::weights::Weights;
 
@@ -37,6 +39,8 @@ pub enum EngineChoice {
 /// # Errors
 /// When no fit can start: their shapes differ, the settings don't fit the data, or there is not enough memory. The
 /// inner errors are those that end a single fit.
+///
+/// A fit by L-BFGS must be the only one; it is computed on the CPU, whatever the device is.
 pub fn fit(requests: Vec<FitRequest<'_, '_>>, device: Device) -> Result<Vec<Result<FittedModel, Error>>, Error> {
     fit_with(EngineChoice::Fastest, requests, device)
 }
@@ -56,6 +60,11 @@ pub fn fit_with(
         EngineChoice::Burn => engine::build_burn,
     };
     let mut states: Vec<FitState<'_, '_>> = requests.into_iter().map(FitState::new).collect();
+    if let [state] = states.as_slice()
+        && let Optimizer::Lbfgs(settings) = &state.request.spec.train.optimizer
+    {
+        return Ok(states.into_iter().map(|state| converged::fit(state, settings)).collect());
+    }
     let fitted = fit_states(build, &mut states, device);
     states.iter_mut().for_each(FitState::fail);
     fitted
@@ -74,8 +83,10 @@ fn fit_states(
     let architecture = specs[0].architecture();
     let starts =
         specs.iter().map(|spec| spec.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
+    let optimizers: Vec<StepOptimizer> = specs.iter().filter_map(|spec| spec.train.optimizer.stepwise()).collect();
+    let each = specs.iter().zip(&optimizers).zip(&starts);
     let engine_specs: Vec<EngineSpec<'_>> =
-        specs.iter().zip(&starts).map(|(spec, start)| engine_spec(spec, &architecture, loss, start)).collect();
+        each.map(|((spec, optimizer), start)| engine_spec(spec, &architecture, (loss, optimizer), start)).collect();
     let mut engine = build(device, &engine_specs)?;
     resume(engine.as_mut(), states, &starts);
     let setup_seconds = clock.share(states.len());
@@ -105,12 +116,11 @@ fn fail_diverged(engine: &mut dyn Engine, states: &mut [FitState<'_, '_>], start
 fn engine_spec<'a>(
     spec: &'a FitSpec<'a>,
     architecture: &'a Architecture,
-    loss: Loss,
+    (loss, optimizer): (Loss, &'a StepOptimizer),
     weights: &'a Weights,
 ) -> EngineSpec<'a> {
     let FitSpec { train, seed, features, targets, .. } = spec;
-    let (optimizer, batch_size) = (&train.optimizer, train.batch_size as usize);
-    let (seed, targets) = (*seed, &targets.train);
+    let (seed, batch_size, targets) = (*seed, train.batch_size as usize, &targets.train);
     EngineSpec { architecture, optimizer, loss, batch_size, seed, features, targets, weights }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::record::{Epoch, Stop};
+use emberline_base::record::{Convergence, Epoch, Stop};
 use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits, Task};
 use emberline_device::memory::InsufficientMemory;
 
@@ -24,6 +24,8 @@ pub(crate) struct FitState<'w, 'c> {
     pub(crate) history: Vec<Epoch>,
     pub(crate) best: Best,
     pub(crate) seconds: f64,
+    /// How a fit by L-BFGS ended; none for other optimisers.
+    pub(crate) convergence: Option<Convergence>,
     /// How the fit ended; none while it is trained.
     pub(crate) ended: Option<Result<Stop, Error>>,
 }
@@ -48,6 +50,7 @@ impl<'w, 'c> FitState<'w, 'c> {
                 weights: Weights::default(),
             },
             seconds: 0.0,
+            convergence: None,
             ended: None,
             request,
         }
@@ -216,6 +219,7 @@ impl<'w, 'c> FitState<'w, 'c> {
             history: std::mem::take(&mut self.history),
             best_epoch: self.best.epoch,
             stopped,
+            convergence: self.convergence,
             architecture: spec.architecture(),
             weights: std::mem::take(&mut self.best.weights),
             thresholds,

@@ -7,6 +7,7 @@
 
 pub mod callback;
 mod checkpoint;
+mod converged;
 mod divergence;
 mod engine;
 mod error;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::record::{Epoch, Stop};
+use emberline_base::record::{Convergence, Epoch, Stop};
 use emberline_base::{Matrix, Splits};
 
 use crate::callback::Callback;
@@ -20,6 +20,8 @@ pub struct FittedModel {
     pub best_epoch: u32,
     /// Why training ended.
     pub stopped: Stop,
+    /// How a fit by L-BFGS ended; none for other optimisers.
+    pub convergence: Option<Convergence>,
     /// The architecture of the head that the weights belong to.
     pub architecture: Architecture,
     /// The weights of the best epoch.

@@ -154,6 +154,8 @@ pub enum Optimizer {
     Adamw(Adamw),
     /// Stochastic gradient descent, optionally with momentum.
     Sgd(Sgd),
+    /// L-BFGS until it converges: logistic regression on frozen vectors, as scikit-learn's. The head must have no layers.
+    Lbfgs(Lbfgs),
 }
 
 /// `adam = { learning_rate = 1e-4 }`
@@ -225,24 +227,32 @@ impl Default for Sgd {
     }
 }
 
-impl Optimizer {
-    /// Returns the initial learning rate.
-    pub fn learning_rate(&self) -> f64 {
-        match self {
-            Self::Adam(s) => s.learning_rate,
-            Self::Adamw(s) => s.learning_rate,
-            Self::Sgd(s) => s.learning_rate,
-        }
-    }
+/// `lbfgs = { l2 = 1.0 }`: minimises the sum of the losses of all training rows plus `l2 / 2` times the squared weights. The
+/// bias has no penalty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lbfgs {
+    /// The strength of the penalty: 1 / C of scikit-learn's `LogisticRegression`.
+    #[schemars(range(min = 0.0))]
+    pub l2: f64,
+    /// The fit has converged when no number of the gradient of (objective / rows) is larger than this: scikit-learn's `tol`.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub tolerance: f64,
+    /// The most iterations: scikit-learn's `max_iter`. A fit that needs more is kept, with a warning.
+    #[schemars(range(min = 1))]
+    pub max_iterations: u32,
+}
 
-    /// Returns the same optimiser with another learning rate.
-    pub(crate) fn with_learning_rate(mut self, learning_rate: f64) -> Self {
-        match &mut self {
-            Self::Adam(s) => s.learning_rate = learning_rate,
-            Self::Adamw(s) => s.learning_rate = learning_rate,
-            Self::Sgd(s) => s.learning_rate = learning_rate,
-        }
-        self
+impl Default for Lbfgs {
+    fn default() -> Self {
+        Self { l2: 1.0, tolerance: 1e-6, max_iterations: 1000 }
+    }
+}
+
+impl Optimizer {
+    /// Returns the initial learning rate; that of L-BFGS, which has none, is 1, the length of its usual step.
+    pub fn learning_rate(&self) -> f64 {
+        self.stepwise().map_or(1.0, |optimizer| optimizer.learning_rate())
     }
 
     fn faults(&self) -> Vec<Fault> {
@@ -270,6 +280,24 @@ impl Optimizer {
             Self::Sgd(s) => {
                 check_range("momentum", s.momentum, 0.0, 1.0, share);
                 "sgd"
+            }
+            Self::Lbfgs(s) => {
+                check_range("l2", s.l2, 0.0, f64::INFINITY, "use 0 or more, such as 1.0");
+                check_range(
+                    "tolerance",
+                    s.tolerance,
+                    f64::MIN_POSITIVE,
+                    f64::INFINITY,
+                    "use a number above 0, such as 1e-6",
+                );
+                check_range(
+                    "max_iterations",
+                    s.max_iterations.into(),
+                    1.0,
+                    f64::INFINITY,
+                    "use 1 or more, such as 1000",
+                );
+                "lbfgs"
             }
         };
         faults.into_iter().map(|fault| fault.below(name)).collect()

@@ -5,7 +5,8 @@ use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task,
 use crate::Error;
 use crate::head::Architecture;
 use crate::metric::{self, Threshold};
-use crate::settings::{Head, Loss, Optimizer, Train};
+use crate::optimizer::StepOptimizer;
+use crate::settings::{Head, Loss, Train};
 use crate::weights::{Tensor, Weights};
 
 /// Everything that determines a fit's numbers.
@@ -36,7 +37,7 @@ pub struct FitSpec<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     architecture: Architecture,
-    optimizer: Optimizer,
+    optimizer: StepOptimizer,
     loss: Loss,
     batch_size: u32,
     /// The number of rows of each split.
@@ -53,12 +54,12 @@ impl FitSpec<'_> {
     }
 
     /// Returns what another fit must share to be trained with this one as one computation; none if this fit must be
-    /// trained alone, since it tunes its embedding.
+    /// trained alone, since it tunes its embedding or takes no steps.
     pub fn shape(&self) -> Option<Shape> {
         let frozen = matches!(self.features.train, Features::Frozen(_));
         Some(Shape {
             architecture: frozen.then(|| self.architecture())?,
-            optimizer: self.train.optimizer.clone().with_learning_rate(0.0),
+            optimizer: self.train.optimizer.stepwise()?.with_learning_rate(0.0),
             loss: self.train.loss_for(self.task).ok()?,
             batch_size: self.train.batch_size,
             rows: self.targets.map(|_, targets| targets.rows()),

@@ -102,7 +102,7 @@ impl Data {
     }
 
     /// Returns the texts of every split.
-    pub(super) fn texts(&self) -> Splits<Vec<&str>> {
+    pub(crate) fn texts(&self) -> Splits<Vec<&str>> {
         self.dataset.splits.map(|name, _| self.dataset.texts_of(name).collect())
     }
 

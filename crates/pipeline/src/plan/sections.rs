@@ -73,7 +73,8 @@ impl<'p> Sections<'p> {
             return None;
         }
         let Embedding { name, source, impossible } = embedding.value.as_ref();
-        if let Some(reason) = crate::settings::impossible(name, source, &train.value).or_else(|| impossible.clone()) {
+        let reason = crate::settings::impossible(name, source, &head.value, &train.value);
+        if let Some(reason) = reason.or_else(|| impossible.clone()) {
             return Some(Err(reason));
         }
         // The other sections are no part of the identity: they decide how results are judged and shown, not what they

@@ -77,6 +77,10 @@ impl Checkpointer for CellCheckpointer<'_> {
         Ok(())
     }
 
+    fn interrupt(&self) -> Option<CancellationToken> {
+        Some(self.interrupt.clone())
+    }
+
     fn on_skip(&mut self, why: &dyn std::error::Error) {
         if !std::mem::replace(&mut self.skipped, true) {
             (self.events.on_warning)(&format!("{}: no checkpoint is written: {why}", self.path.display()));

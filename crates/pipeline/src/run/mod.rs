@@ -5,6 +5,7 @@
 //! many cells train at a time, `trainer.rs` turns cells into records, and `records.rs` merges the records of all
 //! processes into the summary.
 
+mod baselines;
 mod checkpointer;
 mod crash_markers;
 mod executor;
@@ -14,6 +15,7 @@ mod hparams;
 mod left_out;
 mod locked;
 mod model;
+mod not_converged;
 mod nothing_learned;
 mod observer;
 mod options;
@@ -169,7 +171,8 @@ fn run_plan(
     };
     let job = Job::new(cells, &runner, inputs);
     executor.execute(&job)?;
-    let inputs = job.into_inputs();
+    let mut inputs = job.into_inputs();
+    runner.add_baselines(&mut inputs);
     let question = Question { sequential: options.sequential, ..pipeline.settings.question() };
     let summary = runner.summarise(&question, pipeline.settings.expect.as_ref())?;
     let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());

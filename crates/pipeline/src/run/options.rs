@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use emberline_base::CancellationToken;
 use emberline_cache::Cache;
 use emberline_device::Device;
+use emberline_train::settings::Optimizer;
 
 use crate::lock::Lock;
 use crate::plan::{Cell, CellSettings};
@@ -62,9 +63,12 @@ impl Options {
         self.only.is_empty() || self.only.contains(id)
     }
 
-    /// Returns the device that trains a cell.
+    /// Returns the device that trains a cell; L-BFGS runs on the CPU only.
     pub(super) fn device_of(&self, cell: &Cell) -> Device {
-        let CellSettings { embedding, head, .. } = &cell.settings;
+        let CellSettings { embedding, head, train, .. } = &cell.settings;
+        if matches!(train.optimizer, Optimizer::Lbfgs(_)) {
+            return Device::Cpu;
+        }
         let has_gpu_kernels = head.has_gpu_kernels() && !embedding.source.trainable();
         if self.auto && !has_gpu_kernels { Device::Cpu } else { self.device }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use emberline_base::record::{self, Status, Summary};
+use emberline_base::record::{self, Baselines, Status, Summary};
 use emberline_report::Question;
 use emberline_train::COMPUTATION;
 
@@ -58,6 +58,7 @@ impl<'p> Records<'p> {
             answer: None,
             expected: None,
             cells: Vec::new(),
+            baselines: Vec::new(),
             left_out: left_out::by_reason(&plan.left_out),
         };
         let entries = plan.cells.iter().map(|cell| Entry { attempt: None, record: cell.pending() }).collect();
@@ -133,6 +134,17 @@ impl<'p> Records<'p> {
                 written => return written.map(|()| summary),
             }
         }
+    }
+
+    /// Merges the records that other processes have written meanwhile. Returns the plan, and the records of its cells in order.
+    pub(super) fn merged(&mut self, folder: &RunFolder) -> (&'p Plan, Vec<record::Cell>) {
+        self.merge(folder);
+        (self.plan, self.entries.iter().map(|entry| entry.record.clone()).collect())
+    }
+
+    /// Sets the baselines of the summary.
+    pub(super) fn set_baselines(&mut self, baselines: Vec<Baselines>) {
+        self.frame.baselines = baselines;
     }
 
     fn merge(&mut self, folder: &RunFolder) {

@@ -10,6 +10,7 @@ use emberline_base::record::{self, Status, Summary};
 use emberline_report::Question;
 use emberline_train::Shape;
 
+use super::baselines::BaselineRunner;
 use super::crash_markers::SortedCells;
 use super::locked::locked;
 use super::observer::Observer;
@@ -122,6 +123,15 @@ impl<'a> Runner<'a> {
             records.note(&id, Some(attempt), Some(record));
         }
         records.write_now_and_then(self.folder())
+    }
+
+    /// Adds the baselines on the rows of the cells that are done.
+    pub(super) fn add_baselines(&self, inputs: &mut Inputs) {
+        let (plan, cells) = locked(&self.records).merged(self.folder());
+        let warn = &mut |message: &str| locked(&self.observer).warns(message);
+        let mut runner = BaselineRunner { folder: self.folder(), options: self.options(), inputs, warn };
+        let baselines = runner.run(plan, &cells);
+        locked(&self.records).set_baselines(baselines);
     }
 
     /// Writes the final summary, with the answer.

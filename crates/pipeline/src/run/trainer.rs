@@ -17,6 +17,7 @@ use super::crash_markers::CrashMarkers;
 use super::fit_warnings;
 use super::hparams::hparams;
 use super::model::model;
+use super::not_converged;
 use super::nothing_learned;
 use super::options::Options;
 use super::work::{PreparedCell, catch_cell_panic};
@@ -317,11 +318,13 @@ fn outcome(
     let of_texts = warnings.iter().cloned();
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
     let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
+    let not_converged = fit.convergence.as_ref().and_then(not_converged::warning);
     let mut outcome = Outcome {
         dim: spec.features.train.dim(),
         epochs: fit.history.len() as u32,
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,
+        convergence: fit.convergence,
         seconds: fit.seconds,
         parameters: parameters(spec, opened),
         split: split_size(cell, prepared),
@@ -332,7 +335,7 @@ fn outcome(
         computation: COMPUTATION,
         known_words: known_words.clone(),
         fit: evidence(prepared, spec, fit),
-        warnings: opened.warnings().into_iter().chain(few_known).chain(of_texts).chain(nothing_learned).collect(),
+        warnings: opened.warnings().into_iter().chain(few_known).chain(of_texts).chain(nothing_learned).chain(not_converged).collect(),
     };
     let of_fit = fit_warnings::warnings(&outcome, &fit.history);
     outcome.warnings.extend(of_fit);

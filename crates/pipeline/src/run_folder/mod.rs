@@ -11,6 +11,7 @@
 //! the training; a record that a power cut left empty counts as damaged.
 
 mod attempt;
+mod baselines;
 mod owner;
 mod refit;
 mod result;
@@ -115,12 +116,13 @@ impl RunFolder {
     pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
         owner::may_claim(&self.path, pipeline)?;
         file::make_folder(&self.path)?;
-        for folder in [run_files::CELLS, run_files::INPUTS, run_files::TENSORBOARD] {
+        for folder in [run_files::CELLS, run_files::INPUTS, run_files::BASELINES, run_files::TENSORBOARD] {
             file::refuse_links(&self.path, Path::new(folder))?;
         }
         let _lock = self.lock();
         file::remove_stale(&self.path);
         file::remove_stale(&self.path.join(run_files::INPUTS));
+        file::remove_stale(&self.path.join(run_files::BASELINES));
         owner::claim(&self.path, pipeline)
     }
 

@@ -57,6 +57,8 @@ pub(crate) fn stop_name(stop: Stop) -> &'static str {
     match stop {
         Stop::Epochs => "epochs",
         Stop::EarlyStopping => "early_stopping",
+        Stop::Converged => "converged",
+        Stop::NotConverged => "not_converged",
     }
 }
 

@@ -14,8 +14,8 @@ use super::inputs::{BagBatch, Inputs};
 use super::stack::Stack;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
-use crate::optimizer::OptimizerState;
-use crate::settings::{Activation, Loss, Optimizer};
+use crate::optimizer::{OptimizerState, StepOptimizer};
+use crate::settings::{Activation, Loss};
 use crate::weights::{self, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -27,7 +27,7 @@ const SMALLEST_SQUARE: f32 = 1e-24;
 /// Models whose arrays are Burn tensors.
 pub(super) struct AutodiffEngine<B: Backend> {
     steps: Vec<Step>,
-    optimizer: Optimizer,
+    optimizer: StepOptimizer,
     loss: Loss,
     batch_size: usize,
     /// The seed of every model.

@@ -16,7 +16,8 @@ use emberline_device::Device;
 
 use crate::Error;
 use crate::head::Architecture;
-use crate::settings::{Loss, Optimizer};
+use crate::optimizer::StepOptimizer;
+use crate::settings::Loss;
 use crate::weights::{TrainingState, Weights};
 
 pub(crate) use self::dense::{Network, Vectors};
@@ -62,7 +63,7 @@ pub(crate) struct EpochInput {
 /// What a model is built from.
 pub(crate) struct EngineSpec<'a> {
     pub(crate) architecture: &'a Architecture,
-    pub(crate) optimizer: &'a Optimizer,
+    pub(crate) optimizer: &'a StepOptimizer,
     pub(crate) loss: Loss,
     /// The number of rows per step.
     pub(crate) batch_size: usize,

@@ -1,4 +1,5 @@
-//! Optimisers. To add one: a file here, a variant of [`Optimizer`], and its arm below.
+//! Optimisers that take steps. To add one: a file here, a variant of [`Optimizer`] and of [`StepOptimizer`], and its arms
+//! below. L-BFGS takes no steps along batches: see `converged.rs`.
 //!
 //! An optimiser computes an array's next value from its gradient, for several models at once. Its state for the array
 //! is an [`OptimizerState`]; the [`StepSizes`] are computed once per step for all arrays.
@@ -9,7 +10,7 @@ mod sgd;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::settings::Optimizer;
+use crate::settings::{Adam, Adamw, Optimizer, Sgd};
 
 pub(crate) use adam::scaled_rate;
 
@@ -101,7 +102,52 @@ pub(crate) struct StepSizes<B: Backend> {
     flush_subnormals: bool,
 }
 
+/// An optimiser that takes a step after every batch.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StepOptimizer {
+    Adam(Adam),
+    Adamw(Adamw),
+    Sgd(Sgd),
+}
+
 impl Optimizer {
+    /// Returns the optimiser if it takes steps; none for L-BFGS.
+    pub(crate) fn stepwise(&self) -> Option<StepOptimizer> {
+        match self {
+            Self::Adam(s) => Some(StepOptimizer::Adam(s.clone())),
+            Self::Adamw(s) => Some(StepOptimizer::Adamw(s.clone())),
+            Self::Sgd(s) => Some(StepOptimizer::Sgd(s.clone())),
+            Self::Lbfgs(_) => None,
+        }
+    }
+
+    /// Returns whether the optimiser can train a table, and an array whose gradient has always been zero never changes, so
+    /// that rows of a table that never occur need not be held.
+    pub fn leaves_untouched_rows(&self) -> bool {
+        self.stepwise().is_some_and(|optimizer| optimizer.leaves_untouched_rows())
+    }
+}
+
+impl StepOptimizer {
+    /// Returns the initial learning rate.
+    pub(crate) fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Adam(s) => s.learning_rate,
+            Self::Adamw(s) => s.learning_rate,
+            Self::Sgd(s) => s.learning_rate,
+        }
+    }
+
+    /// Returns the same optimiser with another learning rate.
+    pub(crate) fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        match &mut self {
+            Self::Adam(s) => s.learning_rate = learning_rate,
+            Self::Adamw(s) => s.learning_rate = learning_rate,
+            Self::Sgd(s) => s.learning_rate = learning_rate,
+        }
+        self
+    }
+
     /// Returns the sizes of step number `step` (1 for the first) at these learning rates, one per model.
     pub(crate) fn step_sizes<B: Backend>(&self, learning_rates: &[f64], step: u32, device: &B::Device) -> StepSizes<B> {
         let factor =
@@ -137,9 +183,8 @@ impl Optimizer {
         }
     }
 
-    /// Returns whether an array whose gradient has always been zero never changes, so that rows of a table that never
-    /// occur need not be held.
-    pub fn leaves_untouched_rows(&self) -> bool {
+    /// Returns whether an array whose gradient has always been zero never changes.
+    pub(crate) fn leaves_untouched_rows(&self) -> bool {
         match self {
             Self::Adam(_) | Self::Sgd(_) => true,
             Self::Adamw(s) => s.weight_decay == 0.0,
@@ -152,14 +197,13 @@ mod tests {
     use burn::backend::Flex;
 
     use super::*;
-    use crate::settings::Sgd;
 
     /// A weight whose gradient is 0 from the second step on: the state ends at 0, not at the smallest number above it.
     #[test]
     fn decaying_moments_end_at_zero() {
         let device = Default::default();
         for optimizer in
-            [Optimizer::Adam(Default::default()), Optimizer::Sgd(Sgd { learning_rate: 1e-3, momentum: 0.9 })]
+            [StepOptimizer::Adam(Default::default()), StepOptimizer::Sgd(Sgd { learning_rate: 1e-3, momentum: 0.9 })]
         {
             let mut state = OptimizerState::<Flex>::new();
             let mut value = Tensor::<Flex, 3>::zeros([1, 1, 2], &device);

@@ -10,7 +10,7 @@ use pulp::Simd;
 
 use super::rule::{Adam, AnyRule};
 use super::series::AdamSeries;
-use crate::settings::Optimizer;
+use crate::optimizer::StepOptimizer;
 
 /// The steps of this epoch so far, as they affect rows without a gradient.
 pub(super) struct LazyUpdate {
@@ -30,15 +30,15 @@ enum Kind {
 }
 
 impl LazyUpdate {
-    pub(super) fn new(optimizer: &Optimizer) -> Self {
+    pub(super) fn new(optimizer: &StepOptimizer) -> Self {
         let adam = |beta_1: f64, beta_2: f64, epsilon: f64| {
             AdamSeries::new(beta_1, beta_2, epsilon).map_or(Kind::Replay(Vec::new()), Kind::Series)
         };
         let kind = match optimizer {
-            Optimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon),
-            Optimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon),
-            Optimizer::Sgd(s) if s.momentum == 0.0 => Kind::None,
-            Optimizer::Sgd(s) => Kind::Momentum { momentum: f64::from(s.momentum as f32) },
+            StepOptimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon),
+            StepOptimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon),
+            StepOptimizer::Sgd(s) if s.momentum == 0.0 => Kind::None,
+            StepOptimizer::Sgd(s) => Kind::Momentum { momentum: f64::from(s.momentum as f32) },
         };
         Self { kind, steps: 0 }
     }
@@ -153,29 +153,29 @@ mod tests {
     /// A row's values and optimiser state, in 64 bits, as if every step had been taken.
     type Dense = [[f64; LANES]; 3];
 
-    fn dense_step(optimizer: &Optimizer, step: u32, rate: f64, gradient: &Group, row: &mut Dense) {
+    fn dense_step(optimizer: &StepOptimizer, step: u32, rate: f64, gradient: &Group, row: &mut Dense) {
         let [values, first, second] = row;
         for lane in 0..LANES {
             let g = f64::from(gradient[lane]);
             match optimizer {
-                Optimizer::Adam(s) => {
+                StepOptimizer::Adam(s) => {
                     let rate = f64::from(crate::optimizer::scaled_rate(rate, s.beta_1, s.beta_2, step));
                     first[lane] = first[lane] * f64::from(s.beta_1 as f32) + g * (1.0 - s.beta_1);
                     second[lane] = second[lane] * f64::from(s.beta_2 as f32) + g * g * (1.0 - s.beta_2);
                     values[lane] -= rate * first[lane] / (second[lane].sqrt() + s.epsilon);
                 }
-                Optimizer::Sgd(s) => {
+                StepOptimizer::Sgd(s) => {
                     first[lane] = first[lane] * f64::from(s.momentum as f32) - g * rate;
                     values[lane] += first[lane];
                 }
-                Optimizer::Adamw(_) => unreachable!("not tested here"),
+                StepOptimizer::Adamw(_) => unreachable!("not tested here"),
             }
         }
     }
 
     /// Updates rows at random, some often and some rarely; the learning rate falls at two thirds. Replayed steps must
     /// give what every step would have given, bit for bit; steps in closed form must be nearer to the 64-bit result.
-    fn check(optimizer: &Optimizer, series: bool) {
+    fn check(optimizer: &StepOptimizer, series: bool) {
         let mut stream = Substream::new(11, "touches");
         let mut lazy = LazyUpdate::new(optimizer);
         assert_eq!(matches!(lazy.kind, Kind::Series(_)), series, "{optimizer:?}");
@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn rows_are_where_every_step_would_have_moved_them() {
-        let adam = |beta_1, beta_2, epsilon| Optimizer::Adam(Settings { learning_rate: 1e-2, beta_1, beta_2, epsilon });
+        let adam =
+            |beta_1, beta_2, epsilon| StepOptimizer::Adam(Settings { learning_rate: 1e-2, beta_1, beta_2, epsilon });
         for epsilon in [1e-7, 1e-3, 1.0] {
             check(&adam(0.9, 0.999, epsilon), true);
             check(&adam(0.9, 0.99, epsilon), true);
@@ -241,14 +242,14 @@ mod tests {
         check(&adam(0.9, 0.5, 1e-7), false);
         check(&adam(0.99, 0.9, 1e-3), false);
         for momentum in [0.0, 0.9, 0.99] {
-            check(&Optimizer::Sgd(Sgd { learning_rate: 1e-2, momentum }), false);
+            check(&StepOptimizer::Sgd(Sgd { learning_rate: 1e-2, momentum }), false);
         }
     }
 
     #[test]
     fn the_movement_of_skipped_steps_is_right_within_32_bit_rounding() {
         // One row, updated once, against the same optimiser in 64 bits: this measures the movement itself.
-        let optimizer = Optimizer::Adam(Settings::default());
+        let optimizer = StepOptimizer::Adam(Settings::default());
         let mut lazy = LazyUpdate::new(&optimizer);
         lazy.begin_epoch(300);
         let mut ours = [Group::ZEROS; 3];

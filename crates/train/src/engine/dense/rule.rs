@@ -3,8 +3,7 @@
 use emberline_kernels::product::Rule;
 use pulp::Simd;
 
-use crate::optimizer::{FLUSH_BELOW, FLUSH_SQUARE_BELOW, flush_subnormals, scaled_rate};
-use crate::settings::Optimizer;
+use crate::optimizer::{FLUSH_BELOW, FLUSH_SQUARE_BELOW, StepOptimizer, flush_subnormals, scaled_rate};
 
 /// Sets values whose magnitude is below `least` to zero.
 #[inline(always)]
@@ -22,7 +21,7 @@ pub(super) enum AnyRule {
 
 impl AnyRule {
     /// Returns the rule of step number `step` (1 for the first) with this learning rate.
-    pub(super) fn of(optimizer: &Optimizer, learning_rate: f64, step: u32) -> Self {
+    pub(super) fn of(optimizer: &StepOptimizer, learning_rate: f64, step: u32) -> Self {
         let adam = |beta_1: f64, beta_2: f64, epsilon: f64, decay: f64| {
             Self::Adam(Adam {
                 decay_factor: (1.0 - learning_rate * decay) as f32,
@@ -36,9 +35,9 @@ impl AnyRule {
             })
         };
         match optimizer {
-            Optimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon, 0.0),
-            Optimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon, s.weight_decay),
-            Optimizer::Sgd(s) => {
+            StepOptimizer::Adam(s) => adam(s.beta_1, s.beta_2, s.epsilon, 0.0),
+            StepOptimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon, s.weight_decay),
+            StepOptimizer::Sgd(s) => {
                 let (rate, momentum) = (learning_rate as f32, s.momentum as f32);
                 Self::Sgd(Sgd { rate, momentum, flush_subnormals: s.momentum > 0.0 && flush_subnormals(step) })
             }
@@ -125,8 +124,8 @@ mod tests {
     /// smallest number above it.
     #[test]
     fn a_decaying_moment_ends_at_zero() {
-        let sgd = Optimizer::Sgd(crate::settings::Sgd { learning_rate: 1e-3, momentum: 0.9 });
-        for optimizer in [Optimizer::Adam(Default::default()), sgd] {
+        let sgd = StepOptimizer::Sgd(crate::settings::Sgd { learning_rate: 1e-3, momentum: 0.9 });
+        for optimizer in [StepOptimizer::Adam(Default::default()), sgd] {
             let mut arrays = [Group([0.5; LANES]), Group::ZEROS, Group::ZEROS];
             for step in 1..=800 {
                 let gradient = [if step == 1 { 1.0 } else { 0.0 }; LANES];

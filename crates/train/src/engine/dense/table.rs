@@ -13,7 +13,7 @@ use pulp::Simd;
 
 use super::lazy::LazyUpdate;
 use super::rule::AnyRule;
-use crate::settings::Optimizer;
+use crate::optimizer::StepOptimizer;
 use crate::weights::{StatePart, Tensor};
 
 /// The minimum sum of squares by which a row is scaled.
@@ -55,7 +55,7 @@ impl Table {
     ///
     /// # Errors
     /// If there is not enough memory.
-    pub(super) fn new(tensor: &Tensor, optimizer: &Optimizer) -> Result<Self, OutOfMemory> {
+    pub(super) fn new(tensor: &Tensor, optimizer: &StepOptimizer) -> Result<Self, OutOfMemory> {
         let (rows, dim) = (tensor.shape[0], tensor.shape[1]);
         let width = dim.div_ceil(LANES);
         let mut table = Self {

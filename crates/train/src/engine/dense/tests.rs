@@ -10,7 +10,8 @@ use super::DenseEngine;
 use super::trainer::HeadTrainer;
 use crate::head::Architecture;
 use crate::metric::basic;
-use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Optimizer, Sgd};
+use crate::optimizer::StepOptimizer;
+use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Sgd};
 use crate::weights::{Tensor, Weights};
 
 /// Not a multiple of a batch, a tile or a panel.
@@ -20,7 +21,7 @@ const DIM: usize = 21;
 /// Everything that a spec borrows.
 struct Case {
     architecture: Architecture,
-    optimizer: Optimizer,
+    optimizer: StepOptimizer,
     loss: Loss,
     batch_size: usize,
     features: Splits<Features>,
@@ -61,7 +62,7 @@ fn tuned(combiner: Combiner, normalize: bool) -> Features {
 }
 
 impl Case {
-    fn new(layers: &[(u32, Activation)], optimizer: Optimizer, loss: Loss, features: Features) -> Self {
+    fn new(layers: &[(u32, Activation)], optimizer: StepOptimizer, loss: Loss, features: Features) -> Self {
         let outputs = if loss == Loss::CategoricalCrossEntropy { 19 } else { 3 };
         let layers = layers.iter().map(|&(units, activation)| Layer::Dense { units, activation }).collect();
         let architecture = Architecture::new(&Head { layers }, DIM, outputs);
@@ -132,14 +133,14 @@ impl Case {
     }
 }
 
-fn adam() -> Optimizer {
-    Optimizer::Adam(Adam { learning_rate: 1e-3, ..Adam::default() })
+fn adam() -> StepOptimizer {
+    StepOptimizer::Adam(Adam { learning_rate: 1e-3, ..Adam::default() })
 }
 
-fn optimizers() -> [Optimizer; 4] {
+fn optimizers() -> [StepOptimizer; 4] {
     let adamw = Adamw { weight_decay: 0.05, ..Adamw::default() };
-    let sgd = |momentum| Optimizer::Sgd(Sgd { learning_rate: 0.05, momentum });
-    [adam(), Optimizer::Adamw(adamw), sgd(0.0), sgd(0.9)]
+    let sgd = |momentum| StepOptimizer::Sgd(Sgd { learning_rate: 0.05, momentum });
+    [adam(), StepOptimizer::Adamw(adamw), sgd(0.0), sgd(0.9)]
 }
 
 const ACTIVATIONS: [Activation; 5] =
@@ -162,7 +163,7 @@ fn frozen_heads_train_as_burns() {
 
 #[test]
 fn tuned_tables_train_as_burns() {
-    for optimizer in optimizers().into_iter().filter(Optimizer::leaves_untouched_rows) {
+    for optimizer in optimizers().into_iter().filter(StepOptimizer::leaves_untouched_rows) {
         for combiner in [Combiner::Sum, Combiner::Mean, Combiner::Sqrtn] {
             let layers = [(24, Activation::Tanh)];
             Case::new(&layers, optimizer.clone(), LOSSES[0], tuned(combiner, false)).compare_with_burn();
@@ -173,7 +174,7 @@ fn tuned_tables_train_as_burns() {
 /// Checks gradients against finite differences. One step of plain gradient descent with learning rate 1 subtracts the
 /// gradient.
 fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features) {
-    let plain = Optimizer::Sgd(Sgd { learning_rate: 1.0, momentum: 0.0 });
+    let plain = StepOptimizer::Sgd(Sgd { learning_rate: 1.0, momentum: 0.0 });
     let case = Case { batch_size: ROWS, ..Case::new(layers, plain, loss, features) };
     let order: Vec<usize> = (0..ROWS).collect();
     let mut engine = case.dense();

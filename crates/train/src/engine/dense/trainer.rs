@@ -10,7 +10,8 @@ use super::layer::Layer;
 use super::rule::AnyRule;
 use super::table::Table;
 use crate::head::Step;
-use crate::settings::{Loss, Optimizer};
+use crate::optimizer::StepOptimizer;
+use crate::settings::Loss;
 use crate::weights::{StatePart, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -34,7 +35,7 @@ enum Input<'a> {
 
 /// The trained arrays, and the buffers of a step.
 struct Head<'a> {
-    optimizer: &'a Optimizer,
+    optimizer: &'a StepOptimizer,
     loss: Loss,
     batch_size: usize,
     targets: &'a Matrix,

@@ -30,8 +30,8 @@ use self::launch_config::LaunchConfig;
 use self::layout::Layout;
 use super::dropout::Dropout;
 use super::{Engine, EngineSpec, EpochInput};
-use crate::optimizer::{flush_subnormals, scaled_rate};
-use crate::settings::{Loss, Optimizer};
+use crate::optimizer::{StepOptimizer, flush_subnormals, scaled_rate};
+use crate::settings::Loss;
 use crate::weights::{StatePart, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -41,7 +41,7 @@ const EVALUATION_ROWS: usize = 1024;
 pub(super) struct GpuEngine<R: Runtime> {
     client: ComputeClient<R>,
     layout: Layout,
-    optimizer: Optimizer,
+    optimizer: StepOptimizer,
     loss: Loss,
     batch_size: usize,
     /// The seed of every model.
@@ -191,7 +191,7 @@ impl<R: Runtime> GpuEngine<R> {
             epoch.rates.arg(),
             step,
         );
-        let adam = !matches!(self.optimizer, Optimizer::Sgd(_));
+        let adam = !matches!(self.optimizer, StepOptimizer::Sgd(_));
         let config = UpdateConfig { adam, staged_rows: self.launch_config.staged_rows };
         #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
         // SAFETY: kernels stay within the arrays, whose lengths follow from the same dimensions.
@@ -224,9 +224,9 @@ impl<R: Runtime> GpuEngine<R> {
     /// Returns the settings of the optimiser in the present step.
     fn rule(&self) -> RuleLaunch<R> {
         let (beta_1, beta_2, epsilon) = match &self.optimizer {
-            Optimizer::Adam(s) => (s.beta_1, s.beta_2, s.epsilon),
-            Optimizer::Adamw(s) => (s.beta_1, s.beta_2, s.epsilon),
-            Optimizer::Sgd(s) => (s.momentum, 0.0, 0.0),
+            StepOptimizer::Adam(s) => (s.beta_1, s.beta_2, s.epsilon),
+            StepOptimizer::Adamw(s) => (s.beta_1, s.beta_2, s.epsilon),
+            StepOptimizer::Sgd(s) => (s.momentum, 0.0, 0.0),
         };
         let flush = u32::from(flush_subnormals(self.steps_done));
         let [one_minus_beta_1, one_minus_beta_2] = [beta_1, beta_2].map(|beta| (1.0 - beta) as f32);
@@ -253,12 +253,12 @@ impl<R: Runtime> GpuEngine<R> {
     fn rates(&self, steps: usize, inputs: &[EpochInput]) -> Vec<f32> {
         let of_step = |step: u32| {
             inputs.iter().flat_map(move |input| match &self.optimizer {
-                Optimizer::Adam(s) => [scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step), 1.0],
-                Optimizer::Adamw(s) => [
+                StepOptimizer::Adam(s) => [scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step), 1.0],
+                StepOptimizer::Adamw(s) => [
                     scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step),
                     (1.0 - input.learning_rate * s.weight_decay) as f32,
                 ],
-                Optimizer::Sgd(_) => [input.learning_rate as f32, 1.0],
+                StepOptimizer::Sgd(_) => [input.learning_rate as f32, 1.0],
             })
         };
         (self.steps_done + 1..=self.steps_done + steps as u32).flat_map(of_step).collect()
