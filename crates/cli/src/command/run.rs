@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use emberline_base::number::{agreeing, counted, fixed};
-use emberline_base::record::{Status, Summary};
+use emberline_base::record::{BaselineScores, Status, Summary};
 use emberline_base::{Metric, SplitName};
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
@@ -172,7 +172,21 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows.extend(prevalence(summary, &metrics, known_words.is_some()));
+    rows.extend(baselines(summary, &metrics, known_words.is_some()));
     rows
+}
+
+/// Returns a row per baseline, with the means over replicates: `(tfidf_lr)`. If an axis changes the rows, its values follow the
+/// name: `(tfidf_lr, data.split.train=100)`.
+fn baselines(summary: &Summary, metrics: &[String], has_known_words: bool) -> Vec<Vec<String>> {
+    let row = |scores: &BaselineScores<'_>| {
+        let settings: String = scores.settings.iter().map(|(axis, value)| format!(", {axis}={value}")).collect();
+        let of_row = [format!("({}{settings})", scores.name), String::new(), "-".to_owned()];
+        let values = metrics.iter().map(|metric| shown(scores.mean(metric)));
+        let others = vec!["-".to_owned(); usize::from(has_known_words) + 1];
+        of_row.into_iter().chain(values).chain(others).collect()
+    };
+    summary.baseline_scores().iter().map(row).collect()
 }
 
 /// Formats a number of the table; `-` if there is none.

@@ -50,6 +50,9 @@ pub(super) fn render(run: &Run) -> String {
     );
     header(&mut out, run, &ranking, &name);
     section(&mut out, "settings", "Settings", &table(&table::settings::table(&run.summary, &ranking)));
+    if let Some(baselines) = table::baselines::table(&run.summary, &ranking) {
+        section(&mut out, "baselines", "Baselines", &table(&baselines));
+    }
     curves_section(&mut out, &curves(run, &ranking));
     if let Some(chart) = dimension_chart(&run.summary, &ranking) {
         dimension_section(&mut out, &chart);

@@ -42,6 +42,9 @@ pub(super) fn render(run: &Run) -> String {
         let _ = write!(out, "{}\n\n", prose(&paragraph));
     }
     section(&mut out, "Settings", &table::settings::table(&run.summary, &ranking));
+    if let Some(baselines) = table::baselines::table(&run.summary, &ranking) {
+        section(&mut out, "Baselines", &baselines);
+    }
     section(&mut out, "Cells", &table::cells::table(run));
     failures(&mut out, run);
     if let Some(left_out) = table::left_out::table(&run.summary) {

@@ -3,10 +3,12 @@
 //! | table | rows |
 //! |---|---|
 //! | `settings` | one per setting: mean and standard deviation over its seeds |
+//! | `baselines` | one per baseline: its metrics on the same rows |
 //! | `cells` | one per cell: all metrics and facts about training |
 //! | `data` | one per class: its number of rows in each split |
 //! | `left_out` | one per reason why combinations of the grid were left out |
 
+pub(crate) mod baselines;
 pub(crate) mod cells;
 pub(crate) mod data;
 pub(crate) mod left_out;
