@@ -4,13 +4,13 @@
 //! them). Reports are rendered from these records alone.
 
 pub mod answer;
-mod cell;
-mod data;
-mod fit;
-mod expected;
-mod known_words;
 mod baselines;
+mod cell;
 mod convergence;
+mod data;
+mod expected;
+mod fit;
+mod known_words;
 mod refit;
 
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
-pub use self::cell::{Cause, Cell, MadeFrom};
-pub use self::data::{ChosenBy, Data, SplitRows};
-pub use self::fit::FitEvidence;
-pub use self::expected::Expected;
-pub use self::known_words::{KnownShare, KnownWords};
 pub use self::baselines::{Baseline, BaselineScores, Baselines};
+pub use self::cell::{Cause, Cell, MadeFrom};
 pub use self::convergence::Convergence;
+pub use self::data::{ChosenBy, Data, SplitRows};
+pub use self::expected::Expected;
+pub use self::fit::FitEvidence;
+pub use self::known_words::{KnownShare, KnownWords};
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, Warning};
 

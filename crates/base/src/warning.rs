@@ -130,7 +130,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 31] = [
         Self::SimilarLabels,
         Self::HeaderAsRow,
         Self::ConflictingLabels,
@@ -154,6 +154,14 @@ impl Code {
         Self::Mojibake,
         Self::LikelyMislabelled,
         Self::FewKnownWordsOfAClass,
+        Self::StillImproving,
+        Self::OneClassOnly,
+        Self::WorseThanPrior,
+        Self::NotConverged,
+        Self::SettingLeftOut,
+        Self::SplitsLeftOut,
+        Self::SameRows,
+        Self::AtTheEdge,
     ];
 
     /// Returns whether the warning is about an embedding of the data, so that it takes an opened embedding to know.
@@ -181,7 +189,15 @@ impl Code {
             | Self::ClassNameInText
             | Self::LengthPredicts
             | Self::Mojibake
-            | Self::LikelyMislabelled => false,
+            | Self::LikelyMislabelled
+            | Self::StillImproving
+            | Self::OneClassOnly
+            | Self::WorseThanPrior
+            | Self::NotConverged
+            | Self::SettingLeftOut
+            | Self::SplitsLeftOut
+            | Self::SameRows
+            | Self::AtTheEdge => false,
         }
     }
 }

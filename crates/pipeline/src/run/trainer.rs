@@ -335,7 +335,14 @@ fn outcome(
         computation: COMPUTATION,
         known_words: known_words.clone(),
         fit: evidence(prepared, spec, fit),
-        warnings: opened.warnings().into_iter().chain(few_known).chain(of_texts).chain(nothing_learned).chain(not_converged).collect(),
+        warnings: opened
+            .warnings()
+            .into_iter()
+            .chain(few_known)
+            .chain(of_texts)
+            .chain(nothing_learned)
+            .chain(not_converged)
+            .collect(),
     };
     let of_fit = fit_warnings::warnings(&outcome, &fit.history);
     outcome.warnings.extend(of_fit);

@@ -6,9 +6,9 @@ use emberline_base::record::{BaselineScores, Summary};
 use super::{best_of, metric_of};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::value_text;
+use crate::moments;
 use crate::number::{decimals, fixed};
 use crate::ranking::Ranking;
-use crate::statistics;
 
 /// Creates the table; none if the run has no baselines.
 pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Option<Table> {
@@ -64,14 +64,14 @@ fn metric_names(scores: &[BaselineScores<'_>], ranking: &Ranking<'_>) -> Vec<Str
 fn metric_column(scores: &[BaselineScores<'_>], name: &str) -> (Column, Vec<Field>) {
     let none: &[f64] = &[];
     let values: Vec<&[f64]> = scores.iter().map(|s| s.metrics.get(name).map_or(none, Vec::as_slice)).collect();
-    let means: Vec<f64> = values.iter().map(|values| statistics::mean(values)).collect();
+    let means: Vec<f64> = values.iter().map(|values| moments::mean(values)).collect();
     let digits = decimals(means.iter().copied());
     let best = metric_of(name).map_or_else(|| vec![false; means.len()], |metric| best_of(&means, metric));
     let field = |((values, mean), best): ((&&[f64], &f64), bool)| {
         if values.is_empty() {
             return Field::none();
         }
-        let deviation = statistics::standard_deviation(values);
+        let deviation = moments::standard_deviation(values);
         let detail = deviation.map(|deviation| format!("± {}", fixed(deviation, digits))).unwrap_or_default();
         Field { detail, best, ..Field::number(*mean, fixed(*mean, digits)) }
     };

@@ -48,7 +48,7 @@ fn texts_that_are_cut_are_told() {
     let long = "a text of many words, ".repeat(4);
     for name in MODELS {
         let [whole, short] = [None, Some(9)].map(|max_length| {
-            let options = Options { max_length, ..Options::default() };
+            let options = EncoderOptions { max_length, ..EncoderOptions::default() };
             open(&fixtures().join(name), &options).expect("a good model")
         });
         assert_eq!(short.max_tokens(), 9);
