@@ -224,3 +224,16 @@ fn a_prompt_that_is_no_name_is_recorded_as_a_warning() {
     let [warning] = summary["warnings"].as_array().expect("a list").as_slice() else { panic!("{summary}") };
     assert_eq!((&warning["code"], &warning["cells"][0]), (&"EMB008".into(), &summary["cells"][0]["id"]));
 }
+
+#[test]
+fn texts_that_a_model_cuts_are_recorded_as_a_warning() {
+    let fixture = folder(r#""embedding" = ["bert"]"#);
+    let short = "embedding.bert.sentence_transformer.max_length=4";
+    let check = fixture.done(&["check", "--data", "p.toml", "-S", short]);
+    assert!(check.stdout.contains("EMB016: `bert` reads 4 tokens of a text, and"), "{}", check.stdout);
+    fixture.done(&["run", "p.toml", "-S", short]);
+    let summary = fixture.summary(FOLDER);
+    let codes: Vec<&Value> =
+        summary["warnings"].as_array().expect("a list").iter().map(|warning| &warning["code"]).collect();
+    assert_eq!(codes, ["EMB016"], "{summary}");
+}

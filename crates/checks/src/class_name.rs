@@ -10,8 +10,9 @@ use crate::Subject;
 use crate::verdict::{Finding, LISTED, Verdict, listed, named, percent, quoted};
 use crate::words::{push_words, words};
 
-/// Least number of characters of a name, and least number of letters: numbers and short words occur everywhere.
+/// Least length of a name in bytes, and least number of letters: numbers and short words occur everywhere.
 const MIN_LENGTH: usize = 3;
+const MIN_LETTERS: usize = 2;
 /// Least number of a class's texts with its name, and least share of the class's texts.
 const MIN_TEXTS: usize = 10;
 const MIN_SHARE: f64 = 0.33;
@@ -138,9 +139,8 @@ fn names_in(text: &[u64], names: &[Option<Vec<u64>>], by_first: &[(u64, usize)],
 /// Returns the words of a class's name, if they can be looked for in texts.
 fn name_words(name: &str) -> Option<Vec<u64>> {
     let letters = name.chars().filter(|c| c.is_alphabetic()).count();
-    // A Chinese or Japanese name of two characters is as long as a word.
-    let length = name.trim().len();
-    (letters > 0 && letters + 1 >= MIN_LENGTH.min(length) && length >= MIN_LENGTH).then(|| words(name))
+    // In bytes: a Chinese or Japanese name of two characters is as long as a word.
+    (letters >= MIN_LETTERS && name.trim().len() >= MIN_LENGTH).then(|| words(name))
 }
 
 #[cfg(test)]

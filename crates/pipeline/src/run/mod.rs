@@ -12,6 +12,7 @@ mod executor;
 mod explain;
 mod fit_warnings;
 mod hparams;
+mod input_checks;
 mod left_out;
 mod locked;
 mod model;
@@ -31,9 +32,7 @@ mod work;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use emberline_base::Warning;
 use emberline_base::record::{self, Refit, Status, Summary};
-use emberline_checks::Checked;
 use emberline_report::Question;
 use emberline_tensorboard::{Experiment, write_experiment};
 
@@ -41,6 +40,7 @@ use self::crash_markers::CrashMarkers;
 pub use self::executor::{Executor, Job, Local, Subprocess};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
+use self::input_checks::InputChecks;
 pub use self::observer::{Observer, Silent};
 pub use self::options::Options;
 use self::records::Records;
@@ -54,7 +54,6 @@ pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
 pub(crate) use self::survey::{groups, state};
 use self::trainer::Trainer;
 use crate::Error;
-use crate::checks::{Checks, check_data, check_embedding};
 use crate::inputs::{Data, Encoded, Inputs};
 use crate::lock::Lock;
 use crate::pipeline::Pipeline;
@@ -140,13 +139,8 @@ fn run_plan(
     let markers = CrashMarkers::new(folder, &options.interrupt);
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
-    let checks = pipeline.settings.checks();
-    let data = checked(read_data(plan, folder, options, &markers, &mut inputs)?, &checks);
-    observer.data(&data);
-    checks.refuse(&data.warnings)?;
-    if checks.is_fatal_of_embeddings() {
-        checks.refuse(&of_embeddings(plan, options, &mut inputs))?;
-    }
+    let data = read_data(plan, folder, options, &markers, &mut inputs)?;
+    let data = InputChecks { checks: pipeline.settings.checks(), plan, options }.make(&data, &mut inputs, observer)?;
     if let Some(lock) = &options.locked {
         refuse_stale(lock, pipeline, plan, &options.only, &mut inputs)?;
     }
@@ -217,30 +211,6 @@ fn read_data(
         inputs.begin(first)?
     };
     Ok(data)
-}
-
-/// Describes data, with the warnings of the checks that are made before a run, but without those that aren't to be shown.
-fn checked(data: Arc<Data>, checks: &Checks) -> record::Data {
-    let mut description = data.dataset.data.clone();
-    description.warnings.extend(check_data(&data).iter().filter_map(Checked::warning));
-    checks.retain(&mut description.warnings);
-    description
-}
-
-/// Opens the embeddings of the cells to run, each once for the same data, and returns the warnings about them. An embedding
-/// that can't be opened fails its cells later.
-fn of_embeddings(plan: &Plan, options: &Options, inputs: &mut Inputs) -> Vec<Warning> {
-    let asked = |cell: &&Cell| options.asks_for(&cell.id);
-    let firsts =
-        groups(plan).into_iter().filter_map(|group| group.cells.into_iter().map(|at| &plan.cells[at]).find(asked));
-    let mut warnings: Vec<Warning> = Vec::new();
-    for cell in firsts {
-        if let (Ok(data), Ok(opened)) = (inputs.data(cell), inputs.opened(cell)) {
-            let new = check_embedding(cell.embedding(), &opened, &data.dataset);
-            warnings.extend(new.into_iter().filter(|new| !warnings.contains(new)).collect::<Vec<_>>());
-        }
-    }
-    warnings
 }
 
 /// Takes over the records of cells that need not run, and returns the other cells in execution order.
