@@ -6,14 +6,13 @@
 //!
 //! | verdict | condition |
 //! |---|---|
-//! | still improving | `epochs` ended the fit, and the last quarter of the epochs lowered the lowest loss by more than 1 % of it, and by more than 1 % of the whole decline since the first epoch |
+//! | still improving | `epochs` ended the fit, and the last quarter of the epochs lowered the lowest loss by more than 0.2 % of it, and by more than 1 % of the whole decline since the first epoch |
 //! | overfits after epoch k | the validation loss of the last epoch is more than 5 % above the lowest one, and the training loss below that of epoch k |
 //! | converged | neither |
 //!
 //! Of the last quarter there is at least one epoch; a single epoch has no course. Both conditions of the first verdict are
-//! needed: a loss that falls from 0.001 to 0.0005 halves and means nothing, and a loss that started at 10 may still fall by a
-//! tenth in what is 1 % of the way. A rise below 5 % is what early stopping with some patience shows of a fit that has
-//! converged.
+//! needed: a loss that halves from 0.001 to 0.0005 means nothing beside a start at 0.7, and a loss that hovers about 0.56 has a
+//! new minimum now and then. A rise below 5 % is what early stopping with some patience shows of a fit that has converged.
 
 use emberline_base::record::{Epoch, FitEvidence, Outcome, Stop};
 use emberline_base::{Metric, Scores};
@@ -21,8 +20,11 @@ use emberline_base::{Metric, Scores};
 /// The share of the epochs that must still have lowered the loss, as a divisor: the last quarter.
 const LAST_PART: usize = 4;
 
-/// The least decline that counts as an improvement, as a share of the lowest loss and of the whole decline.
-const LEAST_DECLINE: f64 = 0.01;
+/// The least decline that counts as an improvement, as a share of the lowest loss.
+const LEAST_OF_LOSS: f64 = 0.002;
+
+/// The least decline that counts as an improvement, as a share of the whole decline since the first epoch.
+const LEAST_OF_DECLINE: f64 = 0.01;
 
 /// The least rise above the lowest validation loss that counts as overfitting, as a share of it.
 const LEAST_RISE: f64 = 0.05;
@@ -126,7 +128,7 @@ fn is_improving(losses: &[f64]) -> bool {
     let lowest = |losses: &[f64]| losses.iter().copied().fold(f64::INFINITY, f64::min);
     let (before, now) = (lowest(&losses[..losses.len() - last]), lowest(losses));
     let decline = before - now;
-    decline > LEAST_DECLINE * now.abs() && decline > LEAST_DECLINE * (losses[0] - now)
+    decline > LEAST_OF_LOSS * now.abs() && decline > LEAST_OF_DECLINE * (losses[0] - now)
 }
 
 /// Returns the epoch after which the validation loss rose while the training loss fell, if there is one.
@@ -201,9 +203,12 @@ mod tests {
         // From 0.7 to nothing, and half of it again in every epoch: separable texts.
         let halving: fn(f64) -> f64 = |epoch| 0.7 * 0.5f64.powf(epoch);
         assert_eq!(course(Stop::Epochs, 20, halving, Some(halving)), Some(Course::Converged));
-        // A start at 50; what is left to gain is small beside it, but a tenth of the loss.
+        // A start at 50; what is left to gain is a small part of the way.
         let from_far: fn(f64) -> f64 = |epoch| if epoch == 0.0 { 50.0 } else { 0.3 - 0.002 * epoch };
         assert_eq!(course(Stop::Epochs, 20, from_far, Some(from_far)), Some(Course::Converged));
+        // A new minimum by a thousandth, after a short way.
+        let hovering: fn(f64) -> f64 = |epoch| if epoch == 19.0 { 0.5594 } else { 0.56 + 0.04 * (-epoch).exp() };
+        assert_eq!(course(Stop::Epochs, 20, hovering, Some(hovering)), Some(Course::Converged));
         let rising: fn(f64) -> f64 = |epoch| 0.5 + epoch;
         assert_eq!(course(Stop::Epochs, 9, rising, Some(rising)), Some(Course::Converged), "it never fell");
     }

@@ -299,3 +299,60 @@ fn repeats_and_folds_are_cells_and_the_first_repeat_is_that_of_none() {
     assert!(seeds[0] == 7 && seeds[1] != 7 && three.cells.iter().all(|cell| cell.settings.seed == 7), "{seeds:?}");
     assert_ne!(three.cells[0].opened_source(), three.cells[1].opened_source());
 }
+
+/// Epochs and early stopping of the file belong to the other optimiser of the axis.
+#[test]
+fn lbfgs_is_an_axis_value_for_frozen_vectors_under_no_layers() {
+    let grid = "embedding = [\"small\"]
+\"embedding.trainable\" = [false, true]
+\"head.layers\" = [[], [{ dense = 4 }]]
+\"train.optimizer\" = [{ adam = {} }, { lbfgs = { l2 = 0.1 } }]";
+    let plan = plan_with(grid, &["train.epochs=7".to_owned()]);
+    assert_eq!((plan.cells.len(), plan.left_out.len()), (5, 3));
+    let why = reasons(&plan);
+    let tuned = why.iter().filter(|reason| reason.contains("can't be fine-tuned by lbfgs")).count();
+    let layers = why.iter().filter(|reason| reason.contains("the head has layers; use `layers = []`")).count();
+    assert_eq!((tuned, layers), (2, 1), "{why:?}");
+}
+
+#[test]
+fn what_lbfgs_cannot_follow_is_a_fault_of_the_file() {
+    let text = r#"
+name = "probe"
+[data]
+path = "data/questions.csv"
+text = "question_text"
+label = "target"
+[embedding.small.hashing]
+[head]
+layers = [{ dense = 8 }]
+[train]
+epochs = 7
+batch_size = 64
+shuffle = false
+optimizer = { lbfgs = { l2 = -1.0, max_iterations = 0 } }
+[callbacks.early_stopping]
+monitor = "val_loss"
+patience = 2
+"#;
+    let faults = |text: &str| match Pipeline::parse("p", text, Path::new("."), &[]) {
+        Err(crate::Error::Invalid(faults)) => faults.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let found = faults(text);
+    assert!(found.contains("-1 is out of range") && found.contains("0 is out of range"), "{found}");
+    let found = faults(&text.replace("l2 = -1.0, max_iterations = 0", "l2 = 2.0"));
+    for fault in [
+        "`lbfgs` fits a linear classifier, and the head has layers",
+        "`epochs` has no effect",
+        "`batch_size` has no effect",
+        "`shuffle` has no effect",
+        "`early_stopping` has no effect: `lbfgs` has no epochs",
+    ] {
+        assert!(found.contains(fault), "{fault}: {found}");
+    }
+    let probe = "name = \"probe\"\n[data]\npath = \"p.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.small.hashing]\n
+[train]\noptimizer = { lbfgs = { } }\n[grid]\n\"train.optimizer.lbfgs.l2\" = [0.1, 1, 10]\n";
+    let pipeline = Pipeline::parse("p", probe, Path::new("."), &[]).expect("sound");
+    assert_eq!(Plan::of(&pipeline).cells.len(), 3);
+}

@@ -129,3 +129,103 @@ fn scores(
     let test = test.map(|(logits, targets)| metric::all(task, loss, logits, targets, threshold));
     (valid, test)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use emberline_base::record::Summary;
+    use emberline_base::run_files;
+    use emberline_device::Device;
+
+    use super::*;
+    use crate::pipeline::Pipeline;
+    use crate::run::{Silent, run};
+
+    const PIPELINE: &str = r#"
+name = "small"
+[data]
+path = "texts.csv"
+text = "text"
+label = "label"
+positive = "1"
+[data.split]
+train = 60
+valid = 20
+test = 20
+repeats = 2
+[embedding.one.hashing]
+dim = 4
+[train]
+epochs = 1
+[grid]
+seed = [1, 2]
+"#;
+
+    /// Runs the pipeline in a folder; `only` the cells with these numbers, or all of them if there are none.
+    fn summary(folder: &Path, only: &[usize]) -> Summary {
+        let line = |at: usize| format!("{} film number{at},{}\n", ["dull", "great"][at % 2], at % 2);
+        fs::write(folder.join("texts.csv"), "text,label\n".to_owned() + &(0..100).map(line).collect::<String>())
+            .expect("written");
+        let pipeline = Pipeline::parse("p", PIPELINE, folder, &[]).expect("sound");
+        let plan = Plan::of(&pipeline);
+        let only = only.iter().map(|&at| plan.cells[at].id.clone()).collect();
+        let options = Options { only, ..Options::on(Device::Cpu) };
+        run(&pipeline, &RunFolder::new(folder.join("run")), &options, &mut Silent).expect("it ends").summary
+    }
+
+    /// The stored files, by name.
+    fn stored(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(folder.join("run").join(run_files::BASELINES)).into_iter().flatten().flatten();
+        let file = |entry: fs::DirEntry| {
+            (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("readable"))
+        };
+        entries.map(file).collect()
+    }
+
+    #[test]
+    fn each_set_of_rows_has_its_baselines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let summary = summary(folder.path(), &[]);
+        assert_eq!((summary.cells.len(), summary.baselines.len(), stored(folder.path()).len()), (4, 2, 2));
+        for rows in &summary.baselines {
+            assert_eq!((rows.n_train, rows.settings.keys().collect::<Vec<_>>()), (60, vec!["data.split.repeat"]));
+            let names: Vec<&str> = rows.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+            assert_eq!(names, ["majority", "prior", "tfidf_lr", "naive_bayes", "nb_svm"]);
+            let [majority, prior, others @ ..] = rows.baselines.as_slice() else { panic!("five baselines") };
+            assert!(majority.metrics.contains_key("test_f1") && !majority.metrics.contains_key("val_loss"));
+            assert_eq!((prior.metrics["val_pr_auc"], prior.metrics["test_accuracy"]), (0.5, 0.5));
+            // The word that decides is in every text.
+            for baseline in others {
+                assert_eq!((baseline.metrics["test_pr_auc"], baseline.metrics["test_f1"]), (1.0, 1.0), "{baseline:?}");
+            }
+        }
+        let majority = &summary.baseline_scores()[0];
+        assert_eq!((majority.name, majority.replicates, majority.settings.len()), ("majority", 2, 0));
+    }
+
+    #[test]
+    fn what_is_stored_is_not_computed_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = summary(folder.path(), &[]);
+        let files = stored(folder.path());
+        let other = folder.path().join("run").join(run_files::BASELINES).join(files.keys().next().expect("a file"));
+        let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a time");
+        let time = modified(&other);
+        assert_eq!(summary(folder.path(), &[]).baselines, first.baselines);
+        assert_eq!(modified(&other), time);
+        // A damaged file is replaced by the same bytes.
+        fs::write(&other, b"{}").expect("written");
+        assert_eq!(summary(folder.path(), &[]).baselines, first.baselines);
+        assert_eq!(stored(folder.path()), files);
+    }
+
+    #[test]
+    fn a_run_of_some_cells_computes_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(summary(folder.path(), &[0]).baselines.is_empty());
+        assert_eq!(summary(folder.path(), &[]).baselines.len(), 2);
+        assert_eq!(summary(folder.path(), &[0]).baselines.len(), 2);
+    }
+}
