@@ -13,7 +13,7 @@ use crate::Task;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// The mean loss over the rows.
+    /// The mean over the rows of the loss that is trained with.
     Loss,
     /// The share of correct predictions: of rows (binary at a threshold of 0.5, multi-class) or of row-class pairs
     /// (multi-label).
@@ -24,21 +24,65 @@ pub enum Metric {
     /// The area under the ROC curve. With several classes, one-vs-rest: the mean over the classes that have a positive and a
     /// negative row.
     RocAuc,
-    /// F1. Binary: at `threshold`. Multi-class and multi-label: the mean over all classes of the data (macro-averaged), with
+    /// F1. Binary: at `threshold`, so that `val_f1` is the maximum on the rows that chose the threshold, and
+    /// `val_cross_fitted_f1` what may be expected of new rows. Multi-class and multi-label: the mean over all classes of the data (macro-averaged), with
     /// 0 for a class that has no row and is never predicted.
     F1,
     /// Precision, at the same threshold or averaged in the same way as `f1`.
     Precision,
     /// Recall, at the same threshold or averaged in the same way as `f1`.
     Recall,
-    /// The decision threshold of a binary task: a row with at least this probability is predicted positive. It maximises F1
-    /// on the validation rows, halfway between the lowest score that is predicted positive and the next lower one.
+    /// The decision threshold of a binary task: a row with at least this probability is predicted positive. It is chosen on
+    /// the validation rows by `decide.threshold` (by default, it maximises F1), halfway between the lowest score that is
+    /// predicted positive and the next lower one.
     Threshold,
+    /// The mean negative logarithm of the probability of the true class, without class weights, whatever loss is trained
+    /// with; multi-label: the mean over the classes.
+    LogLoss,
+    /// The mean recall over the classes that have a row. Binary: at `threshold`. Multi-label: the mean over the classes of
+    /// that of the class against the rest.
+    BalancedAccuracy,
+    /// The Matthews correlation coefficient. Binary: at `threshold`. Multi-label: of all pairs of a row and a class.
+    Mcc,
+    /// Multi-class and multi-label: F1 of all classes together, by the sums of their counts.
+    MicroF1,
+    /// Multi-class and multi-label: the mean F1 over all classes, weighted by their rows.
+    WeightedF1,
+    /// Multi-label: the share of rows whose labels are all predicted correctly.
+    SubsetAccuracy,
+    /// Multi-label: the share of rows that have their most probable label.
+    #[serde(rename = "precision_at_1")]
+    PrecisionAt1,
+    /// Multi-label: the share of the three most probable labels of a row that it has.
+    #[serde(rename = "precision_at_3")]
+    PrecisionAt3,
+    /// Multi-label: the share of the five most probable labels of a row that it has.
+    #[serde(rename = "precision_at_5")]
+    PrecisionAt5,
+    /// The mean squared difference of probability and truth: summed over the classes (multi-class) or averaged over them
+    /// (multi-label).
+    Brier,
+    /// The mean distance between a probability and how often it is right, over 15 bins of equal width: of the positive class
+    /// (binary), of the predicted class (multi-class), or of every class (multi-label).
+    CalibrationError,
+    /// Multi-label: `f1` at a threshold per class, chosen on the validation rows, instead of 0.5.
+    F1AtThresholds,
+    /// Multi-label: `precision` at the same thresholds.
+    PrecisionAtThresholds,
+    /// Multi-label: `recall` at the same thresholds.
+    RecallAtThresholds,
+    /// F1 of the validation rows, each decided at the threshold that the other half of them chose: what F1 may be expected
+    /// of rows that chose no threshold. Multi-label: a threshold per class.
+    CrossFittedF1,
+    /// Precision of the same decisions as `cross_fitted_f1`.
+    CrossFittedPrecision,
+    /// Recall of the same decisions as `cross_fitted_f1`.
+    CrossFittedRecall,
 }
 
 impl Metric {
     /// All metrics, in the order of reports.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 25] = [
         Self::Loss,
         Self::Accuracy,
         Self::PrAuc,
@@ -47,28 +91,58 @@ impl Metric {
         Self::Precision,
         Self::Recall,
         Self::Threshold,
+        Self::CrossFittedF1,
+        Self::CrossFittedPrecision,
+        Self::CrossFittedRecall,
+        Self::F1AtThresholds,
+        Self::PrecisionAtThresholds,
+        Self::RecallAtThresholds,
+        Self::MicroF1,
+        Self::WeightedF1,
+        Self::BalancedAccuracy,
+        Self::Mcc,
+        Self::SubsetAccuracy,
+        Self::PrecisionAt1,
+        Self::PrecisionAt3,
+        Self::PrecisionAt5,
+        Self::LogLoss,
+        Self::Brier,
+        Self::CalibrationError,
     ];
 
     /// Returns the row of the table of metrics: everything that the terminal, reports, TensorBoard and rankings know about
     /// a metric.
     fn properties(self) -> Properties {
         use Direction::{Higher, Lower, Neither};
-        let of = |name, direction, measured_in_training, headline| Properties {
-            name,
-            direction,
-            measured_in_training,
-            headline,
-        };
+        use Measured::{AtBestEpoch, EachEpoch, InTraining};
+        let of = |name, direction, measured, headline| Properties { name, direction, measured, headline };
         match self {
-            // Name, direction, measured in training, headline.
-            Self::Loss => of("loss", Lower, true, true),
-            Self::Accuracy => of("accuracy", Higher, true, true),
-            Self::PrAuc => of("pr_auc", Higher, false, true),
-            Self::RocAuc => of("roc_auc", Higher, false, false),
-            Self::F1 => of("f1", Higher, false, true),
-            Self::Precision => of("precision", Higher, false, false),
-            Self::Recall => of("recall", Higher, false, false),
-            Self::Threshold => of("threshold", Neither, false, false),
+            // Name, direction, when it is measured, headline.
+            Self::Loss => of("loss", Lower, InTraining, true),
+            Self::Accuracy => of("accuracy", Higher, InTraining, true),
+            Self::PrAuc => of("pr_auc", Higher, EachEpoch, true),
+            Self::RocAuc => of("roc_auc", Higher, EachEpoch, false),
+            Self::F1 => of("f1", Higher, EachEpoch, true),
+            Self::Precision => of("precision", Higher, EachEpoch, false),
+            Self::Recall => of("recall", Higher, EachEpoch, false),
+            Self::Threshold => of("threshold", Neither, EachEpoch, false),
+            Self::CrossFittedF1 => of("cross_fitted_f1", Higher, AtBestEpoch, false),
+            Self::CrossFittedPrecision => of("cross_fitted_precision", Higher, AtBestEpoch, false),
+            Self::CrossFittedRecall => of("cross_fitted_recall", Higher, AtBestEpoch, false),
+            Self::F1AtThresholds => of("f1_at_thresholds", Higher, AtBestEpoch, false),
+            Self::PrecisionAtThresholds => of("precision_at_thresholds", Higher, AtBestEpoch, false),
+            Self::RecallAtThresholds => of("recall_at_thresholds", Higher, AtBestEpoch, false),
+            Self::MicroF1 => of("micro_f1", Higher, AtBestEpoch, false),
+            Self::WeightedF1 => of("weighted_f1", Higher, AtBestEpoch, false),
+            Self::BalancedAccuracy => of("balanced_accuracy", Higher, AtBestEpoch, false),
+            Self::Mcc => of("mcc", Higher, AtBestEpoch, false),
+            Self::SubsetAccuracy => of("subset_accuracy", Higher, AtBestEpoch, false),
+            Self::PrecisionAt1 => of("precision_at_1", Higher, AtBestEpoch, false),
+            Self::PrecisionAt3 => of("precision_at_3", Higher, AtBestEpoch, false),
+            Self::PrecisionAt5 => of("precision_at_5", Higher, AtBestEpoch, false),
+            Self::LogLoss => of("log_loss", Lower, AtBestEpoch, false),
+            Self::Brier => of("brier", Lower, AtBestEpoch, false),
+            Self::CalibrationError => of("calibration_error", Lower, AtBestEpoch, false),
         }
     }
 
@@ -103,7 +177,13 @@ impl Metric {
 
     /// Returns whether the metric is measured on the training rows during each epoch.
     pub fn is_measured_in_training(self) -> bool {
-        self.properties().measured_in_training
+        matches!(self.properties().measured, Measured::InTraining)
+    }
+
+    /// Returns whether the metric is measured on the validation rows after each epoch, so that callbacks can monitor it; the
+    /// others are measured at the best epoch alone.
+    pub fn is_measured_each_epoch(self) -> bool {
+        !matches!(self.properties().measured, Measured::AtBestEpoch)
     }
 
     /// Returns whether the metric is shown in short tables, progress lines and TensorBoard's HParams page; the others are
@@ -117,7 +197,7 @@ impl Metric {
 struct Properties {
     name: &'static str,
     direction: Direction,
-    measured_in_training: bool,
+    measured: Measured,
     headline: bool,
 }
 
@@ -126,6 +206,16 @@ enum Direction {
     Lower,
     Higher,
     Neither,
+}
+
+/// When a metric is measured.
+enum Measured {
+    /// On the training rows during each epoch, and whenever rows are scored.
+    InTraining,
+    /// On the validation rows after each epoch, and at the best epoch.
+    EachEpoch,
+    /// When the best epoch is scored.
+    AtBestEpoch,
 }
 
 impl fmt::Display for Metric {
@@ -137,8 +227,8 @@ impl fmt::Display for Metric {
 /// The values of the metrics of one split.
 pub type Scores = BTreeMap<Metric, f64>;
 
-/// A metric that callbacks monitor: `loss` or `accuracy` of the training rows, or any comparable metric of the validation
-/// rows (`val_loss`, `val_pr_auc`, ...).
+/// A metric that callbacks monitor: `loss` or `accuracy` of the training rows, or any comparable metric that is measured on
+/// the validation rows after each epoch (`val_loss`, `val_pr_auc`, ...).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Monitor {
@@ -149,10 +239,11 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Returns all monitors that a pipeline file may name: every comparable metric of the validation rows, then the metrics
-    /// that are measured in training.
+    /// Returns all monitors that a pipeline file may name: every comparable metric that is measured after each epoch on
+    /// the validation rows, then the metrics that are measured in training.
     pub fn all() -> impl Iterator<Item = Self> {
-        let valid = Metric::ALL.into_iter().filter(|metric| metric.is_comparable());
+        let each_epoch = Metric::ALL.into_iter().filter(|metric| metric.is_measured_each_epoch());
+        let valid = each_epoch.filter(|metric| metric.is_comparable());
         let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
         let of = |valid| move |metric| Self { valid, metric };
         valid.map(of(true)).chain(train.map(of(false)))
