@@ -6,7 +6,7 @@
 
 use emberline_base::Substream;
 use emberline_statistics::{
-    Arm, AveragePrecision, Better, Decide, EvaluatedRows, MeanOfRows, Noun, Protocol, RowMetric, Run, ScoredRows, Size,
+    Area, Arm, Better, Decide, EvaluatedRows, MeanArea, MeanOfRows, Noun, Protocol, RowMetric, Run, ScoredRows, Size,
     Sizes, Study,
 };
 use serde_json::json;
@@ -98,7 +98,7 @@ impl Texts {
         if self.world.shares.len() == 2 {
             let scores: Vec<f64> = rows.iter().map(|&row| model.margin(&self.sources[source][row])).collect();
             let positive: Vec<bool> = rows.iter().map(|&row| self.classes[row] == 1).collect();
-            return Box::new(AveragePrecision::new(&scores, &positive));
+            return Box::new(MeanArea::of_scores(Area::PrecisionRecall, &scores, &positive));
         }
         let right = |&row: &usize| model.predict(&self.sources[source][row]) == self.classes[row];
         Box::new(MeanOfRows::accuracy(&rows.iter().map(right).collect::<Vec<_>>()))
