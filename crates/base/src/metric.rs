@@ -78,11 +78,18 @@ pub enum Metric {
     CrossFittedPrecision,
     /// Recall of the same decisions as `cross_fitted_f1`.
     CrossFittedRecall,
+    /// `log_loss` of the probabilities that `decide.calibration` makes, with which the cell's model predicts. The validation
+    /// rows chose the calibration, so that only `test_calibrated_log_loss` may be expected of new rows.
+    CalibratedLogLoss,
+    /// `brier` of the same probabilities as `calibrated_log_loss`.
+    CalibratedBrier,
+    /// `calibration_error` of the same probabilities as `calibrated_log_loss`.
+    CalibratedCalibrationError,
 }
 
 impl Metric {
     /// All metrics, in the order of reports.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Loss,
         Self::Accuracy,
         Self::PrAuc,
@@ -108,6 +115,9 @@ impl Metric {
         Self::LogLoss,
         Self::Brier,
         Self::CalibrationError,
+        Self::CalibratedLogLoss,
+        Self::CalibratedBrier,
+        Self::CalibratedCalibrationError,
     ];
 
     /// Returns the row of the table of metrics: everything that the terminal, reports, TensorBoard and rankings know about
@@ -143,6 +153,9 @@ impl Metric {
             Self::LogLoss => of("log_loss", Lower, AtBestEpoch, false),
             Self::Brier => of("brier", Lower, AtBestEpoch, false),
             Self::CalibrationError => of("calibration_error", Lower, AtBestEpoch, false),
+            Self::CalibratedLogLoss => of("calibrated_log_loss", Lower, AtBestEpoch, false),
+            Self::CalibratedBrier => of("calibrated_brier", Lower, AtBestEpoch, false),
+            Self::CalibratedCalibrationError => of("calibrated_calibration_error", Lower, AtBestEpoch, false),
         }
     }
 

@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::predictions::Predictions;
 use crate::probability::{Probabilities, sigmoid};
 
-/// How probabilities are calibrated on the validation rows.
+/// How the probabilities that a model predicts are calibrated on the validation rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CalibrationMethod {
-    /// All logits are divided by the number with the lowest log loss.
+    /// All logits are divided by the one number that gives the lowest log loss. No decision changes.
     Temperature,
-    /// Each output's probability becomes a growing function of itself.
-    Isotonic,
 }
 
 /// The temperatures that are searched: beyond, nothing is learned about probabilities.

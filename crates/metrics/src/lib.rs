@@ -42,6 +42,9 @@ pub use probability::{Probabilities, probabilities_of_row, probability};
 pub use proper::{BINS, CalibrationError, ReliabilityBin, brier_of_rows};
 pub use ranked::{Area, Counts, MeanArea, RankedRows};
 pub use row_metric::{MeanOfRows, RowMetric};
-pub use scores::{Threshold, cross_fitted_row_metric, cross_fitted_scores, epoch_scores, further_scores, row_metric};
+pub use scores::{
+    Threshold, calibrated_scores, cross_fitted_row_metric, cross_fitted_scores, epoch_scores, further_scores,
+    row_metric,
+};
 pub use threshold::{DEFAULT_THRESHOLD, Optimum, ThresholdRule, ThresholdScores, half_of, scores_at};
 pub use top::{all_labels_right, precision_at};

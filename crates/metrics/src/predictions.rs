@@ -39,6 +39,14 @@ impl<'a> Predictions<'a> {
         fits.then_some(Self { task, logits, targets }).ok_or(error)
     }
 
+    /// Returns the same targets beside other logits of the same shape.
+    pub(crate) fn with_logits<'b>(&self, logits: &'b Matrix) -> Predictions<'b>
+    where
+        'a: 'b,
+    {
+        Predictions { task: self.task, logits, targets: self.targets }
+    }
+
     /// Returns the classification task.
     pub fn task(&self) -> Task {
         self.task

@@ -1,6 +1,6 @@
 //! Every metric by its name: the scores of a split, and metrics as functions of how often each row counts.
 
-use emberline_base::{Metric, Scores, Task};
+use emberline_base::{Matrix, Metric, Scores, Task};
 
 use crate::decisions::{Average, ClassScore, DecisionMetric, DecisionScore, Decisions};
 use crate::predictions::{Predictions, accuracy_of_row, log_loss_of_row};
@@ -13,6 +13,13 @@ use crate::top::{all_labels_right, precision_at};
 
 /// The metrics of decisions at thresholds that the other half of the rows chose.
 const CROSS_FITTED: [Metric; 3] = [Metric::CrossFittedF1, Metric::CrossFittedPrecision, Metric::CrossFittedRecall];
+
+/// The metrics of calibrated probabilities, each with the metric that it is of other probabilities.
+const CALIBRATED: [(Metric, Metric); 3] = [
+    (Metric::CalibratedLogLoss, Metric::LogLoss),
+    (Metric::CalibratedBrier, Metric::Brier),
+    (Metric::CalibratedCalibrationError, Metric::CalibrationError),
+];
 
 /// The threshold at which F1, precision and recall of a binary task are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +77,18 @@ pub fn cross_fitted_scores(predictions: &Predictions<'_>, rule: ThresholdRule, h
     CROSS_FITTED.into_iter().filter_map(of).collect()
 }
 
+/// Computes log loss, Brier score and calibration error of logits that are divided by a
+/// [temperature](crate::calibration::temperature). Metrics that aren't defined for the rows are left out.
+pub fn calibrated_scores(predictions: &Predictions<'_>, temperature: f64) -> Scores {
+    let logits = predictions.logits();
+    let divided = logits.values().iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
+    let divided = Matrix::new(logits.rows(), logits.cols(), divided);
+    let calibrated = predictions.with_logits(&divided);
+    let counts = vec![1; predictions.rows()];
+    let of = |(metric, plain)| Some((metric, row_metric(plain, &calibrated, &[])?.of(&counts)));
+    CALIBRATED.into_iter().filter_map(of).filter(|(_, value)| !value.is_nan()).collect()
+}
+
 /// Returns a cross-fitted metric as a function of how often each row counts; none if `metric` isn't one, or if the rows
 /// can't choose thresholds.
 pub fn cross_fitted_row_metric(
@@ -84,7 +103,8 @@ pub fn cross_fitted_row_metric(
 }
 
 /// Returns a metric of stored predictions as a function of how often each row counts, as a bootstrap of rows needs it;
-/// none if the metric isn't defined for the task, is no score, or is [cross-fitted](cross_fitted_row_metric).
+/// none if the metric isn't defined for the task, is no score, is [cross-fitted](cross_fitted_row_metric), or is of
+/// calibrated probabilities.
 ///
 /// `thresholds`: the probability from which each output counts as positive, as it was chosen on validation rows;
 /// binary: one, without which 0.5 decides; multi-label: one per class or none; multi-class: none. With every count 1 the
@@ -136,6 +156,9 @@ pub fn row_metric(metric: Metric, predictions: &Predictions<'_>, thresholds: &[f
         | Metric::CrossFittedF1
         | Metric::CrossFittedPrecision
         | Metric::CrossFittedRecall
+        | Metric::CalibratedLogLoss
+        | Metric::CalibratedBrier
+        | Metric::CalibratedCalibrationError
         | Metric::Threshold => None,
     }
 }

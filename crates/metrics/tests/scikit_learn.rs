@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use emberline_base::{Matrix, Metric, Scores, Substream, Task};
 use emberline_metrics::calibration::{Isotonic, isotonic, temperature};
 use emberline_metrics::{
-    Predictions, Probabilities, Threshold, ThresholdRule, cross_fitted_row_metric, cross_fitted_scores, epoch_scores,
-    further_scores, probability, row_metric,
+    Predictions, Probabilities, Threshold, ThresholdRule, calibrated_scores, cross_fitted_row_metric,
+    cross_fitted_scores, epoch_scores, further_scores, probability, row_metric,
 };
 use serde::Deserialize;
 
@@ -254,6 +254,12 @@ fn calibrations_are_those_of_scipy_and_scikit_learn() {
         let owned = Owned::new(case.task, case.outputs, &case.logits, &case.positive);
         let found = temperature(&owned.predictions());
         assert!((found / case.temperature - 1.0).abs() < 1e-9, "{:?} {found} {}", case.task, case.temperature);
+        let loss = |metric, scores: Scores| scores[&metric];
+        let plain = loss(Metric::LogLoss, further_scores(&owned.predictions(), &[]));
+        let calibrated =
+            |temperature| loss(Metric::CalibratedLogLoss, calibrated_scores(&owned.predictions(), temperature));
+        assert_eq!(calibrated(1.0), plain);
+        assert!(calibrated(found) < plain, "{:?}", case.task);
         let functions = isotonic(&owned.predictions()).expect("rows");
         for (function, expected) in functions.iter().zip(&case.isotonic) {
             assert!(function.is_valid());
