@@ -13,7 +13,7 @@ use emberline_embedding::{Lookup, Opened, Source, Texts};
 use emberline_test_support::shared;
 use emberline_tests::{Array, read_npz};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{FitRequest, FitSpec, FittedModel, Tensor, Weights, fit};
+use emberline_train::{DecisionSpec, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit};
 
 /// One golden training.
 struct Golden {
@@ -67,6 +67,7 @@ impl Golden {
             order: None,
             monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
             initial: Some(&self.weights("init", first)),
+            decision: DecisionSpec::default(),
         };
         let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
         fit(vec![request], Device::Cpu).expect("the fit begins").remove(0).expect("the fit ends")

@@ -68,7 +68,15 @@ impl Pipeline {
         let settings = typed::<Settings>(&tree).map_err(Error::Invalid)?;
         let pipeline = Self { settings, axes, tree, folder: folder.to_owned(), file: name.into() };
         faults.append(pipeline.axis_faults());
+        faults.append(pipeline.faults_of_expected());
         if faults.is_empty() { Ok(pipeline) } else { Err(Error::Invalid(faults.sorted())) }
+    }
+
+    /// Returns the fault of an expected number beside an axis that makes several settings.
+    fn faults_of_expected(&self) -> Diagnostics {
+        let axes = || self.axes.iter().map(|axis| (axis.key.as_str(), axis.values.len()));
+        let fault = |settings: &Settings| settings.expect.iter().filter_map(|it| it.axis_fault(axes())).collect();
+        check(&self.tree, fault).err().unwrap_or_default()
     }
 
     /// Tries every value of every axis by itself, so that a bad one is shown once, at its place.

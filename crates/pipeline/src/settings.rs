@@ -3,11 +3,13 @@
 //! `schemas/pipeline.schema.json` is generated from them. The types of a section are defined in the crate that uses
 //! them.
 
-use emberline_base::record::{self, Data, Expected};
-use emberline_base::{Fault, Metric, Monitor, ReplicateAxis, Task, suggest};
+mod decide;
+mod expect;
+
+use emberline_base::record::Data;
+use emberline_base::{Fault, Task};
 use emberline_embedding::Source;
 use emberline_report::Question;
-use emberline_statistics::Size;
 use emberline_train::callback::Callbacks;
 use emberline_train::settings::{Head, Optimizer, Train};
 use indexmap::IndexMap;
@@ -15,6 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Checks;
+pub(crate) use self::decide::decide_faults;
+pub use self::decide::Decide;
+pub use self::expect::Expect;
 use crate::name::short;
 
 /// A pipeline file: data, embeddings, head, training, and the grid of cells to compare.
@@ -42,8 +47,7 @@ pub struct Settings {
     /// What of the rows is stored for reports; no result depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
-    /// What the settings are judged by, once all cells are done, and how the model that classifies is made; no cell depends on
-    /// it.
+    /// What the settings are judged by, how probabilities become decisions, and how the model that classifies is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decide: Option<Decide>,
     /// A published number that the cells of this pipeline must come to, on average; `verify` ends with exit code 6 if they don't.
@@ -71,40 +75,6 @@ pub struct Report {
     /// Whether each cell's logits of the validation and test rows are stored; when left out: if they take at most 64 MB a cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predictions: Option<bool>,
-}
-
-/// `[decide]`: what settings are judged by, and how the model that classifies is made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Decide {
-    /// The metric that settings are judged by, such as `val_pr_auc`; when left out, the main metric of the task. Settings are chosen
-    /// by its values on the validation rows, and compared by those on the test rows if there are any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<Monitor>,
-    /// The difference that doesn't matter, in units of the metric: the smallest setting that is not worse than any other by this much
-    /// is named, and takes the place of the best one in `predict`, `export` and the refit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub margin: Option<f64>,
-    /// What "small" means; the first size that differs decides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefer: Option<Vec<Size>>,
-    /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
-    /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
-    pub refit: bool,
-}
-
-/// `[expect]`: a published number. All cells are replicates of one setting, and the mean of their metric is compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expect {
-    /// Where the number was published: a paper, a leaderboard and its version.
-    pub source: String,
-    /// The metric as records name it, such as `test_accuracy`.
-    pub metric: String,
-    /// The published value.
-    pub value: f64,
-    /// How far the mean may be off.
-    pub tolerance: f64,
 }
 
 /// Maximum size of a cell's predictions that are stored by default, in bytes.
@@ -138,10 +108,7 @@ impl Settings {
 
     /// Returns what the settings of a run are judged by.
     pub(crate) fn question(&self) -> Question {
-        let Decide { metric, margin, prefer, .. } = self.decide.clone().unwrap_or_default();
-        let prefer = prefer.unwrap_or_else(|| vec![Size::Dim, Size::Bytes]);
-        let decide = emberline_statistics::Decide { margin, prefer };
-        Question { metric: metric.map(|metric| metric.metric), decide, sequential: false }
+        self.decide.clone().unwrap_or_default().question()
     }
 
     /// Returns what is made of warnings.
@@ -175,8 +142,9 @@ impl Settings {
         }
         faults.extend(monitor_faults(&self.callbacks, &self.data));
         faults.extend(self.checks.iter().flat_map(|checks| below(checks.faults(), "checks")));
-        faults.extend(self.decide.iter().flat_map(Decide::faults));
-        faults.extend(self.expect.iter().flat_map(|expect| expect.faults(&self.grid)));
+        faults.extend(below(self.decide.iter().flat_map(Decide::faults).collect(), "decide"));
+        faults.extend(self.decide.iter().flat_map(|decide| decide_faults(decide, &self.data)));
+        faults.extend(self.expect.iter().flat_map(Expect::faults));
         faults.extend(self.lbfgs_faults());
         faults
     }
@@ -211,81 +179,6 @@ impl Settings {
         for (key, _) in watching.into_iter().filter(|(_, is_set)| *is_set) {
             let message = format!("`{key}` has no effect: `lbfgs` has no epochs, it converges");
             faults.push(fault(&format!("callbacks.{key}"), &message, "leave it out"));
-        }
-        faults
-    }
-}
-
-impl Expect {
-    fn faults(&self, grid: &IndexMap<String, toml::Value>) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if !expected_metrics().any(|metric| metric == self.metric) {
-            let message = format!("`{}` is no metric of validation or test rows", short(&self.metric));
-            let known: Vec<String> = expected_metrics().collect();
-            let nearest = suggest::nearest(&self.metric, known.iter().map(String::as_str));
-            let hint = nearest
-                .map_or_else(|| "use one such as `test_accuracy`".to_owned(), |name| format!("did you mean `{name}`?"));
-            faults.push(Fault::new("expect.metric", message, hint));
-        }
-        for (key, number, is_sound) in
-            [("value", self.value, self.value.is_finite()), ("tolerance", self.tolerance, self.tolerance >= 0.0)]
-        {
-            if !(number.is_finite() && is_sound) {
-                let message = format!("{number} is no {key} of a published number");
-                faults.push(Fault::new(format!("expect.{key}"), message, "use a finite number, such as 0.01"));
-            }
-        }
-        let compared = grid.iter().find(|(axis, values)| {
-            ReplicateAxis::of(axis).is_none() && values.as_array().is_some_and(|values| values.len() > 1)
-        });
-        if let Some((axis, _)) = compared {
-            let message =
-                format!("a published number is of one setting, and the grid compares several by `{}`", short(axis));
-            faults.push(
-                Fault::new("expect", message, "leave one value of the axis, or make a pipeline file of its own")
-                    .related_to("grid"),
-            );
-        }
-        faults
-    }
-
-    /// Returns what the cells of a run came to.
-    pub(crate) fn outcome(&self, cells: &[record::Cell]) -> Expected {
-        let value =
-            |cell: &record::Cell| cell.outcome.as_ref()?.metrics.get(&self.metric).copied().filter(|v| v.is_finite());
-        let values: Option<Vec<f64>> = cells.iter().map(value).collect();
-        let mean = values.as_deref().filter(|values| !values.is_empty()).map(emberline_statistics::mean);
-        let variance = values.as_deref().and_then(emberline_statistics::variance);
-        Expected {
-            source: self.source.clone(),
-            metric: self.metric.clone(),
-            value: self.value,
-            tolerance: self.tolerance,
-            mean,
-            standard_deviation: variance.map(f64::sqrt),
-            cells: cells.len(),
-            holds: mean.is_some_and(|mean| (mean - self.value).abs() <= self.tolerance),
-        }
-    }
-}
-
-/// Returns the names of the metrics that `[expect]` may name.
-fn expected_metrics() -> impl Iterator<Item = String> {
-    let comparable = || Metric::ALL.into_iter().filter(|metric| metric.is_comparable());
-    ["val", "test"].into_iter().flat_map(move |split| comparable().map(move |metric| format!("{split}_{metric}")))
-}
-
-impl Decide {
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if let Some(metric) = self.metric.filter(|metric| !metric.valid) {
-            let message =
-                format!("`{metric}` is a metric of the training rows, which can't tell which setting is best");
-            faults.push(Fault::new("decide.metric", message, format!("use `val_{}`", metric.metric)));
-        }
-        if let Some(margin) = self.margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
-            let message = format!("a margin of {margin} is no difference that doesn't matter");
-            faults.push(Fault::new("decide.margin", message, "use a number above 0, such as 0.005, or leave it out"));
         }
         faults
     }

@@ -27,7 +27,7 @@ use burn::tensor::{Distribution, Tensor};
 use emberline_base::{Bags, Combiner, Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit_with};
+use emberline_train::{DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, fit_with};
 
 /// The number of training rows of the course: 409 steps of 32.
 const ROWS: usize = 13_061;
@@ -220,6 +220,7 @@ impl Case {
             order: None,
             monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
             initial: None,
+            decision: DecisionSpec::default(),
         }
     }
 }

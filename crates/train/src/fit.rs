@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use emberline_base::record::Epoch;
-use emberline_base::{Matrix, SplitName};
+use emberline_base::{Matrix, SplitName, Task};
 use emberline_device::{Device, memory};
 use rayon::prelude::*;
 
@@ -129,6 +129,11 @@ fn loss_of_all(specs: &[&FitSpec<'_>]) -> Result<Loss, Error> {
     let have_equal_shapes = |pair: &[&FitSpec<'_>]| pair[0].shape().is_some_and(|shape| pair[1].shape() == Some(shape));
     if specs.is_empty() || !specs.windows(2).all(have_equal_shapes) {
         return Err(Error::Unsupported("fits of different shapes can't be trained as one".into()));
+    }
+    if specs.iter().any(|spec| spec.task == Task::MultiClass && spec.decision.threshold.is_some()) {
+        let why =
+            "a text has one of several classes here, and the most probable one is predicted; remove `decide.threshold`";
+        return Err(Error::Unsupported(why.into()));
     }
     specs[0].train.loss_for(specs[0].task).map_err(Error::Unsupported)
 }

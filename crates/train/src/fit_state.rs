@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use emberline_base::record::{Convergence, Epoch, Stop};
-use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits, Task};
+use emberline_base::{Matrix, Metric, Monitor, Scores, SplitName, Splits};
 use emberline_device::memory::InsufficientMemory;
 
 use crate::Error;
 use crate::callback::Control;
 use crate::checkpoint::{Checkpoint, CheckpointAction};
+use crate::decision::{BestEpoch, Decisions};
 use crate::divergence::{Divergence, FLOOR, has_grown, require_finite_loss, untrained_loss};
-use crate::metric::{self, Threshold};
 use crate::monitor::monitored_value;
 use crate::request::{FitRequest, FittedModel};
 use crate::settings::Loss;
@@ -209,12 +209,14 @@ impl<'w, 'c> FitState<'w, 'c> {
 
     fn finish_model(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
-        let (scores, thresholds) = self.best_scores(loss, &valid, &test);
+        let spec = self.request.spec;
+        let train = self.history[self.best.epoch as usize - 1].train.clone();
+        let BestEpoch { scores, decisions: Decisions { thresholds, calibration } } =
+            BestEpoch::score(spec, loss, train, &valid, &test);
         let metrics = metrics_by_name(&scores);
         for callback in self.request.callbacks.iter_mut() {
             callback.on_train_end(self.best.epoch, &metrics)?;
         }
-        let spec = self.request.spec;
         Ok(FittedModel {
             history: std::mem::take(&mut self.history),
             best_epoch: self.best.epoch,
@@ -223,6 +225,7 @@ impl<'w, 'c> FitState<'w, 'c> {
             architecture: spec.architecture(),
             weights: std::mem::take(&mut self.best.weights),
             thresholds,
+            calibration,
             metrics,
             logits: Splits {
                 train: Matrix::zeros(0, spec.targets.train.cols()),
@@ -231,23 +234,6 @@ impl<'w, 'c> FitState<'w, 'c> {
             },
             seconds: self.seconds,
         })
-    }
-
-    /// Returns the scores of the best epoch and the decision thresholds. That of a binary task is chosen on the
-    /// validation rows.
-    fn best_scores(&self, loss: Loss, valid: &Matrix, test: &Matrix) -> (Splits<Scores>, Vec<f64>) {
-        let FitSpec { task, targets, .. } = self.request.spec;
-        let mut threshold = 0.5;
-        let valid = targets.valid.as_ref().map(|targets| {
-            let scores = metric::all(*task, loss, valid, targets, Threshold::Best);
-            threshold = scores.get(&Metric::Threshold).copied().unwrap_or(threshold);
-            scores
-        });
-        let test =
-            targets.test.as_ref().map(|targets| metric::all(*task, loss, test, targets, Threshold::At(threshold)));
-        let threshold = if threshold.is_finite() { threshold } else { 0.5 };
-        let thresholds = if *task == Task::Binary { vec![threshold] } else { Vec::new() };
-        (Splits { train: self.history[self.best.epoch as usize - 1].train.clone(), valid, test }, thresholds)
     }
 
     pub(crate) fn fail(&mut self) {

@@ -8,6 +8,7 @@
 pub mod callback;
 mod checkpoint;
 mod converged;
+mod decision;
 mod divergence;
 mod engine;
 mod error;
@@ -16,7 +17,7 @@ mod fit;
 mod fit_state;
 mod head;
 mod loss;
-pub mod metric;
+mod metric;
 mod model;
 mod monitor;
 mod optimizer;
@@ -30,6 +31,7 @@ mod weights;
 pub const COMPUTATION: u32 = 2;
 
 pub use checkpoint::{Checkpoint, CheckpointAction, Checkpointer};
+pub use decision::{DecisionSpec, Decisions};
 pub use divergence::Divergence;
 pub use error::Error;
 pub use evidence::fit_evidence;

@@ -8,6 +8,7 @@ use emberline_base::{Matrix, Splits};
 use crate::callback::Callback;
 use crate::checkpoint::Checkpointer;
 use crate::head::Architecture;
+use crate::model::Calibration;
 use crate::spec::FitSpec;
 use crate::weights::Weights;
 
@@ -26,9 +27,11 @@ pub struct FittedModel {
     pub architecture: Architecture,
     /// The weights of the best epoch.
     pub weights: Weights,
-    /// The probability from which an output counts as positive, chosen on the validation rows; 0.5 if there are none.
-    /// Empty for tasks without a threshold.
+    /// The probability, after calibration, from which an output counts as positive, chosen on the validation rows; 0.5 if
+    /// there are none. Empty for tasks without a threshold.
     pub thresholds: Vec<f64>,
+    /// How logits are calibrated, chosen on the validation rows; none if they are used unchanged.
+    pub calibration: Option<Calibration>,
     /// The scores of the best epoch, by name: `loss` and `accuracy` as measured during training, `val_loss`, ...,
     /// `test_loss`, ...
     pub metrics: BTreeMap<String, f64>,

@@ -1,10 +1,12 @@
 //! The specification of a fit: everything that determines its numbers.
 
 use emberline_base::{Features, Matrix, Monitor, Scores, Splits, Substream, Task, memory};
+use emberline_metrics::Threshold;
 
 use crate::Error;
+use crate::decision::DecisionSpec;
 use crate::head::Architecture;
-use crate::metric::{self, Threshold};
+use crate::metric;
 use crate::optimizer::StepOptimizer;
 use crate::settings::{Head, Loss, Train};
 use crate::weights::{Tensor, Weights};
@@ -30,6 +32,8 @@ pub struct FitSpec<'a> {
     pub monitor: Option<Monitor>,
     /// Weights from which the head starts, instead of random ones.
     pub initial: Option<&'a Weights>,
+    /// How probabilities become decisions.
+    pub decision: DecisionSpec<'a>,
 }
 
 /// The properties that fits must share to be trained as one computation. They may differ in seed, learning rate, frozen
@@ -119,9 +123,11 @@ impl FitSpec<'_> {
         train: &Matrix,
         valid: &Matrix,
     ) -> (Scores, Option<Scores>) {
-        let Self { task, targets, .. } = self;
+        let Self { task, targets, decision, .. } = self;
         let train = metric::basic(*task, loss, train, &targets.train.select(order));
-        let valid = targets.valid.as_ref().map(|targets| metric::all(*task, loss, valid, targets, Threshold::Best));
+        let rule = Threshold::ChosenBy(decision.threshold.unwrap_or_default());
+        let score = |targets| metric::all(loss, &metric::predictions(*task, valid, targets), targets, rule);
+        let valid = targets.valid.as_ref().map(score);
         (train, valid)
     }
 

@@ -7,7 +7,7 @@ use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Metric, Monit
 use emberline_device::Device;
 use emberline_test_support::{Requirement, skip};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{EngineChoice, FitRequest, FitSpec, FittedModel, fit};
+use emberline_train::{DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, fit};
 
 mod support;
 use support::fit_alone;
@@ -37,6 +37,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         order: None,
         monitor: Some(Monitor::VAL_LOSS),
         initial: None,
+        decision: DecisionSpec::default(),
     };
     let specs = [spec(1), spec(2)];
     if !together {
@@ -145,6 +146,7 @@ fn devices_agree_on_dense_heads() {
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         let specs: Vec<FitSpec<'_>> = (1..).zip(&trains).map(spec).collect();
         compare_fits(&specs, &what);

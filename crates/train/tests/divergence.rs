@@ -4,7 +4,7 @@
 use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit};
+use emberline_train::{DecisionSpec, Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit};
 
 mod support;
 use support::fit_alone;
@@ -60,6 +60,7 @@ fn with_fit<T>(setup: &Setup, then: impl FnOnce(&FitSpec<'_>) -> T) -> T {
         order: None,
         monitor: Some(Monitor { valid: with_valid, ..Monitor::VAL_LOSS }),
         initial: None,
+        decision: DecisionSpec::default(),
     })
 }
 
@@ -174,6 +175,7 @@ fn a_validation_split_that_is_never_a_number_is_a_failure() {
             order: None,
             monitor: Some(monitor.parse().expect("a monitor")),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         let failed = fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []);
         assert!(matches!(failed, Err(Error::Diverged(Divergence::NotFinite { .. }))), "{monitor}: {failed:?}");

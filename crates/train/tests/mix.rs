@@ -3,7 +3,7 @@
 use emberline_base::{Features, LayerStack, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
-use emberline_train::{EngineChoice, FitSpec, FittedModel};
+use emberline_train::{DecisionSpec, EngineChoice, FitSpec, FittedModel};
 
 mod support;
 use support::fit_alone;
@@ -31,6 +31,7 @@ fn fitted(signal: usize) -> FittedModel {
         order: None,
         monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
         initial: None,
+        decision: DecisionSpec::default(),
     };
     fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("the fit ends")
 }

@@ -9,7 +9,9 @@ use emberline_device::Device;
 use emberline_test_support::{Requirement, skip};
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Checkpoint, CheckpointAction, Checkpointer, Error, FitRequest, FitSpec, FittedModel, fit};
+use emberline_train::{
+    Checkpoint, CheckpointAction, Checkpointer, DecisionSpec, Error, FitRequest, FitSpec, FittedModel, fit,
+};
 
 const ROWS: usize = 70;
 const DIM: usize = 9;
@@ -110,6 +112,7 @@ impl Case {
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         let progress = Box::new(std::io::sink());
         let context = CallbackContext { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };

@@ -3,9 +3,10 @@
 
 use emberline_base::{Features, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
-use emberline_train::metric::probability;
+use emberline_metrics::calibration::CalibrationMethod;
+use emberline_metrics::{ThresholdRule, probability};
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
-use emberline_train::{EngineChoice, FitSpec, FittedModel};
+use emberline_train::{DecisionSpec, EngineChoice, FitSpec, FittedModel};
 
 mod support;
 use support::fit_alone;
@@ -25,6 +26,10 @@ fn rows(stream: &str, rows: usize, positive: usize) -> (Matrix, Matrix) {
 }
 
 fn trained(splits: Splits<(Matrix, Matrix)>) -> (FittedModel, Splits<Matrix>) {
+    trained_with(splits, DecisionSpec::default())
+}
+
+fn trained_with(splits: Splits<(Matrix, Matrix)>, decision: DecisionSpec<'_>) -> (FittedModel, Splits<Matrix>) {
     let features = splits.map(|_, (vectors, _)| Features::Frozen(vectors.clone()));
     let targets = splits.into_map(|(_, targets)| targets);
     let optimizer = Optimizer::Adam(Adam { learning_rate: 0.05, ..Adam::default() });
@@ -38,6 +43,7 @@ fn trained(splits: Splits<(Matrix, Matrix)>) -> (FittedModel, Splits<Matrix>) {
         order: None,
         monitor: Some(Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS }),
         initial: None,
+        decision,
     };
     (fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit"), targets)
 }
@@ -61,6 +67,7 @@ fn without_a_monitor_the_last_epoch_is_kept() {
             order: None,
             monitor,
             initial: None,
+            decision: DecisionSpec::default(),
         };
         fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, &mut []).expect("a fit")
     };
@@ -137,4 +144,38 @@ fn other_test_rows_or_none_change_neither_threshold_nor_anything_else_of_validat
 fn without_validation_test_rows_are_scored_at_one_half() {
     let (fit, _) = trained(Splits { train: rows("train", 300, 4), valid: None, test: Some(rows("test", 120, 7)) });
     assert_eq!(fit.metrics["test_threshold"], 0.5);
+}
+
+#[test]
+fn the_threshold_follows_the_rule_and_halves_are_decided_by_each_other() {
+    let splits = || Splits {
+        train: rows("train", 300, 4),
+        valid: Some(rows("valid", 120, 2)),
+        test: Some(rows("test", 120, 7)),
+    };
+    let halves: Vec<bool> = (0..120).map(|row| row % 2 == 0).collect();
+    let decision = DecisionSpec {
+        threshold: Some(ThresholdRule::Recall(0.9)),
+        calibration: Some(CalibrationMethod::Temperature),
+        halves: Some(&halves),
+    };
+    let (fit, targets) = trained_with(splits(), decision);
+    let (plain, _) = trained(splits());
+    assert_eq!(
+        (fit.best_epoch, &fit.weights, &fit.logits.test),
+        (plain.best_epoch, &plain.weights, &plain.logits.test)
+    );
+    assert!(fit.metrics["val_recall"] >= 0.9 && fit.metrics["val_threshold"] < plain.metrics["val_threshold"]);
+    assert_eq!(fit.metrics["val_brier"], plain.metrics["val_brier"], "measured without calibration");
+    assert!(fit.metrics["val_calibrated_log_loss"] < fit.metrics["val_log_loss"]);
+    assert!(fit.metrics.contains_key("val_cross_fitted_f1") && !fit.metrics.contains_key("test_cross_fitted_f1"));
+    assert!(!plain.metrics.contains_key("val_cross_fitted_f1"), "there are no halves");
+    let test = (fit.logits.test.expect("a split"), targets.test.expect("a split"));
+    let [_, _, recall] = scores(&test.0, &test.1, fit.metrics["val_threshold"]);
+    assert!((fit.metrics["test_recall"] - recall).abs() < 1e-12);
+    let calibration = fit.calibration.expect("asked for");
+    for &logit in test.0.values() {
+        let calibrated = probability((f64::from(logit) * calibration.scale) as f32);
+        assert_eq!(calibrated >= fit.thresholds[0], probability(logit) >= fit.metrics["val_threshold"], "{logit}");
+    }
 }

@@ -5,7 +5,7 @@ use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task}
 use emberline_device::Device;
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, Control, EarlyStopping};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
-use emberline_train::{Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit, fit_with};
+use emberline_train::{DecisionSpec, Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit, fit_with};
 
 mod support;
 use support::fit_alone;
@@ -70,6 +70,7 @@ impl Fits {
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 2, 1), (3, 0, 1), (4, 2, 0)].map(spec).into()
     }

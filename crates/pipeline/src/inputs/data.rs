@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use emberline_base::{Digest, Matrix, SplitName, Splits, normalise, record};
+use emberline_base::{Digest, Matrix, SplitName, Splits, normalise, record, sha256_prefix};
 use emberline_dataset::{Dataset, RowOrigin, Rows, Settings};
+use emberline_metrics::half_of;
 use emberline_report::rows::{Row, RowTable};
 
 use crate::Error;
@@ -38,6 +39,8 @@ pub(crate) struct Data {
     /// The state of the files when they were read.
     files: DataFiles,
     split_digests: OnceLock<Splits<Digest>>,
+    /// In which of two halves each validation row is.
+    valid_halves: OnceLock<Option<Vec<bool>>>,
     /// Whether this process has written the tables of rows.
     has_row_tables: AtomicBool,
 }
@@ -50,13 +53,32 @@ impl Data {
         let targets =
             dataset.splits.try_map(|_, rows| dataset.labels.matrix(rows)).map_err(emberline_dataset::Error::from)?;
         let digest = dataset.digest();
-        let (split_digests, has_row_tables) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Arc::new(Self { dataset, targets, digest, rows, files, split_digests, has_row_tables }))
+        let (split_digests, valid_halves, has_row_tables) = Default::default();
+        Ok(Arc::new(Self { dataset, targets, digest, rows, files, split_digests, valid_halves, has_row_tables }))
     }
 
     /// Returns the digest of the rows of each split.
     pub(crate) fn split_digests(&self) -> &Splits<Digest> {
         self.split_digests.get_or_init(|| self.dataset.splits.map(|name, _| self.dataset.split_digest(name)))
+    }
+
+    /// Returns in which of two halves each validation row is, `[rows]`, so that one half can choose thresholds for the
+    /// other: by the hash of its group, or else of its text. `None` without validation rows.
+    pub(crate) fn valid_halves(&self) -> Option<&[bool]> {
+        let halves = || {
+            let rows = self.dataset.splits.valid.as_ref()?;
+            let mut normalised = Vec::new();
+            let half = |&row: &usize| match self.origin(row).group {
+                Some(group) => half_of(sha256_prefix(group.as_bytes())),
+                None => {
+                    normalised.clear();
+                    normalise::push_key(&self.dataset.texts[row], &mut normalised);
+                    half_of(sha256_prefix(&normalised))
+                }
+            };
+            Some(rows.iter().map(half).collect())
+        };
+        self.valid_halves.get_or_init(halves).as_deref()
     }
 
     /// Calls `write` with the rows of the validation and of the test split, once per process.

@@ -159,7 +159,9 @@ impl Lock {
         let (Some(old), Some(outcome)) = (&locked.result, &cell.outcome) else {
             return Some((differences_of(&subject, locked.compare_failure(cell)), true));
         };
-        let new = LockedResult::of(outcome);
+        let mut new = LockedResult::of(outcome);
+        // A metric that a later version of the program measures too is no difference.
+        new.metrics.retain(|name, _| old.metrics.contains_key(name));
         let same_kind = (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic);
         let found = if same_kind { changes(old, &new) } else { self.outside(&old.metrics, &new.metrics) };
         Some((differences_of(&subject, found), same_kind))

@@ -10,7 +10,7 @@ use emberline_train::settings::{Head, Train};
 use super::choice::Choice;
 use super::identity::{self, Identity};
 use crate::pipeline::to_toml;
-use crate::settings::Settings;
+use crate::settings::{Decide, Settings};
 
 /// One cell: settings with a single embedding and no grid.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct CellSettings {
     pub train: Arc<Train>,
     /// The callbacks, notified after every epoch.
     pub callbacks: Arc<Callbacks>,
+    /// How probabilities become decisions.
+    pub decide: Decide,
 }
 
 /// The embedding of a cell.
@@ -114,7 +116,7 @@ impl Cell {
 
     /// Returns the cell's settings as a TOML file, with every default filled in.
     pub(crate) fn to_toml(&self) -> String {
-        let CellSettings { name, seed, data, embedding, head, train, callbacks } = &self.settings;
+        let CellSettings { name, seed, data, embedding, head, train, callbacks, decide } = &self.settings;
         to_toml(Settings {
             name: name.to_string(),
             seed: *seed,
@@ -124,7 +126,7 @@ impl Cell {
             train: train.as_ref().clone(),
             callbacks: callbacks.as_ref().clone(),
             report: None,
-            decide: None,
+            decide: Some(decide.clone()).filter(|decide| *decide != Decide::default()),
             expect: None,
             checks: None,
             grid: Default::default(),

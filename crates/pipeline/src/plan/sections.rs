@@ -17,7 +17,7 @@ use super::section::{Section, Typed, file_axes, with_axes};
 use crate::document::typed;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
-use crate::settings::monitor_faults;
+use crate::settings::{Decide, decide_faults, monitor_faults};
 
 /// Keys of `[callbacks]` that change no result.
 const DISPLAY_KEYS: &[&str] = &["epoch_dots"];
@@ -32,6 +32,7 @@ pub(super) struct Sections<'p> {
     head: Section<Head>,
     train: Section<Train>,
     callbacks: Section<Callbacks>,
+    decide: Section<Decide>,
     pub(super) names: CellNames<'p>,
     /// Why sources can't be used with their files, if so. Files are examined once per source, not once per combination.
     reasons: HashMap<String, Option<String>>,
@@ -48,6 +49,7 @@ impl<'p> Sections<'p> {
             head: Section::new(pipeline, "head"),
             train: Section::new(pipeline, "train"),
             callbacks: Section::new(pipeline, "callbacks"),
+            decide: Section::new(pipeline, "decide"),
             names: CellNames::of(pipeline),
             reasons: HashMap::new(),
         }
@@ -69,7 +71,9 @@ impl<'p> Sections<'p> {
         let head = self.head.of(pipeline, choice, &[], |head| head.faults().is_empty())?;
         let train = self.train.of(pipeline, choice, &[], |train| train.faults().is_empty())?;
         let callbacks = self.callbacks.of(pipeline, choice, DISPLAY_KEYS, |callbacks| callbacks.faults().is_empty())?;
-        if !monitor_faults(&callbacks.value, &data.value).is_empty() {
+        let decide = self.decide.of(pipeline, choice, Decide::KEYS_OF_NO_CELL, |decide| decide.faults().is_empty())?;
+        let missing = [monitor_faults(&callbacks.value, &data.value), decide_faults(&decide.value, &data.value)];
+        if missing.iter().any(|faults| !faults.is_empty()) {
             return None;
         }
         let Embedding { name, source, impossible } = embedding.value.as_ref();
@@ -80,8 +84,11 @@ impl<'p> Sections<'p> {
         // The other sections are no part of the identity: they decide how results are judged and shown, not what they
         // are.
         let name = serde_json::Value::from(name.as_str());
+        // Without settings of its own, `[decide]` isn't part of the text.
+        let decided = Some(&*decide.identity).filter(|text| *text != "{}");
+        let decided = decided.map(|text| format!(r#","decide":{text}"#)).unwrap_or_default();
         let identity = Identity::of(&format!(
-            r#"{{"name":{name},"embedding":{},"seed":{},"data":{},"head":{},"train":{},"callbacks":{}}}"#,
+            r#"{{"name":{name},"embedding":{},"seed":{},"data":{},"head":{},"train":{},"callbacks":{}{decided}}}"#,
             embedding.identity, seed.identity, data.identity, head.identity, train.identity, callbacks.identity
         ));
         let settings = CellSettings {
@@ -92,6 +99,7 @@ impl<'p> Sections<'p> {
             head: head.value,
             train: train.value,
             callbacks: callbacks.value,
+            decide: decide.value.of_cell(),
         };
         let id = self.names.name(&settings, choice, &identity.short());
         Some(Ok(Cell { id, identity, axes: choice.clone(), settings }))

@@ -146,7 +146,7 @@ mod tests {
     use emberline_base::{Features, Matrix, Monitor, Splits, Task};
     use emberline_device::Device;
     use emberline_train::settings::{Head, Train};
-    use emberline_train::{FitSpec, Shape};
+    use emberline_train::{DecisionSpec, FitSpec, Shape};
 
     use super::*;
     use crate::inputs::Prepared;
@@ -235,6 +235,7 @@ mod tests {
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         job.shape().filter(|_| !number.is_multiple_of(10))
     }

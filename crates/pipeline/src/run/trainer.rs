@@ -10,7 +10,9 @@ use emberline_embedding::Opened;
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam};
 use emberline_train::callback::CallbackContext;
-use emberline_train::{COMPUTATION, Checkpointer, FitRequest, FitSpec, FittedModel, Model, Shape, fit, fit_evidence};
+use emberline_train::{
+    COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Model, Shape, fit, fit_evidence,
+};
 
 use super::checkpointer::{CellCheckpointer, CheckpointEvents};
 use super::crash_markers::CrashMarkers;
@@ -288,6 +290,11 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
         order: Some(&data.dataset.order),
         monitor: Some(cell.settings.callbacks.monitor(features.valid.is_some())),
         initial: None,
+        decision: DecisionSpec {
+            threshold: cell.settings.decide.threshold,
+            calibration: cell.settings.decide.calibration,
+            halves: data.valid_halves(),
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The column `fit` is the [`FitVerdict`], and `gap` the difference of the validation and the training loss that belongs to it.
 
+use emberline_base::Metric;
 use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
 
 use super::{best_of, metric_names, metric_of, reference_note};
@@ -104,7 +105,13 @@ fn metrics(summary: &Summary) -> Vec<Measured> {
         let fields = fields.collect();
         (Column::number(&name).with_note(reference_note(&name, &summary.data)), fields)
     };
-    metric_names(summary).into_iter().map(column).collect()
+    metric_names(summary).into_iter().filter(|name| is_shown(name)).map(column).collect()
+}
+
+/// Returns whether a metric has a column: those that are measured after every epoch, the cross-fitted F1 beside them, and
+/// names that this program doesn't know. All others are in `summary.csv`.
+fn is_shown(name: &str) -> bool {
+    metric_of(name).is_none_or(|metric| metric.is_measured_each_epoch() || metric == Metric::CrossFittedF1)
 }
 
 fn numbers(summary: &Summary, of: impl Fn(&Outcome) -> Option<f64>) -> Vec<Option<f64>> {

@@ -168,6 +168,12 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
                 .plain("."),
         );
     }
+    if metric_names(summary).iter().any(|name| name == "val_cross_fitted_f1") {
+        notes.push(Prose::default().plain(
+            "val_f1 is the score on the rows that chose the threshold, which flatters it; val_cross_fitted_f1, in the table of \
+             cells, is that of rows decided at the threshold of the other half of them.",
+        ));
+    }
     notes.extend(summary.answer.as_ref().and_then(about_claims));
     if data_differ(summary) {
         notes.push(Prose::default().plain(

@@ -60,6 +60,16 @@ impl Calibration {
     pub(super) fn apply(self, logit: f64) -> f64 {
         self.scale * logit + self.offset
     }
+
+    /// Returns what the probability of an output of its own (not one of a softmax) becomes. A threshold above every
+    /// probability stays so.
+    pub(crate) fn of_probability(self, probability: f64) -> f64 {
+        if probability <= 0.0 || probability >= 1.0 {
+            return probability;
+        }
+        let logit = probability.ln() - (-probability).ln_1p();
+        1.0 / (1.0 + (-self.apply(logit)).exp())
+    }
 }
 
 impl ModelDescription {

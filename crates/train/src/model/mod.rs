@@ -12,13 +12,13 @@ mod onnx;
 mod tests;
 
 use emberline_base::{Bags, Features, Matrix, Task, TunedRows};
+use emberline_metrics::probabilities_of_row;
 
 pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
 pub use self::error::ModelError;
 pub use self::onnx::{OnnxInput, OnnxTable};
 use crate::engine::{GAMMA, MIX, Network, TABLE, Vectors, pooled, vectors};
 use crate::head::Architecture;
-use crate::metric::probabilities_of_row;
 use crate::weights::{Tensor, Weights};
 
 /// A trained model.

@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 
 use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError};
 use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
-use crate::{Architecture, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
+use crate::{Architecture, DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
 /// Not a multiple of a batch, a tile or a panel.
 const ROWS: usize = 301;
@@ -61,6 +61,7 @@ fn fitted(engine: EngineChoice, layers: Vec<Layer>, task: Task, features: &Split
         order: None,
         monitor: Some(Monitor::VAL_LOSS),
         initial: None,
+        decision: DecisionSpec::default(),
     };
     let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
     fit_with(engine, vec![request], Device::Cpu).expect("it begins").remove(0).expect("it ends")

@@ -1,16 +1,17 @@
 //! Trains the best setting of a finished run once more, on all rows: the refit, which classifies new texts.
 //!
 //! Nothing is held out, so nothing can be chosen: the number of epochs is the median of the best epochs of the
-//! setting's replicates, and the threshold of a binary task is the one with the best F1 on their pooled held-out
-//! scores. There are no callbacks, and the weights of the last epoch are kept.
+//! setting's replicates, and thresholds and calibration are chosen on their pooled held-out scores, as `[decide]` says (by
+//! default, the threshold of a binary task with the best F1). There are no callbacks, and the weights of the last epoch are kept.
 
 mod threshold;
 
 use emberline_base::Digest;
-use emberline_base::record::{self, Digests, Refit, RefitCell, RefitThreshold, Summary};
+use emberline_base::record::{self, Digests, Refit, RefitCell, Summary};
 use emberline_report::{ChosenSetting, read_whole_refit};
 use emberline_train::{COMPUTATION, FitRequest, FitSpec, FittedModel, Model, fit};
 
+use self::threshold::RefitDecisions;
 use super::model::model;
 use super::options::Options;
 use super::trainer::spec;
@@ -110,8 +111,8 @@ impl Refitter<'_> {
         if let Some(earlier) = self.up_to_date(&decided)? {
             return Ok(Some(earlier));
         }
-        let threshold = self.threshold(&decided.setting)?;
-        self.train(decided, threshold).map(Some)
+        let decisions = self.decisions(&decided.setting)?;
+        self.train(decided, decisions).map(Some)
     }
 
     /// Returns the existing refit if it need not be made again: it has the same cells and rows, and was made on the
@@ -127,12 +128,13 @@ impl Refitter<'_> {
     }
 
     /// Trains the cell on all rows, and writes its model and record.
-    fn train(&mut self, decided: RefitDecision<'_>, threshold: Option<RefitThreshold>) -> Result<Refit, Error> {
+    fn train(&mut self, decided: RefitDecision<'_>, decisions: RefitDecisions) -> Result<Refit, Error> {
         let RefitDecision { setting, replicates, epochs, cell } = decided;
         let prepared = self.inputs.prepare(&cell, &mut |_| {})?;
         self.folder.note_learned(&prepared)?;
         let mut fit = self.fit(&cell, &prepared)?;
-        fit.thresholds = threshold.iter().map(|threshold| threshold.value).collect();
+        let RefitDecisions { threshold, of_model } = decisions;
+        (fit.thresholds, fit.calibration) = (of_model.thresholds, of_model.calibration);
         let weights = Digest::of(&fit.weights.to_safetensors()?);
         let to_bytes = |model: Model| model.to_safetensors();
         let model = model(&cell, &prepared, &mut fit).and_then(to_bytes).map_err(emberline_train::Error::from)?;

@@ -1,0 +1,86 @@
+//! `[decide]`: what settings are judged by, how probabilities become decisions, and how the model that classifies is made.
+
+use emberline_base::{Fault, Monitor};
+use emberline_metrics::ThresholdRule;
+use emberline_metrics::calibration::CalibrationMethod;
+use emberline_report::Question;
+use emberline_statistics::Size;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::has_valid;
+
+/// `[decide]`: what settings are judged by, and how the model that classifies is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decide {
+    /// The metric that settings are judged by, such as `val_pr_auc`; when left out, the main metric of the task. Settings are chosen
+    /// by its values on the validation rows, and compared by those on the test rows if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Monitor>,
+    /// The difference that doesn't matter, in units of the metric: the smallest setting that is not worse than any other by this much
+    /// is named, and takes the place of the best one in `predict`, `export` and the refit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// What "small" means; the first size that differs decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<Vec<Size>>,
+    /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
+    /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
+    pub refit: bool,
+    /// How the decision threshold is chosen on the validation rows; it is then kept for the test rows and for `predict`. A
+    /// binary task has one, by default that with the best F1; a multi-label task has one per class, by default 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<ThresholdRule>,
+    /// How probabilities are calibrated on the validation rows, for `predict` and bundles; when left out: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationMethod>,
+}
+
+impl Decide {
+    /// The keys that no cell depends on.
+    pub(crate) const KEYS_OF_NO_CELL: &[&str] = &["metric", "margin", "prefer", "refit"];
+
+    /// Returns the part that the cells depend on.
+    pub(crate) fn of_cell(&self) -> Self {
+        Self { threshold: self.threshold, calibration: self.calibration, ..Self::default() }
+    }
+
+    /// Returns what the settings of a run are judged by.
+    pub(crate) fn question(self) -> Question {
+        let prefer = self.prefer.unwrap_or_else(|| vec![Size::Dim, Size::Bytes]);
+        let decide = emberline_statistics::Decide { margin: self.margin, prefer };
+        Question { metric: self.metric.map(|metric| metric.metric), decide, sequential: false }
+    }
+
+    /// Returns the faults of the values that are independent of the data, by key.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(metric) = self.metric.filter(|metric| !metric.valid) {
+            let message =
+                format!("`{metric}` is a metric of the training rows, which can't tell which setting is best");
+            faults.push(Fault::new("metric", message, format!("use `val_{}`", metric.metric)));
+        }
+        if let Some(margin) = self.margin.filter(|margin| !(margin.is_finite() && *margin > 0.0)) {
+            let message = format!("a margin of {margin} is no difference that doesn't matter");
+            faults.push(Fault::new("margin", message, "use a number above 0, such as 0.005, or leave it out"));
+        }
+        let threshold = self.threshold.and_then(ThresholdRule::fault);
+        faults.extend(threshold.map(|(message, hint)| Fault::new("threshold", message, hint)));
+        faults
+    }
+}
+
+/// Reports what is to be chosen on validation rows although there is no validation split.
+pub(crate) fn decide_faults(decide: &Decide, data: &emberline_dataset::Settings) -> Vec<Fault> {
+    if has_valid(data) {
+        return Vec::new();
+    }
+    let keys = [("threshold", decide.threshold.is_some()), ("calibration", decide.calibration.is_some())];
+    let fault = |key: &str| {
+        let message = format!("the {key} is chosen on validation rows, and there are none");
+        let fault = Fault::new(format!("decide.{key}"), message, "set `valid` in [data.split]");
+        ["data.split", "data.valid"].into_iter().fold(fault, Fault::related_to)
+    };
+    keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| fault(key)).collect()
+}
