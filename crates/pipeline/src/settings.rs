@@ -16,10 +16,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::checks::Checks;
-pub(crate) use self::decide::decide_faults;
 pub use self::decide::Decide;
+pub(crate) use self::decide::decide_faults;
 pub use self::expect::Expect;
+use crate::checks::Checks;
 use crate::name::short;
 
 /// A pipeline file: data, embeddings, head, training, and the grid of cells to compare.

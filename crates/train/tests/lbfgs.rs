@@ -6,7 +6,7 @@ use emberline_base::{Features, LayerStack, Matrix, Metric, Monitor, Splits, Task
 use emberline_device::Device;
 use emberline_train::callback::{Callback, Control};
 use emberline_train::settings::{Activation, Head, Layer, Lbfgs, Optimizer, Train};
-use emberline_train::{EngineChoice, Error, FitSpec, FittedModel};
+use emberline_train::{DecisionSpec, EngineChoice, Error, FitSpec, FittedModel};
 use serde_json::Value;
 
 mod support;
@@ -63,6 +63,7 @@ impl Problem {
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
             initial: None,
+            decision: DecisionSpec::default(),
         };
         assert_eq!(spec.shape(), None, "it is trained alone");
         fit_alone(EngineChoice::Fastest, &spec, Device::Cpu, callbacks)

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use emberline_base::record::{self, Baseline, Baselines};
 use emberline_base::{Digest, Matrix, Metric, Scores, Splits, Task};
 use emberline_baselines::{COMPUTATION, Fitted, Inputs as Texts, fit_all};
-use emberline_train::metric::{self, Threshold};
-use emberline_train::settings::Train;
+use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule, epoch_scores, row_metric};
 use indexmap::IndexMap;
 
 use super::options::Options;
@@ -118,16 +117,23 @@ fn scores(
     targets: &Splits<Matrix>,
     has_probabilities: bool,
 ) -> (Option<Scores>, Option<Scores>) {
-    let loss =
-        Train::default().loss_for(task).unwrap_or_else(|_| unreachable!("the loss of the default suits any task"));
-    let at = if has_probabilities { Threshold::Best } else { Threshold::At(0.5) };
+    let at = if has_probabilities { Threshold::ChosenBy(ThresholdRule::default()) } else { Threshold::At(0.5) };
     let valid = logits.valid.as_ref().zip(targets.valid.as_ref());
-    let valid = valid.map(|(logits, targets)| metric::all(task, loss, logits, targets, at));
+    let valid = valid.and_then(|(logits, targets)| of_split(task, logits, targets, at));
     let chosen = valid.as_ref().and_then(|scores| scores.get(&Metric::Threshold)).copied();
-    let threshold = Threshold::At(chosen.filter(|chosen| chosen.is_finite()).unwrap_or(0.5));
+    let threshold = Threshold::At(chosen.filter(|chosen| chosen.is_finite()).unwrap_or(DEFAULT_THRESHOLD));
     let test = logits.test.as_ref().zip(targets.test.as_ref());
-    let test = test.map(|(logits, targets)| metric::all(task, loss, logits, targets, threshold));
+    let test = test.and_then(|(logits, targets)| of_split(task, logits, targets, threshold));
     (valid, test)
+}
+
+/// Returns the metrics of every epoch, with the log loss; `None` if the logits don't belong to the targets.
+fn of_split(task: Task, logits: &Matrix, targets: &Matrix, threshold: Threshold) -> Option<Scores> {
+    let predictions = Predictions::new(task, logits, targets).ok()?;
+    let mut scores = epoch_scores(&predictions, threshold);
+    let loss = row_metric(Metric::Loss, &predictions, &[])?;
+    scores.insert(Metric::Loss, loss.of(&vec![1; logits.rows()]));
+    Some(scores)
 }
 
 #[cfg(test)]
@@ -190,7 +196,8 @@ seed = [1, 2]
         let summary = summary(folder.path(), &[]);
         assert_eq!((summary.cells.len(), summary.baselines.len(), stored(folder.path()).len()), (4, 2, 2));
         for rows in &summary.baselines {
-            assert_eq!((rows.n_train, rows.settings.keys().collect::<Vec<_>>()), (60, vec!["data.split.repeat"]));
+            let axes: Vec<&str> = rows.settings.keys().map(String::as_str).collect();
+            assert_eq!((rows.n_train, axes), (60, vec!["data.split.repeat"]));
             let names: Vec<&str> = rows.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
             assert_eq!(names, ["majority", "prior", "tfidf_lr", "naive_bayes", "nb_svm"]);
             let [majority, prior, others @ ..] = rows.baselines.as_slice() else { panic!("five baselines") };

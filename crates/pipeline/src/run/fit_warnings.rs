@@ -87,6 +87,7 @@ mod tests {
             arithmetic: String::new(),
             computation: 1,
             known_words: None,
+            convergence: None,
             fit: Some(FitEvidence { val_loss_error: 0.01, prior_loss: 0.5, prior_gain_error: 0.01, only_class }),
             warnings: Vec::new(),
         };

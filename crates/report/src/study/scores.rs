@@ -1,10 +1,10 @@
 //! The metric of a cell's stored predictions as a function of how often each row counts, for the bootstrap of rows.
 
 use emberline_base::{Matrix, Metric, Task};
-use emberline_statistics::{AveragePrecision, F1, MeanOfRows, RocAuc, RowMetric};
+use emberline_metrics::{Predictions, RowMetric};
 
 /// Returns the metric of logits, `[rows, outputs]`, whose rows have these classes; `None` if the metric isn't one that rows can
-/// be drawn for. `threshold` is the probability from which on a binary row is predicted positive.
+/// be drawn for, or the two don't belong together. `threshold` is the probability from which on a binary row is predicted positive.
 pub(super) fn row_metric(
     metric: Metric,
     task: Task,
@@ -12,59 +12,48 @@ pub(super) fn row_metric(
     classes: &[Vec<u32>],
     threshold: f64,
 ) -> Option<Box<dyn RowMetric>> {
-    match task {
-        Task::Binary => binary(metric, logits, classes, threshold),
-        Task::MultiClass => multi_class(metric, logits, classes),
-        Task::MultiLabel => None,
-    }
+    let targets = targets(task, logits.cols(), classes);
+    let predictions = Predictions::new(task, logits, &targets).ok()?;
+    emberline_metrics::row_metric(metric, &predictions, &[threshold])
 }
 
-fn binary(metric: Metric, logits: &Matrix, classes: &[Vec<u32>], threshold: f64) -> Option<Box<dyn RowMetric>> {
-    let probabilities: Vec<f64> = logits.values().iter().map(|&logit| sigmoid(f64::from(logit))).collect();
-    let positive: Vec<bool> = classes.iter().map(|classes| classes == &[1]).collect();
-    let decided = |from: f64| probabilities.iter().map(|&p| u32::from(p >= from)).collect::<Vec<_>>();
-    let truth = || positive.iter().map(|&positive| u32::from(positive)).collect::<Vec<_>>();
-    match metric {
-        Metric::PrAuc => Some(Box::new(AveragePrecision::new(&probabilities, &positive))),
-        Metric::RocAuc => Some(Box::new(RocAuc::new(&probabilities, &positive))),
-        Metric::F1 => Some(Box::new(F1::new(truth(), decided(threshold), 2, vec![1]))),
-        Metric::Accuracy => {
-            let right: Vec<bool> = decided(0.5).into_iter().zip(truth()).map(|(found, is)| found == is).collect();
-            Some(Box::new(MeanOfRows::accuracy(&right)))
-        }
-        _ => None,
-    }
-}
-
-fn multi_class(metric: Metric, logits: &Matrix, classes: &[Vec<u32>]) -> Option<Box<dyn RowMetric>> {
-    let outputs = logits.cols() as u32;
-    let predicted: Vec<u32> = (0..logits.rows()).map(|row| largest(logits.row(row))).collect();
-    // A label that no training row has is none of the outputs, so that no prediction of it is right.
-    let truth: Vec<u32> =
-        classes.iter().map(|classes| classes.first().map_or(outputs, |&class| class.min(outputs))).collect();
-    match metric {
-        Metric::Accuracy => {
-            let right: Vec<bool> = predicted.iter().zip(&truth).map(|(found, is)| found == is).collect();
-            Some(Box::new(MeanOfRows::accuracy(&right)))
-        }
-        Metric::F1 if truth.iter().all(|&class| class < outputs) => {
-            Some(Box::new(F1::new(truth, predicted, logits.cols(), (0..outputs).collect())))
-        }
-        _ => None,
-    }
-}
-
-fn sigmoid(logit: f64) -> f64 {
-    1.0 / (1.0 + (-logit).exp())
-}
-
-/// Returns the position of the largest value, the first one of equal values.
-fn largest(row: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = index;
+/// Returns the targets of rows, `[rows, outputs]`: 0 or 1, and NaN throughout a row with a label that no training row has.
+fn targets(task: Task, outputs: usize, classes: &[Vec<u32>]) -> Matrix {
+    let mut values = vec![0.0; classes.len() * outputs];
+    for (row, classes) in values.chunks_exact_mut(outputs.max(1)).zip(classes) {
+        for &class in classes {
+            match (task, row.get_mut(class as usize)) {
+                // The only output of a binary task is its positive class.
+                (Task::Binary, _) if class <= 1 => row[0] = class as f32,
+                (Task::MultiClass | Task::MultiLabel, Some(target)) => *target = 1.0,
+                (_, _) => row.fill(f32::NAN),
+            }
         }
     }
-    best as u32
+    Matrix::new(classes.len(), outputs, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_become_targets() {
+        let rows = |classes: &[u32]| classes.iter().map(|&class| vec![class]).collect::<Vec<_>>();
+        assert_eq!(targets(Task::Binary, 1, &rows(&[0, 1])).values(), [0.0, 1.0]);
+        let of_three = targets(Task::MultiClass, 3, &rows(&[2, u32::MAX]));
+        assert_eq!(of_three.row(0), [0.0, 0.0, 1.0]);
+        assert!(of_three.row(1).iter().all(|value| value.is_nan()));
+        assert_eq!(targets(Task::MultiLabel, 3, &[vec![0, 2], vec![]]).values(), [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_metric_of_stored_predictions() {
+        let logits = Matrix::new(4, 1, vec![2.0, -1.0, 0.5, -3.0]);
+        let classes = [1, 0, 0, 1].map(|class| vec![class]);
+        let accuracy = row_metric(Metric::Accuracy, Task::Binary, &logits, &classes, 0.5).expect("a metric");
+        assert!((accuracy.of(&[1, 1, 1, 1]) - 0.5).abs() < 1e-15);
+        assert!((accuracy.of(&[3, 1, 0, 0]) - 1.0).abs() < 1e-15);
+        assert!(row_metric(Metric::Accuracy, Task::Binary, &logits, &classes[..3], 0.5).is_none(), "other rows");
+    }
 }

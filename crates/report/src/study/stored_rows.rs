@@ -6,7 +6,8 @@ use std::path::Path;
 use emberline_base::record::answer::ScoredRows;
 use emberline_base::record::{Cell, Outcome, Summary};
 use emberline_base::{Digest, Metric, file, run_files};
-use emberline_statistics::{RowMetric, Run};
+use emberline_metrics::RowMetric;
+use emberline_statistics::Run;
 
 use super::{evaluated_rows, name, scores};
 use crate::predictions;

@@ -28,7 +28,7 @@ impl Refitter<'_> {
     /// If the data can't be read.
     pub(super) fn decisions(&mut self, setting: &ChosenSetting<'_>) -> Result<RefitDecisions, Error> {
         let first = super::cell(self.plan, &setting.cells[0].id)?.clone();
-        let decide = first.settings.decide;
+        let decide = first.settings.decide.clone();
         let data = self.inputs.data(&first)?;
         let task = data.dataset.labels.task;
         if task != Task::Binary && decide.threshold.is_none() && decide.calibration.is_none() {
