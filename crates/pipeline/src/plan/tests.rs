@@ -355,4 +355,42 @@ patience = 2
 [train]\noptimizer = { lbfgs = { } }\n[grid]\n\"train.optimizer.lbfgs.l2\" = [0.1, 1, 10]\n";
     let pipeline = Pipeline::parse("p", probe, Path::new("."), &[]).expect("sound");
     assert_eq!(Plan::of(&pipeline).cells.len(), 3);
+#[test]
+fn thresholds_and_calibration_tell_cells_apart_and_a_refit_does_not() {
+    let with = |assignment: &str| {
+        let assignments: Vec<String> =
+            Some(assignment).filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect();
+        plan_with("embedding = [\"small\"]", &assignments).cells.remove(0)
+    };
+    let (plain, refit) = (with(""), with("decide.refit=true"));
+    assert_eq!((plain.identity, plain.to_toml()), (refit.identity, refit.to_toml()));
+    let texts = ["{ f1 = \"max\" }", "{ recall = 0.9 }", "{ precision = 1 }", "{ cost = [1, 5] }"];
+    let mut cells: Vec<Cell> = texts.iter().map(|text| with(&format!("decide.threshold={text}"))).collect();
+    cells.push(with("decide.calibration=\"temperature\""));
+    for (place, cell) in cells.iter().enumerate() {
+        assert!(cell.to_toml().contains("[decide"), "{}", cell.to_toml());
+        assert!(cells[..place].iter().chain([&plain]).all(|other| other.identity != cell.identity), "{place}");
+    }
+    let axis = plan("embedding = [\"small\"]\n\"decide.threshold\" = [{ recall = 0.8 }, { recall = 0.9 }]");
+    assert_eq!(axis.cells.len(), 2);
+    assert_eq!(axis.cells[1].identity, with("decide.threshold={ recall = 0.9 }").identity);
+}
+
+#[test]
+fn thresholds_with_impossible_numbers_are_refused_at_their_place() {
+    let refused = |assignment: &str| {
+        let text = "name = \"t\"\n[data]\npath = \"d.csv\"\ntext = \"t\"\nlabel = \"l\"\n[data.split]\ntrain = 0.5\n[embedding.h.hashing]\n";
+        let file = format!("{text}[decide]\n{assignment}\n");
+        Pipeline::parse("p.toml", &file, Path::new(""), &[]).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    for (assignment, message) in [
+        ("threshold = { recall = 1.5 }", "the recall is 1.5"),
+        ("threshold = { cost = [1, 0] }", "the costs are 1 and 0"),
+        ("threshold = { recall = 0.5 }", "the threshold is chosen on validation rows, and there are none"),
+        ("calibration = \"temperature\"", "the calibration is chosen on validation rows, and there are none"),
+        ("calibration = \"platt\"", "temperature"),
+    ] {
+        let found = refused(assignment);
+        assert!(found.contains(message), "{assignment}: {found}");
+    }
 }
