@@ -6,7 +6,6 @@
 
 use emberline_base::Task;
 
-use crate::RowMetric;
 use crate::predictions::{Predictions, argmax};
 use crate::probability::probability;
 use crate::ranked::Counts;
@@ -268,51 +267,13 @@ fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
-/// A score of decisions, as a function of how often each row counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecisionMetric {
-    decisions: Decisions,
-    score: DecisionScore,
-}
-
-/// A score that is computed from the counts of decisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecisionScore {
-    /// Precision, recall or F1.
-    OfClasses(ClassScore, Average),
-    /// [`Tally::balanced_accuracy`].
-    BalancedAccuracy,
-    /// [`Tally::matthews_correlation`].
-    MatthewsCorrelation,
-}
-
-impl DecisionMetric {
-    /// The score of these decisions.
-    pub fn new(decisions: Decisions, score: DecisionScore) -> Self {
-        Self { decisions, score }
-    }
-}
-
-impl RowMetric for DecisionMetric {
-    fn of(&self, counts: &[u32]) -> f64 {
-        let tally = self.decisions.tally(Counts::Of(counts));
-        match self.score {
-            // As for a curve: without a positive row there is nothing to find.
-            DecisionScore::OfClasses(_, Average::Class(class)) if tally.classes[class].positives == 0.0 => f64::NAN,
-            DecisionScore::OfClasses(score, average) => tally.average(score, average),
-            DecisionScore::BalancedAccuracy => tally.balanced_accuracy(),
-            DecisionScore::MatthewsCorrelation => tally.matthews_correlation(),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use emberline_base::Matrix;
 
     use super::*;
 
-    fn decided(task: Task, classes: usize, logits: &[f32], targets: &[f32]) -> Decisions {
+    pub(crate) fn decided(task: Task, classes: usize, logits: &[f32], targets: &[f32]) -> Decisions {
         let matrix = |values: &[f32]| Matrix::new(values.len() / classes, classes, values.to_vec());
         let (logits, targets) = (matrix(logits), matrix(targets));
         Decisions::new(&Predictions::new(task, &logits, &targets).expect("shapes"), &[])
@@ -338,18 +299,5 @@ mod tests {
         assert_eq!((tally.balanced_accuracy(), tally.classes()[1].predicted), (1.0, 2.0));
         assert!(tally.matthews_correlation() < 1.0, "the row of an unknown class is wrong");
         assert_eq!(decided(Task::MultiLabel, 1, &[1.], &[1.]).confusion_matrix(), None);
-    }
-
-    #[test]
-    fn counts_are_repeated_rows() {
-        let (logits, targets) = ([1., 2., -1., -1., 0.5], [1., 0., 0., 1., 1.]);
-        let metric = |score| DecisionMetric::new(decided(Task::Binary, 1, &logits, &targets), score);
-        let f1 = metric(DecisionScore::OfClasses(ClassScore::F1, Average::Class(1)));
-        assert!((f1.of(&[1; 5]) - 2.0 / 3.0).abs() < 1e-15);
-        assert_eq!(f1.of(&[1, 0, 1, 0, 1]), 1.0);
-        assert!(f1.of(&[0, 1, 1, 0, 0]).is_nan(), "no positive row");
-        let repeated = decided(Task::Binary, 1, &[1., 1., -1., 0.5], &[1., 1., 1., 1.]);
-        let score = DecisionScore::BalancedAccuracy;
-        assert_eq!(metric(score).of(&[2, 0, 0, 1, 1]), DecisionMetric::new(repeated, score).of(&[1; 4]));
     }
 }

@@ -26,6 +26,7 @@
 //! `tests/fixtures/make.py` creates the values that tests compare with.
 
 pub mod calibration;
+mod decision_metric;
 mod decisions;
 mod predictions;
 mod probability;
@@ -36,7 +37,8 @@ mod scores;
 mod threshold;
 mod top;
 
-pub use decisions::{Average, ClassCounts, ClassScore, DecisionMetric, DecisionScore, Decisions, Tally};
+pub use decision_metric::{DecisionMetric, DecisionScore};
+pub use decisions::{Average, ClassCounts, ClassScore, Decisions, Tally};
 pub use predictions::{Predictions, PredictionsError, accuracy_of_row, is_unknown, log_loss_of_row};
 pub use probability::{Probabilities, probabilities_of_row, probability};
 pub use proper::{BINS, CalibrationError, ReliabilityBin, brier_of_rows};

@@ -2,7 +2,8 @@
 
 use emberline_base::{Matrix, Metric, Scores, Task};
 
-use crate::decisions::{Average, ClassScore, DecisionMetric, DecisionScore, Decisions};
+use crate::decision_metric::{DecisionMetric, DecisionScore};
+use crate::decisions::{Average, ClassScore, Decisions};
 use crate::predictions::{Predictions, accuracy_of_row, log_loss_of_row};
 use crate::probability::Probabilities;
 use crate::proper::{CalibrationError, brier_of_rows};
@@ -111,62 +112,76 @@ pub fn cross_fitted_row_metric(
 /// values are those of [`epoch_scores`] and [`further_scores`]; `loss` is the unweighted log loss.
 pub fn row_metric(metric: Metric, predictions: &Predictions<'_>, thresholds: &[f64]) -> Option<Box<dyn RowMetric>> {
     let task = predictions.task();
-    let of_binary = if task == Task::Binary { thresholds } else { &[] };
-    let decision_metric = |score, thresholds: &[f64]| -> Option<Box<dyn RowMetric>> {
-        Some(Box::new(DecisionMetric::new(Decisions::new(predictions, thresholds), score)))
+    let boxed = |metric: MeanOfRows| -> Option<Box<dyn RowMetric>> { Some(Box::new(metric)) };
+    let top = |k: usize| {
+        let is_defined = task == Task::MultiLabel && predictions.outputs() > k;
+        is_defined.then(|| MeanOfRows::new(precision_at(predictions, k)))
     };
-    let mean_of = |values: Vec<f64>| -> Option<Box<dyn RowMetric>> { Some(Box::new(MeanOfRows::new(values))) };
-    let top = |k: usize| (task == Task::MultiLabel && predictions.outputs() > k).then(|| precision_at(predictions, k));
     match metric {
-        Metric::Loss | Metric::LogLoss => Some(Box::new(log_loss(predictions))),
-        Metric::Accuracy => mean_of(accuracy_of_rows(predictions)),
+        Metric::Loss | Metric::LogLoss => boxed(log_loss(predictions)),
+        Metric::Accuracy => boxed(MeanOfRows::new(accuracy_of_rows(predictions))),
         Metric::SubsetAccuracy if task == Task::MultiLabel => {
-            Some(Box::new(MeanOfRows::accuracy(&all_labels_right(predictions))))
+            boxed(MeanOfRows::accuracy(&all_labels_right(predictions)))
         }
-        Metric::PrecisionAt1 => mean_of(top(1)?),
-        Metric::PrecisionAt3 => mean_of(top(3)?),
-        Metric::PrecisionAt5 => mean_of(top(5)?),
+        Metric::PrecisionAt1 => boxed(top(1)?),
+        Metric::PrecisionAt3 => boxed(top(3)?),
+        Metric::PrecisionAt5 => boxed(top(5)?),
         Metric::PrAuc => Some(Box::new(mean_area(predictions, Area::PrecisionRecall))),
         Metric::RocAuc => Some(Box::new(mean_area(predictions, Area::Roc))),
-        Metric::Brier => Some(Box::new(MeanOfRows::of_some(brier_of_rows(predictions)))),
+        Metric::Brier => boxed(MeanOfRows::of_some(brier_of_rows(predictions))),
         Metric::CalibrationError => Some(Box::new(CalibrationError::new(predictions))),
-        Metric::F1 | Metric::Precision | Metric::Recall => {
-            let score = DecisionScore::OfClasses(class_score(metric)?, decided_average(task));
-            decision_metric(score, of_binary)
+        _ => {
+            let (score, thresholds) = decision_score(metric, task, thresholds)?;
+            Some(Box::new(DecisionMetric::new(Decisions::new(predictions, thresholds), score)))
         }
-        Metric::F1AtThresholds | Metric::PrecisionAtThresholds | Metric::RecallAtThresholds
-            if task == Task::MultiLabel && !thresholds.is_empty() =>
-        {
-            decision_metric(DecisionScore::OfClasses(class_score(metric)?, Average::Macro), thresholds)
+    }
+}
+
+/// Returns the score of decisions that a metric is, with the thresholds of the decisions; none if it is no such score.
+fn decision_score(metric: Metric, task: Task, thresholds: &[f64]) -> Option<(DecisionScore, &[f64])> {
+    let (is_binary, is_multi_label) = (task == Task::Binary, task == Task::MultiLabel);
+    // A multi-label task is decided at 0.5, but for the metrics that name the thresholds.
+    let of_binary = if is_binary { thresholds } else { &[] };
+    let of_classes = |average| Some(DecisionScore::OfClasses(class_score(metric)?, average));
+    match metric {
+        Metric::F1 | Metric::Precision | Metric::Recall => Some((of_classes(decided_average(task))?, of_binary)),
+        Metric::F1AtThresholds | Metric::PrecisionAtThresholds | Metric::RecallAtThresholds => {
+            let score = of_classes(Average::Macro)?;
+            (is_multi_label && !thresholds.is_empty()).then_some((score, thresholds))
         }
-        Metric::MicroF1 if task != Task::Binary => {
-            decision_metric(DecisionScore::OfClasses(ClassScore::F1, Average::Micro), &[])
+        Metric::MicroF1 | Metric::WeightedF1 => {
+            let average = if metric == Metric::MicroF1 { Average::Micro } else { Average::Weighted };
+            (!is_binary).then_some((of_classes(average)?, &[]))
         }
-        Metric::WeightedF1 if task != Task::Binary => {
-            decision_metric(DecisionScore::OfClasses(ClassScore::F1, Average::Weighted), &[])
-        }
-        Metric::BalancedAccuracy => decision_metric(DecisionScore::BalancedAccuracy, of_binary),
-        Metric::Mcc => decision_metric(DecisionScore::MatthewsCorrelation, of_binary),
-        Metric::MicroF1
-        | Metric::WeightedF1
-        | Metric::SubsetAccuracy
-        | Metric::F1AtThresholds
-        | Metric::PrecisionAtThresholds
-        | Metric::RecallAtThresholds
-        | Metric::CrossFittedF1
+        Metric::BalancedAccuracy => Some((DecisionScore::BalancedAccuracy, of_binary)),
+        Metric::Mcc => Some((DecisionScore::MatthewsCorrelation, of_binary)),
+        Metric::CrossFittedF1
         | Metric::CrossFittedPrecision
         | Metric::CrossFittedRecall
         | Metric::CalibratedLogLoss
         | Metric::CalibratedBrier
         | Metric::CalibratedCalibrationError
-        | Metric::Threshold => None,
+        | Metric::Threshold
+        | Metric::SubsetAccuracy
+        | Metric::Loss
+        | Metric::LogLoss
+        | Metric::Accuracy
+        | Metric::PrecisionAt1
+        | Metric::PrecisionAt3
+        | Metric::PrecisionAt5
+        | Metric::PrAuc
+        | Metric::RocAuc
+        | Metric::Brier
+        | Metric::CalibrationError => None,
     }
 }
 
 /// Returns the score of each class of which a metric is an average.
 fn class_score(metric: Metric) -> Option<ClassScore> {
     match metric {
-        Metric::F1 | Metric::F1AtThresholds | Metric::CrossFittedF1 => Some(ClassScore::F1),
+        Metric::F1 | Metric::MicroF1 | Metric::WeightedF1 | Metric::F1AtThresholds | Metric::CrossFittedF1 => {
+            Some(ClassScore::F1)
+        }
         Metric::Precision | Metric::PrecisionAtThresholds | Metric::CrossFittedPrecision => Some(ClassScore::Precision),
         Metric::Recall | Metric::RecallAtThresholds | Metric::CrossFittedRecall => Some(ClassScore::Recall),
         _ => None,
