@@ -52,16 +52,14 @@ fn worse_than_prior() -> Warning {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use emberline_base::record::{Digests, FitEvidence, Parameters, SplitSize, Stop};
-    use emberline_base::{Digest, Metric};
+    use emberline_base::{Digest, Metric, Scores};
 
     use super::*;
 
     fn epoch(number: u32, loss: f64) -> Epoch {
-        let scores = [(Metric::Loss, loss)].into();
-        Epoch { epoch: number, learning_rate: 0.1, seconds: 0.0, train: BTreeMap::clone(&scores), valid: Some(scores) }
+        let scores = Scores::from([(Metric::Loss, loss)]);
+        Epoch { epoch: number, learning_rate: 0.1, seconds: 0.0, train: scores.clone(), valid: Some(scores) }
     }
 
     /// A fit that `epochs` ended, with these validation losses and a prior's of 0.5, give or take 0.02.
