@@ -6,22 +6,23 @@
 //! nothing and writes no files.
 //!
 //! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) -> `ranking` -> `warnings`,
-//! `answer`, `table`, `curves` and `dimension` -> one module per format in `format/`, which escapes text as its last step.
+//! `answer`, `table`, `curves`, `growth` and `label_efficiency` -> one module per format in `format/`, which escapes text as its last step.
 
 mod answer;
 mod chart;
 mod choose;
 pub mod compare;
 mod curves;
-mod dimension;
 mod document;
 mod error;
 mod escape;
 mod fit_verdict;
 mod format;
 mod grouping;
+mod growth;
 pub mod history;
 pub mod known;
+mod label_efficiency;
 mod moments;
 mod number;
 pub mod predictions;

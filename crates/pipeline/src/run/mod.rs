@@ -122,7 +122,14 @@ pub fn run_with(
     }
     let summary = &outline.summary;
     let refit = Refitter { plan: &plan, summary, folder, options, inputs: &mut inputs }.refit();
-    outline.refit = refit.map_err(|source| Error::Refit { source: Box::new(source) })?;
+    outline.refit = match refit {
+        // The refit is made by the next run.
+        Err(error) if error.is_interruption() => {
+            outline.interrupted = true;
+            None
+        }
+        refit => refit.map_err(|source| Error::Refit { source: Box::new(source) })?,
+    };
     outline.encoded = inputs.encoded();
     Ok(outline)
 }

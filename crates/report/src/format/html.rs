@@ -12,7 +12,8 @@ use crate::Run;
 use crate::answer::answer;
 use crate::chart::{Chart, swatch};
 use crate::curves::{Curves, curves};
-use crate::dimension::{DimensionChart, dimension_chart};
+use crate::growth::{By, GrowthChart, growth_chart};
+use crate::label_efficiency::label_efficiency;
 use crate::document::{Column, Field, Prose, Row, Span, Table};
 use crate::escape::{html, shorten};
 use crate::number::{count, counted, duration, single};
@@ -54,8 +55,11 @@ pub(super) fn render(run: &Run) -> String {
         section(&mut out, "baselines", "Baselines", &table(&baselines));
     }
     curves_section(&mut out, &curves(run, &ranking));
-    if let Some(chart) = dimension_chart(&run.summary, &ranking) {
-        dimension_section(&mut out, &chart);
+    if let Some(chart) = growth_chart(&run.summary, &ranking, By::Dimension) {
+        section(&mut out, "dimension", "Dimension", &growth(&chart));
+    }
+    if let Some(labels) = label_efficiency(&run.summary, &ranking) {
+        section(&mut out, "labels", "Labels", &(growth(&labels.chart) + &table(&labels.table)));
     }
     section(&mut out, "data", "Data", &table(&table::data::table(&run.summary.data)));
     let cells = failures(run) + &table(&table::cells::table(run));
@@ -157,14 +161,15 @@ fn curves_section(out: &mut String, curves: &Curves) {
     section(out, "curves", "Curves", &body);
 }
 
-fn dimension_section(out: &mut String, dimension: &DimensionChart) {
-    let mut body = pictures(std::slice::from_ref(&dimension.chart), &dimension.legend);
+/// Renders a chart by a number, with its legend and a note.
+fn growth(growth: &GrowthChart) -> String {
+    let mut body = pictures(std::slice::from_ref(&growth.chart), &growth.legend);
     let mut note = "Small dots are cells, large marks and lines their means.".to_owned();
-    if dimension.cut {
+    if growth.cut {
         note.push_str(" The best series are drawn, not all.");
     }
     body.push_str(&notes(&[Prose::default().plain(note)]));
-    section(out, "dimension", "Dimension", &body);
+    body
 }
 
 /// Renders charts that share a legend.

@@ -8,6 +8,7 @@ use crate::Run;
 use crate::answer::answer;
 use crate::document::{Field, Prose, Span, Table};
 use crate::escape::{markdown, shorten};
+use crate::label_efficiency::label_efficiency;
 use crate::number::{count, counted};
 use crate::ranking::Ranking;
 use crate::table;
@@ -44,6 +45,9 @@ pub(super) fn render(run: &Run) -> String {
     section(&mut out, "Settings", &table::settings::table(&run.summary, &ranking));
     if let Some(baselines) = table::baselines::table(&run.summary, &ranking) {
         section(&mut out, "Baselines", &baselines);
+    }
+    if let Some(labels) = label_efficiency(&run.summary, &ranking) {
+        section(&mut out, "Labels", &labels.table);
     }
     section(&mut out, "Cells", &table::cells::table(run));
     failures(&mut out, run);

@@ -1,8 +1,8 @@
-//! The chart of the main metric by the embedding's dimension, for a run with several dimensions.
+//! Charts of the main metric by a number that grows along an axis: the embedding's dimension, or the number of training rows.
 //!
-//! A line connects settings that differ only in the axis `dim`: each embedding has its own line for frozen and for
-//! fine-tuned vectors and for each value of another axis, since two embeddings differ in more than their dimension.
-//! Small dots are cells; the line connects the means over the seeds.
+//! A line connects settings that differ in that axis alone: each embedding has its own line for frozen and for fine-tuned
+//! vectors and for each value of another axis, since two embeddings differ in more than their dimension. Small dots are
+//! cells; the line connects the means over the replicates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::grouping::{self, tuning, value_text};
 use crate::moments;
 use crate::ranking::{MAX_DRAWN, MainMetric, Ranking};
 
-/// A chart by dimension, with its legend.
-pub(crate) struct DimensionChart {
+/// A chart with its legend.
+pub(crate) struct GrowthChart {
     /// The chart.
     pub(crate) chart: Chart,
     /// The index and label of each series.
@@ -24,15 +24,59 @@ pub(crate) struct DimensionChart {
     pub(crate) cut: bool,
 }
 
-/// The values of a series by dimension.
-type Points = BTreeMap<usize, Vec<f64>>;
+/// The number that a chart is drawn by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The dimension of the vectors.
+    Dimension,
+    /// The number of training rows.
+    TrainingRows,
+}
 
-/// Creates the chart; `None` if there is no main metric or only one dimension.
-pub(crate) fn dimension_chart(summary: &Summary, ranking: &Ranking<'_>) -> Option<DimensionChart> {
+impl By {
+    /// Returns whether an axis makes the number: `embedding.dim`, `embedding.NAME.KIND.dim`; `data.split.train`.
+    fn is_made_by(self, axis: &str) -> bool {
+        match self {
+            Self::Dimension => axis.starts_with("embedding.") && axis.ends_with(".dim"),
+            Self::TrainingRows => matches!(axis, "data.split.train" | "data.split.per_class"),
+        }
+    }
+
+    fn of(self, outcome: &Outcome) -> usize {
+        match self {
+            Self::Dimension => outcome.dim,
+            Self::TrainingRows => outcome.split.n_train,
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Dimension => "dimension",
+            Self::TrainingRows => "labels",
+        }
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Dimension => ("dimension of the embedding", "dimension (log scale)"),
+            Self::TrainingRows => ("number of training rows", "training rows (log scale)"),
+        }
+    }
+}
+
+/// The values of a series by its number.
+pub(crate) type Points = BTreeMap<usize, Vec<f64>>;
+
+/// Creates the chart; `None` if there is no main metric or only one number.
+pub(crate) fn growth_chart(summary: &Summary, ranking: &Ranking<'_>, by: By) -> Option<GrowthChart> {
     let main = ranking.main.as_ref()?;
-    let mut series = gather(summary, main);
-    let dims: BTreeSet<usize> = series.iter().flat_map(|(_, points)| points.keys().copied()).collect();
-    if dims.len() < 2 {
+    chart_of(gather(summary, main, by), main, by)
+}
+
+/// Creates the chart of these series.
+pub(crate) fn chart_of(mut series: Vec<(String, Points)>, main: &MainMetric, by: By) -> Option<GrowthChart> {
+    let numbers: BTreeSet<usize> = series.iter().flat_map(|(_, points)| points.keys().copied()).collect();
+    if numbers.len() < 2 {
         return None;
     }
     let cut = series.len() > MAX_DRAWN;
@@ -43,19 +87,20 @@ pub(crate) fn dimension_chart(summary: &Summary, ranking: &Ranking<'_>) -> Optio
     let values: Vec<f64> = series.iter().flat_map(|(_, points)| points.values().flatten().copied()).collect();
     let (low, high, _) = axis::range(&values)?;
     let margin = 0.06 * (high - low);
-    let places: Vec<f64> = dims.iter().map(|dim| *dim as f64).collect();
+    let places: Vec<f64> = numbers.iter().map(|number| *number as f64).collect();
+    let (title, label) = by.words();
     let chart = Chart {
-        key: "dimension",
-        title: format!("{} by dimension of the embedding", main.name),
+        key: by.key(),
+        title: format!("{} by {title}", main.name),
         description: describe(&series),
-        labels: ("dimension (log scale)".to_owned(), main.name.clone()),
+        labels: (label.to_owned(), main.name.clone()),
         x: Axis::logarithmic(&places),
         y: Axis::linear(low - margin, high + margin, 5, false),
         reference: None,
         series: draw(&series),
     };
     let legend = series.into_iter().enumerate().map(|(mark, (label, _))| (mark, label)).collect();
-    Some(DimensionChart { chart, legend, cut })
+    Some(GrowthChart { chart, legend, cut })
 }
 
 fn best(main: &MainMetric, points: &Points) -> f64 {
@@ -87,8 +132,8 @@ fn describe(series: &[(String, Points)]) -> String {
 }
 
 /// Groups the finished cells' values by series, in the order of the plan.
-fn gather(summary: &Summary, main: &MainMetric) -> Vec<(String, Points)> {
-    let apart: Vec<String> = grouping::varying_axes(summary).into_iter().filter(|axis| !is_dimension(axis)).collect();
+pub(crate) fn gather(summary: &Summary, main: &MainMetric, by: By) -> Vec<(String, Points)> {
+    let apart = axes_apart(summary, by);
     let mut series: Vec<(String, Points)> = Vec::new();
     let mut index = BTreeMap::new();
     for (cell, outcome) in done(summary) {
@@ -99,17 +144,22 @@ fn gather(summary: &Summary, main: &MainMetric) -> Vec<(String, Points)> {
             series.push((label, Points::new()));
         }
         if let Some((_, points)) = series.get_mut(place) {
-            points.entry(outcome.dim).or_default().push(value);
+            points.entry(by.of(outcome)).or_default().push(value);
         }
     }
     series
 }
 
-fn done(summary: &Summary) -> impl Iterator<Item = (&Cell, &Outcome)> {
+/// Returns the axes that tell series apart: all that vary, except the one that makes the number.
+pub(crate) fn axes_apart(summary: &Summary, by: By) -> Vec<String> {
+    grouping::varying_axes(summary).into_iter().filter(|axis| !by.is_made_by(axis)).collect()
+}
+
+pub(crate) fn done(summary: &Summary) -> impl Iterator<Item = (&Cell, &Outcome)> {
     summary.cells.iter().filter_map(|cell| cell.outcome.as_ref().map(|outcome| (cell, outcome)))
 }
 
-fn label(cell: &Cell, apart: &[String]) -> String {
+pub(crate) fn label(cell: &Cell, apart: &[String]) -> String {
     let parts = apart.iter().map(|axis| match axis.as_str() {
         "embedding" => cell.embedding.clone(),
         "embedding.trainable" => tuning(cell.trainable).to_owned(),
@@ -122,19 +172,14 @@ fn label(cell: &Cell, apart: &[String]) -> String {
     if label.is_empty() { "all cells".to_owned() } else { label }
 }
 
-/// Returns whether an axis is the dimension of vectors: `embedding.dim`, `embedding.NAME.KIND.dim`.
-fn is_dimension(axis: &str) -> bool {
-    axis.starts_with("embedding.") && axis.ends_with(".dim")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample;
 
     fn labels(run: &crate::Run) -> Vec<String> {
-        let dimension_chart = dimension_chart(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
-        dimension_chart.legend.into_iter().map(|(_, label)| label).collect()
+        let chart = growth_chart(&run.summary, &Ranking::of(&run.summary), By::Dimension).expect("several dimensions");
+        chart.legend.into_iter().map(|(_, label)| label).collect()
     }
 
     #[test]
@@ -143,8 +188,8 @@ mod tests {
         let expected = ["swivel-20", "nnlm-50", "nnlm-128"]
             .map(|name| [format!("{name} · frozen"), format!("{name} · fine-tuned")]);
         assert_eq!(labels(&run), expected.concat());
-        let dimension_chart = dimension_chart(&run.summary, &Ranking::of(&run.summary)).expect("several dimensions");
-        let joined = dimension_chart
+        let chart = growth_chart(&run.summary, &Ranking::of(&run.summary), By::Dimension).expect("several dimensions");
+        let joined = chart
             .chart
             .series
             .iter()
@@ -161,7 +206,7 @@ mod tests {
     #[test]
     fn one_dimension_or_no_metric_has_no_picture() {
         for run in [sample::single(), sample::many_classes(), sample::all_failed(), sample::empty()] {
-            assert!(dimension_chart(&run.summary, &Ranking::of(&run.summary)).is_none());
+            assert!(growth_chart(&run.summary, &Ranking::of(&run.summary), By::Dimension).is_none());
         }
     }
 }
