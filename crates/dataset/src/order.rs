@@ -3,6 +3,8 @@
 //! The hash is BLAKE3, keyed by the split's seed, of the normalised text (`normalise`). It depends on nothing else: not on the
 //! file, the other rows or the machine. So the same text has the same key everywhere.
 
+use std::cell::RefCell;
+
 use crate::normal::normalise;
 use crate::rows::Rows;
 
@@ -17,6 +19,11 @@ enum Kind {
     Group = 1,
 }
 
+thread_local! {
+    /// What is hashed. It is kept, since a million texts are.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Computes keyed hashes of texts and groups.
 pub(crate) struct RowHasher {
     key: [u8; blake3::KEY_LEN],
@@ -29,9 +36,12 @@ impl RowHasher {
 
     /// Hashes a text in its normalised form.
     pub(crate) fn of_text(&self, text: &str) -> u128 {
-        let mut bytes = vec![Kind::Text as u8];
-        normalise(text, &mut bytes);
-        self.of(&bytes)
+        BUFFER.with_borrow_mut(|bytes| {
+            bytes.clear();
+            bytes.push(Kind::Text as u8);
+            normalise(text, bytes);
+            self.of(bytes)
+        })
     }
 
     /// Hashes the name of a group.

@@ -15,6 +15,11 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use rayon::prelude::*;
+
+/// The fewest units whose keys a thread computes at a time.
+const MIN_UNITS: usize = 512;
+
 /// Cuts rows into pieces that keep the proportions of the strata.
 pub(crate) struct StratifiedSampler {
     /// The rows, unit by unit.
@@ -48,7 +53,7 @@ impl StratifiedSampler {
         rows: &[u32],
         unit_of: &[u32],
         stratum_of: Option<&[u32]>,
-        key_of: impl Fn(&[u32]) -> u128,
+        key_of: impl Fn(&[u32]) -> u128 + Sync,
     ) -> Self {
         let (members, ends) = by_unit(rows, unit_of);
         let mut strata: Vec<Stratum> = Vec::new();
@@ -61,11 +66,15 @@ impl StratifiedSampler {
                     strata.resize_with(stratum + 1, Stratum::default);
                 }
                 strata[stratum].size += rows.len();
-                strata[stratum].units.push(Unit { key: key_of(rows), row: rows[0], start, length: end - start });
+                strata[stratum].units.push(Unit { key: 0, row: rows[0], start, length: end - start });
             }
             start = end;
         }
-        strata.iter_mut().for_each(|stratum| stratum.units.sort_unstable_by_key(|unit| (unit.key, unit.row)));
+        for stratum in &mut strata {
+            let rows_of = |unit: &Unit| &members[unit.start as usize..][..unit.length as usize];
+            stratum.units.par_iter_mut().with_min_len(MIN_UNITS).for_each(|unit| unit.key = key_of(rows_of(unit)));
+            stratum.units.par_sort_unstable_by_key(|unit| (unit.key, unit.row));
+        }
         Self { members, strata }
     }
 

@@ -189,11 +189,8 @@ mod tests {
             .map(|name| [format!("{name} · frozen"), format!("{name} · fine-tuned")]);
         assert_eq!(labels(&run), expected.concat());
         let chart = growth_chart(&run.summary, &Ranking::of(&run.summary), By::Dimension).expect("several dimensions");
-        let joined = chart
-            .chart
-            .series
-            .iter()
-            .filter(|series| series.style == LineStyle::Mean && series.points.len() > 1);
+        let joined =
+            chart.chart.series.iter().filter(|series| series.style == LineStyle::Mean && series.points.len() > 1);
         assert_eq!(joined.count(), 0, "no line joins embeddings");
     }
 

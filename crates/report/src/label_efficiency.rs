@@ -68,7 +68,10 @@ fn table(series: &[(String, Points)], main: &MainMetric, notes: Vec<Prose>) -> T
     };
     let columns = series.iter().map(|(label, _)| Column::number(label));
     Table {
-        caption: format!("{} by the number of training rows, mean and standard deviation over the replicates", main.name),
+        caption: format!(
+            "{} by the number of training rows, mean and standard deviation over the replicates",
+            main.name
+        ),
         columns: std::iter::once(Column::number("training rows")).chain(columns).collect(),
         rows: numbers.iter().map(row).collect(),
         notes,
@@ -93,7 +96,8 @@ fn sentences(summary: &Summary, main: &MainMetric, series: &[(String, Points)], 
 
 /// Returns the series with the best mean at its fewest training rows.
 fn best_with_fewest<'s>(series: &'s [(String, Points)], main: &MainMetric) -> Option<&'s (String, Points)> {
-    let fewest = |points: &Points| points.first_key_value().map_or(f64::NAN, |(_, values)| oriented(main, mean(values)));
+    let fewest =
+        |points: &Points| points.first_key_value().map_or(f64::NAN, |(_, values)| oriented(main, mean(values)));
     series.iter().max_by(|a, b| fewest(&a.1).total_cmp(&fewest(&b.1)))
 }
 
@@ -162,7 +166,8 @@ fn differences(summary: &Summary, main: &MainMetric, label: &str) -> BTreeMap<us
 
 /// Returns the mean advantage with its corrected error; `None` for fewer than two splits.
 fn estimate(summary: &Summary, differences: &[f64]) -> Option<Estimate> {
-    let evaluated = growth::done(summary).map(|(_, outcome): (_, &Outcome)| outcome.split.n_test.or(outcome.split.n_valid));
+    let evaluated =
+        growth::done(summary).map(|(_, outcome): (_, &Outcome)| outcome.split.n_test.or(outcome.split.n_valid));
     let evaluated = evaluated.flatten().max()?;
     let rows = summary.data.rows_read.max(evaluated + 1);
     (differences.len() > 1).then(|| corrected(differences, Protocol::Pool { rows, evaluated }, 0.0)).flatten()
@@ -227,7 +232,12 @@ mod tests {
     fn what_no_number_of_labels_reaches_is_said() {
         let told = text(&run([0.2, 0.3, 0.4]));
         assert!(told.contains("doesn't reach with 800 labels"), "{told}");
-        assert!(told.contains("better than TF-IDF + logistic regression at every number of labels here by more than chance"), "{told}");
+        assert!(
+            told.contains(
+                "better than TF-IDF + logistic regression at every number of labels here by more than chance"
+            ),
+            "{told}"
+        );
     }
 
     #[test]
