@@ -48,5 +48,5 @@ pub use scores::{
     Threshold, calibrated_scores, cross_fitted_row_metric, cross_fitted_scores, epoch_scores, further_scores,
     row_metric,
 };
-pub use threshold::{DEFAULT_THRESHOLD, Optimum, ThresholdRule, ThresholdScores, half_of, scores_at};
+pub use threshold::{Costs, DEFAULT_THRESHOLD, Optimum, ThresholdRule, ThresholdScores, half_of, scores_at};
 pub use top::{all_labels_right, precision_at};

@@ -20,12 +20,37 @@ pub enum ThresholdRule {
     /// The best F1; of equal ones, the one with the fewest rows predicted as positive.
     F1(Optimum),
     /// The highest threshold with at least this recall, above 0 and at most 1.
-    Recall(f64),
+    Recall(#[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))] f64),
     /// The threshold with the most recall of those with at least this precision, above 0 and at most 1; if there is
     /// none, the one with the highest precision.
-    Precision(f64),
+    Precision(#[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))] f64),
     /// The lowest cost, given that of a false positive and that of a false negative, in this order.
-    Cost([f64; 2]),
+    Cost(Costs),
+}
+
+/// The costs of wrong decisions, written as a list of two numbers above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Vec<f64>", into = "Vec<f64>")]
+#[schemars(with = "Vec<f64>")]
+pub struct Costs {
+    /// The cost of a negative row that is predicted as positive.
+    pub false_positive: f64,
+    /// The cost of a positive row that isn't predicted as such.
+    pub false_negative: f64,
+}
+
+impl From<Vec<f64>> for Costs {
+    /// A list that doesn't hold two numbers gives costs that [`ThresholdRule::fault`] refuses.
+    fn from(costs: Vec<f64>) -> Self {
+        let [false_positive, false_negative] = <[f64; 2]>::try_from(costs).unwrap_or([f64::NAN; 2]);
+        Self { false_positive, false_negative }
+    }
+}
+
+impl From<Costs> for Vec<f64> {
+    fn from(costs: Costs) -> Self {
+        vec![costs.false_positive, costs.false_negative]
+    }
 }
 
 /// The best value of a score.
@@ -67,9 +92,9 @@ impl ThresholdRule {
             Self::Recall(value) => share("recall", value),
             Self::Precision(value) => share("precision", value),
             Self::Cost(costs) => {
-                let fits = costs.iter().all(|cost| cost.is_finite() && *cost > 0.0);
-                let hint = "give two numbers above 0: the cost of a false positive and that of a false negative";
-                (!fits).then(|| (format!("the costs are {} and {}", costs[0], costs[1]), hint))
+                let fits = Vec::from(costs).iter().all(|cost| cost.is_finite() && *cost > 0.0);
+                let hint = "give the cost of a false positive and that of a false negative, such as [1, 5]";
+                (!fits).then(|| ("the costs aren't two numbers above 0".to_owned(), hint))
             }
         }
     }
@@ -101,10 +126,9 @@ impl ThresholdRule {
                 let is_reached = points[most].precision() >= least;
                 if is_reached { Some(most) } else { first_best(points, Point::precision) }
             }
-            Self::Cost([of_false_positive, of_false_negative]) => {
-                let saved = |point: &Point| {
-                    of_false_negative * point.true_positives - of_false_positive * point.false_positives
-                };
+            Self::Cost(Costs { false_positive, false_negative }) => {
+                let saved =
+                    |point: &Point| false_negative * point.true_positives - false_positive * point.false_positives;
                 first_best(points, saved).filter(|&place| saved(&points[place]) > 0.0)
             }
         }
@@ -211,6 +235,10 @@ mod tests {
 
     const F1: ThresholdRule = ThresholdRule::F1(Optimum::Max);
 
+    fn cost(false_positive: f64, false_negative: f64) -> ThresholdRule {
+        ThresholdRule::Cost(Costs { false_positive, false_negative })
+    }
+
     fn ranked(rows: &[(f64, bool)]) -> RankedRows {
         RankedRows::new(rows.iter().copied())
     }
@@ -236,8 +264,8 @@ mod tests {
         assert_eq!(threshold(ThresholdRule::Recall(1.0)), 0.1);
         assert_eq!(threshold(ThresholdRule::Precision(0.65)), between(0.6, 0.4));
         assert_eq!(threshold(ThresholdRule::Precision(0.7)), between(0.9, 0.7));
-        assert_eq!(threshold(ThresholdRule::Cost([1.0, 5.0])), 0.1);
-        assert_eq!(threshold(ThresholdRule::Cost([5.0, 1.0])), between(0.9, 0.7));
+        assert_eq!(threshold(cost(1.0, 5.0)), 0.1);
+        assert_eq!(threshold(cost(5.0, 1.0)), between(0.9, 0.7));
     }
 
     #[test]
@@ -251,7 +279,7 @@ mod tests {
     fn nothing_is_predicted_where_that_is_cheapest() {
         for top in [0.8, 1.0] {
             let rows = ranked(&[(top, false), (top, false), (0.3, true), (0.2, false)]);
-            let chosen = ThresholdRule::Cost([4.0, 1.0]).choose(&rows).expect("positives");
+            let chosen = cost(4.0, 1.0).choose(&rows).expect("positives");
             assert!(chosen.threshold > top && chosen.recall == 0.0 && chosen.precision == 0.0, "{chosen:?}");
         }
     }
@@ -273,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_scores_at_a_chosen_threshold_are_those_of_the_choice() {
-        for rule in [F1, ThresholdRule::Recall(0.6), ThresholdRule::Precision(0.7), ThresholdRule::Cost([5.0, 1.0])] {
+        for rule in [F1, ThresholdRule::Recall(0.6), ThresholdRule::Precision(0.7), cost(5.0, 1.0)] {
             let chosen = rule.choose(&five()).expect("positives");
             assert_eq!(scores_at(&five(), chosen.threshold), Some(chosen));
         }
@@ -290,9 +318,17 @@ mod tests {
 
     #[test]
     fn rules_with_impossible_numbers_have_a_fault() {
-        let faulty = [ThresholdRule::Recall(0.0), ThresholdRule::Precision(1.5), ThresholdRule::Cost([1.0, f64::NAN])];
+        let faulty = [ThresholdRule::Recall(0.0), ThresholdRule::Precision(1.5), cost(1.0, f64::NAN)];
         assert!(faulty.iter().all(|rule| rule.fault().is_some()));
-        assert!([F1, ThresholdRule::Recall(1.0), ThresholdRule::Cost([1.0, 5.0])].iter().all(|r| r.fault().is_none()));
+        assert!([F1, ThresholdRule::Recall(1.0), cost(1.0, 5.0)].iter().all(|r| r.fault().is_none()));
+    }
+
+    #[test]
+    fn costs_are_two_numbers() {
+        for text in [r#"{"cost":[]}"#, r#"{"cost":[1]}"#, r#"{"cost":[1,2,3]}"#] {
+            let rule: ThresholdRule = serde_json::from_str(text).expect("a list");
+            assert!(rule.fault().is_some(), "{text}");
+        }
     }
 
     #[test]

@@ -120,7 +120,9 @@ mod tests {
     /// A threshold of calibrated probabilities decides each row as that of uncalibrated ones does.
     #[test]
     fn calibration_changes_no_decision() {
-        for rule in [ThresholdRule::F1(Optimum::Max), ThresholdRule::Recall(0.5), ThresholdRule::Cost([9.0, 1.0])] {
+        for rule in
+            [ThresholdRule::F1(Optimum::Max), ThresholdRule::Recall(0.5), ThresholdRule::Cost(vec![9.0, 1.0].into())]
+        {
             let spec =
                 DecisionSpec { threshold: Some(rule), calibration: Some(CalibrationMethod::Temperature), halves: None };
             let (thresholds, decisions) = choose(Task::Binary, 1, &spec);

@@ -384,8 +384,9 @@ fn thresholds_with_impossible_numbers_are_refused_at_their_place() {
         Pipeline::parse("p.toml", &file, Path::new(""), &[]).err().map(|error| error.to_string()).unwrap_or_default()
     };
     for (assignment, message) in [
-        ("threshold = { recall = 1.5 }", "the recall is 1.5"),
-        ("threshold = { cost = [1, 0] }", "the costs are 1 and 0"),
+        ("threshold = { recall = 1.5 }", "`recall` must be a number above 0 and up to 1"),
+        ("threshold = { cost = [1, 0] }", "the costs aren't two numbers above 0"),
+        ("threshold = { cost = [1] }", "the costs aren't two numbers above 0"),
         ("threshold = { recall = 0.5 }", "the threshold is chosen on validation rows, and there are none"),
         ("calibration = \"temperature\"", "the calibration is chosen on validation rows, and there are none"),
         ("calibration = \"platt\"", "temperature"),
