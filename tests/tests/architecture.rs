@@ -112,7 +112,9 @@ fn breaches(packages: &[Package]) -> Vec<String> {
         let is_a_sibling = |of: &str| SIBLINGS.contains(&of) && SIBLINGS.contains(&name.as_str());
         let beside = inside.iter().filter(|other| is_a_sibling(other));
         found.extend(beside.map(|other| format!("`{name}` depends on `{other}`: {SIBLINGS:?} don't know each other")));
-        let beyond_records = inside.iter().filter(|other| name == "report" && *other != "base" && !is_a_sibling(other));
+        let of_records = ["base", "metrics", "statistics"];
+        let beyond = |other: &&String| !of_records.contains(&other.as_str()) && !is_a_sibling(other);
+        let beyond_records = inside.iter().filter(|other| name == "report" && beyond(other));
         found.extend(
             beyond_records.map(|other| format!("`report` depends on `{other}`: reports are made of records alone")),
         );

@@ -401,7 +401,7 @@ fn damaged_records_are_named_and_made_again() {
         assert!(explained.stdout.contains("its record is damaged"), "{name}: {}", explained.stdout);
         let again = fixture.done(&RUN);
         assert!(
-            again.stderr.contains("isn't what was written") && again.stderr.contains("1 cell trained"),
+            again.stderr.contains("the cell is run again") && again.stderr.contains("1 cell trained"),
             "{}",
             again.stderr
         );

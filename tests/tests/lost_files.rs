@@ -76,7 +76,11 @@ fn files_that_are_lost_are_named_and_a_run_makes_them_anew() {
         (&|| remove(run.join("summary.json")), &["summary.json is missing", "emberline run"], again),
         (&|| cut(run.join("summary.json")), &["summary.json", "emberline run"], again),
         (&|| remove(run.join("inputs")), &["inputs", ".safetensors is missing", "--force"], force),
-        (&|| cut(cell(&run).join("cell.toml")), &["cell.toml", "isn't what was written", "emberline run"], again),
+        (
+            &|| cut(cell(&run).join("attempts/1/cell.toml")),
+            &["cell.toml", "isn't what was written", "emberline run"],
+            again,
+        ),
         (&|| remove(run.join("cells")), &["is missing", "emberline run"], again),
         (&|| remove(cell(&run).join("result.json")), &["result.json is missing", "emberline run"], again),
     ];

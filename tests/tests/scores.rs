@@ -256,7 +256,7 @@ embedding = ["random", "some"]
         let text = report(&fixture, format);
         assert!(text.contains("Left out") && text.contains("pca"), "{text}");
         assert!(!text.to_lowercase().contains("distinguishable"), "{text}");
-        assert!(text.contains("3 splits"), "{text}");
+        assert!(text.contains("add") && text.contains("repeats = 5"), "three splits are too few: {text}");
     }
     let settings: Vec<String> = report(&fixture, "md")
         .split("## Cells")

@@ -130,8 +130,8 @@ impl Pipeline {
             ("train", _) => check(tree, Train::faults).map(drop),
             ("decide", _) => check(tree, |new: &Decide| [new.faults(), decide_faults(new, data)].concat()).map(drop),
             ("data", _) => check(tree, |data: &emberline_dataset::Settings| {
-                let decide = decide.unwrap_or_default();
-                [data.faults(), monitor_faults(callbacks, data), decide_faults(&decide, data)].concat()
+                let of_decide = decide.iter().flat_map(|decide| decide_faults(decide, data));
+                data.faults().into_iter().chain(monitor_faults(callbacks, data)).chain(of_decide).collect()
             })
             .map(drop),
             ("callbacks", _) => {

@@ -175,7 +175,7 @@ mod tests {
     fn seeds_on_one_split_answer_nothing_of_embeddings() {
         let told = with_scores(|name, _, seed| if name == "nnlm-128" { 0.6 } else { 0.5 } + 0.01 * seed as f64);
         assert!(told.starts_with("Which setting is better for this task is not answered"), "{told}");
-        assert!(told.contains("nnlm-128 · tuned has a mean val_pr_auc of 0.6150"), "{told}");
+        assert!(told.contains("nnlm-128 · fine-tuned has a mean val_pr_auc of 0.6150"), "{told}");
         assert!(!told.contains("is better than"), "{told}");
     }
 

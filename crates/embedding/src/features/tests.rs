@@ -72,7 +72,7 @@ fn words_are_counted_in_each_text() {
     for spec in [FROZEN, TUNED, FeatureSpec { reduction, ..FROZEN }] {
         let counts = embedded(&table(), &texts(), &spec).words.expect("a table");
         let valid = Some(vec![words(1, 1), words(0, 0)]);
-        let expected = Splits { train: vec![words(3, 3), words(1, 0), words(1, 1)], valid, test: None };
+        let expected = Splits { train: vec![words(3, 3), words(4, 0), words(1, 1)], valid, test: None };
         assert_eq!(counts, expected);
         assert_eq!(word_counts(&table(), &texts()), Some(expected));
     }

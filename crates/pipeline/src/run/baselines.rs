@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use emberline_base::record::{self, Baseline, Baselines};
+use emberline_base::record::{self, Baseline, Baselines, Status};
 use emberline_base::{Digest, Matrix, Metric, Scores, Splits, Task};
 use emberline_baselines::{COMPUTATION, Fitted, Inputs as Texts, fit_all};
 use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule, epoch_scores, row_metric};
@@ -26,27 +26,29 @@ pub(super) struct BaselineRunner<'r> {
 
 impl BaselineRunner<'_> {
     /// Returns the baselines on the rows of all cells that have an outcome among `records`, in the order of the plan. A run of
-    /// some cells only, and one that was interrupted, computes none and returns those that are stored.
+    /// some cells only that leaves others pending, and one that was interrupted, computes none and returns those that are stored.
     pub(super) fn run(&mut self, plan: &Plan, records: &[record::Cell]) -> Vec<Baselines> {
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        let is_whole = self.options.only.is_empty() || records.iter().all(|record| record.status != Status::Pending);
+        let computes = is_whole && !self.options.interrupt.is_cancelled();
         for (cell, record) in plan.cells.iter().zip(records) {
             let Some(outcome) = &record.outcome else { continue };
             let data = &outcome.digests.data;
             if seen.insert(data.clone()) {
-                let baselines = self.of_rows(cell, data);
+                let baselines = self.of_rows(cell, data, computes);
                 found.extend(baselines.map(|baselines| Baselines { settings: row_settings(record), ..baselines }));
             }
         }
         found
     }
 
-    /// Returns the baselines on the rows of a cell: those that are stored, or else new ones.
-    fn of_rows(&mut self, cell: &Cell, data: &Digest) -> Option<Baselines> {
+    /// Returns the baselines on the rows of a cell: those that are stored, or else, if `computes`, new ones.
+    fn of_rows(&mut self, cell: &Cell, data: &Digest, computes: bool) -> Option<Baselines> {
         let stored = self.folder.baselines(data).filter(|stored| stored.computation == COMPUTATION);
         if stored.is_some() {
             return stored;
         }
-        if !self.options.only.is_empty() || self.options.interrupt.is_cancelled() {
+        if !computes {
             return None;
         }
         match self.compute(cell, data) {

@@ -21,6 +21,7 @@ pub struct Decide {
     /// The difference that doesn't matter, in units of the metric: the smallest setting that is not worse than any other by this much
     /// is named, and takes the place of the best one in `predict`, `export` and the refit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub margin: Option<f64>,
     /// What "small" means; the first size that differs decides.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ pub struct Expect {
     /// The published value.
     pub value: f64,
     /// How far the mean may be off.
+    #[schemars(range(min = 0.0))]
     pub tolerance: f64,
 }
 

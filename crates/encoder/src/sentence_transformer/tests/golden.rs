@@ -46,22 +46,21 @@ fn vectors_are_those_of_sentence_transformers() {
 fn texts_that_are_cut_are_told() {
     let texts = texts(&goldens());
     let long = "a text of many words, ".repeat(4);
+    let mut all = Vec::new();
     for name in MODELS {
         let [whole, short] = [None, Some(9)].map(|max_length| {
             let options = EncoderOptions { max_length, ..EncoderOptions::default() };
             open(&fixtures().join(name), &options).expect("a good model")
         });
         assert_eq!(short.max_tokens(), 9);
-        let texts = texts.iter().map(String::as_bytes).chain([long.as_bytes(), b"a"]);
-        let cut: Vec<bool> = texts
-            .map(|text| {
-                let is_cut = short.is_cut(text).expect("a sound tokenizer");
-                assert_eq!(is_cut, whole.tokens.ids(text).expect("ids").len() > 9, "{name} {text:?}");
-                is_cut
-            })
-            .collect();
-        assert!(cut.contains(&true) && cut.contains(&false), "{name}");
+        let texts = texts.iter().map(String::as_bytes).chain([long.as_bytes(), &b"a"[..]]);
+        for text in texts {
+            let is_cut = short.is_cut(text).expect("a sound tokenizer");
+            assert_eq!(is_cut, whole.tokens.ids(text).expect("ids").len() > 9, "{name} {text:?}");
+            all.push(is_cut);
+        }
     }
+    assert!(all.contains(&true) && all.contains(&false));
 }
 
 #[test]
