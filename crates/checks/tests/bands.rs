@@ -194,7 +194,9 @@ fn near(seeds: u64) {
 }
 
 fn class_names(seeds: u64) {
-    planted(Code::ClassNameInText, &SHAPES, seeds, |data, stream| {
+    // In long texts of overlapping classes, the name of each class is in most texts of the others too: it tells nothing.
+    let told: Vec<World> = SHAPES.into_iter().filter(|world| world.name != "long texts, overlapping").collect();
+    planted(Code::ClassNameInText, &told, seeds, |data, stream| {
         for row in 0..data.texts.len() {
             if let [1, ..] = data.labels.of_row(row)
                 && stream.unit() < 0.6
