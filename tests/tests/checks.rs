@@ -31,7 +31,8 @@ fn text(row: usize) -> String {
         number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (number >> 33) as usize % count
     };
-    let word = |at: usize| if at % 2 == 0 || below(3) == 0 { OWN[row % 2][below(6)] } else { GENERAL[below(12)] };
+    let word =
+        |at: usize| if at.is_multiple_of(2) || below(3) == 0 { OWN[row % 2][below(6)] } else { GENERAL[below(12)] };
     (0..10).map(word).collect::<Vec<_>>().join(" ")
 }
 

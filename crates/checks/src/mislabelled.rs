@@ -35,6 +35,8 @@ const MAX_ROWS: usize = 200_000;
 /// Least number and share of suspects that cause a warning.
 const MIN_SUSPECTS: usize = 2;
 const MIN_SHARE: f64 = 0.002;
+/// Least share of rows whose label their words give: where words tell less, a row that they contradict is an ordinary one.
+const MIN_ACCURACY: f64 = 0.8;
 /// Least probability that a label is wrong with which a row is suspected.
 const SUSPECTED: f64 = 0.5;
 /// Least evidence for wrong labels that causes a warning: twice the difference of log-likelihoods. By chance alone it exceeds 10
@@ -106,6 +108,13 @@ pub(crate) fn check(subject: &Subject<'_>) -> Verdict {
         Ok(judgement) => judgement,
         Err(reason) => return Verdict::NotApplicable(reason),
     };
+    if judgement.accuracy < MIN_ACCURACY {
+        return Verdict::NotApplicable(format!(
+            "the words of all other rows give the right label in {:.1} % of rows only, so that a row which they contradict is an \
+             ordinary one",
+            100.0 * judgement.accuracy
+        ));
+    }
     if !judgement.is_convincing() {
         return Verdict::Clear;
     }

@@ -2,7 +2,7 @@
 //! scikit-learn; decision thresholds; and calibration.
 //!
 //! [`Predictions`] (logits beside targets, both `[rows, outputs]`) enter. Scores by name leave ([`epoch_scores`],
-//! [`further_scores`]), or a metric as a function of how often each row counts ([`row_metric`]), which a bootstrap
+//! [`further_scores`]), or a metric as a function of how often each row counts ([`row_metric()`]), which a bootstrap
 //! evaluates thousands of times. Nothing here knows of training, files or reports.
 //!
 //! | metric | equivalent in scikit-learn, for probabilities `p` `[rows, outputs]` and targets `y` |

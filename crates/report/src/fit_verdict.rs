@@ -167,6 +167,9 @@ mod tests {
     use super::*;
     use crate::sample;
 
+    /// A loss by epoch.
+    type Curve = fn(f64) -> f64;
+
     fn history(losses: &[(f64, Option<f64>)]) -> Vec<Epoch> {
         let scores = |loss: f64| Scores::from([(Metric::Loss, loss)]);
         let epoch = |(at, (train, valid)): (usize, &(f64, Option<f64>))| Epoch {
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_validation_loss_that_rises_while_the_other_falls_overfits() {
-        let (falling, turning): (fn(f64) -> f64, fn(f64) -> f64) =
+        let (falling, turning): (Curve, Curve) =
             (|epoch| 0.7 / (1.0 + epoch), |epoch| 0.3 + 0.01 * (epoch - 6.0).powi(2));
         for stopped in [Stop::Epochs, Stop::EarlyStopping] {
             assert_eq!(course(stopped, 20, falling, Some(turning)), Some(Course::OverfitsAfter(7)));

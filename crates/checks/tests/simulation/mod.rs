@@ -160,7 +160,7 @@ pub(crate) fn sentence<'w>(words: impl Iterator<Item = &'w str>) -> String {
             text.push_str(word);
         }
     }
-    let end = if text.len() % 3 == 0 { "?" } else { "." };
+    let end = if text.len().is_multiple_of(3) { "?" } else { "." };
     text + end
 }
 

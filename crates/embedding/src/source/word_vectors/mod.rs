@@ -221,11 +221,15 @@ impl Lookup for WordVectors {
         self.table.words().get(id as usize).filter(|word| !word.is_empty()).cloned()
     }
 
-    /// Only the words of the texts have been read, so the file itself is asked.
+    /// Only the words of the texts have been read: if none of those that are known has a capital, the file is taken for one in
+    /// lower case.
     fn case(&self, _: &[String]) -> Case {
         let folds = self.settings.lowercase.unwrap_or(self.settings.tokens != Tokens::Fasttext);
         match (self.settings.lowercase, self.table.is_cased) {
             (Some(true), _) => Case::Ignored,
+            (Some(false), _) if !self.table.words().iter().any(|word| word.contains(char::is_uppercase)) => {
+                Case::LowerOnly
+            }
             (_, true) => Case::Distinguished,
             (_, false) if folds => Case::Ignored,
             (_, false) => Case::LowerOnly,
