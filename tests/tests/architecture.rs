@@ -85,15 +85,18 @@ fn height(name: &str, packages: &[Package]) -> usize {
     package.inside.iter().map(|below| 1 + height(below, packages)).max().unwrap_or(0)
 }
 
-/// A line per crate, each below all that depend on it.
+/// A line per set of dependencies, each below all the crates that it names.
 fn graph(packages: &[Package]) -> String {
-    let mut sorted: Vec<&Package> = packages.iter().collect();
-    sorted.sort_by_key(|package| (height(&package.name, packages), &package.name));
-    let line = |package: &&Package| {
-        let below: Vec<&str> = package.inside.iter().map(String::as_str).collect();
-        format!("{} -> {}\n", package.name, if below.is_empty() { "(none)".to_owned() } else { below.join(", ") })
+    let mut crates: BTreeMap<(usize, &BTreeSet<String>), Vec<&str>> = BTreeMap::new();
+    for Package { name, inside, .. } in packages {
+        crates.entry((height(name, packages), inside)).or_default().push(name);
+    }
+    let line = |((_, inside), mut names): ((usize, &BTreeSet<String>), Vec<&str>)| {
+        names.sort_unstable();
+        let below: Vec<&str> = inside.iter().map(String::as_str).collect();
+        format!("{} -> {}\n", names.join(", "), if below.is_empty() { "(none)".to_owned() } else { below.join(", ") })
     };
-    sorted.iter().map(line).collect()
+    crates.into_iter().map(line).collect()
 }
 
 /// What breaks the walls, in words.
