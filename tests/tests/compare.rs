@@ -82,6 +82,11 @@ fn ci_is_told_what_is_worse_or_unmeasured() {
     assert!(worse.stderr.contains("by val_loss, 2 settings are worse and 0 are unmeasured"), "{worse:?}");
     assert!(worse.stdout.contains("differs: train.epochs: 30 -> 1"), "{worse:?}");
     fixture.done(&[&["compare", "more", "one", "--margin", "9"][..], &by_loss].concat());
+    // A lock keeps no predictions, so no test is possible: the mean decides.
+    let beyond_chance = ["--metric", "val_loss", "--fail-if", "significantly-worse"];
+    let worse = fixture.ends(&[&["compare", "more", "one.lock"][..], &beyond_chance].concat(), 6);
+    assert!(worse.stderr.contains("2 settings are significantly worse"), "{worse:?}");
+    fixture.done(&[&["compare", "one", "more"][..], &beyond_chance].concat());
     fixture.done(&["compare", "more", "one", "--metric", "val_loss"]);
     // No test split, so no test metric: that is no pass.
     let unmeasured = fixture.ends(&["compare", "one", "more", "--metric", "test_f1", "--fail-if", "worse"], 6);

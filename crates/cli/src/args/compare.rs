@@ -18,8 +18,10 @@ pub(crate) enum CompareFormat {
 /// What makes a comparison fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailIf {
-    /// A setting of the first run that is worse in the second, or isn't measured there.
+    /// A setting of the first run whose mean is worse in the second by more than the margin, or that isn't measured there.
     Worse,
+    /// The same, but only if the whole interval of the difference is worse than the margin; the mean decides where no test is possible.
+    SignificantlyWorse,
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ pub(crate) struct Compare {
     /// The metric, such as val_accuracy [default: val_pr_auc, val_accuracy or val_f1, depending on the task].
     #[arg(long, value_name = "NAME")]
     pub(crate) metric: Option<String>,
-    /// Exit with code 6 if a setting of the first run is worse in the second, or unmeasured.
+    /// Exit with code 6 if a setting of the first run is worse in the second (by its mean, or beyond chance), or unmeasured.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) fail_if: Option<FailIf>,
     /// How much worse a setting may be.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use emberline_base::number::{agreeing, counted};
-use emberline_pipeline::compare::{Comparison, Options, Side, Verdict, compare, heading, markdown, notes, rows};
+use emberline_pipeline::compare::{Comparison, Gate, Options, Side, Verdict, compare, heading, markdown, notes, rows};
 use emberline_pipeline::{Error as Fault, Lock};
 
 use super::plan::write_json;
@@ -28,12 +28,19 @@ pub(super) fn run(args: &Compare) -> Result<Code, Error> {
     if let Some(message) = unmeasured(&comparison) {
         say(&message);
     }
-    match args.fail_if {
-        Some(FailIf::Worse) if !comparison.passes() => {
-            say(&refusal(&comparison));
+    match args.fail_if.map(gate) {
+        Some(gate) if !comparison.passes(gate) => {
+            say(&refusal(&comparison, gate));
             Ok(Code::OutsideTolerance)
         }
-        Some(FailIf::Worse) | None => Ok(Code::Fine),
+        _ => Ok(Code::Fine),
+    }
+}
+
+fn gate(fail_if: FailIf) -> Gate {
+    match fail_if {
+        FailIf::Worse => Gate::Worse,
+        FailIf::SignificantlyWorse => Gate::SignificantlyWorse,
     }
 }
 
@@ -61,13 +68,17 @@ fn unmeasured(comparison: &Comparison) -> Option<String> {
     })
 }
 
-fn refusal(comparison: &Comparison) -> String {
+fn refusal(comparison: &Comparison, gate: Gate) -> String {
     if comparison.same_data.is_none() {
         return "fails: no setting has run on both sides, so nothing was compared".to_owned();
     }
-    let [worse, unmeasured] = [Verdict::Worse, Verdict::Unmeasured].map(|verdict| comparison.count(verdict));
+    let (worse, unmeasured) = (comparison.count_worse(gate), comparison.count(Verdict::Unmeasured));
+    let beyond_chance = if gate == Gate::SignificantlyWorse { "significantly " } else { "" };
     let by = if comparison.margin > 0.0 { format!(" by more than {}", comparison.margin) } else { String::new() };
     let (are, are_not) = (agreeing(worse, "is", "are"), agreeing(unmeasured, "is", "are"));
     let settings = counted(worse, "setting");
-    format!("fails: by {}, {settings} {are} worse{by} and {unmeasured} {are_not} unmeasured", comparison.metric)
+    format!(
+        "fails: by {}, {settings} {are} {beyond_chance}worse{by} and {unmeasured} {are_not} unmeasured",
+        comparison.metric
+    )
 }

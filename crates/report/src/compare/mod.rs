@@ -6,7 +6,8 @@
 //! of epochs that was changed between two runs, is listed as a [`Change`].
 //!
 //! The results are means, standard deviations and paired differences; of two runs, each difference has a [`Test`] too, the one that
-//! answers are made with, adjusted for the number of settings. The [`Verdict`] is by the means alone.
+//! answers are made with, adjusted for the number of settings. The [`Verdict`] is by the means alone; a [`Gate`] says which of the two
+//! makes a comparison fail.
 
 mod pairing;
 mod show;
@@ -24,6 +25,16 @@ pub use self::pairing::compare;
 pub use self::show::{heading, markdown, notes, rows};
 pub use self::side::{Side, SideCell};
 pub use crate::study::{RunOfSide, Test};
+
+/// What makes a comparison fail: a setting of the first side that is worse on the second, or unmeasured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Its mean is worse by more than the margin.
+    Worse,
+    /// Its mean is worse, and so is the whole interval of the difference, by more than the margin. Without a test, which needs two
+    /// runs, the mean decides.
+    SignificantlyWorse,
+}
 
 /// Options of a comparison.
 #[derive(Clone, Debug, Default)]
@@ -130,9 +141,24 @@ impl Comparison {
         self.settings.iter().filter(|pair| pair.verdict == verdict).count()
     }
 
+    /// Counts the settings that are worse by the rule of a gate.
+    pub fn count_worse(&self, gate: Gate) -> usize {
+        let is_worse = |pair: &&Pair| match gate {
+            Gate::Worse => pair.verdict == Verdict::Worse,
+            Gate::SignificantlyWorse => pair.verdict == Verdict::Worse && self.is_beyond_chance(pair),
+        };
+        self.settings.iter().filter(is_worse).count()
+    }
+
+    /// Returns whether the whole interval of a difference is worse than the margin; true without a test.
+    fn is_beyond_chance(&self, pair: &Pair) -> bool {
+        let least_loss = |test: &Test| if self.smaller_is_better { test.low } else { -test.high };
+        pair.test.as_ref().is_none_or(|test| least_loss(test) > self.margin)
+    }
+
     /// Returns whether the second side is not worse: every setting of the first side is measured on both sides, and none is
-    /// worse by more than the margin.
-    pub fn passes(&self) -> bool {
-        self.same_data.is_some() && self.count(Verdict::Worse) + self.count(Verdict::Unmeasured) == 0
+    /// worse by the rule of the gate.
+    pub fn passes(&self, gate: Gate) -> bool {
+        self.same_data.is_some() && self.count_worse(gate) + self.count(Verdict::Unmeasured) == 0
     }
 }

@@ -51,7 +51,7 @@ fn a_run_equals_itself() {
     let comparison = compared(&splits(), &splits());
     assert_eq!((comparison.metric.as_str(), comparison.same_data), ("val_pr_auc", Some(true)));
     assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Equal]);
-    assert!(comparison.passes() && comparison.settings.iter().all(|pair| pair.changes.is_empty()));
+    assert!(comparison.passes(Gate::Worse) && comparison.settings.iter().all(|pair| pair.changes.is_empty()));
     assert_eq!(rows(&comparison)[1][6], "equal");
     assert!(heading(&comparison)[0].starts_with("same data"));
 }
@@ -67,7 +67,7 @@ fn replicates_are_averaged_and_paired() {
     assert_eq!((pair.label.as_str(), paired.differences.len()), ("nnlm-128", 6));
     assert!((paired.mean + 0.02).abs() < 1e-12 && (pair.difference.expect("means") + 0.02).abs() < 1e-12);
     assert!(paired.standard_deviation.expect("six differences") < 1e-12);
-    assert!(!comparison.passes());
+    assert!(!comparison.passes(Gate::Worse));
 }
 
 /// Pins the text that the terminal and a pull request show.
@@ -101,9 +101,9 @@ fn a_comparison_reads_like_this() {
 fn a_margin_is_allowed_to_the_digit() {
     let (first, mut second) = (splits(), splits());
     add(&mut second, "nnlm-128", "val_pr_auc", -0.02);
-    assert!(with_margin(&first, &second, 0.02).passes());
+    assert!(with_margin(&first, &second, 0.02).passes(Gate::Worse));
     assert_eq!(rows(&with_margin(&first, &second, 0.02))[2][6], "within the margin");
-    assert!(!with_margin(&first, &second, 0.0199).passes());
+    assert!(!with_margin(&first, &second, 0.0199).passes(Gate::Worse));
 }
 
 /// Two runs of five splits: each difference has the test of an answer, adjusted for both settings.
@@ -127,6 +127,17 @@ fn differences_between_runs_are_tested() {
     assert_eq!(rows(&comparison)[2][6], "worse, told apart");
     let notes = notes(&comparison).join("\n");
     assert!(notes.contains("answer of the first: "), "{notes}");
+    let gates =
+        |comparison: &Comparison| [Gate::Worse, Gate::SignificantlyWorse].map(|gate| comparison.count_worse(gate));
+    assert_eq!(gates(&comparison), [1, 1]);
+    // Within the interval of a difference is within chance, even if the mean is beyond the margin.
+    let (mean, least) = (-comparison.settings[1].difference.expect("a difference"), -tests[1].high);
+    let between = Comparison { margin: f64::midpoint(least, mean), ..comparison.clone() };
+    assert!(gates(&between) == [1, 0] && between.passes(Gate::SignificantlyWorse) && !between.passes(Gate::Worse));
+    // Without a test, the mean decides.
+    let mut untested = between;
+    untested.settings[1].test = None;
+    assert_eq!(gates(&untested), [1, 1]);
     // Other rows have nothing in common.
     for outcome in second.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
         outcome.split.valid_rows = Some(Digest::of(b"other rows"));
@@ -140,9 +151,9 @@ fn a_smaller_loss_is_better() {
     add(&mut second, "nnlm-128", "val_loss", -0.1);
     let options = Options { metric: Some("val_loss".to_owned()), ..Options::default() };
     let comparison = compare(&first, &second, &options).expect("a metric");
-    assert!(comparison.smaller_is_better && comparison.passes());
+    assert!(comparison.smaller_is_better && comparison.passes(Gate::Worse));
     assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::Better]);
-    assert!(!compare(&second, &first, &options).expect("a metric").passes());
+    assert!(!compare(&second, &first, &options).expect("a metric").passes(Gate::Worse));
 }
 
 #[test]
@@ -159,12 +170,12 @@ fn what_is_missing_is_never_a_pass() {
         remove(&mut second);
         let comparison = compared(&first, &second);
         assert_eq!(verdicts(&comparison), [Verdict::Unmeasured, Verdict::Equal], "{what}");
-        assert!(!comparison.passes(), "{what}");
+        assert!(!comparison.passes(Gate::Worse), "{what}");
         assert!(rows(&comparison)[1][6].starts_with("unmeasured"), "{what}");
     }
     let none = Side { cells: Vec::new(), ..splits() };
     assert_eq!(compared(&first, &none).same_data, None);
-    assert!(!compared(&first, &none).passes() && !compared(&none, &none).passes());
+    assert!(!compared(&first, &none).passes(Gate::Worse) && !compared(&none, &none).passes(Gate::Worse));
     assert!(heading(&compared(&none, &none))[0].starts_with("nothing to compare"));
     let mut pending = splits();
     for cell in &mut pending.cells {
@@ -176,9 +187,9 @@ fn what_is_missing_is_never_a_pass() {
     fewer.cells.retain(|cell| cell.axes["embedding"] == "nnlm-128");
     let comparison = compared(&fewer, &first);
     assert_eq!(verdicts(&comparison), [Verdict::Equal, Verdict::New]);
-    assert!(comparison.passes());
+    assert!(comparison.passes(Gate::Worse));
     // Failed and pending cells of a run.
-    assert!(!compared(&side(&sample::course(), "a"), &side(&sample::course(), "b")).passes());
+    assert!(!compared(&side(&sample::course(), "a"), &side(&sample::course(), "b")).passes(Gate::Worse));
 }
 
 #[test]
