@@ -22,9 +22,7 @@ mkdir -p "$home"
 
 command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 # The coverage that libFuzzer is led by is an unstable option of the stable compiler, hence RUSTC_BOOTSTRAP.
-for target in "${targets[@]}"; do
-  RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir tests/fuzz --sanitizer none --target-dir "$build" "$target"
-done
+RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir tests/fuzz --sanitizer none --target-dir "$build"
 
 # Seeds are the content's hash by name, so that a fixture that changes is one more. `named LINE FILE`: behind a first line.
 keep() { local hash; hash="$(sha1sum < "$seed")"; mv "$seed" "$1/${hash%% *}"; }
