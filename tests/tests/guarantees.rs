@@ -76,6 +76,44 @@ fn every_section_names_a_test() {
     assert!(sections.len() >= 8 && without.is_empty(), "without a test: {without:?}");
 }
 
+/// Returns the lines that stand for something to be written later, with their numbers: one word in capitals alone, or a remark.
+/// Code isn't looked at.
+fn placeholders(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let is_placeholder = |line: &str| {
+        let is_capitals = line.len() > 2 && line.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric());
+        is_capitals
+            || words.any(|word| ["TODO", "TBD", "FIXME", "XXX"].contains(&word))
+            || line.contains("not measured yet")
+    };
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        in_code ^= line.starts_with("```");
+        if !in_code && is_placeholder(line) {
+            found.push(format!("line {number}: {line}"));
+        }
+    }
+    found
+}
+
+/// A table that was to be filled in with measured figures is filled in before anybody reads the page.
+#[test]
+fn no_page_holds_a_placeholder() {
+    let docs = fs::read_dir(root().join("docs")).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let pages: Vec<_> = pages.chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name))).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    for page in pages {
+        let found = placeholders(&fs::read_to_string(&page).expect("a page"));
+        assert!(found.is_empty(), "{}: {found:?}", page.display());
+    }
+    for planted in ["Rates:\n\nSIMULATION\n## Next", "a | TBD |", "TODO: say why", "| speed | not measured yet |"] {
+        assert_eq!(placeholders(planted).len(), 1, "{planted}");
+    }
+    assert_eq!(placeholders("```\nDONE\n```\nAUC is AUC.\n- OK\nok"), Vec::<String>::new());
+}
+
 /// The page says how many `unsafe` blocks there are, and where.
 #[test]
 fn unsafe_blocks_are_counted() {

@@ -9,9 +9,9 @@
 //! score(c) = log p_c + sum over the text's words of log ((n_c + S p_c) / ((n + S) p_c))
 //! ```
 //!
-//! A word that is in no other text says nothing, whatever the sizes of the classes. A row's margin `m` is the score of its own
-//! class minus the best other one. `noise.rs` explains all margins by two numbers: how overconfident the scores are, and which
-//! share of labels is wrong (figures: `docs/warnings.md`). Only if wrong labels explain the margins far better than difficult texts do is there a warning.
+//! A word that is in no other text says nothing, whatever the sizes of the classes. `noise.rs` explains the scores of all rows'
+//! labels by two numbers: how overconfident scores are, and which share of labels is wrong (figures: `docs/warnings.md`). Only if
+//! wrong labels explain them far better than difficult texts do is there a warning.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use emberline_base::number::counted;
 use rayon::prelude::*;
 
 use crate::Subject;
-use crate::noise::Noise;
+use crate::noise::{LogOdds, Noise};
 use crate::subject::thinned;
 use crate::verdict::{Finding, LISTED, Verdict, named, percent, quoted};
 use crate::words::push_words;
@@ -63,6 +63,8 @@ pub struct Judgement {
     pub suspects: Vec<Suspect>,
     /// The share of rows whose label is the most probable one by their words.
     pub accuracy: f64,
+    /// The share of rows of the largest class: the accuracy of always answering it.
+    pub largest: f64,
     /// The number of rows that were judged.
     pub rows: usize,
     /// The estimated noise of the labels.
@@ -74,6 +76,22 @@ impl Judgement {
     pub fn is_convincing(&self) -> bool {
         let least = (MIN_SUSPECTS as f64).max(MIN_SHARE * self.rows as f64);
         self.suspects.len() as f64 >= least && self.noise.evidence >= EVIDENCE
+    }
+
+    /// Returns the number of suspects whose labels are expected to be right as they are.
+    pub fn expected_right(&self) -> f64 {
+        self.suspects.iter().map(|suspect| 1.0 - suspect.probability).sum()
+    }
+
+    /// Says how many of the suspects are expected to be right, and which share of all labels is wrong.
+    fn certainty(&self) -> String {
+        let [low, high] = self.noise.interval.map(|share| 100.0 * share);
+        let right = match self.expected_right().round() {
+            0.0 => "hardly any of them is".to_owned(),
+            1.0 => "about one of them is".to_owned(),
+            count => format!("about {count} of them are"),
+        };
+        format!("{right} expected to be right, and {low:.1} to {high:.1} % of all labels to be wrong (95 % interval)")
     }
 }
 
@@ -98,8 +116,9 @@ pub fn judge(subject: &Subject<'_>) -> Result<Judgement, String> {
     let bayes = NaiveBayes::train(subject, &rows);
     let judged: [Vec<Judged>; 3] =
         SMOOTHING.map(|smoothing| (0..rows.len()).into_par_iter().map(|at| bayes.judge(at, smoothing)).collect());
-    let margins = judged.each_ref().map(|judged| judged.iter().map(|judged| judged.margin).collect::<Vec<f64>>());
-    let (best, noise) = Noise::estimate(&margins);
+    let odds = judged.each_ref().map(|judged| judged.iter().map(|judged| judged.odds).collect::<Vec<LogOdds>>());
+    let classes = bayes.sizes.iter().filter(|&&size| size > 0).count();
+    let (best, noise) = Noise::estimate(&odds, classes);
     Ok(Judgement::of(&bayes, &rows, &judged[best], noise))
 }
 
@@ -115,24 +134,35 @@ pub(crate) fn check(subject: &Subject<'_>) -> Verdict {
             100.0 * judgement.accuracy
         ));
     }
+    if judgement.accuracy < judgement.largest {
+        return Verdict::NotApplicable(format!(
+            "the words of all other rows give the right label in {:.1} % of rows, and the largest class alone has {:.1} %, so that a \
+             row which they contradict is an ordinary one",
+            100.0 * judgement.accuracy,
+            100.0 * judgement.largest
+        ));
+    }
     if !judgement.is_convincing() {
         return Verdict::Clear;
     }
     let name = |class: u32| named(&subject.labels.classes[class as usize]);
     let shown = |suspect: &Suspect| {
-        let Suspect { row, given, likely, .. } = *suspect;
+        let Suspect { row, given, likely, probability } = *suspect;
         let (place, text) = ((subject.place)(row), quoted(subject.text(row)));
-        format!("{text} ({place}) has {}, its words are those of {}", name(given), name(likely))
+        // Never "100 %": words don't prove a label wrong.
+        let sure = (100.0 * probability).min(99.0).floor();
+        format!("{text} ({place}) has {}, its words are those of {} ({sure} % sure)", name(given), name(likely))
     };
     let rows: Vec<String> = judgement.suspects.iter().take(LISTED).map(shown).collect();
     let count = judgement.suspects.len();
     let text = format!(
-        "{} ({}) likely have a wrong label, such as {}. Wrong labels teach the head errors, and cap every score below 1: look at \
-         them, and correct them; `check --data` lists more. (They are judged by the words of all other rows, which give the right \
-         label in {:.1} % of rows.)",
+        "{} ({}) likely have a wrong label, such as {}. How sure that is: {}. Wrong labels teach the head errors, and cap every score \
+         below 1: look at them, and correct them; `check --data` lists more. (They are judged by the words of all other rows, \
+         which give the right label in {:.1} % of rows.)",
         counted(count, "row"),
         percent(count, judgement.rows),
         rows.first().map_or("", String::as_str),
+        judgement.certainty(),
         100.0 * judgement.accuracy,
     );
     Verdict::Found(Finding { text, rows })
@@ -145,6 +175,7 @@ struct Judged {
     other: u32,
     /// The score of its own class minus that of the other one.
     margin: f64,
+    odds: LogOdds,
 }
 
 impl Judgement {
@@ -153,13 +184,15 @@ impl Judgement {
             row: rows[at],
             given: bayes.classes[at],
             likely: judged.other,
-            probability: noise.wrong(judged.margin),
+            probability: noise.wrong(&judged.odds),
         };
         let all = judged.iter().enumerate().map(suspect);
         let mut suspects: Vec<Suspect> = all.filter(|suspect| suspect.probability >= SUSPECTED).collect();
         suspects.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.row.cmp(&b.row)));
         let errors = judged.iter().filter(|judged| judged.margin < 0.0).count();
-        Self { suspects, accuracy: 1.0 - errors as f64 / rows.len() as f64, rows: rows.len(), noise }
+        let share = |count: usize| count as f64 / rows.len() as f64;
+        let largest = share(bayes.sizes.iter().copied().max().unwrap_or(0));
+        Self { suspects, accuracy: 1.0 - share(errors), largest, rows: rows.len(), noise }
     }
 }
 
@@ -247,7 +280,8 @@ impl WordCount {
 fn judged(scores: &[f64], given: u32) -> Judged {
     let others = (0..scores.len()).filter(|&class| class != given as usize);
     let other = others.max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
-    Judged { other: other as u32, margin: scores[given as usize] - scores[other] }
+    let odds = LogOdds::of(scores, given as usize);
+    Judged { other: other as u32, margin: scores[given as usize] - scores[other], odds }
 }
 
 #[cfg(test)]
