@@ -14,6 +14,7 @@
 //!        <digest>.safetensors              what an embedding learned from the training texts
 //! under_way/<cell>.json                    a marker, while the cell is running
 //! baselines/<digest>.json                  the baselines on the rows of a dataset
+//!           <rows>.<embedding>.json        the zero-label baseline on these rows, by the vectors of an embedding
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
 //! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
@@ -34,7 +35,7 @@ pub const CELLS: &str = "cells";
 pub const ATTEMPTS: &str = "attempts";
 /// The folder of facts about datasets and embeddings.
 pub const INPUTS: &str = "inputs";
-/// The folder of the baselines, one file per dataset.
+/// The folder of the baselines, one file per dataset, and one per dataset and embedding.
 pub const BASELINES: &str = "baselines";
 /// The folder of the markers of running cells.
 pub const UNDER_WAY: &str = "under_way";

@@ -13,7 +13,8 @@
 //!
 //! `nb_svm` follows Wang and Manning, "Baselines and bigrams: simple, good sentiment and topic classification" (2012), with
 //! the logistic loss in place of the squared hinge loss, alpha = 1 and no interpolation; with several classes, one against the
-//! rest. The crate knows nothing of embeddings, pipelines or metrics.
+//! rest. Beside them, [`zero_label`] compares vectors of texts with vectors of the classes' names, which whoever calls it has
+//! computed. The crate knows nothing of embeddings, pipelines or metrics.
 
 mod baseline;
 mod constant;
@@ -22,6 +23,7 @@ mod naive_bayes;
 mod nb_svm;
 mod tfidf;
 mod tokens;
+pub mod zero_label;
 
 /// The version of the computation. Raise it when the same texts and labels give other numbers: records of another version
 /// are then computed again.

@@ -206,7 +206,7 @@ mod tests {
                     computation: 1,
                     settings: Default::default(),
                     n_train: labels,
-                    baselines: vec![Baseline { name: BASELINE.0.to_owned(), metrics, converged: None }],
+                    baselines: vec![Baseline { name: BASELINE.0.to_owned(), metrics, ..Baseline::default() }],
                 });
                 run.summary.cells.push(cell);
             }

@@ -26,13 +26,20 @@ pub struct Baselines {
 }
 
 /// The result of one baseline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Baseline {
-    /// The name: `majority`, `prior`, `tfidf_lr`, `naive_bayes`, `nb_svm`.
+    /// The name: `majority`, `prior`, `tfidf_lr`, `naive_bayes`, `nb_svm`, `zero_label`.
     pub name: String,
+    /// The embedding whose vectors of texts and of class names `zero_label` compares; absent for baselines without an embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<String>,
     /// The metrics by name: `val_loss`, `val_pr_auc`, ..., and `test_*` if there is a test split, computed like those of cells.
-    /// `majority` has no losses and areas, since it gives no probabilities.
+    /// `majority` has no losses and areas, since it gives no probabilities; `zero_label` has no losses, since its temperature is
+    /// fixed, and for several labels per text only metrics of the order of rows or labels.
     pub metrics: BTreeMap<String, f64>,
+    /// Why the baseline can't be computed of these rows; there are no metrics then. Absent for a baseline that was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_applicable: Option<String>,
     /// Whether the fit converged; absent for baselines without iterations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
@@ -43,12 +50,16 @@ pub struct Baseline {
 pub struct BaselineScores<'s> {
     /// The name of the baseline.
     pub name: &'s str,
+    /// The embedding that it uses, if it uses one.
+    pub embedding: Option<&'s str>,
     /// The values of the axes that distinguish these rows from others, without replicate axes, by dotted key.
     pub settings: IndexMap<&'s str, &'s serde_json::Value>,
     /// The number of replicates.
     pub replicates: usize,
     /// The values of each metric, one per replicate that has it.
     pub metrics: BTreeMap<&'s str, Vec<f64>>,
+    /// Why the first replicate of which it can't be computed has none.
+    pub not_applicable: Option<&'s str>,
 }
 
 impl BaselineScores<'_> {
@@ -69,14 +80,24 @@ impl Summary {
             let settings: IndexMap<&str, &serde_json::Value> =
                 rows.settings.iter().filter(varies).map(|(key, value)| (key.as_str(), value)).collect();
             for baseline in &rows.baselines {
-                let name = baseline.name.as_str();
-                let known = groups.iter().position(|group| group.name == name && group.settings == settings);
-                let place = known.unwrap_or_else(|| {
-                    let settings = settings.clone();
-                    groups.push(BaselineScores { name, settings, replicates: 0, metrics: BTreeMap::new() });
+                let (name, embedding) = (baseline.name.as_str(), baseline.embedding.as_deref());
+                let is_same = |group: &BaselineScores<'_>| {
+                    (group.name, group.embedding) == (name, embedding) && group.settings == settings
+                };
+                let place = groups.iter().position(is_same).unwrap_or_else(|| {
+                    let (settings, metrics) = (settings.clone(), BTreeMap::new());
+                    groups.push(BaselineScores {
+                        name,
+                        embedding,
+                        settings,
+                        replicates: 0,
+                        metrics,
+                        not_applicable: None,
+                    });
                     groups.len() - 1
                 });
                 groups[place].replicates += 1;
+                groups[place].not_applicable = groups[place].not_applicable.or(baseline.not_applicable.as_deref());
                 for (metric, value) in &baseline.metrics {
                     groups[place].metrics.entry(metric.as_str()).or_default().push(*value);
                 }

@@ -176,17 +176,18 @@ fn rows(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-/// Returns a row per baseline, with the means over replicates: `(tfidf_lr)`. If an axis changes the rows, its values follow the
-/// name: `(tfidf_lr, data.split.train=100)`.
+/// Returns a row per baseline that is applicable, with the means over replicates: `(tfidf_lr)`, `(zero_label minilm)`. If an axis
+/// changes the rows, its values follow the name: `(tfidf_lr, data.split.train=100)`.
 fn baselines(summary: &Summary, metrics: &[String], has_known_words: bool) -> Vec<Vec<String>> {
     let row = |scores: &BaselineScores<'_>| {
         let settings: String = scores.settings.iter().map(|(axis, value)| format!(", {axis}={value}")).collect();
-        let of_row = [format!("({}{settings})", scores.name), String::new(), "-".to_owned()];
+        let embedding = scores.embedding.map(|embedding| format!(" {embedding}")).unwrap_or_default();
+        let of_row = [format!("({}{embedding}{settings})", scores.name), String::new(), "-".to_owned()];
         let values = metrics.iter().map(|metric| shown(scores.mean(metric)));
         let others = vec!["-".to_owned(); usize::from(has_known_words) + 1];
         of_row.into_iter().chain(values).chain(others).collect()
     };
-    summary.baseline_scores().iter().map(row).collect()
+    summary.baseline_scores().iter().filter(|scores| scores.not_applicable.is_none()).map(row).collect()
 }
 
 /// Formats a number of the table; `-` if there is none.

@@ -3,6 +3,7 @@
 //! Each [`Stage`] keeps its latest result, so data are read and split once, and texts embedded once, for all cells that
 //! need the same; the execution order puts such cells next to each other.
 
+mod class_names;
 mod data;
 mod key;
 mod source;
@@ -20,6 +21,7 @@ use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::Projection;
 use emberline_embedding::{FittedEmbedding, LearnedState, Opened};
 
+pub(crate) use self::class_names::ClassVectors;
 pub(crate) use self::data::Data;
 use self::data::RowsRead;
 use self::key::{EmbeddedKey, OpenedKey};

@@ -1,5 +1,5 @@
 //! Computes the baselines on the rows of the finished cells: once per set of rows, after the cells have ended. What an earlier
-//! run computed is read from the run folder.
+//! run computed is read from the run folder. `zero_label.rs` adds the one that needs vectors.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,6 +10,7 @@ use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule
 use indexmap::IndexMap;
 
 use super::options::Options;
+use super::zero_label::source_key;
 use crate::Error;
 use crate::inputs::Inputs;
 use crate::plan::{Cell, Plan};
@@ -28,7 +29,7 @@ impl BaselineRunner<'_> {
     /// Returns the baselines on the rows of all cells that have an outcome among `records`, in the order of the plan. A run of
     /// some cells only that leaves others pending, and one that was interrupted, computes none and returns those that are stored.
     pub(super) fn run(&mut self, plan: &Plan, records: &[record::Cell]) -> Vec<Baselines> {
-        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        let (mut seen, mut seen_sources, mut found) = (HashSet::new(), HashSet::new(), Vec::<Baselines>::new());
         let is_whole = self.options.only.is_empty() || records.iter().all(|record| record.status != Status::Pending);
         let computes = is_whole && !self.options.interrupt.is_cancelled();
         for (cell, record) in plan.cells.iter().zip(records) {
@@ -37,6 +38,11 @@ impl BaselineRunner<'_> {
             if seen.insert(data.clone()) {
                 let baselines = self.of_rows(cell, data, computes);
                 found.extend(baselines.map(|baselines| Baselines { settings: row_settings(record), ..baselines }));
+            }
+            if let Some(of_rows) = found.iter_mut().find(|baselines| baselines.data == *data)
+                && seen_sources.insert((data.clone(), source_key(cell)))
+            {
+                of_rows.baselines.extend(self.zero_label(cell, record, computes));
             }
         }
         found
@@ -76,6 +82,7 @@ impl BaselineRunner<'_> {
             name: fitted.baseline.name().to_owned(),
             metrics: metrics(task, fitted, targets),
             converged: fitted.converged,
+            ..Baseline::default()
         };
         let record = Baselines {
             data: data.clone(),
@@ -196,13 +203,15 @@ seed = [1, 2]
     fn each_set_of_rows_has_its_baselines() {
         let folder = tempfile::tempdir().expect("a folder");
         let summary = summary(folder.path(), &[]);
-        assert_eq!((summary.cells.len(), summary.baselines.len(), stored(folder.path()).len()), (4, 2, 2));
+        assert_eq!((summary.cells.len(), summary.baselines.len(), stored(folder.path()).len()), (4, 2, 4));
         for rows in &summary.baselines {
             let axes: Vec<&str> = rows.settings.keys().map(String::as_str).collect();
             assert_eq!((rows.n_train, axes), (60, vec!["data.split.repeat"]));
             let names: Vec<&str> = rows.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
-            assert_eq!(names, ["majority", "prior", "tfidf_lr", "naive_bayes", "nb_svm"]);
-            let [majority, prior, others @ ..] = rows.baselines.as_slice() else { panic!("five baselines") };
+            assert_eq!(names, ["majority", "prior", "tfidf_lr", "naive_bayes", "nb_svm", "zero_label"]);
+            let [majority, prior, others @ .., zero_label] = rows.baselines.as_slice() else { panic!("six baselines") };
+            let reason = zero_label.not_applicable.as_deref();
+            assert_eq!((reason, zero_label.metrics.len()), (Some("the class `0` has no name of letters"), 0));
             assert!(majority.metrics.contains_key("test_f1") && !majority.metrics.contains_key("val_loss"));
             assert_eq!((prior.metrics["val_pr_auc"], prior.metrics["test_accuracy"]), (0.5, 0.5));
             // The word that decides is in every text.

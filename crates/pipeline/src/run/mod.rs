@@ -28,6 +28,7 @@ mod schedule;
 mod survey;
 mod trainer;
 mod work;
+mod zero_label;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

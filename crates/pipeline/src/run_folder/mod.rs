@@ -29,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::attempt::Attempt;
+pub(crate) use self::baselines::ZeroLabel;
 use crate::Error;
 use crate::document::Document;
 use crate::inputs::{Data, Prepared};

@@ -12,7 +12,8 @@ use crate::ranking::Ranking;
 
 /// Creates the table; none if the run has no baselines.
 pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Option<Table> {
-    let scores = summary.baseline_scores();
+    let (scores, missing): (Vec<_>, Vec<_>) =
+        summary.baseline_scores().into_iter().partition(|scores| scores.not_applicable.is_none());
     let first = scores.first()?;
     let repeated = scores.iter().any(|scores| scores.replicates > 1);
     let mut columns = vec![Column::text("baseline")];
@@ -26,13 +27,14 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Option<Table> {
     let caption = if repeated {
         "Mean and standard deviation of the baselines over the splits".to_owned()
     } else {
-        "Baselines on the same rows, without an embedding".to_owned()
+        "Baselines on the same rows, without an embedding or without labels".to_owned()
     };
-    Some(Table { caption, columns, rows, notes: notes(&scores) })
+    let notes = [about(&scores)].into_iter().chain(not_applicable(&missing)).map(|text| Prose::default().plain(text));
+    Some(Table { caption, columns, rows, notes: notes.collect() })
 }
 
 fn row(scores: &BaselineScores<'_>, repeated: bool) -> Row {
-    let mut fields = vec![Field::text(title(scores.name))];
+    let mut fields = vec![Field::text(title(scores))];
     fields.extend(
         scores.settings.values().map(|value| Field { value: value.as_f64(), ..Field::text(value_text(value)) }),
     );
@@ -42,13 +44,15 @@ fn row(scores: &BaselineScores<'_>, repeated: bool) -> Row {
 }
 
 /// Returns the name of a baseline in reports.
-fn title(name: &str) -> &str {
-    match name {
+fn title(scores: &BaselineScores<'_>) -> String {
+    let name = match scores.name {
         "tfidf_lr" => "TF-IDF + logistic regression",
         "naive_bayes" => "naive Bayes",
         "nb_svm" => "NB-SVM",
+        "zero_label" => "zero-label",
         other => other,
-    }
+    };
+    scores.embedding.map_or_else(|| name.to_owned(), |embedding| format!("{name}, {embedding}"))
 }
 
 /// Returns the metrics of the table: the one that settings are ranked by, then the headlines of validation and of test.
@@ -78,7 +82,8 @@ fn metric_column(scores: &[BaselineScores<'_>], name: &str) -> (Column, Vec<Fiel
     (Column::number(name), values.iter().zip(&means).zip(best).map(field).collect())
 }
 
-fn notes(scores: &[BaselineScores<'_>]) -> Vec<Prose> {
+/// Returns what the baselines of the table are.
+fn about(scores: &[BaselineScores<'_>]) -> String {
     let has = |name: &str| scores.iter().any(|scores| scores.name == name);
     let mut text =
         "Majority: always the most frequent class of the training rows. Prior: the frequencies of the classes. "
@@ -92,8 +97,29 @@ fn notes(scores: &[BaselineScores<'_>]) -> Vec<Prose> {
     if has("nb_svm") {
         text += "NB-SVM: words and pairs of words, scaled by log-count ratios (Wang and Manning, 2012), under logistic regression. ";
     }
-    text += "An embedding that doesn't score above them isn't worth its vectors.";
-    vec![Prose::default().plain(text)]
+    if has("zero_label") {
+        text += "Zero-label: the class whose name is most similar to the text, by the cosine of their vectors, without training \
+                 and without any label; its temperature is fixed at 0.05, so it has no loss, and its threshold at the \
+                 most similar name. ";
+    }
+    text + "An embedding that doesn't score above them isn't worth its vectors."
+}
+
+/// Returns why baselines are missing, a sentence per reason.
+fn not_applicable(missing: &[BaselineScores<'_>]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for scores in missing {
+        let (reason, title) = (scores.not_applicable.unwrap_or_default(), title(scores));
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, titles)) if titles.contains(&title) => {}
+            Some((_, titles)) => titles.push(title),
+            None => reasons.push((reason, vec![title])),
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(reason, titles)| format!("Not applicable: {}, because {reason}.", titles.join("; ")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -116,7 +142,7 @@ mod tests {
             let baseline = |name: &str, metrics: &[(&str, f64)]| Baseline {
                 name: name.to_owned(),
                 metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<BTreeMap<_, _>>(),
-                converged: None,
+                ..Baseline::default()
             };
             let score = 0.5 + 0.1 * at as f64;
             summary.baselines.push(Baselines {
@@ -168,5 +194,30 @@ mod tests {
         let sizes: Vec<String> = texts(&table).into_iter().map(|row| format!("{} {}", row[0], row[1])).collect();
         assert_eq!(sizes.len(), 4);
         assert_eq!((sizes[0].as_str(), sizes[2].as_str()), ("majority 100", "majority 1000"));
+    }
+    #[test]
+    fn zero_label_has_a_row_per_embedding_or_a_reason() {
+        let mut run = summary(&[("data.split.train", 100)]);
+        let zero_label = |embedding: &str, metrics: BTreeMap<String, f64>, reason: Option<&str>| Baseline {
+            name: "zero_label".to_owned(),
+            embedding: Some(embedding.to_owned()),
+            metrics,
+            not_applicable: reason.map(str::to_owned),
+            converged: None,
+        };
+        let measured = BTreeMap::from([("val_accuracy".to_owned(), 0.625)]);
+        let unknown = Some("the embedding knows no word of the name of the class `xyzzy`");
+        run.baselines[0].baselines.extend([
+            zero_label("minilm", measured, None),
+            zero_label("glove", BTreeMap::new(), unknown),
+            zero_label("swivel", BTreeMap::new(), unknown),
+        ]);
+        let table = table_of(&run);
+        assert_eq!(texts(&table)[2][..2], ["zero-label, minilm".to_owned(), "–".to_owned()], "{:?}", texts(&table));
+        assert_eq!((table.rows.len(), table.notes.len()), (3, 2));
+        let notes = format!("{:?}", table.notes);
+        let reason = "Not applicable: zero-label, glove; zero-label, swivel, because the embedding knows no word of the name of the \
+                      class `xyzzy`.";
+        assert!(notes.contains("Zero-label: the class whose name") && notes.contains(reason), "{notes}");
     }
 }
