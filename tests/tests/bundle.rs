@@ -5,7 +5,7 @@ use std::fs;
 
 use emberline_device::Device;
 use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder, bundle};
-use emberline_tests::sources::{Small, every_kind, labelled};
+use emberline_tests::sources::{self, Small, every_kind, labelled};
 use emberline_tests::{Fixture, Pipeline};
 use serde_json::Value;
 
@@ -106,6 +106,31 @@ fn predict_and_the_library_take_a_bundle_for_a_run() {
         assert!((probability - prediction.probability()).abs() < 1e-6, "{line}");
     }
     assert_eq!(emberline::Classifier::load(fixture.join("runs/p")).expect("a run").classes(), classifier.classes());
+}
+
+/// Probabilities change, are those of the run in its bundle, and every text has the label that it has without a calibration.
+#[test]
+fn an_isotonic_calibration_is_in_the_bundle_and_changes_no_label() {
+    let fixture = small().file("new.csv", sources::csv(&labelled("later", 30)));
+    let predict = |from: &str| fixture.done(&["predict", from, "--input", "new.csv", "--all"]).stdout;
+    let isotonic = ["-S", "decide.calibration='isotonic'"];
+    fixture.done(&[&["run", "p.toml", "--device", "cpu", "--out", "calibrated"][..], &isotonic[..]].concat());
+    fixture.done(&["export", "calibrated", "--bundle", "c.bundle"]);
+    let (plain, calibrated) = (predict("runs/p"), predict("calibrated"));
+    assert_eq!(predict("c.bundle"), calibrated);
+    assert_ne!(plain, calibrated);
+    let names: Vec<&str> = plain.lines().next().expect("a header").split(',').collect();
+    let place = names.iter().position(|name| *name == "predicted").expect("the column");
+    let labels = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split(',').nth(place).unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!((labels(&plain), plain.lines().count()), (labels(&calibrated), 31));
+    for cell in fixture.cells("calibrated") {
+        let of = |name: &str| cell["metrics"][name].as_f64().expect(name);
+        assert!(of("val_calibrated_brier") <= of("val_brier") && of("val_calibrated_log_loss") < 1.0, "{cell}");
+    }
+    let said = fixture.ends(&["export", "calibrated", "--onnx", "c.onnx"], 1).stderr;
+    assert!(said.contains("can't hold the isotonic calibration") && said.contains("--bundle"), "{said}");
 }
 
 #[test]

@@ -13,7 +13,9 @@ use emberline_pipeline::{Classifier, ClassifierOptions, RunFolder};
 use emberline_test_support::{Requirement, from_environment};
 use emberline_tests::{Ended, Fixture, Pipeline};
 use emberline_train::settings::Head;
-use emberline_train::{Architecture, Calibration, EmbeddingOrigin, Model, ModelDescription, OnnxInput, Tensor};
+use emberline_train::{
+    Architecture, Calibration, EmbeddingOrigin, LogitCalibration, Model, ModelDescription, OnnxInput, Tensor,
+};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
 use serde_json::{Value, json};
@@ -211,7 +213,7 @@ fn a_learned_mix_and_a_calibration_are_part_of_the_graph() {
         task: Task::Binary,
         classes: vec!["no".to_owned(), "yes".to_owned()],
         thresholds: vec![0.5],
-        calibration: Some(Calibration { scale: 0.5, offset: -0.25 }),
+        calibration: Some(Calibration::Logits(LogitCalibration { scale: 0.5, offset: -0.25 })),
         embedding: EmbeddingOrigin { name: "e".to_owned(), kind: "elmo".to_owned(), digest: Digest::of(b"e") },
         data_digest: Digest::of(b"d"),
         provenance: BTreeMap::new(),

@@ -59,6 +59,12 @@ pub enum Metric {
     /// Multi-label: the share of the five most probable labels of a row that it has.
     #[serde(rename = "precision_at_5")]
     PrecisionAt5,
+    /// Multi-class: the share of rows whose class is among their three most probable ones.
+    #[serde(rename = "top_3_accuracy")]
+    Top3Accuracy,
+    /// Multi-class: the share of rows whose class is among their five most probable ones.
+    #[serde(rename = "top_5_accuracy")]
+    Top5Accuracy,
     /// The mean squared difference of probability and truth: summed over the classes (multi-class) or averaged over them
     /// (multi-label).
     Brier,
@@ -89,7 +95,7 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics, in the order of reports.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Loss,
         Self::Accuracy,
         Self::PrAuc,
@@ -112,6 +118,8 @@ impl Metric {
         Self::PrecisionAt1,
         Self::PrecisionAt3,
         Self::PrecisionAt5,
+        Self::Top3Accuracy,
+        Self::Top5Accuracy,
         Self::LogLoss,
         Self::Brier,
         Self::CalibrationError,
@@ -150,6 +158,8 @@ impl Metric {
             Self::PrecisionAt1 => of("precision_at_1", Higher, AtBestEpoch, false),
             Self::PrecisionAt3 => of("precision_at_3", Higher, AtBestEpoch, false),
             Self::PrecisionAt5 => of("precision_at_5", Higher, AtBestEpoch, false),
+            Self::Top3Accuracy => of("top_3_accuracy", Higher, AtBestEpoch, false),
+            Self::Top5Accuracy => of("top_5_accuracy", Higher, AtBestEpoch, false),
             Self::LogLoss => of("log_loss", Lower, AtBestEpoch, false),
             Self::Brier => of("brier", Lower, AtBestEpoch, false),
             Self::CalibrationError => of("calibration_error", Lower, AtBestEpoch, false),

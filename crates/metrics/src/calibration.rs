@@ -18,6 +18,10 @@ use crate::probability::{Probabilities, sigmoid};
 pub enum CalibrationMethod {
     /// All logits are divided by the one number that gives the lowest log loss. No decision changes.
     Temperature,
+    /// The probability of each output becomes the value of a growing function of it, fitted by isotonic regression: for one of
+    /// several classes, of the class against the rest, divided by their sum. It needs many validation rows, about 1,000 and
+    /// more. No decision changes: decisions are those of the probabilities before.
+    Isotonic,
 }
 
 /// The temperatures that are searched: beyond, nothing is learned about probabilities.
@@ -200,7 +204,7 @@ pub fn isotonic(predictions: &Predictions<'_>) -> Option<Vec<Isotonic>> {
     (0..predictions.outputs()).map(of_output).collect()
 }
 
-/// Applies a function to each probability of a row, `[outputs]`. Those of a multi-class task are divided by their sum;
+/// Applies a function to each probability of a row, `[outputs]`, as scikit-learn's `CalibratedClassifierCV` does. Those of a multi-class task are divided by their sum;
 /// if all are 0, every class has the same probability.
 pub fn calibrated_row(task: Task, functions: &[Isotonic], probabilities: &[f64]) -> Vec<f64> {
     let each: Vec<f64> = functions.iter().zip(probabilities).map(|(function, &p)| function.apply(p)).collect();

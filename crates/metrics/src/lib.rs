@@ -19,6 +19,7 @@
 //! | Brier score | `brier_score_loss`; multi-label: the mean over classes |
 //! | calibration error | the weighted mean distance of `calibration_curve` with 15 bins |
 //! | precision at k | of the k most probable labels of a row |
+//! | top-k accuracy | `top_k_accuracy_score` |
 //!
 //! The classes are those of the whole data: which of them are averaged over never depends on what a model predicts.
 //! Ranking metrics rank probabilities, so that a constant added to all logits of a row of a softmax task changes no
@@ -46,7 +47,7 @@ pub use ranked::{Area, Counts, MeanArea, RankedRows};
 pub use row_metric::{MeanOfRows, RowMetric};
 pub use scores::{
     Threshold, calibrated_scores, cross_fitted_row_metric, cross_fitted_scores, epoch_scores, further_scores,
-    row_metric,
+    isotonic_scores, row_metric,
 };
 pub use threshold::{Costs, DEFAULT_THRESHOLD, Optimum, ThresholdRule, ThresholdScores, half_of, scores_at};
-pub use top::{all_labels_right, precision_at};
+pub use top::{all_labels_right, precision_at, top_k_right};

@@ -58,6 +58,12 @@ impl CalibrationError {
     /// Sorts probabilities into bins.
     pub fn new(predictions: &Predictions<'_>) -> Self {
         let probabilities = Probabilities::of(predictions.task(), predictions.logits());
+        Self::of(predictions, |row, output| probabilities.get(row, output))
+    }
+
+    /// Sorts other probabilities than those of the logits into bins; the predicted class stays that of the logits.
+    /// `probability`: of a row and an output.
+    pub(crate) fn of(predictions: &Predictions<'_>, probability: impl Fn(usize, usize) -> f64) -> Self {
         let mut claims = Vec::with_capacity(predictions.rows());
         for row in (0..predictions.rows()).filter(|&row| !predictions.is_unknown(row)) {
             let outputs = match predictions.task() {
@@ -68,7 +74,7 @@ impl CalibrationError {
                 }
             };
             claims.extend(outputs.map(|output| {
-                let probability = probabilities.get(row, output);
+                let probability = probability(row, output);
                 let came_true = predictions.is_positive(row, output);
                 Claim { row: row as u32, bin: bin_of(probability), came_true, probability }
             }));

@@ -2,6 +2,7 @@
 
 use emberline_base::{Matrix, Metric, Scores, Task};
 
+use crate::calibration::{Isotonic, calibrated_row};
 use crate::decision_metric::{DecisionMetric, DecisionScore};
 use crate::decisions::{Average, ClassScore, Decisions};
 use crate::predictions::{Predictions, accuracy_of_row, log_loss_of_row};
@@ -10,7 +11,7 @@ use crate::proper::{CalibrationError, brier_of_rows};
 use crate::ranked::{Area, Counts, MeanArea, RankedRows, mean};
 use crate::row_metric::{MeanOfRows, RowMetric};
 use crate::threshold::{ThresholdRule, ThresholdScores, scores_at};
-use crate::top::{all_labels_right, precision_at};
+use crate::top::{all_labels_right, precision_at, top_k_right};
 
 /// The metrics of decisions at thresholds that the other half of the rows chose.
 const CROSS_FITTED: [Metric; 3] = [Metric::CrossFittedF1, Metric::CrossFittedPrecision, Metric::CrossFittedRecall];
@@ -90,6 +91,36 @@ pub fn calibrated_scores(predictions: &Predictions<'_>, temperature: f64) -> Sco
     CALIBRATED.into_iter().filter_map(of).filter(|(_, value)| !value.is_nan()).collect()
 }
 
+/// Computes log loss, Brier score and calibration error of probabilities that [isotonic
+/// functions](crate::calibration::isotonic) make, `[outputs]`. In the log loss, probabilities of 0 and 1 are moved by 2^-52, as
+/// scikit-learn's `log_loss` does. Metrics that aren't defined for the rows are left out.
+pub fn isotonic_scores(predictions: &Predictions<'_>, functions: &[Isotonic]) -> Scores {
+    let (task, outputs) = (predictions.task(), predictions.outputs());
+    let probabilities = Probabilities::of(task, predictions.logits());
+    let calibrated = |row| calibrated_row(task, functions, &probabilities.row(row).collect::<Vec<f64>>());
+    let rows: Vec<Vec<f64>> = (0..predictions.rows()).map(calibrated).collect();
+    let known: Vec<usize> = (0..predictions.rows()).filter(|&row| !predictions.is_unknown(row)).collect();
+    let divisor = if task == Task::MultiLabel { outputs as f64 } else { 1.0 };
+    let pairs = |row: usize| rows[row].iter().copied().zip(predictions.target(row).iter().map(|&y| f64::from(y)));
+    let clipped = |p: f64| p.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+    let log_loss = |&row: &usize| -> f64 {
+        let of_pair = |(p, y): (f64, f64)| match task {
+            Task::MultiClass => -y * clipped(p).ln(),
+            Task::Binary | Task::MultiLabel => -y * clipped(p).ln() - (1.0 - y) * clipped(1.0 - p).ln(),
+        };
+        pairs(row).map(of_pair).sum::<f64>() / divisor
+    };
+    let brier = |&row: &usize| pairs(row).map(|(p, y)| (p - y).powi(2)).sum::<f64>() / divisor;
+    let error = CalibrationError::of(predictions, |row, output| rows[row][output]);
+    let scores = [
+        (Metric::CalibratedLogLoss, mean(known.iter().map(log_loss))),
+        (Metric::CalibratedBrier, mean(known.iter().map(brier))),
+        (Metric::CalibratedCalibrationError, Some(error.of(&vec![1; predictions.rows()]))),
+    ];
+    let defined = |(metric, value): (Metric, Option<f64>)| Some((metric, value.filter(|value| !value.is_nan())?));
+    scores.into_iter().filter_map(defined).collect()
+}
+
 /// Returns a cross-fitted metric as a function of how often each row counts; none if `metric` isn't one, or if the rows
 /// can't choose thresholds.
 pub fn cross_fitted_row_metric(
@@ -117,6 +148,10 @@ pub fn row_metric(metric: Metric, predictions: &Predictions<'_>, thresholds: &[f
         let is_defined = task == Task::MultiLabel && predictions.outputs() > k;
         is_defined.then(|| MeanOfRows::new(precision_at(predictions, k)))
     };
+    let top_k = |k: usize| {
+        let is_defined = task == Task::MultiClass && predictions.outputs() > k;
+        is_defined.then(|| MeanOfRows::accuracy(&top_k_right(predictions, k)))
+    };
     match metric {
         Metric::Loss | Metric::LogLoss => boxed(log_loss(predictions)),
         Metric::Accuracy => boxed(MeanOfRows::new(accuracy_of_rows(predictions))),
@@ -126,6 +161,8 @@ pub fn row_metric(metric: Metric, predictions: &Predictions<'_>, thresholds: &[f
         Metric::PrecisionAt1 => boxed(top(1)?),
         Metric::PrecisionAt3 => boxed(top(3)?),
         Metric::PrecisionAt5 => boxed(top(5)?),
+        Metric::Top3Accuracy => boxed(top_k(3)?),
+        Metric::Top5Accuracy => boxed(top_k(5)?),
         Metric::PrAuc => Some(Box::new(mean_area(predictions, Area::PrecisionRecall))),
         Metric::RocAuc => Some(Box::new(mean_area(predictions, Area::Roc))),
         Metric::Brier => boxed(MeanOfRows::of_some(brier_of_rows(predictions))),
@@ -169,6 +206,8 @@ fn decision_score(metric: Metric, task: Task, thresholds: &[f64]) -> Option<(Dec
         | Metric::PrecisionAt1
         | Metric::PrecisionAt3
         | Metric::PrecisionAt5
+        | Metric::Top3Accuracy
+        | Metric::Top5Accuracy
         | Metric::PrAuc
         | Metric::RocAuc
         | Metric::Brier

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use emberline_base::{Matrix, Metric, Scores, Substream, Task};
-use emberline_metrics::calibration::{Isotonic, isotonic, temperature};
+use emberline_metrics::calibration::{Isotonic, calibrated_row, isotonic, temperature};
 use emberline_metrics::{
     Predictions, Probabilities, Threshold, ThresholdRule, calibrated_scores, cross_fitted_row_metric,
-    cross_fitted_scores, epoch_scores, further_scores, probability, row_metric,
+    cross_fitted_scores, epoch_scores, further_scores, isotonic_scores, probabilities_of_row, probability, row_metric,
 };
 use serde::Deserialize;
 
@@ -243,6 +243,10 @@ struct CalibrationCase {
     temperature: f64,
     /// What 41 probabilities between 0 and 1 become, by output.
     isotonic: Vec<Vec<f64>>,
+    /// The calibrated probabilities of the first rows, those of `CalibratedClassifierCV`.
+    calibrated: Vec<Vec<f64>>,
+    /// The scores of all rows after isotonic calibration.
+    scores: Scores,
 }
 
 #[test]
@@ -267,6 +271,17 @@ fn calibrations_are_those_of_scipy_and_scikit_learn() {
                 let found = function.apply(step as f64 / 40.0);
                 assert!(is_close(found, expected), "{:?} at {step}: {found} {expected}", case.task);
             }
+        }
+        for (row, expected) in case.calibrated.iter().enumerate() {
+            let plain: Vec<f64> = owned.logits.row(row).iter().map(|&logit| f64::from(logit)).collect();
+            let found = calibrated_row(case.task, &functions, &probabilities_of_row(case.task, &plain));
+            let is_same = found.iter().zip(expected).all(|(&found, &expected)| is_close(found, expected));
+            assert!(is_same && found.len() == expected.len(), "{:?}, row {row}: {found:?} {expected:?}", case.task);
+        }
+        let found = isotonic_scores(&owned.predictions(), &functions);
+        assert_eq!(found.keys().collect::<Vec<_>>(), case.scores.keys().collect::<Vec<_>>());
+        for (metric, &expected) in &case.scores {
+            assert!(is_close(found[metric], expected), "{:?} {metric}: {} {expected}", case.task, found[metric]);
         }
     }
 }

@@ -217,7 +217,7 @@ impl Classifier {
 
     fn prediction(&self, logits: &[f32]) -> Prediction {
         let of_outputs = self.model.probabilities(logits);
-        let classes = self.model.decide(&of_outputs);
+        let classes = self.model.decide(logits);
         let probabilities = match (self.task(), of_outputs.as_slice()) {
             (Task::Binary, &[positive]) => vec![1.0 - positive, positive],
             _ => of_outputs,

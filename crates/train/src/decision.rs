@@ -2,13 +2,14 @@
 //! the scores of that epoch with them.
 
 use emberline_base::{Matrix, Scores, Splits, Task};
-use emberline_metrics::calibration::{CalibrationMethod, temperature};
+use emberline_metrics::calibration::{CalibrationMethod, isotonic, temperature};
 use emberline_metrics::{
     DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule, calibrated_scores, cross_fitted_scores, further_scores,
+    isotonic_scores,
 };
 
 use crate::metric;
-use crate::model::Calibration;
+use crate::model::{Calibration, LogitCalibration, ProbabilityCalibration};
 use crate::settings::Loss;
 use crate::spec::FitSpec;
 
@@ -28,10 +29,11 @@ pub struct DecisionSpec<'a> {
 /// The decisions that were chosen on held-out rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// The probability, after calibration, from which each output counts as positive: one for a binary task; for a
-    /// multi-label task one per class, or none for the default decision; none for a multi-class task.
+    /// The probability from which each output counts as positive: one for a binary task; for a multi-label task one per
+    /// class, or none for the default decision; none for a multi-class task. It is one after calibration if logits are
+    /// calibrated, and one before it if probabilities are.
     pub thresholds: Vec<f64>,
-    /// How logits are calibrated; none if they are used unchanged.
+    /// How probabilities are calibrated; none if they are used unchanged.
     pub calibration: Option<Calibration>,
 }
 
@@ -40,8 +42,14 @@ impl Decisions {
     /// multi-class task), beside them.
     pub fn choose(predictions: &Predictions<'_>, spec: &DecisionSpec<'_>) -> (Vec<f64>, Self) {
         let thresholds = spec.threshold.unwrap_or_default().choose_all(predictions);
-        let calibration = spec.calibration.map(|method| match method {
-            CalibrationMethod::Temperature => Calibration { scale: 1.0 / temperature(predictions), offset: 0.0 },
+        let calibration = spec.calibration.and_then(|method| match method {
+            CalibrationMethod::Temperature => {
+                Some(Calibration::Logits(LogitCalibration { scale: 1.0 / temperature(predictions), offset: 0.0 }))
+            }
+            // None if a logit isn't a number, as after a fit that diverged.
+            CalibrationMethod::Isotonic => {
+                isotonic(predictions).map(|isotonic| Calibration::Probabilities(ProbabilityCalibration { isotonic }))
+            }
         });
         let of_model = Self::of_model(predictions.task(), &thresholds, calibration, spec);
         (thresholds, of_model)
@@ -49,11 +57,12 @@ impl Decisions {
 
     fn of_model(task: Task, thresholds: &[f64], calibration: Option<Calibration>, spec: &DecisionSpec<'_>) -> Self {
         let is_asked_for = task == Task::Binary || spec.threshold.is_some();
-        let calibrated = |&threshold: &f64| calibration.unwrap_or_default().of_probability(threshold);
-        let thresholds = match calibration {
+        let thresholds = match &calibration {
             _ if !is_asked_for => Vec::new(),
-            None => thresholds.to_vec(),
-            Some(_) => thresholds.iter().map(calibrated).collect(),
+            None | Some(Calibration::Probabilities(_)) => thresholds.to_vec(),
+            Some(Calibration::Logits(calibration)) => {
+                thresholds.iter().map(|&threshold| calibration.of_probability(threshold)).collect()
+            }
         };
         Self { thresholds, calibration }
     }
@@ -96,14 +105,17 @@ impl BestEpoch {
 /// Computes the scores that are only measured at the best epoch.
 fn best_epoch_scores(predictions: &Predictions<'_>, (thresholds, decisions): &(Vec<f64>, Decisions)) -> Scores {
     let mut scores = further_scores(predictions, thresholds);
-    if let Some(calibration) = decisions.calibration {
-        scores.extend(calibrated_scores(predictions, 1.0 / calibration.scale));
-    }
+    scores.extend(match &decisions.calibration {
+        Some(Calibration::Logits(calibration)) => calibrated_scores(predictions, 1.0 / calibration.scale),
+        Some(Calibration::Probabilities(calibration)) => isotonic_scores(predictions, &calibration.isotonic),
+        None => Scores::new(),
+    });
     scores
 }
 
 #[cfg(test)]
 mod tests {
+    use emberline_base::Metric;
     use emberline_metrics::{Optimum, probability};
 
     use super::*;
@@ -126,13 +138,33 @@ mod tests {
             let spec =
                 DecisionSpec { threshold: Some(rule), calibration: Some(CalibrationMethod::Temperature), halves: None };
             let (thresholds, decisions) = choose(Task::Binary, 1, &spec);
-            let calibration = decisions.calibration.expect("asked for");
+            let Some(Calibration::Logits(calibration)) = decisions.calibration else { panic!("asked for") };
             assert!(calibration.scale != 1.0 && decisions.thresholds != thresholds, "{decisions:?}");
             for logit in LOGITS {
                 let plain = probability(logit) >= thresholds[0];
                 let calibrated = calibration.of_probability(probability(logit)) >= decisions.thresholds[0];
                 assert_eq!(plain, calibrated, "{rule:?} {logit}");
             }
+        }
+    }
+
+    /// Functions may make probabilities equal, so thresholds stay those of probabilities before them.
+    #[test]
+    fn an_isotonic_calibration_leaves_thresholds_and_lowers_the_error_on_its_own_rows() {
+        for (task, outputs) in [(Task::Binary, 1), (Task::MultiClass, 2), (Task::MultiLabel, 2)] {
+            let of = |calibration| DecisionSpec { calibration, ..DecisionSpec::default() };
+            let (thresholds, decisions) = choose(task, outputs, &of(Some(CalibrationMethod::Isotonic)));
+            let (plain, without) = choose(task, outputs, &of(None));
+            assert_eq!((&thresholds, &decisions.thresholds), (&plain, &without.thresholds));
+            let Some(Calibration::Probabilities(functions)) = &decisions.calibration else { panic!("asked for") };
+            assert_eq!(functions.isotonic.len(), outputs);
+            let matrix = |values: [f32; 8]| Matrix::new(8 / outputs, outputs, values.to_vec());
+            let (logits, targets) = (matrix(LOGITS), matrix(TARGETS));
+            let scores = best_epoch_scores(&metric::predictions(task, &logits, &targets), &(thresholds, decisions));
+            if task != Task::MultiClass {
+                assert!(scores[&Metric::CalibratedBrier] < scores[&Metric::Brier], "{scores:?}");
+            }
+            assert!(scores[&Metric::CalibratedLogLoss].is_finite(), "{scores:?}");
         }
     }
 

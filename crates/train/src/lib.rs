@@ -39,7 +39,10 @@ pub use fit::fit;
 #[doc(hidden)]
 pub use fit::{EngineChoice, fit_with};
 pub use head::Architecture;
-pub use model::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError, OnnxInput, OnnxTable};
+pub use model::{
+    Calibration, EmbeddingOrigin, LogitCalibration, Model, ModelDescription, ModelError, OnnxInput, OnnxTable,
+    ProbabilityCalibration,
+};
 pub use request::{FitRequest, FittedModel};
 pub use spec::{FitSpec, Shape};
 pub use weights::{Tensor, Weights};

@@ -6,7 +6,7 @@ use emberline_device::Device;
 use emberline_metrics::calibration::CalibrationMethod;
 use emberline_metrics::{ThresholdRule, probability};
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
-use emberline_train::{DecisionSpec, EngineChoice, FitSpec, FittedModel};
+use emberline_train::{Calibration, DecisionSpec, EngineChoice, FitSpec, FittedModel};
 
 mod support;
 use support::fit_alone;
@@ -173,7 +173,7 @@ fn the_threshold_follows_the_rule_and_halves_are_decided_by_each_other() {
     let test = (fit.logits.test.expect("a split"), targets.test.expect("a split"));
     let [_, _, recall] = scores(&test.0, &test.1, fit.metrics["val_threshold"]);
     assert!((fit.metrics["test_recall"] - recall).abs() < 1e-12);
-    let calibration = fit.calibration.expect("asked for");
+    let Some(Calibration::Logits(calibration)) = fit.calibration else { panic!("asked for") };
     for &logit in test.0.values() {
         let calibrated = probability((f64::from(logit) * calibration.scale) as f32);
         assert_eq!(calibrated >= fit.thresholds[0], probability(logit) >= fit.metrics["val_threshold"], "{logit}");

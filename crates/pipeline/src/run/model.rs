@@ -22,7 +22,7 @@ pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> 
         task: labels.task,
         classes: labels.classes.clone(),
         thresholds: fit.thresholds.clone(),
-        calibration: fit.calibration,
+        calibration: fit.calibration.clone(),
         embedding: EmbeddingOrigin {
             name: name.to_owned(),
             kind: source.kind().to_owned(),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use emberline_base::{Digest, Task};
+use emberline_metrics::calibration::{Isotonic, calibrated_row};
+use emberline_metrics::probabilities_of_row;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
@@ -16,9 +18,10 @@ pub struct ModelDescription {
     /// The names of the classes. Binary: `[negative, positive]`.
     pub classes: Vec<String>,
     /// The probability from which an output counts as positive: one for a binary task; for a multi-label task one per
-    /// class, or none for the default decision (a probability above 0.5); none for a multi-class task.
+    /// class, or none for the default decision (a probability above 0.5); none for a multi-class task. Of calibrated
+    /// probabilities if logits are calibrated; of uncalibrated ones if probabilities are.
     pub thresholds: Vec<f64>,
-    /// How logits are calibrated; none if they are used unchanged.
+    /// How probabilities are calibrated; none if they are used unchanged.
     pub calibration: Option<Calibration>,
     /// The embedding whose features the model takes.
     pub embedding: EmbeddingOrigin,
@@ -39,25 +42,67 @@ pub struct EmbeddingOrigin {
     pub digest: Digest,
 }
 
+/// How probabilities are calibrated. In a file: `{"scale": s, "offset": o}` or `{"isotonic": [{"from": [...], "to": [...]}, ...]}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Calibration {
+    /// Logits are changed before they become probabilities.
+    Logits(LogitCalibration),
+    /// Probabilities are changed.
+    Probabilities(ProbabilityCalibration),
+}
+
 /// A calibration of logits: `scale * logit + offset` (Platt, 1999); temperature scaling has no offset.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Calibration {
+pub struct LogitCalibration {
     /// The factor of a logit.
     pub scale: f64,
     /// The number that is then added.
     pub offset: f64,
 }
 
-impl Default for Calibration {
-    /// The calibration that changes nothing.
-    fn default() -> Self {
-        Self { scale: 1.0, offset: 0.0 }
-    }
+/// A calibration of probabilities by a growing function per output, `[outputs]`; those of several classes are then divided by
+/// their sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbabilityCalibration {
+    /// The functions.
+    pub isotonic: Vec<Isotonic>,
 }
 
 impl Calibration {
-    pub(super) fn apply(self, logit: f64) -> f64 {
+    /// Returns the calibrated probabilities of one text's logits, `[outputs]`.
+    pub fn probabilities(&self, task: Task, logits: &[f32]) -> Vec<f64> {
+        match self {
+            Self::Logits(calibration) => {
+                let logits: Vec<f64> = logits.iter().map(|&logit| calibration.apply(f64::from(logit))).collect();
+                probabilities_of_row(task, &logits)
+            }
+            Self::Probabilities(ProbabilityCalibration { isotonic }) => {
+                calibrated_row(task, isotonic, &uncalibrated(task, logits))
+            }
+        }
+    }
+
+    /// Returns whether the calibration has functions or numbers for so many outputs.
+    fn fits(&self, outputs: usize) -> bool {
+        match self {
+            Self::Logits(LogitCalibration { scale, offset }) => scale.is_finite() && offset.is_finite(),
+            Self::Probabilities(ProbabilityCalibration { isotonic }) => {
+                isotonic.len() == outputs && isotonic.iter().all(Isotonic::is_valid)
+            }
+        }
+    }
+}
+
+/// Returns the probabilities of one text's logits as they are, `[outputs]`.
+pub(super) fn uncalibrated(task: Task, logits: &[f32]) -> Vec<f64> {
+    probabilities_of_row(task, &logits.iter().map(|&logit| f64::from(logit)).collect::<Vec<f64>>())
+}
+
+impl LogitCalibration {
+    fn apply(self, logit: f64) -> f64 {
         self.scale * logit + self.offset
     }
 
@@ -102,8 +147,8 @@ impl ModelDescription {
             Task::MultiClass => thresholds == 0,
             Task::MultiLabel => thresholds == 0 || thresholds == outputs,
         };
-        let numbers = self.calibration.map_or([1.0, 0.0], |calibration| [calibration.scale, calibration.offset]);
-        if !fits || !self.thresholds.iter().chain(&numbers).all(|number| number.is_finite()) {
+        let is_calibrated = self.calibration.as_ref().is_none_or(|calibration| calibration.fits(outputs));
+        if !fits || !is_calibrated || !self.thresholds.iter().all(|number| number.is_finite()) {
             return refuse(format!("{thresholds} thresholds or a calibration don't fit {outputs} outputs"));
         }
         Ok(())

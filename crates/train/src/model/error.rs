@@ -79,6 +79,12 @@ pub enum ModelError {
         /// The size of the file, in bytes.
         bytes: u64,
     },
+    /// The model's probabilities are calibrated by functions that an ONNX file of ours doesn't hold.
+    #[error(
+        "an ONNX file can't hold the isotonic calibration of this model; export a bundle with `--bundle`, which does, or train \
+         with `decide.calibration = \"temperature\"`, or without"
+    )]
+    OnnxCalibration,
     /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),

@@ -22,7 +22,7 @@
 //! | `layers` | the hidden layers as `[head]` has them, a JSON list |
 //! | `dim` | the length of a text's vector |
 //! | `thresholds` | a JSON list of probabilities: one (binary), one per class or none (multi-label), none |
-//! | `calibration` | `{"scale": s, "offset": o}`: the calibration of logits before probabilities; absent if none |
+//! | `calibration` | `{"scale": s, "offset": o}`: the calibration of logits before probabilities; or `{"isotonic": [{"from": [...], "to": [...]}, ...]}`: of probabilities, per output; absent if none |
 //! | `embedding`, `embedding_kind`, `embedding_digest` | the embedding's name and kind, and the digest of everything that determines its vectors |
 //! | `data_digest` | the digest of the texts and labels |
 //! | `provenance.NAME` | further information from the writer |

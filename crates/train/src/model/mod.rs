@@ -12,9 +12,9 @@ mod onnx;
 mod tests;
 
 use emberline_base::{Bags, Features, Matrix, Task, TunedRows};
-use emberline_metrics::probabilities_of_row;
 
-pub use self::description::{Calibration, EmbeddingOrigin, ModelDescription};
+use self::description::uncalibrated;
+pub use self::description::{Calibration, EmbeddingOrigin, LogitCalibration, ModelDescription, ProbabilityCalibration};
 pub use self::error::ModelError;
 pub use self::onnx::{OnnxInput, OnnxTable};
 use crate::engine::{GAMMA, MIX, Network, TABLE, Vectors, pooled, vectors};
@@ -115,15 +115,22 @@ impl Model {
     /// Returns the probabilities of one text's logits, `[outputs]`: of the positive class for a binary task, otherwise
     /// of every class.
     pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
-        let calibration = self.description.calibration.unwrap_or_default();
-        let logits: Vec<f64> = logits.iter().map(|&logit| calibration.apply(f64::from(logit))).collect();
-        probabilities_of_row(self.description.task, &logits)
+        let ModelDescription { task, calibration, .. } = &self.description;
+        match calibration {
+            Some(calibration) => calibration.probabilities(*task, logits),
+            None => uncalibrated(*task, logits),
+        }
     }
 
-    /// Decides for classes, given the [`probabilities`](Self::probabilities) of one text. Returns indices into the
-    /// class names: one class, or any number for a multi-label task.
-    pub fn decide(&self, probabilities: &[f64]) -> Vec<usize> {
-        let ModelDescription { task, thresholds, .. } = &self.description;
+    /// Decides for classes, given one text's logits, `[outputs]`. Returns indices into the class names: one class, or any
+    /// number for a multi-label task. A calibration changes no decision: one of logits moves thresholds along, and with one of
+    /// probabilities, which may make different probabilities equal, those before it decide.
+    pub fn decide(&self, logits: &[f32]) -> Vec<usize> {
+        let ModelDescription { task, thresholds, calibration, .. } = &self.description;
+        let probabilities = match calibration {
+            Some(Calibration::Probabilities(_)) => uncalibrated(*task, logits),
+            Some(Calibration::Logits(_)) | None => self.probabilities(logits),
+        };
         // Without a threshold, a label needs a probability above 0.5.
         let is_reached = |(class, &probability): (usize, &f64)| match thresholds.get(class) {
             Some(&threshold) => probability >= threshold,
@@ -131,7 +138,7 @@ impl Model {
         };
         match task {
             Task::Binary => vec![usize::from(probabilities.iter().enumerate().all(is_reached))],
-            Task::MultiClass => vec![argmax(probabilities)],
+            Task::MultiClass => vec![argmax(&probabilities)],
             Task::MultiLabel => {
                 (0..probabilities.len()).filter(|&class| is_reached((class, &probabilities[class]))).collect()
             }

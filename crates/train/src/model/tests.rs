@@ -7,9 +7,13 @@ use emberline_base::{
     Bags, Combiner, Digest, Features, LayerStack, Matrix, Monitor, Splits, Substream, Task, TunedRows,
 };
 use emberline_device::Device;
+use emberline_metrics::calibration::Isotonic;
 use safetensors::SafeTensors;
 
-use super::{Calibration, EmbeddingOrigin, Model, ModelDescription, ModelError};
+use super::{
+    Calibration, EmbeddingOrigin, LogitCalibration, Model, ModelDescription, ModelError, OnnxInput,
+    ProbabilityCalibration,
+};
 use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
 use crate::{Architecture, DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
@@ -220,10 +224,10 @@ fn decisions_follow_the_task_and_its_thresholds() {
         let weights = architecture.initial_weights(1).expect("memory");
         Model::new(description(task, thresholds), architecture, weights).expect("a model")
     };
-    let decided = |model: &Model, logits: &[f32]| model.decide(&model.probabilities(logits));
+    let decided = |model: &Model, logits: &[f32]| model.decide(logits);
     let binary = model(Task::Binary, 1, vec![0.75]);
     assert_eq!((decided(&binary, &[1.0]), decided(&binary, &[1.2])), (vec![0], vec![1]));
-    assert_eq!(binary.decide(&[0.75]), [1]);
+    assert_eq!((binary.decide(&[1.098]), binary.decide(&[1.099])), (vec![0], vec![1]), "ln 3 = 1.0986");
     assert_eq!(binary.description().positive_class(), Some("yes"));
     let several = model(Task::MultiClass, 3, Vec::new());
     assert_eq!(decided(&several, &[0.5, 2.0, 2.0]), [1]);
@@ -236,10 +240,35 @@ fn decisions_follow_the_task_and_its_thresholds() {
 fn a_calibration_changes_probabilities_and_survives_the_file() {
     let architecture = Architecture::new(&Head::default(), DIM, 1);
     let weights = architecture.initial_weights(1).expect("memory");
-    let calibration = Some(Calibration { scale: 0.5, offset: -1.0 });
-    let description = ModelDescription { calibration, ..description(Task::Binary, vec![0.5]) };
+    let calibration = Some(Calibration::Logits(LogitCalibration { scale: 0.5, offset: -1.0 }));
+    let description = ModelDescription { calibration: calibration.clone(), ..description(Task::Binary, vec![0.5]) };
     let model = copied(&Model::new(description, architecture, weights).expect("a model"));
-    assert_eq!((model.probabilities(&[2.0]), model.description().calibration), (vec![0.5], calibration));
+    assert_eq!((model.probabilities(&[2.0]), &model.description().calibration), (vec![0.5], &calibration));
+}
+
+/// Equal probabilities after calibration aren't equal decisions, and the file keeps every bit of the functions.
+#[test]
+fn an_isotonic_calibration_changes_probabilities_alone_and_survives_the_file() {
+    let rows = [(0.1, false), (0.3, true), (0.4, false), (0.45, true), (0.9, true)];
+    let function = Isotonic::fit(rows.into_iter()).expect("rows");
+    let of = |isotonic: Vec<Isotonic>| Some(Calibration::Probabilities(ProbabilityCalibration { isotonic }));
+    let model = |task, outputs: usize, thresholds, calibration| {
+        let architecture = Architecture::new(&Head::default(), DIM, outputs);
+        let weights = architecture.initial_weights(1).expect("memory");
+        Model::new(ModelDescription { calibration, ..description(task, thresholds) }, architecture, weights)
+    };
+    let binary = copied(&model(Task::Binary, 1, vec![0.35], of(vec![function.clone()])).expect("a model"));
+    assert_eq!(binary.description().calibration, of(vec![function.clone()]));
+    let logit = |p: f64| (p / (1.0 - p)).ln() as f32;
+    let [low, high] = [0.32, 0.38].map(logit);
+    assert_eq!((binary.probabilities(&[low]), binary.probabilities(&[high])), (vec![0.5], vec![0.5]));
+    assert_eq!((binary.decide(&[low]), binary.decide(&[high])), (vec![0], vec![1]));
+    let several = model(Task::MultiClass, 3, Vec::new(), of(vec![function.clone(); 3])).expect("a model");
+    assert!((several.probabilities(&[0.5, 0.4, -1.0]).iter().sum::<f64>() - 1.0).abs() < 1e-15);
+    assert_eq!(several.decide(&[0.5, 0.4, -1.0]), [0]);
+    assert!(matches!(several.to_onnx(OnnxInput::Vectors), Err(ModelError::OnnxCalibration)));
+    let missing = model(Task::MultiClass, 3, Vec::new(), of(vec![function; 2]));
+    assert!(matches!(missing, Err(ModelError::Description { .. })));
 }
 
 #[test]

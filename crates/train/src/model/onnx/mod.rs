@@ -27,7 +27,7 @@ use prost::Message;
 use self::graph::{Graph, Length, integer};
 use self::pooling::vectors_of_ids;
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, element};
-use super::{Model, ModelError};
+use super::{Calibration, Model, ModelError};
 use crate::engine::{MIX, shares};
 use crate::head::Step;
 use crate::settings::Activation;
@@ -66,8 +66,12 @@ impl Model {
     /// Serializes the model to the bytes of an ONNX file. Equal models give equal bytes.
     ///
     /// # Errors
-    /// When the rows of the table have another length than the model takes, or the table is too large for an ONNX file.
+    /// When the rows of the table have another length than the model takes, the table is too large for an ONNX file, or the
+    /// model has an isotonic calibration.
     pub fn to_onnx(&self, input: OnnxInput<'_>) -> Result<Vec<u8>, ModelError> {
+        if let Some(Calibration::Probabilities(_)) = self.description.calibration {
+            return Err(ModelError::OnnxCalibration);
+        }
         let mut graph = Graph::default();
         let mut metadata = self.metadata();
         metadata.remove("format");
@@ -145,7 +149,7 @@ impl Model {
     /// Adds the output `probabilities`, which are those of the calibrated logits.
     fn add_probabilities(&self, graph: &mut Graph) {
         let mut logits = "logits".to_owned();
-        if let Some(calibration) = self.description.calibration {
+        if let Some(Calibration::Logits(calibration)) = &self.description.calibration {
             let scale = graph.floats("calibration.scale", &[1], &[calibration.scale as f32]);
             let offset = graph.floats("calibration.offset", &[1], &[calibration.offset as f32]);
             let scaled = graph.node("Mul", &[&logits, &scale], "scaled_logits");

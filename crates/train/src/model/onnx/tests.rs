@@ -7,7 +7,7 @@ use emberline_base::Digest;
 
 use super::*;
 use crate::head::Architecture;
-use crate::model::{Calibration, EmbeddingOrigin, ModelDescription};
+use crate::model::{Calibration, EmbeddingOrigin, LogitCalibration, ModelDescription};
 use crate::settings::{Head, Layer};
 use crate::weights::Tensor;
 
@@ -23,7 +23,7 @@ fn model(task: Task, embedding: Vec<Tensor>) -> Model {
         task,
         classes: classes.iter().map(|&class| class.to_owned()).collect(),
         thresholds: if task == Task::Binary { vec![0.25] } else { Vec::new() },
-        calibration: Some(Calibration { scale: 0.5, offset: 1.0 }),
+        calibration: Some(Calibration::Logits(LogitCalibration { scale: 0.5, offset: 1.0 })),
         embedding: EmbeddingOrigin { name: "e".to_owned(), kind: "corpus".to_owned(), digest: Digest::of(b"e") },
         data_digest: Digest::of(b"d"),
         provenance: BTreeMap::new(),
