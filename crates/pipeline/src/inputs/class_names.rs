@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use emberline_base::{Features, Matrix, Splits};
+use emberline_base::{Digest, Features, Matrix, Splits};
 use emberline_device::memory;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, FeatureSpec};
-use emberline_embedding::opened::RowKey;
 use emberline_embedding::{Opened, WordCounts};
 
 use super::source::open;
@@ -24,12 +23,21 @@ pub(crate) enum ClassVectors {
 }
 
 impl Inputs {
-    /// Embeds the held-out texts and the names of classes with the source of a cell, as the cell's texts are embedded.
+    /// Embeds the held-out texts and the names of classes with the source of a cell, as the cell's texts are embedded. Returns
+    /// `None` if the source isn't any more the one with the digest `expected`.
     ///
     /// # Errors
     /// Those of embedding the cell's texts.
-    pub(crate) fn class_vectors(&mut self, cell: &Cell, names: &[String]) -> Result<ClassVectors, Error> {
+    pub(crate) fn class_vectors(
+        &mut self,
+        cell: &Cell,
+        names: &[String],
+        expected: &Digest,
+    ) -> Result<Option<ClassVectors>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened_with(cell, names)?);
+        if features::digest(&opened, &cell.source().1.feature_spec(), &data.dataset.lists().train) != *expected {
+            return Ok(None);
+        }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let texts = Splits { train: names, ..data.texts() };
         let dim = match opened.as_ref() {
@@ -46,26 +54,22 @@ impl Inputs {
         let embedded = embedded.map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })?;
         let knows_none = |words: &WordCounts| words.known + words.composed == 0;
         if let Some(unknown) = embedded.words.and_then(|words| words.train.iter().position(knows_none)) {
-            return Ok(ClassVectors::Unknown(unknown));
+            return Ok(Some(ClassVectors::Unknown(unknown)));
         }
-        Ok(ClassVectors::Found(embedded.features.map(|_, features| match features {
+        Ok(Some(ClassVectors::Found(embedded.features.map(|_, features| match features {
             Features::Frozen(vectors) => vectors.clone(),
             Features::Trainable(_) | Features::Mixed(_) => unreachable!("features of frozen vectors are asked for"),
-        })))
+        }))))
     }
 
-    /// Returns the cell's opened source; one that has only the rows of the texts that it was opened for is opened again with
-    /// those of the names.
+    /// Opens the cell's source; one that reads texts, and may have only the words of these, is opened for the names too.
     fn opened_with(&mut self, cell: &Cell, names: &[String]) -> Result<Arc<Opened>, Error> {
-        let opened = self.opened(cell)?;
-        match opened.as_ref() {
-            Opened::Table(table) if table.row_key() == RowKey::Word => {
-                let data = self.data(cell)?;
-                let mut texts = data.texts();
-                texts.test.get_or_insert_default().extend(names.iter().map(String::as_str));
-                open(&self.folder, self.device, cell, &texts)
-            }
-            _ => Ok(opened),
+        if !cell.source().1.reads_texts() {
+            return self.opened(cell);
         }
+        let data = self.data(cell)?;
+        let mut texts = data.texts();
+        texts.test.get_or_insert_default().extend(names.iter().map(String::as_str));
+        open(&self.folder, self.device, cell, &texts)
     }
 }

@@ -16,8 +16,9 @@ use crate::run_folder::ZeroLabel;
 
 /// The name of the baseline in records.
 const NAME: &str = "zero_label";
-/// The axes of an embedding that make no other vectors, or only shorter ones.
-const SAME_VECTORS: [&str; 3] = ["embedding.trainable", "embedding.dim", "embedding.reduce"];
+/// The axes of an embedding that make no other vectors, or only shorter ones; `dim` is one if vectors are shortened to it.
+const SAME_VECTORS: [&str; 2] = ["embedding.trainable", "embedding.reduce"];
+const DIM: &str = "embedding.dim";
 
 /// What tells the sources of cells apart: cells with equal keys have one zero-label baseline on the same rows.
 pub(super) fn source_key(cell: &Cell) -> String {
@@ -52,13 +53,13 @@ impl BaselineRunner<'_> {
         let labels = &data.dataset.labels;
         let result = match spoken_names(&labels.classes) {
             Err(reason) => not_applicable(reason),
-            Ok(_) if self.inputs.embedding_digest(cell)? != digests.embedding => return Ok(None),
-            Ok(names) => match self.inputs.class_vectors(cell, &names)? {
-                ClassVectors::Unknown(class) => {
+            Ok(names) => match self.inputs.class_vectors(cell, &names, &digests.embedding)? {
+                None => return Ok(None),
+                Some(ClassVectors::Unknown(class)) => {
                     let class = labels.classes[class].escape_debug();
                     not_applicable(format!("the embedding knows no word of the name of the class `{class}`"))
                 }
-                ClassVectors::Found(vectors) => {
+                Some(ClassVectors::Found(vectors)) => {
                     let logits = vectors.map(|_, texts| logits(labels.task, texts, &vectors.train));
                     let metrics = metrics(labels.task, &logits, &data.targets);
                     Baseline { name: NAME.to_owned(), metrics, ..Baseline::default() }
@@ -73,7 +74,9 @@ impl BaselineRunner<'_> {
 
 /// Returns the name of a cell's source, with the values of the axes that change its vectors.
 fn source_name(cell: &Cell, record: &record::Cell) -> String {
-    let of_source = |key: &str| key.starts_with("embedding.") && !SAME_VECTORS.contains(&key);
+    let is_shortened = cell.source().1.feature_spec().reduction.is_some();
+    let of_source =
+        |key: &str| key.starts_with("embedding.") && !SAME_VECTORS.contains(&key) && !(key == DIM && is_shortened);
     let axes = record.settings.iter().filter(|(key, _)| of_source(key));
     cell.embedding().to_owned() + &axes.map(|(key, value)| format!(", {key}={value}")).collect::<String>()
 }
@@ -143,7 +146,7 @@ dim = 4
 epochs = 1
 [grid]
 embedding = ["words", "buckets"]
-"embedding.dim" = [2, 3]
+"embedding.trainable" = [false, true]
 "#;
 
     /// Runs the pipeline on rows of two classes with these names. The words of the first class's texts lie near the first axis, those
