@@ -18,7 +18,7 @@ use emberline_kernels::double::{Group64, TILE, WIDTH, exp, ln, multiply_tile, mu
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::objective::{Objective, chunks};
+use crate::objective::{Classes, Objective, chunks};
 
 /// The number of features per step of a product: a tile's rows and a panel of weights fit into the first-level cache.
 const INNER: usize = 192;
@@ -33,12 +33,12 @@ const MAX_BLOCK_ROWS: usize = 96;
 pub(crate) struct Dense<'a> {
     rows: &'a Matrix,
     /// The class of each row.
-    classes: &'a [u32],
+    classes: Classes<'a>,
     outputs: usize,
 }
 
 impl<'a> Dense<'a> {
-    pub(crate) fn new(rows: &'a Matrix, classes: &'a [u32], outputs: usize) -> Self {
+    pub(crate) fn new(rows: &'a Matrix, classes: Classes<'a>, outputs: usize) -> Self {
         Self { rows, classes, outputs }
     }
 
@@ -201,7 +201,15 @@ impl Chunk<'_> {
     fn subtract_targets(&mut self, block: &mut Block, rows: Range<usize>) {
         let (height, count) = (block.height, rows.len());
         for (at, row) in rows.enumerate() {
-            self.sums.loss += softmax(&mut block.logits, (at, height), self.data.classes[row] as usize);
+            let loss = softmax(&mut block.logits, (at, height), self.data.classes.of_row(row) as usize);
+            self.sums.loss += match self.data.classes.weight_of_row(row) {
+                Some(weight) => {
+                    let groups = block.logits[at..].iter_mut().step_by(height);
+                    groups.for_each(|group| group.0.iter_mut().for_each(|residual| *residual *= weight));
+                    weight * loss
+                }
+                None => loss,
+            };
         }
         let stride = self.data.padded_features() + 1;
         let panels = block.logits.chunks_exact_mut(height).zip(self.sums.gradient.chunks_exact_mut(stride));

@@ -9,7 +9,7 @@ use crate::lbfgs::{Convergence, Limits, MEMORY, minimise};
 use crate::loss::Loss;
 use crate::model::LinearModel;
 use crate::narrow::NarrowDense;
-use crate::objective::{MAX_CHUNKS, MAX_GRADIENT_BYTES, Objective, penalised};
+use crate::objective::{Classes, MAX_CHUNKS, MAX_GRADIENT_BYTES, Objective, penalised};
 use crate::rows::{Rows, SparseRows};
 use crate::sparse::Sparse;
 
@@ -50,6 +50,19 @@ impl Fit {
 /// The logit of a class that no training row has: its share is 1e-13.
 const ABSENT: f64 = -30.0;
 
+/// The labels of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// The classification task.
+    pub task: Task,
+    /// The targets, `[rows, outputs]`: 0 or 1 for a binary task, one-hot for a multi-class task, multi-hot for a
+    /// multi-label task.
+    pub targets: &'a Matrix,
+    /// The factor of the loss of a row by its class, negative and positive for a binary task; none if all classes count
+    /// equally. Not for a multi-label task.
+    pub class_weights: Option<&'a [f64]>,
+}
+
 /// Fits a classifier on rows and their targets: 0 or 1 for a binary task, one-hot for a multi-class task, multi-hot for a
 /// multi-label task. `goes_on` is asked before every iteration.
 ///
@@ -70,7 +83,26 @@ pub fn fit(
     settings: &Settings,
     goes_on: &(dyn Fn() -> bool + Sync),
 ) -> Result<Fit, Error> {
+    fit_weighted(rows, Labels { task, targets, class_weights: None }, settings, goes_on)
+}
+
+/// Fits a classifier like [`fit()`], with classes that are weighed: the loss of a row is multiplied by the weight of its
+/// class, as scikit-learn's `class_weight` does.
+///
+/// # Errors
+/// Those of [`fit()`].
+///
+/// # Panics
+/// If there isn't one row of targets per row of features, or not one weight per class.
+pub fn fit_weighted(
+    rows: Rows<'_>,
+    labels: Labels<'_>,
+    settings: &Settings,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) -> Result<Fit, Error> {
+    let Labels { task, targets, class_weights } = labels;
     assert_eq!(rows.rows(), targets.rows(), "one row of targets per row of features");
+    assert!(class_weights.is_none_or(|weights| weights.len() == targets.cols().max(2)), "one weight per class");
     if rows.rows() == 0 {
         return Err(Error::NoRows);
     }
@@ -79,7 +111,7 @@ pub fn fit(
         Rows::Dense(_) => None,
         Rows::Sparse(sparse) => Some(sparse.transposed()?),
     };
-    let problem = Problem { rows, transposed: transposed.as_ref(), settings, goes_on };
+    let problem = Problem { rows, transposed: transposed.as_ref(), class_weights, settings, goes_on };
     match task {
         Task::MultiClass => problem.fit_softmax(targets),
         Task::Binary | Task::MultiLabel => problem.fit_each_output(targets),
@@ -103,6 +135,8 @@ struct Problem<'a> {
     rows: Rows<'a>,
     /// The transposed rows, if they are sparse.
     transposed: Option<&'a SparseRows>,
+    /// The weight of each class; none if all count equally.
+    class_weights: Option<&'a [f64]>,
     settings: &'a Settings,
     goes_on: &'a (dyn Fn() -> bool + Sync),
 }
@@ -117,7 +151,10 @@ impl Problem<'_> {
         let mut places = vec![0; outputs];
         present.iter().enumerate().for_each(|(place, &class)| places[class] = place as u32);
         let classes: Vec<u32> = classes.iter().map(|&class| places[class as usize]).collect();
-        let (parameters, convergence) = self.minimise(&classes, present.len(), Loss::Softmax)?;
+        let weights =
+            self.class_weights.map(|weights| present.iter().map(|&class| weights[class]).collect::<Vec<f64>>());
+        let problem = Problem { class_weights: weights.as_deref(), ..self };
+        let (parameters, convergence) = problem.minimise(&classes, present.len(), Loss::Softmax)?;
         let mut model =
             LinearModel { weights: vec![0.0; self.rows.cols() * outputs], intercepts: vec![ABSENT; outputs] };
         for (row, of_row) in parameters.chunks_exact(present.len()).enumerate() {
@@ -170,6 +207,7 @@ impl Problem<'_> {
 
     /// Minimises the loss of rows with one class each. Returns the parameters, `[features + 1, outputs]`.
     fn minimise(self, classes: &[u32], outputs: usize, loss: Loss) -> Result<(Vec<f64>, Convergence), Error> {
+        let classes = Classes { of_rows: classes, weights: self.class_weights };
         match (self.rows, self.transposed, loss) {
             (Rows::Dense(rows), _, Loss::Logistic) => self.run(&NarrowDense::new(rows, classes)),
             (Rows::Dense(rows), _, Loss::Softmax) => self.run(&Dense::new(rows, classes, outputs)),
@@ -223,6 +261,42 @@ mod tests {
     fn an_output_of_one_class_is_its_smoothed_frequency() {
         let fit = fitted(Task::Binary, &[1.0; 6], Settings::default()).expect("a fit");
         assert_eq!((fit.model.weights, fit.model.intercepts), (vec![0.0; 2], vec![13.0_f64.ln()]));
+    }
+
+    /// A row that counts three times is the same as three rows.
+    #[test]
+    fn a_weight_is_a_number_of_rows() {
+        let rows = rows();
+        let settings = Settings { tolerance: 1e-12, ..Settings::default() };
+        let repeated = |classes: &[usize], often: usize| -> Vec<usize> {
+            (0..6).flat_map(|row| vec![row; if classes[row] == 1 { often } else { 1 }]).collect()
+        };
+        for (task, classes, count) in [(Task::Binary, [0, 0, 1, 1, 0, 1], 1), (Task::MultiClass, [0, 2, 1, 1, 0, 2], 3)]
+        {
+            let of_row = |row: usize| match count {
+                1 => vec![classes[row] as f32],
+                _ => (0..count).map(|class| f32::from(u8::from(class == classes[row]))).collect(),
+            };
+            let targets = Matrix::new(6, count, (0..6).flat_map(of_row).collect());
+            let more = repeated(&classes, 3);
+            let (more_rows, more_targets) = (rows.select(&more), targets.select(&more));
+            let weights = [1.0, 3.0, 1.0];
+            let labels = Labels { task, targets: &targets, class_weights: Some(&weights[..count.max(2)]) };
+            let expected = fit(Rows::Dense(&more_rows), task, &more_targets, &settings, &|| true).expect("a fit").model;
+            let sparse =
+                SparseRows::new(2, (0..=6).map(|row| 2 * row).collect(), [0, 1].repeat(6), rows.values().to_vec());
+            for rows in [Rows::Dense(&rows), Rows::Sparse(&sparse)] {
+                let found = fit_weighted(rows, labels, &settings, &|| true).expect("a fit").model;
+                let pairs = found
+                    .weights
+                    .iter()
+                    .zip(&expected.weights)
+                    .chain(found.intercepts.iter().zip(&expected.intercepts));
+                for (found, expected) in pairs {
+                    assert!((found - expected).abs() < 1e-7, "{task:?}: {found} {expected}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! sum over rows of loss(row) + l2 / 2 * |weights|^2         (the intercepts aren't penalised)
 //! ```
 //!
+//! With [`fit_weighted()`] the loss of a row is multiplied by the weight of its class, as `class_weight` does.
+//!
 //! The loss is the binary cross-entropy of one output for a binary task, the categorical cross-entropy of the softmax over
 //! all classes for a multi-class task, and one independent binary problem per class for a multi-label task. Everything is
 //! computed in 64 bits. **The result has the same bits for any number of threads and on every CPU**: rows are divided into
@@ -28,7 +30,7 @@ mod sparse;
 mod vector;
 
 pub use error::Error;
-pub use fit::{Fit, Settings, fit, memory};
+pub use fit::{Fit, Labels, Settings, fit, fit_weighted, memory};
 pub use lbfgs::Convergence;
 pub use model::LinearModel;
 pub use rows::{Rows, SparseRows};

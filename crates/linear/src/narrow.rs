@@ -9,18 +9,18 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::loss::logistic;
-use crate::objective::{Objective, chunks};
+use crate::objective::{Classes, Objective, chunks};
 
 /// The logistic loss on dense rows.
 pub(crate) struct NarrowDense<'a> {
     arch: Arch,
     rows: &'a Matrix,
     /// The class of each row, 0 or 1.
-    classes: &'a [u32],
+    classes: Classes<'a>,
 }
 
 impl<'a> NarrowDense<'a> {
-    pub(crate) fn new(rows: &'a Matrix, classes: &'a [u32]) -> Self {
+    pub(crate) fn new(rows: &'a Matrix, classes: Classes<'a>) -> Self {
         Self { arch: Arch::new(), rows, classes }
     }
 
@@ -41,7 +41,10 @@ impl<'a> NarrowDense<'a> {
         let mut sum = 0.0;
         for at in rows {
             let row = self.rows.row(at);
-            let (loss, residual) = logistic(dot(row, weights) + intercept, self.classes[at]);
+            let (mut loss, mut residual) = logistic(dot(row, weights) + intercept, self.classes.of_row(at));
+            if let Some(weight) = self.classes.weight_of_row(at) {
+                (loss, residual) = (weight * loss, weight * residual);
+            }
             add_scaled(gradient, residual, row);
             *intercept_gradient += residual;
             sum += loss;

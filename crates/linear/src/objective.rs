@@ -21,6 +21,29 @@ pub(crate) trait Objective: Sync {
     fn evaluate(&self, parameters: &[f64], gradient: &mut [f64]) -> f64;
 }
 
+/// The classes of rows, and how much they count.
+#[derive(Clone, Copy)]
+pub(crate) struct Classes<'a> {
+    /// The class of each row.
+    pub(crate) of_rows: &'a [u32],
+    /// The weight of each class; none if all count equally.
+    pub(crate) weights: Option<&'a [f64]>,
+}
+
+impl Classes<'_> {
+    /// Returns the class of a row.
+    #[inline(always)]
+    pub(crate) fn of_row(self, row: usize) -> u32 {
+        self.of_rows[row]
+    }
+
+    /// Returns the weight of a row's class; none if all classes count equally.
+    #[inline(always)]
+    pub(crate) fn weight_of_row(self, row: usize) -> Option<f64> {
+        self.weights.map(|weights| weights[self.of_rows[row] as usize])
+    }
+}
+
 /// Replaces `gradient` by the gradient of the mean loss with the penalty `l2 / (2 rows) |weights|^2`, and returns that
 /// value.
 pub(crate) fn penalised(objective: &dyn Objective, l2: f64, parameters: &[f64], gradient: &mut [f64]) -> f64 {

@@ -7,7 +7,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::loss::Loss;
-use crate::objective::Objective;
+use crate::objective::{Classes, Objective};
 use crate::rows::SparseRows;
 
 /// Rows per parallel work item.
@@ -22,7 +22,7 @@ pub(crate) struct Sparse<'a> {
     rows: &'a SparseRows,
     /// The transposed rows, shared by the problems of several classes.
     transposed: &'a SparseRows,
-    classes: &'a [u32],
+    classes: Classes<'a>,
     outputs: usize,
     loss: Loss,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Sparse<'a> {
 impl<'a> Sparse<'a> {
     pub(crate) fn new(
         (rows, transposed): (&'a SparseRows, &'a SparseRows),
-        classes: &'a [u32],
+        classes: Classes<'a>,
         outputs: usize,
         loss: Loss,
     ) -> Self {
@@ -59,7 +59,14 @@ impl<'a> Sparse<'a> {
         for (place, row) in residuals.chunks_exact_mut(self.outputs).enumerate() {
             row.copy_from_slice(intercepts);
             add_product(self.rows.row(first + place), parameters, row);
-            loss += self.loss.residuals(row, self.classes[first + place]);
+            let of_row = self.loss.residuals(row, self.classes.of_row(first + place));
+            loss += match self.classes.weight_of_row(first + place) {
+                Some(weight) => {
+                    row.iter_mut().for_each(|residual| *residual *= weight);
+                    weight * of_row
+                }
+                None => of_row,
+            };
             sums.iter_mut().zip(&*row).for_each(|(sum, residual)| *sum += residual);
         }
         (loss, sums)

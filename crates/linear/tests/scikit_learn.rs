@@ -1,7 +1,7 @@
 //! Coefficients equal those of scikit-learn's `LogisticRegression`, on the problems of `fixtures/logistic.json`.
 
 use emberline_base::{Matrix, Task};
-use emberline_linear::{Fit, Rows, Settings, SparseRows, fit};
+use emberline_linear::{Fit, Labels, Rows, Settings, SparseRows, fit, fit_weighted};
 use serde_json::Value;
 
 fn list(value: &Value) -> &[Value] {
@@ -101,6 +101,28 @@ fn the_number_of_threads_changes_no_bit() {
                 pool.install(|| fit(rows, task, &targets, &Settings::default(), &|| true)).expect("a fit")
             };
             assert_eq!(on_threads(1), on_threads(5));
+        }
+    }
+}
+
+/// `class_weight` of scikit-learn, by `fixtures/class_weight.py`.
+#[test]
+fn weighted_classes_equal_those_of_scikit_learn() {
+    let (problems, stored) = (problems(), include_str!("fixtures/class_weight.json"));
+    let stored: Value = serde_json::from_str(stored).expect("JSON");
+    for expected in list(&stored["fits"]) {
+        let problem = &problems[expected["problem"].as_u64().expect("an index") as usize];
+        let weights = numbers(&expected["class_weights"]);
+        let labels = Labels { task: problem.task, targets: &problem.targets, class_weights: Some(&weights) };
+        let l2 = 1.0 / expected["c"].as_f64().expect("C");
+        let settings = Settings { l2, tolerance: 1e-10, max_iterations: 10_000 };
+        let mut parameters: Vec<Vec<f64>> = list(&expected["parameters"]).iter().map(numbers).collect();
+        let intercepts = parameters.pop().expect("intercepts");
+        for rows in [Rows::Dense(&problem.rows), Rows::Sparse(&sparse(&problem.rows))] {
+            let fit = fit_weighted(rows, labels, &settings, &|| true).expect("a fit");
+            let difference = largest_difference(&fit.model.weights, &parameters.concat())
+                .max(largest_difference(&fit.model.intercepts, &intercepts));
+            assert!(difference < 1e-4, "{} {}, l2 = {l2}: {difference}", problem.name, expected["rule"]);
         }
     }
 }
