@@ -49,8 +49,8 @@ impl Golden {
             epochs: number("epochs") as u32,
             batch_size: number("batch") as u32,
             optimizer: Optimizer::Adam(Adam { learning_rate: number("lr"), ..Adam::default() }),
-            loss: None,
             shuffle: false,
+            ..Train::default()
         }
     }
 
@@ -62,6 +62,7 @@ impl Golden {
             train: &self.train(),
             seed: 0,
             task: Task::Binary,
+            classes: &[],
             features,
             targets: &targets,
             order: None,

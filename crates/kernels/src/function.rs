@@ -1,4 +1,4 @@
-//! Elementary functions (exp, erf, tanh) and activations (sigmoid, GELU) of 32-bit floats that give the same bits on every
+//! Elementary functions (exp, erf, tanh) and activations (sigmoid, GELU, SiLU) of 32-bit floats that give the same bits on every
 //! machine and can be vectorised.
 //!
 //! They are inlined without branches and calls, so that the compiler vectorises a loop over them for the SIMD registers of
@@ -89,6 +89,14 @@ pub fn gelu_with_slope(x: f32) -> (f32, f32) {
     (x * share, (x * DENSITY).mul_add(exp(-0.5 * x * x), share))
 }
 
+/// Computes SiLU and its derivative, x s and s + x s (1 - s) with s = 1 / (1 + e^-x).
+#[inline(always)]
+pub fn silu_with_slope(x: f32) -> (f32, f32) {
+    let share = sigmoid(x);
+    let value = x * share;
+    (value, value.mul_add(1.0 - share, share))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +126,10 @@ mod tests {
             assert!((f64::from(gelu(x)) - wide * phi).abs() < 2e-6, "gelu {x}");
             assert!((f64::from(value) - wide * phi).abs() < 2e-6, "gelu {x}");
             assert!((f64::from(slope) - (phi + wide * density)).abs() < 2e-6, "slope of gelu {x}");
+            let share = 1.0 / (1.0 + (-wide).exp());
+            let (value, slope) = silu_with_slope(x);
+            assert!((f64::from(value) - wide * share).abs() < 2e-6, "silu {x}");
+            assert!((f64::from(slope) - share * (1.0 + wide * (1.0 - share))).abs() < 2e-6, "slope of silu {x}");
             let large = x * 20.0;
             let relative = f64::from(exp(large)) / f64::from(large).exp() - 1.0;
             assert!(relative.abs() < 3e-7, "exp {large}: {relative}");

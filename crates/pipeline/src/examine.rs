@@ -93,7 +93,8 @@ impl Pipeline {
             let divided = rows.and_then(|rows| {
                 known.push((files, rows.clone()));
                 let data = rows.split(&cell.settings.data.split, cell.settings.seed)?;
-                cell.settings.train.loss_for(data.labels.task).map(drop).map_err(unsupported)
+                let labels = &data.labels;
+                cell.settings.train.check_labels(labels.task, &labels.classes).map_err(unsupported)
             });
             if let Err(error) = divided {
                 examined.faults.push(DataFault { axes: data_axes(cell), error });
@@ -158,10 +159,13 @@ impl Pipeline {
     }
 }
 
-/// Returns a cell for every variant of the data and the loss.
+/// Returns a cell for every variant of the data and of the settings of training, which the labels must suit.
 fn data_variants(plan: &Plan) -> Vec<&Cell> {
     let mut known = HashSet::new();
-    let of = |cell: &&Cell| (Arc::as_ptr(&cell.settings.data), cell.settings.train.loss.map(|loss| loss.name()));
+    let of = |cell: &&Cell| {
+        let train = &cell.settings.train;
+        (Arc::as_ptr(&cell.settings.data), format!("{:?}", (train.loss, &train.class_weight, train.sampling)))
+    };
     plan.cells.iter().filter(|cell| known.insert(of(cell))).collect()
 }
 

@@ -15,7 +15,7 @@ use crate::diagnostics::Diagnostics;
 use crate::document::{Document, Entry, Table, Tree, check, typed};
 use crate::grid::{self, Axis};
 use crate::replicates::replicates;
-use crate::settings::{Decide, Settings, decide_faults, monitor_faults};
+use crate::settings::{Decide, Settings, decide_faults, loss_faults, monitor_faults};
 
 /// A valid pipeline: its settings, its axes and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
@@ -120,15 +120,21 @@ impl Pipeline {
         let mut tree = self.section(section, name);
         tree.set(path, &value.span, value.clone()).map_err(|()| None)?;
         let tree = &tree.get(section).expect("it was just set").value;
-        let Settings { data, callbacks, decide, .. } = &self.settings;
+        let Settings { data, callbacks, decide, train, .. } = &self.settings;
         match (section, name.and_then(|name| tree.get(name))) {
             (grid::EMBEDDING, Some(source)) => {
                 check(&source.value, |source: &Source| below(source.faults(), source.kind())).map(drop)
             }
             ("seed", _) => typed::<u64>(tree).map(drop),
             ("head", _) => check(tree, Head::faults).map(drop),
-            ("train", _) => check(tree, Train::faults).map(drop),
-            ("decide", _) => check(tree, |new: &Decide| [new.faults(), decide_faults(new, data)].concat()).map(drop),
+            ("train", _) => check(tree, |new: &Train| {
+                new.faults().into_iter().chain(decide.iter().flat_map(|decide| loss_faults(decide, new))).collect()
+            })
+            .map(drop),
+            ("decide", _) => {
+                check(tree, |new: &Decide| [new.faults(), decide_faults(new, data), loss_faults(new, train)].concat())
+                    .map(drop)
+            }
             ("data", _) => check(tree, |data: &emberline_dataset::Settings| {
                 let of_decide = decide.iter().flat_map(|decide| decide_faults(decide, data));
                 data.faults().into_iter().chain(monitor_faults(callbacks, data)).chain(of_decide).collect()

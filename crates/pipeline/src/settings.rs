@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::decide::Decide;
-pub(crate) use self::decide::decide_faults;
+pub(crate) use self::decide::{decide_faults, loss_faults};
 pub use self::expect::Expect;
 use crate::checks::Checks;
 use crate::name::short;
@@ -144,9 +144,20 @@ impl Settings {
         faults.extend(self.checks.iter().flat_map(|checks| below(checks.faults(), "checks")));
         faults.extend(below(self.decide.iter().flat_map(Decide::faults).collect(), "decide"));
         faults.extend(self.decide.iter().flat_map(|decide| decide_faults(decide, &self.data)));
+        faults.extend(self.decide.iter().flat_map(|decide| loss_faults(decide, &self.train)));
+        faults.extend(self.schedule_faults());
         faults.extend(self.expect.iter().flat_map(Expect::faults));
         faults.extend(self.lbfgs_faults());
         faults
+    }
+
+    /// Reports a schedule beside a callback that changes the learning rate, if the file itself sets both.
+    fn schedule_faults(&self) -> Option<Fault> {
+        let both = self.train.schedule.is_some() && self.callbacks.reduce_lr_on_plateau.is_some();
+        let message = "`reduce_lr_on_plateau` changes a learning rate that `train.schedule` sets for every step";
+        both.then(|| {
+            Fault::new("callbacks.reduce_lr_on_plateau", message, "leave one of them out").related_to("train.schedule")
+        })
     }
 
     /// Reports settings that L-BFGS can't follow, if the file itself sets it. If it is a value of an axis, such settings are those
@@ -168,6 +179,14 @@ impl Settings {
         for (key, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
             let message = format!("`{key}` has no effect: `lbfgs` uses all rows in every iteration");
             let hint = "leave it out; `train.optimizer.lbfgs.max_iterations` limits the iterations";
+            faults.push(fault(&format!("train.{key}"), &message, hint));
+        }
+        for key in self.train.unknown_to_lbfgs() {
+            let message = format!("`lbfgs` minimises the cross-entropy of all rows at once and doesn't know `{key}`");
+            let hint = match key {
+                "l2" => "leave it out; `train.optimizer.lbfgs.l2` is its penalty",
+                _ => "leave it out, or use another optimizer, such as adam",
+            };
             faults.push(fault(&format!("train.{key}"), &message, hint));
         }
         let Callbacks { early_stopping, checkpoint, reduce_lr_on_plateau, .. } = &self.callbacks;
@@ -214,9 +233,20 @@ fn has_valid(data: &emberline_dataset::Settings) -> bool {
 
 /// Returns why a source can't be trained with these settings, if the settings alone tell; `plan` reports it and leaves
 /// the combination out.
-pub(crate) fn impossible(name: &str, source: &Source, head: &Head, train: &Train) -> Option<String> {
+pub(crate) fn impossible(
+    (name, source): (&str, &Source),
+    head: &Head,
+    train: &Train,
+    callbacks: &Callbacks,
+) -> Option<String> {
     if let Optimizer::Lbfgs(_) = train.optimizer {
-        return impossible_by_lbfgs(name, source, head);
+        return impossible_by_lbfgs(name, source, head, train);
+    }
+    if train.schedule.is_some() && callbacks.reduce_lr_on_plateau.is_some() {
+        return Some(format!(
+            "`{name}` is left out: `reduce_lr_on_plateau` changes a learning rate that `train.schedule` sets for every step; \
+             use one of them"
+        ));
     }
     (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
         format!(
@@ -227,13 +257,16 @@ pub(crate) fn impossible(name: &str, source: &Source, head: &Head, train: &Train
 }
 
 /// Returns why L-BFGS can't fit a head on a source.
-fn impossible_by_lbfgs(name: &str, source: &Source, head: &Head) -> Option<String> {
+fn impossible_by_lbfgs(name: &str, source: &Source, head: &Head, train: &Train) -> Option<String> {
     let what = if source.trainable() {
         "can't be fine-tuned by lbfgs, which fits a linear classifier on frozen vectors; use `trainable = false`, or adam"
     } else if !head.layers.is_empty() {
         "is left out: lbfgs fits a linear classifier, and the head has layers; use `layers = []`, or adam"
     } else {
-        return None;
+        let key = train.unknown_to_lbfgs().into_iter().next()?;
+        return Some(format!(
+            "`{name}` is left out: lbfgs doesn't know `train.{key}`; use another optimizer, such as adam"
+        ));
     };
     Some(format!("`{name}` {what}"))
 }

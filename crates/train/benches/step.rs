@@ -215,6 +215,7 @@ impl Case {
             train: &self.train,
             seed,
             task: Task::Binary,
+            classes: &[],
             features: &self.features,
             targets: &self.targets,
             order: None,

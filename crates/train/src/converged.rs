@@ -9,13 +9,14 @@ use std::time::Instant;
 use emberline_base::record::{Convergence, Epoch, Stop};
 use emberline_base::{Features, Matrix, SplitName};
 use emberline_device::memory;
-use emberline_linear::{Rows, Settings};
+use emberline_linear::{Labels, Rows, Settings};
 
 use crate::Error;
 use crate::engine::{Network, Vectors};
 use crate::fit_state::FitState;
+use crate::objective::Objective;
 use crate::request::FittedModel;
-use crate::settings::{Lbfgs, Loss};
+use crate::settings::Lbfgs;
 use crate::spec::FitSpec;
 use crate::weights::{Tensor, Weights};
 
@@ -37,9 +38,12 @@ pub(crate) fn fit(mut state: FitState<'_, '_>, settings: &Lbfgs) -> Result<Fitte
     let spec = state.request.spec;
     let interrupt = state.request.checkpointer.as_ref().and_then(|checkpointer| checkpointer.interrupt());
     let goes_on = || interrupt.as_ref().is_none_or(|interrupt| !interrupt.is_cancelled());
-    let fitted = spec.train.loss_for(spec.task).map_err(Error::Unsupported);
-    let fitted = fitted.and_then(|loss| Ok((loss, fit_head(spec, settings, &goes_on)?)));
-    let (loss, Probe { weights, convergence, logits: [train, valid, test] }) = match fitted {
+    let fitted = spec.objective().map_err(Error::Unsupported);
+    let fitted = fitted.and_then(|objective| {
+        let probe = fit_head(spec, &objective, settings, &goes_on)?;
+        Ok((objective, probe))
+    });
+    let (objective, Probe { weights, convergence, logits: [train, valid, test] }) = match fitted {
         Ok(fitted) => fitted,
         Err(error) => {
             if !matches!(error, Error::Interrupted) {
@@ -48,7 +52,7 @@ pub(crate) fn fit(mut state: FitState<'_, '_>, settings: &Lbfgs) -> Result<Fitte
             return Err(error);
         }
     };
-    state.record_epoch(epoch(spec, loss, [&train, &valid], started.elapsed().as_secs_f64()));
+    state.record_epoch(epoch(spec, &objective, [&train, &valid], started.elapsed().as_secs_f64()));
     state.best.weights = weights;
     state.convergence = Some(convergence);
     state.end_epoch();
@@ -56,29 +60,31 @@ pub(crate) fn fit(mut state: FitState<'_, '_>, settings: &Lbfgs) -> Result<Fitte
         state.ended = Some(Ok(if convergence.converged { Stop::Converged } else { Stop::NotConverged }));
     }
     state.seconds = started.elapsed().as_secs_f64();
-    state.finish(loss, valid, test)
+    state.finish(&objective, valid, test)
 }
 
 /// Returns the only epoch, with the scores of the converged head.
-fn epoch(spec: &FitSpec<'_>, loss: Loss, [train, valid]: [&Matrix; 2], seconds: f64) -> Epoch {
+fn epoch(spec: &FitSpec<'_>, objective: &Objective, [train, valid]: [&Matrix; 2], seconds: f64) -> Epoch {
     let order: Vec<usize> = (0..spec.targets.train.rows()).collect();
-    let (train, valid) = spec.scores(loss, &order, train, valid);
+    let (train, valid) = spec.scores(objective, &order, train, valid);
     Epoch { epoch: 1, learning_rate: spec.train.optimizer.learning_rate(), seconds, train, valid }
 }
 
-fn fit_head(spec: &FitSpec<'_>, settings: &Lbfgs, goes_on: &(dyn Fn() -> bool + Sync)) -> Result<Probe, Error> {
+fn fit_head(
+    spec: &FitSpec<'_>,
+    objective: &Objective,
+    settings: &Lbfgs,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) -> Result<Probe, Error> {
+    refuse_settings(spec)?;
     let vectors = frozen(&spec.features.train)?;
-    if !spec.head.layers.is_empty() {
-        let message =
-            "`lbfgs` fits a linear classifier, and the head has layers; use `layers = []`, or another optimizer";
-        return Err(Error::Unsupported(message.into()));
-    }
     let targets = &spec.targets.train;
     let bytes = emberline_linear::memory(Rows::Dense(vectors), targets.cols());
     let _reserved = memory::reserve(spec.memory().saturating_add(bytes))?;
     let Lbfgs { l2, tolerance, max_iterations } = *settings;
     let settings = Settings { l2, tolerance, max_iterations };
-    let fit = emberline_linear::fit(Rows::Dense(vectors), spec.task, targets, &settings, goes_on).map_err(error)?;
+    let labels = Labels { task: spec.task, targets, class_weights: objective.class_weights() };
+    let fit = emberline_linear::fit_weighted(Rows::Dense(vectors), labels, &settings, goes_on).map_err(error)?;
     let weights = head_weights(&fit.model, vectors.cols());
     let network = Network::new(&spec.architecture(), &weights)?;
     let logits = |split| -> Result<Matrix, Error> {
@@ -89,6 +95,22 @@ fn fit_head(spec: &FitSpec<'_>, settings: &Lbfgs, goes_on: &(dyn Fn() -> bool + 
     };
     let logits = [logits(SplitName::Train)?, logits(SplitName::Valid)?, logits(SplitName::Test)?];
     Ok(Probe { weights, convergence: worst(&fit), logits })
+}
+
+/// Refuses hidden layers, and settings of steps.
+fn refuse_settings(spec: &FitSpec<'_>) -> Result<(), Error> {
+    if !spec.head.layers.is_empty() {
+        let message =
+            "`lbfgs` fits a linear classifier, and the head has layers; use `layers = []`, or another optimizer";
+        return Err(Error::Unsupported(message.into()));
+    }
+    match spec.train.unknown_to_lbfgs().first() {
+        Some(key) => Err(Error::Unsupported(format!(
+            "`lbfgs` minimises the cross-entropy of all rows at once and doesn't know `{key}`; leave it out, or use another \
+             optimizer"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Returns the vectors of frozen features.

@@ -10,7 +10,7 @@ use emberline_metrics::{
 
 use crate::metric;
 use crate::model::{Calibration, LogitCalibration, ProbabilityCalibration};
-use crate::settings::Loss;
+use crate::objective::Objective;
 use crate::spec::FitSpec;
 
 /// How probabilities become decisions.
@@ -77,7 +77,13 @@ pub(crate) struct BestEpoch {
 impl BestEpoch {
     /// Chooses thresholds and calibration on the validation rows, and scores both splits with them. `train`: the scores
     /// of the training rows. `valid` and `test`: the logits, `[rows, outputs]`; ignored for a split without targets.
-    pub(crate) fn score(spec: &FitSpec<'_>, loss: Loss, train: Scores, valid: &Matrix, test: &Matrix) -> Self {
+    pub(crate) fn score(
+        spec: &FitSpec<'_>,
+        objective: &Objective,
+        train: Scores,
+        valid: &Matrix,
+        test: &Matrix,
+    ) -> Self {
         let FitSpec { task, targets, decision, .. } = *spec;
         let rule = decision.threshold.unwrap_or_default();
         let default = if task == Task::Binary { vec![DEFAULT_THRESHOLD] } else { Vec::new() };
@@ -85,7 +91,7 @@ impl BestEpoch {
         let valid = targets.valid.as_ref().map(|targets| {
             let predictions = metric::predictions(task, valid, targets);
             chosen = Decisions::choose(&predictions, &decision);
-            let mut scores = metric::all(loss, &predictions, targets, Threshold::ChosenBy(rule));
+            let mut scores = metric::all(objective, &predictions, targets, Threshold::ChosenBy(rule));
             scores.extend(best_epoch_scores(&predictions, &chosen));
             scores
                 .extend(decision.halves.into_iter().flat_map(|halves| cross_fitted_scores(&predictions, rule, halves)));
@@ -94,7 +100,7 @@ impl BestEpoch {
         let test = targets.test.as_ref().map(|targets| {
             let predictions = metric::predictions(task, test, targets);
             let threshold = chosen.0.first().copied().unwrap_or(DEFAULT_THRESHOLD);
-            let mut scores = metric::all(loss, &predictions, targets, Threshold::At(threshold));
+            let mut scores = metric::all(objective, &predictions, targets, Threshold::At(threshold));
             scores.extend(best_epoch_scores(&predictions, &chosen));
             scores
         });

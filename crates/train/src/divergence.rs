@@ -18,7 +18,7 @@ use emberline_base::record::Epoch;
 use emberline_base::{Matrix, Metric, Scores, SplitName, Task};
 
 use crate::metric;
-use crate::settings::Loss;
+use crate::objective::Objective;
 
 /// A loss of at most this is never divergence.
 pub(crate) const FLOOR: f64 = 1e3;
@@ -94,13 +94,13 @@ pub(crate) fn require_finite_loss(epoch: &Epoch, split: SplitName, scores: &Scor
 }
 
 /// Returns the loss of a model that has learned nothing: that of these logits, which the initial weights gave, or that
-/// of giving all classes the same probability.
-pub(crate) fn untrained_loss(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix) -> f64 {
+/// of giving all classes the same probability. `logits` and `targets` are those of a split.
+pub(crate) fn untrained_loss(task: Task, objective: (&Objective, SplitName), logits: &Matrix, targets: &Matrix) -> f64 {
     let classes = match task {
         Task::Binary | Task::MultiLabel => 2,
         Task::MultiClass => targets.cols().max(2),
     };
-    let initial = metric::basic(task, loss, logits, targets)[&Metric::Loss];
+    let initial = metric::basic(task, objective, logits, targets)[&Metric::Loss];
     initial.max((classes as f64).ln())
 }
 
@@ -112,15 +112,20 @@ pub(crate) fn has_grown(loss: f64, untrained: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Train;
 
     #[test]
     fn a_guess_among_all_classes_is_the_least_reference() {
         let logits = Matrix::new(1, 77, vec![0.0; 77]);
         let targets = Matrix::new(1, 77, (0..77).map(|class| f32::from(u8::from(class == 5))).collect());
-        let loss = untrained_loss(Task::MultiClass, Loss::CategoricalCrossEntropy, &logits, &targets);
+        let untrained = |task, logits: &Matrix, targets: &Matrix| {
+            let objective = Objective::new(&Train::default(), task, &[], targets).expect("an objective");
+            untrained_loss(task, (&objective, SplitName::Valid), logits, targets)
+        };
+        let loss = untrained(Task::MultiClass, &logits, &targets);
         assert!((loss - 77f64.ln()).abs() < 1e-12, "{loss}");
         let [logits, targets] = [[30.0], [1.0]].map(|value| Matrix::new(1, 1, value.to_vec()));
-        let loss = untrained_loss(Task::Binary, Loss::BinaryCrossEntropy, &logits, &targets);
+        let loss = untrained(Task::Binary, &logits, &targets);
         assert!((loss - std::f64::consts::LN_2).abs() < 1e-12, "a lucky start is no reference: {loss}");
     }
 

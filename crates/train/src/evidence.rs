@@ -2,28 +2,39 @@
 //! that of a model that knows the shares of the classes alone, and whether one class is predicted for every row.
 
 use emberline_base::record::FitEvidence;
-use emberline_base::{Matrix, Splits, Task};
+use emberline_base::{Matrix, SplitName, Splits, Task};
 
-use crate::settings::Loss;
+use crate::loss::LossFunction;
+use crate::objective::Objective;
+use crate::settings::class_of_row;
 
 /// Returns the evidence for the logits of the validation rows, `[rows, outputs]`; `targets` are those of every split.
-/// `None` without validation rows, with fewer than two whose loss is defined, and if a loss isn't finite.
+/// `None` without validation rows, with fewer than two whose loss is defined, if a loss isn't finite, and for a focal loss:
+/// the shares of the classes don't minimise it, so that it can be below that of the shares though nothing was learned.
 ///
 /// The prior gives every row the shares of the classes among the training rows (each with half a row more, so that no
-/// class is impossible). Its loss is computed like the model's, so that their difference is one per row.
+/// class is impossible), weighted and smoothed as the loss is. Its loss is computed like the model's, so that their
+/// difference is one per row.
 pub fn fit_evidence(
     task: Task,
-    loss: Loss,
+    objective: &Objective,
     classes: &[String],
     logits: &Splits<Matrix>,
     targets: &Splits<Matrix>,
 ) -> Option<FitEvidence> {
     let (logits, rows) = (logits.valid.as_ref()?, targets.valid.as_ref()?);
-    let prior = prior_logits(task, &targets.train);
+    let smoothing = match objective.loss() {
+        LossFunction::BinaryCrossEntropy { smoothing } | LossFunction::CategoricalCrossEntropy { smoothing } => {
+            smoothing
+        }
+        LossFunction::BinaryFocal(_) | LossFunction::CategoricalFocal(_) => return None,
+    };
+    let prior = prior_logits(task, objective.held_out_weights(), smoothing, &targets.train);
+    let of_row = |logits: &[f32], targets: &[f32]| objective.of_row(SplitName::Valid, logits, targets);
     // A row of a class that no training row has has no loss.
     let known = (0..rows.rows()).filter(|&row| !rows.row(row)[0].is_nan());
     let losses: Vec<[f64; 2]> =
-        known.map(|row| [loss.of_row(logits.row(row), rows.row(row)), loss.of_row(&prior, rows.row(row))]).collect();
+        known.map(|row| [of_row(logits.row(row), rows.row(row)), of_row(&prior, rows.row(row))]).collect();
     let [_, val_loss_error] = mean_and_error(losses.iter().map(|[model, _]| *model))?;
     let [prior_loss, _] = mean_and_error(losses.iter().map(|[_, prior]| *prior))?;
     let [_, prior_gain_error] = mean_and_error(losses.iter().map(|[model, prior]| prior - model))?;
@@ -31,20 +42,29 @@ pub fn fit_evidence(
     Some(FitEvidence { val_loss_error, prior_loss, prior_gain_error, only_class })
 }
 
-/// Returns the logits of a model that knows the shares of the classes alone, `[outputs]`.
-fn prior_logits(task: Task, targets: &Matrix) -> Vec<f32> {
-    let mut counts = vec![0_usize; targets.cols()];
+/// Returns the logits of a model that knows the weighted and smoothed shares of the classes alone, `[outputs]`.
+fn prior_logits(task: Task, weights: Option<&[f64]>, smoothing: f64, targets: &Matrix) -> Vec<f32> {
+    let weight_of = |targets: &[f32]| {
+        weights.zip(class_of_row(targets)).and_then(|(weights, class)| weights.get(class)).copied().unwrap_or(1.0)
+    };
+    let (mut sums, mut total) = (vec![0.0; targets.cols()], 0.0);
     for row in 0..targets.rows() {
-        counts.iter_mut().zip(targets.row(row)).for_each(|(count, &target)| *count += usize::from(target > 0.5));
+        let weight = weight_of(targets.row(row));
+        sums.iter_mut().zip(targets.row(row)).filter(|(_, target)| **target > 0.5).for_each(|(sum, _)| *sum += weight);
+        total += weight;
     }
-    let logit = |count: usize| {
-        let share = (count as f64 + 0.5) / (targets.rows() as f64 + 1.0);
+    let classes = match task {
+        Task::Binary | Task::MultiLabel => 2,
+        Task::MultiClass => targets.cols(),
+    };
+    let logit = |sum: f64| {
+        let share = (sum + 0.5) / (total + 1.0) * (1.0 - smoothing) + smoothing / classes as f64;
         match task {
             Task::Binary | Task::MultiLabel => (share / (1.0 - share)).ln(),
             Task::MultiClass => share.ln(),
         }
     };
-    counts.into_iter().map(|count| logit(count) as f32).collect()
+    sums.into_iter().map(|sum| logit(sum) as f32).collect()
 }
 
 /// Returns the class that is predicted for every row, at a probability of 0.5 or by the highest logit. `None` if there
@@ -72,14 +92,41 @@ fn mean_and_error(values: impl Iterator<Item = f64> + Clone) -> Option<[f64; 2]>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Train;
 
     fn evidence(task: Task, outputs: usize, logits: &[f32], targets: &[f32], train: &[f32]) -> Option<FitEvidence> {
         let matrix = |values: &[f32]| Matrix::new(values.len() / outputs, outputs, values.to_vec());
         let logits = Splits { train: Matrix::zeros(0, outputs), valid: Some(matrix(logits)), test: None };
         let targets = Splits { train: matrix(train), valid: Some(matrix(targets)), test: None };
-        let loss = if task == Task::MultiClass { Loss::CategoricalCrossEntropy } else { Loss::BinaryCrossEntropy };
         let classes = ["no", "yes", "maybe"].map(str::to_owned);
-        fit_evidence(task, loss, &classes, &logits, &targets)
+        let objective = Objective::new(&Train::default(), task, &classes, &targets.train).expect("an objective");
+        fit_evidence(task, &objective, &classes, &logits, &targets)
+    }
+
+    /// Under balanced weights the prior gives both classes the same share, and its loss is ln 2 whatever the shares are.
+    #[test]
+    fn the_prior_is_weighted_as_the_loss_is() {
+        let column = |values: &[f32]| Matrix::new(values.len(), 1, values.to_vec());
+        let train: Vec<f32> = (0..400).map(|row| f32::from(u8::from(row % 4 == 0))).collect();
+        let targets = Splits { train: column(&train), valid: Some(column(&train)), test: None };
+        let logits = Splits { train: Matrix::zeros(0, 1), valid: Some(column(&[0.1; 400])), test: None };
+        let classes = ["no", "yes"].map(str::to_owned);
+        let of = |train: serde_json::Value| {
+            let train: Train = serde_json::from_value(train).expect("settings");
+            let objective = Objective::new(&train, Task::Binary, &classes, &targets.train).expect("an objective");
+            fit_evidence(Task::Binary, &objective, &classes, &logits, &targets)
+        };
+        for train in [serde_json::json!({"class_weight": "balanced"}), serde_json::json!({"sampling": "balanced"})] {
+            let prior_loss = of(train).expect("evidence").prior_loss;
+            assert!((prior_loss - std::f64::consts::LN_2).abs() < 1e-9, "{prior_loss}");
+        }
+        // The best share of smoothed targets: 1/4 (1 - s) + s/2, with the cross-entropy of that share with itself.
+        let smooth =
+            of(serde_json::json!({"loss": {"binary_cross_entropy": {"label_smoothing": 0.2}}})).expect("evidence");
+        let share = 0.25 * 0.8 + 0.1;
+        let entropy = -(share * f64::ln(share) + (1.0 - share) * f64::ln(1.0 - share));
+        assert!((smooth.prior_loss - entropy).abs() < 1e-3, "{}", smooth.prior_loss);
+        assert_eq!(of(serde_json::json!({"loss": "focal"})), None);
     }
 
     /// NumPy: `l = -log(p)` with p = 1/2, 1/4, 3/4 of the right class; `l.std(ddof=1) / sqrt(3)` = 0.32075. The prior of

@@ -14,9 +14,10 @@ use crate::converged;
 use crate::engine::{self, BuildEngine, Engine, EngineSpec, EpochInput};
 use crate::fit_state::FitState;
 use crate::head::Architecture;
+use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
 use crate::request::{FitRequest, FittedModel};
-use crate::settings::{Loss, Optimizer};
+use crate::settings::Optimizer;
 use crate::spec::FitSpec;
 use crate::weights::Weights;
 
@@ -78,55 +79,60 @@ fn fit_states(
 ) -> Result<Vec<Result<FittedModel, Error>>, Error> {
     let mut clock = Clock(Instant::now());
     let specs: Vec<&FitSpec<'_>> = states.iter().map(|state| state.request.spec).collect();
-    let loss = loss_of_all(&specs)?;
+    let objective = objective_of_all(&specs)?;
     let _reserved = memory::reserve(specs.iter().map(|spec| spec.memory()).fold(0, u64::saturating_add))?;
     let architecture = specs[0].architecture();
     let starts =
         specs.iter().map(|spec| spec.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
     let optimizers: Vec<StepOptimizer> = specs.iter().filter_map(|spec| spec.train.optimizer.stepwise()).collect();
     let each = specs.iter().zip(&optimizers).zip(&starts);
-    let engine_specs: Vec<EngineSpec<'_>> =
-        each.map(|((spec, optimizer), start)| engine_spec(spec, &architecture, (loss, optimizer), start)).collect();
+    let engine_specs: Vec<EngineSpec<'_>> = each
+        .map(|((spec, optimizer), start)| engine_spec(spec, &architecture, (&objective, optimizer), start))
+        .collect();
     let mut engine = build(device, &engine_specs)?;
     resume(engine.as_mut(), states, &starts);
     let setup_seconds = clock.share(states.len());
-    run_epochs(engine.as_mut(), states, loss, &mut clock);
+    run_epochs(engine.as_mut(), states, &objective, &mut clock);
     let best: Vec<&Weights> = states.iter().zip(&starts).map(|(state, start)| state.best_weights(start)).collect();
     engine.load(&best);
     let [valid, test] = [SplitName::Valid, SplitName::Test].map(|split| engine.logits(split));
-    fail_diverged(engine.as_mut(), states, &starts, loss);
+    fail_diverged(engine.as_mut(), states, &starts, &objective);
     let seconds = setup_seconds + clock.share(states.len());
     states.iter_mut().for_each(|state| state.seconds += seconds);
-    let finish = |((state, valid), test)| FitState::finish(state, loss, valid, test);
+    let finish = |((state, valid), test)| FitState::finish(state, &objective, valid, test);
     Ok(states.drain(..).zip(valid).zip(test).map(finish).collect())
 }
 
 /// Fails the fits that have diverged. The logits of the untrained models are only computed if a loss is suspiciously
 /// high.
-fn fail_diverged(engine: &mut dyn Engine, states: &mut [FitState<'_, '_>], starts: &[Weights], loss: Loss) {
+fn fail_diverged(engine: &mut dyn Engine, states: &mut [FitState<'_, '_>], starts: &[Weights], objective: &Objective) {
     let untrained = states.iter().find(|state| state.is_suspect()).map(|suspect| {
         engine.load(&starts.iter().collect::<Vec<_>>());
         engine.logits(suspect.divergence_split())
     });
     for (place, state) in states.iter_mut().enumerate() {
-        state.fail_if_diverged(loss, untrained.as_ref().map(|logits| &logits[place]));
+        state.fail_if_diverged(objective, untrained.as_ref().map(|logits| &logits[place]));
     }
 }
 
 fn engine_spec<'a>(
     spec: &'a FitSpec<'a>,
     architecture: &'a Architecture,
-    (loss, optimizer): (Loss, &'a StepOptimizer),
+    (objective, optimizer): (&'a Objective, &'a StepOptimizer),
     weights: &'a Weights,
 ) -> EngineSpec<'a> {
     let FitSpec { train, seed, features, targets, .. } = spec;
     let (seed, batch_size, targets) = (*seed, train.batch_size as usize, &targets.train);
-    EngineSpec { architecture, optimizer, loss, batch_size, seed, features, targets, weights }
+    let (clip, l2) = (train.clip, train.l2.unwrap_or(0.0));
+    EngineSpec { architecture, optimizer, objective, clip, l2, batch_size, seed, features, targets, weights }
 }
 
-/// Returns the loss of specs that can be trained together.
-fn loss_of_all(specs: &[&FitSpec<'_>]) -> Result<Loss, Error> {
+/// Returns the objective of specs that can be trained together.
+fn objective_of_all(specs: &[&FitSpec<'_>]) -> Result<Objective, Error> {
     let have_equal_shapes = |pair: &[&FitSpec<'_>]| pair[0].shape().is_some_and(|shape| pair[1].shape() == Some(shape));
+    if let Some(Err(why)) = specs.first().map(|spec| spec.objective()) {
+        return Err(Error::Unsupported(why));
+    }
     if specs.is_empty() || !specs.windows(2).all(have_equal_shapes) {
         return Err(Error::Unsupported("fits of different shapes can't be trained as one".into()));
     }
@@ -135,7 +141,7 @@ fn loss_of_all(specs: &[&FitSpec<'_>]) -> Result<Loss, Error> {
             "a text has one of several classes here, and the most probable one is predicted; remove `decide.threshold`";
         return Err(Error::Unsupported(why.into()));
     }
-    specs[0].train.loss_for(specs[0].task).map_err(Error::Unsupported)
+    specs[0].objective().map_err(Error::Unsupported)
 }
 
 /// A clock that divides elapsed time equally among fits.
@@ -150,12 +156,12 @@ impl Clock {
     }
 }
 
-fn run_epochs(engine: &mut dyn Engine, states: &mut [FitState<'_, '_>], loss: Loss, clock: &mut Clock) {
+fn run_epochs(engine: &mut dyn Engine, states: &mut [FitState<'_, '_>], objective: &Objective, clock: &mut Clock) {
     let mut number = states.iter().map(|state| state.history.len() as u32).max().unwrap_or(0);
     let mut running: Vec<&mut FitState<'_, '_>> = states.iter_mut().filter(|state| state.ended.is_none()).collect();
     while !running.is_empty() {
         number += 1;
-        run_epoch(engine, &mut running, loss, number);
+        run_epoch(engine, &mut running, objective, number);
         let seconds = clock.share(running.len());
         running.iter_mut().for_each(|state| state.seconds += seconds);
         save_checkpoints(engine, &mut running);
@@ -196,25 +202,27 @@ fn save_checkpoints(engine: &mut dyn Engine, running: &mut [&mut FitState<'_, '_
     }
 }
 
-fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut FitState<'_, '_>], loss: Loss, number: u32) {
+fn run_epoch(engine: &mut dyn Engine, running: &mut [&mut FitState<'_, '_>], objective: &Objective, number: u32) {
     let started = Instant::now();
     let input = |(spec, learning_rate): &(&FitSpec<'_>, f64)| EpochInput {
         order: spec.epoch_order(number),
-        learning_rate: *learning_rate,
+        learning_rates: spec.learning_rates(number, *learning_rate),
     };
     let specs = running.iter().map(|state| (state.request.spec, state.control.learning_rate));
     let inputs = on_all_cores(&specs.collect::<Vec<_>>(), input);
+    // An epoch's record has the learning rate of its last step.
+    let last_rates: Vec<Option<f64>> = inputs.iter().map(|input| input.learning_rates.last().copied()).collect();
     let train = engine.train_epoch(number, &inputs);
     let valid = engine.logits(SplitName::Valid);
     let specs = running.iter().map(|state| state.request.spec).zip(inputs).zip(train).zip(valid);
     let score = |(((spec, input), train), valid): &(((&FitSpec<'_>, EpochInput), Matrix), Matrix)| {
-        spec.scores(loss, &input.order, train, valid)
+        spec.scores(objective, &input.order, train, valid)
     };
     let scores = on_all_cores(&specs.collect::<Vec<_>>(), score);
     let seconds = started.elapsed().as_secs_f64() / running.len() as f64;
     let mut improved = Vec::new();
-    for ((place, state), (train, valid)) in running.iter_mut().enumerate().zip(scores) {
-        let learning_rate = state.control.learning_rate;
+    for (((place, state), (train, valid)), rate) in running.iter_mut().enumerate().zip(scores).zip(last_rates) {
+        let learning_rate = rate.unwrap_or(state.control.learning_rate);
         if state.record_epoch(Epoch { epoch: number, learning_rate, seconds, train, valid }) {
             improved.push(place);
         }

@@ -12,8 +12,8 @@ use crate::checkpoint::{Checkpoint, CheckpointAction};
 use crate::decision::{BestEpoch, Decisions};
 use crate::divergence::{Divergence, FLOOR, has_grown, require_finite_loss, untrained_loss};
 use crate::monitor::monitored_value;
+use crate::objective::Objective;
 use crate::request::{FitRequest, FittedModel};
-use crate::settings::Loss;
 use crate::spec::FitSpec;
 use crate::weights::{TrainingState, Weights};
 
@@ -159,9 +159,9 @@ impl<'w, 'c> FitState<'w, 'c> {
 
     /// Fails the fit if it has diverged. `untrained` holds the logits of the initial weights on the split that
     /// [`divergence_split`](Self::divergence_split) names; only needed if the fit [`is_suspect`](Self::is_suspect).
-    pub(crate) fn fail_if_diverged(&mut self, loss: Loss, untrained: Option<&Matrix>) {
+    pub(crate) fn fail_if_diverged(&mut self, objective: &Objective, untrained: Option<&Matrix>) {
         if matches!(self.ended, Some(Ok(_)))
-            && let Err(divergence) = self.check_divergence(loss, untrained)
+            && let Err(divergence) = self.check_divergence(objective, untrained)
         {
             self.ended = Some(Err(divergence.into()));
         }
@@ -179,7 +179,7 @@ impl<'w, 'c> FitState<'w, 'c> {
         Some((epoch, *scores.get(&Metric::Loss)?))
     }
 
-    fn check_divergence(&self, loss: Loss, untrained: Option<&Matrix>) -> Result<(), Divergence> {
+    fn check_divergence(&self, objective: &Objective, untrained: Option<&Matrix>) -> Result<(), Divergence> {
         let split = self.divergence_split();
         let Some((&Epoch { epoch, learning_rate, .. }, value)) = self.best_loss() else { return Ok(()) };
         if !value.is_finite() {
@@ -190,7 +190,7 @@ impl<'w, 'c> FitState<'w, 'c> {
         }
         let FitSpec { task, targets, .. } = self.request.spec;
         if let (Some(logits), Some(targets)) = (untrained, targets.get(split)) {
-            let untrained = untrained_loss(*task, loss, logits, targets);
+            let untrained = untrained_loss(*task, (objective, split), logits, targets);
             if has_grown(value, untrained) {
                 return Err(Divergence::Grown { epoch, split, loss: value, untrained, learning_rate });
             }
@@ -199,20 +199,20 @@ impl<'w, 'c> FitState<'w, 'c> {
     }
 
     /// Returns the result, given the logits of the best epoch.
-    pub(crate) fn finish(mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
-        let fitted = self.finish_model(loss, valid, test);
+    pub(crate) fn finish(mut self, objective: &Objective, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
+        let fitted = self.finish_model(objective, valid, test);
         if !matches!(fitted, Ok(_) | Err(Error::Interrupted)) {
             self.fail();
         }
         fitted
     }
 
-    fn finish_model(&mut self, loss: Loss, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
+    fn finish_model(&mut self, objective: &Objective, valid: Matrix, test: Matrix) -> Result<FittedModel, Error> {
         let stopped = self.ended.take().expect("epochs are run until all fits have ended")?;
         let spec = self.request.spec;
         let train = self.history[self.best.epoch as usize - 1].train.clone();
         let BestEpoch { scores, decisions: Decisions { thresholds, calibration } } =
-            BestEpoch::score(spec, loss, train, &valid, &test);
+            BestEpoch::score(spec, objective, train, &valid, &test);
         let metrics = metrics_by_name(&scores);
         for callback in self.request.callbacks.iter_mut() {
             callback.on_train_end(self.best.epoch, &metrics)?;

@@ -1,12 +1,12 @@
 //! The architecture of a head: its steps, its arrays, and their initial values.
 //!
 //! Kernels are initialised like Keras's `glorot_uniform` (Glorot and Bengio, 2010), U(-l, l) with
-//! l = sqrt(6 / (inputs + units)); biases start at zero. Each array is drawn on the host from its own random substream, so that all devices
+//! l = sqrt(6 / (inputs + units)); biases and betas start at zero, gammas at one. Each array is drawn on the host from its own random substream, so that all devices
 //! start from equal numbers.
 
 use emberline_base::{OutOfMemory, Substream, memory};
 
-use crate::settings::{Activation, Head, Layer};
+use crate::settings::{Activation, Head, Layer, LayerNorm};
 use crate::weights::{Tensor, Weights};
 
 /// One step of the forward pass.
@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Dense { name: String, inputs: usize, units: usize, activation: Activation },
     /// x `[batch, units]` -> the same shape; during training, a share of the values is set to zero
     Dropout { name: String, rate: f32, units: usize },
+    /// x `[batch, units]` -> gamma (x - mean) / sqrt(variance + epsilon) + beta, with mean and variance of each row
+    LayerNorm { name: String, units: usize, epsilon: f64 },
 }
 
 /// A head for vectors of a given length and a given number of outputs.
@@ -39,6 +41,9 @@ impl Architecture {
                     inputs = units;
                 }
                 Layer::Dropout { rate } => steps.push(Step::Dropout { name, rate: *rate, units: inputs }),
+                Layer::LayerNorm(norm) => {
+                    steps.push(Step::LayerNorm { name, units: inputs, epsilon: norm.epsilon });
+                }
             }
         }
         let name = "head.output".to_owned();
@@ -50,7 +55,9 @@ impl Architecture {
     pub fn outputs(&self) -> usize {
         match self.steps.last() {
             Some(Step::Dense { units, .. }) => *units,
-            Some(Step::Dropout { .. }) | None => unreachable!("the last step is the output layer"),
+            Some(Step::Dropout { .. } | Step::LayerNorm { .. }) | None => {
+                unreachable!("the last step is the output layer")
+            }
         }
     }
 
@@ -59,27 +66,33 @@ impl Architecture {
         let layer = |step: &Step| match step {
             Step::Dense { units, activation, .. } => Layer::Dense { units: *units as u32, activation: *activation },
             Step::Dropout { rate, .. } => Layer::Dropout { rate: *rate },
+            Step::LayerNorm { epsilon, .. } => Layer::LayerNorm(LayerNorm { epsilon: *epsilon }),
         };
         self.steps[..self.steps.len() - 1].iter().map(layer).collect()
     }
 
-    /// Returns the names and shapes of the kernels and biases, in order.
+    /// Returns the names and shapes of the arrays in order: the kernel and bias of a dense layer, gamma and beta of a layer
+    /// normalisation.
     pub(crate) fn arrays(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
         let of_step = |step: &Step| match step {
             Step::Dense { name, inputs, units, .. } => {
                 vec![(format!("{name}.kernel"), vec![*inputs, *units]), (format!("{name}.bias"), vec![*units])]
+            }
+            Step::LayerNorm { name, units, .. } => {
+                vec![(format!("{name}.gamma"), vec![*units]), (format!("{name}.beta"), vec![*units])]
             }
             Step::Dropout { .. } => Vec::new(),
         };
         self.steps.iter().flat_map(of_step)
     }
 
-    /// Returns the number of parameters: the values of all kernels and biases.
+    /// Returns the number of parameters: the values of all arrays.
     pub fn parameters(&self) -> u64 {
         self.steps
             .iter()
             .map(|step| match step {
                 Step::Dense { inputs, units, .. } => ((inputs + 1) * units) as u64,
+                Step::LayerNorm { units, .. } => 2 * *units as u64,
                 Step::Dropout { .. } => 0,
             })
             .sum()
@@ -88,7 +101,7 @@ impl Architecture {
     /// Returns the number of units of all layers.
     pub(crate) fn units(&self) -> u64 {
         let of_step = |step: &Step| match step {
-            Step::Dense { units, .. } | Step::Dropout { units, .. } => *units as u64,
+            Step::Dense { units, .. } | Step::Dropout { units, .. } | Step::LayerNorm { units, .. } => *units as u64,
         };
         self.steps.iter().map(of_step).sum()
     }
@@ -100,17 +113,34 @@ impl Architecture {
     pub fn initial_weights(&self, seed: u64) -> Result<Weights, OutOfMemory> {
         let mut tensors = Vec::new();
         for step in &self.steps {
-            let Step::Dense { name, inputs, units, .. } = step else { continue };
-            let limit = (6.0 / (inputs + units) as f32).sqrt();
-            let kernel = format!("{name}.kernel");
-            let mut stream = Substream::new(seed, &format!("initialisation/{kernel}"));
-            let mut values = memory::with_capacity(inputs * units)?;
-            values.extend((0..inputs * units).map(|_| stream.symmetric(limit)));
-            tensors.push(Tensor { name: kernel, shape: vec![*inputs, *units], values });
-            tensors.push(Tensor { name: format!("{name}.bias"), shape: vec![*units], values: vec![0.0; *units] });
+            let constant = |name: &str, part: &str, units: usize, value: f32| Tensor {
+                name: format!("{name}.{part}"),
+                shape: vec![units],
+                values: vec![value; units],
+            };
+            match step {
+                Step::Dense { name, inputs, units, .. } => {
+                    tensors.push(glorot_uniform(seed, format!("{name}.kernel"), *inputs, *units)?);
+                    tensors.push(constant(name, "bias", *units, 0.0));
+                }
+                Step::LayerNorm { name, units, .. } => {
+                    tensors.push(constant(name, "gamma", *units, 1.0));
+                    tensors.push(constant(name, "beta", *units, 0.0));
+                }
+                Step::Dropout { .. } => {}
+            }
         }
         Ok(Weights(tensors))
     }
+}
+
+/// Draws a kernel, `[inputs, units]`.
+fn glorot_uniform(seed: u64, name: String, inputs: usize, units: usize) -> Result<Tensor, OutOfMemory> {
+    let limit = (6.0 / (inputs + units) as f32).sqrt();
+    let mut stream = Substream::new(seed, &format!("initialisation/{name}"));
+    let mut values = memory::with_capacity(inputs * units)?;
+    values.extend((0..inputs * units).map(|_| stream.symmetric(limit)));
+    Ok(Tensor { name, shape: vec![inputs, units], values })
 }
 
 #[cfg(test)]

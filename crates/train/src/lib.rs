@@ -20,6 +20,7 @@ mod loss;
 mod metric;
 mod model;
 mod monitor;
+mod objective;
 mod optimizer;
 mod request;
 pub mod settings;
@@ -43,6 +44,7 @@ pub use model::{
     Calibration, EmbeddingOrigin, LogitCalibration, Model, ModelDescription, ModelError, OnnxInput, OnnxTable,
     ProbabilityCalibration,
 };
+pub use objective::Objective;
 pub use request::{FitRequest, FittedModel};
 pub use spec::{FitSpec, Shape};
 pub use weights::{Tensor, Weights};

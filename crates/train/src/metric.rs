@@ -1,23 +1,28 @@
 //! The scores of a split: the loss that is trained with, beside the metrics of `emberline_metrics`.
 
-use emberline_base::{Matrix, Metric, Scores, Task};
+use emberline_base::{Matrix, Metric, Scores, SplitName, Task};
 use emberline_metrics::{Predictions, Threshold, accuracy_of_row, epoch_scores, is_unknown};
 
-use crate::settings::Loss;
+use crate::objective::Objective;
 
 /// Computes loss and accuracy, the metrics that are measured during training, from logits and targets,
-/// `[rows, outputs]`.
-pub(crate) fn basic(task: Task, loss: Loss, logits: &Matrix, targets: &Matrix) -> Scores {
+/// `[rows, outputs]`, of rows of a split.
+pub(crate) fn basic(task: Task, objective: (&Objective, SplitName), logits: &Matrix, targets: &Matrix) -> Scores {
     let rows = 0..logits.rows();
     let correct: f64 = rows.map(|row| accuracy_of_row(task, logits.row(row), targets.row(row))).sum();
     let accuracy = correct / logits.rows() as f64;
-    Scores::from([(Metric::Loss, mean_loss(loss, logits, targets)), (Metric::Accuracy, accuracy)])
+    Scores::from([(Metric::Loss, mean_loss(objective, logits, targets)), (Metric::Accuracy, accuracy)])
 }
 
-/// Computes the metrics that are measured after every epoch.
-pub(crate) fn all(loss: Loss, predictions: &Predictions<'_>, targets: &Matrix, threshold: Threshold) -> Scores {
+/// Computes the metrics of held-out rows that are measured after every epoch.
+pub(crate) fn all(
+    objective: &Objective,
+    predictions: &Predictions<'_>,
+    targets: &Matrix,
+    threshold: Threshold,
+) -> Scores {
     let mut scores = epoch_scores(predictions, threshold);
-    scores.insert(Metric::Loss, mean_loss(loss, predictions.logits(), targets));
+    scores.insert(Metric::Loss, mean_loss((objective, SplitName::Valid), predictions.logits(), targets));
     scores
 }
 
@@ -26,12 +31,12 @@ pub(crate) fn predictions<'a>(task: Task, logits: &'a Matrix, targets: &'a Matri
     Predictions::new(task, logits, targets).expect("an engine computes a logit for every target")
 }
 
-/// Returns the mean loss of the rows whose class is known.
-fn mean_loss(loss: Loss, logits: &Matrix, targets: &Matrix) -> f64 {
+/// Returns the mean of the weighted losses of the rows whose class is known.
+fn mean_loss((objective, split): (&Objective, SplitName), logits: &Matrix, targets: &Matrix) -> f64 {
     let (mut total, mut known) = (0.0, 0);
     for row in (0..logits.rows()).filter(|&row| !is_unknown(targets.row(row))) {
         known += 1;
-        total += loss.of_row(logits.row(row), targets.row(row));
+        total += objective.of_row(split, logits.row(row), targets.row(row));
     }
     total / f64::from(known)
 }
@@ -41,12 +46,14 @@ mod tests {
     use emberline_metrics::{ThresholdRule, log_loss_of_row};
 
     use super::*;
+    use crate::settings::Train;
 
     fn scored(logits: &[f32], targets: &[f32]) -> Scores {
         let column = |values: &[f32]| Matrix::new(values.len(), 1, values.to_vec());
         let (logits, targets) = (column(logits), column(targets));
         let threshold = Threshold::ChosenBy(ThresholdRule::default());
-        all(Loss::BinaryCrossEntropy, &predictions(Task::Binary, &logits, &targets), &targets, threshold)
+        let objective = Objective::new(&Train::default(), Task::Binary, &[], &targets).expect("an objective");
+        all(&objective, &predictions(Task::Binary, &logits, &targets), &targets, threshold)
     }
 
     #[test]
@@ -66,10 +73,10 @@ mod tests {
     #[test]
     fn the_loss_is_the_log_loss() {
         let (logits, targets) = ([0.5, -2.0, 1.5], [0.0, 0.0, 1.0]);
-        for (task, loss) in
-            [(Task::MultiClass, Loss::CategoricalCrossEntropy), (Task::MultiLabel, Loss::BinaryCrossEntropy)]
-        {
-            let off = loss.of_row(&logits, &targets) - log_loss_of_row(task, &logits, &targets);
+        for task in [Task::MultiClass, Task::MultiLabel] {
+            let rows = Matrix::new(1, 3, targets.to_vec());
+            let objective = Objective::new(&Train::default(), task, &[], &rows).expect("an objective");
+            let off = objective.of_row(SplitName::Valid, &logits, &targets) - log_loss_of_row(task, &logits, &targets);
             assert!(off.abs() < 1e-15, "{task:?}: {off}");
         }
     }

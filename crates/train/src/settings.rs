@@ -1,8 +1,19 @@
 //! `[head]` and `[train]`: the settings of layers, optimiser, loss and epochs.
 
+mod classes;
+mod loss;
+mod optimizer;
+mod steps;
+
 use emberline_base::{Fault, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::classes::{ClassWeight, Sampling, WeightRule};
+pub(crate) use self::classes::{balanced, class_counts, class_of_row};
+pub use self::loss::{CrossEntropy, Focal, Loss};
+pub use self::optimizer::{Adam, Adamw, Lbfgs, Optimizer, Sgd};
+pub use self::steps::{Clip, Cosine, Exponential, Schedule};
 
 /// `[head]`: the hidden layers between the embedding and the output.
 ///
@@ -16,7 +27,7 @@ pub struct Head {
     pub layers: Vec<Layer>,
 }
 
-/// One hidden layer: `{ dense = 256, activation = "relu" }` or `{ dropout = 0.2 }`.
+/// One hidden layer: `{ dense = 256, activation = "relu" }`, `{ layer_norm = {} }` or `{ dropout = 0.2 }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "LayerKeys", into = "LayerKeys")]
 pub enum Layer {
@@ -32,13 +43,31 @@ pub enum Layer {
         /// The share of inputs that is set to zero.
         rate: f32,
     },
+    /// Layer normalisation.
+    LayerNorm(LayerNorm),
+}
+
+/// `{ layer_norm = {} }`: layer normalisation (Ba et al., 2016), as Keras computes it. Each text's numbers are shifted and
+/// scaled to the mean 0 and the variance 1, then multiplied by a trained gamma and shifted by a trained beta.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LayerNorm {
+    /// Added to the variance before its root is taken; Keras's default, 1e-3. PyTorch's is 1e-5.
+    #[schemars(range(min = 1e-30, max = 1.0))]
+    pub epsilon: f64,
+}
+
+impl Default for LayerNorm {
+    fn default() -> Self {
+        Self { epsilon: 1e-3 }
+    }
 }
 
 /// A layer as it is written: one flat table, so that a fault points at its key.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
-    "oneOf" = [{ "required": ["dense"] }, { "required": ["dropout"] }],
+    "oneOf" = [{ "required": ["dense"] }, { "required": ["dropout"] }, { "required": ["layer_norm"] }],
     "dependentRequired" = { "activation": ["dense"] },
 ))]
 struct LayerKeys {
@@ -53,19 +82,34 @@ struct LayerKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     dropout: Option<f32>,
+    /// A layer that normalises each text's numbers to the mean 0 and the variance 1, and then scales and shifts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    layer_norm: Option<LayerNorm>,
 }
 
 impl TryFrom<LayerKeys> for Layer {
     type Error = String;
 
     fn try_from(keys: LayerKeys) -> Result<Self, String> {
-        match (keys.dense, keys.dropout) {
-            (Some(units), None) => Ok(Self::Dense { units, activation: keys.activation.unwrap_or_default() }),
-            (None, Some(rate)) if keys.activation.is_none() => Ok(Self::Dropout { rate }),
-            (None, Some(_)) => Err("a dropout layer has no activation; give it to a dense layer".into()),
-            (None, None) => Err("a layer needs `dense` (its units) or `dropout` (its rate)".into()),
-            (Some(_), Some(_)) => {
+        let LayerKeys { dense, activation, dropout, layer_norm } = keys;
+        match (dense, dropout, layer_norm) {
+            (Some(units), None, None) => Ok(Self::Dense { units, activation: activation.unwrap_or_default() }),
+            (None, Some(_), None) if activation.is_some() => {
+                Err("a dropout layer has no activation; give it to a dense layer".into())
+            }
+            (None, None, Some(_)) if activation.is_some() => {
+                Err("a layer normalisation has no activation; give it to a dense layer".into())
+            }
+            (None, Some(rate), None) => Ok(Self::Dropout { rate }),
+            (None, None, Some(norm)) => Ok(Self::LayerNorm(norm)),
+            (None, None, None) => {
+                Err("a layer needs `dense` (its units), `dropout` (its rate) or `layer_norm = {}`".into())
+            }
+            (Some(_), Some(_), None) => {
                 Err("`dense` and `dropout` are two layers; write { dense = ... }, { dropout = ... }".into())
+            }
+            (_, _, Some(_)) => {
+                Err("`layer_norm` is a layer of its own; write { dense = ... }, { layer_norm = {} }".into())
             }
         }
     }
@@ -73,11 +117,11 @@ impl TryFrom<LayerKeys> for Layer {
 
 impl From<Layer> for LayerKeys {
     fn from(layer: Layer) -> Self {
+        let none = Self { dense: None, activation: None, dropout: None, layer_norm: None };
         match layer {
-            Layer::Dense { units, activation } => {
-                Self { dense: Some(units), activation: Some(activation), dropout: None }
-            }
-            Layer::Dropout { rate } => Self { dense: None, activation: None, dropout: Some(rate) },
+            Layer::Dense { units, activation } => Self { dense: Some(units), activation: Some(activation), ..none },
+            Layer::Dropout { rate } => Self { dropout: Some(rate), ..none },
+            Layer::LayerNorm(norm) => Self { layer_norm: Some(norm), ..none },
         }
     }
 }
@@ -107,6 +151,8 @@ pub enum Activation {
     Tanh,
     /// 1 / (1 + exp(-x))
     Sigmoid,
+    /// x / (1 + exp(-x)), also called swish.
+    Silu,
 }
 
 /// `[train]`: how the head is trained.
@@ -124,183 +170,52 @@ pub struct Train {
     /// The loss, which training minimises; follows from the labels when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
+    /// How much each class counts in the loss: "balanced", or the weights of classes by name; all equally when left out. Not
+    /// for multi-label tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<ClassWeight>,
+    /// How the rows of an epoch are chosen; when left out, each training row once. Not for multi-label tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// How the learning rate changes from step to step; when left out, it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// How gradients are bounded; when left out, they aren't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// A penalty of this number times the squared weights of all kernels of the head, as Keras's `kernel_regularizer`; the
+    /// reported losses don't include it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub l2: Option<f64>,
     /// Whether the training rows are shuffled before every epoch.
     pub shuffle: bool,
 }
 
 impl Default for Train {
     fn default() -> Self {
-        Self { epochs: 100, batch_size: 32, optimizer: Optimizer::Adam(Adam::default()), loss: None, shuffle: true }
+        Self {
+            epochs: 100,
+            batch_size: 32,
+            optimizer: Optimizer::Adam(Adam::default()),
+            loss: None,
+            class_weight: None,
+            sampling: None,
+            schedule: None,
+            clip: None,
+            l2: None,
+            shuffle: true,
+        }
     }
 }
 
-/// The loss function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Loss {
-    /// For binary and multi-label tasks; computed from the logits.
-    BinaryCrossEntropy,
-    /// For multi-class tasks; computed from the logits.
-    CategoricalCrossEntropy,
-}
-
-/// The optimiser.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Adam (Kingma and Ba, 2015), as Keras computes it.
-    Adam(Adam),
-    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as Keras computes it.
-    Adamw(Adamw),
-    /// Stochastic gradient descent, optionally with momentum.
-    Sgd(Sgd),
-    /// L-BFGS until it converges: logistic regression on frozen vectors, as scikit-learn's. The head must have no layers.
-    Lbfgs(Lbfgs),
-}
-
-/// `adam = { learning_rate = 1e-4 }`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Adam {
-    /// The learning rate.
-    #[schemars(extend("exclusiveMinimum" = 0.0))]
-    pub learning_rate: f64,
-    /// The decay of the first moment, the mean of the gradients.
-    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    pub beta_1: f64,
-    /// The decay of the second moment, the mean of the squared gradients.
-    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    pub beta_2: f64,
-    /// Added to the square root of the second moment; smaller numbers are 0 in 32 bits.
-    #[schemars(range(min = 1e-37))]
-    pub epsilon: f64,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self { learning_rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
-    }
-}
-
-/// `adamw = { learning_rate = 1e-4, weight_decay = 4e-3 }`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Adamw {
-    /// The learning rate.
-    #[schemars(extend("exclusiveMinimum" = 0.0))]
-    pub learning_rate: f64,
-    /// The decay of the first moment, the mean of the gradients.
-    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    pub beta_1: f64,
-    /// The decay of the second moment, the mean of the squared gradients.
-    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    pub beta_2: f64,
-    /// Added to the square root of the second moment; smaller numbers are 0 in 32 bits.
-    #[schemars(range(min = 1e-37))]
-    pub epsilon: f64,
-    /// The weight decay: a step with learning rate 1 reduces every weight by this share.
-    #[schemars(range(min = 0.0))]
-    pub weight_decay: f64,
-}
-
-impl Default for Adamw {
-    fn default() -> Self {
-        Self { learning_rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, weight_decay: 4e-3 }
-    }
-}
-
-/// `sgd = { learning_rate = 0.01, momentum = 0.9 }`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sgd {
-    /// The learning rate.
-    #[schemars(extend("exclusiveMinimum" = 0.0))]
-    pub learning_rate: f64,
-    /// The momentum: the share of the previous step that is added to the next one.
-    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    pub momentum: f64,
-}
-
-impl Default for Sgd {
-    fn default() -> Self {
-        Self { learning_rate: 1e-2, momentum: 0.0 }
-    }
-}
-
-/// `lbfgs = { l2 = 1.0 }`: minimises the sum of the losses of all training rows plus `l2 / 2` times the squared weights. The
-/// bias has no penalty.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Lbfgs {
-    /// The strength of the penalty: 1 / C of scikit-learn's `LogisticRegression`.
-    #[schemars(range(min = 0.0))]
-    pub l2: f64,
-    /// The fit has converged when no number of the gradient of (objective / rows) is larger than this: scikit-learn's `tol`.
-    #[schemars(extend("exclusiveMinimum" = 0.0))]
-    pub tolerance: f64,
-    /// The most iterations: scikit-learn's `max_iter`. A fit that needs more is kept, with a warning.
-    #[schemars(range(min = 1))]
-    pub max_iterations: u32,
-}
-
-impl Default for Lbfgs {
-    fn default() -> Self {
-        Self { l2: 1.0, tolerance: 1e-6, max_iterations: 1000 }
-    }
-}
-
-impl Optimizer {
-    /// Returns the initial learning rate; that of L-BFGS, which has none, is 1, the length of its usual step.
-    pub fn learning_rate(&self) -> f64 {
-        self.stepwise().map_or(1.0, |optimizer| optimizer.learning_rate())
-    }
-
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let mut check_range = |key: &str, value: f64, low: f64, high: f64, hint: &str| {
-            if !(value >= low && value < high) {
-                faults.push(Fault::new(key, format!("{value} is out of range"), hint));
-            }
-        };
-        let positive = "use a number above 0, such as 1e-3";
-        let share = "use a number from 0 to below 1, such as 0.9";
-        check_range("learning_rate", self.learning_rate(), f64::MIN_POSITIVE, f64::INFINITY, positive);
-        let name = match self {
-            Self::Adam(Adam { beta_1, beta_2, epsilon, .. }) | Self::Adamw(Adamw { beta_1, beta_2, epsilon, .. }) => {
-                check_range("beta_1", *beta_1, 0.0, 1.0, share);
-                check_range("beta_2", *beta_2, 0.0, 1.0, share);
-                check_range("epsilon", *epsilon, 1e-37, f64::INFINITY, "use 1e-37 or more, such as 1e-7");
-                if let Self::Adamw(s) = self {
-                    check_range("weight_decay", s.weight_decay, 0.0, f64::INFINITY, "use 0 or more, such as 4e-3");
-                    "adamw"
-                } else {
-                    "adam"
-                }
-            }
-            Self::Sgd(s) => {
-                check_range("momentum", s.momentum, 0.0, 1.0, share);
-                "sgd"
-            }
-            Self::Lbfgs(s) => {
-                check_range("l2", s.l2, 0.0, f64::INFINITY, "use 0 or more, such as 1.0");
-                check_range(
-                    "tolerance",
-                    s.tolerance,
-                    f64::MIN_POSITIVE,
-                    f64::INFINITY,
-                    "use a number above 0, such as 1e-6",
-                );
-                check_range(
-                    "max_iterations",
-                    s.max_iterations.into(),
-                    1.0,
-                    f64::INFINITY,
-                    "use 1 or more, such as 1000",
-                );
-                "lbfgs"
-            }
-        };
-        faults.into_iter().map(|fault| fault.below(name)).collect()
+impl Activation {
+    /// Returns whether the kernels of GPUs know the activation.
+    fn has_gpu_kernel(self) -> bool {
+        match self {
+            Self::Linear | Self::Relu | Self::Gelu | Self::Tanh | Self::Sigmoid => true,
+            Self::Silu => false,
+        }
     }
 }
 
@@ -308,7 +223,12 @@ impl Head {
     /// Returns whether GPUs have their own kernels for the head, if no embedding is fine-tuned below it. If not, GPUs
     /// are slower than a CPU.
     pub fn has_gpu_kernels(&self) -> bool {
-        !matches!(self.layers.first(), Some(Layer::Dropout { .. }))
+        let has_kernel = |(at, layer): (usize, &Layer)| match layer {
+            Layer::Dense { activation, .. } => activation.has_gpu_kernel(),
+            Layer::Dropout { .. } => at > 0,
+            Layer::LayerNorm(_) => false,
+        };
+        self.layers.iter().enumerate().all(has_kernel)
     }
 
     /// Returns the faults of the layers that are independent of the data.
@@ -326,7 +246,12 @@ impl Head {
                     format!("{rate} isn't a valid dropout rate"),
                     "use a number from 0 to below 1, such as 0.2",
                 )),
-                Layer::Dense { .. } | Layer::Dropout { .. } => {}
+                Layer::LayerNorm(LayerNorm { epsilon }) if !(1e-30..=1.0).contains(epsilon) => faults.push(Fault::new(
+                    format!("layers.{index}.layer_norm.epsilon"),
+                    format!("{epsilon} is out of range"),
+                    "use a number from 1e-30 to 1, such as 1e-3",
+                )),
+                Layer::Dense { .. } | Layer::Dropout { .. } | Layer::LayerNorm(_) => {}
             }
         }
         faults
@@ -334,6 +259,47 @@ impl Head {
 }
 
 impl Train {
+    /// Returns whether GPUs have their own kernels for these settings; if not, GPUs are slower than a CPU.
+    pub fn has_gpu_kernels(&self) -> bool {
+        let Self {
+            epochs: _,
+            batch_size: _,
+            optimizer: _,
+            loss,
+            class_weight,
+            sampling: _,
+            schedule: _,
+            clip,
+            l2,
+            shuffle: _,
+        } = self;
+        loss.is_none_or(Loss::is_log_loss) && class_weight.is_none() && clip.is_none() && l2.is_none_or(|l2| l2 == 0.0)
+    }
+
+    /// Returns the settings, by their keys, that are set and that `lbfgs` doesn't know.
+    pub fn unknown_to_lbfgs(&self) -> Vec<&'static str> {
+        let Self {
+            epochs: _,
+            batch_size: _,
+            optimizer: _,
+            loss,
+            class_weight: _,
+            sampling,
+            schedule,
+            clip,
+            l2,
+            shuffle: _,
+        } = self;
+        let set = [
+            ("loss", !loss.is_none_or(Loss::is_log_loss)),
+            ("sampling", sampling.is_some()),
+            ("schedule", schedule.is_some()),
+            ("clip", clip.is_some()),
+            ("l2", l2.is_some()),
+        ];
+        set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+
     /// Returns the faults of the numbers that are independent of the data.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -342,41 +308,73 @@ impl Train {
                 faults.push(Fault::new(key, format!("`{key}` is 0"), "use 1 or more"));
             }
         }
-        faults.extend(self.optimizer.faults().into_iter().map(|fault| fault.below("optimizer")));
+        let below = |faults: Vec<Fault>, table: &'static str| faults.into_iter().map(move |fault| fault.below(table));
+        faults.extend(below(self.optimizer.faults(), "optimizer"));
+        faults.extend(below(self.loss.map_or(Vec::new(), Loss::faults), "loss"));
+        faults.extend(self.class_weight.iter().flat_map(ClassWeight::faults));
+        faults.extend(below(self.schedule.map_or(Vec::new(), Schedule::faults), "schedule"));
+        faults.extend(below(self.clip.map_or(Vec::new(), Clip::faults), "clip"));
+        let l2 = self.l2.filter(|l2| !(l2.is_finite() && *l2 >= 0.0));
+        faults.extend(l2.map(|l2| Fault::new("l2", format!("{l2} is out of range"), "use 0 or more, such as 1e-4")));
+        faults.extend(self.sampling_faults());
         faults
     }
 
-    /// Returns the loss that is set, or the one that suits the labels.
-    ///
-    /// # Errors
-    /// When the loss that is set doesn't suit the labels; the error says what to write instead.
-    pub fn loss_for(&self, task: Task) -> Result<Loss, String> {
-        let suitable = match task {
-            Task::Binary | Task::MultiLabel => Loss::BinaryCrossEntropy,
-            Task::MultiClass => Loss::CategoricalCrossEntropy,
-        };
-        match self.loss {
-            Some(loss) if loss != suitable => Err(format!(
-                "the loss `{}` doesn't suit {} labels; use `{}`, or leave `loss` out",
-                loss.name(),
-                match task {
-                    Task::Binary => "binary",
-                    Task::MultiClass => "multi-class",
-                    Task::MultiLabel => "multi-label",
-                },
-                suitable.name()
-            )),
-            Some(_) | None => Ok(suitable),
+    fn sampling_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.sampling.is_some() && self.class_weight.is_some() {
+            let message = "`sampling` and `class_weight` weigh the classes twice";
+            faults.push(Fault::new("sampling", message, "leave one of them out").related_to("class_weight"));
         }
+        if self.sampling.is_some() && !self.shuffle {
+            let message = "`sampling` draws rows at random, so `shuffle = false` has no effect";
+            faults.push(Fault::new("sampling", message, "leave one of them out").related_to("shuffle"));
+        }
+        faults
     }
 }
 
-impl Loss {
-    /// Returns the name in a pipeline file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BinaryCrossEntropy => "binary_cross_entropy",
-            Self::CategoricalCrossEntropy => "categorical_cross_entropy",
+/// Returns the kind of a task's labels in words.
+fn words(task: Task) -> &'static str {
+    match task {
+        Task::Binary => "binary",
+        Task::MultiClass => "multi-class",
+        Task::MultiLabel => "multi-label",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn layers_keep_the_form_in_which_they_are_written() {
+        for (written, layer) in [
+            (json!({"dense": 8, "activation": "silu"}), Layer::Dense { units: 8, activation: Activation::Silu }),
+            (json!({"layer_norm": {"epsilon": 0.5}}), Layer::LayerNorm(LayerNorm { epsilon: 0.5 })),
+        ] {
+            assert_eq!(serde_json::from_value::<Layer>(written.clone()).expect("a layer"), layer);
+            assert_eq!(serde_json::to_value(layer).expect("JSON"), written);
         }
+        let norm: Layer = serde_json::from_value(json!({"layer_norm": {}})).expect("a layer");
+        assert_eq!(norm, Layer::LayerNorm(LayerNorm::default()));
+        for wrong in [json!({"layer_norm": {}, "dense": 8}), json!({"layer_norm": {}, "activation": "relu"}), json!({})]
+        {
+            assert!(serde_json::from_value::<Layer>(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn settings_that_weigh_classes_twice_are_faults() {
+        let keys = |value| {
+            let train: Train = serde_json::from_value(value).expect("settings");
+            train.faults().into_iter().map(|fault| fault.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(json!({"sampling": "balanced", "class_weight": "balanced"})), ["sampling"]);
+        assert_eq!(keys(json!({"sampling": "balanced", "shuffle": false})), ["sampling"]);
+        assert_eq!(keys(json!({"l2": -1.0, "clip": {"norm": 0.0}})), ["clip.norm", "l2"]);
+        assert_eq!(keys(json!({"loss": {"focal": {"gamma": -1.0}}})), ["loss.focal.gamma"]);
     }
 }

@@ -1,7 +1,8 @@
 //! Weights in host memory, from which engines start and which they return, and their safetensors file.
 //!
 //! The arrays are named `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
-//! `head.output.kernel` and `head.output.bias`; kernels have Keras's layout.
+//! `head.output.kernel` and `head.output.bias`; kernels have Keras's layout. A layer normalisation has `head.N.gamma` and
+//! `head.N.beta`, `[units]`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

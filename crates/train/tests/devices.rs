@@ -6,8 +6,9 @@ use std::sync::Arc;
 use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_test_support::{Requirement, skip};
-use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
+use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, LayerNorm, Optimizer, Sgd, Train};
 use emberline_train::{DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, fit};
+use serde_json::json;
 
 mod support;
 use support::fit_alone;
@@ -32,6 +33,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         train: &train,
         seed,
         task: Task::Binary,
+        classes: &[],
         features: &splits,
         targets: &targets,
         order: None,
@@ -141,6 +143,7 @@ fn devices_agree_on_dense_heads() {
             train,
             seed,
             task,
+            classes: &[],
             features: &features,
             targets: &targets,
             order: None,
@@ -153,6 +156,45 @@ fn devices_agree_on_dense_heads() {
     }
 }
 
+/// Kernels follow schedules and draws; what they don't know is left to Burn.
+#[test]
+fn devices_agree_on_settings_of_training() {
+    let mut stream = Substream::new(6, "settings");
+    let vectors: Vec<f32> = (0..ROWS * DIM).map(|_| stream.symmetric(1.0)).collect();
+    let vectors = Matrix::new(ROWS, DIM, vectors);
+    let column = targets(&vectors);
+    let features = Features::Frozen(vectors);
+    let features = Splits { train: features.clone(), valid: Some(features), test: None };
+    let targets = Splits { train: column.clone(), valid: Some(column), test: None };
+    let plain = [Layer::Dense { units: 16, activation: Activation::Relu }];
+    let other = [Layer::Dense { units: 16, activation: Activation::Silu }, Layer::LayerNorm(LayerNorm::default())];
+    let cases = [
+        (&plain[..], json!({"schedule": {"cosine": {"warmup": 0.1}}, "sampling": "balanced"})),
+        (&plain[..], json!({"class_weight": "balanced", "l2": 0.01})),
+        (&plain[..], json!({"loss": {"focal": {"gamma": 2.0, "alpha": 0.25}}, "clip": {"value": 0.01}})),
+        (&other[..], json!({"loss": {"binary_cross_entropy": {"label_smoothing": 0.1}}, "clip": {"norm": 0.1}})),
+    ];
+    for (layers, settings) in cases {
+        let head = Head { layers: layers.to_vec() };
+        let train: Train = serde_json::from_value(settings.clone()).expect("settings");
+        let train = Train { epochs: 3, ..train };
+        let spec = |seed| FitSpec {
+            head: &head,
+            train: &train,
+            seed,
+            task: Task::Binary,
+            classes: &[],
+            features: &features,
+            targets: &targets,
+            order: None,
+            monitor: Some(Monitor::VAL_LOSS),
+            initial: None,
+            decision: DecisionSpec::default(),
+        };
+        compare_fits(&[spec(1), spec(2)], &settings.to_string());
+    }
+}
+
 fn compare_fits(specs: &[FitSpec<'_>], what: &str) {
     let alone = |device| {
         specs
@@ -162,7 +204,7 @@ fn compare_fits(specs: &[FitSpec<'_>], what: &str) {
     };
     let cpu = alone(Device::Cpu);
     for device in gpu_devices() {
-        let uses_burn = matches!(specs[0].head.layers.first(), Some(Layer::Dropout { .. }));
+        let uses_burn = !(specs[0].head.has_gpu_kernels() && specs[0].train.has_gpu_kernels());
         let on_gpu = alone(device);
         compare_with(&cpu, &on_gpu, rounding(device, uses_burn), &format!("{device}, {what}"));
         let requests = specs.iter().map(|spec| FitRequest { spec, callbacks: &mut [], checkpointer: None }).collect();

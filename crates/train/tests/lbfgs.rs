@@ -5,8 +5,8 @@ use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Features, LayerStack, Matrix, Metric, Monitor, Splits, Task};
 use emberline_device::Device;
 use emberline_train::callback::{Callback, Control};
-use emberline_train::settings::{Activation, Head, Layer, Lbfgs, Optimizer, Train};
-use emberline_train::{DecisionSpec, EngineChoice, Error, FitSpec, FittedModel};
+use emberline_train::settings::{Activation, ClassWeight, Head, Layer, Lbfgs, Optimizer, Schedule, Train, WeightRule};
+use emberline_train::{DecisionSpec, EngineChoice, Error, FitSpec, FittedModel, Objective};
 use serde_json::Value;
 
 mod support;
@@ -50,14 +50,29 @@ impl Problem {
         settings: Lbfgs,
         callbacks: &mut [Box<dyn Callback + '_>],
     ) -> Result<FittedModel, Error> {
+        self.fit_all((features, head), &Train { optimizer: Optimizer::Lbfgs(settings), ..Train::default() }, callbacks)
+    }
+
+    /// Fits a linear head with further settings of training.
+    fn fit_with(&self, train: &Train, settings: Lbfgs) -> Result<FittedModel, Error> {
+        let train = Train { optimizer: Optimizer::Lbfgs(settings), ..train.clone() };
+        self.fit_all((Features::Frozen(self.rows.clone()), Head::default()), &train, &mut [])
+    }
+
+    fn fit_all(
+        &self,
+        (features, head): (Features, Head),
+        train: &Train,
+        callbacks: &mut [Box<dyn Callback + '_>],
+    ) -> Result<FittedModel, Error> {
         let features = Splits { valid: Some(features.clone()), train: features, test: None };
         let targets = Splits { train: self.targets.clone(), valid: Some(self.targets.clone()), test: None };
-        let train = Train { optimizer: Optimizer::Lbfgs(settings), ..Train::default() };
         let spec = FitSpec {
             head: &head,
-            train: &train,
+            train,
             seed: 1,
             task: self.task,
+            classes: &[],
             features: &features,
             targets: &targets,
             order: None,
@@ -137,6 +152,32 @@ fn a_fit_that_stops_early_is_kept_and_says_so() {
     let fitted = dense_binary().fit(Lbfgs { max_iterations: 2, ..Lbfgs::default() }, &mut []).expect("a fit");
     assert_eq!(fitted.stopped, Stop::NotConverged);
     assert!(fitted.convergence.is_some_and(|end| !end.converged && end.iterations == 2));
+}
+
+/// The loss of the record is weighted as the objective is: no other head has a lower one.
+#[test]
+fn weighted_classes_have_the_lowest_weighted_loss() {
+    let problem = dense_binary();
+    let settings = Lbfgs { l2: 1e-3, tolerance: 1e-9, max_iterations: 10_000 };
+    let weighted = |class_weight| Train { class_weight, ..Train::default() };
+    let balanced = weighted(Some(ClassWeight::Rule(WeightRule::Balanced)));
+    let fit = |train: &Train| problem.fit_with(train, settings.clone()).expect("a fit");
+    let (of_rows, of_classes) = (fit(&Train::default()), fit(&balanced));
+    let loss = |fitted: &FittedModel| {
+        let objective = Objective::new(&balanced, problem.task, &[], &problem.targets).expect("an objective");
+        let logits = fitted.logits.valid.as_ref().expect("logits");
+        let rows = 0..logits.rows();
+        rows.map(|row| objective.held_out_loss(logits.row(row), problem.targets.row(row))).sum::<f64>() / 150.0
+    };
+    assert!(loss(&of_classes) < loss(&of_rows) - 1e-5);
+    assert!((of_classes.metrics["val_loss"] - loss(&of_classes)).abs() < 1e-12);
+}
+
+#[test]
+fn settings_of_steps_are_refused() {
+    let train = Train { schedule: Some(Schedule::Warmup(0.1)), ..Train::default() };
+    let error = dense_binary().fit_with(&train, Lbfgs::default()).expect_err("no steps");
+    assert!(error.to_string().contains("doesn't know `schedule`"), "{error}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn fitted(signal: usize) -> FittedModel {
         train: &Train { epochs: 20, optimizer: Optimizer::Adam(adam), ..Train::default() },
         seed: 1,
         task: Task::Binary,
+        classes: &[],
         features: &features,
         targets: &Splits { train: targets, valid: None, test: None },
         order: None,

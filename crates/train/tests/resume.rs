@@ -8,10 +8,11 @@ use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Monitor, Spli
 use emberline_device::Device;
 use emberline_test_support::{Requirement, skip};
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
-use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
+use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, LayerNorm, Optimizer, Sgd, Train};
 use emberline_train::{
     Checkpoint, CheckpointAction, Checkpointer, DecisionSpec, Error, FitRequest, FitSpec, FittedModel, fit,
 };
+use serde_json::json;
 
 const ROWS: usize = 70;
 const DIM: usize = 9;
@@ -91,6 +92,22 @@ impl Case {
         Self { head: Head { layers }, train, features }
     }
 
+    /// Returns the same case with other settings and another last layer.
+    fn with(self, train: serde_json::Value, layer: Option<Layer>) -> Self {
+        let mut settings = serde_json::to_value(&self.train).expect("JSON");
+        let table = settings.as_object_mut().expect("a table");
+        table.extend(train.as_object().expect("a table").clone());
+        let mut layers = self.head.layers;
+        layers.extend(layer);
+        Self { head: Head { layers }, train: serde_json::from_value(settings).expect("settings"), ..self }
+    }
+
+    /// Returns the callbacks that suit the settings.
+    fn callbacks(&self) -> Callbacks {
+        let reduce_lr_on_plateau = callbacks().reduce_lr_on_plateau.filter(|_| self.train.schedule.is_none());
+        Callbacks { reduce_lr_on_plateau, ..callbacks() }
+    }
+
     /// Runs a fit with callbacks that have state. Returns its result and the file that the checkpointer holds
     /// afterwards.
     fn fit(
@@ -107,6 +124,7 @@ impl Case {
             train: &self.train,
             seed: 4,
             task: Task::Binary,
+            classes: &[],
             features: &self.features,
             targets: &targets,
             order: None,
@@ -116,7 +134,7 @@ impl Case {
         };
         let progress = Box::new(std::io::sink());
         let context = CallbackContext { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
-        let mut started: Vec<Box<dyn Callback + '_>> = callbacks().start(context).expect("begun");
+        let mut started: Vec<Box<dyn Callback + '_>> = self.callbacks().start(context).expect("begun");
         let request = FitRequest { spec: &spec, callbacks: &mut started, checkpointer: Some(&mut checkpointer) };
         let fitted = fit(vec![request], device).and_then(|mut all| all.pop().expect("one"));
         (fitted, checkpointer.file)
@@ -157,6 +175,10 @@ fn check_on(device: Device) {
     let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
     let adamw = Optimizer::Adamw(Adamw { learning_rate: 0.01, ..Adamw::default() });
     let momentum = Optimizer::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9 });
+    let weighted = json!({"class_weight": "balanced", "loss": {"focal": {"gamma": 1.0}}, "l2": 0.01});
+    let scheduled = json!({"schedule": {"cosine": {"warmup": 0.2}}, "clip": {"norm": 0.5}});
+    let sampled = json!({"sampling": "balanced", "schedule": {"exponential": {"rate": 0.5, "steps": 9}}});
+    let silu = Layer::Dense { units: 7, activation: Activation::Silu };
     let cases = [
         Case::new(frozen(ROWS, DIM), adam.clone(), false),
         Case::new(frozen(ROWS, DIM), adamw, false),
@@ -165,7 +187,11 @@ fn check_on(device: Device) {
         Case::new(tuned(), momentum.clone(), false),
         Case::new(frozen(ROWS, DIM), adam.clone(), true),
         Case::new(tuned(), momentum, true),
-        Case::new(mixed(), adam, true),
+        Case::new(mixed(), adam.clone(), true),
+        Case::new(frozen(ROWS, DIM), adam.clone(), false).with(weighted, None),
+        Case::new(tuned(), adam.clone(), false).with(scheduled.clone(), None),
+        Case::new(frozen(ROWS, DIM), adam.clone(), true).with(scheduled, Some(Layer::LayerNorm(LayerNorm::default()))),
+        Case::new(frozen(ROWS, DIM), adam, false).with(sampled, Some(silu)),
     ];
     for (number, case) in cases.iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -4,7 +4,10 @@ use emberline_base::record::Stop;
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, Control, EarlyStopping};
-use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, Optimizer, Sgd, Train};
+use emberline_train::settings::{
+    Activation, Adam, Adamw, ClassWeight, Clip, Focal, Head, Layer, LayerNorm, Loss, Optimizer, Schedule, Sgd, Train,
+    WeightRule,
+};
 use emberline_train::{DecisionSpec, Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit, fit_with};
 
 mod support;
@@ -65,6 +68,7 @@ impl Fits {
             train: &self.trains[train],
             seed,
             task: Task::Binary,
+            classes: &[],
             features: &self.features[vectors],
             targets: &self.targets[vectors],
             order: None,
@@ -202,6 +206,39 @@ fn one_that_fails_spoils_no_other() {
         let fit = fitted[at].as_ref().expect("it ends");
         assert!(off(&alone, fit) < 1e-4 && alone.history.len() == fit.history.len(), "fit {at}");
     }
+}
+
+/// Every fit's gradients are scaled by their own norm.
+#[test]
+fn clipped_penalised_and_normalised_fits_differ_by_roundings() {
+    let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
+    let mut fits = Fits::new(true, adam);
+    fits.head.layers.insert(1, Layer::LayerNorm(LayerNorm::default()));
+    for train in &mut fits.trains {
+        (train.clip, train.l2) = (Some(Clip::Norm(0.2)), Some(0.01));
+        train.loss = Some(Loss::Focal(Focal::default()));
+        train.schedule = Some(Schedule::Warmup(0.3));
+    }
+    for (at, (alone, together)) in both_ways(&fits, EngineChoice::Burn).iter().enumerate() {
+        assert_eq!(alone.history.len(), together.history.len());
+        assert!(off(alone, together) < 1e-4, "fit {at}: off by {}", off(alone, together));
+    }
+}
+
+#[test]
+fn fits_of_other_objectives_have_other_shapes() {
+    let adam = |learning_rate| Optimizer::Adam(Adam { learning_rate, ..Adam::default() });
+    let shape = |change: fn(&mut Train)| {
+        let mut fits = Fits::new(false, adam);
+        change(&mut fits.trains[0]);
+        fits.specs()[0].shape().expect("a shape")
+    };
+    let plain = shape(|_| {});
+    assert_eq!(plain, shape(|train| train.schedule = Some(Schedule::Warmup(0.5))), "rates may differ");
+    assert_ne!(plain, shape(|train| train.class_weight = Some(ClassWeight::Rule(WeightRule::Balanced))));
+    assert_ne!(plain, shape(|train| train.loss = Some(Loss::Focal(Focal::default()))));
+    assert_ne!(plain, shape(|train| train.clip = Some(Clip::Value(1.0))));
+    assert_ne!(plain, shape(|train| train.l2 = Some(0.1)));
 }
 
 #[test]

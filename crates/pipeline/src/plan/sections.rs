@@ -17,7 +17,7 @@ use super::section::{Section, Typed, file_axes, with_axes};
 use crate::document::typed;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
-use crate::settings::{Decide, decide_faults, monitor_faults};
+use crate::settings::{Decide, decide_faults, loss_faults, monitor_faults};
 
 /// Keys of `[callbacks]` that change no result.
 const DISPLAY_KEYS: &[&str] = &["epoch_dots"];
@@ -72,12 +72,16 @@ impl<'p> Sections<'p> {
         let train = self.train.of(pipeline, choice, &[], |train| train.faults().is_empty())?;
         let callbacks = self.callbacks.of(pipeline, choice, DISPLAY_KEYS, |callbacks| callbacks.faults().is_empty())?;
         let decide = self.decide.of(pipeline, choice, Decide::KEYS_OF_NO_CELL, |decide| decide.faults().is_empty())?;
-        let missing = [monitor_faults(&callbacks.value, &data.value), decide_faults(&decide.value, &data.value)];
+        let missing = [
+            monitor_faults(&callbacks.value, &data.value),
+            decide_faults(&decide.value, &data.value),
+            loss_faults(&decide.value, &train.value),
+        ];
         if missing.iter().any(|faults| !faults.is_empty()) {
             return None;
         }
         let Embedding { name, source, impossible } = embedding.value.as_ref();
-        let reason = crate::settings::impossible(name, source, &head.value, &train.value);
+        let reason = crate::settings::impossible((name, source), &head.value, &train.value, &callbacks.value);
         if let Some(reason) = reason.or_else(|| impossible.clone()) {
             return Some(Err(reason));
         }

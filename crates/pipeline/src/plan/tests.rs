@@ -400,3 +400,76 @@ fn thresholds_with_impossible_numbers_are_refused_at_their_place() {
         assert!(found.contains(message), "{assignment}: {found}");
     }
 }
+
+const FILE: &str = "name = \"t\"\n[data]\npath = \"d.csv\"\ntext = \"t\"\nlabel = \"l\"\n[embedding.h.hashing]\n";
+
+fn refusal(settings: &str) -> String {
+    let file = format!("{FILE}{settings}\n");
+    Pipeline::parse("p.toml", &file, Path::new(""), &[]).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn settings_of_training_that_exclude_each_other_are_refused() {
+    for (settings, message) in [
+        ("[train]\nschedule = { warmup = 0.1 }\n[callbacks.reduce_lr_on_plateau]", "changes a learning rate that"),
+        ("[train]\nclass_weight = \"balanced\"\nsampling = \"balanced\"", "weigh the classes twice"),
+        ("[train]\nsampling = \"balanced\"\nshuffle = false", "`shuffle = false` has no effect"),
+        ("[train]\noptimizer = { lbfgs = {} }\nclip = { norm = 1.0 }", "doesn't know `clip`"),
+        ("[train]\noptimizer = { lbfgs = {} }\nl2 = 0.1", "`train.optimizer.lbfgs.l2` is its penalty"),
+        ("[train]\noptimizer = { lbfgs = {} }\nloss = \"focal\"", "doesn't know `loss`"),
+        ("[train]\nclass_weight = \"balanced\"\n[decide]\nmetric = \"val_loss\"", "`loss` can't rank settings"),
+        ("[decide]\nmetric = \"val_loss\"\n[grid]\n\"train.loss\" = [\"focal\"]", "`loss` can't rank settings"),
+    ] {
+        let found = refusal(settings);
+        assert!(found.contains(message), "{settings}: {found}");
+    }
+    assert_eq!(refusal("[train]\noptimizer = { lbfgs = {} }\nclass_weight = { yes = 4 }"), "");
+    assert_eq!(refusal("[decide]\nmetric = \"val_loss\"\n[train]\nl2 = 0.1\nclip = { value = 1 }"), "");
+}
+
+#[test]
+fn settings_of_training_with_wrong_values_are_refused_at_their_place() {
+    for (settings, message) in [
+        ("class_weight = \"balance\"", "balanced"),
+        ("class_weight = { yes = 0 }", "0 can't be the weight of a class"),
+        ("loss = \"focus\"", "focal"),
+        ("loss = { focal = { gama = 2.0 } }", "gamma"),
+        ("loss = { binary_cross_entropy = { label_smoothing = 1.5 } }", "label_smoothing"),
+        ("schedule = { cosine = { warmup = 2 } }", "warmup"),
+        ("schedule = { exponential = { rate = 0.5 } }", "steps"),
+        ("clip = { norm = 1.0, value = 1.0 }", "norm"),
+        ("sampling = \"weighted\"", "balanced"),
+        ("l2 = -1", "l2"),
+    ] {
+        let found = refusal(&format!("[train]\n{settings}"));
+        assert!(found.contains(message) && found.contains("p.toml:8:"), "{settings}: {found}");
+    }
+}
+
+#[test]
+fn combinations_of_axes_that_exclude_each_other_are_left_out() {
+    let grid = "embedding = [\"small\"]
+\"head.layers\" = [[]]
+\"train.schedule\" = [{ cosine = { warmup = 0.05 } }, { exponential = { rate = 0.5, steps = 10 } }]
+\"train.optimizer\" = [{ adam = {} }, { lbfgs = {} }]";
+    let plan = plan_with(grid, &[]);
+    assert_eq!((plan.cells.len(), plan.left_out.len()), (2, 2));
+    assert!(reasons(&plan).iter().all(|reason| reason.contains("lbfgs doesn't know `train.schedule`")));
+    let grid = "embedding = [\"small\"]
+\"train.schedule\" = [{ warmup = 0.5 }]
+\"callbacks.reduce_lr_on_plateau\" = [{ patience = 3 }, { patience = 4 }]";
+    let plan = plan_with(grid, &[]);
+    assert_eq!((plan.cells.len(), plan.left_out.len()), (0, 2));
+    assert!(reasons(&plan).iter().all(|reason| reason.contains("use one of them")), "{:?}", reasons(&plan));
+}
+
+#[test]
+fn settings_that_say_their_default_rename_no_cell() {
+    let id = |assignment: &str| ids(&plan_with("embedding = [\"small\"]", &[assignment.to_owned()]))[0].to_owned();
+    let plain = id("train.loss=\"binary_cross_entropy\"");
+    assert_eq!(id("train.loss={ binary_cross_entropy = {} }"), plain);
+    assert_eq!(id("train.loss={ binary_cross_entropy = { label_smoothing = 0 } }"), plain);
+    assert_ne!(id("train.loss={ binary_cross_entropy = { label_smoothing = 0.1 } }"), plain);
+    assert_eq!(id("train.loss={ focal = { gamma = 2 } }"), id("train.loss=\"focal\""));
+    assert_eq!(id("train.schedule={ cosine = { warmup = 0 } }"), id("train.schedule={ cosine = {} }"));
+}

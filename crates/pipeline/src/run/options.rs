@@ -69,7 +69,7 @@ impl Options {
         if matches!(train.optimizer, Optimizer::Lbfgs(_)) {
             return Device::Cpu;
         }
-        let has_gpu_kernels = head.has_gpu_kernels() && !embedding.source.trainable();
+        let has_gpu_kernels = head.has_gpu_kernels() && train.has_gpu_kernels() && !embedding.source.trainable();
         if self.auto && !has_gpu_kernels { Device::Cpu } else { self.device }
     }
 }

@@ -230,6 +230,7 @@ mod tests {
             train: &Train::default(),
             seed: 1,
             task: Task::Binary,
+            classes: &[],
             features: &features,
             targets: &Splits { train: Matrix::zeros(1, 1), valid: None, test: None },
             order: None,

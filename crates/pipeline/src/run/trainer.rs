@@ -285,6 +285,7 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
         train: &cell.settings.train,
         seed: cell.training_seed(),
         task: data.dataset.labels.task,
+        classes: &data.dataset.labels.classes,
         features,
         targets: &data.targets,
         order: Some(&data.dataset.order),
@@ -370,6 +371,6 @@ fn parameters(spec: &FitSpec<'_>, opened: &Opened) -> Parameters {
 
 /// Returns what the validation rows say about a fit besides its metrics.
 fn evidence(prepared: &Prepared, spec: &FitSpec<'_>, fit: &FittedModel) -> Option<FitEvidence> {
-    let loss = spec.train.loss_for(spec.task).ok()?;
-    fit_evidence(spec.task, loss, &prepared.data.dataset.labels.classes, &fit.logits, spec.targets)
+    let objective = spec.objective().ok()?;
+    fit_evidence(spec.task, &objective, &prepared.data.dataset.labels.classes, &fit.logits, spec.targets)
 }

@@ -1,10 +1,11 @@
 //! `[decide]`: what settings are judged by, how probabilities become decisions, and how the model that classifies is made.
 
-use emberline_base::{Fault, Monitor};
+use emberline_base::{Fault, Metric, Monitor};
 use emberline_metrics::ThresholdRule;
 use emberline_metrics::calibration::CalibrationMethod;
 use emberline_report::Question;
 use emberline_statistics::Size;
+use emberline_train::settings::Train;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,20 @@ impl Decide {
         faults.extend(threshold.map(|(message, hint)| Fault::new("threshold", message, hint)));
         faults
     }
+}
+
+/// Reports a loss that is to rank settings although it isn't the log loss of the rows: losses are comparable neither across
+/// loss functions nor across weights of classes.
+pub(crate) fn loss_faults(decide: &Decide, train: &Train) -> Vec<Fault> {
+    let is_loss = decide.metric.is_some_and(|metric| metric.metric == Metric::Loss);
+    if !is_loss || train.has_log_loss() {
+        return Vec::new();
+    }
+    let message = "`loss` can't rank settings that weigh classes or train with another loss than the cross-entropy";
+    let hint = "leave it out, or use a metric that counts every row alike, such as `val_accuracy`";
+    let keys = ["train.loss", "train.class_weight", "train.sampling"];
+    let fault = Fault::new("decide.metric", message, hint);
+    vec![keys.into_iter().fold(fault, Fault::related_to)]
 }
 
 /// Reports what is to be chosen on validation rows although there is no validation split.

@@ -5,7 +5,7 @@
 use emberline_base::Metric;
 use emberline_base::record::{Cell, Outcome, Status, Stop, Summary};
 
-use super::{best_of, metric_names, metric_of, reference_note};
+use super::{best_in, metric_names, metric_of, reference_note};
 use crate::Run;
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::fit_verdict::{FitVerdict, Gap};
@@ -96,7 +96,7 @@ fn metrics(summary: &Summary) -> Vec<Measured> {
     let column = |name: String| {
         let values = numbers(summary, |outcome| outcome.metrics.get(&name).copied());
         let known: Vec<f64> = values.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
-        let best = metric_of(&name).map_or_else(|| vec![false; known.len()], |metric| best_of(&known, metric));
+        let best = best_in(summary, &name, &known);
         let digits = decimals(known);
         let fields = values.iter().zip(best).map(|(value, best)| match value {
             Some(value) => Field { best, ..Field::number(*value, fixed(*value, digits)) },

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use emberline_base::record::{Data, Outcome, Summary};
 use emberline_base::{Metric, SplitName, Task};
 
+use crate::grouping::varying_axes;
 use crate::number::single;
 
 /// Returns the names of the metrics that any finished cell has: those of validation, of test, then of training, each in the
@@ -62,6 +63,20 @@ pub(crate) fn data_differ(summary: &Summary) -> bool {
     digests.collect::<BTreeSet<_>>().len() > 1
 }
 
+/// Marks the best of the values of a metric by name, unless they can't be compared: losses are comparable neither across loss
+/// functions nor across weights of classes.
+pub(crate) fn best_in(summary: &Summary, name: &str, values: &[f64]) -> Vec<bool> {
+    let changes_loss = |axis: &String| {
+        let keys = ["train.loss", "train.class_weight", "train.sampling"];
+        axis == "train" || keys.iter().any(|key| axis == key || axis.starts_with(&format!("{key}.")))
+    };
+    match metric_of(name) {
+        Some(Metric::Loss) if varying_axes(summary).iter().any(changes_loss) => vec![false; values.len()],
+        Some(metric) => best_of(values, metric),
+        None => vec![false; values.len()],
+    }
+}
+
 /// Marks the best of `values`: all of them if several are equal, none if fewer than two are finite.
 pub(crate) fn best_of(values: &[f64], metric: Metric) -> Vec<bool> {
     let numbers: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
@@ -92,6 +107,18 @@ mod tests {
         assert_eq!(reference_note("test_pr_auc", &data), "");
         assert_eq!(reference_note("val_f1", &data), "");
         assert_eq!(reference_note("val_pr_auc", &sample::many_classes().summary.data), "mean prevalence 0.0130");
+    }
+
+    #[test]
+    fn losses_of_other_weights_have_no_best() {
+        let mut summary = sample::course().summary;
+        let values = [0.2, 0.1];
+        assert_eq!(best_in(&summary, "val_loss", &values), [false, true]);
+        for (at, cell) in summary.cells.iter_mut().enumerate() {
+            cell.settings.insert("train.class_weight.insincere".to_owned(), at.into());
+        }
+        assert_eq!(best_in(&summary, "val_loss", &values), [false; 2]);
+        assert_eq!(best_in(&summary, "val_accuracy", &values), [true, false]);
     }
 
     #[test]

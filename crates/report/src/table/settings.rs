@@ -5,7 +5,7 @@ use emberline_base::record::Summary;
 use emberline_base::record::answer::{Answer, Level, SettingAnswer};
 
 use super::cells::share;
-use super::{best_of, data_differ, metric_names, metric_of, reference_note};
+use super::{best_in, data_differ, metric_names, metric_of, reference_note};
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::grouping::Setting;
 use crate::moments::{mean, standard_deviation};
@@ -76,10 +76,8 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
 fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Measured {
     let (column, mut fields) = spread_column(name, settings, |setting| setting.values(name));
     let means: Vec<f64> = fields.iter().map(|field| field.value.unwrap_or(f64::NAN)).collect();
-    if let Some(metric) = metric_of(name) {
-        for (field, best) in fields.iter_mut().zip(best_of(&means, metric)) {
-            field.best = best;
-        }
+    for (field, best) in fields.iter_mut().zip(best_in(summary, name, &means)) {
+        field.best = best;
     }
     (column.with_note(reference_note(name, &summary.data)), fields)
 }

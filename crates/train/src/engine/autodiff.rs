@@ -4,7 +4,7 @@
 //! launches does the work of many models in the time of one. A fine-tuned table, or a mix of layers, is trained alone.
 
 use burn::backend::Autodiff;
-use burn::tensor::activation::{gelu, relu, sigmoid, softmax, tanh};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu, softmax, tanh};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::{Matrix, SplitName, Splits};
@@ -14,8 +14,9 @@ use super::inputs::{BagBatch, Inputs};
 use super::stack::Stack;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
+use crate::objective::Objective;
 use crate::optimizer::{OptimizerState, StepOptimizer};
-use crate::settings::{Activation, Loss};
+use crate::settings::{Activation, Clip};
 use crate::weights::{self, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -28,14 +29,16 @@ const SMALLEST_SQUARE: f32 = 1e-24;
 pub(super) struct AutodiffEngine<B: Backend> {
     steps: Vec<Step>,
     optimizer: StepOptimizer,
-    loss: Loss,
+    objective: Objective,
+    clip: Option<Clip>,
+    l2: f64,
     batch_size: usize,
     /// The seed of every model.
     seeds: Vec<u64>,
     inputs: Splits<Inputs<B>>,
     targets: Stack<B>,
-    /// The trained arrays of the active models: a fine-tuned table, or mix and gamma, first; then kernel and bias of
-    /// every dense layer.
+    /// The trained arrays of the active models: a fine-tuned table, or mix and gamma, first; then two of every layer that
+    /// has some: kernel and bias, or gamma and beta.
     parameters: Vec<Parameter<B>>,
     /// The indices of the active models.
     models: Vec<usize>,
@@ -56,17 +59,31 @@ impl<B: Backend> AutodiffEngine<B> {
     /// Builds the engine for at least one model, all of one shape.
     pub(super) fn new(specs: &[EngineSpec<'_>], device: B::Device) -> Self {
         let first = &specs[0];
-        let inputs = first.features.map(|split, _| {
+        let EngineSpec {
+            architecture,
+            optimizer,
+            objective,
+            clip,
+            l2,
+            batch_size,
+            seed: _,
+            features,
+            targets: _,
+            weights: _,
+        } = first;
+        let inputs = features.map(|split, _| {
             let of_split: Vec<_> = specs.iter().filter_map(|spec| spec.features.get(split)).collect();
             Inputs::new(&of_split, &device)
         });
         let targets: Vec<&Matrix> = specs.iter().map(|spec| spec.targets).collect();
         let weights: Vec<&Weights> = specs.iter().map(|spec| spec.weights).collect();
         Self {
-            steps: first.architecture.steps.clone(),
-            optimizer: first.optimizer.clone(),
-            loss: first.loss,
-            batch_size: first.batch_size,
+            steps: architecture.steps.clone(),
+            optimizer: (*optimizer).clone(),
+            objective: (*objective).clone(),
+            clip: *clip,
+            l2: *l2,
+            batch_size: *batch_size,
             seeds: specs.iter().map(|spec| spec.seed).collect(),
             inputs,
             targets: Stack::new(&targets, &device),
@@ -109,18 +126,33 @@ impl<B: Backend> AutodiffEngine<B> {
         let head = &tracked[self.inputs.train.embedding_arrays()..];
         let logits = forward(&self.steps, head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
         let values: Tensor<B, 3> = with_rank(logits.clone().inner());
-        let gradient = with_rank(self.loss.gradient(values.clone(), self.gather(&self.targets, rows)));
+        let gradient = with_rank(self.objective.gradient(values.clone(), self.gather(&self.targets, rows)));
         let mut gradients = (logits * Tensor::from_inner(gradient)).sum().backward();
         self.steps_done += 1;
+        let gradients: Vec<Option<Tensor<B, 3>>> = self
+            .parameters
+            .iter()
+            .zip(tracked)
+            .map(|(parameter, tracked)| {
+                let gradient = tracked.grad_remove(&mut gradients)?.reshape(parameter.value.dims());
+                Some(self.penalised(parameter, gradient))
+            })
+            .collect();
+        let gradients = clipped(self.clip, gradients);
         let step_sizes = self.optimizer.step_sizes(learning_rates, self.steps_done, &self.device);
-        for (parameter, tracked) in self.parameters.iter_mut().zip(tracked) {
-            if let Some(gradient) = tracked.grad_remove(&mut gradients) {
+        for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+            if let Some(gradient) = gradient {
                 let value = parameter.value.clone();
-                let gradient = gradient.reshape(value.dims());
                 parameter.value = self.optimizer.apply(&mut parameter.state, value, gradient, &step_sizes);
             }
         }
         values
+    }
+
+    /// Adds the gradient of the penalty, 2 l2 w, to that of a kernel.
+    fn penalised(&self, parameter: &Parameter<B>, gradient: Tensor<B, 3>) -> Tensor<B, 3> {
+        let has_penalty = self.l2 != 0.0 && parameter.name.ends_with(".kernel");
+        if has_penalty { gradient + parameter.value.clone() * (2.0 * self.l2) } else { gradient }
     }
 
     /// Downloads one array per parameter for the active models at these positions.
@@ -165,11 +197,11 @@ impl<B: Backend> AutodiffEngine<B> {
 impl<B: Backend> Engine for AutodiffEngine<B> {
     fn train_epoch(&mut self, epoch: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
         let mut masks = Masks(self.models.iter().map(|&model| Dropout::new(self.seeds[model], epoch)).collect());
-        let learning_rates: Vec<f64> = inputs.iter().map(|input| input.learning_rate).collect();
         let count = inputs.first().map_or(0, |input| input.order.len());
         let batch_size = self.batch_size;
-        let batches = (0..count).step_by(batch_size).map(|first| first..count.min(first + batch_size));
-        let logits = batches.map(|batch| {
+        let batches = (0..count).step_by(batch_size).map(|first| first..count.min(first + batch_size)).enumerate();
+        let logits = batches.map(|(step, batch)| {
+            let learning_rates: Vec<f64> = inputs.iter().map(|input| input.learning_rates[step]).collect();
             let rows: Vec<&[usize]> = inputs.iter().map(|input| &input.order[batch.clone()]).collect();
             self.step(&rows, &learning_rates, &mut masks)
         });
@@ -227,7 +259,7 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
 }
 
 /// Computes the forward pass, `[batch, dim]` -> `[batch, outputs]`, or that of several models, `[models, batch, ...]`.
-/// `arrays` holds kernel and bias of each dense step in order; `mask` returns a dropout mask of a shape, or none if
+/// `arrays` holds the two arrays of each step that has some, in order; `mask` returns a dropout mask of a shape, or none if
 /// nothing is dropped.
 fn forward<B: Backend, const R: usize>(
     steps: &[Step],
@@ -244,6 +276,12 @@ fn forward<B: Backend, const R: usize>(
                     unreachable!("chunks of two")
                 };
                 activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [.., batch, units]
+            }
+            Step::LayerNorm { epsilon, .. } => {
+                let [gamma, beta] = arrays.next().expect("two arrays for each normalisation") else {
+                    unreachable!("chunks of two")
+                };
+                layer_norm(x, *epsilon) * gamma.clone() + beta.clone() // [.., batch, units]
             }
             Step::Dropout { rate, .. } => match mask(*rate, x.dims()) {
                 Some(mask) => {
@@ -264,6 +302,32 @@ fn activate<B: Backend, const R: usize>(activation: Activation, x: Tensor<B, R>)
         Activation::Gelu => gelu(x),
         Activation::Tanh => tanh(x),
         Activation::Sigmoid => sigmoid(x),
+        Activation::Silu => silu(x),
+    }
+}
+
+/// Shifts and scales every row to the mean 0 and the variance 1.
+fn layer_norm<B: Backend, const R: usize>(x: Tensor<B, R>, epsilon: f64) -> Tensor<B, R> {
+    let centred = x.clone() - x.mean_dim(R - 1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(R - 1);
+    centred / (variance + epsilon).sqrt()
+}
+
+/// Bounds the gradients of a step, `[models, rows, cols]` each, of every model for itself.
+fn clipped<B: Backend>(clip: Option<Clip>, gradients: Vec<Option<Tensor<B, 3>>>) -> Vec<Option<Tensor<B, 3>>> {
+    let each = |gradients: Vec<Option<Tensor<B, 3>>>, bounded: &dyn Fn(Tensor<B, 3>) -> Tensor<B, 3>| {
+        gradients.into_iter().map(|gradient| gradient.map(bounded)).collect()
+    };
+    match clip {
+        None => gradients,
+        Some(Clip::Value(bound)) => each(gradients, &|gradient| gradient.clamp(-bound, bound)),
+        Some(Clip::Norm(bound)) => {
+            let square = |gradient: &Tensor<B, 3>| (gradient.clone() * gradient.clone()).sum_dim(2).sum_dim(1);
+            let squares = gradients.iter().flatten().map(square).reduce(|sum, square| sum + square);
+            let Some(squares) = squares else { return gradients };
+            let scale = (squares.sqrt().recip() * bound).clamp_max(1.0); // [models, 1, 1]
+            each(gradients, &|gradient| gradient * scale.clone())
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! An engine on the CPU that computes logits as a saved model does.
 //!
 //! Burn rounds sums differently from the kernels in `dense`, and its results for a text may depend on the batch. Heads
-//! that only Burn trains here (dropout, mixed layers) are therefore evaluated by the kernels of a
+//! that only Burn trains here (dropout, layer normalisation, mixed layers) are therefore evaluated by the kernels of a
 //! [`Model`](crate::Model), so that the scores and logits in records are exactly those that the saved model gives
 //! later.
 

@@ -16,8 +16,9 @@ use emberline_device::Device;
 
 use crate::Error;
 use crate::head::Architecture;
+use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
-use crate::settings::Loss;
+use crate::settings::Clip;
 use crate::weights::{TrainingState, Weights};
 
 pub(crate) use self::dense::{Network, Vectors};
@@ -57,14 +58,19 @@ pub(crate) trait Engine {
 pub(crate) struct EpochInput {
     /// The training rows in order, equally many for all models.
     pub(crate) order: Vec<usize>,
-    pub(crate) learning_rate: f64,
+    /// The learning rate of each step.
+    pub(crate) learning_rates: Vec<f64>,
 }
 
 /// What a model is built from.
 pub(crate) struct EngineSpec<'a> {
     pub(crate) architecture: &'a Architecture,
     pub(crate) optimizer: &'a StepOptimizer,
-    pub(crate) loss: Loss,
+    pub(crate) objective: &'a Objective,
+    /// How gradients are bounded.
+    pub(crate) clip: Option<Clip>,
+    /// The penalty on the squared weights of the head's kernels; 0 for none.
+    pub(crate) l2: f64,
     /// The number of rows per step.
     pub(crate) batch_size: usize,
     pub(crate) seed: u64,

@@ -1,4 +1,4 @@
-//! Loss functions. To add one: a file here, a variant of [`Loss`], and its arms below.
+//! Loss functions. To add one: a file here, a variant of [`LossFunction`] and of [`Loss`], and its arms below.
 //!
 //! Every loss is computed from the logits. Records show the value computed on the host; training follows the gradient
 //! computed on the device. Passing the gradient in closed form to backpropagation is exact where autodiff through `max`
@@ -6,18 +6,56 @@
 
 mod binary_cross_entropy;
 mod categorical_cross_entropy;
+mod focal;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use emberline_base::Task;
 
-use crate::settings::Loss;
+use self::focal::{BinaryFocal, CategoricalFocal};
+use crate::settings::{CrossEntropy, Focal, Loss};
 
-impl Loss {
+/// A loss function with its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum LossFunction {
+    /// The cross-entropy of outputs with a sigmoid each, whose targets are smoothed by this share.
+    BinaryCrossEntropy { smoothing: f64 },
+    /// The cross-entropy of a softmax, whose targets are smoothed by this share.
+    CategoricalCrossEntropy { smoothing: f64 },
+    /// The focal loss of outputs with a sigmoid each.
+    BinaryFocal(BinaryFocal),
+    /// The focal loss of a softmax.
+    CategoricalFocal(CategoricalFocal),
+}
+
+impl LossFunction {
+    /// Returns the function of a loss that suits the task.
+    pub(crate) fn new(loss: Loss, task: Task) -> Self {
+        match (loss, task) {
+            (Loss::BinaryCrossEntropy(CrossEntropy { label_smoothing }), _) => {
+                Self::BinaryCrossEntropy { smoothing: label_smoothing }
+            }
+            (Loss::CategoricalCrossEntropy(CrossEntropy { label_smoothing }), _) => {
+                Self::CategoricalCrossEntropy { smoothing: label_smoothing }
+            }
+            (Loss::Focal(Focal { gamma, alpha: _ }), Task::MultiClass) => {
+                Self::CategoricalFocal(CategoricalFocal { gamma })
+            }
+            (Loss::Focal(Focal { gamma, alpha }), Task::Binary | Task::MultiLabel) => {
+                Self::BinaryFocal(BinaryFocal { gamma, alpha })
+            }
+        }
+    }
+
     /// Returns the loss of one row, from its logits `[outputs]` and targets `[outputs]`.
     pub(crate) fn of_row(self, logits: &[f32], targets: &[f32]) -> f64 {
         match self {
-            Self::BinaryCrossEntropy => binary_cross_entropy::of_row(logits, targets),
-            Self::CategoricalCrossEntropy => categorical_cross_entropy::of_row(logits, targets),
+            Self::BinaryCrossEntropy { smoothing } => binary_cross_entropy::of_row(logits, targets, smoothing),
+            Self::CategoricalCrossEntropy { smoothing } => {
+                categorical_cross_entropy::of_row(logits, targets, smoothing)
+            }
+            Self::BinaryFocal(focal) => focal.of_row(logits, targets),
+            Self::CategoricalFocal(focal) => focal.of_row(logits, targets),
         }
     }
 
@@ -26,8 +64,12 @@ impl Loss {
     pub(crate) fn gradient<B: Backend>(self, logits: Tensor<B, 3>, targets: Tensor<B, 3>) -> Tensor<B, 3> {
         let [_, batch, outputs] = logits.dims();
         let gradient = match self {
-            Self::BinaryCrossEntropy => binary_cross_entropy::gradient(logits, targets),
-            Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient(logits, targets),
+            Self::BinaryCrossEntropy { smoothing } => binary_cross_entropy::gradient(logits, targets, smoothing),
+            Self::CategoricalCrossEntropy { smoothing } => {
+                categorical_cross_entropy::gradient(logits, targets, smoothing)
+            }
+            Self::BinaryFocal(focal) => focal.gradient(logits, targets),
+            Self::CategoricalFocal(focal) => focal.gradient(logits, targets),
         };
         gradient / self.divisor(batch, outputs)
     }
@@ -37,8 +79,14 @@ impl Loss {
     #[inline(always)]
     pub(crate) fn gradient_of_row(self, logits: &[f32], targets: &[f32], gradient: &mut [f32]) {
         match self {
-            Self::BinaryCrossEntropy => binary_cross_entropy::gradient_of_row(logits, targets, gradient),
-            Self::CategoricalCrossEntropy => categorical_cross_entropy::gradient_of_row(logits, targets, gradient),
+            Self::BinaryCrossEntropy { smoothing } => {
+                binary_cross_entropy::gradient_of_row(logits, targets, smoothing, gradient);
+            }
+            Self::CategoricalCrossEntropy { smoothing } => {
+                categorical_cross_entropy::gradient_of_row(logits, targets, smoothing, gradient);
+            }
+            Self::BinaryFocal(focal) => focal.gradient_of_row(logits, targets, gradient),
+            Self::CategoricalFocal(focal) => focal.gradient_of_row(logits, targets, gradient),
         }
     }
 
@@ -46,8 +94,8 @@ impl Loss {
     #[inline(always)]
     pub(crate) fn divisor(self, batch: usize, outputs: usize) -> f32 {
         match self {
-            Self::BinaryCrossEntropy => (batch * outputs) as f32,
-            Self::CategoricalCrossEntropy => batch as f32,
+            Self::BinaryCrossEntropy { .. } | Self::BinaryFocal(_) => (batch * outputs) as f32,
+            Self::CategoricalCrossEntropy { .. } | Self::CategoricalFocal(_) => batch as f32,
         }
     }
 }
@@ -59,7 +107,7 @@ mod tests {
     use burn::tensor::TensorData;
 
     /// Compares the gradient with central differences of the value on the host.
-    fn check(loss: Loss, logits: [f32; 6], targets: [f32; 6]) {
+    fn check(loss: LossFunction, logits: [f32; 6], targets: [f32; 6]) {
         let device = Default::default();
         let tensor = |v: [f32; 6]| Tensor::<Flex, 3>::from_data(TensorData::new(v.to_vec(), [1, 2, 3]), &device);
         let gradient = loss.gradient(tensor(logits), tensor(targets)).into_data().to_vec::<f32>().expect("floats");
@@ -75,15 +123,23 @@ mod tests {
             let row = i / 3 * 3;
             let mut of_row = [0.0; 3];
             loss.gradient_of_row(&logits[row..row + 3], &targets[row..row + 3], &mut of_row);
-            assert!((of_row[i - row] / loss.divisor(2, 3) - gradient[i]).abs() < 1e-7, "{loss:?} {i}");
+            assert!((of_row[i - row] / loss.divisor(2, 3) - gradient[i]).abs() < 1e-6, "{loss:?} {i}");
         }
     }
 
     #[test]
     fn gradients_are_the_slopes_of_the_values() {
         let logits = [0.0, 1.5, -2.0, 0.3, -0.7, 4.0];
-        check(Loss::BinaryCrossEntropy, logits, [1., 0., 1., 0., 0., 1.]);
-        check(Loss::CategoricalCrossEntropy, logits, [1., 0., 0., 0., 0., 1.]);
+        for smoothing in [0.0, 0.1] {
+            check(LossFunction::BinaryCrossEntropy { smoothing }, logits, [1., 0., 1., 0., 0., 1.]);
+            check(LossFunction::CategoricalCrossEntropy { smoothing }, logits, [1., 0., 0., 0., 0., 1.]);
+        }
+        for gamma in [0.0, 0.5, 2.0] {
+            for alpha in [None, Some(0.25)] {
+                check(LossFunction::BinaryFocal(BinaryFocal { gamma, alpha }), logits, [1., 0., 1., 0., 0., 1.]);
+            }
+            check(LossFunction::CategoricalFocal(CategoricalFocal { gamma }), logits, [1., 0., 0., 0., 0., 1.]);
+        }
     }
 
     #[test]
@@ -92,7 +148,7 @@ mod tests {
         for (logit, target, expected) in
             [(60., 0., 60.), (-20., 1., 20.), (0., 1., std::f64::consts::LN_2), (60., 1., 0.)]
         {
-            let value = Loss::BinaryCrossEntropy.of_row(&[logit], &[target]);
+            let value = LossFunction::BinaryCrossEntropy { smoothing: 0.0 }.of_row(&[logit], &[target]);
             assert!((value - expected).abs() < 1e-6, "{logit} {target}: {value}");
         }
     }

@@ -6,6 +6,7 @@
 //! | array | type and shape | content |
 //! |---|---|---|
 //! | `head.N.kernel`, `head.N.bias` | F32 `[inputs, units]`, `[units]` | dense layer N of `layers`, 0 for the first |
+//! | `head.N.gamma`, `head.N.beta` | F32 `[units]` | layer normalisation N of `layers` |
 //! | `head.output.kernel`, `head.output.bias` | F32 `[inputs, outputs]`, `[outputs]` | the output layer, which computes logits |
 //! | `embedding.table` | F32 `[rows, dim]` | the rows of a fine-tuned table |
 //! | `embedding.rows` | U32 `[rows]` | the source's row number of each of them, if known |

@@ -34,7 +34,7 @@ pub struct Model {
 
 impl Model {
     /// Creates a model from these layers and the weights of a fit: the embedding's arrays, if it was trained as well,
-    /// and kernel and bias of every dense layer, in any order.
+    /// and the arrays of every layer, in any order.
     ///
     /// # Errors
     /// When the weights don't fit the layers, the description doesn't fit its task, or there is no memory.

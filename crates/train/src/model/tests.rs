@@ -14,7 +14,7 @@ use super::{
     Calibration, EmbeddingOrigin, LogitCalibration, Model, ModelDescription, ModelError, OnnxInput,
     ProbabilityCalibration,
 };
-use crate::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
+use crate::settings::{Activation, Adam, Head, Layer, LayerNorm, Optimizer, Train};
 use crate::{Architecture, DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, Tensor, Weights, fit_with};
 
 /// Not a multiple of a batch, a tile or a panel.
@@ -60,6 +60,7 @@ fn fitted(engine: EngineChoice, layers: Vec<Layer>, task: Task, features: &Split
         train: &Train { epochs: 3, optimizer, ..Train::default() },
         seed: 1,
         task,
+        classes: &[],
         features,
         targets: &targets,
         order: None,
@@ -118,6 +119,7 @@ fn cases() -> Vec<(Vec<Layer>, Splits<Features>)> {
     let tuned = |normalize| splits(|name| Features::Trainable(bags(name, normalize)));
     let mixed = || splits(|name| Features::Mixed(LayerStack { layers: 3, vectors: random(name, ROWS, 3 * DIM) }));
     let dropout = Layer::Dropout { rate: 0.3 };
+    let norm = Layer::LayerNorm(LayerNorm::default());
     let hidden = vec![dense(40, Activation::Gelu), dense(18, Activation::Relu)];
     vec![
         (hidden.clone(), frozen()),
@@ -128,6 +130,9 @@ fn cases() -> Vec<(Vec<Layer>, Splits<Features>)> {
         (vec![dense(19, Activation::Relu), dropout.clone()], tuned(true)),
         (hidden, mixed()),
         (vec![dropout], mixed()),
+        (vec![norm.clone(), dense(19, Activation::Silu), norm.clone()], frozen()),
+        (vec![dense(37, Activation::Silu)], tuned(true)),
+        (vec![norm], mixed()),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Activation functions and their derivatives, on groups of a panel.
 
-use emberline_kernels::function::{gelu_with_slope, sigmoid, tanh};
+use emberline_kernels::function::{gelu_with_slope, sigmoid, silu_with_slope, tanh};
 use emberline_kernels::{Group, flat, flat_mut};
 use pulp::Simd;
 
@@ -9,7 +9,10 @@ use crate::settings::Activation;
 impl Activation {
     /// Returns whether the derivative can't be computed from the output alone.
     pub(super) fn needs_slopes(self) -> bool {
-        self == Self::Gelu
+        match self {
+            Self::Gelu | Self::Silu => true,
+            Self::Linear | Self::Relu | Self::Tanh | Self::Sigmoid => false,
+        }
     }
 
     /// Applies the activation to every number. `slopes` receives the derivatives if
@@ -21,11 +24,8 @@ impl Activation {
             Self::Relu => relu(simd, numbers),
             Self::Tanh => map(numbers, tanh),
             Self::Sigmoid => map(numbers, sigmoid),
-            Self::Gelu => {
-                for (x, slope) in flat_mut(numbers).iter_mut().zip(flat_mut(slopes)) {
-                    (*x, *slope) = gelu_with_slope(*x);
-                }
-            }
+            Self::Gelu => map_with_slopes(numbers, slopes, gelu_with_slope),
+            Self::Silu => map_with_slopes(numbers, slopes, silu_with_slope),
         }
     }
 
@@ -38,7 +38,7 @@ impl Activation {
             Self::Relu => keep_where_positive(simd, gradients, outputs),
             Self::Tanh => change(gradients, outputs, |gradient, y| gradient * (1.0 - y * y)),
             Self::Sigmoid => change(gradients, outputs, |gradient, y| gradient * (y * (1.0 - y))),
-            Self::Gelu => change(gradients, slopes, |gradient, slope| gradient * slope),
+            Self::Gelu | Self::Silu => change(gradients, slopes, |gradient, slope| gradient * slope),
         }
     }
 }
@@ -66,6 +66,13 @@ fn keep_where_positive<S: Simd>(simd: S, gradients: &mut [Group], outputs: &[Gro
 fn map(numbers: &mut [Group], function: impl Fn(f32) -> f32) {
     for x in flat_mut(numbers) {
         *x = function(*x);
+    }
+}
+
+#[inline(always)]
+fn map_with_slopes(numbers: &mut [Group], slopes: &mut [Group], function: impl Fn(f32) -> (f32, f32)) {
+    for (x, slope) in flat_mut(numbers).iter_mut().zip(flat_mut(slopes)) {
+        (*x, *slope) = function(*x);
     }
 }
 

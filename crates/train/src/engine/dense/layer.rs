@@ -96,8 +96,8 @@ impl Layer {
             self.compute_input_gradient(simd, input_gradient);
         }
         match rule {
-            AnyRule::Adam(adam) => self.update(simd, adam, inputs),
-            AnyRule::Sgd(sgd) => self.update(simd, sgd, inputs),
+            AnyRule::Adam(adam) => self.update(simd, adam, adam.without_penalty(), inputs),
+            AnyRule::Sgd(sgd) => self.update(simd, sgd, sgd.without_penalty(), inputs),
         }
     }
 
@@ -115,8 +115,9 @@ impl Layer {
         self.input_gradient_transposed.transpose_into(target);
     }
 
+    /// Updates the kernel by `rule`, and the bias by `of_bias`.
     #[inline(always)]
-    fn update<S: Simd, R: Rule>(&mut self, simd: S, rule: R, inputs: &Panels) {
+    fn update<S: Simd, R: Rule>(&mut self, simd: S, rule: R, of_bias: R, inputs: &Panels) {
         descend(simd, rule, inputs, &self.gradient, &mut self.kernel);
         for panel in 0..self.gradient.panels() {
             let mut sum = Group::ZEROS;
@@ -124,7 +125,7 @@ impl Layer {
                 add(simd, &mut sum, group);
             }
             let arrays = self.bias.each_mut().map(|array| &mut array.panel_mut(panel)[0]);
-            rule.apply_all(simd, S::as_simd_f32s(&*sum).0, arrays);
+            of_bias.apply_all(simd, S::as_simd_f32s(&*sum).0, arrays);
         }
     }
 

@@ -1,7 +1,8 @@
 //! The engine for heads of dense layers on the CPU: one fused step, on one thread.
 //!
 //! It takes frozen vectors, or bags of rows of a fine-tuned table, and supports every loss, optimiser and activation;
-//! dropout and mixed layers are left to Burn. Compared with Burn's tensors it saves what most of a small head's step
+//! dropout, layer normalisation, mixed layers, and gradients clipped by their common norm (which is known only when an
+//! optimiser has used them) are left to Burn. Compared with Burn's tensors it saves what most of a small head's step
 //! consists of: allocations, bookkeeping of gradients, and passes over memory. The gradients are written by hand; an
 //! optimiser updates a kernel while its gradient is still in registers; of a fine-tuned table, only the rows of a batch
 //! are updated (`table.rs`).
@@ -13,6 +14,7 @@ mod activation;
 mod layer;
 mod lazy;
 mod network;
+mod norm;
 mod rule;
 mod series;
 mod table;
@@ -26,6 +28,7 @@ pub(crate) use self::network::{Network, Vectors};
 use self::trainer::HeadTrainer;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
+use crate::settings::Clip;
 use crate::weights::{TrainingState, Weights};
 
 /// One head of dense layers.
@@ -33,14 +36,33 @@ pub(super) struct DenseEngine<'a>(HeadTrainer<'a>);
 
 /// Returns whether this engine can train a spec.
 pub(super) fn supports(spec: &EngineSpec<'_>) -> bool {
-    let has_dense_steps_only = spec.architecture.steps.iter().all(|step| matches!(step, Step::Dense { .. }));
-    let has_supported_features = match spec.features.train {
+    let EngineSpec {
+        architecture,
+        optimizer,
+        objective: _,
+        clip,
+        l2: _,
+        batch_size: _,
+        seed: _,
+        features,
+        targets: _,
+        weights: _,
+    } = spec;
+    let has_dense_steps_only = architecture.steps.iter().all(|step| match step {
+        Step::Dense { .. } => true,
+        Step::Dropout { .. } | Step::LayerNorm { .. } => false,
+    });
+    let has_supported_clip = match clip {
+        None | Some(Clip::Value(_)) => true,
+        Some(Clip::Norm(_)) => false,
+    };
+    let has_supported_features = match features.train {
         Features::Frozen(_) => true,
         // Weight decay moves even rows whose gradients have always been 0.
-        Features::Trainable(_) => spec.optimizer.leaves_untouched_rows(),
+        Features::Trainable(_) => optimizer.leaves_untouched_rows(),
         Features::Mixed(_) => false,
     };
-    has_dense_steps_only && has_supported_features
+    has_dense_steps_only && has_supported_clip && has_supported_features
 }
 
 impl<'a> DenseEngine<'a> {
@@ -55,7 +77,7 @@ impl<'a> DenseEngine<'a> {
 
 impl Engine for DenseEngine<'_> {
     fn train_epoch(&mut self, _: u32, inputs: &[EpochInput]) -> Vec<Matrix> {
-        let train = |input: &EpochInput| self.0.train_epoch(&input.order, input.learning_rate);
+        let train = |input: &EpochInput| self.0.train_epoch(&input.order, &input.learning_rates);
         inputs.iter().map(train).collect()
     }
 

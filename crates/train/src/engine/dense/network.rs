@@ -9,17 +9,26 @@ use emberline_kernels::{Group, LANES, Panels, flat_mut};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::layer::forward;
+use super::norm::LayerNorm;
 use super::table::{add_scaled, normalize};
 use super::trainer::EVALUATION_ROWS;
 use crate::head::{Architecture, Step};
 use crate::settings::Activation;
 use crate::weights::Weights;
 
-/// The dense layers of a trained head. Dropout has no effect outside training.
+/// The layers of a trained head. Dropout has no effect outside training.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     arch: Arch,
-    layers: Vec<DenseLayer>,
+    dim: usize,
+    outputs: usize,
+    layers: Vec<TrainedLayer>,
+}
+
+#[derive(Clone, Debug)]
+enum TrainedLayer {
+    Dense(DenseLayer),
+    LayerNorm(LayerNorm),
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +71,8 @@ struct Buffers {
     row: Vec<Group>,
     /// A layer's outputs and slopes, `[batch, units]`.
     layers: Vec<[Panels; 2]>,
+    /// One text's outputs of a layer.
+    outputs: Vec<f32>,
 }
 
 impl Network {
@@ -75,11 +86,17 @@ impl Network {
             Step::Dense { name, inputs, units, activation } => {
                 let kernel = Panels::of(*inputs, *units, &array(format!("{name}.kernel")).values);
                 let bias = Panels::of(1, *units, &array(format!("{name}.bias")).values);
-                Some(kernel.and_then(|kernel| Ok(DenseLayer { kernel, bias: bias?, activation: *activation })))
+                let dense = |kernel, bias| DenseLayer { kernel, bias, activation: *activation };
+                Some(kernel.and_then(|kernel| Ok(TrainedLayer::Dense(dense(kernel, bias?)))))
+            }
+            Step::LayerNorm { name, units: _, epsilon } => {
+                let [gamma, beta] = ["gamma", "beta"].map(|part| array(format!("{name}.{part}")).values.clone());
+                Some(Ok(TrainedLayer::LayerNorm(LayerNorm { gamma, beta, epsilon: *epsilon })))
             }
             Step::Dropout { .. } => None,
         };
-        Ok(Self { arch: Arch::new(), layers: architecture.steps.iter().filter_map(layer).collect::<Result<_, _>>()? })
+        let layers = architecture.steps.iter().filter_map(layer).collect::<Result<_, _>>()?;
+        Ok(Self { arch: Arch::new(), dim: architecture.dim, outputs: architecture.outputs(), layers })
     }
 
     /// Computes the logits of texts, `[texts, outputs]`.
@@ -87,9 +104,9 @@ impl Network {
     /// # Errors
     /// If there is not enough memory.
     pub(crate) fn logits(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
-        let outputs = self.layers.last().expect("an output layer").kernel.cols();
+        let outputs = self.outputs;
         let mut logits = Matrix::try_zeros(vectors.texts(), outputs)?;
-        let width = self.dim().div_ceil(LANES);
+        let width = self.dim.div_ceil(LANES);
         let mut buffers = Buffers {
             vector: memory::filled(Group::ZEROS, width)?,
             row: memory::filled(Group::ZEROS, width)?,
@@ -108,7 +125,7 @@ impl Network {
     /// # Errors
     /// If there is not enough memory.
     pub(crate) fn inputs(&self, vectors: &Vectors<'_>) -> Result<Matrix, OutOfMemory> {
-        let dim = self.dim();
+        let dim = self.dim;
         let mut inputs = Matrix::try_zeros(vectors.texts(), dim)?;
         let width = dim.div_ceil(LANES);
         let mut buffers = Buffers {
@@ -123,11 +140,6 @@ impl Network {
         Ok(inputs)
     }
 
-    /// Returns the length of a text's vector.
-    fn dim(&self) -> usize {
-        self.layers.first().expect("an output layer").kernel.rows()
-    }
-
     /// Computes the logits of texts from `first` on.
     #[inline(always)]
     fn forward<S: Simd>(
@@ -138,17 +150,21 @@ impl Network {
         buffers: &mut Buffers,
         logits: &mut [f32],
     ) {
-        let outputs = self.layers.last().expect("an output layer").kernel.cols();
-        let batch = logits.len() / outputs;
-        buffers.vectors.reshape(batch, self.dim());
+        let batch = logits.len() / self.outputs;
+        buffers.vectors.reshape(batch, self.dim);
         (0..batch).for_each(|at| buffers.load(simd, vectors, first + at, at));
-        let Buffers { vectors, layers, .. } = buffers;
+        let Buffers { vectors, layers, outputs: row, .. } = buffers;
         let mut inputs = &*vectors;
         for (layer, [outputs, slopes]) in self.layers.iter().zip(layers) {
-            forward(simd, layer.activation, [&layer.kernel, &layer.bias], inputs, [outputs, slopes]);
+            match layer {
+                TrainedLayer::Dense(DenseLayer { kernel, bias, activation }) => {
+                    forward(simd, *activation, [kernel, bias], inputs, [outputs, slopes]);
+                }
+                TrainedLayer::LayerNorm(norm) => norm.apply(inputs, outputs, row),
+            }
             inputs = outputs;
         }
-        for (at, logits) in logits.chunks_exact_mut(outputs).enumerate() {
+        for (at, logits) in logits.chunks_exact_mut(self.outputs).enumerate() {
             inputs.copy_row(at, logits);
         }
     }

@@ -4,12 +4,55 @@ use emberline_kernels::product::Rule;
 use pulp::Simd;
 
 use crate::optimizer::{FLUSH_BELOW, FLUSH_SQUARE_BELOW, StepOptimizer, flush_subnormals, scaled_rate};
+use crate::settings::Clip;
 
 /// Sets values whose magnitude is below `least` to zero.
 #[inline(always)]
 fn flush_below<S: Simd>(simd: S, vector: S::f32s, least: f32) -> S::f32s {
     let tiny = simd.less_than_f32s(simd.abs_f32s(vector), simd.splat_f32s(least));
     simd.select_f32s(tiny, simd.splat_f32s(0.0), vector)
+}
+
+/// What a rule does with a gradient before it uses it: it adds that of a penalty, and then bounds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adjustment {
+    /// Whether there is anything to do.
+    is_some: bool,
+    /// The gradient of the penalty, as a multiple of the value: 2 l2.
+    penalty: f32,
+    /// The largest magnitude of a gradient.
+    bound: f32,
+}
+
+impl Adjustment {
+    /// An adjustment that changes nothing.
+    const NONE: Self = Self { is_some: false, penalty: 0.0, bound: f32::INFINITY };
+
+    /// Creates the adjustment of a spec that this engine supports.
+    pub(super) fn new(clip: Option<Clip>, l2: f64) -> Self {
+        let bound = match clip {
+            None => f32::INFINITY,
+            Some(Clip::Value(bound)) => bound as f32,
+            Some(Clip::Norm(_)) => unreachable!("a norm isn't known before all gradients are"),
+        };
+        Self { is_some: clip.is_some() || l2 != 0.0, penalty: 2.0 * l2 as f32, bound }
+    }
+
+    /// Returns the adjusted gradient. NaN stays NaN.
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, gradient: S::f32s, value: S::f32s) -> S::f32s {
+        if !self.is_some {
+            return gradient;
+        }
+        let gradient = simd.add_f32s(gradient, simd.mul_f32s(value, simd.splat_f32s(self.penalty)));
+        let (low, high) = (simd.splat_f32s(-self.bound), simd.splat_f32s(self.bound));
+        let gradient = simd.select_f32s(simd.less_than_f32s(gradient, low), low, gradient);
+        simd.select_f32s(simd.less_than_f32s(high, gradient), high, gradient)
+    }
+
+    fn without_penalty(self) -> Self {
+        Self { is_some: self.bound.is_finite(), penalty: 0.0, ..self }
+    }
 }
 
 /// The update rule of one step, of any optimiser.
@@ -32,6 +75,7 @@ impl AnyRule {
                 one_minus_beta_2: (1.0 - beta_2) as f32,
                 epsilon: epsilon as f32,
                 flush_subnormals: flush_subnormals(step),
+                adjustment: Adjustment::NONE,
             })
         };
         match optimizer {
@@ -39,8 +83,25 @@ impl AnyRule {
             StepOptimizer::Adamw(s) => adam(s.beta_1, s.beta_2, s.epsilon, s.weight_decay),
             StepOptimizer::Sgd(s) => {
                 let (rate, momentum) = (learning_rate as f32, s.momentum as f32);
-                Self::Sgd(Sgd { rate, momentum, flush_subnormals: s.momentum > 0.0 && flush_subnormals(step) })
+                let flush_subnormals = s.momentum > 0.0 && flush_subnormals(step);
+                Self::Sgd(Sgd { rate, momentum, flush_subnormals, adjustment: Adjustment::NONE })
             }
+        }
+    }
+
+    /// Returns the same rule for gradients that are adjusted first.
+    pub(super) fn adjusted(self, adjustment: Adjustment) -> Self {
+        match self {
+            Self::Adam(adam) => Self::Adam(Adam { adjustment, ..adam }),
+            Self::Sgd(sgd) => Self::Sgd(Sgd { adjustment, ..sgd }),
+        }
+    }
+
+    /// Returns the same rule for an array without a penalty.
+    pub(super) fn without_penalty(self) -> Self {
+        match self {
+            Self::Adam(adam) => Self::Adam(adam.without_penalty()),
+            Self::Sgd(sgd) => Self::Sgd(sgd.without_penalty()),
         }
     }
 
@@ -68,6 +129,14 @@ pub(super) struct Adam {
     epsilon: f32,
     /// Whether tiny values of the state are set to zero.
     flush_subnormals: bool,
+    adjustment: Adjustment,
+}
+
+impl Adam {
+    /// Returns the same rule for an array without a penalty.
+    pub(super) fn without_penalty(self) -> Self {
+        Self { adjustment: self.adjustment.without_penalty(), ..self }
+    }
 }
 
 impl Rule for Adam {
@@ -80,6 +149,7 @@ impl Rule for Adam {
         first: &mut S::f32s,
         second: &mut S::f32s,
     ) {
+        let gradient = self.adjustment.apply(simd, gradient, *value);
         let scaled = |vector, factor| simd.mul_f32s(vector, simd.splat_f32s(factor));
         let squared = simd.mul_f32s(gradient, gradient);
         *first = simd.add_f32s(scaled(*first, self.beta_1), scaled(gradient, self.one_minus_beta_1));
@@ -100,11 +170,20 @@ pub(super) struct Sgd {
     momentum: f32,
     /// Whether tiny values of the state are set to zero.
     flush_subnormals: bool,
+    adjustment: Adjustment,
+}
+
+impl Sgd {
+    /// Returns the same rule for an array without a penalty.
+    pub(super) fn without_penalty(self) -> Self {
+        Self { adjustment: self.adjustment.without_penalty(), ..self }
+    }
 }
 
 impl Rule for Sgd {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, gradient: S::f32s, value: &mut S::f32s, first: &mut S::f32s, _: &mut S::f32s) {
+        let gradient = self.adjustment.apply(simd, gradient, *value);
         let scaled = |vector, factor| simd.mul_f32s(vector, simd.splat_f32s(factor));
         *first = simd.sub_f32s(scaled(*first, self.momentum), scaled(gradient, self.rate));
         if self.flush_subnormals {

@@ -10,8 +10,9 @@ use super::DenseEngine;
 use super::trainer::HeadTrainer;
 use crate::head::Architecture;
 use crate::metric::basic;
+use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
-use crate::settings::{Activation, Adam, Adamw, Head, Layer, Loss, Sgd};
+use crate::settings::{Activation, Adam, Adamw, Clip, Head, Layer, Sgd, Train};
 use crate::weights::{Tensor, Weights};
 
 /// Not a multiple of a batch, a tile or a panel.
@@ -22,7 +23,10 @@ const DIM: usize = 21;
 struct Case {
     architecture: Architecture,
     optimizer: StepOptimizer,
-    loss: Loss,
+    task: Task,
+    objective: Objective,
+    clip: Option<Clip>,
+    l2: f64,
     batch_size: usize,
     features: Splits<Features>,
     targets: Matrix,
@@ -62,8 +66,8 @@ fn tuned(combiner: Combiner, normalize: bool) -> Features {
 }
 
 impl Case {
-    fn new(layers: &[(u32, Activation)], optimizer: StepOptimizer, loss: Loss, features: Features) -> Self {
-        let outputs = if loss == Loss::CategoricalCrossEntropy { 19 } else { 3 };
+    fn new(layers: &[(u32, Activation)], optimizer: StepOptimizer, task: Task, features: Features) -> Self {
+        let outputs = if task == Task::MultiClass { 19 } else { 3 };
         let layers = layers.iter().map(|&(units, activation)| Layer::Dense { units, activation }).collect();
         let architecture = Architecture::new(&Head { layers }, DIM, outputs);
         let mut weights = architecture.initial_weights(1).expect("memory");
@@ -74,14 +78,26 @@ impl Case {
         }
         let mut targets = Matrix::zeros(ROWS, outputs);
         (0..ROWS).for_each(|row| targets.row_mut(row)[row % outputs] = 1.0);
-        Self { architecture, optimizer, loss, batch_size: 32, features: both(features), targets, weights }
+        let objective = Objective::new(&Train::default(), task, &[], &targets).expect("an objective");
+        let (clip, features) = (None, both(features));
+        Self { architecture, optimizer, task, objective, clip, l2: 0.0, batch_size: 32, features, targets, weights }
+    }
+
+    /// Returns the same case with other settings of training.
+    fn with(self, train: serde_json::Value) -> Self {
+        let train: Train = serde_json::from_value(train).expect("settings");
+        let classes: Vec<String> = (0..19).map(|class| format!("c{class}")).collect();
+        let objective = Objective::new(&train, self.task, &classes, &self.targets).expect("an objective");
+        Self { objective, clip: train.clip, l2: train.l2.unwrap_or(0.0), ..self }
     }
 
     fn spec(&self) -> EngineSpec<'_> {
         EngineSpec {
             architecture: &self.architecture,
             optimizer: &self.optimizer,
-            loss: self.loss,
+            objective: &self.objective,
+            clip: self.clip,
+            l2: self.l2,
             batch_size: self.batch_size,
             seed: 1,
             features: &self.features,
@@ -100,8 +116,8 @@ impl Case {
     }
 
     fn mean_loss(&self, logits: &Matrix, order: &[usize]) -> f64 {
-        let task = if self.loss == Loss::CategoricalCrossEntropy { Task::MultiClass } else { Task::MultiLabel };
-        basic(task, self.loss, logits, &self.targets.select(order))[&emberline_base::Metric::Loss]
+        let objective = (&self.objective, SplitName::Train);
+        basic(self.task, objective, logits, &self.targets.select(order))[&emberline_base::Metric::Loss]
     }
 
     /// Runs epochs on an engine. Returns the losses of each, training and validation, and the final weights.
@@ -111,12 +127,19 @@ impl Case {
             let mut order: Vec<usize> = (0..ROWS).collect();
             Substream::new(3, &format!("{epoch}")).shuffle(&mut order);
             let learning_rate = self.optimizer.learning_rate() / f64::from(epoch);
-            let logits = engine.train_epoch(epoch, &[EpochInput { order: order.clone(), learning_rate }]);
+            let learning_rates = vec![learning_rate; ROWS.div_ceil(self.batch_size)];
+            let logits = engine.train_epoch(epoch, &[EpochInput { order: order.clone(), learning_rates }]);
             losses.push(self.mean_loss(&logits[0], &order));
             order.sort_unstable();
             losses.push(self.mean_loss(&engine.logits(SplitName::Valid)[0], &order));
         }
         (losses, engine.weights(&[0], vec![Weights::default()]).remove(0))
+    }
+
+    /// Returns l2 times the squared weights of all kernels.
+    fn penalty(&self, weights: &Weights) -> f64 {
+        let kernels = weights.0.iter().filter(|array| array.name.ends_with(".kernel"));
+        self.l2 * kernels.flat_map(|array| &array.values).map(|&value| f64::from(value).powi(2)).sum::<f64>()
     }
 
     fn compare_with_burn(&self) {
@@ -143,9 +166,10 @@ fn optimizers() -> [StepOptimizer; 4] {
     [adam(), StepOptimizer::Adamw(adamw), sgd(0.0), sgd(0.9)]
 }
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::Linear, Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid];
-const LOSSES: [Loss; 2] = [Loss::BinaryCrossEntropy, Loss::CategoricalCrossEntropy];
+const ACTIVATIONS: [Activation; 6] =
+    [Activation::Linear, Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid, Activation::Silu];
+/// The tasks whose cross-entropies are the binary and the categorical one.
+const LOSSES: [Task; 2] = [Task::MultiLabel, Task::MultiClass];
 
 #[test]
 fn frozen_heads_train_as_burns() {
@@ -171,14 +195,55 @@ fn tuned_tables_train_as_burns() {
     }
 }
 
+/// Settings of the objective that suit both tasks of [`LOSSES`], and those that suit the second alone.
+fn objectives() -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+    let json = |text: &str| serde_json::from_str(text).expect("JSON");
+    let both =
+        [r#"{"loss": {"focal": {"gamma": 2.0}}}"#, r#"{"l2": 0.01}"#, r#"{"l2": 0.01, "clip": {"value": 1e-3}}"#];
+    let one = [
+        r#"{"class_weight": {"c0": 4.0, "c7": 0.25}}"#,
+        r#"{"class_weight": "balanced", "loss": {"categorical_cross_entropy": {"label_smoothing": 0.1}}, "l2": 0.05}"#,
+    ];
+    (both.map(json).to_vec(), one.map(json).to_vec())
+}
+
+#[test]
+fn weighted_smoothed_and_penalised_heads_train_as_burns() {
+    let (both, one) = objectives();
+    let layers = [(24, Activation::Silu)];
+    for train in &both {
+        for optimizer in optimizers() {
+            Case::new(&layers, optimizer.clone(), LOSSES[0], frozen()).with(train.clone()).compare_with_burn();
+            let combiner = Combiner::Mean;
+            if optimizer.leaves_untouched_rows() {
+                let case = Case::new(&layers, optimizer, LOSSES[0], tuned(combiner, false));
+                case.with(train.clone()).compare_with_burn();
+            }
+        }
+    }
+    for train in both.iter().chain(&one) {
+        Case::new(&layers, adam(), LOSSES[1], frozen()).with(train.clone()).compare_with_burn();
+    }
+}
+
+#[test]
+fn a_common_norm_is_left_to_burn() {
+    let case = Case::new(&[], adam(), LOSSES[0], frozen()).with(serde_json::json!({"clip": {"norm": 1.0}}));
+    assert!(!super::supports(&case.spec()));
+}
+
 /// Checks gradients against finite differences. One step of plain gradient descent with learning rate 1 subtracts the
 /// gradient.
-fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features) {
+fn check_gradients(layers: &[(u32, Activation)], task: Task, features: Features) {
+    check_gradients_with(layers, task, features, serde_json::json!({}));
+}
+
+fn check_gradients_with(layers: &[(u32, Activation)], task: Task, features: Features, train: serde_json::Value) {
     let plain = StepOptimizer::Sgd(Sgd { learning_rate: 1.0, momentum: 0.0 });
-    let case = Case { batch_size: ROWS, ..Case::new(layers, plain, loss, features) };
+    let case = Case { batch_size: ROWS, ..Case::new(layers, plain, task, features).with(train) };
     let order: Vec<usize> = (0..ROWS).collect();
     let mut engine = case.dense();
-    engine.train_epoch(&order, 1.0);
+    engine.train_epoch(&order, &[1.0]);
     let moved = engine.weights(Weights::default());
     for (array, tensor) in case.weights.0.iter().enumerate() {
         for at in (0..tensor.values.len()).step_by(tensor.values.len() / 7 + 1) {
@@ -186,7 +251,7 @@ fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features)
                 let mut weights = case.weights.clone();
                 weights.0[array].values[at] += offset;
                 engine.load(&weights);
-                case.mean_loss(&engine.logits(SplitName::Valid), &order)
+                case.mean_loss(&engine.logits(SplitName::Valid), &order) + case.penalty(&weights)
             };
             let slope = (loss_at(1e-2) - loss_at(-1e-2)) / 2e-2;
             let gradient = f64::from(tensor.values[at] - moved.0[array].values[at]);
@@ -197,10 +262,17 @@ fn check_gradients(layers: &[(u32, Activation)], loss: Loss, features: Features)
 
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
-    for activation in [Activation::Linear, Activation::Gelu, Activation::Tanh, Activation::Sigmoid] {
+    for activation in [Activation::Linear, Activation::Gelu, Activation::Tanh, Activation::Sigmoid, Activation::Silu] {
         for loss in LOSSES {
             check_gradients(&[(19, activation), (7, activation)], loss, frozen());
         }
+    }
+    let (both, one) = objectives();
+    for train in both.iter().filter(|train| train.get("clip").is_none()) {
+        check_gradients_with(&[(19, Activation::Silu)], LOSSES[0], frozen(), train.clone());
+    }
+    for train in one {
+        check_gradients_with(&[(19, Activation::Silu)], LOSSES[1], frozen(), train);
     }
     for combiner in [Combiner::Sum, Combiner::Mean, Combiner::Sqrtn] {
         check_gradients(&[(19, Activation::Tanh)], LOSSES[0], tuned(combiner, false));
@@ -247,5 +319,5 @@ fn nan_in_a_vector_shows_in_the_logits() {
     vectors.row_mut(5)[3] = f32::NAN;
     let case = Case::new(&[(40, Activation::Relu)], adam(), LOSSES[0], Features::Frozen(vectors));
     let order: Vec<usize> = (0..ROWS).collect();
-    assert!(case.dense().train_epoch(&order, 1e-3).row(5).iter().all(|z| z.is_nan()));
+    assert!(case.dense().train_epoch(&order, &[1e-3; ROWS.div_ceil(32)]).row(5).iter().all(|z| z.is_nan()));
 }

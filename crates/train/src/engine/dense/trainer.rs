@@ -7,11 +7,11 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::super::EngineSpec;
 use super::layer::Layer;
-use super::rule::AnyRule;
+use super::rule::{Adjustment, AnyRule};
 use super::table::Table;
 use crate::head::Step;
+use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
-use crate::settings::Loss;
 use crate::weights::{StatePart, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -36,7 +36,9 @@ enum Input<'a> {
 /// The trained arrays, and the buffers of a step.
 struct Head<'a> {
     optimizer: &'a StepOptimizer,
-    loss: Loss,
+    objective: &'a Objective,
+    /// What an optimiser's rule does with the gradients first.
+    adjustment: Adjustment,
     batch_size: usize,
     targets: &'a Matrix,
     table: Option<Table>,
@@ -59,9 +61,9 @@ impl<'a> HeadTrainer<'a> {
         Ok(Self { arch: Arch::new(), features: spec.features, head: Head::new(spec)? })
     }
 
-    /// Trains on the training rows in this order. Returns the logits as they were before each row's step,
-    /// `[order.len(), outputs]`.
-    pub(super) fn train_epoch(&mut self, order: &[usize], learning_rate: f64) -> Matrix {
+    /// Trains on the training rows in this order, with a learning rate per step. Returns the logits as they were before
+    /// each row's step, `[order.len(), outputs]`.
+    pub(super) fn train_epoch(&mut self, order: &[usize], learning_rates: &[f64]) -> Matrix {
         let (outputs, batch_size) = (self.head.targets.cols(), self.head.batch_size);
         let input = Input::of(&self.features.train);
         let mut logits = Matrix::zeros(order.len(), outputs);
@@ -69,7 +71,7 @@ impl<'a> HeadTrainer<'a> {
             table.begin_epoch(order.len().div_ceil(batch_size));
         }
         let batches = order.chunks(batch_size).zip(logits.values_mut().chunks_mut(batch_size * outputs));
-        for (rows, logits) in batches {
+        for ((rows, logits), &learning_rate) in batches.zip(learning_rates) {
             let head = &mut self.head;
             self.arch.dispatch(TrainStep { head, input, rows, learning_rate, logits });
         }
@@ -146,7 +148,8 @@ impl<'a> Head<'a> {
         let steps = spec.architecture.steps.iter();
         Ok(Self {
             optimizer: spec.optimizer,
-            loss: spec.loss,
+            objective: spec.objective,
+            adjustment: Adjustment::new(spec.clip, spec.l2),
             batch_size: spec.batch_size,
             targets: spec.targets,
             table,
@@ -162,7 +165,7 @@ impl<'a> Head<'a> {
     #[inline(always)]
     fn step<S: Simd>(&mut self, simd: S, input: Input<'_>, rows: &[usize], learning_rate: f64, logits: &mut [f32]) {
         self.steps_done += 1;
-        let rule = AnyRule::of(self.optimizer, learning_rate, self.steps_done);
+        let rule = AnyRule::of(self.optimizer, learning_rate, self.steps_done).adjusted(self.adjustment);
         if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
             table.touch(simd, bags, rows);
         }
@@ -170,6 +173,7 @@ impl<'a> Head<'a> {
         self.compute_logit_gradient(rows, logits);
         self.backward(simd, rule);
         if let (Input::Bags(bags), Some(table)) = (input, &mut self.table) {
+            let rule = rule.without_penalty();
             table.backward(simd, rule, bags, rows, &self.vectors, &self.vectors_gradient);
         }
     }
@@ -205,12 +209,11 @@ impl<'a> Head<'a> {
     #[inline(always)]
     fn compute_logit_gradient(&mut self, rows: &[usize], logits: &[f32]) {
         let outputs = self.row_gradient.len();
-        let divisor = self.loss.divisor(rows.len(), outputs);
         let gradient = self.layers.last_mut().expect("an output layer").gradient_mut();
         gradient.reshape(rows.len(), outputs);
         for ((at, &row), logits) in rows.iter().enumerate().zip(logits.chunks_exact(outputs)) {
-            self.loss.gradient_of_row(logits, self.targets.row(row), &mut self.row_gradient);
-            self.row_gradient.iter_mut().for_each(|value| *value /= divisor);
+            let targets = self.targets.row(row);
+            self.objective.gradient_of_row(rows.len(), logits, targets, &mut self.row_gradient);
             gradient.set_row(at, &self.row_gradient);
         }
     }

@@ -29,10 +29,23 @@ pub(super) struct Layout {
     droppable: usize,
 }
 
+/// Returns the code of an activation in kernels; none if they don't know it.
+fn activation_code(activation: Activation) -> Option<usize> {
+    match activation {
+        Activation::Linear => Some(LINEAR),
+        Activation::Relu => Some(RELU),
+        Activation::Tanh => Some(TANH),
+        Activation::Sigmoid => Some(SIGMOID),
+        Activation::Gelu => Some(GELU),
+        Activation::Silu => None,
+    }
+}
+
 struct Layer {
     inputs: usize,
     units: usize,
-    activation: Activation,
+    /// The code of the activation in kernels.
+    activation: usize,
     kernel: usize,
     transposed: usize,
     column: usize,
@@ -43,14 +56,17 @@ struct Layer {
 
 impl Layout {
     /// Creates the layout of a head's steps and arrays; none if dropout is applied to anything but the outputs of a
-    /// dense layer.
+    /// dense layer, or if the kernels don't know a layer or an activation.
     pub(super) fn new(steps: &[Step], weights: &Weights) -> Option<Self> {
         let shapes = weights.0.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
         let mut layout =
             Self { layers: Vec::new(), shapes, parameters: 0, transposed: 0, columns: 0, tiles: 0, droppable: 0 };
         for step in steps {
             match *step {
-                Step::Dense { inputs, units, activation, .. } => layout.push(inputs, units, activation),
+                Step::Dense { inputs, units, activation, .. } => {
+                    layout.push(inputs, units, activation_code(activation)?);
+                }
+                Step::LayerNorm { .. } => return None,
                 Step::Dropout { rate, units, .. } => {
                     let layer = layout.layers.last_mut().filter(|layer| layer.dropout.is_none())?;
                     layer.dropout = Some((rate, layout.droppable));
@@ -61,7 +77,7 @@ impl Layout {
         Some(layout)
     }
 
-    fn push(&mut self, inputs: usize, units: usize, activation: Activation) {
+    fn push(&mut self, inputs: usize, units: usize, activation: usize) {
         let (kernel, transposed) = (self.parameters, self.transposed);
         let (column, first_tile) = (self.columns, self.tiles);
         if !self.layers.is_empty() {
@@ -105,17 +121,10 @@ impl Layout {
     pub(super) fn descriptors(&self) -> Vec<u32> {
         let mut descriptors = vec![0; self.layers.len() * DESCRIPTOR_LENGTH];
         for (descriptor, layer) in descriptors.chunks_exact_mut(DESCRIPTOR_LENGTH).zip(&self.layers) {
-            let activation = match layer.activation {
-                Activation::Linear => LINEAR,
-                Activation::Relu => RELU,
-                Activation::Tanh => TANH,
-                Activation::Sigmoid => SIGMOID,
-                Activation::Gelu => GELU,
-            };
             for (field, value) in [
                 (INPUTS, layer.inputs),
                 (UNITS, layer.units),
-                (ACTIVATION, activation),
+                (ACTIVATION, layer.activation),
                 (KERNEL, layer.kernel),
                 (TRANSPOSED, layer.transposed),
                 (COLUMN, layer.column),

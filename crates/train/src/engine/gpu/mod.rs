@@ -5,8 +5,9 @@
 //! Vectors, weights and the optimiser's state stay on the GPU; an epoch uploads the order of the rows, and downloads
 //! the logits.
 //!
-//! The engine takes frozen vectors, and supports every loss, optimiser and activation, and dropout after a dense layer.
-//! A fine-tuned table, a mix of layers, and dropout elsewhere are left to Burn's tensors. The arrays of an inactive
+//! The engine takes frozen vectors, and supports the cross-entropies, every optimiser, every activation but SiLU, and
+//! dropout after a dense layer. Anything else is left to Burn's tensors: other losses, weighted classes, a penalty, clipped
+//! gradients, layer normalisation, a fine-tuned table, a mix of layers, and dropout elsewhere. The arrays of an inactive
 //! model stay on the GPU; kernels get the list of active models. How the sums of a model are rounded depends neither on
 //! its batch nor on the other models.
 
@@ -30,8 +31,9 @@ use self::launch_config::LaunchConfig;
 use self::layout::Layout;
 use super::dropout::Dropout;
 use super::{Engine, EngineSpec, EpochInput};
+use crate::loss::LossFunction;
+use crate::objective::Objective;
 use crate::optimizer::{StepOptimizer, flush_subnormals, scaled_rate};
-use crate::settings::Loss;
 use crate::weights::{StatePart, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -42,7 +44,9 @@ pub(super) struct GpuEngine<R: Runtime> {
     client: ComputeClient<R>,
     layout: Layout,
     optimizer: StepOptimizer,
-    loss: Loss,
+    loss: LossFunction,
+    /// Whether the gradient of the loss is softmax(z) - y; otherwise it is sigmoid(z) - y.
+    ends_with_softmax: bool,
     batch_size: usize,
     /// The seed of every model.
     seeds: Vec<u64>,
@@ -103,12 +107,14 @@ fn frozen_vectors<'b>(spec: &EngineSpec<'b>, split: SplitName) -> Option<&'b Mat
     }
 }
 
-/// Returns whether the kernel computes the gradient of a loss as softmax(z) - y; otherwise it is sigmoid(z) - y. Every
-/// loss must be decided here, since the kernel has no other.
-fn ends_with_softmax(loss: Loss) -> bool {
-    match loss {
-        Loss::BinaryCrossEntropy => false,
-        Loss::CategoricalCrossEntropy => true,
+/// Returns whether the kernel computes the gradient of an objective as softmax(z) - y; otherwise it is sigmoid(z) - y.
+/// None for an objective that the kernel doesn't know. Every loss must be decided here.
+fn ends_with_softmax(objective: &Objective) -> Option<bool> {
+    match objective.loss() {
+        _ if objective.class_weights().is_some() => None,
+        LossFunction::BinaryCrossEntropy { smoothing } => (smoothing == 0.0).then_some(false),
+        LossFunction::CategoricalCrossEntropy { smoothing } => (smoothing == 0.0).then_some(true),
+        LossFunction::BinaryFocal(_) | LossFunction::CategoricalFocal(_) => None,
     }
 }
 
@@ -117,21 +123,35 @@ impl<R: Runtime> GpuEngine<R> {
     pub(super) fn new(specs: &[EngineSpec<'_>]) -> Option<Self> {
         let client = R::client(&R::Device::default());
         let first = &specs[0];
-        let layout = Layout::new(&first.architecture.steps, first.weights)?;
-        if !supports(&client, &layout, specs) {
+        let EngineSpec {
+            architecture,
+            optimizer,
+            objective,
+            clip,
+            l2,
+            batch_size,
+            seed: _,
+            features,
+            targets: _,
+            weights: _,
+        } = first;
+        let ends_with_softmax = ends_with_softmax(objective)?;
+        let layout = Layout::new(&architecture.steps, first.weights)?;
+        if clip.is_some() || *l2 != 0.0 || !supports(&client, &layout, specs) {
             return None;
         }
         let weights: Vec<&Weights> = specs.iter().map(|spec| spec.weights).collect();
         let targets: Vec<&Matrix> = specs.iter().map(|spec| spec.targets).collect();
-        let vectors = first.features.map(|split, _| {
+        let vectors = features.map(|split, _| {
             let of_split: Vec<&Matrix> = specs.iter().filter_map(|b| frozen_vectors(b, split)).collect();
             Stack::new(&client, &of_split)
         });
         let launch_config = LaunchConfig::new(&client, first.batch_size.min(first.targets.rows()), weights.len());
         let mut engine = Self {
-            optimizer: first.optimizer.clone(),
-            loss: first.loss,
-            batch_size: first.batch_size,
+            optimizer: (*optimizer).clone(),
+            loss: objective.loss(),
+            ends_with_softmax,
+            batch_size: *batch_size,
             seeds: specs.iter().map(|spec| spec.seed).collect(),
             vectors,
             targets: Stack::new(&client, &targets),
@@ -163,7 +183,7 @@ impl<R: Runtime> GpuEngine<R> {
             epoch.masks.arg(),
             self.loss.divisor(batch.rows, self.targets.cols),
         );
-        let config = PropagationConfig { trains, softmax: ends_with_softmax(self.loss), quads, threads };
+        let config = PropagationConfig { trains, softmax: self.ends_with_softmax, quads, threads };
         #[expect(unsafe_code, reason = "a checked kernel checks every access again")]
         // SAFETY: kernels stay within the arrays, whose lengths follow from the same dimensions.
         unsafe {
@@ -251,17 +271,17 @@ impl<R: Runtime> GpuEngine<R> {
 
     /// Returns the learning rates and decay factors of the following steps, `[steps, positions, 2]`.
     fn rates(&self, steps: usize, inputs: &[EpochInput]) -> Vec<f32> {
-        let of_step = |step: u32| {
-            inputs.iter().flat_map(move |input| match &self.optimizer {
-                StepOptimizer::Adam(s) => [scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step), 1.0],
-                StepOptimizer::Adamw(s) => [
-                    scaled_rate(input.learning_rate, s.beta_1, s.beta_2, step),
-                    (1.0 - input.learning_rate * s.weight_decay) as f32,
-                ],
-                StepOptimizer::Sgd(_) => [input.learning_rate as f32, 1.0],
+        let of_step = |at: usize| {
+            let step = self.steps_done + 1 + at as u32;
+            inputs.iter().map(move |input| input.learning_rates[at]).flat_map(move |rate| match &self.optimizer {
+                StepOptimizer::Adam(s) => [scaled_rate(rate, s.beta_1, s.beta_2, step), 1.0],
+                StepOptimizer::Adamw(s) => {
+                    [scaled_rate(rate, s.beta_1, s.beta_2, step), (1.0 - rate * s.weight_decay) as f32]
+                }
+                StepOptimizer::Sgd(_) => [rate as f32, 1.0],
             })
         };
-        (self.steps_done + 1..=self.steps_done + steps as u32).flat_map(of_step).collect()
+        (0..steps).flat_map(of_step).collect()
     }
 
     /// Downloads logits `[positions, rows, outputs]`.

@@ -80,12 +80,17 @@ impl Graph {
 
 /// Creates an integer attribute.
 pub(super) fn integer(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i, ints: Vec::new(), r#type: attribute::INT }
+    AttributeProto { name: name.to_owned(), f: 0.0, i, ints: Vec::new(), r#type: attribute::INT }
+}
+
+/// Creates an attribute that is a floating-point number.
+pub(super) fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), f, i: 0, ints: Vec::new(), r#type: attribute::FLOAT }
 }
 
 /// Creates an attribute that is a list of integers.
 pub(super) fn list(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i: 0, ints: ints.to_vec(), r#type: attribute::INTS }
+    AttributeProto { name: name.to_owned(), f: 0.0, i: 0, ints: ints.to_vec(), r#type: attribute::INTS }
 }
 
 fn value(name: &str, elem_type: i32, shape: &[Length]) -> ValueInfoProto {

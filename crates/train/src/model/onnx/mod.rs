@@ -24,7 +24,7 @@ mod tests;
 use emberline_base::{Combiner, Matrix, Task};
 use prost::Message;
 
-use self::graph::{Graph, Length, integer};
+use self::graph::{Graph, Length, float, integer};
 use self::pooling::vectors_of_ids;
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, element};
 use super::{Calibration, Model, ModelError};
@@ -131,19 +131,30 @@ impl Model {
         let mut x = vectors;
         let last = self.architecture.steps.len() - 1;
         for (at, step) in self.architecture.steps.iter().enumerate() {
-            let Step::Dense { name, inputs, units, activation } = step else { continue };
-            let values = |array: &str| {
-                let found = self.weights.get(array).expect("a model holds the arrays of its layers");
-                found.values.as_slice()
-            };
-            let [kernel, bias] = ["kernel", "bias"].map(|part| format!("{name}.{part}"));
-            graph.floats(&kernel, &[*inputs, *units], values(&kernel));
-            graph.floats(&bias, &[*units], values(&bias));
-            let output = if at == last { "logits".to_owned() } else { format!("{name}.sums") };
-            x = graph.node("Gemm", &[&x, &kernel, &bias], &output); // [batch, units]
-            x = activate(graph, *activation, x, name);
+            match step {
+                Step::Dense { name, activation, .. } => {
+                    let [kernel, bias] =
+                        ["kernel", "bias"].map(|part| self.add_array(graph, &format!("{name}.{part}")));
+                    let output = if at == last { "logits".to_owned() } else { format!("{name}.sums") };
+                    x = graph.node("Gemm", &[&x, &kernel, &bias], &output); // [batch, units]
+                    x = activate(graph, *activation, x, name);
+                }
+                Step::LayerNorm { name, units: _, epsilon } => {
+                    let [gamma, beta] = ["gamma", "beta"].map(|part| self.add_array(graph, &format!("{name}.{part}")));
+                    let attributes = vec![integer("axis", -1), float("epsilon", *epsilon as f32)];
+                    let output = format!("{name}.output");
+                    x = graph.node_with("LayerNormalization", &[&x, &gamma, &beta], &output, attributes);
+                }
+                Step::Dropout { .. } => {}
+            }
         }
         graph.output("logits", &self.output_shape());
+    }
+
+    /// Adds a trained array, and returns its name.
+    fn add_array(&self, graph: &mut Graph, name: &str) -> String {
+        let array = self.weights.get(name).expect("a model holds the arrays of its layers");
+        graph.floats(name, &array.shape, &array.values)
     }
 
     /// Adds the output `probabilities`, which are those of the calibrated logits.
@@ -176,6 +187,10 @@ fn activate(graph: &mut Graph, activation: Activation, x: String, layer: &str) -
         Activation::Tanh => graph.node("Tanh", &[&x], &output),
         Activation::Sigmoid => graph.node("Sigmoid", &[&x], &output),
         Activation::Gelu => gelu(graph, &x, layer),
+        Activation::Silu => {
+            let share = graph.node("Sigmoid", &[&x], &format!("{layer}.share"));
+            graph.node("Mul", &[&x, &share], &output)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) mod element {
 
 /// The types of attributes, `AttributeProto.AttributeType`.
 pub(super) mod attribute {
+    pub(crate) const FLOAT: i32 = 1;
     pub(crate) const INT: i32 = 2;
     pub(crate) const INTS: i32 = 7;
 }
@@ -80,6 +81,8 @@ pub(super) struct NodeProto {
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
+    #[prost(float, tag = "2")]
+    pub(super) f: f32,
     #[prost(int64, tag = "3")]
     pub(super) i: i64,
     #[prost(int64, repeated, packed = "false", tag = "8")]

@@ -8,15 +8,17 @@ use emberline_base::Digest;
 use super::*;
 use crate::head::Architecture;
 use crate::model::{Calibration, EmbeddingOrigin, LogitCalibration, ModelDescription};
-use crate::settings::{Head, Layer};
+use crate::settings::{Head, Layer, LayerNorm};
 use crate::weights::Tensor;
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::Linear, Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid];
+const ACTIVATIONS: [Activation; 6] =
+    [Activation::Linear, Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid, Activation::Silu];
 
-/// Returns a model with a layer of every activation, dropout and a calibration, whose embedding has these arrays.
+/// Returns a model with a layer of every activation, layer normalisation, dropout and a calibration, whose embedding has these arrays.
 fn model(task: Task, embedding: Vec<Tensor>) -> Model {
-    let dense = |activation| [Layer::Dense { units: 3, activation }, Layer::Dropout { rate: 0.5 }];
+    let dense = |activation| {
+        [Layer::Dense { units: 3, activation }, Layer::LayerNorm(LayerNorm::default()), Layer::Dropout { rate: 0.5 }]
+    };
     let head = Head { layers: ACTIVATIONS.into_iter().flat_map(dense).collect() };
     let classes = if task == Task::Binary { ["no", "yes"].as_slice() } else { &["a", "b", "c"] };
     let description = ModelDescription {
