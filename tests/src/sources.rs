@@ -63,6 +63,15 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
             true,
         ),
         small("onnx", "onnx", file("encoder/tests/fixtures/bert"), false, false),
+        small("f16", "word_vectors", words("quantize = \"f16\"\n"), false, false),
+        small("i8", "corpus", "dim = 4\nmin_count = 1\nquantize = \"i8\"\n".into(), false, true),
+        small(
+            "bit",
+            "sentence_transformer",
+            file("encoder/tests/fixtures/bert") + "dim = 4\nreduce = \"pca\"\nquantize = \"bit\"\n",
+            false,
+            true,
+        ),
     ];
     let here: BTreeSet<&str> = sources.iter().map(|source| source.kind).collect();
     let all = keys("Source", |schema| schema["oneOf"].clone());

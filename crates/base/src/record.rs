@@ -91,6 +91,14 @@ pub struct Parameters {
 pub struct Outcome {
     /// The dimension of a text's vector.
     pub dim: usize,
+    /// The bytes that a text's vector takes as it is stored (`quantize`); absent in records of earlier versions, whose numbers
+    /// have 32 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_text: Option<u64>,
+    /// The bytes of the embedding's whole table, in 32 bits and with rows of `dim` numbers; absent for an encoder of whole
+    /// texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_bytes: Option<u64>,
     /// The number of epochs that were trained.
     pub epochs: u32,
     /// The epoch whose weights are kept and evaluated, counted from 1.

@@ -123,6 +123,14 @@ fn table_of<'e>(embedding: &'e FittedEmbedding, format: &'static str) -> Result<
     let Opened::Table(table) = embedding.opened().as_ref() else {
         return refused(format, "it is an encoder of whole texts, and has no table");
     };
+    if !embedding.quantize().is_f32() {
+        let reason = format!(
+            "its vectors are quantised (`quantize = \"{}\"`), and the format computes them in 32 bits; export a cell with \
+             `quantize = \"f32\"`, or a bundle",
+            embedding.quantize().name()
+        );
+        return refused(format, reason);
+    }
     if table.for_texts(&Vec::<&str>::new())?.is_some() {
         return refused(format, "it composes the vectors of words from their n-grams or other parts");
     }

@@ -24,7 +24,7 @@ use crate::encode::Encoding;
 use crate::known::{self, WordCounts};
 use crate::layers::Layers;
 use crate::reduce::{Projection, Reduction};
-use crate::{Error, Opened};
+use crate::{Error, Opened, Quantize};
 
 /// The version of the computation in this module: pooling, the mix of layers, and reduction. Raise it when the same
 /// source, settings and texts give other numbers; an encoder has a version of its own.
@@ -33,15 +33,30 @@ const COMPUTATION: u32 = 1;
 /// Texts per parallel work item.
 const CHUNK_TEXTS: usize = 32;
 
-/// How features are derived from a source's vectors: the layer mix, the reduction, and whether they are fine-tuned.
+/// How features are derived from a source's vectors: the layer mix, the reduction, the quantisation, and whether they are
+/// fine-tuned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeatureSpec {
     /// How the layers of an encoder become one vector.
     pub layers: Layers,
     /// How vectors are reduced to fewer dimensions. `None`: they keep their length.
     pub reduction: Option<Reduction>,
+    /// The type that a text's vector is stored in, after reduction. A fine-tuned embedding has 32 bits.
+    pub quantize: Quantize,
     /// Whether training updates the table's rows; for an encoder with several layers, the weights of their mix.
     pub trainable: bool,
+}
+
+impl FeatureSpec {
+    /// Refuses the quantisation of an embedding that training updates.
+    fn check(&self) -> Result<(), Error> {
+        if self.trainable && !self.quantize.is_f32() {
+            let name = self.quantize.name();
+            let message = format!("`quantize = \"{name}\"` is of frozen vectors; training updates numbers of 32 bits");
+            return Err(Error::Unsupported(message));
+        }
+        Ok(())
+    }
 }
 
 /// The features of every split, with what was learned and counted while they were built.
@@ -78,17 +93,20 @@ pub fn features(
 /// is bytes and need not be UTF-8.
 ///
 /// # Errors
-/// When an encoder fails or is asked to be fine-tuned, or when vectors can't be reduced to the given length.
+/// When an encoder fails or is asked to be fine-tuned, when vectors can't be reduced to the given length, or when a
+/// fine-tuned embedding is to be quantised.
 pub fn embed(
     source: &Opened,
     texts: &Splits<impl TextList>,
     spec: &FeatureSpec,
     encoding: &mut Encoding<'_>,
 ) -> Result<Embedded, Error> {
+    spec.check()?;
     let texts = &texts.map(|_, texts| texts as &dyn TextList);
     match source {
         Opened::Table(table) => {
             let (features, words, projection) = table::table_features(table.as_ref(), texts, spec)?;
+            let features = features.into_map(|features| spec.quantize.features(features));
             let known_words = Some(known::known_words(&words));
             let words = table.has_vocabulary().then_some(words);
             Ok(Embedded { features, known_words, words, projection })
@@ -134,9 +152,13 @@ fn digest_of(source: &Opened, content: &Digest, spec: &FeatureSpec, train: &impl
     };
     let versions = format!("features/{COMPUTATION} encoder/{computation} layers={}", layers.unwrap_or_default());
     let digest = Digest::of_parts([content.as_str().as_bytes(), versions.as_bytes()]);
-    match spec.reduction {
+    let digest = match spec.reduction {
         Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
         _ => digest,
+    };
+    match spec.quantize.digest_part() {
+        Some(part) => Digest::of_parts([digest.as_str().as_bytes(), part.as_bytes()]),
+        None => digest,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::encode::Encoding;
 use crate::features::{self, FeatureSpec, ReductionStep};
 use crate::reduce::{Projection, Reduce};
 use crate::tuned::TunedTable;
-use crate::{Error, LearnedState, Lookup, Opened, Source};
+use crate::{Error, LearnedState, Lookup, Opened, Quantize, Source};
 
 /// An embedding that needs no training texts any more.
 pub struct FittedEmbedding {
@@ -37,6 +37,8 @@ pub struct WordBags {
     /// The text of each of the bags' tokens, if the source's rows have no words and its tokens have texts of their
     /// own.
     pub tokens: Option<Vec<String>>,
+    /// How a text's vector is quantised.
+    pub quantize: Quantize,
 }
 
 impl FittedEmbedding {
@@ -110,6 +112,11 @@ impl FittedEmbedding {
         &self.digest
     }
 
+    /// Returns the type that a text's vector is stored in.
+    pub fn quantize(&self) -> Quantize {
+        self.spec.quantize
+    }
+
     /// The opened source.
     pub fn opened(&self) -> &Arc<Opened> {
         &self.opened
@@ -166,7 +173,7 @@ impl FittedEmbedding {
         };
         let named = |lookup: &dyn Lookup, bags: Bags| {
             let (words, tokens) = (words(lookup, &bags), tokens(lookup));
-            Ok(WordBags { bags, words, tokens })
+            Ok(WordBags { bags, words, tokens, quantize: self.spec.quantize })
         };
         self.with_rows(table.as_ref(), texts, named).map(Some)
     }
@@ -186,6 +193,12 @@ impl FittedEmbedding {
     }
 
     fn pooled(&self, table: &dyn Lookup, texts: &dyn TextList) -> Result<Matrix, Error> {
+        let mut vectors = self.pooled_in_32_bits(table, texts)?;
+        self.spec.quantize.apply(&mut vectors);
+        Ok(vectors)
+    }
+
+    fn pooled_in_32_bits(&self, table: &dyn Lookup, texts: &dyn TextList) -> Result<Matrix, Error> {
         if self.projection.is_some() || self.tuned.is_some() {
             return self.with_rows(table, texts, |lookup, bags| Ok(features::pooled_bags(&bags, Pooling::of(lookup))?));
         }

@@ -78,6 +78,7 @@ impl WordBags {
                 normalize(vector);
             }
         }
+        self.quantize.apply(&mut vectors);
         Ok(vectors)
     }
 
@@ -114,7 +115,7 @@ mod tests {
         let table = Arc::new(Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 2.0, 4.0, 4.0]));
         let (offsets, ids) = (vec![0, 4], vec![0, 1, 0, 2]);
         let bags = Bags { table, rows: Arc::from([5, 6, 7]), combiner, normalize, offsets, ids };
-        WordBags { bags, words: vec![Some("a".into()), Some("b".into()), None], tokens: None }
+        WordBags { bags, words: vec![Some("a".into()), Some("b".into()), None], tokens: None, quantize: Quantize::F32 }
     }
 
     #[test]

@@ -198,6 +198,15 @@ impl Opened {
         }
     }
 
+    /// Returns the bytes of the whole table, as its files hold it, in 32 bits and after its rows have been reduced to `dim`
+    /// numbers. `None` for an encoder.
+    pub fn table_bytes(&self, dim: usize) -> Option<u64> {
+        match self {
+            Self::Table(table) => Some(4 * table.table_rows() * dim as u64),
+            Self::Encoder(_) => None,
+        }
+    }
+
     /// Returns the content address of everything that decides a text's vector.
     pub fn digest(&self) -> Digest {
         match self {

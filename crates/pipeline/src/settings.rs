@@ -248,6 +248,14 @@ pub(crate) fn impossible(
              use one of them"
         ));
     }
+    let quantize = source.feature_spec().quantize;
+    if source.trainable() && !quantize.is_f32() {
+        return Some(format!(
+            "`{name}` can't be fine-tuned with `quantize = \"{}\"`: training updates numbers of 32 bits; use \
+             `trainable = false`, or `quantize = \"f32\"`",
+            quantize.name()
+        ));
+    }
     (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
         format!(
             "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \

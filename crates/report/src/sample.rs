@@ -185,6 +185,8 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
     let head = 256 * (dim as u64 + 1) + 16_513;
     let outcome = Outcome {
         dim,
+        bytes_per_text: Some(4 * dim as u64),
+        table_bytes: Some(800_000 * dim as u64),
         epochs: 0,
         best_epoch: 0,
         stopped: Stop::EarlyStopping,

@@ -43,6 +43,7 @@ pub(crate) fn encoder_features(
                 }
                 None => vectors.into_map(Features::Frozen),
             };
+            let features = features.into_map(|features| spec.quantize.features(features));
             Ok((features, projection))
         }
     }

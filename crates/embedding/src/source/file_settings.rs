@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `path`, `url`, `sha256` | where the files are, where they can be downloaded, and their hash ([`Location`](super::Location)) |
 //! | `dim`, `reduce` | how vectors are reduced ([`Reduction`](crate::reduce::Reduction)) |
+//! | `quantize` | what the numbers of a vector are stored in ([`Quantize`](crate::Quantize)) |
 //! | `trainable` | whether training updates the source |
 //!
 //! They are macros and not a struct, since serde's `flatten` would lose the position of a fault in the pipeline file,
@@ -50,6 +51,10 @@ macro_rules! file_settings {
             $(#[$($reduce)*])*
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub reduce: Option<$crate::reduce::Reduce>,
+            /// What the numbers of a text's vector are stored in, after `dim` and `reduce`: f16, i8 (with a scale per vector) or bit
+            /// (the sign); f32 when left out. Only of a frozen embedding.
+            #[serde(default, skip_serializing_if = "crate::Quantize::is_f32")]
+            pub quantize: $crate::Quantize,
             $(#[$($trainable)*])*
             #[serde(default)]
             pub trainable: bool,
@@ -71,10 +76,15 @@ macro_rules! file_settings_methods {
 
         fn remove_tuning(&mut self) {
             (self.trainable, self.dim, self.reduce) = (false, None, None);
+            self.quantize = $crate::Quantize::F32;
             $(
                 let $settings = self;
                 $also
             )?
+        }
+
+        fn quantize(&self) -> $crate::Quantize {
+            self.quantize
         }
 
         fn location(&self) -> Option<$crate::source::Location<'_>> {

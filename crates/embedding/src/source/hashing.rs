@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SourceSettings, Texts, ascii, tuning, words};
-use crate::{Error, Lookup, Opened, WordCounts};
+use crate::{Error, Lookup, Opened, Quantize, WordCounts};
 
 /// The maximum size of a table, in numbers: 8 GiB.
 const MAX_VALUES: usize = 1 << 31;
@@ -55,6 +55,10 @@ pub struct Settings {
     /// The seed of the table's numbers; the pipeline's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What the numbers of a text's vector are stored in: f16, i8 (with a scale per vector) or bit (the sign); f32 when left
+    /// out. Only of a frozen embedding.
+    #[serde(default, skip_serializing_if = "Quantize::is_f32")]
+    pub quantize: Quantize,
     /// Whether training moves the table.
     #[serde(default)]
     pub trainable: bool,
@@ -105,8 +109,12 @@ impl SourceSettings for Settings {
         self.trainable
     }
 
+    fn quantize(&self) -> Quantize {
+        self.quantize
+    }
+
     fn remove_tuning(&mut self) {
-        self.trainable = false;
+        (self.trainable, self.quantize) = (false, Quantize::F32);
     }
 
     fn lacks_seed(&self) -> bool {
@@ -202,7 +210,7 @@ impl Lookup for Hashing {
     }
 
     fn digest(&self) -> Digest {
-        let Settings { dim, buckets, combiner, ngrams, seed, trainable: _ } = &self.settings;
+        let Settings { dim, buckets, combiner, ngrams, seed, quantize: _, trainable: _ } = &self.settings;
         let seed = seed.unwrap_or_default();
         let combiner = variant_name(combiner);
         let settings = format!("hashing/2 dim={dim} buckets={buckets} combiner={combiner} ngrams={ngrams} seed={seed}");
@@ -260,7 +268,8 @@ mod tests {
     use super::*;
 
     fn settings(dim: usize, buckets: usize, ngrams: usize) -> Settings {
-        Settings { dim, buckets, ngrams, combiner: Combiner::Sqrtn, seed: Some(1), trainable: false }
+        let (combiner, quantize) = (Combiner::Sqrtn, Quantize::F32);
+        Settings { dim, buckets, ngrams, combiner, seed: Some(1), quantize, trainable: false }
     }
 
     fn ids(settings: &Settings, text: &str) -> Vec<u32> {

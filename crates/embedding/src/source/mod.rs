@@ -31,6 +31,7 @@ pub use self::portable::{PortableFile, PortableSource};
 use crate::features::FeatureSpec;
 use crate::layers::Layers;
 use crate::opened::Opened;
+use crate::quantize::Quantize;
 use crate::reduce::Reduction;
 use crate::{Error, LearnedState};
 
@@ -83,7 +84,10 @@ pub(crate) trait SourceSettings {
     /// Returns whether training updates the table.
     fn trainable(&self) -> bool;
 
-    /// Freezes the table, and removes the reduction of vectors.
+    /// Returns the type that a text's vector is stored in.
+    fn quantize(&self) -> Quantize;
+
+    /// Freezes the table, and removes the reduction and the quantisation of vectors.
     fn remove_tuning(&mut self);
 
     /// Returns whether its vectors are random and no seed is given; the pipeline then sets its own.
@@ -222,7 +226,12 @@ impl Source {
     /// Returns how features are derived from its vectors.
     pub fn feature_spec(&self) -> FeatureSpec {
         let settings = self.settings();
-        FeatureSpec { layers: settings.layers(), reduction: settings.reduction(), trainable: settings.trainable() }
+        FeatureSpec {
+            layers: settings.layers(),
+            reduction: settings.reduction(),
+            quantize: settings.quantize(),
+            trainable: settings.trainable(),
+        }
     }
 
     /// Returns what is wrong with the settings, independent of files and texts.
@@ -236,7 +245,7 @@ impl Source {
         if let Some(reason) = self.settings().missing_feature() {
             return Some(reason.to_owned());
         }
-        let FeatureSpec { layers, reduction, trainable } = self.feature_spec();
+        let FeatureSpec { layers, reduction, quantize: _, trainable } = self.feature_spec();
         if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
             return Some("is a neural encoder, whose weights can't be trained here; leave `trainable` out".to_owned());
         }
@@ -261,8 +270,8 @@ impl Source {
         self.settings().encodes(base)
     }
 
-    /// Returns the same source with a frozen table and without reduction: it is opened once for frozen and fine-tuned
-    /// cells, and for all lengths.
+    /// Returns the same source with a frozen table and without reduction and quantisation: it is opened once for frozen
+    /// and fine-tuned cells, and for all lengths and types.
     #[must_use]
     pub fn without_tuning(&self) -> Self {
         let mut source = self.clone();

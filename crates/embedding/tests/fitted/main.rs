@@ -93,6 +93,56 @@ fn every_kind_of_source_embeds_later_texts_as_training_did() {
     }
 }
 
+/// Returns a frozen source with another type of numbers.
+fn quantised(source: &Source, quantize: &str) -> Source {
+    let mut settings = serde_json::to_value(source).expect("JSON");
+    let kinds = settings.as_object_mut().expect("a table").values_mut();
+    for kind in kinds {
+        kind["quantize"] = quantize.into();
+        kind["trainable"] = false.into();
+    }
+    serde_json::from_value(settings).expect("a source")
+}
+
+#[test]
+fn later_texts_are_quantised_as_in_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let corpus = corpus();
+    for source in sources(folder.path()).iter().filter(|source| !source.feature_spec().trainable) {
+        let (_, whole, in_32_bits) = trained(source, &corpus);
+        let whole = bits(&whole.features.train);
+        for quantize in ["f16", "i8", "bit"] {
+            let source = quantised(source, quantize);
+            let (opened, embedded, digest) = trained(&source, &corpus);
+            assert_ne!(digest, in_32_bits, "{source:?}");
+            let expected = bits(&embedded.features.train);
+            assert_ne!(expected, whole, "{source:?}");
+            if quantize == "bit" {
+                let is_sign = |bits: &u32| f32::from_bits(*bits).abs() == 1.0;
+                assert!(expected.iter().flatten().all(is_sign), "{source:?}");
+            }
+            let fitted = reopened(&source, (opened, &embedded, &digest));
+            for size in [1, corpus.train.len()] {
+                assert_eq!(in_chunks(&fitted, &corpus.train, size), expected, "{source:?} in chunks of {size}");
+            }
+            let vectors = fitted.vectors(&corpus.train, &mut encoding(&mut |_| {})).expect("vectors");
+            assert_eq!(bits(&Features::Frozen(vectors)), expected, "{source:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fine_tuned_table_is_not_quantised() {
+    let source: Source =
+        toml::from_str("[hashing]\ndim = 4\nbuckets = 8\nseed = 1\nquantize = \"i8\"\ntrainable = true")
+            .expect("a source");
+    let opened =
+        source.without_tuning().open(Path::new(""), Texts { all: &[], train: &[] }, Device::Cpu).expect("open");
+    let texts = Splits { train: vec!["a"], valid: None, test: None };
+    let refused = features::embed(&opened, &texts, &source.feature_spec(), &mut encoding(&mut |_| {}));
+    assert!(refused.expect_err("32 bits").to_string().contains("frozen vectors"));
+}
+
 /// Returns what training might have changed a row into.
 fn moved(row: &[f32]) -> Vec<f32> {
     row.iter().map(|value| 2.0 * value + 1.0).collect()

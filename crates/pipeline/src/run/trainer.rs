@@ -327,8 +327,11 @@ fn outcome(
     let few_known = known_words.as_ref().and_then(|known| known_words::warning(cell.embedding(), known));
     let nothing_learned = nothing_learned::warning(spec.task, spec.monitor, &fit.history);
     let not_converged = fit.convergence.as_ref().and_then(not_converged::warning);
+    let dim = spec.features.train.dim();
     let mut outcome = Outcome {
-        dim: spec.features.train.dim(),
+        dim,
+        bytes_per_text: Some(cell.source().1.feature_spec().quantize.bytes(dim)),
+        table_bytes: opened.table_bytes(dim),
         epochs: fit.history.len() as u32,
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,

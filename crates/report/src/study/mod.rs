@@ -220,8 +220,14 @@ fn axes(setting: &Setting<'_>) -> Axes {
     axes.map(|(axis, value)| (axis.clone(), value.clone())).collect()
 }
 
+/// Returns the bytes of a text's vector; records of earlier versions have numbers of 32 bits.
+fn bytes_per_text(outcome: &Outcome) -> u64 {
+    outcome.bytes_per_text.unwrap_or(4 * outcome.dim as u64)
+}
+
 fn sizes(setting: &Setting<'_>) -> Sizes {
     let dim = setting.done().map(|(_, outcome)| outcome.dim).max().unwrap_or(0) as f64;
+    let bytes = setting.done().map(|(_, outcome)| bytes_per_text(outcome)).max().unwrap_or(0) as f64;
     let seconds: Vec<f64> = setting.done().map(|(_, outcome)| outcome.seconds).collect();
-    Sizes { dim, bytes: 4.0 * dim, seconds: emberline_statistics::mean(&seconds) }
+    Sizes { dim, bytes, seconds: emberline_statistics::mean(&seconds) }
 }

@@ -1,8 +1,8 @@
 //! The table of settings: one row per combination of the axes except for replicate axes, best first.
 
 use emberline_base::Metric;
-use emberline_base::record::Summary;
 use emberline_base::record::answer::{Answer, Level, SettingAnswer};
+use emberline_base::record::{Outcome, Summary};
 
 use super::cells::share;
 use super::{best_in, data_differ, metric_names, metric_of, reference_note};
@@ -68,9 +68,18 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
     }
     columns.push(spread_column("epochs", settings, |s| s.done().map(|(_, o)| f64::from(o.epochs)).collect()));
     columns.push(spread_column("seconds", settings, |s| s.done().map(|(_, o)| o.seconds).collect()));
-    columns.push(parameters("parameters", "total", settings, |s| s.done().next().map(|(_, o)| o.parameters.total)));
-    columns.push(parameters("trainable", "", settings, |s| s.done().next().map(|(_, o)| o.parameters.trainable)));
+    let of = |get: fn(&Outcome) -> Option<u64>| move |s: &Setting<'_>| s.done().next().and_then(|(_, o)| get(o));
+    columns.push(whole_numbers("parameters", "total", settings, of(|o| Some(o.parameters.total))));
+    columns.push(whole_numbers("trainable", "", settings, of(|o| Some(o.parameters.trainable))));
+    columns.push(whole_numbers("bytes", "per text", settings, of(|o| o.bytes_per_text)));
+    columns.push(whole_numbers("table", "bytes", settings, of(|o| o.table_bytes)));
+    columns.retain(|(column, fields)| !is_of_bytes(column) || fields.iter().any(|field| field.value.is_some()));
     columns
+}
+
+/// Returns whether a column holds sizes that records of earlier versions lack.
+fn is_of_bytes(column: &Column) -> bool {
+    matches!(column.name.as_str(), "bytes" | "table")
 }
 
 fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Measured {
@@ -142,9 +151,15 @@ fn answer_columns(answer: &Answer, settings: &[&Setting<'_>]) -> Vec<Measured> {
     ]
 }
 
-fn parameters(name: &str, note: &str, settings: &[&Setting<'_>], of: impl Fn(&Setting<'_>) -> Option<u64>) -> Measured {
+/// Creates a column of counts or sizes.
+fn whole_numbers(
+    name: &str,
+    note: &str,
+    settings: &[&Setting<'_>],
+    of: impl Fn(&Setting<'_>) -> Option<u64>,
+) -> Measured {
     let fields = settings.iter().map(|setting| match of(setting) {
-        Some(parameters) => Field::number(parameters as f64, count(parameters)),
+        Some(number) => Field::number(number as f64, count(number)),
         None => Field::none(),
     });
     (Column::number(name).with_note(note), fields.collect())

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use self::counts::Vocabulary;
 use super::{SourceSettings, Texts, tuning, words};
 use crate::learned::{Learned, LearnedTable};
-use crate::{Error, LearnedState, Lookup, Opened, TokenizerFile, WordCounts};
+use crate::{Error, LearnedState, Lookup, Opened, Quantize, TokenizerFile, WordCounts};
 
 /// The maximum length of a vector: the work grows with its square, that of the eigenvalues with its cube.
 const MAX_DIM: usize = 2048;
@@ -69,6 +69,10 @@ pub struct Settings {
     /// The seed of the factorisation; the pipeline's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What the numbers of a text's vector are stored in: f16, i8 (with a scale per vector) or bit (the sign); f32 when left
+    /// out. Only of a frozen embedding.
+    #[serde(default, skip_serializing_if = "Quantize::is_f32")]
+    pub quantize: Quantize,
     /// Whether training moves the vectors.
     #[serde(default)]
     pub trainable: bool,
@@ -122,8 +126,12 @@ impl SourceSettings for Settings {
         self.trainable
     }
 
+    fn quantize(&self) -> Quantize {
+        self.quantize
+    }
+
     fn remove_tuning(&mut self) {
-        self.trainable = false;
+        (self.trainable, self.quantize) = (false, Quantize::F32);
     }
 
     fn lacks_seed(&self) -> bool {
@@ -230,7 +238,7 @@ fn scaled(vectors: &[f64], dim: usize, counts: &[u64]) -> Vec<f32> {
 }
 
 fn digest(settings: &Settings, train: &[&str]) -> Digest {
-    let Settings { dim, window, min_count, max_words, combiner, seed, trainable: _ } = settings;
+    let Settings { dim, window, min_count, max_words, combiner, seed, quantize: _, trainable: _ } = settings;
     let seed = seed.unwrap_or_default();
     let combiner = variant_name(combiner);
     let settings = format!(

@@ -28,6 +28,7 @@ fn settings(dim: usize) -> Settings {
         max_words: 1000,
         combiner: Combiner::Sqrtn,
         seed: Some(1),
+        quantize: Quantize::F32,
         trainable: false,
     }
 }

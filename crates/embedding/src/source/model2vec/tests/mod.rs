@@ -23,6 +23,7 @@ fn settings(path: &Path) -> Settings {
         max_length: None,
         dim: None,
         reduce: None,
+        quantize: crate::Quantize::F32,
         trainable: false,
     }
 }

@@ -16,7 +16,8 @@ use super::{Module, Settings, TextModule, open};
 use crate::{Error, Lookup, WordCounts, combine::combine};
 
 fn settings(path: impl Into<PathBuf>) -> Settings {
-    Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, trainable: false }
+    let quantize = crate::Quantize::F32;
+    Settings { path: path.into(), url: None, sha256: None, dim: None, reduce: None, quantize, trainable: false }
 }
 
 /// Opens a module that is a table.

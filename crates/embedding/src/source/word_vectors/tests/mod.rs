@@ -62,6 +62,7 @@ fn settings(path: impl Into<PathBuf>) -> Settings {
         normalize: false,
         dim: None,
         reduce: None,
+        quantize: crate::Quantize::F32,
         trainable: false,
     }
 }
