@@ -2,6 +2,7 @@
 
 mod cache;
 mod compare;
+mod distill;
 mod embed;
 mod lock;
 
@@ -14,6 +15,7 @@ use emberline_device::DeviceChoice;
 
 pub(crate) use self::cache::{Cache, CacheCommand, CacheGc};
 pub(crate) use self::compare::{Compare, CompareFormat, FailIf};
+pub(crate) use self::distill::Distill;
 pub(crate) use self::embed::{Embed, VectorFormat};
 pub(crate) use self::lock::{Lock, Verify};
 use crate::predictions::PredictionFormat;
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Turn texts into vectors.
     Embed(Embed),
+    /// Distil a sentence encoder into a static table, as a folder of model2vec.
+    Distill(Distill),
     /// List, verify or clear the vectors that neural encoders have made.
     Cache(Cache),
     /// Download the files that a pipeline names; nothing else touches the network.

@@ -9,6 +9,7 @@
 
 mod case;
 pub mod combine;
+pub mod distill;
 pub mod encode;
 mod error;
 pub mod export;

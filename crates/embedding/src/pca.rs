@@ -22,6 +22,17 @@ const NEGLIGIBLE: f64 = 1e-10;
 /// # Errors
 /// When the vectors vary along fewer than `dim` directions.
 pub(crate) fn directions(vectors: &Matrix, dim: usize) -> Result<Vec<f64>, Error> {
+    leading(vectors, dim).map_err(|rank| {
+        Error::Unsupported(format!(
+            "`dim = {dim}` with `reduce = \"pca\"`: the vectors of the {} training texts vary along {rank} directions only; \
+             set a smaller `dim`, train on more texts, or set `reduce = \"random\"`",
+            vectors.rows()
+        ))
+    })
+}
+
+/// Returns the same as [`directions`], or the number of directions that the vectors vary along if it is less than `dim`.
+pub(crate) fn leading(vectors: &Matrix, dim: usize) -> Result<Vec<f64>, usize> {
     let from = vectors.cols();
     let eigen = SymmetricEigen::new(DMatrix::from_vec(from, from, covariance(vectors)));
     let values = &eigen.eigenvalues;
@@ -30,11 +41,7 @@ pub(crate) fn directions(vectors: &Matrix, dim: usize) -> Result<Vec<f64>, Error
     let least = NEGLIGIBLE * order.first().map_or(0.0, |&first| values[first]);
     let rank = order.iter().take_while(|&&at| values[at] > least).count();
     if rank < dim {
-        return Err(Error::Unsupported(format!(
-            "`dim = {dim}` with `reduce = \"pca\"`: the vectors of the {} training texts vary along {rank} directions only; \
-             set a smaller `dim`, train on more texts, or set `reduce = \"random\"`",
-            vectors.rows()
-        )));
+        return Err(rank);
     }
     let mut weights = vec![0.0; from * dim];
     for (column, &at) in order.iter().take(dim).enumerate() {
@@ -68,6 +75,19 @@ fn covariance(vectors: &Matrix) -> Vec<f64> {
         }
     }
     sums
+}
+
+/// Returns the coordinates of the vectors, less their mean, along directions `[from, dim]`: `[texts, dim]`.
+pub(crate) fn scores(vectors: &Matrix, directions: &[f64], dim: usize) -> Vec<f64> {
+    let mean = mean(vectors);
+    let mut scores = vec![0.0; vectors.rows() * dim];
+    scores.par_chunks_exact_mut(dim.max(1)).enumerate().for_each(|(row, scores)| {
+        for ((x, mean), weights) in vectors.row(row).iter().zip(&mean).zip(directions.chunks_exact(dim)) {
+            let centred = f64::from(*x) - mean;
+            scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += centred * weight);
+        }
+    });
+    scores
 }
 
 fn mean(vectors: &Matrix) -> Vec<f64> {

@@ -87,7 +87,7 @@ fn check_file(path: &Path, force: bool) -> Result<(), Error> {
 
 /// Refuses a path that is no folder, or that exists with files if `force` is false. A folder with files other than those of a
 /// model2vec model is never replaced.
-fn check_folder(path: &Path, force: bool) -> Result<(), Error> {
+pub(super) fn check_folder(path: &Path, force: bool) -> Result<(), Error> {
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
     if !found.is_dir() {
         return Err(Error::Usage(format!("{} is a file; name a folder to write to", path.display())));
@@ -112,7 +112,7 @@ fn already_there(path: &Path) -> Error {
 
 /// Writes a folder under a temporary name, and renames it when it is complete. If `path` is a symbolic link, its target is
 /// replaced.
-fn write_folder<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn write_folder<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
     let path = &file::link_target(path);
     let parent = file::folder_of(path);
     file::make_folder(parent)?;

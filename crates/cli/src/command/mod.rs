@@ -5,6 +5,7 @@ mod cells;
 mod check;
 mod compare;
 mod devices;
+mod distill;
 mod embed;
 mod explain;
 mod export;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Export(args) => export::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Distill(args) => distill::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Devices(args) => devices::run(&args),

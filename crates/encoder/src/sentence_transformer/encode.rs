@@ -6,6 +6,7 @@ use emberline_base::Matrix;
 use rayon::prelude::*;
 
 use super::SentenceTransformer;
+use super::pooling::Pooling;
 use crate::Error;
 use crate::transformer::Forward;
 
@@ -20,34 +21,60 @@ impl SentenceTransformer {
         let (unique, indices) = unique(texts);
         let prompt_tokens = self.tokens.prompt_tokens()?;
         let ids = unique.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
+        let vector = |tokens: &[f32]| {
+            let pooled = self.pooling.pool(tokens, self.hidden, prompt_tokens);
+            self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector))
+        };
+        Ok(self.vectors(&ids, self.dim, vector)?.select(&indices))
+    }
+
+    /// Returns the mean of the transformer's token vectors for each list of token ids, `[lists, hidden]`. The model's own
+    /// pooling and the modules after it are left out.
+    ///
+    /// # Errors
+    /// If a token isn't in the model's vocabulary, and those of [`encode`](Self::encode).
+    pub fn token_means(&self, ids: &[Vec<u32>]) -> Result<Matrix, Error> {
+        ids.iter().try_for_each(|ids| self.tokens.check_rows(ids))?;
+        let pooling = Pooling::mean();
+        self.vectors(ids, self.hidden, |tokens| pooling.pool(tokens, self.hidden, 0))
+    }
+
+    /// Computes a vector of `dim` numbers for each list of token ids, `[lists, dim]`. `pool` makes it of the vectors of the
+    /// tokens, `[tokens, hidden]`.
+    fn vectors(&self, ids: &[Vec<u32>], dim: usize, pool: impl Fn(&[f32]) -> Vec<f32> + Sync) -> Result<Matrix, Error> {
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
         let forward = self.transformer.forward()?;
-        let batches = batches(&order, &ids, forward.batch_tokens());
-        let vectors = |batch: &&[usize]| self.vectors(forward, batch, &ids, prompt_tokens);
+        let batches = batches(&order, ids, forward.batch_tokens());
+        let vectors = |batch: &&[usize]| self.of_batch(forward, batch, ids, &pool);
         let vectors: Vec<Vec<f32>> = if forward.runs_in_parallel() {
             batches.par_iter().map(vectors).collect()
         } else {
             batches.iter().map(vectors).collect()
         };
-        let mut of_unique = Matrix::zeros(unique.len(), self.dim);
-        let rows = vectors.iter().flat_map(|batch| batch.chunks_exact(self.dim));
+        let mut all = Matrix::zeros(ids.len(), dim);
+        let rows = vectors.iter().flat_map(|batch| batch.chunks_exact(dim));
         for (&text, row) in order.iter().zip(rows) {
-            of_unique.row_mut(text).copy_from_slice(row);
+            all.row_mut(text).copy_from_slice(row);
         }
-        Ok(of_unique.select(&indices))
+        Ok(all)
     }
 
-    /// Computes the vectors of a batch, `[batch, dim]`.
-    fn vectors(&self, forward: &dyn Forward, batch: &[usize], ids: &[Vec<u32>], prompt_tokens: usize) -> Vec<f32> {
+    /// Computes the vectors of a batch, one after another.
+    fn of_batch(
+        &self,
+        forward: &dyn Forward,
+        batch: &[usize],
+        ids: &[Vec<u32>],
+        pool: &impl Fn(&[f32]) -> Vec<f32>,
+    ) -> Vec<f32> {
         let texts: Vec<&[u32]> = batch.iter().map(|&text| &ids[text][..]).filter(|ids| !ids.is_empty()).collect();
         let hidden = if texts.is_empty() { Vec::new() } else { forward.hidden(&texts) };
         let mut first = 0;
-        let mut vectors = Vec::with_capacity(batch.len() * self.dim);
+        let mut vectors = Vec::new();
         for &text in batch {
             let end = first + ids[text].len() * self.hidden;
-            let pooled = self.pooling.pool(&hidden[first..end], self.hidden, prompt_tokens);
-            vectors.extend(self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector)));
+            vectors.extend(pool(&hidden[first..end]));
             first = end;
         }
         vectors

@@ -129,6 +129,16 @@ impl SentenceTransformer {
         self.dim
     }
 
+    /// Returns the length of a token's vector, before pooling.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Returns the path of the model's tokenizer, and its content as it was read.
+    pub fn tokenizer_json(&self) -> (&Path, &[u8]) {
+        self.tokens.json()
+    }
+
     /// Returns the number of parameters of the model, without those that aren't used for vectors (a pooler, a head).
     pub fn parameters(&self) -> u64 {
         self.parameters

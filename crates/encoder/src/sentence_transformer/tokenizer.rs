@@ -134,9 +134,23 @@ impl PromptTokenizer {
                 format!("gives {} tokens for a text that it truncated to {}", ids.len(), self.settings.longest);
             return Err(Error::format(&self.path, reason));
         }
+        self.check_rows(ids)?;
+        Ok(ids.to_vec())
+    }
+
+    /// Returns the path and the content of `tokenizer.json`.
+    pub(crate) fn json(&self) -> (&Path, &[u8]) {
+        (&self.path, &self.bytes)
+    }
+
+    /// Checks that all token ids are rows of the word table, if its size is known.
+    ///
+    /// # Errors
+    /// If one isn't.
+    pub(crate) fn check_rows(&self, ids: &[u32]) -> Result<(), Error> {
         let rows = self.rows.unwrap_or(usize::MAX);
         match ids.iter().find(|&&id| id as usize >= rows) {
-            None => Ok(ids.to_vec()),
+            None => Ok(()),
             Some(id) => {
                 let reason = format!("gives token {id}, but the model has {rows} rows; they don't belong together");
                 Err(Error::format(&self.path, reason))
