@@ -1,6 +1,9 @@
 //! `[expect]`: a published number is compared with the mean over the cells; `run` and the report say so, `verify` proves it.
 
-use emberline_tests::{Fixture, Pipeline};
+use std::fs;
+
+use emberline_tests::fixture::repository;
+use emberline_tests::{Fixture, Pipeline, emberline, end};
 
 fn folder(value: &str) -> Fixture {
     let rows = (0..120).map(|row| (format!("{} film number {row}", ["good", "bad"][row % 2]), row % 2));
@@ -44,4 +47,20 @@ fn a_number_that_cells_cannot_come_to_is_refused() {
         let refused = fixture.ends(&["check", "p.toml", "-S", set], 3);
         assert!(refused.stderr.contains(place), "{set}: {}", refused.stderr);
     }
+}
+
+/// Their data and models aren't here, which `check` says; their settings are held to the program's, and each has its row in the docs.
+#[test]
+fn the_pipelines_of_published_numbers_pass_check() {
+    let documented = fs::read_to_string(repository("docs/published.md")).expect("the page");
+    let mut count = 0;
+    for entry in fs::read_dir(repository("pipelines/published")).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let checked = end(emberline().arg("check").arg(&path));
+        assert!(checked.stdout.contains(": valid, "), "{}: {}", path.display(), checked.printed());
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(documented.contains(&format!("pipelines/published/{name}")), "docs/published.md lacks {name}");
+        count += 1;
+    }
+    assert!(count >= 7, "{count} pipelines");
 }

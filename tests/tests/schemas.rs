@@ -35,7 +35,8 @@ fn toml_as_json(text: &str) -> serde_json::Value {
 #[test]
 fn the_example_pipelines_validate() {
     let mut count = 0;
-    for entry in fs::read_dir(root().join("pipelines")).expect("pipelines") {
+    let of = |folder: &str| fs::read_dir(root().join(folder)).expect("pipelines");
+    for entry in of("pipelines").chain(of("pipelines/published")) {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|e| e == "toml") {
             let text = fs::read_to_string(&path).expect("readable");
@@ -43,7 +44,7 @@ fn the_example_pipelines_validate() {
             count += 1;
         }
     }
-    assert!(count >= 2);
+    assert!(count >= 10);
 }
 
 #[test]
