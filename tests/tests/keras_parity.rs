@@ -9,7 +9,7 @@ use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{FeatureSpec, features};
 use emberline_embedding::source::tfhub;
-use emberline_embedding::{Lookup, Opened, Source, Texts};
+use emberline_embedding::{Lookup, Opened, Quantize, Source, Texts};
 use emberline_test_support::shared;
 use emberline_tests::{Array, read_npz};
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Train};
@@ -173,8 +173,16 @@ fn text(case: &str, trainable: bool) {
         valid: Some(valid.iter().map(String::as_str).collect()),
         test: None,
     };
-    let source =
-        Source::Tfhub(tfhub::Settings { path: module, url: None, sha256: None, dim: None, reduce: None, trainable });
+    let quantize = Quantize::F32;
+    let source = Source::Tfhub(tfhub::Settings {
+        path: module,
+        url: None,
+        sha256: None,
+        dim: None,
+        reduce: None,
+        quantize,
+        trainable,
+    });
     let all = Texts { all: &borrowed.train, train: &borrowed.train };
     let opened = source.open(Path::new(""), all, Device::Cpu).expect("the module opens");
     let on_event = &mut |_| {};

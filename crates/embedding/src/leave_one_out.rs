@@ -115,7 +115,12 @@ mod tests {
         let table = Arc::new(Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 2.0, 4.0, 4.0]));
         let (offsets, ids) = (vec![0, 4], vec![0, 1, 0, 2]);
         let bags = Bags { table, rows: Arc::from([5, 6, 7]), combiner, normalize, offsets, ids };
-        WordBags { bags, words: vec![Some("a".into()), Some("b".into()), None], tokens: None, quantize: Quantize::F32 }
+        WordBags {
+            bags,
+            words: vec![Some("a".into()), Some("b".into()), None],
+            tokens: None,
+            quantize: crate::Quantize::F32,
+        }
     }
 
     #[test]

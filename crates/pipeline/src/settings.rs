@@ -189,7 +189,15 @@ impl Settings {
             };
             faults.push(fault(&format!("train.{key}"), &message, hint));
         }
-        let Callbacks { early_stopping, checkpoint, reduce_lr_on_plateau, .. } = &self.callbacks;
+        let Callbacks {
+            early_stopping,
+            checkpoint,
+            reduce_lr_on_plateau,
+            terminate_on_nan: _,
+            tensorboard: _,
+            csv_logger: _,
+            epoch_dots: _,
+        } = &self.callbacks;
         let watching = [
             ("early_stopping", early_stopping.is_some()),
             ("checkpoint", checkpoint.is_some()),

@@ -42,8 +42,10 @@ fn table() -> Opened {
     Opened::Table(Box::new(Digits((0..10u8).flat_map(|id| [f32::from(id), 10.0 * f32::from(id)]).collect())))
 }
 
-const FROZEN: FeatureSpec = FeatureSpec { layers: Layers::All, reduction: None, trainable: false };
-const TUNED: FeatureSpec = FeatureSpec { trainable: true, ..FROZEN };
+const FROZEN: FeatureSpec =
+    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: false };
+const TUNED: FeatureSpec =
+    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: true };
 
 fn texts() -> Splits<Vec<&'static [u8]>> {
     Splits { train: vec![b"7 3 7", b"none", b"2"], valid: Some(vec![b"9", b""]), test: None }

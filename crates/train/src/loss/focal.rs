@@ -127,8 +127,9 @@ fn log_sums(logits: &[f32], targets: &[f32]) -> (f64, f64) {
     let others = || each().filter(|(_, is_right)| !is_right).map(|(z, _)| z);
     let largest = others().fold(f64::NEG_INFINITY, |largest, z| if z > largest { z } else { largest });
     let sum: f64 = others().map(|z| exp(z - largest)).sum();
-    // `ln` is defined for numbers only; adding 0, or NaN for a sum that is NaN.
-    (right, largest + ln(sum) + (sum - sum))
+    // `ln` is defined for numbers only; NaN stays NaN.
+    let log_sum = if sum.is_nan() { sum } else { ln(sum) };
+    (right, largest + log_sum)
 }
 
 /// Computes log(e^a + e^b).

@@ -3,6 +3,7 @@
 //! Every loss is computed from the logits. Records show the value computed on the host; training follows the gradient
 //! computed on the device. Passing the gradient in closed form to backpropagation is exact where autodiff through `max`
 //! and `abs` is not (a logit of 0, as an all-zero text gives).
+//! A loss of NaN logits is NaN: `f64::max` would turn it into a number.
 
 mod binary_cross_entropy;
 mod categorical_cross_entropy;

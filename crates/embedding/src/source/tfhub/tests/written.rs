@@ -93,8 +93,7 @@ fn an_archive_is_read_like_its_folder_and_its_hash_is_checked() {
     tar.append_dir_all(".", folder.path().join("module")).expect("packed");
     let bytes = tar.into_inner().and_then(flate2::write::GzEncoder::finish).expect("packed");
     fs::write(folder.path().join("module.tar.gz"), &bytes).expect("written");
-    let mut settings =
-        Settings { path: "module.tar.gz".into(), url: None, sha256: None, dim: None, reduce: None, trainable: false };
+    let mut settings = super::settings("module.tar.gz");
     settings.sha256 = Some(emberline_base::file::sha256(&bytes));
     let module = table(open(&settings, folder.path()).expect("a module"));
     assert_eq!(module.digest(), open_at(&folder.path().join("module")).expect("a module").digest());
@@ -105,7 +104,7 @@ fn an_archive_is_read_like_its_folder_and_its_hash_is_checked() {
 #[test]
 fn a_module_that_is_not_there_says_where_to_get_it() {
     let url = Some("https://example.org/module".to_owned());
-    let settings = Settings { path: "none".into(), url, sha256: None, dim: None, reduce: None, trainable: false };
+    let settings = Settings { url, ..super::settings("none") };
     let error = open(&settings, Path::new("/nowhere")).map(table).expect_err("nothing there");
     assert!(matches!(&error, Error::Missing { hint, .. } if hint.contains("`emberline fetch`")), "{error}");
 }
@@ -121,12 +120,8 @@ fn a_length_needs_a_way_to_reduce_to_it() {
 #[test]
 fn absurd_settings_are_faults() {
     let sha256 = Some("abc".to_owned());
-    let faults = Settings { path: "".into(), url: None, sha256, dim: None, reduce: None, trainable: false }.faults();
+    let faults = Settings { sha256, ..super::settings("") }.faults();
     assert_eq!(faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["path", "sha256"]);
     let sha256 = Some("0aF1".repeat(16));
-    assert!(
-        Settings { path: "module".into(), url: None, sha256, dim: None, reduce: None, trainable: false }
-            .faults()
-            .is_empty()
-    );
+    assert!(Settings { sha256, ..super::settings("module") }.faults().is_empty());
 }
