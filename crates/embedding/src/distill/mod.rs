@@ -184,6 +184,3 @@ impl Distiller {
         Error::format(self.model.tokenizer_json().0, reason)
     }
 }
-
-#[cfg(test)]
-mod tests;

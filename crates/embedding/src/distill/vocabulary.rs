@@ -40,7 +40,7 @@ pub(super) struct Vocabulary {
 
 /// The tokenizer of an encoder.
 pub(super) struct ModelTokenizer {
-    pub(super) tokenizer: Tokenizer,
+    tokenizer: Tokenizer,
     /// The file, in the present form of the crate `tokenizers`.
     json: Value,
     ids: HashMap<String, u32>,
@@ -256,5 +256,30 @@ fn parts(merge: &Value) -> Option<(&str, &str)> {
     match merge {
         Value::Array(parts) => Some((parts.first()?.as_str()?, parts.get(1)?.as_str()?)),
         other => other.as_str()?.split_once(' '),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Tokens keep their names, and texts their tokens, whatever the model of the tokenizer is.
+    #[test]
+    fn tokenizers_of_every_model_are_renumbered() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/model2vec");
+        for model in ["bpe", "cased", "f32", "unigram", "words"] {
+            let bytes = std::fs::read(folder.join(model).join("tokenizer.json")).expect("a file");
+            let before = ModelTokenizer::read(&bytes, 512).expect("a tokenizer");
+            let Vocabulary { ids, json, .. } = before.all_tokens().expect(model);
+            let after = tokenizers::Tokenizer::from_bytes(json.as_bytes()).expect(model);
+            assert_eq!(after.get_vocab_size(true), ids.len(), "{model}");
+            let tokens = |tokenizer: &tokenizers::Tokenizer| {
+                let encoded = tokenizer.encode_fast("hello world, why do people in India (unbelievable) xyzzy", false);
+                encoded.expect("tokens").get_ids().iter().map(|id| tokenizer.id_to_token(*id)).collect::<Vec<_>>()
+            };
+            assert_eq!(tokens(&after), tokens(&before.tokenizer), "{model}");
+        }
     }
 }

@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use emberline_device::Device;
+use emberline_embedding::distill::{DistillOptions, Distiller, LeftOut, StaticTable, StoredType, TokenWeights};
+use emberline_embedding::{Lookup, Opened, Source, Texts};
 use serde_json::Value;
-
-use super::*;
-use crate::opened::Opened;
-use crate::source::Texts;
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -25,7 +24,7 @@ fn distilled(model: &str, options: &DistillOptions) -> StaticTable {
 }
 
 /// Returns the table as the source `model2vec` reads it from the folder, with the tokens of its rows.
-fn read_back(table: &StaticTable, stored: StoredType) -> (Box<dyn crate::Lookup>, u64) {
+fn read_back(table: &StaticTable, stored: StoredType) -> (Box<dyn Lookup>, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let bytes = table.write(folder.path(), stored).expect("written");
     let source = serde_json::json!({"model2vec": {"path": folder.path()}});
@@ -129,22 +128,4 @@ fn what_cannot_be_distilled_is_refused() {
     let table: Source = serde_json::from_value(serde_json::json!({"hashing": {}})).expect("a source");
     let error = Distiller::open(&table, Path::new(""), Device::Cpu).err().expect("refused").to_string();
     assert!(error.contains("`hashing` can't be distilled"), "{error}");
-}
-
-/// Tokens keep their names, and texts their tokens, whatever the model of the tokenizer is.
-#[test]
-fn tokenizers_of_every_model_are_renumbered() {
-    for model in ["bpe", "cased", "f32", "unigram", "words"] {
-        let bytes =
-            std::fs::read(fixture("tests/fixtures/model2vec").join(model).join("tokenizer.json")).expect("a file");
-        let before = ModelTokenizer::read(&bytes, 512).expect("a tokenizer");
-        let Vocabulary { ids, json, .. } = before.all_tokens().expect(model);
-        let after = tokenizers::Tokenizer::from_bytes(json.as_bytes()).expect(model);
-        assert_eq!(after.get_vocab_size(true), ids.len(), "{model}");
-        let tokens = |tokenizer: &tokenizers::Tokenizer| {
-            let encoded = tokenizer.encode_fast("hello world, why do people in India (unbelievable) xyzzy", false);
-            encoded.expect("tokens").get_ids().iter().map(|id| tokenizer.id_to_token(*id)).collect::<Vec<_>>()
-        };
-        assert_eq!(tokens(&after), tokens(&before.tokenizer), "{model}");
-    }
 }
