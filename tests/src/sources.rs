@@ -68,9 +68,9 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small(
             "bit",
             "sentence_transformer",
-            file("encoder/tests/fixtures/bert") + "dim = 4\nreduce = \"pca\"\nquantize = \"bit\"\n",
+            file("encoder/tests/fixtures/bert") + "quantize = \"bit\"\n",
             false,
-            true,
+            false,
         ),
     ];
     let here: BTreeSet<&str> = sources.iter().map(|source| source.kind).collect();

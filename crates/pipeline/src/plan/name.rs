@@ -5,6 +5,7 @@
 //! is left out, so adding an axis that contains the present value renames no cell.
 
 use emberline_base::{Digest, ReplicateAxis, canonical};
+use emberline_embedding::Quantize;
 use serde_json::Value;
 
 use super::cell::CellSettings;
@@ -86,8 +87,16 @@ impl<'p> CellNames<'p> {
     /// Returns whether the file has this value at this path.
     fn is_of_file(&self, path: &str, value: &Value) -> bool {
         let said = path.split('.').try_fold(&self.file, |value, key| value.get(key));
-        said.is_some_and(|said| said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)))
+        match said {
+            Some(said) => said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)),
+            None => is_unwritten_default(path, value),
+        }
     }
+}
+
+/// Returns whether a value is the default of a key that settings leave out where they are written.
+fn is_unwritten_default(path: &str, value: &Value) -> bool {
+    path.ends_with(".quantize") && value.as_str() == Some(Quantize::default().name())
 }
 
 /// Names a value of an axis by the last part of its key: `d64`, `train-100`. A table or a list is named by four digits

@@ -181,6 +181,19 @@ fn combinations_across_sections() {
 }
 
 #[test]
+fn vectors_are_quantised_if_they_are_frozen_and_the_default_renames_nothing() {
+    let grid =
+        "embedding = [\"small\"]\n\"embedding.quantize\" = [\"f32\", \"i8\"]\n\"embedding.trainable\" = [false, true]";
+    let plan = plan(grid);
+    assert_eq!(plan.cells.len(), 3);
+    assert_eq!(plan.cells[0].id, "small-frozen-s7-26cd0afe");
+    assert!(plan.cells[2].id.starts_with("small-quantize-i8-frozen-s7-"), "{:?}", ids(&plan));
+    let reason = "`small` can't be fine-tuned with `quantize = \"i8\"`: training updates numbers of 32 bits; use \
+                  `trainable = false`, or `quantize = \"f32\"`";
+    assert_eq!(reasons(&plan), [reason]);
+}
+
+#[test]
 fn what_only_two_axes_together_make_impossible_is_left_out() {
     let grid = "embedding = [\"small\"]
 \"data.split\" = [{ train = 10 }, { train = 10, valid = 5 }]

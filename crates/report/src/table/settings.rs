@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn bytes_stand_in_columns_if_the_records_have_them() {
+        let mut run = sample::course();
+        let has = |run: &crate::Run| {
+            let table = table(&run.summary, &Ranking::of(&run.summary));
+            table.columns.iter().any(|column| column.name == "bytes")
+        };
+        assert!(has(&run));
+        for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+            (outcome.bytes_per_text, outcome.table_bytes) = (None, None);
+        }
+        assert!(!has(&run));
+    }
+
+    #[test]
     fn one_seed_has_no_spread_and_no_interval() {
         let run = sample::single();
         let table = table(&run.summary, &Ranking::of(&run.summary));
