@@ -37,6 +37,7 @@ pub(crate) fn search(start: Point, first_step: f64, mut evaluate: impl FnMut(f64
             return Some(point);
         }
         // A value or slope that isn't finite lies too far away.
+        let before = low;
         if point.value.is_finite() && point.slope < 0.0 {
             low = point;
         } else {
@@ -44,7 +45,7 @@ pub(crate) fn search(start: Point, first_step: f64, mut evaluate: impl FnMut(f64
         }
         step = match high {
             Some(high) => between(low, high),
-            None => extrapolated(low),
+            None => extrapolated(before, low),
         };
     }
     None
@@ -65,9 +66,12 @@ fn between(low: Point, high: Point) -> f64 {
     step.clamp(low.step + 0.1 * width, high.step - 0.1 * width)
 }
 
-/// Returns a longer step.
-fn extrapolated(low: Point) -> f64 {
-    4.0 * low.step
+/// Returns a longer step than those of two points: where the slope is zero if it goes on to rise as between them, at least
+/// 4 and at most 1,000 times as long.
+fn extrapolated(before: Point, low: Point) -> f64 {
+    let curvature = (low.slope - before.slope) / (low.step - before.step);
+    let zero = low.step - low.slope / curvature;
+    if zero > 4.0 * low.step { zero.min(1_000.0 * low.step) } else { 4.0 * low.step }
 }
 
 /// Returns the minimum of the cubic through the values and slopes of two points.
@@ -103,6 +107,20 @@ mod tests {
             let found = step(first, |t| (t - 3.0).powi(4), |t| 4.0 * (t - 3.0).powi(3)).expect("a step");
             assert!((0.05..6.0).contains(&found), "{first}: {found}");
         }
+    }
+
+    /// Of a parabola, the slopes at two points tell where the minimum is.
+    #[test]
+    fn a_far_minimum_is_found_by_the_slopes() {
+        let mut evaluations = 0;
+        let point = |step: f64| Point { step, value: (step - 3.0).powi(2), slope: 2.0 * (step - 3.0) };
+        let count = |step| {
+            evaluations += 1;
+            point(step)
+        };
+        let found = search(point(0.0), 1e-2, count).expect("a step");
+        assert!((found.step - 3.0).abs() < 1e-9, "{found:?}");
+        assert_eq!(evaluations, 2);
     }
 
     #[test]
