@@ -27,7 +27,7 @@ pub mod zero_label;
 
 /// The version of the computation. Raise it when the same texts and labels give other numbers: records of another version
 /// are then computed again.
-pub const COMPUTATION: u32 = 1;
+pub const COMPUTATION: u32 = 2;
 
 pub use baseline::{Baseline, Fitted, Inputs, fit_all};
 pub use counts::{Counts, Terms, Vocabulary};
