@@ -71,18 +71,20 @@ impl<'t> Reader<'t> {
 
     /// Returns whether exactly one of the mutually exclusive keys is given, and reports it otherwise.
     fn one_of(&mut self, shape: &TableShape, table: &'t Table, tree: &'t Tree, entry: Option<&'t Entry>) -> bool {
-        let given = shape.one_of.iter().filter(|key| table.contains_key(*key)).count();
-        if shape.one_of.is_empty() || given == 1 {
+        let given: Vec<_> = shape.one_of.iter().filter(|key| table.contains_key(*key)).collect();
+        if shape.one_of.is_empty() || given.len() == 1 {
             return true;
         }
         let span = place(tree, entry);
         self.fault(|reader| {
-            let names: Vec<String> = shape.one_of.iter().map(|key| format!("`{key}`")).collect();
-            let each: Vec<String> = shape.one_of.iter().map(|key| format!("{{ {key} = ... }}")).collect();
-            let (message, hint) = if given == 0 {
-                (format!("{} needs {}", reader.subject(), names.join(" or ")), format!("write {}", each.join(" or ")))
+            let (message, hint) = if given.is_empty() {
+                let names = listed(shape.one_of.iter().map(|key| format!("`{key}`")), "or");
+                let each = listed(shape.one_of.iter().map(|key| format!("{{ {key} = ... }}")), "or");
+                (format!("{} needs {names}", reader.subject()), format!("write {each}"))
             } else {
-                (format!("{} exclude each other", names.join(" and ")), format!("write {}", each.join(", ")))
+                let names = listed(given.iter().map(|key| format!("`{key}`")), "and");
+                let each: Vec<String> = given.iter().map(|key| format!("{{ {key} = ... }}")).collect();
+                (format!("{names} exclude each other"), format!("write {}", each.join(", ")))
             };
             Diagnostic { span, message, hint: Some(hint) }
         });
@@ -144,5 +146,15 @@ impl<'t> Reader<'t> {
         let value = self.read(shape, &entry.value, Some(entry));
         self.path.pop();
         Some(toml::Value::Table([(name.clone(), value?)].into_iter().collect()))
+    }
+}
+
+/// Returns a list in words: `a`, `a or b`, `a, b or c`.
+fn listed(items: impl Iterator<Item = String>, last: &str) -> String {
+    let items: Vec<String> = items.collect();
+    match &items[..] {
+        [] => String::new(),
+        [only] => only.clone(),
+        [before @ .., end] => format!("{} {last} {end}", before.join(", ")),
     }
 }

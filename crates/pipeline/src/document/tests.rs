@@ -126,7 +126,7 @@ patience = 1.0
             "11:14: `batch_size` must be a whole number, 1 or more, not 0",
             "12:8: unknown value `BinaryCrossentropy`",
             "14:20: `dense` must be a whole number from 1 to 65536, not the text \"x\"",
-            "14:26: an item of `layers` needs `dense` or `dropout`",
+            "14:26: an item of `layers` needs `dense`, `dropout` or `layer_norm`",
             "14:30: `dense` and `dropout` exclude each other",
             "14:69: `dropout` must be a number from 0 to below 1, not 1.0",
             "14:91: `activation` goes with `dense`, which isn't given",
@@ -272,7 +272,8 @@ fn no_key_is_answered_in_the_words_of_rust() {
                 let outcome = Pipeline::parse("p.toml", SOUND, Path::new(""), std::slice::from_ref(&assignment));
                 let Err(error) = outcome else { continue };
                 for line in error.to_string().lines().filter(|line| !line.contains(" | ")) {
-                    let line = line.replace(&assignment, "").replace(value, "");
+                    // `f32` in backticks is a name of ours, a kind of quantisation.
+                    let line = line.replace(&assignment, "").replace(value, "").replace("`f32`", "");
                     let word = FOREIGN.iter().find(|word| line.contains(*word));
                     assert!(word.is_none(), "{assignment}: {word:?} in {line}");
                     assert!(
@@ -307,7 +308,8 @@ fn tables_are_no_lists() {
 /// Each number of the schema has a range, or is listed here with the reason.
 #[test]
 fn every_number_has_a_range() {
-    let free = ["min_delta", "gamma", "expect.value"]; // their sign has a meaning, or none at all
+    // Their sign has a meaning, or none at all; the weights of classes are checked beside the names of the classes.
+    let free = ["min_delta", "gamma", "expect.value", "class_weight.w"];
     let shape = shape_of::<crate::Settings>();
     let mut all = Vec::new();
     keys(&shape, "", &mut all);
