@@ -23,13 +23,15 @@ const MAX_GROWTH: u64 = 250;
 /// Maximum depth of nested graphs.
 const MAX_DEPTH: u32 = 16;
 
-/// Refuses a graph with a tensor that is disproportionately large. `bytes`: the total size of the graph's files. A graph that
-/// can't be parsed is accepted, since the runtime explains why.
+/// Refuses a graph that can't be parsed, or with a tensor that is disproportionately large. `bytes`: the total size of the graph's
+/// files. What can't be parsed must not reach the runtime, whose search for the file's kind never ends on a number of more than
+/// ten bytes. A file without a graph is accepted, since the runtime explains why it isn't one.
 ///
 /// # Errors
-/// The node with the tensor, and how many bytes it would take.
+/// Why it can't be parsed; or the node with the tensor, and how many bytes it would take.
 pub(super) fn check(graph: &[u8], bytes: u64) -> Result<(), String> {
-    let Ok(ModelProto { graph: Some(graph), .. }) = ModelProto::parse_buf(graph) else { return Ok(()) };
+    let parsed = ModelProto::parse_buf(graph).map_err(|error| format!("can't be loaded as an ONNX graph: {error}"))?;
+    let Some(graph) = parsed.graph else { return Ok(()) };
     let limit = bytes.saturating_mul(MAX_GROWTH).max(ALWAYS_ALLOWED);
     Checker { limit, depth: MAX_DEPTH }.graph(&graph, None)
 }
@@ -107,6 +109,14 @@ mod tests {
     use rten_onnx::onnx::{AttributeProto, DataType};
 
     use super::*;
+
+    /// `ir_version` 8, then field 9 whose number has eleven bytes: the runtime would read it for ever.
+    #[test]
+    fn a_number_without_an_end_is_refused() {
+        let endless = [&[0x08, 0x08, 0x48][..], &[0xFF; 11]].concat();
+        let error = check(&endless, 14).expect_err("no graph");
+        assert!(error.starts_with("can't be loaded as an ONNX graph"), "{error}");
+    }
 
     fn constant(name: &str, numbers: &[i64]) -> TensorProto {
         TensorProto {
