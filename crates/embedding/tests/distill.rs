@@ -1,4 +1,4 @@
-//! Distillation of the tiny encoders in `crates/encoder/tests/fixtures`, compared with model2vec's
+//! Distillation of the tiny BERT in `crates/encoder/tests/fixtures`, compared with model2vec's
 //! (`tests/fixtures/distill/make.py`), and read back as a source.
 
 use std::path::{Path, PathBuf};

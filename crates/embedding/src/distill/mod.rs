@@ -2,7 +2,7 @@
 //!
 //! The folder of a sentence encoder enters ([`Distiller::open`]); a [`StaticTable`] leaves, which is written as a folder
 //! that the source `model2vec` and the Python package of that name read. The method is that of model2vec 0.10.0
-//! (`model2vec.distill`), equal to it within rounding:
+//! (`model2vec.distill`):
 //!
 //! 1. the vocabulary: every token of the encoder's tokenizer, or the whole words of a list (`vocabulary.rs`);
 //! 2. a token's vector: the mean of the encoder's token vectors for the token between the special tokens; the encoder's
