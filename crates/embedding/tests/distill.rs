@@ -1,4 +1,4 @@
-//! Distillation of the tiny BERT in `crates/encoder/tests/fixtures`, compared with model2vec's
+//! Distillation of the tiny encoders in `crates/encoder/tests/fixtures`, one of each family, compared with model2vec's
 //! (`tests/fixtures/distill/make.py`), and read back as a source.
 
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn tables_are_model2vecs() {
             for (row, expected) in rows.iter().enumerate() {
                 let pairs = table.rows.row(row).iter().zip(expected);
                 let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(largest < 1e-4, "{model} {name}, row {row}: {:?} {expected:?}", table.rows.row(row));
+                assert!(largest < 1e-5, "{model} {name}, row {row}: {:?} {expected:?}", table.rows.row(row));
             }
             let (read, _) = read_back(&table, StoredType::F32);
             let tokens: Vec<String> = serde_json::from_value(expected["tokens"].clone()).expect("tokens");
