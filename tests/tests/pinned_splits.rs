@@ -1,7 +1,7 @@
 //! Splits that are pinned by `data.split.rows`: the same rows in the same order give the weights and metrics that they gave
 //! before rows were placed by the hash of their text. `pinned/expected.json` holds what that program came to, and
-//! `pinned/*-rows.csv` the rows that it drew, in the order in which training took them: the quickstart's (the weights are
-//! those of its lock of that time), and 550 rows of Quora Insincere Questions.
+//! `pinned/*-rows.csv` the rows that it drew, in the order in which training took them: the quickstart's of that time
+//! (`pinned/quickstart.toml`; the weights are those of its lock), and 550 rows of Quora Insincere Questions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use emberline_tests::Fixture;
 use emberline_tests::fixture::{of_tests, repository};
 use serde_json::Value;
 
-const QUICKSTART: &str = include_str!("../../pipelines/quickstart.toml");
+const QUICKSTART: &str = include_str!("pinned/quickstart.toml");
 
 const QUORA: &str = r#"
 name = "quora-pinned"

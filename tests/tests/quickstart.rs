@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use emberline_test_support::{Requirement, skip};
+use emberline_tests::fixture::repository;
 use emberline_tests::run_files::{differences, records};
 use emberline_tests::{Ended, Fixture};
 use serde_json::Value;
@@ -14,12 +15,15 @@ const SHORT: [&str; 8] = [
     "-S",
     "train.epochs=3",
     "-S",
-    "grid.seed=[1, 2]",
+    SPLIT,
     "-S",
-    "grid.embedding=[\"hashing\", \"corpus\"]",
+    "grid={embedding=[\"hashing\", \"corpus\"], \"embedding.dim\"=[8, 32, 128], \"embedding.trainable\"=[false, true], seed=[1, 2]}",
     "-S",
     "head.layers=[{dense=16, activation=\"relu\"}, {dropout=0.1}]",
 ];
+
+/// One split of all rows.
+const SPLIT: &str = "data.split={train=0.6, valid=0.2, test=0.2}";
 
 /// The folder of the pipeline's own run.
 const RUN: &str = "mine/runs/quickstart";
@@ -50,6 +54,20 @@ fn differ(fixture: &Fixture, one: &str, other: &str) -> Vec<PathBuf> {
 fn init_refuses_to_replace_files() {
     let again = started().ends(&["init", "mine"], 2);
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+}
+
+#[test]
+fn init_writes_the_pretrained_table_and_its_licence() {
+    let fixture = started();
+    for file in ["model.safetensors", "tokenizer.json", "config.json", "LICENSE", "NOTICE"] {
+        let committed = repository(&format!("pipelines/models/minilm-words/{file}"));
+        let written = fixture.bytes(format!("mine/models/minilm-words/{file}"));
+        assert!(written == fs::read(committed).expect("the file"), "{file}");
+    }
+    done(&fixture, &["-S", "grid={embedding=[\"pretrained\"]}"]);
+    let summary = fixture.summary(RUN);
+    let cells = summary["cells"].as_array().expect("cells");
+    assert_eq!((cells.len(), &cells[0]["status"]), (1, &Value::from("done")));
 }
 
 #[test]
@@ -146,7 +164,7 @@ fn a_cell_that_fails_beside_others_costs_only_itself() {
         "-S",
         "grid={seed=[1, 2, 3, 4, 5, 6], \"train.optimizer\"=[{adam={learning_rate=1e-3}}, {sgd={learning_rate=1e38}}]}",
     ];
-    let small = ["-S", "embedding={hashing={hashing={dim=8}}}"];
+    let small = ["-S", SPLIT, "-S", "embedding={hashing={hashing={dim=8}}}"];
     for width in [
         ["--jobs=1", "--pack=1", "--out=one"],
         ["--jobs=4", "--pack=1", "--out=many"],
