@@ -10,10 +10,13 @@
 use std::collections::HashMap;
 
 use rten_onnx::onnx::{GraphProto, ModelProto, NodeProto, TensorProto};
+use rten_onnx::protobuf::{DecodeMessage, ReadPos, ValueReader};
 
+mod bounded;
 mod ops;
 mod tensor;
 
+use self::bounded::Bounded;
 use self::tensor::Tensor;
 
 /// Size in bytes that every tensor may have, however small the graph's files are.
@@ -24,13 +27,14 @@ const MAX_GROWTH: u64 = 250;
 const MAX_DEPTH: u32 = 16;
 
 /// Refuses a graph that can't be parsed, or with a tensor that is disproportionately large. `bytes`: the total size of the graph's
-/// files. What can't be parsed must not reach the runtime, whose search for the file's kind never ends on a number of more than
-/// ten bytes. A file without a graph is accepted, since the runtime explains why it isn't one.
+/// files. What can't be parsed must not reach the runtime, whose parser never ends on some of it ([`Bounded`]). A file without a
+/// graph is accepted, since the runtime explains why it isn't one.
 ///
 /// # Errors
 /// Why it can't be parsed; or the node with the tensor, and how many bytes it would take.
 pub(super) fn check(graph: &[u8], bytes: u64) -> Result<(), String> {
-    let parsed = ModelProto::parse_buf(graph).map_err(|error| format!("can't be loaded as an ONNX graph: {error}"))?;
+    let reader = ValueReader::new(ReadPos::new(Bounded::new(graph)));
+    let parsed = ModelProto::decode(reader).map_err(|error| format!("can't be loaded as an ONNX graph: {error}"))?;
     let Some(graph) = parsed.graph else { return Ok(()) };
     let limit = bytes.saturating_mul(MAX_GROWTH).max(ALWAYS_ALLOWED);
     Checker { limit, depth: MAX_DEPTH }.graph(&graph, None)
@@ -116,6 +120,14 @@ mod tests {
         let endless = [&[0x08, 0x08, 0x48][..], &[0xFF; 11]].concat();
         let error = check(&endless, 14).expect_err("no graph");
         assert!(error.starts_with("can't be loaded as an ONNX graph"), "{error}");
+    }
+
+    /// Field 2 with a length of 2^64 - 13, which the runtime would skip backwards, to the beginning, again and again.
+    #[test]
+    fn a_length_that_leads_back_is_refused() {
+        let back = [&[0x08, 0x08, 0x12, 0xF3][..], &[0xFF; 8], &[0x01]].concat();
+        let found = std::panic::catch_unwind(|| check(&back, 13));
+        assert!(!matches!(found, Ok(Ok(()))), "{found:?}");
     }
 
     fn constant(name: &str, numbers: &[i64]) -> TensorProto {
