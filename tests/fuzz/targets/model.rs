@@ -13,7 +13,7 @@ fuzz_target!(init: begin(), |input: &[u8]| {
         Err(error) => drop(error.to_string()),
         Ok(model) => {
             let logits = model.logits_of_vectors(&Matrix::zeros(1, model.dim()));
-            drop(logits.map(|logits| model.decide(&model.probabilities(logits.row(0)))));
+            drop(logits.map(|logits| (model.probabilities(logits.row(0)), model.decide(logits.row(0)))));
             drop(model.to_safetensors());
         }
     }
