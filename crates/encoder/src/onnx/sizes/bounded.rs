@@ -8,7 +8,7 @@ use std::io::{BufRead, Cursor, Error, ErrorKind, Read, Result, Seek, SeekFrom};
 /// Reads forwards only, and at least a byte at a time.
 pub(super) struct Bounded<'b> {
     bytes: Cursor<&'b [u8]>,
-    /// Whether the bytes that were looked at last were all left.
+    /// Whether the last `consume` took no byte.
     is_stalled: bool,
 }
 
