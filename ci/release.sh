@@ -21,8 +21,8 @@ cargo update --workspace --offline --quiet
 cargo update --workspace --offline --quiet --manifest-path tests/fuzz/Cargo.toml
 
 target="${CARGO_TARGET_DIR:-target}"
-cargo build --release --locked --package emberline-cli
-program="$target/release/emberline"
+cargo build --profile dist --locked --package emberline-cli
+program="$target/dist/emberline"
 [ "$("$program" --version)" = "emberline $version" ] || fail "the program says $("$program" --version)"
 EMBERLINE="$program" ci/reproduce.sh "$target/reproduce.xml"
 

@@ -5,7 +5,7 @@ All read the same two CSV files (13,061 training and 1,293 validation rows), emb
 modules through the same texts, train 256-64-1 with Adam 1e-4 in batches of 32 and write TensorBoard logs;
 Emberline writes its records and reports too. One core each, in turn; medians of the wall times and their ratio.
 
-    cargo build --release
+    cargo build --profile dist
     python3 ci/bench/course.py [--keras PYTHON] [--torch PYTHON] --csv labelled.csv --modules FOLDER [--repeats 3]
 
 PYTHON: one that imports tensorflow, tensorflow_hub and tf_keras; torch and tensorboard. FOLDER holds quora-20, quora-50, quora-128.
@@ -68,7 +68,7 @@ def main():
     arguments.add_argument("--torch", help="a Python that imports torch and tensorboard")
     arguments.add_argument("--csv", required=True, help="the labelled questions")
     arguments.add_argument("--modules", required=True, help="the folder of quora-20, quora-50, quora-128")
-    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
+    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "dist/emberline"))
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--epochs", type=int, default=5)
     arguments.add_argument("--core", default="1")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cells an hour of the course's grid: three text modules x SEEDS seeds, 5 epochs each, on the processor and in packs on a card.
 
-    cargo build --release --features gpu
+    cargo build --profile dist --features gpu
     python3 ci/bench/course_grid.py --csv labelled.csv --modules FOLDER [--device cuda] [--seeds 64] [--rounds 2]
 
 From the start of the process to the end of its reports, kernels' compilation included; rows and files as course.py has them,
@@ -16,7 +16,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", required=True, help="the labelled questions")
     parser.add_argument("--modules", required=True, help="the folder of quora-20, quora-50, quora-128")
-    parser.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
+    parser.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "dist/emberline"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seeds", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2)

@@ -1,6 +1,6 @@
 """Sentence vectors: Emberline against sentence-transformers with PyTorch, on the CPU and the same texts.
 
-    python ci/bench/encoder.py --binary target/release/emberline --model models/all-MiniLM-L6-v2 \
+    python ci/bench/encoder.py --binary target/dist/emberline --model models/all-MiniLM-L6-v2 \
         --texts train.csv --python venv/bin/python [--count 2000] [--rounds 5] [--threads 2]
 
 Rounds are interleaved. Each side is a process of its own, run with COUNT texts and with 16, and its rate is

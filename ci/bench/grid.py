@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a grid costs beside its training steps, and what `--jobs` makes of it.
 
-    cargo build --release
+    cargo build --profile dist
     python3 ci/bench/grid.py [--emberline FILE] [--minilm FOLDER] [--rounds 5]
 
 Data: 14,354 rows as `competition.py` writes them, 13,061 to train on, as many as the course's; vectors of 128 numbers, head
@@ -100,7 +100,7 @@ def jobs(emberline, folder, rounds):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
+    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "dist/emberline"))
     arguments.add_argument("--minilm", metavar="FOLDER")
     arguments.add_argument("--rounds", type=int, default=5)
     a = arguments.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long planning takes and how much memory, by the number of cells, and what a run costs beside training.
 
-    cargo build --release
+    cargo build --profile dist
     python3 ci/bench/plan.py plan [--emberline FILE]     grids of 100 to 100,000 cells, of two shapes
     python3 ci/bench/plan.py run [--emberline FILE]      tiny cells: processor and wall time a cell, less that of training
 
@@ -105,7 +105,7 @@ def jobs_are_known(emberline):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("what", choices=("plan", "run"))
-    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "release/emberline"))
+    arguments.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "../../target")), "dist/emberline"))
     arguments.add_argument("--most", type=int, default=100_000, help="the largest plan")
     a = arguments.parse_args()
     emberline = os.path.abspath(a.emberline)

@@ -2,7 +2,7 @@
 """Six real sets: the setting that Emberline chooses, beside scikit-learn's classifiers on the same vectors and the same rows.
 
     pip install scikit-learn numpy safetensors
-    cargo build --release
+    cargo build --profile dist
     python3 ci/bench/real_sets.py --data FOLDER --modules FOLDER --minilm FOLDER [--out FOLDER] [--rows 9000] [--sets trec,sst2]
 
 `--data` holds the sets as labelled_sets.py reads them; `--modules` holds quora-50 and quora-128, text modules of TensorFlow Hub's
@@ -255,7 +255,7 @@ def main():
     parser.add_argument("--data", required=True, help="the folder of the six sets")
     parser.add_argument("--modules", required=True, help="the folder of quora-50 and quora-128")
     parser.add_argument("--minilm", default="all-MiniLM-L6-v2", help="the folder of all-MiniLM-L6-v2")
-    parser.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", HERE / "../../target"), "release/emberline"))
+    parser.add_argument("--emberline", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", HERE / "../../target"), "dist/emberline"))
     parser.add_argument("--out", help="a folder to keep the runs in")
     parser.add_argument("--sets", default=",".join(READERS))
     parser.add_argument("--rows", type=int, default=9_000, help="the most rows of a set")
