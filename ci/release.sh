@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Makes a release: ci/release.sh VERSION
 #
-# Sets the version of the workspace and of the fuzzers, builds the program, proves with it the lock of the quickstart, and
-# leaves emberline-VERSION-TRIPLE.tar.gz and its SHA-256 in target/release-VERSION. The commit, the tag and the upload are
-# yours: the last lines printed say how.
+# Sets the version of the workspace and of the fuzzers, builds the program (statically linked), proves with it the lock of the
+# quickstart, and leaves emberline-VERSION-TRIPLE.tar.gz (the program, manual pages, completions, documentation), its SHA-256
+# and a Python wheel of the same program in target/release-VERSION; ci/Containerfile makes an image of it. The commit, the
+# tag and the upload are yours: the last lines printed say how.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,19 +22,28 @@ cargo update --workspace --offline --quiet
 cargo update --workspace --offline --quiet --manifest-path tests/fuzz/Cargo.toml
 
 target="${CARGO_TARGET_DIR:-target}"
-cargo build --profile dist --locked --package emberline-cli
-program="$target/dist/emberline"
+triple="$(rustc -vV | sed -n 's/^host: //p')"
+# Statically linked, so that it runs on every Linux. With --target, the flags aren't those of build scripts and macros.
+RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist --locked --package emberline-cli --target "$triple"
+program="$target/$triple/dist/emberline"
 [ "$("$program" --version)" = "emberline $version" ] || fail "the program says $("$program" --version)"
 EMBERLINE="$program" ci/reproduce.sh "$target/reproduce.xml"
 
-name="emberline-$version-$(rustc -vV | sed -n 's/^host: //p')"
+name="emberline-$version-$triple"
 out="$target/release-$version"
 rm -rf "${out:?}/$name"
 mkdir -p "$out/$name"
 cp -r "$program" README.md CHANGELOG.md LICENSE LICENSE-APACHE LICENSE-MIT docs schemas "$out/$name/"
+"$program" man "$out/$name/man" >/dev/null
+for shell in bash elvish fish powershell zsh; do
+  mkdir -p "$out/$name/completions"
+  "$program" completions "$shell" > "$out/$name/completions/emberline.$shell"
+done
 # Equal content gives equal bytes, whoever makes the archive and when.
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" -C "$out" -cf - "$name" | gzip -n > "$out/$name.tar.gz"
 (cd "$out" && sha256sum "$name.tar.gz" > "$name.tar.gz.sha256")
+
+python3 ci/wheel.py "$program" "$out"
 
 cat <<END
 $out/$name.tar.gz

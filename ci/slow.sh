@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The slow tier of checks: what takes long, or needs more than Rust and a C compiler. Documentation, dependencies, GPU backends,
-# fuzzers. What can't be checked on this machine is skipped, visibly (ci/skip.sh).
+# The slow tier of checks: what takes long, or needs more than Rust and a C compiler. Documentation, the
+# wheel, dependencies, GPU backends, fuzzers. What can't be checked on this machine is skipped, visibly (ci/skip.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/skip.sh
@@ -8,6 +8,8 @@ source ci/skip.sh
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
 RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" step cargo doc --workspace --no-deps --document-private-items --locked --quiet
+step ci/book.sh
+step ci/wheel.sh
 step ci/deny.sh
 step ci/gpu.sh
 # The fuzzers are a workspace of their own, which would break unseen; libFuzzer wants a C++ compiler.

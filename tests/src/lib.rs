@@ -3,6 +3,7 @@
 
 pub mod fixture;
 pub mod pipeline;
+pub mod reference;
 pub mod run_files;
 pub mod sources;
 

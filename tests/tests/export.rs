@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// In the place of a cell's id: what is taken if none is named and there is a refit.
 const REFIT: &str = "refit";
 
-/// Tables of every combiner, and a head with every activation.
+/// Tables of every combiner, and a head with every kind of layer and every activation.
 const SECTIONS: &str = r#"
 [data.split]
 train = 90
@@ -45,7 +45,7 @@ normalize = true
 dim = 3
 reduce = "pca"
 [head]
-layers = [{ dense = 16, activation = "gelu" }, { dropout = 0.2 }, { dense = 6, activation = "tanh" }, { dense = 5, activation = "sigmoid" }, { dense = 4, activation = "relu" }]
+layers = [{ dense = 16, activation = "gelu" }, { dropout = 0.2 }, { dense = 6, activation = "tanh" }, { layer_norm = {} }, { dense = 7, activation = "silu" }, { dense = 5, activation = "sigmoid" }, { dense = 4, activation = "relu" }]
 [train]
 epochs = 3
 batch_size = 16

@@ -21,6 +21,17 @@ fn the_schemas_are_up_to_date() {
     }
 }
 
+#[test]
+fn the_reference_is_up_to_date() {
+    let schema = serde_json::from_str(&Schema::Pipeline.text()).expect("JSON");
+    let (path, reference) = (root().join("docs/reference.md"), emberline_tests::reference::reference(&schema));
+    if std::env::var_os("EMBERLINE_BLESS").is_some() {
+        fs::write(&path, &reference).expect("written");
+    }
+    let stored = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(stored, reference, "{} is stale: EMBERLINE_BLESS=1 cargo test --test schemas", path.display());
+}
+
 /// What an independent validator says of a TOML text.
 fn faults(schema: Schema, document: &serde_json::Value) -> Vec<String> {
     let schema: serde_json::Value = serde_json::from_str(&schema.text()).expect("JSON");

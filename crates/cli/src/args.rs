@@ -72,6 +72,13 @@ pub(crate) enum Command {
     Devices(Devices),
     /// Print the JSON Schema of a file format.
     Schema(Schema),
+    /// Print a script that completes commands and options in a shell.
+    ///
+    ///   emberline completions bash > ~/.local/share/bash-completion/completions/emberline
+    #[command(verbatim_doc_comment)]
+    Completions(Completions),
+    /// Write the manual pages, one per command, into a folder.
+    Man(Man),
 }
 
 /// How a list is printed.
@@ -392,4 +399,18 @@ pub(crate) struct Schema {
     /// The file format.
     #[arg(value_enum, default_value = "pipeline")]
     pub(crate) name: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The folder to write to; created if it doesn't exist. `man -l emberline.1` shows a page.
+    #[arg(default_value = "man")]
+    pub(crate) dir: PathBuf,
 }

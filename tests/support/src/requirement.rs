@@ -57,6 +57,8 @@ requirements! {
     CargoDeny: "cargo-deny", None, "cargo install cargo-deny";
     /// The database of advisories on dependencies.
     Advisories: "advisories", None, "let https://github.com/RustSec/advisory-db be reached";
+    /// The program mdBook.
+    Mdbook: "mdbook", None, "cargo install mdbook";
     /// A C++ compiler.
     Cpp: "cpp", None, "install a C++ compiler as c++";
 }

@@ -4,6 +4,7 @@ mod cache;
 mod cells;
 mod check;
 mod compare;
+mod completions;
 mod devices;
 mod distill;
 mod embed;
@@ -12,6 +13,7 @@ mod export;
 mod fetch;
 mod init;
 mod lock;
+mod man;
 mod plan;
 mod predict;
 mod published;
@@ -50,6 +52,8 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Fetch(args) => fetch::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
