@@ -12,7 +12,7 @@ done
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/mdbook"
 export PATH="$PATH:$tools/bin"
 command -v mdbook >/dev/null ||
-  CARGO_TARGET_DIR="$tools/target" cargo install mdbook --version '^0.5' --locked --no-default-features --features search --root "$tools" --quiet || true
+  CARGO_TARGET_DIR="$tools/target" cargo install --debug mdbook --version '^0.5' --locked --no-default-features --features search --root "$tools" --quiet || true
 if command -v mdbook >/dev/null; then
   mdbook build docs
   test -s target/book/index.html

@@ -7,7 +7,7 @@ source ci/skip.sh
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/cargo-deny"
 export PATH="$tools/bin:$PATH"
 if ! command -v cargo-deny >/dev/null &&
-  ! env -u CARGO_TARGET_DIR cargo install cargo-deny --version '^0.20' --locked --quiet --root "$tools"; then
+  ! env -u CARGO_TARGET_DIR cargo install --debug cargo-deny --version '^0.20' --locked --quiet --root "$tools"; then
   skip cargo-deny "licences, sources and advisories of dependencies: cargo-deny can't be installed"
   exit 0
 fi
