@@ -40,6 +40,10 @@ impl RowMetric for DecisionMetric {
             DecisionScore::MatthewsCorrelation => tally.matthews_correlation(),
         }
     }
+
+    fn scarce_rows(&self) -> Option<Vec<u32>> {
+        self.decisions.rarer()
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +52,16 @@ mod tests {
 
     use super::*;
     use crate::decisions::tests::decided;
+
+    #[test]
+    fn a_score_of_two_classes_rests_on_the_rarer_one() {
+        let score = DecisionScore::BalancedAccuracy;
+        let metric = |targets: &[f32]| DecisionMetric::new(decided(Task::Binary, 1, &[1.; 3], targets), score);
+        assert_eq!(metric(&[0., 1., 0.]).scarce_rows(), Some(vec![1]));
+        assert_eq!(metric(&[1., 1., 0.]).scarce_rows(), Some(vec![2]));
+        let several = decided(Task::MultiClass, 2, &[1., 0.], &[1., 0.]);
+        assert_eq!(DecisionMetric::new(several, score).scarce_rows(), Some(Vec::new()), "the other of two has no row");
+    }
 
     #[test]
     fn counts_are_repeated_rows() {

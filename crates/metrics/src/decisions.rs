@@ -102,6 +102,14 @@ impl Decisions {
         tally
     }
 
+    /// Returns the rows of the rarer class of two; none with several classes.
+    pub(crate) fn rarer(&self) -> Option<Vec<u32>> {
+        let DecidedRows::Single(rows) = &self.rows else { return None };
+        let of = |class: u32| (0u32..).zip(rows).filter(move |(_, (truth, _))| *truth == class).map(|(row, _)| row);
+        let rarer = u32::from(of(1).count() <= of(0).count());
+        (self.classes == 2).then(|| of(rarer).collect())
+    }
+
     /// Returns the confusion matrix of a binary or multi-class task, `[classes, classes]`: how many rows of each class
     /// (row of the matrix) are predicted as each class (column). Rows of an unknown class, if there are any, are counted
     /// in one more row at the end. None for a multi-label task.

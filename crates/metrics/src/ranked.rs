@@ -77,6 +77,13 @@ impl RankedRows {
         (pairs > 0.0).then(|| self.if_ordered(area / pairs))
     }
 
+    /// Returns the positive rows, or the others if they are fewer.
+    pub(crate) fn rarer(&self) -> Vec<u32> {
+        let of = |sought: bool| self.rows.iter().filter(move |(_, positive)| *positive == sought).map(|(row, _)| *row);
+        let positives_are_rarer = 2 * of(true).count() <= self.rows.len();
+        of(positives_are_rarer).collect()
+    }
+
     /// Returns an area under a curve; none if it isn't defined for these rows.
     pub fn area(&self, area: Area, counts: Counts<'_>) -> Option<f64> {
         match area {
@@ -154,6 +161,14 @@ impl RowMetric for MeanArea {
         let area = |rows: &RankedRows| rows.area(self.area, Counts::Of(counts));
         mean(self.outputs.iter().filter_map(area)).unwrap_or(f64::NAN)
     }
+
+    fn scarce_rows(&self) -> Option<Vec<u32>> {
+        match self.outputs.as_slice() {
+            [only] => Some(only.rarer()),
+            // Each row is a positive one of some output.
+            _ => None,
+        }
+    }
 }
 
 /// Returns the mean of numbers; none if there are none.
@@ -195,6 +210,16 @@ mod tests {
             let repeated = MeanArea::of_scores(area, &scores, &positive).of(&vec![1; scores.len()]);
             assert_eq!(counted, repeated, "{area:?}");
         }
+    }
+
+    #[test]
+    fn the_rarer_rows_are_those_that_an_area_rests_on() {
+        let rarer = |positive: [bool; 3]| MeanArea::of_scores(Area::Roc, &[0.1, 0.9, 0.5], &positive).scarce_rows();
+        assert_eq!(rarer([false, true, false]), Some(vec![1]));
+        assert_eq!(rarer([true, true, false]), Some(vec![2]));
+        assert_eq!(rarer([false; 3]), Some(Vec::new()));
+        let several = MeanArea::new(Area::Roc, vec![RankedRows::new(std::iter::empty()); 2]);
+        assert_eq!(several.scarce_rows(), None);
     }
 
     #[test]

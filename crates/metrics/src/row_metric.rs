@@ -10,6 +10,12 @@ pub trait RowMetric: Send + Sync {
     /// Returns the metric if row `i` counts `counts[i]` times, `[rows]`; NaN if it isn't defined for these rows.
     fn of(&self, counts: &[u32]) -> f64;
 
+    /// Returns the rows whose number limits how sure the metric is, if they aren't all: those of the rarer class of two, since what is
+    /// counted of the positive rows varies with their number, however many others there are.
+    fn scarce_rows(&self) -> Option<Vec<u32>> {
+        None
+    }
+
     /// Returns whether each row's answer is right, if the metric is the share of right answers.
     fn right_answers(&self) -> Option<Vec<bool>> {
         None
