@@ -35,6 +35,27 @@ fn a_published_number_is_proved_or_refuted() {
     }
 }
 
+/// A number of a classifier without an embedding is that of the baseline on the rows of the cells, whatever heads they have.
+#[test]
+fn a_published_baseline_is_proved_or_refuted() {
+    for (value, code, word) in [("0.95", 0, "within"), ("0.2", 6, "outside")] {
+        let fixture = folder(value);
+        fixture.edit("p.toml", "metric = \"test_accuracy\"", "baseline = \"tfidf_lr\"\nmetric = \"test_micro_f1\"");
+        fixture.edit("p.toml", "[embedding.hashed.hashing]", "[grid]\nseed = [1, 2]\n\n[embedding.hashed.hashing]");
+        let refused = fixture.done(&["run", "p.toml"]);
+        assert!(refused.stdout.contains("isn't known"), "a binary task has no micro F1: {}", refused.stdout);
+        fixture.edit("p.toml", "test_micro_f1", "test_accuracy");
+        let ended = fixture.done(&["run", "p.toml"]);
+        let sentence =
+            format!("a paper published a test_accuracy of {value}; here that of the baseline tfidf_lr is 1.0000");
+        assert!(ended.stdout.contains(&sentence) && ended.stdout.contains(word), "{}", ended.stdout);
+        assert!(ended.stdout.contains("of 2 sets of rows"), "seeds have the same rows: {}", ended.stdout);
+        fixture.done(&["lock", "p.toml"]);
+        let verified = fixture.ends(&["verify", "p.toml"], code);
+        assert!(verified.stderr.contains(&sentence), "{}", verified.stderr);
+    }
+}
+
 #[test]
 fn a_number_that_cells_cannot_come_to_is_refused() {
     let fixture = folder("0.9");
@@ -43,9 +64,19 @@ fn a_number_that_cells_cannot_come_to_is_refused() {
         ("expect.metric=\"accuracy\"", "expect.metric"),
         ("expect.tolerance=-1", "expect.tolerance"),
         ("grid={\"embedding.dim\"=[4, 8]}", "a published number is of one setting"),
+        ("expect.baseline=\"tfidf\"", "tfidf_lr"),
     ] {
         let refused = fixture.ends(&["check", "p.toml", "-S", set], 3);
         assert!(refused.stderr.contains(place), "{set}: {}", refused.stderr);
+    }
+    // No embedding changes a baseline of words, but other rows do, and other vectors change the one by class names.
+    for (baseline, axis, code) in [
+        ("tfidf_lr", "\"embedding.dim\"=[4, 8]", 0),
+        ("tfidf_lr", "\"data.split.train\"=[20, 40]", 3),
+        ("zero_label", "\"embedding.dim\"=[4, 8]", 3),
+    ] {
+        let (baseline, grid) = (format!("expect.baseline=\"{baseline}\""), format!("grid={{{axis}}}"));
+        fixture.ends(&["check", "p.toml", "-S", &baseline, "-S", &grid], code);
     }
 }
 

@@ -25,9 +25,9 @@ mod tfidf;
 mod tokens;
 pub mod zero_label;
 
-/// The version of the computation. Raise it when the same texts and labels give other numbers: records of another version
-/// are then computed again.
-pub const COMPUTATION: u32 = 2;
+/// The version of the computation. Raise it when the same texts and labels give other numbers, or more of them: records of another
+/// version are then computed again.
+pub const COMPUTATION: u32 = 3;
 
 pub use baseline::{Baseline, Fitted, Inputs, fit_all};
 pub use counts::{Counts, Terms, Vocabulary};

@@ -10,8 +10,8 @@
 use emberline_base::{Matrix, Task};
 use rayon::prelude::*;
 
-/// The version of the computation. Raise it when the same vectors and names give other logits.
-pub const COMPUTATION: u32 = 1;
+/// The version of the computation. Raise it when the same vectors and names give other logits, or more metrics are recorded.
+pub const COMPUTATION: u32 = 2;
 /// The number by which cosines are divided: that of sentence-transformers' losses, whose scale is 20.
 pub const TEMPERATURE: f64 = 0.05;
 /// Least number of letters of a name.

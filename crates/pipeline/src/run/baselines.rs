@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use emberline_base::record::{self, Baseline, Baselines, Status};
 use emberline_base::{Digest, Matrix, Metric, Scores, Splits, Task};
 use emberline_baselines::{COMPUTATION, Fitted, Inputs as Texts, fit_all};
-use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule, epoch_scores, row_metric};
+use emberline_metrics::{
+    DEFAULT_THRESHOLD, Predictions, Threshold, ThresholdRule, cross_fitted_scores, epoch_scores, further_scores,
+    row_metric,
+};
 use indexmap::IndexMap;
 
 use super::options::Options;
@@ -80,7 +83,7 @@ impl BaselineRunner<'_> {
         };
         let baseline = |fitted: &Fitted| Baseline {
             name: fitted.baseline.name().to_owned(),
-            metrics: metrics(task, fitted, targets),
+            metrics: metrics(task, fitted, targets, prepared.valid_halves()),
             converged: fitted.converged,
             ..Baseline::default()
         };
@@ -102,10 +105,10 @@ fn row_settings(record: &record::Cell) -> IndexMap<String, serde_json::Value> {
     of_rows.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Returns the metrics of a baseline by name, computed as those of cells are.
-fn metrics(task: Task, fitted: &Fitted, targets: &Splits<Matrix>) -> BTreeMap<String, f64> {
+/// Returns the metrics of a baseline by name, computed as those of cells are. `halves` says in which half each validation row is.
+fn metrics(task: Task, fitted: &Fitted, targets: &Splits<Matrix>, halves: Option<&[bool]>) -> BTreeMap<String, f64> {
     let has_probabilities = fitted.baseline.has_probabilities();
-    let (valid, test) = scores(task, &fitted.logits, targets, has_probabilities);
+    let (valid, test) = scores(task, &fitted.logits, targets, halves.filter(|_| has_probabilities), has_probabilities);
     let named = [("val_", valid), ("test_", test)].into_iter().flat_map(|(prefix, scores)| {
         scores.into_iter().flatten().map(move |(metric, value)| (metric, format!("{prefix}{metric}"), value))
     });
@@ -114,35 +117,78 @@ fn metrics(task: Task, fitted: &Fitted, targets: &Splits<Matrix>) -> BTreeMap<St
 }
 
 /// Returns whether a metric needs decisions alone, not probabilities.
-fn is_of_decisions(metric: Metric) -> bool {
-    matches!(metric, Metric::Accuracy | Metric::F1 | Metric::Precision | Metric::Recall)
+pub(super) fn is_of_decisions(metric: Metric) -> bool {
+    match metric {
+        Metric::Accuracy
+        | Metric::F1
+        | Metric::Precision
+        | Metric::Recall
+        | Metric::BalancedAccuracy
+        | Metric::Mcc
+        | Metric::MicroF1
+        | Metric::WeightedF1
+        | Metric::SubsetAccuracy => true,
+        Metric::Loss
+        | Metric::PrAuc
+        | Metric::RocAuc
+        | Metric::Threshold
+        | Metric::LogLoss
+        | Metric::PrecisionAt1
+        | Metric::PrecisionAt3
+        | Metric::PrecisionAt5
+        | Metric::Top3Accuracy
+        | Metric::Top5Accuracy
+        | Metric::Brier
+        | Metric::CalibrationError
+        | Metric::F1AtThresholds
+        | Metric::PrecisionAtThresholds
+        | Metric::RecallAtThresholds
+        | Metric::CrossFittedF1
+        | Metric::CrossFittedPrecision
+        | Metric::CrossFittedRecall
+        | Metric::CalibratedLogLoss
+        | Metric::CalibratedBrier
+        | Metric::CalibratedCalibrationError => false,
+    }
 }
 
-/// Returns the scores of the validation and test rows. The threshold of a binary task is chosen on the validation rows, as that
-/// of a cell is; without probabilities or validation rows it is 0.5.
+/// Returns the scores of the validation and test rows. Thresholds are chosen on the validation rows by the rule that cells have unless
+/// `[decide]` names another; without probabilities or validation rows they are 0.5.
 fn scores(
     task: Task,
     logits: &Splits<Matrix>,
     targets: &Splits<Matrix>,
+    halves: Option<&[bool]>,
     has_probabilities: bool,
 ) -> (Option<Scores>, Option<Scores>) {
-    let at = if has_probabilities { Threshold::ChosenBy(ThresholdRule::default()) } else { Threshold::At(0.5) };
-    let valid = logits.valid.as_ref().zip(targets.valid.as_ref());
-    let valid = valid.and_then(|(logits, targets)| of_split(task, logits, targets, at));
-    let chosen = valid.as_ref().and_then(|scores| scores.get(&Metric::Threshold)).copied();
-    let threshold = Threshold::At(chosen.filter(|chosen| chosen.is_finite()).unwrap_or(DEFAULT_THRESHOLD));
-    let test = logits.test.as_ref().zip(targets.test.as_ref());
-    let test = test.and_then(|(logits, targets)| of_split(task, logits, targets, threshold));
-    (valid, test)
+    let rule = ThresholdRule::default();
+    let mut thresholds = if task == Task::Binary { vec![DEFAULT_THRESHOLD] } else { Vec::new() };
+    let valid = predictions(task, logits.valid.as_ref(), targets.valid.as_ref()).map(|valid| {
+        if has_probabilities {
+            thresholds = rule.choose_all(&valid);
+        }
+        let at = if has_probabilities { Threshold::ChosenBy(rule) } else { Threshold::At(DEFAULT_THRESHOLD) };
+        let mut scores = of_split(&valid, at, &thresholds);
+        scores.extend(halves.into_iter().flat_map(|halves| cross_fitted_scores(&valid, rule, halves)));
+        scores
+    });
+    let test = predictions(task, logits.test.as_ref(), targets.test.as_ref());
+    let at = Threshold::At(thresholds.first().copied().unwrap_or(DEFAULT_THRESHOLD));
+    (valid, test.map(|test| of_split(&test, at, &thresholds)))
 }
 
-/// Returns the metrics of every epoch, with the log loss; `None` if the logits don't belong to the targets.
-fn of_split(task: Task, logits: &Matrix, targets: &Matrix, threshold: Threshold) -> Option<Scores> {
-    let predictions = Predictions::new(task, logits, targets).ok()?;
-    let mut scores = epoch_scores(&predictions, threshold);
-    let loss = row_metric(Metric::Loss, &predictions, &[])?;
-    scores.insert(Metric::Loss, loss.of(&vec![1; logits.rows()]));
-    Some(scores)
+/// Puts the logits of a split beside its targets; `None` if the logits don't belong to the targets.
+fn predictions<'a>(task: Task, logits: Option<&'a Matrix>, targets: Option<&'a Matrix>) -> Option<Predictions<'a>> {
+    Predictions::new(task, logits?, targets?).ok()
+}
+
+/// Returns all metrics of a split, with the log loss in place of a loss that is trained with.
+fn of_split(predictions: &Predictions<'_>, at: Threshold, thresholds: &[f64]) -> Scores {
+    let mut scores = epoch_scores(predictions, at);
+    scores.extend(further_scores(predictions, thresholds));
+    let loss = row_metric(Metric::Loss, predictions, &[]);
+    scores.extend(loss.map(|loss| (Metric::Loss, loss.of(&vec![1; predictions.rows()]))));
+    scores
 }
 
 #[cfg(test)]
@@ -213,6 +259,14 @@ seed = [1, 2]
             let reason = zero_label.not_applicable.as_deref();
             assert_eq!((reason, zero_label.metrics.len()), (Some("the class `0` has no name of letters"), 0));
             assert!(majority.metrics.contains_key("test_f1") && !majority.metrics.contains_key("val_loss"));
+            assert!(majority.metrics.contains_key("test_mcc") && !majority.metrics.contains_key("test_brier"));
+            // Whatever a cell is measured by, a baseline with probabilities is too.
+            let of_cell = summary.cells[0].outcome.as_ref().expect("done").metrics.keys();
+            let missing: Vec<&String> = of_cell
+                .filter(|name| name.starts_with("val_") || name.starts_with("test_"))
+                .filter(|name| !others[0].metrics.contains_key(name.as_str()))
+                .collect();
+            assert!(missing.is_empty(), "{missing:?}");
             assert_eq!((prior.metrics["val_pr_auc"], prior.metrics["test_accuracy"]), (0.5, 0.5));
             // The word that decides is in every text.
             for baseline in others {
@@ -221,6 +275,33 @@ seed = [1, 2]
         }
         let majority = &summary.baseline_scores()[0];
         assert_eq!((majority.name, majority.replicates, majority.settings.len()), ("majority", 2, 0));
+    }
+
+    /// Of several labels per text, a baseline has every metric that cells have too: scikit-learn's
+    /// `f1_score(..., average="micro")` of these decisions is 2 * 4 / (5 + 5).
+    #[test]
+    fn several_labels_have_all_metrics() {
+        let logits = Matrix::new(4, 2, vec![2., -1., 1., 1., -1., 2., -2., 1.]);
+        let targets = Matrix::new(4, 2, vec![1., 0., 1., 0., 0., 1., 1., 1.]);
+        let of = |matrix: &Matrix| Splits {
+            train: Matrix::zeros(0, 2),
+            valid: Some(matrix.clone()),
+            test: Some(matrix.clone()),
+        };
+        let halves = [false, true, false, true];
+        let fitted = Fitted { baseline: emberline_baselines::Baseline::TfidfLr, logits: of(&logits), converged: None };
+        let found = metrics(Task::MultiLabel, &fitted, &of(&targets), Some(&halves));
+        assert!((found["test_micro_f1"] - 0.8).abs() < 1e-15, "{found:?}");
+        for name in [
+            "test_weighted_f1",
+            "test_subset_accuracy",
+            "test_precision_at_1",
+            "test_f1_at_thresholds",
+            "val_cross_fitted_f1",
+        ] {
+            assert!(found.contains_key(name), "{name}: {found:?}");
+        }
+        assert!(!found.contains_key("test_cross_fitted_f1"));
     }
 
     #[test]

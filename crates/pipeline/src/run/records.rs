@@ -111,7 +111,7 @@ impl<'p> Records<'p> {
         self.write_with(folder, |summary| {
             let answer = question.answer(summary, folder.path(), earlier.as_ref())?;
             let has_ended = summary.cells.iter().all(|cell| cell.status != Status::Pending);
-            summary.expected = expect.filter(|_| has_ended).map(|expect| expect.outcome(&summary.cells));
+            summary.expected = expect.filter(|_| has_ended).map(|expect| expect.outcome(summary));
             summary.warnings.extend(answer.warnings.iter().cloned());
             summary.answer = Some(answer);
             Ok(())

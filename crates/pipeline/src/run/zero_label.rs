@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use emberline_base::record::{self, Baseline, Digests};
 use emberline_base::{Matrix, Metric, SplitName, Splits, Task};
 use emberline_baselines::zero_label::{COMPUTATION, logits, spoken_names};
-use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, epoch_scores, row_metric};
+use emberline_metrics::{DEFAULT_THRESHOLD, Predictions, Threshold, epoch_scores, further_scores};
 
-use super::baselines::BaselineRunner;
+use super::baselines::{BaselineRunner, is_of_decisions};
 use crate::Error;
 use crate::inputs::ClassVectors;
 use crate::plan::Cell;
@@ -95,10 +95,8 @@ fn metrics(task: Task, logits: &Splits<Matrix>, targets: &Splits<Matrix>) -> BTr
         let prefix = if split == SplitName::Valid { "val_" } else { "test_" };
         // A logit above 0 of a binary task: the positive class's name is the more similar one.
         let mut scores = epoch_scores(&predictions, Threshold::At(DEFAULT_THRESHOLD));
-        let counts = vec![1; logits.rows()];
-        for metric in [Metric::PrecisionAt1, Metric::PrecisionAt3, Metric::PrecisionAt5] {
-            scores.extend(row_metric(metric, &predictions, &[]).map(|of| (metric, of.of(&counts))));
-        }
+        let thresholds: &[f64] = if task == Task::Binary { &[DEFAULT_THRESHOLD] } else { &[] };
+        scores.extend(further_scores(&predictions, thresholds));
         scores.retain(|metric, value| is_shown(task, *metric) && value.is_finite());
         found.extend(scores.into_iter().map(|(metric, value)| (format!("{prefix}{metric}"), value)));
     }
@@ -108,8 +106,8 @@ fn metrics(task: Task, logits: &Splits<Matrix>, targets: &Splits<Matrix>) -> BTr
 /// Returns whether a metric of the task says something without a label: whether a text has a label by a cosine above 0 doesn't.
 fn is_shown(task: Task, metric: Metric) -> bool {
     match metric {
-        Metric::Accuracy | Metric::F1 | Metric::Precision | Metric::Recall => task != Task::MultiLabel,
-        Metric::Threshold => false,
+        Metric::Threshold | Metric::LogLoss | Metric::Brier | Metric::CalibrationError => false,
+        decided if is_of_decisions(decided) => task != Task::MultiLabel,
         _ => true,
     }
 }

@@ -1,18 +1,24 @@
-//! `[expect]`: a published number that the cells of a pipeline must come to, on average.
+//! `[expect]`: a published number that the cells of a pipeline, or a baseline on their rows, must come to, on average.
 
-use emberline_base::record::{self, Expected};
+use std::collections::BTreeSet;
+
+use emberline_base::record::{Baselines, Cell, Expected, Summary};
 use emberline_base::{Fault, Metric, ReplicateAxis, suggest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::short;
 
-/// `[expect]`: a published number. All cells are replicates of one setting, and the mean of their metric is compared.
+/// `[expect]`: a published number. All cells are replicates of one setting, and the mean of their metric is compared; or that of a
+/// baseline over the rows of the cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Where the number was published: a paper, a leaderboard and its version.
     pub source: String,
+    /// The baseline that the number is of; when left out, it is of the cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<ExpectedBaseline>,
     /// The metric as records name it, such as `test_accuracy`.
     pub metric: String,
     /// The published value.
@@ -20,6 +26,58 @@ pub struct Expect {
     /// How far the mean may be off.
     #[schemars(range(min = 0.0))]
     pub tolerance: f64,
+}
+
+/// A classifier without an embedding, or without labels, on the rows of the cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedBaseline {
+    /// The most frequent class.
+    Majority,
+    /// The frequencies of the classes.
+    Prior,
+    /// TF-IDF under logistic regression.
+    TfidfLr,
+    /// Multinomial naive Bayes.
+    NaiveBayes,
+    /// NB-SVM.
+    NbSvm,
+    /// The class whose name is nearest by the vectors of the cells' embedding.
+    ZeroLabel,
+}
+
+impl ExpectedBaseline {
+    /// Returns the name in records.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Majority => "majority",
+            Self::Prior => "prior",
+            Self::TfidfLr => "tfidf_lr",
+            Self::NaiveBayes => "naive_bayes",
+            Self::NbSvm => "nb_svm",
+            Self::ZeroLabel => "zero_label",
+        }
+    }
+
+    /// Returns whether the baseline depends on the value of an axis.
+    fn depends_on(self, axis: &str) -> bool {
+        let on_rows = axis == "data" || axis.starts_with("data.");
+        let on_vectors = axis == "embedding" || axis.starts_with("embedding.");
+        on_rows || (self == Self::ZeroLabel && on_vectors)
+    }
+
+    /// Returns the value of a metric on each set of rows; `None` if one lacks it, or a cell failed, so that its rows aren't known.
+    fn values(self, summary: &Summary, metric: &str) -> Option<Vec<f64>> {
+        let rows = |cell: &Cell| Some(cell.outcome.as_ref()?.digests.data.clone());
+        let all: BTreeSet<_> = summary.cells.iter().map(rows).collect::<Option<_>>()?;
+        let value = |of_rows: &Baselines| {
+            let found = of_rows.baselines.iter().find(|baseline| baseline.name == self.name())?;
+            found.metrics.get(metric).copied()
+        };
+        let known = summary.baselines.iter().filter(|of_rows| all.contains(&of_rows.data));
+        let values: Vec<f64> = known.map(value).collect::<Option<_>>()?;
+        (values.len() == all.len()).then_some(values)
+    }
 }
 
 impl Expect {
@@ -46,28 +104,35 @@ impl Expect {
 
     /// Reports an axis that makes several settings, which one number can't be of.
     pub(crate) fn axis_fault<'a>(&self, mut axes: impl Iterator<Item = (&'a str, usize)>) -> Option<Fault> {
-        let (axis, _) = axes.find(|(axis, values)| ReplicateAxis::of(axis).is_none() && *values > 1)?;
+        let makes_settings = |axis: &str| {
+            ReplicateAxis::of(axis).is_none() && self.baseline.is_none_or(|baseline| baseline.depends_on(axis))
+        };
+        let (axis, _) = axes.find(|(axis, values)| *values > 1 && makes_settings(axis))?;
         let message =
             format!("a published number is of one setting, and the grid compares several by `{}`", short(axis));
         let hint = "leave one value of the axis, or make a pipeline file of its own";
         Some(Fault::new("expect", message, hint).related_to("grid"))
     }
 
-    /// Returns what the cells of a run came to.
-    pub(crate) fn outcome(&self, cells: &[record::Cell]) -> Expected {
-        let value =
-            |cell: &record::Cell| cell.outcome.as_ref()?.metrics.get(&self.metric).copied().filter(|v| v.is_finite());
-        let values: Option<Vec<f64>> = cells.iter().map(value).collect();
+    /// Returns what the cells of a run, or the baseline on their rows, came to.
+    pub(crate) fn outcome(&self, summary: &Summary) -> Expected {
+        let value = |cell: &Cell| cell.outcome.as_ref()?.metrics.get(&self.metric).copied();
+        let values: Option<Vec<f64>> = match self.baseline {
+            Some(baseline) => baseline.values(summary, &self.metric),
+            None => summary.cells.iter().map(value).collect(),
+        };
+        let values = values.filter(|values| values.iter().all(|value| value.is_finite()));
         let mean = values.as_deref().filter(|values| !values.is_empty()).map(emberline_statistics::mean);
         let variance = values.as_deref().and_then(emberline_statistics::variance);
         Expected {
             source: self.source.clone(),
+            baseline: self.baseline.map(|baseline| baseline.name().to_owned()),
             metric: self.metric.clone(),
             value: self.value,
             tolerance: self.tolerance,
             mean,
             standard_deviation: variance.map(f64::sqrt),
-            cells: cells.len(),
+            cells: values.as_deref().map_or(summary.cells.len(), <[f64]>::len),
             holds: mean.is_some_and(|mean| (mean - self.value).abs() <= self.tolerance),
         }
     }
