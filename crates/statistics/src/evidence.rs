@@ -14,6 +14,8 @@ pub(crate) enum Evidence {
     Splits {
         /// The mean score over seeds: `[setting][split]`.
         means: Vec<Vec<f64>>,
+        /// The standard deviation over splits that values have at least, unless they are zero: see [`resolution`].
+        resolution: f64,
         /// How the splits were made.
         protocol: Protocol,
         /// Draws of the shared evaluation rows; only for [`Protocol::SharedRows`].
@@ -36,13 +38,13 @@ impl Evidence {
 
     fn of_splits(study: &Study, comparable: &Comparable<'_>, rows: Option<Bootstrap>) -> Self {
         let means = comparable.means(|run| Some(run.score)).into_iter().flatten().collect();
-        Self::Splits { means, protocol: study.protocol, rows }
+        Self::Splits { means, resolution: resolution(study), protocol: study.protocol, rows }
     }
 
     /// Returns the difference of two settings, none if it can't be had.
     pub(crate) fn difference(&self, a: usize, b: usize) -> Option<Estimate> {
         match self {
-            Self::Splits { protocol, .. } => corrected(&self.differences(a, b)?, *protocol, self.row_variance(a, b)?),
+            Self::Splits { .. } => self.over_splits(&self.differences(a, b)?, self.row_variance(a, b)?),
             Self::Rows(bootstrap) => bootstrap.difference(a, b),
         }
     }
@@ -50,12 +52,12 @@ impl Evidence {
     /// Returns the score of a setting.
     pub(crate) fn score(&self, arm: usize) -> Option<Estimate> {
         match self {
-            Self::Splits { means, protocol, rows } => {
+            Self::Splits { means, rows, .. } => {
                 let row_variance = match rows {
                     Some(rows) => rows.score(arm)?.error.powi(2),
                     None => 0.0,
                 };
-                corrected(&means[arm], *protocol, row_variance)
+                self.over_splits(&means[arm], row_variance)
             }
             Self::Rows(bootstrap) => bootstrap.score(arm),
         }
@@ -72,8 +74,22 @@ impl Evidence {
     pub(crate) fn smallest_detectable(&self, a: usize, b: usize, alpha: f64) -> Option<f64> {
         match self {
             Self::Splits { means, .. } => Some(self.spread(a, b, alpha)?.smallest_detectable(means[a].len())),
-            Self::Rows(rows) => Some(detectable_factor(alpha, f64::INFINITY) * rows.difference(a, b)?.error),
+            Self::Rows(rows) => {
+                let difference = rows.difference(a, b)?;
+                Some(detectable_factor(alpha, difference.freedom) * difference.error)
+            }
         }
+    }
+
+    /// Returns the mean of values per split; it is certain only if it is zero.
+    fn over_splits(&self, values: &[f64], row_variance: f64) -> Option<Estimate> {
+        let Self::Splits { protocol, resolution, .. } = self else { return None };
+        let estimate = corrected(values, *protocol, row_variance)?;
+        if estimate.error > 0.0 || estimate.value == 0.0 {
+            return Some(estimate);
+        }
+        let squared = protocol.squared_error(resolution.powi(2), values.len() as f64, row_variance);
+        Some(Estimate { error: squared.sqrt(), ..estimate })
     }
 
     fn differences(&self, a: usize, b: usize) -> Option<Vec<f64>> {
@@ -88,6 +104,17 @@ impl Evidence {
             Self::Splits { rows: None, .. } | Self::Rows(_) => Some(0.0),
         }
     }
+}
+
+/// Returns what a score can differ by at least: one evaluated row. A score that is the same in all of a few splits isn't certain for
+/// that, since a score that counts rows can't vary by less.
+fn resolution(study: &Study) -> f64 {
+    let evaluated = match study.protocol {
+        Protocol::Pool { evaluated, .. } => evaluated as f64,
+        Protocol::Folds { folds } => study.labelled_rows as f64 / folds as f64,
+        Protocol::SharedRows => study.labelled_rows as f64,
+    };
+    1.0 / evaluated.max(1.0)
 }
 
 /// Returns the mean standard deviation of a setting's score over draws of rows: those that the evidence has drawn, or else those of

@@ -58,7 +58,7 @@ fn seed_variance(solver: &Solver<'_>, a: usize, b: usize) -> Option<f64> {
 /// The evaluated rows that tell two trained heads apart: the standard error falls with their root.
 fn rows_for_heads(solver: &Solver<'_>, rival: &Compared) -> Option<u64> {
     let evaluated = solver.study.evaluated.as_ref()?.groups();
-    let detectable = detectable_factor(rival.adjusted.alpha, f64::INFINITY) * rival.estimate.error;
+    let detectable = detectable_factor(rival.adjusted.alpha, rival.estimate.freedom) * rival.estimate.error;
     let needed = (evaluated as f64 * (detectable / rival.estimate.value).powi(2).max(1.0)).ceil();
     (rival.estimate.value != 0.0 && needed < 1e15).then_some(needed as u64)
 }

@@ -211,7 +211,7 @@ fn heads_of_equal_sources_on_fresh_rows() {
 }
 
 #[test]
-#[ignore = "takes a minute: ci/simulate.sh; missed: 38 of 400, see the README's limits"]
+#[ignore = "takes a minute: ci/simulate.sh"]
 fn heads_with_six_percent_of_positives_on_fresh_rows() {
     holds_fresh_rows("6 % positives", &World::binary(0.06), [1.0, 1.0], 1_500, 500);
 }
