@@ -131,3 +131,18 @@ fn what_cant_be_read_is_named() {
     fs::write(cell.join("cell.toml"), "changed = true\n").expect("written");
     fixture.ends(&["compare", "one", "one"], 8);
 }
+
+/// Losses under other class weights are other losses: runs and locks alike.
+#[test]
+fn losses_are_compared_only_if_all_were_trained_with_the_same() {
+    let fixture = runs();
+    let weigh = ["-S", "train.class_weight=\"balanced\""];
+    fixture.done(&[&["run", "one.toml", "--out", "weighed"], weigh.as_slice()].concat());
+    for first in ["one", "one.lock"] {
+        let refused = fixture.ends(&["compare", first, "weighed", "--metric", "val_loss"], 2);
+        let cure = "the cells differ in `train.class_weight`";
+        assert!(refused.stderr.contains(cure) && refused.stderr.contains("`val_log_loss`"), "{}", refused.stderr);
+        fixture.done(&["compare", first, "weighed", "--metric", "val_log_loss"]);
+    }
+    fixture.done(&["compare", "weighed", "weighed", "--metric", "val_loss"]);
+}

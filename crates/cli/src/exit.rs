@@ -126,7 +126,7 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     match error {
         Report::Version { .. } | Report::EarlierVersion { .. } => Code::Stale,
         Report::Study(_) => Code::Unexpected,
-        Report::UnknownMetric { .. } => Code::Usage,
+        Report::UnknownMetric { .. } | Report::LossesDiffer { .. } => Code::Usage,
         Report::NoSuchCell { .. } => Code::Usage,
         Report::NotDone { .. } | Report::NothingToChoose { .. } => Code::Stale,
         Report::NoCellEnded(_) | Report::NotSummarised(_) => Code::Stale,

@@ -17,6 +17,7 @@ use crate::grouping::ReplicateNames;
 use crate::moments;
 use crate::number::{counted, single};
 use crate::ranking::{MAX_DRAWN, Ranking};
+use crate::table::losses_differ;
 
 /// Maximum number of settings for which each seed is drawn.
 const MAX_WITH_SEEDS: usize = 6;
@@ -180,6 +181,13 @@ fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[DrawnSetting<'_>], cut: bool
     if drawn.len() > MAX_WITH_TRAINING {
         notes.push("Training curves are left out, because many settings are drawn.".to_owned());
     }
+    if losses_differ(&run.summary) {
+        notes.push(
+            "The settings have different loss functions or class weights, so that the height of their losses can't be compared: \
+             only the shape of each curve says something."
+                .to_owned(),
+        );
+    }
     if cut {
         notes.push("Outliers and values that are not finite are not drawn.".to_owned());
     }
@@ -227,6 +235,18 @@ mod tests {
         assert!(curves.charts.iter().all(|chart| chart.series.len() == MAX_DRAWN));
         let notes = format!("{:?}", curves.notes);
         assert!(notes.contains("Of 40 settings the 12 drawn are the best by val_pr_auc."), "{notes}");
+    }
+
+    #[test]
+    fn other_losses_are_not_held_against_each_other() {
+        let has_note = |run: &Run| format!("{:?}", curves_of(run).notes).contains("can't be compared");
+        let mut run = sample::course();
+        assert!(!has_note(&run));
+        let weight = |at: usize| if at % 2 == 0 { "none" } else { "balanced" };
+        for (at, cell) in run.summary.cells.iter_mut().enumerate() {
+            cell.settings.insert("train.class_weight".to_owned(), weight(at).into());
+        }
+        assert!(has_note(&run));
     }
 
     #[test]

@@ -81,6 +81,17 @@ pub enum Error {
         /// The names of the metrics in the records.
         known: Vec<String>,
     },
+    /// A comparison was requested by a loss, and the cells were trained with different ones.
+    #[error(
+        "can't compare by `{name}`: the cells differ in `{key}`, and losses are comparable neither across loss functions nor across class weights; use `{}`, which counts every row alike",
+        log_loss_for(name)
+    )]
+    LossesDiffer {
+        /// The name of the loss: `val_loss`.
+        name: String,
+        /// The key that differs: `train.class_weight`.
+        key: String,
+    },
     /// The run has no cell with the requested id.
     #[error("there is no cell `{id}`; {}", if done.is_empty() { "no cell is done".to_owned() } else { format!("the cells that are done: {}", done.join(", ")) })]
     NoSuchCell {
@@ -116,4 +127,11 @@ pub enum Error {
         /// What is wrong.
         fault: String,
     },
+}
+
+/// Returns the name of the log loss of the same rows as a loss; that of the validation rows in place of the training rows, which have
+/// none.
+fn log_loss_for(loss: &str) -> String {
+    let split = loss.strip_suffix("loss").filter(|split| !split.is_empty()).unwrap_or("val_");
+    format!("{split}log_loss")
 }

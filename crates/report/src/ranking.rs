@@ -2,9 +2,9 @@
 //!
 //! | task | main metric | otherwise |
 //! |---|---|---|
-//! | binary | `val_pr_auc` | `val_accuracy`, `val_loss` |
-//! | multi-class | `val_accuracy` | `val_f1`, `val_loss` |
-//! | multi-label | `val_f1` | `val_pr_auc`, `val_loss` |
+//! | binary | `val_pr_auc` | `val_accuracy`, `val_log_loss` |
+//! | multi-class | `val_accuracy` | `val_f1`, `val_log_loss` |
+//! | multi-label | `val_f1` | `val_pr_auc`, `val_log_loss` |
 //!
 //! Without validation rows, the same metric of the test rows is used, and the report says so; training scores are never used.
 //! Binary data are mostly unbalanced, where accuracy hardly distinguishes models but average precision does.
@@ -186,7 +186,11 @@ mod tests {
             outcome.metrics.insert("test_loss".to_owned(), 0.5);
         }
         let main = main_metric(&run.summary).expect("test scores");
-        assert!(main.on_test && main.name == "test_loss");
+        assert!(main.on_test && main.name == "test_log_loss");
         assert_eq!(main_metric(&sample::without_validation().summary), None);
     }
 }
+        assert_eq!(main_metric(&run.summary), None, "losses may be of several loss functions");
+        for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+            outcome.metrics.insert("test_log_loss".to_owned(), 0.5);
+        }

@@ -9,6 +9,7 @@
 //! answers are made with, adjusted for the number of settings. The [`Verdict`] is by the means alone; a [`Gate`] says which of the two
 //! makes a comparison fail.
 
+mod losses;
 mod pairing;
 mod show;
 mod side;

@@ -7,6 +7,7 @@ use emberline_base::record::answer::ScoredRows;
 use emberline_base::{Change, IGNORED_KEYS, Metric, ReplicateAxis, canonical, changes};
 use indexmap::IndexMap;
 
+use super::losses::incomparable_by;
 use super::{Comparison, Options, Pair, Paired, Replicates, Side, SideCell, Verdict};
 use crate::Error;
 use crate::grouping::{AxisNames, is_replicate};
@@ -20,11 +21,15 @@ const ROUNDING_TOLERANCE: f64 = 1e-12;
 /// Compares the second side with the first, the baseline.
 ///
 /// # Errors
-/// [`Error::UnknownMetric`] if there is no comparable metric of that name.
+/// [`Error::UnknownMetric`] if there is no comparable metric of that name, [`Error::LossesDiffer`] if it is the loss and cells were
+/// trained with different ones.
 pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Comparison, Error> {
     let name = options.metric.clone().unwrap_or_else(|| main_metric(first, second));
     let metric = metric_of(&name).filter(|metric| *metric != Metric::Threshold);
     let metric = metric.ok_or_else(|| Error::UnknownMetric { name: name.clone(), known: metrics(first, second) })?;
+    if let Some(key) = incomparable_by(first, second).filter(|_| metric == Metric::Loss) {
+        return Err(Error::LossesDiffer { name, key });
+    }
     let comparer = Comparer { name: &name, metric, margin: options.margin };
     let axes = varying_axes(first, second);
     let names = AxisNames::of_axes(axes.clone());

@@ -156,6 +156,49 @@ fn a_smaller_loss_is_better() {
     assert!(!compare(&second, &first, &options).expect("a metric").passes(Gate::Worse));
 }
 
+/// Other weights or another function make another loss of the same predictions, on one side or between the two.
+#[test]
+fn losses_are_not_compared_across_loss_functions_or_class_weights() {
+    let by = |name: &str| Options { metric: Some(name.to_owned()), ..Options::default() };
+    let (first, mut second) = (splits(), splits());
+    let set = |side: &mut Side, key: &str, value: Value| {
+        side.cells.iter_mut().for_each(|cell| cell.settings["train"][key] = value.clone());
+    };
+    set(&mut second, "loss", json!("binary_cross_entropy"));
+    assert!(compare(&first, &second, &by("val_loss")).is_ok(), "the default by its name");
+    for (key, value) in [
+        ("loss", json!({"focal": {"gamma": 2.0}})),
+        ("class_weight", json!("balanced")),
+        ("sampling", json!("balanced")),
+    ] {
+        let mut second = splits();
+        set(&mut second, key, value.clone());
+        for name in ["val_loss", "loss"] {
+            let error = compare(&first, &second, &by(name)).expect_err("another loss").to_string();
+            assert!(error.contains(&format!("`train.{key}`")) && error.contains("`val_log_loss`"), "{error}");
+        }
+        assert!(compare(&first, &second, &by("val_accuracy")).is_ok());
+        let mut both = splits();
+        set(&mut both, key, value);
+        assert!(compare(&second, &both, &by("val_loss")).is_ok(), "the same on both sides");
+        let mut mixed = splits();
+        mixed.cells[0].settings["train"][key] = json!("other");
+        assert!(matches!(compare(&mixed, &mixed, &by("val_loss")), Err(Error::LossesDiffer { .. })), "within one side");
+    }
+}
+
+/// Nothing falls back to a loss, which may be one of several.
+#[test]
+fn a_comparison_without_a_metric_is_never_by_the_loss() {
+    let mut side = splits();
+    for cell in &mut side.cells {
+        cell.metrics.retain(|name, _| name.ends_with("loss"));
+    }
+    assert_eq!(compared(&side, &side).metric, "val_pr_auc");
+    side.cells.iter_mut().for_each(|cell| _ = cell.metrics.insert("val_log_loss".to_owned(), 0.3));
+    assert_eq!(compared(&side, &side).metric, "val_log_loss");
+}
+
 #[test]
 fn what_is_missing_is_never_a_pass() {
     let first = splits();

@@ -66,15 +66,20 @@ pub(crate) fn data_differ(summary: &Summary) -> bool {
 /// Marks the best of the values of a metric by name, unless they can't be compared: losses are comparable neither across loss
 /// functions nor across weights of classes.
 pub(crate) fn best_in(summary: &Summary, name: &str, values: &[f64]) -> Vec<bool> {
+    match metric_of(name) {
+        Some(Metric::Loss) if losses_differ(summary) => vec![false; values.len()],
+        Some(metric) => best_of(values, metric),
+        None => vec![false; values.len()],
+    }
+}
+
+/// Returns whether cells were trained with different losses, which can't be compared: other loss functions, or weights of classes.
+pub(crate) fn losses_differ(summary: &Summary) -> bool {
     let changes_loss = |axis: &String| {
         let keys = ["train.loss", "train.class_weight", "train.sampling"];
         axis == "train" || keys.iter().any(|key| axis == key || axis.starts_with(&format!("{key}.")))
     };
-    match metric_of(name) {
-        Some(Metric::Loss) if varying_axes(summary).iter().any(changes_loss) => vec![false; values.len()],
-        Some(metric) => best_of(values, metric),
-        None => vec![false; values.len()],
-    }
+    varying_axes(summary).iter().any(changes_loss)
 }
 
 /// Marks the best of `values`: all of them if several are equal, none if fewer than two are finite.
