@@ -1,19 +1,20 @@
 //! How many labels an embedding is worth: scores by the number of training rows, beside TF-IDF under logistic regression.
 //!
 //! Input: a run with the axis `data.split.train` or `data.split.per_class`, whose training rows are nested. Output: a chart, a table
-//! with intervals, and sentences. A sentence that compares with TF-IDF does so on the same rows, split by split; with at least two
-//! splits it has an interval that allows for the rows that splits share.
+//! with deviations, and sentences, of test rows if there are any. A sentence that compares with TF-IDF does so on the same rows, split
+//! by split, and only with at least five splits; it allows for the rows that splits share, and for the number of comparisons.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use emberline_base::record::{Outcome, Summary};
-use emberline_statistics::{Estimate, Protocol, corrected};
+use emberline_base::record::Summary;
+use emberline_statistics::{LEAST_SPLITS, Protocol, corrected};
 
 use crate::document::{Column, Field, Prose, Row, Table};
 use crate::growth::{self, By, GrowthChart, Points};
 use crate::moments::{mean, standard_deviation};
 use crate::number::{count, decimals, fixed, single};
 use crate::ranking::{MainMetric, Ranking};
+use crate::study;
 
 /// The name of the baseline in the records, and in reports.
 const BASELINE: (&str, &str) = ("tfidf_lr", "TF-IDF + logistic regression");
@@ -31,12 +32,20 @@ pub(crate) struct LabelEfficiency {
 
 /// Returns the section; `None` unless there are several numbers of training rows.
 pub(crate) fn label_efficiency(summary: &Summary, ranking: &Ranking<'_>) -> Option<LabelEfficiency> {
-    let main = ranking.main.as_ref()?;
+    let main = &on_test(summary, ranking.main.as_ref()?);
     let mut series = growth::gather(summary, main, By::TrainingRows);
     let has_baseline = !baseline_points(summary, main).is_empty();
     series.extend(has_baseline.then(|| (BASELINE.1.to_owned(), baseline_points(summary, main))));
     let table = table(&series, main, sentences(summary, main, &series, has_baseline));
     Some(LabelEfficiency { chart: growth::chart_of(series, main, By::TrainingRows)?, table })
+}
+
+/// Returns the metric of test rows if all cells have it, as the answer does: validation rows also chose the epoch of the cells, but not
+/// that of the baseline.
+fn on_test(summary: &Summary, main: &MainMetric) -> MainMetric {
+    let name = format!("test_{}", main.metric);
+    let is_known = growth::done(summary).all(|(_, outcome)| outcome.metrics.contains_key(&name));
+    if is_known { MainMetric { name, on_test: true, metric: main.metric } } else { main.clone() }
 }
 
 /// Returns the scores of the baseline by the number of training rows.
@@ -88,8 +97,13 @@ fn sentences(summary: &Summary, main: &MainMetric, series: &[(String, Points)], 
     for (other, other_points) in series.iter().filter(|(other, _)| other != label) {
         sentences.extend(worth(main, label, fewest, score, other, other_points));
     }
+    if !sentences.is_empty() {
+        sentences.push(
+            "These numbers of labels are interpolated between means; another draw of rows gives others.".to_owned(),
+        );
+    }
     if has_baseline {
-        sentences.push(pays(summary, main, label));
+        sentences.push(pays(summary, main, label, own));
     }
     sentences.into_iter().map(|text| Prose::default().plain(text)).collect()
 }
@@ -110,7 +124,8 @@ fn worth(main: &MainMetric, label: &str, fewest: usize, score: f64, other: &str,
     if first.1 >= target {
         return None;
     }
-    let opening = format!("With {} labels, {label} has a {} of {}", count(fewest as u64), main.name, single(score));
+    let opening =
+        format!("With {} labels, {label} has a mean {} of {}", count(fewest as u64), main.name, single(score));
     let crossing = curve.windows(2).find(|pair| pair[0].1 < target && pair[1].1 >= target);
     Some(match crossing {
         Some(pair) => {
@@ -123,24 +138,44 @@ fn worth(main: &MainMetric, label: &str, fewest: usize, score: f64, other: &str,
     })
 }
 
-/// States up to how many labels a series is better than the baseline, by more than chance if there are several splits.
-fn pays(summary: &Summary, main: &MainMetric, label: &str) -> String {
+/// States with how many labels a series is better than the baseline. `series`: the number of series that it was chosen from.
+fn pays(summary: &Summary, main: &MainMetric, label: &str, series: usize) -> String {
     let differences = differences(summary, main, label);
-    let told_apart = |differences: &Vec<f64>| {
-        estimate(summary, differences).map_or(mean(differences) > 0.0, |estimate| {
-            estimate.value > 0.0 && estimate.interval(ALPHA).excludes_zero()
-        })
+    let protocol = study::protocol_of_run(summary);
+    let baseline = BASELINE.1;
+    let enough = differences.values().all(|differences| differences.len() >= LEAST_SPLITS);
+    if !enough || differences.is_empty() || protocol == Protocol::SharedRows {
+        return format!(
+            "Whether {label} is better than {baseline} isn't answered: that needs at least {LEAST_SPLITS} splits with evaluated rows of \
+             their own (`[data.split] repeats = {LEAST_SPLITS}`)."
+        );
+    }
+    // The series was chosen among all, and is compared at every number of labels (Bonferroni).
+    let alpha = ALPHA / (series.max(1) * differences.len()) as f64;
+    let is_better = |differences: &Vec<f64>| {
+        let estimate = corrected(differences, protocol, 0.0);
+        estimate.is_some_and(|estimate| estimate.value > 0.0 && estimate.interval(alpha).excludes_zero())
     };
-    let by_chance = differences.values().all(|differences| differences.len() < 2);
-    let how = if by_chance { "" } else { " by more than chance" };
-    let stops = differences.iter().find(|(_, differences)| !told_apart(differences));
-    match stops {
-        Some((&rows, _)) => format!(
-            "{label} stops paying at {} labels: from there on it isn't better than {}{how}.",
-            count(rows as u64),
-            BASELINE.1
+    let verdicts: Vec<(usize, bool)> = differences.iter().map(|(&rows, of_rows)| (rows, is_better(of_rows))).collect();
+    let numbers = |sought: bool| -> String {
+        let found = verdicts.iter().filter(|(_, better)| *better == sought);
+        found.map(|(rows, _)| count(*rows as u64)).collect::<Vec<_>>().join(", ")
+    };
+    let last_better = verdicts.iter().rposition(|(_, better)| *better);
+    match last_better.map(|last| (verdicts.get(last + 1), verdicts[..last].iter().all(|(_, better)| *better))) {
+        None => format!("{label} isn't shown to be better than {baseline} at any number of labels here."),
+        Some((None, true)) => {
+            format!("{label} is better than {baseline} at every number of labels here by more than chance.")
+        }
+        Some((Some((rows, _)), true)) => format!(
+            "{label} stops paying at {} labels: from there on it isn't shown to be better than {baseline}.",
+            count(*rows as u64)
         ),
-        None => format!("{label} is better than {} at every number of labels here{how}.", BASELINE.1),
+        Some((_, false)) => format!(
+            "{label} is better than {baseline} with {} labels by more than chance; with {} it isn't shown to be.",
+            numbers(true),
+            numbers(false)
+        ),
     }
 }
 
@@ -162,15 +197,6 @@ fn differences(summary: &Summary, main: &MainMetric, label: &str) -> BTreeMap<us
         }
     }
     found
-}
-
-/// Returns the mean advantage with its corrected error; `None` for fewer than two splits.
-fn estimate(summary: &Summary, differences: &[f64]) -> Option<Estimate> {
-    let evaluated =
-        growth::done(summary).map(|(_, outcome): (_, &Outcome)| outcome.split.n_test.or(outcome.split.n_valid));
-    let evaluated = evaluated.flatten().max()?;
-    let rows = summary.data.rows_read.max(evaluated + 1);
-    (differences.len() > 1).then(|| corrected(differences, Protocol::Pool { rows, evaluated }, 0.0)).flatten()
 }
 
 fn oriented(main: &MainMetric, value: f64) -> f64 {
@@ -244,6 +270,42 @@ mod tests {
     fn an_embedding_stops_paying_where_tfidf_catches_up() {
         let told = text(&run([0.5, 0.71, 0.9]));
         assert!(told.contains("stops paying at 200 labels"), "{told}");
+    }
+
+    /// Between two numbers of labels at which it is better, one at which it isn't shown to be: nothing "stops".
+    #[test]
+    fn what_is_better_again_with_more_labels_does_not_stop_paying() {
+        let told = text(&run([0.5, 0.7, 0.7]));
+        assert!(told.contains("with 50, 800 labels by more than chance; with 200 it isn't shown to be"), "{told}");
+    }
+
+    #[test]
+    fn few_splits_and_shared_rows_answer_nothing() {
+        let mut few = run([0.2, 0.3, 0.4]);
+        few.summary.cells.retain(|cell| cell.settings["data.split.seed"] != json!(1));
+        let data: BTreeSet<_> =
+            few.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).map(|o| o.digests.data.clone()).collect();
+        few.summary.baselines.retain(|rows| data.contains(&rows.data));
+        let mut shared = run([0.2, 0.3, 0.4]);
+        for outcome in shared.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+            outcome.split.valid_rows = Some(emberline_base::Digest::of(b"one file"));
+        }
+        for run in [few, shared] {
+            let told = text(&run);
+            assert!(told.contains("isn't answered: that needs at least 5 splits"), "{told}");
+        }
+    }
+
+    #[test]
+    fn test_rows_come_before_validation_rows() {
+        let mut run = run([0.5, 0.7, 0.79]);
+        let main =
+            |run: &crate::Run| on_test(&run.summary, Ranking::of(&run.summary).main.as_ref().expect("scores")).name;
+        assert_eq!(main(&run), "val_pr_auc");
+        for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+            outcome.metrics.insert("test_pr_auc".to_owned(), 0.5);
+        }
+        assert_eq!(main(&run), "test_pr_auc");
     }
 
     #[test]

@@ -182,6 +182,13 @@ fn splits(settings: &[Setting<'_>], scored: ScoredRows) -> BTreeMap<Replicate, S
     for cell in settings.iter().flat_map(|setting| &setting.cells) {
         let split = splits.entry(Replicate { seed: 0, ..Replicate::of(cell) }).or_default();
         let Some(outcome) = &cell.outcome else { continue };
+/// Returns how the splits of a run were made.
+pub(crate) fn protocol_of_run(summary: &Summary) -> Protocol {
+    let splits = splits(&grouping::settings(summary), scored(summary));
+    let rows: Vec<Option<Digest>> = splits.values().map(|split| split.rows.first().cloned()).collect();
+    protocol(summary, &rows, splits.values().map(|split| split.evaluated).max().unwrap_or(0))
+}
+
         let (digest, rows) = evaluated_rows(outcome, scored);
         split.evaluated = split.evaluated.max(rows);
         split.rows.extend(digest.filter(|digest| !split.rows.contains(digest)).cloned());
