@@ -46,6 +46,42 @@ fn five_splits_answer_of_embeddings_and_all_outputs_say_the_same() {
     assert!(decided.starts_with("The best embedding for this task is seeing"), "{decided}");
 }
 
+/// Settings with 30 labels are never compared with settings with 90: each number has its own pairs, ranks and verdict.
+#[test]
+fn numbers_of_labels_are_compared_each_by_itself() {
+    let fixture = folder("repeats = 5");
+    fixture.edit("p.toml", "[\"seeing\", \"blind\"]", "[\"seeing\", \"blind\"]\n\"data.split.train\" = [30, 90]");
+    let ended = fixture.done(&["run", "p.toml"]);
+    let stored = answer(&fixture);
+    assert_eq!((&stored["labels"], &stored["comparisons"]), (&90.into(), &1.into()), "{stored}");
+    let fewer = stored["fewer_labels"].as_array().expect("an answer for 30 labels");
+    assert_eq!(
+        fewer.iter().map(|of| (&of["labels"], &of["comparisons"])).collect::<Vec<_>>(),
+        [(&30.into(), &1.into())]
+    );
+    for (of, labels) in [(&stored, 90), (&fewer[0], 30)] {
+        let settings = of["settings"].as_array().expect("settings");
+        assert!(settings.len() == 2 && settings.iter().all(|one| one["setting"]["data.split.train"] == labels), "{of}");
+    }
+    let compared = fixture.done(&["compare", "runs/p", "runs/p"]).stdout;
+    let decided = fixture.done(&["plan", "p.toml", "--decide"]).stdout;
+    let (report, page) = (fixture.read("runs/p/report.md"), fixture.read("runs/p/report.html"));
+    let texts = [("run", &ended.stdout), ("compare", &compared), ("report", &report), ("page", &page)];
+    for (name, text) in texts {
+        // Numbers of which the same is said share a sentence.
+        let is_shared = text.contains("With 90 and 30 labels, the best");
+        let each = text.find("With 90 labels, the best").zip(text.find("With 30 labels, the best"));
+        assert!(is_shared || each.is_some_and(|(most, fewer)| most < fewer), "{name}: {text}");
+    }
+    assert!(decided.contains("With 90 labels, the best") && decided.contains("With 30 labels, the best"), "{decided}");
+    let table: Value =
+        serde_json::from_str(&fixture.done(&["plan", "p.toml", "--decide", "--format", "json"]).stdout).expect("JSON");
+    assert_eq!((&table["labels"], &table["fewer_labels"][0]["labels"]), (&90.into(), &30.into()), "{table}");
+    // What classifies has the most labels.
+    let predicted = fixture.done(&["predict", "runs/p", "--input", "texts.csv"]);
+    assert!(predicted.stderr.contains("train 90"), "{}", predicted.stderr);
+}
+
 #[test]
 fn one_split_answers_of_the_heads_that_were_trained() {
     let fixture = folder("");

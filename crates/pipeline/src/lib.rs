@@ -37,7 +37,7 @@ pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
 pub use emberline_report::{Error as ReportError, ModelChoice, compare, read_whole_summary};
 pub use emberline_statistics::looks::{LOOKS, NextStep};
-pub use emberline_statistics::{next_step, sentences};
+pub use emberline_statistics::{all_sentences, next_step, sentences};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
 pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};

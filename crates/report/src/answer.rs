@@ -7,7 +7,7 @@
 use emberline_base::number::agreeing;
 use emberline_base::record::answer::Answer;
 use emberline_base::record::{Status, Summary};
-use emberline_statistics::sentences;
+use emberline_statistics::{sentences, verdicts};
 
 use crate::document::Prose;
 use crate::grouping::Values;
@@ -31,16 +31,17 @@ pub(crate) fn answer(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
     paragraphs
 }
 
-/// Returns the sentences of an answer and the score of its first setting.
+/// Returns the sentences of an answer, and the score of its first setting after the verdicts.
 fn claims(answer: &Answer) -> Vec<Prose> {
     let mut paragraphs: Vec<Prose> =
         sentences(answer).into_iter().map(|sentence| Prose::default().plain(sentence.text)).collect();
-    let at = paragraphs.len().min(1);
+    let at = verdicts(answer).len();
     paragraphs.splice(at..at, score(answer));
     paragraphs
 }
 
-/// States the score of the leading setting with its interval, and its validation score if the score is of test rows.
+/// States the score of the leading setting with its interval, and its validation score if the score is of test rows. With several
+/// numbers of labels, it is the one with the most.
 fn score(answer: &Answer) -> Option<Prose> {
     let leader = answer.leader.as_ref().and_then(|leader| answer.settings.iter().find(|s| s.setting == *leader));
     let leading = leader.or_else(|| answer.settings.first())?;
@@ -51,8 +52,10 @@ fn score(answer: &Answer) -> Option<Prose> {
     };
     let validation = leading.validation_mean.filter(|_| leading.test_mean.is_some());
     let validation = validation.map(|value| format!("; on validation rows it is {}", fixed(value, digits)));
+    let opening = answer.labels.map(|labels| format!("With {}, ", counted(labels, "label")));
     Some(
         Prose::default()
+            .plain(opening.unwrap_or_default())
             .strong(&leading.label)
             .plain(format!(" has a mean {} of ", answer.metric))
             .strong(fixed(leading.mean, digits))
@@ -91,7 +94,7 @@ fn mean_and_spread(values: &Values) -> String {
 
 /// Compares the best setting's accuracy with that of always predicting the most frequent class.
 fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
-    let (best, _) = ranking.ranked().into_iter().next()?;
+    let best = ranking.best()?;
     let (name, majority) =
         match (&ranking.main, summary.data.majority_accuracy.valid, summary.data.majority_accuracy.test) {
             (Some(main), _, Some(test)) if main.on_test => ("test_accuracy", test),
@@ -196,6 +199,15 @@ mod tests {
         let told = text(&run.summary);
         let stored = run.summary.answer.as_ref().expect("an answer");
         assert!(sentences(stored).iter().all(|sentence| told.contains(&sentence.text)), "{told}");
+    }
+
+    #[test]
+    fn numbers_of_labels_are_answered_one_by_one() {
+        let told = text(&sample::of_several_label_counts().summary);
+        // The scores differ by as much with either number, so that the same is said of both.
+        assert!(told.starts_with("With 800 and 50 labels, the best"), "{told}");
+        assert!(told.contains("With 800 labels, nnlm-128 has a mean val_pr_auc of"), "{told}");
+        assert!(told.contains("With 800 labels, embedding nnlm-128"), "{told}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct ChosenSetting<'a> {
 
 impl<'a> ChosenSetting<'a> {
     /// Chooses the smallest setting that is good enough if the answer names one (`[decide] margin`), otherwise the best setting by the
-    /// main metric of the report; a single setting needs no metric.
+    /// main metric of the report; a single setting needs no metric. Settings with fewer labels than others aren't chosen.
     ///
     /// # Errors
     /// If no cell is done, or there are no scores to rank the settings by.
@@ -165,10 +165,8 @@ impl Run {
 
 /// Returns the smallest setting that is good enough, if the answer names one.
 fn smallest<'r, 'a>(summary: &Summary, ranking: &'r Ranking<'a>) -> Option<&'r Setting<'a>> {
-    let answer = summary.answer.as_ref()?;
-    let chosen = answer.chosen_smallest.as_ref()?;
-    let label = answer.settings.iter().find(|setting| setting.setting == *chosen).map(|setting| &setting.label)?;
-    ranking.settings.iter().find(|setting| setting.label == *label)
+    let chosen = summary.answer.as_ref()?.chosen_smallest.as_ref()?;
+    ranking.settings.iter().find(|setting| setting.axes() == *chosen)
 }
 
 /// Returns the best cell of a setting and its value; the first one among equals.

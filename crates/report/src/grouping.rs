@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use emberline_base::ReplicateAxis;
+use emberline_base::record::answer::Setting as Axes;
 use emberline_base::record::{Cell, Outcome, Summary};
 use serde_json::Value;
 
@@ -51,6 +52,12 @@ impl<'a> Setting<'a> {
         self.cells.iter().filter_map(|cell| cell.outcome.as_ref().map(|outcome| (*cell, outcome)))
     }
 
+    /// Returns the axes of the setting, without those that only replicate it: what an answer calls a setting.
+    pub(crate) fn axes(&self) -> Axes {
+        let axes = self.cells.first().into_iter().flat_map(|cell| &cell.settings);
+        axes.filter(|(axis, _)| !is_replicate(axis)).map(|(axis, value)| (axis.clone(), value.clone())).collect()
+    }
+
     /// Returns the values of a metric by replicate, of the finished cells that have it.
     pub(crate) fn by_replicate(&self, metric: &str) -> Values {
         self.done().filter_map(|(cell, o)| o.metrics.get(metric).map(|value| (Replicate::of(cell), *value))).collect()
@@ -76,6 +83,18 @@ pub(crate) fn settings(summary: &Summary) -> Vec<Setting<'_>> {
     }
     make_unique(&mut settings);
     settings
+}
+
+/// Returns settings with labels of these axes alone, which are made unique among them.
+pub(crate) fn labelled_by<'a>(axes: Vec<String>, settings: impl Iterator<Item = Setting<'a>>) -> Vec<Setting<'a>> {
+    let names = AxisNames::of_axes(axes);
+    let label = |setting: Setting<'a>| {
+        let label = setting.cells.first().map_or_else(String::new, |cell| names.label(cell));
+        Setting { label, ..setting }
+    };
+    let mut labelled = settings.map(label).collect::<Vec<_>>();
+    make_unique(&mut labelled);
+    labelled
 }
 
 /// Returns the grouping key of a cell, which is equal for the cells of one setting.

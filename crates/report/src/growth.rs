@@ -11,6 +11,7 @@ use emberline_base::record::{Cell, Outcome, Summary};
 use crate::chart::axis::{self, Axis};
 use crate::chart::{Chart, LineStyle, Series};
 use crate::grouping::{self, tuning, value_text};
+use crate::label_counts::is_number_of_labels;
 use crate::moments;
 use crate::ranking::{MAX_DRAWN, MainMetric, Ranking};
 
@@ -38,7 +39,7 @@ impl By {
     fn is_made_by(self, axis: &str) -> bool {
         match self {
             Self::Dimension => axis.starts_with("embedding.") && axis.ends_with(".dim"),
-            Self::TrainingRows => matches!(axis, "data.split.train" | "data.split.per_class"),
+            Self::TrainingRows => is_number_of_labels(axis),
         }
     }
 

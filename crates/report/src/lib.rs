@@ -5,7 +5,8 @@
 //! training nor the data nor the pipeline is needed, so that a report can be rendered again years later. This crate prints
 //! nothing and writes no files.
 //!
-//! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) -> `ranking` -> `warnings`,
+//! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) ->
+//! `label_counts` (settings with equal numbers of labels are compared) -> `ranking` -> `warnings`,
 //! `answer`, `table`, `curves`, `growth` and `label_efficiency` -> one module per format in `format/`, which escapes text as its last step.
 
 mod answer;
@@ -22,6 +23,7 @@ mod grouping;
 mod growth;
 pub mod history;
 pub mod known;
+mod label_counts;
 mod label_efficiency;
 mod moments;
 mod number;

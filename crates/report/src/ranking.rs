@@ -15,6 +15,7 @@ use emberline_base::Metric;
 use emberline_base::record::{Outcome, Summary};
 
 use crate::grouping::{self, ReplicateNames, Setting, Values};
+use crate::label_counts::label_counts;
 use crate::moments::mean;
 use crate::table::metric_of;
 
@@ -44,7 +45,7 @@ pub(crate) struct Ranking<'a> {
     pub(crate) replicates: ReplicateNames,
     /// Whether every value of the main metric is the worst possible one, so that no setting is better than another.
     pub(crate) is_worst_throughout: bool,
-    /// The index of the best setting, and its values by replicate.
+    /// The index of the best setting of those with the most labels, and its values by replicate.
     best: Option<(usize, Values)>,
 }
 
@@ -61,7 +62,9 @@ impl<'a> Ranking<'a> {
         let replicates = ReplicateNames::of(summary);
         let is_worst_throughout = main.as_ref().is_some_and(|main| is_worst_throughout(main, &settings));
         let ranking = Self { settings, order, main, replicates, is_worst_throughout, best: None };
-        let best = ranking.ranked_indices().next();
+        // Settings with fewer labels are no candidates, even if chance lets one score more.
+        let most_labels = label_counts(summary, &ranking.settings).swap_remove(0).settings;
+        let best = ranking.ranked_indices().find(|(index, _)| most_labels.contains(index));
         Self { best, ..ranking }
     }
 
@@ -75,12 +78,6 @@ impl<'a> Ranking<'a> {
         valued.filter(|(_, values)| !values.is_empty() && values.values().all(|value| value.is_finite()))
     }
 
-    /// Returns the settings that have only finite values of the main metric, best first, with their values by replicate.
-    pub(crate) fn ranked(&self) -> Vec<(&Setting<'a>, Values)> {
-        let places = self.ranked_indices();
-        places.filter_map(|(index, values)| Some((self.settings.get(index)?, values))).collect()
-    }
-
     /// Returns the index of each setting among those that are drawn, in the order of the plan; `None` for settings beyond the
     /// best [`MAX_DRAWN`] and for those without a finished cell.
     pub(crate) fn marks(&self) -> Vec<Option<usize>> {
@@ -90,7 +87,7 @@ impl<'a> Ranking<'a> {
         (0..self.settings.len()).map(|index| drawn.binary_search(&index).ok()).collect()
     }
 
-    /// Returns the best setting.
+    /// Returns the best setting, of those with the most labels.
     pub(crate) fn best(&self) -> Option<&Setting<'a>> {
         self.best.as_ref().and_then(|(index, _)| self.settings.get(*index))
     }
@@ -136,7 +133,8 @@ mod tests {
         }
         let ranking = Ranking::of(&run.summary);
         assert_eq!(ranking.main.as_ref().map(|main| main.name.as_str()), Some("val_pr_auc"));
-        let means: Vec<f64> = ranking.ranked().iter().map(|(s, _)| mean(&s.values("val_pr_auc"))).collect();
+        let ranked = ranking.ranked_indices().map(|(index, _)| &ranking.settings[index]);
+        let means: Vec<f64> = ranked.map(|setting| mean(&setting.values("val_pr_auc"))).collect();
         assert!(means.len() == 5 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
         assert_eq!(ranking.order.last(), Some(&2));
     }
@@ -151,9 +149,20 @@ mod tests {
         };
         set(&mut run, 0.0);
         let ranking = Ranking::of(&run.summary);
-        assert!(ranking.is_worst_throughout && ranking.best().is_none() && ranking.ranked().is_empty());
+        assert!(ranking.is_worst_throughout && ranking.best().is_none() && ranking.ranked_indices().next().is_none());
         set(&mut run, 0.1);
         assert!(Ranking::of(&run.summary).best().is_some());
+    }
+
+    #[test]
+    fn fewer_labels_are_never_best() {
+        let mut run = sample::of_several_label_counts();
+        for cell in run.summary.cells.iter_mut().filter(|cell| cell.settings["data.split.train"] == 50) {
+            cell.outcome.as_mut().expect("done").metrics.insert("val_pr_auc".to_owned(), 0.99);
+        }
+        let ranking = Ranking::of(&run.summary);
+        assert!(ranking.settings[ranking.order[0]].label.ends_with("train 50"));
+        assert_eq!(ranking.best().map(|best| best.label.as_str()), Some("nnlm-128 · train 800"));
     }
 
     #[test]
@@ -185,12 +194,12 @@ mod tests {
             outcome.metrics.retain(|name, _| !name.starts_with("val_"));
             outcome.metrics.insert("test_loss".to_owned(), 0.5);
         }
+        assert_eq!(main_metric(&run.summary), None, "losses may be of several loss functions");
+        for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
+            outcome.metrics.insert("test_log_loss".to_owned(), 0.5);
+        }
         let main = main_metric(&run.summary).expect("test scores");
         assert!(main.on_test && main.name == "test_log_loss");
         assert_eq!(main_metric(&sample::without_validation().summary), None);
     }
 }
-        assert_eq!(main_metric(&run.summary), None, "losses may be of several loss functions");
-        for outcome in run.summary.cells.iter_mut().filter_map(|cell| cell.outcome.as_mut()) {
-            outcome.metrics.insert("test_log_loss".to_owned(), 0.5);
-        }

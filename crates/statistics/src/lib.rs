@@ -1,6 +1,6 @@
 //! Which of several embeddings is best, and is the difference real: scores of replicated splits enter, verdicts leave.
 //!
-//! A [`Study`] holds the settings with their scores on each split and seed, how the splits were made, and, if they are at hand, the
+//! A [`Study`] holds the settings (all with equal numbers of labels) with their scores on each split and seed, how the splits were made, and, if they are at hand, the
 //! metrics as functions of the evaluated rows. [`Study::answer`] makes an [`Answer`], in a form that can be stored as
 //! JSON; [`sentences()`] puts it into words, from the answer alone. Nothing here knows of records, files or training.
 //!
@@ -45,7 +45,8 @@ mod study;
 mod variance;
 
 pub use answer::{
-    Answer, GoodEnough, LEAST_SPLITS, Level, Outlook, Pair, Reason, Replicates, SettingAnswer, VarianceParts, next_step,
+    Answer, GoodEnough, LEAST_SPLITS, Level, Outlook, Pair, Reason, Replicates, SettingAnswer, VarianceParts,
+    next_step, together,
 };
 pub use bootstrap::{Bootstrap, EvaluatedRows, Evaluation, LEAST_DRAWS};
 pub use corrected::{Protocol, corrected};
@@ -56,7 +57,7 @@ pub use holm::{Adjusted, holm};
 pub use mcnemar::{disagreements, mcnemar};
 pub use moments::{mean, variance};
 pub use ranks::{RankInterval, best_group, rank_intervals};
-pub use sentences::{Claim, Sentence, sentences};
+pub use sentences::{Claim, Sentence, all_sentences, sentences, verdicts};
 pub use study::{Arm, Better, Decide, Noun, Run, ScoredRows, Setting, Size, Sizes, Study};
 pub use variance::variance_parts;
 

@@ -4,6 +4,7 @@
 //! the smallest good enough setting, what would decide the rest.
 
 use emberline_base::Warning;
+use emberline_base::warning::Code;
 
 use crate::answer::{Answer, GoodEnough, Level, Pair, Reason, Replicates, SettingAnswer};
 use crate::comparable::Comparable;
@@ -13,6 +14,7 @@ use crate::mcnemar::{disagreements, mcnemar};
 use crate::noninferiority::{self, Step};
 use crate::outlook::outlook;
 use crate::ranks::{RankInterval, best_group, rank_intervals};
+use crate::sentences::{opening, uncapitalised};
 use crate::study::{ScoredRows, Setting, Study};
 use crate::variance::variance_parts;
 use crate::{Estimate, StudyError, edge, mean};
@@ -93,6 +95,7 @@ impl Solver<'_> {
         let order = self.best_first(&means);
         let Verdicts { reason, leader, ranks, group, pairs, comparisons, steps } = self.verdicts(&order);
         Answer {
+            labels: self.study.labels,
             metric: self.study.metric.clone(),
             better: self.study.better,
             scored: self.study.scored,
@@ -114,6 +117,7 @@ impl Solver<'_> {
             variance: self.variance(),
             warnings: self.warnings(&group),
             basis: None,
+            fewer_labels: Vec::new(),
         }
     }
 
@@ -246,8 +250,17 @@ impl Solver<'_> {
 
     fn warnings(&self, group: &[usize]) -> Vec<Warning> {
         let arms: Vec<&Setting> = self.comparable.arms.iter().map(|&arm| &self.study.arms[arm].setting).collect();
-        let given = self.study.warnings.iter().cloned();
-        given.chain(self.comparable.warnings.iter().cloned()).chain(edge::warnings(&arms, group)).collect()
+        let found = self.comparable.warnings.iter().cloned().chain(edge::warnings(&arms, group));
+        self.study.warnings.iter().cloned().chain(found.map(|warning| self.with_labels(warning))).collect()
+    }
+
+    /// Says of which number of labels a warning is, if there are several and it isn't the same of all.
+    fn with_labels(&self, warning: Warning) -> Warning {
+        let opening = self.study.labels.and_then(|labels| opening(&[labels]));
+        match (opening, warning.code) {
+            (None, _) | (_, Code::SameRows) => warning,
+            (Some(opening), _) => Warning { text: opening + &uncapitalised(&warning.text), ..warning },
+        }
     }
 
     pub(crate) fn setting(&self, arm: usize) -> Setting {

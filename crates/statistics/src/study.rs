@@ -82,6 +82,9 @@ pub struct Decide {
 
 /// Everything that an answer is made from.
 pub struct Study {
+    /// The number of training rows of all settings, to be said in sentences; none unless other settings of the same question have
+    /// other numbers, which are a study of their own ([`crate::together`]).
+    pub labels: Option<usize>,
     /// The name of the metric, with the rows that it is of: `test_pr_auc`.
     pub metric: String,
     /// Which value is better.

@@ -4,7 +4,7 @@ use emberline_base::warning::Code;
 use emberline_statistics::looks::NextStep;
 use emberline_statistics::{
     Answer, Arm, Better, Decide, EvaluatedRows, Level, MeanOfRows, Noun, Protocol, Reason, RowMetric, Run, ScoredRows,
-    Size, Sizes, Study, StudyError, next_step,
+    Size, Sizes, Study, StudyError, next_step, together,
 };
 use serde_json::json;
 
@@ -33,6 +33,7 @@ fn arm(name: &str, dim: f64, scores: &[f64]) -> Arm {
 
 fn study(arms: Vec<Arm>) -> Study {
     Study {
+        labels: None,
         metric: "test_accuracy".to_owned(),
         better: Better::Higher,
         scored: ScoredRows::Test,
@@ -108,6 +109,17 @@ fn a_pair_has_the_corrected_error() {
     let half = 2.776_445_105_197_793 * (0.002f64 * 8.0 / 15.0).sqrt();
     assert!((pair.high - pair.difference - half).abs() < 1e-9 && (pair.difference - pair.low - half).abs() < 1e-9);
     assert_eq!(pair.p, pair.p_holm, "a single comparison");
+}
+
+/// A difference of one row of 250 in each of five splits is nothing that splits can't hide; one of 50 rows is.
+#[test]
+fn what_does_not_vary_is_not_certain() {
+    for (difference, told_apart) in [(0.004, false), (0.2, true), (0.0, false)] {
+        let found = answer(&study(vec![arm("a", 1.0, &[0.75 + difference; 5]), arm("b", 2.0, &[0.75; 5])]));
+        let pair = &found.pairs[0];
+        assert_eq!(pair.told_apart, told_apart, "{pair:?}");
+        assert_eq!(pair.low == pair.high, difference == 0.0, "equal scores of every split are certain: {pair:?}");
+    }
 }
 
 #[test]
@@ -212,6 +224,29 @@ fn a_look_of_a_sequence_has_a_quarter_of_alpha() {
     assert_eq!(next_step(&look), NextStep::Decided);
     let open = answer(&Study { sequential: true, ..study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE)]) });
     assert_eq!(next_step(&open), NextStep::Continue { splits: 10 });
+}
+
+/// One number of labels that isn't decided keeps a sequence going, and a hopeless one doesn't end it before the others.
+#[test]
+fn a_sequence_ends_when_every_number_of_labels_has() {
+    let look = |labels, arms| answer(&Study { sequential: true, labels: Some(labels), ..study(arms) });
+    let clear = || vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &POOR)];
+    let open = || vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE)];
+    let next = |answers| next_step(&together(answers).expect("answers"));
+    assert_eq!(next(vec![look(200, clear()), look(50, clear())]), NextStep::Decided);
+    assert_eq!(next(vec![look(200, clear()), look(50, open())]), NextStep::Continue { splits: 10 });
+    let alone = vec![arm("a", 1.0, &GOOD)];
+    assert_eq!(next(vec![look(200, clear()), look(50, alone)]), NextStep::GiveUp);
+    assert_eq!(together(Vec::new()), None);
+}
+
+#[test]
+fn warnings_say_of_which_number_of_labels_they_are() {
+    let arms = vec![arm("a", 16.0, &POOR), arm("a2", 32.0, &[0.7, 0.71, 0.69, 0.72, 0.70]), arm("a3", 64.0, &GOOD)];
+    let found = answer(&Study { scored: ScoredRows::Validation, labels: Some(1_000), ..study(arms) });
+    let texts: Vec<&str> = found.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    assert!(texts[0].starts_with("The scores are of validation rows"), "the same of all numbers: {texts:?}");
+    assert!(texts[1].starts_with("With 1,000 labels, the best lies at the highest value"), "{texts:?}");
 }
 
 #[test]

@@ -12,8 +12,14 @@ use crate::{Digest, Warning};
 pub type Setting = IndexMap<String, Value>;
 
 /// The answer: which setting is best, and what may be claimed of it.
+///
+/// Only settings with equal numbers of labels are compared, since a number of labels is a cost, not a candidate. If an axis changes
+/// it, the fields are about the settings with the most labels, and `fewer_labels` has the answers about the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
+    /// The number of training rows of all compared settings; absent unless settings differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<usize>,
     /// The metric, with the rows that it is of: `test_pr_auc`.
     pub metric: String,
     /// Which value of it is better.
@@ -42,7 +48,7 @@ pub struct Answer {
     pub settings: Vec<SettingAnswer>,
     /// The leader (`a`) against every other setting (`b`).
     pub pairs: Vec<Pair>,
-    /// The number of comparisons that p-values and intervals of pairs are adjusted for: all pairs of settings.
+    /// The number of comparisons that p-values and intervals of pairs are adjusted for: all pairs of these settings.
     pub comparisons: usize,
     /// The probability of a wrong claim in all comparisons together.
     pub alpha: f64,
@@ -57,6 +63,24 @@ pub struct Answer {
     /// The digest of everything that the answer was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Digest>,
+    /// The answers about the settings with fewer labels, the most labels first; each is made like this one, and has none of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fewer_labels: Vec<Answer>,
+}
+
+impl Answer {
+    /// Iterates over the answers about each number of labels, the most labels first: this one and those in `fewer_labels`.
+    pub fn of_each_number(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.fewer_labels)
+    }
+
+    /// Finds the answer that a setting is compared in, and the setting in it.
+    pub fn find(&self, setting: &Setting) -> Option<(&Self, &SettingAnswer)> {
+        self.of_each_number().find_map(|answer| {
+            let found = answer.settings.iter().find(|known| known.setting == *setting)?;
+            Some((answer, found))
+        })
+    }
 }
 
 /// What a claim is about.

@@ -112,7 +112,12 @@ impl<'p> Records<'p> {
             let answer = question.answer(summary, folder.path(), earlier.as_ref())?;
             let has_ended = summary.cells.iter().all(|cell| cell.status != Status::Pending);
             summary.expected = expect.filter(|_| has_ended).map(|expect| expect.outcome(summary));
-            summary.warnings.extend(answer.warnings.iter().cloned());
+            for warning in answer.of_each_number().flat_map(|answer| &answer.warnings) {
+                // Answers about several numbers of labels may have the same warning.
+                if !summary.warnings.contains(warning) {
+                    summary.warnings.push(warning.clone());
+                }
+            }
             summary.answer = Some(answer);
             Ok(())
         })

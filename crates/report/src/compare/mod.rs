@@ -61,10 +61,13 @@ pub struct Comparison {
     pub margin: f64,
     /// Whether all settings that have run on both sides were scored on the same rows; `None` if there is no such setting.
     pub same_data: Option<bool>,
-    /// The sentences of the first run's own answer; none of a lock.
+    /// The sentences of the first run's own answer, the verdict on each number of labels first; none of a lock.
     pub first_answer: Vec<String>,
     /// The sentences of the second run's own answer.
     pub second_answer: Vec<String>,
+    /// How many of the sentences of either answer are verdicts: one, or one per number of labels.
+    #[serde(skip)]
+    pub verdicts: [usize; 2],
     /// The settings, in the order of the first side, then those that only the second side has.
     pub settings: Vec<Pair>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use emberline_base::record::MadeFrom;
-use emberline_base::record::answer::ScoredRows;
+use emberline_base::record::answer::{Answer, ScoredRows};
 use emberline_base::{Change, IGNORED_KEYS, Metric, ReplicateAxis, canonical, changes};
 use indexmap::IndexMap;
 
@@ -50,6 +50,8 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
         second: second.name.clone(),
         first_answer: sentences_of(first),
         second_answer: sentences_of(second),
+        verdicts: [first, second]
+            .map(|side| answer_of(side).map_or(0, |answer| emberline_statistics::verdicts(answer).len())),
         smaller_is_better: metric.smaller_is_better(),
         margin: options.margin,
         metric: name,
@@ -60,8 +62,11 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
 
 /// Returns the sentences of a run's answer; none of a lock.
 fn sentences_of(side: &Side) -> Vec<String> {
-    let answer = side.run.iter().filter_map(|run| run.summary.answer.as_ref());
-    answer.flat_map(emberline_statistics::sentences).map(|sentence| sentence.text).collect()
+    answer_of(side).into_iter().flat_map(emberline_statistics::sentences).map(|sentence| sentence.text).collect()
+}
+
+fn answer_of(side: &Side) -> Option<&Answer> {
+    side.run.as_ref()?.summary.answer.as_ref()
 }
 
 /// The name of a change of the rows, in [`Change::what`].

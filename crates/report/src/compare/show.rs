@@ -153,8 +153,9 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
         "mean ± standard deviation (number of replicates); paired: the differences of equal replicates".to_owned(),
     );
     notes.push(about_tests(comparison).to_owned());
-    for (name, sentences) in [("first", &comparison.first_answer), ("second", &comparison.second_answer)] {
-        notes.extend(sentences.first().map(|sentence| format!("answer of the {name}: {sentence}")));
+    let answers = [("first", &comparison.first_answer), ("second", &comparison.second_answer)];
+    for ((name, sentences), verdicts) in answers.into_iter().zip(comparison.verdicts) {
+        notes.extend(sentences.iter().take(verdicts).map(|sentence| format!("answer of the {name}: {sentence}")));
     }
     notes
 }

@@ -133,6 +133,7 @@ fn difference(sides: &[Side<'_>; 2], metric: Metric, scored: ScoredRows) -> Opti
     });
     let arms: Vec<Arm> = arms.collect();
     let study = Study {
+        labels: None,
         metric: metric.to_string(),
         better: if metric.smaller_is_better() { Better::Lower } else { Better::Higher },
         scored,

@@ -1,6 +1,7 @@
 //! Answers the question of a run: from its records, and the predictions that were kept, to the answer that `summary.json` stores.
 //!
-//! A [`Question`] says what settings are judged by. Everything else follows from the records: which cells replicate a setting, which
+//! A [`Question`] says what settings are judged by. Settings with unequal numbers of labels aren't compared: each number has a study
+//! of its own. Everything else follows from the records: which cells replicate a setting, which
 //! rows they were scored on, and how the splits were made. Predictions are read only where the answer needs them.
 
 mod between;
@@ -10,16 +11,19 @@ mod stored_rows;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emberline_base::record::answer::{Answer, Better, Noun, ScoredRows, Setting as Axes};
+use emberline_base::record::answer::{Answer, Better, Noun, ScoredRows};
 use emberline_base::record::{Cell, Data, Outcome, Status, Summary};
-use emberline_base::{Digest, Metric, ReplicateAxis, canonical};
-use emberline_statistics::{Arm, Decide, EvaluatedRows, LEAST_DRAWS, LEAST_SPLITS, Protocol, Size, Sizes, Study};
+use emberline_base::{Digest, Metric, ReplicateAxis, Task, canonical};
+use emberline_statistics::{
+    Arm, Decide, EvaluatedRows, LEAST_DRAWS, LEAST_SPLITS, Protocol, Size, Sizes, Study, StudyError, together,
+};
 
 pub(crate) use self::between::tests as tests_between;
 pub use self::between::{RunOfSide, Test};
 use self::stored_rows::StoredRows;
 use crate::Error;
 use crate::grouping::{self, Replicate, Setting};
+use crate::label_counts::{LabelCount, is_number_of_labels, label_counts};
 use crate::ranking::main_metric;
 
 /// The probability of any wrong claim in an answer that is accepted.
@@ -29,7 +33,7 @@ const ALPHA: f64 = 0.05;
 const SEED: u64 = 0;
 
 /// The version of the computation of answers: an answer of another version is made again.
-const COMPUTATION: u32 = 1;
+const COMPUTATION: u32 = 2;
 
 /// The axes that make another embedding, and nothing else.
 const EMBEDDING_AXES: [&str; 3] = ["embedding", "embedding.dim", "embedding.quantize"];
@@ -56,8 +60,10 @@ impl Question {
         if let Some(earlier) = earlier.filter(|earlier| earlier.basis.as_ref() == Some(&basis)) {
             return Ok(earlier.clone());
         }
-        let study = Builder { summary, dir, question: self }.study();
-        let answer = study.answer().map_err(|error| Error::Study(error.to_string()))?;
+        let builder = Builder { summary, dir, question: self };
+        let answers: Result<Vec<Answer>, StudyError> = builder.studies().iter().map(Study::answer).collect();
+        let answer = answers.map(together).map_err(|error| Error::Study(error.to_string()))?;
+        let answer = answer.ok_or_else(|| Error::Study("there is nothing to answer".to_owned()))?;
         Ok(Answer { basis: Some(basis), ..answer })
     }
 
@@ -75,7 +81,7 @@ impl Question {
     }
 }
 
-/// Makes the study of a run.
+/// Makes the studies of a run.
 struct Builder<'a> {
     summary: &'a Summary,
     dir: &'a Path,
@@ -83,11 +89,21 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn study(&self) -> Study {
+    /// Returns a study for each number of labels, the most labels first. There is at least one.
+    fn studies(&self) -> Vec<Study> {
         let settings = grouping::settings(self.summary);
+        let counts = label_counts(self.summary, &settings);
+        counts.iter().map(|count| self.study(count, &settings)).collect()
+    }
+
+    fn study(&self, count: &LabelCount, settings: &[Setting<'_>]) -> Study {
+        let mut axes = grouping::varying_axes(self.summary);
+        axes.retain(|axis| count.labels.is_none() || !is_number_of_labels(axis));
+        let noun = noun(&axes);
+        let settings = grouping::labelled_by(axes, count.settings.iter().map(|&index| settings[index].clone()));
         let scored = scored(self.summary);
         let metric = self.question.metric.or_else(|| main_metric(self.summary).map(|main| main.metric));
-        let metric = metric.unwrap_or(Metric::Loss);
+        let metric = on_rows(metric.unwrap_or(Metric::LogLoss), self.summary.data.task, scored);
         let splits = splits(&settings, scored);
         let same_rows = splits.values().all(|split| split.rows.len() <= 1);
         let rows_of = |split: &Split| split.rows.first().cloned();
@@ -104,13 +120,14 @@ impl Builder<'_> {
                 stored.run(cell, split, evaluated.is_some() && split < needed)
             });
             let runs = runs.collect();
-            Arm { label: setting.label.clone(), setting: axes(setting), sizes: sizes(setting), runs }
+            Arm { label: setting.label.clone(), setting: setting.axes(), sizes: sizes(setting), runs }
         };
         Study {
+            labels: count.labels,
             metric: name(metric, scored),
             better: if metric.smaller_is_better() { Better::Lower } else { Better::Higher },
             scored,
-            noun: self.noun(),
+            noun,
             arms: settings.iter().map(&mut arm).collect(),
             same_rows,
             protocol,
@@ -128,12 +145,6 @@ impl Builder<'_> {
         }
     }
 
-    fn noun(&self) -> Noun {
-        let axes = grouping::varying_axes(self.summary);
-        let is_embedding = axes.iter().all(|axis| EMBEDDING_AXES.contains(&axis.as_str()));
-        if is_embedding { Noun::Embedding } else { Noun::Setting }
-    }
-
     /// Small settings are only looked for among settings of different sizes.
     fn decide(&self, settings: &[Setting<'_>]) -> Decide {
         let mut decide = self.question.decide.clone();
@@ -147,11 +158,35 @@ impl Builder<'_> {
     }
 }
 
+/// Returns the metric that an answer is about: on the rows that chose the threshold, F1, precision and recall of a binary task flatter
+/// every setting, and are cross-fitted instead.
+fn on_rows(metric: Metric, task: Task, scored: ScoredRows) -> Metric {
+    match (metric, task, scored) {
+        (Metric::F1, Task::Binary, ScoredRows::Validation) => Metric::CrossFittedF1,
+        (Metric::Precision, Task::Binary, ScoredRows::Validation) => Metric::CrossFittedPrecision,
+        (Metric::Recall, Task::Binary, ScoredRows::Validation) => Metric::CrossFittedRecall,
+        (metric, _, _) => metric,
+    }
+}
+
+/// What settings are called that differ by these axes.
+fn noun(axes: &[String]) -> Noun {
+    let is_embedding = axes.iter().all(|axis| EMBEDDING_AXES.contains(&axis.as_str()));
+    if is_embedding { Noun::Embedding } else { Noun::Setting }
+}
+
 /// Test rows, or validation rows if there are no test rows.
 fn scored(summary: &Summary) -> ScoredRows {
     let has_test = |outcome: &Outcome| outcome.split.n_test.is_some();
     let outcomes = || summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
     if outcomes().next().is_some() && outcomes().all(has_test) { ScoredRows::Test } else { ScoredRows::Validation }
+}
+
+/// Returns how the splits of a run were made.
+pub(crate) fn protocol_of_run(summary: &Summary) -> Protocol {
+    let splits = splits(&grouping::settings(summary), scored(summary));
+    let rows: Vec<Option<Digest>> = splits.values().map(|split| split.rows.first().cloned()).collect();
+    protocol(summary, &rows, splits.values().map(|split| split.evaluated).max().unwrap_or(0))
 }
 
 /// How the splits were made: folds by their axis, a shared file if all splits have the same rows, otherwise draws of one pool.
@@ -182,13 +217,6 @@ fn splits(settings: &[Setting<'_>], scored: ScoredRows) -> BTreeMap<Replicate, S
     for cell in settings.iter().flat_map(|setting| &setting.cells) {
         let split = splits.entry(Replicate { seed: 0, ..Replicate::of(cell) }).or_default();
         let Some(outcome) = &cell.outcome else { continue };
-/// Returns how the splits of a run were made.
-pub(crate) fn protocol_of_run(summary: &Summary) -> Protocol {
-    let splits = splits(&grouping::settings(summary), scored(summary));
-    let rows: Vec<Option<Digest>> = splits.values().map(|split| split.rows.first().cloned()).collect();
-    protocol(summary, &rows, splits.values().map(|split| split.evaluated).max().unwrap_or(0))
-}
-
         let (digest, rows) = evaluated_rows(outcome, scored);
         split.evaluated = split.evaluated.max(rows);
         split.rows.extend(digest.filter(|digest| !split.rows.contains(digest)).cloned());
@@ -218,13 +246,6 @@ fn name(metric: Metric, scored: ScoredRows) -> String {
         ScoredRows::Test => format!("test_{metric}"),
         ScoredRows::Validation => format!("val_{metric}"),
     }
-}
-
-/// Returns the axes of a setting, without those that only replicate it.
-fn axes(setting: &Setting<'_>) -> Axes {
-    let cell = setting.cells.first();
-    let axes = cell.into_iter().flat_map(|cell| &cell.settings).filter(|(axis, _)| !grouping::is_replicate(axis));
-    axes.map(|(axis, value)| (axis.clone(), value.clone())).collect()
 }
 
 /// Returns the bytes of a text's vector; records of earlier versions have numbers of 32 bits.

@@ -14,6 +14,9 @@ use crate::predictions;
 use crate::rows::{RowTargets, read_targets};
 use crate::run::valid_attempt;
 
+/// How far a recorded score may lie from that of the stored predictions, as other orders of addition round.
+const ROUNDING: f64 = 1e-6;
+
 /// What a run has stored of its evaluated rows. A file that is missing or damaged counts as not stored: the answer then says less.
 pub(super) struct StoredRows<'a> {
     summary: &'a Summary,
@@ -42,21 +45,26 @@ impl<'a> StoredRows<'a> {
         self.targets.get(rows).map(|targets| targets.keys.clone())
     }
 
-    /// Returns a cell as a run of the study, with its predictions if `with_rows`.
+    /// Returns a cell as a run of the study, with its predictions if `with_rows`, and if its recorded score is what the metric is on
+    /// them: `loss` isn't, if another one than the log loss was trained with.
     pub(super) fn run(&self, cell: &Cell, split: usize, with_rows: bool) -> Run {
         let of =
             |scored| cell.outcome.as_ref().and_then(|outcome| outcome.metrics.get(&name(self.metric, scored)).copied());
+        let score = of(self.scored).unwrap_or(f64::NAN);
+        let rows = cell.outcome.as_ref().filter(|_| with_rows).and_then(|outcome| self.rows(cell, outcome));
         Run {
             split,
             cell: cell.id.clone(),
-            score: of(self.scored).unwrap_or(f64::NAN),
+            score,
             validation: of(ScoredRows::Validation).filter(|_| self.scored == ScoredRows::Test),
-            rows: cell.outcome.as_ref().filter(|_| with_rows).and_then(|outcome| self.rows(cell, outcome)),
+            rows: rows
+                .filter(|(metric, count)| (metric.of(&vec![1; *count]) - score).abs() <= ROUNDING)
+                .map(|rows| rows.0),
         }
     }
 
-    /// Reads the predictions of a cell.
-    fn rows(&self, cell: &Cell, outcome: &Outcome) -> Option<Box<dyn RowMetric>> {
+    /// Reads the predictions of a cell, and returns their metric with the number of rows.
+    fn rows(&self, cell: &Cell, outcome: &Outcome) -> Option<(Box<dyn RowMetric>, usize)> {
         outcome.digests.predictions.as_ref()?;
         let targets = self.targets.get(evaluated_rows(outcome, self.scored).0?)?;
         let (attempt, _) = valid_attempt(&run_files::cell(self.dir, &cell.id), &cell.id).ok()?;
@@ -67,6 +75,14 @@ impl<'a> StoredRows<'a> {
         };
         let logits = logits.filter(|logits| logits.rows() == targets.classes.len())?;
         let threshold = outcome.metrics.get("val_threshold").copied().unwrap_or(0.5);
-        scores::row_metric(self.metric, self.summary.data.task, &logits, &targets.classes, threshold)
+        let metric = scores::row_metric(
+            self.metric,
+            self.summary.data.task,
+            &logits,
+            &targets.classes,
+            threshold,
+            &targets.keys,
+        )?;
+        Some((metric, targets.classes.len()))
     }
 }

@@ -113,29 +113,32 @@ fn spread_column(name: &str, settings: &[&Setting<'_>], values: impl Fn(&Setting
 }
 
 /// Creates the columns of what the answer claims of each setting: its possible ranks, its score with its interval, and its
-/// difference from the leader; none if nothing is claimed.
+/// difference from the leader, all among the settings with as many labels; none if nothing is claimed.
 fn answer_columns(answer: &Answer, settings: &[&Setting<'_>]) -> Vec<Measured> {
-    if answer.level == Level::None {
+    let answers: Vec<&Answer> = answer.of_each_number().filter(|answer| answer.level != Level::None).collect();
+    if answers.is_empty() {
         return Vec::new();
     }
-    let known: Vec<Option<&SettingAnswer>> =
-        settings.iter().map(|setting| answer.settings.iter().find(|known| known.label == setting.label)).collect();
-    let column = |name: &str, note: String, field: &dyn Fn(&SettingAnswer) -> Option<Field>| {
+    let known: Vec<Option<(&Answer, &SettingAnswer)>> = settings
+        .iter()
+        .map(|setting| answer.find(&setting.axes()).filter(|(answer, _)| answer.level != Level::None))
+        .collect();
+    let column = |name: &str, note: String, field: &dyn Fn((&Answer, &SettingAnswer)) -> Option<Field>| {
         let fields = known.iter().map(|known| known.and_then(field).unwrap_or_else(Field::none)).collect();
         (Column::number(name).with_note(note), fields)
     };
-    let digits = decimals(answer.pairs.iter().flat_map(|pair| [pair.low, pair.high]));
-    let scored = |setting: &SettingAnswer| {
+    let digits = decimals(answers.iter().flat_map(|of| &of.pairs).flat_map(|pair| [pair.low, pair.high]));
+    let scored = |(_, setting): (&Answer, &SettingAnswer)| {
         let (low, high) = (setting.low?, setting.high?);
         let interval = format!("[{}, {}]", fixed(low, digits), fixed(high, digits));
         Some(Field { detail: interval, ..Field::number(setting.mean, fixed(setting.mean, digits)) })
     };
-    let ranked = |setting: &SettingAnswer| {
+    let ranked = |(_, setting): (&Answer, &SettingAnswer)| {
         let (low, high) = (setting.rank_low, setting.rank_high);
         let text = if low == high { low.to_string() } else { format!("{low} to {high}") };
         Some(Field::number(low as f64 + high as f64 / 1e6, text))
     };
-    let to_leader = |setting: &SettingAnswer| {
+    let to_leader = |(answer, setting): (&Answer, &SettingAnswer)| {
         if answer.leader.as_ref() == Some(&setting.setting) {
             return Some(Field::text("leader"));
         }
@@ -199,7 +202,9 @@ fn notes(summary: &Summary, ranking: &Ranking<'_>) -> Vec<Prose> {
 
 /// Explains the columns of [`answer_columns`].
 fn about_claims(answer: &Answer) -> Option<Prose> {
-    let what = match answer.level {
+    let level = answer.of_each_number().map(|answer| answer.level).find(|level| *level != Level::None)?;
+    let among = if answer.labels.is_some() { " among the settings with as many labels," } else { "" };
+    let what = match level {
         Level::None => return None,
         Level::Embeddings => {
             "The intervals allow for the choice of rows: they are made from differences over splits, corrected for the rows that \
@@ -211,7 +216,7 @@ fn about_claims(answer: &Answer) -> Option<Prose> {
         }
     };
     Some(Prose::default().plain(format!(
-        "Rank: every rank that a setting may have, given what is told apart. To the leader: the difference in {}, with an \
+        "Rank: every rank that a setting may have,{among} given what is told apart. To the leader: the difference in {}, with an \
          interval that allows for all comparisons; one without 0 tells the two apart. {what}",
         answer.metric
     )))

@@ -34,7 +34,9 @@ fn of_heads(answer: &Answer) -> Vec<Claim> {
         claims.push(Claim::BestHeads { settings: positions(answer, &answer.best_group) });
     }
     claims.extend(pairs(answer, true));
-    claims.extend([Claim::ChosenOn { validation }, Claim::EmbeddingsNotAnswered]);
+    let leader = answer.leader.as_ref().and_then(|leader| position(answer, leader));
+    claims.extend(leader.map(|setting| Claim::ChosenOn { setting, validation }));
+    claims.push(Claim::EmbeddingsNotAnswered);
     claims
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::answer::{Answer, Reason};
 
 use claims::claims;
+pub(crate) use words::{opening, uncapitalised};
 
 /// What a sentence asserts. Settings are positions in `answer.settings`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,6 +76,8 @@ pub enum Claim {
     },
     /// How the leader among heads was chosen.
     ChosenOn {
+        /// Which it is.
+        setting: usize,
         /// Whether on validation rows, with the difference measured on test rows; else on the same rows.
         validation: bool,
     },
@@ -98,15 +101,54 @@ pub enum Claim {
 /// A claim in words.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sentence {
+    /// The numbers of labels that it is said of, which find the answer ([`Answer::of_each_number`]) that positions in the claim are
+    /// of; empty if settings don't differ in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<usize>,
     /// What it asserts.
     pub claim: Claim,
     /// The words: one or two full sentences. Labels of settings are as they were given, not escaped.
     pub text: String,
 }
 
-/// Returns the sentences of an answer, the verdict first. Warnings are not among them.
+/// Returns the sentences of an answer, the verdict first. With several numbers of labels there is a verdict on each, the most labels
+/// first, and the other sentences are about the most labels alone. Warnings are not among them.
 pub fn sentences(answer: &Answer) -> Vec<Sentence> {
-    claims(answer).into_iter().map(|claim| Sentence { text: words::words(answer, &claim), claim }).collect()
+    verdicts(answer).into_iter().chain(of_one(answer).into_iter().skip(1)).collect()
+}
+
+/// Returns the verdict on each number of labels, the most labels first; the first of the [`sentences()`] if there is one number. Numbers
+/// of which the same is said share a sentence.
+pub fn verdicts(answer: &Answer) -> Vec<Sentence> {
+    let mut found: Vec<(Vec<usize>, Claim, String)> = Vec::new();
+    for of in answer.of_each_number() {
+        let Some(claim) = claims(of).into_iter().next() else { continue };
+        let text = words::words(of, &claim);
+        match found.iter_mut().find(|(_, known, words)| (known, words) == (&claim, &text)) {
+            Some((labels, _, _)) => labels.extend(of.labels),
+            None => found.push((of.labels.into_iter().collect(), claim, text)),
+        }
+    }
+    let sentence = |(labels, claim, text): (Vec<usize>, Claim, String)| Sentence {
+        text: words::with_labels(&labels, &claim, &text),
+        labels,
+        claim,
+    };
+    found.into_iter().map(sentence).collect()
+}
+
+/// Returns all sentences about each number of labels, the most labels first.
+pub fn all_sentences(answer: &Answer) -> Vec<Sentence> {
+    answer.of_each_number().flat_map(of_one).collect()
+}
+
+/// Returns the sentences about the settings that an answer itself compares.
+fn of_one(answer: &Answer) -> Vec<Sentence> {
+    let sentence = |claim| {
+        let labels: Vec<usize> = answer.labels.into_iter().collect();
+        Sentence { text: words::with_labels(&labels, &claim, &words::words(answer, &claim)), labels, claim }
+    };
+    claims(answer).into_iter().map(sentence).collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Claim, Sentence, sentences};
+use super::{Claim, Sentence, all_sentences, sentences, verdicts};
 use crate::{
     Answer, Arm, Better, Decide, EvaluatedRows, Level, MeanOfRows, Noun, Pair, Protocol, RowMetric, Run, ScoredRows,
-    Setting, Size, Sizes, Study, mean,
+    Setting, Size, Sizes, Study, mean, together,
 };
+
+/// Numbers of labels, the most first.
+const LABELS: [usize; 3] = [1_000, 200, 50];
 
 /// A study of `scores`, `[setting][split]`, whose rows all have the score of their split, or vary by `spread` around it.
 fn study(scores: &[Vec<f64>], better: Better, rows: bool, margin: Option<f64>) -> Study {
@@ -19,6 +22,7 @@ fn study(scores: &[Vec<f64>], better: Better, rows: bool, margin: Option<f64>) -
     });
     let splits = scores.iter().map(Vec::len).max().unwrap_or(0);
     Study {
+        labels: None,
         metric: "test_metric".to_owned(),
         better,
         scored: ScoredRows::Test,
@@ -68,7 +72,9 @@ fn contradiction(answer: &Answer, sentence: &Sentence) -> Option<String> {
         }
         Claim::BestGroup { settings } => {
             let named = settings.iter().all(|&index| sentence.text.contains(label(index)));
-            named && settings.len() == answer.best_group.len() && settings.len() > 1
+            let all =
+                settings.len() == answer.settings.len() && sentence.text.contains(&format!("all {}", settings.len()));
+            (named || all) && settings.len() == answer.best_group.len() && settings.len() > 1
         }
         Claim::Better { better, worse, pair } => {
             let pair = &answer.pairs[*pair];
@@ -86,7 +92,12 @@ fn contradiction(answer: &Answer, sentence: &Sentence) -> Option<String> {
             !pair.told_apart && pair.low <= 0.0 && pair.high >= 0.0
         }
         Claim::BestHeads { settings } => answer.level == Level::Heads && settings.len() == answer.best_group.len(),
-        Claim::ChosenOn { .. } | Claim::EmbeddingsNotAnswered => answer.level == Level::Heads,
+        Claim::ChosenOn { setting: chosen, .. } => {
+            answer.level == Level::Heads
+                && answer.leader.as_ref() == Some(setting(*chosen))
+                && sentence.text.contains(label(*chosen))
+        }
+        Claim::EmbeddingsNotAnswered => answer.level == Level::Heads,
         Claim::Smallest { setting: smallest } => {
             let chosen = setting(*smallest);
             answer.chosen_smallest.as_ref() == Some(chosen)
@@ -110,6 +121,19 @@ fn advantage_low(answer: &Answer, pair: &Pair, setting: &Setting) -> f64 {
     bounds.map(|bound| answer.better.oriented(bound)).into_iter().fold(f64::INFINITY, f64::min)
 }
 
+/// What a sentence asserts and what it may not say, held against the answer about each number of labels that it names.
+fn fault(answer: &Answer, sentence: &Sentence) -> Option<String> {
+    let about: Vec<&Answer> =
+        answer.of_each_number().filter(|of| of.labels.is_none_or(|labels| sentence.labels.contains(&labels))).collect();
+    let has_opening = sentence.text.starts_with("With ") && sentence.text.contains(" labels, ");
+    if about.len() != sentence.labels.len().max(1) || has_opening == sentence.labels.is_empty() {
+        return Some(format!("{sentence:?} is of {} answers", about.len()));
+    }
+    let forbidden =
+        about.iter().find(|of| forbidden(of, &sentence.text)).map(|of| format!("{sentence:?} at {:?}", of.level));
+    forbidden.or_else(|| about.iter().find_map(|of| contradiction(of, sentence)))
+}
+
 /// What may not be said at a level, whatever the claim.
 fn forbidden(answer: &Answer, text: &str) -> bool {
     match answer.level {
@@ -127,21 +151,35 @@ proptest! {
     #[test]
     fn no_sentence_contradicts_its_answer(
         scores in (1usize..5, prop::sample::select(vec![1usize, 2, 5, 8])).prop_flat_map(|(arms, splits)| {
-            prop::collection::vec((0.0f64..0.4, prop::collection::vec(0.0f64..0.2, splits)), arms)
+            let of_arm = (0.0f64..0.4, prop::collection::vec(0.0f64..0.2, splits));
+            prop::collection::vec(prop::collection::vec(of_arm, arms), 1..=LABELS.len())
         }),
         lower in any::<bool>(),
         rows in any::<bool>(),
         margin in prop::option::of(0.01f64..0.3),
     ) {
-        let scores: Vec<Vec<f64>> = scores.into_iter().map(|(base, noise)| noise.iter().map(|n| base + n).collect()).collect();
-        let answer = answer(&scores, if lower { Better::Lower } else { Better::Higher }, rows, margin);
-        for sentence in sentences(&answer) {
-            prop_assert_eq!(contradiction(&answer, &sentence), None);
-            prop_assert!(!forbidden(&answer, &sentence.text), "{} at {:?}", sentence.text, answer.level);
+        let with_noise = |(base, noise): (f64, Vec<f64>)| noise.iter().map(|n| base + n).collect::<Vec<f64>>();
+        let scores: Vec<Vec<Vec<f64>>> =
+            scores.into_iter().map(|arms| arms.into_iter().map(with_noise).collect()).collect();
+        let better = if lower { Better::Lower } else { Better::Higher };
+        let of_labels = |(labels, of_labels): (usize, &Vec<Vec<f64>>)| {
+            let labels = (scores.len() > 1).then_some(labels);
+            Study { labels, ..study(of_labels, better, rows, margin) }.answer().expect("a study")
+        };
+        let answer = together(LABELS.into_iter().zip(&scores).map(of_labels).collect()).expect("answers");
+        for sentence in [sentences(&answer), all_sentences(&answer), verdicts(&answer)].concat() {
+            prop_assert_eq!(fault(&answer, &sentence), None);
         }
-        for pair in &answer.pairs {
-            prop_assert_eq!(pair.told_apart, pair.low > 0.0 || pair.high < 0.0);
-            prop_assert!(pair.low <= pair.difference && pair.difference <= pair.high);
+        // There is a verdict on every number of labels, and one alone.
+        let judged: Vec<usize> = verdicts(&answer).into_iter().flat_map(|sentence| sentence.labels).collect();
+        prop_assert_eq!(judged.len(), if scores.len() > 1 { scores.len() } else { 0 });
+        for of in answer.of_each_number() {
+            let compared = of.settings.len() * (of.settings.len() - 1) / 2;
+            prop_assert!(of.comparisons == compared || of.level == Level::None, "pairs of equal numbers of labels alone");
+            for pair in &of.pairs {
+                prop_assert_eq!(pair.told_apart, pair.low > 0.0 || pair.high < 0.0);
+                prop_assert!(pair.low <= pair.difference && pair.difference <= pair.high);
+            }
         }
         // Stored and read back, the answer says the same.
         let stored = serde_json::to_string(&answer).expect("JSON");
@@ -218,7 +256,7 @@ fn few_splits_are_about_heads() {
         text.contains("Which embedding is better for this task is not answered; add `[data.split] repeats = 5`."),
         "{text}"
     );
-    assert!(text.contains("The first was chosen on these rows"), "{text}");
+    assert!(text.contains("Head e1 was chosen on these rows, which flatters it."), "{text}");
 }
 
 #[test]
@@ -240,4 +278,34 @@ fn the_smallest_good_enough_names_the_margin() {
         "{text}"
     );
     assert!(text.contains("The data support this from a margin of 0.002"), "{text}");
+}
+
+/// The verdict on the most labels, those on fewer, then what else is said of the most labels.
+#[test]
+fn numbers_of_labels_have_verdicts_of_their_own() {
+    let noise = [0.01, -0.01, 0.02, 0.0, -0.02];
+    let close = |shift: f64| -> Vec<Vec<f64>> {
+        (0..6)
+            .map(|arm| around(shift + 0.001 * f64::from(arm), if arm % 2 == 0 { noise } else { noise.map(|n| -n) }))
+            .collect()
+    };
+    let clear = vec![around(0.70, noise), around(0.90, noise.map(|noise| noise * 0.9))];
+    let of = |labels, scores: &[Vec<f64>]| {
+        Study { labels: Some(labels), ..study(scores, Better::Higher, false, None) }.answer().expect("a study")
+    };
+    let answers = vec![of(1_000, &clear), of(200, &close(0.6)), of(50, &close(0.5))];
+    let answer = together(answers).expect("answers");
+    let texts: Vec<String> = sentences(&answer).into_iter().map(|sentence| sentence.text).collect();
+    let expected = [
+        "With 1,000 labels, the best embedding for this task is e1: it is told apart from the other, over 5 splits.",
+        "With 200 and 50 labels, the best group is all 6 embeddings: none is told apart from that with the best mean, over 5 splits.",
+    ];
+    assert_eq!(texts[..2], expected);
+    assert!(texts[2].starts_with("With 1,000 labels, embedding e1 is better than e0 for this task"), "{texts:?}");
+    assert!(texts[2..].iter().all(|text| text.starts_with("With 1,000 labels, ")), "{texts:?}");
+    let judged: Vec<String> = verdicts(&answer).into_iter().map(|sentence| sentence.text).collect();
+    assert_eq!(judged, expected);
+    assert!(all_sentences(&answer).iter().any(|sentence| sentence.labels == [50] && sentence.claim == Claim::Outlook));
+    let alone = of(50, &close(0.5)[..1]);
+    assert!(text(&alone).starts_with("With 50 labels, e0 is the only embedding with a score"), "{}", text(&alone));
 }

@@ -1,8 +1,38 @@
 //! Claims in plain English.
 
+use emberline_base::number::grouped;
+
 use super::Claim;
 use crate::answer::{Answer, Level, Outlook, Pair, Reason};
 use crate::study::{Better, Noun};
+
+/// Begins the words of a claim with the numbers of labels that it is said of, if there are any: "With 200 and 50 labels, the best ...".
+pub(super) fn with_labels(labels: &[usize], claim: &Claim, words: &str) -> String {
+    let Some(opening) = opening(labels) else { return words.to_owned() };
+    match claim {
+        // It begins with the label of a setting.
+        Claim::NoAnswer { reason: Reason::OneSetting } => format!("{opening}{words}"),
+        _ => format!("{opening}{}", uncapitalised(words)),
+    }
+}
+
+/// Returns "With 1,000, 200 and 50 labels, ".
+pub(crate) fn opening(labels: &[usize]) -> Option<String> {
+    let shown: Vec<String> = labels.iter().map(|&labels| grouped(labels as u64)).collect();
+    let (last, others) = shown.split_last()?;
+    let others = if others.is_empty() { String::new() } else { others.join(", ") + " and " };
+    let labels = if labels == [1] { "label" } else { "labels" };
+    Some(format!("With {others}{last} {labels}, "))
+}
+
+/// Begins a sentence with a small letter.
+pub(crate) fn uncapitalised(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// A best group of all settings is named one by one if there are at most so many.
+const MOST_NAMES: usize = 4;
 
 /// Returns the words of a claim.
 pub(super) fn words(answer: &Answer, claim: &Claim) -> String {
@@ -31,13 +61,23 @@ pub(super) fn words(answer: &Answer, claim: &Claim) -> String {
             estimate(answer, &answer.pairs[*pair])
         ),
         Claim::BestHeads { settings } => {
-            let names = settings.iter().map(|&setting| label(setting)).collect::<Vec<_>>().join(", ");
-            format!("On new texts like these, the best of these heads is one of {{{names}}}.")
+            let names: Vec<&str> = settings.iter().map(|&setting| label(setting)).collect();
+            match names.as_slice() {
+                [only] => format!("On new texts like these, the best of these heads is {only}."),
+                several => {
+                    format!("On new texts like these, the best of these heads is one of {{{}}}.", several.join(", "))
+                }
+            }
         }
-        Claim::ChosenOn { validation: true } => {
-            "The first was chosen on validation rows; the difference is that on test rows.".to_owned()
+        Claim::ChosenOn { setting, validation: true } => {
+            format!(
+                "Head {} was chosen on validation rows; differences from it are those on test rows.",
+                label(*setting)
+            )
         }
-        Claim::ChosenOn { validation: false } => "The first was chosen on these rows, which flatters it.".to_owned(),
+        Claim::ChosenOn { setting, validation: false } => {
+            format!("Head {} was chosen on these rows, which flatters it.", label(*setting))
+        }
         Claim::EmbeddingsNotAnswered => not_answered(answer),
         Claim::Smallest { setting } => smallest(answer, label(*setting)),
         Claim::NoSmallest => no_smallest(answer),
@@ -79,11 +119,16 @@ fn sole_best(answer: &Answer, label: &str) -> String {
 }
 
 fn best_group(answer: &Answer, labels: &[&str]) -> String {
-    let (names, splits) = (labels.join(", "), answer.replicates.splits);
-    format!(
-        "The best group is {{{names}}}: the best {} is one of these, and {splits} splits don't tell which.",
-        noun(answer)
-    )
+    let (noun, splits) = (noun(answer), answer.replicates.splits);
+    // Names say nothing if there are no others.
+    if labels.len() == answer.settings.len() && labels.len() > MOST_NAMES {
+        return format!(
+            "The best group is all {} {noun}s: none is told apart from that with the best mean, over {splits} splits.",
+            labels.len()
+        );
+    }
+    let names = labels.join(", ");
+    format!("The best group is {{{names}}}: the best {noun} is one of these, and {splits} splits don't tell which.")
 }
 
 fn better_than(answer: &Answer, better: &str, worse: &str, pair: &Pair) -> String {
@@ -154,7 +199,7 @@ fn what_decides(answer: &Answer, outlook: &Outlook) -> String {
     let (Some(rival), Some(leader)) = (rival, leader) else { return String::new() };
     let opening = format!("If {} leads {} by what is seen here, ", leader.label, rival.label);
     let rows = match outlook.rows {
-        Some(rows) => format!("about {rows} labelled rows would too"),
+        Some(rows) => format!("about {} labelled rows would too", grouped(rows)),
         None => "more rows with so few splits would not".to_owned(),
     };
     match (outlook.splits, outlook.seeds) {

@@ -160,6 +160,7 @@ pub(crate) fn study(texts: &Texts, splits: &[Split], protocol: Protocol, with_ro
     let arms = (0..texts.sources.len()).map(|source| arm(texts, source, splits, with_rows)).collect();
     let keys: Vec<Vec<usize>> = splits.iter().map(|split| split.evaluated.clone()).collect();
     Study {
+        labels: None,
         metric: "test_score".to_owned(),
         better: Better::Higher,
         scored: ScoredRows::Test,

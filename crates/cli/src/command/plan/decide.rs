@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use emberline_base::number::counted;
 use emberline_base::record::Summary;
 use emberline_base::record::answer::{Answer, Outlook};
-use emberline_pipeline::{Error as Fault, RunFolder, read_whole_summary, sentences};
+use emberline_pipeline::{Error as Fault, RunFolder, all_sentences, read_whole_summary};
 use serde::Serialize;
 
 use super::write_json;
@@ -15,11 +16,25 @@ use crate::terminal::printable;
 /// What would decide, with the time that it takes by the cells that were trained here.
 #[derive(Serialize)]
 struct Decision<'a> {
-    /// The answer as it is.
+    /// The answer as it is, with all that is said of each number of labels.
     sentences: Vec<String>,
+    /// What decides, of the settings with the most labels.
+    #[serde(flatten)]
+    most_labels: ToDecide<'a>,
+    /// The same of the settings with fewer labels, the most labels first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fewer_labels: Vec<ToDecide<'a>>,
+}
+
+/// What would decide between settings with equal numbers of labels.
+#[derive(Default, Serialize)]
+struct ToDecide<'a> {
+    /// The number of labels; absent unless settings differ in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<usize>,
     /// What more would decide; `None` if it is decided, or there is no answer.
     outlook: Option<&'a Outlook>,
-    /// The minutes of training that the missing splits take.
+    /// The minutes of training that the missing splits take, of all cells.
     minutes_of_splits: Option<f64>,
     /// The minutes of training that the missing seeds take.
     minutes_of_seeds: Option<f64>,
@@ -39,27 +54,27 @@ pub(super) fn run(folder: &RunFolder, format: ListFormat) -> Result<Code, Error>
 }
 
 fn decision(summary: &Summary) -> Decision<'_> {
-    let answer = summary.answer.as_ref();
-    let outlook = answer.and_then(|answer| answer.outlook.as_ref());
-    let trained = minutes(summary);
-    let times =
-        |answer: &Answer, more: f64| trained.map(|trained| trained * more / answer.replicates.splits.max(1) as f64);
-    let with = |of: &dyn Fn(&Answer, &Outlook) -> Option<f64>| {
-        answer.zip(outlook).and_then(|(answer, outlook)| of(answer, outlook))
+    let Some(answer) = &summary.answer else {
+        return Decision { sentences: Vec::new(), most_labels: ToDecide::default(), fewer_labels: Vec::new() };
     };
-    let missing = |now: usize, needed: usize| needed.saturating_sub(now) as f64;
     Decision {
-        sentences: answer.into_iter().flat_map(sentences).map(|sentence| sentence.text).collect(),
+        sentences: all_sentences(answer).into_iter().map(|sentence| sentence.text).collect(),
+        most_labels: to_decide(summary, answer),
+        fewer_labels: answer.fewer_labels.iter().map(|fewer| to_decide(summary, fewer)).collect(),
+    }
+}
+
+fn to_decide<'a>(summary: &Summary, answer: &'a Answer) -> ToDecide<'a> {
+    let (outlook, trained) = (answer.outlook.as_ref(), minutes(summary));
+    let more =
+        |now: usize, needed: Option<usize>| Some(trained? * needed?.saturating_sub(now) as f64 / now.max(1) as f64);
+    let rows = summary.data.rows_read.max(1) as f64;
+    ToDecide {
+        labels: answer.labels,
         outlook,
-        minutes_of_splits: with(&|answer, outlook| times(answer, missing(answer.replicates.splits, outlook.splits?))),
-        minutes_of_seeds: with(&|answer, outlook| {
-            let seeds = answer.replicates.seeds.max(1);
-            Some(trained? * missing(seeds, outlook.seeds?) / seeds as f64)
-        }),
-        minutes_of_rows: with(&|_, outlook| {
-            let rows = summary.data.rows_read.max(1) as f64;
-            Some(trained? * outlook.rows? as f64 / rows)
-        }),
+        minutes_of_splits: outlook.and_then(|outlook| more(answer.replicates.splits, outlook.splits)),
+        minutes_of_seeds: outlook.and_then(|outlook| more(answer.replicates.seeds, outlook.seeds)),
+        minutes_of_rows: outlook.and_then(|outlook| Some(trained? * outlook.rows? as f64 / rows)),
     }
 }
 
@@ -74,6 +89,19 @@ fn text(decision: &Decision<'_>) -> String {
     if lines.is_empty() {
         lines.push("There is no answer yet: run the pipeline first (`emberline run FILE`).".to_owned());
     }
+    let decisions = || std::iter::once(&decision.most_labels).chain(&decision.fewer_labels);
+    let times: Vec<String> = decisions().filter_map(times).collect();
+    if times.is_empty() && !decision.sentences.is_empty() && decisions().all(|decision| decision.outlook.is_none()) {
+        lines.push(
+            "At least five splits are needed to tell how much more would decide; add `[data.split] repeats = 5`."
+                .to_owned(),
+        );
+    }
+    lines.into_iter().chain(times).map(|line| line + "\n").collect()
+}
+
+/// Says how long it takes to train what would decide; `None` if nothing would.
+fn times(decision: &ToDecide<'_>) -> Option<String> {
     let time = |minutes: f64| {
         if minutes < 1.0 { format!("{:.0} s", (minutes * 60.0).ceil()) } else { format!("{minutes:.0} min") }
     };
@@ -86,13 +114,12 @@ fn text(decision: &Decision<'_>) -> String {
         .iter()
         .filter_map(|(minutes, what)| minutes.map(|minutes| format!("{what} about {}", time(minutes))))
         .collect();
-    if !parts.is_empty() {
-        lines.push(format!("Training time, by the cells that were trained here: {}.", parts.join(", ")));
-    } else if decision.outlook.is_none() && !decision.sentences.is_empty() {
-        lines.push(
-            "At least five splits are needed to tell how much more would decide; add `[data.split] repeats = 5`."
-                .to_owned(),
-        );
-    }
-    lines.into_iter().map(|line| line + "\n").collect()
+    let of_labels = decision.labels.map(|labels| format!(" to decide with {}", counted(labels, "label")));
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Training time{}, by the cells that were trained here: {}.",
+            of_labels.unwrap_or_default(),
+            parts.join(", ")
+        )
+    })
 }
