@@ -242,7 +242,7 @@ mod tests {
         let has_note = |run: &Run| format!("{:?}", curves_of(run).notes).contains("can't be compared");
         let mut run = sample::course();
         assert!(!has_note(&run));
-        let weight = |at: usize| if at % 2 == 0 { "none" } else { "balanced" };
+        let weight = |at: usize| if at.is_multiple_of(2) { "none" } else { "balanced" };
         for (at, cell) in run.summary.cells.iter_mut().enumerate() {
             cell.settings.insert("train.class_weight".to_owned(), weight(at).into());
         }
