@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes a release: ci/release.sh VERSION
+# Makes a release: ci/release.sh VERSION [TRIPLE]
 #
-# Sets the version of the workspace and of the fuzzers, builds the program (statically linked), proves with it the lock of the
-# quickstart, and leaves emberline-VERSION-TRIPLE.tar.gz (the program, manual pages, completions, documentation), its SHA-256
-# and a Python wheel of the same program in target/release-VERSION; ci/Containerfile makes an image of it. The commit, the
-# tag and the upload are yours: the last lines printed say how.
+# Sets the version of the workspace and of the fuzzers, builds the program with the profile `dist`, statically linked, so that it
+# needs no library of the system, proves with it the lock of the quickstart, and leaves emberline-VERSION-TRIPLE.tar.gz (the
+# program, manual pages, completions, documentation), a Python wheel that holds the program, and their SHA-256 in
+# target/release-VERSION. The commit, the tag and the upload are yours: the last lines printed say how.
+#
+# TRIPLE is this machine's when left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,8 +24,8 @@ cargo update --workspace --offline --quiet
 cargo update --workspace --offline --quiet --manifest-path tests/fuzz/Cargo.toml
 
 target="${CARGO_TARGET_DIR:-target}"
-triple="$(rustc -vV | sed -n 's/^host: //p')"
-# Statically linked, so that it runs on every Linux. With --target, the flags aren't those of build scripts and macros.
+triple="${2:-$(rustc -vV | sed -n 's/^host: //p')}"
+# With --target, the flags aren't those of build scripts and macros.
 RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist --locked --package emberline-cli --target "$triple"
 program="$target/$triple/dist/emberline"
 [ "$("$program" --version)" = "emberline $version" ] || fail "the program says $("$program" --version)"
@@ -41,12 +43,12 @@ for shell in bash elvish fish powershell zsh; do
 done
 # Equal content gives equal bytes, whoever makes the archive and when.
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct)" -C "$out" -cf - "$name" | gzip -n > "$out/$name.tar.gz"
-(cd "$out" && sha256sum "$name.tar.gz" > "$name.tar.gz.sha256")
-
-python3 ci/wheel.py "$program" "$out"
+wheel="$(python3 ci/wheel.py "$program" --output "$out")"
+for file in "$name.tar.gz" "$(basename "$wheel")"; do (cd "$out" && sha256sum "$file" > "$file.sha256"); done
 
 cat <<END
-$out/$name.tar.gz
+$out/$name.tar.gz ($(stat -c %s "$program") bytes unpacked)
+$wheel
 Commit the version and tag it:
   git commit -am "release $version" && git tag -a v$version -m "Emberline $version"
 END

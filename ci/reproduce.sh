@@ -8,4 +8,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if [ -n "${EMBERLINE:-}" ]; then program=("$EMBERLINE"); else program=(cargo run --release --locked --quiet --); fi
+"${program[@]}" lock pipelines/quickstart.toml --check
 exec "${program[@]}" verify pipelines/quickstart.toml --junit "${1:-target/reproduce.xml}"

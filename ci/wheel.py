@@ -1,87 +1,118 @@
 #!/usr/bin/env python3
-"""Packs the program into a Python wheel, so that `pip install` puts `emberline` on the path.
+"""Packs a built program into a Python wheel: `python3 ci/wheel.py target/dist/emberline --output DIR`.
 
-    python3 ci/wheel.py PROGRAM FOLDER [--platform TAG]
-
-The wheel holds the program itself, and a module of three lines for `python -m emberline`; no Python takes part when it
-runs. PROGRAM should be the statically linked one that ci/release.sh builds, which runs on every Linux: that is what the
-default tags say. Equal input gives equal bytes. Prints the path of the wheel.
+`pip install` of the wheel puts `emberline` beside `python`, as uv's and ruff's wheels do; there is no Python code in it. Prints
+the wheel's path. Equal programs give equal bytes. Needs nothing but Python.
 """
+
 import argparse
 import base64
 import hashlib
 import pathlib
 import platform
 import re
+import struct
 import subprocess
-import sys
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXECUTABLE, PLAIN = 0o100755, 0o100644
-MAIN = """import os, pathlib, sys, sysconfig
 
-program = str(pathlib.Path(sysconfig.get_path("scripts")) / "emberline")
-os.execv(program, [program, *sys.argv[1:]])
-"""
+# Wheels hold no times but that of the earliest date that a ZIP file can state.
+EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def version_of(program):
-    """The version that the program says, which must be that of the workspace."""
-    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
-    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
-    written = re.search(r'^version = "(.+)"', manifest, re.MULTILINE)[1]
-    if said != written:
-        sys.exit(f"{program} is of version {said}, Cargo.toml of {written}")
-    return said
+def needed_glibc(program: bytes) -> tuple[int, int] | None:
+    """The newest version of glibc whose symbols an ELF file asks for; None if it asks for none, as a static one."""
+    versions = {(int(a), int(b)) for a, b in re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)", program)}
+    return max(versions, default=None)
 
 
-def metadata(version):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return (
-        f"Metadata-Version: 2.4\nName: emberline\nVersion: {version}\n"
-        "Summary: Compare pretrained text embeddings under trained heads, from one pipeline file, in one binary.\n"
-        "License-Expression: MIT OR Apache-2.0\nLicense-File: LICENSE-MIT\nLicense-File: LICENSE-APACHE\n"
-        f"Requires-Python: >=3.8\nDescription-Content-Type: text/markdown\n\n{readme}"
+def machine(program: bytes) -> str:
+    """The name of an ELF file's processor in the names of wheels."""
+    names = {0x3E: "x86_64", 0xB7: "aarch64"}
+    if program[:4] != b"\x7fELF":
+        return platform.machine()
+    number = struct.unpack_from("<H", program, 18)[0]
+    if number not in names:
+        raise SystemExit(f"ci/wheel.py: no wheel is made for ELF machine {number:#x}")
+    return names[number]
+
+
+def platform_tag(program: bytes) -> str:
+    """The systems that the wheel runs on, by PEP 600 (glibc) and PEP 656 (musl, static)."""
+    if program[:4] == b"\xcf\xfa\xed\xfe":
+        name = {"x86_64": "macosx_10_12_x86_64", "arm64": "macosx_11_0_arm64"}
+        return name[platform.machine()]
+    if program[:2] == b"MZ":
+        return "win_amd64"
+    glibc = needed_glibc(program)
+    if glibc is None:
+        return f"manylinux2014_{machine(program)}.musllinux_1_1_{machine(program)}"
+    return f"manylinux_{glibc[0]}_{glibc[1]}_{machine(program)}"
+
+
+def metadata(version: str) -> str:
+    return "\n".join(
+        [
+            "Metadata-Version: 2.1",
+            "Name: emberline",
+            f"Version: {version}",
+            "Summary: Compare pretrained text embeddings under trained heads, from one pipeline file, in one binary.",
+            "License: MIT OR Apache-2.0",
+            "Requires-Python: >=3.8",
+            "Classifier: Environment :: Console",
+            "Classifier: Programming Language :: Rust",
+            "Description-Content-Type: text/markdown",
+            "",
+            (ROOT / "README.md").read_text(encoding="utf-8"),
+        ]
     )
 
 
-def files(program, version, tags):
-    """Every file of the wheel but RECORD: its name, its content and its mode."""
+def add(wheel: zipfile.ZipFile, record: list[str], name: str, content: bytes, mode: int) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.external_attr = (0o100000 | mode) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = 3
+    wheel.writestr(entry, content)
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    record.append(f"{name},sha256={digest},{len(content)}")
+
+
+def pack(program: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
+    content = program.read_bytes()
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.split()
+    if len(said) != 2 or said[0] != "emberline":
+        raise SystemExit(f"ci/wheel.py: {program} is not emberline: it says {said}")
+    version, tag = said[1], platform_tag(content)
     info = f"emberline-{version}.dist-info"
-    wheel = "Wheel-Version: 1.0\nGenerator: emberline\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{tag}\n" for tag in tags)
-    yield "emberline/__init__.py", b"", PLAIN
-    yield "emberline/__main__.py", MAIN.encode(), PLAIN
-    yield f"emberline-{version}.data/scripts/emberline", pathlib.Path(program).read_bytes(), EXECUTABLE
-    yield f"{info}/METADATA", metadata(version).encode(), PLAIN
-    yield f"{info}/WHEEL", wheel.encode(), PLAIN
-    for name in ("LICENSE-MIT", "LICENSE-APACHE"):
-        yield f"{info}/licenses/{name}", (ROOT / name).read_bytes(), PLAIN
+    executable = "emberline.exe" if content[:2] == b"MZ" else "emberline"
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"emberline-{version}-py3-none-{tag}.whl"
+    record: list[str] = []
+    with zipfile.ZipFile(path, "w") as wheel:
+        add(wheel, record, f"emberline-{version}.data/scripts/{executable}", content, 0o755)
+        for licence in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"]:
+            add(wheel, record, f"{info}/licenses/{licence}", (ROOT / licence).read_bytes(), 0o644)
+        add(wheel, record, f"{info}/METADATA", metadata(version).encode(), 0o644)
+        tags = "".join(f"Tag: py3-none-{each}\n" for each in tag.split("."))
+        text = f"Wheel-Version: 1.0\nGenerator: emberline ci/wheel.py\nRoot-Is-Purelib: false\n{tags}"
+        add(wheel, record, f"{info}/WHEEL", text.encode(), 0o644)
+        name = f"{info}/RECORD"
+        record.append(f"{name},,")
+        entry = zipfile.ZipInfo(name, EPOCH)
+        entry.external_attr = 0o100644 << 16
+        entry.create_system = 3
+        wheel.writestr(entry, "\n".join(record) + "\n")
+    return path
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("folder", type=pathlib.Path)
-    machine = platform.machine()
-    parser.add_argument("--platform", default=f"manylinux2014_{machine}.musllinux_1_1_{machine}", help="platform tags, divided by dots")
-    options = parser.parse_args()
-    version = version_of(options.program)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    path = options.folder / f"emberline-{version}-py3-none-{options.platform}.whl"
-    record = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as wheel:
-        def add(name, content, mode):
-            entry = zipfile.ZipInfo(name)  # Its time is 1980, always.
-            entry.external_attr, entry.compress_type = mode << 16, zipfile.ZIP_DEFLATED
-            wheel.writestr(entry, content)
-        for name, content, mode in files(options.program, version, options.platform.split(".")):
-            add(name, content, mode)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            record.append(f"{name},sha256={digest},{len(content)}\n")
-        name = f"emberline-{version}.dist-info/RECORD"
-        add(name, "".join(record + [f"{name},,\n"]).encode(), PLAIN)
-    print(path)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("."))
+    arguments = parser.parse_args()
+    print(pack(arguments.program, arguments.output))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,31 @@
 #!/usr/bin/env bash
-# Packs the program that the tests run into a wheel (ci/wheel.py), installs it with pip in an empty environment, without the
-# network, and makes the quickstart's plan with it. ci/release.sh packs the released program in the same way.
+# Packs the program into a Python wheel, installs it in an environment of its own without the network, and runs it there.
+# EMBERLINE names a program that is built already; otherwise the one that tests use is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/skip.sh
 
-target="${CARGO_TARGET_DIR:-target}"
-cargo test --workspace --no-run --locked --quiet
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-wheel="$(python3 ci/wheel.py "$target/debug/emberline" "$work" --platform "linux_$(uname -m)")"
-python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --no-index "$wheel"
-"$work/venv/bin/emberline" plan pipelines/quickstart.toml --out "$work/run" >/dev/null
-"$work/venv/bin/python" -m emberline --version
-"$work/venv/bin/pip" uninstall --quiet --yes emberline
-[ ! -e "$work/venv/bin/emberline" ] || { echo "error: pip left the program" >&2; exit 1; }
+if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+  skip python "the Python wheel: there is no python3 with venv (Debian: python3-venv)"
+  exit 0
+fi
+
+program="${EMBERLINE:-}"
+if [ -z "$program" ]; then
+  # In the words of ci/test.sh, so that nothing is built a second time with other features of the same dependencies.
+  cargo test --workspace --no-run --locked --quiet
+  program="${CARGO_TARGET_DIR:-target}/debug/emberline"
+fi
+
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+wheel="$(python3 ci/wheel.py "$program" --output "$folder")"
+[ "$(sha256sum < "$wheel")" = "$(sha256sum < "$(python3 ci/wheel.py "$program" --output "$folder/again")")" ] ||
+  { echo "ci/wheel.sh: the same program gives two wheels" >&2; exit 1; }
+python3 -m venv "$folder/env"
+"$folder/env/bin/pip" install --quiet --no-index --disable-pip-version-check "$wheel"
+cmp "$program" "$folder/env/bin/emberline"
+(cd "$folder" && env/bin/emberline init mine >/dev/null && env/bin/emberline check mine/pipeline.toml)
+"$folder/env/bin/pip" uninstall --quiet --yes emberline
+[ ! -e "$folder/env/bin/emberline" ] || { echo "ci/wheel.sh: the program stays after pip uninstall" >&2; exit 1; }
+echo "$(basename "$wheel"): installed, run and removed"

@@ -186,10 +186,13 @@ pub fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// The text of a lock with the checksum that `lock` would have written: as if the lock came from elsewhere.
+/// The text of a lock with the checksums that `lock` would have written: as if the lock came from elsewhere.
 pub fn resealed(lock: &str) -> String {
-    let (_, from_version) = lock.split_once('\n').expect("a first line");
-    let old = from_version.lines().find(|line| line.starts_with("checksum")).expect("a checksum");
-    let bare = from_version.replace(old, "checksum = \"\"");
-    lock.replace(old, &format!("checksum = \"{}\"", emberline_base::file::sha256(bare.as_bytes())))
+    let sealed = |line: &str| match line.rsplit_once(" # ") {
+        Some((content, _)) => {
+            format!("{content} # {}\n", &emberline_base::file::sha256(content.as_bytes())[..16])
+        }
+        None => format!("{line}\n"),
+    };
+    lock.lines().map(sealed).collect()
 }

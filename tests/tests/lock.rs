@@ -84,7 +84,7 @@ fn a_lock_is_proved_whole_and_in_part() {
     assert!(junit.contains(r#"tests="5" skipped="0" failures="0" errors="0""#), "{junit}");
     assert!(!fixture.join("runs/small/cells/again").exists(), "a proof is made elsewhere");
 
-    let sample = || fixture.emberline(&["verify", "p.toml", "--sample", "2"]).stdout;
+    let sample = || fixture.done(&["verify", "p.toml", "--sample", "2"]).stdout;
     assert_eq!((sample().lines().count(), sample()), (2, sample()));
     let id = sample().split(':').next().expect("an id").to_owned();
     assert_eq!(fixture.emberline(&["verify", "p.toml", "--only", &id]).stdout.lines().count(), 1);
@@ -106,14 +106,9 @@ fn a_lock_is_proved_whole_and_in_part() {
 fn rows_that_changed_are_named() {
     let fixture = locked();
     fixture.write("texts.csv", texts(119));
-    let told = refused(&fixture, 5);
-    for line in ["data texts.csv: rows_read: 120 -> 119", "data texts.csv: splits.train.rows: 96 -> 95"] {
-        assert!(told.contains(line), "{told}");
-    }
-    assert!(told.contains("data texts.csv: files.texts.csv: "), "{told}");
-    let explained = explained(&fixture, &[]);
-    assert_eq!(explained.matches("to run: the data changed").count(), 4, "{explained}");
-    assert!(explained.contains("  rows_read: 120 -> 119\n"), "{explained}");
+    let summary = "texts.csv: 120 -> 119 rows; 1 removed, class 1";
+    assert_eq!(refused(&fixture, 5), format!("{summary}; touches all 4 cells\n"));
+    assert_eq!(explained(&fixture, &[]), format!("to run: the data changed: all 4 cells\n  {summary}\n"));
     assert_told_alike(&fixture);
 }
 
@@ -122,10 +117,11 @@ fn an_embedding_that_changed_is_named() {
     let fixture = locked();
     fixture.write("vectors.txt", vectors("0.75"));
     let told = refused(&fixture, 8);
-    assert!(told.contains("embedding `table`: content: ") && !told.contains("random"), "{told}");
+    assert!(told.starts_with("embedding `table`: its files changed: content: ") && told.lines().count() == 1, "{told}");
+    assert!(told.ends_with("; touches 2 of 4 cells: embedding = table\n"), "{told}");
     let explained = explained(&fixture, &[]);
-    assert_eq!(explained.matches("to run: the embedding changed").count(), 2, "{explained}");
-    assert!(explained.contains("  content: "), "{explained}");
+    let expected = "to run: the embedding changed: 2 of 4 cells: embedding = table\n";
+    assert!(explained.starts_with(expected) && explained.contains("  content: "), "{explained}");
     assert_told_alike(&fixture);
     fixture.remove("vectors.txt");
     assert_eq!(fixture.emberline(&["verify", "p.toml"]).code, Some(8));
@@ -137,14 +133,15 @@ fn settings_that_changed_are_named() {
     let fixture = locked();
     fixture.write("p.toml", pipeline().to_string().replace("epochs = 3", "epochs = 4"));
     let told = refused(&fixture, 5);
-    assert!(told.starts_with("settings: train.epochs: 3 -> 4\n") && told.contains("isn't in the lock"), "{told}");
+    assert_eq!(told, "settings: train.epochs: 3 -> 4; touches all 4 cells\n");
     let explained = explained(&fixture, &[]);
-    assert_eq!(explained.matches("  train.epochs: 3 -> 4\n").count(), 4, "{explained}");
+    assert!(explained.starts_with("to run: all 4 cells\n") && explained.ends_with("  train.epochs: 3 -> 4\n"), "{explained}");
+    assert_eq!(explained.lines().count(), 3, "{explained}");
     assert_told_alike(&fixture);
     fixture.write("p.toml", pipeline().to_string());
     let id = fs::read_dir(fixture.join("runs/small/cells")).expect("cells").next().expect("a cell").expect("a cell");
     let id = id.file_name().into_string().expect("a name");
-    assert_eq!(self::explained(&fixture, &[&id]), format!("{id}: done\n"));
+    assert_eq!(self::explained(&fixture, &[&id]), format!("done: {id}\n"));
     assert_eq!(self::explained(&fixture, &[]), "");
 }
 
@@ -152,8 +149,11 @@ fn settings_that_changed_are_named() {
 fn a_result_that_differs_has_an_exit_code_of_its_own() {
     let fixture = locked();
     let lock = fixture.read("p.lock");
-    let higher = |line: &str| match line.strip_prefix("val_loss = ") {
-        Some(loss) => format!("val_loss = {:?}\n", loss.parse::<f64>().expect("a loss") + 0.5),
+    let higher = |line: &str| match line.split_once(" val_loss = ") {
+        Some((before, after)) => {
+            let (loss, after) = after.split_once(',').expect("more metrics");
+            format!("{before} val_loss = {:?},{after}\n", loss.parse::<f64>().expect("a loss") + 0.5)
+        }
         None => format!("{line}\n"),
     };
     let text: String = lock.lines().map(higher).collect();
@@ -166,7 +166,8 @@ fn a_result_that_differs_has_an_exit_code_of_its_own() {
     let differs = fixture.emberline(&["verify", "p.toml", "--junit", "junit.xml"]);
     assert_eq!(differs.code, Some(6), "{}", differs.stderr);
     assert_eq!(differs.stdout.matches("metrics.val_loss: ").count(), 4, "{}", differs.stdout);
-    assert!(fixture.read("junit.xml").contains(r#"failures="4""#));
+    let junit = fixture.read("junit.xml");
+    assert!(junit.contains(r#"failures="4""#) && junit.contains("metrics.val_loss: expected "), "{junit}");
 }
 
 #[test]

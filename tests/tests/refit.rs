@@ -165,7 +165,7 @@ fn a_lock_holds_the_refit_and_verify_proves_it() {
     assert!(sampled.code == Some(0) && sampled.stderr.contains("was not trained again"), "{}", sampled.stderr);
     // Another number of epochs, as in a lock that came from elsewhere.
     let text = fixture.read("p.lock");
-    let refit = text.find("[refit]").expect("a refit");
+    let refit = 1 + text.find("\nrefit = ").expect("a refit");
     let epochs = refit + text[refit..].find("epochs = ").expect("epochs");
     let other = format!("{}epochs = 1{}", &text[..epochs], &text[epochs + "epochs = ".len()..]);
     fixture.write("p.lock", resealed(&other));

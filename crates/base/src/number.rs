@@ -27,12 +27,17 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 
 /// Formats a number with at most six significant digits, without trailing zeros: `0.5`, `0.123457`, `1.5e16`.
 pub fn significant(value: f64) -> String {
-    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    let rounded = rounded(value);
     match rounded.abs() {
         0.0 => "0".to_owned(),
         size if size.is_finite() && !(1e-4..1e6).contains(&size) => format!("{rounded:e}"),
         _ => rounded.to_string(),
     }
+}
+
+/// Rounds a number to six significant digits.
+pub fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 /// Formats a count with thousands separators: `999`, `65,949`.

@@ -17,7 +17,7 @@ pub(crate) use self::cache::{Cache, CacheCommand, CacheGc};
 pub(crate) use self::compare::{Compare, CompareFormat, FailIf};
 pub(crate) use self::distill::Distill;
 pub(crate) use self::embed::{Embed, VectorFormat};
-pub(crate) use self::lock::{Lock, Verify};
+pub(crate) use self::lock::{CheckFormat, Lock, LockFormat, Verify};
 use crate::predictions::PredictionFormat;
 use crate::texts::TextArgs;
 
@@ -118,6 +118,9 @@ pub(crate) struct Check {
     /// Read the data too: duplicates across splits, conflicting labels, empty texts, class balance.
     #[arg(long)]
     pub(crate) data: bool,
+    /// For people, or as annotations for GitHub Actions.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CheckFormat,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use emberline_pipeline::{Difference, Subject};
+use emberline_pipeline::StaleInput;
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Error {
             Self::Pipeline(Pipeline::Train(emberline_train::Error::Unsupported(_))) => Code::Invalid,
             Self::Pipeline(Pipeline::NoLock(_) | Pipeline::Lock { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::WorkPending(_) | Pipeline::RefitPending(_)) => Code::Stale,
-            Self::Pipeline(Pipeline::Stale(differences)) => of_inputs(differences),
+            Self::Pipeline(Pipeline::Stale(stale)) => of_inputs(stale),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::RunFile { .. } | Pipeline::Learned { .. }) => Code::Asset,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
@@ -106,9 +106,8 @@ impl Error {
 }
 
 /// Returns the code for inputs that differ from the lock: `Asset` if an embedding's files differ, else `Stale`.
-pub(crate) fn of_inputs(differences: &[Difference]) -> Code {
-    let is_asset = |difference: &Difference| matches!(difference.subject, Subject::Embedding(_));
-    if differences.iter().any(is_asset) { Code::Asset } else { Code::Stale }
+pub(crate) fn of_inputs(stale: &[StaleInput]) -> Code {
+    if stale.iter().any(|stale| stale.is_asset) { Code::Asset } else { Code::Stale }
 }
 
 /// Returns the code for training data that are read again: `Asset` if a file is missing. If the data can't be read or split any

@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod download;
 mod exit;
+mod github;
 mod predictions;
 mod progress;
 mod signals;

@@ -39,7 +39,7 @@ pub(crate) fn say_choice(choice: &ModelChoice) {
 }
 
 /// Returns which cells a warning concerns, such as ` (3 cells, such as ID)`; empty if it concerns all.
-fn of_cells(cells: &[String]) -> String {
+pub(crate) fn of_cells(cells: &[String]) -> String {
     match cells {
         [] => String::new(),
         [only] => format!(" (cell {only})"),

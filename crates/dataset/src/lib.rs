@@ -44,7 +44,7 @@ pub use files::DataFile;
 pub use findings::{FileFindings, Findings, Occurrence, Repeated};
 pub use format::Original;
 pub use reader::{Source, StreamFormat, TextInput, TextRow, TextsRead, read_texts};
-pub use rows::{RowOrigin, Rows, read};
+pub use rows::{FileOfRows, RowOrigin, Rows, read};
 pub use settings::Settings;
 pub use texts::Texts;
 

@@ -9,6 +9,7 @@ mod part;
 mod pools;
 mod reading;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -76,6 +77,17 @@ pub struct RowOrigin<'a> {
     pub group: Option<&'a str>,
 }
 
+/// The usable rows of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOfRows<'a> {
+    /// The file, as the settings name it.
+    pub name: &'a Path,
+    /// The number of all rows of the file, usable or not.
+    pub read: usize,
+    /// The usable rows, as positions in [`Rows::texts`].
+    pub rows: Range<usize>,
+}
+
 /// Reads the files that the settings name. Relative paths are resolved against `base`.
 ///
 /// # Errors
@@ -106,6 +118,11 @@ impl Rows {
     pub fn origin(&self, row: usize) -> RowOrigin<'_> {
         let part = &self.parts[self.parts.partition_point(|part| part.rows.end <= row)];
         RowOrigin { file: &part.name, number: self.numbers.of(row), group: self.group_column.name_of(row) }
+    }
+
+    /// Returns the files with their rows, in the order in which they were read.
+    pub fn files(&self) -> impl Iterator<Item = FileOfRows<'_>> {
+        self.parts.iter().map(|part| FileOfRows { name: &part.name, read: part.read, rows: part.rows.clone() })
     }
 
     /// Returns the usable texts of all files, in the order in which they were read.

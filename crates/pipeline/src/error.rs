@@ -7,7 +7,7 @@ use emberline_base::file::FileError;
 use emberline_base::number::{agreeing, counted};
 
 use crate::diagnostics::Diagnostics;
-use crate::lock::Difference;
+use crate::lock::{LockFault, StaleInput};
 use crate::run::{RefitState, State};
 
 /// Why a command on a pipeline failed.
@@ -162,16 +162,16 @@ pub enum Error {
     #[error("there is no {}; `emberline lock` writes it from a finished run", .0.display())]
     NoLock(PathBuf),
     /// The lock isn't as it was written.
-    #[error("{}: {fault}; take it back from version control, or write it anew with `emberline lock`", path.display())]
+    #[error("{}: {fault}", path.display())]
     Lock {
         /// The lock.
         path: PathBuf,
-        /// What is wrong with it.
-        fault: String,
+        /// What is wrong with it, and the cure.
+        fault: Box<LockFault>,
     },
     /// Inputs aren't what the lock says.
     #[error("the lock is stale:\n{}\n`emberline lock` renews it after a run", lines(.0))]
-    Stale(Vec<Difference>),
+    Stale(Vec<StaleInput>),
     /// A lock was asked for before all cells have run.
     #[error("{} {} left to run, such as `{}`; run the pipeline first, then lock it", counted(.0.len(), "cell"), agreeing(.0.len(), "is", "are"), .0[0].0)]
     WorkPending(Vec<(String, State)>),
@@ -261,7 +261,7 @@ fn each(errors: &[Error]) -> String {
     lines.join("\n")
 }
 
-fn lines(differences: &[Difference]) -> String {
+fn lines(differences: &[StaleInput]) -> String {
     let lines: Vec<String> = differences.iter().map(|difference| format!("  {difference}")).collect();
     lines.join("\n")
 }

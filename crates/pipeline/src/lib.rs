@@ -23,6 +23,8 @@ mod pipeline;
 mod plan;
 mod replicates;
 mod reproduce;
+mod row_changes;
+mod row_sketch;
 mod run;
 mod run_folder;
 pub mod schema;
@@ -40,16 +42,20 @@ pub use emberline_statistics::looks::{LOOKS, NextStep};
 pub use emberline_statistics::{all_sentences, next_step, sentences};
 pub use error::Error;
 pub use examine::{DataFault, Examined};
-pub use facts::{DataFacts, EmbeddingFacts, SplitFacts};
+pub use facts::{DataFacts, EmbeddingFacts, FileRows, SplitFacts};
 pub use inputs::Encoded;
-pub use lock::{Difference, Lock, Proof, Subject, Verified, VerifiedCell, junit};
+pub use lock::{
+    Difference, Lock, LockFault, Proof, Selected, Selection, Shard, StaleInput, Subject, Verified, VerifiedCell, junit,
+    statement,
+};
 pub use pipeline::Pipeline;
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
-pub use reproduce::{lock, verify};
+pub use reproduce::{lock, select_cells, verify};
 pub use run::{
     Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
     Survey, ToEncode, explain, run, run_with, survey,
 };
+pub use row_sketch::RowSketch;
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;

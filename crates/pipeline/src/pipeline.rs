@@ -204,6 +204,16 @@ impl Pipeline {
         to_toml(settings)
     }
 
+    /// Returns the line of a dotted key in the pipeline file, or of the nearest table above it that was written, from 1;
+    /// `None` if a `-S` argument sets it. `grid` is the line of the first axis.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        let span = match self.axes.first().and_then(|axis| axis.written.first()) {
+            Some(value) if key == "grid" => value.span.clone(),
+            _ => self.tree.locate(key.split('.')),
+        };
+        (!span.source().name.starts_with("-S ")).then(|| span.position().0)
+    }
+
     /// Returns the number of combinations of the grid, including those that are left out.
     pub fn combinations(&self) -> usize {
         self.axes.iter().map(|axis| axis.values.len()).product()

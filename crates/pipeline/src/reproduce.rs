@@ -6,7 +6,7 @@ use emberline_device::Device;
 
 use crate::Error;
 use crate::inputs::Inputs;
-use crate::lock::{Lock, Verified};
+use crate::lock::{Lock, Selected, Selection, Verified};
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::run::{Observer, Options, RefitDecision, RefitState, State, groups, no_cells, run, state, summary_of};
@@ -22,7 +22,7 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
     if plan.cells.is_empty() {
         return Err(no_cells(&plan));
     }
-    let mut lock = Lock::without_cells(pipeline, tolerance);
+    let mut lock = Lock::without_cells(pipeline, &plan, tolerance);
     // The digest of an input doesn't depend on the device.
     let mut inputs = Inputs::new(pipeline.folder.clone(), Device::Cpu, None);
     let (mut pending, mut records) = (Vec::new(), Vec::new());
@@ -42,7 +42,7 @@ pub fn lock(pipeline: &Pipeline, folder: &RunFolder, tolerance: f64) -> Result<L
     if pipeline.settings.asks_for_refit() {
         add_refit(&mut lock, pipeline, &plan, folder, records, &mut inputs)?;
     }
-    Ok(lock.sealed())
+    Ok(lock)
 }
 
 /// Adds the refit, which must exist and be made of the results in `records`.
@@ -68,34 +68,60 @@ fn add_refit(
     }
 }
 
-/// Trains cells of a lock again in a folder, and compares the results: the cells that `options` name, or a random
-/// sample, or else all of them and the refit.
+/// Trains cells of a lock again in a folder, and compares the results: the cells that `options` name, or those that
+/// `selection` draws, or else all of them and the refit.
 ///
 /// # Errors
 /// Those of [`run`](crate::run()).
 pub fn verify(
     pipeline: &Pipeline,
     lock: &Lock,
-    sample: Option<usize>,
+    selection: &Selection,
     folder: &RunFolder,
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<Verified, Error> {
     let plan = Plan::of(pipeline);
-    let only = match sample {
-        Some(count) => lock.sample(&plan, count),
-        None => options.only.clone(),
-    };
+    let selected = selected(&plan, lock, selection, &options.only);
+    let tolerance = lock.tolerance();
+    let only_some = !selection.is_all() || !options.only.is_empty();
+    // No cell may be left for a shard; `only` without ids would train all of them.
+    if only_some && selected.cells.is_empty() {
+        return Ok(Verified { selected, tolerance, ..Verified::default() });
+    }
+    let only = if only_some { selected.cells.clone() } else { Vec::new() };
     let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
     let outline = match run(pipeline, folder, &options, observer) {
-        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, ..Verified::default() }),
+        Err(Error::Stale(inputs)) => return Ok(Verified { inputs, selected, tolerance, ..Verified::default() }),
         outline => outline?,
     };
     let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
-    let ended = outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
-    let cells = ended.filter_map(|cell| lock.verified(cell)).collect();
+    let ended = || outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
+    let cells = ended().filter_map(|cell| lock.verified(cell)).collect();
+    let made_on = |cell: &record::Cell| cell.made_from().map(|made| format!("{} {}", made.device, made.arithmetic));
+    let devices = ended().filter_map(made_on).collect();
     let refit = outline.refit.as_ref().and_then(|refit| lock.verified_refit(&plan, refit));
     let (interrupted, encoded) = (outline.interrupted, outline.encoded);
     let expected = outline.summary.expected.filter(|_| options.only.is_empty());
-    Ok(Verified { inputs: Vec::new(), cells, refit, expected, interrupted, encoded })
+    Ok(Verified { inputs: Vec::new(), selected, cells, refit, expected, tolerance, devices, interrupted, encoded })
+}
+
+/// Returns the cells that [`verify`] trains again: those that `only` names, or else those that `selection` draws.
+pub fn select_cells(pipeline: &Pipeline, lock: &Lock, selection: &Selection, only: &[String]) -> Selected {
+    selected(&Plan::of(pipeline), lock, selection, only)
+}
+
+fn selected(plan: &Plan, lock: &Lock, selection: &Selection, only: &[String]) -> Selected {
+    let Selection { sample, challenge, shard } = selection;
+    let cells = match only.is_empty() {
+        true => selection.of(plan, || lock.own_hash()),
+        false => only.to_vec(),
+    };
+    Selected {
+        cells,
+        of: plan.cells.len(),
+        challenge: challenge.clone(),
+        sample: *sample,
+        shard: shard.map(|shard| shard.to_string()),
+    }
 }

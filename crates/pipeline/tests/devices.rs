@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use emberline_device::Device;
-use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Silent, verify};
+use emberline_pipeline::{Lock, Options, Pipeline, Proof, RunFolder, Selection, Silent, verify};
 use emberline_test_support::{Requirement, skip};
 
 /// Number of cells; a software GPU takes seconds for each.
@@ -23,7 +23,8 @@ fn gpus_reproduce_the_results_of_the_cpu() {
         let folder = tempfile::tempdir().expect("a folder");
         let run_folder = RunFolder::new(folder.path());
         let options = Options::on(device);
-        let verified = verify(&pipeline, &lock, Some(SAMPLE), &run_folder, options, &mut Silent).expect("it ends");
+        let sample = Selection { sample: Some(SAMPLE), ..Selection::default() };
+        let verified = verify(&pipeline, &lock, &sample, &run_folder, options, &mut Silent).expect("it ends");
         assert!(verified.inputs.is_empty() && verified.cells.len() == SAMPLE, "{verified:?}");
         for cell in &verified.cells {
             assert!(cell.proof == Proof::Tolerance && cell.differences.is_empty(), "{device}: {cell:?}");

@@ -37,6 +37,8 @@ requirements! {
     /// A Python with TensorBoard.
     Tensorboard: "tensorboard", Some("EMBERLINE_TENSORBOARD_PYTHON"),
         "set EMBERLINE_TENSORBOARD_PYTHON to a Python with `tensorboard`";
+    /// A Python that makes environments.
+    Python: "python", None, "install python3 with its module venv, such as the package python3-venv";
     /// The published model all-MiniLM-L6-v2.
     Minilm: "minilm", Some("EMBERLINE_MINILM"), "set EMBERLINE_MINILM to the folder of all-MiniLM-L6-v2";
     /// A Python that reads exported models.

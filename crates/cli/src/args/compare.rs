@@ -13,6 +13,8 @@ pub(crate) enum CompareFormat {
     Markdown,
     /// For programs.
     Json,
+    /// For people, and with `--fail-if`, annotations that GitHub Actions shows.
+    Github,
 }
 
 /// What makes a comparison fail.
@@ -39,7 +41,7 @@ pub(crate) struct Compare {
     /// How much worse a setting may be.
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     pub(crate) margin: f64,
-    /// For people, for a pull request, or for programs.
+    /// For people, for a pull request, for programs, or as annotations for GitHub Actions.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CompareFormat,
 }

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
+use emberline_base::Warning;
 use emberline_base::number::counted;
 use emberline_pipeline::{DataFault, Error as Fault, Examined, Pipeline, Plan};
 
-use crate::args::Check;
+use crate::args::{Check, CheckFormat};
 use crate::exit::{Code, Error};
+use crate::github::{self, Annotation};
 use crate::terminal::{error, left_out_message, printable, say};
 
 pub(super) fn run(args: &Check) -> Result<Code, Error> {
@@ -16,6 +18,7 @@ pub(super) fn run(args: &Check) -> Result<Code, Error> {
             Ok(code) => code,
             Err(found @ Error::Output(_)) => return Err(found),
             Err(found) => {
+                annotate(args, || github::of_error(&found, path))?;
                 error(&found);
                 found.code()
             }
@@ -41,12 +44,13 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
     writeln!(io::stdout(), "{}: valid, {cells}", printable(&path.display().to_string()))?;
     let code = missing.as_ref().map_or(Code::Fine, Error::code);
     if let Some(missing) = &missing {
+        annotate(args, || github::of_error(missing, path))?;
         error(missing);
     }
     if !args.data {
         return Ok(code);
     }
-    match (examine(&pipeline, &plan), code) {
+    match (examine(args, &pipeline, &plan), code) {
         (found, Code::Fine) => found,
         // The same error, such as missing data, has been printed above.
         (Err(found), code) if found.code() == code => Ok(code),
@@ -54,8 +58,16 @@ fn check(args: &Check, path: &std::path::Path) -> Result<Code, Error> {
     }
 }
 
+/// Prints annotations if they are asked for.
+fn annotate(args: &Check, annotations: impl FnOnce() -> Vec<Annotation>) -> Result<(), Error> {
+    if args.format == CheckFormat::Github {
+        github::print(&annotations())?;
+    }
+    Ok(())
+}
+
 /// Prints the findings about the data, and returns the code of the first fault.
-fn examine(pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
+fn examine(args: &Check, pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
     let Examined { findings, rows, not_applicable, is_serious, faults } = pipeline.examine_data(plan)?;
     write!(io::stdout(), "{}", printable(&findings.to_string()))?;
     for (code, rows) in rows {
@@ -67,10 +79,13 @@ fn examine(pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
         let mut each = not_applicable.iter();
         each.try_for_each(|(what, reason)| writeln!(io::stdout(), "  {}", printable(&format!("{what}: {reason}"))))?;
     }
+    let of_warning = |warning: &Warning| Annotation::of_warning(warning, &pipeline.file);
+    annotate(args, || findings.warnings.iter().map(of_warning).collect())?;
     let mut code = if is_serious { Code::Data } else { Code::Fine };
     for DataFault { axes, error } in faults {
         let error = Error::from(error);
         let with = if axes.is_empty() { String::new() } else { format!("with {axes}: ") };
+        annotate(args, || github::of_error(&error, &pipeline.file))?;
         say(&format!("error: {with}{error}"));
         code = if code == Code::Fine { error.code() } else { code };
     }

@@ -3,13 +3,16 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use emberline_base::number::{agreeing, counted};
-use emberline_pipeline::compare::{Comparison, Gate, Options, Side, Verdict, compare, heading, markdown, notes, rows};
+use emberline_base::number::{agreeing, counted, fixed};
+use emberline_pipeline::compare::{
+    Comparison, Gate, Options, Pair, Replicates, Side, Verdict, compare, heading, markdown, notes, rows,
+};
 use emberline_pipeline::{Error as Fault, Lock};
 
 use super::plan::write_json;
 use crate::args::{Compare, CompareFormat, FailIf};
 use crate::exit::{Code, Error};
+use crate::github::{self, Annotation};
 use crate::terminal::{printable, say, table};
 
 pub(super) fn run(args: &Compare) -> Result<Code, Error> {
@@ -21,7 +24,7 @@ pub(super) fn run(args: &Compare) -> Result<Code, Error> {
     let comparison = compare(&first, &second, &options).map_err(Fault::from)?;
     let mut out = io::stdout();
     match args.format {
-        CompareFormat::Text => write!(out, "{}", text(&comparison))?,
+        CompareFormat::Text | CompareFormat::Github => write!(out, "{}", text(&comparison))?,
         CompareFormat::Markdown => write!(out, "{}", markdown(&comparison))?,
         CompareFormat::Json => write_json(&mut out, &comparison)?,
     }
@@ -30,11 +33,31 @@ pub(super) fn run(args: &Compare) -> Result<Code, Error> {
     }
     match args.fail_if.map(gate) {
         Some(gate) if !comparison.passes(gate) => {
+            if args.format == CompareFormat::Github {
+                github::print(&annotations(&comparison, gate))?;
+            }
             say(&refusal(&comparison, gate));
             Ok(Code::OutsideTolerance)
         }
         _ => Ok(Code::Fine),
     }
+}
+
+/// Returns an annotation per setting that makes the comparison fail.
+fn annotations(comparison: &Comparison, gate: Gate) -> Vec<Annotation> {
+    let (metric, failing) = (&comparison.metric, comparison.failing(gate));
+    if failing.is_empty() {
+        return vec![Annotation::error("compare", refusal(comparison, gate))];
+    }
+    let mean = |side: &Option<Replicates>| side.as_ref()?.mean.map(|mean| fixed(mean, 4));
+    let annotation = |pair: &&Pair| match (mean(&pair.first), mean(&pair.second), pair.verdict) {
+        (Some(first), Some(second), Verdict::Worse) => {
+            let by = pair.difference.map(|by| format!(" ({by:+.2e})")).unwrap_or_default();
+            Annotation::error(&pair.label, format!("{metric} is worse: {first} -> {second}{by}"))
+        }
+        _ => Annotation::error(&pair.label, format!("{metric} is unmeasured, which does not count as a pass")),
+    };
+    failing.iter().map(annotation).collect()
 }
 
 fn gate(fail_if: FailIf) -> Gate {

@@ -1,5 +1,7 @@
 //! `init`: writes a pipeline file and example data that run as they are.
 
+mod attributes;
+
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -47,6 +49,9 @@ pub(super) fn run(args: &Init) -> Result<Code, Error> {
             _ => content,
         };
         file::write_atomic(&path, content)?;
+        writeln!(out, "{}", path.display())?;
+    }
+    if let Some(path) = attributes::add(&args.dir)? {
         writeln!(out, "{}", path.display())?;
     }
     writeln!(out, "\nnow: emberline run {}", args.dir.join("pipeline.toml").display())?;

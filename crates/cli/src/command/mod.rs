@@ -27,8 +27,9 @@ use std::path::{Path, PathBuf};
 use emberline_base::file;
 use emberline_pipeline::{Pipeline, RunFolder};
 
-use crate::args::{Command, PipelineArgs};
+use crate::args::{Command, LockFormat, PipelineArgs};
 use crate::exit::{Code, Error};
+use crate::github;
 use crate::terminal::say;
 
 /// Runs a command.
@@ -62,6 +63,14 @@ fn load(args: &PipelineArgs) -> Result<Pipeline, Error> {
     let pipeline = Pipeline::load(&args.file, &args.set)?;
     file::remove_stale(file::folder_of(&args.file));
     Ok(pipeline)
+}
+
+/// Prints an error as an annotation, if these are asked for; it is printed for people, too.
+fn annotate(format: LockFormat, error: &Error, pipeline: &Path) {
+    if format == LockFormat::Github {
+        // A failure to write is ignored, as it is for messages.
+        let _ = github::print(&github::of_error(error, pipeline));
+    }
 }
 
 /// Returns the run folder: `out`, or else `runs/<pipeline>` beside the pipeline file.

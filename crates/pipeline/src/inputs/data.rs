@@ -1,5 +1,6 @@
 //! The stages from data files to a dataset: reads files to rows, and splits rows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,21 +12,24 @@ use emberline_report::rows::{Row, RowTable};
 
 use crate::Error;
 use crate::data_files::DataFiles;
-use crate::facts::{DataFacts, SplitFacts};
+use crate::facts::{DataFacts, FileRows, SplitFacts};
 use crate::plan::Cell;
+use crate::row_changes::file_rows;
 
 /// The rows of all files, and the state of the files when they were read.
 #[derive(Clone)]
 pub(super) struct RowsRead {
     rows: Arc<Rows>,
     files: DataFiles,
+    /// The description of the rows of every file, made when it is first needed and shared by all splits of them.
+    file_rows: Arc<OnceLock<BTreeMap<String, FileRows>>>,
 }
 
 impl RowsRead {
     pub(super) fn read(settings: &Settings, folder: &Path) -> Result<Self, Error> {
         let read = || Ok(Arc::new(emberline_dataset::read(settings, folder)?));
         let (rows, files) = DataFiles::unchanged(settings, folder, read)?;
-        Ok(Self { rows, files })
+        Ok(Self { rows, files, file_rows: Arc::default() })
     }
 }
 
@@ -38,6 +42,8 @@ pub(crate) struct Data {
     rows: Arc<Rows>,
     /// The state of the files when they were read.
     files: DataFiles,
+    /// The description of the rows of every file.
+    file_rows: Arc<OnceLock<BTreeMap<String, FileRows>>>,
     split_digests: OnceLock<Splits<Digest>>,
     /// In which of two halves each validation row is.
     valid_halves: OnceLock<Option<Vec<bool>>>,
@@ -47,14 +53,24 @@ pub(crate) struct Data {
 
 impl Data {
     /// Splits rows by a cell's settings.
-    pub(super) fn of(RowsRead { rows, files }: RowsRead, cell: &Cell) -> Result<Arc<Self>, Error> {
+    pub(super) fn of(RowsRead { rows, files, file_rows }: RowsRead, cell: &Cell) -> Result<Arc<Self>, Error> {
         let split = &cell.settings.data.split;
         let dataset = rows.split(split, cell.settings.seed)?;
         let targets =
             dataset.splits.try_map(|_, rows| dataset.labels.matrix(rows)).map_err(emberline_dataset::Error::from)?;
         let digest = dataset.digest();
         let (split_digests, valid_halves, has_row_tables) = Default::default();
-        Ok(Arc::new(Self { dataset, targets, digest, rows, files, split_digests, valid_halves, has_row_tables }))
+        Ok(Arc::new(Self {
+            dataset,
+            targets,
+            digest,
+            rows,
+            files,
+            file_rows,
+            split_digests,
+            valid_halves,
+            has_row_tables,
+        }))
     }
 
     /// Returns the digest of the rows of each split.
@@ -142,6 +158,8 @@ impl Data {
             digest: self.split_digests().get(name).expect("every split has a digest").clone(),
             classes: split.classes.clone(),
         });
-        Ok(DataFacts { digest: self.digest.clone(), rows_read: *rows_read, files, positive: positive.clone(), splits })
+        let rows = self.file_rows.get_or_init(|| file_rows(&self.rows)).clone();
+        let (digest, positive) = (self.digest.clone(), positive.clone());
+        Ok(DataFacts { digest, rows_read: *rows_read, files, rows, positive, splits })
     }
 }

@@ -1,30 +1,34 @@
 //! Fills a lock with the inputs and the results of cells and of the refit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use emberline_base::record::{self, MadeFrom, Refit};
-use emberline_base::{Digest, IGNORED_KEYS};
+use emberline_base::{Digest, canonical};
 use emberline_train::COMPUTATION;
 
-use super::{Lock, LockedCell, LockedFailure, LockedRefit, LockedResult, VERSION};
+use super::settings::settings;
+use super::text::readable;
+use super::{
+    Lock, LockedCell, LockedData, LockedFailure, LockedFile, LockedLeftOut, LockedPipeline, LockedRefit, LockedResult,
+};
 use crate::Error;
+use crate::facts::DataFacts;
 use crate::inputs::Inputs;
 use crate::pipeline::Pipeline;
-use crate::plan::Cell;
+use crate::plan::{Cell, Identity, Plan};
 
 impl Lock {
-    /// Returns the lock of a pipeline, still without cells.
-    pub(crate) fn without_cells(pipeline: &Pipeline, tolerance: f64) -> Self {
+    /// Returns the lock of a pipeline, still without cells. `plan` is the pipeline's.
+    pub(crate) fn without_cells(pipeline: &Pipeline, plan: &Plan, tolerance: f64) -> Self {
+        let name = pipeline.settings.name.clone();
         Self {
-            version: VERSION,
-            checksum: String::new(),
-            name: pipeline.settings.name.clone(),
-            tolerance,
-            computation: COMPUTATION,
+            pipeline: LockedPipeline { name, tolerance, computation: COMPUTATION },
             settings: settings(pipeline),
+            files: BTreeMap::new(),
             data: BTreeMap::new(),
             embedding: BTreeMap::new(),
             cells: BTreeMap::new(),
+            left_out: left_out(pipeline, plan),
             refit: None,
         }
     }
@@ -32,10 +36,17 @@ impl Lock {
     /// Adds a cell that ended, and its inputs.
     pub(crate) fn add(&mut self, cell: &Cell, record: &record::Cell, inputs: &mut Inputs) -> Result<(), Error> {
         let made_from = record.made_from().expect("only records of cells that ended are locked");
-        let data = key("", &made_from.data);
-        if !self.data.contains_key(&data) {
-            self.data.insert(data.clone(), inputs.data_facts(cell)?);
-        }
+        let known = self.data.iter().find(|(_, data)| data.digest == made_from.data).map(|(key, _)| key.clone());
+        let data = match known {
+            Some(key) => key,
+            None => {
+                let facts = inputs.data_facts(cell)?;
+                let key = key(&format!("{}-", rows_of(&facts)), &made_from.data);
+                let locked = self.locked_data(facts);
+                self.data.insert(key.clone(), locked);
+                key
+            }
+        };
         let embedding = key(&format!("{}-", cell.embedding()), &made_from.embedding);
         if !self.embedding.contains_key(&embedding) {
             self.embedding.insert(embedding.clone(), inputs.embedding_facts(cell)?);
@@ -49,14 +60,22 @@ impl Lock {
         Ok(())
     }
 
+    /// Adds the files of a dataset, and returns what the lock says of the dataset itself.
+    fn locked_data(&mut self, facts: DataFacts) -> LockedData {
+        let DataFacts { digest, rows_read, files, mut rows, positive, splits } = facts;
+        let mut keys = Vec::new();
+        for (path, sha256) in files {
+            let file = LockedFile { content: rows.remove(&path), path, sha256 };
+            let key = key(&format!("{}-", file.path), &Digest::of(canonical(&file).as_bytes()));
+            self.files.insert(key.clone(), file);
+            keys.push(key);
+        }
+        LockedData { digest, files: keys, rows_read, positive, splits }
+    }
+
     /// Adds the refit, which trained `cell`.
     pub(crate) fn add_refit(&mut self, refit: &Refit, cell: &Cell) {
         self.refit = Some(LockedRefit::of(refit, cell));
-    }
-
-    /// Returns the lock with the checksum of its content.
-    pub(crate) fn sealed(self) -> Self {
-        Self { checksum: self.sum(), ..self }
     }
 }
 
@@ -67,27 +86,25 @@ impl LockedFailure {
     }
 }
 
-/// Returns the key of an input in the lock: 32 hexadecimal digits of its digest, enough to tell all inputs apart.
+/// Returns the key of an input in the lock: a name for people, and 16 hexadecimal digits of its digest, enough to tell
+/// all inputs of a lock apart.
 fn key(name: &str, digest: &Digest) -> String {
-    format!("{name}{}", &digest.as_str()[..32])
+    format!("{name}{}", &digest.as_str()[..16])
 }
 
-/// Returns the settings that a result can depend on, with defaults filled in and keys sorted.
-pub(super) fn settings(pipeline: &Pipeline) -> toml::Table {
-    let mut table: toml::Table = pipeline.resolved().parse().expect("what was written as TOML is TOML");
-    // No result depends on what is stored for reports, nor on what was published.
-    table.remove("report");
-    table.remove("expect");
-    sorted(table)
+/// Returns the rows of every split, such as `1000-400-400`.
+fn rows_of(facts: &DataFacts) -> String {
+    let rows: Vec<String> = facts.splits.iter().map(|(_, split)| split.rows.to_string()).collect();
+    rows.join("-")
 }
 
-fn sorted(table: toml::Table) -> toml::Table {
-    let mut entries: Vec<(String, toml::Value)> =
-        table.into_iter().filter(|(key, _)| !IGNORED_KEYS.contains(&key.as_str())).collect();
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    let deep = |value| match value {
-        toml::Value::Table(table) => toml::Value::Table(sorted(table)),
-        other => other,
+/// Returns the combinations that only a file rules out: without a look at files, they would be cells.
+fn left_out(pipeline: &Pipeline, plan: &Plan) -> BTreeMap<String, LockedLeftOut> {
+    let cells: HashSet<Identity> = plan.cells.iter().map(|cell| cell.identity).collect();
+    let of_settings = Plan::of_settings(pipeline).cells.into_iter().filter(|cell| !cells.contains(&cell.identity));
+    let entry = |cell: Cell| {
+        let identity = cell.identity.to_string();
+        (readable(&cell.id, &identity).to_owned(), LockedLeftOut { identity })
     };
-    entries.into_iter().map(|(key, value)| (key, deep(value))).collect()
+    of_settings.map(entry).collect()
 }

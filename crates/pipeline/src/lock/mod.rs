@@ -1,74 +1,124 @@
 //! The lock file, `<pipeline>.lock`: records the inputs and the results of a finished run, to be committed beside the
 //! pipeline file.
 //!
-//! ```toml
-//! version = 3
-//! checksum = "..."                 # of all that follows: a lock isn't written by hand
-//! tolerance = 0.01                 # how far a metric may be off on another kind of device
-//! computation = 1                  # the version of the computation of training
-//! [settings]                       # the pipeline file, defaults filled in, without places of files
-//! [data.ID]                        # a dataset: hashes of files, rows and classes of every split (`DataFacts`)
-//! [embedding.NAME-ID]              # an embedding: hashes of content and preprocessing (`EmbeddingFacts`)
-//! [cells.CELL]                     # its identity and its inputs
-//! [cells.CELL.axes]                # the value of each axis of the grid
-//! [cells.CELL.result]              # the device, and the hashes of its weights and predictions
-//! [cells.CELL.result.metrics]
-//! [cells.CELL.failure]             # of a cell that failed by itself: why, and on which device
-//! [refit]                          # with `[decide] refit`: what the best setting came to on all rows
-//! [refit.threshold]                # of a binary task
-//! [refit.metrics]                  # of its training rows: nothing is held out
-//! ```
-//! Tables are sorted by their keys, so that a change gives a short diff. On the kind of device that a cell was trained
-//! on, its results are reproduced byte for byte; on other kinds, within the tolerance.
+//! It is TOML, one line per subject, and each line ends with its own checksum (`line.rs`):
+//!
+//! | line | what it holds |
+//! |---|---|
+//! | `version = 4` | the version of the format |
+//! | `pipeline = {...}` | its name, the tolerance of metrics on another kind of device, the version of the computation of training |
+//! | `settings.SECTION = {...}` | a section of the pipeline file, defaults filled in, without paths of files and the grid |
+//! | `settings.embedding."NAME" = {...}` | an embedding of the pipeline file |
+//! | `files."PATH-ID" = {...}` | a data file: its SHA-256, its rows and their classes (`FileRows`) |
+//! | `data."ROWS-ID" = {...}` | a dataset: its files, and the digest, rows and classes of every split |
+//! | `embedding."NAME-ID" = {...}` | an embedding: digests of its content and of all that decides its vectors |
+//! | `cells."NAME" = {...}` | a cell: its identity, inputs, axes and result, or why it failed by itself |
+//! | `left_out."NAME" = {...}` | a combination that the pipeline file allows, but a file that it names doesn't |
+//! | `refit = {...}` | with `[decide] refit`: what the best setting came to on all rows |
+//!
+//! An ID is the beginning of a digest of the content, so that equal lines of two branches are equal to the byte. No line
+//! depends on another cell, and all are sorted: a cell that is added adds a line and changes none, and git can merge
+//! branches by keeping the lines of both (`merge=union`). Metrics have six digits, for people, other kinds of devices and
+//! `compare`; on the kind of device that a cell was trained on, `exact`, a digest of all their digits, must be equal.
 
 mod compare;
+mod fault;
+mod inputs;
 mod junit;
+mod line;
 mod make;
+mod metrics;
+mod parse;
 mod refit;
+mod select;
+mod settings;
 mod side;
+mod stale;
+mod statement;
+mod text;
 mod verified;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use emberline_base::record::{Outcome, RefitThreshold};
-use emberline_base::{Digest, file};
+use emberline_base::record::RefitThreshold;
+use emberline_base::{Digest, Splits, file};
 use serde::{Deserialize, Serialize};
 
-pub use self::compare::{Difference, Subject};
+pub use self::compare::Difference;
+pub use self::fault::LockFault;
 pub use self::junit::junit;
-pub use self::verified::{Proof, Verified, VerifiedCell};
+pub use self::select::{Selection, Shard};
+pub(crate) use self::settings::shown;
+pub use self::stale::{StaleInput, Subject};
+pub use self::statement::statement;
+pub use self::verified::{Proof, Selected, Verified, VerifiedCell};
 use crate::Error;
-use crate::document::{Document, from_tree};
-use crate::facts::{DataFacts, EmbeddingFacts};
+use crate::facts::{DataFacts, EmbeddingFacts, FileRows, SplitFacts};
 
 /// The version of the format. It is raised if a reader of the old format would be misled by the new one.
-const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
-/// The first line of the file.
-const HEAD: &str =
-    "# What the pipeline's run came to, written by `emberline lock`; `emberline verify` proves it again.\n";
+/// The first lines of the file.
+const HEAD: &str = "\
+# What the pipeline's run came to, written by `emberline lock`; `emberline verify` proves it again.
+# One line per subject, each with its own checksum, so that git can merge it (`*.lock merge=union` in .gitattributes).
+";
 
 /// The inputs and the results of a finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lock {
+    pipeline: LockedPipeline,
+    /// The sections of the pipeline file, and in `embedding` its embeddings.
+    settings: toml::Table,
+    files: BTreeMap<String, LockedFile>,
+    data: BTreeMap<String, LockedData>,
+    embedding: BTreeMap<String, EmbeddingFacts>,
+    /// The cells by id.
+    cells: BTreeMap<String, LockedCell>,
+    /// The combinations that a file rules out, by the name that a cell would have.
+    left_out: BTreeMap<String, LockedLeftOut>,
+    /// The model that was trained on all rows, if there is one.
+    refit: Option<LockedRefit>,
+}
+
+/// What holds for all cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Lock {
-    version: u32,
-    checksum: String,
+struct LockedPipeline {
+    /// The pipeline's name.
     name: String,
     /// The allowed difference of a metric on another kind of device: absolute, but relative for losses above 1.
     tolerance: f64,
     /// The version of the training computation ([`COMPUTATION`](emberline_train::COMPUTATION)).
     computation: u32,
-    settings: toml::Table,
-    data: BTreeMap<String, DataFacts>,
-    embedding: BTreeMap<String, EmbeddingFacts>,
-    cells: BTreeMap<String, LockedCell>,
-    /// The model that was trained on all rows. The key is absent if there is none, so the format's version needn't be
-    /// raised.
+}
+
+/// A data file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedFile {
+    /// Its path in the pipeline file.
+    path: String,
+    sha256: String,
+    /// Its rows; absent for a file that only says which rows belong to which split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    refit: Option<LockedRefit>,
+    content: Option<FileRows>,
+}
+
+/// A dataset: what is taken from files, and how it is split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedData {
+    /// The digest of the texts and labels of every split, in order.
+    digest: Digest,
+    /// The keys of its files in `files`.
+    files: Vec<String>,
+    /// The number of rows of all files.
+    rows_read: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    positive: Option<String>,
+    splits: Splits<SplitFacts>,
 }
 
 /// The inputs and the results of a cell.
@@ -88,6 +138,14 @@ struct LockedCell {
     result: Option<LockedResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<LockedFailure>,
+}
+
+/// A combination of the grid that the pipeline file allows, but that a file rules out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedLeftOut {
+    /// The digest of the settings that the cell would have.
+    identity: String,
 }
 
 /// Why a cell has no result. Only a failure of the cell itself is locked, since it is reproduced by the same inputs.
@@ -110,6 +168,9 @@ struct LockedResult {
     weights: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     predictions: Option<Digest>,
+    /// The digest of all digits of the metrics ([`exact`](metrics::exact)).
+    exact: String,
+    /// The metrics, rounded to six digits.
     metrics: BTreeMap<String, f64>,
 }
 
@@ -134,27 +195,10 @@ struct LockedRefit {
     predictions: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     threshold: Option<RefitThreshold>,
+    /// The digest of all digits of the metrics.
+    exact: String,
+    /// The metrics, rounded to six digits.
     metrics: BTreeMap<String, f64>,
-}
-
-/// The fields that every version of the format has.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u32,
-}
-
-impl LockedResult {
-    fn of(outcome: &Outcome) -> Self {
-        Self {
-            device: outcome.device.clone(),
-            arithmetic: outcome.arithmetic.clone(),
-            epochs: outcome.epochs,
-            best_epoch: outcome.best_epoch,
-            weights: outcome.digests.weights.clone(),
-            predictions: outcome.digests.predictions.clone(),
-            metrics: outcome.metrics.clone(),
-        }
-    }
 }
 
 impl Lock {
@@ -178,41 +222,20 @@ impl Lock {
             std::io::ErrorKind::NotFound => Error::NoLock(path.to_owned()),
             _ => Error::File(error),
         })?;
-        Self::parse(&bytes).map_err(|fault| Error::Lock { path: path.to_owned(), fault })
+        Self::parse(&bytes).map_err(|fault| Error::Lock { path: path.to_owned(), fault: Box::new(fault) })
     }
 
     /// Parses the bytes of a lock file.
     ///
     /// # Errors
-    /// A description of what is wrong, with the line if it is known.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let document = Document::written("the lock", text).map_err(|faults| {
-            let first = faults.iter().next();
-            first.map_or_else(String::new, |fault| format!("line {}: {}", fault.span.position().0, fault.message))
-        })?;
-        let unlike = |(path, place): (String, crate::diagnostic::Span)| {
-            let what = if path == "." { "it".to_owned() } else { format!("`{}`", crate::name::short(&path)) };
-            format!("line {}: {what} isn't as it was written", place.position().0)
-        };
-        let Versioned { version } = from_tree(&document.root).map_err(unlike)?;
-        match version.cmp(&VERSION) {
-            Ordering::Greater => {
-                return Err(format!("its version {version} is newer than this program reads ({VERSION}); update it"));
-            }
-            Ordering::Less => {
-                return Err(format!(
-                    "its version {version} is that of an earlier program, whose cells have other ids ({VERSION} is read); \
-                     run the pipeline again first"
-                ));
-            }
-            Ordering::Equal => {}
-        }
-        let lock: Self = from_tree(&document.root).map_err(unlike)?;
-        if lock.checksum != lock.sum() {
-            return Err("it was changed after it was written".to_owned());
-        }
-        Ok(lock)
+    /// What is wrong, with the line and the cure.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LockFault> {
+        parse::parse(bytes)
+    }
+
+    /// Returns the line of every cell in a lock file, by the cell's id; empty if the file can't be read.
+    pub fn lines_of_cells(path: &Path) -> BTreeMap<String, usize> {
+        file::read(path).map(|bytes| parse::cell_lines(&bytes)).unwrap_or_default()
     }
 
     /// Writes the lock.
@@ -220,7 +243,7 @@ impl Lock {
     /// # Errors
     /// When the file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        Ok(file::write_output(path, (HEAD.to_owned() + &self.to_text()).as_bytes())?)
+        Ok(file::write_output(path, self.to_text().as_bytes())?)
     }
 
     /// Returns the number of cells.
@@ -238,14 +261,18 @@ impl Lock {
         self.refit.is_some()
     }
 
-    fn to_text(&self) -> String {
-        toml::to_string(self).expect("a lock is plain data with text keys")
+    /// Returns the tolerance of metrics on another kind of device.
+    pub fn tolerance(&self) -> f64 {
+        self.pipeline.tolerance
     }
 
-    /// Returns the checksum of everything but the checksum itself.
-    fn sum(&self) -> String {
-        let without_checksum = Self { checksum: String::new(), ..self.clone() };
-        file::sha256(without_checksum.to_text().as_bytes())
+    /// Returns the description of a dataset, by its key.
+    fn data_facts(&self, key: &str) -> Option<DataFacts> {
+        let LockedData { digest, files, rows_read, positive, splits } = self.data.get(key)?.clone();
+        let files: Vec<&LockedFile> = files.iter().filter_map(|key| self.files.get(key)).collect();
+        let rows = files.iter().filter_map(|file| Some((file.path.clone(), file.content.clone()?))).collect();
+        let files = files.into_iter().map(|file| (file.path.clone(), file.sha256.clone())).collect();
+        Some(DataFacts { digest, rows_read, files, rows, positive, splits })
     }
 }
 

@@ -5,31 +5,13 @@ use std::collections::BTreeMap;
 use emberline_base::record::Refit;
 use emberline_base::{Change, changes, run_files};
 
-use super::compare::{Difference, Subject, differences_of};
+use super::compare::{Difference, differences_of, exact_changes};
+use super::stale::Subject;
 use super::verified::{Proof, VerifiedCell};
 use super::{Lock, LockedRefit};
-use crate::plan::{Cell, Plan};
+use crate::plan::Plan;
 
 impl LockedRefit {
-    /// Records a refit. `cell` is the cell that it trained.
-    pub(super) fn of(refit: &Refit, cell: &Cell) -> Self {
-        Self {
-            identity: cell.identity.to_string(),
-            setting: refit.setting.clone(),
-            cells: refit.cells.iter().map(|cell| cell.id.clone()).collect(),
-            device: refit.device.clone(),
-            arithmetic: refit.arithmetic.clone(),
-            rows: refit.rows,
-            epochs: refit.epochs,
-            data: refit.digests.data.clone(),
-            embedding: refit.digests.embedding.clone(),
-            weights: refit.digests.weights.clone(),
-            predictions: refit.digests.predictions.clone(),
-            threshold: refit.threshold.clone(),
-            metrics: refit.metrics.clone(),
-        }
-    }
-
     /// Returns what must be equal on every kind of device: the setting, its replicates and the rows.
     fn of_every_device(&self) -> BTreeMap<&str, String> {
         [
@@ -57,7 +39,7 @@ impl Lock {
     /// differ, so only the metrics (within the tolerance) and what decides the rows are compared.
     fn compare_refit(&self, old: &LockedRefit, new: &LockedRefit) -> (Vec<Change>, Proof) {
         if (&old.device, &old.arithmetic) == (&new.device, &new.arithmetic) {
-            return (changes(old, new), Proof::Bytes);
+            return (exact_changes(old, new), Proof::Bytes);
         }
         let mut found = changes(&old.of_every_device(), &new.of_every_device());
         found.extend(self.outside(&old.metrics, &new.metrics));

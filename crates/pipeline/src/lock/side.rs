@@ -28,7 +28,7 @@ impl Lock {
         let made_from = inputs.map(|((data, embedding), (device, arithmetic))| MadeFrom {
             data: data.digest.clone(),
             embedding: embedding.digest.clone(),
-            computation: self.computation,
+            computation: self.pipeline.computation,
             device: device.clone(),
             arithmetic: arithmetic.clone(),
         });

@@ -1,5 +1,7 @@
 //! Tests of locks: written, verified, compared and damaged ones.
 
+mod check;
+mod lines;
 mod refit;
 
 use std::fs;
@@ -54,11 +56,11 @@ fn locked(folder: &Path) -> (Pipeline, RunFolder, Lock) {
 
 fn verified(pipeline: &Pipeline, lock: &Lock, folder: &Path) -> Verified {
     let folder = RunFolder::new(folder.join("again"));
-    verify(pipeline, lock, None, &folder, Options::on(Device::Cpu), &mut Silent).expect("it ends")
+    verify(pipeline, lock, &Selection::default(), &folder, Options::on(Device::Cpu), &mut Silent).expect("it ends")
 }
 
-fn lines_of(differences: &[Difference]) -> Vec<String> {
-    differences.iter().map(ToString::to_string).collect()
+fn lines_of(found: &[impl ToString]) -> Vec<String> {
+    found.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -84,45 +86,21 @@ fn a_lock_never_takes_the_place_of_its_pipeline() {
 }
 
 #[test]
-fn a_lock_that_was_edited_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let lock = locked(folder.path()).2;
-    let text = HEAD.to_owned() + &lock.to_text();
-    assert_eq!(Lock::parse(text.as_bytes()).as_ref(), Ok(&lock));
-    let digits = text.char_indices().filter(|(_, c)| c.is_ascii_digit());
-    for (at, digit) in digits.step_by(7) {
-        let other = if digit == '1' { "2" } else { "1" };
-        let edited = format!("{}{other}{}", &text[..at], &text[at + 1..]);
-        // Digits beyond the precision of 64 bits don't count.
-        let read = Lock::parse(edited.as_bytes());
-        assert!(read.is_err() || read == Ok(lock.clone()), "at {at}: {}", &text[at.saturating_sub(20)..at + 5]);
-    }
-    let fault = Lock::parse(text.replace("[settings]", "[settings]\nx = = 1").as_bytes()).expect_err("no TOML");
-    assert!(fault.starts_with("line "), "{fault}");
-    assert!(Lock::parse(format!("more = 1\n{text}").as_bytes()).is_err());
-    assert!(Lock::parse(text.replace("version = 3", "version = 4").as_bytes()).expect_err("newer").contains("newer"));
-    let earlier = Lock::parse(b"version = 1\nname = \"of other fields\"\n").expect_err("earlier");
-    assert!(earlier.contains("earlier program"), "{earlier}");
-    assert!(Lock::parse(b"\xff").is_err());
-}
-
-#[test]
 fn every_input_that_differs_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, _, lock) = locked(folder.path());
     let renamed = self::pipeline(folder.path(), &["train.epochs=3"]);
     let found = lines_of(&verified(&renamed, &lock, folder.path()).inputs);
-    assert_eq!(found[0], "settings: train.epochs: 2 -> 3");
-    assert!(found.len() == 9 && found[1].starts_with("cells: "), "{found:?}");
+    assert_eq!(found, ["settings: train.epochs: 2 -> 3; touches all 4 cells"]);
 
     write_texts(folder.path(), 59);
-    let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
-    let has = |text: &str| found.iter().any(|line| line == text);
-    assert!(
-        has("data texts.csv: rows_read: 60 -> 59") && has("data texts.csv: splits.train.rows: 48 -> 47"),
-        "{found:?}"
-    );
-    assert!(found.iter().any(|line| line.starts_with("data texts.csv: files.texts.csv: ")), "{found:?}");
+    let found = verified(&pipeline, &lock, folder.path()).inputs;
+    assert_eq!(lines_of(&found), ["texts.csv: 60 -> 59 rows; 1 removed, class 1; touches all 4 cells"]);
+    let of_programs: Vec<String> = found[0].changes.iter().map(|change| change.what.clone()).collect();
+    for what in ["rows_read", "splits.train.rows", "files.texts.csv"] {
+        assert!(of_programs.iter().any(|found| found == what), "{of_programs:?}");
+    }
+    assert!(!found[0].is_asset);
 }
 
 #[test]
@@ -146,9 +124,17 @@ fn a_result_that_differs_is_named_with_its_distance() {
     let lines: Vec<String> = found.cells.iter().flat_map(|cell| lines_of(&cell.differences)).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.contains("metrics.val_loss") && line.ends_with("(by -5.00e-1)")), "{lines:?}");
+
+    let mut other_digits = lock.clone();
+    for cell in other_digits.cells.values_mut().filter_map(|cell| cell.result.as_mut()) {
+        cell.exact = "0".repeat(32);
+    }
+    let beyond = self::verified(&pipeline, &other_digits, folder.path());
+    let lines: Vec<String> = beyond.cells.iter().flat_map(|cell| lines_of(&cell.differences)).collect();
+    assert!(lines.len() == 2 && lines[0].ends_with(": the metrics differ beyond their sixth digit"), "{lines:?}");
     let xml = junit("small", &found);
     assert!(
-        xml.contains(r#"tests="5" skipped="0" errors="0" failures="2""#) && xml.contains("metrics.val_loss"),
+        xml.contains(r#"tests="5" skipped="0" errors="0" failures="2""#) && xml.contains("metrics.val_loss: expected"),
         "{xml}"
     );
 }
@@ -203,7 +189,7 @@ fn a_failure_is_proved_by_its_inputs_and_its_reason() {
     assert!(!found.inputs.is_empty(), "other data prove nothing");
     fs::remove_file(folder.path().join("texts.csv")).expect("removed");
     let gone = RunFolder::new(folder.path().join("again"));
-    let ended = verify(&pipeline, &lock, None, &gone, Options::on(Device::Cpu), &mut Silent);
+    let ended = verify(&pipeline, &lock, &Selection::default(), &gone, Options::on(Device::Cpu), &mut Silent);
     assert!(matches!(&ended, Err(Error::Data(error)) if error.is_asset()), "{ended:?}");
 }
 
@@ -223,14 +209,15 @@ fn a_cell_of_other_settings_under_the_same_id_is_another_cell() {
     let id = lock.cells.keys().next().expect("a cell").clone();
     lock.cells.get_mut(&id).expect("a cell").identity = "0".repeat(32);
     let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
-    assert_eq!(found, [format!("cells: {id} has other settings than in the lock")]);
+    assert_eq!(found, [format!("cells: the cell {id} has other settings than in the lock")]);
 }
 
 #[test]
 fn results_of_another_computation_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, _, mut lock) = locked(folder.path());
-    lock.computation += 1;
+    lock.pipeline.computation += 1;
     let found = lines_of(&verified(&pipeline, &lock, folder.path()).inputs);
-    assert_eq!(found, [format!("settings: computation: {} -> {COMPUTATION}", COMPUTATION + 1)]);
+    let computation = format!("computation: {} -> {COMPUTATION}", COMPUTATION + 1);
+    assert_eq!(found, [format!("settings: the program computes otherwise: {computation}; touches all 4 cells")]);
 }

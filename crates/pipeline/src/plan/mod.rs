@@ -6,6 +6,7 @@ mod identity;
 mod name;
 mod section;
 mod sections;
+mod subset;
 #[cfg(test)]
 mod tests;
 
@@ -45,9 +46,19 @@ pub struct Plan {
 impl Plan {
     /// Makes the plan of a pipeline.
     pub fn of(pipeline: &Pipeline) -> Self {
+        Self::made_by(Sections::new(pipeline))
+    }
+
+    /// Makes the plan as far as the pipeline file alone decides it, without a look at the files that it names. It may
+    /// have cells that [`of`](Self::of) leaves out, such as those that ask a table for more numbers than it has.
+    pub fn of_settings(pipeline: &Pipeline) -> Self {
+        Self::made_by(Sections::without_files(pipeline))
+    }
+
+    fn made_by(mut sections: Sections<'_>) -> Self {
+        let pipeline = sections.pipeline;
         let mut plan = Self { cells: Vec::new(), left_out: Vec::new() };
         let axes = Arc::new(Axes::of(&pipeline.axes));
-        let mut sections = Sections::new(pipeline);
         for number in 0..pipeline.combinations() {
             let choice = Choice::new(axes.clone(), number);
             let cell = sections.cell(&choice);

@@ -24,7 +24,9 @@ const DISPLAY_KEYS: &[&str] = &["epoch_dots"];
 
 /// Caches the sections of a pipeline's cells, and makes cells of them.
 pub(super) struct Sections<'p> {
-    pipeline: &'p Pipeline,
+    pub(super) pipeline: &'p Pipeline,
+    /// Whether the files of sources are examined, which may show that a combination is impossible.
+    examines_files: bool,
     name: Arc<str>,
     seed: Section<u64>,
     data: Section<emberline_dataset::Settings>,
@@ -42,6 +44,7 @@ impl<'p> Sections<'p> {
     pub(super) fn new(pipeline: &'p Pipeline) -> Self {
         Self {
             pipeline,
+            examines_files: true,
             name: pipeline.settings.name.as_str().into(),
             seed: Section::new(pipeline, "seed"),
             data: Section::new(pipeline, "data"),
@@ -53,6 +56,11 @@ impl<'p> Sections<'p> {
             names: CellNames::of(pipeline),
             reasons: HashMap::new(),
         }
+    }
+
+    /// Returns sections that are made from the settings alone.
+    pub(super) fn without_files(pipeline: &'p Pipeline) -> Self {
+        Self { examines_files: false, ..Self::new(pipeline) }
     }
 
     /// Returns the name of a combination's source.
@@ -124,15 +132,15 @@ impl<'p> Sections<'p> {
 
     fn embedding(&mut self, choice: &Choice) -> Option<Typed<Embedding>> {
         let (pipeline, name) = (self.pipeline, self.source_name(choice));
-        let reasons = &mut self.reasons;
+        let (reasons, examines_files) = (&mut self.reasons, self.examines_files);
         self.embedding.get(choice, |axes| {
             let tree = with_axes(pipeline, EMBEDDING, axes, choice, name)?;
             let source: Source = typed(&tree.get(EMBEDDING)?.value.get(name)?.value).ok()?;
             if !source.faults().is_empty() {
                 return None;
             }
-            let reason =
-                reasons.entry(format!("{source:?}")).or_insert_with(|| source.unsupported_reason(&pipeline.folder));
+            let examined = || examines_files.then(|| source.unsupported_reason(&pipeline.folder)).flatten();
+            let reason = reasons.entry(format!("{source:?}")).or_insert_with(examined);
             let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));
             let identity = Typed::new(source.clone(), &[], &file_axes(pipeline, axes, choice)).identity;
             let embedding = Embedding { name: name.to_owned(), source, impossible };

@@ -8,14 +8,15 @@ use std::collections::{HashMap, HashSet};
 use emberline_base::{Change, Digest, IGNORED_KEYS, changes};
 use emberline_cache::Cache;
 use emberline_device::Device;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::survey::{Replaced, State, groups, state};
 use crate::Error;
+use crate::facts::{DataFacts, EmbeddingFacts};
 use crate::inputs::Inputs;
+use crate::lock::shown;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
+use crate::row_changes::{DataChange, data_changes};
 use crate::run_folder::RunFolder;
 
 /// The state of a cell, and the reason for it.
@@ -28,6 +29,8 @@ pub struct Explanation {
     /// The changes: of the cell's inputs or, if it has never run, of its settings relative to
     /// [`nearest`](Self::nearest).
     pub changes: Vec<Change>,
+    /// The changes in words, each a line. Cells with the same lines run again for the same reason.
+    pub reasons: Vec<String>,
     /// The cell in the run folder whose settings differ least, if this cell has never run.
     pub nearest: Option<String>,
 }
@@ -53,42 +56,66 @@ pub fn explain(
         let cell = &plan.cells[at];
         if only.is_none_or(|only| only == cell.id) {
             let state = state(&mut inputs, folder, cell).0;
-            let (nearest, changes) = match &state {
-                State::OtherData(data) => (None, of_input(folder, data, || inputs.data_facts(cell))),
-                State::OtherEmbedding(made) => (None, of_input(folder, made, || inputs.embedding_facts(cell))),
-                State::Missing => old.nearest(cell).unzip(),
-                State::OtherComputation(old, new) => (None, Some(vec![computation(*old, *new)])),
-                State::Done | State::Failed(_) | State::FailedByChance(_) | State::Interrupted | State::Damaged(_) => {
-                    (None, None)
-                }
-            };
-            let changes = changes.unwrap_or_default();
-            explained.push((at, Explanation { cell: cell.id.clone(), state, changes, nearest }));
+            let Reason { nearest, changes, lines } = reason(&mut inputs, folder, &old, cell, &state);
+            explained.push((at, Explanation { cell: cell.id.clone(), state, changes, reasons: lines, nearest }));
         }
     }
     explained.sort_by_key(|(at, _)| *at);
     Ok(explained.into_iter().map(|(_, explanation)| explanation).collect())
 }
 
-/// Describes a change of the version of the training computation.
-fn computation(old: u32, new: u32) -> Change {
-    Change { what: "computation".to_owned(), old: Some(old.to_string()), new: Some(new.to_string()) }
+/// Why a cell would run: its changes, also in words.
+#[derive(Default)]
+struct Reason {
+    nearest: Option<String>,
+    changes: Vec<Change>,
+    lines: Vec<String>,
 }
 
-/// Returns the changes of an input. If its description wasn't stored or can't be made now, only the digest is compared.
-fn of_input<T: Serialize + DeserializeOwned>(
-    folder: &RunFolder,
-    replaced: &Replaced,
-    now: impl FnOnce() -> Result<T, Error>,
-) -> Option<Vec<Change>> {
-    let Replaced { old, new } = replaced;
-    let digest = |new: Option<&Digest>| Change {
-        what: "digest".to_owned(),
-        old: Some(old.as_str().to_owned()),
-        new: new.map(|digest| digest.as_str().to_owned()),
+impl Reason {
+    fn of(changes: Vec<Change>) -> Self {
+        let lines = changes.iter().map(shown).collect();
+        Self { nearest: None, changes, lines }
+    }
+}
+
+fn reason(inputs: &mut Inputs, folder: &RunFolder, old: &OldCells<'_>, cell: &Cell, state: &State) -> Reason {
+    match state {
+        State::OtherData(replaced) => of_data(inputs, folder, cell, replaced),
+        State::OtherEmbedding(replaced) => {
+            let now = inputs.embedding_facts(cell).ok();
+            let changed = folder.input::<EmbeddingFacts>(&replaced.old).zip(now).map(|(old, new)| changes(&old, &new));
+            Reason::of(changed.unwrap_or_else(|| vec![digest(replaced)]))
+        }
+        State::Missing => {
+            let (nearest, changes) = old.nearest(cell).unzip();
+            Reason { nearest, ..Reason::of(changes.unwrap_or_default()) }
+        }
+        State::OtherComputation(old, new) => {
+            let (old, new) = (Some(old.to_string()), Some(new.to_string()));
+            Reason::of(vec![Change { what: "computation".to_owned(), old, new }])
+        }
+        State::Done | State::Failed(_) | State::FailedByChance(_) | State::Interrupted | State::Damaged(_) => {
+            Reason::default()
+        }
+    }
+}
+
+/// Returns the changes of data, with a line per file. If their description wasn't stored or can't be made now, only the
+/// digest is compared.
+fn of_data(inputs: &mut Inputs, folder: &RunFolder, cell: &Cell, replaced: &Replaced) -> Reason {
+    let now = inputs.data_facts(cell).and_then(|facts| Ok((facts, inputs.data(cell)?)));
+    let Some((old, Ok((new, data)))) = folder.input::<DataFacts>(&replaced.old).map(|old| (old, now)) else {
+        return Reason::of(vec![digest(replaced)]);
     };
-    let named = folder.input::<T>(old).zip(now().ok()).map(|(old, new)| changes(&old, &new));
-    named.or_else(|| Some(vec![digest(new.as_ref().ok())]))
+    let line = |change: &DataChange| format!("{}: {}", change.file, change.summary);
+    let lines = data_changes(&old, &new, data.rows()).iter().map(line).collect();
+    Reason { nearest: None, changes: changes(&old, &new), lines }
+}
+
+fn digest(Replaced { old, new }: &Replaced) -> Change {
+    let text = |digest: &Digest| digest.as_str().to_owned();
+    Change { what: "digest".to_owned(), old: Some(text(old)), new: new.as_ref().ok().map(text) }
 }
 
 /// The cells of the run folder that aren't in the plan, by the beginning of their ids: embedding, frozen or fine-tuned,

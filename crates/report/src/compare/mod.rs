@@ -145,6 +145,16 @@ impl Comparison {
         self.settings.iter().filter(|pair| pair.verdict == verdict).count()
     }
 
+    /// Returns the settings that make the comparison fail by the rule of a gate: those that are worse or unmeasured.
+    pub fn failing(&self, gate: Gate) -> Vec<&Pair> {
+        let fails = |pair: &&Pair| match (gate, pair.verdict) {
+            (_, Verdict::Unmeasured) | (Gate::Worse, Verdict::Worse) => true,
+            (Gate::SignificantlyWorse, Verdict::Worse) => self.is_beyond_chance(pair),
+            (_, Verdict::Better | Verdict::Equal | Verdict::New) => false,
+        };
+        self.settings.iter().filter(fails).collect()
+    }
+
     /// Counts the settings that are worse by the rule of a gate.
     pub fn count_worse(&self, gate: Gate) -> usize {
         let is_worse = |pair: &&Pair| match gate {

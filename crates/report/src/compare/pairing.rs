@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use emberline_base::number::rounded;
 use emberline_base::record::MadeFrom;
 use emberline_base::record::answer::{Answer, ScoredRows};
 use emberline_base::{Change, IGNORED_KEYS, Metric, ReplicateAxis, canonical, changes};
@@ -30,7 +31,9 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
     if let Some(key) = incomparable_by(first, second).filter(|_| metric == Metric::Loss) {
         return Err(Error::LossesDiffer { name, key });
     }
-    let comparer = Comparer { name: &name, metric, margin: options.margin };
+    // A lock has six digits; beside it, a run has no more, or every number would seem to have changed.
+    let rounds = first.run.is_none() || second.run.is_none();
+    let comparer = Comparer { name: &name, metric, margin: options.margin, rounds };
     let axes = varying_axes(first, second);
     let names = AxisNames::of_axes(axes.clone());
     let [mut gathered, others] = [first, second].map(|side| gather(side, &axes));
@@ -125,6 +128,8 @@ struct Comparer<'a> {
     name: &'a str,
     metric: Metric,
     margin: f64,
+    /// Whether metrics are rounded to six digits.
+    rounds: bool,
 }
 
 impl Comparer<'_> {
@@ -171,7 +176,8 @@ impl Comparer<'_> {
 
     /// Returns the metric of a cell; `None` if it is missing or not finite.
     fn value(&self, cell: &SideCell) -> Option<f64> {
-        cell.metrics.get(self.name).copied().filter(|value| value.is_finite())
+        let value = cell.metrics.get(self.name).copied().filter(|value| value.is_finite());
+        value.map(|value| if self.rounds { rounded(value) } else { value })
     }
 
     fn replicates(&self, cells: &[&SideCell]) -> Option<Replicates> {

@@ -22,7 +22,7 @@ fn a_refit_is_locked_and_proved() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, run_folder, lock) = refitted(folder.path());
     let text = lock.to_text();
-    assert!(text.contains("[refit]") && text.contains("[refit.threshold]"), "{text}");
+    assert!(text.contains("\nrefit = { ") && text.contains("threshold = { "), "{text}");
     assert_eq!(Lock::parse(text.as_bytes()).as_ref(), Ok(&lock));
     assert_eq!(reproduce::lock(&pipeline, &run_folder, 0.01).expect("again"), lock);
     let found = verified(&pipeline, &lock, folder.path());
@@ -37,7 +37,8 @@ fn a_refit_is_locked_and_proved() {
     assert!(fs::metadata(&model).and_then(|metadata| metadata.modified()).expect("a file") > made);
     // A refit depends on all cells, so verifying only some of them leaves it out.
     let some = RunFolder::new(folder.path().join("some"));
-    let found = verify(&pipeline, &lock, Some(2), &some, Options::on(Device::Cpu), &mut Silent).expect("it ends");
+    let sample = Selection { sample: Some(2), ..Selection::default() };
+    let found = verify(&pipeline, &lock, &sample, &some, Options::on(Device::Cpu), &mut Silent).expect("it ends");
     assert_eq!((found.cells.len(), found.refit.is_none()), (2, true));
 }
 
