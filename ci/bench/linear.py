@@ -1,13 +1,13 @@
 """Compares the logistic regression of crates/linear with scikit-learn's, on the same rows and cores.
 
     pip install scikit-learn
-    python ci/bench/linear.py [--threads 2] [--runs 3] [--fits 2]
+    python ci/bench/linear.py [--threads 2] [--runs 3] [--fits 4]
 
 The rows are those that `cargo bench -p emberline-linear` makes: 10,003 of 384 numbers, 77 classes, as all-MiniLM-L6-v2 gives for
 banking77. Both programs run one after the other, in turns; the fastest run of each counts. `cpu` is the CPU time of the fit alone, of
 all threads: on a machine that does other work, it is the fairer figure, with `--threads 1`. Rows:
 
-- as scikit-learn is called by default: 32-bit rows, tolerance 1e-4, at most 100 iterations;
+- as scikit-learn is called by default: 32-bit rows, tolerance 1e-4, at most 100 iterations, C = 1 and 100;
 - converged: tolerance 1e-6, 64-bit rows for scikit-learn, since its 32-bit gradients can't reach it.
 
 `objective` is (sum of losses + penalty) / rows at the end: the lower one has converged further.
@@ -22,8 +22,8 @@ import tempfile
 import time
 
 ROWS, FEATURES, CLASSES = 10_003, 384, 77
-SETTINGS = [("default", 1.0, 1e-4, 100, "float32"), ("converged", 1.0, 1e-6, 1000, "float64"),
-            ("C = 100, converged", 0.01, 1e-6, 5000, "float64")]
+SETTINGS = [("C = 1, default", 1.0, 1e-4, 100, "float32"), ("C = 1, converged", 1.0, 1e-6, 1000, "float64"),
+            ("C = 100, default", 0.01, 1e-4, 100, "float32"), ("C = 100, converged", 0.01, 1e-6, 5000, "float64")]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -5,12 +5,13 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::dense::Dense;
-use crate::lbfgs::{Convergence, Limits, MEMORY, minimise};
+use crate::lbfgs::{Convergence, Limits, MEMORY, Minimiser};
 use crate::loss::Loss;
 use crate::model::LinearModel;
 use crate::narrow::NarrowDense;
-use crate::objective::{Classes, MAX_CHUNKS, MAX_GRADIENT_BYTES, Objective, penalised};
+use crate::objective::{Classes, MAX_CHUNKS, MAX_GRADIENT_BYTES, Objective, Precision, penalised};
 use crate::rows::{Rows, SparseRows};
+use crate::single::DenseSingle;
 use crate::sparse::Sparse;
 
 /// The settings of a fit.
@@ -209,22 +210,38 @@ impl Problem<'_> {
     fn minimise(self, classes: &[u32], outputs: usize, loss: Loss) -> Result<(Vec<f64>, Convergence), Error> {
         let classes = Classes { of_rows: classes, weights: self.class_weights };
         match (self.rows, self.transposed, loss) {
-            (Rows::Dense(rows), _, Loss::Logistic) => self.run(&NarrowDense::new(rows, classes)),
-            (Rows::Dense(rows), _, Loss::Softmax) => self.run(&Dense::new(rows, classes, outputs)),
+            (Rows::Dense(rows), _, Loss::Logistic) => {
+                self.run(&[(Precision::Double, &NarrowDense::new(rows, classes))])
+            }
+            (Rows::Dense(rows), _, Loss::Softmax) => {
+                let single = DenseSingle::new(rows, classes, outputs);
+                let double = Dense::new(rows, classes, outputs);
+                let stages: [(Precision, &dyn Objective); 2] =
+                    [(Precision::Single, &single), (Precision::Double, &double)];
+                self.run(if single.is_faster() { &stages } else { &stages[1..] })
+            }
             (Rows::Sparse(rows), Some(transposed), _) => {
-                self.run(&Sparse::new((rows, transposed), classes, outputs, loss))
+                self.run(&[(Precision::Double, &Sparse::new((rows, transposed), classes, outputs, loss))])
             }
             (Rows::Sparse(_), None, _) => unreachable!("sparse rows are transposed first"),
         }
     }
 
-    fn run(self, objective: &dyn Objective) -> Result<(Vec<f64>, Convergence), Error> {
+    /// Minimises an objective in several precisions, one after another. The last one tells how the fit ended.
+    fn run(self, stages: &[(Precision, &dyn Objective)]) -> Result<(Vec<f64>, Convergence), Error> {
         let Settings { l2, tolerance, max_iterations } = *self.settings;
+        let (_, objective) = stages[0];
         let length = (objective.features() + 1) * objective.outputs();
-        let mut parameters = emberline_base::memory::filled(0.0, length)?;
-        let evaluate = |parameters: &[f64], gradient: &mut [f64]| penalised(objective, l2, parameters, gradient);
-        let end = minimise(&mut parameters, Limits { tolerance, max_iterations }, evaluate, |_| (self.goes_on)());
-        end.map(|end| (parameters, end)).ok_or(Error::Interrupted)
+        let mut minimiser = Minimiser::new(emberline_base::memory::filled(0.0, length)?);
+        let mut end = None;
+        for &(precision, objective) in stages {
+            let evaluate = |parameters: &[f64], gradient: &mut [f64]| penalised(objective, l2, parameters, gradient);
+            end = minimiser.run(precision, Limits { tolerance, max_iterations }, evaluate, |_| (self.goes_on)());
+            if end.is_none() {
+                break;
+            }
+        }
+        end.map(|end| (minimiser.into_point(), end)).ok_or(Error::Interrupted)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::line_search::{Point, search};
+use crate::objective::Precision;
 use crate::vector::{add_scaled, dot, largest_magnitude, scale};
 
 /// The number of steps that the estimate of the curvature is made from; SciPy's default.
@@ -39,65 +40,106 @@ struct Step {
     rho: f64,
 }
 
-/// Minimises a convex function from `point` on, which is then the minimum. `evaluate` writes the gradient at a point and
-/// returns the value there. `goes_on` is asked before every iteration; none is returned when it says no.
-pub(crate) fn minimise(
-    point: &mut Vec<f64>,
-    limits: Limits,
-    mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,
-    mut goes_on: impl FnMut(&Convergence) -> bool,
-) -> Option<Convergence> {
-    let mut gradient = vec![0.0; point.len()];
-    let value = evaluate(point, &mut gradient);
-    let largest = largest_magnitude(&gradient);
-    let mut state =
-        Convergence { converged: false, iterations: 0, evaluations: 1, gradient: largest, objective: value };
-    let mut steps: VecDeque<Step> = VecDeque::with_capacity(MEMORY);
-    let (mut next, mut next_gradient) = (point.clone(), gradient.clone());
-    loop {
-        // Not `<=` the other way round: a gradient that is NaN never converges.
-        state.converged = state.gradient <= limits.tolerance;
-        if state.converged || state.iterations >= limits.max_iterations {
-            return Some(state);
-        }
-        if !goes_on(&state) {
-            return None;
-        }
-        let direction = direction(&gradient, &steps);
-        let start = Point { step: 0.0, value: state.objective, slope: dot(&gradient, &direction) };
-        let first_step = if steps.is_empty() { (1.0 / dot(&gradient, &gradient).sqrt()).min(1.0) } else { 1.0 };
-        let found = search(start, first_step, |step| {
-            next.copy_from_slice(point);
-            add_scaled(&mut next, step, &direction);
-            state.evaluations += 1;
-            let value = evaluate(&next, &mut next_gradient);
-            Point { step, value, slope: dot(&next_gradient, &direction) }
-        });
-        match found {
-            Some(end) => {
-                remember(&mut steps, [&*point, &next], [&gradient, &next_gradient]);
-                std::mem::swap(point, &mut next);
-                std::mem::swap(&mut gradient, &mut next_gradient);
-                (state.objective, state.gradient) = (end.value, largest_magnitude(&gradient));
-                state.iterations += 1;
+/// A point, and the value and gradient there.
+struct Place {
+    point: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+}
+
+/// A minimisation of a convex function, which may be computed in one precision after another.
+pub(crate) struct Minimiser {
+    /// The best place so far.
+    here: Place,
+    /// Space for the place that a step leads to.
+    next: Place,
+    steps: VecDeque<Step>,
+    iterations: u32,
+    evaluations: u32,
+}
+
+impl Minimiser {
+    pub(crate) fn new(point: Vec<f64>) -> Self {
+        let place = || Place { point: point.clone(), value: f64::NAN, gradient: vec![0.0; point.len()] };
+        Self { here: place(), next: place(), steps: VecDeque::with_capacity(MEMORY), iterations: 0, evaluations: 0 }
+    }
+
+    /// Returns the best point.
+    pub(crate) fn into_point(self) -> Vec<f64> {
+        self.here.point
+    }
+
+    /// Goes on until the gradient is small enough, there were enough iterations, or rounding lets no step improve the value; in
+    /// 32 bits, until a step improves it by no more than rounding could. `evaluate` writes the gradient at a point and returns
+    /// the value there. `goes_on` is asked before every iteration; none is returned when it says no.
+    pub(crate) fn run(
+        &mut self,
+        precision: Precision,
+        limits: Limits,
+        mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,
+        mut goes_on: impl FnMut(&Convergence) -> bool,
+    ) -> Option<Convergence> {
+        self.here.value = evaluate(&self.here.point, &mut self.here.gradient);
+        self.evaluations += 1;
+        loop {
+            let (state, value) = (self.state(limits), self.here.value);
+            if state.converged || state.iterations >= limits.max_iterations {
+                return Some(state);
             }
-            // The estimate of the curvature may be spoilt by rounding: once more along the gradient alone.
-            None if !steps.is_empty() => steps.clear(),
-            None => return Some(state),
+            if !goes_on(&state) {
+                return None;
+            }
+            match self.step(precision.rounding(), &mut evaluate) {
+                true if precision.is_spent(value, self.here.value) => return Some(self.state(limits)),
+                true => {}
+                // The estimate of the curvature may be spoilt by rounding: once more along the gradient alone.
+                false if !self.steps.is_empty() => self.steps.clear(),
+                false => return Some(self.state(limits)),
+            }
         }
+    }
+
+    /// Goes to a better place; returns whether there is one within rounding.
+    fn step(&mut self, rounding: f64, mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64) -> bool {
+        let Self { here, next, steps, evaluations, .. } = self;
+        let direction = direction(&here.gradient, steps);
+        let start = Point { step: 0.0, value: here.value, slope: dot(&here.gradient, &direction) };
+        let length = dot(&here.gradient, &here.gradient).sqrt();
+        let first_step = if steps.is_empty() { (1.0 / length).min(1.0) } else { 1.0 };
+        let found = search(start, first_step, rounding, |step| {
+            next.point.copy_from_slice(&here.point);
+            add_scaled(&mut next.point, step, &direction);
+            *evaluations += 1;
+            next.value = evaluate(&next.point, &mut next.gradient);
+            Point { step, value: next.value, slope: dot(&next.gradient, &direction) }
+        });
+        if found.is_some() {
+            remember(steps, here, next);
+            std::mem::swap(here, next);
+            self.iterations += 1;
+        }
+        found.is_some()
+    }
+
+    fn state(&self, limits: Limits) -> Convergence {
+        let gradient = largest_magnitude(&self.here.gradient);
+        // Not `>` the other way round: a gradient that is NaN never converges.
+        let converged = gradient <= limits.tolerance;
+        let Self { iterations, evaluations, .. } = *self;
+        Convergence { converged, iterations, evaluations, gradient, objective: self.here.value }
     }
 }
 
 /// Keeps a step, in place of the oldest if there are enough; a step without curvature tells nothing.
-fn remember(steps: &mut VecDeque<Step>, points: [&[f64]; 2], gradients: [&[f64]; 2]) {
+fn remember(steps: &mut VecDeque<Step>, from: &Place, to: &Place) {
     let old = if steps.len() == MEMORY { steps.pop_front() } else { None };
     let (mut point, mut gradient) = old.map_or_else(Default::default, |step| (step.point, step.gradient));
-    let subtract = |target: &mut Vec<f64>, [from, to]: [&[f64]; 2]| {
+    let subtract = |target: &mut Vec<f64>, from: &[f64], to: &[f64]| {
         target.clear();
         target.extend(to.iter().zip(from).map(|(to, from)| to - from));
     };
-    subtract(&mut point, points);
-    subtract(&mut gradient, gradients);
+    subtract(&mut point, &from.point, &to.point);
+    subtract(&mut gradient, &from.gradient, &to.gradient);
     let curvature = dot(&point, &gradient);
     if curvature > f64::EPSILON * dot(&gradient, &gradient) {
         steps.push_back(Step { point, gradient, rho: 1.0 / curvature });
@@ -128,6 +170,18 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { tolerance: 1e-10, max_iterations: 200 };
+
+    fn minimise(
+        point: &mut Vec<f64>,
+        limits: Limits,
+        evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,
+        goes_on: impl FnMut(&Convergence) -> bool,
+    ) -> Option<Convergence> {
+        let mut minimiser = Minimiser::new(std::mem::take(point));
+        let end = minimiser.run(Precision::Double, limits, evaluate, goes_on);
+        *point = minimiser.into_point();
+        end
+    }
 
     /// A convex function of 30 numbers whose curvatures differ by a factor of 100; its minimum is at 1, 2, 3, ...
     fn evaluate(point: &[f64], gradient: &mut [f64]) -> f64 {
@@ -177,5 +231,48 @@ mod tests {
     #[test]
     fn it_can_be_interrupted() {
         assert_eq!(minimise(&mut vec![0.0; 30], LIMITS, evaluate, |state| state.iterations < 2), None);
+    }
+
+    /// Like [`evaluate`] and 100, rounded to 32 bits.
+    fn evaluate_single(point: &[f64], gradient: &mut [f64]) -> f64 {
+        let rounded: Vec<f64> = point.iter().map(|&coordinate| f64::from(coordinate as f32)).collect();
+        let value = evaluate(&rounded, gradient);
+        gradient.iter_mut().for_each(|gradient| *gradient = f64::from(*gradient as f32));
+        f64::from((100.0 + value) as f32)
+    }
+
+    #[test]
+    fn what_32_bits_begin_64_bits_end() {
+        let mut minimiser = Minimiser::new(vec![0.0; 30]);
+        let single = minimiser.run(Precision::Single, LIMITS, evaluate_single, |_| true).expect("not interrupted");
+        assert!(!single.converged && single.gradient < 1.0 && single.iterations > 5, "{single:?}");
+        let end = minimiser.run(Precision::Double, LIMITS, evaluate, |_| true).expect("not interrupted");
+        assert!(end.converged && end.iterations > single.iterations && end.evaluations > single.evaluations, "{end:?}");
+        assert!(minimiser.here.point.iter().enumerate().all(|(at, value)| (value - (at + 1) as f64).abs() < 1e-9));
+        let alone = minimise(&mut vec![0.0; 30], LIMITS, evaluate, |_| true).expect("not interrupted");
+        assert!(end.iterations <= alone.iterations + 5, "the memory is kept: {end:?} {alone:?}");
+    }
+
+    /// Noise of 32 bits, such as that of very large features, or numbers that 32 bits can't hold.
+    #[test]
+    fn a_spoilt_beginning_spoils_no_end() {
+        let mut calls = 0.0_f64;
+        let noise = |point: &[f64], gradient: &mut [f64]| {
+            calls += 1.0;
+            let value = evaluate(point, gradient);
+            gradient.iter_mut().for_each(|gradient| *gradient *= 1.0 + (100.0 * calls).sin());
+            value * (1.0 + 0.01 * calls.sin())
+        };
+        let mut minimiser = Minimiser::new(vec![0.0; 30]);
+        let limits = Limits { max_iterations: 20, ..LIMITS };
+        minimiser.run(Precision::Single, limits, noise, |_| true).expect("not interrupted");
+        let infinite = |_: &[f64], gradient: &mut [f64]| {
+            gradient.fill(f64::INFINITY);
+            f64::NAN
+        };
+        minimiser.run(Precision::Single, LIMITS, infinite, |_| true).expect("not interrupted");
+        let end = minimiser.run(Precision::Double, LIMITS, evaluate, |_| true).expect("not interrupted");
+        assert!(end.converged && end.iterations < 200, "{end:?}");
+        assert!(minimiser.here.point.iter().enumerate().all(|(at, value)| (value - (at + 1) as f64).abs() < 1e-9));
     }
 }

@@ -12,9 +12,6 @@ const DECREASE: f64 = 1e-4;
 /// A step must reduce the magnitude of the slope to this share of the initial slope's.
 const CURVATURE: f64 = 0.9;
 
-/// Relative differences of values below this are rounding.
-const ROUNDING: f64 = 1e-12;
-
 /// The largest number of evaluations of one search.
 const MAX_EVALUATIONS: u32 = 30;
 
@@ -27,13 +24,19 @@ pub(crate) struct Point {
 }
 
 /// Returns a step length that satisfies the Wolfe conditions, where `evaluate` gives the point of a step length; none if
-/// there isn't any within rounding. `start` is the point of step 0, whose slope is negative.
-pub(crate) fn search(start: Point, first_step: f64, mut evaluate: impl FnMut(f64) -> Point) -> Option<Point> {
+/// there isn't any within rounding. `start` is the point of step 0, whose slope is negative. Relative differences of values
+/// below `rounding` say nothing.
+pub(crate) fn search(
+    start: Point,
+    first_step: f64,
+    rounding: f64,
+    mut evaluate: impl FnMut(f64) -> Point,
+) -> Option<Point> {
     let (mut low, mut high): (Point, Option<Point>) = (start, None);
     let mut step = first_step;
     for _ in 0..MAX_EVALUATIONS {
         let point = evaluate(step);
-        if is_acceptable(start, point) {
+        if is_acceptable(start, point, rounding) {
             return Some(point);
         }
         // A value or slope that isn't finite lies too far away.
@@ -51,10 +54,10 @@ pub(crate) fn search(start: Point, first_step: f64, mut evaluate: impl FnMut(f64
     None
 }
 
-fn is_acceptable(start: Point, point: Point) -> bool {
+fn is_acceptable(start: Point, point: Point, rounding: f64) -> bool {
     let is_flat = point.slope.abs() <= CURVATURE * start.slope.abs();
     let decreases = point.value <= start.value + DECREASE * point.step * start.slope;
-    let is_level = point.value <= start.value + ROUNDING * start.value.abs();
+    let is_level = point.value <= start.value + rounding * start.value.abs();
     let decreases_by_slope = is_level && point.slope <= (2.0 * DECREASE - 1.0) * start.slope;
     is_flat && (decreases || decreases_by_slope)
 }
@@ -93,7 +96,7 @@ mod tests {
     /// Finds a step for a function and its derivative.
     fn step(first: f64, value: impl Fn(f64) -> f64, slope: impl Fn(f64) -> f64) -> Option<f64> {
         let point = |step| Point { step, value: value(step), slope: slope(step) };
-        search(point(0.0), first, point).map(|point| point.step)
+        search(point(0.0), first, 1e-12, point).map(|point| point.step)
     }
 
     #[test]
@@ -118,7 +121,7 @@ mod tests {
             evaluations += 1;
             point(step)
         };
-        let found = search(point(0.0), 1e-2, count).expect("a step");
+        let found = search(point(0.0), 1e-2, 1e-12, count).expect("a step");
         assert!((found.step - 3.0).abs() < 1e-9, "{found:?}");
         assert_eq!(evaluations, 2);
     }
@@ -135,5 +138,14 @@ mod tests {
     fn near_the_minimum_the_slope_decides() {
         assert_eq!(step(1.0, |_| 1.0, |t| 1e-15 * (t - 1.1)), Some(1.0));
         assert_eq!(step(1.0, |t| 1.0 + t, |_| -1.0), None);
+    }
+
+    /// A step that lengthens the value by less than rounding is judged by its slope.
+    #[test]
+    fn coarse_values_leave_it_to_the_slope() {
+        let point = |step: f64| Point { step, value: 1.0 + 1e-8 * step, slope: step - 1.0 };
+        for (rounding, is_found) in [(1e-12, false), (1e-6, true)] {
+            assert_eq!(search(point(0.0), 1.0, rounding, point).is_some(), is_found);
+        }
     }
 }

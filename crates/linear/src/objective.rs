@@ -21,6 +21,33 @@ pub(crate) trait Objective: Sync {
     fn evaluate(&self, parameters: &[f64], gradient: &mut [f64]) -> f64;
 }
 
+/// The precision that an objective is computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precision {
+    /// 32 bits.
+    Single,
+    /// 64 bits.
+    Double,
+}
+
+impl Precision {
+    /// Returns the relative difference of two values below which they may be equal but for rounding.
+    pub(crate) fn rounding(self) -> f64 {
+        match self {
+            Self::Single => 1e-6,
+            Self::Double => 1e-12,
+        }
+    }
+
+    /// Returns whether a higher precision should follow, since a step improved a value by no more than rounding could.
+    pub(crate) fn is_spent(self, before: f64, after: f64) -> bool {
+        match self {
+            Self::Single => before - after <= self.rounding() * before.abs(),
+            Self::Double => false,
+        }
+    }
+}
+
 /// The classes of rows, and how much they count.
 #[derive(Clone, Copy)]
 pub(crate) struct Classes<'a> {
