@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(step(1.0, |t| 1.0 + t, |_| -1.0), None);
     }
 
-    /// A step that lengthens the value by less than rounding is judged by its slope.
+    /// A step that raises the value by less than rounding is judged by its slope.
     #[test]
     fn coarse_values_leave_it_to_the_slope() {
         let point = |step: f64| Point { step, value: 1.0 + 1e-8 * step, slope: step - 1.0 };
