@@ -51,6 +51,8 @@ fi
 
 if ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then require vulkan; fi
 
+if command -v chromium >/dev/null; then require chromium; fi
+
 if [ -d "${EMBERLINE_SHARED:-../shared}" ]; then require shared; fi
 
 disk="$(mktemp -d)"

@@ -292,7 +292,14 @@ pub(crate) struct Fetch {
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The run folder, such as runs/quora-insincere.
-    pub(crate) run: PathBuf,
+    #[arg(required_unless_present = "from")]
+    pub(crate) run: Option<PathBuf>,
+    /// A report.html: write the files that it carries (summary, pipeline, lock, predictions) instead of rendering reports.
+    #[arg(long, value_name = "PAGE", conflicts_with = "run")]
+    pub(crate) from: Option<PathBuf>,
+    /// The folder that the files of --from are written to [default: beside the page, named like it with -files].
+    #[arg(long, value_name = "DIR", requires = "from")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -136,6 +136,7 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
         | Report::NoSums(_)
         | Report::Json { .. }
         | Report::Cell { .. }
+        | Report::Page { .. }
         | Report::History { .. } => Code::Asset,
         Report::File(error) if error.is_not_a_file() => Code::Asset,
         Report::File(_) => Code::Unexpected,

@@ -43,7 +43,7 @@ pub use decisions::{Average, ClassCounts, ClassScore, Decisions, Tally};
 pub use predictions::{Predictions, PredictionsError, accuracy_of_row, is_unknown, log_loss_of_row};
 pub use probability::{Probabilities, probabilities_of_row, probability};
 pub use proper::{BINS, CalibrationError, ReliabilityBin, brier_of_rows};
-pub use ranked::{Area, Counts, MeanArea, RankedRows};
+pub use ranked::{Area, Counts, MeanArea, Point, RankedRows};
 pub use row_metric::{MeanOfRows, RowMetric};
 pub use scores::{
     Threshold, calibrated_scores, cross_fitted_row_metric, cross_fitted_scores, epoch_scores, further_scores,

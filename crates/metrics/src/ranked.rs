@@ -17,10 +17,13 @@ pub struct RankedRows {
 
 /// The counts if all rows with at least `score` are predicted as positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Point {
-    pub(crate) score: f64,
-    pub(crate) true_positives: f64,
-    pub(crate) false_positives: f64,
+pub struct Point {
+    /// The lowest score that is predicted as positive.
+    pub score: f64,
+    /// The positive rows with at least this score.
+    pub true_positives: f64,
+    /// The negative rows with at least this score.
+    pub false_positives: f64,
 }
 
 impl RankedRows {
@@ -41,7 +44,7 @@ impl RankedRows {
     }
 
     /// Returns the counts at every distinct score, from the highest to the lowest.
-    pub(crate) fn points<'a>(&'a self, counts: Counts<'a>) -> impl Iterator<Item = Point> + 'a {
+    pub fn points<'a>(&'a self, counts: Counts<'a>) -> impl Iterator<Item = Point> + 'a {
         let (mut begin, mut true_positives, mut false_positives) = (0, 0.0, 0.0);
         self.runs.iter().map(move |&(score, end)| {
             for &(row, positive) in &self.rows[begin..end] {
@@ -99,12 +102,12 @@ impl RankedRows {
 
 impl Point {
     /// Returns precision = tp / (tp + fp).
-    pub(crate) fn precision(&self) -> f64 {
+    pub fn precision(&self) -> f64 {
         self.true_positives / (self.true_positives + self.false_positives)
     }
 
     /// Returns F1 = 2 tp / (2 tp + fp + fn).
-    pub(crate) fn f1(&self, positives: f64) -> f64 {
+    pub fn f1(&self, positives: f64) -> f64 {
         2.0 * self.true_positives / (self.true_positives + self.false_positives + positives)
     }
 }

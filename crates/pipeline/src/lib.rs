@@ -30,6 +30,7 @@ mod run_folder;
 pub mod schema;
 mod settings;
 mod source_options;
+mod unpack;
 
 pub use bundle_file::BundleError;
 pub use checks::Checks;
@@ -59,3 +60,4 @@ pub use row_sketch::RowSketch;
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;
+pub use unpack::unpack_report;

@@ -143,7 +143,7 @@ impl Run {
     }
 
     /// Returns the best cell of the best setting, and why it was chosen.
-    fn best(&self) -> Option<(&Cell, String)> {
+    pub(crate) fn best(&self) -> Option<(&Cell, String)> {
         if let [only] = self.done().as_slice() {
             let cell = self.summary.cells.iter().find(|cell| cell.id == *only)?;
             return Some((cell, "the only one that is done".to_owned()));

@@ -1,8 +1,8 @@
 //! The charts of training curves: accuracy by epoch and loss by epoch, with all settings in each chart.
 //!
-//! Training curves are dashed, validation curves are solid. A setting with several seeds has a bold mean and, if there are
-//! few settings, one thin line per seed. The mean ends at the first epoch that not every seed has reached, because a mean
-//! over fewer and fewer seeds would jump. If there are many settings, only the best are drawn, and a note says so.
+//! Training curves are dashed, validation curves are solid. A setting with several replicates has the line of their mean, and their range
+//! as a band around it. Both end at the first epoch that not every replicate has reached, because a mean over fewer and fewer of them
+//! would jump. If there are many settings, the best have colours; the others are grey lines behind them, and a note says so.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,22 @@ use emberline_base::record::Epoch;
 
 use crate::Run;
 use crate::chart::axis::{self, Axis};
-use crate::chart::{Chart, LineStyle, Series};
+use crate::chart::{Chart, LineStyle, Proportions, Series};
 use crate::document::Prose;
 use crate::grouping::ReplicateNames;
 use crate::moments;
 use crate::number::{counted, single};
-use crate::ranking::{MAX_DRAWN, Ranking};
+use crate::ranking::Ranking;
 use crate::table::losses_differ;
 
-/// Maximum number of settings for which each seed is drawn.
-const MAX_WITH_SEEDS: usize = 6;
+/// Maximum number of settings with a band.
+const MAX_WITH_BANDS: usize = 8;
+
+/// Maximum number of settings that are drawn in grey.
+const MAX_CONTEXT: usize = 300;
+
+/// Maximum number of points of a grey line.
+const MAX_CONTEXT_POINTS: usize = 40;
 
 /// Maximum number of settings for which training curves are drawn besides validation curves.
 const MAX_WITH_TRAINING: usize = 8;
@@ -35,35 +41,37 @@ pub(crate) struct Curves {
     pub(crate) legend: Vec<(usize, String)>,
     /// Notes on how to read the charts, and on what is not drawn.
     pub(crate) notes: Vec<Prose>,
+    /// The number of cells whose histories are drawn.
+    pub(crate) cells: usize,
 }
 
 /// The histories of one setting's cells.
 struct DrawnSetting<'a> {
-    mark: usize,
+    /// The index of the setting among those that have a colour; `None` for a grey one.
+    mark: Option<usize>,
     label: &'a str,
     histories: Vec<&'a [Epoch]>,
 }
 
 /// Creates the charts of a run.
 pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
-    let drawn = drawn(run, ranking);
+    let (drawn, context): (Vec<_>, Vec<_>) = drawn(run, ranking).into_iter().partition(|setting| setting.mark.is_some());
     let mut cut = false;
     let charts = [("accuracy", Metric::Accuracy), ("loss", Metric::Loss)].into_iter().filter_map(|(key, metric)| {
-        let (chart, cut_off) = chart(run, &drawn, ranking.replicates.many, key, metric)?;
+        let (chart, cut_off) = chart(run, (&drawn, &context), ranking.replicates.many, key, metric)?;
         cut |= cut_off;
         Some(chart)
     });
     let charts: Vec<Chart> = charts.collect();
-    let legend = drawn.iter().map(|drawn| (drawn.mark, drawn.label.to_owned())).collect();
+    let legend = drawn.iter().filter_map(|drawn| Some((drawn.mark?, drawn.label.to_owned()))).collect();
+    let cells = drawn.iter().chain(&context).map(|setting| setting.histories.len()).sum();
     let has = |style: LineStyle| charts.iter().flat_map(|chart| &chart.series).any(|series| series.style == style);
     let styles = (has(LineStyle::Dashed), has(LineStyle::Mean));
-    Curves { charts, styles, legend, notes: notes(run, ranking, &drawn, cut) }
+    Curves { charts, styles, legend, notes: notes(run, ranking, (&drawn, &context), cut), cells }
 }
 
 fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<DrawnSetting<'a>> {
-    let marks = ranking.marks();
-    let marked = ranking.settings.iter().zip(marks).filter_map(|(setting, mark)| mark.map(|mark| (setting, mark)));
-    let with_histories = marked.map(|(setting, mark)| {
+    let with_histories = ranking.settings.iter().zip(ranking.marks()).map(|(setting, mark)| {
         let histories = setting.cells.iter().filter_map(|cell| run.histories.get(&cell.id)).map(Vec::as_slice);
         DrawnSetting { mark, label: &setting.label, histories: histories.filter(|epochs| !epochs.is_empty()).collect() }
     });
@@ -73,23 +81,25 @@ fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<DrawnSetting<'a>> {
 /// Creates one chart; the second value tells whether outliers are cut off.
 fn chart(
     run: &Run,
-    drawn: &[DrawnSetting<'_>],
+    (drawn, context): (&[DrawnSetting<'_>], &[DrawnSetting<'_>]),
     many: &str,
     key: &'static str,
     metric: Metric,
 ) -> Option<(Chart, bool)> {
     let has_valid = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
-    let mut series = Vec::new();
+    let mut series: Vec<Series> =
+        context.iter().take(MAX_CONTEXT).filter_map(|setting| context_line(setting, has_valid, metric)).collect();
     if drawn.len() <= MAX_WITH_TRAINING || !has_valid {
         series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), false, metric)));
     }
     series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), true, metric)));
-    // Drawing order: means in front of single seeds, validation in front of training.
+    // Drawing order: means in front of bands, validation in front of training.
     series.sort_by_key(|series| match series.style {
-        LineStyle::ThinDashed => 0,
-        LineStyle::Thin | LineStyle::Dots => 1,
-        LineStyle::Dashed => 2,
-        LineStyle::Mean => 3,
+        LineStyle::Context => 0,
+        LineStyle::Band => 1,
+        LineStyle::Thin | LineStyle::Dots | LineStyle::Reference => 2,
+        LineStyle::Dashed => 3,
+        LineStyle::Mean => 4,
     });
     let values: Vec<f64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).collect();
     let (low, high, cut_off) = axis::range(&values)?;
@@ -109,30 +119,55 @@ fn chart(
         y: Axis::linear(low - margin, high + margin, 5, false),
         reference,
         series,
+        proportions: Proportions::Wide,
     };
     Some((chart, cut_off))
 }
 
-/// Creates the lines of one setting, for training or validation: the mean, and each seed if there are few settings.
-fn lines(setting: &DrawnSetting<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
+/// The values of a metric in each replicate of a setting, by epoch: (epoch, value), NaN for none.
+fn replicates(setting: &DrawnSetting<'_>, valid: bool, metric: Metric) -> Option<Vec<Vec<(f64, f64)>>> {
     let value = |epoch: &Epoch| {
         let scores = if valid { epoch.valid.as_ref() } else { Some(&epoch.train) };
         scores.and_then(|scores| scores.get(&metric)).copied()
     };
-    let of_seed = |history: &&[Epoch]| -> Vec<(f64, f64)> {
+    let of_replicate = |history: &&[Epoch]| -> Vec<(f64, f64)> {
         history.iter().map(|epoch| (f64::from(epoch.epoch), value(epoch).unwrap_or(f64::NAN))).collect()
     };
-    let seeds: Vec<Vec<(f64, f64)>> = setting.histories.iter().map(of_seed).collect();
-    if seeds.iter().flatten().all(|point| point.1.is_nan()) {
-        return Vec::new();
-    }
-    let (thin, bold) =
-        if valid { (LineStyle::Thin, LineStyle::Mean) } else { (LineStyle::ThinDashed, LineStyle::Dashed) };
-    let mut series = vec![Series { mark: setting.mark, style: bold, shift: 0.0, points: mean_line(&seeds) }];
-    if seeds.len() > 1 && settings <= MAX_WITH_SEEDS {
-        series.extend(seeds.into_iter().map(|points| Series { mark: setting.mark, style: thin, shift: 0.0, points }));
+    let all: Vec<Vec<(f64, f64)>> = setting.histories.iter().map(of_replicate).collect();
+    all.iter().flatten().any(|point| !point.1.is_nan()).then_some(all)
+}
+
+/// Creates the lines of one setting, for training or validation: the mean, and the band of the replicates if there are few settings.
+fn lines(setting: &DrawnSetting<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
+    let (Some(mark), Some(all)) = (setting.mark, replicates(setting, valid, metric)) else { return Vec::new() };
+    let style = if valid { LineStyle::Mean } else { LineStyle::Dashed };
+    let line = |style, points| Series { mark, style, shift: 0.0, points };
+    let mut series = vec![line(style, mean_line(&all))];
+    if all.len() > 1 && settings <= MAX_WITH_BANDS && valid {
+        series.push(line(LineStyle::Band, band(&all)));
     }
     series
+}
+
+/// Creates the grey line of a setting without a colour: its mean, of validation rows if there are any.
+fn context_line(setting: &DrawnSetting<'_>, valid: bool, metric: Metric) -> Option<Series> {
+    let mean = mean_line(&replicates(setting, valid, metric)?);
+    let stride = mean.len().div_ceil(MAX_CONTEXT_POINTS).max(1);
+    let last = mean.len().checked_sub(1)?;
+    let is_kept = |(index, _): &(usize, (f64, f64))| index % stride == 0 || *index == last;
+    let points = mean.into_iter().enumerate().filter(is_kept).map(|(_, point)| point).collect();
+    Some(Series { mark: 0, style: LineStyle::Context, shift: 0.0, points })
+}
+
+/// Returns the outline of the range of the replicates, for the epochs that all of them have: the lower edge forwards, the upper edge back.
+fn band(replicates: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+    let shared = replicates.iter().map(Vec::len).min().unwrap_or(0);
+    let edge = |index: usize, pick: fn(f64, f64) -> f64| {
+        let values = replicates.iter().filter_map(|replicate| replicate.get(index)).map(|point| point.1);
+        (index as f64 + 1.0, values.reduce(pick).unwrap_or(f64::NAN))
+    };
+    let lower = (0..shared).map(|index| edge(index, f64::min));
+    lower.chain((0..shared).rev().map(|index| edge(index, f64::max))).collect()
 }
 
 /// Computes the mean over the seeds, for the epochs that all of them have.
@@ -161,22 +196,27 @@ fn description(drawn: &[DrawnSetting<'_>], metric: Metric, many: &str) -> String
     format!("At the last epoch, mean over the {many}. {}.", drawn.iter().map(last).collect::<Vec<_>>().join("; "))
 }
 
-fn notes(run: &Run, ranking: &Ranking<'_>, drawn: &[DrawnSetting<'_>], cut: bool) -> Vec<Prose> {
+fn notes(
+    run: &Run,
+    ranking: &Ranking<'_>,
+    (drawn, context): (&[DrawnSetting<'_>], &[DrawnSetting<'_>]),
+    cut: bool,
+) -> Vec<Prose> {
     let mut notes = Vec::new();
     let several = drawn.iter().any(|setting| setting.histories.len() > 1);
     if several {
         let ReplicateNames { one, many, .. } = ranking.replicates;
-        let thin =
-            if drawn.len() <= MAX_WITH_SEEDS { format!(" Thin lines are single {many}.") } else { String::new() };
-        notes.push(format!("Bold lines are means over the {many}, as far as every {one} was trained.{thin}"));
+        let band = if drawn.len() <= MAX_WITH_BANDS { format!(" The band is the range of the {many} on validation rows.") } else { String::new() };
+        notes.push(format!("Lines are means over the {many}, as far as every {one} was trained.{band}"));
     }
-    let finished = ranking.settings.iter().filter(|setting| setting.done().next().is_some()).count();
-    if finished > MAX_DRAWN {
+    if !context.is_empty() {
         let by = ranking
             .main
             .as_ref()
             .map_or("the first in the plan".to_owned(), |main| format!("the best by {}", main.name));
-        notes.push(format!("Of {} the {MAX_DRAWN} drawn are {by}.", counted(finished, "setting")));
+        let all = counted(drawn.len() + context.len(), "setting");
+        let grey = if context.len() > MAX_CONTEXT { format!("the next {MAX_CONTEXT}") } else { "the others".to_owned() };
+        notes.push(format!("Of {all}, {} have a colour: {by}. Grey lines are {grey}.", drawn.len()));
     }
     if drawn.len() > MAX_WITH_TRAINING {
         notes.push("Training curves are left out, because many settings are drawn.".to_owned());
@@ -218,23 +258,26 @@ mod tests {
         let curves = curves_of(&sample::course());
         let keys: Vec<&str> = curves.charts.iter().map(|chart| chart.key).collect();
         assert_eq!((keys, curves.legend.len()), (vec!["accuracy", "loss"], 6));
-        // Six settings of three seeds, less two cells: a mean and a line a seed, for training and validation.
-        assert_eq!(curves.charts[0].series.len(), 2 * (6 + 16) - 2 * usize::from(has_single_seed()));
-        assert!(curves.charts[0].reference.is_some());
-    }
-
-    /// Returns whether a setting of the sample has a single seed, which is then not drawn as a thin line.
-    fn has_single_seed() -> bool {
-        Ranking::of(&sample::course().summary).settings.iter().any(|setting| setting.done().count() == 1)
+        // Six settings: a mean for training and one for validation, and a band where there are several seeds.
+        let several = Ranking::of(&sample::course().summary).settings.iter().filter(|s| s.done().count() > 1).count();
+        assert_eq!(curves.charts[0].series.len(), 2 * 6 + several);
+        assert!(curves.charts[0].reference.is_some() && curves.cells == 16);
     }
 
     #[test]
     fn many_settings_are_capped_and_the_note_says_so() {
         let curves = curves_of(&sample::sweep());
-        assert_eq!(curves.legend.len(), MAX_DRAWN);
-        assert!(curves.charts.iter().all(|chart| chart.series.len() == MAX_DRAWN));
+        assert_eq!(curves.legend.len(), 12);
+        let count = |chart: &Chart, style| chart.series.iter().filter(|series| series.style == style).count();
+        assert!(curves.charts.iter().all(|chart| count(chart, LineStyle::Mean) == 12 && count(chart, LineStyle::Context) == 28));
         let notes = format!("{:?}", curves.notes);
-        assert!(notes.contains("Of 40 settings the 12 drawn are the best by val_pr_auc."), "{notes}");
+        assert!(notes.contains("Of 40 settings, 12 have a colour: the best by val_pr_auc. Grey lines are the others."), "{notes}");
+    }
+
+    #[test]
+    fn the_band_is_the_range_of_the_seeds() {
+        let seeds = [vec![(1.0, 0.2), (2.0, 0.5)], vec![(1.0, 0.4), (2.0, 0.1), (3.0, 0.9)]];
+        assert_eq!(band(&seeds), [(1.0, 0.2), (2.0, 0.1), (2.0, 0.5), (1.0, 0.4)]);
     }
 
     #[test]

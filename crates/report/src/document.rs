@@ -67,6 +67,8 @@ pub(crate) struct Column {
     pub(crate) note: String,
     /// Whether the fields are numbers, which are aligned to the right.
     pub(crate) numeric: bool,
+    /// Whether the column is left out on paper, where a wide table has no room.
+    pub(crate) is_minor: bool,
 }
 
 impl Column {
@@ -78,6 +80,11 @@ impl Column {
     /// Creates a column of numbers.
     pub(crate) fn number(name: impl Into<String>) -> Self {
         Self { name: name.into(), numeric: true, ..Self::default() }
+    }
+
+    /// Leaves the column out on paper.
+    pub(crate) fn minor(self) -> Self {
+        Self { is_minor: true, ..self }
     }
 
     /// Sets the second line.

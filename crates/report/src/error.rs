@@ -73,6 +73,14 @@ pub enum Error {
         /// What is wrong, as a phrase that follows the cell's id.
         fault: String,
     },
+    /// The files that a page carries can't be read or written.
+    #[error("{} {fault}", path.display())]
+    Page {
+        /// The page, or the file that can't be written.
+        path: PathBuf,
+        /// What is wrong, as a phrase that follows the path.
+        fault: String,
+    },
     /// A comparison was requested by an unknown metric, or by one without better and worse values.
     #[error("can't compare by `{name}`: there is no such metric; {}", if known.is_empty() { "no cell of either run is done".to_owned() } else { format!("there are {}", known.join(", ")) })]
     UnknownMetric {

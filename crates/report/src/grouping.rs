@@ -134,6 +134,11 @@ impl AxisNames {
         Self { axes: named.collect() }
     }
 
+    /// Iterates over the axes: their dotted keys, and their names in labels.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.axes.iter().map(|(axis, name)| (axis.as_str(), name.as_str()))
+    }
+
     fn label(&self, cell: &Cell) -> String {
         self.text(&cell.embedding, cell.trainable, |axis| cell.settings.get(axis))
     }

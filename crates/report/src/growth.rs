@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use emberline_base::record::{Cell, Outcome, Summary};
 
 use crate::chart::axis::{self, Axis};
-use crate::chart::{Chart, LineStyle, Series};
+use crate::chart::{Chart, LineStyle, Proportions, Series};
 use crate::grouping::{self, tuning, value_text};
 use crate::label_counts::is_number_of_labels;
 use crate::moments;
@@ -99,6 +99,7 @@ pub(crate) fn chart_of(mut series: Vec<(String, Points)>, main: &MainMetric, by:
         y: Axis::linear(low - margin, high + margin, 5, false),
         reference: None,
         series: draw(&series),
+        proportions: Proportions::Wide,
     };
     let legend = series.into_iter().enumerate().map(|(mark, (label, _))| (mark, label)).collect();
     Some(GrowthChart { chart, legend, cut })

@@ -1,26 +1,31 @@
 //! Renders reports: the `summary.json` and the histories of a run folder become `report.html`, `report.md` and
 //! `summary.csv`.
 //!
-//! Input: the records of a run ([`Run::load`]). Output: text ([`render`]), with equal bytes for equal records. Neither
+//! Input: the records of a run ([`Run::load`]) and, for the page, its [`Details`]. Output: text ([`render_with`]), with equal bytes for
+//! equal records. Neither
 //! training nor the data nor the pipeline is needed, so that a report can be rendered again years later. This crate prints
 //! nothing and writes no files.
 //!
-//! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) ->
-//! `label_counts` (settings with equal numbers of labels are compared) -> `ranking` -> `warnings`,
-//! `answer`, `table`, `curves`, `growth` and `label_efficiency` -> one module per format in `format/`, which escapes text as its last step.
+//! Data flow: [`Run`] -> `grouping` (cells that differ only by their seed form a setting) -> `label_counts` (settings with equal
+//! numbers of labels are compared) -> `ranking` -> `warnings`, `answer`, `table`, `curves`, `growth`, `label_efficiency`, `heat_map`
+//! and `evaluation` -> one module per format in `format/`, which escapes text as its last step.
 
 mod answer;
+mod carried;
 mod chart;
 mod choose;
 pub mod compare;
 mod curves;
+mod details;
 mod document;
 mod error;
 mod escape;
+mod evaluation;
 mod fit_verdict;
 mod format;
 mod grouping;
 mod growth;
+mod heat_map;
 pub mod history;
 pub mod known;
 mod label_counts;
@@ -41,10 +46,13 @@ mod warnings;
 #[cfg(test)]
 mod sample;
 
+pub use carried::{CarriedFile, read_carried};
 pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
+pub use details::{Details, SourceFiles};
 pub use error::Error;
+pub use evaluation::Evaluation;
 pub use fit_verdict::{Course, FitVerdict, Gap, Learned};
-pub use format::{Format, file_name, render};
+pub use format::{Format, file_name, render, render_with};
 pub use refit::{read_refit, read_whole_refit};
 pub use run::{Run, read_whole_summary};
 pub use study::Question;

@@ -192,6 +192,29 @@ pub fn read_targets(bytes: &[u8]) -> Result<RowTargets, String> {
     Ok(RowTargets { keys: texts.iter().enumerate().map(key).collect(), classes })
 }
 
+/// What divides rows into slices, in the order of the split.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowFacts {
+    /// The length of each text in characters.
+    pub lengths: Vec<u32>,
+    /// The digest of each row's group, zeros for a row without one; `None` if the data have no groups.
+    pub groups: Option<Vec<[u8; 16]>>,
+}
+
+/// Parses a file and returns the facts about its rows.
+///
+/// # Errors
+/// What is wrong with the file, as a phrase that follows its path.
+pub fn read_facts(bytes: &[u8]) -> Result<RowFacts, String> {
+    let stored = FORMAT.open(bytes)?;
+    let lengths = stored.integers("length")?.ok_or_else(|| stored.damaged())?;
+    let groups = stored.bytes("group_digest")?.map(digests);
+    if groups.as_ref().is_some_and(|groups| groups.len() != lengths.len()) {
+        return Err(stored.damaged());
+    }
+    Ok(RowFacts { lengths, groups })
+}
+
 fn digests(bytes: &[u8]) -> Vec<[u8; 16]> {
     bytes.chunks_exact(16).map(|digest| digest.try_into().expect("16 bytes")).collect()
 }
@@ -235,6 +258,13 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
         assert_eq!(file.tensor("group_digest").expect("groups").shape(), [3, 16]);
         assert!(!bytes.windows(6).any(|bytes| bytes == b"author"));
+    }
+
+    #[test]
+    fn facts_are_lengths_and_groups() {
+        let facts = |group| read_facts(&table(group).to_bytes(&[], false).expect("memory")).expect("whole");
+        assert_eq!(facts(None), RowFacts { lengths: vec![6, 0, MAX_TEXT_CHARS as u32 + 1], groups: None });
+        assert_eq!(facts(Some("author")).groups.map(|groups| groups.len()), Some(3));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Artificial runs for tests: plausible numbers, computed without randomness.
 
+mod evaluation;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use emberline_base::{Digest, Metric, Scores, Splits, Task, Warning};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+pub(crate) use self::evaluation::{evaluation, evaluation_of_classes, evaluation_of_labels};
 use crate::{Question, Run};
 
 /// A run of three embeddings, frozen and fine-tuned, with three seeds; one cell failed, one is pending.

@@ -51,6 +51,8 @@ requirements! {
     Vulkan: "vulkan", None, "install a Vulkan driver, such as the package mesa-vulkan-drivers";
     /// An NVIDIA GPU.
     Cuda: "cuda", None, "use a machine with an NVIDIA GPU and its driver";
+    /// The browser Chromium.
+    Chromium: "chromium", None, "install Chromium, as the program chromium";
     /// The right to mount a small disk.
     SmallDisk: "small-disk", None, "run as root, in a container that may mount";
     /// `strace`, and the right to trace.

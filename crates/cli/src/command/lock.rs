@@ -21,9 +21,12 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
         return Err(Error::Usage("a tolerance is a number of at least 0, such as 0.01".to_owned()));
     }
     let pipeline = load(&args.pipeline)?;
-    let lock = lock(&pipeline, &run_folder(&pipeline, args.out.as_ref()), args.tolerance)?;
+    let folder = run_folder(&pipeline, args.out.as_ref());
+    let lock = lock(&pipeline, &folder, args.tolerance)?;
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;
+    // The report carries the lock.
+    folder.write_reports()?;
     let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
     let refit = if lock.has_refit() { ", and the refit" } else { "" };
     writeln!(io::stdout(), "{}: {}{failed}{refit}", path.display(), counted(lock.cells(), "cell"))?;

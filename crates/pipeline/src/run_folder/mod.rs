@@ -15,6 +15,7 @@ mod baselines;
 mod owner;
 mod refit;
 mod result;
+mod sources;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use emberline_base::record::{Answer, Summary};
 use emberline_base::{Digest, Sums, run_files};
 use emberline_embedding::WordCounts;
 use emberline_report::known::{self, RowWords};
-use emberline_report::{Format, Run, SummedFolder};
+use emberline_report::{Details, Format, Run, SummedFolder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -276,10 +277,11 @@ impl RunFolder {
 
     fn render_reports(&self) -> Result<Vec<PathBuf>, Error> {
         let run = Run::load(&self.path)?;
+        let details = Details::load(&self.path, &run, sources::of(&self.path))?;
         let mut written = Vec::new();
         for format in Format::ALL {
             let path = self.path.join(emberline_report::file_name(format));
-            file::write_atomic(&path, emberline_report::render(&run, format).as_bytes())?;
+            file::write_atomic(&path, emberline_report::render_with(&run, &details, format).as_bytes())?;
             written.push(path);
         }
         Ok(written)

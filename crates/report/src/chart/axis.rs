@@ -65,6 +65,16 @@ impl Axis {
         axis
     }
 
+    /// Creates the axis of a share, from 0 to 1.
+    pub(crate) fn share() -> Self {
+        Self::linear(0.0, 1.0, 5, false)
+    }
+
+    /// Returns whether the scale is logarithmic.
+    pub(crate) fn is_logarithmic(&self) -> bool {
+        self.scale == Scale::Logarithmic
+    }
+
     /// Returns the position of a value on the axis: 0 at the start, 1 at the end.
     pub(crate) fn place(&self, value: f64) -> f64 {
         match self.scale {

@@ -1,24 +1,50 @@
 //! Renders charts as inline SVG: lines and dots over two axes.
 //!
-//! Input: series in the units of the data. Output: one `<svg>` element with a title and a description for readers who can't
-//! see it. Colours are the classes `s0`, `s1`, ... of the style sheet (the palette of Okabe and Ito); each setting also has a
-//! marker shape, so that no two colours need to be distinguished. All element ids begin with `key`.
+//! Input: series in the units of the data. Output: one `<svg>` element with a name and a description for readers who can't
+//! see it. Colours are the classes `s0`, `s1`, ... of the style sheet; each setting also has a marker shape, so that no two colours
+//! need to be distinguished. All element ids begin with `key`. The attributes `data-plot` (left, top, right and bottom of the plot area)
+//! and `data-ends` (the values there) let the script of the page translate positions into values.
 
 pub(crate) mod axis;
+mod marks;
 
 use std::fmt::Write as _;
 
 use crate::escape::html;
 use axis::Axis;
+pub(crate) use marks::{colour, swatch};
+use marks::shape;
 
-/// Width and height of the chart, in its own units.
-const SIZE: (f64, f64) = (560.0, 350.0);
+/// Left and top of the plot area.
+const CORNER: (f64, f64) = (60.0, 34.0);
 
-/// Left, top, right and bottom of the plot area.
-const PLOT: (f64, f64, f64, f64) = (60.0, 34.0, 546.0, 302.0);
+/// The space to the right of the plot area and below it, for labels.
+const MARGIN: (f64, f64) = (14.0, 48.0);
 
-/// Number of colours in the palette.
-const COLOURS: usize = 7;
+/// The proportions of a chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proportions {
+    /// For curves over a number that grows: two beside each other fill the page.
+    Wide,
+    /// For two shares: three beside each other fill the page.
+    Square,
+}
+
+impl Proportions {
+    /// Returns the width and height of the chart, in its own units.
+    fn size(self) -> (f64, f64) {
+        match self {
+            Self::Wide => (560.0, 350.0),
+            Self::Square => (400.0, 372.0),
+        }
+    }
+
+    /// Returns the left, top, right and bottom of the plot area.
+    fn plot(self) -> (f64, f64, f64, f64) {
+        let (width, height) = self.size();
+        (CORNER.0, CORNER.1, width - MARGIN.0, height - MARGIN.1)
+    }
+}
 
 /// A chart of several settings.
 pub(crate) struct Chart {
@@ -38,6 +64,8 @@ pub(crate) struct Chart {
     pub(crate) reference: Option<(f64, String)>,
     /// The series in drawing order; later ones cover earlier ones.
     pub(crate) series: Vec<Series>,
+    /// The proportions.
+    pub(crate) proportions: Proportions,
 }
 
 /// The style in which a series is drawn.
@@ -47,10 +75,14 @@ pub(crate) enum LineStyle {
     Mean,
     /// A dashed mean without markers.
     Dashed,
-    /// A single seed: a thin line.
+    /// A thin line: an interval, or another replicate.
     Thin,
-    /// A single seed: a thin dashed line.
-    ThinDashed,
+    /// The range of the replicates about a mean: a filled area. The points go along its lower edge and back along the upper one.
+    Band,
+    /// A setting beyond those that have a colour: a grey line behind all others.
+    Context,
+    /// A line to compare with, such as a diagonal.
+    Reference,
     /// Single cells: small dots without a line.
     Dots,
 }
@@ -61,7 +93,9 @@ impl LineStyle {
             Self::Mean => "mean",
             Self::Dashed => "mean dash",
             Self::Thin => "thin",
-            Self::ThinDashed => "thin dash",
+            Self::Band => "band",
+            Self::Context => "context",
+            Self::Reference => "reference",
             Self::Dots => "dots",
         }
     }
@@ -82,16 +116,19 @@ pub(crate) struct Series {
 impl Chart {
     /// Renders the chart as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
-        let (width, height) = SIZE;
-        let key = self.key;
+        let (width, height) = self.proportions.size();
+        let (left, top, right, bottom) = self.proportions.plot();
+        let (key, title) = (self.key, html(&self.title));
+        let ends = format!("{:?} {:?} {:?} {:?}", self.x.low, self.x.high, self.y.low, self.y.high);
+        let scale = if self.x.is_logarithmic() { " data-log" } else { "" };
+        // A `<title>` would be shown as a tooltip, in front of the values that the script shows there.
         let mut svg = format!(
-            "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{key}-title {key}-desc\">\n\
-             <title id=\"{key}-title\">{}</title>\n<desc id=\"{key}-desc\">{}</desc>\n",
-            html(&self.title),
+            "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\" aria-describedby=\"{key}-desc\" \
+             data-chart=\"{key}\" data-plot=\"{left} {top} {right} {bottom}\" data-ends=\"{ends}\"{scale}>\n\
+             <desc id=\"{key}-desc\">{}</desc>\n",
             html(&self.description)
         );
         self.draw_axes(&mut svg);
-        let (left, top, right, bottom) = PLOT;
         // A nested `<svg>` clips the series at the edges of the plot area; a `<clipPath>` would need another id.
         let _ = writeln!(
             svg,
@@ -110,14 +147,14 @@ impl Chart {
     }
 
     fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
-        let (left, top, right, bottom) = PLOT;
+        let (left, top, right, bottom) = self.proportions.plot();
         let place = (left + self.x.place(x) * (right - left), bottom - self.y.place(y) * (bottom - top));
         // Renderers lose precision far outside of the plot area, which is clipped anyway.
         (x.is_finite() && y.is_finite()).then(|| (place.0, place.1.clamp(-1e4, 1e4)))
     }
 
     fn draw_axes(&self, svg: &mut String) {
-        let (left, top, right, bottom) = PLOT;
+        let (left, top, right, bottom) = self.proportions.plot();
         for &tick in &self.y.ticks {
             let y = bottom - self.y.place(tick) * (bottom - top);
             let label = self.y.label(tick);
@@ -143,7 +180,7 @@ impl Chart {
             svg,
             "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             right,
-            SIZE.1 - 6.0,
+            self.proportions.size().1 - 6.0,
             html(x_label)
         );
         let _ = writeln!(svg, "<text class=\"label\" x=\"4\" y=\"18\">{}</text>", html(y_label));
@@ -151,7 +188,7 @@ impl Chart {
 
     fn draw_reference(&self, svg: &mut String) {
         let Some((value, name)) = &self.reference else { return };
-        let (left, top, right, bottom) = PLOT;
+        let (left, top, right, bottom) = self.proportions.plot();
         let y = bottom - self.y.place(*value) * (bottom - top);
         // The label is below the line if there is space for it.
         let text = if y + 20.0 < bottom { y + 16.0 } else { y - 6.0 };
@@ -170,14 +207,19 @@ impl Chart {
         if known.is_empty() {
             return;
         }
-        let _ = write!(
-            svg,
-            "<g class=\"{} {}\" data-setting=\"{}\">",
-            colour(series.mark),
-            series.style.class(),
-            series.mark
-        );
-        if series.style == LineStyle::Dots {
+        match series.style {
+            // These belong to no entry of the legend.
+            LineStyle::Context | LineStyle::Reference => {
+                let _ = write!(svg, "<g class=\"{}\">", series.style.class());
+            }
+            LineStyle::Mean | LineStyle::Dashed | LineStyle::Thin | LineStyle::Band | LineStyle::Dots => {
+                let (colour, class, mark) = (colour(series.mark), series.style.class(), series.mark);
+                let _ = write!(svg, "<g class=\"{colour} {class}\" data-setting=\"{mark}\">");
+            }
+        }
+        if series.style == LineStyle::Band {
+            let _ = write!(svg, "<path d=\"{}Z\"/>", path(&known.iter().copied().map(Some).collect::<Vec<_>>()));
+        } else if series.style == LineStyle::Dots {
             for (x, y) in &known {
                 let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
             }
@@ -222,31 +264,6 @@ fn marked(places: &[(f64, f64)], mark: usize) -> Vec<(f64, f64)> {
     (0..=end).filter(is_marked).filter_map(|index| places.get(index).copied()).collect()
 }
 
-/// Returns the CSS class with the colour of a setting.
-pub(crate) fn colour(mark: usize) -> String {
-    format!("s{}", mark % COLOURS)
-}
-
-/// Returns the marker of a setting at a point. Five shapes and seven colours distinguish 35 settings.
-fn shape(mark: usize, x: f64, y: f64) -> String {
-    match mark % 5 {
-        0 => format!("<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"),
-        1 => format!("<path class=\"mark\" d=\"M{:.1} {:.1}h7.2v7.2h-7.2z\"/>", x - 3.6, y - 3.6),
-        2 => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l4.8 8h-9.6z\"/>", y - 4.9),
-        3 => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l5 5l-5 5l-5-5z\"/>", y - 5.0),
-        _ => format!("<path class=\"mark\" d=\"M{x:.1} {:.1}l4.8-8h-9.6z\"/>", y + 4.9),
-    }
-}
-
-/// Returns the swatch of a setting, with its line and marker, for legends and tables.
-pub(crate) fn swatch(mark: usize) -> String {
-    let class = colour(mark);
-    let shape = shape(mark, 15.0, 7.0);
-    format!(
-        "<svg class=\"swatch {class} mean\" viewBox=\"0 0 30 14\" aria-hidden=\"true\"><path d=\"M2 7H28\"/>{shape}</svg>"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +278,7 @@ mod tests {
             y: Axis::linear(0.0, 1.0, 5, false),
             reference: Some((0.5, "majority".to_owned())),
             series: vec![Series { mark: 8, style, shift: 0.0, points }],
+            proportions: Proportions::Wide,
         }
         .svg()
     }
@@ -268,10 +286,17 @@ mod tests {
     #[test]
     fn text_is_escaped_and_the_picture_is_named() {
         let svg = chart(vec![(1.0, 0.0), (3.0, 1.0)], LineStyle::Mean);
-        assert!(svg.contains("<title id=\"accuracy-title\">&lt;accuracy&gt;</title>"), "{svg}");
+        assert!(svg.contains("aria-label=\"&lt;accuracy&gt;\" aria-describedby=\"accuracy-desc\""), "{svg}");
+        assert!(svg.contains("data-plot=\"60 34 546 302\" data-ends=\"1.0 3.0 0.0 1.0\""), "{svg}");
         assert!(svg.contains("<desc id=\"accuracy-desc\">a &amp; b</desc>"));
         assert!(svg.contains("class=\"s1 mean\" data-setting=\"8\""), "{svg}");
         assert!(svg.contains("d=\"M60.0 302.0L546.0 34.0\""), "{svg}");
+    }
+
+    #[test]
+    fn a_band_is_a_closed_area() {
+        let svg = chart(vec![(1.0, 0.0), (3.0, 0.0), (3.0, 1.0), (1.0, 1.0)], LineStyle::Band);
+        assert!(svg.contains("band\" data-setting=\"8\"><path d=\"M60.0 302.0L546.0 302.0L546.0 34.0L60.0 34.0Z\"/>"), "{svg}");
     }
 
     #[test]

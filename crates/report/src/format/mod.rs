@@ -5,7 +5,7 @@ mod csv;
 mod html;
 mod markdown;
 
-use crate::Run;
+use crate::{Details, Run};
 
 /// A format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,15 @@ pub fn file_name(format: Format) -> &'static str {
     }
 }
 
-/// Renders a report.
+/// Renders a report from the records alone, without [`Details`].
 pub fn render(run: &Run, format: Format) -> String {
+    render_with(run, &Details::default(), format)
+}
+
+/// Renders a report with the details of a run, which only the page shows.
+pub fn render_with(run: &Run, details: &Details, format: Format) -> String {
     match format {
-        Format::Html => html::render(run),
+        Format::Html => html::render(run, details),
         Format::Markdown => markdown::render(run),
         Format::Csv => csv::render(run),
     }

@@ -5,7 +5,7 @@
 //! rows they were scored on, and how the splits were made. Predictions are read only where the answer needs them.
 
 mod between;
-mod scores;
+pub(crate) mod scores;
 mod stored_rows;
 
 use std::collections::BTreeMap;
@@ -176,7 +176,7 @@ fn noun(axes: &[String]) -> Noun {
 }
 
 /// Test rows, or validation rows if there are no test rows.
-fn scored(summary: &Summary) -> ScoredRows {
+pub(crate) fn scored(summary: &Summary) -> ScoredRows {
     let has_test = |outcome: &Outcome| outcome.split.n_test.is_some();
     let outcomes = || summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
     if outcomes().next().is_some() && outcomes().all(has_test) { ScoredRows::Test } else { ScoredRows::Validation }
@@ -225,7 +225,7 @@ fn splits(settings: &[Setting<'_>], scored: ScoredRows) -> BTreeMap<Replicate, S
 }
 
 /// Returns the digest and the number of the rows that an outcome was scored on.
-fn evaluated_rows(outcome: &Outcome, scored: ScoredRows) -> (Option<&Digest>, usize) {
+pub(crate) fn evaluated_rows(outcome: &Outcome, scored: ScoredRows) -> (Option<&Digest>, usize) {
     let split = &outcome.split;
     match scored {
         ScoredRows::Test => (split.test_rows.as_ref(), split.n_test.unwrap_or(0)),

@@ -26,7 +26,7 @@ pub(super) fn row_metric(
 }
 
 /// Returns the targets of rows, `[rows, outputs]`: 0 or 1, and NaN throughout a row with a label that no training row has.
-fn targets(task: Task, outputs: usize, classes: &[Vec<u32>]) -> Matrix {
+pub(crate) fn targets(task: Task, outputs: usize, classes: &[Vec<u32>]) -> Matrix {
     let mut values = vec![0.0; classes.len() * outputs];
     for (row, classes) in values.chunks_exact_mut(outputs.max(1)).zip(classes) {
         for &class in classes {

@@ -44,14 +44,19 @@ fn row(scores: &BaselineScores<'_>, repeated: bool) -> Row {
 }
 
 /// Returns the name of a baseline in reports.
-fn title(scores: &BaselineScores<'_>) -> String {
-    let name = match scores.name {
+pub(crate) fn name_of(name: &str) -> &str {
+    match name {
         "tfidf_lr" => "TF-IDF + logistic regression",
         "naive_bayes" => "naive Bayes",
         "nb_svm" => "NB-SVM",
         "zero_label" => "zero-label",
         other => other,
-    };
+    }
+}
+
+/// Returns the name of a baseline, with the embedding that it uses.
+fn title(scores: &BaselineScores<'_>) -> String {
+    let name = name_of(scores.name);
     scores.embedding.map_or_else(|| name.to_owned(), |embedding| format!("{name}, {embedding}"))
 }
 

@@ -11,6 +11,7 @@ use crate::document::{Column, Field, Prose, Row, Table};
 use crate::fit_verdict::{FitVerdict, Gap};
 use crate::grouping::{self, tuning, value_text};
 use crate::number::{count, decimals, fixed};
+use crate::ranking;
 
 /// Axes that always have a column, whether they vary or not.
 const ALWAYS_SHOWN: [&str; 2] = ["embedding", "embedding.trainable"];
@@ -21,14 +22,16 @@ pub(crate) fn table(run: &Run) -> Table {
     let mut axes: Vec<String> =
         grouping::varying_axes(summary).into_iter().filter(|axis| !ALWAYS_SHOWN.contains(&axis.as_str())).collect();
     axes.extend(grouping::split_axes(summary).into_iter().map(|axis| axis.key().to_owned()));
-    let mut columns = ["cell", "status", "embedding", "source"].map(Column::text).to_vec();
-    columns.push(Column::number("dim"));
-    columns.push(Column::text("tuning"));
+    let mut columns = vec![Column::text("cell"), Column::text("status")];
+    columns.extend([Column::text("embedding").minor(), Column::text("source").minor()]);
+    columns.extend([Column::number("dim").minor(), Column::text("tuning").minor()]);
     columns.extend(axes.iter().map(|axis| axis_column(summary, axis)));
     columns.push(Column::number("seed"));
     let mut rows: Vec<Row> = summary.cells.iter().map(|cell| settings(cell, &axes)).collect();
+    let main = ranking::main_metric(summary).map(|main| main.name);
     for (column, fields) in metrics(summary).into_iter().chain(fits(run)).chain(training(summary)) {
-        columns.push(column);
+        let is_major = column.name == "fit" || main.as_ref() == Some(&column.name);
+        columns.push(if is_major { column } else { column.minor() });
         for (row, field) in rows.iter_mut().zip(fields) {
             row.fields.push(field);
         }
@@ -69,6 +72,7 @@ fn axis_column(summary: &Summary, axis: &str) -> Column {
         name: axis.to_owned(),
         note: String::new(),
         numeric: values.clone().count() > 0 && values.clone().all(|v| v.is_number()),
+        ..Column::default()
     }
 }
 

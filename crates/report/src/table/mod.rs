@@ -6,11 +6,13 @@
 //! | `baselines` | one per baseline: its metrics on the same rows |
 //! | `cells` | one per cell: all metrics and facts about training |
 //! | `data` | one per class: its number of rows in each split |
+//! | `fits` | one per setting: the verdicts on its fits |
 //! | `left_out` | one per reason why combinations of the grid were left out |
 
 pub(crate) mod baselines;
 pub(crate) mod cells;
 pub(crate) mod data;
+pub(crate) mod fits;
 pub(crate) mod left_out;
 pub(crate) mod settings;
 

@@ -25,7 +25,7 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
     let settings: Vec<&Setting<'_>> = ordered.map(|(_, setting)| setting).collect();
     let mut columns = vec![Column::text("setting"), Column::number(ranking.replicates.many)];
     for column in measured(summary, ranking, &settings) {
-        columns.push(column.0);
+        columns.push(if is_major(&column.0) { column.0 } else { column.0.minor() });
         for (row, field) in rows.iter_mut().zip(column.1) {
             row.fields.push(field);
         }
@@ -37,6 +37,12 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
         "Scores of each setting".to_owned()
     };
     Table { caption, columns, rows, notes: notes(summary, ranking) }
+}
+
+/// Returns whether a column stays on paper: what the answer says, and the metrics of validation and test.
+fn is_major(column: &Column) -> bool {
+    let name = column.name.as_str();
+    matches!(name, "rank" | "score" | "to the leader" | "epochs") || name.starts_with("val_") || name.starts_with("test_")
 }
 
 /// Creates the field with the number of finished cells of a setting.
