@@ -17,6 +17,7 @@
 //!           <rows>.<embedding>.json        the zero-label baseline on these rows, by the vectors of an embedding
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
+//! sources/                                 the pipeline file and its lock, which the report carries; SHA256SUMS
 //! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
 //! ```
 
@@ -41,6 +42,8 @@ pub const BASELINES: &str = "baselines";
 pub const UNDER_WAY: &str = "under_way";
 /// The folder of the refit: the model of the best setting, trained once more on all rows.
 pub const REFIT: &str = "refit";
+/// The folder with copies of the pipeline file and its lock.
+pub const SOURCES: &str = "sources";
 /// The folder of TensorBoard's event files.
 pub const TENSORBOARD: &str = "tensorboard";
 

@@ -19,7 +19,7 @@ use crate::number::{counted, single};
 use crate::ranking::Ranking;
 use crate::table::losses_differ;
 
-/// Maximum number of settings with a band.
+/// Maximum number of settings whose bands are always seen; of more, the script shows that of the one that is pointed at.
 const MAX_WITH_BANDS: usize = 8;
 
 /// Maximum number of settings that are drawn in grey.
@@ -28,7 +28,8 @@ const MAX_CONTEXT: usize = 300;
 /// Maximum number of points of a grey line.
 const MAX_CONTEXT_POINTS: usize = 40;
 
-/// Maximum number of settings for which training curves are drawn besides validation curves.
+/// Maximum number of settings whose training curves are drawn in the same chart as their validation curves; those of more have charts
+/// of their own.
 const MAX_WITH_TRAINING: usize = 8;
 
 /// The charts of training curves, with their legend and notes.
@@ -43,6 +44,17 @@ pub(crate) struct Curves {
     pub(crate) notes: Vec<Prose>,
     /// The number of cells whose histories are drawn.
     pub(crate) cells: usize,
+    /// Whether so many settings are drawn that bands are only seen where the reader points.
+    pub(crate) has_quiet_bands: bool,
+}
+
+/// A chart to draw: which metric, and which curves.
+#[derive(Clone, Copy)]
+struct Subject {
+    key: &'static str,
+    metric: Metric,
+    has_train: bool,
+    has_valid: bool,
 }
 
 /// The histories of one setting's cells.
@@ -57,8 +69,8 @@ struct DrawnSetting<'a> {
 pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     let (drawn, context): (Vec<_>, Vec<_>) = drawn(run, ranking).into_iter().partition(|setting| setting.mark.is_some());
     let mut cut = false;
-    let charts = [("accuracy", Metric::Accuracy), ("loss", Metric::Loss)].into_iter().filter_map(|(key, metric)| {
-        let (chart, cut_off) = chart(run, (&drawn, &context), ranking.replicates.many, key, metric)?;
+    let charts = subjects(&drawn).into_iter().filter_map(|subject| {
+        let (chart, cut_off) = chart(run, (&drawn, &context), ranking.replicates.many, subject)?;
         cut |= cut_off;
         Some(chart)
     });
@@ -67,7 +79,25 @@ pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     let cells = drawn.iter().chain(&context).map(|setting| setting.histories.len()).sum();
     let has = |style: LineStyle| charts.iter().flat_map(|chart| &chart.series).any(|series| series.style == style);
     let styles = (has(LineStyle::Dashed), has(LineStyle::Mean));
-    Curves { charts, styles, legend, notes: notes(run, ranking, (&drawn, &context), cut), cells }
+    Curves { charts, styles, legend, notes: notes(run, ranking, (&drawn, &context), cut), cells, has_quiet_bands: drawn.len() > MAX_WITH_BANDS }
+}
+
+/// Returns the charts to draw: of few settings, training and validation in the same chart; of many, in charts of their own.
+fn subjects(drawn: &[DrawnSetting<'_>]) -> Vec<Subject> {
+    let is_validated = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
+    let subject = |key, metric, has_train, has_valid| Subject { key, metric, has_train, has_valid };
+    if !is_validated || drawn.len() <= MAX_WITH_TRAINING {
+        return vec![
+            subject("accuracy", Metric::Accuracy, true, is_validated),
+            subject("loss", Metric::Loss, true, is_validated),
+        ];
+    }
+    vec![
+        subject("accuracy", Metric::Accuracy, false, true),
+        subject("loss", Metric::Loss, false, true),
+        subject("training-accuracy", Metric::Accuracy, true, false),
+        subject("training-loss", Metric::Loss, true, false),
+    ]
 }
 
 fn drawn<'a>(run: &'a Run, ranking: &'a Ranking<'_>) -> Vec<DrawnSetting<'a>> {
@@ -83,16 +113,16 @@ fn chart(
     run: &Run,
     (drawn, context): (&[DrawnSetting<'_>], &[DrawnSetting<'_>]),
     many: &str,
-    key: &'static str,
-    metric: Metric,
+    Subject { key, metric, has_train, has_valid }: Subject,
 ) -> Option<(Chart, bool)> {
-    let has_valid = drawn.iter().flat_map(|d| &d.histories).any(|h| h.iter().any(|epoch| epoch.valid.is_some()));
     let mut series: Vec<Series> =
         context.iter().take(MAX_CONTEXT).filter_map(|setting| context_line(setting, has_valid, metric)).collect();
-    if drawn.len() <= MAX_WITH_TRAINING || !has_valid {
-        series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), false, metric)));
+    if has_train {
+        series.extend(drawn.iter().flat_map(|setting| lines(setting, false, !has_valid, metric)));
     }
-    series.extend(drawn.iter().flat_map(|setting| lines(setting, drawn.len(), true, metric)));
+    if has_valid {
+        series.extend(drawn.iter().flat_map(|setting| lines(setting, true, true, metric)));
+    }
     // Drawing order: means in front of bands, validation in front of training.
     series.sort_by_key(|series| match series.style {
         LineStyle::Context => 0,
@@ -110,11 +140,12 @@ fn chart(
     let reference = is_near.then(|| (majority, format!("most frequent class {}", single(majority))));
     let (low, high) = reference.as_ref().map_or((low, high), |(level, _)| (low.min(*level), high.max(*level)));
     let margin = 0.05 * (high - low);
+    let name = if has_valid { metric.to_string() } else { format!("training {metric}") };
     let chart = Chart {
         key,
-        title: format!("{metric} by epoch"),
+        title: format!("{name} by epoch"),
         description: description(drawn, metric, many),
-        labels: ("epoch".to_owned(), metric.to_string()),
+        labels: ("epoch".to_owned(), name),
         x: Axis::epochs(last),
         y: Axis::linear(low - margin, high + margin, 5, false),
         reference,
@@ -137,13 +168,13 @@ fn replicates(setting: &DrawnSetting<'_>, valid: bool, metric: Metric) -> Option
     all.iter().flatten().any(|point| !point.1.is_nan()).then_some(all)
 }
 
-/// Creates the lines of one setting, for training or validation: the mean, and the band of the replicates if there are few settings.
-fn lines(setting: &DrawnSetting<'_>, settings: usize, valid: bool, metric: Metric) -> Vec<Series> {
+/// Creates the lines of one setting, for training or validation: the mean, and, if it is asked for, the band of the replicates.
+fn lines(setting: &DrawnSetting<'_>, valid: bool, has_band: bool, metric: Metric) -> Vec<Series> {
     let (Some(mark), Some(all)) = (setting.mark, replicates(setting, valid, metric)) else { return Vec::new() };
     let style = if valid { LineStyle::Mean } else { LineStyle::Dashed };
     let line = |style, points| Series { mark, style, shift: 0.0, points };
     let mut series = vec![line(style, mean_line(&all))];
-    if all.len() > 1 && settings <= MAX_WITH_BANDS && valid {
+    if all.len() > 1 && has_band {
         series.push(line(LineStyle::Band, band(&all)));
     }
     series
@@ -206,7 +237,11 @@ fn notes(
     let several = drawn.iter().any(|setting| setting.histories.len() > 1);
     if several {
         let ReplicateNames { one, many, .. } = ranking.replicates;
-        let band = if drawn.len() <= MAX_WITH_BANDS { format!(" The band is the range of the {many} on validation rows.") } else { String::new() };
+        let band = if drawn.len() <= MAX_WITH_BANDS {
+            format!(" The band is the range of the {many}.")
+        } else {
+            format!(" Point at a name to see the range of its {many} as a band.")
+        };
         notes.push(format!("Lines are means over the {many}, as far as every {one} was trained.{band}"));
     }
     if !context.is_empty() {
@@ -217,9 +252,6 @@ fn notes(
         let all = counted(drawn.len() + context.len(), "setting");
         let grey = if context.len() > MAX_CONTEXT { format!("the next {MAX_CONTEXT}") } else { "the others".to_owned() };
         notes.push(format!("Of {all}, {} have a colour: {by}. Grey lines are {grey}.", drawn.len()));
-    }
-    if drawn.len() > MAX_WITH_TRAINING {
-        notes.push("Training curves are left out, because many settings are drawn.".to_owned());
     }
     if losses_differ(&run.summary) {
         notes.push(
@@ -267,9 +299,10 @@ mod tests {
     #[test]
     fn many_settings_are_capped_and_the_note_says_so() {
         let curves = curves_of(&sample::sweep());
-        assert_eq!(curves.legend.len(), 12);
+        assert_eq!((curves.legend.len(), curves.charts.len(), curves.has_quiet_bands), (12, 4, true));
         let count = |chart: &Chart, style| chart.series.iter().filter(|series| series.style == style).count();
-        assert!(curves.charts.iter().all(|chart| count(chart, LineStyle::Mean) == 12 && count(chart, LineStyle::Context) == 28));
+        let lines = |chart: &Chart| count(chart, LineStyle::Mean) + count(chart, LineStyle::Dashed);
+        assert!(curves.charts.iter().all(|chart| lines(chart) == 12 && count(chart, LineStyle::Context) == 28));
         let notes = format!("{:?}", curves.notes);
         assert!(notes.contains("Of 40 settings, 12 have a colour: the best by val_pr_auc. Grey lines are the others."), "{notes}");
     }

@@ -1,8 +1,8 @@
 //! What `report.html` shows beyond the summary and the histories: the predictions of the chosen model, and the files that the page
 //! carries.
 //!
-//! Input: a run folder, its records, and the pipeline and lock files beside it, which the caller reads. Output: [`Details`]. All of it
-//! is optional: a report without details is complete, but for what it would show of them.
+//! Input: a run folder and its records. Output: [`Details`]. All of it is optional: a report without details is complete, but for what
+//! it would show of them.
 
 use std::path::Path;
 
@@ -15,14 +15,9 @@ use crate::{Error, Run, SummedFolder};
 /// Maximum number of bytes that predictions and their rows take in a page.
 const MAX_PREDICTIONS: usize = 300_000;
 
-/// The files beside a run folder that a report carries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceFiles {
-    /// The pipeline file and its lock, as far as they are there.
-    pub files: Vec<CarriedFile>,
-    /// What isn't carried, and why, a sentence each.
-    pub left_out: Vec<String>,
-}
+/// Why a page doesn't carry the pipeline file.
+const NO_PIPELINE: &str = "The pipeline file isn't in this page: a URL in it has a user, a query or a fragment, which may be a secret, or \
+                           the run was made by an earlier version.";
 
 /// What a page shows beyond the records of [`Run`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,14 +35,17 @@ impl Details {
     ///
     /// # Errors
     /// If the summary can't be read, or isn't what was written.
-    pub fn load(dir: &Path, run: &Run, sources: SourceFiles) -> Result<Self, Error> {
+    pub fn load(dir: &Path, run: &Run) -> Result<Self, Error> {
         if run.summary.answer.is_none() {
             return Ok(Self::default());
         }
         let summary = SummedFolder::open(dir)?.read(run_files::SUMMARY)?;
-        let SourceFiles { files: sources, mut left_out } = sources;
         let mut files = vec![CarriedFile::new(run_files::SUMMARY, summary)];
-        files.extend(sources);
+        files.extend(sources(dir));
+        let mut left_out = Vec::new();
+        if files.iter().skip(1).all(|file| is_lock(&file.name)) {
+            left_out.push(NO_PIPELINE.to_owned());
+        }
         let mut evaluation = Evaluation::load(dir, run);
         let of_model: Vec<CarriedFile> = evaluation.iter_mut().flat_map(take_files).collect();
         let size: usize = of_model.iter().map(CarriedFile::packed_size).sum();
@@ -64,6 +62,21 @@ impl Details {
         }
         Ok(Self { evaluation, files, left_out })
     }
+}
+
+/// Reads the copies of the pipeline file and its lock; one that isn't what was written is left out.
+fn sources(dir: &Path) -> Vec<CarriedFile> {
+    let Ok(folder) = SummedFolder::open(dir.join(run_files::SOURCES)) else { return Vec::new() };
+    let read = |name: &str| folder.read(name).ok().map(|bytes| CarriedFile::new(name, bytes));
+    let mut files: Vec<CarriedFile> = folder.names().filter_map(read).collect();
+    // The pipeline before its lock.
+    files.sort_by_key(|file| is_lock(&file.name));
+    files
+}
+
+/// Returns whether a file is a lock, by its name.
+pub(crate) fn is_lock(name: &str) -> bool {
+    name.ends_with(".lock")
 }
 
 /// Takes the files that the evaluation was read from.

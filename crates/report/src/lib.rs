@@ -48,7 +48,7 @@ mod sample;
 
 pub use carried::{CarriedFile, read_carried};
 pub use choose::{Chosen, ChosenModel, ChosenSetting, ModelChoice};
-pub use details::{Details, SourceFiles};
+pub use details::Details;
 pub use error::Error;
 pub use evaluation::Evaluation;
 pub use fit_verdict::{Course, FitVerdict, Gap, Learned};

@@ -32,6 +32,11 @@ impl SummedFolder {
         self.path.join(name)
     }
 
+    /// Returns the names of the files that have a checksum.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sums.names()
+    }
+
     /// Reads a file and verifies it by its checksum.
     ///
     /// # Errors

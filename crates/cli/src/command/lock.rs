@@ -25,8 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
     let lock = lock(&pipeline, &folder, args.tolerance)?;
     let path = Lock::path_of(&args.pipeline.file);
     lock.write(&path)?;
-    // The report carries the lock.
-    folder.write_reports()?;
+    folder.carry_lock(&pipeline)?;
     let failed = if lock.failed() > 0 { format!(", {} of them failed", lock.failed()) } else { String::new() };
     let refit = if lock.has_refit() { ", and the refit" } else { "" };
     writeln!(io::stdout(), "{}: {}{failed}{refit}", path.display(), counted(lock.cells(), "cell"))?;

@@ -118,14 +118,24 @@ impl RunFolder {
     pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
         owner::may_claim(&self.path, pipeline)?;
         file::make_folder(&self.path)?;
-        for folder in [run_files::CELLS, run_files::INPUTS, run_files::BASELINES, run_files::TENSORBOARD] {
+        for folder in [run_files::CELLS, run_files::INPUTS, run_files::BASELINES, run_files::TENSORBOARD, run_files::SOURCES] {
             file::refuse_links(&self.path, Path::new(folder))?;
         }
         let _lock = self.lock();
         file::remove_stale(&self.path);
         file::remove_stale(&self.path.join(run_files::INPUTS));
         file::remove_stale(&self.path.join(run_files::BASELINES));
-        owner::claim(&self.path, pipeline)
+        owner::claim(&self.path, pipeline)?;
+        sources::keep(&self.path, pipeline)
+    }
+
+    /// Keeps the pipeline file and its lock as they are now, and renders every report again: they carry both.
+    ///
+    /// # Errors
+    /// As [`write_reports`](Self::write_reports), or if a copy can't be written.
+    pub fn carry_lock(&self, pipeline: &Pipeline) -> Result<(), Error> {
+        sources::keep(&self.path, &pipeline.file)?;
+        self.write_reports().map(drop)
     }
 
     /// Waits for the lock of the run folder, which is held only while a small file or the summary is written.
@@ -277,7 +287,7 @@ impl RunFolder {
 
     fn render_reports(&self) -> Result<Vec<PathBuf>, Error> {
         let run = Run::load(&self.path)?;
-        let details = Details::load(&self.path, &run, sources::of(&self.path))?;
+        let details = Details::load(&self.path, &run)?;
         let mut written = Vec::new();
         for format in Format::ALL {
             let path = self.path.join(emberline_report::file_name(format));

@@ -61,11 +61,6 @@ pub(super) fn pipeline_folder(folder: &Path) -> Result<PathBuf, Error> {
     Ok(file.map_or_else(|| folder.join("../.."), |file| file::folder_of(&file).to_owned()))
 }
 
-/// Returns the pipeline file that a run folder belongs to; `None` if it belongs to none, or `run.json` can't be used.
-pub(super) fn pipeline_file(folder: &Path) -> Option<PathBuf> {
-    read(folder).ok()?.map(|owner| folder.join(owner.pipeline))
-}
-
 /// Returns whether the folder belongs to the pipeline file already; if not, it may be claimed. If `run.json` was lost,
 /// the owner is unknown, but the records have this version, and each record's identity says whether it belongs to the
 /// pipeline.

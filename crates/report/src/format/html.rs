@@ -91,13 +91,13 @@ fn head(name: &str) -> String {
 
 fn sections(run: &Run, details: &Details, ranking: &Ranking<'_>, interactive: &mut Interactive) -> Vec<Section> {
     let summary = &run.summary;
-    let mut sections = vec![Section::new("settings", "Settings", table(&tables::settings::table(summary, ranking)))];
+    let mut sections = vec![curves_section::render(&curves(run, ranking), ranking, interactive)];
+    sections.extend(influences::render(summary, ranking, interactive));
+    sections.push(model_section::render(details.evaluation.as_ref(), interactive));
+    sections.push(Section::new("settings", "Settings", table(&tables::settings::table(summary, ranking))));
     if let Some(baselines) = tables::baselines::table(summary, ranking) {
         sections.push(Section::new("baselines", "Baselines", table(&baselines)));
     }
-    sections.push(curves_section::render(&curves(run, ranking), ranking, interactive));
-    sections.extend(influences::render(summary, ranking, interactive));
-    sections.push(model_section::render(details.evaluation.as_ref(), interactive));
     if let Some(fits) = tables::fits::table(run, ranking) {
         sections.push(Section::new("fits", "How training went", table(&fits)).linked("Training"));
     }

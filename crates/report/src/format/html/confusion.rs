@@ -34,7 +34,7 @@ fn matrix(evaluation: &Evaluation, confusion: &Confusion) -> String {
     let name = |class: usize| label(class_name(evaluation, class));
     let mut out = String::from(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Confusion matrix\" tabindex=\"0\">\n<table class=\"confusion\">\
-         <caption>True class by row, predicted class by column</caption>\n<thead><tr><th scope=\"col\">true \\ predicted</th>",
+         <caption><span>True class by row, predicted class by column</span></caption>\n<thead><tr><th scope=\"col\">true \\ predicted</th>",
     );
     for &class in &confusion.classes {
         let _ = write!(out, "<th scope=\"col\" class=\"n\">{}</th>", name(class));
@@ -58,7 +58,7 @@ fn pairs(evaluation: &Evaluation, confusion: &Confusion) -> String {
     let name = |class: usize| label(class_name(evaluation, class));
     let mut out = String::from(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Frequent confusions\" tabindex=\"0\">\n<table>\
-         <caption>The most frequent confusions</caption>\n<thead><tr><th scope=\"col\">true</th>\
+         <caption><span>The most frequent confusions</span></caption>\n<thead><tr><th scope=\"col\">true</th>\
          <th scope=\"col\">predicted</th><th scope=\"col\" class=\"n\">rows</th></tr></thead>\n<tbody>\n",
     );
     for &(truth, predicted, rows) in &confusion.pairs {

@@ -26,7 +26,9 @@ pub(super) fn render(curves: &Curves, ranking: &Ranking<'_>, interactive: &mut I
             format!("mean and range over the {}", ranking.replicates.many),
             "training values are measured while training, validation values after each epoch".to_owned(),
         ];
-        body.push_str(&pictures(&curves.charts, &curves.legend, &signed));
+        let pictures = pictures(&curves.charts, &curves.legend, &signed);
+        let quiet = "<div class=\"pictures quiet-bands\">";
+        body.push_str(&if curves.has_quiet_bands { pictures.replacen("<div class=\"pictures\">", quiet, 1) } else { pictures });
         interactive.add_charts(&curves.charts, &curves.legend);
     }
     body.push_str(&notes(&curves.notes));

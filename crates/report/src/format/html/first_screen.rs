@@ -8,7 +8,7 @@ use emberline_statistics::sentences;
 use super::parts::{MAX_LENGTH, folded, label, prose};
 use super::ranked;
 use crate::answer::answer;
-use crate::document::Prose;
+use crate::document::{Prose, Span};
 use crate::escape::{html, shorten};
 use crate::number::{count, counted, duration, single};
 use crate::ranking::Ranking;
@@ -18,14 +18,15 @@ use crate::warnings::warnings;
 /// Length in bytes of a verdict from which on it is set in smaller type.
 const LONG_VERDICT: usize = 260;
 
-/// Number of warnings that are shown; the others are folded.
-const SHOWN_WARNINGS: usize = 3;
+/// Maximum number of characters of a warning's line.
+const WARNING_LINE: usize = 100;
 
 /// Renders the top of the page. `name` is the escaped name of the pipeline.
 pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>, name: &str) -> String {
-    let mut out = format!("<header id=\"top\">\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n");
+    let mut out = format!("<header id=\"top\">\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n<div class=\"top\">\n");
     out.push_str(&answer_block(&answer(summary, ranking), claims(summary)));
     out.push_str(&warnings_block(&warnings(summary)));
+    out.push_str("</div>\n");
     out.push_str("<dl class=\"facts\">\n");
     for (term, fact) in facts(summary) {
         let _ = writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", html(&term), html(&fact));
@@ -58,22 +59,34 @@ fn answer_block(paragraphs: &[Prose], claims: usize) -> String {
     out + "</div>\n"
 }
 
-/// Renders the box of warnings; nothing if there are no warnings.
+/// Renders the box of warnings, each in a line that opens; nothing if there are no warnings.
 fn warnings_block(paragraphs: &[Prose]) -> String {
     if paragraphs.is_empty() {
         return String::new();
     }
-    let lines = |paragraphs: &[Prose]| -> String {
-        paragraphs.iter().map(|paragraph| format!("<p>{}</p>\n", prose(paragraph))).collect()
-    };
-    let (first, more) = paragraphs.split_at(paragraphs.len().min(SHOWN_WARNINGS));
     let title = counted(paragraphs.len(), "warning");
     let mut out = format!("<div class=\"warnings\" role=\"note\" aria-label=\"Warnings\">\n<p class=\"kind\">{title}</p>\n");
-    out.push_str(&lines(first));
-    if !more.is_empty() {
-        out.push_str(&folded(&format!("{} more", count(more.len() as u64)), &lines(more)));
-    }
+    out.extend(paragraphs.iter().map(warning));
     out + "</div>\n"
+}
+
+/// Renders a warning: a short one as it is, a long one as its beginning, which opens.
+fn warning(paragraph: &Prose) -> String {
+    let mut room = WARNING_LINE;
+    let mut begins = Vec::new();
+    for span in &paragraph.0 {
+        let (Span::Plain(text) | Span::Strong(text)) = span;
+        let shown = shorten(text, room);
+        room = room.saturating_sub(text.chars().count());
+        begins.push(match span {
+            Span::Plain(_) => Span::Plain(shown),
+            Span::Strong(_) => Span::Strong(shown),
+        });
+        if room == 0 {
+            return format!("<details>\n<summary>{}</summary>\n<p>{}</p>\n</details>\n", prose(&Prose(begins)), prose(paragraph));
+        }
+    }
+    format!("<p>{}</p>\n", prose(paragraph))
 }
 
 /// Returns the summary facts for the page header, as terms with their values.
@@ -116,13 +129,15 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn many_warnings_are_folded() {
-        let warning = |number: usize| Prose::default().strong(format!("EMB{number:03}")).plain(": something.");
+    fn a_long_warning_opens() {
         assert_eq!(warnings_block(&[]), "");
-        let all: Vec<Prose> = (0..5).map(warning).collect();
-        let block = warnings_block(&all);
-        assert!(block.contains("<p class=\"kind\">5 warnings</p>") && block.contains("<summary>2 more</summary>"), "{block}");
-        assert!(!warnings_block(&all[..3]).contains("<details"));
+        let short = Prose::default().strong("EMB001").plain(": something.");
+        assert_eq!(warning(&short), "<p><strong>EMB001</strong>: something.</p>\n");
+        let text = format!(": {} end.", "word ".repeat(60));
+        let long = warning(&Prose::default().strong("EMB002").plain(&text));
+        assert!(long.starts_with("<details>\n<summary><strong>EMB002</strong>: word") && long.contains("…</summary>"), "{long}");
+        assert!(long.contains("word  end.</p>"), "{long}");
+        assert!(warnings_block(&vec![short; 5]).contains("<p class=\"kind\">5 warnings</p>"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>, interactive: &mut
     }
     if let Some(grid) = grid(summary, ranking) {
         sections.push(Section::new("heat-map", "Two axes at a time", heat_map(&grid)).linked("Two axes"));
-        interactive.grid = Some(grid);
+        interactive.set_grid(grid);
     }
     sections
 }
@@ -55,7 +55,7 @@ fn heat_map(grid: &Grid) -> String {
     let caption = format!("{} by {} and {}", metric.name, rows.name, columns.name);
     let mut out = format!(
         "<div class=\"heat-map\" data-axes=\"{} {}\">\n<div class=\"scroll\" role=\"region\" aria-label=\"Heat map\" tabindex=\"0\">\n\
-         <table class=\"heat\"><caption>{}</caption>\n<thead><tr><th scope=\"col\">{} \\ {}</th>",
+         <table class=\"heat\"><caption><span>{}</span></caption>\n<thead><tr><th scope=\"col\">{} \\ {}</th>",
         map.axes.0,
         map.axes.1,
         label(&caption),

@@ -8,9 +8,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use emberline_base::Task;
 use serde::Serialize;
 
+use super::parts::MAX_LENGTH;
 use crate::chart::{Chart, LineStyle};
+use crate::escape::{shorten, visible};
 use crate::evaluation::Evaluation;
-use crate::heat_map::Grid;
+use crate::heat_map::{Grid, GridAxis};
 
 /// Maximum number of bytes of the logits, in base64, that a page has for the movable threshold.
 const MAX_LOGITS: usize = 300_000;
@@ -25,8 +27,7 @@ const MAX_TEXT: usize = 160;
 #[derive(Default, Serialize)]
 pub(super) struct Interactive {
     charts: Vec<ChartValues>,
-    /// The grid of the heat map.
-    pub(super) grid: Option<Grid>,
+    grid: Option<Grid>,
     model: Option<ModelValues>,
 }
 
@@ -69,6 +70,15 @@ impl Interactive {
         self.charts.extend(charts.iter().map(|chart| values_of(chart, legend)));
     }
 
+    /// Adds the grid of the heat map.
+    pub(super) fn set_grid(&mut self, grid: Grid) {
+        let axis = |axis: GridAxis| GridAxis {
+            name: clean(&axis.name),
+            values: axis.values.iter().map(|value| clean(value)).collect(),
+        };
+        self.grid = Some(Grid { axes: grid.axes.into_iter().map(axis).collect(), ..grid });
+    }
+
     /// Adds the predictions, unless they are too many.
     pub(super) fn set_model(&mut self, evaluation: &Evaluation) {
         let bytes: Vec<u8> = evaluation.logits.values().iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -78,13 +88,13 @@ impl Interactive {
         }
         self.model = Some(ModelValues {
             task: evaluation.task,
-            classes: evaluation.classes.clone(),
+            classes: evaluation.classes.iter().map(|class| clean(class)).collect(),
             outputs: evaluation.logits.cols(),
             threshold: evaluation.threshold.unwrap_or(0.5),
             logits,
             labels: evaluation.labels.clone(),
             texts: texts(evaluation),
-            places: evaluation.locations.iter().map(|row| format!("{}:{}", row.file, row.number)).collect(),
+            places: evaluation.locations.iter().map(|row| clean(&format!("{}:{}", row.file, row.number))).collect(),
         });
     }
 
@@ -96,8 +106,13 @@ impl Interactive {
     }
 }
 
+/// Returns a name as the sections show it: with its control characters visible, and not too long.
+fn clean(name: &str) -> String {
+    visible(&shorten(name, MAX_LENGTH))
+}
+
 fn values_of(chart: &Chart, legend: &[(usize, String)]) -> ChartValues {
-    let name = |mark: usize| legend.iter().find(|(of, _)| *of == mark).map(|(_, name)| name.clone()).unwrap_or_default();
+    let name = |mark: usize| legend.iter().find(|(of, _)| *of == mark).map(|(_, name)| clean(name)).unwrap_or_default();
     let rounded = |value: f64| (value * 1e6).round() / 1e6;
     let lines = chart.series.iter().filter(|series| matches!(series.style, LineStyle::Mean | LineStyle::Dashed));
     let line = |series: &crate::chart::Series| LineValues {
@@ -128,7 +143,7 @@ fn texts(evaluation: &Evaluation) -> Vec<Option<String>> {
     let mut room = MAX_TEXTS;
     for row in order {
         let Some(text) = &evaluation.locations[row].text else { continue };
-        let text: String = crate::escape::visible(&crate::escape::shorten(text, MAX_TEXT));
+        let text = visible(&shorten(text, MAX_TEXT));
         let Some(left) = room.checked_sub(text.len()) else { break };
         room = left;
         texts[row] = Some(text);
@@ -144,12 +159,13 @@ mod tests {
     #[test]
     fn names_cannot_end_the_block() {
         let mut evaluation = sample::evaluation();
-        evaluation.classes[1] = "</script><script>alert(1)</script>".to_owned();
+        evaluation.classes[1] = "</script><script>alert(1)</script>\u{202e}\u{1b}".to_owned();
         let mut interactive = Interactive::default();
         interactive.set_model(&evaluation);
         let block = interactive.block();
         assert_eq!(block.matches("</script>").count(), 1);
         assert!(block.contains("\\u003c/script>\\u003cscript>alert(1)"), "{block}");
+        assert!(!block.contains(['\u{202e}', '\u{1b}']) && block.contains("\\\\u{202e}\\\\u{1b}"), "{block}");
     }
 
     #[test]

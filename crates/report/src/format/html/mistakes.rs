@@ -49,7 +49,7 @@ pub(super) fn render(evaluation: &Evaluation, predicted: &[PredictedRow]) -> Str
 fn list(evaluation: &Evaluation, caption: &str, rows: &[&PredictedRow]) -> String {
     let has_texts = evaluation.locations.iter().any(|location| location.text.is_some());
     let mut out = format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{0}\" tabindex=\"0\">\n<table class=\"texts\"><caption>{0}</caption>\n<thead><tr>",
+        "<div class=\"scroll\" role=\"region\" aria-label=\"{0}\" tabindex=\"0\">\n<table class=\"texts\"><caption><span>{0}</span></caption>\n<thead><tr>",
         html(caption)
     );
     out.push_str(if has_texts { "<th scope=\"col\">text</th>" } else { "<th scope=\"col\">row</th>" });

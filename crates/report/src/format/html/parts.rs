@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Chart, swatch};
+use crate::chart::{Chart, Proportions, swatch};
 use crate::document::{Column, Field, Prose, Row, Span, Table};
 use crate::escape::{html, shorten};
 use crate::number::counted;
@@ -89,7 +89,8 @@ pub(super) fn pictures(charts: &[Chart], legend: &[(usize, String)], signed: &[S
         }
         out.push_str("</ul>\n");
     }
-    let class = if charts.len() > 2 { "charts three" } else { "charts" };
+    let is_square = charts.iter().all(|chart| chart.proportions == Proportions::Square);
+    let class = if is_square { "charts three" } else { "charts" };
     let _ = writeln!(out, "<div class=\"{class}\">");
     for chart in charts {
         let _ = writeln!(out, "<figure>{}</figure>", chart.svg());

@@ -23,7 +23,7 @@ const SHOWN: usize = 12;
 const MAX_SETTINGS: usize = 300;
 
 /// A baseline further from the scores than this many times their range isn't drawn, only named.
-const REACH: f64 = 1.5;
+const REACH: f64 = 0.8;
 
 /// The baselines that are drawn, in groups: the first of a group that was measured stands for it.
 const BASELINES: [(&[&str], &str); 3] = [
@@ -47,25 +47,21 @@ struct Ranked<'a> {
 /// Renders the picture; nothing unless at least two settings have a score.
 pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>) -> String {
     let Some((metric, rows)) = rows(summary, ranking) else { return String::new() };
-    let scores = rows.iter().flat_map(|row| {
-        let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
-        [Some(row.mean), Some(low), Some(high), row.validation].into_iter().flatten()
-    });
-    let Some((low, high, _)) = range(&scores.collect::<Vec<_>>()) else { return String::new() };
     if rows.len() < 2 {
         return String::new();
     }
-    let axis = axis(low, high, &rows);
+    let (first, more) = rows.split_at(rows.len().min(SHOWN));
+    let Some(axis) = axis(first) else { return String::new() };
     let digits = decimals(rows.iter().map(|row| row.mean));
     let has_validation = rows.iter().any(|row| row.validation.is_some());
-    let (first, more) = rows.split_at(rows.len().min(SHOWN));
     let caption = format!("Settings by {metric}, best first");
     let columns = Columns { metric: &metric, has_validation, digits, axis: &axis };
     let mut out = format!("<section class=\"ranking\" aria-labelledby=\"ranked\">\n<h2 id=\"ranked\">{}</h2>\n", html(&caption));
     out.push_str(&columns.table(&caption, first));
     if !more.is_empty() {
         let summary = format!("The other {}", counted(more.len(), "setting"));
-        out.push_str(&folded(&summary, &columns.table(&summary, more)));
+        let axis = self::axis(more).unwrap_or_else(|| axis.clone());
+        out.push_str(&folded(&summary, &Columns { axis: &axis, ..columns }.table(&summary, more)));
     }
     out.push_str(&key(summary, &rows, &axis, has_validation));
     out + &signature(&signed(summary, ranking, rows.len())) + "</section>\n"
@@ -123,16 +119,22 @@ fn baseline<'v>(
     names.iter().find_map(of_name)
 }
 
-/// Creates the axis over the scores, and over the baselines that are near them.
-fn axis(low: f64, high: f64, rows: &[Ranked<'_>]) -> Axis {
+/// Creates the axis over the scores of these rows, and over the baselines that are near them; `None` without a finite score.
+fn axis(rows: &[Ranked<'_>]) -> Option<Axis> {
+    let scores = rows.iter().flat_map(|row| {
+        let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
+        [Some(row.mean), Some(low), Some(high), row.validation].into_iter().flatten()
+    });
+    let (low, high, _) = range(&scores.collect::<Vec<_>>())?;
     let reach = REACH * (high - low).max(1e-9);
     let near = rows.iter().flat_map(|row| row.baselines).flatten().filter(|value| (low - reach..=high + reach).contains(value));
     let (low, high) = near.fold((low, high), |(low, high), value| (low.min(value), high.max(value)));
     let margin = 0.04 * (high - low);
-    Axis::linear(low - margin, high + margin, 5, false)
+    Some(Axis::linear(low - margin, high + margin, 5, false))
 }
 
 /// What all rows of the picture share.
+#[derive(Clone, Copy)]
 struct Columns<'a> {
     metric: &'a str,
     has_validation: bool,

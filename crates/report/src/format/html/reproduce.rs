@@ -8,7 +8,7 @@ use emberline_base::file::sha256;
 use emberline_base::record::{Outcome, Summary};
 
 use super::parts::{Section, label, table};
-use crate::details::Details;
+use crate::details::{Details, is_lock};
 use crate::document::{Column, Field, Row, Table};
 use crate::escape::html;
 use crate::number::count;
@@ -17,7 +17,7 @@ use crate::number::count;
 const SHOWN_DIGITS: usize = 16;
 
 /// Maximum number of digests that are listed of one kind.
-const MAX_DIGESTS: usize = 12;
+const MAX_DIGESTS: usize = 3;
 
 /// Renders the section.
 pub(super) fn render(summary: &Summary, details: &Details) -> Section {
@@ -34,9 +34,10 @@ pub(super) fn render(summary: &Summary, details: &Details) -> Section {
 
 /// Returns the commands that make and check the result.
 fn commands(details: &Details) -> String {
-    let file = |ending: &str| details.files.iter().map(|file| file.name.as_str()).find(|name| name.ends_with(ending));
-    let pipeline = shell_word(file(".toml").unwrap_or("PIPELINE.toml"));
-    let (command, what) = match file(".lock") {
+    let names = || details.files.iter().map(|file| file.name.as_str());
+    let is_pipeline = |name: &&str| name.ends_with(".toml");
+    let pipeline = shell_word(names().find(is_pipeline).unwrap_or("PIPELINE.toml"));
+    let (command, what) = match names().find(|name| is_lock(name)) {
         Some(_) => ("verify", "trains every cell again, and compares inputs and scores with the lock that this page carries."),
         None => ("lock", "writes a lock beside the pipeline, by which anyone can verify this result; the next report carries it."),
     };

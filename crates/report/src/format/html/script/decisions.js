@@ -39,7 +39,7 @@ const rowsTable = (caption, entries, most) => {
       make("td", {}, model.truth(row)), make("td", {}, said), make("td", { class: "n" }, shown(probability)));
   const head = make("tr", {}, ...[hasTexts ? "text" : "row", "true", "here"].map(heading), make("th", { scope: "col", class: "n" }, "probability"));
   const text = entries.length > most ? `${caption} The first ${most} of ${entries.length.toLocaleString("en")}.` : caption;
-  const table = make("table", { class: "texts" }, make("caption", {}, text), make("thead", {}, head));
+  const table = make("table", { class: "texts" }, make("caption", {}, make("span", {}, text)), make("thead", {}, head));
   table.append(make("tbody", {}, ...entries.slice(0, most).map(line)));
   return make("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, table);
 };

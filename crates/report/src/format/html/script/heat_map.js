@@ -33,7 +33,7 @@ if (map && values.grid) {
     const head = make("tr", {}, make("th", { scope: "col" }, `${down.name} \\ ${across.name}`));
     head.append(...across.values.map((value) => heading(value, "col")));
     const lines = down.values.map((value, row) => make("tr", {}, heading(value, "row"), ...fields[row].map(cell)));
-    table.caption.textContent = `${metrics[metric.value].name} by ${down.name} and ${across.name}`;
+    table.caption.querySelector("span").textContent = `${metrics[metric.value].name} by ${down.name} and ${across.name}`;
     table.tHead.replaceChildren(head);
     table.tBodies[0].replaceChildren(...lines);
   };
