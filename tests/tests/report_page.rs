@@ -31,7 +31,12 @@ fn driven(report: &Path) -> Option<Value> {
     let mut command = Command::new(BROWSER);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]);
     command.args(["--disable-background-networking", "--disable-component-update", "--window-size=1400,900"]);
-    command.args(["--enable-logging=stderr", "--allow-file-access-from-files", "--virtual-time-budget=30000", "--dump-dom"]);
+    command.args([
+        "--enable-logging=stderr",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=30000",
+        "--dump-dom",
+    ]);
     command.arg(format!("--user-data-dir={}", folder.path().join("profile").display())).arg(&driver);
     let ended = end(&mut command);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -48,7 +53,8 @@ fn driven(report: &Path) -> Option<Value> {
 fn hostile() -> Fixture {
     let text = |row: usize| format!("{HOSTILE} {} film number {row}", ["good", "bad", "dull"][row % 3]);
     let label = |row: usize| if (row * 7) % 11 < 2 { row.is_multiple_of(2) } else { row % 3 == 0 };
-    let rows = (0..240).map(|row| (format!("\"{}\"", text(row).replace('"', "\"\"")), if label(row) { HOSTILE } else { "no" }));
+    let rows = (0..240)
+        .map(|row| (format!("\"{}\"", text(row).replace('"', "\"\"")), if label(row) { HOSTILE } else { "no" }));
     let rows: Vec<(String, String)> =
         rows.map(|(text, label)| (text, format!("\"{}\"", label.replace('"', "\"\"")))).collect();
     let quoted = |name: &str| format!("'''{name}'''");
@@ -58,7 +64,10 @@ fn hostile() -> Fixture {
         .section("embedding.one.hashing", "dim = 16")
         .section("embedding.two.hashing", "dim = 16")
         .section("train", "epochs = 8\nbatch_size = 16\noptimizer = { adam = { learning_rate = 0.05 } }")
-        .section("grid", "embedding = [\"one\", \"two\"]\n\"embedding.dim\" = [4, 16]\n\"embedding.trainable\" = [false, true]");
+        .section(
+            "grid",
+            "embedding = [\"one\", \"two\"]\n\"embedding.dim\" = [4, 16]\n\"embedding.trainable\" = [false, true]",
+        );
     Fixture::empty().rows(rows).pipeline(&pipeline)
 }
 
@@ -91,7 +100,8 @@ fn the_page_works_and_hostile_names_stay_inert() {
 fn assert_scores(fixture: &Fixture, seen: &Value) {
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value}"));
     let cell = seen["cell"].as_str().expect("the chosen cell");
-    let record: Value = serde_json::from_str(&fixture.read(format!("runs/hostile/cells/{cell}/result.json"))).expect("JSON");
+    let record: Value =
+        serde_json::from_str(&fixture.read(format!("runs/hostile/cells/{cell}/result.json"))).expect("JSON");
     let at_chosen = &seen["thresholds"][0];
     assert!((number(&at_chosen["threshold"]) - number(&record["metrics"]["val_threshold"])).abs() < 1e-15);
     for (name, metric) in [("F1", "test_f1"), ("precision", "test_precision"), ("recall", "test_recall")] {

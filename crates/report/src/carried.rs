@@ -99,7 +99,9 @@ pub fn read_carried(page: &str) -> Result<Vec<CarriedFile>, String> {
     let block: Block = serde_json::from_str(json).map_err(|_| "holds damaged files; copy it again".to_owned())?;
     if block.format != FORMAT || block.version != VERSION {
         let Block { format, version, .. } = block;
-        return Err(format!("carries `{format}` of version {version}, but this program reads `{FORMAT}` of version {VERSION}; use a newer emberline"));
+        return Err(format!(
+            "carries `{format}` of version {version}, but this program reads `{FORMAT}` of version {VERSION}; use a newer emberline"
+        ));
     }
     block.files.into_iter().map(read_entry).collect()
 }
@@ -121,7 +123,11 @@ fn read_entry(entry: Entry) -> Result<CarriedFile, String> {
 /// Returns whether a name is that of a file in the present folder, on every operating system, and not a hidden one.
 fn is_plain_name(name: &str) -> bool {
     let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | ' ' | '+' | '(' | ')');
-    !name.is_empty() && name.len() <= 200 && !name.starts_with(['.', ' ', '-']) && !name.ends_with(['.', ' ']) && name.chars().all(is_plain)
+    !name.is_empty()
+        && name.len() <= 200
+        && !name.starts_with(['.', ' ', '-'])
+        && !name.ends_with(['.', ' '])
+        && name.chars().all(is_plain)
 }
 
 #[cfg(test)]

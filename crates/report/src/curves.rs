@@ -67,7 +67,8 @@ struct DrawnSetting<'a> {
 
 /// Creates the charts of a run.
 pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
-    let (drawn, context): (Vec<_>, Vec<_>) = drawn(run, ranking).into_iter().partition(|setting| setting.mark.is_some());
+    let (drawn, context): (Vec<_>, Vec<_>) =
+        drawn(run, ranking).into_iter().partition(|setting| setting.mark.is_some());
     let mut cut = false;
     let charts = subjects(&drawn).into_iter().filter_map(|subject| {
         let (chart, cut_off) = chart(run, (&drawn, &context), ranking.replicates.many, subject)?;
@@ -79,7 +80,14 @@ pub(crate) fn curves(run: &Run, ranking: &Ranking<'_>) -> Curves {
     let cells = drawn.iter().chain(&context).map(|setting| setting.histories.len()).sum();
     let has = |style: LineStyle| charts.iter().flat_map(|chart| &chart.series).any(|series| series.style == style);
     let styles = (has(LineStyle::Dashed), has(LineStyle::Mean));
-    Curves { charts, styles, legend, notes: notes(run, ranking, (&drawn, &context), cut), cells, has_quiet_bands: drawn.len() > MAX_WITH_BANDS }
+    Curves {
+        charts,
+        styles,
+        legend,
+        notes: notes(run, ranking, (&drawn, &context), cut),
+        cells,
+        has_quiet_bands: drawn.len() > MAX_WITH_BANDS,
+    }
 }
 
 /// Returns the charts to draw: of few settings, training and validation in the same chart; of many, in charts of their own.
@@ -250,7 +258,8 @@ fn notes(
             .as_ref()
             .map_or("the first in the plan".to_owned(), |main| format!("the best by {}", main.name));
         let all = counted(drawn.len() + context.len(), "setting");
-        let grey = if context.len() > MAX_CONTEXT { format!("the next {MAX_CONTEXT}") } else { "the others".to_owned() };
+        let grey =
+            if context.len() > MAX_CONTEXT { format!("the next {MAX_CONTEXT}") } else { "the others".to_owned() };
         notes.push(format!("Of {all}, {} have a colour: {by}. Grey lines are {grey}.", drawn.len()));
     }
     if losses_differ(&run.summary) {
@@ -304,7 +313,10 @@ mod tests {
         let lines = |chart: &Chart| count(chart, LineStyle::Mean) + count(chart, LineStyle::Dashed);
         assert!(curves.charts.iter().all(|chart| lines(chart) == 12 && count(chart, LineStyle::Context) == 28));
         let notes = format!("{:?}", curves.notes);
-        assert!(notes.contains("Of 40 settings, 12 have a colour: the best by val_pr_auc. Grey lines are the others."), "{notes}");
+        assert!(
+            notes.contains("Of 40 settings, 12 have a colour: the best by val_pr_auc. Grey lines are the others."),
+            "{notes}"
+        );
     }
 
     #[test]

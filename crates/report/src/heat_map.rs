@@ -61,7 +61,8 @@ pub(crate) struct HeatMap {
 pub(crate) fn grid(summary: &Summary, ranking: &Ranking<'_>) -> Option<Grid> {
     let names = AxisNames::of_axes(varying_axes(summary));
     let axes: Vec<(&str, GridAxis)> = names.iter().map(|(key, name)| (key, axis(summary, key, name))).collect();
-    let axes: Vec<(&str, GridAxis)> = axes.into_iter().filter(|(_, axis)| (2..=MAX_VALUES).contains(&axis.values.len())).collect();
+    let axes: Vec<(&str, GridAxis)> =
+        axes.into_iter().filter(|(_, axis)| (2..=MAX_VALUES).contains(&axis.values.len())).collect();
     let metrics = metrics(summary, ranking);
     if axes.len() < 2 || metrics.is_empty() {
         return None;
@@ -70,7 +71,8 @@ pub(crate) fn grid(summary: &Summary, ranking: &Ranking<'_>) -> Option<Grid> {
         let cell = setting.cells.first()?;
         let index = |(key, axis): &(&str, GridAxis)| axis.values.iter().position(|value| *value == text(cell, key));
         let indices = axes.iter().map(index).collect::<Option<Vec<usize>>>()?;
-        let means = metrics.iter().map(|metric| Some(mean(&setting.values(&metric.name))).filter(|value| value.is_finite()));
+        let means =
+            metrics.iter().map(|metric| Some(mean(&setting.values(&metric.name))).filter(|value| value.is_finite()));
         Some((indices, means.collect()))
     };
     let settings = ranking.settings.iter().filter_map(of_setting).collect();
@@ -102,13 +104,13 @@ fn metrics(summary: &Summary, ranking: &Ranking<'_>) -> Vec<GridMetric> {
     let main = ranking.main.iter().map(|main| main.name.clone());
     let is_shown = |name: &String| {
         let is_main = ranking.main.as_ref().is_some_and(|main| main.name == *name);
-        !is_main && (name.starts_with("val_") || name.starts_with("test_")) && metric_of(name).is_some_and(Metric::is_headline)
+        !is_main
+            && (name.starts_with("val_") || name.starts_with("test_"))
+            && metric_of(name).is_some_and(Metric::is_headline)
     };
     let names = main.chain(metric_names(summary).into_iter().filter(is_shown));
-    let metric = |name: String| GridMetric {
-        smaller_is_better: metric_of(&name).is_some_and(Metric::smaller_is_better),
-        name,
-    };
+    let metric =
+        |name: String| GridMetric { smaller_is_better: metric_of(&name).is_some_and(Metric::smaller_is_better), name };
     names.map(metric).collect()
 }
 
@@ -130,7 +132,8 @@ impl Grid {
     /// Returns how much the means of the main metric differ between the values of an axis.
     fn range(&self, axis: usize) -> f64 {
         let means = (0..self.axes[axis].values.len()).filter_map(|value| self.mean(|indices| indices[axis] == value));
-        let (low, high) = means.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| (low.min(mean), high.max(mean)));
+        let (low, high) =
+            means.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), mean| (low.min(mean), high.max(mean)));
         if high >= low { high - low } else { 0.0 }
     }
 

@@ -118,7 +118,9 @@ impl RunFolder {
     pub(crate) fn claim(&self, pipeline: &Path) -> Result<(), Error> {
         owner::may_claim(&self.path, pipeline)?;
         file::make_folder(&self.path)?;
-        for folder in [run_files::CELLS, run_files::INPUTS, run_files::BASELINES, run_files::TENSORBOARD, run_files::SOURCES] {
+        for folder in
+            [run_files::CELLS, run_files::INPUTS, run_files::BASELINES, run_files::TENSORBOARD, run_files::SOURCES]
+        {
             file::refuse_links(&self.path, Path::new(folder))?;
         }
         let _lock = self.lock();

@@ -78,17 +78,25 @@ mod tests {
             let summed = SummedFolder::open(run.join(run_files::SOURCES)).expect("sums");
             let mut names: Vec<String> = summed.names().map(str::to_owned).collect();
             names.sort();
-            names.into_iter().map(|name| (summed.read(&name).expect("whole"), name)).map(|(bytes, name)| (name, bytes)).collect::<Vec<_>>()
+            names
+                .into_iter()
+                .map(|name| (summed.read(&name).expect("whole"), name))
+                .map(|(bytes, name)| (name, bytes))
+                .collect::<Vec<_>>()
         };
         fs::create_dir_all(&run).expect("made");
         keep(&run, &pipeline).expect("nothing to keep");
         assert!(!run.join(run_files::SOURCES).exists());
         let text = "name = \"p\"\r\n# https://example.org/data.csv\n";
         fs::write(&pipeline, text).expect("written");
-        assert_eq!(kept(), [("p.toml".to_owned(), text.into())]);
+        assert_eq!(kept(), [("p.toml".to_owned(), text.as_bytes().to_vec())]);
         fs::write(at.path().join("p.lock"), "version = 3\n").expect("written");
         assert_eq!(kept().len(), 2);
         fs::write(&pipeline, "url = \"https://me:hush@example.org/data.csv\"\n").expect("written");
-        assert_eq!(kept(), [("p.lock".to_owned(), "version = 3\n".into())], "a secret stays out, and an earlier copy goes");
+        assert_eq!(
+            kept(),
+            [("p.lock".to_owned(), b"version = 3\n".to_vec())],
+            "a secret stays out, and an earlier copy goes"
+        );
     }
 }

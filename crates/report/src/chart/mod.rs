@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 
 use crate::escape::html;
 use axis::Axis;
-pub(crate) use marks::{colour, swatch};
 use marks::shape;
+pub(crate) use marks::{colour, swatch};
 
 /// Left and top of the plot area.
 const CORNER: (f64, f64) = (60.0, 34.0);
@@ -296,7 +296,10 @@ mod tests {
     #[test]
     fn a_band_is_a_closed_area() {
         let svg = chart(vec![(1.0, 0.0), (3.0, 0.0), (3.0, 1.0), (1.0, 1.0)], LineStyle::Band);
-        assert!(svg.contains("band\" data-setting=\"8\"><path d=\"M60.0 302.0L546.0 302.0L546.0 34.0L60.0 34.0Z\"/>"), "{svg}");
+        assert!(
+            svg.contains("band\" data-setting=\"8\"><path d=\"M60.0 302.0L546.0 302.0L546.0 34.0L60.0 34.0Z\"/>"),
+            "{svg}"
+        );
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub(crate) fn confusion(evaluation: &Evaluation, limit: usize, pairs: usize) -> 
     let classes = matrix.first().map_or(0, Vec::len);
     let mut confused: Vec<(usize, usize, u64)> = Vec::new();
     for (truth, row) in matrix.iter().enumerate() {
-        confused.extend(row.iter().enumerate().filter(|(at, n)| *at != truth && **n > 0).map(|(at, n)| (truth, at, *n)));
+        confused
+            .extend(row.iter().enumerate().filter(|(at, n)| *at != truth && **n > 0).map(|(at, n)| (truth, at, *n)));
     }
     confused.sort_by(|a, b| b.2.cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
     let shown = shown(classes, &confused, limit);

@@ -163,7 +163,10 @@ mod tests {
     fn bins_without_probabilities_have_no_point() {
         let (logits, targets) = binary(&[4.0, 4.0, -4.0], &[1.0, 0.0, 0.0]);
         let (points, error) = calibration(&Predictions::new(Task::Binary, &logits, &targets).expect("shapes"));
-        assert_eq!(points.iter().map(|point| (point.count, point.frequency)).collect::<Vec<_>>(), [(1.0, 0.0), (2.0, 0.5)]);
+        assert_eq!(
+            points.iter().map(|point| (point.count, point.frequency)).collect::<Vec<_>>(),
+            [(1.0, 0.0), (2.0, 0.5)]
+        );
         assert!(error > 0.3 && error < 0.4, "{error}");
     }
 }

@@ -55,7 +55,8 @@ fn decide(evaluation: &Evaluation, row: usize, probabilities: &[f64]) -> (Vec<u3
             (vec![u32::from(is_positive)], probability)
         }
         Task::MultiClass => {
-            let first_largest = |best: usize, next: usize| if probabilities[next] > probabilities[best] { next } else { best };
+            let first_largest =
+                |best: usize, next: usize| if probabilities[next] > probabilities[best] { next } else { best };
             let best = (0..probabilities.len()).reduce(first_largest).unwrap_or(0);
             (vec![best as u32], probabilities[best])
         }
@@ -64,7 +65,8 @@ fn decide(evaluation: &Evaluation, row: usize, probabilities: &[f64]) -> (Vec<u3
             let predicted = (0..probabilities.len()).filter(is_predicted).map(|output| output as u32).collect();
             let certain = |output: usize| {
                 let is_wrong = is_predicted(&output) != (evaluation.targets.row(row)[output] > 0.5);
-                let probability = if is_predicted(&output) { probabilities[output] } else { 1.0 - probabilities[output] };
+                let probability =
+                    if is_predicted(&output) { probabilities[output] } else { 1.0 - probabilities[output] };
                 (is_wrong, probability)
             };
             let wrong = (0..probabilities.len()).map(certain).filter(|(is_wrong, _)| *is_wrong).map(|(_, p)| p);
@@ -121,7 +123,10 @@ mod tests {
             let right = predicted_rows(&evaluation).iter().filter(|row| row.is_right).count();
             let counted = match evaluation.decisions().confusion_matrix() {
                 Some(matrix) => (0..matrix[0].len()).map(|class| matrix[class][class] as usize).sum(),
-                None => emberline_metrics::all_labels_right(&evaluation.predictions()).iter().filter(|right| **right).count(),
+                None => emberline_metrics::all_labels_right(&evaluation.predictions())
+                    .iter()
+                    .filter(|right| **right)
+                    .count(),
             };
             assert_eq!(right, counted, "{:?}", evaluation.task);
         }

@@ -94,7 +94,8 @@ impl Evaluation {
             task,
             classes: run.summary.data.classes.clone(),
             threshold: outcome.metrics.get("val_threshold").copied().filter(|_| task == Task::Binary),
-            words: read_words(dir, rows_digest, &outcome.digests.embedding).filter(|words| words.len() == logits.rows()),
+            words: read_words(dir, rows_digest, &outcome.digests.embedding)
+                .filter(|words| words.len() == logits.rows()),
             others: others(dir, setting, cell, task, scored),
             logits,
             targets,
@@ -137,7 +138,11 @@ impl Evaluation {
 
     /// Returns the name of a class; that of a label that no training row has says so.
     pub(crate) fn class_name(&self, class: u32) -> &str {
-        if class == UNKNOWN_CLASS { "a label unseen in training" } else { self.classes.get(class as usize).map_or("?", String::as_str) }
+        if class == UNKNOWN_CLASS {
+            "a label unseen in training"
+        } else {
+            self.classes.get(class as usize).map_or("?", String::as_str)
+        }
     }
 
     /// Returns the noun for the rows: `test rows`.

@@ -118,7 +118,8 @@ mod tests {
 
     fn all() -> Vec<(Run, Details)> {
         use sample::{all_failed, course, empty, hostile, many_classes, single, sweep, without_validation};
-        let runs = vec![course(), single(), without_validation(), all_failed(), empty(), many_classes(), sweep(), hostile()];
+        let runs =
+            vec![course(), single(), without_validation(), all_failed(), empty(), many_classes(), sweep(), hostile()];
         let evaluations = [sample::evaluation(), sample::evaluation_of_classes(), sample::evaluation_of_labels()];
         let with_details = evaluations.into_iter().map(|evaluation| {
             let files = vec![CarriedFile::new("summary.json", "{}"), CarriedFile::new("p.toml", "<x>")];
@@ -134,7 +135,8 @@ mod tests {
             assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
             let text = page.split("<script").next().expect("a page");
             for tag in [
-                "section", "table", "tr", "td", "th", "svg", "g", "ul", "li", "dl", "div", "strong", "small", "details", "figure", "nav", "main",
+                "section", "table", "tr", "td", "th", "svg", "g", "ul", "li", "dl", "div", "strong", "small",
+                "details", "figure", "nav", "main",
             ] {
                 let opened = text.matches(&format!("<{tag}>")).count() + text.matches(&format!("<{tag} ")).count();
                 assert_eq!(opened, text.matches(&format!("</{tag}>")).count(), "{tag} in {}", run.summary.name);

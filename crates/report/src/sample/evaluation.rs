@@ -44,8 +44,9 @@ pub(crate) fn evaluation_of_classes() -> Evaluation {
 
 /// Predictions of a task with three labels, of which a row has none to two.
 pub(crate) fn evaluation_of_labels() -> Evaluation {
-    let labels: Vec<Vec<u32>> =
-        (0..ROWS).map(|row| [vec![], vec![0], vec![1], vec![0, 2]].into_iter().nth(row % 4).unwrap_or_default()).collect();
+    let labels: Vec<Vec<u32>> = (0..ROWS)
+        .map(|row| [vec![], vec![0], vec![1], vec![0, 2]].into_iter().nth(row % 4).unwrap_or_default())
+        .collect();
     let logit = |(row, class): (usize, usize)| {
         let right = if labels[row].contains(&(class as u32)) { 1.0 } else { -1.0 };
         (right + 1.5 * wobble(&format!("{row} {class}"))) as f32

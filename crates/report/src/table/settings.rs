@@ -42,7 +42,9 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Table {
 /// Returns whether a column stays on paper: what the answer says, and the metrics of validation and test.
 fn is_major(column: &Column) -> bool {
     let name = column.name.as_str();
-    matches!(name, "rank" | "score" | "to the leader" | "epochs") || name.starts_with("val_") || name.starts_with("test_")
+    matches!(name, "rank" | "score" | "to the leader" | "epochs")
+        || name.starts_with("val_")
+        || name.starts_with("test_")
 }
 
 /// Creates the field with the number of finished cells of a setting.

@@ -25,7 +25,11 @@ pub(super) fn render(evaluation: &Evaluation) -> String {
         out.push_str(&pairs(evaluation, &confusion));
     }
     out.push_str("</div>\n");
-    let shown = if confusion.is_whole { String::new() } else { format!("the {} classes confused most", confusion.classes.len()) };
+    let shown = if confusion.is_whole {
+        String::new()
+    } else {
+        format!("the {} classes confused most", confusion.classes.len())
+    };
     let rows = format!("n = {} {}", count(evaluation.rows() as u64), evaluation.noun());
     out + &signature(&[rows, shown, "shades: the share of the true class".to_owned()])
 }

@@ -28,7 +28,11 @@ pub(super) fn render(curves: &Curves, ranking: &Ranking<'_>, interactive: &mut I
         ];
         let pictures = pictures(&curves.charts, &curves.legend, &signed);
         let quiet = "<div class=\"pictures quiet-bands\">";
-        body.push_str(&if curves.has_quiet_bands { pictures.replacen("<div class=\"pictures\">", quiet, 1) } else { pictures });
+        body.push_str(&if curves.has_quiet_bands {
+            pictures.replacen("<div class=\"pictures\">", quiet, 1)
+        } else {
+            pictures
+        });
         interactive.add_charts(&curves.charts, &curves.legend);
     }
     body.push_str(&notes(&curves.notes));

@@ -23,7 +23,8 @@ const WARNING_LINE: usize = 100;
 
 /// Renders the top of the page. `name` is the escaped name of the pipeline.
 pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>, name: &str) -> String {
-    let mut out = format!("<header id=\"top\">\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n<div class=\"top\">\n");
+    let mut out =
+        format!("<header id=\"top\">\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n<div class=\"top\">\n");
     out.push_str(&answer_block(&answer(summary, ranking), claims(summary)));
     out.push_str(&warnings_block(&warnings(summary)));
     out.push_str("</div>\n");
@@ -51,7 +52,8 @@ fn answer_block(paragraphs: &[Prose], claims: usize) -> String {
     let class = if is_long { "answer long" } else { "answer" };
     let (claims, limits) = rest.split_at(claims.saturating_sub(1).min(rest.len()));
     let (score, more) = claims.split_at(claims.len().min(1));
-    let mut out = format!("<div class=\"{class}\">\n<div class=\"verdict\">\n{}</div>\n{}", lines(verdict), lines(score));
+    let mut out =
+        format!("<div class=\"{class}\">\n<div class=\"verdict\">\n{}</div>\n{}", lines(verdict), lines(score));
     out.push_str(&lines(limits));
     if !more.is_empty() {
         out.push_str(&folded("What else these numbers say", &lines(more)));
@@ -65,7 +67,8 @@ fn warnings_block(paragraphs: &[Prose]) -> String {
         return String::new();
     }
     let title = counted(paragraphs.len(), "warning");
-    let mut out = format!("<div class=\"warnings\" role=\"note\" aria-label=\"Warnings\">\n<p class=\"kind\">{title}</p>\n");
+    let mut out =
+        format!("<div class=\"warnings\" role=\"note\" aria-label=\"Warnings\">\n<p class=\"kind\">{title}</p>\n");
     out.extend(paragraphs.iter().map(warning));
     out + "</div>\n"
 }
@@ -83,7 +86,11 @@ fn warning(paragraph: &Prose) -> String {
             Span::Strong(_) => Span::Strong(shown),
         });
         if room == 0 {
-            return format!("<details>\n<summary>{}</summary>\n<p>{}</p>\n</details>\n", prose(&Prose(begins)), prose(paragraph));
+            return format!(
+                "<details>\n<summary>{}</summary>\n<p>{}</p>\n</details>\n",
+                prose(&Prose(begins)),
+                prose(paragraph)
+            );
         }
     }
     format!("<p>{}</p>\n", prose(paragraph))
@@ -93,7 +100,8 @@ fn warning(paragraph: &Prose) -> String {
 fn facts(summary: &Summary) -> Vec<(String, String)> {
     let done: Vec<_> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let classes = summary.data.classes.len();
-    let mut facts = vec![("task".to_owned(), format!("{}, {}", task_title(summary.data.task), counted(classes, "class")))];
+    let mut facts =
+        vec![("task".to_owned(), format!("{}, {}", task_title(summary.data.task), counted(classes, "class")))];
     if let Some(positive) = summary.data.describe_positive() {
         facts.push(("positive class".to_owned(), shorten(&positive, MAX_LENGTH)));
     }
@@ -116,7 +124,8 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
 
 /// Renders the links to the sections.
 pub(super) fn navigation(sections: &[(&str, &str)]) -> String {
-    let mut out = String::from("<nav class=\"bar\" aria-label=\"Sections\"><ul>\n<li><a href=\"#top\">Answer</a></li>\n");
+    let mut out =
+        String::from("<nav class=\"bar\" aria-label=\"Sections\"><ul>\n<li><a href=\"#top\">Answer</a></li>\n");
     for (id, title) in sections {
         let _ = writeln!(out, "<li><a href=\"#{id}\">{}</a></li>", label(title));
     }
@@ -135,7 +144,10 @@ mod tests {
         assert_eq!(warning(&short), "<p><strong>EMB001</strong>: something.</p>\n");
         let text = format!(": {} end.", "word ".repeat(60));
         let long = warning(&Prose::default().strong("EMB002").plain(&text));
-        assert!(long.starts_with("<details>\n<summary><strong>EMB002</strong>: word") && long.contains("…</summary>"), "{long}");
+        assert!(
+            long.starts_with("<details>\n<summary><strong>EMB002</strong>: word") && long.contains("…</summary>"),
+            "{long}"
+        );
         assert!(long.contains("word  end.</p>"), "{long}");
         assert!(warnings_block(&vec![short; 5]).contains("<p class=\"kind\">5 warnings</p>"));
     }

@@ -50,7 +50,10 @@ fn heat_map(grid: &Grid) -> String {
     let (rows, columns) = (&grid.axes[map.axes.0], &grid.axes[map.axes.1]);
     let metric = &grid.metrics[0];
     let values: Vec<f64> = map.fields.iter().flatten().flatten().copied().collect();
-    let ends = (values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let ends = (
+        values.iter().copied().fold(f64::INFINITY, f64::min),
+        values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
     let digits = decimals(values.iter().copied());
     let caption = format!("{} by {} and {}", metric.name, rows.name, columns.name);
     let mut out = format!(
@@ -81,6 +84,8 @@ fn heat_map(grid: &Grid) -> String {
     }
     out.push_str("</tbody></table>\n</div>\n");
     let settings = counted(grid.settings.len(), "setting");
-    out.push_str(&signature(&[format!("means over the {settings}, whatever their other axes; the best value is darkest")]));
+    out.push_str(&signature(&[format!(
+        "means over the {settings}, whatever their other axes; the best value is darkest"
+    )]));
     out + "</div>\n"
 }

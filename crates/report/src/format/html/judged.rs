@@ -5,10 +5,10 @@ use emberline_base::Task;
 use crate::chart::axis::Axis;
 use crate::chart::{Chart, LineStyle, Proportions, Series};
 use crate::document::{Column, Field, Prose, Row, Table};
+use crate::evaluation::Evaluation;
 use crate::evaluation::classes::{self, ClassRow};
 use crate::evaluation::curves::{OutputCurves, calibration, of_output};
 use crate::evaluation::slices::Slice;
-use crate::evaluation::Evaluation;
 use crate::number::{count, fixed, single};
 
 /// The decimals of shares in tables.
@@ -19,7 +19,8 @@ pub(super) fn charts(evaluation: &Evaluation, drawn: &[OutputCurves]) -> (Vec<Ch
     let others: Vec<OutputCurves> =
         evaluation.others.iter().map(|(logits, targets)| of_output(evaluation.task, logits, targets, 0)).collect();
     let lines = |points: fn(&OutputCurves) -> &Vec<(f64, f64)>| {
-        let line = |mark, style, curves: &OutputCurves| Series { mark, style, shift: 0.0, points: points(curves).clone() };
+        let line =
+            |mark, style, curves: &OutputCurves| Series { mark, style, shift: 0.0, points: points(curves).clone() };
         let thin = others.iter().map(|curves| line(0, LineStyle::Thin, curves));
         let bold = drawn.iter().enumerate().map(|(mark, curves)| line(mark, LineStyle::Mean, curves));
         thin.chain(bold).collect::<Vec<_>>()
@@ -44,7 +45,8 @@ pub(super) fn charts(evaluation: &Evaluation, drawn: &[OutputCurves]) -> (Vec<Ch
         series: roc_lines,
         ..square("roc", "false positive rate", "true positive rate")
     };
-    let legend = drawn.iter().enumerate().map(|(mark, curves)| (mark, evaluation.class_of_output(curves.output).to_owned()));
+    let legend =
+        drawn.iter().enumerate().map(|(mark, curves)| (mark, evaluation.class_of_output(curves.output).to_owned()));
     let legend = if evaluation.task == Task::Binary { Vec::new() } else { legend.collect() };
     (vec![precision_recall, roc, calibration_chart(evaluation)], legend)
 }
@@ -64,7 +66,12 @@ fn square(key: &'static str, x: &str, y: &str) -> Chart {
     }
 }
 
-fn describe(evaluation: &Evaluation, drawn: &[OutputCurves], area: &str, of: fn(&OutputCurves) -> Option<f64>) -> String {
+fn describe(
+    evaluation: &Evaluation,
+    drawn: &[OutputCurves],
+    area: &str,
+    of: fn(&OutputCurves) -> Option<f64>,
+) -> String {
     let one = |curves: &OutputCurves| {
         let value = of(curves).map_or_else(|| "not defined".to_owned(), single);
         format!("{}: {value}", evaluation.class_of_output(curves.output))
@@ -107,7 +114,10 @@ pub(super) fn class_table(evaluation: &Evaluation) -> Table {
         let number = |value: f64| Field::number(value, count(value as u64));
         let name = Field::text(evaluation.class_name(of.class as u32));
         let counts = [of.counts.positives, of.counts.predicted, of.counts.true_positives].map(number);
-        Row { fields: [name].into_iter().chain(counts).chain([of.precision, of.recall, of.f1].map(share)).collect(), muted: false }
+        Row {
+            fields: [name].into_iter().chain(counts).chain([of.precision, of.recall, of.f1].map(share)).collect(),
+            muted: false,
+        }
     };
     let decided = match (evaluation.task, evaluation.threshold) {
         (Task::Binary, Some(threshold)) => format!("decided at {}", single(threshold)),
@@ -144,7 +154,8 @@ pub(super) fn slice_table(evaluation: &Evaluation, slices: &[Slice]) -> Table {
     let mut columns = vec![Column::text("by"), Column::text("slice"), Column::number("rows")];
     columns.push(Column::number(right).with_note("95 % interval"));
     columns.extend(has_f1.then(|| Column::number("F1").with_note(evaluation.class_of_output(0).to_owned())));
-    let note = "Many slices are compared here at once, so one of them is easily low by chance: its interval says how easily.";
+    let note =
+        "Many slices are compared here at once, so one of them is easily low by chance: its interval says how easily.";
     Table {
         caption: format!("Slices of the {}", evaluation.noun()),
         columns,

@@ -53,8 +53,14 @@ fn list(evaluation: &Evaluation, caption: &str, rows: &[&PredictedRow]) -> Strin
         html(caption)
     );
     out.push_str(if has_texts { "<th scope=\"col\">text</th>" } else { "<th scope=\"col\">row</th>" });
-    out.push_str("<th scope=\"col\">true</th><th scope=\"col\">predicted</th><th scope=\"col\" class=\"n\">probability</th>");
-    out.push_str(if has_texts { "<th scope=\"col\" class=\"m\">row</th></tr></thead>\n<tbody>\n" } else { "</tr></thead>\n<tbody>\n" });
+    out.push_str(
+        "<th scope=\"col\">true</th><th scope=\"col\">predicted</th><th scope=\"col\" class=\"n\">probability</th>",
+    );
+    out.push_str(if has_texts {
+        "<th scope=\"col\" class=\"m\">row</th></tr></thead>\n<tbody>\n"
+    } else {
+        "</tr></thead>\n<tbody>\n"
+    });
     for row in rows {
         let location = &evaluation.locations[row.row];
         let place = format!("{}:{}", location.file, location.number);
@@ -80,7 +86,8 @@ fn classes(evaluation: &Evaluation, classes: &[u32]) -> String {
     if classes.is_empty() {
         return "none".to_owned();
     }
-    let names: Vec<String> = classes.iter().take(MAX_CLASSES).map(|&class| label(evaluation.class_name(class))).collect();
+    let names: Vec<String> =
+        classes.iter().take(MAX_CLASSES).map(|&class| label(evaluation.class_name(class))).collect();
     let more = classes.len().saturating_sub(MAX_CLASSES);
     names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
@@ -98,7 +105,10 @@ mod tests {
     #[test]
     fn texts_are_escaped_or_absent() {
         let mut evaluation = sample::evaluation();
-        evaluation.locations.iter_mut().for_each(|location| location.text = Some("<img src=x onerror=alert(1)>\u{202e}".to_owned()));
+        evaluation
+            .locations
+            .iter_mut()
+            .for_each(|location| location.text = Some("<img src=x onerror=alert(1)>\u{202e}".to_owned()));
         let shown = rendered(&evaluation);
         assert!(shown.contains("&lt;img src=x onerror=alert(1)&gt;\\u{202e}") && !shown.contains("<img"), "{shown}");
         evaluation.locations.iter_mut().for_each(|location| location.text = None);

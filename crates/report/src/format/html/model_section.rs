@@ -19,7 +19,8 @@ const MAX_CURVES: usize = 12;
 /// Renders the section; without stored predictions it says so.
 pub(super) fn render(evaluation: Option<&Evaluation>, interactive: &mut Interactive) -> Section {
     let Some(evaluation) = evaluation else {
-        let body = "<p>There are no stored predictions of a chosen model, so there are no curves, mistakes and slices.</p>\n";
+        let body =
+            "<p>There are no stored predictions of a chosen model, so there are no curves, mistakes and slices.</p>\n";
         return Section::new("model", "The chosen model", body.to_owned()).linked("Chosen model");
     };
     let mut body = introduction(evaluation);
@@ -74,9 +75,15 @@ fn judged_notes(evaluation: &Evaluation, drawn: usize) -> String {
         lines.push(format!("Thin lines: the {others} of the setting, each on its own rows."));
     }
     if evaluation.logits.cols() > drawn {
-        lines.push(format!("Drawn are the {drawn} classes with the most rows of {}.", counted(evaluation.logits.cols(), "class")));
+        lines.push(format!(
+            "Drawn are the {drawn} classes with the most rows of {}.",
+            counted(evaluation.logits.cols(), "class")
+        ));
     }
-    lines.push("Calibration: bars are 95 % intervals of how often a probability came true; on the diagonal it is right.".to_owned());
+    lines.push(
+        "Calibration: bars are 95 % intervals of how often a probability came true; on the diagonal it is right."
+            .to_owned(),
+    );
     let lines: Vec<Prose> = lines.into_iter().map(|line| Prose::default().plain(line)).collect();
     notes(&lines)
 }
@@ -115,4 +122,3 @@ fn threshold(evaluation: &Evaluation) -> String {
     out.push_str(&signature(&[rows, "the threshold moves here only; it changes no record".to_owned()]));
     out + "</div>\n"
 }
-

@@ -38,8 +38,13 @@ fn commands(details: &Details) -> String {
     let is_pipeline = |name: &&str| name.ends_with(".toml");
     let pipeline = shell_word(names().find(is_pipeline).unwrap_or("PIPELINE.toml"));
     let (command, what) = match names().find(|name| is_lock(name)) {
-        Some(_) => ("verify", "trains every cell again, and compares inputs and scores with the lock that this page carries."),
-        None => ("lock", "writes a lock beside the pipeline, by which anyone can verify this result; the next report carries it."),
+        Some(_) => {
+            ("verify", "trains every cell again, and compares inputs and scores with the lock that this page carries.")
+        }
+        None => (
+            "lock",
+            "writes a lock beside the pipeline, by which anyone can verify this result; the next report carries it.",
+        ),
     };
     format!(
         "<dl class=\"commands\">\n<div><dt><code>emberline run {0}</code></dt><dd>makes this result: what is done already is kept.</dd></div>\n\
@@ -70,8 +75,10 @@ fn origins(summary: &Summary) -> Table {
         let digests = embeddings.entry(format!("{} ({})", cell.embedding, cell.source)).or_default();
         digests.push(shown(&outcome.digests.embedding));
     }
-    let embeddings: Vec<(String, String)> =
-        embeddings.into_iter().map(|(name, digests)| (format!("embedding {name}"), distinct(digests.into_iter()))).collect();
+    let embeddings: Vec<(String, String)> = embeddings
+        .into_iter()
+        .map(|(name, digests)| (format!("embedding {name}"), distinct(digests.into_iter())))
+        .collect();
     let row = |name: &str, value: String| Row { fields: vec![Field::text(name), Field::text(value)], muted: false };
     let rows = facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| row(name, value));
     let rows = rows.chain(embeddings.into_iter().map(|(name, value)| row(&name, value))).collect();
@@ -105,7 +112,10 @@ fn carried(details: &Details) -> String {
         let digest = &sha256(&file.bytes)[..SHOWN_DIGITS];
         let size = count(file.bytes.len() as u64);
         let name = label(&file.name);
-        let _ = writeln!(out, "<li data-file=\"{name}\"><span>{name}</span> <small>{size} bytes, SHA-256 {digest}…</small></li>");
+        let _ = writeln!(
+            out,
+            "<li data-file=\"{name}\"><span>{name}</span> <small>{size} bytes, SHA-256 {digest}…</small></li>"
+        );
     }
     out + "</ul>\n"
 }
