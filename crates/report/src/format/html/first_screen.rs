@@ -1,4 +1,4 @@
-//! The top of the page: the answer in sentences, the warnings, the ranked settings as a picture, and the facts of the run.
+//! The top of the page: the answer in sentences, the warnings, the ranked settings as a picture, and then the facts of the run.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ use crate::warnings::warnings;
 const LONG_VERDICT: usize = 260;
 
 /// Maximum number of characters of a warning's line.
-const WARNING_LINE: usize = 100;
+const WARNING_LINE: usize = 80;
 
 /// Renders the top of the page. `name` is the escaped name of the pipeline.
 pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>, name: &str) -> String {
@@ -27,14 +27,13 @@ pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>, name: &str) -> St
         format!("<header id=\"top\">\n<p class=\"kind\">Emberline report</p>\n<h1>{name}</h1>\n<div class=\"top\">\n");
     out.push_str(&answer_block(&answer(summary, ranking), claims(summary)));
     out.push_str(&warnings_block(&warnings(summary)));
-    out.push_str("</div>\n");
+    out.push_str("</div>\n</header>\n");
+    out.push_str(&ranked::render(summary, ranking));
     out.push_str("<dl class=\"facts\">\n");
     for (term, fact) in facts(summary) {
         let _ = writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", html(&term), html(&fact));
     }
-    out.push_str("</dl>\n</header>\n");
-    out.push_str(&ranked::render(summary, ranking));
-    out
+    out + "</dl>\n"
 }
 
 /// Returns the number of paragraphs of the answer that are claims: its sentences, and the score of the first setting.
@@ -96,7 +95,7 @@ fn warning(paragraph: &Prose) -> String {
     format!("<p>{}</p>\n", prose(paragraph))
 }
 
-/// Returns the summary facts for the page header, as terms with their values.
+/// Returns the summary facts of the run, as terms with their values.
 fn facts(summary: &Summary) -> Vec<(String, String)> {
     let done: Vec<_> = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref()).collect();
     let classes = summary.data.classes.len();
