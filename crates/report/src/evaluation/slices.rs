@@ -20,6 +20,9 @@ const MAX_NAMED: usize = 8;
 /// The least rows of a group that is shown.
 const LEAST_ROWS: usize = 5;
 
+/// Says whether a slice takes the rows with a share of known words.
+type TakesShare = fn(f64) -> bool;
+
 /// A part of the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slice {
@@ -89,13 +92,13 @@ fn by_length(evaluation: &Evaluation, predicted: &[PredictedRow]) -> Vec<Slice> 
 /// Divides the rows by the share of their words that the embedding knows.
 fn by_known_words(evaluation: &Evaluation, predicted: &[PredictedRow]) -> Vec<Slice> {
     let Some(words) = &evaluation.words else { return Vec::new() };
-    let parts: [(&str, fn(f64) -> bool); 4] = [
+    let parts: [(&str, TakesShare); 4] = [
         ("less than half of the words", |share| share < 0.5),
         ("half of the words to less than 90 %", |share| (0.5..0.9).contains(&share)),
         ("90 % or more, not all", |share| (0.9..1.0).contains(&share)),
         ("all words", |share| share >= 1.0),
     ];
-    let part = |(name, takes): &(&str, fn(f64) -> bool)| {
+    let part = |(name, takes): &(&str, TakesShare)| {
         let rows: Vec<&PredictedRow> = predicted.iter().filter(|row| takes(words[row.row].share())).collect();
         (!rows.is_empty()).then(|| slice(evaluation, "known words", (*name).to_owned(), &rows))
     };
