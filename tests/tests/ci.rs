@@ -125,12 +125,12 @@ fn a_junit_file_has_a_case_per_cell() {
         fixture.ends(&[&["verify", "p.toml", "--junit", "junit.xml"], more].concat(), code);
         fixture.read("junit.xml")
     };
-    assert!(junit(0, &[]).contains(r#"tests="7" skipped="0" failures="0" errors="0""#));
+    assert!(junit(0, &[]).contains(r#"tests="7" skipped="0" errors="0" failures="0""#));
     assert!(junit(0, &["--sample", "2"]).contains(r#"tests="3""#));
     // Data that only some cells can be blamed for: nothing is trained, and each case says why.
     fixture.edit("p.toml", "dim = 4", "dim = 5");
     let stale = junit(5, &[]);
-    assert!(stale.contains(r#"tests="7" skipped="3" failures="4" errors="0""#), "{stale}");
+    assert!(stale.contains(r#"tests="7" skipped="3" errors="0" failures="4""#), "{stale}");
     assert!(stale.contains("not trained, since other inputs of the lock are stale"), "{stale}");
     assert_eq!(stale.matches(r#"<failure message="settings: embedding.two.hashing.dim: 4 -&gt; 5; touches 3 of 6 cells"#).count(), 4, "{stale}");
     fixture.edit("p.toml", "dim = 5", "dim = 4");

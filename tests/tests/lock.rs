@@ -81,7 +81,7 @@ fn a_lock_is_proved_whole_and_in_part() {
         verified.stderr
     );
     let junit = fixture.read("out/junit.xml");
-    assert!(junit.contains(r#"tests="5" skipped="0" failures="0" errors="0""#), "{junit}");
+    assert!(junit.contains(r#"tests="5" skipped="0" errors="0" failures="0""#), "{junit}");
     assert!(!fixture.join("runs/small/cells/again").exists(), "a proof is made elsewhere");
 
     let sample = || fixture.done(&["verify", "p.toml", "--sample", "2"]).stdout;

@@ -29,7 +29,7 @@ fn a_lock_is_toml_with_one_line_per_subject() {
     assert_eq!(keys, ["version", "pipeline", "settings", "files", "data", "embedding", "cells"]);
     let cells = table["cells"].as_table().expect("cells");
     let name = "one-learning_rate-1e38-frozen-s2";
-    assert!(cells.len() == 4 && cells.contains_key(name), "{:?}", cells.keys());
+    assert!(cells.len() == 4 && cells.contains_key(name), "{cells:?}");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(line.parse::<toml::Table>().is_ok(), "every line by itself: {line}");
     }
