@@ -59,7 +59,8 @@ fn faults_are_annotated_at_their_lines() {
         "::error file=p.toml,line={line},title=stale lock::settings: train.epochs: 2 -> 3; touches all 6 cells%0A`emberline lock` \
          renews the lock after a run"
     );
-    for args in [&["lock", "p.toml", "--check", "--format", "github"][..], &["verify", "p.toml", "--format", "github"]] {
+    for args in [&["lock", "p.toml", "--check", "--format", "github"][..], &["verify", "p.toml", "--format", "github"]]
+    {
         assert_eq!(annotations(&fixture.ends(args, 5)), [expected.as_str()], "{args:?}");
     }
     let mut command = fixture.command(&["lock", "p.toml", "--check", "--format", "github"]);
@@ -71,7 +72,11 @@ fn faults_are_annotated_at_their_lines() {
     fixture.edit("p.toml", "epochs = 3", "epochz = 3\n\"100%, a:b\" = 1");
     let wrong = fixture.ends(&["check", "p.toml", "--format", "github"], 3);
     let found = annotations(&wrong);
-    assert!(found[0].starts_with(&format!("::error file=p.toml,line={line},col=1,title=pipeline file::unknown key `epochz`")), "{found:?}");
+    assert!(
+        found[0]
+            .starts_with(&format!("::error file=p.toml,line={line},col=1,title=pipeline file::unknown key `epochz`")),
+        "{found:?}"
+    );
     assert!(found.iter().any(|line| line.contains("`100%25, a:b`")), "{found:?}");
     assert!(wrong.stderr.contains("did you mean `epochs`?"), "people are told, too: {}", wrong.stderr);
     assert_eq!(fixture.ends(&["lock", "p.toml", "--check", "--format", "github"], 3).stdout, wrong.stdout);
@@ -85,14 +90,22 @@ fn results_and_damage_are_annotated_in_the_lock() {
     let differs = fixture.ends(&["verify", "p.toml", "--format", "github"], 6);
     let found = annotations(&differs);
     let line = line_of(&fixture, "p.lock", "cells.\"one-frozen-s1\"");
-    assert!(found.len() == 1 && found[0].starts_with(&format!("::error file=p.lock,line={line},title=one-frozen-s1-")), "{found:?}");
-    assert!(found[0].contains("::result.best_epoch: expected 1") || found[0].contains("::best_epoch: expected 1"), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].starts_with(&format!("::error file=p.lock,line={line},title=one-frozen-s1-")),
+        "{found:?}"
+    );
+    assert!(
+        found[0].contains("::result.best_epoch: expected 1") || found[0].contains("::best_epoch: expected 1"),
+        "{found:?}"
+    );
 
     fixture.write("p.lock", format!("{whole}>>>>>>> other\n"));
     let last = whole.lines().count() + 1;
-    for args in [&["verify", "p.toml", "--format", "github"][..], &["lock", "p.toml", "--check", "--format", "github"]] {
+    for args in [&["verify", "p.toml", "--format", "github"][..], &["lock", "p.toml", "--check", "--format", "github"]]
+    {
         let refused = fixture.ends(args, 5);
-        let expected = format!("::error file=p.lock,line={last},title=lock::line {last}: a merge of git left its markers");
+        let expected =
+            format!("::error file=p.lock,line={last},title=lock::line {last}: a merge of git left its markers");
         assert!(annotations(&refused)[0].starts_with(&expected), "{}", refused.stdout);
     }
 }
@@ -104,8 +117,15 @@ fn a_worse_setting_is_annotated() {
     let compare = ["compare", "p.lock", "shorter", "--metric", "loss", "--fail-if", "worse", "--format", "github"];
     let found = fixture.ends(&compare, 6);
     let lines = annotations(&found);
-    assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("::error title=") && line.contains("::loss is worse: ")), "{lines:?}");
-    assert_eq!(annotations(&fixture.done(&["compare", "p.lock", "runs/p", "--fail-if", "worse", "--format", "github"])), Vec::<&str>::new());
+    assert!(
+        !lines.is_empty()
+            && lines.iter().all(|line| line.starts_with("::error title=") && line.contains("::loss is worse: ")),
+        "{lines:?}"
+    );
+    assert_eq!(
+        annotations(&fixture.done(&["compare", "p.lock", "runs/p", "--fail-if", "worse", "--format", "github"])),
+        Vec::<&str>::new()
+    );
 }
 
 #[test]
@@ -132,10 +152,23 @@ fn a_junit_file_has_a_case_per_cell() {
     let stale = junit(5, &[]);
     assert!(stale.contains(r#"tests="7" skipped="3" errors="0" failures="4""#), "{stale}");
     assert!(stale.contains("not trained, since other inputs of the lock are stale"), "{stale}");
-    assert_eq!(stale.matches(r#"<failure message="settings: embedding.two.hashing.dim: 4 -&gt; 5; touches 3 of 6 cells"#).count(), 4, "{stale}");
+    assert_eq!(
+        stale
+            .matches(r#"<failure message="settings: embedding.two.hashing.dim: 4 -&gt; 5; touches 3 of 6 cells"#)
+            .count(),
+        4,
+        "{stale}"
+    );
     fixture.edit("p.toml", "dim = 5", "dim = 4");
     let lock = fixture.read("p.lock");
-    fixture.write("p.lock", resealed(&lock.replacen("arithmetic = \"", "arithmetic = \"other ", 1).replacen(" accuracy = ", " accuracy = 1", 1)));
+    fixture.write(
+        "p.lock",
+        resealed(&lock.replacen("arithmetic = \"", "arithmetic = \"other ", 1).replacen(
+            " accuracy = ",
+            " accuracy = 1",
+            1,
+        )),
+    );
     let differs = junit(6, &[]);
     assert!(differs.contains("metrics.accuracy: expected 1") && differs.contains("; tolerance 0.01"), "{differs}");
 }
@@ -155,8 +188,7 @@ fn shares_and_challenges_say_which_cells_they_took() {
         assert!(selected.iter().all(|id| ended.stderr.contains(&format!("  {id}"))), "{}", ended.stderr);
         (selected, ended.stderr)
     };
-    let shards: Vec<Vec<String>> =
-        ["1/3", "2/3", "3/3"].iter().map(|shard| verified(&["--shard", shard]).0).collect();
+    let shards: Vec<Vec<String>> = ["1/3", "2/3", "3/3"].iter().map(|shard| verified(&["--shard", shard]).0).collect();
     let all: BTreeSet<&String> = shards.iter().flatten().collect();
     assert_eq!((all.len(), shards.concat().len()), (6, 6));
     let (drawn, said) = verified(&["--sample", "2", "--challenge", "7f3c"]);
@@ -165,14 +197,17 @@ fn shares_and_challenges_say_which_cells_they_took() {
     // Whoever knows the lock and the hash computes the sample.
     let lock: toml::Table = fixture.read("p.lock").parse().expect("TOML");
     let rank = |identity: &str| sha256(format!("challenge:7f3c:{identity}").as_bytes());
-    let identities = lock["cells"].as_table().expect("cells").values().map(|cell| cell["identity"].as_str().expect("digits"));
+    let identities =
+        lock["cells"].as_table().expect("cells").values().map(|cell| cell["identity"].as_str().expect("digits"));
     let mut ranked: Vec<&str> = identities.collect();
     ranked.sort_by_key(|identity| rank(identity));
     let expected: BTreeSet<&str> = ranked[..2].iter().map(|identity| &identity[..8]).collect();
     let found: BTreeSet<&str> = drawn.iter().filter_map(|id| id.rsplit('-').next()).collect();
     assert_eq!(found, expected);
 
-    let empty = (1..=40).map(|shard| format!("{shard}/40")).find(|shard| fixture.done(&["verify", "p.toml", "--shard", shard]).stdout.is_empty());
+    let empty = (1..=40)
+        .map(|shard| format!("{shard}/40"))
+        .find(|shard| fixture.done(&["verify", "p.toml", "--shard", shard]).stdout.is_empty());
     let empty = fixture.done(&["verify", "p.toml", "--shard", &empty.expect("a share without cells")]);
     assert!(empty.stderr.contains("no cell of the lock was selected, so nothing was trained"), "{}", empty.stderr);
     for wrong in [
@@ -196,7 +231,10 @@ fn a_statement_names_its_subjects_and_results() {
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(statement["predicateType"], "https://in-toto.io/attestation/test-result/v0.1");
     for (subject, name) in list(&statement["subject"]).iter().zip(["p.lock", "p.toml"]) {
-        assert_eq!((text(&subject["name"]), text(&subject["digest"]["sha256"])), (name, sha256(&fixture.bytes(name)).as_str()));
+        assert_eq!(
+            (text(&subject["name"]), text(&subject["digest"]["sha256"])),
+            (name, sha256(&fixture.bytes(name)).as_str())
+        );
     }
     let predicate = &statement["predicate"];
     assert_eq!((&predicate["result"], list(&predicate["passedTests"]).len()), (&"PASSED".into(), 6));
@@ -207,7 +245,10 @@ fn a_statement_names_its_subjects_and_results() {
     let lock = fixture.read("p.lock");
     fixture.write("p.lock", resealed(&lock.replacen("best_epoch = ", "best_epoch = 1", 1)));
     let failed = attested(6);
-    assert_eq!((&failed["predicate"]["result"], list(&failed["predicate"]["failedTests"]).len()), (&"FAILED".into(), 1));
+    assert_eq!(
+        (&failed["predicate"]["result"], list(&failed["predicate"]["failedTests"]).len()),
+        (&"FAILED".into(), 1)
+    );
     fixture.edit("p.toml", "epochs = 2", "epochs = 3");
     let stale = attested(5);
     assert_eq!(stale["predicate"]["failedTests"], Value::from(vec!["inputs"]));
@@ -263,7 +304,9 @@ fn the_recipe_for_github_runs() {
         for step in list(&job["steps"]) {
             let known = ["name", "run", "uses", "if", "with"].map(str::to_owned).into();
             assert!(keys(step).is_subset(&known) && (step["run"].is_string() != step["uses"].is_string()), "{step}");
-            for line in step["run"].as_str().unwrap_or_default().lines().filter_map(|line| line.strip_prefix("emberline ")) {
+            for line in
+                step["run"].as_str().unwrap_or_default().lines().filter_map(|line| line.strip_prefix("emberline "))
+            {
                 for shard in &shards {
                     let line = line.replace("${{ matrix.shard }}", text(shard));
                     assert!(!line.contains("${{"), "{line}");

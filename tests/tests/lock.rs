@@ -135,7 +135,10 @@ fn settings_that_changed_are_named() {
     let told = refused(&fixture, 5);
     assert_eq!(told, "settings: train.epochs: 3 -> 4; touches all 4 cells\n");
     let explained = explained(&fixture, &[]);
-    assert!(explained.starts_with("to run: all 4 cells\n") && explained.ends_with("  train.epochs: 3 -> 4\n"), "{explained}");
+    assert!(
+        explained.starts_with("to run: all 4 cells\n") && explained.ends_with("  train.epochs: 3 -> 4\n"),
+        "{explained}"
+    );
     assert_eq!(explained.lines().count(), 3, "{explained}");
     assert_told_alike(&fixture);
     fixture.write("p.toml", pipeline().to_string());

@@ -52,11 +52,11 @@ pub use lock::{
 pub use pipeline::Pipeline;
 pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use reproduce::{lock, select_cells, verify};
+pub use row_sketch::RowSketch;
 pub use run::{
     Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
     Survey, ToEncode, explain, run, run_with, survey,
 };
-pub use row_sketch::RowSketch;
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;

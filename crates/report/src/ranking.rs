@@ -78,6 +78,12 @@ impl<'a> Ranking<'a> {
         valued.filter(|(_, values)| !values.is_empty() && values.values().all(|value| value.is_finite()))
     }
 
+    /// Returns the settings that have only finite values of the main metric, best first, with their values by replicate.
+    pub(crate) fn ranked(&self) -> Vec<(&Setting<'a>, Values)> {
+        let places = self.ranked_indices();
+        places.filter_map(|(index, values)| Some((self.settings.get(index)?, values))).collect()
+    }
+
     /// Returns the index of each setting among those that are drawn, in the order of the plan; `None` for settings beyond the
     /// best [`MAX_DRAWN`] and for those without a finished cell.
     pub(crate) fn marks(&self) -> Vec<Option<usize>> {

@@ -45,11 +45,8 @@ fn verified(args: &Verify) -> Result<Code, Error> {
     file::remove_stale(&system);
     let temporary = file::temporary_folder_in(&system).map_err(FileError::new("make a folder in", &system))?;
     let folder = RunFolder::new(args.out.clone().unwrap_or_else(|| temporary.path().join("run")));
-    let selection = Selection {
-        sample: args.sample.map(usize::from),
-        challenge: args.challenge.clone(),
-        shard: args.shard,
-    };
+    let selection =
+        Selection { sample: args.sample.map(usize::from), challenge: args.challenge.clone(), shard: args.shard };
     if selection != Selection::default() {
         say(&listed(&select_cells(&pipeline, &lock, &selection, &args.only)));
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use emberline_base::changes;
 
+use super::Lock;
 use super::settings::{Asked, shown};
 use super::stale::{StaleInput, Subject};
-use super::Lock;
 use crate::Error;
 use crate::facts::EmbeddingFacts;
 use crate::inputs::Inputs;

@@ -84,7 +84,10 @@ fn failure(noun: &str, lines: &[String]) -> TestCaseStatus {
         count => format!("{}: {first}", counted(count, noun)),
     };
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_type(noun).set_message(crate::diagnostic::clipped(&message, MAX_MESSAGE)).set_description(lines.join("\n"));
+    status
+        .set_type(noun)
+        .set_message(crate::diagnostic::clipped(&message, MAX_MESSAGE))
+        .set_description(lines.join("\n"));
     status
 }
 

@@ -163,7 +163,9 @@ impl Gathered {
     fn add(&mut self, line: usize, entry: Entry) -> Result<(), LockFault> {
         match entry {
             Entry::Version => Ok(()),
-            Entry::Pipeline(pipeline) => insert(&mut self.pipeline, "pipeline", (line, pipeline), |_| "the pipeline".into()),
+            Entry::Pipeline(pipeline) => {
+                insert(&mut self.pipeline, "pipeline", (line, pipeline), |_| "the pipeline".into())
+            }
             Entry::Settings(path, value) => {
                 insert(&mut self.settings, path, (line, value), |path| format!("the setting `{}`", path.join(".")))
             }

@@ -131,10 +131,8 @@ mod tests {
         assert_ne!(drawn, selected(&plan, Some(6), "", None));
         assert!(drawn.iter().all(|id| selected(&plan, Some(7), "one", None).contains(id)), "more only add");
         assert_eq!(selected(&plan, Some(1000), "one", None).len(), 60);
-        let shared: Vec<String> = ["1/3", "2/3", "3/3"]
-            .iter()
-            .flat_map(|shard| selected(&plan, Some(6), "one", Some(shard)))
-            .collect();
+        let shared: Vec<String> =
+            ["1/3", "2/3", "3/3"].iter().flat_map(|shard| selected(&plan, Some(6), "one", Some(shard))).collect();
         let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
         assert_eq!(sorted(&shared), sorted(&drawn), "the shards of a sample are the sample");
         // Pinned, so that verifiers can compute it.

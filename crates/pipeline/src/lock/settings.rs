@@ -59,7 +59,8 @@ impl Lock {
         if let Some(other) = self.of_another_pipeline(asked) {
             return vec![other];
         }
-        let changed: BTreeSet<usize> = asked.cells.iter().copied().filter(|&at| !self.has(&asked.plan.cells[at])).collect();
+        let changed: BTreeSet<usize> =
+            asked.cells.iter().copied().filter(|&at| !self.has(&asked.plan.cells[at])).collect();
         let mut found = self.changed_settings(asked, &changed);
         let explained: BTreeSet<usize> = found.iter().flat_map(|(_, cells)| cells).copied().collect();
         let mut stale: Vec<StaleInput> = self.changed_computation(asked).into_iter().collect();
@@ -111,26 +112,28 @@ impl Lock {
         }
         let mut touched_by: Vec<Vec<usize>> = vec![Vec::new(); found.len()];
         for (summary, change, embedding) in self.setting_changes(&new) {
-            let is_touched = |at: &&usize| {
-                embedding.as_deref().is_none_or(|name| asked.plan.cells[**at].embedding() == name)
-            };
+            let is_touched =
+                |at: &&usize| embedding.as_deref().is_none_or(|name| asked.plan.cells[**at].embedding() == name);
             let cells: Vec<usize> = changed.iter().filter(is_touched).copied().collect();
             found.push((StaleInput::of(Subject::Settings, summary, asked.plan, &cells, &asked.cells), change));
             touched_by.push(cells);
         }
-        let with_change = |((stale, change), cells): ((StaleInput, Change), Vec<usize>)| (stale.with_changes(vec![change]), cells);
+        let with_change =
+            |((stale, change), cells): ((StaleInput, Change), Vec<usize>)| (stale.with_changes(vec![change]), cells);
         found.into_iter().zip(touched_by).map(with_change).collect()
     }
 
     /// Lists the settings that changed: a line, the change, and the embedding that it is of. An embedding that is new or
     /// gone is one change.
     fn setting_changes(&self, new: &toml::Table) -> Vec<(String, Change, Option<String>)> {
-        let sources = |table: &toml::Table| table.get("embedding").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        let sources =
+            |table: &toml::Table| table.get("embedding").and_then(toml::Value::as_table).cloned().unwrap_or_default();
         let [old_sources, new_sources] = [sources(&self.settings), sources(new)];
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         for change in changes(&self.settings, new) {
-            let name = change.what.strip_prefix("embedding.").and_then(|rest| rest.split('.').next()).map(str::to_owned);
+            let name =
+                change.what.strip_prefix("embedding.").and_then(|rest| rest.split('.').next()).map(str::to_owned);
             let whole = name.as_ref().and_then(|name| {
                 let what = match (old_sources.contains_key(name), new_sources.contains_key(name)) {
                     (false, true) => "is new",
@@ -205,7 +208,9 @@ impl Lock {
 /// Shows a change: `train.epochs: 3 -> 4`.
 pub(crate) fn shown(change: &Change) -> String {
     let value = |value: &Option<String>| {
-        value.as_deref().map_or_else(|| "nothing".to_owned(), |value| crate::diagnostic::clipped(&shortened(value), 200))
+        value
+            .as_deref()
+            .map_or_else(|| "nothing".to_owned(), |value| crate::diagnostic::clipped(&shortened(value), 200))
     };
     format!("{}: {} -> {}", change.what, value(&change.old), value(&change.new))
 }

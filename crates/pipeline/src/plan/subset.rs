@@ -46,9 +46,8 @@ impl Plan {
             .map(|axis| (axis, values(&mut some.iter().copied(), axis)))
             .filter(|(axis, of_some)| values(&mut all.iter().copied(), *axis).len() > of_some.len())
             .collect();
-        let is_selected = |at: &&usize| {
-            restricted.iter().all(|(axis, chosen)| chosen.contains(&self.cells[**at].axes.chosen(*axis)))
-        };
+        let is_selected =
+            |at: &&usize| restricted.iter().all(|(axis, chosen)| chosen.contains(&self.cells[**at].axes.chosen(*axis)));
         if restricted.is_empty() || all.iter().filter(is_selected).count() != some.len() {
             return None;
         }

@@ -24,10 +24,16 @@ fn a_lock_fits_its_pipeline_without_data_and_models() {
     let more = check(&["grid.seed=[1, 2, 3, 4]"]);
     assert_eq!(more, ["cells: 4 of 8 cells are missing in the lock: seed = 3 or 4"]);
     let fewer = check(&["grid.seed=[1]"]);
-    assert!(fewer.len() == 1 && fewer[0].starts_with("cells: 2 cells are in the lock alone: such as one-"), "{fewer:?}");
+    assert!(
+        fewer.len() == 1 && fewer[0].starts_with("cells: 2 cells are in the lock alone: such as one-"),
+        "{fewer:?}"
+    );
     let of_one = check(&["embedding.one.hashing.dim=16", "decide.refit=true"]);
     assert_eq!(of_one[0], "settings: decide.refit: nothing -> true; touches all 4 cells");
-    assert!(of_one.contains(&"settings: embedding.one.hashing.dim: 8 -> 16; touches all 4 cells".to_owned()), "{of_one:?}");
+    assert!(
+        of_one.contains(&"settings: embedding.one.hashing.dim: 8 -> 16; touches all 4 cells".to_owned()),
+        "{of_one:?}"
+    );
     assert!(of_one.contains(&"refit: it isn't in the lock, and `[decide] refit` asks for it".to_owned()), "{of_one:?}");
 }
 
@@ -50,7 +56,10 @@ fn what_a_file_rules_out_is_known_without_the_file() {
         "grid={\"embedding.dim\"=[2, 300], seed=[1, 2]}",
     ];
     let reset = |folder: &Path| {
-        let set: Vec<String> = set.iter().map(|text| text.replace("vectors.txt", &folder.join("vectors.txt").display().to_string())).collect();
+        let set: Vec<String> = set
+            .iter()
+            .map(|text| text.replace("vectors.txt", &folder.join("vectors.txt").display().to_string()))
+            .collect();
         self::pipeline(folder, &set.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let (pipeline, run_folder) = (reset(folder.path()), RunFolder::new(folder.path().join("run")));
@@ -75,7 +84,8 @@ fn ten_thousand_cells_are_checked_and_drawn_quickly() {
         .cells
         .iter()
         .map(|cell| {
-            let axes = cell.axes.iter().map(|(key, value)| (key.to_owned(), toml::Value::try_from(value).expect("TOML")));
+            let axes =
+                cell.axes.iter().map(|(key, value)| (key.to_owned(), toml::Value::try_from(value).expect("TOML")));
             (cell.id.clone(), LockedCell { identity: cell.identity.to_string(), axes: axes.collect(), ..model.clone() })
         })
         .collect();

@@ -48,34 +48,58 @@ struct Ranked<'a> {
 
 /// Renders the picture; nothing unless at least two settings have a score.
 pub(super) fn render(summary: &Summary, ranking: &Ranking<'_>) -> String {
-    let Some((metric, rows)) = rows(summary, ranking) else { return String::new() };
-    if rows.len() < 2 {
+    let Some((metric, groups)) = groups(summary, ranking) else { return String::new() };
+    if groups.iter().map(|group| group.rows.len()).sum::<usize>() < 2 {
         return String::new();
     }
-    let (first, more) = rows.split_at(rows.len().min(SHOWN));
+    let shown = |group: &Group<'_>| group.rows.len().min(SHOWN);
+    let first = groups.iter().flat_map(|group| &group.rows[..shown(group)]);
     let Some(axis) = axis(first) else { return String::new() };
-    let digits = decimals(rows.iter().map(|row| row.mean));
-    let has_validation = rows.iter().any(|row| row.validation.is_some());
+    let all = || groups.iter().flat_map(|group| &group.rows);
+    let (digits, has_validation) = (decimals(all().map(|row| row.mean)), all().any(|row| row.validation.is_some()));
     let caption = format!("Settings by {metric}, best first");
     let columns = Columns { metric: &metric, has_validation, digits, axis: &axis };
     let mut out =
         format!("<section class=\"ranking\" aria-labelledby=\"ranked\">\n<h2 id=\"ranked\">{}</h2>\n", html(&caption));
-    out.push_str(&columns.table(&caption, first));
-    if !more.is_empty() {
-        let summary = format!("The other {}", counted(more.len(), "setting"));
-        let axis = self::axis(more).unwrap_or_else(|| axis.clone());
-        out.push_str(&folded(&summary, &Columns { axis: &axis, ..columns }.table(&summary, more)));
+    for group in &groups {
+        let (first, more) = group.rows.split_at(shown(group));
+        let caption = match group.labels {
+            Some(labels) => format!("With {}", counted(labels, "label")),
+            None => caption.clone(),
+        };
+        if group.labels.is_some() {
+            let _ = writeln!(out, "<h3>{}</h3>", html(&caption));
+        }
+        out.push_str(&columns.table(&caption, first));
+        if !more.is_empty() {
+            let summary = format!("The other {}", counted(more.len(), "setting"));
+            let axis = self::axis(more).unwrap_or_else(|| axis.clone());
+            out.push_str(&folded(&summary, &Columns { axis: &axis, ..columns }.table(&summary, more)));
+        }
     }
+    let rows: Vec<&Ranked<'_>> = all().collect();
     out.push_str(&key::render(summary, &rows, &axis, has_validation));
     out + &signature(&key::signed(summary, ranking, rows.len())) + "</section>\n"
 }
 
-/// Returns the metric and the rows, best first: those of the answer, or, while there is none, the means by the main metric.
-fn rows<'a>(summary: &'a Summary, ranking: &'a Ranking<'_>) -> Option<(String, Vec<Ranked<'a>>)> {
+/// Settings that are compared with one another.
+struct Group<'a> {
+    /// The number of labels of each, if settings differ in it.
+    labels: Option<usize>,
+    /// Best first.
+    rows: Vec<Ranked<'a>>,
+}
+
+/// Returns the metric and the rows by number of labels, the most labels first: those of the answer, or, while there is none, one
+/// group with the means by the main metric.
+fn groups<'a>(summary: &'a Summary, ranking: &'a Ranking<'_>) -> Option<(String, Vec<Group<'a>>)> {
     let baselines = summary.baseline_scores();
     if let Some(answer) = summary.answer.as_ref().filter(|answer| !answer.settings.is_empty()) {
-        let row = |setting: &'a SettingAnswer| row_of_answer(answer, setting, &baselines);
-        return Some((answer.metric.clone(), answer.settings.iter().take(MAX_SETTINGS).map(row).collect()));
+        let group = |answer: &'a Answer| {
+            let row = |setting: &'a SettingAnswer| row_of_answer(answer, setting, &baselines);
+            Group { labels: answer.labels, rows: answer.settings.iter().take(MAX_SETTINGS).map(row).collect() }
+        };
+        return Some((answer.metric.clone(), answer.of_each_number().map(group).collect()));
     }
     let main = ranking.main.as_ref()?;
     let ranked = ranking.ranked();
@@ -89,7 +113,7 @@ fn rows<'a>(summary: &'a Summary, ranking: &'a Ranking<'_>) -> Option<(String, V
         baselines: [None; BASELINES.len()],
     };
     let rows: Vec<Ranked<'a>> = ranked.iter().take(MAX_SETTINGS).map(row).collect();
-    Some((main.name.clone(), rows))
+    Some((main.name.clone(), vec![Group { labels: None, rows }]))
 }
 
 fn row_of_answer<'a>(answer: &'a Answer, setting: &'a SettingAnswer, baselines: &[BaselineScores<'_>]) -> Ranked<'a> {
@@ -127,7 +151,8 @@ fn baseline<'v>(
 }
 
 /// Creates the axis over the scores of these rows, and over the baselines that are near them; `None` without a finite score.
-fn axis(rows: &[Ranked<'_>]) -> Option<Axis> {
+fn axis<'r, 'a: 'r>(rows: impl IntoIterator<Item = &'r Ranked<'a>>) -> Option<Axis> {
+    let rows: Vec<&Ranked<'_>> = rows.into_iter().collect();
     let scores = rows.iter().flat_map(|row| {
         let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
         [Some(row.mean), Some(low), Some(high), row.validation].into_iter().flatten()

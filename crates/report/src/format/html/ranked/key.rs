@@ -11,7 +11,7 @@ use crate::ranking::Ranking;
 use crate::table::baselines::name_of;
 
 /// Renders the key: what dots, bars, rings and lines are, with the scores of baselines that are the same for all settings.
-pub(super) fn render(summary: &Summary, rows: &[Ranked<'_>], axis: &Axis, has_validation: bool) -> String {
+pub(super) fn render(summary: &Summary, rows: &[&Ranked<'_>], axis: &Axis, has_validation: bool) -> String {
     let svg = |inner: &str| format!("<svg class=\"swatch\" viewBox=\"0 0 30 14\" aria-hidden=\"true\">{inner}</svg>");
     let dot = "<circle class=\"dot\" cx=\"15\" cy=\"7\" r=\"5\"/>";
     let mut items = Vec::new();
