@@ -19,7 +19,7 @@ use self::words::{all_are, all_have, left_out, listed, none_of, suggested};
 #[non_exhaustive]
 pub enum Error {
     /// The file doesn't exist.
-    #[error("{}: there is no such file (a relative path counts from the pipeline file's folder)", path.display())]
+    #[error("{}: there is no such file; correct the path (a relative one counts from the pipeline file's folder)", path.display())]
     Missing {
         /// The path, joined to the base folder.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum Error {
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     /// The ending of the file's name is that of no known format.
-    #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it", path.display())]
+    #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it, or data.format must say it", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -88,7 +88,7 @@ pub enum Error {
         reason: String,
     },
     /// An empty file.
-    #[error("{}: the file is empty", path.display())]
+    #[error("{}: the file is empty; copy or download it again, or name another one", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -102,7 +102,7 @@ pub enum Error {
         header: bool,
     },
     /// A file with rows of which none has both a text and a label.
-    #[error("{}: {}: {empty} {} no text, {unlabelled} {} no label", path.display(), none_of(*read), agreeing(*empty, "has", "have"), agreeing(*unlabelled, "has", "have"))]
+    #[error("{}: {}: {empty} {} no text, {unlabelled} {} no label; are the right columns given as `text` and `label`?", path.display(), none_of(*read), agreeing(*empty, "has", "have"), agreeing(*unlabelled, "has", "have"))]
     NoUsableRows {
         /// The file.
         path: PathBuf,
@@ -196,6 +196,68 @@ pub enum Error {
     OpenQuote {
         /// Where the quote opens.
         place: Place,
+    },
+    /// A file that has no line of the form that its format has.
+    #[error("{}: {reason}", path.display())]
+    NotOfFormat {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, and the cure.
+        reason: String,
+    },
+    /// A text beyond the last line of the file of labels.
+    #[error("{place}: there is no label for this text, since {} has only {}; line N of one file belongs to line N of the other, so remove the lines that one of them has too many", labels.display(), counted(*lines, "line"))]
+    NoLabelLine {
+        /// The first text without a label.
+        place: Place,
+        /// The file of labels.
+        labels: PathBuf,
+        /// Its lines.
+        lines: usize,
+    },
+    /// Labels beyond the last line of the file of texts.
+    #[error("{}, line {}: there is no text for this label, since {} has only {}; line N of one file belongs to line N of the other, so remove the lines that one of them has too many", labels.display(), texts + 1, path.display(), counted(*texts, "line"))]
+    NoTextLine {
+        /// The file of texts.
+        path: PathBuf,
+        /// Its lines.
+        texts: usize,
+        /// The file of labels.
+        labels: PathBuf,
+        /// Its lines.
+        lines: usize,
+    },
+    /// A file of class names that holds none, or one twice.
+    #[error("{}: {reason}", path.display())]
+    ClassNames {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line if there is one, and the cure.
+        reason: String,
+    },
+    /// A label that the file of class names doesn't name.
+    #[error("{place}: the label `{}` has no name in {}, which names {}; {cure}", excerpt(label), names.display(), listed(known, 12))]
+    NoClassName {
+        /// The first row with the label.
+        place: Place,
+        /// The label.
+        label: Box<str>,
+        /// The file of class names.
+        names: PathBuf,
+        /// The labels that it names.
+        known: Vec<String>,
+        /// What to do.
+        cure: String,
+    },
+    /// A file in which no column looks like texts, or like labels.
+    #[error("{}: no column looks like {what}: {}. {}", path.display(), columns.join("; "), if *what == "texts" { "Texts are words in letters, and mostly differ from row to row; if there are some, name their column with --text" } else { "Labels are at least two different values, each in several rows; if there are some, name their column with --label" })]
+    NothingLooksLike {
+        /// The file.
+        path: PathBuf,
+        /// `texts` or `labels`.
+        what: &'static str,
+        /// What each column holds.
+        columns: Vec<String>,
     },
     /// Text between a closing quote and the next delimiter.
     #[error("{place}: text follows the closing quote of a field that opens in line {opened}; {cure}")]
@@ -349,7 +411,7 @@ pub enum Error {
         reason: String,
     },
     /// Settings that ask for more rows than there are.
-    #[error("{}: {asked} asked for, but there {} {}{}; lower `split`", path.display(), agreeing(*available, "is", "are"), counted(*available, "usable row"), left_out(*leaks, *copies))]
+    #[error("{}: {asked} asked for, but there {} {}{}; lower the numbers in [data.split]", path.display(), agreeing(*available, "is", "are"), counted(*available, "usable row"), left_out(*leaks, *copies))]
     TooFewRows {
         /// The file that the rows are taken from.
         path: PathBuf,

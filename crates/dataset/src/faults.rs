@@ -1,9 +1,11 @@
 //! Validates the settings of `[data]` without reading the data.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use emberline_base::Fault;
 
+use crate::files::DataFile;
 use crate::format::{Format, Packing};
 use crate::settings::{Column, LabelColumns, Settings, SplitFile};
 
@@ -62,22 +64,24 @@ impl Settings {
             }
             _ => {}
         };
-        check("text", &self.text);
-        let labels = self.label.columns();
-        for label in labels {
+        let (text, labels) = (self.text_column(), self.label_columns());
+        self.text.iter().for_each(|text| check("text", text));
+        let labels = labels.columns();
+        for label in self.label.iter().flat_map(|label| label.columns()) {
             check("label", label);
         }
         self.group.iter().for_each(|group| check("group", group));
         self.split.order.iter().for_each(|order| check("split.order", order));
-        if labels.contains(&self.text) {
+        if labels.contains(&text) {
             let fault = Fault::new("label", "the label column is the text column", "name another column");
             faults.push(fault.related_to("text"));
         }
         self.extra_columns_faults(faults);
-        if let LabelColumns::Several(several) = &self.label {
+        self.missing_columns(faults);
+        self.line_faults(faults);
+        if let Some(LabelColumns::Several(several)) = &self.label {
             self.several_faults(several, faults);
-        }
-        if matches!(self.label, LabelColumns::One(_)) && self.separator.is_some() && self.positive.is_some() {
+        } else if self.separator.is_some() && self.positive.is_some() {
             let hint = "a multi-label task has no positive class; leave one of them out";
             faults.push(Fault::new("positive", "`positive` with a `separator`", hint));
         }
@@ -86,16 +90,68 @@ impl Settings {
         }
     }
 
+    /// Adds a fault if a column isn't given that the format needs.
+    fn missing_columns(&self, faults: &mut Vec<Fault>) {
+        if self.is_of_lines() {
+            return;
+        }
+        for (key, of, given) in [("text", "texts", self.text.is_some()), ("label", "labels", self.label.is_some())] {
+            if !given {
+                let hint = format!("add `{key} = \"COLUMN\"`, the column of the {of}; `emberline init --data FILE` finds it");
+                faults.push(Fault::new(key, format!("[data] lacks `{key}`"), hint));
+            }
+        }
+    }
+
+    /// Adds the faults of what says how lines and labels are read: files of labels and of class names, and where labels end.
+    fn line_faults(&self, faults: &mut Vec<Fault>) {
+        let files: Vec<DataFile<'_>> = self.data_files().collect();
+        if self.has_label_files() {
+            for file in files.iter().filter(|file| file.labels.is_none()) {
+                let hint = "line N of a file of labels is the label of line N of its texts: every file of texts needs one";
+                let message = format!("`{}` has no `labels_path`, but another file has", file.path.display());
+                faults.push(Fault::new(file.key("path"), message, hint).related_to("labels_path"));
+            }
+            if self.format.is_some() {
+                let hint = "with labels in a file of their own, `path` has a text per line; leave one of the two out";
+                faults.push(Fault::new("format", "`format` beside `labels_path`", hint).related_to("labels_path"));
+            }
+        }
+        if self.labels_path.is_some() && self.path.is_none() {
+            let hint = "write it below [data.train], [data.valid] or [data.test], beside the path of the texts";
+            faults.push(Fault::new("labels_path", "`labels_path` without `path`", hint).related_to("train"));
+        }
+        let empty = |path: &Path| path.as_os_str().is_empty();
+        for file in files.iter().filter(|file| file.labels.is_some_and(empty)) {
+            faults.push(Fault::new(file.key("labels_path"), "the path is empty", "give a file"));
+        }
+        if self.class_names.as_deref().is_some_and(empty) {
+            faults.push(Fault::new("class_names", "the path is empty", "give a file with a name per line"));
+        }
+        if self.label_until.as_deref() == Some("") {
+            faults.push(Fault::new("label_until", "the text is empty", "give for example \":\", or leave it out"));
+        }
+        if let Some(LabelColumns::Several(_)) = &self.label {
+            for (key, given) in [("class_names", self.class_names.is_some()), ("label_until", self.label_until.is_some())] {
+                if given {
+                    let hint = "several label columns are one class each, and have their columns' names; leave it out";
+                    faults.push(Fault::new(key, format!("`{key}` with several label columns"), hint).related_to("label"));
+                }
+            }
+        }
+    }
+
     /// Adds a fault if the column of groups or of times is also used for something else.
     fn extra_columns_faults(&self, faults: &mut Vec<Fault>) {
         let (group, order) = (self.group.as_ref(), self.split.order.as_ref());
         let same = |one: Option<&Column>, other: &Column| one == Some(other);
-        let labels = self.label.columns();
+        let (text, labels) = (self.text_column(), self.label_columns());
+        let labels = labels.columns();
         let of_groups = "name the column of the groups, or leave `group` out: rows of equal texts stay together anyway";
         let of_times = "name the column that says how old a row is, or leave `order` out";
         let keys = [("group", "group", group, of_groups), ("split.order", "order", order, of_times)];
         for (key, name, column, hint) in keys {
-            if same(column, &self.text) {
+            if same(column, &text) {
                 let message = format!("the {name} column is the text column");
                 faults.push(Fault::new(key, message, hint).related_to("text"));
             }
@@ -136,7 +192,7 @@ impl Settings {
         if let Some(message) = self.delimiter.and_then(delimiter_fault) {
             faults.push(Fault::new("delimiter", message, DELIMITERS));
         }
-        let formats: Vec<Format> = self.data_files().filter_map(|file| Packing::of(file.path, Format::of).1).collect();
+        let formats: Vec<Format> = self.data_files().filter_map(|file| Packing::of(file.path, self.format_of()).1).collect();
         let has_fields = formats.is_empty() || formats.iter().any(|format| format.delimiter().is_some());
         for (key, given) in [("delimiter", self.delimiter.is_some()), ("header", self.header.is_some())] {
             if given && !has_fields {
@@ -203,13 +259,13 @@ mod tests {
     fn columns_contradict() {
         let name = |name: &str| Column::Name(name.to_owned());
         assert_eq!(keys(&Settings { header: Some(false), ..settings() }), ["text", "label"]);
-        assert_eq!(keys(&Settings { text: name("label"), ..settings() }), ["label"]);
-        assert_eq!(keys(&Settings { text: Column::Number(0), ..settings() }), ["text"]);
+        assert_eq!(keys(&Settings { text: Some(name("label")), ..settings() }), ["label"]);
+        assert_eq!(keys(&Settings { text: Some(Column::Number(0)), ..settings() }), ["text"]);
         let several = |names: &[&str]| LabelColumns::Several(names.iter().map(|n| name(n)).collect());
-        assert_eq!(keys(&Settings { label: several(&[]), ..settings() }), ["label"]);
-        assert_eq!(keys(&Settings { label: several(&["a"]), ..settings() }), ["label"]);
-        assert_eq!(keys(&Settings { label: several(&["a", "b", "a"]), ..settings() }), ["label"]);
-        let both = Settings { label: several(&["a", "b"]), separator: Some(",".into()), ..settings() };
+        assert_eq!(keys(&Settings { label: Some(several(&[])), ..settings() }), ["label"]);
+        assert_eq!(keys(&Settings { label: Some(several(&["a"])), ..settings() }), ["label"]);
+        assert_eq!(keys(&Settings { label: Some(several(&["a", "b", "a"])), ..settings() }), ["label"]);
+        let both = Settings { label: Some(several(&["a", "b"])), separator: Some(",".into()), ..settings() };
         assert_eq!(keys(&both), ["separator"]);
         assert_eq!(keys(&Settings { separator: Some(String::new()), ..settings() }), ["separator"]);
     }
@@ -236,7 +292,7 @@ mod tests {
         assert_eq!(keys(&positive), [""; 0]);
         assert_eq!(keys(&Settings { separator: Some(",".into()), ..positive.clone() }), ["positive"]);
         let flags = LabelColumns::Several(["a", "b"].map(|name| Column::Name(name.to_owned())).to_vec());
-        assert_eq!(keys(&Settings { label: flags, ..positive }), ["positive"]);
+        assert_eq!(keys(&Settings { label: Some(flags), ..positive }), ["positive"]);
     }
 
     #[test]

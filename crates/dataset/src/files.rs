@@ -8,8 +8,16 @@ use std::path::Path;
 use emberline_base::{Fault, file};
 
 use crate::error::Error;
-use crate::format::{Format, Packing};
+use crate::format::{Format, FormatOf, Packing};
 use crate::settings::{Settings, SplitFile};
+
+/// What the name of a file must end in.
+const ENDINGS: &str = "its name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it";
+
+/// What to do about a file whose name ends otherwise.
+const OTHER_FORMATS: &str = "or say what it is: format = \"csv\", \"tsv\", \"jsonl\", \"parquet\", \"fasttext\" (lines with __label__) or \
+                             \"label_first\" (lines that begin with the label); labels_path = \"FILE\" if it has a text per line and \
+                             the labels are in another file";
 
 /// A file of `[data]`, or of one of its splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,45 +31,54 @@ pub struct DataFile<'a> {
     pub url: Option<&'a str>,
     /// The SHA-256 that the file must have, in hex.
     pub sha256: Option<&'a str>,
+    /// The file with the labels of its texts, if they are in another one.
+    pub labels: Option<&'a Path>,
 }
 
 impl Settings {
     /// Returns the data files: the one with all rows, or those of the splits.
     pub fn data_files(&self) -> impl Iterator<Item = DataFile<'_>> {
-        let (url, sha256) = (self.url.as_deref(), self.sha256.as_deref());
-        let whole = self.path.iter().map(move |path| DataFile { table: None, path, url, sha256 });
+        let (url, sha256, labels) = (self.url.as_deref(), self.sha256.as_deref(), self.labels_path.as_deref());
+        let whole = self.path.iter().map(move |path| DataFile { table: None, path, url, sha256, labels });
         let splits = [("train", &self.train), ("valid", &self.valid), ("test", &self.test)];
         whole.chain(splits.into_iter().filter_map(|(name, file)| Some(file.as_ref()?.at(name))))
     }
 
-    /// Returns the paths of all files that a dataset depends on: the data files, and the file of explicit rows if there is one.
+    /// Returns the paths of all files that a dataset depends on: the data files, and those of labels, of class names and of explicit
+    /// rows if there are any.
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
-        self.data_files().map(|file| file.path).chain(self.split.rows.as_deref())
+        let labels = self.data_files().filter_map(|file| file.labels);
+        let others = labels.chain(self.class_names.as_deref()).chain(self.split.rows.as_deref());
+        self.data_files().map(|file| file.path).chain(others)
     }
 
     /// Returns an error for each file that is missing or can't be opened; no file is read. Relative paths are resolved against
     /// `base`.
     pub fn missing_files(&self, base: &Path) -> Vec<Error> {
-        self.data_files().chain(self.rows_file()).filter_map(|file| file.find(base).err()).collect()
+        let plain = |path| DataFile { table: None, path, url: None, sha256: None, labels: None };
+        let labels = self.data_files().filter_map(|file| file.labels).chain(self.class_names.as_deref()).map(plain);
+        self.data_files().chain(labels).chain(self.rows_file()).filter_map(|file| file.find(base).err()).collect()
     }
 
     /// Returns the faults of the files' names, addresses and hashes.
     pub(crate) fn name_faults(&self) -> Vec<Fault> {
-        self.data_files().chain(self.rows_file()).flat_map(|file| file.faults()).collect()
+        let of_rows = self.rows_file().into_iter().flat_map(|file| file.faults(Format::of));
+        self.data_files().flat_map(|file| file.faults(self.format_of())).chain(of_rows).collect()
     }
 
     /// Returns the file of explicit rows, `split.rows`.
     fn rows_file(&self) -> Option<DataFile<'_>> {
         let path = self.split.rows.as_deref()?;
-        Some(DataFile { table: Some("split"), path, url: None, sha256: None })
+        Some(DataFile { table: Some("split"), path, url: None, sha256: None, labels: None })
     }
 }
 
 impl SplitFile {
     /// Returns the file as the one of the split with this name.
     fn at(&self, name: &'static str) -> DataFile<'_> {
-        let Self { path, url, sha256 } = self;
-        DataFile { table: Some(name), path, url: url.as_deref(), sha256: sha256.as_deref() }
+        let Self { path, url, sha256, labels_path } = self;
+        let labels = labels_path.as_deref();
+        DataFile { table: Some(name), path, url: url.as_deref(), sha256: sha256.as_deref(), labels }
     }
 }
 
@@ -102,13 +119,13 @@ impl DataFile<'_> {
         Err(Error::Hash { path, expected: expected.to_owned(), found })
     }
 
-    /// Returns the faults of the settings of this file.
-    pub(crate) fn faults(&self) -> Vec<Fault> {
+    /// Returns the faults of the settings of this file. `format_of` derives its format from its name.
+    pub(crate) fn faults(&self, format_of: FormatOf) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.path.as_os_str().is_empty() {
             faults.push(Fault::new(self.key("path"), "the path is empty", "give a file"));
-        } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(self.path, Format::of) {
-            let hint = "its name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it";
+        } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(self.path, format_of) {
+            let hint = if self.table == Some("split") { ENDINGS.to_owned() } else { format!("{ENDINGS}; {OTHER_FORMATS}") };
             let message = format!("`{}` is of no known format", self.path.display());
             faults.push(Fault::new(self.key("path"), message, hint));
         }
@@ -179,7 +196,7 @@ mod tests {
         let keys = |settings: Settings| settings.faults().into_iter().map(|fault| fault.key).collect::<Vec<_>>();
         assert_eq!(keys(settings(Some("https://e.org/a.csv"), Some(&"0aF1".repeat(16)))), [""; 0]);
         assert_eq!(keys(settings(Some(" "), Some("abc"))), ["url", "sha256"]);
-        let train = SplitFile { path: "a.csv".into(), url: Some(String::new()), sha256: Some("g".repeat(64)) };
+        let train = SplitFile { url: Some(String::new()), sha256: Some("g".repeat(64)), ..SplitFile::new("a.csv") };
         let splits = Settings { path: None, train: Some(train), ..settings(None, None) };
         assert_eq!(keys(splits.clone()), ["train.url", "train.sha256"]);
         let train = Some(SplitFile::new("a.csv"));

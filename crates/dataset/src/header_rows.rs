@@ -17,7 +17,7 @@ use crate::settings::Column;
 use crate::warnings::COLUMN_NAMES;
 
 /// Words that are common in the names of text columns.
-const TEXT_NAMES: [&str; 20] = [
+pub(crate) const TEXT_NAMES: [&str; 20] = [
     "text",
     "texts",
     "sentence",

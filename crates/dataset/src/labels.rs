@@ -9,7 +9,7 @@
 //!
 //! The classes are those of the usable rows of the training file, before the split, so that they don't depend on the size of the
 //! training split. They are in numeric order if all are numbers, else in byte order; of two classes, the positive one is the
-//! second (`classes.rs`). `missing.rs` defines which labels are missing.
+//! second (`classes.rs`). With `data.class_names`, labels have names, and are in the order of that file. `missing.rs` defines which labels are missing.
 
 mod classes;
 mod forms;
@@ -19,6 +19,7 @@ use std::ops::Range;
 
 pub(crate) use self::classes::{Classes, Positive};
 pub(crate) use self::forms::{number, similar, similar_to};
+use crate::class_names::ClassNames;
 use crate::error::excerpt;
 use crate::format::Field;
 use crate::missing::{is_missing, trimmed};
@@ -32,6 +33,8 @@ const FEW: usize = 4;
 /// The labels of the rows read so far, numbered in the order of their first rows.
 pub(crate) struct Collector {
     separator: Option<String>,
+    /// Where a label ends, if it isn't taken whole.
+    until: Option<String>,
     /// Whether every label column is a class of its own.
     flags: bool,
     /// Whether a row held a list.
@@ -39,6 +42,8 @@ pub(crate) struct Collector {
     numbers: HashMap<String, u32>,
     /// The labels in the order of their first rows.
     names: Vec<String>,
+    /// The places of the labels in the file of class names; empty without such a file.
+    ranks: Vec<u32>,
     /// The labels of row `r` are `ids[offsets[r]..offsets[r + 1]]`. Empty as long as every row has exactly one label.
     offsets: Vec<usize>,
     ids: Vec<u32>,
@@ -59,13 +64,31 @@ impl Collector {
     pub(crate) fn new(separator: Option<String>, flags: bool) -> Self {
         Self {
             separator,
+            until: None,
             flags,
             lists: false,
             numbers: HashMap::new(),
             names: Vec::new(),
+            ranks: Vec::new(),
             offsets: Vec::new(),
             ids: Vec::new(),
         }
+    }
+
+    /// Returns the same collector, which takes a label only up to the text `until`.
+    pub(crate) fn until(mut self, until: Option<String>) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// Replaces the labels by their names. Returns the first label that has none, as its position in [`names`](Self::names).
+    pub(crate) fn rename(&mut self, names: &ClassNames) -> Result<(), u32> {
+        for at in 0..self.names.len() {
+            let (rank, name) = names.of(&self.names[at]).ok_or(at as u32)?;
+            self.ranks.push(rank);
+            self.names[at] = name.to_owned();
+        }
+        Ok(())
     }
 
     /// Sets the classes to the names of the label columns, if each column is a class.
@@ -157,7 +180,11 @@ impl Collector {
             self.ids.push(early as u32);
             return Ok(());
         }
-        let label = trimmed(label);
+        let whole = trimmed(label);
+        let label = match &self.until {
+            Some(until) => whole.split(until).next().map_or(whole, trimmed),
+            None => whole,
+        };
         if is_missing(label) {
             return Ok(());
         }

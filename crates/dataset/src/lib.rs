@@ -9,6 +9,7 @@
 //! without copying a text. [`Rows::findings`] reports problems in the data before anything is trained. [`TextInput`] reads only
 //! the texts of the same kinds of files, row by row. This crate knows nothing of embeddings and training.
 
+mod class_names;
 mod dataset;
 mod divide;
 mod draws;
@@ -18,6 +19,7 @@ mod files;
 mod findings;
 mod format;
 mod group;
+pub mod guess;
 mod header_rows;
 mod labels;
 mod missing;

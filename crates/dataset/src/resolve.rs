@@ -11,11 +11,11 @@ impl Settings {
         let mut resolved = self.clone();
         resolved.split = self.split.resolved(self.valid.is_some());
         let mut delimiters: Vec<Option<u8>> =
-            self.data_files().map(|file| Packing::of(file.path, Format::of).1.and_then(Format::delimiter)).collect();
+            self.data_files().map(|file| Packing::of(file.path, self.format_of()).1.and_then(Format::delimiter)).collect();
         delimiters.dedup();
         if delimiters.iter().any(Option::is_some) {
             let named = |column: &Column| matches!(column, Column::Name(_));
-            let by_name = named(&self.text) || self.label.columns().iter().any(named);
+            let by_name = named(&self.text_column()) || self.label_columns().columns().iter().any(named);
             resolved.header = self.header.or(Some(by_name));
         }
         if let [Some(delimiter)] = delimiters[..] {

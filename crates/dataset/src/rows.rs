@@ -104,7 +104,11 @@ pub fn read(settings: &Settings, base: &Path) -> Result<Rows, Error> {
             _ => SplitName::Train,
         };
         file.check(base)?;
-        reading.file(split, file.path.to_owned(), base.join(file.path))?;
+        let labels = file.labels.map(|labels| base.join(labels));
+        reading.file(split, file.path.to_owned(), (base.join(file.path), labels))?;
+    }
+    if let Some(names) = &settings.class_names {
+        reading.name_classes(&base.join(names))?;
     }
     let mut rows = reading.finish()?;
     if let Some(path) = &settings.split.rows {

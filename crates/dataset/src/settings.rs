@@ -1,5 +1,6 @@
 //! The settings of `[data]`: the files, the columns and the split.
 
+mod format;
 mod split;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::format::FileFormat;
 pub use self::split::{Amount, Split};
 
 /// `[data]`: the files, the columns and the split.
@@ -24,10 +26,26 @@ pub struct Settings {
     /// The SHA-256 of the file at `path`, in hex; a file with another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The text column: its name, or its number (1 is the first) if the file has no header.
-    pub text: Column,
-    /// The label column; with `separator`, or as a list of 0/1 columns: multi-label.
-    pub label: LabelColumns,
+    /// The format of the data files, if the endings of their names don't say it: `csv`, `tsv`, `jsonl`, `parquet`, `fasttext` (lines
+    /// such as `__label__a __label__b text`) or `label_first` (the first word of a line is its label, the rest its text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FileFormat>,
+    /// A file with a label per line, for the file at `path`, which then has a text per line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_path: Option<PathBuf>,
+    /// The text column: its name, or its number (1 is the first) if the file has no header. Formats of lines need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Column>,
+    /// The label column; with `separator`, or as a list of 0/1 columns: multi-label. Formats of lines need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelColumns>,
+    /// Where a label ends: with `":"`, the label `DESC:manner` is `DESC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_until: Option<String>,
+    /// A file with the names of labels that are numbers: a name per line, the first for the label 0; lines such as `0<TAB>NAME`; or
+    /// JSON, a list of names or an object such as `{"0": "NAME"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<PathBuf>,
     /// The separator between the labels of a multi-label column, for example `","`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
@@ -74,8 +92,12 @@ impl Settings {
             path: Some(path.into()),
             url: None,
             sha256: None,
-            text,
-            label,
+            format: None,
+            labels_path: None,
+            text: Some(text),
+            label: Some(label),
+            label_until: None,
+            class_names: None,
             separator: None,
             positive: None,
             unknown_labels: UnknownLabels::default(),
@@ -88,6 +110,16 @@ impl Settings {
             duplicates: Duplicates::default(),
             split: Split::default(),
         }
+    }
+
+    /// Returns the column of the texts; that of formats of lines is named `text`.
+    pub fn text_column(&self) -> Column {
+        self.text.clone().unwrap_or_else(|| Column::Name("text".to_owned()))
+    }
+
+    /// Returns the columns of the labels; that of formats of lines is named `label`.
+    pub fn label_columns(&self) -> LabelColumns {
+        self.label.clone().unwrap_or_else(|| LabelColumns::One(Column::Name("label".to_owned())))
     }
 
     /// Returns the same settings without the keys that change no result: the number of replicates, the first repeat (which equals
@@ -116,12 +148,15 @@ pub struct SplitFile {
     /// The SHA-256 of the file, in hex; a file with another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// A file with a label per line, as `labels_path` of `[data]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_path: Option<PathBuf>,
 }
 
 impl SplitFile {
     /// Returns a file that is not downloaded, and whose hash is not checked.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), url: None, sha256: None }
+        Self { path: path.into(), url: None, sha256: None, labels_path: None }
     }
 }
 

@@ -56,7 +56,7 @@ impl Settings {
         if per_class == 0 {
             faults.push(Fault::new("split.per_class", "no rows are asked for", "give a number such as 8"));
         }
-        if self.separator.is_some() || matches!(self.label, LabelColumns::Several(_)) {
+        if self.separator.is_some() || matches!(self.label, Some(LabelColumns::Several(_))) {
             let hint = "a row of several classes counts for each of them; give `train` instead";
             let fault = Fault::new("split.per_class", "`per_class` is for one label a row", hint);
             faults.push(fault.related_to("separator").related_to("label"));
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn files_and_labels_limit_the_split() {
-        let test = Some(SplitFile { path: "test.csv".into(), url: None, sha256: None });
+        let test = Some(SplitFile::new("test.csv"));
         let files = Settings { path: None, train: test.clone(), test, ..settings() };
         let folds = Split { folds: Some(5), ..Split::default() };
         assert_eq!(keys(&Settings { split: folds, ..files.clone() }), ["split.folds"]);

@@ -107,14 +107,14 @@ fn missing_flags_are_missing_in_every_format() {
     let rows = vec![row(0, "1", "0"), row(1, "NaN", "1"), row(2, "0", "1"), row(3, "1", " "), row(4, "0", "0")];
     let label = LabelColumns::Several(vec![name("toxic"), name("insult")]);
     for (file, bytes) in formats(&flags, &rows) {
-        let rows = read_file(file, bytes, |settings| settings.label = label.clone()).expect("readable");
+        let rows = read_file(file, bytes, |settings| settings.label = Some(label.clone())).expect("readable");
         assert_eq!(data(&rows).data.missing_labels, 2, "{file}");
     }
     let row =
         |at: usize, toxic: f64| vec![Value::Text(Some(format!("text {at}"))), Value::Float(toxic), Value::Float(0.0)];
     let rows = vec![row(0, 1.0), row(1, f64::NAN), row(2, 0.0), row(3, 1.0)];
     for (file, bytes) in [("a.jsonl", write::jsonl(&flags, &rows)), ("a.parquet", write::parquet(&flags, &rows))] {
-        let rows = read_file(file, bytes, |settings| settings.label = label.clone()).expect("readable");
+        let rows = read_file(file, bytes, |settings| settings.label = Some(label.clone())).expect("readable");
         assert_eq!(data(&rows).data.missing_labels, 1, "{file}");
     }
 }
@@ -163,7 +163,7 @@ fn a_second_header_is_refused_in_every_format() {
     };
     let error = read_file("a.csv", "text,label\na,1\ntext,label\nb,0\n", header).expect_err("a second header");
     assert!(matches!(error, Error::SecondHeader { .. }), "{error}");
-    let flags = |settings: &mut Settings| settings.label = LabelColumns::Several(vec![name("x"), name("y")]);
+    let flags = |settings: &mut Settings| settings.label = Some(LabelColumns::Several(vec![name("x"), name("y")]));
     let error = read_file("a.csv", "text,x,y\na,1,0\n\u{feff}text,x,y\nb,0,1\n", flags).expect_err("a second header");
     assert!(matches!(error, Error::SecondHeader { .. }), "{error}");
     // In another order, and with other columns.
@@ -214,7 +214,7 @@ fn a_header_that_is_read_as_a_row_is_warned_of() {
     }
     let flags = |settings: &mut Settings| {
         by_number(settings);
-        settings.label = LabelColumns::Several(vec![Column::Number(2), Column::Number(3)]);
+        settings.label = Some(LabelColumns::Several(vec![Column::Number(2), Column::Number(3)]));
     };
     let error = read_file("a.csv", "text,x,y\na,1,0\nb,0,1\n", flags).expect_err("no flag").to_string();
     assert!(error.ends_with("expected 0 or 1; if the line holds the columns' names, set header = true"), "{error}");

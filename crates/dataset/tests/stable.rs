@@ -227,8 +227,8 @@ fn faults_of_explicit_rows_name_file_and_line() {
     let rows = ["zero,a", "one,b", ",a", "three,b", "ZERO,b"].map(str::to_owned);
     let folder = folder("text,label", &rows);
     for (lines, found) in [
-        ("1,train,1\n1,train,9\n", "draws.csv, line 3: there is no row 9; "),
-        ("1,train,0\n", "draws.csv, line 2: there is no row 0; "),
+        ("1,train,1\n1,train,9\n", "draws.csv, line 3: there is no row 9, since "),
+        ("1,train,0\n", "draws.csv, line 2: there is no row 0, since "),
         ("1,train,3\n", "draws.csv, line 2: row 3 of "),
         ("1,train,x\n", "draws.csv, line 2: `x` is not a row number"),
         ("1,dev,1\n", "draws.csv, line 2: unknown split `dev`; write train, valid or test"),

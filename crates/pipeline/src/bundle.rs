@@ -63,7 +63,7 @@ fn metadata(model: &Model, chosen: &RunModel, portable: &PortableSource) -> BTre
         ("embedding_kind", description.embedding.kind.clone()),
         ("embedding_digest", description.embedding.digest.to_string()),
         ("source", json(&portable.source)),
-        ("text", json(&chosen.cell.settings.data.text)),
+        ("text", json(&chosen.cell.settings.data.text_column())),
         ("pipeline", chosen.pipeline.clone()),
     ];
     let positive = description.positive_class().map(|class| ("positive_class", class.to_owned()));

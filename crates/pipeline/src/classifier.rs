@@ -89,7 +89,7 @@ impl Classifier {
         let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
         let RunModel { choice, cell, trained, .. } = chosen;
         let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
-        let (text, header) = (cell.settings.data.text.clone(), cell.settings.data.header);
+        let (text, header) = (cell.settings.data.text_column(), cell.settings.data.header);
         let training = Some(Training::new(folder.pipeline_folder()?, cell, &trained)?);
         Ok(Self { model, embedding, label, choice, text, header, options, training, _unpacked: None })
     }

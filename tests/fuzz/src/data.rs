@@ -6,12 +6,14 @@ use serde_json::json;
 
 use crate::{folder, memory};
 
-/// Settings of columns: by name, by number, several labels in one column, and one label per column.
-const COLUMNS: [&str; 4] = [
+/// Settings of columns: by name, by number, several labels in one column, one label per column, and formats of lines.
+const COLUMNS: [&str; 6] = [
     r#"{"text": "question_text", "label": "target"}"#,
     r#"{"text": 1, "label": 2}"#,
     r#"{"text": 1, "label": 2, "separator": ",", "header": true, "split": {"valid": 1}}"#,
     r#"{"text": "text", "label": ["toxic", "insult"], "delimiter": ";", "split": {"train": 2, "stratify": false}}"#,
+    r#"{"format": "fasttext"}"#,
+    r#"{"format": "label_first", "label_until": ":"}"#,
 ];
 
 /// Reads a file whose name is the first line of the input, if it is a name of one of the formats; otherwise does nothing.

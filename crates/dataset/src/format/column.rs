@@ -44,7 +44,7 @@ fn position(path: &Path, column: &Column, names: &[String]) -> Result<usize, Err
 }
 
 /// Returns the error for a missing column, with the nearest name and all names.
-pub(super) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
+pub(crate) fn missing(path: &Path, column: &Column, names: &[String]) -> Error {
     let nearest = match column {
         Column::Number(_) => None,
         Column::Name(name) => nearest(name, names.iter().map(String::as_str)).map(str::to_owned),

@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 use super::buffer::Buffer;
 use super::lines::Lines;
@@ -108,14 +109,35 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
     if let Some(key) = reason.strip_prefix(REPEATED) {
         return Error::Json { place, reason: format!("duplicate key {key} in the object; remove one of the two") };
     }
+    let what = match error.classify() {
+        Category::Eof => "it ends before the object does".to_owned(),
+        Category::Data => match (kind_of(line), reason.split_once(", expected ")) {
+            (Some(kind), _) => format!("it is {kind}"),
+            (None, Some((_, expected))) => format!("expected {expected} (column {})", error.column()),
+            (None, None) => format!("{reason} (column {})", error.column()),
+        },
+        Category::Syntax | Category::Io => format!("{reason} (column {})", error.column()),
+    };
     let cure = match line.trim_start().as_bytes().first() {
         Some(b'[') => "; this looks like one JSON array: write one object per line, for example with jq -c '.[]'",
-        Some(b'{') if line.trim() == "{" => "; the whole object must stand on one line, for example by jq -c .",
-        Some(b'{') => "",
+        Some(b'{') if error.is_eof() => "; write the whole object on one line, for example with jq -c .",
+        Some(b'{') => "; correct the line, or write the file anew with a library for JSON",
         _ if place.number == 1 => "; if this is CSV or TSV, let the file's name end in .csv or .tsv",
-        _ => "",
+        _ => "; correct the line, or remove it",
     };
-    Error::Json { place, reason: format!("not a JSON object: {reason} (column {}){cure}", error.column()) }
+    Error::Json { place, reason: format!("not a JSON object: {what}{cure}") }
+}
+
+/// Returns what kind of JSON value a line is, as a noun phrase; none for an object.
+fn kind_of(line: &str) -> Option<&'static str> {
+    match line.trim_start().as_bytes().first()? {
+        b'{' => None,
+        b'[' => Some("a list"),
+        b'"' => Some("a text in quotes"),
+        b't' | b'f' => Some("true or false"),
+        b'n' => Some("null"),
+        _ => Some("a number"),
+    }
 }
 
 /// Returns the wanted values of one object, `None` for each key that it lacks. `known` are the keys of the first objects.
@@ -362,7 +384,7 @@ mod tests {
         let fault = |content: &[u8]| table(content, &named()).expect_err("a fault").to_string();
         let good = "{\"text\":\"a\",\"label\":1}\n";
         let cut = fault(format!("{good}{{\"text\":\"b\",").as_bytes());
-        assert!(cut.starts_with("a.jsonl, line 2: not a JSON object: EOF"), "{cut}");
+        assert!(cut.starts_with("a.jsonl, line 2: not a JSON object: it ends before the object does; write the whole object"), "{cut}");
         assert!(fault(b"[{\"text\":\"a\"}]").contains("jq -c '.[]'"));
         assert!(fault(b"{\n\"text\":\"a\"}").contains("on one line"));
         let nested = fault(format!("{good}{{\"text\":\"b\",\"label\":{{}}}}").as_bytes());
@@ -370,7 +392,7 @@ mod tests {
         let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
         let deep = fault(format!("{good}{{\"text\":\"b\",\"label\":{open}{close}}}\n").as_bytes());
         let unused = fault(format!("{good}{}", "{\"id\":".repeat(100_000)).as_bytes());
-        assert!(unused.contains("line 2: not a JSON object: EOF"), "{unused}");
+        assert!(unused.contains("line 2: not a JSON object: it ends before"), "{unused}");
         assert!(deep.contains("recursion limit"), "{deep}");
         assert!(fault(format!("{good}{good}").replace('\n', "").as_bytes()).contains("trailing characters"));
         assert!(fault(b"{\"text\":\"\xE9\"}").contains("is not UTF-8"));

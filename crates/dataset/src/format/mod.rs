@@ -8,6 +8,9 @@
 //! | `.jsonl`, `.ndjson` | one JSON object per line | |
 //! | `.parquet` | Apache Parquet | |
 //! | `.txt`, or none (texts without labels only) | one text per line | |
+//! | any, with `format = "fasttext"` | `__label__a __label__b text` | ordinary characters |
+//! | any, with `format = "label_first"` | the first word is the label | ordinary characters |
+//! | any, with `labels_path` | a text per line, and in another file a label per line | ordinary characters |
 //!
 //! Each may be followed by `.gz`, `.zst` or `.zip`; an archive `NAME.zip` may also hold one file whose own name has one of
 //! these endings.
@@ -16,7 +19,10 @@ mod buffer;
 mod column;
 mod compression;
 mod delimited;
+mod fasttext;
 mod jsonl;
+mod label_first;
+mod labels_apart;
 mod lines;
 mod original;
 mod parquet;
@@ -112,6 +118,10 @@ pub(crate) enum Format {
     Parquet,
     /// One text per line, without other columns.
     Lines,
+    /// Lines of fastText: words that begin with `__label__` are labels.
+    Fasttext,
+    /// Lines whose first word is the label.
+    LabelFirst,
 }
 
 impl Format {
@@ -131,8 +141,13 @@ impl Format {
         match self {
             Self::Csv => Some(b','),
             Self::Tsv => Some(b'\t'),
-            Self::Jsonl | Self::Parquet | Self::Lines => None,
+            Self::Jsonl | Self::Parquet | Self::Lines | Self::Fasttext | Self::LabelFirst => None,
         }
+    }
+
+    /// Returns whether any text is valid in this format.
+    fn is_of_lines(self) -> bool {
+        matches!(self, Self::Lines | Self::Fasttext | Self::LabelFirst)
     }
 
     /// As [`Self::of`], for files that may hold only texts: a name that ends in `.txt`, or has no ending, is read as lines.
@@ -151,12 +166,16 @@ impl Format {
             Self::Tsv => "TSV",
             Self::Jsonl => "JSON Lines",
             Self::Parquet => "Parquet",
-            Self::Lines => "text in UTF-8",
+            Self::Lines | Self::Fasttext | Self::LabelFirst => "text in UTF-8",
         }
     }
 }
 
 pub(crate) use compression::{FormatOf, Packing};
+pub(crate) use column::missing as missing_column;
+pub(crate) use fasttext::PREFIX as LABEL_PREFIX;
+pub(crate) use label_first::parts as first_word;
+pub(crate) use labels_apart::{lines_of, read_with_labels};
 
 /// Passes every row of a file to `sink`. Returns the names of the wanted columns, in the order of the request; their numbers if
 /// the file has no names.
@@ -185,6 +204,8 @@ pub(crate) fn read_stream(
     let names = match format {
         Format::Jsonl => jsonl::read(request, buffer, sink),
         Format::Lines => lines::read(request, buffer, sink),
+        Format::Fasttext => fasttext::read(request, buffer, sink),
+        Format::LabelFirst => label_first::read(request, buffer, sink),
         format => delimited::read(request, format, buffer, sink),
     };
     names.map_err(|error| match found {
@@ -199,7 +220,7 @@ fn sniff_text(path: &Path, format: Format, bytes: &[u8]) -> Result<Option<Kind>,
     match kind(&bytes[..bytes.len().min(HEAD)]) {
         None | Some(Kind::Text) => Ok(None),
         // Any text is valid as lines, so no later error would reveal the wrong kind.
-        Some(found) if found.is_text() && (format != Format::Lines || found != Kind::Html) => Ok(Some(found)),
+        Some(found) if found.is_text() && (!format.is_of_lines() || found != Kind::Html) => Ok(Some(found)),
         Some(found) => Err(Error::other_kind(path, found, format.name())),
     }
 }

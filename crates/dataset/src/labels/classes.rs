@@ -64,7 +64,9 @@ impl Collector {
             is_class[label as usize] = true;
         }
         let mut order: Vec<u32> = (0..self.names.len() as u32).filter(|&label| is_class[label as usize]).collect();
-        if !self.flags {
+        if !self.ranks.is_empty() {
+            order.sort_unstable_by_key(|&label| self.ranks[label as usize]);
+        } else if !self.flags {
             sort_labels(&mut order, &self.names);
         }
         let path = path.to_owned();

@@ -1,7 +1,7 @@
 //! Reads the data files row by row, then derives what needs all rows: classes, duplicate texts, and the rows of each split.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emberline_base::SplitName;
@@ -9,8 +9,9 @@ use emberline_base::SplitName;
 use super::part::place_of;
 use super::pools::{Pools, SeparationKeys, pools};
 use super::{Numbers, Part, Rows, conflicts, strata};
+use crate::class_names::ClassNames;
 use crate::error::{Error, Place};
-use crate::format::{self, Field, Format, Request, Row};
+use crate::format::{self, Field, Request, Row};
 use crate::group::GroupColumn;
 use crate::labels::{Collector, MAX_CLASSES, Refusal};
 use crate::missing::{is_blank, trimmed};
@@ -29,6 +30,7 @@ pub(crate) struct Reading<'s> {
     pub(crate) settings: &'s Settings,
     /// The text column, the label columns, and then the columns of groups and of times if the settings name them.
     columns: Vec<Column>,
+    label_columns: LabelColumns,
     /// The names of the label columns in the first file.
     label_names: Vec<String>,
     pub(crate) texts: Texts,
@@ -43,13 +45,16 @@ pub(crate) struct Reading<'s> {
 
 impl<'s> Reading<'s> {
     pub(super) fn new(settings: &'s Settings) -> Self {
-        let columns = std::iter::once(&settings.text).chain(settings.label.columns());
+        let label_columns = settings.label_columns();
+        let text = settings.text_column();
+        let columns = std::iter::once(&text).chain(label_columns.columns());
         let columns = columns.chain(&settings.group).chain(&settings.split.order).cloned().collect();
-        let flags = matches!(settings.label, LabelColumns::Several(_));
-        let labels = Collector::new(settings.separator.clone(), flags);
+        let flags = matches!(label_columns, LabelColumns::Several(_));
+        let labels = Collector::new(settings.separator.clone(), flags).until(settings.label_until.clone());
         Self {
             settings,
             columns,
+            label_columns,
             label_names: Vec::new(),
             texts: Texts::default(),
             hashes: Hashes::default(),
@@ -62,8 +67,13 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// Adds the rows of one file.
-    pub(super) fn file(&mut self, split: SplitName, name: PathBuf, path: PathBuf) -> Result<(), Error> {
+    /// Adds the rows of one file, and of the file with its labels if they are in another one.
+    pub(super) fn file(
+        &mut self,
+        split: SplitName,
+        name: PathBuf,
+        (path, labels): (PathBuf, Option<PathBuf>),
+    ) -> Result<(), Error> {
         let mut part = Part::new(split, name, path.clone(), self.texts.len());
         // An uncompressed file is at least as long as its texts. If it is missing, `format::read` below reports it.
         self.texts.reserve(fs::metadata(&path).map_or(0, |metadata| metadata.len()));
@@ -72,14 +82,19 @@ impl<'s> Reading<'s> {
         let header = self.settings.header;
         let request =
             Request { path: &path, columns: &columns, header, delimiter, originals: false, needs_text: false };
-        let names = format::read(&request, Format::of, &mut |row| self.row(&columns, &mut part, row))?;
+        let format_of = self.settings.format_of();
+        let mut sink = |row: Row<'_>| self.row(&columns, &mut part, row);
+        let names = match &labels {
+            Some(labels) => format::read_with_labels(&request, labels, &mut sink)?,
+            None => format::read(&request, format_of, &mut sink)?,
+        };
         self.columns = columns;
         part.rows.end = self.texts.len();
         if part.rows.is_empty() {
             let (read, empty, unlabelled) = (part.read, part.empty.count, part.unlabelled.count);
             return Err(Error::NoUsableRows { path, read, empty, unlabelled });
         }
-        let labels = self.settings.label.columns().len();
+        let labels = self.label_columns.columns().len();
         self.compare_names(path, names.into_iter().skip(1).take(labels).collect())?;
         self.parts.push(part);
         Ok(())
@@ -98,7 +113,7 @@ impl<'s> Reading<'s> {
             part.empty.add(row.number);
             return Ok(());
         }
-        let labels = 1..1 + self.settings.label.columns().len();
+        let labels = 1..1 + self.label_columns.columns().len();
         match self.labels.push(row.fields.get(labels).unwrap_or_default()) {
             Ok(()) => {
                 if part.read == 1 && row.names.is_empty() {
@@ -130,7 +145,7 @@ impl<'s> Reading<'s> {
     /// Adds the group and the time of a usable row, if the settings name columns for them.
     fn group_and_time(&mut self, part: &Part, row: &Row<'_>) -> Result<(), Error> {
         let Settings { group, split, .. } = self.settings;
-        let mut fields = row.fields.iter().skip(1 + self.settings.label.columns().len());
+        let mut fields = row.fields.iter().skip(1 + self.label_columns.columns().len());
         if group.is_some() {
             self.groups.push(fields.next());
         }
@@ -147,7 +162,7 @@ impl<'s> Reading<'s> {
             self.label_names = names;
             return Ok(());
         };
-        if matches!(self.settings.label, LabelColumns::One(_)) || names == self.label_names {
+        if matches!(self.label_columns, LabelColumns::One(_)) || names == self.label_names {
             return Ok(());
         }
         Err(Error::OtherColumns {
@@ -155,6 +170,17 @@ impl<'s> Reading<'s> {
             columns: names,
             first: first.path.clone(),
             expected: std::mem::take(&mut self.label_names),
+        })
+    }
+
+    /// Gives the labels the names that a file says.
+    pub(super) fn name_classes(&mut self, path: &Path) -> Result<(), Error> {
+        let names = ClassNames::read(path)?;
+        self.labels.rename(&names).map_err(|label| {
+            let row = self.labels.first_row(label).unwrap_or_default();
+            let label = self.labels.names()[label as usize].clone();
+            let (names, known, cure) = names.fault(&label);
+            Error::NoClassName { place: self.place(row), label: label.into(), names, known, cure }
         })
     }
 

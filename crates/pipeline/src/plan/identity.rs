@@ -6,7 +6,7 @@
 //! written differently. If a default itself changes, the version of the computation must be raised
 //! (`emberline_train::COMPUTATION` and its siblings), since the same text would mean other settings.
 //!
-//! Not covered: the pipeline's name, paths of files (`path`, `url`, `sha256`; the digests of data and embedding cover
+//! Not covered: the pipeline's name, paths of files (`path`, `url`, `sha256`, `labels_path`, `class_names`; the digests of data and embedding cover
 //! the files' content), and `epoch_dots`. A path that is itself an axis is covered, since it tells cells apart.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Keys whose values say where a file is.
-const FILE_KEYS: [&str; 3] = ["path", "url", "sha256"];
+const FILE_KEYS: [&str; 5] = ["path", "url", "sha256", "labels_path", "class_names"];
 
 /// The identity of a cell: the first 128 bits of a SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,8 +58,8 @@ pub(super) fn text_of<T: Serialize + DeserializeOwned>(section: &T, ignored: &[&
     canonical(&value)
 }
 
-/// Returns the part of an axis's value that says where files are: the whole value if the axis's key is `path`, `url` or
-/// `sha256`, else the values at such keys inside it; `None` if there are none.
+/// Returns the part of an axis's value that says where files are: the whole value if the axis's key is one of [`FILE_KEYS`],
+/// else the values at such keys inside it; `None` if there are none.
 pub(super) fn file_settings(key: &str, value: Value) -> Option<Value> {
     if is_file_key(key) {
         return Some(value);

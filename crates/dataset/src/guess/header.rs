@@ -1,0 +1,89 @@
+//! Decides whether the first row of a delimited file holds the names of its columns.
+
+use super::sample::Cell;
+use crate::header_rows::TEXT_NAMES;
+use crate::labels::number;
+use crate::warnings::COLUMN_NAMES;
+
+/// Maximum length of a column's name, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Words per text from which a column holds texts.
+const WORDS: f64 = 3.0;
+
+/// Whether the first row holds names: short ones, no numbers, none of them twice, and none that is a value in its column; and one
+/// of them is a common name, or is above a column of numbers or of texts.
+pub(super) fn has_header(rows: &[Vec<Cell>]) -> bool {
+    let Some((first, rest)) = rows.split_first() else { return false };
+    let names: Vec<&str> = first.iter().map(text).collect();
+    let is_name = |name: &&str| name.len() <= MAX_NAME && number(name).is_none();
+    let given: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
+    let are_different = (1..given.len()).all(|at| !given[..at].contains(&given[at]));
+    if given.is_empty() || rest.is_empty() || !given.iter().all(is_name) || !are_different {
+        return false;
+    }
+    let column = |at: usize| rest.iter().filter_map(move |row| row.get(at)).map(text).filter(|value| !value.is_empty());
+    let is_value = |(at, name): (usize, &&str)| column(at).any(|value| value.eq_ignore_ascii_case(name));
+    if names.iter().enumerate().filter(|(_, name)| !name.is_empty()).any(is_value) {
+        return false;
+    }
+    let stands_out = |(at, name): (usize, &&str)| {
+        let are_numbers = column(at).next().is_some() && column(at).all(|value| number(value).is_some());
+        !name.is_empty() && (is_common(name) || are_numbers || (words(name) == 1 && mean_words(column(at)) >= WORDS))
+    };
+    names.iter().enumerate().any(stands_out)
+}
+
+fn text(cell: &Cell) -> &str {
+    match cell {
+        Cell::Text(text) | Cell::Scalar(text) => text.trim(),
+        Cell::Missing | Cell::List(_) | Cell::Other => "",
+    }
+}
+
+/// Whether a name is a usual one of a column.
+fn is_common(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let mut parts = name.split(|c: char| !c.is_alphanumeric());
+    words(&name) <= 2 && (name == "id" || parts.any(|part| TEXT_NAMES.contains(&part) || COLUMN_NAMES.contains(&part)))
+}
+
+pub(super) fn words(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+fn mean_words<'v>(values: impl Iterator<Item = &'v str>) -> f64 {
+    let (mut sum, mut count) = (0, 0);
+    for value in values {
+        sum += words(value);
+        count += 1;
+    }
+    sum as f64 / f64::from(count.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(rows: &[&[&str]]) -> bool {
+        let cell = |value: &&str| if value.is_empty() { Cell::Missing } else { Cell::Text((*value).to_owned()) };
+        has_header(&rows.iter().map(|row| row.iter().map(cell).collect()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn names_above_values_are_a_header() {
+        assert!(found(&[&["text", "label"], &["a b", "x"]]));
+        assert!(found(&[&["", "count", "tweet"], &["0", "3", "one two three"]]));
+        assert!(found(&[&["q", "kind"], &["how is it then", "x"], &["why is it so", "y"]]));
+        assert!(found(&[&["frase", "valor"], &["hola", "1"], &["adios", "0"]]));
+    }
+
+    #[test]
+    fn rows_are_no_header() {
+        assert!(!found(&[&["a fine film", "1"], &["a dull film", "0"]]));
+        assert!(!found(&[&["great", "pos"], &["a very good film", "pos"], &["bad", "neg"]]));
+        assert!(!found(&[&["text", "label"]]), "there is nothing below it");
+        assert!(!found(&[&["text", "text"], &["a", "b"]]));
+        assert!(!found(&[&["what is the capital of Peru", "LOC"], &["who wrote it", "HUM"]]));
+    }
+}
