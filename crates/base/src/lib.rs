@@ -11,6 +11,7 @@ mod canonical;
 mod change;
 mod control_chars;
 pub mod digest;
+pub mod disk;
 mod fault;
 mod features;
 pub mod file;

@@ -42,6 +42,12 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
     near.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, candidate)| candidate)
 }
 
+/// Whether two names differ at most by case and by characters that are neither letters nor digits.
+pub fn is_same_word(a: &str, b: &str) -> bool {
+    let letters = |name: &str| letters_and_digits(&name.to_lowercase());
+    a == b || (!letters(a).is_empty() && letters(a) == letters(b))
+}
+
 impl Nearness {
     /// The nearness of a candidate; `None` if it can't have been meant.
     fn of(written: &str, candidate: &str) -> Option<Self> {

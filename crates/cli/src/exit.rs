@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use emberline_pipeline::StaleInput;
+use emberline_pipeline::{Pipeline, Span, StaleInput};
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,13 @@ pub(crate) enum Error {
     Usage(String),
     /// A pipeline can't be loaded or run.
     Pipeline(emberline_pipeline::Error),
+    /// An error of a pipeline, with the place in its file that names what is at fault.
+    Located {
+        /// The error.
+        error: Box<Error>,
+        /// The place and its line, as they are printed.
+        place: String,
+    },
     /// Texts can't be read.
     Data(emberline_dataset::Error),
     /// A row of the input can't be represented in the output.
@@ -63,11 +70,26 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Returns the error of a pipeline with the place in its file that names what is at fault, if there is one.
+    pub(crate) fn of_pipeline(pipeline: &Pipeline, error: emberline_pipeline::Error) -> Self {
+        let place = pipeline.place_of(&error);
+        Self::at(error.into(), place)
+    }
+
+    /// Returns an error with a place, if there is one.
+    pub(crate) fn at(error: Self, place: Option<Span>) -> Self {
+        match place {
+            Some(place) => Self::Located { error: Box::new(error), place: place.shown() },
+            None => error,
+        }
+    }
+
     /// Returns the exit code of the error.
     pub(crate) fn code(&self) -> Code {
         use emberline_pipeline::Error as Pipeline;
         match self {
             Self::Usage(_) | Self::Device(_) | Self::Fetch(_) => Code::Usage,
+            Self::Located { error, .. } => error.code(),
             Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_) | Pipeline::TooLarge { .. }) => Code::Invalid,
             Self::Pipeline(Pipeline::PipelineFile(_) | Pipeline::MissingFiles(_)) => Code::Asset,
             Self::Pipeline(Pipeline::NoSuchCell { .. }) => Code::Usage,
@@ -183,6 +205,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::Usage(message) | Self::Row(message) => f.write_str(message),
             Self::Pipeline(error) => error.fmt(f),
+            Self::Located { error, place } => write!(f, "{error}\n{place}"),
             Self::Data(emberline_dataset::Error::Missing { path }) => {
                 write!(f, "{}: there is no such file", path.display())
             }

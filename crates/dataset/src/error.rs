@@ -1,5 +1,6 @@
 //! The errors of reading and splitting data. Every variant names the file, and the line if there is one.
 
+mod key;
 mod place;
 mod words;
 

@@ -15,6 +15,14 @@ pub use self::split::{Amount, Split};
 /// `[data]`: the files, the columns and the split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "not": { "anyOf": [
+        { "required": ["labels_path"] },
+        { "required": ["format"], "properties": { "format": { "enum": ["fasttext", "label_first"] } } },
+        { "required": ["train"], "properties": { "train": { "required": ["labels_path"] } } }
+    ] } },
+    "then" = { "required": ["text", "label"] }
+))]
 pub struct Settings {
     /// One file with all rows, to be split: .csv, .tsv, .jsonl or .parquet, plain or .gz, .zst, .zip.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -68,6 +68,21 @@ impl Span {
         (before.bytes().filter(|byte| *byte == b'\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
+    /// Returns the source line with a marker below it, in three lines; they begin with a margin as wide as the line's number.
+    fn lines(&self) -> String {
+        let line = self.position().0;
+        let margin = " ".repeat(line.to_string().len());
+        let Excerpt { text, indent, width } = self.excerpt();
+        format!("{margin} |\n{line} | {}\n{margin} | {}{}", text.trim_end(), " ".repeat(indent), "^".repeat(width))
+    }
+
+    /// Returns the position and the source line, for messages about something that this part of the file names.
+    pub fn shown(&self) -> String {
+        let (line, column) = self.position();
+        let name = clipped(&secret::mask_urls(&self.source.name), SHOWN_NAME);
+        format!("{}--> {name}:{line}:{column}\n{}", " ".repeat(line.to_string().len()), self.lines())
+    }
+
     /// Returns the line of the start, without its line ending, and the byte offset of the start in that line.
     fn line(&self) -> (&str, usize) {
         let text = &self.source.text;
@@ -138,11 +153,8 @@ impl fmt::Display for Diagnostic {
         let (line, column) = self.span.position();
         let margin = " ".repeat(line.to_string().len());
         let name = clipped(&secret::mask_urls(&self.span.source.name), SHOWN_NAME);
-        let Excerpt { text, indent, width } = self.span.excerpt();
         writeln!(f, "{name}:{line}:{column}: {}", secret::mask_urls(&self.message))?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{line} | {}", text.trim_end())?;
-        write!(f, "{margin} | {}{}", " ".repeat(indent), "^".repeat(width))?;
+        f.write_str(&self.span.lines())?;
         if let Some(hint) = &self.hint {
             write!(f, "\n{margin} = {}", secret::mask_urls(hint))?;
         }

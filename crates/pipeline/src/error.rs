@@ -132,6 +132,20 @@ pub enum Error {
         /// The pipeline file that was to run.
         wanted: PathBuf,
     },
+    /// A disk has too little space for what a run writes.
+    #[error("{}: {what} take about {needed} MB, and {free} MB are free; {cure}", folder.display())]
+    NoSpace {
+        /// What needs the space.
+        what: String,
+        /// The space that it takes, in megabytes.
+        needed: u64,
+        /// The folder on the disk.
+        folder: PathBuf,
+        /// The free space, in megabytes.
+        free: u64,
+        /// What to do.
+        cure: &'static str,
+    },
     /// A panic: an error of the program itself.
     #[error("internal error: the cell panicked: {0}")]
     Panic(String),

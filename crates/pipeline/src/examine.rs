@@ -8,6 +8,7 @@ use emberline_base::warning::Code;
 use emberline_checks::{Checked, Verdict};
 use emberline_dataset::{Dataset, Findings, Rows};
 use emberline_device::Device;
+use emberline_embedding::reduce::{Reduce, Reduction};
 use emberline_embedding::{Source, Texts};
 
 use crate::Error;
@@ -16,6 +17,7 @@ use crate::inputs::rows_key;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
 use crate::run::no_cells;
+use crate::space::Space;
 
 /// The findings about the data.
 #[derive(Debug)]
@@ -29,8 +31,10 @@ pub struct Examined {
     pub not_applicable: Vec<(String, String)>,
     /// Whether a warning was found that `[checks] fatal` names, or one that invalidates results (EMB003, EMB009).
     pub is_serious: bool,
-    /// Faults of the data that keep cells from running, with the axes' values that cause them.
+    /// Faults of the data and of embeddings that keep cells from running, with the axes' values that cause them.
     pub faults: Vec<DataFault>,
+    /// The space that a run of all cells takes; `None` if the data of the file itself can't be split.
+    pub space: Option<Space>,
 }
 
 /// A fault of the data that keeps cells from running.
@@ -40,6 +44,8 @@ pub struct DataFault {
     pub axes: String,
     /// What is wrong.
     pub error: Error,
+    /// The setting that it is about, if the error doesn't say it.
+    pub key: Option<&'static str>,
 }
 
 impl Pipeline {
@@ -90,14 +96,18 @@ impl Pipeline {
             };
             // Rows of other files are dropped again, since an axis may name many files.
             known.truncate(1);
+            let mut key = None;
             let divided = rows.and_then(|rows| {
                 known.push((files, rows.clone()));
                 let data = rows.split(&cell.settings.data.split, cell.settings.seed)?;
                 let labels = &data.labels;
-                cell.settings.train.check_labels(labels.task, &labels.classes).map_err(unsupported)
+                key = Some("train");
+                cell.settings.train.check_labels(labels.task, &labels.classes).map_err(unsupported)?;
+                examined.faults.extend(reduction_faults(plan, cell, data.splits.train.len()));
+                Ok(())
             });
             if let Err(error) = divided {
-                examined.faults.push(DataFault { axes: data_axes(cell), error });
+                examined.faults.push(DataFault { axes: data_axes(cell), error, key });
             }
         }
         Ok(examined)
@@ -120,24 +130,29 @@ impl Pipeline {
                 }
             }
         }
+        let mut faults = Vec::new();
         if let Some(dataset) = dataset {
             let (warnings, failed) = self.check_embeddings(plan, dataset);
             findings.warnings.extend(warnings);
-            not_applicable.extend(failed);
+            faults.extend(failed);
         }
+        let space = dataset.map(|dataset| Space::of(self, plan, &dataset.data, dataset.texts.len()));
         checks.retain(&mut findings.warnings);
         let is_fatal = !checks.fatal(&findings.warnings).is_empty();
         let is_serious = is_fatal || findings.are_serious(|code| checks.shows(code));
-        Examined { findings, rows: listed, not_applicable, is_serious, faults: Vec::new() }
+        Examined { findings, rows: listed, not_applicable, is_serious, faults, space }
     }
 
     /// Opens the plan's sources and checks what they make of the texts. Returns the warnings, each once, and why sources can't be
-    /// opened.
-    fn check_embeddings(&self, plan: &Plan, dataset: &Dataset) -> (Vec<Warning>, Vec<(String, String)>) {
+    /// opened. Sources with missing files are left out, which [`check_files`](Self::check_files) finds.
+    fn check_embeddings(&self, plan: &Plan, dataset: &Dataset) -> (Vec<Warning>, Vec<DataFault>) {
         let (mut warnings, mut failed): (Vec<Warning>, _) = (Vec::new(), Vec::new());
         let texts = dataset.splits.map(|name, _| dataset.texts_of(name).collect::<Vec<&str>>());
         let all: Vec<&str> = texts.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
         for (name, source) in self.sources(plan) {
+            if source.find_files(&self.folder).is_err() {
+                continue;
+            }
             let texts = Texts { all: &all, train: &texts.train };
             match source.without_tuning().open(&self.folder, texts, Device::Cpu) {
                 Ok(opened) => {
@@ -145,7 +160,10 @@ impl Pipeline {
                     let new: Vec<Warning> = new.into_iter().filter(|new| !warnings.contains(new)).collect();
                     warnings.extend(new);
                 }
-                Err(error) => failed.push((format!("checks of `{name}`"), error.to_string())),
+                Err(source) => {
+                    let error = Error::Embedding { name: name.to_owned(), source };
+                    failed.push(DataFault { axes: String::new(), error, key: None });
+                }
             }
         }
         (warnings, failed)
@@ -167,6 +185,27 @@ fn data_variants(plan: &Plan) -> Vec<&Cell> {
         (Arc::as_ptr(&cell.settings.data), format!("{:?}", (train.loss, &train.class_weight, train.sampling)))
     };
     plan.cells.iter().filter(|cell| known.insert(of(cell))).collect()
+}
+
+/// Returns the faults of embeddings that are to be reduced by PCA to more numbers than the training rows of this variant of the data
+/// can tell apart: `rows` vectors vary along at most `rows - 1` directions.
+fn reduction_faults(plan: &Plan, of: &Cell, rows: usize) -> Vec<DataFault> {
+    let has_these_data = |cell: &&Cell| Arc::ptr_eq(&cell.settings.data, &of.settings.data);
+    let mut known = HashSet::new();
+    let fault = |cell: &Cell| {
+        let (name, source) = cell.source();
+        let Reduction { dim, reduce } = source.feature_spec().reduction?;
+        if reduce != Reduce::Pca || dim < rows || !known.insert((name.to_owned(), dim)) {
+            return None;
+        }
+        let error = unsupported(format!(
+            "`{name}` can't be reduced to {dim} numbers by `reduce = \"pca\"`: {rows} training rows vary along at most {} directions; set a \
+             smaller `dim`, train on more rows, or set `reduce = \"random\"`",
+            rows.saturating_sub(1)
+        ));
+        Some(DataFault { axes: data_axes(of), error, key: Some("embedding") })
+    };
+    plan.cells.iter().filter(has_these_data).filter_map(fault).collect()
 }
 
 fn unsupported(reason: String) -> Error {

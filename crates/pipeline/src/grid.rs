@@ -9,7 +9,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::diagnostics::Diagnostics;
-use crate::document::{Entry, Leaf, Node, Shape, Tree, shape_of, value_faults};
+use crate::document::{Entry, Leaf, Node, Shape, Tree, axis_hint, shape_of, value_faults};
 use crate::name::{did_you_mean, short};
 use crate::replicates::{Replicates, sets_number_of_replicates};
 use crate::settings::{MAX_CELLS, Settings};
@@ -56,15 +56,15 @@ impl Axis {
 
     /// Returns the diagnostic for a key that no setting has.
     pub(crate) fn no_such_key(&self) -> Diagnostic {
-        Diagnostic { span: self.span.clone(), message: format!("there is no key `{}`", short(&self.key)), hint: None }
+        let message = format!("there is no key `{}`", short(&self.key));
+        Diagnostic { span: self.span.clone(), message, hint: Some(axis_hint(&self.key)) }
     }
 
     /// Points a fault that `value` causes at the axis: an unknown key is reported for the axis's key, not for the
     /// value.
     pub(crate) fn explain(&self, mut fault: Diagnostic, value: &Tree) -> Diagnostic {
         if fault.message.starts_with("unknown key") {
-            fault.span = self.span.clone();
-            fault.message = format!("there is no key `{}`", short(&self.key));
+            fault = self.no_such_key();
         } else if fault.span.source() != value.span.source() || !inside(&fault.span, &value.span) {
             // The fault was found elsewhere in the file, but this value causes it.
             fault.span = value.span.clone();
@@ -196,7 +196,7 @@ impl Reader<'_> {
             return self.fault(&entry.value.span, format!("the axis `{axis}` is empty"), hint);
         }
         if matches!(key.split('.').next(), Some("name" | "grid" | "report" | "checks")) {
-            let hint = "an axis is a key that decides a result";
+            let hint = "remove it: an axis is a key that decides a result";
             return self.fault(&entry.key, format!("`{axis}` can't be an axis"), hint);
         }
         if sets_number_of_replicates(&key) {
@@ -228,7 +228,8 @@ impl Reader<'_> {
         let shapes = self.sources.shapes(key);
         if shapes.is_empty() {
             let message = format!("there is no key `{}`", short(key));
-            return self.faults.push(|| Diagnostic { span: entry.key.clone(), message, hint: None });
+            let hint = Some(axis_hint(key));
+            return self.faults.push(|| Diagnostic { span: entry.key.clone(), message, hint });
         }
         let name = key.rsplit('.').next().unwrap_or(key);
         for value in values {

@@ -20,6 +20,7 @@ mod inputs;
 mod lock;
 mod name;
 mod pipeline;
+mod place;
 mod plan;
 mod replicates;
 mod reproduce;
@@ -30,6 +31,8 @@ mod run_folder;
 pub mod schema;
 mod settings;
 mod source_options;
+mod space;
+pub mod starter;
 mod unpack;
 
 pub use bundle_file::BundleError;
@@ -60,4 +63,5 @@ pub use run::{
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;
+pub use space::Space;
 pub use unpack::unpack_report;

@@ -60,7 +60,8 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         ExecutorName::Local => Box::new(Local::default()),
         ExecutorName::Subprocess => Box::new(subprocess(args, &folder)?),
     };
-    Ok(run_with(executor.as_ref(), pipeline, &folder, &options, &mut Progress::default())?)
+    let outcome = run_with(executor.as_ref(), pipeline, &folder, &options, &mut Progress::default());
+    outcome.map_err(|error| Error::of_pipeline(pipeline, error))
 }
 
 /// Prints the results, and returns the exit code.

@@ -65,7 +65,7 @@ impl<'a> Location<'a> {
             faults.push(Fault::new("url", "an empty url", "say where the model can be downloaded, or leave it out"));
         }
         if self.sha256.is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
-            faults.push(Fault::new("sha256", "not a SHA-256", "64 hex digits, as `sha256sum` prints them"));
+            faults.push(Fault::new("sha256", "not a SHA-256", "give 64 hex digits, as `sha256sum` prints them"));
         }
         faults
     }

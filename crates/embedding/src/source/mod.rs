@@ -264,6 +264,11 @@ impl Source {
         self.settings().find_files(base)
     }
 
+    /// Returns the length of its vectors before reduction, as far as the files (relative to `base`) show it at little cost.
+    pub fn length(&self, base: &Path) -> Option<usize> {
+        self.settings().length(base)
+    }
+
     /// Returns whether it is a neural encoder of whole texts, as far as the files (relative to `base`) show it at
     /// little cost.
     pub fn encodes(&self, base: &Path) -> bool {

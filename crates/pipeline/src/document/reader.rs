@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use emberline_base::Fault;
-use emberline_base::suggest::nearest;
+use emberline_base::suggest::{is_same_word, nearest};
 
+use super::foreign;
 use super::shape::{Range, Shape};
 use super::tree::{Entry, Form, Leaf, Node, Tree};
 use super::words::{expected, found, slip};
@@ -119,6 +120,25 @@ impl<'t> Reader<'t> {
         Some(header)
     }
 
+    /// Returns the names of the tables around the value at the current path, joined by dots; the value's own key is left out.
+    pub(super) fn tables(&self) -> String {
+        let above = self.path.split_last().map_or(&[][..], |(_, above)| above);
+        let names = above.iter().filter_map(|segment| match segment {
+            Segment::Key(key) => Some(*key),
+            Segment::Item(_) => None,
+        });
+        names.collect::<Vec<_>>().join(".")
+    }
+
+    /// Returns the last key of the current path.
+    fn last_key(&self) -> &str {
+        let keys = self.path.iter().rev().find_map(|segment| match segment {
+            Segment::Key(key) => Some(*key),
+            Segment::Item(_) => None,
+        });
+        keys.unwrap_or_default()
+    }
+
     fn other_kind(&mut self, shape: &Shape, tree: &'t Tree, entry: Option<&'t Entry>) -> Option<toml::Value> {
         let place = place(tree, entry);
         self.fault(|reader| {
@@ -143,6 +163,9 @@ impl<'t> Reader<'t> {
         match shape {
             Shape::Kinds(kinds) => {
                 let names = kinds.keys().map(String::as_str);
+                if let Some(says) = tree.as_str().and_then(|text| foreign::value(self.last_key(), text)) {
+                    return Some(says.to_owned());
+                }
                 let meant = tree.as_str().and_then(|text| nearest(text, names.clone()));
                 let kind = meant.unwrap_or("KIND");
                 let one_of =
@@ -195,7 +218,10 @@ impl<'t> Reader<'t> {
         tree: &'t Tree,
     ) -> Option<toml::Value> {
         if !choices.is_empty() && !choices.iter().any(|choice| choice == text) {
-            let hint = did_you_mean(text, choices.iter().map(String::as_str));
+            let known = || choices.iter().map(String::as_str);
+            let is_slip = known().any(|choice| is_same_word(choice, text));
+            let says = foreign::value(self.last_key(), text).filter(|_| !is_slip);
+            let hint = says.map_or_else(|| did_you_mean(text, known()), str::to_owned);
             let message = format!("unknown value `{}`", short(text));
             self.fault(|_| Diagnostic { span: tree.span.clone(), message, hint: Some(hint) });
             return None;

@@ -11,6 +11,7 @@ use toml_parser::parser::{EventReceiver, RecursionGuard, ValidateWhitespace, par
 use toml_parser::{ErrorSink, Expected, ParseError, Source};
 
 use super::builder::Builder;
+use super::slips;
 use super::tree::{MAX_DEPTH, Tree};
 use crate::diagnostic::{Diagnostic, SourceText, Span};
 use crate::diagnostics::Diagnostics;
@@ -59,8 +60,13 @@ impl ErrorSink for Faults<'_> {
         let span = error.unexpected().or(error.context()).unwrap_or_default();
         let range = span.start() + self.offset..span.end() + self.offset;
         let source = self.source;
+        // Of a file in another language, one fault says all.
+        if !self.found.is_empty() && slips::other_language(&source.text).is_some() {
+            return;
+        }
         self.found.push(|| {
-            let (message, hint) = describe(&error);
+            let slip = slips::answer(&source.text, &range, error.description());
+            let (message, hint) = slip.map_or_else(|| describe(&error), |(message, hint)| (message, Some(hint)));
             Diagnostic { span: Span::new(source, range), message, hint }
         });
     }

@@ -1,10 +1,14 @@
 //! Checks tables for a [`Reader`]: keys that are unknown, missing or exclude each other, and tables that name a kind.
 
+use emberline_base::suggest::is_same_word;
+
 use super::reader::{Reader, Segment, example, place};
-use super::shape::{Shape, TableShape};
+use super::shape::{Shape, TableShape, shape_of};
 use super::tree::{Entry, Table, Tree};
+use super::{elsewhere, foreign};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::name::{did_you_mean, short};
+use crate::settings::Settings;
 
 impl<'t> Reader<'t> {
     pub(super) fn table(
@@ -33,7 +37,7 @@ impl<'t> Reader<'t> {
                 continue;
             }
             if !table.contains_key(name) {
-                self.missing(name, tree, entry);
+                self.missing(name, &key.shape, tree, entry);
             }
             values.insert(name.clone(), example(&key.shape));
         }
@@ -44,15 +48,14 @@ impl<'t> Reader<'t> {
     }
 
     fn unknown<'n>(&mut self, name: &str, entry: &'t Entry, known: impl Iterator<Item = &'n String> + Clone) {
-        self.fault(|_| {
+        self.fault(|reader| {
             let known = known.map(String::as_str);
-            let hint =
-                if known.clone().next().is_some() { did_you_mean(name, known) } else { "it has no keys".to_owned() };
+            let hint = hint_for_unknown(&reader.tables(), name, known);
             Diagnostic { span: entry.key.clone(), message: format!("unknown key `{}`", short(name)), hint: Some(hint) }
         });
     }
 
-    fn missing(&mut self, name: &str, tree: &'t Tree, entry: Option<&'t Entry>) {
+    fn missing(&mut self, name: &str, shape: &Shape, tree: &'t Tree, entry: Option<&'t Entry>) {
         let span = place(tree, entry);
         let span = if self.path.is_empty() { Span::new(span.source(), 0..0) } else { span };
         self.fault(|reader| {
@@ -61,7 +64,15 @@ impl<'t> Reader<'t> {
                 (_, Some(header)) => format!("[{header}]"),
                 (_, None) => reader.subject(),
             };
-            Diagnostic { span, message: format!("{table} lacks `{name}`"), hint: Some(format!("add `{name} = ...`")) }
+            let hint = match (shape, reader.path.is_empty()) {
+                (Shape::Table(TableShape { others: Some(_), .. }), true) => {
+                    format!("add a table such as [{name}.words.hashing]: its name is your choice, its kind follows the last point")
+                }
+                (Shape::Table(_) | Shape::Kinds(_), true) => format!("add the table [{name}]"),
+                (Shape::Text { .. }, _) => format!("add `{name} = \"...\"`"),
+                _ => format!("add `{name} = ...`"),
+            };
+            Diagnostic { span, message: format!("{table} lacks `{name}`"), hint: Some(hint) }
         });
         // The path that was just recorded is the table's; only the key is set aside.
         if let Some(path) = self.set_aside.last_mut().filter(|_| !self.faults.is_full()) {
@@ -107,6 +118,22 @@ impl<'t> Reader<'t> {
         false
     }
 
+    /// Returns the hint for a table that names no kind: its own name may be one, or it names one in the words of another program.
+    fn hint_for_kind(&self, shape: &Shape, table: &Table, tree: &Tree) -> Option<String> {
+        let Shape::Kinds(kinds) = shape else { return None };
+        let own = self.path.last().and_then(|segment| match segment {
+            Segment::Key(key) => kinds.contains_key(*key).then_some(*key),
+            Segment::Item(_) => None,
+        });
+        if let Some(kind) = own {
+            let above = self.tables();
+            return Some(format!("write [{above}.NAME.{kind}]: a name of your choice stands before the kind"));
+        }
+        let above = self.tables();
+        let says = table.keys().find_map(|key| foreign::key(&above, key));
+        says.map(str::to_owned).or_else(|| self.as_table(shape, tree))
+    }
+
     /// Reads a table whose only key names a kind.
     pub(super) fn kind(
         &mut self,
@@ -123,7 +150,7 @@ impl<'t> Reader<'t> {
             let span = place(tree, entry);
             self.fault(|reader| {
                 let message = format!("{} names no kind", reader.subject());
-                Diagnostic { span, message, hint: reader.as_table(shape, tree) }
+                Diagnostic { span, message, hint: reader.hint_for_kind(shape, table, tree) }
             });
             return None;
         }
@@ -147,6 +174,23 @@ impl<'t> Reader<'t> {
         self.path.pop();
         Some(toml::Value::Table([(name.clone(), value?)].into_iter().collect()))
     }
+}
+
+/// Returns the hint for an unknown key below the tables `path`: the known key that differs only by case or separators, what a word of
+/// another program is called here, the table that has such a key, or the nearest known key.
+fn hint_for_unknown<'n>(path: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    let same = |key: &&str| is_same_word(key, name);
+    if known.clone().any(|key| same(&key)) {
+        return did_you_mean(name, known);
+    }
+    if let Some(says) = foreign::key(path, name) {
+        return says.to_owned();
+    }
+    // That another table has exactly this key says more than that this one has a similar key.
+    if let Some(place) = elsewhere::place_of(&shape_of::<Settings>(), name) {
+        return place;
+    }
+    if known.clone().next().is_some() { did_you_mean(name, known) } else { "it has no keys".to_owned() }
 }
 
 /// Returns a list in words: `a`, `a or b`, `a, b or c`.

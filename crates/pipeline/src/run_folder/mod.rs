@@ -105,6 +105,14 @@ impl RunFolder {
         owner::check(&self.path, pipeline)
     }
 
+    /// Refuses a folder in which `run` couldn't write the results of this pipeline file. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`], [`Error::OtherPipeline`], or when the folder can't be read.
+    pub fn check_free_for(&self, pipeline: &Pipeline) -> Result<(), Error> {
+        owner::may_claim(&self.path, &pipeline.file).map(drop)
+    }
+
     /// Returns whether the folder holds a run of this pipeline file, in the version that is read here.
     pub fn is_of(&self, pipeline: &Pipeline) -> bool {
         owner::is_owned(&self.path, &pipeline.file).is_ok_and(|is_owned| is_owned)
