@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a pipeline file and example data that run as they are.
+    /// Write a pipeline file that runs as it is: an example, or one for your own data.
     Init(Init),
     /// Validate pipeline files; with --data, look at the data too.
     Check(Check),
@@ -95,6 +95,29 @@ pub(crate) struct Init {
     /// The folder to write to; created if it doesn't exist.
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
+    /// Write a pipeline file for these data: their format, text and label columns are guessed from a sample of the rows, and shown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// The column of the texts, by its name or number, instead of guessing it.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub(crate) text: Option<String>,
+    /// The column of the labels, by its name or number, instead of guessing it.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub(crate) label: Option<String>,
+    /// Write nothing; print an experiment as it is written for another program, beside the lines of a pipeline file.
+    #[arg(long, value_enum, value_name = "PROGRAM", conflicts_with_all = ["data", "dir"])]
+    pub(crate) from: Option<Program>,
+}
+
+/// A program whose experiments are shown beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Program {
+    /// Keras, with TensorFlow.
+    Keras,
+    /// scikit-learn.
+    Sklearn,
+    /// SetFit, with sentence-transformers.
+    Setfit,
 }
 
 /// The pipeline file, and the keys that the command line overrides.

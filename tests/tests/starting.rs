@@ -1,0 +1,117 @@
+//! `init --data`: the pipeline file that it writes for a file of any format passes `check --data` and runs as it stands.
+
+use emberline_tests::{Ended, Fixture};
+
+/// Texts of two kinds with a word that tells which.
+fn text(row: usize) -> String {
+    let topic = ["goal match team", "bank money loan"][row % 2];
+    format!("the {topic} of day {row} was {}", ["good", "bad", "long"][row % 3])
+}
+
+fn label(row: usize) -> &'static str {
+    ["sport", "trade"][row % 2]
+}
+
+/// A file of rows, each made by `row`.
+fn lines(header: &str, row: impl Fn(usize) -> String) -> String {
+    (0..60).map(row).fold(header.to_owned(), |all, row| all + &row + "\n")
+}
+
+/// Writes a pipeline for a file, which must pass `check --data` and run; returns what `init` said.
+fn started(name: &str, content: impl AsRef<[u8]>, others: &[(&str, &str)]) -> (Ended, String) {
+    let fixture = Fixture::empty().file(name, content);
+    others.iter().for_each(|(name, content)| fixture.write(name, content));
+    let said = fixture.done(&["init", "--data", name, "mine"]);
+    fixture.done(&["check", "--data", "mine/pipeline.toml"]);
+    let short = ["-S", "train.epochs=2", "-S", "data.split.repeats=2", "-S", "grid={embedding=[\"pretrained\", \"hashing\"]}"];
+    fixture.done(&[&["run", "mine/pipeline.toml"], short.as_slice()].concat());
+    (said, fixture.read("mine/pipeline.toml"))
+}
+
+#[test]
+fn a_table_with_a_header() {
+    let csv = lines("id,comment,topic\n", |row| format!("{row},\"{}, {row}\",{}", text(row), label(row)));
+    let (said, file) = started("my posts.csv", csv, &[]);
+    for line in ["path = \"../my posts.csv\"", "text = \"comment\"", "label = \"topic\"", "#:schema pipeline.schema.json", "repeats = 5"] {
+        assert!(file.contains(line), "{line}\n{file}");
+    }
+    for part in ["60 rows", "2 classes", "sport", "30", "--label", "now: emberline run mine/pipeline.toml"] {
+        assert!(said.stdout.contains(part), "{part}\n{}", said.stdout);
+    }
+}
+
+#[test]
+fn rows_without_a_header_and_several_classes() {
+    let (_, file) = started("rows.tsv", lines("", |row| format!("{}\t{}", text(row), row % 4)), &[]);
+    assert!(file.contains("text = 1") && file.contains("label = 2"), "{file}");
+}
+
+#[test]
+fn several_labels_by_separator_and_by_columns() {
+    let combined = |row: usize| format!("{}\t{}", text(row), ["a", "b", "a,b", "c", "b,c"][row % 5]);
+    let (_, file) = started("rows.tsv", lines("", combined), &[]);
+    assert!(file.contains("separator = \",\"") && file.contains("val_f1"), "{file}");
+    let flags = |row: usize| format!("{},{},{}", text(row), row % 2, usize::from(row % 3 == 0));
+    let (_, file) = started("flags.csv", lines("comment_text,toxic,obscene\n", flags), &[]);
+    assert!(file.contains("label = [\"toxic\", \"obscene\"]"), "{file}");
+}
+
+#[test]
+fn objects_and_compressed_files() {
+    let object = |row: usize| format!("{{\"review\": \"{}\", \"stars\": {}}}", text(row), 1 + row % 5);
+    let (_, file) = started("rows.jsonl", lines("", object), &[]);
+    assert!(file.contains("text = \"review\"") && file.contains("label = \"stars\""), "{file}");
+}
+
+#[test]
+fn lines_and_files_beside_the_data() {
+    let (_, file) = started("train.ft", lines("", |row| format!("__label__{} {}", label(row), text(row))), &[]);
+    assert!(file.contains("format = \"fasttext\"") && !file.contains("text ="), "{file}");
+    let (_, file) = started("q.train", lines("", |row| format!("{}:x {}", label(row), text(row))), &[]);
+    assert!(file.contains("format = \"label_first\""), "{file}");
+    let labels = lines("", |row| (row % 2).to_string());
+    let others = [("x_labels.txt", labels.as_str()), ("mapping.txt", "0\tsport\n1\ttrade\n")];
+    let (said, file) = started("x_text.txt", lines("", text), &others);
+    assert!(file.contains("labels_path = \"../x_labels.txt\"") && file.contains("class_names = \"../mapping.txt\""), "{file}");
+    assert!(said.stdout.contains("trade"), "{}", said.stdout);
+}
+
+#[test]
+fn conflicting_labels_are_said_and_do_not_keep_the_file_from_running() {
+    let twice = |row: usize| format!("{},{}", text(row / 2), label(row));
+    let (_, file) = started("a.csv", lines("text,label\n", twice), &[]);
+    assert!(file.contains("have different labels in different rows") && file.contains("ignore = [\"EMB003\"]"), "{file}");
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let csv = lines("text,label\n", |row| format!("{},{}", text(row), label(row)));
+    let fixture = Fixture::empty().file("a.csv", &csv).file("pipeline.toml", "mine").file(".gitignore", "target\n");
+    let refused = fixture.ends(&["init", "--data", "a.csv"], 2);
+    assert!(refused.stderr.contains("pipeline.toml is there already"), "{}", refused.stderr);
+    assert_eq!(fixture.read("pipeline.toml"), "mine");
+    assert!(!fixture.join("models").exists());
+    fixture.write("new/.gitignore", "target\n");
+    let said = fixture.done(&["init", "--data", "a.csv", "new"]);
+    assert!(said.stderr.contains("add the line `runs/`"), "{}", said.stderr);
+    assert_eq!(fixture.read("new/.gitignore"), "target\n");
+}
+
+#[test]
+fn data_that_look_like_nothing_are_refused_with_what_they_hold() {
+    let fixture = Fixture::empty().file("a.csv", lines("id,text\n", |row| format!("{row},{}", text(row))));
+    let refused = fixture.ends(&["init", "--data", "a.csv"], 4);
+    assert!(refused.stderr.contains("no column looks like labels: `id` holds"), "{}", refused.stderr);
+    assert!(!fixture.join("pipeline.toml").exists());
+    let refused = fixture.ends(&["init", "--data", "none.csv"], 8);
+    assert!(refused.stderr.contains("there is no such file"), "{}", refused.stderr);
+    fixture.done(&["init", "--data", "a.csv", "--label", "id", "ids", "--text", "text"]);
+}
+
+#[test]
+fn the_written_file_names_no_key_twice_whatever_the_columns_are_called() {
+    let header = "\"te\"\"xt\",\"la\nbel\",#\n";
+    let csv = lines(header, |row| format!("{},{},{row}", text(row), label(row)));
+    let (_, file) = started("a.csv", csv, &[]);
+    assert!(file.contains("te\\\"xt") || file.contains("'te\"xt'"), "{file}");
+}
