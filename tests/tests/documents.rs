@@ -63,14 +63,18 @@ fn completed(mut file: Table) -> Table {
     let in_split = |split: &str| data.get(split).is_some_and(|file| file.get("labels_path").is_some());
     let is_of_lines = data.contains_key("labels_path")
         || in_split("train")
-        || data.get("format").and_then(Value::as_str).is_some_and(|format| ["fasttext", "label_first"].contains(&format));
+        || data
+            .get("format")
+            .and_then(Value::as_str)
+            .is_some_and(|format| ["fasttext", "label_first"].contains(&format));
     if !data.contains_key("path") && !data.contains_key("train") {
         data.insert("path".into(), "texts.csv".into());
     }
     for column in ["text", "label"].into_iter().filter(|_| !is_of_lines) {
         data.entry(column).or_insert(column.into());
     }
-    let sources = file.entry("embedding").or_insert(Table::new().into()).as_table_mut().expect("[embedding] is a table");
+    let sources =
+        file.entry("embedding").or_insert(Table::new().into()).as_table_mut().expect("[embedding] is a table");
     let hashing = || Table::from_iter([("hashing".to_owned(), Table::new().into())]).into();
     for name in compared.iter().flatten().filter_map(Value::as_str) {
         sources.entry(name).or_insert_with(hashing);
@@ -122,7 +126,9 @@ fn every_pipeline_file_in_the_documents_is_valid() {
 fn every_command_in_the_documents_exists() {
     let mut wrong = Vec::new();
     let mut count = 0;
-    for Block { place, code, .. } in all_blocks().into_iter().filter(|block| ["sh", "bash", "text", ""].contains(&block.language.as_str())) {
+    for Block { place, code, .. } in
+        all_blocks().into_iter().filter(|block| ["sh", "bash", "text", ""].contains(&block.language.as_str()))
+    {
         for command in code.lines().filter_map(|line| line.trim().strip_prefix("emberline ")) {
             let words = words(command);
             count += 1;
@@ -166,7 +172,8 @@ fn the_experiments_of_other_programs_run_here() {
         ("from-setfit.md", r#"grid={embedding=["words"], "data.split.per_class"=[8]}"#),
     ] {
         let text = fs::read_to_string(repository(&format!("docs/{page}"))).expect("readable");
-        let code: Vec<String> = blocks(page, &text).into_iter().filter(|b| b.language == "toml").map(|b| b.code).collect();
+        let code: Vec<String> =
+            blocks(page, &text).into_iter().filter(|b| b.language == "toml").map(|b| b.code).collect();
         let fixture = Fixture::empty();
         fixture.done(&["init", "."]);
         fixture.write("p.toml", code.join("\n"));

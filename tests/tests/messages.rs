@@ -50,7 +50,8 @@ struct Mistake {
 }
 
 /// Sound data.
-const ROWS: &str = "text,label\na red one,yes\na blue one,no\na green one,yes\na white one,no\na black one,yes\na pink one,no\n";
+const ROWS: &str =
+    "text,label\na red one,yes\na blue one,no\na green one,yes\na white one,no\na black one,yes\na pink one,no\n";
 
 /// Words of Rust and of its libraries, which say nothing to the reader of a message.
 const FOREIGN: [&str; 24] = [
@@ -82,9 +83,42 @@ const FOREIGN: [&str; 24] = [
 
 /// Verbs and phrases one of which says what to do.
 const CURES: [&str; 36] = [
-    "write ", "set ", "give ", "remove ", "leave ", "add ", "correct ", "use ", "name ", "convert ", "let ", "lower ", "raise ", "put ",
-    "run ", "copy ", "export ", "choose ", "unpack ", "shorten ", "did you mean", "there are ", "there is only", "must be ",
-    "it is called", "belongs ", "expected ", "close it", "needs `", "begin with", "keep one", "goes with", "is the right column", "are needed", "download ", "are the right columns",
+    "write ",
+    "set ",
+    "give ",
+    "remove ",
+    "leave ",
+    "add ",
+    "correct ",
+    "use ",
+    "name ",
+    "convert ",
+    "let ",
+    "lower ",
+    "raise ",
+    "put ",
+    "run ",
+    "copy ",
+    "export ",
+    "choose ",
+    "unpack ",
+    "shorten ",
+    "did you mean",
+    "there are ",
+    "there is only",
+    "must be ",
+    "it is called",
+    "belongs ",
+    "expected ",
+    "close it",
+    "needs `",
+    "begin with",
+    "keep one",
+    "goes with",
+    "is the right column",
+    "are needed",
+    "download ",
+    "are the right columns",
 ];
 
 impl Mistake {
@@ -175,7 +209,8 @@ fn check_group(path: &Path) -> Vec<String> {
 /// What is wrong with an answer: it names no place or no cure, or speaks the words of Rust.
 fn faults(answer: &str) -> Vec<String> {
     // Lines of the user's file are quoted as they are.
-    let said: String = answer.lines().skip(1).filter(|line| !line.contains(" | ")).fold(String::new(), |all, line| all + line + "\n");
+    let said: String =
+        answer.lines().skip(1).filter(|line| !line.contains(" | ")).fold(String::new(), |all, line| all + line + "\n");
     let mut wrong = Vec::new();
     let mut require = |is_sound: bool, what: &str| {
         if !is_sound {
@@ -183,12 +218,17 @@ fn faults(answer: &str) -> Vec<String> {
         }
     };
     let of_file = said.contains("p.toml:") && said.contains(|c: char| c.is_ascii_digit());
-    let of_data = ["data.csv", "v.csv", "d.jsonl", "t.txt", "l.txt", "names.", "draws.csv"].iter().any(|file| said.contains(file));
+    let of_data = ["data.csv", "v.csv", "d.jsonl", "t.txt", "l.txt", "names.", "draws.csv"]
+        .iter()
+        .any(|file| said.contains(file));
     // Two settings that can't be combined are named, each by its key.
     let of_settings = said.contains("no cell can be run");
     require(of_file || of_data || of_settings, "no place");
     require(CURES.iter().any(|cure| said.contains(cure)), "no cure");
-    require(!said.contains("(exit code 0)") && !said.contains("(exit code 1)") && !said.contains("(exit code -1)"), "no fault");
+    require(
+        !said.contains("(exit code 0)") && !said.contains("(exit code 1)") && !said.contains("(exit code -1)"),
+        "no fault",
+    );
     for word in FOREIGN.iter().filter(|word| said.contains(*word)) {
         require(false, &format!("the word `{word}`"));
     }

@@ -55,7 +55,10 @@ impl ClassNames {
         let mut names = IndexMap::new();
         for (label, name) in pairs {
             if !known.insert(name.clone()) {
-                return Err(refused(format!("two labels have the name `{}`; each class needs its own", excerpt(&name))));
+                return Err(refused(format!(
+                    "two labels have the name `{}`; each class needs its own",
+                    excerpt(&name)
+                )));
             }
             let shown = excerpt(&label);
             if names.insert(label, name).is_some() {
@@ -72,7 +75,7 @@ impl ClassNames {
     }
 
     /// Returns the file, the labels that it names, and the cure for a label that it doesn't name.
-    pub(crate) fn fault(&self, label: &str) -> (PathBuf, Vec<String>, String) {
+    pub(crate) fn fault(&self, label: &str) -> (Box<Path>, Vec<String>, Box<str>) {
         let cure = if self.names.values().any(|name| name == label) {
             "this label is a name already: leave data.class_names out".to_owned()
         } else if label == self.names.len().to_string() {
@@ -80,7 +83,7 @@ impl ClassNames {
         } else {
             "add a line for it, or correct the label".to_owned()
         };
-        (self.path.clone(), self.names.keys().cloned().collect(), cure)
+        (self.path.as_path().into(), self.names.keys().cloned().collect(), cure.into())
     }
 }
 
@@ -91,7 +94,10 @@ fn of_lines(lines: &[String]) -> Result<Vec<(String, String)>, String> {
         lines.pop();
     }
     if let Some(blank) = lines.iter().position(|line| line.is_empty()) {
-        return Err(format!("line {} is blank, so that the names after it would belong to other labels; remove it", blank + 1));
+        return Err(format!(
+            "line {} is blank, so that the names after it would belong to other labels; remove it",
+            blank + 1
+        ));
     }
     let numbered: Option<Vec<(String, String)>> = lines.iter().map(|line| numbered(line)).collect();
     Ok(numbered.unwrap_or_else(|| by_position(lines.iter().map(|&line| line.to_owned()))))

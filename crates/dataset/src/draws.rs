@@ -101,7 +101,12 @@ impl Rows {
     fn listed_row(&self, line: &DrawLine) -> Result<u32, Error> {
         let part = &self.parts[0];
         if line.row == 0 || line.row > part.read as u64 {
-            let reason = format!("there is no row {}, since {} has rows 1 to {}; correct the number, or remove the line", line.row, part.path.display(), part.read);
+            let reason = format!(
+                "there is no row {}, since {} has rows 1 to {}; correct the number, or remove the line",
+                line.row,
+                part.path.display(),
+                part.read
+            );
             return Err(fault(line.place.clone(), reason));
         }
         self.ordinals.find(line.row, part.rows.end).map(|row| row as u32).ok_or_else(|| {

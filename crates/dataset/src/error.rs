@@ -244,11 +244,11 @@ pub enum Error {
         /// The label.
         label: Box<str>,
         /// The file of class names.
-        names: PathBuf,
+        names: Box<Path>,
         /// The labels that it names.
         known: Vec<String>,
         /// What to do.
-        cure: String,
+        cure: Box<str>,
     },
     /// A file in which no column looks like texts, or like labels.
     #[error("{}: no column looks like {what}: {}. {}", path.display(), columns.join("; "), if *what == "texts" { "Texts are words in letters, and mostly differ from row to row; if there are some, name their column with --text" } else { "Labels are at least two different values, each in several rows; if there are some, name their column with --label" })]

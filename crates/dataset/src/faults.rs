@@ -97,7 +97,8 @@ impl Settings {
         }
         for (key, of, given) in [("text", "texts", self.text.is_some()), ("label", "labels", self.label.is_some())] {
             if !given {
-                let hint = format!("add `{key} = \"COLUMN\"`, the column of the {of}; `emberline init --data FILE` finds it");
+                let hint =
+                    format!("add `{key} = \"COLUMN\"`, the column of the {of}; `emberline init --data FILE` finds it");
                 faults.push(Fault::new(key, format!("[data] lacks `{key}`"), hint));
             }
         }
@@ -108,7 +109,8 @@ impl Settings {
         let files: Vec<DataFile<'_>> = self.data_files().collect();
         if self.has_label_files() {
             for file in files.iter().filter(|file| file.labels.is_none()) {
-                let hint = "line N of a file of labels is the label of line N of its texts: every file of texts needs one";
+                let hint =
+                    "line N of a file of labels is the label of line N of its texts: every file of texts needs one";
                 let message = format!("`{}` has no `labels_path`, but another file has", file.path.display());
                 faults.push(Fault::new(file.key("path"), message, hint).related_to("labels_path"));
             }
@@ -132,10 +134,13 @@ impl Settings {
             faults.push(Fault::new("label_until", "the text is empty", "give for example \":\", or leave it out"));
         }
         if let Some(LabelColumns::Several(_)) = &self.label {
-            for (key, given) in [("class_names", self.class_names.is_some()), ("label_until", self.label_until.is_some())] {
+            for (key, given) in
+                [("class_names", self.class_names.is_some()), ("label_until", self.label_until.is_some())]
+            {
                 if given {
                     let hint = "several label columns are one class each, and have their columns' names; leave it out";
-                    faults.push(Fault::new(key, format!("`{key}` with several label columns"), hint).related_to("label"));
+                    faults
+                        .push(Fault::new(key, format!("`{key}` with several label columns"), hint).related_to("label"));
                 }
             }
         }
@@ -192,7 +197,8 @@ impl Settings {
         if let Some(message) = self.delimiter.and_then(delimiter_fault) {
             faults.push(Fault::new("delimiter", message, DELIMITERS));
         }
-        let formats: Vec<Format> = self.data_files().filter_map(|file| Packing::of(file.path, self.format_of()).1).collect();
+        let formats: Vec<Format> =
+            self.data_files().filter_map(|file| Packing::of(file.path, self.format_of()).1).collect();
         let has_fields = formats.is_empty() || formats.iter().any(|format| format.delimiter().is_some());
         for (key, given) in [("delimiter", self.delimiter.is_some()), ("header", self.header.is_some())] {
             if given && !has_fields {

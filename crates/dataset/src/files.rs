@@ -125,7 +125,8 @@ impl DataFile<'_> {
         if self.path.as_os_str().is_empty() {
             faults.push(Fault::new(self.key("path"), "the path is empty", "give a file"));
         } else if let (Packing::Plain | Packing::Gzip | Packing::Zstd, None) = Packing::of(self.path, format_of) {
-            let hint = if self.table == Some("split") { ENDINGS.to_owned() } else { format!("{ENDINGS}; {OTHER_FORMATS}") };
+            let hint =
+                if self.table == Some("split") { ENDINGS.to_owned() } else { format!("{ENDINGS}; {OTHER_FORMATS}") };
             let message = format!("`{}` is of no known format", self.path.display());
             faults.push(Fault::new(self.key("path"), message, hint));
         }

@@ -10,8 +10,10 @@ impl Settings {
     pub fn resolved(&self) -> Self {
         let mut resolved = self.clone();
         resolved.split = self.split.resolved(self.valid.is_some());
-        let mut delimiters: Vec<Option<u8>> =
-            self.data_files().map(|file| Packing::of(file.path, self.format_of()).1.and_then(Format::delimiter)).collect();
+        let mut delimiters: Vec<Option<u8>> = self
+            .data_files()
+            .map(|file| Packing::of(file.path, self.format_of()).1.and_then(Format::delimiter))
+            .collect();
         delimiters.dedup();
         if delimiters.iter().any(Option::is_some) {
             let named = |column: &Column| matches!(column, Column::Name(_));

@@ -312,7 +312,10 @@ fn absent_empty_and_foreign_files() {
     }
     fs::write(folder.path().join("c.csv"), "text,label\n,1\nb,\n").expect("written");
     let unusable = at("c.csv").to_string();
-    assert!(unusable.contains("none of the 2 rows can be used: 1 has no text, 1 has no label; are the right columns"), "{unusable}");
+    assert!(
+        unusable.contains("none of the 2 rows can be used: 1 has no text, 1 has no label; are the right columns"),
+        "{unusable}"
+    );
 }
 
 #[test]

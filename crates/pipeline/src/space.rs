@@ -30,7 +30,8 @@ impl Space {
         let of_cell = Report::predictions_size(data);
         let of_cell = if report.keeps_predictions(of_cell) { of_cell } else { 0 };
         let mut known = HashSet::new();
-        let sources = plan.cells.iter().map(Cell::source).filter(|(_, source)| known.insert(format!("{:?}", source.location())));
+        let sources =
+            plan.cells.iter().map(Cell::source).filter(|(_, source)| known.insert(format!("{:?}", source.location())));
         let encoders = sources.filter(|(_, source)| source.encodes(&pipeline.folder));
         let numbers: usize = encoders.filter_map(|(_, source)| source.length(&pipeline.folder)).sum();
         Self {
@@ -48,18 +49,32 @@ impl Space {
         self.compare(run, free_bytes(run), cache, cache.and_then(free_bytes))
     }
 
-    fn compare(&self, run: &Path, of_run: Option<u64>, cache: Option<&Path>, of_cache: Option<u64>) -> Result<(), Error> {
+    fn compare(
+        &self,
+        run: &Path,
+        of_run: Option<u64>,
+        cache: Option<&Path>,
+        of_cache: Option<u64>,
+    ) -> Result<(), Error> {
         let refused = |what: String, needed: u64, folder: &Path, free: u64, cure| {
-            Err(Error::NoSpace { what, needed: megabytes(needed), folder: folder.to_owned(), free: megabytes(free), cure })
+            Err(Error::NoSpace {
+                what,
+                needed: megabytes(needed),
+                folder: folder.to_owned(),
+                free: megabytes(free),
+                cure,
+            })
         };
         if let Some(free) = of_run.filter(|free| *free < self.predictions) {
             let what = format!("the predictions of {}", counted(self.cells, "cell"));
-            let cure = "set `predictions = false` in [report], which leaves them out, or give another folder with --out";
+            let cure =
+                "set `predictions = false` in [report], which leaves them out, or give another folder with --out";
             return refused(what, self.predictions, run, free, cure);
         }
         match (cache, of_cache) {
             (Some(folder), Some(free)) if free < self.vectors => {
-                let cure = "set EMBERLINE_CACHE_DIR to a folder on another disk, or remove vectors with `emberline cache gc`";
+                let cure =
+                    "set EMBERLINE_CACHE_DIR to a folder on another disk, or remove vectors with `emberline cache gc`";
                 refused("the vectors of all texts".to_owned(), self.vectors, folder, free, cure)
             }
             _ => Ok(()),
@@ -87,9 +102,15 @@ mod tests {
         assert_eq!(compared(Some(9_000_000), Some(5_000_000)), "");
         assert_eq!(compared(None, None), "", "the system doesn't say");
         let error = compared(Some(1_000_000), None);
-        assert!(error.starts_with("runs/p: the predictions of 300 cells take about 9 MB, and 1 MB are free"), "{error}");
+        assert!(
+            error.starts_with("runs/p: the predictions of 300 cells take about 9 MB, and 1 MB are free"),
+            "{error}"
+        );
         assert!(error.contains("predictions = false"), "{error}");
         let error = compared(Some(u64::MAX), Some(0));
-        assert!(error.starts_with("cache: the vectors of all texts take about 5 MB") && error.contains("cache gc"), "{error}");
+        assert!(
+            error.starts_with("cache: the vectors of all texts take about 5 MB") && error.contains("cache gc"),
+            "{error}"
+        );
     }
 }

@@ -147,7 +147,8 @@ impl Starter<'_> {
             text.push('\n');
             return;
         }
-        let used: Vec<String> = [data.text_column()].iter().chain(data.label_columns().columns()).map(plain_name).collect();
+        let used: Vec<String> =
+            [data.text_column()].iter().chain(data.label_columns().columns()).map(plain_name).collect();
         for column in self.columns.iter().filter(|column| !used.contains(&column.name)).take(20) {
             let _ = writeln!(text, "# not used: `{}`, {}", on_one_line(&column.name), column.holds);
         }
@@ -159,12 +160,19 @@ impl Starter<'_> {
         let rows = self.rows.texts().len();
         text.push_str("[data.split]\n");
         if rows > MANY_ROWS {
-            let all = format!("of {} rows, so that the first answer comes soon; for all, leave this line out", grouped(rows as u64));
+            let all = format!(
+                "of {} rows, so that the first answer comes soon; for all, leave this line out",
+                grouped(rows as u64)
+            );
             push(text, "train = 10_000", Some(&all));
             push(text, "valid = 2_000", Some("decides when training ends, and which setting is best"));
             push(text, "test = 2_000", Some("is only measured"));
         } else {
-            push(text, "valid = 0.2", Some("a fifth of the rows: decides when training ends, and which setting is best"));
+            push(
+                text,
+                "valid = 0.2",
+                Some("a fifth of the rows: decides when training ends, and which setting is best"),
+            );
             push(text, "test = 0.2", Some("is only measured"));
         }
         push(text, "repeats = 5", Some("five splits, so that the answer is about embeddings and not about one split"));
@@ -195,7 +203,9 @@ impl Starter<'_> {
         let labels = self.rows.labels();
         let is_rare = self.rarest().is_some_and(|(_, share)| share < RARE);
         let (metric, why) = match labels.task {
-            Task::Binary if is_rare => ("val_pr_auc", "the positive class is rare, and accuracy would praise a model that never names it"),
+            Task::Binary if is_rare => {
+                ("val_pr_auc", "the positive class is rare, and accuracy would praise a model that never names it")
+            }
             Task::Binary | Task::MultiClass => ("val_accuracy", "or val_f1, val_pr_auc, val_roc_auc, val_loss"),
             Task::MultiLabel => ("val_f1", "the mean over the labels; or val_pr_auc, val_roc_auc, val_loss"),
         };
@@ -204,7 +214,11 @@ impl Starter<'_> {
         text.push('\n');
         let conflicts = self.findings.conflicting_labels;
         if conflicts > 0 {
-            let texts = if conflicts == 1 { "1 text has".to_owned() } else { format!("{} texts have", grouped(conflicts as u64)) };
+            let texts = if conflicts == 1 {
+                "1 text has".to_owned()
+            } else {
+                format!("{} texts have", grouped(conflicts as u64))
+            };
             let code = Code::ConflictingLabels;
             let _ = write!(
                 text,

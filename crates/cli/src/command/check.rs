@@ -99,7 +99,10 @@ fn check_run_folder(pipeline: &Pipeline, path: &Path, folders: &mut HashMap<Path
     let place = std::path::absolute(folder.path()).unwrap_or_else(|_| folder.path().to_owned());
     if let Some(other) = folders.insert(place, path.to_owned()).filter(|other| other != path) {
         let (folder, other) = (folder.path().display(), other.display());
-        let message = format!("{}: its results would be written to {folder}, as those of {other}; give one of the two another `name`", path.display());
+        let message = format!(
+            "{}: its results would be written to {folder}, as those of {other}; give one of the two another `name`",
+            path.display()
+        );
         return Err(Error::Usage(message));
     }
     Ok(folder.check_free_for(pipeline)?)
@@ -107,7 +110,7 @@ fn check_run_folder(pipeline: &Pipeline, path: &Path, folders: &mut HashMap<Path
 
 /// Prints the findings about the data, and returns the code of the first fault.
 fn examine(args: &Check, pipeline: &Pipeline, plan: &Plan) -> Result<Code, Error> {
-    let Examined { findings, rows, not_applicable, is_serious, faults, space } = 
+    let Examined { findings, rows, not_applicable, is_serious, faults, space } =
         pipeline.examine_data(plan).map_err(|found| Error::of_pipeline(pipeline, found))?;
     write!(io::stdout(), "{}", printable(&findings.to_string()))?;
     for (code, rows) in rows {

@@ -32,7 +32,9 @@ impl Error {
             | Self::BlankBeforeQuote { place, .. }
             | Self::Json { place, .. }
             | Self::SecondHeader { place, .. } => settings.key_of_file(&place.path),
-            Self::NoColumn { path, column, .. } => settings.key_of_column(column).or_else(|| settings.key_of_file(path)),
+            Self::NoColumn { path, column, .. } => {
+                settings.key_of_column(column).or_else(|| settings.key_of_file(path))
+            }
             Self::Value { column, .. } => settings.key_of_column(column),
             Self::AmbiguousColumn { column, .. } | Self::ColumnType { column, .. } => {
                 settings.key_of_column(&format!("`{column}`"))

@@ -50,8 +50,10 @@ fn parts(line: &str) -> (Vec<&str>, String) {
 }
 
 fn without_labels(path: &Path) -> Error {
-    let reason = format!("no line has a word that begins with `{PREFIX}`, as the format fasttext has it; if the first word of a \
-                          line is its label, set format = \"label_first\"");
+    let reason = format!(
+        "no line has a word that begins with `{PREFIX}`, as the format fasttext has it; if the first word of a \
+                          line is its label, set format = \"label_first\""
+    );
     Error::NotOfFormat { path: path.to_owned(), reason }
 }
 
@@ -110,6 +112,10 @@ mod tests {
         assert_eq!(found("at the end __label__z"), ("z".into(), "at the end".into()));
         assert_eq!(found("none here, __label"), (String::new(), "none here, __label".into()));
         assert_eq!(found("__label__ x"), (String::new(), "x".into()), "an empty label");
-        assert_eq!(found("__label__caf\u{e9}\u{a0}x y"), ("caf\u{e9}\u{a0}x".into(), "y".into()), "only ASCII white space");
+        assert_eq!(
+            found("__label__caf\u{e9}\u{a0}x y"),
+            ("caf\u{e9}\u{a0}x".into(), "y".into()),
+            "only ASCII white space"
+        );
     }
 }

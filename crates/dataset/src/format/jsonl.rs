@@ -384,7 +384,12 @@ mod tests {
         let fault = |content: &[u8]| table(content, &named()).expect_err("a fault").to_string();
         let good = "{\"text\":\"a\",\"label\":1}\n";
         let cut = fault(format!("{good}{{\"text\":\"b\",").as_bytes());
-        assert!(cut.starts_with("a.jsonl, line 2: not a JSON object: it ends before the object does; write the whole object"), "{cut}");
+        assert!(
+            cut.starts_with(
+                "a.jsonl, line 2: not a JSON object: it ends before the object does; write the whole object"
+            ),
+            "{cut}"
+        );
         assert!(fault(b"[{\"text\":\"a\"}]").contains("jq -c '.[]'"));
         assert!(fault(b"{\n\"text\":\"a\"}").contains("on one line"));
         let nested = fault(format!("{good}{{\"text\":\"b\",\"label\":{{}}}}").as_bytes());

@@ -171,8 +171,8 @@ impl Format {
     }
 }
 
-pub(crate) use compression::{FormatOf, Packing};
 pub(crate) use column::missing as missing_column;
+pub(crate) use compression::{FormatOf, Packing};
 pub(crate) use fasttext::PREFIX as LABEL_PREFIX;
 pub(crate) use label_first::parts as first_word;
 pub(crate) use labels_apart::{lines_of, read_with_labels};

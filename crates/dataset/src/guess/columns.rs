@@ -19,13 +19,24 @@ const MAX_CLASSES: usize = 1_000;
 
 /// Names of label columns beside those that warnings know.
 const OTHER_LABEL_NAMES: [&str; 12] = [
-    "emotion", "emotions", "gold", "annotation", "outcome", "verdict", "toxic", "spam", "polarity", "kind", "type", "cat",
+    "emotion",
+    "emotions",
+    "gold",
+    "annotation",
+    "outcome",
+    "verdict",
+    "toxic",
+    "spam",
+    "polarity",
+    "kind",
+    "type",
+    "cat",
 ];
 
 /// Parts of the names of columns that have few values but are rarely what is to be predicted.
 const OTHER_NAMES: [&str; 20] = [
-    "id", "ids", "index", "idx", "count", "length", "len", "date", "time", "year", "month", "day", "split", "fold", "user", "author",
-    "lang", "language", "source", "url",
+    "id", "ids", "index", "idx", "count", "length", "len", "date", "time", "year", "month", "day", "split", "fold",
+    "user", "author", "lang", "language", "source", "url",
 ];
 
 /// Separators between the labels of one field.
@@ -187,7 +198,7 @@ fn flag_columns(flags: &[&Profile]) -> Label {
 /// Returns how much a column looks like labels; `None` if it can't hold them.
 fn label_score(profile: &Profile, columns: usize) -> Option<f64> {
     let distinct = separator(profile).map_or(profile.distinct(), |separator| parts(profile, separator.value).len());
-    let is_few = distinct >= 2 && distinct <= MAX_CLASSES && 2 * distinct <= profile.values.max(4);
+    let is_few = (2..=MAX_CLASSES).contains(&distinct) && 2 * distinct <= profile.values.max(4);
     let are_fractions = |value: &String| value.contains('.') && value.parse::<f64>().is_ok_and(|n| n.fract() != 0.0);
     let is_measured = distinct > 10 && profile.counts.keys().any(are_fractions);
     let is_long = profile.mean_words() > 8.0 || profile.mean_characters() > 80.0;
@@ -220,7 +231,8 @@ fn separator(profile: &Profile) -> Option<Separator> {
         let are_fewer = (10 * parts.len() <= 7 * profile.distinct() && value != " ")
             || (parts.len() < profile.distinct() && stand_alone);
         let is_separator = 100 * combined >= profile.values && combined > 0 && is_short && parts.len() > 1 && are_fewer;
-        let why = format!("{} of {} rows have several labels", grouped(combined as u64), grouped(profile.values as u64));
+        let why =
+            format!("{} of {} rows have several labels", grouped(combined as u64), grouped(profile.values as u64));
         is_separator.then_some(Separator { value, why })
     })
 }

@@ -134,9 +134,10 @@ fn label_first(lines: &[&str]) -> Option<String> {
 fn labels_beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let words = ["texts", "text", "sentences", "sents", "data"];
-    let renamed = words.iter().filter(|word| name.contains(**word)).flat_map(|word| {
-        ["labels", "label"].map(|labels| path.with_file_name(name.replacen(word, labels, 1)))
-    });
+    let renamed = words
+        .iter()
+        .filter(|word| name.contains(**word))
+        .flat_map(|word| ["labels", "label"].map(|labels| path.with_file_name(name.replacen(word, labels, 1))));
     let with_ending = ["labels", "label"].map(|ending| path.with_extension(ending));
     renamed.chain(with_ending).find(|other| other != path && other.is_file())
 }

@@ -126,7 +126,10 @@ fn settings(path: &Path, table: &Table, reasons: &mut Vec<Reason>) -> Settings {
     }
     if table.needs_header_key {
         settings.header = Some(true);
-        reasons.push(Reason { key: "header", why: "the first line holds names, but a column is given by number".to_owned() });
+        reasons.push(Reason {
+            key: "header",
+            why: "the first line holds names, but a column is given by number".to_owned(),
+        });
     }
     settings
 }

@@ -135,12 +135,23 @@ fn with_delimiter(path: &Path, format_of: FormatOf, delimiter: char) -> Option<(
 }
 
 /// Makes a table of rows: decides whether the first row of a delimited file is a header.
-fn of_raw(path: &Path, raw: Raw, (format_of, format): (FormatOf, Option<(FileFormat, String)>)) -> Result<Table, Error> {
+fn of_raw(
+    path: &Path,
+    raw: Raw,
+    (format_of, format): (FormatOf, Option<(FileFormat, String)>),
+) -> Result<Table, Error> {
     let Raw { names, rows, mut first, is_delimited, .. } = raw;
     if !is_delimited {
         first.truncate(SHOWN);
         let columns = names.iter().cloned().map(Column::Name).collect();
-        return Ok(Table { names: names.into_iter().map(Some).collect(), rows, first, columns, format, ..Table::default() });
+        return Ok(Table {
+            names: names.into_iter().map(Some).collect(),
+            rows,
+            first,
+            columns,
+            format,
+            ..Table::default()
+        });
     }
     let is_single = rows.first().is_some_and(|row| row.len() == 1);
     let other = DELIMITERS.into_iter().filter(|_| is_single).find_map(|d| with_delimiter(path, format_of, d));
@@ -156,7 +167,8 @@ fn of_raw(path: &Path, raw: Raw, (format_of, format): (FormatOf, Option<(FileFor
     if has_header(&rows) {
         let header = rows.remove(0);
         first.remove(0);
-        names = header.iter().map(|cell| Some(cell.shown().trim().to_owned()).filter(|name| !name.is_empty())).collect();
+        names =
+            header.iter().map(|cell| Some(cell.shown().trim().to_owned()).filter(|name| !name.is_empty())).collect();
     }
     let is_unique = |name: &String| names.iter().flatten().filter(|other| *other == name).count() == 1;
     let has_names = names.iter().any(Option::is_some);
@@ -188,18 +200,18 @@ impl Raw {
         let at = self.read;
         self.read += 1;
         self.stride = self.stride.max(1);
-        if at % self.stride == 0 || at <= SHOWN {
+        if at.is_multiple_of(self.stride) || at <= SHOWN {
             let cells = self.cells(row);
             if at <= SHOWN {
                 self.first.push(cells.clone());
             }
-            if at % self.stride == 0 {
+            if at.is_multiple_of(self.stride) {
                 self.rows.push(cells);
             }
         }
         if self.rows.len() > 2 * SAMPLED {
             let mut place = 0..;
-            self.rows.retain(|_| place.next().is_some_and(|at| at % 2 == 0));
+            self.rows.retain(|_| place.next().is_some_and(|at: usize| at.is_multiple_of(2)));
             self.stride *= 2;
         }
         if self.read >= MAX_READ { Err(Error::Stopped) } else { Ok(()) }

@@ -87,7 +87,7 @@ fn several_labels_are_found() {
     let combined = |row: usize| ["27", "4,27", "2", "4", "2,4,27"][row % 5].to_owned();
     let guess = of("a.tsv", rows("\t", combined)).expect("a guess");
     assert_eq!(guess.settings.separator.as_deref(), Some(","));
-    let flags = |row: usize| format!("{},{},{}", row % 2, (row / 2) % 2, u8::from(row % 7 == 0));
+    let flags = |row: usize| format!("{},{},{}", row % 2, (row / 2) % 2, u8::from(row.is_multiple_of(7)));
     let guess = of("a.csv", format!("id,comment_text,toxic,obscene,threat\n{}", rows(",", flags))).expect("a guess");
     assert_eq!(columns(&guess), ("`comment_text`".to_owned(), "`toxic` `obscene` `threat`".to_owned()));
     let object = |row: usize| format!("{{\"t\": \"a text of row {row}\", \"tags\": [\"x\", \"{}\"]}}\n", of_two(row));
@@ -134,7 +134,10 @@ fn files_beside_the_data_are_found() {
     let settings = guess.expect("a guess").settings;
     assert!(settings.labels_path.expect("labels").ends_with("train_labels.txt"));
     assert!(settings.class_names.expect("names").ends_with("mapping.txt"));
-    let few = of_files(&[("a.csv", format!("id,text,label\n{}", rows(",", |row| (row % 3).to_string())).as_bytes()), ("classes.txt", b"a\nb\n")]);
+    let few = of_files(&[
+        ("a.csv", format!("id,text,label\n{}", rows(",", |row| (row % 3).to_string())).as_bytes()),
+        ("classes.txt", b"a\nb\n"),
+    ]);
     assert_eq!(few.expect("a guess").settings.class_names, None, "a label has no name in it");
 }
 

@@ -39,7 +39,8 @@ fn divided(rows: &Rows) -> Dataset {
     rows.split(&Default::default(), 1).expect("divided")
 }
 
-const FASTTEXT: &[u8] = b"__label__b which knife\n\n__label__a what  sauce ?\nhow long __label__b\n__label__c __label__ tea\n";
+const FASTTEXT: &[u8] =
+    b"__label__b which knife\n\n__label__a what  sauce ?\nhow long __label__b\n__label__c __label__ tea\n";
 const LABEL_FIRST: &[u8] = b"b which knife\n\na\twhat sauce ?\nb how long\nc tea\n";
 const TEXTS: [&str; 4] = ["which knife", "what sauce ?", "how long", "tea"];
 
@@ -64,7 +65,8 @@ fn lines_in_every_packing_come_back() {
 
 #[test]
 fn several_labels_in_a_line_make_sets() {
-    let rows = read_one(b"__label__x __label__y one\n__label__y two\nnone\n__label__z\n", FileFormat::Fasttext).expect("rows");
+    let rows =
+        read_one(b"__label__x __label__y one\n__label__y two\nnone\n__label__z\n", FileFormat::Fasttext).expect("rows");
     assert_eq!((rows.labels().task, texts(&rows)), (Task::MultiLabel, vec!["one", "two"]));
     let file = &rows.findings().files[0];
     assert_eq!((file.missing_labels, &file.missing_at, file.empty_texts, &file.empty_at), (1, &vec![3], 1, &vec![4]));
@@ -91,7 +93,11 @@ fn damaged_lines_are_answered_with_the_cure() {
         (b"\x1f\x8b\x08\0\0", FileFormat::LabelFirst, "gzip"),
         (b"__label__a x\n__label__a y\n", FileFormat::Fasttext, "every label is `a`"),
         (b"a\nb\n", FileFormat::LabelFirst, "none of the 2 rows can be used"),
-        (b"label text\na x\nlabel text\nb y\n", FileFormat::LabelFirst, "rows.txt, line 1: this row repeats the column names"),
+        (
+            b"label text\na x\nlabel text\nb y\n",
+            FileFormat::LabelFirst,
+            "rows.txt, line 1: this row repeats the column names",
+        ),
     ] {
         let error = read_one(content, format).expect_err(expected).to_string();
         assert!(error.contains("rows.txt") && error.contains(expected), "{error}");
@@ -129,9 +135,15 @@ fn files_of_different_lengths_are_refused_at_the_first_line_too_many() {
         error.replace(&format!("{}/", folder.path().display()), "")
     };
     let error = of(b"a\nb\nc\n", b"1\n0\n");
-    assert!(error.starts_with("x.txt, line 3: there is no label for this text, since y.txt has only 2 lines"), "{error}");
+    assert!(
+        error.starts_with("x.txt, line 3: there is no label for this text, since y.txt has only 2 lines"),
+        "{error}"
+    );
     let error = of(b"a\nb\n", b"1\n0\n1\n");
-    assert!(error.starts_with("y.txt, line 3: there is no text for this label, since x.txt has only 2 lines"), "{error}");
+    assert!(
+        error.starts_with("y.txt, line 3: there is no text for this label, since x.txt has only 2 lines"),
+        "{error}"
+    );
     assert!(of(b"", b"").contains("x.txt: the file is empty"));
     assert!(of(b"a\n", b"\xff\xfe\n").contains("y.txt"));
 }
@@ -204,7 +216,8 @@ fn keys_of_lines_contradict() {
     assert_eq!(keys(&Settings { format: None, path: Some("x.csv".into()), ..lines.clone() }), ["text", "label"]);
     assert_eq!(keys(&Settings { header: Some(true), ..lines }), ["header"]);
     let with_labels = SplitFile { labels_path: Some("y.txt".into()), ..SplitFile::new("x.txt") };
-    let half = Settings { path: None, train: Some(with_labels), test: Some(SplitFile::new("t.txt")), ..of_lines("", None) };
+    let half =
+        Settings { path: None, train: Some(with_labels), test: Some(SplitFile::new("t.txt")), ..of_lines("", None) };
     assert_eq!(keys(&half), ["test.path"]);
     let flags = LabelColumns::Several(["a", "b"].map(|name| Column::Name(name.into())).to_vec());
     let several = Settings::new("a.csv", Column::Name("text".into()), flags);
@@ -227,7 +240,10 @@ fn trec_as_it_is_published() {
     let rows = read(&fine, folder.path()).expect("rows");
     assert_eq!((texts(&rows).len(), rows.labels().classes.len()), (5_452, 50));
     let coarse = Settings { label_until: Some(":".into()), ..fine };
-    assert_eq!(read(&coarse, folder.path()).expect("rows").labels().classes, ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]);
+    assert_eq!(
+        read(&coarse, folder.path()).expect("rows").labels().classes,
+        ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]
+    );
 }
 
 /// GoEmotions and its names, if the shared data are there.

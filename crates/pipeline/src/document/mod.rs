@@ -109,7 +109,9 @@ pub(crate) fn axis_hint(key: &str) -> String {
     let file = shape_of::<Settings>();
     let last = key.rsplit('.').next().unwrap_or(key);
     let known = elsewhere::axes_of(&file, last);
-    let quoted = |axes: &[String]| axes.iter().take(4).map(|axis| format!("`\"{axis}\" = [...]`")).collect::<Vec<_>>().join(" or ");
+    let quoted = |axes: &[String]| {
+        axes.iter().take(4).map(|axis| format!("`\"{axis}\" = [...]`")).collect::<Vec<_>>().join(" or ")
+    };
     if !known.is_empty() && !known.iter().any(|axis| axis == key) {
         return format!("an axis is a whole dotted key: write {}", quoted(&known));
     }

@@ -19,7 +19,9 @@ pub(super) fn answer(text: &str, range: &Range<usize>, description: &str) -> Opt
         return say(&format!("this looks like {language}, not TOML"), hint.to_owned());
     }
     let value = line.split_once('=').map_or(line, |(_, value)| value).trim();
-    if let Some(lower) = ["true", "false"].into_iter().find(|lower| value.eq_ignore_ascii_case(lower) && value != *lower) {
+    if let Some(lower) =
+        ["true", "false"].into_iter().find(|lower| value.eq_ignore_ascii_case(lower) && value != *lower)
+    {
         return say("true and false are written in lower case", format!("write {lower}"));
     }
     if NULLS.contains(&value) || NULLS.contains(&word) {
@@ -42,7 +44,9 @@ pub(super) fn answer(text: &str, range: &Range<usize>, description: &str) -> Opt
         let closing = if description.contains("string") { "a quote" } else { "a bracket" };
         return say(&format!("{closing} that closes this is missing"), format!("add {closing} at the end"));
     }
-    if text[..range.start.min(text.len())].ends_with(|c: char| c.is_ascii_digit()) && word.starts_with(',') || value_has_thousands(value) {
+    if text[..range.start.min(text.len())].ends_with(|c: char| c.is_ascii_digit()) && word.starts_with(',')
+        || value_has_thousands(value)
+    {
         let hint = format!("write large numbers with `_` or without: {}", value.replace(',', "_"));
         return say("a number can't hold a comma", hint);
     }
@@ -57,7 +61,9 @@ fn is_key(text: &str) -> bool {
 fn value_has_thousands(value: &str) -> bool {
     let mut groups = value.split(',');
     let is_number = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
-    groups.next().is_some_and(is_number) && value.contains(',') && groups.all(|group| group.len() == 3 && is_number(group))
+    groups.next().is_some_and(is_number)
+        && value.contains(',')
+        && groups.all(|group| group.len() == 3 && is_number(group))
 }
 
 /// Returns the language of a text that isn't TOML, by its first lines.
@@ -82,7 +88,9 @@ mod tests {
 
     fn said(text: &str, at: &str, description: &str) -> String {
         let start = text.find(at).expect("a place");
-        answer(text, &(start..start + at.len()), description).map(|(message, hint)| format!("{message}; {hint}")).unwrap_or_default()
+        answer(text, &(start..start + at.len()), description)
+            .map(|(message, hint)| format!("{message}; {hint}"))
+            .unwrap_or_default()
     }
 
     #[test]

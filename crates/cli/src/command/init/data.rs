@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use emberline_base::file;
 use emberline_base::number::{counted, grouped};
-use emberline_dataset::guess::{Given, Guess, guess};
-use emberline_dataset::{Findings, Settings};
+use emberline_dataset::guess::{Given, Guess, Reason, guess};
+use emberline_dataset::{FileFindings, Findings, Settings};
 use emberline_pipeline::schema::Schema;
 use emberline_pipeline::starter::{SCHEMA_FILE, Starter};
 
@@ -60,42 +60,38 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
 }
 
 /// Describes the guess: the columns and why, three rows, and the classes.
-fn description(data: &str, Guess { settings, reasons, first, .. }: &Guess, findings: &Findings) -> String {
+fn description(data: &str, guess: &Guess, findings: &Findings) -> String {
     let file = &findings.files[0];
     let mut text = format!("{data}: {}", counted(file.rows, "row"));
     let left_out = [(file.empty_texts, "without a text"), (file.missing_labels, "without a label")];
     for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
         text += &format!(", {} more {what}", grouped(count as u64));
     }
-    text += "\n\nguessed\n";
-    let lines: Vec<Vec<String>> = reasons
-        .iter()
-        .map(|reason| vec![format!("  {}", reason.key), value_of(settings, reason.key), reason.why.clone()])
-        .collect();
-    text += &table(&lines);
-    text += "\nthe first rows\n";
-    let rows: Vec<Vec<String>> =
-        first.iter().map(|(row, label)| vec![format!("  {}", cut(label, 30)), cut(row, MAX_TEXT)]).collect();
-    text += &table(&rows);
-    let classes = &file.classes;
-    text += &format!("\n{}\n", counted(classes.len(), "class"));
-    let mut shown: Vec<(&String, &usize)> = classes.iter().collect();
-    shown.sort_by(|a, b| b.1.cmp(a.1));
-    let rows: Vec<Vec<String>> = shown
-        .iter()
-        .take(MAX_CLASSES)
-        .map(|(class, count)| vec![format!("  {}", cut(class, 40)), grouped(**count as u64)])
-        .collect();
-    text += &table(&rows);
-    if classes.len() > MAX_CLASSES {
-        let fewest = shown.last().map_or(0, |(_, count)| **count);
-        let more = classes.len() - MAX_CLASSES;
-        text += &format!("  and {more} more, the smallest with {}\n", counted(fewest, "row"));
-    }
+    let reason =
+        |reason: &Reason| vec![format!("  {}", reason.key), value_of(&guess.settings, reason.key), reason.why.clone()];
+    let guessed = table(&guess.reasons.iter().map(reason).collect::<Vec<_>>());
+    let row = |(text, label): &(String, String)| vec![format!("  {}", cut(label, 30)), cut(text, MAX_TEXT)];
+    let first = table(&guess.first.iter().map(row).collect::<Vec<_>>());
+    text += &format!("\n\nguessed\n{guessed}\nthe first rows\n{first}\n{}", classes(file));
     if let Some(positive) = &findings.positive {
         text += &format!("  positive: {positive}\n");
     }
     text + "\n"
+}
+
+/// Lists the classes, the largest first, with their rows.
+fn classes(file: &FileFindings) -> String {
+    let mut classes: Vec<(&String, &usize)> = file.classes.iter().collect();
+    classes.sort_by(|a, b| b.1.cmp(a.1));
+    let row = |(class, count): &(&String, &usize)| vec![format!("  {}", cut(class, 40)), grouped(**count as u64)];
+    let rows: Vec<Vec<String>> = classes.iter().take(MAX_CLASSES).map(row).collect();
+    let mut text = format!("{}\n{}", counted(classes.len(), "class"), table(&rows));
+    if classes.len() > MAX_CLASSES {
+        let fewest = classes.last().map_or(0, |(_, count)| **count);
+        let more = classes.len() - MAX_CLASSES;
+        text += &format!("  and {more} more, the smallest with {}\n", counted(fewest, "row"));
+    }
+    text
 }
 
 /// Returns the value of a guessed key, as people read it.
@@ -108,7 +104,8 @@ fn value_of(settings: &Settings, key: &str) -> String {
         }
         serde_json::Value::String(text) => text.replace('\t', "\\t"),
         serde_json::Value::Array(items) => {
-            let names: Vec<String> = items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+            let names: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
             names.join(", ")
         }
         other => other.to_string(),
@@ -165,9 +162,14 @@ fn without_dots(path: &Path) -> PathBuf {
 fn ignore_runs(folder: &Path) -> Result<String, Error> {
     let path = folder.join(".gitignore");
     match std::fs::read_to_string(&path) {
-        Ok(text) if text.lines().any(|line| matches!(line.trim(), "runs" | "runs/" | "/runs/" | "/runs")) => Ok(String::new()),
+        Ok(text) if text.lines().any(|line| matches!(line.trim(), "runs" | "runs/" | "/runs/" | "/runs")) => {
+            Ok(String::new())
+        }
         Ok(_) => {
-            say(&format!("{} is there already; add the line `runs/` to it, so that results stay out of git", path.display()));
+            say(&format!(
+                "{} is there already; add the line `runs/` to it, so that results stay out of git",
+                path.display()
+            ));
             Ok(String::new())
         }
         Err(_) => write_file(folder, ".gitignore", b"runs/\n"),
