@@ -14,11 +14,16 @@ program="${EMBERLINE:-}"
 if [ -z "$program" ]; then
   # In the words of ci/test.sh, so that nothing is built a second time with other features of the same dependencies.
   cargo test --workspace --no-run --locked --quiet
-  program="${CARGO_TARGET_DIR:-target}/debug/emberline"
+  program="$(realpath "${CARGO_TARGET_DIR:-target}")/debug/emberline"
 fi
 
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
+# Most of a program that tests use is for debuggers, and takes minutes to compress.
+if [ -z "${EMBERLINE:-}" ] && command -v strip >/dev/null; then
+  strip -o "$folder/emberline" "$program"
+  program="$folder/emberline"
+fi
 wheel="$(python3 ci/wheel.py "$program" --output "$folder")"
 [ "$(sha256sum < "$wheel")" = "$(sha256sum < "$(python3 ci/wheel.py "$program" --output "$folder/again")")" ] ||
   { echo "ci/wheel.sh: the same program gives two wheels" >&2; exit 1; }

@@ -74,7 +74,7 @@ fn faults_are_annotated_at_their_lines() {
     let found = annotations(&wrong);
     assert!(
         found[0]
-            .starts_with(&format!("::error file=p.toml,line={line},col=1,title=pipeline file::unknown key `epochz`")),
+            .starts_with(&format!("::error file=p.toml,line={line},col=9,title=pipeline file::unknown key `epochz`")),
         "{found:?}"
     );
     assert!(found.iter().any(|line| line.contains("`100%25, a:b`")), "{found:?}");

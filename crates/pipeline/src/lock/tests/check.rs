@@ -52,7 +52,7 @@ fn what_a_file_rules_out_is_known_without_the_file() {
     write_texts(folder.path(), 60);
     fs::write(folder.path().join("vectors.txt"), "good 1 2 3\nbad 3 2 1\ntext 0 1 0\n").expect("written");
     let set = [
-        "embedding={table={word_vectors={path=\"vectors.txt\", reduce=\"pca\"}}}",
+        "embedding={table={word_vectors={path=\"vectors.txt\", reduce=\"random\"}}}",
         "grid={\"embedding.dim\"=[2, 300], seed=[1, 2]}",
     ];
     let reset = |folder: &Path| {
