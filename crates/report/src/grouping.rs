@@ -162,6 +162,38 @@ impl AxisNames {
     }
 }
 
+/// Returns a unique, readable name for each of the cells of a plan, whatever became of them: the axes that vary among them, replicate
+/// axes last, such as `swivel-20 · fine-tuned · seed 2`. It contains text of the user, and isn't escaped.
+pub fn cell_labels(cells: &[Cell]) -> Vec<String> {
+    let mut axes: Vec<String> = Vec::new();
+    for axis in cells.iter().flat_map(|cell| cell.settings.keys()) {
+        if !axes.contains(axis) {
+            axes.push(axis.clone());
+        }
+    }
+    axes.retain(|axis| vary(cells, axis));
+    let (replicates, axes): (Vec<String>, Vec<String>) = axes.into_iter().partition(|axis| is_replicate(axis));
+    let names = AxisNames::of_axes(axes);
+    let label = |cell: &Cell| {
+        let mut parts = vec![names.label(cell)];
+        for axis in ReplicateAxis::ALL.into_iter().filter(|axis| replicates.iter().any(|key| key == axis.key())) {
+            parts.extend(cell.settings.get(axis.key()).map(|value| format!("{} {}", axis.noun(), value_text(value))));
+        }
+        parts.join(" · ")
+    };
+    let mut taken = BTreeSet::new();
+    let unique = |label: String| {
+        let mut number = 1;
+        let mut unique = label.clone();
+        while !taken.insert(unique.clone()) {
+            number += 1;
+            unique = format!("{label} ({number})");
+        }
+        unique
+    };
+    cells.iter().map(label).map(unique).collect()
+}
+
 /// Returns the axes, except for replicate axes, that have several values among the cells, in the order of the file.
 pub(crate) fn varying_axes(summary: &Summary) -> Vec<String> {
     let mut names: Vec<&String> = summary.axes.keys().collect();
@@ -184,7 +216,11 @@ pub(crate) fn split_axes(summary: &Summary) -> Vec<ReplicateAxis> {
 
 /// Returns whether an axis has several values among the cells.
 pub(crate) fn varies(summary: &Summary, axis: &str) -> bool {
-    let mut values = summary.cells.iter().map(|cell| cell.settings.get(axis));
+    vary(&summary.cells, axis)
+}
+
+fn vary(cells: &[Cell], axis: &str) -> bool {
+    let mut values = cells.iter().map(|cell| cell.settings.get(axis));
     let first = values.next();
     values.any(|value| Some(value) != first)
 }
@@ -283,6 +319,17 @@ mod tests {
             assert!(settings.iter().all(|setting| setting.by_replicate("val_pr_auc").len() == 3));
             assert_eq!(ReplicateNames::of(&run.summary).many, many);
         }
+    }
+
+    #[test]
+    fn cells_are_named_by_what_varies_and_their_replicate() {
+        let labels = cell_labels(&sample::course().summary.cells);
+        assert_eq!(labels[0], "swivel-20 · frozen · seed 1");
+        assert_eq!(labels.iter().collect::<BTreeSet<_>>().len(), 18);
+        assert_eq!(cell_labels(&sample::of_splits().summary.cells)[1], "swivel-20 · seed 2 · split 1");
+        assert_eq!(cell_labels(&sample::single().summary.cells), ["swivel-20 · frozen"]);
+        let twice = [sample::single().summary.cells, sample::single().summary.cells].concat();
+        assert_eq!(cell_labels(&twice), ["swivel-20 · frozen", "swivel-20 · frozen (2)"]);
     }
 
     #[test]

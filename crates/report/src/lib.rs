@@ -1,5 +1,5 @@
-//! Renders reports: the `summary.json` and the histories of a run folder become `report.html`, `report.md` and
-//! `summary.csv`.
+//! Renders reports: the `summary.json` and the histories of a run folder become `report.html`, `report.md`, `summary.csv`,
+//! `settings.csv` and `settings.json`.
 //!
 //! Input: the records of a run ([`Run::load`]) and, for the page, its [`Details`]. Output: text ([`render_with`]), with equal bytes for
 //! equal records. Neither
@@ -37,6 +37,7 @@ mod ranking;
 mod refit;
 pub mod rows;
 mod run;
+mod setting_scores;
 mod stored;
 mod study;
 mod summed;
@@ -53,7 +54,14 @@ pub use error::Error;
 pub use evaluation::Evaluation;
 pub use fit_verdict::{Course, FitVerdict, Gap, Learned};
 pub use format::{Format, file_name, render, render_with};
+pub use grouping::cell_labels;
 pub use refit::{read_refit, read_whole_refit};
 pub use run::{Run, read_whole_summary};
+pub use setting_scores::{
+    CellCounts, Claimed, SettingScores, SettingSizes, Spread, ToLeader, headline_metrics, ranking_metric,
+    setting_scores,
+};
 pub use study::Question;
 pub use summed::SummedFolder;
+pub use table::baselines::name as baseline_name;
+pub use table::{metric_names, reference_score};

@@ -165,6 +165,19 @@ fn of_so_many_splits(splits: u32) -> Run {
     run("splits", binary_data(), cells, &Shape { skill: 0.47, slope: 0.022 })
 }
 
+/// A run of so many embeddings with so many seeds each, whose names end in `suffix`; there is no answer, which takes long for many.
+pub(crate) fn large(embeddings: usize, seeds: u64, suffix: &str) -> Run {
+    let mut cells = Vec::new();
+    for number in 0..embeddings {
+        let embedding = format!("embedding-{number}{suffix}");
+        for seed in 1..=seeds {
+            let settings = [("embedding", json!(embedding)), ("seed", json!(seed))];
+            cells.push(cell(&embedding, "hashing", false, seed, 20, &settings));
+        }
+    }
+    unanswered("large", binary_data(), cells, &Shape { skill: 0.47, slope: 0.022 })
+}
+
 /// The run of [`course`] with names that try to break out of every format.
 pub(crate) fn hostile() -> Run {
     let mut run = course();
@@ -246,7 +259,11 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
     }
 }
 
-fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
+fn run(name: &str, data: Data, cells: Vec<Cell>, shape: &Shape) -> Run {
+    answered(unanswered(name, data, cells, shape))
+}
+
+fn unanswered(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
     let mut axes: IndexMap<String, Vec<Value>> = IndexMap::new();
     let mut histories = BTreeMap::new();
     let has_test = data.splits.test.is_some();
@@ -282,7 +299,7 @@ fn run(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Run {
         left_out: Vec::new(),
         warnings: Vec::new(),
     };
-    answered(Run { summary, histories })
+    Run { summary, histories }
 }
 
 /// Returns a run with the answer that its records give; no predictions are kept.

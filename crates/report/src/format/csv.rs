@@ -35,7 +35,7 @@ pub(super) fn render(run: &Run) -> String {
 }
 
 /// Quotes a field if necessary.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', ' ', ';']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }
 
@@ -83,11 +83,12 @@ fn row(cell: &Cell, axes: &[&String], metrics: &[&String]) -> Vec<String> {
 }
 
 /// Formats a number in the shortest form that reads back as the same 64-bit float.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     format!("{value:?}")
 }
 
-fn axis_value(value: &Value) -> String {
+/// Formats the value of an axis.
+pub(super) fn axis_value(value: &Value) -> String {
     match value {
         Value::String(text) => csv_text(text),
         Value::Number(number) => number.to_string(),

@@ -4,7 +4,9 @@ mod content_policy;
 mod csv;
 mod html;
 mod markdown;
+mod settings;
 
+use crate::compare::Comparison;
 use crate::{Details, Run};
 
 /// A format of a report.
@@ -16,11 +18,15 @@ pub enum Format {
     Markdown,
     /// `summary.csv`: one row per cell.
     Csv,
+    /// `settings.csv`: one row per setting, with means and intervals.
+    SettingsCsv,
+    /// `settings.json`: the same, for programs.
+    SettingsJson,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Html, Self::Markdown, Self::Csv];
+    pub const ALL: [Self; 5] = [Self::Html, Self::Markdown, Self::Csv, Self::SettingsCsv, Self::SettingsJson];
 }
 
 /// Returns the name of a format's file in the run folder.
@@ -29,19 +35,24 @@ pub fn file_name(format: Format) -> &'static str {
         Format::Html => "report.html",
         Format::Markdown => "report.md",
         Format::Csv => "summary.csv",
+        Format::SettingsCsv => "settings.csv",
+        Format::SettingsJson => "settings.json",
     }
 }
 
 /// Renders a report from the records alone, without [`Details`].
 pub fn render(run: &Run, format: Format) -> String {
-    render_with(run, &Details::default(), format)
+    render_with(run, &Details::default(), format, None)
 }
 
-/// Renders a report with the details of a run, which only the page shows.
-pub fn render_with(run: &Run, details: &Details, format: Format) -> String {
+/// Renders a report with the details of a run, which only the page shows. If the run was compared with a baseline, the Markdown report
+/// says what changed.
+pub fn render_with(run: &Run, details: &Details, format: Format, change: Option<&Comparison>) -> String {
     match format {
         Format::Html => html::render(run, details),
-        Format::Markdown => markdown::render(run),
+        Format::Markdown => markdown::render(run, change),
         Format::Csv => csv::render(run),
+        Format::SettingsCsv => settings::csv(run),
+        Format::SettingsJson => settings::json(run),
     }
 }

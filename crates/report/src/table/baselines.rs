@@ -34,7 +34,7 @@ pub(crate) fn table(summary: &Summary, ranking: &Ranking<'_>) -> Option<Table> {
 }
 
 fn row(scores: &BaselineScores<'_>, repeated: bool) -> Row {
-    let mut fields = vec![Field::text(title(scores))];
+    let mut fields = vec![Field::text(name(scores))];
     fields.extend(
         scores.settings.values().map(|value| Field { value: value.as_f64(), ..Field::text(value_text(value)) }),
     );
@@ -54,8 +54,8 @@ pub(crate) fn name_of(name: &str) -> &str {
     }
 }
 
-/// Returns the name of a baseline, with the embedding that it uses.
-fn title(scores: &BaselineScores<'_>) -> String {
+/// Returns the name of a baseline, with the embedding that it uses; it may contain text of the user.
+pub fn name(scores: &BaselineScores<'_>) -> String {
     let name = name_of(scores.name);
     scores.embedding.map_or_else(|| name.to_owned(), |embedding| format!("{name}, {embedding}"))
 }
@@ -114,7 +114,7 @@ fn about(scores: &[BaselineScores<'_>]) -> String {
 fn not_applicable(missing: &[BaselineScores<'_>]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for scores in missing {
-        let (reason, title) = (scores.not_applicable.unwrap_or_default(), title(scores));
+        let (reason, title) = (scores.not_applicable.unwrap_or_default(), name(scores));
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, titles)) if titles.contains(&title) => {}
             Some((_, titles)) => titles.push(title),

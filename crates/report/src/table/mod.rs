@@ -26,7 +26,7 @@ use crate::number::single;
 
 /// Returns the names of the metrics that any finished cell has: those of validation, of test, then of training, each in the
 /// order of [`Metric::ALL`], and last the names that this program doesn't know.
-pub(crate) fn metric_names(summary: &Summary) -> Vec<String> {
+pub fn metric_names(summary: &Summary) -> Vec<String> {
     let outcomes = summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
     let present: BTreeSet<&String> = outcomes.flat_map(|outcome: &Outcome| outcome.metrics.keys()).collect();
     let known = ["val_", "test_", ""].into_iter().flat_map(|prefix| Metric::ALL.map(|m| format!("{prefix}{m}")));
@@ -42,21 +42,25 @@ pub(crate) fn metric_of(name: &str) -> Option<Metric> {
     Metric::from_name(metric)
 }
 
-/// Formats the value of a metric for a model without skill: for an accuracy, always predicting the most frequent class; for a
-/// PR-AUC, random scores, which reach the share of positive rows (the mean over the classes if there are several).
+/// Formats the value of a metric for a model without skill.
 pub(crate) fn reference_note(name: &str, data: &Data) -> String {
+    reference_score(name, data).map(|(kind, share)| format!("{kind} {}", single(share))).unwrap_or_default()
+}
+
+/// Returns the value of a metric for a model without skill, and what it is called: for an accuracy, always predicting the most frequent
+/// class; for a PR-AUC, random scores, which reach the share of positive rows (the mean over the classes if there are several).
+pub fn reference_score(name: &str, data: &Data) -> Option<(&'static str, f64)> {
     let split = match name {
         _ if name.starts_with("val_") => SplitName::Valid,
         _ if name.starts_with("test_") => SplitName::Test,
         _ => SplitName::Train,
     };
-    let (kind, reached) = match metric_of(name) {
-        Some(Metric::Accuracy) => ("majority", data.majority_accuracy.get(split).copied()),
-        Some(Metric::PrAuc) if data.task == Task::Binary => ("prevalence", data.prevalence(split)),
-        Some(Metric::PrAuc) => ("mean prevalence", data.prevalence(split)),
-        _ => return String::new(),
-    };
-    reached.map(|share| format!("{kind} {}", single(share))).unwrap_or_default()
+    match metric_of(name)? {
+        Metric::Accuracy => Some(("majority", *data.majority_accuracy.get(split)?)),
+        Metric::PrAuc if data.task == Task::Binary => Some(("prevalence", data.prevalence(split)?)),
+        Metric::PrAuc => Some(("mean prevalence", data.prevalence(split)?)),
+        _ => None,
+    }
 }
 
 /// Returns whether the finished cells were made from different rows.
