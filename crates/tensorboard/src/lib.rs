@@ -26,7 +26,8 @@
 //! [`RunLog`] writes all of this except the model (tag `keras`), since there is no Keras model. In addition it writes
 //! the metrics of the epoch whose weights were kept into the cell's folder, under the tag `result/<name>`, because
 //! the HParams page shows the last point of a curve, and under early stopping the last epoch is not the one that
-//! counts.
+//! counts. [`write_evaluation`] adds precision and recall, histograms and mistakes to that folder, under the step of that epoch. A cell
+//! has three runs, as in Keras: its own, `train` and `validation`; nothing is written to a fourth.
 //!
 //! # How TensorBoard reads logs
 //!
@@ -52,11 +53,13 @@
 //! - A small set of dependencies: it needs `image` 0.23 with its decoders, `protobuf` 2.28, and a thread per file.
 
 mod error;
+mod evaluation;
 mod hparams;
 mod proto;
 mod run_log;
 
 pub use error::Error;
+pub use evaluation::{Evaluation, write_evaluation};
 pub use hparams::{Experiment, HParam, MetricInfo, SessionStatus};
 pub use run_log::{RunLog, write_experiment};
 pub use tfevents::Clock;

@@ -1,4 +1,4 @@
-//! The protocol-buffer messages of the plugin `hparams`, reduced to the fields that are written here.
+//! The protocol-buffer messages of the plugins `hparams` and `pr_curves`, reduced to the fields that are written here.
 //!
 //! Field numbers are those of `tensorboard/plugins/hparams/{plugin_data,api}.proto` and of `google.protobuf.Value`.
 //! Numbers that must be written even if they are 0 are optional.
@@ -119,4 +119,11 @@ pub(crate) struct SessionEnd {
     pub(crate) status: i32,
     #[prost(double, optional, tag = "2")]
     pub(crate) end_secs: Option<f64>,
+}
+
+/// The content of a value of the plugin `pr_curves`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct PrCurveData {
+    #[prost(uint32, tag = "2")]
+    pub(crate) num_thresholds: u32,
 }

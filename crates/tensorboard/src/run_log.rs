@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::hparams::{self, Experiment, HParam, SessionStatus};
 
 /// The program that event files name as their source.
-const WRITER: &str = "emberline";
+pub(crate) const WRITER: &str = "emberline";
 
 /// Writes one cell's log. A log that is dropped without [`finish`](Self::finish) looks like a session that is still
 /// running, or was interrupted.
@@ -127,7 +127,7 @@ pub fn write_experiment(folder: &Path, experiment: &Experiment) -> Result<(), Er
 }
 
 /// Returns the epoch as Keras counts it, from 0.
-fn index(epoch: u32) -> u64 {
+pub(crate) fn index(epoch: u32) -> u64 {
     u64::from(epoch).saturating_sub(1)
 }
 

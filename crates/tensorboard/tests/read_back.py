@@ -2,6 +2,9 @@
 
 Prints one line per fact, its fields separated by tabs, sorted:
     scalar      run  tag  step  the float's bits
+    pr_curves   run  tag  step  shape  sum of true positives at the first threshold, recall at the last
+    histograms  run  tag  step  shape  sum of the counts
+    text        run  tag  step  shape  the fields as the page shows them, as JSON
     experiment  hparam   name  type  domain  differs
     experiment  metric   group  tag  display name
     group       name  the settings
@@ -11,6 +14,7 @@ Prints one line per fact, its fields separated by tabs, sorted:
 import json, logging, struct, sys
 from tensorboard import context
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard import plugin_util
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 from tensorboard.data import provider
@@ -26,6 +30,13 @@ def events(multiplexer):
                 array = tensor_util.make_ndarray(event.tensor_proto)
                 if plugin == "scalars":
                     yield "scalar", run, tag, event.step, struct.pack(">f", array.item()).hex()
+                elif plugin == "pr_curves":
+                    yield plugin, run, tag, event.step, list(array.shape), float(array[0][0]), float(array[5][-1])
+                elif plugin == "histograms":
+                    yield plugin, run, tag, event.step, list(array.shape), float(array[:, 2].sum())
+                elif plugin == "text":
+                    shown = [[plugin_util.markdown_to_safe_html(field) for field in row] for row in array]
+                    yield plugin, run, tag, event.step, list(array.shape), json.dumps(shown)
 
 
 def python_value(value):
@@ -62,7 +73,7 @@ def hparams(multiplexer):
 
 if __name__ == "__main__" and sys.argv[1] != "--check":
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"scalars": 0})
+    multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"scalars": 0, "pr_curves": 0, "histograms": 0, "text": 0})
     multiplexer.AddRunsFromDirectory(sys.argv[1])
     multiplexer.Reload()
     lines = ["\t".join(map(str, fact)) for read in (events, hparams) for fact in read(multiplexer)]

@@ -9,7 +9,9 @@ use std::process::{Command, Output};
 
 use emberline_base::record::Epoch;
 use emberline_base::{Metric, Scores};
-use emberline_tensorboard::{Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_experiment};
+use emberline_tensorboard::{
+    Evaluation, Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_evaluation, write_experiment,
+};
 use emberline_test_support::{Requirement, named, skip};
 use tfevents::{Clock, EventFile};
 
@@ -118,6 +120,34 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
     expected.sort_unstable();
     let Some(read) = read_back(folder.path()) else { return };
     assert_eq!(read, expected);
+}
+
+#[test]
+fn tensorboard_reads_curves_histograms_and_mistakes_of_a_finished_cell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cell = folder.path().join("tiny-frozen-s1");
+    let log = RunLog::create_at(&cell, "", &[], Clock::Fixed(1.7e9)).expect("a log");
+    log.finish(SessionStatus::Success, 3, &BTreeMap::new()).expect("finished");
+    let row = |fields: [&str; 2]| fields.map(str::to_owned).to_vec();
+    let evaluation = Evaluation {
+        curves: vec![("pr_curve/validation".to_owned(), vec![(0.1, false), (0.4, true), (0.9, true), (1.0, true)])],
+        histograms: vec![("weights/head.output.kernel".to_owned(), vec![-1.0, 0.0, 0.5, 2.0])],
+        tables: vec![(
+            "mistakes/validation".to_owned(),
+            vec![row(["is", "text"]), row(["1", "<script>*a*</script>\n[b](http://c)"])],
+        )],
+    };
+    write_evaluation(&cell, 3, &evaluation).expect("written");
+    let Some(read) = read_back(folder.path()) else { return };
+    let facts: Vec<&String> =
+        read.iter().filter(|fact| !fact.starts_with("session") && !fact.starts_with("group")).collect();
+    let (curve, histogram, text) = (facts[1], facts[0], facts[2]);
+    assert_eq!(facts.len(), 3, "{read:?}");
+    assert_eq!(curve, "pr_curves\ttiny-frozen-s1\tpr_curve/validation\t2\t[6, 201]\t3.0\t0.3333333432674408");
+    assert_eq!(histogram, "histograms\ttiny-frozen-s1\tweights/head.output.kernel\t2\t[30, 3]\t4.0");
+    assert!(text.starts_with("text\ttiny-frozen-s1\tmistakes/validation\t2\t[2, 2]\t"), "{text}");
+    // The page shows the text itself: no element, no emphasis, no link.
+    assert!(text.contains("&lt;script&gt;*a*&lt;/script&gt; [b](http://c)"), "{text}");
 }
 
 #[test]

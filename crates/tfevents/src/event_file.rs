@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::file_name;
 use crate::proto::{Content, Event, SessionLog, SourceMetadata, Summary, Value};
 use crate::record;
-use crate::summary;
+use crate::summary::{self, PluginTensor};
 
 /// The value of `SessionLog.status` for a start.
 const START: i32 = 1;
@@ -70,6 +70,21 @@ impl EventFile {
         Ok(events)
     }
 
+    /// Opens the last event file of a folder, to append events to it; creates one as [`create_at`](Self::create_at) does if there is
+    /// none. The file must not have another writer.
+    ///
+    /// # Errors
+    /// When the folder can't be listed, or the file can't be opened.
+    pub fn append_at(folder: &Path, writer: &str, clock: Clock) -> Result<Self, Error> {
+        let last = if folder.exists() { file_name::event_files(folder)?.pop() } else { None };
+        let Some(name) = last else { return Self::create_at(folder, writer, clock) };
+        let path = folder.join(name);
+        let failed = |source| Error::File { action: "open", path: path.clone(), source };
+        let mut file = File::options().write(true).open(&path).map_err(failed)?;
+        let length = file.seek(std::io::SeekFrom::End(0)).map_err(failed)?;
+        Ok(Self { path, file, clock, pending: Vec::new(), length })
+    }
+
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -81,6 +96,14 @@ impl EventFile {
     /// When the file can't be written.
     pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<(), Error> {
         self.summary(step, summary::scalar(tag, value as f32))
+    }
+
+    /// Writes a tensor that a plugin shows.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn tensor(&mut self, step: u64, tag: &str, tensor: &PluginTensor<'_>) -> Result<(), Error> {
+        self.summary(step, summary::tensor(tag, tensor))
     }
 
     /// Writes data of a plugin that takes them as metadata, without a tensor. The plugin HParams, for example, takes
@@ -143,6 +166,7 @@ impl Drop for EventFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Values;
     use crate::record::records;
 
     /// Returns the events of a file without their wall times, in hexadecimal; the first event, with the file's
@@ -176,6 +200,38 @@ mod tests {
     fn data_of_a_plugin_are_metadata_of_an_empty_tensor() {
         let events = written(|events| events.plugin_data(0, "t", "hparams", vec![1, 2]).expect("written"));
         assert_eq!(events, ["2a1e0a1c0a017442060801120212004a0f0a0d0a0768706172616d7312020102"]);
+    }
+
+    #[test]
+    fn tensors_are_tensorflows_bytes() {
+        // What TensorBoard's own protocol buffers encode: [[1], [2]] for the plugin "p", and a tensor of one text.
+        let floats =
+            PluginTensor { plugin: "p", content: vec![8, 1], shape: &[2, 1], values: Values::Floats(&[1.0, 2.0]) };
+        let texts =
+            PluginTensor { shape: &[1], values: Values::Texts(&["hi".to_owned()]), content: vec![], ..floats.clone() };
+        let events = written(|events| {
+            events.tensor(1, "t", &floats).and_then(|()| events.tensor(1, "t", &texts)).expect("written");
+        });
+        assert_eq!(
+            events,
+            [
+                "10012a280a260a0174421608011208120208021202080122080000803f000000404a090a070a017012020801",
+                "10012a1a0a180a0174420c0807120412020801420268694a050a030a0170",
+            ]
+        );
+    }
+
+    #[test]
+    fn events_are_appended_to_the_last_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut events = EventFile::append_at(folder.path(), "tests", Clock::Fixed(1.0)).expect("created");
+        events.scalar(0, "loss", 1.0).and_then(|()| events.flush()).expect("written");
+        drop(events);
+        let mut again = EventFile::append_at(folder.path(), "tests", Clock::Fixed(2.0)).expect("opened");
+        again.scalar(1, "loss", 0.5).and_then(|()| again.flush()).expect("written");
+        assert_eq!(file_name::event_files(folder.path()).expect("listed").len(), 1);
+        let steps: Vec<u64> = crate::scalars(folder.path()).expect("whole").iter().map(|scalar| scalar.step).collect();
+        assert_eq!(steps, [0, 1]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub use event_file::EventFile;
 pub use file_name::event_files;
 pub use read::{Scalar, scalars};
 pub use record::{RecordError, Records, push_record, records};
+pub use summary::{PluginTensor, Values};
 
 /// The README's example is a test too.
 #[cfg(doctest)]

@@ -70,6 +70,9 @@ pub(crate) struct Tensor {
     /// The numbers, little-endian, row-major.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) content: Vec<u8>,
+    /// The texts of a tensor of texts, row-major.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub(crate) texts: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -101,6 +104,7 @@ pub(crate) struct Plugin {
 /// Element types, `DataType` of `types.proto`.
 pub(crate) mod dtype {
     pub(crate) const FLOAT: i32 = 1;
+    pub(crate) const STRING: i32 = 7;
 }
 
 #[cfg(test)]
