@@ -89,13 +89,15 @@ fn nothing_is_written_through_a_link_in_a_run_folder() {
         .as_os_str()
         .to_owned();
     let cell = cell.to_string_lossy();
+    // A log is named like its cell, without the identity.
+    let log = cell.rsplit_once('-').expect("an identity").0;
     let folders = [
         "cells".to_owned(),
         format!("cells/{cell}"),
         "inputs".to_owned(),
         "tensorboard".to_owned(),
-        format!("tensorboard/{cell}"),
-        format!("tensorboard/{cell}/train"),
+        format!("tensorboard/{log}"),
+        format!("tensorboard/{log}/train"),
     ];
     for below in folders {
         let elsewhere = tempfile::tempdir().expect("a folder");

@@ -88,10 +88,11 @@ fn a_run_is_complete_and_a_second_one_has_nothing_to_do() {
             assert!(run_folder.join("cells").join(id).join(file).is_file(), "{id}/{file}");
         }
         for part in ["train", "validation"] {
-            assert!(run_folder.join("tensorboard").join(id).join(part).is_dir(), "{id}/{part}");
+            let log = id.rsplit_once('-').expect("an identity").0;
+            assert!(run_folder.join("tensorboard").join(log).join(part).is_dir(), "{log}/{part}");
         }
     }
-    for file in ["summary.csv", "report.html", "report.md"] {
+    for file in ["summary.csv", "settings.csv", "settings.json", "report.html", "report.md"] {
         assert!(run_folder.join(file).metadata().is_ok_and(|m| m.len() > 1000), "{file}");
     }
     let second = run(&fixture, &[]);
@@ -127,7 +128,8 @@ fn without_seconds(mut record: Value) -> Value {
 fn cells_side_by_side_give_what_they_give_one_after_another() {
     let fixture = started();
     done(&fixture, &["--jobs", "1", "--out", "one"]);
-    let beside = done(&fixture, &["--jobs", "5", "--out", "many", "-S", "callbacks.epoch_dots={report_every=1}"]);
+    let beside =
+        done(&fixture, &["--jobs", "5", "--verbose", "--out", "many", "-S", "callbacks.epoch_dots={report_every=1}"]);
     // What callbacks print is no part of a result: the settings alone say that it was asked for.
     let differing = differ(&fixture, "one", "many");
     assert!(differing.iter().all(|path| path.ends_with("cell.toml")), "{differing:?}");

@@ -2,7 +2,7 @@
 //! these constants.
 //!
 //! ```text
-//! run.json  summary.json  report.html  report.md  summary.csv  SHA256SUMS
+//! run.json  summary.json  report.html  report.md  summary.csv  settings.csv  settings.json  SHA256SUMS
 //! cells/<cell>/result.json                 the cell's record; names the valid attempt; written last
 //!              cell.toml  history.csv ...  the files of that attempt (hard links)
 //!              attempts/<number>/          cell.toml  history.csv  record.jsonl  model.safetensors
@@ -18,7 +18,7 @@
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
 //! sources/                                 the pipeline file and its lock, which the report carries; SHA256SUMS
-//! tensorboard/<cell>/                      events.out.tfevents.*  train/  validation/
+//! tensorboard/<name>/                      events.out.tfevents.*  train/  validation/; the name is the cell's id without its identity
 //! ```
 
 use std::path::{Path, PathBuf};

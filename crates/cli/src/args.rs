@@ -19,6 +19,7 @@ pub(crate) use self::distill::Distill;
 pub(crate) use self::embed::{Embed, VectorFormat};
 pub(crate) use self::lock::{CheckFormat, Lock, LockFormat, Verify};
 use crate::predictions::PredictionFormat;
+use crate::terminal::Verbosity;
 use crate::texts::TextArgs;
 
 /// Compare pretrained text embeddings under trained heads, from one pipeline file.
@@ -88,6 +89,28 @@ pub(crate) enum ListFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// How much a command says on the way.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct VerbosityArgs {
+    /// Print no progress: only the results, warnings and the causes of failures.
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print a line per cell as it ends, with why it ran.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl VerbosityArgs {
+    /// Returns how much to say.
+    pub(crate) fn level(self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -199,9 +222,11 @@ pub(crate) enum ExecutorName {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Run only this cell; may be repeated.
+    /// Run only this cell, or those whose ids match a pattern such as 'corpus-*' (* any characters, ? one); may be repeated.
     #[arg(long, value_name = "CELL")]
     pub(crate) only: Vec<String>,
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
     /// The device to train on: auto, cpu, cuda or wgpu.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
@@ -248,6 +273,13 @@ pub(crate) struct Run {
     /// Print the summary as JSON, instead of a table.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ListFormat,
+    /// State in the Markdown report what changed against this run folder or lock.
+    #[arg(long, value_name = "RUN_OR_LOCK")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Append the Markdown report to this file, such as "$GITHUB_STEP_SUMMARY", with the change against the baseline or else against
+    /// the pipeline's lock, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary_markdown: Option<PathBuf>,
 }
 
 /// How ids are listed.
@@ -263,6 +295,9 @@ pub(crate) enum CellsFormat {
 pub(crate) struct Cells {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
+    /// Only these cells: an id, or a pattern such as 'corpus-*'; may be repeated.
+    #[arg(long, value_name = "CELL")]
+    pub(crate) only: Vec<String>,
     /// Only cells that `run` would run.
     #[arg(long, conflicts_with_all = ["failed", "done"])]
     pub(crate) missing: bool,
@@ -323,6 +358,9 @@ pub(crate) struct Report {
     /// The folder that the files of --from are written to [default: beside the page, named like it with -files].
     #[arg(long, value_name = "DIR", requires = "from")]
     pub(crate) out: Option<PathBuf>,
+    /// State in the Markdown report what changed against this run folder or lock.
+    #[arg(long, value_name = "RUN_OR_LOCK", conflicts_with = "from")]
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! The `emberline` program: arguments, terminal output and exit codes. Everything else is in the library crates.
 
 mod args;
+mod columns;
 mod command;
 mod download;
 mod exit;
 mod github;
+mod layout;
 mod predictions;
 mod progress;
 mod signals;

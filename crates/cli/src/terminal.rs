@@ -2,12 +2,28 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
+use console::Style;
 use emberline_base::number::{agreeing, counted, fixed};
 use emberline_base::{Warning, is_control_or_bidi};
 use emberline_pipeline::{LeftOut, ModelChoice};
+use indicatif::ProgressBar;
 
+use crate::columns::is_number;
 use crate::exit::Error;
+use crate::layout::{padded, width};
+
+/// How much a command says besides its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Problems alone.
+    Quiet,
+    /// Progress and problems.
+    Normal,
+    /// A line per cell, too.
+    Verbose,
+}
 
 /// Prints an error, unless it is only a closed pipe.
 pub(crate) fn error(error: &Error) {
@@ -19,9 +35,39 @@ pub(crate) fn error(error: &Error) {
     say(&format!("error: {error}"));
 }
 
-/// Prints a message to standard error. A failure to write is ignored, because it could not be reported anywhere.
+/// The live view of the progress, if one is drawn: messages are printed above it.
+static VIEW: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Has messages printed above a live view from now on, or without one.
+pub(crate) fn print_above(view: Option<ProgressBar>) {
+    *VIEW.lock().unwrap_or_else(PoisonError::into_inner) = view;
+}
+
+/// Prints a message to standard error, above the live view if there is one. A failure to write is ignored, because it could not be
+/// reported anywhere.
 pub(crate) fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(message));
+    let print = || {
+        let _ = writeln!(io::stderr(), "{}", coloured(&printable(message)));
+    };
+    let view = VIEW.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match view {
+        Some(view) => view.suspend(print),
+        None => print(),
+    }
+}
+
+/// Colours the word with which a message about a problem begins, if messages go to a terminal that shows colours and `NO_COLOR` isn't
+/// set.
+fn coloured(message: &str) -> String {
+    let problem = ["error:", "warning:", "failed:"].into_iter().find(|word| message.starts_with(word));
+    match problem {
+        Some(word) => {
+            let style = Style::new().for_stderr().bold();
+            let style = if word == "warning:" { style.yellow() } else { style.red() };
+            format!("{}{}", style.apply_to(word), &message[word.len()..])
+        }
+        None => message.to_owned(),
+    }
 }
 
 /// Prints a coded warning.
@@ -60,27 +106,22 @@ pub(crate) fn printable(text: &str) -> String {
 /// Formats rows as a table: columns are as wide as their widest entry, and numbers are aligned to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widest = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| width(c)).max().unwrap_or(0);
     let is_numeric =
         |column: usize| column > 0 && rows.iter().skip(1).all(|r| r.get(column).is_none_or(|c| is_number(c)));
-    let shapes: Vec<(usize, bool)> = (0..columns).map(|column| (width(column), is_numeric(column))).collect();
+    let shapes: Vec<(usize, bool)> = (0..columns).map(|column| (widest(column), is_numeric(column))).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let (width, numeric) = shapes[column];
-            let pad = " ".repeat(width - cell.chars().count());
-            let (first, second) = if numeric { (pad.as_str(), cell.as_str()) } else { (cell.as_str(), pad.as_str()) };
-            line.extend([first, second, "  "]);
+            let (widest, numeric) = shapes[column];
+            line += &padded(cell, widest, numeric);
+            line += "  ";
         }
         text += line.trim_end();
         text.push('\n');
     }
     printable(&text)
-}
-
-fn is_number(text: &str) -> bool {
-    text.is_empty() || text == "-" || text.replace([',', '_'], "").parse::<f64>().is_ok()
 }
 
 /// Formats a time with this number of decimals; one that rounds to zero is shown as 0.

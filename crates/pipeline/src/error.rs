@@ -196,13 +196,20 @@ pub enum Error {
     #[error("{}", fatal(.0))]
     Checks(Vec<Warning>),
     /// A cell that was asked for isn't in the plan.
-    #[error("there is no cell `{asked}`{}", hint.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default())]
+    #[error("{}", no_such_cell(asked, hint.as_deref()))]
     NoSuchCell {
         /// What was asked for.
         asked: String,
-        /// The nearest cell.
+        /// The nearest cells, quoted.
         hint: Option<String>,
     },
+}
+
+fn no_such_cell(asked: &str, hint: Option<&str>) -> String {
+    let what = if asked.contains(['*', '?']) { "no cell matches" } else { "there is no cell" };
+    let cure =
+        hint.map_or_else(|| "`emberline cells` lists them all".to_owned(), |near| format!("did you mean {near}?"));
+    format!("{what} `{asked}`; {cure}")
 }
 
 impl From<emberline_tensorboard::Error> for Error {

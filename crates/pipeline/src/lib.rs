@@ -41,7 +41,10 @@ pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, Train
 pub use diagnostic::{Diagnostic, SourceText, Span};
 pub use diagnostics::Diagnostics;
 pub use emberline_base::Change;
-pub use emberline_report::{Error as ReportError, ModelChoice, compare, read_whole_summary};
+pub use emberline_report::{
+    Error as ReportError, ModelChoice, SettingScores, baseline_name, compare, headline_metrics, ranking_metric,
+    read_whole_summary, reference_score, setting_scores,
+};
 pub use emberline_statistics::looks::{LOOKS, NextStep};
 pub use emberline_statistics::{all_sentences, next_step, sentences};
 pub use error::Error;
@@ -57,8 +60,8 @@ pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use reproduce::{lock, select_cells, verify};
 pub use row_sketch::RowSketch;
 pub use run::{
-    Executor, Explanation, Job, Local, Observer, Options, Outline, RefitState, Replaced, Silent, State, Subprocess,
-    Survey, ToEncode, explain, run, run_with, survey,
+    Executor, Explanation, Job, Local, Observer, Options, Outline, Queue, Queued, RefitState, Replaced, Silent, Stage,
+    State, Subprocess, Survey, ToEncode, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};

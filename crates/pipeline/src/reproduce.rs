@@ -82,7 +82,7 @@ pub fn verify(
     observer: &mut dyn Observer,
 ) -> Result<Verified, Error> {
     let plan = Plan::of(pipeline);
-    let selected = selected(&plan, lock, selection, &options.only);
+    let selected = selected(&plan, lock, selection, &options.only)?;
     let tolerance = lock.tolerance();
     let only_some = !selection.is_all() || !options.only.is_empty();
     // No cell may be left for a shard; `only` without ids would train all of them.
@@ -107,21 +107,29 @@ pub fn verify(
 }
 
 /// Returns the cells that [`verify`] trains again: those that `only` names, or else those that `selection` draws.
-pub fn select_cells(pipeline: &Pipeline, lock: &Lock, selection: &Selection, only: &[String]) -> Selected {
+///
+/// # Errors
+/// If `only` names no cell.
+pub fn select_cells(
+    pipeline: &Pipeline,
+    lock: &Lock,
+    selection: &Selection,
+    only: &[String],
+) -> Result<Selected, Error> {
     selected(&Plan::of(pipeline), lock, selection, only)
 }
 
-fn selected(plan: &Plan, lock: &Lock, selection: &Selection, only: &[String]) -> Selected {
+fn selected(plan: &Plan, lock: &Lock, selection: &Selection, only: &[String]) -> Result<Selected, Error> {
     let Selection { sample, challenge, shard } = selection;
     let cells = match only.is_empty() {
         true => selection.of(plan, || lock.own_hash()),
-        false => only.to_vec(),
+        false => plan.select(only)?,
     };
-    Selected {
+    Ok(Selected {
         cells,
         of: plan.cells.len(),
         challenge: challenge.clone(),
         sample: *sample,
         shard: shard.map(|shard| shard.to_string()),
-    }
+    })
 }

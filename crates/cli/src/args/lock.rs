@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use emberline_device::DeviceChoice;
 use emberline_pipeline::Shard;
 
-use super::PipelineArgs;
+use super::{PipelineArgs, VerbosityArgs};
 
 /// How faults of a pipeline file are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,9 +52,11 @@ pub(crate) struct Lock {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Train only this cell again; may be repeated.
+    /// Train only this cell again, or those whose ids match a pattern such as 'corpus-*'; may be repeated.
     #[arg(long, value_name = "CELL", conflicts_with_all = ["sample", "shard"])]
     pub(crate) only: Vec<String>,
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
     /// Train only this number of cells again, drawn by --challenge, or else by the lock itself.
     #[arg(long, value_name = "N")]
     pub(crate) sample: Option<NonZeroUsize>,

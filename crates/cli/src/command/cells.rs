@@ -1,5 +1,6 @@
 //! `cells`: lists the ids of a pipeline's cells, which GNU Parallel, HyperQueue and similar tools run with `run --only`.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use emberline_cache::Cache;
@@ -14,6 +15,7 @@ use crate::exit::{Code, Error};
 pub(super) fn run(args: &Cells) -> Result<Code, Error> {
     let pipeline = Pipeline::load(&args.pipeline.file, &args.pipeline.set)?;
     let plan = Plan::of(&pipeline);
+    let only: HashSet<String> = plan.select(&args.only)?.into_iter().collect();
     let chosen = |state: &State| match state {
         State::Done => args.done,
         State::Failed(_) => args.failed,
@@ -29,6 +31,7 @@ pub(super) fn run(args: &Cells) -> Result<Code, Error> {
     };
     let takes_all = !(args.missing || args.failed || args.done);
     let cells = plan.cells.iter().enumerate().map(|(at, cell)| (cell.id.as_str(), states.get(at)));
+    let cells = cells.filter(|(id, _)| only.is_empty() || only.contains(*id));
     let cells = cells.filter(|(_, state)| takes_all || state.is_some_and(chosen));
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {

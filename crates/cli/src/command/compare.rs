@@ -68,7 +68,7 @@ fn gate(fail_if: FailIf) -> Gate {
 }
 
 /// Loads one side of the comparison: a file is a lock, a folder is a run.
-fn side(path: &Path) -> Result<Side, Error> {
+pub(super) fn side(path: &Path) -> Result<Side, Error> {
     if path.is_file() {
         return Ok(Lock::load(path)?.side(&path.display().to_string()));
     }

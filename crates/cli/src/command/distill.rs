@@ -28,7 +28,7 @@ pub(super) fn run(args: &Distill) -> Result<Code, Error> {
     let options = DistillOptions { dim: args.dim, weights: args.token_weights(), words };
     let mut bar = EncodingBar::default();
     let table = distiller.distill(&options, &mut |event| {
-        bar.show(source.kind(), &event, || {});
+        bar.show(source.kind(), &event);
     })?;
     let bytes = write_folder(&args.output, |folder| Ok(table.write(folder, args.quantize.into())?))?;
     say_left_out(table.left_out);

@@ -57,7 +57,7 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     let wanted = FeatureSpec { trainable: false, ..source.feature_spec() };
     let mut bar = EncodingBar::default();
     let on_event = &mut |event| {
-        bar.show(source.kind(), &event, || {});
+        bar.show(source.kind(), &event);
     };
     let cache = Cache::for_current_user();
     let mut encoding = Encoding {

@@ -85,7 +85,7 @@ impl Neighbours {
     fn find_among(classifier: &Classifier, count: u16) -> Result<Self, Error> {
         let mut bar = EncodingBar::default();
         let rows = classifier.training_rows(&mut |event| {
-            bar.show("training rows", &event, || {});
+            bar.show("training rows", &event);
         })?;
         Ok(Self { rows, count: count.into(), without_vector: 0 })
     }
@@ -123,7 +123,7 @@ impl<'c, W: Write> Rows<'c, W> {
     fn classify(&mut self) -> Result<(), Error> {
         let bar = &mut self.bar;
         let vectors = self.classifier.vectors(&self.texts, &mut |event| {
-            bar.show("predict", &event, || {});
+            bar.show("predict", &event);
         })?;
         let predictions = self.classifier.classify_vectors(&vectors)?;
         let explanations = match self.writer.explains() {

@@ -1,19 +1,18 @@
-//! `run`: trains the cells that are missing, and prints a table of results.
+//! `run`: trains the cells that are missing, and prints the answer with the ranked settings.
 
+mod cell_table;
+mod markdown;
+mod results;
 mod until;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-use emberline_base::number::{agreeing, counted, fixed};
-use emberline_base::record::{BaselineScores, Status, Summary};
-use emberline_base::{Metric, SplitName};
+use emberline_base::number::{agreeing, counted};
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
-use emberline_pipeline::{
-    Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with, sentences,
-};
+use emberline_pipeline::{Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with};
 
 use super::plan::shared_texts;
 use super::{load, run_folder};
@@ -21,9 +20,10 @@ use crate::args::{ExecutorName, ListFormat, Run, Until};
 use crate::exit::{Code, Error};
 use crate::progress::Progress;
 use crate::signals;
-use crate::terminal::{printable, say, seconds, table, warn};
+use crate::terminal::{Verbosity, say, warn};
 
 pub(super) fn run(args: &Run) -> Result<Code, Error> {
+    markdown::check(args)?;
     match args.until {
         Some(Until::Decided) => until::run(args),
         None => {
@@ -60,57 +60,55 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         ExecutorName::Local => Box::new(Local::default()),
         ExecutorName::Subprocess => Box::new(subprocess(args, &folder)?),
     };
-    let outcome = run_with(executor.as_ref(), pipeline, &folder, &options, &mut Progress::default());
+    let mut progress = Progress::new(args.verbosity.level());
+    let outcome = run_with(executor.as_ref(), pipeline, &folder, &options, &mut progress);
     outcome.map_err(|error| Error::of_pipeline(pipeline, error))
 }
 
 /// Prints the results, and returns the exit code.
 fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Error> {
-    let (device, folder) = (args.device.resolve()?, run_folder(pipeline, args.out.as_ref()));
-    let mut out = io::stdout();
+    let folder = run_folder(pipeline, args.out.as_ref());
+    let summary = &outline.summary;
+    let level = args.verbosity.level();
     match args.format {
-        ListFormat::Text => {
-            write!(out, "{}", table(&rows(&outline.summary)))?;
-            let sentences = outline.summary.answer.iter().flat_map(sentences);
-            let lines: String = sentences.map(|sentence| sentence.text + "\n").collect();
-            write!(out, "{}", printable(&format!("\n{lines}")))?;
-            if let Some(expected) = &outline.summary.expected {
-                writeln!(out, "{}", printable(&expected.to_string()))?;
-            }
-            let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
-            let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
-            let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
-            let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
-            let too = if both { " and cpu" } else { "" };
-            say(&format!("{} trained on {device}{too}{kept}", counted(outline.trained, "cell")));
-        }
+        ListFormat::Text => results::print(summary, level)?,
         ListFormat::Json => {
-            let text = serde_json::to_string_pretty(&outline.summary).expect("a summary is plain JSON");
-            writeln!(out, "{text}")?;
+            let text = serde_json::to_string_pretty(summary).expect("a summary is plain JSON");
+            writeln!(io::stdout(), "{text}")?;
         }
     }
-    if let Some(message) = shared_texts(&outline.summary.data) {
+    results::print_failures(summary);
+    if let Some(message) = shared_texts(&summary.data).filter(|_| level != Verbosity::Quiet) {
         say(&message);
     }
     // Warnings about the data were printed when the run began.
-    outline.summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
+    summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
     if outline.pending > 0 {
         let are = agreeing(outline.pending, "is", "are");
         say(&format!("{} {are} left to run", counted(outline.pending, "cell")));
     }
-    if outline.failed > 0 {
-        let (failed, them) = (counted(outline.failed, "cell"), agreeing(outline.failed, "it", "them"));
-        say(&format!("{failed} failed; the report says why, `--retry-failed` tries {them} again"));
+    if level != Verbosity::Quiet {
+        say(&counts(args, outline)?);
+        outline.refit.iter().for_each(|refit| say(&refit.to_string()));
+        say(&format!("report: {}", folder.path().join("report.html").display()));
+        if pipeline.settings.callbacks.tensorboard.is_some() {
+            say(&format!("curves: tensorboard --logdir {}", folder.tensorboard().display()));
+        }
     }
-    if let Some(refit) = &outline.refit {
-        say(&refit.to_string());
-    }
-    say(&format!("report: {}", folder.path().join("report.html").display()));
-    if pipeline.settings.callbacks.tensorboard.is_some() {
-        say(&format!("curves: tensorboard --logdir {}", folder.tensorboard().display()));
-    }
+    markdown::write(args, &folder)?;
     let ended = if outline.failed > 0 { Code::CellsFailed } else { Code::Fine };
     Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
+}
+
+/// Returns how many cells were trained, and on which device: `3 cells trained on cpu, 5 done before`.
+fn counts(args: &Run, outline: &Outline) -> Result<String, Error> {
+    let device = args.device.resolve()?;
+    let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
+    let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
+    let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
+    let too = if both { " and cpu" } else { "" };
+    Ok(format!("{} trained on {device}{too}{kept}", counted(outline.trained, "cell")))
 }
 
 /// Returns an executor that runs cells in processes of this program, with the same options as this command except the cells and
@@ -136,77 +134,4 @@ fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
     command.extend(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.into()));
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Ok(Subprocess::new(command, args.jobs.map_or_else(cores, NonZeroUsize::get)))
-}
-
-/// Returns the metrics of the table, if the cells have them: those measured in training, the headline metrics of validation, and
-/// those of test except the loss.
-fn columns() -> impl Iterator<Item = String> {
-    let headlines = || Metric::ALL.into_iter().filter(|metric| metric.is_headline());
-    let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
-    let valid = headlines().map(|metric| format!("val_{metric}"));
-    let test = headlines().filter(|metric| *metric != Metric::Loss).map(|metric| format!("test_{metric}"));
-    train.map(|metric| metric.to_string()).chain(valid).chain(test)
-}
-
-fn rows(summary: &Summary) -> Vec<Vec<String>> {
-    let has = |metric: &String| {
-        summary.cells.iter().filter_map(|c| c.outcome.as_ref()).any(|o| o.metrics.contains_key(metric))
-    };
-    let metrics: Vec<String> = columns().filter(has).collect();
-    let known_words = summary.has_known_words().then_some("known_words");
-    let head = ["cell", "status", "epochs"].into_iter().chain(metrics.iter().map(String::as_str));
-    let head = head.chain(known_words).chain(["seconds"]);
-    let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
-    for cell in &summary.cells {
-        let status = match cell.status {
-            Status::Done => "done",
-            Status::Failed => "failed",
-            Status::Pending => "pending",
-        };
-        let mut row = vec![cell.id.clone(), status.to_owned()];
-        if let Some(outcome) = &cell.outcome {
-            row.push(outcome.epochs.to_string());
-            row.extend(metrics.iter().map(|name| shown(outcome.metrics.get(name).copied())));
-            row.extend(known_words.map(|_| shown(outcome.known_words.as_ref().map(|known| known.all.tokens))));
-            row.push(seconds(outcome.seconds, 2));
-        }
-        rows.push(row);
-    }
-    rows.extend(prevalence(summary, &metrics, known_words.is_some()));
-    rows.extend(baselines(summary, &metrics, known_words.is_some()));
-    rows
-}
-
-/// Returns a row per baseline that is applicable, with the means over replicates: `(tfidf_lr)`, `(zero_label minilm)`. If an axis
-/// changes the rows, its values follow the name: `(tfidf_lr, data.split.train=100)`.
-fn baselines(summary: &Summary, metrics: &[String], has_known_words: bool) -> Vec<Vec<String>> {
-    let row = |scores: &BaselineScores<'_>| {
-        let settings: String = scores.settings.iter().map(|(axis, value)| format!(", {axis}={value}")).collect();
-        let embedding = scores.embedding.map(|embedding| format!(" {embedding}")).unwrap_or_default();
-        let of_row = [format!("({}{embedding}{settings})", scores.name), String::new(), "-".to_owned()];
-        let values = metrics.iter().map(|metric| shown(scores.mean(metric)));
-        let others = vec!["-".to_owned(); usize::from(has_known_words) + 1];
-        of_row.into_iter().chain(values).chain(others).collect()
-    };
-    summary.baseline_scores().iter().filter(|scores| scores.not_applicable.is_none()).map(row).collect()
-}
-
-/// Formats a number of the table; `-` if there is none.
-fn shown(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| fixed(value, 4))
-}
-
-/// Returns the last row of the table, the baseline of PR-AUC: the share of positive rows, or its mean over classes.
-fn prevalence(summary: &Summary, metrics: &[String], has_known_words: bool) -> Option<Vec<String>> {
-    let share = |metric: &String| match metric.as_str() {
-        "val_pr_auc" => summary.data.prevalence(SplitName::Valid),
-        "test_pr_auc" => summary.data.prevalence(SplitName::Test),
-        _ => None,
-    };
-    let shares: Vec<Option<f64>> = metrics.iter().map(share).collect();
-    shares.iter().any(Option::is_some).then(|| {
-        let of_row = ["(prevalence)", "", "-"].map(str::to_owned);
-        let others = vec!["-".to_owned(); usize::from(has_known_words) + 1];
-        of_row.into_iter().chain(shares.into_iter().map(shown)).chain(others).collect()
-    })
 }

@@ -48,9 +48,11 @@ fn verified(args: &Verify) -> Result<Code, Error> {
     let selection =
         Selection { sample: args.sample.map(usize::from), challenge: args.challenge.clone(), shard: args.shard };
     if selection != Selection::default() {
-        say(&listed(&select_cells(&pipeline, &lock, &selection, &args.only)));
+        say(&listed(&select_cells(&pipeline, &lock, &selection, &args.only)?));
     }
-    let verified = verify(&pipeline, &lock, &selection, &folder, options, &mut Progress::default())?;
+    let mut progress = Progress::new(args.verbosity.level());
+    let verified = verify(&pipeline, &lock, &selection, &folder, options, &mut progress)?;
+    drop(progress);
     let mut out = io::stdout();
     match args.format {
         LockFormat::Text => write!(out, "{}", printable(&text(&verified)))?,

@@ -18,6 +18,8 @@ pub struct Cell {
     /// The id, for example `swivel-20-frozen-s1-3f9a1c2b`: readable, stable, unique in the plan, and the name of the
     /// cell's folder.
     pub id: String,
+    /// What the cell's TensorBoard log is called: the id in words, without the identity unless another cell would have the same name.
+    pub log_name: String,
     /// The digest of the cell's settings. Ids of different cells may end alike; identities differ.
     pub identity: Identity,
     /// The value of each axis, by dotted key.
@@ -103,7 +105,8 @@ impl Cell {
         let settings =
             CellSettings { train: Arc::new(train), callbacks: Arc::default(), ..self.on_all_rows().settings };
         let identity = Identity::of(&format!(r#"{{"refit":"{}","epochs":{epochs}}}"#, self.identity));
-        Self { id: run_files::REFIT.to_owned(), identity, axes: self.axes.clone(), settings }
+        let (id, log_name) = (run_files::REFIT.to_owned(), run_files::REFIT.to_owned());
+        Self { id, log_name, identity, axes: self.axes.clone(), settings }
     }
 
     /// Returns the same cell with all rows as training rows, whatever its settings say about splits.

@@ -4,6 +4,7 @@ mod cell;
 mod choice;
 mod identity;
 mod name;
+mod pattern;
 mod section;
 mod sections;
 mod subset;
@@ -19,6 +20,7 @@ pub use self::choice::Choice;
 pub use self::identity::Identity;
 use self::name::CellNames;
 use self::sections::Sections;
+use crate::Error;
 use crate::diagnostics::Diagnostics;
 use crate::document::check;
 use crate::grid::EMBEDDING;
@@ -69,6 +71,7 @@ impl Plan {
         }
         plan.leave_out_repeated();
         plan.lengthen_equal_ids(&sections.names);
+        plan.tell_equal_logs_apart();
         plan
     }
 
@@ -95,6 +98,27 @@ impl Plan {
             let cell = &mut self.cells[at];
             cell.id = names.name(&cell.settings, &cell.axes, &cell.identity.to_string());
         }
+    }
+
+    /// Adds the beginning of the identity to names of logs that several cells would share.
+    fn tell_equal_logs_apart(&mut self) {
+        let mut cells_of: HashMap<&str, usize> = HashMap::with_capacity(self.cells.len());
+        self.cells.iter().for_each(|cell| *cells_of.entry(&cell.log_name).or_default() += 1);
+        let shared: Vec<usize> =
+            (0..self.cells.len()).filter(|&at| cells_of[self.cells[at].log_name.as_str()] > 1).collect();
+        for at in shared {
+            let cell = &mut self.cells[at];
+            cell.log_name.clone_from(&cell.id);
+        }
+    }
+
+    /// Returns the ids of the cells that any of `patterns` names, in the order of the plan; none for no patterns, which stands for
+    /// all cells. A pattern is an id, in which `*` stands for any characters and `?` for one.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCell`] if a pattern names no cell.
+    pub fn select(&self, patterns: &[String]) -> Result<Vec<String>, Error> {
+        pattern::select(self.cells.iter().map(|cell| cell.id.as_str()), patterns)
     }
 
     /// Returns the cell with this id.

@@ -17,6 +17,8 @@ use crate::pipeline::Pipeline;
 const DIMENSION: &str = "embedding.dim";
 /// Maximum number of characters of a value.
 const MAX_VALUE_LENGTH: usize = 20;
+/// Maximum number of characters of a list or table that is spelled out.
+const MAX_SPELLED: usize = 48;
 /// Maximum length of an id that has the values of the axes. A longer one has only the embedding, the seed and the
 /// identity.
 const MAX_ID_LENGTH: usize = 140;
@@ -33,12 +35,23 @@ impl<'p> CellNames<'p> {
         Self { pipeline, file: serde_json::to_value(&pipeline.settings).unwrap_or_default() }
     }
 
+    /// Returns the name of a cell's log: the words of its id, with lists and tables spelled out, and without the identity.
+    pub(super) fn log_name(&self, settings: &CellSettings, choice: &Choice) -> String {
+        let source = &settings.embedding.source;
+        let state = if source.trainable() { "tuned" } else { "frozen" };
+        let name = &settings.embedding.name;
+        let replicate = self.replicate(settings, choice);
+        let short = format!("{state}-s{}{replicate}", settings.seed);
+        let long = format!("{name}{}-{short}", self.axes(name, choice, spelled));
+        if long.len() <= MAX_ID_LENGTH { long } else { format!("{name}-{short}") }
+    }
+
     /// Returns the id of a cell. `identity` is the beginning of its identity, long enough to be unique.
     pub(super) fn name(&self, settings: &CellSettings, choice: &Choice, identity: &str) -> String {
         let source = &settings.embedding.source;
         let state = if source.trainable() { "tuned" } else { "frozen" };
         let name = &settings.embedding.name;
-        let axes = self.axes(name, choice);
+        let axes = self.axes(name, choice, token);
         let replicate = self.replicate(settings, choice);
         let short = format!("{state}-s{}{replicate}-{identity}", settings.seed);
         let long = format!("{name}{axes}-{short}");
@@ -47,7 +60,7 @@ impl<'p> CellNames<'p> {
 
     /// Returns the axes that change the setting, such as `-d64-train-100`: the dimension first, then the others sorted
     /// by key, so that the order of lines in `[grid]` has no influence.
-    fn axes(&self, source: &str, choice: &Choice) -> String {
+    fn axes(&self, source: &str, choice: &Choice, token: fn(&str, &Value) -> String) -> String {
         let is_said_elsewhere =
             |key: &str| key == EMBEDDING || key == "embedding.trainable" || ReplicateAxis::of(key).is_some();
         let shown = self.pipeline.axes.iter().zip(choice.iter()).filter(|(axis, (key, value))| {
@@ -113,6 +126,27 @@ fn token(key: &str, value: &Value) -> String {
     }
 }
 
+/// Names a value of an axis as [`token`] does, but spells lists and tables out: `adam-learning_rate-0.01`.
+fn spelled(key: &str, value: &Value) -> String {
+    fn words(value: &Value) -> Vec<String> {
+        match value {
+            Value::Array(items) => items.iter().flat_map(words).collect(),
+            Value::Object(table) => {
+                table.iter().flat_map(|(key, value)| [vec![plain(key)], words(value)].concat()).collect()
+            }
+            Value::String(text) => vec![plain(text)],
+            other => vec![plain(&other.to_string())],
+        }
+    }
+    match value {
+        Value::Array(_) | Value::Object(_) => {
+            let words = words(value).join("-");
+            if words.is_empty() { token(key, value) } else { words.chars().take(MAX_SPELLED).collect() }
+        }
+        _ => token(key, value),
+    }
+}
+
 /// Replaces characters that file names may not have on every system.
 fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.+-".contains(c) { c } else { '_' };
@@ -124,6 +158,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tables_are_spelled_out_in_names_of_logs() {
+        let adam = json!({"adam": {"learning_rate": 0.01}});
+        assert_eq!(spelled("train.optimizer", &adam), "adam-learning_rate-0.01");
+        let layers = json!([{"dense": 16, "activation": "re/lu"}, {"dropout": 0.1}]);
+        assert_eq!(spelled("head.layers", &layers), "dense-16-activation-re_lu-dropout-0.1");
+        assert_eq!(
+            (spelled("embedding.dim", &json!(8)), spelled("head.layers", &json!([]))),
+            ("d8".to_owned(), token("head.layers", &json!([])))
+        );
+    }
 
     #[test]
     fn values_show_in_plain_characters() {

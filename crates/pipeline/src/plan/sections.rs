@@ -114,7 +114,8 @@ impl<'p> Sections<'p> {
             decide: decide.value.of_cell(),
         };
         let id = self.names.name(&settings, choice, &identity.short());
-        Some(Ok(Cell { id, identity, axes: choice.clone(), settings }))
+        let log_name = self.names.log_name(&settings, choice);
+        Some(Ok(Cell { id, log_name, identity, axes: choice.clone(), settings }))
     }
 
     fn data(&mut self, choice: &Choice) -> Option<Typed<emberline_dataset::Settings>> {

@@ -35,7 +35,7 @@ pub struct Explanation {
     pub nearest: Option<String>,
 }
 
-/// Explains every cell of a plan, or the one with this id, in the order of the plan.
+/// Explains every cell of a plan, or those that match `only` (an id, or a pattern of ids), in the order of the plan.
 ///
 /// # Errors
 /// If there is no such cell, or the run folder belongs to another version or another pipeline.
@@ -48,13 +48,13 @@ pub fn explain(
     only: Option<&str>,
 ) -> Result<Vec<Explanation>, Error> {
     folder.check(&pipeline.file)?;
-    super::select(plan, &only.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
+    let only = plan.select(&only.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
     let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let old = OldCells::of(folder, plan);
     let mut explained: Vec<(usize, Explanation)> = Vec::new();
     for at in groups(plan).into_iter().flat_map(|group| group.cells) {
         let cell = &plan.cells[at];
-        if only.is_none_or(|only| only == cell.id) {
+        if only.is_empty() || only.contains(&cell.id) {
             let state = state(&mut inputs, folder, cell).0;
             let Reason { nearest, changes, lines } = reason(&mut inputs, folder, &old, cell, &state);
             explained.push((at, Explanation { cell: cell.id.clone(), state, changes, reasons: lines, nearest }));

@@ -1,6 +1,8 @@
 //! Hyperparameters and metrics for TensorBoard's HParams page, which compares cells.
 
+use emberline_base::record::Summary;
 use emberline_base::{Metric, record};
+use emberline_report::metric_names;
 use emberline_tensorboard::{Experiment, HParam, MetricInfo};
 
 use crate::plan::{Cell, Plan};
@@ -32,16 +34,23 @@ fn hparam(value: &serde_json::Value) -> HParam {
 }
 
 /// Returns the experiment that the HParams page shows: the hyperparameters of all cells, and the metrics of their best
-/// epochs.
-pub(super) fn experiment(plan: &Plan, data: &record::Data) -> Experiment {
+/// epochs. Before any cell has ended, these are the headline metrics; with a summary, all metrics that were measured.
+pub(super) fn experiment(plan: &Plan, data: &record::Data, summary: Option<&Summary>) -> Experiment {
     let sessions: Vec<_> = plan.cells.iter().map(hparams).collect();
+    let measured = summary.map(metric_names).filter(|names| !names.is_empty());
+    let metrics = measured.unwrap_or_else(|| expected_metrics(data));
+    let metrics = metrics.iter().map(|name| MetricInfo::result(name)).collect();
+    Experiment::of(sessions.iter().map(Vec::as_slice), metrics)
+}
+
+/// Returns the metrics that cells will have at least.
+fn expected_metrics(data: &record::Data) -> Vec<String> {
     let names = |prefix: &'static str| {
         let headlines = Metric::ALL.into_iter().filter(|metric| metric.is_headline());
-        headlines.map(move |metric| MetricInfo::result(&format!("{prefix}{metric}")))
+        headlines.map(move |metric| format!("{prefix}{metric}"))
     };
     let valid = data.splits.valid.iter().flat_map(|_| names("val_"));
     let test = data.splits.test.iter().flat_map(|_| names("test_"));
     let train = Metric::ALL.into_iter().filter(|metric| metric.is_measured_in_training());
-    let train = train.map(|metric| MetricInfo::result(metric.name()));
-    Experiment::of(sessions.iter().map(Vec::as_slice), train.chain(valid).chain(test).collect())
+    train.map(|metric| metric.name().to_owned()).chain(valid).chain(test).collect()
 }

@@ -8,6 +8,7 @@
 mod baselines;
 mod checkpointer;
 mod crash_markers;
+mod evaluation;
 mod executor;
 mod explain;
 mod fit_warnings;
@@ -21,6 +22,7 @@ mod nothing_learned;
 mod observer;
 mod options;
 mod packs;
+mod queue;
 mod records;
 mod refit;
 mod runner;
@@ -42,8 +44,9 @@ pub use self::executor::{Executor, Job, Local, Subprocess};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
 use self::input_checks::InputChecks;
-pub use self::observer::{Observer, Silent};
+pub use self::observer::{Observer, Silent, Stage};
 pub use self::options::Options;
+pub use self::queue::{Queue, Queued};
 use self::records::Records;
 pub(crate) use self::records::summary_of;
 pub(crate) use self::refit::RefitDecision;
@@ -112,6 +115,7 @@ pub fn run_with(
     observer: &mut dyn Observer,
 ) -> Result<Outline, Error> {
     let plan = plan(pipeline, folder, options, observer)?;
+    let options = &Options { only: plan.select(&options.only)?, ..options.clone() };
     let (mut outline, mut inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
     // An incomplete plan can't decide which setting is best.
     if outline.pending > 0 || outline.interrupted || !options.only.is_empty() {
@@ -121,6 +125,7 @@ pub fn run_with(
         folder.remove_refit()?;
         return Ok(outline);
     }
+    observer.stage(Stage::Refit);
     let summary = &outline.summary;
     let refit = Refitter { plan: &plan, summary, folder, options, inputs: &mut inputs }.refit();
     outline.refit = match refit {
@@ -155,6 +160,8 @@ fn run_plan(
     let mut records = Records::pending(pipeline, plan, &data);
     let cells = survey_cells(plan, folder, options, &mut inputs, &mut records, observer)?;
     let kept = records.count(Status::Done);
+    let queue = Queue::of(plan, &cells, kept, data.splits.valid.is_some());
+    let cells = cells.into_iter().map(|(cell, _)| cell).collect();
     let experiment = prepare(pipeline, plan, folder, &data)?;
     let runner = Runner {
         data,
@@ -171,12 +178,18 @@ fn run_plan(
         has_failed: AtomicBool::default(),
         tally: Tally::default(),
     };
-    let job = Job::new(cells, &runner, inputs);
+    let job = Job::new(cells, queue, &runner, inputs);
     executor.execute(&job)?;
     let mut inputs = job.into_inputs();
+    runner.stage(Stage::Baselines);
     runner.add_baselines(&mut inputs);
+    runner.stage(Stage::Answer);
     let question = Question { sequential: options.sequential, ..pipeline.settings.question() };
     let summary = runner.summarise(&question, pipeline.settings.expect.as_ref())?;
+    if pipeline.settings.callbacks.tensorboard.is_some() {
+        let _lock = folder.lock();
+        write_experiment(&folder.tensorboard(), &hparams::experiment(plan, &summary.data, Some(&summary)))?;
+    }
     let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());
     Ok((outline, inputs))
 }
@@ -189,7 +202,7 @@ fn plan(
     observer: &mut dyn Observer,
 ) -> Result<Plan, Error> {
     let plan = Plan::of(pipeline);
-    select(&plan, &options.only)?;
+    plan.select(&options.only)?;
     observer.left_out(&plan.left_out);
     folder.claim(&pipeline.file)?;
     if plan.cells.is_empty() { Err(no_cells(&plan)) } else { Ok(plan) }
@@ -221,7 +234,7 @@ fn read_data(
     Ok(data)
 }
 
-/// Takes over the records of cells that need not run, and returns the other cells in execution order.
+/// Takes over the records of cells that need not run, and returns the other cells in execution order, each with its state.
 fn survey_cells<'p>(
     plan: &'p Plan,
     folder: &RunFolder,
@@ -229,7 +242,7 @@ fn survey_cells<'p>(
     inputs: &mut Inputs,
     records: &mut Records<'_>,
     observer: &mut dyn Observer,
-) -> Result<Vec<&'p Cell>, Error> {
+) -> Result<Vec<(&'p Cell, State)>, Error> {
     let mut work = Vec::new();
     for cell in execution_order(plan) {
         let asked = options.asks_for(&cell.id);
@@ -238,7 +251,7 @@ fn survey_cells<'p>(
         if let State::Damaged(what) = &state {
             observer.warns(&format!("{what}; the cell is run again"));
         }
-        let stays = match state {
+        let stays = match &state {
             State::Done => !(asked && options.force),
             State::Failed(_) => !(asked && (options.force || options.retry_failed)),
             State::FailedByChance(_) => !asked,
@@ -247,7 +260,7 @@ fn survey_cells<'p>(
         if stays {
             folder.restore_links(&cell.id)?;
         } else if asked {
-            work.push(cell);
+            work.push((cell, state));
         }
         records.note(&cell.id, attempt, record.filter(|_| stays));
     }
@@ -256,7 +269,7 @@ fn survey_cells<'p>(
 
 /// Writes the hyperparameters by which TensorBoard compares cells.
 fn prepare(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder, data: &record::Data) -> Result<Experiment, Error> {
-    let experiment = experiment(plan, data);
+    let experiment = experiment(plan, data, None);
     if pipeline.settings.callbacks.tensorboard.is_some() {
         let _lock = folder.lock();
         write_experiment(&folder.tensorboard(), &experiment)?;
@@ -292,18 +305,6 @@ fn refuse_stale(
     asked.retain(|cell| only.is_empty() || only.contains(&cell.id));
     let found = lock.compare_inputs(pipeline, plan, &asked, inputs)?;
     if found.is_empty() { Ok(()) } else { Err(Error::Stale(found)) }
-}
-
-/// Refuses `--only` with ids that aren't in the plan.
-fn select(plan: &Plan, only: &[String]) -> Result<(), Error> {
-    for asked in only {
-        if plan.find(asked).is_none() {
-            let ids = plan.cells.iter().map(|cell| cell.id.as_str());
-            let hint = emberline_base::suggest::nearest(asked, ids).map(str::to_owned);
-            return Err(Error::NoSuchCell { asked: asked.clone(), hint });
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn no_cells(plan: &Plan) -> Error {

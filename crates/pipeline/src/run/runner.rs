@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use emberline_base::record::{self, Status, Summary};
+use emberline_base::record::{self, Epoch, Status, Summary};
 use emberline_report::Question;
 use emberline_train::Shape;
 
 use super::baselines::BaselineRunner;
 use super::crash_markers::SortedCells;
 use super::locked::locked;
-use super::observer::Observer;
+use super::observer::{Observer, Stage};
 use super::options::Options;
 use super::records::Records;
 use super::schedule::{Concurrency, execute};
@@ -134,6 +134,11 @@ impl<'a> Runner<'a> {
         locked(&self.records).set_baselines(baselines);
     }
 
+    /// Notifies the observer of what the run does beside training cells.
+    pub(super) fn stage(&self, stage: Stage) {
+        locked(&self.observer).stage(stage);
+    }
+
     /// Writes the final summary, with the answer.
     pub(super) fn summarise(&self, question: &Question, expect: Option<&Expect>) -> Result<Summary, Error> {
         locked(&self.records).write_answered(self.folder(), question, expect)
@@ -243,6 +248,9 @@ impl<'a> Work<'a> for Runner<'a> {
     }
 
     fn train(&self, pack: &[PreparedCell<'_>]) -> Result<bool, Error> {
+        for ready in pack.iter().filter(|ready| ready.prepared.is_ok()) {
+            locked(&self.observer).trains(&ready.cell.id);
+        }
         let recorded = self.trainer.train(pack, self)?;
         for (ready, recorded) in pack.iter().zip(recorded) {
             let data = ready.prepared.as_ref().map_or(&self.data, |prepared| &prepared.data.dataset.data);
@@ -256,6 +264,10 @@ impl<'a> Work<'a> for Runner<'a> {
 impl Listener for Runner<'_> {
     fn terminal(&self, cell: &Cell) -> Box<dyn Write> {
         locked(&self.observer).terminal(&cell.id)
+    }
+
+    fn epoch(&self, cell: &Cell, epoch: &Epoch) {
+        locked(&self.observer).epoch(&cell.id, epoch);
     }
 
     fn warn(&self, message: &str) {

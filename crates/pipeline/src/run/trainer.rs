@@ -1,21 +1,26 @@
 //! Trains prepared cells and writes their records, whether they succeed or fail.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use emberline_base::record::{self, Cause, Digests, FitEvidence, MadeFrom, Outcome, Parameters, SplitSize, Status};
+use emberline_base::record::{
+    self, Cause, Digests, Epoch, FitEvidence, MadeFrom, Outcome, Parameters, SplitSize, Status,
+};
 use emberline_base::{Digest, Features};
 use emberline_device::Device;
 use emberline_embedding::Opened;
 use emberline_report::predictions;
-use emberline_tensorboard::{Experiment, HParam};
-use emberline_train::callback::CallbackContext;
+use emberline_tensorboard::{Experiment, HParam, RunLog, SessionStatus, write_evaluation};
+use emberline_train::callback::{Callback, CallbackContext, Control};
 use emberline_train::{
     COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Model, Shape, fit, fit_evidence,
 };
 
 use super::checkpointer::{CellCheckpointer, CheckpointEvents};
 use super::crash_markers::CrashMarkers;
+use super::evaluation::evaluation;
 use super::fit_warnings;
 use super::hparams::hparams;
 use super::model::model;
@@ -60,8 +65,24 @@ pub(super) trait Listener {
     /// Returns where the cell's callbacks print.
     fn terminal(&self, cell: &Cell) -> Box<dyn Write>;
 
+    /// Called after each epoch of the cell.
+    fn epoch(&self, cell: &Cell, epoch: &Epoch);
+
     /// Called on a problem that costs time but no results.
     fn warn(&self, message: &str);
+}
+
+/// The callback that notifies a listener of a cell's epochs.
+struct EpochNotifier<'l> {
+    cell: &'l Cell,
+    listener: &'l dyn Listener,
+}
+
+impl Callback for EpochNotifier<'_> {
+    fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), emberline_train::Error> {
+        self.listener.epoch(self.cell, epoch);
+        Ok(())
+    }
 }
 
 impl Trainer<'_> {
@@ -121,6 +142,7 @@ impl Trainer<'_> {
     ) -> Result<Recorded, Error> {
         match fit {
             Ok(Trained { outcome, fit, model, predictions }) => {
+                self.log_evaluation(cell, prepared, &fit)?;
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
                 self.markers.end(&cell.id);
                 attempt.finish(cell, &record, &fit.history, &model, predictions.as_deref())?;
@@ -147,11 +169,46 @@ impl Trainer<'_> {
             Some(prepared) => Cause::Cell(self.made_from(cell, prepared)),
             None => Cause::Surroundings,
         };
+        if prepared.is_none() {
+            self.log_failure(cell);
+        }
         let (status, message) = (Status::Failed, Some(error.to_string()));
         let record = record::Cell { status, error: message, cause: Some(cause), ..cell.pending() };
         self.markers.end(&cell.id);
         attempt.fail(cell, &record, error.is_lack_of_memory())?;
         Ok(Recorded { attempt: Some(attempt.number()), cell: record })
+    }
+
+    /// Adds what TensorBoard shows of a finished cell to its log, if it has one.
+    fn log_evaluation(&self, cell: &Cell, prepared: &Prepared, fit: &FittedModel) -> Result<(), Error> {
+        if cell.settings.callbacks.tensorboard.is_none() {
+            return Ok(());
+        }
+        let evaluation = evaluation(&prepared.data, fit, self.report.texts);
+        Ok(write_evaluation(&self.log_of(cell), fit.best_epoch, &evaluation)?)
+    }
+
+    /// Logs that a cell failed before its training began, so that the HParams page lists it too.
+    fn log_failure(&self, cell: &Cell) {
+        if cell.settings.callbacks.tensorboard.is_some() {
+            let log = RunLog::create(&self.log_of(cell), "", &self.experiment.typed(&hparams(cell)));
+            // The user must be told of the failure itself, not that the log couldn't record it.
+            let _ = log.and_then(|log| log.finish(SessionStatus::Failure, 1, &BTreeMap::new()));
+        }
+    }
+
+    /// Removes the log that an earlier version of the program wrote under the cell's id, since it would be shown as another cell's.
+    fn remove_former_log(&self, cell: &Cell) {
+        let former = self.folder.tensorboard().join(&cell.id);
+        if cell.id != cell.log_name && fs::symlink_metadata(&former).is_ok_and(|metadata| metadata.is_dir()) {
+            // What can't be removed is only shown beside the new log.
+            let _ = fs::remove_dir_all(&former);
+        }
+    }
+
+    /// Returns the folder of a cell's TensorBoard log.
+    fn log_of(&self, cell: &Cell) -> PathBuf {
+        self.folder.tensorboard().join(&cell.log_name)
     }
 
     fn made_from(&self, cell: &Cell, prepared: &Prepared) -> MadeFrom {
@@ -176,7 +233,9 @@ impl Trainer<'_> {
             cells.iter().zip(attempts).map(|((cell, _), attempt)| self.outputs(cell, attempt)).collect();
         let mut callbacks = Vec::with_capacity(cells.len());
         for (((cell, _), spec), outputs) in cells.iter().zip(&specs).zip(&outputs) {
-            callbacks.push(cell.settings.callbacks.start(outputs.context(spec, listener.terminal(cell)))?);
+            let mut of_cell = cell.settings.callbacks.start(outputs.context(spec, listener.terminal(cell)))?;
+            of_cell.push(Box::new(EpochNotifier { cell, listener }));
+            callbacks.push(of_cell);
         }
         let checkpointer = |((cell, prepared), attempt): (&(&Cell, &Prepared), &Attempt<'_>)| {
             self.checkpointer(cell, attempt.checkpoint(), prepared, listener)
@@ -249,9 +308,10 @@ impl Trainer<'_> {
     }
 
     fn outputs(&self, cell: &Cell, attempt: &Attempt<'_>) -> CellOutputs {
+        self.remove_former_log(cell);
         CellOutputs {
             cell: attempt.path(),
-            tensorboard: self.folder.tensorboard().join(&cell.id),
+            tensorboard: self.log_of(cell),
             hparams: self.experiment.typed(&hparams(cell)),
         }
     }

@@ -34,7 +34,7 @@ impl RunFolder {
     /// Begins an attempt at a cell whose lock is held: makes a folder with the cell's settings and, if an earlier
     /// attempt was interrupted, its checkpoint. Earlier attempts are removed, except the one that counts.
     pub(crate) fn begin<'l>(&self, cell: &Cell, lock: &'l Lock) -> Result<Attempt<'l>, FileError> {
-        let folder = self.cell_to_write(&cell.id)?;
+        let folder = self.cell_to_write(cell)?;
         if lock.is_held() {
             file::remove_stale(&folder);
         }
@@ -77,12 +77,12 @@ impl RunFolder {
     /// Returns the folder of a cell, and makes it and that of its attempts if they are missing. Neither they nor the
     /// folder of the cell's TensorBoard log may be a symbolic link, since files would then be written or removed
     /// elsewhere.
-    fn cell_to_write(&self, id: &str) -> Result<PathBuf, FileError> {
+    fn cell_to_write(&self, cell: &Cell) -> Result<PathBuf, FileError> {
         for part in ["train", "validation"] {
-            file::refuse_links(&self.path, &Path::new(run_files::TENSORBOARD).join(id).join(part))?;
+            file::refuse_links(&self.path, &Path::new(run_files::TENSORBOARD).join(&cell.log_name).join(part))?;
         }
-        file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(id).join(run_files::ATTEMPTS))?;
-        Ok(self.cell(id))
+        file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(&cell.id).join(run_files::ATTEMPTS))?;
+        Ok(self.cell(&cell.id))
     }
 }
 
@@ -135,7 +135,7 @@ impl Attempt<'_> {
         files: &[(&str, &[u8])],
         keeps_checkpoint: bool,
     ) -> Result<(), FileError> {
-        self.run.cell_to_write(&record.id)?;
+        self.run.cell_to_write(cell)?;
         let path = self.path();
         let result = ResultFile { version: record::VERSION, attempt: self.number, record };
         let (settings, result) = (cell.to_toml(), pretty(&result) + "\n");

@@ -24,6 +24,7 @@ use emberline_base::file::{self, FileError};
 use emberline_base::record::{Answer, Summary};
 use emberline_base::{Digest, Sums, run_files};
 use emberline_embedding::WordCounts;
+use emberline_report::compare::{self, Comparison, Side};
 use emberline_report::known::{self, RowWords};
 use emberline_report::{Details, Format, Run, SummedFolder};
 use serde::Serialize;
@@ -282,29 +283,51 @@ impl RunFolder {
         let mut sums = Sums::default();
         sums.add(run_files::SUMMARY, text.as_bytes());
         file::write_atomic(&self.path.join(run_files::SUMS), sums.to_text().as_bytes())?;
-        self.render_reports().map(drop)
+        self.render_reports(None).map(drop)
     }
 
-    /// Renders every report from the records, and returns the files.
+    /// Renders every report from the records, and returns the files; with a baseline, the Markdown report says what changed.
     ///
     /// # Errors
     /// If a record is damaged, or a report can't be written.
-    pub fn write_reports(&self) -> Result<Vec<PathBuf>, Error> {
+    pub fn write_reports(&self, baseline: Option<&Side>) -> Result<Vec<PathBuf>, Error> {
         // The lock keeps other processes from adding a record that the summary doesn't list.
         let _lock = self.lock();
-        self.render_reports()
+        self.render_reports(baseline)
     }
 
-    fn render_reports(&self) -> Result<Vec<PathBuf>, Error> {
+    /// Renders the Markdown report from the records, with what changed against a baseline.
+    ///
+    /// # Errors
+    /// If a record is damaged.
+    pub fn markdown(&self, baseline: Option<&Side>) -> Result<String, Error> {
+        let _lock = self.lock();
+        let run = Run::load(&self.path)?;
+        let change = self.change(&run, baseline)?;
+        Ok(emberline_report::render_with(&run, &Details::default(), Format::Markdown, change.as_ref()))
+    }
+
+    fn render_reports(&self, baseline: Option<&Side>) -> Result<Vec<PathBuf>, Error> {
         let run = Run::load(&self.path)?;
         let details = Details::load(&self.path, &run)?;
+        let change = self.change(&run, baseline)?;
         let mut written = Vec::new();
         for format in Format::ALL {
             let path = self.path.join(emberline_report::file_name(format));
-            file::write_atomic(&path, emberline_report::render_with(&run, &details, format).as_bytes())?;
+            let report = emberline_report::render_with(&run, &details, format, change.as_ref());
+            file::write_atomic(&path, report.as_bytes())?;
             written.push(path);
         }
         Ok(written)
+    }
+
+    /// Compares the run with a baseline, by the metric that its settings are ranked by if the baseline has it.
+    fn change(&self, run: &Run, baseline: Option<&Side>) -> Result<Option<Comparison>, Error> {
+        let Some(baseline) = baseline else { return Ok(None) };
+        let is_known = |metric: &String| baseline.cells.iter().any(|cell| cell.metrics.contains_key(metric));
+        let metric = emberline_report::ranking_metric(&run.summary).filter(is_known);
+        let options = compare::Options { metric, margin: 0.0 };
+        Ok(Some(compare::compare(baseline, &Side::of_run(&self.path)?, &options)?))
     }
 }
 

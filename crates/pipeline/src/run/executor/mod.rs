@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard};
 pub use self::local::Local;
 pub use self::subprocess::Subprocess;
 use super::locked::locked;
+use super::queue::Queue;
 use super::runner::Runner;
 use crate::Error;
 use crate::inputs::Inputs;
@@ -34,13 +35,14 @@ pub trait Executor {
 /// The cells to run, with the run folder and the observer.
 pub struct Job<'j> {
     cells: Vec<&'j Cell>,
+    queue: Queue,
     runner: &'j Runner<'j>,
     inputs: Mutex<Inputs>,
 }
 
 impl<'j> Job<'j> {
-    pub(super) fn new(cells: Vec<&'j Cell>, runner: &'j Runner<'j>, inputs: Inputs) -> Self {
-        Self { cells, runner, inputs: Mutex::new(inputs) }
+    pub(super) fn new(cells: Vec<&'j Cell>, queue: Queue, runner: &'j Runner<'j>, inputs: Inputs) -> Self {
+        Self { cells, queue, runner, inputs: Mutex::new(inputs) }
     }
 
     /// Returns the cells to run, in order: cells that share data and embedding follow each other.
@@ -60,7 +62,7 @@ impl<'j> Job<'j> {
 
     /// Notifies the observer that training starts, with at most `at_once` cells at a time.
     pub fn starts(&self, at_once: usize) {
-        locked(&self.runner.observer).starts(self.cells.len(), at_once);
+        locked(&self.runner.observer).starts(&self.queue, at_once);
     }
 
     /// Notifies the observer of a problem that costs time but no results.
