@@ -132,6 +132,6 @@ mod tests {
         let refused = selected(&["minilm-frozen-s1-de"]).expect_err("no cell");
         assert!(refused.contains("there is no cell") && refused.contains("`minilm-frozen-s1-dd`?"), "{refused}");
         let refused = selected(&["*-s9-*"]).expect_err("no cell");
-        assert!(refused.contains("`emberline cells`"), "{refused}");
+        assert!(refused.contains("no cell matches `*-s9-*`; did you mean `corpus-d8-frozen-s1-aa`"), "{refused}");
     }
 }
