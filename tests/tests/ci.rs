@@ -257,7 +257,7 @@ fn a_statement_names_its_subjects_and_results() {
 /// A YAML document as JSON; all scalars are texts.
 fn yaml(text: &str) -> Value {
     /// Adds a value to the innermost list or table, or to the document.
-    fn put(open: &mut Vec<(Value, Option<String>)>, value: Value) {
+    fn put(open: &mut [(Value, Option<String>)], value: Value) {
         match open.last_mut().expect("a document") {
             (Value::Array(items), _) => items.push(value),
             (Value::Object(table), key) => match key.take() {

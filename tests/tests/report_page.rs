@@ -52,7 +52,7 @@ fn driven(report: &Path) -> Option<Value> {
 /// A run of two embeddings with hostile names, classes and texts.
 fn hostile() -> Fixture {
     let text = |row: usize| format!("{HOSTILE} {} film number {row}", ["good", "bad", "dull"][row % 3]);
-    let label = |row: usize| if (row * 7) % 11 < 2 { row.is_multiple_of(2) } else { row % 3 == 0 };
+    let label = |row: usize| if (row * 7) % 11 < 2 { row.is_multiple_of(2) } else { row.is_multiple_of(3) };
     let rows = (0..240)
         .map(|row| (format!("\"{}\"", text(row).replace('"', "\"\"")), if label(row) { HOSTILE } else { "no" }));
     let rows: Vec<(String, String)> =

@@ -33,7 +33,7 @@ enum Entry {
     /// A section of the settings, by its path below `settings`.
     Settings(Vec<String>, toml::Value),
     File(String, LockedFile),
-    Data(String, LockedData),
+    Data(String, Box<LockedData>),
     Embedding(String, EmbeddingFacts),
     Cell(String, Box<LockedCell>),
     LeftOut(String, LockedLeftOut),
@@ -88,9 +88,9 @@ fn check_version(lines: &[Line<'_>]) -> Result<(), LockFault> {
     };
     let versions: Vec<(usize, u64)> = lines.iter().filter_map(version).collect();
     let (this, first) = (u64::from(VERSION), versions.first().ok_or(LockFault::NoVersion)?);
-    match versions.iter().find(|(_, found)| *found != this).unwrap_or(first) {
-        &(line, found) if found > this => Err(LockFault::Newer { line, found }),
-        &(line, found) if found < this => Err(LockFault::Earlier { line, found }),
+    match *versions.iter().find(|(_, found)| *found != this).unwrap_or(first) {
+        (line, found) if found > this => Err(LockFault::Newer { line, found }),
+        (line, found) if found < this => Err(LockFault::Earlier { line, found }),
         _ => Ok(()),
     }
 }
@@ -111,7 +111,7 @@ fn entry(&(line, text): &Line<'_>) -> Result<Entry, LockFault> {
         "settings" => settings(value).ok_or_else(|| unlike(section))?,
         "refit" => Entry::Refit(Box::new(read(line, value)?)),
         "files" => Entry::File(named()?.0.to_owned(), read(line, named()?.1)?),
-        "data" => Entry::Data(named()?.0.to_owned(), read(line, named()?.1)?),
+        "data" => Entry::Data(named()?.0.to_owned(), Box::new(read(line, named()?.1)?)),
         "embedding" => Entry::Embedding(named()?.0.to_owned(), read(line, named()?.1)?),
         "left_out" => Entry::LeftOut(named()?.0.to_owned(), read(line, named()?.1)?),
         "cells" => {
@@ -170,7 +170,7 @@ impl Gathered {
                 insert(&mut self.settings, path, (line, value), |path| format!("the setting `{}`", path.join(".")))
             }
             Entry::File(key, file) => insert(&mut self.files, key, (line, file), |key| format!("the file `{key}`")),
-            Entry::Data(key, data) => insert(&mut self.data, key, (line, data), |key| format!("the data `{key}`")),
+            Entry::Data(key, data) => insert(&mut self.data, key, (line, *data), |key| format!("the data `{key}`")),
             Entry::Embedding(key, facts) => {
                 insert(&mut self.embedding, key, (line, facts), |key| format!("the embedding `{key}`"))
             }

@@ -146,7 +146,7 @@ impl RunFolder {
     /// As [`write_reports`](Self::write_reports), or if a copy can't be written.
     pub fn carry_lock(&self, pipeline: &Pipeline) -> Result<(), Error> {
         sources::keep(&self.path, &pipeline.file)?;
-        self.write_reports().map(drop)
+        self.write_reports(None).map(drop)
     }
 
     /// Waits for the lock of the run folder, which is held only while a small file or the summary is written.

@@ -104,7 +104,7 @@ fn ten_thousand_cells_are_checked_and_drawn_quickly() {
     let challenge = Some("a hash".to_owned());
     let selection = Selection { sample: Some(100), challenge, shard: Some("2/5".parse().expect("a shard")) };
     timed("drawn", &mut || {
-        let selected = reproduce::select_cells(&pipeline, &lock, &selection, &[]);
+        let selected = reproduce::select_cells(&pipeline, &lock, &selection, &[]).expect("cells");
         assert!(selected.cells.len() < 60 && selected.of == 10_000);
     });
 }
