@@ -84,6 +84,12 @@ pub(crate) fn say_choice(choice: &ModelChoice) {
     }
 }
 
+/// Returns a cause of failures without its numbers, which differ from cell to cell.
+pub(crate) fn without_numbers(cause: &str) -> String {
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
+    cause.chars().filter(|&c| !is_of_number(c)).collect()
+}
+
 /// Returns which cells a warning concerns, such as ` (3 cells, such as ID)`; empty if it concerns all.
 pub(crate) fn of_cells(cells: &[String]) -> String {
     match cells {

@@ -84,6 +84,19 @@ impl TextArgs {
         input.read(take)
     }
 
+    /// Refuses a column of an input without columns: standard input is read as lines unless its format is given.
+    pub(crate) fn refuse_column(&self, column: Option<&str>) -> Result<(), Error> {
+        let is_stream = self.path().is_none_or(is_open_already);
+        let format = self.input_format.or(is_stream.then_some(InputFormat::Lines));
+        if column.is_none() || format != Some(InputFormat::Lines) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "--text names a column, and {} is read as lines, which have none; give --input-format csv, tsv or jsonl",
+            self.name()
+        )))
+    }
+
     /// Returns the name of the input for messages.
     pub(crate) fn name(&self) -> &str {
         self.path().map_or("standard input", |path| path.to_str().unwrap_or("the input"))

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use emberline_base::Warning;
 use emberline_base::warning::Code;
+use emberline_base::{Task, Warning};
 use emberline_checks::{Checked, Verdict};
 use emberline_dataset::{Dataset, Findings, Rows};
 use emberline_device::Device;
@@ -103,6 +103,11 @@ impl Pipeline {
                 let labels = &data.labels;
                 key = Some("train");
                 cell.settings.train.check_labels(labels.task, &labels.classes).map_err(unsupported)?;
+                if labels.task == Task::MultiClass && cell.settings.decide.threshold.is_some() {
+                    key = Some("decide");
+                    let why = "a text has one of several classes here, and the most probable one is predicted; remove `decide.threshold`";
+                    return Err(unsupported(why.to_owned()));
+                }
                 examined.faults.extend(reduction_faults(plan, cell, data.splits.train.len()));
                 Ok(())
             });

@@ -254,7 +254,17 @@ fn read(path: &Path) -> Result<String, Error> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(Error::TooLarge { path: path.to_owned(), megabytes: MAX_FILE >> 20 });
     }
+    if is_utf16(&bytes) {
+        let message = "the file is UTF-16; save it as UTF-8, such as with `iconv -f UTF-16 -t UTF-8`";
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, message);
+        return Err(Error::PipelineFile(FileError::new("read", path)(source)));
+    }
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Whether a file seems to be UTF-16, as PowerShell writes it: it begins with a byte order mark, or ASCII has every other byte zero.
+fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.iter().take(4).any(|&byte| byte == 0)
 }
 
 /// Fills in the defaults that depend on other keys: the seeds that all cells share come from the file's `seed`, not

@@ -133,7 +133,8 @@ impl Starter<'_> {
             let others: Vec<String> = self.others.iter().map(|other| on_one_line(other)).collect();
             let _ = writeln!(
                 text,
-                "# {} beside it: for splits as they were published, write [data.train] and [data.test] with a `path` each, instead of `path`",
+                "# {} beside it: for splits as they were published, write [data.train], [data.valid] and [data.test] with a `path` each, instead of \
+                 `path`, and take the keys of the files that there are, and `repeats`, out of [data.split]: they would take a part of each file",
                 others.join(" and ")
             );
         }

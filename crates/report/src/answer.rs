@@ -110,7 +110,7 @@ fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
     Some(Prose::default().plain(if is_main {
         format!("A{reaches}")
     } else {
-        format!("The best setting's {name} is {}; a{reaches}", mean_and_spread(&values))
+        format!("The {name} of {} is {}; a{reaches}", best.label, mean_and_spread(&values))
     }))
 }
 

@@ -5,13 +5,13 @@
 //! ranks, intervals and differences are those of `summary.answer`, so that no output can contradict it.
 
 use emberline_base::Metric;
-use emberline_base::record::answer::{Answer, Level};
+use emberline_base::record::answer::{Answer, Level, SettingAnswer};
 use emberline_base::record::{Outcome, Status, Summary};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::grouping::{self, Setting};
+use crate::grouping::Setting;
 use crate::moments::{mean, standard_deviation};
 use crate::ranking::Ranking;
 use crate::table::{metric_names, metric_of};
@@ -118,18 +118,19 @@ pub struct SettingSizes {
     pub table_bytes: Option<u64>,
 }
 
-/// Returns the scores of every setting of a run: those of the answer first, in its order, then the others by the main metric.
+/// Returns the scores of every setting of a run: those of the answer first, in its order, the most labels first, then the others by the
+/// main metric.
 pub fn setting_scores(summary: &Summary) -> Vec<SettingScores> {
     let ranking = Ranking::of(summary);
     let names = metric_names(summary);
     let settings = ranking.order.iter().filter_map(|&index| ranking.settings.get(index));
     let mut scores: Vec<SettingScores> = settings.map(|setting| scores_of(summary, setting, &names)).collect();
-    let answered = |label: &str| {
-        let settings = summary.answer.iter().flat_map(|answer| &answer.settings);
-        settings.into_iter().position(|known| known.label == label).unwrap_or(usize::MAX)
+    let place = |scores: &SettingScores| {
+        let mut settings = summary.answer.iter().flat_map(Answer::of_each_number).flat_map(|answer| &answer.settings);
+        settings.position(|known| known.setting == scores.setting).unwrap_or(usize::MAX)
     };
     // The sort is stable, so settings without an answer keep their order.
-    scores.sort_by_key(|scores| answered(&scores.label));
+    scores.sort_by_cached_key(place);
     scores
 }
 
@@ -156,17 +157,16 @@ fn scores_of(summary: &Summary, setting: &Setting<'_>, names: &[String]) -> Sett
         Some((name.clone(), spread(&|outcome| outcome.metrics.get(name).copied().filter(|value| value.is_finite()))?))
     });
     let metrics = metrics.collect();
-    let axes = setting.cells.first().into_iter().flat_map(|cell| &cell.settings);
-    let axes = axes.filter(|(axis, _)| !grouping::is_replicate(axis));
+    let axes = setting.axes();
     let first = setting.cells.first();
     SettingScores {
         label: setting.label.clone(),
-        setting: axes.map(|(axis, value)| (axis.clone(), value.clone())).collect(),
+        answer: summary.answer.as_ref().and_then(|answer| answer.find(&axes)).and_then(claimed),
+        setting: axes,
         embedding: first.map(|cell| cell.embedding.clone()).unwrap_or_default(),
         source: first.map(|cell| cell.source.clone()).unwrap_or_default(),
         trainable: first.is_some_and(|cell| cell.trainable),
         cells: CellCounts { done: count(Status::Done), failed: count(Status::Failed), pending: count(Status::Pending) },
-        answer: summary.answer.as_ref().and_then(|answer| claimed(answer, &setting.label)),
         metrics,
         epochs: spread(&|outcome| Some(f64::from(outcome.epochs))),
         seconds: spread(&|outcome| Some(outcome.seconds)),
@@ -174,9 +174,11 @@ fn scores_of(summary: &Summary, setting: &Setting<'_>, names: &[String]) -> Sett
     }
 }
 
-/// Returns what an answer claims of the setting with this label; none if it claims nothing of any.
-fn claimed(answer: &Answer, label: &str) -> Option<Claimed> {
-    let known = answer.settings.iter().find(|known| known.label == label && answer.level != Level::None)?;
+/// Returns what an answer claims of one of its settings; none if it claims nothing of any.
+fn claimed((answer, known): (&Answer, &SettingAnswer)) -> Option<Claimed> {
+    if answer.level == Level::None {
+        return None;
+    }
     let pair = answer.pairs.iter().find(|pair| pair.b == known.setting);
     // The pair's difference is the leader's score minus this one's.
     let to_leader = pair.map(|pair| ToLeader {
@@ -265,5 +267,18 @@ mod tests {
         let scores = setting_scores(&sample::single().summary);
         let spread = scores[0].epochs.expect("epochs");
         assert_eq!((scores.len(), spread.n, spread.standard_deviation), (1, 1, None));
+    }
+
+    #[test]
+    fn settings_of_every_number_of_labels_have_their_claims() {
+        let run = sample::of_several_label_counts();
+        let scores = setting_scores(&run.summary);
+        let answer = run.summary.answer.as_ref().expect("an answer");
+        let answered: Vec<_> = answer.of_each_number().flat_map(|answer| &answer.settings).collect();
+        assert_eq!(scores.len(), 4);
+        for (scores, known) in scores.iter().zip(answered) {
+            assert_eq!(scores.setting, known.setting);
+            assert_eq!(scores.answer.as_ref().map(|claimed| claimed.mean), Some(known.mean));
+        }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn run(args: &Predict) -> Result<Code, Error> {
     say_choice(classifier.choice());
     let neighbours = args.neighbours.map(|count| Neighbours::find_among(&classifier, count)).transpose()?;
     let of_pipeline = || TextColumn { column: classifier.text_column().clone(), header: classifier.header() };
+    args.texts.refuse_column(args.text.as_deref())?;
     let text = args.text.as_deref().map_or_else(of_pipeline, column);
     let (task, classes) = (classifier.task(), classifier.classes().to_vec());
     let columns =

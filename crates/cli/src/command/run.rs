@@ -82,7 +82,7 @@ fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Err
         say(&message);
     }
     // Warnings about the data were printed when the run began.
-    summary.warnings.iter().filter(|warning| !warning.cells.is_empty()).for_each(warn);
+    summary.warnings.iter().filter(|warning| !summary.data.warnings.contains(warning)).for_each(warn);
     if outline.pending > 0 {
         let are = agreeing(outline.pending, "is", "are");
         say(&format!("{} {are} left to run", counted(outline.pending, "cell")));

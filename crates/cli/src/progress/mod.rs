@@ -28,7 +28,7 @@ pub(crate) use self::encoding::EncodingBar;
 use self::grid::Grid;
 use self::screen::Screen;
 use crate::layout::message_size;
-use crate::terminal::{Verbosity, left_out_message, say, seconds, warn};
+use crate::terminal::{Verbosity, left_out_message, say, seconds, warn, without_numbers};
 
 /// The time between two lines if there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -83,7 +83,7 @@ impl Progress {
     /// Prints why a cell failed, once per cause.
     fn failed(&mut self, name: &str, error: Option<&str>) {
         let cause = error.unwrap_or("for an unknown reason");
-        if self.causes.len() < MAX_CAUSES && self.causes.insert(cause.to_owned()) {
+        if self.causes.len() < MAX_CAUSES && self.causes.insert(without_numbers(cause)) {
             say(&format!("failed: {name}: {cause}"));
         }
     }

@@ -10,7 +10,7 @@ use emberline_pipeline::Queued;
 use super::estimate::{Bound, TimeLeft, time};
 use crate::layout::{shortened, shortened_name, width};
 
-/// Minimum number of columns that a cell's name keeps if the line is too long.
+/// Minimum number of columns that a cell's name keeps if the line is too long, on a narrow terminal; on a wider one it is two fifths.
 const MIN_NAME: usize = 16;
 
 /// A cell that has begun.
@@ -93,11 +93,12 @@ impl Running {
         let mut parts = self.parts(now);
         let length = |parts: &[(u8, String)]| parts.iter().map(|(_, part)| width(part) + 2).sum::<usize>();
         let name = name.min(columns);
-        while name.min(MIN_NAME) + length(&parts) > columns && parts.len() > 1 {
-            let least = (0..parts.len()).max_by_key(|&at| parts[at].0).expect("there are parts");
-            parts.remove(least);
+        let least = name.min(MIN_NAME.max(columns * 2 / 5));
+        while least + length(&parts) > columns && parts.len() > 1 {
+            let at = (0..parts.len()).max_by_key(|&at| parts[at].0).expect("there are parts");
+            parts.remove(at);
         }
-        let room = columns.saturating_sub(length(&parts)).min(name).max(name.min(MIN_NAME));
+        let room = columns.saturating_sub(length(&parts)).min(name).max(least);
         let mut line = shortened_name(&self.name, room);
         line += &" ".repeat(room.saturating_sub(width(&line)));
         for (_, part) in parts {

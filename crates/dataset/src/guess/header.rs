@@ -11,25 +11,30 @@ const MAX_NAME: usize = 64;
 /// Words per text from which a column holds texts.
 const WORDS: f64 = 3.0;
 
-/// Whether the first row holds names: short ones, no numbers, none of them twice, and none that is a value in its column; and one
-/// of them is a common name, or is above a column of numbers or of texts.
+/// Whether the first row holds names: short ones, no numbers; and one of them is a common name that is no value in its column, or is above
+/// a column of numbers or of texts, while none is there twice or is a value in its column.
 pub(super) fn has_header(rows: &[Vec<Cell>]) -> bool {
     let Some((first, rest)) = rows.split_first() else { return false };
     let names: Vec<&str> = first.iter().map(text).collect();
     let is_name = |name: &&str| name.len() <= MAX_NAME && number(name).is_none();
     let given: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
-    let are_different = (1..given.len()).all(|at| !given[..at].contains(&given[at]));
-    if given.is_empty() || rest.is_empty() || !given.iter().all(is_name) || !are_different {
+    if given.is_empty() || rest.is_empty() || !given.iter().all(is_name) {
         return false;
     }
     let column = |at: usize| rest.iter().filter_map(move |row| row.get(at)).map(text).filter(|value| !value.is_empty());
     let is_value = |(at, name): (usize, &&str)| column(at).any(|value| value.eq_ignore_ascii_case(name));
-    if names.iter().enumerate().filter(|(_, name)| !name.is_empty()).any(is_value) {
+    // A common name tells enough, although another name may also be a class, such as `spam`, or stand there twice.
+    let is_single = |name: &str| given.iter().filter(|other| **other == name).count() == 1;
+    if names.iter().enumerate().any(|(at, name)| is_common(name) && is_single(name) && !is_value((at, name))) {
+        return true;
+    }
+    let are_different = given.iter().all(|name| is_single(name));
+    if !are_different || names.iter().enumerate().filter(|(_, name)| !name.is_empty()).any(is_value) {
         return false;
     }
     let stands_out = |(at, name): (usize, &&str)| {
         let are_numbers = column(at).next().is_some() && column(at).all(|value| number(value).is_some());
-        !name.is_empty() && (is_common(name) || are_numbers || (words(name) == 1 && mean_words(column(at)) >= WORDS))
+        !name.is_empty() && (are_numbers || (words(name) == 1 && mean_words(column(at)) >= WORDS))
     };
     names.iter().enumerate().any(stands_out)
 }
@@ -76,6 +81,8 @@ mod tests {
         assert!(found(&[&["", "count", "tweet"], &["0", "3", "one two three"]]));
         assert!(found(&[&["q", "kind"], &["how is it then", "x"], &["why is it so", "y"]]));
         assert!(found(&[&["frase", "valor"], &["hola", "1"], &["adios", "0"]]));
+        assert!(found(&[&["text", "spam"], &["win now", "spam"], &["see you", "ham"]]), "a name may also be a class");
+        assert!(found(&[&["text", "label", "label"], &["a b", "x", "y"]]));
     }
 
     #[test]

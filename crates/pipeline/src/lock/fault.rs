@@ -14,7 +14,7 @@ pub enum LockFault {
     /// A merge left its markers.
     #[error(
         "line {line}: a merge of git left its markers here; delete the lines that begin with `<<<<<<<`, `|||||||`, `=======` or \
-         `>>>>>>>` and keep all others, which is what `*.lock merge=union` in .gitattributes does by itself"
+         `>>>>>>>` and keep all others, which is what `pipeline.lock merge=union` in .gitattributes does by itself"
     )]
     Marker {
         /// The line of the first marker.

@@ -62,7 +62,7 @@ pub(crate) const VERSION: u32 = 4;
 /// The first lines of the file.
 const HEAD: &str = "\
 # What the pipeline's run came to, written by `emberline lock`; `emberline verify` proves it again.
-# One line per subject, each with its own checksum, so that git can merge it (`*.lock merge=union` in .gitattributes).
+# One line per subject, each with its own checksum, so that git can merge it (`pipeline.lock merge=union` in .gitattributes).
 ";
 
 /// The inputs and the results of a finished run.

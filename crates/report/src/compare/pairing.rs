@@ -103,7 +103,8 @@ fn replicate(cell: &SideCell) -> Vec<String> {
     ReplicateAxis::ALL.iter().map(|axis| canonical(&cell.value(axis.key()))).collect()
 }
 
-/// Returns the main metric of the first side's task: the first one in order of preference that a cell has.
+/// Returns the metric of the answer of the first side that has one, if both sides have it; else the main metric of the first side's task:
+/// the first one in order of preference that a cell has.
 fn main_metric(first: &Side, second: &Side) -> String {
     let candidates: Vec<String> = ["val", "test"]
         .into_iter()
@@ -111,6 +112,11 @@ fn main_metric(first: &Side, second: &Side) -> String {
         .collect();
     let is_there =
         |side: &Side, name: &String| side.cells.iter().any(|c| c.metrics.get(name).is_some_and(|v| v.is_finite()));
+    let answered = [first, second].into_iter().filter_map(|side| side.run.as_ref()?.summary.answer.as_ref());
+    let of_answer = answered.map(|answer| &answer.metric).find(|name| is_there(first, name) && is_there(second, name));
+    if let Some(name) = of_answer {
+        return name.clone();
+    }
     let found = [first, second].into_iter().find_map(|side| candidates.iter().find(|name| is_there(side, name)));
     found.unwrap_or(&candidates[0]).clone()
 }

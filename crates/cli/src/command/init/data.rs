@@ -159,7 +159,7 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// Writes a `.gitignore` that keeps run folders out of git, and returns its path as a line. An existing one is left as it is.
-fn ignore_runs(folder: &Path) -> Result<String, Error> {
+pub(super) fn ignore_runs(folder: &Path) -> Result<String, Error> {
     let path = folder.join(".gitignore");
     match std::fs::read_to_string(&path) {
         Ok(text) if text.lines().any(|line| matches!(line.trim(), "runs" | "runs/" | "/runs/" | "/runs")) => {

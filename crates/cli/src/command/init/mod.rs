@@ -59,6 +59,7 @@ fn quickstart(args: &Init) -> Result<Code, Error> {
         };
         written += &write_file(&args.dir, name, content)?;
     }
+    written += &data::ignore_runs(&args.dir)?;
     written += &attributes::add(&args.dir)?;
     // Whoever closes standard output early, has all files.
     writeln!(io::stdout(), "{written}\nnow: emberline run {}", args.dir.join(PIPELINE).display())?;

@@ -15,7 +15,7 @@ use super::cell_table;
 use crate::columns::{Column, fitted};
 use crate::exit::Error;
 use crate::layout::{output_width, wrapped_for_output};
-use crate::terminal::{Verbosity, printable, say, seconds, table};
+use crate::terminal::{Verbosity, printable, say, seconds, table, without_numbers};
 
 /// Maximum number of settings that are listed, unless all are asked for.
 const MAX_SETTINGS: usize = 20;
@@ -56,8 +56,12 @@ fn settings(summary: &Summary, most: usize, is_verbose: bool, columns: usize) ->
     let mut lines = fitted(rows.columns(&metric), columns);
     let more = scores.len() - shown.len();
     if more > 0 {
-        let text =
-            format!("and {} with lower scores: `--verbose` and settings.csv have them", counted(more, "setting"));
+        let lower = if summary.answer.as_ref().is_some_and(|answer| !answer.fewer_labels.is_empty()) {
+            "with fewer labels or lower scores"
+        } else {
+            "with lower scores"
+        };
+        let text = format!("and {} {lower}: `--verbose` and settings.csv have them", counted(more, "setting"));
         lines.insert(1 + shown.len(), text);
     }
     lines
@@ -144,8 +148,17 @@ impl Rows<'_> {
             printable(&format!("({}{})", baseline_name(scores), rows.collect::<String>()))
         };
         let baselines = self.baselines.iter().map(baseline);
-        let reference = reference_score(metric, &self.summary.data).map(|(name, _)| format!("({name})"));
-        Column::new("setting", settings.chain(baselines).chain(reference).collect())
+        Column::new("setting", settings.chain(baselines).chain(self.reference(metric)).collect())
+    }
+
+    /// Returns the name of the last row, which holds what is had without any model; none if no column has such a number.
+    fn reference(&self, metric: &str) -> Option<String> {
+        let name_for = |metric: &str| reference_score(metric, &self.summary.data).map(|(name, _)| name);
+        let others = || headline_metrics(self.summary).iter().any(|metric| name_for(metric).is_some());
+        match name_for(metric) {
+            Some(name) => Some(format!("({name})")),
+            None => others().then(|| "(no skill)".to_owned()),
+        }
     }
 
     fn metric(&self, name: &str) -> Column {
@@ -188,15 +201,16 @@ fn cells(scores: &SettingScores) -> String {
 
 /// Prints why cells failed: each cause once, with the number of its cells and the first of them.
 pub(super) fn print_failures(summary: &Summary) {
-    let mut causes: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    let mut causes: IndexMap<String, (&str, Vec<&str>)> = IndexMap::new();
     for cell in summary.cells.iter().filter(|cell| cell.status == Status::Failed) {
-        causes.entry(cell.error.as_deref().unwrap_or("for an unknown reason")).or_default().push(&cell.id);
+        let cause = cell.error.as_deref().unwrap_or("for an unknown reason");
+        causes.entry(without_numbers(cause)).or_insert_with(|| (cause, Vec::new())).1.push(&cell.id);
     }
-    let failed: usize = causes.values().map(Vec::len).sum();
+    let failed: usize = causes.values().map(|(_, cells)| cells.len()).sum();
     if failed == 0 {
         return;
     }
-    for (cause, cells) in causes.iter().take(MAX_CAUSES) {
+    for (cause, cells) in causes.values().take(MAX_CAUSES) {
         let named = match cells.as_slice() {
             [only] => (*only).to_owned(),
             [first, ..] => format!("{}, such as {first}", counted(cells.len(), "cell")),

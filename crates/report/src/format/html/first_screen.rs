@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use emberline_base::SplitName;
 use emberline_base::record::Summary;
+use emberline_base::record::answer::Answer;
 use emberline_statistics::sentences;
 
 use super::parts::{MAX_LENGTH, folded, label, prose};
@@ -104,7 +106,12 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
     if let Some(positive) = summary.data.describe_positive() {
         facts.push(("positive class".to_owned(), shorten(&positive, MAX_LENGTH)));
     }
+    let labels = |answer: &Answer| Some((answer.fewer_labels.last()?.labels?, answer.labels?));
     for (name, split) in summary.data.splits.iter() {
+        if let Some((least, most)) = summary.answer.as_ref().and_then(labels).filter(|_| name == SplitName::Train) {
+            facts.push(("training rows".to_owned(), format!("{} to {}", count(least as u64), count(most as u64))));
+            continue;
+        }
         let majority = summary.data.majority_accuracy.get(name).map(|share| format!(" (majority {})", single(*share)));
         facts.push((format!("{} rows", split_title(name)), count(split.rows as u64) + &majority.unwrap_or_default()));
     }

@@ -8,6 +8,7 @@ mod key;
 
 use std::fmt::Write as _;
 
+use emberline_base::Metric;
 use emberline_base::record::answer::{Answer, Level, ScoredRows, SettingAnswer};
 use emberline_base::record::{BaselineScores, Summary};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::chart::axis::{Axis, range};
 use crate::escape::html;
 use crate::number::{counted, decimals, fixed};
 use crate::ranking::Ranking;
+use crate::table::metric_of;
 
 /// Number of settings that are shown; the others are folded.
 const SHOWN: usize = 12;
@@ -27,7 +29,7 @@ const MAX_SETTINGS: usize = 300;
 /// A baseline further from the scores than this many times their range isn't drawn, only named.
 const REACH: f64 = 0.8;
 
-/// The baselines that are drawn, in groups: the first of a group that was measured stands for it.
+/// The baselines that are drawn, in groups: the best of a group on the rows of a setting stands for it.
 const BASELINES: [(&[&str], &str); 3] = [
     (&["prior", "majority"], "no skill"),
     (&["tfidf_lr", "nb_svm", "naive_bayes"], "without an embedding"),
@@ -130,7 +132,7 @@ fn row_of_answer<'a>(answer: &'a Answer, setting: &'a SettingAnswer, baselines: 
     }
 }
 
-/// Returns the score of the first measured of these baselines on the rows of a setting with these values of the axes.
+/// Returns the best score of these baselines on the rows of a setting with these values of the axes.
 fn baseline<'v>(
     names: &[&str],
     baselines: &[BaselineScores<'_>],
@@ -143,11 +145,12 @@ fn baseline<'v>(
             .iter()
             .all(|(axis, of_baseline)| value(axis).is_none_or(|of_setting| of_setting == *of_baseline))
     };
+    let better = if metric_of(metric).is_some_and(Metric::smaller_is_better) { f64::min } else { f64::max };
     let of_name = |name: &&str| {
         let of_rows = baselines.iter().filter(|scores| scores.name == *name).filter(has_rows);
-        of_rows.filter_map(|scores| scores.mean(metric)).filter(|score| score.is_finite()).reduce(f64::max)
+        of_rows.filter_map(|scores| scores.mean(metric)).filter(|score| score.is_finite()).reduce(better)
     };
-    names.iter().find_map(of_name)
+    names.iter().filter_map(of_name).reduce(better)
 }
 
 /// Creates the axis over the scores of these rows, and over the baselines that are near them; `None` without a finite score.

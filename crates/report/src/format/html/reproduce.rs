@@ -47,7 +47,7 @@ fn commands(details: &Details) -> String {
         ),
     };
     format!(
-        "<dl class=\"commands\">\n<div><dt><code>emberline run {0}</code></dt><dd>makes this result: what is done already is kept.</dd></div>\n\
+        "<dl class=\"commands\">\n<div><dt><code>emberline run {0}</code></dt><dd>makes this result; what is done already is kept. Settings that the command line changed (<code>-S</code>, <code>--until</code>) must be given again: the file doesn't hold them.</dd></div>\n\
          <div><dt><code>emberline {command} {0}</code></dt><dd>{what}</dd></div>\n\
          <div><dt><code>emberline report --from report.html</code></dt><dd>gives back the files that this page carries, byte for byte.</dd></div>\n</dl>\n",
         html(&pipeline)

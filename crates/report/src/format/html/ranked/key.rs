@@ -43,7 +43,7 @@ fn baseline_text(summary: &Summary, kind: usize, words: &str, values: &[f64], ax
     let measured = |name: &&&str| {
         summary.baseline_scores().iter().any(|scores| scores.name == **name && !scores.metrics.is_empty())
     };
-    let title = name_of(names.iter().find(measured)?);
+    let title = names.iter().filter(measured).map(|name| name_of(name)).collect::<Vec<_>>().join(" or ");
     let (low, high) = (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
     let score = if low == high { single(low) } else { format!("{} to {}", single(low), single(high)) };
     let place = if axis.place(high) < 0.0 {
