@@ -93,7 +93,7 @@ mod tests {
             fitted(table(), 52),
             [
                 "setting                          test_f1  interval",
-                "pretrained · fi…d · train 1000    0.5000  [0.4, 0.6]",
+                "pretrained · fi…ed · train 1000   0.5000  [0.4, 0.6]",
                 "日本語 · frozen                        -",
             ]
         );

@@ -132,7 +132,7 @@ fn impossible_amounts_are_told_with_numbers() {
     assert!(
         error.ends_with(
             "110 rows (90 for train, 20 for valid) asked for, but there are 90 usable rows (10 more are copies of a text, \
-             see data.duplicates); lower `split`"
+             see data.duplicates); lower the numbers in [data.split]"
         ),
         "{error}"
     );
