@@ -55,7 +55,8 @@ fn nothing_is_written_or_removed_through_a_link() {
         fs::write(elsewhere.path().join("mine"), b"mine").expect("written");
         fs::write(elsewhere.path().join(".emberline-a.tmp"), b"mine").expect("written");
         let folder = RunFolder::new(at.path().join("run"));
-        let link = folder.path().join(below.replace("ID", &cell.id));
+        let name = if below.starts_with("tensorboard") { &cell.log_name } else { &cell.id };
+        let link = folder.path().join(below.replace("ID", name));
         fs::create_dir_all(link.parent().expect("a folder")).expect("made");
         symlink(elsewhere.path(), &link).expect("linked");
         let held = folder.claim(&at.path().join("p.toml"));
