@@ -190,13 +190,18 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("text")
 }
 
-/// JSON with 0 for every number called `seconds`, and not another byte changed.
+/// JSON with 0 for every number called `seconds`, nothing in objects of that name, and not another byte changed.
 fn without_seconds(json: &str) -> String {
     const KEY: &str = "\"seconds\":";
     let mut parts = json.split(KEY);
     let mut timeless = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let value = part.trim_start();
+        // In `settings.json`: their number, mean and deviation.
+        if let Some((_, rest)) = value.strip_prefix('{').and_then(|spread| spread.split_once('}')) {
+            timeless.extend([KEY, " {}", rest]);
+            continue;
+        }
         let rest = value.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.eE".contains(c));
         assert!(rest.len() < value.len(), "a number of seconds: {value:.40}");
         timeless.extend([KEY, &part[..part.len() - value.len()], "0.0", rest]);

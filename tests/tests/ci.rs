@@ -294,6 +294,7 @@ fn the_recipe_for_github_runs() {
     assert_eq!(keys(&recipe), ["jobs", "name", "on"].map(str::to_owned).into());
     let fixture = locked();
     fixture.write("pipeline.toml", fixture.read("p.toml"));
+    fs::remove_dir_all(fixture.join("runs/p")).expect("removed");
     fixture.done(&["run", "pipeline.toml", "--out", "mine"]);
     fixture.done(&["lock", "pipeline.toml", "--out", "mine"]);
     let mut commands = 0;

@@ -55,7 +55,7 @@ fn hostile_data_are_shown_and_not_obeyed() {
         (&["run", "p.toml", "--force", "--jobs", "2"], 0),
         (&["run", "p.toml", "--format", "json"], 0),
         (&["report", "runs/hostile"], 0),
-        (&["check", "\u{1b}[31mp.toml"], 0),
+        (&["check", "\u{1b}[31mp.toml"], 2),
         (&["embed", "hashing", "--similarity", "--input", "data.jsonl"], 0),
         (&["check", "p.toml", "-S", "data.label=\u{1b}[31m<b>", "-S", "grid={}", "--data"], 4),
         (&["check", "p.toml", "-S", "name=\u{1b}[31m"], 3),

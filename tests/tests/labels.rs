@@ -40,7 +40,7 @@ fn the_positive_class_is_named_everywhere() {
     let resolved = fixture.done(&["plan", "p.toml", "--resolved"]);
     assert!(resolved.stdout.contains("positive = \"hate\""), "{}", resolved.stdout);
 
-    let run = fixture.done(&["run", "p.toml", "--out", "out"]);
+    let run = fixture.done(&["run", "p.toml", "--out", "out", "-v"]);
     assert!(run.stderr.contains(&format!("positive class: {chosen}\n")), "{}", run.stderr);
     assert!(run.stderr.contains(" (prevalence 0."), "{}", run.stderr);
     let row = run.stdout.lines().find(|line| line.starts_with("(prevalence)")).expect("a row of prevalences");
@@ -83,7 +83,7 @@ fn warnings_are_in_everything_that_a_run_leaves() {
     let warning = "EMB003: 1 text has different labels in different rows, such as \"a text 0 of 0\": `1` in d.csv, line 2, \
                    `0` in d.csv, line 42.";
     assert!(check.stdout.contains(&format!("warnings: 1\n  {warning}")), "{}", check.stdout);
-    let run = fixture.done(&["run", "p.toml", "--out", "out"]);
+    let run = fixture.done(&["run", "p.toml", "--out", "out", "-v"]);
     assert_eq!(run.stderr.matches(&format!("warning: {warning}")).count(), 1, "{}", run.stderr);
     let before_training = run.stderr.find("EMB003") < run.stderr.find("[1/1]");
     assert!(before_training, "{}", run.stderr);

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "`minillm`, which is no requirement; there are shared, tensorboard, minilm")]
+    #[should_panic(expected = "`minillm`, which is no requirement; there are shared, tensorboard, python, minilm")]
     fn an_unknown_name_is_a_failure() {
         forbidden("minillm", "");
     }

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
+use emberline_base::Warning;
 use emberline_base::number::{agreeing, counted};
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
@@ -82,7 +83,8 @@ fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Err
         say(&message);
     }
     // Warnings about the data were printed when the run began.
-    summary.warnings.iter().filter(|warning| !summary.data.warnings.contains(warning)).for_each(warn);
+    let is_new = |warning: &&Warning| !warning.cells.is_empty() || !summary.data.warnings.contains(warning);
+    summary.warnings.iter().filter(is_new).for_each(warn);
     if outline.pending > 0 {
         let are = agreeing(outline.pending, "is", "are");
         say(&format!("{} {are} left to run", counted(outline.pending, "cell")));

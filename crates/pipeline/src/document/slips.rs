@@ -5,14 +5,16 @@ use std::ops::Range;
 /// A message for a slip, and the cure.
 type Answer = (String, String);
 
+/// Maximum length in bytes of a line that is looked at, and of the beginning that tells the language.
+const MAX_LINE: usize = 4096;
+
 /// Words of other languages for no value.
 const NULLS: [&str; 6] = ["None", "null", "nil", "NULL", "Null", "none"];
 
 /// Returns what to say instead of the parser's error `description` at a place of the text; `None` if the slip isn't known.
 pub(super) fn answer(text: &str, range: &Range<usize>, description: &str) -> Option<Answer> {
-    let start = text[..range.start.min(text.len())].rfind('\n').map_or(0, |at| at + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
-    let word = text.get(range.clone()).unwrap_or_default().trim();
+    let line = line_at(text, range.start.min(text.len()))?;
+    let word = text.get(range.clone()).filter(|word| word.len() <= MAX_LINE).unwrap_or_default().trim();
     let say = |message: &str, hint: String| Some((message.to_owned(), hint));
     if let Some(language) = other_language(text) {
         let hint = "write TOML: sections in brackets, such as [data], and `key = value` in the lines below; `emberline init` writes an example";
@@ -53,6 +55,19 @@ pub(super) fn answer(text: &str, range: &Range<usize>, description: &str) -> Opt
     None
 }
 
+/// Returns the line at a place of the text; `None` if it is longer than people write, since all faults of a long line are answered.
+fn line_at(text: &str, at: usize) -> Option<&str> {
+    let first = text.floor_char_boundary(at.saturating_sub(MAX_LINE));
+    let start = match text[first..at].rfind('\n') {
+        Some(newline) => first + newline + 1,
+        None if first == 0 => 0,
+        None => return None,
+    };
+    let rest = &text[start..text.floor_char_boundary(start + MAX_LINE)];
+    let whole = rest.contains('\n') || start + rest.len() == text.len();
+    rest.lines().next().or(Some("")).filter(|_| whole)
+}
+
 fn is_key(text: &str) -> bool {
     !text.is_empty() && text.trim_matches('"').chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
@@ -68,7 +83,7 @@ fn value_has_thousands(value: &str) -> bool {
 
 /// Returns the language of a text that isn't TOML, by its first lines.
 pub(super) fn other_language(text: &str) -> Option<&'static str> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines = text[..text.floor_char_boundary(MAX_LINE)].lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next()?;
     let pairs = |line: &str| line.split_once(':').is_some_and(|(key, _)| is_key(key.trim())) && !line.contains('=');
     if first.starts_with('{') {
