@@ -31,7 +31,7 @@ const fn case(
 }
 
 const CASES: &[Expected] = &[
-    case("02-no-known-word", &["run", "pipeline.toml"], 0, &["EMB006", "known"], &[]),
+    case("02-no-known-word", &["run", "pipeline.toml"], 0, &["EMB006", "knows 0.0 %"], &[]),
     case("03-positive-class-unsaid", &["run", "pipeline.toml"], 0, &["positive class"], &[]),
     case("03-positive-class-unsaid", &["check", "--data", "pipeline.toml"], 0, &["positive"], &[]),
     case("04-nan-label-is-a-class", &["check", "--data", "pipeline.toml"], 0, &["missing labels: 1"], &["NaN:"]),

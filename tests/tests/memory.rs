@@ -65,7 +65,8 @@ embedding = ["wide", "long", "h"]
     let fixture = prepared(15_000, 14_000, more);
     let ended = limited(&fixture, "-v 1600000", &["run", "p.toml", "--jobs", "1"]);
     assert_eq!(ended.code, Some(7), "{}", ended.stderr);
-    assert!(ended.stderr.matches("not enough memory").count() == 2, "{}", ended.stderr);
+    // Each is told when it happens, and again at the end.
+    assert!(ended.stderr.matches("not enough memory").count() == 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("1 cell trained"), "{}", ended.stderr);
     assert_no_panic(&ended);
 }

@@ -83,7 +83,10 @@ fn value_has_thousands(value: &str) -> bool {
 
 /// Returns the language of a text that isn't TOML, by its first lines.
 pub(super) fn other_language(text: &str) -> Option<&'static str> {
-    let mut lines = text[..text.floor_char_boundary(MAX_LINE)].lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines = text[..text.floor_char_boundary(MAX_LINE)]
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next()?;
     let pairs = |line: &str| line.split_once(':').is_some_and(|(key, _)| is_key(key.trim())) && !line.contains('=');
     if first.starts_with('{') {
