@@ -88,6 +88,12 @@ fn undisturbed(fixture: &Fixture) -> (BTreeMap<PathBuf, Vec<u8>>, String, Durati
     (records(&fixture.join(FOLDER)), fixture.read("p.lock"), took)
 }
 
+/// Locks the run, since the report carries the lock, and compares its files with those of an undisturbed one.
+fn assert_same_when_locked(fixture: &Fixture, expected: &BTreeMap<PathBuf, Vec<u8>>, when: &str) {
+    fixture.done(&["lock", "p.toml"]);
+    assert_same(&fixture.join(FOLDER), expected, when);
+}
+
 fn clear(fixture: &Fixture) {
     ["runs", "cache", "p.lock"]
         .into_iter()
@@ -158,7 +164,7 @@ fn kills_at_any_moment_lose_nothing() {
                 killed += 1;
             }
         }
-        assert_same(&fixture.join(FOLDER), &expected, "after all");
+        assert_same_when_locked(&fixture, &expected, "after all");
         assert_eq!(fixture.read("p.lock"), lock);
         assert_no_litter(&fixture);
     }
@@ -255,7 +261,7 @@ fn two_runs_at_once_share_the_cells_and_come_to_one_run() {
     let said = at_once(&fixture, &[RUN.to_vec(), RUN.to_vec()]);
     let counts: Vec<usize> = said.iter().map(|stderr| trained(stderr)).collect();
     assert_eq!(counts.iter().sum::<usize>(), 4, "each cell is trained once: {said:?}");
-    assert_same(&fixture.join(FOLDER), &expected, "after all");
+    assert_same_when_locked(&fixture, &expected, "after all");
     assert_no_litter(&fixture);
 }
 
@@ -270,7 +276,7 @@ fn two_runs_of_different_cells_do_not_lose_each_others_results() {
     let only = |one, other| [&RUN[..], &["--only", one, "--only", other]].concat();
     let said = at_once(&fixture, &[only(ids[0], ids[3]), only(ids[1], ids[2])]);
     assert!(said.iter().all(|stderr| trained(stderr) == 2), "{said:?}");
-    assert_same(&fixture.join(FOLDER), &expected, "after all");
+    assert_same_when_locked(&fixture, &expected, "after all");
     assert_eq!(fixture.emberline(&["cells", "p.toml", "--missing"]).stdout, "");
     assert_no_litter(&fixture);
 }
@@ -286,7 +292,7 @@ fn a_process_that_is_killed_beside_another_is_replaced_by_it() {
         thread::sleep(took.mul_f32(0.5 * stream.unit()));
         both[0].kill().and_then(|()| both[0].wait()).expect("killed");
         assert_eq!(wait(&mut both[1], Duration::from_secs(300)), Some(0), "round {round}");
-        assert_same(&fixture.join(FOLDER), &expected, &format!("round {round}"));
+        assert_same_when_locked(&fixture, &expected, &format!("round {round}"));
         let again = fixture.done(&RUN);
         assert_eq!(trained(&again.stderr), 0, "{}", again.stderr);
         assert_no_litter(&fixture);
@@ -294,7 +300,7 @@ fn a_process_that_is_killed_beside_another_is_replaced_by_it() {
     }
 }
 
-const SUBPROCESS: [&str; 6] = ["run", "p.toml", "--executor", "subprocess", "--jobs", "2"];
+const SUBPROCESS: [&str; 7] = ["run", "p.toml", "--executor", "subprocess", "--jobs", "2", "-v"];
 
 #[test]
 fn cells_in_processes_of_their_own_come_to_one_run() {
@@ -304,7 +310,7 @@ fn cells_in_processes_of_their_own_come_to_one_run() {
     let ended = fixture.done(&SUBPROCESS);
     assert_eq!(trained(&ended.stderr), 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("[4/4] "), "{}", ended.stderr);
-    assert_same(&fixture.join(FOLDER), &expected, "after all");
+    assert_same_when_locked(&fixture, &expected, "after all");
     assert_no_litter(&fixture);
 }
 
@@ -379,7 +385,7 @@ fn a_full_disk_is_told_and_loses_nothing() {
         assert!(ended.stderr.contains("can't write"), "{}", ended.stderr);
     }
     fixture.done(&RUN);
-    assert_same(&fixture.join(FOLDER), &expected, "after all");
+    assert_same_when_locked(&fixture, &expected, "after all");
     assert_no_litter(&fixture);
 }
 
@@ -427,7 +433,7 @@ fn a_cache_that_vanishes_or_can_not_be_used_costs_time_alone() {
     clear(&fixture);
     fixture.write("cache", "a file in its place");
     fixture.done(&RUN);
-    assert_same(&fixture.join(FOLDER), &expected, "after all");
+    assert_same_when_locked(&fixture, &expected, "after all");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn the_positive_class_is_named_everywhere() {
     assert!(run.stderr.contains(" (prevalence 0."), "{}", run.stderr);
     let row = run.stdout.lines().find(|line| line.starts_with("(prevalence)")).expect("a row of prevalences");
     let prevalence: Vec<&str> = row.split_whitespace().filter(|field| field.starts_with("0.")).collect();
-    assert_eq!(prevalence.len(), 2, "{}", run.stdout);
+    assert!(prevalence.len() >= 2, "{}", run.stdout);
 
     let summary = fixture.summary("out");
     assert_eq!((&summary["data"]["positive"], &summary["data"]["positive_by"]), (&"hate".into(), &"minority".into()));

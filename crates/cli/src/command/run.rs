@@ -84,7 +84,8 @@ fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Err
     }
     // Warnings about the data were printed when the run began.
     let is_new = |warning: &&Warning| !warning.cells.is_empty() || !summary.data.warnings.contains(warning);
-    summary.warnings.iter().filter(is_new).for_each(warn);
+    // A process of an executor knows its own cells alone: the executor's own process says what is to be said of all.
+    summary.warnings.iter().filter(|_| !args.until_stdin_closes).filter(is_new).for_each(warn);
     if outline.pending > 0 {
         let are = agreeing(outline.pending, "is", "are");
         say(&format!("{} {are} left to run", counted(outline.pending, "cell")));
