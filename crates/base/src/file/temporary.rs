@@ -124,8 +124,13 @@ pub fn temporary_folder_in(folder: &Path) -> io::Result<TemporaryFolder> {
     loop {
         let make = || tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).tempdir_in(folder);
         let (made, listed) = create(make, TempDir::path)?;
-        // Some systems can't open folders. There, no process finds a folder stale either.
-        let lock = File::open(made.path()).ok();
+        let lock = match File::open(made.path()) {
+            Ok(lock) => Some(lock),
+            // Another process removed it as stale before it could be locked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // Some systems can't open folders. There, no process finds a folder stale either.
+            Err(_) => None,
+        };
         if lock.as_ref().is_none_or(|lock| try_lock_new(lock, made.path())) {
             return Ok(TemporaryFolder { folder: made, _lock: lock, _listed: listed });
         }
@@ -271,6 +276,8 @@ mod tests {
             for number in 0..500 {
                 let file = temporary_in(folder.path()).expect("a file");
                 file.persist(&folder.path().join(number.to_string())).expect("nobody took it away");
+                let inside = temporary_folder_in(folder.path()).expect("a folder");
+                fs::write(inside.path().join("kept"), b"mine").expect("nobody took it away");
             }
         });
     }
