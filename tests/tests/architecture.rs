@@ -1,6 +1,6 @@
 //! The graph of the workspace's crates is the one that `ARCHITECTURE.md` shows, and its walls hold.
 //!
-//! `EMBERLINE_BLESS=1 cargo test --workspace --test architecture` writes the graph anew: read it before committing.
+//! `EMBERLINE_BLESS=1 cargo test --workspace --test end_to_end -- architecture::` writes the graph anew: read it before committing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -194,4 +194,19 @@ fn the_graph_is_that_of_architecture_md() {
         "ARCHITECTURE.md doesn't show the crates as they are; EMBERLINE_BLESS=1 writes them anew\nmissing: {missing:#?}\n\
          stale: {stale:#?}"
     );
+}
+
+/// A file that `main.rs` doesn't name would be compiled by nobody, and its tests would pass unseen.
+#[test]
+fn every_file_of_tests_is_part_of_its_program() {
+    for folder in ["tests", "crates/dataset", "crates/train"] {
+        let manifest = fs::read_to_string(repository(folder).join("Cargo.toml")).expect("a manifest");
+        let main = fs::read_to_string(repository(folder).join("tests/main.rs")).expect("the program of the tests");
+        for entry in fs::read_dir(repository(folder).join("tests")).expect("the tests") {
+            let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+            let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
+            let is_program = manifest.contains(&format!("[[test]]\nname = \"{module}\"\n"));
+            assert!(is_program || main.contains(&format!("mod {module};\n")), "{folder}/tests/{name} is never run");
+        }
+    }
 }

@@ -17,7 +17,12 @@ fn the_schemas_are_up_to_date() {
             fs::write(&path, schema.text()).expect("written");
         }
         let stored = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(stored, schema.text(), "{} is stale: EMBERLINE_BLESS=1 cargo test --test schemas", path.display());
+        assert_eq!(
+            stored,
+            schema.text(),
+            "{} is stale: EMBERLINE_BLESS=1 cargo test --workspace --test end_to_end -- schemas::",
+            path.display()
+        );
     }
 }
 
@@ -29,7 +34,12 @@ fn the_reference_is_up_to_date() {
         fs::write(&path, &reference).expect("written");
     }
     let stored = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(stored, reference, "{} is stale: EMBERLINE_BLESS=1 cargo test --test schemas", path.display());
+    assert_eq!(
+        stored,
+        reference,
+        "{} is stale: EMBERLINE_BLESS=1 cargo test --workspace --test end_to_end -- schemas::",
+        path.display()
+    );
 }
 
 /// What an independent validator says of a TOML text.

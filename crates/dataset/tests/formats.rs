@@ -1,18 +1,14 @@
 //! Tests every format in every compression: the written rows are read back, and a damaged file is an error that names it.
 
-mod lines;
-mod text_input;
-mod write;
-
 use std::fs;
 use std::path::Path;
 
+use crate::write::{self, PACKINGS, Value, packed};
 use emberline_base::{SplitName, Substream, Targets, Task};
 use emberline_dataset::settings::{Amount, Column, LabelColumns, Settings, Split};
 use emberline_dataset::{Dataset, Error, load, read, read_texts};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterVersion};
-use write::{PACKINGS, Value, packed};
 
 const TEXTS: [&str; 6] = ["plain", "with, comma", "with \"quotes\"", "two\nlines", "naïve ☃", "  spaces  "];
 const LABELS: [&str; 6] = ["b", "a", "c", "a", "b", "c"];

@@ -1,11 +1,9 @@
 //! Tests the label columns in every format: missing values, second headers, similar labels, labels that training lacks, the
 //! positive class, and data from which nothing can be learned.
 
-#[expect(dead_code, reason = "the tests of formats use the rest")]
-mod write;
-
 use std::fs;
 
+use crate::write::{self, Value};
 use emberline_base::record::ChosenBy;
 use emberline_base::warning::Code;
 use emberline_base::{SplitName, Task};
@@ -13,7 +11,6 @@ use emberline_dataset::settings::{
     Amount, Column, Duplicates, LabelColumns, Settings, Split, SplitFile, UnknownLabels,
 };
 use emberline_dataset::{Dataset, Error, Rows, load, read};
-use write::Value;
 
 const NAMES: [&str; 2] = ["text", "label"];
 

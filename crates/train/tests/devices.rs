@@ -10,8 +10,7 @@ use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, LayerNorm,
 use emberline_train::{DecisionSpec, EngineChoice, FitRequest, FitSpec, FittedModel, fit};
 use serde_json::json;
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 const ROWS: usize = 96;
 const DIM: usize = 6;

@@ -6,8 +6,7 @@ use emberline_device::Device;
 use emberline_train::settings::{Activation, Adam, Head, Layer, Optimizer, Sgd, Train};
 use emberline_train::{DecisionSpec, Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit};
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 const ROWS: usize = 64;
 const DIM: usize = 6;

@@ -9,8 +9,7 @@ use emberline_train::settings::{Activation, ClassWeight, Head, Layer, Lbfgs, Opt
 use emberline_train::{DecisionSpec, EngineChoice, Error, FitSpec, FittedModel, Objective};
 use serde_json::Value;
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().expect("a list")

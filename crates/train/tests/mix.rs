@@ -5,8 +5,7 @@ use emberline_device::Device;
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
 use emberline_train::{DecisionSpec, EngineChoice, FitSpec, FittedModel};
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 const ROWS: usize = 256;
 const DIM: usize = 4;

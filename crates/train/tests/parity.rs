@@ -8,8 +8,7 @@ use emberline_train::settings::{Head, Layer, Train};
 use emberline_train::{Architecture, DecisionSpec, EngineChoice, FitSpec, FittedModel, Weights};
 use serde_json::Value;
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|value| value.as_f64().expect("a number")).collect()

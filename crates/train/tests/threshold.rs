@@ -8,8 +8,7 @@ use emberline_metrics::{ThresholdRule, probability};
 use emberline_train::settings::{Adam, Head, Optimizer, Train};
 use emberline_train::{Calibration, DecisionSpec, EngineChoice, FitSpec, FittedModel};
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 const DIM: usize = 4;
 

@@ -10,8 +10,7 @@ use emberline_train::settings::{
 };
 use emberline_train::{DecisionSpec, Divergence, EngineChoice, Error, FitRequest, FitSpec, FittedModel, fit, fit_with};
 
-mod support;
-use support::fit_alone;
+use crate::support::fit_alone;
 
 const ROWS: usize = 203;
 const DIM: usize = 21;

@@ -1,0 +1,46 @@
+//! The end-to-end tests, one module per file. They are one program, because linking a program for each of them took longer than
+//! running them. `cargo test --workspace --test end_to_end -- lock::` runs those of `lock.rs`.
+
+mod answers;
+mod architecture;
+mod bundle;
+mod cases;
+mod checks;
+mod ci;
+mod compare;
+mod crash;
+mod determinism;
+mod documents;
+mod encoders;
+mod escapes;
+mod expected;
+mod explanations;
+mod export;
+mod files;
+mod fit_verdicts;
+mod guarantees;
+mod keras_parity;
+mod labels;
+mod leaks;
+mod library_panics;
+mod lock;
+mod lost_files;
+mod memory;
+mod merge;
+mod neighbours;
+mod ordinary_files;
+mod outputs;
+mod pinned_splits;
+mod places;
+mod predict;
+mod progress;
+mod quickstart;
+mod refit;
+mod replicates;
+mod report_page;
+mod run_files;
+mod schemas;
+mod scores;
+mod secrets;
+mod starting;
+mod warnings;
