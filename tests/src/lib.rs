@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a pipeline in a folder of its own, sources of every kind, how NumPy's files and run folders
 //! are read, and how the built program is run.
 
+pub mod browser;
 pub mod fixture;
 pub mod pipeline;
 pub mod reference;

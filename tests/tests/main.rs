@@ -43,4 +43,5 @@ mod schemas;
 mod scores;
 mod secrets;
 mod starting;
+mod tensorboard;
 mod warnings;
