@@ -14,7 +14,7 @@ use crate::exit::Error;
 /// The input of a command that reads texts.
 #[derive(Debug, Args)]
 pub(crate) struct TextArgs {
-    /// The file of the texts: .txt (one text per line), .csv, .tsv, .jsonl or .parquet, plain or followed by .gz, .zst or
+    /// The file of the texts: .txt (one text per line), .csv, .tsv, .jsonl, .json or .parquet, plain or followed by .gz, .zst or
     /// .zip; `-` for standard input [default: -].
     #[arg(long, short, value_name = "FILE")]
     input: Option<PathBuf>,

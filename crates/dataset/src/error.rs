@@ -57,7 +57,7 @@ pub enum Error {
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     /// The ending of the file's name is that of no known format.
-    #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it, or data.format must say it", path.display())]
+    #[error("{}: unknown format; the name must end in .csv, .tsv, .jsonl, .json or .parquet, plain or with .gz, .zst or .zip after it, or data.format must say it", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -290,6 +290,14 @@ pub enum Error {
         /// What is wrong with it, and the cure.
         reason: String,
     },
+    /// A JSON array that isn't whole, or isn't all of its file.
+    #[error("{}: {reason}", path.display())]
+    JsonArray {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and the cure.
+        reason: &'static str,
+    },
     /// An object of JSON Lines without the key of the text.
     #[error("{place}: the object has no key {column}; every row needs one, be it null or \"\"")]
     NoText {
@@ -496,6 +504,7 @@ impl Error {
                 | Self::BlankBeforeQuote { .. }
                 | Self::AmbiguousColumn { .. }
                 | Self::Json { .. }
+                | Self::JsonArray { .. }
         )
     }
 

@@ -12,7 +12,8 @@ use crate::format::{Format, FormatOf, Packing};
 use crate::settings::{Settings, SplitFile};
 
 /// What the name of a file must end in.
-const ENDINGS: &str = "its name must end in .csv, .tsv, .jsonl or .parquet, plain or with .gz, .zst or .zip after it";
+const ENDINGS: &str =
+    "its name must end in .csv, .tsv, .jsonl, .json or .parquet, plain or with .gz, .zst or .zip after it";
 
 /// What to do about a file whose name ends otherwise.
 const OTHER_FORMATS: &str = "or say what it is: format = \"csv\", \"tsv\", \"jsonl\", \"parquet\", \"fasttext\" (lines with __label__) or \

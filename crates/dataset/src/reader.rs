@@ -34,7 +34,7 @@ pub struct TextInput<'a> {
 
 /// A file, or a stream.
 pub enum Source<'a> {
-    /// A file: .csv, .tsv, .jsonl, .parquet or .txt (one text per line), each plain or followed by .gz, .zst or .zip. A file
+    /// A file: .csv, .tsv, .jsonl, .json, .parquet or .txt (one text per line), each plain or followed by .gz, .zst or .zip. A file
     /// without an ending is read as lines.
     File(&'a Path),
     /// An uncompressed stream, its name in messages, such as `standard input`, and its format.

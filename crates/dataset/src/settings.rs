@@ -24,7 +24,7 @@ pub use self::split::{Amount, Split};
     "then" = { "required": ["text", "label"] }
 ))]
 pub struct Settings {
-    /// One file with all rows, to be split: .csv, .tsv, .jsonl or .parquet, plain or .gz, .zst, .zip.
+    /// One file with all rows, to be split: .csv, .tsv, .jsonl, .json or .parquet, plain or .gz, .zst, .zip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Where `emberline fetch` gets the file at `path`: `https://...`, or `hf://datasets/ORG/NAME[@REVISION]/FILE` of the
@@ -148,7 +148,7 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitFile {
-    /// .csv, .tsv, .jsonl or .parquet, plain or .gz, .zst, .zip.
+    /// .csv, .tsv, .jsonl, .json or .parquet, plain or .gz, .zst, .zip.
     pub path: PathBuf,
     /// Where `emberline fetch` gets the file, as `url` of `[data]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

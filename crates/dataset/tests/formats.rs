@@ -184,7 +184,7 @@ fn an_archive_holds_one_data_file() {
     assert_is_the_table(&attempt(&litter).expect("one data file"));
     let fault = |files: &[(&str, &[u8])]| attempt(files).expect_err("refused").to_string();
     assert!(fault(&[("a.csv", &csv), ("b.csv", &csv)]).contains("2 data files are in this archive"));
-    assert!(fault(&[("a.txt", &csv)]).contains("no .csv, .tsv, .jsonl or .parquet file"));
+    assert!(fault(&[("a.txt", &csv)]).contains("no .csv, .tsv, .jsonl, .json or .parquet file"));
     for name in ["../a.csv", "/etc/a.csv", "x/../../a.csv"] {
         assert!(fault(&[(name, &csv)]).contains("outside the archive"), "{name}");
     }

@@ -22,6 +22,7 @@ impl Error {
             | Self::NoRows { path, .. }
             | Self::NoUsableRows { path, .. }
             | Self::OtherKind { path, .. }
+            | Self::JsonArray { path, .. }
             | Self::OtherColumns { path, .. }
             | Self::NotOfFormat { path, .. } => settings.key_of_file(path),
             Self::Hash { path, .. } => settings.key_of_file(path).map(|key| key.replace("path", "sha256")),

@@ -195,7 +195,7 @@ fn no_single_file(named: &[Entry], others: &[Entry]) -> String {
         return "this is an Excel workbook or another office document; export the sheet as CSV in UTF-8".to_owned();
     }
     if named.is_empty() {
-        return "no .csv, .tsv, .jsonl or .parquet file is in this archive".to_owned();
+        return "no .csv, .tsv, .jsonl, .json or .parquet file is in this archive".to_owned();
     }
     let names: Vec<String> = named.iter().take(5).map(|entry| entry.name.display().to_string()).collect();
     format!("{} data files are in this archive ({}, ...); unpack the one that is meant", named.len(), names.join(", "))

@@ -9,10 +9,14 @@
 //! it, unless it is above the header. A byte order mark at the beginning of a row is skipped, because concatenated files have
 //! one in the middle. Every row must have as many fields as the first.
 //!
+//! A first line `sep=;` names the delimiter, as spreadsheets write and read it: it is skipped, and its delimiter is taken unless
+//! the request gives one.
+//!
 //! This crate has a scanner of its own because its error messages need what the `csv` crate hides: a quote that is never
 //! closed, text after a closing quote, and the exact line of each row.
 
 mod dialect;
+mod named;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,6 +26,7 @@ use emberline_base::masks::{BLOCK, masks, u8x16};
 use emberline_base::sniff::cure_of_invalid_utf8;
 use memchr::memchr_iter;
 
+pub(crate) use self::named::delimiter_line;
 use super::buffer::Buffer;
 use super::compression::explained;
 use super::{Field, Format, Original, Quoting, Request, Row, Sink, column};
@@ -42,13 +47,16 @@ struct Dialect {
 pub(super) fn read(
     request: &Request<'_>,
     format: Format,
-    buffer: Buffer<'_>,
+    mut buffer: Buffer<'_>,
     sink: Sink<'_>,
 ) -> Result<Vec<String>, Error> {
-    let delimiter = request.delimiter.or(format.delimiter()).unwrap_or(b',');
+    let named = delimiter_line(buffer.bytes()).filter(|_| format == Format::Csv);
+    buffer.take(named.map_or(0, |(_, length)| length));
+    let delimiter = request.delimiter.or(named.map(|(delimiter, _)| delimiter)).or(format.delimiter()).unwrap_or(b',');
     let dialect = Dialect { delimiter, quotes: format == Format::Csv };
     let mut table = TableReader::new(request, dialect);
-    for_each_line(request.path, dialect, buffer, |line| table.read_line(line, sink))?;
+    let first = if named.is_some() { 2 } else { 1 };
+    for_each_line(request.path, dialect, (buffer, first), |line| table.read_line(line, sink))?;
     table.finish()
 }
 
@@ -185,14 +193,13 @@ impl Columns {
     }
 }
 
-/// Calls `visit` for every row of the stream, and for every blank line.
+/// Calls `visit` for every row of the stream, and for every blank line. `line` is the number of the first line in the buffer.
 fn for_each_line(
     path: &Path,
     dialect: Dialect,
-    mut buffer: Buffer<'_>,
+    (mut buffer, mut line): (Buffer<'_>, u64),
     mut visit: impl FnMut(&Scanner<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut line = 1;
     loop {
         let mut scanner = Scanner::new(path, dialect, &buffer, line);
         while scanner.next()? {

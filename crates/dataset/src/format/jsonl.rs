@@ -1,4 +1,5 @@
-//! Reads JSON Lines: one JSON object (RFC 8259) per line, in UTF-8; lines of white space are skipped.
+//! Reads JSON Lines: one JSON object (RFC 8259) per line, in UTF-8; lines of white space are skipped. A file that begins with `[` is
+//! one JSON array, whose elements are read as such lines (`json_array.rs`).
 //!
 //! Only the wanted keys are kept. A key that a row lacks, or whose value is null, is a missing value. A key that no row has is an
 //! error, and so is a duplicate key in one object, because programs differ in which value they take. A column given by number is
@@ -14,6 +15,7 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use serde_json::error::Category;
 
 use super::buffer::Buffer;
+use super::json_array::{JsonArray, is_array};
 use super::lines::Lines;
 use super::{Field, Original, Quoting, Request, Row, Sink, column, python};
 use crate::error::{Error, Unit, excerpt};
@@ -27,7 +29,19 @@ const REPEATED: &str = "repeated key ";
 
 /// Reads a whole file; see [`super::read`].
 pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
-    let mut lines = Lines::new(request.path, buffer);
+    if !is_array(buffer.bytes()) {
+        return read_lines(request, Lines::new(request.path, buffer), sink);
+    }
+    let mut array = JsonArray::new(buffer);
+    let names = read_lines(request, Lines::of(request.path, Unit::Row, Buffer::new(&mut array)), sink)?;
+    match array.fault() {
+        Some(reason) => Err(Error::JsonArray { path: request.path.to_owned(), reason }),
+        None => Ok(names),
+    }
+}
+
+/// Reads an object per line.
+fn read_lines(request: &Request<'_>, mut lines: Lines<'_, '_>, sink: Sink<'_>) -> Result<Vec<String>, Error> {
     let mut wanted: Option<Vec<String>> = None;
     let mut found = vec![false; request.columns.len()];
     let mut keys: Vec<String> = Vec::new();
@@ -55,7 +69,7 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
             }
             let fields: Vec<Field<'_>> = fields.into_iter().map(Option::unwrap_or_default).collect();
             sink(Row {
-                unit: Unit::Line,
+                unit: lines.unit(),
                 number: lines.number(),
                 fields: &fields,
                 names: &keys,
@@ -119,9 +133,16 @@ fn fault(lines: &Lines<'_, '_>, line: &str, error: &serde_json::Error) -> Error 
         Category::Syntax | Category::Io => format!("{reason} (column {})", error.column()),
     };
     let cure = match line.trim_start().as_bytes().first() {
-        Some(b'[') => "; this looks like one JSON array: write one object per line, for example with jq -c '.[]'",
-        Some(b'{') if error.is_eof() => "; write the whole object on one line, for example with jq -c .",
+        Some(b'[') if place.unit == Unit::Line => {
+            "; this looks like one JSON array: write one object per line, for example with jq -c '.[]'"
+        }
+        Some(b'{') if error.is_eof() && place.unit == Unit::Line => {
+            "; write the whole object on one line, for example with jq -c ."
+        }
         Some(b'{') => "; correct the line, or write the file anew with a library for JSON",
+        _ if place.unit == Unit::Row => {
+            "; every element of the array has to be an object such as {\"text\": \"...\", \"label\": 1}"
+        }
         _ if place.number == 1 => "; if this is CSV or TSV, let the file's name end in .csv or .tsv",
         _ => "; correct the line, or remove it",
     };

@@ -37,6 +37,8 @@ pub(super) fn read(request: &Request<'_>, buffer: Buffer<'_>, sink: Sink<'_>) ->
 pub(super) struct Lines<'p, 'r> {
     path: &'p Path,
     buffer: Buffer<'r>,
+    /// What messages count lines as: the lines of the file, or rows of which a line was made each.
+    unit: Unit,
     /// The number of the current line; 0 before the first.
     number: u64,
 }
@@ -44,7 +46,17 @@ pub(super) struct Lines<'p, 'r> {
 impl<'p, 'r> Lines<'p, 'r> {
     /// Returns a reader before the first line. `buffer` must be past the byte order mark.
     pub(super) fn new(path: &'p Path, buffer: Buffer<'r>) -> Self {
-        Self { path, buffer, number: 0 }
+        Self::of(path, Unit::Line, buffer)
+    }
+
+    /// As [`Self::new`], with what messages count.
+    pub(super) fn of(path: &'p Path, unit: Unit, buffer: Buffer<'r>) -> Self {
+        Self { path, buffer, unit, number: 0 }
+    }
+
+    /// What messages count.
+    pub(super) fn unit(&self) -> Unit {
+        self.unit
     }
 
     /// Goes to the next line and returns its length without its LF; none at the end.
@@ -91,7 +103,7 @@ impl<'p, 'r> Lines<'p, 'r> {
 
     /// Returns the place of the current line.
     pub(super) fn place(&self) -> Place {
-        Place { path: self.path.to_owned(), unit: Unit::Line, number: self.number }
+        Place { path: self.path.to_owned(), unit: self.unit, number: self.number }
     }
 }
 

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `.csv` | fields between commas (or `delimiter`) | as in RFC 4180 |
 //! | `.tsv` | fields between tabs (or `delimiter`) | ordinary characters |
-//! | `.jsonl`, `.ndjson` | one JSON object per line | |
+//! | `.jsonl`, `.ndjson`, `.json` | one JSON object per line, or one JSON array of objects | |
 //! | `.parquet` | Apache Parquet | |
 //! | `.txt`, or none (texts without labels only) | one text per line | |
 //! | any, with `format = "fasttext"` | `__label__a __label__b text` | ordinary characters |
@@ -20,6 +20,7 @@ mod column;
 mod compression;
 mod delimited;
 mod fasttext;
+mod json_array;
 mod jsonl;
 mod label_first;
 mod labels_apart;
@@ -112,7 +113,7 @@ pub(crate) enum Format {
     Csv,
     /// Tab-separated values, without quoting.
     Tsv,
-    /// One JSON object per line.
+    /// One JSON object per line, or one array of objects.
     Jsonl,
     /// Apache Parquet.
     Parquet,
@@ -130,7 +131,7 @@ impl Format {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
             "tsv" => Some(Self::Tsv),
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
             "parquet" => Some(Self::Parquet),
             _ => None,
         }
@@ -173,6 +174,7 @@ impl Format {
 
 pub(crate) use column::missing as missing_column;
 pub(crate) use compression::{FormatOf, Packing};
+pub(crate) use delimited::delimiter_line;
 pub(crate) use fasttext::PREFIX as LABEL_PREFIX;
 pub(crate) use label_first::parts as first_word;
 pub(crate) use labels_apart::{lines_of, read_with_labels};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::SAMPLED;
 use super::sample::{Cell, SHOWN, Table};
 use crate::error::Error;
-use crate::format::{self, Field, Format, LABEL_PREFIX, Request, first_word, lines_of};
+use crate::format::{self, Field, Format, LABEL_PREFIX, Request, delimiter_line, first_word, lines_of};
 use crate::settings::{Column, FileFormat};
 
 /// What a file of lines is.
@@ -33,6 +33,9 @@ pub(super) fn found(path: &Path) -> Result<Found, Error> {
     if first.starts_with('{') && serde_json::from_str::<serde_json::Value>(first).is_ok_and(|value| value.is_object()) {
         return Ok(Found::Format(FileFormat::Jsonl, "its lines are JSON objects".to_owned()));
     }
+    if first.trim_start().starts_with('[') && is_array_of_objects(&lines) {
+        return Ok(Found::Format(FileFormat::Jsonl, "it is a JSON array of objects".to_owned()));
+    }
     if let Some(labels) = labels_beside(path)
         && let Some(table) = of_two_files(path, labels)?
     {
@@ -53,18 +56,35 @@ pub(super) fn found(path: &Path) -> Result<Found, Error> {
     Err(Error::NothingLooksLike { path: path.to_owned(), what: "labels", columns })
 }
 
+/// Whether the first characters that aren't white space are `[` and `{`.
+fn is_array_of_objects(lines: &[&str]) -> bool {
+    let mut visible = lines.iter().flat_map(|line| line.chars()).filter(|c| !c.is_whitespace());
+    (visible.next(), visible.next()) == (Some('['), Some('{'))
+}
+
 fn is_label(word: &str) -> bool {
     word.len() > LABEL_PREFIX.len() && word.starts_with(LABEL_PREFIX)
 }
 
+/// Returns the delimiter that the first line of a file names, as spreadsheets do with `sep=;`, and that line.
+pub(super) fn named_delimiter(path: &Path) -> Option<(char, String)> {
+    let first = lines_up_to(path, 1).ok()?.into_iter().next()?;
+    let (delimiter, _) = delimiter_line(format!("{first}\n").as_bytes())?;
+    Some((char::from(delimiter), first.trim_end().to_owned()))
+}
+
 fn first_lines(path: &Path) -> Result<Vec<String>, Error> {
+    lines_up_to(path, SAMPLED)
+}
+
+fn lines_up_to(path: &Path, most: usize) -> Result<Vec<String>, Error> {
     let request = Request { path, columns: &[], header: None, delimiter: None, originals: false, needs_text: false };
     let mut lines = Vec::new();
     let read = format::read(&request, |_| Some(Format::Lines), &mut |row| {
         if let Some(Field::Text(line)) = row.fields.first() {
             lines.push(line.trim_start_matches('\u{feff}').to_owned());
         }
-        if lines.len() >= SAMPLED { Err(Error::Stopped) } else { Ok(()) }
+        if lines.len() >= most { Err(Error::Stopped) } else { Ok(()) }
     });
     match read {
         Ok(_) | Err(Error::Stopped) => Ok(lines),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::header::has_header;
 use super::{SAMPLED, lines};
 use crate::error::Error;
-use crate::format::{self, Format, FormatOf, Original, Request, Row};
+use crate::format::{self, Format, FormatOf, Original, Packing, Request, Row};
 use crate::settings::{Column, FileFormat};
 
 /// Delimiters that are tried if a file seems to have a single column.
@@ -108,7 +108,7 @@ struct Raw {
 /// When the file can't be read, or holds lines of text without any label.
 pub(super) fn table(path: &Path) -> Result<Table, Error> {
     match raw(path, Format::of, None) {
-        Ok(raw) => of_raw(path, raw, (Format::of, None)),
+        Ok(raw) => Ok(with_named_delimiter(path, of_raw(path, raw, (Format::of, None))?)),
         Err(Error::UnknownFormat { .. }) => match lines::found(path)? {
             lines::Found::Table(table) => Ok(table),
             lines::Found::Format(format, why) => {
@@ -124,6 +124,18 @@ pub(super) fn table(path: &Path) -> Result<Table, Error> {
             Ok(Table { delimiter: Some(delimiter), ..table })
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Adds the delimiter that the first line of a CSV file names; the rows were read by it already.
+fn with_named_delimiter(path: &Path, table: Table) -> Table {
+    let is_csv = Packing::of(path, Format::of).1 == Some(Format::Csv);
+    match lines::named_delimiter(path).filter(|_| is_csv && table.delimiter.is_none()) {
+        Some((delimiter, line)) => {
+            let why = format!("the first line, `{line}`, says so");
+            Table { delimiter: Some((delimiter, why)), ..table }
+        }
+        None => table,
     }
 }
 

@@ -83,6 +83,30 @@ fn another_delimiter_is_found() {
 }
 
 #[test]
+fn a_line_that_names_the_delimiter_is_no_row() {
+    for (line, delimiter) in [("sep=;", ";"), ("\"sep=,\"", ",")] {
+        let content = format!("{line}\r\nid{delimiter}text{delimiter}label\r\n{}", rows(delimiter, of_two));
+        let guess = of("a.csv", content).expect("a guess");
+        assert_eq!(guess.settings.delimiter, delimiter.chars().next(), "{line}");
+        assert_eq!(columns(&guess), ("`text`".to_owned(), "`label`".to_owned()));
+        let reason = guess.reasons.iter().find(|reason| reason.key == "delimiter").expect("a reason");
+        assert_eq!(reason.why, format!("the first line, `{line}`, says so"));
+    }
+}
+
+#[test]
+fn a_json_array_is_read_as_its_objects_are() {
+    let objects: Vec<String> =
+        (0..20).map(|row| format!("{{\n  \"text\": \"what is row {row}\",\n  \"label\": {}\n}}", row % 2)).collect();
+    let array = format!("[\n{}\n]\n", objects.join(",\n"));
+    for (name, format) in [("a.json", None), ("a.txt", Some(FileFormat::Jsonl))] {
+        let guess = of(name, &array).expect("a guess");
+        assert_eq!((columns(&guess).1.as_str(), guess.settings.format), ("`label`", format), "{name}");
+        assert_eq!(guess.first[0], ("what is row 0".to_owned(), "0".to_owned()));
+    }
+}
+
+#[test]
 fn several_labels_are_found() {
     let combined = |row: usize| ["27", "4,27", "2", "4", "2,4,27"][row % 5].to_owned();
     let guess = of("a.tsv", rows("\t", combined)).expect("a guess");

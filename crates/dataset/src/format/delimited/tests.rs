@@ -57,6 +57,17 @@ fn rows(expected: &[(u64, &[&str])]) -> Table {
 }
 
 #[test]
+fn a_first_line_may_name_the_delimiter() {
+    let expected = rows(&[(3, &["a,b", "1"]), (4, &["c", "2"])]);
+    for content in ["sep=;\ntext;label\na,b;1\nc;2\n", "\u{feff}sep=;\r\ntext;label\r\na,b;1\r\nc;2\r\n"] {
+        assert_eq!(table(content.as_bytes(), Format::Csv, true, 2).expect("rows"), expected);
+    }
+    // In TSV, and after the first line, it is like any other line.
+    let tabs = table(b"sep=;\t1\na\t2\n", Format::Tsv, false, 2).expect("rows");
+    assert_eq!(tabs, rows(&[(1, &["sep=;", "1"]), (2, &["a", "2"])]));
+}
+
+#[test]
 fn quotes_line_ends_and_delimiters_in_fields() {
     let content = b"\xEF\xBB\xBFtext,label\r\n\"a, \"\"b\"\"\",1\r\n\r\n\"two\nlines\",0\r\r\n5\" disk,\"\"\r\n\"\",2";
     let read = table(content, Format::Csv, true, 2).expect("well-formed");
