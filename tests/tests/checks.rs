@@ -160,3 +160,42 @@ fn embeddings_are_checked_with_the_data() {
     let check = fixture.done(&["check", "--data", "p.toml"]);
     assert!(check.stdout.contains("EMB023: `words` knows 3"), "{}", check.stdout);
 }
+
+/// A pipeline with learned vectors, on some axes.
+fn with_corpus(grid: &str) -> Fixture {
+    let learned = r#"
+        [data.split]
+        valid = 40
+        [embedding.c.corpus]
+        dim = 2
+        min_count = 1
+        [train]
+        epochs = 1
+        "#;
+    let pipeline = Pipeline::without_data("t")
+        .data("path = 'd.csv'\ntext = \"text\"\nlabel = \"label\"\npositive = \"class a\"")
+        .toml(&format!("{learned}\n[grid]\n{grid}\n"));
+    Fixture::empty().file("d.csv", rows(200, |_, _, _| {})).pipeline(&pipeline)
+}
+
+#[test]
+fn what_is_learned_is_tried_for_every_variant_that_the_grid_has() {
+    for (grid, fault) in [
+        ("'embedding.dim' = [2, 4, 512, 600]", "with embedding.dim = 600: "),
+        ("'embedding.c.corpus.min_count' = [1, 500]", "with embedding.c.corpus.min_count = 500: "),
+        ("'data.split.train' = [2, 100]\n'embedding.dim' = [18]", "with data.split.train = 2, embedding.dim = 18: "),
+    ] {
+        let fixture = with_corpus(grid);
+        let found = fixture.ends(&["check", "--data", "p.toml"], 2).stderr;
+        assert!(found.contains(fault) && found.contains("corpus: there are only"), "{grid}: {found}");
+        // It is what a run fails on.
+        let run = fixture.ends(&["run", "p.toml"], 7).stderr;
+        assert!(run.contains("corpus: there are only"), "{grid}: {run}");
+    }
+    let sound = with_corpus("'data.split.train' = [20, 100]\n'embedding.dim' = [2, 8]");
+    sound.done(&["check", "--data", "p.toml"]);
+    // The file's own split needn't suit, if the grid has others.
+    let own = with_corpus("'data.split.train' = [100]\n'embedding.dim' = [18]");
+    own.edit("p.toml", "valid = 40", "valid = 40\ntrain = 2");
+    own.done(&["check", "--data", "p.toml"]);
+}

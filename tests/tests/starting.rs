@@ -99,6 +99,66 @@ fn conflicting_labels_are_said_and_do_not_keep_the_file_from_running() {
     );
 }
 
+/// Writes a pipeline for a file, checks and runs it as it stands; or `init` refuses, and returns why.
+fn tried(name: &str, content: impl AsRef<[u8]>) -> Result<String, String> {
+    let fixture = Fixture::empty().file(name, content);
+    let said = fixture.emberline(&["init", "--data", name, "mine"]);
+    if said.code != Some(0) {
+        assert!(!fixture.join("mine").exists(), "nothing is written: {}", said.stderr);
+        return Err(said.stderr);
+    }
+    let short = ["-S", "train.epochs=1"];
+    fixture.done(&[&["check", "--data", "mine/pipeline.toml"], short.as_slice()].concat());
+    fixture.done(&[&["run", "mine/pipeline.toml"], short.as_slice()].concat());
+    Ok(fixture.read("mine/pipeline.toml"))
+}
+
+#[test]
+fn what_is_written_for_few_rows_runs_or_is_refused() {
+    let few = |rows: usize| -> String {
+        (0..rows)
+            .map(|row| format!("{},{}\n", text(row), label(row)))
+            .fold("text,label\n".to_owned(), |all, row| all + &row)
+    };
+    let mut written = 0;
+    for rows in [1, 2, 3, 4, 5, 6, 8, 10, 12, 20] {
+        match tried("a.csv", few(rows)) {
+            Ok(_) => written += 1,
+            Err(why) => assert!(why.starts_with("error: ") && !why.contains("internal"), "{rows}: {why}"),
+        }
+    }
+    assert!(written >= 3, "{written}");
+    let refused = tried("a.csv", few(3)).expect_err("too few");
+    assert!(refused.contains("no pipeline file was written"), "{refused}");
+}
+
+#[test]
+fn learned_vectors_have_a_length_that_the_texts_can_give() {
+    // Texts of one word have no words beside each other.
+    let letter = |at: usize| char::from(b'a' + (at % 26) as u8);
+    let names = |row: usize| {
+        format!("{}{}{},{}", ["annabel", "bernhard"][row % 2], letter(row / 26), letter(row), ["f", "m"][row % 2])
+    };
+    let file = tried("names.csv", lines("name,sex\n", names)).expect("a file");
+    assert!(
+        !file.contains("[embedding.corpus.corpus]") && file.contains("embedding = [\"pretrained\", \"hashing\"]"),
+        "{file}"
+    );
+    let file = tried("a.csv", lines("text,label\n", |row| format!("{},{}", text(row), label(row)))).expect("a file");
+    assert!(file.contains("[embedding.corpus.corpus]"), "{file}");
+}
+
+#[test]
+fn spreadsheets_and_arrays_are_read() {
+    let (said, file) =
+        started("a.csv", lines("sep=;\r\ntext;label\r\n", |row| format!("{};{}\r", text(row), label(row))), &[]);
+    assert!(file.contains("delimiter = \";\"") && said.stdout.contains("`sep=;`"), "{}", said.stdout);
+    let objects: Vec<String> =
+        (0..60).map(|row| format!("{{\n\"text\": \"{}\",\n\"label\": \"{}\"\n}}", text(row), label(row))).collect();
+    let (_, file) = started("a.json", format!("[{}]", objects.join(",\n")), &[]);
+    assert!(file.contains("path = \"../a.json\"") && !file.contains("format ="), "{file}");
+}
+
 #[test]
 fn nothing_is_overwritten() {
     let csv = lines("text,label\n", |row| format!("{},{}", text(row), label(row)));

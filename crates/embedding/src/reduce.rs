@@ -55,6 +55,20 @@ impl Reduction {
         faults
     }
 
+    /// Checks that vectors of `from` numbers are long enough.
+    ///
+    /// # Errors
+    /// When `dim` is larger than `from`.
+    pub fn check_length(self, from: usize) -> Result<(), Error> {
+        let dim = self.dim;
+        if dim <= from {
+            return Ok(());
+        }
+        Err(Error::Unsupported(format!(
+            "`dim = {dim}`: the source's vectors have {from} numbers; set `dim` to at most {from}"
+        )))
+    }
+
     /// Returns the content address of the reduced vectors of a source with the digest `source`; `train` are the
     /// training texts.
     pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
@@ -75,12 +89,8 @@ impl Reduction {
         from: usize,
         training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
     ) -> Result<Option<Projection>, Error> {
+        self.check_length(from)?;
         let dim = self.dim;
-        if dim > from {
-            return Err(Error::Unsupported(format!(
-                "`dim = {dim}`: the source's vectors have {from} numbers; set `dim` to at most {from}"
-            )));
-        }
         if dim == from {
             return Ok(None);
         }

@@ -1,5 +1,7 @@
 //! Implements `check`: finds missing files, splits that the data can't be divided into, and what the checks with codes find.
 
+mod learned;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,9 +10,12 @@ use emberline_base::{Task, Warning};
 use emberline_checks::{Checked, Verdict};
 use emberline_dataset::{Dataset, Findings, Rows};
 use emberline_device::Device;
+use emberline_embedding::features::FeatureSpec;
+use emberline_embedding::layers::Layers;
 use emberline_embedding::reduce::{Reduce, Reduction};
-use emberline_embedding::{Source, Texts};
+use emberline_embedding::{Opened, Source, Texts};
 
+use self::learned::learned_faults;
 use crate::Error;
 use crate::checks::{check_embedding, check_rows};
 use crate::inputs::rows_key;
@@ -83,10 +88,27 @@ impl Pipeline {
     /// # Errors
     /// If the data of the pipeline file can't be read.
     pub fn examine_data(&self, plan: &Plan) -> Result<Examined, Error> {
-        let read = |cell: &Cell| Ok(Arc::new(emberline_dataset::read(&cell.settings.data, &self.folder)?));
         let rows = Arc::new(emberline_dataset::read(&self.settings.data, &self.folder)?);
         let own = rows.split(&self.settings.data.split, self.settings.seed).ok();
         let mut examined = self.check(rows.findings(), &rows, own.as_ref(), plan);
+        examined.faults.extend(self.faults_of_variants(plan, rows));
+        Ok(examined)
+    }
+
+    /// Splits the data in every way that the plan's cells ask for, and learns what sources learn of the training texts; without the
+    /// checks of [`examine_data`](Self::examine_data).
+    ///
+    /// # Errors
+    /// If the data of the pipeline file can't be read.
+    pub fn data_faults(&self, plan: &Plan) -> Result<Vec<DataFault>, Error> {
+        let rows = emberline_dataset::read(&self.settings.data, &self.folder)?;
+        Ok(self.faults_of_variants(plan, Arc::new(rows)))
+    }
+
+    /// Returns the faults of every variant of the data; `rows` are those of the file's own settings.
+    fn faults_of_variants(&self, plan: &Plan, rows: Arc<Rows>) -> Vec<DataFault> {
+        let read = |cell: &Cell| Ok(Arc::new(emberline_dataset::read(&cell.settings.data, &self.folder)?));
+        let (mut faults, mut embedded) = (Vec::new(), HashSet::new());
         let mut known: Vec<(String, Arc<Rows>)> = vec![(rows_key(&self.settings.data), rows)];
         for cell in data_variants(plan) {
             let files = rows_key(&cell.settings.data);
@@ -108,14 +130,17 @@ impl Pipeline {
                     let why = "a text has one of several classes here, and the most probable one is predicted; remove `decide.threshold`";
                     return Err(unsupported(why.to_owned()));
                 }
-                examined.faults.extend(reduction_faults(plan, cell, data.splits.train.len()));
+                if embedded.insert(Arc::as_ptr(&cell.settings.data)) {
+                    faults.extend(reduction_faults(plan, cell, data.splits.train.len()));
+                    faults.extend(learned_faults(plan, cell, &self.folder, &data));
+                }
                 Ok(())
             });
             if let Err(error) = divided {
-                examined.faults.push(DataFault { axes: data_axes(cell), error, key });
+                faults.push(DataFault { axes: axes_where(cell, is_of_data), error, key });
             }
         }
-        Ok(examined)
+        faults
     }
 
     /// Makes all checks of the data and of the plan's embeddings, and applies `[checks]`. Without a dataset, the rows couldn't be
@@ -149,7 +174,8 @@ impl Pipeline {
     }
 
     /// Opens the plan's sources and checks what they make of the texts. Returns the warnings, each once, and why sources can't be
-    /// opened. Sources with missing files are left out, which [`check_files`](Self::check_files) finds.
+    /// opened, or shortened as cells ask for. Sources with missing files are left out, which [`check_files`](Self::check_files) finds;
+    /// so are those that can't learn from these training texts, which are tried with those of every variant of the data.
     fn check_embeddings(&self, plan: &Plan, dataset: &Dataset) -> (Vec<Warning>, Vec<DataFault>) {
         let (mut warnings, mut failed): (Vec<Warning>, _) = (Vec::new(), Vec::new());
         let texts = dataset.splits.map(|name, _| dataset.texts_of(name).collect::<Vec<&str>>());
@@ -164,7 +190,9 @@ impl Pipeline {
                     let new = check_embedding(name, &opened, dataset);
                     let new: Vec<Warning> = new.into_iter().filter(|new| !warnings.contains(new)).collect();
                     warnings.extend(new);
+                    failed.extend(length_faults(plan, (name, source), &opened));
                 }
+                Err(_) if matches!(source, Source::Corpus(_)) => {}
                 Err(source) => {
                     let error = Error::Embedding { name: name.to_owned(), source };
                     failed.push(DataFault { axes: String::new(), error, key: None });
@@ -208,18 +236,43 @@ fn reduction_faults(plan: &Plan, of: &Cell, rows: usize) -> Vec<DataFault> {
              smaller `dim`, train on more rows, or set `reduce = \"random\"`",
             rows.saturating_sub(1)
         ));
-        Some(DataFault { axes: data_axes(of), error, key: Some("embedding") })
+        Some(DataFault { axes: axes_where(of, is_of_data), error, key: Some("embedding") })
     };
     plan.cells.iter().filter(has_these_data).filter_map(fault).collect()
+}
+
+/// Returns the faults of cells that ask for longer vectors than the opened source has.
+fn length_faults(plan: &Plan, (name, source): (&str, &Source), opened: &Opened) -> Vec<DataFault> {
+    let length = |layers: &Layers| match opened {
+        Opened::Table(table) => table.dim(),
+        Opened::Encoder(encoder) if *layers == Layers::All => encoder.dim(),
+        Opened::Encoder(encoder) => encoder.dim() / encoder.layers().max(1),
+    };
+    let mut known = HashSet::new();
+    let fault = |cell: &Cell| {
+        let (of_cell, settings) = cell.source();
+        let is_this = of_cell == name && settings.location() == source.location();
+        let FeatureSpec { reduction, layers, .. } = settings.feature_spec();
+        let reduction =
+            reduction.filter(|reduction| is_this && known.insert((reduction.dim, layers == Layers::All)))?;
+        let source = reduction.check_length(length(&layers)).err()?;
+        let error = Error::Embedding { name: name.to_owned(), source };
+        Some(DataFault { axes: String::new(), error, key: None })
+    };
+    plan.cells.iter().filter_map(fault).collect()
 }
 
 fn unsupported(reason: String) -> Error {
     emberline_train::Error::Unsupported(reason).into()
 }
 
-/// Returns the values of a cell's axes that affect its data.
-fn data_axes(cell: &Cell) -> String {
-    let is_of_data = |key: &str| key == "data" || key.starts_with("data.");
-    let axes = cell.axes.iter().filter(|(key, _)| is_of_data(key));
+/// Whether an axis affects the data.
+fn is_of_data(key: &str) -> bool {
+    key == "data" || key.starts_with("data.")
+}
+
+/// Returns the values of a cell's axes with such keys.
+fn axes_where(cell: &Cell, is_wanted: impl Fn(&str) -> bool) -> String {
+    let axes = cell.axes.iter().filter(|(key, _)| is_wanted(key));
     axes.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

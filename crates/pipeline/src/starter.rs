@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use emberline_base::number::grouped;
 use emberline_base::warning::Code;
@@ -15,12 +16,13 @@ use emberline_dataset::settings::{Column, LabelColumns};
 use emberline_dataset::{Findings, Rows, Settings};
 
 use crate::settings::is_name;
+use crate::{DataFault, Error, Pipeline, Plan};
 
 /// The number of rows above which the first run doesn't take all of them.
 const MANY_ROWS: usize = 15_000;
 
-/// The length of vectors that are learned, if there are enough words.
-const MAX_DIM: usize = 256;
+/// The lengths of learned vectors that are tried.
+const LEARNED_DIMS: [usize; 8] = [256, 128, 64, 32, 16, 8, 4, 2];
 
 /// The share of positive rows below which settings are ranked by PR-AUC.
 const RARE: f64 = 0.3;
@@ -71,8 +73,32 @@ impl Starter<'_> {
         if is_name(&name) { name } else { "texts".to_owned() }
     }
 
-    /// Returns the text of the pipeline file.
-    pub fn text(&self) -> String {
+    /// Returns the length of the vectors that can be learned from the training texts of every split that the file asks for: the longest
+    /// that suits the texts. `None` if the texts have no words that occur beside each other.
+    ///
+    /// The paths of the settings have to lead to the data from the present folder.
+    ///
+    /// # Errors
+    /// Why a run of the file would fail, such as too few rows of a class.
+    pub fn learnable_dim(&self) -> Result<Option<usize>, Error> {
+        let most = self.longest_dim();
+        for dim in LEARNED_DIMS.into_iter().filter(|dim| *dim <= most).map(Some).chain([None]) {
+            let pipeline = Pipeline::parse("pipeline.toml", &self.text(dim), Path::new(""), &[])?;
+            let faults = pipeline.data_faults(&Plan::of(&pipeline))?;
+            let (of_learning, mut others): (Vec<DataFault>, Vec<DataFault>) =
+                faults.into_iter().partition(|fault| matches!(fault.error, Error::Embedding { .. }));
+            if !others.is_empty() {
+                return Err(others.swap_remove(0).error);
+            }
+            if of_learning.is_empty() {
+                return Ok(dim);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the text of the pipeline file, with learned vectors of this length or without any.
+    pub fn text(&self, learned_dim: Option<usize>) -> String {
         let mut text = String::new();
         let name = toml_text(&self.name());
         let file = on_one_line(self.data_file);
@@ -88,33 +114,34 @@ impl Starter<'_> {
         );
         self.data(&mut text);
         self.split(&mut text);
-        text.push_str(&EMBEDDINGS.replace("{DIM}", &self.learned_dim().to_string()));
+        text.push_str(PRETRAINED);
+        text.push_str(&learned_dim.map(|dim| CORPUS.replace("{DIM}", &dim.to_string())).unwrap_or_default());
+        text.push_str(HASHING);
         self.train(&mut text);
         self.decide(&mut text);
-        text.push_str(GRID);
+        let learned = if learned_dim.is_some() { "\"corpus\", " } else { "" };
+        text.push_str(&GRID.replace("{LEARNED}", learned));
         text
     }
 
-    /// Returns the length of the vectors that are learned from the training texts: at most half of the words of every second text, of
-    /// which there must be as many as numbers.
-    fn learned_dim(&self) -> usize {
+    /// Returns the longest vectors that are tried: half as many numbers as there are words in every second text.
+    fn longest_dim(&self) -> usize {
         let mut words: HashSet<String> = HashSet::new();
         for text in self.rows.texts().iter().step_by(2) {
             let of_text = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
             words.extend(of_text.map(str::to_lowercase));
-            if words.len() > 2 * MAX_DIM {
+            if words.len() > 2 * LEARNED_DIMS[0] {
                 break;
             }
         }
-        let may_be = |dim: &usize| 2 * dim <= words.len();
-        [MAX_DIM, 128, 64, 32, 16, 8, 4].into_iter().find(may_be).unwrap_or(2)
+        words.len() / 2
     }
 
     /// Writes `[data]`.
     fn data(&self, text: &mut String) {
         let data = self.settings;
         text.push_str("[data]\n");
-        let path = |path: &std::path::Path| toml_text(&path.to_string_lossy());
+        let path = |path: &Path| toml_text(&path.to_string_lossy());
         let mut line = |key: &str, value: String| {
             let reason = self.reasons.iter().find(|reason| reason.key == key);
             let why = reason.map(|reason| format!("guessed: {}", on_one_line(&reason.why)));
@@ -241,15 +268,23 @@ impl Starter<'_> {
     }
 }
 
-/// The embeddings that come with the program or need no file.
-const EMBEDDINGS: &str = "\
+/// The embedding that comes with the program.
+const PRETRAINED: &str = "\
 [embedding.pretrained.model2vec]  # 7,000 English words, distilled from the sentence encoder all-MiniLM-L6-v2; written beside this file
 path = \"models/minilm-words\"
 
+";
+
+/// The embedding that is learned from the texts.
+const CORPUS: &str = "\
 [embedding.corpus.corpus]         # vectors learned from the training texts, labels unseen
 dim = {DIM}
 min_count = 1
 
+";
+
+/// The embedding that needs no file, and how others are named.
+const HASHING: &str = "\
 [embedding.hashing.hashing]       # a random table, words hashed to its rows: what an embedding has to beat
 dim = 256
 
@@ -261,7 +296,7 @@ dim = 256
 /// The axes.
 const GRID: &str = "\
 [grid]                            # the cells are all combinations of these lists
-embedding = [\"pretrained\", \"corpus\", \"hashing\"]
+embedding = [\"pretrained\", {LEARNED}\"hashing\"]
 \"embedding.trainable\" = [false, true]
 # \"data.split.train\" = [100, 1_000]                          # how many labels are worth it?
 # \"train.optimizer.adam.learning_rate\" = [1e-3, 1e-2]        # any dotted key of this file is an axis

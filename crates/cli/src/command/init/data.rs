@@ -32,19 +32,22 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
     let guess = guess(data, &given)?;
     let rows = emberline_dataset::read(&guess.settings, Path::new(""))?;
     let findings = rows.findings();
-    let settings = relative(&guess.settings, &args.dir)?;
     let data_file = data.to_string_lossy();
     let starter = Starter {
         data_file: &data_file,
-        settings: &settings,
+        settings: &guess.settings,
         reasons: &guess.reasons,
         columns: &guess.columns,
         others: &guess.others,
         rows: &rows,
         findings: &findings,
     };
+    // Nothing is written that couldn't run.
+    let learned_dim = starter.learnable_dim().map_err(|error| refusal(error.into()))?;
+    let settings = relative(&guess.settings, &args.dir)?;
+    let starter = Starter { settings: &settings, ..starter };
     let mut text = description(&data_file, &guess, &findings);
-    text += &write_file(&args.dir, PIPELINE, starter.text().as_bytes())?;
+    text += &write_file(&args.dir, PIPELINE, starter.text(learned_dim).as_bytes())?;
     text += &write_file(&args.dir, SCHEMA_FILE, Schema::Pipeline.text().as_bytes())?;
     for (name, content) in TABLE {
         text += &write_file(&args.dir, name, content)?;
@@ -57,6 +60,13 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
     // Whoever closes standard output early, has all files.
     write!(io::stdout(), "{}", printable(&text))?;
     Ok(Code::Fine)
+}
+
+/// Returns why no file is written, with what was asked of the data.
+fn refusal(error: Error) -> Error {
+    let place = "no pipeline file was written, since it couldn't run: it would hold out a fifth of the rows for validation and a fifth \
+                 for test, five times over. Label more rows, or write the file yourself (`emberline init DIR` writes an example)";
+    Error::Located { error: Box::new(error), place: place.to_owned() }
 }
 
 /// Describes the guess: the columns and why, three rows, and the classes.
