@@ -96,6 +96,22 @@ fn only_takes_patterns_of_ids() {
 }
 
 #[test]
+fn what_is_not_compared_says_why_and_what_helps() {
+    let fixture = folder();
+    let partly = run(&fixture, &["--only", "large-*"]).stderr;
+    let warning = |setting: &str| -> &str {
+        let is_meant = |line: &&str| line.starts_with("warning: EMB101") && line.contains(setting);
+        partly.lines().find(is_meant).unwrap_or_else(|| panic!("{setting}: {partly}"))
+    };
+    assert!(warning("`tiny · optimizer adam").contains("3 cells haven't run yet: `run` trains them."), "{partly}");
+    assert!(
+        warning("`large · optimizer sgd").contains("3 cells failed by themselves and would fail again"),
+        "{partly}"
+    );
+    assert!(!partly.lines().any(|line| line.starts_with("warning:") && line.contains("--retry-failed")), "{partly}");
+}
+
+#[test]
 fn a_page_of_ci_gets_the_report_with_what_changed() {
     let fixture = folder();
     let sound = ["-S", "grid={embedding=[\"tiny\", \"large\"], seed=[1, 2, 3]}"];

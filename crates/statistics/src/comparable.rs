@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use emberline_base::Warning;
 use emberline_base::warning::Code;
 
+use crate::absent::causes;
 use crate::answer::LEAST_SPLITS;
 use crate::mean;
 use crate::study::{Run, ScoredRows, Study};
@@ -98,11 +99,13 @@ fn left_out(study: &Study, arms: &[usize]) -> Vec<Warning> {
     let warning = |(_, arm): (usize, &crate::study::Arm)| Warning {
         code: Code::SettingLeftOut,
         text: format!(
-            "`{}` is not compared, because it lacks the scores of splits that the others have. Run its cells again \
-             (`run --retry-failed`).",
-            arm.label
-        ),
-        cells: arm.runs.iter().filter(|run| !run.score.is_finite()).map(|run| run.cell.clone()).collect(),
+            "`{}` is not compared, because it lacks the scores of splits that the others have. {}",
+            arm.label,
+            causes(&arm.absent)
+        )
+        .trim_end()
+        .to_owned(),
+        cells: arm.absent.iter().map(|absent| absent.cell.clone()).collect(),
     };
     out.map(warning).collect()
 }

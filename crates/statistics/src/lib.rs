@@ -22,6 +22,7 @@
 //! | [`looks`] | going on until it is decided | Bonferroni |
 //! | [`variance_parts`] | where the variance comes from | Searle, Casella and McCulloch 1992 |
 
+mod absent;
 mod answer;
 mod bootstrap;
 mod comparable;
@@ -44,6 +45,7 @@ pub mod student;
 mod study;
 mod variance;
 
+pub use absent::{Absence, Absent};
 pub use answer::{
     Answer, GoodEnough, LEAST_SPLITS, Level, Outlook, Pair, Reason, Replicates, SettingAnswer, VarianceParts,
     next_step, together,

@@ -7,6 +7,7 @@ pub use emberline_base::record::answer::{Better, Noun, ScoredRows, Setting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::absent::Absent;
 use crate::bootstrap::EvaluatedRows;
 use crate::corrected::Protocol;
 use crate::{RowMetric, StudyError, looks};
@@ -69,6 +70,8 @@ pub struct Arm {
     pub sizes: Sizes,
     /// Its models.
     pub runs: Vec<Run>,
+    /// Its cells without a score; those that ran are among `runs`, too.
+    pub absent: Vec<Absent>,
 }
 
 /// How the smallest setting that is good enough is chosen.

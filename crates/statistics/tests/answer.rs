@@ -3,8 +3,8 @@
 use emberline_base::warning::Code;
 use emberline_statistics::looks::NextStep;
 use emberline_statistics::{
-    Answer, Arm, Better, Decide, EvaluatedRows, Level, MeanOfRows, Noun, Protocol, Reason, RowMetric, Run, ScoredRows,
-    Size, Sizes, Study, StudyError, next_step, together,
+    Absence, Absent, Answer, Arm, Better, Decide, EvaluatedRows, Level, MeanOfRows, Noun, Protocol, Reason, RowMetric,
+    Run, ScoredRows, Size, Sizes, Study, StudyError, next_step, together,
 };
 use serde_json::json;
 
@@ -21,6 +21,7 @@ fn arm(name: &str, dim: f64, scores: &[f64]) -> Arm {
         validation: Some(score + 0.05),
         rows: None,
     };
+    let absent = |(split, _): (usize, &f64)| Absent { cell: format!("{name}-{split}"), why: Absence::Itself };
     Arm {
         label: name.to_owned(),
         setting: [("embedding".to_owned(), json!(name)), ("embedding.dim".to_owned(), json!(dim))]
@@ -28,6 +29,7 @@ fn arm(name: &str, dim: f64, scores: &[f64]) -> Arm {
             .collect(),
         sizes: Sizes { dim, bytes: dim * 4.0, seconds: 1.0 },
         runs: scores.iter().enumerate().map(run).collect(),
+        absent: scores.iter().enumerate().filter(|(_, score)| !score.is_finite()).map(absent).collect(),
     }
 }
 
@@ -193,10 +195,32 @@ fn shared_rows_need_predictions() {
 fn what_lacks_scores_is_left_out_and_named() {
     let mut failed = POOR.to_vec();
     failed[3] = f64::NAN;
-    let found = answer(&study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE), arm("c", 3.0, &failed)]));
+    let third = arm("c", 3.0, &failed);
+    let found = answer(&study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE), third]));
     assert_eq!((found.settings.len(), found.replicates.splits), (2, 5));
     let warning = found.warnings.iter().find(|warning| warning.code == Code::SettingLeftOut).expect("a warning");
     assert!(warning.text.contains("`c`") && warning.cells == ["c-3"], "{warning:?}");
+    assert!(
+        warning.text.ends_with(
+            "1 cell failed by itself and would fail again: change its settings, or take them out of the grid."
+        )
+    );
+}
+
+#[test]
+fn every_cause_of_an_absent_score_has_its_own_cure() {
+    let absent = |why| Absent { cell: "c".to_owned(), why };
+    for (why, cure) in [
+        (Absence::NotRun, "2 cells haven't run yet: `run` trains them."),
+        (Absence::Surroundings, "2 cells failed because of their surroundings: the next `run` tries them again."),
+        (Absence::Itself, "2 cells failed by themselves and would fail again: change their settings"),
+        (Absence::Unmeasured, "2 cells ended without this metric"),
+    ] {
+        let lacking = Arm { absent: vec![absent(why), absent(why)], ..arm("c", 3.0, &POOR[..1]) };
+        let found = answer(&study(vec![arm("a", 1.0, &GOOD), arm("b", 2.0, &CLOSE), lacking]));
+        let warning = found.warnings.iter().find(|warning| warning.code == Code::SettingLeftOut).expect("a warning");
+        assert!(warning.text.contains(cure) && !warning.text.contains("--retry-failed"), "{}", warning.text);
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn difference(sides: &[Side<'_>; 2], metric: Metric, scored: ScoredRows) -> Opti
         let runs = cells.filter_map(run).collect();
         let name = if index == 0 { "first" } else { "second" };
         let setting = [("side".to_owned(), name.into())].into_iter().collect();
-        Arm { label: name.to_owned(), setting, sizes: Sizes::default(), runs }
+        Arm { label: name.to_owned(), setting, sizes: Sizes::default(), runs, absent: Vec::new() }
     });
     let arms: Vec<Arm> = arms.collect();
     let study = Study {

@@ -33,7 +33,7 @@ const ALPHA: f64 = 0.05;
 const SEED: u64 = 0;
 
 /// The version of the computation of answers: an answer of another version is made again.
-const COMPUTATION: u32 = 2;
+const COMPUTATION: u32 = 3;
 
 /// The axes that make another embedding, and nothing else.
 const EMBEDDING_AXES: [&str; 3] = ["embedding", "embedding.dim", "embedding.quantize"];
@@ -73,7 +73,13 @@ impl Question {
         let of_cell = |cell: &Cell| {
             let outcome = cell.outcome.as_ref();
             let seconds = outcome.filter(|_| timed).map(|outcome| outcome.seconds);
-            (cell.identity.clone(), outcome.map(|o| (o.digests.clone(), o.metrics.clone(), o.split.clone())), seconds)
+            let absent = outcome.is_none().then(|| (cell.status, cell.cause.clone()));
+            (
+                cell.identity.clone(),
+                absent,
+                outcome.map(|o| (o.digests.clone(), o.metrics.clone(), o.split.clone())),
+                seconds,
+            )
         };
         let cells: Vec<_> = summary.cells.iter().map(of_cell).collect();
         let value = serde_json::to_value((COMPUTATION, format!("{self:?}"), cells)).unwrap_or_default();
@@ -120,7 +126,8 @@ impl Builder<'_> {
                 stored.run(cell, split, evaluated.is_some() && split < needed)
             });
             let runs = runs.collect();
-            Arm { label: setting.label.clone(), setting: setting.axes(), sizes: sizes(setting), runs }
+            let absent = setting.cells.iter().filter_map(|cell| stored.absent(cell)).collect();
+            Arm { label: setting.label.clone(), setting: setting.axes(), sizes: sizes(setting), runs, absent }
         };
         Study {
             labels: count.labels,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emberline_base::record::answer::ScoredRows;
-use emberline_base::record::{Cell, Outcome, Summary};
+use emberline_base::record::{Cause, Cell, Outcome, Status, Summary};
 use emberline_base::{Digest, Metric, file, run_files};
 use emberline_metrics::RowMetric;
-use emberline_statistics::Run;
+use emberline_statistics::{Absence, Absent, Run};
 
 use super::{evaluated_rows, name, scores};
 use crate::predictions;
@@ -61,6 +61,19 @@ impl<'a> StoredRows<'a> {
                 .filter(|(metric, count)| (metric.of(&vec![1; *count]) - score).abs() <= ROUNDING)
                 .map(|rows| rows.0),
         }
+    }
+
+    /// Returns why a cell has no score; `None` if it has one.
+    pub(super) fn absent(&self, cell: &Cell) -> Option<Absent> {
+        let score = cell.outcome.as_ref().and_then(|outcome| outcome.metrics.get(&name(self.metric, self.scored)));
+        let why = match (cell.status, &cell.cause) {
+            (Status::Pending, _) => Absence::NotRun,
+            (Status::Failed, Some(Cause::Cell(_))) => Absence::Itself,
+            (Status::Failed, Some(Cause::Surroundings) | None) => Absence::Surroundings,
+            (Status::Done, _) if score.is_none_or(|score| !score.is_finite()) => Absence::Unmeasured,
+            (Status::Done, _) => return None,
+        };
+        Some(Absent { cell: cell.id.clone(), why })
     }
 
     /// Reads the predictions of a cell, and returns their metric with the number of rows.

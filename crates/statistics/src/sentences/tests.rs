@@ -19,6 +19,7 @@ fn study(scores: &[Vec<f64>], better: Better, rows: bool, margin: Option<f64>) -
         setting: [("embedding".to_owned(), json!(format!("e{arm}")))].into_iter().collect(),
         sizes: Sizes { dim: (arm + 1) as f64, bytes: 0.0, seconds: 0.0 },
         runs: splits.iter().enumerate().map(|(split, &score)| run(arm, split, score, rows)).collect(),
+        absent: Vec::new(),
     });
     let splits = scores.iter().map(Vec::len).max().unwrap_or(0);
     Study {

@@ -190,5 +190,6 @@ fn arm(texts: &Texts, source: usize, splits: &[Split], with_rows: bool) -> Arm {
         setting: [("embedding".to_owned(), json!(source))].into_iter().collect(),
         sizes: Sizes { dim: source as f64, bytes: 0.0, seconds: 0.0 },
         runs: splits.iter().enumerate().map(run).collect(),
+        absent: Vec::new(),
     }
 }
