@@ -6,6 +6,8 @@ use console::{Term, measure_text_width, truncate_str};
 const WIDTH_WITHOUT_TERMINAL: usize = 120;
 /// The width that lines of prose are wrapped to at most, since longer ones are hard to read.
 const MAX_PROSE: usize = 120;
+/// What the second and further lines of a message begin with.
+const INDENT: &str = "  ";
 /// Minimum width of a terminal that is believed: some report 0.
 const MIN_WIDTH: usize = 20;
 
@@ -67,8 +69,37 @@ pub(crate) fn wrapped_for_output(text: &str) -> String {
     }
 }
 
+/// Wraps the lines of a message for the terminal that messages go to; without one, they stay as they are, for programs that search
+/// them.
+pub(crate) fn wrapped_for_messages(text: &str) -> String {
+    match message_size() {
+        Some((_, columns)) => wrapped_message(text, columns.min(MAX_PROSE)),
+        None => text.to_owned(),
+    }
+}
+
+/// Wraps the lines of a message that are too long, and indents what follows. Lines that are indented, as those of a file that is
+/// quoted, stay as they are.
+fn wrapped_message(text: &str, columns: usize) -> String {
+    let line = |line: &str| match width(line) > columns && !line.starts_with([' ', '\t']) && !is_quoted(line) {
+        true => wrapped_with(line, columns, INDENT),
+        false => line.to_owned(),
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a line is one of a file that a message quotes, such as `12 | path = "a.csv"`.
+fn is_quoted(line: &str) -> bool {
+    line.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(" |")
+}
+
 /// Wraps a paragraph between words; a word that is longer than a line stays whole.
 fn wrapped(text: &str, columns: usize) -> String {
+    wrapped_with(text, columns, "")
+}
+
+/// Wraps a paragraph between words, with this indent in all lines but the first.
+fn wrapped_with(text: &str, columns: usize, indent: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -76,7 +107,8 @@ fn wrapped(text: &str, columns: usize) -> String {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            Some(_) => lines.push(format!("{indent}{word}")),
+            None => lines.push(word.to_owned()),
         }
     }
     lines.join("\n")
@@ -112,5 +144,14 @@ mod tests {
         assert_eq!(wrapped("one two three four", 9), "one two\nthree\nfour");
         assert_eq!(wrapped("unbreakable", 4), "unbreakable");
         assert_eq!(wrapped("", 4), "");
+    }
+
+    #[test]
+    fn messages_are_wrapped_and_quoted_lines_are_not() {
+        let message = "warning: one two three\n --> a very long place.toml:3:1\n12 | path = \"a long value\"\nshort";
+        let expected =
+            "warning: one\n  two three\n --> a very long place.toml:3:1\n12 | path = \"a long value\"\nshort";
+        assert_eq!(wrapped_message(message, 12), expected);
+        assert_eq!(wrapped_message(message, 200), message);
     }
 }

@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 
 use crate::columns::is_number;
 use crate::exit::Error;
-use crate::layout::{padded, width};
+use crate::layout::{padded, width, wrapped_for_messages};
 
 /// How much a command says besides its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) fn print_above(view: Option<ProgressBar>) {
 /// reported anywhere.
 pub(crate) fn say(message: &str) {
     let print = || {
-        let _ = writeln!(io::stderr(), "{}", coloured(&printable(message)));
+        let _ = writeln!(io::stderr(), "{}", coloured(&wrapped_for_messages(&printable(message))));
     };
     let view = VIEW.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match view {

@@ -2,7 +2,8 @@
 //!
 //! Events of the run enter. On a terminal they become a live view of the grid: counts, a line per running cell, and how long it takes.
 //! Without a terminal, a line of text tells the same, at most every ten seconds, however many cells there are. Warnings and the causes
-//! of failures are printed and stay, each cause once. `--verbose` adds a line per cell; `--quiet` leaves out all but problems.
+//! of failures are printed and stay, each cause once, and at the end of the run; beside a live view, at the end alone. `--verbose`
+//! adds a line per cell; `--quiet` leaves out all but problems.
 //!
 //! `grid.rs` is the state and its lines, `running.rs` a cell, `estimate.rs` the time left, `screen.rs` the terminal.
 
@@ -84,7 +85,8 @@ impl Progress {
     fn failed(&mut self, name: &str, error: Option<&str>) {
         let cause = error.unwrap_or("for an unknown reason");
         if self.causes.len() < MAX_CAUSES && self.causes.insert(without_numbers(cause)) {
-            say(&format!("failed: {name}: {cause}"));
+            let is_live = locked(&self.shown).screen.is_live();
+            say(&failure(name, cause, is_live));
         }
     }
 
@@ -304,6 +306,15 @@ impl Drop for CellLines {
     }
 }
 
+/// Returns what is printed when a cell fails. A live view stays on the screen until the end, which prints every cause, so that only the
+/// name is needed here; a log is read while it grows.
+fn failure(name: &str, cause: &str, is_live: bool) -> String {
+    match is_live {
+        true => format!("failed: {name} (why is printed at the end; `--verbose` prints it at once)"),
+        false => format!("failed: {name}: {cause}"),
+    }
+}
+
 /// Returns why a cell in this state is trained.
 fn reason(state: &State) -> &'static str {
     match state {
@@ -335,4 +346,16 @@ fn outcome_line(outcome: &record::Outcome, data: &record::Data) -> String {
         Metric::ALL.into_iter().filter(|metric| metric.is_headline()).filter_map(shown).collect();
     let best = format!("best of {}: {}", counted(outcome.epochs as usize, "epoch"), outcome.best_epoch);
     format!("{}  {best}  {} s", metrics.join("  "), seconds(outcome.seconds, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_printed_once_beside_a_live_view_and_at_once_in_a_log() {
+        assert_eq!(failure("small", "the loss became NaN", false), "failed: small: the loss became NaN");
+        let line = failure("small", "the loss became NaN", true);
+        assert!(line.starts_with("failed: small (") && line.contains("at the end") && !line.contains("NaN"), "{line}");
+    }
 }
