@@ -72,8 +72,20 @@ pub(crate) enum Error {
 impl Error {
     /// Returns the error of a pipeline with the place in its file that names what is at fault, if there is one.
     pub(crate) fn of_pipeline(pipeline: &Pipeline, error: emberline_pipeline::Error) -> Self {
-        let place = pipeline.place_of(&error);
-        Self::at(error.into(), place)
+        let of_each = match &error {
+            emberline_pipeline::Error::MissingFiles(missing) => missing.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        let mut places: Vec<String> = Vec::new();
+        for place in of_each.iter().filter_map(|error| pipeline.place_of(error)).map(|place| place.shown()) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        match places.is_empty() {
+            true => error.into(),
+            false => Self::Located { error: Box::new(error.into()), place: places.join("\n") },
+        }
     }
 
     /// Returns an error with a place, if there is one.
@@ -211,7 +223,7 @@ impl std::fmt::Display for Error {
             }
             Self::Data(emberline_dataset::Error::UnknownFormat { path }) => write!(
                 f,
-                "{}: unknown format; the name must end in .txt (one text per line), .csv, .tsv, .jsonl or .parquet, plain or with \
+                "{}: unknown format; the name must end in .txt (one text per line), .csv, .tsv, .jsonl, .json or .parquet, plain or with \
                  .gz, .zst or .zip after it",
                 path.display()
             ),

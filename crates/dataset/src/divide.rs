@@ -257,7 +257,9 @@ impl<'a> Divider<'a> {
     }
 
     fn empty(&self, split: SplitName, file: SplitName, reason: String) -> Error {
-        let path = self.rows.part(file).map(|part| part.path.clone()).unwrap_or_default();
+        // A split without a file of its own is cut from that of the training rows.
+        let part = self.rows.part(file).or_else(|| self.rows.part(SplitName::Train));
+        let path = part.map(|part| part.path.clone()).unwrap_or_default();
         Error::EmptySplit { path, split, reason }
     }
 }

@@ -68,9 +68,16 @@ impl Rows {
         let cure = if split.stratifies() { "" } else { " or set stratify = true," };
         let of = counted(pool.len(), "row");
         match others {
-            0 => format!("so have all {of} of its file that no other split has"),
-            1 => format!("1 of {of} of its file has {kind}: give it more such rows,{cure} or change data.split"),
-            _ => format!("{others} of {of} of its file have {kind}:{cure} raise data.split.train, or lower the others"),
+            0 => {
+                format!("the file has {of} outside the other splits, and none of them has {kind}: add rows with {kind}")
+            }
+            1 => format!(
+                "the file has {of} outside the other splits, of which 1 has {kind}: add such rows,{cure} or change data.split"
+            ),
+            _ => format!(
+                "the file has {of} outside the other splits, of which {others} have {kind}:{cure} raise data.split.train, or lower the other \
+                 splits"
+            ),
         }
     }
 }
