@@ -21,7 +21,7 @@ fn runs() -> Fixture {
             [head]
             layers = []
             [grid]
-            "embedding.dim" = [4, 8]
+            "embedding.dim" = [8, 4]
             seed = [1, 2]
             "#,
         );
@@ -79,6 +79,13 @@ fn runs_and_locks_compare_alike() {
     };
     for (first, second) in [("one.lock", "more.lock"), ("one", "more.lock"), ("one.lock", "more")] {
         assert_eq!(by_label(&by_loss(first, second)), by_label(&runs), "{first} {second}");
+    }
+    let labels = |compared: &Value| -> Vec<String> {
+        let settings = compared["settings"].as_array().expect("a list");
+        settings.iter().map(|setting| setting["label"].to_string()).collect()
+    };
+    for (first, second) in [("one", "more.lock"), ("one.lock", "more")] {
+        assert_eq!(labels(&by_loss(first, second)), labels(&runs), "{first} {second}: the order of the run");
     }
     let same = fixture.done(&["compare", "one", "one.lock", "--fail-if", "worse"]);
     assert!(

@@ -13,7 +13,9 @@ use crate::Error;
 /// # Errors
 /// If the page can't be read, isn't whole or carries no files; or if a file is there already with other content. Nothing is written then.
 pub fn unpack_report(page: &Path, out: &Path) -> Result<Vec<PathBuf>, Error> {
-    let text = String::from_utf8(file::read(page)?).unwrap_or_default();
+    // A page that was cut off may end within a character.
+    let bytes = file::read(page)?;
+    let text = String::from_utf8_lossy(&bytes);
     let fault = |path: &Path, fault: String| Error::from(ReportError::Page { path: path.to_owned(), fault });
     let files = read_carried(&text).map_err(|why| fault(page, why))?;
     let others = |path: &PathBuf, bytes: &[u8]| fs::read(path).map_or(path.exists(), |there| there != bytes);

@@ -21,6 +21,16 @@ pub(crate) const BLOCK: &str = "<script type=\"application/x-emberline-files\" i
 /// The end of the block.
 pub(crate) const BLOCK_END: &str = "</script>";
 
+/// The end of the title of every page of this program.
+pub(crate) const TITLE_END: &str = "Emberline report</title>";
+
+/// The end of every page.
+const PAGE_END: &str = "</html>";
+
+/// What is wrong with a page of which the end is missing.
+const CUT_OFF: &str =
+    "ends too early: only the beginning of the page is there, and the files come after it; copy the whole page again";
+
 /// The name of the format.
 const FORMAT: &str = "emberline files";
 
@@ -93,9 +103,12 @@ pub(crate) fn block(files: &[CarriedFile]) -> String {
 /// # Errors
 /// What is wrong with the page, as a phrase that follows its path.
 pub fn read_carried(page: &str) -> Result<Vec<CarriedFile>, String> {
-    let none = "carries no files: it isn't a report.html of this program, or it was written by an earlier version";
-    let (_, rest) = page.split_once(BLOCK).ok_or(none)?;
-    let (json, _) = rest.split_once(BLOCK_END).ok_or("ends too early; copy it again")?;
+    let none = || match page.contains(TITLE_END) && !page.trim_end().ends_with(PAGE_END) {
+        true => CUT_OFF,
+        false => "carries no files: it isn't a report.html of this program, or it was written by an earlier version",
+    };
+    let (_, rest) = page.split_once(BLOCK).ok_or_else(none)?;
+    let (json, _) = rest.split_once(BLOCK_END).ok_or(CUT_OFF)?;
     let block: Block = serde_json::from_str(json).map_err(|_| "holds damaged files; copy it again".to_owned())?;
     if block.format != FORMAT || block.version != VERSION {
         let Block { format, version, .. } = block;
@@ -165,6 +178,10 @@ mod tests {
         let whole = block(&files());
         let refused = |block: &str| read_carried(&page(block)).expect_err("refused");
         assert!(refused("").contains("carries no files"));
+        assert!(refused(whole.split_at(whole.len() / 2).0).contains("ends too early"));
+        let page = format!("<!doctype html><title>p – {TITLE_END}<main>");
+        assert!(read_carried(&page).is_err_and(|why| why.contains("ends too early")));
+        assert!(read_carried(&format!("{page}</html>\n")).is_err_and(|why| why.contains("carries no files")));
         assert!(refused(whole.trim_end().trim_end_matches(BLOCK_END).trim_end_matches('}')).contains("damaged"));
         assert!(refused(&whole.replace("\"bytes\":3", "\"bytes\":2")).contains("not as it was written"));
         assert!(refused(&whole.replace("\"sha256\":\"", "\"sha256\":\"0")).contains("not as it was written"));

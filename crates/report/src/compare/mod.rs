@@ -68,7 +68,7 @@ pub struct Comparison {
     /// How many of the sentences of either answer are verdicts: one, or one per number of labels.
     #[serde(skip)]
     pub verdicts: [usize; 2],
-    /// The settings, in the order of the first side, then those that only the second side has.
+    /// The settings, in the order of the first side, or of the run if that is a lock; then those that only the other side has.
     pub settings: Vec<Pair>,
 }
 

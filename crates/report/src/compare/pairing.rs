@@ -43,6 +43,11 @@ pub fn compare(first: &Side, second: &Side, options: &Options) -> Result<Compari
         matched.push((cells, rest.shift_remove(&key).unwrap_or_default()));
     }
     matched.extend(rest.into_values().map(|cells| (Vec::new(), cells)));
+    if first.run.is_none() && second.run.is_some() {
+        // A lock lists its cells by their names, a run in the order of the plan.
+        let place = |cell: &&SideCell| second.cells.iter().position(|known| std::ptr::eq(known, *cell));
+        matched.sort_by_cached_key(|(_, cells)| cells.first().and_then(place).unwrap_or(usize::MAX));
+    }
     let mut settings: Vec<Pair> = matched.iter().map(|(a, b)| comparer.pair(&axes, &names, a, b)).collect();
     for (pair, test) in settings.iter_mut().zip(comparer.tests(first, second, &matched)) {
         pair.test = test;
@@ -78,7 +83,9 @@ pub(super) const DATA: &str = "data digest";
 /// Returns the axes that distinguish settings: those that have several values on one of the sides, except for replicate axes.
 fn varying_axes(first: &Side, second: &Side) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let all = [first, second].into_iter().flat_map(|side| side.cells.iter().flat_map(|cell| cell.axes.keys()));
+    // A run has its axes in the order of the file, a lock by their names.
+    let sides = if first.run.is_none() && second.run.is_some() { [second, first] } else { [first, second] };
+    let all = sides.into_iter().flat_map(|side| side.cells.iter().flat_map(|cell| cell.axes.keys()));
     let varies = |side: &Side, axis: &str| {
         let mut values = side.cells.iter().map(|cell| cell.value(axis));
         let one = values.next();
