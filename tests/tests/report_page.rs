@@ -156,6 +156,28 @@ fn the_page_gives_back_its_files_byte_for_byte() {
     fixture.write("page.html", "<p>no report</p>");
     let refused = fixture.ends(&["report", "--from", "page.html"], 8);
     assert!(refused.stderr.contains("carries no files"), "{}", refused.stderr);
+    // A page that was cut off, within a character too.
+    let page = fixture.bytes("runs/hostile/report.html");
+    let files = page.windows(24).position(|part| part == b"application/x-emberline-").expect("files");
+    for end in [2_000, page.len() / 3, files, files + 500] {
+        fixture.write("page.html", &page[..end]);
+        let refused = fixture.ends(&["report", "--from", "page.html", "--out", "cut"], 8);
+        assert!(refused.stderr.contains("ends too early"), "{end}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn the_page_names_the_command_that_makes_its_result() {
+    let fixture = hostile();
+    fixture.done(&["run", "p.toml", "-S", "train.epochs=1", "-S", "seed=7"]);
+    let page = fixture.read("runs/hostile/report.html");
+    assert!(page.contains("<code>emberline run p.toml -S train.epochs=1 -S seed=7</code>"), "no command");
+    assert!(page.contains("<code>emberline lock p.toml -S train.epochs=1 -S seed=7</code>"), "no command");
+    fixture.done(&["run", "p.toml"]);
+    assert!(
+        fixture.read("runs/hostile/report.html").contains("<code>emberline run p.toml</code>"),
+        "nothing is changed"
+    );
 }
 
 #[test]

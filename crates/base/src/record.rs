@@ -10,6 +10,7 @@ mod convergence;
 mod data;
 mod expected;
 mod fit;
+mod invocation;
 mod known_words;
 mod refit;
 
@@ -26,6 +27,7 @@ pub use self::convergence::Convergence;
 pub use self::data::{ChosenBy, Data, SplitRows};
 pub use self::expected::Expected;
 pub use self::fit::FitEvidence;
+pub use self::invocation::Invocation;
 pub use self::known_words::{KnownShare, KnownWords};
 pub use self::refit::{Refit, RefitCell, RefitThreshold, ThresholdOrigin};
 use crate::{Digest, Scores, Warning};
@@ -207,6 +209,9 @@ pub struct Summary {
     pub version: u32,
     /// The pipeline's name.
     pub name: String,
+    /// How the command line changed the pipeline file; absent if it didn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<Invocation>,
     /// The grid's axes with their values, by dotted key, in the order of the file.
     pub axes: IndexMap<String, Vec<serde_json::Value>>,
     /// The dataset, with the pipeline's own split.

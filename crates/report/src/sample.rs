@@ -290,6 +290,7 @@ fn unanswered(name: &str, data: Data, mut cells: Vec<Cell>, shape: &Shape) -> Ru
     let summary = Summary {
         version: VERSION,
         name: name.to_owned(),
+        invocation: None,
         axes,
         data,
         cells,

@@ -11,6 +11,8 @@ use std::num::NonZeroUsize;
 
 use emberline_base::Warning;
 use emberline_base::number::{agreeing, counted};
+use emberline_base::record::Invocation;
+use emberline_base::secret::mask_urls;
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
 use emberline_pipeline::{Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with};
@@ -52,6 +54,7 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         pack: args.pack,
         locked,
         sequential,
+        invocation: invocation(args),
         interrupt: signals::interrupt(),
     };
     if args.until_stdin_closes {
@@ -64,6 +67,19 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
     let mut progress = Progress::new(args.verbosity.level());
     let outcome = run_with(executor.as_ref(), pipeline, &folder, &options, &mut progress);
     outcome.map_err(|error| Error::of_pipeline(pipeline, error))
+}
+
+/// Returns the arguments that decide the result, without secrets in addresses; none if there are none.
+fn invocation(args: &Run) -> Option<Invocation> {
+    let assigned = |set: &[String]| set.iter().flat_map(|it| ["-S".to_owned(), mask_urls(it)]).collect::<Vec<_>>();
+    let (all, mut run) = (assigned(&args.pipeline.set), assigned(&args.pipeline.set));
+    if args.until.is_some() {
+        // The last assignment is the number of splits of this look, which `--until` chose.
+        run = assigned(args.pipeline.set.split_last().map_or(&[][..], |(_, own)| own));
+        run.extend(["--until", "decided"].map(str::to_owned));
+        run.extend(args.budget.iter().flat_map(|time| ["--budget".to_owned(), format!("{}s", time.as_secs())]));
+    }
+    (!all.is_empty()).then_some(Invocation { run, lock: all })
 }
 
 /// Prints the results, and returns the exit code.

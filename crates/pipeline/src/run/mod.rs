@@ -158,6 +158,7 @@ fn run_plan(
         refuse_stale(lock, pipeline, plan, &options.only, &mut inputs)?;
     }
     let mut records = Records::pending(pipeline, plan, &data);
+    records.set_invocation(options.invocation.clone());
     let cells = survey_cells(plan, folder, options, &mut inputs, &mut records, observer)?;
     let kept = records.count(Status::Done);
     let queue = Queue::of(plan, &cells, kept, data.splits.valid.is_some());

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use emberline_base::CancellationToken;
+use emberline_base::record::Invocation;
 use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_train::settings::Optimizer;
@@ -35,6 +36,8 @@ pub struct Options {
     pub locked: Option<Lock>,
     /// Whether the answer is a look of a comparison that goes on until it is decided, so that it has only a share of the error rate.
     pub sequential: bool,
+    /// How the command line changed the pipeline file, for the reports.
+    pub invocation: Option<Invocation>,
     /// Interrupts the run: cells that are being trained leave checkpoints.
     pub interrupt: CancellationToken,
 }
@@ -54,6 +57,7 @@ impl Options {
             pack: None,
             locked: None,
             sequential: false,
+            invocation: None,
             interrupt: CancellationToken::default(),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use emberline_base::record::{self, Baselines, Status, Summary};
+use emberline_base::record::{self, Baselines, Invocation, Status, Summary};
 use emberline_report::Question;
 use emberline_train::COMPUTATION;
 
@@ -52,6 +52,7 @@ impl<'p> Records<'p> {
         let frame = Summary {
             version: record::VERSION,
             name: pipeline.settings.name.clone(),
+            invocation: None,
             axes: axes.collect(),
             data: data.clone(),
             warnings: Vec::new(),
@@ -145,6 +146,11 @@ impl<'p> Records<'p> {
     pub(super) fn merged(&mut self, folder: &RunFolder) -> (&'p Plan, Vec<record::Cell>) {
         self.merge(folder);
         (self.plan, self.entries.iter().map(|entry| entry.record.clone()).collect())
+    }
+
+    /// Sets how the command line changed the pipeline file.
+    pub(super) fn set_invocation(&mut self, invocation: Option<Invocation>) {
+        self.frame.invocation = invocation;
     }
 
     /// Sets the baselines of the summary.

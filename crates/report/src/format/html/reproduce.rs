@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use emberline_base::Digest;
 use emberline_base::file::sha256;
-use emberline_base::record::{Outcome, Summary};
+use emberline_base::record::{Invocation, Outcome, Summary};
 
 use super::parts::{Section, label, table};
 use crate::details::{Details, is_lock};
@@ -21,7 +21,7 @@ const MAX_DIGESTS: usize = 3;
 
 /// Renders the section.
 pub(super) fn render(summary: &Summary, details: &Details) -> Section {
-    let mut body = commands(details);
+    let mut body = commands(summary, details);
     body.push_str(&table(&origins(summary)));
     if !details.files.is_empty() {
         body.push_str(&carried(details));
@@ -33,7 +33,11 @@ pub(super) fn render(summary: &Summary, details: &Details) -> Section {
 }
 
 /// Returns the commands that make and check the result.
-fn commands(details: &Details) -> String {
+fn commands(summary: &Summary, details: &Details) -> String {
+    let invocation = summary.invocation.as_ref();
+    let arguments = |of: fn(&Invocation) -> &Vec<String>| {
+        invocation.map(of).into_iter().flatten().map(|word| format!(" {}", shell_word(word))).collect::<String>()
+    };
     let names = || details.files.iter().map(|file| file.name.as_str());
     let is_pipeline = |name: &&str| name.ends_with(".toml");
     let pipeline = shell_word(names().find(is_pipeline).unwrap_or("PIPELINE.toml"));
@@ -47,16 +51,20 @@ fn commands(details: &Details) -> String {
         ),
     };
     format!(
-        "<dl class=\"commands\">\n<div><dt><code>emberline run {0}</code></dt><dd>makes this result; what is done already is kept. Settings that the command line changed (<code>-S</code>, <code>--until</code>) must be given again: the file doesn't hold them.</dd></div>\n\
-         <div><dt><code>emberline {command} {0}</code></dt><dd>{what}</dd></div>\n\
+        "<dl class=\"commands\">\n<div><dt><code>emberline run {0}{1}</code></dt><dd>makes this result; what is done already is kept.</dd></div>\n\
+         <div><dt><code>emberline {command} {0}{2}</code></dt><dd>{what}</dd></div>\n\
          <div><dt><code>emberline report --from report.html</code></dt><dd>gives back the files that this page carries, byte for byte.</dd></div>\n</dl>\n",
-        html(&pipeline)
+        html(&pipeline),
+        html(&arguments(|invocation| &invocation.run)),
+        html(&arguments(|invocation| &invocation.lock))
     )
 }
 
-/// Quotes a file name for a shell if it has other characters than letters, digits and a few marks.
+/// Quotes a word for a shell if it has other characters than letters, digits and a few marks.
 fn shell_word(name: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    let is_plain = |letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '=' | '/' | ':' | ',' | '+' | '%' | '@')
+    };
     if name.chars().all(is_plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
@@ -138,6 +146,20 @@ mod tests {
         let without = rendered(&["my file.toml"]);
         assert!(without.contains("emberline lock &#39;my file.toml&#39;"), "{without}");
         assert!(rendered(&[]).contains("emberline run PIPELINE.toml"));
+    }
+
+    #[test]
+    fn what_the_command_line_changed_is_in_the_commands() {
+        let mut summary = sample::course().summary;
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        summary.invocation = Some(Invocation {
+            run: words(&["-S", "train.epochs=2", "--until", "decided"]),
+            lock: words(&["-S", "grid={seed=[1, 2]}"]),
+        });
+        let files = vec![CarriedFile::new("quora.toml", "x")];
+        let body = render(&summary, &Details { files, ..Details::default() }).body;
+        assert!(body.contains("emberline run quora.toml -S train.epochs=2 --until decided</code>"), "{body}");
+        assert!(body.contains("emberline lock quora.toml -S &#39;grid={seed=[1, 2]}&#39;</code>"), "{body}");
     }
 
     #[test]
