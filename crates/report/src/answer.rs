@@ -4,8 +4,9 @@
 //! Input: a summary and its ranking. Output: paragraphs. What is said of differences is said by the sentences of `summary.answer`
 //! alone, which the terminal and `compare` print too; the paragraphs after them describe the run.
 
+use emberline_base::Splits;
 use emberline_base::number::agreeing;
-use emberline_base::record::answer::Answer;
+use emberline_base::record::answer::{Answer, ScoredRows};
 use emberline_base::record::{Status, Summary};
 use emberline_statistics::{sentences, verdicts};
 
@@ -95,22 +96,25 @@ fn mean_and_spread(values: &Values) -> String {
 /// Compares the best setting's accuracy with that of always predicting the most frequent class.
 fn against_majority(summary: &Summary, ranking: &Ranking<'_>) -> Option<Prose> {
     let best = ranking.best()?;
-    let (name, majority) =
-        match (&ranking.main, summary.data.majority_accuracy.valid, summary.data.majority_accuracy.test) {
-            (Some(main), _, Some(test)) if main.on_test => ("test_accuracy", test),
-            (Some(main), Some(valid), _) if !main.on_test => ("val_accuracy", valid),
-            _ => return None,
-        };
+    let main = ranking.main.as_ref()?;
+    // The rows of the answer, so that both are about the same.
+    let on_test = summary.answer.as_ref().map_or(main.on_test, |answer| answer.scored == ScoredRows::Test);
+    let (name, rows, majority) = match (on_test, &summary.data.majority_accuracy) {
+        (true, Splits { test: Some(test), .. }) => ("test_accuracy", "test", *test),
+        (false, Splits { valid: Some(valid), .. }) => ("val_accuracy", "validation", *valid),
+        _ => return None,
+    };
     let values = best.by_replicate(name);
     if values.is_empty() {
         return None;
     }
     let reaches = format!("lways giving the most frequent answer reaches {}.", single(majority));
-    let is_main = ranking.main.as_ref().is_some_and(|main| main.name == name);
+    let metric = summary.answer.as_ref().map_or(&main.name, |answer| &answer.metric);
+    let is_main = *metric == name;
     Some(Prose::default().plain(if is_main {
         format!("A{reaches}")
     } else {
-        format!("The {name} of {} is {}; a{reaches}", best.label, mean_and_spread(&values))
+        format!("On the {rows} rows, the accuracy of {} is {}; a{reaches}", best.label, mean_and_spread(&values))
     }))
 }
 

@@ -26,6 +26,7 @@ pub fn statement(lock: &Lock, verified: &Verified, files: [(&str, &[u8]); 2], pr
     if !verified.inputs.is_empty() {
         failed.insert(0, "inputs");
     }
+    failed.extend(verified.expected.iter().filter(|expected| !expected.holds).map(|_| "expect"));
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": files.map(described),
