@@ -2,7 +2,8 @@
 //! these constants.
 //!
 //! ```text
-//! run.json  summary.json  report.html  report.md  summary.csv  settings.csv  settings.json  SHA256SUMS
+//! run.json  summary.json  report.html  report.md  summary.csv  settings.csv  settings.json
+//! summary.parquet  settings.parquet  SHA256SUMS
 //! cells/<cell>/result.json                 the cell's record; names the valid attempt; written last
 //!              cell.toml  history.csv ...  the files of that attempt (hard links)
 //!              attempts/<number>/          cell.toml  history.csv  record.jsonl  model.safetensors

@@ -158,7 +158,7 @@ fn of_report(error: &emberline_pipeline::ReportError) -> Code {
     use emberline_pipeline::ReportError as Report;
     match error {
         Report::Version { .. } | Report::EarlierVersion { .. } => Code::Stale,
-        Report::Study(_) => Code::Unexpected,
+        Report::Study(_) | Report::Table(_) => Code::Unexpected,
         Report::UnknownMetric { .. } | Report::LossesDiffer { .. } => Code::Usage,
         Report::NoSuchCell { .. } => Code::Usage,
         Report::NotDone { .. } | Report::NothingToChoose { .. } => Code::Stale,

@@ -16,6 +16,9 @@ pub enum Error {
     /// A run was interrupted before it wrote its first summary.
     #[error("{}: the run was interrupted before it wrote summary.json; run the pipeline again (`emberline run FILE`), which continues from here", .0.display())]
     NotSummarised(PathBuf),
+    /// A table of Parquet can't be written.
+    #[error("{0}")]
+    Table(String),
     /// The records of a run contradict each other, so that its settings can't be compared.
     #[error("the settings can't be compared: {0}")]
     Study(String),

@@ -53,7 +53,7 @@ pub use details::Details;
 pub use error::Error;
 pub use evaluation::Evaluation;
 pub use fit_verdict::{Course, FitVerdict, Gap, Learned};
-pub use format::{Format, file_name, render, render_with};
+pub use format::{Format, file_name, render, render_parquet, render_with};
 pub use grouping::cell_labels;
 pub use refit::{read_refit, read_whole_refit};
 pub use run::{Run, read_whole_summary};

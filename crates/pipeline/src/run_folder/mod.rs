@@ -318,6 +318,12 @@ impl RunFolder {
             file::write_atomic(&path, report.as_bytes())?;
             written.push(path);
         }
+        let tables = emberline_report::render_parquet(&run).map_err(emberline_report::Error::Table)?;
+        for (name, table) in tables {
+            let path = self.path.join(name);
+            file::write_atomic(&path, &table)?;
+            written.push(path);
+        }
         Ok(written)
     }
 

@@ -4,9 +4,13 @@ mod content_policy;
 mod csv;
 mod html;
 mod markdown;
+mod parquet;
 mod settings;
 
+use serde_json::Value;
+
 use crate::compare::Comparison;
+use crate::setting_scores::setting_scores;
 use crate::{Details, Run};
 
 /// A format of a report.
@@ -55,4 +59,23 @@ pub fn render_with(run: &Run, details: &Details, format: Format, change: Option<
         Format::SettingsCsv => settings::csv(run),
         Format::SettingsJson => settings::json(run),
     }
+}
+
+/// Renders the cells and the settings as files of Apache Parquet: their names and contents, none for a table without a row.
+///
+/// # Errors
+/// Why a table can't be written.
+pub fn render_parquet(run: &Run) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+    let cells = objects(&run.summary.cells);
+    let settings = objects(&setting_scores(&run.summary));
+    let tables = [("summary.parquet", cells), ("settings.parquet", settings)];
+    let rendered = tables.into_iter().filter(|(_, objects)| !objects.is_empty()).map(|(name, objects)| {
+        let table = parquet::table(&objects).map_err(|error| format!("{name} can't be written: {error}"))?;
+        Ok((name, table))
+    });
+    rendered.collect()
+}
+
+fn objects<T: serde::Serialize>(records: &[T]) -> Vec<Value> {
+    records.iter().filter_map(|record| serde_json::to_value(record).ok()).collect()
 }
