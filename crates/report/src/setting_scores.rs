@@ -5,7 +5,7 @@
 //! ranks, intervals and differences are those of `summary.answer`, so that no output can contradict it.
 
 use emberline_base::Metric;
-use emberline_base::record::answer::{Answer, Level, SettingAnswer};
+use emberline_base::record::answer::{Answer, ComparedSetting, Level};
 use emberline_base::record::{Outcome, Status, Summary};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -124,14 +124,16 @@ pub fn setting_scores(summary: &Summary) -> Vec<SettingScores> {
     let ranking = Ranking::of(summary);
     let names = metric_names(summary);
     let settings = ranking.order.iter().filter_map(|&index| ranking.settings.get(index));
-    let mut scores: Vec<SettingScores> = settings.map(|setting| scores_of(summary, setting, &names)).collect();
-    let place = |scores: &SettingScores| {
-        let mut settings = summary.answer.iter().flat_map(Answer::of_each_number).flat_map(|answer| &answer.settings);
-        settings.position(|known| known.setting == scores.setting).unwrap_or(usize::MAX)
-    };
+    let index = summary.answer.as_ref().map(Answer::index).unwrap_or_default();
+    let scores = settings.map(|setting| {
+        let found = index.find(&setting.axes());
+        let place = found.map_or(usize::MAX, |found| found.place);
+        (place, scores_of(setting, found, &names))
+    });
+    let mut scores: Vec<(usize, SettingScores)> = scores.collect();
     // The sort is stable, so settings without an answer keep their order.
-    scores.sort_by_cached_key(place);
-    scores
+    scores.sort_by_key(|(place, _)| *place);
+    scores.into_iter().map(|(_, scores)| scores).collect()
 }
 
 /// Returns the name of the metric that settings are ranked by: the answer's, or else the main metric; none without scores.
@@ -148,7 +150,7 @@ pub fn headline_metrics(summary: &Summary) -> Vec<String> {
     metric_names(summary).into_iter().filter(|name| metric_of(name).is_some_and(Metric::is_headline)).collect()
 }
 
-fn scores_of(summary: &Summary, setting: &Setting<'_>, names: &[String]) -> SettingScores {
+fn scores_of(setting: &Setting<'_>, compared: Option<ComparedSetting<'_>>, names: &[String]) -> SettingScores {
     let count = |status: Status| setting.cells.iter().filter(|cell| cell.status == status).count();
     let spread = |get: &dyn Fn(&Outcome) -> Option<f64>| {
         Spread::of(&setting.done().filter_map(|(_, outcome)| get(outcome)).collect::<Vec<f64>>())
@@ -157,12 +159,11 @@ fn scores_of(summary: &Summary, setting: &Setting<'_>, names: &[String]) -> Sett
         Some((name.clone(), spread(&|outcome| outcome.metrics.get(name).copied().filter(|value| value.is_finite()))?))
     });
     let metrics = metrics.collect();
-    let axes = setting.axes();
     let first = setting.cells.first();
     SettingScores {
         label: setting.label.clone(),
-        answer: summary.answer.as_ref().and_then(|answer| answer.find(&axes)).and_then(claimed),
-        setting: axes,
+        answer: compared.and_then(claimed),
+        setting: setting.axes(),
         embedding: first.map(|cell| cell.embedding.clone()).unwrap_or_default(),
         source: first.map(|cell| cell.source.clone()).unwrap_or_default(),
         trainable: first.is_some_and(|cell| cell.trainable),
@@ -175,11 +176,11 @@ fn scores_of(summary: &Summary, setting: &Setting<'_>, names: &[String]) -> Sett
 }
 
 /// Returns what an answer claims of one of its settings; none if it claims nothing of any.
-fn claimed((answer, known): (&Answer, &SettingAnswer)) -> Option<Claimed> {
+fn claimed(compared: ComparedSetting<'_>) -> Option<Claimed> {
+    let ComparedSetting { answer, setting: known, pair, is_best, place: _ } = compared;
     if answer.level == Level::None {
         return None;
     }
-    let pair = answer.pairs.iter().find(|pair| pair.b == known.setting);
     // The pair's difference is the leader's score minus this one's.
     let to_leader = pair.map(|pair| ToLeader {
         difference: -pair.difference,
@@ -196,7 +197,7 @@ fn claimed((answer, known): (&Answer, &SettingAnswer)) -> Option<Claimed> {
         confidence: 1.0 - answer.alpha,
         rank_low: known.rank_low,
         rank_high: known.rank_high,
-        in_best_group: answer.best_group.contains(&known.setting),
+        in_best_group: is_best,
         to_leader,
     })
 }

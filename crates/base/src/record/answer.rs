@@ -1,6 +1,8 @@
 //! The answer of a run: which setting is best, and what may be claimed of it. The crate `statistics` makes it, and makes sentences of
 //! it.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,13 +76,55 @@ impl Answer {
         std::iter::once(self).chain(&self.fewer_labels)
     }
 
-    /// Finds the answer that a setting is compared in, and the setting in it.
-    pub fn find(&self, setting: &Setting) -> Option<(&Self, &SettingAnswer)> {
-        self.of_each_number().find_map(|answer| {
-            let found = answer.settings.iter().find(|known| known.setting == *setting)?;
-            Some((answer, found))
-        })
+    /// Returns the settings of all numbers of labels, to be found by their axes.
+    pub fn index(&self) -> AnswerIndex<'_> {
+        let mut found: HashMap<String, ComparedSetting<'_>> = HashMap::new();
+        for answer in self.of_each_number() {
+            let mut pairs: HashMap<String, &Pair> = HashMap::new();
+            for pair in &answer.pairs {
+                pairs.entry(axes_key(&pair.b)).or_insert(pair);
+            }
+            let best: HashSet<String> = answer.best_group.iter().map(axes_key).collect();
+            for setting in &answer.settings {
+                let (place, key) = (found.len(), axes_key(&setting.setting));
+                let (pair, is_best) = (pairs.get(&key).copied(), best.contains(&key));
+                found.entry(key).or_insert(ComparedSetting { place, answer, setting, pair, is_best });
+            }
+        }
+        AnswerIndex(found)
     }
+}
+
+/// The settings of an answer, by their axes. A grid may have as many settings as cells, so that no list is searched for each.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerIndex<'a>(HashMap<String, ComparedSetting<'a>>);
+
+/// A setting that an answer compares with others.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparedSetting<'a> {
+    /// Its place among the settings of all numbers of labels, from 0.
+    pub place: usize,
+    /// The answer about its number of labels.
+    pub answer: &'a Answer,
+    /// The setting in that answer.
+    pub setting: &'a SettingAnswer,
+    /// The pair that compares another setting, the leader if it isn't the leader itself, with this one.
+    pub pair: Option<&'a Pair>,
+    /// Whether it is in the group of the best.
+    pub is_best: bool,
+}
+
+impl<'a> AnswerIndex<'a> {
+    /// Finds a setting.
+    pub fn find(&self, setting: &Setting) -> Option<ComparedSetting<'a>> {
+        self.0.get(&axes_key(setting)).copied()
+    }
+}
+
+/// Returns a text that is equal for equal axes, in whatever order.
+fn axes_key(setting: &Setting) -> String {
+    let sorted: BTreeMap<&String, &Value> = setting.iter().collect();
+    serde_json::to_string(&sorted).expect("axes are plain JSON")
 }
 
 /// What a claim is about.

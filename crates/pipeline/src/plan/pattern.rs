@@ -20,8 +20,14 @@ pub(super) fn select<'i>(
     ids: impl Iterator<Item = &'i str> + Clone,
     patterns: &[String],
 ) -> Result<Vec<String>, Error> {
+    // Most patterns are ids, of which there may be as many as cells.
+    let all: HashSet<&str> = if patterns.is_empty() { HashSet::new() } else { ids.clone().collect() };
     let mut chosen: HashSet<&str> = HashSet::new();
     for pattern in patterns {
+        if let Some(id) = all.get(pattern.as_str()) {
+            chosen.insert(id);
+            continue;
+        }
         let mut matching = ids.clone().filter(|id| matches(pattern, id)).peekable();
         if matching.peek().is_none() {
             return Err(Error::NoSuchCell { asked: pattern.clone(), hint: suggested(pattern, ids) });

@@ -1,7 +1,7 @@
 //! The table of settings: one row per combination of the axes except for replicate axes, best first.
 
 use emberline_base::Metric;
-use emberline_base::record::answer::{Answer, Level, SettingAnswer};
+use emberline_base::record::answer::{Answer, ComparedSetting, Level};
 use emberline_base::record::{Outcome, Summary};
 
 use super::cells::share;
@@ -127,30 +127,29 @@ fn answer_columns(answer: &Answer, settings: &[&Setting<'_>]) -> Vec<Measured> {
     if answers.is_empty() {
         return Vec::new();
     }
-    let known: Vec<Option<(&Answer, &SettingAnswer)>> = settings
-        .iter()
-        .map(|setting| answer.find(&setting.axes()).filter(|(answer, _)| answer.level != Level::None))
-        .collect();
-    let column = |name: &str, note: String, field: &dyn Fn((&Answer, &SettingAnswer)) -> Option<Field>| {
+    let index = answer.index();
+    let find = |setting: &&Setting<'_>| index.find(&setting.axes()).filter(|found| found.answer.level != Level::None);
+    let known: Vec<Option<ComparedSetting<'_>>> = settings.iter().map(find).collect();
+    let column = |name: &str, note: String, field: &dyn Fn(ComparedSetting<'_>) -> Option<Field>| {
         let fields = known.iter().map(|known| known.and_then(field).unwrap_or_else(Field::none)).collect();
         (Column::number(name).with_note(note), fields)
     };
     let digits = decimals(answers.iter().flat_map(|of| &of.pairs).flat_map(|pair| [pair.low, pair.high]));
-    let scored = |(_, setting): (&Answer, &SettingAnswer)| {
+    let scored = |ComparedSetting { setting, .. }: ComparedSetting<'_>| {
         let (low, high) = (setting.low?, setting.high?);
         let interval = format!("[{}, {}]", fixed(low, digits), fixed(high, digits));
         Some(Field { detail: interval, ..Field::number(setting.mean, fixed(setting.mean, digits)) })
     };
-    let ranked = |(_, setting): (&Answer, &SettingAnswer)| {
+    let ranked = |ComparedSetting { setting, .. }: ComparedSetting<'_>| {
         let (low, high) = (setting.rank_low, setting.rank_high);
         let text = if low == high { low.to_string() } else { format!("{low} to {high}") };
         Some(Field::number(low as f64 + high as f64 / 1e6, text))
     };
-    let to_leader = |(answer, setting): (&Answer, &SettingAnswer)| {
+    let to_leader = |ComparedSetting { answer, setting, pair, .. }: ComparedSetting<'_>| {
         if answer.leader.as_ref() == Some(&setting.setting) {
             return Some(Field::text("leader"));
         }
-        let pair = answer.pairs.iter().find(|pair| pair.b == setting.setting)?;
+        let pair = pair?;
         let interval = format!("[{}, {}]", signed(-pair.high, digits), signed(-pair.low, digits));
         Some(Field { detail: interval, ..Field::number(-pair.difference, signed(-pair.difference, digits)) })
     };
