@@ -37,12 +37,15 @@ impl Sums {
         match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(FileError::new("read", &path)(error)),
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let entry = |line: &str| line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned()));
-                Ok(Some(Self(text.lines().filter_map(entry).collect())))
-            }
+            Ok(bytes) => Ok(Some(Self::of_bytes(&bytes))),
         }
+    }
+
+    /// Reads the content of a checksum file. A malformed line is skipped, so that [`check`](Self::check) fails for its file.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let entry = |line: &str| line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned()));
+        Self(text.lines().filter_map(entry).collect())
     }
 
     /// Returns the names of the files, sorted.

@@ -2,6 +2,8 @@
 //!
 //! A code is stable and documented in `docs/warnings.md`, so that a user can search for it and a CI job can match it.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,11 +128,14 @@ pub enum Code {
     /// The best setting lies at the edge of an axis.
     #[serde(rename = "EMB104")]
     AtTheEdge,
+    /// Cells that are compared were trained on different models of GPUs, or on a GPU and on the CPU.
+    #[serde(rename = "EMB105")]
+    DifferentDevices,
 }
 
 impl Code {
     /// All codes, in order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::SimilarLabels,
         Self::HeaderAsRow,
         Self::ConflictingLabels,
@@ -162,6 +167,7 @@ impl Code {
         Self::SplitsLeftOut,
         Self::SameRows,
         Self::AtTheEdge,
+        Self::DifferentDevices,
     ];
 
     /// Returns whether the warning is about an embedding of the data, so that it takes an opened embedding to know.
@@ -197,7 +203,8 @@ impl Code {
             | Self::SettingLeftOut
             | Self::SplitsLeftOut
             | Self::SameRows
-            | Self::AtTheEdge => false,
+            | Self::AtTheEdge
+            | Self::DifferentDevices => false,
         }
     }
 }
@@ -211,9 +218,12 @@ impl std::fmt::Display for Code {
 /// Merges the warnings of cells: equal warnings become one that lists all of their cells.
 pub fn merge<'a>(of_cells: impl IntoIterator<Item = (&'a str, &'a [Warning])>) -> Vec<Warning> {
     let mut merged: Vec<Warning> = Vec::new();
+    // Texts name numbers of their cells, so that there may be as many different ones as cells.
+    let mut places: HashMap<(Code, &str), usize> = HashMap::new();
     for (cell, warnings) in of_cells {
         for warning in warnings {
-            match merged.iter_mut().find(|known| known.code == warning.code && known.text == warning.text) {
+            let place = *places.entry((warning.code, &warning.text)).or_insert(merged.len());
+            match merged.get_mut(place) {
                 Some(known) => known.cells.push(cell.to_owned()),
                 None => merged.push(Warning { cells: vec![cell.to_owned()], ..warning.clone() }),
             }

@@ -102,8 +102,6 @@ impl Cache {
     /// # Errors
     /// When a folder can't be read.
     pub fn collect_garbage(&self, limits: RetentionLimits, dry_run: bool) -> Result<ClearReport, FileError> {
-        let now = SystemTime::now();
-        let age = |file: &CachedFile| now.duration_since(file.used).unwrap_or_default();
         let producer_folders = self.producer_folders()?;
         let mut removed = ClearReport::default();
         let mut files = Vec::new();
@@ -114,17 +112,7 @@ impl Cache {
             leftovers.iter().chain(&others).for_each(|file| removed.remove(file, dry_run));
             files.extend(present);
         }
-        // The most recently used file comes first.
-        files.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.path.cmp(&b.path)));
-        for file in &files {
-            let too_old = limits.unused.is_some_and(|limit| age(file) > limit);
-            let too_much = limits.size.is_some_and(|limit| removed.kept + file.bytes > limit);
-            if too_old || too_much {
-                removed.remove(file, dry_run);
-            } else {
-                removed.kept += file.bytes;
-            }
-        }
+        removed.remove_beyond(limits, files, dry_run);
         // Fails for folders that still hold files, as it should.
         for folder in producer_folders.iter().filter(|_| !dry_run) {
             let _ = fs::remove_dir(folder).and_then(|()| fs::remove_dir(folder.parent().unwrap_or(folder)));
@@ -176,7 +164,32 @@ impl CacheEntry {
     }
 }
 
+/// Removes files beyond limits, least recently used first: those of another cache, by their paths. With `dry_run`, only counts
+/// them.
+pub fn remove_beyond(paths: Vec<PathBuf>, limits: RetentionLimits, dry_run: bool) -> ClearReport {
+    let mut report = ClearReport::default();
+    report.remove_beyond(limits, paths.into_iter().filter_map(CachedFile::at).collect(), dry_run);
+    report
+}
+
 impl ClearReport {
+    /// Removes the files that are beyond the limits, the least recently used ones.
+    fn remove_beyond(&mut self, limits: RetentionLimits, mut files: Vec<CachedFile>, dry_run: bool) {
+        let now = SystemTime::now();
+        let age = |file: &CachedFile| now.duration_since(file.used).unwrap_or_default();
+        // The most recently used file comes first.
+        files.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.path.cmp(&b.path)));
+        for file in &files {
+            let too_old = limits.unused.is_some_and(|limit| age(file) > limit);
+            let too_much = limits.size.is_some_and(|limit| self.kept + file.bytes > limit);
+            if too_old || too_much {
+                self.remove(file, dry_run);
+            } else {
+                self.kept += file.bytes;
+            }
+        }
+    }
+
     /// Removes a file, or counts it as kept if it can't be removed.
     fn remove(&mut self, file: &CachedFile, dry_run: bool) {
         let outcome = if dry_run { Ok(()) } else { fs::remove_file(&file.path) };

@@ -233,6 +233,10 @@ pub(crate) struct Run {
     /// The run folder, relative to the working folder; `runs/<pipeline>` beside the pipeline file when left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Take finished cells from this folder, and put those of this run into it, so that other run folders, machines and CI jobs
+    /// needn't train them [default: the environment variable EMBERLINE_CELL_CACHE, or none].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cell_cache: Option<PathBuf>,
     /// Run cells again that are already done.
     #[arg(long)]
     pub(crate) force: bool,
@@ -260,6 +264,10 @@ pub(crate) struct Run {
     /// Refuse to run if an input differs from the pipeline's lock.
     #[arg(long)]
     pub(crate) locked: bool,
+    /// Write the records of cells alone, without baselines, summary, answer and reports, for which every cell of the grid is read: for
+    /// one of many processes that share a large grid. A later `run` writes them.
+    #[arg(long, conflicts_with_all = ["until", "baseline", "summary_markdown"])]
+    pub(crate) records_only: bool,
     /// Train on 5 splits, then on 10, 20 and 40 in all, until the best setting is told apart from the others or no such number can be
     /// expected to do it.
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["only", "locked", "force"])]

@@ -3,6 +3,7 @@
 //! Crates that compute with Burn (training, neural encoders) take a [`Device`] and turn it into the type of a backend
 //! themselves. Choosing a device needs no Burn.
 
+pub mod host;
 pub mod memory;
 
 use std::fmt;
@@ -75,6 +76,14 @@ impl Device {
         match self {
             Self::Cpu => format!("{} {}", std::env::consts::ARCH, vector_instructions()),
             Self::Cuda | Self::Wgpu => self.availability().detail.unwrap_or_else(|why| why),
+        }
+    }
+
+    /// Returns the version of the driver of a GPU; `None` for the CPU, and if it isn't known.
+    pub fn driver(self) -> Option<String> {
+        match self {
+            Self::Cuda => host::nvidia_driver(),
+            Self::Cpu | Self::Wgpu => None,
         }
     }
 

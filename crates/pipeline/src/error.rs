@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use emberline_base::Warning;
 use emberline_base::file::FileError;
 use emberline_base::number::{agreeing, counted};
+use emberline_base::record::Exit;
 
 use crate::diagnostics::Diagnostics;
 use crate::lock::{LockFault, StaleInput};
@@ -249,6 +250,17 @@ impl Error {
             Self::Embedding { source, .. } => source.is_out_of_memory(),
             Self::Train(error) => error.is_out_of_memory(),
             _ => false,
+        }
+    }
+
+    /// Returns how an attempt at a cell ended that failed with this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Panic(_) => Exit::Panicked,
+            Self::Vanished { .. } => Exit::Killed,
+            error if error.is_lack_of_memory() => Exit::OutOfMemory,
+            error if error.is_of_the_cell() => Exit::Failed,
+            _ => Exit::Surroundings,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod bundle;
 mod bundle_file;
+mod cell_cache;
 mod checks;
 mod classifier;
 mod data_files;
@@ -36,6 +37,7 @@ pub mod starter;
 mod unpack;
 
 pub use bundle_file::BundleError;
+pub use cell_cache::CellCache;
 pub use checks::Checks;
 pub use classifier::{Classifier, ClassifierOptions, Neighbour, Prediction, TrainingRows, WordEffect};
 pub use diagnostic::{Diagnostic, SourceText, Span};

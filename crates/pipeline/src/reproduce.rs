@@ -90,12 +90,14 @@ pub fn verify(
         return Ok(Verified { selected, tolerance, ..Verified::default() });
     }
     let only = if only_some { selected.cells.clone() } else { Vec::new() };
-    let options = Options { only, force: true, locked: Some(lock.clone()), ..options };
+    // A proof is a training: what other machines have shared is none.
+    let options = Options { only, force: true, cell_cache: None, locked: Some(lock.clone()), ..options };
     let outline = match run(pipeline, folder, &options, observer) {
         Err(Error::Stale(inputs)) => return Ok(Verified { inputs, selected, tolerance, ..Verified::default() }),
         outline => outline?,
     };
-    let asked = |cell: &&record::Cell| options.asks_for(&cell.id);
+    let all_asked = options.asked();
+    let asked = |cell: &&record::Cell| all_asked.contains(&cell.id);
     let ended = || outline.summary.cells.iter().filter(|cell| cell.status != Status::Pending).filter(asked);
     let cells = ended().filter_map(|cell| lock.verified(cell)).collect();
     let made_on = |cell: &record::Cell| cell.made_from().map(|made| format!("{} {}", made.device, made.arithmetic));

@@ -125,13 +125,13 @@ pub(crate) fn check(sums: &Sums, path: &Path, bytes: &[u8]) -> Result<(), Error>
 }
 
 /// Returns the folder of a cell's valid attempt. The cell's `result.json` must match its checksum, and be equal to the cell's
-/// entry in the summary except for the values of the axes.
+/// entry in the summary except for the values of the axes and for what the summary leaves out.
 fn find_attempt(folder: &Path, mut entry: Value) -> Result<SummedFolder, Error> {
     let cell = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (attempt, mut result) = valid_attempt(folder, &cell)?;
     for value in [&mut result, &mut entry] {
         if let Some(object) = value.as_object_mut() {
-            ["version", "attempt", "settings"].iter().for_each(|key| drop(object.remove(*key)));
+            ["version", "attempt", "execution", "settings"].iter().for_each(|key| drop(object.remove(*key)));
         }
     }
     if result == entry {

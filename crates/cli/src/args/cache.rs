@@ -1,5 +1,7 @@
 //! The arguments of `cache`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::ListFormat;
@@ -41,6 +43,9 @@ pub(crate) struct CacheGc {
     /// Only report what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Remove finished cells from this folder, which `run --cell-cache` fills, instead of vectors.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cell_cache: Option<PathBuf>,
 }
 
 /// Parses a size in bytes, such as `20GB`, `1.5 GiB` or `1000`.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use emberline_base::number::{agreeing, counted, grouped};
 use emberline_cache::Cache;
 use emberline_cache::housekeeping::{CacheEntry, RetentionLimits};
+use emberline_pipeline::CellCache;
 
 use crate::args::{Cache as Args, CacheCommand, CacheGc, ListFormat};
 use crate::download::megabytes;
@@ -15,6 +16,11 @@ use crate::terminal::{say, table};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn run(args: &Args) -> Result<Code, Error> {
+    if let CacheCommand::Gc(CacheGc { cell_cache: Some(folder), .. }) = &args.command
+        && !folder.is_dir()
+    {
+        return Err(Error::Usage(format!("{} is no folder; name the folder of a cell cache", folder.display())));
+    }
     let cache = Cache::for_current_user().ok_or_else(|| {
         Error::Usage(format!("there is no folder for caches; name one in {}", emberline_cache::VARIABLE))
     })?;
@@ -64,7 +70,10 @@ fn clear(cache: &Cache, args: &CacheGc) -> Result<Code, Error> {
         size: if args.all { Some(0) } else { args.max_size },
         unused: args.unused_for.map(|days| DAY * days),
     };
-    let removed = cache.collect_garbage(limits, args.dry_run)?;
+    let removed = match &args.cell_cache {
+        Some(folder) => CellCache::new(folder).collect_garbage(limits, args.dry_run)?,
+        None => cache.collect_garbage(limits, args.dry_run)?,
+    };
     let what = if args.dry_run { "would be removed" } else { "removed" };
     removed.refused.iter().for_each(|message| say(&format!("warning: {message}")));
     let (bytes, kept) = (megabytes(removed.bytes), megabytes(removed.kept));

@@ -8,6 +8,7 @@ mod until;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use emberline_base::Warning;
 use emberline_base::number::{agreeing, counted};
@@ -15,7 +16,9 @@ use emberline_base::record::Invocation;
 use emberline_base::secret::mask_urls;
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
-use emberline_pipeline::{Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with};
+use emberline_pipeline::{
+    CellCache, Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with,
+};
 
 use super::plan::shared_texts;
 use super::{load, run_folder};
@@ -46,6 +49,7 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         device,
         auto: args.device == DeviceChoice::Auto,
         cache: Cache::for_current_user(),
+        cell_cache: cell_cache(args),
         only: args.only.clone(),
         force: args.force,
         retry_failed: args.retry_failed,
@@ -55,6 +59,7 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         locked,
         sequential,
         invocation: invocation(args),
+        records_only: args.records_only,
         interrupt: signals::interrupt(),
     };
     if args.until_stdin_closes {
@@ -82,11 +87,20 @@ fn invocation(args: &Run) -> Option<Invocation> {
     (!all.is_empty()).then_some(Invocation { run, lock: all })
 }
 
+/// Returns the cell cache that the command or the environment names; an empty name is none.
+fn cell_cache(args: &Run) -> Option<CellCache> {
+    let named = args.cell_cache.clone().or_else(|| std::env::var_os(CellCache::VARIABLE).map(PathBuf::from));
+    named.filter(|folder| !folder.as_os_str().is_empty()).map(CellCache::new)
+}
+
 /// Prints the results, and returns the exit code.
 fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Error> {
     let folder = run_folder(pipeline, args.out.as_ref());
     let summary = &outline.summary;
     let level = args.verbosity.level();
+    if args.records_only {
+        return records_written(args, outline);
+    }
     match args.format {
         ListFormat::Text => results::print(summary, level)?,
         ListFormat::Json => {
@@ -115,15 +129,32 @@ fn print(args: &Run, pipeline: &Pipeline, outline: &Outline) -> Result<Code, Err
         }
     }
     markdown::write(args, &folder)?;
+    Ok(ending(outline))
+}
+
+/// Prints how cells ended whose records alone were written, and returns the exit code.
+fn records_written(args: &Run, outline: &Outline) -> Result<Code, Error> {
+    results::print_failures(&outline.summary);
+    if args.verbosity.level() != Verbosity::Quiet {
+        say(&counts(args, outline)?);
+        say("no summary and no reports were written; `emberline run` without --records-only writes them");
+    }
+    Ok(ending(outline))
+}
+
+/// Returns the exit code of a run.
+fn ending(outline: &Outline) -> Code {
     let ended = if outline.failed > 0 { Code::CellsFailed } else { Code::Fine };
-    Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
+    signals::received().filter(|_| outline.interrupted).unwrap_or(ended)
 }
 
 /// Returns how many cells were trained, and on which device: `3 cells trained on cpu, 5 done before`.
 fn counts(args: &Run, outline: &Outline) -> Result<String, Error> {
     let device = args.device.resolve()?;
     let also = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
-    let kept = also(outline.kept, "done before") + &also(outline.elsewhere, "run by other processes");
+    let kept = also(outline.shared, "taken from the cell cache")
+        + &also(outline.kept, "done before")
+        + &also(outline.elsewhere, "run by other processes");
     let mut outcomes = outline.summary.cells.iter().filter_map(|cell| cell.outcome.as_ref());
     let both = device != Device::Cpu && outcomes.any(|outcome| outcome.device == Device::Cpu.name());
     let too = if both { " and cpu" } else { "" };
@@ -143,6 +174,7 @@ fn subprocess(args: &Run, folder: &RunFolder) -> Result<Subprocess, Error> {
     command.extend(args.pipeline.set.iter().flat_map(|set| ["-S".into(), set.into()]));
     command.extend(["--out".into(), folder.path().into(), "--device".into(), device.into()]);
     command.extend(["--jobs", "1", "--until-stdin-closes"].map(OsString::from));
+    command.extend(args.cell_cache.iter().flat_map(|folder| ["--cell-cache".into(), folder.into()]));
     command.extend(args.pack.into_iter().flat_map(|pack| ["--pack".into(), pack.to_string().into()]));
     let flags = [
         (args.force, "--force"),

@@ -44,8 +44,9 @@ impl InputChecks<'_> {
     /// Opens the embeddings of the cells to run, each once for the same data, and returns the warnings about them. An embedding
     /// that can't be opened fails its cells later.
     fn of_embeddings(&self, inputs: &mut Inputs) -> Vec<Warning> {
-        let asked = |cell: &&Cell| self.options.asks_for(&cell.id);
-        let first = |cells: Vec<usize>| cells.into_iter().map(|at| &self.plan.cells[at]).find(asked);
+        let asked = self.options.asked();
+        let is_asked = |cell: &&Cell| asked.contains(&cell.id);
+        let first = |cells: Vec<usize>| cells.into_iter().map(|at| &self.plan.cells[at]).find(is_asked);
         let mut warnings: Vec<Warning> = Vec::new();
         for cell in groups(self.plan).into_iter().filter_map(|group| first(group.cells)) {
             if let (Ok(data), Ok(opened)) = (inputs.data(cell), inputs.opened(cell)) {

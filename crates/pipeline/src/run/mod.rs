@@ -3,11 +3,12 @@
 //! [`run()`] is the entry point. `survey.rs` finds what is missing, `runner.rs` runs the cells beside other processes
 //! that work in the same run folder, `executor/` chooses threads or processes, `schedule.rs` decides the order and how
 //! many cells train at a time, `trainer.rs` turns cells into records, and `records.rs` merges the records of all
-//! processes into the summary.
+//! processes into the summary. `sharing.rs` takes cells that other run folders have finished.
 
 mod baselines;
 mod checkpointer;
 mod crash_markers;
+mod different_devices;
 mod evaluation;
 mod executor;
 mod explain;
@@ -27,6 +28,7 @@ mod records;
 mod refit;
 mod runner;
 mod schedule;
+mod sharing;
 mod survey;
 mod trainer;
 mod work;
@@ -53,6 +55,7 @@ pub(crate) use self::refit::RefitDecision;
 pub use self::refit::RefitState;
 use self::refit::Refitter;
 use self::runner::{Runner, Tally};
+use self::sharing::Sharing;
 use self::survey::execution_order;
 pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
 pub(crate) use self::survey::{groups, state};
@@ -71,6 +74,8 @@ pub struct Outline {
     pub trained: usize,
     /// Cells that were done before.
     pub kept: usize,
+    /// Cells that were taken from the cell cache.
+    pub shared: usize,
     /// Cells that were run by other processes meanwhile.
     pub elsewhere: usize,
     /// Cells whose record says that they failed.
@@ -118,7 +123,7 @@ pub fn run_with(
     let options = &Options { only: plan.select(&options.only)?, ..options.clone() };
     let (mut outline, mut inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
     // An incomplete plan can't decide which setting is best.
-    if outline.pending > 0 || outline.interrupted || !options.only.is_empty() {
+    if outline.pending > 0 || outline.interrupted || !options.only.is_empty() || options.records_only {
         return Ok(outline);
     }
     if !pipeline.settings.asks_for_refit() {
@@ -155,24 +160,25 @@ fn run_plan(
     let data = read_data(plan, folder, options, &markers, &mut inputs)?;
     let data = InputChecks { checks: pipeline.settings.checks(), plan, options }.make(&data, &mut inputs, observer)?;
     if let Some(lock) = &options.locked {
-        refuse_stale(lock, pipeline, plan, &options.only, &mut inputs)?;
+        refuse_stale(lock, pipeline, plan, options, &mut inputs)?;
     }
     let mut records = Records::pending(pipeline, plan, &data);
     records.set_invocation(options.invocation.clone());
-    let cells = survey_cells(plan, folder, options, &mut inputs, &mut records, observer)?;
+    let report = pipeline.settings.report.unwrap_or_default();
+    let sharing = options.cell_cache.as_ref().map(|cache| Sharing::new(cache, folder, report));
+    let mut cells = survey_cells(plan, folder, options, &mut inputs, &mut records, observer)?;
+    let shared = match &sharing {
+        Some(sharing) => share(sharing, &mut cells, options, &mut inputs, &mut records, observer),
+        None => 0,
+    };
     let kept = records.count(Status::Done);
     let queue = Queue::of(plan, &cells, kept, data.splits.valid.is_some());
     let cells = cells.into_iter().map(|(cell, _)| cell).collect();
-    let experiment = prepare(pipeline, plan, folder, &data)?;
+    let experiment = prepare(pipeline, plan, folder, options, &data)?;
     let runner = Runner {
         data,
-        trainer: Trainer {
-            folder,
-            options,
-            report: pipeline.settings.report.unwrap_or_default(),
-            experiment,
-            markers: &markers,
-        },
+        trainer: Trainer { folder, options, report, experiment, markers: &markers },
+        sharing,
         observer: Mutex::new(observer),
         records: Mutex::new(records),
         busy: Mutex::default(),
@@ -182,6 +188,10 @@ fn run_plan(
     let job = Job::new(cells, queue, &runner, inputs);
     executor.execute(&job)?;
     let mut inputs = job.into_inputs();
+    if options.records_only {
+        let outline = outline(runner.known(), &runner.tally, options, inputs.encoded());
+        return Ok((Outline { kept: kept - shared, shared, ..outline }, inputs));
+    }
     runner.stage(Stage::Baselines);
     runner.add_baselines(&mut inputs);
     runner.stage(Stage::Answer);
@@ -191,8 +201,8 @@ fn run_plan(
         let _lock = folder.lock();
         write_experiment(&folder.tensorboard(), &hparams::experiment(plan, &summary.data, Some(&summary)))?;
     }
-    let outline = outline(summary, kept, &runner.tally, options, inputs.encoded());
-    Ok((outline, inputs))
+    let outline = outline(summary, &runner.tally, options, inputs.encoded());
+    Ok((Outline { kept: kept - shared, shared, ..outline }, inputs))
 }
 
 /// Plans the cells, and claims the run folder for the pipeline.
@@ -220,7 +230,7 @@ fn read_data(
     inputs: &mut Inputs,
 ) -> Result<Arc<Data>, Error> {
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
-    let data = if !options.asks_for(&first.id) || markers.is_suspect(&first.id) {
+    let data = if !options.asked().contains(&first.id) || markers.is_suspect(&first.id) {
         inputs.data(first)?
     } else if matches!(folder.record(first), Ok(Some(_))) {
         inputs.begin(first)?
@@ -244,9 +254,12 @@ fn survey_cells<'p>(
     records: &mut Records<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<(&'p Cell, State)>, Error> {
-    let mut work = Vec::new();
+    let (mut work, all_asked) = (Vec::new(), options.asked());
     for cell in execution_order(plan) {
-        let asked = options.asks_for(&cell.id);
+        let asked = all_asked.contains(&cell.id);
+        if options.records_only && !asked {
+            continue;
+        }
         let attempt = folder.attempt_that_counts(&cell.id);
         let (state, record) = state(inputs, folder, cell);
         if let State::Damaged(what) = &state {
@@ -268,22 +281,54 @@ fn survey_cells<'p>(
     Ok(work)
 }
 
+/// Takes cells from the cell cache that would be run, and offers it those that are done. Removes from `cells` what needs no run any
+/// more, and returns how many cells were taken.
+fn share(
+    sharing: &Sharing<'_>,
+    cells: &mut Vec<(&Cell, State)>,
+    options: &Options,
+    inputs: &mut Inputs,
+    records: &mut Records<'_>,
+    observer: &mut dyn Observer,
+) -> usize {
+    let mut warn = |message: &str| observer.warns(message);
+    records.each_done(|cell, record| sharing.offer(cell, record, true, &mut warn));
+    let before = cells.len();
+    // A cell that failed by itself, or that is asked for once more, is trained.
+    cells.retain(|(cell, state)| {
+        if options.force || matches!(state, State::Failed(_)) || options.interrupt.is_cancelled() {
+            return true;
+        }
+        let Some((attempt, record)) = sharing.take(cell, inputs, &mut warn) else { return true };
+        records.note(&cell.id, Some(attempt), Some(record));
+        false
+    });
+    before - cells.len()
+}
+
 /// Writes the hyperparameters by which TensorBoard compares cells.
-fn prepare(pipeline: &Pipeline, plan: &Plan, folder: &RunFolder, data: &record::Data) -> Result<Experiment, Error> {
+fn prepare(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    folder: &RunFolder,
+    options: &Options,
+    data: &record::Data,
+) -> Result<Experiment, Error> {
     let experiment = experiment(plan, data, None);
-    if pipeline.settings.callbacks.tensorboard.is_some() {
+    if pipeline.settings.callbacks.tensorboard.is_some() && !options.records_only {
         let _lock = folder.lock();
         write_experiment(&folder.tensorboard(), &experiment)?;
     }
     Ok(experiment)
 }
 
-/// Counts what has become of the plan's cells.
-fn outline(summary: Summary, kept: usize, tally: &Tally, options: &Options, encoded: Encoded) -> Outline {
+/// Counts what has become of the plan's cells during the run.
+fn outline(summary: Summary, tally: &Tally, options: &Options, encoded: Encoded) -> Outline {
     let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count();
     Outline {
         trained: tally.trained.load(Ordering::Relaxed),
-        kept,
+        kept: 0,
+        shared: 0,
         elsewhere: tally.elsewhere.load(Ordering::Relaxed),
         failed: count(Status::Failed),
         pending: count(Status::Pending),
@@ -299,12 +344,12 @@ fn refuse_stale(
     lock: &Lock,
     pipeline: &Pipeline,
     plan: &Plan,
-    only: &[String],
+    options: &Options,
     inputs: &mut Inputs,
 ) -> Result<(), Error> {
-    let mut asked = execution_order(plan);
-    asked.retain(|cell| only.is_empty() || only.contains(&cell.id));
-    let found = lock.compare_inputs(pipeline, plan, &asked, inputs)?;
+    let (mut cells, asked) = (execution_order(plan), options.asked());
+    cells.retain(|cell| asked.contains(&cell.id));
+    let found = lock.compare_inputs(pipeline, plan, &cells, inputs)?;
     if found.is_empty() { Ok(()) } else { Err(Error::Stale(found)) }
 }
 

@@ -1,5 +1,6 @@
 //! Options of a run.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use emberline_base::CancellationToken;
@@ -8,6 +9,7 @@ use emberline_cache::Cache;
 use emberline_device::Device;
 use emberline_train::settings::Optimizer;
 
+use crate::cell_cache::CellCache;
 use crate::lock::Lock;
 use crate::plan::{Cell, CellSettings};
 
@@ -20,6 +22,8 @@ pub struct Options {
     pub auto: bool,
     /// The cache of vectors of neural encoders; without one, they are computed again.
     pub cache: Option<Cache>,
+    /// Where finished cells are shared between run folders: those that it has aren't trained; `verify` doesn't use it.
+    pub cell_cache: Option<CellCache>,
     /// The ids of the cells to run; all cells if empty.
     pub only: Vec<String>,
     /// Whether to run cells again that are done, and the refit too.
@@ -38,6 +42,9 @@ pub struct Options {
     pub sequential: bool,
     /// How the command line changed the pipeline file, for the reports.
     pub invocation: Option<Invocation>,
+    /// Whether only the records of cells are written: baselines, summary, answer and reports, which take a look at every cell of the
+    /// grid, are left to another run.
+    pub records_only: bool,
     /// Interrupts the run: cells that are being trained leave checkpoints.
     pub interrupt: CancellationToken,
 }
@@ -49,6 +56,7 @@ impl Options {
             device,
             auto: false,
             cache: None,
+            cell_cache: None,
             only: Vec::new(),
             force: false,
             retry_failed: false,
@@ -58,13 +66,14 @@ impl Options {
             locked: None,
             sequential: false,
             invocation: None,
+            records_only: false,
             interrupt: CancellationToken::default(),
         }
     }
 
-    /// Returns whether the cell with this id is to be run.
-    pub(crate) fn asks_for(&self, id: &String) -> bool {
-        self.only.is_empty() || self.only.contains(id)
+    /// Returns the cells that are to be run.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked((!self.only.is_empty()).then(|| self.only.iter().map(String::as_str).collect()))
     }
 
     /// Returns the device that trains a cell; L-BFGS runs on the CPU only.
@@ -75,5 +84,15 @@ impl Options {
         }
         let has_gpu_kernels = head.has_gpu_kernels() && train.has_gpu_kernels() && !embedding.source.trainable();
         if self.auto && !has_gpu_kernels { Device::Cpu } else { self.device }
+    }
+}
+
+/// The ids of the cells that are to be run; `None` for all cells.
+pub(crate) struct Asked<'o>(Option<HashSet<&'o str>>);
+
+impl Asked<'_> {
+    /// Returns whether the cell with this id is to be run.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.0.as_ref().is_none_or(|ids| ids.contains(id))
     }
 }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use emberline_base::record::{self, Baselines, Invocation, Status, Summary};
+use emberline_base::warning::Code;
 use emberline_report::Question;
 use emberline_train::COMPUTATION;
 
-use super::left_out;
+use super::{different_devices, left_out};
 use crate::Error;
 use crate::checks::Checks;
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
+use crate::plan::{Cell, Plan};
 use crate::run_folder::RunFolder;
 use crate::settings::Expect;
 
@@ -76,6 +77,13 @@ impl<'p> Records<'p> {
                 entry.record = record;
             }
         }
+    }
+
+    /// Calls `each` with every cell that is done, and its record.
+    pub(super) fn each_done(&self, mut each: impl FnMut(&Cell, &record::Cell)) {
+        let done = |entry: &Entry| entry.record.status == Status::Done;
+        let cells = self.plan.cells.iter().zip(&self.entries).filter(|(_, entry)| done(entry));
+        cells.for_each(|(cell, entry)| each(cell, &entry.record));
     }
 
     /// Returns whether another attempt at the cell counts than when its record was last read, because another process
@@ -170,14 +178,18 @@ impl<'p> Records<'p> {
         }
     }
 
-    fn summary(&self) -> Summary {
+    /// Returns the summary of the records that are known here.
+    pub(super) fn summary(&self) -> Summary {
         let mut cells: Vec<record::Cell> = self.entries.iter().map(|entry| entry.record.clone()).collect();
         // Records keep every warning, so that another `ignore` doesn't change what is done.
         cells
             .iter_mut()
             .filter_map(|cell| cell.outcome.as_mut())
             .for_each(|outcome| self.checks.retain(&mut outcome.warnings));
-        let warnings = Summary::gather_warnings(&self.frame.data, &cells);
+        let mut warnings = Summary::gather_warnings(&self.frame.data, &cells);
+        if self.checks.shows(Code::DifferentDevices) {
+            warnings.extend(different_devices::warning(&cells));
+        }
         Summary { cells, warnings, ..self.frame.clone() }
     }
 

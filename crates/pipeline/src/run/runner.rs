@@ -17,6 +17,7 @@ use super::observer::{Observer, Stage};
 use super::options::Options;
 use super::records::Records;
 use super::schedule::{Concurrency, execute};
+use super::sharing::Sharing;
 use super::survey::{State, state};
 use super::trainer::{Listener, Trainer};
 use super::work::{PreparedCell, Work};
@@ -34,6 +35,8 @@ pub(super) struct Runner<'a> {
     /// The data of the first cell.
     pub(super) data: record::Data,
     pub(super) trainer: Trainer<'a>,
+    /// The cell cache, if there is one.
+    pub(super) sharing: Option<Sharing<'a>>,
     pub(super) observer: Mutex<&'a mut dyn Observer>,
     pub(super) records: Mutex<Records<'a>>,
     /// Cells that another process works on.
@@ -122,7 +125,12 @@ impl<'a> Runner<'a> {
             let id = record.id.clone();
             records.note(&id, Some(attempt), Some(record));
         }
-        records.write_now_and_then(self.folder())
+        if self.options().records_only { Ok(()) } else { records.write_now_and_then(self.folder()) }
+    }
+
+    /// Returns a summary of the cells of this run alone, which isn't written.
+    pub(super) fn known(&self) -> Summary {
+        locked(&self.records).summary()
     }
 
     /// Adds the baselines on the rows of the cells that are done.
@@ -176,8 +184,10 @@ impl<'a> Runner<'a> {
         observer.ended(number, &record, &data);
         drop(observer);
         self.count(&record);
-        // An error is reported when the final summary is written.
-        let _ = locked(&self.records).write_now_and_then(self.folder());
+        if !self.options().records_only {
+            // An error is reported when the final summary is written.
+            let _ = locked(&self.records).write_now_and_then(self.folder());
+        }
         true
     }
 
@@ -255,6 +265,9 @@ impl<'a> Work<'a> for Runner<'a> {
         for (ready, recorded) in pack.iter().zip(recorded) {
             let data = ready.prepared.as_ref().map_or(&self.data, |prepared| &prepared.data.dataset.data);
             locked(&self.observer).ended(ready.number, &recorded.cell, data);
+            if let Some(sharing) = &self.sharing {
+                sharing.offer(ready.cell, &recorded.cell, false, &mut |message: &str| self.warn(message));
+            }
             self.keep(recorded.attempt, recorded.cell)?;
         }
         Ok(self.should_continue())

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use emberline_base::record::{
-    self, Cause, Digests, Epoch, FitEvidence, MadeFrom, Outcome, Parameters, SplitSize, Status,
+    self, Cause, Digests, Epoch, Execution, Exit, FitEvidence, MadeFrom, Outcome, Parameters, SplitSize, Status,
 };
 use emberline_base::{Digest, Features};
-use emberline_device::Device;
+use emberline_device::{Device, host};
 use emberline_embedding::Opened;
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam, RunLog, SessionStatus, write_evaluation};
@@ -32,7 +32,7 @@ use crate::Error;
 use crate::checks::known_words;
 use crate::inputs::{Data, Prepared};
 use crate::plan::Cell;
-use crate::run_folder::{Attempt, Lock, RunFolder};
+use crate::run_folder::{Attempt, Finished, Lock, RunFolder};
 use crate::settings;
 
 /// Trains cells. It holds what all cells share, and may be used by several threads at once.
@@ -145,7 +145,8 @@ impl Trainer<'_> {
                 self.log_evaluation(cell, prepared, &fit)?;
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
                 self.markers.end(&cell.id);
-                attempt.finish(cell, &record, &fit.history, &model, predictions.as_deref())?;
+                let finished = Finished { epochs: &fit.history, model: &model, predictions: predictions.as_deref() };
+                attempt.finish(cell, &record, &self.execution(cell, Exit::Finished), finished)?;
                 Ok(Recorded { attempt: Some(attempt.number()), cell: record })
             }
             Err(Error::Train(emberline_train::Error::File(error))) => Err(error.into()),
@@ -175,7 +176,7 @@ impl Trainer<'_> {
         let (status, message) = (Status::Failed, Some(error.to_string()));
         let record = record::Cell { status, error: message, cause: Some(cause), ..cell.pending() };
         self.markers.end(&cell.id);
-        attempt.fail(cell, &record, error.is_lack_of_memory())?;
+        attempt.fail(cell, &record, &self.execution(cell, error.exit()), error.is_lack_of_memory())?;
         Ok(Recorded { attempt: Some(attempt.number()), cell: record })
     }
 
@@ -209,6 +210,13 @@ impl Trainer<'_> {
     /// Returns the folder of a cell's TensorBoard log.
     fn log_of(&self, cell: &Cell) -> PathBuf {
         self.folder.tensorboard().join(&cell.log_name)
+    }
+
+    /// Describes where an attempt at a cell was made, and how it ended.
+    fn execution(&self, cell: &Cell, exit: Exit) -> Execution {
+        let device = self.options.device_of(cell);
+        let gpu = (device != Device::Cpu).then(|| device.arithmetic());
+        Execution { node: host::node(), gpu, driver: device.driver(), exit }
     }
 
     fn made_from(&self, cell: &Cell, prepared: &Prepared) -> MadeFrom {

@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
-use emberline_base::record::{self, Epoch};
+use emberline_base::record::{self, Epoch, Execution};
 use emberline_base::{Sums, run_files};
 use emberline_report::history;
 
@@ -28,6 +28,16 @@ pub(crate) struct Attempt<'l> {
     cell: PathBuf,
     number: u32,
     lock: &'l Lock,
+}
+
+/// What a finished fit leaves beside its record.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Finished<'f> {
+    pub(crate) epochs: &'f [Epoch],
+    /// The content of the model file.
+    pub(crate) model: &'f [u8],
+    /// The content of the predictions file, if predictions are kept.
+    pub(crate) predictions: Option<&'f [u8]>,
 }
 
 impl RunFolder {
@@ -107,10 +117,10 @@ impl Attempt<'_> {
         &self,
         cell: &Cell,
         record: &record::Cell,
-        epochs: &[Epoch],
-        model: &[u8],
-        predictions: Option<&[u8]>,
+        execution: &Execution,
+        finished: Finished<'_>,
     ) -> Result<(), FileError> {
+        let Finished { epochs, model, predictions } = finished;
         let lines: String = epochs.iter().map(|epoch| json(epoch) + "\n").collect();
         let history = history::to_csv(epochs);
         let mut files = vec![
@@ -119,25 +129,43 @@ impl Attempt<'_> {
             (run_files::MODEL, model),
         ];
         files.extend(predictions.map(|bytes| (run_files::PREDICTIONS, bytes)));
-        self.end(cell, record, &files, false)
+        self.end(cell, (record, Some(execution)), &files, false)
+    }
+
+    /// Writes the results of a fit that was finished elsewhere, and makes this attempt the one that counts.
+    pub(super) fn adopt(
+        &self,
+        cell: &Cell,
+        record: &record::Cell,
+        execution: Option<&Execution>,
+        files: &[(&str, &[u8])],
+    ) -> Result<(), FileError> {
+        self.end(cell, (record, execution), files, false)
     }
 
     /// Writes the record of a cell that has failed. The checkpoint is removed, unless another attempt can resume from
     /// it.
-    pub(crate) fn fail(&self, cell: &Cell, record: &record::Cell, keeps_checkpoint: bool) -> Result<(), FileError> {
-        self.end(cell, record, &[], keeps_checkpoint)
+    pub(crate) fn fail(
+        &self,
+        cell: &Cell,
+        record: &record::Cell,
+        execution: &Execution,
+        keeps_checkpoint: bool,
+    ) -> Result<(), FileError> {
+        self.end(cell, (record, Some(execution)), &[], keeps_checkpoint)
     }
 
     fn end(
         &self,
         cell: &Cell,
-        record: &record::Cell,
+        (record, execution): (&record::Cell, Option<&Execution>),
         files: &[(&str, &[u8])],
         keeps_checkpoint: bool,
     ) -> Result<(), FileError> {
         self.run.cell_to_write(cell)?;
         let path = self.path();
-        let result = ResultFile { version: record::VERSION, attempt: self.number, record };
+        let result =
+            ResultFile { version: record::VERSION, attempt: self.number, execution: execution.cloned(), record };
         let (settings, result) = (cell.to_toml(), pretty(&result) + "\n");
         let mut sums = Sums::default();
         sums.add(run_files::RESULT, result.as_bytes());
@@ -206,7 +234,7 @@ fn has_checkpoint(cell: &Path, number: u32) -> bool {
 }
 
 /// Returns the names of a folder's entries, sorted; none if there is no such folder.
-fn names(folder: &Path) -> Vec<String> {
+pub(super) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
@@ -214,7 +242,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Removes the entries of a folder, files and folders, whose names `chosen` selects.
-fn clear(folder: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), FileError> {
+pub(super) fn clear(folder: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), FileError> {
     for path in names(folder).into_iter().filter(|name| chosen(name)).map(|name| folder.join(name)) {
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
         match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {

@@ -15,6 +15,7 @@ mod baselines;
 mod owner;
 mod refit;
 mod result;
+mod shared;
 mod sources;
 
 use std::fs::{self, File, TryLockError};
@@ -30,8 +31,9 @@ use emberline_report::{Details, Format, Run, SummedFolder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::attempt::Attempt;
+pub(crate) use self::attempt::{Attempt, Finished};
 pub(crate) use self::baselines::ZeroLabel;
+pub(crate) use self::shared::SharedCell;
 use crate::Error;
 use crate::document::Document;
 use crate::inputs::{Data, Prepared};

@@ -1,7 +1,7 @@
 //! Reads `cells/<cell>/result.json`: a cell's record, and the attempt that it belongs to.
 //!
 //! ```json
-//! { "version": 3, "attempt": 1, "id": "...", ... }
+//! { "version": 3, "attempt": 1, "execution": { "node": "...", "exit": "finished" }, "id": "...", ... }
 //! ```
 //! It is trusted only if `SHA256SUMS` in the folder of that attempt vouches for it and for every file of the attempt.
 
@@ -9,7 +9,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use emberline_base::record::{self, Status};
+use emberline_base::record::{self, Execution, Status};
 use emberline_base::{Sums, json, run_files};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub(super) struct ResultFile<R> {
     pub(super) version: u32,
     /// The number of the attempt that counts.
     pub(super) attempt: u32,
+    /// Where the attempt was made, and how it ended; absent in records of earlier versions of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) execution: Option<Execution>,
     #[serde(flatten)]
     pub(super) record: R,
 }
@@ -79,7 +82,7 @@ impl RunFolder {
     /// aren't checked.
     pub(crate) fn result(&self, cell: &Cell) -> Option<(u32, record::Cell)> {
         let bytes = fs::read(self.cell(&cell.id).join(run_files::RESULT)).ok()?;
-        let ResultFile { version, attempt, record } = serde_json::from_slice(&bytes).ok()?;
+        let ResultFile { version, attempt, execution: _, record } = serde_json::from_slice(&bytes).ok()?;
         (version == record::VERSION && is_of(&record, cell)).then(|| (attempt, with_axes(record, cell)))
     }
 }

@@ -1,13 +1,17 @@
 //! Tests of the run folder: records are read as written, and damaged or linked files and those of other processes are
 //! left alone.
 
-use emberline_base::record::{self, Status};
+use emberline_base::record::{self, Execution, Status};
 
 use super::result::RECORDS;
 use super::*;
 use crate::pipeline::Pipeline;
 use crate::plan::Cell;
 use crate::plan::Plan;
+
+fn of_model(model: &[u8]) -> Finished<'_> {
+    Finished { model, ..Finished::default() }
+}
 
 /// Returns a run folder with a record of the only cell, and the record.
 fn recorded(at: &Path, failed: bool) -> (RunFolder, Cell, record::Cell) {
@@ -27,8 +31,8 @@ fn recorded(at: &Path, failed: bool) -> (RunFolder, Cell, record::Cell) {
     let attempt = folder.begin(&cell, &lock).expect("begun");
     file::write_atomic(&attempt.checkpoint(), b"half").expect("written");
     match failed {
-        true => attempt.fail(&cell, &record, false).expect("written"),
-        false => attempt.finish(&cell, &record, &[], b"weights", None).expect("written"),
+        true => attempt.fail(&cell, &record, &Execution::default(), false).expect("written"),
+        false => attempt.finish(&cell, &record, &Execution::default(), of_model(b"weights")).expect("written"),
     }
     (folder, cell, record)
 }
@@ -41,6 +45,24 @@ fn a_record_reads_back_and_its_checkpoint_is_gone() {
         assert_eq!(folder.record(&cell), Ok(Some(record)));
         assert!(!folder.has_checkpoint(&cell.id));
     }
+}
+
+/// A record of the same version, but of a program that didn't record where it ran.
+#[test]
+fn a_record_without_its_execution_reads() {
+    let at = tempfile::tempdir().expect("a folder");
+    let (folder, cell, record) = recorded(at.path(), false);
+    let path = folder.cell(&cell.id).join(run_files::RESULT);
+    let mut result: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
+    assert_eq!(result["execution"], serde_json::json!({ "exit": "finished" }));
+    result.as_object_mut().expect("an object").shift_remove("execution");
+    let text = pretty(&result) + "\n";
+    fs::write(&path, &text).expect("written");
+    let sums = run_files::attempt(&folder.cell(&cell.id), 1).join(run_files::SUMS);
+    let mut known = Sums::of_bytes(&fs::read(&sums).expect("readable"));
+    known.add(run_files::RESULT, text.as_bytes());
+    fs::write(&sums, known.to_text()).expect("written");
+    assert_eq!(folder.record(&cell), Ok(Some(record)));
 }
 
 #[test]
@@ -61,8 +83,9 @@ fn nothing_is_written_or_removed_through_a_link() {
         symlink(elsewhere.path(), &link).expect("linked");
         let held = folder.claim(&at.path().join("p.toml"));
         let lock = Lock::none();
-        let written =
-            folder.begin(&cell, &lock).and_then(|attempt| attempt.finish(&cell, &record, &[], b"weights", None));
+        let written = folder
+            .begin(&cell, &lock)
+            .and_then(|attempt| attempt.finish(&cell, &record, &Execution::default(), of_model(b"weights")));
         let noted = folder.note_input(&Digest::of(b"data"), || Ok("facts"));
         let refused = [held.is_err(), written.is_err(), noted.is_err()];
         let is_refused = match below {
@@ -128,7 +151,7 @@ fn the_last_attempt_that_ended_counts_and_earlier_ones_go() {
     assert_eq!(fs::read(third.checkpoint()).expect("it is taken over"), b"half");
     fs::write(third.path().join("training.csv"), b"a log").expect("written");
     let done = recorded(&at.path().join("other"), false).2;
-    third.finish(&cell, &done, &[], b"weights", None).expect("written");
+    third.finish(&cell, &done, &Execution::default(), of_model(b"weights")).expect("written");
     assert_eq!(names(&folder.cell(&cell.id).join(run_files::ATTEMPTS)), ["3"]);
     let shown = ["SHA256SUMS", "attempts", "cell.toml", "history.csv", "model.safetensors"];
     let shown: Vec<&str> = shown.into_iter().chain(["record.jsonl", "result.json", "training.csv"]).collect();
@@ -145,8 +168,8 @@ fn two_attempts_without_locks_never_mix() {
     let none = [Lock::none(), Lock::none()];
     let [one, other] = none.each_ref().map(|lock| folder.begin(&cell, lock).expect("begun"));
     assert_ne!(one.path(), other.path());
-    one.finish(&cell, &record, &[], b"one", None).expect("written");
-    other.finish(&cell, &record, &[], b"other", None).expect("written");
+    one.finish(&cell, &record, &Execution::default(), of_model(b"one")).expect("written");
+    other.finish(&cell, &record, &Execution::default(), of_model(b"other")).expect("written");
     assert_eq!(folder.attempt_that_counts(&cell.id), Some(other.number()));
     for attempt in [&one, &other] {
         let sums = Sums::of_folder(&attempt.path()).expect("readable").expect("there");
