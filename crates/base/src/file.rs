@@ -22,6 +22,9 @@ pub use self::temporary::{
     temporary_in,
 };
 
+/// Maximum number of attempts to write a file whose temporary file another process removes.
+const MAX_WRITES: usize = 3;
+
 /// An I/O error, with the operation that failed and the path of the file.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {action} {}: {}", path.display(), system_message(source))]
@@ -141,7 +144,7 @@ pub fn write_atomic_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError
     replace(path, bytes, |_| Ok(()))
 }
 
-fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Result<()>) -> Result<(), FileError> {
+fn replace(path: &Path, bytes: &[u8], flush: impl Fn(&fs::File) -> io::Result<()>) -> Result<(), FileError> {
     if is_stream(path) {
         let write = || open_stream(path)?.write_all(bytes);
         return write().map_err(FileError::new("write", path));
@@ -155,7 +158,15 @@ fn replace(path: &Path, bytes: &[u8], flush: impl FnOnce(&fs::File) -> io::Resul
         file.persist(path)?;
         Ok(())
     };
-    write().map_err(FileError::new("write", path))
+    let mut written = write();
+    for _ in 1..MAX_WRITES {
+        match &written {
+            // On a file system whose locks don't reach other machines, one of those took the temporary file for stale.
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => written = write(),
+            _ => break,
+        }
+    }
+    written.map_err(FileError::new("write", path))
 }
 
 /// Returns whether the path is a stream, to which bytes are written directly and which a rename must not replace: a
@@ -319,6 +330,28 @@ mod tests {
         assert_eq!((read(&from).expect("read"), read(&to).expect("read")), (b"new".to_vec(), b"new".to_vec()));
         let missing = link(&folder.path().join("none"), &to).expect_err("nothing to link").to_string();
         assert!(missing.contains("can't read") && missing.contains("none"), "{missing}");
+    }
+
+    #[test]
+    fn a_write_survives_that_its_temporary_file_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("result.json");
+        let removed = std::cell::Cell::new(0);
+        // Locks don't reach another machine, which takes the file for a killed process's.
+        let remove = |times: usize| {
+            let (at, removed) = (folder.path(), &removed);
+            move |_: &fs::File| {
+                if removed.replace(removed.get() + 1) < times {
+                    let entries = fs::read_dir(at)?;
+                    let hidden = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+                    hidden.map(|entry| fs::remove_file(entry.path())).collect::<io::Result<()>>()?;
+                }
+                Ok(())
+            }
+        };
+        replace(&path, b"new", remove(2)).expect("the third attempt");
+        assert_eq!((read(&path).expect("read"), removed.replace(0)), (b"new".to_vec(), 3));
+        assert!(replace(&folder.path().join("other"), b"new", remove(9)).is_err());
     }
 
     #[test]
