@@ -19,6 +19,7 @@
 //! refit/                                   result.json  cell.toml  history.csv  model.safetensors  SHA256SUMS: the best setting,
 //!                                          trained once more on all rows
 //! sources/                                 the pipeline file and its lock, which the report carries; SHA256SUMS
+//! submit/<n>/                              what was asked of a cluster: profile.toml  manifest.json  jobs.json  <job>.sh  logs/
 //! tensorboard/<name>/                      events.out.tfevents.*  train/  validation/; the name is the cell's id without its identity
 //! ```
 
@@ -45,6 +46,8 @@ pub const UNDER_WAY: &str = "under_way";
 pub const REFIT: &str = "refit";
 /// The folder with copies of the pipeline file and its lock.
 pub const SOURCES: &str = "sources";
+/// The folder of the submissions to a cluster.
+pub const SUBMIT: &str = "submit";
 /// The folder of TensorBoard's event files.
 pub const TENSORBOARD: &str = "tensorboard";
 

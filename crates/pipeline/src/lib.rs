@@ -62,8 +62,8 @@ pub use plan::{Cell, CellSettings, Choice, Embedding, Identity, LeftOut, Plan};
 pub use reproduce::{lock, select_cells, verify};
 pub use row_sketch::RowSketch;
 pub use run::{
-    Executor, Explanation, Job, Local, Observer, Options, Outline, Queue, Queued, RefitState, Replaced, Silent, Stage,
-    State, Subprocess, Survey, ToEncode, explain, run, run_with, survey,
+    Executor, Explanation, Job, Local, Observer, Options, Outline, Queue, Queued, RefitState, Replaced, Scope, Silent,
+    Stage, State, Subprocess, Survey, TextShare, ToEncode, embed_share, explain, run, run_with, survey,
 };
 pub use run_folder::RunFolder;
 pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};

@@ -17,7 +17,7 @@ use emberline_base::secret::mask_urls;
 use emberline_cache::Cache;
 use emberline_device::{Device, DeviceChoice};
 use emberline_pipeline::{
-    CellCache, Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Subprocess, run_with,
+    CellCache, Executor, Local, Lock, Options, Outline, Pipeline, RunFolder, Scope, Subprocess, run_with,
 };
 
 use super::plan::shared_texts;
@@ -51,6 +51,8 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         cache: Cache::for_current_user(),
         cell_cache: cell_cache(args),
         only: args.only.clone(),
+        scope: if args.records_only { Scope::Cells } else { Scope::Whole },
+        task: None,
         force: args.force,
         retry_failed: args.retry_failed,
         fail_fast: args.fail_fast,
@@ -59,7 +61,6 @@ fn train(args: &Run, pipeline: &Pipeline, sequential: bool) -> Result<Outline, E
         locked,
         sequential,
         invocation: invocation(args),
-        records_only: args.records_only,
         interrupt: signals::interrupt(),
     };
     if args.until_stdin_closes {

@@ -194,6 +194,26 @@ impl Inputs {
         })
     }
 
+    /// Has a share of the cell's distinct texts encoded, in the order of the data, so that their vectors are in the cache. Returns how many
+    /// there were, and how many of them were there before; nothing for a source that isn't a neural encoder.
+    pub(crate) fn encode_share(
+        &mut self,
+        cell: &Cell,
+        (part, parts): (usize, usize),
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Encoded, Error> {
+        let (data, opened) = (self.data(cell)?, self.opened(cell)?);
+        let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
+        let mut encoded = Encoded::default();
+        let on_event = &mut |event: Event| {
+            encoded.count(&event);
+            on_event(event);
+        };
+        let mut encoding = Encoding { cache, device, label: &label(cell), on_event, interrupt };
+        source::encode_share(cell, &opened, &data, (part, parts), &mut encoding)?;
+        Ok(encoded)
+    }
+
     /// Returns how many of the cell's texts a neural encoder has to encode, or `None` for other sources.
     pub(crate) fn encodings(&mut self, cell: &Cell) -> Result<Option<Progress>, Error> {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);

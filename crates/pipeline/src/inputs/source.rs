@@ -1,5 +1,6 @@
 //! The stages from settings to features: opens a source, and embeds the texts with it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +112,25 @@ pub(super) fn survey(opened: &Opened, data: &Data, encoding: &mut Encoding<'_>) 
     let texts = data.dataset.lists();
     let all: Vec<&[u8]> = texts.iter().flat_map(|(_, texts)| texts.all()).collect();
     Some(encoding.survey(encoder.as_ref(), &all))
+}
+
+/// Encodes a share of the distinct texts, in the order of the data.
+pub(super) fn encode_share(
+    cell: &Cell,
+    opened: &Opened,
+    data: &Data,
+    (part, parts): (usize, usize),
+    encoding: &mut Encoding<'_>,
+) -> Result<(), Error> {
+    let Opened::Encoder(encoder) = opened else { return Ok(()) };
+    let texts = data.dataset.lists();
+    let mut seen = HashSet::new();
+    let distinct: Vec<&[u8]> =
+        texts.iter().flat_map(|(_, texts)| texts.all()).filter(|text| seen.insert(*text)).collect();
+    let border = |part: usize| distinct.len() * part / parts.max(1);
+    let share = &distinct[border(part)..border(part + 1)];
+    let encoded = encoding.vectors(encoder.as_ref(), share);
+    encoded.map(drop).map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })
 }
 
 /// Returns the name of a source for people who list the cache.

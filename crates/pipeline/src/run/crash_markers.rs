@@ -16,6 +16,10 @@
 //! | twice or more | yes | fails in this run, and its count begins anew; `--retry-failed` runs it after all others |
 //!
 //! So a run that is restarted until it ends completes all other cells, and no cell fails because of another one.
+//!
+//! A process that is one task among many on several machines looks at the markers of its own cells alone: locks may not reach from one
+//! machine to another, and those of the others' cells mean nothing to it. If the marker was written by an earlier start of the same task,
+//! the workload manager has started it again by itself, for a node that was lost or for a task with a higher priority: that isn't counted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,6 +31,7 @@ use emberline_base::{CancellationToken, file};
 use serde::{Deserialize, Serialize};
 
 use super::locked::locked;
+use super::options::{Options, Scope};
 use crate::plan::Cell;
 use crate::run_folder::RunFolder;
 
@@ -46,12 +51,17 @@ struct Marker {
     progressed: bool,
     /// The process that wrote the marker, as a random number.
     process: String,
+    /// The task of a workload manager that the process was, if it was one.
+    #[serde(default)]
+    task: Option<String>,
 }
 
 /// The markers of a run folder. Those that this process has written are removed when the run is interrupted or this is
 /// dropped.
 pub(super) struct CrashMarkers {
     run: RunFolder,
+    /// The cells whose markers are looked at; those of all cells if empty.
+    cells: Vec<String>,
     /// The markers that other processes left, by the cell's id.
     left: Mutex<BTreeMap<String, Marker>>,
     own: Arc<OwnMarkers>,
@@ -61,6 +71,7 @@ pub(super) struct CrashMarkers {
 struct OwnMarkers {
     folder: PathBuf,
     process: String,
+    task: Option<String>,
     /// By the cell's id; `None` once the run was interrupted and no more are written.
     markers: Mutex<Option<BTreeMap<String, Marker>>>,
 }
@@ -77,18 +88,29 @@ pub(super) struct SortedCells<'c> {
 }
 
 impl CrashMarkers {
-    /// Reads the markers of a run folder, and counts the vanished processes once.
-    pub(super) fn new(run: &RunFolder, interrupt: &CancellationToken) -> Self {
+    /// Reads the markers that concern a run, and counts the vanished processes once.
+    pub(super) fn of_run(run: &RunFolder, options: &Options) -> Self {
+        let cells = if options.scope == Scope::Cells { options.only.clone() } else { Vec::new() };
+        Self::of_task(run, cells, options.task.clone(), &options.interrupt)
+    }
+
+    /// Reads all markers of a run folder.
+    #[cfg(test)]
+    fn new(run: &RunFolder, interrupt: &CancellationToken) -> Self {
+        Self::of_task(run, Vec::new(), None, interrupt)
+    }
+
+    fn of_task(run: &RunFolder, cells: Vec<String>, task: Option<String>, interrupt: &CancellationToken) -> Self {
         let folder = run.under_way();
         let process = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let own = Arc::new(OwnMarkers { folder, process, markers: Mutex::new(Some(BTreeMap::new())) });
+        let own = Arc::new(OwnMarkers { folder, process, task, markers: Mutex::new(Some(BTreeMap::new())) });
         let weak: Weak<OwnMarkers> = Arc::downgrade(&own);
         interrupt.on_cancel(move || {
             if let Some(own) = weak.upgrade() {
                 own.remove_all();
             }
         });
-        let markers = Self { run: run.clone(), left: Mutex::default(), own };
+        let markers = Self { run: run.clone(), cells, left: Mutex::default(), own };
         markers.count();
         markers
     }
@@ -98,8 +120,13 @@ impl CrashMarkers {
         // Only one process counts at a time, and determines which cells ran together before it changes a marker.
         let _lock = self.run.lock();
         let folder = &self.own.folder;
-        file::remove_stale(folder);
-        let mut markers = read_all(folder);
+        let mut markers = if self.cells.is_empty() {
+            file::remove_stale(folder);
+            read_all(folder)
+        } else {
+            let marker = |id: &String| Some((id.clone(), read(&path(folder, id))?));
+            self.cells.iter().filter_map(marker).collect()
+        };
         let is_left = |id: &String, marker: &Marker| {
             marker.under_way && marker.process != self.own.process && !self.run.is_locked(id)
         };
@@ -109,7 +136,11 @@ impl CrashMarkers {
         vanished.iter().for_each(|id| *cells_of.entry(markers[id].process.clone()).or_default() += 1);
         for id in vanished {
             let marker = markers.entry(id.clone()).or_default();
-            let vanished = if marker.progressed { 0 } else { marker.vanished + 1 };
+            let vanished = match marker.progressed {
+                true => 0,
+                false if marker.task.is_some() && marker.task == self.own.task => marker.vanished,
+                false => marker.vanished + 1,
+            };
             *marker = Marker { vanished, alone: cells_of[&marker.process] == 1, ..Marker::default() };
             write(folder, &id, marker);
         }
@@ -137,8 +168,8 @@ impl CrashMarkers {
 
     /// Records that a cell begins; this process holds its lock.
     pub(super) fn begin(&self, id: &str) {
-        let process = self.own.process.clone();
-        self.note(id, Marker { under_way: true, progressed: false, process, ..self.left_of(id) });
+        let (process, task) = (self.own.process.clone(), self.own.task.clone());
+        self.note(id, Marker { under_way: true, progressed: false, process, task, ..self.left_of(id) });
     }
 
     /// Records that a cell which had begun is left to whichever process takes it next.
@@ -296,6 +327,27 @@ mod tests {
         drop(lock);
         drop(working);
         assert_eq!(sorted(&plan, &run, false)[0], [2], "it ended in order");
+    }
+
+    /// A task that its workload manager has started again isn't counted; one that a person has submitted again is.
+    #[test]
+    fn a_task_that_is_started_again_by_its_manager_is_not_counted() {
+        let (plan, (_at, run)) = (plan(), folder());
+        let id = &plan.cells[1].id;
+        let of_task = |task: &str| {
+            CrashMarkers::of_task(&run, vec![id.clone()], Some(task.to_owned()), &CancellationToken::default())
+        };
+        let vanish = |task: &str| {
+            let markers = of_task(task);
+            markers.begin(id);
+            let vanished = markers.left_of(id).vanished;
+            std::mem::forget(markers);
+            vanished
+        };
+        let counts: Vec<u32> = ["7_1", "7_1", "7_1", "8_1", "8_1", "9_1"].map(vanish).to_vec();
+        assert_eq!(counts, [0, 0, 0, 1, 1, 2]);
+        let other = CrashMarkers::of_task(&run, vec![plan.cells[0].id.clone()], None, &CancellationToken::default());
+        assert!(!other.is_suspect(id) && of_task("9_1").is_suspect(id), "another task's cells are no concern of its");
     }
 
     #[test]

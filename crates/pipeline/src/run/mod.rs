@@ -9,6 +9,7 @@ mod baselines;
 mod checkpointer;
 mod crash_markers;
 mod different_devices;
+mod embed_share;
 mod evaluation;
 mod executor;
 mod explain;
@@ -42,12 +43,13 @@ use emberline_report::Question;
 use emberline_tensorboard::{Experiment, write_experiment};
 
 use self::crash_markers::CrashMarkers;
+pub use self::embed_share::{TextShare, embed_share};
 pub use self::executor::{Executor, Job, Local, Subprocess};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
 use self::input_checks::InputChecks;
 pub use self::observer::{Observer, Silent, Stage};
-pub use self::options::Options;
+pub use self::options::{Options, Scope};
 pub use self::queue::{Queue, Queued};
 use self::records::Records;
 pub(crate) use self::records::summary_of;
@@ -123,7 +125,7 @@ pub fn run_with(
     let options = &Options { only: plan.select(&options.only)?, ..options.clone() };
     let (mut outline, mut inputs) = run_plan(executor, pipeline, &plan, folder, options, observer)?;
     // An incomplete plan can't decide which setting is best.
-    if outline.pending > 0 || outline.interrupted || !options.only.is_empty() || options.records_only {
+    if outline.pending > 0 || outline.interrupted || !options.only.is_empty() || options.scope == Scope::Cells {
         return Ok(outline);
     }
     if !pipeline.settings.asks_for_refit() {
@@ -154,7 +156,7 @@ fn run_plan(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<(Outline, Inputs), Error> {
-    let markers = CrashMarkers::new(folder, &options.interrupt);
+    let markers = CrashMarkers::of_run(folder, options);
     let inputs = Inputs::new(pipeline.folder.clone(), options.device, options.cache.clone());
     let mut inputs = inputs.interrupted_by(&options.interrupt);
     let data = read_data(plan, folder, options, &markers, &mut inputs)?;
@@ -186,9 +188,11 @@ fn run_plan(
         tally: Tally::default(),
     };
     let job = Job::new(cells, queue, &runner, inputs);
-    executor.execute(&job)?;
+    if options.scope != Scope::Summary {
+        executor.execute(&job)?;
+    }
     let mut inputs = job.into_inputs();
-    if options.records_only {
+    if options.scope == Scope::Cells {
         let outline = outline(runner.known(), &runner.tally, options, inputs.encoded());
         return Ok((Outline { kept: kept - shared, shared, ..outline }, inputs));
     }
@@ -230,7 +234,8 @@ fn read_data(
     inputs: &mut Inputs,
 ) -> Result<Arc<Data>, Error> {
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
-    let data = if !options.asked().contains(&first.id) || markers.is_suspect(&first.id) {
+    let is_trained = options.asked().contains(&first.id) && options.scope != Scope::Summary;
+    let data = if !is_trained || markers.is_suspect(&first.id) {
         inputs.data(first)?
     } else if matches!(folder.record(first), Ok(Some(_))) {
         inputs.begin(first)?
@@ -257,7 +262,7 @@ fn survey_cells<'p>(
     let (mut work, all_asked) = (Vec::new(), options.asked());
     for cell in execution_order(plan) {
         let asked = all_asked.contains(&cell.id);
-        if options.records_only && !asked {
+        if options.scope == Scope::Cells && !asked {
             continue;
         }
         let attempt = folder.attempt_that_counts(&cell.id);
@@ -315,7 +320,7 @@ fn prepare(
     data: &record::Data,
 ) -> Result<Experiment, Error> {
     let experiment = experiment(plan, data, None);
-    if pipeline.settings.callbacks.tensorboard.is_some() && !options.records_only {
+    if pipeline.settings.callbacks.tensorboard.is_some() && options.scope != Scope::Cells {
         let _lock = folder.lock();
         write_experiment(&folder.tensorboard(), &experiment)?;
     }

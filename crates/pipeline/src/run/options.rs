@@ -13,6 +13,19 @@ use crate::cell_cache::CellCache;
 use crate::lock::Lock;
 use crate::plan::{Cell, CellSettings};
 
+/// Which part of a run is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Only the cells that are asked for leave records: one of many processes, whose results another one summarises. Other cells
+    /// aren't even looked at.
+    Cells,
+    /// No cell is trained: what is there is summarised.
+    Summary,
+}
+
 /// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -26,6 +39,11 @@ pub struct Options {
     pub cell_cache: Option<CellCache>,
     /// The ids of the cells to run; all cells if empty.
     pub only: Vec<String>,
+    /// Which part of the run is done.
+    pub scope: Scope,
+    /// A name for this process that stays the same when a workload manager starts it again after a fault of its own, such as a node that
+    /// was lost: a cell that was under way then isn't suspected of it.
+    pub task: Option<String>,
     /// Whether to run cells again that are done, and the refit too.
     pub force: bool,
     /// Whether to run cells again that failed.
@@ -42,9 +60,6 @@ pub struct Options {
     pub sequential: bool,
     /// How the command line changed the pipeline file, for the reports.
     pub invocation: Option<Invocation>,
-    /// Whether only the records of cells are written: baselines, summary, answer and reports, which take a look at every cell of the
-    /// grid, are left to another run.
-    pub records_only: bool,
     /// Interrupts the run: cells that are being trained leave checkpoints.
     pub interrupt: CancellationToken,
 }
@@ -58,6 +73,8 @@ impl Options {
             cache: None,
             cell_cache: None,
             only: Vec::new(),
+            scope: Scope::Whole,
+            task: None,
             force: false,
             retry_failed: false,
             fail_fast: false,
@@ -66,7 +83,6 @@ impl Options {
             locked: None,
             sequential: false,
             invocation: None,
-            records_only: false,
             interrupt: CancellationToken::default(),
         }
     }

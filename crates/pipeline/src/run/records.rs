@@ -178,7 +178,7 @@ impl<'p> Records<'p> {
         }
     }
 
-    /// Returns the summary of the records that are known here.
+    /// Returns the summary, without an answer, of the records that are known here.
     pub(super) fn summary(&self) -> Summary {
         let mut cells: Vec<record::Cell> = self.entries.iter().map(|entry| entry.record.clone()).collect();
         // Records keep every warning, so that another `ignore` doesn't change what is done.

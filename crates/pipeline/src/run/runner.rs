@@ -14,7 +14,7 @@ use super::baselines::BaselineRunner;
 use super::crash_markers::SortedCells;
 use super::locked::locked;
 use super::observer::{Observer, Stage};
-use super::options::Options;
+use super::options::{Options, Scope};
 use super::records::Records;
 use super::schedule::{Concurrency, execute};
 use super::sharing::Sharing;
@@ -125,10 +125,10 @@ impl<'a> Runner<'a> {
             let id = record.id.clone();
             records.note(&id, Some(attempt), Some(record));
         }
-        if self.options().records_only { Ok(()) } else { records.write_now_and_then(self.folder()) }
+        if self.options().scope == Scope::Cells { Ok(()) } else { records.write_now_and_then(self.folder()) }
     }
 
-    /// Returns a summary of the cells of this run alone, which isn't written.
+    /// Returns a summary of the records that are known here, without an answer; it isn't written.
     pub(super) fn known(&self) -> Summary {
         locked(&self.records).summary()
     }
@@ -184,7 +184,7 @@ impl<'a> Runner<'a> {
         observer.ended(number, &record, &data);
         drop(observer);
         self.count(&record);
-        if !self.options().records_only {
+        if self.options().scope != Scope::Cells {
             // An error is reported when the final summary is written.
             let _ = locked(&self.records).write_now_and_then(self.folder());
         }

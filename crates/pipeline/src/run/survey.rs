@@ -61,6 +61,8 @@ impl State {
 pub struct ToEncode {
     /// The embedding's name in the pipeline file.
     pub embedding: String,
+    /// The first cell that needs the texts.
+    pub cell: String,
     /// The number of texts, and how many are cached; or why the encoder can't be opened.
     pub texts: Result<Progress, String>,
 }
@@ -72,6 +74,8 @@ pub struct Survey {
     pub states: Vec<State>,
     /// The texts to encode, one entry per neural encoder and dataset.
     pub encodings: Vec<ToEncode>,
+    /// The indices of the plan's cells in execution order: cells that share data and embedding follow each other.
+    pub order: Vec<usize>,
     /// The data of the first cell.
     pub data: record::Data,
 }
@@ -102,12 +106,13 @@ pub fn survey(
                 continue;
             }
             let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
-            encodings.insert(group.key.clone(), ToEncode { embedding: name.to_owned(), texts });
+            encodings.insert(group.key.clone(), ToEncode { embedding: name.to_owned(), cell: cell.id.clone(), texts });
         }
     }
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
     let data = inputs.data(first)?.dataset.data.clone();
-    Ok(Survey { states, encodings: encodings.into_values().collect(), data })
+    let order = groups(plan).into_iter().flat_map(|group| group.cells).collect();
+    Ok(Survey { states, encodings: encodings.into_values().collect(), order, data })
 }
 
 /// Returns a cell's state, and its record if there is one.

@@ -5,16 +5,19 @@
 //! ```
 //! It is trusted only if `SHA256SUMS` in the folder of that attempt vouches for it and for every file of the attempt.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use emberline_base::record::{self, Execution, Status};
 use emberline_base::{Sums, json, run_files};
 use serde::{Deserialize, Serialize};
 
 use super::RunFolder;
-use crate::plan::Cell;
+use crate::plan::{Cell, Plan};
 
 /// The files of a finished cell beside `result.json`; a failed one has only the first.
 pub(super) const RECORDS: [&str; 4] = [run_files::SETTINGS, run_files::HISTORY, run_files::EPOCHS, run_files::MODEL];
@@ -76,6 +79,30 @@ impl RunFolder {
     pub(crate) fn attempt_that_counts(&self, id: &str) -> Option<u32> {
         let bytes = fs::read(self.cell(id).join(run_files::RESULT)).ok()?;
         serde_json::from_slice::<ResultFile<serde::de::IgnoredAny>>(&bytes).ok().map(|result| result.attempt)
+    }
+
+    /// Returns the mean time that cells of each embedding took to train, in seconds, by the records that there are; files aren't checked.
+    pub fn mean_seconds(&self, plan: &Plan) -> BTreeMap<String, f64> {
+        let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for cell in &plan.cells {
+            if let Some(outcome) = self.result(cell).and_then(|(_, record)| record.outcome) {
+                times.entry(cell.embedding().to_owned()).or_default().push(outcome.seconds);
+            }
+        }
+        let mean = |times: Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
+        times.into_iter().map(|(name, times)| (name, mean(times))).collect()
+    }
+
+    /// Waits until every cell has a record, or for this long. On a network file system a folder that was looked at before may be shown
+    /// as it was up to half a minute ago, so a record that isn't found may be there.
+    pub fn wait_for_records(&self, cells: &[String], at_most: Duration) {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        let is_missing = |id: &String| File::open(self.cell(id).join(run_files::RESULT)).is_err();
+        while cells.iter().any(is_missing) && begun.elapsed() + pause < at_most {
+            thread::sleep(pause);
+            pause *= 2;
+        }
     }
 
     /// Returns the attempt that counts and its record, if the record belongs to this cell and has this version; files
