@@ -1,6 +1,7 @@
 //! The command-line arguments, as the user types them.
 
 mod cache;
+mod cluster;
 mod compare;
 mod distill;
 mod embed;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use emberline_device::DeviceChoice;
 
 pub(crate) use self::cache::{Cache, CacheCommand, CacheGc};
+pub(crate) use self::cluster::{Cancel, Logs, Status, Submit, Task};
 pub(crate) use self::compare::{Compare, CompareFormat, FailIf};
 pub(crate) use self::distill::Distill;
 pub(crate) use self::embed::{Embed, VectorFormat};
@@ -47,6 +49,17 @@ pub(crate) enum Command {
     ///   emberline cells p.toml --missing | parallel emberline run p.toml --jobs 1 --only {}
     #[command(verbatim_doc_comment)]
     Cells(Cells),
+    /// Submit the missing cells to a Slurm cluster, print the ids of the jobs, and end.
+    Submit(Submit),
+    /// Show which cells are done, running, queued and missing.
+    Status(Status),
+    /// Print what the task that trains a cell has printed.
+    Logs(Logs),
+    /// Cancel the jobs of a run that are queued or running.
+    Cancel(Cancel),
+    /// Run a task of a submission; the scripts of its jobs call this.
+    #[command(hide = true)]
+    Task(Task),
     /// Explain why cells would run: which input changed, with its old and new value.
     Explain(Explain),
     /// Write the inputs and results of a finished run to a lock file beside the pipeline file, for `verify`.

@@ -61,6 +61,8 @@ pub(crate) enum Error {
     Device(emberline_device::Unavailable),
     /// Nothing can be downloaded, for a reason in the environment.
     Fetch(emberline_fetch::Error),
+    /// Cells can't be submitted to a cluster.
+    Cluster(emberline_cluster::Error),
     /// The system could not start a thread.
     Threads(std::io::Error),
     /// A file can't be written.
@@ -100,6 +102,7 @@ impl Error {
     pub(crate) fn code(&self) -> Code {
         use emberline_pipeline::Error as Pipeline;
         match self {
+            Self::Cluster(error) => of_cluster(error),
             Self::Usage(_) | Self::Device(_) | Self::Fetch(_) => Code::Usage,
             Self::Located { error, .. } => error.code(),
             Self::Pipeline(Pipeline::Invalid(_) | Pipeline::NoCells(_) | Pipeline::TooLarge { .. }) => Code::Invalid,
@@ -151,6 +154,21 @@ fn of_training_data(error: &emberline_dataset::Error) -> Code {
         error if error.is_out_of_memory() => Code::Unexpected,
         error if error.is_asset() => Code::Asset,
         _ => Code::Stale,
+    }
+}
+
+fn of_cluster(error: &emberline_cluster::Error) -> Code {
+    use emberline_cluster::Error as Cluster;
+    match error {
+        Cluster::NoProfile
+        | Cluster::NoSuchProfile { .. }
+        | Cluster::Profile { .. }
+        | Cluster::NoSlurm { .. }
+        | Cluster::Refused { .. }
+        | Cluster::NotShared { .. }
+        | Cluster::NotSeen { .. } => Code::Usage,
+        Cluster::OtherPlan { .. } | Cluster::Damaged { .. } => Code::Stale,
+        Cluster::Slurm { .. } | Cluster::NoSpace { .. } | Cluster::File(_) => Code::Unexpected,
     }
 }
 
@@ -231,6 +249,7 @@ impl std::fmt::Display for Error {
             Self::Embedding(error) => error.fmt(f),
             Self::Device(error) => error.fmt(f),
             Self::Fetch(error) => error.fmt(f),
+            Self::Cluster(error) => error.fmt(f),
             Self::Threads(error) => write!(
                 f,
                 "the system could not start a thread: {}; raise the limits of processes (`ulimit -u`) and memory (`ulimit -v`), or the container's",
@@ -269,6 +288,12 @@ impl From<emberline_device::Unavailable> for Error {
 impl From<emberline_fetch::Error> for Error {
     fn from(error: emberline_fetch::Error) -> Self {
         Self::Fetch(error)
+    }
+}
+
+impl From<emberline_cluster::Error> for Error {
+    fn from(error: emberline_cluster::Error) -> Self {
+        Self::Cluster(error)
     }
 }
 

@@ -5,6 +5,7 @@
 //! unfinished files are left as they are, except for temporary files, which are removed.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -14,8 +15,11 @@ use emberline_base::file::remove_all_and_exit;
 use crate::exit::Code;
 use crate::terminal::say;
 
-/// How long a cancelled command may take to save its checkpoints.
-const GRACE: Duration = Duration::from_millis(1500);
+/// How long a cancelled command may take to save its checkpoints, in milliseconds.
+static GRACE: AtomicU64 = AtomicU64::new(1500);
+
+/// Whether a second SIGTERM means no more than the first.
+static MAY_REPEAT: AtomicBool = AtomicBool::new(false);
 
 /// The exit code of the first signal, once one was received.
 static EXIT_CODE: OnceLock<Code> = OnceLock::new();
@@ -31,6 +35,13 @@ pub(crate) fn received() -> Option<Code> {
 /// Returns the token that the first signal cancels. A second signal ends the program at once.
 pub(crate) fn interrupt() -> CancellationToken {
     INTERRUPT.get_or_init(CancellationToken::default).clone()
+}
+
+/// Gives a cancelled command this time to save its checkpoints, however often it is signalled meanwhile: a workload manager signals all
+/// processes of a task, and `srun` passes on to the program what it gets itself.
+pub(crate) fn set_grace(grace: Duration) {
+    GRACE.store(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    MAY_REPEAT.store(true, Ordering::Relaxed);
 }
 
 /// Starts a thread that waits for signals.
@@ -66,6 +77,7 @@ fn handle(code: Code) {
             say("interrupted; run the command again to continue from here");
             end_after_grace(code);
         }
+        Some(_) if !is_first && code == Code::TempFail && MAY_REPEAT.load(Ordering::Relaxed) => {}
         Some(_) | None => remove_all_and_exit(code as i32),
     }
 }
@@ -88,7 +100,7 @@ pub(crate) fn end_with_stdin(interrupt: &CancellationToken) {
 /// Ends the program after the grace period, whatever it is doing then.
 fn end_after_grace(code: Code) {
     let end = move || {
-        thread::sleep(GRACE);
+        thread::sleep(Duration::from_millis(GRACE.load(Ordering::Relaxed)));
         remove_all_and_exit(code as i32)
     };
     if thread::Builder::new().name("grace".to_owned()).spawn(end).is_err() {

@@ -3,6 +3,7 @@
 mod cache;
 mod cells;
 mod check;
+mod cluster;
 mod compare;
 mod completions;
 mod devices;
@@ -40,6 +41,11 @@ pub(crate) fn run(command: Command) -> Result<Code, Error> {
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Cells(args) => cells::run(&args),
+        Command::Submit(args) => cluster::submit::run(&args),
+        Command::Status(args) => cluster::status::run(&args),
+        Command::Logs(args) => cluster::logs::run(&args),
+        Command::Cancel(args) => cluster::cancel::run(&args),
+        Command::Task(args) => cluster::task::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Verify(args) => verify::run(&args),

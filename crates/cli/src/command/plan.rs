@@ -201,7 +201,7 @@ fn listed<'a>(report: Report, plan: &'a Plan, survey: &'a Survey) -> Listed<'a> 
 }
 
 /// Writes a value as JSON, with a line end.
-pub(super) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+pub(in crate::command) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     serde_json::to_writer(&mut out, value)?;
     writeln!(out)?;
@@ -209,7 +209,7 @@ pub(super) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Re
 }
 
 /// Returns the name of a cell's state in JSON output.
-pub(super) fn state_name(state: &State) -> &'static str {
+pub(in crate::command) fn state_name(state: &State) -> &'static str {
     match state {
         State::Done => "done",
         State::Failed(_) => "failed",
