@@ -70,6 +70,8 @@ requirements! {
     /// A Python with the schemas of Kubernetes.
     Kubernetes: "kubernetes", Some("EMBERLINE_KUBERNETES_PYTHON"),
         "set EMBERLINE_KUBERNETES_PYTHON to a Python with `kubernetes-validate`";
+    /// Slurm, and the right to start it.
+    Slurm: "slurm", None, "run as root, with Debian's slurmctld, slurmd, slurm-client and munge";
     /// A C++ compiler.
     Cpp: "cpp", None, "install a C++ compiler as c++";
 }
