@@ -343,8 +343,8 @@ mod tests {
             move |_: &fs::File| {
                 if removed.replace(removed.get() + 1) < times {
                     let entries = fs::read_dir(at)?;
-                    let hidden = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
-                    hidden.map(|entry| fs::remove_file(entry.path())).collect::<io::Result<()>>()?;
+                    let is_temporary = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+                    entries.flatten().filter(is_temporary).try_for_each(|entry| fs::remove_file(entry.path()))?;
                 }
                 Ok(())
             }
