@@ -6,6 +6,7 @@
 //!   it isn't `RUNNING` any more: a task that was cancelled must not come back, and one that is preempted is put back by Slurm. Slurm's
 //!   controller may be away meanwhile, so both questions are asked several times.
 //! - A shell that is signalled itself must outlive the program, so it has a trap.
+//! - A controller that is away when a task begins keeps `srun` from starting the program: it is tried again for a minute.
 //! - With `step = "none"` there is no step that Slurm could signal: it signals the shell (`B:`), which passes the signal on. `exec` would
 //!   do that as well, but would leave nobody to put the task back.
 
@@ -79,12 +80,23 @@ fn directives(profile: &Profile, manifest: &Manifest, job: &Job, folder: &Path) 
     all
 }
 
-/// Runs the program as a step. `srun` knows neither the script's `--cpus-per-task` nor, because of `--export=NONE`, its environment.
+/// Runs the program as a step. `srun` knows neither the script's `--cpus-per-task` nor, because of `--export=NONE`, its environment. If it
+/// can't reach the controller, it ends with `SLURM_EXIT_ERROR` before the program has begun, and is tried again.
 fn as_step(command: &str, resources: &Resources) -> String {
     let cpus = resources.cpus.map(|cpus| format!(" --cpus-per-task={cpus}")).unwrap_or_default();
     format!(
-        "\n# Slurm signals the step; this shell waits for it, even if it is signalled too.\ntrap : TERM\nsrun --export=ALL --ntasks=1{cpus} \
-         {command}\ncode=$?\n"
+        r#"
+# Slurm signals the step; this shell waits for it, even if it is signalled too.
+trap : TERM
+# 254: Slurm itself failed, such as a controller that doesn't answer; the program hasn't begun.
+export SLURM_EXIT_ERROR=254
+for pause in 1 2 4 8 16 32 0; do
+  srun --export=ALL --ntasks=1{cpus} {command}
+  code=$?
+  [ "$code" = 254 ] || break
+  sleep "$pause"
+done
+"#
     )
 }
 

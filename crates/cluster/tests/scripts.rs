@@ -145,6 +145,20 @@ fn only_a_task_that_runs_and_asks_for_it_is_put_back() {
     }
 }
 
+/// `srun` fails as long as the controller doesn't answer; then the program begins, once.
+#[test]
+fn a_task_that_begins_while_the_controller_is_away_waits_for_it() {
+    let at = tempfile::tempdir().expect("a folder");
+    let tried = at.path().join("tried");
+    let srun = format!(
+        "srun() {{ echo . >>{0}; [ \"$(wc -l <{0})\" -gt 2 ] || return \"${{SLURM_EXIT_ERROR:-1}}\"; exit 9; }}; sleep() {{ :; }}\n{1}",
+        tried.display(),
+        script("srun")
+    );
+    assert_eq!(run(&srun, "true", "RUNNING", "0"), (Some(9), String::new()));
+    assert_eq!(fs::read_to_string(&tried).expect("tried").lines().count(), 3);
+}
+
 /// The program gets the signal, and the script waits until it has saved its work.
 #[test]
 fn a_signal_reaches_the_program_and_the_script_outlives_it() {

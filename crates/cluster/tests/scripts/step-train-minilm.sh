@@ -23,8 +23,14 @@ module load cuda/12.4
 
 # Slurm signals the step; this shell waits for it, even if it is signalled too.
 trap : TERM
-srun --export=ALL --ntasks=1 --cpus-per-task=4 apptainer exec --nv '/scratch/me/my image.sif' emberline task /scratch/me/runs/p/submit/1/manifest.json train-minilm
-code=$?
+# 254: Slurm itself failed, such as a controller that doesn't answer; the program hasn't begun.
+export SLURM_EXIT_ERROR=254
+for pause in 1 2 4 8 16 32 0; do
+  srun --export=ALL --ntasks=1 --cpus-per-task=4 apptainer exec --nv '/scratch/me/my image.sif' emberline task /scratch/me/runs/p/submit/1/manifest.json train-minilm
+  code=$?
+  [ "$code" = 254 ] || break
+  sleep "$pause"
+done
 
 # 75: the work is saved, and goes on when the task runs again.
 if [ "$code" = 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
