@@ -42,7 +42,22 @@ fn compare(what: &str, vectors: impl Fn(Device) -> Matrix) {
 
 #[test]
 fn devices_agree_on_every_family() {
-    for model in ["bert", "roberta", "distilbert", "mpnet", "modernbert"] {
+    for model in [
+        "bert",
+        "roberta",
+        "distilbert",
+        "mpnet",
+        "modernbert",
+        "qwen3",
+        "gemma3",
+        "t5",
+        "t5_gated",
+        "nomic",
+        "gte",
+        "gte_new",
+        "albert",
+        "deberta",
+    ] {
         compare(model, |device| sentences(model, device));
     }
     compare("elmo", elmo);

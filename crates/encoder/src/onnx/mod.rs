@@ -111,6 +111,11 @@ impl Onnx {
         self.dim
     }
 
+    /// Returns whether every vector is scaled to length 1.
+    pub fn normalizes(&self) -> bool {
+        matches!(self.stages.last(), Some(Stage::Normalize))
+    }
+
     /// Returns the number of parameters of the graph and of the modules after it.
     pub fn parameters(&self) -> u64 {
         self.graph.parameters() + self.stages.iter().map(Stage::parameters).sum::<u64>()

@@ -25,7 +25,7 @@ impl SentenceTransformer {
             let pooled = self.pooling.pool(tokens, self.hidden, prompt_tokens);
             self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector))
         };
-        Ok(self.vectors(&ids, self.dim, vector)?.select(&indices))
+        Ok(self.vectors(&ids, (self.last_layers, self.dim), vector)?.select(&indices))
     }
 
     /// Returns the mean of the transformer's token vectors for each list of token ids, `[lists, hidden]`. The model's own
@@ -36,17 +36,22 @@ impl SentenceTransformer {
     pub fn token_means(&self, ids: &[Vec<u32>]) -> Result<Matrix, Error> {
         ids.iter().try_for_each(|ids| self.tokens.check_rows(ids))?;
         let pooling = Pooling::mean();
-        self.vectors(ids, self.hidden, |tokens| pooling.pool(tokens, self.hidden, 0))
+        self.vectors(ids, (1, self.hidden), |tokens| pooling.pool(tokens, self.hidden, 0))
     }
 
-    /// Computes a vector of `dim` numbers for each list of token ids, `[lists, dim]`. `pool` makes it of the vectors of the
-    /// tokens, `[tokens, hidden]`.
-    fn vectors(&self, ids: &[Vec<u32>], dim: usize, pool: impl Fn(&[f32]) -> Vec<f32> + Sync) -> Result<Matrix, Error> {
+    /// Computes a vector of `dim` numbers for each list of token ids, `[lists, dim]`: for each of the `layers` last layers the
+    /// part that `pool` makes of the vectors of the tokens, `[tokens, hidden]`.
+    fn vectors(
+        &self,
+        ids: &[Vec<u32>],
+        (layers, dim): (usize, usize),
+        pool: impl Fn(&[f32]) -> Vec<f32> + Sync,
+    ) -> Result<Matrix, Error> {
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&text| std::cmp::Reverse(ids[text].len()));
         let forward = self.transformer.forward()?;
-        let batches = batches(&order, ids, forward.batch_tokens());
-        let vectors = |batch: &&[usize]| self.of_batch(forward, batch, ids, &pool);
+        let batches = batches(&order, ids, forward.batch_tokens(ids.iter().map(Vec::len).sum()));
+        let vectors = |batch: &&[usize]| self.of_batch(forward, batch, ids, (layers, &pool));
         let vectors: Vec<Vec<f32>> = if forward.runs_in_parallel() {
             batches.par_iter().map(vectors).collect()
         } else {
@@ -66,15 +71,15 @@ impl SentenceTransformer {
         forward: &dyn Forward,
         batch: &[usize],
         ids: &[Vec<u32>],
-        pool: &impl Fn(&[f32]) -> Vec<f32>,
+        (layers, pool): (usize, &impl Fn(&[f32]) -> Vec<f32>),
     ) -> Vec<f32> {
         let texts: Vec<&[u32]> = batch.iter().map(|&text| &ids[text][..]).filter(|ids| !ids.is_empty()).collect();
-        let hidden = if texts.is_empty() { Vec::new() } else { forward.hidden(&texts) };
+        let hidden = if texts.is_empty() { vec![Vec::new(); layers] } else { forward.layers(&texts, layers) };
         let mut first = 0;
         let mut vectors = Vec::new();
         for &text in batch {
             let end = first + ids[text].len() * self.hidden;
-            vectors.extend(pool(&hidden[first..end]));
+            hidden.iter().for_each(|layer| vectors.extend(pool(&layer[first..end])));
             first = end;
         }
         vectors

@@ -4,6 +4,8 @@
 //! (`tokenizer.rs`) -> one vector per token (`transformer`) -> one vector per text (`pooling.rs`) -> Dense and Normalize
 //! modules (`stage.rs`).
 //!
+//! The weights of large models are mapped into memory and not read: no program may write to the files of a model in use.
+//!
 //! | file | content |
 //! |---|---|
 //! | `modules.json` | the modules and their folders; without it, the transformer and mean pooling |
@@ -25,29 +27,38 @@ pub(crate) mod stage;
 mod tests;
 pub(crate) mod tokenizer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use emberline_base::{Digest, Warning};
 use emberline_device::Device;
 
-use self::modules::Modules;
+use self::modules::{Module, Modules};
 use self::pooling::Pooling;
 use self::stage::Stage;
 use self::tokenizer::{ModelLimits, PromptTokenizer};
-use crate::transformer::{self, Config, LazyTransformer, Transformer};
+use crate::transformer::{self, Config, CpuModel, LazyTransformer, Transformer};
 use crate::{EncoderOptions, Error};
 
 /// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
 /// give other vectors, even if only in their last bit.
 pub const COMPUTATION: u32 = 1;
 
+/// The largest size in bytes of a model's weights that are kept in memory; those of a larger model stay in its files, which are
+/// mapped into memory.
+pub const MAX_PACKED: u64 = CpuModel::MAX_PACKED;
+
 /// A text encoder of the library sentence-transformers.
 pub struct SentenceTransformer {
+    folder: PathBuf,
     transformer: LazyTransformer,
     tokens: PromptTokenizer,
     pooling: Pooling,
     stages: Vec<Stage>,
     hidden: usize,
+    /// The number of layers whose vectors make up a text's, the last of the model: 1 but for [`Self::with_last_layers`].
+    last_layers: usize,
+    /// The number of layers of the model.
+    layers: usize,
     dim: usize,
     parameters: u64,
     digest: Digest,
@@ -91,16 +102,52 @@ impl SentenceTransformer {
         }
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Ok(Self {
+            folder: folder.to_owned(),
             transformer: LazyTransformer::new(config, weights, hashes, device),
             tokens,
             pooling,
             stages,
             hidden,
+            last_layers: 1,
+            layers: model.order.len(),
             dim,
             parameters,
             digest,
             warnings: prompt.warning.into_iter().collect(),
         })
+    }
+
+    /// Returns the same encoder, whose vectors consist of those of the `count` last layers, one after another: each is pooled, and
+    /// scaled to length 1 if the model ends so. For all but the last layer it's the hidden state as the layer leaves it.
+    ///
+    /// # Errors
+    /// If [`Self::lacks_layers`] says why not.
+    pub fn with_last_layers(mut self, count: usize) -> Result<Self, Error> {
+        let has_dense = self.stages.iter().any(|stage| matches!(stage, Stage::Dense { .. }));
+        if let Some(reason) = lacks_layers(self.layers, count, has_dense) {
+            return Err(Error::format(&self.folder, reason));
+        }
+        self.digest = Digest::of_parts([self.digest.as_str().as_bytes(), format!("last layers={count}").as_bytes()]);
+        (self.last_layers, self.dim) = (count, self.dim * count);
+        Ok(self)
+    }
+
+    /// Returns why the model in a folder can't give the vectors of its `count` last layers, if its configs say so.
+    pub fn lacks_layers(folder: &Path, count: usize) -> Option<String> {
+        let modules = Modules::read(folder).ok()?;
+        let layers = Config::read(&modules.transformer).ok()?.layer_count().ok()?;
+        let has_dense = modules.after_pooling.iter().any(|module| matches!(module, Module::Dense(_)));
+        lacks_layers(layers, count, has_dense)
+    }
+
+    /// Returns the number of layers whose vectors make up a text's.
+    pub fn last_layers(&self) -> usize {
+        self.last_layers
+    }
+
+    /// Returns whether every vector (of each layer) is scaled to length 1.
+    pub fn normalizes(&self) -> bool {
+        matches!(self.stages.last(), Some(Stage::Normalize))
     }
 
     /// Checks that the files of the model in a folder exist. The weights aren't read.
@@ -118,7 +165,7 @@ impl SentenceTransformer {
     /// Returns the dimension of the vectors of the model in a folder, if its configs give it.
     pub fn length(folder: &Path) -> Option<usize> {
         let modules = Modules::read(folder).ok()?;
-        let hidden = Config::read(&modules.transformer).ok()?.size(&["hidden_size", "dim"]).ok()?;
+        let hidden = Config::read(&modules.transformer).ok()?.hidden().ok()?;
         let mut dim = modules.pooling(hidden).ok()?.dim(hidden);
         modules.after_pooling.iter().try_for_each(|module| Stage::read(module, &mut dim).map(drop)).ok()?;
         Some(dim)
@@ -166,4 +213,12 @@ impl SentenceTransformer {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
+}
+
+/// Returns why a model can't give the vectors of its `count` last layers. Dense modules were trained on the last layer alone.
+fn lacks_layers(layers: usize, count: usize, has_dense: bool) -> Option<String> {
+    if has_dense {
+        return Some("has Dense modules, which were trained on the last layer alone".to_owned());
+    }
+    (layers < count).then(|| format!("has {layers} layers, fewer than {count}"))
 }

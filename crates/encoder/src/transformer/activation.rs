@@ -53,6 +53,9 @@ impl Activation {
         }
     }
 
+    /// The names that [`of_config`](Self::of_config) accepts, for messages.
+    pub(crate) const NAMES: &str = "gelu, gelu_new, relu, tanh and silu";
+
     /// The classes that [`of_class`](Self::of_class) accepts, for messages.
     pub(crate) const CLASSES: &str = "Identity, GELU, ReLU, Tanh, Sigmoid and SiLU of torch.nn.modules";
 }

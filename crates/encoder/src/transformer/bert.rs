@@ -9,7 +9,8 @@
 //! | `encoder.layer.N.attention.output.LayerNorm.*`, `output.LayerNorm.*` | `[hidden]` |
 //! | `encoder.layer.N.intermediate.dense.*`, `output.dense.*` | `[intermediate, hidden]` and back |
 
-use super::{Config, Layer, Positions, Transformer, Weights};
+use super::parts::named;
+use super::{Config, Heads, Layer, Positions, Transformer, Weights};
 use crate::Error;
 
 pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
@@ -18,7 +19,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     let (hidden, heads) = config.hidden_and_heads(&["hidden_size"], &["num_attention_heads"])?;
     let intermediate = config.size(&["intermediate_size"])?;
     let epsilon = config.positive_or("layer_norm_eps", 1e-12)?;
-    let words = weights.table("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
+    let words = weights.mapped("embeddings.word_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
     let position_count = config.size_or("max_position_embeddings", 512)?;
     let table = weights.table("embeddings.position_embeddings.weight", position_count, hidden)?;
     let positions = if config.model_type == "bert" {
@@ -33,26 +34,32 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         let three = ["query", "key", "value"].map(|name| at(&format!("attention.self.{name}")));
         Ok(Layer {
             attention_norm: Some(weights.norm(&at("attention.output.LayerNorm"), hidden, epsilon)?),
-            queries_keys_values: weights.stacked(&three, hidden, hidden)?,
-            attention_out: weights.linear(&at("attention.output.dense"), hidden, hidden)?,
+            queries_keys_values: weights.stacked(&named(three, hidden), hidden)?,
+            head_norms: None,
+            attention_out: weights.layer_linear(&at("attention.output.dense"), hidden, hidden)?,
             feed_forward_norm: weights.norm(&at("output.LayerNorm"), hidden, epsilon)?,
-            up: weights.linear(&at("intermediate.dense"), intermediate, hidden)?,
-            down: weights.linear(&at("output.dense"), hidden, intermediate)?,
+            up: weights.layer_linear(&at("intermediate.dense"), intermediate, hidden)?,
+            down: weights.layer_linear(&at("output.dense"), hidden, intermediate)?,
+            result_norms: None,
             window: None,
-            rotary_base: None,
+            rotary: None,
         })
     });
-    let layers = layers.collect::<Result<_, Error>>()?;
+    let layers = layers.collect::<Result<Vec<_>, Error>>()?;
     Ok(Transformer {
-        embedding_norm: weights.norm("embeddings.LayerNorm", hidden, epsilon)?,
+        embedding_scale: None,
+        embedding_norm: Some(weights.norm("embeddings.LayerNorm", hidden, epsilon)?),
+        embedding_out: None,
         token_type: Some(types.row(0).to_vec()),
         activation: config.activation(&["hidden_act"])?,
         norm_first: false,
         gated: false,
         relative_bias: None,
+        disentangled: None,
         final_norm: None,
+        order: (0..layers.len()).collect(),
+        heads: Heads::of_hidden(hidden, heads),
         hidden,
-        heads,
         words,
         positions,
         layers,

@@ -10,70 +10,60 @@
 //!
 //! Biases are present if the config says so; they are read if they are present.
 
-use super::{Config, Layer, Positions, Transformer, Weights};
+use super::config::{FULL, SLIDING};
+use super::{Config, Heads, Layer, Positions, Rotary, Transformer, Weights};
 use crate::Error;
 
 /// Default interval of layers with full attention, beginning with the first layer.
 const FULL_ATTENTION_INTERVAL: usize = 3;
-const FULL: &str = "full_attention";
-const SLIDING: &str = "sliding_attention";
 
 pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer, Error> {
     weights.find_prefix(&["", "model."], "embeddings.tok_embeddings.weight");
     let (hidden, heads) = config.hidden_and_heads(&["hidden_size"], &["num_attention_heads"])?;
     if !(hidden / heads).is_multiple_of(2) {
-        return Err(config
-            .fault(format!("the dimension of a head is {}, which must be even for rotary positions", hidden / heads)));
+        return Err(config.odd_heads(hidden / heads));
     }
     let intermediate = config.size(&["intermediate_size"])?;
     let epsilon = config.positive_or("norm_eps", 1e-5)?;
-    let words = weights.table("embeddings.tok_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
+    let words = weights.mapped("embeddings.tok_embeddings.weight", config.size(&["vocab_size"])?, hidden)?;
     let full_base = config.rotary_base(FULL, "global_rope_theta", 160_000.0)?;
     let sliding_base = config.rotary_base(SLIDING, "local_rope_theta", 10_000.0)?;
     let window = config.size_or("local_attention", 128)? / 2;
-    let full = full_layers(config)?;
+    let interval = config.size_or("global_attn_every_n_layers", FULL_ATTENTION_INTERVAL)?;
+    let full = config.full_layers(config.layers(&["num_hidden_layers"])?, |layer| layer.is_multiple_of(interval))?;
     let layers = full.into_iter().enumerate().map(|(layer, full)| {
         let at = |name: &str| format!("layers.{layer}.{name}");
         let norm = if layer == 0 { None } else { Some(weights.norm(&at("attn_norm"), hidden, epsilon)?) };
         Ok(Layer {
             attention_norm: norm,
-            queries_keys_values: weights.linear(&at("attn.Wqkv"), 3 * hidden, hidden)?,
-            attention_out: weights.linear(&at("attn.Wo"), hidden, hidden)?,
+            queries_keys_values: weights.layer_linear(&at("attn.Wqkv"), 3 * hidden, hidden)?,
+            head_norms: None,
+            attention_out: weights.layer_linear(&at("attn.Wo"), hidden, hidden)?,
             feed_forward_norm: weights.norm(&at("mlp_norm"), hidden, epsilon)?,
-            up: weights.linear(&at("mlp.Wi"), 2 * intermediate, hidden)?,
-            down: weights.linear(&at("mlp.Wo"), hidden, intermediate)?,
+            up: weights.layer_linear(&at("mlp.Wi"), 2 * intermediate, hidden)?,
+            down: weights.layer_linear(&at("mlp.Wo"), hidden, intermediate)?,
+            result_norms: None,
             window: if full { None } else { Some(window) },
-            rotary_base: Some(if full { full_base } else { sliding_base }),
+            rotary: Some(Rotary { base: if full { full_base } else { sliding_base }, divisor: 1.0 }),
         })
     });
-    let layers = layers.collect::<Result<_, Error>>()?;
+    let layers = layers.collect::<Result<Vec<_>, Error>>()?;
     Ok(Transformer {
-        embedding_norm: weights.norm("embeddings.norm", hidden, epsilon)?,
+        embedding_scale: None,
+        embedding_norm: Some(weights.norm("embeddings.norm", hidden, epsilon)?),
+        embedding_out: None,
         token_type: None,
         positions: Positions::Rotary,
         activation: config.activation(&["hidden_activation"])?,
         norm_first: true,
         gated: true,
         relative_bias: None,
+        disentangled: None,
         final_norm: Some(weights.norm("final_norm", hidden, epsilon)?),
+        order: (0..layers.len()).collect(),
+        heads: Heads::of_hidden(hidden, heads),
         hidden,
-        heads,
         words,
         layers,
     })
-}
-
-/// Returns for each layer whether it has full attention.
-fn full_layers(config: &Config) -> Result<Vec<bool>, Error> {
-    let count = config.layers(&["num_hidden_layers"])?;
-    let Some(kinds) = config.words("layer_types") else {
-        let interval = config.size_or("global_attn_every_n_layers", FULL_ATTENTION_INTERVAL)?;
-        return Ok((0..count).map(|layer| layer.is_multiple_of(interval)).collect());
-    };
-    if kinds.len() != count || kinds.iter().any(|kind| ![FULL, SLIDING].contains(kind)) {
-        return Err(
-            config.fault(format!("`layer_types` must be a list of {count} values, each {FULL:?} or {SLIDING:?}"))
-        );
-    }
-    Ok(kinds.into_iter().map(|kind| kind == FULL).collect())
 }

@@ -1,27 +1,36 @@
-//! Reads the parts that all families have: linear maps, layer norms, and positions that begin after the padding token's.
+//! Reads the parts that all families have: linear maps, norms, and positions that begin after the padding token's.
 
-use super::{Config, Linear, Norm, Positions, Table, Weights};
+use super::{Config, Linear, MappedLinear, Norm, NormKind, Positions, Table, Weights};
 use crate::Error;
 
 impl Weights {
-    /// Reads a linear map: `NAME.weight`, `[outputs, inputs]`, and `NAME.bias`, `[outputs]`, if it is present.
+    /// Reads a linear map into memory: `NAME.weight`, `[outputs, inputs]`, and `NAME.bias`, `[outputs]`, if it is present.
     pub(crate) fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, Error> {
         let weight = self.table(&format!("{name}.weight"), outputs, inputs)?;
-        let bias = format!("{name}.bias");
-        let bias = if self.has(&bias) { self.vector(&bias, outputs)? } else { Vec::new() };
-        Ok(Linear { weight, bias })
+        Ok(Linear { weight, bias: self.bias(name, outputs)?.unwrap_or_default() })
     }
 
-    /// Reads three linear maps of the same inputs and stacks them to one map.
-    pub(super) fn stacked(&mut self, names: &[String; 3], outputs: usize, inputs: usize) -> Result<Linear, Error> {
-        let mut all = Linear { weight: Table { rows: 0, cols: inputs, values: Vec::new() }, bias: Vec::new() };
-        for name in names {
-            let one = self.linear(name, outputs, inputs)?;
-            all.weight.rows += outputs;
-            all.weight.values.extend(one.weight.values);
-            all.bias.extend(if one.bias.is_empty() { vec![0.0; outputs] } else { one.bias });
+    /// Opens a linear map of a layer: `NAME.weight`, `[outputs, inputs]`, and `NAME.bias`, `[outputs]`, if it is present.
+    pub(super) fn layer_linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<MappedLinear, Error> {
+        self.stacked(&[(name.to_owned(), outputs)], inputs)
+    }
+
+    /// Opens linear maps of the same inputs, with their numbers of outputs, stacked to one map.
+    pub(super) fn stacked(&mut self, names: &[(String, usize)], inputs: usize) -> Result<MappedLinear, Error> {
+        let (mut parts, mut biases) = (Vec::new(), Vec::new());
+        for (name, outputs) in names {
+            parts.push(self.mapped(&format!("{name}.weight"), *outputs, inputs)?);
+            biases.push(self.bias(name, *outputs)?);
         }
-        Ok(all)
+        let has_bias = biases.iter().any(Option::is_some);
+        let all =
+            biases.into_iter().zip(names).flat_map(|(bias, (_, outputs))| bias.unwrap_or_else(|| vec![0.0; *outputs]));
+        Ok(MappedLinear::new(parts, if has_bias { all.collect() } else { Vec::new() }))
+    }
+
+    fn bias(&mut self, name: &str, outputs: usize) -> Result<Option<Vec<f32>>, Error> {
+        let bias = format!("{name}.bias");
+        if self.has(&bias) { self.vector(&bias, outputs).map(Some) } else { Ok(None) }
     }
 
     /// Reads a layer norm: `NAME.weight` and, if it is present, `NAME.bias`, `[width]` each; in files of the first BERT models
@@ -32,7 +41,13 @@ impl Weights {
         let scale = self.vector(&format!("{name}.{scale}"), width)?;
         let shift = format!("{name}.{shift}");
         let shift = if self.has(&shift) { self.vector(&shift, width)? } else { vec![0.0; width] };
-        Ok(Norm { scale, shift, epsilon })
+        Ok(Norm { kind: NormKind::Layer, scale, shift, epsilon })
+    }
+
+    /// Reads the norm by the root mean square (RMSNorm): `NAME.weight`, `[width]`.
+    pub(super) fn rms_norm(&mut self, name: &str, width: usize, epsilon: f32) -> Result<Norm, Error> {
+        let scale = self.vector(&format!("{name}.weight"), width)?;
+        Ok(Norm { kind: NormKind::RootMeanSquare, scale, shift: Vec::new(), epsilon })
     }
 
     /// Creates positions that begin after the row of the padding token; the table must have at least one such row.
@@ -49,4 +64,9 @@ impl Weights {
         }
         Ok(Positions::AfterPadding(table, padding))
     }
+}
+
+/// Names maps that are stacked, each with the same number of outputs.
+pub(super) fn named<const COUNT: usize>(names: [String; COUNT], outputs: usize) -> [(String, usize); COUNT] {
+    names.map(|name| (name, outputs))
 }

@@ -1,7 +1,7 @@
 //! Reads the tensors of a model from `model.safetensors`, or from the shards that `model.safetensors.index.json` lists.
 //!
 //! Input: the name and the expected shape of a tensor. Output: its values as `f32`, all of which must be finite; values of 16
-//! and 64 bits are converted.
+//! and 64 bits are converted. The large matrices of a transformer aren't read, but stay in the mapped file (`mapped.rs`).
 //!
 //! | bytes of a safetensors file | |
 //! |---|---|
@@ -13,15 +13,20 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use emberline_base::file::{self, FileError};
-use emberline_base::memory::{self, OutOfMemory};
+use emberline_base::memory;
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::Value;
 
+use super::mapped::{self, MappedTable, bytes_of, widen};
 use crate::Error;
 use crate::json;
 
+/// The numbers that are checked at a time.
+const CHUNK: usize = 1 << 18;
 /// Maximum length of a header in bytes; a model of 10,000 tensors has a header of about 2 MiB.
 const MAX_HEADER: u64 = 64 << 20;
 
@@ -61,6 +66,7 @@ struct Shard {
     metadata: Metadata,
     /// The offset of the values.
     start: u64,
+    map: Arc<Mmap>,
 }
 
 impl Weights {
@@ -121,18 +127,29 @@ impl Weights {
         Ok(Table { rows, cols, values: self.read(name, &[rows, cols])? })
     }
 
+    /// Opens a matrix that stays in its file, `[rows, cols]`.
+    pub(crate) fn mapped(&mut self, name: &str, rows: usize, cols: usize) -> Result<MappedTable, Error> {
+        let (name, at) = self.find(name)?;
+        let table = self.files[at].mapped(&name, [rows, cols], self.shapes_only)?;
+        self.parameters += (rows * cols) as u64;
+        Ok(table)
+    }
+
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let name = format!("{}{name}", self.prefix);
-        let Some(&at) = self.shards.get(&name) else {
-            return Err(Error::format(
-                &self.path,
-                format!("no tensor {name:?}; the model is incomplete, get it again"),
-            ));
-        };
+        let (name, at) = self.find(name)?;
         let file = &self.files[at];
         let values = if self.shapes_only { file.check(&name, shape)? } else { file.read(&name, shape)? };
         self.parameters += shape.iter().product::<usize>() as u64;
         Ok(values)
+    }
+
+    /// Returns the full name of a tensor, and the index of its file.
+    fn find(&self, name: &str) -> Result<(String, usize), Error> {
+        let name = format!("{}{name}", self.prefix);
+        let missing =
+            || Error::format(&self.path, format!("no tensor {name:?}; the model is incomplete, get it again"));
+        let at = *self.shards.get(&name).ok_or_else(missing)?;
+        Ok((name, at))
     }
 
     /// Creates the error for files that were changed while they were in use.
@@ -169,7 +186,8 @@ impl Shard {
         if start.checked_add(metadata.data_len() as u64) != Some(length) {
             return Err(damaged(&format!("{length} bytes, but the header requires {start} + {}", metadata.data_len())));
         }
-        Ok(Self { path, metadata, start })
+        let map = mapped::map(&file).map_err(FileError::new("read", &path))?;
+        Ok(Self { path, metadata, start, map })
     }
 
     fn hash(&self) -> Result<[u8; 32], Error> {
@@ -200,49 +218,44 @@ impl Shard {
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let fault = |reason: String| Error::format(&self.path, format!("the tensor {name:?} {reason}"));
-        let (dtype, Range { start: begin, end }) = self.locate(name, shape)?;
-        // The range is within the file: the total length was checked when the file was opened.
-        let mut bytes = memory::filled(0, end - begin)?;
+        let (dtype, range) = self.locate(name, shape)?;
+        // The length was checked when the file was opened.
+        let mut values = memory::with_capacity(range.len() / bytes_of(dtype))?;
+        self.chunks(name, dtype, range, |chunk| values.extend_from_slice(chunk))?;
+        Ok(values)
+    }
+
+    /// Opens a matrix, whose numbers are checked unless `shapes_only`.
+    fn mapped(&self, name: &str, shape: [usize; 2], shapes_only: bool) -> Result<MappedTable, Error> {
+        let (dtype, range) = self.locate(name, &shape)?;
+        let start = self.start as usize + range.start;
+        if !shapes_only {
+            self.chunks(name, dtype, range, |_| ())?;
+        }
+        Ok(MappedTable::new(shape, dtype, Arc::clone(&self.map), start))
+    }
+
+    /// Reads the numbers of a tensor, all of which must be finite, a chunk at a time. They are read and not taken from the
+    /// mapped file, whose pages would then count as memory in use.
+    fn chunks(&self, name: &str, dtype: Dtype, range: Range<usize>, mut take: impl FnMut(&[f32])) -> Result<(), Error> {
+        let size = bytes_of(dtype);
         let mut file = file::open(&self.path).map_err(FileError::new("read", &self.path))?;
-        file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(FileError::new("read", &self.path))?;
-        file.read_exact(&mut bytes).map_err(FileError::new("read", &self.path))?;
-        let values = numbers(dtype, &bytes)?.unwrap_or_default();
-        if values.len() != shape.iter().product::<usize>() {
-            return Err(fault("has another length than its shape".into()));
+        file.seek(SeekFrom::Start(self.start + range.start as u64)).map_err(FileError::new("read", &self.path))?;
+        let mut bytes = memory::filled(0, range.len().min(CHUNK * size))?;
+        let mut numbers = memory::filled(0.0, bytes.len() / size)?;
+        for first in (0..range.len()).step_by(CHUNK * size) {
+            let length = bytes.len().min(range.len() - first);
+            let (bytes, numbers) = (&mut bytes[..length], &mut numbers[..length / size]);
+            file.read_exact(bytes).map_err(FileError::new("read", &self.path))?;
+            widen(dtype, bytes, numbers);
+            if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+                let (value, at) = (numbers[at], first / size + at);
+                let reason = format!("the tensor {name:?} has the value {value} at index {at}; the model is damaged");
+                return Err(Error::format(&self.path, reason));
+            }
+            take(numbers);
         }
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(fault(format!("has the value {} at index {at}; the model is damaged", values[at]))),
-            None => Ok(values),
-        }
-    }
-}
-
-/// Converts the values of a tensor to `f32`; `None` for an unsupported type.
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Option<Vec<f32>>, OutOfMemory> {
-    let mut values = memory::with_capacity(bytes.len() / (dtype.bitsize() / 8).max(1))?;
-    match dtype {
-        Dtype::F32 => values.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
-        Dtype::F64 => values.extend(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
-        Dtype::BF16 => {
-            let wide = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
-            values.extend(bytes.as_chunks::<2>().0.iter().map(wide));
-        }
-        Dtype::F16 => values.extend(bytes.as_chunks::<2>().0.iter().map(|b| half(u16::from_le_bytes(*b)))),
-        _ => return Ok(None),
-    }
-    Ok(Some(values))
-}
-
-/// Widens an IEEE 754 binary16 number: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. The exponent is moved to the
-/// bias 127, hence + 112: 0x3c00 (exponent 15) is 0x3f800000, 1.0. A subnormal is its fraction times 2^-24.
-fn half(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
-    match exponent {
-        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
-        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+        Ok(())
     }
 }
 
@@ -295,22 +308,5 @@ mod tests {
         assert_eq!(first, [*blake3::hash(&content).as_bytes()]);
         let others = [1, 1 << 19, (1 << 20) + 11].map(|at| hash(at).1);
         assert!(others.iter().all(|other| *other != first) && others[0] != others[1], "a byte was passed over");
-    }
-
-    #[test]
-    fn halves_are_widened_exactly() {
-        let known = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555e-5),
-            (0, 0.0),
-        ];
-        for (bits, value) in known {
-            assert_eq!(half(bits), value, "{bits:#x}");
-        }
-        assert_eq!(half(0x7c00), f32::INFINITY);
-        assert!(half(0x7c01).is_nan() && half(0x8000).is_sign_negative());
     }
 }

@@ -53,9 +53,9 @@ fn what_is_missing_is_named_with_its_cure() {
 
 #[test]
 fn what_is_not_known_is_named_with_what_is() {
-    let message = changed("bert", "config.json", "\"bert\"", "\"t5\"");
+    let message = changed("bert", "config.json", "\"bert\"", "\"gpt2\"");
     assert!(
-        message.contains("unsupported model type \"t5\"; the supported types are bert, roberta, xlm-roberta"),
+        message.contains("unsupported model type \"gpt2\"; the supported types are bert, roberta, xlm-roberta"),
         "{message}"
     );
     let message = changed("bert", "modules.json", "models.Pooling", "models.LSTM");
@@ -110,6 +110,73 @@ fn sizes_must_belong_together() {
     assert!(message.contains("but the vectors have 32 numbers"), "{message}");
     let message = changed("roberta", "config.json", "\"pad_token_id\": 0", "\"pad_token_id\": 49");
     assert!(message.contains("50 positions, but none after that of the padding token"), "{message}");
+}
+
+/// What a family has, but is not computed here, is named with its key and its value.
+#[test]
+fn unsupported_settings_of_a_family_are_refused() {
+    for (model, from, to, said) in [
+        (
+            "qwen3",
+            "\"attention_bias\": false",
+            "\"attention_bias\": true",
+            "`attention_bias` is true, which is unsupported",
+        ),
+        (
+            "qwen3",
+            "\"rope_scaling\": null",
+            "\"rope_scaling\": {\"type\": \"yarn\"}",
+            "`rope_scaling` is {\"type\":\"yarn\"}",
+        ),
+        ("qwen3", "\"use_sliding_window\": false", "\"use_sliding_window\": true", "`use_sliding_window` is true"),
+        ("qwen3", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"xielu\"", "`hidden_act` is \"xielu\""),
+        (
+            "qwen3",
+            "\"num_key_value_heads\": 2",
+            "\"num_key_value_heads\": 3",
+            "not a multiple of `num_key_value_heads`, 3",
+        ),
+        ("qwen3", "\"head_dim\": 6", "\"head_dim\": 5", "is 5, which must be even"),
+        ("qwen3", "\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": -1", "`rms_norm_eps` isn't a positive number"),
+        (
+            "gemma3",
+            "\"attn_logit_softcapping\": null",
+            "\"attn_logit_softcapping\": 50.0",
+            "`attn_logit_softcapping` is 50.0",
+        ),
+        ("gemma3", "\"full_attention\"", "\"linear_attention\"", "`layer_types` must be a list of 6 values"),
+        (
+            "t5",
+            "\"feed_forward_proj\": \"relu\"",
+            "\"feed_forward_proj\": \"gated-gaussian\"",
+            "`feed_forward_proj` is",
+        ),
+        ("t5", "\"relative_attention_max_distance\": 20", "\"relative_attention_max_distance\": 3", "max_distance` 3"),
+        (
+            "nomic",
+            "\"rotary_emb_fraction\": 1.0",
+            "\"rotary_emb_fraction\": 0.5",
+            "`rotary_emb_fraction` is 0.5; only 1.0",
+        ),
+        ("nomic", "\"prenorm\": false", "\"prenorm\": true", "`prenorm` is true"),
+        ("nomic", "\"swiglu\"", "\"geglu\"", "`activation_function` is \"geglu\"; only \"swiglu\""),
+        ("gte_new", "\"type\": \"ntk\"", "\"type\": \"dynamic\"", "unsupported rotary positions"),
+        (
+            "gte_new",
+            "\"logn_attention_scale\": false",
+            "\"logn_attention_scale\": true",
+            "`logn_attention_scale` is true",
+        ),
+        ("gte_new", "\"factor\": 2.0", "\"factor\": 0.5", "its `factor` must be at least 1"),
+        ("albert", "\"num_hidden_groups\": 2", "\"num_hidden_groups\": 9", "`num_hidden_groups` is 9"),
+        ("deberta", "\"share_att_key\": true", "\"share_att_key\": false", "`share_att_key` isn't true"),
+        ("deberta", "\"p2c|c2p\"", "\"c2p\"", "`pos_att_type` is \"c2p\"; only"),
+        ("deberta", "\"position_buckets\": 12", "\"position_buckets\": 3", "`position_buckets` is 3"),
+        ("deberta", "\"hidden_act\"", "\"conv_kernel_size\": 3, \"hidden_act\"", "`conv_kernel_size` is 3"),
+    ] {
+        let message = changed(model, "config.json", from, to);
+        assert!(message.contains("config.json") && message.contains(said), "{model} {to}: {message}");
+    }
 }
 
 /// If all vectors are cached, the tokenizer isn't parsed; a corrupt one must have another digest than the intact one.
@@ -173,6 +240,12 @@ fn no_damage_is_a_panic() {
             &["modules.json", "config.json", "tokenizer.json", "1_Pooling/config.json", "2_Dense/config.json"][..],
         ),
         ("distilbert", &["model.safetensors", "2_Dense/model.safetensors"]),
+        ("qwen3", &["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"]),
+        ("gemma3", &["config.json"]),
+        ("t5", &["config.json"]),
+        ("gte_new", &["config.json"]),
+        ("albert", &["config.json"]),
+        ("deberta", &["config.json"]),
         ("roberta", &["model.safetensors.index.json", "config_sentence_transformers.json", "tokenizer_config.json"]),
     ] {
         let folder = copy(model);

@@ -6,6 +6,7 @@ use emberline_test_support::{Requirement, from_environment};
 
 use super::*;
 use crate::sentence_transformer::modules::Modules;
+use crate::sentence_transformer::pooling::Pooling;
 use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
 
 fn options(case: &str) -> EncoderOptions {
@@ -41,6 +42,52 @@ fn vectors_are_those_of_sentence_transformers() {
     }
 }
 
+/// The means over tokens of the last four hidden states.
+#[test]
+fn layers_are_those_of_transformers() {
+    let goldens = goldens();
+    let texts = texts(&goldens);
+    let models = goldens["layers"].as_object().expect("models");
+    assert_eq!(models.len(), 3);
+    for (name, expected) in models {
+        let expected: Vec<Vec<Vec<f64>>> = serde_json::from_value(expected.clone()).expect("layers");
+        let mut model = model(name);
+        (model.pooling, model.stages) = (Pooling::mean(), Vec::new());
+        let hidden = model.hidden;
+        let model = model.with_last_layers(4).expect("four layers");
+        assert_eq!((model.dim(), model.last_layers()), (4 * hidden, 4));
+        let vectors = model.encode(&bytes(&texts)).expect("encoded");
+        for (row, layers) in expected.iter().enumerate() {
+            let expected = layers.iter().flatten();
+            let far = vectors.row(row).iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+            assert!(far < 2e-5, "{name} text {row}: {far}");
+        }
+    }
+}
+
+/// The last of four layers is what the model alone gives, with its own pooling and modules.
+#[test]
+fn the_last_of_several_layers_is_the_models_vector() {
+    let texts: [&[u8]; 3] = [b"the dog is red", b"", b"why"];
+    for name in ["qwen3", "modernbert", "t5_gated", "gte"] {
+        let alone = model(name);
+        let digest = alone.digest();
+        let alone = alone.encode(&texts).expect("encoded");
+        let all = model(name).with_last_layers(4).expect("four layers");
+        assert_ne!(all.digest(), digest);
+        let all = all.encode(&texts).expect("encoded");
+        for row in 0..texts.len() {
+            assert_eq!(all.row(row)[3 * alone.cols()..], *alone.row(row), "{name}");
+        }
+    }
+    for (name, reason) in [("bert", "has 2 layers, fewer than 4"), ("gemma3", "has Dense modules")] {
+        assert!(SentenceTransformer::lacks_layers(&fixtures().join(name), 4).is_some_and(|why| why.contains(reason)));
+        let error = model(name).with_last_layers(4).err().expect("refused").to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    assert_eq!(SentenceTransformer::lacks_layers(&fixtures().join("qwen3"), 4), None);
+}
+
 /// A text is cut if it has more tokens than the model reads.
 #[test]
 fn texts_that_are_cut_are_told() {
@@ -72,10 +119,14 @@ fn both_forward_passes_agree() {
         let model = Transformer::read(&config, &mut weights).expect("a model");
         let texts: Vec<Vec<u32>> = [1, 2, 7, 7, 30, 31].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let burn = DeviceModel::<Flex>::new(&model, Default::default()).hidden(&texts);
-        let own = CpuModel::new(model).hidden(&texts);
-        let distance = own.iter().zip(&burn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory").layers(&texts, 2).concat();
+        let own = CpuModel::new(model.clone(), u64::MAX).layers(&texts, 2).concat();
+        // The hidden states of models without a norm at a layer's end are sums of many terms, larger than 1.
+        let largest = own.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
+        let distance = own.iter().zip(&burn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
         assert!(own.len() == burn.len() && distance < 1e-5, "{name}: {distance}");
+        // Weights that stay in the files give equal bits.
+        assert!(own == CpuModel::new(model, 0).layers(&texts, 2).concat(), "{name}");
     }
 }
 

@@ -13,7 +13,22 @@ use emberline_device::Device;
 use super::SentenceTransformer;
 use crate::{EncoderOptions, Error};
 
-const MODELS: [&str; 5] = ["bert", "roberta", "distilbert", "mpnet", "modernbert"];
+const MODELS: [&str; 14] = [
+    "bert",
+    "roberta",
+    "distilbert",
+    "mpnet",
+    "modernbert",
+    "qwen3",
+    "gemma3",
+    "t5",
+    "t5_gated",
+    "nomic",
+    "gte",
+    "gte_new",
+    "albert",
+    "deberta",
+];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")

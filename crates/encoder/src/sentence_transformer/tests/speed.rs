@@ -23,13 +23,13 @@ fn forward_passes_are_timed() {
     let texts: Vec<Vec<u32>> = (0..256).map(|n| (0..10 + n % 12).map(|i| 1000 + i * 7 + n).collect()).collect();
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
     let rate = |name: &str, forward: &dyn Forward| {
-        let batch = (forward.batch_tokens() / 16).max(1);
+        let batch = (forward.batch_tokens(usize::MAX) / 16).max(1);
         let started = Instant::now();
-        texts.chunks(batch).for_each(|texts| drop(std::hint::black_box(forward.hidden(texts))));
+        texts.chunks(batch).for_each(|texts| drop(std::hint::black_box(forward.layers(texts, 1))));
         eprintln!("{name}: {:.0} texts/s", texts.len() as f64 / started.elapsed().as_secs_f64());
     };
-    let burn = DeviceModel::<Flex>::new(&model, Default::default());
-    let own = CpuModel::new(model);
+    let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory");
+    let own = CpuModel::new(model, CpuModel::MAX_PACKED);
     for _ in 0..3 {
         rate("flex", &burn);
         rate("own", &own);

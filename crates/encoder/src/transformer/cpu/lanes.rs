@@ -108,6 +108,16 @@ pub(super) fn normalise(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: 
     }
 }
 
+/// Scales a row to a root mean square of 1, and then each column.
+#[inline(always)]
+pub(super) fn normalise_by_root_mean_square(row: &mut [f32], scale: &[f32], epsilon: f32) {
+    let square = sum(row, |value| value * value) / row.len() as f32;
+    let factor = 1.0 / (square + epsilon).sqrt();
+    for (value, scale) in row.iter_mut().zip(scale) {
+        *value = *value * factor * *scale;
+    }
+}
+
 /// Adds `other` to a row.
 #[inline(always)]
 pub(super) fn add(row: &mut [f32], other: &[f32]) {
@@ -138,5 +148,13 @@ mod tests {
         let mean = row.iter().sum::<f32>() / 50.0;
         let variance = row.iter().map(|v| (v - 1.0).powi(2)).sum::<f32>() / 50.0;
         assert!((mean - 1.0).abs() < 1e-5 && (variance - 4.0).abs() < 1e-4, "{mean} {variance}");
+    }
+
+    #[test]
+    fn a_row_may_be_scaled_by_its_root_mean_square_alone() {
+        let mut row = [3.0, 4.0, 0.0, 5.0, 0.0];
+        normalise_by_root_mean_square(&mut row, &[1.0, 2.0, 1.0, 1.0, 1.0], 1e-12);
+        let expected = [3.0, 8.0, 0.0, 5.0, 0.0].map(|value: f32| value / 10.0_f32.sqrt());
+        assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
     }
 }
