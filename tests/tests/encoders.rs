@@ -71,6 +71,66 @@ fn layers_of_elmo_are_encoded_once_and_their_mix_is_learned() {
     assert_ne!(of("mix", false)["digests"]["embedding"], of("lstm_2", false)["digests"]["embedding"]);
 }
 
+/// A pipeline over the tiny models of Qwen3, which scales its vectors to length 1, and of Gemma 3, which has Dense modules.
+fn modern(grid: &str) -> Fixture {
+    let source = |name: &str| format!("path = \"{}\"\nprompt = \"\"", repository(FIXTURES).join(name).display());
+    let pipeline = Pipeline::new("encoders")
+        .top("seed = 1")
+        .section("data.split", "valid = 6")
+        .section("embedding.qwen.sentence_transformer", &source("qwen3"))
+        .section("embedding.gemma.sentence_transformer", &source("gemma3"))
+        .section("train", "epochs = 2\nbatch_size = 4")
+        .section("grid", grid);
+    let rows = (0..24).map(|n| (format!("{} {} {n}", WORDS[n % 8], WORDS[n * 5 % 7]), n % 2));
+    Fixture::empty().rows(rows).pipeline(&pipeline)
+}
+
+/// The last layer is encoded alone; the mean and the mix of four share what was encoded.
+#[test]
+fn layers_of_sentence_encoders_are_an_axis() {
+    let fixture = modern("embedding = [\"qwen\", \"gemma\"]\n\"embedding.layers\" = [\"last\", \"mean4\", \"mix\"]");
+    let ended = fixture.done(&RUN);
+    assert_eq!(ended.stderr.matches("24 texts encoded").count(), 3, "{}", ended.stderr);
+    assert!(ended.stderr.contains("2 combinations are left out"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has Dense modules, which were trained on the last layer alone"), "{}", ended.stderr);
+    let cells = fixture.cells(FOLDER);
+    let of = |layers: &str| {
+        let cell = cells.iter().find(|c| c["embedding"] == "qwen" && c["settings"]["embedding.layers"] == layers);
+        cell.unwrap_or_else(|| panic!("no cell {layers}"))
+    };
+    assert_eq!(cells.len(), 4);
+    let dims = ["last", "mean4", "mix"].map(|layers| (of(layers)["dim"].as_u64(), of(layers)["trainable"].as_bool()));
+    assert_eq!(dims, [(Some(16), Some(false)), (Some(16), Some(false)), (Some(16), Some(true))]);
+    let head = |cell: &Value| cell["parameters"]["trainable"].as_u64().expect("a count");
+    // Four shares and a factor.
+    assert_eq!(head(of("mix")), head(of("mean4")) + 5);
+    assert_ne!(of("last")["digests"]["embedding"], of("mean4")["digests"]["embedding"]);
+}
+
+/// The vectors of the sizes of a Matryoshka model have length 1.
+#[test]
+fn truncated_vectors_have_length_1_again() {
+    let fixture = modern("embedding = [\"qwen\"]");
+    let model = repository(FIXTURES).join("qwen3");
+    fs::write(fixture.join("texts"), "the dog is red\nwhy\n").expect("written");
+    let vectors = |dim: &str| -> Vec<Vec<f64>> {
+        let model = model.display().to_string();
+        let arguments = ["embed", "sentence_transformer", &model, "--set", "prompt=\"\"", "--set", dim];
+        let ended = fixture.done(&[&arguments[..], &["--input", "texts", "--format", "jsonl"]].concat());
+        let row = |line: &str| -> Value { serde_json::from_str(line).expect("JSON") };
+        let numbers = |row: Value| serde_json::from_value(row["vector"].clone()).expect("numbers");
+        ended.stdout.lines().map(|line| numbers(row(line))).collect()
+    };
+    let (short, long) = (vectors("dim=4"), vectors("dim=16"));
+    assert_eq!((short.len(), short[0].len(), long[0].len()), (2, 4, 16));
+    for (short, long) in short.iter().zip(&long) {
+        let length = |vector: &[f64]| vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+        assert!((length(short) - 1.0).abs() < 1e-6 && (length(long) - 1.0).abs() < 1e-6);
+        let scale = length(&long[..4]);
+        assert!(short.iter().zip(long).all(|(a, b)| (a * scale - b).abs() < 1e-6), "{short:?} {long:?}");
+    }
+}
+
 #[test]
 fn sizes_share_what_was_encoded_and_too_long_ones_are_left_out() {
     let fixture = folder("embedding = [\"bert\"]\n\"embedding.dim\" = [4, 8, 4096]");

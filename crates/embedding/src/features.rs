@@ -145,6 +145,7 @@ pub(crate) fn origin(source: &Opened, spec: &FeatureSpec) -> Digest {
 
 /// Returns the digest of an embedding whose source has the digest `content`.
 fn digest_of(source: &Opened, content: &Digest, spec: &FeatureSpec, train: &impl TextList) -> Digest {
+    let unit = matches!(source, Opened::Encoder(encoder) if encoder.is_unit());
     let (computation, dim, layers) = match source {
         Opened::Table(table) => (0, table.dim(), None),
         Opened::Encoder(encoder) if encoder.layers() == 1 => (encoder.computation(), encoder.dim(), None),
@@ -153,7 +154,7 @@ fn digest_of(source: &Opened, content: &Digest, spec: &FeatureSpec, train: &impl
     let versions = format!("features/{COMPUTATION} encoder/{computation} layers={}", layers.unwrap_or_default());
     let digest = Digest::of_parts([content.as_str().as_bytes(), versions.as_bytes()]);
     let digest = match spec.reduction {
-        Some(reduction) if reduction.dim != dim => reduction.digest(&digest, train),
+        Some(reduction) if reduction.dim != dim => reduction.digest(&digest, unit, train),
         _ => digest,
     };
     match spec.quantize.digest_part() {

@@ -234,13 +234,13 @@ fn projection(
 ) -> Result<Option<Arc<Projection>>, Error> {
     let Some(reduction) = spec.reduction else { return Ok(None) };
     let layers = |layers: usize| Ok::<_, Error>(if spec.layers.shares(layers)?.is_some() { layers } else { 1 });
-    let from = match opened {
-        Opened::Table(table) => table.dim(),
-        Opened::Encoder(encoder) => encoder.dim() / layers(encoder.layers())?,
+    let (from, unit) = match opened {
+        Opened::Table(table) => (table.dim(), false),
+        Opened::Encoder(encoder) => (encoder.dim() / layers(encoder.layers())?, encoder.is_unit()),
     };
     if reduction.reduce != Reduce::Pca || reduction.dim >= from {
         // The projection follows from the lengths alone.
-        let fitted = reduction.fit(from, || unreachable!("only principal components are learned from texts"))?;
+        let fitted = reduction.fit(from, unit, || unreachable!("only principal components are learned from texts"))?;
         return Ok(fitted.map(Arc::new));
     }
     let learned = state.and_then(|state| state.projection.clone());

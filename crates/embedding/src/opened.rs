@@ -151,6 +151,12 @@ pub trait Encoder: Send + Sync {
         1
     }
 
+    /// Returns whether every vector is scaled to length 1; truncated ones are then scaled to it again. Layers that are combined
+    /// to a vector don't give one of length 1.
+    fn is_unit(&self) -> bool {
+        false
+    }
+
     /// Returns the number of parameters of the whole model.
     fn parameters(&self) -> u64;
 

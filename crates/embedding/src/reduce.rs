@@ -2,11 +2,11 @@
 //!
 //! | `reduce` | a vector x of D numbers becomes |
 //! |---|---|
-//! | `truncate` | its first `dim` numbers: for models trained for it (Matryoshka), and those whose columns are principal components |
+//! | `truncate` | its first `dim` numbers: for models trained for it (Matryoshka), and those whose columns are principal components. The vectors of an encoder that scales them to length 1 are scaled to it again |
 //! | `pca` | x W, W the leading principal directions `[D, dim]` of the training texts' vectors about their mean (`pca.rs`); the mean isn't subtracted, since a head's bias absorbs it |
 //! | `random` | x W, W of +1/sqrt(dim) and -1/sqrt(dim), each equally likely (Achlioptas, "Database-friendly random projections", 2003); the same in every pipeline |
 //!
-//! All three are linear, so that a table is reduced row by row and combined afterwards: frozen and fine-tuned cells
+//! All three are linear (but for that scaling), so that a table is reduced row by row and combined afterwards: frozen and fine-tuned cells
 //! start from the same vectors. Sums are computed in 64 bits and in a fixed order.
 
 use std::borrow::Cow;
@@ -70,23 +70,30 @@ impl Reduction {
     }
 
     /// Returns the content address of the reduced vectors of a source with the digest `source`; `train` are the
-    /// training texts.
-    pub(crate) fn digest(self, source: &Digest, train: &impl TextList) -> Digest {
+    /// training texts, and `unit` says whether the source scales its vectors to length 1.
+    pub(crate) fn digest(self, source: &Digest, unit: bool, train: &impl TextList) -> Digest {
         let Self { dim, reduce } = self;
-        let settings = format!("reduce/2 dim={dim} reduce={}", variant_name(&reduce));
+        let again = if self.normalizes(unit) { " normalize" } else { "" };
+        let settings = format!("reduce/2 dim={dim} reduce={}{again}", variant_name(&reduce));
         let learned = (self.reduce == Reduce::Pca).then(|| train.all());
         let head = [source.as_str().as_bytes(), settings.as_bytes()];
         Digest::of_parts(head.into_iter().chain(learned.into_iter().flatten()))
     }
 
-    /// Returns the projection of vectors of `from` numbers. `None` if they already have the target length. `training`
-    /// computes the vectors of the training texts, `[texts, from]`; it is only called if they are needed.
+    /// Returns whether reduced vectors are scaled to length 1 again: truncated ones of a source that does so (`unit`).
+    fn normalizes(self, unit: bool) -> bool {
+        unit && self.reduce == Reduce::Truncate
+    }
+
+    /// Returns the projection of vectors of `from` numbers, whose length is 1 if `unit`. `None` if they already have the target
+    /// length. `training` computes the vectors of the training texts, `[texts, from]`; it is only called if they are needed.
     ///
     /// # Errors
     /// When `dim` is larger than `from`, or than the number of directions in the training texts.
     pub(crate) fn fit<'m>(
         self,
         from: usize,
+        unit: bool,
         training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
     ) -> Result<Option<Projection>, Error> {
         self.check_length(from)?;
@@ -95,7 +102,7 @@ impl Reduction {
             return Ok(None);
         }
         Ok(Some(match self.reduce {
-            Reduce::Truncate => Projection::Truncate { dim },
+            Reduce::Truncate => Projection::Truncate { dim, normalize: self.normalizes(unit) },
             Reduce::Pca => Projection::Matrix { dim, weights: pca::directions(training()?.as_ref(), dim)? },
             Reduce::Random => Projection::Matrix { dim, weights: random(from, dim) },
         }))
@@ -109,6 +116,8 @@ pub enum Projection {
     Truncate {
         /// How many numbers are kept.
         dim: usize,
+        /// Whether vectors are then scaled to length 1; a vector of zeros stays as it is.
+        normalize: bool,
     },
     /// A matrix `[from, dim]`, row-major.
     Matrix {
@@ -122,7 +131,7 @@ pub enum Projection {
 impl Projection {
     /// Returns the length of a vector afterwards.
     pub(crate) fn dim(&self) -> usize {
-        let (Self::Truncate { dim } | Self::Matrix { dim, .. }) = *self;
+        let (Self::Truncate { dim, .. } | Self::Matrix { dim, .. }) = *self;
         dim
     }
 
@@ -133,12 +142,24 @@ impl Projection {
         shorter.values_mut().par_chunks_exact_mut(dim).enumerate().for_each_init(
             || vec![0.0; dim],
             |sums, (row, out)| match self {
-                Self::Truncate { dim } => out.copy_from_slice(&vectors.row(row)[..*dim]),
+                Self::Truncate { dim, normalize } => {
+                    out.copy_from_slice(&vectors.row(row)[..*dim]);
+                    if *normalize {
+                        scale_to_unit(out);
+                    }
+                }
                 Self::Matrix { weights, .. } => project(vectors.row(row), weights, sums, out),
             },
         );
         Ok(shorter)
     }
+}
+
+/// Scales a vector to length 1, unless it is zero.
+fn scale_to_unit(vector: &mut [f32]) {
+    let square: f64 = vector.iter().map(|number| f64::from(*number) * f64::from(*number)).sum();
+    let length = (square.sqrt() as f32).max(1e-12);
+    vector.iter_mut().for_each(|number| *number /= length);
 }
 
 /// Computes `out = x W`, x `[from]`, W `[from, dim]`.
@@ -164,7 +185,7 @@ mod tests {
 
     fn reduced(reduce: Reduce, dim: usize, vectors: &Matrix) -> Matrix {
         let projection =
-            Reduction { dim, reduce }.fit(vectors.cols(), || Ok(Cow::Borrowed(vectors))).expect("possible");
+            Reduction { dim, reduce }.fit(vectors.cols(), false, || Ok(Cow::Borrowed(vectors))).expect("possible");
         projection.map_or_else(|| vectors.clone(), |projection| projection.apply(vectors).expect("memory"))
     }
 
@@ -177,6 +198,20 @@ mod tests {
     fn truncation_keeps_the_first_numbers() {
         let short = reduced(Reduce::Truncate, 2, &Matrix::new(2, 3, vec![1., 2., 3., 4., 5., 6.]));
         assert_eq!((short.cols(), short.values()), (2, &[1., 2., 4., 5.][..]));
+    }
+
+    /// What the cards of Matryoshka models ask for.
+    #[test]
+    fn truncated_vectors_of_length_1_have_it_again() {
+        let long = Matrix::new(2, 3, vec![0.36, 0.48, 0.8, 0.0, 0.0, 1.0]);
+        let reduction = Reduction { dim: 2, reduce: Reduce::Truncate };
+        let projection = reduction.fit(3, true, || unreachable!()).expect("possible").expect("shorter");
+        let short = projection.apply(&long).expect("memory");
+        assert!(short.values().iter().zip([0.6, 0.8, 0.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-7), "{short:?}");
+        let (source, texts) = (Digest::of(b"source"), [""].as_slice());
+        assert_ne!(reduction.digest(&source, true, &texts), reduction.digest(&source, false, &texts));
+        let random = Reduction { reduce: Reduce::Random, ..reduction };
+        assert_eq!(random.digest(&source, true, &texts), random.digest(&source, false, &texts));
     }
 
     #[test]
@@ -196,7 +231,7 @@ mod tests {
         let long = vectors(5, 8);
         for reduce in [Reduce::Truncate, Reduce::Pca, Reduce::Random] {
             assert_eq!(reduced(reduce, 8, &long), long);
-            let error = Reduction { dim: 9, reduce }.fit(8, || Ok(Cow::Borrowed(&long))).expect_err("longer");
+            let error = Reduction { dim: 9, reduce }.fit(8, false, || Ok(Cow::Borrowed(&long))).expect_err("longer");
             assert!(error.to_string().contains("at most 8"), "{error}");
         }
     }
@@ -204,7 +239,7 @@ mod tests {
     #[test]
     fn digests_tell_reductions_apart_and_pca_from_its_texts() {
         let source = Digest::of(b"source");
-        let digest = |reduce, dim, train: &[&str]| Reduction { dim, reduce }.digest(&source, &train);
+        let digest = |reduce, dim, train: &[&str]| Reduction { dim, reduce }.digest(&source, false, &train);
         assert_ne!(digest(Reduce::Pca, 2, &["a"]), digest(Reduce::Pca, 2, &["b"]));
         assert_ne!(digest(Reduce::Pca, 2, &[]), digest(Reduce::Random, 2, &[]));
         assert_ne!(digest(Reduce::Random, 2, &[]), digest(Reduce::Random, 3, &[]));

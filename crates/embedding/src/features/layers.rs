@@ -36,7 +36,8 @@ pub(crate) fn encoder_features(
             if let Some(shares) = &shares {
                 vectors = vectors.try_map(|_, vectors| mix(vectors, shares))?;
             }
-            let projection = step.projection(vectors.train.cols(), || Ok(Cow::Borrowed(&vectors.train)))?;
+            let projection =
+                step.projection(vectors.train.cols(), encoder.is_unit(), || Ok(Cow::Borrowed(&vectors.train)))?;
             let features = match &projection {
                 Some(projection) => {
                     vectors.try_map(|_, vectors| Ok::<_, Error>(Features::Frozen(projection.apply(vectors)?)))?

@@ -18,15 +18,16 @@ pub(crate) enum ReductionStep {
 }
 
 impl ReductionStep {
-    /// Returns the projection of vectors of `from` numbers. `training` computes the vectors of the training texts,
-    /// `[texts, from]`.
+    /// Returns the projection of vectors of `from` numbers, which the source scales to length 1 if `unit`. `training` computes
+    /// the vectors of the training texts, `[texts, from]`.
     pub(crate) fn projection<'m>(
         self,
         from: usize,
+        unit: bool,
         training: impl FnOnce() -> Result<Cow<'m, Matrix>, OutOfMemory>,
     ) -> Result<Option<Arc<Projection>>, Error> {
         match self {
-            Self::Fit(Some(reduction)) => Ok(reduction.fit(from, training)?.map(Arc::new)),
+            Self::Fit(Some(reduction)) => Ok(reduction.fit(from, unit, training)?.map(Arc::new)),
             Self::Fit(None) => Ok(None),
             Self::Fitted(projection) => Ok(projection),
         }

@@ -31,7 +31,7 @@ pub(crate) fn table_features(
     // The directions are those of the vectors before they are scaled to length 1.
     let unscaled = Pooling { normalize: false, ..Pooling::of(table) };
     let training = || Ok(Cow::Owned(pooled(&bags.train, unscaled)?));
-    let projection = ReductionStep::Fit(spec.reduction).projection(table.dim(), training)?;
+    let projection = ReductionStep::Fit(spec.reduction).projection(table.dim(), false, training)?;
     if let Some(projection) = &projection {
         let table = Arc::new(projection.apply(&bags.train.table)?);
         bags = bags.into_map(|bags| Bags { table: Arc::clone(&table), ..bags });

@@ -84,6 +84,17 @@ pub(crate) trait SourceSettings {
     /// Returns whether training updates the table.
     fn trainable(&self) -> bool;
 
+    /// Returns whether the mix of its layers is learned along with the head, whatever `trainable` says.
+    fn learns_mix(&self) -> bool {
+        false
+    }
+
+    /// Returns why its files (relative to `base`) don't allow the settings, as far as they show it at little cost; the reason
+    /// follows the source's name.
+    fn unsupported_by_files(&self, _base: &Path) -> Option<String> {
+        None
+    }
+
     /// Returns the type that a text's vector is stored in.
     fn quantize(&self) -> Quantize;
 
@@ -202,9 +213,9 @@ impl Source {
         self.settings().name()
     }
 
-    /// Returns whether training updates the table.
+    /// Returns whether training updates the table, or the mix of an encoder's layers.
     pub fn trainable(&self) -> bool {
-        self.settings().trainable()
+        self.settings().trainable() || self.settings().learns_mix()
     }
 
     /// Returns whether its vectors are random and no seed is given; the pipeline then sets its own.
@@ -230,7 +241,7 @@ impl Source {
             layers: settings.layers(),
             reduction: settings.reduction(),
             quantize: settings.quantize(),
-            trainable: settings.trainable(),
+            trainable: self.trainable(),
         }
     }
 
@@ -248,6 +259,9 @@ impl Source {
         let FeatureSpec { layers, reduction, quantize: _, trainable } = self.feature_spec();
         if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
             return Some("is a neural encoder, whose weights can't be trained here; leave `trainable` out".to_owned());
+        }
+        if let Some(reason) = self.settings().unsupported_by_files(base) {
+            return Some(reason);
         }
         let (dim, length) = (reduction?.dim, self.settings().length(base)?);
         (dim > length).then(|| {

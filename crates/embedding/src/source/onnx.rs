@@ -128,6 +128,10 @@ impl crate::Encoder for emberline_encoder::onnx::Onnx {
         self.dim()
     }
 
+    fn is_unit(&self) -> bool {
+        self.normalizes()
+    }
+
     fn parameters(&self) -> u64 {
         self.parameters()
     }

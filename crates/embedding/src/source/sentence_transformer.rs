@@ -1,34 +1,102 @@
 //! Source `sentence_transformer`: a folder of the library sentence-transformers, or a plain one of `transformers`.
 //!
 //! Settings enter; an [`Encoder`] leaves. The model itself is computed by `emberline_encoder::sentence_transformer`:
-//! BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT, MPNet and ModernBERT from safetensors.
+//! BERT and its relatives, T5, Qwen3 and Gemma 3 from safetensors.
+//!
+//! | `layers` | a text's vector |
+//! |---|---|
+//! | `last` | what the model's modules make of the last layer |
+//! | `mean4` | the mean of the vectors of the last four layers, each pooled as the last one is, and scaled to length 1 if the model ends so |
+//! | `mix` | their weighted sum, `gamma * sum_j softmax(mix)_j * layer_j` (Peters et al., 2018), learned along with the head from equal parts |
+//!
+//! The vectors of the four layers are encoded and cached once for `mean4` and `mix`; `last` alone caches one layer.
 
 use std::path::Path;
 
 use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
 use emberline_encoder::sentence_transformer::{self, SentenceTransformer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::file_settings::file_settings_methods;
 use super::location::{bytes_at, missing_hint};
 use super::token_encoder::{self, token_encoder_settings};
 use super::{SourceSettings, Texts};
-use crate::{Encoder, Error, Opened};
+use crate::{Encoder, Error, Opened, layers};
+
+/// The memory in bytes of the rows of the batches, of large models.
+const ROWS_MEMORY: u64 = 256 << 20;
+/// The number of layers of `mean4` and `mix`.
+const LAYERS: usize = 4;
 
 token_encoder_settings! {
     /// `[embedding.NAME.sentence_transformer]`
     settings,
     /// The model's folder: modules.json, config.json, tokenizer.json, model.safetensors.
-    path {}
+    path {
+        /// Which layers make a text's vector.
+        #[serde(default, skip_serializing_if = "Layers::is_last")]
+        pub layers: Layers,
+    }
     /// Only `false`: a sentence encoder's weights aren't trained.
     trainable,
 }
 
+/// Which layers make a text's vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layers {
+    /// The last one, as the model was trained.
+    #[default]
+    Last,
+    /// The mean of the last four.
+    Mean4,
+    /// A mix of the last four, whose weights are learned along with the head.
+    Mix,
+}
+
+impl Layers {
+    fn is_last(&self) -> bool {
+        *self == Self::Last
+    }
+}
+
 impl SourceSettings for Settings {
-    file_settings_methods!("sentence_transformer", "a model's folder");
+    file_settings_methods!("sentence_transformer", "a model's folder", |settings| {
+        // One encoder serves both.
+        if settings.layers == Layers::Mix {
+            settings.layers = Layers::Mean4;
+        }
+    });
 
     fn own_faults(&self) -> Vec<Fault> {
-        token_encoder::faults(self.max_length, self.trainable, "a sentence encoder's weights")
+        let mut faults = token_encoder::faults(self.max_length, self.trainable, "a sentence encoder's weights");
+        if self.layers == Layers::Mix && self.dim.is_some() {
+            let message = "a mix that is learned is of layers of their own length";
+            faults
+                .push(Fault::new("dim", message, "leave `dim` out, or set `layers = \"mean4\"`").related_to("layers"));
+        }
+        faults
+    }
+
+    fn layers(&self) -> layers::Layers {
+        match self.layers {
+            Layers::Last => layers::Layers::All,
+            Layers::Mean4 | Layers::Mix => layers::Layers::Mix { weights: None, gamma: 1.0 },
+        }
+    }
+
+    fn learns_mix(&self) -> bool {
+        self.layers == Layers::Mix
+    }
+
+    fn unsupported_by_files(&self, base: &Path) -> Option<String> {
+        if self.layers.is_last() {
+            return None;
+        }
+        let reason = SentenceTransformer::lacks_layers(&base.join(&self.path), LAYERS)?;
+        Some(format!("{reason}; set `layers = \"last\"`"))
     }
 
     fn find_files(&self, base: &Path) -> Result<(), Error> {
@@ -44,9 +112,11 @@ impl SourceSettings for Settings {
         SentenceTransformer::length(&base.join(&self.path))
     }
 
-    /// The weights in 32 bits, as they are read and in the layout of the computation; most files hold 32-bit numbers.
+    /// The weights in the layout of the computation, in 32 bits, of files that may hold 16; those of a model that would take
+    /// more stay in its files. The rows of the batches and the small arrays come on top.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
-        bytes_at(&base.join(&self.path), ".safetensors").saturating_mul(3)
+        let bytes = bytes_at(&base.join(&self.path), ".safetensors");
+        bytes.saturating_mul(2).min(sentence_transformer::MAX_PACKED).saturating_add(ROWS_MEMORY.min(bytes))
     }
 
     fn open(&self, base: &Path, _: Texts<'_>, device: Device) -> Result<Opened, Error> {
@@ -54,7 +124,10 @@ impl SourceSettings for Settings {
         if !folder.exists() {
             return Err(Error::Missing { path: folder, hint: missing_hint(self.url.as_deref()) });
         }
-        let model = SentenceTransformer::open(&folder, &self.into(), device)?;
+        let mut model = SentenceTransformer::open(&folder, &self.into(), device)?;
+        if !self.layers.is_last() {
+            model = model.with_last_layers(LAYERS)?;
+        }
         Ok(Opened::Encoder(Box::new(model)))
     }
 }
@@ -62,6 +135,14 @@ impl SourceSettings for Settings {
 impl Encoder for SentenceTransformer {
     fn dim(&self) -> usize {
         self.dim()
+    }
+
+    fn layers(&self) -> usize {
+        self.last_layers()
+    }
+
+    fn is_unit(&self) -> bool {
+        self.normalizes() && self.last_layers() == 1
     }
 
     fn parameters(&self) -> u64 {
@@ -106,6 +187,17 @@ mod tests {
         let settings = settings(serde_json::json!({"path": "m", "trainable": true, "max_length": 0, "dim": 0}));
         let keys: Vec<String> = settings.faults().into_iter().map(|fault| fault.key).collect();
         assert_eq!(keys, ["dim", "max_length", "trainable"]);
+    }
+
+    #[test]
+    fn a_learned_mix_has_layers_of_their_own_length() {
+        let mixed = settings(serde_json::json!({"path": "m", "layers": "mix", "dim": 8}));
+        assert_eq!(mixed.faults().first().map(|fault| fault.key.as_str()), Some("dim"));
+        for (layers, learns) in [("last", false), ("mean4", false), ("mix", true)] {
+            let settings = settings(serde_json::json!({"path": "m", "layers": layers}));
+            assert_eq!((settings.learns_mix(), settings.faults().is_empty()), (learns, true), "{layers}");
+        }
+        assert_eq!(serde_json::to_value(settings(serde_json::json!({"path": "m"}))).expect("JSON").get("layers"), None);
     }
 
     #[test]
