@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The slow tier of checks: what takes long, or needs more than Rust and a C compiler. Documentation, the
-# wheel, dependencies, GPU backends, fuzzers. What can't be checked on this machine is skipped, visibly (ci/skip.sh).
+# wheel, dependencies, GPU backends, a real Slurm, fuzzers. What can't be checked on this machine is skipped, visibly (ci/skip.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/skip.sh
@@ -12,6 +12,7 @@ step ci/book.sh
 step ci/wheel.sh
 step ci/deny.sh
 step ci/gpu.sh
+step ci/slurm.sh
 # The fuzzers are a workspace of their own, which would break unseen; libFuzzer wants a C++ compiler.
 if command -v c++ >/dev/null; then
   step cargo clippy --manifest-path tests/fuzz/Cargo.toml --all-targets --locked --quiet -- -D warnings

@@ -21,7 +21,8 @@ fi
 
 program="${EMBERLINE_BINARY:-}"
 if [ -z "$program" ]; then
-  cargo build --locked --quiet
+  # In the words of ci/test.sh, so that nothing is built a second time with other features of the same dependencies.
+  cargo test --workspace --no-run --locked --quiet
   program="${CARGO_TARGET_DIR:-target}/debug/emberline"
 fi
 fixtures="$PWD/crates/encoder/tests/fixtures"

