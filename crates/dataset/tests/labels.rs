@@ -394,7 +394,7 @@ fn one_text_and_one_class_leave_nothing_to_learn() {
     labels[7] = "1";
     let split = |stratify| Split { train: Some(Amount::Count(3)), stratify: Some(stratify), ..Split::default() };
     let error = csv_rows(&labels).split(&split(true), 1).expect_err("one class").to_string();
-    assert!(error.contains("1 of 30 rows of its file has another label"), "{error}");
+    assert!(error.contains("of the 30 rows that can be taken from the file, 1 has another label"), "{error}");
     let error = csv_rows(&labels).split(&split(false), 3).expect_err("one class").to_string();
     assert!(error.contains("stratify = true"), "{error}");
     // Training rows that are one text, beside other files.

@@ -178,7 +178,7 @@ mod tests {
         let whole = block(&files());
         let refused = |block: &str| read_carried(&page(block)).expect_err("refused");
         assert!(refused("").contains("carries no files"));
-        assert!(refused(whole.split_at(whole.len() / 2).0).contains("ends too early"));
+        assert!(read_carried(whole.split_at(whole.len() / 2).0).is_err_and(|why| why.contains("ends too early")));
         let page = format!("<!doctype html><title>p – {TITLE_END}<main>");
         assert!(read_carried(&page).is_err_and(|why| why.contains("ends too early")));
         assert!(read_carried(&format!("{page}</html>\n")).is_err_and(|why| why.contains("carries no files")));

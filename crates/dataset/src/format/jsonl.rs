@@ -411,7 +411,6 @@ mod tests {
             ),
             "{cut}"
         );
-        assert!(fault(b"[{\"text\":\"a\"}]").contains("jq -c '.[]'"));
         assert!(fault(b"{\n\"text\":\"a\"}").contains("on one line"));
         let nested = fault(format!("{good}{{\"text\":\"b\",\"label\":{{}}}}").as_bytes());
         assert!(nested.contains("line 2") && nested.contains("expected a string, a number"), "{nested}");
