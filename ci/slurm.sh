@@ -194,12 +194,21 @@ wait_for 40 "tasks train after the controller came back" running 2
 
 # A task that is killed isn't put back by Slurm. A controller that is killed forgets its last seconds, and would put it back, so that
 # came first. The node isn't n1, whose tasks were preempted.
-killed="$(squeue --noheader --array --states=RUNNING --format='%F_%K %N %j' | awk '$2 != "n1" && /-train/ { print $1; exit }')"
 is_gone() { ! queue | grep -q "^${killed%_*}|${killed#*_}|"; }
-id="$(for folder in /proc/[0-9]*; do
-  { grep -qxz "SLURM_ARRAY_TASK_ID=${killed#*_}" "$folder/environ" && [ "$(cat "$folder/comm")" = emberline ] && echo "${folder#/proc/}"; } 2>/dev/null || true
-done | head -n 1)"
-[ -n "$id" ] || fail "no process of the task $killed"
+# A task may end just when it is chosen, so that another one is.
+finds_a_process() {
+  local task folder
+  for task in $(squeue --noheader --array --states=RUNNING --format='%F_%K %N %j' 2>/dev/null | awk '$2 != "n1" && /-train/ { print $1 }'); do
+    for folder in /proc/[0-9]*; do
+      if { grep -qxz "SLURM_ARRAY_TASK_ID=${task#*_}" "$folder/environ" && [ "$(cat "$folder/comm")" = emberline ]; } 2>/dev/null; then
+        killed="$task" id="${folder#/proc/}"
+        return 0
+      fi
+    done
+  done
+  return 1
+}
+wait_for 30 "a task that trains is found" finds_a_process
 kill -KILL "$id"
 echo "killed: task $killed"
 wait_for 20 "Slurm notes that the task has ended" is_gone
