@@ -194,26 +194,27 @@ wait_for 40 "tasks train after the controller came back" running 2
 
 # A task that is killed isn't put back by Slurm. A controller that is killed forgets its last seconds, and would put it back, so that
 # came first. The node isn't n1, whose tasks were preempted.
-is_gone() { ! queue | grep -q "^${killed%_*}|${killed#*_}|"; }
+is_gone() { squeue --noheader --array --format='%F_%K|' >"$work/queue" 2>/dev/null && ! grep -qF "$killed|" "$work/queue"; }
 # A task may end just when it is chosen, so that another one is.
 finds_a_process() {
-  local task folder
-  for task in $(squeue --noheader --array --states=RUNNING --format='%F_%K %N %j' 2>/dev/null | awk '$2 != "n1" && /-train/ { print $1 }'); do
+  local task node folder
+  while read -r task node _; do
     for folder in /proc/[0-9]*; do
       if { grep -qxz "SLURM_ARRAY_TASK_ID=${task#*_}" "$folder/environ" && [ "$(cat "$folder/comm")" = emberline ]; } 2>/dev/null; then
-        killed="$task" id="${folder#/proc/}"
+        killed="$task" its_node="$node" id="${folder#/proc/}"
         return 0
       fi
     done
-  done
+  done < <(squeue --noheader --array --states=RUNNING --format='%F_%K %N %j' 2>/dev/null | awk '$2 != "n1" && /-train/')
   return 1
 }
-wait_for 30 "a task that trains is found" finds_a_process
+# A task that began beside the killed controller waits before it tries again.
+wait_for 120 "a task that trains is found" finds_a_process
 kill -KILL "$id"
 echo "killed: task $killed"
 wait_for 20 "Slurm notes that the task has ended" is_gone
 
-lost="$(squeue --noheader --states=RUNNING --format=%N --partition=low | grep -v n1 | head -n 1)"
+lost="$(squeue --noheader --states=RUNNING --format=%N --partition=low | grep -vx "n1\|$its_node" | head -n 1)"
 [ -n "$lost" ] || fail "no node trains any more: make the cells longer with EMBERLINE_SLURM_EPOCHS"
 "$cluster" kill "$lost"
 echo "killed: node $lost"
