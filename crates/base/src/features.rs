@@ -65,6 +65,37 @@ impl Bags {
     }
 }
 
+/// The token ids of a list of texts, for an encoder that is fine-tuned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSequences {
+    /// The ids, text after text.
+    pub ids: Vec<u32>,
+    /// The bounds of the texts in `ids`, `[texts + 1]`: text `i` has the ids `ids[offsets[i]..offsets[i + 1]]`.
+    pub offsets: Vec<usize>,
+}
+
+impl TokenSequences {
+    /// Joins the ids of texts.
+    pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let (mut ids, mut offsets) = (Vec::new(), vec![0]);
+        for text in texts {
+            ids.extend_from_slice(text);
+            offsets.push(ids.len());
+        }
+        Self { ids, offsets }
+    }
+
+    /// Returns the number of texts.
+    pub fn texts(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Returns the ids of one text, counted from 0.
+    pub fn of_text(&self, text: usize) -> &[u32] {
+        &self.ids[self.offsets[text]..self.offsets[text + 1]]
+    }
+}
+
 /// Maps the rows of a fine-tuned table to the rows of its source. A model stores the map beside the table, so that the rows are
 /// found again when the source is opened for other texts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -43,7 +43,7 @@ pub use change::{Change, IGNORED_KEYS, changes};
 pub use control_chars::is_control_or_bidi;
 pub use digest::{Digest, sha256_prefix};
 pub use fault::Fault;
-pub use features::{Bags, Combiner, Features, LayerStack, TunedRows};
+pub use features::{Bags, Combiner, Features, LayerStack, TokenSequences, TunedRows};
 pub use labels::{Labels, Targets, Task};
 pub use matrix::Matrix;
 pub use memory::OutOfMemory;

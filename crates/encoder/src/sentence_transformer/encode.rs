@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use emberline_base::Matrix;
+use emberline_base::{Matrix, TokenSequences};
 use rayon::prelude::*;
 
 use super::SentenceTransformer;
@@ -19,13 +19,38 @@ impl SentenceTransformer {
     /// also fails if the tokenizer or the weights are corrupt, or this build doesn't support the device.
     pub fn encode(&self, texts: &[&[u8]]) -> Result<Matrix, Error> {
         let (unique, indices) = unique(texts);
-        let prompt_tokens = self.tokens.prompt_tokens()?;
         let ids = unique.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.of_ids(&ids)?.select(&indices))
+    }
+
+    /// Returns the token ids of texts, by which [`encode`](Self::encode) computes their vectors: with those of the prompt and
+    /// special tokens, cut to the maximum length.
+    ///
+    /// # Errors
+    /// If the tokenizer is corrupt, or gives a token that isn't in the model's vocabulary.
+    pub fn tokens(&self, texts: &[&[u8]]) -> Result<TokenSequences, Error> {
+        let each = texts.par_iter().map(|text| self.tokens.ids(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(TokenSequences::of_texts(each.iter().map(Vec::as_slice)))
+    }
+
+    /// Encodes texts by their token ids, `[texts, dim]`: to the bit as [`encode`](Self::encode) does the texts that have these
+    /// [`tokens`](Self::tokens).
+    ///
+    /// # Errors
+    /// If a token isn't in the model's vocabulary, and those of [`encode`](Self::encode).
+    pub fn encode_tokens(&self, tokens: &TokenSequences) -> Result<Matrix, Error> {
+        let ids: Vec<Vec<u32>> = (0..tokens.texts()).map(|text| tokens.of_text(text).to_vec()).collect();
+        ids.iter().try_for_each(|ids| self.tokens.check_rows(ids))?;
+        self.of_ids(&ids)
+    }
+
+    fn of_ids(&self, ids: &[Vec<u32>]) -> Result<Matrix, Error> {
+        let prompt_tokens = self.tokens.prompt_tokens()?;
         let vector = |tokens: &[f32]| {
             let pooled = self.pooling.pool(tokens, self.hidden, prompt_tokens);
             self.stages.iter().fold(pooled, |vector, stage| stage.apply(vector))
         };
-        Ok(self.vectors(&ids, (self.last_layers, self.dim), vector)?.select(&indices))
+        self.vectors(ids, (self.last_layers, self.dim), vector)
     }
 
     /// Returns the mean of the transformer's token vectors for each list of token ids, `[lists, hidden]`. The model's own

@@ -28,6 +28,7 @@ mod tests;
 pub(crate) mod tokenizer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use emberline_base::{Digest, Warning};
 use emberline_device::Device;
@@ -48,20 +49,21 @@ pub const COMPUTATION: u32 = 1;
 pub const MAX_PACKED: u64 = CpuModel::MAX_PACKED;
 
 /// A text encoder of the library sentence-transformers.
+#[derive(Clone)]
 pub struct SentenceTransformer {
-    folder: PathBuf,
-    transformer: LazyTransformer,
-    tokens: PromptTokenizer,
-    pooling: Pooling,
-    stages: Vec<Stage>,
-    hidden: usize,
+    pub(crate) folder: PathBuf,
+    pub(crate) transformer: Arc<LazyTransformer>,
+    pub(crate) tokens: Arc<PromptTokenizer>,
+    pub(crate) pooling: Pooling,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) hidden: usize,
     /// The number of layers whose vectors make up a text's, the last of the model: 1 but for [`Self::with_last_layers`].
     last_layers: usize,
     /// The number of layers of the model.
     layers: usize,
     dim: usize,
     parameters: u64,
-    digest: Digest,
+    pub(crate) digest: Digest,
     warnings: Vec<Warning>,
 }
 
@@ -103,8 +105,8 @@ impl SentenceTransformer {
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Ok(Self {
             folder: folder.to_owned(),
-            transformer: LazyTransformer::new(config, weights, hashes, device),
-            tokens,
+            transformer: Arc::new(LazyTransformer::new(config, weights, hashes, device)),
+            tokens: Arc::new(tokens),
             pooling,
             stages,
             hidden,

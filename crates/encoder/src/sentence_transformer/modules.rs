@@ -70,9 +70,26 @@ impl Modules {
         Ok(Self { transformer, pooling: Some(pooling), after_pooling })
     }
 
+    /// Returns the folder of the pooling, if the model has one.
+    pub(crate) fn pooling_folder(&self) -> Option<&Path> {
+        self.pooling.as_deref()
+    }
+
     /// Reads the pooling, for token vectors of `hidden` numbers.
     pub(crate) fn pooling(&self, hidden: usize) -> Result<Pooling, Error> {
         self.pooling.as_ref().map_or_else(|| Ok(Pooling::mean()), |folder| Pooling::read(folder, hidden))
+    }
+}
+
+impl Module {
+    /// Returns the folder of the module, if it has one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Transformer(folder) | Self::Pooling(folder) | Self::Dense(folder) | Self::Normalize(folder) => {
+                Some(folder)
+            }
+            Self::Dropout => None,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::json;
 
 /// A pooling mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     Cls,
     Max,
     Mean,
@@ -44,7 +44,7 @@ const MODES: [(&str, &str, Mode); 6] = [
 /// The pooling of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pooling {
-    modes: Vec<Mode>,
+    pub(crate) modes: Vec<Mode>,
     include_prompt: bool,
 }
 
@@ -85,10 +85,15 @@ impl Pooling {
         format!("pooling modes={} include_prompt={}", names.join(","), self.include_prompt)
     }
 
+    /// Returns the number of tokens that are skipped, of a prompt of `prompt` tokens.
+    pub(crate) fn skipped(&self, prompt: usize) -> usize {
+        if self.include_prompt { 0 } else { prompt }
+    }
+
     /// Pools the token vectors of a text, `[n, hidden]`, the first `prompt` of which are those of the prompt. Returns zeros if
     /// there are no tokens.
     pub(crate) fn pool(&self, tokens: &[f32], hidden: usize, prompt: usize) -> Vec<f32> {
-        let skipped = if self.include_prompt { 0 } else { prompt };
+        let skipped = self.skipped(prompt);
         let rows: Vec<&[f32]> = tokens.chunks_exact(hidden).collect();
         let kept = rows.get(skipped..).unwrap_or_default();
         let mut vector = Vec::with_capacity(self.dim(hidden));
@@ -109,6 +114,24 @@ impl Mode {
         let found = MODES.iter().find(|(known, ..)| name.as_str() == Some(known)).map(|(.., mode)| *mode);
         let known = MODES.map(|(name, ..)| name).join(", ");
         found.ok_or_else(|| format!("unknown pooling mode {name}; the modes are {known}"))
+    }
+
+    /// Returns the weight of each of `count` tokens in a text's vector, after `first` that were skipped; `None` if it isn't a
+    /// weighted sum.
+    pub(crate) fn weights(self, count: usize, first: usize) -> Option<Vec<f32>> {
+        let only = |at: Option<usize>| (0..count).map(|token| if Some(token) == at { 1.0 } else { 0.0 }).collect();
+        let all = |divisor: f32| vec![1.0 / divisor.max(1e-9); count];
+        Some(match self {
+            Self::Cls => only(Some(0)),
+            Self::LastToken => only(count.checked_sub(1)),
+            Self::Max => return None,
+            Self::Mean => all(count as f32),
+            Self::MeanSqrtLength => all((count as f32).sqrt()),
+            Self::WeightedMean => {
+                let sum: f32 = (0..count).map(|at| (first + at + 1) as f32).sum();
+                (0..count).map(|at| (first + at + 1) as f32 / sum).collect()
+            }
+        })
     }
 
     /// Pools token vectors. `first`: the number of tokens that were skipped before `rows`.

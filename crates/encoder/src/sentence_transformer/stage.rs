@@ -1,6 +1,6 @@
 //! The modules after pooling: Dense (a linear map with an activation) and Normalize (scaling to length 1).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -13,8 +13,11 @@ use crate::transformer::{Activation, Linear, Weights, dense};
 const MAX_WIDTH: u64 = 1 << 17;
 
 /// A module after pooling.
+#[derive(Clone)]
 pub(crate) enum Stage {
     Dense {
+        /// The folder of the module.
+        folder: PathBuf,
         linear: Linear,
         activation: Activation,
         residual: Residual,
@@ -25,6 +28,7 @@ pub(crate) enum Stage {
 }
 
 /// The residual connection of a Dense module.
+#[derive(Clone)]
 pub(crate) enum Residual {
     None,
     Input,
@@ -125,7 +129,7 @@ fn read_dense(folder: &Path, dim: &mut usize) -> Result<Stage, Error> {
     }
     digest_part.extend(hashes.concat());
     *dim = outputs;
-    Ok(Stage::Dense { linear, activation, residual, digest_part })
+    Ok(Stage::Dense { folder: folder.to_owned(), linear, activation, residual, digest_part })
 }
 
 /// Checks that a module applies to the text's vector: the modules of some models apply to token vectors.

@@ -138,6 +138,11 @@ impl PromptTokenizer {
         Ok(ids.to_vec())
     }
 
+    /// Returns the text that is prepended to every text.
+    pub(crate) fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
     /// Returns the path and the content of `tokenizer.json`.
     pub(crate) fn json(&self) -> (&Path, &[u8]) {
         (&self.path, &self.bytes)
@@ -182,7 +187,7 @@ struct TokenizerSettings {
 
 impl TokenizerSettings {
     fn read(folder: &Path, model: ModelLimits, asked: Option<usize>) -> Result<Self, Error> {
-        let path = SETTINGS_FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
+        let path = Some(settings_file(folder)).filter(|path| path.exists());
         let settings = path.as_ref().map(|path| json::object(path)).transpose()?.unwrap_or_default();
         let of_tokenizer = folder.join("tokenizer_config.json");
         let tokenizer = if of_tokenizer.exists() { json::object(&of_tokenizer)? } else { serde_json::Map::new() };
@@ -225,6 +230,12 @@ impl TokenizerSettings {
         tokenizer.with_truncation(Some(truncation)).map_err(|e| Error::format(path, e.to_string()))?;
         Ok(tokenizer)
     }
+}
+
+/// Returns the path of the settings file of a folder, or of the one to write if there is none.
+pub(crate) fn settings_file(folder: &Path) -> PathBuf {
+    let present = SETTINGS_FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
+    present.unwrap_or_else(|| folder.join(SETTINGS_FILES[0]))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {

@@ -36,7 +36,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: Some(weights.norm("embeddings.LayerNorm", embedded, epsilon)?),
         embedding_out: Some(weights.layer_linear("encoder.embedding_hidden_mapping_in", hidden, embedded)?),
-        token_type: Some(types.row(0).to_vec()),
+        token_types: Some(types),
         activation: config.activation_or(&["hidden_act"], "gelu_new")?,
         norm_first: false,
         gated: false,

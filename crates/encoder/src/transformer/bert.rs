@@ -50,7 +50,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: Some(weights.norm("embeddings.LayerNorm", hidden, epsilon)?),
         embedding_out: None,
-        token_type: Some(types.row(0).to_vec()),
+        token_types: Some(types),
         activation: config.activation(&["hidden_act"])?,
         norm_first: false,
         gated: false,

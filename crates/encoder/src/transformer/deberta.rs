@@ -29,9 +29,9 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
     } else {
         Positions::Relative
     };
-    let token_type = match config.count_or("type_vocab_size", 0)? {
+    let token_types = match config.count_or("type_vocab_size", 0)? {
         0 => None,
-        rows => Some(weights.table("embeddings.token_type_embeddings.weight", rows, hidden)?.row(0).to_vec()),
+        rows => Some(weights.table("embeddings.token_type_embeddings.weight", rows, hidden)?),
     };
     let layers = (0..config.layers(&["num_hidden_layers"])?).map(|layer| {
         let at = |name: &str| format!("encoder.layer.{layer}.{name}");
@@ -68,7 +68,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         heads,
         words,
         positions,
-        token_type,
+        token_types,
         layers,
     })
 }

@@ -1,36 +1,43 @@
-//! The forward pass in Burn, for any of its backends.
+//! The forward pass in Burn, for any of its backends: of a frozen model on a GPU, and of one that is being trained.
 //!
-//! Texts of equal length are computed together, in batches whose size depends only on that length (the last batch is padded
-//! with copies of its first text). So a kernel that is selected by shape is the same for a text in any batch.
+//! A frozen model computes texts of equal length together, in batches whose size depends only on that length (the last batch is
+//! padded with copies of its first text). So a kernel that is selected by shape is the same for a text in any batch. In
+//! training, the texts of a batch are padded to the longest, and padding is masked in attention.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::activation::{gelu, gelu_approximate, relu, sigmoid, silu, softmax, tanh};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
+use emberline_base::Substream;
 
 use super::{
-    Activation, Forward, Heads, Layer, MappedLinear, MappedTable, Norm, NormKind, Rotary, Table, Transformer, rotation,
+    Activation, Forward, Heads, Layer, Linear, MappedLinear, MappedTable, Name, Norm, NormKind, Rotary, Table,
+    Transformer, bucket, rotation,
 };
 use crate::Error;
 
 /// Number of tokens per batch on a GPU.
 const BATCH_TOKENS: usize = 1 << 14;
+/// The score of what a token doesn't see, for minus infinity.
+const UNSEEN: f32 = -1e30;
 
 /// A model on a device.
 pub(crate) struct DeviceModel<B: Backend> {
     device: B::Device,
     /// The model on the host, for its sizes, positions and windows.
     model: Transformer,
-    words: Tensor<B, 2>,
-    positions: Option<Tensor<B, 2>>,
-    token_type: Option<Tensor<B, 2>>,
+    words: DeviceArray<B>,
+    positions: Option<DeviceArray<B>>,
+    token_types: Option<DeviceArray<B>>,
     embedding_norm: Option<DeviceNorm<B>>,
     embedding_out: Option<DeviceLinear<B>>,
     layers: Vec<DeviceLayer<B>>,
     final_norm: Option<DeviceNorm<B>>,
-    /// The vectors of relative positions, `[2 * span, hidden]`.
-    relative: Option<Tensor<B, 2>>,
+    /// The bias by relative position, `[buckets, heads]`.
+    relative_bias: Option<DeviceArray<B>>,
+    /// The vectors of relative positions, `[2 * span, hidden]`, and their norm.
+    relative: Option<(DeviceArray<B>, Option<DeviceNorm<B>>)>,
 }
 
 struct DeviceLayer<B: Backend> {
@@ -44,17 +51,179 @@ struct DeviceLayer<B: Backend> {
     result_norms: Option<[DeviceNorm<B>; 2]>,
 }
 
-/// A linear map with the weight `[in, out]`.
-struct DeviceLinear<B: Backend> {
-    weight: Tensor<B, 2>,
-    bias: Option<Tensor<B, 2>>,
+/// An array of a model on a device. A vector is a matrix of one row.
+enum DeviceArray<B: Backend> {
+    Frozen(Tensor<B, 2>),
+    /// A part of the trained array `index`: `count` rows (of a vector: columns) from `first` on.
+    Trained {
+        index: usize,
+        dim: usize,
+        first: usize,
+        count: usize,
+    },
+}
+
+/// A linear map.
+pub(crate) struct DeviceLinear<B: Backend> {
+    /// The parts of the weight, `[out, in]`: their rows follow each other.
+    parts: Vec<DeviceArray<B>>,
+    /// The parts of the bias, `[1, out]`; empty if there is none.
+    bias: Vec<DeviceArray<B>>,
+    /// The adapter of each part; empty if there are none.
+    adapters: Vec<Adapter<B>>,
+}
+
+/// A trained difference of a weight, of low rank: `scale B A` (LoRA; Hu et al., 2021).
+struct Adapter<B: Backend> {
+    /// A, `[rank, in]`.
+    down: DeviceArray<B>,
+    /// B, `[out, rank]`.
+    up: DeviceArray<B>,
+    scale: f32,
 }
 
 struct DeviceNorm<B: Backend> {
-    scale: Tensor<B, 2>,
+    kind: NormKind,
+    scale: DeviceArray<B>,
+    /// Added to the scale.
+    scale_offset: Option<f32>,
     /// `None` for the norm by the root mean square.
-    shift: Option<Tensor<B, 2>>,
+    shift: Option<DeviceArray<B>>,
     epsilon: f32,
+}
+
+/// Makes the arrays of a model: the trained ones are given to every forward pass, the others are copied to a device.
+pub(crate) struct DeviceArrays<'a, B: Backend> {
+    pub(crate) device: &'a B::Device,
+    /// The index of each trained array, by name; those of the adapters of `NAME.weight` are called `NAME.lora_A.weight` and
+    /// `NAME.lora_B.weight`.
+    pub(crate) trained: &'a BTreeMap<String, usize>,
+    /// The factor of the adapters.
+    pub(crate) adapter_scale: f32,
+}
+
+/// Dropout: in training, a random part of the outputs of embeddings, attention and feed-forward is set to zero.
+#[derive(Debug)]
+pub struct Dropout<'a> {
+    /// The part of the outputs that is dropped, 0 to 1 (exclusive). The others are multiplied by `1 / (1 - rate)`.
+    pub rate: f32,
+    /// Decides what is dropped.
+    pub stream: &'a mut Substream,
+}
+
+impl<B: Backend> DeviceArrays<'_, B> {
+    /// The trained array of a name, or what `frozen` makes; `dim`, `first` and `count`: the part of the array that is wanted.
+    fn array<E>(
+        &self,
+        name: Option<&str>,
+        (dim, first, count): (usize, usize, usize),
+        frozen: impl FnOnce() -> Result<Tensor<B, 2>, E>,
+    ) -> Result<DeviceArray<B>, E> {
+        match name.and_then(|name| self.trained.get(name)) {
+            Some(&index) => Ok(DeviceArray::Trained { index, dim, first, count }),
+            None => frozen().map(DeviceArray::Frozen),
+        }
+    }
+
+    fn table(&self, table: &Table) -> DeviceArray<B> {
+        let frozen = || Ok::<_, std::convert::Infallible>(matrix(table.clone(), self.device));
+        let Ok(array) = self.array(Some(&table.name), (0, 0, table.rows), frozen);
+        array
+    }
+
+    fn mapped(&self, table: &MappedTable) -> Result<DeviceArray<B>, Error> {
+        self.array(Some(&table.name), (0, table.first, table.rows), || Ok(matrix(table.to_table()?, self.device)))
+    }
+
+    fn row(&self, name: Option<&Name>, first: usize, row: &[f32]) -> DeviceArray<B> {
+        let frozen = || Ok::<_, std::convert::Infallible>(one_row(row, self.device));
+        let Ok(array) = self.array(name.map(|name| &**name), (1, first, row.len()), frozen);
+        array
+    }
+
+    fn norm(&self, norm: &Norm) -> DeviceNorm<B> {
+        let scale = self.row(Some(&norm.names.scale), 0, &norm.scale);
+        let less_one = norm.names.less_one && matches!(scale, DeviceArray::Trained { .. });
+        DeviceNorm {
+            kind: norm.kind,
+            scale,
+            scale_offset: less_one.then_some(1.0),
+            shift: match norm.kind {
+                NormKind::Layer => Some(self.row(norm.names.shift.as_ref(), 0, &norm.shift)),
+                NormKind::RootMeanSquare => None,
+            },
+            epsilon: norm.epsilon,
+        }
+    }
+
+    fn linear(&self, linear: &MappedLinear) -> Result<DeviceLinear<B>, Error> {
+        let parts = || linear.parts.iter().zip(&linear.bias_names);
+        let trained = |name: &str| self.trained.contains_key(name);
+        let one = |values: Vec<f32>| {
+            let weight = TensorData::new(values, [linear.outputs, linear.inputs]);
+            vec![DeviceArray::Frozen(Tensor::from_data(weight, self.device))]
+        };
+        let weight = if parts().any(|(part, _)| trained(&part.name)) {
+            linear.parts.iter().map(|part| self.mapped(part)).collect::<Result<_, _>>()?
+        } else {
+            one(linear.weight()?)
+        };
+        let bias = if linear.bias.is_empty() {
+            Vec::new()
+        } else if parts().any(|(_, bias)| bias.as_deref().is_some_and(trained)) {
+            let mut at = 0;
+            let row = |(part, name): (&MappedTable, &Option<Name>)| {
+                let values = &linear.bias[at..at + part.rows];
+                at += part.rows;
+                self.row(name.as_ref(), part.first, values)
+            };
+            parts().map(row).collect()
+        } else {
+            vec![self.row(None, 0, &linear.bias)]
+        };
+        Ok(DeviceLinear { parts: weight, bias, adapters: self.adapters(linear) })
+    }
+
+    /// The adapters of a linear map, whose parts either all have one, or none.
+    fn adapters(&self, linear: &MappedLinear) -> Vec<Adapter<B>> {
+        let adapter = |part: &MappedTable| {
+            let of = |which: &str| self.trained.get(&adapter_name(&part.name, which)).copied();
+            let (down, up) = (of("A")?, of("B")?);
+            let whole = DeviceArray::Trained { index: down, dim: 0, first: 0, count: usize::MAX };
+            let rows = DeviceArray::Trained { index: up, dim: 0, first: part.first, count: part.rows };
+            Some(Adapter { down: whole, up: rows, scale: self.adapter_scale })
+        };
+        linear.parts.iter().filter_map(adapter).collect()
+    }
+
+    /// The linear map of a module after pooling; `prefix` precedes the names of its tensors.
+    pub(crate) fn dense(&self, linear: &Linear, prefix: &str) -> DeviceLinear<B> {
+        let name = |name: &str| Name::from(format!("{prefix}{name}"));
+        let weight = Table { name: name(&linear.weight.name), ..linear.weight.clone() };
+        let bias = linear.bias_name.as_ref().map(|bias| name(bias));
+        let bias = bias.map(|name| self.row(Some(&name), 0, &linear.bias));
+        DeviceLinear { parts: vec![self.table(&weight)], bias: bias.into_iter().collect(), adapters: Vec::new() }
+    }
+
+    fn layer(&self, layer: &Layer) -> Result<DeviceLayer<B>, Error> {
+        let norms =
+            |norms: &Option<[Norm; 2]>| norms.as_ref().map(|[first, second]| [self.norm(first), self.norm(second)]);
+        Ok(DeviceLayer {
+            attention_norm: layer.attention_norm.as_ref().map(|norm| self.norm(norm)),
+            queries_keys_values: self.linear(&layer.queries_keys_values)?,
+            head_norms: norms(&layer.head_norms),
+            attention_out: self.linear(&layer.attention_out)?,
+            feed_forward_norm: self.norm(&layer.feed_forward_norm),
+            up: self.linear(&layer.up)?,
+            down: self.linear(&layer.down)?,
+            result_norms: norms(&layer.result_norms),
+        })
+    }
+}
+
+/// Returns the name of an array of the adapter of a weight, `NAME.weight`: `NAME.lora_A.weight`.
+pub(crate) fn adapter_name(weight: &str, which: &str) -> String {
+    format!("{}.lora_{which}.weight", weight.strip_suffix(".weight").unwrap_or(weight))
 }
 
 impl<B: Backend> DeviceModel<B> {
@@ -62,128 +231,165 @@ impl<B: Backend> DeviceModel<B> {
     ///
     /// # Errors
     /// If the host has too little memory for a matrix.
+    #[cfg(any(feature = "gpu", test))]
     pub(crate) fn new(model: &Transformer, device: B::Device) -> Result<Self, Error> {
-        let at = &device;
-        let norms = |norms: &Option<[Norm; 2]>| {
-            norms.as_ref().map(|[first, second]| [DeviceNorm::of(first, at), DeviceNorm::of(second, at)])
-        };
-        let layer = |layer: &Layer| {
-            Ok(DeviceLayer {
-                attention_norm: layer.attention_norm.as_ref().map(|norm| DeviceNorm::of(norm, at)),
-                queries_keys_values: DeviceLinear::of(&layer.queries_keys_values, at)?,
-                head_norms: norms(&layer.head_norms),
-                attention_out: DeviceLinear::of(&layer.attention_out, at)?,
-                feed_forward_norm: DeviceNorm::of(&layer.feed_forward_norm, at),
-                up: DeviceLinear::of(&layer.up, at)?,
-                down: DeviceLinear::of(&layer.down, at)?,
-                result_norms: norms(&layer.result_norms),
-            })
-        };
+        Self::with_arrays(model, &DeviceArrays { device: &device, trained: &BTreeMap::new(), adapter_scale: 0.0 })
+    }
+
+    /// Creates a model of which some arrays are trained, and copies the others to a device.
+    ///
+    /// # Errors
+    /// If the host has too little memory for a matrix.
+    pub(crate) fn with_arrays(model: &Transformer, arrays: &DeviceArrays<'_, B>) -> Result<Self, Error> {
         Ok(Self {
-            words: mapped(&model.words, at)?,
-            positions: model.position_table().map(|table| matrix(table.clone(), at)),
-            token_type: model.token_type.as_ref().map(|row| one_row(row, at)),
-            embedding_norm: model.embedding_norm.as_ref().map(|norm| DeviceNorm::of(norm, at)),
-            embedding_out: model.embedding_out.as_ref().map(|linear| DeviceLinear::of(linear, at)).transpose()?,
-            layers: model.layers.iter().map(layer).collect::<Result<_, Error>>()?,
-            final_norm: model.final_norm.as_ref().map(|norm| DeviceNorm::of(norm, at)),
-            relative: model.disentangled.as_ref().map(|relative| {
-                let vectors = matrix(relative.table.clone(), at);
-                relative.norm.iter().fold(vectors, |vectors, norm| DeviceNorm::of(norm, at).apply(vectors))
-            }),
+            words: arrays.mapped(&model.words)?,
+            positions: model.position_table().map(|table| arrays.table(table)),
+            token_types: model.token_types.as_ref().map(|table| arrays.table(table)),
+            embedding_norm: model.embedding_norm.as_ref().map(|norm| arrays.norm(norm)),
+            embedding_out: model.embedding_out.as_ref().map(|linear| arrays.linear(linear)).transpose()?,
+            layers: model.layers.iter().map(|layer| arrays.layer(layer)).collect::<Result<_, Error>>()?,
+            final_norm: model.final_norm.as_ref().map(|norm| arrays.norm(norm)),
+            relative_bias: model.relative_bias.as_ref().map(|bias| arrays.table(&bias.table)),
+            relative: model
+                .disentangled
+                .as_ref()
+                .map(|relative| (arrays.table(&relative.table), relative.norm.as_ref().map(|norm| arrays.norm(norm)))),
             model: model.clone(),
-            device,
+            device: arrays.device.clone(),
         })
     }
 
     /// Computes the vectors of texts of equal length after each of the `last` last layers, `[texts * length, hidden]` each.
     fn equal(&self, texts: &[&[u32]], length: usize, last: usize) -> Vec<Vec<f32>> {
-        let shape = Shape { texts: texts.len(), length };
-        let mut state = self.embed(texts);
-        let extra = Extra::new(&self.model, length, &self.device);
-        let mut kept = Vec::with_capacity(last);
-        for (number, &at) in self.model.order.iter().enumerate() {
-            let (layer, described) = (&self.layers[at], &self.model.layers[at]);
-            state = if self.model.norm_first {
-                self.pre_norm_layer(layer, described, &extra, state, shape)
-            } else {
-                let state = state.clone() + self.attend(layer, described, &extra, state, shape);
-                let state = layer.attention_norm.iter().fold(state, |state, norm| norm.apply(state));
-                layer.feed_forward_norm.apply(state.clone() + self.feed_forward(layer, state))
-            };
-            let after = self.model.order.len() - 1 - number;
-            if 0 < after && after < last {
-                kept.push(values(state.clone()));
-            }
-        }
-        kept.push(values(self.final_norm.iter().fold(state, |state, norm| norm.apply(state))));
-        kept
+        Pass::new(self, &[], texts, length, None).run(texts, last).into_iter().map(values).collect()
     }
 
-    fn pre_norm_layer(
+    /// Computes the vectors of the tokens of texts, each padded to the longest, with the trained arrays, `[texts, length,
+    /// hidden]`; what is computed for padding has no meaning.
+    pub(crate) fn tokens(
         &self,
-        layer: &DeviceLayer<B>,
-        described: &Layer,
-        extra: &Extra<B>,
-        state: Tensor<B, 2>,
-        shape: Shape,
-    ) -> Tensor<B, 2> {
-        let result = |at: usize, result: Tensor<B, 2>| match &layer.result_norms {
-            Some(norms) => norms[at].apply(result),
-            None => result,
-        };
-        let normed = layer.attention_norm.iter().fold(state.clone(), |state, norm| norm.apply(state));
-        let state = state + result(0, self.attend(layer, described, extra, normed, shape));
-        let normed = layer.feed_forward_norm.apply(state.clone());
-        state + result(1, self.feed_forward(layer, normed))
-    }
-
-    fn embed(&self, texts: &[&[u32]]) -> Tensor<B, 2> {
-        let ids = texts.iter().flat_map(|text| text.iter().copied()).collect();
-        let mut state = self.words.clone().select(0, self.indices(ids)); // [texts * length, embedded]
-        if let Some(scale) = self.model.embedding_scale {
-            state = state.mul_scalar(scale);
-        }
-        if let Some(token_type) = &self.token_type {
-            state = state + token_type.clone();
-        }
-        if let Some(table) = &self.positions {
-            let positions = texts.iter().flat_map(|text| self.model.position_ids(text)).collect();
-            state = state + table.clone().select(0, self.indices(positions));
-        }
-        let state = self.embedding_norm.iter().fold(state, |state, norm| norm.apply(state));
-        self.embedding_out.iter().fold(state, |state, linear| linear.apply(state)) // [texts * length, hidden]
+        trained: &[Tensor<B, 2>],
+        texts: &[&[u32]],
+        dropout: Option<Dropout<'_>>,
+    ) -> Tensor<B, 3> {
+        let length = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
+        let state = Pass::new(self, trained, texts, length, dropout).run(texts, 1).swap_remove(0);
+        state.reshape([texts.len(), length, self.model.hidden])
     }
 
     fn indices(&self, ids: Vec<u32>) -> Tensor<B, 1, Int> {
         let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
         Tensor::from_data(TensorData::new(ids.clone(), [ids.len()]), &self.device)
     }
+}
 
-    fn attend(
-        &self,
-        layer: &DeviceLayer<B>,
-        described: &Layer,
-        extra: &Extra<B>,
-        state: Tensor<B, 2>,
-        shape: Shape,
-    ) -> Tensor<B, 2> {
-        let Shape { texts, length } = shape;
-        let Heads { count, shared, width, scale, .. } = self.model.heads;
-        let three = layer.queries_keys_values.apply(state).reshape([texts, length, count + 2 * shared, width]);
+/// A forward pass over texts that are padded to one length.
+struct Pass<'a, B: Backend> {
+    on_device: &'a DeviceModel<B>,
+    trained: &'a [Tensor<B, 2>],
+    dropout: Option<Dropout<'a>>,
+    extra: Extra<B>,
+    texts: usize,
+    length: usize,
+}
+
+impl<'a, B: Backend> Pass<'a, B> {
+    fn new(
+        on_device: &'a DeviceModel<B>,
+        trained: &'a [Tensor<B, 2>],
+        texts: &[&[u32]],
+        length: usize,
+        dropout: Option<Dropout<'a>>,
+    ) -> Self {
+        let extra = Extra::new(on_device, trained, texts, length);
+        Self { on_device, trained, dropout, extra, texts: texts.len(), length }
+    }
+
+    /// Computes the vectors of the tokens after each of the `last` last layers, `[texts * length, hidden]` each.
+    fn run(mut self, texts: &[&[u32]], last: usize) -> Vec<Tensor<B, 2>> {
+        let DeviceModel { model, layers, final_norm, .. } = self.on_device;
+        let embedded = self.embed(texts);
+        let mut state = self.drop(embedded);
+        let mut kept = Vec::with_capacity(last);
+        for (number, &at) in model.order.iter().enumerate() {
+            let (layer, described) = (&layers[at], &model.layers[at]);
+            state = if model.norm_first {
+                self.pre_norm_layer(layer, described, state)
+            } else {
+                self.post_norm_layer(layer, described, state)
+            };
+            let after = model.order.len() - 1 - number;
+            if 0 < after && after < last {
+                kept.push(state.clone());
+            }
+        }
+        kept.push(final_norm.iter().fold(state, |state, norm| norm.apply(state, self.trained)));
+        kept
+    }
+
+    fn post_norm_layer(&mut self, layer: &DeviceLayer<B>, described: &Layer, state: Tensor<B, 2>) -> Tensor<B, 2> {
+        let attended = self.attend(layer, described, state.clone());
+        let state = state + self.drop(attended);
+        let state = layer.attention_norm.iter().fold(state, |state, norm| norm.apply(state, self.trained));
+        let fed = self.feed_forward(layer, state.clone());
+        layer.feed_forward_norm.apply(state + self.drop(fed), self.trained)
+    }
+
+    fn pre_norm_layer(&mut self, layer: &DeviceLayer<B>, described: &Layer, state: Tensor<B, 2>) -> Tensor<B, 2> {
+        let trained = self.trained;
+        let result = |at: usize, result: Tensor<B, 2>| match &layer.result_norms {
+            Some(norms) => norms[at].apply(result, trained),
+            None => result,
+        };
+        let normed = layer.attention_norm.iter().fold(state.clone(), |state, norm| norm.apply(state, trained));
+        let attended = result(0, self.attend(layer, described, normed));
+        let state = state + self.drop(attended);
+        let normed = layer.feed_forward_norm.apply(state.clone(), trained);
+        let fed = result(1, self.feed_forward(layer, normed));
+        state + self.drop(fed)
+    }
+
+    fn embed(&self, texts: &[&[u32]]) -> Tensor<B, 2> {
+        let Self { on_device, trained, length, .. } = *self;
+        let padded = |ids: &[u32]| {
+            let mut ids = ids.to_vec();
+            ids.resize(length, 0);
+            ids
+        };
+        let ids = texts.iter().flat_map(|text| padded(text)).collect();
+        let mut state = on_device.words.get(trained).select(0, on_device.indices(ids)); // [texts * length, embedded]
+        if let Some(scale) = on_device.model.embedding_scale {
+            state = state.mul_scalar(scale);
+        }
+        if let Some(types) = &on_device.token_types {
+            state = state + types.get(trained).narrow(0, 0, 1);
+        }
+        if let Some(table) = &on_device.positions {
+            let positions = texts.iter().flat_map(|text| padded(&on_device.model.position_ids(text))).collect();
+            state = state + table.get(trained).select(0, on_device.indices(positions));
+        }
+        let state = on_device.embedding_norm.iter().fold(state, |state, norm| norm.apply(state, trained));
+        on_device.embedding_out.iter().fold(state, |state, linear| linear.apply(state, trained)) // [texts * length, hidden]
+    }
+
+    fn attend(&self, layer: &DeviceLayer<B>, described: &Layer, state: Tensor<B, 2>) -> Tensor<B, 2> {
+        let Self { texts, length, trained, ref extra, .. } = *self;
+        let Heads { count, shared, width, scale, .. } = self.on_device.model.heads;
+        let three = layer.queries_keys_values.apply(state, trained).reshape([texts, length, count + 2 * shared, width]);
         let part = |first: usize, heads: usize| three.clone().narrow(2, first, heads).swap_dims(1, 2);
         let (mut queries, mut keys) = (part(0, count), part(count, shared)); // [texts, heads, length, width]
         if let Some([of_queries, of_keys]) = &layer.head_norms {
-            (queries, keys) = (of_queries.apply_to_heads(queries), of_keys.apply_to_heads(keys));
+            (queries, keys) = (of_queries.apply_to_heads(queries, trained), of_keys.apply_to_heads(keys, trained));
         }
         if let Some((_, turn)) = extra.rotations.iter().find(|(known, _)| Some(*known) == described.rotary) {
             (queries, keys) = (turn.apply(queries), turn.apply(keys));
         }
         let keys = repeat_heads(keys, count / shared).swap_dims(2, 3);
         let mut scores = queries.clone().matmul(keys.clone()); // [texts, count, length, length]
-        if let (Some(vectors), Some(rows)) = (&self.relative, &extra.relative_rows) {
+        if let Some((vectors, rows)) = &extra.relative {
             let [found, ..] = vectors.dims();
-            let positions = layer.queries_keys_values.apply(vectors.clone()).reshape([1, found, 3 * count, width]);
+            let positions = layer.queries_keys_values.apply(vectors.clone(), trained);
+            let positions = positions.reshape([1, found, 3 * count, width]);
             let position = |first: usize| positions.clone().narrow(2, first, count).permute([0, 2, 3, 1]);
             let rows = rows.clone().expand([texts, count, length, length]);
             let of_queries = queries.matmul(position(count)).gather(3, rows.clone());
@@ -197,19 +403,31 @@ impl<B: Backend> DeviceModel<B> {
         if let Some((_, mask)) = extra.masks.iter().find(|(window, _)| *window == described.window) {
             scores = scores + mask.clone();
         }
+        if let Some(mask) = &extra.padding {
+            scores = scores + mask.clone();
+        }
         let values = repeat_heads(part(count + shared, shared), count / shared);
         let seen = softmax(scores, 3).matmul(values).swap_dims(1, 2);
-        layer.attention_out.apply(seen.reshape([texts * length, count * width]))
+        layer.attention_out.apply(seen.reshape([texts * length, count * width]), trained)
     }
 
     fn feed_forward(&self, layer: &DeviceLayer<B>, state: Tensor<B, 2>) -> Tensor<B, 2> {
-        let wide = layer.up.apply(state);
-        if !self.model.gated {
-            return layer.down.apply(activate(self.model.activation, wide));
+        let Transformer { activation, gated, .. } = self.on_device.model;
+        let wide = layer.up.apply(state, self.trained);
+        if !gated {
+            return layer.down.apply(activate(activation, wide), self.trained);
         }
         let half = wide.dims()[1] / 2;
-        let values = activate(self.model.activation, wide.clone().narrow(1, 0, half));
-        layer.down.apply(values * wide.narrow(1, half, half))
+        let values = activate(activation, wide.clone().narrow(1, 0, half));
+        layer.down.apply(values * wide.narrow(1, half, half), self.trained)
+    }
+
+    fn drop(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let Some(Dropout { rate, stream }) = &mut self.dropout else { return x };
+        let gain = 1.0 / (1.0 - *rate);
+        let [rows, cols] = x.dims();
+        let mask: Vec<f32> = (0..rows * cols).map(|_| if stream.unit() < *rate { 0.0 } else { gain }).collect();
+        x * Tensor::from_data(TensorData::new(mask, [rows, cols]), &self.on_device.device)
     }
 }
 
@@ -249,47 +467,52 @@ impl<B: Backend> Forward for DeviceModel<B> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Shape {
-    texts: usize,
-    length: usize,
-}
-
-/// Tensors that depend only on the length of the texts.
+/// What all layers use, which depends only on the lengths of the texts.
 struct Extra<B: Backend> {
     /// The bias by relative position, `[1, heads, length, length]`.
     bias: Option<Tensor<B, 4>>,
-    /// The masks by window, `[1, 1, length, length]`: 0 for what a token sees, else -1e30 (for minus infinity). There is none
-    /// for a layer whose tokens see all others.
+    /// The masks by window, `[1, 1, length, length]`: 0 for what a token sees, else [`UNSEEN`]. There is none for a layer whose
+    /// tokens see all others.
     masks: Vec<(Option<usize>, Tensor<B, 4>)>,
+    /// The same for padding, `[texts, 1, 1, length]`.
+    padding: Option<Tensor<B, 4>>,
     rotations: Vec<(Rotary, Rotation<B>)>,
-    /// The row of the position of token i relative to token j, `[1, 1, length, length]`.
-    relative_rows: Option<Tensor<B, 4, Int>>,
+    /// The vectors of relative positions, and the row of the position of token i relative to token j, `[1, 1, length, length]`.
+    relative: Option<(Tensor<B, 2>, Tensor<B, 4, Int>)>,
 }
 
 /// The cosines and sines of rotary positions, `[1, 1, length, width / 2]` each.
 struct Rotation<B: Backend>(Tensor<B, 4>, Tensor<B, 4>);
 
 impl<B: Backend> Extra<B> {
-    fn new(model: &Transformer, length: usize, device: &B::Device) -> Self {
+    fn new(on_device: &DeviceModel<B>, trained: &[Tensor<B, 2>], texts: &[&[u32]], length: usize) -> Self {
+        let DeviceModel { model, device, .. } = on_device;
         let heads = model.heads;
         let pairs = move || (0..length * length).map(move |at| (at / length, at % length));
-        let bias = model.relative_bias.as_ref().map(|bias| {
-            let of_head = |head: usize| pairs().map(move |(q, k)| bias.of(k as i64 - q as i64, head));
-            tensor((0..heads.count).flat_map(of_head).collect(), [1, heads.count, length, length], device)
+        let bias = model.relative_bias.as_ref().zip(on_device.relative_bias.as_ref()).map(|(bias, table)| {
+            let (buckets, most) = (bias.table.rows, bias.max_distance);
+            let rows = pairs().map(|(q, k)| bucket(k as i64 - q as i64, buckets, most) as u32).collect();
+            let of_pairs = table.get(trained).select(0, on_device.indices(rows)); // [length * length, heads]
+            of_pairs.transpose().reshape([1, heads.count, length, length])
         });
-        let relative_rows = model.disentangled.as_ref().map(|relative| {
+        let relative = model.disentangled.as_ref().zip(on_device.relative.as_ref()).map(|(relative, (table, norm))| {
+            let vectors = norm.iter().fold(table.get(trained), |vectors, norm| norm.apply(vectors, trained));
             let rows: Vec<i64> = pairs().map(|(q, k)| relative.row(q as i64 - k as i64) as i64).collect();
-            Tensor::from_data(TensorData::new(rows, [1, 1, length, length]), device)
+            (vectors, Tensor::from_data(TensorData::new(rows, [1, 1, length, length]), device))
         });
-        let mut extra = Self { bias, masks: Vec::new(), rotations: Vec::new(), relative_rows };
+        let padding = texts.iter().any(|text| text.len() < length).then(|| {
+            let score = |text: &&[u32], at: usize| if at < text.len() { 0.0 } else { UNSEEN };
+            let scores = texts.iter().flat_map(|text| (0..length).map(move |at| score(text, at))).collect();
+            tensor(scores, [texts.len(), 1, 1, length], device)
+        });
+        let mut extra = Self { bias, masks: Vec::new(), padding, rotations: Vec::new(), relative };
         for layer in &model.layers {
             let masks = layer.window.is_some() || heads.causal;
             if masks && extra.masks.iter().all(|(known, _)| *known != layer.window) {
                 let is_seen = |(q, k): (usize, usize)| {
                     layer.window.is_none_or(|window| q.abs_diff(k) <= window) && !(heads.causal && k > q)
                 };
-                let score = |pair| if is_seen(pair) { 0.0 } else { -1e30 };
+                let score = |pair| if is_seen(pair) { 0.0 } else { UNSEEN };
                 let mask = tensor(pairs().map(score).collect(), [1, 1, length, length], device);
                 extra.masks.push((layer.window, mask));
             }
@@ -315,42 +538,57 @@ impl<B: Backend> Rotation<B> {
     }
 }
 
-impl<B: Backend> DeviceLinear<B> {
-    fn of(linear: &MappedLinear, device: &B::Device) -> Result<Self, Error> {
-        let bias = (!linear.bias.is_empty()).then(|| one_row(&linear.bias, device));
-        Ok(Self { weight: matrix(linear.to_table()?, device).transpose(), bias })
-    }
-
-    fn apply(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let product = x.matmul(self.weight.clone());
-        match &self.bias {
-            Some(bias) => product + bias.clone(),
-            None => product,
+impl<B: Backend> DeviceArray<B> {
+    fn get(&self, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        match *self {
+            Self::Frozen(ref tensor) => tensor.clone(),
+            Self::Trained { index, dim, first, count } => {
+                let whole = trained[index].clone();
+                if count < whole.dims()[dim] { whole.narrow(dim, first, count) } else { whole }
+            }
         }
     }
 }
 
-impl<B: Backend> DeviceNorm<B> {
-    fn of(norm: &Norm, device: &B::Device) -> Self {
-        let shift = match norm.kind {
-            NormKind::Layer => Some(one_row(&norm.shift, device)),
-            NormKind::RootMeanSquare => None,
-        };
-        Self { scale: one_row(&norm.scale, device), shift, epsilon: norm.epsilon }
+impl<B: Backend> DeviceLinear<B> {
+    /// Applies the map to rows, `[rows, in]`.
+    pub(crate) fn apply(&self, x: Tensor<B, 2>, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        let weight = joined(&self.parts, trained, 0);
+        let mut product = x.clone().matmul(weight.transpose());
+        if !self.adapters.is_empty() {
+            let difference = |adapter: &Adapter<B>| {
+                let narrow = x.clone().matmul(adapter.down.get(trained).transpose()).mul_scalar(adapter.scale);
+                narrow.matmul(adapter.up.get(trained).transpose())
+            };
+            product = product + cat(self.adapters.iter().map(difference).collect(), 1);
+        }
+        if self.bias.is_empty() { product } else { product + joined(&self.bias, trained, 1) }
     }
+}
 
-    fn apply(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let centred = if self.shift.is_some() { x.clone() - x.mean_dim(1) } else { x };
+impl<B: Backend> DeviceNorm<B> {
+    fn apply(&self, x: Tensor<B, 2>, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        let centred = if self.kind == NormKind::Layer { x.clone() - x.mean_dim(1) } else { x };
         let square = (centred.clone() * centred.clone()).mean_dim(1);
-        let scaled = centred / square.add_scalar(self.epsilon).sqrt() * self.scale.clone();
-        self.shift.iter().fold(scaled, |scaled, shift| scaled + shift.clone())
+        let scale = self.scale_offset.iter().fold(self.scale.get(trained), |scale, &offset| scale.add_scalar(offset));
+        let scaled = centred / square.add_scalar(self.epsilon).sqrt() * scale;
+        self.shift.iter().fold(scaled, |scaled, shift| scaled + shift.get(trained))
     }
 
     /// Normalises every head, `[texts, heads, length, width]`.
-    fn apply_to_heads(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    fn apply_to_heads(&self, x: Tensor<B, 4>, trained: &[Tensor<B, 2>]) -> Tensor<B, 4> {
         let [texts, heads, length, width] = x.dims();
-        self.apply(x.reshape([texts * heads * length, width])).reshape([texts, heads, length, width])
+        self.apply(x.reshape([texts * heads * length, width]), trained).reshape([texts, heads, length, width])
     }
+}
+
+/// Joins arrays, of which there is at least one, along a dimension.
+fn joined<B: Backend>(parts: &[DeviceArray<B>], trained: &[Tensor<B, 2>], dim: usize) -> Tensor<B, 2> {
+    cat(parts.iter().map(|part| part.get(trained)).collect(), dim)
+}
+
+fn cat<B: Backend>(mut parts: Vec<Tensor<B, 2>>, dim: usize) -> Tensor<B, 2> {
+    if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, dim) }
 }
 
 /// Repeats every head of keys or values for the heads of queries that share it, `[texts, heads, length, width]`.
@@ -367,7 +605,8 @@ fn values<B: Backend>(x: Tensor<B, 2>) -> Vec<f32> {
     x.into_data().convert::<f32>().into_vec().expect("32-bit numbers were asked for")
 }
 
-fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2> {
+/// Applies an activation.
+pub(crate) fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2> {
     match activation {
         Activation::Identity => x,
         Activation::Gelu => gelu(x),
@@ -377,10 +616,6 @@ fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2>
         Activation::Sigmoid => sigmoid(x),
         Activation::Silu => silu(x),
     }
-}
-
-fn mapped<B: Backend>(table: &MappedTable, device: &B::Device) -> Result<Tensor<B, 2>, Error> {
-    Ok(matrix(table.to_table()?, device))
 }
 
 fn matrix<B: Backend>(table: Table, device: &B::Device) -> Tensor<B, 2> {

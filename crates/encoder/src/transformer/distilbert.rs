@@ -42,7 +42,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: Some(weights.norm("embeddings.LayerNorm", hidden, EPSILON)?),
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         activation: config.activation(&["activation"])?,
         norm_first: false,
         gated: false,

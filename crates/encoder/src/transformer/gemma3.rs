@@ -66,7 +66,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: Some((hidden as f32).sqrt()),
         embedding_norm: None,
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         positions: Positions::Rotary,
         activation: config.activation_or(&["hidden_activation"], "gelu_pytorch_tanh")?,
         norm_first: true,
@@ -86,5 +86,6 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
 fn norm(weights: &mut Weights, name: &str, width: usize, epsilon: f32) -> Result<Norm, Error> {
     let mut norm = weights.rms_norm(name, width, epsilon)?;
     norm.scale.iter_mut().for_each(|scale| *scale += 1.0);
+    norm.names.less_one = true;
     Ok(norm)
 }

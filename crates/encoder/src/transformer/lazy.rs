@@ -1,6 +1,9 @@
 //! Lazy loading of a transformer: the weights are read when the first text is encoded. If all vectors are cached, a model of a
 //! gigabyte is neither read nor packed nor copied to a GPU.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use emberline_device::Device;
 use once_cell::sync::OnceCell;
 
@@ -14,27 +17,62 @@ pub(crate) struct LazyTransformer {
     /// The hash of every file when it was opened.
     hashes: Vec<[u8; 32]>,
     device: Device,
-    read: OnceCell<Box<dyn Forward>>,
+    loaded: OnceCell<Box<dyn Forward>>,
 }
 
 impl LazyTransformer {
     pub(crate) fn new(config: Config, weights: Weights, hashes: Vec<[u8; 32]>, device: Device) -> Self {
-        Self { config, weights, hashes, device, read: OnceCell::new() }
+        Self { config, weights, hashes, device, loaded: OnceCell::new() }
+    }
+
+    /// Returns the same transformer with other values for some tensors, by their full names.
+    pub(crate) fn with_tuned(&self, tuned: BTreeMap<String, Arc<[u8]>>) -> Self {
+        let weights = self.weights.with_tuned(tuned);
+        Self {
+            config: self.config.clone(),
+            weights,
+            hashes: self.hashes.clone(),
+            device: self.device,
+            loaded: OnceCell::new(),
+        }
+    }
+
+    /// Returns the tensors, with the prefix of their names not yet found.
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Reads the model without the values of its tensors.
+    ///
+    /// # Errors
+    /// If a tensor is missing or of another shape.
+    pub(crate) fn outline(&self) -> Result<Transformer, Error> {
+        Transformer::read(&self.config, &mut self.weights.without_values())
+    }
+
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// If a value isn't finite, or a file was changed after it was opened.
+    pub(crate) fn read(&self) -> Result<Transformer, Error> {
+        let mut weights = self.weights.clone();
+        let model = Transformer::read(&self.config, &mut weights)?;
+        self.check_unchanged().map(|()| model)
+    }
+
+    /// Checks that no file was changed after it was opened.
+    ///
+    /// # Errors
+    /// If one was.
+    pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
+        if self.weights.hashes()? == self.hashes { Ok(()) } else { Err(self.weights.changed()) }
     }
 
     /// Returns the forward pass, which the first caller loads.
     ///
     /// # Errors
-    /// If a value isn't finite, or a file was changed after it was opened.
+    /// Those of [`read`](Self::read).
     pub(crate) fn forward(&self) -> Result<&dyn Forward, Error> {
-        let read = self.read.get_or_try_init(|| {
-            let mut weights = self.weights.clone();
-            let model = Transformer::read(&self.config, &mut weights)?;
-            if weights.hashes()? != self.hashes {
-                return Err(weights.changed());
-            }
-            build(model, self.device)
-        });
-        Ok(read?.as_ref())
+        Ok(self.loaded.get_or_try_init(|| build(self.read()?, self.device))?.as_ref())
     }
 }

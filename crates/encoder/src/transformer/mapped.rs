@@ -4,21 +4,20 @@
 //! the rows that are needed are widened, when they are needed; the operating system reads their pages, and may drop them again.
 //!
 //! A file that is shortened while it is mapped ends the process; whoever replaces a model writes the new one beside it and
-//! renames it.
+//! renames it. The matrices of a fine-tuned model, which has no files, are held in memory in the same form.
 
 use std::array::from_fn;
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
-#[cfg(any(feature = "gpu", test))]
 use emberline_base::memory::{self, OutOfMemory};
 use emberline_kernels::{Group, LANES};
 use memmap2::Mmap;
 use safetensors::tensor::Dtype;
 
-#[cfg(any(feature = "gpu", test))]
-use super::Table;
+use super::{Name, Table};
 
 /// Maps a file into memory.
 #[expect(unsafe_code, reason = "a memory map is only sound while nobody changes the file")]
@@ -28,13 +27,37 @@ pub(super) fn map(file: &File) -> io::Result<Arc<Mmap>> {
     unsafe { Mmap::map(file) }.map(Arc::new)
 }
 
+/// The bytes of numbers.
+#[derive(Clone, Debug)]
+pub(super) enum Bytes {
+    /// Of a mapped file.
+    Mapped(Arc<Mmap>),
+    /// Of a fine-tuned array in memory: 32-bit numbers, little-endian.
+    Held(Arc<[u8]>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
+
 /// A row-major matrix in a mapped file, `[rows, cols]`.
 #[derive(Clone, Debug)]
 pub(crate) struct MappedTable {
+    /// The tensor that it is, or whose rows from `first` on it consists of.
+    pub(crate) name: Name,
+    pub(crate) first: usize,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     dtype: Dtype,
-    map: Arc<Mmap>,
+    bytes: Bytes,
     /// The offset of the numbers in the file.
     start: usize,
 }
@@ -42,27 +65,26 @@ pub(crate) struct MappedTable {
 impl MappedTable {
     /// Creates a matrix of the numbers from the byte `start` of a file on. The caller has checked that they are within it, and
     /// that [`widen`] knows their type.
-    pub(super) fn new(shape: [usize; 2], dtype: Dtype, map: Arc<Mmap>, start: usize) -> Self {
+    pub(super) fn new(name: Name, shape: [usize; 2], dtype: Dtype, bytes: Bytes, start: usize) -> Self {
         let [rows, cols] = shape;
-        Self { rows, cols, dtype, map, start }
+        Self { name, first: 0, rows, cols, dtype, bytes, start }
     }
 
     /// Copies a row, `[cols]`, widened to 32 bits.
     #[inline(always)]
     pub(crate) fn copy_row(&self, index: usize, row: &mut [f32]) {
         let length = self.cols * bytes_of(self.dtype);
-        widen(self.dtype, &self.map[self.start + index * length..][..length], row);
+        widen(self.dtype, &self.bytes[self.start + index * length..][..length], row);
     }
 
     /// Reads the whole matrix into memory.
     ///
     /// # Errors
     /// If there is too little.
-    #[cfg(any(feature = "gpu", test))]
     pub(crate) fn to_table(&self) -> Result<Table, OutOfMemory> {
         let mut values = memory::filled(0.0, self.rows * self.cols)?;
         values.chunks_exact_mut(self.cols).enumerate().for_each(|(at, row)| self.copy_row(at, row));
-        Ok(Table { rows: self.rows, cols: self.cols, values })
+        Ok(Table { name: self.name.clone(), rows: self.rows, cols: self.cols, values })
     }
 }
 
@@ -70,7 +92,9 @@ impl MappedTable {
 #[derive(Clone, Debug)]
 pub(crate) struct MappedLinear {
     /// The parts of the weight, `[out, in]`: their rows follow each other.
-    parts: Vec<MappedTable>,
+    pub(crate) parts: Vec<MappedTable>,
+    /// The tensor with the bias of each part, which has as many rows as the part's tensor; `None` if it has none.
+    pub(crate) bias_names: Vec<Option<Name>>,
     /// `[out]`, or empty.
     pub(crate) bias: Vec<f32>,
     pub(crate) inputs: usize,
@@ -79,10 +103,10 @@ pub(crate) struct MappedLinear {
 
 impl MappedLinear {
     /// Creates a map of the parts of its weight, of which there is at least one, all with the same number of columns.
-    pub(super) fn new(parts: Vec<MappedTable>, bias: Vec<f32>) -> Self {
+    pub(super) fn new(parts: Vec<MappedTable>, bias_names: Vec<Option<Name>>, bias: Vec<f32>) -> Self {
         let inputs = parts.first().map_or(0, |part| part.cols);
         let outputs = parts.iter().map(|part| part.rows).sum();
-        Self { parts, bias, inputs, outputs }
+        Self { parts, bias_names, bias, inputs, outputs }
     }
 
     /// Returns the map whose first and second half of outputs are swapped; the weight is one matrix.
@@ -91,11 +115,12 @@ impl MappedLinear {
         let bytes = half * self.inputs * self.parts.first().map_or(0, |part| bytes_of(part.dtype));
         let halves = |part: &MappedTable| {
             let first = MappedTable { rows: half, ..part.clone() };
-            let second = MappedTable { start: part.start + bytes, ..first.clone() };
+            let second = MappedTable { first: part.first + half, start: part.start + bytes, ..first.clone() };
             [second, first]
         };
         let bias = self.bias.get(half..).into_iter().chain(self.bias.get(..half)).flatten().copied().collect();
-        Self::new(self.parts.iter().flat_map(halves).collect(), bias)
+        let names = self.bias_names.iter().flat_map(|name| [name.clone(), name.clone()]).collect();
+        Self::new(self.parts.iter().flat_map(halves).collect(), names, bias)
     }
 
     /// Copies a row of the weight, `[in]`.
@@ -130,13 +155,12 @@ impl MappedLinear {
     ///
     /// # Errors
     /// If there is too little.
-    #[cfg(any(feature = "gpu", test))]
-    pub(crate) fn to_table(&self) -> Result<Table, OutOfMemory> {
+    pub(crate) fn weight(&self) -> Result<Vec<f32>, OutOfMemory> {
         let mut values = memory::with_capacity(self.inputs * self.outputs)?;
         for part in &self.parts {
             values.extend(part.to_table()?.values);
         }
-        Ok(Table { rows: self.outputs, cols: self.inputs, values })
+        Ok(values)
     }
 }
 
@@ -220,8 +244,10 @@ mod tests {
         let numbers: Vec<u8> = (0..20 * 5).flat_map(|i| (i as f32).to_le_bytes()).collect();
         io::Write::write_all(&mut file, &numbers).expect("written");
         let map = map(&file).expect("mapped");
-        let part = |first: usize, rows| MappedTable::new([rows, 5], Dtype::F32, Arc::clone(&map), first * 5 * 4);
-        let linear = MappedLinear::new(vec![part(0, 3), part(3, 17)], Vec::new());
+        let part = |first: usize, rows| {
+            MappedTable::new("part".into(), [rows, 5], Dtype::F32, Bytes::Mapped(Arc::clone(&map)), first * 5 * 4)
+        };
+        let linear = MappedLinear::new(vec![part(0, 3), part(3, 17)], vec![None, None], Vec::new());
         assert_eq!((linear.inputs, linear.outputs), (5, 20));
         let (mut rows, mut panel) = (Vec::new(), [Group::ZEROS; 8]);
         for first in [0, 16] {
@@ -231,7 +257,7 @@ mod tests {
                 assert_eq!(group.0, from_fn(|lane| expected(first + lane)), "{first} {k}");
             }
         }
-        let whole = linear.to_table().expect("memory");
-        assert_eq!((whole.rows, whole.cols, whole.row(7)), (20, 5, &[35., 36., 37., 38., 39.][..]));
+        let whole = linear.weight().expect("memory");
+        assert_eq!((whole.len(), &whole[7 * 5..][..5]), (20 * 5, &[35., 36., 37., 38., 39.][..]));
     }
 }

@@ -1,7 +1,7 @@
 //! Transformer encoders: compute one vector per token from token ids.
 //!
 //! The models of all families are read into one type, [`Transformer`], for which there are two forward passes: `cpu` on the
-//! CPU, and `device` with Burn on a GPU. A test compares them.
+//! CPU, and `device` with Burn, on a GPU and for training. A test compares them.
 //!
 //! | family (`model_type`) | norms | positions | file |
 //! |---|---|---|---|
@@ -22,7 +22,6 @@ mod bert;
 mod config;
 mod cpu;
 mod deberta;
-#[cfg(any(feature = "gpu", test))]
 mod device;
 mod distilbert;
 mod gemma3;
@@ -30,6 +29,7 @@ mod lazy;
 mod mapped;
 mod modernbert;
 mod mpnet;
+mod names;
 mod nomic;
 mod parts;
 mod qwen3;
@@ -43,11 +43,11 @@ use emberline_device::Device;
 pub(crate) use self::activation::Activation;
 pub(crate) use self::config::Config;
 pub(crate) use self::cpu::{CpuModel, dense};
-#[cfg(test)]
-pub(crate) use self::device::DeviceModel;
+pub use self::device::Dropout;
+pub(crate) use self::device::{DeviceArrays, DeviceLinear, DeviceModel, activate, adapter_name};
 pub(crate) use self::lazy::LazyTransformer;
 use self::mapped::{MappedLinear, MappedTable};
-pub(crate) use self::weights::{Table, Weights};
+pub(crate) use self::weights::{Name, Stored, Table, Weights};
 use crate::Error;
 
 /// A forward pass, which computes the vectors of tokens.
@@ -88,8 +88,8 @@ pub(crate) struct Transformer {
     /// The factor of the vectors of tokens.
     pub(crate) embedding_scale: Option<f32>,
     pub(crate) positions: Positions,
-    /// The vector of token type 0, added to every token.
-    pub(crate) token_type: Option<Vec<f32>>,
+    /// The vectors of token types, `[types, embedded]`, the first of which is added to every token.
+    pub(crate) token_types: Option<Table>,
     pub(crate) embedding_norm: Option<Norm>,
     /// The map from the length of a token's vector to the hidden size, if they differ.
     pub(crate) embedding_out: Option<MappedLinear>,
@@ -237,6 +237,8 @@ pub(crate) struct Linear {
     pub(crate) weight: Table,
     /// `[out]`, or empty.
     pub(crate) bias: Vec<f32>,
+    /// The tensor of the bias.
+    pub(crate) bias_name: Option<Name>,
 }
 
 /// A norm of vectors.
@@ -247,6 +249,17 @@ pub(crate) struct Norm {
     /// Empty for [`NormKind::RootMeanSquare`].
     pub(crate) shift: Vec<f32>,
     pub(crate) epsilon: f32,
+    pub(crate) names: NormNames,
+}
+
+/// The tensors of a norm.
+#[derive(Clone, Debug)]
+pub(crate) struct NormNames {
+    pub(crate) scale: Name,
+    /// `None` if the files have none.
+    pub(crate) shift: Option<Name>,
+    /// Whether the files hold the difference of the scale from 1.
+    pub(crate) less_one: bool,
 }
 
 /// What a norm makes of a vector before it is scaled and shifted by column.

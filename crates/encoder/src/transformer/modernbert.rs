@@ -52,7 +52,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: Some(weights.norm("embeddings.norm", hidden, epsilon)?),
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         positions: Positions::Rotary,
         activation: config.activation(&["hidden_activation"])?,
         norm_first: true,

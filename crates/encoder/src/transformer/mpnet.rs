@@ -51,7 +51,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: Some(weights.norm("embeddings.LayerNorm", hidden, epsilon)?),
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         activation: config.activation(&["hidden_act"])?,
         norm_first: false,
         gated: false,

@@ -61,9 +61,9 @@ fn read_model(config: &Config, weights: &mut Weights, rotary: Rotary) -> Result<
     let words = weights.mapped(WORDS, config.size(&["vocab_size"])?, hidden)?;
     let norm = if weights.has("emb_ln.weight") { "emb_ln" } else { "embeddings.LayerNorm" };
     let types = config.count_or("type_vocab_size", 2)?;
-    let token_type = match types {
+    let token_types = match types {
         0 => None,
-        rows => Some(weights.table("embeddings.token_type_embeddings.weight", rows, hidden)?.row(0).to_vec()),
+        rows => Some(weights.table("embeddings.token_type_embeddings.weight", rows, hidden)?),
     };
     let layers = (0..config.layers(&["num_hidden_layers", "n_layer"])?).map(|layer| {
         let Parts { attention_norm, queries_keys_values, attention_out, feed_forward_norm, up, down } =
@@ -98,7 +98,7 @@ fn read_model(config: &Config, weights: &mut Weights, rotary: Rotary) -> Result<
         heads: Heads::of_hidden(hidden, heads),
         hidden,
         words,
-        token_type,
+        token_types,
         layers,
     })
 }

@@ -52,7 +52,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: None,
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         positions: Positions::Rotary,
         activation: config.activation(&["hidden_act"])?,
         norm_first: true,

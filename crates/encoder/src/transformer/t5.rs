@@ -48,7 +48,7 @@ pub(super) fn read(config: &Config, weights: &mut Weights) -> Result<Transformer
         embedding_scale: None,
         embedding_norm: None,
         embedding_out: None,
-        token_type: None,
+        token_types: None,
         positions: Positions::Relative,
         norm_first: true,
         relative_bias: Some(relative_bias),

@@ -21,7 +21,7 @@ use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::Value;
 
-use super::mapped::{self, MappedTable, bytes_of, widen};
+use super::mapped::{self, Bytes, MappedTable, bytes_of, widen};
 use crate::Error;
 use crate::json;
 
@@ -30,9 +30,14 @@ const CHUNK: usize = 1 << 18;
 /// Maximum length of a header in bytes; a model of 10,000 tensors has a header of about 2 MiB.
 const MAX_HEADER: u64 = 64 << 20;
 
+/// The name of a tensor in a model's files, with its prefix.
+pub(crate) type Name = Arc<str>;
+
 /// A row-major matrix in host memory, `[rows, cols]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Table {
+    /// The tensor that it was read from.
+    pub(crate) name: Name,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     pub(crate) values: Vec<f32>,
@@ -58,6 +63,8 @@ pub(crate) struct Weights {
     parameters: u64,
     /// Whether only names, shapes and types are checked, and no values are read.
     shapes_only: bool,
+    /// The values that take the place of those in the files, by the tensor's full name: those of fine-tuned arrays.
+    tuned: Arc<BTreeMap<String, Arc<[u8]>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,7 +98,20 @@ impl Weights {
                 }
             }
         }
-        Ok(Self { files, shards, prefix: String::new(), path, parameters: 0, shapes_only: false })
+        Ok(Self {
+            files,
+            shards,
+            prefix: String::new(),
+            path,
+            parameters: 0,
+            shapes_only: false,
+            tuned: Arc::default(),
+        })
+    }
+
+    /// Returns the same tensors with other values for some, by their full names, as long as the ones they take the place of.
+    pub(crate) fn with_tuned(&self, tuned: BTreeMap<String, Arc<[u8]>>) -> Self {
+        Self { tuned: Arc::new(tuned), ..self.clone() }
     }
 
     /// Returns the same tensors without their values: reading one checks its name, shape and type, and returns a single row of
@@ -124,23 +144,50 @@ impl Weights {
 
     /// Reads a matrix, `[rows, cols]`.
     pub(crate) fn table(&mut self, name: &str, rows: usize, cols: usize) -> Result<Table, Error> {
-        Ok(Table { rows, cols, values: self.read(name, &[rows, cols])? })
+        Ok(Table { name: self.full_name(name), rows, cols, values: self.read(name, &[rows, cols])? })
     }
 
     /// Opens a matrix that stays in its file, `[rows, cols]`.
     pub(crate) fn mapped(&mut self, name: &str, rows: usize, cols: usize) -> Result<MappedTable, Error> {
         let (name, at) = self.find(name)?;
-        let table = self.files[at].mapped(&name, [rows, cols], self.shapes_only)?;
         self.parameters += (rows * cols) as u64;
-        Ok(table)
+        match self.tuned.get(&name) {
+            Some(bytes) => {
+                Ok(MappedTable::new(name.into(), [rows, cols], Dtype::F32, Bytes::Held(Arc::clone(bytes)), 0))
+            }
+            None => self.files[at].mapped(name.into(), [rows, cols], self.shapes_only),
+        }
     }
 
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let (name, at) = self.find(name)?;
-        let file = &self.files[at];
-        let values = if self.shapes_only { file.check(&name, shape)? } else { file.read(&name, shape)? };
         self.parameters += shape.iter().product::<usize>() as u64;
-        Ok(values)
+        match self.tuned.get(&name) {
+            Some(bytes) => {
+                let mut values = memory::filled(0.0, bytes.len() / size_of::<f32>())?;
+                widen(Dtype::F32, bytes, &mut values);
+                Ok(values)
+            }
+            None if self.shapes_only => self.files[at].check(&name, shape),
+            None => self.files[at].read(&name, shape),
+        }
+    }
+
+    /// Returns the name of a tensor with the prefix.
+    pub(crate) fn full_name(&self, name: &str) -> Name {
+        format!("{}{name}", self.prefix).into()
+    }
+
+    /// Returns the shape of a tensor by its full name.
+    pub(crate) fn shape(&self, full_name: &str) -> Option<&[usize]> {
+        let at = *self.shards.get(full_name)?;
+        self.files[at].metadata.info(full_name).map(|info| &info.shape[..])
+    }
+
+    /// Reads the values of a tensor by its full name.
+    pub(crate) fn values(&self, full_name: &str) -> Result<Vec<f32>, Error> {
+        let shape = self.shape(full_name).unwrap_or_default().to_vec();
+        Self { prefix: String::new(), shapes_only: false, ..self.clone() }.read(full_name, &shape)
     }
 
     /// Returns the full name of a tensor, and the index of its file.
@@ -152,6 +199,20 @@ impl Weights {
         Ok((name, at))
     }
 
+    /// Returns all tensors of the files by their full names, as they are stored.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, Stored<'_>)> {
+        self.shards.keys().filter_map(|name| Some((&name[..], self.stored(name)?)))
+    }
+
+    /// Returns a tensor by its full name, as it is stored.
+    pub(crate) fn stored(&self, full_name: &str) -> Option<Stored<'_>> {
+        let file = &self.files[*self.shards.get(full_name)?];
+        let info = file.metadata.info(full_name)?;
+        let start = file.start as usize;
+        let bytes = &file.map[start + info.data_offsets.0..start + info.data_offsets.1];
+        Some(Stored { dtype: info.dtype, shape: &info.shape, bytes })
+    }
+
     /// Creates the error for files that were changed while they were in use.
     pub(crate) fn changed(&self) -> Error {
         Error::format(&self.path, "was changed while it was in use; run again")
@@ -161,6 +222,32 @@ impl Weights {
     pub(crate) fn hashes(&self) -> Result<Vec<[u8; 32]>, Error> {
         self.files.iter().map(Shard::hash).collect()
     }
+}
+
+/// A tensor as it is stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stored<'a> {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// Returns whether it consists of floating-point numbers of a type that is read.
+    pub(crate) fn is_float(&self) -> bool {
+        is_float(self.dtype)
+    }
+
+    /// Returns its numbers with 32 bits; zeros if they are of another type.
+    pub(crate) fn numbers(&self) -> Vec<f32> {
+        let mut numbers = vec![0.0; self.shape.iter().product()];
+        widen(self.dtype, self.bytes, &mut numbers);
+        numbers
+    }
+}
+
+fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
 }
 
 impl Shard {
@@ -203,7 +290,7 @@ impl Shard {
         if info.shape != shape {
             return Err(fault(format!("has the shape {:?}; the config says {shape:?}", info.shape)));
         }
-        if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+        if !is_float(info.dtype) {
             return Err(fault(format!(
                 "is of the type {:?}; the supported types are F16, BF16, F32 and F64",
                 info.dtype
@@ -226,13 +313,13 @@ impl Shard {
     }
 
     /// Opens a matrix, whose numbers are checked unless `shapes_only`.
-    fn mapped(&self, name: &str, shape: [usize; 2], shapes_only: bool) -> Result<MappedTable, Error> {
-        let (dtype, range) = self.locate(name, &shape)?;
+    fn mapped(&self, name: Name, shape: [usize; 2], shapes_only: bool) -> Result<MappedTable, Error> {
+        let (dtype, range) = self.locate(&name, &shape)?;
         let start = self.start as usize + range.start;
         if !shapes_only {
-            self.chunks(name, dtype, range, |_| ())?;
+            self.chunks(&name, dtype, range, |_| ())?;
         }
-        Ok(MappedTable::new(shape, dtype, Arc::clone(&self.map), start))
+        Ok(MappedTable::new(name, shape, dtype, Bytes::Mapped(Arc::clone(&self.map)), start))
     }
 
     /// Reads the numbers of a tensor, all of which must be finite, a chunk at a time. They are read and not taken from the

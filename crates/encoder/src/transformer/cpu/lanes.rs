@@ -89,7 +89,7 @@ pub(super) fn gate(activation: Activation, row: &mut [f32]) {
 
 /// Applies softmax: converts scores to weights that sum to 1.
 #[inline(always)]
-pub(super) fn softmax(row: &mut [f32]) {
+pub(in crate::transformer) fn softmax(row: &mut [f32]) {
     let top = largest(row);
     map(row, |score| exp(score - top));
     let scale = 1.0 / sum(row, |weight| weight);

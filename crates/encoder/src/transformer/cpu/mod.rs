@@ -12,7 +12,7 @@
 //! files, and are widened and packed a panel at a time for every batch; the numbers are the same.
 
 mod attention;
-mod lanes;
+pub(super) mod lanes;
 mod weights;
 
 use emberline_kernels::dot::dot_in_pairs;
@@ -198,8 +198,8 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
                     row.iter_mut().for_each(|value| *value *= scale);
                 }
                 // The order of additions is that of the reference implementations: words and types, then positions.
-                if let Some(token_type) = &model.token_type {
-                    lanes::add(row, token_type);
+                if let Some(types) = &model.token_types {
+                    lanes::add(row, types.row(0));
                 }
                 if let (Some(table), Some(&position)) = (model.position_table(), positions.get(at)) {
                     lanes::add(row, table.row(position as usize));

@@ -1,0 +1,76 @@
+//! Estimates the memory that fine-tuning takes.
+
+use std::path::Path;
+
+use super::{Described, HostEncoder, Inner, Scope, described, lacks};
+use crate::Error;
+use crate::sentence_transformer::modules::Modules;
+use crate::sentence_transformer::stage::Stage;
+use crate::transformer::{self, Config, Transformer};
+
+/// The bytes that fine-tuning takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The arrays that aren't trained.
+    pub frozen: u64,
+    /// The trained arrays, once: an optimiser needs the gradients and its own arrays too.
+    pub trained: u64,
+    /// What the forward pass of a batch keeps for the gradients.
+    pub activations: u64,
+}
+
+impl HostEncoder {
+    /// Estimates the memory of training on batches of `texts` texts of up to `tokens` tokens.
+    pub fn memory(&self, texts: usize, tokens: usize) -> Memory {
+        let Inner { outline, scope, arrays, .. } = &*self.0;
+        estimate(outline, *scope, (self.parameters(), arrays), (texts, tokens))
+    }
+}
+
+impl Memory {
+    /// Estimates the memory of training the model in a folder on batches of `texts` texts of up to `tokens` tokens, from the
+    /// headers of its files.
+    ///
+    /// # Errors
+    /// If a file is missing or corrupt, or the scope doesn't fit the model.
+    pub fn of(folder: &Path, scope: Scope, (texts, tokens): (usize, usize)) -> Result<Self, Error> {
+        let modules = Modules::read(folder)?;
+        let config = Config::read(&modules.transformer)?;
+        let mut weights = transformer::open_weights(&modules.transformer)?.without_values();
+        let model = Transformer::read(&config, &mut weights)?;
+        if let Some(reason) = lacks(&model, scope) {
+            return Err(Error::format(folder, reason));
+        }
+        let mut dim = modules.pooling(model.hidden)?.dim(model.hidden);
+        let stages: Vec<_> =
+            modules.after_pooling.iter().map(|module| Stage::read(module, &mut dim)).collect::<Result<_, _>>()?;
+        let stages: Vec<Stage> = stages.into_iter().flatten().collect();
+        let arrays = described(&model, &weights, (&stages, folder), scope);
+        let parameters = weights.parameters() + stages.iter().map(Stage::parameters).sum::<u64>();
+        Ok(estimate(&model, scope, (parameters, &arrays), (texts, tokens)))
+    }
+}
+
+fn estimate(
+    model: &Transformer,
+    scope: Scope,
+    (parameters, arrays): (u64, &[Described]),
+    (texts, tokens): (usize, usize),
+) -> Memory {
+    const SIZE: u64 = size_of::<f32>() as u64;
+    let trained: u64 = arrays.iter().map(|array| array.shape.iter().product::<usize>() as u64).sum();
+    let frozen = match scope {
+        Scope::Lora { .. } => parameters,
+        Scope::All | Scope::Last(_) => parameters - trained,
+    };
+    let deep = match scope {
+        Scope::Last(count) => count,
+        Scope::All | Scope::Lora { .. } => model.order.len(),
+    };
+    let widest = model.layers.iter().map(|layer| layer.up.outputs).max().unwrap_or(0);
+    // Per token and layer: the inputs of four linear maps and of two norms, queries, keys and values in two layouts, the inner
+    // values of the feed-forward before and after the activation, and two numbers per head and token that it may attend to.
+    let per_token = 12 * model.hidden + 2 * model.heads.stride() + 3 * widest + 2 * model.heads.count * tokens;
+    let activations = (texts * tokens) as u64 * (per_token as u64 * deep as u64 + 4 * model.hidden as u64);
+    Memory { frozen: frozen * SIZE, trained: trained * SIZE, activations: activations * SIZE }
+}
