@@ -1,12 +1,16 @@
-//! Tests that the same models give equal vectors on every available device, except for the rounding of sums.
+//! Tests that the same models give equal vectors and gradients on every available device, except for the rounding of sums.
 #![cfg(feature = "gpu")]
 
 use std::path::{Path, PathBuf};
 
+use burn::backend::{Autodiff, Cuda, Flex, Wgpu};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
 use emberline_base::Matrix;
 use emberline_device::Device;
 use emberline_encoder::EncoderOptions;
 use emberline_encoder::elmo::Elmo;
+use emberline_encoder::fine_tune::{DeviceEncoder, Scope, TrainedArray};
 use emberline_encoder::sentence_transformer::SentenceTransformer;
 use emberline_test_support::{Requirement, skip};
 
@@ -40,25 +44,70 @@ fn compare(what: &str, vectors: impl Fn(Device) -> Matrix) {
     }
 }
 
+const FAMILIES: [&str; 14] = [
+    "bert",
+    "roberta",
+    "distilbert",
+    "mpnet",
+    "modernbert",
+    "qwen3",
+    "gemma3",
+    "t5",
+    "t5_gated",
+    "nomic",
+    "gte",
+    "gte_new",
+    "albert",
+    "deberta",
+];
+
 #[test]
 fn devices_agree_on_every_family() {
-    for model in [
-        "bert",
-        "roberta",
-        "distilbert",
-        "mpnet",
-        "modernbert",
-        "qwen3",
-        "gemma3",
-        "t5",
-        "t5_gated",
-        "nomic",
-        "gte",
-        "gte_new",
-        "albert",
-        "deberta",
-    ] {
+    for model in FAMILIES {
         compare(model, |device| sentences(model, device));
     }
     compare("elmo", elmo);
+}
+
+/// Returns the gradients of a sum of the vectors with weights: of every trained array, one after another, each divided by the
+/// largest number of its own.
+fn gradients<B: Backend>(model: &str, scope: Scope, device: B::Device) -> Matrix {
+    let model =
+        SentenceTransformer::open(&fixture(model), &EncoderOptions::default(), Device::Cpu).expect("a good model");
+    let tokens = model.tokens(&TEXTS.map(str::as_bytes)).expect("tokens");
+    let batch: Vec<&[u32]> = (0..TEXTS.len()).map(|text| tokens.of_text(text)).collect();
+    let host = model.fine_tune(scope).expect("trainable");
+    let start = host.start(1).expect("readable");
+    let encoder = DeviceEncoder::<Autodiff<B>>::new(&host, device.clone()).expect("readable");
+    let tracked = |array: &TrainedArray| {
+        let data = TensorData::new(array.values.clone(), array.matrix_shape());
+        Tensor::<Autodiff<B>, 2>::from_data(data, &device).require_grad()
+    };
+    let tracked: Vec<_> = start.iter().map(tracked).collect();
+    let vectors = encoder.forward(&tracked, &batch, None);
+    let [rows, cols] = vectors.dims();
+    let weights: Vec<f32> = (0..rows * cols).map(|at| (at as f32).sin()).collect();
+    let weights = Tensor::<Autodiff<B>, 2>::from_data(TensorData::new(weights, [rows, cols]), &device);
+    let mut gradients = (vectors * weights).sum().backward();
+    let mut all = Vec::new();
+    for tensor in &tracked {
+        let Some(gradient) = tensor.grad_remove(&mut gradients) else { continue };
+        let values = gradient.into_data().convert::<f32>().into_vec::<f32>().expect("32-bit numbers");
+        let largest = values.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
+        all.extend(values.iter().map(|value| value / largest / 30.0)); // Agreement to 3e-4 of the largest.
+    }
+    Matrix::new(1, all.len(), all)
+}
+
+#[test]
+fn devices_agree_on_gradients() {
+    for model in FAMILIES {
+        for scope in [Scope::All, Scope::Lora { rank: 2, alpha: 2.0 }] {
+            compare(&format!("gradients of {model}"), |device| match device {
+                Device::Cpu => gradients::<Flex>(model, scope, Default::default()),
+                Device::Wgpu => gradients::<Wgpu>(model, scope, Default::default()),
+                Device::Cuda => gradients::<Cuda>(model, scope, Default::default()),
+            });
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The forward pass of an encoder that is trained, in Burn: token vectors, pooling, and the modules after it.
 
+use std::ops::Range;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
@@ -9,8 +11,6 @@ use crate::sentence_transformer::pooling::{Mode, Pooling};
 use crate::sentence_transformer::stage::{Residual, Stage};
 use crate::transformer::{Activation, DeviceArrays, DeviceLinear, DeviceModel, Dropout, activate};
 
-/// Subtracted from what isn't pooled before a maximum is taken.
-const LOW: f32 = 1e30;
 /// The minimum length that a vector is divided by, squared.
 const SMALLEST_SQUARE: f32 = 1e-24;
 
@@ -71,39 +71,44 @@ impl<B: Backend> DeviceEncoder<B> {
 
     /// Computes the vectors of texts from their token ids, `[texts, dim]`; there is at least one text. `trained`: the trained
     /// arrays in their order, as matrices ([`TrainedArray::matrix_shape`](super::TrainedArray::matrix_shape)). A text without
-    /// tokens is pooled from none. All texts are padded to the longest of them, so it's best if they are of similar length.
+    /// tokens is pooled from none. Attention may pad all texts to the longest, so it's best if they are of similar length.
     pub fn forward(&self, trained: &[Tensor<B, 2>], batch: &[&[u32]], dropout: Option<Dropout<'_>>) -> Tensor<B, 2> {
-        let tokens = self.model.tokens(trained, batch, dropout);
+        // A text without tokens has one that isn't pooled.
+        let texts: Vec<&[u32]> = batch.iter().map(|text| if text.is_empty() { &[0][..] } else { *text }).collect();
+        let tokens = self.model.tokens(trained, &texts, dropout);
         let pooled = self.pool(tokens, batch);
         self.stages.iter().fold(pooled, |vectors, stage| stage.apply(vectors, trained))
     }
 
-    /// Pools the vectors of tokens, `[texts, length, hidden]`.
-    fn pool(&self, tokens: Tensor<B, 3>, batch: &[&[u32]]) -> Tensor<B, 2> {
-        let [texts, length, hidden] = tokens.dims();
-        let first = self.skipped;
-        let counts: Vec<usize> = batch.iter().map(|text| text.len().saturating_sub(first)).collect();
-        // A value per token, 0 for those that aren't pooled: `[texts, 1, length]`.
-        let per_token = |of_text: &dyn Fn(usize) -> Vec<f32>| {
-            let mut values = vec![0.0; texts * length];
-            for (row, &count) in values.chunks_exact_mut(length).zip(&counts) {
-                row[first.min(length)..][..count].copy_from_slice(&of_text(count));
-            }
-            Tensor::<B, 3>::from_data(TensorData::new(values, [texts, 1, length]), &self.device)
+    /// Pools the vectors of the tokens of texts, `[tokens, hidden]`, one text after another.
+    fn pool(&self, tokens: Tensor<B, 2>, batch: &[&[u32]]) -> Tensor<B, 2> {
+        let [count, hidden] = tokens.dims();
+        let mut first = 0;
+        // The pooled tokens of every text.
+        let pooled = |text: &&[u32]| {
+            let all = first..first + text.len();
+            first += text.len().max(1);
+            (all.start + self.skipped).min(all.end)..all.end
         };
-        let pooled = |mode: &Mode| match mode.weights(0, first) {
+        let pooled: Vec<Range<usize>> = batch.iter().map(pooled).collect();
+        let of_mode = |mode: &Mode| match mode.weights(0, self.skipped) {
             Some(_) => {
-                let weights = per_token(&|count| mode.weights(count, first).unwrap_or_default());
-                weights.matmul(tokens.clone()).reshape([texts, hidden])
+                let mut weights = vec![0.0; batch.len() * count];
+                for (row, tokens) in weights.chunks_exact_mut(count).zip(&pooled) {
+                    let of_text = mode.weights(tokens.len(), self.skipped).unwrap_or_default();
+                    row[tokens.clone()].copy_from_slice(&of_text);
+                }
+                Tensor::from_data(TensorData::new(weights, [batch.len(), count]), &self.device).matmul(tokens.clone())
             }
             None => {
-                let is_pooled = per_token(&|count| vec![1.0; count]).swap_dims(1, 2);
-                let low = is_pooled.clone().sub_scalar(1.0).mul_scalar(LOW);
-                let largest = (tokens.clone() * is_pooled.clone() + low).max_dim(1).reshape([texts, hidden]);
-                largest * is_pooled.max_dim(1).reshape([texts, 1])
+                let largest = |of_text: &Range<usize>| match of_text.len() {
+                    0 => Tensor::zeros([1, hidden], &self.device),
+                    length => tokens.clone().narrow(0, of_text.start, length).max_dim(0),
+                };
+                Tensor::cat(pooled.iter().map(largest).collect(), 0)
             }
         };
-        let mut parts: Vec<Tensor<B, 2>> = self.pooling.modes.iter().map(pooled).collect();
+        let mut parts: Vec<Tensor<B, 2>> = self.pooling.modes.iter().map(of_mode).collect();
         if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 1) }
     }
 }

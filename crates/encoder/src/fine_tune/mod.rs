@@ -12,6 +12,7 @@ mod memory;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +59,12 @@ pub struct TrainedArray {
 /// An encoder on the host, with the list of its trained arrays.
 #[derive(Clone)]
 pub struct HostEncoder(Arc<Inner>);
+
+impl fmt::Debug for HostEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostEncoder").field("scope", &self.scope()).finish_non_exhaustive()
+    }
+}
 
 struct Inner {
     encoder: SentenceTransformer,

@@ -2,15 +2,19 @@
 //!
 //! A frozen model computes texts of equal length together, in batches whose size depends only on that length (the last batch is
 //! padded with copies of its first text). So a kernel that is selected by shape is the same for a text in any batch. In
-//! training, the texts of a batch are padded to the longest, and padding is masked in attention.
+//! training, texts of several lengths are computed together: their tokens follow each other, and only attention pads them.
+//!
+//! On the CPU, `fused/` has the operations that training spends its time in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::activation::{gelu, gelu_approximate, relu, sigmoid, silu, softmax, tanh};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::Substream;
 
+use super::fused::{self, Attention};
 use super::{
     Activation, Forward, Heads, Layer, Linear, MappedLinear, MappedTable, Name, Norm, NormKind, Rotary, Table,
     Transformer, bucket, rotation,
@@ -260,21 +264,19 @@ impl<B: Backend> DeviceModel<B> {
     }
 
     /// Computes the vectors of texts of equal length after each of the `last` last layers, `[texts * length, hidden]` each.
-    fn equal(&self, texts: &[&[u32]], length: usize, last: usize) -> Vec<Vec<f32>> {
-        Pass::new(self, &[], texts, length, None).run(texts, last).into_iter().map(values).collect()
+    fn equal(&self, texts: &[&[u32]], last: usize) -> Vec<Vec<f32>> {
+        Pass::new(self, &[], texts, None).run(texts, last).into_iter().map(values).collect()
     }
 
-    /// Computes the vectors of the tokens of texts, each padded to the longest, with the trained arrays, `[texts, length,
-    /// hidden]`; what is computed for padding has no meaning.
+    /// Computes the vectors of the tokens of texts with the trained arrays, one text after another, `[tokens, hidden]`. No text
+    /// is empty.
     pub(crate) fn tokens(
         &self,
         trained: &[Tensor<B, 2>],
         texts: &[&[u32]],
         dropout: Option<Dropout<'_>>,
-    ) -> Tensor<B, 3> {
-        let length = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
-        let state = Pass::new(self, trained, texts, length, dropout).run(texts, 1).swap_remove(0);
-        state.reshape([texts.len(), length, self.model.hidden])
+    ) -> Tensor<B, 2> {
+        Pass::new(self, trained, texts, dropout).run(texts, 1).swap_remove(0)
     }
 
     fn indices(&self, ids: Vec<u32>) -> Tensor<B, 1, Int> {
@@ -283,14 +285,26 @@ impl<B: Backend> DeviceModel<B> {
     }
 }
 
-/// A forward pass over texts that are padded to one length.
+/// A forward pass over texts.
 struct Pass<'a, B: Backend> {
     on_device: &'a DeviceModel<B>,
     trained: &'a [Tensor<B, 2>],
     dropout: Option<Dropout<'a>>,
     extra: Extra<B>,
-    texts: usize,
-    length: usize,
+    lengths: Vec<usize>,
+    /// The number of tokens of the longest text.
+    longest: usize,
+    padding: Option<Padding<B>>,
+}
+
+/// Where the tokens of texts are if all texts are padded to the longest.
+struct Padding<B: Backend> {
+    /// The row of the token at every place, `[texts * longest]`; that of any token where there is none.
+    rows: Tensor<B, 1, Int>,
+    /// The place of every token, `[tokens]`.
+    places: Tensor<B, 1, Int>,
+    /// 0 for a token and [`UNSEEN`] for padding, `[texts, 1, 1, longest]`.
+    mask: Tensor<B, 4>,
 }
 
 impl<'a, B: Backend> Pass<'a, B> {
@@ -298,14 +312,17 @@ impl<'a, B: Backend> Pass<'a, B> {
         on_device: &'a DeviceModel<B>,
         trained: &'a [Tensor<B, 2>],
         texts: &[&[u32]],
-        length: usize,
         dropout: Option<Dropout<'a>>,
     ) -> Self {
-        let extra = Extra::new(on_device, trained, texts, length);
-        Self { on_device, trained, dropout, extra, texts: texts.len(), length }
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let padding =
+            lengths.iter().any(|length| *length < longest).then(|| Padding::new(&lengths, longest, on_device));
+        let extra = Extra::new(on_device, trained, longest);
+        Self { on_device, trained, dropout, extra, lengths, longest, padding }
     }
 
-    /// Computes the vectors of the tokens after each of the `last` last layers, `[texts * length, hidden]` each.
+    /// Computes the vectors of the tokens after each of the `last` last layers, `[tokens, hidden]` each.
     fn run(mut self, texts: &[&[u32]], last: usize) -> Vec<Tensor<B, 2>> {
         let DeviceModel { model, layers, final_norm, .. } = self.on_device;
         let embedded = self.embed(texts);
@@ -350,14 +367,9 @@ impl<'a, B: Backend> Pass<'a, B> {
     }
 
     fn embed(&self, texts: &[&[u32]]) -> Tensor<B, 2> {
-        let Self { on_device, trained, length, .. } = *self;
-        let padded = |ids: &[u32]| {
-            let mut ids = ids.to_vec();
-            ids.resize(length, 0);
-            ids
-        };
-        let ids = texts.iter().flat_map(|text| padded(text)).collect();
-        let mut state = on_device.words.get(trained).select(0, on_device.indices(ids)); // [texts * length, embedded]
+        let Self { on_device, trained, .. } = *self;
+        let ids = texts.iter().flat_map(|text| text.iter().copied()).collect();
+        let mut state = on_device.words.get(trained).select(0, on_device.indices(ids)); // [tokens, embedded]
         if let Some(scale) = on_device.model.embedding_scale {
             state = state.mul_scalar(scale);
         }
@@ -365,23 +377,37 @@ impl<'a, B: Backend> Pass<'a, B> {
             state = state + types.get(trained).narrow(0, 0, 1);
         }
         if let Some(table) = &on_device.positions {
-            let positions = texts.iter().flat_map(|text| padded(&on_device.model.position_ids(text))).collect();
+            let positions = texts.iter().flat_map(|text| on_device.model.position_ids(text)).collect();
             state = state + table.get(trained).select(0, on_device.indices(positions));
         }
         let state = on_device.embedding_norm.iter().fold(state, |state, norm| norm.apply(state, trained));
-        on_device.embedding_out.iter().fold(state, |state, linear| linear.apply(state, trained)) // [texts * length, hidden]
+        on_device.embedding_out.iter().fold(state, |state, linear| linear.apply(state, trained)) // [tokens, hidden]
     }
 
     fn attend(&self, layer: &DeviceLayer<B>, described: &Layer, state: Tensor<B, 2>) -> Tensor<B, 2> {
-        let Self { texts, length, trained, ref extra, .. } = *self;
-        let Heads { count, shared, width, scale, .. } = self.on_device.model.heads;
-        let three = layer.queries_keys_values.apply(state, trained).reshape([texts, length, count + 2 * shared, width]);
+        let Self { trained, longest: length, ref extra, ref lengths, .. } = *self;
+        let texts = lengths.len();
+        let heads = self.on_device.model.heads;
+        let Heads { count, shared, width, scale, .. } = heads;
+        let rotation = extra.rotations.iter().find(|(known, _)| Some(*known) == described.rotary).map(|(_, turn)| turn);
+        let mut three = layer.queries_keys_values.apply(state, trained); // [tokens, stride]
+        if layer.head_norms.is_none() && extra.relative.is_none() {
+            let (window, bias) = (described.window, extra.bias.as_ref());
+            let rotation = rotation.map(|turn| Arc::clone(&turn.host));
+            if let Some(seen) = fused::attention(&three, &Attention { heads, lengths, window, rotation, bias }) {
+                return layer.attention_out.apply(seen, trained);
+            }
+        }
+        if let Some(padding) = &self.padding {
+            three = three.select(0, padding.rows.clone());
+        }
+        let three = three.reshape([texts, length, count + 2 * shared, width]);
         let part = |first: usize, heads: usize| three.clone().narrow(2, first, heads).swap_dims(1, 2);
         let (mut queries, mut keys) = (part(0, count), part(count, shared)); // [texts, heads, length, width]
         if let Some([of_queries, of_keys]) = &layer.head_norms {
             (queries, keys) = (of_queries.apply_to_heads(queries, trained), of_keys.apply_to_heads(keys, trained));
         }
-        if let Some((_, turn)) = extra.rotations.iter().find(|(known, _)| Some(*known) == described.rotary) {
+        if let Some(turn) = rotation {
             (queries, keys) = (turn.apply(queries), turn.apply(keys));
         }
         let keys = repeat_heads(keys, count / shared).swap_dims(2, 3);
@@ -403,12 +429,16 @@ impl<'a, B: Backend> Pass<'a, B> {
         if let Some((_, mask)) = extra.masks.iter().find(|(window, _)| *window == described.window) {
             scores = scores + mask.clone();
         }
-        if let Some(mask) = &extra.padding {
-            scores = scores + mask.clone();
+        if let Some(padding) = &self.padding {
+            scores = scores + padding.mask.clone();
         }
         let values = repeat_heads(part(count + shared, shared), count / shared);
-        let seen = softmax(scores, 3).matmul(values).swap_dims(1, 2);
-        layer.attention_out.apply(seen.reshape([texts * length, count * width]), trained)
+        let seen = softmax(scores, 3).matmul(values).swap_dims(1, 2).reshape([texts * length, count * width]);
+        let seen = match &self.padding {
+            Some(padding) => seen.select(0, padding.places.clone()),
+            None => seen,
+        };
+        layer.attention_out.apply(seen, trained)
     }
 
     fn feed_forward(&self, layer: &DeviceLayer<B>, state: Tensor<B, 2>) -> Tensor<B, 2> {
@@ -448,7 +478,7 @@ impl<B: Backend> Forward for DeviceModel<B> {
             for group in members.chunks(size) {
                 let filled = group.iter().chain(std::iter::repeat(&group[0])).take(size);
                 let ids: Vec<&[u32]> = filled.map(|&at| texts[at]).collect();
-                for (all, rows) in all.iter_mut().zip(self.equal(&ids, length, last)) {
+                for (all, rows) in all.iter_mut().zip(self.equal(&ids, last)) {
                     for (&at, rows) in group.iter().zip(rows.chunks_exact(length * hidden)) {
                         all[starts[at] * hidden..][..length * hidden].copy_from_slice(rows);
                     }
@@ -467,25 +497,45 @@ impl<B: Backend> Forward for DeviceModel<B> {
     }
 }
 
-/// What all layers use, which depends only on the lengths of the texts.
+impl<B: Backend> Padding<B> {
+    fn new(lengths: &[usize], longest: usize, on_device: &DeviceModel<B>) -> Self {
+        let (mut rows, mut places, mut mask) = (Vec::new(), Vec::new(), Vec::new());
+        for (text, &length) in lengths.iter().enumerate() {
+            let first = places.len() as u32;
+            places.extend((0..length).map(|at| (text * longest + at) as u32));
+            rows.extend((0..longest).map(|at| if at < length { first + at as u32 } else { first }));
+            mask.extend((0..longest).map(|at| if at < length { 0.0 } else { UNSEEN }));
+        }
+        Self {
+            rows: on_device.indices(rows),
+            places: on_device.indices(places),
+            mask: tensor(mask, [lengths.len(), 1, 1, longest], &on_device.device),
+        }
+    }
+}
+
+/// What all layers use, which depends only on the number of tokens of the longest text.
 struct Extra<B: Backend> {
     /// The bias by relative position, `[1, heads, length, length]`.
     bias: Option<Tensor<B, 4>>,
     /// The masks by window, `[1, 1, length, length]`: 0 for what a token sees, else [`UNSEEN`]. There is none for a layer whose
     /// tokens see all others.
     masks: Vec<(Option<usize>, Tensor<B, 4>)>,
-    /// The same for padding, `[texts, 1, 1, length]`.
-    padding: Option<Tensor<B, 4>>,
     rotations: Vec<(Rotary, Rotation<B>)>,
     /// The vectors of relative positions, and the row of the position of token i relative to token j, `[1, 1, length, length]`.
     relative: Option<(Tensor<B, 2>, Tensor<B, 4, Int>)>,
 }
 
-/// The cosines and sines of rotary positions, `[1, 1, length, width / 2]` each.
-struct Rotation<B: Backend>(Tensor<B, 4>, Tensor<B, 4>);
+/// The cosines and sines of rotary positions.
+struct Rotation<B: Backend> {
+    /// `[1, 1, length, width / 2]` each.
+    on_device: [Tensor<B, 4>; 2],
+    /// The same numbers on the host.
+    host: Arc<(Vec<f32>, Vec<f32>)>,
+}
 
 impl<B: Backend> Extra<B> {
-    fn new(on_device: &DeviceModel<B>, trained: &[Tensor<B, 2>], texts: &[&[u32]], length: usize) -> Self {
+    fn new(on_device: &DeviceModel<B>, trained: &[Tensor<B, 2>], length: usize) -> Self {
         let DeviceModel { model, device, .. } = on_device;
         let heads = model.heads;
         let pairs = move || (0..length * length).map(move |at| (at / length, at % length));
@@ -500,12 +550,7 @@ impl<B: Backend> Extra<B> {
             let rows: Vec<i64> = pairs().map(|(q, k)| relative.row(q as i64 - k as i64) as i64).collect();
             (vectors, Tensor::from_data(TensorData::new(rows, [1, 1, length, length]), device))
         });
-        let padding = texts.iter().any(|text| text.len() < length).then(|| {
-            let score = |text: &&[u32], at: usize| if at < text.len() { 0.0 } else { UNSEEN };
-            let scores = texts.iter().flat_map(|text| (0..length).map(move |at| score(text, at))).collect();
-            tensor(scores, [texts.len(), 1, 1, length], device)
-        });
-        let mut extra = Self { bias, masks: Vec::new(), padding, rotations: Vec::new(), relative };
+        let mut extra = Self { bias, masks: Vec::new(), rotations: Vec::new(), relative };
         for layer in &model.layers {
             let masks = layer.window.is_some() || heads.causal;
             if masks && extra.masks.iter().all(|(known, _)| *known != layer.window) {
@@ -517,10 +562,10 @@ impl<B: Backend> Extra<B> {
                 extra.masks.push((layer.window, mask));
             }
             if let Some(rotary) = layer.rotary.filter(|r| extra.rotations.iter().all(|(known, _)| known != r)) {
-                let (cosines, sines) = rotation(rotary, length, heads.width);
+                let host = Arc::new(rotation(rotary, length, heads.width));
                 let shape = [1, 1, length, heads.width / 2];
-                let turn = Rotation(tensor(cosines, shape, device), tensor(sines, shape, device));
-                extra.rotations.push((rotary, turn));
+                let on_device = [&host.0, &host.1].map(|values| tensor(values.clone(), shape, device));
+                extra.rotations.push((rotary, Rotation { on_device, host }));
             }
         }
         extra
@@ -532,7 +577,7 @@ impl<B: Backend> Rotation<B> {
     fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let half = x.dims()[3] / 2;
         let (first, second) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        let (cosines, sines) = (self.0.clone(), self.1.clone());
+        let [cosines, sines] = self.on_device.clone();
         let turned = first.clone() * cosines.clone() - second.clone() * sines.clone();
         Tensor::cat(vec![turned, second * cosines + first * sines], 3)
     }
@@ -554,20 +599,33 @@ impl<B: Backend> DeviceLinear<B> {
     /// Applies the map to rows, `[rows, in]`.
     pub(crate) fn apply(&self, x: Tensor<B, 2>, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
         let weight = joined(&self.parts, trained, 0);
-        let mut product = x.clone().matmul(weight.transpose());
+        let bias = (!self.bias.is_empty()).then(|| joined(&self.bias, trained, 1));
+        let mut product = fused::linear(&x, &weight, bias.as_ref()).unwrap_or_else(|| {
+            let product = x.clone().matmul(weight.transpose());
+            bias.into_iter().fold(product, |product, bias| product + bias)
+        });
         if !self.adapters.is_empty() {
             let difference = |adapter: &Adapter<B>| {
-                let narrow = x.clone().matmul(adapter.down.get(trained).transpose()).mul_scalar(adapter.scale);
-                narrow.matmul(adapter.up.get(trained).transpose())
+                let (down, up) = (adapter.down.get(trained), adapter.up.get(trained));
+                let map = |x: Tensor<B, 2>, weight: Tensor<B, 2>| {
+                    fused::linear(&x, &weight, None).unwrap_or_else(|| x.matmul(weight.transpose()))
+                };
+                map(map(x.clone(), down).mul_scalar(adapter.scale), up)
             };
             product = product + cat(self.adapters.iter().map(difference).collect(), 1);
         }
-        if self.bias.is_empty() { product } else { product + joined(&self.bias, trained, 1) }
+        product
     }
 }
 
 impl<B: Backend> DeviceNorm<B> {
     fn apply(&self, x: Tensor<B, 2>, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        if let (Some(shift), None) = (&self.shift, self.scale_offset) {
+            let (scale, shift) = (self.scale.get(trained), shift.get(trained));
+            if let Some(normed) = fused::layer_norm(&x, &scale, &shift, self.epsilon) {
+                return normed;
+            }
+        }
         let centred = if self.kind == NormKind::Layer { x.clone() - x.mean_dim(1) } else { x };
         let square = (centred.clone() * centred.clone()).mean_dim(1);
         let scale = self.scale_offset.iter().fold(self.scale.get(trained), |scale, &offset| scale.add_scalar(offset));
@@ -609,7 +667,7 @@ fn values<B: Backend>(x: Tensor<B, 2>) -> Vec<f32> {
 pub(crate) fn activate<B: Backend>(activation: Activation, x: Tensor<B, 2>) -> Tensor<B, 2> {
     match activation {
         Activation::Identity => x,
-        Activation::Gelu => gelu(x),
+        Activation::Gelu => fused::gelu(&x).unwrap_or_else(|| gelu(x)),
         Activation::GeluTanh => gelu_approximate(x),
         Activation::Relu => relu(x),
         Activation::Tanh => tanh(x),

@@ -24,6 +24,7 @@ mod cpu;
 mod deberta;
 mod device;
 mod distilbert;
+mod fused;
 mod gemma3;
 mod lazy;
 mod mapped;
