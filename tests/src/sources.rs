@@ -54,7 +54,21 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small("graph", "tfhub", file("savedmodel/tests/fixtures/models/use-dan-signed"), false, false),
         small("static", "model2vec", file("embedding/tests/fixtures/model2vec/f32"), true, false),
         small("elmo", "elmo", file("encoder/tests/fixtures/elmo"), true, false),
-        small("bert", "sentence_transformer", file("encoder/tests/fixtures/bert"), false, false),
+        small("bert", "sentence_transformer", file("encoder/tests/fixtures/bert"), true, false),
+        small(
+            "last",
+            "sentence_transformer",
+            file("encoder/tests/fixtures/mpnet") + "trainable_layers = 1\n",
+            true,
+            false,
+        ),
+        small(
+            "lora",
+            "sentence_transformer",
+            file("encoder/tests/fixtures/modernbert") + "lora = { rank = 2 }\n",
+            true,
+            false,
+        ),
         small(
             "bert-pca",
             "sentence_transformer",

@@ -23,6 +23,8 @@ fn run(fixture: Fixture, sources: &[Small], rows: &[(String, usize)]) -> Fixture
         [train]
         epochs = 2
         batch_size = 8
+        [decide]
+        keep_encoders = "all"
         [grid]
         "embedding.trainable" = [false, true]
         "#,

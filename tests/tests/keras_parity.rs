@@ -67,6 +67,7 @@ impl Golden {
             targets: &targets,
             order: None,
             monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
+            encoder: None,
             initial: Some(&self.weights("init", first)),
             decision: DecisionSpec::default(),
         };

@@ -10,7 +10,7 @@ use emberline_device::Device;
 use emberline_embedding::encode::Encoding;
 use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::{Reduce, Reduction};
-use emberline_embedding::{Quantize, Source, Texts};
+use emberline_embedding::{Quantize, Scope, Source, Texts};
 use emberline_tests::sources::{Small, csv, every_kind, labelled};
 use emberline_tests::{Fixture, Pipeline};
 use emberline_train::{Model, Tensor, Weights};
@@ -89,17 +89,19 @@ fn numbers(features: &Features) -> Vec<Vec<f32>> {
         Features::Trainable(bags) => {
             bags.of_text(text).iter().flat_map(|&id| bags.table.row(id as usize).iter().copied()).collect()
         }
+        Features::Tokens { sequences, .. } => sequences.of_text(text).iter().map(|&id| id as f32).collect(),
     };
     (0..features.texts()).map(text).collect()
 }
 
 /// Frozen, made shorter by PCA, tuned; and whether that is learned from the training texts.
 fn ways(small: &Small, source: &Source) -> Vec<(FeatureSpec, bool)> {
-    let own = FeatureSpec { trainable: false, ..source.feature_spec() };
+    let own = FeatureSpec { trainable: false, fine_tuning: None, ..source.feature_spec() };
     // In 32 bits: the signs of principal components may stay when the components change.
     let (reduction, quantize) = (Some(Reduction { dim: 2, reduce: Reduce::Pca }), Quantize::F32);
     let pca = FeatureSpec { reduction, quantize, ..own.clone() };
-    let tuned = FeatureSpec { trainable: true, ..own.clone() };
+    let is_encoder = matches!(source, Source::SentenceTransformer(_));
+    let tuned = FeatureSpec { trainable: true, fine_tuning: is_encoder.then_some(Scope::All), ..own.clone() };
     let mut ways = vec![(own, small.learns), (pca, true)];
     if small.trainable {
         ways.push((tuned, small.learns));

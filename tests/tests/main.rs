@@ -18,6 +18,7 @@ mod expected;
 mod explanations;
 mod export;
 mod files;
+mod fine_tuning;
 mod fit_verdicts;
 mod guarantees;
 mod keras_parity;

@@ -140,7 +140,8 @@ fn every_source_finds_the_nearest_rows_by_the_vectors_of_its_head() {
     let folder = folder("");
     let at = folder.path();
     let sources = tables(&every_kind(at));
-    let grid = "[train]\nepochs = 2\n[grid]\n\"embedding.trainable\" = [false, true]\n";
+    let grid =
+        "[train]\nepochs = 2\n[decide]\nkeep_encoders = \"all\"\n[grid]\n\"embedding.trainable\" = [false, true]\n";
     fs::write(at.join("p.toml"), format!("{DATA}{sources}{grid}")).expect("written");
     let (run, cells) = run(at);
     let queries = ["why the cat", "hello people of the sun", "a dog"];

@@ -24,6 +24,8 @@ fn finished_run() -> (Fixture, usize) {
             [train]
             epochs = 3
             batch_size = 16
+            [decide]
+            keep_encoders = "all"
             [grid]
             "embedding.trainable" = [false, true]
             "#,

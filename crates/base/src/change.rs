@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Keys of settings that no result depends on: they say where files are, or what is shown.
-pub const IGNORED_KEYS: [&str; 5] = ["path", "url", "sha256", "rows", "epoch_dots"];
+/// Keys of settings that no result depends on: they say where files are, what is shown, or what is kept.
+pub const IGNORED_KEYS: [&str; 6] = ["path", "url", "sha256", "rows", "epoch_dots", "keep_encoders"];
 
 /// One value that differs between the old and the new side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

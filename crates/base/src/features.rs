@@ -1,5 +1,5 @@
 //! Training features of a list of texts: one fixed vector per text for a frozen embedding, bags of table rows for a
-//! fine-tuned one, or the layers of an encoder whose mix is trained.
+//! fine-tuned one, the layers of an encoder whose mix is trained, or token ids for an encoder whose weights are.
 
 use std::sync::Arc;
 
@@ -125,6 +125,13 @@ pub enum Features {
     Trainable(Bags),
     /// A frozen encoder with a trained layer mix: the weights of its layers are trained with the head.
     Mixed(LayerStack),
+    /// An encoder whose weights are trained with the head.
+    Tokens {
+        /// The token ids of the texts.
+        sequences: TokenSequences,
+        /// The length of a text's vector.
+        dim: usize,
+    },
 }
 
 impl Features {
@@ -134,6 +141,7 @@ impl Features {
             Self::Frozen(matrix) => matrix.rows(),
             Self::Trainable(bags) => bags.offsets.len() - 1,
             Self::Mixed(layered) => layered.vectors.rows(),
+            Self::Tokens { sequences, .. } => sequences.texts(),
         }
     }
 
@@ -143,6 +151,7 @@ impl Features {
             Self::Frozen(matrix) => matrix.cols(),
             Self::Trainable(bags) => bags.table.cols(),
             Self::Mixed(layered) => layered.vectors.cols() / layered.layers,
+            Self::Tokens { dim, .. } => *dim,
         }
     }
 }

@@ -103,6 +103,10 @@ pub struct Outcome {
     /// texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table_bytes: Option<u64>,
+    /// The bytes of the weights of a fine-tuned encoder that training changed, of LoRA its two matrices per map; absent if no
+    /// encoder was trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_bytes: Option<u64>,
     /// The number of epochs that were trained.
     pub epochs: u32,
     /// The epoch whose weights are kept and evaluated, counted from 1.

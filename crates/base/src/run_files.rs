@@ -8,7 +8,8 @@
 //!              cell.toml  history.csv ...  the files of that attempt (hard links)
 //!              attempts/<number>/          cell.toml  history.csv  record.jsonl  model.safetensors
 //!                                          predictions.safetensors  SHA256SUMS
-//!                                          checkpoint.safetensors, while the cell is trained
+//!                                          encoder.safetensors, the weights of a fine-tuned encoder, as `[decide]
+//!                                          keep_encoders` says; checkpoint.safetensors, while the cell is trained
 //! inputs/<digest>.json                     facts about a dataset or an embedding, for `explain`
 //!        <digest>.rows                     the rows of a validation or test split
 //!        <rows>.<embedding>.known          the number of known words of each of these rows, for an embedding
@@ -63,11 +64,15 @@ pub const EPOCHS: &str = "record.jsonl";
 pub const MODEL: &str = "model.safetensors";
 /// The logits of a cell's validation and test rows, if predictions are kept.
 pub const PREDICTIONS: &str = "predictions.safetensors";
+/// The weights of a cell's fine-tuned encoder, if they are kept. `SHA256SUMS` doesn't list them, since they may be removed later; the
+/// model names their hash.
+pub const ENCODER: &str = "encoder.safetensors";
 /// The checkpoint from which an interrupted cell resumes.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// The reserved names in a cell's folder, which a user's log file must not have.
-pub const CELL_FILES: [&str; 9] = [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, CHECKPOINT, SUMS, ATTEMPTS];
+pub const CELL_FILES: [&str; 10] =
+    [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, ENCODER, CHECKPOINT, SUMS, ATTEMPTS];
 
 /// Returns the folder of a cell in a run folder.
 pub fn cell(run: &Path, id: &str) -> PathBuf {

@@ -429,7 +429,7 @@ pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) targets: ExportTargets,
     /// The input of the ONNX graph [default: vectors].
-    #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec"])]
+    #[arg(long, value_enum, value_name = "INPUT", conflicts_with_all = ["bundle", "model2vec", "word2vec", "sentence_transformer"])]
     pub(crate) onnx_input: Option<OnnxInputName>,
     /// The cell that is exported [default: the refit, or else the best one of the best setting].
     #[arg(long, value_name = "CELL")]
@@ -458,6 +458,9 @@ pub(crate) struct ExportTargets {
     /// Write the table, fine-tuned as it is, as word2vec text, which gensim loads.
     #[arg(long, value_name = "FILE")]
     pub(crate) word2vec: Option<PathBuf>,
+    /// Write the fine-tuned encoder, without the head, as a folder that the Python package sentence-transformers loads.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sentence_transformer: Option<PathBuf>,
 }
 
 /// The input of an ONNX graph.

@@ -131,6 +131,8 @@ impl Error {
             Self::Pipeline(Pipeline::Stale(stale)) => of_inputs(stale),
             Self::Pipeline(Pipeline::OtherVersion { .. }) => Code::Stale,
             Self::Pipeline(Pipeline::RunFile { .. } | Pipeline::Learned { .. }) => Code::Asset,
+            Self::Pipeline(Pipeline::EncoderNotKept { .. } | Pipeline::EncoderDamaged { .. }) => Code::Asset,
+            Self::Pipeline(Pipeline::FrozenEncoder { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::OtherPipeline { .. }) => Code::Usage,
             Self::Pipeline(Pipeline::Refit { .. }) => Code::CellsFailed,
             Self::Pipeline(Pipeline::Report(error)) => of_report(error),
@@ -223,6 +225,7 @@ fn of_embedding(error: &emberline_embedding::Error) -> Code {
         emberline_embedding::Error::Format { .. } | emberline_embedding::Error::File(_) => Code::Asset,
         emberline_embedding::Error::OtherSource { .. }
         | emberline_embedding::Error::TunedRows { .. }
+        | emberline_embedding::Error::TunedEncoder { .. }
         | emberline_embedding::Error::NotLearned { .. } => Code::Asset,
         emberline_embedding::Error::Export { .. } => Code::Usage,
         emberline_embedding::Error::Unsupported(_) | emberline_embedding::Error::Device(_) => Code::Usage,

@@ -65,6 +65,14 @@ pub enum Error {
         /// The digest of the opened source.
         found: Digest,
     },
+    /// Fine-tuned weights don't fit the encoder that they belong to.
+    #[error(
+        "the fine-tuned weights don't fit the encoder: {reason}; their file is damaged, or belongs to another encoder"
+    )]
+    TunedEncoder {
+        /// What doesn't fit.
+        reason: String,
+    },
     /// Fine-tuned rows don't fit the embedding that they belong to.
     #[error(
         "the model's fine-tuned rows don't fit its embedding: {reason}; the model is damaged, or belongs to another embedding"

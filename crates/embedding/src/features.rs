@@ -1,6 +1,6 @@
 //! Builds training features: one vector per text for a frozen embedding, bags of table rows for a fine-tuned one.
 //!
-//! An opened source and the texts of every split enter; [`Features`] leave, with the share of the texts' words that
+//! An opened source and the texts of every split enter; [`Features`] leave (token ids for an encoder that is fine-tuned), with the share of the texts' words that
 //! the table knows, which is counted during the look-up. Texts are processed in parallel; the result doesn't depend
 //! on the number of threads.
 
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use emberline_base::record::KnownWords;
 use emberline_base::{Digest, Features, Splits, TextList};
+use emberline_encoder::fine_tune::Scope;
 use rayon::prelude::*;
 
 pub(crate) use self::bags::{bags, pooled_bags};
@@ -45,6 +46,8 @@ pub struct FeatureSpec {
     pub quantize: Quantize,
     /// Whether training updates the table's rows; for an encoder with several layers, the weights of their mix.
     pub trainable: bool,
+    /// Which weights of an encoder training updates. `None`: it updates no encoder.
+    pub fine_tuning: Option<Scope>,
 }
 
 impl FeatureSpec {

@@ -16,7 +16,7 @@ use crate::encode::Encoding;
 use crate::features::{self, FeatureSpec, ReductionStep};
 use crate::reduce::{Projection, Reduce};
 use crate::tuned::TunedTable;
-use crate::{Error, LearnedState, Lookup, Opened, Quantize, Source};
+use crate::{Error, HostEncoder, LearnedState, Lookup, Opened, Quantize, Scope, Source};
 
 /// An embedding that needs no training texts any more.
 pub struct FittedEmbedding {
@@ -107,6 +107,29 @@ impl FittedEmbedding {
         Ok(Self { tuned, ..self })
     }
 
+    /// Returns the same embedding with an encoder whose weights training updated: `arrays` are the values by name, those of
+    /// [`HostEncoder::shapes`](crate::HostEncoder::shapes) in any order.
+    ///
+    /// # Errors
+    /// If they aren't the arrays that this scope trains, or the source isn't a sentence encoder.
+    pub fn with_tuned_encoder(self, scope: Scope, arrays: &[(&str, &[f32])]) -> Result<Self, Error> {
+        let host = self.opened.fine_tune(scope)?;
+        let values = tuned_values(&host, arrays)?;
+        let opened = Arc::new(Opened::Encoder(Box::new(host.tuned(&values)?)));
+        let spec = FeatureSpec { trainable: false, fine_tuning: None, ..self.spec };
+        Ok(Self { opened, spec, ..self })
+    }
+
+    /// Writes the encoder with these weights as a folder of sentence-transformers, `folder`, which doesn't exist yet. Arguments and
+    /// errors are those of [`with_tuned_encoder`](Self::with_tuned_encoder).
+    ///
+    /// # Errors
+    /// If a file can't be written, too.
+    pub fn export_tuned_encoder(&self, scope: Scope, arrays: &[(&str, &[f32])], folder: &Path) -> Result<(), Error> {
+        let host = self.opened.fine_tune(scope)?;
+        Ok(host.export(&tuned_values(&host, arrays)?, folder)?)
+    }
+
     /// Returns the digest of the embedding, as [`features::digest`] gave it in training.
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -153,7 +176,7 @@ impl FittedEmbedding {
         }
         match self.features(texts, encoding)? {
             Features::Frozen(vectors) => Ok(vectors),
-            Features::Trainable(_) | Features::Mixed(_) => {
+            Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => {
                 Err(Error::Unsupported("the mix of the layers was trained; take the model's own vectors".into()))
             }
         }
@@ -224,6 +247,24 @@ impl FittedEmbedding {
         }
         take(table, bags)
     }
+}
+
+/// Returns the values of an encoder's trained arrays in the encoder's order.
+fn tuned_values<'a>(host: &HostEncoder, arrays: &[(&str, &'a [f32])]) -> Result<Vec<&'a [f32]>, Error> {
+    let refused = |reason: String| Error::TunedEncoder { reason };
+    let shapes = host.shapes();
+    if shapes.len() != arrays.len() {
+        return Err(refused(format!("there are {} arrays, and {} are trained", arrays.len(), shapes.len())));
+    }
+    let values = |(name, shape): (&str, &[usize])| {
+        let found = arrays.iter().find(|(found, _)| *found == name).map(|(_, values)| *values);
+        let values = found.ok_or_else(|| refused(format!("`{name}` is missing")))?;
+        match shape.iter().product::<usize>() == values.len() {
+            true => Ok(values),
+            false => Err(refused(format!("`{name}` has {} numbers, not the shape {shape:?}", values.len()))),
+        }
+    };
+    shapes.map(values).collect()
 }
 
 /// Returns the projection of a reopened source's vectors.

@@ -27,6 +27,7 @@ pub mod source;
 mod tuned;
 
 pub use case::Case;
+pub use emberline_encoder::fine_tune::{HostEncoder, Memory, Scope};
 pub use error::Error;
 pub use fitted::{FittedEmbedding, WordBags};
 pub use known::WordCounts;

@@ -1,6 +1,8 @@
 //! An opened source: a table with token ids, or an encoder of whole texts.
 
 use emberline_base::{Combiner, Digest, Matrix, TextList, Warning};
+use emberline_encoder::fine_tune::{HostEncoder, Scope};
+use emberline_encoder::sentence_transformer::SentenceTransformer;
 
 use crate::case::{self, Case};
 use crate::learned::Learned;
@@ -10,7 +12,7 @@ use crate::{Error, WordCounts};
 pub enum Opened {
     /// A table, whose rows training may update.
     Table(Box<dyn Lookup>),
-    /// An encoder of whole texts, whose weights are frozen.
+    /// An encoder of whole texts.
     Encoder(Box<dyn Encoder>),
 }
 
@@ -192,6 +194,11 @@ pub trait Encoder: Send + Sync {
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()
     }
+
+    /// Returns the encoder as one whose weights may be fine-tuned. `None` for other kinds.
+    fn as_sentence_transformer(&self) -> Option<&SentenceTransformer> {
+        None
+    }
 }
 
 impl Opened {
@@ -235,6 +242,19 @@ impl Opened {
             Self::Table(table) => table.learned(),
             Self::Encoder(_) => None,
         }
+    }
+
+    /// Returns the encoder in the form whose weights are trained.
+    ///
+    /// # Errors
+    /// If it isn't one whose weights can be trained, or the scope doesn't fit the model.
+    pub fn fine_tune(&self, scope: Scope) -> Result<HostEncoder, Error> {
+        let encoder = match self {
+            Self::Table(_) => None,
+            Self::Encoder(encoder) => encoder.as_sentence_transformer(),
+        };
+        let lacks = || Error::Unsupported("only a sentence encoder's weights can be fine-tuned so".into());
+        Ok(encoder.ok_or_else(lacks)?.fine_tune(scope)?)
     }
 
     /// Returns the words of rows of the table, `""` for a row without one. `None` if no row of the source has a word.

@@ -94,7 +94,7 @@ impl Quantize {
                 self.apply(&mut vectors);
                 Features::Frozen(vectors)
             }
-            other @ (Features::Trainable(_) | Features::Mixed(_)) => other,
+            other @ (Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. }) => other,
         }
     }
 

@@ -14,8 +14,8 @@ use emberline_train::Model;
 use serde::Serialize;
 
 use crate::Error;
-use crate::bundle_file::{BundleError, FORMAT, LEARNED, MODEL, VERSION};
-use crate::classifier::{Classifier, ClassifierOptions, RunModel, Trained};
+use crate::bundle_file::{BundleError, ENCODER, FORMAT, LEARNED, MODEL, VERSION};
+use crate::classifier::{Classifier, ClassifierOptions, Learned, RunModel, Trained};
 use crate::run_folder::RunFolder;
 
 /// Writes a model of a run as a bundle. The file appears under its name once it is complete and has been opened for a
@@ -37,16 +37,33 @@ pub fn export(
     let chosen = RunModel::choose(folder, cell, options)?;
     let bytes = chosen.bytes()?;
     let model = chosen.parse(&bytes)?;
-    let learned = chosen.learned(&model)?;
+    let (learned, encoder) = (chosen.learned(&model)?, chosen.encoder(&model)?);
     let portable = chosen.source().portable(&chosen.base).map_err(|source| chosen.named(&model, source))?;
     let metadata = metadata(&model, &chosen, &portable);
-    let own = [(MODEL, Some(bytes)), (LEARNED, learned.clone())];
+    let own = [(MODEL, Some(bytes)), (LEARNED, learned.clone()), (ENCODER, encoder.clone())];
     let written = write(to, &metadata, &arrays(own, portable), options);
     if let Err(Error::Bundle { why: BundleError::Incomplete { .. }, .. }) = &written {
         // If the source itself isn't the one that the model was trained with, that is the error to report.
-        chosen.embedding(&model, learned.as_deref(), options)?;
+        let learned = Learned { state: learned.as_deref(), encoder: encoder.as_deref() };
+        chosen.embedding(&model, learned, options)?;
     }
     written.map(|()| chosen.choice)
+}
+
+/// Writes the fine-tuned encoder of a model of a run as a folder of sentence-transformers, `to`, which doesn't exist yet. The model is
+/// chosen as [`export`] chooses it. Returns which it is, and why.
+///
+/// # Errors
+/// If the encoder wasn't trained or its weights weren't kept, or a file can't be read or written.
+pub fn export_encoder(
+    folder: &RunFolder,
+    cell: Option<&str>,
+    to: &Path,
+    options: &ClassifierOptions,
+) -> Result<ModelChoice, Error> {
+    let chosen = RunModel::choose(folder, cell, options)?;
+    chosen.export_encoder(to, options)?;
+    Ok(chosen.choice)
 }
 
 /// Returns the metadata of the model and its embedding.
@@ -88,7 +105,7 @@ fn trained(trained: &Trained) -> Vec<(&'static str, String)> {
 
 /// Returns the arrays of the bundle by name: the model's own files, as they were read and checked, and the source's
 /// files.
-fn arrays(own: [(&str, Option<Vec<u8>>); 2], portable: PortableSource) -> BTreeMap<String, Content> {
+fn arrays(own: [(&str, Option<Vec<u8>>); 3], portable: PortableSource) -> BTreeMap<String, Content> {
     let own = own.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), Content::Bytes(bytes?))));
     own.chain(portable.files.into_iter().map(|file| (file.name, Content::File(file.path)))).collect()
 }

@@ -1,6 +1,6 @@
 //! A classifier: a trained cell of a run folder, or a bundle, opened to classify new texts.
 //!
-//! It is made of the cell's `model.safetensors`, its settings, what its embedding learned from the training texts
+//! It is made of the cell's `model.safetensors`, the weights of a fine-tuned encoder, its settings, what its embedding learned from the training texts
 //! (`inputs/<digest>.safetensors`) and the source's own files, and returns [`Prediction`]s. Texts are embedded exactly
 //! as in training, so that on the same kind of device a text of the validation split gets the recorded logits, to the
 //! bit. It needs neither the data nor the training engine, except for the nearest training rows ([`TrainingRows`]),
@@ -21,10 +21,10 @@ use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source};
 use emberline_report::ModelChoice;
-use emberline_train::Model;
+use emberline_train::{Model, Weights};
 use rayon::prelude::*;
 
-pub(crate) use self::run_model::{RunModel, Trained};
+pub(crate) use self::run_model::{Learned, RunModel, Trained};
 use self::training_rows::Training;
 pub use self::training_rows::{Neighbour, TrainingRows};
 pub use self::word_effects::WordEffect;
@@ -86,7 +86,9 @@ impl Classifier {
     pub fn of_run(folder: &RunFolder, cell: Option<&str>, options: ClassifierOptions) -> Result<Self, Error> {
         let chosen = RunModel::choose(folder, cell, &options)?;
         let model = chosen.parse(&chosen.bytes()?)?;
-        let embedding = chosen.embedding(&model, chosen.learned(&model)?.as_deref(), &options)?;
+        let (state, encoder) = (chosen.learned(&model)?, chosen.encoder(&model)?);
+        let learned = Learned { state: state.as_deref(), encoder: encoder.as_deref() };
+        let embedding = chosen.embedding(&model, learned, &options)?;
         let RunModel { choice, cell, trained, .. } = chosen;
         let label = format!("{} {}", cell.settings.embedding.source.kind(), cell.embedding());
         let (text, header) = (cell.settings.data.text_column(), cell.settings.data.header);
@@ -99,10 +101,11 @@ impl Classifier {
     /// # Errors
     /// If the file can't be read, isn't a bundle, is damaged or has another version, or if its files can't be unpacked.
     pub fn of_bundle(path: &Path, options: ClassifierOptions) -> Result<Self, Error> {
-        let Bundle { model, learned, source, folder, text, header, description } = Bundle::open(path)?;
+        let Bundle { model, learned, encoder, source, folder, text, header, description } = Bundle::open(path)?;
         let name = &model.description().embedding.name;
         let named = |source| Error::Embedding { name: name.clone(), source };
-        let embedding = reopen(&source, folder.path(), learned.as_ref(), &model, options.device).map_err(named)?;
+        let parts = Parts { learned: learned.as_ref(), encoder: encoder.as_ref() };
+        let embedding = reopen(&source, folder.path(), parts, &model, options.device).map_err(named)?;
         let label = format!("{} {name}", source.kind());
         let choice = ModelChoice { description, warning: None };
         Ok(Self { model, embedding, label, choice, text, header, options, training: None, _unpacked: Some(folder) })
@@ -226,15 +229,45 @@ impl Classifier {
     }
 }
 
-/// Opens the embedding that a model was trained with: the source, and what it learned from the training texts.
+/// What training made of an embedding.
+#[derive(Clone, Copy)]
+struct Parts<'p> {
+    /// What it learned from the training texts; `None` if it learned nothing.
+    learned: Option<&'p LearnedState>,
+    /// The weights of its encoder; `None` if they weren't trained.
+    encoder: Option<&'p TunedEncoder>,
+}
+
+/// The weights of a fine-tuned encoder, by the names of its checkpoint.
+pub(crate) struct TunedEncoder(Weights);
+
+impl TunedEncoder {
+    /// Parses the bytes of `encoder.safetensors`.
+    ///
+    /// # Errors
+    /// If they are damaged, or there is too little memory.
+    pub(crate) fn from_safetensors(bytes: &[u8]) -> Result<Self, emberline_train::Error> {
+        Weights::from_safetensors(bytes).map(Self)
+    }
+
+    /// Returns the names and values of the arrays.
+    fn arrays(&self) -> Vec<(&str, &[f32])> {
+        self.0.0.iter().map(|array| (array.name.as_str(), array.values.as_slice())).collect()
+    }
+}
+
+/// Opens the embedding that a model was trained with: the source, and what training made of it.
 fn reopen(
     source: &Source,
     base: &Path,
-    learned: Option<&LearnedState>,
+    Parts { learned, encoder }: Parts<'_>,
     model: &Model,
     device: Device,
 ) -> Result<FittedEmbedding, emberline_embedding::Error> {
     let embedding = FittedEmbedding::reopen(source, base, learned, &model.description().embedding.digest, device)?;
+    if let (Some(scope), Some(encoder)) = (source.fine_tuning(), encoder) {
+        return embedding.with_tuned_encoder(scope, &encoder.arrays());
+    }
     let (Some(table), Some(rows)) = (model.table(), model.tuned_rows()) else { return Ok(embedding) };
     let table = Matrix::new(table.shape[0], table.shape[1], table.values.clone());
     embedding.with_tuned(rows.clone(), table)

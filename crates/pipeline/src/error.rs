@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use emberline_base::Warning;
 use emberline_base::file::FileError;
 use emberline_base::number::{agreeing, counted};
 use emberline_base::record::Exit;
+use emberline_base::{Warning, run_files};
 
 use crate::diagnostics::Diagnostics;
 use crate::lock::{LockFault, StaleInput};
@@ -120,6 +120,28 @@ pub enum Error {
         /// What was learned.
         what: &'static str,
     },
+    /// The weights of a cell's fine-tuned encoder weren't kept.
+    #[error(
+        "the weights of the fine-tuned encoder of `{cell}` weren't kept, so that it can't classify: [decide] keep_encoders says whose \
+         are; set `keep_encoders = \"all\"`, and train it again with `emberline run FILE{} --force`",
+        only(cell)
+    )]
+    EncoderNotKept {
+        /// The cell's id, `refit` for the refit.
+        cell: String,
+    },
+    /// The file of a fine-tuned encoder isn't the one that the model was trained with.
+    #[error("{} is damaged, or belongs to another model; train the cell again with `emberline run FILE --force`", path.display())]
+    EncoderDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The encoder of a model that has none, or a frozen one, was to be exported.
+    #[error("`{cell}` has no fine-tuned encoder to export; name a cell whose encoder was trained with --cell")]
+    FrozenEncoder {
+        /// The cell's id.
+        cell: String,
+    },
     /// The run folder belongs to another pipeline file.
     #[error(
         "{} holds the results of {}, not of {}; give another folder with --out, or another `name` to one of the pipelines",
@@ -206,6 +228,11 @@ pub enum Error {
     },
 }
 
+/// Returns the option that runs a cell alone; the refit has none.
+fn only(cell: &str) -> String {
+    if cell == run_files::REFIT { String::new() } else { format!(" --only {cell}") }
+}
+
 fn no_such_cell(asked: &str, hint: Option<&str>) -> String {
     let what = if asked.contains(['*', '?']) { "no cell matches" } else { "there is no cell" };
     let cure =
@@ -231,6 +258,8 @@ impl Error {
                 Train::File(_)
                 | Train::Device(_)
                 | Train::Memory(_)
+                | Train::EncoderMemory(_)
+                | Train::Encoder(_)
                 | Train::OutOfMemory(_)
                 | Train::Interrupted
                 | Train::Model(_)

@@ -63,10 +63,11 @@ pub use reproduce::{lock, select_cells, verify};
 pub use row_sketch::RowSketch;
 pub use run::{
     Executor, Explanation, Job, Local, Observer, Options, Outline, Queue, Queued, RefitState, Replaced, Scope, Silent,
-    Stage, State, Subprocess, Survey, TextShare, ToEncode, embed_share, explain, run, run_with, survey,
+    Stage, State, Subprocess, Survey, TextShare, ToEncode, TuningCost, TuningMemory, embed_share, explain, run,
+    run_with, survey,
 };
 pub use run_folder::RunFolder;
-pub use settings::{Decide, Expect, MAX_CELLS, Report, Settings};
+pub use settings::{Decide, Expect, KeepEncoders, MAX_CELLS, Report, Settings};
 pub use source_options::source_from_options;
 pub use space::Space;
 pub use unpack::unpack_report;

@@ -15,7 +15,7 @@ use crate::diagnostics::Diagnostics;
 use crate::document::{Document, Entry, Table, Tree, check, typed};
 use crate::grid::{self, Axis};
 use crate::replicates::replicates;
-use crate::settings::{Decide, Settings, decide_faults, loss_faults, monitor_faults};
+use crate::settings::{Decide, ENCODER_AXES, Settings, decide_faults, loss_faults, monitor_faults};
 
 /// A valid pipeline: its settings, its axes and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
@@ -69,6 +69,7 @@ impl Pipeline {
         let pipeline = Self { settings, axes, tree, folder: folder.to_owned(), file: name.into() };
         faults.append(pipeline.axis_faults());
         faults.append(pipeline.faults_of_expected());
+        faults.append(pipeline.frozen_faults());
         if faults.is_empty() { Ok(pipeline) } else { Err(Error::Invalid(faults.sorted())) }
     }
 
@@ -77,6 +78,24 @@ impl Pipeline {
         let axes = || self.axes.iter().map(|axis| (axis.key.as_str(), axis.values.len()));
         let fault = |settings: &Settings| settings.expect.iter().filter_map(|it| it.axis_fault(axes())).collect();
         check(&self.tree, fault).err().unwrap_or_default()
+    }
+
+    /// Returns the faults of settings and axes that only a fine-tuned encoder knows, in a file that fine-tunes none.
+    fn frozen_faults(&self) -> Diagnostics {
+        let is_axis = |key: &str| self.axes.iter().any(|axis| axis.key == key);
+        let mut faults =
+            check(&self.tree, |settings: &Settings| settings.frozen_faults(is_axis)).err().unwrap_or_default();
+        if self.settings.tunes_encoder(is_axis) {
+            return faults;
+        }
+        for axis in self.axes.iter().filter(|axis| ENCODER_AXES.contains(&axis.key.as_str())) {
+            let message =
+                format!("`{}` is of an encoder that is fine-tuned, and no embedding of this file is", axis.key);
+            let hint =
+                Some("set `trainable = true` in [embedding.NAME.sentence_transformer], or remove the axis".to_owned());
+            faults.push(|| Diagnostic { span: axis.span.clone(), message, hint });
+        }
+        faults
     }
 
     /// Tries every value of every axis by itself, so that a bad one is shown once, at its place.

@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::decide::Decide;
+pub use self::decide::{Decide, KeepEncoders};
 pub(crate) use self::decide::{decide_faults, loss_faults};
 pub use self::expect::Expect;
 use crate::checks::Checks;
@@ -62,6 +62,16 @@ pub struct Settings {
     #[schemars(with = "IndexMap<String, Vec<serde_json::Value>>")]
     pub grid: IndexMap<String, toml::Value>,
 }
+
+/// The axes that only a fine-tuned encoder knows.
+pub(crate) const ENCODER_AXES: [&str; 6] = [
+    "embedding.trainable_layers",
+    "embedding.lora",
+    "train.encoder_learning_rate",
+    "train.encoder_weight_decay",
+    "train.encoder_dropout",
+    "train.accumulate",
+];
 
 /// The maximum number of cells that a grid may have.
 pub const MAX_CELLS: usize = 100_000;
@@ -111,6 +121,11 @@ impl Settings {
         self.decide.clone().unwrap_or_default().question()
     }
 
+    /// Returns which fine-tuned encoders are kept.
+    pub(crate) fn keep_encoders(&self) -> KeepEncoders {
+        self.decide.as_ref().map(|decide| decide.keep_encoders).unwrap_or_default()
+    }
+
     /// Returns what is made of warnings.
     pub(crate) fn checks(&self) -> Checks {
         self.checks.clone().unwrap_or_default()
@@ -149,6 +164,35 @@ impl Settings {
         faults.extend(self.expect.iter().flat_map(Expect::faults));
         faults.extend(self.lbfgs_faults());
         faults
+    }
+
+    /// Returns the faults of settings that only a fine-tuned encoder knows, in a file that fine-tunes none. A cell with a frozen
+    /// embedding ignores them, so that an axis may compare frozen and fine-tuned ones; `is_axis` says whether a dotted key is an
+    /// axis.
+    pub(crate) fn frozen_faults(&self, is_axis: impl Fn(&str) -> bool) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let frozen = self.embedding.iter().filter(|(name, source)| !can_be_tuned(name, source, &is_axis));
+        for (name, source) in frozen {
+            let fault = |key: &str| {
+                let message = format!("`{key}` says which weights are trained, and none are: `trainable` isn't set");
+                let key = format!("embedding.{name}.{}.{key}", source.kind());
+                Fault::new(key, message, "set `trainable = true`, or leave it out")
+            };
+            faults.extend(source.scope_keys().into_iter().map(fault));
+        }
+        if !self.tunes_encoder(&is_axis) {
+            let fault = |key: &str| {
+                let hint = "set `trainable = true` in [embedding.NAME.sentence_transformer], or leave it out";
+                Fault::new(format!("train.{key}"), "no embedding of this file has an encoder that is fine-tuned", hint)
+            };
+            faults.extend(self.train.encoder_keys().into_iter().map(fault));
+        }
+        faults
+    }
+
+    /// Returns whether a cell of the file may fine-tune an encoder; `is_axis` says whether a dotted key is an axis.
+    pub(crate) fn tunes_encoder(&self, is_axis: impl Fn(&str) -> bool) -> bool {
+        self.embedding.iter().any(|(name, source)| can_be_tuned(name, source, &is_axis))
     }
 
     /// Reports a schedule beside a callback that changes the learning rate, if the file itself sets both.
@@ -211,6 +255,13 @@ impl Settings {
     }
 }
 
+/// Returns whether an embedding's encoder is fine-tuned in some cell.
+fn can_be_tuned(name: &str, source: &Source, is_axis: &impl Fn(&str) -> bool) -> bool {
+    let own = format!("embedding.{name}.{}.trainable", source.kind());
+    let has_axis = is_axis("embedding.trainable") || is_axis(&own);
+    source.fine_tuning().is_some() || has_axis && matches!(source, Source::SentenceTransformer(_))
+}
+
 /// Returns the key of an embedding, or of all embeddings if its name can't be part of a dotted key.
 fn named(name: &str) -> String {
     if name.contains('.') { "embedding".to_owned() } else { format!("embedding.{name}") }
@@ -264,7 +315,8 @@ pub(crate) fn impossible(
             quantize.name()
         ));
     }
-    (source.trainable() && !train.optimizer.leaves_untouched_rows()).then(|| {
+    let trains_table = source.trainable() && source.fine_tuning().is_none();
+    (trains_table && !train.optimizer.leaves_untouched_rows()).then(|| {
         format!(
             "`{name}` can't be trained with weight decay, which moves the rows of its table that never occur; \
              use adam, or set weight_decay = 0"

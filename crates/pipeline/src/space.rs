@@ -1,16 +1,18 @@
-//! The space on disks that a run takes: the predictions of its cells, and the cached vectors of neural encoders.
+//! The space on disks that a run takes: the predictions of its cells and the weights of fine-tuned encoders, and the cached vectors
+//! of frozen ones.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use emberline_base::disk::free_bytes;
 use emberline_base::number::counted;
 use emberline_base::record::Data;
+use emberline_embedding::Source;
 
 use crate::Error;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
-use crate::settings::Report;
+use crate::settings::{KeepEncoders, Report};
 
 /// The bytes that a run of all cells writes, apart from what is small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Space {
     cells: usize,
     /// Their predictions, in the run folder.
     predictions: u64,
+    /// The weights of fine-tuned encoders, in the run folder, before those that aren't kept are removed.
+    encoders: u64,
     /// The vectors that neural encoders make, in the cache.
     vectors: u64,
 }
@@ -31,12 +35,15 @@ impl Space {
         let of_cell = if report.keeps_predictions(of_cell) { of_cell } else { 0 };
         let mut known = HashSet::new();
         let sources =
-            plan.cells.iter().map(Cell::source).filter(|(_, source)| known.insert(format!("{:?}", source.location())));
+            plan.cells.iter().map(Cell::source).filter(|(_, source)| {
+                source.fine_tuning().is_none() && known.insert(format!("{:?}", source.location()))
+            });
         let encoders = sources.filter(|(_, source)| source.encodes(&pipeline.folder));
         let numbers: usize = encoders.filter_map(|(_, source)| source.length(&pipeline.folder)).sum();
         Self {
             cells: plan.cells.len(),
             predictions: of_cell.saturating_mul(plan.cells.len() as u64),
+            encoders: tuned_encoders(pipeline, plan),
             vectors: (4 * numbers as u64).saturating_mul(texts as u64),
         }
     }
@@ -71,6 +78,12 @@ impl Space {
                 "set `predictions = false` in [report], which leaves them out, or give another folder with --out";
             return refused(what, self.predictions, run, free, cure);
         }
+        if let Some(free) = of_run.filter(|free| *free < self.predictions.saturating_add(self.encoders)) {
+            let what = format!("the fine-tuned encoders of {}", counted(self.cells, "cell"));
+            let cure = "train fewer weights (`lora = { rank = 8 }`), set `keep_encoders = \"none\"` in [decide], or give another folder \
+                        with --out";
+            return refused(what, self.encoders, run, free, cure);
+        }
         match (cache, of_cache) {
             (Some(folder), Some(free)) if free < self.vectors => {
                 let cure =
@@ -80,6 +93,20 @@ impl Space {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the bytes of the weights of all cells' fine-tuned encoders, if they are kept at all.
+fn tuned_encoders(pipeline: &Pipeline, plan: &Plan) -> u64 {
+    if pipeline.settings.keep_encoders() == KeepEncoders::None {
+        return 0;
+    }
+    let mut known: HashMap<String, u64> = HashMap::new();
+    let tuned = plan.cells.iter().map(Cell::source).filter(|(_, source)| source.fine_tuning().is_some());
+    let bytes = |(_, source): (&str, &Source)| {
+        let key = format!("{:?} {:?}", source.location(), source.fine_tuning());
+        *known.entry(key).or_insert_with(|| source.tuned_bytes(&pipeline.folder))
+    };
+    tuned.map(bytes).fold(0, u64::saturating_add)
 }
 
 /// Returns a number of bytes in megabytes, rounded up.
@@ -93,7 +120,7 @@ mod tests {
 
     #[test]
     fn too_little_space_is_named_with_its_folder_and_the_cure() {
-        let space = Space { cells: 300, predictions: 9_000_000, vectors: 5_000_000 };
+        let space = Space { cells: 300, predictions: 9_000_000, encoders: 0, vectors: 5_000_000 };
         let (run, cache) = (Path::new("runs/p"), Path::new("cache"));
         let compared = |of_run, of_cache| {
             let outcome = space.compare(run, of_run, Some(cache), of_cache);

@@ -104,6 +104,11 @@ impl Run {
         Ok(Chosen { model: ChosenModel::Cell(cell), choice })
     }
 
+    /// Returns the cell that is chosen when none is named and there is no refit; `None` if nothing tells which is best.
+    pub fn best_cell(&self) -> Option<&Cell> {
+        self.best().map(|(cell, _)| cell)
+    }
+
     /// Returns a warning if the setting's cells were trained on different rows, for example on folds or repeats.
     fn warning_of_part(&self, cell: &Cell) -> Option<String> {
         let settings = grouping::settings(&self.summary);

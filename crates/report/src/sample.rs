@@ -223,6 +223,7 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         dim,
         bytes_per_text: Some(4 * dim as u64),
         table_bytes: Some(800_000 * dim as u64),
+        encoder_bytes: None,
         epochs: 0,
         best_epoch: 0,
         stopped: Stop::EarlyStopping,

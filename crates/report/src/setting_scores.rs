@@ -116,6 +116,8 @@ pub struct SettingSizes {
     pub bytes_per_text: Option<u64>,
     /// The bytes of the embedding's table; none for an encoder of whole texts.
     pub table_bytes: Option<u64>,
+    /// The bytes of the trained weights of a fine-tuned encoder; none if no encoder was trained.
+    pub encoder_bytes: Option<u64>,
 }
 
 /// Returns the scores of every setting of a run: those of the answer first, in its order, the most labels first, then the others by the
@@ -221,6 +223,7 @@ impl SettingSizes {
             trainable_parameters: outcome.parameters.trainable,
             bytes_per_text: outcome.bytes_per_text,
             table_bytes: outcome.table_bytes,
+            encoder_bytes: outcome.encoder_bytes,
         }
     }
 }

@@ -220,6 +220,7 @@ impl Case {
             targets: &self.targets,
             order: None,
             monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         }

@@ -117,7 +117,7 @@ fn refuse_settings(spec: &FitSpec<'_>) -> Result<(), Error> {
 fn frozen(features: &Features) -> Result<&Matrix, Error> {
     match features {
         Features::Frozen(vectors) => Ok(vectors),
-        Features::Trainable(_) | Features::Mixed(_) => Err(Error::Unsupported(
+        Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => Err(Error::Unsupported(
             "`lbfgs` fits a linear classifier on frozen vectors; use `trainable = false`, or another optimizer".into(),
         )),
     }

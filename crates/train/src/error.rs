@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use emberline_base::file::FileError;
 use emberline_base::{Monitor, OutOfMemory};
 use emberline_device::Unavailable;
-use emberline_device::memory::InsufficientMemory;
+use emberline_device::memory::{InsufficientMemory, human_size};
 
 use crate::divergence::Divergence;
 use crate::model::ModelError;
@@ -36,6 +36,17 @@ pub enum Error {
     /// The fit needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] InsufficientMemory),
+    /// Fine-tuning an encoder needs more memory than is available.
+    #[error(
+        "fine-tuning the encoder takes about {}, and {} are available {}; train fewer of its weights \
+         (`lora = {{ rank = 8 }}` or `trainable_layers = 2`), set a smaller `train.batch_size` with `train.accumulate`, cut texts \
+         with `max_length`, or provide more memory",
+        human_size(_0.needed), human_size(_0.available), _0.limit
+    )]
+    EncoderMemory(InsufficientMemory),
+    /// An encoder that is fine-tuned fails.
+    #[error(transparent)]
+    Encoder(#[from] emberline_encoder::Error),
     /// An allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
@@ -63,7 +74,7 @@ impl Error {
     /// Returns whether the error is a lack of memory, so that the settings aren't at fault.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
-            Self::Memory(_) | Self::OutOfMemory(_) => true,
+            Self::Memory(_) | Self::EncoderMemory(_) | Self::OutOfMemory(_) => true,
             Self::Model(why) | Self::ModelFile { why, .. } => matches!(why, ModelError::OutOfMemory(_)),
             Self::File(error) => error.is_out_of_memory(),
             _ => false,

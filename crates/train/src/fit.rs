@@ -80,7 +80,11 @@ fn fit_states(
     let mut clock = Clock(Instant::now());
     let specs: Vec<&FitSpec<'_>> = states.iter().map(|state| state.request.spec).collect();
     let objective = objective_of_all(&specs)?;
-    let _reserved = memory::reserve(specs.iter().map(|spec| spec.memory()).fold(0, u64::saturating_add))?;
+    let needed = specs.iter().map(|spec| spec.memory()).fold(0, u64::saturating_add);
+    let _reserved = memory::reserve(needed).map_err(|lack| match specs[0].encoder {
+        Some(_) => Error::EncoderMemory(lack),
+        None => lack.into(),
+    })?;
     let architecture = specs[0].architecture();
     let starts =
         specs.iter().map(|spec| spec.starting_weights(&architecture)).collect::<Result<Vec<Weights>, Error>>()?;
@@ -124,7 +128,8 @@ fn engine_spec<'a>(
     let FitSpec { train, seed, features, targets, .. } = spec;
     let (seed, batch_size, targets) = (*seed, train.batch_size as usize, &targets.train);
     let (clip, l2) = (train.clip, train.l2.unwrap_or(0.0));
-    EngineSpec { architecture, optimizer, objective, clip, l2, batch_size, seed, features, targets, weights }
+    let encoder = spec.encoder.map(|host| (host, train.encoder_training(host.scope())));
+    EngineSpec { architecture, optimizer, objective, clip, l2, batch_size, seed, features, targets, weights, encoder }
 }
 
 /// Returns the objective of specs that can be trained together.

@@ -1,6 +1,7 @@
 //! `[head]` and `[train]`: the settings of layers, optimiser, loss and epochs.
 
 mod classes;
+mod encoder;
 mod loss;
 mod optimizer;
 mod steps;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::classes::{ClassWeight, Sampling, WeightRule};
 pub(crate) use self::classes::{balanced, class_counts, class_of_row};
+pub use self::encoder::EncoderTraining;
 pub use self::loss::{CrossEntropy, Focal, Loss};
 pub use self::optimizer::{Adam, Adamw, Lbfgs, Optimizer, Sgd};
 pub use self::steps::{Clip, Cosine, Exponential, Schedule};
@@ -190,6 +192,25 @@ pub struct Train {
     pub l2: Option<f64>,
     /// Whether the training rows are shuffled before every epoch.
     pub shuffle: bool,
+    /// The learning rate of a fine-tuned encoder's weights, which the schedule and callbacks change along with the optimiser's;
+    /// when left out: 2e-5, or 2e-4 for LoRA. The optimiser's own is that of the head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub encoder_learning_rate: Option<f64>,
+    /// The decoupled weight decay of a fine-tuned encoder's matrices: a step with learning rate 1 reduces every weight by this
+    /// share; when left out, 0.01. Biases and normalisations have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub encoder_weight_decay: Option<f64>,
+    /// The share of a fine-tuned encoder's hidden numbers that is set to zero during training; when left out, 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub encoder_dropout: Option<f32>,
+    /// The number of batches whose gradients make a step of a fine-tuned encoder and its head; when left out, 1. A step takes
+    /// the memory of a batch, and has `accumulate` times its rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub accumulate: Option<u32>,
 }
 
 impl Default for Train {
@@ -205,6 +226,10 @@ impl Default for Train {
             clip: None,
             l2: None,
             shuffle: true,
+            encoder_learning_rate: None,
+            encoder_weight_decay: None,
+            encoder_dropout: None,
+            accumulate: None,
         }
     }
 }
@@ -272,6 +297,10 @@ impl Train {
             clip,
             l2,
             shuffle: _,
+            encoder_learning_rate: _,
+            encoder_weight_decay: _,
+            encoder_dropout: _,
+            accumulate: _,
         } = self;
         loss.is_none_or(Loss::is_log_loss) && class_weight.is_none() && clip.is_none() && l2.is_none_or(|l2| l2 == 0.0)
     }
@@ -289,6 +318,10 @@ impl Train {
             clip,
             l2,
             shuffle: _,
+            encoder_learning_rate: _,
+            encoder_weight_decay: _,
+            encoder_dropout: _,
+            accumulate: _,
         } = self;
         let set = [
             ("loss", !loss.is_none_or(Loss::is_log_loss)),
@@ -317,6 +350,7 @@ impl Train {
         let l2 = self.l2.filter(|l2| !(l2.is_finite() && *l2 >= 0.0));
         faults.extend(l2.map(|l2| Fault::new("l2", format!("{l2} is out of range"), "use 0 or more, such as 1e-4")));
         faults.extend(self.sampling_faults());
+        faults.extend(self.encoder_faults());
         faults
     }
 

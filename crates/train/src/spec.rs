@@ -1,6 +1,7 @@
 //! The specification of a fit: everything that determines its numbers.
 
 use emberline_base::{Features, Matrix, Monitor, Scores, SplitName, Splits, Substream, Task, memory};
+use emberline_encoder::fine_tune::{HostEncoder, Memory};
 use emberline_metrics::Threshold;
 
 use crate::Error;
@@ -10,7 +11,7 @@ use crate::metric;
 use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
 use crate::settings::{Clip, Head, Sampling, Train, class_of_row};
-use crate::weights::{Tensor, Weights};
+use crate::weights::{self, Tensor, Weights};
 
 /// Everything that determines a fit's numbers.
 #[derive(Clone, Debug)]
@@ -25,8 +26,10 @@ pub struct FitSpec<'a> {
     pub task: Task,
     /// The names of the classes, by which `class_weight` weighs them. Binary: `[negative, positive]`.
     pub classes: &'a [String],
-    /// The features of each split: vectors, or bags of rows of a table that is fine-tuned.
+    /// The features of each split: vectors, bags of rows of a table that is fine-tuned, or token ids of an encoder that is.
     pub features: &'a Splits<Features>,
+    /// The encoder that is fine-tuned, if the features are its token ids.
+    pub encoder: Option<&'a HostEncoder>,
     /// The labels as numbers, `[rows, outputs]` per split.
     pub targets: &'a Splits<Matrix>,
     /// The order of the training rows before an epoch shuffles them; none for the order of the features.
@@ -55,6 +58,9 @@ pub struct Shape {
 
 /// The number of rows whose logits are computed at once during evaluation.
 const EVALUATION_ROWS: u64 = 256;
+
+/// The number of batches whose rows are sorted by length together.
+const BUCKET: usize = 50;
 
 impl FitSpec<'_> {
     /// Returns the architecture of the head for these features and labels.
@@ -88,13 +94,22 @@ impl FitSpec<'_> {
     /// Estimates the bytes that the fit needs in addition to its features. Six copies of every trained number: the
     /// start, the current value, the best one, the optimiser's two moments, and one for transfers. Five numbers for
     /// every unit and every row that is computed at once. Three for every output and every row: the targets and logits.
-    pub(crate) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         let batch = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
         let units = self.architecture().units().saturating_mul(5 * batch);
         let rows: u64 = self.targets.iter().map(|(_, targets)| targets.rows() as u64).sum();
         let outputs = rows.saturating_mul(3 * self.targets.train.cols() as u64);
         let parameters = self.trained_parameters().saturating_mul(6);
-        parameters.saturating_add(units).saturating_add(outputs).saturating_mul(4)
+        let head = parameters.saturating_add(units).saturating_add(outputs).saturating_mul(4);
+        head.saturating_add(self.encoder_memory())
+    }
+
+    /// Estimates the bytes that training the encoder takes besides its trained numbers.
+    fn encoder_memory(&self) -> u64 {
+        let (Some(host), Features::Tokens { sequences, .. }) = (self.encoder, &self.features.train) else { return 0 };
+        let longest = (0..sequences.texts()).map(|text| sequences.of_text(text).len()).max().unwrap_or(0);
+        let batch = (self.train.batch_size as usize).min(sequences.texts());
+        encoder_overhead(&host.memory(batch, longest), host.parameters())
     }
 
     /// Estimates the bytes that creating a checkpoint takes: three numbers for every trained one, and these and the
@@ -104,11 +119,12 @@ impl FitSpec<'_> {
     }
 
     fn trained_parameters(&self) -> u64 {
-        let table = match &self.features.train {
-            Features::Trainable(bags) => bags.table.values().len() as u64,
-            Features::Frozen(_) | Features::Mixed(_) => 0,
+        let embedding = match (&self.features.train, self.encoder) {
+            (Features::Trainable(bags), _) => bags.table.values().len() as u64,
+            (Features::Tokens { .. }, Some(host)) => host.trained_parameters(),
+            (Features::Frozen(_) | Features::Mixed(_) | Features::Tokens { .. }, _) => 0,
         };
-        self.architecture().parameters().saturating_add(table)
+        self.architecture().parameters().saturating_add(embedding)
     }
 
     /// Returns the starting weights: the trained arrays of the embedding first, then the head's.
@@ -124,9 +140,33 @@ impl FitSpec<'_> {
                 given.clone()
             }
         };
-        let mut weights = Weights(embedding_weights(&self.features.train)?);
+        let mut weights = Weights(self.embedding_weights()?);
         weights.0.extend(head.0);
         Ok(weights)
+    }
+
+    /// Returns the arrays of the embedding that are trained together with the head.
+    fn embedding_weights(&self) -> Result<Vec<Tensor>, Error> {
+        let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
+        match &self.features.train {
+            Features::Frozen(_) => Ok(Vec::new()),
+            Features::Trainable(bags) if bags.table.rows() == 0 => {
+                Err(Error::Unsupported("no word of the texts is in the embedding's table, so there is nothing to fine-tune; use `trainable = false` or another embedding".into()))
+            }
+            Features::Trainable(bags) => {
+                let shape = vec![bags.table.rows(), bags.table.cols()];
+                Ok(vec![tensor("embedding.table", shape, memory::copied(bags.table.values())?)])
+            }
+            Features::Mixed(layered) => Ok(vec![
+                tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),
+                tensor("embedding.gamma", vec![1], vec![1.0]),
+            ]),
+            Features::Tokens { .. } => {
+                let host = self.encoder.ok_or_else(|| Error::Unsupported("there is no encoder for the token ids".into()))?;
+                let arrays = host.start(self.seed)?.into_iter();
+                Ok(arrays.map(|array| tensor(&weights::encoder_name(&array.name), array.shape, array.values)).collect())
+            }
+        }
     }
 
     /// Computes the scores of an epoch from its logits: of the training rows in their order, and of the validation
@@ -146,20 +186,37 @@ impl FitSpec<'_> {
         (train, valid)
     }
 
+    /// Returns the number of steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        let batches = self.encoder.map_or(1, |host| self.train.encoder_training(host.scope()).accumulate);
+        let rows_per_step = u64::from(self.train.batch_size).saturating_mul(u64::from(batches)).max(1);
+        (self.targets.train.rows() as u64).div_ceil(rows_per_step)
+    }
+
     /// Returns the learning rate of each step of an epoch, 1 for the first, at a learning rate that callbacks may have
     /// changed.
     pub(crate) fn learning_rates(&self, epoch: u32, learning_rate: f64) -> Vec<f64> {
-        let steps = self.targets.train.rows().div_ceil(self.train.batch_size.max(1) as usize);
+        let steps = self.steps_per_epoch() as usize;
         let Some(schedule) = self.train.schedule else { return vec![learning_rate; steps] };
         let (before, all) = (u64::from(epoch - 1) * steps as u64, u64::from(self.train.epochs) * steps as u64);
         (0..steps as u64).map(|step| schedule.learning_rate(learning_rate, before + step, all)).collect()
     }
 
-    /// Returns the training rows of an epoch, 1 for the first, in order. Under `sampling` they are drawn.
+    /// Returns the training rows of an epoch, 1 for the first, in order. Under `sampling` they are drawn. Batches of an
+    /// encoder that is fine-tuned hold texts of similar length, unless rows aren't shuffled.
     pub(crate) fn epoch_order(&self, epoch: u32) -> Vec<usize> {
-        match self.train.sampling {
+        let order = match self.train.sampling {
             Some(Sampling::Balanced) => self.balanced_draw(epoch),
             None => self.epoch_permutation(epoch),
+        };
+        match &self.features.train {
+            Features::Tokens { sequences, .. } if self.train.shuffle => {
+                let stream = Substream::new(self.seed, &format!("batches/epoch/{epoch}"));
+                batches_of_similar_length(order, self.train.batch_size as usize, stream, |row| {
+                    sequences.of_text(row).len()
+                })
+            }
+            _ => order,
         }
     }
 
@@ -189,23 +246,28 @@ impl FitSpec<'_> {
     }
 }
 
-/// Returns the arrays of the embedding that are trained together with the head.
-fn embedding_weights(features: &Features) -> Result<Vec<Tensor>, Error> {
-    let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
-    match features {
-        Features::Frozen(_) => Ok(Vec::new()),
-        Features::Trainable(bags) if bags.table.rows() == 0 => {
-            Err(Error::Unsupported("no word of the texts is in the embedding's table, so there is nothing to fine-tune; use `trainable = false` or another embedding".into()))
-        }
-        Features::Trainable(bags) => {
-            let shape = vec![bags.table.rows(), bags.table.cols()];
-            Ok(vec![tensor("embedding.table", shape, memory::copied(bags.table.values())?)])
-        }
-        Features::Mixed(layered) => Ok(vec![
-            tensor("embedding.mix", vec![layered.layers], vec![0.0; layered.layers]),
-            tensor("embedding.gamma", vec![1], vec![1.0]),
-        ]),
-    }
+/// Reorders shuffled rows so that the texts of a batch have similar lengths: of as many rows as [`BUCKET`] batches hold, each
+/// batch takes those of the next lengths, and then the batches are shuffled. Rows that don't fill a batch stay last.
+fn batches_of_similar_length(
+    mut order: Vec<usize>,
+    batch_size: usize,
+    mut stream: Substream,
+    length: impl Fn(usize) -> usize,
+) -> Vec<usize> {
+    let rest = order.split_off(order.len() - order.len() % batch_size);
+    // The sort is stable: among texts of equal length, the order of the shuffle decides.
+    order.chunks_mut(batch_size.saturating_mul(BUCKET)).for_each(|bucket| bucket.sort_by_key(|&row| length(row)));
+    let mut batches: Vec<&[usize]> = order.chunks(batch_size).collect();
+    stream.shuffle(&mut batches);
+    batches.into_iter().flatten().copied().chain(rest).collect()
+}
+
+/// Estimates the bytes that training an encoder takes besides its trained numbers and the optimiser's state: the frozen
+/// numbers, one gradient, what a batch leaves for the backward pass, and the whole encoder of the present values, by which an
+/// epoch is scored, in two layouts.
+fn encoder_overhead(memory: &Memory, parameters: u64) -> u64 {
+    let Memory { frozen, trained, activations } = *memory;
+    [frozen, trained, activations, parameters.saturating_mul(8)].into_iter().fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -223,6 +285,7 @@ mod tests {
             task: Task::Binary,
             classes: &[],
             features: &features,
+            encoder: None,
             targets: &Splits { train: Matrix::new(200, 1, column), valid: None, test: None },
             order: None,
             monitor: None,
@@ -262,5 +325,27 @@ mod tests {
     /// Rounds as the schedule does: 0.8 times an eighth of the steps.
     fn rates_of(rate: f64) -> f64 {
         0.8 * (rate * 10.0).round() / 8.0
+    }
+
+    #[test]
+    fn batches_hold_texts_of_similar_length_in_an_order_of_the_seed() {
+        let lengths: Vec<usize> = (0..103).map(|row| row * 37 % 50).collect();
+        let order = |seed| {
+            let mut order: Vec<usize> = (0..103).collect();
+            Substream::new(seed, "rows").shuffle(&mut order);
+            batches_of_similar_length(order, 10, Substream::new(seed, "batches"), |row| lengths[row])
+        };
+        let first = order(1);
+        assert_eq!(first, order(1));
+        assert_ne!(first, order(2));
+        let mut rows = first.clone();
+        rows.sort_unstable();
+        assert_eq!(rows, (0..103).collect::<Vec<_>>());
+        let spread = |rows: &[usize]| {
+            let lengths = || rows.iter().map(|&row| lengths[row]);
+            lengths().max().unwrap_or(0) - lengths().min().unwrap_or(0)
+        };
+        assert!(first[..100].chunks(10).all(|batch| spread(batch) <= 6), "{first:?}");
+        assert!(!first[..100].chunks(10).is_sorted_by_key(|batch| lengths[batch[0]]), "batches are shuffled");
     }
 }

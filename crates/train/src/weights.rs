@@ -2,7 +2,7 @@
 //!
 //! The arrays are named `embedding.table` `[rows, dim]`, `head.N.kernel` `[inputs, units]`, `head.N.bias` `[units]`,
 //! `head.output.kernel` and `head.output.bias`; kernels have Keras's layout. A layer normalisation has `head.N.gamma` and
-//! `head.N.beta`, `[units]`.
+//! `head.N.beta`, `[units]`. The arrays of a fine-tuned encoder are named `encoder/` and their names in its checkpoint.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,6 +13,14 @@ use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::Error;
+
+/// What precedes the names of a fine-tuned encoder's arrays, which are those of its checkpoint.
+const ENCODER: &str = "encoder/";
+
+/// Returns the name of an array of a fine-tuned encoder among all weights.
+pub(crate) fn encoder_name(name: &str) -> String {
+    format!("{ENCODER}{name}")
+}
 
 /// One named array of floats, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +93,16 @@ impl Weights {
     /// Returns the array of that name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.iter().find(|t| t.name == name)
+    }
+
+    /// Removes the arrays of a fine-tuned encoder, and returns them under the names of its checkpoint, in order. None if the
+    /// encoder wasn't trained.
+    pub fn take_encoder(&mut self) -> Option<Self> {
+        let name = |tensor: &Tensor| tensor.name.strip_prefix(ENCODER).map(str::to_owned);
+        let taken = self.0.extract_if(.., |tensor| name(tensor).is_some());
+        let arrays: Vec<Tensor> =
+            taken.map(|tensor| Tensor { name: name(&tensor).unwrap_or_default(), ..tensor }).collect();
+        (!arrays.is_empty()).then_some(Self(arrays))
     }
 
     /// Returns whether every value is finite.

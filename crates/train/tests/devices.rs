@@ -37,6 +37,7 @@ fn fitted(features: &Features, targets: &Matrix, device: Device, together: bool)
         targets: &targets,
         order: None,
         monitor: Some(Monitor::VAL_LOSS),
+        encoder: None,
         initial: None,
         decision: DecisionSpec::default(),
     };
@@ -147,6 +148,7 @@ fn devices_agree_on_dense_heads() {
             targets: &targets,
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };
@@ -187,6 +189,7 @@ fn devices_agree_on_settings_of_training() {
             targets: &targets,
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

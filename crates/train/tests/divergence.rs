@@ -59,6 +59,7 @@ fn with_fit<T>(setup: &Setup, then: impl FnOnce(&FitSpec<'_>) -> T) -> T {
         targets: &targets,
         order: None,
         monitor: Some(Monitor { valid: with_valid, ..Monitor::VAL_LOSS }),
+        encoder: None,
         initial: None,
         decision: DecisionSpec::default(),
     })
@@ -175,6 +176,7 @@ fn a_validation_split_that_is_never_a_number_is_a_failure() {
             targets: &targets,
             order: None,
             monitor: Some(monitor.parse().expect("a monitor")),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

@@ -76,6 +76,7 @@ impl Problem {
             targets: &targets,
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

@@ -30,6 +30,7 @@ fn fitted(signal: usize) -> FittedModel {
         targets: &Splits { train: targets, valid: None, test: None },
         order: None,
         monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
+        encoder: None,
         initial: None,
         decision: DecisionSpec::default(),
     };

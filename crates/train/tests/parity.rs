@@ -76,6 +76,7 @@ impl Golden<'_> {
             targets: &targets,
             order: None,
             monitor: Some(Monitor { valid: false, metric: Metric::Loss }),
+            encoder: None,
             initial: Some(&initial),
             decision: DecisionSpec::default(),
         };

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use emberline_base::{Bags, Combiner, Features, LayerStack, Matrix, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
+use emberline_encoder::EncoderOptions;
+use emberline_encoder::fine_tune::{HostEncoder, Scope};
+use emberline_encoder::sentence_transformer::SentenceTransformer;
 use emberline_test_support::{Requirement, skip};
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, LayerNorm, Optimizer, Sgd, Train};
@@ -82,6 +85,7 @@ struct Case {
     head: Head,
     train: Train,
     features: Splits<Features>,
+    encoder: Option<HostEncoder>,
 }
 
 impl Case {
@@ -89,7 +93,24 @@ impl Case {
         let mut layers = vec![Layer::Dense { units: 11, activation: Activation::Relu }];
         layers.extend(dropout.then_some(Layer::Dropout { rate: 0.3 }));
         let train = Train { epochs: EPOCHS, batch_size: 16, optimizer, ..Train::default() };
-        Self { head: Head { layers }, train, features }
+        Self { head: Head { layers }, train, features, encoder: None }
+    }
+
+    /// Returns a case that fine-tunes the encoder of a folder of tiny models.
+    fn encoder(model: &str, scope: Scope, optimizer: Optimizer) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../encoder/tests/fixtures").join(model);
+        let encoder = SentenceTransformer::open(&folder, &EncoderOptions::default(), Device::Cpu).expect("a model");
+        let words = ["the", "cat", "why", "house", "people of the sun"];
+        let texts: Vec<String> = (0..ROWS)
+            .map(|row| (0..=row % 4).map(|at| words[(row * 3 + at) % 5]).collect::<Vec<_>>().join(" "))
+            .collect();
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let tokens = || Features::Tokens { sequences: encoder.tokens(&texts).expect("ids"), dim: encoder.dim() };
+        let features = Splits { train: tokens(), valid: Some(tokens()), test: None };
+        let host = encoder.fine_tune(scope).expect("a scope of the model");
+        let train =
+            json!({"accumulate": 2, "encoder_learning_rate": 1e-3, "encoder_dropout": 0.1, "clip": {"norm": 1.0}});
+        Self { encoder: Some(host), ..Self::new(features, optimizer, true) }.with(train, None)
     }
 
     /// Returns the same case with other settings and another last layer.
@@ -129,6 +150,7 @@ impl Case {
             targets: &targets,
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: self.encoder.as_ref(),
             initial: None,
             decision: DecisionSpec::default(),
         };
@@ -181,17 +203,20 @@ fn check_on(device: Device) {
     let silu = Layer::Dense { units: 7, activation: Activation::Silu };
     let cases = [
         Case::new(frozen(ROWS, DIM), adam.clone(), false),
-        Case::new(frozen(ROWS, DIM), adamw, false),
+        Case::new(frozen(ROWS, DIM), adamw.clone(), false),
         Case::new(frozen(ROWS, DIM), momentum.clone(), false),
         Case::new(tuned(), adam.clone(), false),
         Case::new(tuned(), momentum.clone(), false),
         Case::new(frozen(ROWS, DIM), adam.clone(), true),
-        Case::new(tuned(), momentum, true),
+        Case::new(tuned(), momentum.clone(), true),
         Case::new(mixed(), adam.clone(), true),
         Case::new(frozen(ROWS, DIM), adam.clone(), false).with(weighted, None),
         Case::new(tuned(), adam.clone(), false).with(scheduled.clone(), None),
         Case::new(frozen(ROWS, DIM), adam.clone(), true).with(scheduled, Some(Layer::LayerNorm(LayerNorm::default()))),
-        Case::new(frozen(ROWS, DIM), adam, false).with(sampled, Some(silu)),
+        Case::new(frozen(ROWS, DIM), adam.clone(), false).with(sampled.clone(), Some(silu)),
+        Case::encoder("bert", Scope::All, adamw).with(sampled, None),
+        Case::encoder("mpnet", Scope::Last(1), adam),
+        Case::encoder("modernbert", Scope::Lora { rank: 2, alpha: 2.0 }, momentum),
     ];
     for (number, case) in cases.iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");

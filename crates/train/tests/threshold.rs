@@ -42,6 +42,7 @@ fn trained_with(splits: Splits<(Matrix, Matrix)>, decision: DecisionSpec<'_>) ->
         targets: &targets,
         order: None,
         monitor: Some(Monitor { valid: features.valid.is_some(), ..Monitor::VAL_LOSS }),
+        encoder: None,
         initial: None,
         decision,
     };
@@ -67,6 +68,7 @@ fn without_a_monitor_the_last_epoch_is_kept() {
             targets: &targets,
             order: None,
             monitor,
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

@@ -72,6 +72,7 @@ impl Fits {
             targets: &self.targets[vectors],
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

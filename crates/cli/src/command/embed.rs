@@ -54,7 +54,7 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     let opened = source.open(Path::new(""), Texts { all: &all, train: &all }, device)?;
     opened.warnings().iter().for_each(warn);
     let texts = Splits { train: texts, valid: None, test: None };
-    let wanted = FeatureSpec { trainable: false, ..source.feature_spec() };
+    let wanted = FeatureSpec { trainable: false, fine_tuning: None, ..source.feature_spec() };
     let mut bar = EncodingBar::default();
     let on_event = &mut |event| {
         bar.show(source.kind(), &event);
@@ -69,7 +69,9 @@ pub(super) fn embed(source: &Source, texts: &[String], device: Device) -> Result
     };
     match features(&opened, &texts, &wanted, &mut encoding)?.train {
         Features::Frozen(vectors) => Ok(vectors),
-        Features::Trainable(_) | Features::Mixed(_) => unreachable!("frozen features were asked for"),
+        Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => {
+            unreachable!("frozen features were asked for")
+        }
     }
 }
 

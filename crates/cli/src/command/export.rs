@@ -21,11 +21,18 @@ pub(super) fn run(args: &Export) -> Result<Code, Error> {
         check_file(path, args.force)?;
     }
     targets.model2vec.iter().try_for_each(|path| check_folder(path, args.force))?;
+    targets.sentence_transformer.iter().try_for_each(|path| check_encoder_folder(path, args.force))?;
     let options = ClassifierOptions { assets: args.assets.clone(), ..ClassifierOptions::on(Device::Cpu) };
     let (folder, cell) = (RunFolder::new(&args.run), args.cell.as_deref());
     if let Some(path) = &targets.bundle {
         say_choice(&bundle::export(&folder, cell, path, args.force, &options)?);
         say(&format!("{} written", path.display()));
+        return Ok(Code::Fine);
+    }
+    if let Some(path) = &targets.sentence_transformer {
+        let choice = write_folder(path, |to| Ok(bundle::export_encoder(&folder, cell, to, &options)?))?;
+        say_choice(&choice);
+        say(&format!("{} written: the encoder without the head", path.display()));
         return Ok(Code::Fine);
     }
     let classifier = Classifier::of_run(&folder, cell, options)?;
@@ -103,6 +110,25 @@ pub(super) fn check_folder(path: &Path, force: bool) -> Result<(), Error> {
         ))),
         None if names.is_empty() || force => Ok(()),
         None => Err(already_there(path)),
+    }
+}
+
+/// Refuses a path that is no folder, or that exists with files if `force` is false. A folder that holds no sentence encoder is never
+/// replaced.
+fn check_encoder_folder(path: &Path, force: bool) -> Result<(), Error> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    if !found.is_dir() {
+        return Err(Error::Usage(format!("{} is a file; name a folder to write to", path.display())));
+    }
+    let is_empty = fs::read_dir(path).map_err(FileError::new("read", path))?.next().is_none();
+    match path.join("config.json").exists() || path.join("modules.json").exists() {
+        _ if is_empty => Ok(()),
+        false => Err(Error::Usage(format!(
+            "{} holds other files than a sentence encoder; name another folder",
+            path.display()
+        ))),
+        true if force => Ok(()),
+        true => Err(already_there(path)),
     }
 }
 

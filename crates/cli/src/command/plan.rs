@@ -8,8 +8,10 @@ use emberline_base::number::counted;
 use emberline_base::record::Data;
 use emberline_cache::Cache;
 use emberline_device::DeviceChoice;
+use emberline_device::memory::human_size;
 use emberline_pipeline::{
-    Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, Report, State, Survey, ToEncode, survey,
+    Cell, Choice as AxisValues, LeftOut, Pipeline, Plan, Report, State, Survey, ToEncode, TuningCost, TuningMemory,
+    survey,
 };
 use serde::Serialize;
 
@@ -41,6 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Code, Error> {
             writeln!(out, "\n{}", totals(&plan, &survey.states, &survey.data))?;
             write!(out, "{}", stored(report, &survey.data))?;
             survey.encodings.iter().try_for_each(|encoding| writeln!(out, "{}", printable(&to_encode(encoding))))?;
+            survey.tunings.iter().try_for_each(|cost| writeln!(out, "{}", printable(&to_tune(cost))))?;
         }
         ListFormat::Json => write_json(&mut out, &listed(report, &plan, &survey))?,
     }
@@ -89,7 +92,8 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let (done, failed) = (count(&|s| *s == State::Done), count(&|s| matches!(s, State::Failed(_))));
     let steps = |cell: &Cell| {
         let train = &cell.settings.train;
-        (data.splits.train.rows as u64).div_ceil(u64::from(train.batch_size)) * u64::from(train.epochs)
+        let rows_per_step = u64::from(train.batch_size) * u64::from(train.accumulate.unwrap_or(1));
+        (data.splits.train.rows as u64).div_ceil(rows_per_step) * u64::from(train.epochs)
     };
     let waiting = plan.cells.iter().zip(states).filter(|(_, state)| !state.is_up_to_date());
     let most: u64 = waiting.map(|(cell, _)| steps(cell)).sum();
@@ -148,12 +152,30 @@ fn to_encode(encoding: &ToEncode) -> String {
     }
 }
 
+/// Describes what fine-tuning an encoder takes.
+fn to_tune(cost: &TuningCost) -> String {
+    let TuningCost { embedding, cell, memory, weights } = cost;
+    match memory {
+        Ok(TuningMemory { bytes, refused }) => {
+            let refused = refused.as_ref().map(|why| format!("\n{embedding}: {why}")).unwrap_or_default();
+            let (memory, weights) = (human_size(*bytes), megabytes(*weights));
+            format!(
+                "{embedding}: fine-tuning takes about {memory} of memory, and {weights} of weights per cell, such as `{cell}`{refused}"
+            )
+        }
+        Err(problem) => format!("{embedding} can't be fine-tuned: {problem}"),
+    }
+}
+
 /// The JSON output. It borrows from the plan and is serialised directly, because a plan may be long.
 #[derive(Serialize)]
 struct Listed<'a> {
     cells: Vec<ListedCell<'a>>,
     left_out: Vec<ListedLeftOut<'a>>,
     encodings: Vec<serde_json::Value>,
+    /// What fine-tuning encoders takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tunings: Vec<serde_json::Value>,
     /// The positive class of a binary task.
     #[serde(skip_serializing_if = "Option::is_none")]
     positive: Option<&'a str>,
@@ -190,12 +212,22 @@ fn listed<'a>(report: Report, plan: &'a Plan, survey: &'a Survey) -> Listed<'a> 
         }
         Err(problem) => serde_json::json!({"embedding": encoding.embedding, "error": problem}),
     };
+    let tuning = |cost: &TuningCost| {
+        let TuningCost { embedding, cell, memory, weights } = cost;
+        match memory {
+            Ok(TuningMemory { bytes, refused }) => serde_json::json!({
+                "embedding": embedding, "cell": cell, "memory": bytes, "refused": refused, "bytes_per_cell": weights
+            }),
+            Err(problem) => serde_json::json!({"embedding": embedding, "cell": cell, "error": problem}),
+        }
+    };
     let bytes_per_cell = Report::predictions_size(&survey.data);
     Listed {
         predictions: ListedPredictions { bytes_per_cell, stored: report.keeps_predictions(bytes_per_cell) },
         cells: plan.cells.iter().zip(&survey.states).map(cell).collect(),
         left_out: plan.left_out.iter().map(left_out).collect(),
         encodings: survey.encodings.iter().map(encoding).collect(),
+        tunings: survey.tunings.iter().map(tuning).collect(),
         positive: survey.data.positive.as_deref(),
     }
 }

@@ -165,7 +165,7 @@ fn can_allocate(needed: u64) -> bool {
 }
 
 /// Formats bytes for a message, such as `12 MB` or `3.4 GB`.
-fn human_size(bytes: u64) -> String {
+pub fn human_size(bytes: u64) -> String {
     const GB: f64 = 1e9;
     let bytes = bytes as f64;
     if bytes < GB { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / GB) }

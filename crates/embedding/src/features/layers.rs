@@ -1,4 +1,5 @@
-//! The features of an encoder of whole texts: its layers joined, one of them, their mix, or all of them for a trained mix.
+//! The features of an encoder of whole texts: its layers joined, one of them, their mix, all of them for a trained mix, or
+//! token ids if its weights are trained.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,14 +23,20 @@ pub(crate) fn encoder_features(
     encoding: &mut Encoding<'_>,
 ) -> Result<(Splits<Features>, Option<Arc<Projection>>), Error> {
     match spec {
+        FeatureSpec { fine_tuning: Some(_), .. } => {
+            let model = encoder.as_sentence_transformer().ok_or_else(cant_be_trained)?;
+            let features = texts.try_map(|_, texts| {
+                let texts: Vec<&[u8]> = texts.all().collect();
+                Ok::<_, Error>(Features::Tokens { sequences: model.tokens(&texts)?, dim: model.dim() })
+            })?;
+            Ok((features, None))
+        }
         FeatureSpec { trainable: true, layers: Layers::Mix { .. }, .. } => {
             let layers = encoder.layers();
             let vectors = encoded(encoder, texts, encoding)?;
             Ok((vectors.into_map(|vectors| Features::Mixed(LayerStack { vectors, layers })), None))
         }
-        FeatureSpec { trainable: true, .. } => {
-            Err(Error::Unsupported("a neural encoder can't be trained here; leave `trainable` out".into()))
-        }
+        FeatureSpec { trainable: true, .. } => Err(cant_be_trained()),
         FeatureSpec { trainable: false, .. } => {
             let shares = spec.layers.shares(encoder.layers())?;
             let mut vectors = encoded(encoder, texts, encoding)?;
@@ -48,6 +55,10 @@ pub(crate) fn encoder_features(
             Ok((features, projection))
         }
     }
+}
+
+fn cant_be_trained() -> Error {
+    Error::Unsupported("this neural encoder can't be trained here; leave `trainable` out".into())
 }
 
 /// Returns the vectors of all splits, encoded together.

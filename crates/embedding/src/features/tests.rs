@@ -43,9 +43,9 @@ fn table() -> Opened {
 }
 
 const FROZEN: FeatureSpec =
-    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: false };
+    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: false, fine_tuning: None };
 const TUNED: FeatureSpec =
-    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: true };
+    FeatureSpec { layers: Layers::All, reduction: None, quantize: Quantize::F32, trainable: true, fine_tuning: None };
 
 fn texts() -> Splits<Vec<&'static [u8]>> {
     Splits { train: vec![b"7 3 7", b"none", b"2"], valid: Some(vec![b"9", b""]), test: None }

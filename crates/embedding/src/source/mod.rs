@@ -23,6 +23,7 @@ use std::path::Path;
 
 use emberline_base::{Fault, seed_of_repeat, sniff};
 use emberline_device::{Device, memory};
+use emberline_encoder::fine_tune::Scope;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,25 @@ pub(crate) trait SourceSettings {
     fn learns_mix(&self) -> bool {
         false
     }
+
+    /// Returns which weights of an encoder training updates; `None` if it updates no encoder.
+    fn fine_tuning(&self) -> Option<Scope> {
+        None
+    }
+
+    /// Returns the keys that are set and that say which weights of an encoder are trained.
+    fn scope_keys(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Returns the bytes of the weights of an encoder that training updates, as far as the files (relative to `base`) show them at
+    /// little cost; 0 if it updates none.
+    fn tuned_bytes(&self, _base: &Path) -> u64 {
+        0
+    }
+
+    /// Removes the settings of [`scope_keys`](Self::scope_keys).
+    fn remove_scope(&mut self) {}
 
     /// Returns why its files (relative to `base`) don't allow the settings, as far as they show it at little cost; the reason
     /// follows the source's name.
@@ -218,6 +238,31 @@ impl Source {
         self.settings().trainable() || self.settings().learns_mix()
     }
 
+    /// Returns which weights of an encoder training updates; `None` if it updates no encoder.
+    pub fn fine_tuning(&self) -> Option<Scope> {
+        self.settings().fine_tuning()
+    }
+
+    /// Returns the keys that are set and that say which weights of an encoder are trained; without `trainable` they have no
+    /// effect.
+    pub fn scope_keys(&self) -> Vec<&'static str> {
+        self.settings().scope_keys()
+    }
+
+    /// Returns the bytes of the weights of an encoder that training updates, as far as the files (relative to `base`) show them at
+    /// little cost; 0 if it updates none.
+    pub fn tuned_bytes(&self, base: &Path) -> u64 {
+        self.settings().tuned_bytes(base)
+    }
+
+    /// Returns the same source without [settings that say which weights are trained](Self::scope_keys).
+    #[must_use]
+    pub fn without_scope(&self) -> Self {
+        let mut source = self.clone();
+        source.settings_mut().remove_scope();
+        source
+    }
+
     /// Returns whether its vectors are random and no seed is given; the pipeline then sets its own.
     pub fn lacks_seed(&self) -> bool {
         self.settings().lacks_seed()
@@ -242,6 +287,7 @@ impl Source {
             reduction: settings.reduction(),
             quantize: settings.quantize(),
             trainable: self.trainable(),
+            fine_tuning: self.fine_tuning(),
         }
     }
 
@@ -256,8 +302,9 @@ impl Source {
         if let Some(reason) = self.settings().missing_feature() {
             return Some(reason.to_owned());
         }
-        let FeatureSpec { layers, reduction, quantize: _, trainable } = self.feature_spec();
-        if trainable && !matches!(layers, Layers::Mix { .. }) && self.encodes(base) {
+        let FeatureSpec { layers, reduction, quantize: _, trainable, fine_tuning } = self.feature_spec();
+        let trains_table = trainable && !matches!(layers, Layers::Mix { .. }) && fine_tuning.is_none();
+        if trains_table && self.encodes(base) {
             return Some("is a neural encoder, whose weights can't be trained here; leave `trainable` out".to_owned());
         }
         if let Some(reason) = self.settings().unsupported_by_files(base) {

@@ -73,7 +73,11 @@ impl SourceSettings for Settings {
     file_settings_methods!("onnx", "a model's folder, or its graph");
 
     fn own_faults(&self) -> Vec<Fault> {
-        let mut faults = token_encoder::faults(self.max_length, self.trainable, "a graph's weights");
+        let mut faults = token_encoder::faults(self.max_length);
+        if self.trainable {
+            let hint = "leave it out, or use the model's safetensors file by [embedding.NAME.sentence_transformer]";
+            faults.push(Fault::new("trainable", "a graph's weights can't be trained here", hint));
+        }
         if self.file.as_ref().is_some_and(|file| file.as_os_str().is_empty() || !file::stays_within(file)) {
             let hint = "name a file within the model's folder, such as onnx/model.onnx";
             faults.push(Fault::new("file", "this file doesn't lie in the model's folder", hint));

@@ -10,11 +10,15 @@
 //! | `mix` | their weighted sum, `gamma * sum_j softmax(mix)_j * layer_j` (Peters et al., 2018), learned along with the head from equal parts |
 //!
 //! The vectors of the four layers are encoded and cached once for `mean4` and `mix`; `last` alone caches one layer.
+//!
+//! With `trainable`, the weights are fine-tuned along with the head: all of them, or those of the last `trainable_layers`, or
+//! the low-rank updates of `lora` (Hu et al., 2022). The last layer then makes a text's vector, in its own length.
 
 use std::path::Path;
 
 use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
+use emberline_encoder::fine_tune::{Memory, Scope};
 use emberline_encoder::sentence_transformer::{self, SentenceTransformer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,9 +42,30 @@ token_encoder_settings! {
         /// Which layers make a text's vector.
         #[serde(default, skip_serializing_if = "Layers::is_last")]
         pub layers: Layers,
+        /// With `trainable`: how many layers are trained, counted from the last; all weights when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1))]
+        pub trainable_layers: Option<usize>,
+        /// With `trainable`: low-rank updates of the weights are trained instead of the weights themselves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub lora: Option<Lora>,
     }
-    /// Only `false`: a sentence encoder's weights aren't trained.
+    /// Whether the encoder's weights are fine-tuned along with the head.
     trainable,
+}
+
+/// `lora = { rank = 8 }`: low-rank adaptation (Hu et al., 2022). The product of two matrices that are trained, times
+/// `alpha / rank`, is added to each linear map of each layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lora {
+    /// The rank of the product: the number of columns of the first matrix and of rows of the second.
+    #[schemars(range(min = 1))]
+    pub rank: usize,
+    /// The factor of the product is `alpha / rank`; when left out, `alpha` equals `rank`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub alpha: Option<f32>,
 }
 
 /// Which layers make a text's vector.
@@ -68,10 +93,12 @@ impl SourceSettings for Settings {
         if settings.layers == Layers::Mix {
             settings.layers = Layers::Mean4;
         }
+        (settings.trainable_layers, settings.lora) = (None, None);
     });
 
     fn own_faults(&self) -> Vec<Fault> {
-        let mut faults = token_encoder::faults(self.max_length, self.trainable, "a sentence encoder's weights");
+        let mut faults = token_encoder::faults(self.max_length);
+        faults.extend(self.fine_tuning_faults());
         if self.layers == Layers::Mix && self.dim.is_some() {
             let message = "a mix that is learned is of layers of their own length";
             faults
@@ -91,7 +118,35 @@ impl SourceSettings for Settings {
         self.layers == Layers::Mix
     }
 
+    fn fine_tuning(&self) -> Option<Scope> {
+        self.trainable.then_some(match (self.trainable_layers, self.lora) {
+            (_, Some(Lora { rank, alpha })) => Scope::Lora { rank, alpha: alpha.unwrap_or(rank as f32) },
+            (Some(layers), None) => Scope::Last(layers),
+            (None, None) => Scope::All,
+        })
+    }
+
+    fn scope_keys(&self) -> Vec<&'static str> {
+        let set = [("trainable_layers", self.trainable_layers.is_some()), ("lora", self.lora.is_some())];
+        set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+
+    fn tuned_bytes(&self, base: &Path) -> u64 {
+        let memory = self.fine_tuning().map(|scope| Memory::of(&base.join(&self.path), scope, (1, 1)));
+        memory.and_then(Result::ok).map_or(0, |memory| memory.trained)
+    }
+
+    fn remove_scope(&mut self) {
+        (self.trainable_layers, self.lora) = (None, None);
+    }
+
     fn unsupported_by_files(&self, base: &Path) -> Option<String> {
+        if let Some(scope) = self.fine_tuning() {
+            let reason = SentenceTransformer::lacks_fine_tuning(&base.join(&self.path), scope)?;
+            return Some(format!(
+                "{reason}; set a smaller `trainable_layers` or `lora`, or leave it out to train all weights"
+            ));
+        }
         if self.layers.is_last() {
             return None;
         }
@@ -129,6 +184,42 @@ impl SourceSettings for Settings {
             model = model.with_last_layers(LAYERS)?;
         }
         Ok(Opened::Encoder(Box::new(model)))
+    }
+}
+
+impl Settings {
+    fn fine_tuning_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.trainable_layers == Some(0) {
+            let hint = "use 1 or more, or `trainable = false`";
+            faults.push(Fault::new("trainable_layers", "`trainable_layers` is 0: no layer would be trained", hint));
+        }
+        if let Some(Lora { rank, alpha }) = self.lora {
+            if rank == 0 {
+                let hint = "use 1 or more, such as 8";
+                faults.push(Fault::new("lora.rank", "a product of rank 0 changes nothing", hint));
+            }
+            if let Some(alpha) = alpha.filter(|alpha| !(alpha.is_finite() && *alpha > 0.0)) {
+                let message = format!("{alpha} can't scale an update");
+                faults.push(Fault::new("lora.alpha", message, "use a number above 0, or leave it out"));
+            }
+        }
+        if self.lora.is_some() && self.trainable_layers.is_some() {
+            let message = "`lora` trains updates of every layer, and `trainable_layers` the weights of some";
+            faults.push(Fault::new("lora", message, "leave one of them out").related_to("trainable_layers"));
+        }
+        if self.trainable && !self.layers.is_last() {
+            let message = "an encoder that is fine-tuned gives the vectors of its last layer";
+            let hint = "set `layers = \"last\"`, or leave `trainable` out";
+            faults.push(Fault::new("trainable", message, hint).related_to("layers"));
+        }
+        if self.trainable && self.dim.is_some() {
+            let message = "the vectors of an encoder that is fine-tuned keep their length";
+            faults.push(
+                Fault::new("dim", message, "leave `dim` out, or set `trainable = false`").related_to("trainable"),
+            );
+        }
+        faults
     }
 }
 
@@ -172,6 +263,10 @@ impl Encoder for SentenceTransformer {
     fn warnings(&self) -> Vec<Warning> {
         self.warnings().to_vec()
     }
+
+    fn as_sentence_transformer(&self) -> Option<&SentenceTransformer> {
+        Some(self)
+    }
 }
 
 #[cfg(test)]
@@ -184,9 +279,26 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_a_fault() {
-        let settings = settings(serde_json::json!({"path": "m", "trainable": true, "max_length": 0, "dim": 0}));
-        let keys: Vec<String> = settings.faults().into_iter().map(|fault| fault.key).collect();
-        assert_eq!(keys, ["dim", "max_length", "trainable"]);
+        let keys = |toml| settings(toml).faults().into_iter().map(|fault| fault.key).collect::<Vec<String>>();
+        assert_eq!(keys(serde_json::json!({"path": "m", "max_length": 0, "dim": 0})), ["dim", "max_length"]);
+        let scope = serde_json::json!({"path": "m", "trainable": true, "trainable_layers": 0, "lora": {"rank": 0, "alpha": -1.0}});
+        assert_eq!(keys(scope), ["trainable_layers", "lora.rank", "lora.alpha", "lora"]);
+        let vectors = serde_json::json!({"path": "m", "trainable": true, "layers": "mean4", "dim": 8});
+        assert_eq!(keys(vectors), ["trainable", "dim"]);
+    }
+
+    #[test]
+    fn what_is_trained_follows_from_the_settings() {
+        let scope = |toml| settings(toml).fine_tuning();
+        assert_eq!(scope(serde_json::json!({"path": "m", "lora": {"rank": 4}})), None);
+        assert_eq!(scope(serde_json::json!({"path": "m", "trainable": true})), Some(Scope::All));
+        let last = serde_json::json!({"path": "m", "trainable": true, "trainable_layers": 2});
+        assert_eq!(scope(last), Some(Scope::Last(2)));
+        let lora = serde_json::json!({"path": "m", "trainable": true, "lora": {"rank": 4}});
+        assert_eq!(scope(lora.clone()), Some(Scope::Lora { rank: 4, alpha: 4.0 }));
+        let mut opened = settings(lora);
+        opened.remove_tuning();
+        assert_eq!(opened, settings(serde_json::json!({"path": "m"})));
     }
 
     #[test]

@@ -64,6 +64,9 @@ fn bits(features: &Features) -> Vec<Vec<u32>> {
             let text = |text| bags.of_text(text).iter().flat_map(|&id| of(bags.table.row(id as usize))).collect();
             (0..features.texts()).map(text).collect()
         }
+        Features::Tokens { sequences, .. } => {
+            (0..sequences.texts()).map(|text| sequences.of_text(text).to_vec()).collect()
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `model.safetensors` | the model of a cell or of the refit |
 //! | `learned.safetensors` | what the embedding learned from the training texts, if it learned something |
+//! | `encoder.safetensors` | the weights of a fine-tuned encoder, if it was trained |
 //! | `source/...` | each file that the embedding's source reads |
 //!
 //! | metadata entry | content |
@@ -40,6 +41,7 @@ pub(crate) const FORMAT: &str = "emberline bundle";
 pub(crate) const VERSION: &str = "1";
 pub(crate) const MODEL: &str = "model.safetensors";
 pub(crate) const LEARNED: &str = "learned.safetensors";
+pub(crate) const ENCODER: &str = "encoder.safetensors";
 /// The prefix of the names of the source's files.
 pub(crate) const SOURCE: &str = "source/";
 

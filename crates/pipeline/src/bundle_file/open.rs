@@ -11,13 +11,15 @@ use emberline_embedding::{LearnedState, Source};
 use emberline_train::Model;
 use serde::de::DeserializeOwned;
 
-use super::{BundleError, FORMAT, Fault, LEARNED, MODEL, SOURCE, VERSION, damaged};
+use super::{BundleError, ENCODER, FORMAT, Fault, LEARNED, MODEL, SOURCE, VERSION, damaged};
 use crate::Error;
+use crate::classifier::TunedEncoder;
 
 /// An opened bundle.
 pub(crate) struct Bundle {
     pub(crate) model: Model,
     pub(crate) learned: Option<LearnedState>,
+    pub(crate) encoder: Option<TunedEncoder>,
     pub(crate) source: Source,
     /// The folder with the source's files, which is removed when this is dropped.
     pub(crate) folder: TemporaryFolder,
@@ -59,11 +61,16 @@ impl Bundle {
         let learned = file.bytes(LEARNED)?;
         let learned = learned.map(|bytes| LearnedState::from_safetensors(&bytes, Path::new(LEARNED))).transpose();
         let (learned, text) = (learned.map_err(damaged)?, json(&file, "text")?);
+        let encoder = file.bytes(ENCODER)?.map(|bytes| TunedEncoder::from_safetensors(&bytes)).transpose();
+        let encoder = encoder.map_err(damaged)?;
+        if encoder.is_none() && source.fine_tuning().is_some() {
+            return Err(damaged(format!("it lacks `{ENCODER}`")).into());
+        }
         let header = file.metadata().contains_key("header").then(|| json(&file, "header")).transpose()?;
         let cell = entry(&file, "cell")?;
         let which = file.metadata().get(run_files::REFIT).cloned().unwrap_or_else(|| format!("cell {cell}"));
         let description = format!("{which}: the bundle's");
-        Ok(Self { model, learned, source, folder: unpack(&mut file)?, text, header, description })
+        Ok(Self { model, learned, encoder, source, folder: unpack(&mut file)?, text, header, description })
     }
 }
 

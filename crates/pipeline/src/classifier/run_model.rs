@@ -6,15 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use emberline_base::record::Refit;
-use emberline_base::{record, run_files};
+use emberline_base::{file, record, run_files};
 use emberline_embedding::{FittedEmbedding, LearnedState, Source};
 use emberline_report::{Chosen, ChosenModel, ModelChoice, Run, SummedFolder};
 use emberline_train::Model;
 
-use super::{ClassifierOptions, reopen};
+use super::{ClassifierOptions, Parts, TunedEncoder, reopen};
 use crate::Error;
 use crate::pipeline::Pipeline;
 use crate::plan::{Cell, Plan};
+use crate::run::ENCODER_HASH;
 use crate::run_folder::RunFolder;
 
 /// A trained model of a run folder.
@@ -31,6 +32,15 @@ pub(crate) struct RunModel {
     pub(crate) base: PathBuf,
     folder: RunFolder,
     files: SummedFolder,
+}
+
+/// The bytes of what training made of the embedding.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Learned<'l> {
+    /// What the embedding learned from the training texts; `None` if it learned nothing.
+    pub(crate) state: Option<&'l [u8]>,
+    /// The weights of its encoder; `None` if they weren't trained.
+    pub(crate) encoder: Option<&'l [u8]>,
 }
 
 /// What a model was trained for, with its record.
@@ -89,26 +99,68 @@ impl RunModel {
         Ok(path.exists().then(|| emberline_base::file::read(&path)).transpose()?)
     }
 
+    /// Reads the bytes of the weights of a fine-tuned encoder; `None` if the encoder wasn't trained.
+    ///
+    /// # Errors
+    /// If they weren't kept, can't be read, or aren't those of the model.
+    pub(crate) fn encoder(&self, model: &Model) -> Result<Option<Vec<u8>>, Error> {
+        let Some(hash) = model.description().provenance.get(ENCODER_HASH) else { return Ok(None) };
+        let path = self.files.path_of(run_files::ENCODER);
+        if !path.exists() {
+            return Err(Error::EncoderNotKept { cell: self.cell_id().to_owned() });
+        }
+        let bytes = file::read(&path)?;
+        if file::sha256(&bytes) == *hash { Ok(Some(bytes)) } else { Err(Error::EncoderDamaged { path }) }
+    }
+
+    /// Returns the id of the cell, `refit` for the refit.
+    fn cell_id(&self) -> &str {
+        match &self.trained {
+            Trained::Cell(cell) => &cell.id,
+            Trained::Refit(_) => run_files::REFIT,
+        }
+    }
+
     /// Returns the settings of the source that it was trained with.
     pub(crate) fn source(&self) -> Source {
         self.cell.settings.embedding.source.of_repeat(self.cell.repeat())
     }
 
-    /// Opens the embedding, with what it learned and the rows that training changed.
+    /// Opens the embedding, with what it learned and the rows or the encoder's weights that training changed.
     ///
     /// # Errors
     /// If a file of the source is missing, or the source isn't the one that the model was trained with.
     pub(crate) fn embedding(
         &self,
         model: &Model,
-        learned: Option<&[u8]>,
+        Learned { state, encoder }: Learned<'_>,
         options: &ClassifierOptions,
     ) -> Result<FittedEmbedding, Error> {
         let path = self.learned_path(model);
-        let learned = learned.map(|bytes| LearnedState::from_safetensors(bytes, &path)).transpose();
-        let opened =
-            learned.and_then(|learned| reopen(&self.source(), &self.base, learned.as_ref(), model, options.device));
+        let tuned = encoder.map(TunedEncoder::from_safetensors).transpose()?;
+        let learned = state.map(|bytes| LearnedState::from_safetensors(bytes, &path)).transpose();
+        let opened = learned.and_then(|learned| {
+            let learned = Parts { learned: learned.as_ref(), encoder: tuned.as_ref() };
+            reopen(&self.source(), &self.base, learned, model, options.device)
+        });
         opened.map_err(|source| self.named(model, source))
+    }
+
+    /// Writes the fine-tuned encoder as a folder of sentence-transformers, which doesn't exist yet.
+    ///
+    /// # Errors
+    /// If the encoder wasn't trained or its weights weren't kept, or a file can't be read or written.
+    pub(crate) fn export_encoder(&self, folder: &Path, options: &ClassifierOptions) -> Result<(), Error> {
+        let model = self.parse(&self.bytes()?)?;
+        let source = self.source();
+        let (Some(encoder), Some(scope)) = (self.encoder(&model)?, source.fine_tuning()) else {
+            return Err(Error::FrozenEncoder { cell: self.cell_id().to_owned() });
+        };
+        let tuned = TunedEncoder::from_safetensors(&encoder)?;
+        let frozen = Parts { learned: None, encoder: None };
+        let opened = reopen(&source, &self.base, frozen, &model, options.device);
+        let exported = opened.and_then(|opened| opened.export_tuned_encoder(scope, &tuned.arrays(), folder));
+        exported.map_err(|source| self.named(&model, source))
     }
 
     /// Names the embedding in an error, or the file if the error is of what the embedding learned.

@@ -46,8 +46,9 @@ impl Inputs {
         };
         let rows: usize = texts.iter().map(|(_, texts)| texts.len()).sum();
         memory::require((rows as u64).saturating_mul(8 * dim as u64)).map_err(emberline_train::Error::from)?;
-        // The vectors of a frozen cell; a mix of layers that is trained begins with these too.
-        let spec = FeatureSpec { reduction: None, trainable: false, ..cell.source().1.feature_spec() };
+        // The vectors of a frozen cell; a mix of layers or an encoder that is trained begins with these too.
+        let spec =
+            FeatureSpec { reduction: None, trainable: false, fine_tuning: None, ..cell.source().1.feature_spec() };
         let (cache, device, interrupt) = (self.cache.as_ref(), self.device, self.interrupt.clone());
         let mut encoding = Encoding { cache, device, label: &label(cell), on_event: &mut |_| {}, interrupt };
         let embedded = features::embed(&opened, &texts, &spec, &mut encoding);
@@ -58,7 +59,9 @@ impl Inputs {
         }
         Ok(Some(ClassVectors::Found(embedded.features.map(|_, features| match features {
             Features::Frozen(vectors) => vectors.clone(),
-            Features::Trainable(_) | Features::Mixed(_) => unreachable!("features of frozen vectors are asked for"),
+            Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => {
+                unreachable!("features of frozen vectors are asked for")
+            }
         }))))
     }
 

@@ -19,7 +19,7 @@ use emberline_device::Device;
 use emberline_embedding::encode::{Encoding, Event, Progress};
 use emberline_embedding::features::{self, FeatureSpec};
 use emberline_embedding::reduce::Projection;
-use emberline_embedding::{FittedEmbedding, LearnedState, Opened};
+use emberline_embedding::{FittedEmbedding, HostEncoder, LearnedState, Opened};
 
 pub(crate) use self::class_names::ClassVectors;
 pub(crate) use self::data::Data;
@@ -54,6 +54,8 @@ pub(crate) struct Prepared {
     pub(crate) data: Arc<Data>,
     pub(crate) opened: Arc<Opened>,
     pub(crate) features: Arc<Splits<Features>>,
+    /// The encoder whose weights are trained; `None` for a frozen encoder, and for other sources.
+    pub(crate) encoder: Option<HostEncoder>,
     /// The share of the texts' words that the embedding knows; `None` for an encoder of whole texts.
     pub(crate) known_words: Option<KnownWords>,
     /// The words of each held-out text, with those that the table knows; `None` for other sources.
@@ -155,7 +157,9 @@ impl Inputs {
         let (data, opened) = (self.data(cell)?, self.opened(cell)?);
         let Embedded { features, known_words, words, warnings, projection } = self.embedded(cell, on_event)?;
         let (wanted, digest) = (cell.source().1.feature_spec(), self.embedding_digest(cell)?);
-        Ok(Prepared { data, opened, features, known_words, words, warnings, digest, wanted, projection })
+        let encoder = wanted.fine_tuning.map(|scope| opened.fine_tune(scope)).transpose();
+        let encoder = encoder.map_err(|source| Error::Embedding { name: cell.embedding().to_owned(), source })?;
+        Ok(Prepared { data, opened, features, encoder, known_words, words, warnings, digest, wanted, projection })
     }
 
     /// Returns the features of the cell's texts: vectors, or bags of table rows.

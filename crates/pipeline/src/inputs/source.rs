@@ -155,6 +155,8 @@ fn size(opened: &Opened, data: &Data, wanted: &FeatureSpec) -> u64 {
             let vectors = if wanted.trainable && wanted.reduction.is_none() { 0 } else { vectors(table.dim()) };
             named.saturating_mul(2).saturating_add(vectors.saturating_mul(2)).saturating_add(8 * tokens)
         }
+        // A token id takes four bytes, and at least one of its text.
+        (Opened::Encoder(_), FeatureSpec { fine_tuning: Some(_), .. }) => 4 * bytes as u64 + 16 * rows as u64,
         (Opened::Encoder(encoder), _) => vectors(encoder.dim()).saturating_mul(2),
     }
 }

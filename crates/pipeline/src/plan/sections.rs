@@ -33,6 +33,8 @@ pub(super) struct Sections<'p> {
     embedding: Section<Embedding>,
     head: Section<Head>,
     train: Section<Train>,
+    /// The same without what only a fine-tuned encoder knows, for all other embeddings.
+    frozen_train: Section<Train>,
     callbacks: Section<Callbacks>,
     decide: Section<Decide>,
     pub(super) names: CellNames<'p>,
@@ -51,6 +53,7 @@ impl<'p> Sections<'p> {
             embedding: Section::new(pipeline, EMBEDDING),
             head: Section::new(pipeline, "head"),
             train: Section::new(pipeline, "train"),
+            frozen_train: Section::new(pipeline, "train"),
             callbacks: Section::new(pipeline, "callbacks"),
             decide: Section::new(pipeline, "decide"),
             names: CellNames::of(pipeline),
@@ -77,7 +80,7 @@ impl<'p> Sections<'p> {
         let data = self.data(choice)?;
         let embedding = self.embedding(choice)?;
         let head = self.head.of(pipeline, choice, &[], |head| head.faults().is_empty())?;
-        let train = self.train.of(pipeline, choice, &[], |train| train.faults().is_empty())?;
+        let train = self.train(choice, embedding.value.source.fine_tuning().is_some())?;
         let callbacks = self.callbacks.of(pipeline, choice, DISPLAY_KEYS, |callbacks| callbacks.faults().is_empty())?;
         let decide = self.decide.of(pipeline, choice, Decide::KEYS_OF_NO_CELL, |decide| decide.faults().is_empty())?;
         let missing = [
@@ -131,6 +134,21 @@ impl<'p> Sections<'p> {
         })
     }
 
+    /// Returns how the head is fitted, and the encoder if it is fine-tuned.
+    fn train(&mut self, choice: &Choice, tunes_encoder: bool) -> Option<Typed<Train>> {
+        let pipeline = self.pipeline;
+        let section = if tunes_encoder { &mut self.train } else { &mut self.frozen_train };
+        section.get(choice, |axes| {
+            let tree = with_axes(pipeline, "train", axes, choice, "")?;
+            let written = tree.get("train").map_or_else(|| Some(Train::default()), |entry| typed(&entry.value).ok())?;
+            if !written.faults().is_empty() {
+                return None;
+            }
+            let train = if tunes_encoder { written } else { written.without_encoder() };
+            Some(Typed::new(train, &[], &file_axes(pipeline, axes, choice)))
+        })
+    }
+
     fn embedding(&mut self, choice: &Choice) -> Option<Typed<Embedding>> {
         let (pipeline, name) = (self.pipeline, self.source_name(choice));
         let (reasons, examines_files) = (&mut self.reasons, self.examines_files);
@@ -140,6 +158,7 @@ impl<'p> Sections<'p> {
             if !source.faults().is_empty() {
                 return None;
             }
+            let source = if source.fine_tuning().is_some() { source } else { source.without_scope() };
             let examined = || examines_files.then(|| source.unsupported_reason(&pipeline.folder)).flatten();
             let reason = reasons.entry(format!("{source:?}")).or_insert_with(examined);
             let impossible = reason.as_ref().map(|reason| format!("`{name}` {reason}"));

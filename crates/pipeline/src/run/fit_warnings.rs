@@ -74,6 +74,7 @@ mod tests {
             seconds: 0.0,
             bytes_per_text: None,
             table_bytes: None,
+            encoder_bytes: None,
             parameters: Parameters { total: 1, trainable: 1 },
             split: SplitSize::default(),
             metrics: [("loss".to_owned(), 0.5), ("val_loss".to_owned(), val_loss)].into(),

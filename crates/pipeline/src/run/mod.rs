@@ -10,6 +10,7 @@ mod checkpointer;
 mod crash_markers;
 mod different_devices;
 mod embed_share;
+mod encoders;
 mod evaluation;
 mod executor;
 mod explain;
@@ -48,6 +49,7 @@ pub use self::executor::{Executor, Job, Local, Subprocess};
 pub use self::explain::{Explanation, explain};
 use self::hparams::experiment;
 use self::input_checks::InputChecks;
+pub(crate) use self::model::ENCODER_HASH;
 pub use self::observer::{Observer, Silent, Stage};
 pub use self::options::{Options, Scope};
 pub use self::queue::{Queue, Queued};
@@ -59,7 +61,7 @@ use self::refit::Refitter;
 use self::runner::{Runner, Tally};
 use self::sharing::Sharing;
 use self::survey::execution_order;
-pub use self::survey::{Replaced, State, Survey, ToEncode, survey};
+pub use self::survey::{Replaced, State, Survey, ToEncode, TuningCost, TuningMemory, survey};
 pub(crate) use self::survey::{groups, state};
 use self::trainer::Trainer;
 use crate::Error;
@@ -128,13 +130,15 @@ pub fn run_with(
     if outline.pending > 0 || outline.interrupted || !options.only.is_empty() || options.scope == Scope::Cells {
         return Ok(outline);
     }
+    let keep_encoders = pipeline.settings.keep_encoders();
+    encoders::remove_unkept(&plan, folder, keep_encoders)?;
     if !pipeline.settings.asks_for_refit() {
         folder.remove_refit()?;
         return Ok(outline);
     }
     observer.stage(Stage::Refit);
     let summary = &outline.summary;
-    let refit = Refitter { plan: &plan, summary, folder, options, inputs: &mut inputs }.refit();
+    let refit = Refitter { plan: &plan, summary, folder, options, inputs: &mut inputs, keep_encoders }.refit();
     outline.refit = match refit {
         // The refit is made by the next run.
         Err(error) if error.is_interruption() => {
@@ -179,7 +183,14 @@ fn run_plan(
     let experiment = prepare(pipeline, plan, folder, options, &data)?;
     let runner = Runner {
         data,
-        trainer: Trainer { folder, options, report, experiment, markers: &markers },
+        trainer: Trainer {
+            folder,
+            options,
+            report,
+            keep_encoders: pipeline.settings.keep_encoders(),
+            experiment,
+            markers: &markers,
+        },
         sharing,
         observer: Mutex::new(observer),
         records: Mutex::new(records),

@@ -1,15 +1,40 @@
-//! Makes the model file of a finished cell.
+//! Makes the model files of a finished cell: its head, and the weights of a fine-tuned encoder.
 
 use std::collections::BTreeMap;
 
-use emberline_base::{Features, TunedRows};
+use emberline_base::{Features, TunedRows, file};
 use emberline_train::{EmbeddingOrigin, FittedModel, Model, ModelDescription, ModelError};
 
 use crate::inputs::Prepared;
 use crate::plan::Cell;
 
-/// Makes the model of a fit, and moves the weights out of the fit.
-pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> Result<Model, ModelError> {
+/// The entry of a model's provenance with the SHA-256 of the file of its fine-tuned encoder.
+pub(crate) const ENCODER_HASH: &str = "encoder";
+
+/// The files of a trained cell's model.
+pub(super) struct ModelFiles {
+    /// The content of `model.safetensors`: the head, and the rows of a fine-tuned table.
+    pub(super) model: Vec<u8>,
+    /// The content of `encoder.safetensors`: the weights of a fine-tuned encoder; `None` without one.
+    pub(super) encoder: Option<Vec<u8>>,
+}
+
+impl ModelFiles {
+    /// Makes the files of a fit, and moves the weights out of the fit.
+    pub(super) fn new(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> Result<Self, emberline_train::Error> {
+        let encoder = fit.weights.take_encoder().map(|weights| weights.to_safetensors()).transpose()?;
+        let hash = encoder.as_deref().map(file::sha256);
+        Ok(Self { model: model(cell, prepared, fit, hash)?.to_safetensors()?, encoder })
+    }
+}
+
+/// Makes the model of a fit; `encoder` is the SHA-256 of the file of a fine-tuned encoder.
+fn model(
+    cell: &Cell,
+    prepared: &Prepared,
+    fit: &mut FittedModel,
+    encoder: Option<String>,
+) -> Result<Model, ModelError> {
     let labels = &prepared.data.dataset.labels;
     let (name, source) = cell.source();
     let provenance = [
@@ -29,7 +54,11 @@ pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> 
             digest: prepared.digest.clone(),
         },
         data_digest: prepared.data.digest.clone(),
-        provenance: provenance.map(|(name, text)| (name.to_owned(), text)).into_iter().collect::<BTreeMap<_, _>>(),
+        provenance: provenance
+            .into_iter()
+            .chain(encoder.map(|hash| (ENCODER_HASH, hash)))
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect::<BTreeMap<_, _>>(),
     };
     let model = Model::new(description, fit.architecture.clone(), std::mem::take(&mut fit.weights))?;
     match &prepared.features.train {
@@ -37,6 +66,6 @@ pub(super) fn model(cell: &Cell, prepared: &Prepared, fit: &mut FittedModel) -> 
             let words = prepared.opened.row_words(&bags.rows);
             model.with_tuned_rows(TunedRows { ids: bags.rows.to_vec(), words })
         }
-        Features::Frozen(_) | Features::Mixed(_) => Ok(model),
+        Features::Frozen(_) | Features::Mixed(_) | Features::Tokens { .. } => Ok(model),
     }
 }

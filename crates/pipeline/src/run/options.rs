@@ -99,7 +99,8 @@ impl Options {
             return Device::Cpu;
         }
         let has_gpu_kernels = head.has_gpu_kernels() && train.has_gpu_kernels() && !embedding.source.trainable();
-        if self.auto && !has_gpu_kernels { Device::Cpu } else { self.device }
+        let suits_gpu = has_gpu_kernels || embedding.source.fine_tuning().is_some();
+        if self.auto && !suits_gpu { Device::Cpu } else { self.device }
     }
 }
 

@@ -235,6 +235,7 @@ mod tests {
             targets: &Splits { train: Matrix::zeros(1, 1), valid: None, test: None },
             order: None,
             monitor: Some(Monitor::VAL_LOSS),
+            encoder: None,
             initial: None,
             decision: DecisionSpec::default(),
         };

@@ -1,6 +1,7 @@
 //! Shares finished cells through the cell cache: takes those that other run folders have finished, and offers those of this run.
 //!
-//! A cell that fails isn't shared, nor are baselines and the refit: they are computed in every run folder.
+//! A cell that fails isn't shared, nor are baselines and the refit: they are computed in every run folder. Nor is one with a
+//! fine-tuned encoder, whose weights are far larger than all other files of a cell.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,6 +36,9 @@ impl<'r> Sharing<'r> {
         inputs: &mut Inputs,
         warn: &mut dyn FnMut(&str),
     ) -> Option<(u32, record::Cell)> {
+        if !is_shared(cell) {
+            return None;
+        }
         // Inputs that can't be read are reported when the cell runs, and so is a folder that can't be written to.
         let data = inputs.data(cell).ok()?;
         let key = EntryKey::new(cell, data.digest.clone(), inputs.embedding_digest(cell).ok()?, COMPUTATION);
@@ -74,7 +78,7 @@ impl<'r> Sharing<'r> {
     /// Puts a finished cell of the run folder into the cache, unless `keeps` and the cache has one. A failure only costs others a
     /// training, so it is a warning.
     pub(super) fn offer(&self, cell: &Cell, record: &record::Cell, keeps: bool, warn: &mut dyn FnMut(&str)) {
-        let Some(outcome) = &record.outcome else { return };
+        let Some(outcome) = record.outcome.as_ref().filter(|_| is_shared(cell)) else { return };
         let made_from = outcome.made_from();
         let key = EntryKey::new(cell, made_from.data, made_from.embedding, made_from.computation);
         if keeps && self.cache.contains(&key) {
@@ -92,4 +96,9 @@ impl<'r> Sharing<'r> {
             warn(&format!("finished cells can't be shared through the cell cache: {error}"));
         }
     }
+}
+
+/// Returns whether a cell is shared: an encoder that is fine-tuned would leave too much in the cache.
+fn is_shared(cell: &Cell) -> bool {
+    cell.source().1.fine_tuning().is_none()
 }

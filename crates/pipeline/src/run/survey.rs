@@ -5,12 +5,13 @@ use std::sync::Arc;
 use emberline_base::Digest;
 use emberline_base::record::{self, MadeFrom};
 use emberline_cache::Cache;
-use emberline_device::Device;
+use emberline_device::{Device, memory};
 use emberline_embedding::encode::Progress;
 use emberline_train::COMPUTATION;
 use indexmap::{IndexMap, IndexSet};
 
 use super::no_cells;
+use super::trainer::spec;
 use crate::Error;
 use crate::inputs::{Inputs, Keys};
 use crate::pipeline::Pipeline;
@@ -67,6 +68,36 @@ pub struct ToEncode {
     pub texts: Result<Progress, String>,
 }
 
+/// What fine-tuning an encoder takes.
+#[derive(Clone, Debug)]
+pub struct TuningCost {
+    /// The embedding's name in the pipeline file.
+    pub embedding: String,
+    /// A cell that trains it so.
+    pub cell: String,
+    /// The memory in bytes that training takes, and whether it is available now; or why the encoder can't be opened.
+    pub memory: Result<TuningMemory, String>,
+    /// The bytes of the trained weights, which a cell keeps.
+    pub weights: u64,
+}
+
+impl TuningCost {
+    /// Returns whether it takes at least as much memory as another; what can't be opened takes most.
+    fn takes_more_than(&self, other: &Self) -> bool {
+        let bytes = |cost: &Self| cost.memory.as_ref().map_or(u64::MAX, |memory| memory.bytes);
+        bytes(self) >= bytes(other)
+    }
+}
+
+/// The memory that fine-tuning takes.
+#[derive(Clone, Debug)]
+pub struct TuningMemory {
+    /// The estimate in bytes.
+    pub bytes: u64,
+    /// Why a run would refuse it now, with the cure; `None` if that much is available.
+    pub refused: Option<String>,
+}
+
 /// The state of a plan.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -74,6 +105,8 @@ pub struct Survey {
     pub states: Vec<State>,
     /// The texts to encode, one entry per neural encoder and dataset.
     pub encodings: Vec<ToEncode>,
+    /// What fine-tuning takes, one entry per embedding, batch size and choice of weights: that of the data that take most.
+    pub tunings: Vec<TuningCost>,
     /// The indices of the plan's cells in execution order: cells that share data and embedding follow each other.
     pub order: Vec<usize>,
     /// The data of the first cell.
@@ -95,6 +128,7 @@ pub fn survey(
     let mut inputs = Inputs::new(pipeline.folder.clone(), device, cache);
     let mut states = vec![State::Missing; plan.cells.len()];
     let mut encodings: IndexMap<String, ToEncode> = IndexMap::new();
+    let (mut tunings, mut seen): (IndexMap<String, TuningCost>, _) = (IndexMap::new(), IndexSet::new());
     for group in groups(plan) {
         let first = &plan.cells[group.cells[0]];
         let (name, source) = first.source();
@@ -102,7 +136,22 @@ pub fn survey(
         for at in group.cells {
             let cell = &plan.cells[at];
             states[at] = state(&mut inputs, folder, cell).0;
-            if states[at].is_up_to_date() || !encodes || encodings.contains_key(&group.key) {
+            if states[at].is_up_to_date() || !encodes {
+                continue;
+            }
+            if let Some(scope) = cell.source().1.fine_tuning() {
+                let way = format!("{name} {scope:?} {}", cell.settings.train.batch_size);
+                if seen.insert(format!("{} {way}", group.key)) {
+                    let cost = tuning_cost(&mut inputs, pipeline, cell);
+                    match tunings.get_mut(&way) {
+                        Some(known) if known.takes_more_than(&cost) => {}
+                        Some(known) => *known = cost,
+                        None => drop(tunings.insert(way, cost)),
+                    }
+                }
+                continue;
+            }
+            if encodings.contains_key(&group.key) {
                 continue;
             }
             let texts = inputs.encodings(cell).map(Option::unwrap_or_default).map_err(|error| error.to_string());
@@ -112,7 +161,24 @@ pub fn survey(
     let first = plan.cells.first().ok_or_else(|| no_cells(plan))?;
     let data = inputs.data(first)?.dataset.data.clone();
     let order = groups(plan).into_iter().flat_map(|group| group.cells).collect();
-    Ok(Survey { states, encodings: encodings.into_values().collect(), order, data })
+    let (encodings, tunings) = (encodings.into_values().collect(), tunings.into_values().collect());
+    Ok(Survey { states, encodings, tunings, order, data })
+}
+
+/// Returns what fine-tuning a cell's encoder takes. Its texts are cut into tokens, whose number decides the memory of a batch.
+fn tuning_cost(inputs: &mut Inputs, pipeline: &Pipeline, cell: &Cell) -> TuningCost {
+    let memory = inputs.prepare(cell, &mut |_| {}).map(|prepared| {
+        let bytes = spec(cell, &prepared).memory();
+        let refused =
+            memory::check_available(bytes).err().map(|lack| emberline_train::Error::EncoderMemory(lack).to_string());
+        TuningMemory { bytes, refused }
+    });
+    TuningCost {
+        embedding: cell.embedding().to_owned(),
+        cell: cell.id.clone(),
+        memory: memory.map_err(|error| error.to_string()),
+        weights: cell.source().1.tuned_bytes(&pipeline.folder),
+    }
 }
 
 /// Returns a cell's state, and its record if there is one.

@@ -10,12 +10,12 @@ use emberline_base::record::{
 };
 use emberline_base::{Digest, Features};
 use emberline_device::{Device, host};
-use emberline_embedding::Opened;
+use emberline_embedding::{HostEncoder, Opened, Scope};
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam, RunLog, SessionStatus, write_evaluation};
 use emberline_train::callback::{Callback, CallbackContext, Control};
 use emberline_train::{
-    COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Model, Shape, fit, fit_evidence,
+    COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Shape, fit, fit_evidence,
 };
 
 use super::checkpointer::{CellCheckpointer, CheckpointEvents};
@@ -23,7 +23,7 @@ use super::crash_markers::CrashMarkers;
 use super::evaluation::evaluation;
 use super::fit_warnings;
 use super::hparams::hparams;
-use super::model::model;
+use super::model::ModelFiles;
 use super::not_converged;
 use super::nothing_learned;
 use super::options::Options;
@@ -33,13 +33,14 @@ use crate::checks::known_words;
 use crate::inputs::{Data, Prepared};
 use crate::plan::Cell;
 use crate::run_folder::{Attempt, Finished, Lock, RunFolder};
-use crate::settings;
+use crate::settings::{self, KeepEncoders};
 
 /// Trains cells. It holds what all cells share, and may be used by several threads at once.
 pub(super) struct Trainer<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) options: &'a Options,
     pub(super) report: settings::Report,
+    pub(super) keep_encoders: KeepEncoders,
     pub(super) experiment: Experiment,
     pub(super) markers: &'a CrashMarkers,
 }
@@ -54,8 +55,7 @@ pub(super) struct Recorded {
 struct Trained {
     outcome: Outcome,
     fit: FittedModel,
-    /// The content of the model file.
-    model: Vec<u8>,
+    files: ModelFiles,
     /// The content of the predictions file, if predictions are kept.
     predictions: Option<Vec<u8>>,
 }
@@ -141,11 +141,13 @@ impl Trainer<'_> {
         fit: Result<Trained, Error>,
     ) -> Result<Recorded, Error> {
         match fit {
-            Ok(Trained { outcome, fit, model, predictions }) => {
+            Ok(Trained { outcome, fit, files, predictions }) => {
                 self.log_evaluation(cell, prepared, &fit)?;
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
                 self.markers.end(&cell.id);
-                let finished = Finished { epochs: &fit.history, model: &model, predictions: predictions.as_deref() };
+                let (model, predictions) = (files.model.as_slice(), predictions.as_deref());
+                let encoder = files.encoder.as_deref().filter(|_| self.keep_encoders != KeepEncoders::None);
+                let finished = Finished { epochs: &fit.history, model, predictions, encoder };
                 attempt.finish(cell, &record, &self.execution(cell, Exit::Finished), finished)?;
                 Ok(Recorded { attempt: Some(attempt.number()), cell: record })
             }
@@ -279,10 +281,9 @@ impl Trainer<'_> {
             weights,
             predictions: predictions.as_deref().map(Digest::of),
         };
-        let to_bytes = |model: Model| model.to_safetensors();
-        let model = model(cell, prepared, &mut fit).and_then(to_bytes).map_err(emberline_train::Error::from)?;
+        let files = ModelFiles::new(cell, prepared, &mut fit)?;
         let outcome = outcome(self.options.device_of(cell), cell, prepared, spec, &fit, digests);
-        Ok(Trained { outcome, fit, model, predictions })
+        Ok(Trained { outcome, fit, files, predictions })
     }
 
     /// Returns the content of the predictions file (logits of the validation and test rows), if there are such rows and
@@ -335,8 +336,7 @@ struct CellOutputs {
 impl CellOutputs {
     fn context<'p>(&'p self, spec: &FitSpec<'_>, progress: Box<dyn Write + 'p>) -> CallbackContext<'p> {
         let Self { cell, tensorboard, hparams } = self;
-        let steps_per_epoch = (spec.features.train.texts() as u64).div_ceil(u64::from(spec.train.batch_size));
-        CallbackContext { cell, tensorboard, hparams, steps_per_epoch, progress }
+        CallbackContext { cell, tensorboard, hparams, steps_per_epoch: spec.steps_per_epoch(), progress }
     }
 }
 
@@ -347,7 +347,7 @@ fn prepared<'r>(ready: &'r PreparedCell<'_>) -> Result<(&'r Cell, &'r Prepared),
 
 /// Returns the specification of a cell's fit.
 pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
-    let Prepared { data, features, .. } = prepared;
+    let Prepared { data, features, encoder, .. } = prepared;
     FitSpec {
         head: &cell.settings.head,
         train: &cell.settings.train,
@@ -355,6 +355,7 @@ pub(super) fn spec<'c>(cell: &'c Cell, prepared: &'c Prepared) -> FitSpec<'c> {
         task: data.dataset.labels.task,
         classes: &data.dataset.labels.classes,
         features,
+        encoder: encoder.as_ref(),
         targets: &data.targets,
         order: Some(&data.dataset.order),
         monitor: Some(cell.settings.callbacks.monitor(features.valid.is_some())),
@@ -400,6 +401,7 @@ fn outcome(
         dim,
         bytes_per_text: Some(cell.source().1.feature_spec().quantize.bytes(dim)),
         table_bytes: opened.table_bytes(dim),
+        encoder_bytes: spec.encoder.map(|encoder| 4 * encoder.trained_parameters()),
         epochs: fit.history.len() as u32,
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,
@@ -428,7 +430,8 @@ fn outcome(
     outcome
 }
 
-/// Returns the number of parameters of the embedding's table and of the head.
+/// Returns the number of parameters of the embedding's table or encoder and of the head. LoRA's matrices come on top of the
+/// encoder's own.
 fn parameters(spec: &FitSpec<'_>, opened: &Opened) -> Parameters {
     let table = opened.parameters(spec.features.train.dim());
     let head = spec.architecture().parameters();
@@ -436,8 +439,13 @@ fn parameters(spec: &FitSpec<'_>, opened: &Opened) -> Parameters {
         Features::Frozen(_) => head,
         Features::Trainable(_) => table + head,
         Features::Mixed(layered) => layered.layers as u64 + 1 + head,
+        Features::Tokens { .. } => spec.encoder.map_or(0, HostEncoder::trained_parameters) + head,
     };
-    Parameters { total: table + head, trainable }
+    let added = match spec.encoder.map(|encoder| (encoder.scope(), encoder.trained_parameters())) {
+        Some((Scope::Lora { .. }, added)) => added,
+        Some((Scope::All | Scope::Last(_), _)) | None => 0,
+    };
+    Parameters { total: table + added + head, trainable }
 }
 
 /// Returns what the validation rows say about a fit besides its metrics.

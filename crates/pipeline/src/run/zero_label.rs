@@ -17,7 +17,8 @@ use crate::run_folder::ZeroLabel;
 /// The name of the baseline in records.
 const NAME: &str = "zero_label";
 /// The axes of an embedding that make no other vectors, or only shorter ones; `dim` is one if vectors are shortened to it.
-const SAME_VECTORS: [&str; 2] = ["embedding.trainable", "embedding.reduce"];
+const SAME_VECTORS: [&str; 4] =
+    ["embedding.trainable", "embedding.reduce", "embedding.trainable_layers", "embedding.lora"];
 const DIM: &str = "embedding.dim";
 
 /// What tells the sources of cells apart: cells with equal keys have one zero-label baseline on the same rows.

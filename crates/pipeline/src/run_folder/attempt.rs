@@ -38,6 +38,8 @@ pub(crate) struct Finished<'f> {
     pub(crate) model: &'f [u8],
     /// The content of the predictions file, if predictions are kept.
     pub(crate) predictions: Option<&'f [u8]>,
+    /// The content of the file of a fine-tuned encoder, if it is kept.
+    pub(crate) encoder: Option<&'f [u8]>,
 }
 
 impl RunFolder {
@@ -84,6 +86,20 @@ impl RunFolder {
         }
     }
 
+    /// Removes the weights of a cell's fine-tuned encoder, unless another process works on the cell.
+    ///
+    /// # Errors
+    /// If a file can't be removed.
+    pub(crate) fn remove_encoder(&self, id: &str) -> Result<(), FileError> {
+        let Some(files) = self.files_of(id) else { return Ok(()) };
+        let paths = [files, self.cell(id)].map(|folder| folder.join(run_files::ENCODER));
+        if paths.iter().all(|path| !path.exists()) {
+            return Ok(());
+        }
+        let Some(_lock) = self.lock_cell(id)? else { return Ok(()) };
+        paths.iter().try_for_each(|path| file::remove_file(path))
+    }
+
     /// Returns the folder of a cell, and makes it and that of its attempts if they are missing. Neither they nor the
     /// folder of the cell's TensorBoard log may be a symbolic link, since files would then be written or removed
     /// elsewhere.
@@ -120,7 +136,7 @@ impl Attempt<'_> {
         execution: &Execution,
         finished: Finished<'_>,
     ) -> Result<(), FileError> {
-        let Finished { epochs, model, predictions } = finished;
+        let Finished { epochs, model, predictions, encoder } = finished;
         let lines: String = epochs.iter().map(|epoch| json(epoch) + "\n").collect();
         let history = history::to_csv(epochs);
         let mut files = vec![
@@ -129,6 +145,9 @@ impl Attempt<'_> {
             (run_files::MODEL, model),
         ];
         files.extend(predictions.map(|bytes| (run_files::PREDICTIONS, bytes)));
+        if let Some(encoder) = encoder {
+            file::write_atomic_unflushed(&self.path().join(run_files::ENCODER), encoder)?;
+        }
         self.end(cell, (record, Some(execution)), &files, false)
     }
 

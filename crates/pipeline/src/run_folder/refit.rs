@@ -7,11 +7,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use emberline_base::file::{self, FileError};
-use emberline_base::record::{Epoch, Refit};
+use emberline_base::record::Refit;
 use emberline_base::{Sums, run_files};
 use emberline_report::history;
 
-use super::{Lock, RunFolder, pretty};
+use super::{Finished, Lock, RunFolder, pretty};
 use crate::plan::Cell;
 
 /// The first line of a refit's settings.
@@ -41,13 +41,8 @@ impl RunFolder {
     }
 
     /// Writes a refit in place of an earlier one.
-    pub(crate) fn write_refit(
-        &self,
-        cell: &Cell,
-        refit: &Refit,
-        epochs: &[Epoch],
-        model: &[u8],
-    ) -> Result<(), FileError> {
+    pub(crate) fn write_refit(&self, cell: &Cell, refit: &Refit, finished: Finished<'_>) -> Result<(), FileError> {
+        let Finished { epochs, model, predictions: _, encoder } = finished;
         let folder = file::make_folder_below(&self.path, Path::new(run_files::REFIT))?;
         let (settings, history, result) =
             (HEAD.to_owned() + &cell.to_toml(), history::to_csv(epochs), pretty(refit) + "\n");
@@ -59,6 +54,10 @@ impl RunFolder {
             (run_files::HISTORY, history.as_bytes()),
             (run_files::MODEL, model),
         ];
+        match encoder {
+            Some(bytes) => file::write_atomic(&folder.join(run_files::ENCODER), bytes)?,
+            None => file::remove_file(&folder.join(run_files::ENCODER))?,
+        }
         for (name, bytes) in files {
             file::write_atomic(&folder.join(name), bytes)?;
             sums.add(name, bytes);

@@ -165,7 +165,8 @@ impl SharedCell<'_> {
 /// Returns whether a name is that of a finished attempt's file: a file in its folder, and neither hidden nor a checkpoint.
 fn is_attempt_file(name: &str) -> bool {
     let is_one = Path::new(name).components().eq([Component::Normal(name.as_ref())]) && !name.contains(['/', '\\']);
-    is_one && !name.starts_with('.') && ![run_files::CHECKPOINT, run_files::ATTEMPTS].contains(&name)
+    let is_private = [run_files::CHECKPOINT, run_files::ENCODER, run_files::ATTEMPTS].contains(&name);
+    is_one && !name.starts_with('.') && !is_private
 }
 
 fn is_event_file(name: &str) -> bool {

@@ -30,6 +30,8 @@ pub struct Decide {
     /// Whether the best setting is trained once more on all rows when the run is finished: for the median of its replicates'
     /// best epochs and, in a binary task, with the threshold of their pooled scores. `predict` then takes this model.
     pub refit: bool,
+    /// Whose weights of fine-tuned encoders are kept when the run is finished; until then every cell's are.
+    pub keep_encoders: KeepEncoders,
     /// How the decision threshold is chosen on the validation rows; it is then kept for the test rows and for `predict`. A
     /// binary task has one, by default that with the best F1; a multi-label task has one per class, by default 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +41,22 @@ pub struct Decide {
     pub calibration: Option<CalibrationMethod>,
 }
 
+/// Which fine-tuned encoders are kept. Without its encoder, a cell has its scores and its head, but can't classify.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepEncoders {
+    /// That of the cell that `predict` takes when none is named, and that of the refit.
+    #[default]
+    Chosen,
+    /// Those of all cells.
+    All,
+    /// None.
+    None,
+}
+
 impl Decide {
     /// The keys that no cell depends on.
-    pub(crate) const KEYS_OF_NO_CELL: &[&str] = &["metric", "margin", "prefer", "refit"];
+    pub(crate) const KEYS_OF_NO_CELL: &[&str] = &["metric", "margin", "prefer", "refit", "keep_encoders"];
 
     /// Returns the part that the cells depend on.
     pub(crate) fn of_cell(&self) -> Self {

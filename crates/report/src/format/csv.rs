@@ -7,7 +7,7 @@
 //! | `embedding`, `source`, `dim`, `trainable`, `seed` | |
 //! | `epochs`, `best_epoch`, `stopped`, `seconds` | |
 //! | `parameters_total`, `parameters_trainable` | |
-//! | `bytes_per_text`, `table_bytes` | of a text's vector, and of the table; the latter is empty for encoders of whole texts |
+//! | `bytes_per_text`, `table_bytes`, `encoder_bytes` | of a text's vector, of the table, and of the trained weights of a fine-tuned encoder; empty where there is none |
 //! | `known_words`, `texts_without_known_word` | shares; empty for encoders of whole texts |
 //! | every metric, by name | |
 //! | `device`, `error` | |
@@ -56,7 +56,7 @@ fn header(axes: &[&String], metrics: &[&String]) -> Vec<String> {
     header.extend(axes.iter().map(|axis| csv_text(axis)));
     header.extend(fixed(&["embedding", "source", "dim", "trainable", "seed"]));
     header.extend(fixed(&["epochs", "best_epoch", "stopped", "seconds", "parameters_total", "parameters_trainable"]));
-    header.extend(fixed(&["bytes_per_text", "table_bytes"]));
+    header.extend(fixed(&["bytes_per_text", "table_bytes", "encoder_bytes"]));
     header.extend(fixed(&["known_words", "texts_without_known_word"]));
     header.extend(metrics.iter().map(|name| csv_text(name)));
     header.extend(fixed(&["device", "error"]));
@@ -73,7 +73,7 @@ fn row(cell: &Cell, axes: &[&String], metrics: &[&String]) -> Vec<String> {
     row.extend([of(&|o| stop_name(o.stopped).to_owned()), of(&|o| number(o.seconds))]);
     row.extend([of(&|o| o.parameters.total.to_string()), of(&|o| o.parameters.trainable.to_string())]);
     let bytes = |bytes: fn(&Outcome) -> Option<u64>| of(&|o| bytes(o).map(|b| b.to_string()).unwrap_or_default());
-    row.extend([bytes(|o| o.bytes_per_text), bytes(|o| o.table_bytes)]);
+    row.extend([bytes(|o| o.bytes_per_text), bytes(|o| o.table_bytes), bytes(|o| o.encoder_bytes)]);
     let known =
         |share: fn(&KnownWords) -> f64| of(&|o| o.known_words.as_ref().map(|k| number(share(k))).unwrap_or_default());
     row.extend([known(|known| known.all.tokens), known(|known| known.all.texts_without)]);

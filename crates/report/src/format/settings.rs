@@ -12,7 +12,7 @@
 //! | `to_leader`, `to_leader_low`, `to_leader_high`, `p_adjusted`, `told_apart` | the score minus the leader's, adjusted for all pairs |
 //! | `<metric>_mean`, `<metric>_sd`, `<metric>_n` | of every metric |
 //! | `epochs_mean`, `seconds_mean`, `seconds_sd` | |
-//! | `parameters_total`, `parameters_trainable`, `bytes_per_text`, `table_bytes` | |
+//! | `parameters_total`, `parameters_trainable`, `bytes_per_text`, `table_bytes`, `encoder_bytes` | |
 //!
 //! Numbers have all their digits; what is unknown is empty. Text is escaped as in `summary.csv`. `settings.json` is a list of
 //! [`SettingScores`] as they are.
@@ -58,7 +58,7 @@ fn header(axes: &[&String], metrics: &[String]) -> Vec<String> {
         header.extend(["mean", "sd", "n"].map(|part| format!("{name}_{part}")));
     }
     header.extend(fixed(&["epochs_mean", "seconds_mean", "seconds_sd", "parameters_total", "parameters_trainable"]));
-    header.extend(fixed(&["bytes_per_text", "table_bytes"]));
+    header.extend(fixed(&["bytes_per_text", "table_bytes", "encoder_bytes"]));
     header
 }
 
@@ -78,7 +78,7 @@ fn row(scores: &SettingScores, axes: &[&String], metrics: &[String]) -> Vec<Stri
         scores.sizes.as_ref().and_then(of).map(|size| size.to_string()).unwrap_or_default()
     };
     row.extend([size(|s| Some(s.parameters)), size(|s| Some(s.trainable_parameters))]);
-    row.extend([size(|s| s.bytes_per_text), size(|s| s.table_bytes)]);
+    row.extend([size(|s| s.bytes_per_text), size(|s| s.table_bytes), size(|s| s.encoder_bytes)]);
     row
 }
 

@@ -81,13 +81,14 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
     columns.push(whole_numbers("trainable", "", settings, of(|o| Some(o.parameters.trainable))));
     columns.push(whole_numbers("bytes", "per text", settings, of(|o| o.bytes_per_text)));
     columns.push(whole_numbers("table", "bytes", settings, of(|o| o.table_bytes)));
+    columns.push(whole_numbers("encoder", "trained bytes", settings, of(|o| o.encoder_bytes)));
     columns.retain(|(column, fields)| !is_of_bytes(column) || fields.iter().any(|field| field.value.is_some()));
     columns
 }
 
-/// Returns whether a column holds sizes that records of earlier versions lack.
+/// Returns whether a column holds sizes that records of earlier versions, or all cells of a run, may lack.
 fn is_of_bytes(column: &Column) -> bool {
-    matches!(column.name.as_str(), "bytes" | "table")
+    matches!(column.name.as_str(), "bytes" | "table" | "encoder")
 }
 
 fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Measured {

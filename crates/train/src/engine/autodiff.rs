@@ -4,19 +4,21 @@
 //! launches does the work of many models in the time of one. A fine-tuned table, or a mix of layers, is trained alone.
 
 use burn::backend::Autodiff;
-use burn::tensor::activation::{gelu, relu, sigmoid, silu, softmax, tanh};
+use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use emberline_base::{Matrix, SplitName, Splits};
 
-use super::dropout::{self, Dropout};
+use super::dropout::Dropout;
+use super::forward::{Masks, forward};
 use super::inputs::{BagBatch, Inputs};
+use super::parameter::{Parameter, clipped, download, floats, parameters, with_rank, with_states};
 use super::stack::Stack;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
 use crate::objective::Objective;
-use crate::optimizer::{OptimizerState, StepOptimizer};
-use crate::settings::{Activation, Clip};
+use crate::optimizer::StepOptimizer;
+use crate::settings::Clip;
 use crate::weights::{self, TrainingState, Weights};
 
 /// The number of rows whose logits are computed at once during evaluation.
@@ -46,15 +48,6 @@ pub(super) struct AutodiffEngine<B: Backend> {
     device: B::Device,
 }
 
-/// A trained array of all active models, `[models, rows, cols]`; biases are `[models, 1, units]`.
-struct Parameter<B: Backend> {
-    name: String,
-    /// The shape of one model's array.
-    shape: Vec<usize>,
-    value: Tensor<B, 3>,
-    state: OptimizerState<B>,
-}
-
 impl<B: Backend> AutodiffEngine<B> {
     /// Builds the engine for at least one model, all of one shape.
     pub(super) fn new(specs: &[EngineSpec<'_>], device: B::Device) -> Self {
@@ -70,6 +63,7 @@ impl<B: Backend> AutodiffEngine<B> {
             features,
             targets: _,
             weights: _,
+            encoder: _,
         } = first;
         let inputs = features.map(|split, _| {
             let of_split: Vec<_> = specs.iter().filter_map(|spec| spec.features.get(split)).collect();
@@ -135,7 +129,7 @@ impl<B: Backend> AutodiffEngine<B> {
             .zip(tracked)
             .map(|(parameter, tracked)| {
                 let gradient = tracked.grad_remove(&mut gradients)?.reshape(parameter.value.dims());
-                Some(self.penalised(parameter, gradient))
+                Some(parameter.penalised(self.l2, gradient))
             })
             .collect();
         let gradients = clipped(self.clip, gradients);
@@ -147,12 +141,6 @@ impl<B: Backend> AutodiffEngine<B> {
             }
         }
         values
-    }
-
-    /// Adds the gradient of the penalty, 2 l2 w, to that of a kernel.
-    fn penalised(&self, parameter: &Parameter<B>, gradient: Tensor<B, 3>) -> Tensor<B, 3> {
-        let has_penalty = self.l2 != 0.0 && parameter.name.ends_with(".kernel");
-        if has_penalty { gradient + parameter.value.clone() * (2.0 * self.l2) } else { gradient }
     }
 
     /// Downloads one array per parameter for the active models at these positions.
@@ -244,104 +232,10 @@ impl<B: Backend> Engine for AutodiffEngine<B> {
     }
 
     fn resume(&mut self, states: &[&TrainingState]) {
-        let [values, first, second] = [0, 1, 2].map(|part| {
-            let arrays: Vec<&Weights> = states.iter().map(|state| &state.parts[part]).collect();
-            parameters::<B>(&arrays, &self.device)
-        });
-        let with_state = |((values, first), second): ((Parameter<B>, Parameter<B>), Parameter<B>)| Parameter {
-            state: OptimizerState::of(first.value, second.value),
-            ..values
-        };
-        self.parameters = values.into_iter().zip(first).zip(second).map(with_state).collect();
+        self.parameters = with_states(states, &self.device);
         self.models = (0..states.len()).collect();
         self.steps_done = states.first().map_or(0, |state| state.steps);
     }
-}
-
-/// Computes the forward pass, `[batch, dim]` -> `[batch, outputs]`, or that of several models, `[models, batch, ...]`.
-/// `arrays` holds the two arrays of each step that has some, in order; `mask` returns a dropout mask of a shape, or none if
-/// nothing is dropped.
-fn forward<B: Backend, const R: usize>(
-    steps: &[Step],
-    arrays: &[Tensor<B, R>],
-    vectors: Tensor<B, R>,
-    mut mask: impl FnMut(f32, [usize; R]) -> Option<TensorData>,
-) -> Tensor<B, R> {
-    let mut arrays = arrays.chunks_exact(2);
-    let mut x = vectors;
-    for step in steps {
-        x = match step {
-            Step::Dense { activation, .. } => {
-                let [kernel, bias] = arrays.next().expect("two arrays for each dense step") else {
-                    unreachable!("chunks of two")
-                };
-                activate(*activation, x.matmul(kernel.clone()) + bias.clone()) // [.., batch, units]
-            }
-            Step::LayerNorm { epsilon, .. } => {
-                let [gamma, beta] = arrays.next().expect("two arrays for each normalisation") else {
-                    unreachable!("chunks of two")
-                };
-                layer_norm(x, *epsilon) * gamma.clone() + beta.clone() // [.., batch, units]
-            }
-            Step::Dropout { rate, .. } => match mask(*rate, x.dims()) {
-                Some(mask) => {
-                    let mask = Tensor::from_data(mask, &x.device());
-                    x * mask
-                }
-                None => x,
-            },
-        };
-    }
-    x
-}
-
-fn activate<B: Backend, const R: usize>(activation: Activation, x: Tensor<B, R>) -> Tensor<B, R> {
-    match activation {
-        Activation::Linear => x,
-        Activation::Relu => relu(x),
-        Activation::Gelu => gelu(x),
-        Activation::Tanh => tanh(x),
-        Activation::Sigmoid => sigmoid(x),
-        Activation::Silu => silu(x),
-    }
-}
-
-/// Shifts and scales every row to the mean 0 and the variance 1.
-fn layer_norm<B: Backend, const R: usize>(x: Tensor<B, R>, epsilon: f64) -> Tensor<B, R> {
-    let centred = x.clone() - x.mean_dim(R - 1);
-    let variance = (centred.clone() * centred.clone()).mean_dim(R - 1);
-    centred / (variance + epsilon).sqrt()
-}
-
-/// Bounds the gradients of a step, `[models, rows, cols]` each, of every model for itself.
-fn clipped<B: Backend>(clip: Option<Clip>, gradients: Vec<Option<Tensor<B, 3>>>) -> Vec<Option<Tensor<B, 3>>> {
-    let each = |gradients: Vec<Option<Tensor<B, 3>>>, bounded: &dyn Fn(Tensor<B, 3>) -> Tensor<B, 3>| {
-        gradients.into_iter().map(|gradient| gradient.map(bounded)).collect()
-    };
-    match clip {
-        None => gradients,
-        Some(Clip::Value(bound)) => each(gradients, &|gradient| gradient.clamp(-bound, bound)),
-        Some(Clip::Norm(bound)) => {
-            let square = |gradient: &Tensor<B, 3>| (gradient.clone() * gradient.clone()).sum_dim(2).sum_dim(1);
-            let squares = gradients.iter().flatten().map(square).reduce(|sum, square| sum + square);
-            let Some(squares) = squares else { return gradients };
-            let scale = (squares.sqrt().recip() * bound).clamp_max(1.0); // [models, 1, 1]
-            each(gradients, &|gradient| gradient * scale.clone())
-        }
-    }
-}
-
-/// Converts `[1, rows, cols]` to `[rows, cols]`, or back; returns the array unchanged if its rank is right.
-fn with_rank<B: Backend, const FROM: usize, const TO: usize>(array: Tensor<B, FROM>) -> Tensor<B, TO> {
-    let dims = array.dims();
-    let mut shape = [1; TO];
-    if FROM == TO {
-        shape.copy_from_slice(&dims);
-    } else {
-        shape[TO - 1] = dims[FROM - 1];
-        shape[TO - 2] = dims[FROM - 2];
-    }
-    array.reshape(shape)
 }
 
 /// Pools bags: weights `[texts, tokens]` x `table[ids]` `[tokens, dim]` -> `[texts, dim]`, each scaled to length 1 if
@@ -369,39 +263,6 @@ fn normalize<B: Backend>(vectors: Tensor<B, 2>) -> Tensor<B, 2> {
     vectors / length
 }
 
-/// Dropout masks, with one random stream per model.
-struct Masks(Vec<Dropout>);
-
-impl Masks {
-    /// Draws a mask: 0 with probability `rate`, else 1 / (1 - rate), `[models, batch, units]`.
-    fn draw<const R: usize>(&mut self, rate: f32, shape: [usize; R]) -> TensorData {
-        let gain = dropout::gain(rate);
-        let count: usize = shape.iter().product();
-        let mut values = Vec::with_capacity(count);
-        let of_model = count / self.0.len();
-        for stream in &mut self.0 {
-            values.extend((0..of_model).map(|_| if stream.drops(rate) { 0.0 } else { gain }));
-        }
-        TensorData::new::<f32, _>(values, shape)
-    }
-}
-
-/// Copies the arrays of models of one shape to the device.
-fn parameters<B: Backend>(weights: &[&Weights], device: &B::Device) -> Vec<Parameter<B>> {
-    let parameter = |(at, first): (usize, &weights::Tensor)| {
-        let values: Vec<f32> = weights.iter().flat_map(|of_model| &of_model.0[at].values).copied().collect();
-        let cols = first.shape.last().copied().unwrap_or(1);
-        let rows = first.values.len() / cols.max(1);
-        Parameter {
-            name: first.name.clone(),
-            shape: first.shape.clone(),
-            value: Tensor::from_data(TensorData::new(values, [weights.len(), rows, cols]), device),
-            state: OptimizerState::new(),
-        }
-    };
-    weights[0].0.iter().enumerate().map(parameter).collect()
-}
-
 fn integers<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), device)
@@ -409,19 +270,4 @@ fn integers<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, In
 
 fn index_tensor<B: Backend>(positions: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
     integers(positions.iter().map(|&position| position as i32).collect(), device)
-}
-
-/// Downloads the concatenation of chunks `[models, rows, cols]` in one transfer, as one matrix per model.
-///
-/// # Panics
-/// When an earlier operation on the device has failed: some devices return zeros then, unless they are synchronised.
-fn download<B: Backend>(chunks: Vec<Tensor<B, 3>>) -> Vec<Matrix> {
-    let whole = Tensor::cat(chunks, 1);
-    B::sync(&whole.device()).unwrap_or_else(|error| panic!("the device failed: {error}"));
-    let [_, rows, cols] = whole.dims();
-    floats(whole).chunks_exact(rows * cols).map(|values| Matrix::new(rows, cols, values.to_vec())).collect()
-}
-
-fn floats<B: Backend>(tensor: Tensor<B, 3>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().to_vec().expect("floats after conversion to floats")
 }

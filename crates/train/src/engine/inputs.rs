@@ -36,8 +36,8 @@ impl<B: Backend> Inputs<B> {
             several => {
                 let vectors = several.iter().map(|features| match features {
                     Features::Frozen(matrix) => matrix,
-                    Features::Trainable(_) | Features::Mixed(_) => {
-                        unreachable!("only frozen vectors are trained beside others")
+                    Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => {
+                        unreachable!("only frozen vectors are trained beside others, and encoders by their own engine")
                     }
                 });
                 let matrices: Vec<&Matrix> = vectors.collect();

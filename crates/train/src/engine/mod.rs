@@ -3,22 +3,28 @@
 mod autodiff;
 mod dense;
 mod dropout;
+mod encoder;
+mod forward;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod host_update;
 mod inference;
 mod inputs;
+mod parameter;
 mod sequential;
 mod stack;
 mod vectors;
 
+use burn::tensor::backend::Backend;
 use emberline_base::{Features, Matrix, SplitName, Splits};
 use emberline_device::Device;
+use emberline_encoder::fine_tune::HostEncoder;
 
 use crate::Error;
 use crate::head::Architecture;
 use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
-use crate::settings::Clip;
+use crate::settings::{Clip, EncoderTraining};
 use crate::weights::{TrainingState, Weights};
 
 pub(crate) use self::dense::{Network, Vectors};
@@ -77,6 +83,8 @@ pub(crate) struct EngineSpec<'a> {
     pub(crate) features: &'a Splits<Features>,
     pub(crate) targets: &'a Matrix,
     pub(crate) weights: &'a Weights,
+    /// The encoder that is trained with the head, and how; none if the features aren't token ids.
+    pub(crate) encoder: Option<(&'a HostEncoder, EncoderTraining)>,
 }
 
 /// A function that builds an engine for models of one shape on a device.
@@ -86,6 +94,7 @@ pub(crate) type BuildEngine = for<'a> fn(Device, &[EngineSpec<'a>]) -> Result<Bo
 /// models as one, because their arrays exceed its caches.
 pub(crate) fn build<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
     match (device, specs) {
+        (_, [EngineSpec { encoder: Some(_), .. }]) => build_burn(device, specs),
         (Device::Cpu, [one]) => build_on_cpu(one),
         (Device::Cpu, several) => {
             let models = several.iter().map(build_on_cpu).collect::<Result<_, _>>()?;
@@ -124,13 +133,24 @@ fn build_on_cpu<'a>(spec: &EngineSpec<'a>) -> Result<Box<dyn Engine + 'a>, Error
 
 /// Builds the engine on Burn's tensors. This is the only place where a device becomes a backend's type.
 pub(crate) fn build_burn<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
-    Ok(match device {
-        Device::Cpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Flex>::new(specs, Default::default())),
+    match device {
+        Device::Cpu => build_on::<burn::backend::Flex>(specs, true),
         #[cfg(feature = "gpu")]
-        Device::Wgpu => Box::new(autodiff::AutodiffEngine::<burn::backend::Wgpu>::new(specs, Default::default())),
+        Device::Wgpu => build_on::<burn::backend::Wgpu>(specs, false),
         #[cfg(feature = "gpu")]
-        Device::Cuda => Box::new(autodiff::AutodiffEngine::<burn::backend::Cuda>::new(specs, Default::default())),
+        Device::Cuda => build_on::<burn::backend::Cuda>(specs, false),
         #[cfg(not(feature = "gpu"))]
-        Device::Wgpu | Device::Cuda => return Err(device.unsupported_by_build().into()),
+        Device::Wgpu | Device::Cuda => Err(device.unsupported_by_build().into()),
+    }
+}
+
+/// Builds the engine on a backend; `is_host` says whether its tensors are in host memory.
+fn build_on<'a, B: Backend>(specs: &[EngineSpec<'a>], is_host: bool) -> Result<Box<dyn Engine + 'a>, Error> {
+    let device = B::Device::default();
+    Ok(match specs {
+        [spec @ EngineSpec { encoder: Some(encoder), .. }] => {
+            Box::new(encoder::EncoderEngine::<B>::new(spec, *encoder, device, is_host)?)
+        }
+        specs => Box::new(autodiff::AutodiffEngine::<B>::new(specs, device)),
     })
 }

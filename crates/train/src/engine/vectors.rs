@@ -50,6 +50,7 @@ pub(crate) fn vectors<'a>(
             let [layers, length] = layer_sizes(layered);
             mismatch(format!("{layers} layers of an encoder, of {length} numbers together"))
         }
+        (Features::Tokens { .. }, ..) => mismatch("token ids".to_owned()),
     }
 }
 

@@ -65,6 +65,7 @@ fn fitted(engine: EngineChoice, layers: Vec<Layer>, task: Task, features: &Split
         targets: &targets,
         order: None,
         monitor: Some(Monitor::VAL_LOSS),
+        encoder: None,
         initial: None,
         decision: DecisionSpec::default(),
     };
@@ -110,6 +111,7 @@ fn one_text(features: &Features, text: usize) -> Features {
         Features::Mixed(LayerStack { vectors, layers }) => {
             Features::Mixed(LayerStack { vectors: vectors.select(&[text]), layers: *layers })
         }
+        Features::Tokens { .. } => unreachable!("a model takes the vectors of a fine-tuned encoder"),
     }
 }
 

@@ -43,7 +43,8 @@ impl<B: Backend> OptimizerState<B> {
         Self(None)
     }
 
-    fn take(&mut self, like: &Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
+    /// Takes both arrays; zeros if there are none yet.
+    pub(crate) fn take(&mut self, like: &Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
         self.0.take().unwrap_or_else(|| (like.zeros_like(), like.zeros_like()))
     }
 
@@ -146,6 +147,14 @@ impl StepOptimizer {
             Self::Sgd(s) => s.learning_rate = learning_rate,
         }
         self
+    }
+
+    /// Returns the same optimiser without weight decay.
+    pub(crate) fn without_decay(&self) -> Self {
+        match self {
+            Self::Adamw(s) => Self::Adamw(Adamw { weight_decay: 0.0, ..s.clone() }),
+            Self::Adam(_) | Self::Sgd(_) => self.clone(),
+        }
     }
 
     /// Returns the sizes of step number `step` (1 for the first) at these learning rates, one per model.

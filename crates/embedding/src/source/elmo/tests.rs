@@ -58,7 +58,7 @@ fn made(toml: &str) -> Vec<f32> {
         Encoding { cache: None, device: Device::Cpu, label: "", on_event, interrupt: CancellationToken::default() };
     match features(&opened, &texts, &source.feature_spec(), &mut encoding).expect("vectors").train {
         Features::Frozen(matrix) => matrix.into_values(),
-        Features::Trainable(_) | Features::Mixed(_) => panic!("frozen"),
+        Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => panic!("frozen"),
     }
 }
 

@@ -25,7 +25,12 @@ pub(super) const KEYS: &[Word] = &[
         "use adamw: write `optimizer = { adamw = { weight_decay = 0.01 } }`; or set `l2` in [train], a penalty on the kernels",
     ),
     word(
-        "lr learningrate learningrateinit eta bodylearningrate headlearningrate baselr",
+        "bodylearningrate encoderlr bodylr transformerlr",
+        "",
+        "write `encoder_learning_rate = 2e-5` in [train], of an encoder that is fine-tuned (`trainable = true`)",
+    ),
+    word(
+        "lr learningrate learningrateinit eta headlearningrate baselr",
         "",
         "the learning rate belongs to the optimizer: write `optimizer = { adam = { learning_rate = 1e-3 } }` in [train]",
     ),
@@ -70,7 +75,12 @@ pub(super) const KEYS: &[Word] = &[
         "write `batch_size = 32` in [train]",
     ),
     word(
-        "stepsperepoch maxsteps validationsteps evalsteps gradientaccumulationsteps accumulategradbatches droplast",
+        "gradientaccumulationsteps accumulategradbatches gradientaccumulation accumulationsteps accumulatesteps",
+        "",
+        "write `accumulate = 2` in [train]: so many batches make a step of an encoder that is fine-tuned",
+    ),
+    word(
+        "stepsperepoch maxsteps validationsteps evalsteps droplast",
         "",
         "leave it out: an epoch is all training rows, in batches of `batch_size`",
     ),
@@ -289,6 +299,21 @@ pub(super) const KEYS: &[Word] = &[
         "embeddingdim outputdim dimension dimensions embeddingsize vectorsize size ncomponents truncatedim dims nfeatures featuresize",
         "",
         "write `dim = 64` in [embedding.NAME.KIND]; to compare sizes, `\"embedding.dim\" = [32, 64]` in [grid]",
+    ),
+    word(
+        "peft peftconfig loraconfig loraalpha lorar lorarank adapter adapters r",
+        "embedding",
+        "write `trainable = true` and `lora = { rank = 8 }` in [embedding.NAME.sentence_transformer]; `alpha` stands beside `rank`",
+    ),
+    word(
+        "unfreezelayers trainablelayer numtrainablelayers freezelayers lastlayers unfreeze",
+        "",
+        "write `trainable = true` and `trainable_layers = 2` in [embedding.NAME.sentence_transformer]: so many are trained, from the last",
+    ),
+    word(
+        "hiddendropoutprob attentionprobsdropoutprob encoderdropoutrate bodydropout",
+        "",
+        "write `encoder_dropout = 0.1` in [train], of an encoder that is fine-tuned",
     ),
     word(
         "freeze frozen finetune finetuning requiresgrad freezeembeddings freezebody endtoend trainembeddings",

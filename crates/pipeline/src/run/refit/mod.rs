@@ -9,16 +9,17 @@ mod threshold;
 use emberline_base::Digest;
 use emberline_base::record::{self, Digests, Refit, RefitCell, Summary};
 use emberline_report::{ChosenSetting, read_whole_refit};
-use emberline_train::{COMPUTATION, FitRequest, FitSpec, FittedModel, Model, fit};
+use emberline_train::{COMPUTATION, FitRequest, FitSpec, FittedModel, fit};
 
 use self::threshold::RefitDecisions;
-use super::model::model;
+use super::model::ModelFiles;
 use super::options::Options;
 use super::trainer::spec;
 use crate::Error;
 use crate::inputs::{Inputs, Prepared};
 use crate::plan::{Cell, Plan};
-use crate::run_folder::RunFolder;
+use crate::run_folder::{Finished, RunFolder};
+use crate::settings::KeepEncoders;
 
 /// Trains the refit of a run.
 pub(super) struct Refitter<'r> {
@@ -28,6 +29,7 @@ pub(super) struct Refitter<'r> {
     pub(super) folder: &'r RunFolder,
     pub(super) options: &'r Options,
     pub(super) inputs: &'r mut Inputs,
+    pub(super) keep_encoders: KeepEncoders,
 }
 
 /// The refit that the results of a plan decide on.
@@ -136,8 +138,8 @@ impl Refitter<'_> {
         let RefitDecisions { threshold, of_model } = decisions;
         (fit.thresholds, fit.calibration) = (of_model.thresholds, of_model.calibration);
         let weights = Digest::of(&fit.weights.to_safetensors()?);
-        let to_bytes = |model: Model| model.to_safetensors();
-        let model = model(&cell, &prepared, &mut fit).and_then(to_bytes).map_err(emberline_train::Error::from)?;
+        let ModelFiles { model, encoder } = ModelFiles::new(&cell, &prepared, &mut fit)?;
+        let encoder = encoder.filter(|_| self.keep_encoders != KeepEncoders::None);
         let device = self.options.device_of(&cell);
         let refit = Refit {
             version: record::VERSION,
@@ -158,7 +160,8 @@ impl Refitter<'_> {
             computation: COMPUTATION,
             seconds: fit.seconds,
         };
-        self.folder.write_refit(&cell, &refit, &fit.history, &model)?;
+        let finished = Finished { epochs: &fit.history, model: &model, predictions: None, encoder: encoder.as_deref() };
+        self.folder.write_refit(&cell, &refit, finished)?;
         Ok(refit)
     }
 

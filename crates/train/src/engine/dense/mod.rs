@@ -25,6 +25,7 @@ mod trainer;
 use emberline_base::{Features, Matrix, OutOfMemory, SplitName};
 
 pub(crate) use self::network::{Network, Vectors};
+pub(super) use self::rule::{Adjustment, AnyRule};
 use self::trainer::HeadTrainer;
 use super::{Engine, EngineSpec, EpochInput};
 use crate::head::Step;
@@ -47,6 +48,7 @@ pub(super) fn supports(spec: &EngineSpec<'_>) -> bool {
         features,
         targets: _,
         weights: _,
+        encoder: _,
     } = spec;
     let has_dense_steps_only = architecture.steps.iter().all(|step| match step {
         Step::Dense { .. } => true,
@@ -60,7 +62,7 @@ pub(super) fn supports(spec: &EngineSpec<'_>) -> bool {
         Features::Frozen(_) => true,
         // Weight decay moves even rows whose gradients have always been 0.
         Features::Trainable(_) => optimizer.leaves_untouched_rows(),
-        Features::Mixed(_) => false,
+        Features::Mixed(_) | Features::Tokens { .. } => false,
     };
     has_dense_steps_only && has_supported_clip && has_supported_features
 }

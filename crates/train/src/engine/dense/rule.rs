@@ -15,7 +15,7 @@ fn flush_below<S: Simd>(simd: S, vector: S::f32s, least: f32) -> S::f32s {
 
 /// What a rule does with a gradient before it uses it: it adds that of a penalty, and then bounds it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Adjustment {
+pub(in crate::engine) struct Adjustment {
     /// Whether there is anything to do.
     is_some: bool,
     /// The gradient of the penalty, as a multiple of the value: 2 l2.
@@ -28,8 +28,8 @@ impl Adjustment {
     /// An adjustment that changes nothing.
     const NONE: Self = Self { is_some: false, penalty: 0.0, bound: f32::INFINITY };
 
-    /// Creates the adjustment of a spec that this engine supports.
-    pub(super) fn new(clip: Option<Clip>, l2: f64) -> Self {
+    /// Creates the adjustment by a bound on each number, and a penalty.
+    pub(in crate::engine) fn new(clip: Option<Clip>, l2: f64) -> Self {
         let bound = match clip {
             None => f32::INFINITY,
             Some(Clip::Value(bound)) => bound as f32,
@@ -57,14 +57,14 @@ impl Adjustment {
 
 /// The update rule of one step, of any optimiser.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum AnyRule {
+pub(in crate::engine) enum AnyRule {
     Adam(Adam),
     Sgd(Sgd),
 }
 
 impl AnyRule {
     /// Returns the rule of step number `step` (1 for the first) with this learning rate.
-    pub(super) fn of(optimizer: &StepOptimizer, learning_rate: f64, step: u32) -> Self {
+    pub(in crate::engine) fn of(optimizer: &StepOptimizer, learning_rate: f64, step: u32) -> Self {
         let adam = |beta_1: f64, beta_2: f64, epsilon: f64, decay: f64| {
             Self::Adam(Adam {
                 decay_factor: (1.0 - learning_rate * decay) as f32,
@@ -90,7 +90,7 @@ impl AnyRule {
     }
 
     /// Returns the same rule for gradients that are adjusted first.
-    pub(super) fn adjusted(self, adjustment: Adjustment) -> Self {
+    pub(in crate::engine) fn adjusted(self, adjustment: Adjustment) -> Self {
         match self {
             Self::Adam(adam) => Self::Adam(Adam { adjustment, ..adam }),
             Self::Sgd(sgd) => Self::Sgd(Sgd { adjustment, ..sgd }),
@@ -116,7 +116,7 @@ impl AnyRule {
 
 /// The rule of Adam and AdamW: the state is the first and the second moment of the gradients.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Adam {
+pub(in crate::engine) struct Adam {
     /// The factor of a value by weight decay.
     decay_factor: f32,
     rate: f32,
@@ -165,7 +165,7 @@ impl Rule for Adam {
 
 /// The rule of gradient descent: the state is the velocity, and an unused array.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sgd {
+pub(in crate::engine) struct Sgd {
     rate: f32,
     momentum: f32,
     /// Whether tiny values of the state are set to zero.

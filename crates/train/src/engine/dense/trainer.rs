@@ -243,7 +243,9 @@ impl<'a> Input<'a> {
         match features {
             Features::Frozen(matrix) => Self::Vectors(matrix),
             Features::Trainable(bags) => Self::Bags(bags),
-            Features::Mixed(_) => unreachable!("mixed layers aren't supported"),
+            Features::Mixed(_) | Features::Tokens { .. } => {
+                unreachable!("neither mixed layers nor encoders are supported")
+            }
         }
     }
 

@@ -103,7 +103,7 @@ fn capacity(spec: &EngineSpec<'_>) -> usize {
 fn frozen_vectors<'b>(spec: &EngineSpec<'b>, split: SplitName) -> Option<&'b Matrix> {
     match spec.features.get(split)? {
         Features::Frozen(matrix) => Some(matrix),
-        Features::Trainable(_) | Features::Mixed(_) => None,
+        Features::Trainable(_) | Features::Mixed(_) | Features::Tokens { .. } => None,
     }
 }
 
@@ -134,6 +134,7 @@ impl<R: Runtime> GpuEngine<R> {
             features,
             targets: _,
             weights: _,
+            encoder: _,
         } = first;
         let ends_with_softmax = ends_with_softmax(objective)?;
         let layout = Layout::new(&architecture.steps, first.weights)?;
