@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Report(Report),
     /// Classify texts with a trained cell of a run, or with a bundle.
     Predict(Predict),
-    /// Write a trained cell for use elsewhere: a bundle, ONNX, model2vec, word2vec.
+    /// Write a trained cell for use elsewhere: a bundle, ONNX, model2vec, word2vec, a fine-tuned encoder.
     Export(Export),
     /// Compare two runs, or a run and a lock, setting by setting.
     Compare(Compare),

@@ -103,6 +103,7 @@ impl Case {
             features: &self.features,
             targets: &self.targets,
             weights: &self.weights,
+            encoder: None,
         }
     }
 
