@@ -1,11 +1,13 @@
-"""Sentence vectors: Emberline against sentence-transformers with PyTorch, on the CPU and the same texts.
+"""Sentence vectors on the CPU: Emberline, in both precisions, against other programs on the same texts.
 
-    python ci/bench/encoder.py --binary target/dist/emberline --model models/all-MiniLM-L6-v2 \
-        --texts train.csv --python venv/bin/python [--count 2000] [--rounds 5] [--threads 2]
+    python ci/bench/encoder.py --binary target/dist/emberline --model models/all-MiniLM-L6-v2 --texts train.csv \
+        [--python venv/bin/python] [--onnx-python venv/bin/python] [--count 2000] [--rounds 5] [--threads 2]
 
 Rounds are interleaved. Each side is a process of its own, run with COUNT texts and with 16, and its rate is
-(COUNT - 16) texts by the difference: what starting and loading take counts for neither (both are shown). `--python`
-(or EMBERLINE_ST_PYTHON) is an interpreter that has sentence-transformers; its own timer around `encode` is shown too.
+(COUNT - 16) texts by the difference: what starting and loading take counts for no one (both are shown). Peers: `--python`
+(or EMBERLINE_ST_PYTHON) has sentence-transformers, with PyTorch; `--onnx-python` (or EMBERLINE_EXPORT_PYTHON) has what
+`onnxruntime_encoder.py` needs, which runs in two settings. At least one is needed; their own timers around encoding are shown too.
+With one thread, pin it: `taskset -c 1 python ci/bench/encoder.py --threads 1 ...`.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 from pathlib import Path
 
 FEW = 16
+OURS = "emberline"
 REFERENCE = """
 import json, sys, time
 import torch
@@ -45,7 +48,7 @@ def main():
         for name, some in (("all", texts), ("few", texts[:FEW])):
             (folder / f"{name}.txt").write_text("".join(text + "\n" for text in some), encoding="utf-8")
         rounds = [one_round(arguments, folder, len(texts)) for _ in range(arguments.rounds)]
-        difference = largest_difference(arguments.python, folder)
+        difference = {side: differences(arguments, folder, side) for side in rounds[0] if side != OURS}
     show(rounds, len(texts), difference)
 
 
@@ -54,11 +57,15 @@ def parse():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--texts", required=True, help="a .csv with a column question_text, or a text a line")
-    parser.add_argument("--python", default=os.environ.get("EMBERLINE_ST_PYTHON", sys.executable))
+    parser.add_argument("--python", default=os.environ.get("EMBERLINE_ST_PYTHON"))
+    parser.add_argument("--onnx-python", default=os.environ.get("EMBERLINE_EXPORT_PYTHON"))
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not (arguments.python or arguments.onnx_python):
+        parser.error("a peer is needed: --python or --onnx-python")
+    return arguments
 
 
 def read(path):
@@ -70,21 +77,37 @@ def read(path):
 
 def one_round(arguments, folder, count):
     sides = {}
-    for side, command in (("emberline", ours), ("sentence-transformers", theirs)):
-        few, _, _ = timed(command(arguments, folder, "few"), arguments)
-        whole, memory, said = timed(command(arguments, folder, "all"), arguments)
+    for side, command in commands(arguments).items():
+        few, _, _ = timed(command(folder, side, "few"), arguments)
+        whole, memory, said = timed(command(folder, side, "all"), arguments)
         sides[side] = {"rate": (count - FEW) / (whole - few), "start": few, "memory": memory, **said}
     return sides
 
 
-def ours(arguments, folder, name):
-    source = ["embed", "sentence_transformer", arguments.model, "--input", folder / f"{name}.txt"]
-    return [arguments.binary, *source, "--device", "cpu", "--format", "npy", "--output", folder / f"ours-{name}.npy"]
+def commands(arguments):
+    """The command of each side, of a folder, the side's name and that of a file of texts."""
+
+    def ours(*options):
+        source = [arguments.binary, "embed", "sentence_transformer", arguments.model, "--device", "cpu", "--format", "npy", *options]
+        return lambda folder, side, name: [*source, "--input", folder / f"{name}.txt", "--output", vectors(folder, side, name)]
+
+    def theirs(python, *program, options=()):
+        return lambda folder, side, name: [
+            python, *program, arguments.model, folder / f"{name}.txt", vectors(folder, side, name), arguments.threads, *options
+        ]
+
+    sides = {OURS: ours(), f"{OURS}, i8": ours("--set", "precision=i8")}
+    if arguments.python:
+        sides["sentence-transformers"] = theirs(arguments.python, "-c", REFERENCE)
+    if arguments.onnx_python:
+        program = Path(__file__).parent / "onnxruntime_encoder.py"
+        sides["ONNX Runtime, sorted"] = theirs(arguments.onnx_python, program)
+        sides["ONNX Runtime, fastembed"] = theirs(arguments.onnx_python, program, options=["fastembed"])
+    return sides
 
 
-def theirs(arguments, folder, name):
-    files = [arguments.model, folder / f"{name}.txt", folder / f"theirs-{name}.npy"]
-    return [arguments.python, "-c", REFERENCE, *files, str(arguments.threads)]
+def vectors(folder, side, name):
+    return folder / f"{side}-{name}.npy"
 
 
 def timed(command, arguments):
@@ -104,22 +127,34 @@ def timed(command, arguments):
     return seconds, usage.ru_maxrss / 1024, json.loads(output) if output.startswith(b"{") else {}
 
 
-def largest_difference(python, folder):
-    program = "import numpy, sys; a, b = map(numpy.load, sys.argv[1:]); print(abs(a - b).max())"
-    files = [str(folder / name) for name in ("ours-all.npy", "theirs-all.npy")]
-    return float(subprocess.run([python, "-c", program, *files], capture_output=True, text=True, check=True).stdout)
+def differences(arguments, folder, side):
+    """The largest difference of a number from ours, and the lowest cosine."""
+    program = """
+import numpy, sys
+a, b = map(numpy.load, sys.argv[1:])
+lengths = numpy.linalg.norm(a, axis=1) * numpy.linalg.norm(b, axis=1)
+print(abs(a - b).max(), ((a * b).sum(axis=1) / lengths).min())
+"""
+    files = [str(vectors(folder, name, "all")) for name in (OURS, side)]
+    python = arguments.python or arguments.onnx_python
+    output = subprocess.run([python, "-c", program, *files], capture_output=True, text=True, check=True).stdout
+    return [float(number) for number in output.split()]
 
 
 def show(rounds, count, difference):
-    ratios = [r["emberline"]["rate"] / r["sentence-transformers"]["rate"] for r in rounds]
     for side in rounds[0]:
         rates = [r[side]["rate"] for r in rounds]
         start, memory = (statistics.median(r[side][key] for r in rounds) for key in ("start", "memory"))
-        print(f"{side:22} {statistics.median(rates):8.0f} texts/s  ({min(rates):.0f} to {max(rates):.0f})  "
+        print(f"{side:24} {statistics.median(rates):8.0f} texts/s  ({min(rates):.0f} to {max(rates):.0f})  "
               f"start and {FEW} texts {start:.2f} s  peak {memory:.0f} MiB")
-    inner = [count / r["sentence-transformers"]["encode"] for r in rounds]
-    print(f"{'  by its own timer':22} {statistics.median(inner):8.0f} texts/s")
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), largest difference {difference:.1e}")
+        if "encode" in rounds[0][side]:
+            inner = statistics.median(count / r[side]["encode"] for r in rounds)
+            print(f"{'  by its own timer':24} {inner:8.0f} texts/s")
+        if side != OURS:
+            ratios = [r[OURS]["rate"] / r[side]["rate"] for r in rounds]
+            number, cosine = difference[side]
+            print(f"  {OURS} / {side}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+                  f"largest difference {number:.1e}, lowest cosine {cosine:.4f}")
 
 
 if __name__ == "__main__":

@@ -16,4 +16,4 @@ pub mod sentence_transformer;
 mod transformer;
 
 pub use error::Error;
-pub use options::EncoderOptions;
+pub use options::{EncoderOptions, Precision};

@@ -1,4 +1,7 @@
-//! The options that all encoders of tokens share.
+//! The options of encoders of tokens.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How texts are encoded, whatever computes the vectors of their tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,4 +13,15 @@ pub struct EncoderOptions {
     pub normalize: bool,
     /// Maximum length of a text in tokens, including special tokens. By default, that of the model.
     pub max_length: Option<usize>,
+}
+
+/// The numbers that the layers of a transformer are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating-point numbers.
+    #[default]
+    F32,
+    /// 8-bit integers in the linear maps of the layers, on the CPU: faster, and a little less exact.
+    I8,
 }

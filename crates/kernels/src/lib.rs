@@ -22,6 +22,7 @@
 pub mod dot;
 pub mod double;
 pub mod function;
+pub mod integer;
 mod panels;
 pub mod product;
 pub mod rows;

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use emberline_base::{Digest, Fault, Matrix, Warning};
 use emberline_device::Device;
+use emberline_encoder::Precision;
 use emberline_encoder::fine_tune::{Memory, Scope};
 use emberline_encoder::sentence_transformer::{self, SentenceTransformer};
 use schemars::JsonSchema;
@@ -42,6 +43,9 @@ token_encoder_settings! {
         /// Which layers make a text's vector.
         #[serde(default, skip_serializing_if = "Layers::is_last")]
         pub layers: Layers,
+        /// The numbers that the model's layers are computed in: `"i8"` takes a third of the time on the CPU, and changes vectors a little.
+        #[serde(default, skip_serializing_if = "is_f32")]
+        pub precision: Precision,
         /// With `trainable`: how many layers are trained, counted from the last; all weights when left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1))]
@@ -66,6 +70,10 @@ pub struct Lora {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub alpha: Option<f32>,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 /// Which layers make a text's vector.
@@ -167,11 +175,15 @@ impl SourceSettings for Settings {
         SentenceTransformer::length(&base.join(&self.path))
     }
 
-    /// The weights in the layout of the computation, in 32 bits, of files that may hold 16; those of a model that would take
+    /// The weights in the layout of the computation, in 32 bits (or 8), of files that may hold 16; those of a model that would take
     /// more stay in its files. The rows of the batches and the small arrays come on top.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         let bytes = bytes_at(&base.join(&self.path), ".safetensors");
-        bytes.saturating_mul(2).min(sentence_transformer::MAX_PACKED).saturating_add(ROWS_MEMORY.min(bytes))
+        let packed = match self.precision {
+            Precision::F32 => bytes.saturating_mul(2),
+            Precision::I8 => bytes / 2,
+        };
+        packed.min(sentence_transformer::MAX_PACKED).saturating_add(ROWS_MEMORY.min(bytes))
     }
 
     fn open(&self, base: &Path, _: Texts<'_>, device: Device) -> Result<Opened, Error> {
@@ -179,7 +191,7 @@ impl SourceSettings for Settings {
         if !folder.exists() {
             return Err(Error::Missing { path: folder, hint: missing_hint(self.url.as_deref()) });
         }
-        let mut model = SentenceTransformer::open(&folder, &self.into(), device)?;
+        let mut model = SentenceTransformer::open(&folder, &self.into(), device)?.with_precision(self.precision);
         if !self.layers.is_last() {
             model = model.with_last_layers(LAYERS)?;
         }
@@ -212,6 +224,11 @@ impl Settings {
             let message = "an encoder that is fine-tuned gives the vectors of its last layer";
             let hint = "set `layers = \"last\"`, or leave `trainable` out";
             faults.push(Fault::new("trainable", message, hint).related_to("layers"));
+        }
+        if self.trainable && !is_f32(&self.precision) {
+            let message = "an encoder is fine-tuned in 32-bit numbers";
+            let hint = "leave `precision` out, or set `trainable = false`";
+            faults.push(Fault::new("precision", message, hint).related_to("trainable"));
         }
         if self.trainable && self.dim.is_some() {
             let message = "the vectors of an encoder that is fine-tuned keep their length";
@@ -283,8 +300,9 @@ mod tests {
         assert_eq!(keys(serde_json::json!({"path": "m", "max_length": 0, "dim": 0})), ["dim", "max_length"]);
         let scope = serde_json::json!({"path": "m", "trainable": true, "trainable_layers": 0, "lora": {"rank": 0, "alpha": -1.0}});
         assert_eq!(keys(scope), ["trainable_layers", "lora.rank", "lora.alpha", "lora"]);
-        let vectors = serde_json::json!({"path": "m", "trainable": true, "layers": "mean4", "dim": 8});
-        assert_eq!(keys(vectors), ["trainable", "dim"]);
+        let vectors =
+            serde_json::json!({"path": "m", "trainable": true, "layers": "mean4", "dim": 8, "precision": "i8"});
+        assert_eq!(keys(vectors), ["trainable", "precision", "dim"]);
     }
 
     #[test]

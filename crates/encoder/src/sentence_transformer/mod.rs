@@ -38,7 +38,7 @@ use self::pooling::Pooling;
 use self::stage::Stage;
 use self::tokenizer::{ModelLimits, PromptTokenizer};
 use crate::transformer::{self, Config, CpuModel, LazyTransformer, Transformer};
-use crate::{EncoderOptions, Error};
+use crate::{EncoderOptions, Error, Precision};
 
 /// The version of this computation, which is part of the key of cached vectors. Increase it if the same files and settings
 /// give other vectors, even if only in their last bit.
@@ -132,6 +132,15 @@ impl SentenceTransformer {
         self.digest = Digest::of_parts([self.digest.as_str().as_bytes(), format!("last layers={count}").as_bytes()]);
         (self.last_layers, self.dim) = (count, self.dim * count);
         Ok(self)
+    }
+
+    /// Returns the same encoder, whose layers are computed in other numbers; those of [`Precision::I8`] on the CPU.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        if precision == Precision::I8 {
+            self.digest = Digest::of_parts([self.digest.as_str().as_bytes(), b"precision=i8"]);
+        }
+        self.transformer = Arc::new(self.transformer.with_precision(precision));
+        self
     }
 
     /// Returns why the model in a folder can't give the vectors of its `count` last layers, if its configs say so.

@@ -8,7 +8,7 @@ use emberline_device::Device;
 use once_cell::sync::OnceCell;
 
 use super::{Config, Forward, Transformer, Weights, build};
-use crate::Error;
+use crate::{Error, Precision};
 
 /// A lazily loaded transformer, whose tensors are known to have the right shapes.
 pub(crate) struct LazyTransformer {
@@ -17,22 +17,32 @@ pub(crate) struct LazyTransformer {
     /// The hash of every file when it was opened.
     hashes: Vec<[u8; 32]>,
     device: Device,
+    precision: Precision,
     loaded: OnceCell<Box<dyn Forward>>,
 }
 
 impl LazyTransformer {
     pub(crate) fn new(config: Config, weights: Weights, hashes: Vec<[u8; 32]>, device: Device) -> Self {
-        Self { config, weights, hashes, device, loaded: OnceCell::new() }
+        Self { config, weights, hashes, device, precision: Precision::F32, loaded: OnceCell::new() }
     }
 
     /// Returns the same transformer with other values for some tensors, by their full names.
     pub(crate) fn with_tuned(&self, tuned: BTreeMap<String, Arc<[u8]>>) -> Self {
-        let weights = self.weights.with_tuned(tuned);
+        Self { weights: self.weights.with_tuned(tuned), ..self.not_loaded() }
+    }
+
+    /// Returns the same transformer, whose layers are computed in other numbers.
+    pub(crate) fn with_precision(&self, precision: Precision) -> Self {
+        Self { precision, ..self.not_loaded() }
+    }
+
+    fn not_loaded(&self) -> Self {
         Self {
             config: self.config.clone(),
-            weights,
+            weights: self.weights.clone(),
             hashes: self.hashes.clone(),
             device: self.device,
+            precision: self.precision,
             loaded: OnceCell::new(),
         }
     }
@@ -73,6 +83,6 @@ impl LazyTransformer {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub(crate) fn forward(&self) -> Result<&dyn Forward, Error> {
-        Ok(self.loaded.get_or_try_init(|| build(self.read()?, self.device))?.as_ref())
+        Ok(self.loaded.get_or_try_init(|| build(self.read()?, self.device, self.precision))?.as_ref())
     }
 }

@@ -49,7 +49,7 @@ pub(crate) use self::device::{DeviceArrays, DeviceLinear, DeviceModel, activate,
 pub(crate) use self::lazy::LazyTransformer;
 use self::mapped::{MappedLinear, MappedTable};
 pub(crate) use self::weights::{Name, Stored, Table, Weights};
-use crate::Error;
+use crate::{Error, Precision};
 
 /// A forward pass, which computes the vectors of tokens.
 pub(crate) trait Forward: Send + Sync {
@@ -66,10 +66,10 @@ pub(crate) trait Forward: Send + Sync {
     fn runs_in_parallel(&self) -> bool;
 }
 
-/// Moves a model to a device. This is the only place where the name of a device selects a backend type.
-fn build(model: Transformer, device: Device) -> Result<Box<dyn Forward>, Error> {
-    Ok(match device {
-        Device::Cpu => Box::new(CpuModel::new(model, CpuModel::MAX_PACKED)),
+/// Moves a model to a device. This is the only place where the name of a device selects a backend type. Integers are computed on the CPU.
+fn build(model: Transformer, device: Device, precision: Precision) -> Result<Box<dyn Forward>, Error> {
+    Ok(match if precision == Precision::I8 { Device::Cpu } else { device } {
+        Device::Cpu => Box::new(CpuModel::new(model, precision, CpuModel::MAX_PACKED)),
         #[cfg(feature = "gpu")]
         Device::Wgpu => Box::new(device::DeviceModel::<burn::backend::Wgpu>::new(&model, Default::default())?),
         #[cfg(feature = "gpu")]

@@ -5,6 +5,7 @@ use emberline_base::Matrix;
 use emberline_test_support::{Requirement, from_environment};
 
 use super::*;
+use crate::Precision;
 use crate::sentence_transformer::modules::Modules;
 use crate::sentence_transformer::pooling::Pooling;
 use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
@@ -120,14 +121,59 @@ fn both_forward_passes_agree() {
         let texts: Vec<Vec<u32>> = [1, 2, 7, 7, 30, 31].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory").layers(&texts, 2).concat();
-        let own = CpuModel::new(model.clone(), u64::MAX).layers(&texts, 2).concat();
+        let own = CpuModel::new(model.clone(), Precision::F32, u64::MAX).layers(&texts, 2).concat();
         // The hidden states of models without a norm at a layer's end are sums of many terms, larger than 1.
         let largest = own.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
         let distance = own.iter().zip(&burn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
         assert!(own.len() == burn.len() && distance < 1e-5, "{name}: {distance}");
         // Weights that stay in the files give equal bits.
-        assert!(own == CpuModel::new(model, 0).layers(&texts, 2).concat(), "{name}");
+        assert!(own == CpuModel::new(model, Precision::F32, 0).layers(&texts, 2).concat(), "{name}");
     }
+}
+
+/// Layers in 8-bit integers give vectors near those in floating point, and the same bits whether the weights are packed or stay in
+/// the files.
+#[test]
+fn quantised_layers_give_vectors_near_those_of_whole_ones() {
+    for name in MODELS {
+        let modules = Modules::read(&fixtures().join(name)).expect("modules");
+        let config = Config::read(&modules.transformer).expect("a config");
+        let mut weights = transformer::open_weights(&modules.transformer).expect("weights");
+        let model = Transformer::read(&config, &mut weights).expect("a model");
+        let texts: Vec<Vec<u32>> = [1, 2, 7, 30].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let of = |precision, most| CpuModel::new(model.clone(), precision, most).layers(&texts, 2);
+        let (whole, quantised) = (of(Precision::F32, u64::MAX), of(Precision::I8, u64::MAX));
+        assert!(quantised == of(Precision::I8, 0), "{name}");
+        for (whole, quantised) in whole.iter().zip(&quantised) {
+            let lowest = whole.chunks(model.hidden).zip(quantised.chunks(model.hidden)).map(|(a, b)| cosine(a, b));
+            let lowest = lowest.fold(1.0, f64::min);
+            assert!(lowest > 0.99, "{name}: {lowest}");
+            assert_ne!(whole, quantised, "{name}");
+        }
+    }
+}
+
+/// The vectors of all-MiniLM-L6-v2 in 8-bit integers, of 2,000 questions.
+#[test]
+fn quantised_vectors_of_a_real_model_point_where_whole_ones_do() {
+    let Some(folder) = from_environment(Requirement::Minilm, "the cosine of quantised vectors of all-MiniLM-L6-v2")
+    else {
+        return;
+    };
+    let questions = include_str!("../../../../../pipelines/data/questions.csv");
+    let texts: Vec<&[u8]> = questions.lines().skip(1).take(2000).map(str::as_bytes).collect();
+    let whole = open(&folder, &EncoderOptions::default()).expect("a good model");
+    let quantised = open(&folder, &EncoderOptions::default()).expect("a good model").with_precision(Precision::I8);
+    assert_ne!(whole.digest(), quantised.digest());
+    let (whole, quantised) = (whole.encode(&texts).expect("vectors"), quantised.encode(&texts).expect("vectors"));
+    let lowest = (0..texts.len()).map(|row| cosine(whole.row(row), quantised.row(row))).fold(1.0, f64::min);
+    assert!(lowest > 0.99, "{lowest}");
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 #[test]

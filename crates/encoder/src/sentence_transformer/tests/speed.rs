@@ -1,4 +1,4 @@
-//! A benchmark (ignored by default): the forward pass on the CPU compared with Burn's flex backend, on one thread.
+//! A benchmark (ignored by default): the forward pass on the CPU, in both precisions, compared with Burn's flex backend, on one thread.
 //!
 //! `EMBERLINE_MINILM=FOLDER cargo test --release -p emberline-encoder --lib forward_passes -- --ignored --nocapture`
 
@@ -7,6 +7,7 @@ use std::time::Instant;
 use burn::backend::Flex;
 
 use super::*;
+use crate::Precision;
 use crate::sentence_transformer::modules::Modules;
 use crate::transformer::{self, Config, CpuModel, DeviceModel, Forward, Transformer};
 
@@ -29,9 +30,11 @@ fn forward_passes_are_timed() {
         eprintln!("{name}: {:.0} texts/s", texts.len() as f64 / started.elapsed().as_secs_f64());
     };
     let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory");
-    let own = CpuModel::new(model, CpuModel::MAX_PACKED);
+    let [own, integers] =
+        [Precision::F32, Precision::I8].map(|precision| CpuModel::new(model.clone(), precision, CpuModel::MAX_PACKED));
     for _ in 0..3 {
         rate("flex", &burn);
         rate("own", &own);
+        rate("own, 8-bit integers", &integers);
     }
 }

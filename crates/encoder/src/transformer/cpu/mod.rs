@@ -20,11 +20,12 @@ use emberline_kernels::rows::{Rows, Target};
 use pulp::{Arch, Simd, WithSimd};
 
 use self::attention::Attention;
-use self::weights::{PackedLayer, PackedLinear, PanelBuffer, packed_bytes, product};
+use self::weights::{PackedLayer, PackedLinear, ProductBuffers, packed_bytes, product};
 use super::{
     Activation, Disentangled, Forward, Heads, Layer, Linear, MappedLinear, Norm, NormKind, Rotary, Transformer,
     rotation,
 };
+use crate::Precision;
 
 /// Number of tokens per batch: few enough for a layer's intermediate rows to stay in a core's cache, and enough to reuse each
 /// packed weight often.
@@ -36,6 +37,8 @@ const MAPPED_BATCH_TOKENS: usize = 1024;
 pub(crate) struct CpuModel {
     arch: Arch,
     model: Transformer,
+    /// The numbers that the layers' linear maps are computed in.
+    precision: Precision,
     /// The packed layers; empty if the weights stay in the files.
     layers: Vec<PackedLayer>,
     embedding_out: Option<PackedLinear>,
@@ -48,14 +51,17 @@ impl CpuModel {
     pub(crate) const MAX_PACKED: u64 = 3 << 29;
 
     /// Packs the weights of a model, if they take at most `most` bytes.
-    pub(crate) fn new(model: Transformer, most: u64) -> Self {
+    pub(crate) fn new(model: Transformer, precision: Precision, most: u64) -> Self {
         let arch = Arch::new();
-        let packs = packed_bytes(&model) <= most;
-        let layers =
-            if packs { model.layers.iter().map(|layer| PackedLayer::of(arch, layer)).collect() } else { Vec::new() };
-        let embedding_out = model.embedding_out.as_ref().map(|linear| PackedLinear::of(arch, linear));
-        let positions = arch.dispatch(ProjectedPositions { model: &model, layers: &layers });
-        Self { arch, model, layers, embedding_out, positions }
+        let packs = packed_bytes(&model, precision) <= most;
+        let layers: Vec<PackedLayer> = if packs {
+            model.layers.iter().map(|layer| PackedLayer::of(arch, layer, precision)).collect()
+        } else {
+            Vec::new()
+        };
+        let embedding_out = model.embedding_out.as_ref().map(|linear| PackedLinear::of(arch, linear, Precision::F32));
+        let positions = arch.dispatch(ProjectedPositions { model: &model, layers: &layers, precision });
+        Self { arch, model, precision, layers, embedding_out, positions }
     }
 }
 
@@ -81,6 +87,7 @@ impl Forward for CpuModel {
 struct ProjectedPositions<'a> {
     model: &'a Transformer,
     layers: &'a [PackedLayer],
+    precision: Precision,
 }
 
 impl WithSimd for ProjectedPositions<'_> {
@@ -88,20 +95,20 @@ impl WithSimd for ProjectedPositions<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<Vec<f32>> {
-        let Self { model, layers } = self;
+        let Self { model, layers, precision } = self;
         let Some(positions) = &model.disentangled else { return Vec::new() };
         let mut vectors = positions.table.values.clone();
         if let Some(norm) = &positions.norm {
             normalise(&mut vectors, norm);
         }
         let (count, stride) = (positions.table.rows, model.heads.stride());
-        let mut buffer = PanelBuffer::default();
+        let mut buffers = ProductBuffers::new(precision);
         let project = |(at, layer): (usize, &Layer)| {
             let mut projected = vec![0.0; count * stride];
             let rows = Rows { values: &vectors, stride: model.hidden, count };
             let packed = layers.get(at).map(|packed| &packed.queries_keys_values);
             let target = Target { values: &mut projected, stride };
-            product(simd, rows, &layer.queries_keys_values, packed, &mut buffer, target);
+            product(simd, rows, &layer.queries_keys_values, packed, &mut buffers, target);
             projected
         };
         model.layers.iter().enumerate().map(project).collect()
@@ -159,7 +166,7 @@ struct ForwardBuffers<'a, S> {
     attention: Attention,
     /// The queries, keys and values of relative positions in the current layer.
     positions: &'a [f32],
-    panel: PanelBuffer,
+    buffers: ProductBuffers,
 }
 
 impl<'a, S: Simd> ForwardBuffers<'a, S> {
@@ -179,7 +186,7 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
             wide: vec![0.0; tokens * widest],
             attention: Attention::new(model, longest),
             positions: &[],
-            panel: PanelBuffer::default(),
+            buffers: ProductBuffers::new(processor.precision),
         };
         buffers.embed(processor.embedding_out.as_ref());
         buffers
@@ -212,7 +219,7 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         if let Some(linear) = &model.embedding_out {
             let rows = Rows { values: &self.state, stride: width, count: self.tokens };
             let target = Target { values: &mut self.branch, stride: model.hidden };
-            product(self.simd, rows, linear, packed, &mut self.panel, target);
+            product(self.simd, rows, linear, packed, &mut self.buffers, target);
             self.state.clone_from(&self.branch);
         }
     }
@@ -261,7 +268,7 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let weights = packed.map(|packed| &packed.queries_keys_values);
         let target = Target { values: wide, stride };
-        product(self.simd, rows, &layer.queries_keys_values, weights, &mut self.panel, target);
+        product(self.simd, rows, &layer.queries_keys_values, weights, &mut self.buffers, target);
         let mut first = 0;
         for text in self.texts {
             let tokens = first..first + text.len();
@@ -273,7 +280,7 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         let rows = Rows { values: wide, stride, count: self.tokens };
         let target = Target { values: &mut self.branch, stride: hidden };
         let weights = packed.map(|packed| &packed.attention_out);
-        product(self.simd, rows, &layer.attention_out, weights, &mut self.panel, target);
+        product(self.simd, rows, &layer.attention_out, weights, &mut self.buffers, target);
     }
 
     /// Computes the feed-forward of the hidden state, or of `branch`, and writes the result to `branch`.
@@ -285,13 +292,13 @@ impl<'a, S: Simd> ForwardBuffers<'a, S> {
         let rows = Rows { values: from, stride: hidden, count: self.tokens };
         let wide = &mut self.wide[..self.tokens * width];
         let target = Target { values: wide, stride: width };
-        product(self.simd, rows, &layer.up, packed.map(|packed| &packed.up), &mut self.panel, target);
+        product(self.simd, rows, &layer.up, packed.map(|packed| &packed.up), &mut self.buffers, target);
         for row in wide.chunks_exact_mut(width) {
             activate(activation, gated, row);
         }
         let rows = Rows { values: wide, stride: width, count: self.tokens };
         let target = Target { values: &mut self.branch, stride: hidden };
-        product(self.simd, rows, &layer.down, packed.map(|packed| &packed.down), &mut self.panel, target);
+        product(self.simd, rows, &layer.down, packed.map(|packed| &packed.down), &mut self.buffers, target);
     }
 }
 

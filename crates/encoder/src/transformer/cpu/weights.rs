@@ -1,10 +1,12 @@
-//! The weights of a model on the CPU: packed once, or widened from its files for every batch.
+//! The weights of a model on the CPU: packed once, or widened from its files for every batch. Those of the layers may be quantised.
 
+use emberline_kernels::integer::{IntegerPanels, IntegerRows, multiply_integers};
 use emberline_kernels::rows::{Rows, Target, multiply_rows};
 use emberline_kernels::{LANES, Panels};
 use pulp::{Arch, Simd};
 
 use super::{Layer, MappedLinear, Transformer};
+use crate::Precision;
 
 /// The packed weights of a layer.
 pub(super) struct PackedLayer {
@@ -15,48 +17,85 @@ pub(super) struct PackedLayer {
 }
 
 /// The packed weight of a linear map, `[in, out]`.
-pub(super) struct PackedLinear(Panels);
+pub(super) enum PackedLinear {
+    Whole(Panels),
+    Quantised(IntegerPanels),
+}
 
 impl PackedLayer {
     /// Packs the weights of a layer.
-    pub(super) fn of(arch: Arch, layer: &Layer) -> Self {
+    pub(super) fn of(arch: Arch, layer: &Layer, precision: Precision) -> Self {
+        let packed = |linear| PackedLinear::of(arch, linear, precision);
         Self {
-            queries_keys_values: PackedLinear::of(arch, &layer.queries_keys_values),
-            attention_out: PackedLinear::of(arch, &layer.attention_out),
-            up: PackedLinear::of(arch, &layer.up),
-            down: PackedLinear::of(arch, &layer.down),
+            queries_keys_values: packed(&layer.queries_keys_values),
+            attention_out: packed(&layer.attention_out),
+            up: packed(&layer.up),
+            down: packed(&layer.down),
         }
     }
 }
 
 impl PackedLinear {
     /// Packs a weight.
-    pub(super) fn of(arch: Arch, linear: &MappedLinear) -> Self {
-        let mut panels = Panels::default();
-        panels.reshape(linear.inputs, linear.outputs);
+    pub(super) fn of(arch: Arch, linear: &MappedLinear, precision: Precision) -> Self {
         let mut rows = Vec::new();
-        for panel in 0..panels.panels() {
-            let target = panels.panel_mut(panel);
-            arch.dispatch(|| linear.widen_panel(panel * LANES, &mut rows, target));
+        match precision {
+            Precision::F32 => {
+                let mut panels = Panels::default();
+                panels.reshape(linear.inputs, linear.outputs);
+                for panel in 0..panels.panels() {
+                    let target = panels.panel_mut(panel);
+                    arch.dispatch(|| linear.widen_panel(panel * LANES, &mut rows, target));
+                }
+                Self::Whole(panels)
+            }
+            Precision::I8 => {
+                let (mut panels, mut buffer) = (IntegerPanels::default(), Panels::default());
+                panels.reshape(linear.inputs, linear.outputs);
+                buffer.reshape(linear.inputs, LANES);
+                for panel in 0..panels.panels() {
+                    arch.dispatch(|| {
+                        linear.widen_panel(panel * LANES, &mut rows, buffer.panel_mut(0));
+                        panels.set_panel(panel, buffer.panel(0));
+                    });
+                }
+                Self::Quantised(panels)
+            }
         }
-        Self(panels)
     }
 }
 
 /// Returns the size in bytes that the packed weights of all layers take.
-pub(super) fn packed_bytes(model: &Transformer) -> u64 {
+pub(super) fn packed_bytes(model: &Transformer, precision: Precision) -> u64 {
     let maps = |layer: &Layer| {
         let maps = [&layer.queries_keys_values, &layer.attention_out, &layer.up, &layer.down];
         maps.map(|linear| (linear.inputs * linear.outputs) as u64).iter().sum::<u64>()
     };
-    4 * model.layers.iter().map(maps).sum::<u64>()
+    let bytes = match precision {
+        Precision::F32 => 4,
+        Precision::I8 => 1,
+    };
+    bytes * model.layers.iter().map(maps).sum::<u64>()
 }
 
-/// The buffers for a panel that is widened from a file.
+/// The buffers of a product.
 #[derive(Default)]
-pub(super) struct PanelBuffer {
+pub(super) struct ProductBuffers {
+    /// What unpacked weights are multiplied in.
+    precision: Precision,
+    /// A panel that is widened from a file, and the rows that it is made of.
     panel: Panels,
     rows: Vec<f32>,
+    /// The same panel, and the left side of the product, quantised.
+    integers: IntegerPanels,
+    quantised: IntegerRows,
+}
+
+impl ProductBuffers {
+    /// Creates buffers for products with weights that are multiplied in `precision`, if they aren't packed.
+    pub(super) fn new(precision: Precision) -> Self {
+        Self { precision, ..Self::default() }
+    }
 }
 
 /// Computes `target = rows W^T + b` with a packed weight, or with panels that are widened one at a time; equal bits.
@@ -66,18 +105,35 @@ pub(super) fn product<S: Simd>(
     rows: Rows<'_>,
     linear: &MappedLinear,
     packed: Option<&PackedLinear>,
-    buffer: &mut PanelBuffer,
+    buffers: &mut ProductBuffers,
     target: Target<'_>,
 ) {
-    if let Some(PackedLinear(panels)) = packed {
-        return multiply_rows(simd, rows, panels, &linear.bias, target);
+    let ProductBuffers { precision, panel, rows: widened, integers, quantised } = buffers;
+    match packed {
+        Some(PackedLinear::Whole(panels)) => return multiply_rows(simd, rows, panels, &linear.bias, target),
+        Some(PackedLinear::Quantised(panels)) => {
+            quantised.quantise(rows, linear.inputs);
+            return multiply_integers(quantised, panels, &linear.bias, target);
+        }
+        None => {}
+    }
+    if *precision == Precision::I8 {
+        quantised.quantise(rows, linear.inputs);
     }
     let Target { values, stride } = target;
     for first in (0..linear.outputs).step_by(LANES) {
         let width = LANES.min(linear.outputs - first);
-        buffer.panel.reshape(linear.inputs, width);
-        linear.widen_panel(first, &mut buffer.rows, buffer.panel.panel_mut(0));
+        panel.reshape(linear.inputs, width);
+        linear.widen_panel(first, widened, panel.panel_mut(0));
         let bias = linear.bias.get(first..first + width).unwrap_or_default();
-        multiply_rows(simd, rows, &buffer.panel, bias, Target { values: &mut values[first..], stride });
+        let target = Target { values: &mut values[first..], stride };
+        match precision {
+            Precision::F32 => multiply_rows(simd, rows, panel, bias, target),
+            Precision::I8 => {
+                integers.reshape(linear.inputs, width);
+                integers.set_panel(0, panel.panel(0));
+                multiply_integers(quantised, integers, bias, target);
+            }
+        }
     }
 }
