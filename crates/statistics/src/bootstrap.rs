@@ -22,6 +22,12 @@ use crate::{Estimate, RowMetric, mean, variance};
 /// The fewest draws that a bootstrap makes.
 pub const LEAST_DRAWS: usize = 2_000;
 
+/// Differences of so many settings from one are computed side by side: a sum waits for its own last addition, not for the others'.
+const LANES: usize = 8;
+
+/// So many draws are made before their scores are put in their places.
+const DRAWS_AT_ONCE: usize = 256;
+
 /// The share of draws that may have no score (no positive row was drawn, for instance) before nothing is concluded.
 const UNDEFINED: f64 = 0.05;
 
@@ -79,14 +85,16 @@ pub struct Bootstrap {
     observed: Vec<f64>,
     /// The number of groups that the metric rests on.
     support: usize,
-    /// `[draws][arms]`.
-    draws: Vec<Vec<f64>>,
+    /// The scores on draws: `[arms / LANES][draws][LANES]`, so that those of one setting lie near each other. What is beyond the last
+    /// setting is 0.
+    draws: Vec<Vec<[f64; LANES]>>,
 }
 
 impl Bootstrap {
     /// Draws rows `draws` times, at least [`LEAST_DRAWS`], for `arms` settings.
     pub fn new(rows: &EvaluatedRows, evaluations: &[Evaluation<'_>], arms: usize, draws: usize, seed: u64) -> Self {
-        let score = |drawn: &[u32]| scores(&rows.counts(drawn), evaluations, arms);
+        let models = by_arm_and_split(evaluations, arms);
+        let score = |drawn: &[u32]| scores(&rows.counts(drawn), &models);
         let observed = score(&vec![1; rows.groups]);
         let one = |draw: usize| {
             let mut stream = Substream::new(seed, &format!("bootstrap/draw/{draw}"));
@@ -96,30 +104,99 @@ impl Bootstrap {
             }
             score(&drawn)
         };
-        let draws = (0..draws.max(LEAST_DRAWS)).into_par_iter().map(one).collect();
+        let count = draws.max(LEAST_DRAWS);
+        let mut draws = vec![vec![[0.0; LANES]; count]; arms.div_ceil(LANES)];
+        for first in (0..count).step_by(DRAWS_AT_ONCE) {
+            let last = count.min(first + DRAWS_AT_ONCE);
+            let found: Vec<Vec<f64>> = (first..last).into_par_iter().map(one).collect();
+            for (draw, scores) in (first..last).zip(found) {
+                for (lanes, scores) in draws.iter_mut().zip(scores.chunks(LANES)) {
+                    lanes[draw][..scores.len()].copy_from_slice(scores);
+                }
+            }
+        }
         Self { observed, support: support(rows, evaluations), draws }
     }
 
     /// Returns a setting's score with its standard error over draws of rows; none if too many draws have no score, or the metric
     /// rests on fewer than two groups.
     pub fn score(&self, arm: usize) -> Option<Estimate> {
-        self.estimate(self.observed[arm], self.draws.iter().map(|draw| draw[arm]))
+        self.estimate(self.observed[arm], self.of_arm(arm))
     }
 
     /// Returns the score of `a` minus that of `b`, with its standard error over draws of rows; none if too many draws have none.
     pub fn difference(&self, a: usize, b: usize) -> Option<Estimate> {
-        self.estimate(self.observed[a] - self.observed[b], self.draws.iter().map(|draw| draw[a] - draw[b]))
+        let draws = self.of_arm(a).zip(self.of_arm(b)).map(|(a, b)| a - b);
+        self.estimate(self.observed[a] - self.observed[b], draws)
+    }
+
+    /// Returns the differences of all pairs of settings (a, b) with a before b, in that order, as [`difference`](Self::difference)
+    /// does; none if one of them is none.
+    pub fn all_differences(&self) -> Option<Vec<Estimate>> {
+        let from = |a: usize| self.differences_from(a);
+        let found: Option<Vec<Vec<Estimate>>> = (0..self.observed.len()).into_par_iter().map(from).collect();
+        Some(found?.concat())
+    }
+
+    /// Returns the differences of `a` from all settings after it.
+    fn differences_from(&self, a: usize) -> Option<Vec<Estimate>> {
+        let own: Vec<f64> = self.of_arm(a).collect();
+        let mut found = Vec::with_capacity(self.observed.len() - a - 1);
+        for (block, others) in self.draws.iter().enumerate().skip((a + 1) / LANES) {
+            let variances = variances_of_differences(&own, others);
+            for (b, variance) in (block * LANES..self.observed.len()).zip(variances).filter(|(b, _)| *b > a) {
+                let value = self.observed[a] - self.observed[b];
+                // It is finite if all draws have a score.
+                let is_whole = value.is_finite() && variance.is_finite() && self.support >= 2;
+                found.push(if is_whole { self.with_error(value, variance) } else { self.difference(a, b)? });
+            }
+        }
+        Some(found)
+    }
+
+    /// Iterates over the scores of a setting on the draws.
+    fn of_arm(&self, arm: usize) -> impl Iterator<Item = f64> {
+        self.draws[arm / LANES].iter().map(move |lanes| lanes[arm % LANES])
     }
 
     fn estimate(&self, value: f64, draws: impl Iterator<Item = f64>) -> Option<Estimate> {
-        let draws: Vec<f64> = draws.filter(|draw| draw.is_finite()).collect();
-        let is_defined = (draws.len() as f64) >= (1.0 - UNDEFINED) * self.draws.len() as f64;
+        let all: Vec<f64> = draws.collect();
+        let defined: Vec<f64> = all.iter().copied().filter(|draw| draw.is_finite()).collect();
+        let is_defined = (defined.len() as f64) >= (1.0 - UNDEFINED) * all.len() as f64;
         if !value.is_finite() || !is_defined || self.support < 2 {
             return None;
         }
-        let (groups, freedom) = (self.support as f64, (self.support - 1) as f64);
-        Some(Estimate { value, error: (variance(&draws)? * groups / freedom).sqrt(), freedom })
+        Some(self.with_error(value, variance(&defined)?))
     }
+
+    /// Makes an estimate of a value and the variance of its draws.
+    fn with_error(&self, value: f64, variance: f64) -> Estimate {
+        let (groups, freedom) = (self.support as f64, (self.support - 1) as f64);
+        Estimate { value, error: (variance * groups / freedom).sqrt(), freedom }
+    }
+}
+
+/// Returns the variance of each of the differences `own` minus `others`, `[draws][LANES]`, in the additions of [`variance`] and their
+/// order.
+fn variances_of_differences(own: &[f64], others: &[[f64; LANES]]) -> [f64; LANES] {
+    let count = own.len() as f64;
+    let first = sums(own, others, |_, difference| difference).map(|sum| sum / count);
+    let rounding = sums(own, others, |lane, difference| difference - first[lane]);
+    let centre: [f64; LANES] = std::array::from_fn(|lane| first[lane] + rounding[lane] / count);
+    let squares = sums(own, others, |lane, difference| (difference - centre[lane]).powi(2));
+    squares.map(|sum| sum / (count - 1.0))
+}
+
+/// Returns the sums over draws of what `of` makes of a lane and its difference.
+#[inline(always)]
+fn sums(own: &[f64], others: &[[f64; LANES]], of: impl Fn(usize, f64) -> f64) -> [f64; LANES] {
+    let mut sums = [0.0; LANES];
+    for (own, others) in own.iter().zip(others) {
+        for lane in 0..LANES {
+            sums[lane] += of(lane, own - others[lane]);
+        }
+    }
+    sums
 }
 
 /// Counts the groups that the metrics rest on.
@@ -135,19 +212,30 @@ fn support(rows: &EvaluatedRows, evaluations: &[Evaluation<'_>]) -> usize {
     groups.len()
 }
 
-/// Returns the score of each arm for counts per split and row.
-fn scores(counts: &[Vec<u32>], evaluations: &[Evaluation<'_>], arms: usize) -> Vec<f64> {
-    // By arm and split: the models' scores.
-    let mut of_splits: Vec<BTreeMap<usize, Vec<f64>>> = vec![BTreeMap::new(); arms];
+/// The models by arm and split, those of a split in the order of the evaluations.
+type Models<'e, 'a> = Vec<Vec<Vec<&'e Evaluation<'a>>>>;
+
+fn by_arm_and_split<'e, 'a>(evaluations: &'e [Evaluation<'a>], arms: usize) -> Models<'e, 'a> {
+    let mut of_arms: Vec<BTreeMap<usize, Vec<&Evaluation<'_>>>> = vec![BTreeMap::new(); arms];
     for evaluation in evaluations {
-        let score = evaluation.metric.of(&counts[evaluation.split]);
-        of_splits[evaluation.arm].entry(evaluation.split).or_default().push(score);
+        of_arms[evaluation.arm].entry(evaluation.split).or_default().push(evaluation);
     }
-    let of_arm = |splits: BTreeMap<usize, Vec<f64>>| {
-        let means: Vec<f64> = splits.values().map(|seeds| mean(seeds)).collect();
-        mean(&means)
+    of_arms.into_iter().map(|splits| splits.into_values().collect()).collect()
+}
+
+/// Returns the score of each arm for counts per split and row.
+fn scores(counts: &[Vec<u32>], models: &Models<'_, '_>) -> Vec<f64> {
+    let (mut of_split, mut of_arm) = (Vec::new(), Vec::new());
+    let mut score = |splits: &Vec<Vec<&Evaluation<'_>>>| {
+        of_arm.clear();
+        for models in splits {
+            of_split.clear();
+            of_split.extend(models.iter().map(|model| model.metric.of(&counts[model.split])));
+            of_arm.push(mean(&of_split));
+        }
+        mean(&of_arm)
     };
-    of_splits.into_iter().map(of_arm).collect()
+    models.iter().map(&mut score).collect()
 }
 
 #[cfg(test)]
@@ -185,7 +273,7 @@ mod tests {
         let metric = MeanArea::of_scores(Area::Roc, &scores, &positive);
         let evaluation = Evaluation { arm: 0, split: 0, metric: &metric };
         let bootstrap = Bootstrap::new(&rows(300), &[evaluation], 1, 0, 1);
-        let drawn: Vec<f64> = bootstrap.draws.iter().map(|draw| draw[0]).filter(|score| score.is_finite()).collect();
+        let drawn: Vec<f64> = bootstrap.of_arm(0).filter(|score| score.is_finite()).collect();
         let estimate = bootstrap.score(0).expect("few draws lack a positive");
         assert_eq!(estimate.freedom, 5.0);
         assert!((estimate.error.powi(2) - variance(&drawn).expect("draws") * 6.0 / 5.0).abs() < 1e-12);
@@ -232,6 +320,27 @@ mod tests {
         assert!((bootstrap.observed[0] - 0.65).abs() < 1e-15);
     }
 
+    /// To the bit, whether or not a draw has no score, and on both sides of the border between two blocks of lanes.
+    #[test]
+    fn all_differences_are_those_of_each_pair() {
+        let metrics: Vec<MeanOfRows> = (2..2 + LANES as u32 + 3).map(|period| alternating(60, period)).collect();
+        let undefined = |counts: &[u32]| if counts[..4].iter().sum::<u32>() > 0 { 0.3 } else { f64::NAN };
+        for at in [None, Some(0), Some(LANES), Some(metrics.len() - 1)] {
+            let evaluation = |(arm, metric)| match at == Some(arm) {
+                true => Evaluation { arm, split: 0, metric: &undefined },
+                false => of(arm, 0, metric),
+            };
+            let evaluations: Vec<Evaluation<'_>> = metrics.iter().enumerate().map(evaluation).collect();
+            let bootstrap = Bootstrap::new(&rows(60), &evaluations, metrics.len(), 0, 3);
+            let one_by_one: Option<Vec<Estimate>> = (0..metrics.len())
+                .flat_map(|a| (a + 1..metrics.len()).map(move |b| (a, b)))
+                .map(|(a, b)| bootstrap.difference(a, b))
+                .collect();
+            assert_eq!(bootstrap.all_differences(), one_by_one, "{at:?}");
+            assert!(one_by_one.is_some_and(|all| all.iter().all(|found| found.error > 0.0)));
+        }
+    }
+
     #[test]
     fn threads_change_nothing() {
         let metric = alternating(50, 3);
@@ -249,5 +358,8 @@ mod tests {
         let evaluation = Evaluation { arm: 0, split: 0, metric: &single };
         let bootstrap = Bootstrap::new(&rows(20), &[evaluation], 1, 0, 1);
         assert_eq!(bootstrap.score(0), None, "a row is missing from 36 % of draws");
+        let metric = alternating(20, 3);
+        let evaluations = [of(0, 0, &metric), Evaluation { arm: 1, split: 0, metric: &single }];
+        assert_eq!(Bootstrap::new(&rows(20), &evaluations, 2, 0, 1).all_differences(), None);
     }
 }

@@ -95,7 +95,7 @@ fn common(scored: &[BTreeMap<usize, Vec<&Run>>], arms: &[usize]) -> Vec<usize> {
 }
 
 fn left_out(study: &Study, arms: &[usize]) -> Vec<Warning> {
-    let out = study.arms.iter().enumerate().filter(|(arm, _)| !arms.contains(arm));
+    let out = study.arms.iter().enumerate().filter(|(arm, _)| arms.binary_search(arm).is_err());
     let warning = |(_, arm): (usize, &crate::study::Arm)| Warning {
         code: Code::SettingLeftOut,
         text: format!(

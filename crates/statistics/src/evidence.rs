@@ -49,6 +49,24 @@ impl Evidence {
         }
     }
 
+    /// Returns the differences of all pairs of settings (a, b) with a before b, in that order; none if one can't be had.
+    pub(crate) fn all_differences(&self) -> Option<Vec<Estimate>> {
+        let (means, rows) = match self {
+            Self::Splits { means, rows, .. } => (means, rows),
+            Self::Rows(bootstrap) => return bootstrap.all_differences(),
+        };
+        let row_variances: Option<Vec<f64>> = match rows {
+            Some(rows) => Some(rows.all_differences()?.iter().map(|estimate| estimate.error.powi(2)).collect()),
+            None => None,
+        };
+        let pairs = (0..means.len()).flat_map(|a| (a + 1..means.len()).map(move |b| (a, b)));
+        let difference = |(place, (a, b)): (usize, (usize, usize))| {
+            let row_variance = row_variances.as_ref().map_or(0.0, |of_pairs| of_pairs[place]);
+            self.over_splits(&self.differences(a, b)?, row_variance)
+        };
+        pairs.enumerate().map(difference).collect()
+    }
+
     /// Returns the score of a setting.
     pub(crate) fn score(&self, arm: usize) -> Option<Estimate> {
         match self {

@@ -24,13 +24,15 @@ pub struct Step {
     pub passed: bool,
 }
 
-/// Returns the steps of the sequence `order`, the largest setting first. `low(a, b)` is the lower bound of how much better `a` is
-/// than `b`, none if the two can't be compared. Without a margin nothing passes, but the margins that are needed are there.
-pub fn sequence(order: &[usize], margin: Option<f64>, low: impl Fn(usize, usize) -> Option<f64>) -> Vec<Step> {
+/// Returns the steps of the sequence `order`, the largest setting first. `low(a, b, least)` is the lower bound of how much better `a`
+/// is than `b`, none if the two can't be compared; if it is `least` or more, it may be `least`, since no decision depends on it.
+/// Without a margin nothing passes, but the margins that are needed are there.
+pub fn sequence(order: &[usize], margin: Option<f64>, low: impl Fn(usize, usize, f64) -> Option<f64>) -> Vec<Step> {
     let mut supported = 0.0f64;
     let step = |&arm: &usize| {
         let others = order.iter().filter(|&&other| other != arm);
-        let needed = others.map(|&other| low(arm, other).map_or(f64::INFINITY, |low| -low)).fold(0.0, f64::max);
+        let needed = others
+            .fold(0.0f64, |needed, &other| needed.max(low(arm, other, -needed).map_or(f64::INFINITY, |low| -low)));
         supported = supported.max(needed);
         Step { arm, needed, supported, passed: margin.is_some_and(|margin| supported < margin) }
     };
@@ -48,7 +50,7 @@ mod tests {
 
     /// Scores of three settings, from the largest to the smallest, known within 0.01.
     fn steps(scores: [f64; 3], margin: f64) -> Vec<Step> {
-        sequence(&[0, 1, 2], Some(margin), |a, b| Some(scores[a] - scores[b] - 0.01))
+        sequence(&[0, 1, 2], Some(margin), |a, b, _| Some(scores[a] - scores[b] - 0.01))
     }
 
     #[test]
@@ -68,14 +70,14 @@ mod tests {
 
     #[test]
     fn every_other_setting_counts_not_only_the_best() {
-        let low = |a: usize, b: usize| Some(if (a, b) == (2, 1) { -0.1 } else { -0.01 });
+        let low = |a: usize, b: usize, _: f64| Some(if (a, b) == (2, 1) { -0.1 } else { -0.01 });
         assert_eq!(smallest(&sequence(&[0, 1, 2], Some(0.05), low)), Some(1));
     }
 
     #[test]
     fn what_cannot_be_compared_never_passes() {
-        let found = sequence(&[0, 1], Some(1e9), |_, _| None);
+        let found = sequence(&[0, 1], Some(1e9), |_, _, _| None);
         assert!(smallest(&found).is_none() && found[0].needed.is_infinite());
-        assert_eq!(smallest(&sequence(&[0, 1], None, |_, _| Some(1.0))), None, "without a margin");
+        assert_eq!(smallest(&sequence(&[0, 1], None, |_, _, _| Some(1.0))), None, "without a margin");
     }
 }

@@ -30,7 +30,9 @@ pub fn rank_intervals(settings: usize, told_apart: &[(usize, usize)], group: &[u
 /// Returns the settings among which the best one is: those that `top`, the setting with the best mean, is not told apart from,
 /// and itself. It may be the best alone only if it is told apart from every other one directly.
 pub fn best_group(settings: usize, told_apart: &[(usize, usize)], top: usize) -> Vec<usize> {
-    (0..settings).filter(|&setting| !told_apart.contains(&(top, setting))).collect()
+    let mut is_worse = vec![false; settings];
+    told_apart.iter().filter(|(better, _)| *better == top).for_each(|&(_, worse)| is_worse[worse] = true);
+    (0..settings).filter(|&setting| !is_worse[setting]).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use emberline_base::Warning;
 use emberline_base::warning::Code;
+use rayon::prelude::*;
 
 use crate::answer::{Answer, GoodEnough, Level, Pair, Reason, Replicates, SettingAnswer};
 use crate::comparable::Comparable;
@@ -17,7 +18,7 @@ use crate::ranks::{RankInterval, best_group, rank_intervals};
 use crate::sentences::{opening, uncapitalised};
 use crate::study::{ScoredRows, Setting, Study};
 use crate::variance::variance_parts;
-use crate::{Estimate, StudyError, edge, mean};
+use crate::{Estimate, StudyError, edge, mean, student};
 
 impl Study {
     /// Returns the answer.
@@ -74,6 +75,14 @@ impl Compared {
     }
 }
 
+/// Returns the verdict on `a` and `b`, seen from `a`, among those on all pairs of `count` settings; none if it isn't among them.
+fn between(compared: &[Compared], count: usize, a: usize, b: usize) -> Option<Compared> {
+    let (first, second) = (a.min(b), a.max(b));
+    // The pairs of the settings before the first of the two come before its own.
+    let place = first * (2 * count - first - 1) / 2 + second.checked_sub(first + 1)?;
+    compared.get(place)?.of(a, b)
+}
+
 /// Everything that follows from the pairs. Settings are positions among the comparable ones.
 struct Verdicts {
     reason: Option<Reason>,
@@ -92,6 +101,7 @@ struct Verdicts {
 impl Solver<'_> {
     fn answer(self) -> Answer {
         let means = self.mean_scores();
+        let validation = self.validation_means();
         let order = self.best_first(&means);
         let Verdicts { reason, leader, ranks, group, pairs, comparisons, steps } = self.verdicts(&order);
         Answer {
@@ -108,7 +118,10 @@ impl Solver<'_> {
             chosen_smallest: noninferiority::smallest(&steps).map(|arm| self.setting(arm)),
             good_enough: steps.iter().map(|step| self.step(step)).collect(),
             margin: self.study.decide.margin,
-            settings: order.iter().map(|&arm| self.setting_answer(arm, means[arm], ranks[arm])).collect(),
+            settings: order
+                .iter()
+                .map(|&arm| self.setting_answer(arm, means[arm], validation[arm], ranks[arm]))
+                .collect(),
             pairs: pairs.iter().map(|pair| self.pair(pair)).collect(),
             comparisons,
             alpha: self.study.level(),
@@ -130,11 +143,11 @@ impl Solver<'_> {
         let top = order.first().filter(|_| reason.is_none());
         let best = top.map_or_else(Vec::new, |&top| best_group(order.len(), &told_apart, top));
         let leader = self.leader(order);
-        let with_leader = |&b: &usize| compared.iter().find_map(|pair| pair.of(leader?, b));
+        let with_leader = |&b: &usize| between(&compared, order.len(), leader?, b);
         Verdicts {
             reason,
             leader,
-            group: order.iter().copied().filter(|arm| best.contains(arm)).collect(),
+            group: order.iter().copied().filter(|arm| best.binary_search(arm).is_ok()).collect(),
             pairs: order.iter().filter_map(with_leader).collect(),
             comparisons: compared.len(),
             steps: self.good_enough(&compared),
@@ -177,8 +190,8 @@ impl Solver<'_> {
         let evidence = self.evidence.as_ref()?;
         let count = self.comparable.arms.len();
         let pairs: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
-        let estimates: Vec<Estimate> = pairs.iter().map(|&(a, b)| evidence.difference(a, b)).collect::<Option<_>>()?;
-        let p: Vec<f64> = estimates.iter().map(|estimate| estimate.p()).collect();
+        let estimates = evidence.all_differences()?;
+        let p: Vec<f64> = estimates.par_iter().map(|estimate| estimate.p()).collect();
         let adjusted = holm(&p, self.study.level());
         let all = pairs.into_iter().zip(estimates).zip(adjusted);
         Some(all.map(|(((a, b), estimate), adjusted)| Compared { a, b, estimate, adjusted }).collect())
@@ -226,10 +239,14 @@ impl Solver<'_> {
                 self.study.decide.prefer.iter().map(|&size| sizes(b).get(size).total_cmp(&sizes(a).get(size)));
             by_size.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
-        noninferiority::sequence(&order, self.study.decide.margin, |a, b| {
-            let pair = compared.iter().find_map(|pair| pair.of(a, b))?;
+        // No interval is wider than at the level of the first comparison, and a critical value takes long.
+        let freedom = compared.iter().map(|pair| pair.estimate.freedom).fold(f64::INFINITY, f64::min);
+        let widest = student::critical(self.study.level() / compared.len() as f64, freedom);
+        noninferiority::sequence(&order, self.study.decide.margin, |a, b, least| {
+            let pair = between(compared, order.len(), a, b)?;
             let advantage = Estimate { value: self.study.better.oriented(pair.estimate.value), ..pair.estimate };
-            Some(advantage.interval(pair.adjusted.alpha).low)
+            let lowest = advantage.value - widest * advantage.error;
+            Some(if lowest >= least { least } else { advantage.interval(pair.adjusted.alpha).low })
         })
     }
 
@@ -271,7 +288,7 @@ impl Solver<'_> {
         arms.iter().map(|&arm| self.setting(arm)).collect()
     }
 
-    fn setting_answer(&self, arm: usize, mean: f64, ranks: RankInterval) -> SettingAnswer {
+    fn setting_answer(&self, arm: usize, mean: f64, validation: Option<f64>, ranks: RankInterval) -> SettingAnswer {
         let of_study = &self.study.arms[self.comparable.arms[arm]];
         let interval = self.evidence.as_ref().and_then(|evidence| evidence.score(arm));
         let interval = interval.map(|score| score.interval(self.study.level()));
@@ -284,7 +301,7 @@ impl Solver<'_> {
             rank_low: ranks.low,
             rank_high: ranks.high,
             test_mean: (self.study.scored == ScoredRows::Test).then_some(mean),
-            validation_mean: self.validation_means()[arm],
+            validation_mean: validation,
             cells: of_study.runs.iter().map(|run| run.cell.clone()).collect(),
         }
     }
