@@ -10,6 +10,7 @@
 //!                                          predictions.safetensors  SHA256SUMS
 //!                                          encoder.safetensors, the weights of a fine-tuned encoder, as `[decide]
 //!                                          keep_encoders` says; checkpoint.safetensors, while the cell is trained
+//!                                          tensorboard/, the event files of this attempt
 //! inputs/<digest>.json                     facts about a dataset or an embedding, for `explain`
 //!        <digest>.rows                     the rows of a validation or test split
 //!        <rows>.<embedding>.known          the number of known words of each of these rows, for an embedding
@@ -21,7 +22,8 @@
 //!                                          trained once more on all rows
 //! sources/                                 the pipeline file and its lock, which the report carries; SHA256SUMS
 //! submit/<n>/                              what was asked of a cluster: profile.toml  manifest.json  jobs.json  <job>.sh  logs/
-//! tensorboard/<name>/                      events.out.tfevents.*  train/  validation/; the name is the cell's id without its identity
+//! tensorboard/<name>/                      events.out.tfevents.*  train/  validation/: links to the event files of the attempt that
+//!                                          counts, or of one under way; the name is the cell's id without its identity
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -49,7 +51,7 @@ pub const REFIT: &str = "refit";
 pub const SOURCES: &str = "sources";
 /// The folder of the submissions to a cluster.
 pub const SUBMIT: &str = "submit";
-/// The folder of TensorBoard's event files.
+/// The folder of TensorBoard's event files, in the run folder and in that of an attempt.
 pub const TENSORBOARD: &str = "tensorboard";
 
 /// A cell's record, which names the valid attempt.
@@ -71,8 +73,8 @@ pub const ENCODER: &str = "encoder.safetensors";
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// The reserved names in a cell's folder, which a user's log file must not have.
-pub const CELL_FILES: [&str; 10] =
-    [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, ENCODER, CHECKPOINT, SUMS, ATTEMPTS];
+pub const CELL_FILES: [&str; 11] =
+    [RESULT, SETTINGS, HISTORY, EPOCHS, MODEL, PREDICTIONS, ENCODER, CHECKPOINT, SUMS, ATTEMPTS, TENSORBOARD];
 
 /// Returns the folder of a cell in a run folder.
 pub fn cell(run: &Path, id: &str) -> PathBuf {

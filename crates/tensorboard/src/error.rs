@@ -12,6 +12,13 @@ pub enum Error {
     File(#[from] FileError),
 }
 
+impl From<Error> for FileError {
+    fn from(error: Error) -> Self {
+        let Error::File(error) = error;
+        error
+    }
+}
+
 impl From<tfevents::Error> for Error {
     fn from(error: tfevents::Error) -> Self {
         let (action, path, source) = match error {

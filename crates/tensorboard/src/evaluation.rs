@@ -36,7 +36,7 @@ pub struct Evaluation {
     pub tables: Vec<(String, Vec<Vec<String>>)>,
 }
 
-/// Appends an evaluation to a cell's log in `folder`, whose [`RunLog`](crate::RunLog) must have been finished. `epoch` is the one whose
+/// Appends an evaluation to an attempt's log in its own `folder`; its [`RunLog`](crate::RunLog) must have been finished. `epoch` is the one whose
 /// weights were kept, counted from 1.
 ///
 /// # Errors

@@ -33,7 +33,7 @@
 //!
 //! TensorBoard reads the files of a folder in the order of their names, and never goes back to an earlier one; of a
 //! tag that occurs again it keeps the first description (hence the first session start and end). A new attempt is
-//! therefore a new file with a later name, and the old file is removed. A TensorBoard that watched the old file shows
+//! therefore a new file with a later name, and the old file isn't shown any more. A TensorBoard that watched the old file shows
 //! the new curves at once, and the new settings, groups and ends of sessions after a restart. With more than 40 runs
 //! (each cell has three) its Scalars page begins with none selected: filter the runs by `validation`.
 //!
@@ -61,5 +61,5 @@ mod run_log;
 pub use error::Error;
 pub use evaluation::{Evaluation, write_evaluation};
 pub use hparams::{Experiment, HParam, MetricInfo, SessionStatus};
-pub use run_log::{RunLog, write_experiment};
+pub use run_log::{LogFolders, PARTS, RunLog, write_experiment};
 pub use tfevents::Clock;

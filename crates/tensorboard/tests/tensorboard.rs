@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use emberline_base::record::Epoch;
 use emberline_base::{Metric, Scores};
 use emberline_tensorboard::{
-    Evaluation, Experiment, HParam, MetricInfo, RunLog, SessionStatus, write_evaluation, write_experiment,
+    Evaluation, Experiment, HParam, LogFolders, MetricInfo, RunLog, SessionStatus, write_evaluation, write_experiment,
 };
 use emberline_test_support::{Requirement, named, skip};
 use tfevents::{Clock, EventFile};
@@ -77,6 +77,7 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
         ("nnlm-s1", "nnlm", settings("nnlm", "auto".into(), true, 50.0)),
     ];
     let metrics = vec![MetricInfo::result("val_loss"), MetricInfo::last(Metric::Loss, true)];
+    let own = tempfile::tempdir().expect("a folder");
     let experiment = Experiment::of(cells.iter().map(|(.., hparams)| hparams.as_slice()), metrics);
     for _ in 0..2 {
         write_experiment(folder.path(), &experiment).expect("written"); // the second replaces the first
@@ -93,7 +94,8 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
         let seed = 0.25 * (index + 1) as f64;
         let clock = Clock::Fixed(1.7e9 + index as f64);
         let path = folder.path().join(cell);
-        let mut log = RunLog::create_at(&path, group, &experiment.typed(hparams), clock).expect("a log");
+        let folders = LogFolders { own: own.path().join(cell), shown: path };
+        let mut log = RunLog::create_at(&folders, group, &experiment.typed(hparams), clock).expect("a log");
         for number in 1..=3 {
             let epoch = epoch(number, seed / f64::from(number), number != 2);
             log.epoch(&epoch, u64::from(number) * 409).expect("logged");
@@ -126,7 +128,9 @@ fn tensorboard_reads_every_point_and_compares_the_cells() {
 fn tensorboard_reads_curves_histograms_and_mistakes_of_a_finished_cell() {
     let folder = tempfile::tempdir().expect("a folder");
     let cell = folder.path().join("tiny-frozen-s1");
-    let log = RunLog::create_at(&cell, "", &[], Clock::Fixed(1.7e9)).expect("a log");
+    let own = tempfile::tempdir().expect("a folder");
+    let folders = LogFolders { own: own.path().to_owned(), shown: cell };
+    let log = RunLog::create_at(&folders, "", &[], Clock::Fixed(1.7e9)).expect("a log");
     log.finish(SessionStatus::Success, 3, &BTreeMap::new()).expect("finished");
     let row = |fields: [&str; 2]| fields.map(str::to_owned).to_vec();
     let evaluation = Evaluation {
@@ -137,7 +141,7 @@ fn tensorboard_reads_curves_histograms_and_mistakes_of_a_finished_cell() {
             vec![row(["is", "text"]), row(["1", "<script>*a*</script>\n[b](http://c)"])],
         )],
     };
-    write_evaluation(&cell, 3, &evaluation).expect("written");
+    write_evaluation(own.path(), 3, &evaluation).expect("written");
     let Some(read) = read_back(folder.path()) else { return };
     let facts: Vec<&String> =
         read.iter().filter(|fact| !fact.starts_with("session") && !fact.starts_with("group")).collect();

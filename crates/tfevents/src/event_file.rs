@@ -62,7 +62,19 @@ impl EventFile {
     /// # Errors
     /// When the folder or the file can't be created or written.
     pub fn create_at(folder: &Path, writer: &str, clock: Clock) -> Result<Self, Error> {
-        let (path, file) = file_name::create_last(folder, clock)?;
+        Self::of(file_name::create_last(folder, None, clock)?, writer, clock)
+    }
+
+    /// Like [`create_at`](Self::create_at), under a name that also sorts after those of the event files in `other`, a folder that may be
+    /// missing: linked there, the file is read last.
+    ///
+    /// # Errors
+    /// When the folder or the file can't be created or written, or `other` can't be listed.
+    pub fn create_after(other: &Path, folder: &Path, writer: &str, clock: Clock) -> Result<Self, Error> {
+        Self::of(file_name::create_last(folder, Some(other), clock)?, writer, clock)
+    }
+
+    fn of((path, file): (PathBuf, File), writer: &str, clock: Clock) -> Result<Self, Error> {
         let mut events = Self { path, file, clock, pending: Vec::new(), length: 0 };
         let version = Content::FileVersion("brain.Event:2".to_owned());
         events.push(0, version, Some(SourceMetadata { writer: writer.to_owned() }))?;

@@ -16,12 +16,14 @@ const PREFIX: &str = "events.out.tfevents.";
 /// The latest time that fits into ten digits.
 const LAST_SECOND: u64 = 9_999_999_999;
 
-/// Creates an event file in `folder`, which is created if it is missing.
-pub(crate) fn create_last(folder: &Path, clock: Clock) -> Result<(PathBuf, File), Error> {
+/// Creates an event file in `folder`, which is created if it is missing. Its name also sorts after those in `other`, if that is a folder.
+pub(crate) fn create_last(folder: &Path, other: Option<&Path>, clock: Clock) -> Result<(PathBuf, File), Error> {
     /// Distinguishes the files of one process.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
-    let newest = event_files(folder)?.pop();
+    let newest_of = |folder: &Path| Ok(event_files(folder)?.pop());
+    let of_other = other.filter(|other| other.is_dir()).map_or(Ok(None), newest_of)?;
+    let newest = newest_of(folder)?.max(of_other);
     let host = host();
     loop {
         let ending = format!("{host}.{}.{}.v2", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -115,7 +117,8 @@ mod tests {
     #[test]
     fn many_writers_at_once_get_files_of_their_own() {
         let folder = tempfile::tempdir().expect("a folder");
-        let create = || (0..25).map(|_| create_last(folder.path(), Clock::Fixed(1e9)).expect("a file").0).collect();
+        let create =
+            || (0..25).map(|_| create_last(folder.path(), None, Clock::Fixed(1e9)).expect("a file").0).collect();
         let paths: Vec<Vec<PathBuf>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
@@ -125,14 +128,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_have_to_sort_after_those_of_another_folder_too() {
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let of = |other: &Path| create_last(folder.path(), Some(other), Clock::Fixed(7.0)).expect("a file").0;
+        let name = |path: PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+        assert!(name(of(&other.path().join("missing"))).starts_with("events.out.tfevents.0000000007."));
+        fs::write(other.path().join("events.out.tfevents.0000000012.host"), "").expect("written");
+        assert!(name(of(other.path())).starts_with("events.out.tfevents.0000000013."));
+    }
+
+    #[test]
     fn errors_name_the_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let taken = folder.path().join("taken");
         fs::write(&taken, "").expect("written");
-        let error = create_last(&taken, Clock::System).expect_err("a file stands there").to_string();
+        let error = create_last(&taken, None, Clock::System).expect_err("a file stands there").to_string();
         assert!(error.contains("taken"), "{error}");
         fs::write(folder.path().join("events.out.tfevents.9999999999.z"), "").expect("written");
-        let error = create_last(folder.path(), Clock::System).expect_err("no later name").to_string();
+        let error = create_last(folder.path(), None, Clock::System).expect_err("no later name").to_string();
         assert!(error.contains("9999999999.z: it bears the latest time"), "{error}");
     }
 }

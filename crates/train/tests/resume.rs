@@ -9,6 +9,7 @@ use emberline_device::Device;
 use emberline_encoder::EncoderOptions;
 use emberline_encoder::fine_tune::{HostEncoder, Scope};
 use emberline_encoder::sentence_transformer::SentenceTransformer;
+use emberline_tensorboard::LogFolders;
 use emberline_test_support::{Requirement, skip};
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use emberline_train::settings::{Activation, Adam, Adamw, Head, Layer, LayerNorm, Optimizer, Sgd, Train};
@@ -155,7 +156,8 @@ impl Case {
             decision: DecisionSpec::default(),
         };
         let progress = Box::new(std::io::sink());
-        let context = CallbackContext { cell: folder, tensorboard: folder, hparams: &[], steps_per_epoch: 5, progress };
+        let log = LogFolders { own: folder.to_owned(), shown: folder.join("shown") };
+        let context = CallbackContext { cell: folder, tensorboard: &log, hparams: &[], steps_per_epoch: 5, progress };
         let mut started: Vec<Box<dyn Callback + '_>> = self.callbacks().start(context).expect("begun");
         let request = FitRequest { spec: &spec, callbacks: &mut started, checkpointer: Some(&mut checkpointer) };
         let fitted = fit(vec![request], device).and_then(|mut all| all.pop().expect("one"));

@@ -3,6 +3,7 @@
 use emberline_base::record::Stop;
 use emberline_base::{Features, Matrix, Metric, Monitor, Splits, Substream, Task};
 use emberline_device::Device;
+use emberline_tensorboard::LogFolders;
 use emberline_train::callback::{Callback, CallbackContext, Callbacks, Control, EarlyStopping};
 use emberline_train::settings::{
     Activation, Adam, Adamw, ClassWeight, Clip, Focal, Head, Layer, LayerNorm, Loss, Optimizer, Schedule, Sgd, Train,
@@ -81,11 +82,11 @@ impl Fits {
 }
 
 /// Returns a callback that ends a fit after two epochs without a better `val_loss`.
-fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
+fn patience(log: &LogFolders) -> Vec<Box<dyn Callback + '_>> {
     let early_stopping = Some(EarlyStopping { monitor: Monitor::VAL_LOSS, patience: 2, min_delta: 0.0 });
     let context = CallbackContext {
-        cell: folder,
-        tensorboard: folder,
+        cell: &log.own,
+        tensorboard: log,
         hparams: &[],
         steps_per_epoch: 1,
         progress: Box::new(std::io::sink()),
@@ -95,16 +96,16 @@ fn patience(folder: &std::path::Path) -> Vec<Box<dyn Callback + '_>> {
 
 /// Trains each fit alone, and all of them together.
 fn both_ways(fits: &Fits, engine: EngineChoice) -> Vec<(FittedModel, FittedModel)> {
-    let folder = std::path::Path::new("");
+    let log = LogFolders { own: "".into(), shown: "".into() };
     let specs = fits.specs();
-    let mut callbacks: Vec<_> = specs.iter().map(|_| patience(folder)).collect();
+    let mut callbacks: Vec<_> = specs.iter().map(|_| patience(&log)).collect();
     let requests = specs
         .iter()
         .zip(&mut callbacks)
         .map(|(spec, callbacks)| FitRequest { spec, callbacks, checkpointer: None })
         .collect();
     let together = fit_with(engine, requests, Device::Cpu).expect("they begin");
-    let alone = |spec| fit_alone(engine, spec, Device::Cpu, &mut patience(folder)).expect("it ends");
+    let alone = |spec| fit_alone(engine, spec, Device::Cpu, &mut patience(&log)).expect("it ends");
     let pair = |(spec, fit): (_, Result<FittedModel, Error>)| (alone(spec), fit.expect("it ends"));
     specs.iter().zip(together).map(pair).collect()
 }

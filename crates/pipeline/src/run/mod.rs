@@ -288,7 +288,7 @@ fn survey_cells<'p>(
             _ => false,
         };
         if stays {
-            folder.restore_links(&cell.id)?;
+            folder.restore_links(cell)?;
         } else if asked {
             work.push((cell, state));
         }

@@ -12,7 +12,7 @@ use emberline_base::{Digest, Features};
 use emberline_device::{Device, host};
 use emberline_embedding::{HostEncoder, Opened, Scope};
 use emberline_report::predictions;
-use emberline_tensorboard::{Experiment, HParam, RunLog, SessionStatus, write_evaluation};
+use emberline_tensorboard::{Experiment, HParam, LogFolders, RunLog, SessionStatus, write_evaluation};
 use emberline_train::callback::{Callback, CallbackContext, Control};
 use emberline_train::{
     COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Shape, fit, fit_evidence,
@@ -142,7 +142,7 @@ impl Trainer<'_> {
     ) -> Result<Recorded, Error> {
         match fit {
             Ok(Trained { outcome, fit, files, predictions }) => {
-                self.log_evaluation(cell, prepared, &fit)?;
+                self.log_evaluation(cell, attempt, prepared, &fit)?;
                 let record = record::Cell { status: Status::Done, outcome: Some(outcome), ..cell.pending() };
                 self.markers.end(&cell.id);
                 let (model, predictions) = (files.model.as_slice(), predictions.as_deref());
@@ -173,7 +173,7 @@ impl Trainer<'_> {
             None => Cause::Surroundings,
         };
         if prepared.is_none() {
-            self.log_failure(cell);
+            self.log_failure(cell, attempt);
         }
         let (status, message) = (Status::Failed, Some(error.to_string()));
         let record = record::Cell { status, error: message, cause: Some(cause), ..cell.pending() };
@@ -183,18 +183,24 @@ impl Trainer<'_> {
     }
 
     /// Adds what TensorBoard shows of a finished cell to its log, if it has one.
-    fn log_evaluation(&self, cell: &Cell, prepared: &Prepared, fit: &FittedModel) -> Result<(), Error> {
+    fn log_evaluation(
+        &self,
+        cell: &Cell,
+        attempt: &Attempt<'_>,
+        prepared: &Prepared,
+        fit: &FittedModel,
+    ) -> Result<(), Error> {
         if cell.settings.callbacks.tensorboard.is_none() {
             return Ok(());
         }
         let evaluation = evaluation(&prepared.data, fit, self.report.texts);
-        Ok(write_evaluation(&self.log_of(cell), fit.best_epoch, &evaluation)?)
+        Ok(write_evaluation(&attempt.log().own, fit.best_epoch, &evaluation)?)
     }
 
     /// Logs that a cell failed before its training began, so that the HParams page lists it too.
-    fn log_failure(&self, cell: &Cell) {
+    fn log_failure(&self, cell: &Cell, attempt: &Attempt<'_>) {
         if cell.settings.callbacks.tensorboard.is_some() {
-            let log = RunLog::create(&self.log_of(cell), "", &self.experiment.typed(&hparams(cell)));
+            let log = RunLog::create(&attempt.log(), "", &self.experiment.typed(&hparams(cell)));
             // The user must be told of the failure itself, not that the log couldn't record it.
             let _ = log.and_then(|log| log.finish(SessionStatus::Failure, 1, &BTreeMap::new()));
         }
@@ -207,11 +213,6 @@ impl Trainer<'_> {
             // What can't be removed is only shown beside the new log.
             let _ = fs::remove_dir_all(&former);
         }
-    }
-
-    /// Returns the folder of a cell's TensorBoard log.
-    fn log_of(&self, cell: &Cell) -> PathBuf {
-        self.folder.tensorboard().join(&cell.log_name)
     }
 
     /// Describes where an attempt at a cell was made, and how it ended.
@@ -318,18 +319,14 @@ impl Trainer<'_> {
 
     fn outputs(&self, cell: &Cell, attempt: &Attempt<'_>) -> CellOutputs {
         self.remove_former_log(cell);
-        CellOutputs {
-            cell: attempt.path(),
-            tensorboard: self.log_of(cell),
-            hparams: self.experiment.typed(&hparams(cell)),
-        }
+        CellOutputs { cell: attempt.path(), tensorboard: attempt.log(), hparams: self.experiment.typed(&hparams(cell)) }
     }
 }
 
 /// Where a cell's callbacks write.
 struct CellOutputs {
     cell: PathBuf,
-    tensorboard: PathBuf,
+    tensorboard: LogFolders,
     hparams: Vec<(String, HParam)>,
 }
 

@@ -4,6 +4,7 @@
 //! cells/<cell>/attempts/2/   cell.toml, then a checkpoint now and then, in the end every record and SHA256SUMS
 //! cells/<cell>/result.json   names attempt 2, from then on the one that counts
 //! cells/<cell>/cell.toml ... hard links to its files, for people
+//! tensorboard/<name>/        hard links to its event files, for TensorBoard
 //! ```
 //! Numbers only grow, since an older attempt is removed only after a newer one was made. Only the holder of the cell's
 //! lock removes any: without the lock, an older attempt may belong to another process that still works on it.
@@ -17,6 +18,7 @@ use emberline_base::file::{self, FileError};
 use emberline_base::record::{self, Epoch, Execution};
 use emberline_base::{Sums, run_files};
 use emberline_report::history;
+use emberline_tensorboard::LogFolders;
 
 use super::result::ResultFile;
 use super::{Lock, RunFolder, pretty};
@@ -26,6 +28,8 @@ use crate::plan::Cell;
 pub(crate) struct Attempt<'l> {
     run: RunFolder,
     cell: PathBuf,
+    /// The folder of the cell's log that TensorBoard reads.
+    shown: PathBuf,
     number: u32,
     lock: &'l Lock,
 }
@@ -54,7 +58,7 @@ impl RunFolder {
         let counts = self.attempt_that_counts(&cell.id);
         let last = earlier.last().copied().max(counts).unwrap_or(0);
         let number = make_folder_after(&folder, last)?;
-        let attempt = Attempt { run: self.clone(), cell: folder, number, lock };
+        let attempt = Attempt { run: self.clone(), cell: folder, shown: self.log_of(cell), number, lock };
         file::write_atomic_unflushed(&attempt.path().join(run_files::SETTINGS), cell.to_toml().as_bytes())?;
         if let Some(earlier) = earlier.iter().rev().find(|&&number| has_checkpoint(&attempt.cell, number)) {
             let from = run_files::attempt(&attempt.cell, *earlier).join(run_files::CHECKPOINT);
@@ -71,16 +75,17 @@ impl RunFolder {
     }
 
     /// Links the files of the attempt that counts into the cell's folder again, if a killed process left that undone.
-    pub(crate) fn restore_links(&self, id: &str) -> Result<(), FileError> {
-        let folder = self.cell(id);
-        let Some(number) = self.attempt_that_counts(id) else { return Ok(()) };
+    pub(crate) fn restore_links(&self, cell: &Cell) -> Result<(), FileError> {
+        let folder = self.cell(&cell.id);
+        let Some(number) = self.attempt_that_counts(&cell.id) else { return Ok(()) };
         let sums = |folder: &Path| fs::read(folder.join(run_files::SUMS)).ok();
         if sums(&folder) == sums(&run_files::attempt(&folder, number)) {
             return Ok(());
         }
-        match self.lock_cell(id)? {
+        match self.lock_cell(&cell.id)? {
             Some(lock) if lock.is_held() => {
-                Attempt { run: self.clone(), cell: folder, number, lock: &lock }.link_files()
+                let shown = self.log_of(cell);
+                Attempt { run: self.clone(), cell: folder, shown, number, lock: &lock }.link_files()
             }
             Some(_) | None => Ok(()),
         }
@@ -104,7 +109,7 @@ impl RunFolder {
     /// folder of the cell's TensorBoard log may be a symbolic link, since files would then be written or removed
     /// elsewhere.
     fn cell_to_write(&self, cell: &Cell) -> Result<PathBuf, FileError> {
-        for part in ["train", "validation"] {
+        for part in emberline_tensorboard::PARTS {
             file::refuse_links(&self.path, &Path::new(run_files::TENSORBOARD).join(&cell.log_name).join(part))?;
         }
         file::make_folder_below(&self.path, &Path::new(run_files::CELLS).join(&cell.id).join(run_files::ATTEMPTS))?;
@@ -126,6 +131,11 @@ impl Attempt<'_> {
     /// Returns the path of its checkpoint.
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.path().join(run_files::CHECKPOINT)
+    }
+
+    /// Returns the folders of its TensorBoard log.
+    pub(crate) fn log(&self) -> LogFolders {
+        LogFolders { own: self.path().join(run_files::TENSORBOARD), shown: self.shown.clone() }
     }
 
     /// Writes the results of a finished fit, and makes this attempt the one that counts.
@@ -201,16 +211,21 @@ impl Attempt<'_> {
             let _lock = self.run.lock();
             file::write_atomic_unflushed(&self.cell.join(run_files::RESULT), result.as_bytes())?;
         }
-        self.link_files()?;
+        // Without locks, another attempt may count by now, whose links mustn't be replaced.
+        let number = self.run.attempt_that_counts(&cell.id).unwrap_or(self.number);
+        Attempt { run: self.run.clone(), cell: self.cell.clone(), shown: self.shown.clone(), number, lock: self.lock }
+            .link_files()?;
         self.remove_earlier(None)
     }
 
-    /// Links the attempt's files into the cell's folder, in place of those of another attempt. `SHA256SUMS` comes last,
-    /// and shows that all files are linked.
+    /// Links the attempt's files into the cell's folder and the folder that TensorBoard reads, in place of those of another attempt.
+    /// `SHA256SUMS` comes last, and shows that all files are linked.
     fn link_files(&self) -> Result<(), FileError> {
         let path = self.path();
         let mut names = names(&path);
-        names.retain(|name| name != run_files::CHECKPOINT && name != run_files::SUMS && !name.starts_with('.'));
+        let others = [run_files::CHECKPOINT, run_files::SUMS, run_files::TENSORBOARD];
+        names.retain(|name| !others.contains(&name.as_str()) && !name.starts_with('.'));
+        self.log().show()?;
         clear(&self.cell, |name| ![run_files::RESULT, run_files::ATTEMPTS].contains(&name))?;
         for name in names.iter().map(String::as_str).chain([run_files::SUMS]) {
             file::link(&path.join(name), &self.cell.join(name))?;

@@ -38,6 +38,7 @@ use crate::Error;
 use crate::document::Document;
 use crate::inputs::{Data, Prepared};
 use crate::pipeline::Pipeline;
+use crate::plan::Cell;
 use crate::settings;
 
 /// The folder of a pipeline's run.
@@ -92,6 +93,11 @@ impl RunFolder {
     /// Returns the root of all TensorBoard logs, the argument of `tensorboard --logdir`.
     pub fn tensorboard(&self) -> PathBuf {
         self.path.join(run_files::TENSORBOARD)
+    }
+
+    /// Returns the folder of a cell's log that TensorBoard reads.
+    pub(crate) fn log_of(&self, cell: &Cell) -> PathBuf {
+        self.tensorboard().join(&cell.log_name)
     }
 
     /// Returns the folder with the markers of the cells that are being run.

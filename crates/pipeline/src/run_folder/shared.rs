@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use emberline_base::file::{self, FileError};
 use emberline_base::record::{self, Execution, Outcome, Status};
 use emberline_base::{Sums, run_files};
+use emberline_tensorboard::LogFolders;
 
 use super::attempt::{clear, names};
 use super::result::{RECORDS, ResultFile};
@@ -22,8 +23,6 @@ const ATTEMPT: &str = "attempt/";
 const INPUTS: &str = "inputs/";
 /// The prefix of the event files of the TensorBoard log.
 const LOG: &str = "log/";
-/// The folders of a TensorBoard log, relative to it.
-const LOG_PARTS: [&str; 3] = ["", "train/", "validation/"];
 /// What the names of event files begin with.
 const EVENTS: &str = "events.out.tfevents.";
 
@@ -75,10 +74,13 @@ impl RunFolder {
         }
         let inputs = self.inputs_of(outcome).into_iter().filter(|path| path.exists());
         paths.extend(inputs.map(|path| (format!("{INPUTS}{}", name_of(&path)), path)));
-        let log = self.tensorboard().join(&cell.log_name);
-        for part in LOG_PARTS {
+        // Earlier versions of the program wrote the log where it is shown, and not into the attempt's folder.
+        let own = self.files_of(&cell.id).map(|attempt| attempt.join(run_files::TENSORBOARD));
+        let log = own.filter(|own| own.is_dir()).unwrap_or_else(|| self.log_of(cell));
+        for part in emberline_tensorboard::PARTS {
             let events = names(&log.join(part)).into_iter().filter(|name| is_event_file(name));
-            paths.extend(events.map(|name| (format!("{LOG}{part}{name}"), log.join(part).join(name))));
+            let below = |name: &str| Path::new(part).join(name).display().to_string();
+            paths.extend(events.map(|name| (format!("{LOG}{}", below(&name)), log.join(part).join(name))));
         }
         paths.into_iter().map(|(name, path)| Ok((name, file::read(&path)?))).collect()
     }
@@ -95,7 +97,7 @@ impl RunFolder {
     ) -> Result<(u32, record::Cell), FileError> {
         let attempt = self.begin(cell, lock)?;
         self.write_shared_inputs(shared)?;
-        self.write_shared_log(cell, shared)?;
+        write_shared_log(&attempt.log(), shared)?;
         let (mut listed, mut others) = (Vec::new(), Vec::new());
         for (name, bytes) in shared.below(ATTEMPT).filter(|(name, _)| is_attempt_file(name)) {
             match name {
@@ -129,21 +131,6 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes the cell's TensorBoard log, in place of an earlier one.
-    fn write_shared_log(&self, cell: &Cell, shared: &SharedCell<'_>) -> Result<(), FileError> {
-        let log = self.tensorboard().join(&cell.log_name);
-        for part in LOG_PARTS {
-            clear(&log.join(part), is_event_file)?;
-        }
-        for (path, bytes) in shared.below(LOG) {
-            let is_known = LOG_PARTS.iter().any(|part| path.strip_prefix(part).is_some_and(is_event_file));
-            if is_known {
-                file::write_atomic_unflushed(&log.join(path), bytes)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Returns where the inputs lie that only a training can write: what the embedding learned from the training texts, and how
     /// many words of each held-out text it knows. Not every embedding has them.
     fn inputs_of(&self, outcome: &Outcome) -> Vec<PathBuf> {
@@ -162,11 +149,26 @@ impl SharedCell<'_> {
     }
 }
 
+/// Writes the TensorBoard log of an attempt, which is shown when the attempt ends. What was shown before isn't any more, even if
+/// there is no log.
+fn write_shared_log(log: &LogFolders, shared: &SharedCell<'_>) -> Result<(), FileError> {
+    for part in emberline_tensorboard::PARTS {
+        clear(&log.shown.join(part), is_event_file)?;
+    }
+    for (path, bytes) in shared.below(LOG) {
+        let (part, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if emberline_tensorboard::PARTS.contains(&part) && is_event_file(name) {
+            file::write_atomic_unflushed(&log.own.join(path), bytes)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns whether a name is that of a finished attempt's file: a file in its folder, and neither hidden nor a checkpoint.
 fn is_attempt_file(name: &str) -> bool {
     let is_one = Path::new(name).components().eq([Component::Normal(name.as_ref())]) && !name.contains(['/', '\\']);
-    let is_private = [run_files::CHECKPOINT, run_files::ENCODER, run_files::ATTEMPTS].contains(&name);
-    is_one && !name.starts_with('.') && !is_private
+    let others = [run_files::CHECKPOINT, run_files::ENCODER, run_files::ATTEMPTS, run_files::TENSORBOARD];
+    is_one && !name.starts_with('.') && !others.contains(&name)
 }
 
 fn is_event_file(name: &str) -> bool {
@@ -186,9 +188,20 @@ mod tests {
         for name in ["model.safetensors", "training.csv", "a b"] {
             assert!(is_attempt_file(name), "{name}");
         }
-        for name in
-            ["", ".", "..", "../x", "a/b", "a/", "/etc/passwd", "a\\b", ".hidden", "attempts", "checkpoint.safetensors"]
-        {
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a/",
+            "/etc/passwd",
+            "a\\b",
+            ".hidden",
+            "attempts",
+            "tensorboard",
+            "checkpoint.safetensors",
+        ] {
             assert!(!is_attempt_file(name), "{name}");
         }
         assert!(is_event_file("events.out.tfevents.1.host") && !is_event_file("events.out.tfevents./../../x"));

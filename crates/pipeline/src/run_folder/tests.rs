@@ -187,7 +187,7 @@ fn links_that_a_killed_process_left_undone_are_made() {
     for name in [run_files::SUMS, run_files::MODEL] {
         fs::remove_file(shown.join(name)).expect("removed");
     }
-    folder.restore_links(&cell.id).expect("linked");
+    folder.restore_links(&cell).expect("linked");
     assert_eq!(fs::read(shown.join(run_files::MODEL)).expect("readable"), b"weights");
     assert!(Sums::of_folder(&shown).expect("readable").is_some());
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use emberline_base::record::{Epoch, Stop};
 use emberline_base::{Fault, Monitor};
-use emberline_tensorboard::HParam;
+use emberline_tensorboard::{HParam, LogFolders};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,8 +100,8 @@ impl Control {
 pub struct CallbackContext<'a> {
     /// The cell's folder.
     pub cell: &'a Path,
-    /// The cell's folder for TensorBoard logs.
-    pub tensorboard: &'a Path,
+    /// The folders of the TensorBoard log.
+    pub tensorboard: &'a LogFolders,
     /// The settings by which TensorBoard's HParams page compares the cell.
     pub hparams: &'a [(String, HParam)],
     /// Batches per epoch, including the last, smaller one.
