@@ -369,3 +369,29 @@ fn two_live_copies_of_a_task_are_harmless() {
     };
     assert_eq!(digest(&cluster), digest(&alone));
 }
+
+/// A second run folder, on this cluster or on another that shares the folder, trains nothing.
+#[test]
+fn tasks_share_cells_through_the_cache_that_the_profile_names() {
+    let cluster = Cluster::new();
+    let cells = cluster.0.join("cells").display().to_string();
+    let profile = cluster.0.read("profile.toml");
+    cluster.0.write("profile.toml", format!("cell_cache = {cells:?}\n{profile}"));
+    for says in
+        ["1 cell trained, 0 done before, 0 failed", "0 cells trained, 0 done before, 1 taken from the cell cache"]
+    {
+        cluster.submit();
+        let script = cluster.0.read("runs/p/submit/1/train.sh");
+        assert!(script.contains(&format!("\nexport EMBERLINE_CELL_CACHE={cells}\n")), "{script}");
+        let variables = [("SLURM_ARRAY_TASK_ID", "0"), ("EMBERLINE_CELL_CACHE", cells.as_str())];
+        let ended = cluster.run_with(&["task", "runs/p/submit/1/manifest.json", "train"], &variables);
+        assert!(ended.code == Some(0) && ended.stderr.contains(says), "{says}: {}", ended.printed());
+        cluster.0.remove("runs");
+    }
+    cluster.0.write("profile.toml", format!("cell_cache = \"/usr/cells\"\n{profile}"));
+    let outside = cluster.ends(&["submit", "p.toml"], 2);
+    assert!(outside.stderr.contains("the cell cache /usr/cells isn't in `shared_dir`"), "{}", outside.stderr);
+    cluster.0.write("profile.toml", profile);
+    cluster.submit();
+    assert!(!cluster.0.read("runs/p/submit/1/train.sh").contains("CELL_CACHE"), "no profile, no cache");
+}

@@ -33,6 +33,8 @@ pub struct Profile {
     pub shared_dir: PathBuf,
     /// The folder of the vector cache; `emberline-cache` in `shared_dir` when left out.
     pub cache_dir: Option<PathBuf>,
+    /// The folder of the cell cache; tasks use none when left out.
+    pub cell_cache: Option<PathBuf>,
     /// Lines of shell that run before the program.
     #[serde(default)]
     pub prologue: Vec<String>,
@@ -235,8 +237,16 @@ impl Profile {
 
     /// Returns the first value that can't go into a script, and why.
     fn faults(&self) -> Option<String> {
-        if !self.shared_dir.is_absolute() {
-            return Some(format!("`shared_dir` {} must be an absolute path", self.shared_dir.display()));
+        // Tasks run in another folder than `submit`.
+        let folders = [
+            ("shared_dir", Some(&self.shared_dir)),
+            ("cache_dir", self.cache_dir.as_ref()),
+            ("cell_cache", self.cell_cache.as_ref()),
+        ];
+        let relative =
+            folders.into_iter().find_map(|(key, path)| Some((key, path.filter(|path| !path.is_absolute())?)));
+        if let Some((key, path)) = relative {
+            return Some(format!("`{key}` {} must be an absolute path", path.display()));
         }
         if !["auto", "cpu", "cuda", "wgpu"].contains(&self.device.as_str()) {
             return Some(format!("`device` is \"{}\"; it can be auto, cpu, cuda or wgpu", self.device));
@@ -296,6 +306,8 @@ mod tests {
             ("[slurm]\nstep = \"mpirun\"", "mpirun"),
             ("wrapper = [\"a\\nb\"]", "line end"),
             ("device = \"tpu\"", "auto, cpu, cuda or wgpu"),
+            ("cache_dir = \"cache\"", "`cache_dir` cache must be an absolute path"),
+            ("cell_cache = \"cells\"", "`cell_cache` cells must be an absolute path"),
         ] {
             let fault = Profile::parse(&format!("{least}{more}\n")).expect_err(more);
             assert!(fault.contains(says), "{more}: {fault}");

@@ -24,6 +24,9 @@ pub fn render(profile: &Profile, manifest: &Manifest, job: &Job, folder: &Path, 
     }
     text.push('\n');
     let _ = writeln!(text, "export EMBERLINE_CACHE_DIR={}", quoted(&profile.cache_dir().to_string_lossy()));
+    if let Some(folder) = &profile.cell_cache {
+        let _ = writeln!(text, "export EMBERLINE_CELL_CACHE={}", quoted(&folder.to_string_lossy()));
+    }
     text += "export RAYON_NUM_THREADS=\"${SLURM_CPUS_PER_TASK:-1}\"\n";
     for line in &profile.prologue {
         let _ = writeln!(text, "{line}");

@@ -33,6 +33,7 @@ const NO_STEP: &str = r#"
 executor = "slurm"
 shared_dir = "/scratch/me"
 cache_dir = "/scratch/me/it's a cache"
+cell_cache = "/scratch/our cells"
 device = "cpu"
 [slurm]
 step = "none"

@@ -8,7 +8,6 @@ mod until;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use emberline_base::Warning;
 use emberline_base::number::{agreeing, counted};
@@ -90,8 +89,10 @@ fn invocation(args: &Run) -> Option<Invocation> {
 
 /// Returns the cell cache that the command or the environment names; an empty name is none.
 fn cell_cache(args: &Run) -> Option<CellCache> {
-    let named = args.cell_cache.clone().or_else(|| std::env::var_os(CellCache::VARIABLE).map(PathBuf::from));
-    named.filter(|folder| !folder.as_os_str().is_empty()).map(CellCache::new)
+    match &args.cell_cache {
+        Some(folder) => Some(CellCache::new(folder)).filter(|_| !folder.as_os_str().is_empty()),
+        None => CellCache::of_environment(),
+    }
 }
 
 /// Prints the results, and returns the exit code.

@@ -10,6 +10,7 @@
 #SBATCH --kill-on-invalid-dep=yes
 
 export EMBERLINE_CACHE_DIR='/scratch/me/it'\''s a cache'
+export EMBERLINE_CELL_CACHE='/scratch/our cells'
 export RAYON_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
 
 # Slurm signals this shell alone, which passes the signal on and waits on.

@@ -109,6 +109,11 @@ impl CellCache {
         Self { folder: folder.into() }
     }
 
+    /// Returns the cell cache that the environment names; an empty name is none.
+    pub fn of_environment() -> Option<Self> {
+        std::env::var_os(Self::VARIABLE).filter(|folder| !folder.is_empty()).map(Self::new)
+    }
+
     /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -75,6 +75,9 @@ impl Order<'_> {
         check_within(profile, source, "the pipeline file", &self.pipeline.file)?;
         check_within(profile, source, "the run folder", self.folder.path())?;
         check_within(profile, source, "the cache", &profile.cache_dir())?;
+        if let Some(cells) = &profile.cell_cache {
+            check_within(profile, source, "the cell cache", cells)?;
+        }
         if profile.wrapper.is_empty() && Path::new(&self.program()).is_absolute() {
             check_within(profile, source, "the program", Path::new(&self.program()))?;
         }

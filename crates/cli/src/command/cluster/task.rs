@@ -13,7 +13,9 @@ use emberline_cache::Cache;
 use emberline_cluster::{Error as ClusterError, Manifest, Task as Work, is_local};
 use emberline_device::{Device, DeviceChoice};
 use emberline_embedding::encode::Event;
-use emberline_pipeline::{Local, Options, Outline, Pipeline, Plan, RunFolder, Scope, TextShare, embed_share, run_with};
+use emberline_pipeline::{
+    CellCache, Local, Options, Outline, Pipeline, Plan, RunFolder, Scope, TextShare, embed_share, run_with,
+};
 
 use crate::args::Task;
 use crate::exit::{Code, Error};
@@ -96,7 +98,11 @@ impl Context<'_> {
             say(&format!("failed: {}: {}", cell.id, cell.error.as_deref().unwrap_or("the cause isn't known")));
         }
         let (trained, kept) = (counted(outline.trained, "cell"), outline.kept);
-        say(&format!("{trained} trained, {kept} done before, {} failed", outline.failed));
+        let shared = match outline.shared {
+            0 => String::new(),
+            cells => format!("{cells} taken from the cell cache, "),
+        };
+        say(&format!("{trained} trained, {kept} done before, {shared}{} failed", outline.failed));
         let ended = if outline.failed > 0 { Code::CellsFailed } else { Code::Fine };
         Ok(signals::received().filter(|_| outline.interrupted).unwrap_or(ended))
     }
@@ -160,6 +166,8 @@ impl Context<'_> {
         Ok(Options {
             auto: choice == DeviceChoice::Auto,
             cache: Cache::for_current_user(),
+            // The cells' own tasks have offered theirs.
+            cell_cache: CellCache::of_environment().filter(|_| scope == Scope::Cells),
             scope,
             task: array.map(|array| format!("{array}_{}", self.index)),
             retry_failed: self.manifest.retry_failed && scope == Scope::Cells,
