@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a grid on a real Slurm of four nodes on this machine (ci/slurm-cluster.sh): embedding -> 20 cells -> report, while a task and a
 # node are killed, tasks are preempted and the controller is killed. In the end all 20 cells are done, with the bytes of a local run.
-# What can be wrong is named before anything is queued, and the controller is asked seldom.
+# What can be wrong is named before anything is queued, and the controller is asked seldom. A task without a step, in a wrapper, is
+# signalled by Slurm when its time is nearly over, and goes on from where it was.
 #
 # EMBERLINE_BINARY names a built program; else the dev build is made.
 set -euo pipefail
@@ -81,7 +82,7 @@ is_idle() { squeue --noheader >"$work/queue" 2>/dev/null && [ ! -s "$work/queue"
 # Slurm holds a task whose launch failed, as beside a controller that is killed; a person has to release it (docs/slurm.md).
 is_idle_or_released() {
   local held
-  held="$(squeue --noheader --array --format='%F_%K|%r' 2>/dev/null | awk -F'|' '/launch failed requeued held/ { print $1; exit }')"
+  held="$(squeue --noheader --array --format='%i|%r' 2>/dev/null | awk -F'|' '/launch failed requeued held/ { print $1; exit }')"
   if [ -n "$held" ]; then
     echo "released: task $held, which Slurm held because its launch failed"
     scontrol release "$held"
@@ -238,7 +239,8 @@ wait_for 90 "the queue is empty" is_idle
 
 echo "== the bytes of a local run"
 mkdir "$work/local" && cp -r "$shared"/{grid.toml,texts.csv,bert} "$work/local/"
-EMBERLINE_CACHE_DIR="$work/local/cache" "$program" run "$work/local/grid.toml" --device cpu --quiet >/dev/null
+local_run() { EMBERLINE_CACHE_DIR="$work/local/cache" "$program" run "$work/local/$1.toml" --device cpu --quiet >/dev/null; }
+local_run grid
 bytes() {
   (cd "$1" && find . -path './*/attempts' -prune -o \( -name '*.safetensors' -o -name cell.toml -o -name history.csv \) -print | sort | while read -r file; do
     case "$file" in
@@ -247,8 +249,42 @@ bytes() {
     esac | sha256sum | sed "s|-|$file|"
   done)
 }
-bytes "$work/local/runs/grid/cells" >"$work/bytes-local"
-bytes "$shared/runs/grid/cells" >"$work/bytes-cluster"
-[ "$(grep -c model.safetensors "$work/bytes-local")" = 20 ] || fail "the local run isn't whole"
-diff "$work/bytes-local" "$work/bytes-cluster" || fail "the cluster's results differ from the local run's"
+# Fails unless a grid of so many cells came to the bytes of a local run: `same GRID CELLS`.
+same() {
+  bytes "$work/local/runs/$1/cells" >"$work/bytes-local"
+  bytes "$shared/runs/$1/cells" >"$work/bytes-cluster"
+  [ "$(grep -c model.safetensors "$work/bytes-local")" = "$2" ] || fail "the local run isn't whole"
+  diff "$work/bytes-local" "$work/bytes-cluster" || fail "the cluster's results differ from the local run's"
+}
+same grid 20
 echo "20 of 20 cells are done, with the bytes of a local run"
+
+echo "== without a step, in a wrapper, until the time is over"
+grid long "$((${EMBERLINE_SLURM_EPOCHS:-1000} * 20))" '["words"]' 1 >"$shared/long.toml"
+cp "$shared/long.toml" "$work/local/"
+# A container's program execs too, and finds `emberline` in its own path.
+cat >"$shared/wrapper" <<SH
+#!/bin/sh
+echo "\$1 restarts=\${SLURM_RESTART_COUNT:-0} step=\${SLURM_STEP_ID:-none}" >>"$shared/wrapped"
+shift
+PATH="$shared:\$PATH" exec "\$@"
+SH
+chmod +x "$shared/wrapper"
+# Slurm looks at the times of tasks every half minute: with a minute in all it signals this one 10 to 40 s after it began.
+{
+  echo "wrapper = [\"$shared/wrapper\", \"its own option\"]"
+  profile ', "--time=1"' | sed 's/^grace_s.*/grace_s = 20\nstep = "none"/'
+} >"$shared/long-profile.toml"
+export EMBERLINE_PROFILE="$shared/long-profile.toml"
+"$program" submit "$shared/long.toml"
+grep -q '^#SBATCH --signal=B:TERM@20$' "$shared/runs/long/submit/1/train.sh" || fail "Slurm isn't asked to signal the shell"
+wait_for 150 "the task comes back after its time was over" grep -q 'restarts=1 ' "$shared/wrapped"
+local_run long &
+wait_for 300 "the queue is empty" is_idle
+wait $!
+sort "$shared/wrapped" | uniq -c
+! grep -qv '^its own option restarts=[0-9]* step=none$' "$shared/wrapped" || fail "the wrapper wasn't called as it should be"
+"$program" status "$shared/long.toml" | grep -q "1 cells\?: 1 done" || fail "$("$program" status "$shared/long.toml")"
+grep -q '"attempt": 1,' "$shared"/runs/long/cells/*/result.json && fail "the task was never interrupted"
+same long 1
+echo "1 of 1 cell is done after $(($(grep -c 'restarts=[1-9]' "$shared/wrapped"))) interruptions, with the bytes of a local run"
