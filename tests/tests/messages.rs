@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use emberline_tests::{Ended, Fixture};
+use emberline_tests::{Ended, Fixture, end};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
@@ -47,7 +47,12 @@ struct Mistake {
     without: Option<String>,
     /// The command; `check p.toml` by default.
     args: Option<Vec<String>>,
+    /// What a shell does before it starts the command, such as `PATH=bin`.
+    after: Option<String>,
 }
+
+/// In files, the folder that they are in; in answers too, where its name would be another each time.
+const HERE: &str = "HERE";
 
 /// Sound data.
 const ROWS: &str =
@@ -82,7 +87,7 @@ const FOREIGN: [&str; 24] = [
 ];
 
 /// Verbs and phrases one of which says what to do.
-const CURES: [&str; 36] = [
+const CURES: [&str; 39] = [
     "write ",
     "set ",
     "give ",
@@ -119,6 +124,9 @@ const CURES: [&str; 36] = [
     "are needed",
     "download ",
     "are the right columns",
+    "free ",
+    "move it ",
+    "submit again",
 ];
 
 impl Mistake {
@@ -140,10 +148,16 @@ impl Mistake {
         if self.without.as_deref() != Some("data.csv") && !self.files.contains_key("data.csv") {
             fixture.write("data.csv", ROWS);
         }
-        self.files.iter().for_each(|(name, content)| fixture.write(name, content));
+        let here = fixture.path().display().to_string();
+        self.files.iter().for_each(|(name, content)| fixture.write(name, content.replace(HERE, &here)));
         let default = ["check".to_owned(), "p.toml".to_owned()];
         let args: Vec<&str> = self.args.as_deref().unwrap_or(&default).iter().map(String::as_str).collect();
-        fixture.emberline(&args)
+        let mut ended = match &self.after {
+            None => fixture.emberline(&args),
+            Some(script) => end(&mut fixture.command_after(script, &args)),
+        };
+        ended.stderr = ended.stderr.replace(&here, HERE);
+        ended
     }
 
     /// The answer as it is kept.
@@ -223,12 +237,13 @@ fn faults(answer: &str) -> Vec<String> {
         .any(|file| said.contains(file));
     // Two settings that can't be combined are named, each by its key.
     let of_settings = said.contains("no cell can be run");
-    require(of_file || of_data || of_settings, "no place");
+    let of_cluster =
+        [HERE, "profile.toml", "--profile-file", "on this machine's PATH"].iter().any(|place| said.contains(place));
+    require(of_file || of_data || of_settings || of_cluster, "no place");
     require(CURES.iter().any(|cure| said.contains(cure)), "no cure");
-    require(
-        !said.contains("(exit code 0)") && !said.contains("(exit code 1)") && !said.contains("(exit code -1)"),
-        "no fault",
-    );
+    // 1 is that of an error of the program, or of the system.
+    let is_unexpected = said.contains("(exit code 1)") && !said.contains("can't write");
+    require(!said.contains("(exit code 0)") && !is_unexpected && !said.contains("(exit code -1)"), "no fault");
     for word in FOREIGN.iter().filter(|word| said.contains(*word)) {
         require(false, &format!("the word `{word}`"));
     }

@@ -31,8 +31,8 @@ pub enum Error {
     },
     /// A command of Slurm isn't there.
     #[error(
-        "there is no `{command}` on this machine's PATH: jobs are submitted on a login node of a Slurm cluster; without Slurm, \
-         `emberline cells FILE --missing` gives the cells to other programs"
+        "there is no `{command}` on this machine's PATH: run this on a login node of a Slurm cluster, or give the cells to other \
+         programs: `emberline cells FILE --missing` lists them"
     )]
     NoSlurm {
         /// The command.
@@ -47,7 +47,10 @@ pub enum Error {
         said: String,
     },
     /// Slurm refuses a job before it is queued.
-    #[error("{}: Slurm refuses what [slurm.{section}] asks for: {said}; nothing was queued", profile.display())]
+    #[error(
+        "{}: Slurm refuses what [slurm.{section}] asks for: {said}; correct that section{}; nothing was queued", profile.display(),
+        lists(said)
+    )]
     Refused {
         /// The profile.
         profile: PathBuf,
@@ -122,6 +125,12 @@ pub enum Error {
 
 fn others(known: &[String]) -> String {
     if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) }
+}
+
+/// Returns where a user finds what Slurm would accept.
+fn lists(said: &str) -> &'static str {
+    let is_of_partition = said.contains("partition");
+    if is_of_partition { " (`sinfo --summarize` lists the partitions)" } else { "" }
 }
 
 /// Returns what may help against what a command of Slurm said.
