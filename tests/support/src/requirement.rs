@@ -72,6 +72,8 @@ requirements! {
         "set EMBERLINE_KUBERNETES_PYTHON to a Python with `kubernetes-validate`";
     /// Slurm, and the right to start it.
     Slurm: "slurm", None, "run as root, with Debian's slurmctld, slurmd, slurm-client and munge";
+    /// Mounts of the file system sshfs, and its server.
+    Fuse: "fuse", None, "run as root, with /dev/fuse and Debian's sshfs and openssh-sftp-server";
     /// A C++ compiler.
     Cpp: "cpp", None, "install a C++ compiler as c++";
 }
