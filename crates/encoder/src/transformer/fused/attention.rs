@@ -13,7 +13,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use emberline_kernels::dot::dot_in_pairs;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{Tracked, contiguous, finish, given_back, numbers, register, tensor, tracked};
@@ -121,7 +121,8 @@ impl State {
         let texts = split_mut(&mut output, self.widths(width)).into_par_iter();
         let texts = texts.zip(split_mut(&mut weights, self.squares())).zip(split(three, self.widths(stride)));
         texts.for_each(|((output, weights), three)| {
-            Arch::new().dispatch(|| self.attend(three, bias.map(|bias| (bias, longest)), weights, output));
+            let bias = bias.map(|bias| (bias, longest));
+            Arch::new().dispatch(Forward { state: self, three, bias, weights, output });
         });
         (tensor(output, [tokens, width]), weights)
     }
@@ -162,7 +163,7 @@ impl State {
         let texts = texts.zip(split_mut(&mut scores, self.squares())).zip(split(&self.weights, self.squares()));
         let texts = texts.zip(split(three, self.widths(stride))).zip(split(dy, self.widths(width)));
         texts.for_each(|((((result, scores), weights), three), dy)| {
-            Arch::new().dispatch(|| self.attend_back((three, weights, dy), scores, result));
+            Arch::new().dispatch(Descent { state: self, three, weights, dy, scores, result });
         });
         (result, scores)
     }
@@ -211,8 +212,11 @@ impl State {
     fn head(&self, three: &[f32], at: usize) -> Head {
         let Heads { count, width, .. } = self.heads;
         let part = |part: usize| {
-            let rows = three.chunks_exact(3 * count * width);
-            rows.flat_map(|row| &row[(part * count + at) * width..][..width]).copied().collect::<Vec<f32>>()
+            let mut values = Vec::with_capacity(three.len() / (3 * count));
+            for row in three.chunks_exact(3 * count * width) {
+                values.extend_from_slice(&row[(part * count + at) * width..][..width]);
+            }
+            values
         };
         let mut head = Head { queries: part(0), keys: part(1), values: part(2) };
         self.turn(&mut head.queries, 1.0);
@@ -247,6 +251,43 @@ impl State {
             }
         }
         tensor(sums, [1, count, longest, longest])
+    }
+}
+
+/// Computes the attention of one text.
+struct Forward<'a> {
+    state: &'a State,
+    three: &'a [f32],
+    bias: Option<(&'a [f32], usize)>,
+    weights: &'a mut [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.state.attend(self.three, self.bias, self.weights, self.output);
+    }
+}
+
+/// Computes the gradients of one text.
+struct Descent<'a> {
+    state: &'a State,
+    three: &'a [f32],
+    weights: &'a [f32],
+    dy: &'a [f32],
+    scores: &'a mut [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Descent<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.state.attend_back((self.three, self.weights, self.dy), self.scores, self.result);
     }
 }
 

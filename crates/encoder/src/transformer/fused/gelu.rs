@@ -8,7 +8,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use emberline_kernels::function::gelu_with_slope;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{contiguous, finish, given_back, numbers, register, tensor, tracked};
@@ -24,13 +24,26 @@ pub(in crate::transformer) fn gelu<B: Backend>(x: &Tensor<B, 2>) -> Option<Tenso
     let (mut values, mut slopes) = (vec![0.0; input.len()], vec![0.0; input.len()]);
     let outputs = values.par_chunks_mut(CHUNK).zip(slopes.par_chunks_mut(CHUNK));
     outputs.zip(input.par_chunks(CHUNK)).for_each(|((values, slopes), input)| {
-        Arch::new().dispatch(|| {
-            for ((value, slope), x) in values.iter_mut().zip(slopes).zip(input) {
-                (*value, *slope) = gelu_with_slope(*x);
-            }
-        });
+        Arch::new().dispatch(Curve { input, values, slopes });
     });
     given_back(finish(Gelu, [&x], tensor(values, shape), || tensor(slopes, shape)))
+}
+
+struct Curve<'a> {
+    input: &'a [f32],
+    values: &'a mut [f32],
+    slopes: &'a mut [f32],
+}
+
+impl WithSimd for Curve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((value, slope), x) in self.values.iter_mut().zip(self.slopes).zip(self.input) {
+            (*value, *slope) = gelu_with_slope(*x);
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use emberline_kernels::{LANES, Panels};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Tracked, contiguous, finish, given_back, numbers, register, tensor, tracked};
+use super::{Tracked, column_sums, contiguous, finish, given_back, numbers, register, tensor, tracked};
 
 /// The rows of a tile of the product, of which a thread takes a multiple.
 const TILE: usize = 12;
@@ -64,7 +64,7 @@ impl Backward<Flex, 3> for Linear {
             let columns = transposed(dy, [rows, outputs]);
             tensor(multiply(&columns, [outputs, rows], &panels, &[]), [outputs, inputs])
         });
-        register(gradients, bias, || tensor(column_sums(dy, outputs), [1, outputs]));
+        register(gradients, bias, || tensor(column_sums(dy, None, outputs), [1, outputs]));
     }
 }
 
@@ -151,13 +151,4 @@ fn transposed(values: &[f32], [rows, cols]: [usize; 2]) -> Vec<f32> {
         }
     });
     result
-}
-
-/// Sums the rows of a matrix of `cols` columns.
-fn column_sums(values: &[f32], cols: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; cols];
-    for row in values.chunks_exact(cols) {
-        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
-    sums
 }

@@ -24,6 +24,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::backend::{Backend, BackendTypes};
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use pulp::{Arch, Simd, WithSimd};
 
 pub(super) use self::attention::{Attention, attention};
 pub(super) use self::gelu::gelu;
@@ -65,6 +66,35 @@ fn finish<O: Backward<Flex, N>, const N: usize>(
 fn register(gradients: &mut Gradients, input: Option<NodeId>, gradient: impl FnOnce() -> FlexTensor) {
     if let Some(node) = input {
         gradients.register::<Flex>(node, gradient());
+    }
+}
+
+/// Sums the rows of a matrix of `cols` columns; with `factors`, of its product with another, number by number.
+fn column_sums(values: &[f32], factors: Option<&[f32]>, cols: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; cols];
+    Arch::new().dispatch(ColumnSums { values, factors, sums: &mut sums });
+    sums
+}
+
+struct ColumnSums<'a> {
+    values: &'a [f32],
+    factors: Option<&'a [f32]>,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for ColumnSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { values, factors, sums } = self;
+        let cols = sums.len();
+        for (at, row) in values.chunks_exact(cols).enumerate() {
+            match factors.map(|factors| &factors[at * cols..][..cols]) {
+                Some(factors) => sums.iter_mut().zip(row).zip(factors).for_each(|((sum, a), b)| *sum += a * b),
+                None => sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value),
+            }
+        }
     }
 }
 

@@ -12,10 +12,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use emberline_kernels::LANES;
 use emberline_kernels::dot::sum_in_pairs;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{contiguous, finish, given_back, numbers, register, tensor, tracked};
+use super::{column_sums, contiguous, finish, given_back, numbers, register, tensor, tracked};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 64;
@@ -34,19 +34,7 @@ pub(in crate::transformer) fn layer_norm<B: Backend>(
     let chunks = output.par_chunks_mut(ROWS * cols).zip(normal.par_chunks_mut(ROWS * cols));
     let chunks = chunks.zip(inverse.par_chunks_mut(ROWS)).zip(input.par_chunks(ROWS * cols));
     chunks.for_each(|(((output, normal), inverse), input)| {
-        Arch::new().dispatch(|| {
-            let rows = output.chunks_exact_mut(cols).zip(normal.chunks_exact_mut(cols));
-            for (((output, normal), inverse), x) in rows.zip(inverse).zip(input.chunks_exact(cols)) {
-                let mean = sum(x, |x, _| x, x) / cols as f32;
-                normal.iter_mut().zip(x).for_each(|(normal, x)| *normal = x - mean);
-                let variance = sum(normal, |a, b| a * b, normal) / cols as f32;
-                *inverse = 1.0 / (variance + epsilon).sqrt();
-                for (at, value) in output.iter_mut().enumerate() {
-                    normal[at] *= *inverse;
-                    *value = normal[at].mul_add(factors[at], added[at]);
-                }
-            }
-        });
+        Arch::new().dispatch(Forward { input, factors, added, epsilon, output, normal, inverse });
     });
     let scale_values = tensor(factors.to_vec(), [1, cols]);
     let state =
@@ -81,34 +69,69 @@ impl Backward<Flex, 3> for LayerNorm {
             let chunks = result.par_chunks_mut(ROWS * cols).zip(dy.par_chunks(ROWS * cols));
             let chunks = chunks.zip(normal.par_chunks(ROWS * cols)).zip(inverse.par_chunks(ROWS));
             chunks.for_each(|(((result, dy), normal), inverse)| {
-                Arch::new().dispatch(|| {
-                    let rows = result.chunks_exact_mut(cols).zip(dy.chunks_exact(cols));
-                    for (((dx, dy), normal), inverse) in rows.zip(normal.chunks_exact(cols)).zip(inverse) {
-                        dx.iter_mut().zip(dy).zip(factors).for_each(|((dx, dy), factor)| *dx = dy * factor);
-                        let mean = sum(dx, |g, _| g, dx) / cols as f32;
-                        let along = sum(dx, |g, n| g * n, normal) / cols as f32;
-                        for (dx, n) in dx.iter_mut().zip(normal) {
-                            *dx = (*dx - mean - n * along) * inverse;
-                        }
-                    }
-                });
+                Arch::new().dispatch(Descent { dy, normal, inverse, factors, result });
             });
             tensor(result, [rows, cols])
         });
-        register(gradients, scale, || {
-            let mut sums = vec![0.0; cols];
-            for (dy, normal) in dy.chunks_exact(cols).zip(normal.chunks_exact(cols)) {
-                sums.iter_mut().zip(dy).zip(normal).for_each(|((sum, dy), n)| *sum += dy * n);
+        register(gradients, scale, || tensor(column_sums(dy, Some(normal), cols), [1, cols]));
+        register(gradients, shift, || tensor(column_sums(dy, None, cols), [1, cols]));
+    }
+}
+
+/// Normalises rows.
+struct Forward<'a> {
+    input: &'a [f32],
+    factors: &'a [f32],
+    added: &'a [f32],
+    epsilon: f32,
+    output: &'a mut [f32],
+    normal: &'a mut [f32],
+    inverse: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let cols = self.factors.len();
+        let rows = self.output.chunks_exact_mut(cols).zip(self.normal.chunks_exact_mut(cols));
+        for (((output, normal), inverse), x) in rows.zip(self.inverse).zip(self.input.chunks_exact(cols)) {
+            let mean = sum(x, |x, _| x, x) / cols as f32;
+            normal.iter_mut().zip(x).for_each(|(normal, x)| *normal = x - mean);
+            let variance = sum(normal, |a, b| a * b, normal) / cols as f32;
+            *inverse = 1.0 / (variance + self.epsilon).sqrt();
+            normal.iter_mut().for_each(|normal| *normal *= *inverse);
+            let by_column = self.factors.iter().zip(self.added);
+            for ((value, normal), (factor, added)) in output.iter_mut().zip(normal).zip(by_column) {
+                *value = normal.mul_add(*factor, *added);
             }
-            tensor(sums, [1, cols])
-        });
-        register(gradients, shift, || {
-            let mut sums = vec![0.0; cols];
-            for dy in dy.chunks_exact(cols) {
-                sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
-            }
-            tensor(sums, [1, cols])
-        });
+        }
+    }
+}
+
+/// Computes the gradient of rows.
+struct Descent<'a> {
+    dy: &'a [f32],
+    normal: &'a [f32],
+    inverse: &'a [f32],
+    factors: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Descent<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let cols = self.factors.len();
+        let rows = self.result.chunks_exact_mut(cols).zip(self.dy.chunks_exact(cols));
+        for (((dx, dy), normal), inverse) in rows.zip(self.normal.chunks_exact(cols)).zip(self.inverse) {
+            dx.iter_mut().zip(dy).zip(self.factors).for_each(|((dx, dy), factor)| *dx = dy * factor);
+            let mean = sum(dx, |g, _| g, dx) / cols as f32;
+            let along = sum(dx, |g, n| g * n, normal) / cols as f32;
+            dx.iter_mut().zip(normal).for_each(|(dx, n)| *dx = (*dx - mean - n * along) * inverse);
+        }
     }
 }
 
