@@ -192,8 +192,8 @@ fn variances_of_differences(own: &[f64], others: &[[f64; LANES]]) -> [f64; LANES
 fn sums(own: &[f64], others: &[[f64; LANES]], of: impl Fn(usize, f64) -> f64) -> [f64; LANES] {
     let mut sums = [0.0; LANES];
     for (own, others) in own.iter().zip(others) {
-        for lane in 0..LANES {
-            sums[lane] += of(lane, own - others[lane]);
+        for ((lane, sum), other) in sums.iter_mut().enumerate().zip(others) {
+            *sum += of(lane, own - other);
         }
     }
     sums
