@@ -279,6 +279,11 @@ impl<B: Backend> DeviceModel<B> {
         Pass::new(self, trained, texts, dropout).run(texts, 1).swap_remove(0)
     }
 
+    /// Returns the rows of a table with these numbers.
+    fn rows(&self, table: Tensor<B, 2>, rows: Vec<u32>) -> Tensor<B, 2> {
+        fused::select(&table, &rows).unwrap_or_else(|| table.select(0, self.indices(rows)))
+    }
+
     fn indices(&self, ids: Vec<u32>) -> Tensor<B, 1, Int> {
         let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
         Tensor::from_data(TensorData::new(ids.clone(), [ids.len()]), &self.device)
@@ -369,7 +374,7 @@ impl<'a, B: Backend> Pass<'a, B> {
     fn embed(&self, texts: &[&[u32]]) -> Tensor<B, 2> {
         let Self { on_device, trained, .. } = *self;
         let ids = texts.iter().flat_map(|text| text.iter().copied()).collect();
-        let mut state = on_device.words.get(trained).select(0, on_device.indices(ids)); // [tokens, embedded]
+        let mut state = on_device.rows(on_device.words.get(trained), ids); // [tokens, embedded]
         if let Some(scale) = on_device.model.embedding_scale {
             state = state.mul_scalar(scale);
         }
@@ -378,7 +383,7 @@ impl<'a, B: Backend> Pass<'a, B> {
         }
         if let Some(table) = &on_device.positions {
             let positions = texts.iter().flat_map(|text| on_device.model.position_ids(text)).collect();
-            state = state + table.get(trained).select(0, on_device.indices(positions));
+            state = state + on_device.rows(table.get(trained), positions);
         }
         let state = on_device.embedding_norm.iter().fold(state, |state, norm| norm.apply(state, trained));
         on_device.embedding_out.iter().fold(state, |state, linear| linear.apply(state, trained)) // [tokens, hidden]
@@ -542,7 +547,7 @@ impl<B: Backend> Extra<B> {
         let bias = model.relative_bias.as_ref().zip(on_device.relative_bias.as_ref()).map(|(bias, table)| {
             let (buckets, most) = (bias.table.rows, bias.max_distance);
             let rows = pairs().map(|(q, k)| bucket(k as i64 - q as i64, buckets, most) as u32).collect();
-            let of_pairs = table.get(trained).select(0, on_device.indices(rows)); // [length * length, heads]
+            let of_pairs = on_device.rows(table.get(trained), rows); // [length * length, heads]
             of_pairs.transpose().reshape([1, heads.count, length, length])
         });
         let relative = model.disentangled.as_ref().zip(on_device.relative.as_ref()).map(|(relative, (table, norm))| {

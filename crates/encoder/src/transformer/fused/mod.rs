@@ -11,6 +11,7 @@ mod attention;
 mod gelu;
 mod linear;
 mod norm;
+mod select;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub(super) use self::attention::{Attention, attention};
 pub(super) use self::gelu::gelu;
 pub(super) use self::linear::linear;
 pub(super) use self::norm::layer_norm;
+pub(super) use self::select::select;
 
 /// The backend that trains on the CPU.
 type Cpu = Autodiff<Flex>;

@@ -88,6 +88,19 @@ fn attention_is_burns() {
     }
 }
 
+#[test]
+fn selected_rows_are_burns() {
+    let rows = [3, 0, 3, 2];
+    compare(
+        [wave([5, 7], 0)],
+        |t| select(&t[0], &rows),
+        |t| {
+            let rows = Tensor::from_data(TensorData::new(rows.map(i64::from).to_vec(), [4]), &Default::default());
+            t[0].clone().select(0, rows)
+        },
+    );
+}
+
 /// Untracked inputs have no gradient; on another backend there is no such operation.
 #[test]
 fn what_is_not_trained_has_no_gradient() {
