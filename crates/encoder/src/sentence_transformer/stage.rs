@@ -14,6 +14,7 @@ const MAX_WIDTH: u64 = 1 << 17;
 
 /// A module after pooling.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a model has a handful of modules")]
 pub(crate) enum Stage {
     Dense {
         /// The folder of the module.
