@@ -4,7 +4,7 @@
 # names, attributes and the absence of files as they were, and a lock that one takes doesn't reach the other.
 #
 # One mount trains the cells of a submission while the other looks on, and writes the report at once: by the manifest, waiting for
-# records that it doesn't see yet. The bytes are those of a local run.
+# records that it doesn't see yet. Then both train the same cells at the same time. The bytes are those of a local run.
 #
 # EMBERLINE_BINARY names a built program; else the dev build is made.
 set -euo pipefail
@@ -164,4 +164,31 @@ same() {
 same "trained on one mount"
 on 1 grep -q '6 cells: 6 done' <(on 1 "$program" status "$shared/grid.toml") || fail "the second mount doesn't see all cells"
 
+echo "== two live copies of a task"
+rm -rf "$real/runs"
+sleep 10
+on 0 "$program" submit "$shared/grid.toml" --profile-file "$shared/profile.toml" >>"$work/submit.log" 2>&1 || fail "submit"
+copies=()
+# Both have looked for records, and go on seeing none.
+for machine in 0 1; do on "$machine" "$program" status "$shared/grid.toml" >>"$work/status.log" 2>&1 || fail "status"; done
+for machine in 0 1; do
+  task "$machine" train-bert 0 "$work/copy-$machine.log" &
+  copies+=($!)
+done
+for copy in "${copies[@]}"; do wait "$copy" || fail "a copy of a task"; done
+trained="$(awk '/ trained, / { sum += $1 } END { print sum + 0 }' "$work"/copy-*.log)"
+echo "of 3 cells, both copies together trained $trained"
+[ "$trained" -gt 3 ] || fail "the copies didn't train at the same time"
+task 0 train 0 "$work/train.log" || fail "training"
+# What each of them has seen of the other's is forgotten.
+sleep 10
+task 1 report 0 "$work/report.log" || fail "the second report"
+same "trained twice at the same time"
+ls "$real"/runs/grid/cells/bert-*/attempts | grep -qx 2 || fail "no cell has two attempts"
+# What TensorBoard reads is the log of the attempt that counts, whole: its files, and no other's.
+for cell in "$real"/runs/grid/cells/*; do
+  attempt="$(sed -n 's/^  "attempt": \([0-9]*\),*$/\1/p' "$cell/result.json")"
+  name="$(basename "$cell")"
+  diff -r "$cell/attempts/$attempt/tensorboard" "$real/runs/grid/tensorboard/${name%-*}" || fail "$name: another log is shown than that of attempt $attempt"
+done
 echo "6 of 6 cells are done, with the bytes of a local run"

@@ -4,6 +4,7 @@
 //! folders get the default permissions, as the user's umask restricts them.
 
 mod links;
+mod mounts;
 mod output;
 mod stamp;
 mod temporary;
@@ -15,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::digest;
 
 pub use self::links::{make_folder_below, open_no_follow, refuse_links, remove_if_link};
+pub use self::mounts::{has_common_locks, is_local};
 pub use self::output::{Output, link_target, write_output};
 pub use self::stamp::Stamp;
 pub use self::temporary::{

@@ -22,6 +22,6 @@ pub use layout::{Group, Layout, Share, cells_per_task};
 pub use manifest::{Job, Kind, Manifest, Task, VERSION};
 pub use profile::{CellsPerTask, Executor, Profile, ProfileSource, Resources, SlurmSettings, Step};
 pub use script::{quoted, render};
-pub use shared::{check_space, check_within, is_local};
+pub use shared::{check_space, check_within};
 pub use slurm::{InQueue, Slurm};
 pub use submission::{Submission, submissions};

@@ -48,27 +48,6 @@ pub fn check_space(folder: &Path) -> Result<(), Error> {
     trial().map_err(|error| refused(system_message(&error)))
 }
 
-/// File systems that one machine alone writes to.
-const LOCAL: [&str; 10] = ["btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"];
-
-/// Returns whether a folder is known to be on a file system of this machine alone, which shows every change at once.
-pub fn is_local(folder: &Path) -> bool {
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    kind_in(&fs::read_to_string("/proc/self/mounts").unwrap_or_default(), &folder)
-        .is_some_and(|kind| LOCAL.contains(&kind.as_str()))
-}
-
-/// Finds the kind of the file system of a folder in the list of mounts: the mount with the longest path counts, and of equals the last.
-fn kind_in(mounts: &str, folder: &Path) -> Option<String> {
-    let mount = |line: &str| {
-        let mut fields = line.split(' ').skip(1);
-        let at = fields.next()?.replace("\\040", " ");
-        let kind = fields.next()?.to_owned();
-        folder.starts_with(&at).then_some((at.len(), kind))
-    };
-    mounts.lines().filter_map(mount).max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,14 +67,6 @@ mod tests {
             "{error}"
         );
         assert!(check(&shared.join("../other")).is_err());
-    }
-
-    #[test]
-    fn the_innermost_mount_counts() {
-        let mounts = "/dev/vda / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\ntmpfs /home/my\\040own tmpfs rw 0 0\n";
-        let kind = |folder: &str| kind_in(mounts, Path::new(folder)).unwrap_or_default();
-        assert_eq!([kind("/data"), kind("/home/me"), kind("/home/my own/x")], ["ext4", "nfs4", "tmpfs"]);
-        assert_eq!(kind_in("", Path::new("/")), None);
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //! tensorboard/<name>/        hard links to its event files, for TensorBoard
 //! ```
 //! Numbers only grow, since an older attempt is removed only after a newer one was made. Only the holder of the cell's
-//! lock removes any: without the lock, an older attempt may belong to another process that still works on it.
+//! lock removes any: without the lock, an older attempt may belong to another process that still works on it. So it may where a lock
+//! doesn't reach other machines, unless nothing was written to it for a day.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use emberline_base::file::{self, FileError};
 use emberline_base::record::{self, Epoch, Execution};
@@ -23,6 +25,9 @@ use emberline_tensorboard::LogFolders;
 use super::result::ResultFile;
 use super::{Lock, RunFolder, pretty};
 use crate::plan::Cell;
+
+/// Whoever works on an attempt writes to it more often than this, checkpoints if nothing else.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An attempt of this process at a cell.
 pub(crate) struct Attempt<'l> {
@@ -238,9 +243,33 @@ impl Attempt<'_> {
         if !self.lock.is_held() {
             return Ok(());
         }
-        let is_removed = |name: &str| name.parse::<u32>().is_ok_and(|n| n < self.number && Some(n) != but);
-        clear(&self.cell.join(run_files::ATTEMPTS), is_removed)
+        let folder = self.cell.join(run_files::ATTEMPTS);
+        let is_earlier = |number: &u32| *number < self.number && Some(*number) != but;
+        let earlier: BTreeSet<u32> = attempts(&self.cell).into_iter().filter(is_earlier).collect();
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        let is_kept_out = file::has_common_locks(&folder);
+        let is_removed = |number: u32| {
+            earlier.contains(&number)
+                && (is_kept_out || is_untouched(&run_files::attempt(&self.cell, number), ABANDONED))
+        };
+        clear(&folder, |name| name.parse().is_ok_and(is_removed))
     }
+}
+
+/// Returns whether nothing in a folder was written for so long.
+fn is_untouched(folder: &Path, age: Duration) -> bool {
+    let is_old = |metadata: &fs::Metadata| {
+        let since = metadata.modified().map(|time| SystemTime::now().duration_since(time));
+        since.is_ok_and(|since| since.is_ok_and(|since| since > age))
+    };
+    let of_entry = |path: PathBuf| match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => is_untouched(&path, age),
+        metadata => metadata.is_ok_and(|metadata| is_old(&metadata)),
+    };
+    fs::symlink_metadata(folder).is_ok_and(|metadata| is_old(&metadata))
+        && names(folder).into_iter().all(|name| of_entry(folder.join(name)))
 }
 
 /// Makes the folder of the next attempt, with a number above `last` that no other process has taken.

@@ -7,10 +7,11 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emberline_base::file::is_local;
 use emberline_base::number::{agreeing, counted};
 use emberline_base::record::Status;
 use emberline_cache::Cache;
-use emberline_cluster::{Error as ClusterError, Manifest, Task as Work, is_local};
+use emberline_cluster::{Error as ClusterError, Manifest, Task as Work};
 use emberline_device::{Device, DeviceChoice};
 use emberline_embedding::encode::Event;
 use emberline_pipeline::{
