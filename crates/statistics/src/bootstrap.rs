@@ -176,7 +176,7 @@ impl Bootstrap {
     }
 }
 
-/// Returns the variance of each of the differences `own` minus `others`, `[draws][LANES]`, in the additions of [`variance`] and their
+/// Returns the variance of each of the differences `own` minus `others`, `[draws][LANES]`, in the additions of [`variance()`] and their
 /// order.
 fn variances_of_differences(own: &[f64], others: &[[f64; LANES]]) -> [f64; LANES] {
     let count = own.len() as f64;
