@@ -14,7 +14,7 @@ step ci/deny.sh
 step ci/gpu.sh
 # Its faults race with what they strike, and a loaded machine may lose a race: what fails twice has failed.
 step ci/slurm.sh || step ci/slurm.sh
-step ci/two-mounts.sh
+step ci/two-mounts.sh || step ci/two-mounts.sh
 # The fuzzers are a workspace of their own, which would break unseen; libFuzzer wants a C++ compiler.
 if command -v c++ >/dev/null; then
   step cargo clippy --manifest-path tests/fuzz/Cargo.toml --all-targets --locked --quiet -- -D warnings
