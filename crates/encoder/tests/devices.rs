@@ -89,13 +89,19 @@ fn gradients<B: Backend>(model: &str, scope: Scope, device: B::Device) -> Matrix
     let weights: Vec<f32> = (0..rows * cols).map(|at| (at as f32).sin()).collect();
     let weights = Tensor::<Autodiff<B>, 2>::from_data(TensorData::new(weights, [rows, cols]), &device);
     let mut gradients = (vectors * weights).sum().backward();
-    let mut all = Vec::new();
-    for tensor in &tracked {
-        let Some(gradient) = tensor.grad_remove(&mut gradients) else { continue };
-        let values = gradient.into_data().convert::<f32>().into_vec::<f32>().expect("32-bit numbers");
-        let largest = values.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
-        all.extend(values.iter().map(|value| value / largest / 30.0)); // Agreement to 3e-4 of the largest.
-    }
+    let gradient = |tensor: &Tensor<Autodiff<B>, 2>| {
+        let gradient = tensor.grad_remove(&mut gradients)?;
+        Some(gradient.into_data().convert::<f32>().into_vec::<f32>().expect("32-bit numbers"))
+    };
+    let gradients: Vec<Vec<f32>> = tracked.iter().filter_map(gradient).collect();
+    let largest = |values: &[f32]| values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    let of_all = gradients.iter().map(|values| largest(values)).fold(0.0, f32::max);
+    let scaled = |values: &Vec<f32>| {
+        // The gradient of the keys' bias is 0 but for rounding: it must be small beside the others.
+        let scale = largest(values).max(of_all / 100.0);
+        values.iter().map(|value| value / scale / 30.0).collect::<Vec<f32>>() // Agreement to 3e-4 of the largest.
+    };
+    let all: Vec<f32> = gradients.iter().flat_map(scaled).collect();
     Matrix::new(1, all.len(), all)
 }
 
