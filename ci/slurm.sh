@@ -222,6 +222,8 @@ echo "killed: node $lost"
 wait_for 40 "the node is noticed to be lost" sh -c "sinfo --noheader --nodes=$lost --format=%T | grep -q down"
 "$cluster" start "$lost"
 
+# What preempted them has done its part; where its node was lost meanwhile, it would wait for it.
+scancel --partition=high
 wait_for 150 "the queue is empty" is_idle_or_released
 log="$shared/runs/grid/submit/1/logs"
 grep -h "Exited\|Terminated\|requeue\|PREEMPT\|NODE FAIL" "$log"/*.log | sort | uniq -c | sort -rn | head -n 8 || true
@@ -260,7 +262,11 @@ same grid 20
 echo "20 of 20 cells are done, with the bytes of a local run"
 
 echo "== without a step, in a wrapper, until the time is over"
-grid long "$((${EMBERLINE_SLURM_EPOCHS:-1000} * 20))" '["words"]' 1 >"$shared/long.toml"
+# A cell of a minute, by the pace of this machine.
+grid pace 4000 '["words"]' 1 >"$work/local/pace.toml"
+local_run pace
+pace="$(sed -n 's/^ *"seconds": \([0-9.]*\),*$/\1/p' "$work"/local/runs/pace/cells/*/result.json | head -n 1)"
+grid long "$(awk -v pace="$pace" 'BEGIN { printf "%d", 4000 * 60 / pace }')" '["words"]' 1 >"$shared/long.toml"
 cp "$shared/long.toml" "$work/local/"
 # A container's program execs too, and finds `emberline` in its own path.
 cat >"$shared/wrapper" <<SH
@@ -280,7 +286,7 @@ export EMBERLINE_PROFILE="$shared/long-profile.toml"
 grep -q '^#SBATCH --signal=B:TERM@20$' "$shared/runs/long/submit/1/train.sh" || fail "Slurm isn't asked to signal the shell"
 wait_for 150 "the task comes back after its time was over" grep -q 'restarts=1 ' "$shared/wrapped"
 local_run long &
-wait_for 300 "the queue is empty" is_idle
+wait_for 900 "the queue is empty" is_idle
 wait $!
 sort "$shared/wrapped" | uniq -c
 ! grep -qv '^its own option restarts=[0-9]* step=none$' "$shared/wrapped" || fail "the wrapper wasn't called as it should be"
