@@ -43,7 +43,7 @@ token_encoder_settings! {
         /// Which layers make a text's vector.
         #[serde(default, skip_serializing_if = "Layers::is_last")]
         pub layers: Layers,
-        /// The numbers that the model's layers are computed in: `"i8"` takes a third of the time on the CPU, and changes vectors a little.
+        /// The numbers that the model's layers are computed in: `"i8"` takes less than half of the time on the CPU, and changes vectors a little.
         #[serde(default, skip_serializing_if = "is_f32")]
         pub precision: Precision,
         /// With `trainable`: how many layers are trained, counted from the last; all weights when left out.
