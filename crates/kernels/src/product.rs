@@ -10,12 +10,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::panels::{Group, LANES, Panels, STEP};
+use crate::panels::{Group, LANES, Panels, STEP, flat_mut};
+use crate::rows::Target;
 use crate::tile::{Sums, add_product, vectors};
 
 /// The number of rows of the left side per block, a multiple of every tile's: with [`INNER`] columns they fit into the
 /// second-level cache.
-const ROWS: usize = 264;
+pub(crate) const ROWS: usize = 264;
 
 /// The number of rows of a panel per block, a multiple of [`LANES`]: two panels fit into the first-level cache.
 const INNER: usize = 256;
@@ -68,7 +69,7 @@ pub fn descend<S: Simd, R: Rule>(simd: S, rule: R, left: &Panels, right: &Panels
 
 /// Tiles of `TALL` rows, which divides 12 or is a multiple of [`STEP`], and `WIDE` panels, each of `VECTORS` registers.
 #[derive(Clone, Copy)]
-struct Tiles<S, const TALL: usize, const WIDE: usize, const VECTORS: usize>(S);
+pub(crate) struct Tiles<S, const TALL: usize, const WIDE: usize, const VECTORS: usize>(pub(crate) S);
 
 impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<S, TALL, WIDE, VECTORS> {
     #[inline(always)]
@@ -124,19 +125,83 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
                 sums[w] = vectors::<S, VECTORS>(group);
             }
         }
-        let length = columns[0].len();
-        for start in (0..length).step_by(LANES) {
-            let rows = tile::<HEIGHT>(left.panel((first + start) / LANES), row);
-            let columns = columns.map(|columns| &columns[start..length.min(start + LANES)]);
-            for k in 0..columns[0].len() {
-                add_product(self.0, &mut sums, from_fn(|r| rows[r][k % LANES]), from_fn(|w| &columns[w][k]));
-            }
-        }
+        self.add_products(left, row, first, columns, &mut sums);
         for (w, target) in target.iter_mut().enumerate() {
             for (sums, group) in sums.iter().zip(tile_mut::<HEIGHT>(target, row)) {
                 S::as_mut_simd_f32s(&mut **group).0.copy_from_slice(&sums[w]);
             }
         }
+    }
+
+    /// Adds the products of the rows of a tile from `row` on and of `columns`, which hold the rows from `first` on of their
+    /// panels.
+    #[inline(always)]
+    fn add_products<const HEIGHT: usize, const PANELS: usize>(
+        self,
+        left: &Panels,
+        row: usize,
+        first: usize,
+        columns: [&[Group]; PANELS],
+        sums: &mut Sums<S::f32s, HEIGHT, PANELS, VECTORS>,
+    ) {
+        let length = columns[0].len();
+        for start in (0..length).step_by(LANES) {
+            let rows = tile::<HEIGHT>(left.panel((first + start) / LANES), row);
+            let columns = columns.map(|columns| &columns[start..length.min(start + LANES)]);
+            for k in 0..columns[0].len() {
+                add_product(self.0, sums, from_fn(|r| rows[r][k % LANES]), from_fn(|w| &columns[w][k]));
+            }
+        }
+    }
+
+    /// Computes `target = left * right + bias`; an empty bias is zero.
+    #[inline(always)]
+    pub(crate) fn multiply_rows(self, left: &Panels, right: &Panels, bias: &[f32], mut target: Target<'_>) {
+        let pairs = right.panels() / WIDE * WIDE;
+        for panel in (0..pairs).step_by(WIDE) {
+            self.multiply_rows_of_panels::<WIDE>(left, right, panel, bias, &mut target);
+        }
+        for panel in pairs..right.panels() {
+            self.multiply_rows_of_panels::<1>(left, right, panel, bias, &mut target);
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_rows_of_panels<const PANELS: usize>(
+        self,
+        left: &Panels,
+        right: &Panels,
+        panel: usize,
+        bias: &[f32],
+        target: &mut Target<'_>,
+    ) {
+        let columns: [&[Group]; PANELS] = from_fn(|w| &right.panel(panel + w)[..right.rows()]);
+        let first = panel * LANES;
+        let width = (PANELS * LANES).min(right.cols() - first);
+        let mut start = [Group::ZEROS; PANELS];
+        if let Some(bias) = bias.get(first..first + width) {
+            flat_mut(&mut start)[..width].copy_from_slice(bias);
+        }
+        let middle = Self::rows_in_short_tiles(left.height());
+        for row in (0..middle).step_by(STEP) {
+            let mut sums = self.started::<STEP, PANELS>(&start);
+            self.add_products(left, row, 0, columns, &mut sums);
+            store(self.0, &sums, (row, left.rows()), first..first + width, target);
+        }
+        for row in (middle..left.height()).step_by(TALL) {
+            let mut sums = self.started::<TALL, PANELS>(&start);
+            self.add_products(left, row, 0, columns, &mut sums);
+            store(self.0, &sums, (row, left.rows()), first..first + width, target);
+        }
+    }
+
+    /// Returns sums that begin with the same groups in every row.
+    #[inline(always)]
+    fn started<const HEIGHT: usize, const PANELS: usize>(
+        self,
+        start: &[Group; PANELS],
+    ) -> Sums<S::f32s, HEIGHT, PANELS, VECTORS> {
+        [from_fn(|w| vectors::<S, VECTORS>(&start[w])); HEIGHT]
     }
 
     #[inline(always)]
@@ -217,6 +282,24 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
     fn rows_in_short_tiles(height: usize) -> usize {
         let whole = if TALL.is_multiple_of(STEP) { TALL } else { 12 };
         height % whole / STEP * STEP
+    }
+}
+
+/// Writes the sums of the rows from `row` on, as far as there are rows, to columns of the target.
+#[inline(always)]
+fn store<S: Simd, const HEIGHT: usize, const PANELS: usize, const VECTORS: usize>(
+    simd: S,
+    sums: &Sums<S::f32s, HEIGHT, PANELS, VECTORS>,
+    (row, rows): (usize, usize),
+    columns: Range<usize>,
+    target: &mut Target<'_>,
+) {
+    for (r, sums) in sums.iter().enumerate().take(rows - row) {
+        let start = (row + r) * target.stride;
+        let target = &mut target.values[start + columns.start..start + columns.end];
+        for (part, sum) in target.chunks_mut(S::F32_LANES).zip(sums.as_flattened()) {
+            simd.partial_store_f32s(part, *sum);
+        }
     }
 }
 

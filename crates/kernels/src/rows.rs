@@ -1,14 +1,13 @@
 //! The product of an encoder's layers: rows `[m, k]` times a matrix of panels `[k, n]` give rows `[m, n]`.
 //!
-//! A tile of several rows times one panel stays in registers while `k` runs from first to last: every result is one chain
-//! of fused multiply-adds in the order of `k`, which begins with the bias.
+//! Rows are packed into panels first, so that a tile's numbers lie at fixed distances: with a pointer per row, tiles for wide
+//! registers need more pointers than a processor has registers for. A tile of several rows and panels stays in registers while `k`
+//! runs from first to last: every result is one chain of fused multiply-adds in the order of `k`, which begins with the bias.
 
-use std::array::from_fn;
+use pulp::{Simd, WithSimd};
 
-use pulp::Simd;
-
-use crate::panels::{Group, LANES, Panels};
-use crate::tile::{Sums, add_product, vectors};
+use crate::panels::{LANES, Panels};
+use crate::product::{ROWS, Tiles};
 
 /// A view of the rows of a matrix, which may be part of a wider one.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +20,6 @@ pub struct Rows<'a> {
     pub count: usize,
 }
 
-impl<'a> Rows<'a> {
-    #[inline(always)]
-    fn row(self, index: usize, length: usize) -> &'a [f32] {
-        // After the last row, the last one is repeated; the results aren't stored.
-        &self.values[index.min(self.count - 1) * self.stride..][..length]
-    }
-}
-
 /// The output of a product, with rows that begin `stride` numbers apart.
 #[derive(Debug)]
 pub struct Target<'a> {
@@ -38,75 +29,54 @@ pub struct Target<'a> {
     pub stride: usize,
 }
 
-/// Computes `target = rows * panels + bias`, `[count, inner] * [inner, outputs]`; an empty bias is zero.
+/// Computes `target = rows * panels + bias`, `[count, inner] * [inner, outputs]`; an empty bias is zero. `packed` is a buffer.
 ///
 /// # Panics
 /// If `rows` or `target` are too short for the shapes.
 #[inline(always)]
-pub fn multiply_rows<S: Simd>(simd: S, rows: Rows<'_>, panels: &Panels, bias: &[f32], target: Target<'_>) {
-    match S::F32_LANES {
-        16 => multiply_tiles::<S, 12, 1>(simd, rows, panels, bias, target),
-        8 => multiply_tiles::<S, 6, 2>(simd, rows, panels, bias, target),
-        4 => multiply_tiles::<S, 6, 4>(simd, rows, panels, bias, target),
-        _ => multiply_tiles::<S, 1, LANES>(simd, rows, panels, bias, target),
-    }
-}
-
-/// Computes the product in tiles of `HEIGHT` rows and one panel, which is `VECTORS` registers wide.
-#[inline(always)]
-fn multiply_tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+pub fn multiply_rows<S: Simd>(
     simd: S,
     rows: Rows<'_>,
     panels: &Panels,
     bias: &[f32],
     target: Target<'_>,
+    packed: &mut Panels,
 ) {
-    for panel in 0..panels.panels() {
-        let columns = &panels.panel(panel)[..panels.rows()];
-        let first = panel * LANES;
-        let width = LANES.min(panels.cols() - first);
-        let mut start = Group::ZEROS;
-        if let Some(bias) = bias.get(first..first + width) {
-            start[..width].copy_from_slice(bias);
-        }
-        for top in (0..rows.count).step_by(HEIGHT) {
-            let left = from_fn(|r| rows.row(top + r, columns.len()));
-            let sums = multiply_tile::<S, HEIGHT, VECTORS>(simd, left, columns, &start);
-            let height = HEIGHT.min(rows.count - top);
-            for (r, [sums]) in sums.iter().enumerate().take(height) {
-                let at = (top + r) * target.stride + first;
-                store(simd, sums, &mut target.values[at..at + width]);
+    // One function per kind of registers, instead of a copy wherever a product is computed: copies take minutes to compile.
+    simd.vectorize(RowProduct { rows, panels, bias, target, packed });
+}
+
+struct RowProduct<'a> {
+    rows: Rows<'a>,
+    panels: &'a Panels,
+    bias: &'a [f32],
+    target: Target<'a>,
+    packed: &'a mut Panels,
+}
+
+impl WithSimd for RowProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, panels, bias, target, packed } = self;
+        for top in (0..rows.count).step_by(ROWS) {
+            let count = ROWS.min(rows.count - top);
+            packed.pack(&rows.values[top * rows.stride..], rows.stride, count, panels.rows());
+            let target = Target { values: &mut target.values[top * target.stride..], stride: target.stride };
+            match S::F32_LANES {
+                16 => Tiles::<S, 8, 2, 1>(simd).multiply_rows(packed, panels, bias, target),
+                8 => Tiles::<S, 6, 1, 2>(simd).multiply_rows(packed, panels, bias, target),
+                4 => Tiles::<S, 6, 1, 4>(simd).multiply_rows(packed, panels, bias, target),
+                _ => Tiles::<S, 1, 1, LANES>(simd).multiply_rows(packed, panels, bias, target),
             }
         }
     }
 }
 
-#[inline(always)]
-fn multiply_tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
-    simd: S,
-    left: [&[f32]; HEIGHT],
-    columns: &[Group],
-    start: &Group,
-) -> Sums<S::f32s, HEIGHT, 1, VECTORS> {
-    let mut sums = [[vectors::<S, VECTORS>(start)]; HEIGHT];
-    // Slices of one length need no check of bounds in the loop.
-    let left = left.map(|row| &row[..columns.len()]);
-    for (k, group) in columns.iter().enumerate() {
-        add_product(simd, &mut sums, from_fn(|r| left[r][k]), [group]);
-    }
-    sums
-}
-
-#[inline(always)]
-fn store<S: Simd, const VECTORS: usize>(simd: S, sums: &[S::f32s; VECTORS], target: &mut [f32]) {
-    for (part, sum) in target.chunks_mut(S::F32_LANES).zip(sums) {
-        simd.partial_store_f32s(part, *sum);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use pulp::{Arch, Scalar, WithSimd};
+    use pulp::{Arch, Scalar};
 
     use super::*;
 
@@ -133,7 +103,8 @@ mod tests {
         fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
             let (values, mut result) = (numbers(ROWS * STRIDE), vec![f32::NAN; ROWS * OUTPUTS]);
             let rows = Rows { values: &values, stride: STRIDE, count: ROWS };
-            multiply_rows(simd, rows, self.panels, self.bias, Target { values: &mut result, stride: OUTPUTS });
+            let target = Target { values: &mut result, stride: OUTPUTS };
+            multiply_rows(simd, rows, self.panels, self.bias, target, &mut Panels::default());
             result
         }
     }

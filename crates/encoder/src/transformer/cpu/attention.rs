@@ -13,6 +13,8 @@ const QUERIES: usize = 256;
 pub(super) struct Attention {
     keys: Panels,
     values: Panels,
+    /// The left side of a product.
+    left: Panels,
     /// The attention scores of [`QUERIES`] queries of one head, `[queries, tokens]`.
     scores: Vec<f32>,
     /// The bias by relative position, from `-(longest - 1)` on, `[heads, 2 * longest - 1]`; empty if the model has none.
@@ -38,6 +40,7 @@ impl Attention {
         Self {
             keys: Panels::default(),
             values: Panels::default(),
+            left: Panels::default(),
             scores,
             bias: bias(model, longest),
             relative: RelativeScores::default(),
@@ -73,13 +76,15 @@ impl Attention {
                     let part = &mut three[first * stride + head * width..];
                     let rows = Rows { values: part, stride, count: queries.len() };
                     let scores = &mut self.scores[..queries.len() * tokens];
-                    multiply_rows(simd, rows, &self.keys, &[], Target { values: scores, stride: tokens });
+                    let target = Target { values: scores, stride: tokens };
+                    multiply_rows(simd, rows, &self.keys, &[], target, &mut self.left);
                     self.relative.add(simd, (rows, first), scores);
                     for (token, row) in queries.clone().zip(scores.chunks_exact_mut(tokens)) {
                         weigh(model, layer, &self.bias, (head, token, self.longest), row);
                     }
                     let weights = Rows { values: scores, stride: tokens, count: queries.len() };
-                    multiply_rows(simd, weights, &self.values, &[], Target { values: part, stride });
+                    let target = Target { values: part, stride };
+                    multiply_rows(simd, weights, &self.values, &[], target, &mut self.left);
                 }
             }
         }
@@ -113,6 +118,8 @@ impl Attention {
 struct RelativeScores {
     keys: Panels,
     queries: Panels,
+    /// The left side of a product.
+    left: Panels,
     /// The scores of a text's keys and the queries of positions, `[tokens, rows]`.
     of_keys: Vec<f32>,
     /// The scores of some queries and the keys of positions, `[queries, rows]`.
@@ -147,7 +154,8 @@ impl RelativeScores {
         self.keys.pack_transposed(&positions[first * stride + keys..], stride, width, self.rows);
         self.of_keys.resize(tokens * self.rows, 0.0);
         let rows = Rows { values: &three[keys..], stride, count: tokens };
-        multiply_rows(simd, rows, &self.queries, &[], Target { values: &mut self.of_keys, stride: self.rows });
+        let target = Target { values: &mut self.of_keys, stride: self.rows };
+        multiply_rows(simd, rows, &self.queries, &[], target, &mut self.left);
     }
 
     /// Adds the scores of positions to those of queries from the token `first` on, `[queries, tokens]`.
@@ -159,7 +167,7 @@ impl RelativeScores {
         let tokens = scores.len() / queries.count;
         self.of_queries.resize(queries.count * self.rows, 0.0);
         let target = Target { values: &mut self.of_queries, stride: self.rows };
-        multiply_rows(simd, queries, &self.keys, &[], target);
+        multiply_rows(simd, queries, &self.keys, &[], target, &mut self.left);
         let of_queries = self.of_queries.chunks_exact(self.rows);
         for ((at, scores), of_query) in scores.chunks_exact_mut(tokens).enumerate().zip(of_queries) {
             for (other, score) in scores.iter_mut().enumerate() {

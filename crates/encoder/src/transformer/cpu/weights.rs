@@ -86,6 +86,8 @@ pub(super) struct ProductBuffers {
     /// A panel that is widened from a file, and the rows that it is made of.
     panel: Panels,
     rows: Vec<f32>,
+    /// The left side of the product.
+    left: Panels,
     /// The same panel, and the left side of the product, quantised.
     integers: IntegerPanels,
     quantised: IntegerRows,
@@ -108,9 +110,9 @@ pub(super) fn product<S: Simd>(
     buffers: &mut ProductBuffers,
     target: Target<'_>,
 ) {
-    let ProductBuffers { precision, panel, rows: widened, integers, quantised } = buffers;
+    let ProductBuffers { precision, panel, rows: widened, left, integers, quantised } = buffers;
     match packed {
-        Some(PackedLinear::Whole(panels)) => return multiply_rows(simd, rows, panels, &linear.bias, target),
+        Some(PackedLinear::Whole(panels)) => return multiply_rows(simd, rows, panels, &linear.bias, target, left),
         Some(PackedLinear::Quantised(panels)) => {
             quantised.quantise(rows, linear.inputs);
             return multiply_integers(quantised, panels, &linear.bias, target);
@@ -128,7 +130,7 @@ pub(super) fn product<S: Simd>(
         let bias = linear.bias.get(first..first + width).unwrap_or_default();
         let target = Target { values: &mut values[first..], stride };
         match precision {
-            Precision::F32 => multiply_rows(simd, rows, panel, bias, target),
+            Precision::F32 => multiply_rows(simd, rows, panel, bias, target, left),
             Precision::I8 => {
                 integers.reshape(linear.inputs, width);
                 integers.set_panel(0, panel.panel(0));

@@ -106,7 +106,8 @@ impl WithSimd for Product<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { left, inner, panels, bias, target } = self;
         let rows = Rows { values: left, stride: inner, count: left.len() / inner };
-        multiply_rows(simd, rows, panels, bias, Target { values: target, stride: panels.cols() });
+        let target = Target { values: target, stride: panels.cols() };
+        multiply_rows(simd, rows, panels, bias, target, &mut Panels::default());
     }
 }
 
