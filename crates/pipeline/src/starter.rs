@@ -2,7 +2,7 @@
 //!
 //! What was guessed of the data enters, with the data themselves as they were read; a commented file leaves that passes
 //! `check --data` and runs as it stands. It compares a pretrained table with vectors learned from the texts and with random ones,
-//! frozen and fine-tuned, on five splits.
+//! frozen and fine-tuned, on five splits. A table that knows hardly any of the texts is left out.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -26,6 +26,9 @@ const LEARNED_DIMS: [usize; 8] = [256, 128, 64, 32, 16, 8, 4, 2];
 
 /// The share of positive rows below which settings are ranked by PR-AUC.
 const RARE: f64 = 0.3;
+
+/// The share of texts of which the pretrained table has to know a word: with fewer, some split may have none to train on.
+const FEWEST_KNOWN: f64 = 0.2;
 
 /// Names of files that say nothing of what is in them; the folder's name says more.
 const GENERIC: [&str; 9] = ["train", "training", "data", "dataset", "all", "labelled", "labeled", "train_text", "rows"];
@@ -56,6 +59,8 @@ pub struct Starter<'a> {
     pub rows: &'a Rows,
     /// What was found about these rows.
     pub findings: &'a Findings,
+    /// The words of the pretrained table, in lower case.
+    pub pretrained_words: &'a HashSet<String>,
 }
 
 impl Starter<'_> {
@@ -97,6 +102,18 @@ impl Starter<'_> {
         Ok(None)
     }
 
+    /// Returns the share of the texts that the pretrained table knows a word of, if that is too small for it to be compared.
+    pub fn unsuitable_pretrained(&self) -> Option<f64> {
+        let texts = self.rows.texts();
+        let knows = |text: &&str| {
+            let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 1);
+            words.any(|word| self.pretrained_words.contains(&word.to_lowercase()))
+        };
+        let known = texts.iter().filter(|text| knows(&&text[..])).count();
+        let share = known as f64 / texts.len().max(1) as f64;
+        (share < FEWEST_KNOWN).then_some(share)
+    }
+
     /// Returns the text of the pipeline file, with learned vectors of this length or without any.
     pub fn text(&self, learned_dim: Option<usize>) -> String {
         let mut text = String::new();
@@ -114,13 +131,29 @@ impl Starter<'_> {
         );
         self.data(&mut text);
         self.split(&mut text);
-        text.push_str(PRETRAINED);
+        let mut embeddings = Vec::new();
+        match self.unsuitable_pretrained() {
+            None => {
+                embeddings.push("pretrained");
+                text.push_str(PRETRAINED);
+            }
+            Some(share) => {
+                let _ = write!(
+                    text,
+                    "# No pretrained embedding is compared: the table that comes with the program, of English words, knows words of {:.1} % of \
+                     these texts.\n\n",
+                    100.0 * share
+                );
+            }
+        }
+        embeddings.extend(learned_dim.map(|_| "corpus"));
+        embeddings.push("hashing");
         text.push_str(&learned_dim.map(|dim| CORPUS.replace("{DIM}", &dim.to_string())).unwrap_or_default());
         text.push_str(HASHING);
         self.train(&mut text);
         self.decide(&mut text);
-        let learned = if learned_dim.is_some() { "\"corpus\", " } else { "" };
-        text.push_str(&GRID.replace("{LEARNED}", learned));
+        let embeddings: Vec<String> = embeddings.into_iter().map(|name| format!("\"{name}\"")).collect();
+        text.push_str(&GRID.replace("{EMBEDDINGS}", &embeddings.join(", ")));
         text
     }
 
@@ -296,7 +329,7 @@ dim = 256
 /// The axes.
 const GRID: &str = "\
 [grid]                            # the cells are all combinations of these lists
-embedding = [\"pretrained\", {LEARNED}\"hashing\"]
+embedding = [{EMBEDDINGS}]
 \"embedding.trainable\" = [false, true]
 # \"data.split.train\" = [100, 1_000]                          # how many labels are worth it?
 # \"train.optimizer.adam.learning_rate\" = [1e-3, 1e-2]        # any dotted key of this file is an axis

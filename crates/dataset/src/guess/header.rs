@@ -1,5 +1,7 @@
 //! Decides whether the first row of a delimited file holds the names of its columns.
 
+use std::collections::HashMap;
+
 use super::sample::Cell;
 use crate::header_rows::TEXT_NAMES;
 use crate::labels::number;
@@ -11,8 +13,11 @@ const MAX_NAME: usize = 64;
 /// Words per text from which a column holds texts.
 const WORDS: f64 = 3.0;
 
+/// Rows below the first one from which on the values of a column show whether they repeat.
+const REPEATING_ROWS: usize = 10;
+
 /// Whether the first row holds names: short ones, no numbers; and one of them is a common name that is no value in its column, or is above
-/// a column of numbers or of texts, while none is there twice or is a value in its column.
+/// a column of numbers, of texts or of values that all repeat, while none is there twice or is a value in its column.
 pub(super) fn has_header(rows: &[Vec<Cell>]) -> bool {
     let Some((first, rest)) = rows.split_first() else { return false };
     let names: Vec<&str> = first.iter().map(text).collect();
@@ -36,7 +41,17 @@ pub(super) fn has_header(rows: &[Vec<Cell>]) -> bool {
         let are_numbers = column(at).next().is_some() && column(at).all(|value| number(value).is_some());
         !name.is_empty() && (are_numbers || (words(name) == 1 && mean_words(column(at)) >= WORDS))
     };
-    names.iter().enumerate().any(stands_out)
+    // Above `Anna,f` and `Ben,m`, `name,sex` is told from a row by its `sex`, which no row repeats as rows repeat theirs.
+    let are_words = given.iter().all(|name| words(name) == 1);
+    let is_above_classes = |at| are_words && all_repeat(column(at));
+    names.iter().enumerate().any(|named| stands_out(named) || (!named.1.is_empty() && is_above_classes(named.0)))
+}
+
+/// Whether there are enough values to tell, and every one of them is there more than once.
+fn all_repeat<'v>(values: impl Iterator<Item = &'v str>) -> bool {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    values.for_each(|value| *counts.entry(value).or_default() += 1);
+    counts.values().sum::<usize>() >= REPEATING_ROWS && counts.values().all(|&count| count > 1)
 }
 
 fn text(cell: &Cell) -> &str {
@@ -83,6 +98,20 @@ mod tests {
         assert!(found(&[&["frase", "valor"], &["hola", "1"], &["adios", "0"]]));
         assert!(found(&[&["text", "spam"], &["win now", "spam"], &["see you", "ham"]]), "a name may also be a class");
         assert!(found(&[&["text", "label", "label"], &["a b", "x", "y"]]));
+    }
+
+    #[test]
+    fn a_name_above_repeating_values_is_a_header() {
+        let rows = |first: [&'static str; 2]| {
+            let people = ["Anna", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo", "Ida", "Jon"];
+            let rows = people.iter().enumerate().map(|(at, name)| [*name, ["f", "m"][at % 2]]);
+            std::iter::once(first).chain(rows).collect::<Vec<_>>()
+        };
+        let found = |rows: &[[&str; 2]]| found(&rows.iter().map(|row| row.as_slice()).collect::<Vec<_>>());
+        assert!(found(&rows(["name", "sex"])));
+        assert!(!found(&rows(["Kim", "f"])), "a row like the others");
+        assert!(!found(&rows(["Kim Lee", "x"])), "a row of a class of its own");
+        assert!(!found(&rows(["name", "sex"])[..9]), "too few rows to tell");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `init --data FILE`: guesses what the file holds, says so, and writes a pipeline file for it.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -9,6 +10,7 @@ use emberline_dataset::guess::{Given, Guess, Reason, guess};
 use emberline_dataset::{FileFindings, Findings, Settings};
 use emberline_pipeline::schema::Schema;
 use emberline_pipeline::starter::{SCHEMA_FILE, Starter};
+use serde::Deserialize;
 
 use super::{PIPELINE, TABLE, attributes, refuse_existing, write_file};
 use crate::args::Init;
@@ -41,6 +43,7 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
         others: &guess.others,
         rows: &rows,
         findings: &findings,
+        pretrained_words: &pretrained_words(),
     };
     // Nothing is written that couldn't run.
     let learned_dim = starter.learnable_dim().map_err(|error| refusal(error.into()))?;
@@ -49,8 +52,19 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
     let mut text = description(&data_file, &guess, &findings);
     text += &write_file(&args.dir, PIPELINE, starter.text(learned_dim).as_bytes())?;
     text += &write_file(&args.dir, SCHEMA_FILE, Schema::Pipeline.text().as_bytes())?;
-    for (name, content) in TABLE {
-        text += &write_file(&args.dir, name, content)?;
+    match starter.unsuitable_pretrained() {
+        None => {
+            for (name, content) in TABLE {
+                text += &write_file(&args.dir, name, content)?;
+            }
+        }
+        Some(share) => {
+            text += &format!(
+                "\nno pretrained embedding is compared: the table that comes with the program, of English words, knows words of {:.1} % of \
+                 the texts\n",
+                100.0 * share
+            );
+        }
     }
     text += &ignore_runs(&args.dir)?;
     text += &attributes::add(&args.dir)?;
@@ -60,6 +74,21 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
     // Whoever closes standard output early, has all files.
     write!(io::stdout(), "{}", printable(&text))?;
     Ok(Code::Fine)
+}
+
+/// Returns the words of the pretrained table.
+fn pretrained_words() -> HashSet<String> {
+    #[derive(Deserialize)]
+    struct Tokenizer {
+        model: Model,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        vocab: HashMap<String, u32>,
+    }
+    let file = TABLE.iter().find(|(name, _)| name.ends_with("tokenizer.json")).map(|(_, content)| *content);
+    let tokenizer = file.and_then(|content| serde_json::from_slice::<Tokenizer>(content).ok());
+    tokenizer.map(|tokenizer| tokenizer.model.vocab.into_keys().collect()).unwrap_or_default()
 }
 
 /// Returns why no file is written, with what was asked of the data.
@@ -189,6 +218,12 @@ pub(super) fn ignore_runs(folder: &Path) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_the_pretrained_table_are_known() {
+        let words = pretrained_words();
+        assert!(words.len() > 6000 && ["why", "people", "question"].iter().all(|word| words.contains(*word)));
+    }
 
     #[test]
     fn paths_are_relative_to_the_pipeline_file() {
