@@ -114,6 +114,9 @@ fn weights_are_trained_as_the_settings_say_and_the_chosen_cells_are_kept() {
 fn results(fixture: &Fixture, run: &str) -> Vec<Value> {
     let without_time = |mut cell: Value| {
         cell["seconds"] = Value::Null;
+        if let Some(pairs) = cell.get_mut("contrastive") {
+            pairs["seconds"] = Value::Null;
+        }
         cell
     };
     fixture.cells(run).into_iter().map(without_time).collect()
@@ -229,4 +232,73 @@ fn a_refit_trains_the_encoder_on_all_rows() {
     fixture.done(&["export", "runs/p", "--bundle", "b"]);
     let bundled = fixture.done(&["predict", "b", "--input", "new.csv"]);
     assert_eq!(bundled.stdout, output.stdout);
+}
+
+/// A pipeline that trains encoders on pairs of texts, beside a frozen one.
+fn on_pairs() -> Pipeline {
+    Pipeline::new("p")
+        .section("data.split", "per_class = 6\nvalid = 16")
+        .section("embedding.frozen.sentence_transformer", &model("bert", "").replace("trainable = true", ""))
+        .section("embedding.all.sentence_transformer", &model("bert", ""))
+        .section("embedding.lora.sentence_transformer", &model("modernbert", "lora = { rank = 2 }"))
+        .section(
+            "train",
+            "optimizer = { lbfgs = { l2 = 1.0 } }\nencoder_learning_rate = 1e-3\ncontrastive = { pairs = 4, epochs = 2, batch_size = 8 }",
+        )
+        .section("decide", "keep_encoders = \"all\"")
+}
+
+#[test]
+fn encoders_that_are_trained_on_pairs_come_to_equal_bytes_and_serve_like_any_other() {
+    let fixture = fixture(&on_pairs());
+    fixture.done(&RUN);
+    let cells = fixture.cells("runs/p");
+    assert_eq!(cells.len(), 3);
+    for cell in &cells {
+        // 12 rows begin 4 pairs of each kind in each of 2 epochs: 192 pairs, 8 at a time.
+        let pairs = &cell["contrastive"];
+        let of_encoder = [&pairs["pairs"], &pairs["steps"]].map(Value::as_u64);
+        let expected = if cell["embedding"] == "frozen" { [None; 2] } else { [Some(192), Some(24)] };
+        assert_eq!(of_encoder, expected, "{cell}");
+        assert_eq!(cell["stopped"], "converged");
+    }
+    let settings = |embedding: &str| {
+        let id = text(&cell(&cells, embedding)["id"]);
+        fixture.read(Path::new("runs/p/cells").join(id).join("cell.toml"))
+    };
+    assert!(settings("all").contains("contrastive") && !settings("frozen").contains("contrastive"));
+    fixture.done(&["run", "p.toml", "--device", "cpu", "--out", "again"]);
+    assert_eq!(results(&fixture, "runs/p"), results(&fixture, "again"));
+    fixture.done(&["lock", "p.toml"]);
+    fixture.done(&["verify", "p.toml", "--device", "cpu"]);
+    for embedding in ["all", "lora"] {
+        let id = text(&cell(&cells, embedding)["id"]);
+        let predicted = fixture.done(&["predict", "runs/p", "--input", "new.csv", "--cell", id]).stdout;
+        fixture.done(&["export", "runs/p", "--cell", id, "--bundle", embedding]);
+        assert_eq!(fixture.done(&["predict", embedding, "--input", "new.csv"]).stdout, predicted);
+        fixture.done(&["export", "runs/p", "--cell", id, "--sentence-transformer", &format!("{embedding}-encoder")]);
+    }
+}
+
+#[test]
+fn what_training_on_pairs_cannot_do_is_refused() {
+    let fixture = fixture(&on_pairs());
+    let refused = |from: &str, to: &str, expected: &[&str]| {
+        fixture.write("q.toml", fixture.read("p.toml").replace(from, to));
+        let ended = fixture.emberline(&["check", "q.toml"]);
+        let said = ended.printed();
+        assert!(ended.code != Some(0) && expected.iter().all(|words| said.contains(words)), "{to}: {said}");
+    };
+    refused("pairs = 4", "pairs = 0", &["q.toml:", "`pairs` must be a whole number, 1 or more"]);
+    refused("batch_size = 8", "batch = 8", &["q.toml:", "batch_size"]);
+    refused("trainable = true\n", "", &["q.toml:", "no embedding of this file has an encoder that is fine-tuned"]);
+    // Without pairs, L-BFGS trains no encoder.
+    let without = fixture.read("p.toml").replace("contrastive = { pairs = 4, epochs = 2, batch_size = 8 }", "");
+    fixture.write("q.toml", without);
+    let planned = fixture.emberline(&["plan", "q.toml"]).stderr;
+    assert!(planned.contains("can't be fine-tuned by lbfgs"), "{planned}");
+    // One text of each class: no two are alike.
+    fixture.write("q.toml", fixture.read("p.toml").replace("per_class = 6", "per_class = 1"));
+    let ended = fixture.emberline(&["run", "q.toml", "--device", "cpu"]);
+    assert!(ended.stderr.contains("two training texts of one label"), "{}", ended.stderr);
 }

@@ -6,6 +6,7 @@
 pub mod answer;
 mod baselines;
 mod cell;
+mod contrastive;
 mod convergence;
 mod data;
 mod execution;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::answer::Answer;
 pub use self::baselines::{Baseline, BaselineScores, Baselines};
 pub use self::cell::{Cause, Cell, MadeFrom};
+pub use self::contrastive::Contrastive;
 pub use self::convergence::Convergence;
 pub use self::data::{ChosenBy, Data, SplitRows};
 pub use self::execution::{Execution, Exit};
@@ -116,6 +118,9 @@ pub struct Outcome {
     /// How a fit by L-BFGS ended; absent for other optimisers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convergence: Option<Convergence>,
+    /// How the encoder was trained on pairs of texts before the head; absent if it wasn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contrastive: Option<Contrastive>,
     /// Wall time of training in seconds, without the time for embedding the texts.
     pub seconds: f64,
     /// The number of parameters of the model.

@@ -326,7 +326,7 @@ pub(crate) fn impossible(
 
 /// Returns why L-BFGS can't fit a head on a source.
 fn impossible_by_lbfgs(name: &str, source: &Source, head: &Head, train: &Train) -> Option<String> {
-    let what = if source.trainable() {
+    let what = if source.trainable() && train.contrastive.is_none() {
         "can't be fine-tuned by lbfgs, which fits a linear classifier on frozen vectors; use `trainable = false`, or adam"
     } else if !head.layers.is_empty() {
         "is left out: lbfgs fits a linear classifier, and the head has layers; use `layers = []`, or adam"

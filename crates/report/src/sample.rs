@@ -228,6 +228,7 @@ fn cell(embedding: &str, source: &str, trainable: bool, seed: u64, dim: usize, s
         best_epoch: 0,
         stopped: Stop::EarlyStopping,
         convergence: None,
+        contrastive: None,
         seconds: 0.0,
         parameters: Parameters { total, trainable: if trainable { total } else { head } },
         split: SplitSize::default(),

@@ -3,6 +3,8 @@
 //! The state of callbacks isn't stored, since it follows from the epochs, of which callbacks are notified again. Nor
 //! are random-number streams, each of which starts with its epoch.
 //!
+//! While an encoder is trained on pairs of texts, before the first epoch, a checkpoint holds no epoch and no best weights.
+//!
 //! File format: safetensors with the arrays `values/NAME`, `first/NAME`, `second/NAME` and `best/NAME`, and the
 //! metadata entries `facts` (JSON) and `checksum` (BLAKE3 of `facts` and of every array).
 
@@ -131,15 +133,26 @@ impl Checkpoint {
         Ok(Self { history: facts.history, seconds: facts.seconds, state, best })
     }
 
-    /// Returns the checkpoint with its arrays in the order of the starting weights; none if names or shapes differ, or
-    /// it holds no epoch.
-    pub(crate) fn in_order_of(mut self, start: &Weights) -> Option<Self> {
+    /// Returns the checkpoint of an encoder that is trained on pairs, with its arrays in the order of the starting weights; none
+    /// if names or shapes differ, or it holds an epoch.
+    pub(crate) fn of_pairs(self, start: &Weights) -> Option<Self> {
+        self.history.is_empty().then(|| self.with_state_in_order_of(start))?
+    }
+
+    fn with_state_in_order_of(mut self, start: &Weights) -> Option<Self> {
         for part in StatePart::ALL {
             let arrays = &mut self.state.parts[part as usize];
             *arrays = std::mem::take(arrays).in_order_of(start)?;
         }
-        self.best = std::mem::take(&mut self.best).in_order_of(start)?;
-        (!self.history.is_empty()).then_some(self)
+        Some(self)
+    }
+
+    /// Returns the checkpoint with its arrays in the order of the starting weights; none if names or shapes differ, or
+    /// it holds no epoch.
+    pub(crate) fn in_order_of(self, start: &Weights) -> Option<Self> {
+        let mut checkpoint = self.with_state_in_order_of(start)?;
+        checkpoint.best = std::mem::take(&mut checkpoint.best).in_order_of(start)?;
+        (!checkpoint.history.is_empty()).then_some(checkpoint)
     }
 }
 

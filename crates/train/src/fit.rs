@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::checkpoint::CheckpointAction;
+use crate::contrastive;
 use crate::converged;
 use crate::engine::{self, BuildEngine, Engine, EngineSpec, EpochInput};
 use crate::fit_state::FitState;
@@ -59,6 +60,12 @@ pub fn fit_with(
     let build = match engine {
         EngineChoice::Fastest => engine::build,
         EngineChoice::Burn => engine::build_burn,
+    };
+    let is_contrastive = |request: &FitRequest<'_, '_>| request.spec.contrastive().is_some();
+    let requests = match <[FitRequest<'_, '_>; 1]>::try_from(requests) {
+        Ok([request]) if is_contrastive(&request) => return Ok(vec![contrastive::fit(engine, request, device)]),
+        Ok([request]) => vec![request],
+        Err(several) => several,
     };
     let mut states: Vec<FitState<'_, '_>> = requests.into_iter().map(FitState::new).collect();
     if let [state] = states.as_slice()

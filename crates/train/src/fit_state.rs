@@ -222,6 +222,7 @@ impl<'w, 'c> FitState<'w, 'c> {
             best_epoch: self.best.epoch,
             stopped,
             convergence: self.convergence,
+            contrastive: None,
             architecture: spec.architecture(),
             weights: std::mem::take(&mut self.best.weights),
             thresholds,

@@ -7,6 +7,7 @@
 
 pub mod callback;
 mod checkpoint;
+mod contrastive;
 mod converged;
 mod decision;
 mod divergence;

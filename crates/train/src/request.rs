@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emberline_base::record::{Convergence, Epoch, Stop};
+use emberline_base::record::{Contrastive, Convergence, Epoch, Stop};
 use emberline_base::{Matrix, Splits};
 
 use crate::callback::Callback;
@@ -23,6 +23,8 @@ pub struct FittedModel {
     pub stopped: Stop,
     /// How a fit by L-BFGS ended; none for other optimisers.
     pub convergence: Option<Convergence>,
+    /// How the encoder was trained on pairs before the head; none if it wasn't.
+    pub contrastive: Option<Contrastive>,
     /// The architecture of the head that the weights belong to.
     pub architecture: Architecture,
     /// The weights of the best epoch.

@@ -1,6 +1,7 @@
 //! `[head]` and `[train]`: the settings of layers, optimiser, loss and epochs.
 
 mod classes;
+mod contrastive;
 mod encoder;
 mod loss;
 mod optimizer;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::classes::{ClassWeight, Sampling, WeightRule};
 pub(crate) use self::classes::{balanced, class_counts, class_of_row};
+pub use self::contrastive::Contrastive;
 pub use self::encoder::EncoderTraining;
 pub use self::loss::{CrossEntropy, Focal, Loss};
 pub use self::optimizer::{Adam, Adamw, Lbfgs, Optimizer, Sgd};
@@ -211,6 +213,10 @@ pub struct Train {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub accumulate: Option<u32>,
+    /// Trains the encoder on pairs of texts, so that those of one label get similar vectors, and then the head on the vectors,
+    /// as SetFit does; for few labels. When left out, the encoder is trained together with the head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contrastive: Option<Contrastive>,
 }
 
 impl Default for Train {
@@ -230,6 +236,7 @@ impl Default for Train {
             encoder_weight_decay: None,
             encoder_dropout: None,
             accumulate: None,
+            contrastive: None,
         }
     }
 }
@@ -301,6 +308,7 @@ impl Train {
             encoder_weight_decay: _,
             encoder_dropout: _,
             accumulate: _,
+            contrastive: _,
         } = self;
         loss.is_none_or(Loss::is_log_loss) && class_weight.is_none() && clip.is_none() && l2.is_none_or(|l2| l2 == 0.0)
     }
@@ -322,6 +330,7 @@ impl Train {
             encoder_weight_decay: _,
             encoder_dropout: _,
             accumulate: _,
+            contrastive: _,
         } = self;
         let set = [
             ("loss", !loss.is_none_or(Loss::is_log_loss)),
@@ -349,6 +358,7 @@ impl Train {
         faults.extend(below(self.clip.map_or(Vec::new(), Clip::faults), "clip"));
         let l2 = self.l2.filter(|l2| !(l2.is_finite() && *l2 >= 0.0));
         faults.extend(l2.map(|l2| Fault::new("l2", format!("{l2} is out of range"), "use 0 or more, such as 1e-4")));
+        faults.extend(below(self.contrastive.map_or(Vec::new(), Contrastive::faults), "contrastive"));
         faults.extend(self.sampling_faults());
         faults.extend(self.encoder_faults());
         faults

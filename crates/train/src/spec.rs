@@ -10,7 +10,7 @@ use crate::head::Architecture;
 use crate::metric;
 use crate::objective::Objective;
 use crate::optimizer::StepOptimizer;
-use crate::settings::{Clip, Head, Sampling, Train, class_of_row};
+use crate::settings::{Clip, Contrastive, Head, Sampling, Train, class_of_row};
 use crate::weights::{self, Tensor, Weights};
 
 /// Everything that determines a fit's numbers.
@@ -68,6 +68,11 @@ impl FitSpec<'_> {
         Architecture::new(self.head, self.features.train.dim(), self.targets.train.cols())
     }
 
+    /// Returns the settings by which an encoder is trained on pairs before the head, with the encoder; none if it isn't.
+    pub(crate) fn contrastive(&self) -> Option<(Contrastive, &HostEncoder)> {
+        self.train.contrastive.zip(self.encoder)
+    }
+
     /// Returns what another fit must share to be trained with this one as one computation; none if this fit must be
     /// trained alone, since it tunes its embedding or takes no steps.
     pub fn shape(&self) -> Option<Shape> {
@@ -108,7 +113,11 @@ impl FitSpec<'_> {
     fn encoder_memory(&self) -> u64 {
         let (Some(host), Features::Tokens { sequences, .. }) = (self.encoder, &self.features.train) else { return 0 };
         let longest = (0..sequences.texts()).map(|text| sequences.of_text(text).len()).max().unwrap_or(0);
-        let batch = (self.train.batch_size as usize).min(sequences.texts());
+        let batch = self
+            .train
+            .contrastive
+            .map_or(self.train.batch_size, |contrastive| contrastive.batch_size.saturating_mul(2));
+        let batch = (batch as usize).min(sequences.texts());
         encoder_overhead(&host.memory(batch, longest), host.parameters())
     }
 
@@ -145,8 +154,8 @@ impl FitSpec<'_> {
         Ok(weights)
     }
 
-    /// Returns the arrays of the embedding that are trained together with the head.
-    fn embedding_weights(&self) -> Result<Vec<Tensor>, Error> {
+    /// Returns the arrays of the embedding that are trained, with the values from which they start.
+    pub(crate) fn embedding_weights(&self) -> Result<Vec<Tensor>, Error> {
         let tensor = |name: &str, shape, values| Tensor { name: name.into(), shape, values };
         match &self.features.train {
             Features::Frozen(_) => Ok(Vec::new()),
@@ -188,7 +197,8 @@ impl FitSpec<'_> {
 
     /// Returns the number of steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        let batches = self.encoder.map_or(1, |host| self.train.encoder_training(host.scope()).accumulate);
+        let with_head = self.encoder.filter(|_| self.train.contrastive.is_none());
+        let batches = with_head.map_or(1, |host| self.train.encoder_training(host.scope()).accumulate);
         let rows_per_step = u64::from(self.train.batch_size).saturating_mul(u64::from(batches)).max(1);
         (self.targets.train.rows() as u64).div_ceil(rows_per_step)
     }

@@ -1,5 +1,6 @@
 //! Tests of the whole crate, in one program, one module per file.
 
+mod contrastive;
 mod devices;
 mod divergence;
 mod lbfgs;

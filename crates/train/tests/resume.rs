@@ -180,6 +180,7 @@ fn callbacks() -> Callbacks {
 fn numbers(fit: &FittedModel) -> String {
     let mut fit = fit.clone();
     fit.seconds = 0.0;
+    fit.contrastive.iter_mut().for_each(|pairs| pairs.seconds = 0.0);
     fit.history.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
     format!("{fit:?}")
 }
@@ -218,7 +219,8 @@ fn check_on(device: Device) {
         Case::new(frozen(ROWS, DIM), adam.clone(), false).with(sampled.clone(), Some(silu)),
         Case::encoder("bert", Scope::All, adamw).with(sampled, None),
         Case::encoder("mpnet", Scope::Last(1), adam),
-        Case::encoder("modernbert", Scope::Lora { rank: 2, alpha: 2.0 }, momentum),
+        Case::encoder("modernbert", Scope::Lora { rank: 2, alpha: 2.0 }, momentum.clone()),
+        Case::encoder("bert", Scope::Last(1), momentum).with(json!({"contrastive": {"pairs": 1}}), None),
     ];
     for (number, case) in cases.iter().enumerate() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -249,4 +251,21 @@ fn a_fit_that_is_cut_short_after_every_epoch_ends_too() {
     }
     let last = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: 1, file }).0.expect("it ends");
     assert_eq!(numbers(&last), numbers(&whole));
+}
+
+/// Cuts after steps on pairs (there are 18), with the last of them, and after epochs of the head, which starts over.
+#[test]
+fn a_fit_on_pairs_that_was_cut_short_comes_to_the_same_bytes() {
+    let adam = Optimizer::Adam(Adam { learning_rate: 0.01, ..Adam::default() });
+    let pairs = json!({"contrastive": {"pairs": 2, "epochs": 2, "batch_size": 16}});
+    let case = Case::encoder("bert", Scope::All, adam).with(pairs, None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: u32::MAX, file: None }).0.expect("it ends");
+    assert_eq!(whole.contrastive.expect("pairs").steps, 18);
+    for steps in [1, 7, 17, 18, 19, 20] {
+        let (cut, file) = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: steps, file: None });
+        assert!(matches!(cut, Err(Error::Interrupted)), "after {steps}: {cut:?}");
+        let resumed = case.fit(Device::Cpu, folder.path(), StopAfter { epochs: u32::MAX, file }).0.expect("it ends");
+        assert_eq!(numbers(&resumed), numbers(&whole), "cut after {steps}");
+    }
 }

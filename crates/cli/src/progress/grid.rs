@@ -10,6 +10,7 @@ use emberline_base::number::counted;
 use emberline_base::record::{Cell, Epoch, Status};
 use emberline_embedding::encode::Progress as Encoded;
 use emberline_pipeline::{Queue, Queued, Stage};
+use emberline_train::callback::PairProgress;
 use indexmap::IndexMap;
 
 use super::encoding::{is_last, so_far};
@@ -103,6 +104,12 @@ impl Grid {
     pub(super) fn epoch(&mut self, id: &str, epoch: &Epoch) {
         if let Some(running) = self.running.get_mut(id) {
             running.epoch(epoch);
+        }
+    }
+
+    pub(super) fn pairs(&mut self, id: &str, progress: &PairProgress) {
+        if let Some(running) = self.running.get_mut(id) {
+            running.pairs(progress);
         }
     }
 

@@ -24,6 +24,7 @@ use emberline_base::record::{self, Epoch, Status};
 use emberline_base::{Metric, SplitName};
 use emberline_embedding::encode::Event;
 use emberline_pipeline::{LeftOut, Observer, Queue, Stage, State};
+use emberline_train::callback::PairProgress;
 
 pub(crate) use self::encoding::EncodingBar;
 use self::grid::Grid;
@@ -181,6 +182,12 @@ impl Observer for Progress {
     fn epoch(&mut self, id: &str, epoch: &Epoch) {
         let mut shown = locked(&self.shown);
         shown.grid.epoch(id, epoch);
+        shown.draw();
+    }
+
+    fn pairs(&mut self, id: &str, progress: &PairProgress) {
+        let mut shown = locked(&self.shown);
+        shown.grid.pairs(id, progress);
         shown.draw();
     }
 

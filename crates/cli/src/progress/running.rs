@@ -6,6 +6,7 @@ use emberline_base::number::fixed;
 use emberline_base::record::Epoch;
 use emberline_base::{Metric, Monitor};
 use emberline_pipeline::Queued;
+use emberline_train::callback::PairProgress;
 
 use super::estimate::{Bound, TimeLeft, time};
 use crate::layout::{shortened, shortened_name, width};
@@ -24,6 +25,8 @@ pub(super) struct Running {
     monitor: Monitor,
     /// When its training began; none while its inputs are prepared.
     trains_since: Option<Instant>,
+    /// How far the training of its encoder on pairs is, before the first epoch.
+    pairs: Option<PairProgress>,
     latest: Option<Epoch>,
     /// The best epoch by the monitor, with its value.
     best: Option<(u32, f64)>,
@@ -42,6 +45,7 @@ impl Running {
             may_stop_early: queued.may_stop_early,
             monitor: queued.monitor,
             trains_since: None,
+            pairs: None,
             latest: None,
             best: None,
             measured: (0, 0.0),
@@ -70,6 +74,10 @@ impl Running {
         }
         self.measured = (self.measured.0 + 1, self.measured.1 + epoch.seconds);
         self.latest = Some(epoch.clone());
+    }
+
+    pub(super) fn pairs(&mut self, progress: &PairProgress) {
+        self.pairs = Some(*progress);
     }
 
     /// Returns the value of the monitored metric in an epoch, if it was measured.
@@ -114,6 +122,15 @@ impl Running {
             return vec![(0, "preparing".to_owned())];
         }
         let Some(latest) = &self.latest else {
+            if let Some(PairProgress { step, steps, loss }) = self.pairs.filter(|pairs| pairs.step < pairs.steps) {
+                let left = self.elapsed(now).mul_f64(f64::from(steps - step) / f64::from(step));
+                let left = TimeLeft { time: left, bound: Bound::About };
+                return vec![
+                    (0, format!("pairs, step {step}/{steps}")),
+                    (2, format!("loss {}", fixed(loss, 4))),
+                    (1, left.to_string()),
+                ];
+            }
             let what = if self.epochs.is_some() { "first epoch" } else { "fitting until it converges" };
             return vec![(0, format!("{what}, {}", time(self.elapsed(now))))];
         };
@@ -165,6 +182,18 @@ mod tests {
         running.trains(Instant::now());
         [0.5, 0.4, 0.45].into_iter().zip(1..).for_each(|(loss, number)| running.epoch(&epoch(number, loss)));
         running
+    }
+
+    #[test]
+    fn a_line_says_how_far_the_training_on_pairs_is() {
+        let start = Instant::now();
+        let mut running = Running::of(&queued("minilm", false), "minilm".to_owned());
+        running.trains(start);
+        running.pairs(&PairProgress { step: 30, steps: 120, loss: 0.25 });
+        let line = running.line(6, 80, start + Duration::from_secs(10));
+        assert_eq!(line, "minilm  pairs, step 30/120  loss 0.2500  about 30 s left");
+        running.pairs(&PairProgress { step: 120, steps: 120, loss: 0.1 });
+        assert!(running.line(6, 80, start).contains("first epoch"));
     }
 
     #[test]

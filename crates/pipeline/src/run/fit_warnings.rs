@@ -89,6 +89,7 @@ mod tests {
             computation: 1,
             known_words: None,
             convergence: None,
+            contrastive: None,
             fit: Some(FitEvidence { val_loss_error: 0.01, prior_loss: 0.5, prior_gain_error: 0.01, only_class }),
             warnings: Vec::new(),
         };

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use emberline_base::record::{self, Epoch};
 use emberline_embedding::encode::Event;
+use emberline_train::callback::PairProgress;
 
 use super::queue::Queue;
 use crate::plan::LeftOut;
@@ -51,6 +52,8 @@ pub trait Observer: Send {
     fn trains(&mut self, id: &str);
     /// Called after each epoch of a cell.
     fn epoch(&mut self, id: &str, epoch: &Epoch);
+    /// Called every few steps while the encoder of a cell is trained on pairs, before its first epoch.
+    fn pairs(&mut self, id: &str, progress: &PairProgress);
     /// Called when the cell with this number has ended, successfully or not.
     fn ended(&mut self, number: usize, cell: &record::Cell, data: &record::Data);
     /// Called when the run goes on to something other than training cells.
@@ -73,6 +76,7 @@ impl Observer for Silent {
     fn encoding(&mut self, _: &str, _: &Event) {}
     fn trains(&mut self, _: &str) {}
     fn epoch(&mut self, _: &str, _: &Epoch) {}
+    fn pairs(&mut self, _: &str, _: &PairProgress) {}
     fn ended(&mut self, _: usize, _: &record::Cell, _: &record::Data) {}
     fn stage(&mut self, _: Stage) {}
 

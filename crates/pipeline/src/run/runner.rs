@@ -9,6 +9,7 @@ use std::time::Duration;
 use emberline_base::record::{self, Epoch, Status, Summary};
 use emberline_report::Question;
 use emberline_train::Shape;
+use emberline_train::callback::PairProgress;
 
 use super::baselines::BaselineRunner;
 use super::crash_markers::SortedCells;
@@ -281,6 +282,10 @@ impl Listener for Runner<'_> {
 
     fn epoch(&self, cell: &Cell, epoch: &Epoch) {
         locked(&self.observer).epoch(&cell.id, epoch);
+    }
+
+    fn pairs(&self, cell: &Cell, progress: &PairProgress) {
+        locked(&self.observer).pairs(&cell.id, progress);
     }
 
     fn warn(&self, message: &str) {

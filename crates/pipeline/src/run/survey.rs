@@ -8,6 +8,7 @@ use emberline_cache::Cache;
 use emberline_device::{Device, memory};
 use emberline_embedding::encode::Progress;
 use emberline_train::COMPUTATION;
+use emberline_train::settings::Train;
 use indexmap::{IndexMap, IndexSet};
 
 use super::no_cells;
@@ -140,7 +141,8 @@ pub fn survey(
                 continue;
             }
             if let Some(scope) = cell.source().1.fine_tuning() {
-                let way = format!("{name} {scope:?} {}", cell.settings.train.batch_size);
+                let Train { batch_size, contrastive, .. } = &*cell.settings.train;
+                let way = format!("{name} {scope:?} {batch_size} {contrastive:?}");
                 if seen.insert(format!("{} {way}", group.key)) {
                     let cost = tuning_cost(&mut inputs, pipeline, cell);
                     match tunings.get_mut(&way) {

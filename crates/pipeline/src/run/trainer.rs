@@ -13,7 +13,7 @@ use emberline_device::{Device, host};
 use emberline_embedding::{HostEncoder, Opened, Scope};
 use emberline_report::predictions;
 use emberline_tensorboard::{Experiment, HParam, LogFolders, RunLog, SessionStatus, write_evaluation};
-use emberline_train::callback::{Callback, CallbackContext, Control};
+use emberline_train::callback::{Callback, CallbackContext, Control, PairProgress};
 use emberline_train::{
     COMPUTATION, Checkpointer, DecisionSpec, FitRequest, FitSpec, FittedModel, Shape, fit, fit_evidence,
 };
@@ -68,6 +68,9 @@ pub(super) trait Listener {
     /// Called after each epoch of the cell.
     fn epoch(&self, cell: &Cell, epoch: &Epoch);
 
+    /// Called every few steps while the cell's encoder is trained on pairs.
+    fn pairs(&self, cell: &Cell, progress: &PairProgress);
+
     /// Called on a problem that costs time but no results.
     fn warn(&self, message: &str);
 }
@@ -82,6 +85,10 @@ impl Callback for EpochNotifier<'_> {
     fn on_epoch_end(&mut self, epoch: &Epoch, _: &mut Control) -> Result<(), emberline_train::Error> {
         self.listener.epoch(self.cell, epoch);
         Ok(())
+    }
+
+    fn on_pairs(&mut self, progress: &PairProgress) {
+        self.listener.pairs(self.cell, progress);
     }
 }
 
@@ -403,6 +410,7 @@ fn outcome(
         best_epoch: fit.best_epoch,
         stopped: fit.stopped,
         convergence: fit.convergence,
+        contrastive: fit.contrastive,
         seconds: fit.seconds,
         parameters: parameters(spec, opened),
         split: split_size(cell, prepared),

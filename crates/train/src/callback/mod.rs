@@ -68,6 +68,9 @@ pub trait Callback {
     /// When the callback can't do its work; the fit then fails.
     fn on_epoch_end(&mut self, epoch: &Epoch, control: &mut Control) -> Result<(), Error>;
 
+    /// Called every few steps while an encoder is trained on pairs of texts, before the first epoch.
+    fn on_pairs(&mut self, _: &PairProgress) {}
+
     /// Called after the last epoch, with the number of the epoch that is kept and its metrics by name (`val_loss`,
     /// ...).
     ///
@@ -79,6 +82,17 @@ pub trait Callback {
 
     /// Called instead of [`on_train_end`](Self::on_train_end) if the fit fails.
     fn on_failure(&mut self) {}
+}
+
+/// How far the training of an encoder on pairs is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairProgress {
+    /// The steps that were taken.
+    pub step: u32,
+    /// The number of all steps.
+    pub steps: u32,
+    /// The mean loss of the last step.
+    pub loss: f64,
 }
 
 /// What a callback may change.

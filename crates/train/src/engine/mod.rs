@@ -28,6 +28,7 @@ use crate::settings::{Clip, EncoderTraining};
 use crate::weights::{TrainingState, Weights};
 
 pub(crate) use self::dense::{Network, Vectors};
+pub(crate) use self::encoder::{PairEngine, PairSpec};
 pub(crate) use self::vectors::{FeatureMismatch, GAMMA, MIX, TABLE, pooled, shares, vectors};
 
 /// Trains models of one shape on a device that holds their data. The active models are trained concurrently, step by
@@ -131,7 +132,7 @@ fn build_on_cpu<'a>(spec: &EngineSpec<'a>) -> Result<Box<dyn Engine + 'a>, Error
     Ok(Box::new(inference::InferenceKernels::new(engine, spec)))
 }
 
-/// Builds the engine on Burn's tensors. This is the only place where a device becomes a backend's type.
+/// Builds the engine on Burn's tensors. A device becomes a backend's type only here and in [`build_pairs`].
 pub(crate) fn build_burn<'a>(device: Device, specs: &[EngineSpec<'a>]) -> Result<Box<dyn Engine + 'a>, Error> {
     match device {
         Device::Cpu => build_on::<burn::backend::Flex>(specs, true),
@@ -153,4 +154,21 @@ fn build_on<'a, B: Backend>(specs: &[EngineSpec<'a>], is_host: bool) -> Result<B
         }
         specs => Box::new(autodiff::AutodiffEngine::<B>::new(specs, device)),
     })
+}
+
+/// Builds the engine that trains an encoder on pairs of texts.
+pub(crate) fn build_pairs<'a>(device: Device, spec: &'a PairSpec<'a>) -> Result<Box<dyn PairEngine + 'a>, Error> {
+    match device {
+        Device::Cpu => build_pairs_on::<burn::backend::Flex>(spec, true),
+        #[cfg(feature = "gpu")]
+        Device::Wgpu => build_pairs_on::<burn::backend::Wgpu>(spec, false),
+        #[cfg(feature = "gpu")]
+        Device::Cuda => build_pairs_on::<burn::backend::Cuda>(spec, false),
+        #[cfg(not(feature = "gpu"))]
+        Device::Wgpu | Device::Cuda => Err(device.unsupported_by_build().into()),
+    }
+}
+
+fn build_pairs_on<'a, B: Backend>(spec: &'a PairSpec<'a>, is_host: bool) -> Result<Box<dyn PairEngine + 'a>, Error> {
+    Ok(Box::new(encoder::BurnPairEngine::<B>::new(spec, B::Device::default(), is_host)?))
 }

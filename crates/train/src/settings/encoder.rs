@@ -49,6 +49,7 @@ impl Train {
             ("encoder_weight_decay", self.encoder_weight_decay.is_some()),
             ("encoder_dropout", self.encoder_dropout.is_some()),
             ("accumulate", self.accumulate.is_some()),
+            ("contrastive", self.contrastive.is_some()),
         ];
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }
@@ -56,8 +57,14 @@ impl Train {
     /// Returns the same settings without those that only a fine-tuned encoder knows.
     #[must_use]
     pub fn without_encoder(&self) -> Self {
-        let (encoder_learning_rate, encoder_weight_decay, encoder_dropout, accumulate) = (None, None, None, None);
-        Self { encoder_learning_rate, encoder_weight_decay, encoder_dropout, accumulate, ..self.clone() }
+        Self {
+            encoder_learning_rate: None,
+            encoder_weight_decay: None,
+            encoder_dropout: None,
+            accumulate: None,
+            contrastive: None,
+            ..self.clone()
+        }
     }
 
     pub(super) fn encoder_faults(&self) -> Vec<Fault> {
@@ -98,11 +105,12 @@ mod tests {
 
     #[test]
     fn frozen_encoders_have_none_of_the_settings() {
-        let all =
-            json!({"encoder_learning_rate": 1.0, "encoder_weight_decay": 0.0, "encoder_dropout": 0.1, "accumulate": 2});
+        let all = json!({
+            "encoder_learning_rate": 1.0, "encoder_weight_decay": 0.0, "encoder_dropout": 0.1, "accumulate": 2, "contrastive": {},
+        });
         assert_eq!(
             train(all.clone()).encoder_keys(),
-            ["encoder_learning_rate", "encoder_weight_decay", "encoder_dropout", "accumulate"]
+            ["encoder_learning_rate", "encoder_weight_decay", "encoder_dropout", "accumulate", "contrastive"]
         );
         assert_eq!(train(all).without_encoder(), Train::default());
     }

@@ -65,9 +65,19 @@ pub(super) const KEYS: &[Word] = &[
     ),
     // Epochs and batches.
     word(
-        "numepochs nepochs maxepochs numtrainepochs maxiter niter iterations numiterations",
+        "numepochs nepochs maxepochs numtrainepochs maxiter niter iterations",
         "",
         "write `epochs = 100` in [train]; early stopping ends a fit before",
+    ),
+    word(
+        "numiterations",
+        "",
+        "write `epochs = 100` in [train]; SetFit's pairs of a text are `contrastive = { pairs = 20 }` there",
+    ),
+    word(
+        "fewshot setfit samplingstrategy numpairs pairs contrastivelearning",
+        "train",
+        "write `contrastive = { pairs = 20 }`: so many pairs of each kind begin with a text",
     ),
     word(
         "batchsize batch minibatch minibatchsize perdevicetrainbatchsize trainbatchsize",

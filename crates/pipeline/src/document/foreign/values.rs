@@ -23,7 +23,12 @@ pub(super) const VALUES: &[Word] = &[
         "write \"categorical_cross_entropy\", or leave `loss` out: it follows from the labels",
     ),
     word(
-        "mse mae meansquarederror hinge squaredhinge kldivergence huber cosinesimilarityloss cosinesimilarity tripletloss contrastive",
+        "cosinesimilarityloss cosinesimilarity tripletloss contrastive contrastiveloss",
+        "loss",
+        "write `contrastive = { pairs = 20 }` in [train], by which an encoder is trained on pairs before the head; leave `loss` out",
+    ),
+    word(
+        "mse mae meansquarederror hinge squaredhinge kldivergence huber",
         "loss",
         "classifiers are trained here by a cross-entropy or the focal loss; leave `loss` out: it follows from the labels",
     ),

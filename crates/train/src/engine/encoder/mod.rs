@@ -4,6 +4,9 @@
 //! first among the parameters and have a learning rate and a weight decay of their own. Scores are computed by the encoder
 //! that the trained values make and by the inference kernels, as a saved model computes them later.
 
+mod arrays;
+mod pairs;
+
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -11,47 +14,40 @@ use emberline_base::{Features, Matrix, SplitName, Splits, Substream, TokenSequen
 use emberline_encoder::fine_tune::{self, DeviceEncoder, HostEncoder};
 use emberline_encoder::sentence_transformer::SentenceTransformer;
 
-use super::dense::{AnyRule, Network, Vectors};
+use self::arrays::{Gradients, TrainedArrays, UpdateSettings, added};
+pub(super) use self::pairs::BurnPairEngine;
+pub(crate) use self::pairs::{PairEngine, PairSpec};
+use super::dense::{Network, Vectors};
 use super::dropout::Dropout;
 use super::forward::{Masks, forward};
-use super::host_update::{self, ArrayRule};
-use super::parameter::{Parameter, clipped, download, floats, parameters, with_rank, with_states};
+use super::parameter::{download, with_rank};
 use super::{Engine, EngineSpec, EpochInput};
 use crate::Error;
 use crate::head::Architecture;
 use crate::objective::Objective;
-use crate::optimizer::StepOptimizer;
-use crate::settings::{Clip, EncoderTraining};
-use crate::weights::{self, TrainingState, Weights};
+use crate::settings::EncoderTraining;
+use crate::weights::{TrainingState, Weights};
 
 /// A sentence encoder and its head, whose arrays are Burn tensors.
 pub(super) struct EncoderEngine<'a, B: Backend> {
     host: &'a HostEncoder,
     device_encoder: DeviceEncoder<Autodiff<B>>,
     architecture: &'a Architecture,
-    optimizer: StepOptimizer,
     training: EncoderTraining,
     objective: &'a Objective,
-    clip: Option<Clip>,
     l2: f64,
     batch_size: usize,
     seed: u64,
     features: &'a Splits<Features>,
     targets: &'a Matrix,
-    /// The trained arrays of the encoder, then two of every layer of the head that has some.
-    parameters: Vec<Parameter<B>>,
-    /// How many of the parameters are the encoder's.
-    encoder_arrays: usize,
-    steps_done: u32,
+    arrays: TrainedArrays<B>,
     /// The encoder of the present values, made when it is needed.
     tuned: Option<SentenceTransformer>,
-    /// Whether the backend's tensors are in host memory, where one pass updates an array.
-    is_host: bool,
     device: B::Device,
 }
 
 /// The logits of a batch, `[1, batch, outputs]`, and the gradient of every parameter that has one.
-type BatchGradients<B> = (Tensor<B, 3>, Vec<Option<Tensor<B, 3>>>);
+type BatchGradients<B> = (Tensor<B, 3>, Gradients<B>);
 
 /// The random streams of an epoch: the head's dropout and the encoder's.
 struct EpochDropout {
@@ -70,24 +66,20 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
         device: B::Device,
         is_host: bool,
     ) -> Result<Self, Error> {
+        let settings = UpdateSettings { optimizer: spec.optimizer.clone(), training, clip: spec.clip };
         Ok(Self {
             host,
             device_encoder: DeviceEncoder::new(host, device.clone())?,
             architecture: spec.architecture,
-            optimizer: spec.optimizer.clone(),
             training,
             objective: spec.objective,
-            clip: spec.clip,
             l2: spec.l2,
             batch_size: spec.batch_size,
             seed: spec.seed,
             features: spec.features,
             targets: spec.targets,
-            parameters: parameters(&[spec.weights], &device),
-            encoder_arrays: host.shapes().len(),
-            steps_done: 0,
+            arrays: TrainedArrays::new(host, spec.weights, settings, device.clone(), is_host),
             tuned: None,
-            is_host,
             device,
         })
     }
@@ -101,19 +93,16 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
             logits.push(of_batch);
             sums = if sums.is_empty() { gradients } else { added(sums, gradients) };
         }
-        let penalised = |(parameter, gradient): (&Parameter<B>, Option<Tensor<B, 3>>)| {
-            gradient.map(|gradient| parameter.penalised(self.l2, gradient))
-        };
-        let gradients = self.parameters.iter().zip(sums).map(penalised).collect();
-        self.update(gradients, learning_rate);
+        let gradients = self.arrays.penalised(self.l2, sums);
+        self.tuned = None;
+        self.arrays.update(gradients, learning_rate);
         logits
     }
 
     /// Computes the gradients of a batch's mean loss, times `share`.
     fn gradients(&self, rows: &[usize], share: f64, dropout: &mut EpochDropout) -> BatchGradients<B> {
-        let track = |p: &Parameter<B>| Tensor::<Autodiff<B>, 2>::from_inner(with_rank(p.value.clone())).require_grad();
-        let tracked: Vec<Tensor<Autodiff<B>, 2>> = self.parameters.iter().map(track).collect();
-        let (of_encoder, of_head) = tracked.split_at(self.encoder_arrays);
+        let tracked = self.arrays.tracked();
+        let (of_encoder, of_head) = self.arrays.divided(&tracked);
         let sequences = sequences(&self.features.train);
         let ids: Vec<&[u32]> = rows.iter().map(|&row| sequences.of_text(row)).collect();
         let rate = self.training.dropout;
@@ -123,13 +112,8 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
         let logits = forward(&self.architecture.steps, of_head, vectors, |rate, shape| Some(masks.draw(rate, shape)));
         let values: Tensor<B, 3> = with_rank(logits.clone().inner());
         let gradient = self.objective.gradient(values.clone(), self.targets_of(rows)) * share;
-        let mut gradients = (logits * Tensor::from_inner(with_rank(gradient))).sum().backward();
-        let each = self
-            .parameters
-            .iter()
-            .zip(tracked)
-            .map(|(parameter, tracked)| Some(tracked.grad_remove(&mut gradients)?.reshape(parameter.value.dims())));
-        (values, each.collect())
+        let loss = (logits * Tensor::from_inner(with_rank(gradient))).sum();
+        (values, self.arrays.gradients(&loss, tracked))
     }
 
     /// Returns the targets of rows, `[1, rows, outputs]`.
@@ -139,57 +123,16 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
         Tensor::from_data(TensorData::new(targets.into_values(), shape), &self.device)
     }
 
-    /// Updates all parameters. The encoder's learning rate changes from step to step as the head's does.
-    fn update(&mut self, gradients: Vec<Option<Tensor<B, 3>>>, learning_rate: f64) {
-        self.steps_done += 1;
-        self.tuned = None;
-        let encoder_rate = self.training.learning_rate * (learning_rate / self.optimizer.learning_rate());
-        let decay = (1.0 - encoder_rate * self.training.weight_decay) as f32;
-        let of_encoder = self.optimizer.without_decay();
-        let rules = [(&of_encoder, encoder_rate), (&self.optimizer, learning_rate)];
-        // Whether an array is the head's, and its factor before the step. Biases and normalisations have one axis, and no decay;
-        // the head's decay is part of its optimiser.
-        let count = self.encoder_arrays;
-        let group = |(at, array): (usize, &Parameter<B>)| match at < count {
-            true => (0, if array.shape.len() > 1 { decay } else { 1.0 }),
-            false => (1, 1.0),
-        };
-        let groups: Vec<(usize, f32)> = self.parameters.iter().enumerate().map(group).collect();
-        if self.is_host {
-            let of_groups = rules.map(|(optimizer, rate)| AnyRule::of(optimizer, rate, self.steps_done));
-            let rules = groups.into_iter().map(|(group, decay)| ArrayRule { rule: of_groups[group], decay });
-            return host_update::update(self.parameters.iter_mut().zip(rules), gradients, self.clip);
-        }
-        let sizes = rules.map(|(optimizer, rate)| optimizer.step_sizes::<B>(&[rate], self.steps_done, &self.device));
-        let arrays = self.parameters.iter_mut().zip(groups);
-        for ((array, (group, decay)), gradient) in arrays.zip(clipped(self.clip, gradients)) {
-            let Some(gradient) = gradient else { continue };
-            let value = array.value.clone() * decay;
-            array.value = rules[group].0.apply(&mut array.state, value, gradient, &sizes[group]);
-        }
-    }
-
     /// Returns the logits of texts as a saved model computes them, `[texts, outputs]`.
     fn evaluate(&mut self, sequences: &TokenSequences) -> Result<Matrix, Error> {
-        let weights = self.arrays(|parameter| parameter.value.clone());
+        let weights = self.arrays.weights();
         if self.tuned.is_none() {
-            let arrays: Vec<&[f32]> =
-                weights.0[..self.encoder_arrays].iter().map(|array| array.values.as_slice()).collect();
-            self.tuned = Some(self.host.tuned(&arrays)?);
+            self.tuned = Some(self.arrays.tuned(self.host)?);
         }
         let encoder = self.tuned.as_ref().expect("it was just made");
         let vectors = encoder.encode_tokens(sequences)?;
         let network = Network::new(self.architecture, &weights)?;
         Ok(network.logits(&Vectors::Fixed(&vectors))?)
-    }
-
-    /// Downloads one array per parameter.
-    fn arrays(&self, of: impl Fn(&Parameter<B>) -> Tensor<B, 3>) -> Weights {
-        let array = |parameter: &Parameter<B>| {
-            let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
-            weights::Tensor { name, shape, values: floats(of(parameter)) }
-        };
-        Weights(self.parameters.iter().map(array).collect())
     }
 }
 
@@ -214,7 +157,7 @@ impl<B: Backend> Engine for EncoderEngine<'_, B> {
     }
 
     fn weights(&self, positions: &[usize], _: Vec<Weights>) -> Vec<Weights> {
-        positions.iter().map(|_| self.arrays(|parameter| parameter.value.clone())).collect()
+        positions.iter().map(|_| self.arrays.weights()).collect()
     }
 
     fn retain(&mut self, positions: &[usize]) {
@@ -223,22 +166,16 @@ impl<B: Backend> Engine for EncoderEngine<'_, B> {
     }
 
     fn load(&mut self, weights: &[&Weights]) {
-        self.parameters = parameters(weights, &self.device);
+        self.arrays.load(weights[0]);
         self.tuned = None;
     }
 
     fn states(&self, positions: &[usize]) -> Vec<TrainingState> {
-        let state = |_: &usize| {
-            let values = self.arrays(|parameter| parameter.value.clone());
-            let [first, second] = [0, 1].map(|at| self.arrays(|p| p.state.arrays(&p.value)[at].clone()));
-            TrainingState { parts: [values, first, second], steps: self.steps_done }
-        };
-        positions.iter().map(state).collect()
+        positions.iter().map(|_| self.arrays.state()).collect()
     }
 
     fn resume(&mut self, states: &[&TrainingState]) {
-        self.parameters = with_states(states, &self.device);
-        self.steps_done = states.first().map_or(0, |state| state.steps);
+        self.arrays.resume(states[0]);
         self.tuned = None;
     }
 }
@@ -251,16 +188,4 @@ fn sequences(features: &Features) -> &TokenSequences {
             unreachable!("an encoder is trained on token ids")
         }
     }
-}
-
-/// Adds the gradients of two batches.
-fn added<B: Backend>(
-    sums: Vec<Option<Tensor<B, 3>>>,
-    gradients: Vec<Option<Tensor<B, 3>>>,
-) -> Vec<Option<Tensor<B, 3>>> {
-    let add = |(sum, gradient): (Option<Tensor<B, 3>>, Option<Tensor<B, 3>>)| match (sum, gradient) {
-        (Some(sum), Some(gradient)) => Some(sum + gradient),
-        (sum, gradient) => sum.or(gradient),
-    };
-    sums.into_iter().zip(gradients).map(add).collect()
 }
