@@ -18,8 +18,7 @@ struct Place {
 
 /// Returns where a key belongs, as a hint; `None` if no table has such a key, or too many have.
 pub(super) fn place_of(file: &Arc<Shape>, key: &str) -> Option<String> {
-    let mut places = Vec::new();
-    collect(file, key, &Place { table: String::new(), is_item: false }, &mut places);
+    let places = outermost(file, key);
     let each: Vec<String> = places.iter().map(shown).collect();
     let hint = match &each[..] {
         [] => return None,
@@ -32,8 +31,7 @@ pub(super) fn place_of(file: &Arc<Shape>, key: &str) -> Option<String> {
 
 /// Returns the dotted keys that end in `key`, as axes of a grid are written; keys of embeddings as `embedding.KEY`.
 pub(super) fn axes_of(file: &Arc<Shape>, key: &str) -> Vec<String> {
-    let mut places = Vec::new();
-    collect(file, key, &Place { table: String::new(), is_item: false }, &mut places);
+    let places = outermost(file, key);
     let axis = |place: &Place| match place.table.as_str() {
         "" => key.to_owned(),
         "embedding.NAME.KIND" => format!("embedding.{key}"),
@@ -78,6 +76,19 @@ fn shown(Place { table, is_item }: &Place) -> String {
         (list, true) => format!("to an item of the list `{list}`"),
         (table, false) => format!("to [{table}]"),
     }
+}
+
+/// Returns the tables that have the key, without those below another one: `epochs` is that of `train`, if both it and
+/// `train.contrastive` have one.
+fn outermost(file: &Arc<Shape>, key: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    collect(file, key, &Place { table: String::new(), is_item: false }, &mut places);
+    let all = places.clone();
+    let is_below = |inner: &Place, outer: &Place| {
+        inner.table.strip_prefix(&*outer.table).is_some_and(|rest| rest.starts_with('.'))
+    };
+    places.retain(|place| !all.iter().any(|other| is_below(place, other)));
+    places
 }
 
 /// Collects the tables below `shape` that have the key.
