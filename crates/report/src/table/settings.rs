@@ -82,13 +82,19 @@ fn measured(summary: &Summary, ranking: &Ranking<'_>, settings: &[&Setting<'_>])
     columns.push(whole_numbers("bytes", "per text", settings, of(|o| o.bytes_per_text)));
     columns.push(whole_numbers("table", "bytes", settings, of(|o| o.table_bytes)));
     columns.push(whole_numbers("encoder", "trained bytes", settings, of(|o| o.encoder_bytes)));
-    columns.retain(|(column, fields)| !is_of_bytes(column) || fields.iter().any(|field| field.value.is_some()));
+    columns.push(whole_numbers(
+        "pairs",
+        "trained on",
+        settings,
+        of(|o| o.contrastive.map(|contrastive| contrastive.pairs)),
+    ));
+    columns.retain(|(column, fields)| !may_be_empty(column) || fields.iter().any(|field| field.value.is_some()));
     columns
 }
 
 /// Returns whether a column holds sizes that records of earlier versions, or all cells of a run, may lack.
-fn is_of_bytes(column: &Column) -> bool {
-    matches!(column.name.as_str(), "bytes" | "table" | "encoder")
+fn may_be_empty(column: &Column) -> bool {
+    matches!(column.name.as_str(), "bytes" | "table" | "encoder" | "pairs")
 }
 
 fn metric_column(summary: &Summary, settings: &[&Setting<'_>], name: &str) -> Measured {
