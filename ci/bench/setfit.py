@@ -58,6 +58,8 @@ label = "label"
 path = "train.csv"
 [data.test]
 path = "test.csv"
+[data.split]
+train = {rows}
 [embedding.frozen.sentence_transformer]
 path = "{model}"
 [embedding.tuned.sentence_transformer]
@@ -137,7 +139,7 @@ def one(arguments, folder, seed, rows):
             writer = csv.writer(file)
             writer.writerow(("text", "label"))
             writer.writerows(of)
-    scores = ours(arguments, folder, seed)
+    scores = ours(arguments, folder, seed, len(rows[0]))
     command = [arguments.python, "-c", SETFIT, arguments.model, folder / "train.csv", folder / "test.csv", folder / "setfit",
                str(arguments.pairs), str(arguments.threads), str(seed)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stdout
@@ -148,9 +150,9 @@ def one(arguments, folder, seed, rows):
     return scores
 
 
-def ours(arguments, folder, seed):
+def ours(arguments, folder, seed, rows):
     model = Path(arguments.model).absolute()
-    (folder / "p.toml").write_text(PIPELINE.format(seed=seed, model=model, pairs=arguments.pairs), encoding="utf-8")
+    (folder / "p.toml").write_text(PIPELINE.format(seed=seed, model=model, pairs=arguments.pairs, rows=rows), encoding="utf-8")
     environment = {**os.environ, "RAYON_NUM_THREADS": str(arguments.threads)}
     subprocess.run([arguments.binary, "run", folder / "p.toml", "--device", "cpu", "--jobs", "1", "--force", "--quiet"],
                    check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

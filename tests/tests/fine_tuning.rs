@@ -292,6 +292,8 @@ fn what_training_on_pairs_cannot_do_is_refused() {
     refused("pairs = 4", "pairs = 0", &["q.toml:", "`pairs` must be a whole number, 1 or more"]);
     refused("batch_size = 8", "batch = 8", &["q.toml:", "batch_size"]);
     refused("trainable = true\n", "", &["q.toml:", "no embedding of this file has an encoder that is fine-tuned"]);
+    let planned = fixture.done(&["plan", "p.toml"]).stdout;
+    assert_eq!(planned.matches("first, it is trained on 192 pairs of texts").count(), 2, "{planned}");
     // Without pairs, L-BFGS trains no encoder.
     let without = fixture.read("p.toml").replace("contrastive = { pairs = 4, epochs = 2, batch_size = 8 }", "");
     fixture.write("q.toml", without);
@@ -299,6 +301,14 @@ fn what_training_on_pairs_cannot_do_is_refused() {
     assert!(planned.contains("can't be fine-tuned by lbfgs"), "{planned}");
     // One text of each class: no two are alike.
     fixture.write("q.toml", fixture.read("p.toml").replace("per_class = 6", "per_class = 1"));
-    let ended = fixture.emberline(&["run", "q.toml", "--device", "cpu"]);
-    assert!(ended.stderr.contains("two training texts of one label"), "{}", ended.stderr);
+    for command in [&["check", "--data", "q.toml"][..], &["run", "q.toml", "--device", "cpu"]] {
+        let ended = fixture.emberline(command);
+        assert!(ended.code != Some(0) && ended.printed().contains("two training texts of one label"), "{command:?}");
+    }
+    // An axis of encoders, in a file without one that is fine-tuned.
+    let file = fixture.read("p.toml").replace("trainable = true\n", "").replace("lora = { rank = 2 }", "");
+    let file = file.replace("contrastive = { pairs = 4, epochs = 2, batch_size = 8 }", "");
+    fixture.write("q.toml", file + "[grid]\n\"train.contrastive.pairs\" = [1, 2]\n");
+    let said = fixture.emberline(&["check", "q.toml"]).printed();
+    assert!(said.contains("`train.contrastive.pairs` is of an encoder that is fine-tuned"), "{said}");
 }

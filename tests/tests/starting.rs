@@ -142,7 +142,10 @@ fn learned_vectors_have_a_length_that_the_texts_can_give() {
     let file = tried("names.csv", lines("name,sex\n", names)).expect("a file");
     // Nor are they words that the pretrained table knows.
     assert!(!file.contains("[embedding.corpus.corpus]") && file.contains("\nembedding = [\"hashing\"]"), "{file}");
-    assert!(file.contains("knows words of 0.0 % of these texts") && !file.contains("[embedding.pretrained"), "{file}");
+    assert!(
+        file.contains("knows 0.0 % of the words of these texts") && !file.contains("[embedding.pretrained"),
+        "{file}"
+    );
     // The header's names are none that columns usually have.
     assert!(file.contains("text = \"name\"") && file.contains("label = \"sex\""), "{file}");
     let file = tried("a.csv", lines("text,label\n", |row| format!("{},{}", text(row), label(row)))).expect("a file");

@@ -157,6 +157,7 @@ impl<S: Simd, const TALL: usize, const WIDE: usize, const VECTORS: usize> Tiles<
     /// Computes `target = left * right + bias`; an empty bias is zero.
     #[inline(always)]
     pub(crate) fn multiply_rows(self, left: &Panels, right: &Panels, bias: &[f32], mut target: Target<'_>) {
+        assert!(bias.is_empty() || bias.len() == right.cols(), "a bias of another length");
         let pairs = right.panels() / WIDE * WIDE;
         for panel in (0..pairs).step_by(WIDE) {
             self.multiply_rows_of_panels::<WIDE>(left, right, panel, bias, &mut target);
@@ -294,7 +295,7 @@ fn store<S: Simd, const HEIGHT: usize, const PANELS: usize, const VECTORS: usize
     columns: Range<usize>,
     target: &mut Target<'_>,
 ) {
-    for (r, sums) in sums.iter().enumerate().take(rows - row) {
+    for (r, sums) in sums.iter().enumerate().take(rows.saturating_sub(row)) {
         let start = (row + r) * target.stride;
         let target = &mut target.values[start + columns.start..start + columns.end];
         for (part, sum) in target.chunks_mut(S::F32_LANES).zip(sums.as_flattened()) {

@@ -32,7 +32,7 @@ pub struct Target<'a> {
 /// Computes `target = rows * panels + bias`, `[count, inner] * [inner, outputs]`; an empty bias is zero. `packed` is a buffer.
 ///
 /// # Panics
-/// If `rows` or `target` are too short for the shapes.
+/// If `rows` or `target` are too short for the shapes, or the bias has another length than the outputs.
 #[inline(always)]
 pub fn multiply_rows<S: Simd>(
     simd: S,

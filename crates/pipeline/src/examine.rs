@@ -130,6 +130,10 @@ impl Pipeline {
                     let why = "a text has one of several classes here, and the most probable one is predicted; remove `decide.threshold`";
                     return Err(unsupported(why.to_owned()));
                 }
+                if trains_on_pairs(plan, cell) {
+                    let targets = labels.matrix(&data.splits.train).map_err(emberline_dataset::Error::from)?;
+                    emberline_train::check_pairs(labels.task, &targets)?;
+                }
                 if embedded.insert(Arc::as_ptr(&cell.settings.data)) {
                     faults.extend(reduction_faults(plan, cell, data.splits.train.len()));
                     faults.extend(learned_faults(plan, cell, &self.folder, &data));
@@ -260,6 +264,12 @@ fn length_faults(plan: &Plan, (name, source): (&str, &Source), opened: &Opened) 
         Some(DataFault { axes: String::new(), error, key: None })
     };
     plan.cells.iter().filter_map(fault).collect()
+}
+
+/// Whether a cell with these data trains an encoder on pairs of texts.
+fn trains_on_pairs(plan: &Plan, of: &Cell) -> bool {
+    let has_these_data = |cell: &&Cell| Arc::ptr_eq(&cell.settings.data, &of.settings.data);
+    plan.cells.iter().filter(has_these_data).any(|cell| cell.settings.train.contrastive.is_some())
 }
 
 fn unsupported(reason: String) -> Error {

@@ -15,7 +15,7 @@ use crate::diagnostics::Diagnostics;
 use crate::document::{Document, Entry, Table, Tree, check, typed};
 use crate::grid::{self, Axis};
 use crate::replicates::replicates;
-use crate::settings::{Decide, ENCODER_AXES, Settings, decide_faults, loss_faults, monitor_faults};
+use crate::settings::{Decide, Settings, decide_faults, is_of_encoder, loss_faults, monitor_faults};
 
 /// A valid pipeline: its settings, its axes and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Pipeline {
         if self.settings.tunes_encoder(is_axis) {
             return faults;
         }
-        for axis in self.axes.iter().filter(|axis| ENCODER_AXES.contains(&axis.key.as_str())) {
+        for axis in self.axes.iter().filter(|axis| is_of_encoder(&axis.key)) {
             let message =
                 format!("`{}` is of an encoder that is fine-tuned, and no embedding of this file is", axis.key);
             let hint =

@@ -64,14 +64,22 @@ pub struct Settings {
 }
 
 /// The axes that only a fine-tuned encoder knows.
-pub(crate) const ENCODER_AXES: [&str; 6] = [
+const ENCODER_AXES: [&str; 7] = [
     "embedding.trainable_layers",
     "embedding.lora",
     "train.encoder_learning_rate",
     "train.encoder_weight_decay",
     "train.encoder_dropout",
     "train.accumulate",
+    "train.contrastive",
 ];
+
+/// Returns whether only a fine-tuned encoder knows an axis.
+pub(crate) fn is_of_encoder(axis: &str) -> bool {
+    let is_or_is_below =
+        |key: &str| axis.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    ENCODER_AXES.into_iter().any(is_or_is_below)
+}
 
 /// The maximum number of cells that a grid may have.
 pub const MAX_CELLS: usize = 100_000;

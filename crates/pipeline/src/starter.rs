@@ -27,8 +27,8 @@ const LEARNED_DIMS: [usize; 8] = [256, 128, 64, 32, 16, 8, 4, 2];
 /// The share of positive rows below which settings are ranked by PR-AUC.
 const RARE: f64 = 0.3;
 
-/// The share of texts of which the pretrained table has to know a word: with fewer, some split may have none to train on.
-const FEWEST_KNOWN: f64 = 0.2;
+/// The share of words that the pretrained table has to know: with fewer, the texts are of another language or of names.
+const FEWEST_KNOWN: f64 = 0.3;
 
 /// Names of files that say nothing of what is in them; the folder's name says more.
 const GENERIC: [&str; 9] = ["train", "training", "data", "dataset", "all", "labelled", "labeled", "train_text", "rows"];
@@ -102,15 +102,16 @@ impl Starter<'_> {
         Ok(None)
     }
 
-    /// Returns the share of the texts that the pretrained table knows a word of, if that is too small for it to be compared.
+    /// Returns the share of the words that the pretrained table knows, if that is too small for it to be compared.
     pub fn unsuitable_pretrained(&self) -> Option<f64> {
-        let texts = self.rows.texts();
-        let knows = |text: &&str| {
-            let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 1);
-            words.any(|word| self.pretrained_words.contains(&word.to_lowercase()))
-        };
-        let known = texts.iter().filter(|text| knows(&&text[..])).count();
-        let share = known as f64 / texts.len().max(1) as f64;
+        let (mut known, mut all) = (0, 0);
+        for text in self.rows.texts().iter() {
+            for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+                all += 1;
+                known += usize::from(self.pretrained_words.contains(&word.to_lowercase()));
+            }
+        }
+        let share = known as f64 / all.max(1) as f64;
         (share < FEWEST_KNOWN).then_some(share)
     }
 
@@ -140,8 +141,8 @@ impl Starter<'_> {
             Some(share) => {
                 let _ = write!(
                     text,
-                    "# No pretrained embedding is compared: the table that comes with the program, of English words, knows words of {:.1} % of \
-                     these texts.\n\n",
+                    "# No pretrained embedding is compared: the table that comes with the program, of English words, knows {:.1} % of the \
+                     words of these texts.\n\n",
                     100.0 * share
                 );
             }

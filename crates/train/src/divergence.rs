@@ -45,6 +45,20 @@ pub enum Divergence {
         /// The learning rate of the epoch.
         learning_rate: f64,
     },
+    /// While an encoder was trained on pairs, the loss or a weight became NaN or infinite.
+    #[error(
+        "training on pairs diverged: the loss or a weight is no finite number after step {step} of {steps}; lower \
+         `encoder_learning_rate` ({})",
+        significant(*learning_rate)
+    )]
+    Pairs {
+        /// The step, 1 for the first.
+        step: u32,
+        /// The number of all steps.
+        steps: u32,
+        /// The encoder's learning rate.
+        learning_rate: f64,
+    },
     /// The kept weights contain NaN or infinite values.
     #[error(
         "training diverged: weights of the best epoch, {epoch}, are infinite or NaN; lower the learning rate ({})",

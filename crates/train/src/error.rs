@@ -39,7 +39,7 @@ pub enum Error {
     /// Fine-tuning an encoder needs more memory than is available.
     #[error(
         "fine-tuning the encoder takes about {}, and {} are available {}; train fewer of its weights \
-         (`lora = {{ rank = 8 }}` or `trainable_layers = 2`), set a smaller `train.batch_size` with `train.accumulate`, cut texts \
+         (`lora = {{ rank = 8 }}` or `trainable_layers = 2`), set a smaller `batch_size` (that of `train.contrastive`, if there is one) with `train.accumulate`, cut texts \
          with `max_length`, or provide more memory",
         human_size(_0.needed), human_size(_0.available), _0.limit
     )]

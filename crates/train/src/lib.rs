@@ -33,6 +33,7 @@ mod weights;
 pub const COMPUTATION: u32 = 2;
 
 pub use checkpoint::{Checkpoint, CheckpointAction, Checkpointer};
+pub use contrastive::check_pairs;
 pub use decision::{DecisionSpec, Decisions};
 pub use divergence::Divergence;
 pub use error::Error;

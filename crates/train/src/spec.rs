@@ -5,6 +5,7 @@ use emberline_encoder::fine_tune::{HostEncoder, Memory};
 use emberline_metrics::Threshold;
 
 use crate::Error;
+use crate::contrastive::Pair;
 use crate::decision::DecisionSpec;
 use crate::head::Architecture;
 use crate::metric;
@@ -73,6 +74,13 @@ impl FitSpec<'_> {
         self.train.contrastive.zip(self.encoder)
     }
 
+    /// Returns the number of pairs that an encoder is trained on before the head, at most; none if it isn't.
+    pub fn pairs(&self) -> Option<u64> {
+        let (Contrastive { pairs, epochs, .. }, _) = self.contrastive()?;
+        let of_row = u64::from(pairs).saturating_mul(u64::from(epochs)).saturating_mul(2);
+        Some(of_row.saturating_mul(self.targets.train.rows() as u64))
+    }
+
     /// Returns what another fit must share to be trained with this one as one computation; none if this fit must be
     /// trained alone, since it tunes its embedding or takes no steps.
     pub fn shape(&self) -> Option<Shape> {
@@ -99,6 +107,7 @@ impl FitSpec<'_> {
     /// Estimates the bytes that the fit needs in addition to its features. Six copies of every trained number: the
     /// start, the current value, the best one, the optimiser's two moments, and one for transfers. Five numbers for
     /// every unit and every row that is computed at once. Three for every output and every row: the targets and logits.
+    /// What the encoder takes, and the pairs that it is trained on.
     pub fn memory(&self) -> u64 {
         let batch = u64::from(self.train.batch_size).min(self.targets.train.rows() as u64).max(EVALUATION_ROWS);
         let units = self.architecture().units().saturating_mul(5 * batch);
@@ -106,7 +115,8 @@ impl FitSpec<'_> {
         let outputs = rows.saturating_mul(3 * self.targets.train.cols() as u64);
         let parameters = self.trained_parameters().saturating_mul(6);
         let head = parameters.saturating_add(units).saturating_add(outputs).saturating_mul(4);
-        head.saturating_add(self.encoder_memory())
+        let pairs = self.pairs().unwrap_or(0).saturating_mul(size_of::<Pair>() as u64);
+        head.saturating_add(self.encoder_memory()).saturating_add(pairs)
     }
 
     /// Estimates the bytes that training the encoder takes besides its trained numbers.

@@ -4,7 +4,7 @@ mod decide;
 
 use std::io::{self, Write};
 
-use emberline_base::number::counted;
+use emberline_base::number::{counted, grouped};
 use emberline_base::record::Data;
 use emberline_cache::Cache;
 use emberline_device::DeviceChoice;
@@ -92,7 +92,9 @@ fn totals(plan: &Plan, states: &[State], data: &Data) -> String {
     let (done, failed) = (count(&|s| *s == State::Done), count(&|s| matches!(s, State::Failed(_))));
     let steps = |cell: &Cell| {
         let train = &cell.settings.train;
-        let rows_per_step = u64::from(train.batch_size) * u64::from(train.accumulate.unwrap_or(1));
+        // Of an encoder that is trained on pairs before, no batches of the head make a step together.
+        let accumulate = train.accumulate.filter(|_| train.contrastive.is_none()).unwrap_or(1);
+        let rows_per_step = u64::from(train.batch_size) * u64::from(accumulate);
         (data.splits.train.rows as u64).div_ceil(rows_per_step) * u64::from(train.epochs)
     };
     let waiting = plan.cells.iter().zip(states).filter(|(_, state)| !state.is_up_to_date());
@@ -156,11 +158,13 @@ fn to_encode(encoding: &ToEncode) -> String {
 fn to_tune(cost: &TuningCost) -> String {
     let TuningCost { embedding, cell, memory, weights } = cost;
     match memory {
-        Ok(TuningMemory { bytes, refused }) => {
+        Ok(TuningMemory { bytes, refused, pairs }) => {
+            let pairs = pairs.map(|pairs| format!("; first, it is trained on {} pairs of texts", grouped(pairs)));
+            let pairs = pairs.unwrap_or_default();
             let refused = refused.as_ref().map(|why| format!("\n{embedding}: {why}")).unwrap_or_default();
             let (memory, weights) = (human_size(*bytes), megabytes(*weights));
             format!(
-                "{embedding}: fine-tuning takes about {memory} of memory, and {weights} of weights per cell, such as `{cell}`{refused}"
+                "{embedding}: fine-tuning takes about {memory} of memory, and {weights} of weights per cell, such as `{cell}`{pairs}{refused}"
             )
         }
         Err(problem) => format!("{embedding} can't be fine-tuned: {problem}"),
@@ -215,8 +219,8 @@ fn listed<'a>(report: Report, plan: &'a Plan, survey: &'a Survey) -> Listed<'a> 
     let tuning = |cost: &TuningCost| {
         let TuningCost { embedding, cell, memory, weights } = cost;
         match memory {
-            Ok(TuningMemory { bytes, refused }) => serde_json::json!({
-                "embedding": embedding, "cell": cell, "memory": bytes, "refused": refused, "bytes_per_cell": weights
+            Ok(TuningMemory { bytes, refused, pairs }) => serde_json::json!({
+                "embedding": embedding, "cell": cell, "memory": bytes, "refused": refused, "bytes_per_cell": weights, "pairs": pairs
             }),
             Err(problem) => serde_json::json!({"embedding": embedding, "cell": cell, "error": problem}),
         }

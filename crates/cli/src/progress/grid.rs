@@ -107,9 +107,9 @@ impl Grid {
         }
     }
 
-    pub(super) fn pairs(&mut self, id: &str, progress: &PairProgress) {
+    pub(super) fn pairs(&mut self, id: &str, progress: &PairProgress, now: Instant) {
         if let Some(running) = self.running.get_mut(id) {
-            running.pairs(progress);
+            running.pairs(progress, now);
         }
     }
 

@@ -187,7 +187,7 @@ impl Observer for Progress {
 
     fn pairs(&mut self, id: &str, progress: &PairProgress) {
         let mut shown = locked(&self.shown);
-        shown.grid.pairs(id, progress);
+        shown.grid.pairs(id, progress, Instant::now());
         shown.draw();
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Running {
     trains_since: Option<Instant>,
     /// How far the training of its encoder on pairs is, before the first epoch.
     pairs: Option<PairProgress>,
+    /// The step on pairs that was shown first, and when.
+    first_pairs: Option<(u32, Instant)>,
     latest: Option<Epoch>,
     /// The best epoch by the monitor, with its value.
     best: Option<(u32, f64)>,
@@ -46,6 +48,7 @@ impl Running {
             monitor: queued.monitor,
             trains_since: None,
             pairs: None,
+            first_pairs: None,
             latest: None,
             best: None,
             measured: (0, 0.0),
@@ -76,8 +79,20 @@ impl Running {
         self.latest = Some(epoch.clone());
     }
 
-    pub(super) fn pairs(&mut self, progress: &PairProgress) {
+    pub(super) fn pairs(&mut self, progress: &PairProgress, now: Instant) {
+        self.first_pairs.get_or_insert((progress.step, now));
         self.pairs = Some(*progress);
+    }
+
+    /// Returns the parts of the line while the encoder is trained on pairs. A resumed cell doesn't begin with the first step.
+    fn parts_of_pairs(&self, PairProgress { step, steps, loss }: PairProgress, now: Instant) -> Vec<(u8, String)> {
+        let mut parts = vec![(0, format!("pairs, step {step}/{steps}")), (2, format!("loss {}", fixed(loss, 4)))];
+        if let Some((first, since)) = self.first_pairs.filter(|(first, _)| step > *first) {
+            let per_step = now.saturating_duration_since(since).div_f64(f64::from(step - first));
+            let left = TimeLeft { time: per_step.mul_f64(f64::from(steps - step)), bound: Bound::About };
+            parts.push((1, left.to_string()));
+        }
+        parts
     }
 
     /// Returns the value of the monitored metric in an epoch, if it was measured.
@@ -122,14 +137,8 @@ impl Running {
             return vec![(0, "preparing".to_owned())];
         }
         let Some(latest) = &self.latest else {
-            if let Some(PairProgress { step, steps, loss }) = self.pairs.filter(|pairs| pairs.step < pairs.steps) {
-                let left = self.elapsed(now).mul_f64(f64::from(steps - step) / f64::from(step));
-                let left = TimeLeft { time: left, bound: Bound::About };
-                return vec![
-                    (0, format!("pairs, step {step}/{steps}")),
-                    (2, format!("loss {}", fixed(loss, 4))),
-                    (1, left.to_string()),
-                ];
+            if let Some(pairs) = self.pairs.filter(|pairs| pairs.step < pairs.steps) {
+                return self.parts_of_pairs(pairs, now);
             }
             let what = if self.epochs.is_some() { "first epoch" } else { "fitting until it converges" };
             return vec![(0, format!("{what}, {}", time(self.elapsed(now))))];
@@ -189,10 +198,13 @@ mod tests {
         let start = Instant::now();
         let mut running = Running::of(&queued("minilm", false), "minilm".to_owned());
         running.trains(start);
-        running.pairs(&PairProgress { step: 30, steps: 120, loss: 0.25 });
+        let progress = |step| PairProgress { step, steps: 120, loss: 0.25 };
+        running.pairs(&progress(20), start);
+        assert_eq!(running.line(6, 80, start), "minilm  pairs, step 20/120  loss 0.2500");
+        running.pairs(&progress(30), start + Duration::from_secs(10));
         let line = running.line(6, 80, start + Duration::from_secs(10));
-        assert_eq!(line, "minilm  pairs, step 30/120  loss 0.2500  about 30 s left");
-        running.pairs(&PairProgress { step: 120, steps: 120, loss: 0.1 });
+        assert_eq!(line, "minilm  pairs, step 30/120  loss 0.2500  about 1 min 30 s left");
+        running.pairs(&progress(120), start + Duration::from_secs(100));
         assert!(running.line(6, 80, start).contains("first epoch"));
     }
 

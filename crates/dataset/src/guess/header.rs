@@ -41,10 +41,14 @@ pub(super) fn has_header(rows: &[Vec<Cell>]) -> bool {
         let are_numbers = column(at).next().is_some() && column(at).all(|value| number(value).is_some());
         !name.is_empty() && (are_numbers || (words(name) == 1 && mean_words(column(at)) >= WORDS))
     };
-    // Above `Anna,f` and `Ben,m`, `name,sex` is told from a row by its `sex`, which no row repeats as rows repeat theirs.
+    // Above `Anna,f` and `Ben,m`, `name,sex` is told from a row by its `sex`, which no row repeats as rows repeat theirs, and which isn't
+    // as short as theirs: `Kim,d` may be a row of a rare class.
     let are_words = given.iter().all(|name| words(name) == 1);
-    let is_above_classes = |at| are_words && all_repeat(column(at));
-    names.iter().enumerate().any(|named| stands_out(named) || (!named.1.is_empty() && is_above_classes(named.0)))
+    let is_above_classes = |(at, name): (usize, &&str)| {
+        let length = name.chars().count();
+        are_words && length > 0 && all_repeat(column(at)) && column(at).all(|value| value.chars().count() != length)
+    };
+    names.iter().enumerate().any(|named| stands_out(named) || is_above_classes(named))
 }
 
 /// Whether there are enough values to tell, and every one of them is there more than once.
@@ -110,7 +114,8 @@ mod tests {
         let found = |rows: &[[&str; 2]]| found(&rows.iter().map(|row| row.as_slice()).collect::<Vec<_>>());
         assert!(found(&rows(["name", "sex"])));
         assert!(!found(&rows(["Kim", "f"])), "a row like the others");
-        assert!(!found(&rows(["Kim Lee", "x"])), "a row of a class of its own");
+        assert!(!found(&rows(["Kim Lee", "other"])), "a row of a class of its own");
+        assert!(!found(&rows(["Kim", "d"])), "a row of a class of its own");
         assert!(!found(&rows(["name", "sex"])[..9]), "too few rows to tell");
     }
 

@@ -92,10 +92,11 @@ impl Options {
         Asked((!self.only.is_empty()).then(|| self.only.iter().map(String::as_str).collect()))
     }
 
-    /// Returns the device that trains a cell; L-BFGS runs on the CPU only.
+    /// Returns the device that trains a cell. L-BFGS runs on the CPU only; of a cell whose encoder is trained on pairs before, it is
+    /// the encoder's device.
     pub(super) fn device_of(&self, cell: &Cell) -> Device {
         let CellSettings { embedding, head, train, .. } = &cell.settings;
-        if matches!(train.optimizer, Optimizer::Lbfgs(_)) {
+        if matches!(train.optimizer, Optimizer::Lbfgs(_)) && train.contrastive.is_none() {
             return Device::Cpu;
         }
         let has_gpu_kernels = head.has_gpu_kernels() && train.has_gpu_kernels() && !embedding.source.trainable();

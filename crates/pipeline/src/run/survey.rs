@@ -83,10 +83,11 @@ pub struct TuningCost {
 }
 
 impl TuningCost {
-    /// Returns whether it takes at least as much memory as another; what can't be opened takes most.
+    /// Returns whether it takes at least as much memory as another, or as many pairs if the memory is equal; what can't be opened
+    /// takes most.
     fn takes_more_than(&self, other: &Self) -> bool {
-        let bytes = |cost: &Self| cost.memory.as_ref().map_or(u64::MAX, |memory| memory.bytes);
-        bytes(self) >= bytes(other)
+        let size = |cost: &Self| cost.memory.as_ref().map_or((u64::MAX, None), |memory| (memory.bytes, memory.pairs));
+        size(self) >= size(other)
     }
 }
 
@@ -97,6 +98,8 @@ pub struct TuningMemory {
     pub bytes: u64,
     /// Why a run would refuse it now, with the cure; `None` if that much is available.
     pub refused: Option<String>,
+    /// The number of pairs of texts that are trained on before the head, at most; `None` if none are.
+    pub pairs: Option<u64>,
 }
 
 /// The state of a plan.
@@ -170,10 +173,11 @@ pub fn survey(
 /// Returns what fine-tuning a cell's encoder takes. Its texts are cut into tokens, whose number decides the memory of a batch.
 fn tuning_cost(inputs: &mut Inputs, pipeline: &Pipeline, cell: &Cell) -> TuningCost {
     let memory = inputs.prepare(cell, &mut |_| {}).map(|prepared| {
-        let bytes = spec(cell, &prepared).memory();
+        let spec = spec(cell, &prepared);
+        let (bytes, pairs) = (spec.memory(), spec.pairs());
         let refused =
             memory::check_available(bytes).err().map(|lack| emberline_train::Error::EncoderMemory(lack).to_string());
-        TuningMemory { bytes, refused }
+        TuningMemory { bytes, refused, pairs }
     });
     TuningCost {
         embedding: cell.embedding().to_owned(),

@@ -24,6 +24,7 @@ pub(crate) struct Pair {
 /// # Errors
 /// If there are no two texts of one label, or none of different ones.
 pub(super) fn pairs(task: Task, targets: &Matrix, settings: Contrastive, seed: u64) -> Result<Vec<Pair>, Error> {
+    check_pairs(task, targets)?;
     let groups = Groups::of(task, targets);
     let mut all = Vec::new();
     for epoch in 1..=settings.epochs {
@@ -40,13 +41,15 @@ pub(super) fn pairs(task: Task, targets: &Matrix, settings: Contrastive, seed: u
         stream.shuffle(&mut of_epoch);
         all.append(&mut of_epoch);
     }
-    for (equal, what) in [(true, "two training texts of one label"), (false, "training texts of two labels")] {
-        if !all.iter().any(|pair| pair.equal == equal) {
-            let message = format!("`contrastive` trains on pairs of texts and needs {what}; there are none");
-            return Err(Error::Unsupported(message));
-        }
-    }
     Ok(all)
+}
+
+/// Checks that the labels of training rows, `[rows, outputs]`, give pairs to train an encoder on.
+///
+/// # Errors
+/// If there are no two texts of one label, or none of different ones.
+pub fn check_pairs(task: Task, targets: &Matrix) -> Result<(), Error> {
+    Groups::of(task, targets).check()
 }
 
 /// The rows of every label.
@@ -80,6 +83,20 @@ impl Groups {
         let of_row =
             (0..targets.rows()).map(|row| labels(row).into_iter().map(|label| ranges[label].clone()).collect());
         Self { of_row: of_row.collect(), rows: by_label.concat(), is_multi_label: task == Task::MultiLabel }
+    }
+
+    /// Refuses labels that give no pairs of one kind.
+    fn check(&self) -> Result<(), Error> {
+        let has_equal = self.of_row.iter().flatten().any(|label| label.len() > 1);
+        // Some row's label isn't that of all, unless all rows have one in common.
+        let has_different = !self.of_row.iter().flatten().any(|label| label.len() == self.of_row.len());
+        let lacks = match (has_equal, has_different) {
+            (true, true) => return Ok(()),
+            (false, _) => "two training texts of one label",
+            (true, false) if self.is_multi_label => "two training texts without a common label",
+            (true, false) => "training texts of two labels",
+        };
+        Err(Error::Unsupported(format!("`contrastive` trains on pairs of texts and needs {lacks}; there are none")))
     }
 
     /// Draws another row that has a label of this one.
@@ -173,11 +190,14 @@ mod tests {
 
     #[test]
     fn texts_of_one_label_and_texts_of_labels_of_their_own_give_no_pairs() {
-        let refusal = |targets: Vec<f32>| match pairs(Task::Binary, &Matrix::new(2, 1, targets), SETTINGS, 1) {
+        let refusal = |task, targets| match pairs(task, &targets, SETTINGS, 1) {
             Err(Error::Unsupported(why)) => why,
             other => panic!("{other:?}"),
         };
-        assert!(refusal(vec![1.0, 1.0]).contains("training texts of two labels"));
-        assert!(refusal(vec![0.0, 1.0]).contains("two training texts of one label"));
+        let binary = |targets| refusal(Task::Binary, Matrix::new(2, 1, targets));
+        assert!(binary(vec![1.0, 1.0]).contains("training texts of two labels"));
+        assert!(binary(vec![0.0, 1.0]).contains("two training texts of one label"));
+        let common = Matrix::new(3, 3, vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
+        assert!(refusal(Task::MultiLabel, common).contains("two training texts without a common label"));
     }
 }

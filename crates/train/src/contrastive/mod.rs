@@ -3,14 +3,14 @@
 //!
 //! A [`FitRequest`] enters whose features are token ids; a [`FittedModel`] leaves that is the head's fit on frozen vectors,
 //! with the encoder's arrays before the head's. As SetFit does, the rate rises during the first tenth of the steps and then
-//! falls to zero, both linearly, and the gradient of a step is scaled down to a length of at most 1.
+//! falls towards zero, both linearly, and the gradient of a step is scaled down to a length of at most 1.
 
 mod draw;
 
 use std::time::Instant;
 
 use emberline_base::record::Contrastive as Record;
-use emberline_base::{CancellationToken, Features, Matrix, SplitName, Splits, TokenSequences};
+use emberline_base::{CancellationToken, Features, Matrix, Splits, TokenSequences};
 use emberline_device::{Device, memory};
 use emberline_encoder::fine_tune::HostEncoder;
 
@@ -26,6 +26,7 @@ use crate::spec::FitSpec;
 use crate::weights::Weights;
 
 pub(crate) use self::draw::Pair;
+pub use self::draw::check_pairs;
 
 /// The share of all steps during which the learning rate rises.
 const WARMUP: f64 = 0.1;
@@ -73,8 +74,8 @@ pub(crate) fn fit(engine: EngineChoice, mut request: FitRequest<'_, '_>, device:
 fn tune(request: &mut FitRequest<'_, '_>, device: Device) -> Result<Tuned, Error> {
     let spec = request.spec;
     let (settings, host) = spec.contrastive().expect("the caller has looked");
-    let pairs = draw::pairs(spec.task, &spec.targets.train, settings, spec.seed)?;
     let _reserved = memory::reserve(spec.memory()).map_err(Error::EncoderMemory)?;
+    let pairs = draw::pairs(spec.task, &spec.targets.train, settings, spec.seed)?;
     let start = Weights(spec.embedding_weights()?);
     let training = spec.train.encoder_training(host.scope());
     let sequences = tokens(&spec.features.train)?;
@@ -86,6 +87,10 @@ fn tune(request: &mut FitRequest<'_, '_>, device: Device) -> Result<Tuned, Error
     let finished = Instant::now();
     let arrays = engine.weights();
     drop(engine);
+    if !arrays.is_finite() {
+        let steps = steps.len() as u32;
+        return Err(Divergence::Pairs { step: steps, steps, learning_rate: training.learning_rate }.into());
+    }
     let vectors = vectors(spec, host, &arrays)?;
     let loss = mean_loss(&pairs, frozen(&vectors.train));
     let seconds = seconds + finished.elapsed().as_secs_f64();
@@ -113,8 +118,8 @@ fn train(
         let batches: Vec<&[Pair]> = pairs.chunks(batch_size).collect();
         let loss = engine.step(&batches, share_of_rate(at, steps.len()));
         if !loss.is_finite() {
-            let (epoch, split) = (1, SplitName::Train);
-            return Err(Divergence::NotFinite { epoch, split, loss, learning_rate }.into());
+            let (step, steps) = (at as u32 + 1, steps.len() as u32);
+            return Err(Divergence::Pairs { step, steps, learning_rate }.into());
         }
         let is_last = at + 1 == steps.len();
         if is_last || at.is_multiple_of(NOTIFY_EVERY) {
@@ -152,11 +157,11 @@ fn save(
     if action == CheckpointAction::SaveAndStop { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// Returns the share of the learning rate at a step, 0 for the first of `steps`.
+/// Returns the share of the learning rate at a step, 0 for the first of `steps`. Every step has some, so that a single one trains.
 fn share_of_rate(step: usize, steps: usize) -> f64 {
-    let warmup = (WARMUP * steps as f64).ceil();
-    let step = step as f64;
-    if step < warmup { step / warmup } else { (steps as f64 - step) / (steps as f64 - warmup) }
+    let (step, steps) = (step as f64, steps as f64);
+    let warmup = (WARMUP * steps).ceil();
+    if step < warmup { (step + 1.0) / warmup } else { (steps - step) / (steps - warmup + 1.0) }
 }
 
 /// Returns the vectors of all texts by the trained encoder.
@@ -225,5 +230,20 @@ impl Checkpointer for HeadCheckpointer<'_> {
 
     fn interrupt(&self) -> Option<CancellationToken> {
         self.0.interrupt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_for_a_tenth_of_the_steps_and_then_falls() {
+        let shares = |steps| (0..steps).map(|step| share_of_rate(step, steps)).collect::<Vec<_>>();
+        assert_eq!(shares(1), [1.0]);
+        assert_eq!(shares(4), [1.0, 0.75, 0.5, 0.25]);
+        let twenty = shares(20);
+        assert_eq!((twenty[0], twenty[1], twenty.len()), (0.5, 1.0, 20));
+        assert!(twenty[1..].is_sorted_by(|a, b| a > b) && twenty[19] > 0.0, "{twenty:?}");
     }
 }

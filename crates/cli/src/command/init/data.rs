@@ -52,22 +52,19 @@ pub(super) fn run(args: &Init, data: &Path) -> Result<Code, Error> {
     let mut text = description(&data_file, &guess, &findings);
     text += &write_file(&args.dir, PIPELINE, starter.text(learned_dim).as_bytes())?;
     text += &write_file(&args.dir, SCHEMA_FILE, Schema::Pipeline.text().as_bytes())?;
-    match starter.unsuitable_pretrained() {
-        None => {
-            for (name, content) in TABLE {
-                text += &write_file(&args.dir, name, content)?;
-            }
-        }
-        Some(share) => {
-            text += &format!(
-                "\nno pretrained embedding is compared: the table that comes with the program, of English words, knows words of {:.1} % of \
-                 the texts\n",
-                100.0 * share
-            );
-        }
+    let unsuitable = starter.unsuitable_pretrained();
+    for (name, content) in TABLE.into_iter().filter(|_| unsuitable.is_none()) {
+        text += &write_file(&args.dir, name, content)?;
     }
     text += &ignore_runs(&args.dir)?;
     text += &attributes::add(&args.dir)?;
+    if let Some(share) = unsuitable {
+        text += &format!(
+            "\nno pretrained embedding is compared: the table that comes with the program, of English words, knows {:.1} % of the \
+             words\n",
+            100.0 * share
+        );
+    }
     let file = args.dir.join(PIPELINE).display().to_string();
     text += &format!("\nwrong? change `text` and `label` in {file}, or name them with --text and --label\n");
     text += &format!("now: emberline run {file}\n");

@@ -17,6 +17,13 @@ pub(super) const KEYS: &[Word] = &[
         "train.optimizer.lbfgs",
         "leave it out: `lbfgs` fits with an intercept and an L2 penalty, whose strength is `l2`",
     ),
+    word("numiterations iterations numpairs npairs samples", "train.contrastive", "it is called `pairs` here"),
+    word("numepochs nepochs numtrainepochs epoch", "train.contrastive", "it is called `epochs` here"),
+    word(
+        "learningrate lr bodylearningrate",
+        "train.contrastive",
+        "write `encoder_learning_rate = 2e-5` in [train], beside `contrastive`",
+    ),
     word("nesterov", "train.optimizer", "leave it out: `sgd` has plain `momentum`"),
     word("amsgrad usema jitcompile foreach", "train.optimizer", "leave it out: there is no such variant here"),
     word(

@@ -138,7 +138,7 @@ impl<B: Backend> TrainedArrays<B> {
         TrainingState { parts: [self.weights(), first, second], steps: self.steps_done }
     }
 
-    /// Replaces the values; the optimiser starts anew.
+    /// Replaces the values, for what is computed from them; the optimiser's state is lost.
     pub(super) fn load(&mut self, weights: &Weights) {
         self.parameters = parameters(&[weights], &self.device);
     }

@@ -16,8 +16,8 @@ use crate::optimizer::StepOptimizer;
 use crate::settings::{Adam, Clip, EncoderTraining};
 use crate::weights::{TrainingState, Weights};
 
-/// The least length that a vector is divided by.
-const LEAST_LENGTH: f32 = 1e-8;
+/// The least square of the length that a vector is divided by; the root of zero would have no slope.
+const LEAST_SQUARE: f32 = 1e-16;
 
 /// What an encoder is trained on pairs with.
 pub(crate) struct PairSpec<'a> {
@@ -80,7 +80,7 @@ impl<'a, B: Backend> BurnPairEngine<'a, B> {
         let rate = self.spec.training.dropout;
         let dropout = (rate > 0.0).then_some(fine_tune::Dropout { rate, stream: dropout });
         let vectors = self.device_encoder.forward(&tracked, &ids, dropout); // [texts, dim]
-        let lengths = (vectors.clone() * vectors.clone()).sum_dim(1).sqrt().clamp_min(LEAST_LENGTH);
+        let lengths = (vectors.clone() * vectors.clone()).sum_dim(1).clamp_min(LEAST_SQUARE).sqrt();
         let directions = vectors / lengths;
         let sides = [0, 1].map(|side| {
             let place = |pair: &Pair| rows.partition_point(|&row| row < pair.rows[side]) as i64;
