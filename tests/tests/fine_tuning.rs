@@ -202,6 +202,11 @@ fn an_export_is_a_folder_that_gives_the_vectors_of_the_fine_tuned_encoder() {
         fixture.done(&["export", "runs/p", "--cell", id, "--sentence-transformer", name]);
         let refused = fixture.emberline(&["export", "runs/p", "--cell", id, "--sentence-transformer", name]);
         assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+        let permissions = |file: &str| {
+            let path = fixture.join(Path::new(name).join(file));
+            path.metadata().expect(file).permissions()
+        };
+        assert_eq!(permissions("model.safetensors"), permissions("config.json"), "whoever may read the folder");
         let texts = ["why the cat", "hello people"];
         fixture.write("texts", texts.join("\n"));
         let embedded =

@@ -220,13 +220,31 @@ fn known() -> Vec<String> {
     names
 }
 
+/// Rewords the last line of the library's message, which speaks of Rust's fields, variants and types.
+fn in_plain_words(message: &str) -> String {
+    let (place, says) = message.rsplit_once('\n').unwrap_or(("", message));
+    let listed = |rest: &str| rest.replace(", expected one of ", "; there are ").replace(", expected ", "; write ");
+    let says = if let Some(rest) = says.strip_prefix("unknown field ") {
+        format!("unknown key {}", listed(rest))
+    } else if let Some(rest) = says.strip_prefix("unknown variant ") {
+        format!("unknown value {}", listed(rest))
+    } else if let Some(name) = says.strip_prefix("missing field ") {
+        format!("the key {name} is missing; add it")
+    } else if let Some(rest) = says.strip_prefix("invalid type: ") {
+        format!("the {} is the wrong kind of value; write another", rest.split(',').next().unwrap_or(rest))
+    } else {
+        says.to_owned()
+    };
+    if place.is_empty() { says } else { format!("{place}\n{says}") }
+}
+
 impl Profile {
     /// Parses a profile.
     ///
     /// # Errors
     /// What is wrong, with its line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let profile: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let profile: Self = toml::from_str(text).map_err(|error| in_plain_words(error.to_string().trim_end()))?;
         profile.faults().map_or(Ok(profile), Err)
     }
 
@@ -299,11 +317,12 @@ mod tests {
         assert_eq!((profile.slurm.grace_s, profile.slurm.step), (60, Step::Srun));
         assert_eq!(profile.cache_dir(), Path::new("/scratch/emberline-cache"));
         for (more, says) in [
-            ("[slurm]\npartitin = \"a\"", "partitin"),
+            ("[slurm]\npartitin = \"a\"", "unknown key `partitin`; there are `account`"),
             ("[slurm.train]\npartition = \"a b\"", "slurm.train.partition"),
             ("[slurm.train]\nextra = [\"-x\"]", "--name=value"),
             ("[slurm]\ncells_per_task = 0", "at least 1"),
-            ("[slurm]\nstep = \"mpirun\"", "mpirun"),
+            ("[slurm]\nstep = \"mpirun\"", "unknown value `mpirun`; "),
+            ("slurm = 3", "the integer `3` is the wrong kind of value; write another"),
             ("wrapper = [\"a\\nb\"]", "line end"),
             ("device = \"tpu\"", "auto, cpu, cuda or wgpu"),
             ("cache_dir = \"cache\"", "`cache_dir` cache must be an absolute path"),

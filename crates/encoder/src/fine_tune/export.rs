@@ -186,7 +186,10 @@ fn save(weights: &Weights, (tuned, words): (&BTreeMap<String, Arc<[u8]>>, &str),
     }
     let path = folder.join("model.safetensors");
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize_to_file(all, Some(metadata), &path).map_err(|error| fault(error, path))
+    // The library renames a temporary file, which nobody else may read; a file that is created as usual tells who may.
+    let usual = fs::File::create(&path).and_then(|file| file.metadata()).map_err(FileError::new("write", &path))?;
+    safetensors::serialize_to_file(all, Some(metadata), &path).map_err(|error| fault(error, path.clone()))?;
+    Ok(fs::set_permissions(&path, usual.permissions()).map_err(FileError::new("write", &path))?)
 }
 
 fn fault(error: safetensors::SafeTensorError, path: PathBuf) -> Error {
