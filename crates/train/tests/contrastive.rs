@@ -13,6 +13,30 @@ use serde_json::json;
 
 const ROWS: usize = 24;
 
+static LINEAR: Head = Head { layers: Vec::new() };
+
+fn spec<'a>(
+    train: &'a Train,
+    features: &'a Splits<Features>,
+    targets: &'a Splits<Matrix>,
+    encoder: Option<&'a HostEncoder>,
+) -> FitSpec<'a> {
+    FitSpec {
+        head: &LINEAR,
+        train,
+        seed: 4,
+        task: Task::MultiClass,
+        classes: &[],
+        features,
+        targets,
+        order: None,
+        monitor: Some(Monitor::VAL_LOSS),
+        encoder,
+        initial: None,
+        decision: DecisionSpec::default(),
+    }
+}
+
 /// Texts of three classes that differ by a word, as tokens of a tiny encoder.
 struct Texts {
     encoder: SentenceTransformer,
@@ -41,20 +65,7 @@ impl Texts {
 
     fn fit(&self, host: &HostEncoder, train: serde_json::Value) -> Result<FittedModel, Error> {
         let train: Train = serde_json::from_value(train).expect("settings");
-        let spec = FitSpec {
-            head: &Head::default(),
-            train: &train,
-            seed: 4,
-            task: Task::MultiClass,
-            classes: &[],
-            features: &self.features,
-            targets: &self.targets,
-            order: None,
-            monitor: Some(Monitor::VAL_LOSS),
-            encoder: Some(host),
-            initial: None,
-            decision: DecisionSpec::default(),
-        };
+        let spec = spec(&train, &self.features, &self.targets, Some(host));
         let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
         fit(vec![request], Device::Cpu).and_then(|mut all| all.pop().expect("one"))
     }
@@ -101,20 +112,7 @@ fn the_encoder_comes_before_a_head_that_is_fitted_as_on_frozen_vectors() {
         let frozen = Splits { train: vectors(train), valid: valid.as_ref().map(vectors), test: None };
         let train: Train = serde_json::from_value(settings(optimizer)).expect("settings");
         let train = train.without_encoder();
-        let spec = FitSpec {
-            head: &Head::default(),
-            train: &train,
-            seed: 4,
-            task: Task::MultiClass,
-            classes: &[],
-            features: &frozen,
-            targets: &texts.targets,
-            order: None,
-            monitor: Some(Monitor::VAL_LOSS),
-            encoder: None,
-            initial: None,
-            decision: DecisionSpec::default(),
-        };
+        let spec = spec(&train, &frozen, &texts.targets, None);
         let request = FitRequest { spec: &spec, callbacks: &mut [], checkpointer: None };
         let of_head = fit(vec![request], Device::Cpu).expect("a fit").pop().expect("one").expect("it ends");
         assert_eq!((fitted.weights, fitted.logits.valid), (of_head.weights, of_head.logits.valid));
