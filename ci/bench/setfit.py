@@ -120,6 +120,7 @@ READERS = {"trec": trec, "sst2": sst2, "banking77": banking77}
 
 def drawn(train, test, per_class, count, seed):
     """Draws the training rows of each class, as far as there are so many different ones, and the test rows."""
+    train, test = ([(" ".join(text.split()), label) for text, label in rows] for rows in (train, test))
     generator = random.Random(seed)
     held_out = generator.sample(test, min(count, len(test)))
     texts = {text for text, _ in held_out}
