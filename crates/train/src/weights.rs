@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use emberline_base::array_file::{Array, ElementType};
 use emberline_base::{OutOfMemory, memory};
+use emberline_encoder::fine_tune::HostEncoder;
+use emberline_encoder::sentence_transformer::SentenceTransformer;
 use safetensors::View;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -103,6 +105,13 @@ impl Weights {
         let arrays: Vec<Tensor> =
             taken.map(|tensor| Tensor { name: name(&tensor).unwrap_or_default(), ..tensor }).collect();
         (!arrays.is_empty()).then_some(Self(arrays))
+    }
+
+    /// Returns the encoder that its arrays make, which come first.
+    pub(crate) fn tuned(&self, host: &HostEncoder) -> Result<SentenceTransformer, Error> {
+        let of_encoder = self.0.iter().take(host.shapes().len());
+        let arrays: Vec<&[f32]> = of_encoder.map(|array| array.values.as_slice()).collect();
+        Ok(host.tuned(&arrays)?)
     }
 
     /// Returns whether every value is finite.

@@ -166,8 +166,7 @@ fn share_of_rate(step: usize, steps: usize) -> f64 {
 
 /// Returns the vectors of all texts by the trained encoder.
 fn vectors(spec: &FitSpec<'_>, host: &HostEncoder, arrays: &Weights) -> Result<Splits<Features>, Error> {
-    let slices: Vec<&[f32]> = arrays.0.iter().map(|array| array.values.as_slice()).collect();
-    let encoder = host.tuned(&slices)?;
+    let encoder = arrays.tuned(host)?;
     let of = |features: &Features| -> Result<Features, Error> {
         Ok(Features::Frozen(encoder.encode_tokens(tokens(features)?)?))
     };

@@ -4,12 +4,10 @@ use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use emberline_encoder::fine_tune::HostEncoder;
-use emberline_encoder::sentence_transformer::SentenceTransformer;
 
 use super::super::dense::AnyRule;
 use super::super::host_update::{self, ArrayRule};
 use super::super::parameter::{Parameter, clipped, floats, parameters, with_rank, with_states};
-use crate::Error;
 use crate::optimizer::StepOptimizer;
 use crate::settings::{Clip, EncoderTraining};
 use crate::weights::{self, TrainingState, Weights};
@@ -118,13 +116,6 @@ impl<B: Backend> TrainedArrays<B> {
     /// Returns the number of steps that were taken.
     pub(super) fn steps_done(&self) -> u32 {
         self.steps_done
-    }
-
-    /// Returns the encoder that the present values make.
-    pub(super) fn tuned(&self, host: &HostEncoder) -> Result<SentenceTransformer, Error> {
-        let of_encoder = self.parameters[..self.encoder_arrays].iter().map(|parameter| floats(parameter.value.clone()));
-        let arrays: Vec<Vec<f32>> = of_encoder.collect();
-        Ok(host.tuned(&arrays.iter().map(Vec::as_slice).collect::<Vec<_>>())?)
     }
 
     /// Returns the present values.

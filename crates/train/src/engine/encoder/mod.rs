@@ -127,7 +127,7 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
     fn evaluate(&mut self, sequences: &TokenSequences) -> Result<Matrix, Error> {
         let weights = self.arrays.weights();
         if self.tuned.is_none() {
-            self.tuned = Some(self.arrays.tuned(self.host)?);
+            self.tuned = Some(weights.tuned(self.host)?);
         }
         let encoder = self.tuned.as_ref().expect("it was just made");
         let vectors = encoder.encode_tokens(sequences)?;
