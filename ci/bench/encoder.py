@@ -1,13 +1,15 @@
-"""Sentence vectors on the CPU: Emberline, in both precisions, against other programs on the same texts.
+"""Sentence vectors: Emberline, in its precisions, against other programs on the same texts and device.
 
     python ci/bench/encoder.py --binary target/dist/emberline --model models/all-MiniLM-L6-v2 --texts train.csv \
-        [--python venv/bin/python] [--onnx-python venv/bin/python] [--count 2000] [--rounds 5] [--threads 2]
+        [--python venv/bin/python] [--onnx-python venv/bin/python] [--device cpu|cuda] [--count 2000] [--rounds 5] \
+        [--threads 2]
 
 Rounds are interleaved. Each side is a process of its own, run with COUNT texts and with 16, and its rate is
 (COUNT - 16) texts by the difference: what starting and loading take counts for no one (both are shown). Peers: `--python`
 (or EMBERLINE_ST_PYTHON) has sentence-transformers, with PyTorch; `--onnx-python` (or EMBERLINE_EXPORT_PYTHON) has what
 `onnxruntime_encoder.py` needs, which runs in two settings. At least one is needed; their own timers around encoding are shown too.
-With one thread, pin it: `taskset -c 1 python ci/bench/encoder.py --threads 1 ...`.
+With one thread, pin it: `taskset -c 1 python ci/bench/encoder.py --threads 1 ...`. On a GPU (a binary that was built with `--features
+gpu`), sentence-transformers runs in both precisions; take more texts, such as 20,000.
 """
 
 import argparse
@@ -27,9 +29,10 @@ REFERENCE = """
 import json, sys, time
 import torch
 from sentence_transformers import SentenceTransformer
-model, texts, out, threads = sys.argv[1:]
+model, texts, out, threads, device, precision = sys.argv[1:]
 torch.set_num_threads(int(threads))
-model = SentenceTransformer(model, device="cpu")
+dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
+model = SentenceTransformer(model, device=device, model_kwargs={"dtype": dtype})
 texts = open(texts, encoding="utf-8").read().split("\\n")[:-1]
 start = time.perf_counter()
 vectors = model.encode(texts, batch_size=32)
@@ -59,6 +62,7 @@ def parse():
     parser.add_argument("--texts", required=True, help="a .csv with a column question_text, or a text a line")
     parser.add_argument("--python", default=os.environ.get("EMBERLINE_ST_PYTHON"))
     parser.add_argument("--onnx-python", default=os.environ.get("EMBERLINE_EXPORT_PYTHON"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -88,7 +92,7 @@ def commands(arguments):
     """The command of each side, of a folder, the side's name and that of a file of texts."""
 
     def ours(*options):
-        source = [arguments.binary, "embed", "sentence_transformer", arguments.model, "--device", "cpu", "--format", "npy", *options]
+        source = [arguments.binary, "embed", "sentence_transformer", arguments.model, "--device", arguments.device, "--format", "npy", *options]
         return lambda folder, side, name: [*source, "--input", folder / f"{name}.txt", "--output", vectors(folder, side, name)]
 
     def theirs(python, *program, options=()):
@@ -96,9 +100,12 @@ def commands(arguments):
             python, *program, arguments.model, folder / f"{name}.txt", vectors(folder, side, name), arguments.threads, *options
         ]
 
-    sides = {OURS: ours(), f"{OURS}, i8": ours("--set", "precision=i8")}
+    fast = "i8" if arguments.device == "cpu" else "bf16"
+    sides = {OURS: ours(), f"{OURS}, {fast}": ours("--set", f"precision={fast}")}
     if arguments.python:
-        sides["sentence-transformers"] = theirs(arguments.python, "-c", REFERENCE)
+        precisions = {"sentence-transformers": "f32"} | ({} if fast == "i8" else {"sentence-transformers, bf16": "bf16"})
+        for side, precision in precisions.items():
+            sides[side] = theirs(arguments.python, "-c", REFERENCE, options=[arguments.device, precision])
     if arguments.onnx_python:
         program = Path(__file__).parent / "onnxruntime_encoder.py"
         sides["ONNX Runtime, sorted"] = theirs(arguments.onnx_python, program)

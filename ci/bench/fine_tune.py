@@ -1,13 +1,14 @@
-"""Fine-tuning all layers of a sentence encoder: Emberline against PyTorch, on the CPU and the same batches.
+"""Fine-tuning all layers of a sentence encoder: Emberline beside PyTorch, on one device, in 32 bits and in mixed precision.
 
-    cargo test --release -p emberline-encoder --lib --no-run      (prints the path of the program)
-    python ci/bench/fine_tune.py --program target/release/deps/emberline_encoder-... --model models/all-MiniLM-L6-v2 \
-        --texts pipelines/data/questions.csv --python venv/bin/python [--count 1000] [--batch 32] [--rounds 3] [--threads 2]
+    python ci/bench/fine_tune.py --binary target/release/emberline --model models/all-MiniLM-L6-v2 \
+        --texts pipelines/data/questions.csv --python venv/bin/python [--device cpu|cuda] [--precisions f32,bf16] \
+        [--count 1000] [--batch 32] [--epochs 2] [--rounds 3] [--threads 2]
 
-Each side is a process of its own and trains one epoch with a linear head and Adam, without dropout; rounds are interleaved.
-The texts are sorted by length, so that a batch holds texts of similar length, which both sides are given alike. Loading and
-tokenising count for neither. `--python` is an interpreter that has sentence-transformers. Printed are the seconds of an epoch,
-what of them the optimiser takes, the mean loss, and the ratio of every round.
+Each side is a process of its own and trains with a linear head and Adam, without dropout, on batches of texts of similar length;
+rounds are interleaved. The seconds of an epoch are those of a fit of EPOCHS + 1 less those of a fit of one, by EPOCHS, so that
+loading, tokenising and compiling kernels count for neither side; Emberline's include its scores of 16 validation rows. `--python` is
+an interpreter that has sentence-transformers. Printed are the seconds of an epoch, texts per second, and the ratio of every round.
+The GPU needs a binary that was built with `--features gpu`.
 """
 
 import argparse
@@ -20,75 +21,117 @@ import sys
 import tempfile
 from pathlib import Path
 
+VALID = 16
+PIPELINE = """
+name = "p"
+[data]
+train = "texts.csv"
+[data.split]
+valid = {valid}
+[embedding.tuned.sentence_transformer]
+path = {model}
+trainable = true
+precision = "{precision}"
+[head]
+layers = []
+[train]
+epochs = {epochs}
+batch_size = {batch}
+optimizer = {{ adam = {{ learning_rate = 2e-5 }} }}
+encoder_learning_rate = 2e-5
+encoder_weight_decay = 0.0
+[decide]
+keep_encoders = "none"
+"""
 REFERENCE = """
 import json, sys, time
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
-model, texts, batch, threads = sys.argv[1:]
+model, texts, batch, epochs, device, precision, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
-model = SentenceTransformer(model, device="cpu")
+model = SentenceTransformer(model, device=device)
 model.eval()
 texts = open(texts, encoding="utf-8").read().split("\\n")[:-1]
-size = int(batch)
-batches = [model.preprocess(texts[i : i + size]) for i in range(0, len(texts), size)]
-labels = [torch.arange(i, min(i + size, len(texts))) % 2 for i in range(0, len(texts), size)]
-head = nn.Linear(model.encode(["a"]).shape[1], 2)
-with torch.no_grad():
-    head.weight.copy_((torch.arange(head.weight.numel(), dtype=torch.float64).sin() * 0.3).reshape(head.weight.shape))
-    head.bias.zero_()
+size, epochs = int(batch), int(epochs)
+starts = range(0, len(texts), size)
+batches = [{name: tensor.to(device) for name, tensor in model.tokenize(texts[i : i + size]).items()} for i in starts]
+labels = [(torch.arange(i, min(i + size, len(texts))) % 2).float().to(device) for i in starts]
+head = nn.Linear(model.encode(["a"]).shape[1], 1).to(device)
 optimizer = torch.optim.Adam([*model.parameters(), *head.parameters()], lr=2e-5, fused=True)
-start, updates, losses = time.perf_counter(), 0.0, 0.0
-for features, label in zip(batches, labels):
-    loss = nn.functional.cross_entropy(head(model(features)["sentence_embedding"]), label)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    update = time.perf_counter()
-    optimizer.step()
-    updates += time.perf_counter() - update
-    losses += loss.item() * len(label)
-print(json.dumps({"seconds": time.perf_counter() - start, "updates": updates, "loss": losses / len(texts)}))
+seconds = []
+for _ in range(1 + epochs):
+    started = time.perf_counter()
+    for features, label in zip(batches, labels):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            vectors = model(dict(features))["sentence_embedding"].float()
+        loss = nn.functional.binary_cross_entropy_with_logits(head(vectors).squeeze(1), label)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    seconds.append(time.perf_counter() - started)
+print(json.dumps(sum(seconds[1:]) / epochs))
 """
-MEASURE = ["fine_tune::tests::speed", "--ignored", "--nocapture", "--test-threads", "1"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--binary", required=True, type=Path)
+    parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--texts", required=True, help="a .csv with a column question_text")
     parser.add_argument("--python", default=os.environ.get("EMBERLINE_ST_PYTHON", sys.executable))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--precisions", default="f32,bf16")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     with open(arguments.texts, encoding="utf-8", newline="") as file:
-        texts = [row["question_text"].replace("\n", " ") for row in csv.DictReader(file)][: arguments.count]
-    texts.sort(key=len)
+        texts = [" ".join(row["question_text"].split()) for row in csv.DictReader(file)]
+    texts = list(dict.fromkeys(texts))[: arguments.count + VALID]
+    for precision in arguments.precisions.split(","):
+        rounds = [(own(arguments, precision, texts), reference(arguments, precision, texts)) for _ in range(arguments.rounds)]
+        for name, side in (("Emberline", 0), ("PyTorch", 1)):
+            seconds = [one[side] for one in rounds]
+            median = statistics.median(seconds)
+            print(f"{precision}, {name}: {median:.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), {arguments.count / median:.0f} texts/s")
+        ratios = [pytorch / emberline for emberline, pytorch in rounds]
+        print(f"{precision}: {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+
+
+def own(arguments, precision, texts):
+    return (fitted(arguments, precision, texts, 1 + arguments.epochs) - fitted(arguments, precision, texts, 1)) / arguments.epochs
+
+
+def fitted(arguments, precision, texts, epochs):
+    """Returns the seconds of a fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        with open(folder / "texts.csv", "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *((text, "ab"[at % 2]) for at, text in enumerate(texts))])
+        pipeline = PIPELINE.format(valid=VALID, model=json.dumps(str(arguments.model.resolve())), precision=precision, epochs=epochs,
+                                   batch=arguments.batch)
+        (folder / "p.toml").write_text(pipeline, encoding="utf-8")
+        command = [arguments.binary.resolve(), "run", "p.toml", "--device", arguments.device, "--jobs", "1", "--quiet"]
+        variables = {"RAYON_NUM_THREADS": str(arguments.threads), "EMBERLINE_CACHE_DIR": str(folder / "cache")}
+        ended = subprocess.run(command, cwd=folder, env=os.environ | variables, capture_output=True, text=True)
+        if ended.returncode:
+            sys.exit(ended.stderr)
+        summary = json.loads((folder / "runs/p/summary.json").read_text(encoding="utf-8"))
+    return summary["cells"][0]["seconds"]
+
+
+def reference(arguments, precision, texts):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texts.txt"
-        path.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
-        rounds = [(own(arguments, path), reference(arguments, path)) for _ in range(arguments.rounds)]
-    for name, side in (("Emberline", 0), ("PyTorch", 1)):
-        seconds = [one[side]["seconds"] for one in rounds]
-        updates = statistics.median(one[side]["updates"] for one in rounds)
-        spread = f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-        print(f"{name}: {spread}, of which the optimiser {updates:.2f}; loss {rounds[0][side]['loss']:.5f}")
-    ratios = [pytorch["seconds"] / emberline["seconds"] for emberline, pytorch in rounds]
-    print(f"as fast: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-
-
-def own(arguments, texts):
-    variables = {"EMBERLINE_MINILM": arguments.model, "EMBERLINE_TEXTS": str(texts), "EMBERLINE_BATCH": str(arguments.batch),
-                 "RAYON_NUM_THREADS": str(arguments.threads)}
-    printed = subprocess.run([arguments.program, *MEASURE], env=os.environ | variables, check=True, capture_output=True, text=True)
-    return json.loads(next(line[line.index("{") :] for line in printed.stdout.splitlines() if '"seconds"' in line))
-
-
-def reference(arguments, texts):
-    command = [arguments.python, "-c", REFERENCE, arguments.model, str(texts), str(arguments.batch), str(arguments.threads)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        path.write_text("".join(text + "\n" for text in sorted(texts[VALID:], key=len)), encoding="utf-8")
+        parts = [arguments.model, path, arguments.batch, arguments.epochs, arguments.device, precision, arguments.threads]
+        command = [arguments.python, "-c", REFERENCE, *(str(part) for part in parts)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -56,6 +56,13 @@ pub fn every_kind(folder: &Path) -> Vec<Small> {
         small("elmo", "elmo", file("encoder/tests/fixtures/elmo"), true, false),
         small("bert", "sentence_transformer", file("encoder/tests/fixtures/bert"), true, false),
         small(
+            "mixed",
+            "sentence_transformer",
+            file("encoder/tests/fixtures/distilbert") + "precision = \"bf16\"\n",
+            true,
+            false,
+        ),
+        small(
             "last",
             "sentence_transformer",
             file("encoder/tests/fixtures/mpnet") + "trainable_layers = 1\n",

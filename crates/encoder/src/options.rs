@@ -24,4 +24,7 @@ pub enum Precision {
     F32,
     /// 8-bit integers in the linear maps of the layers, on the CPU: faster, and a little less exact.
     I8,
+    /// 16-bit brain floats as factors of the layers' products, for CUDA GPUs; sums and everything else are of 32 bits. The CPU rounds
+    /// alike, for the same results without a GPU.
+    Bf16,
 }

@@ -9,7 +9,7 @@ use super::{HostEncoder, Inner, Scope};
 use crate::Error;
 use crate::sentence_transformer::pooling::{Mode, Pooling};
 use crate::sentence_transformer::stage::{Residual, Stage};
-use crate::transformer::{Activation, DeviceArrays, DeviceLinear, DeviceModel, Dropout, activate};
+use crate::transformer::{Activation, DeviceArrays, DeviceLinear, DeviceModel, Dropout, Products, activate};
 
 /// The minimum length that a vector is divided by, squared.
 const SMALLEST_SQUARE: f32 = 1e-24;
@@ -39,15 +39,16 @@ impl<B: Backend> DeviceEncoder<B> {
     /// Copies the arrays that aren't trained to a device.
     ///
     /// # Errors
-    /// If a value isn't finite, a file was changed after it was opened, the tokenizer is corrupt, or the host has too little
-    /// memory for a matrix.
+    /// If a value isn't finite, a file was changed after it was opened, the tokenizer is corrupt, the device has no numbers of the
+    /// encoder's precision, or the host too little memory for a matrix.
     pub fn new(host: &HostEncoder, device: B::Device) -> Result<Self, Error> {
         let Inner { encoder, scope, indices, .. } = &*host.0;
         let adapter_scale = match scope {
             Scope::Lora { rank, alpha } => alpha / *rank as f32,
             Scope::All | Scope::Last(_) => 0.0,
         };
-        let arrays = DeviceArrays { device: &device, trained: indices, adapter_scale };
+        let products = Products::of::<B>(encoder.transformer.precision(), &device)?;
+        let arrays = DeviceArrays { device: &device, trained: indices, adapter_scale, products };
         let stage = |stage: &Stage| match stage {
             Stage::Dense { linear, activation, residual, .. } => {
                 let prefix = stage.prefix(&encoder.folder);

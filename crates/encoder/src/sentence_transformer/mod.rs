@@ -136,8 +136,13 @@ impl SentenceTransformer {
 
     /// Returns the same encoder, whose layers are computed in other numbers; those of [`Precision::I8`] on the CPU.
     pub fn with_precision(mut self, precision: Precision) -> Self {
-        if precision == Precision::I8 {
-            self.digest = Digest::of_parts([self.digest.as_str().as_bytes(), b"precision=i8"]);
+        let part: Option<&[u8]> = match precision {
+            Precision::F32 => None,
+            Precision::I8 => Some(b"precision=i8"),
+            Precision::Bf16 => Some(b"precision=bf16"),
+        };
+        if let Some(part) = part {
+            self.digest = Digest::of_parts([self.digest.as_str().as_bytes(), part]);
         }
         self.transformer = Arc::new(self.transformer.with_precision(precision));
         self

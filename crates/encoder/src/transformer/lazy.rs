@@ -36,6 +36,11 @@ impl LazyTransformer {
         Self { precision, ..self.not_loaded() }
     }
 
+    /// Returns the numbers that the layers are computed in.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
     fn not_loaded(&self) -> Self {
         Self {
             config: self.config.clone(),

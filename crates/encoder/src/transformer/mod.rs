@@ -45,7 +45,7 @@ pub(crate) use self::activation::Activation;
 pub(crate) use self::config::Config;
 pub(crate) use self::cpu::{CpuModel, dense};
 pub use self::device::Dropout;
-pub(crate) use self::device::{DeviceArrays, DeviceLinear, DeviceModel, activate, adapter_name};
+pub(crate) use self::device::{DeviceArrays, DeviceLinear, DeviceModel, Products, activate, adapter_name};
 pub(crate) use self::lazy::LazyTransformer;
 use self::mapped::{MappedLinear, MappedTable};
 pub(crate) use self::weights::{Name, Stored, Table, Weights};
@@ -71,9 +71,13 @@ fn build(model: Transformer, device: Device, precision: Precision) -> Result<Box
     Ok(match if precision == Precision::I8 { Device::Cpu } else { device } {
         Device::Cpu => Box::new(CpuModel::new(model, precision, CpuModel::MAX_PACKED)),
         #[cfg(feature = "gpu")]
-        Device::Wgpu => Box::new(device::DeviceModel::<burn::backend::Wgpu>::new(&model, Default::default())?),
+        Device::Wgpu => {
+            Box::new(device::DeviceModel::<burn::backend::Wgpu>::new(&model, precision, Default::default())?)
+        }
         #[cfg(feature = "gpu")]
-        Device::Cuda => Box::new(device::DeviceModel::<burn::backend::Cuda>::new(&model, Default::default())?),
+        Device::Cuda => {
+            Box::new(device::DeviceModel::<burn::backend::Cuda>::new(&model, precision, Default::default())?)
+        }
         #[cfg(not(feature = "gpu"))]
         Device::Wgpu | Device::Cuda => return Err(device.unsupported_by_build().into()),
     })

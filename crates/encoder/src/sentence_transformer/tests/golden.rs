@@ -120,7 +120,10 @@ fn both_forward_passes_agree() {
         let model = Transformer::read(&config, &mut weights).expect("a model");
         let texts: Vec<Vec<u32>> = [1, 2, 7, 7, 30, 31].map(|n| (0..n).map(|i| (i * 7 + n) % 20).collect()).to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory").layers(&texts, 2).concat();
+        let burn = DeviceModel::<Flex>::new(&model, Precision::F32, Default::default())
+            .expect("memory")
+            .layers(&texts, 2)
+            .concat();
         let own = CpuModel::new(model.clone(), Precision::F32, u64::MAX).layers(&texts, 2).concat();
         // The hidden states of models without a norm at a layer's end are sums of many terms, larger than 1.
         let largest = own.iter().fold(1.0_f32, |most, value| most.max(value.abs()));

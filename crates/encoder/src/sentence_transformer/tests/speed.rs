@@ -29,7 +29,7 @@ fn forward_passes_are_timed() {
         texts.chunks(batch).for_each(|texts| drop(std::hint::black_box(forward.layers(texts, 1))));
         eprintln!("{name}: {:.0} texts/s", texts.len() as f64 / started.elapsed().as_secs_f64());
     };
-    let burn = DeviceModel::<Flex>::new(&model, Default::default()).expect("memory");
+    let burn = DeviceModel::<Flex>::new(&model, Precision::F32, Default::default()).expect("memory");
     let [own, integers] =
         [Precision::F32, Precision::I8].map(|precision| CpuModel::new(model.clone(), precision, CpuModel::MAX_PACKED));
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use emberline_kernels::integer::{IntegerPanels, IntegerRows, multiply_integers};
 use emberline_kernels::rows::{Rows, Target, multiply_rows};
-use emberline_kernels::{LANES, Panels};
+use emberline_kernels::{Group, LANES, Panels};
 use pulp::{Arch, Simd};
 
 use super::{Layer, MappedLinear, Transformer};
@@ -19,6 +19,8 @@ pub(super) struct PackedLayer {
 /// The packed weight of a linear map, `[in, out]`.
 pub(super) enum PackedLinear {
     Whole(Panels),
+    /// Rounded to brain floats, as the rows are that it is multiplied with.
+    Rounded(Panels),
     Quantised(IntegerPanels),
 }
 
@@ -38,19 +40,12 @@ impl PackedLayer {
 impl PackedLinear {
     /// Packs a weight.
     pub(super) fn of(arch: Arch, linear: &MappedLinear, precision: Precision) -> Self {
-        let mut rows = Vec::new();
         match precision {
-            Precision::F32 => {
-                let mut panels = Panels::default();
-                panels.reshape(linear.inputs, linear.outputs);
-                for panel in 0..panels.panels() {
-                    let target = panels.panel_mut(panel);
-                    arch.dispatch(|| linear.widen_panel(panel * LANES, &mut rows, target));
-                }
-                Self::Whole(panels)
-            }
+            Precision::F32 => Self::Whole(panels(arch, linear, |_| {})),
+            Precision::Bf16 => Self::Rounded(panels(arch, linear, round_panel)),
             Precision::I8 => {
                 let (mut panels, mut buffer) = (IntegerPanels::default(), Panels::default());
+                let mut rows = Vec::new();
                 panels.reshape(linear.inputs, linear.outputs);
                 buffer.reshape(linear.inputs, LANES);
                 for panel in 0..panels.panels() {
@@ -65,6 +60,20 @@ impl PackedLinear {
     }
 }
 
+/// Packs a weight, and changes each panel.
+fn panels(arch: Arch, linear: &MappedLinear, change: impl Fn(&mut [Group])) -> Panels {
+    let (mut panels, mut rows) = (Panels::default(), Vec::new());
+    panels.reshape(linear.inputs, linear.outputs);
+    for panel in 0..panels.panels() {
+        let target = panels.panel_mut(panel);
+        arch.dispatch(|| {
+            linear.widen_panel(panel * LANES, &mut rows, target);
+            change(target);
+        });
+    }
+    panels
+}
+
 /// Returns the size in bytes that the packed weights of all layers take.
 pub(super) fn packed_bytes(model: &Transformer, precision: Precision) -> u64 {
     let maps = |layer: &Layer| {
@@ -72,7 +81,7 @@ pub(super) fn packed_bytes(model: &Transformer, precision: Precision) -> u64 {
         maps.map(|linear| (linear.inputs * linear.outputs) as u64).iter().sum::<u64>()
     };
     let bytes = match precision {
-        Precision::F32 => 4,
+        Precision::F32 | Precision::Bf16 => 4,
         Precision::I8 => 1,
     };
     bytes * model.layers.iter().map(maps).sum::<u64>()
@@ -91,6 +100,8 @@ pub(super) struct ProductBuffers {
     /// The same panel, and the left side of the product, quantised.
     integers: IntegerPanels,
     quantised: IntegerRows,
+    /// The left side of the product, rounded.
+    rounded: Vec<f32>,
 }
 
 impl ProductBuffers {
@@ -110,18 +121,27 @@ pub(super) fn product<S: Simd>(
     buffers: &mut ProductBuffers,
     target: Target<'_>,
 ) {
-    let ProductBuffers { precision, panel, rows: widened, left, integers, quantised } = buffers;
+    let ProductBuffers { precision, panel, rows: widened, left, integers, quantised, rounded } = buffers;
     match packed {
         Some(PackedLinear::Whole(panels)) => return multiply_rows(simd, rows, panels, &linear.bias, target, left),
+        Some(PackedLinear::Rounded(panels)) => {
+            let rows = rounded_rows(rows, linear.inputs, rounded);
+            return multiply_rows(simd, rows, panels, &linear.bias, target, left);
+        }
         Some(PackedLinear::Quantised(panels)) => {
             quantised.quantise(rows, linear.inputs);
             return multiply_integers(quantised, panels, &linear.bias, target);
         }
         None => {}
     }
-    if *precision == Precision::I8 {
-        quantised.quantise(rows, linear.inputs);
-    }
+    let rows = match precision {
+        Precision::F32 => rows,
+        Precision::Bf16 => rounded_rows(rows, linear.inputs, rounded),
+        Precision::I8 => {
+            quantised.quantise(rows, linear.inputs);
+            rows
+        }
+    };
     let Target { values, stride } = target;
     for first in (0..linear.outputs).step_by(LANES) {
         let width = LANES.min(linear.outputs - first);
@@ -131,11 +151,65 @@ pub(super) fn product<S: Simd>(
         let target = Target { values: &mut values[first..], stride };
         match precision {
             Precision::F32 => multiply_rows(simd, rows, panel, bias, target, left),
+            Precision::Bf16 => {
+                round_panel(panel.panel_mut(0));
+                multiply_rows(simd, rows, panel, bias, target, left);
+            }
             Precision::I8 => {
                 integers.reshape(linear.inputs, width);
                 integers.set_panel(0, panel.panel(0));
                 multiply_integers(quantised, integers, bias, target);
             }
         }
+    }
+}
+
+#[inline(always)]
+fn round_panel(panel: &mut [Group]) {
+    panel.iter_mut().for_each(|group| group.0.iter_mut().for_each(|value| *value = to_bf16(*value)));
+}
+
+/// Returns rows of `cols` numbers, rounded to brain floats in a buffer.
+#[inline(always)]
+fn rounded_rows<'a>(rows: Rows<'_>, cols: usize, buffer: &'a mut Vec<f32>) -> Rows<'a> {
+    buffer.clear();
+    for row in rows.values.chunks(rows.stride).take(rows.count) {
+        buffer.extend(row[..cols].iter().map(|value| to_bf16(*value)));
+    }
+    Rows { values: buffer, stride: cols, count: rows.count }
+}
+
+/// Rounds a number to the nearest brain float, the upper 16 bits of a 32-bit number; ties to even.
+#[inline(always)]
+fn to_bf16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    let rounded = f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000);
+    if value.is_nan() { value } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_bf16;
+
+    /// Brain floats near 1 are 2^-7 apart, those of 256 to 512 are 2.
+    #[test]
+    fn numbers_are_rounded_to_the_nearest_brain_float() {
+        let step = 1.0 / 128.0;
+        let known = [
+            (1.0, 1.0),
+            (1.0 + 0.4 * step, 1.0),
+            (1.0 + 0.5 * step, 1.0),
+            (1.0 + 1.5 * step, 1.0 + 2.0 * step),
+            (-1.0 - 0.6 * step, -1.0 - step),
+            (257.0, 256.0),
+            (259.0, 260.0),
+            (0.0, 0.0),
+            (f32::MAX, f32::INFINITY),
+            (f32::NEG_INFINITY, f32::NEG_INFINITY),
+        ];
+        for (value, rounded) in known {
+            assert_eq!(to_bf16(value), rounded, "{value}");
+        }
+        assert!(to_bf16(f32::from_bits(0x7fff_ffff)).is_nan() && to_bf16(-0.0).is_sign_negative());
     }
 }

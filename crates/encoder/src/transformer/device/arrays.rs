@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::super::fused;
 use super::super::{Layer, Linear, MappedLinear, MappedTable, Name, Norm, NormKind, Table};
+use super::products::Products;
 use crate::Error;
 
 /// A layer of a model.
@@ -43,6 +44,7 @@ pub(crate) struct DeviceLinear<B: Backend> {
     bias: Vec<DeviceArray<B>>,
     /// The adapter of each part; empty if there are none.
     adapters: Vec<Adapter<B>>,
+    products: Products,
 }
 
 /// A trained difference of a weight, of low rank: `scale B A` (LoRA; Hu et al., 2021).
@@ -72,6 +74,8 @@ pub(crate) struct DeviceArrays<'a, B: Backend> {
     pub(crate) trained: &'a BTreeMap<String, usize>,
     /// The factor of the adapters.
     pub(crate) adapter_scale: f32,
+    /// How the layers' products are computed.
+    pub(crate) products: Products,
 }
 
 impl<B: Backend> DeviceArrays<'_, B> {
@@ -124,7 +128,7 @@ impl<B: Backend> DeviceArrays<'_, B> {
         let trained = |name: &str| self.trained.contains_key(name);
         let one = |values: Vec<f32>| {
             let weight = TensorData::new(values, [linear.outputs, linear.inputs]);
-            vec![DeviceArray::Frozen(Tensor::from_data(weight, self.device))]
+            vec![DeviceArray::Frozen(self.products.factor(Tensor::from_data(weight, self.device)))]
         };
         let weight = if parts().any(|(part, _)| trained(&part.name)) {
             linear.parts.iter().map(|part| self.mapped(part)).collect::<Result<_, _>>()?
@@ -144,7 +148,7 @@ impl<B: Backend> DeviceArrays<'_, B> {
         } else {
             vec![self.row(None, 0, &linear.bias)]
         };
-        Ok(DeviceLinear { parts: weight, bias, adapters: self.adapters(linear) })
+        Ok(DeviceLinear { parts: weight, bias, adapters: self.adapters(linear), products: self.products })
     }
 
     /// The adapters of a linear map, whose parts either all have one, or none.
@@ -165,7 +169,8 @@ impl<B: Backend> DeviceArrays<'_, B> {
         let weight = Table { name: name(&linear.weight.name), ..linear.weight.clone() };
         let bias = linear.bias_name.as_ref().map(|bias| name(bias));
         let bias = bias.map(|name| self.row(Some(&name), 0, &linear.bias));
-        DeviceLinear { parts: vec![self.table(&weight)], bias: bias.into_iter().collect(), adapters: Vec::new() }
+        let (parts, bias) = (vec![self.table(&weight)], bias.into_iter().collect());
+        DeviceLinear { parts, bias, adapters: Vec::new(), products: Products::Whole }
     }
 
     pub(super) fn layer(&self, layer: &Layer) -> Result<DeviceLayer<B>, Error> {
@@ -204,19 +209,15 @@ impl<B: Backend> DeviceArray<B> {
 impl<B: Backend> DeviceLinear<B> {
     /// Applies the map to rows, `[rows, in]`.
     pub(crate) fn apply(&self, x: Tensor<B, 2>, trained: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        let x = self.products.factor(x);
         let weight = joined(&self.parts, trained, 0);
         let bias = (!self.bias.is_empty()).then(|| joined(&self.bias, trained, 1));
-        let mut product = fused::linear(&x, &weight, bias.as_ref()).unwrap_or_else(|| {
-            let product = x.clone().matmul(weight.transpose());
-            bias.into_iter().fold(product, |product, bias| product + bias)
-        });
+        let mut product = self.products.linear(x.clone(), weight, bias);
         if !self.adapters.is_empty() {
             let difference = |adapter: &Adapter<B>| {
                 let (down, up) = (adapter.down.get(trained), adapter.up.get(trained));
-                let map = |x: Tensor<B, 2>, weight: Tensor<B, 2>| {
-                    fused::linear(&x, &weight, None).unwrap_or_else(|| x.matmul(weight.transpose()))
-                };
-                map(map(x.clone(), down).mul_scalar(adapter.scale), up)
+                let narrow = self.products.linear(x.clone(), down, None);
+                self.products.linear(narrow.mul_scalar(adapter.scale), up, None)
             };
             product = product + cat(self.adapters.iter().map(difference).collect(), 1);
         }

@@ -7,6 +7,7 @@
 //! On the CPU, `fused/` has the operations that training spends its time in.
 
 mod arrays;
+mod products;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +19,10 @@ use emberline_base::Substream;
 
 use self::arrays::{DeviceArray, DeviceLayer, DeviceNorm};
 pub(crate) use self::arrays::{DeviceArrays, DeviceLinear, adapter_name};
+pub(crate) use self::products::Products;
 use super::fused::{self, Attention};
 use super::{Activation, Forward, Heads, Layer, Rotary, Transformer, bucket, rotation};
-use crate::Error;
+use crate::{Error, Precision};
 
 /// Number of tokens per batch on a GPU.
 const BATCH_TOKENS: usize = 1 << 14;
@@ -43,6 +45,7 @@ pub(crate) struct DeviceModel<B: Backend> {
     relative_bias: Option<DeviceArray<B>>,
     /// The vectors of relative positions, `[2 * span, hidden]`, and their norm.
     relative: Option<(DeviceArray<B>, Option<DeviceNorm<B>>)>,
+    products: Products,
 }
 
 /// Dropout: in training, a random part of the outputs of embeddings, attention and feed-forward is set to zero.
@@ -58,10 +61,12 @@ impl<B: Backend> DeviceModel<B> {
     /// Copies a model to a device, one matrix after another.
     ///
     /// # Errors
-    /// If the host has too little memory for a matrix.
+    /// If the device has no numbers of the precision, or the host too little memory for a matrix.
     #[cfg(any(feature = "gpu", test))]
-    pub(crate) fn new(model: &Transformer, device: B::Device) -> Result<Self, Error> {
-        Self::with_arrays(model, &DeviceArrays { device: &device, trained: &BTreeMap::new(), adapter_scale: 0.0 })
+    pub(crate) fn new(model: &Transformer, precision: Precision, device: B::Device) -> Result<Self, Error> {
+        let products = Products::of::<B>(precision, &device)?;
+        let trained = BTreeMap::new();
+        Self::with_arrays(model, &DeviceArrays { device: &device, trained: &trained, adapter_scale: 0.0, products })
     }
 
     /// Creates a model of which some arrays are trained, and copies the others to a device.
@@ -69,12 +74,13 @@ impl<B: Backend> DeviceModel<B> {
     /// # Errors
     /// If the host has too little memory for a matrix.
     pub(crate) fn with_arrays(model: &Transformer, arrays: &DeviceArrays<'_, B>) -> Result<Self, Error> {
+        let whole = DeviceArrays { products: Products::Whole, ..*arrays };
         Ok(Self {
             words: arrays.mapped(&model.words)?,
             positions: model.position_table().map(|table| arrays.table(table)),
             token_types: model.token_types.as_ref().map(|table| arrays.table(table)),
             embedding_norm: model.embedding_norm.as_ref().map(|norm| arrays.norm(norm)),
-            embedding_out: model.embedding_out.as_ref().map(|linear| arrays.linear(linear)).transpose()?,
+            embedding_out: model.embedding_out.as_ref().map(|linear| whole.linear(linear)).transpose()?,
             layers: model.layers.iter().map(|layer| arrays.layer(layer)).collect::<Result<_, Error>>()?,
             final_norm: model.final_norm.as_ref().map(|norm| arrays.norm(norm)),
             relative_bias: model.relative_bias.as_ref().map(|bias| arrays.table(&bias.table)),
@@ -82,6 +88,7 @@ impl<B: Backend> DeviceModel<B> {
                 .disentangled
                 .as_ref()
                 .map(|relative| (arrays.table(&relative.table), relative.norm.as_ref().map(|norm| arrays.norm(norm)))),
+            products: arrays.products,
             model: model.clone(),
             device: arrays.device.clone(),
         })
@@ -216,11 +223,11 @@ impl<'a, B: Backend> Pass<'a, B> {
     fn attend(&self, layer: &DeviceLayer<B>, described: &Layer, state: Tensor<B, 2>) -> Tensor<B, 2> {
         let Self { trained, longest: length, ref extra, ref lengths, .. } = *self;
         let texts = lengths.len();
-        let heads = self.on_device.model.heads;
+        let DeviceModel { products, model: Transformer { heads, .. }, .. } = *self.on_device;
         let Heads { count, shared, width, scale, .. } = heads;
         let rotation = extra.rotations.iter().find(|(known, _)| Some(*known) == described.rotary).map(|(_, turn)| turn);
         let mut three = layer.queries_keys_values.apply(state, trained); // [tokens, stride]
-        if layer.head_norms.is_none() && extra.relative.is_none() {
+        if products == Products::Whole && layer.head_norms.is_none() && extra.relative.is_none() {
             let (window, bias) = (described.window, extra.bias.as_ref());
             let rotation = rotation.map(|turn| Arc::clone(&turn.host));
             if let Some(seen) = fused::attention(&three, &Attention { heads, lengths, window, rotation, bias }) {
@@ -240,15 +247,15 @@ impl<'a, B: Backend> Pass<'a, B> {
             (queries, keys) = (turn.apply(queries), turn.apply(keys));
         }
         let keys = repeat_heads(keys, count / shared).swap_dims(2, 3);
-        let mut scores = queries.clone().matmul(keys.clone()); // [texts, count, length, length]
+        let mut scores = products.multiply(queries.clone(), keys.clone()); // [texts, count, length, length]
         if let Some((vectors, rows)) = &extra.relative {
             let [found, ..] = vectors.dims();
             let positions = layer.queries_keys_values.apply(vectors.clone(), trained);
             let positions = positions.reshape([1, found, 3 * count, width]);
             let position = |first: usize| positions.clone().narrow(2, first, count).permute([0, 2, 3, 1]);
             let rows = rows.clone().expand([texts, count, length, length]);
-            let of_queries = queries.matmul(position(count)).gather(3, rows.clone());
-            let of_keys = keys.swap_dims(2, 3).matmul(position(0)).gather(3, rows.swap_dims(2, 3));
+            let of_queries = products.multiply(queries, position(count)).gather(3, rows.clone());
+            let of_keys = products.multiply(keys.swap_dims(2, 3), position(0)).gather(3, rows.swap_dims(2, 3));
             scores = scores + of_queries + of_keys.swap_dims(2, 3);
         }
         scores = scores.mul_scalar(scale);
@@ -262,7 +269,8 @@ impl<'a, B: Backend> Pass<'a, B> {
             scores = scores + padding.mask.clone();
         }
         let values = repeat_heads(part(count + shared, shared), count / shared);
-        let seen = softmax(scores, 3).matmul(values).swap_dims(1, 2).reshape([texts * length, count * width]);
+        let seen = products.multiply(softmax(scores, 3), values); // [texts, count, length, width]
+        let seen = seen.swap_dims(1, 2).reshape([texts * length, count * width]);
         let seen = match &self.padding {
             Some(padding) => seen.select(0, padding.places.clone()),
             None => seen,

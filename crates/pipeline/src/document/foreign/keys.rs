@@ -418,7 +418,7 @@ pub(super) const KEYS: &[Word] = &[
     word(
         "mixedprecision fp16 bf16 amp dtype precision torchdtype",
         "",
-        "leave it out: training computes in 32 bits; what vectors are stored in is `quantize` of the embedding",
+        "leave it out: heads are trained in 32 bits; a sentence encoder's `precision = \"bf16\"` is mixed precision, and what vectors are stored in is `quantize` of the embedding",
     ),
     word(
         "paramgrid paramdistributions hyperparameters searchspace sweep ntrials gridsearch gridsearchcv hpo tuner matrix",
