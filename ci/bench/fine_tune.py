@@ -7,7 +7,7 @@
 Each side is a process of its own and trains with a linear head and Adam, without dropout, on batches of texts of similar length;
 rounds are interleaved. The seconds of an epoch are those of a fit of EPOCHS + 1 less those of a fit of one, by EPOCHS, so that
 loading, tokenising and compiling kernels count for neither side; Emberline's include its scores of 16 validation rows. `--python` is
-an interpreter that has sentence-transformers. Printed are the seconds of an epoch, texts per second, and the ratio of every round.
+an interpreter that has sentence-transformers 6. Printed are the seconds of an epoch, texts per second, and the ratio of every round.
 The GPU needs a binary that was built with `--features gpu`.
 """
 
@@ -25,7 +25,9 @@ VALID = 16
 PIPELINE = """
 name = "p"
 [data]
-train = "texts.csv"
+path = "texts.csv"
+text = "text"
+label = "label"
 [data.split]
 valid = {valid}
 [embedding.tuned.sentence_transformer]
@@ -55,7 +57,8 @@ model.eval()
 texts = open(texts, encoding="utf-8").read().split("\\n")[:-1]
 size, epochs = int(batch), int(epochs)
 starts = range(0, len(texts), size)
-batches = [{name: tensor.to(device) for name, tensor in model.tokenize(texts[i : i + size]).items()} for i in starts]
+moved = lambda value: value.to(device) if isinstance(value, torch.Tensor) else value
+batches = [{name: moved(value) for name, value in model.preprocess(texts[i : i + size]).items()} for i in starts]
 labels = [(torch.arange(i, min(i + size, len(texts))) % 2).float().to(device) for i in starts]
 head = nn.Linear(model.encode(["a"]).shape[1], 1).to(device)
 optimizer = torch.optim.Adam([*model.parameters(), *head.parameters()], lr=2e-5, fused=True)
@@ -131,7 +134,10 @@ def reference(arguments, precision, texts):
         path.write_text("".join(text + "\n" for text in sorted(texts[VALID:], key=len)), encoding="utf-8")
         parts = [arguments.model, path, arguments.batch, arguments.epochs, arguments.device, precision, arguments.threads]
         command = [arguments.python, "-c", REFERENCE, *(str(part) for part in parts)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        ended = subprocess.run(command, capture_output=True, text=True)
+        if ended.returncode:
+            sys.exit(ended.stderr)
+        return json.loads(ended.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

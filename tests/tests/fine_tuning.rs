@@ -133,6 +133,17 @@ fn two_runs_and_a_verification_give_equal_weights() {
 }
 
 #[test]
+fn an_encoder_that_diverges_fails_as_a_head_does() {
+    let rate = pipeline().section("decide", "keep_encoders = \"all\"");
+    let fixture = fixture(&rate);
+    let ended = fixture.emberline(&[&RUN[..], &["-S", "train.encoder_learning_rate=1e30"]].concat());
+    assert!(ended.code != Some(0) && !ended.stderr.contains("panicked"), "{}", ended.stderr);
+    for cell in fixture.cells("runs/p") {
+        assert!(text(&cell["error"]).starts_with("training diverged"), "{cell}");
+    }
+}
+
+#[test]
 fn frozen_and_fine_tuned_cells_stand_side_by_side() {
     let all = model("bert", "").replace("trainable = true", "lora = { rank = 2 }");
     let pipeline = Pipeline::new("p")

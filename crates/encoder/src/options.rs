@@ -24,7 +24,7 @@ pub enum Precision {
     F32,
     /// 8-bit integers in the linear maps of the layers, on the CPU: faster, and a little less exact.
     I8,
-    /// 16-bit brain floats as factors of the layers' products, for CUDA GPUs; sums and everything else are of 32 bits. The CPU rounds
-    /// alike, for the same results without a GPU.
+    /// Mixed precision, for CUDA GPUs: 16-bit brain floats as factors of the layers' products; sums and everything else are of 32 bits.
+    /// The CPU rounds the factors of linear maps too, so that such a model can be used without a GPU.
     Bf16,
 }

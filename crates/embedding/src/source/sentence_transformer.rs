@@ -141,7 +141,7 @@ impl SourceSettings for Settings {
     }
 
     fn tuned_bytes(&self, base: &Path) -> u64 {
-        let memory = self.fine_tuning().map(|scope| Memory::of(&base.join(&self.path), scope, (1, 1)));
+        let memory = self.fine_tuning().map(|scope| Memory::of(&base.join(&self.path), scope, (1, 1), self.precision));
         memory.and_then(Result::ok).map_or(0, |memory| memory.trained)
     }
 
@@ -176,7 +176,7 @@ impl SourceSettings for Settings {
         SentenceTransformer::length(&base.join(&self.path))
     }
 
-    /// The weights in the layout of the computation, in 32 bits (or 8), of files that may hold 16; those of a model that would take
+    /// The weights in the layout of the computation, in 32 bits (or 8; rounded ones take 32 on the CPU), of files that may hold 16; those of a model that would take
     /// more stay in its files. The rows of the batches and the small arrays come on top.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         let bytes = bytes_at(&base.join(&self.path), ".safetensors");

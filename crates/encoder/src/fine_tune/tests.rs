@@ -14,7 +14,7 @@ use emberline_test_support::{Requirement, from_environment};
 use serde_json::Value;
 
 use super::*;
-use crate::EncoderOptions;
+use crate::{EncoderOptions, Precision};
 
 type B = Autodiff<Flex>;
 
@@ -369,7 +369,10 @@ fn what_is_trained_is_told() {
     let host = model.fine_tune(Scope::All).expect("trainable");
     assert!(host.tuned(&[]).is_err_and(|error| error.to_string().contains("arrays were trained")));
     let memory = host.memory(8, 20);
-    assert_eq!(memory, Memory::of(&fixtures().join("bert"), Scope::All, (8, 20)).expect("readable"));
+    assert_eq!(memory, Memory::of(&fixtures().join("bert"), Scope::All, (8, 20), Precision::F32).expect("readable"));
+    let mixed = Memory::of(&fixtures().join("bert"), Scope::All, (8, 20), Precision::Bf16).expect("readable");
+    let host = open(&fixtures().join("bert")).with_precision(Precision::Bf16).fine_tune(Scope::All).expect("trainable");
+    assert!(mixed == host.memory(8, 20) && mixed.activations > memory.activations, "{mixed:?} {memory:?}");
     assert_eq!((memory.frozen, memory.trained), (0, 4 * parameters));
 }
 

@@ -66,9 +66,14 @@ pub(crate) trait Forward: Send + Sync {
     fn runs_in_parallel(&self) -> bool;
 }
 
-/// Moves a model to a device. This is the only place where the name of a device selects a backend type. Integers are computed on the CPU.
+/// Moves a model to a device. This is the only place where the name of a device selects a backend type. Integers are computed on the
+/// CPU, and so are brain floats where a GPU has none.
 fn build(model: Transformer, device: Device, precision: Precision) -> Result<Box<dyn Forward>, Error> {
-    Ok(match if precision == Precision::I8 { Device::Cpu } else { device } {
+    let device = match (precision, device) {
+        (Precision::I8, _) | (Precision::Bf16, Device::Wgpu) => Device::Cpu,
+        (Precision::F32 | Precision::Bf16, device) => device,
+    };
+    Ok(match device {
         Device::Cpu => Box::new(CpuModel::new(model, precision, CpuModel::MAX_PACKED)),
         #[cfg(feature = "gpu")]
         Device::Wgpu => {

@@ -5,13 +5,14 @@
 //! is left out, so adding an axis that contains the present value renames no cell.
 
 use emberline_base::{Digest, ReplicateAxis, canonical};
-use emberline_embedding::Quantize;
+use emberline_embedding::Source;
 use serde_json::Value;
 
-use super::cell::CellSettings;
+use super::cell::{CellSettings, Embedding};
 use super::choice::Choice;
 use crate::grid::EMBEDDING;
 use crate::pipeline::Pipeline;
+use crate::settings::is_of_encoder;
 
 /// The axis of vector lengths.
 const DIMENSION: &str = "embedding.dim";
@@ -42,7 +43,7 @@ impl<'p> CellNames<'p> {
         let name = &settings.embedding.name;
         let replicate = self.replicate(settings, choice);
         let short = format!("{state}-s{}{replicate}", settings.seed);
-        let long = format!("{name}{}-{short}", self.axes(name, choice, spelled));
+        let long = format!("{name}{}-{short}", self.axes(settings, choice, spelled));
         if long.len() <= MAX_ID_LENGTH { long } else { format!("{name}-{short}") }
     }
 
@@ -51,7 +52,7 @@ impl<'p> CellNames<'p> {
         let source = &settings.embedding.source;
         let state = if source.trainable() { "tuned" } else { "frozen" };
         let name = &settings.embedding.name;
-        let axes = self.axes(name, choice, token);
+        let axes = self.axes(settings, choice, token);
         let replicate = self.replicate(settings, choice);
         let short = format!("{state}-s{}{replicate}-{identity}", settings.seed);
         let long = format!("{name}{axes}-{short}");
@@ -60,12 +61,19 @@ impl<'p> CellNames<'p> {
 
     /// Returns the axes that change the setting, such as `-d64-train-100`: the dimension first, then the others sorted
     /// by key, so that the order of lines in `[grid]` has no influence.
-    fn axes(&self, source: &str, choice: &Choice, token: fn(&str, &Value) -> String) -> String {
+    fn axes(&self, settings: &CellSettings, choice: &Choice, token: fn(&str, &Value) -> String) -> String {
+        let Embedding { name, source, .. } = &*settings.embedding;
         let is_said_elsewhere =
             |key: &str| key == EMBEDDING || key == "embedding.trainable" || ReplicateAxis::of(key).is_some();
         let shown = self.pipeline.axes.iter().zip(choice.iter()).filter(|(axis, (key, value))| {
-            let path = axis.path(source, &self.pipeline.settings);
-            !is_said_elsewhere(key) && !self.is_of_another_source(&path, source) && !self.is_of_file(&path, value)
+            let path = axis.path(name, &self.pipeline.settings);
+            let is_known = source.trainable() || !is_of_encoder(key);
+            let is_default = || self.at(&path).is_none() && is_left_out(&path, source);
+            is_known
+                && !is_said_elsewhere(key)
+                && !self.is_of_another_source(&path, name)
+                && !self.is_of_file(&path, value)
+                && !is_default()
         });
         let mut tokens: Vec<(bool, &str, String)> =
             shown.map(|(_, (key, value))| (key != DIMENSION, key, token(key, value))).collect();
@@ -99,17 +107,21 @@ impl<'p> CellNames<'p> {
 
     /// Returns whether the file has this value at this path.
     fn is_of_file(&self, path: &str, value: &Value) -> bool {
-        let said = path.split('.').try_fold(&self.file, |value, key| value.get(key));
-        match said {
-            Some(said) => said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)),
-            None => is_unwritten_default(path, value),
-        }
+        self.at(path)
+            .is_some_and(|said| said == value || said.as_f64().is_some_and(|said| value.as_f64() == Some(said)))
+    }
+
+    /// Returns what the file says at a path, defaults included but for those that are left out where they are written.
+    fn at(&self, path: &str) -> Option<&Value> {
+        path.split('.').try_fold(&self.file, |value, key| value.get(key))
     }
 }
 
-/// Returns whether a value is the default of a key that settings leave out where they are written.
-fn is_unwritten_default(path: &str, value: &Value) -> bool {
-    path.ends_with(".quantize") && value.as_str() == Some(Quantize::default().name())
+/// Returns whether a cell's source, as it is written, lacks a key of its own, `embedding.NAME.KIND.KEY`: the cell has its default.
+fn is_left_out(path: &str, source: &Source) -> bool {
+    let Some((EMBEDDING, rest)) = path.split_once('.') else { return false };
+    let written = serde_json::to_value(source).unwrap_or_default();
+    rest.split('.').skip(1).try_fold(&written, |value, key| value.get(key)).is_none()
 }
 
 /// Names a value of an axis by the last part of its key: `d64`, `train-100`. A table or a list is named by four digits

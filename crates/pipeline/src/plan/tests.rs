@@ -193,6 +193,31 @@ fn vectors_are_quantised_if_they_are_frozen_and_the_default_renames_nothing() {
     assert_eq!(reasons(&plan), [reason]);
 }
 
+/// A key that is left out where it has its default, and keys that a frozen encoder doesn't have.
+#[test]
+fn only_values_that_change_a_cell_are_in_its_name() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../encoder/tests/fixtures/mpnet");
+    let plan = plan(&format!(
+        r#"embedding = ["encoder"]
+"embedding.precision" = ["f32", "bf16"]
+"embedding.layers" = ["last"]
+"embedding.trainable" = [false, true]
+"train.encoder_dropout" = [0.1, 0.2]
+[embedding.encoder.sentence_transformer]
+path = '{folder}'"#
+    ));
+    let names: Vec<&str> = ids(&plan).iter().filter_map(|id| id.rsplit_once('-')).map(|(name, _)| name).collect();
+    let expected = [
+        "encoder-frozen-s7",
+        "encoder-encoder_dropout-0.1-tuned-s7",
+        "encoder-encoder_dropout-0.2-tuned-s7",
+        "encoder-precision-bf16-frozen-s7",
+        "encoder-precision-bf16-encoder_dropout-0.1-tuned-s7",
+        "encoder-precision-bf16-encoder_dropout-0.2-tuned-s7",
+    ];
+    assert_eq!(names, expected);
+}
+
 #[test]
 fn what_only_two_axes_together_make_impossible_is_left_out() {
     let grid = "embedding = [\"small\"]

@@ -1,7 +1,6 @@
 //! Mixed precision: products of factors in brain floats, sums and everything else in 32 bits.
 
 use super::*;
-use crate::Precision;
 
 fn mixed(folder: &Path) -> SentenceTransformer {
     open(folder).with_precision(Precision::Bf16)

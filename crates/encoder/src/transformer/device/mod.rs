@@ -22,7 +22,7 @@ pub(crate) use self::arrays::{DeviceArrays, DeviceLinear, adapter_name};
 pub(crate) use self::products::Products;
 use super::fused::{self, Attention};
 use super::{Activation, Forward, Heads, Layer, Rotary, Transformer, bucket, rotation};
-use crate::{Error, Precision};
+use crate::Error;
 
 /// Number of tokens per batch on a GPU.
 const BATCH_TOKENS: usize = 1 << 14;
@@ -63,7 +63,7 @@ impl<B: Backend> DeviceModel<B> {
     /// # Errors
     /// If the device has no numbers of the precision, or the host too little memory for a matrix.
     #[cfg(any(feature = "gpu", test))]
-    pub(crate) fn new(model: &Transformer, precision: Precision, device: B::Device) -> Result<Self, Error> {
+    pub(crate) fn new(model: &Transformer, precision: crate::Precision, device: B::Device) -> Result<Self, Error> {
         let products = Products::of::<B>(precision, &device)?;
         let trained = BTreeMap::new();
         Self::with_arrays(model, &DeviceArrays { device: &device, trained: &trained, adapter_scale: 0.0, products })

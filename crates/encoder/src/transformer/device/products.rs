@@ -27,7 +27,7 @@ impl Products {
         match precision {
             Precision::Bf16 if B::supports_dtype(device, DType::BF16) => Ok(Self::Rounded),
             Precision::Bf16 => Err(Unavailable(
-                "this device can't compute `precision = \"bf16\"`; use `--device cuda` or `--device cpu`, or leave `precision` out"
+                "no encoder is fine-tuned with `precision = \"bf16\"` on this device; use `--device cpu`, a GPU with CUDA, or leave `precision` out"
                     .to_owned(),
             )),
             // Integers are computed on the CPU alone, and not trained.

@@ -418,7 +418,7 @@ pub(super) const KEYS: &[Word] = &[
     word(
         "mixedprecision fp16 bf16 amp dtype precision torchdtype",
         "",
-        "leave it out: heads are trained in 32 bits; a sentence encoder's `precision = \"bf16\"` is mixed precision, and what vectors are stored in is `quantize` of the embedding",
+        "write `precision = \"bf16\"` in [embedding.NAME.sentence_transformer] to compute an encoder in mixed precision; heads are trained in 32 bits",
     ),
     word(
         "paramgrid paramdistributions hyperparameters searchspace sweep ntrials gridsearch gridsearchcv hpo tuner matrix",

@@ -11,6 +11,13 @@ pub(super) const VALUES: &[Word] = &[
     ),
     word("swish hardswish mish", "activation", "write \"silu\", which Keras also calls swish"),
     word("leakyrelu prelu elu selu relu6 celu", "activation", "write \"relu\", or the smoother \"gelu\" or \"silu\""),
+    word(
+        "bfloat16 mixed mixedprecision mixedbfloat16 mixedfloat16 amp float16 fp16 f16 half",
+        "precision",
+        "write \"bf16\", mixed precision in bfloat16, or leave `precision` out for 32 bits; there is no float16",
+    ),
+    word("int8 uint8 q8 qint8", "precision", "write \"i8\""),
+    word("float32 fp32 float single full", "precision", "write \"f32\", or leave `precision` out"),
     word("none identity", "activation", "write \"linear\", or leave `activation` out"),
     word(
         "bce bcewithlogits bcewithlogitsloss bceloss binarycrossentropy logloss log logistic logistichead",

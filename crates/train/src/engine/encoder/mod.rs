@@ -126,6 +126,11 @@ impl<'a, B: Backend> EncoderEngine<'a, B> {
     /// Returns the logits of texts as a saved model computes them, `[texts, outputs]`.
     fn evaluate(&mut self, sequences: &TokenSequences) -> Result<Matrix, Error> {
         let weights = self.arrays.weights();
+        if !weights.is_finite() {
+            // As a head's would be; the fit has diverged.
+            let (rows, cols) = (sequences.texts(), self.targets.cols());
+            return Ok(Matrix::new(rows, cols, vec![f32::NAN; rows * cols]));
+        }
         if self.tuned.is_none() {
             self.tuned = Some(weights.tuned(self.host)?);
         }
