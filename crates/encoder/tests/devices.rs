@@ -126,6 +126,9 @@ fn devices_agree_on_gradients() {
 /// CUDA rounds as training on the CPU does.
 #[test]
 fn cuda_agrees_with_the_cpu_in_mixed_precision() {
+    if let Err(why) = Device::Cuda.availability().detail {
+        return skip(Requirement::of_device("cuda"), &format!("mixed precision on CUDA: {why}"));
+    }
     for model in FAMILIES {
         compare(&format!("{model} in mixed precision"), &[Device::Cuda], 3e-2, |device| {
             sentences(model, Precision::Bf16, device)
