@@ -78,9 +78,10 @@ fn estimate(
     // Per token and layer: the inputs of four linear maps, two normalised states, and queries, keys and values, twice for what is
     // on its way; the feed-forward's values and slopes.
     let per_token = 6 * model.hidden + 2 * model.heads.stride() + 2 * widest;
-    // Weights of attention, one per head and token that a token may attend to: those that every layer keeps, and those that are on
-    // their way in one. In mixed precision, attention is composed of operations that round, on padded texts. Measured on the CPU, with
-    // 1 to 1.5 and 6 to 7 of the latter: tiny ModernBERT and T5 models on 4 texts of 1,500 tokens, all-MiniLM-L6-v2 on 16 of 512.
+    // Weights of attention, one per head and token that a token may attend to: those that every layer keeps, and those that one layer
+    // computes with. In mixed precision, attention is composed of operations that round, on padded texts. The peaks of seven fits on the
+    // CPU are between 0.8 and 1.05 times what this says: tiny ModernBERT and T5 models on 4 texts of 1,500 tokens, all-MiniLM-L6-v2 on 16
+    // of 512.
     let weights = match precision {
         Precision::F32 | Precision::I8 => deep + 2,
         Precision::Bf16 => 2 * deep + 7,

@@ -416,7 +416,7 @@ pub(super) const KEYS: &[Word] = &[
     ),
     word("verbose verbosity loglevel progress", "", "leave it out: it is asked for on the command line"),
     word(
-        "mixedprecision fp16 bf16 amp dtype precision torchdtype",
+        "mixedprecision fp16 bf16 amp useamp autocast dtype precision torchdtype",
         "",
         "write `precision = \"bf16\"` in [embedding.NAME.sentence_transformer] to compute an encoder in mixed precision; heads are trained in 32 bits",
     ),
