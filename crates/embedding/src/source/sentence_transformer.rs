@@ -176,8 +176,8 @@ impl SourceSettings for Settings {
         SentenceTransformer::length(&base.join(&self.path))
     }
 
-    /// The weights in the layout of the computation, in 32 bits (or 8; rounded ones take 32 on the CPU), of files that may hold 16; those of a model that would take
-    /// more stay in its files. The rows of the batches and the small arrays come on top.
+    /// The weights in the layout of the computation, in 32 bits (also those that are rounded to 16) or 8, of files that may hold 16;
+    /// those of a model that would take more stay in its files. The rows of the batches and the small arrays come on top.
     fn memory(&self, base: &Path, _: Texts<'_>) -> u64 {
         let bytes = bytes_at(&base.join(&self.path), ".safetensors");
         let packed = match self.precision {

@@ -67,7 +67,7 @@ impl<'p> CellNames<'p> {
             |key: &str| key == EMBEDDING || key == "embedding.trainable" || ReplicateAxis::of(key).is_some();
         let shown = self.pipeline.axes.iter().zip(choice.iter()).filter(|(axis, (key, value))| {
             let path = axis.path(name, &self.pipeline.settings);
-            let is_known = source.trainable() || !is_of_encoder(key);
+            let is_known = source.fine_tuning().is_some() || !is_of_encoder(key);
             let is_default = || self.at(&path).is_none() && is_left_out(&path, source);
             is_known
                 && !is_said_elsewhere(key)
